@@ -1,0 +1,65 @@
+"""synthbench: does synthetic training data help to segment cells in micrographs, by how much, how surely?
+
+Names are imported when first used, so ``import synthbench`` costs next to nothing.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+_HOME = {
+    "hookimpl": "synthbench.plugin.hookspecs",
+    "GeneratorSpec": "synthbench.plugin.specs",
+    "SegmenterSpec": "synthbench.plugin.specs",
+    "EncoderSpec": "synthbench.plugin.specs",
+    "DatasetSpec": "synthbench.plugin.specs",
+    "Generator": "synthbench.plugin.api",
+    "Segmenter": "synthbench.plugin.api",
+    "Encoder": "synthbench.plugin.api",
+    "Dataset": "synthbench.plugin.api",
+    "Config": "synthbench.plugin.api",
+    "Context": "synthbench.plugin.api",
+    "Budget": "synthbench.plugin.api",
+    "Stopped": "synthbench.plugin.api",
+    "TrainingMix": "synthbench.plugin.api",
+    "Instances": "synthbench.plugin.api",
+    "Sample": "synthbench.samples",
+    "SampleSet": "synthbench.samples",
+    "SynthbenchError": "synthbench.errors",
+    "load_results": "synthbench.results",
+}
+
+__all__ = ["__version__", *_HOME]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'synthbench' has no attribute {name!r}")
+    return getattr(importlib.import_module(_HOME[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)
+
+
+if TYPE_CHECKING:
+    from synthbench.errors import SynthbenchError
+    from synthbench.plugin.api import (
+        Budget,
+        Config,
+        Context,
+        Dataset,
+        Encoder,
+        Generator,
+        Instances,
+        Segmenter,
+        Stopped,
+        TrainingMix,
+    )
+    from synthbench.plugin.hookspecs import hookimpl
+    from synthbench.plugin.specs import DatasetSpec, EncoderSpec, GeneratorSpec, SegmenterSpec
+    from synthbench.results import load_results
+    from synthbench.samples import Sample, SampleSet

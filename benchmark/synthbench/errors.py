@@ -1,0 +1,37 @@
+"""Errors that a user can mend: one clear line each, never a traceback."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class SynthbenchError(Exception):
+    """Something the user gave is wrong; the message names it and the way out.
+
+    The command line prints the message as one line and exits with `exit_code`.
+    """
+
+    exit_code = 2
+
+
+class DataError(SynthbenchError):
+    """An image, a mask, or a folder of them can't be used."""
+
+
+class ConfigError(SynthbenchError):
+    """A study, a configuration key or an argument is wrong."""
+
+
+class PluginError(SynthbenchError):
+    """A plugin is unknown, broken, or lacks what it needs."""
+
+
+class StoreError(SynthbenchError):
+    """The store can't be read or written."""
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """Return ``" (did you mean 'x'?)"`` for the known word nearest to `word`, or an empty string."""
+    close = difflib.get_close_matches(word, list(known), n=1, cutoff=0.5)
+    return f" (did you mean {close[0]!r}?)" if close else ""

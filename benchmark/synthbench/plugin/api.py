@@ -1,0 +1,280 @@
+"""What a plugin author writes against: the base classes, and what the core hands them.
+
+Nothing here imports torch or tensorflow; a plugin imports what it needs in its own module.
+"""
+
+from __future__ import annotations
+
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict
+
+from synthbench.errors import ConfigError, nearest
+from synthbench.samples import Sample, SampleSet
+
+CONFIG_FILE = "config.json"
+
+
+class Config(BaseModel):
+    """Base of every plugin's configuration: unknown keys are refused, values can't be changed later."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+@dataclass(frozen=True)
+class Budget:
+    """How much training an arm gets: the same in every arm.
+
+    Parameters
+    ----------
+    steps
+        Optimiser steps; 0 for what doesn't train.
+    batch_size
+        Patches in a step.
+    patch_size
+        Side of a square patch, in pixels.
+    """
+
+    steps: int
+    batch_size: int = 1
+    patch_size: int = 128
+
+    def __post_init__(self) -> None:
+        for name in ("steps", "batch_size", "patch_size"):
+            value = getattr(self, name)
+            low = 0 if name == "steps" else 1
+            if isinstance(value, bool) or not isinstance(value, int) or value < low:
+                raise ConfigError(f"budget: {name} is {value!r}; give a whole number from {low} up")
+
+
+BUDGET_NAMES = ("smoke", "quick", "standard", "paper")
+"""`smoke`: seconds, for tests. `quick`: minutes on two CPU cores. `standard`: one GPU. `paper`: as published."""
+
+
+Progress = Callable[[int, int, str], None]
+"""Called with (done, total, note): the unit is the caller's, `note` is short (``"loss 0.31"``)."""
+
+
+def silent(done: int, total: int, note: str = "") -> None:
+    """A `Progress` that says nothing."""
+
+
+@dataclass(frozen=True)
+class Context:
+    """What the core hands a plugin for one piece of work.
+
+    Attributes
+    ----------
+    seed : int
+        Every random choice derives from it.
+    budget : Budget
+    device : str
+        ``"cpu"``, ``"cuda"`` or ``"cuda:n"``, already resolved.
+    folder : Path or None
+        A private folder for checkpoints, that outlives a killed process and is removed when the task succeeds.
+    progress : Progress
+    should_stop : callable
+        True when the user asked to stop: leave a checkpoint and raise `Stopped`.
+    threads : int
+        CPU threads this task may use.
+    """
+
+    seed: int = 0
+    budget: Budget = field(default_factory=lambda: Budget(steps=0))
+    device: str = "cpu"
+    folder: Path | None = None
+    progress: Progress = silent
+    should_stop: Callable[[], bool] = lambda: False
+    threads: int = 1
+
+    def with_seed(self, seed: int) -> Context:
+        return replace(self, seed=seed)
+
+
+class Stopped(Exception):
+    """Raised by a plugin that left off because `Context.should_stop` said so."""
+
+
+@dataclass(frozen=True)
+class TrainingMix:
+    """What a segmenter trains on: real samples, and perhaps synthetic ones.
+
+    Attributes
+    ----------
+    real : SampleSet
+        May be empty when the arm is synthetic only.
+    synthetic : SampleSet or None
+    share : float
+        Share of each batch that synthetic samples fill, 0 … 1, in the mean.
+    """
+
+    real: SampleSet
+    synthetic: SampleSet | None = None
+    share: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not 0.0 <= self.share <= 1.0:
+            raise ConfigError(f"share is {self.share}; give 0 … 1")
+        if self.share > 0 and not self.synthetic:
+            raise ConfigError(f"share is {self.share}, and there are no synthetic samples")
+        if self.share < 1 and len(self.real) == 0:
+            raise ConfigError("there are no real training samples")
+
+    @property
+    def task(self) -> str:
+        return self.reference.task
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        return self.reference.classes
+
+    @property
+    def reference(self) -> SampleSet:
+        """The real samples, or the synthetic ones where there are no real ones."""
+        return self.real if len(self.real) or self.synthetic is None else self.synthetic
+
+
+@dataclass(frozen=True, eq=False)
+class Instances:
+    """What a segmenter says of one image.
+
+    Parameters
+    ----------
+    labels
+        ``(height, width)`` integers. Task `instances`: 0 and 1 … n without gaps. Task `semantic`: classes.
+    scores
+        ``(n,)`` float, the confidence of instance k + 1 at k; None where the method has none.
+    """
+
+    labels: np.ndarray
+    scores: np.ndarray | None = None
+
+
+class _Configured:
+    """Configuration, named budgets, and a folder that remembers the configuration."""
+
+    Config: ClassVar[type[Config]] = Config
+    budgets: ClassVar[Mapping[str, Budget]] = {}
+
+    def __init__(self, config: Config | None = None) -> None:
+        self.config: Any = config if config is not None else self.Config()
+
+    @classmethod
+    def budget(cls, name: str) -> Budget:
+        """Return the budget of this name; what doesn't train has one for every name.
+
+        Raises
+        ------
+        ConfigError
+            If the plugin trains and has no budget of this name.
+        """
+        if not cls.budgets and name in BUDGET_NAMES:
+            return Budget(steps=0)
+        try:
+            return cls.budgets[name]
+        except KeyError:
+            known = cls.budgets or dict.fromkeys(BUDGET_NAMES)
+            hint = nearest(name, known) or f"; there are: {', '.join(known)}"
+            raise ConfigError(f"{cls.__name__} has no budget {name!r}{hint}") from None
+
+    def save(self, folder: Path) -> None:
+        """Write everything `load` needs into `folder`, which exists. Call ``super().save(folder)`` first.
+
+        Weights are safetensors; nothing is pickled.
+        """
+        text = json.dumps(self.config.model_dump(mode="json"), indent=1, sort_keys=True)
+        (folder / CONFIG_FILE).write_text(text + "\n", encoding="utf-8")
+
+    @classmethod
+    def load(cls, folder: Path, context: Context) -> Self:
+        """Return what `save` wrote. Override, and begin with ``new = super().load(folder, context)``."""
+        return cls(cls.Config.model_validate_json((folder / CONFIG_FILE).read_text(encoding="utf-8")))
+
+
+class Generator(_Configured, ABC):
+    """Learns from training samples, then draws new annotated samples.
+
+    The class attributes `Config` (a subclass of `synthbench.Config`) and `budgets` (name → `Budget`) describe it.
+    A generator that doesn't train leaves `budgets` empty.
+    """
+
+    @abstractmethod
+    def fit(self, train: SampleSet, context: Context) -> None:
+        """Learn from the training samples; they are all it ever sees.
+
+        Takes exactly ``context.budget.steps`` optimiser steps if it trains. Checkpoints go to ``context.folder``.
+        """
+
+    @abstractmethod
+    def draw(self, index: int | range, seed: int) -> Iterator[Sample]:
+        """Yield the synthetic samples of these indices.
+
+        Sample i of seed s is a function of ``(s, i)`` alone: not of how many are drawn, or in which batches.
+        The images have the dtype and the channels of the training images; ids are ``f"{i:06d}"``.
+        """
+
+
+class Segmenter(_Configured, ABC):
+    """Learns from samples, then maps an image to a label map."""
+
+    @abstractmethod
+    def fit(self, train: TrainingMix, validation: SampleSet, context: Context) -> None:
+        """Learn from the mix in exactly ``context.budget.steps`` optimiser steps.
+
+        Patches come from `synthbench.toolkit.patches.PatchStream`, so that every segmenter of a seed sees the same
+        real patches in the same order. Thresholds are tuned on `validation` and nothing else.
+        """
+
+    @abstractmethod
+    def predict(self, image: np.ndarray) -> Instances:
+        """Segment one image, ``(height, width[, 3])``, uint8 or uint16, of any size."""
+
+
+class Encoder(_Configured, ABC):
+    """Maps images to feature vectors."""
+
+    def prepare(self, context: Context) -> None:
+        """Load weights and move to ``context.device``; called once before `encode`."""
+
+    @abstractmethod
+    def encode(self, images: Iterable[np.ndarray]) -> np.ndarray:
+        """Return features, ``(n, dimension)`` float32 or float64, a row per image; sizes and dtypes may differ."""
+
+    @abstractmethod
+    def fingerprint(self) -> str:
+        """Name the network and its weights, e.g. ``"inception-v3 sha256:6726…"``; part of every key."""
+
+    @classmethod
+    def unavailable(cls, config: Any) -> str:
+        """Why it can't run with this configuration (missing weights); an empty string when it can."""
+        return ""
+
+
+class Dataset(_Configured, ABC):
+    """A dataset that is drawn or downloaded.
+
+    Attributes
+    ----------
+    source, licence, citation : str
+        Shown before anything is downloaded, and stored with the samples.
+    classes : tuple of str
+        Names of the classes of a semantic dataset, background first.
+    """
+
+    source: ClassVar[str] = ""
+    licence: ClassVar[str] = ""
+    citation: ClassVar[str] = ""
+    classes: ClassVar[tuple[str, ...]] = ()
+
+    @abstractmethod
+    def samples(self, context: Context) -> Iterator[Sample]:
+        """Yield all samples in a fixed order; official splits go to ``groups["split"]``.
+
+        Downloads go to ``context.folder``, and resume from what is there.
+        """

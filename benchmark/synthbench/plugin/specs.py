@@ -1,0 +1,95 @@
+"""Specs: what a plugin says of itself. Light on purpose: listing plugins imports this and nothing heavier."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import ClassVar
+
+TASK_NAMES = frozenset({"instances", "semantic"})
+_NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
+_TARGET = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
+
+
+@dataclass(frozen=True)
+class Spec:
+    """One generator, segmenter, encoder or dataset that a plugin offers.
+
+    Parameters
+    ----------
+    name
+        What users type: lower case letters, digits and hyphens.
+    target
+        Where the class is: ``"package.module:Class"``. Imported only when it is used.
+    summary
+        One line for ``synthbench list``.
+    tasks
+        Which of ``"instances"`` and ``"semantic"`` it can do.
+    requires
+        Names of the distributions it needs beyond the core's own, as ``pip`` knows them. When one is missing the
+        plugin is listed as off. Their versions are part of every key of its artifacts.
+    install
+        What installs them, for the message: ``"pip install 'synthbench[stardist]'"``.
+
+    Raises
+    ------
+    ValueError
+        If the name, the target or a task is malformed.
+    """
+
+    kind: ClassVar[str] = ""
+
+    name: str
+    target: str
+    summary: str = ""
+    tasks: frozenset[str] = TASK_NAMES
+    requires: tuple[str, ...] = ()
+    install: str = ""
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.name, str) or not _NAME.fullmatch(self.name):
+            raise ValueError(f"plugin name {self.name!r}: use lower case letters, digits and single hyphens")
+        if not isinstance(self.target, str) or not _TARGET.fullmatch(self.target):
+            raise ValueError(f"{self.name}: target {self.target!r} is not of the form 'package.module:Class'")
+        object.__setattr__(self, "tasks", frozenset(self.tasks))
+        object.__setattr__(self, "requires", tuple(self.requires))
+        if not self.tasks or not self.tasks <= TASK_NAMES:
+            raise ValueError(f"{self.name}: tasks {sorted(self.tasks)} must be some of {sorted(TASK_NAMES)}")
+
+
+@dataclass(frozen=True)
+class GeneratorSpec(Spec):
+    """A generator: learns from training samples, then draws new annotated samples."""
+
+    kind: ClassVar[str] = "generator"
+
+
+@dataclass(frozen=True)
+class SegmenterSpec(Spec):
+    """A segmenter: learns from samples, then maps an image to a label map."""
+
+    kind: ClassVar[str] = "segmenter"
+
+
+@dataclass(frozen=True)
+class EncoderSpec(Spec):
+    """An encoder: maps images to feature vectors."""
+
+    kind: ClassVar[str] = "encoder"
+
+
+@dataclass(frozen=True)
+class DatasetSpec(Spec):
+    """A dataset; `tasks` names its one task."""
+
+    kind: ClassVar[str] = "dataset"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if len(self.tasks) != 1:
+            raise ValueError(f"{self.name}: a dataset has exactly one task, not {sorted(self.tasks)}")
+
+
+KINDS: dict[str, type[Spec]] = {
+    spec.kind: spec for spec in (GeneratorSpec, SegmenterSpec, EncoderSpec, DatasetSpec)
+}

@@ -1,0 +1,448 @@
+"""Samples and sample sets: the one type, and the one on-disk form, of every collection of annotated images.
+
+A sample set on disk is a folder::
+
+    samples.json            name, task, classes, info, and one row per sample, with its digest
+    images/<id>.png|tif     uint8 or uint16, (height, width) or (height, width, 3)
+    labels/<id>.png|tif     label map: 0 is background; instance ids, or classes when the task is semantic
+
+PNG holds what PNG can; 16-bit RGB and labels above 65,535 go to TIFF.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, overload
+
+import numpy as np
+
+from synthbench.errors import DataError
+
+Task = Literal["instances", "semantic"]
+TASKS: tuple[Task, ...] = ("instances", "semantic")
+MAX_LABEL = 2**31 - 1
+INDEX = "samples.json"
+FORMAT = 1
+_SAFE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,199}")
+
+
+@dataclass(frozen=True, eq=False)
+class Sample:
+    """One image with its label map.
+
+    Parameters
+    ----------
+    id
+        Unique within its set; letters, digits, ``.``, ``_``, ``+`` and ``-``.
+    image
+        ``(height, width)`` or ``(height, width, 3)``, uint8 or uint16.
+    labels
+        ``(height, width)``, any integer type, 0 … 2³¹ − 1; 0 is background.
+        Task `instances`: one id per object. Task `semantic`: the class of each pixel.
+        Stored as the smallest of uint8, uint16 and uint32 that holds it.
+    groups
+        What the sample belongs to, by name: ``cell_type``, ``well``, ``time`` …;
+        the reserved name ``split`` carries a dataset's official split (``train``, ``validation``, ``test``).
+
+    Raises
+    ------
+    DataError
+        If an array has the wrong shape or type, or the two don't fit together.
+    """
+
+    id: str
+    image: np.ndarray
+    labels: np.ndarray
+    groups: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        check_id(self.id)
+        check_image(self.image, self.id)
+        object.__setattr__(self, "labels", check_labels(self.labels, self.id))
+        if self.image.shape[:2] != self.labels.shape:
+            raise DataError(
+                f"sample {self.id!r}: the image is {_size(self.image)} and its mask is {_size(self.labels)}; "
+                "give a mask of the image's size"
+            )
+        object.__setattr__(self, "groups", {str(k): str(v) for k, v in self.groups.items()})
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 over id, groups, pixels and labels; independent of file format and integer width of the labels."""
+        head = [self.id, sorted(self.groups.items()), list(self.image.shape), self.image.dtype.name]
+        out = hashlib.sha256(json.dumps(head).encode())
+        out.update(np.ascontiguousarray(self.image))
+        out.update(np.ascontiguousarray(self.labels, dtype="<u4"))
+        return out.hexdigest()
+
+
+def check_id(name: str) -> None:
+    """Raise `DataError` unless `name` can be a sample's id (and so a file name on every system)."""
+    if not isinstance(name, str) or not _SAFE_ID.fullmatch(name):
+        raise DataError(f"sample id {name!r}: use letters, digits, '.', '_', '+' and '-', at most 200 of them")
+
+
+def check_image(image: np.ndarray, name: str) -> None:
+    """Raise `DataError` unless `image` is grey or RGB, uint8 or uint16, and not empty."""
+    if not isinstance(image, np.ndarray) or image.dtype not in (np.uint8, np.uint16):
+        kind = getattr(image, "dtype", type(image).__name__)
+        raise DataError(f"sample {name!r}: the image is {kind}; convert it to uint8 or uint16")
+    if not (image.ndim == 2 or (image.ndim == 3 and image.shape[2] == 3)):
+        raise DataError(f"sample {name!r}: the image has shape {image.shape}; give (height, width) or (height, width, 3)")
+    if image.size == 0:
+        raise DataError(f"sample {name!r}: the image is empty, {_size(image)}")
+
+
+def check_labels(labels: np.ndarray, name: str) -> np.ndarray:
+    """Return `labels` as the smallest of uint8, uint16, uint32 that holds it; raise `DataError` if it is no label map."""
+    if not isinstance(labels, np.ndarray) or labels.dtype.kind not in "iub":
+        kind = getattr(labels, "dtype", type(labels).__name__)
+        raise DataError(f"sample {name!r}: the mask is {kind}; give a label map of whole numbers")
+    if labels.ndim != 2:
+        raise DataError(f"sample {name!r}: the mask has shape {labels.shape}; give one label map, (height, width)")
+    if labels.size == 0:
+        raise DataError(f"sample {name!r}: the mask is empty, {_size(labels)}")
+    low, high = int(labels.min()), int(labels.max())
+    if low < 0:
+        raise DataError(f"sample {name!r}: the mask holds {low}; labels are 0 (background) and above")
+    if high > MAX_LABEL:
+        raise DataError(f"sample {name!r}: the mask holds {high}; labels go up to {MAX_LABEL}")
+    return labels.astype(np.min_scalar_type(high), copy=False)
+
+
+def _size(array: np.ndarray) -> str:
+    return "×".join(str(n) for n in array.shape[:2])
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What is known of a sample without reading its pixels."""
+
+    id: str
+    groups: Mapping[str, str]
+    height: int
+    width: int
+    channels: int
+    dtype: str
+    objects: int
+    covered: float
+    digest: str
+
+    @classmethod
+    def of(cls, sample: Sample) -> Entry:
+        """Measure a sample. `objects` counts distinct labels above 0; `covered` is the share of pixels they fill."""
+        present = np.unique(sample.labels)
+        return cls(
+            id=sample.id,
+            groups=sample.groups,
+            height=sample.image.shape[0],
+            width=sample.image.shape[1],
+            channels=1 if sample.image.ndim == 2 else 3,
+            dtype=sample.image.dtype.name,
+            objects=int((present > 0).sum()),
+            covered=float((sample.labels > 0).mean()),
+            digest=sample.digest,
+        )
+
+
+Loader = Callable[[], tuple[np.ndarray, np.ndarray]]
+
+
+class SampleSet(Sequence[Sample]):
+    """An ordered, immutable collection of samples, read lazily.
+
+    A dataset, a subset of one, and a synthetic set are all sample sets. Pixels are read when a sample is asked
+    for, and not kept. Make one with `SampleSet.of`, `SampleSet.open` or `SampleSet.write`.
+
+    Attributes
+    ----------
+    name : str
+    task : {"instances", "semantic"}
+    classes : tuple of str
+        Names of the classes 0 … K − 1 of a semantic set; empty for instances.
+    info : mapping
+        Source, licence, citation and whatever else should travel with the set. Not part of the fingerprint.
+    entries : tuple of Entry
+    """
+
+    def __init__(
+        self,
+        entries: Sequence[Entry],
+        loaders: Sequence[Loader],
+        *,
+        name: str,
+        task: Task = "instances",
+        classes: Sequence[str] = (),
+        info: Mapping[str, Any] | None = None,
+    ) -> None:
+        if task not in TASKS:
+            raise DataError(f"sample set {name!r}: task {task!r} is not one of {', '.join(TASKS)}")
+        seen: set[str] = set()
+        for entry in entries:
+            if entry.id in seen:
+                raise DataError(f"sample set {name!r}: the id {entry.id!r} occurs twice")
+            seen.add(entry.id)
+        self.name = name
+        self.task: Task = task
+        self.classes = tuple(classes)
+        self.info: Mapping[str, Any] = dict(info or {})
+        self.entries = tuple(entries)
+        self._loaders = tuple(loaders)
+        self._index = {entry.id: i for i, entry in enumerate(entries)}
+        self._fingerprint: str | None = None
+
+    # -- making one ---------------------------------------------------------------------------------------------
+
+    @classmethod
+    def of(
+        cls,
+        samples: Iterable[Sample],
+        *,
+        name: str = "memory",
+        task: Task = "instances",
+        classes: Sequence[str] = (),
+        info: Mapping[str, Any] | None = None,
+    ) -> SampleSet:
+        """Hold samples in memory."""
+        kept = list(samples)
+        loaders = [_held(sample.image, sample.labels) for sample in kept]
+        return cls([Entry.of(s) for s in kept], loaders, name=name, task=task, classes=classes, info=info)
+
+    @classmethod
+    def open(cls, folder: str | Path) -> SampleSet:
+        """Open a sample set on disk; pixels are read later, sample by sample.
+
+        Raises
+        ------
+        DataError
+            If the folder isn't a sample set, or its index is damaged.
+        """
+        folder = Path(folder)
+        try:
+            index = json.loads((folder / INDEX).read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            raise DataError(f"{folder}: not a sample set (no {INDEX}); import it with 'synthbench dataset add'") from None
+        except (OSError, ValueError) as error:
+            raise DataError(f"{folder / INDEX}: can't be read: {error}") from None
+        try:
+            if index["format"] != FORMAT:
+                raise DataError(f"{folder / INDEX}: format {index['format']}, this version reads {FORMAT}")
+            rows = index["samples"]
+            entries = [Entry(**{k: row[k] for k in Entry.__dataclass_fields__}) for row in rows]
+            for entry in entries:
+                check_id(entry.id)
+            loaders = [_on_disk(folder, row["image"], row["labels"], row["id"]) for row in rows]
+            return cls(
+                entries, loaders, name=index["name"], task=index["task"], classes=index["classes"], info=index["info"]
+            )
+        except (KeyError, TypeError) as error:
+            raise DataError(f"{folder / INDEX}: damaged index ({error!r})") from None
+
+    @classmethod
+    def write(
+        cls,
+        folder: str | Path,
+        samples: Iterable[Sample],
+        *,
+        name: str | None = None,
+        task: Task = "instances",
+        classes: Sequence[str] = (),
+        info: Mapping[str, Any] | None = None,
+    ) -> SampleSet:
+        """Write samples one by one into a new folder, which appears when the last of them is written.
+
+        Returns
+        -------
+        SampleSet
+            The set, opened from the folder.
+
+        Raises
+        ------
+        DataError
+            If the folder exists already, a sample is invalid, or an id occurs twice.
+        """
+        folder = Path(folder)
+        if folder.exists():
+            raise DataError(f"{folder}: exists already; name another folder, or remove it")
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        beside = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+        try:
+            rows = [_write_sample(beside, sample) for sample in samples]
+            index = {
+                "format": FORMAT,
+                "name": name or folder.name,
+                "task": task,
+                "classes": list(classes),
+                "info": dict(info or {}),
+                "samples": rows,
+            }
+            (beside / INDEX).write_text(json.dumps(index, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+            cls.open(beside)
+            beside.chmod(0o755)
+            os.replace(beside, folder)
+        except BaseException:
+            shutil.rmtree(beside, ignore_errors=True)
+            raise
+        return cls.open(folder)
+
+    def save(self, folder: str | Path) -> SampleSet:
+        """Write this set to a new folder, and return it opened from there."""
+        return SampleSet.write(
+            folder, self, name=self.name, task=self.task, classes=self.classes, info=self.info
+        )
+
+    # -- looking at it ------------------------------------------------------------------------------------------
+
+    def __len__(self) -> int:
+        return len(self.entries)
+
+    @overload
+    def __getitem__(self, key: int | str) -> Sample: ...
+    @overload
+    def __getitem__(self, key: slice) -> SampleSet: ...
+    def __getitem__(self, key: int | str | slice) -> Sample | SampleSet:
+        """Read one sample by position or id; a slice gives a sample set, unread."""
+        if isinstance(key, slice):
+            return self._take(range(len(self))[key], self.name)
+        position = self.position(key) if isinstance(key, str) else range(len(self))[key]
+        entry = self.entries[position]
+        image, labels = self._loaders[position]()
+        return Sample(entry.id, image, labels, entry.groups)
+
+    def __iter__(self) -> Iterator[Sample]:
+        return (self[i] for i in range(len(self)))
+
+    def __repr__(self) -> str:
+        return f"SampleSet({self.name!r}, {self.task}, {len(self)} samples, {self.fingerprint[:12]})"
+
+    def position(self, sample_id: str) -> int:
+        """Return the position of an id; raise `DataError` if the set doesn't have it."""
+        try:
+            return self._index[sample_id]
+        except KeyError:
+            raise DataError(f"sample set {self.name!r}: no sample {sample_id!r}") from None
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        return tuple(entry.id for entry in self.entries)
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 over task, classes and the digests of the samples, in order. The name and `info` don't count."""
+        if self._fingerprint is None:
+            content = [self.task, list(self.classes), [entry.digest for entry in self.entries]]
+            self._fingerprint = hashlib.sha256(json.dumps(content).encode()).hexdigest()
+        return self._fingerprint
+
+    def subset(self, ids: Iterable[str], name: str | None = None) -> SampleSet:
+        """Return the samples with these ids, in this order, unread."""
+        return self._take([self.position(i) for i in ids], name or self.name)
+
+    def _take(self, positions: Iterable[int], name: str) -> SampleSet:
+        chosen = list(positions)
+        return SampleSet(
+            [self.entries[i] for i in chosen],
+            [self._loaders[i] for i in chosen],
+            name=name,
+            task=self.task,
+            classes=self.classes,
+            info=self.info,
+        )
+
+
+def _held(image: np.ndarray, labels: np.ndarray) -> Loader:
+    return lambda: (image, labels)
+
+
+def _on_disk(folder: Path, image: str, labels: str, name: str) -> Loader:
+    paths = [folder / part for part in (image, labels)]
+    for path in paths:
+        if not path.resolve().is_relative_to(folder.resolve()):
+            raise DataError(f"{folder / INDEX}: sample {name!r} points outside the set: {path}")
+
+    def load() -> tuple[np.ndarray, np.ndarray]:
+        return read_array(paths[0]), read_array(paths[1])
+
+    return load
+
+
+def _write_sample(folder: Path, sample: Sample) -> dict[str, Any]:
+    files = {}
+    for part, array in (("images", sample.image), ("labels", sample.labels)):
+        (folder / part).mkdir(exist_ok=True)
+        files[part] = f"{part}/{sample.id}{suffix_for(array)}"
+        if (folder / files[part]).exists():
+            raise DataError(f"sample {sample.id!r}: the id occurs twice")
+        write_array(folder / files[part], array)
+    entry = Entry.of(sample)
+    row = {name: getattr(entry, name) for name in Entry.__dataclass_fields__}
+    return {**row, "groups": dict(entry.groups), "image": files["images"], "labels": files["labels"]}
+
+
+# -- files ----------------------------------------------------------------------------------------------------------
+
+
+def suffix_for(array: np.ndarray) -> str:
+    """Return ``".png"`` where PNG can hold the array without loss, else ``".tif"``."""
+    return ".png" if array.dtype == np.uint8 or (array.dtype == np.uint16 and array.ndim == 2) else ".tif"
+
+
+def write_array(path: Path, array: np.ndarray) -> None:
+    """Write an array to PNG or TIFF (by the suffix), losslessly; raise `DataError` when the disk won't take it."""
+    try:
+        if path.suffix == ".png":
+            from PIL import Image
+
+            Image.fromarray(np.ascontiguousarray(array)).save(path, compress_level=3)
+        else:
+            import tifffile
+
+            photometric = "rgb" if array.ndim == 3 else "minisblack"
+            tifffile.imwrite(path, array, compression="zlib", photometric=photometric)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            path.unlink()
+        raise DataError(f"{path}: can't be written: {error.strerror or error}") from None
+
+
+def read_array(path: Path) -> np.ndarray:
+    """Read a PNG, TIFF, JPEG or BMP file as it is; raise `DataError`, naming the file, when that fails.
+
+    Palette PNGs give their indices (as label maps are stored by some tools); an alpha channel of an RGB image
+    is dropped when it is opaque.
+    """
+    try:
+        if path.suffix.lower() in (".tif", ".tiff"):
+            import tifffile
+
+            array = tifffile.imread(path)
+        else:
+            from PIL import Image
+
+            with Image.open(path) as picture:
+                picture.load()
+                if picture.mode == "1":
+                    picture = picture.convert("L")  # noqa: PLW2901
+                array = np.asarray(picture)
+                if picture.mode.startswith("I;16") or (picture.mode == "I" and _fits_uint16(array)):
+                    array = array.astype(np.uint16)
+    except FileNotFoundError:
+        raise DataError(f"{path}: no such file") from None
+    except Exception as error:  # decoders raise anything on corrupt input
+        raise DataError(f"{path}: can't be read as an image: {error}") from None
+    if array.ndim == 3 and array.shape[2] == 4 and (array[..., 3] == np.iinfo(array.dtype).max).all():
+        array = array[..., :3]
+    return array
+
+
+def _fits_uint16(array: np.ndarray) -> bool:
+    return bool(array.size and array.min() >= 0 and array.max() <= np.iinfo(np.uint16).max)

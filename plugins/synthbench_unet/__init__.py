@@ -1,0 +1,1 @@
+"""Plugin package; replaced by its author."""
