@@ -1,0 +1,7 @@
+"""``python -m synthbench``."""
+
+import sys
+
+from synthbench.cli import main
+
+sys.exit(main())

@@ -1,0 +1,63 @@
+"""The command line: one module per command in this package, no logic.
+
+A command module has a docstring (its help), ``add_arguments(parser)`` and ``run(args) -> int``; it imports what it
+needs inside ``run``, so that ``synthbench --help`` stays quick.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import pkgutil
+import sys
+from collections.abc import Sequence
+
+from synthbench import __version__
+from synthbench.errors import SynthbenchError
+
+INTERRUPTED = 130
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command line; return its exit code. What the user can mend is one line on stderr."""
+    parser = build_parser()
+    args = parser.parse_args(argv)
+    try:
+        return int(args.run(args))
+    except SynthbenchError as error:
+        print(f"synthbench: error: {error}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print("synthbench: stopped; what is finished is kept, the same command goes on from here", file=sys.stderr)
+        return INTERRUPTED
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        print(f"synthbench: error: {where}{error.strerror or error}", file=sys.stderr)
+        return 2
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Return the parser of all commands."""
+    parser = argparse.ArgumentParser(
+        prog="synthbench", description="Does synthetic training data help to segment cells in micrographs?"
+    )
+    parser.add_argument("--version", action="version", version=f"synthbench {__version__}")
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+    for info in pkgutil.iter_modules(__path__):
+        if info.name.startswith("_"):
+            continue
+        module = importlib.import_module(f"{__name__}.{info.name}")
+        text = (module.__doc__ or "").strip()
+        command = commands.add_parser(
+            info.name,
+            help=text.split("\n", 1)[0].rstrip("."),
+            description=text,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        module.add_arguments(command)
+        command.set_defaults(run=module.run)
+    return parser
