@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
+import shutil
+import textwrap
+from collections.abc import Sequence
 
-from synthbench.plugin.registry import Registered, registry
+from synthbench.plugin.registry import Problem, Registered, registry
 from synthbench.plugin.specs import KINDS
 
-COLUMNS = ("kind", "name", "tasks", "from", "needs", "summary")
+COLUMNS = ("name", "tasks", "from", "needs", "summary")
+MIN_SUMMARY = 24
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -23,11 +26,9 @@ def run(args: argparse.Namespace) -> int:
     rows = [_row(entry) for kind in kinds for entry in found.of_kind(kind)]
     if args.json:
         problems = [{"plugin": p.plugin, "from": p.distribution, "reason": p.reason} for p in found.problems]
-        print(json.dumps({"plugins": rows, "problems": problems}, indent=1))
+        print(json.dumps({"plugins": rows, "problems": problems}, indent=1, ensure_ascii=False))
         return 0
-    _print_table(rows)
-    for problem in found.problems:
-        print(f"off: plugin {problem.plugin!r} of {problem.distribution}: {problem.reason}", file=sys.stderr)
+    print("\n".join(lines(rows, found.problems, shutil.get_terminal_size((120, 24)).columns)))
     return 0
 
 
@@ -38,12 +39,39 @@ def _row(entry: Registered) -> dict[str, str]:
         "name": spec.name,
         "tasks": ", ".join(sorted(spec.tasks)),
         "from": f"{entry.distribution} {entry.version}",
-        "needs": f"OFF: {entry.off}" if entry.off else ", ".join(spec.requires) or "–",
+        "needs": ", ".join(spec.requires),
         "summary": spec.summary,
+        "off": entry.off,
     }
 
 
-def _print_table(rows: list[dict[str, str]]) -> None:
-    widths = {c: max([len(c), *(len(row[c]) for row in rows)]) for c in COLUMNS}
-    for row in [{c: c.upper() for c in COLUMNS}, *rows]:
-        print("  ".join(row[c].ljust(widths[c]) for c in COLUMNS).rstrip())
+def lines(rows: Sequence[dict[str, str]], problems: Sequence[Problem], width: int) -> list[str]:
+    """Lay rows out in a table per kind, with the summary wrapped to `width`, and what is broken at the end."""
+    wide = {c: max([len(c), *(len(row[c]) for row in rows)]) for c in COLUMNS[:-1]}
+    margin = sum(wide.values()) + 2 * len(wide)
+    out: list[str] = []
+    for kind in dict.fromkeys(row["kind"] for row in rows):
+        out += [
+            "",
+            "  ".join([f"{kind}s".upper().ljust(wide["name"]), *(c.ljust(wide[c]) for c in COLUMNS[1:])]).rstrip(),
+        ]
+        for row in rows:
+            if row["kind"] == kind:
+                left = "  ".join((row[c] or "–").ljust(wide[c]) for c in COLUMNS[:-1]) + "  "
+                out += _hang(left, row["summary"], margin, width)
+                out += (
+                    _hang(" " * wide["name"] + "  ", f"OFF: {row['off']}", wide["name"] + 2, width)
+                    if row["off"]
+                    else []
+                )
+    if problems:
+        out += ["", "BROKEN"]
+    for problem in problems:
+        out += _hang("", f"plugin {problem.plugin!r} of {problem.distribution} is off: {problem.reason}", 0, width)
+    return out[1:]
+
+
+def _hang(left: str, text: str, margin: int, width: int) -> list[str]:
+    """Put `text` to the right of `left`, wrapped, its further lines indented by `margin`."""
+    wrapped = textwrap.wrap(text, max(MIN_SUMMARY, width - margin), break_on_hyphens=False, break_long_words=False)
+    return [((" " * margin if n else left) + part).rstrip() for n, part in enumerate(wrapped or [""])]

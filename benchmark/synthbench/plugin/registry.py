@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import importlib
 import importlib.metadata
+import importlib.util
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cache
+from pathlib import Path
 from types import ModuleType
 from typing import Any, Protocol
 
@@ -24,10 +26,10 @@ from synthbench.plugin.specs import KINDS, Spec
 class EntryPoint(Protocol):
     """The part of `importlib.metadata.EntryPoint` that the registry reads."""
 
-    name: str
-    value: str
-    dist: Any
-
+    @property
+    def name(self) -> str: ...
+    @property
+    def dist(self) -> Any: ...
     def load(self) -> Any: ...
 
 
@@ -50,16 +52,16 @@ class Registered:
 
     @property
     def missing(self) -> tuple[str, ...]:
-        """Required distributions that are not installed."""
-        return tuple(name for name in self.spec.requires if distribution_version(name) is None)
+        """Required distributions that are not installed, or not in the version asked for."""
+        return tuple(name for name in self.spec.requires if not _satisfied(name))
 
     @property
     def off(self) -> str:
         """Why it can't be used: one line, or an empty string when it can."""
-        if not self.missing:
-            return ""
-        way = self.spec.install or f"pip install {' '.join(self.missing)}"
-        return f"needs {', '.join(self.missing)}: {way}"
+        if self.missing:
+            way = self.spec.install or f"pip install {' '.join(map(_quoted, self.missing))}"
+            return f"needs {', '.join(self.missing)}: {way}"
+        return _target_problem(self.spec.target)
 
 
 @dataclass(frozen=True)
@@ -119,11 +121,11 @@ class Registry:
         """
         entry = self.get(kind, name)
         if entry.off:
-            raise PluginError(f"{kind} {name!r} {entry.off}")
+            raise PluginError(f"{kind} {name!r} is off: {entry.off}")
         module_name, _, class_name = entry.spec.target.partition(":")
         try:
             module = importlib.import_module(module_name)
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise PluginError(f"{kind} {name!r}: {module_name} can't be imported: {one_line(error)}") from error
         return _checked_class(module, class_name, kind, name)
 
@@ -162,7 +164,7 @@ def discover(entry_points: Iterable[EntryPoint]) -> Registry:
         try:
             specs = _specs_of(point.load(), point.name)
             _refuse_taken(specs, found)
-        except Exception as error:  # a stranger's import may raise anything
+        except (Exception, SystemExit) as error:  # a stranger's import may raise anything
             found.problems.append(Problem(point.name, name, one_line(error)))
             continue
         for spec in specs:
@@ -179,13 +181,16 @@ def _specs_of(plugin: Any, name: str) -> list[Spec]:
     """Return the specs of one plugin, asked through a plugin manager of its own."""
     manager = pluggy.PluginManager(hookspecs.PROJECT)
     manager.add_hookspecs(hookspecs)
-    for attribute in dir(plugin):
-        if attribute.startswith("synthbench_") and attribute not in hookspecs.HOOKS and callable(getattr(plugin, attribute)):
+    marked = {a for a in dir(plugin) if manager.parse_hookimpl_opts(plugin, a) is not None}
+    meant = {a for a in dir(plugin) if a.startswith("synthbench_") and callable(getattr(plugin, a))}
+    for attribute in sorted(marked | meant):
+        if attribute not in hookspecs.HOOKS:
             raise PluginError(f"no hook is called {attribute!r}{nearest(attribute, hookspecs.HOOKS)}")
+        if attribute not in marked:
+            raise PluginError(f"{attribute} is not marked with @synthbench.hookimpl")
+    if not marked:
+        raise PluginError(f"implements no hook; the hooks are {', '.join(hookspecs.HOOKS)}")
     manager.register(plugin, name=name)
-    manager.check_pending()
-    if not manager.get_hookcallers(plugin):
-        raise PluginError("implements no hook; mark its functions with @synthbench.hookimpl")
     specs: list[Spec] = []
     for hook, kind in hookspecs.HOOKS.items():
         for answer in getattr(manager.hook, hook)():
@@ -218,7 +223,44 @@ def _refuse_taken(specs: Sequence[Spec], found: Registry) -> None:
 def one_line(error: BaseException) -> str:
     """Return an exception as one line: its type, unless it is one of synthbench's own, and its message."""
     text = " ".join(str(error).split())
-    return text if isinstance(error, PluginError) else f"{type(error).__name__}: {text}" if text else type(error).__name__
+    if isinstance(error, PluginError):
+        return text
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
+@cache
+def _target_problem(target: str) -> str:
+    """Say why a spec's class can't be there, without importing its module; an empty string when it can."""
+    module_name, _, class_name = target.partition(":")
+    try:
+        found = importlib.util.find_spec(module_name)
+    except (Exception, SystemExit) as error:
+        return f"{module_name} can't be found: {one_line(error)}"
+    if found is None:
+        return f"there is no module {module_name}; mend the spec's target"
+    if not found.has_location or not (found.origin or "").endswith(".py"):
+        return ""
+    text = Path(str(found.origin)).read_text(encoding="utf-8", errors="replace")
+    if re.search(rf"\b{class_name}\b|import \*|^def __getattr__", text, re.MULTILINE):
+        return ""
+    return f"{module_name} has no {class_name}; mend the spec's target"
+
+
+@cache
+def _satisfied(requirement: str) -> bool:
+    installed = distribution_version(requirement)
+    if installed is None or not set(requirement) & set("<>=!~"):
+        return installed is not None
+    from packaging.requirements import InvalidRequirement, Requirement
+
+    try:
+        return Requirement(requirement).specifier.contains(installed, prereleases=True)
+    except InvalidRequirement:
+        return False
+
+
+def _quoted(requirement: str) -> str:
+    return f"'{requirement}'" if set(requirement) & set("<>=!~[; ") else requirement
 
 
 @cache

@@ -8,6 +8,7 @@ from typing import ClassVar
 
 TASK_NAMES = frozenset({"instances", "semantic"})
 _NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
+_REQUIREMENT = re.compile(r"[A-Za-z0-9]")
 _TARGET = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
 
 
@@ -26,15 +27,16 @@ class Spec:
     tasks
         Which of ``"instances"`` and ``"semantic"`` it can do.
     requires
-        Names of the distributions it needs beyond the core's own, as ``pip`` knows them. When one is missing the
-        plugin is listed as off. Their versions are part of every key of its artifacts.
+        The distributions it needs beyond the core's own, as ``pip`` knows them: ``"stardist"``, ``"cellpose>=3.1,<4"``.
+        When one is missing, or outside its range, the plugin is listed as off. Their versions are part of every
+        key of its artifacts.
     install
         What installs them, for the message: ``"pip install 'synthbench[stardist]'"``.
 
     Raises
     ------
     ValueError
-        If the name, the target or a task is malformed.
+        If the name, the target, the summary, a task or a requirement is malformed.
     """
 
     kind: ClassVar[str] = ""
@@ -51,10 +53,17 @@ class Spec:
             raise ValueError(f"plugin name {self.name!r}: use lower case letters, digits and single hyphens")
         if not isinstance(self.target, str) or not _TARGET.fullmatch(self.target):
             raise ValueError(f"{self.name}: target {self.target!r} is not of the form 'package.module:Class'")
-        object.__setattr__(self, "tasks", frozenset(self.tasks))
-        object.__setattr__(self, "requires", tuple(self.requires))
+        if not isinstance(self.summary, str) or "\n" in self.summary:
+            raise ValueError(f"{self.name}: summary {self.summary!r} must be one line")
+        object.__setattr__(self, "tasks", frozenset([self.tasks] if isinstance(self.tasks, str) else self.tasks))
+        object.__setattr__(
+            self, "requires", (self.requires,) if isinstance(self.requires, str) else tuple(self.requires)
+        )
         if not self.tasks or not self.tasks <= TASK_NAMES:
             raise ValueError(f"{self.name}: tasks {sorted(self.tasks)} must be some of {sorted(TASK_NAMES)}")
+        for requirement in self.requires:
+            if not isinstance(requirement, str) or not _REQUIREMENT.match(requirement):
+                raise ValueError(f"{self.name}: requires {requirement!r}, which is no name of a distribution")
 
 
 @dataclass(frozen=True)
@@ -90,6 +99,4 @@ class DatasetSpec(Spec):
             raise ValueError(f"{self.name}: a dataset has exactly one task, not {sorted(self.tasks)}")
 
 
-KINDS: dict[str, type[Spec]] = {
-    spec.kind: spec for spec in (GeneratorSpec, SegmenterSpec, EncoderSpec, DatasetSpec)
-}
+KINDS: dict[str, type[Spec]] = {spec.kind: spec for spec in (GeneratorSpec, SegmenterSpec, EncoderSpec, DatasetSpec)}
