@@ -8,8 +8,6 @@ import numpy as np
 
 from synthbench.samples import MAX_LABEL
 
-_DENSE_CELLS = 2**21
-
 
 @dataclass(frozen=True, eq=False)
 class Overlap:
@@ -69,11 +67,11 @@ def overlap(truth: np.ndarray, predicted: np.ndarray) -> Overlap:
     if truth.shape != predicted.shape:
         raise ValueError(f"predicted: shape {predicted.shape}, and truth has {truth.shape}")
     starts, lengths = label_runs(truth.ravel(), predicted.ravel())
-    true_ids, true = _dense(truth.ravel()[starts], "truth")
-    predicted_ids, found = _dense(predicted.ravel()[starts], "predicted")
-    columns = len(predicted_ids) + 1
-    cells, pixels = _total(true * columns + found, lengths, (len(true_ids) + 1) * columns)
-    row, column = cells // columns, cells % columns
+    pairs, pixels = _total(
+        _checked(truth.ravel()[starts], "truth"), _checked(predicted.ravel()[starts], "predicted"), lengths
+    )
+    true_ids, row = _places(pairs[0])
+    predicted_ids, column = _places(pairs[1])
     both = (row > 0) & (column > 0)
     return Overlap(
         true_ids=true_ids,
@@ -109,33 +107,42 @@ def _label_map(labels: np.ndarray, name: str) -> np.ndarray:
     return labels
 
 
-def _dense(values: np.ndarray, name: str) -> tuple[np.ndarray, np.ndarray]:
-    """Return the distinct labels above 0, and for each value its position among them from 1 on; 0 stays 0."""
-    if values.size == 0:
-        return np.zeros(0, np.int64), np.zeros(0, np.int64)
-    low, high = int(values.min()), int(values.max())
+def _checked(values: np.ndarray, name: str) -> np.ndarray:
+    low, high = (int(values.min()), int(values.max())) if values.size else (0, 0)
     if low < 0 or high > MAX_LABEL:
         raise ValueError(f"{name}: label {low if low < 0 else high} is outside 0 … {MAX_LABEL}")
-    if high <= 4 * values.size + 2**16:
-        seen = np.zeros(high + 1, bool)
-        seen[values] = True
-        seen[0] = False
-        return np.flatnonzero(seen), (np.cumsum(seen) * seen)[values]
-    ids, place = np.unique(values, return_inverse=True)
-    background = int(ids[0] == 0)
-    return ids[background:].astype(np.int64), place.ravel().astype(np.int64) + 1 - background
+    return values.astype(np.int64)
 
 
-def _total(cells: np.ndarray, lengths: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return the distinct cells, ascending, and the sum of the lengths in each."""
-    if count <= _DENSE_CELLS:
-        sums = np.bincount(cells, weights=lengths, minlength=1).astype(np.int64)
-        used = np.flatnonzero(sums)
-        return used, sums[used]
-    order = np.argsort(cells, kind="stable")
-    ordered = cells[order]
-    first = np.flatnonzero(np.diff(ordered, prepend=-1))
-    return ordered[first], np.add.reduceat(lengths[order], first)
+def _total(
+    true: np.ndarray, predicted: np.ndarray, lengths: np.ndarray
+) -> tuple[tuple[np.ndarray, np.ndarray], np.ndarray]:
+    """Return the distinct pairs of labels, and the sum of the lengths of each.
+
+    Pair and length share one 64-bit word where they fit, for then a plain sort does: an argsort takes five times
+    as long.
+    """
+    if lengths.size == 0:
+        return (lengths, lengths), lengths
+    base = int(predicted.max()).bit_length()
+    width = int(lengths.max()).bit_length()
+    keys = (true << base) | predicted
+    if int(keys.max()).bit_length() + width < 64:
+        words = np.sort((keys << width) | lengths)
+        keys, lengths = words >> width, words & ((1 << width) - 1)
+    else:
+        order = np.argsort(keys)
+        keys, lengths = keys[order], lengths[order]
+    first = np.flatnonzero(np.diff(keys, prepend=-1))
+    keys = keys[first]
+    return (keys >> base, keys & ((1 << base) - 1)), np.add.reduceat(lengths, first)
+
+
+def _places(labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the distinct labels above 0, and for each label its place among them from 1 on; 0 stays 0."""
+    ids = np.unique(labels)
+    ids = ids[ids > 0]
+    return ids, np.where(labels > 0, np.searchsorted(ids, labels) + 1, 0)
 
 
 def _sums(place: np.ndarray, pixels: np.ndarray, count: int) -> np.ndarray:
