@@ -32,7 +32,28 @@ _HOME = {
     "load_results": "synthbench.results",
 }
 
-__all__ = ["__version__", *_HOME]
+__all__ = [
+    "__version__",
+    "hookimpl",
+    "GeneratorSpec",
+    "SegmenterSpec",
+    "EncoderSpec",
+    "DatasetSpec",
+    "Generator",
+    "Segmenter",
+    "Encoder",
+    "Dataset",
+    "Config",
+    "Context",
+    "Budget",
+    "Stopped",
+    "TrainingMix",
+    "Instances",
+    "Sample",
+    "SampleSet",
+    "SynthbenchError",
+    "load_results",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -97,7 +97,9 @@ def check_image(image: np.ndarray, name: str) -> None:
         kind = getattr(image, "dtype", type(image).__name__)
         raise DataError(f"sample {name!r}: the image is {kind}; convert it to uint8 or uint16")
     if not (image.ndim == 2 or (image.ndim == 3 and image.shape[2] == 3)):
-        raise DataError(f"sample {name!r}: the image has shape {image.shape}; give (height, width) or (height, width, 3)")
+        raise DataError(
+            f"sample {name!r}: the image has shape {image.shape}; give (height, width) or (height, width, 3)"
+        )
     if image.size == 0:
         raise DataError(f"sample {name!r}: the image is empty, {_size(image)}")
 
@@ -230,7 +232,9 @@ class SampleSet(Sequence[Sample]):
         try:
             index = json.loads((folder / INDEX).read_text(encoding="utf-8"))
         except FileNotFoundError:
-            raise DataError(f"{folder}: not a sample set (no {INDEX}); import it with 'synthbench dataset add'") from None
+            raise DataError(
+                f"{folder}: not a sample set (no {INDEX}); import it with 'synthbench dataset add'"
+            ) from None
         except (OSError, ValueError) as error:
             raise DataError(f"{folder / INDEX}: can't be read: {error}") from None
         try:
@@ -296,9 +300,7 @@ class SampleSet(Sequence[Sample]):
 
     def save(self, folder: str | Path) -> SampleSet:
         """Write this set to a new folder, and return it opened from there."""
-        return SampleSet.write(
-            folder, self, name=self.name, task=self.task, classes=self.classes, info=self.info
-        )
+        return SampleSet.write(folder, self, name=self.name, task=self.task, classes=self.classes, info=self.info)
 
     # -- looking at it ------------------------------------------------------------------------------------------
 
@@ -386,6 +388,16 @@ def _write_sample(folder: Path, sample: Sample) -> dict[str, Any]:
     entry = Entry.of(sample)
     row = {name: getattr(entry, name) for name in Entry.__dataclass_fields__}
     return {**row, "groups": dict(entry.groups), "image": files["images"], "labels": files["labels"]}
+
+
+def check_sizes(samples: SampleSet | None, patch_size: int) -> None:
+    """Raise `DataError`, naming the first image, if one of `samples` is smaller than a patch."""
+    for entry in samples.entries if samples is not None else ():
+        if min(entry.height, entry.width) < patch_size:
+            raise DataError(
+                f"sample {entry.id!r} is {entry.height}×{entry.width}, smaller than a patch of {patch_size}; "
+                f"use --patch {2 ** (min(entry.height, entry.width).bit_length() - 1)} or leave the image out"
+            )
 
 
 # -- files ----------------------------------------------------------------------------------------------------------

@@ -1,0 +1,107 @@
+"""Arguments that several commands share, and the study they come to."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from pathlib import Path
+from typing import Any
+
+
+def add_store(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--store", metavar="DIR", help="where artifacts are kept (default: $SYNTHBENCH_HOME/store)")
+
+
+def home() -> Path:
+    """Return synthbench's own folder: ``$SYNTHBENCH_HOME``, else ``~/.local/share/synthbench``."""
+    return Path(os.environ.get("SYNTHBENCH_HOME") or Path.home() / ".local" / "share" / "synthbench")
+
+
+def open_store(args: argparse.Namespace) -> Any:
+    from synthbench.store import Store
+
+    return Store(args.store or home() / "store")
+
+
+def add_study(parser: argparse.ArgumentParser) -> None:
+    """Add the study file, and the options that replace parts of it."""
+    parser.add_argument("study", nargs="?", metavar="STUDY.yaml", help="a study file (default: a small demonstration)")
+    grid = parser.add_argument_group("what is compared (replaces what the study file says)")
+    grid.add_argument("--name", help="name of the study, and of its run folder")
+    grid.add_argument("--dataset", metavar="A,B", help="datasets: names of plugins or imported sets, or paths")
+    grid.add_argument("--generators", metavar="A,B", help="generators, comma-separated; 'none' for none")
+    grid.add_argument("--segmenters", metavar="A,B", help="segmenters, comma-separated")
+    grid.add_argument("--synthetic", metavar="N,M", help="synthetic samples per arm: numbers, or multiples such as 2x")
+    grid.add_argument("--fractions", metavar="F,G", help="real training data: shares such as 0.1, or numbers of images")
+    grid.add_argument("--seeds", metavar="N", help="segmenter seeds")
+    grid.add_argument("--generator-seeds", metavar="N", help="generator seeds")
+    grid.add_argument("--budget", help="smoke, quick, standard or paper")
+    grid.add_argument("--steps", metavar="N", help="optimiser steps, instead of the budget's")
+    grid.add_argument("--patch", metavar="N", help="side of a training patch in pixels, instead of the budget's")
+    grid.add_argument("--encoder", help="encoder for the fidelity of the images")
+    grid.add_argument("--inception", metavar="FILE", help="Inception weights, for FID and KID")
+
+
+def study_from(args: argparse.Namespace) -> Any:
+    """Return the study that the arguments name; raise `ConfigError` if it isn't one."""
+    from synthbench.study import DEFAULT, make_study, read_study
+
+    content = read_study(args.study or DEFAULT)
+    lists = {"dataset": "datasets", "generators": "generators", "segmenters": "segmenters"}
+    for option, key in lists.items():
+        if (given := getattr(args, option)) is not None:
+            content[key] = _chosen(content.get(key), [] if given == "none" else _split(given))
+    if args.synthetic is not None:
+        content["synthetic"] = [int(part) if part.isdigit() else part for part in _split(args.synthetic)]
+    if args.fractions is not None:
+        content["fractions"] = [_number(part) for part in _split(args.fractions)]
+    for option in ("seeds", "generator_seeds"):
+        if (given := getattr(args, option)) is not None:
+            content[option] = _number(given)
+            _drop_own(content, "segmenters" if option == "seeds" else "generators", "seeds")
+    _replace_budget(content, args)
+    if args.inception:
+        content["encoder"] = {"name": "inception", "config": {"weights": args.inception}}
+    elif args.encoder:
+        content["encoder"] = args.encoder
+    if args.name:
+        content["name"] = args.name
+    elif args.study is None and args.dataset is not None:
+        content["name"] = "-".join(Path(part).name for part in _split(args.dataset))[:80]
+    return make_study(content, args.study or "the command line")
+
+
+def _split(text: str) -> list[str]:
+    return [part.strip() for part in text.split(",") if part.strip()]
+
+
+def _number(text: str) -> Any:
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text
+
+
+def _chosen(known: Any, names: list[str]) -> list[Any]:
+    """Return the study's own entries of these names, with their configuration, and bare names for the rest."""
+    entries = {e["name"]: e for e in known or [] if isinstance(e, dict) and "name" in e}
+    return [entries.get(name, name) for name in names]
+
+
+def _drop_own(content: dict[str, Any], key: str, part: str) -> None:
+    content[key] = [
+        {k: v for k, v in entry.items() if k != part} if isinstance(entry, dict) else entry
+        for entry in content.get(key, [])
+    ]
+
+
+def _replace_budget(content: dict[str, Any], args: argparse.Namespace) -> None:
+    given = {"name": args.budget, "steps": args.steps, "patch_size": args.patch}
+    given = {key: value if key == "name" else _number(value) for key, value in given.items() if value is not None}
+    if given:
+        before = content.get("budget", {})
+        content["budget"] = ({"name": before} if isinstance(before, str) else dict(before)) | given
+        for key in ("generators", "segmenters"):
+            _drop_own(content, key, "budget")

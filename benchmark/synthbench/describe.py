@@ -1,0 +1,151 @@
+"""What a study's choice of a plugin comes to: its configuration with every default, its budget, its source.
+
+Reading that means importing the plugin's class, and with it torch or tensorflow: seconds. The answer depends on the
+plugin's source and the choice alone, so the store remembers it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from pydantic import ValidationError
+
+from synthbench.errors import ConfigError, StoreError, nearest
+from synthbench.plugin.registry import registry
+from synthbench.sources import core_source, plugin_source, plugin_versions
+from synthbench.store import Store, key_of, writing
+from synthbench.study import BudgetChoice, first_problem
+
+
+@dataclass(frozen=True)
+class Described:
+    """A plugin as a key sees it.
+
+    Attributes
+    ----------
+    kind, name : str
+    config : mapping
+        Every hyper-parameter, defaults written out.
+    budget : mapping
+        ``steps``, ``batch_size``, ``patch_size``.
+    source : str
+        SHA-256 of the plugin's import package.
+    versions : mapping
+        Of the distributions it says it needs.
+    tasks : frozenset of str
+    """
+
+    kind: str
+    name: str
+    config: Mapping[str, Any]
+    budget: Mapping[str, int]
+    source: str
+    versions: Mapping[str, str | None]
+    tasks: frozenset[str]
+
+    def content(self) -> dict[str, Any]:
+        """Return its part of a key."""
+        return {
+            "name": self.name,
+            "config": dict(self.config),
+            "budget": dict(self.budget),
+            "source": self.source,
+            "versions": dict(self.versions),
+        }
+
+
+def describe(
+    store: Store, kind: str, name: str, config: Mapping[str, Any], budget: BudgetChoice | None = None
+) -> Described:
+    """Describe a choice of a plugin.
+
+    Raises
+    ------
+    PluginError
+        If it is unknown or off.
+    ConfigError
+        If the configuration or the budget doesn't fit it.
+    """
+    entry = registry().get(kind, name)
+    source, versions = plugin_source(entry), plugin_versions(entry)
+    asked = {
+        "plugin": [kind, name, entry.spec.target, entry.off],
+        "source": [source, core_source("train"), versions],
+        "config": dict(config),
+        "budget": budget.model_dump() if budget else None,
+    }
+    memo = store.root / ".memo" / f"{key_of(asked)}.json"
+    answer = _recall(memo)
+    if answer is None:
+        cls = registry().load(kind, name)
+        answer = {"config": full_config(cls, config, f"{kind} {name!r}"), "budget": _budget(cls, budget)}
+        with writing(memo):
+            memo.parent.mkdir(exist_ok=True)
+            beside = memo.with_suffix(f".{os.getpid()}")
+            beside.write_text(json.dumps(answer), encoding="utf-8")
+            os.replace(beside, memo)
+    return Described(kind, name, answer["config"], answer["budget"], source, versions, entry.spec.tasks)
+
+
+def _recall(path: Any) -> dict[str, Any] | None:
+    try:
+        answer = json.loads(path.read_text(encoding="utf-8"))
+        return answer if {"config", "budget"} <= answer.keys() else None
+    except (OSError, ValueError, AttributeError):
+        return None
+
+
+def full_config(cls: Any, config: Mapping[str, Any], owner: str) -> dict[str, Any]:
+    """Return a configuration with its defaults, as JSON; raise `ConfigError` with one line if it doesn't validate."""
+    try:
+        full: dict[str, Any] = cls.Config.model_validate(dict(config)).model_dump(mode="json")
+    except ValidationError as error:
+        raise ConfigError(f"{owner}: config: {first_problem(error, cls.Config)}") from None
+    try:
+        key_of(full)
+    except (TypeError, ValueError) as error:
+        raise ConfigError(f"{owner}: its configuration isn't JSON: {error}") from None
+    return full
+
+
+def _budget(cls: Any, choice: BudgetChoice | None) -> dict[str, int]:
+    if choice is None:
+        return {}
+    budget = asdict(cls.budget(choice.name))
+    if cls.budgets:
+        budget |= choice.model_dump(exclude={"name"}, exclude_none=True)
+    return budget
+
+
+def pick_encoder(store: Store, name: str | None, config: Mapping[str, Any]) -> tuple[Described, str]:
+    """Return the encoder for fidelity, and the fingerprint of its network and weights.
+
+    Without a name: the first of `PREFERRED` that can run here.
+
+    Raises
+    ------
+    PluginError, ConfigError
+        If the named one can't run, with what would make it.
+    """
+    for candidate in [name] if name else PREFERRED:
+        if not name and ("encoder", candidate) not in registry().entries:
+            continue
+        cls: Any = registry().load("encoder", candidate)
+        described = describe(store, "encoder", candidate, config if name else {})
+        built = cls.Config.model_validate(dict(described.config))
+        reason = cls.unavailable(built)
+        if not reason:
+            return described, str(cls(built).fingerprint())
+        if name:
+            raise ConfigError(f"encoder {name!r} can't run: {reason}")
+    raise StoreError(
+        f"no encoder can run; there are: {', '.join(registry().names('encoder'))}{nearest('untrained', [])}"
+    )
+
+
+PREFERRED = ("inception", "untrained")
+"""Only the first may be called FID and KID; the second needs no weights and so runs anywhere."""

@@ -1,0 +1,1 @@
+"""Running a plan: the scheduler, and the engines that carry out single tasks."""

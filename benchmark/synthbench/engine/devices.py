@@ -1,0 +1,82 @@
+"""Which GPUs there are, without importing torch, and how a process is given one of them."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator, Sequence
+
+from synthbench.errors import ConfigError
+
+THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
+
+
+def visible_gpus() -> list[str]:
+    """Return the identifiers of the GPUs this process may use, as ``CUDA_VISIBLE_DEVICES`` takes them."""
+    allowed = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if allowed is not None:
+        return [part.strip() for part in allowed.split(",") if part.strip() not in ("", "-1")]
+    program = shutil.which("nvidia-smi")
+    if program is None:
+        return []
+    try:
+        answer = subprocess.run([program, "-L"], capture_output=True, text=True, timeout=20, check=True).stdout
+    except (OSError, subprocess.SubprocessError):
+        return []
+    return [str(i) for i, line in enumerate(line for line in answer.splitlines() if line.startswith("GPU"))]
+
+
+def choose(device: str) -> list[str]:
+    """Return the GPUs that ``--device`` means: none for the CPU.
+
+    Raises
+    ------
+    ConfigError
+        If it isn't ``auto``, ``cpu``, ``cuda`` or ``cuda:n``, or names a GPU that isn't there.
+    """
+    name, _, number = device.partition(":")
+    if device == "cpu":
+        return []
+    if name not in ("auto", "cuda") or (number and (name == "auto" or not number.isdigit())):
+        raise ConfigError(f"--device {device}: give auto, cpu, cuda or cuda:n")
+    gpus = visible_gpus()
+    if number:
+        if int(number) >= len(gpus):
+            raise ConfigError(f"--device {device}: this machine shows {len(gpus)} GPU(s); use --device auto or cpu")
+        return [gpus[int(number)]]
+    if name == "cuda" and not gpus:
+        raise ConfigError("--device cuda: this machine shows no GPU; use --device auto or cpu")
+    return gpus
+
+
+@contextlib.contextmanager
+def inherited(gpus: Sequence[str], threads: int) -> Iterator[None]:
+    """Within, a process that is started sees only these GPUs and uses this many threads.
+
+    Libraries read these variables when they are imported, so they must be there before the process is.
+    """
+    wanted = dict.fromkeys(THREAD_VARIABLES, str(threads)) | {
+        "CUDA_VISIBLE_DEVICES": ",".join(gpus),
+        "TF_CPP_MIN_LOG_LEVEL": "3",
+    }
+    before = {name: os.environ.get(name) for name in wanted}
+    os.environ.update(wanted)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
+
+
+def share_cores(cores: int, gpus: int) -> tuple[int, int]:
+    """Return the default number of workers, and of threads for each.
+
+    The threads follow from the machine alone, so that ``--workers`` can't change a result.
+    """
+    threads = max(1, cores // max(gpus, 4))
+    return (gpus or max(1, cores // threads)), threads

@@ -1,0 +1,81 @@
+"""Which task runs next: each when what it needs is stored; a failure holds up nothing but what depends on it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from synthbench.engine.base import Engine, Event, Outcome
+from synthbench.plan import Task
+
+GRACE = 4.0
+TICK = 0.5
+
+
+@dataclass(frozen=True)
+class Missing:
+    """A task that couldn't run because one that it needs failed."""
+
+    key: str
+    because: str
+
+
+Heard = Event | Outcome | Missing
+
+
+class Interrupted(Exception):
+    """The user asked to stop; what is finished is stored."""
+
+
+def run_tasks(tasks: Sequence[Task], engine: Engine, listen: Callable[[Heard], None]) -> None:
+    """Run tasks, listed in an order in which they can run, and tell `listen` of everything.
+
+    Raises
+    ------
+    Interrupted
+        On Ctrl-C, when the running tasks have stopped.
+    """
+    waiting = {task.key: task for task in tasks}
+    open_needs = {task.key: {need for need in task.needs if need in waiting} for task in tasks}
+    wanted_by: dict[str, list[str]] = {}
+    for key, needs in open_needs.items():
+        for need in needs:
+            wanted_by.setdefault(need, []).append(key)
+    ready = [task.key for task in tasks if not open_needs[task.key]]
+    ready.reverse()
+    running: set[str] = set()
+
+    def settle(outcome: Outcome) -> None:
+        running.discard(outcome.key)
+        listen(outcome)
+        if not outcome.ok:
+            give_up(outcome.key, outcome.key)
+            return
+        for key in wanted_by.get(outcome.key, ()):
+            open_needs[key].discard(outcome.key)
+            if not open_needs[key] and key in waiting:
+                ready.append(key)
+
+    def give_up(key: str, because: str) -> None:
+        for dependent in wanted_by.get(key, ()):
+            if waiting.pop(dependent, None) is not None:
+                listen(Missing(dependent, because))
+                give_up(dependent, because)
+
+    try:
+        while ready or running:
+            while ready and engine.free():
+                task = waiting.pop(ready.pop())
+                running.add(task.key)
+                engine.start(task)
+            for heard in engine.wait(TICK):
+                if isinstance(heard, Outcome):
+                    settle(heard)
+                else:
+                    listen(heard)
+    except KeyboardInterrupt:
+        for heard in engine.close(GRACE):
+            listen(heard)
+        raise Interrupted from None
+    finally:
+        engine.close()

@@ -1,0 +1,31 @@
+"""Tasks one after the other in this process: for debugging, and for many trivial ones. Has no time limit."""
+
+from __future__ import annotations
+
+from synthbench.engine.base import Engine, Event, Options, Outcome
+from synthbench.engine.devices import inherited
+from synthbench.engine.perform import perform
+from synthbench.plan import Task
+
+
+class SerialEngine(Engine):
+    """Runs a task within `start`."""
+
+    def __init__(self, options: Options, gpus: list[str]) -> None:
+        self.options = options
+        self._heard: list[Event | Outcome] = []
+        self._gpus = gpus[:1]
+
+    def free(self) -> int:
+        return 0 if self._heard else 1
+
+    def start(self, task: Task) -> None:
+        with inherited(self._gpus, self.options.threads):
+            self._heard.append(perform(task, self.options, self._heard.append))
+
+    def wait(self, seconds: float) -> list[Event | Outcome]:
+        heard, self._heard = self._heard, []
+        return heard
+
+    def close(self, grace: float = 0.0) -> list[Event | Outcome]:
+        return self.wait(0)

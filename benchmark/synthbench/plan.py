@@ -1,0 +1,329 @@
+"""Study → tasks, what each needs, and their keys."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from synthbench.describe import Described
+from synthbench.resolve import Arena, Choice, Resolved, amount_of, spread
+from synthbench.samples import SampleSet
+from synthbench.sources import PROTOCOL, core_source
+from synthbench.store import Store, key_of
+
+REAL = "real"
+
+
+@dataclass(frozen=True)
+class Task:
+    """One unit of the plan.
+
+    Attributes
+    ----------
+    kind : str
+        ``fit-generator``, ``draw``, ``encode``, ``assess``, ``fit-segmenter`` or ``evaluate``.
+    key : str
+        SHA-256 of `content`: everything the result depends on.
+    content : mapping
+    needs : tuple of str
+        Keys of the tasks whose artifacts it reads.
+    where : mapping
+        How to find its inputs; not part of the key.
+    label : str
+        For people.
+    plugin : str
+        The plugin that does the work, or an empty string.
+    """
+
+    kind: str
+    key: str
+    content: Mapping[str, Any]
+    needs: tuple[str, ...]
+    where: Mapping[str, Any]
+    label: str
+    plugin: str = ""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One training of a segmenter in one arm: where a row of results comes from."""
+
+    arena: int
+    arm: str
+    generator: str
+    synthetic: int
+    segmenter: str
+    generator_seed: int | None
+    seed: int
+    fit: str
+    evaluate: str
+    draw: str | None = None
+    fit_generator: str | None = None
+
+
+@dataclass(frozen=True)
+class Fidelity:
+    """One comparison of a synthetic set with real images."""
+
+    arena: int
+    generator: str
+    generator_seed: int
+    n: int
+    assess: str
+
+
+@dataclass
+class Plan:
+    """The tasks of a study, each after what it needs.
+
+    Attributes
+    ----------
+    resolved : Resolved
+    tasks : dict
+        Key → `Task`, in an order in which they can run.
+    cells : list of Cell
+    fidelity : list of Fidelity
+    """
+
+    resolved: Resolved
+    tasks: dict[str, Task] = field(default_factory=dict)
+    cells: list[Cell] = field(default_factory=list)
+    fidelity: list[Fidelity] = field(default_factory=list)
+
+    def targets(self) -> list[str]:
+        """Return the keys of the tasks whose results are the study's."""
+        return [cell.evaluate for cell in self.cells] + [row.assess for row in self.fidelity]
+
+    def lacking(self, store: Store) -> list[Task]:
+        """Return the tasks that must run, in order: of the targets that the store lacks, and what those need.
+
+        An artifact that nothing missing depends on isn't made again; one that was damaged is.
+        """
+        stored: dict[str, bool] = {}
+
+        def has(key: str) -> bool:
+            if key not in stored:
+                task = self.tasks[key]
+                stored[key] = store.find(task.kind, key) is not None
+                if not stored[key] and store.folder(task.kind, key).exists():
+                    damaged.append(key)
+            return stored[key]
+
+        damaged: list[str] = []
+        for key in self.tasks:
+            has(key)
+        wanted = [key for key in self.targets() if not has(key)] + damaged
+        needed: set[str] = set()
+        while wanted:
+            key = wanted.pop()
+            if key not in needed:
+                needed.add(key)
+                wanted.extend(need for need in self.tasks[key].needs if not has(need))
+        return [task for key, task in self.tasks.items() if key in needed]
+
+
+def make_plan(resolved: Resolved) -> Plan:
+    """Lay out a resolved study as tasks."""
+    plan = Plan(resolved)
+    for number, arena in enumerate(resolved.arenas):
+        _plan_arena(plan, number, arena)
+    return plan
+
+
+def _plan_arena(plan: Plan, number: int, arena: Arena) -> None:
+    study = plan.resolved.study
+    amounts = sorted({amount_of(amount, len(arena.train)) for amount in study.synthetic})
+    draws = {
+        (generator.title, seed): _plan_draw(plan, arena, generator, seed, amounts[-1])
+        for generator in plan.resolved.generators
+        for seed in range(generator.seeds)
+    }
+    for segmenter in plan.resolved.segmenters:
+        for seed in range(segmenter.seeds):
+            for arm in _arms(plan.resolved, amounts):
+                fit, evaluate = _plan_segmenter(plan, arena, segmenter, seed, arm, draws)
+                draw = draws.get((arm.generator, arm.generator_seed or 0))
+                plan.cells.append(
+                    Cell(
+                        arena=number,
+                        arm=arm.name,
+                        generator=arm.generator,
+                        synthetic=arm.synthetic,
+                        segmenter=segmenter.title,
+                        generator_seed=arm.generator_seed,
+                        seed=seed,
+                        fit=fit,
+                        evaluate=evaluate,
+                        draw=draw.draw.key if draw else None,
+                        fit_generator=draw.fit.key if draw else None,
+                    )
+                )
+    count = min(len(arena.train), len(arena.test), amounts[-1])
+    for (title, seed), drawn in draws.items():
+        if count >= 2:
+            assess = _plan_assess(plan, arena, title, drawn, count)
+            plan.fidelity.append(Fidelity(number, title, seed, count, assess))
+
+
+@dataclass(frozen=True)
+class _Arm:
+    name: str
+    generator: str = ""
+    generator_seed: int | None = None
+    synthetic: int = 0
+    share: float = 0.0
+
+
+@dataclass(frozen=True)
+class _Drawn:
+    fit: Task
+    draw: Task
+    identity: str
+
+
+def _arms(resolved: Resolved, amounts: list[int]) -> Iterator[_Arm]:
+    yield _Arm(REAL)
+    study = resolved.study
+    for generator in resolved.generators:
+        for seed in range(generator.seeds):
+            for amount in amounts:
+                yield _Arm(f"{REAL} + {generator.title} × {amount}", generator.title, seed, amount, study.share)
+                if study.synthetic_only:
+                    yield _Arm(f"{generator.title} × {amount} only", generator.title, seed, amount, 1.0)
+
+
+def _plan_draw(plan: Plan, arena: Arena, generator: Choice, seed: int, count: int) -> _Drawn:
+    fit = _add(
+        plan,
+        "fit-generator",
+        {
+            "plugin": generator.plugin.content(),
+            "seed": seed,
+            "train": arena.train.fingerprint,
+            "core": core_source("train"),
+        },
+        where={"train": _where(arena, arena.train)},
+        label=f"{generator.title} · seed {seed} · {arena.label}",
+        plugin=generator.plugin,
+    )
+    identity = {"generator": fit.key, "seed": seed}
+    draw = _add(
+        plan,
+        "draw",
+        {**identity, "count": count},
+        needs=(fit.key,),
+        where={"generator": fit.key, "plugin": generator.plugin.name},
+        label=f"{generator.title} × {count} · seed {seed} · {arena.label}",
+        plugin=generator.plugin,
+    )
+    return _Drawn(fit, draw, key_of(identity))
+
+
+def _plan_segmenter(
+    plan: Plan, arena: Arena, segmenter: Choice, seed: int, arm: _Arm, draws: Mapping[tuple[str, int], _Drawn]
+) -> tuple[str, str]:
+    drawn = draws[arm.generator, arm.generator_seed or 0] if arm.generator else None
+    title = f"{segmenter.title} on {arm.name} · seed {seed} · {arena.label}"
+    synthetic = {"drawn": drawn.identity, "take": arm.synthetic} if drawn else None
+    real = arena.train if arm.share < 1 else arena.train[:0]
+    fit = _add(
+        plan,
+        "fit-segmenter",
+        {
+            "plugin": segmenter.plugin.content(),
+            "seed": seed,
+            "train": real.fingerprint,
+            "validation": arena.validation.fingerprint,
+            "synthetic": synthetic,
+            "share": arm.share,
+            "core": core_source("train"),
+        },
+        needs=(drawn.draw.key,) if drawn else (),
+        where={
+            "train": _where(arena, real),
+            "validation": _where(arena, arena.validation),
+            "draw": drawn.draw.key if drawn else None,
+        },
+        label=title,
+        plugin=segmenter.plugin,
+    )
+    evaluate = _add(
+        plan,
+        "evaluate",
+        {"segmenter": fit.key, "test": arena.test.fingerprint, "core": core_source("evaluate")},
+        needs=(fit.key,),
+        where={"segmenter": fit.key, "plugin": segmenter.plugin.name, "test": _where(arena, arena.test)},
+        label=title,
+        plugin=segmenter.plugin,
+    )
+    return fit.key, evaluate.key
+
+
+def _plan_assess(plan: Plan, arena: Arena, title: str, drawn: _Drawn, count: int) -> str:
+    """Compare with test images; the floor is what training images reach, at the same count."""
+    test, train = (_plan_encode(plan, arena, spread(part, count)) for part in (arena.test, arena.train))
+    encoder = plan.resolved.encoder
+    synthetic = _add(
+        plan,
+        "encode",
+        {
+            "images": {"drawn": drawn.identity, "take": count},
+            "encoder": encoder.content(),
+            "weights": plan.resolved.encoder_fingerprint,
+            "core": core_source("encode"),
+        },
+        needs=(drawn.draw.key,),
+        where={"draw": drawn.draw.key},
+        label=f"{title} × {count} · {arena.label}",
+        plugin=encoder,
+    )
+    assess = _add(
+        plan,
+        "assess",
+        {"synthetic": synthetic.key, "test": test, "train": train, "core": core_source("assess")},
+        needs=(synthetic.key, test, train),
+        where={"synthetic": synthetic.key, "test": test, "train": train},
+        label=f"{title} · {arena.label}",
+    )
+    return assess.key
+
+
+def _plan_encode(plan: Plan, arena: Arena, samples: SampleSet) -> str:
+    encoder = plan.resolved.encoder
+    task = _add(
+        plan,
+        "encode",
+        {
+            "images": {"set": samples.fingerprint},
+            "encoder": encoder.content(),
+            "weights": plan.resolved.encoder_fingerprint,
+            "core": core_source("encode"),
+        },
+        where={"images": _where(arena, samples)},
+        label=f"{len(samples)} real images · {arena.label}",
+        plugin=encoder,
+    )
+    return task.key
+
+
+def _where(arena: Arena, samples: SampleSet) -> dict[str, Any]:
+    return {"folder": str(arena.folder), "ids": list(samples.ids)}
+
+
+def _add(
+    plan: Plan,
+    kind: str,
+    content: Mapping[str, Any],
+    *,
+    where: Mapping[str, Any],
+    label: str,
+    needs: tuple[str, ...] = (),
+    plugin: Described | None = None,
+) -> Task:
+    """Add a task, or return the one with its key that is there."""
+    whole = {"kind": kind, "protocol": PROTOCOL, **content}
+    key = key_of(whole)
+    if key not in plan.tasks:
+        plan.tasks[key] = Task(kind, key, whole, needs, where, label, plugin.name if plugin else "")
+    return plan.tasks[key]

@@ -1,0 +1,189 @@
+"""Study → what it names, found and checked: samples, splits, plugins. Everything that can be refused early is."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from synthbench import splits
+from synthbench.datasets import library
+from synthbench.describe import Described, describe, pick_encoder
+from synthbench.errors import ConfigError, DataError
+from synthbench.plugin.api import Context, Progress, silent
+from synthbench.plugin.registry import registry
+from synthbench.samples import SampleSet, check_sizes
+from synthbench.sources import PROTOCOL, core_source, plugin_source, plugin_versions
+from synthbench.store import Store, key_of
+from synthbench.study import DatasetChoice, PluginChoice, Study
+
+SMALLEST = 3
+
+
+@dataclass(frozen=True)
+class Arena:
+    """One dataset, one fold, one amount of real training data: where arms are compared.
+
+    Attributes
+    ----------
+    dataset, folder
+        Its title, and where its samples are.
+    fold : int
+    split : Split
+        Of the whole dataset, frozen.
+    train, validation, test : SampleSet
+        `train` is the fraction of the split's training samples.
+    """
+
+    dataset: str
+    folder: Path
+    fold: int
+    split: splits.Split
+    train: SampleSet
+    validation: SampleSet
+    test: SampleSet
+
+    @property
+    def label(self) -> str:
+        return f"{self.dataset}, fold {self.fold}, {len(self.train)} images"
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A plugin of the study: how tables call it, what it is, and how many seeds it has."""
+
+    title: str
+    plugin: Described
+    seeds: int
+
+
+@dataclass(frozen=True)
+class Resolved:
+    """A study with everything it names."""
+
+    study: Study
+    arenas: tuple[Arena, ...]
+    generators: tuple[Choice, ...]
+    segmenters: tuple[Choice, ...]
+    encoder: Described
+    encoder_fingerprint: str
+
+
+def resolve(study: Study, store: Store, progress: Progress = silent) -> Resolved:
+    """Find and check everything a study names.
+
+    Raises
+    ------
+    SynthbenchError
+        With one line that names what is wrong and the way out.
+    """
+    known = {kind: [c.name for c in getattr(study, f"{kind}s")] for kind in ("generator", "segmenter")}
+    for kind, names in known.items():
+        for name in names:
+            registry().get(kind, name)
+    generators = tuple(_choice(store, "generator", c, study, study.generator_seeds) for c in study.generators)
+    segmenters = tuple(_choice(store, "segmenter", c, study, study.seeds) for c in study.segmenters)
+    encoder, fingerprint = pick_encoder(
+        store, study.encoder.name if study.encoder else None, study.encoder.config if study.encoder else {}
+    )
+    arenas: list[Arena] = []
+    for choice in study.datasets:
+        samples, folder = open_dataset(choice, store, progress)
+        for plugin in (*generators, *segmenters):
+            if samples.task not in plugin.plugin.tasks:
+                raise ConfigError(
+                    f"{plugin.plugin.kind} {plugin.title!r} can't do task {samples.task!r} of dataset {choice.name!r}; "
+                    f"it does {', '.join(sorted(plugin.plugin.tasks))}: take it out of the study"
+                )
+        arenas.extend(_arenas(choice, samples, folder, study))
+    for arena in arenas:
+        _check_arena(arena, (*generators, *segmenters))
+    return Resolved(study, tuple(arenas), generators, segmenters, encoder, fingerprint)
+
+
+def _choice(store: Store, kind: str, choice: PluginChoice, study: Study, seeds: int) -> Choice:
+    described = describe(store, kind, choice.name, choice.config, choice.budget or study.budget)
+    return Choice(choice.title, described, choice.seeds or seeds)
+
+
+def open_dataset(choice: DatasetChoice, store: Store, progress: Progress = silent) -> tuple[SampleSet, Path]:
+    """Return a dataset's samples and their folder: a plugin's is built into the store, any other opened or imported."""
+    if ("dataset", choice.name) not in registry().entries:
+        return library.resolve(choice.name, store.root / "imported")
+    entry = registry().get("dataset", choice.name)
+    described = describe(store, "dataset", choice.name, choice.config)
+    content = {
+        "kind": "dataset",
+        "protocol": PROTOCOL,
+        "plugin": described.content() | {"source": plugin_source(entry), "versions": plugin_versions(entry)},
+        "core": core_source("dataset"),
+    }
+    key = key_of(content)
+    with store.locked("dataset", key):
+        found = store.find("dataset", key)
+        if found is None:
+            folder = store.begin("dataset", key)
+            context = Context(folder=store.work_folder("dataset", key), progress=progress)
+            library.build(choice.name, dict(described.config), folder / "samples", context)
+            found = store.commit("dataset", key, content, {"label": choice.name})
+    return SampleSet.open(found.folder / "samples"), found.folder / "samples"
+
+
+def _arenas(choice: DatasetChoice, samples: SampleSet, folder: Path, study: Study) -> list[Arena]:
+    if len(samples) < SMALLEST:
+        raise DataError(
+            f"dataset {choice.name!r} has {len(samples)} sample(s); it takes at least {SMALLEST}: "
+            "one each to train, to validate and to test"
+        )
+    arenas = []
+    for fold, split in enumerate(_splits(choice, samples)):
+        for amount in study.fractions:
+            chosen = splits.fraction(samples, split.train, amount, seed=choice.split.seed)
+            arenas.append(
+                Arena(
+                    dataset=Path(choice.name).name,
+                    folder=folder,
+                    fold=fold,
+                    split=split,
+                    train=samples.subset(chosen),
+                    validation=samples.subset(split.validation),
+                    test=samples.subset(split.test),
+                )
+            )
+    return arenas
+
+
+def _splits(choice: DatasetChoice, samples: SampleSet) -> Sequence[splits.Split]:
+    if choice.split.file:
+        return [split.check(samples, choice.split.group) for split in splits.thaw(choice.split.file)]
+    return splits.make_splits(samples, **choice.split.model_dump(exclude={"file"}))
+
+
+def _check_arena(arena: Arena, choices: Sequence[Choice]) -> None:
+    if not any(entry.objects for entry in arena.train.entries):
+        raise DataError(f"{arena.label}: no training image has any object (all background); there is nothing to learn")
+    for choice in choices:
+        if choice.plugin.budget.get("steps"):
+            check_sizes(arena.train, choice.plugin.budget["patch_size"])
+
+
+def amount_of(amount: int | str, real: int) -> int:
+    """Return how many synthetic samples an amount means: a number, or a multiple (``"2x"``) of the real ones.
+
+    Raises
+    ------
+    ConfigError
+        If that comes to none.
+    """
+    count = amount if isinstance(amount, int) else math.floor(float(amount.removesuffix("x")) * real + 0.5)
+    if count < 1:
+        raise ConfigError(f"synthetic: {amount!r} of {real} real images is no sample at all; ask for more")
+    return count
+
+
+def spread(samples: SampleSet, count: int) -> SampleSet:
+    """Return `count` samples in an order that has nothing to do with the set's own: by the SHA-256 of the ids."""
+    rank: Callable[[str], str] = lambda name: hashlib.sha256(name.encode()).hexdigest()  # noqa: E731
+    return samples.subset(sorted(samples.ids, key=rank)[:count])

@@ -1,0 +1,177 @@
+"""A study from end to end: resolve, plan, run what the store lacks, collect, report."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from synthbench import splits
+from synthbench.costs import Costs, in_words
+from synthbench.display import Display
+from synthbench.engine import meter
+from synthbench.engine.base import Engine, Options
+from synthbench.engine.devices import choose, share_cores
+from synthbench.engine.local import LocalEngine
+from synthbench.engine.schedule import Interrupted, run_tasks
+from synthbench.engine.serial import SerialEngine
+from synthbench.errors import ConfigError
+from synthbench.plan import Plan, make_plan
+from synthbench.resolve import resolve
+from synthbench.results import FAILURES, Results, collect, save_results
+from synthbench.samples import Sample, SampleSet
+from synthbench.store import Store, writing
+from synthbench.study import Study
+
+ENGINES = ("local", "serial")
+PICTURES = 6
+
+
+@dataclass(frozen=True)
+class Machine:
+    """How a study is run: what ``--engine``, ``--workers``, ``--threads``, ``--device`` and ``--time-limit`` say."""
+
+    engine: str = "local"
+    workers: int | None = None
+    threads: int | None = None
+    device: str = "auto"
+    time_limit: float | None = None
+
+    def build(self, store: Store) -> tuple[Engine, int]:
+        """Return the engine, and how many tasks it runs at a time."""
+        gpus = choose(self.device)
+        workers, threads = share_cores(len(os.sched_getaffinity(0)), len(gpus))
+        options = Options(
+            store=str(store.root),
+            device=self.device if gpus else "cpu",
+            threads=self.threads or threads,
+            time_limit=self.time_limit,
+            facts=meter.facts(),
+        )
+        if self.engine == "serial":
+            return SerialEngine(options, gpus), 1
+        if self.engine != "local":
+            raise ConfigError(f"--engine {self.engine}: there are {', '.join(ENGINES)}")
+        count = self.workers or workers
+        return LocalEngine(options, count, gpus), min(count, len(gpus)) if gpus else count
+
+
+@dataclass(frozen=True)
+class Ran:
+    """What `run_study` leaves: the results, and the run folder."""
+
+    results: Results
+    folder: Path
+    failed: int
+
+
+def prepare(study: Study, store: Store, console: Console) -> Plan:
+    """Resolve and plan a study; datasets are drawn or downloaded on the way."""
+    with console.status("reading the study's datasets and plugins") as status:
+
+        def progress(done: int, total: int, note: str = "") -> None:
+            status.update(f"dataset: {note or 'preparing'} {done}/{total}")
+
+        return make_plan(resolve(study, store, progress))
+
+
+def run_study(study: Study, store: Store, folder: Path, machine: Machine, console: Console) -> Ran:
+    """Run a study; what the store has isn't computed again.
+
+    Raises
+    ------
+    SynthbenchError
+        If the study can't be run at all. A task that fails doesn't raise: see `Ran.failed`.
+    KeyboardInterrupt
+        On Ctrl-C, when running tasks have stopped; what is finished is stored.
+    """
+    plan = prepare(study, store, console)
+    record_plan(plan, folder)
+    lacking = plan.lacking(store)
+    stored = len(plan.tasks) - len(lacking)
+    console.print(
+        f"{study.name}: {len(plan.tasks)} tasks, {stored} stored, {len(lacking)} to run"
+        f" · store {store.root} · run folder {folder}",
+        highlight=False,
+        soft_wrap=True,
+    )
+    ended: dict[str, dict[str, Any]] = {}
+    if lacking:
+        ended = _run(plan, store, machine, console)
+    results = collect(plan, store, ended)
+    with writing(folder):
+        save_results(results, folder)
+        _write_failures(folder, plan, ended)
+    failed = sum(row.get("status") in FAILURES for row in ended.values())
+    return Ran(results, folder, failed)
+
+
+def _run(plan: Plan, store: Store, machine: Machine, console: Console) -> dict[str, dict[str, Any]]:
+    lacking = plan.lacking(store)
+    engine, workers = machine.build(store)
+    costs = Costs(store, (task.kind for task in lacking))
+    seconds, unknown = costs.total(lacking)
+    if seconds:
+        more = f", and {unknown} tasks of unknown cost" if unknown else ""
+        console.print(f"expected: {in_words(seconds / workers)}{more}", highlight=False)
+    with Display(lacking, len(plan.tasks) - len(lacking), costs, workers, console) as display:
+        try:
+            run_tasks(lacking, engine, display)
+        except Interrupted:
+            raise KeyboardInterrupt from None
+    return display.ended
+
+
+def record_plan(plan: Plan, folder: Path) -> None:
+    """Write the study with its defaults, its splits, and what each key is made of, into the run folder."""
+    with writing(folder):
+        (folder / "splits").mkdir(parents=True, exist_ok=True)
+        _write(folder / "study.yaml", plan.resolved.study.to_yaml())
+        tasks = {key: {"kind": t.kind, "label": t.label, "content": t.content} for key, t in plan.tasks.items()}
+        _write(folder / "plan.json", json.dumps(tasks, indent=1))
+    found: dict[str, dict[int, splits.Split]] = {}
+    for arena in plan.resolved.arenas:
+        found.setdefault(arena.dataset, {})[arena.fold] = arena.split
+    for name, folds in found.items():
+        splits.freeze(folder / "splits" / f"{name}.json", [folds[i] for i in sorted(folds)])
+
+
+def _write_failures(folder: Path, plan: Plan, ended: Mapping[str, Mapping[str, Any]]) -> None:
+    """Write the tracebacks of this run, or remove those of the last."""
+    parts = [
+        f"{plan.tasks[key].kind}: {plan.tasks[key].label}\n{row['status']} in {row['stage']}\n{row['traceback'] or row['error']}\n"
+        for key, row in ended.items()
+        if row["status"] in FAILURES
+    ]
+    path = folder / "failures.txt"
+    if parts:
+        _write(path, "\n".join(parts))
+    else:
+        path.unlink(missing_ok=True)
+
+
+def _write(path: Path, text: str) -> None:
+    beside = path.with_name(f".{path.name}.part")
+    beside.write_text(text, encoding="utf-8")
+    os.replace(beside, path)
+
+
+def pictures(plan: Plan, store: Store) -> dict[str, list[Sample]]:
+    """Return a few real training samples, and the first of each synthetic set of seed 0, for a page."""
+    arena = plan.resolved.arenas[0]
+    rows = {"real": _first(arena.train)}
+    for cell in plan.cells:
+        if cell.arena == 0 and cell.draw and cell.generator_seed == 0 and cell.generator not in rows:
+            drawn = store.find("draw", cell.draw)
+            if drawn:
+                rows[cell.generator] = _first(SampleSet.open(drawn.folder / "samples"))
+    return rows
+
+
+def _first(samples: SampleSet) -> list[Sample]:
+    return [samples[i] for i in range(min(PICTURES, len(samples)))]

@@ -1,0 +1,109 @@
+"""Run a trained segmenter on the test images, and score each."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from synthbench.metrics import coco, matching, semantic
+from synthbench.plugin.api import Budget, Instances
+from synthbench.samples import Sample, check_labels, suffix_for, write_array
+from synthbench.tasks.work import Work
+
+
+def run(work: Work) -> dict[str, Any]:
+    where = work.task.where
+    work.stage("load")
+    fitted = work.store.get("fit-segmenter", where["segmenter"])
+    fit = fitted.record["content"]
+    context = replace(work.context, seed=fit["seed"], budget=Budget(**fit["plugin"]["budget"]))
+    segmenter = work.load("segmenter", where["plugin"]).load(fitted.folder / "model", context)
+    test = work.samples("test")
+    work.stage("predict")
+    samples, answers = [], []
+    (work.folder / "labels").mkdir()
+    for done, sample in enumerate(test, 1):
+        answer = checked(segmenter.predict(sample.image), sample)
+        file = work.folder / "labels" / f"{sample.id}{suffix_for(answer.labels)}"
+        write_array(file, answer.labels)
+        samples.append(sample)
+        answers.append(answer)
+        work.context.progress(done, len(test), "")
+    work.stage("score")
+    if test.task == "semantic":
+        scores = score_semantic(samples, answers, len(test.classes) or 2)
+    else:
+        scores = score_instances(samples, answers)
+    (work.folder / "scores.json").write_text(json.dumps(scores, allow_nan=False) + "\n", encoding="utf-8")
+    return {"images": len(test)}
+
+
+def checked(answer: Instances, sample: Sample) -> Instances:
+    """Return a segmenter's answer with its labels as a label map; raise if it doesn't fit the image.
+
+    Raises
+    ------
+    DataError, ValueError
+        If the labels aren't a label map of the image's size, or the scores aren't one finite number per instance.
+    """
+    labels = check_labels(np.asarray(answer.labels), f"prediction for {sample.id}")
+    if labels.shape != sample.labels.shape:
+        raise ValueError(f"the prediction for {sample.id!r} is {labels.shape}, the image {sample.labels.shape}")
+    if answer.scores is None:
+        return Instances(labels)
+    scores = np.asarray(answer.scores, dtype=float)
+    if scores.shape != (int(labels.max()),) or not np.isfinite(scores).all():
+        raise ValueError(
+            f"the prediction for {sample.id!r} has {int(labels.max())} instances and scores {scores.shape}"
+        )
+    return Instances(labels, scores)
+
+
+def score_instances(samples: Sequence[Sample], answers: Sequence[Instances]) -> dict[str, Any]:
+    """Return counts per image and threshold, and COCO AP over all images, as JSON."""
+    rows = []
+    for sample, answer in zip(samples, answers, strict=True):
+        counts = matching.count(sample.labels, answer.labels)
+        rows.append(
+            {
+                "image": sample.id,
+                "groups": {k: v for k, v in sample.groups.items() if k != "split"},
+                "difficulty": "hard" if matching.touching(sample.labels) else "easy",
+                "true": counts.true,
+                "predicted": counts.predicted,
+                "tp": counts.tp.tolist(),
+                "iou_sum": counts.iou_sum.tolist(),
+                "dice": counts.dice,
+            }
+        )
+    scores = [answer.scores for answer in answers]
+    scored = None if any(s is None for s in scores) else scores
+    ap = coco.coco_ap([s.labels for s in samples], [a.labels for a in answers], scored)
+    return {
+        "task": "instances",
+        "iou": list(matching.IOU_THRESHOLDS),
+        "images": rows,
+        "coco_ap": ap.ap,
+        "coco_ap50": ap.ap50,
+        "coco_ap75": ap.ap75,
+        "unscored": ap.unscored,
+    }
+
+
+def score_semantic(samples: Sequence[Sample], answers: Sequence[Instances], classes: int) -> dict[str, Any]:
+    """Return the confusion of classes per image, and clDice where there are two, as JSON."""
+    rows = []
+    for sample, answer in zip(samples, answers, strict=True):
+        rows.append(
+            {
+                "image": sample.id,
+                "groups": {k: v for k, v in sample.groups.items() if k != "split"},
+                "confusion": semantic.confusion(sample.labels, answer.labels, classes).tolist(),
+                "cldice": semantic.cldice(sample.labels > 0, answer.labels > 0) if classes == 2 else None,
+            }
+        )
+    return {"task": "semantic", "classes": classes, "images": rows}

@@ -1,0 +1,24 @@
+"""Train a generator on the training samples, and nothing else."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from synthbench.plugin.api import Budget
+from synthbench.tasks.work import Work, configured
+
+
+def run(work: Work) -> dict[str, Any]:
+    plugin = work.task.content["plugin"]
+    work.stage("load")
+    generator = configured(work.load("generator", plugin["name"]), plugin)
+    train = work.samples("train")
+    context = replace(work.context, seed=work.task.content["seed"], budget=Budget(**plugin["budget"]))
+    work.stage("fit")
+    generator.fit(train, context)
+    work.stage("save")
+    model = work.folder / "model"
+    model.mkdir()
+    generator.save(model)
+    return {"task": train.task, "classes": list(train.classes), "training_samples": len(train)}

@@ -1,0 +1,26 @@
+"""Train a segmenter on the arm's mix, with thresholds tuned on the validation samples."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from synthbench.plugin.api import Budget, TrainingMix
+from synthbench.tasks.work import Work, configured
+
+
+def run(work: Work) -> dict[str, Any]:
+    content = work.task.content
+    plugin, synthetic = content["plugin"], content["synthetic"]
+    work.stage("load")
+    segmenter = configured(work.load("segmenter", plugin["name"]), plugin)
+    drawn = work.drawn(synthetic["take"]) if synthetic else None
+    mix = TrainingMix(work.samples("train"), drawn, content["share"])
+    context = replace(work.context, seed=content["seed"], budget=Budget(**plugin["budget"]))
+    work.stage("fit")
+    segmenter.fit(mix, work.samples("validation"), context)
+    work.stage("save")
+    model = work.folder / "model"
+    model.mkdir()
+    segmenter.save(model)
+    return {"real": len(mix.real), "synthetic": len(drawn or ())}
