@@ -1,0 +1,75 @@
+"""What the controls share: they keep the training set, and draw from it in seeded order."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections import Counter
+from collections.abc import Iterator
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+
+from synthbench import Context, Generator, Sample, SampleSet
+from synthbench.errors import DataError
+
+TRAIN = "train"
+_ORDER = 41
+
+
+class Control(Generator):
+    """A generator that learns nothing: its artifact is the training set.
+
+    Attributes
+    ----------
+    counts : Counter
+        What drawing has come to so far: ``drawn`` samples, and whatever else a control counts.
+    """
+
+    def __init__(self, config: Any = None) -> None:
+        super().__init__(config)
+        self.counts: Counter[str] = Counter()
+
+    def fit(self, train: SampleSet, context: Context) -> None:
+        """Keep the training set; raise `DataError` if it is empty."""
+        if len(train) == 0:
+            raise DataError("there are no training samples to draw from")
+        self.train = train
+        self._read = lru_cache(maxsize=64)(train.__getitem__)
+
+    def draw(self, index: int | range, seed: int) -> Iterator[Sample]:
+        """Yield the samples of these indices; each is a function of ``(seed, index)`` alone."""
+        for i in range(index, index + 1) if isinstance(index, int) else index:
+            self.counts["drawn"] += 1
+            yield self.sample(i, seed)
+
+    @abstractmethod
+    def sample(self, index: int, seed: int) -> Sample:
+        """Return one sample."""
+
+    def save(self, folder: Path) -> None:
+        super().save(folder)
+        self.train.save(folder / TRAIN)
+
+    @classmethod
+    def load(cls, folder: Path, context: Context) -> Self:
+        new = super().load(folder, context)
+        new.fit(SampleSet.open(folder / TRAIN), context)
+        return new
+
+    def position(self, index: int, seed: int) -> int:
+        """Return which training sample comes at place `index`: every one once, in random order, before any repeats."""
+        epoch, place = divmod(index, len(self.train))
+        order = np.random.default_rng((seed, _ORDER, epoch)).permutation(len(self.train))
+        return int(order[place])
+
+
+def name(index: int) -> str:
+    """Return the id of synthetic sample `index`."""
+    return f"{index:06d}"
+
+
+def to_dtype(values: np.ndarray, dtype: np.dtype) -> np.ndarray:
+    """Round and clip real values to an unsigned integer type."""
+    return np.clip(np.rint(values), 0, np.iinfo(dtype).max).astype(dtype)
