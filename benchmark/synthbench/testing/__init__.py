@@ -1,0 +1,29 @@
+"""Contract tests for plugins: what the core promises its users of every generator, segmenter, encoder and dataset.
+
+A plugin's own test is two lines::
+
+    def test_keeps_the_contract():
+        assert_contract("generator", "my-generator")
+
+and ``synthbench check NAME`` prints what each check found.
+"""
+
+from synthbench.testing.contract import assert_contract, examine_plugin, run_contract
+from synthbench.testing.data import discs
+from synthbench.testing.datasets import check_dataset
+from synthbench.testing.encoders import check_encoder
+from synthbench.testing.findings import Finding
+from synthbench.testing.generators import check_generator
+from synthbench.testing.segmenters import check_segmenter
+
+__all__ = [
+    "Finding",
+    "assert_contract",
+    "check_dataset",
+    "check_encoder",
+    "check_generator",
+    "check_segmenter",
+    "discs",
+    "examine_plugin",
+    "run_contract",
+]

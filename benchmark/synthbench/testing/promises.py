@@ -1,0 +1,112 @@
+"""Promises that plugins of several kinds make."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from synthbench.plugin.api import BUDGET_NAMES, Budget, Config, Context, Stopped
+from synthbench.samples import SampleSet
+from synthbench.testing.bench import Bench, Watch, stirred
+from synthbench.testing.findings import Skipped, Violation, demand, doing
+
+
+def configuration_is_declared(bench: Bench) -> None:
+    """Config is a synthbench.Config: every key has a default, unknown keys are refused, JSON brings it back."""
+    check_config(bench.cls, bench.keys)
+
+
+def check_config(cls: Any, keys: Mapping[str, Any]) -> None:
+    """Raise `Violation` unless the class's `Config` keeps the contract."""
+    demand(
+        isinstance(cls.Config, type) and issubclass(cls.Config, Config),
+        f"{cls.__name__}.Config is no subclass of synthbench.Config",
+    )
+    with doing(f"{cls.__name__}.Config() without arguments"):
+        cls.Config()
+    config = cls.Config(**keys)
+    try:
+        cls.Config(**{**keys, "no_such_key_": 1})
+    except ValueError:
+        pass
+    else:
+        raise Violation(
+            f"{cls.__name__}.Config accepts a key it doesn't declare; leave model_config as synthbench.Config has it"
+        )
+    with doing(f"{cls.__name__}.Config read back from its JSON"):
+        again = cls.Config.model_validate_json(config.model_dump_json())
+    demand(again == config, f"{cls.__name__}.Config written to JSON and read back is another configuration")
+    demand(cls(config).config == config, f"{cls.__name__}(config).config is not that configuration")
+
+
+def budgets_are_named(bench: Bench) -> None:
+    """What trains has the budgets smoke, quick, standard and paper; what doesn't train has none."""
+    if not bench.trains:
+        raise Skipped("it doesn't train")
+    budgets = bench.cls.budgets
+    for name in BUDGET_NAMES:
+        demand(
+            name in budgets,
+            f"there is no budget {name!r}: {bench.cls.__name__}.budgets names smoke, quick, standard and paper",
+        )
+    for name, budget in budgets.items():
+        demand(name in BUDGET_NAMES, f"budget {name!r} has no meaning; the names are {', '.join(BUDGET_NAMES)}")
+        demand(isinstance(budget, Budget), f"budget {name!r} is {type(budget).__name__}, not synthbench.Budget")
+        demand(budget.steps > 0, f"budget {name!r} has no steps; what doesn't train leaves `budgets` empty")
+
+
+def check_steps(bench: Bench, watch: Watch) -> None:
+    """Raise `Violation` unless the watched fit took the smoke budget's steps: no optimiser more, together no fewer."""
+    if not bench.trains:
+        raise Skipped("it doesn't train")
+    counts, budget = list(watch.steps.values()), bench.budget.steps
+    if not counts and any(name in sys.modules for name in ("keras", "jax")):
+        raise Skipped("its optimiser isn't torch's, so its steps can't be counted")
+    demand(counts, "fit took no optimiser step; what doesn't train leaves `budgets` empty")
+    demand(max(counts) <= budget, f"fit took {max(counts)} steps with one optimiser, and the budget is {budget}")
+    demand(sum(counts) >= budget, f"fit took {sum(counts)} optimiser steps, and the budget is {budget}: take them all")
+
+
+def check_progress(bench: Bench, watch: Watch) -> None:
+    """Raise `Violation` unless the watched fit reported whole, growing numbers up to its total."""
+    if not bench.trains:
+        raise Skipped("it doesn't train")
+    demand(watch.reports, "fit never called context.progress(done, total, note)")
+    for done, total, note in watch.reports:
+        demand(
+            isinstance(note, str) and 0 <= done <= total,
+            f"progress({done!r}, {total!r}, {note!r}): give 0 ≤ done ≤ total and a text",
+        )
+    done, total, _ = watch.reports[-1]
+    demand(done == total, f"the last report was progress({done}, {total}): report the end too")
+
+
+def stop_and_resume(bench: Bench, fit: Callable[[Context], Any]) -> Any:
+    """Stop a fit at its second question, fit again in the same folder, and return what that gives.
+
+    Raises
+    ------
+    Violation
+        If it doesn't raise `Stopped`.
+    """
+    if not bench.trains:
+        raise Skipped("it doesn't train")
+    folder, watch = bench.new_folder("checkpoints"), Watch(stop_after=1)
+    try:
+        with stirred(3):
+            fit(bench.context(folder=folder, should_stop=watch.should_stop, progress=watch.progress))
+    except Stopped:
+        pass
+    else:
+        raise Violation(
+            f"fit asked context.should_stop() {watch.asked} times and went on to the end: ask between steps, and "
+            "when it is true leave a checkpoint and raise synthbench.Stopped"
+        )
+    with doing("fit, taken up again after it was stopped,"), stirred(4):
+        return fit(bench.context(folder=folder))
+
+
+def pixels_of(samples: SampleSet) -> list[str]:
+    """Return the digests of the samples as they are now."""
+    return [sample.digest for sample in samples]
