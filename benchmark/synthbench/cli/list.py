@@ -47,14 +47,12 @@ def _row(entry: Registered) -> dict[str, str]:
 
 def lines(rows: Sequence[dict[str, str]], problems: Sequence[Problem], width: int) -> list[str]:
     """Lay rows out in a table per kind, with the summary wrapped to `width`, and what is broken at the end."""
-    wide = {c: max([len(c), *(len(row[c]) for row in rows)]) for c in COLUMNS[:-1]}
+    wide = {c: max([len("GENERATORS"), *(len(row[c]) for row in rows)]) for c in COLUMNS[:-1]}
     margin = sum(wide.values()) + 2 * len(wide)
     out: list[str] = []
     for kind in dict.fromkeys(row["kind"] for row in rows):
-        out += [
-            "",
-            "  ".join([f"{kind}s".upper().ljust(wide["name"]), *(c.ljust(wide[c]) for c in COLUMNS[1:])]).rstrip(),
-        ]
+        heads = {**{c: c for c in COLUMNS}, "name": f"{kind}s".upper()}
+        out += ["", "  ".join([*(heads[c].ljust(wide[c]) for c in COLUMNS[:-1]), COLUMNS[-1]])]
         for row in rows:
             if row["kind"] == kind:
                 left = "  ".join((row[c] or "–").ljust(wide[c]) for c in COLUMNS[:-1]) + "  "

@@ -1,0 +1,24 @@
+"""Write a new plugin: a small distribution that installs, keeps the contract, and runs in a study as it is."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("kind", choices=["generator", "segmenter"])
+    parser.add_argument("name", metavar="NAME", help="what users will type: lower case letters, digits, hyphens")
+    parser.add_argument(
+        "--out", type=Path, metavar="DIR", help="folder of the distribution; by default synthbench-NAME"
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    from synthbench.scaffold import write_plugin
+
+    folder = args.out or Path(f"synthbench-{args.name}")
+    for path in write_plugin(args.kind, args.name, folder):
+        print(path)
+    print(f"\nTry it:\n  pip install --no-deps --no-build-isolation -e {folder}\n  synthbench check {args.name}")
+    return 0
