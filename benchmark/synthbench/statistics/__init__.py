@@ -1,0 +1,14 @@
+"""How much an arm differs from the baseline, how surely, and which ranks the data allow.
+
+Everything here takes the `images` frame of a run (one row per run, test image and IoU threshold or class) and looks
+at one cell of a study: one dataset, one amount of real data, one segmenter.
+
+>>> from synthbench.statistics import paired_difference
+>>> paired_difference(images, "real + pix2pix × 100")  # doctest: +SKIP
+Difference(value=-0.021, low=-0.038, high=-0.004, ...)
+"""
+
+from synthbench.statistics.compare import Comparison, Difference, compare, holm, paired_difference, ranks
+from synthbench.statistics.tallies import METRICS, run_scores
+
+__all__ = ["METRICS", "Comparison", "Difference", "compare", "holm", "paired_difference", "ranks", "run_scores"]

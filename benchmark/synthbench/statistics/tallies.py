@@ -1,0 +1,197 @@
+"""From the rows of an `images` frame to arrays: every metric is a ratio of sums over images.
+
+Pooled F1 is Σ 2·TP / Σ (2·TP + FP + FN); a mean over images is Σ value / Σ 1. So the score of a resample is two
+matrix products, one above and one below the line.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from synthbench.errors import ConfigError, DataError, nearest
+
+RUN = ["arm", "fold", "generator_seed", "seed"]
+"""What makes one training of the segmenter, within a cell."""
+
+CELL = ["dataset", "fraction", "segmenter"]
+"""What a comparison holds fixed."""
+
+Parts = Callable[[pd.DataFrame], tuple[pd.Series, pd.Series]]
+
+COUNTED: dict[str, Parts] = {
+    "f1": lambda rows: (2 * rows.tp, 2 * rows.tp + rows.fp + rows.fn),
+    "precision": lambda rows: (rows.tp, rows.tp + rows.fp),
+    "recall": lambda rows: (rows.tp, rows.tp + rows.fn),
+    "jaccard_ap": lambda rows: (rows.tp, rows.tp + rows.fp + rows.fn),
+}
+MEASURED = ("dice", "cldice")
+SEMANTIC = ("miou", "miou_star")
+METRICS = (*COUNTED, *MEASURED, *SEMANTIC)
+AGGREGATIONS = ("pooled", "per_image")
+
+
+@dataclass(frozen=True, eq=False)
+class Tally:
+    """One metric of every run and image of a cell, as the two sides of a fraction.
+
+    Attributes
+    ----------
+    runs : DataFrame
+        One row per run: ``arm``, ``fold``, ``generator_seed`` (text, empty for none), ``seed``.
+    images : list of str
+    above, below : ndarray
+        ``(runs, images, parts)`` float64; a part is an IoU threshold or a class. Zero where a run lacks an image.
+    counts : ndarray or None
+        ``(runs, images, parts)``: a part counts towards the mean over parts only where the sum of this over images
+        is above zero; None: every part counts.
+    present : ndarray
+        ``(runs, images)`` bool.
+    """
+
+    runs: pd.DataFrame
+    images: list[str]
+    above: np.ndarray
+    below: np.ndarray
+    counts: np.ndarray | None
+    present: np.ndarray
+
+    def scores(self) -> np.ndarray:
+        """Return the score of each run over all its images, ``(runs,)``."""
+        counts = None if self.counts is None else self.counts.sum(axis=1)
+        return combine(self.above.sum(axis=1), self.below.sum(axis=1), counts)
+
+
+def combine(above: np.ndarray, below: np.ndarray, counts: np.ndarray | None) -> np.ndarray:
+    """Divide sums, ``(…, parts)``, 0/0 being 0, and take the mean over the parts that count."""
+    ratio = np.divide(above, below, out=np.zeros_like(above), where=below > 0)
+    if counts is None:
+        return ratio.mean(axis=-1)
+    kept = counts > 0
+    return (ratio * kept).sum(axis=-1) / np.maximum(kept.sum(axis=-1), 1)
+
+
+def tally(images: pd.DataFrame, metric: str = "f1", iou: float | str = 0.5, aggregation: str = "pooled") -> Tally:
+    """Arrange one metric of one cell.
+
+    Parameters
+    ----------
+    images
+        Rows of one dataset, fraction and segmenter.
+    metric
+        One of `METRICS`. ``dice`` and ``cldice`` are means over images; ``miou`` averages over the classes that occur
+        in the truth or the prediction of the whole test set, ``miou_star`` over those that occur in the truth.
+    iou
+        A threshold of the frame, or ``"mean"`` for the mean over all of them. Without meaning for the other metrics.
+    aggregation
+        ``"pooled"``: counts summed over the test set. ``"per_image"``: mean over images; an image with neither true
+        nor predicted objects is left out.
+
+    Raises
+    ------
+    ConfigError
+        If the metric, the threshold or the aggregation is not there.
+    DataError
+        If the frame is empty, holds several cells, or a row twice.
+    """
+    _check_cell(images)
+    rows, part = _rows(images, metric, iou)
+    if aggregation not in AGGREGATIONS:
+        raise ConfigError(f"aggregation {aggregation!r} is not one of {', '.join(AGGREGATIONS)}")
+    above, below, counts = _parts(rows, metric, aggregation)
+    keys = rows[RUN].copy()
+    keys["generator_seed"] = seed_text(rows["generator_seed"])
+    run_codes, runs = _codes(keys)
+    image_codes, names = pd.factorize(rows["image"].astype(str), sort=True)
+    part_codes, parts = pd.factorize(part, sort=True)
+    shape = (len(runs), len(names), len(parts))
+    where = (run_codes, image_codes, part_codes)
+    if len(np.unique(np.ravel_multi_index(where, shape))) < len(rows):
+        raise DataError("results: an image of a run occurs twice; the run folder is damaged, run the study again")
+
+    def spread(values: pd.Series) -> np.ndarray:
+        out = np.zeros(shape)
+        out[where] = values.to_numpy(float)
+        return out
+
+    present = np.zeros(shape[:2], bool)
+    present[run_codes, image_codes] = True
+    return Tally(
+        runs, [str(n) for n in names], spread(above), spread(below), None if counts is None else spread(counts), present
+    )
+
+
+def run_scores(
+    images: pd.DataFrame, metric: str = "f1", iou: float | str = 0.5, aggregation: str = "pooled"
+) -> pd.DataFrame:
+    """Score every run of one cell: columns ``arm``, ``fold``, ``generator_seed``, ``seed``, ``score``; see `tally`."""
+    found = tally(images, metric, iou, aggregation)
+    return found.runs.assign(score=found.scores())
+
+
+def seed_text(seeds: pd.Series) -> pd.Series:
+    """Return generator seeds as text, empty where there is none, whatever a CSV reader made of them."""
+    numbers = pd.to_numeric(seeds, errors="coerce")
+    return numbers.map(lambda n: "" if pd.isna(n) else str(int(n))).astype(str)
+
+
+def _check_cell(images: pd.DataFrame) -> None:
+    if images.empty:
+        raise DataError("results: there is no scored image")
+    for name in CELL:
+        if name in images and images[name].nunique(dropna=False) > 1:
+            values = ", ".join(str(v) for v in images[name].unique()[:4])
+            raise DataError(f"results hold several values of {name} ({values} …); compare one at a time")
+
+
+def _rows(images: pd.DataFrame, metric: str, iou: float | str) -> tuple[pd.DataFrame, pd.Series]:
+    """Return the rows that a metric needs, and the part each belongs to."""
+    if metric not in METRICS:
+        raise ConfigError(f"metric {metric!r} is not known{nearest(metric, METRICS)}")
+    instances = "iou" in images
+    needs_iou, needs_class = metric in COUNTED, metric in SEMANTIC
+    if (needs_iou and not instances) or (needs_class and instances):
+        raise ConfigError(f"metric {metric!r} does not fit a study of task {'instances' if instances else 'semantic'}")
+    if metric in MEASURED and metric not in images:
+        raise ConfigError(f"metric {metric!r} is not in these results")
+    if needs_class:
+        return images, images["class"].astype(str)
+    if not needs_iou:
+        rows = images.drop_duplicates([*RUN, "image"]) if instances or metric == "cldice" else images
+        return rows, pd.Series("", index=rows.index) if rows is not images else images["class"].astype(str)
+    thresholds = images["iou"].round(2)
+    if iou == "mean":
+        return images, thresholds
+    kept = np.isclose(thresholds, float(iou), atol=1e-6)
+    if not kept.any():
+        raise ConfigError(
+            f"IoU {iou} was not scored; there are {', '.join(f'{t:.2f}' for t in sorted(set(thresholds)))}"
+        )
+    return images[kept], thresholds[kept]
+
+
+def _parts(rows: pd.DataFrame, metric: str, aggregation: str) -> tuple[pd.Series, pd.Series, pd.Series | None]:
+    """Return what stands above and below the line, row by row, and what makes a part count."""
+    if metric in SEMANTIC:
+        truth = rows.tp + rows.fn
+        union = truth + rows.fp
+        return rows.tp, union, truth if metric == "miou_star" else union
+    if metric in MEASURED:
+        known = rows[metric].notna()
+        return rows[metric].fillna(0.0), known.astype(float), known.astype(float)
+    above, below = COUNTED[metric](rows)
+    if aggregation == "pooled":
+        return above, below, None
+    seen = (rows.tp + rows.fp + rows.fn) > 0
+    return (above / below.where(below > 0)).fillna(0.0), seen.astype(float), None
+
+
+def _codes(keys: pd.DataFrame) -> tuple[np.ndarray, pd.DataFrame]:
+    """Number the distinct rows; return the number of each row, and the distinct rows in that order."""
+    grouped = keys.groupby(RUN, sort=True, dropna=False)
+    codes = grouped.ngroup().to_numpy()
+    runs = keys.assign(_code=codes).drop_duplicates("_code").sort_values("_code")
+    return codes, runs[RUN].reset_index(drop=True)
