@@ -15,7 +15,7 @@ from synthbench.plugin.api import Context, Dataset, Stopped
 
 log = logging.getLogger(__name__)
 
-CHUNK = 2**18
+CHUNK = 2**16
 TRIES = 4
 """How often a connection may fail without having brought a single byte."""
 TIMEOUT = 30.0
