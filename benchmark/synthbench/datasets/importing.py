@@ -1,0 +1,212 @@
+"""Importing: find the form of annotated images by itself, say what was found, and yield samples."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from synthbench.datasets.readers import coco, folders, npz, per_object, sample_set, suffix, tracking
+from synthbench.datasets.recipe import Notes, Recipe
+from synthbench.datasets.walk import safe_id, subfolders
+from synthbench.errors import DataError
+from synthbench.plugin.api import Progress, silent
+from synthbench.samples import Sample, SampleSet, Task
+
+
+@dataclass(frozen=True)
+class Form:
+    """A form in which annotated images are found.
+
+    Attributes
+    ----------
+    name : str
+    sniff : callable
+        ``sniff(path)`` → what was found, in a sentence, or None.
+    read : callable
+        ``read(path, recipe, notes)`` → samples.
+    """
+
+    name: str
+    sniff: Callable[[Path], str | None]
+    read: Callable[[Path, Recipe, Notes], Iterator[Sample]]
+
+
+FORMS = (
+    Form("sample set", sample_set.sniff, sample_set.read),
+    Form("npz", npz.sniff, npz.read),
+    Form("coco", coco.sniff, coco.read),
+    Form("cell tracking challenge", tracking.sniff, tracking.read),
+    Form("one mask per object", per_object.sniff, per_object.read),
+    Form("folders", folders.sniff, folders.read),
+    Form("_masks suffix", suffix.sniff, suffix.read),
+)
+"""In the order in which they are looked for: the more specific first."""
+
+KNOWN = (
+    "images/ with labels/ or masks/, image.png with image_masks.png, <id>/images with <id>/masks, COCO JSON, npz with "
+    "X and y, Cell Tracking Challenge folders (01, 01_GT/SEG)"
+)
+
+
+@dataclass
+class Import:
+    """An import that is ready to run.
+
+    Attributes
+    ----------
+    path : Path
+        Where the form was found: what was asked for, or the one folder within it.
+    form : Form
+    found : str
+        What was found, in a sentence.
+    name : str
+    recipe : Recipe
+    info : dict
+        Travels with the samples: where they came from, and once all are read what was done to them.
+    notes : Notes
+        Filled while samples are read.
+    """
+
+    path: Path
+    form: Form
+    found: str
+    name: str
+    recipe: Recipe
+    info: dict[str, Any]
+    notes: Notes = field(default_factory=Notes)
+
+    def samples(self, progress: Progress = silent) -> Iterator[Sample]:
+        """Yield the samples, one at a time; `notes` is filled on the way.
+
+        Raises
+        ------
+        DataError
+            If a file can't be used, there is no sample at all, or the masks turn out to be binary.
+        """
+        self.notes = Notes()
+        in_pieces = ""
+        done, most = 0, 0
+        for sample in self.form.read(self.path, self.recipe, self.notes):
+            if self.recipe.task == "instances":
+                count, broken = _objects(sample)
+                most = max(most, count)
+                in_pieces = in_pieces or (sample.id if broken else "")
+                self.notes.add("objects", count)
+                self.notes.add("images without an object", int(count == 0))
+            done += 1
+            progress(done, self.notes.total, sample.id)
+            yield sample
+        if done == 0:
+            raise DataError(f"{self.path}: holds no annotated image")
+        if most == 1 and in_pieces and done > 1 and self.form.name != "sample set":
+            raise DataError(
+                f"{self.path}: no mask holds more than one label, and that of {in_pieces!r} is in pieces: these are "
+                "binary masks, no label maps; use --components to make each piece an object, or --task semantic"
+            )
+        if self.notes.counts:
+            self.info["import"] = self.notes.lines()
+
+    def write(self, folder: Path, progress: Progress = silent) -> SampleSet:
+        """Write the samples as a sample set in a new folder, and return it opened from there."""
+        return SampleSet.write(
+            folder,
+            self.samples(progress),
+            name=self.name,
+            task=self.recipe.task,
+            classes=self.recipe.classes,
+            info=self.info,
+        )
+
+
+def _objects(sample: Sample) -> tuple[int, bool]:
+    """Return how many labels there are, and whether the only one is in separate pieces."""
+    import numpy as np
+
+    from synthbench.datasets.pixels import pieces
+
+    present = np.unique(sample.labels)
+    count = int((present > 0).sum())
+    return count, count == 1 and pieces(sample.labels) > 1
+
+
+def detect(path: str | Path) -> tuple[Form, Path, str]:
+    """Find the form of what is at `path`: of itself, or of the only folder in it.
+
+    Returns
+    -------
+    form, path, found
+        `found` is a sentence for the user.
+
+    Raises
+    ------
+    DataError
+        If there is nothing, or nothing that is known.
+    """
+    path = Path(path).expanduser()
+    if not path.exists():
+        raise DataError(f"{path}: no such file or folder")
+    if path.is_file() and path.suffix.lower() in (".zip", ".tar", ".gz", ".tgz", ".7z"):
+        raise DataError(f"{path}: is an archive; unpack it, and give the folder")
+    for form in FORMS:
+        found = form.sniff(path)
+        if found:
+            return form, path, found
+    if path.is_dir():
+        inside = subfolders(path)
+        if len(inside) == 1:
+            return detect(inside[0])
+        if not any(path.iterdir()):
+            raise DataError(f"{path}: is empty; the forms that can be imported are: {KNOWN}")
+        if any(path.glob("*_seg.npy")):
+            raise DataError(
+                f"{path}: holds Cellpose's _seg.npy files, which are pickles and aren't opened; save the masks as "
+                "PNG or TIFF (cellpose --save_png or --save_tif)"
+            )
+    raise DataError(f"{path}: no annotated images were found; the forms that can be imported are: {KNOWN}")
+
+
+def import_set(
+    path: str | Path,
+    *,
+    name: str | None = None,
+    task: Task | None = None,
+    classes: Sequence[str] = (),
+    components: bool = False,
+) -> Import:
+    """Prepare an import; nothing but what tells the form is read yet.
+
+    Parameters
+    ----------
+    path
+        A folder, a JSON file, an npz file.
+    name
+        Of the sample set; by default that of the folder or file.
+    task
+        By default that of the sample set, if it is one already, and else instances.
+    classes
+        Names of the classes of a semantic set, background first. By default the categories of a COCO file, else
+        background and foreground.
+    components
+        Make each connected piece of a label an object of its own.
+
+    Raises
+    ------
+    DataError
+        If nothing that is known is found there.
+    ConfigError
+        If task, classes and components don't fit together.
+    """
+    form, at, found = detect(path)
+    info: dict[str, Any] = {"form": form.name, "found": found}
+    if form.name == "sample set":
+        own = sample_set.open_set(at)
+        task, classes = task or own.task, classes or own.classes
+        name, info = name or own.name, dict(own.info)
+    if form.name == "coco" and task == "semantic" and not classes:
+        classes = coco.classes(at)
+    recipe = Recipe(task or "instances", tuple(classes), components)
+    return Import(
+        at, form, found, name or safe_id(at.resolve().stem if at.is_file() else at.resolve().name), recipe, info
+    )

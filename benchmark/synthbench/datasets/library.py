@@ -1,0 +1,232 @@
+"""Where datasets live: a folder of sample sets by name; and the way from a name or path to samples."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pydantic import ValidationError
+
+from synthbench.datasets.importing import import_set
+from synthbench.errors import ConfigError, DataError, nearest
+from synthbench.plugin.api import Context, Progress, silent
+from synthbench.plugin.registry import registry
+from synthbench.samples import INDEX, SampleSet, Task
+
+if TYPE_CHECKING:
+    from synthbench.plugin.api import Dataset
+
+HOME = "SYNTHBENCH_HOME"
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}")
+
+
+def default_root() -> Path:
+    """Return ``$SYNTHBENCH_HOME/datasets``, else ``~/.local/share/synthbench/datasets``."""
+    home = os.environ.get(HOME)
+    return (Path(home).expanduser() if home else Path.home() / ".local" / "share" / "synthbench") / "datasets"
+
+
+class Library:
+    """Datasets by name, each a sample set in a folder of its own.
+
+    Parameters
+    ----------
+    root
+        By default `default_root`.
+    """
+
+    def __init__(self, root: str | Path | None = None) -> None:
+        self.root = Path(root) if root is not None else default_root()
+
+    def names(self) -> list[str]:
+        """Return the names of the datasets, sorted."""
+        if not self.root.is_dir():
+            return []
+        return sorted(p.name for p in self.root.iterdir() if (p / INDEX).is_file() and not p.name.startswith("."))
+
+    def folder(self, name: str) -> Path:
+        """Return where a dataset of this name is or would be; raise `DataError` if it can't be a name."""
+        if not _NAME.fullmatch(name):
+            raise DataError(f"dataset name {name!r}: use letters, digits, '.', '_' and '-', at most 80 of them")
+        return self.root / name
+
+    def open(self, name: str) -> SampleSet:
+        """Open a dataset; raise `DataError`, with the nearest name, if there is none."""
+        if name not in self.names():
+            raise DataError(f"no dataset is called {name!r}{_hint(name, self.names())}")
+        return SampleSet.open(self.folder(name))
+
+    def add(
+        self,
+        path: str | Path,
+        *,
+        name: str | None = None,
+        task: Task | None = None,
+        classes: Sequence[str] = (),
+        components: bool = False,
+        progress: Progress = silent,
+    ) -> SampleSet:
+        """Import what is at `path`; see `synthbench.datasets.importing.import_set`.
+
+        Raises
+        ------
+        DataError
+            If the name is taken, or the data can't be used; nothing is left behind then.
+        """
+        found = import_set(path, name=name, task=task, classes=classes, components=components)
+        return found.write(self._free(found.name), progress)
+
+    def build(
+        self, plugin: str, config: Mapping[str, Any], *, name: str | None = None, progress: Progress = silent
+    ) -> SampleSet:
+        """Draw or download the dataset of a plugin; a download that was broken off goes on where it stopped."""
+        import shutil
+
+        folder = self._free(name or plugin)
+        work = self.root / ".work" / plugin
+        _make(work)
+        samples = build(plugin, config, folder, Context(folder=work, progress=progress))
+        shutil.rmtree(work, ignore_errors=True)
+        return samples
+
+    def _free(self, name: str) -> Path:
+        folder = self.folder(name)
+        if folder.exists():
+            raise DataError(
+                f"there is a dataset {name!r} already, at {folder}; give another --name, or remove that folder"
+            )
+        _make(self.root)
+        return folder
+
+
+def build(name: str, config: Mapping[str, Any], folder: Path, context: Context) -> SampleSet:
+    """Write the samples of a dataset plugin to a new folder, with source, licence and citation.
+
+    Parameters
+    ----------
+    name
+        Of the plugin.
+    config
+        Its configuration; what is left out has its default.
+    folder
+        Must not exist; appears when the last sample is written.
+    context
+        Downloads go to its folder.
+
+    Raises
+    ------
+    PluginError
+        If the plugin is unknown or off.
+    ConfigError
+        If the configuration doesn't fit it.
+    DataError
+        If the data can't be had, or there is no sample in it.
+    """
+    cls: type[Dataset] = registry().load("dataset", name)
+    try:
+        settings = cls.Config.model_validate(dict(config))
+    except ValidationError as error:
+        problem = error.errors()[0]
+        key = ".".join(map(str, problem["loc"]))
+        fields = cls.Config.model_fields
+        hint = (
+            (nearest(key, fields) or f"; there are: {', '.join(fields)}")
+            if problem["type"] == "extra_forbidden"
+            else ""
+        )
+        raise ConfigError(f"dataset {name!r}: config {key}: {problem['msg']}{hint}") from None
+    (task,) = registry().get("dataset", name).spec.tasks
+    info = {
+        "source": cls.source,
+        "licence": cls.licence,
+        "citation": cls.citation,
+        "plugin": name,
+        "config": settings.model_dump(mode="json"),
+    }
+    samples = SampleSet.write(
+        folder, cls(settings).samples(context), name=name, task="semantic" if task == "semantic" else "instances",
+        classes=cls.classes, info=info,
+    )  # fmt: skip
+    if not samples:
+        raise DataError(f"dataset {name!r}: its plugin gave no sample")
+    return samples
+
+
+def resolve(
+    name_or_path: str | Path,
+    imported: Path | None = None,
+    *,
+    library: Library | None = None,
+    progress: Progress = silent,
+) -> tuple[SampleSet, Path]:
+    """Return a dataset by its name in the library, or by the path of a sample set or of anything importable.
+
+    What is imported is kept, and imported again only when a file's size or time of change is another: so a path can
+    be used in a study as a name can.
+
+    Parameters
+    ----------
+    name_or_path
+    imported
+        Where imports are kept; by default beside the library's datasets.
+    library
+        By default the one at `default_root`.
+
+    Returns
+    -------
+    samples, folder
+        The folder is the sample set's.
+
+    Raises
+    ------
+    DataError
+        If there is neither; the message gives the nearest name.
+    """
+    library = library or Library()
+    text = str(name_or_path)
+    if text in library.names():
+        return library.open(text), library.folder(text)
+    path = Path(name_or_path).expanduser()
+    if not path.exists():
+        known = library.names()
+        if text in registry().names("dataset"):
+            raise DataError(f"dataset {text!r} isn't in the library yet; add it by 'synthbench dataset add {text}'")
+        raise DataError(f"{text}: neither a path nor a dataset of the library{_hint(text, known)}")
+    if (path / INDEX).is_file():
+        return SampleSet.open(path), path
+    found = import_set(path)
+    folder = (imported or library.root / ".imported") / f"{found.name}-{_state_of(path)[:20]}"
+    if (folder / INDEX).is_file():
+        return SampleSet.open(folder), folder
+    _make(folder.parent)
+    try:
+        return found.write(folder, progress), folder
+    except DataError:
+        if (folder / INDEX).is_file():  # another process was quicker
+            return SampleSet.open(folder), folder
+        raise
+
+
+def _state_of(path: Path) -> str:
+    """Return a hash that changes when a file at or below `path` is added, removed, renamed or written to."""
+    files = sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
+    rows = [[p.relative_to(path).as_posix(), (s := p.stat()).st_size, s.st_mtime_ns] for p in files]
+    return hashlib.sha256(json.dumps([str(path.resolve()), rows]).encode()).hexdigest()
+
+
+def _hint(name: str, known: Sequence[str]) -> str:
+    return nearest(name, known) or f"; there are: {', '.join(known) or 'none'} (see 'synthbench dataset list')"
+
+
+def _make(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise DataError(
+            f"{folder}: can't be written: {error.strerror or error}; set {HOME} to another folder"
+        ) from None

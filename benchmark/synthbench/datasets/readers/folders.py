@@ -1,0 +1,84 @@
+"""images/ and labels/ (or masks/) side by side, perhaps in train/, validation/ and test/.
+
+A mask has the name of its image, or that name and ``_mask``, ``_masks``, ``_label``, ``_labels``, ``_seg`` or ``_gt``.
+Folders named for a split give the official splits; other folder names become the group ``folder``.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+from synthbench.datasets.pixels import read_image, read_mask, sample_of
+from synthbench.datasets.recipe import Notes, Recipe
+from synthbench.datasets.walk import Item, by_stem, folders, groups_of, pictures, subfolders, with_ids
+from synthbench.errors import DataError
+from synthbench.samples import Sample
+
+IMAGES = ("images", "image", "imgs", "img", "raw")
+MASKS = ("labels", "label", "masks", "mask", "gt", "groundtruth", "ground_truth", "annotations")
+ENDINGS = ("", "_mask", "_masks", "_label", "_labels", "_seg", "_gt")
+DEPTH = 3
+
+
+def sniff(path: Path) -> str | None:
+    """Say what is there when some folder has one of images and one of masks in it."""
+    pairs = _pairs(path)
+    count = sum(len(pictures(images)) for images, _, _ in pairs)
+    if not count:
+        return None
+    names = sorted({f"{images.name}/ and {masks.name}/" for images, masks, _ in pairs})
+    splits = Counter(groups.get("split", "") for images, _, groups in pairs for _ in pictures(images))
+    told = ", ".join(f"{split} {n}" for split, n in splits.items() if split)
+    return f"{count} images in {', '.join(names)}" + (f"; official splits: {told}" if told else "")
+
+
+def read(path: Path, recipe: Recipe, notes: Notes) -> Iterator[Sample]:
+    """Yield image after image with the mask of its name.
+
+    Raises
+    ------
+    DataError
+        If an image has no mask, or a file can't be used.
+    """
+    items = with_ids([item for pair in _pairs(path) for item in _items(*pair, notes)])
+    notes.total += len(items)
+    for name, item in items:
+        image = read_image(item.image, notes)
+        labels = read_mask(item.masks[0], recipe, notes)
+        yield sample_of(name, image, labels, item.groups, str(item.image), str(item.masks[0]))
+
+
+def _pairs(path: Path) -> list[tuple[Path, Path, dict[str, str]]]:
+    """Return folders of images with their folders of masks, and the groups that their place tells."""
+    if not path.is_dir():
+        return []
+    found = []
+    for root in folders(path, DEPTH):
+        children = {child.name.lower(): child for child in subfolders(root)}
+        images = next((children[name] for name in IMAGES if name in children), None)
+        masks = next((children[name] for name in MASKS if name in children), None)
+        if images is None or masks is None:
+            continue
+        below = groups_of(path, root)
+        if pictures(images):
+            found.append((images, masks, below))
+        found += [
+            (child, masks / child.name, {**below, **groups_of(images, child)})
+            for child in subfolders(images)
+            if (masks / child.name).is_dir() and pictures(child)
+        ]
+    return found
+
+
+def _items(images: Path, masks: Path, groups: dict[str, str], notes: Notes) -> list[Item]:
+    by_name = by_stem(pictures(masks))
+    items = []
+    for stem, image in by_stem(pictures(images)).items():
+        mask = next((by_name.pop(stem + end) for end in ENDINGS if stem + end in by_name), None)
+        if mask is None:
+            raise DataError(f"{image}: has no mask; add {masks / stem}.png (or .tif), or take the image away")
+        items.append(Item(stem, image, (mask,), groups))
+    notes.add(f"masks without an image in {masks.name}/, left out", len(by_name))
+    return items

@@ -1,0 +1,128 @@
+"""npz files with X, ``(n, height, width[, channels])``, and y, ``(n, height, width[, masks])``: TissueNet's form.
+
+Arrays are read image by image, so that a file larger than the memory can be imported. Arrays of Python objects are
+pickles, and aren't opened. One-dimensional arrays of n texts or whole numbers become groups (``tissue_list`` →
+``tissue``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from synthbench.datasets.pixels import sample_of, tidy_image, tidy_labels
+from synthbench.datasets.recipe import Notes, Recipe
+from synthbench.datasets.streams import Archive
+from synthbench.datasets.walk import folders, safe_id, split_of
+from synthbench.errors import DataError
+from synthbench.samples import Sample
+
+IMAGES = ("X", "x", "images", "image")
+MASKS = ("y", "Y", "labels", "masks", "mask")
+DEPTH = 1
+
+
+def sniff(path: Path) -> str | None:
+    """Say what is there when the file is an npz file, or the folder holds some."""
+    told = []
+    for file in _files(path):
+        archive = Archive(file)
+        images, masks = _names(archive)
+        told.append(f"{file.name} ({images} {_size(archive, images)}, {masks} {_size(archive, masks)})")
+    return f"npz arrays in {', '.join(told)}" if told else None
+
+
+def read(path: Path, recipe: Recipe, notes: Notes, *, mask: int = 0) -> Iterator[Sample]:
+    """Yield the images of one npz file after another; ids are ``<file>-<index>``.
+
+    Images of two channels become RGB: the first channel green, the second blue, red empty. Types are changed as
+    `synthbench.datasets.pixels.tidy_image` says.
+
+    Parameters
+    ----------
+    mask
+        Which of several masks of an image to use (in TissueNet 0 is whole cells, 1 is nuclei).
+
+    Raises
+    ------
+    DataError
+        If arrays are missing, differ in length, hold Python objects, or are cut short.
+    """
+    archives = [Archive(file) for file in _files(path)]
+    notes.total += sum(archive.headers[_names(archive)[0]].shape[0] for archive in archives)
+    for archive in archives:
+        images, masks = _names(archive)
+        groups = _groups(archive, archive.headers[images].shape[0], notes)
+        for index, (image, labels) in enumerate(zip(archive.rows(images), archive.rows(masks), strict=True)):
+            image_at, mask_at = (f"{archive.path}: {name}[{index}]" for name in (images, masks))
+            yield sample_of(
+                f"{safe_id(archive.path.stem)}-{index:05d}",
+                _image(image, image_at, notes),
+                tidy_labels(_channel(labels, mask, mask_at, notes), mask_at, recipe, notes),
+                {name: values[index] for name, values in groups.items()},
+                image_at,
+                mask_at,
+            )
+
+
+def _files(path: Path) -> list[Path]:
+    if path.is_file():
+        return [path] if path.suffix.lower() == ".npz" else []
+    if not path.is_dir():
+        return []
+    return [file for folder in folders(path, DEPTH) for file in sorted(folder.glob("*.npz")) if file.name[0] != "."]
+
+
+def _names(archive: Archive) -> tuple[str, str]:
+    found = []
+    for what, names in (("images", IMAGES), ("masks", MASKS)):
+        name = next((name for name in names if name in archive.headers), None)
+        if name is None:
+            have = ", ".join(sorted(archive.headers)) or "nothing"
+            raise DataError(f"{archive.path}: has no {what} (an array called {names[0]}); it holds {have}")
+        found.append(name)
+    shapes = [archive.headers[name].shape for name in found]
+    if min(map(len, shapes)) < 3 or shapes[0][0] != shapes[1][0]:
+        told = " and ".join(f"{name} is {shape}" for name, shape in zip(found, shapes, strict=True))
+        raise DataError(f"{archive.path}: {told}; give both as (n, height, width, …)")
+    return found[0], found[1]
+
+
+def _size(archive: Archive, name: str) -> str:
+    header = archive.headers[name]
+    return f"{'×'.join(map(str, header.shape))} {header.dtype}"
+
+
+def _groups(archive: Archive, count: int, notes: Notes) -> dict[str, list[str]]:
+    split = split_of(archive.path.stem)
+    groups = {"split": [split] * count} if split else {}
+    for name, header in archive.headers.items():
+        if name in (*IMAGES, *MASKS):
+            continue
+        if header.dtype.kind in "USiu" and header.shape == (count,):
+            values = [row.item() for row in archive.rows(name)]
+            texts = [value.decode(errors="replace") if isinstance(value, bytes) else str(value) for value in values]
+            groups[name.removesuffix("_list")] = texts
+        else:
+            notes.add(f"array {name} of {archive.path.name} not read (no plain list of texts or numbers)")
+    return groups
+
+
+def _image(image: np.ndarray, where: str, notes: Notes) -> np.ndarray:
+    if image.ndim != 3 or image.shape[2] != 2:
+        return tidy_image(image, where, notes)
+    notes.add("images of two channels stored as RGB: the first green, the second blue")
+    first, second = (tidy_image(image[..., channel], where, notes) for channel in range(2))
+    return np.stack([np.zeros_like(first), first, second], axis=-1)
+
+
+def _channel(labels: np.ndarray, mask: int, where: str, notes: Notes) -> np.ndarray:
+    if labels.ndim != 3:
+        return labels
+    if mask >= labels.shape[2]:
+        raise DataError(f"{where}: has {labels.shape[2]} masks, and mask {mask} was asked for (the first is 0)")
+    if labels.shape[2] > 1:
+        notes.add(f"masks taken from channel {mask} of {labels.shape[2]}")
+    return labels[..., mask]

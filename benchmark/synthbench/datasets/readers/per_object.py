@@ -1,0 +1,82 @@
+"""The form of the 2018 Data Science Bowl: ``<id>/images/<id>.png`` and one mask per object in ``<id>/masks/``.
+
+Of overlapping objects the smaller lies on top. A folder of ids that is named for a split gives the official split.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from synthbench.datasets.overlaps import Stamp, paint
+from synthbench.datasets.pixels import read_image, sample_of, whole_numbers
+from synthbench.datasets.recipe import Notes, Recipe
+from synthbench.datasets.walk import Item, folders, groups_of, pictures, with_ids
+from synthbench.errors import DataError
+from synthbench.samples import Sample, read_array
+
+DEPTH = 2
+
+
+def sniff(path: Path) -> str | None:
+    """Say what is there when folders hold one image of their own name in images/, and masks in masks/."""
+    items = _items(path, Notes())
+    if not items:
+        return None
+    count = sum(len(item.masks) for item in items)
+    return f"{len(items)} images with {count} objects, one mask file per object"
+
+
+def read(path: Path, recipe: Recipe, notes: Notes) -> Iterator[Sample]:
+    """Yield image after image; its objects are numbered in the order of their mask files' names.
+
+    Raises
+    ------
+    DataError
+        If a file can't be used, or a mask differs from its image in size.
+    """
+    items = with_ids(_items(path, notes))
+    notes.total += len(items)
+    for name, item in items:
+        image = read_image(item.image, notes)
+        stamps = []
+        for value, mask_at in enumerate(item.masks, start=1):
+            mask = whole_numbers(read_array(mask_at), str(mask_at)) > 0
+            if mask.shape != image.shape[:2]:
+                sizes = [f"{a.shape[0]}×{a.shape[1]}" for a in (mask, image)]
+                raise DataError(f"{mask_at}: the mask is {sizes[0]} and its image {item.image} is {sizes[1]}")
+            stamps.append(Stamp.of(mask, value if recipe.task == "instances" else 1))
+        labels = paint(stamps, (image.shape[0], image.shape[1]), notes)
+        yield sample_of(name, image, labels.astype(np.uint32), item.groups, str(item.image), str(item.image))
+
+
+def _items(path: Path, notes: Notes) -> list[Item]:
+    if not path.is_dir():
+        return []
+    found, bare = [], []
+    for folder in folders(path, DEPTH):
+        image = _own_image(folder)
+        if image is None:
+            continue
+        groups = groups_of(path, folder.parent) if folder != path else {}
+        if (folder / "masks").is_dir():
+            found.append(Item(folder.name, image, tuple(pictures(folder / "masks")), groups))
+        else:
+            bare.append(image)
+    annotated = {item.image.parents[2] for item in found}
+    for image in bare:
+        if image.parents[2] in annotated:
+            raise DataError(
+                f"{image}: has no masks/ beside images/; add the masks, or take {image.parents[1].name}/ away"
+            )
+    if found:
+        notes.add("images of a folder without any masks, left out", len(bare))
+    return found
+
+
+def _own_image(folder: Path) -> Path | None:
+    inside = folder / "images"
+    files = pictures(inside) if inside.is_dir() else []
+    return files[0] if len(files) == 1 and files[0].stem == folder.name else None

@@ -1,0 +1,43 @@
+"""synthbench's own form: a folder with samples.json."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from synthbench.datasets.recipe import Notes, Recipe
+from synthbench.errors import ConfigError
+from synthbench.samples import INDEX, Sample, SampleSet
+
+
+def sniff(path: Path) -> str | None:
+    """Say what is there when the folder, or the index file itself, is a sample set."""
+    folder = _folder(path)
+    if folder is None:
+        return None
+    samples = SampleSet.open(folder)
+    return f"a sample set of {len(samples)} samples, task {samples.task}"
+
+
+def read(path: Path, recipe: Recipe, notes: Notes) -> Iterator[Sample]:
+    """Yield the samples as they are; raise `ConfigError` when the recipe wants something else of them."""
+    samples = open_set(path)
+    if samples.task != recipe.task or (recipe.task == "semantic" and samples.classes != tuple(recipe.classes)):
+        have = " ".join([samples.task, ", ".join(samples.classes)]).strip()
+        want = " ".join([recipe.task, ", ".join(recipe.classes)]).strip()
+        raise ConfigError(f"{path}: the sample set is {have}, and {want} was asked for; leave out --task and --classes")
+    if recipe.components:
+        raise ConfigError(f"{path}: a sample set is taken as it is; leave out --components")
+    notes.total = len(samples)
+    yield from samples
+
+
+def open_set(path: Path) -> SampleSet:
+    """Open the sample set that `sniff` saw."""
+    return SampleSet.open(_folder(path) or path)
+
+
+def _folder(path: Path) -> Path | None:
+    if path.is_dir() and (path / INDEX).is_file():
+        return path
+    return path.parent if path.name == INDEX and path.is_file() else None

@@ -1,0 +1,79 @@
+"""What an import is told (`Recipe`), and what it has to say afterwards (`Notes`)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from synthbench.errors import ConfigError, nearest
+from synthbench.samples import TASKS, Task
+
+BINARY_CLASSES = ("background", "foreground")
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How masks are understood.
+
+    Parameters
+    ----------
+    task
+    classes
+        Names of the classes of a semantic set, background first; by default background and foreground.
+    components
+        Task `instances`: each connected piece (8 neighbours) of a label is an object of its own, so that binary
+        masks become label maps.
+
+    Raises
+    ------
+    ConfigError
+        If the three don't fit together.
+    """
+
+    task: Task = "instances"
+    classes: Sequence[str] = ()
+    components: bool = False
+
+    def __post_init__(self) -> None:
+        if self.task not in TASKS:
+            raise ConfigError(f"task {self.task!r}{nearest(self.task, TASKS) or ': give instances or semantic'}")
+        if self.task == "instances" and self.classes:
+            raise ConfigError(
+                f"classes {', '.join(self.classes)}: only a semantic set has classes; add --task semantic"
+            )
+        if self.task == "semantic" and self.components:
+            raise ConfigError(
+                "--components makes instances of connected pieces; leave it out, or leave out --task semantic"
+            )
+        classes = tuple(self.classes) or (BINARY_CLASSES if self.task == "semantic" else ())
+        if self.task == "semantic" and (len(classes) < 2 or len(set(classes)) < len(classes) or not all(classes)):
+            raise ConfigError(
+                f"classes {', '.join(classes)}: name at least two different ones, background first "
+                "(--classes background,cell)"
+            )
+        object.__setattr__(self, "classes", classes)
+
+
+class Notes:
+    """What a reader did to the data on its way in, counted.
+
+    Attributes
+    ----------
+    total : int
+        How many samples the reader expects to yield; 0 while it isn't known.
+    counts : dict
+        What was done → how often.
+    """
+
+    def __init__(self) -> None:
+        self.total = 0
+        self.counts: dict[str, int] = {}
+
+    def add(self, what: str, count: int = 1) -> None:
+        """Count something that was done; a count of zero leaves no trace."""
+        if count:
+            self.counts[what] = self.counts.get(what, 0) + count
+
+    def lines(self) -> list[str]:
+        """Return a line for each thing that was done: ``"what: count"``."""
+        return [f"{what}: {count:,}" for what, count in self.counts.items()]

@@ -1,0 +1,87 @@
+"""Arrays of an npz file, read row by row: a zip of npy files, of which no pickle is ever opened."""
+
+from __future__ import annotations
+
+import zipfile
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from math import prod
+from pathlib import Path
+from typing import IO
+
+import numpy as np
+
+from synthbench.errors import DataError
+
+
+@dataclass(frozen=True)
+class Header:
+    """Shape and type of an array, known before it is read."""
+
+    shape: tuple[int, ...]
+    column_major: bool
+    dtype: np.dtype
+
+
+class Archive:
+    """An npz file.
+
+    Attributes
+    ----------
+    path : Path
+    headers : dict
+        Name of an array → `Header`.
+
+    Raises
+    ------
+    DataError
+        If it isn't an npz file.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.headers: dict[str, Header] = {}
+        try:
+            with zipfile.ZipFile(path) as archive:
+                for member in archive.namelist():
+                    if member.endswith(".npy"):
+                        with archive.open(member) as file:
+                            self.headers[member.removesuffix(".npy")] = _header(file)
+        except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+            raise DataError(f"{path}: can't be read as an npz file: {error}") from None
+
+    def rows(self, name: str) -> Iterator[np.ndarray]:
+        """Yield ``array[0]``, ``array[1]`` … with little more than one of them in memory.
+
+        Raises
+        ------
+        DataError
+            If the array holds Python objects, or the file is damaged.
+        """
+        if self.headers[name].dtype.hasobject:
+            raise DataError(f"{self.path}: {name} holds Python objects, which aren't opened; save it as a plain array")
+        try:
+            with zipfile.ZipFile(self.path) as archive, archive.open(f"{name}.npy") as file:
+                header = _header(file)
+                if header.column_major:
+                    count = prod(header.shape)
+                    yield from _read(file, header.dtype, count).reshape(header.shape[::-1]).T
+                else:
+                    for _ in range(header.shape[0]):
+                        yield _read(file, header.dtype, prod(header.shape[1:])).reshape(header.shape[1:])
+        except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+            raise DataError(f"{self.path}: {name} can't be read: {error}") from None
+
+
+def _header(file: IO[bytes]) -> Header:
+    version = np.lib.format.read_magic(file)
+    read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+    return Header(*read(file))
+
+
+def _read(file: IO[bytes], dtype: np.dtype, count: int) -> np.ndarray:
+    content = file.read(count * dtype.itemsize)
+    if len(content) < count * dtype.itemsize:
+        raise EOFError("it is cut short")
+    return np.frombuffer(content, dtype)

@@ -1,0 +1,128 @@
+"""Finding files: pictures in folders, official splits in names, ids that are unique."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from synthbench.errors import DataError
+
+PICTURES = (".png", ".tif", ".tiff", ".jpg", ".jpeg", ".bmp")
+_SPLITS = {
+    "train": "train",
+    "training": "train",
+    "val": "validation",
+    "valid": "validation",
+    "validation": "validation",
+    "test": "test",
+    "testing": "test",
+}
+_SPLIT = re.compile(rf"(?:^|[^a-z])({'|'.join(_SPLITS)})\d*$")
+
+
+@dataclass(frozen=True)
+class Item:
+    """An annotated image that was found, unread.
+
+    Attributes
+    ----------
+    stem : str
+        What its id is made from.
+    image : Path
+    masks : tuple of Path
+        One label map, or one mask per object.
+    groups : dict
+    """
+
+    stem: str
+    image: Path
+    masks: tuple[Path, ...] = ()
+    groups: dict[str, str] = field(default_factory=dict)
+
+
+def pictures(folder: Path) -> list[Path]:
+    """Return the picture files directly in a folder, by name; hidden files are left out."""
+    return sorted(p for p in folder.iterdir() if is_picture(p))
+
+
+def is_picture(path: Path) -> bool:
+    return path.suffix.lower() in PICTURES and not path.name.startswith(".") and path.is_file()
+
+
+def folders(path: Path, depth: int) -> Iterator[Path]:
+    """Yield `path` and the folders below it, at most `depth` levels down; hidden ones are left out."""
+    yield path
+    if depth > 0:
+        for child in subfolders(path):
+            yield from folders(child, depth - 1)
+
+
+def subfolders(path: Path) -> list[Path]:
+    return sorted(p for p in path.iterdir() if p.is_dir() and not p.name.startswith((".", "__")))
+
+
+def split_of(name: str) -> str | None:
+    """Return the official split that a folder or file is named for: its name ends in train, val, test or the like.
+
+    >>> split_of("livecell_coco_val"), split_of("stage1_test_extra")
+    ('validation', None)
+    """
+    found = _SPLIT.search(name.lower())
+    return _SPLITS[found.group(1)] if found else None
+
+
+def groups_of(root: Path, folder: Path) -> dict[str, str]:
+    """Return the groups that the way from `root` to `folder` tells: ``split``, and the other names as ``folder``."""
+    groups: dict[str, str] = {}
+    rest = []
+    for part in folder.relative_to(root).parts:
+        split = split_of(part)
+        if split and "split" not in groups:
+            groups["split"] = split
+        else:
+            rest.append(part)
+    return {**groups, "folder": "/".join(rest)} if rest else groups
+
+
+def by_stem(files: Sequence[Path]) -> dict[str, Path]:
+    """Return files by stem; raise `DataError` when two of them differ in their suffix only."""
+    found: dict[str, Path] = {}
+    for path in files:
+        if path.stem in found:
+            raise DataError(f"{path} and {found[path.stem].name} have one name; move one of them away")
+        found[path.stem] = path
+    return found
+
+
+def with_ids(items: Sequence[Item]) -> list[tuple[str, Item]]:
+    """Give each item an id: its stem, before it the split or folder where the stem alone is taken.
+
+    Raises
+    ------
+    DataError
+        If two items still share an id.
+    """
+    stems = Counter(safe_id(item.stem) for item in items)
+    found: dict[str, Item] = {}
+    for item in items:
+        name = safe_id(item.stem)
+        if stems[name] > 1:
+            name = safe_id("-".join([*item.groups.values(), item.stem]))
+        if name in found:
+            raise DataError(f"{item.image} and {found[name].image} both get the id {name!r}; rename one of them")
+        found[name] = item
+    return list(found.items())
+
+
+def safe_id(text: str) -> str:
+    """Return `text` as a sample id: what can't be in one becomes ``_``; a long one is cut, and ends in its hash."""
+    name = re.sub(r"[^A-Za-z0-9._+-]+", "_", text)
+    if not re.match(r"[A-Za-z0-9]", name):
+        name = f"s{name}"
+    if len(name) > 200:
+        name = f"{name[:180]}-{hashlib.sha256(text.encode()).hexdigest()[:16]}"
+    return name
