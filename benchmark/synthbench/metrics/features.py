@@ -1,0 +1,41 @@
+"""What every distance between two sets of features asks of them."""
+
+from __future__ import annotations
+
+import numpy as np
+
+
+def check_features(
+    x: np.ndarray, y: np.ndarray, *, least: int = 2, names: tuple[str, str] = ("x", "y")
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return two sets of features as float64.
+
+    Parameters
+    ----------
+    x, y
+        ``(n, d)`` and ``(m, d)``, a row per image.
+    least
+        How many rows each must have.
+    names
+        What the caller calls them.
+
+    Raises
+    ------
+    ValueError
+        If one isn't such an array, is too short, or holds a value that isn't finite; the message names it.
+    """
+    checked = []
+    for given, name in zip((x, y), names, strict=True):
+        array = np.asarray(given)
+        if array.ndim != 2 or array.shape[1] == 0:
+            raise ValueError(f"{name}: shape {array.shape}; give (images, features)")
+        if array.dtype.kind not in "fiu":
+            raise ValueError(f"{name}: {array.dtype} are no features; give real numbers")
+        if len(array) < least:
+            raise ValueError(f"{name}: {len(array)} images; {least} are needed")
+        if not np.isfinite(array).all():
+            raise ValueError(f"{name}: a feature isn't finite")
+        checked.append(array.astype(np.float64))
+    if checked[0].shape[1] != checked[1].shape[1]:
+        raise ValueError(f"{names[1]}: {checked[1].shape[1]} features, and {names[0]} has {checked[0].shape[1]}")
+    return checked[0], checked[1]

@@ -1,0 +1,109 @@
+"""The kernel distance of two sets of features (Bińkowski 2018): KID, when the features are Inception's."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from synthbench.metrics.features import check_features
+
+DRAWS = 1000
+_BLOCK = 1024
+
+
+def kernel_distance(x: np.ndarray, y: np.ndarray) -> float:
+    """Estimate the squared maximum mean discrepancy without bias, from all pairs of images.
+
+    The kernel is ``(a·b / d + 1)³``. No subsets are drawn: the usual 100 subsets of 1,000 only add noise to this
+    figure.
+
+    Parameters
+    ----------
+    x, y
+        ``(n, d)`` and ``(m, d)``, n, m ≥ 2.
+
+    Returns
+    -------
+    float
+        0 in the mean when both come from one distribution, so half of such figures are below 0.
+
+    Raises
+    ------
+    ValueError
+        If an argument can't be used; the message names it.
+    """
+    x, y = check_features(x, y)
+    return float(_weighted(x, y, np.ones((1, len(x))), np.ones((1, len(y))))[0])
+
+
+def kernel_interval(
+    x: np.ndarray, y: np.ndarray, seed: int, *, draws: int = DRAWS, level: float = 0.95
+) -> tuple[float, float]:
+    """Bootstrap an interval for `kernel_distance`: the images of both sets are drawn again with replacement.
+
+    Copies of one image don't meet each other in the sums, so the draws keep the estimate's centre. Where the two
+    distributions are the same the interval is wider than need be.
+
+    Parameters
+    ----------
+    x, y
+        ``(n, d)`` and ``(m, d)``, n, m ≥ 2.
+    seed
+        The same seed gives the same interval.
+    draws
+        Bootstrap draws.
+    level
+        Share of the draws inside, 0 … 1.
+
+    Returns
+    -------
+    tuple of float
+        Low and high end.
+
+    Raises
+    ------
+    ValueError
+        If an argument can't be used; the message names it.
+    """
+    x, y = check_features(x, y)
+    if draws < 1:
+        raise ValueError(f"draws: {draws}; give 1 or more")
+    if not 0 < level < 1:
+        raise ValueError(f"level: {level}; give a share between 0 and 1")
+    rng = np.random.default_rng((seed, 11))
+    often_x, often_y = (_resample(rng, len(part), draws) for part in (x, y))
+    low, high = np.quantile(_weighted(x, y, often_x, often_y), [(1 - level) / 2, (1 + level) / 2])
+    return float(low), float(high)
+
+
+def _resample(rng: np.random.Generator, n: int, draws: int) -> np.ndarray:
+    """Return ``(draws, n)``: how often each image is drawn; never one image alone, which has no pair."""
+    often = rng.multinomial(n, np.full(n, 1 / n), size=draws).astype(np.float64)
+    while (alone := (often > 0).sum(axis=1) < 2).any():
+        often[alone] = rng.multinomial(n, np.full(n, 1 / n), size=int(alone.sum()))
+    return often
+
+
+def _weighted(x: np.ndarray, y: np.ndarray, often_x: np.ndarray, often_y: np.ndarray) -> np.ndarray:
+    """Return the unbiased estimate for each row of weights."""
+    return (
+        _within(x, often_x)
+        + _within(y, often_y)
+        - 2 * _sums(x, y, often_x, often_y) / (often_x.sum(axis=1) * often_y.sum(axis=1))
+    )
+
+
+def _within(x: np.ndarray, often: np.ndarray) -> np.ndarray:
+    """Return the weighted mean of the kernel over pairs of two images of one set."""
+    itself = (np.einsum("ij,ij->i", x, x) / x.shape[1] + 1) ** 3
+    pairs = often.sum(axis=1) ** 2 - (often**2).sum(axis=1)
+    return (_sums(x, x, often, often) - often**2 @ itself) / pairs
+
+
+def _sums(x: np.ndarray, y: np.ndarray, often_x: np.ndarray, often_y: np.ndarray) -> np.ndarray:
+    """Return the weighted sum of the kernel over all pairs, block by block."""
+    total = np.zeros(len(often_x))
+    for start in range(0, len(x), _BLOCK):
+        rows = slice(start, start + _BLOCK)
+        kernel = (x[rows] @ y.T / x.shape[1] + 1) ** 3
+        total += np.einsum("bi,bi->b", often_x[:, rows] @ kernel, often_y)
+    return total

@@ -1,0 +1,141 @@
+"""Scores of class maps: per-class IoU and Dice, mIoU, mIoU*, and clDice for filaments."""
+
+from __future__ import annotations
+
+from typing import TypedDict
+
+import numpy as np
+
+
+class ClassScores(TypedDict):
+    """What `scores` returns.
+
+    Attributes
+    ----------
+    iou, dice : ndarray
+        ``(K,)`` float64, 0 … 1, by class; 0 for a class that is neither in the truth nor in the prediction.
+    present : ndarray
+        ``(K,)`` bool: the class occurs in the truth.
+    miou : float
+        Mean IoU of the classes that occur in the truth or in the prediction.
+    miou_star : float
+        Mean IoU of the classes that occur in the truth: mIoU* of arXiv 2408.00707, which a few stray pixels of an
+        absent class don't bring down.
+    accuracy : float
+        Share of the pixels whose class is right.
+    """
+
+    iou: np.ndarray
+    dice: np.ndarray
+    present: np.ndarray
+    miou: float
+    miou_star: float
+    accuracy: float
+
+
+def confusion(truth: np.ndarray, predicted: np.ndarray, classes: int) -> np.ndarray:
+    """Count pixels by true and predicted class.
+
+    Parameters
+    ----------
+    truth, predicted
+        Class maps of one shape, of any integer type, 0 … classes − 1.
+    classes
+        How many classes there are, background among them.
+
+    Returns
+    -------
+    ndarray
+        ``(K, K)`` int64, true classes down, predicted ones across. Matrices of several images add up.
+
+    Raises
+    ------
+    ValueError
+        If an argument can't be used; the message names it.
+    """
+    if classes < 1:
+        raise ValueError(f"classes: {classes}; give 1 or more")
+    true, found = _classes(truth, "truth", classes), _classes(predicted, "predicted", classes)
+    if np.shape(truth) != np.shape(predicted):
+        raise ValueError(f"predicted: shape {np.shape(predicted)}, and truth has {np.shape(truth)}")
+    return np.bincount(true * classes + found, minlength=classes**2).reshape(classes, classes)
+
+
+def scores(matrix: np.ndarray) -> ClassScores:
+    """Compute the scores of a confusion matrix: of one image, or of the sum over many (pooled).
+
+    Parameters
+    ----------
+    matrix
+        ``(K, K)`` counts, true classes down.
+
+    Raises
+    ------
+    ValueError
+        If it isn't square, or holds no pixel.
+    """
+    matrix = np.asarray(matrix)
+    if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1]:
+        raise ValueError(f"matrix: shape {matrix.shape}; give (K, K)")
+    if matrix.sum() == 0:
+        raise ValueError("matrix: it holds no pixel")
+    right = np.diagonal(matrix)
+    true, found = matrix.sum(axis=1), matrix.sum(axis=0)
+    union = true + found - right
+    iou = np.divide(right, union, out=np.zeros(len(matrix)), where=union > 0)
+    return ClassScores(
+        iou=iou,
+        dice=np.divide(2 * right, true + found, out=np.zeros(len(matrix)), where=union > 0),
+        present=true > 0,
+        miou=float(iou[union > 0].mean()),
+        miou_star=float(iou[true > 0].mean()),
+        accuracy=float(right.sum() / matrix.sum()),
+    )
+
+
+def cldice(truth: np.ndarray, predicted: np.ndarray) -> float:
+    """Centre-line Dice of two foregrounds (Shit 2021, eq. 1 and 2).
+
+    The harmonic mean of the share of the predicted skeleton inside the true foreground, and of the true skeleton
+    inside the predicted one. Skeletons are scikit-image's ``skeletonize``.
+
+    Parameters
+    ----------
+    truth, predicted
+        ``(height, width)`` of one shape; whatever isn't 0 is foreground.
+
+    Returns
+    -------
+    float
+        0 … 1; 0/0 is 0, so an image without any foreground has 0 and should be left out of a mean.
+
+    Raises
+    ------
+    ValueError
+        If the shapes differ or aren't two-dimensional.
+    """
+    from skimage.morphology import skeletonize
+
+    true, found = np.asarray(truth) != 0, np.asarray(predicted) != 0
+    if true.ndim != 2:
+        raise ValueError(f"truth: shape {true.shape}; give (height, width)")
+    if true.shape != found.shape:
+        raise ValueError(f"predicted: shape {found.shape}, and truth has {true.shape}")
+    precision = _inside(skeletonize(found), true)
+    sensitivity = _inside(skeletonize(true), found)
+    return 2 * precision * sensitivity / (precision + sensitivity) if precision + sensitivity else 0.0
+
+
+def _inside(skeleton: np.ndarray, foreground: np.ndarray) -> float:
+    length = int(skeleton.sum())
+    return int((skeleton & foreground).sum()) / length if length else 0.0
+
+
+def _classes(labels: np.ndarray, name: str, classes: int) -> np.ndarray:
+    flat = np.asarray(labels).ravel()
+    if flat.dtype.kind not in "iub":
+        raise ValueError(f"{name}: a class map holds whole numbers, not {flat.dtype}")
+    if flat.size and (int(flat.min()) < 0 or int(flat.max()) >= classes):
+        wrong = int(flat.min()) if int(flat.min()) < 0 else int(flat.max())
+        raise ValueError(f"{name}: class {wrong} is outside 0 … {classes - 1}")
+    return flat.astype(np.int64)

@@ -1,0 +1,42 @@
+"""Precision, recall, density, coverage: against the package of density's authors, and where the answer is plain."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from synthbench.metrics import prdc as module
+from synthbench.metrics.prdc import prdc
+
+
+@pytest.mark.parametrize(("n", "m", "d", "k"), [(60, 60, 8, 5), (40, 90, 3, 3), (50, 30, 64, 1)])
+def test_the_authors_package_says_the_same(n: int, m: int, d: int, k: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    oracle = pytest.importorskip("prdc")
+    monkeypatch.setattr(module, "_BLOCK", 16)
+    rng = np.random.default_rng(n)
+    real, synthetic = rng.normal(size=(n, d)), rng.normal(size=(m, d)) * 0.8 + 0.2
+    expected = oracle.compute_prdc(real, synthetic, nearest_k=k)
+    assert prdc(real, synthetic, k) == pytest.approx(expected)
+
+
+def test_one_copied_image_is_precise_and_covers_little() -> None:
+    real = np.random.default_rng(1).normal(size=(100, 16))
+    copies = real[:1] + 1e-9 * np.random.default_rng(2).normal(size=(50, 16))
+    scores = prdc(real, copies)
+    assert scores["precision"] == 1
+    assert scores["recall"] == 0
+    assert scores["coverage"] < 0.3
+
+
+def test_far_away_is_zero_everywhere_and_the_same_is_full() -> None:
+    real = np.random.default_rng(3).normal(size=(50, 4))
+    assert set(prdc(real, real + 100).values()) == {0.0}
+    same = prdc(real, real.copy())
+    assert same["precision"] == same["recall"] == same["coverage"] == 1
+
+
+def test_bad_input_is_named() -> None:
+    with pytest.raises(ValueError, match=r"^synthetic: 5 images; 6 are needed"):
+        prdc(np.zeros((9, 2)), np.zeros((5, 2)))
+    with pytest.raises(ValueError, match=r"^neighbours: 0"):
+        prdc(np.zeros((9, 2)), np.zeros((5, 2)), 0)
