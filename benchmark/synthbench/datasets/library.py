@@ -206,7 +206,7 @@ def resolve(
     _make(folder.parent)
     try:
         return found.write(folder, progress), folder
-    except DataError:
+    except (DataError, OSError):
         if (folder / INDEX).is_file():  # another process was quicker
             return SampleSet.open(folder), folder
         raise

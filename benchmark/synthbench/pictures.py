@@ -1,0 +1,209 @@
+"""Pictures for people: images stretched for display, outlines of objects, translucent classes, sheets of samples."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from synthbench.errors import DataError
+from synthbench.samples import Sample, Task
+
+LOW, HIGH = 0.5, 99.8
+"""Percentiles that become black and white."""
+
+OBJECT_COLOURS = np.array(
+    [(255, 214, 0), (0, 229, 255), (255, 64, 129), (118, 255, 3), (255, 145, 0), (179, 136, 255)], np.uint8
+)
+"""Outlines take turns at these, so that touching objects can be told apart; bright on dark and on stained tissue."""
+
+CLASS_COLOURS = np.array(
+    [(0, 229, 255), (255, 64, 129), (255, 214, 0), (118, 255, 3), (179, 136, 255), (255, 145, 0), (29, 233, 182)],
+    np.uint8,
+)
+"""Classes 1, 2, 3 …; class 0, the background, has no colour."""
+
+_ALPHA = 0.45
+_GAP, _TITLE, _CAPTION, _PAPER, _INK = 6, 22, 22, (255, 255, 255), (40, 40, 40)
+
+
+def display(image: np.ndarray, low: float = LOW, high: float = HIGH) -> np.ndarray:
+    """Stretch an image for display: the `low` and `high` percentiles become black and white.
+
+    The channels of an RGB image are stretched alike, so that colours stay; a uint8 RGB image is left as it is.
+
+    Parameters
+    ----------
+    image
+        ``(height, width)`` or ``(height, width, 3)``, any real type.
+
+    Returns
+    -------
+    ndarray
+        ``(height, width, 3)`` uint8.
+    """
+    if image.ndim == 3 and image.dtype == np.uint8:
+        return image.copy()
+    floor, top = np.percentile(image, (low, high))
+    if top <= floor:
+        floor, top = float(image.min()), float(image.max())
+    span = max(float(top - floor), 1e-12)
+    grey = (np.clip((image.astype(np.float32) - floor) / span, 0, 1) * 255).round().astype(np.uint8)
+    return grey if grey.ndim == 3 else np.repeat(grey[..., None], 3, axis=2)
+
+
+def outlines(image: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Draw the outline of each object, one pixel wide and inside the object, over the image.
+
+    Parameters
+    ----------
+    image
+        ``(height, width)`` or ``(height, width, 3)``; stretched by `display`.
+    labels
+        ``(height, width)`` label map, 0 for background.
+
+    Returns
+    -------
+    ndarray
+        ``(height, width, 3)`` uint8.
+
+    Raises
+    ------
+    DataError
+        If the two differ in size.
+    """
+    _same_size(image, labels)
+    picture = display(image)
+    edge = inner_edges(labels)
+    picture[edge] = OBJECT_COLOURS[(labels[edge].astype(np.int64) - 1) % len(OBJECT_COLOURS)]
+    return picture
+
+
+def inner_edges(labels: np.ndarray) -> np.ndarray:
+    """Return where a labelled pixel has a neighbour (of four) with another label: ``(height, width)`` bool."""
+    edge = np.zeros(labels.shape, bool)
+    down = labels[1:] != labels[:-1]
+    right = labels[:, 1:] != labels[:, :-1]
+    edge[1:] |= down
+    edge[:-1] |= down
+    edge[:, 1:] |= right
+    edge[:, :-1] |= right
+    return edge & (labels > 0)
+
+
+def tinted(image: np.ndarray, classes: np.ndarray) -> np.ndarray:
+    """Lay translucent colours over the pixels of classes 1, 2, 3 …; see `outlines` for parameters and errors."""
+    _same_size(image, classes)
+    picture = display(image)
+    inside = classes > 0
+    colour = CLASS_COLOURS[(classes[inside].astype(np.int64) - 1) % len(CLASS_COLOURS)]
+    picture[inside] = ((1 - _ALPHA) * picture[inside] + _ALPHA * colour).round().astype(np.uint8)
+    return picture
+
+
+def annotated(sample: Sample, task: Task = "instances") -> np.ndarray:
+    """Return a sample's picture with what its label map says: `outlines`, or `tinted` when the task is semantic."""
+    draw = outlines if task == "instances" else tinted
+    return draw(sample.image, sample.labels)
+
+
+def sheet(
+    rows: Mapping[str, Sequence[Sample]], *, task: Task = "instances", tile: int = 256, columns: int = 4
+) -> Image.Image:
+    """Lay out samples, each image beside its annotation, in titled blocks.
+
+    Parameters
+    ----------
+    rows
+        Title → samples.
+    task
+        How label maps are drawn.
+    tile
+        Side of a tile in pixels; images are scaled to fit before outlines are drawn, so that these stay visible.
+    columns
+        Samples side by side, each two tiles wide.
+
+    Returns
+    -------
+    PIL.Image.Image
+        RGB.
+
+    Raises
+    ------
+    DataError
+        If there is no sample.
+    """
+    if not any(len(samples) for samples in rows.values()):
+        raise DataError("a picture sheet needs at least one sample")
+    blocks = {title: _lines(samples, task, tile, columns) for title, samples in rows.items()}
+    widest = max(len(line) for lines in blocks.values() for line in lines)
+    heights = {title: [_tallest(line) + _CAPTION for line in lines] for title, lines in blocks.items()}
+    width = _GAP + widest * (2 * tile + 2 * _GAP)
+    paper = Image.new("RGB", (width, _GAP + sum(_TITLE + sum(h) for h in heights.values())), _PAPER)
+    pen = ImageDraw.Draw(paper)
+    heading, small = _font(15), _font(11)
+    top = _GAP
+    for title, lines in blocks.items():
+        pen.text((_GAP, top), _fitting(title, pen, heading, width - 2 * _GAP), fill=_INK, font=heading)
+        top += _TITLE
+        for line, height in zip(lines, heights[title], strict=True):
+            for column, (caption, pair) in enumerate(line):
+                left = _GAP + column * (2 * tile + 2 * _GAP)
+                paper.paste(pair, (left, top))
+                pen.text((left, top + pair.height + 2), _fitting(caption, pen, small, 2 * tile), fill=_INK, font=small)
+            top += height
+    return paper
+
+
+_Cell = tuple[str, Image.Image]
+
+
+def _lines(samples: Sequence[Sample], task: Task, tile: int, columns: int) -> list[list[_Cell]]:
+    cells = [(_caption(sample, task), _pair(sample, task, tile)) for sample in samples]
+    return [cells[start : start + columns] for start in range(0, len(cells), columns)]
+
+
+def _tallest(line: Sequence[_Cell]) -> int:
+    return max(pair.height for _, pair in line)
+
+
+def _font(size: int) -> ImageFont.FreeTypeFont:
+    """Return matplotlib's own sans serif: it has the signs that Pillow's lacks, and is the same on every machine."""
+    import matplotlib
+
+    return ImageFont.truetype(str(Path(matplotlib.get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf"), size)
+
+
+def _pair(sample: Sample, task: Task, tile: int) -> Image.Image:
+    """Return the image beside its annotation, both scaled to fit a tile: the image smoothly, the labels by nearest."""
+    height, width = sample.labels.shape
+    scale = tile / max(height, width)
+    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    shown = display(sample.image)
+    resample = Image.Resampling.BOX if scale < 1 else Image.Resampling.NEAREST
+    small = np.asarray(Image.fromarray(shown).resize(size, resample))
+    ys = ((np.arange(size[1]) + 0.5) * height / size[1]).astype(int)
+    xs = ((np.arange(size[0]) + 0.5) * width / size[0]).astype(int)
+    labels = sample.labels[np.ix_(ys, xs)]
+    over = (outlines if task == "instances" else tinted)(small, labels)
+    between = np.full((size[1], 2, 3), _PAPER, np.uint8)
+    return Image.fromarray(np.concatenate([small, between, over], axis=1))
+
+
+def _caption(sample: Sample, task: Task) -> str:
+    height, width = sample.labels.shape
+    count = f", {len(np.unique(sample.labels[sample.labels > 0]))} objects" if task == "instances" else ""
+    return f"{height}×{width}{count}  {sample.id}"
+
+
+def _fitting(text: str, pen: ImageDraw.ImageDraw, font: ImageFont.FreeTypeFont, width: int) -> str:
+    while text and pen.textlength(text, font=font) > width:
+        text = text[:-2].removesuffix("…") + "…"
+    return text
+
+
+def _same_size(image: np.ndarray, labels: np.ndarray) -> None:
+    if image.shape[:2] != labels.shape:
+        raise DataError(f"a picture of {image.shape[:2]} can't show a mask of {labels.shape}; both need one size")
