@@ -1,0 +1,87 @@
+"""Predicting images of any size with a network that wants sides of a certain multiple."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+
+def predict_tiled(
+    predict: Callable[[np.ndarray], np.ndarray],
+    planes: np.ndarray,
+    *,
+    tile: int = 512,
+    overlap: int = 64,
+    multiple: int = 16,
+) -> np.ndarray:
+    """Apply `predict` to an image of any size, in overlapping tiles where it is larger than one.
+
+    The image is reflected at its edges up to sides that `multiple` divides. Where tiles overlap, they are blended
+    with weights that fall towards their edges.
+
+    Parameters
+    ----------
+    predict
+        ``(C, h, w)`` float32 → ``(K, h, w)``; h and w are multiples of `multiple`.
+    planes
+        ``(C, H, W)``; H and W from 1 up.
+    tile
+        Longest side that is predicted at once; a multiple of `multiple`.
+    overlap
+        Pixels that neighbouring tiles share at least; less than `tile`.
+    multiple
+
+    Returns
+    -------
+    ndarray
+        ``(K, H, W)`` float32.
+
+    Raises
+    ------
+    ValueError
+        If `tile` isn't a multiple of `multiple`, or `overlap` isn't less than `tile`.
+    """
+    if tile % multiple or not 0 <= overlap < tile:
+        raise ValueError(f"tile {tile}, overlap {overlap}, multiple {multiple} don't fit together")
+    height, width = planes.shape[1:]
+    sides = [-(-side // multiple) * multiple for side in (height, width)]
+    padded = np.pad(planes, [(0, 0), *_around(height, sides[0]), *_around(width, sides[1])], mode="reflect")
+    top, left = (_around(side, full)[0][0] for side, full in zip((height, width), sides, strict=True))
+    window = (slice(None), slice(top, top + height), slice(left, left + width))
+    if max(sides) <= tile:
+        return np.asarray(predict(padded), np.float32)[window]
+    rows, columns = (_starts(side, tile, overlap, multiple) for side in sides)
+    spans = min(tile, sides[0]), min(tile, sides[1])
+    weight = np.outer(_ramp(spans[0], overlap), _ramp(spans[1], overlap)).astype(np.float32)
+    total: np.ndarray | None = None
+    weights = np.zeros(sides, np.float32)
+    for row in rows:
+        for column in columns:
+            part = (slice(None), slice(row, row + spans[0]), slice(column, column + spans[1]))
+            answer = np.asarray(predict(np.ascontiguousarray(padded[part])), np.float32)
+            if total is None:
+                total = np.zeros((answer.shape[0], *sides), np.float32)
+            total[part] += answer * weight
+            weights[part[1:]] += weight
+    assert total is not None
+    return (total / weights)[window]
+
+
+def _around(side: int, full: int) -> list[tuple[int, int]]:
+    """Padding before and after, as equal as can be."""
+    return [((full - side) // 2, full - side - (full - side) // 2)]
+
+
+def _starts(side: int, tile: int, overlap: int, multiple: int) -> list[int]:
+    """First pixels of as few tiles as cover `side` with this overlap, evenly spaced."""
+    if side <= tile:
+        return [0]
+    count = -(-(side - overlap) // (tile - overlap))
+    return [round(i * (side - tile) / (count - 1)) for i in range(count)]
+
+
+def _ramp(side: int, overlap: int) -> np.ndarray:
+    """Weights along one side of a tile: 1 in the middle, falling linearly over `overlap` pixels, never 0."""
+    edge = np.minimum(np.arange(side), np.arange(side)[::-1]) + 1.0
+    return np.minimum(1.0, edge / (overlap + 1.0))
