@@ -47,26 +47,27 @@ def _row(entry: Registered) -> dict[str, str]:
 
 def lines(rows: Sequence[dict[str, str]], problems: Sequence[Problem], width: int) -> list[str]:
     """Lay rows out in a table per kind, with the summary wrapped to `width`, and what is broken at the end."""
-    wide = {c: max([len("GENERATORS"), *(len(row[c]) for row in rows)]) for c in COLUMNS[:-1]}
-    margin = sum(wide.values()) + 2 * len(wide)
     out: list[str] = []
     for kind in dict.fromkeys(row["kind"] for row in rows):
-        heads = {**{c: c for c in COLUMNS}, "name": f"{kind}s".upper()}
-        out += ["", "  ".join([*(heads[c].ljust(wide[c]) for c in COLUMNS[:-1]), COLUMNS[-1]])]
-        for row in rows:
-            if row["kind"] == kind:
-                left = "  ".join((row[c] or "–").ljust(wide[c]) for c in COLUMNS[:-1]) + "  "
-                out += _hang(left, row["summary"], margin, width)
-                out += (
-                    _hang(" " * wide["name"] + "  ", f"OFF: {row['off']}", wide["name"] + 2, width)
-                    if row["off"]
-                    else []
-                )
+        out += ["", *_table(kind, [row for row in rows if row["kind"] == kind], width)]
     if problems:
         out += ["", "BROKEN"]
     for problem in problems:
         out += _hang("", f"plugin {problem.plugin!r} of {problem.distribution} is off: {problem.reason}", 0, width)
     return out[1:]
+
+
+def _table(kind: str, rows: Sequence[dict[str, str]], width: int) -> list[str]:
+    heads = {**{c: c for c in COLUMNS}, "name": f"{kind}s".upper()}
+    wide = {c: max([len(heads[c]), *(len(row[c]) for row in rows)]) for c in COLUMNS[:-1]}
+    margin = sum(wide.values()) + 2 * len(wide)
+    out = []
+    for row in [{**heads, "off": ""}, *rows]:
+        left = "  ".join((row[c] or "–").ljust(wide[c]) for c in COLUMNS[:-1]) + "  "
+        out += _hang(left, row["summary"], margin, width)
+        if row["off"]:
+            out += _hang(" " * (wide["name"] + 2), f"OFF: {row['off']}", wide["name"] + 2, width)
+    return out
 
 
 def _hang(left: str, text: str, margin: int, width: int) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
@@ -82,7 +83,7 @@ class _GeneratorBench(Bench):
 
     def _plain_fit(self) -> tuple[Watch, Generator]:
         watch, folder, train = Watch(), self.new_folder("checkpoints"), self.train
-        with doing("fit"), stirred(1), watch.counting():
+        with doing("fit"), stirred(1), watch.counting() if self.trains else contextlib.nullcontext():
             context = self.context(folder=folder, progress=watch.progress, should_stop=watch.should_stop)
             return watch, self.fit(train, context)
 

@@ -1,0 +1,44 @@
+"""One plugin of each kind. Listing plugins imports this file, so it imports nothing heavy."""
+
+from collections.abc import Iterator
+
+from synthbench import DatasetSpec, EncoderSpec, GeneratorSpec, SegmenterSpec, hookimpl
+
+
+@hookimpl
+def synthbench_generators() -> Iterator[GeneratorSpec]:
+    yield GeneratorSpec(
+        "example-elastic",
+        "synthbench_example.generator:Elastic",
+        summary="training images and masks bent alike",
+        tasks={"instances", "semantic"},
+    )
+
+
+@hookimpl
+def synthbench_segmenters() -> Iterator[SegmenterSpec]:
+    yield SegmenterSpec(
+        "example-watershed",
+        "synthbench_example.segmenter:Watershed",
+        summary="watershed from smoothed minima, the smoothing tuned on validation",
+        tasks={"instances"},
+    )
+
+
+@hookimpl
+def synthbench_encoders() -> Iterator[EncoderSpec]:
+    yield EncoderSpec(
+        "example-texture",
+        "synthbench_example.encoder:Texture",
+        summary="27 statistics of brightness, contrast and gradients",
+    )
+
+
+@hookimpl
+def synthbench_datasets() -> Iterator[DatasetSpec]:
+    yield DatasetSpec(
+        "example-epithelium",
+        "synthbench_example.dataset:Epithelium",
+        summary="drawn: a sheet of cells with stained borders",
+        tasks={"instances"},
+    )

@@ -1,0 +1,67 @@
+"""Training images and their masks, bent alike by a smooth random displacement (Simard 2003, section 2)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+from pydantic import Field
+from scipy import ndimage
+
+from synthbench import Config, Context, Generator, Sample, SampleSet
+
+
+class Settings(Config):
+    """What a study may set.
+
+    Attributes
+    ----------
+    strength
+        Root mean square of the displacement, in pixels.
+    scale
+        How smooth the displacement is: standard deviation of the Gaussian it is smoothed by, in pixels.
+    """
+
+    strength: float = Field(default=2.5, ge=0)
+    scale: float = Field(default=12.0, gt=0)
+
+
+class Elastic(Generator):
+    """Keeps the training samples; it doesn't train, so `budgets` stays empty."""
+
+    Config = Settings
+
+    def fit(self, train: SampleSet, context: Context) -> None:
+        self.train = train
+        context.progress(len(train), len(train), "")
+
+    def draw(self, index: int | range, seed: int) -> Iterator[Sample]:
+        for i in [index] if isinstance(index, int) else index:
+            rng = np.random.default_rng((seed, i))
+            chosen = self.train[int(rng.integers(len(self.train)))]
+            place = self._displaced(chosen.labels.shape, rng)
+            labels = ndimage.map_coordinates(chosen.labels, place, order=0, mode="mirror")
+            yield Sample(f"{i:06d}", _resampled(chosen.image, place), labels)
+
+    def _displaced(self, shape: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
+        """Return where each pixel is taken from, (2, height, width)."""
+        noise = ndimage.gaussian_filter(rng.standard_normal((2, *shape)), self.config.scale, axes=(1, 2))
+        return np.mgrid[: shape[0], : shape[1]] + noise * self.config.strength / max(float(noise.std()), 1e-9)
+
+    def save(self, folder: Path) -> None:
+        super().save(folder)
+        self.train.save(folder / "train")
+
+    @classmethod
+    def load(cls, folder: Path, context: Context) -> Self:
+        new = super().load(folder, context)
+        new.train = SampleSet.open(folder / "train")
+        return new
+
+
+def _resampled(image: np.ndarray, place: np.ndarray) -> np.ndarray:
+    planes = np.moveaxis(np.atleast_3d(image), -1, 0)
+    bent = [ndimage.map_coordinates(plane, place, order=1, mode="mirror") for plane in planes]
+    return np.stack(bent, axis=-1).reshape(image.shape)

@@ -1,0 +1,16 @@
+import pytest
+
+from synthbench.testing import assert_contract
+
+
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [
+        ("generator", "example-elastic"),
+        ("segmenter", "example-watershed"),
+        ("encoder", "example-texture"),
+        ("dataset", "example-epithelium"),
+    ],
+)
+def test_it_keeps_the_contract(kind: str, name: str) -> None:
+    assert_contract(kind, name)
