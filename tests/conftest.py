@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import os
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 
 from synthbench.samples import Sample, SampleSet
 
@@ -59,3 +64,80 @@ def semantic_set() -> SampleSet:
     samples = [blobs(seed) for seed in range(8)]
     flat = [Sample(s.id, s.image, (s.labels > 0).astype(np.uint8)) for s in samples]
     return SampleSet.of(flat, name="discs", task="semantic", classes=("background", "disc"))
+
+
+@pytest.fixture(scope="session")
+def trial_site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that, on PYTHONPATH, makes the trial plugins an installed distribution."""
+    site = tmp_path_factory.mktemp("site")
+    shutil.copy(CHECKOUT / "tests" / "trial" / "trial_plugins.py", site)
+    info = site / "synthbench_trial-0.1.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: synthbench-trial\nVersion: 0.1\n")
+    (info / "entry_points.txt").write_text("[synthbench]\ntrial = trial_plugins\n")
+    return site
+
+
+@dataclass
+class Trial:
+    """Runs the command line in a process of its own, with the trial plugins installed and a store of its own."""
+
+    folder: Path
+    site: Path
+
+    def study(self, **changes: object) -> Path:
+        """Write a small study file, with some of its keys replaced."""
+        content = {
+            "name": "trial",
+            "datasets": ["discs"],
+            "generators": ["brighter"],
+            "segmenters": ["threshold"],
+            "encoder": "moments",
+            "synthetic": [4],
+            "seeds": 2,
+            "budget": "smoke",
+        } | changes
+        path = self.folder / "study.yaml"
+        path.write_text(yaml.safe_dump({k: v for k, v in content.items() if v is not None}))
+        return path
+
+    def environment(self) -> dict[str, str]:
+        paths = [str(self.site), *os.environ.get("PYTHONPATH", "").split(os.pathsep)]
+        home = {"SYNTHBENCH_HOME": str(self.folder / "home"), "PYTHONPATH": os.pathsep.join(p for p in paths if p)}
+        return {**os.environ, **home, "COLUMNS": "160"}
+
+    def command(self, *words: object) -> list[str]:
+        return [sys.executable, "-m", "synthbench", *map(str, words)]
+
+    def run(self, *words: object, code: int | None = 0) -> subprocess.CompletedProcess[str]:
+        """Run a command, and check its exit code unless that is None."""
+        done = subprocess.run(
+            self.command(*words), cwd=self.folder, env=self.environment(), capture_output=True, text=True, timeout=240
+        )
+        assert code is None or done.returncode == code, f"exit {done.returncode}\n{done.stdout}\n{done.stderr}"
+        return done
+
+    def begin(self, *words: object) -> subprocess.Popen[str]:
+        """Start a command and return its process."""
+        return subprocess.Popen(
+            self.command(*words),
+            cwd=self.folder,
+            env=self.environment(),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
+    @property
+    def store(self) -> Path:
+        return self.folder / "home" / "store"
+
+    def artifacts(self, kind: str) -> dict[str, int]:
+        """Return the keys of a kind's artifacts, and when each was sealed."""
+        return {path.parent.name: path.stat().st_mtime_ns for path in (self.store / kind).glob("*/record.json")}
+
+
+@pytest.fixture
+def trial(tmp_path: Path, trial_site: Path) -> Trial:
+    """A command line with the trial plugins, in a folder of its own."""
+    return Trial(tmp_path, trial_site)

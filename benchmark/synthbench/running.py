@@ -144,7 +144,8 @@ def record_plan(plan: Plan, folder: Path) -> None:
 def _write_failures(folder: Path, plan: Plan, ended: Mapping[str, Mapping[str, Any]]) -> None:
     """Write the tracebacks of this run, or remove those of the last."""
     parts = [
-        f"{plan.tasks[key].kind}: {plan.tasks[key].label}\n{row['status']} in {row['stage']}\n{row['traceback'] or row['error']}\n"
+        f"{plan.tasks[key].kind}: {plan.tasks[key].label}\n"
+        f"{row['status']} in {row['stage']}\n{row['traceback'] or row['error']}\n"
         for key, row in ended.items()
         if row["status"] in FAILURES
     ]

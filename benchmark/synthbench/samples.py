@@ -80,8 +80,8 @@ class Sample:
         """SHA-256 over id, groups, pixels and labels; independent of file format and integer width of the labels."""
         head = [self.id, sorted(self.groups.items()), list(self.image.shape), self.image.dtype.name]
         out = hashlib.sha256(json.dumps(head).encode())
-        out.update(np.ascontiguousarray(self.image))
-        out.update(np.ascontiguousarray(self.labels, dtype="<u4"))
+        out.update(np.ascontiguousarray(self.image).data)
+        out.update(np.ascontiguousarray(self.labels, dtype="<u4").data)
         return out.hexdigest()
 
 
@@ -105,7 +105,7 @@ def check_image(image: np.ndarray, name: str) -> None:
 
 
 def check_labels(labels: np.ndarray, name: str) -> np.ndarray:
-    """Return `labels` as the smallest of uint8, uint16, uint32 that holds it; raise `DataError` if it is no label map."""
+    """Return `labels` in the smallest of uint8, uint16, uint32 that holds it; raise `DataError` for anything else."""
     if not isinstance(labels, np.ndarray) or labels.dtype.kind not in "iub":
         kind = getattr(labels, "dtype", type(labels).__name__)
         raise DataError(f"sample {name!r}: the mask is {kind}; give a label map of whole numbers")
@@ -318,7 +318,10 @@ class SampleSet(Sequence[Sample]):
         position = self.position(key) if isinstance(key, str) else range(len(self))[key]
         entry = self.entries[position]
         image, labels = self._loaders[position]()
-        return Sample(entry.id, image, labels, entry.groups)
+        sample = Sample(entry.id, image, labels, entry.groups)
+        if sample.digest != entry.digest:
+            raise DataError(f"sample set {self.name!r}: the files of {entry.id!r} were altered since they were written")
+        return sample
 
     def __iter__(self) -> Iterator[Sample]:
         return (self[i] for i in range(len(self)))
@@ -440,10 +443,9 @@ def read_array(path: Path) -> np.ndarray:
         else:
             from PIL import Image
 
-            with Image.open(path) as picture:
-                picture.load()
-                if picture.mode == "1":
-                    picture = picture.convert("L")  # noqa: PLW2901
+            with Image.open(path) as file:
+                file.load()
+                picture = file.convert("L") if file.mode == "1" else file
                 array = np.asarray(picture)
                 if picture.mode.startswith("I;16") or (picture.mode == "I" and _fits_uint16(array)):
                     array = array.astype(np.uint16)

@@ -171,7 +171,8 @@ class Store:
         folder = self.folder(kind, key)
         beside = folder.with_name(f".{key}.part")
         with writing(beside):
-            shutil.rmtree(beside, ignore_errors=True)
+            if beside.exists():
+                shutil.rmtree(beside)
             beside.mkdir(parents=True)
         return beside
 
@@ -194,7 +195,9 @@ class Store:
             if folder.exists():
                 self.discard(kind, key)
             os.replace(beside, folder)
-        shutil.rmtree(self.root / ".work" / f"{kind}-{key}", ignore_errors=True)
+        checkpoints = self.root / ".work" / f"{kind}-{key}"
+        if checkpoints.exists():
+            shutil.rmtree(checkpoints, ignore_errors=True)
         return Artifact(folder, record)
 
     def discard(self, kind: str, key: str) -> None:

@@ -18,6 +18,8 @@ from synthbench.store import Store
 from synthbench.tasks.work import Work
 
 PROGRESS_EVERY = 0.2
+LONG = ("fit-generator", "fit-segmenter")
+"""Kinds of task that leave checkpoints."""
 
 
 def perform(
@@ -51,7 +53,7 @@ def perform(
                 return Outcome(task.key, "stored", seconds=found.seconds)
             context = Context(
                 device=_device(options.device),
-                folder=store.work_folder(task.kind, task.key),
+                folder=store.work_folder(task.kind, task.key) if task.kind in LONG else None,
                 progress=progress,
                 should_stop=should_stop,
                 threads=options.threads,

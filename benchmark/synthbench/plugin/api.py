@@ -156,13 +156,16 @@ class Instances:
     scores: np.ndarray | None = None
 
 
+_Config = Config
+
+
 class _Configured:
     """Configuration, named budgets, and a folder that remembers the configuration."""
 
-    Config: ClassVar[type[Config]] = Config
+    Config: ClassVar[type[_Config]] = _Config
     budgets: ClassVar[Mapping[str, Budget]] = {}
 
-    def __init__(self, config: Config | None = None) -> None:
+    def __init__(self, config: _Config | None = None) -> None:
         self.config: Any = config if config is not None else self.Config()
 
     @classmethod

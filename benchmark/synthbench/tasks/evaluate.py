@@ -80,9 +80,7 @@ def score_instances(samples: Sequence[Sample], answers: Sequence[Instances]) -> 
                 "dice": counts.dice,
             }
         )
-    scores = [answer.scores for answer in answers]
-    scored = None if any(s is None for s in scores) else scores
-    ap = coco.coco_ap([s.labels for s in samples], [a.labels for a in answers], scored)
+    ap = coco.coco_ap([s.labels for s in samples], [a.labels for a in answers], [a.scores for a in answers])
     return {
         "task": "instances",
         "iou": list(matching.IOU_THRESHOLDS),

@@ -1,0 +1,229 @@
+"""Whole studies through the command line: failing, killed, stopped, altered, extended, and run again."""
+
+from __future__ import annotations
+
+import json
+import re
+import signal
+import time
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from synthbench.results import TABLES, load_results
+
+FITS = "fit-segmenter"
+
+
+def tables(folder: Path) -> dict[str, pd.DataFrame]:
+    """What a study found, without what it cost."""
+    results = load_results(folder)
+    images = results.images
+    runs = results.runs[["arm", "segmenter", "seed", "status", "coco_ap"]]
+    return {"images": images, "runs": runs, "fidelity": results.fidelity}
+
+
+def same(one: dict[str, pd.DataFrame], other: dict[str, pd.DataFrame]) -> bool:
+    return all(one[name].equals(other[name]) for name in one)
+
+
+def test_a_study_ends_with_a_table_a_report_and_tidy_results(trial) -> None:
+    done = trial.run("run", trial.study())
+    assert "brighter" in done.stdout
+    run = trial.folder / "runs" / "trial"
+    assert (run / "report.html").stat().st_size > 5000
+    results = load_results(run)
+    assert set(results.runs["status"]) == {"ok"}
+    assert len(results.runs) == 2 * 2
+    assert len(results.images) == 2 * 2 * 4 * 10
+    assert (results.images.query("iou == 0.5")["tp"] > 0).any()
+    assert {path.stem for path in (run / "results").iterdir()} == set(TABLES)
+    assert results.fidelity.loc[0, "metric_fd"] == "FD(moments)"
+
+
+def test_the_same_study_again_computes_nothing(trial) -> None:
+    study = trial.study()
+    trial.run("run", study)
+    before = {kind: trial.artifacts(kind) for kind in ("draw", FITS, "evaluate", "assess")}
+    first = tables(trial.folder / "runs" / "trial")
+    began = time.perf_counter()
+    done = trial.run("run", study)
+    assert time.perf_counter() - began < 15
+    assert "0 to run" in done.stderr
+    assert before == {kind: trial.artifacts(kind) for kind in before}
+    assert same(first, tables(trial.folder / "runs" / "trial"))
+
+
+def test_serial_and_local_engines_and_any_number_of_workers_agree(trial) -> None:
+    found = []
+    for number, words in enumerate((["--engine", "serial"], ["--workers", "1"], ["--workers", "3"])):
+        store = trial.folder / f"store{number}"
+        trial.run("run", trial.study(), "--store", store, "--out", trial.folder / f"out{number}", *words)
+        found.append(tables(trial.folder / f"out{number}"))
+    assert same(found[0], found[1])
+    assert same(found[0], found[2])
+
+
+def test_changing_a_configuration_recomputes_what_depends_on_it_and_nothing_else(trial) -> None:
+    trial.run("run", trial.study())
+    before = {kind: trial.artifacts(kind) for kind in ("fit-generator", "draw", FITS, "evaluate", "encode")}
+    trial.run("run", trial.study(generators=[{"name": "brighter", "config": {"gain": 1.5}}]))
+    after = {kind: trial.artifacts(kind) for kind in before}
+    assert all(before[kind].items() <= after[kind].items() for kind in before)
+    new = {kind: len(after[kind]) - len(before[kind]) for kind in before}
+    assert new == {"fit-generator": 1, "draw": 1, FITS: 2, "evaluate": 2, "encode": 1}
+
+
+def test_adding_a_seed_a_segmenter_or_a_fraction_adds_only_its_own_tasks(trial) -> None:
+    trial.run("run", trial.study())
+    first = trial.artifacts(FITS)
+    trial.run("run", trial.study(seeds=3))
+    second = trial.artifacts(FITS)
+    assert first.items() <= second.items()
+    assert len(second) == len(first) + 2
+    slow = {"name": "threshold", "label": "slow", "config": {"seconds": 0.01}, "seeds": 1}
+    trial.run("run", trial.study(seeds=3, segmenters=["threshold", slow]))
+    third = trial.artifacts(FITS)
+    assert second.items() <= third.items()
+    assert len(third) == len(second) + 2
+    trial.run("run", trial.study(seeds=3, fractions=[0.5, 1.0]))
+    assert len(trial.artifacts(FITS)) == len(third) + 2 * 3
+
+
+@pytest.mark.parametrize("trouble", ["raise", "die", "sleep", "few"])
+def test_a_failing_task_is_a_typed_row_and_the_rest_goes_on(trial, trouble: str) -> None:
+    study = trial.study(generators=["brighter", {"name": "troubled", "config": {"trouble": trouble}}], seeds=1)
+    limit = ["--time-limit", "6"] if trouble == "sleep" else []
+    done = trial.run("run", study, *limit, code=3)
+    run = trial.folder / "runs" / "trial"
+    results = load_results(run)
+    by_arm = results.runs.set_index("arm")["status"].to_dict()
+    assert by_arm == {"real": "ok", "real + brighter × 4": "ok", "real + troubled × 4": "failed"}
+    kind = "draw" if trouble == "few" else "fit-generator"
+    row = results.tasks[(results.tasks["plugin"] == "troubled") & (results.tasks["kind"] == kind)].iloc[0]
+    wanted = {
+        "raise": ("failed", "fit", "the loss is NaN"),
+        "die": ("crashed", "fit", "signal 9"),
+        "sleep": ("timeout", "fit", "ran out of time"),
+        "few": ("failed", "draw", "drew 3 samples, asked for 4"),
+    }[trouble]
+    assert (row["status"], row["stage"]) == wanted[:2]
+    assert wanted[2] in row["error"]
+    assert wanted[2] in (run / "failures.txt").read_text()
+    assert "failed" in done.stdout.lower()
+    assert not list((trial.store / kind).glob(".*.part")) or trouble in ("die", "sleep", "few", "raise")
+
+
+def test_a_failed_task_is_tried_again_and_the_rest_is_not(trial) -> None:
+    study = trial.study(generators=[{"name": "troubled"}], seeds=1)
+    trial.run("run", study, code=3)
+    done = trial.run("run", study, code=3)
+    assert re.search(r"(\d+) stored, \d+ to run", done.stderr).group(1) == "4"
+
+
+@pytest.mark.parametrize("moment", [1, 3, 6])
+def test_a_run_killed_at_any_moment_goes_on_and_ends_as_if_it_never_was(trial, moment: int) -> None:
+    slow = [{"name": "threshold", "config": {"seconds": 0.3}}]
+    study = trial.study(segmenters=slow)
+    trial.run("run", study, "--store", trial.folder / "calm", "--out", trial.folder / "calm-run")
+    process = trial.begin("run", study, "--workers", "2")
+    kinds = ("fit-generator", "draw", "encode", FITS, "evaluate", "assess")
+    deadline = time.monotonic() + 60
+    while sum(len(trial.artifacts(kind)) for kind in kinds) < moment and time.monotonic() < deadline:
+        assert process.poll() is None, process.stdout.read()
+        time.sleep(0.01)
+    process.kill()
+    process.wait()
+    time.sleep(1.5)
+    kept = {kind: trial.artifacts(kind) for kind in kinds}
+    assert sum(map(len, kept.values())) >= moment
+    trial.run("run", study)
+    after = {kind: trial.artifacts(kind) for kind in kinds}
+    assert all(kept[kind].items() <= after[kind].items() for kind in kinds), "a finished task was redone"
+    assert same(tables(trial.folder / "calm-run"), tables(trial.folder / "runs" / "trial"))
+
+
+def test_ctrl_c_stops_within_seconds_and_keeps_what_is_finished(trial) -> None:
+    study = trial.study(generators=["brighter", {"name": "troubled", "config": {"trouble": "wait"}}], seeds=1)
+    process = trial.begin("run", study)
+    deadline = time.monotonic() + 60
+    while len(trial.artifacts("evaluate")) < 2 and time.monotonic() < deadline:
+        time.sleep(0.05)
+    began = time.monotonic()
+    process.send_signal(signal.SIGINT)
+    output, _ = process.communicate(timeout=20)
+    assert time.monotonic() - began < 8
+    assert process.returncode == 130
+    assert "goes on from here" in output
+    assert "Traceback" not in output
+    assert len(trial.artifacts("evaluate")) == 2
+
+
+def _overwrite(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-3] + b"xyz")
+
+
+def _truncate(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+@pytest.mark.parametrize("harm", [_truncate, _overwrite])
+@pytest.mark.parametrize("kind", ["draw", FITS, "evaluate", "encode"])
+def test_a_damaged_artifact_is_found_and_computed_again(trial, kind: str, harm) -> None:
+    study = trial.study(seeds=1)
+    trial.run("run", study, "--engine", "serial")
+    before = tables(trial.folder / "runs" / "trial")
+    key = next(iter(trial.artifacts(kind)))
+    victim = max((p for p in (trial.store / kind / key).rglob("*") if p.name != "record.json"), key=lambda p: p.is_file())
+    harm(victim)
+    done = trial.run("run", study, "--engine", "serial")
+    assert "1 to run" in done.stderr
+    assert same(before, tables(trial.folder / "runs" / "trial"))
+
+
+def test_two_runs_at_once_share_a_store_and_compute_each_task_once(trial) -> None:
+    study = trial.study(segmenters=[{"name": "threshold", "config": {"seconds": 0.5}}])
+    processes = [trial.begin("run", study, "--out", trial.folder / f"run{i}") for i in range(2)]
+    assert [process.wait(timeout=120) for process in processes] == [0, 0], [p.stdout.read() for p in processes]
+    assert same(tables(trial.folder / "run0"), tables(trial.folder / "run1"))
+
+
+def test_plan_tells_what_would_run_and_why_explains_a_key(trial) -> None:
+    trial.run("plan", trial.study())
+    assert not trial.artifacts(FITS)
+    trial.run("run", trial.study())
+    rows = json.loads(trial.run("plan", trial.study(), "--json").stdout)
+    assert not any(row["runs"] for row in rows)
+    assert all(row["seconds"] is not None for row in rows)
+    changed = trial.study(generators=[{"name": "brighter", "config": {"gain": 1.5}}])
+    rows = json.loads(trial.run("plan", changed, "--json").stdout)
+    assert sorted(row["kind"] for row in rows if row["runs"]) == [
+        "assess", "draw", "encode", "evaluate", "evaluate", "fit-generator", FITS, FITS,
+    ]  # fmt: skip
+    trial.run("run", changed)
+    key = next(row["key"] for row in rows if row["kind"] == "fit-generator")
+    why = json.loads(trial.run("why", key, "--json").stdout)
+    assert why["differences"] == [["plugin.config.gain", 1.5, 1.2]]
+    assert "plugin.config.gain: 1.5 here, 1.2 there" in trial.run("why", key[:12]).stdout
+
+
+def test_a_record_says_what_made_it_and_what_it_cost(trial) -> None:
+    trial.run("run", trial.study(seeds=1))
+    record = json.loads(next((trial.store / FITS).glob("*/record.json")).read_text())
+    assert record["seconds"] >= 0
+    assert record["peak_memory_mb"] > 10
+    assert record["versions"]["numpy"]
+    assert record["hardware"]["cores"] >= 1
+    assert record["content"]["seed"] == 0
+    assert record["content"]["plugin"]["config"] == {"seconds": 0.0}
+    assert "source_state" in record
+
+
+def test_a_synthetic_set_is_the_same_to_the_byte_whatever_the_workers(trial) -> None:
+    prints = set()
+    for workers in (1, 3):
+        store = trial.folder / f"store{workers}"
+        trial.run("run", trial.study(seeds=1), "--store", store, "--workers", workers)
+        prints.add(json.loads(next((store / "draw").glob("*/record.json")).read_text())["fingerprint"])
+    assert len(prints) == 1

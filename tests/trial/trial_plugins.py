@@ -1,0 +1,163 @@
+"""Plugins that train in no time, and plugins that misbehave: what the engine's tests run."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Iterator
+
+import numpy as np
+from scipy import ndimage
+
+import synthbench
+from synthbench import Budget, DatasetSpec, EncoderSpec, GeneratorSpec, SegmenterSpec, hookimpl
+
+
+@hookimpl
+def synthbench_generators():
+    yield GeneratorSpec("brighter", "trial_plugins:Brighter")
+    yield GeneratorSpec("troubled", "trial_plugins:Troubled")
+
+
+@hookimpl
+def synthbench_segmenters():
+    yield SegmenterSpec("threshold", "trial_plugins:Threshold")
+    yield SegmenterSpec("only-semantic", "trial_plugins:Threshold", tasks={"semantic"})
+    yield SegmenterSpec("hungry", "trial_plugins:Hungry")
+
+
+@hookimpl
+def synthbench_encoders():
+    yield EncoderSpec("moments", "trial_plugins:Moments")
+
+
+@hookimpl
+def synthbench_datasets():
+    yield DatasetSpec("discs", "trial_plugins:Discs", tasks={"instances"})
+
+
+class Brighter(synthbench.Generator):
+    """Training images, brighter."""
+
+    class Config(synthbench.Config):
+        """By how much."""
+
+        gain: float = 1.2
+
+    def fit(self, train, context):
+        self.train = train
+
+    def save(self, folder):
+        super().save(folder)
+        self.train.save(folder / "train")
+
+    @classmethod
+    def load(cls, folder, context):
+        new = super().load(folder, context)
+        new.train = synthbench.SampleSet.open(folder / "train")
+        return new
+
+    def draw(self, index, seed) -> Iterator[synthbench.Sample]:
+        for i in [index] if isinstance(index, int) else index:
+            sample = self.train[(i + seed) % len(self.train)]
+            image = np.clip(sample.image * self.config.gain, 0, 255).astype(np.uint8)
+            yield synthbench.Sample(f"{i:06d}", image, sample.labels)
+
+
+class Troubled(Brighter):
+    """Fails in the way it is told to."""
+
+    class Config(synthbench.Config):
+        """What goes wrong."""
+
+        trouble: str = "raise"
+        gain: float = 1.0
+
+    def fit(self, train, context):
+        if self.config.trouble == "raise":
+            raise RuntimeError("the loss is NaN")
+        if self.config.trouble == "die":
+            os.kill(os.getpid(), signal.SIGKILL)
+        if self.config.trouble == "sleep":
+            time.sleep(600)
+        if self.config.trouble == "wait":
+            for step in range(6000):
+                context.progress(step, 6000, "waiting")
+                time.sleep(0.1)
+                if context.should_stop():
+                    raise synthbench.Stopped
+        self.train = train
+
+    def draw(self, index, seed):
+        drawn = list(super().draw(index, seed))
+        yield from drawn[:-1] if self.config.trouble == "few" else drawn
+
+
+class Threshold(synthbench.Segmenter):
+    """The mean of the training foreground and background means."""
+
+    class Config(synthbench.Config):
+        """How slowly it learns."""
+
+        seconds: float = 0.0
+
+    budgets = {name: Budget(steps=3, batch_size=2, patch_size=16) for name in ("smoke", "quick")}
+
+    def fit(self, train, validation, context):
+        sets = [s for s in (train.real, train.synthetic) if s]
+        bright = [s.image[s.labels > 0].mean() for part in sets for s in part if s.labels.any()]
+        dark = [s.image[s.labels == 0].mean() for part in sets for s in part]
+        self.level = float(np.mean(bright) + np.mean(dark)) / 2
+        time.sleep(self.config.seconds)
+
+    def predict(self, image):
+        labels, count = ndimage.label(image > self.level)
+        return synthbench.Instances(labels, np.ones(count))
+
+    def save(self, folder):
+        super().save(folder)
+        (folder / "level.txt").write_text(repr(self.level))
+
+    @classmethod
+    def load(cls, folder, context):
+        new = super().load(folder, context)
+        new.level = float((folder / "level.txt").read_text())
+        return new
+
+
+class Hungry(Threshold):
+    """Wants patches larger than any image."""
+
+    budgets = {"smoke": Budget(steps=3, batch_size=2, patch_size=4096)}
+
+
+class Moments(synthbench.Encoder):
+    """Mean, spread and a few quantiles of the pixels."""
+
+    def encode(self, images):
+        return np.array([[i.mean(), i.std(), *np.quantile(i, (0.1, 0.5, 0.9))] for i in images])
+
+    def fingerprint(self):
+        return "moments 1"
+
+
+class Discs(synthbench.Dataset):
+    """Bright discs on a dark ground."""
+
+    class Config(synthbench.Config):
+        """How many."""
+
+        count: int = 12
+
+    def samples(self, context):
+        yy, xx = np.mgrid[:48, :48]
+        for i in range(self.config.count):
+            rng = np.random.default_rng((5, i))
+            labels = np.zeros((48, 48), np.uint8)
+            for label in range(1, 5):
+                y, x = rng.uniform(6, 42, 2)
+                labels[((yy - y) ** 2 + (xx - x) ** 2 < 25) & (labels == 0)] = label
+            image = (40 + 120 * (labels > 0) + rng.normal(0, 12, labels.shape)).clip(0, 255).astype(np.uint8)
+            split = "test" if i % 3 == 2 else "train"
+            yield synthbench.Sample(f"disc-{i}", image, labels, {"split": split, "well": f"w{i % 4}"})
