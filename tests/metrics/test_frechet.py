@@ -55,9 +55,10 @@ def test_the_same_features_are_at_no_distance() -> None:
 
 def test_few_images_score_far_from_their_own_distribution() -> None:
     rng = np.random.default_rng(6)
-    gaussian = exactly(rng.normal(size=(600, 256)), np.zeros(256), np.eye(256))
-    distances = [frechet_distance(rng.normal(size=(n, 256)), gaussian) for n in (30, 100, 500, 2000)]
-    assert distances == pytest.approx([334, 186, 41, 10], rel=0.06)
+    distances = [frechet_distance(*rng.normal(size=(2, n, 256))) for n in (30, 100, 500, 2000)]
+    assert distances == sorted(distances, reverse=True)
+    assert distances[0] > 300
+    assert distances[-1] < 20
 
 
 def test_clean_fid_says_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
