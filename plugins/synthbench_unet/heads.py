@@ -1,0 +1,163 @@
+"""Heads: for each kind of output, what the network is trained towards and how its planes become labels.
+
+A head is a module without weights: called with logits and targets it gives the losses.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from torch import nn
+from torch.nn import functional
+
+from synthbench import Instances, Sample
+from synthbench.errors import DataError
+from synthbench.toolkit.distance import Thresholds, decode, decode_components, normalised_distance, scores
+from synthbench_unet.config import UNetConfig
+
+SMOOTH = 1.0
+"""Added above and below the line in soft Dice, in pixels: 1 on an image where nothing is, and nothing is found."""
+
+
+class Head(ABC):
+    """What the network's planes mean.
+
+    Attributes
+    ----------
+    planes : int
+        Channels of the network's output.
+    activation : nn.Module
+        Turns logits into what `decode` takes.
+    grid : mapping
+        Name of a threshold → values to try on the validation samples; empty where there is nothing to choose.
+    """
+
+    planes: int
+    activation: nn.Module
+    grid: ClassVar[Mapping[str, Sequence[Any]]] = {}
+
+    def __init__(self, config: UNetConfig) -> None:
+        self.config = config
+
+    @abstractmethod
+    def encode(self, sample: Sample) -> np.ndarray:
+        """Return a sample's target planes, ``(T, H, W)``."""
+
+    @abstractmethod
+    def losses(self, logits: torch.Tensor, targets: torch.Tensor) -> dict[str, torch.Tensor]:
+        """Return the losses, to be added, of ``(B, planes, P, P)`` logits towards ``(B, T, P, P)`` targets."""
+
+    @abstractmethod
+    def decode(self, planes: np.ndarray, thresholds: Mapping[str, Any]) -> Instances:
+        """Return the labels, and the scores of instances, of activated planes ``(planes, H, W)``."""
+
+
+class DistanceHead(Head):
+    """Two planes: each instance's normalised distance, and the foreground."""
+
+    planes = 2
+    grid: ClassVar = {
+        "foreground": (0.3, 0.4, 0.5, 0.6, 0.7),
+        "valley": (0.05, 0.1, 0.15, 0.2, 0.3),
+        "seed": (0.1, 0.2, 0.3, 0.4, 0.5),
+        "area": (1, 8, 16, 32),
+    }
+
+    def __init__(self, config: UNetConfig) -> None:
+        super().__init__(config)
+        self.activation = nn.Sigmoid()
+
+    def encode(self, sample: Sample) -> np.ndarray:
+        return np.stack([normalised_distance(sample.labels), sample.labels > 0]).astype(np.float16)
+
+    def losses(self, logits: torch.Tensor, targets: torch.Tensor) -> dict[str, torch.Tensor]:
+        distance, inside = targets.float().split(1, dim=1)
+        apart = functional.mse_loss(logits[:, :1].sigmoid(), distance, reduction="none")
+        weight = 1 + 4 * inside
+        return {
+            "distance": 4 * self.config.distance_weight * (apart * weight).sum() / weight.sum(),
+            **foreground_losses(logits[:, 1:], inside, self.config.loss),
+        }
+
+    def decode(self, planes: np.ndarray, thresholds: Mapping[str, Any]) -> Instances:
+        labels = decode(planes[0], planes[1], Thresholds(**thresholds))
+        return Instances(labels, scores(labels, planes[1]))
+
+
+class BinaryHead(Head):
+    """One plane: the foreground."""
+
+    planes = 1
+    grid: ClassVar = {"foreground": (0.3, 0.4, 0.5, 0.6, 0.7, 0.8), "area": (1, 8, 16, 32)}
+
+    def __init__(self, config: UNetConfig) -> None:
+        super().__init__(config)
+        self.activation = nn.Sigmoid()
+
+    def encode(self, sample: Sample) -> np.ndarray:
+        return (sample.labels[None] > 0).astype(np.float16)
+
+    def losses(self, logits: torch.Tensor, targets: torch.Tensor) -> dict[str, torch.Tensor]:
+        return foreground_losses(logits, targets.float(), self.config.loss)
+
+    def decode(self, planes: np.ndarray, thresholds: Mapping[str, Any]) -> Instances:
+        labels = decode_components(planes[0], Thresholds(**thresholds))
+        return Instances(labels, scores(labels, planes[0]))
+
+
+class SemanticHead(Head):
+    """One plane a class."""
+
+    def __init__(self, config: UNetConfig, classes: int) -> None:
+        super().__init__(config)
+        self.planes = classes
+        self.activation = nn.Softmax(dim=1)
+
+    def encode(self, sample: Sample) -> np.ndarray:
+        highest = int(sample.labels.max())
+        if highest >= self.planes:
+            raise DataError(f"sample {sample.id!r}: its mask holds class {highest}; classes are 0 … {self.planes - 1}")
+        return sample.labels[None].astype(np.uint8 if self.planes <= 256 else np.int32)
+
+    def losses(self, logits: torch.Tensor, targets: torch.Tensor) -> dict[str, torch.Tensor]:
+        classes = targets[:, 0].long()
+        out = {"ce": functional.cross_entropy(logits, classes)}
+        if self.config.loss == "ce+dice":
+            one_hot = functional.one_hot(classes, self.planes).movedim(-1, 1).float()
+            out["dice"] = dice_loss(logits.softmax(dim=1), one_hot)
+        return out
+
+    def decode(self, planes: np.ndarray, thresholds: Mapping[str, Any]) -> Instances:
+        return Instances(planes.argmax(axis=0).astype(np.int32))
+
+
+def head_for(config: UNetConfig, task: str, classes: int) -> Head:
+    """Return the head of a task; `classes` counts for semantic ones alone."""
+    if task == "semantic":
+        return SemanticHead(config, classes)
+    return DistanceHead(config) if config.decoding == "distance" else BinaryHead(config)
+
+
+def default_thresholds(head: Head) -> dict[str, Any]:
+    """Return the thresholds that a head begins with."""
+    return {name: value for name, value in asdict(Thresholds()).items() if name in head.grid}
+
+
+def foreground_losses(logits: torch.Tensor, inside: torch.Tensor, kind: str) -> dict[str, torch.Tensor]:
+    """Return the losses of one plane of logits towards a mask of 0 and 1."""
+    out = {"ce": functional.binary_cross_entropy_with_logits(logits, inside)}
+    if kind == "ce+dice":
+        out["dice"] = dice_loss(logits.sigmoid(), inside)
+    return out
+
+
+def dice_loss(shares: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+    """Return 1 − soft Dice, ``(B, K, P, P)`` both: over the whole batch, mean over the K planes (Milletari 2016)."""
+    both = (shares * targets).sum(dim=(0, 2, 3))
+    either = shares.sum(dim=(0, 2, 3)) + targets.sum(dim=(0, 2, 3))
+    return 1 - ((2 * both + SMOOTH) / (either + SMOOTH)).mean()

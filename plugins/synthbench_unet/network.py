@@ -1,0 +1,82 @@
+"""The network: MONAI's BasicUNet with batch norm, and its use on images of any size."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from monai.networks.nets import BasicUNet
+from torch import nn
+from torch.nn import functional
+
+from synthbench.toolkit.loop import autocast
+from synthbench.toolkit.tiles import predict_tiled
+
+MULTIPLE = 16
+"""The network halves its input four times."""
+
+SMALLEST = 2 * MULTIPLE
+"""Batch norm needs more than one value in the lowest stage."""
+
+MIRRORS: tuple[tuple[int, ...], ...] = ((), (-1,), (-2,), (-2, -1))
+"""Axes turned round: the image, and its three mirror images."""
+
+
+def build(channels: int, planes: int, features: Sequence[int]) -> nn.Module:
+    """Return a U-Net ``(B, channels, h, w)`` → ``(B, planes, h, w)`` in channels-last memory order.
+
+    Initial weights are drawn from torch's global generator.
+    """
+    network = BasicUNet(
+        spatial_dims=2,
+        in_channels=channels,
+        out_channels=planes,
+        features=tuple(features),
+        norm="batch",
+        act=("LeakyReLU", {"negative_slope": 0.1, "inplace": True}),
+    )
+    return network.to(memory_format=torch.channels_last)
+
+
+def fitting(patches: torch.Tensor) -> torch.Tensor:
+    """Repeat the last rows and columns until the network can take the patches."""
+    down, right = (max(SMALLEST, -(-side // MULTIPLE) * MULTIPLE) - side for side in patches.shape[-2:])
+    if not down and not right:
+        return patches
+    return functional.pad(patches.float(), (0, right, 0, down), mode="replicate")
+
+
+class Predictor:
+    """A trained network that maps an image of any size to its output planes.
+
+    Parameters
+    ----------
+    network
+        In evaluation mode, on `device`.
+    device
+    activation
+        Applied to the network's output, ``(1, K, h, w)``.
+    flips
+        Whether to average over `MIRRORS`.
+    """
+
+    def __init__(self, network: nn.Module, device: str, activation: nn.Module, flips: bool) -> None:
+        self.network = network
+        self.device = device
+        self.activation = activation
+        self.mirrors = MIRRORS if flips else MIRRORS[:1]
+
+    def __call__(self, planes: np.ndarray) -> np.ndarray:
+        """Return the output planes ``(K, H, W)`` float32 of an image's planes ``(C, H, W)``."""
+        return predict_tiled(self._predict, planes, multiple=MULTIPLE)
+
+    @torch.inference_mode()
+    def _predict(self, planes: np.ndarray) -> np.ndarray:
+        image = torch.from_numpy(np.ascontiguousarray(planes))[None].to(self.device)
+        total = torch.zeros(())
+        for axes in self.mirrors:
+            with autocast(self.device):
+                answer = self.network(image.flip(axes).contiguous(memory_format=torch.channels_last))
+            total = total.to(self.device) + self.activation(answer.float()).flip(axes)
+        return (total[0] / len(self.mirrors)).cpu().numpy()

@@ -1,0 +1,162 @@
+"""The U-Net as a segmenter: fit, predict, save, load."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+import numpy as np
+import torch
+
+from synthbench import Budget, Context, Instances, Sample, SampleSet, Segmenter, Stopped, TrainingMix
+from synthbench.errors import StoreError
+from synthbench.toolkit import loop
+from synthbench.toolkit.batches import Batches
+from synthbench.toolkit.images import normalise, to_channels
+from synthbench.toolkit.loop import autocast, load_weights, runtime, save_weights
+from synthbench.toolkit.optimise import Ema, one_cycle, set_rate
+from synthbench.toolkit.patches import PatchStream
+from synthbench.toolkit.tuning import portion, tune
+from synthbench_unet.config import UNetConfig
+from synthbench_unet.heads import default_thresholds, head_for
+from synthbench_unet.network import Predictor, build, fitting
+
+WEIGHTS = "network.safetensors"
+STATE = "unet.json"
+
+
+class UNet(Segmenter):
+    """A U-Net (Ronneberger 2015) for instances and for classes of pixels.
+
+    The network is MONAI's BasicUNet with batch norm, trained by AdamW with a one-cycle schedule; a running average
+    of its weights predicts. Instances have the mean foreground probability as their score.
+    """
+
+    Config = UNetConfig
+    budgets: ClassVar[Mapping[str, Budget]] = {
+        "smoke": Budget(steps=8, batch_size=2, patch_size=64),
+        "quick": Budget(steps=900, batch_size=8, patch_size=128),
+        "standard": Budget(steps=10_000, batch_size=16, patch_size=256),
+        "paper": Budget(steps=50_000, batch_size=16, patch_size=256),
+    }
+
+    def fit(self, train: TrainingMix, validation: SampleSet, context: Context) -> None:
+        """Train the network, then choose the thresholds of its decoding on the validation samples."""
+        self._prepare(context, train.task, _channels(train), _classes(train))
+        self._train(train, context)
+        self._choose_thresholds(validation, context)
+
+    def predict(self, image: np.ndarray) -> Instances:
+        """Segment one image, ``(height, width[, 3])``, uint8 or uint16, of any size."""
+        return self.head.decode(self._planes(image), self.thresholds)
+
+    def save(self, folder: Path) -> None:
+        """Write configuration, weights, and what else `load` needs."""
+        super().save(folder)
+        save_weights(self.network, folder / WEIGHTS)
+        state = {
+            "task": self.task,
+            "channels": self.channels,
+            "classes": self.classes,
+            "thresholds": self.thresholds,
+        }
+        beside = folder / f"{STATE}.tmp"
+        beside.write_text(json.dumps(state, indent=1) + "\n", encoding="utf-8")
+        os.replace(beside, folder / STATE)
+
+    @classmethod
+    def load(cls, folder: Path, context: Context) -> Self:
+        """Return what `save` wrote, on the context's device."""
+        new = super().load(folder, context)
+        try:
+            state = json.loads((folder / STATE).read_text(encoding="utf-8"))
+            task, channels, classes, thresholds = (state[k] for k in ("task", "channels", "classes", "thresholds"))
+        except (OSError, ValueError, KeyError) as error:
+            raise StoreError(f"{folder / STATE}: can't be read: {error!r}; fit again") from None
+        new._prepare(context, task, channels, classes)
+        load_weights(new.network, folder / WEIGHTS)
+        new.thresholds = thresholds
+        return new
+
+    def _prepare(self, context: Context, task: str, channels: int, classes: int) -> None:
+        """Build the network, with initial weights drawn from the seed, and what decodes its output."""
+        self.generator = runtime(context)
+        self.task, self.channels, self.classes = task, channels, classes
+        self.head = head_for(self.config, task, classes)
+        self.network = build(channels, self.head.planes, self.config.features).to(context.device).eval()
+        self.thresholds: dict[str, Any] = default_thresholds(self.head)
+        self.predictor = Predictor(self.network, context.device, self.head.activation, self.config.flips)
+
+    def _train(self, mix: TrainingMix, context: Context) -> None:
+        budget, config, network = context.budget, self.config, self.network.train()
+        optimiser = torch.optim.AdamW(
+            network.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay, foreach=True
+        )
+        average = Ema(network, config.average)
+        stream = PatchStream(mix, budget, context.seed, encode=self._encode)
+        batches = Batches(stream, context.device)
+
+        def step(number: int) -> dict[str, torch.Tensor]:
+            images, targets = (fitting(part) for part in batches[number])
+            set_rate(optimiser, config.learning_rate * one_cycle(number, budget.steps))
+            with autocast(context.device):
+                logits = network(images.contiguous(memory_format=torch.channels_last))
+            losses = self.head.losses(logits.float(), targets)
+            optimiser.zero_grad(set_to_none=True)
+            sum(losses.values()).backward()
+            torch.nn.utils.clip_grad_norm_(network.parameters(), config.clip, foreach=True)
+            optimiser.step()
+            average.update(number)
+            return losses
+
+        loop.train(context, parts={"network": network, "optimiser": optimiser, "average": average}, step=step)
+        network.load_state_dict(average.state_dict())
+        network.eval()
+
+    def _encode(self, sample: Sample) -> tuple[np.ndarray, np.ndarray]:
+        return normalise(sample.image), self.head.encode(sample)
+
+    def _choose_thresholds(self, validation: SampleSet, context: Context) -> None:
+        if not self.head.grid:
+            return
+        steps = context.budget.steps
+
+        def between() -> None:
+            context.progress(steps, steps, "choosing thresholds")
+            if context.should_stop():
+                raise Stopped("left off while choosing thresholds")
+
+        planes, truths = [], []
+        for position in portion(validation):
+            between()
+            sample = validation[position]
+            planes.append(self._planes(sample.image))
+            truths.append(sample.labels)
+        self.thresholds = tune(
+            lambda index, values: self.head.decode(planes[index], values).labels,
+            truths,
+            self.head.grid,
+            self.thresholds,
+            between=between,
+        )
+
+    def _planes(self, image: np.ndarray) -> np.ndarray:
+        """Return the activated output planes of one image, ``(K, H, W)`` float32."""
+        return self.predictor(to_channels(normalise(image), self.channels))
+
+
+def _channels(mix: TrainingMix) -> int:
+    """3 if any image of the mix's reference has colours, else 1."""
+    return 3 if any(entry.channels == 3 for entry in mix.reference.entries) else 1
+
+
+def _classes(mix: TrainingMix) -> int:
+    """Number of classes of a semantic mix: as many as have names, else as the highest in its masks says."""
+    if mix.task != "semantic":
+        return 0
+    if mix.classes:
+        return len(mix.classes)
+    return max(2, 1 + max(int(sample.labels.max()) for sample in mix.reference))
