@@ -63,10 +63,18 @@ class Machine:
 
 @dataclass(frozen=True)
 class Ran:
-    """What `run_study` leaves: the results, and the run folder."""
+    """What `run_study` leaves.
 
+    Attributes
+    ----------
+    plan : Plan
+    results : Results
+    failed : int
+        Tasks that failed in this run.
+    """
+
+    plan: Plan
     results: Results
-    folder: Path
     failed: int
 
 
@@ -108,7 +116,7 @@ def run_study(study: Study, store: Store, folder: Path, machine: Machine, consol
         save_results(results, folder)
         _write_failures(folder, plan, ended)
     failed = sum(row.get("status") in FAILURES for row in ended.values())
-    return Ran(results, folder, failed)
+    return Ran(plan, results, failed)
 
 
 def _run(plan: Plan, store: Store, machine: Machine, console: Console) -> dict[str, dict[str, Any]]:

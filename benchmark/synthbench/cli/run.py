@@ -34,7 +34,7 @@ def run(args: argparse.Namespace) -> int:
 
     from synthbench import leaderboard
     from synthbench.errors import ConfigError
-    from synthbench.running import Machine, pictures, prepare, run_study
+    from synthbench.running import Machine, pictures, run_study
 
     for option in ("workers", "threads", "time_limit"):
         if getattr(args, option) is not None and getattr(args, option) <= 0:
@@ -43,7 +43,7 @@ def run(args: argparse.Namespace) -> int:
     machine = Machine(args.engine, args.workers, args.threads, args.device, args.time_limit)
     folder = Path(args.out or Path("runs") / study.name)
     ran = run_study(study, store, folder, machine, console)
-    page = leaderboard.report(folder, ran.results, pictures(prepare(study, store, console), store))
+    page = leaderboard.report(folder, ran.results, pictures(ran.plan, store))
     Console().print(leaderboard.terminal(ran.results))
     print(f"report: {page}")
     if ran.failed:
