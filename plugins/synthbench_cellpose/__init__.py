@@ -1,1 +1,19 @@
-"""Plugin package; replaced by its author."""
+"""Cellpose 3, trained from scratch: objects as basins of a flow field (Stringer, Wang, Michaelos, Pachitariu 2021)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from synthbench import SegmenterSpec, hookimpl
+
+
+@hookimpl
+def synthbench_segmenters() -> Iterator[SegmenterSpec]:
+    yield SegmenterSpec(
+        "cellpose",
+        "synthbench_cellpose.segmenter:Cellpose",
+        summary="flows to the objects' centres by Cellpose 3's own network and dynamics, from scratch",
+        tasks=frozenset({"instances"}),
+        requires=("cellpose>=3.1,<4",),
+        install="pip install 'synthbench[cellpose]'",
+    )

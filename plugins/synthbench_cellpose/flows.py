@@ -1,0 +1,94 @@
+"""Cellpose's targets: where the objects are, and the flow to their centres; how the flow turns with the picture."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch.nn import functional as F
+
+from synthbench.samples import Sample
+from synthbench.toolkit.images import normalise
+
+FLOW_SCALE = 5.0
+"""The network predicts five times the flow (Cellpose's convention)."""
+
+_TURN = np.array([[0, -1], [1, 0]])
+_MIRROR = np.array([[1, 0], [0, -1]])
+SYMMETRIES = np.stack(
+    [np.linalg.matrix_power(_TURN, s % 4) @ (_MIRROR if s >= 4 else np.eye(2, dtype=int)) for s in range(8)]
+).astype(np.float32)
+"""``(8, 2, 2)``: what each symmetry of `synthbench.toolkit.patches.dihedral` does to a vector (y, x)."""
+
+
+def encode(sample: Sample) -> tuple[np.ndarray, np.ndarray]:
+    """Return a sample as the patch stream cuts it: normalised image, and `targets` of its label map."""
+    return normalise(sample.image), targets(sample.labels)
+
+
+def targets(labels: np.ndarray) -> np.ndarray:
+    """Return what the network shall say of an image.
+
+    The flow comes from Cellpose's simulated diffusion over the whole object, once per image; crops of it are crops
+    of the truth, as in Cellpose's own training.
+
+    Parameters
+    ----------
+    labels
+        ``(height, width)``, 0 is background.
+
+    Returns
+    -------
+    ndarray
+        ``(3, height, width)`` float32: 1 inside objects and 0 outside; the flow's y and x, of length 1 in objects
+        (0 at some centres and in the background).
+    """
+    from synthbench_cellpose.library import dynamics
+
+    dense = np.unique(labels, return_inverse=True)[1].reshape(labels.shape).astype(np.int32)
+    if labels.min() > 0:
+        dense += 1
+    inside = (dense > 0).astype(np.float32)
+    if not inside.any():
+        return np.zeros((3, *labels.shape), np.float32)
+    flow = dynamics().masks_to_flows(dense, device=torch.device("cpu"))
+    return np.concatenate([inside[None], flow.astype(np.float32)])
+
+
+def turn(planes: torch.Tensor, symmetries: list[int]) -> torch.Tensor:
+    """Return targets whose flows point the right way, after the stream flipped and turned them as pictures.
+
+    Parameters
+    ----------
+    planes
+        ``(B, 3, P, P)``, as `targets` gives them, each moved by its symmetry.
+    symmetries
+        B numbers, 0 … 7.
+    """
+    matrices = torch.from_numpy(SYMMETRIES)[symmetries].to(planes)
+    flow = torch.einsum("bij,bjyx->biyx", matrices, planes[:, 1:])
+    return torch.cat([planes[:, :1], flow], dim=1)
+
+
+def resize(images: torch.Tensor, planes: torch.Tensor, side: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return images and targets ``(B, ·, side, side)``: inside by the nearest pixel, the rest by interpolation."""
+    if images.shape[-1] == side:
+        return images, planes
+    size = (side, side)
+    inside = F.interpolate(planes[:, :1], size, mode="nearest-exact")
+    flow = F.interpolate(planes[:, 1:], size, mode="bilinear", align_corners=False)
+    smooth = F.interpolate(images, size, mode="bilinear", align_corners=False, antialias=True)
+    return smooth, torch.cat([inside, flow], dim=1)
+
+
+def loss(said: torch.Tensor, planes: torch.Tensor) -> torch.Tensor:
+    """Return Cellpose's loss: half the mean squared error of the scaled flow, plus cross-entropy of the inside.
+
+    Parameters
+    ----------
+    said
+        ``(B, 3, P, P)``, the network's output: flow y, flow x, logit of the inside.
+    planes
+        ``(B, 3, P, P)``, as `targets` gives them.
+    """
+    flow = F.mse_loss(said[:, :2], FLOW_SCALE * planes[:, 1:])
+    return 0.5 * flow + F.binary_cross_entropy_with_logits(said[:, 2], planes[:, 0])

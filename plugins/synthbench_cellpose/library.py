@@ -1,0 +1,38 @@
+"""The Cellpose library: imported without chatter, and only when it is used."""
+
+from __future__ import annotations
+
+import logging
+from functools import cache
+from types import ModuleType
+from typing import Any
+
+import torch
+
+
+@cache
+def dynamics() -> ModuleType:
+    """Return ``cellpose.dynamics``; its "no masks found" is an answer here, not a warning."""
+    logging.getLogger("cellpose").setLevel(logging.ERROR)
+    torch.sparse.check_sparse_tensor_invariants.disable()  # said aloud, lest torch warn that it is the default
+    from cellpose import dynamics
+
+    return dynamics
+
+
+def model(channels: int, diam_mean: float, device: str) -> Any:
+    """Return an untrained ``cellpose.models.CellposeModel``; its weights are drawn from torch's global generator."""
+    dynamics()
+    from cellpose.models import CellposeModel
+
+    return CellposeModel(
+        pretrained_model=False, mkldnn=False, nchan=channels, diam_mean=diam_mean, device=torch.device(device)
+    )
+
+
+def median_diameter(labels: Any) -> float:
+    """Return Cellpose's diameter of an image: that of a disc of the median object's area; 0 without objects."""
+    dynamics()
+    from cellpose.utils import diameters
+
+    return float(diameters(labels)[0]) if labels.any() else 0.0

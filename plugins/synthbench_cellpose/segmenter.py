@@ -1,0 +1,232 @@
+"""The Cellpose segmenter."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+import numpy as np
+import torch
+from pydantic import Field
+
+from synthbench import Budget, Config, Context, Instances, SampleSet, Segmenter, Stopped, TrainingMix
+from synthbench.errors import ConfigError, StoreError
+from synthbench.toolkit import loop
+from synthbench.toolkit.batches import Batches
+from synthbench.toolkit.images import normalise, to_channels
+from synthbench.toolkit.optimise import one_cycle, set_rate
+from synthbench.toolkit.patches import PatchStream
+from synthbench.toolkit.tuning import portion, tune
+from synthbench_cellpose import flows, library
+
+WEIGHTS = "weights.safetensors"
+STATE = "cellpose.json"
+MULTIPLE = 8
+"""The network halves an image three times."""
+
+SMALLEST = 16
+"""Images with a shorter side are continued to this size before they are predicted."""
+
+DIAMETER_SAMPLES = 200
+TUNING_PIXELS = 1_500_000
+GRID: Mapping[str, tuple[float, ...]] = {
+    "cellprob_threshold": (-3.0, -2.0, -1.0, 0.0, 1.0, 2.0),
+    "flow_threshold": (0.4, 0.6, 0.8, 1.2, 0.0),
+}
+"""Thresholds that are tried; a flow threshold of 0 keeps every object."""
+
+START = {"cellprob_threshold": 0.0, "flow_threshold": 0.4}
+"""Cellpose's own, kept where nothing beats them."""
+
+
+class CellposeConfig(Config):
+    """Cellpose's hyper-parameters."""
+
+    diam_mean: float | None = Field(
+        None,
+        ge=4,
+        le=200,
+        description="diameter in pixels that objects are brought to before they enter the network, in training and in "
+        "predicting, by one factor for all images; by default they are left at the size they have",
+    )
+    learning_rate: float = Field(5e-3, gt=0, description="highest rate of AdamW: the library's")
+    weight_decay: float = Field(1e-5, ge=0, description="of AdamW: the library's")
+
+
+class Cellpose(Segmenter):
+    """Cellpose 3.1 from scratch: network, targets, loss, dynamics and post-processing are the library's own.
+
+    What is not the library's: patches come from the patch stream, so its sampler (which seeds numpy with the number
+    of the epoch), its rotations and its random resizing are not used; the rate of AdamW follows one cycle over the
+    budget; an image is normalised once, whole, by its percentiles 1 and 99.8. Grey images enter as one channel, RGB
+    ones as three.
+
+    Size: the library brings each training image to `diam_mean` by its own objects' diameter, and then predicts
+    every image with one diameter. Here one factor serves all images in both: `diam_mean` over the mean diameter of
+    the real training masks (the mean over images of the median object's diameter, on at most 200 of them), the same
+    in every arm. Without `diam_mean` the factor is 1.
+
+    Scores are the mean of sigmoid(cellprob) over the instance. The thresholds of cellprob and of the flow error are
+    those with the best mean ``jaccard_ap`` on validation images.
+
+    Equal seeds give equal weights on one machine; training taken up from a checkpoint ends with the same bits as
+    training never stopped (on a CPU, with the same number of threads).
+
+    Sources: Stringer et al., Nature Methods 18 (2021); Stringer & Pachitariu, Nature Methods 22 (2025) for Cellpose 3.
+    """
+
+    Config: ClassVar[type[Config]] = CellposeConfig
+    budgets: ClassVar[dict[str, Budget]] = {
+        "smoke": Budget(steps=8, batch_size=2, patch_size=64),
+        "quick": Budget(steps=400, batch_size=4, patch_size=128),
+        "standard": Budget(steps=12_000, batch_size=8, patch_size=224),
+        "paper": Budget(steps=33_750, batch_size=8, patch_size=224),
+    }
+
+    def __init__(self, config: CellposeConfig | None = None) -> None:
+        super().__init__(config)
+        self._model: Any = None
+        self._channels = 1
+        self._diameter = 30.0
+        self._thresholds: dict[str, float] = dict(START)
+
+    def fit(self, train: TrainingMix, validation: SampleSet, context: Context) -> None:
+        loop.runtime(context)
+        stream = PatchStream(train, context.budget, context.seed, encode=flows.encode)
+        self._diameter = mean_diameter(train.reference)
+        side = self._side(context.budget.patch_size)
+        self._build(stream.channels, self._diameter * side / context.budget.patch_size, context.device)
+        self._train(stream, side, context)
+        self._thresholds = self._tune(validation, context)
+
+    def predict(self, image: np.ndarray) -> Instances:
+        height, width = image.shape[:2]
+        labels, cellprob = self._evaluate(self._input(image), **self._thresholds)
+        labels, cellprob = labels[:height, :width], cellprob[:height, :width]
+        present, dense = np.unique(labels, return_inverse=True)
+        dense = dense.reshape(labels.shape).astype(np.int32) + int(present[0] > 0)
+        areas = np.bincount(dense.ravel())
+        sums = np.bincount(dense.ravel(), weights=1 / (1 + np.exp(-cellprob.ravel().astype(np.float64))))
+        return Instances(dense, sums[1:] / areas[1:])
+
+    def save(self, folder: Path) -> None:
+        super().save(folder)
+        state = {
+            "channels": self._channels,
+            "diameter": self._diameter,
+            "diam_mean": self._model.diam_mean,
+            "thresholds": self._thresholds,
+        }
+        loop.save_weights(self._model.net, folder / WEIGHTS)
+        (folder / STATE).write_text(json.dumps(state, indent=1) + "\n", encoding="utf-8")
+
+    @classmethod
+    def load(cls, folder: Path, context: Context) -> Self:
+        new = super().load(folder, context)
+        loop.runtime(context)
+        try:
+            state = json.loads((folder / STATE).read_text(encoding="utf-8"))
+            new._diameter = float(state["diameter"])
+            new._thresholds = {name: float(state["thresholds"][name]) for name in START}
+            new._build(int(state["channels"]), float(state["diam_mean"]), context.device)
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise StoreError(f"{folder / STATE}: can't be read: {error}; fit again") from None
+        loop.load_weights(new._model.net, folder / WEIGHTS)
+        return new
+
+    def _side(self, patch_size: int) -> int:
+        """Return the side of a patch as it enters the network.
+
+        Raises
+        ------
+        ConfigError
+            If the network can't halve it three times.
+        """
+        if self.config.diam_mean is not None:
+            scaled = patch_size * self.config.diam_mean / self._diameter
+            return max(1, round(scaled / MULTIPLE)) * MULTIPLE
+        if patch_size % MULTIPLE:
+            way = f"use --patch {max(1, patch_size // MULTIPLE) * MULTIPLE}"
+            raise ConfigError(f"cellpose: a patch of {patch_size} doesn't divide by {MULTIPLE}; {way}")
+        return patch_size
+
+    def _build(self, channels: int, diam_mean: float, device: str) -> None:
+        self._channels = channels
+        self._model = library.model(channels, diam_mean, device)
+
+    def _train(self, stream: PatchStream, side: int, context: Context) -> None:
+        """Take the budget's steps."""
+        network, config, budget = self._model.net, self.config, context.budget
+        learning = [parameter for parameter in network.parameters() if parameter.requires_grad]
+        optimiser = torch.optim.AdamW(learning, lr=config.learning_rate, weight_decay=config.weight_decay)
+        batches = Batches(stream, context.device)
+        network.train()
+
+        def step(number: int) -> dict[str, torch.Tensor]:
+            first = number * budget.batch_size
+            symmetries = [stream.draw(slot).symmetry for slot in range(first, first + budget.batch_size)]
+            images, planes = batches[number]
+            images, planes = flows.resize(images, flows.turn(planes, symmetries), side)
+            set_rate(optimiser, config.learning_rate * one_cycle(number, budget.steps))
+            with loop.autocast(context.device):
+                said = network(images)[0]
+            loss = flows.loss(said.float(), planes)
+            optimiser.zero_grad(set_to_none=True)
+            loss.backward()
+            optimiser.step()
+            return {"loss": loss.detach()}
+
+        loop.train(context, parts={"network": network, "optimiser": optimiser}, step=step)
+        network.eval()
+
+    def _tune(self, validation: SampleSet, context: Context) -> dict[str, float]:
+        """Return the thresholds that are best on validation images, spread evenly over the set."""
+        samples = [validation[position] for position in portion(validation, TUNING_PIXELS)]
+        said = [self._flows(self._input(sample.image)) for sample in samples]
+        rounds = 200 * self._diameter / self._model.diam_mean
+
+        def decode(index: int, values: Mapping[str, float]) -> np.ndarray:
+            flow, cellprob = said[index]
+            labels = library.dynamics().resize_and_compute_masks(
+                flow, cellprob, niter=rounds, device=self._model.device, **values
+            )
+            height, width = samples[index].labels.shape
+            return labels[:height, :width]
+
+        def between() -> None:
+            if context.should_stop():
+                raise Stopped("left off while tuning thresholds")
+            context.progress(context.budget.steps, context.budget.steps, "tuning thresholds")
+
+        return tune(decode, [sample.labels for sample in samples], GRID, START, between=between)
+
+    def _input(self, image: np.ndarray) -> np.ndarray:
+        """Return a normalised image as ``(height, width, channels)`` float32, continued to `SMALLEST` if need be."""
+        planes = np.moveaxis(to_channels(normalise(image), self._channels), 0, -1)
+        missing = [max(0, SMALLEST - side) for side in planes.shape[:2]]
+        return np.pad(planes, ((0, missing[0]), (0, missing[1]), (0, 0)), mode="edge") if any(missing) else planes
+
+    def _flows(self, planes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return flow ``(2, height, width)`` and cellprob ``(height, width)``, float32."""
+        _, (_, flow, cellprob), _ = self._eval(planes, compute_masks=False)
+        return flow, cellprob
+
+    def _evaluate(self, planes: np.ndarray, **thresholds: float) -> tuple[np.ndarray, np.ndarray]:
+        """Return the label map and cellprob, both ``(height, width)``."""
+        labels, (_, _, cellprob), _ = self._eval(planes, **thresholds)
+        return labels, cellprob
+
+    def _eval(self, planes: np.ndarray, **options: Any) -> Any:
+        return self._model.eval(
+            planes, channels=None, channel_axis=-1, normalize=False, diameter=self._diameter, **options
+        )
+
+
+def mean_diameter(samples: SampleSet) -> float:
+    """Return the mean over images of the median object's diameter in pixels, at least 5; 30 without any object."""
+    kept = min(len(samples), DIAMETER_SAMPLES)
+    measured = (library.median_diameter(samples[i * len(samples) // kept].labels) for i in range(kept))
+    found = [max(5.0, diameter) for diameter in measured if diameter > 0]
+    return float(np.mean(found)) if found else 30.0

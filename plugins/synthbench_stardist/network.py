@@ -1,0 +1,80 @@
+"""StarDist's network: built by the library, initialised from a seed, kept as named arrays."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from synthbench_stardist.runtime import tensorflow
+
+if TYPE_CHECKING:
+    from synthbench_stardist.segmenter import StarDistConfig
+
+_INITIAL = 31
+
+
+def build(config: StarDistConfig, channels: int) -> Any:
+    """Return a ``stardist.models.StarDist2D`` that writes nothing to disk and nothing to stdout."""
+    tensorflow()
+    with contextlib.redirect_stdout(io.StringIO()):
+        from stardist.models import Config2D, StarDist2D
+
+        settings = Config2D(
+            axes="YXC",
+            n_rays=config.n_rays,
+            grid=(config.grid, config.grid),
+            n_channel_in=channels,
+            unet_n_depth=config.depth,
+            unet_n_filter_base=config.filters,
+            train_dist_loss=config.distance_loss,
+            train_loss_weights=(1.0, config.distance_weight),
+            train_background_reg=config.background_weight,
+            train_reduce_lr=None,
+            train_tensorboard=False,
+        )
+        return StarDist2D(settings, name="stardist", basedir=None)
+
+
+def initialise(variables: Sequence[Any], seed: int) -> None:
+    """Give kernels Glorot's uniform distribution, as the library does, and biases zero: by the seed alone."""
+    for index, variable in enumerate(variables):
+        shape = tuple(variable.shape)
+        if len(shape) < 2:
+            variable.assign(np.zeros(shape, np.float32))
+            continue
+        field = int(np.prod(shape[:-2]))
+        limit = np.sqrt(6.0 / (field * (shape[-2] + shape[-1])))
+        rng = np.random.default_rng((seed, _INITIAL, index))
+        variable.assign(rng.uniform(-limit, limit, shape).astype(np.float32))
+
+
+def to_arrays(variables: Sequence[Any]) -> dict[str, np.ndarray]:
+    """Return variables by place and name, ``"000.kernel"``: Keras numbers its layers anew in every process."""
+    return {_key(index, variable): np.asarray(variable.numpy()) for index, variable in enumerate(variables)}
+
+
+def from_arrays(variables: Sequence[Any], arrays: Mapping[str, np.ndarray]) -> None:
+    """Assign what `to_arrays` returned.
+
+    Raises
+    ------
+    ValueError
+        If names or shapes are another network's.
+    """
+    expected = {_key(index, variable): variable for index, variable in enumerate(variables)}
+    if expected.keys() != arrays.keys():
+        odd = sorted(expected.keys() ^ arrays.keys())
+        raise ValueError(f"{len(odd)} arrays are missing or too many: {', '.join(odd[:3])}")
+    for name, variable in expected.items():
+        if tuple(arrays[name].shape) != tuple(variable.shape):
+            raise ValueError(f"{name} has shape {tuple(arrays[name].shape)}, not {tuple(variable.shape)}")
+    for name, variable in expected.items():
+        variable.assign(arrays[name])
+
+
+def _key(index: int, variable: Any) -> str:
+    return f"{index:03d}.{variable.name.rsplit('/', 1)[-1].removesuffix(':0')}"

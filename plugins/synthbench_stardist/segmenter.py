@@ -1,0 +1,177 @@
+"""The StarDist segmenter."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import os
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any, ClassVar, Literal, Self
+
+import numpy as np
+from pydantic import Field
+
+from synthbench import Budget, Config, Context, Instances, SampleSet, Segmenter, TrainingMix
+from synthbench.errors import ConfigError, StoreError
+from synthbench.toolkit.images import normalise, to_channels
+from synthbench.toolkit.patches import PatchStream
+from synthbench_stardist import network, runtime, training
+
+WEIGHTS = "weights.safetensors"
+STATE = "stardist.json"
+TILE = 1024
+"""Images with a longer side are predicted in overlapping tiles of about this size."""
+
+
+class StarDistConfig(Config):
+    """StarDist's hyper-parameters; the defaults are the library's, but for grid and learning rate."""
+
+    n_rays: int = Field(32, ge=4, le=128, description="directions in which the distance to the border is predicted")
+    grid: Literal[1, 2, 4] = Field(2, description="prediction at every grid-th pixel; the library's default is 1")
+    depth: int = Field(3, ge=1, le=5, description="levels of the U-Net")
+    filters: int = Field(32, ge=4, le=256, description="channels of the U-Net's first level, doubled at each next")
+    learning_rate: float = Field(
+        1e-3, gt=0, description="highest rate of Adam; the library's, for 40,000 steps, is 3e-4"
+    )
+    distance_loss: Literal["mae", "mse", "iou"] = Field("mae", description="loss of the distances")
+    distance_weight: float = Field(0.2, ge=0, description="weight of the distances' loss beside the probability's 1")
+    background_weight: float = Field(1e-4, ge=0, description="pull of the distances towards 0 outside of objects")
+    validation_images: int = Field(24, ge=0, description="thresholds are tuned on at most this many validation images")
+
+
+class StarDist(Segmenter):
+    """StarDist 0.9: network, losses, targets, non-maximum suppression and thresholds are the library's own.
+
+    What is not the library's: its sampler, shuffler and augmenter are not used, patches come from the patch stream;
+    the rate of Adam rises for a twentieth of the steps and falls along a cosine, instead of halving on a plateau;
+    kernels are drawn from the seed. An image is normalised once, whole, by its percentiles 1 and 99.8.
+
+    Scores are the object probabilities by which non-maximum suppression ranks the polygons. The two thresholds
+    (probability, overlap) come from the library's ``optimize_thresholds`` on validation images; without any, or
+    without an object in them, they stay at its defaults, 0.5 and 0.4.
+
+    Equal seeds give equal weights on one machine; a training taken up from a checkpoint ends with the same bits as
+    one never stopped (on a CPU, with the same number of threads).
+
+    Sources: Schmidt et al., "Cell detection with star-convex polygons", MICCAI 2018; Weigert et al., WACV 2020.
+    """
+
+    Config: ClassVar[type[Config]] = StarDistConfig
+    budgets: ClassVar[dict[str, Budget]] = {
+        "smoke": Budget(steps=12, batch_size=2, patch_size=64),
+        "quick": Budget(steps=1_500, batch_size=4, patch_size=128),
+        "standard": Budget(steps=15_000, batch_size=8, patch_size=256),
+        "paper": Budget(steps=40_000, batch_size=4, patch_size=256),
+    }
+
+    def __init__(self, config: StarDistConfig | None = None) -> None:
+        super().__init__(config)
+        self._model: Any = None
+        self._channels = 1
+        self._device, self._threads = "cpu", 1
+
+    def fit(self, train: TrainingMix, validation: SampleSet, context: Context) -> None:
+        multiple = self.config.grid * 2**self.config.depth
+        if context.budget.patch_size % multiple:
+            raise ConfigError(
+                f"stardist: a patch of {context.budget.patch_size} doesn't divide by {multiple} (grid × 2^depth); "
+                f"use --patch {max(1, context.budget.patch_size // multiple) * multiple}"
+            )
+        stream = PatchStream(train, context.budget, context.seed)
+        self._prepare(stream.channels, context)
+        with self._running():
+            network.initialise(self._model.keras_model.weights, context.seed)
+            training.train(self._model, stream, self.config, context)
+            context.progress(context.budget.steps, context.budget.steps, "tuning thresholds")
+            self._tune(validation)
+
+    def predict(self, image: np.ndarray) -> Instances:
+        planes = self._input(image)
+        tiles = tuple(-(-side // TILE) for side in planes.shape[:2])
+        with self._running():
+            labels, details = self._model.predict_instances(planes, n_tiles=(*tiles, 1), show_tile_progress=False)
+        return without_gaps(labels, np.asarray(details["prob"], np.float64))
+
+    def save(self, folder: Path) -> None:
+        super().save(folder)
+        from safetensors.numpy import save_file
+
+        thresholds = self._model.thresholds
+        state = {"channels": self._channels, "prob": float(thresholds.prob), "nms": float(thresholds.nms)}
+        beside = folder / f"{WEIGHTS}.tmp"
+        save_file(network.to_arrays(self._model.keras_model.weights), beside)
+        os.replace(beside, folder / WEIGHTS)
+        (folder / STATE).write_text(json.dumps(state, indent=1) + "\n", encoding="utf-8")
+
+    @classmethod
+    def load(cls, folder: Path, context: Context) -> Self:
+        from safetensors import SafetensorError
+        from safetensors.numpy import load_file
+
+        new = super().load(folder, context)
+        try:
+            state = json.loads((folder / STATE).read_text(encoding="utf-8"))
+            new._prepare(int(state["channels"]), context)
+            new._model.thresholds = {"prob": float(state["prob"]), "nms": float(state["nms"])}
+            network.from_arrays(new._model.keras_model.weights, load_file(folder / WEIGHTS))
+        except (OSError, SafetensorError, ValueError, KeyError, TypeError) as error:
+            raise StoreError(f"{folder}: the trained StarDist can't be read: {error}; fit again") from None
+        return new
+
+    def _prepare(self, channels: int, context: Context) -> None:
+        """Build the network for images of so many channels, on the task's device."""
+        self._channels, self._device, self._threads = channels, context.device, context.threads
+        with self._running():
+            self._model = network.build(self.config, channels)
+
+    def _running(self) -> AbstractContextManager[Any]:
+        """Return a context in which TensorFlow computes on the task's device."""
+        return runtime.start(self._device, self._threads)
+
+    def _input(self, image: np.ndarray) -> np.ndarray:
+        """Return a normalised image as ``(height, width, channels)`` float32."""
+        return np.ascontiguousarray(np.moveaxis(to_channels(normalise(image), self._channels), 0, -1))
+
+    def _tune(self, validation: SampleSet) -> None:
+        """Choose the thresholds on validation images, spread evenly over the set."""
+        chosen = spread(len(validation), self.config.validation_images)
+        samples = [sample for sample in (validation[i] for i in chosen) if sample.labels.any()]
+        if not samples:
+            return
+        with contextlib.redirect_stdout(io.StringIO()):
+            found = self._model.optimize_thresholds(
+                [self._input(sample.image) for sample in samples],
+                [sample.labels.astype(np.int32) for sample in samples],
+                predict_kwargs={"n_tiles": None},
+                optimize_kwargs={"verbose": 0},
+            )
+        self._model.thresholds = {"prob": float(np.clip(found["prob"], 0.01, 0.99)), "nms": found["nms"]}
+
+
+def spread(count: int, most: int) -> list[int]:
+    """Return at most `most` of the numbers 0 … count − 1, evenly spread.
+
+    >>> spread(10, 3), spread(2, 3)
+    ([0, 3, 6], [0, 1])
+    """
+    kept = min(count, most)
+    return [i * count // kept for i in range(kept)]
+
+
+def without_gaps(labels: np.ndarray, scores: np.ndarray) -> Instances:
+    """Number the objects that are left 1 … n, and keep their scores.
+
+    Parameters
+    ----------
+    labels
+        ``(height, width)``; an object may be covered by others, so that its label is nowhere.
+    scores
+        The score of label k + 1 at k.
+    """
+    present = np.unique(labels)
+    present = present[present > 0]
+    number = np.zeros(len(scores) + 1, np.int32)
+    number[present] = np.arange(1, len(present) + 1)
+    return Instances(number[labels], scores[present - 1])

@@ -1,0 +1,139 @@
+"""StarDist's training: its targets and losses, one optimiser step per batch of the patch stream."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+import numpy as np
+
+from synthbench import Context
+from synthbench.toolkit.patches import PatchStream
+from synthbench_stardist.network import from_arrays, to_arrays
+from synthbench_stardist.runtime import tensorflow
+
+if TYPE_CHECKING:
+    from synthbench_stardist.segmenter import StarDistConfig
+
+Example = tuple[np.ndarray, np.ndarray, np.ndarray]
+Made = TypeVar("Made")
+
+
+def targets(labels: np.ndarray, n_rays: int, grid: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return what the network shall say of a patch.
+
+    Parameters
+    ----------
+    labels
+        ``(P, P)`` integers, 0 is background; P is a multiple of `grid`.
+
+    Returns
+    -------
+    probability : ndarray
+        ``(P / grid, P / grid, 1)`` float32: distance to the object's border, scaled to 1 in each object.
+    distances : ndarray
+        ``(P / grid, P / grid, n_rays + 1)`` float32: distance to the object's border along each ray in pixels, then
+        the probability again, by which the library weighs the loss of the distances.
+    """
+    from stardist.geometry import star_dist
+    from stardist.utils import edt_prob
+
+    dense = np.unique(labels, return_inverse=True)[1].reshape(labels.shape).astype(np.int32)
+    if labels.min() > 0:
+        dense += 1
+    probability = edt_prob(dense[::grid, ::grid])[..., None].astype(np.float32)
+    rays = star_dist(dense, n_rays, mode="cpp", grid=(grid, grid)).astype(np.float32)
+    return probability, np.concatenate([rays, probability], axis=-1)
+
+
+def examples(stream: PatchStream, step: int, n_rays: int, grid: int) -> Example:
+    """Return a step's images ``(B, P, P, C)``, probabilities and distances, float32."""
+    images, labels = stream.batch(step)
+    pairs = [targets(plane[0], n_rays, grid) for plane in labels]
+    probability, distances = (np.stack(column) for column in zip(*pairs, strict=True))
+    return np.ascontiguousarray(np.moveaxis(images, 1, -1)), probability, distances
+
+
+class Ahead(Generic[Made]):
+    """Makes item n + 1, n + 2 … in threads while item n is used; items are asked for in order."""
+
+    def __init__(self, make: Callable[[int], Made], total: int, threads: int) -> None:
+        self._make = make
+        self._total = total
+        self._depth = threads + 1
+        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="patches")
+        self._pending: dict[int, Future[Made]] = {}
+
+    def __enter__(self) -> Ahead[Made]:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._pool.shutdown(wait=True, cancel_futures=True)
+
+    def __getitem__(self, number: int) -> Made:
+        for ahead in range(number, min(number + self._depth, self._total)):
+            if ahead not in self._pending:
+                self._pending[ahead] = self._pool.submit(self._make, ahead)
+        return self._pending.pop(number).result()
+
+
+class Variables:
+    """Keras variables as a part of `synthbench.toolkit.loop.train`."""
+
+    def __init__(self, variables: list[Any]) -> None:
+        self.variables = variables
+
+    def state_dict(self) -> dict[str, Any]:
+        import torch
+
+        return {name: torch.from_numpy(np.array(array)) for name, array in to_arrays(self.variables).items()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        from_arrays(self.variables, {name: tensor.numpy() for name, tensor in state.items()})
+
+
+def train(model: Any, stream: PatchStream, config: StarDistConfig, context: Context) -> None:
+    """Take the budget's steps with the library's losses, Adam, and a learning rate that rises, then falls to zero.
+
+    Progress, checkpoints and stopping are those of `synthbench.toolkit.loop.train`.
+    """
+    from synthbench.toolkit import loop
+
+    tf = tensorflow()
+    network = model.keras_model
+    model.prepare_for_training(optimizer=_adam(config.learning_rate, context.budget.steps))
+    optimiser = network.optimizer
+    optimiser.build(network.trainable_variables)
+
+    @tf.function
+    def take(images: Any, probability: Any, distances: Any) -> Any:
+        with tf.GradientTape() as tape:
+            said = network(images, training=True)
+            loss = network.compute_loss(y=[probability, distances], y_pred=said)
+        gradients = tape.gradient(loss, network.trainable_variables)
+        optimiser.apply_gradients(zip(gradients, network.trainable_variables, strict=True))
+        return loss
+
+    total, workers = context.budget.steps, max(1, context.threads - 1)
+    with Ahead(lambda n: examples(stream, n, config.n_rays, config.grid), total, workers) as ahead:
+
+        def step(number: int) -> dict[str, float]:
+            batch = (tf.convert_to_tensor(part) for part in ahead[number])
+            return {"loss": float(take(*batch))}
+
+        parts = {"network": Variables(network.variables), "optimiser": Variables(optimiser.variables)}
+        loop.train(replace(context, device="cpu"), parts=parts, step=step)
+
+
+def _adam(peak: float, steps: int) -> Any:
+    """Return Adam whose rate rises linearly for a twentieth of the steps, and falls along a cosine to zero."""
+    from keras.optimizers import Adam
+    from keras.optimizers.schedules import CosineDecay
+
+    warm = max(1, steps // 20)
+    schedule = CosineDecay(
+        initial_learning_rate=peak / warm, decay_steps=max(1, steps - warm), warmup_target=peak, warmup_steps=warm
+    )
+    return Adam(schedule)
