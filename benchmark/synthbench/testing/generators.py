@@ -18,11 +18,11 @@ from synthbench.testing.bench import Bench, Watch, stirred
 from synthbench.testing.findings import Finding, Skipped, demand, doing, examine, refusing
 from synthbench.testing.folders import check_saved
 from synthbench.testing.promises import (
+    Untouched,
     budgets_are_named,
     check_progress,
     check_steps,
     configuration_is_declared,
-    pixels_of,
     stop_and_resume,
 )
 
@@ -121,12 +121,12 @@ def ids_name_the_index(bench: _GeneratorBench) -> None:
 def training_set_is_untouched(bench: _GeneratorBench) -> None:
     """fit and draw don't write into the arrays of the training samples."""
     train = bench.pictures(3)
-    before = pixels_of(train)
+    untouched = Untouched(train)
     with doing("fit on three images"):
         generator = bench.fit(train, bench.context(bench.few))
-    demand(pixels_of(train) == before, "fit changed the pixels of its training samples: work on copies")
+    demand(untouched, "fit changed the pixels of its training samples: work on copies")
     bench.draw(generator, range(3))
-    demand(pixels_of(train) == before, "draw changed the pixels of the training samples: work on copies")
+    demand(untouched, "draw changed the pixels of the training samples: work on copies")
 
 
 def budget_is_kept(bench: _GeneratorBench) -> None:

@@ -18,11 +18,11 @@ from synthbench.testing.bench import Bench, Watch, stirred
 from synthbench.testing.findings import Finding, Skipped, demand, doing, examine, refusing
 from synthbench.testing.folders import check_saved
 from synthbench.testing.promises import (
+    Untouched,
     budgets_are_named,
     check_progress,
     check_steps,
     configuration_is_declared,
-    pixels_of,
     stop_and_resume,
 )
 
@@ -109,11 +109,11 @@ def fits_and_predicts(bench: _SegmenterBench) -> None:
 def samples_are_untouched(bench: _SegmenterBench) -> None:
     """fit and predict don't write into the arrays they are given."""
     train, validation, image = bench.pictures(3), bench.pictures(2, seed=4), bench.probe
-    before, unseen = (pixels_of(train), pixels_of(validation)), image.copy()
+    untouched, unseen = (Untouched(train), Untouched(validation)), image.copy()
     with doing("fit on three images"):
         segmenter = bench.fit(TrainingMix(train), bench.context(bench.few), validation)
-    demand(pixels_of(train) == before[0], "fit changed the pixels of its training samples: work on copies")
-    demand(pixels_of(validation) == before[1], "fit changed the pixels of the validation samples: work on copies")
+    demand(untouched[0], "fit changed the pixels of its training samples: work on copies")
+    demand(untouched[1], "fit changed the pixels of the validation samples: work on copies")
     bench.predict(segmenter, image, train, "an unseen image")
     demand(np.array_equal(image, unseen), "predict changed the image it was given: work on a copy")
 

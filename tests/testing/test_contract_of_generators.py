@@ -1,0 +1,368 @@
+"""Each broken promise of a generator is found by its own check, and told in one sentence."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+import numpy as np
+import pytest
+from pydantic import BaseModel, ConfigDict
+
+from synthbench import Budget, Config, Context, Generator, Sample, SampleSet, Stopped
+from synthbench.testing import Finding, check_generator
+
+TASKS = ("instances",)
+
+
+class Copies(Generator):
+    """Training images again, chosen by seed and index: a generator that keeps the contract."""
+
+    def fit(self, train: SampleSet, context: Context) -> None:
+        self.train = train
+
+    def draw(self, index: int | range, seed: int) -> Iterator[Sample]:
+        for i in [index] if isinstance(index, int) else index:
+            yield self.sample(i, seed)
+
+    def sample(self, i: int, seed: int) -> Sample:
+        rng = np.random.default_rng((seed, i))
+        chosen = self.train[int(rng.integers(len(self.train)))]
+        return Sample(f"{i:06d}", np.ascontiguousarray(np.rot90(chosen.image, i % 4)), np.rot90(chosen.labels, i % 4))
+
+    def save(self, folder: Path) -> None:
+        super().save(folder)
+        self.train.save(folder / "train")
+
+    @classmethod
+    def load(cls, folder: Path, context: Context) -> Self:
+        new = super().load(folder, context)
+        new.train = SampleSet.open(folder / "train")
+        return new
+
+
+class Trained(Copies):
+    """Copies whose light a torch optimiser finds: keeps the contract of what trains."""
+
+    budgets: ClassVar = {
+        name: Budget(steps=5, batch_size=2, patch_size=32) for name in ("smoke", "quick", "standard", "paper")
+    }
+
+    def fit(self, train: SampleSet, context: Context) -> None:
+        import torch
+
+        super().fit(train, context)
+        gain = torch.nn.Parameter(torch.zeros(1))
+        optimiser = torch.optim.SGD([gain], lr=0.1)
+        for step in range(self.steps(context)):
+            if self.asks(context):
+                raise Stopped
+            optimiser.zero_grad()
+            (gain - 1 - step).square().sum().backward()
+            optimiser.step()
+            context.progress(step + 1, context.budget.steps, "")
+        self.light = gain.item()
+
+    def steps(self, context: Context) -> int:
+        return context.budget.steps
+
+    def asks(self, context: Context) -> bool:
+        return context.should_stop()
+
+    def sample(self, i: int, seed: int) -> Sample:
+        plain = super().sample(i, seed)
+        light = np.clip(plain.image * (1 + 0.01 * self.light), 0, np.iinfo(plain.image.dtype).max)
+        return replace(plain, image=light.astype(plain.image.dtype))
+
+    def save(self, folder: Path) -> None:
+        super().save(folder)
+        np.save(folder / "light.npy", self.light)
+
+    @classmethod
+    def load(cls, folder: Path, context: Context) -> Self:
+        new = super().load(folder, context)
+        new.light = float(np.load(folder / "light.npy", allow_pickle=False))
+        return new
+
+
+def found(cls: Any, **how: Any) -> dict[str, Finding]:
+    return {finding.check: finding for finding in check_generator(cls, tasks=TASKS, **how)}
+
+
+@pytest.mark.parametrize("cls", [Copies, Trained])
+def test_what_keeps_the_contract_passes(cls: type[Generator]) -> None:
+    findings = found(cls)
+    assert {f.check: f.sentence for f in findings.values() if f.status == "violated"} == {}
+    assert all(f.promise for f in findings.values())
+    skipped = {f.check for f in findings.values() if f.status == "skipped"}
+    training = {"budgets_are_named", "budget_is_kept", "progress_is_reported", "stops_and_resumes"}
+    assert skipped == {"every_claimed_task"} | (training if cls is Copies else set())
+
+
+class CountsOn(Copies):
+    def fit(self, train, context):
+        super().fit(train, context)
+        self.drawn = 0
+
+    def sample(self, i, seed):
+        self.drawn += 1
+        return super().sample(self.drawn, seed)
+
+
+class StartAndStopOnly(Copies):
+    def draw(self, index, seed):
+        bounds = (index, index + 1) if isinstance(index, int) else (index.start, index.stop)
+        return (self.sample(i, seed) for i in range(*bounds))
+
+
+class GlobalRandom(Copies):
+    def fit(self, train, context):
+        super().fit(train, context)
+        self.shift = int(np.random.randint(1, 10**6))  # noqa: NPY002
+
+    def sample(self, i, seed):
+        return super().sample(i, seed + self.shift)
+
+
+class WrongIds(Copies):
+    def sample(self, i, seed):
+        return replace(super().sample(i, seed), id=f"fake-{i}")
+
+
+class WritesIntoTraining(Copies):
+    def fit(self, train, context):
+        super().fit(train, context)
+        for sample in train:
+            sample.image[:4] = 0
+
+
+class AlwaysEightBit(Copies):
+    def sample(self, i, seed):
+        plain = super().sample(i, seed)
+        return replace(plain, image=(plain.image % 256).astype(np.uint8))
+
+
+class EightBitLight(Copies):
+    def sample(self, i, seed):
+        plain = super().sample(i, seed)
+        return replace(plain, image=(plain.image % 256).astype(plain.image.dtype))
+
+
+class GreyOnly(Copies):
+    def sample(self, i, seed):
+        plain = super().sample(i, seed)
+        return replace(plain, image=plain.image[..., 0] if plain.image.ndim == 3 else plain.image)
+
+
+class SquareOnly(Copies):
+    def fit(self, train, context):
+        super().fit(train, context)
+        np.stack([sample.image for sample in train])
+
+
+class NeedsObjects(Copies):
+    def fit(self, train, context):
+        super().fit(train, context)
+        self.smallest = min(int(np.bincount(s.labels.ravel())[1:].min()) for s in train)
+
+
+class YieldsTuples(Copies):
+    def draw(self, index, seed):
+        return ((s.image, s.labels) for s in super().draw(index, seed))
+
+
+class DrawsTooMany(Copies):
+    def draw(self, index, seed):
+        return super().draw(range(10), seed)
+
+
+class RemembersThePath(Copies):
+    def save(self, folder):
+        Generator.save(self, folder)
+        self.train.save(folder.parent / "elsewhere")
+
+    @classmethod
+    def load(cls, folder, context):
+        new = cls()
+        new.train = SampleSet.open(folder / ".." / "elsewhere-too")
+        return new
+
+
+class Pickles(Copies):
+    def save(self, folder):
+        super().save(folder)
+        (folder / "state.bin").write_bytes(pickle.dumps({"a": 1}))
+
+
+class TorchArchive(Copies):
+    def save(self, folder):
+        import torch
+
+        super().save(folder)
+        torch.save({"a": torch.zeros(1)}, folder / "weights.pt")
+
+
+class ObjectArray(Copies):
+    def save(self, folder):
+        super().save(folder)
+        np.savez(folder / "state.npz", a=np.array([{}, None], dtype=object))
+
+
+class ForgetsConfig(Copies):
+    class Settings(Config):
+        light: float = 1.0
+
+    Config = Settings
+
+    @classmethod
+    def load(cls, folder, context):
+        new = cls()
+        new.train = SampleSet.open(folder / "train")
+        return new
+
+
+class AnyKey(Copies):
+    class Settings(Config):
+        model_config = ConfigDict(extra="allow")
+
+    Config = Settings
+
+
+class NeedsAKey(Copies):
+    class Settings(Config):
+        light: float
+
+    Config = Settings
+
+
+class ForeignConfig(Copies):
+    class Settings(BaseModel):
+        light: float = 1.0
+
+    Config = Settings
+
+
+class Crashes(Copies):
+    def fit(self, train, context):
+        raise ValueError("no such layer")
+
+
+class Constant(Copies):
+    def sample(self, i, seed):
+        plain = super().sample(i, seed)
+        return replace(plain, image=np.full_like(plain.image, 7))
+
+
+@pytest.mark.parametrize(
+    ("cls", "check", "words"),
+    [
+        (CountsOn, "draws_stand_alone", "sample 3 of draw(3) differs from sample 3 of draw(range(6))"),
+        (StartAndStopOnly, "draws_stand_alone", "draw(range(5, -1, -2)) yielded 0 samples, not 3"),
+        (GlobalRandom, "same_seed_same_draw", "derive every random choice from context.seed"),
+        (WrongIds, "ids_name_the_index", "has the id 'fake-0', not '000000'"),
+        (WritesIntoTraining, "training_set_is_untouched", "fit changed the pixels of its training samples"),
+        (AlwaysEightBit, "sixteen_bits", "trained on 16-bit images, it draws uint8 images"),
+        (EightBitLight, "sixteen_bits", "that is 8-bit light"),
+        (GreyOnly, "colour_and_odd_sizes", "the training images have"),
+        (SquareOnly, "colour_and_odd_sizes", "fit on RGB images of odd sizes raised ValueError"),
+        (NeedsObjects, "empty_and_lone_objects", "fit on images with no, one and six objects raised ValueError"),
+        (NeedsObjects, "poor_training_sets", "fit and draw on images that are all background raised ValueError"),
+        (YieldsTuples, "fits_and_draws", "draw(range(0, 6)) yielded tuple, not synthbench.Sample"),
+        (DrawsTooMany, "fits_and_draws", "yielded 10 samples, not 6"),
+        (
+            RemembersThePath,
+            "saved_is_enough",
+            "load from a moved folder, without the training samples, raised DataError",
+        ),
+        (Pickles, "saved_is_enough", "save wrote a pickle, state.bin"),
+        (TorchArchive, "saved_is_enough", "save wrote a pickle, weights.pt"),
+        (ObjectArray, "saved_is_enough", "save wrote a pickle, state.npz"),
+        (AnyKey, "configuration_is_declared", "accepts a key it doesn't declare"),
+        (NeedsAKey, "configuration_is_declared", "NeedsAKey.Config() without arguments raised ValidationError"),
+        (ForeignConfig, "configuration_is_declared", "is no subclass of synthbench.Config"),
+        (Crashes, "fits_and_draws", "fit raised ValueError: no such layer (testing/test_contract_of_generators.py:"),
+        (Constant, "fits_and_draws", "sample 0 is a constant image"),
+    ],
+)
+def test_a_broken_promise_is_told_in_a_sentence(cls: type[Generator], check: str, words: str) -> None:
+    finding = found(cls)[check]
+    assert finding.status == "violated"
+    assert words in finding.sentence
+    assert "\n" not in finding.sentence
+
+
+def test_a_lost_configuration_is_told() -> None:
+    finding = found(ForgetsConfig, config={"light": 0.5})["saved_is_enough"]
+    assert (finding.status, finding.sentence) == ("violated", "load gave another configuration than was saved")
+
+
+def test_after_a_failed_fit_the_rest_says_so_once() -> None:
+    findings = found(Crashes)
+    assert findings["ids_name_the_index"].status == "skipped"
+    assert findings["ids_name_the_index"].sentence == "fit failed above"
+
+
+class OneStepMore(Trained):
+    def steps(self, context):
+        return context.budget.steps + 1
+
+
+class HalfTheSteps(Trained):
+    def steps(self, context):
+        return context.budget.steps // 2
+
+
+class NoSmoke(Trained):
+    budgets: ClassVar = {"quick": Budget(5)}
+
+
+class OddBudget(Trained):
+    budgets: ClassVar = {**Trained.budgets, "huge": Budget(5)}
+
+
+class NeverAsks(Trained):
+    def asks(self, context):
+        return False
+
+
+class StopsForGood(Trained):
+    """Counts the steps before a stop as done, and forgets what they learnt."""
+
+    def steps(self, context):
+        mark = context.folder / "begun" if context.folder else None
+        begun = mark is not None and mark.exists()
+        if mark is not None:
+            mark.touch()
+        return 1 if begun else context.budget.steps
+
+
+class Silent(Trained):
+    def fit(self, train, context):
+        super().fit(train, replace(context, progress=lambda *_: None))
+
+
+class EndsEarly(Trained):
+    def fit(self, train, context):
+        super().fit(train, replace(context, progress=lambda done, total, note: context.progress(done - 1, total, note)))
+
+
+@pytest.mark.parametrize(
+    ("cls", "check", "words"),
+    [
+        (OneStepMore, "budget_is_kept", "fit took 6 steps with one optimiser, and the budget is 5"),
+        (HalfTheSteps, "budget_is_kept", "fit took 2 optimiser steps, and the budget is 5"),
+        (NoSmoke, "budgets_are_named", "there is no budget 'smoke'"),
+        (OddBudget, "budgets_are_named", "budget 'huge' has no meaning"),
+        (NeverAsks, "stops_and_resumes", "fit asked context.should_stop() 0 times and went on to the end"),
+        (StopsForGood, "stops_and_resumes", "draws other samples than an uninterrupted one"),
+        (Silent, "progress_is_reported", "fit never called context.progress"),
+        (EndsEarly, "progress_is_reported", "the last report was progress(4, 5)"),
+    ],
+)
+def test_a_broken_promise_of_training_is_told_in_a_sentence(cls: type[Generator], check: str, words: str) -> None:
+    finding = found(cls)[check]
+    assert finding.status == "violated"
+    assert words in finding.sentence

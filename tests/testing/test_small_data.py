@@ -1,0 +1,29 @@
+"""The small pictures of the contract tests are what they say."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from synthbench.testing.data import CLASSES, discs
+
+
+def test_they_depend_on_the_seed_and_the_index_alone() -> None:
+    assert discs(4, seed=1).fingerprint == discs(4, seed=1).fingerprint
+    assert discs(4, seed=1)[:2].fingerprint == discs(2, seed=1).fingerprint
+    assert discs(4, seed=1).fingerprint != discs(4, seed=2).fingerprint
+
+
+def test_they_have_the_form_that_was_asked_for() -> None:
+    sample = discs(1, size=(40, 55), channels=3, dtype="uint16", objects=3)[0]
+    assert sample.image.shape == (40, 55, 3)
+    assert sample.image.dtype == np.uint16
+    assert 255 < sample.image.max() < 4096
+    assert set(np.unique(sample.labels)) <= {0, 1, 2, 3}
+    assert discs(1, objects=0)[0].labels.max() == 0
+
+
+def test_classes_grow_brighter() -> None:
+    sample = discs(1, task="semantic", size=128)[0]
+    means = [sample.image[sample.labels == k].mean() for k in range(len(CLASSES))]
+    assert means == sorted(means)
+    assert means[0] < 0.5 * means[2]
