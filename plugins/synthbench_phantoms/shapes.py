@@ -8,7 +8,6 @@ from functools import cache
 
 import numpy as np
 from scipy import ndimage
-from skimage.draw import polygon
 
 TRIES = 30
 SMALLEST = 12
@@ -128,6 +127,19 @@ def enclosed(outline: np.ndarray) -> float:
     return float(abs(np.dot(x, np.roll(y, -1)) - np.dot(y, np.roll(x, -1))) / 2)
 
 
+def filled(outline: np.ndarray) -> tuple[int, int, np.ndarray]:
+    """Return top, left and the mask, bool, of the pixels whose centres lie inside an outline (even-odd rule)."""
+    top, left = np.floor(outline.min(axis=0)).astype(int)
+    bottom, right = np.ceil(outline.max(axis=0)).astype(int)
+    rows = np.arange(top, bottom + 1)[:, None]
+    (y0, x0), (y1, x1) = outline.T, np.roll(outline, -1, axis=0).T
+    row, edge = np.nonzero((y0 <= rows) != (y1 <= rows))
+    crossing = x0[edge] + (rows[row, 0] - y0[edge]) * (x1 - x0)[edge] / (y1 - y0)[edge]
+    flips = np.zeros((len(rows), right - left + 2), np.int32)
+    np.add.at(flips, (row, np.ceil(crossing).astype(int) - left), 1)
+    return int(top), int(left), (np.cumsum(flips, axis=1) % 2 == 1)[:, :-1]
+
+
 def turned(outline: np.ndarray, angle: float) -> np.ndarray:
     """Return an outline rotated about the origin."""
     cosine, sine = np.cos(angle), np.sin(angle)
@@ -217,13 +229,13 @@ def _reach(outline: np.ndarray) -> float:
 
 def _fit(labels: np.ndarray, outline: np.ndarray, centre: np.ndarray, overlap: float, label: int) -> Placed | None:
     """Write the object into `labels` if there is room for it there."""
-    vertices = outline + centre
-    rows, columns = polygon(vertices[:, 0], vertices[:, 1], labels.shape)
-    if len(rows) < SMALLEST:
+    top, left, body = filled(outline + centre)
+    rows = slice(max(top, 0), min(top + body.shape[0], labels.shape[0]))
+    columns = slice(max(left, 0), min(left + body.shape[1], labels.shape[1]))
+    mask = body[max(rows.start - top, 0) : rows.stop - top, max(columns.start - left, 0) : columns.stop - left]
+    if rows.stop <= rows.start or columns.stop <= columns.start or mask.sum() < SMALLEST:
         return None
-    window = (slice(rows.min(), rows.max() + 1), slice(columns.min(), columns.max() + 1))
-    mask = np.zeros((window[0].stop - window[0].start, window[1].stop - window[1].start), bool)
-    mask[rows - window[0].start, columns - window[1].start] = True
+    window = (rows, columns)
     free = mask & (labels[window] == 0)
     if free.sum() < (1 - overlap) * mask.sum():
         return None
@@ -233,4 +245,4 @@ def _fit(labels: np.ndarray, outline: np.ndarray, centre: np.ndarray, overlap: f
     if free.sum() < SMALLEST:
         return None
     labels[window][free] = label
-    return Placed(label, *window, mask, (float(centre[0]), float(centre[1])), _reach(outline))
+    return Placed(label, rows, columns, mask, (float(centre[0]), float(centre[1])), _reach(outline))
