@@ -28,9 +28,8 @@ COUNTED: dict[str, Parts] = {
     "recall": lambda rows: (rows.tp, rows.tp + rows.fn),
     "jaccard_ap": lambda rows: (rows.tp, rows.tp + rows.fp + rows.fn),
 }
-MEASURED = ("dice", "cldice")
-SEMANTIC = ("miou", "miou_star")
-METRICS = (*COUNTED, *MEASURED, *SEMANTIC)
+SEMANTIC = ("miou", "miou_star", "dice", "cldice")
+METRICS = (*COUNTED, *SEMANTIC)
 AGGREGATIONS = ("pooled", "per_image")
 
 
@@ -82,8 +81,10 @@ def tally(images: pd.DataFrame, metric: str = "f1", iou: float | str = 0.5, aggr
     images
         Rows of one dataset, fraction and segmenter.
     metric
-        One of `METRICS`. ``dice`` and ``cldice`` are means over images; ``miou`` averages over the classes that occur
-        in the truth or the prediction of the whole test set, ``miou_star`` over those that occur in the truth.
+        One of `METRICS`. ``f1``, ``precision``, ``recall``, ``jaccard_ap`` and ``dice`` are there for instances: Dice
+        of the foreground is a mean over images with any. ``miou``, ``miou_star``, ``dice`` and ``cldice`` are there for
+        semantic tasks, from pixels summed over the test set: the mean over classes that occur in truth or prediction,
+        over those that occur in the truth, over those but class 0; clDice is a mean over images with any foreground.
     iou
         A threshold of the frame, or ``"mean"`` for the mean over all of them. Without meaning for the other metrics.
     aggregation
@@ -106,7 +107,7 @@ def tally(images: pd.DataFrame, metric: str = "f1", iou: float | str = 0.5, aggr
     keys["generator_seed"] = seed_text(rows["generator_seed"])
     run_codes, runs = _codes(keys)
     image_codes, names = pd.factorize(rows["image"].astype(str), sort=True)
-    part_codes, parts = pd.factorize(part, sort=True)
+    part_codes, parts = pd.factorize(part.to_numpy(), sort=True)
     shape = (len(runs), len(names), len(parts))
     where = (run_codes, image_codes, part_codes)
     if len(np.unique(np.ravel_multi_index(where, shape))) < len(rows):
@@ -152,41 +153,40 @@ def _rows(images: pd.DataFrame, metric: str, iou: float | str) -> tuple[pd.DataF
     if metric not in METRICS:
         raise ConfigError(f"metric {metric!r} is not known{nearest(metric, METRICS)}")
     instances = "iou" in images
-    needs_iou, needs_class = metric in COUNTED, metric in SEMANTIC
-    if (needs_iou and not instances) or (needs_class and instances):
-        raise ConfigError(f"metric {metric!r} does not fit a study of task {'instances' if instances else 'semantic'}")
-    if metric in MEASURED and metric not in images:
-        raise ConfigError(f"metric {metric!r} is not in these results")
-    if needs_class:
-        return images, images["class"].astype(str)
-    if not needs_iou:
-        rows = images.drop_duplicates([*RUN, "image"]) if instances or metric == "cldice" else images
-        return rows, pd.Series("", index=rows.index) if rows is not images else images["class"].astype(str)
+    if not instances and metric not in SEMANTIC:
+        raise ConfigError(f"metric {metric!r} is of instances, and this is a semantic task")
+    if instances and metric in SEMANTIC and metric != "dice":
+        raise ConfigError(f"metric {metric!r} is of semantic tasks, and this one has instances")
+    if not instances:
+        rows = images[images["class"] > 0] if metric == "dice" else images
+        rows = rows[rows["class"] == 1] if metric == "cldice" else rows
+        return rows, rows["class"].astype(str)
+    if metric == "dice":
+        rows = images.drop_duplicates([*RUN, "image"])
+        return rows, pd.Series(0, index=rows.index)
     thresholds = images["iou"].round(2)
     if iou == "mean":
         return images, thresholds
     kept = np.isclose(thresholds, float(iou), atol=1e-6)
     if not kept.any():
-        raise ConfigError(
-            f"IoU {iou} was not scored; there are {', '.join(f'{t:.2f}' for t in sorted(set(thresholds)))}"
-        )
+        known = ", ".join(f"{t:.2f}" for t in sorted(set(thresholds)))
+        raise ConfigError(f"IoU {iou} was not scored; there are {known}")
     return images[kept], thresholds[kept]
 
 
 def _parts(rows: pd.DataFrame, metric: str, aggregation: str) -> tuple[pd.Series, pd.Series, pd.Series | None]:
     """Return what stands above and below the line, row by row, and what makes a part count."""
-    if metric in SEMANTIC:
-        truth = rows.tp + rows.fn
-        union = truth + rows.fp
-        return rows.tp, union, truth if metric == "miou_star" else union
-    if metric in MEASURED:
-        known = rows[metric].notna()
-        return rows[metric].fillna(0.0), known.astype(float), known.astype(float)
+    union = rows.tp + rows.fp + rows.fn
+    if "iou" not in rows and metric != "cldice":
+        above, below = (2 * rows.tp, union + rows.tp) if metric == "dice" else (rows.tp, union)
+        return above, below, rows.tp + rows.fn if metric == "miou_star" else union
+    if metric in ("dice", "cldice"):
+        seen = (union > 0) & rows[metric].notna()
+        return rows[metric].where(seen, 0.0), seen.astype(float), None
     above, below = COUNTED[metric](rows)
     if aggregation == "pooled":
         return above, below, None
-    seen = (rows.tp + rows.fp + rows.fn) > 0
-    return (above / below.where(below > 0)).fillna(0.0), seen.astype(float), None
+    return (above / below.where(below > 0)).fillna(0.0), (union > 0).astype(float), None
 
 
 def _codes(keys: pd.DataFrame) -> tuple[np.ndarray, pd.DataFrame]:

@@ -1,0 +1,133 @@
+"""What each column of a leaderboard means: one line each, here and nowhere else."""
+
+from __future__ import annotations
+
+import re
+
+DEFINITIONS = {
+    "dataset": "Name of the dataset.",
+    "task": "What is segmented: instances (objects) or semantic (classes of pixels).",
+    "fraction": "Real training images.",
+    "folds": "Splits of the dataset into training, validation and test images.",
+    "segmenter": "The network that is trained, and scored on real test images.",
+    "arm": "What it is trained on. Every arm gets the same number of optimiser steps.",
+    "generator": "Where the synthetic samples come from; empty for real images alone.",
+    "synthetic": "Synthetic samples in the training set.",
+    "metric": "The score that Δ and rank are of.",
+    "aggregation": "pooled: counts are summed over the test images, then divided. "
+    "per_image: scores of single images are averaged; one without true and predicted objects is left out.",
+    "f1@mean": "F-score, mean over the IoU thresholds .50, .55 … .95; mean over trainings.",
+    "jaccard_ap@mean": "TP / (TP + FP + FN), mean over the IoU thresholds .50, .55 … .95; mean over trainings.",
+    "coco_ap": "Area under the precision–recall curve, mean over IoU .50 … .95 (COCO); mean over trainings. "
+    "An asterisk: the segmenter gives no score per object, so the value depends on an arbitrary order.",
+    "unscored": "True where coco_ap rests on objects without a score.",
+    "dice": "Dice coefficient: of the foreground, mean over test images (instances); "
+    "of pixels summed over the test set, mean over the classes but the first (semantic). Mean over trainings.",
+    "miou": "IoU of pixels summed over the test set, mean over the classes that occur in truth or prediction.",
+    "miou_star": "mIoU*: IoU of pixels summed over the test set, mean over the classes that occur in the truth.",
+    "cldice": "Centre-line Dice of the foreground, mean over test images: does the segmentation keep thin lines whole?",
+    "spread": "Standard deviation of the score over trainings; needs at least two.",
+    "delta": "Score of the arm minus score of real images alone, paired by seed and test image, with its 95 % interval "
+    "over test images and seeds. With one seed it covers test images alone.",
+    "delta_low": "Lower end of the 95 % interval of delta.",
+    "delta_high": "Upper end of the 95 % interval of delta.",
+    "delta_seeds": "Segmenter seeds behind delta; with 1, its interval says nothing of training again.",
+    "delta_pairs": "Pairs of trainings (arm, real) behind delta.",
+    "p": "Two-sided p-value of no difference from real, corrected for the number of arms (Holm).",
+    "verdict": "better or worse than real: p below .05 after correction for the number of arms; else undecided. "
+    "“one seed”: the chance of training again isn't counted.",
+    "rank": "Place by Δ, that of real images alone being 0, and the range of places that the data allow at 95 %; "
+    "arms whose ranges overlap can't be told apart.",
+    "rank_low": "Best place that the data allow at 95 %.",
+    "rank_high": "Worst place that the data allow at 95 %.",
+    "fidelity_n": "Images on each side of the fidelity distances; the same for every generator.",
+    "runs_ok": "Trainings that were done and scored.",
+    "runs_planned": "Trainings that were planned.",
+    "coverage": "Trainings done / planned. What failed is missing, not zero; means are over what is there.",
+    "status": "ok: all trainings are there; partial: some; missing: none.",
+    "error": "The first error of what failed.",
+    "generator_seconds": "Seconds to train the generator; mean over trainings.",
+    "draw_seconds": "Seconds to draw the synthetic samples; mean over drawings.",
+    "fit_seconds": "Seconds to train the segmenter; mean over trainings.",
+    "predict_seconds": "Seconds to segment and score the test images; mean over trainings.",
+    "peak_memory_mb": "Highest resident memory of any task of this arm, in MiB.",
+    "gpu_memory_mb": "Highest GPU memory while the segmenter trained, in MiB.",
+    "device": "Where the segmenter was trained.",
+    "group": "Which grouping of the test images.",
+    "value": "The group.",
+    "images": "Test images in the group.",
+    "score": "The score that `metric` names, mean over trainings.",
+}
+
+_THRESHOLD = re.compile(r"(f1|precision|recall|jaccard_ap)@(0\.\d\d)")
+_DISTANCE = re.compile(r"((?:FID|FD|KID|KD)(?:\(.+\))?)( floor| low| high)?")
+_FORMULAS = {
+    "f1": "F-score, 2·TP / (2·TP + FP + FN)",
+    "precision": "Precision, TP / (TP + FP)",
+    "recall": "Recall, TP / (TP + FN)",
+    "jaccard_ap": "TP / (TP + FP + FN), which Cellpose and StarDist call average precision",
+}
+_TITLES = {"f1": "F1", "precision": "precision", "recall": "recall", "jaccard_ap": "Jaccard AP"}
+_PLAIN = {
+    "coco_ap": "COCO AP",
+    "dice": "Dice",
+    "miou": "mIoU",
+    "miou_star": "mIoU*",
+    "cldice": "clDice",
+    "fraction": "real images",
+    "fidelity_n": "n",
+    "generator_seconds": "fit generator",
+    "draw_seconds": "draw",
+    "fit_seconds": "fit segmenter",
+    "predict_seconds": "predict",
+    "peak_memory_mb": "memory",
+}
+
+
+def title(name: str, metric: str = "") -> str:
+    """Return the heading of a column.
+
+    Examples
+    --------
+    >>> title("f1@0.50"), title("delta", "f1@0.50"), title("KD(untrained) floor")
+    ('F1@.50', 'Δ F1@.50', 'KD(untrained) floor')
+    """
+    if name == "delta" and metric:
+        return f"Δ {title(metric)}"
+    stem, _, level = name.partition("@")
+    if stem in _TITLES and level:
+        return f"{_TITLES[stem]} mean" if level == "mean" else f"{_TITLES[stem]}@{level.lstrip('0')}"
+    return _PLAIN.get(name, name)
+
+
+def definition(name: str) -> str:
+    """Return one line that says what a column holds.
+
+    Raises
+    ------
+    KeyError
+        If there is no such column.
+    """
+    if name in DEFINITIONS:
+        return DEFINITIONS[name]
+    if match := _THRESHOLD.fullmatch(name):
+        return f"{_FORMULAS[match[1]]}, objects matched one to one at IoU ≥ {match[2]}; mean over trainings."
+    if match := _DISTANCE.fullmatch(name):
+        return _distance(match[1], (match[2] or "").strip())
+    raise KeyError(name)
+
+
+def _distance(metric: str, part: str) -> str:
+    if part == "floor":
+        return f"{metric} of real training images against real test images: as low as a perfect generator would come."
+    if part:
+        end = "Lower" if part == "low" else "Upper"
+        return f"{end} end of the 95 % bootstrap interval of {metric}."
+    features = (
+        "clean-fid's Inception-v3" if metric in ("FID", "KID") else f"the encoder “{metric.partition('(')[2][:-1]}”"
+    )
+    if metric.startswith("F"):
+        return (
+            f"Fréchet distance of synthetic from test images on features of {features}; lower is nearer, biased upward."
+        )
+    return f"Kernel distance of synthetic from test images on features of {features}, unbiased; lower is nearer."

@@ -1,0 +1,251 @@
+"""The page: everything that the template shows, gathered as plain values."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from synthbench import __version__
+from synthbench.errors import ConfigError
+from synthbench.leaderboard import charts
+from synthbench.leaderboard.cells import Cell, cells
+from synthbench.leaderboard.columns import definition, title
+from synthbench.leaderboard.render import boards, cost_columns, fidelity_columns, shown
+from synthbench.leaderboard.series import difference_lines, score_lines
+from synthbench.leaderboard.table import COSTS, REAL, by_group, groups_of, table
+from synthbench.leaderboard.values import MISSING, delta, duration, number, records, short, text
+from synthbench.leaderboard.words import cautions, details, headline
+
+if TYPE_CHECKING:
+    from synthbench.results import Results
+
+PICTURES = "pictures"
+INDEX = "index.json"
+FAILED = ("failed", "timeout", "crashed")
+_GROUP_DRAWS = 2_000
+_MOST_STRATA = 12
+_COST_WORDS = {
+    "generator_seconds": "generator",
+    "draw_seconds": "drawing",
+    "fit_seconds": "segmenter",
+    "predict_seconds": "predicting",
+}
+
+
+@dataclass(frozen=True)
+class TableCell:
+    """One cell: what is read, and what it is sorted by (empty: last)."""
+
+    text: str
+    sort: str
+    kind: str
+
+
+@dataclass(frozen=True)
+class Grid:
+    """A table to show: columns as (name, heading), and rows of cells with the row's verdict or status."""
+
+    caption: str
+    heads: list[tuple[str, str]]
+    rows: list[tuple[str, list[TableCell]]]
+
+
+def page(results: Results, folder: Path, iou: float = 0.5, aggregation: str = "pooled") -> str:
+    """Return the page as one self-contained HTML file: no request goes out from it.
+
+    Parameters
+    ----------
+    results
+    folder
+        The run folder; its pictures and its tracebacks are shown, where it has any.
+    iou, aggregation
+        See `synthbench.leaderboard.table`.
+    """
+    found = table(results, iou, aggregation)
+    parts = list(cells(results))
+    places = {arm: i for i, arm in enumerate(dict.fromkeys([REAL, *(arm for cell in parts for arm in cell.arms)]))}
+    used = [name for _, part in boards(found) for name in _all_columns(part)]
+    metric = str(found["metric"].iloc[0])
+    environment = Environment(
+        loader=PackageLoader("synthbench.leaderboard"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
+    )
+    environment.globals.update(colour=charts.colour, percent=charts.percent)
+    return environment.get_template("report.html").render(
+        name=results.study.name,
+        version=__version__,
+        headline=headline(found),
+        details=details(found),
+        cautions=cautions(found),
+        aggregation=aggregation,
+        iou=iou,
+        boards=[_grid(heading, part, shown(part)) for heading, part in boards(found)],
+        notes=[(name, title(name, metric), definition(name)) for name in [*dict.fromkeys(used), "aggregation"]],
+        forests=[_forest(heading, part) for heading, part in boards(found)],
+        curves=[_curves(cell, places, aggregation) for cell in parts if cell.task != "semantic" and len(cell.images)],
+        strata=_strata(results, parts, iou, aggregation),
+        pictures=_pictures(folder),
+        fidelity=[_fidelity(heading, part) for heading, part in boards(found) if fidelity_columns(part)],
+        costs=[_costs(heading, part) for heading, part in boards(found)],
+        cost_words=_COST_WORDS,
+        cost_tables=[_grid(h, part, ["segmenter", "arm", *cost_columns(part)]) for h, part in boards(found)],
+        failures=_failures(results),
+        tracebacks=_read(folder / "failures.txt"),
+        study=results.study.to_yaml(),
+        environment=_environment(found),
+    )
+
+
+def _all_columns(part: pd.DataFrame) -> list[str]:
+    return [*shown(part), *fidelity_columns(part), *cost_columns(part)]
+
+
+def _grid(caption: str, part: pd.DataFrame, names: Sequence[str]) -> Grid:
+    metric = str(part["metric"].iloc[0])
+    rows = [(_kind(row), [_table_cell(row, name) for name in names]) for row in records(part)]
+    return Grid(caption, [(name, title(name, metric)) for name in names], rows)
+
+
+def _kind(row: dict[str, Any]) -> str:
+    if row["status"] == MISSING:
+        return MISSING
+    return "real" if row["verdict"] == "baseline" else str(row["verdict"]).partition(",")[0].replace(" ", "-")
+
+
+def _table_cell(row: dict[str, Any], name: str) -> TableCell:
+    value = row.get(name)
+    shown_text = text(row, name)
+    if name == "coverage":
+        return TableCell(shown_text, str(row["runs_ok"] / row["runs_planned"]), row["status"])
+    if isinstance(value, str):
+        return TableCell(shown_text, value, "verdict" if name == "verdict" else "text")
+    blank = value is None or pd.isna(value)
+    return TableCell(
+        shown_text, "" if blank else repr(float(value)), "blank" if blank and name != "delta" else "number"
+    )
+
+
+def _forest(heading: str, part: pd.DataFrame) -> dict[str, Any]:
+    rows = [r for r in records(part) if r["verdict"] != "baseline"]
+    axis = charts.span_of(rows)
+    metric = title(str(part["metric"].iloc[0]))
+    digits = max(2, len(f"{axis.step:.6f}".rstrip("0").partition(".")[2]))
+    shown_rows = [
+        {
+            "segmenter": row["segmenter"],
+            "arm": short(row["arm"]),
+            "kind": _kind(row),
+            "text": delta(row),
+            "verdict": row["verdict"],
+            "at": None if pd.isna(row["delta"]) else f"{axis(row['delta']):.3f}%",
+            "ends": None
+            if pd.isna(row["delta_low"])
+            else [f"{axis(row[k]):.3f}%" for k in ("delta_low", "delta_high")],
+        }
+        for row in rows
+    ]
+    ticks = [(f"{axis(t):.3f}%", number(t, digits) if t else "0") for t in axis.ticks]
+    return {"heading": heading, "metric": metric, "rows": shown_rows, "ticks": ticks, "zero": f"{axis(0):.3f}%"}
+
+
+def _curves(cell: Cell, places: dict[str, int], aggregation: str) -> dict[str, Any]:
+    lines = score_lines(cell, places, aggregation)
+    told = "; ".join(f"{line.label} from {line.mid[0]:.3f} to {line.mid[-1]:.3f}" for line in lines)
+    charts_ = [charts.curves(lines, f"F-score by IoU threshold, {cell.title}", told, f"F-score ({aggregation})")]
+    gaps = difference_lines(cell, places, aggregation, REAL)
+    if gaps:
+        told = "; ".join(f"{line.label} from {line.mid[0]:+.3f} to {line.mid[-1]:+.3f}" for line in gaps)
+        heading = f"Difference in F-score from real images alone by IoU threshold, {cell.title}"
+        charts_.append(charts.curves(gaps, heading, told, "difference from real", from_zero=False))
+    return {"title": cell.title, "charts": charts_}
+
+
+def _strata(results: Results, parts: Sequence[Cell], iou: float, aggregation: str) -> list[Grid]:
+    names = dict.fromkeys(name for cell in parts for name in groups_of(cell))
+    grids = []
+    for name in names:
+        values = {value for cell in parts if name in cell.images for value in cell.images[name].dropna().unique()}
+        if 2 <= len(values) <= _MOST_STRATA:
+            strata = by_group(results, name, iou, aggregation, draws=_GROUP_DRAWS)
+            columns = ["value", "images", "segmenter", "arm", "score", "delta", "verdict", "coverage"]
+            grids += [
+                _grid(f"{heading}, by {name.removeprefix('group:')}", p, columns) for heading, p in boards(strata)
+            ]
+    return grids
+
+
+def _fidelity(heading: str, part: pd.DataFrame) -> Grid:
+    made = part[part["generator"] != ""].drop_duplicates("generator")
+    return _grid(heading, made, ["generator", *fidelity_columns(part)])
+
+
+def _costs(heading: str, part: pd.DataFrame) -> dict[str, Any]:
+    rows = []
+    for row in records(part):
+        seconds = {name: float(row[name]) for name in COSTS if name in row and not pd.isna(row[name])}
+        rows.append((row, seconds, sum(seconds.values())))
+    most = max((total for *_, total in rows), default=0.0) or 1.0
+    return {
+        "heading": heading,
+        "rows": [
+            {
+                "segmenter": row["segmenter"],
+                "arm": short(row["arm"]),
+                "total": duration(total) if seconds else MISSING,
+                "told": ", ".join(f"{_COST_WORDS[name]} {duration(value)}" for name, value in seconds.items()),
+                "parts": [(name, f"{100 * value / most:.3f}%") for name, value in seconds.items()],
+            }
+            for row, seconds, total in rows
+        ],
+    }
+
+
+def _failures(results: Results) -> list[dict[str, str]]:
+    if "status" not in results.tasks:
+        return []
+    failed = results.tasks[results.tasks["status"].isin(FAILED)]
+    return [{k: str(row.get(k, "")) for k in ("kind", "label", "status", "stage", "error")} for row in records(failed)]
+
+
+def _pictures(folder: Path) -> list[dict[str, Any]]:
+    """Return the pictures that a run folder holds, as data that a page can carry."""
+    index = folder / PICTURES / INDEX
+    if not index.is_file():
+        return []
+    rows = []
+    try:
+        for row in json.loads(index.read_text(encoding="utf-8")):
+            files = [folder / PICTURES / Path(item["file"]).name for item in row["pictures"]]
+            shots = [_shot(file, str(item["told"])) for file, item in zip(files, row["pictures"], strict=True)]
+            rows.append({"title": str(row["title"]), "shots": shots})
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ConfigError(f"{index}: can't be read ({error}); remove {index.parent} and run again") from None
+    return rows
+
+
+def _shot(file: Path, told: str) -> dict[str, Any]:
+    return {"data": Markup("data:image/png;base64,") + base64.b64encode(file.read_bytes()).decode(), "told": told}
+
+
+def _environment(found: pd.DataFrame) -> list[tuple[str, str]]:
+    from synthbench.engine.meter import hardware, versions
+
+    devices = sorted({d for d in found["device"] if d})
+    machine = hardware()
+    facts = {
+        "Segmenters trained on": ", ".join(devices) or MISSING,
+        "Page made on": f"{machine['system']}, {machine['processor']}, {machine['cores']} cores",
+        "Versions": ", ".join(f"{name} {version}" for name, version in versions().items()),
+    }
+    return list(facts.items())
+
+
+def _read(path: Path) -> str:
+    return path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""

@@ -1,0 +1,128 @@
+"""A leaderboard as Markdown, CSV and JSON."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from synthbench.leaderboard.columns import definition, title
+from synthbench.leaderboard.values import MISSING, NOT_APPLICABLE, is_score, records, text
+from synthbench.leaderboard.words import cautions, details, headline
+
+_NOT_SHOWN = ("spread", "task", "dataset", "fraction", "generator", "synthetic", "folds", "metric", "aggregation")
+_MARKUP = {"&": "&amp;", "<": "&lt;", ">": "&gt;", "|": "&#124;", "*": "\\*", "`": "\\`", "](": "]\\("}
+_NAMES = ("segmenter", "arm", "group", "value", "device")
+
+
+def shown(table: pd.DataFrame) -> list[str]:
+    """Return the columns that people read, in their order; the others are in CSV and JSON."""
+    scores = [c for c in map(str, table.columns) if is_score(c) and c not in _NOT_SHOWN]
+    main = [c for c in scores if c.startswith(("f1@", "miou", "score"))]
+    rest = [c for c in scores if c not in main]
+    group = [c for c in ("group", "value", "images") if c in table]
+    return [*group, "segmenter", "arm", *main, "delta", "verdict", "rank", *rest, "coverage"]
+
+
+def fidelity_columns(table: pd.DataFrame) -> list[str]:
+    """Return the columns of fidelity, kernel distances first; none where nothing was measured."""
+    names = [c for c in map(str, table.columns) if c.startswith(("KID", "KD(", "FID", "FD("))]
+    names = [c for c in names if not c.endswith((" low", " high"))]
+    kernel = [c for c in names if c.startswith("K")]
+    return [*kernel, *(c for c in names if c not in kernel), *(["fidelity_n"] if names else [])]
+
+
+def cost_columns(table: pd.DataFrame) -> list[str]:
+    """Return the columns of cost that hold anything."""
+    names = ("generator_seconds", "draw_seconds", "fit_seconds", "predict_seconds", "peak_memory_mb", "gpu_memory_mb")
+    return [*(c for c in names if c in table and table[c].notna().any()), "device"]
+
+
+def boards(table: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
+    """Yield the parts of a table that belong under one heading: one dataset and amount of real data each."""
+    for (dataset, fraction), part in table.groupby(["dataset", "fraction"], sort=False):
+        yield f"{dataset} · {fraction} real images", part.dropna(axis=1, how="all")
+
+
+def markdown(table: pd.DataFrame) -> str:
+    """Return the leaderboard as Markdown: the sentence, a table per dataset and amount of real data, and footnotes."""
+    parts = []
+    if "status" in table and "generator" in table:
+        notes = [*details(table), *cautions(table)]
+        parts += [f"**{_plain(headline(table))}**", "\n".join(f"- {_plain(note)}" for note in notes)]
+    used: list[str] = []
+    for heading, part in boards(table):
+        metric = str(part["metric"].iloc[0])
+        grids = [shown(part)]
+        if "generator" in part:
+            grids.append(["segmenter", "arm", *fidelity_columns(part), *cost_columns(part)])
+        used += [name for names in grids for name in names if name not in used]
+        parts += [f"### {_plain(heading)} ({part['aggregation'].iloc[0]})", *(_grid(part, g, metric) for g in grids)]
+    metric = str(table["metric"].iloc[0])
+    parts.append(
+        "\n".join(f"- {_plain(title(name, metric))}: {_plain(definition(name))}" for name in [*used, "aggregation"])
+    )
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def csv(table: pd.DataFrame) -> str:
+    """Return the leaderboard as CSV with all columns and full precision; no cell is blank."""
+    return _filled(table).to_csv(index=False, lineterminator="\n")
+
+
+def as_json(table: pd.DataFrame) -> str:
+    """Return the leaderboard as JSON: ``columns`` with their definitions, ``rows``; null where there is no number."""
+    rows = [{name: _json_value(value) for name, value in row.items()} for row in records(table)]
+    columns = {str(name): definition(str(name)) for name in table.columns}
+    return json.dumps({"columns": columns, "rows": rows}, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def _filled(table: pd.DataFrame) -> pd.DataFrame:
+    out = table.astype(object).copy()
+    lost = table["status"] == MISSING
+    for name in table.columns:
+        blank = table[name].isna() | (table[name].astype(str) == "")
+        filler = np.where(
+            lost & (is_score(str(name)) or str(name).startswith(("delta", "rank"))), MISSING, NOT_APPLICABLE
+        )
+        out[name] = out[name].where(~blank, pd.Series(filler, index=table.index))
+    return out
+
+
+def _json_value(value: Any) -> Any:
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value
+
+
+def _grid(part: pd.DataFrame, names: Sequence[str], metric: str) -> str:
+    rows = records(part)
+    lines = [[_plain(title(name, metric)) for name in names]]
+    lines += [[_cell(row, name) for name in names] for row in rows]
+    widths = [max(len(line[i]) for line in lines) for i in range(len(names))]
+    left = [isinstance(rows[0].get(name), str) and name != "coverage" for name in names]
+
+    def line(cells: Sequence[str]) -> str:
+        padded = (c.ljust(w) if is_left else c.rjust(w) for c, w, is_left in zip(cells, widths, left, strict=True))
+        return f"| {' | '.join(padded)} |"
+
+    rule = (":" + "-" * (w - 1) if is_left else "-" * (w - 1) + ":" for w, is_left in zip(widths, left, strict=True))
+    return "\n".join([line(lines[0]), f"| {' | '.join(rule)} |", *map(line, lines[1:])])
+
+
+def _cell(row: Mapping[str, Any], name: str) -> str:
+    value = text(row, name)
+    return _plain(value) if name in _NAMES else value.replace("*", "\\*")
+
+
+def _plain(value: str) -> str:
+    """Return text that Markdown shows as it is: no tag, no column, no line of its own."""
+    for sign, entity in _MARKUP.items():
+        value = value.replace(sign, entity)
+    return " ".join(value.split())

@@ -1,0 +1,107 @@
+"""The page that a run ends with, and the pictures that it shows."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from PIL import Image
+
+from synthbench.leaderboard.cells import cells
+from synthbench.leaderboard.page import INDEX, PICTURES, page
+from synthbench.pictures import annotated, display
+from synthbench.samples import Sample, Task
+
+if TYPE_CHECKING:
+    from synthbench.results import Results
+
+SIDE = 256
+"""Side of the part of an image that is shown, in pixels."""
+
+_GAP = 4
+
+
+def report(run_folder: Path, results: Results, pictures: Mapping[str, Sequence[Sample]] | None = None) -> Path:
+    """Write ``report.html`` into a run folder, and the pictures it shows into ``pictures/``.
+
+    Parameters
+    ----------
+    run_folder
+    results
+    pictures
+        Title → samples to show: real ones, and those of each generator. None: those that the folder has stay.
+
+    Returns
+    -------
+    Path
+        Of the page: one self-contained file.
+    """
+    run_folder = Path(run_folder)
+    run_folder.mkdir(parents=True, exist_ok=True)
+    if pictures is not None:
+        semantic = any(cell.task == "semantic" for cell in cells(results))
+        _write_pictures(run_folder, pictures, "semantic" if semantic else "instances")
+    return write_text(run_folder / "report.html", page(results, run_folder))
+
+
+def write_text(path: Path, text: str) -> Path:
+    """Write a file beside its place, and rename it there."""
+    beside = path.with_name(f".{path.name}.part")
+    beside.write_text(text, encoding="utf-8")
+    os.replace(beside, path)
+    return path
+
+
+def _write_pictures(folder: Path, pictures: Mapping[str, Sequence[Sample]], task: Task) -> None:
+    beside = Path(tempfile.mkdtemp(prefix=f".{PICTURES}-", dir=folder))
+    index = []
+    for number, (title, samples) in enumerate(pictures.items()):
+        shots = []
+        for i, sample in enumerate(samples):
+            file = f"{number:02d}-{i:02d}.png"
+            window = crop(sample.labels)
+            shown = Sample(sample.id, sample.image[window], sample.labels[window])
+            Image.fromarray(_pair(shown, task)).save(beside / file)
+            shots.append({"file": file, "told": _told(title, shown, task)})
+        index.append({"title": title, "pictures": shots})
+    (beside / INDEX).write_text(json.dumps(index, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    beside.chmod(0o755)
+    shutil.rmtree(folder / PICTURES, ignore_errors=True)
+    os.replace(beside, folder / PICTURES)
+
+
+def crop(labels: np.ndarray) -> tuple[slice, slice]:
+    """Choose the square of at most `SIDE` pixels, of nine evenly placed ones, where most pixels are labelled.
+
+    Of equal ones the most central is taken.
+    """
+    height, width = labels.shape
+    side = min(height, width, SIDE)
+    tops = [(height - side) * k // 2 for k in (1, 0, 2)]
+    lefts = [(width - side) * k // 2 for k in (1, 0, 2)]
+    windows = [(slice(top, top + side), slice(left, left + side)) for top in tops for left in lefts]
+    return max(windows, key=lambda window: int((labels[window] > 0).sum()))
+
+
+def _pair(sample: Sample, task: Task) -> np.ndarray:
+    """Return the image, a transparent gap, and the image with what its label map says: RGBA."""
+    sides = [display(sample.image), annotated(sample, task)]
+    height, width = sample.labels.shape
+    out = np.zeros((height, 2 * width + _GAP, 4), np.uint8)
+    for picture, left in zip(sides, (0, width + _GAP), strict=True):
+        out[:, left : left + width, :3] = picture
+        out[:, left : left + width, 3] = 255
+    return out
+
+
+def _told(title: str, sample: Sample, task: Task) -> str:
+    if task == "semantic":
+        return f"{title}, {sample.id}: the image, and beside it its classes in colour"
+    count = len(np.unique(sample.labels[sample.labels > 0]))
+    return f"{title}, {sample.id}: the image, and beside it the outlines of its {count} objects"

@@ -1,0 +1,296 @@
+"""The leaderboard as a table: one row per dataset, amount of real data, segmenter and arm."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from synthbench.errors import ConfigError, nearest
+from synthbench.leaderboard.cells import Cell, cells, fidelity_of
+from synthbench.statistics import Comparison, compare, holm, run_scores
+
+if TYPE_CHECKING:
+    from synthbench.results import Results
+
+REAL = "real"
+SURE = 0.05
+DRAWS = 10_000
+SHOWN_IOUS = (0.5, 0.75, 0.9)
+COSTS = ("generator_seconds", "draw_seconds", "fit_seconds", "predict_seconds")
+
+
+def table(
+    results: Results, iou: float = 0.5, aggregation: str = "pooled", baseline: str = REAL, draws: int = DRAWS
+) -> pd.DataFrame:
+    """Return the leaderboard.
+
+    Parameters
+    ----------
+    results
+    iou
+        The threshold that Δ and rank are of, for instances; a semantic study's are of mIoU*.
+    aggregation
+        Of F-score and Jaccard AP: ``"pooled"`` or ``"per_image"``.
+    baseline
+        The arm that Δ is from.
+    draws
+        Resamples behind the intervals.
+
+    Returns
+    -------
+    DataFrame
+        Columns: see `synthbench.leaderboard.columns`. Within a segmenter best first, what is missing last. A score is
+        NaN only where ``status`` is ``missing``, or where the column has no meaning for the row.
+
+    Raises
+    ------
+    ConfigError, DataError
+        If the threshold wasn't scored, or the results are damaged.
+    """
+    found = [_cell_rows(results, cell, iou, aggregation, baseline, draws) for cell in cells(results)]
+    return pd.DataFrame([row for rows in found for row in rows])
+
+
+def by_group(
+    results: Results,
+    group: str,
+    iou: float = 0.5,
+    aggregation: str = "pooled",
+    baseline: str = REAL,
+    draws: int = DRAWS,
+) -> pd.DataFrame:
+    """Return score and Δ by strata of the test images.
+
+    Parameters
+    ----------
+    group
+        ``"difficulty"`` (easy: no object touches another), or ``"group:<name>"``, or such a name.
+
+    Raises
+    ------
+    ConfigError
+        If the test images have no such group.
+    """
+    rows: list[dict[str, Any]] = []
+    known: set[str] = set()
+    for cell in cells(results):
+        names = groups_of(cell)
+        known.update(names)
+        column = group if group in names else f"group:{group}"
+        if column not in names:
+            continue
+        for value, images in cell.images.groupby(column):
+            rows.extend(_stratum(cell, images, column, str(value), iou, aggregation, baseline, draws))
+    if not rows:
+        there = f"; there are {', '.join(sorted(known))}" if known else "; these test images have none"
+        raise ConfigError(f"group {group!r} is not there{nearest(group, known) or there}")
+    return pd.DataFrame(rows)
+
+
+def groups_of(cell: Cell) -> list[str]:
+    """Return the columns by which a cell's test images can be told apart."""
+    names = [str(c) for c in cell.images]
+    return [c for c in names if (c == "difficulty" or c.startswith("group:")) and cell.images[c].notna().any()]
+
+
+def headline_metric(task: str, iou: float) -> tuple[str, str]:
+    """Return the metric that Δ and rank are of, and the name of its column."""
+    return ("miou_star", "miou_star") if task == "semantic" else ("f1", f"f1@{iou:.2f}")
+
+
+def score_columns(task: str, iou: float) -> dict[str, tuple[str, float | str]]:
+    """Return the score columns of a task: name → metric and threshold."""
+    if task == "semantic":
+        return {name: (name, 0.5) for name in ("miou_star", "miou", "dice", "cldice")}
+    levels = sorted({*SHOWN_IOUS, round(iou, 2)})
+    f1: dict[str, tuple[str, float | str]] = {f"f1@{level:.2f}": ("f1", level) for level in levels}
+    jaccard: dict[str, tuple[str, float | str]] = {f"jaccard_ap@{iou:.2f}": ("jaccard_ap", iou)}
+    return {
+        **f1,
+        "f1@mean": ("f1", "mean"),
+        **jaccard,
+        "jaccard_ap@mean": ("jaccard_ap", "mean"),
+        "dice": ("dice", 0.5),
+    }
+
+
+def mean_over_runs(scores: pd.DataFrame) -> pd.Series:
+    """Return the mean score of each arm: over the trainings of a fold, then over folds."""
+    return scores.groupby(["arm", "fold"])["score"].mean().groupby("arm").mean()
+
+
+def compared(cell: Cell, iou: float, aggregation: str, baseline: str = REAL, draws: int = DRAWS) -> Comparison:
+    """Compare a cell's arms by its headline metric; empty when nothing was scored."""
+    metric, _ = headline_metric(cell.task, iou)
+    if cell.images.empty:
+        return Comparison(baseline, {}, {})
+    return compare(cell.images, baseline, metric, iou, aggregation, draws)
+
+
+def _cell_rows(
+    results: Results, cell: Cell, iou: float, aggregation: str, baseline: str, draws: int
+) -> list[dict[str, Any]]:
+    _, headline = headline_metric(cell.task, iou)
+    scores = {name: _scores(cell, *what, aggregation) for name, what in score_columns(cell.task, iou).items()}
+    means = {name: mean_over_runs(found) for name, found in scores.items()}
+    spread = scores[headline].groupby(["arm", "fold"])["score"].std().groupby("arm").mean()
+    deltas = _deltas(compared(cell, iou, aggregation, baseline, draws), baseline)
+    fidelity = _fidelity(fidelity_of(results, cell))
+    rows = []
+    for arm in cell.arms:
+        runs = cell.runs[cell.runs["arm"] == arm]
+        first = runs.iloc[0]
+        state = _coverage(runs)
+        rows.append(
+            {
+                "dataset": cell.dataset,
+                "task": cell.task,
+                "fraction": cell.fraction,
+                "folds": runs["fold"].nunique(),
+                "segmenter": cell.segmenter,
+                "arm": arm,
+                "generator": first["generator"],
+                "synthetic": int(first["synthetic"]),
+                "metric": headline,
+                "aggregation": aggregation if cell.task == "instances" else "pooled",
+                **{name: found.get(arm, np.nan) for name, found in means.items()},
+                **_coco(cell, runs),
+                "spread": spread.get(arm, np.nan),
+                **deltas.get(arm, _no_delta(state["status"])),
+                **fidelity.get(first["generator"], {}),
+                **state,
+                **_cost(runs),
+            }
+        )
+    return sorted(rows, key=lambda row: (np.nan_to_num(row["rank"], nan=np.inf), -np.nan_to_num(row[headline])))
+
+
+def _scores(cell: Cell, metric: str, iou: float | str, aggregation: str) -> pd.DataFrame:
+    if cell.images.empty or (metric == "cldice" and cell.images["cldice"].isna().all()):
+        return pd.DataFrame({"arm": [], "fold": [], "score": []})
+    return run_scores(cell.images, metric, iou, aggregation)
+
+
+def _deltas(comparison: Comparison, baseline: str) -> dict[str, dict[str, Any]]:
+    differences = comparison.differences
+    corrected = dict(zip(differences, holm([d.p for d in differences.values()]), strict=True))
+    ranks = comparison.ranks().set_index("arm") if comparison.draws else pd.DataFrame()
+    out: dict[str, dict[str, Any]] = {}
+    for arm in (baseline, *differences):
+        row = _no_delta("baseline")
+        if arm in differences:
+            d = differences[arm]
+            row = {
+                "delta": d.value,
+                "delta_low": d.low,
+                "delta_high": d.high,
+                "delta_seeds": d.seeds,
+                "delta_pairs": d.pairs,
+                "p": corrected[arm],
+                "verdict": verdict(d.value, corrected[arm], d.seeds),
+                **_no_rank(),
+            }
+        if arm in ranks.index:
+            place = ranks.loc[arm]
+            row |= {"rank": place["rank"], "rank_low": place["low"], "rank_high": place["high"]}
+            out[arm] = row
+        elif arm in differences:
+            out[arm] = row
+    return out
+
+
+def verdict(value: float, p: float, seeds: int) -> str:
+    """Say what a difference and its corrected p-value show: better, worse or undecided; and if from one seed."""
+    if np.isnan(value):
+        return "no pairs"
+    word = "undecided" if np.isnan(p) or p >= SURE or value == 0 else "better" if value > 0 else "worse"
+    return f"{word}, one seed" if seeds == 1 else word
+
+
+def _no_delta(reason: str) -> dict[str, Any]:
+    words = {"ok": "no baseline", "partial": "no baseline"}
+    blank = dict.fromkeys(("delta", "delta_low", "delta_high", "delta_seeds", "delta_pairs", "p"), np.nan)
+    return {**blank, "verdict": words.get(reason, reason), **_no_rank()}
+
+
+def _no_rank() -> dict[str, float]:
+    return {"rank": np.nan, "rank_low": np.nan, "rank_high": np.nan}
+
+
+def _coco(cell: Cell, runs: pd.DataFrame) -> dict[str, Any]:
+    if cell.task == "semantic" or "coco_ap" not in runs:
+        return {}
+    values = pd.to_numeric(runs["coco_ap"], errors="coerce")
+    flags = runs.get("unscored", pd.Series(dtype=object)).astype(str).str.lower().isin(["true", "1", "1.0"])
+    return {"coco_ap": values.groupby(runs["fold"]).mean().mean(), "unscored": bool(flags.any())}
+
+
+def _coverage(runs: pd.DataFrame) -> dict[str, Any]:
+    done, planned = int((runs["status"] == "ok").sum()), len(runs)
+    errors = [e for e in runs.get("error", pd.Series(dtype=str)) if e]
+    return {
+        "runs_ok": done,
+        "runs_planned": planned,
+        "coverage": f"{done}/{planned}",
+        "status": "ok" if done == planned else "partial" if done else "missing",
+        "error": str(errors[0]).strip().splitlines()[0] if errors else "",
+    }
+
+
+def _cost(runs: pd.DataFrame) -> dict[str, Any]:
+    def numbers(name: str) -> pd.Series:
+        return pd.to_numeric(runs[name], errors="coerce") if name in runs else pd.Series(dtype=float)
+
+    seconds = {name: numbers(name).mean() for name in COSTS}
+    memory = {name: numbers(name).max() for name in ("peak_memory_mb", "gpu_memory_mb")}
+    devices = runs["device"].fillna("").astype(str) if "device" in runs else pd.Series(dtype=str)
+    return {**seconds, **memory, "device": ", ".join(sorted({d for d in devices if d}))}
+
+
+def _fidelity(rows: pd.DataFrame) -> dict[str, dict[str, Any]]:
+    """Return by generator the mean distances over folds and generator seeds, each under its true name."""
+    out: dict[str, dict[str, Any]] = {}
+    if rows.empty or "metric_fd" not in rows:
+        return out
+    rows = rows[rows["fd"].notna()]
+    for (generator, fd, kd), part in rows.groupby(["generator", "metric_fd", "metric_kd"]):
+        mean = part.select_dtypes("number").mean()
+        out.setdefault(str(generator), {}).update(
+            {
+                str(kd): mean["kd"],
+                f"{kd} low": mean["kd_low"],
+                f"{kd} high": mean["kd_high"],
+                f"{kd} floor": mean["floor_kd"],
+                str(fd): mean["fd"],
+                f"{fd} floor": mean["floor_fd"],
+                "fidelity_n": mean["n"],
+            }
+        )
+    return out
+
+
+def _stratum(
+    cell: Cell, images: pd.DataFrame, group: str, value: str, iou: float, aggregation: str, baseline: str, draws: int
+) -> Iterator[dict[str, Any]]:
+    metric, headline = headline_metric(cell.task, iou)
+    means = mean_over_runs(run_scores(images, metric, iou, aggregation))
+    deltas = _deltas(compare(images, baseline, metric, iou, aggregation, draws), baseline)
+    for arm in cell.arms:
+        state = _coverage(cell.runs[cell.runs["arm"] == arm])
+        yield {
+            "dataset": cell.dataset,
+            "fraction": cell.fraction,
+            "segmenter": cell.segmenter,
+            "group": group.removeprefix("group:"),
+            "value": value,
+            "images": images["image"].nunique(),
+            "arm": arm,
+            "metric": headline,
+            "aggregation": aggregation if cell.task == "instances" else "pooled",
+            "score": means.get(arm, np.nan),
+            **deltas.get(arm, _no_delta(state["status"])),
+            **state,
+        }

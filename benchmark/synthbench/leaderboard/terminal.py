@@ -1,0 +1,71 @@
+"""The table that a run ends with, for a terminal of 100 to 120 columns."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from synthbench.leaderboard.columns import title
+from synthbench.leaderboard.render import boards
+from synthbench.leaderboard.table import table
+from synthbench.leaderboard.values import MISSING, duration, records, short, text
+from synthbench.leaderboard.words import cautions, headline
+
+if TYPE_CHECKING:
+    from synthbench.results import Results
+
+_STYLES = {"better": "green", "worse": "red", MISSING: "bold red", "no pairs": "red", "no baseline": "red"}
+_ERROR = 160
+
+
+def terminal(results: Results, iou: float = 0.5) -> RenderableType:
+    """Return what rich prints: the sentence, a table per dataset and amount of real data, cautions and errors."""
+    found = table(results, iou)
+    parts: list[RenderableType] = [Text(headline(found), style="bold"), Text()]
+    for heading, part in boards(found):
+        parts += [_grid(heading, part), Text()]
+    notes = cautions(found)
+    notes += [f"{r['segmenter']}, {short(r['arm'])}: {r['error'][:_ERROR]}" for r in records(found) if r["error"]]
+    parts += [Text(f"! {note}", style="yellow") for note in notes]
+    parts.append(Text("Δ: from real images alone, paired by seed and test image, with its 95 % interval", style="dim"))
+    return Group(*parts)
+
+
+def _grid(heading: str, part: pd.DataFrame) -> Table:
+    metric = str(part["metric"].iloc[0])
+    first, *others = [c for c in map(str, part.columns) if c.startswith(("f1@", "miou", "cldice"))]
+    grid = Table(title=heading, title_justify="left", title_style="bold", box=None, pad_edge=False, header_style="dim")
+    grid.add_column("segmenter", no_wrap=True)
+    grid.add_column("arm", overflow="fold")
+    headings = [title(first), *(title(name).removeprefix("F1") for name in others), title("delta", metric), "rank"]
+    for name in (*headings, "runs", "time"):
+        grid.add_column(name.strip(), justify="right", no_wrap=True)
+    last = ""
+    for row in records(part):
+        lost = row["status"] == MISSING
+        grid.add_row(
+            row["segmenter"] if row["segmenter"] != last else "",
+            Text(short(row["arm"])),
+            Text(text(row, first), style="bold red" if lost else ""),
+            *(Text("–" if lost else text(row, name)) for name in others),
+            Text(text(row, "delta"), style=_style(row)),
+            Text(text(row, "rank")),
+            Text(row["coverage"], style="" if row["status"] == "ok" else "bold red"),
+            Text(_time(row)),
+        )
+        last = row["segmenter"]
+    return grid
+
+
+def _style(row: dict[str, Any]) -> str:
+    return _STYLES.get(str(row["verdict"]).partition(",")[0], "")
+
+
+def _time(row: dict[str, Any]) -> str:
+    parts = (row.get(name) for name in ("generator_seconds", "draw_seconds", "fit_seconds", "predict_seconds"))
+    seconds = [float(part) for part in parts if part is not None and not pd.isna(part)]
+    return duration(sum(seconds)) if seconds else MISSING

@@ -1,0 +1,99 @@
+"""How the values of a leaderboard are written. No cell is blank: what failed is missing, what has no meaning is n/a."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+MINUS = "−"
+MISSING = "missing"
+NOT_APPLICABLE = "n/a"
+_EVERY_SCORE = ("f1@", "precision@", "recall@", "jaccard_ap@", "coco_ap", "dice", "miou", "cldice", "score", "spread")
+
+
+def records(table: pd.DataFrame) -> list[dict[str, Any]]:
+    """Return the rows of a table as mappings."""
+    return [{str(name): value for name, value in row.items()} for row in table.to_dict("records")]
+
+
+def is_score(name: str) -> bool:
+    """Whether a column holds a score, which is missing (not: without meaning) where no training was done."""
+    return name.startswith(_EVERY_SCORE)
+
+
+def number(value: float, digits: int = 3) -> str:
+    """Return a number with a true minus; ``"n/a"`` for NaN."""
+    return NOT_APPLICABLE if pd.isna(value) else f"{value:.{digits}f}".replace("-", MINUS)
+
+
+def signed(value: float, digits: int = 3) -> str:
+    """Return a difference with its sign, and without one when it rounds to zero."""
+    if pd.isna(value):
+        return NOT_APPLICABLE
+    text = f"{value:+.{digits}f}"
+    return text[1:] if float(text) == 0 else text.replace("-", MINUS)
+
+
+def duration(seconds: float) -> str:
+    """Return seconds as ``"0.2 s"``, ``"61 s"``, ``"3.6 min"`` or ``"1.4 h"``."""
+    if pd.isna(seconds):
+        return NOT_APPLICABLE
+    if seconds < 120:
+        return f"{seconds:.0f} s" if seconds >= 10 else f"{seconds:.1f} s"
+    return f"{seconds / 60:.1f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
+
+
+def short(arm: str) -> str:
+    """Return an arm's name without what all arms share: ``"pix2pix × 50"``."""
+    return arm.removeprefix("real + ")
+
+
+def text(row: Mapping[str, Any], name: str) -> str:
+    """Return what stands in a table for one column of one row of `synthbench.leaderboard.table`. Never blank."""
+    value = row.get(name, np.nan)
+    if is_score(name):
+        if row.get("status") == MISSING:
+            return MISSING
+        return number(value) + ("*" if name == "coco_ap" and row.get("unscored") and not pd.isna(value) else "")
+    if name == "delta":
+        return delta(row)
+    if name == "rank":
+        return _rank(row)
+    if name == "p":
+        return NOT_APPLICABLE if pd.isna(value) else "<.001" if value < 0.001 else f"{value:.3f}"
+    if name.endswith("_seconds"):
+        return duration(value)
+    if name.endswith("_memory_mb"):
+        return NOT_APPLICABLE if pd.isna(value) else f"{value:.0f} MiB"
+    if name.startswith(("KID", "KD(")) and name.partition(")")[2] in ("", " floor"):
+        return _kernel(row, name)
+    if isinstance(value, str):
+        return value or NOT_APPLICABLE
+    if pd.isna(value):
+        return NOT_APPLICABLE
+    return number(value, 0 if float(value).is_integer() else 2)
+
+
+def delta(row: Mapping[str, Any]) -> str:
+    if row["verdict"] in ("baseline", "no baseline", "no pairs", MISSING):
+        return str(row["verdict"])
+    if pd.isna(row["delta_low"]):
+        return f"{signed(row['delta'])} [one image: no interval]"
+    return f"{signed(row['delta'])} [{signed(row['delta_low'])}, {signed(row['delta_high'])}]"
+
+
+def _rank(row: Mapping[str, Any]) -> str:
+    if pd.isna(row["rank"]):
+        return MISSING if row.get("status") == MISSING else NOT_APPLICABLE
+    place, low, high = (int(row[name]) for name in ("rank", "rank_low", "rank_high"))
+    return f"{place}" if low == high else f"{place} ({low}–{high})"
+
+
+def _kernel(row: Mapping[str, Any], name: str) -> str:
+    value, low, high = (row.get(key, np.nan) for key in (name, f"{name} low", f"{name} high"))
+    if pd.isna(low):
+        return number(value, 4)
+    return f"{number(value, 4)} [{number(low, 4)}, {number(high, 4)}]"

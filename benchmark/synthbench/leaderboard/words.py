@@ -1,0 +1,135 @@
+"""What a table shows, in plain words, losses included."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+
+from synthbench.leaderboard.columns import title
+from synthbench.leaderboard.values import MISSING, delta, records, short
+
+NEGATIVE_CONTROL = "shuffled"
+REPEATED = "duplicate"
+FEW_SEEDS = 3
+
+
+def headline(table: pd.DataFrame) -> str:
+    """Return one sentence: which arms helped which segmenter, or that none did."""
+    boards = list(_cells(table))
+    compared = [rows for _, rows in boards if _deltas(rows)]
+    if not compared:
+        return "Nothing could be compared: no arm has scores beside those of real images alone."
+    if len(boards) <= 3:
+        same = len({(rows[0]["dataset"], rows[0]["fraction"]) for rows in compared}) == 1
+        outcomes = sorted((_outcome(rows) for rows in compared), key=lambda text: text.startswith("no "))
+        if same:
+            return f"On {compared[0][0]['dataset']}, {'; '.join(outcomes)}."
+        return _upper("; ".join(f"{_outcome(rows)} {_place(rows)}" for rows in compared)) + "."
+    counts = [_count(rows) for rows in compared]
+    better, worse, open_ = (sum(c[i] for c in counts) for i in range(3))
+    return (
+        f"Against real images alone, synthetic data helped in {better} of {better + worse + open_} comparisons, "
+        f"hurt in {worse}, and made no difference that can be told in {open_}."
+    )
+
+
+def details(table: pd.DataFrame) -> list[str]:
+    """Return one sentence per cell that gives every arm's difference with its interval."""
+    lines = []
+    for _, rows in _cells(table):
+        parts = [f"{short(r['arm'])} {delta(r)} ({r['verdict']})" for r in _deltas(rows)]
+        parts += [f"{short(r['arm'])} {MISSING}" for r in rows if r["status"] == MISSING]
+        if parts:
+            metric = title(rows[0]["metric"])
+            lines.append(f"{rows[0]['segmenter']} {_place(rows)}, difference in {metric}: {'; '.join(parts)}.")
+    return lines
+
+
+def cautions(table: pd.DataFrame) -> list[str]:
+    """Return what a reader must know before he believes the table: failures, few seeds, controls that misbehave."""
+    lines = []
+    planned, done = int(table["runs_planned"].sum()), int(table["runs_ok"].sum())
+    if done < planned:
+        lines.append(f"{planned - done} of {planned} trainings are missing. Means and differences are over the rest.")
+    seeds = table["delta_seeds"].dropna()
+    if len(seeds) and seeds.min() < FEW_SEEDS:
+        lines.append(_few(int(seeds.min())))
+    for _, rows in _cells(table):
+        lines.extend(
+            f"{row['segmenter']} {_place(rows)}: images with wrong masks ({short(row['arm'])}) should have hurt, and "
+            "that doesn't show. This comparison may be too small to show anything."
+            for row in _deltas(rows)
+            if row["generator"] == NEGATIVE_CONTROL and not row["verdict"].startswith("worse")
+        )
+        lines.extend(_no_better_than_repeats(rows))
+    if "unscored" in table and table["unscored"].fillna(False).astype(bool).any():
+        lines.append("COCO AP with an asterisk rests on objects without a score; don't compare it with the others.")
+    return lines
+
+
+def _few(seeds: int) -> str:
+    if seeds == 1:
+        return (
+            "Where there is one seed, the interval is over test images alone: "
+            "training again could move the difference out of it."
+        )
+    return f"With {seeds} seeds, the chance of training again is poorly known: intervals are wide on that account."
+
+
+def _no_better_than_repeats(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    controls = [r for r in _deltas(rows) if r["generator"] == REPEATED]
+    if not controls:
+        return
+    control = max(controls, key=lambda r: r["delta"])
+    helped = [r for r in _deltas(rows) if r["generator"] != REPEATED and r["verdict"].startswith("better")]
+    for row in helped:
+        if row["rank_high"] >= control["rank_low"]:
+            yield (
+                f"{row['segmenter']} {_place(rows)}: {short(row['arm'])} can't be told from repeating the real "
+                f"images ({short(control['arm'])}), so its gain may owe nothing to what is new in it."
+            )
+
+
+def _cells(table: pd.DataFrame) -> Iterator[tuple[Any, list[dict[str, Any]]]]:
+    for key, part in table.groupby(["dataset", "fraction", "segmenter"], sort=False):
+        yield key, records(part)
+
+
+def _deltas(rows: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    return [r for r in rows if not pd.isna(r["delta"])]
+
+
+def _count(rows: Sequence[Mapping[str, Any]]) -> tuple[int, int, int]:
+    words = [r["verdict"].partition(",")[0] for r in _deltas(rows)]
+    return words.count("better"), words.count("worse"), words.count("undecided")
+
+
+def _outcome(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Say which arms helped and which hurt; that the negative control hurts is no news."""
+    segmenter = rows[0]["segmenter"]
+    better = [_name(r, rows) for r in _deltas(rows) if r["verdict"].startswith("better")]
+    hurt = [r for r in _deltas(rows) if r["verdict"].startswith("worse") and r["generator"] != NEGATIVE_CONTROL]
+    worse = [_name(r, rows) for r in hurt]
+    first = f"{_and(better)} improved {segmenter}" if better else f"no generator measurably improved {segmenter}"
+    lost = [_name(r, rows) for r in rows if r["status"] == MISSING]
+    first += f", and {_and(worse)} hurt it" if worse else ""
+    return f"{first} ({_and(lost)} {MISSING})" if lost else first
+
+
+def _name(row: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> str:
+    alone = sum(r["generator"] == row["generator"] for r in rows) == 1
+    return str(row["generator"] if alone else short(row["arm"]))
+
+
+def _place(rows: Sequence[Mapping[str, Any]]) -> str:
+    return f"on {rows[0]['dataset']} with {rows[0]['fraction']} real images"
+
+
+def _and(names: Sequence[str]) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+
+
+def _upper(sentence: str) -> str:
+    return sentence[:1].upper() + sentence[1:]
