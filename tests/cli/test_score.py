@@ -1,0 +1,102 @@
+"""``synthbench score``: StarDist's figures on real predictions, JSON's keys, the table, and errors of one line."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from synthbench.cli import main
+from synthbench.metrics.matching import IOU_THRESHOLDS
+from synthbench.samples import read_array, write_array
+
+
+@pytest.fixture
+def folders(tmp_path: Path) -> tuple[str, str]:
+    labels = np.zeros((16, 16), np.uint8)
+    labels[2:6, 2:6], labels[8:12, 8:12] = 1, 2
+    for name, array in (("predicted", np.where(labels == 1, 5, 0)), ("truth", labels)):
+        (tmp_path / name).mkdir()
+        write_array(tmp_path / name / "x.png", array.astype(np.uint8))
+        write_array(tmp_path / name / "empty.png", np.zeros((4, 4), np.uint8))
+    return str(tmp_path / "predicted"), str(tmp_path / "truth")
+
+
+def test_json_agrees_with_stardist_on_a_real_networks_predictions(
+    real_data: Path, shared_fixtures: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    matching_dataset = pytest.importorskip("stardist.matching").matching_dataset
+    predicted, truth = shared_fixtures / "dsb2018_test_predictions", real_data / "fluo_nuclei_dsb2018/test/labels"
+    assert main(["score", str(predicted), str(truth), "--json"]) == 0
+    result = json.loads(capsys.readouterr().out)
+    names = [path.name for path in sorted(truth.glob("*.png"))]
+    assert result["images"] == len(names) == 50
+    maps = [[read_array(folder / name) for name in names] for folder in (truth, predicted)]
+    for part, by_image in (("pooled", False), ("per_image", True)):
+        expected = matching_dataset(*maps, thresh=IOU_THRESHOLDS, by_image=by_image, show_progress=False)
+        for ours, theirs in (("precision",) * 2, ("recall",) * 2, ("f1",) * 2, ("jaccard_ap", "accuracy")):
+            np.testing.assert_allclose(result[part][ours], [getattr(e, theirs) for e in expected], atol=1e-9, rtol=0)
+        for name in ("tp", "fp", "fn"):
+            assert result["counts"][name] == [getattr(e, name) for e in expected]
+
+
+def test_json_has_exactly_the_promised_keys(folders: tuple[str, str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["score", *folders, "--json"]) == 0
+    result = json.loads(capsys.readouterr().out)
+    assert set(result) == {"images", "iou", "counts", "pooled", "per_image", "dice"}
+    assert set(result["counts"]) == {"tp", "fp", "fn"}
+    for part in ("pooled", "per_image"):
+        assert set(result[part]) == {"precision", "recall", "f1", "jaccard_ap"}
+        assert all(len(values) == len(result["iou"]) == 10 for values in result[part].values())
+
+
+def test_table_names_both_ways_of_averaging_and_counts_what_is_left_out(
+    folders: tuple[str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["score", *folders]) == 0
+    out, err = capsys.readouterr()
+    head, columns, *rows, tail = out.splitlines()
+    assert head.split() == ["pooled", "per", "image"]
+    assert columns.split() == ["IoU", "TP", "FP", "FN", *["precision", "recall", "f1", "jaccard_ap"] * 2]
+    assert head.index("pooled") == columns.index("precision")
+    assert head.index("per image") == columns.rindex("precision")
+    assert len(rows) == 10
+    assert rows[0].split()[:6] == ["0.50", "1", "0", "1", "1.0000", "0.5000"]
+    assert tail == "2 images, Dice of the foreground (all pixels) 0.6667"
+    assert err == "1 of 2 images are empty in both; per_image leaves them out\n"
+
+
+def test_classes_have_a_table_of_their_own(folders: tuple[str, str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["score", folders[1], folders[1], "--semantic"]) == 0
+    out = capsys.readouterr().out
+    assert [line.split() for line in out.splitlines()[:4]] == [
+        ["class", "IoU", "Dice"],
+        *([str(i), "1.0000", "1.0000"] for i in range(3)),
+    ]
+    assert "miou_star  1.0000     1.0000" in out
+    assert main(["score", folders[1], folders[1], "--semantic", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["classes"] == 3
+
+
+def test_a_mistake_is_one_line_and_no_traceback(folders: tuple[str, str], capsys: pytest.CaptureFixture[str]) -> None:
+    (Path(folders[0]) / "x.png").write_bytes(b"\x89PNG nonsense")
+    assert main(["score", *folders]) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.count("\n") == 1
+    assert "x.png: can't be read as an image" in err
+
+
+def test_it_needs_neither_torch_nor_scipy(folders: tuple[str, str]) -> None:
+    code = (
+        "import sys; from synthbench.cli import main; main(['score', *sys.argv[1:], '--json']);"
+        "heavy = {'torch', 'tensorflow', 'scipy', 'skimage', 'pandas', 'pydantic'} & set(sys.modules);"
+        "sys.exit(str(heavy) if heavy else 0)"
+    )
+    result = subprocess.run([sys.executable, "-c", code, *folders], capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stderr
+    assert "\r" not in result.stderr
