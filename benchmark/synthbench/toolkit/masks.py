@@ -192,13 +192,22 @@ class MaskSampler:
         labels, removed = tidy(canvas.labels, self.limit)
         return MaskDraw(labels, source, True, share, _share(labels), unplaced, removed)
 
+    def alike(self, position: int) -> list[int]:
+        """Return the training masks nearest in object size to one of them, itself first: at most `NEIGHBOURS`.
+
+        A mask without objects has the set's usual size. For a semantic task it is the mask itself alone.
+        """
+        if self.task == "semantic":
+            return [position]
+        sizes = np.log(self._sizes)
+        own = sizes[position] if np.isfinite(sizes[position]) else float(np.nanmedian(sizes))
+        distance = np.abs(sizes - own)
+        distance[position] = -1.0
+        return [int(i) for i in np.argsort(distance, kind="stable")[:NEIGHBOURS] if np.isfinite(distance[i])]
+
     def _pool(self, source: int) -> list[Cutout]:
         """Return the objects of the masks nearest in object size: whole ones, where there are any."""
-        sizes = np.log(self._sizes)
-        own = sizes[source] if np.isfinite(sizes[source]) else float(np.nanmedian(sizes))
-        distance = np.abs(sizes - own)
-        nearest = [int(i) for i in np.argsort(distance, kind="stable")[:NEIGHBOURS] if np.isfinite(distance[i])]
-        objects = [cut for i in nearest for cut in self._cutouts(i) if cut.area >= self.limit]
+        objects = [cut for i in self.alike(source) for cut in self._cutouts(i) if cut.area >= self.limit]
         return [cut for cut in objects if cut.whole] or objects
 
     def _cut(self, position: int) -> list[Cutout]:
