@@ -41,8 +41,7 @@ def run_tasks(tasks: Sequence[Task], engine: Engine, listen: Callable[[Heard], N
     for key, needs in open_needs.items():
         for need in needs:
             wanted_by.setdefault(need, []).append(key)
-    ready = [task.key for task in tasks if not open_needs[task.key]]
-    ready.reverse()
+    ready = [task.key for task in sorted(reversed(tasks), key=_generator_work) if not open_needs[task.key]]
     running: set[str] = set()
 
     def settle(outcome: Outcome) -> None:
@@ -79,3 +78,11 @@ def run_tasks(tasks: Sequence[Task], engine: Engine, listen: Callable[[Heard], N
         raise Interrupted from None
     finally:
         engine.close()
+
+
+def _generator_work(task: Task) -> tuple[int, int]:
+    """Order tasks from last to first: generators that train long begin at once, as whole arms wait for them."""
+    if task.kind != "fit-generator":
+        return (0, 0)
+    budget = task.content["plugin"]["budget"]
+    return (1, budget["steps"] * budget["batch_size"] * budget["patch_size"] ** 2)
