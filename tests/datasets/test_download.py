@@ -224,10 +224,13 @@ def test_the_notice_names_source_licence_citation_and_file() -> None:
     class Cells(Dataset):
         source, licence, citation = "https://example.org", "CC0-1.0", "Doe 2020"
 
+        def remotes(self) -> tuple[Remote, ...]:
+            return Remote("https://example.org/set.zip", SHA), Remote("https://example.org/b.json")
+
         def samples(self, context: Context) -> Iterator:
             return iter(())
 
-    text = notice(Cells, Remote("https://example.org/set.zip", SHA), Remote("https://example.org/b.json"))
+    text = notice(Cells())
     for word in (
         "https://example.org",
         "CC0-1.0",

@@ -6,6 +6,7 @@ import json
 import logging
 import os
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -47,11 +48,22 @@ class Remote:
         return self.name or PurePosixPath(self.url.split("?")[0]).name
 
 
-def notice(dataset: type[Dataset] | Dataset, *remotes: Remote) -> str:
-    """Return what is shown before a download: what it is, its licence, whom to cite, what is fetched."""
+def notice(dataset: Dataset) -> str:
+    """Return what is shown before a download: source, licence, whom to cite, and what would be fetched.
+
+    The files are what the dataset's ``remotes()`` returns, a sequence of `Remote`, where it has such a method.
+    """
+    remotes: Sequence[Remote] = getattr(dataset, "remotes", tuple)()
     lines = [f"source:   {dataset.source}", f"licence:  {dataset.licence}", f"citation: {dataset.citation}"]
     lines += [f"fetches:  {r.url} (sha256 {r.sha256 or 'not published'})" for r in remotes]
     return "\n".join(lines)
+
+
+def cache(name: str) -> Path:
+    """Return the folder of the user's cache where a dataset's files are kept when no other is given."""
+    import pooch
+
+    return Path(pooch.os_cache("synthbench")) / name
 
 
 def fetch(remote: Remote, folder: Path, context: Context, given: Path | None = None) -> Path:

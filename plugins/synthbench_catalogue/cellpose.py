@@ -1,0 +1,65 @@
+"""Cellpose's training data: cells of many kinds, from the user's own copy."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from synthbench import Context, Sample
+from synthbench.datasets.download import cache, sha256_of
+from synthbench.datasets.readers import suffix
+from synthbench.datasets.recipe import Notes, Recipe
+from synthbench.datasets.unpack import unpack
+from synthbench.errors import DataError
+from synthbench_catalogue.base import Catalogued, home, told
+
+SPLITS = ("train", "test")
+
+
+class Cellpose(Catalogued):
+    """Official splits train and test, from folders of these names with ``000_img.png`` and ``000_masks.png``.
+
+    Give the folder that holds both, an archive of it, or a folder with ``train.zip`` and ``test.zip``. Images are
+    kept as they come: RGB, cells green, nuclei red where they were stained.
+    """
+
+    name = "cellpose"
+    source = "https://www.cellpose.org/dataset"
+    licence = "non-commercial use; see the terms at cellpose.org/dataset"
+    citation = "Stringer et al., Nature Methods 18, 100 (2021)"
+    obtain = "Cellpose's data can't be fetched without accepting its terms; download it at cellpose.org/dataset"
+
+    def samples(self, context: Context) -> Iterator[Sample]:
+        """Yield training images, then test images; ids are ``train-000`` and so on."""
+        folders = self._splits(context)
+        notes = Notes()
+        for split, folder in folders.items():
+            for sample in told(suffix.read(folder, Recipe(), notes), notes, context, self.name):
+                yield Sample(f"{split}-{sample.id}", sample.image, sample.labels, {"split": split})
+
+    def _splits(self, context: Context) -> dict[str, Path]:
+        root = self.unpacked(context)
+        packed = {split: root / f"{split}.zip" for split in SPLITS}
+        if not all(path.is_file() for path in packed.values()):
+            root = home(root, *SPLITS)
+            return {split: root / split for split in SPLITS}
+        work = context.folder or cache(self.name)
+        found = {}
+        for split, path in packed.items():
+            unpacked = unpack(path, work / f"unpacked-{sha256_of(path)[:16]}", context, self.wanted)
+            found[split] = _pictures_below(unpacked)
+        return found
+
+    @staticmethod
+    def wanted(name: str) -> bool:
+        return name.lower().endswith((".png", ".zip"))
+
+
+def _pictures_below(folder: Path) -> Path:
+    """The folder in which the pictures lie: this one, or its only child."""
+    children = [child for child in folder.iterdir() if child.is_dir() and not child.name.startswith((".", "__"))]
+    if any(folder.glob("*_masks.png")):
+        return folder
+    if len(children) == 1:
+        return children[0]
+    raise DataError(f"{folder}: has no NNN_masks.png in it; is this the right archive?")

@@ -1,0 +1,44 @@
+"""TissueNet: tissue and cell culture, a nuclear and a membrane channel, from the user's own copy."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Literal
+
+from pydantic import Field
+
+from synthbench import Context, Sample
+from synthbench.datasets.readers import npz
+from synthbench.datasets.recipe import Notes, Recipe
+from synthbench_catalogue.base import Catalogued, LocalConfig, told
+
+
+class TissueNetConfig(LocalConfig):
+    """Give as `archive` the zip file, the folder of npz files, or one npz file."""
+
+    mask: Literal["cell", "nucleus"] = Field("cell", description="which of the two label maps of an image to use")
+
+
+class TissueNet(Catalogued):
+    """Official splits by the names of the npz files; groups ``tissue`` and ``platform`` where they hold them.
+
+    The two channels become RGB: nuclei green, membrane blue, red empty.
+    """
+
+    Config = TissueNetConfig
+    name = "tissuenet"
+    source = "https://datasets.deepcell.org/data"
+    licence = "modified Apache licence: academic, non-commercial use (see datasets.deepcell.org)"
+    citation = "Greenwald et al., Nature Biotechnology 40, 555 (2022)"
+    obtain = "TissueNet can't be fetched without an account; download it at datasets.deepcell.org/data"
+
+    def samples(self, context: Context) -> Iterator[Sample]:
+        """Yield the images of one npz file after another."""
+        given, notes = self._given(), Notes()
+        root = given if given and given.suffix.lower() == ".npz" else self.unpacked(context)
+        found = npz.read(root, Recipe(), notes, mask=("cell", "nucleus").index(self.config.mask))
+        yield from told(found, notes, context, self.name)
+
+    @staticmethod
+    def wanted(name: str) -> bool:
+        return name.lower().endswith(".npz")

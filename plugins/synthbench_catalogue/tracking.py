@@ -1,0 +1,63 @@
+"""Two sets of the Cell Tracking Challenge with phase contrast pictures."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from pydantic import Field
+
+from synthbench import Context, Sample
+from synthbench.datasets.readers import tracking
+from synthbench.datasets.recipe import Notes, Recipe
+from synthbench_catalogue.base import ArchiveConfig, Published, home, told
+
+_SITE = "https://data.celltrackingchallenge.net/training-datasets"
+
+
+class TrackingConfig(ArchiveConfig):
+    """Which of the two kinds of annotation to use."""
+
+    truth: tracking.Truth = Field(
+        "gold", description="gold: drawn by hand, few frames; silver: merged from programs' results, every frame"
+    )
+
+
+class _Challenge(Published):
+    """Two sequences, ``01`` and ``02``, without official splits: split by the group ``sequence``."""
+
+    Config = TrackingConfig
+    licence = (
+        "conditions of celltrackingchallenge.net/datasets: cite, acknowledge the challenge; "
+        "other than challenge use needs the data providers' permission"
+    )
+    citation = "Ulman et al., Nature Methods 14, 1141 (2017); Maška et al., Nature Methods 20, 1010 (2023)"
+
+    def samples(self, context: Context) -> Iterator[Sample]:
+        """Yield the annotated frames, sequence by sequence; groups ``sequence`` and ``time`` (frame number)."""
+        root = home(self.unpacked(context), "01")
+        notes = Notes()
+        found = tracking.read(root, Recipe(), notes, truth=self.config.truth)
+        yield from told(found, notes, context, self.name)
+
+    @staticmethod
+    def wanted(name: str) -> bool:
+        return re.search(r"/\d\d/t\d+\.tif$|/\d\d_(GT|ST)/SEG/[^/]+\.tif$", f"/{name}") is not None
+
+
+class U373(_Challenge):
+    """Glioblastoma-astrocytoma U373 cells on polyacrylamide, of Dr S. Kumar, University of California, Berkeley."""
+
+    name = "ctc-u373"
+    url = f"{_SITE}/PhC-C2DH-U373.zip"
+    sha256 = "b18185c18fce54e8eeb93e4bbb9b201d757add9409bbf2283b8114185a11bc9e"
+    source = "https://celltrackingchallenge.net/2d-datasets (PhC-C2DH-U373)"
+
+
+class Psc(_Challenge):
+    """Pancreatic stem cells on polystyrene, of Dr T. Becker, Fraunhofer Institution for Marine Biotechnology."""
+
+    name = "ctc-psc"
+    url = f"{_SITE}/PhC-C2DL-PSC.zip"
+    sha256 = "9d54bb8febc8798934a21bf92e05d92f5e8557c87e28834b2832591cdda78422"
+    source = "https://celltrackingchallenge.net/2d-datasets (PhC-C2DL-PSC)"
