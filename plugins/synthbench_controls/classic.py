@@ -50,8 +50,8 @@ class Classic(Control):
     """Sample i is the training image at the i-th place of seeded permutations, warped, relit, blurred and made noisy.
 
     Image and label map go through one geometry (linear and nearest-neighbour interpolation), and are continued by
-    reflection beyond the border. Objects that come apart become one object a piece. Pieces below the training
-    objects' area range, taken at the sample's scale, are removed.
+    reflection beyond the border. Objects that come apart become one object a piece. Pieces cut to less than half of
+    their object, and to less than the training objects' area range (taken at the sample's scale), are removed.
     """
 
     Config = ClassicConfig
@@ -67,7 +67,7 @@ class Classic(Control):
         places = self._geometry(source.labels.shape, zoom, rng)
         labels = ndimage.map_coordinates(source.labels, places, order=0, mode="reflect")
         if self.train.task == "instances":
-            labels, removed = tidy(labels, self.limit * min(1.0, zoom**2))
+            labels, removed = without_fragments(labels, source.labels, self.limit, zoom**2)
             self.counts["removed"] += removed
         planes = np.moveaxis(np.atleast_3d(source.image), -1, 0).astype(np.float32)
         warped = np.stack([ndimage.map_coordinates(plane, places, order=1, mode="reflect") for plane in planes])
@@ -99,6 +99,34 @@ class Classic(Control):
         value = ndimage.gaussian_filter(value, (0, sigma, sigma))
         value = value + self.config.noise * rng.random() * rng.standard_normal(value.shape)
         return value * span + floor
+
+
+def without_fragments(warped: np.ndarray, original: np.ndarray, limit: int, growth: float) -> tuple[np.ndarray, int]:
+    """Make a warped label map valid: one object per piece, without the specks that objects were cut to.
+
+    Parameters
+    ----------
+    warped, original
+        Instance label maps with the same ids; shapes may differ.
+    limit
+        Area in pixels, at the original's scale, below which a piece can be a speck.
+    growth
+        Factor by which areas have grown.
+
+    Returns
+    -------
+    labels : ndarray
+        int32, 1 … n.
+    removed : int
+        Pieces below the limit that hold less than half of their object.
+    """
+    pieces, _ = tidy(warped)
+    ids, first, sizes = np.unique(pieces, return_index=True, return_counts=True)
+    parents, areas = np.unique(original, return_counts=True)
+    whole = areas[np.searchsorted(parents, warped.ravel()[first])]
+    specks = (ids > 0) & (sizes < limit * growth) & (sizes < 0.5 * whole * growth)
+    labels, _ = tidy(np.where(specks[pieces - ids[0]], 0, pieces))
+    return labels, int(specks.sum())
 
 
 def _factor(most: float, rng: np.random.Generator) -> float:

@@ -78,9 +78,9 @@ class CopyPaste(Control):
     """Sample i is the training image at the i-th place of seeded permutations, with objects of others added.
 
     Objects are whole ones (not cut by a border) of the training images most alike in object size and background
-    colour, flipped and turned. Each takes the local background and the typical contrast of its new place, and is blended in over a
-    feathered rim. None covers another; what finds no room is counted in ``counts["unplaced"]``. The idea is
-    Ghiasi et al., CVPR 2021; matching of light and size is this project's choice.
+    colour, flipped and turned. Each takes the local background and the typical contrast of its new place, and is
+    blended in over a feathered rim. None covers another; what finds no room is counted in ``counts["unplaced"]``.
+    The idea is Ghiasi et al., CVPR 2021; matching of light and size is this project's choice.
     """
 
     Config = CopyPasteConfig

@@ -1,0 +1,239 @@
+"""The controls do what their names say, and nothing else."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy import ndimage
+
+from synthbench import Context, Sample, SampleSet
+from synthbench.errors import DataError
+from synthbench.testing.contract import assert_contract
+from synthbench.toolkit.masks_objects import areas, tidy
+from synthbench_controls.classic import Classic, ClassicConfig, without_fragments
+from synthbench_controls.copy_paste import CopyPaste, CopyPasteConfig
+from synthbench_controls.duplicate import Duplicate
+from synthbench_controls.shuffled import Shuffled, fit_to
+
+NAMES = ("duplicate", "classic", "copy-paste", "shuffled")
+
+
+def fitted(cls, train, **config):
+    generator = cls(cls.Config(**config))
+    generator.fit(train, Context())
+    return generator
+
+
+def square(name: str, *, size: int = 96, side: int = 20, dtype: str = "uint8", at: int = 40) -> Sample:
+    """A bright square on a dark ground."""
+    labels = np.zeros((size, size), np.uint8)
+    labels[at : at + side, at : at + side] = 1
+    top = np.iinfo(dtype).max
+    return Sample(name, np.where(labels > 0, top // 2, top // 20).astype(dtype), labels)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_it_keeps_the_contract(name):
+    assert_contract("generator", name)
+
+
+# -- duplicate --------------------------------------------------------------------------------------------------------
+
+
+def test_duplicates_are_the_training_images_each_once_before_any_again(blob_set):
+    generator = fitted(Duplicate, blob_set)
+    for first in (0, len(blob_set), 5 * len(blob_set)):
+        drawn = list(generator.draw(range(first, first + len(blob_set)), 9))
+        assert sorted(sample.groups["source"] for sample in drawn) == sorted(blob_set.ids)
+        for sample in drawn:
+            source = blob_set[sample.groups["source"]]
+            assert np.array_equal(sample.image, source.image)
+            assert np.array_equal(sample.labels, source.labels)
+
+
+def test_another_seed_gives_another_order(blob_set):
+    generator = fitted(Duplicate, blob_set)
+    orders = {tuple(s.groups["source"] for s in generator.draw(range(12), seed)) for seed in range(5)}
+    assert len(orders) == 5
+
+
+# -- classic ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "uint16"])
+def test_augmented_labels_lie_on_augmented_objects(dtype):
+    train = SampleSet.of([square("a", dtype=dtype), square("b", dtype=dtype, at=30, side=30)])
+    generator = fitted(Classic, train, noise=0.01)
+    for sample in generator.draw(range(20), 0):
+        light = sample.image.astype(float)
+        bright = light > (light.min() + light.max()) / 2
+        inside = sample.labels > 0
+        assert (bright & inside).sum() > 0.8 * (bright | inside).sum()
+        assert np.allclose(ndimage.center_of_mass(bright), ndimage.center_of_mass(inside), atol=1.0)
+
+
+def test_augmented_images_differ_from_their_sources_and_from_each_other(blob_set):
+    drawn = list(fitted(Classic, blob_set).draw(range(36), 0))
+    assert len({sample.image.tobytes() for sample in drawn}) == 36
+    assert all((s.labels > 0).tolist() != (blob_set[s.groups["source"]].labels > 0).tolist() for s in drawn)
+
+
+def test_an_object_cut_to_a_speck_is_removed_and_counted(blob_set):
+    generator = fitted(Classic, blob_set, scale=1.0, elastic=0.0)
+    smallest = min(areas(sample.labels).min() for sample in blob_set)
+    drawn = list(generator.draw(range(36), 0))
+    assert all((areas(sample.labels) >= 0.4 * smallest).all() for sample in drawn)
+    assert generator.counts["removed"] > 0
+    assert generator.counts["drawn"] == 36
+
+
+def test_a_small_object_that_is_whole_stays_and_a_small_rest_of_a_large_one_goes():
+    original = np.zeros((20, 20), np.uint8)
+    original[1:11, 1:11], original[15:18, 15:18] = 3, 7
+    warped = np.zeros((20, 20), np.uint8)
+    warped[0:2, 0:4], warped[15:18, 15:18] = 3, 7
+    labels, removed = without_fragments(warped, original, limit=12, growth=1.0)
+    assert removed == 1
+    assert np.array_equal(labels, warped == 7)
+
+
+def test_pieces_of_one_object_become_objects_where_they_are_large():
+    original = np.zeros((20, 20), np.uint8)
+    original[2:12, 2:12] = 1
+    warped = original.copy()
+    warped[:, 6:8] = 0
+    labels, removed = without_fragments(warped, original, limit=12, growth=1.0)
+    assert removed == 0
+    assert sorted(areas(labels)) == [40, 40]
+
+
+def test_without_any_strength_an_augmented_image_is_a_training_image_or_its_mirror(blob_set):
+    still = ClassicConfig(rotation=0, scale=1, elastic=0, gain=1, gamma=1, offset=0, noise=0, blur=0)
+    generator = Classic(still)
+    generator.fit(blob_set, Context())
+    for sample in generator.draw(range(6), 0):
+        source = blob_set[sample.groups["source"]].image
+        same = [np.array_equal(sample.image, image) for image in (source, source[:, ::-1])]
+        assert any(same)
+
+
+def test_class_maps_keep_their_classes(semantic_set):
+    for sample in fitted(Classic, semantic_set).draw(range(8), 0):
+        assert set(np.unique(sample.labels)) <= {0, 1}
+        assert sample.image[sample.labels == 1].mean() > sample.image[sample.labels == 0].mean()
+
+
+# -- copy-paste -------------------------------------------------------------------------------------------------------
+
+
+def test_the_target_density_is_reached(blob_set):
+    generator = fitted(CopyPaste, blob_set, touching=1.0)
+    before = np.mean([entry.covered for entry in blob_set.entries])
+    drawn = list(generator.draw(range(24), 0))
+    after = np.mean([(sample.labels > 0).mean() for sample in drawn])
+    assert 1.6 * before < after < 2.2 * before or after > 0.55
+
+
+def test_the_density_is_capped():
+    train = SampleSet.of([square(f"s{i}", side=16) for i in range(4)])
+    largest = 16 * 16 / 96 / 96
+    for sample in fitted(CopyPaste, train, added=10.0, most=0.15).draw(range(8), 0):
+        assert 0.1 < (sample.labels > 0).mean() < 0.15 + largest
+
+
+def test_no_pasted_object_covers_another_or_is_lost_uncounted(blob_set):
+    generator = fitted(CopyPaste, blob_set, added=2.0)
+    for i in range(12):
+        generator.counts.clear()
+        (sample,) = generator.draw(i, 0)
+        base, _ = tidy(blob_set[sample.groups["source"]].labels, generator.limit)
+        for label in range(1, base.max() + 1):
+            now = np.unique(sample.labels[base == label])
+            assert len(now) == 1
+            assert (sample.labels == now[0]).sum() == (base == label).sum()
+        assert sample.labels.max() >= base.max() + generator.counts["pasted"] - generator.counts["removed"]
+        assert generator.counts["pasted"] + generator.counts["unplaced"] > 0
+
+
+def test_where_nothing_fits_it_is_counted():
+    full = square("full", side=96, at=0)
+    generator = fitted(CopyPaste, SampleSet.of([full, square("a", side=60, at=20)]), most=1.0, added=5.0)
+    list(generator.draw(range(4), 0))
+    assert generator.counts["unplaced"] > 0
+
+
+def test_pasted_objects_take_the_light_of_their_new_place():
+    dim = square("dim", at=10)
+    light = np.where(dim.labels > 0, 90, 60).astype(np.uint8)
+    bright = square("bright", at=60)
+    train = SampleSet.of([Sample("dim", light, dim.labels), bright])
+    generator = fitted(CopyPaste, train, touching=0.0, donors=2)
+    seen = 0
+    for sample in generator.draw(range(12), 0):
+        if sample.groups["source"] != "dim" or sample.labels.max() < 2:
+            continue
+        seen += 1
+        inside = ndimage.binary_erosion(sample.labels > 0, iterations=2)
+        outside = ~ndimage.binary_dilation(sample.labels > 0, iterations=6)
+        assert abs(np.median(sample.image[outside]) - 60) <= 2
+        assert np.percentile(sample.image[inside], (2, 98)).tolist() == pytest.approx([90, 90], abs=3)
+    assert seen
+
+
+def test_pixels_far_from_pasted_objects_are_untouched(blob_set):
+    generator = fitted(CopyPaste, blob_set)
+    for sample in generator.draw(range(6), 0):
+        source = blob_set[sample.groups["source"]]
+        far = ~ndimage.binary_dilation(sample.labels > 0, iterations=12)
+        assert np.array_equal(sample.image[far], source.image[far])
+
+
+def test_there_must_be_objects_to_paste(semantic_set):
+    empty = Sample("empty", np.zeros((32, 32), np.uint8), np.zeros((32, 32), np.uint8))
+    with pytest.raises(DataError, match="no objects"):
+        fitted(CopyPaste, SampleSet.of([empty]))
+    with pytest.raises(DataError, match="semantic"):
+        fitted(CopyPaste, semantic_set)
+
+
+def test_grey_and_rgb_images_may_lend_to_each_other():
+    grey = square("grey")
+    rgb = Sample("rgb", np.stack([grey.image] * 3, axis=-1), grey.labels)
+    generator = CopyPaste(CopyPasteConfig(touching=0.0))
+    generator.fit(SampleSet.of([grey, rgb]), Context())
+    shapes = {sample.groups["source"]: sample.image.shape for sample in generator.draw(range(4), 0)}
+    assert shapes == {"grey": (96, 96), "rgb": (96, 96, 3)}
+
+
+# -- shuffled ---------------------------------------------------------------------------------------------------------
+
+
+def test_no_image_keeps_its_own_mask(blob_set):
+    for sample in fitted(Shuffled, blob_set).draw(range(60), 0):
+        assert sample.groups["mask"] != sample.groups["source"]
+        assert np.array_equal(sample.image, blob_set[sample.groups["source"]].image)
+        assert np.array_equal(sample.labels, blob_set[sample.groups["mask"]].labels)
+
+
+def test_masks_come_from_images_of_the_same_size_where_there_are_any():
+    train = SampleSet.of([square("a"), square("b"), square("wide", size=120), square("tiny", size=70)])
+    for sample in fitted(Shuffled, train).draw(range(24), 0):
+        if sample.groups["source"] in "ab":
+            assert sample.groups["mask"] in "ab"
+        assert sample.image.shape == sample.labels.shape
+
+
+def test_a_lone_mask_is_turned():
+    alone = square("alone", at=5)
+    (sample,) = fitted(Shuffled, SampleSet.of([alone])).draw(0, 0)
+    assert np.array_equal(sample.labels, alone.labels[::-1, ::-1])
+
+
+def test_a_mask_is_cut_or_continued_to_fit():
+    labels = np.arange(1, 13).reshape(3, 4)
+    rng = np.random.default_rng(0)
+    assert fit_to(labels, (7, 4), rng).tolist() == labels[[0, 1, 2, 2, 1, 0, 0]].tolist()
+    cut = fit_to(labels, (2, 2), rng)
+    assert cut.shape == (2, 2)
+    assert (cut[:, 1] - cut[:, 0] == 1).all()
+    assert (cut[1] - cut[0] == 4).all()
