@@ -2,8 +2,8 @@
 
 from synthbench.leaderboard.page import page
 from synthbench.leaderboard.render import as_json, csv, markdown
-from synthbench.leaderboard.report import report
+from synthbench.leaderboard.report import report, write_text
 from synthbench.leaderboard.table import by_group, table
 from synthbench.leaderboard.terminal import terminal
 
-__all__ = ["as_json", "by_group", "csv", "markdown", "page", "report", "table", "terminal"]
+__all__ = ["as_json", "by_group", "csv", "markdown", "page", "report", "table", "terminal", "write_text"]

@@ -70,7 +70,7 @@ def step_for(span: float, most: int = 6) -> float:
     return float(round(next(m * power for m in (1, 2, 5, 10) if m * power >= rough - 1e-12), 9))
 
 
-def curves(lines: Sequence[Line], title: str, description: str, axis: str, *, from_zero: bool = True) -> Markup:
+def curves(lines: Sequence[Line], title: str, description: str, axis: str, *, zero_line: bool = False) -> Markup:
     """Draw curves over IoU thresholds, each labelled at its end.
 
     Parameters
@@ -81,11 +81,11 @@ def curves(lines: Sequence[Line], title: str, description: str, axis: str, *, fr
         For those who can't see it.
     axis
         What the y axis shows.
-    from_zero
-        Begin the y axis at zero and end it at most at one; else fit it to the data, with a line at zero.
+    zero_line
+        Whether zero belongs on the y axis, as with differences.
     """
     values = np.concatenate([[*line.low, *line.high] for line in lines])
-    low, high = (0.0, min(1.0, float(values.max()) + 0.05)) if from_zero else _around(values)
+    low, high = _around(values) if zero_line else _tenths(values)
     xs = lines[0].x
     x = Scale(min(xs), max(xs), LEFT, WIDTH - RIGHT, 0.1)
     y = Scale(low, high, HEIGHT - BOTTOM, TOP, step_for(high - low))
@@ -118,6 +118,11 @@ def _around(values: np.ndarray) -> tuple[float, float]:
     low, high = min(float(values.min()), 0.0), max(float(values.max()), 0.0)
     room = max((high - low) * 0.06, 0.005)
     return low - room, high + room
+
+
+def _tenths(values: np.ndarray) -> tuple[float, float]:
+    low = np.floor((float(values.min()) - 0.02) * 10) / 10
+    return max(float(low), 0.0), min(float(values.max()) + 0.03, 1.0)
 
 
 def _svg(parts: Sequence[Markup], title: str, description: str) -> Markup:

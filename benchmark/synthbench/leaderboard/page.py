@@ -22,7 +22,7 @@ from synthbench.leaderboard.render import boards, cost_columns, fidelity_columns
 from synthbench.leaderboard.series import difference_lines, score_lines
 from synthbench.leaderboard.table import COSTS, REAL, by_group, groups_of, table
 from synthbench.leaderboard.values import MISSING, delta, duration, number, records, short, text
-from synthbench.leaderboard.words import cautions, details, headline
+from synthbench.leaderboard.words import cautions, design, details, headline
 
 if TYPE_CHECKING:
     from synthbench.results import Results
@@ -58,7 +58,7 @@ class Grid:
     rows: list[tuple[str, list[TableCell]]]
 
 
-def page(results: Results, folder: Path, iou: float = 0.5, aggregation: str = "pooled") -> str:
+def page(results: Results, folder: Path, iou: float | str = 0.5, aggregation: str = "pooled") -> str:
     """Return the page as one self-contained HTML file: no request goes out from it.
 
     Parameters
@@ -83,9 +83,9 @@ def page(results: Results, folder: Path, iou: float = 0.5, aggregation: str = "p
         version=__version__,
         headline=headline(found),
         details=details(found),
+        design=design(found, [cell.images for cell in parts]),
         cautions=cautions(found),
         aggregation=aggregation,
-        iou=iou,
         boards=[_grid(heading, part, shown(part)) for heading, part in boards(found)],
         notes=[(name, title(name, metric), definition(name)) for name in [*dict.fromkeys(used), "aggregation"]],
         forests=[_forest(heading, part) for heading, part in boards(found)],
@@ -126,10 +126,9 @@ def _table_cell(row: dict[str, Any], name: str) -> TableCell:
         return TableCell(shown_text, str(row["runs_ok"] / row["runs_planned"]), row["status"])
     if isinstance(value, str):
         return TableCell(shown_text, value, "verdict" if name == "verdict" else "text")
-    blank = value is None or pd.isna(value)
-    return TableCell(
-        shown_text, "" if blank else repr(float(value)), "blank" if blank and name != "delta" else "number"
-    )
+    if value is None or pd.isna(value):
+        return TableCell(shown_text, "", "number" if name == "delta" else "blank")
+    return TableCell(shown_text, repr(float(value)), "number")
 
 
 def _forest(heading: str, part: pd.DataFrame) -> dict[str, Any]:
@@ -163,11 +162,11 @@ def _curves(cell: Cell, places: dict[str, int], aggregation: str) -> dict[str, A
     if gaps:
         told = "; ".join(f"{line.label} from {line.mid[0]:+.3f} to {line.mid[-1]:+.3f}" for line in gaps)
         heading = f"Difference in F-score from real images alone by IoU threshold, {cell.title}"
-        charts_.append(charts.curves(gaps, heading, told, "difference from real", from_zero=False))
+        charts_.append(charts.curves(gaps, heading, told, "difference from real", zero_line=True))
     return {"title": cell.title, "charts": charts_}
 
 
-def _strata(results: Results, parts: Sequence[Cell], iou: float, aggregation: str) -> list[Grid]:
+def _strata(results: Results, parts: Sequence[Cell], iou: float | str, aggregation: str) -> list[Grid]:
     names = dict.fromkeys(name for cell in parts for name in groups_of(cell))
     grids = []
     for name in names:

@@ -25,7 +25,7 @@ def shown(table: pd.DataFrame) -> list[str]:
     main = [c for c in scores if c.startswith(("f1@", "miou", "score"))]
     rest = [c for c in scores if c not in main]
     group = [c for c in ("group", "value", "images") if c in table]
-    return [*group, "segmenter", "arm", *main, "delta", "verdict", "rank", *rest, "coverage"]
+    return [*group, "segmenter", "arm", *main, "delta", "verdict", "rank", "coverage", *rest]
 
 
 def fidelity_columns(table: pd.DataFrame) -> list[str]:

@@ -27,7 +27,7 @@ def difference_lines(cell: Cell, places: dict[str, int], aggregation: str, basel
     for arm, own in _by_arm(runs, cell):
         if arm == baseline:
             continue
-        keys = own.index.droplevel(_REST)
+        keys = own.reset_index(_REST, drop=True).index
         paired = own.to_numpy() - base.reindex(keys).to_numpy()
         paired = paired[~np.isnan(paired).any(axis=1)]
         if len(paired):

@@ -23,7 +23,7 @@ COSTS = ("generator_seconds", "draw_seconds", "fit_seconds", "predict_seconds")
 
 
 def table(
-    results: Results, iou: float = 0.5, aggregation: str = "pooled", baseline: str = REAL, draws: int = DRAWS
+    results: Results, iou: float | str = 0.5, aggregation: str = "pooled", baseline: str = REAL, draws: int = DRAWS
 ) -> pd.DataFrame:
     """Return the leaderboard.
 
@@ -31,7 +31,7 @@ def table(
     ----------
     results
     iou
-        The threshold that Δ and rank are of, for instances; a semantic study's are of mIoU*.
+        The threshold that Δ and rank are of, for instances, or ``"mean"``; a semantic study's are of mIoU*.
     aggregation
         Of F-score and Jaccard AP: ``"pooled"`` or ``"per_image"``.
     baseline
@@ -57,7 +57,7 @@ def table(
 def by_group(
     results: Results,
     group: str,
-    iou: float = 0.5,
+    iou: float | str = 0.5,
     aggregation: str = "pooled",
     baseline: str = REAL,
     draws: int = DRAWS,
@@ -96,25 +96,25 @@ def groups_of(cell: Cell) -> list[str]:
     return [c for c in names if (c == "difficulty" or c.startswith("group:")) and cell.images[c].notna().any()]
 
 
-def headline_metric(task: str, iou: float) -> tuple[str, str]:
+def headline_metric(task: str, iou: float | str) -> tuple[str, str]:
     """Return the metric that Δ and rank are of, and the name of its column."""
-    return ("miou_star", "miou_star") if task == "semantic" else ("f1", f"f1@{iou:.2f}")
+    return ("miou_star", "miou_star") if task == "semantic" else ("f1", _at("f1", iou))
 
 
-def score_columns(task: str, iou: float) -> dict[str, tuple[str, float | str]]:
+def score_columns(task: str, iou: float | str) -> dict[str, tuple[str, float | str]]:
     """Return the score columns of a task: name → metric and threshold."""
     if task == "semantic":
         return {name: (name, 0.5) for name in ("miou_star", "miou", "dice", "cldice")}
-    levels = sorted({*SHOWN_IOUS, round(iou, 2)})
-    f1: dict[str, tuple[str, float | str]] = {f"f1@{level:.2f}": ("f1", level) for level in levels}
-    jaccard: dict[str, tuple[str, float | str]] = {f"jaccard_ap@{iou:.2f}": ("jaccard_ap", iou)}
-    return {
-        **f1,
-        "f1@mean": ("f1", "mean"),
-        **jaccard,
-        "jaccard_ap@mean": ("jaccard_ap", "mean"),
-        "dice": ("dice", 0.5),
-    }
+    one = [] if iou == "mean" else [round(float(iou), 2)]
+    f1: list[float | str] = [*sorted({*SHOWN_IOUS, *one}), "mean"]
+    jaccard: list[float | str] = [*(one or [0.5]), "mean"]
+    columns = {_at("f1", level): ("f1", level) for level in f1}
+    columns |= {_at("jaccard_ap", level): ("jaccard_ap", level) for level in jaccard}
+    return {**columns, "dice": ("dice", 0.5)}
+
+
+def _at(metric: str, iou: float | str) -> str:
+    return f"{metric}@mean" if iou == "mean" else f"{metric}@{float(iou):.2f}"
 
 
 def mean_over_runs(scores: pd.DataFrame) -> pd.Series:
@@ -122,7 +122,7 @@ def mean_over_runs(scores: pd.DataFrame) -> pd.Series:
     return scores.groupby(["arm", "fold"])["score"].mean().groupby("arm").mean()
 
 
-def compared(cell: Cell, iou: float, aggregation: str, baseline: str = REAL, draws: int = DRAWS) -> Comparison:
+def compared(cell: Cell, iou: float | str, aggregation: str, baseline: str = REAL, draws: int = DRAWS) -> Comparison:
     """Compare a cell's arms by its headline metric; empty when nothing was scored."""
     metric, _ = headline_metric(cell.task, iou)
     if cell.images.empty:
@@ -131,7 +131,7 @@ def compared(cell: Cell, iou: float, aggregation: str, baseline: str = REAL, dra
 
 
 def _cell_rows(
-    results: Results, cell: Cell, iou: float, aggregation: str, baseline: str, draws: int
+    results: Results, cell: Cell, iou: float | str, aggregation: str, baseline: str, draws: int
 ) -> list[dict[str, Any]]:
     _, headline = headline_metric(cell.task, iou)
     scores = {name: _scores(cell, *what, aggregation) for name, what in score_columns(cell.task, iou).items()}
@@ -273,7 +273,14 @@ def _fidelity(rows: pd.DataFrame) -> dict[str, dict[str, Any]]:
 
 
 def _stratum(
-    cell: Cell, images: pd.DataFrame, group: str, value: str, iou: float, aggregation: str, baseline: str, draws: int
+    cell: Cell,
+    images: pd.DataFrame,
+    group: str,
+    value: str,
+    iou: float | str,
+    aggregation: str,
+    baseline: str,
+    draws: int,
 ) -> Iterator[dict[str, Any]]:
     metric, headline = headline_metric(cell.task, iou)
     means = mean_over_runs(run_scores(images, metric, iou, aggregation))

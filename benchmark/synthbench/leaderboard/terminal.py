@@ -22,7 +22,7 @@ _STYLES = {"better": "green", "worse": "red", MISSING: "bold red", "no pairs": "
 _ERROR = 160
 
 
-def terminal(results: Results, iou: float = 0.5) -> RenderableType:
+def terminal(results: Results, iou: float | str = 0.5) -> RenderableType:
     """Return what rich prints: the sentence, a table per dataset and amount of real data, cautions and errors."""
     found = table(results, iou)
     parts: list[RenderableType] = [Text(headline(found), style="bold"), Text()]

@@ -70,6 +70,8 @@ def text(row: Mapping[str, Any], name: str) -> str:
         return NOT_APPLICABLE if pd.isna(value) else f"{value:.0f} MiB"
     if name.startswith(("KID", "KD(")) and name.partition(")")[2] in ("", " floor"):
         return _kernel(row, name)
+    if name.startswith(("FID", "FD(")):
+        return number(value, 1)
     if isinstance(value, str):
         return value or NOT_APPLICABLE
     if pd.isna(value):

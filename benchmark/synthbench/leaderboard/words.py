@@ -39,12 +39,23 @@ def details(table: pd.DataFrame) -> list[str]:
     """Return one sentence per cell that gives every arm's difference with its interval."""
     lines = []
     for _, rows in _cells(table):
-        parts = [f"{short(r['arm'])} {delta(r)} ({r['verdict']})" for r in _deltas(rows)]
-        parts += [f"{short(r['arm'])} {MISSING}" for r in rows if r["status"] == MISSING]
+        parts = [f"{short(r['arm'])} {delta(r)} ({r['verdict']})".replace(" ", "\u00a0") for r in _deltas(rows)]
+        parts += [f"{short(r['arm'])} {MISSING}".replace(" ", "\u00a0") for r in rows if r["status"] == MISSING]
         if parts:
             metric = title(rows[0]["metric"])
             lines.append(f"{rows[0]['segmenter']} {_place(rows)}, difference in {metric}: {'; '.join(parts)}.")
     return lines
+
+
+def design(table: pd.DataFrame, images: Sequence[pd.DataFrame]) -> str:
+    """Return one sentence on how large the comparison is."""
+    arms, segmenters = table["arm"].nunique(), table["segmenter"].nunique()
+    real = " or ".join(str(n) for n in dict.fromkeys(table["fraction"]))
+    tested = max((frame["image"].nunique() for frame in images if len(frame)), default=0)
+    return (
+        f"{_many(arms, 'arm')}, {_many(segmenters, 'segmenter')}, {int(table['runs_planned'].sum())} trainings: "
+        f"on {real} real images, with and without synthetic ones, for equally many steps; tested on {tested} real images."
+    )
 
 
 def cautions(table: pd.DataFrame) -> list[str]:
@@ -125,6 +136,10 @@ def _name(row: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> str:
 
 def _place(rows: Sequence[Mapping[str, Any]]) -> str:
     return f"on {rows[0]['dataset']} with {rows[0]['fraction']} real images"
+
+
+def _many(count: int, noun: str) -> str:
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
 def _and(names: Sequence[str]) -> str:
