@@ -125,10 +125,9 @@ class SemanticHead(Head):
         return sample.labels[None].astype(np.uint8 if self.planes <= 256 else np.int32)
 
     def losses(self, logits: torch.Tensor, targets: torch.Tensor) -> dict[str, torch.Tensor]:
-        classes = targets[:, 0].long()
-        out = {"ce": functional.cross_entropy(logits, classes)}
+        one_hot = functional.one_hot(targets[:, 0].long(), self.planes).movedim(-1, 1).float()
+        out = {"ce": -(one_hot * logits.log_softmax(dim=1)).sum(dim=1).mean()}
         if self.config.loss == "ce+dice":
-            one_hot = functional.one_hot(classes, self.planes).movedim(-1, 1).float()
             out["dice"] = dice_loss(logits.softmax(dim=1), one_hot)
         return out
 

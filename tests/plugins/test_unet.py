@@ -216,6 +216,8 @@ def test_perfect_classes_have_almost_no_loss(semantic_set: SampleSet) -> None:
     targets = torch.from_numpy(head.encode(semantic_set[0])[None])
     logits = 20 * nn.functional.one_hot(targets[:, 0].long(), 3).movedim(-1, 1).float()
     losses = head.losses(logits, targets)
+    blurred = head.losses(logits / 20, targets)
+    assert float(blurred["ce"]) == pytest.approx(float(nn.functional.cross_entropy(logits / 20, targets[:, 0].long())))
     assert losses["ce"] < 1e-4
     assert losses["dice"] < 1e-3
     np.testing.assert_array_equal(head.decode(logits[0].numpy(), {}).labels, semantic_set[0].labels)

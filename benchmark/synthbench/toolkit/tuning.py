@@ -13,7 +13,7 @@ from synthbench.samples import SampleSet
 IOUS = (0.5, 0.6, 0.7, 0.8, 0.9)
 """Thresholds of IoU whose scores are averaged."""
 
-PIXELS = 3_000_000
+PIXELS = 2_000_000
 """How many pixels of validation images the choice looks at, about; more take longer and tell little."""
 
 
