@@ -41,7 +41,8 @@ def run_tasks(tasks: Sequence[Task], engine: Engine, listen: Callable[[Heard], N
     for key, needs in open_needs.items():
         for need in needs:
             wanted_by.setdefault(need, []).append(key)
-    ready = [task.key for task in sorted(reversed(tasks), key=_generator_work) if not open_needs[task.key]]
+    last_first = tasks[::-1]
+    ready = [task.key for task in sorted(last_first, key=_generator_work) if not open_needs[task.key]]
     running: set[str] = set()
 
     def settle(outcome: Outcome) -> None:
