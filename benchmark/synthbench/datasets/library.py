@@ -162,6 +162,9 @@ def resolve(
     imported: Path | None = None,
     *,
     library: Library | None = None,
+    task: Task | None = None,
+    classes: Sequence[str] = (),
+    components: bool = False,
     progress: Progress = silent,
 ) -> tuple[SampleSet, Path]:
     """Return a dataset by its name in the library, or by the path of a sample set or of anything importable.
@@ -176,6 +179,8 @@ def resolve(
         Where imports are kept; by default beside the library's datasets.
     library
         By default the one at `default_root`.
+    task, classes, components
+        How masks are understood when something is imported; see `synthbench.datasets.importing.import_set`.
 
     Returns
     -------
@@ -199,8 +204,9 @@ def resolve(
         raise DataError(f"{text}: neither a path nor a dataset of the library{_hint(text, known)}")
     if (path / INDEX).is_file():
         return SampleSet.open(path), path
-    found = import_set(path)
-    folder = (imported or library.root / ".imported") / f"{found.name}-{_state_of(path)[:20]}"
+    found = import_set(path, task=task, classes=classes, components=components)
+    state = _state_of(path, [found.recipe.task, *found.recipe.classes, str(components)])
+    folder = (imported or library.root / ".imported") / f"{found.name}-{state[:20]}"
     if (folder / INDEX).is_file():
         return SampleSet.open(folder), folder
     _make(folder.parent)
@@ -212,11 +218,11 @@ def resolve(
         raise
 
 
-def _state_of(path: Path) -> str:
+def _state_of(path: Path, told: Sequence[str]) -> str:
     """Return a hash that changes when a file at or below `path` is added, removed, renamed or written to."""
     files = sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
     rows = [[p.relative_to(path).as_posix(), (s := p.stat()).st_size, s.st_mtime_ns] for p in files]
-    return hashlib.sha256(json.dumps([str(path.resolve()), rows]).encode()).hexdigest()
+    return hashlib.sha256(json.dumps([str(path.resolve()), list(told), rows]).encode()).hexdigest()
 
 
 def _hint(name: str, known: Sequence[str]) -> str:

@@ -1,0 +1,227 @@
+"""Import, check and show datasets.
+
+  add PATH     import annotated images; the form is found by itself: images/ with labels/ or masks/, image.png with
+               image_masks.png, one mask file per object, COCO JSON, npz with X and y, Cell Tracking Challenge folders
+  add NAME     draw or download a dataset of a plugin (see 'synthbench list datasets'); licence and citation are shown
+               first. A path that has a plugin's name is meant when it is written with a slash: ./NAME
+  check        duplicates, near duplicates across splits, empty masks, objects in pieces, sizes
+  show         write a picture sheet
+  list         what was added
+
+Datasets are kept in $SYNTHBENCH_HOME/datasets, by default ~/.local/share/synthbench/datasets.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from synthbench.samples import SampleSet
+
+PICTURES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".pdf")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    actions = parser.add_subparsers(metavar="ACTION", required=True)
+    add = actions.add_parser("add", help="import annotated images, or draw or download a dataset of a plugin")
+    add.add_argument("what", metavar="PATH|NAME")
+    add.add_argument("--name", help="what to call it; by default the folder's or the plugin's name")
+    _add_recipe(add)
+    add.add_argument(
+        "--from", dest="archive", metavar="PATH", help="the file that the download would give, fetched by hand"
+    )
+    add.set_defaults(action=_add)
+    check = actions.add_parser("check", help="look a dataset over: duplicates, leaks between splits, odd masks, sizes")
+    check.add_argument("what", metavar="NAME|PATH")
+    _add_recipe(check)
+    check.set_defaults(action=_check)
+    show = actions.add_parser("show", help="write a picture sheet: images beside their outlines or classes")
+    show.add_argument("what", metavar="NAME|PATH")
+    show.add_argument("--out", metavar="FILE.png", help="by default NAME.png in this folder")
+    show.add_argument("--count", type=_positive, default=8, help="samples of each split (default 8)")
+    _add_recipe(show)
+    show.set_defaults(action=_show)
+    listing = actions.add_parser("list", help="what was added")
+    listing.set_defaults(action=_list)
+    for action in (add, check, show, listing):
+        action.add_argument("--json", action="store_true", help="print JSON")
+
+
+def _add_recipe(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--task", choices=["instances", "semantic"], help="what the masks mean (default instances)")
+    parser.add_argument(
+        "--classes", type=_names, default=(), metavar="A,B", help="classes of a semantic set, background first"
+    )
+    parser.add_argument("--components", action="store_true", help="make each connected piece of a mask an object")
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(name.strip() for name in text.split(","))
+
+
+def _positive(text: str) -> int:
+    if not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r}: give a whole number from 1 up")
+    return int(text)
+
+
+def run(args: argparse.Namespace) -> int:
+    return int(args.action(args))
+
+
+def _add(args: argparse.Namespace) -> int:
+    from synthbench.datasets.library import Library
+    from synthbench.errors import ConfigError
+    from synthbench.plugin.registry import registry
+
+    library = Library()
+    if args.what in registry().names("dataset"):
+        if args.task or args.classes or args.components:
+            raise ConfigError(
+                f"{args.what} is a dataset of a plugin; --task, --classes and --components are for imports"
+            )
+        _print_terms(args.what, sys.stderr if args.json else sys.stdout)
+        config = {"archive": str(Path(args.archive).expanduser().resolve())} if args.archive else {}
+        with _bar(args.what) as progress:
+            samples = library.build(args.what, config, name=args.name, progress=progress)
+        folder = library.folder(args.name or args.what)
+    else:
+        if args.archive:
+            raise ConfigError(
+                f"--from is for datasets of plugins, and {args.what!r} is none (see 'synthbench list datasets')"
+            )
+        from synthbench.datasets.importing import import_set
+
+        recipe = {"task": args.task, "classes": args.classes, "components": args.components}
+        found = import_set(args.what, name=args.name, **recipe)
+        if not args.json:
+            print(f"found {found.found}", flush=True)
+        with _bar(found.name) as progress:
+            samples = library.add(args.what, name=args.name, progress=progress, **recipe)
+        folder = library.folder(found.name)
+    _print_added(samples, folder, args.json)
+    return 0
+
+
+def _print_terms(name: str, to: Any) -> None:
+    from synthbench.plugin.registry import registry
+
+    dataset = registry().load("dataset", name)
+    for title in ("source", "licence", "citation"):
+        print(f"{title}: {getattr(dataset, title) or 'not stated'}", file=to, flush=True)
+
+
+def _print_added(samples: SampleSet, folder: Path, as_json: bool) -> None:
+    if as_json:
+        row = _row(folder.name, samples) | {"folder": str(folder), "info": dict(samples.info)}
+        print(json.dumps(row, indent=1, ensure_ascii=False))
+        return
+    for line in samples.info.get("import", ()):
+        print(f"  {line}")
+    print(f"added {folder.name}: {len(samples)} samples, task {samples.task}, at {folder}")
+
+
+def _check(args: argparse.Namespace) -> int:
+    from synthbench.datasets.check import check
+
+    samples, _ = _resolve(args)
+    with _bar(samples.name) as progress:
+        report = check(samples, progress)
+    print(report.json() if args.json else report.text())
+    return 0
+
+
+def _show(args: argparse.Namespace) -> int:
+    from synthbench.errors import DataError
+    from synthbench.pictures import sheet
+
+    samples, _ = _resolve(args)
+    out = Path(args.out or f"{samples.name}.png").expanduser()
+    if out.suffix.lower() not in PICTURES:
+        raise DataError(f"{out}: a picture sheet's name ends in one of {', '.join(PICTURES)}")
+    picture = sheet(_rows(samples, args.count), task=samples.task)
+    beside = out.with_name(f".{out.stem}-part{out.suffix}")
+    try:
+        picture.save(beside)
+        beside.replace(out)
+    except OSError as error:
+        beside.unlink(missing_ok=True)
+        raise DataError(f"{out}: can't be written: {error.strerror or error}") from None
+    print(json.dumps({"name": samples.name, "out": str(out)}) if args.json else f"wrote {out}")
+    return 0
+
+
+def _rows(samples: SampleSet, count: int) -> dict[str, SampleSet]:
+    """Return `count` samples of each split, spread evenly over it."""
+    splits: dict[str, list[str]] = {}
+    for entry in samples.entries:
+        splits.setdefault(entry.groups.get("split", ""), []).append(entry.id)
+    rows = {}
+    for split, ids in splits.items():
+        chosen = [ids[i * len(ids) // min(count, len(ids))] for i in range(min(count, len(ids)))]
+        rows[f"{samples.name}{f', {split}' if split else ''}: {len(chosen)} of {len(ids)}"] = samples.subset(chosen)
+    return rows
+
+
+def _list(args: argparse.Namespace) -> int:
+    from synthbench.datasets.library import Library
+
+    library = Library()
+    rows = [_row(name, library.open(name)) for name in library.names()]
+    if args.json:
+        print(json.dumps({"folder": str(library.root), "datasets": rows}, indent=1, ensure_ascii=False))
+        return 0
+    for row in rows:
+        licence = f", {row['licence']}" if row["licence"] else ""
+        print(f"{row['name']}: {row['samples']} samples, task {row['task']}{licence}")
+    if not rows:
+        print(f"nothing was added yet to {library.root}; 'synthbench list datasets' shows what plugins offer")
+    return 0
+
+
+def _row(name: str, samples: SampleSet) -> dict[str, Any]:
+    return {
+        "name": name,
+        "task": samples.task,
+        "classes": list(samples.classes),
+        "samples": len(samples),
+        "fingerprint": samples.fingerprint,
+        "licence": samples.info.get("licence", ""),
+        "citation": samples.info.get("citation", ""),
+    }
+
+
+def _resolve(args: argparse.Namespace) -> tuple[SampleSet, Path]:
+    from synthbench.datasets.library import resolve
+
+    with _bar(Path(args.what).name) as progress:
+        return resolve(args.what, task=args.task, classes=args.classes, components=args.components, progress=progress)
+
+
+@contextmanager
+def _bar(title: str) -> Iterator[Callable[[int, int, str], None]]:
+    """Show a progress bar with an estimate on stderr, when that is a terminal."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    console = Console(stderr=True)
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[note]}"),
+    )
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task(title, total=None, note="")
+
+        def progress(done: int, total: int, note: str = "") -> None:
+            bar.update(task, completed=done, total=total or None, note=note[:40])
+
+        yield progress
