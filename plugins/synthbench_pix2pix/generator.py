@@ -1,0 +1,242 @@
+"""pix2pix: trained on pairs of mask and image, it draws images to new masks."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Literal, Self
+
+import numpy as np
+import torch
+from pydantic import Field
+
+from synthbench import Budget, Config, Context, Generator, Sample, SampleSet, TrainingMix
+from synthbench.errors import ConfigError, DataError
+from synthbench.toolkit import loop
+from synthbench.toolkit.batches import Batches
+from synthbench.toolkit.masks import Layout, MaskSampler, Mode
+from synthbench.toolkit.optimise import linear_tail, set_rate
+from synthbench.toolkit.patches import Encode, PatchStream
+from synthbench_pix2pix.light import Light
+from synthbench_pix2pix.losses import Losses, Term, l1
+from synthbench_pix2pix.networks import Norm, UNet, discriminator
+
+FLAT = 1e-3
+"""A spread of the drawn values below this, where the real ones have more, is a collapse."""
+
+_LIGHT, _WEIGHTS = "light.json", "generator.safetensors"
+_DRAW = 51
+
+
+class Pix2PixConfig(Config):
+    """Hyper-parameters of pix2pix.
+
+    Attributes
+    ----------
+    filters, discriminator_filters : int
+        Width of the two networks; the paper has 64.
+    depth : int
+        How often the generator halves the resolution.
+    norm : {"batch", "instance", "none"}
+    dropout : float
+        In the two innermost decoders, in training and when drawing; the paper's only noise, 0.5.
+    noise : int
+        Planes of white noise beside the condition; 0 for none.
+    appearance : bool
+        Whether the network is told each image's light; see `synthbench_pix2pix.light`.
+    l1 : float
+        Weight of the absolute difference against the adversarial term.
+    learning_rate : float
+        Of Adam, constant for half of the steps and then falling to 0.
+    masks : {"auto", "train", "recombine", "mixed"}
+        Which masks images are drawn to; see `synthbench.toolkit.masks.MaskSampler`. `auto` is `mixed` for instances
+        and `train` for a semantic dataset.
+    layout, density, touching
+        Of recombined masks; see there.
+    """
+
+    filters: int = Field(32, ge=4)
+    discriminator_filters: int = Field(16, ge=4)
+    depth: int = Field(4, ge=1, le=8)
+    norm: Norm = "batch"
+    dropout: float = Field(0.0, ge=0, lt=1)
+    noise: int = Field(1, ge=0)
+    appearance: bool = True
+    l1: float = Field(100.0, ge=0)
+    learning_rate: float = Field(4e-4, gt=0)
+    masks: Literal["auto", "train", "recombine", "mixed"] = "auto"
+    layout: Layout = "scatter"
+    density: float | None = Field(None, ge=0, le=1)
+    touching: float | None = Field(None, ge=0, le=1)
+
+
+class Pix2Pix(Generator):
+    """A U-Net draws the image, a PatchGAN judges it beside its mask (Isola et al. 2017; set up as in arXiv 2512.10334).
+
+    The condition of an instance dataset is (distance per instance, foreground without inner borders), so touching
+    objects stay apart; of a semantic one, a plane per class. Drawn samples have a mask of the mask sampler, and the
+    range and appearance of a training image with objects of similar size.
+
+    Attributes
+    ----------
+    counts : Counter
+        What drawing has come to: ``drawn`` samples, ``removed`` specks and ``unplaced`` objects of their masks.
+    """
+
+    Config = Pix2PixConfig
+    budgets = {  # noqa: RUF012
+        "smoke": Budget(steps=30, batch_size=2, patch_size=64),
+        "quick": Budget(steps=3000, batch_size=4, patch_size=128),
+        "standard": Budget(steps=40_000, batch_size=8, patch_size=256),
+        "paper": Budget(steps=100_000, batch_size=1, patch_size=256),
+    }
+
+    def __init__(self, config: Pix2PixConfig | None = None) -> None:
+        super().__init__(config)
+        self.counts: Counter[str] = Counter()
+
+    def fit(self, train: SampleSet, context: Context) -> None:
+        if len(train) == 0:
+            raise DataError("there are no training samples to learn from")
+        side = 2 * 2 ** max(self.config.depth, 3)
+        if context.budget.patch_size < side:
+            raise ConfigError(
+                f"patches of {context.budget.patch_size} are too small for a depth of {self.config.depth}; "
+                f"give patches of {side} or more, or a smaller depth"
+            )
+        generator = loop.runtime(context)
+        self.light = Light.of(train)
+        self.sampler = self._sampler(train)
+        self.device = torch.device(context.device)
+        self.network = self._build()
+        self._train(train, context, generator)
+        self.network.eval()
+
+    def draw(self, index: int | range, seed: int) -> Iterator[Sample]:
+        for i in range(index, index + 1) if isinstance(index, int) else index:
+            mask = self.sampler.sample(seed, i)
+            rng = np.random.default_rng((seed, _DRAW, i))
+            donor = int(rng.choice(self.sampler.alike(mask.source)))
+            planes = self._image(mask.labels, donor, rng)
+            self.counts.update(drawn=1, removed=mask.removed, unplaced=mask.unplaced)
+            yield Sample(f"{i:06d}", self.light.restored(planes, donor), mask.labels)
+
+    def save(self, folder: Path) -> None:
+        super().save(folder)
+        self.light.save(folder / _LIGHT)
+        self.sampler.save(folder)
+        loop.save_weights(self.network, folder / _WEIGHTS)
+
+    @classmethod
+    def load(cls, folder: Path, context: Context) -> Self:
+        new = super().load(folder, context)
+        loop.runtime(context)
+        new.light = Light.load(folder / _LIGHT)
+        new.sampler = MaskSampler.load(folder)
+        new.device = torch.device(context.device)
+        new.network = new._build()
+        loop.load_weights(new.network, folder / _WEIGHTS)
+        new.network.eval()
+        return new
+
+    def _sampler(self, train: SampleSet) -> MaskSampler:
+        auto: Mode = "train" if train.task == "semantic" else "mixed"
+        return MaskSampler.of(
+            train,
+            mode=auto if self.config.masks == "auto" else self.config.masks,
+            layout=self.config.layout,
+            density=self.config.density,
+            touching=self.config.touching,
+        )
+
+    def _build(self) -> UNet:
+        config = self.config
+        inputs = self._told + config.noise
+        network = UNet(inputs, self.light.channels, config.filters, config.depth, config.norm, config.dropout)
+        return network.to(self.device, memory_format=torch.channels_last)
+
+    @property
+    def _told(self) -> int:
+        """Planes of mask and appearance: what both networks see."""
+        return self.light.classes + (self.light.numbers.shape[1] if self.config.appearance else 0)
+
+    def _train(self, train: SampleSet, context: Context, generator: torch.Generator) -> None:
+        config, budget = self.config, context.budget
+        judge = discriminator(self._told + self.light.channels, config.discriminator_filters, config.norm)
+        judge = judge.to(self.device, memory_format=torch.channels_last)
+        losses = Losses([Term("l1", config.l1, l1)])
+        draws, judges = (
+            torch.optim.Adam(net.parameters(), config.learning_rate, betas=(0.5, 0.999))
+            for net in (self.network, judge)
+        )
+        stream = PatchStream(TrainingMix(train), budget, context.seed, encode=self._encoder(train), relit=False)
+        batches = Batches(stream, context.device)
+        numbers = torch.from_numpy(self.light.numbers).to(self.device)
+
+        def step(number: int) -> dict[str, torch.Tensor]:
+            for optimiser in (draws, judges):
+                set_rate(optimiser, config.learning_rate * linear_tail(number, budget.steps))
+            real, targets = batches[number]
+            told = self._tell(targets[:, :-1], numbers[targets[:, -1, 0, 0].long()])
+            noise = torch.randn(len(real), config.noise, *real.shape[2:], generator=generator, device=self.device)
+            with loop.autocast(self.device):
+                fake = self.network(torch.cat([told, noise], dim=1))
+                of_real = judge(torch.cat([told, real], dim=1))[-1]
+                of_fake = judge(torch.cat([told, fake.detach()], dim=1))[-1]
+            judged = losses.discriminator(of_real, of_fake)
+            judges.zero_grad()
+            judged.backward()
+            judges.step()
+            judge.requires_grad_(False)
+            with loop.autocast(self.device):
+                verdict = judge(torch.cat([told, fake], dim=1))[-1]
+            drawn, parts = losses.generator(verdict, fake, real, told)
+            draws.zero_grad()
+            drawn.backward()
+            draws.step()
+            judge.requires_grad_(True)
+            return {**parts, "judge": judged}
+
+        self.network.train()
+        parts = {"generator": self.network, "discriminator": judge, "draws": draws, "judges": judges}
+        loop.train(context, parts={**parts, "noise": generator}, step=step)
+        self.refuse_collapse(train, context.seed)
+
+    def _encoder(self, train: SampleSet) -> Encode:
+        def encoded(sample: Sample) -> tuple[np.ndarray, np.ndarray]:
+            position = train.position(sample.id)
+            which = np.full((1, *sample.labels.shape), position, np.float32)
+            return self.light.scaled(sample.image, position), np.concatenate(
+                [self.light.condition(sample.labels), which]
+            )
+
+        return encoded
+
+    def _tell(self, condition: torch.Tensor, numbers: torch.Tensor) -> torch.Tensor:
+        """Return the condition ``(B, K, H, W)`` with the appearance ``(B, N)`` as constant planes beside it."""
+        if not self.config.appearance:
+            return condition
+        return torch.cat([condition, numbers[:, :, None, None].expand(-1, -1, *condition.shape[2:])], dim=1)
+
+    @torch.no_grad()
+    def _image(self, labels: np.ndarray, donor: int, rng: np.random.Generator) -> np.ndarray:
+        """Return one image, ``(channels, height, width)`` float32 in −1 … 1; by itself, so that no batch changes it."""
+        condition = torch.from_numpy(self.light.condition(labels))[None]
+        told = self._tell(condition, torch.from_numpy(self.light.numbers[donor])[None])
+        noise = rng.standard_normal((1, self.config.noise, *labels.shape), dtype=np.float32)
+        self.network.keep_dropping(torch.Generator().manual_seed(int(rng.integers(2**62))))
+        drawn = self.network(torch.cat([told, torch.from_numpy(noise)], dim=1).to(self.device))[0]
+        self.network.keep_dropping(None)
+        return drawn.cpu().numpy()
+
+    def refuse_collapse(self, train: SampleSet, seed: int) -> None:
+        """Raise `Diverged` if the images of the first training masks are flat where the real ones aren't."""
+        self.network.eval()
+        spreads = []
+        for position in range(min(4, len(train))):
+            sample = train[position]
+            drawn = self._image(sample.labels, position, np.random.default_rng((seed, _DRAW)))
+            spreads.append((float(drawn.std()), float(self.light.scaled(sample.image, position).std())))
+        if all(drawn < FLAT < real or not np.isfinite(drawn) for drawn, real in spreads):
+            raise loop.Diverged("the generator draws flat images; lower the learning rate")

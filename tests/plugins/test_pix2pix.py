@@ -1,0 +1,299 @@
+"""pix2pix learns from pairs, draws what its masks say, and keeps the light of the training images."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from scipy import ndimage
+from torch.nn import functional
+
+from synthbench import Budget, Context, Sample, SampleSet, Stopped
+from synthbench.errors import ConfigError, DataError, StoreError
+from synthbench.testing.contract import assert_contract
+from synthbench.toolkit.loop import Diverged
+from synthbench_pix2pix.generator import Pix2Pix, Pix2PixConfig
+from synthbench_pix2pix.light import Light, Range, appearance, fitting_exponent, standardised
+from synthbench_pix2pix.losses import Losses, Term, l1
+from synthbench_pix2pix.networks import UNet, discriminator
+
+SMALL = {"filters": 8, "discriminator_filters": 8, "depth": 3}
+
+
+def fitted(train: SampleSet, *, steps: int = 4, patch: int = 32, batch: int = 2, context: dict | None = None, **config):
+    generator = Pix2Pix(Pix2PixConfig(**{**SMALL, **config}))
+    generator.fit(train, Context(seed=1, budget=Budget(steps, batch, patch), **(context or {})))
+    return generator
+
+
+def pixels(generator: Pix2Pix, index: int | range, seed: int = 0) -> list[bytes]:
+    return [sample.image.tobytes() + sample.labels.tobytes() for sample in generator.draw(index, seed)]
+
+
+@pytest.fixture(scope="module")
+def drawn_from(blob_set: SampleSet) -> Pix2Pix:
+    return fitted(blob_set)
+
+
+# -- the contract -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.slow
+def test_it_keeps_the_contract():
+    assert_contract("generator", "pix2pix", SMALL)
+
+
+def test_a_sample_depends_on_seed_and_index_alone(drawn_from):
+    expected = pixels(drawn_from, range(5))
+    assert [pixels(drawn_from, i)[0] for i in (4, 1, 3)] == [expected[4], expected[1], expected[3]]
+    assert pixels(drawn_from, range(2, 4)) == expected[2:4]
+    assert pixels(drawn_from, range(5), seed=1) != expected
+    assert len(set(expected)) == 5
+
+
+def test_what_was_saved_draws_the_same_bytes(drawn_from, tmp_path: Path):
+    drawn_from.save(tmp_path)
+    loaded = Pix2Pix.load(tmp_path, Context(seed=99))
+    assert pixels(loaded, range(4)) == pixels(drawn_from, range(4))
+
+
+def test_the_number_of_threads_changes_no_byte(blob_set):
+    try:
+        one = pixels(fitted(blob_set, context={"threads": 1}, steps=2), range(2))
+        assert pixels(fitted(blob_set, context={"threads": 2}, steps=2), range(2)) == one
+    finally:
+        torch.set_num_threads(1)
+
+
+def test_dropout_as_the_only_noise_is_drawn_from_the_seed(blob_set):
+    generator = fitted(blob_set, noise=0, dropout=0.5)
+    with_dropout = pixels(generator, range(3))
+    torch.manual_seed(123)
+    assert pixels(generator, range(3)) == with_dropout
+    generator.network.keep_dropping = lambda _: None
+    assert pixels(generator, range(3)) != with_dropout
+
+
+def test_damaged_artifacts_are_refused(drawn_from, tmp_path: Path):
+    drawn_from.save(tmp_path)
+    (tmp_path / "light.json").write_text('{"semantic": false}')
+    with pytest.raises(StoreError, match=r"light\.json"):
+        Pix2Pix.load(tmp_path, Context())
+
+
+# -- training ---------------------------------------------------------------------------------------------------------
+
+
+def reconstruction(generator: Pix2Pix, train: SampleSet) -> float:
+    """Mean absolute difference between the drawn and the real image of each training mask."""
+    total = 0.0
+    for position, sample in enumerate(train):
+        drawn = generator._image(sample.labels, position, np.random.default_rng(0))
+        total += float(np.abs(drawn - generator.light.scaled(sample.image, position)).mean())
+    return total / len(train)
+
+
+@pytest.fixture(scope="module")
+def trained(blob_set: SampleSet) -> Pix2Pix:
+    return fitted(blob_set, steps=60, batch=4, learning_rate=2e-3)
+
+
+def test_training_lowers_the_difference_to_the_real_images(blob_set, trained):
+    before = reconstruction(fitted(blob_set, steps=1), blob_set)
+    assert reconstruction(trained, blob_set) < 0.4 * before
+
+
+@pytest.mark.slow
+def test_training_works_with_instance_norm_too(blob_set):
+    before = reconstruction(fitted(blob_set, steps=1, norm="instance"), blob_set)
+    after = reconstruction(fitted(blob_set, steps=60, batch=4, norm="instance", learning_rate=2e-3), blob_set)
+    assert after < 0.4 * before
+
+
+def test_objects_are_drawn_where_the_mask_has_them(trained):
+    for sample in trained.draw(range(6), 0):
+        inside = ndimage.binary_erosion(sample.labels > 0)
+        outside = ~ndimage.binary_dilation(sample.labels > 0)
+        assert np.median(sample.image[inside]) > np.median(sample.image[outside]) + 40
+
+
+def test_a_stopped_training_goes_on_to_the_same_weights(blob_set, tmp_path: Path):
+    whole = fitted(blob_set, steps=8, noise=1, dropout=0.3)
+    asked = iter(range(100))
+    context = {"folder": tmp_path, "should_stop": lambda: next(asked) == 5}
+    with pytest.raises(Stopped):
+        fitted(blob_set, steps=8, noise=1, dropout=0.3, context=context)
+    resumed = fitted(blob_set, steps=8, noise=1, dropout=0.3, context={"folder": tmp_path})
+    for ours, theirs in zip(whole.network.state_dict().values(), resumed.network.state_dict().values(), strict=True):
+        assert torch.equal(ours, theirs)
+
+
+def test_training_that_goes_astray_is_a_failure(blob_set):
+    with pytest.raises(Diverged, match="learning rate"):
+        fitted(blob_set, steps=12, learning_rate=1e9, norm="none")
+
+
+def test_flat_images_are_a_failure(blob_set):
+    generator = fitted(blob_set)
+    torch.nn.init.zeros_(generator.network.to_image.weight)
+    with pytest.raises(Diverged, match="flat"):
+        generator.refuse_collapse(blob_set, 0)
+
+
+def test_an_empty_set_and_an_image_smaller_than_a_patch_are_refused(blob_set):
+    with pytest.raises(DataError, match="no training samples"):
+        fitted(blob_set[:0])
+    with pytest.raises(DataError, match="smaller than a patch"):
+        fitted(blob_set, patch=128)
+    with pytest.raises(ConfigError, match="patch"):
+        fitted(blob_set, patch=32, depth=5)
+
+
+# -- what is drawn ----------------------------------------------------------------------------------------------------
+
+
+def blob(name: str, shape: tuple[int, int], dtype: str, channels: int, level: int) -> Sample:
+    labels = np.zeros(shape, np.uint8)
+    labels[8:20, 9:24], labels[26:36, 12:22] = 1, 2
+    noise = np.random.default_rng(len(name)).normal(0, level / 50, shape)
+    image = (np.where(labels > 0, level, level / 5) + noise).clip(0).astype(dtype)
+    return Sample(name, image if channels == 1 else np.stack([image, image // 2, image // 3], axis=-1), labels)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "channels", "level"), [("uint8", 1, 90), ("uint8", 3, 200), ("uint16", 1, 3000), ("uint16", 3, 40_000)]
+)
+def test_odd_sizes_colours_and_depths_are_drawn_like_the_training_images(dtype, channels, level):
+    shapes = [(41, 57), (50, 43), (47, 47)]
+    train = SampleSet.of([blob(f"b{'x' * i}", shape, dtype, channels, level) for i, shape in enumerate(shapes)])
+    for sample in fitted(train).draw(range(4), 0):
+        assert sample.image.dtype == dtype
+        assert sample.image.ndim == (2 if channels == 1 else 3)
+        assert sample.labels.shape in shapes
+        assert level / 20 < sample.image.max() <= 1.2 * level
+
+
+def test_semantic_images_are_drawn_to_turned_class_maps(semantic_set):
+    drawn = list(fitted(semantic_set).draw(range(8), 0))
+    assert sorted((s.labels == 1).sum() for s in drawn) == sorted((s.labels == 1).sum() for s in semantic_set)
+    assert {s.image.dtype.name for s in drawn} == {"uint8"}
+
+
+def test_masks_can_be_chosen(blob_set):
+    sources = sorted((s.labels > 0).sum() for s in blob_set)
+    turned = fitted(blob_set, masks="train")
+    assert sorted((s.labels > 0).sum() for s in turned.draw(range(12), 0)) == sources
+    recombined = fitted(blob_set, masks="recombine")
+    assert sorted((s.labels > 0).sum() for s in recombined.draw(range(12), 0)) != sources
+    assert recombined.counts["drawn"] == 12
+
+
+# -- light ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("exponent", [0.5, 1.0])
+@pytest.mark.parametrize("dtype", ["uint8", "uint16"])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_scaling_there_and_back_keeps_what_is_within_the_range(exponent, dtype, channels):
+    rng = np.random.default_rng(0)
+    image = rng.integers(3, 250, (32, 33) if channels == 1 else (32, 33, 3)).astype(dtype) * (
+        1 if dtype == "uint8" else 200
+    )
+    light = Range.of(image)
+    planes = light.scaled(image, exponent)
+    back = light.restored(planes, exponent)
+    assert planes.shape == (channels, 32, 33)
+    assert planes.min() == -1
+    assert planes.max() == 1
+    assert back.dtype == image.dtype
+    assert np.mean(np.abs(back.astype(int) - image.astype(int)) <= (1 if dtype == "uint8" else 200)) > 0.99
+
+
+def test_a_constant_image_comes_back():
+    image = np.full((8, 8), 7, np.uint8)
+    assert np.array_equal(Range.of(image).restored(Range.of(image).scaled(image, 0.5), 0.5), image)
+
+
+def test_dark_images_are_evened_out_and_balanced_ones_stay_linear():
+    rng = np.random.default_rng(0)
+    dark = np.where(rng.random((64, 64)) < 0.05, 200, rng.integers(3, 9, (64, 64))).astype(np.uint8)
+    balanced = rng.integers(0, 255, (64, 64)).astype(np.uint8)
+    assert fitting_exponent([dark]) == 0.5
+    assert fitting_exponent([balanced]) == pytest.approx(1.0, abs=0.05)
+    assert fitting_exponent([255 - dark]) == 1.0
+
+
+def test_appearance_measures_noise_levels_and_spreads():
+    rng = np.random.default_rng(0)
+    classes = np.zeros((128, 128), int)
+    classes[32:96, 32:96] = 1
+    planes = (np.where(classes, 0.4, -0.6) + 0.05 * rng.standard_normal((1, 128, 128))).astype(np.float32)
+    noise, low, low_spread, high, high_spread = appearance(planes, classes, 2)
+    assert noise == pytest.approx(0.05, rel=0.1)
+    assert (low, high) == pytest.approx((-0.6, 0.4), abs=0.01)
+    assert low_spread == pytest.approx(high_spread, rel=0.1)
+    assert low_spread == pytest.approx(2 * 1.2816 * 0.05, rel=0.1)
+
+
+def test_unknown_numbers_of_an_image_are_the_usual_ones():
+    rows = [np.array([1.0, np.nan]), np.array([3.0, 5.0]), np.array([2.0, 7.0])]
+    table = standardised(rows)
+    assert np.allclose(table[:, 0], [-1.2247, 1.2247, 0], atol=1e-4)
+    assert np.allclose(table[:, 1], [0, -1, 1], atol=1e-4)
+
+
+def test_light_is_saved_whole(blob_set, tmp_path: Path):
+    light = Light.of(blob_set)
+    light.save(tmp_path / "light.json")
+    loaded = Light.load(tmp_path / "light.json")
+    assert (loaded.ranges, loaded.exponent, loaded.channels) == (light.ranges, light.exponent, light.channels)
+    assert np.array_equal(loaded.numbers, light.numbers)
+
+
+# -- networks and losses ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (3, 40), (17, 64), (33, 31)])
+def test_the_generator_draws_at_any_size(shape):
+    network = UNet(4, 3, 8, 4, "batch", 0.0).eval()
+    drawn = network(torch.zeros(1, 4, *shape))
+    assert drawn.shape == (1, 3, *shape)
+    assert drawn.abs().max() <= 1
+
+
+def test_outlines_reach_the_image_at_full_resolution():
+    network = UNet(1, 1, 8, 3, "none", 0.0).eval()
+    point = torch.zeros(1, 1, 32, 32)
+    point[..., 16, 16] = 1
+    changed = (network(point) - network(torch.zeros_like(point))).abs()[0, 0]
+    assert changed[14:19, 14:19].mean() > 2 * changed.mean()
+
+
+def test_the_discriminator_judges_patches():
+    logits = discriminator(3, 8, "batch")(torch.zeros(2, 3, 128, 128))[-1]
+    assert logits.shape == (2, 1, 14, 14)
+
+
+def test_losses_are_those_of_the_paper():
+    real, fake = torch.ones(2, 1, 8, 8), torch.full((2, 1, 8, 8), 0.75)
+    logits = torch.randn(2, 1, 3, 3, generator=torch.Generator().manual_seed(0))
+    total, parts = Losses([Term("l1", 100.0, l1)]).generator(logits, fake, real, real)
+    adversarial = functional.binary_cross_entropy_with_logits(logits, torch.ones_like(logits))
+    assert parts["l1"] == pytest.approx(0.25)
+    assert total.item() == pytest.approx(adversarial.item() + 25.0, rel=1e-5)
+    judged = Losses([]).discriminator(torch.zeros_like(logits), torch.zeros_like(logits))
+    assert judged.item() == pytest.approx(np.log(2))
+
+
+def test_further_terms_can_compare_under_the_mask():
+    def inside(fake: torch.Tensor, real: torch.Tensor, condition: torch.Tensor) -> torch.Tensor:
+        return ((fake - real).abs() * condition).sum() / condition.sum()
+
+    real, fake = torch.zeros(1, 1, 4, 4), torch.ones(1, 1, 4, 4)
+    mask = torch.zeros(1, 1, 4, 4)
+    mask[..., 0] = 1
+    total, parts = Losses([Term("inside", 3.0, inside)]).generator(torch.zeros(1, 1, 2, 2), fake, real, mask)
+    assert parts["inside"] == 1
+    assert total.item() == pytest.approx(np.log(2) + 3.0)
