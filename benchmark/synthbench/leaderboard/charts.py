@@ -6,14 +6,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-from markupsafe import Markup, escape
+from markupsafe import Markup
 
 WIDTH, HEIGHT = 460, 300
 LEFT, RIGHT, TOP, BOTTOM = 44, 132, 14, 40
 COLOURS = 7
 """How many colours the page's style has for arms (``--arm-1`` …); `real` is drawn in ink, later arms are dashed."""
 _LINE = 15
-_DASHES = ("", "6 3", "2 3")
+_CROWDED = 7
+_LONGEST = 17
+_DASHES = ("none", "6 3", "2 3")
 
 
 @dataclass(frozen=True)
@@ -171,25 +173,40 @@ def _band(line: Line, x: Scale, y: Scale) -> Markup:
 
 
 def _path(line: Line, x: Scale, y: Scale) -> Markup:
-    dash = _DASHES[0 if line.place == 0 else min((line.place - 1) // COLOURS, len(_DASHES) - 1)]
     form = Markup('<polyline points="{}" style="stroke:{}" stroke-dasharray="{}" class="line{}"/>')
     kind = " real" if line.place == 0 else ""
-    return form.format(" ".join(_points(line.x, line.mid, x, y)), colour(line.place), dash or "none", kind)
+    return form.format(" ".join(_points(line.x, line.mid, x, y)), colour(line.place), _dash(line), kind)
 
 
 def _labels(lines: Sequence[Line], y: Scale) -> list[Markup]:
-    """Label each curve at its right end, in the order of the ends, a line apart at least."""
+    """Label each curve at its right end; where the ends crowd, beside a sample of it, the highest curve first."""
     ends = sorted(lines, key=lambda line: y(line.mid[-1]))
-    spots = spaced([y(line.mid[-1]) for line in ends], _LINE, TOP + 4, HEIGHT - BOTTOM + 22)
+    gaps = np.diff([y(line.mid[-1]) for line in ends])
+    crowded = bool((gaps < _CROWDED).any())
+    if crowded:
+        ends = sorted(lines, key=lambda line: -float(np.mean(line.mid)))
+        wanted = [TOP + 10.0 + _LINE * i for i in range(len(ends))]
+    else:
+        wanted = [y(line.mid[-1]) for line in ends]
+    spots = spaced(wanted, _LINE, TOP + 4, HEIGHT - BOTTOM + 22)
     edge = WIDTH - RIGHT
     out = []
     for line, spot in zip(ends, spots, strict=True):
-        form = Markup('<polyline points="{:.1f},{:.1f} {:.1f},{:.1f}" style="stroke:{}" class="leader"/>')
-        out.append(form.format(edge + 2, y(line.mid[-1]), edge + 12, spot, colour(line.place)))
-        label = line.label if len(line.label) <= 18 else line.label[:17] + "…"
+        start = (edge + 8.0, spot) if crowded else (edge + 2.0, y(line.mid[-1]))
+        end = edge + (22 if crowded else 12)
+        form = Markup(
+            '<polyline points="{:.1f},{:.1f} {:.1f},{:.1f}" style="stroke:{}" stroke-dasharray="{}" class="{}"/>'
+        )
+        kind = "swatch" if crowded else "leader"
+        out.append(form.format(*start, end, spot, colour(line.place), _dash(line) if crowded else "none", kind))
+        label = line.label if len(line.label) <= _LONGEST else line.label[: _LONGEST - 1] + "…"
         form = Markup('<text x="{:.1f}" y="{:.1f}" style="fill:{}" class="label"><title>{}</title>{}</text>')
-        out.append(form.format(edge + 15, spot + 4, colour(line.place), line.label, escape(label)))
+        out.append(form.format(end + 4, spot + 4, colour(line.place), line.label, label))
     return out
+
+
+def _dash(line: Line) -> str:
+    return _DASHES[0 if line.place == 0 else min((line.place - 1) // COLOURS, len(_DASHES) - 1)]
 
 
 def spaced(wanted: Sequence[float], gap: float, low: float, high: float) -> list[float]:

@@ -10,7 +10,8 @@ DEFINITIONS = {
     "fraction": "Real training images.",
     "folds": "Splits of the dataset into training, validation and test images.",
     "segmenter": "The network that is trained, and scored on real test images.",
-    "arm": "What it is trained on. Every arm gets the same number of optimiser steps.",
+    "arm": "What it is trained on: real images alone, or with so many synthetic samples of a generator "
+    "(“only”: these alone). Every arm gets the same number of optimiser steps.",
     "generator": "Where the synthetic samples come from; empty for real images alone.",
     "synthetic": "Synthetic samples in the training set.",
     "metric": "The score that Δ and rank are of.",

@@ -52,7 +52,7 @@ def markdown(table: pd.DataFrame) -> str:
     """Return the leaderboard as Markdown: the sentence, a table per dataset and amount of real data, and footnotes."""
     parts = []
     if "status" in table and "generator" in table:
-        notes = [*details(table), *cautions(table)]
+        notes = [*(f"{what}: {'; '.join(parts)}." for what, parts in details(table)), *cautions(table)]
         parts += [f"**{_plain(headline(table))}**", "\n".join(f"- {_plain(note)}" for note in notes)]
     used: list[str] = []
     for heading, part in boards(table):
@@ -60,12 +60,11 @@ def markdown(table: pd.DataFrame) -> str:
         grids = [shown(part)]
         if "generator" in part:
             grids.append(["segmenter", "arm", *fidelity_columns(part), *cost_columns(part)])
-        used += [name for names in grids for name in names if name not in used]
+        used += [name for names in grids for name in names]
         parts += [f"### {_plain(heading)} ({part['aggregation'].iloc[0]})", *(_grid(part, g, metric) for g in grids)]
     metric = str(table["metric"].iloc[0])
-    parts.append(
-        "\n".join(f"- {_plain(title(name, metric))}: {_plain(definition(name))}" for name in [*used, "aggregation"])
-    )
+    notes = [f"- {_plain(title(n, metric))}: {_plain(definition(n))}" for n in dict.fromkeys([*used, "aggregation"])]
+    parts.append("\n".join(notes))
     return "\n\n".join(part for part in parts if part) + "\n"
 
 

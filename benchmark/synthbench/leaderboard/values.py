@@ -37,6 +37,13 @@ def signed(value: float, digits: int = 3) -> str:
     return text[1:] if float(text) == 0 else text.replace("-", MINUS)
 
 
+def distance(value: float) -> str:
+    """Return a distance, whose size depends on the encoder: ``"0.0041"``, ``"12.5"``, ``"−3.77e+09"``."""
+    if pd.isna(value) or abs(value) < 1e5:
+        return number(value, 4 if abs(value) < 1 else 1)
+    return f"{value:.2e}".replace("-", MINUS)
+
+
 def duration(seconds: float) -> str:
     """Return seconds as ``"0.2 s"``, ``"61 s"``, ``"3.6 min"`` or ``"1.4 h"``."""
     if pd.isna(seconds):
@@ -71,7 +78,7 @@ def text(row: Mapping[str, Any], name: str) -> str:
     if name.startswith(("KID", "KD(")) and name.partition(")")[2] in ("", " floor"):
         return _kernel(row, name)
     if name.startswith(("FID", "FD(")):
-        return number(value, 1)
+        return distance(value)
     if isinstance(value, str):
         return value or NOT_APPLICABLE
     if pd.isna(value):
@@ -97,5 +104,5 @@ def _rank(row: Mapping[str, Any]) -> str:
 def _kernel(row: Mapping[str, Any], name: str) -> str:
     value, low, high = (row.get(key, np.nan) for key in (name, f"{name} low", f"{name} high"))
     if pd.isna(low):
-        return number(value, 4)
-    return f"{number(value, 4)} [{number(low, 4)}, {number(high, 4)}]"
+        return distance(value)
+    return f"{distance(value)} [{distance(low)}, {distance(high)}]"

@@ -35,15 +35,14 @@ def headline(table: pd.DataFrame) -> str:
     )
 
 
-def details(table: pd.DataFrame) -> list[str]:
-    """Return one sentence per cell that gives every arm's difference with its interval."""
+def details(table: pd.DataFrame) -> list[tuple[str, list[str]]]:
+    """Return for each cell what is compared, and every arm's difference with its interval."""
     lines = []
     for _, rows in _cells(table):
-        parts = [f"{short(r['arm'])} {delta(r)} ({r['verdict']})".replace(" ", "\u00a0") for r in _deltas(rows)]
-        parts += [f"{short(r['arm'])} {MISSING}".replace(" ", "\u00a0") for r in rows if r["status"] == MISSING]
+        parts = [f"{short(r['arm'])} {delta(r)} ({r['verdict']})" for r in _deltas(rows)]
+        parts += [f"{short(r['arm'])} {MISSING}" for r in rows if r["status"] == MISSING]
         if parts:
-            metric = title(rows[0]["metric"])
-            lines.append(f"{rows[0]['segmenter']} {_place(rows)}, difference in {metric}: {'; '.join(parts)}.")
+            lines.append((f"{rows[0]['segmenter']} {_place(rows)}, difference in {title(rows[0]['metric'])}", parts))
     return lines
 
 
@@ -54,7 +53,7 @@ def design(table: pd.DataFrame, images: Sequence[pd.DataFrame]) -> str:
     tested = max((frame["image"].nunique() for frame in images if len(frame)), default=0)
     return (
         f"{_many(arms, 'arm')}, {_many(segmenters, 'segmenter')}, {int(table['runs_planned'].sum())} trainings: "
-        f"on {real} real images, with and without synthetic ones, for equally many steps; tested on {tested} real images."
+        f"on {real} real images, with and without synthetic ones, for equally many steps; tested on {tested} others."
     )
 
 
@@ -126,6 +125,7 @@ def _outcome(rows: Sequence[Mapping[str, Any]]) -> str:
     first = f"{_and(better)} improved {segmenter}" if better else f"no generator measurably improved {segmenter}"
     lost = [_name(r, rows) for r in rows if r["status"] == MISSING]
     first += f", and {_and(worse)} hurt it" if worse else ""
+    first += " in one seed" if (better or worse) and any(r["delta_seeds"] == 1 for r in _deltas(rows)) else ""
     return f"{first} ({_and(lost)} {MISSING})" if lost else first
 
 
