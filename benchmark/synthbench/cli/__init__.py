@@ -11,7 +11,7 @@ import importlib
 import os
 import pkgutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from synthbench import __version__
 from synthbench.errors import SynthbenchError
@@ -43,7 +43,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 def build_parser() -> argparse.ArgumentParser:
     """Return the parser of all commands."""
     parser = argparse.ArgumentParser(
-        prog="synthbench", description="Does synthetic training data help to segment cells in micrographs?"
+        prog="synthbench",
+        description="Does synthetic training data help to segment cells in micrographs?",
+        formatter_class=_CommandsInOneColumn,
     )
     parser.add_argument("--version", action="version", version=f"synthbench {__version__}")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
@@ -61,3 +63,10 @@ def build_parser() -> argparse.ArgumentParser:
         module.add_arguments(command)
         command.set_defaults(run=module.run)
     return parser
+
+
+class _CommandsInOneColumn(argparse.HelpFormatter):
+    """argparse forgets the indent of the commands when it sets the column, and breaks the line after the longest."""
+
+    def _iter_indented_subactions(self, action: argparse.Action) -> Iterator[argparse.Action]:
+        yield from getattr(action, "_get_subactions", list)()
