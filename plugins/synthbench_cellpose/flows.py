@@ -44,13 +44,12 @@ def targets(labels: np.ndarray) -> np.ndarray:
     """
     from synthbench_cellpose.library import dynamics
 
-    dense = np.unique(labels, return_inverse=True)[1].reshape(labels.shape).astype(np.int32)
-    if labels.min() > 0:
-        dense += 1
-    inside = (dense > 0).astype(np.float32)
+    inside = (labels > 0).astype(np.float32)
     if not inside.any():
         return np.zeros((3, *labels.shape), np.float32)
-    flow = dynamics().masks_to_flows(dense, device=torch.device("cpu"))
+    ids, numbered = np.unique(labels, return_inverse=True)
+    numbered = numbered.reshape(labels.shape).astype(np.int32) + np.int32(ids[0] > 0)
+    flow = dynamics().masks_to_flows(numbered, device=torch.device("cpu"))
     return np.concatenate([inside[None], flow.astype(np.float32)])
 
 

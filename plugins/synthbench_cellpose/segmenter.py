@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 import torch
 from pydantic import Field
+from torch.nn import functional as F
 
 from synthbench import Budget, Config, Context, Instances, SampleSet, Segmenter, Stopped, TrainingMix
 from synthbench.errors import ConfigError, StoreError
@@ -29,10 +30,13 @@ MULTIPLE = 8
 SMALLEST = 16
 """Images with a shorter side are continued to this size before they are predicted."""
 
+LEAST_CHANNELS = 2
+"""Grey and nothing: Cellpose's own resizing loses the only channel of an image that has one."""
+
 DIAMETER_SAMPLES = 200
 TUNING_PIXELS = 1_500_000
 GRID: Mapping[str, tuple[float, ...]] = {
-    "cellprob_threshold": (-3.0, -2.0, -1.0, 0.0, 1.0, 2.0),
+    "cellprob_threshold": (0.0, -1.0, 1.0, -2.0, 2.0, -3.0),
     "flow_threshold": (0.4, 0.6, 0.8, 1.2, 0.0),
 }
 """Thresholds that are tried; a flow threshold of 0 keeps every object."""
@@ -60,8 +64,8 @@ class Cellpose(Segmenter):
 
     What is not the library's: patches come from the patch stream, so its sampler (which seeds numpy with the number
     of the epoch), its rotations and its random resizing are not used; the rate of AdamW follows one cycle over the
-    budget; an image is normalised once, whole, by its percentiles 1 and 99.8. Grey images enter as one channel, RGB
-    ones as three.
+    budget; an image is normalised once, whole, by its percentiles 1 and 99.8. Grey images enter with an empty second
+    channel, as Cellpose has it; RGB ones as three channels.
 
     Size: the library brings each training image to `diam_mean` by its own objects' diameter, and then predicts
     every image with one diameter. Here one factor serves all images in both: `diam_mean` over the mean diameter of
@@ -80,7 +84,7 @@ class Cellpose(Segmenter):
     Config: ClassVar[type[Config]] = CellposeConfig
     budgets: ClassVar[dict[str, Budget]] = {
         "smoke": Budget(steps=8, batch_size=2, patch_size=64),
-        "quick": Budget(steps=400, batch_size=4, patch_size=128),
+        "quick": Budget(steps=600, batch_size=4, patch_size=96),
         "standard": Budget(steps=12_000, batch_size=8, patch_size=224),
         "paper": Budget(steps=33_750, batch_size=8, patch_size=224),
     }
@@ -97,7 +101,7 @@ class Cellpose(Segmenter):
         stream = PatchStream(train, context.budget, context.seed, encode=flows.encode)
         self._diameter = mean_diameter(train.reference)
         side = self._side(context.budget.patch_size)
-        self._build(stream.channels, self._diameter * side / context.budget.patch_size, context.device)
+        self._build(stream.channels, self._diameter * (side / context.budget.patch_size), context.device)
         self._train(stream, side, context)
         self._thresholds = self._tune(validation, context)
 
@@ -154,7 +158,7 @@ class Cellpose(Segmenter):
 
     def _build(self, channels: int, diam_mean: float, device: str) -> None:
         self._channels = channels
-        self._model = library.model(channels, diam_mean, device)
+        self._model = library.model(max(channels, LEAST_CHANNELS), diam_mean, device)
 
     def _train(self, stream: PatchStream, side: int, context: Context) -> None:
         """Take the budget's steps."""
@@ -162,13 +166,15 @@ class Cellpose(Segmenter):
         learning = [parameter for parameter in network.parameters() if parameter.requires_grad]
         optimiser = torch.optim.AdamW(learning, lr=config.learning_rate, weight_decay=config.weight_decay)
         batches = Batches(stream, context.device)
-        network.train()
+        missing = network.nchan - stream.channels
+        network.to(memory_format=torch.channels_last).train()
 
         def step(number: int) -> dict[str, torch.Tensor]:
             first = number * budget.batch_size
             symmetries = [stream.draw(slot).symmetry for slot in range(first, first + budget.batch_size)]
             images, planes = batches[number]
             images, planes = flows.resize(images, flows.turn(planes, symmetries), side)
+            images = F.pad(images, (0, 0, 0, 0, 0, missing)).contiguous(memory_format=torch.channels_last)
             set_rate(optimiser, config.learning_rate * one_cycle(number, budget.steps))
             with loop.autocast(context.device):
                 said = network(images)[0]

@@ -17,10 +17,14 @@ from synthbench import Budget, Config, Context, Instances, SampleSet, Segmenter,
 from synthbench.errors import ConfigError, StoreError
 from synthbench.toolkit.images import normalise, to_channels
 from synthbench.toolkit.patches import PatchStream
+from synthbench.toolkit.tuning import portion
 from synthbench_stardist import network, runtime, training
 
 WEIGHTS = "weights.safetensors"
 STATE = "stardist.json"
+TUNING_PIXELS = 2_000_000
+"""About how many pixels of validation images the thresholds are tuned on."""
+
 TILE = 1024
 """Images with a longer side are predicted in overlapping tiles of about this size."""
 
@@ -38,7 +42,6 @@ class StarDistConfig(Config):
     distance_loss: Literal["mae", "mse", "iou"] = Field("mae", description="loss of the distances")
     distance_weight: float = Field(0.2, ge=0, description="weight of the distances' loss beside the probability's 1")
     background_weight: float = Field(1e-4, ge=0, description="pull of the distances towards 0 outside of objects")
-    validation_images: int = Field(24, ge=0, description="thresholds are tuned on at most this many validation images")
 
 
 class StarDist(Segmenter):
@@ -49,8 +52,8 @@ class StarDist(Segmenter):
     kernels are drawn from the seed. An image is normalised once, whole, by its percentiles 1 and 99.8.
 
     Scores are the object probabilities by which non-maximum suppression ranks the polygons. The two thresholds
-    (probability, overlap) come from the library's ``optimize_thresholds`` on validation images; without any, or
-    without an object in them, they stay at its defaults, 0.5 and 0.4.
+    (probability, overlap) come from the library's ``optimize_thresholds`` on about two million pixels of validation
+    images; without an object in them, they stay at its defaults, 0.5 and 0.4.
 
     Equal seeds give equal weights on one machine; a training taken up from a checkpoint ends with the same bits as
     one never stopped (on a CPU, with the same number of threads).
@@ -136,28 +139,18 @@ class StarDist(Segmenter):
 
     def _tune(self, validation: SampleSet) -> None:
         """Choose the thresholds on validation images, spread evenly over the set."""
-        chosen = spread(len(validation), self.config.validation_images)
-        samples = [sample for sample in (validation[i] for i in chosen) if sample.labels.any()]
+        chosen = (validation[position] for position in portion(validation, TUNING_PIXELS))
+        samples = [sample for sample in chosen if sample.labels.any()]
         if not samples:
             return
         with contextlib.redirect_stdout(io.StringIO()):
             found = self._model.optimize_thresholds(
                 [self._input(sample.image) for sample in samples],
-                [sample.labels.astype(np.int32) for sample in samples],
+                [training.dense(sample.labels) for sample in samples],
                 predict_kwargs={"n_tiles": None},
                 optimize_kwargs={"verbose": 0},
             )
         self._model.thresholds = {"prob": float(np.clip(found["prob"], 0.01, 0.99)), "nms": found["nms"]}
-
-
-def spread(count: int, most: int) -> list[int]:
-    """Return at most `most` of the numbers 0 … count − 1, evenly spread.
-
-    >>> spread(10, 3), spread(2, 3)
-    ([0, 3, 6], [0, 1])
-    """
-    kept = min(count, most)
-    return [i * count // kept for i in range(kept)]
 
 
 def without_gaps(labels: np.ndarray, scores: np.ndarray) -> Instances:

@@ -40,12 +40,16 @@ def targets(labels: np.ndarray, n_rays: int, grid: int) -> tuple[np.ndarray, np.
     from stardist.geometry import star_dist
     from stardist.utils import edt_prob
 
-    dense = np.unique(labels, return_inverse=True)[1].reshape(labels.shape).astype(np.int32)
-    if labels.min() > 0:
-        dense += 1
-    probability = edt_prob(dense[::grid, ::grid])[..., None].astype(np.float32)
-    rays = star_dist(dense, n_rays, mode="cpp", grid=(grid, grid)).astype(np.float32)
+    numbered = dense(labels)
+    probability = edt_prob(numbered[::grid, ::grid])[..., None].astype(np.float32)
+    rays = star_dist(numbered, n_rays, mode="cpp", grid=(grid, grid)).astype(np.float32)
     return probability, np.concatenate([rays, probability], axis=-1)
+
+
+def dense(labels: np.ndarray) -> np.ndarray:
+    """Return a label map, int32, with ids 1 … n: the library takes memory by the largest id."""
+    ids, numbered = np.unique(labels, return_inverse=True)
+    return numbered.reshape(labels.shape).astype(np.int32) + np.int32(ids[0] > 0)
 
 
 def examples(stream: PatchStream, step: int, n_rays: int, grid: int) -> Example:

@@ -1,0 +1,342 @@
+"""Cellpose fed by the patch stream: its flows, loss, thresholds, predictions and training."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from synthbench import Budget, Context, Sample, SampleSet, Stopped, TrainingMix
+from synthbench.errors import ConfigError, StoreError
+from synthbench.metrics.matching import count, pooled
+from synthbench.toolkit import loop
+from synthbench.toolkit.patches import PatchStream, dihedral
+
+pytest.importorskip("cellpose", reason="needs the extra 'cellpose'")
+
+from synthbench_cellpose import flows, library
+from synthbench_cellpose.segmenter import START, Cellpose, CellposeConfig, mean_diameter
+
+BUDGET = Budget(steps=4, batch_size=2, patch_size=32)
+
+
+def discs(size: int = 48) -> np.ndarray:
+    """Return discs with one pixel in their very middle, so that the middle is the same however they are turned."""
+    yy, xx = np.mgrid[:size, :size]
+    labels = np.zeros((size, size), np.int32)
+    for label, (y, x, radius) in enumerate([(9, 12, 6), (11, 33, 8), (30, 20, 9), (38, 39, 5), (31, 3, 6)], start=1):
+        labels[((yy - y) ** 2 + (xx - x) ** 2 <= radius**2) & (labels == 0)] = label
+    labels[:, 0] = 0
+    return labels
+
+
+def noise(shape: tuple[int, ...], dtype: str = "uint8", seed: int = 1) -> np.ndarray:
+    return np.random.default_rng(seed).integers(0, np.iinfo(dtype).max, shape).astype(dtype)
+
+
+def untrained(channels: int = 1, config: CellposeConfig | None = None) -> Cellpose:
+    """A Cellpose with random weights; the last of them are large, so that its flows meet somewhere."""
+    loop.runtime(Context(seed=4))
+    segmenter = Cellpose(config)
+    segmenter._build(channels, segmenter._diameter, "cpu")
+    segmenter._model.net.eval()
+    with torch.no_grad():
+        segmenter._model.net.output[2].weight *= 100
+    segmenter._thresholds = {"cellprob_threshold": -9.0, "flow_threshold": 0.0}
+    return segmenter
+
+
+def saying(labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return flow and cellprob of a network that has learnt everything."""
+    inside, flow = np.split(flows.targets(labels), [1])
+    return flows.FLOW_SCALE * flow, 10 * inside[0] - 5
+
+
+@pytest.fixture(scope="module")
+def random() -> Cellpose:
+    return untrained()
+
+
+def test_listing_the_plugin_imports_neither_torch_nor_cellpose() -> None:
+    code = (
+        "import sys, synthbench_cellpose as p; print(*p.synthbench_segmenters());"
+        "print({'torch', 'cellpose', 'numpy'} & set(sys.modules))"
+    )
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert "synthbench_cellpose.segmenter:Cellpose" in out
+    assert out.endswith("set()\n")
+
+
+# -- flows ------------------------------------------------------------------------------------------------------------
+
+
+def test_targets_are_the_librarys(blob_set: SampleSet) -> None:
+    from cellpose.dynamics import labels_to_flows
+
+    for sample in blob_set[:4]:
+        theirs = labels_to_flows([sample.labels.astype(np.int32)], device=torch.device("cpu"))[0]
+        np.testing.assert_allclose(flows.targets(sample.labels), theirs[1:], atol=1e-6)
+
+
+def test_targets_depend_on_the_shapes_and_not_on_the_ids() -> None:
+    labels = discs().astype(np.int64)
+    high = np.where(labels > 0, 2**31 - 1 - 1000 * labels, 0)
+    np.testing.assert_allclose(flows.targets(labels), flows.targets(high), atol=1e-6)
+
+
+def test_an_empty_image_has_no_flow_and_a_full_one_has() -> None:
+    assert not flows.targets(np.zeros((9, 8), np.uint8)).any()
+    full = flows.targets(np.full((9, 9), 7, np.uint8))
+    assert (full[0] == 1).all()
+    assert full[1, 0, 4] > 0.99
+    assert full[2, 4, 8] < -0.99
+
+
+@pytest.mark.parametrize("symmetry", range(8))
+def test_the_flow_of_a_turned_picture_is_the_turned_flow(symmetry: int) -> None:
+    labels = discs()
+    turned = torch.from_numpy(dihedral(flows.targets(labels), symmetry).copy())[None]
+    np.testing.assert_allclose(
+        flows.turn(turned, [symmetry])[0], flows.targets(dihedral(labels, symmetry).copy()), atol=1e-6
+    )
+
+
+def test_batches_of_the_stream_become_flows_of_what_they_show() -> None:
+    labels = discs()
+    samples = SampleSet.of([Sample("discs", (40 * labels).astype(np.uint8), labels)])
+    stream = PatchStream(TrainingMix(samples), Budget(1, 16, 48), 0, encode=flows.encode, relit=False)
+    images, planes = (torch.from_numpy(part) for part in stream.batch(0))
+    symmetries = [stream.draw(slot).symmetry for slot in range(16)]
+    assert len(set(symmetries)) > 4
+    turned = flows.turn(planes, symmetries)
+    for image, target in zip(images, turned, strict=True):
+        shown = np.unique(image[0].numpy().round(4), return_inverse=True)[1].reshape(48, 48)
+        np.testing.assert_allclose(target, flows.targets(shown), atol=1e-6)
+
+
+def test_perfect_flows_are_decoded_to_the_label_map(blob_set: SampleSet) -> None:
+    counts = []
+    for sample in blob_set[:6]:
+        flow, cellprob = saying(sample.labels)
+        labels = library.dynamics().resize_and_compute_masks(flow, cellprob, min_size=1)
+        counts.append(count(sample.labels, labels, (0.7,)))
+    assert pooled(counts)["f1"][0] > 0.9
+
+
+def test_resized_patches_keep_the_inside_sharp_and_the_flow_in_place() -> None:
+    planes = torch.from_numpy(flows.targets(discs()))[None]
+    images, large = flows.resize(planes[:, :1], planes, 96)
+    assert images.shape == (1, 1, 96, 96)
+    assert set(large[:, 0].unique().tolist()) == {0.0, 1.0}
+    back = torch.nn.functional.avg_pool2d(large, 2)
+    np.testing.assert_array_equal(back[:, 0], planes[:, 0])
+    deep = torch.nn.functional.max_pool2d(-planes[:, :1], 3, 1, 1)[:, 0] == -1
+    assert ((back - planes)[:, 1:].norm(dim=1)[deep]).mean() < 0.1
+    same = flows.resize(images, large, 96)
+    assert same[0] is images
+    assert same[1] is large
+
+
+def test_the_loss_is_the_librarys() -> None:
+    from cellpose.train import _loss_fn_seg
+
+    said = torch.randn(3, 3, 48, 48, generator=torch.Generator().manual_seed(0))
+    planes = np.stack([flows.targets(dihedral(discs(), s).copy()) for s in range(3)])
+    theirs = _loss_fn_seg(planes, said, torch.device("cpu"))
+    torch.testing.assert_close(flows.loss(said, torch.from_numpy(planes)), theirs)
+
+
+# -- size -------------------------------------------------------------------------------------------------------------
+
+
+def test_the_mean_diameter_is_that_of_the_median_objects() -> None:
+    labels = discs()
+    areas = np.bincount(labels.ravel())[1:]
+    expected = 2 * np.sqrt(np.median(areas) / np.pi)
+    empty = np.zeros_like(labels)
+    samples = [Sample(name, noise((48, 48)), mask) for name, mask in (("a", labels), ("b", empty))]
+    assert mean_diameter(SampleSet.of(samples)) == pytest.approx(expected, rel=1e-3)
+    assert mean_diameter(SampleSet.of(samples[1:])) == 30
+
+
+def test_without_diam_mean_pictures_are_left_at_their_size() -> None:
+    assert Cellpose()._side(96) == 96
+    with pytest.raises(ConfigError, match="--patch 96"):
+        Cellpose()._side(100)
+
+
+def test_diam_mean_scales_patches_and_predictions_alike(monkeypatch: pytest.MonkeyPatch) -> None:
+    segmenter = untrained(config=CellposeConfig(diam_mean=20))
+    segmenter._diameter = 11.0
+    side = segmenter._side(32)
+    assert side == 56
+    segmenter._build(1, segmenter._diameter * (side / 32), "cpu")
+    seen: list[tuple[int, ...]] = []
+    forward = segmenter._model.net.forward
+    monkeypatch.setattr(segmenter._model.net, "forward", lambda x: (seen.append(tuple(x.shape)), forward(x))[1])
+    said = segmenter.predict(noise((64, 96)))
+    assert said.labels.shape == (64, 96)
+    padded = [int(np.ceil(length * side / 32 / 16)) * 16 + 16 for length in (64, 96)]
+    assert seen == [(1, 2, *padded)]
+
+
+# -- predictions ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("shape", "dtype"),
+    [((50, 41), "uint8"), ((33, 64), "uint16"), ((40, 40, 3), "uint8"), ((1, 1), "uint8"), ((3, 70), "uint8")],
+)
+def test_predictions_of_any_image_number_their_objects_without_gaps(
+    random: Cellpose, shape: tuple[int, ...], dtype: str
+) -> None:
+    said = random.predict(noise(shape, dtype))
+    assert said.labels.shape == shape[:2]
+    number = int(said.labels.max())
+    assert number > 0 or min(shape[:2]) < 4
+    assert set(np.unique(said.labels)) - {0} == set(range(1, number + 1))
+    assert said.scores is not None
+    assert said.scores.shape == (number,)
+    assert ((said.scores > 0) & (said.scores < 1)).all()
+
+
+def test_a_constant_image_is_no_trouble(random: Cellpose) -> None:
+    assert random.predict(np.full((24, 30), 9, np.uint8)).labels.shape == (24, 30)
+
+
+def test_an_rgb_network_takes_grey_images() -> None:
+    assert untrained(channels=3).predict(noise((24, 30))).labels.shape == (24, 30)
+
+
+def test_a_score_is_the_mean_probability_inside_its_object(random: Cellpose, monkeypatch: pytest.MonkeyPatch) -> None:
+    labels = np.zeros((16, 16), np.uint16)
+    labels[2:5, 2:5], labels[8:12, 8:12] = 3, 7
+    cellprob = np.where(labels == 3, 2.0, np.where(labels == 7, -1.0, 9.0)).astype(np.float32)
+    monkeypatch.setattr(random, "_evaluate", lambda planes, **thresholds: (labels, cellprob))
+    said = random.predict(noise((16, 16)))
+    np.testing.assert_array_equal(said.labels, np.where(labels == 3, 1, np.where(labels == 7, 2, 0)))
+    np.testing.assert_allclose(said.scores, 1 / (1 + np.exp([-2.0, 1.0])))
+
+
+def test_an_object_that_fills_the_image_is_one_object(random: Cellpose, monkeypatch: pytest.MonkeyPatch) -> None:
+    full = np.full((16, 16), 4, np.uint16)
+    monkeypatch.setattr(random, "_evaluate", lambda planes, **thresholds: (full, np.zeros((16, 16), np.float32)))
+    said = random.predict(noise((16, 16)))
+    assert (said.labels == 1).all()
+    np.testing.assert_allclose(said.scores, [0.5])
+
+
+def test_what_is_loaded_predicts_what_was_saved(tmp_path: Path) -> None:
+    segmenter = untrained(config=CellposeConfig(diam_mean=20))
+    segmenter._diameter = 17.5
+    segmenter.save(tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["cellpose.json", "config.json", "weights.safetensors"]
+    loaded = Cellpose.load(tmp_path, Context())
+    assert loaded.config == segmenter.config
+    before, after = segmenter.predict(noise((60, 70))), loaded.predict(noise((60, 70)))
+    assert before.labels.max() > 0
+    np.testing.assert_array_equal(before.labels, after.labels)
+    np.testing.assert_array_equal(before.scores, after.scores)
+
+
+def test_a_damaged_folder_is_one_clear_error(random: Cellpose, tmp_path: Path) -> None:
+    random.save(tmp_path)
+    weights = tmp_path / "weights.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-100])
+    with pytest.raises(StoreError, match="weights"):
+        Cellpose.load(tmp_path, Context())
+    (tmp_path / "cellpose.json").write_text(json.dumps({"channels": 1}))
+    with pytest.raises(StoreError, match="fit again"):
+        Cellpose.load(tmp_path, Context())
+
+
+# -- thresholds -------------------------------------------------------------------------------------------------------
+
+
+def tuned(labels: list[np.ndarray], monkeypatch: pytest.MonkeyPatch, shift: float) -> dict[str, float]:
+    """Tune on a network that says everything right, but for its logits, which are off by `shift`."""
+    segmenter = untrained()
+    answers = iter([saying(mask) for mask in labels])
+
+    def said(planes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        flow, cellprob = next(answers)
+        return flow, cellprob + shift
+
+    monkeypatch.setattr(segmenter, "_flows", said)
+    samples = [Sample(f"s{i}", noise(mask.shape), mask) for i, mask in enumerate(labels)]
+    return segmenter._tune(SampleSet.of(samples), Context())
+
+
+def test_thresholds_stay_at_the_librarys_where_nothing_beats_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert tuned([discs()], monkeypatch, shift=0.0) == START
+    assert tuned([np.zeros((20, 20), np.uint8)], monkeypatch, shift=0.0) == START
+    assert untrained()._tune(SampleSet.of([]), Context()) == START
+
+
+def test_thresholds_follow_the_validation_images(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert tuned([discs()], monkeypatch, shift=-6.5)["cellprob_threshold"] == -2.0
+
+
+def test_tuning_stops_when_asked() -> None:
+    samples = SampleSet.of([Sample("s", noise((48, 48)), discs())])
+    with pytest.raises(Stopped):
+        untrained()._tune(samples, Context(should_stop=lambda: True))
+
+
+# -- training ---------------------------------------------------------------------------------------------------------
+
+
+def trained(samples: SampleSet, **changes: object) -> Cellpose:
+    segmenter = Cellpose()
+    settings = {"seed": 5, "budget": BUDGET, **changes}
+    segmenter.fit(TrainingMix(samples), samples[:1], Context(**settings))  # type: ignore[arg-type]
+    return segmenter
+
+
+def equal(first: Cellpose, second: Cellpose) -> bool:
+    one, two = first._model.net.state_dict(), second._model.net.state_dict()
+    return all(torch.equal(one[name], two[name]) for name in one)
+
+
+@pytest.mark.slow
+def test_equal_seeds_give_equal_weights_in_exactly_the_budgets_steps(
+    blob_set: SampleSet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taken: list[int] = []
+    step = torch.optim.AdamW.step
+    monkeypatch.setattr(torch.optim.AdamW, "step", lambda self, *a, **k: (taken.append(1), step(self, *a, **k))[1])
+    first = trained(blob_set)
+    assert len(taken) == BUDGET.steps
+    second, third = trained(blob_set), trained(blob_set, seed=6)
+    assert equal(first, second)
+    assert not equal(first, third)
+    assert first._thresholds == second._thresholds
+    np.testing.assert_array_equal(first.predict(blob_set[3].image).labels, second.predict(blob_set[3].image).labels)
+
+
+@pytest.mark.slow
+def test_training_stopped_and_taken_up_again_ends_with_the_same_weights(blob_set: SampleSet, tmp_path: Path) -> None:
+    asked = iter([False, False, True])
+    with pytest.raises(Stopped):
+        trained(blob_set, folder=tmp_path, should_stop=lambda: next(asked))
+    done_first: list[int] = []
+    resumed = trained(blob_set, folder=tmp_path, progress=lambda done, total, note="": done_first.append(done))
+    assert done_first[0] == 2
+    assert equal(resumed, trained(blob_set))
+
+
+@pytest.mark.slow
+def test_the_loss_falls_and_nothing_is_printed(blob_set: SampleSet, capfd: pytest.CaptureFixture[str]) -> None:
+    notes: list[str] = []
+    context = Context(seed=2, budget=Budget(24, 2, 48), progress=lambda done, total, note="": notes.append(note))
+    segmenter = Cellpose()
+    segmenter.fit(TrainingMix(blob_set), blob_set[:1], context)
+    segmenter.predict(blob_set[0].image)
+    losses = [float(note.split()[1].rstrip(",")) for note in notes if note.startswith("loss")]
+    assert losses[-1] < 0.7 * losses[0]
+    assert capfd.readouterr() == ("", "")

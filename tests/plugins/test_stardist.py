@@ -1,0 +1,304 @@
+"""StarDist fed by the patch stream: its targets, weights, thresholds, predictions and training."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from synthbench import Budget, Context, Sample, SampleSet, Stopped, TrainingMix
+from synthbench.errors import ConfigError, StoreError
+
+pytest.importorskip("stardist", reason="needs the extra 'stardist'")
+pytest.importorskip("tensorflow", reason="needs the extra 'stardist'")
+
+from synthbench_stardist import network, runtime, training
+from synthbench_stardist.segmenter import StarDist, StarDistConfig, without_gaps
+
+SMALL = StarDistConfig(n_rays=8, depth=1, filters=4)
+BUDGET = Budget(steps=6, batch_size=2, patch_size=32)
+
+
+def untrained(channels: int = 1, seed: int = 0) -> StarDist:
+    """A small StarDist with random weights, and thresholds that let some of its polygons through."""
+    segmenter = StarDist(SMALL)
+    segmenter._prepare(channels, Context())
+    with segmenter._running():
+        network.initialise(segmenter._model.keras_model.weights, seed)
+    segmenter._model.thresholds = {"prob": 0.5, "nms": 0.2}
+    return segmenter
+
+
+def noise(shape: tuple[int, ...], dtype: str = "uint8", seed: int = 1) -> np.ndarray:
+    return np.random.default_rng(seed).integers(0, np.iinfo(dtype).max, shape).astype(dtype)
+
+
+@pytest.fixture(scope="module")
+def small() -> StarDist:
+    return untrained()
+
+
+def test_listing_the_plugin_imports_no_tensorflow() -> None:
+    code = "import sys, synthbench_stardist as p; print(*p.synthbench_segmenters()); print('tensorflow' in sys.modules)"
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert "synthbench_stardist.segmenter:StarDist" in out
+    assert out.endswith("False\n")
+
+
+# -- targets ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("grid", "n_rays"), [(1, 8), (2, 32), (4, 16)])
+def test_targets_are_those_of_the_librarys_own_sampler(blob_set: SampleSet, grid: int, n_rays: int) -> None:
+    from stardist.models.model2d import StarDistData2D
+
+    for sample in blob_set[:4]:
+        labels = sample.labels.astype(np.int32)
+        theirs = StarDistData2D(
+            [sample.image], [labels], batch_size=1, n_rays=n_rays, length=1, patch_size=labels.shape, grid=(grid, grid)
+        )[0][1]
+        mine = training.targets(labels, n_rays, grid)
+        np.testing.assert_allclose(mine[0], theirs[0][0], atol=1e-6)
+        np.testing.assert_allclose(mine[1], theirs[1][0], atol=1e-6)
+
+
+def test_targets_depend_on_the_shapes_and_not_on_the_ids(blob_set: SampleSet) -> None:
+    labels = blob_set[0].labels.astype(np.int64)
+    high = np.where(labels > 0, 2**31 - 1 - 1000 * labels, 0)
+    for low_plane, high_plane in zip(training.targets(labels, 8, 2), training.targets(high, 8, 2), strict=True):
+        np.testing.assert_array_equal(low_plane, high_plane)
+
+
+def test_an_empty_patch_asks_for_nothing() -> None:
+    probability, distances = training.targets(np.zeros((16, 16), np.int32), 8, 2)
+    assert probability.shape == (8, 8, 1)
+    assert distances.shape == (8, 8, 9)
+    assert not probability.any()
+    assert not distances.any()
+
+
+@pytest.mark.filterwarnings("ignore:EDT of constant label image")
+def test_a_patch_inside_one_object_is_all_object() -> None:
+    probability, distances = training.targets(np.full((16, 16), 5, np.int32), 8, 1)
+    assert probability.min() > 0
+    assert distances[8, 8, 0] == pytest.approx(8, abs=1)
+
+
+def test_examples_are_made_ahead_and_handed_out_in_order() -> None:
+    made: list[int] = []
+
+    def make(number: int) -> int:
+        made.append(number)
+        if number == 7:
+            raise RuntimeError("broken patch")
+        return number**2
+
+    with training.Ahead(make, total=9, threads=2) as ahead:
+        assert [ahead[n] for n in range(4)] == [0, 1, 4, 9]
+        assert sorted(made) == list(range(max(made) + 1))
+        assert [ahead[n] for n in range(4, 7)] == [16, 25, 36]
+        with pytest.raises(RuntimeError, match="broken patch"):
+            ahead[7]
+
+
+# -- weights ----------------------------------------------------------------------------------------------------------
+
+
+def test_initial_weights_are_glorots_and_come_from_the_seed_alone(small: StarDist) -> None:
+    again, other = untrained(), untrained(seed=1)
+    first, second, third = (network.to_arrays(s._model.keras_model.weights) for s in (small, again, other))
+    for name, array in first.items():
+        np.testing.assert_array_equal(array, second[name])
+        if name.endswith("bias"):
+            assert not array.any()
+        else:
+            limit = np.sqrt(6 / (np.prod(array.shape[:-2]) * sum(array.shape[-2:])))
+            assert 0.8 * limit < np.abs(array).max() <= limit
+            assert not np.array_equal(array, third[name])
+
+
+def test_weights_of_another_network_are_refused(small: StarDist) -> None:
+    weights = small._model.keras_model.weights
+    arrays = network.to_arrays(weights)
+    with pytest.raises(ValueError, match="missing or too many"):
+        network.from_arrays(weights, {**arrays, "999.kernel": np.zeros(1)})
+    with pytest.raises(ValueError, match=r"000\.kernel has shape \(1,\)"):
+        network.from_arrays(weights, {**arrays, "000.kernel": np.zeros(1)})
+
+
+def test_what_is_loaded_predicts_what_was_saved(small: StarDist, tmp_path: Path) -> None:
+    small.save(tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["config.json", "stardist.json", "weights.safetensors"]
+    loaded = StarDist.load(tmp_path, Context())
+    assert loaded.config == small.config
+    before, after = small.predict(noise((50, 41))), loaded.predict(noise((50, 41)))
+    assert before.labels.max() > 0
+    np.testing.assert_array_equal(before.labels, after.labels)
+    np.testing.assert_array_equal(before.scores, after.scores)
+
+
+def test_a_damaged_folder_is_one_clear_error(small: StarDist, tmp_path: Path) -> None:
+    small.save(tmp_path)
+    weights = tmp_path / "weights.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-100])
+    with pytest.raises(StoreError, match="fit again"):
+        StarDist.load(tmp_path, Context())
+    (tmp_path / "stardist.json").write_text(json.dumps({"channels": 1}))
+    with pytest.raises(StoreError, match="prob"):
+        StarDist.load(tmp_path, Context())
+
+
+# -- predictions ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("shape", "dtype"),
+    [((50, 41), "uint8"), ((33, 64), "uint16"), ((40, 40, 3), "uint8"), ((1, 1), "uint8"), ((3, 70), "uint8")],
+)
+def test_predictions_of_any_image_number_their_objects_without_gaps(
+    small: StarDist, shape: tuple[int, ...], dtype: str
+) -> None:
+    said = small.predict(noise(shape, dtype))
+    assert said.labels.shape == shape[:2]
+    count = int(said.labels.max())
+    assert set(np.unique(said.labels)) - {0} == set(range(1, count + 1))
+    assert said.scores is not None
+    assert said.scores.shape == (count,)
+    assert ((said.scores > 0) & (said.scores <= 1)).all()
+
+
+def test_a_constant_image_is_no_trouble(small: StarDist) -> None:
+    assert small.predict(np.full((24, 30), 9, np.uint8)).labels.shape == (24, 30)
+
+
+def test_an_rgb_network_takes_grey_images() -> None:
+    assert untrained(channels=3).predict(noise((24, 30))).labels.shape == (24, 30)
+
+
+def test_scores_are_the_probabilities_at_the_centres(small: StarDist) -> None:
+    image = noise((48, 48))
+    said = small.predict(image)
+    labels, details = small._model.predict_instances(small._input(image), show_tile_progress=False)
+    ids = [np.unique(labels[said.labels == k + 1]).item() for k in range(len(said.scores))]
+    np.testing.assert_allclose(said.scores, [details["prob"][i - 1] for i in ids])
+
+
+def test_an_object_hidden_under_others_leaves_no_gap_and_takes_its_score_along() -> None:
+    labels = np.array([[0, 3, 3], [1, 1, 0]])
+    said = without_gaps(labels, np.array([0.9, 0.8, 0.7]))
+    np.testing.assert_array_equal(said.labels, [[0, 2, 2], [1, 1, 0]])
+    np.testing.assert_array_equal(said.scores, [0.9, 0.7])
+
+
+def test_no_object_gives_no_scores() -> None:
+    said = without_gaps(np.zeros((4, 5), np.int32), np.zeros(0))
+    assert said.labels.shape == (4, 5)
+    assert said.scores.shape == (0,)
+
+
+# -- thresholds -------------------------------------------------------------------------------------------------------
+
+
+def test_thresholds_stay_at_the_librarys_without_objects_to_tune_on() -> None:
+    segmenter = untrained()
+    before = segmenter._model.thresholds
+    empty = Sample("empty", noise((32, 32)), np.zeros((32, 32), np.uint8))
+    for validation in (SampleSet.of([]), SampleSet.of([empty])):
+        segmenter._tune(validation)
+        assert segmenter._model.thresholds == before
+
+
+def test_thresholds_follow_the_validation_images(blob_set: SampleSet, monkeypatch: pytest.MonkeyPatch) -> None:
+    segmenter = untrained()
+    seen: list[int] = []
+
+    def optimise(images: list[np.ndarray], labels: list[np.ndarray], **options: object) -> dict[str, float]:
+        seen.extend(int(label.max()) for label in labels)
+        return {"prob": 1.7, "nms": 0.3}
+
+    monkeypatch.setattr(segmenter._model, "optimize_thresholds", optimise)
+    high = [Sample(s.id, s.image, np.where(s.labels > 0, 2**31 - 1 - s.labels.astype(np.int64), 0)) for s in blob_set]
+    segmenter._tune(SampleSet.of(high))
+    assert seen == [entry.objects for entry in blob_set.entries]
+    assert segmenter._model.thresholds == (0.99, 0.3)
+
+
+# -- training ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_patch_that_the_network_cant_halve_is_refused_with_one_that_it_can(blob_set: SampleSet) -> None:
+    with pytest.raises(ConfigError, match="--patch 48"):
+        StarDist().fit(TrainingMix(blob_set), blob_set[:0], Context(budget=Budget(1, 1, 50)))
+
+
+def test_a_gpu_that_tensorflow_cant_see_is_a_warning_and_the_cpu() -> None:
+    with pytest.warns(UserWarning, match="tensorflow\\[and-cuda\\]"):
+        assert runtime._place("cuda:7", gpus=2) == "/CPU:0"
+    assert runtime._place("cuda:1", gpus=2) == "/GPU:1"
+    assert runtime._place("cuda", gpus=1) == "/GPU:0"
+    assert runtime._place("cpu", gpus=1) == "/CPU:0"
+
+
+def test_what_the_import_writes_is_shown_if_it_fails(capfd: pytest.CaptureFixture[str]) -> None:
+    with runtime._held_stderr():
+        os.write(2, b"chatter\n")
+    assert capfd.readouterr().err == ""
+
+    def fail() -> None:
+        with runtime._held_stderr():
+            os.write(2, b"reason\n")
+            raise ImportError
+
+    with pytest.raises(ImportError):
+        fail()
+    assert capfd.readouterr().err == "reason\n"
+
+
+def trained(samples: SampleSet, **changes: object) -> StarDist:
+    segmenter = StarDist(SMALL)
+    settings = {"seed": 5, "budget": BUDGET, **changes}
+    segmenter.fit(TrainingMix(samples), samples[:2], Context(**settings))  # type: ignore[arg-type]
+    return segmenter
+
+
+@pytest.mark.slow
+def test_equal_seeds_give_equal_weights_in_exactly_the_budgets_steps(blob_set: SampleSet) -> None:
+    first, second, third = trained(blob_set), trained(blob_set), trained(blob_set, seed=6)
+    assert int(first._model.keras_model.optimizer.iterations.numpy()) == BUDGET.steps
+    one, two, three = (network.to_arrays(s._model.keras_model.weights) for s in (first, second, third))
+    assert all(np.array_equal(one[name], two[name]) for name in one)
+    assert not all(np.array_equal(one[name], three[name]) for name in one)
+    assert first._model.thresholds == second._model.thresholds
+    np.testing.assert_array_equal(first.predict(blob_set[3].image).labels, second.predict(blob_set[3].image).labels)
+
+
+@pytest.mark.slow
+def test_training_stopped_and_taken_up_again_ends_with_the_same_weights(blob_set: SampleSet, tmp_path: Path) -> None:
+    asked = iter([False, False, False, True])
+    with pytest.raises(Stopped):
+        trained(blob_set, folder=tmp_path, should_stop=lambda: next(asked))
+    first_step: list[int] = []
+    resumed = trained(blob_set, folder=tmp_path, progress=lambda done, total, note="": first_step.append(done))
+    whole = trained(blob_set)
+    assert first_step[0] == 3
+    one, two = (network.to_arrays(s._model.keras_model.weights) for s in (resumed, whole))
+    assert all(np.array_equal(one[name], two[name]) for name in one)
+
+
+@pytest.mark.slow
+def test_the_loss_falls_and_nothing_is_printed(blob_set: SampleSet, capfd: pytest.CaptureFixture[str]) -> None:
+    notes: list[str] = []
+    context = Context(
+        seed=2, budget=Budget(60, 2, 32), progress=lambda done, total, note="": notes.append(note), threads=2
+    )
+    segmenter = StarDist(StarDistConfig(n_rays=8, depth=1, filters=8))
+    segmenter.fit(TrainingMix(blob_set), blob_set[:3], context)
+    segmenter.predict(blob_set[0].image)
+    losses = [float(note.split()[1].rstrip(",")) for note in notes if note.startswith("loss")]
+    assert losses[-1] < 0.7 * losses[0]
+    assert capfd.readouterr() == ("", "")
