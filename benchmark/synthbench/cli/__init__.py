@@ -11,7 +11,7 @@ import importlib
 import os
 import pkgutil
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 
 from synthbench import __version__
 from synthbench.errors import SynthbenchError
@@ -68,5 +68,5 @@ def build_parser() -> argparse.ArgumentParser:
 class _CommandsInOneColumn(argparse.HelpFormatter):
     """argparse forgets the indent of the commands when it sets the column, and breaks the line after the longest."""
 
-    def _iter_indented_subactions(self, action: argparse.Action) -> Iterator[argparse.Action]:
-        yield from getattr(action, "_get_subactions", list)()
+    def _iter_indented_subactions(self, action: argparse.Action) -> Generator[argparse.Action, None, None]:
+        yield from getattr(action, "_get_subactions", tuple)()
