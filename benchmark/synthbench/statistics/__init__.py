@@ -8,7 +8,7 @@ at one cell of a study: one dataset, one amount of real data, one segmenter.
 Difference(value=-0.021, low=-0.038, high=-0.004, ...)
 """
 
-from synthbench.statistics.compare import Comparison, Difference, compare, holm, paired_difference, ranks
+from synthbench.statistics.differences import Comparison, Difference, compare, holm, paired_difference, ranks
 from synthbench.statistics.tallies import METRICS, run_scores
 
 __all__ = ["METRICS", "Comparison", "Difference", "compare", "holm", "paired_difference", "ranks", "run_scores"]

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -167,21 +168,23 @@ def compare(
     if baseline not in names:
         return Comparison(baseline, {}, {})
     matched = {arm: _pairs(found.runs, arm, baseline) for arm in names if arm != baseline}
+    sides = {arm: _Sides(found, pairs) for arm, pairs in matched.items() if len(pairs)}
+    weights = _Weights(images, found.images, draws, seed)
+    drawn = {arm: np.empty((draws, len(matched[arm]))) for arm in sides}
+    for start, stop, block in weights.blocks():
+        for arm, side in sides.items():
+            drawn[arm][start:stop] = side.difference(block)
     deviations: dict[str, np.ndarray] = {}
     values: dict[str, float] = {}
     spreads: dict[str, Spread] = {}
     units: dict[str, int] = {}
-    weights = _Weights(images, found.images, draws, seed)
-    for arm, pairs in matched.items():
-        if pairs.empty:
-            continue
-        exact, drawn = _difference(found, pairs, weights)
-        share = _shares(pairs["fold"])
+    for arm, side in sides.items():
+        exact = side.difference(np.ones((1, len(found.images))))[0]
+        share = _shares(matched[arm]["fold"])
         values[arm] = float(exact @ share)
-        n = int((found.present[pairs["mine"]] & found.present[pairs["base"]]).any(axis=0).sum())
-        units[arm] = n
-        deviations[arm] = (drawn @ share - values[arm]) * np.sqrt(n / max(n - 1, 1))
-        spreads[arm] = measure(pairs, exact, drawn.var(axis=0))
+        n = units[arm] = side.units
+        deviations[arm] = (drawn[arm] @ share - values[arm]) * np.sqrt(n / max(n - 1, 1))
+        spreads[arm] = measure(matched[arm], exact, drawn[arm].var(axis=0))
     spreads = lend(spreads, {arm: len(matched[arm]) for arm in spreads})
     base_noise = np.random.default_rng((seed, _TAG_BASELINE)).standard_normal(draws)
     differences, all_draws = {}, {baseline: np.zeros(draws)}
@@ -219,20 +222,22 @@ class _Weights:
     """How often each test image occurs in each resample, made block by block, the same blocks for every arm."""
 
     def __init__(self, images: pd.DataFrame, names: list[str], draws: int, seed: int) -> None:
-        home = images.assign(image=images["image"].astype(str)).groupby("image")["fold"].agg(["nunique", "first"])
-        home = home.loc[names]
+        homes = images[["image", "fold"]].drop_duplicates()
+        home = homes.groupby(homes["image"].astype(str))["fold"].agg(["nunique", "first"]).loc[names]
         folds = home["first"].astype(str).to_numpy()
         self.strata = [np.flatnonzero(folds == f) for f in np.unique(folds)]
         if (home["nunique"] > 1).any():
             self.strata = [np.arange(len(names))]
         self.size, self.draws, self.seed = len(names), draws, seed
 
-    def blocks(self) -> list[tuple[int, int]]:
+    def blocks(self) -> Iterator[tuple[int, int, np.ndarray]]:
+        """Yield the numbers of the first draw and of the one after the last, and ``(draws, images)`` float64."""
         step = max(_BLOCK // self.size, 1)
-        return [(start, min(start + step, self.draws)) for start in range(0, self.draws, step)]
+        for start in range(0, self.draws, step):
+            stop = min(start + step, self.draws)
+            yield start, stop, self._block(start, stop)
 
-    def block(self, start: int, stop: int) -> np.ndarray:
-        """Return ``(stop − start, images)`` float64."""
+    def _block(self, start: int, stop: int) -> np.ndarray:
         rng = np.random.default_rng((self.seed, _TAG_IMAGES, start))
         out = np.empty((stop - start, self.size))
         for members in self.strata:
@@ -243,63 +248,70 @@ class _Weights:
 
 
 def _pairs(runs: pd.DataFrame, arm: str, baseline: str) -> pd.DataFrame:
-    """Match an arm's runs with the baseline's: columns of the run, ``mine`` and ``base`` (row numbers in `runs`).
+    """Match an arm's runs with the baseline's: ``fold``, ``generator_seed``, ``seed``, and two row numbers in `runs`.
 
     A baseline without the same generator seed lends its first run of that fold and seed.
     """
-    numbered = runs.assign(row=np.arange(len(runs)))
-    base = numbered[numbered["arm"] == baseline]
-    exact = base.set_index(["fold", "generator_seed", "seed"])["row"].to_dict()
-    first = base.groupby(["fold", "seed"])["row"].min().to_dict()
-    mine = numbered[numbered["arm"] == arm]
-    keys = zip(mine["fold"], mine["generator_seed"], mine["seed"], strict=True)
-    rows = [exact.get(key, first.get((key[0], key[2]), -1)) for key in keys]
-    matched = mine.rename(columns={"row": "mine"}).assign(base=rows)
-    return matched[matched["base"] >= 0].reset_index(drop=True)
+    exact: dict[tuple[Any, ...], int] = {}
+    first: dict[tuple[Any, ...], int] = {}
+    keys = list(runs.itertuples(index=False, name=None))
+    for row, (name, fold, generator_seed, seed) in enumerate(keys):
+        if name == baseline:
+            exact[fold, generator_seed, seed] = row
+            first.setdefault((fold, seed), row)
+    matched = []
+    for row, (name, fold, generator_seed, seed) in enumerate(keys):
+        base = exact.get((fold, generator_seed, seed), first.get((fold, seed)))
+        if name == arm and base is not None:
+            matched.append((fold, generator_seed, seed, row, base))
+    return pd.DataFrame(matched, columns=["fold", "generator_seed", "seed", "mine", "base"])
 
 
 def _possible(runs: pd.DataFrame, arm: str, baseline: str) -> int:
     """Return how many pairs there would be, had every fold and seed that occurs been run for both arms."""
-    both = runs[runs["arm"].isin([arm, baseline])]
-    generators = max(runs.loc[runs["arm"] == arm, "generator_seed"].nunique(), 1)
-    mine = runs[runs["arm"] == arm]
-    if mine.groupby(["fold", "seed"])["generator_seed"].nunique().max() <= 1:
-        generators = 1
-    return len(both[["fold", "seed"]].drop_duplicates()) * generators
+    trained: set[tuple[Any, Any]] = set()
+    generators: dict[tuple[Any, Any], set[str]] = {}
+    for name, fold, generator_seed, seed in runs.itertuples(index=False, name=None):
+        if name in (arm, baseline):
+            trained.add((fold, seed))
+        if name == arm:
+            generators.setdefault((fold, seed), set()).add(generator_seed)
+    crossed = any(len(seeds) > 1 for seeds in generators.values())
+    return len(trained) * (len(set().union(*generators.values())) if crossed else 1)
 
 
-def _difference(found: Tally, pairs: pd.DataFrame, weights: _Weights) -> tuple[np.ndarray, np.ndarray]:
-    """Return the difference of each pair on all its images, ``(pairs,)``, and on resampled ones, ``(draws, pairs)``."""
-    mine, base = pairs["mine"].to_numpy(), pairs["base"].to_numpy()
-    shared = (found.present[mine] & found.present[base])[:, :, None]
-    sides = [_Side(found, rows, shared) for rows in (mine, base)]
-    exact = sides[0].score(np.ones((1, len(found.images))))[0] - sides[1].score(np.ones((1, len(found.images))))[0]
-    drawn = np.empty((weights.draws, len(pairs)))
-    for start, stop in weights.blocks():
-        block = weights.block(start, stop)
-        drawn[start:stop] = sides[0].score(block) - sides[1].score(block)
-    return exact, drawn
+class _Sides:
+    """The two runs of each pair, arranged for matrix products, on the images that both have."""
+
+    def __init__(self, found: Tally, pairs: pd.DataFrame) -> None:
+        mine, base = pairs["mine"].to_numpy(), pairs["base"].to_numpy()
+        shared = found.present[mine] & found.present[base]
+        self.units = int(shared.any(axis=0).sum())
+        self._mine = _Side(found, mine, shared[:, :, None])
+        self._base = _Side(found, base, shared[:, :, None])
+
+    def difference(self, weights: np.ndarray) -> np.ndarray:
+        """Return ``(draws, pairs)`` for the weights of the images, ``(draws, images)``."""
+        return self._mine.score(weights) - self._base.score(weights)
 
 
 class _Side:
-    """The runs on one side of the pairs, arranged for matrix products."""
-
     def __init__(self, found: Tally, rows: np.ndarray, shared: np.ndarray) -> None:
-        self.shape = (len(rows), found.above.shape[2])
-        self.above = self._flat(found.above[rows] * shared)
-        self.below = self._flat(found.below[rows] * shared)
-        self.counts = None if found.counts is None else self._flat(found.counts[rows] * shared)
-
-    @staticmethod
-    def _flat(array: np.ndarray) -> np.ndarray:
-        runs, images, parts = array.shape
-        return np.ascontiguousarray(array.transpose(1, 0, 2)).reshape(images, runs * parts)
+        self._shape = (len(rows), found.above.shape[2])
+        self._above = _flat(found.above[rows] * shared)
+        self._below = _flat(found.below[rows] * shared)
+        self._counts = None if found.counts is None else _flat(found.counts[rows] * shared)
 
     def score(self, weights: np.ndarray) -> np.ndarray:
         """Return ``(draws, runs)``."""
-        shape = (len(weights), *self.shape)
-        counts = None if self.counts is None else (weights @ self.counts).reshape(shape)
-        return combine((weights @ self.above).reshape(shape), (weights @ self.below).reshape(shape), counts)
+        shape = (len(weights), *self._shape)
+        counts = None if self._counts is None else (weights @ self._counts).reshape(shape)
+        return combine((weights @ self._above).reshape(shape), (weights @ self._below).reshape(shape), counts)
+
+
+def _flat(array: np.ndarray) -> np.ndarray:
+    runs, images, parts = array.shape
+    return np.ascontiguousarray(array.transpose(1, 0, 2)).reshape(images, runs * parts)
 
 
 def _shares(folds: pd.Series) -> np.ndarray:

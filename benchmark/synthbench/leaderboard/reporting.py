@@ -14,7 +14,7 @@ import numpy as np
 from PIL import Image
 
 from synthbench.leaderboard.cells import cells
-from synthbench.leaderboard.page import INDEX, PICTURES, page
+from synthbench.leaderboard.pages import INDEX, PICTURES, page
 from synthbench.pictures import annotated, display
 from synthbench.samples import Sample, Task
 

@@ -20,7 +20,7 @@ from synthbench.leaderboard.cells import Cell, cells
 from synthbench.leaderboard.columns import definition, title
 from synthbench.leaderboard.render import boards, cost_columns, fidelity_columns, shown
 from synthbench.leaderboard.series import difference_lines, score_lines
-from synthbench.leaderboard.table import COSTS, REAL, by_group, groups_of, table
+from synthbench.leaderboard.tables import COSTS, REAL, by_group, groups_of, table
 from synthbench.leaderboard.values import MISSING, delta, duration, number, records, short, text
 from synthbench.leaderboard.words import cautions, design, details, headline
 

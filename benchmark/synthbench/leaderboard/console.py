@@ -11,7 +11,7 @@ from rich.text import Text
 
 from synthbench.leaderboard.columns import title
 from synthbench.leaderboard.render import boards
-from synthbench.leaderboard.table import table
+from synthbench.leaderboard.tables import table
 from synthbench.leaderboard.values import MISSING, duration, records, short, text
 from synthbench.leaderboard.words import cautions, headline
 
