@@ -102,7 +102,7 @@ class Report:
         lines = [f"{self.name}: {self.samples} samples, task {self.task}, fingerprint {self.fingerprint[:16]}"]
         for title, counts in (("splits", self.splits), ("sizes", self.sizes), ("images", self.kinds)):
             lines += [f"  {title}: {_counts(counts)}"] if counts else []
-        lines += [f"  groups: {_counts(self.groups)} values"] if self.groups else []
+        lines += [f"  groups, different values: {_counts(self.groups)}"] if self.groups else []
         if self.task == "instances":
             lines.append(f"  objects: {self.objects:,}, per image {_quantiles(self.objects_per_image)}")
             lines += [f"  object areas (pixels): {_quantiles(self.object_areas)}"] if self.object_areas else []
@@ -114,7 +114,7 @@ class Report:
 
     def _findings(self) -> list[str]:
         pieces = sum(map(len, self.objects_in_pieces.values()))
-        twins = [f"{t.first} ~ {t.second} ({t.correlation:.3f})" for t in self.near_duplicates]
+        twins = [_twins_text(twins) for twins in self.near_duplicates]
         by_group = f"; all share their {' and '.join(self.shared_groups)}: split by it" if self.shared_groups else ""
         unnamed = [f"{name}: {', '.join(map(str, found))}" for name, found in self.unnamed_classes.items()]
         told = [
@@ -273,7 +273,15 @@ def _measure(values: np.ndarray) -> dict[str, float]:
 
 
 def _quantiles(measured: Mapping[str, float]) -> str:
-    return ", ".join(f"{name} {value:,.4g}" for name, value in measured.items())
+    return ", ".join(f"{name} {value:,.0f}" for name, value in measured.items())
+
+
+def _twins_text(twins: Twins) -> str:
+    first, second = (
+        f"{name} ({split})" if split else name
+        for name, split in zip((twins.first, twins.second), twins.splits, strict=True)
+    )
+    return f"{first} ~ {second}, correlation {twins.correlation:.3f}"
 
 
 def _counts(counts: Mapping[str, Any]) -> str:

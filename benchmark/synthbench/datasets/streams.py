@@ -70,6 +70,7 @@ class Archive:
                 else:
                     for _ in range(header.shape[0]):
                         yield _read(file, header.dtype, prod(header.shape[1:])).reshape(header.shape[1:])
+                file.read(1)  # at the end of the member its checksum is compared
         except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
             raise DataError(f"{self.path}: {name} can't be read: {error}") from None
 

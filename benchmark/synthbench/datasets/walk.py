@@ -6,7 +6,7 @@ import hashlib
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from synthbench.errors import DataError
@@ -101,11 +101,15 @@ def by_stem(files: Sequence[Path]) -> dict[str, Path]:
 def with_ids(items: Sequence[Item]) -> list[tuple[str, Item]]:
     """Give each item an id: its stem, before it the split or folder where the stem alone is taken.
 
+    A folder that all items share tells nothing, and is no longer a group of theirs.
+
     Raises
     ------
     DataError
         If two items still share an id.
     """
+    if len({item.groups.get("folder") for item in items}) == 1:
+        items = [replace(item, groups={k: v for k, v in item.groups.items() if k != "folder"}) for item in items]
     stems = Counter(safe_id(item.stem) for item in items)
     found: dict[str, Item] = {}
     for item in items:

@@ -1,0 +1,131 @@
+"""npz files with X and y: TissueNet's form."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from synthbench.datasets.readers import npz
+from synthbench.datasets.recipe import Notes, Recipe
+from synthbench.errors import DataError
+
+
+@pytest.fixture
+def tissue() -> dict[str, np.ndarray]:
+    """Three float images of two channels with two masks each, and the tissue they are from."""
+    rng = np.random.default_rng(3)
+    images = rng.random((3, 24, 32, 2), dtype=np.float32) * 1000 + 0.5
+    masks = np.zeros((3, 24, 32, 2), np.int64)
+    masks[:, 4:12, 4:10, 0], masks[:, 4:12, 10:20, 0], masks[:, 6:9, 6:9, 1] = 1, 2, 7
+    return {"X": images, "y": masks, "tissue_list": np.array(["skin", "pancreas", "skin"])}
+
+
+def _save(path: Path, arrays: dict[str, np.ndarray], compressed: bool = True) -> Path:
+    (np.savez_compressed if compressed else np.savez)(path, **arrays)
+    return path
+
+
+@pytest.mark.parametrize("compressed", [True, False])
+def test_images_of_two_channels_become_rgb_and_floats_are_rescaled(bring, tmp_path, tissue, compressed):
+    path = _save(tmp_path / "tissuenet_v1.1_train.npz", tissue, compressed)
+    samples, found = bring(path)
+    assert [s.id for s in samples] == [f"tissuenet_v1.1_train-0000{i}" for i in range(3)]
+    assert [dict(s.groups) for s in samples] == [{"split": "train", "tissue": t} for t in ("skin", "pancreas", "skin")]
+    first = samples[0]
+    assert first.image.dtype == np.uint16
+    assert (first.image[..., 0] == 0).all()
+    for channel in (0, 1):
+        plane = tissue["X"][0, ..., channel].astype(float)
+        scaled = np.rint((plane - plane.min()) / np.ptp(plane) * 65535)
+        np.testing.assert_array_equal(first.image[..., channel + 1], scaled)
+    np.testing.assert_array_equal(first.labels, tissue["y"][0, ..., 0])
+    lines = "\n".join(found.notes.lines())
+    assert "float32 images rescaled, each from its minimum … maximum to 0 … 65535 (uint16): 6" in lines
+    assert "first green, the second blue: 3" in lines
+    assert "masks taken from channel 0 of 2: 3" in lines
+
+
+def test_another_mask_can_be_asked_for(tmp_path, tissue):
+    path = _save(tmp_path / "a.npz", tissue)
+    samples = list(npz.read(path, Recipe(), Notes(), mask=1))
+    np.testing.assert_array_equal(samples[2].labels, tissue["y"][2, ..., 1])
+    with pytest.raises(DataError, match=r"a\.npz: y\[0\]: has 2 masks, and mask 2 was asked for"):
+        list(npz.read(path, Recipe(), Notes(), mask=2))
+
+
+def test_whole_numbers_in_floats_are_kept_exactly(bring, tmp_path, tissue):
+    counts = np.floor(tissue["X"][..., 0])
+    samples, _ = bring(_save(tmp_path / "a.npz", {"X": counts, "y": tissue["y"][..., 0]}))
+    np.testing.assert_array_equal(np.stack([s.image for s in samples]), counts)
+
+
+def test_column_major_arrays_are_read_alike(bring, tmp_path, tissue):
+    turned = {name: np.asfortranarray(array) for name, array in tissue.items()}
+    rows, _ = bring(_save(tmp_path / "a.npz", tissue))
+    columns, _ = bring(_save(tmp_path / "a.npz", turned))
+    assert [s.digest for s in rows] == [s.digest for s in columns]
+
+
+def test_a_folder_of_files_is_one_set_with_splits(bring, tmp_path, tissue):
+    for split in ("train", "val", "test"):
+        _save(tmp_path / f"{split}.npz", tissue)
+    samples, found = bring()
+    assert len(samples) == found.notes.total == 9
+    assert {s.groups["split"] for s in samples} == {"train", "validation", "test"}
+
+
+def test_python_objects_are_never_unpickled(bring, tmp_path, tissue):
+    class Trap:
+        def __reduce__(self):
+            return (print, ("unpickled",))
+
+    trap = np.empty(3, object)
+    trap[:] = [Trap() for _ in range(3)]
+    samples, found = bring(_save(tmp_path / "a.npz", {**tissue, "meta": trap}))
+    assert len(samples) == 3
+    assert "array meta of a.npz not read (no plain list of texts or numbers): 1" in found.notes.lines()
+    pickled = np.empty((3, 24, 32), object)
+    with pytest.raises(DataError, match=r"X holds Python objects, which aren't opened"):
+        bring(_save(tmp_path / "a.npz", {"X": pickled, "y": tissue["y"]}))
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"y": np.zeros((2, 24, 32), int)}, r"X is \(3, 24, 32, 2\) and y is \(2, 24, 32\)"),
+        ({"y": np.zeros((3, 24, 31), int)}, r"y\[0\]: the mask is 24×31 and its image .*X\[0\] is 24×32"),
+        ({"y": np.full((3, 24, 32), -1)}, r"y\[0\]: the mask holds -1"),
+        ({"y": np.zeros((3, 24, 32))}, r"y\[0\]: the mask is float64; save it as whole numbers"),
+        ({"X": np.full((3, 24, 32), np.nan)}, r"X\[0\]: the image holds NaN"),
+    ],
+)
+def test_arrays_that_do_not_fit_are_refused_by_file_and_index(bring, tmp_path, tissue, change, says):
+    with pytest.raises(DataError, match=rf"a\.npz: {says}"):
+        bring(_save(tmp_path / "a.npz", {**tissue, **change}))
+
+
+def test_missing_arrays_are_named(bring, tmp_path, tissue):
+    with pytest.raises(DataError, match=r"has no masks \(an array called y\); it holds X, tissue_list"):
+        bring(_save(tmp_path / "a.npz", {k: v for k, v in tissue.items() if k != "y"}))
+
+
+@pytest.mark.parametrize("keep", [0.5, 0.0])
+def test_a_file_cut_short_is_one_clear_line(bring, tmp_path, tissue, keep):
+    path = _save(tmp_path / "a.npz", tissue)
+    content = path.read_bytes()
+    path.write_bytes(content[: int(len(content) * keep)])
+    with pytest.raises(DataError, match=r"a\.npz: can't be read as an npz file"):
+        bring(path)
+
+
+@pytest.mark.parametrize("compressed", [True, False])
+def test_damaged_contents_are_one_clear_line(bring, tmp_path, tissue, compressed):
+    images = (tissue["X"][..., 0] / 4).astype(np.uint8)
+    path = _save(tmp_path / "a.npz", {"X": images, "y": tissue["y"]}, compressed)
+    content = bytearray(path.read_bytes())
+    content[900] ^= 255
+    path.write_bytes(bytes(content))
+    with pytest.raises(DataError, match=r"a\.npz: X can't be read"):
+        bring(path)

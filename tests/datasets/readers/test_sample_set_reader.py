@@ -1,0 +1,26 @@
+"""A sample set is itself a form that can be imported."""
+
+from __future__ import annotations
+
+import pytest
+
+from synthbench.datasets.importing import import_set
+from synthbench.errors import ConfigError
+
+
+def test_a_sample_set_is_taken_as_it_is(semantic_set, tmp_path, bring):
+    written = semantic_set.save(tmp_path / "discs")
+    found = import_set(tmp_path / "discs")
+    assert (found.form.name, found.name, found.recipe.task) == ("sample set", "discs", "semantic")
+    copy = found.write(tmp_path / "copy")
+    assert copy.fingerprint == written.fingerprint
+    by_index, _ = bring(tmp_path / "discs" / "samples.json")
+    assert [s.digest for s in by_index] == [s.digest for s in written]
+
+
+def test_what_a_sample_set_is_not_can_not_be_asked_of_it(blob_set, tmp_path, bring):
+    blob_set.save(tmp_path / "blobs")
+    with pytest.raises(ConfigError, match=r"blobs: the sample set is instances, and semantic .* was asked for"):
+        bring(tmp_path / "blobs", task="semantic")
+    with pytest.raises(ConfigError, match="is taken as it is; leave out --components"):
+        bring(tmp_path / "blobs", components=True)
