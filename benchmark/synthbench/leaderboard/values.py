@@ -89,7 +89,7 @@ def text(row: Mapping[str, Any], name: str) -> str:
 def delta(row: Mapping[str, Any]) -> str:
     if row["verdict"] in ("baseline", "no baseline", "no pairs", MISSING):
         return str(row["verdict"])
-    if pd.isna(row["delta_low"]):
+    if pd.isna(row.get("delta_low", np.nan)):
         return f"{signed(row['delta'])} [one image: no interval]"
     return f"{signed(row['delta'])} [{signed(row['delta_low'])}, {signed(row['delta_high'])}]"
 
