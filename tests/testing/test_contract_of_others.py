@@ -138,9 +138,9 @@ class NeedsPath(Drawn):
     Config = Settings
 
 
-class Remote(Drawn):
+class Unreachable(Drawn):
     def samples(self, context):
-        raise DataError("remote: can't be fetched, the machine is offline; give --from PATH")
+        raise DataError("unreachable: can't be fetched, the machine is offline; give --from PATH")
         yield
 
 
@@ -171,9 +171,24 @@ def test_a_semantic_dataset_names_its_classes() -> None:
 
 
 def test_a_dataset_that_is_not_on_the_machine_is_skipped_with_its_reason() -> None:
-    findings = {f.check: f for f in check_dataset(Remote)}
+    findings = {f.check: f for f in check_dataset(Unreachable)}
     assert findings["order_is_fixed"].status == "skipped"
     assert "the machine is offline" in findings["order_is_fixed"].sentence
+
+
+def test_a_dataset_that_would_be_downloaded_is_not_touched() -> None:
+    class Downloads(Drawn):
+        def remotes(self):
+            return (Remote("https://example.org/cells.zip"),)
+
+        def samples(self, context):
+            raise AssertionError("touched")
+
+    from synthbench.datasets.download import Remote
+
+    findings = {f.check: f for f in check_dataset(Downloads)}
+    assert findings["order_is_fixed"].status == "skipped"
+    assert "it would download https://example.org/cells.zip" in findings["order_is_fixed"].sentence
 
 
 @pytest.fixture

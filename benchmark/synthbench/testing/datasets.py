@@ -61,6 +61,9 @@ class _DatasetBench:
 
     def read(self) -> list[Sample]:
         dataset = self.cls(self.cls.Config(**self.keys))
+        remotes = getattr(dataset, "remotes", tuple)()
+        if remotes:
+            raise Skipped(f"it would download {remotes[0].url}; import it first: synthbench dataset add NAME")
         try:
             with doing("samples(context)"):
                 found = list(itertools.islice(dataset.samples(Context(seed=SEED, folder=self.folder)), FIRST))
