@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
 import os
 import sys
 import tempfile
@@ -15,8 +16,15 @@ from typing import Any
 
 @cache
 def tensorflow() -> ModuleType:
-    """Import TensorFlow; what its libraries write to stderr meanwhile is shown only if the import fails."""
+    """Import TensorFlow; what its libraries write to stderr meanwhile is shown only if the import fails.
+
+    Triton, which torch imports when it first needs it, comes before: both carry an LLVM of their own, and Triton's
+    ends the process when it finds TensorFlow's options taken.
+    """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    if "tensorflow" not in sys.modules:
+        with contextlib.suppress(ImportError):
+            importlib.import_module("triton")
     with _held_stderr():
         import tensorflow as tf
     tf.get_logger().setLevel("ERROR")

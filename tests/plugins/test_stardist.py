@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import subprocess
@@ -14,8 +15,8 @@ import pytest
 from synthbench import Budget, Context, Sample, SampleSet, Stopped, TrainingMix
 from synthbench.errors import ConfigError, StoreError
 
-pytest.importorskip("stardist", reason="needs the extra 'stardist'")
-pytest.importorskip("tensorflow", reason="needs the extra 'stardist'")
+if not all(importlib.util.find_spec(name) for name in ("stardist", "tensorflow")):
+    pytest.skip("needs the extra 'stardist'", allow_module_level=True)
 
 from synthbench_stardist import network, runtime, training
 from synthbench_stardist.segmenter import StarDist, StarDistConfig, without_gaps
@@ -38,6 +39,12 @@ def noise(shape: tuple[int, ...], dtype: str = "uint8", seed: int = 1) -> np.nda
     return np.random.default_rng(seed).integers(0, np.iinfo(dtype).max, shape).astype(dtype)
 
 
+@pytest.fixture(scope="module", autouse=True)
+def quiet_tensorflow() -> None:
+    """Import TensorFlow the plugin's way before the library does."""
+    runtime.tensorflow()
+
+
 @pytest.fixture(scope="module")
 def small() -> StarDist:
     return untrained()
@@ -48,6 +55,13 @@ def test_listing_the_plugin_imports_no_tensorflow() -> None:
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert "synthbench_stardist.segmenter:StarDist" in out
     assert out.endswith("False\n")
+
+
+@pytest.mark.slow
+def test_torch_goes_on_beside_tensorflow() -> None:
+    code = "from synthbench_stardist.runtime import tensorflow; tensorflow(); import torch._dynamo; print('both')"
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert out.stdout == "both\n", out.stderr
 
 
 # -- targets ----------------------------------------------------------------------------------------------------------
