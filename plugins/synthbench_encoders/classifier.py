@@ -1,0 +1,90 @@
+"""The last features of a torchvision classifier, with weights from a local file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from synthbench.errors import PluginError, nearest
+from synthbench_encoders import weights
+from synthbench_encoders.base import EncoderConfig, Features, NetworkEncoder
+
+
+class ClassifierConfig(EncoderConfig):
+    """Which network, and its weights.
+
+    Parameters
+    ----------
+    architecture
+        As torchvision names it: ``squeezenet1_0``, ``resnet50``, ``vit_b_16`` …
+    weights
+        Its state dict, as safetensors or as a torch checkpoint, with any number of classes. Without it, the file that
+        torchvision would download is looked for where torchvision would put it.
+    """
+
+    architecture: str = "squeezenet1_0"
+    weights: Path | None = None
+
+
+class Classifier(NetworkEncoder):
+    """What enters the layer that decides on the class, averaged over the image where it is a map.
+
+    Images are resized to what the network was trained on, by the rule of `pictures.resized`, and normalised as
+    torchvision does for it.
+    """
+
+    Config = ClassifierConfig
+
+    @classmethod
+    def unavailable(cls, config: Any) -> str:
+        try:
+            preset = _published(config.architecture)
+        except PluginError as error:
+            return str(error)
+        if config.weights is None:
+            path = _cached(preset)
+            return "" if path.is_file() else f"no weights of {config.architecture}; fetch {preset.url} to {path}"
+        return "" if config.weights.expanduser().is_file() else f"no weights at {config.weights}; give a local file"
+
+    def fingerprint(self) -> str:
+        digest = weights.sha256(self._path())
+        return f"{self.config.architecture} resize-{self.side()} white:{self.config.white} sha256:{digest}"
+
+    def side(self) -> int:
+        return int(_published(self.config.architecture).transforms().crop_size[0])
+
+    def build(self, device: str) -> Features:
+        import torch
+
+        from synthbench_encoders.classifier_network import classifier_features
+
+        preset = _published(self.config.architecture)
+        path = self._path()
+        expected = "" if self.config.weights else path.stem.rsplit("-", 1)[-1]
+        features = classifier_features(self.config.architecture, weights.state_dict(path, expected), str(path), device)
+        how = preset.transforms()
+        mean, spread = (torch.tensor(values, device=device)[:, None, None] for values in (how.mean, how.std))
+        return lambda batch: features((batch / 255 - mean) / spread)
+
+    def _path(self) -> Path:
+        reason = self.unavailable(self.config)
+        if reason:
+            raise PluginError(f"encoder 'torchvision': {reason}")
+        given: Path | None = self.config.weights
+        return given.expanduser() if given else _cached(_published(self.config.architecture))
+
+
+def _published(architecture: str) -> Any:
+    """Return torchvision's description of an architecture's published weights."""
+    from torchvision import models
+
+    known = models.list_models(module=models)
+    if architecture not in known:
+        raise PluginError(
+            f"architecture {architecture!r} is not a classifier of torchvision{nearest(architecture, known)}"
+        )
+    return models.get_model_weights(architecture).DEFAULT
+
+
+def _cached(preset: Any) -> Path:
+    return weights.checkpoints() / preset.url.rsplit("/", 1)[-1]

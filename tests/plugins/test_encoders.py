@@ -1,0 +1,365 @@
+"""Encoders: one rule of resizing, weights that are what they should be, features that are the network's own."""
+
+from __future__ import annotations
+
+import hashlib
+import subprocess
+import sys
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from synthbench import Context
+from synthbench.errors import PluginError
+from synthbench.metrics.frechet import frechet_distance
+from synthbench.metrics.kernel import kernel_distance
+from synthbench.samples import SampleSet, read_array
+from synthbench_encoders import inception, weights
+from synthbench_encoders.classifier import Classifier, ClassifierConfig
+from synthbench_encoders.classifier_network import classifier_features
+from synthbench_encoders.inception import Inception, InceptionConfig
+from synthbench_encoders.inception_network import inception_network
+from synthbench_encoders.pictures import BATCH, batches, resized
+from synthbench_encoders.untrained import Untrained, layers
+
+
+def micrograph(seed: int, *shape: int, dtype: str = "uint8") -> np.ndarray:
+    rng = np.random.default_rng((30, seed))
+    return rng.integers(0, np.iinfo(dtype).max, shape, dtype, endpoint=True)
+
+
+# -- images -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("shape", [(40, 61), (300, 500), (299, 299)])
+def test_resizing_is_clean_fids(shape: tuple[int, int]) -> None:
+    resize = pytest.importorskip("cleanfid.resize")
+    image = micrograph(0, *shape, 3)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        expected = resize.build_resizer("clean")(image)
+    np.testing.assert_array_equal(resized(image, 299, 65535), expected.transpose(2, 0, 1))
+
+
+def test_grey_is_repeated_and_sixteen_bit_has_one_fixed_scale() -> None:
+    grey = micrograph(1, 50, 60)
+    planes = resized(grey, 32, 65535)
+    assert planes.shape == (3, 32, 32)
+    assert planes.dtype == np.float32
+    np.testing.assert_array_equal(planes[0], planes[2])
+    np.testing.assert_allclose(resized(grey.astype(np.uint16) * 257, 32, 65535), planes, atol=1e-3)
+    np.testing.assert_allclose(resized(grey.astype(np.uint16), 32, 255), planes, atol=1e-3)
+    dark = resized((grey // 16).astype(np.uint16), 32, 65535)
+    assert dark.max() < 1
+
+
+def test_batches_hold_all_images_in_order() -> None:
+    images = [np.full((5, 6 + i), i, np.uint8) for i in range(BATCH + 3)]
+    found = list(batches(iter(images), 4, 65535))
+    assert [len(batch) for batch in found] == [BATCH, 3]
+    assert np.concatenate(found)[:, 0, 0, 0].tolist() == list(range(BATCH + 3))
+
+
+# -- untrained --------------------------------------------------------------------------------------------------------
+
+
+def test_untrained_weights_are_the_same_bits_everywhere() -> None:
+    digest = hashlib.sha256(b"".join(layer.tobytes() for layer in layers())).hexdigest()
+    assert digest == "38483c945a7279ce64fc8d2ad40769a571353552a7f39f7376eab9bd4a2415fe"
+    assert Untrained().fingerprint().endswith(f"sha256:{digest}")
+    for layer in layers():
+        fan_in = layer.shape[1] * 9
+        assert layer.std() == pytest.approx(np.sqrt(2 / (1.04 * fan_in)), rel=0.05)
+
+
+def test_features_hang_on_neither_neighbours_nor_number() -> None:
+    images = [micrograph(i, 40 + i, 64) for i in range(BATCH + 2)]
+    encoder = Untrained()
+    encoder.prepare(Context())
+    together = encoder.encode(images)
+    assert together.shape == (BATCH + 2, 960)
+    alone = np.concatenate([encoder.encode([image]) for image in images])
+    np.testing.assert_allclose(alone, together, rtol=1e-4, atol=1e-5)
+    np.testing.assert_array_equal(encoder.encode(iter(images)), together)
+
+
+def test_untrained_features_tell_blur_and_noise_from_the_real_thing(real_data: Path) -> None:
+    from scipy import ndimage
+
+    files = sorted((real_data / "fluo_nuclei_dsb2018" / "train" / "images").glob("*.png"))[::6][:60]
+    images = [read_array(path) for path in files]
+    rng = np.random.default_rng(0)
+    encoder = Untrained()
+    one, other = encoder.encode(images[::2]), encoder.encode(images[1::2])
+    floor = frechet_distance(one, other), kernel_distance(one, other)
+    noisy = [np.clip(image + rng.normal(0, 12, image.shape), 0, 255).astype(np.uint8) for image in images[1::2]]
+    blurred = [ndimage.gaussian_filter(image, 3) for image in images[1::2]]
+    for spoilt in (noisy, blurred):
+        features = encoder.encode(spoilt)
+        assert frechet_distance(one, features) > floor[0]
+        assert kernel_distance(one, features) > floor[1]
+
+
+def test_no_images_and_no_file_are_said_plainly() -> None:
+    with pytest.raises(ValueError, match=r"^images: "):
+        Untrained().encode([])
+    assert Untrained.unavailable(Untrained.Config()) == ""
+
+
+# -- Inception --------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def tensors() -> dict[str, torch.Tensor]:
+    """Weights of Inception's form with random values, under torch-fidelity's names."""
+    fidelity = pytest.importorskip("torch_fidelity.feature_extractor_inceptionv3")
+    generator = torch.Generator().manual_seed(1)
+    shapes: dict[str, torch.Size] = {}
+
+    class Bare(fidelity.FeatureExtractorInceptionV3):
+        def load_state_dict(self, *_: object) -> None:
+            shapes.update({name: value.shape for name, value in self.state_dict().items()})
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(fidelity, "load_state_dict_from_url", lambda *_, **__: {})
+        Bare("inception-v3-compat", ["2048"])
+    made = {}
+    for name, shape in shapes.items():
+        if name.endswith(("conv.weight", "fc.weight")):
+            made[name] = torch.randn(shape, generator=generator) * (2 / shape[1:].numel()) ** 0.5
+        elif name.endswith(("running_var", "bn.weight")):
+            made[name] = 0.5 + torch.rand(shape, generator=generator)
+        elif not name.endswith("num_batches_tracked"):
+            made[name] = 0.1 * torch.randn(shape, generator=generator)
+    return made
+
+
+@pytest.fixture
+def state_file(tensors: dict[str, torch.Tensor], tmp_path: Path) -> tuple[Path, str]:
+    path = tmp_path / "pt_inception.pth"
+    torch.save(tensors, path)
+    return path, hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def test_inception_is_torch_fidelitys_network(tensors: dict[str, torch.Tensor], tmp_path: Path) -> None:
+    fidelity = pytest.importorskip("torch_fidelity.feature_extractor_inceptionv3")
+    torch.save(tensors, tmp_path / "weights.pth")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(fidelity.FeatureExtractorInceptionV3, "load_state_dict", lambda *_: None)
+        oracle = fidelity.FeatureExtractorInceptionV3(
+            "inception-v3-compat", ["2048"], feature_extractor_weights_path=str(tmp_path / "weights.pth")
+        )
+    torch.nn.Module.load_state_dict(oracle, tensors, strict=False)
+    oracle.eval()
+    images = torch.from_numpy(micrograph(2, 2, 3, 299, 299))
+    with torch.inference_mode():
+        expected = oracle(images)[0]
+        found = inception_network(tensors, "here")((images.float() - 128) / 128)
+    assert found.shape == (2, 2048)
+    assert expected.std() > 0
+    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
+
+
+def test_a_state_dict_is_used_when_its_hash_is_the_one_given(state_file: tuple[Path, str]) -> None:
+    path, digest = state_file
+    config = InceptionConfig(weights=path, sha256=digest)
+    assert Inception.unavailable(config) == ""
+    encoder = Inception(config)
+    assert digest in encoder.fingerprint()
+    encoder.prepare(Context())
+    features = encoder.encode([micrograph(3, 30, 40), micrograph(4, 400, 310, 3, dtype="uint16")])
+    assert features.shape == (2, 2048)
+    assert features.dtype == np.float32
+    assert np.isfinite(features).all()
+
+
+def test_a_file_with_another_hash_is_refused_in_one_line(state_file: tuple[Path, str]) -> None:
+    path, digest = state_file
+    config = InceptionConfig(weights=path)
+    reason = Inception.unavailable(config)
+    assert "not the published file" in reason
+    assert digest[:16] in reason
+    assert "\n" not in reason
+    with pytest.raises(PluginError, match="not the published file"):
+        Inception(config).prepare(Context())
+
+
+class Layers(torch.nn.Module):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.nn.functional.adaptive_avg_pool2d(x.repeat(1, 683, 1, 1)[:, :2048], 1)
+
+
+class Whole(torch.nn.Module):
+    """A TorchScript program of the published one's form: the features are what `layers` gives."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layers = Layers()
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.layers(x)
+
+
+def test_the_torchscript_file_is_opened_only_with_the_published_hash(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("cleanfid")
+    from cleanfid.inception_torchscript import InceptionV3W
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        torch.jit.script(Whole()).save(str(tmp_path / inception.SCRIPT))
+    config = InceptionConfig(weights=tmp_path / inception.SCRIPT, sha256="0" * 64)
+    monkeypatch.setattr(torch.jit, "load", lambda *_, **__: pytest.fail("an unknown program was opened"))
+    with pytest.raises(PluginError, match="not the published file"):
+        Inception(config).prepare(Context())
+    monkeypatch.undo()
+    monkeypatch.setattr(inception, "SCRIPT_SHA256", weights.sha256(tmp_path / inception.SCRIPT))
+    encoder = Inception(config)
+    images = [micrograph(5, 299, 299, 3), micrograph(6, 299, 299, 3)]
+    monkeypatch.setattr(InceptionV3W, "__init__", torch.nn.Module.__init__)
+    theirs = InceptionV3W()
+    theirs.layers, theirs.resize_inside = Layers(), False
+    expected = theirs(torch.from_numpy(np.stack(images).transpose(0, 3, 1, 2).astype(np.float32)))
+    np.testing.assert_allclose(encoder.encode(images), expected.numpy(), rtol=1e-5, atol=1e-6)
+
+
+def test_weights_are_found_where_other_tools_keep_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(inception.tempfile, "gettempdir", lambda: str(tmp_path / "temporary"))
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
+    reason = Inception.unavailable(InceptionConfig())
+    assert inception.SCRIPT_URL in reason
+    assert str(tmp_path / "temporary" / inception.SCRIPT) in reason
+    assert "\n" not in reason
+    for path in inception._places():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"cut off")
+        assert str(path) in Inception.unavailable(InceptionConfig())
+        path.unlink()
+    assert "no Inception weights at" in Inception.unavailable(InceptionConfig(weights=tmp_path / "nowhere.pt"))
+
+
+def test_weights_of_another_network_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "other.pth"
+    torch.save({"conv.weight": torch.zeros(3)}, path)
+    with pytest.raises(PluginError, match=r"other\.pth: not the weights of the Inception-v3 of 2015"):
+        Inception(InceptionConfig(weights=path, sha256=weights.sha256(path))).prepare(Context())
+
+
+class Harmful:
+    def __reduce__(self) -> tuple:
+        return (pytest.fail, ("unpickled",))
+
+
+@pytest.mark.parametrize("content", [{"a": Harmful()}, {"a": "text"}, [torch.zeros(1)]])
+def test_nothing_but_named_tensors_is_read(content: object, tmp_path: Path) -> None:
+    path = tmp_path / "x.pth"
+    torch.save(content, path)
+    with pytest.raises(PluginError, match=r"x\.pth: not a (file of weights|state dict)"):
+        weights.state_dict(path)
+
+
+@pytest.mark.parametrize("name", ["x.pth", "x.safetensors"])
+def test_a_damaged_file_is_one_line(name: str, tmp_path: Path) -> None:
+    (tmp_path / name).write_bytes(b"\x00garbage")
+    with pytest.raises(PluginError, match="not a file of weights") as caught:
+        weights.state_dict(tmp_path / name)
+    assert "\n" not in str(caught.value)
+    with pytest.raises(PluginError, match="can't be read"):
+        weights.state_dict(tmp_path / "absent.pth")
+    with pytest.raises(PluginError, match="SHA-256"):
+        weights.state_dict(tmp_path / name, "abc")
+
+
+# -- torchvision ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("architecture", "dimension"),
+    [("squeezenet1_1", 512), ("resnet18", 512), ("mobilenet_v3_small", 1024), ("densenet121", 1024), ("swin_t", 768),
+     ("shufflenet_v2_x0_5", 1024)],
+)  # fmt: skip
+def test_features_are_what_the_last_layer_sees(architecture: str, dimension: int) -> None:
+    from torchvision import models
+
+    torch.manual_seed(0)
+    network = models.get_model(architecture, weights=None, num_classes=7).eval()
+    features = classifier_features(architecture, network.state_dict(), "here", "cpu")
+    batch = torch.rand(2, 3, 64, 64)
+    with torch.inference_mode():
+        found = features(batch)
+        assert found.shape == (2, dimension)
+        head = [m for m in network.modules() if isinstance(m, torch.nn.Linear)]
+        if head:
+            torch.testing.assert_close(head[-1](found), network(batch), rtol=1e-3, atol=1e-5)
+        else:
+            # squeezenet: average and last convolution may change places where no ReLU lies between.
+            torch.testing.assert_close(found, network.features(batch).mean(dim=(2, 3)))
+
+
+def test_squeezenet_sees_nuclei_as_torchvision_does(real_data: Path) -> None:
+    path = real_data.parent / "weights" / "squeezenet1_0.safetensors"
+    if not path.is_file():
+        pytest.skip(f"no weights at {path}")
+    from safetensors.torch import load_file
+    from torchvision import models
+
+    config = ClassifierConfig(architecture="squeezenet1_0", weights=path)
+    assert Classifier.unavailable(config) == ""
+    encoder = Classifier(config)
+    assert weights.sha256(path) in encoder.fingerprint()
+    encoder.prepare(Context())
+    files = sorted((real_data / "fluo_nuclei_dsb2018" / "test" / "images").glob("*.png"))[:3]
+    images = [read_array(file) for file in files]
+    network = models.squeezenet1_0()
+    network.load_state_dict(load_file(path))
+    mean, spread = torch.tensor([0.485, 0.456, 0.406]), torch.tensor([0.229, 0.224, 0.225])
+    batch = torch.from_numpy(np.stack([resized(image, 224, 65535) for image in images]))
+    with torch.inference_mode():
+        normal = (batch / 255 - mean[:, None, None]) / spread[:, None, None]
+        expected = network.eval().features(normal).mean(dim=(2, 3))
+    np.testing.assert_allclose(encoder.encode(images), expected.numpy(), rtol=1e-4, atol=1e-5)
+
+
+def test_unknown_architecture_and_absent_weights_say_what_to_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    assert "did you mean 'resnet50'" in Classifier.unavailable(ClassifierConfig(architecture="resnet5O"))
+    reason = Classifier.unavailable(ClassifierConfig(architecture="resnet18"))
+    assert "download.pytorch.org" in reason
+    assert str(tmp_path / "hub" / "checkpoints") in reason
+    assert "no weights at" in Classifier.unavailable(ClassifierConfig(weights=tmp_path / "x.pth"))
+    with pytest.raises(PluginError, match="no weights of resnet18"):
+        Classifier(ClassifierConfig(architecture="resnet18")).fingerprint()
+
+
+def test_weights_of_another_architecture_are_refused(tmp_path: Path) -> None:
+    save_file({"features.0.weight": torch.zeros(2)}, tmp_path / "x.safetensors")
+    config = ClassifierConfig(architecture="resnet18", weights=tmp_path / "x.safetensors")
+    with pytest.raises(PluginError, match=r"x\.safetensors: not the weights of resnet18"):
+        Classifier(config).prepare(Context())
+
+
+# -- all --------------------------------------------------------------------------------------------------------------
+
+
+def test_asking_whether_an_encoder_can_run_loads_no_torch() -> None:
+    code = (
+        "import sys; from synthbench_encoders.inception import Inception as I; I.unavailable(I.Config());"
+        "from synthbench_encoders.untrained import Untrained as U; U().fingerprint(); sys.exit('torch' in sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+def test_a_gpu_gives_the_cpus_features(blob_set: SampleSet) -> None:
+    images = [sample.image for sample in blob_set]
+    on_cpu, on_gpu = Untrained(), Untrained()
+    on_gpu.prepare(Context(device="cuda"))
+    np.testing.assert_allclose(on_gpu.encode(images), on_cpu.encode(images), rtol=1e-3, atol=1e-4)
