@@ -12,9 +12,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from synthbench.errors import DataError
 from synthbench.plugin.api import Budget, TrainingMix
-from synthbench.samples import Sample, SampleSet
+from synthbench.samples import Sample, SampleSet, check_sizes
 from synthbench.toolkit.images import normalise, to_channels
 
 Encode = Callable[[Sample], tuple[np.ndarray, np.ndarray]]
@@ -166,16 +165,6 @@ class PatchStream:
 
     def _plain(self, sample: Sample) -> tuple[np.ndarray, np.ndarray]:
         return normalise(sample.image), sample.labels[None].astype(np.int32)
-
-
-def check_sizes(samples: SampleSet | None, patch_size: int) -> None:
-    """Raise `DataError`, naming the first image, if one of `samples` is smaller than a patch."""
-    for entry in samples.entries if samples is not None else ():
-        if min(entry.height, entry.width) < patch_size:
-            raise DataError(
-                f"sample {entry.id!r} is {entry.height}×{entry.width}, smaller than a patch of {patch_size}; "
-                f"use --patch {2 ** (min(entry.height, entry.width).bit_length() - 1)} or leave the image out"
-            )
 
 
 def dihedral(planes: np.ndarray, symmetry: int) -> np.ndarray:
