@@ -453,8 +453,9 @@ def read_array(path: Path) -> np.ndarray:
         raise DataError(f"{path}: no such file") from None
     except Exception as error:  # decoders raise anything on corrupt input
         raise DataError(f"{path}: can't be read as an image: {error}") from None
-    if array.ndim == 3 and array.shape[2] == 4 and (array[..., 3] == np.iinfo(array.dtype).max).all():
-        array = array[..., :3]
+    if array.ndim == 3 and array.shape[2] == 4 and array.dtype.kind == "u":
+        opaque = bool((array[..., 3] == np.iinfo(array.dtype).max).all())
+        array = array[..., :3] if opaque else array
     return array
 
 

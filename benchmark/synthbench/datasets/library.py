@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +16,7 @@ from synthbench.datasets.importing import import_set
 from synthbench.errors import ConfigError, DataError, nearest
 from synthbench.plugin.api import Context, Progress, silent
 from synthbench.plugin.registry import registry
-from synthbench.samples import INDEX, SampleSet, Task
+from synthbench.samples import INDEX, Sample, SampleSet, Task
 
 if TYPE_CHECKING:
     from synthbench.plugin.api import Dataset
@@ -148,13 +148,22 @@ def build(name: str, config: Mapping[str, Any], folder: Path, context: Context) 
         "plugin": name,
         "config": settings.model_dump(mode="json"),
     }
-    samples = SampleSet.write(
-        folder, cls(settings).samples(context), name=name, task="semantic" if task == "semantic" else "instances",
-        classes=cls.classes, info=info,
-    )  # fmt: skip
-    if not samples:
+    return SampleSet.write(
+        folder,
+        _some(cls(settings).samples(context), name),
+        name=name,
+        task="semantic" if task == "semantic" else "instances",
+        classes=cls.classes,
+        info=info,
+    )
+
+
+def _some(samples: Iterable[Sample], name: str) -> Iterator[Sample]:
+    count = 0
+    for count, sample in enumerate(samples, start=1):  # noqa: B007
+        yield sample
+    if not count:
         raise DataError(f"dataset {name!r}: its plugin gave no sample")
-    return samples
 
 
 def resolve(

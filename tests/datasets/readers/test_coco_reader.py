@@ -113,7 +113,9 @@ def test_crowds_boxes_and_lines_are_left_out_and_counted(put, bring, grey, tmp_p
 def test_json_files_named_for_splits_give_official_splits(put, bring, grey, tmp_path):
     for split in ("train", "val"):
         put(f"images/{split}/0.png", grey)
-        _write(tmp_path / "annotations" / f"cells_{split}.json", [_annotation(_uncompressed(_disc(8, 8, 3)))], ("0.png",))
+        _write(
+            tmp_path / "annotations" / f"cells_{split}.json", [_annotation(_uncompressed(_disc(8, 8, 3)))], ("0.png",)
+        )
     samples, found = bring()
     assert {s.id: dict(s.groups) for s in samples} == {"0": {"split": "train"}, "validation-0": {"split": "validation"}}
     assert found.notes.total == 2

@@ -127,5 +127,5 @@ def test_damaged_contents_are_one_clear_line(bring, tmp_path, tissue, compressed
     content = bytearray(path.read_bytes())
     content[900] ^= 255
     path.write_bytes(bytes(content))
-    with pytest.raises(DataError, match=r"a\.npz: X can't be read"):
+    with pytest.raises(DataError, match=r"a\.npz: (X )?can't be read"):
         bring(path)

@@ -1,4 +1,4 @@
-"""synthbench's own form: a folder with samples.json."""
+"""synthbench's own form: a folder with samples.json, perhaps the only one in another folder."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from synthbench.datasets.recipe import Notes, Recipe
+from synthbench.datasets.walk import subfolders
 from synthbench.errors import ConfigError
 from synthbench.samples import INDEX, Sample, SampleSet
 
@@ -38,6 +39,8 @@ def open_set(path: Path) -> SampleSet:
 
 
 def _folder(path: Path) -> Path | None:
-    if path.is_dir() and (path / INDEX).is_file():
-        return path
+    if path.is_dir():
+        inside = subfolders(path)
+        homes = [path, *inside] if len(inside) == 1 else [path]
+        return next((home for home in homes if (home / INDEX).is_file()), None)
     return path.parent if path.name == INDEX and path.is_file() else None

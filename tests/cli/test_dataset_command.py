@@ -1,0 +1,137 @@
+"""`synthbench dataset`: add, check, show, list, and their one-line errors."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from synthbench.cli import main
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path, monkeypatch) -> Path:
+    monkeypatch.setenv("SYNTHBENCH_HOME", str(tmp_path / "home"))
+    monkeypatch.chdir(tmp_path)
+    return tmp_path / "home"
+
+
+@pytest.fixture
+def cells(tmp_path) -> Path:
+    rng = np.random.default_rng(0)
+    labels = np.zeros((24, 32), np.uint16)
+    labels[4:12, 4:10], labels[4:12, 10:20] = 1, 2
+    for split, count in (("train", 3), ("test", 2)):
+        for part in ("images", "labels"):
+            (tmp_path / "cells" / split / part).mkdir(parents=True)
+        for i in range(count):
+            image = rng.integers(0, 200, (24, 32), dtype=np.uint8)
+            Image.fromarray(image).save(tmp_path / "cells" / split / "images" / f"{split}{i}.png")
+            Image.fromarray(labels).save(tmp_path / "cells" / split / "labels" / f"{split}{i}.png")
+    return tmp_path / "cells"
+
+
+def _run(capsys, *args: str) -> tuple[int, str, str]:
+    code = main(["dataset", *args])
+    out, err = capsys.readouterr()
+    return code, out, err
+
+
+def test_add_says_what_it_found_and_where_it_went(capsys, cells, home):
+    code, out, err = _run(capsys, "add", str(cells))
+    assert (code, err) == (0, "")
+    assert "found 5 images in images/ and labels/; official splits: test 2, train 3" in out
+    assert f"added cells: 5 samples, task instances, at {home / 'datasets' / 'cells'}" in out
+    code, out, _ = _run(capsys, "list")
+    assert (code, out) == (0, "cells: 5 samples, task instances\n")
+
+
+def test_add_as_json_is_json_alone(capsys, cells):
+    code, out, _ = _run(capsys, "add", str(cells), "--name", "mine", "--json")
+    row = json.loads(out)
+    assert code == 0
+    assert (row["name"], row["samples"], row["task"]) == ("mine", 5, "instances")
+    assert row["info"]["import"] == ["objects: 10"]
+    assert json.loads(_run(capsys, "list", "--json")[1])["datasets"][0]["fingerprint"] == row["fingerprint"]
+
+
+def test_check_takes_a_name_or_a_path(capsys, cells):
+    _run(capsys, "add", str(cells))
+    by_name = json.loads(_run(capsys, "check", "cells", "--json")[1])
+    by_path = json.loads(_run(capsys, "check", str(cells), "--json")[1])
+    assert by_name["objects"] == 10
+    assert by_name == by_path
+    assert "splits: test 2, train 3" in _run(capsys, "check", "cells")[1]
+
+
+def test_show_writes_a_picture_sheet(capsys, cells, tmp_path):
+    code, out, _ = _run(capsys, "show", str(cells), "--count", "2")
+    assert (code, out) == (0, "wrote cells.png\n")
+    with Image.open(tmp_path / "cells.png") as picture:
+        assert picture.size[0] > 1000
+    assert _run(capsys, "show", str(cells), "--out", "deep/none.png")[0] == 2
+
+
+def test_semantic_masks_are_imported_by_class(capsys, cells):
+    code, out, _ = _run(
+        capsys, "add", str(cells), "--task", "semantic", "--classes", "background, left,right", "--json"
+    )
+    assert code == 0
+    assert json.loads(out)["classes"] == ["background", "left", "right"]
+
+
+@pytest.mark.parametrize(
+    ("args", "says"),
+    [
+        (["add", "nowhere"], "nowhere: no such file or folder"),
+        (["add", "cells", "--classes", "a,b"], "only a semantic set has classes; add --task semantic"),
+        (
+            ["add", "cells", "--task", "semantic"],
+            "holds 2, and the 2 classes (background, foreground) are 0 … 1; name them",
+        ),
+        (["add", "cells", "--from", "x.zip"], "--from is for datasets of plugins, and 'cells' is none"),
+        (["add", "cells", "--name", "../x"], "dataset name '../x'"),
+        (["check", "nowhere"], "nowhere: neither a path nor a dataset of the library"),
+        (["show", "cells", "--out", "x.docx"], "x.docx: a picture sheet's name ends in one of .png"),
+    ],
+)
+def test_a_mistake_is_one_line_and_an_exit_code(capsys, cells, home, args, says):
+    code, _, err = _run(capsys, *args)
+    assert code == 2
+    assert err.startswith("synthbench: error: ")
+    assert err.count("\n") == 1
+    assert says in err
+    assert not (home / "datasets").exists() or not any((home / "datasets").glob("[!.]*"))
+
+
+@pytest.mark.parametrize("count", ["0", "-1", "many"])
+def test_a_count_is_a_whole_number(capsys, count):
+    with pytest.raises(SystemExit):
+        main(["dataset", "show", "cells", "--count", count])
+    assert "give a whole number from 1 up" in capsys.readouterr().err or count == "-1"
+
+
+def test_a_plugin_dataset_shows_its_terms_before_it_is_made(capsys):
+    code, out, err = _run(capsys, "add", "phantom-nuclei")
+    assert (code, err) == (0, "")
+    lines = out.splitlines()
+    assert [line.split(":")[0] for line in lines[:3]] == ["source", "licence", "citation"]
+    assert lines[-1].startswith("added phantom-nuclei: ")
+    assert _run(capsys, "add", "phantom-nuclei", "--components")[0] == 2
+    code, _, err = _run(capsys, "add", "phantom-nuclei", "--name", "x", "--from", "cells")
+    assert code == 2
+    assert "archive" in err
+
+
+def test_the_command_imports_nothing_heavy_until_it_runs():
+    code = (
+        "import sys, synthbench.cli as c; c.build_parser(); "
+        "print([m for m in ('torch', 'tensorflow', 'numpy', 'pydantic', 'skimage') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

@@ -1,0 +1,132 @@
+"""Finding the form by itself, and what an import says and refuses as a whole."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from synthbench.datasets.importing import FORMS, detect, import_set
+from synthbench.errors import ConfigError, DataError
+
+
+def _lay_out(form: str, put, tmp_path, grey, two_cells) -> None:
+    """Put one annotated image of a form into the test's folder."""
+    if form == "sample set":
+        from synthbench.samples import Sample, SampleSet
+
+        SampleSet.of([Sample("a", grey, two_cells)]).save(tmp_path / "set")
+    elif form == "npz":
+        np.savez(tmp_path / "a.npz", X=grey[None], y=two_cells[None])
+    elif form == "coco":
+        put("a.png", grey)
+        square = [[4.0, 4.0, 9.0, 4.0, 9.0, 9.0]]
+        content = {
+            "images": [{"id": 1, "file_name": "a.png"}],
+            "annotations": [{"image_id": 1, "category_id": 1, "segmentation": square}],
+        }
+        (tmp_path / "labels.json").write_text(json.dumps(content), encoding="utf-8")
+    elif form == "cell tracking challenge":
+        put("01/t000.tif", grey)
+        put("01_GT/SEG/man_seg000.tif", two_cells)
+    elif form == "one mask per object":
+        put("n/images/n.png", grey)
+        put("n/masks/0.png", (two_cells == 1).astype(np.uint8) * 255)
+    elif form == "folders":
+        put("images/a.png", grey)
+        put("masks/a.png", two_cells)
+    else:
+        put("a.png", grey)
+        put("a_masks.png", two_cells)
+
+
+@pytest.mark.parametrize("form", [form.name for form in FORMS])
+def test_each_form_is_recognised_also_one_folder_down(put, tmp_path, grey, two_cells, form):
+    _lay_out(form, put, tmp_path, grey, two_cells)
+    found = import_set(tmp_path)
+    assert found.form.name == form
+    (sample,) = found.samples()
+    np.testing.assert_array_equal(sample.image, grey)
+    assert sample.labels.max() >= 1
+    assert found.info.get("form", form) == form
+    assert found.notes.total == 1
+
+
+def test_an_unpacked_archive_with_one_folder_in_it_is_entered(put, tmp_path, grey, two_cells):
+    put("a/b/c/d/images/x.png", grey)
+    put("a/b/c/d/labels/x.png", two_cells)
+    assert detect(tmp_path)[0].name == "folders"
+
+
+@pytest.mark.parametrize(
+    ("make", "says"),
+    [
+        (lambda p: p / "absent", "no such file or folder"),
+        (lambda p: p, "is empty; the forms that can be imported are: images/ with labels/"),
+        (lambda p: (p / "a.zip").touch() or p / "a.zip", "is an archive; unpack it, and give the folder"),
+        (
+            lambda p: (p / "notes.txt").touch() or p,
+            "no annotated images were found; the forms that can be imported are",
+        ),
+        (lambda p: (p / "notes.txt").touch() or p / "notes.txt", "no annotated images were found"),
+    ],
+    ids=["absent", "empty", "archive", "other files", "another file"],
+)
+def test_where_nothing_is_found_the_way_out_is_told(tmp_path, make, says):
+    with pytest.raises(DataError, match=says) as error:
+        import_set(make(tmp_path))
+    assert "\n" not in str(error.value)
+
+
+def test_empty_image_folders_are_no_dataset(tmp_path):
+    (tmp_path / "images").mkdir()
+    (tmp_path / "labels").mkdir()
+    with pytest.raises(DataError, match="no annotated images were found"):
+        import_set(tmp_path)
+
+
+def test_samples_are_read_one_at_a_time(put, tmp_path, grey, two_cells):
+    for name in "abc":
+        put(f"images/{name}.png", grey)
+        put(f"labels/{name}.png", two_cells)
+    (tmp_path / "images" / "c.png").write_bytes(b"broken")
+    found = import_set(tmp_path)
+    stream = found.samples()
+    assert [next(stream).id, next(stream).id] == ["a", "b"]
+    with pytest.raises(DataError, match=r"c\.png: can't be read"):
+        next(stream)
+
+
+def test_binary_masks_are_recognised_when_the_whole_set_was_seen(put, tmp_path, grey):
+    mask = np.zeros((24, 32), np.uint8)
+    mask[2:8, 2:8] = mask[12:18, 12:18] = 1
+    for name in "ab":
+        put(f"images/{name}.png", grey)
+        put(f"labels/{name}.png", mask)
+    with pytest.raises(
+        DataError, match=r"no mask holds more than one label, and that of 'a' is in pieces.*--components"
+    ):
+        import_set(tmp_path).write(tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+    (samples, found) = list(import_set(tmp_path, components=True).samples()), import_set(tmp_path)
+    assert [len(np.unique(s.labels)) - 1 for s in samples] == [2, 2]
+    assert found.recipe.components is False
+
+
+def test_what_was_done_travels_with_the_written_set(put, tmp_path, grey, two_cells):
+    put("in/images/a.png", np.stack([grey] * 3, axis=-1))
+    put("in/labels/a.png", two_cells)
+    seen = []
+    samples = import_set(tmp_path / "in", name="mine").write(tmp_path / "out", lambda *args: seen.append(args))
+    assert samples.name == "mine"
+    assert samples.info["form"] == "folders"
+    assert samples.info["import"] == ["colour images with three equal channels stored as grey: 1", "objects: 2"]
+    assert seen == [(1, 1, "a")]
+
+
+def test_instances_have_no_classes(put, tmp_path, grey, two_cells):
+    put("images/a.png", grey)
+    put("labels/a.png", two_cells)
+    with pytest.raises(ConfigError, match="only a semantic set has classes; add --task semantic"):
+        import_set(tmp_path, classes=("background", "cell"))

@@ -1,0 +1,194 @@
+"""Pixels as they are found: what is changed, what is counted, what is refused."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from synthbench.datasets.pixels import pieces, read_image, tidy_image, tidy_labels
+from synthbench.datasets.recipe import Notes, Recipe
+from synthbench.errors import ConfigError, DataError
+
+SEMANTIC = Recipe("semantic", ("background", "a", "b"))
+
+
+def _squares(*places: tuple[int, int, int], value: int = 255, dtype: str = "uint8") -> np.ndarray:
+    mask = np.zeros((24, 32), dtype)
+    for top, left, size in places:
+        mask[top : top + size, left : left + size] = value
+    return mask
+
+
+@pytest.mark.parametrize(
+    ("mode", "shape", "note"),
+    [
+        ("L", (24, 32), None),
+        ("LA", (24, 32), "opaque alpha channels dropped: 1"),
+        ("RGBA", (24, 32), "colour images with three equal channels stored as grey: 1"),
+        ("RGB", (24, 32), "colour images with three equal channels stored as grey: 1"),
+        ("P", (24, 32), "colour images with three equal channels stored as grey: 1"),
+    ],
+)
+def test_grey_in_any_png_mode_is_read_as_grey(tmp_path, grey, mode, shape, note):
+    Image.fromarray(grey).convert(mode).save(tmp_path / "a.png")
+    notes = Notes()
+    image = read_image(tmp_path / "a.png", notes)
+    np.testing.assert_array_equal(image, grey)
+    assert image.shape == shape
+    assert notes.lines() == ([note] if note else [])
+
+
+def test_a_palette_picture_gives_its_colours_and_not_its_indices(tmp_path):
+    picture = Image.new("P", (8, 8), 1)
+    picture.putpalette([0, 0, 0, 200, 10, 30])
+    picture.save(tmp_path / "a.png")
+    assert read_image(tmp_path / "a.png", Notes())[0, 0].tolist() == [200, 10, 30]
+
+
+def test_sixteen_bits_per_colour_are_read_from_tiff_and_refused_from_png(put, tmp_path, grey):
+    colour = np.stack([grey.astype(np.uint16) * 257, grey.astype(np.uint16), grey.astype(np.uint16) // 2], axis=-1)
+    np.testing.assert_array_equal(read_image(put("a.tif", colour), Notes()), colour)
+    head = (
+        b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR" + (32).to_bytes(4, "big") + (24).to_bytes(4, "big") + bytes([16, 2, 0, 0, 0])
+    )
+    (tmp_path / "b.png").write_bytes(head + bytes(20))
+    with pytest.raises(
+        DataError, match=r"b\.png: a PNG with 16 bits per colour can't be read without loss; save .* TIFF"
+    ):
+        read_image(tmp_path / "b.png", Notes())
+
+
+@pytest.mark.parametrize(
+    ("image", "expected", "note"),
+    [
+        (
+            np.array([[0, 70]], np.int32),
+            np.array([[0, 70]], np.uint16),
+            "int32 images stored as uint16, values unchanged",
+        ),
+        (np.array([[0.0, 70.0]]), np.array([[0, 70]], np.uint16), "float64 images stored as uint16, values unchanged"),
+        (np.array([[-1.0, 0.0, 1.0]]), np.array([[0, 32768, 65535]], np.uint16), "rescaled, each from its minimum"),
+        (np.array([[0.25, 0.25]], np.float32), np.array([[0, 0]], np.uint16), "rescaled"),
+        (np.array([[False, True]]), np.array([[0, 255]], np.uint8), ""),
+    ],
+)
+def test_other_types_become_unsigned_by_a_stated_rule(image, expected, note):
+    notes = Notes()
+    result = tidy_image(image, "a", notes)
+    assert result.dtype == expected.dtype
+    np.testing.assert_array_equal(result, expected)
+    assert note in " ".join(notes.lines())
+
+
+def test_channels_first_are_turned(grey):
+    planes = np.stack([grey, grey // 2, grey // 3])
+    notes = Notes()
+    np.testing.assert_array_equal(tidy_image(planes, "a", notes), np.moveaxis(planes, 0, -1))
+    assert notes.lines() == ["images turned from channels first to channels last: 1"]
+
+
+@pytest.mark.parametrize(
+    ("image", "says"),
+    [
+        (np.zeros((4, 5, 4), np.uint8), "the image has 4 channels, the last no opaque alpha"),
+        (np.zeros((9, 5, 7), np.uint8), r"shape \(9, 5, 7\); save single planes"),
+        (np.zeros((0, 5), np.uint8), "the image is empty"),
+        (np.full((4, 5), -3), "holds -3 … -3; convert it to uint8 or uint16"),
+        (np.full((4, 5), 70000), "holds 70000 … 70000"),
+        (np.full((4, 5), np.inf), "NaN or infinity"),
+        (np.zeros((4, 5), complex), "the image is complex128"),
+    ],
+)
+def test_an_image_that_would_lose_something_is_refused(image, says):
+    with pytest.raises(DataError, match=f"^a: .*{says}"):
+        tidy_image(image, "a", Notes())
+
+
+@pytest.mark.parametrize("high", [1, 255, 256, 65535, 65536, 2**31 - 1])
+def test_labels_up_to_two_billion_are_kept(put, high):
+    from synthbench.datasets.pixels import read_mask
+
+    labels = _squares((2, 2, 4), value=1, dtype="uint32") + _squares((10, 10, 4), value=high, dtype="uint32")
+    path = put("mask.tif", labels)
+    np.testing.assert_array_equal(read_mask(path, Recipe(), Notes()), labels)
+
+
+@pytest.mark.parametrize(
+    ("mask", "says"),
+    [
+        (_squares((2, 2, 4)).astype(np.float32), "the mask is float32; save it as whole numbers"),
+        (_squares((2, 2, 4)).astype(np.float64) / 255, "the mask is float64"),
+        (_squares((2, 2, 4), value=-2, dtype="int16"), "the mask holds -2; labels are 0"),
+        (np.full((4, 5), 2**31, np.int64), "the mask holds 2147483648; labels go up to 2147483647"),
+        (np.random.default_rng(0).integers(0, 9, (4, 5, 3)), "the mask is a colour picture"),
+        (np.zeros((7, 4, 9), int), r"shape \(7, 4, 9\); give one label map"),
+        (np.zeros((0, 4), int), "the mask is empty"),
+    ],
+)
+def test_what_is_no_label_map_is_refused(mask, says):
+    with pytest.raises(DataError, match=f"^m: .*{says}"):
+        tidy_labels(mask, "m", Recipe(), Notes())
+
+
+def test_a_grey_mask_in_three_channels_is_one_mask():
+    mask = _squares((2, 2, 4), value=3) + _squares((9, 9, 2), value=4)
+    np.testing.assert_array_equal(tidy_labels(np.stack([mask] * 3, axis=-1), "m", Recipe(), Notes()), mask)
+
+
+@pytest.mark.parametrize(
+    ("mask", "refused"),
+    [
+        (_squares((2, 2, 4), (10, 10, 4)), True),
+        (_squares((2, 2, 4), (10, 10, 4), value=65535, dtype="uint16"), True),
+        (_squares((2, 2, 4), (10, 10, 4), (18, 2, 4), value=1), True),
+        (_squares((2, 2, 4)), False),
+        (_squares((2, 2, 8), (12, 12, 2)), False),
+        (_squares((2, 2, 4), (10, 10, 4), value=1), False),
+        (_squares((2, 2, 4)) + _squares((10, 10, 4), value=7), False),
+        (np.zeros((4, 4), np.uint8), False),
+    ],
+    ids=["255 twice", "65535 twice", "1 thrice", "one object", "a crumb", "1 twice", "two labels", "background"],
+)
+def test_a_binary_mask_is_not_taken_for_a_label_map(mask, refused):
+    if refused:
+        with pytest.raises(DataError, match=r"a binary mask, no label map.*use --components .*or --task semantic"):
+            tidy_labels(mask, "m", Recipe(), Notes())
+    else:
+        np.testing.assert_array_equal(tidy_labels(mask, "m", Recipe(), Notes()), mask)
+
+
+def test_components_make_each_piece_of_each_label_an_object():
+    mask = _squares((2, 2, 4), (10, 10, 4)) + _squares((2, 6, 4), value=9)
+    notes = Notes()
+    labels = tidy_labels(mask, "m", Recipe(components=True), notes)
+    assert len(np.unique(labels)) == 4
+    assert pieces(labels == labels[3, 3]) == 1
+    assert notes.counts == {"objects made of connected pieces": 3, "labels that they come from": 2}
+
+
+def test_class_maps_are_kept_and_two_valued_ones_become_classes():
+    classes = _squares((2, 2, 4), value=1) + _squares((9, 9, 5), value=2)
+    np.testing.assert_array_equal(tidy_labels(classes, "m", SEMANTIC, Notes()), classes)
+    notes = Notes()
+    binary = tidy_labels(_squares((2, 2, 4)), "m", Recipe("semantic"), notes)
+    assert np.unique(binary).tolist() == [0, 1]
+    assert notes.lines() == ["binary masks of 0 and 255 stored as classes 0 and 1: 1"]
+    with pytest.raises(DataError, match=r"m: the mask holds 255, and the 3 classes \(background, a, b\) are 0 … 2"):
+        tidy_labels(_squares((2, 2, 4)), "m", SEMANTIC, Notes())
+
+
+@pytest.mark.parametrize(
+    ("recipe", "says"),
+    [
+        ({"task": "instance"}, r"task 'instance' \(did you mean 'instances'\?\)"),
+        ({"classes": ("a", "b")}, "only a semantic set has classes; add --task semantic"),
+        ({"task": "semantic", "classes": ("a",)}, "at least two different ones"),
+        ({"task": "semantic", "classes": ("a", "a")}, "at least two different ones"),
+        ({"task": "semantic", "classes": ("a", "")}, "at least two different ones"),
+        ({"task": "semantic", "components": True}, "leave it out, or leave out --task semantic"),
+    ],
+)
+def test_a_recipe_that_contradicts_itself_is_refused(recipe, says):
+    with pytest.raises(ConfigError, match=says):
+        Recipe(**recipe)
