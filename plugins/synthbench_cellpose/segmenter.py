@@ -30,6 +30,9 @@ MULTIPLE = 8
 SMALLEST = 16
 """Images with a shorter side are continued to this size before they are predicted."""
 
+TILE = 512
+"""Larger images are predicted in overlapping tiles of this side; Cellpose's 224 computes a 256² image thrice over."""
+
 LEAST_CHANNELS = 2
 """Grey and nothing: Cellpose's own resizing loses the only channel of an image that has one."""
 
@@ -167,7 +170,7 @@ class Cellpose(Segmenter):
         optimiser = torch.optim.AdamW(learning, lr=config.learning_rate, weight_decay=config.weight_decay)
         batches = Batches(stream, context.device)
         missing = network.nchan - stream.channels
-        network.to(memory_format=torch.channels_last).train()
+        network.train()
 
         def step(number: int) -> dict[str, torch.Tensor]:
             first = number * budget.batch_size
@@ -226,7 +229,7 @@ class Cellpose(Segmenter):
 
     def _eval(self, planes: np.ndarray, **options: Any) -> Any:
         return self._model.eval(
-            planes, channels=None, channel_axis=-1, normalize=False, diameter=self._diameter, **options
+            planes, channels=None, channel_axis=-1, normalize=False, diameter=self._diameter, bsize=TILE, **options
         )
 
 
