@@ -25,6 +25,9 @@ from synthbench_pix2pix.networks import Norm, UNet, discriminator
 FLAT = 1e-3
 """A spread of the drawn values below this, where the real ones have more, is a collapse."""
 
+MARGIN = 16
+"""Pixels by which an image is drawn larger on each side, and cut back."""
+
 _LIGHT, _WEIGHTS = "light.json", "generator.safetensors"
 _DRAW = 51
 
@@ -45,6 +48,9 @@ class Pix2PixConfig(Config):
         Planes of white noise beside the condition; 0 for none.
     appearance : bool
         Whether the network is told each image's light; see `synthbench_pix2pix.light`.
+    grain : bool
+        Whether pixel noise, as strong as in each training image, is laid over what the network draws, before the
+        discriminator sees it (this project's choice). The absolute difference forbids the network to draw noise.
     l1 : float
         Weight of the absolute difference against the adversarial term.
     learning_rate : float
@@ -63,6 +69,7 @@ class Pix2PixConfig(Config):
     dropout: float = Field(0.0, ge=0, lt=1)
     noise: int = Field(1, ge=0)
     appearance: bool = True
+    grain: bool = True
     l1: float = Field(100.0, ge=0)
     learning_rate: float = Field(4e-4, gt=0)
     masks: Literal["auto", "train", "recombine", "mixed"] = "auto"
@@ -118,7 +125,7 @@ class Pix2Pix(Generator):
             mask = self.sampler.sample(seed, i)
             rng = np.random.default_rng((seed, _DRAW, i))
             donor = int(rng.choice(self.sampler.alike(mask.source)))
-            planes = self._image(mask.labels, donor, rng)
+            _, planes = self._image(mask.labels, donor, rng)
             self.counts.update(drawn=1, removed=mask.removed, unplaced=mask.unplaced)
             yield Sample(f"{i:06d}", self.light.restored(planes, donor), mask.labels)
 
@@ -172,16 +179,19 @@ class Pix2Pix(Generator):
         )
         stream = PatchStream(TrainingMix(train), budget, context.seed, encode=self._encoder(train), relit=False)
         batches = Batches(stream, context.device)
-        numbers = torch.from_numpy(self.light.numbers).to(self.device)
+        numbers, grain = (torch.from_numpy(a).to(self.device) for a in (self.light.numbers, self.light.grain))
 
         def step(number: int) -> dict[str, torch.Tensor]:
             for optimiser in (draws, judges):
                 set_rate(optimiser, config.learning_rate * linear_tail(number, budget.steps))
             real, targets = batches[number]
-            told = self._tell(targets[:, :-1], numbers[targets[:, -1, 0, 0].long()])
-            noise = torch.randn(len(real), config.noise, *real.shape[2:], generator=generator, device=self.device)
+            condition, position = targets[:, :-1], targets[:, -1, 0, 0].long()
+            told = self._tell(condition, numbers[position])
+            shape = (len(real), config.noise + self.light.channels, *real.shape[2:])
+            noise = torch.randn(shape, generator=generator, device=self.device)
             with loop.autocast(self.device):
-                fake = self.network(torch.cat([told, noise], dim=1))
+                smooth = self.network(torch.cat([told, noise[:, : config.noise]], dim=1))
+                fake = self._with_grain(smooth, condition, grain[position], noise[:, config.noise :])
                 of_real = judge(torch.cat([told, real], dim=1))[-1]
                 of_fake = judge(torch.cat([told, fake.detach()], dim=1))[-1]
             judged = losses.discriminator(of_real, of_fake)
@@ -191,7 +201,7 @@ class Pix2Pix(Generator):
             judge.requires_grad_(False)
             with loop.autocast(self.device):
                 verdict = judge(torch.cat([told, fake], dim=1))[-1]
-            drawn, parts = losses.generator(verdict, fake, real, told)
+            drawn, parts = losses.generator(verdict, smooth, real, condition)
             draws.zero_grad()
             drawn.backward()
             draws.step()
@@ -219,16 +229,47 @@ class Pix2Pix(Generator):
             return condition
         return torch.cat([condition, numbers[:, :, None, None].expand(-1, -1, *condition.shape[2:])], dim=1)
 
+    def _with_grain(
+        self, smooth: torch.Tensor, condition: torch.Tensor, grain: torch.Tensor, noise: torch.Tensor
+    ) -> torch.Tensor:
+        """Lay pixel noise over drawn images.
+
+        Parameters
+        ----------
+        smooth, noise
+            ``(B, C, H, W)``; the noise is white, of deviation 1.
+        condition
+            ``(B, K, H, W)``.
+        grain
+            ``(B, K, C)``, the deviation for each class.
+        """
+        if not self.config.grain:
+            return smooth
+        classes = condition
+        if not self.light.semantic:
+            objects = (condition[:, :1] > 0).float()
+            classes = torch.cat([1 - objects, objects], dim=1)
+        strength = torch.einsum("bkhw,bkc->bchw", classes, grain)
+        return (smooth.float() + strength * noise).clamp(-1, 1)
+
     @torch.no_grad()
-    def _image(self, labels: np.ndarray, donor: int, rng: np.random.Generator) -> np.ndarray:
-        """Return one image, ``(channels, height, width)`` float32 in −1 … 1; by itself, so that no batch changes it."""
-        condition = torch.from_numpy(self.light.condition(labels))[None]
+    def _image(self, labels: np.ndarray, donor: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+        """Return one image without and with its grain, both ``(channels, height, width)`` float32 in −1 … 1.
+
+        Images are drawn one by one, so that no batch changes them. Each is drawn with a margin that is cut off: the network's zero padding darkens its borders.
+        """
+        margin = ((0, 0), (MARGIN, MARGIN), (MARGIN, MARGIN))
+        condition = torch.from_numpy(np.pad(self.light.condition(labels), margin, mode="symmetric"))[None]
         told = self._tell(condition, torch.from_numpy(self.light.numbers[donor])[None])
-        noise = rng.standard_normal((1, self.config.noise, *labels.shape), dtype=np.float32)
+        shape = (1, self.config.noise + self.light.channels, *condition.shape[2:])
+        noise = torch.from_numpy(rng.standard_normal(shape, dtype=np.float32))
         self.network.keep_dropping(torch.Generator().manual_seed(int(rng.integers(2**62))))
-        drawn = self.network(torch.cat([told, torch.from_numpy(noise)], dim=1).to(self.device))[0]
+        smooth = self.network(torch.cat([told, noise[:, : self.config.noise]], dim=1).to(self.device)).cpu()
         self.network.keep_dropping(None)
-        return drawn.cpu().numpy()
+        grain = torch.from_numpy(self.light.grain[donor])[None]
+        drawn = self._with_grain(smooth, condition, grain, noise[:, self.config.noise :])
+        inside = (0, slice(None), slice(MARGIN, -MARGIN), slice(MARGIN, -MARGIN))
+        return smooth[inside].numpy(), drawn[inside].numpy()
 
     def refuse_collapse(self, train: SampleSet, seed: int) -> None:
         """Raise `Diverged` if the images of the first training masks are flat where the real ones aren't."""
@@ -236,7 +277,7 @@ class Pix2Pix(Generator):
         spreads = []
         for position in range(min(4, len(train))):
             sample = train[position]
-            drawn = self._image(sample.labels, position, np.random.default_rng((seed, _DRAW)))
+            drawn, _ = self._image(sample.labels, position, np.random.default_rng((seed, _DRAW)))
             spreads.append((float(drawn.std()), float(self.light.scaled(sample.image, position).std())))
         if all(drawn < FLAT < real or not np.isfinite(drawn) for drawn, real in spreads):
             raise loop.Diverged("the generator draws flat images; lower the learning rate")

@@ -25,6 +25,9 @@ LOW, HIGH = 0.1, 99.9
 STEEPEST = 0.5
 """Smallest exponent: the square root, which evens out the noise of counted photons."""
 
+_NORMAL_MEDIAN = 0.6745
+_FEW = 64
+
 
 @dataclass(frozen=True)
 class Range:
@@ -90,6 +93,9 @@ class Light:
         Per training image.
     numbers : ndarray
         ``(images, N)`` float32, standardised; see `appearance`.
+    grain : ndarray
+        ``(images, classes, channels)`` float32: standard deviation of the pixel noise; for instances, of background
+        and of objects. In the network's range, where the square root evens out that of counted photons.
     """
 
     semantic: bool
@@ -98,6 +104,7 @@ class Light:
     exponent: float
     ranges: tuple[Range, ...]
     numbers: np.ndarray
+    grain: np.ndarray
 
     @classmethod
     def of(cls, train: SampleSet) -> Self:
@@ -106,12 +113,14 @@ class Light:
         classes = max(len(train.classes), 1 + max(int(s.labels.max()) for s in train)) if semantic else 2
         channels = max(entry.channels for entry in train.entries)
         exponent = fitting_exponent(s.image for s in train)
-        ranges, rows = [], []
+        ranges, rows, grain = [], [], []
         for sample in train:
             ranges.append(Range.of(sample.image))
             planes = to_channels(ranges[-1].scaled(sample.image, exponent), channels)
-            rows.append(appearance(planes, sample.labels if semantic else sample.labels > 0, classes))
-        return cls(semantic, classes, channels, exponent, tuple(ranges), standardised(rows))
+            of_pixels = sample.labels if semantic else sample.labels > 0
+            grain.append(noise(planes, of_pixels, classes))
+            rows.append(np.concatenate([appearance(planes, of_pixels, classes), grain[-1].mean(axis=0)]))
+        return cls(semantic, classes, channels, exponent, tuple(ranges), standardised(rows), np.stack(grain))
 
     def condition(self, labels: np.ndarray) -> np.ndarray:
         """Return the planes of a label map, ``(classes, height, width)`` float32, 0 … 1."""
@@ -128,7 +137,7 @@ class Light:
         return self.ranges[position].restored(planes, self.exponent)
 
     def save(self, path: Path) -> None:
-        rows = {**asdict(self), "numbers": self.numbers.tolist()}
+        rows = {**asdict(self), "numbers": self.numbers.tolist(), "grain": self.grain.tolist()}
         path.write_text(json.dumps(rows), encoding="utf-8")
 
     @classmethod
@@ -137,7 +146,8 @@ class Light:
         try:
             rows: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
             ranges = tuple(Range(tuple(r.pop("floor")), tuple(r.pop("top")), **r) for r in rows.pop("ranges"))
-            return cls(ranges=ranges, numbers=np.array(rows.pop("numbers"), np.float32), **rows)
+            arrays = {name: np.array(rows.pop(name), np.float32) for name in ("numbers", "grain")}
+            return cls(ranges=ranges, **arrays, **rows)
         except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
             raise StoreError(f"{path}: can't be read: {error}; fit again") from None
 
@@ -153,9 +163,9 @@ def fitting_exponent(images: Iterable[np.ndarray]) -> float:
 
 
 def appearance(planes: np.ndarray, classes: np.ndarray, count: int) -> np.ndarray:
-    """Return robust numbers of an image's light: ``(channels · (2 · count + 1),)`` float32, NaN where unknown.
+    """Return robust numbers of an image's light: ``(2 · count · channels,)`` float32, NaN where unknown.
 
-    Per channel: the median and the spread (10th to 90th percentile) of each class, and the noise.
+    They are the median and the spread (10th to 90th percentile) of each class and channel.
 
     Parameters
     ----------
@@ -165,7 +175,7 @@ def appearance(planes: np.ndarray, classes: np.ndarray, count: int) -> np.ndarra
         ``(height, width)``, 0 … count − 1; for instances, whether there is an object.
     count
     """
-    numbers = [_noise(planes)]
+    numbers = []
     for number in range(count):
         inside = planes[:, classes == number]
         if inside.shape[1] == 0:
@@ -176,15 +186,22 @@ def appearance(planes: np.ndarray, classes: np.ndarray, count: int) -> np.ndarra
     return np.concatenate(numbers).astype(np.float32)
 
 
-def _noise(planes: np.ndarray) -> np.ndarray:
-    """Return the standard deviation of pixel noise per channel, by the median response of a second difference."""
+def noise(planes: np.ndarray, classes: np.ndarray, count: int) -> np.ndarray:
+    """Return the standard deviation of the pixel noise, ``(count, channels)`` float32, per class and channel.
+
+    From the median response of a second difference in both directions, which shapes and shading hardly move
+    (Immerkær 1996, with a median). A class of few pixels has the noise of the whole image.
+    """
     if min(planes.shape[1:]) < 3:
-        return np.full(len(planes), np.nan)
-    second = planes[:, 1:-1, 1:-1] * 4 - 2 * (
-        planes[:, :-2, 1:-1] + planes[:, 2:, 1:-1] + planes[:, 1:-1, :-2] + planes[:, 1:-1, 2:]
-    )
-    second += planes[:, :-2, :-2] + planes[:, :-2, 2:] + planes[:, 2:, :-2] + planes[:, 2:, 2:]
-    return np.median(np.abs(second), axis=(1, 2)) / 0.6745 / 6.0
+        return np.zeros((count, len(planes)), np.float32)
+    second = np.diff(np.diff(planes, 2, axis=1), 2, axis=2)
+    middle = classes[1:-1, 1:-1]
+    levels = []
+    for number in range(count):
+        inside = middle == number
+        response = second[:, inside] if inside.sum() >= _FEW else second.reshape(len(planes), -1)
+        levels.append(np.median(np.abs(response), axis=1) / _NORMAL_MEDIAN / 6.0)
+    return np.stack(levels).astype(np.float32)
 
 
 def standardised(rows: Sequence[np.ndarray]) -> np.ndarray:

@@ -47,17 +47,20 @@ class Encoder(nn.Module):
 
 
 class Decoder(nn.Module):
-    """Twice the resolution: transposed 4×4 convolution, norm, dropout, ReLU; then the skip is joined."""
+    """Twice the resolution: 3×3 convolution, norm, dropout, ReLU, bilinear enlargement; then the skip is joined.
+
+    A transposed convolution, as in the original, leaves a checkerboard (this project's choice).
+    """
 
     def __init__(self, inputs: int, outputs: int, norm: Norm, dropout: float) -> None:
         super().__init__()
-        self.convolution = nn.ConvTranspose2d(inputs, outputs, 4, 2, 1, bias=norm == "none")
+        self.convolution = nn.Conv2d(inputs, outputs, 3, 1, 1, bias=norm == "none")
         self.norm = _norm(norm, outputs)
         self.dropout = SeededDropout(dropout)
 
     def forward(self, x: torch.Tensor, skip: torch.Tensor) -> torch.Tensor:
         x = functional.relu(self.dropout(self.norm(self.convolution(x))))
-        return torch.cat([x, skip], dim=1)
+        return torch.cat([functional.interpolate(x, scale_factor=2.0, mode="bilinear"), skip], dim=1)
 
 
 class UNet(nn.Module):

@@ -15,7 +15,7 @@ from synthbench.errors import ConfigError, DataError, StoreError
 from synthbench.testing.contract import assert_contract
 from synthbench.toolkit.loop import Diverged
 from synthbench_pix2pix.generator import Pix2Pix, Pix2PixConfig
-from synthbench_pix2pix.light import Light, Range, appearance, fitting_exponent, standardised
+from synthbench_pix2pix.light import Light, Range, appearance, fitting_exponent, noise, standardised
 from synthbench_pix2pix.losses import Losses, Term, l1
 from synthbench_pix2pix.networks import UNet, discriminator
 
@@ -90,7 +90,7 @@ def reconstruction(generator: Pix2Pix, train: SampleSet) -> float:
     """Mean absolute difference between the drawn and the real image of each training mask."""
     total = 0.0
     for position, sample in enumerate(train):
-        drawn = generator._image(sample.labels, position, np.random.default_rng(0))
+        drawn, _ = generator._image(sample.labels, position, np.random.default_rng(0))
         total += float(np.abs(drawn - generator.light.scaled(sample.image, position)).mean())
     return total / len(train)
 
@@ -225,16 +225,39 @@ def test_dark_images_are_evened_out_and_balanced_ones_stay_linear():
     assert fitting_exponent([255 - dark]) == 1.0
 
 
-def test_appearance_measures_noise_levels_and_spreads():
-    rng = np.random.default_rng(0)
+def two_levels(strength: float) -> tuple[np.ndarray, np.ndarray]:
+    """Return noisy planes, objects four times as noisy as the ground, and where the objects are."""
     classes = np.zeros((128, 128), int)
     classes[32:96, 32:96] = 1
-    planes = (np.where(classes, 0.4, -0.6) + 0.05 * rng.standard_normal((1, 128, 128))).astype(np.float32)
-    noise, low, low_spread, high, high_spread = appearance(planes, classes, 2)
-    assert noise == pytest.approx(0.05, rel=0.1)
-    assert (low, high) == pytest.approx((-0.6, 0.4), abs=0.01)
-    assert low_spread == pytest.approx(high_spread, rel=0.1)
-    assert low_spread == pytest.approx(2 * 1.2816 * 0.05, rel=0.1)
+    white = np.random.default_rng(0).standard_normal((1, 128, 128))
+    slope = np.linspace(0, 0.2, 128)
+    return (np.where(classes, 0.4 + 4 * strength * white, -0.6 + strength * white) + slope).astype(np.float32), classes
+
+
+def test_appearance_measures_levels_and_spreads():
+    planes, classes = two_levels(0.01)
+    low, low_spread, high, high_spread = appearance(planes, classes, 2)
+    assert (low, high) == pytest.approx((-0.5, 0.5), abs=0.02)
+    assert (low_spread, high_spread) == pytest.approx((0.17, 0.13), abs=0.02)
+    assert np.isnan(appearance(planes, classes, 3)[4:]).all()
+
+
+def test_noise_is_measured_per_class_whatever_the_shading():
+    planes, classes = two_levels(0.01)
+    assert noise(planes, classes, 2)[:, 0].tolist() == pytest.approx([0.01, 0.04], rel=0.1)
+    assert noise(planes, classes, 3)[2, 0] == pytest.approx(noise(planes, np.zeros_like(classes), 1)[0, 0])
+    assert noise(np.zeros((3, 2, 9), np.float32), np.zeros((2, 9)), 2).tolist() == [[0, 0, 0], [0, 0, 0]]
+
+
+def test_drawn_images_are_as_noisy_as_real_ones(blob_set):
+    def noisiness(samples, generator) -> np.ndarray:
+        pairs = [(generator.light.scaled(s.image, 0), s.labels > 0) for s in samples]
+        return np.median([noise(planes, inside, 2)[:, 0] for planes, inside in pairs], axis=0)
+
+    generator = fitted(blob_set, steps=1)
+    assert noisiness(generator.draw(range(12), 0), generator) == pytest.approx(noisiness(blob_set, generator), rel=0.35)
+    smooth = fitted(blob_set, steps=1, grain=False)
+    assert (noisiness(smooth.draw(range(12), 0), smooth) < 0.5 * noisiness(blob_set, smooth)).all()
 
 
 def test_unknown_numbers_of_an_image_are_the_usual_ones():
@@ -250,6 +273,7 @@ def test_light_is_saved_whole(blob_set, tmp_path: Path):
     loaded = Light.load(tmp_path / "light.json")
     assert (loaded.ranges, loaded.exponent, loaded.channels) == (light.ranges, light.exponent, light.channels)
     assert np.array_equal(loaded.numbers, light.numbers)
+    assert np.array_equal(loaded.grain, light.grain)
 
 
 # -- networks and losses ----------------------------------------------------------------------------------------------
