@@ -59,11 +59,12 @@ def perform(
                 threads=options.threads,
             )
             folder = store.begin(task.kind, task.key)
-            began = time.perf_counter()
+            began, worked = time.perf_counter(), time.process_time()
             memory.start()
             runner = importlib.import_module(f"synthbench.tasks.{task.kind.replace('-', '_')}")
             extra = runner.run(Work(task, store, folder, context, enter))
             enter("store")
+            extra["cpu_seconds"] = round(time.process_time() - worked, 4)
             facts = _facts(task, options, extra, time.perf_counter() - began, memory)
             store.commit(task.kind, task.key, task.content, facts)
     except Stopped:
