@@ -11,7 +11,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import synthbench
 from synthbench.cli import main
+from synthbench.plugin.registry import Registered, registry
 
 
 @pytest.fixture(autouse=True)
@@ -116,16 +118,60 @@ def test_a_count_is_a_whole_number(capsys, count):
     assert "give a whole number from 1 up" in capsys.readouterr().err or count == "-1"
 
 
-def test_a_plugin_dataset_shows_its_terms_before_it_is_made(capsys):
-    code, out, err = _run(capsys, "add", "phantom-nuclei")
+class DotsConfig(synthbench.Config):
+    archive: str = ""
+
+
+class Dots(synthbench.Dataset):
+    """Two dots, and the archive that they are from."""
+
+    Config = DotsConfig
+    source, licence, citation = "https://example.org/dots", "CC0-1.0", "Dot 1999"
+
+    def samples(self, context):
+        for index in range(2):
+            labels = np.zeros((8, 8), np.uint8)
+            labels[index, index] = 1
+            yield synthbench.Sample(f"dot-{index}", labels * 9, labels, {"archive": self.config.archive})
+
+
+class Drawn(Dots):
+    """Dots that are in no archive."""
+
+    Config = synthbench.Config
+
+
+@pytest.fixture
+def dots(monkeypatch) -> None:
+    """Have two dataset plugins more: dots, and drawn, which has no archive."""
+    for name, cls in (("dots", Dots), ("drawn", Drawn)):
+        spec = synthbench.DatasetSpec(name, f"{__name__}:{cls.__name__}", tasks=frozenset({"instances"}))
+        monkeypatch.setitem(registry().entries, ("dataset", name), Registered(spec, "test", "1"))
+
+
+def test_a_plugin_dataset_shows_its_terms_before_it_is_made(capsys, dots, home):
+    code, out, err = _run(capsys, "add", "dots")
     assert (code, err) == (0, "")
-    lines = out.splitlines()
-    assert [line.split(":")[0] for line in lines[:3]] == ["source", "licence", "citation"]
-    assert lines[-1].startswith("added phantom-nuclei: ")
-    assert _run(capsys, "add", "phantom-nuclei", "--components")[0] == 2
-    code, _, err = _run(capsys, "add", "phantom-nuclei", "--name", "x", "--from", "cells")
-    assert code == 2
-    assert "archive" in err
+    assert out.splitlines() == [
+        "source: https://example.org/dots",
+        "licence: CC0-1.0",
+        "citation: Dot 1999",
+        f"added dots: 2 samples, task instances, at {home / 'datasets' / 'dots'}",
+    ]
+    assert _run(capsys, "list")[1] == "dots: 2 samples, task instances, CC0-1.0\n"
+
+
+def test_a_file_fetched_by_hand_reaches_the_plugin(capsys, dots, cells):
+    code, out, err = _run(capsys, "add", "dots", "--from", "cells", "--json")
+    assert (code, json.loads(out)["info"]["config"]) == (0, {"archive": str(cells)})
+    assert "licence: CC0-1.0" in err
+    code, _, err = _run(capsys, "add", "drawn", "--from", "cells")
+    assert (code, "--from: dataset 'drawn' takes no file; leave it out" in err) == (2, True)
+
+
+def test_how_masks_are_read_is_not_asked_of_a_plugin(capsys, dots):
+    code, _, err = _run(capsys, "add", "dots", "--components")
+    assert (code, "--task, --classes and --components are for imports" in err) == (2, True)
 
 
 def test_the_command_imports_nothing_heavy_until_it_runs():

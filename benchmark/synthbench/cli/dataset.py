@@ -87,7 +87,7 @@ def _add(args: argparse.Namespace) -> int:
                 f"{args.what} is a dataset of a plugin; --task, --classes and --components are for imports"
             )
         _print_terms(args.what, sys.stderr if args.json else sys.stdout)
-        config = {"archive": str(Path(args.archive).expanduser().resolve())} if args.archive else {}
+        config = {"archive": _archive(args.what, args.archive)} if args.archive else {}
         with _bar(args.what) as progress:
             samples = library.build(args.what, config, name=args.name, progress=progress)
         folder = library.folder(args.name or args.what)
@@ -107,6 +107,16 @@ def _add(args: argparse.Namespace) -> int:
         folder = library.folder(found.name)
     _print_added(samples, folder, args.json)
     return 0
+
+
+def _archive(name: str, archive: str) -> str:
+    from synthbench.errors import ConfigError
+    from synthbench.plugin.registry import registry
+
+    plugin: Any = registry().load("dataset", name)
+    if "archive" not in plugin.Config.model_fields:
+        raise ConfigError(f"--from: dataset {name!r} takes no file; leave it out")
+    return str(Path(archive).expanduser().resolve())
 
 
 def _print_terms(name: str, to: Any) -> None:

@@ -135,7 +135,7 @@ def build(name: str, config: Mapping[str, Any], folder: Path, context: Context) 
         key = ".".join(map(str, problem["loc"]))
         fields = cls.Config.model_fields
         hint = (
-            (nearest(key, fields) or f"; there are: {', '.join(fields)}")
+            (nearest(key, fields) or f"; there are: {', '.join(fields) or 'none'}")
             if problem["type"] == "extra_forbidden"
             else ""
         )
