@@ -75,8 +75,9 @@ def test_matching_agrees_with_stardist(pair: tuple[np.ndarray, np.ndarray]) -> N
     assert counts.tp.tolist() == [e.tp for e in expected]
     assert counts.fp.tolist() == [e.fp for e in expected]
     assert counts.fn.tolist() == [e.fn for e in expected]
-    scores = [e.mean_matched_score * e.tp for e in expected]
-    np.testing.assert_allclose(counts.iou_sum, scores, atol=1e-5)
+    # Below .5 StarDist lets pairs under the threshold decide between equally many matches.
+    scores = [e.mean_matched_score * e.tp for e in expected[2:]]
+    np.testing.assert_allclose(counts.iou_sum[2:], scores, atol=1e-5)
 
 
 @settings(max_examples=40, deadline=None)

@@ -66,8 +66,9 @@ class ImageCounts:
 def count(truth: np.ndarray, predicted: np.ndarray, thresholds: Sequence[float] = IOU_THRESHOLDS) -> ImageCounts:
     """Match the instances of two label maps.
 
-    Agrees with ``stardist.matching.matching``, which compares in single precision: beyond unions of about a million
-    pixels the two may differ on a pair whose IoU lies within 1e-7 of a threshold.
+    Agrees with ``stardist.matching.matching``, but for two things. That compares in single precision: beyond unions
+    of about a million pixels a pair within 1e-7 of a threshold may fall on the other side. And below 0.5 it lets
+    pairs under the threshold decide between matchings of equally many pairs, which changes `iou_sum`, not `tp`.
 
     Parameters
     ----------
