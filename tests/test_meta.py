@@ -1,0 +1,254 @@
+"""The project is what its documents say: hooks, rooms and their doors, commands, entry points."""
+
+from __future__ import annotations
+
+import ast
+import configparser
+import importlib
+import inspect
+import pkgutil
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+import tomllib
+import zipfile
+from pathlib import Path
+
+import pytest
+import yaml
+
+import synthbench
+import synthbench.cli
+from synthbench.cli import build_parser
+from synthbench.plugin import hookspecs
+from synthbench.study import DEFAULT, make_study, read_study
+from synthbench.testing.packages import imported, private_imports
+
+ROOT = Path(__file__).resolve().parent.parent
+CORE = ROOT / "benchmark" / "synthbench"
+PLUGINS = sorted(path.parent.name for path in (ROOT / "plugins").glob("*/__init__.py"))
+DOCS = {name: (ROOT / name).read_text(encoding="utf-8") for name in ("README.md", "ARCHITECTURE.md", "CONTRIBUTING.md")}
+PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+COMMANDS = [info.name for info in pkgutil.iter_modules(synthbench.cli.__path__) if not info.name.startswith("_")]
+SOURCES = sorted(CORE.rglob("*.py"))
+
+
+# -- hooks ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("hook", hookspecs.HOOKS)
+def test_every_hook_is_documented_with_its_signature(hook: str) -> None:
+    signature = str(inspect.signature(getattr(hookspecs, hook))).replace("'", "")
+    assert f"`{hook}{signature}`" in DOCS["CONTRIBUTING.md"]
+
+
+def test_every_hook_that_is_specified_is_in_the_list_of_hooks() -> None:
+    specified = {name for name in dir(hookspecs) if name.startswith("synthbench_")}
+    assert specified == set(hookspecs.HOOKS)
+    assert all(inspect.getdoc(getattr(hookspecs, name)) for name in specified)
+
+
+@pytest.mark.parametrize("hook", hookspecs.HOOKS)
+def test_every_hook_is_exercised_by_an_installed_distribution(hook: str) -> None:
+    example = ROOT / "examples" / "synthbench-example-plugin" / "src" / "synthbench_example" / "__init__.py"
+    assert f"@hookimpl\ndef {hook}(" in example.read_text(encoding="utf-8")
+    tests = (ROOT / "tests" / "plugin" / "test_installed_example.py").read_text(encoding="utf-8")
+    assert f'"{hook}": "example-' in tests
+
+
+# -- who imports whom -----------------------------------------------------------------------------------------------
+
+
+def allowed_arrows() -> dict[str, set[str]]:
+    """The table of rooms in ARCHITECTURE.md: room → the rooms it may import."""
+    rows = re.findall(r"^\| `(\w+)` \|[^|]*\| ([^|]*) \|$", DOCS["ARCHITECTURE.md"], re.MULTILINE)
+    rooms = {room for room, _ in rows}
+    words = {"–": set[str](), "everything": rooms}
+    return {room: words[text] if text in words else set(text.split(", ")) for room, text in rows}
+
+
+def room_of(module: str) -> str:
+    """``synthbench.metrics.matching`` → ``metrics``; the front and its ``__main__`` are ``synthbench``."""
+    parts = module.split(".")
+    return parts[1] if len(parts) > 1 and parts[1] != "__main__" else "synthbench"
+
+
+def module_name(path: Path) -> str:
+    return ".".join(path.relative_to(CORE.parent).with_suffix("").parts).removesuffix(".__init__")
+
+
+def test_the_table_of_rooms_names_every_room_and_no_other() -> None:
+    table = allowed_arrows()
+    assert set(table) == {room_of(module_name(path)) for path in SOURCES} - {"synthbench"}
+    assert set().union(*table.values()) <= set(table)
+
+
+def test_the_arrows_of_the_table_go_one_way() -> None:
+    table = allowed_arrows()
+    done: set[str] = set()
+    while len(done) < len(table):
+        ready = {room for room, doors in table.items() if room not in done and doors - {room} <= done}
+        assert ready, f"these rooms import one another: {sorted(set(table) - done)}"
+        done |= ready
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=module_name)
+def test_a_module_imports_only_what_the_table_permits(path: Path) -> None:
+    room = room_of(module_name(path))
+    if room == "synthbench":
+        return
+    permitted = allowed_arrows()[room] | {room, "synthbench"}
+    wrong = [
+        f"{path.name}:{line} imports {module}"
+        for line, module in imported(path)
+        if module.split(".")[0] == "synthbench" and room_of(module) not in permitted
+    ]
+    assert wrong == []
+
+
+def test_every_arrow_of_the_table_is_used() -> None:
+    used: dict[str, set[str]] = {}
+    for path in SOURCES:
+        names = (module for _, module in imported(path) if module.startswith("synthbench."))
+        used.setdefault(room_of(module_name(path)), set()).update(map(room_of, names))
+    idle = {
+        room: sorted(doors - used[room])
+        for room, doors in allowed_arrows().items()
+        if room != "cli" and doors - used[room]
+    }
+    assert idle == {}
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=module_name)
+def test_no_core_module_imports_a_plugin_package(path: Path) -> None:
+    packages = {*PLUGINS, "synthbench_example"}
+    assert [f"{path.name}:{line}" for line, module in imported(path) if module.split(".")[0] in packages] == []
+    names = "|".join(packages)
+    assert re.findall(rf"[\"'](?:{names})[.:]\w+", path.read_text(encoding="utf-8")) == []
+
+
+@pytest.mark.parametrize("package", PLUGINS)
+def test_no_plugin_imports_a_private_module_of_the_core(package: str) -> None:
+    assert list(private_imports(package)) == []
+
+
+@pytest.mark.parametrize("package", PLUGINS)
+def test_plugin_packages_do_not_import_one_another(package: str) -> None:
+    others = set(PLUGINS) - {package}
+    for path in sorted((ROOT / "plugins" / package).rglob("*.py")):
+        assert [f"{path.name}:{line}" for line, module in imported(path) if module.split(".")[0] in others] == []
+
+
+# -- entry points and names -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("name", "target"), PYPROJECT["project"]["entry-points"]["synthbench"].items())
+def test_entry_points_resolve_to_modules_with_hooks(name: str, target: str) -> None:
+    module = importlib.import_module(target)
+    assert any(hasattr(module, hook) for hook in hookspecs.HOOKS)
+
+
+def test_every_plugin_package_has_an_entry_point() -> None:
+    assert sorted(PYPROJECT["project"]["entry-points"]["synthbench"].values()) == PLUGINS
+
+
+def test_the_version_is_said_once() -> None:
+    assert PYPROJECT["project"]["version"] == synthbench.__version__
+    changes = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    assert re.search(rf"^## {re.escape(synthbench.__version__)}\b", changes, re.MULTILINE)
+
+
+@pytest.mark.slow
+def test_the_wheel_holds_the_whole_of_the_core_and_the_plugins(tmp_path: Path) -> None:
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, tmp_path)
+    for name in ("benchmark", "plugins"):
+        shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns(".*", "__pycache__"))
+    command = [sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "--no-build-isolation", "-w", "dist", "."]
+    subprocess.run(command, cwd=tmp_path, check=True, capture_output=True, timeout=120)
+    (wheel,) = (tmp_path / "dist").glob("*.whl")
+    inside = {name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name}
+    files = {
+        str(path.relative_to(tmp_path / root))
+        for root in ("benchmark", "plugins")
+        for path in (tmp_path / root).rglob("*")
+        if path.is_file() and ".egg-info" not in str(path)
+    }
+    assert inside == files
+
+
+@pytest.mark.parametrize("path", [*SOURCES, *sorted((ROOT / "plugins").rglob("*.py"))], ids=lambda path: path.stem)
+def test_every_module_says_what_it_is(path: Path) -> None:
+    assert ast.get_docstring(ast.parse(path.read_text(encoding="utf-8")))
+
+
+# -- documents ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_is_documented_in_the_readme(command: str) -> None:
+    assert re.search(rf"^\| `synthbench {command}\b", DOCS["README.md"], re.MULTILINE)
+
+
+def documented_commands() -> list[str]:
+    """Every command line that the documents show: within fences and backticks, without what a shell adds."""
+    found = []
+    for text in DOCS.values():
+        fences = re.findall(r"^```(?:\w*)\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+        lines = [line for fence in fences for line in fence.splitlines()]
+        lines += re.findall(
+            r"`((?:synthbench) [^`\n]+)`", re.sub(r"^```.*?^```", "", text, flags=re.MULTILINE | re.DOTALL)
+        )
+        for line in lines:
+            found += re.findall(r"(?:^|&& )(?:\S*/)?(synthbench [a-z][^#&]*)", line.strip())
+    return sorted({command.strip() for command in found})
+
+
+@pytest.mark.parametrize("command", documented_commands())
+def test_documented_command_lines_are_understood(command: str) -> None:
+    words = shlex.split(command)[1:]
+    parser = build_parser()
+    if len(words) == 1 or "--help" in words:
+        with pytest.raises(SystemExit, match=r"^0$"):
+            parser.parse_args([words[0], "--help"])
+    else:
+        parser.parse_args(words)
+
+
+def test_yaml_in_the_readme_is_a_study() -> None:
+    blocks = re.findall(r"^```yaml\n(.*?)^```", DOCS["README.md"], re.MULTILINE | re.DOTALL)
+    assert blocks
+    for block in blocks:
+        make_study(yaml.safe_load(block), "README.md")
+
+
+def test_the_default_study_is_valid_and_is_part_of_the_package() -> None:
+    make_study(read_study(DEFAULT), str(DEFAULT))
+    assert DEFAULT.is_relative_to(CORE)
+
+
+@pytest.mark.parametrize("name", DOCS)
+def test_documents_point_at_files_that_exist(name: str) -> None:
+    text = re.sub(r"^```.*?^```", "", DOCS[name], flags=re.MULTILINE | re.DOTALL)
+    paths = re.findall(r"\]\(([^)#:]+)\)", text)
+    paths += [
+        path
+        for path in re.findall(r"`((?:\w[\w.-]*/)*[\w.-]+\.(?:md|ini|toml|py))`", text)
+        if "/" in path or path[0].isupper()
+    ]
+    assert [path for path in paths if not (ROOT / path).exists()] == []
+
+
+def test_ci_runs_the_readmes_test_command() -> None:
+    (command,) = re.findall(r"^(\S+ -m venv .*tox run)$", DOCS["README.md"], re.MULTILINE)
+    quiet = (ROOT / ".ci" / "run").read_text(encoding="utf-8").replace(" -q ", " ")
+    assert command in quiet.splitlines()
+
+
+def test_tox_has_the_environments_that_the_documents_name() -> None:
+    tox = configparser.ConfigParser(interpolation=None)
+    tox.read(ROOT / "tox.ini")
+    named = set(re.findall(r"tox run -e (\w+)", "".join(DOCS.values())))
+    assert named == {section.removeprefix("testenv:") for section in tox.sections() if section.startswith("testenv:")}
