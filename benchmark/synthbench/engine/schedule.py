@@ -51,7 +51,7 @@ def run_tasks(tasks: Sequence[Task], engine: Engine, listen: Callable[[Heard], N
         if not outcome.ok:
             give_up(outcome.key, outcome.key)
             return
-        for key in wanted_by.get(outcome.key, ()):
+        for key in reversed(wanted_by.get(outcome.key, ())):
             open_needs[key].discard(outcome.key)
             if not open_needs[key] and key in waiting:
                 ready.append(key)
