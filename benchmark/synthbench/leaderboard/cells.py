@@ -66,9 +66,11 @@ def cells(results: Results) -> Iterator[Cell]:
     runs = _clean(results.runs)
     if runs.empty:
         raise DataError("results/runs.csv: no training was planned; there is nothing to show")
-    names = _common_names(runs)
-    runs = _rename(runs, names)
-    images = _rename(_clean(results.images), names) if len(results.images) else results.images
+    images = _clean(results.images) if len(results.images) else results.images
+    if runs.groupby("dataset")["fold"].nunique().max() > 1:
+        names = _common_names(runs)
+        runs = _rename(runs, names)
+        images = _rename(images, names) if len(images) else images
     for _, rows in runs.groupby(CELL, sort=False):
         dataset, fraction, segmenter = (rows[name].iloc[0] for name in CELL)
         scored = images
@@ -95,7 +97,7 @@ def fidelity_of(results: Results, cell: Cell) -> pd.DataFrame:
 def _clean(table: pd.DataFrame) -> pd.DataFrame:
     out = table.copy()
     for name in ("dataset", "arm", "generator", "segmenter", "status", "error"):
-        if name in out:
+        if name in out and (out[name].isna().any() or not pd.api.types.is_string_dtype(out[name])):
             out[name] = out[name].fillna("").astype(str)
     out["generator_seed"] = seed_text(out["generator_seed"])
     return out

@@ -26,7 +26,7 @@ DEFINITIONS = {
     "of pixels summed over the test set, mean over the classes but the first (semantic). Mean over trainings.",
     "miou": "IoU of pixels summed over the test set, mean over the classes that occur in truth or prediction.",
     "miou_star": "mIoU*: IoU of pixels summed over the test set, mean over the classes that occur in the truth.",
-    "cldice": "Centre-line Dice of the foreground, mean over test images: does the segmentation keep thin lines whole?",
+    "cldice": "Centre-line Dice of the foreground, mean over test images: whether thin lines stay whole.",
     "spread": "Standard deviation of the score over trainings; needs at least two.",
     "delta": "Score of the arm minus score of real images alone, paired by seed and test image, with its 95 % interval "
     "over test images and seeds. With one seed it covers test images alone.",

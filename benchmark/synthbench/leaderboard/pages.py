@@ -121,7 +121,9 @@ def _kind(row: dict[str, Any]) -> str:
 
 def _table_cell(row: dict[str, Any], name: str) -> TableCell:
     value = row.get(name)
-    shown_text = short(row["arm"]) if name == "arm" else text(row, name)
+    shown_text = text(row, name)
+    if name == "arm":
+        return TableCell(short(row["arm"]), short(row["arm"]), "text")
     if name == "coverage":
         return TableCell(shown_text, str(row["runs_ok"] / row["runs_planned"]), row["status"])
     if isinstance(value, str):

@@ -30,10 +30,13 @@ def shown(table: pd.DataFrame) -> list[str]:
 
 def fidelity_columns(table: pd.DataFrame) -> list[str]:
     """Return the columns of fidelity, kernel distances first; none where nothing was measured."""
-    names = [c for c in map(str, table.columns) if c.startswith(("KID", "KD(", "FID", "FD("))]
-    names = [c for c in names if not c.endswith((" low", " high"))]
+    names = [c for c in map(str, table.columns) if _is_distance(c) and not c.endswith((" low", " high"))]
     kernel = [c for c in names if c.startswith("K")]
     return [*kernel, *(c for c in names if c not in kernel), *(["fidelity_n"] if names else [])]
+
+
+def _is_distance(name: str) -> bool:
+    return name.startswith(("KID", "KD(", "FID", "FD("))
 
 
 def cost_columns(table: pd.DataFrame) -> list[str]:
@@ -45,7 +48,11 @@ def cost_columns(table: pd.DataFrame) -> list[str]:
 def boards(table: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
     """Yield the parts of a table that belong under one heading: one dataset and amount of real data each."""
     for (dataset, fraction), part in table.groupby(["dataset", "fraction"], sort=False):
-        yield f"{dataset} · {fraction} real images", part.dropna(axis=1, how="all")
+        done = bool((part["status"] != MISSING).any())
+        empty = [
+            c for c in map(str, part.columns) if part[c].isna().all() and (_is_distance(c) or (is_score(c) and done))
+        ]
+        yield f"{dataset} · {fraction} real images", part.drop(columns=empty)
 
 
 def markdown(table: pd.DataFrame) -> str:

@@ -119,13 +119,15 @@ def _count(rows: Sequence[Mapping[str, Any]]) -> tuple[int, int, int]:
 def _outcome(rows: Sequence[Mapping[str, Any]]) -> str:
     """Say which arms helped and which hurt; that the negative control hurts is no news."""
     segmenter = rows[0]["segmenter"]
-    better = [_name(r, rows) for r in _deltas(rows) if r["verdict"].startswith("better")]
+    helped = [r for r in _deltas(rows) if r["verdict"].startswith("better")]
     hurt = [r for r in _deltas(rows) if r["verdict"].startswith("worse") and r["generator"] != NEGATIVE_CONTROL]
-    worse = [_name(r, rows) for r in hurt]
+    once = [r["delta_seeds"] == 1 for r in (*helped, *hurt)]
+    mark = " (one seed)" if not all(once) else ""
+    better, worse = ([_name(r, rows) + mark * (r["delta_seeds"] == 1) for r in named] for named in (helped, hurt))
     first = f"{_and(better)} improved {segmenter}" if better else f"no generator measurably improved {segmenter}"
     lost = [_name(r, rows) for r in rows if r["status"] == MISSING]
     first += f", and {_and(worse)} hurt it" if worse else ""
-    first += " in one seed" if (better or worse) and any(r["delta_seeds"] == 1 for r in _deltas(rows)) else ""
+    first += " in one seed" if once and all(once) else ""
     return f"{first} ({_and(lost)} {MISSING})" if lost else first
 
 

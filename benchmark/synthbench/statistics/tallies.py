@@ -135,8 +135,9 @@ def run_scores(
 
 def seed_text(seeds: pd.Series) -> pd.Series:
     """Return generator seeds as text, empty where there is none, whatever a CSV reader made of them."""
-    numbers = pd.to_numeric(seeds, errors="coerce")
-    return numbers.map(lambda n: "" if pd.isna(n) else str(int(n))).astype(str)
+    codes, known = pd.factorize(pd.to_numeric(seeds, errors="coerce"))
+    texts = np.array([*(str(int(number)) for number in known), ""], dtype=object)
+    return pd.Series(texts[codes], index=seeds.index)
 
 
 def _check_cell(images: pd.DataFrame) -> None:

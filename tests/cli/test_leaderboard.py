@@ -1,0 +1,95 @@
+"""`synthbench leaderboard`: every format of a run folder, and one line for what is wrong."""
+
+from __future__ import annotations
+
+import json
+import runpy
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from synthbench.cli import main
+from synthbench.results import Results, load_results, save_results
+from synthbench.study import make_study
+
+FRAMES = runpy.run_path(str(Path(__file__).parents[1] / "leaderboard" / "frames.py"))
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run folder as `synthbench run` leaves it, with a failed training."""
+    run = tmp_path_factory.mktemp("run")
+    made = FRAMES["results"](segmenters=("unet",), count=10, seeds=2)
+    made = FRAMES["lose"](made, (made.runs["generator"] == "pix2pix") & (made.runs["seed"] == 0))
+    study = make_study({"name": "trial", "datasets": ["phantom-nuclei"], "segmenters": ["unet"]}, "trial")
+    (run / "study.yaml").write_text(study.to_yaml(), encoding="utf-8")
+    save_results(Results(study, made.images, made.runs, made.fidelity, made.tasks), run)
+    return run
+
+
+def test_markdown_is_the_default(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["leaderboard", str(folder)]) == 0
+    out = capsys.readouterr().out
+    assert "| segmenter | arm" in out
+    assert "1/2" in out
+
+
+def test_json_and_csv_are_for_programs(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["leaderboard", str(folder), "--format", "json", "--iou", "0.75"]) == 0
+    rows = json.loads(capsys.readouterr().out)["rows"]
+    assert {row["metric"] for row in rows} == {"f1@0.75"}
+    assert {row["arm"]: row["coverage"] for row in rows}["real + pix2pix × 50"] == "1/2"
+    file = tmp_path / "board.csv"
+    assert main(["leaderboard", str(folder), "--format", "csv", "--iou", "mean", "--out", str(file)]) == 0
+    assert capsys.readouterr().out == ""
+    assert set(pd.read_csv(file)["metric"]) == {"f1@mean"}
+
+
+def test_html_is_the_page(folder: Path, tmp_path: Path) -> None:
+    file = tmp_path / "board.html"
+    assert main(["leaderboard", str(folder), "--format", "html", "--aggregation", "per_image", "--out", str(file)]) == 0
+    text = file.read_text(encoding="utf-8")
+    assert text.lstrip().startswith("<!doctype html>")
+    assert "per_image" in text
+
+
+def test_groups_have_rows(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["leaderboard", str(folder), "--by", "difficulty", "--format", "json"]) == 0
+    rows = json.loads(capsys.readouterr().out)["rows"]
+    assert {row["value"] for row in rows} == {"easy", "hard"}
+
+
+def test_the_tables_survive_the_disk(folder: Path) -> None:
+    from synthbench.leaderboard import table
+
+    made = FRAMES["results"](segmenters=("unet",), count=10, seeds=2)
+    made = FRAMES["lose"](made, (made.runs["generator"] == "pix2pix") & (made.runs["seed"] == 0))
+    pd.testing.assert_frame_equal(
+        table(load_results(folder), draws=200), table(made, draws=200), check_dtype=False, rtol=1e-12
+    )
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--iou", "0.52"], "IoU 0.52 was not scored; there are 0.50, 0.55"),
+        (["--iou", "half"], "--iou half: give a threshold"),
+        (["--by", "difficult"], "group 'difficult' is not there (did you mean 'difficulty'?)"),
+        (["--by", "difficulty", "--format", "html"], "--by goes with --format md, csv or json"),
+    ],
+)
+def test_bad_options_are_one_line(
+    folder: Path, capsys: pytest.CaptureFixture[str], options: list[str], message: str
+) -> None:
+    assert main(["leaderboard", str(folder), *options]) == 2
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.count("\n") == 1
+
+
+def test_a_folder_that_is_no_run_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["leaderboard", str(tmp_path)]) == 2
+    error = capsys.readouterr().err
+    assert "no run folder" in error
+    assert error.count("\n") == 1

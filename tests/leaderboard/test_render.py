@@ -1,0 +1,176 @@
+"""Markdown, CSV, JSON and the terminal say the same as the table."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+import pytest
+from rich.console import Console
+
+from synthbench.leaderboard import as_json, by_group, csv, markdown, table, terminal
+from synthbench.leaderboard.words import cautions, headline
+
+GOLDEN = Path(__file__).parent / "golden.md"
+DRAWS = 400
+
+
+def exact(frames: SimpleNamespace) -> SimpleNamespace:
+    """Return results whose intervals have no width, so that no random number stands in the golden file.
+
+    Every image counts alike: real finds 60 of 100, `half` 10 more, `worse` 10 less; one training of `half` failed.
+    """
+    effects = {"real": 60, "real + half × 5": 70, "real + worse × 5": 50}
+    images = frames.images(dict.fromkeys(effects, 0.0), segmenters=("unet",), seeds=2, count=4)
+    images["tp"] = images["arm"].map(effects) - (100 * (images["iou"] - 0.5)).round().astype(int)
+    images["fp"] = images["fn"] = 100 - images["tp"]
+    images = images.assign(true=100, predicted=100, dice=0.75)
+    found = frames.results(table=images)
+    return frames.lose(found, (found.runs["generator"] == "half") & (found.runs["seed"] == 1), "fit-segmenter: Killed")
+
+
+def test_markdown_is_as_it_was(frames: SimpleNamespace) -> None:
+    assert markdown(table(exact(frames), draws=DRAWS)) == GOLDEN.read_text(encoding="utf-8")
+
+
+def test_markdown_columns_are_aligned(gaps: SimpleNamespace) -> None:
+    for text in (markdown(table(gaps, draws=DRAWS)), markdown(by_group(gaps, "difficulty", draws=DRAWS))):
+        blocks = [block.splitlines() for block in text.split("\n\n") if block.startswith("|")]
+        assert blocks
+        for block in blocks:
+            bars = [[i for i, sign in enumerate(line) if sign == "|"] for line in block]
+            assert all(line == bars[0] for line in bars)
+
+
+def test_markdown_keeps_strangers_names_harmless(
+    whole: SimpleNamespace, renamed: Callable[[SimpleNamespace, str, str], SimpleNamespace]
+) -> None:
+    hostile = renamed(whole, "phantom-nuclei", "a|b <script>alert(1)</script>\n# x [c](http://e.vil) `d` *e*")
+    text = markdown(table(hostile, draws=DRAWS))
+    assert "<script" not in text
+    assert "](http" not in text
+    assert "\n# x" not in text
+    widths = {line.count("|") for line in text.splitlines() if line.startswith("|")}
+    assert len(widths) == 2  # of the two tables; no name has added a column
+
+
+def test_csv_round_trips(gaps: SimpleNamespace) -> None:
+    found = table(gaps, draws=DRAWS)
+    text = csv(found)
+    assert not any(cell == "" for line in text.splitlines() for cell in line.split(","))
+    numbers = found.select_dtypes("number").columns
+    read = pd.read_csv(io.StringIO(text), na_values={c: ["missing", "n/a"] for c in numbers}, keep_default_na=False)
+    for name in numbers:
+        np.testing.assert_array_equal(read[name].to_numpy(float), found[name].to_numpy(float), err_msg=name)
+    assert read["arm"].tolist() == found["arm"].tolist()
+    raw = pd.read_csv(io.StringIO(text), keep_default_na=False)
+    lost = raw[raw["status"] == "missing"].iloc[0]
+    assert {lost["f1@0.50"], lost["delta"], lost["rank"]} == {"missing"}
+    assert raw.loc[raw["arm"] == "real", "KD(untrained)"].eq("n/a").all()
+
+
+def test_json_round_trips(gaps: SimpleNamespace) -> None:
+    found = table(gaps, draws=DRAWS)
+    read = json.loads(as_json(found))
+    assert set(read["columns"]) == set(found.columns)
+    assert all(read["columns"].values())
+    for row, expected in zip(read["rows"], found.to_dict("records"), strict=True):
+        for name, value in expected.items():
+            assert row[name] == (None if isinstance(value, float) and np.isnan(value) else value), name
+
+
+@pytest.mark.parametrize("width", [104, 120])
+def test_terminal_shows_all_and_cuts_nothing(gaps: SimpleNamespace, width: int) -> None:
+    out = io.StringIO()
+    Console(width=width, file=out).print(terminal(gaps))
+    text = out.getvalue()
+    assert max(map(len, text.splitlines())) <= width
+    assert "…" not in text
+    lost = next(line for line in text.splitlines() if "pix2pix × 50" in line and "missing" in line)
+    assert "0/3" in lost
+    assert "2/3" in text
+    assert "loss is NaN" in text
+    assert "4 of 24 trainings are missing" in text
+
+
+def test_terminal_of_a_semantic_study(semantic: SimpleNamespace) -> None:
+    out = io.StringIO()
+    Console(width=110, file=out).print(terminal(semantic))
+    assert "mIoU*" in out.getvalue()
+    assert "copy-paste × 9" in out.getvalue()
+
+
+def test_terminal_shows_names_as_they_are(
+    whole: SimpleNamespace, renamed: Callable[[SimpleNamespace, str, str], SimpleNamespace]
+) -> None:
+    out = io.StringIO()
+    Console(width=120, file=out).print(terminal(renamed(whole, "pix2pix", "[red]p[/red]")))
+    assert "[red]p[/red] × 50" in out.getvalue()
+
+
+# -- words ----------------------------------------------------------------------------------------------------------
+
+
+def words(frames: SimpleNamespace, effects: dict[str, float], **choices: object) -> tuple[str, str]:
+    options = {
+        "segmenters": ("unet",),
+        "ious": (0.5, 0.75, 0.9),
+        "seed_spread": 0.001,
+        "effect_spread": 0.005,
+    } | choices
+    found = table(frames.results(effects=effects, **options), draws=DRAWS)
+    return headline(found), "\n".join(cautions(found))
+
+
+def test_headline_says_when_nothing_helped(frames: SimpleNamespace) -> None:
+    sentence, _ = words(frames, {"real": 0.0, "real + g × 5": -0.1, "real + shuffled × 5": -0.2})
+    assert sentence == "On phantom-nuclei, no generator measurably improved unet, and g hurt it."
+
+
+def test_headline_says_what_helped(frames: SimpleNamespace) -> None:
+    sentence, _ = words(frames, {"real": 0.0, "real + g × 5": 0.12, "real + h × 5": 0.07, "real + h × 9": -0.1})
+    assert sentence == "On phantom-nuclei, g and h × 5 improved unet, and h × 9 hurt it."
+
+
+def test_headline_of_several_segmenters(frames: SimpleNamespace, gaps: SimpleNamespace) -> None:
+    found = table(gaps, draws=DRAWS)
+    expected = "On phantom-nuclei, pix2pix improved stardist; no generator measurably improved unet (pix2pix missing)."
+    assert headline(found) == expected
+
+
+def test_headline_of_many_comparisons_counts(frames: SimpleNamespace) -> None:
+    parts = [
+        frames.images(
+            {"real": 0.0, "real + g × 9": e}, seeds=3, count=40, fraction=f, ious=(0.5, 0.75, 0.9), seed_spread=0.001
+        )
+        for f, e in ((10, 0.12), (40, -0.2))
+    ]
+    found = table(frames.results(table=pd.concat(parts, ignore_index=True)), draws=DRAWS)
+    assert "helped in 2 of 4 comparisons, hurt in 2, and made no difference that can be told in 0" in headline(found)
+
+
+def test_one_seed_is_said_in_the_headline_too(frames: SimpleNamespace) -> None:
+    sentence, caution = words(frames, {"real": 0.0, "real + g × 5": 0.1}, seeds=1)
+    assert sentence == "On phantom-nuclei, g improved unet in one seed."
+    assert "test images alone" in caution
+
+
+def test_cautions_name_controls_that_misbehave(frames: SimpleNamespace) -> None:
+    _, caution = words(frames, {"real": 0.0, "real + shuffled × 5": 0.0})
+    assert "wrong masks (shuffled × 5) should have hurt" in caution
+    _, caution = words(frames, {"real": 0.0, "real + duplicate × 5": 0.1, "real + g × 5": 0.1})
+    assert "g × 5 can't be told from repeating the real images" in caution
+    _, caution = words(
+        frames, {"real": 0.0, "real + duplicate × 5": 0.0, "real + g × 5": 0.1, "real + shuffled × 5": -0.2}
+    )
+    assert caution == ""
+
+
+def test_headline_when_there_is_nothing_to_compare(whole: SimpleNamespace, frames: SimpleNamespace) -> None:
+    found = table(frames.lose(whole, whole.runs["arm"] == "real"), draws=DRAWS)
+    assert headline(found).startswith("Nothing could be compared")

@@ -1,0 +1,198 @@
+"""One row per arm and segmenter, every number of it explained, and no gap unseen."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from synthbench.errors import ConfigError, DataError
+from synthbench.leaderboard import by_group, table
+from synthbench.leaderboard.cells import cells
+from synthbench.leaderboard.columns import definition, title
+from synthbench.leaderboard.values import distance, duration, number, signed, text
+
+DRAWS = 600
+
+
+def test_one_row_per_arm_and_segmenter_best_first(whole: SimpleNamespace) -> None:
+    found = table(whole, draws=DRAWS)
+    assert len(found) == 8
+    unet = found[found["segmenter"] == "unet"]
+    assert unet["arm"].iloc[0] == "real + pix2pix × 50"
+    assert unet["arm"].iloc[-1] == "real + shuffled × 50"
+    assert unet["rank"].is_monotonic_increasing
+    assert (unet["verdict"].iloc[0], unet["verdict"].iloc[-1]) == ("better", "worse")
+
+
+def test_numbers_are_those_of_the_rows(whole: SimpleNamespace) -> None:
+    """F1@.50 and Δ by hand: counts summed per seed, then the mean over seeds."""
+    found = table(whole, draws=DRAWS).set_index(["segmenter", "arm"])
+    images = whole.images[(whole.images["iou"] == 0.5) & (whole.images["segmenter"] == "stardist")]
+    sums = images.groupby(["arm", "seed"])[["tp", "fp", "fn"]].sum()
+    f1 = (2 * sums["tp"] / (2 * sums["tp"] + sums["fp"] + sums["fn"])).groupby("arm").mean()
+    for arm, expected in f1.items():
+        row = found.loc[("stardist", arm)]
+        assert row["f1@0.50"] == pytest.approx(expected)
+        if arm != "real":
+            assert row["delta"] == pytest.approx(expected - f1["real"])
+            assert row["delta_low"] < row["delta"] < row["delta_high"]
+    assert found.loc[("stardist", "real"), "verdict"] == "baseline"
+
+
+def test_gaps_are_counted_and_never_zero(gaps: SimpleNamespace) -> None:
+    found = table(gaps, draws=DRAWS).set_index(["segmenter", "arm"])
+    lost, partial = found.loc[("unet", "real + pix2pix × 50")], found.loc[("unet", "real + duplicate × 50")]
+    assert (lost["coverage"], lost["status"], lost["verdict"]) == ("0/3", "missing", "missing")
+    assert np.isnan(lost["f1@0.50"])
+    assert "loss is NaN" in lost["error"]
+    assert (partial["coverage"], partial["status"], partial["delta_pairs"]) == ("2/3", "partial", 2)
+    assert found.loc[("stardist", "real + pix2pix × 50"), "verdict"] == "better"
+
+
+def test_no_cell_is_ever_blank(gaps: SimpleNamespace, semantic: SimpleNamespace) -> None:
+    for results in (gaps, semantic):
+        found = table(results, draws=DRAWS)
+        for row in found.to_dict("records"):
+            for name in found.columns:
+                assert text(row, name).strip(), name
+                assert name == "error" or "nan" not in text(row, name).lower(), name
+    lost = next(row for row in table(gaps, draws=DRAWS).to_dict("records") if row["status"] == "missing")
+    assert {text(lost, c) for c in ("f1@0.50", "f1@mean", "dice", "coco_ap", "delta", "rank")} == {"missing"}
+
+
+def test_without_real_there_are_scores_but_no_differences(whole: SimpleNamespace, frames: SimpleNamespace) -> None:
+    found = table(frames.lose(whole, whole.runs["arm"] == "real"), draws=DRAWS)
+    others = found[found["arm"] != "real"]
+    assert others["f1@0.50"].notna().all()
+    assert set(others["verdict"]) == {"no baseline"}
+    assert others["delta"].isna().all()
+
+
+def test_a_study_of_which_nothing_is_left_still_has_its_table(whole: SimpleNamespace, frames: SimpleNamespace) -> None:
+    nothing = frames.lose(whole, pd.Series(True, index=whole.runs.index))
+    for images in (nothing.images, pd.DataFrame()):
+        nothing.images = images
+        nothing.fidelity = pd.DataFrame()
+        found = table(nothing, draws=DRAWS)
+        assert len(found) == 8
+        assert set(found["status"]) == {"missing"}
+
+
+def test_the_headline_threshold_can_be_chosen(whole: SimpleNamespace) -> None:
+    at = table(whole, iou=0.7, draws=DRAWS)
+    assert set(at["metric"]) == {"f1@0.70"}
+    assert {"f1@0.50", "f1@0.70", "jaccard_ap@0.70"} <= set(at.columns)
+    mean = table(whole, iou="mean", draws=DRAWS).set_index(["segmenter", "arm"])
+    for segmenter in ("unet", "stardist"):
+        real, arm = mean.loc[(segmenter, "real")], mean.loc[(segmenter, "real + pix2pix × 50")]
+        assert arm["delta"] == pytest.approx(arm["f1@mean"] - real["f1@mean"])
+    with pytest.raises(ConfigError, match=r"IoU 0\.51 was not scored"):
+        table(whole, iou=0.51)
+
+
+def test_semantic_studies_have_their_own_scores(semantic: SimpleNamespace) -> None:
+    found = table(semantic, draws=DRAWS).set_index("arm")
+    assert set(found["metric"]) == {"miou_star"}
+    assert set(found["aggregation"]) == {"pooled"}
+    assert "f1@0.50" not in found.columns
+    assert found.loc["real + copy-paste × 9", "delta"] > 0
+    assert found["cldice"].between(0.5, 1).all()
+
+
+def test_fidelity_keeps_its_true_name_its_count_and_its_floor(whole: SimpleNamespace, frames: SimpleNamespace) -> None:
+    offline = table(whole, draws=DRAWS)
+    assert {"KD(untrained)", "KD(untrained) floor", "FD(untrained)", "fidelity_n"} <= set(offline.columns)
+    assert not {"FID", "KID"} & set(offline.columns)
+    mixed = SimpleNamespace(**vars(whole))
+    mixed.fidelity = pd.concat([frames.fidelity(whole.images)[:1], frames.fidelity(whole.images, "inception")[1:]])
+    found = table(mixed, draws=DRAWS).set_index("generator")
+    assert found.loc["duplicate", "KID"].isna().all()
+    assert found.loc["duplicate", "KD(untrained)"].notna().all()
+    assert found.loc["pix2pix", "FID"].notna().all()
+    assert found.loc["pix2pix", "FD(untrained)"].isna().all()
+
+
+def test_unscored_coco_ap_is_flagged(whole: SimpleNamespace) -> None:
+    flagged = SimpleNamespace(**vars(whole))
+    flagged.runs = whole.runs.assign(unscored=whole.runs["segmenter"] == "stardist")
+    found = table(flagged, draws=DRAWS)
+    marks = {row["segmenter"]: text(row, "coco_ap") for row in found.to_dict("records")}
+    assert marks == {"unet": "0.600", "stardist": "0.600*"}
+
+
+def test_folds_of_unequal_size_are_one_arm(whole: SimpleNamespace, frames: SimpleNamespace) -> None:
+    """Five images in three folds: 3, 3 and 4 to train on, and “1x” synthetic ones go with them."""
+    parts = []
+    for fold, size in enumerate((3, 3, 4)):
+        effects = {"real": 0.0, f"real + g × {size}": 0.03, f"real + g × {2 * size}": 0.05}
+        part = frames.images(effects, segmenters=("unet",), seeds=2, count=10, ious=(0.5, 0.75, 0.9), rng_seed=fold)
+        parts.append(part.assign(fold=fold, fraction=size, image=f"{fold}-" + part["image"]))
+    study = frames.results(table=pd.concat(parts, ignore_index=True))
+    study.fidelity = pd.concat([frames.fidelity(part) for part in parts]).assign(fold=[0, 1, 2])
+    found = table(study, draws=DRAWS)
+    assert sorted(found["arm"]) == ["real", "real + g × 3", "real + g × 6"]
+    assert set(found["coverage"]) == {"6/6"}
+    assert set(found["folds"]) == {3}
+    assert set(found["fraction"]) == {3}
+    assert found.set_index("arm")["KD(untrained)"].notna().tolist() == [bool(a != "real") for a in found["arm"]]
+
+
+def test_fractions_of_real_data_are_apart(frames: SimpleNamespace) -> None:
+    effects = {"real": 0.0, "real + g × 9": 0.03}
+    parts = [frames.images(effects, segmenters=("unet",), seeds=2, count=10, fraction=f) for f in (10, 40)]
+    found = table(frames.results(table=pd.concat(parts, ignore_index=True)), draws=DRAWS)
+    assert found.groupby("fraction").size().to_dict() == {10: 2, 40: 2}
+
+
+def test_groups_have_rows_of_their_own(gaps: SimpleNamespace) -> None:
+    found = by_group(gaps, "cell_type", draws=DRAWS)
+    assert set(found["value"]) == {"A172", "SkBr3"}
+    assert len(found) == 2 * 8
+    assert found.groupby("value")["images"].first().to_dict() == {"A172": 33, "SkBr3": 17}
+    assert by_group(gaps, "group:cell_type", draws=DRAWS).equals(found)
+    easy = (
+        by_group(gaps, "difficulty", draws=DRAWS).query("value == 'easy' and segmenter == 'stardist'").set_index("arm")
+    )
+    images = gaps.images.query("difficulty == 'easy' and segmenter == 'stardist' and iou == 0.5 and arm == 'real'")
+    sums = images.groupby("seed")[["tp", "fp", "fn"]].sum()
+    f1 = (2 * sums["tp"] / (2 * sums["tp"] + sums["fp"] + sums["fn"])).mean()
+    assert easy.loc["real", "score"] == pytest.approx(f1)
+    with pytest.raises(ConfigError, match=r"group 'cell_typ' is not there.*group:cell_type"):
+        by_group(gaps, "cell_typ")
+
+
+def test_every_column_has_a_definition_of_one_line(whole: SimpleNamespace, semantic: SimpleNamespace) -> None:
+    tables = [table(whole, draws=DRAWS), table(semantic, draws=DRAWS), by_group(whole, "difficulty", draws=DRAWS)]
+    for name in {str(c) for found in tables for c in found.columns}:
+        line = definition(name)
+        assert line.endswith(".")
+        assert "\n" not in line
+        assert title(name)
+    with pytest.raises(KeyError):
+        definition("f3@0.50")
+
+
+def test_damaged_results_are_named(whole: SimpleNamespace) -> None:
+    broken = SimpleNamespace(**vars(whole))
+    broken.runs = whole.runs.drop(columns="arm")
+    with pytest.raises(DataError, match=r"runs.csv: no column 'arm'"):
+        list(cells(broken))
+    broken.runs = whole.runs[:0]
+    with pytest.raises(DataError, match="nothing to show"):
+        list(cells(broken))
+
+
+def test_values_are_written_for_people() -> None:
+    assert [signed(v) for v in (0.0214, -0.0214, 0.0001, -0.0001, np.nan)] == [
+        "+0.021",
+        "−0.021",
+        "0.000",
+        "0.000",
+        "n/a",
+    ]
+    assert [duration(s) for s in (0.24, 61, 216, 5000, 8000)] == ["0.2 s", "61 s", "3.6 min", "83.3 min", "2.2 h"]
+    assert [distance(v) for v in (0.00412, -12.34, -3.77e9)] == ["0.0041", "−12.3", "−3.77e+09"]
+    assert number(-1.5, 1) == "−1.5"
