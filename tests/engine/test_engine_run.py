@@ -144,14 +144,15 @@ def test_a_run_killed_at_any_moment_goes_on_and_ends_as_if_it_never_was(trial, m
     assert same(tables(trial.folder / "calm-run"), tables(trial.folder / "runs" / "trial"))
 
 
-def test_ctrl_c_stops_within_seconds_and_keeps_what_is_finished(trial) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_ctrl_c_stops_within_seconds_and_keeps_what_is_finished(trial, number: int) -> None:
     study = trial.study(generators=["brighter", {"name": "troubled", "config": {"trouble": "wait"}}], seeds=1)
     process = trial.begin("run", study)
     deadline = time.monotonic() + 60
     while len(trial.artifacts("evaluate")) < 2 and time.monotonic() < deadline:
         time.sleep(0.05)
     began = time.monotonic()
-    process.send_signal(signal.SIGINT)
+    process.send_signal(number)
     output, _ = process.communicate(timeout=20)
     assert time.monotonic() - began < 8
     assert process.returncode == 130

@@ -7,6 +7,7 @@ comparison on drawn nuclei, a few minutes on two cores.
 from __future__ import annotations
 
 import argparse
+import signal
 from pathlib import Path
 
 from synthbench.cli._arguments import add_store, add_study, open_store, study_from
@@ -28,6 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    signal.signal(signal.SIGTERM, _stop)
     study, store = study_from(args), open_store(args)
 
     from rich.console import Console
@@ -50,3 +52,8 @@ def run(args: argparse.Namespace) -> int:
         console.print(f"{ran.failed} task(s) failed; see {folder / 'failures.txt'}", style="red")
         return SOME_FAILED
     return 0
+
+
+def _stop(number: int, frame: object) -> None:
+    """Let a scheduler's SIGTERM stop a run as Ctrl-C does: what is finished is kept, checkpoints are left."""
+    raise KeyboardInterrupt
