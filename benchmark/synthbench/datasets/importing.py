@@ -7,6 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from synthbench.datasets.pixels import pieces
 from synthbench.datasets.readers import coco, folders, npz, per_object, sample_set, suffix, tracking
 from synthbench.datasets.recipe import Notes, Recipe
 from synthbench.datasets.walk import safe_id, subfolders
@@ -122,10 +125,6 @@ class Import:
 
 def _objects(sample: Sample) -> tuple[int, bool]:
     """Return how many labels there are, and whether the only one is in separate pieces."""
-    import numpy as np
-
-    from synthbench.datasets.pixels import pieces
-
     present = np.unique(sample.labels)
     count = int((present > 0).sum())
     return count, count == 1 and pieces(sample.labels) > 1
