@@ -111,7 +111,8 @@ def _choice(store: Store, kind: str, choice: PluginChoice, study: Study, seeds: 
 def open_dataset(choice: DatasetChoice, store: Store, progress: Progress = silent) -> tuple[SampleSet, Path]:
     """Return a dataset's samples and their folder: a plugin's is built into the store, any other opened or imported."""
     if ("dataset", choice.name) not in registry().entries:
-        return library.resolve(choice.name, store.root / "imported")
+        imported = store.root / "imported"
+        return library.resolve(choice.name, imported, task=choice.task, classes=choice.classes, progress=progress)
     entry = registry().get("dataset", choice.name)
     described = describe(store, "dataset", choice.name, choice.config)
     content = {

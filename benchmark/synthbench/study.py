@@ -89,10 +89,22 @@ class SplitChoice(_Model):
 
 
 class DatasetChoice(_Model):
-    """A dataset by the name of a plugin or of an imported set, or by path."""
+    """A dataset by the name of a plugin or of an imported set, or by path.
+
+    Attributes
+    ----------
+    name
+    config
+        Of a plugin.
+    task, classes
+        What the label maps of a path are: ``instances`` (by default) or ``semantic``, and the names of the classes.
+    split
+    """
 
     name: str
     config: dict[str, Any] = {}
+    task: Literal["instances", "semantic"] | None = None
+    classes: list[str] = []
     split: SplitChoice = SplitChoice()
 
     @model_validator(mode="before")

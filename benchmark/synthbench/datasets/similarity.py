@@ -1,8 +1,8 @@
 """How alike pictures are, whichever way round they lie: correlation of small thumbnails under flips and rotations.
 
-Measured on real micrographs (nuclei, phase contrast, stained tissue, filaments; 964 images): copies that were turned,
-blurred and given noise and another brightness correlate by .99 and more, different fields by at most .45, and
-frames of one film by up to .78. Copies that are cropped or shifted by several per cent are not found.
+Measured on real micrographs (up to 300 each of nuclei, phase contrast, stained tissue, filaments): copies that were
+turned, blurred and given noise and another brightness correlate by .99 and more; different fields by at most .45 in
+most sets, and by up to .78 between frames of one film and between some fields of nuclei. Copies that are cropped or shifted by several per cent are not found.
 """
 
 from __future__ import annotations
