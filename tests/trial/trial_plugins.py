@@ -6,6 +6,7 @@ import os
 import signal
 import time
 from collections.abc import Iterator
+from typing import ClassVar
 
 import numpy as np
 from scipy import ndimage
@@ -102,7 +103,7 @@ class Threshold(synthbench.Segmenter):
 
         seconds: float = 0.0
 
-    budgets = {name: Budget(steps=3, batch_size=2, patch_size=16) for name in ("smoke", "quick")}
+    budgets: ClassVar = dict.fromkeys(("smoke", "quick"), Budget(steps=3, batch_size=2, patch_size=16))
 
     def fit(self, train, validation, context):
         sets = [s for s in (train.real, train.synthetic) if s]
@@ -129,7 +130,7 @@ class Threshold(synthbench.Segmenter):
 class Hungry(Threshold):
     """Wants patches larger than any image."""
 
-    budgets = {"smoke": Budget(steps=3, batch_size=2, patch_size=4096)}
+    budgets: ClassVar = {"smoke": Budget(steps=3, batch_size=2, patch_size=4096)}
 
 
 class Moments(synthbench.Encoder):
