@@ -18,6 +18,14 @@ from synthbench.leaderboard.words import cautions, headline
 
 GOLDEN = Path(__file__).parent / "golden.md"
 DRAWS = 400
+_MADE: dict[int, pd.DataFrame] = {}
+
+
+def made(results: SimpleNamespace) -> pd.DataFrame:
+    """Return the table of results that live as long as the tests do, made once."""
+    if id(results) not in _MADE:
+        _MADE[id(results)] = table(results, draws=DRAWS)
+    return _MADE[id(results)].copy()
 
 
 def exact(frames: SimpleNamespace) -> SimpleNamespace:
@@ -39,7 +47,7 @@ def test_markdown_is_as_it_was(frames: SimpleNamespace) -> None:
 
 
 def test_markdown_columns_are_aligned(gaps: SimpleNamespace) -> None:
-    for text in (markdown(table(gaps, draws=DRAWS)), markdown(by_group(gaps, "difficulty", draws=DRAWS))):
+    for text in (markdown(made(gaps)), markdown(by_group(gaps, "difficulty", draws=DRAWS))):
         blocks = [block.splitlines() for block in text.split("\n\n") if block.startswith("|")]
         assert blocks
         for block in blocks:
@@ -60,7 +68,7 @@ def test_markdown_keeps_strangers_names_harmless(
 
 
 def test_csv_round_trips(gaps: SimpleNamespace) -> None:
-    found = table(gaps, draws=DRAWS)
+    found = made(gaps)
     text = csv(found)
     assert not any(cell == "" for line in text.splitlines() for cell in line.split(","))
     numbers = found.select_dtypes("number").columns
@@ -75,7 +83,7 @@ def test_csv_round_trips(gaps: SimpleNamespace) -> None:
 
 
 def test_json_round_trips(gaps: SimpleNamespace) -> None:
-    found = table(gaps, draws=DRAWS)
+    found = made(gaps)
     read = json.loads(as_json(found))
     assert set(read["columns"]) == set(found.columns)
     assert all(read["columns"].values())
@@ -138,7 +146,7 @@ def test_headline_says_what_helped(frames: SimpleNamespace) -> None:
 
 
 def test_headline_of_several_segmenters(frames: SimpleNamespace, gaps: SimpleNamespace) -> None:
-    found = table(gaps, draws=DRAWS)
+    found = made(gaps)
     expected = "On phantom-nuclei, pix2pix improved stardist; no generator measurably improved unet (pix2pix missing)."
     assert headline(found) == expected
 

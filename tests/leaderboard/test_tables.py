@@ -15,10 +15,18 @@ from synthbench.leaderboard.columns import definition, title
 from synthbench.leaderboard.values import distance, duration, number, signed, text
 
 DRAWS = 600
+_MADE: dict[int, pd.DataFrame] = {}
+
+
+def made(results: SimpleNamespace) -> pd.DataFrame:
+    """Return the table of results that live as long as the tests do, made once."""
+    if id(results) not in _MADE:
+        _MADE[id(results)] = table(results, draws=DRAWS)
+    return _MADE[id(results)].copy()
 
 
 def test_one_row_per_arm_and_segmenter_best_first(whole: SimpleNamespace) -> None:
-    found = table(whole, draws=DRAWS)
+    found = made(whole)
     assert len(found) == 8
     unet = found[found["segmenter"] == "unet"]
     assert unet["arm"].iloc[0] == "real + pix2pix × 50"
@@ -29,7 +37,7 @@ def test_one_row_per_arm_and_segmenter_best_first(whole: SimpleNamespace) -> Non
 
 def test_numbers_are_those_of_the_rows(whole: SimpleNamespace) -> None:
     """F1@.50 and Δ by hand: counts summed per seed, then the mean over seeds."""
-    found = table(whole, draws=DRAWS).set_index(["segmenter", "arm"])
+    found = made(whole).set_index(["segmenter", "arm"])
     images = whole.images[(whole.images["iou"] == 0.5) & (whole.images["segmenter"] == "stardist")]
     sums = images.groupby(["arm", "seed"])[["tp", "fp", "fn"]].sum()
     f1 = (2 * sums["tp"] / (2 * sums["tp"] + sums["fp"] + sums["fn"])).groupby("arm").mean()
@@ -43,7 +51,7 @@ def test_numbers_are_those_of_the_rows(whole: SimpleNamespace) -> None:
 
 
 def test_gaps_are_counted_and_never_zero(gaps: SimpleNamespace) -> None:
-    found = table(gaps, draws=DRAWS).set_index(["segmenter", "arm"])
+    found = made(gaps).set_index(["segmenter", "arm"])
     lost, partial = found.loc[("unet", "real + pix2pix × 50")], found.loc[("unet", "real + duplicate × 50")]
     assert (lost["coverage"], lost["status"], lost["verdict"]) == ("0/3", "missing", "missing")
     assert np.isnan(lost["f1@0.50"])
@@ -54,12 +62,12 @@ def test_gaps_are_counted_and_never_zero(gaps: SimpleNamespace) -> None:
 
 def test_no_cell_is_ever_blank(gaps: SimpleNamespace, semantic: SimpleNamespace) -> None:
     for results in (gaps, semantic):
-        found = table(results, draws=DRAWS)
+        found = made(results)
         for row in found.to_dict("records"):
             for name in found.columns:
                 assert text(row, name).strip(), name
                 assert name == "error" or "nan" not in text(row, name).lower(), name
-    lost = next(row for row in table(gaps, draws=DRAWS).to_dict("records") if row["status"] == "missing")
+    lost = next(row for row in made(gaps).to_dict("records") if row["status"] == "missing")
     assert {text(lost, c) for c in ("f1@0.50", "f1@mean", "dice", "coco_ap", "delta", "rank")} == {"missing"}
 
 
@@ -94,7 +102,7 @@ def test_the_headline_threshold_can_be_chosen(whole: SimpleNamespace) -> None:
 
 
 def test_semantic_studies_have_their_own_scores(semantic: SimpleNamespace) -> None:
-    found = table(semantic, draws=DRAWS).set_index("arm")
+    found = made(semantic).set_index("arm")
     assert set(found["metric"]) == {"miou_star"}
     assert set(found["aggregation"]) == {"pooled"}
     assert "f1@0.50" not in found.columns
@@ -103,7 +111,7 @@ def test_semantic_studies_have_their_own_scores(semantic: SimpleNamespace) -> No
 
 
 def test_fidelity_keeps_its_true_name_its_count_and_its_floor(whole: SimpleNamespace, frames: SimpleNamespace) -> None:
-    offline = table(whole, draws=DRAWS)
+    offline = made(whole)
     assert {"KD(untrained)", "KD(untrained) floor", "FD(untrained)", "fidelity_n"} <= set(offline.columns)
     assert not {"FID", "KID"} & set(offline.columns)
     mixed = SimpleNamespace(**vars(whole))
@@ -165,7 +173,7 @@ def test_groups_have_rows_of_their_own(gaps: SimpleNamespace) -> None:
 
 
 def test_every_column_has_a_definition_of_one_line(whole: SimpleNamespace, semantic: SimpleNamespace) -> None:
-    tables = [table(whole, draws=DRAWS), table(semantic, draws=DRAWS), by_group(whole, "difficulty", draws=DRAWS)]
+    tables = [made(whole), made(semantic), by_group(whole, "difficulty", draws=DRAWS)]
     for name in {str(c) for found in tables for c in found.columns}:
         line = definition(name)
         assert line.endswith(".")
