@@ -112,12 +112,12 @@ class Pix2Pix(Generator):
                 f"patches of {context.budget.patch_size} are too small for a depth of {self.config.depth}; "
                 f"give patches of {side} or more, or a smaller depth"
             )
-        generator = loop.runtime(context)
+        random = loop.runtime(context)
         self.light = Light.of(train)
         self.sampler = self._sampler(train)
         self.device = torch.device(context.device)
         self.network = self._build()
-        self._train(train, context, generator)
+        self._train(train, context, random)
         self.network.eval()
 
     def draw(self, index: int | range, seed: int) -> Iterator[Sample]:
@@ -168,7 +168,7 @@ class Pix2Pix(Generator):
         """Planes of mask and appearance: what both networks see."""
         return self.light.classes + (self.light.numbers.shape[1] if self.config.appearance else 0)
 
-    def _train(self, train: SampleSet, context: Context, generator: torch.Generator) -> None:
+    def _train(self, train: SampleSet, context: Context, random: torch.Generator) -> None:
         config, budget = self.config, context.budget
         judge = discriminator(self._told + self.light.channels, config.discriminator_filters, config.norm)
         judge = judge.to(self.device, memory_format=torch.channels_last)
@@ -188,7 +188,7 @@ class Pix2Pix(Generator):
             condition, position = targets[:, :-1], targets[:, -1, 0, 0].long()
             told = self._tell(condition, numbers[position])
             shape = (len(real), config.noise + self.light.channels, *real.shape[2:])
-            noise = torch.randn(shape, generator=generator, device=self.device)
+            noise = torch.randn(shape, generator=random, device=self.device)
             with loop.autocast(self.device):
                 smooth = self.network(torch.cat([told, noise[:, : config.noise]], dim=1))
                 fake = self._with_grain(smooth, condition, grain[position], noise[:, config.noise :])
@@ -210,7 +210,7 @@ class Pix2Pix(Generator):
 
         self.network.train()
         parts = {"generator": self.network, "discriminator": judge, "draws": draws, "judges": judges}
-        loop.train(context, parts={**parts, "noise": generator}, step=step)
+        loop.train(context, parts={**parts, "noise": random}, step=step)
         self.refuse_collapse(train, context.seed)
 
     def _encoder(self, train: SampleSet) -> Encode:
@@ -256,7 +256,8 @@ class Pix2Pix(Generator):
     def _image(self, labels: np.ndarray, donor: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
         """Return one image without and with its grain, both ``(channels, height, width)`` float32 in −1 … 1.
 
-        Images are drawn one by one, so that no batch changes them. Each is drawn with a margin that is cut off: the network's zero padding darkens its borders.
+        Images are drawn one by one, so that no batch changes them; each with a margin that is cut off, because the
+        network's zero padding darkens its borders.
         """
         margin = ((0, 0), (MARGIN, MARGIN), (MARGIN, MARGIN))
         condition = torch.from_numpy(np.pad(self.light.condition(labels), margin, mode="symmetric"))[None]
