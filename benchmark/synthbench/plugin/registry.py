@@ -249,13 +249,14 @@ def _target_problem(target: str) -> str:
 @cache
 def _satisfied(requirement: str) -> bool:
     installed = distribution_version(requirement)
-    if installed is None or not set(requirement) & set("<>=!~"):
+    asked = re.search(r"[<>=!~].*", requirement)
+    if installed is None or asked is None:
         return installed is not None
-    from packaging.requirements import InvalidRequirement, Requirement
+    from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
     try:
-        return Requirement(requirement).specifier.contains(installed, prereleases=True)
-    except InvalidRequirement:
+        return SpecifierSet(asked[0]).contains(installed, prereleases=True)
+    except InvalidSpecifier:
         return False
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -61,7 +61,7 @@ class _DatasetBench:
 
     def read(self) -> list[Sample]:
         dataset = self.cls(self.cls.Config(**self.keys))
-        remotes = getattr(dataset, "remotes", tuple)()
+        remotes: Sequence[Any] = getattr(dataset, "remotes", tuple)()
         if remotes:
             raise Skipped(f"it would download {remotes[0].url}; import it first: synthbench dataset add NAME")
         try:
