@@ -136,12 +136,13 @@ def _run(plan: Plan, store: Store, machine: Machine, console: Console) -> dict[s
 
 
 def record_plan(plan: Plan, folder: Path) -> None:
-    """Write the study with its defaults, its splits, and what each key is made of, into the run folder."""
+    """Write the study with its defaults, its splits, its keys, and the machine and versions, into the run folder."""
     with writing(folder):
         (folder / "splits").mkdir(parents=True, exist_ok=True)
         _write(folder / "study.yaml", plan.resolved.study.to_yaml())
         tasks = {key: {"kind": t.kind, "label": t.label, "content": t.content} for key, t in plan.tasks.items()}
         _write(folder / "plan.json", json.dumps(tasks, indent=1))
+        _write(folder / "environment.json", json.dumps({**meter.facts(), "versions": meter.versions()}, indent=1))
     found: dict[str, dict[int, splits.Split]] = {}
     for arena in plan.resolved.arenas:
         found.setdefault(arena.dataset, {})[arena.fold] = arena.split

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 
-def add_store(parser: argparse.ArgumentParser) -> None:
+def add_store(parser: argparse._ActionsContainer) -> None:
     parser.add_argument("--store", metavar="DIR", help="where artifacts are kept (default: $SYNTHBENCH_HOME/store)")
 
 

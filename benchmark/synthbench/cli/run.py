@@ -8,24 +8,28 @@ from __future__ import annotations
 
 import argparse
 import signal
+import sys
 from pathlib import Path
 
 from synthbench.cli._arguments import add_store, add_study, open_store, study_from
 
 SOME_FAILED = 3
+PAGE_WIDTH = 120
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_study(parser)
-    how = parser.add_argument_group("how it is run (changes no result)")
+    how = parser.add_argument_group("how it is run")
     how.add_argument("--engine", default="local", help="local (processes) or serial (in this process)")
     how.add_argument("--workers", type=int, metavar="N", help="tasks at a time")
-    how.add_argument("--threads", type=int, metavar="N", help="CPU threads for each task")
+    how.add_argument(
+        "--threads", type=int, metavar="N", help="CPU threads for each task; another number can change last digits"
+    )
     how.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:n")
     how.add_argument("--time-limit", type=float, metavar="S", help="seconds a task may take")
     how.add_argument("--out", metavar="DIR", help="run folder (default: runs/NAME)")
     how.add_argument("--quiet", action="store_true", help="no progress, only the table")
-    add_store(how)  # type: ignore[arg-type]
+    add_store(how)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -46,7 +50,7 @@ def run(args: argparse.Namespace) -> int:
     folder = Path(args.out or Path("runs") / study.name)
     ran = run_study(study, store, folder, machine, console)
     page = leaderboard.report(folder, ran.results, pictures(ran.plan, store))
-    Console().print(leaderboard.terminal(ran.results))
+    Console(width=None if sys.stdout.isatty() else PAGE_WIDTH).print(leaderboard.terminal(ran.results))
     print(f"report: {page}")
     if ran.failed:
         console.print(f"{ran.failed} task(s) failed; see {folder / 'failures.txt'}", style="red")

@@ -2,7 +2,8 @@
 
 Measured on real micrographs (up to 300 each of nuclei, phase contrast, stained tissue, filaments): copies that were
 turned, blurred and given noise and another brightness correlate by .99 and more; different fields by at most .45 in
-most sets, and by up to .78 between frames of one film and between some fields of nuclei. Copies that are cropped or shifted by several per cent are not found.
+most sets, and by up to .78 between frames of one film and between some fields of nuclei. Copies that are cropped or
+shifted by several per cent are not found.
 """
 
 from __future__ import annotations

@@ -99,7 +99,7 @@ def page(results: Results, folder: Path, iou: float | str = 0.5, aggregation: st
         failures=_failures(results),
         tracebacks=_read(folder / "failures.txt"),
         study=results.study.to_yaml(),
-        environment=_environment(found),
+        environment=_environment(folder, found),
     )
 
 
@@ -235,16 +235,17 @@ def _shot(file: Path, told: str) -> dict[str, Any]:
     return {"data": Markup("data:image/png;base64,") + base64.b64encode(file.read_bytes()).decode(), "told": told}
 
 
-def _environment(found: pd.DataFrame) -> list[tuple[str, str]]:
-    from synthbench.engine.meter import hardware, versions
-
-    devices = sorted({d for d in found["device"] if d})
-    machine = hardware()
-    facts = {
-        "Segmenters trained on": ", ".join(devices) or MISSING,
-        "Page made on": f"{machine['system']}, {machine['processor']}, {machine['cores']} cores",
-        "Versions": ", ".join(f"{name} {version}" for name, version in versions().items()),
-    }
+def _environment(folder: Path, found: pd.DataFrame) -> list[tuple[str, str]]:
+    """Say what the study was run on; of a folder that doesn't tell, what is known from its tables."""
+    facts = {"Segmenters trained on": ", ".join(sorted({d for d in found["device"] if d})) or MISSING}
+    try:
+        known = json.loads(_read(folder / "environment.json") or "{}")
+        machine, versions = known["hardware"], known["versions"]
+        facts["Machine"] = f"{machine['system']}, {machine['processor']}, {machine['cores']} cores"
+        facts["Versions"] = ", ".join(f"{name} {version}" for name, version in versions.items())
+        facts["Source"] = known["source_state"].get("commit", "installed")
+    except (ValueError, KeyError, TypeError, AttributeError):
+        facts["Machine"] = MISSING
     return list(facts.items())
 
 
