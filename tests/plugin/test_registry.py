@@ -78,7 +78,7 @@ def test_an_unknown_name_gets_the_nearest_or_all_of_them() -> None:
 
 def test_a_class_of_the_wrong_kind_is_refused() -> None:
     found = discover([Point("a", "x", generator("gan", "json:JSONDecoder"))])
-    with pytest.raises(PluginError, match="json:JSONDecoder is no subclass of synthbench.Generator"):
+    with pytest.raises(PluginError, match=r"json:JSONDecoder is no subclass of synthbench\.Generator"):
         found.load("generator", "gan")
 
 
