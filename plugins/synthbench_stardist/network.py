@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -53,7 +54,10 @@ def initialise(variables: Sequence[Any], seed: int) -> None:
 
 
 def to_arrays(variables: Sequence[Any]) -> dict[str, np.ndarray]:
-    """Return variables by place and name, ``"000.kernel"``: Keras numbers its layers anew in every process."""
+    """Return variables by place and name, ``"000.kernel"``.
+
+    Numbers in names are left out: Keras goes on counting layers from one network to the next.
+    """
     return {_key(index, variable): np.asarray(variable.numpy()) for index, variable in enumerate(variables)}
 
 
@@ -77,4 +81,4 @@ def from_arrays(variables: Sequence[Any], arrays: Mapping[str, np.ndarray]) -> N
 
 
 def _key(index: int, variable: Any) -> str:
-    return f"{index:03d}.{variable.name.rsplit('/', 1)[-1].removesuffix(':0')}"
+    return f"{index:03d}.{re.sub(r'_[0-9]+', '', variable.name)}"
