@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -112,7 +113,13 @@ class Trial:
     def run(self, *words: object, code: int | None = 0) -> subprocess.CompletedProcess[str]:
         """Run a command, and check its exit code unless that is None."""
         done = subprocess.run(
-            self.command(*words), cwd=self.folder, env=self.environment(), capture_output=True, text=True, timeout=240
+            self.command(*words),
+            cwd=self.folder,
+            env=self.environment(),
+            capture_output=True,
+            text=True,
+            timeout=240,
+            check=False,
         )
         assert code is None or done.returncode == code, f"exit {done.returncode}\n{done.stdout}\n{done.stderr}"
         return done
@@ -141,3 +148,29 @@ class Trial:
 def trial(tmp_path: Path, trial_site: Path) -> Trial:
     """A command line with the trial plugins, in a folder of its own."""
     return Trial(tmp_path, trial_site)
+
+
+@pytest.fixture
+def trial_registry(trial_site: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The trial plugins, installed for this process."""
+    from synthbench.plugin.registry import registry
+
+    monkeypatch.syspath_prepend(str(trial_site))
+    registry.cache_clear()
+    yield
+    registry.cache_clear()
+
+
+@pytest.fixture
+def trial_study() -> dict[str, object]:
+    """A small study of trial plugins, as a mapping."""
+    return {
+        "name": "trial",
+        "datasets": ["discs"],
+        "generators": ["brighter"],
+        "segmenters": ["threshold"],
+        "encoder": "moments",
+        "synthetic": [4],
+        "seeds": 2,
+        "budget": "smoke",
+    }

@@ -173,6 +173,7 @@ def test_a_disk_that_takes_no_more_gives_one_line_and_loses_nothing(trial) -> No
         capture_output=True,
         text=True,
         timeout=120,
+        check=False,
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (1500, 1500)),
     )
     assert done.returncode != 0

@@ -1,0 +1,173 @@
+"""The scheduler with an engine made for the test; GPUs and threads; costs; why."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+
+import pytest
+
+from synthbench.costs import Costs, in_words
+from synthbench.engine import devices
+from synthbench.engine.base import Engine, Outcome
+from synthbench.engine.schedule import Missing, run_tasks
+from synthbench.errors import ConfigError, StoreError
+from synthbench.plan import Task
+from synthbench.store import Store, key_of
+from synthbench.why import differences, explain, flat
+
+
+class Scripted(Engine):
+    """Finishes what it is given in order, `slots` at a time; what is named fails."""
+
+    def __init__(self, slots: int, failing: Iterable[str] = ()) -> None:
+        self.slots, self.failing = slots, set(failing)
+        self.order: list[str] = []
+        self.most = 0
+        self._running: list[Task] = []
+
+    def free(self) -> int:
+        return self.slots - len(self._running)
+
+    def start(self, task: Task) -> None:
+        assert self.free()
+        self.order.append(task.label)
+        self._running.append(task)
+        self.most = max(self.most, len(self._running))
+
+    def wait(self, seconds: float) -> list:
+        task = self._running.pop(0)
+        return [Outcome(task.key, "failed" if task.label in self.failing else "done")]
+
+    def close(self, grace: float = 0.0) -> list:
+        return []
+
+
+def task(label: str, *needs: str, kind: str = "draw") -> Task:
+    return Task(kind, f"key-{label}", {"plugin": {"budget": {}}}, tuple(f"key-{n}" for n in needs), {}, label)
+
+
+DIAMOND = [task("a"), task("b", "a"), task("c", "a"), task("d", "b", "c"), task("e")]
+
+
+def test_nothing_starts_before_what_it_needs_and_slots_are_filled() -> None:
+    engine = Scripted(2)
+    run_tasks(DIAMOND, engine, lambda _: None)
+    assert sorted(engine.order) == ["a", "b", "c", "d", "e"]
+    assert engine.order.index("a") < engine.order.index("b") < engine.order.index("d")
+    assert engine.most == 2
+
+
+def test_a_failure_holds_up_only_what_depends_on_it_and_says_so() -> None:
+    heard: list = []
+    engine = Scripted(1, failing=["b"])
+    run_tasks(DIAMOND, engine, heard.append)
+    assert "d" not in engine.order
+    assert {"c", "e"} <= set(engine.order)
+    assert [h for h in heard if isinstance(h, Missing)] == [Missing("key-d", "key-b")]
+
+
+def test_what_a_task_needs_and_is_not_in_the_list_is_taken_as_stored() -> None:
+    engine = Scripted(1)
+    run_tasks([task("b", "a")], engine, lambda _: None)
+    assert engine.order == ["b"]
+
+
+def test_generators_that_train_long_begin_first() -> None:
+    def fit(label: str, steps: int) -> Task:
+        budget = {"steps": steps, "batch_size": 1, "patch_size": 8}
+        return Task("fit-generator", label, {"plugin": {"budget": budget}}, (), {}, label)
+
+    engine = Scripted(1)
+    run_tasks([task("x"), fit("short", 0), fit("long", 100)], engine, lambda _: None)
+    assert engine.order == ["long", "short", "x"]
+
+
+@pytest.mark.parametrize(
+    ("device", "gpus"), [("auto", ["0", "2"]), ("cuda", ["0", "2"]), ("cuda:1", ["2"]), ("cpu", [])]
+)
+def test_a_device_is_chosen_from_the_gpus_that_are_visible(monkeypatch, device: str, gpus: list[str]) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,2")
+    assert devices.choose(device) == gpus
+
+
+@pytest.mark.parametrize("device", ["cuda", "cuda:0", "tpu", "cuda:x", "auto:1", ""])
+def test_a_device_that_is_not_there_is_refused(monkeypatch, device: str) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    with pytest.raises(ConfigError, match="--device"):
+        devices.choose(device)
+
+
+@pytest.mark.parametrize(("cores", "gpus"), [(1, 0), (2, 0), (8, 0), (16, 1), (64, 8)])
+def test_cores_are_shared_out_without_running_short(cores: int, gpus: int) -> None:
+    workers, threads = devices.share_cores(cores, gpus)
+    assert workers >= 1
+    assert threads >= 1
+    assert gpus or workers * threads <= cores
+    assert not gpus or workers == gpus
+
+
+def test_a_lease_is_in_force_only_while_the_process_is_started(monkeypatch) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1")
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    with devices.inherited(["1"], 3):
+        assert devices.visible_gpus() == ["1"]
+        assert devices.os.environ["OMP_NUM_THREADS"] == "3"
+    assert devices.visible_gpus() == ["0", "1"]
+    assert "OMP_NUM_THREADS" not in devices.os.environ
+
+
+def put(store: Store, content: dict, seconds: float = 1.0) -> str:
+    key = key_of(content)
+    store.begin("draw", key)
+    store.commit("draw", key, content, {"seconds": seconds, "plugin": "p", "label": "x"})
+    return key
+
+
+def test_costs_are_learnt_from_the_store_and_from_the_run(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    for seed, seconds in enumerate((1.0, 2.0, 9.0)):
+        put(store, {"seed": seed, "count": 5}, seconds)
+    like = Task("draw", "k", {"seed": 7, "count": 5}, (), {}, "", "p")
+    other = Task("draw", "k", {"seed": 7, "count": 6}, (), {}, "", "p")
+    costs = Costs(store, ["draw"])
+    assert costs.of(like) == 2.0
+    assert costs.of(other) is None
+    assert costs.total([like, other]) == (2.0, 1)
+    costs.learn(other, 4.0)
+    assert costs.of(other) == 4.0
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"), [(0, "0 s"), (89, "89 s"), (120, "2 min"), (5400, "1 h 30 min"), (7260, "2 h 01 min")]
+)
+def test_durations_in_words(seconds: float, words: str) -> None:
+    assert in_words(seconds) == words
+
+
+def test_why_names_what_differs_from_the_nearest(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    put(store, {"plugin": {"config": {"lr": 1, "depth": 3}}, "seed": 5})
+    near = put(store, {"plugin": {"config": {"lr": 2, "depth": 3}}, "seed": 0})
+    mine = {"plugin": {"config": {"lr": 4, "depth": 3}}, "seed": 0}
+    planned = tmp_path / "plan.json"
+    planned.write_text(json.dumps({key_of(mine): {"kind": "draw", "label": "mine", "content": mine}}))
+    found = explain(key_of(mine)[:10], store, [planned])
+    assert not found.stored
+    assert found.nearest == near
+    assert found.differences == [("plugin.config.lr", 4, 2)]
+
+
+def test_why_refuses_a_key_that_is_unknown_or_not_unique(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    put(store, {"seed": 1})
+    put(store, {"seed": 2})
+    with pytest.raises(StoreError, match="no key begins so"):
+        explain("zz", store)
+    with pytest.raises(StoreError, match="give more digits"):
+        explain("", store)
+
+
+def test_differences_show_what_only_one_side_has() -> None:
+    assert differences(flat({"a": {"b": 1}}), flat({"a": {"c": 2}})) == [("a.b", 1, None), ("a.c", None, 2)]

@@ -1,0 +1,80 @@
+"""What a key knows of a plugin: its source, helpers included, its versions, its configuration with every default."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from synthbench import sources
+from synthbench.describe import describe, pick_encoder
+from synthbench.errors import ConfigError
+from synthbench.plugin.registry import Registered
+from synthbench.plugin.specs import GeneratorSpec
+from synthbench.store import Store
+from synthbench.study import BudgetChoice
+
+pytestmark = pytest.mark.usefixtures("trial_registry")
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return Store(tmp_path)
+
+
+def package(root: Path, **files: str) -> Registered:
+    sources._package_source.cache_clear()
+    (root / "some_plugin").mkdir(parents=True, exist_ok=True)
+    for name, text in {"__init__": "", **files}.items():
+        (root / "some_plugin" / f"{name}.py").write_text(text)
+    return Registered(GeneratorSpec("some", "some_plugin.generator:Some"), "some", "1")
+
+
+def test_a_plugins_source_counts_every_module_of_its_package_and_imports_none(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.syspath_prepend(str(tmp_path))
+    first = sources.plugin_source(package(tmp_path, generator="raise SystemExit", helper="a = 1"))
+    again = sources.plugin_source(package(tmp_path, generator="raise SystemExit", helper="a = 1"))
+    other = sources.plugin_source(package(tmp_path, generator="raise SystemExit", helper="a = 2"))
+    assert first == again != other
+    assert "some_plugin" not in sys.modules
+
+
+def test_the_core_counts_by_the_part_that_matters() -> None:
+    parts = ["train", "encode", "assess", "evaluate", "dataset"]
+    assert len({sources.core_source(part) for part in parts}) == len(parts)
+
+
+def test_a_description_has_every_default_and_the_budgets_numbers(store: Store) -> None:
+    found = describe(store, "segmenter", "threshold", {}, BudgetChoice(name="smoke", steps=5))
+    assert found.config == {"seconds": 0.0}
+    assert found.budget == {"steps": 5, "batch_size": 2, "patch_size": 16}
+
+
+def test_what_does_not_train_has_one_budget_whatever_its_name(store: Store) -> None:
+    budgets = [describe(store, "generator", "brighter", {}, BudgetChoice(name=n)).budget for n in ("smoke", "quick")]
+    assert budgets[0] == budgets[1]
+    assert budgets[0]["steps"] == 0
+
+
+def test_a_description_is_remembered_without_importing_the_plugin(store: Store, monkeypatch) -> None:
+    first = describe(store, "segmenter", "threshold", {"seconds": 1})
+    monkeypatch.setattr("synthbench.plugin.registry.Registry.load", lambda *_: pytest.fail("imported again"))
+    assert describe(store, "segmenter", "threshold", {"seconds": 1}) == first
+
+
+@pytest.mark.parametrize("config", [{"secs": 1}, {"seconds": "long"}])
+def test_a_wrong_configuration_is_one_line(store: Store, config: dict) -> None:
+    with pytest.raises(ConfigError, match="segmenter 'threshold': config: sec"):
+        describe(store, "segmenter", "threshold", config)
+
+
+def test_an_encoder_that_can_not_run_says_what_it_needs(store: Store) -> None:
+    with pytest.raises(ConfigError, match="inception"):
+        pick_encoder(store, "inception", {"weights": "/nowhere/inception.pt"})
+
+
+def test_without_weights_an_encoder_that_needs_none_is_picked(store: Store) -> None:
+    described, fingerprint = pick_encoder(store, None, {})
+    assert described.name in ("inception", "untrained")
+    assert fingerprint

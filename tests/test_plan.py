@@ -1,0 +1,112 @@
+"""The plan: which tasks a study comes to, what their keys hang on, and what is left to run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from synthbench.errors import ConfigError
+from synthbench.plan import Plan, make_plan
+from synthbench.resolve import amount_of, resolve, spread
+from synthbench.samples import SampleSet
+from synthbench.store import Store, key_of
+from synthbench.study import make_study
+
+pytestmark = pytest.mark.usefixtures("trial_registry")
+
+
+def plan_of(tmp_path: Path, study: dict, **changes: object) -> Plan:
+    return make_plan(resolve(make_study(study | changes, "test"), Store(tmp_path / "store")))
+
+
+def labels(plan: Plan, kind: str) -> list[str]:
+    return [task.label for task in plan.tasks.values() if task.kind == kind]
+
+
+def test_a_key_is_the_hash_of_all_that_a_task_is_made_of(tmp_path: Path, trial_study: dict) -> None:
+    plan = plan_of(tmp_path, trial_study)
+    for key, task in plan.tasks.items():
+        assert key == task.key == key_of(task.content)
+        assert task.content["kind"] == task.kind
+        assert "protocol" in task.content
+
+
+def test_tasks_come_after_what_they_need(tmp_path: Path, trial_study: dict) -> None:
+    order = list(plan_of(tmp_path, trial_study).tasks.values())
+    for i, task in enumerate(order):
+        assert set(task.needs) <= {before.key for before in order[:i]}
+
+
+def test_every_arm_has_the_real_one_beside_it_and_as_much_training(tmp_path: Path, trial_study: dict) -> None:
+    plan = plan_of(tmp_path, trial_study, synthetic=[2, "1x"], synthetic_only=True)
+    assert {cell.arm for cell in plan.cells} == {
+        "real",
+        "real + brighter × 2",
+        "brighter × 2 only",
+        "real + brighter × 7",
+        "brighter × 7 only",
+    }
+    budgets = [task.content["plugin"]["budget"] for task in plan.tasks.values() if task.kind == "fit-segmenter"]
+    assert all(budget == budgets[0] for budget in budgets)
+
+
+def test_a_sweep_over_amounts_draws_once(tmp_path: Path, trial_study: dict) -> None:
+    plan = plan_of(tmp_path, trial_study, synthetic=[2, 4, 6])
+    draws = [task for task in plan.tasks.values() if task.kind == "draw"]
+    assert [task.content["count"] for task in draws] == [6]
+
+
+def test_a_larger_amount_leaves_the_training_on_a_smaller_one_as_it_is(tmp_path: Path, trial_study: dict) -> None:
+    small = {cell.arm: cell.fit for cell in plan_of(tmp_path, trial_study, synthetic=[4]).cells}
+    large = {cell.arm: cell.fit for cell in plan_of(tmp_path, trial_study, synthetic=[4, 9]).cells}
+    assert small.items() <= large.items()
+
+
+def test_generator_seeds_and_segmenter_seeds_are_crossed(tmp_path: Path, trial_study: dict) -> None:
+    plan = plan_of(tmp_path, trial_study, seeds=2, generator_seeds=3)
+    cells = [cell for cell in plan.cells if cell.generator]
+    assert {(cell.generator_seed, cell.seed) for cell in cells} == {(g, s) for g in range(3) for s in range(2)}
+    assert len([cell for cell in plan.cells if not cell.generator]) == 2
+
+
+def test_fidelity_compares_equal_numbers_of_images(tmp_path: Path, trial_study: dict) -> None:
+    plan = plan_of(tmp_path, trial_study, generators=["brighter", {"name": "brighter", "label": "b2"}], synthetic=[3])
+    assert {row.n for row in plan.fidelity} == {3}
+    assert len(labels(plan, "encode")) == 2 + 1, "equal generators share a set; real sets are encoded once"
+
+
+def test_folds_have_tests_of_their_own_and_share_nothing_by_chance(tmp_path: Path, trial_study: dict) -> None:
+    split = {"scheme": "kfold", "folds": 3}
+    plan = plan_of(tmp_path, trial_study, datasets=[{"name": "discs", "split": split}])
+    arenas = plan.resolved.arenas
+    assert sorted(name for arena in arenas for name in arena.test.ids) == sorted(f"disc-{i}" for i in range(12))
+    assert len({cell.fit for cell in plan.cells}) == len(plan.cells)
+
+
+def test_nothing_is_lacking_but_what_leads_to_a_missing_target(tmp_path: Path, trial_study: dict) -> None:
+    plan, store = plan_of(tmp_path, trial_study), Store(tmp_path / "store")
+    assert {task.key for task in plan.lacking(store)} == set(plan.tasks)
+    cell = next(cell for cell in plan.cells if not cell.generator)
+    task = plan.tasks[cell.evaluate]
+    store.begin(task.kind, task.key)
+    store.commit(task.kind, task.key, task.content, {})
+    left = {task.key for task in plan.lacking(store)}
+    assert cell.evaluate not in left
+    assert cell.fit not in left, "its only use is stored"
+
+
+@pytest.mark.parametrize(("amount", "real", "count"), [(7, 3, 7), ("1x", 24, 24), ("0.5x", 5, 3), ("2x", 10, 20)])
+def test_an_amount_is_a_number_or_a_multiple(amount: int | str, real: int, count: int) -> None:
+    assert amount_of(amount, real) == count
+
+
+def test_an_amount_that_comes_to_nothing_is_refused() -> None:
+    with pytest.raises(ConfigError, match="no sample at all"):
+        amount_of("0.1x", 3)
+
+
+def test_a_spread_is_nested_and_has_nothing_to_do_with_the_order(blob_set: SampleSet) -> None:
+    turned = blob_set.subset(blob_set.ids[::-1])
+    assert spread(blob_set, 5).ids == spread(turned, 5).ids
+    assert set(spread(blob_set, 3).ids) <= set(spread(blob_set, 5).ids)

@@ -1,0 +1,71 @@
+"""Tidy tables, in memory and in a run folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from synthbench import load_results
+from synthbench.errors import DataError
+from synthbench.results import Results, image_rows, save_results
+from synthbench.study import make_study
+
+STUDY = make_study({"datasets": ["discs"], "segmenters": ["unet"]}, "test")
+
+
+def results() -> Results:
+    scores = {
+        "task": "instances",
+        "iou": [0.5, 0.75],
+        "images": [
+            {
+                "image": "001",
+                "groups": {"well": "07", "cell": "NA"},
+                "difficulty": "easy",
+                "true": 5,
+                "predicted": 6,
+                "tp": [4, 2],
+                "iou_sum": [3.5, 1.7],
+                "dice": 0.875,
+            }
+        ],
+    }
+    images = pd.DataFrame(
+        [{"arm": "real", "generator": "", "generator_seed": None} | row for row in image_rows(scores)]
+    )
+    runs = pd.DataFrame([{"arm": "real", "status": "ok", "error": "", "coco_ap": 0.1 + 0.2}])
+    return Results(STUDY, images, runs, pd.DataFrame(), pd.DataFrame([{"kind": "evaluate", "key": "0123"}]))
+
+
+def test_counts_are_told_by_threshold() -> None:
+    rows = results().images
+    assert rows[["iou", "tp", "fp", "fn"]].to_numpy().tolist() == [[0.5, 4, 2, 1], [0.75, 2, 4, 3]]
+
+
+def test_classes_are_told_by_pixels() -> None:
+    image = {"image": "a", "groups": {}, "confusion": [[90, 2], [3, 5]], "cldice": 0.5}
+    rows = list(image_rows({"task": "semantic", "images": [image]}))
+    assert [(r["class"], r["tp"], r["fp"], r["fn"]) for r in rows] == [(0, 90, 3, 2), (1, 5, 2, 3)]
+    assert rows[1]["dice"] == pytest.approx(10 / 15)
+
+
+def test_a_run_folder_gives_back_what_was_saved(tmp_path: Path) -> None:
+    (tmp_path / "study.yaml").write_text(STUDY.to_yaml())
+    save_results(results(), tmp_path)
+    found = load_results(tmp_path)
+    assert found.study == STUDY
+    assert found.images.loc[0, ["image", "group:well", "group:cell", "generator"]].tolist() == ["001", "07", "NA", ""]
+    assert found.images["generator_seed"].isna().all()
+    assert found.runs.loc[0, "coco_ap"] == 0.1 + 0.2
+    assert found.tasks.loc[0, "key"] == "0123"
+    assert found.fidelity.empty
+
+
+def test_a_folder_that_is_no_run_is_named(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"no run folder"):
+        load_results(tmp_path)
+    (tmp_path / "study.yaml").write_text(STUDY.to_yaml())
+    with pytest.raises(DataError, match=r"images\.csv: is missing"):
+        load_results(tmp_path)
