@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import deepcopy
 
 import numpy as np
 import torch
+from monai.networks.blocks import Convolution
 from monai.networks.nets import BasicUNet
 from monai.networks.nets.basic_unet import UpCat
 from torch import nn
 from torch.nn import functional
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from synthbench.toolkit.loop import autocast
 from synthbench.toolkit.tiles import predict_tiled
@@ -51,13 +54,23 @@ def fitting(patches: torch.Tensor) -> torch.Tensor:
     return functional.pad(patches.float(), (0, right, 0, down), mode="replicate")
 
 
+def folded(network: nn.Module) -> nn.Module:
+    """Return a copy for prediction, with each batch norm folded into its convolution: the same planes, sooner."""
+    copy = deepcopy(network).eval()
+    for block in copy.modules():
+        if isinstance(block, Convolution):
+            block.conv = fuse_conv_bn_eval(block.conv, block.adn.N)
+            block.adn.N = nn.Identity()
+    return copy.to(memory_format=torch.channels_last)
+
+
 class Predictor:
     """A trained network that maps an image of any size to its output planes.
 
     Parameters
     ----------
     network
-        In evaluation mode, on `device`.
+        On `device`; copied.
     device
     activation
         Applied to the network's output, ``(1, K, h, w)``.
@@ -66,7 +79,7 @@ class Predictor:
     """
 
     def __init__(self, network: nn.Module, device: str, activation: nn.Module, flips: bool) -> None:
-        self.network = network
+        self.network = folded(network)
         self.device = device
         self.activation = activation
         self.mirrors = MIRRORS if flips else MIRRORS[:1]

@@ -47,6 +47,7 @@ class UNet(Segmenter):
         """Train the network, then choose the thresholds of its decoding on the validation samples."""
         self._prepare(context, train.task, _channels(train), _classes(train))
         self._train(train, context)
+        self._ready(context)
         self._choose_thresholds(validation, context)
 
     def predict(self, image: np.ndarray) -> Instances:
@@ -78,6 +79,7 @@ class UNet(Segmenter):
             raise StoreError(f"{folder / STATE}: can't be read: {error!r}; fit again") from None
         new._prepare(context, task, channels, classes)
         load_weights(new.network, folder / WEIGHTS)
+        new._ready(context)
         new.thresholds = thresholds
         return new
 
@@ -86,8 +88,11 @@ class UNet(Segmenter):
         self.generator = runtime(context)
         self.task, self.channels, self.classes = task, channels, classes
         self.head = head_for(self.config, task, classes)
-        self.network = build(channels, self.head.planes, self.config.features).to(context.device).eval()
+        self.network = build(channels, self.head.planes, self.config.features).to(context.device)
         self.thresholds: dict[str, Any] = default_thresholds(self.head)
+
+    def _ready(self, context: Context) -> None:
+        """Prepare the trained network for predictions."""
         self.predictor = Predictor(self.network, context.device, self.head.activation, self.config.flips)
 
     def _train(self, mix: TrainingMix, context: Context) -> None:
@@ -114,7 +119,6 @@ class UNet(Segmenter):
 
         loop.train(context, parts={"network": network, "optimiser": optimiser, "average": average}, step=step)
         network.load_state_dict(average.state_dict())
-        network.eval()
 
     def _encode(self, sample: Sample) -> tuple[np.ndarray, np.ndarray]:
         return normalise(sample.image), self.head.encode(sample)

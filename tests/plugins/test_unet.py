@@ -20,7 +20,7 @@ from synthbench.samples import Sample, SampleSet, read_array
 from synthbench.toolkit.distance import Thresholds
 from synthbench_unet.config import UNetConfig
 from synthbench_unet.heads import SemanticHead, default_thresholds, dice_loss, head_for
-from synthbench_unet.network import MIRRORS, Predictor, build, fitting
+from synthbench_unet.network import MIRRORS, Predictor, build, fitting, folded
 from synthbench_unet.segmenter import UNet
 
 SMALL = {"features": (4, 4, 8, 8, 8, 4)}
@@ -231,11 +231,22 @@ def test_perfect_classes_have_almost_no_loss(semantic_set: SampleSet) -> None:
 
 def test_a_prediction_over_flips_turns_with_the_image() -> None:
     torch.manual_seed(0)
-    network = build(1, 2, SMALL["features"]).eval()
+    network = build(1, 2, SMALL["features"])
     image = np.random.default_rng(0).random((1, 48, 32), dtype=np.float32)
     predictor = Predictor(network, "cpu", nn.Sigmoid(), flips=True)
     for axes in MIRRORS[1:]:
         np.testing.assert_allclose(predictor(np.flip(image, axes)), np.flip(predictor(image), axes), atol=1e-5)
+
+
+def test_folding_batch_norm_changes_no_prediction() -> None:
+    torch.manual_seed(0)
+    network = build(1, 2, SMALL["features"])
+    network(torch.randn(4, 1, 32, 32))
+    image = torch.randn(1, 1, 48, 32)
+    fast = folded(network)
+    assert not any(isinstance(part, nn.BatchNorm2d) for part in fast.modules())
+    with torch.no_grad():
+        torch.testing.assert_close(fast(image), network.eval()(image), rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize(("side", "expected"), [(1, 32), (16, 32), (32, 32), (33, 48), (128, 128)])

@@ -40,9 +40,12 @@ def test_tiles_agree_with_the_whole_when_the_overlap_covers_the_reach() -> None:
 
 
 def test_tiles_are_no_more_than_needed() -> None:
-    calls: list[int] = []
-    predict_tiled(lambda p: calls.append(1) or p, image_of(112, 112), tile=64, overlap=16)
-    assert len(calls) == 4
+    shapes: list[tuple[int, ...]] = []
+    predict_tiled(lambda p: shapes.append(p.shape[1:]) or p, image_of(112, 112), tile=64, overlap=16)
+    assert shapes == [(64, 64)] * 4
+    shapes.clear()
+    predict_tiled(lambda p: shapes.append(p.shape[1:]) or p, image_of(72, 60), tile=64, overlap=16)
+    assert shapes == [(48, 64)] * 2
 
 
 @pytest.mark.parametrize("wrong", [{"tile": 60}, {"overlap": 64, "tile": 64}, {"overlap": -1}])

@@ -11,7 +11,7 @@ def predict_tiled(
     predict: Callable[[np.ndarray], np.ndarray],
     planes: np.ndarray,
     *,
-    tile: int = 512,
+    tile: int = 768,
     overlap: int = 64,
     multiple: int = 16,
 ) -> np.ndarray:
@@ -49,10 +49,10 @@ def predict_tiled(
     padded = np.pad(planes, [(0, 0), *_around(height, sides[0]), *_around(width, sides[1])], mode="reflect")
     top, left = (_around(side, full)[0][0] for side, full in zip((height, width), sides, strict=True))
     window = (slice(None), slice(top, top + height), slice(left, left + width))
-    if max(sides) <= tile:
+    spans = [_span(side, tile, overlap, multiple) for side in sides]
+    if spans == sides:
         return np.asarray(predict(padded), np.float32)[window]
-    rows, columns = (_starts(side, tile, overlap, multiple) for side in sides)
-    spans = min(tile, sides[0]), min(tile, sides[1])
+    rows, columns = (_starts(side, span, overlap) for side, span in zip(sides, spans, strict=True))
     weight = np.outer(_ramp(spans[0], overlap), _ramp(spans[1], overlap)).astype(np.float32)
     total: np.ndarray | None = None
     weights = np.zeros(sides, np.float32)
@@ -73,12 +73,21 @@ def _around(side: int, full: int) -> list[tuple[int, int]]:
     return [((full - side) // 2, full - side - (full - side) // 2)]
 
 
-def _starts(side: int, tile: int, overlap: int, multiple: int) -> list[int]:
-    """First pixels of as few tiles as cover `side` with this overlap, evenly spaced."""
-    if side <= tile:
-        return [0]
-    count = -(-(side - overlap) // (tile - overlap))
-    return [round(i * (side - tile) / (count - 1)) for i in range(count)]
+def _count(side: int, tile: int, overlap: int) -> int:
+    """Fewest tiles that cover `side` with this overlap."""
+    return 1 if side <= tile else -(-(side - overlap) // (tile - overlap))
+
+
+def _span(side: int, tile: int, overlap: int, multiple: int) -> int:
+    """Side of the smallest tiles that cover `side` in as few as tiles of side `tile` would."""
+    count = _count(side, tile, overlap)
+    return -(-(side + (count - 1) * overlap) // (count * multiple)) * multiple
+
+
+def _starts(side: int, span: int, overlap: int) -> list[int]:
+    """First pixels of the tiles, evenly spaced from edge to edge."""
+    count = _count(side, span, overlap)
+    return [round(i * (side - span) / max(1, count - 1)) for i in range(count)]
 
 
 def _ramp(side: int, overlap: int) -> np.ndarray:
