@@ -47,7 +47,7 @@ class Pix2PixConfig(Config):
     noise : int
         Planes of white noise beside the condition; 0 for none.
     appearance : bool
-        Whether the network is told each image's light; see `synthbench_pix2pix.light`.
+        Whether the network is told the light of each image and each object; see `synthbench_pix2pix.light`.
     grain : bool
         Whether pixel noise, as strong as in each training image, is laid over what the network draws, before the
         discriminator sees it (this project's choice). The absolute difference forbids the network to draw noise.
@@ -62,7 +62,7 @@ class Pix2PixConfig(Config):
         Of recombined masks; see there.
     """
 
-    filters: int = Field(32, ge=4)
+    filters: int = Field(24, ge=4)
     discriminator_filters: int = Field(16, ge=4)
     depth: int = Field(4, ge=1, le=8)
     norm: Norm = "batch"
@@ -94,7 +94,7 @@ class Pix2Pix(Generator):
     Config = Pix2PixConfig
     budgets = {  # noqa: RUF012
         "smoke": Budget(steps=30, batch_size=2, patch_size=64),
-        "quick": Budget(steps=3000, batch_size=4, patch_size=128),
+        "quick": Budget(steps=2000, batch_size=4, patch_size=128),
         "standard": Budget(steps=40_000, batch_size=8, patch_size=256),
         "paper": Budget(steps=100_000, batch_size=1, patch_size=256),
     }
@@ -125,7 +125,7 @@ class Pix2Pix(Generator):
             mask = self.sampler.sample(seed, i)
             rng = np.random.default_rng((seed, _DRAW, i))
             donor = int(rng.choice(self.sampler.alike(mask.source)))
-            _, planes = self._image(mask.labels, donor, rng)
+            _, planes = self._image(mask.labels, self.light.objects_like(mask.labels, donor, rng), donor, rng)
             self.counts.update(drawn=1, removed=mask.removed, unplaced=mask.unplaced)
             yield Sample(f"{i:06d}", self.light.restored(planes, donor), mask.labels)
 
@@ -166,7 +166,10 @@ class Pix2Pix(Generator):
     @property
     def _told(self) -> int:
         """Planes of mask and appearance: what both networks see."""
-        return self.light.classes + (self.light.numbers.shape[1] if self.config.appearance else 0)
+        if not self.config.appearance:
+            return self.light.classes
+        of_objects = 0 if self.light.semantic else self.light.channels + 1
+        return self.light.classes + of_objects + self.light.numbers.shape[1]
 
     def _train(self, train: SampleSet, context: Context, random: torch.Generator) -> None:
         config, budget = self.config, context.budget
@@ -216,15 +219,19 @@ class Pix2Pix(Generator):
     def _encoder(self, train: SampleSet) -> Encode:
         def encoded(sample: Sample) -> tuple[np.ndarray, np.ndarray]:
             position = train.position(sample.id)
+            condition = self._condition(sample.labels, self.light.objects_of(sample.labels, position))
             which = np.full((1, *sample.labels.shape), position, np.float32)
-            return self.light.scaled(sample.image, position), np.concatenate(
-                [self.light.condition(sample.labels), which]
-            )
+            return self.light.scaled(sample.image, position), np.concatenate([condition, which])
 
         return encoded
 
+    def _condition(self, labels: np.ndarray, of_objects: np.ndarray) -> np.ndarray:
+        """Return the planes of a mask and, if the network is told, of its objects' light."""
+        planes = self.light.mask(labels)
+        return np.concatenate([planes, of_objects]) if self.config.appearance else planes
+
     def _tell(self, condition: torch.Tensor, numbers: torch.Tensor) -> torch.Tensor:
-        """Return the condition ``(B, K, H, W)`` with the appearance ``(B, N)`` as constant planes beside it."""
+        """Return the condition ``(B, K, H, W)`` and, as constant planes, the numbers ``(B, N)`` of each image."""
         if not self.config.appearance:
             return condition
         return torch.cat([condition, numbers[:, :, None, None].expand(-1, -1, *condition.shape[2:])], dim=1)
@@ -245,7 +252,7 @@ class Pix2Pix(Generator):
         """
         if not self.config.grain:
             return smooth
-        classes = condition
+        classes = condition[:, : self.light.classes]
         if not self.light.semantic:
             objects = (condition[:, :1] > 0).float()
             classes = torch.cat([1 - objects, objects], dim=1)
@@ -253,14 +260,16 @@ class Pix2Pix(Generator):
         return (smooth.float() + strength * noise).clamp(-1, 1)
 
     @torch.no_grad()
-    def _image(self, labels: np.ndarray, donor: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    def _image(
+        self, labels: np.ndarray, of_objects: np.ndarray, donor: int, rng: np.random.Generator
+    ) -> tuple[np.ndarray, np.ndarray]:
         """Return one image without and with its grain, both ``(channels, height, width)`` float32 in −1 … 1.
 
         Images are drawn one by one, so that no batch changes them; each with a margin that is cut off, because the
         network's zero padding darkens its borders.
         """
         margin = ((0, 0), (MARGIN, MARGIN), (MARGIN, MARGIN))
-        condition = torch.from_numpy(np.pad(self.light.condition(labels), margin, mode="symmetric"))[None]
+        condition = torch.from_numpy(np.pad(self._condition(labels, of_objects), margin, mode="symmetric"))[None]
         told = self._tell(condition, torch.from_numpy(self.light.numbers[donor])[None])
         shape = (1, self.config.noise + self.light.channels, *condition.shape[2:])
         noise = torch.from_numpy(rng.standard_normal(shape, dtype=np.float32))
@@ -278,7 +287,8 @@ class Pix2Pix(Generator):
         spreads = []
         for position in range(min(4, len(train))):
             sample = train[position]
-            drawn, _ = self._image(sample.labels, position, np.random.default_rng((seed, _DRAW)))
+            own = self.light.objects_of(sample.labels, position)
+            drawn, _ = self._image(sample.labels, own, position, np.random.default_rng((seed, _DRAW)))
             spreads.append((float(drawn.std()), float(self.light.scaled(sample.image, position).std())))
         if all(drawn < FLAT < real or not np.isfinite(drawn) for drawn, real in spreads):
             raise loop.Diverged("the generator draws flat images; lower the learning rate")

@@ -1,14 +1,15 @@
 """Between real images and the range that the network works in, and what is special about the light of each image.
 
 Micrographs of one dataset differ much in brightness and background. So each training image is scaled by its own
-range, the network is told a few robust numbers of its light (as constant planes), and a drawn image gets the range
-and the numbers of one training image: its histogram is then like that of a real one.
+range, the network is told a few robust numbers of its light (as constant planes) and of each object's (at its
+pixels), and a drawn image gets the range and the numbers of one training image: its histogram is then like that of a
+real one, and its objects differ among themselves as real ones do.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -19,14 +20,12 @@ from synthbench import SampleSet
 from synthbench.errors import StoreError
 from synthbench.toolkit.distance import encode
 from synthbench.toolkit.images import to_channels
+from synthbench_pix2pix.measure import appearance, borrowed, noise, objects, painted, standardised
 
 LOW, HIGH = 0.1, 99.9
 """Percentiles of each channel of an image that become −1 and 1; what lies beyond is clipped."""
 STEEPEST = 0.5
 """Smallest exponent: the square root, which evens out the noise of counted photons."""
-
-_NORMAL_MEDIAN = 0.6745
-_FEW = 64
 
 
 @dataclass(frozen=True)
@@ -84,7 +83,7 @@ class Light:
     ----------
     semantic : bool
     classes : int
-        Planes of a condition: the classes of a semantic task, or the two planes of instances.
+        Classes of a semantic task; 2 for instances, background and objects.
     channels : int
         Channels that the network works with: 3 if any image has them.
     exponent : float
@@ -93,6 +92,9 @@ class Light:
         Per training image.
     numbers : ndarray
         ``(images, N)`` float32, standardised; see `appearance`.
+    objects : tuple of ndarray
+        Per training image, the area and the light of its objects; see `synthbench_pix2pix.measure.objects`. Of no rows
+        for a semantic task.
     grain : ndarray
         ``(images, classes, channels)`` float32: standard deviation of the pixel noise; for instances, of background
         and of objects. In the network's range, where the square root evens out that of counted photons.
@@ -104,6 +106,7 @@ class Light:
     exponent: float
     ranges: tuple[Range, ...]
     numbers: np.ndarray
+    objects: tuple[np.ndarray, ...]
     grain: np.ndarray
 
     @classmethod
@@ -113,20 +116,42 @@ class Light:
         classes = max(len(train.classes), 1 + max(int(s.labels.max()) for s in train)) if semantic else 2
         channels = max(entry.channels for entry in train.entries)
         exponent = fitting_exponent(s.image for s in train)
-        ranges, rows, grain = [], [], []
+        ranges, rows, found, grain = [], [], [], []
         for sample in train:
             ranges.append(Range.of(sample.image))
             planes = to_channels(ranges[-1].scaled(sample.image, exponent), channels)
             of_pixels = sample.labels if semantic else sample.labels > 0
             grain.append(noise(planes, of_pixels, classes))
             rows.append(np.concatenate([appearance(planes, of_pixels, classes), grain[-1].mean(axis=0)]))
-        return cls(semantic, classes, channels, exponent, tuple(ranges), standardised(rows), np.stack(grain))
+            found.append(objects(planes, np.zeros_like(sample.labels) if semantic else sample.labels))
+        numbers = standardised(rows)
+        return cls(semantic, classes, channels, exponent, tuple(ranges), numbers, tuple(found), np.stack(grain))
 
-    def condition(self, labels: np.ndarray) -> np.ndarray:
-        """Return the planes of a label map, ``(classes, height, width)`` float32, 0 … 1."""
+    def mask(self, labels: np.ndarray) -> np.ndarray:
+        """Return the planes of a label map, ``(classes, height, width)`` float32, 0 … 1.
+
+        Semantic: one per class. Instances: distance per instance, and foreground without inner borders.
+        """
         if not self.semantic:
             return encode(labels)
         return (labels == np.arange(self.classes)[:, None, None]).astype(np.float32)
+
+    def objects_of(self, labels: np.ndarray, position: int) -> np.ndarray:
+        """Return the light of a training image's own objects at their pixels, ``(K, height, width)`` float32.
+
+        K is channels + 1, or 0 for a semantic task.
+        """
+        return self._paint(labels, self.objects[position][:, 1:])
+
+    def objects_like(self, labels: np.ndarray, position: int, rng: np.random.Generator) -> np.ndarray:
+        """Return the same for new objects, with the light of a training image's objects of similar area."""
+        if self.semantic or not labels.any():
+            return self._paint(labels, np.zeros((0, self.channels + 1), np.float32))
+        own = self.objects[position]
+        return self._paint(labels, borrowed(labels, own if len(own) else np.concatenate(self.objects), rng))
+
+    def _paint(self, labels: np.ndarray, light: np.ndarray) -> np.ndarray:
+        return np.zeros((0, *labels.shape), np.float32) if self.semantic else painted(labels, light)
 
     def scaled(self, image: np.ndarray, position: int) -> np.ndarray:
         """Return a training image in −1 … 1, ``(channels, height, width)`` float32."""
@@ -137,7 +162,12 @@ class Light:
         return self.ranges[position].restored(planes, self.exponent)
 
     def save(self, path: Path) -> None:
-        rows = {**asdict(self), "numbers": self.numbers.tolist(), "grain": self.grain.tolist()}
+        rows = {
+            **asdict(self),
+            "numbers": self.numbers.tolist(),
+            "objects": [found.tolist() for found in self.objects],
+            "grain": self.grain.tolist(),
+        }
         path.write_text(json.dumps(rows), encoding="utf-8")
 
     @classmethod
@@ -147,7 +177,9 @@ class Light:
             rows: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
             ranges = tuple(Range(tuple(r.pop("floor")), tuple(r.pop("top")), **r) for r in rows.pop("ranges"))
             arrays = {name: np.array(rows.pop(name), np.float32) for name in ("numbers", "grain")}
-            return cls(ranges=ranges, **arrays, **rows)
+            width = int(rows["channels"]) + 2
+            found = tuple(np.array(table, np.float32).reshape(-1, width) for table in rows.pop("objects"))
+            return cls(ranges=ranges, objects=found, **arrays, **rows)
         except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
             raise StoreError(f"{path}: can't be read: {error}; fit again") from None
 
@@ -160,59 +192,6 @@ def fitting_exponent(images: Iterable[np.ndarray]) -> float:
     shares = [(np.median(Range.of(image).scaled(image, 1.0)) + 1.0) / 2.0 for image in images]
     typical = float(np.clip(np.median(shares), 1e-3, 0.999))
     return float(np.clip(np.log(0.5) / np.log(typical), STEEPEST, 1.0))
-
-
-def appearance(planes: np.ndarray, classes: np.ndarray, count: int) -> np.ndarray:
-    """Return robust numbers of an image's light: ``(2 · count · channels,)`` float32, NaN where unknown.
-
-    They are the median and the spread (10th to 90th percentile) of each class and channel.
-
-    Parameters
-    ----------
-    planes
-        ``(channels, height, width)``, −1 … 1.
-    classes
-        ``(height, width)``, 0 … count − 1; for instances, whether there is an object.
-    count
-    """
-    numbers = []
-    for number in range(count):
-        inside = planes[:, classes == number]
-        if inside.shape[1] == 0:
-            numbers += [np.full(len(planes), np.nan)] * 2
-            continue
-        low, middle, high = np.percentile(inside, (10, 50, 90), axis=1)
-        numbers += [middle, high - low]
-    return np.concatenate(numbers).astype(np.float32)
-
-
-def noise(planes: np.ndarray, classes: np.ndarray, count: int) -> np.ndarray:
-    """Return the standard deviation of the pixel noise, ``(count, channels)`` float32, per class and channel.
-
-    From the median response of a second difference in both directions, which shapes and shading hardly move
-    (Immerkær 1996, with a median). A class of few pixels has the noise of the whole image.
-    """
-    if min(planes.shape[1:]) < 3:
-        return np.zeros((count, len(planes)), np.float32)
-    second = np.diff(np.diff(planes, 2, axis=1), 2, axis=2)
-    middle = classes[1:-1, 1:-1]
-    levels = []
-    for number in range(count):
-        inside = middle == number
-        response = second[:, inside] if inside.sum() >= _FEW else second.reshape(len(planes), -1)
-        levels.append(np.median(np.abs(response), axis=1) / _NORMAL_MEDIAN / 6.0)
-    return np.stack(levels).astype(np.float32)
-
-
-def standardised(rows: Sequence[np.ndarray]) -> np.ndarray:
-    """Return appearance numbers ``(images, numbers)`` with mean 0 and spread 1 over the images, unknown ones 0."""
-    table = np.stack(rows).astype(np.float64)
-    known = np.isfinite(table)
-    counts = np.maximum(known.sum(axis=0), 1)
-    mean = np.where(known, table, 0.0).sum(axis=0) / counts
-    centred = np.where(known, table - mean, 0.0)
-    spread = np.sqrt((centred**2).sum(axis=0) / counts)
-    return np.clip(centred / np.where(spread > 1e-6, spread, 1.0), -3.0, 3.0).astype(np.float32)
 
 
 def _planes(image: np.ndarray) -> np.ndarray:

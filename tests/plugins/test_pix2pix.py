@@ -15,8 +15,9 @@ from synthbench.errors import ConfigError, DataError, StoreError
 from synthbench.testing.contract import assert_contract
 from synthbench.toolkit.loop import Diverged
 from synthbench_pix2pix.generator import Pix2Pix, Pix2PixConfig
-from synthbench_pix2pix.light import Light, Range, appearance, fitting_exponent, noise, standardised
+from synthbench_pix2pix.light import Light, Range, fitting_exponent
 from synthbench_pix2pix.losses import Losses, Term, l1
+from synthbench_pix2pix.measure import appearance, borrowed, noise, objects, painted, standardised
 from synthbench_pix2pix.networks import UNet, discriminator
 
 SMALL = {"filters": 8, "discriminator_filters": 8, "depth": 3}
@@ -90,7 +91,8 @@ def reconstruction(generator: Pix2Pix, train: SampleSet) -> float:
     """Mean absolute difference between the drawn and the real image of each training mask."""
     total = 0.0
     for position, sample in enumerate(train):
-        drawn, _ = generator._image(sample.labels, position, np.random.default_rng(0))
+        own = generator.light.objects_of(sample.labels, position)
+        drawn, _ = generator._image(sample.labels, own, position, np.random.default_rng(0))
         total += float(np.abs(drawn - generator.light.scaled(sample.image, position)).mean())
     return total / len(train)
 
@@ -267,6 +269,31 @@ def test_unknown_numbers_of_an_image_are_the_usual_ones():
     assert np.allclose(table[:, 1], [0, -1, 1], atol=1e-4)
 
 
+def test_objects_are_measured_and_painted():
+    labels = np.zeros((6, 8), int)
+    labels[1:3, 1:4], labels[4:6, 5:8] = 4, 9
+    planes = np.stack([labels / 10.0, labels / 20.0])
+    planes[0, 1, 1] = 0.7
+    table = objects(planes, labels)
+    assert table[:, 0].tolist() == pytest.approx([np.log(6), np.log(6)])
+    assert table[:, 1:3].tolist() == [pytest.approx([0.4, 0.2]), pytest.approx([0.9, 0.45])]
+    assert table[1, 3] == pytest.approx(0, abs=1e-6)
+    assert table[0, 3] > 0.05
+    light = painted(labels, table[:, 1:])
+    assert light.shape == (3, 6, 8)
+    assert np.allclose(light[0], np.where(labels == 4, 0.4, np.where(labels == 9, 0.9, 0)))
+
+
+def test_new_objects_borrow_the_light_of_donors_of_their_size():
+    labels = np.zeros((40, 40), int)
+    labels[0:3, 0:3], labels[10:30, 10:30] = 1, 2
+    small, large = [np.log(9.0), -0.5, 0.1], [np.log(400.0), 0.5, 0.2]
+    donors = np.array([small] * 5 + [large] * 5, np.float32)
+    light = borrowed(labels, donors, np.random.default_rng(0))
+    assert light.tolist() == [pytest.approx(small[1:]), pytest.approx(large[1:])]
+    assert borrowed(np.zeros((4, 4), int), donors, np.random.default_rng(0)).shape == (0, 2)
+
+
 def test_light_is_saved_whole(blob_set, tmp_path: Path):
     light = Light.of(blob_set)
     light.save(tmp_path / "light.json")
@@ -274,6 +301,7 @@ def test_light_is_saved_whole(blob_set, tmp_path: Path):
     assert (loaded.ranges, loaded.exponent, loaded.channels) == (light.ranges, light.exponent, light.channels)
     assert np.array_equal(loaded.numbers, light.numbers)
     assert np.array_equal(loaded.grain, light.grain)
+    assert all(np.array_equal(ours, theirs) for ours, theirs in zip(light.objects, loaded.objects, strict=True))
 
 
 # -- networks and losses ----------------------------------------------------------------------------------------------
