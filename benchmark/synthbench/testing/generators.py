@@ -23,6 +23,7 @@ from synthbench.testing.promises import (
     check_progress,
     check_steps,
     configuration_is_declared,
+    in_memory,
     stop_and_resume,
 )
 
@@ -88,6 +89,17 @@ class _GeneratorBench(Bench):
             return watch, self.fit(train, context)
 
     @property
+    def second(self) -> tuple[Untouched, Generator]:
+        """A second generator, fitted on a copy of the plain pictures in memory, and whether that was left alone."""
+        return self.once("a second fit", self._second_fit)
+
+    def _second_fit(self) -> tuple[Untouched, Generator]:
+        train = in_memory(self.train)
+        untouched = Untouched(train)
+        with doing("a second fit"), stirred(2):
+            return untouched, self.fit(train, self.context())
+
+    @property
     def drawn(self) -> list[Sample]:
         """``draw(range(6))`` of the fitted generator."""
         fitted = self.fitted
@@ -120,10 +132,7 @@ def ids_name_the_index(bench: _GeneratorBench) -> None:
 
 def training_set_is_untouched(bench: _GeneratorBench) -> None:
     """fit and draw don't write into the arrays of the training samples."""
-    train = bench.pictures(3)
-    untouched = Untouched(train)
-    with doing("fit on three images"):
-        generator = bench.fit(train, bench.context(bench.few))
+    untouched, generator = bench.second
     demand(untouched, "fit changed the pixels of its training samples: work on copies")
     bench.draw(generator, range(3))
     demand(untouched, "draw changed the pixels of the training samples: work on copies")
@@ -161,9 +170,7 @@ def draws_stand_alone(bench: _GeneratorBench) -> None:
 def same_seed_same_draw(bench: _GeneratorBench) -> None:
     """Two fits with one seed draw the same samples, whatever the global random state."""
     expected = [sample.digest for sample in bench.drawn[:3]]
-    with doing("a second fit"), stirred(2):
-        again = bench.fit(bench.train, bench.context())
-    found = [sample.digest for sample in bench.draw(again, range(3))]
+    found = [sample.digest for sample in bench.draw(bench.second[1], range(3))]
     demand(
         found == expected,
         "a second fit with the same seed draws other samples: derive every random choice from context.seed",

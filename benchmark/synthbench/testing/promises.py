@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from synthbench.plugin.api import BUDGET_NAMES, Budget, Config, Context, Stopped
-from synthbench.samples import SampleSet
+from synthbench.samples import Sample, SampleSet
 from synthbench.testing.bench import Bench, Watch, stirred
 from synthbench.testing.findings import Skipped, Violation, demand, doing
 
@@ -107,6 +107,12 @@ def stop_and_resume(bench: Bench, fit: Callable[[Context], Any]) -> Any:
         )
     with doing("fit, taken up again after it was stopped,"), stirred(4):
         return fit(bench.context(folder=folder))
+
+
+def in_memory(samples: SampleSet) -> SampleSet:
+    """Return a copy of a sample set whose arrays are in memory, and can be written to."""
+    copies = [Sample(s.id, s.image.copy(), s.labels.copy(), s.groups) for s in samples]
+    return SampleSet.of(copies, name=samples.name, task=samples.task, classes=samples.classes)
 
 
 class Untouched:

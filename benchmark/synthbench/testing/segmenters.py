@@ -23,6 +23,7 @@ from synthbench.testing.promises import (
     check_progress,
     check_steps,
     configuration_is_declared,
+    in_memory,
     stop_and_resume,
 )
 
@@ -90,6 +91,17 @@ class _SegmenterBench(Bench):
             context = self.context(folder=folder, progress=watch.progress, should_stop=watch.should_stop)
             return watch, self.fit(mix, context)
 
+    @property
+    def second(self) -> tuple[Untouched, Untouched, Segmenter]:
+        """A second segmenter, fitted on copies of the plain pictures in memory, and whether these were left alone."""
+        return self.once("a second fit", self._second_fit)
+
+    def _second_fit(self) -> tuple[Untouched, Untouched, Segmenter]:
+        train, validation = in_memory(self.mix.real), in_memory(self.mix.real[:2])
+        untouched = Untouched(train), Untouched(validation)
+        with doing("a second fit"), stirred(2):
+            return *untouched, self.fit(TrainingMix(train), self.context(), validation)
+
     def predict(self, segmenter: Segmenter, image: np.ndarray, reference: SampleSet, what: str) -> Instances:
         """Predict, and look at the answer."""
         with doing(f"predict on {what}"):
@@ -108,13 +120,12 @@ def fits_and_predicts(bench: _SegmenterBench) -> None:
 
 def samples_are_untouched(bench: _SegmenterBench) -> None:
     """fit and predict don't write into the arrays they are given."""
-    train, validation, image = bench.pictures(3), bench.pictures(2, seed=4), bench.probe
-    untouched, unseen = (Untouched(train), Untouched(validation)), image.copy()
-    with doing("fit on three images"):
-        segmenter = bench.fit(TrainingMix(train), bench.context(bench.few), validation)
-    demand(untouched[0], "fit changed the pixels of its training samples: work on copies")
-    demand(untouched[1], "fit changed the pixels of the validation samples: work on copies")
-    bench.predict(segmenter, image, train, "an unseen image")
+    train, validation, segmenter = bench.second
+    demand(train, "fit changed the pixels of its training samples: work on copies")
+    demand(validation, "fit changed the pixels of the validation samples: work on copies")
+    image = bench.probe
+    unseen = image.copy()
+    bench.predict(segmenter, image, bench.mix.real, "an unseen image")
     demand(np.array_equal(image, unseen), "predict changed the image it was given: work on a copy")
 
 
