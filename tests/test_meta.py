@@ -14,6 +14,7 @@ import subprocess
 import sys
 import tomllib
 import zipfile
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -33,6 +34,11 @@ DOCS = {name: (ROOT / name).read_text(encoding="utf-8") for name in ("README.md"
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 COMMANDS = [info.name for info in pkgutil.iter_modules(synthbench.cli.__path__) if not info.name.startswith("_")]
 SOURCES = sorted(CORE.rglob("*.py"))
+
+
+@cache
+def imports(path: Path) -> list[tuple[int, str]]:
+    return list(imported(path))
 
 
 # -- hooks ----------------------------------------------------------------------------------------------------------
@@ -102,7 +108,7 @@ def test_a_module_imports_only_what_the_table_permits(path: Path) -> None:
     permitted = allowed_arrows()[room] | {room, "synthbench"}
     wrong = [
         f"{path.name}:{line} imports {module}"
-        for line, module in imported(path)
+        for line, module in imports(path)
         if module.split(".")[0] == "synthbench" and room_of(module) not in permitted
     ]
     assert wrong == []
@@ -111,7 +117,7 @@ def test_a_module_imports_only_what_the_table_permits(path: Path) -> None:
 def test_every_arrow_of_the_table_is_used() -> None:
     used: dict[str, set[str]] = {}
     for path in SOURCES:
-        names = (module for _, module in imported(path) if module.startswith("synthbench."))
+        names = (module for _, module in imports(path) if module.startswith("synthbench."))
         used.setdefault(room_of(module_name(path)), set()).update(map(room_of, names))
     idle = {
         room: sorted(doors - used[room])
@@ -124,7 +130,7 @@ def test_every_arrow_of_the_table_is_used() -> None:
 @pytest.mark.parametrize("path", SOURCES, ids=module_name)
 def test_no_core_module_imports_a_plugin_package(path: Path) -> None:
     packages = {*PLUGINS, "synthbench_example"}
-    assert [f"{path.name}:{line}" for line, module in imported(path) if module.split(".")[0] in packages] == []
+    assert [f"{path.name}:{line}" for line, module in imports(path) if module.split(".")[0] in packages] == []
     names = "|".join(packages)
     assert re.findall(rf"[\"'](?:{names})[.:]\w+", path.read_text(encoding="utf-8")) == []
 
@@ -138,7 +144,7 @@ def test_no_plugin_imports_a_private_module_of_the_core(package: str) -> None:
 def test_plugin_packages_do_not_import_one_another(package: str) -> None:
     others = set(PLUGINS) - {package}
     for path in sorted((ROOT / "plugins" / package).rglob("*.py")):
-        assert [f"{path.name}:{line}" for line, module in imported(path) if module.split(".")[0] in others] == []
+        assert [f"{path.name}:{line}" for line, module in imports(path) if module.split(".")[0] in others] == []
 
 
 # -- entry points and names -----------------------------------------------------------------------------------------

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from synthbench.testing.findings import Finding, Violation, demand, doing, examine
@@ -88,6 +89,7 @@ def is_public(module: str) -> bool:
     return module in PUBLIC or any(module == room or module.startswith(f"{room}.") for room in PUBLIC_ROOMS)
 
 
+@cache
 def _is_module(name: str) -> bool:
     if not name.startswith("synthbench."):
         return False
