@@ -24,7 +24,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = build_parser()
     args = parser.parse_args(argv)
     try:
-        return int(args.run(args))
+        return int(args.perform(args))
     except SynthbenchError as error:
         print(f"synthbench: error: {error}", file=sys.stderr)
         return error.exit_code
@@ -61,7 +61,7 @@ def build_parser() -> argparse.ArgumentParser:
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
         module.add_arguments(command)
-        command.set_defaults(run=module.run)
+        command.set_defaults(perform=module.run)
     return parser
 
 
