@@ -80,10 +80,10 @@ class Display:
         began, _ = self._running.get(event.key, (time.monotonic(), 0.0))
         share = event.done / event.total if event.total else 0.0
         self._running[event.key] = (began, share if event.stage in ("fit", "draw", "predict", "encode") else 0.0)
-        if event.key not in self._bars:
-            self._bars[event.key] = self._progress.add_task("", total=None, count="", note="")
         count = f"{event.done}/{event.total}" if event.total else ""
         text = f"{task.kind}: {task.label}"
+        if event.key not in self._bars:
+            self._bars[event.key] = self._progress.add_task(text[:64], total=None, count=count, note="")
         self._progress.update(
             self._bars[event.key],
             description=text if len(text) <= 64 else text[:63] + "…",
@@ -144,6 +144,6 @@ class Display:
                 known += max(0.0, expected - (now - began))
             else:
                 unknown += 1
-        if len(self.ended) == len(self._tasks) or (not known and unknown):
+        if len(self.ended) == len(self._tasks) or (known < 1 and unknown):
             return ""
         return f"{'over' if unknown else 'about'} {in_words(known / max(1, self._workers))} left"
