@@ -62,9 +62,9 @@ class DistanceHead(Head):
 
     planes = 2
     grid: ClassVar = {
-        "foreground": (0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9),
+        "foreground": (0.3, 0.4, 0.5, 0.6, 0.7),
         "valley": (0.05, 0.1, 0.15, 0.2, 0.3),
-        "seed": (0.1, 0.2, 0.3, 0.4, 0.5, 0.6),
+        "seed": (0.1, 0.2, 0.3, 0.4, 0.5),
         "area": (1, 8, 16, 32),
     }
 
@@ -93,7 +93,7 @@ class BinaryHead(Head):
     """One plane: the foreground."""
 
     planes = 1
-    grid: ClassVar = {"foreground": (0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9), "area": (1, 8, 16, 32)}
+    grid: ClassVar = {"foreground": (0.3, 0.4, 0.5, 0.6, 0.7), "area": (1, 8, 16, 32)}
 
     def __init__(self, config: UNetConfig) -> None:
         super().__init__(config)
