@@ -30,7 +30,7 @@ MULTIPLE = 8
 SMALLEST = 16
 """Images with a shorter side are continued to this size before they are predicted."""
 
-TILE = 512
+TILE = 1024
 """Larger images are predicted in overlapping tiles of this side; Cellpose's 224 computes a 256² image thrice over."""
 
 LEAST_CHANNELS = 2
@@ -87,7 +87,7 @@ class Cellpose(Segmenter):
     Config: ClassVar[type[Config]] = CellposeConfig
     budgets: ClassVar[dict[str, Budget]] = {
         "smoke": Budget(steps=8, batch_size=2, patch_size=64),
-        "quick": Budget(steps=600, batch_size=4, patch_size=96),
+        "quick": Budget(steps=400, batch_size=4, patch_size=96),
         "standard": Budget(steps=12_000, batch_size=8, patch_size=224),
         "paper": Budget(steps=33_750, batch_size=8, patch_size=224),
     }
@@ -229,7 +229,14 @@ class Cellpose(Segmenter):
 
     def _eval(self, planes: np.ndarray, **options: Any) -> Any:
         return self._model.eval(
-            planes, channels=None, channel_axis=-1, normalize=False, diameter=self._diameter, bsize=TILE, **options
+            planes,
+            channels=None,
+            channel_axis=-1,
+            normalize=False,
+            diameter=self._diameter,
+            bsize=TILE,
+            batch_size=1,
+            **options,
         )
 
 
