@@ -87,7 +87,7 @@ class Cellpose(Segmenter):
     Config: ClassVar[type[Config]] = CellposeConfig
     budgets: ClassVar[dict[str, Budget]] = {
         "smoke": Budget(steps=8, batch_size=2, patch_size=64),
-        "quick": Budget(steps=400, batch_size=4, patch_size=96),
+        "quick": Budget(steps=300, batch_size=4, patch_size=96),
         "standard": Budget(steps=12_000, batch_size=8, patch_size=224),
         "paper": Budget(steps=33_750, batch_size=8, patch_size=224),
     }
