@@ -184,6 +184,19 @@ def test_a_damaged_artifact_is_found_and_computed_again(trial, kind: str, harm) 
     assert same(before, tables(trial.folder / "runs" / "trial"))
 
 
+def test_plan_tells_the_smallest_difference_that_it_can_find(trial) -> None:
+    """Assumed at first; measured where results are stored, or where an earlier run is named."""
+    before = json.loads(trial.run("plan", trial.study(), "--json").stdout)["detectable"]
+    assert [row["noise"]["source"] for row in before] == ["assumed"]
+    assert before[0]["difference"] > 0
+    trial.run("run", trial.study(), "--out", trial.folder / "pilot")
+    after = json.loads(trial.run("plan", trial.study(), "--json").stdout)["detectable"]
+    assert after[0]["noise"]["source"].startswith("stored results")
+    other = trial.study(segmenters=[{"name": "threshold", "config": {"seconds": 0.01}}])
+    shown = trial.run("plan", other, "--pilot", trial.folder / "pilot").stdout
+    assert "noise: the earlier run's results" in shown
+
+
 def test_two_runs_at_once_share_a_store_and_compute_each_task_once(trial) -> None:
     study = trial.study(segmenters=[{"name": "threshold", "config": {"seconds": 0.5}}])
     processes = [trial.begin("run", study, "--out", trial.folder / f"run{i}") for i in range(2)]
@@ -195,11 +208,11 @@ def test_plan_tells_what_would_run_and_why_explains_a_key(trial) -> None:
     trial.run("plan", trial.study())
     assert not trial.artifacts(FITS)
     trial.run("run", trial.study())
-    rows = json.loads(trial.run("plan", trial.study(), "--json").stdout)
+    rows = json.loads(trial.run("plan", trial.study(), "--json").stdout)["tasks"]
     assert not any(row["runs"] for row in rows)
     assert all(row["seconds"] is not None for row in rows)
     changed = trial.study(generators=[{"name": "brighter", "config": {"gain": 1.5}}])
-    rows = json.loads(trial.run("plan", changed, "--json").stdout)
+    rows = json.loads(trial.run("plan", changed, "--json").stdout)["tasks"]
     assert sorted(row["kind"] for row in rows if row["runs"]) == [
         "assess", "draw", "encode", "evaluate", "evaluate", "fit-generator", FITS, FITS,
     ]  # fmt: skip

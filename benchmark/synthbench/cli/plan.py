@@ -1,16 +1,24 @@
-"""Say what `run` would do with the same arguments: what is stored, what would run, what it would cost."""
+"""Say what `run` would do with the same arguments: what is stored, what would run, what it costs, what it can show."""
 
 from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from math import isnan
+from typing import TYPE_CHECKING
 
 from synthbench.cli._arguments import add_store, add_study, open_store, study_from
+
+if TYPE_CHECKING:
+    from synthbench.outlook import Outlook
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_study(parser)
     add_store(parser)
+    parser.add_argument("--pilot", metavar="RUN", help="an earlier run, to tell from how small a difference will show")
     parser.add_argument("--json", action="store_true", help="print JSON, with every task and its key")
 
 
@@ -20,17 +28,22 @@ def run(args: argparse.Namespace) -> int:
     from rich.console import Console
 
     from synthbench.costs import Costs, in_words
+    from synthbench.outlook import outlook
+    from synthbench.results import load_results
     from synthbench.running import prepare
 
+    earlier = load_results(args.pilot) if args.pilot else None
     plan = prepare(study, store, Console(stderr=True))
     lacking = {task.key for task in plan.lacking(store)}
     costs = Costs(store, (task.kind for task in plan.tasks.values()))
+    seen = outlook(plan, store, earlier)
     if args.json:
         rows = [
             {"key": key, "kind": task.kind, "label": task.label, "runs": key in lacking, "seconds": costs.of(task)}
             for key, task in plan.tasks.items()
         ]
-        print(json.dumps(rows, indent=1))
+        smallest = [asdict(o) | {"difference": None if isnan(o.difference) else o.difference} for o in seen]
+        print(json.dumps({"tasks": rows, "detectable": smallest}, indent=1))
         return 0
     print(f"{'TASK':<16}{'STORED':>8}{'TO RUN':>8}  EXPECTED")
     for kind in dict.fromkeys(task.kind for task in plan.tasks.values()):
@@ -41,7 +54,27 @@ def run(args: argparse.Namespace) -> int:
             [in_words(seconds)] * bool(seconds or not unknown) + [f"{unknown} of unknown cost"] * bool(unknown)
         )
         print(f"{kind:<16}{len(tasks) - len(missing):>8}{len(missing):>8}  {words}")
+    _print_outlook(seen)
     for task in plan.tasks.values():
         if task.key in lacking:
             print(f"{task.key[:12]}  {task.kind}: {task.label}")
     return 0
+
+
+def _print_outlook(seen: Sequence[Outlook]) -> None:
+    """Print a line per cell: a difference from real that is smaller than this will rarely be found."""
+    for cell in seen:
+        if isnan(cell.difference):
+            print(f"{cell.segmenter} on {cell.dataset}: one test image shows no difference")
+            continue
+        alone = "; with one, training again is not counted" if cell.pairs == 1 else ""
+        print(
+            f"{cell.segmenter} on {cell.dataset}, {cell.fraction} real images: "
+            f"finds a Δ of {cell.difference:.3f} or more 4 times in 5 "
+            f"({_many(cell.images, 'test image')}, {_many(cell.arms, 'arm')}, "
+            f"{_many(cell.pairs, 'pair')} of runs each{alone}; noise: {cell.noise.source})"
+        )
+
+
+def _many(count: int, noun: str) -> str:
+    return f"{count} {noun}{'s' if count != 1 else ''}"

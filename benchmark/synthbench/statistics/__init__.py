@@ -9,6 +9,23 @@ Difference(value=-0.021, low=-0.038, high=-0.004, ...)
 """
 
 from synthbench.statistics.differences import Comparison, Difference, compare, holm, paired_difference, ranks
+from synthbench.statistics.learning_curve import Worth, worth
+from synthbench.statistics.power import PRIOR, Noise, detectable, pilot
 from synthbench.statistics.tallies import METRICS, run_scores
 
-__all__ = ["METRICS", "Comparison", "Difference", "compare", "holm", "paired_difference", "ranks", "run_scores"]
+__all__ = [
+    "METRICS",
+    "PRIOR",
+    "Comparison",
+    "Difference",
+    "Noise",
+    "Worth",
+    "compare",
+    "detectable",
+    "holm",
+    "paired_difference",
+    "pilot",
+    "ranks",
+    "run_scores",
+    "worth",
+]

@@ -39,6 +39,11 @@ class Difference:
         Test images that were resampled.
     pairs, possible : int
         Pairs of runs that are there, and that would be if no task had failed (as far as these rows can tell).
+    image_error, training_error : float
+        The two parts of the standard error: other test images, and training again. The second is 0 where nothing was
+        repeated.
+    freedom : float
+        Degrees of freedom behind `training_error`.
     """
 
     value: float
@@ -49,6 +54,9 @@ class Difference:
     images: int
     pairs: int
     possible: int
+    image_error: float = 0.0
+    training_error: float = 0.0
+    freedom: float = 0.0
 
     @property
     def coverage(self) -> float:
@@ -197,7 +205,8 @@ def compare(
         all_draws[arm] = total
         low, high, p = _summary(total) if units[arm] > 1 else (np.nan, np.nan, np.nan)
         counts = (int(pairs["seed"].nunique()), units[arm], len(pairs), possible)
-        differences[arm] = Difference(values[arm], low, high, p, *counts)
+        errors = (float(deviations[arm].std()), float(np.sqrt(spreads[arm].error2)), spreads[arm].freedom)
+        differences[arm] = Difference(values[arm], low, high, p, *counts, *errors)
     return Comparison(baseline, differences, all_draws)
 
 

@@ -99,9 +99,19 @@ def _moderate(arm: str, own: Mapping[str, Spread], pairs: Mapping[str, int]) -> 
     if not others:
         return mine
     freedoms = np.array([freedom for _, freedom in others])
-    unbiased = np.sqrt(2 / freedoms) * np.exp(gammaln((freedoms + 1) / 2) - gammaln(freedoms / 2))
+    unbiased = _unbiased(freedoms)
     prior = float(np.mean(np.sqrt([error2 for error2, _ in others]) / unbiased)) ** 2
-    noise = float(np.mean(1 / unbiased**2 - 1)) / len(others)
-    weight = 1 / (2 * noise) / (1 + SHARED * (len(others) - 1))
+    weight = prior_freedom(freedoms)
     freedom = mine.freedom + weight
     return Spread((mine.freedom * mine.error2 + weight * prior) / freedom, freedom)
+
+
+def prior_freedom(freedoms: np.ndarray) -> float:
+    """Return the degrees of freedom that the other arms of a cell lend to one, from their own, ``(arms,)``."""
+    noise = float(np.mean(1 / _unbiased(freedoms) ** 2 - 1)) / len(freedoms)
+    return 1 / (2 * noise) / (1 + SHARED * (len(freedoms) - 1))
+
+
+def _unbiased(freedoms: np.ndarray) -> np.ndarray:
+    """Return the mean of a standard deviation estimated with so many degrees of freedom, over the true one."""
+    return np.sqrt(2 / freedoms) * np.exp(gammaln((freedoms + 1) / 2) - gammaln(freedoms / 2))

@@ -13,7 +13,7 @@ from synthbench.errors import ConfigError, DataError
 from synthbench.metrics import matching, semantic
 from synthbench.statistics import compare, holm, paired_difference, ranks, run_scores
 
-make_images = runpy.run_path(str(Path(__file__).parent / "leaderboard" / "frames.py"))["images"]
+make_images = runpy.run_path(str(Path(__file__).parents[1] / "leaderboard" / "frames.py"))["images"]
 
 
 def rows(arm: str, seed: int, counts: dict[str, tuple[int, int, int]], **more: object) -> pd.DataFrame:

@@ -1,0 +1,81 @@
+"""A gain is read off the learning curve of real data, with an interval, and never past the curve's ends."""
+
+from __future__ import annotations
+
+import runpy
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.optimize import isotonic_regression
+
+from synthbench.statistics import worth
+from synthbench.statistics.learning_curve import rising
+
+make_images = runpy.run_path(str(Path(__file__).parents[1] / "leaderboard" / "frames.py"))["images"]
+SIZES = (40, 80, 160, 320)
+STEP = 0.04
+"""What twice as many real images bring."""
+
+
+def study(gains: dict[str, float], rng_seed: int = 0, **choices: object) -> dict[int, pd.DataFrame]:
+    """Return frames by amount of real data: `real` gains `STEP` with each doubling, arms have their gain on top."""
+    kinds = {"segmenters": ("unet",), "ious": (0.5,), "count": 120, "image_spread": 0.03, "seed_spread": 0.004}
+    out = {}
+    for place, size in enumerate(SIZES):
+        level = -0.1 + STEP * place
+        arms = {"real": level} | {f"real + {name} × 50": level + gain for name, gain in gains.items()}
+        out[size] = make_images(arms, fraction=size, rng_seed=rng_seed, **{**kinds, **choices})
+    return out
+
+
+def test_a_doublings_gain_is_worth_as_many_images_as_there_are() -> None:
+    frames = study({"g": STEP, "half": STEP / 2})
+    found = worth(frames[80], frames, 80)
+    assert found["real + g × 50"].value == pytest.approx(80, abs=25)
+    assert found["real + half × 50"].value == pytest.approx(80 * (2**0.5 - 1), abs=20)
+    assert found["real + g × 50"].low < 80 < found["real + g × 50"].high
+
+
+def test_a_loss_is_worth_less_than_nothing() -> None:
+    frames = study({"bad": -STEP})
+    found = worth(frames[160], frames, 160)["real + bad × 50"]
+    assert found.value == pytest.approx(-80, abs=25)
+    assert found.high < 0
+
+
+def test_beyond_the_curve_nothing_is_claimed() -> None:
+    frames = study({"good": 0.3, "bad": -0.3})
+    found = worth(frames[80], frames, 80)
+    good, bad = found["real + good × 50"], found["real + bad × 50"]
+    assert (good.value, good.high, good.most) == (240, 240, 240)
+    assert (bad.value, bad.low, bad.least) == (-40, -40, -40)
+
+
+def test_intervals_hold_the_truth() -> None:
+    inside = []
+    for repeat in range(40):
+        frames = study({"g": STEP}, rng_seed=repeat, count=60)
+        w = worth(frames[80], frames, 80, draws=400)["real + g × 50"]
+        inside.append(w.low <= 80 <= w.high)
+    assert np.mean(inside) >= 0.88
+
+
+def test_without_another_amount_there_is_no_curve() -> None:
+    frames = study({"g": 0.02})
+    assert worth(frames[80], {80: frames[80]}, 80) == {}
+    assert worth(frames[80], {160: frames[160][frames[160]["arm"] != "real"]}, 80) == {}
+
+
+def test_amounts_are_positive() -> None:
+    frames = study({"g": 0.02})
+    with pytest.raises(ValueError, match=r"amount: 0 real images"):
+        worth(frames[80], {0: frames[40]}, 80)
+
+
+@given(st.lists(st.floats(-1, 1), min_size=1, max_size=9))
+def test_rising_is_isotonic_regression(values: list[float]) -> None:
+    assert rising(np.array([values]))[0] == pytest.approx(isotonic_regression(values).x, abs=1e-12)
