@@ -35,6 +35,17 @@ DEFINITIONS = {
     "delta_seeds": "Segmenter seeds behind delta; with 1, its interval says nothing of training again.",
     "delta_pairs": "Pairs of trainings (arm, real) behind delta.",
     "p": "Two-sided p-value of no difference from real, corrected for the number of arms (Holm).",
+    "delta_copies": "Score of the arm minus score of real images with as many copies of real images (“duplicate”), "
+    "paired, with its 95 % interval: what synthetic images bring beyond seeing real ones more often.",
+    "delta_copies_low": "Lower end of the 95 % interval of delta_copies.",
+    "delta_copies_high": "Upper end of the 95 % interval of delta_copies.",
+    "p_copies": "Two-sided p-value of no difference from copies, corrected for the number of arms (Holm).",
+    "worth": "Additional real images that would have brought the same Δ, read off the learning curve of real images, "
+    "with its 95 % interval. > or <: beyond the curve's end, which is all that can be said.",
+    "worth_low": "Lower end of the 95 % interval of worth.",
+    "worth_high": "Upper end of the 95 % interval of worth.",
+    "worth_least": "The curve's smallest amount of real images, minus the arm's own.",
+    "worth_most": "The curve's largest amount of real images, minus the arm's own.",
     "verdict": "better or worse than real: p below .05 after correction for the number of arms; else undecided. "
     "“one seed”: the chance of training again isn't counted.",
     "rank": "Place by Δ, that of real images alone being 0, and the range of places that the data allow at 95 %; "
@@ -71,6 +82,7 @@ _FORMULAS = {
 _TITLES = {"f1": "F1", "precision": "precision", "recall": "recall", "jaccard_ap": "Jaccard AP"}
 _PLAIN = {
     "coco_ap": "COCO AP",
+    "worth": "worth, real images",
     "dice": "Dice",
     "miou": "mIoU",
     "miou_star": "mIoU*",
@@ -95,6 +107,8 @@ def title(name: str, metric: str = "") -> str:
     """
     if name == "delta" and metric:
         return f"Δ {title(metric)}"
+    if name == "delta_copies":
+        return "Δ from copies"
     stem, _, level = name.partition("@")
     if stem in _TITLES and level:
         return f"{_TITLES[stem]} mean" if level == "mean" else f"{_TITLES[stem]}@{level.lstrip('0')}"

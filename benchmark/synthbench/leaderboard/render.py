@@ -25,7 +25,8 @@ def shown(table: pd.DataFrame) -> list[str]:
     main = [c for c in scores if c.startswith(("f1@", "miou", "score"))]
     rest = [c for c in scores if c not in main]
     group = [c for c in ("group", "value", "images") if c in table]
-    return [*group, "segmenter", "arm", *main, "delta", "verdict", "rank", "coverage", *rest]
+    gains = [c for c in ("delta_copies", "worth") if c in table and table[c].notna().any()]
+    return [*group, "segmenter", "arm", *main, "delta", "verdict", "rank", *gains, "coverage", *rest]
 
 
 def fidelity_columns(table: pd.DataFrame) -> list[str]:

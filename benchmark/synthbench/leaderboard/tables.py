@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,6 +10,7 @@ import pandas as pd
 
 from synthbench.errors import ConfigError, nearest
 from synthbench.leaderboard.cells import Cell, cells, fidelity_of
+from synthbench.leaderboard.gains import against_copies, in_real_images, none
 from synthbench.statistics import Comparison, compare, holm, run_scores
 
 if TYPE_CHECKING:
@@ -50,7 +51,8 @@ def table(
     ConfigError, DataError
         If the threshold wasn't scored, or the results are damaged.
     """
-    found = [_cell_rows(results, cell, iou, aggregation, baseline, draws) for cell in cells(results)]
+    parts = list(cells(results))
+    found = [_cell_rows(results, cell, parts, iou, aggregation, baseline, draws) for cell in parts]
     return pd.DataFrame([row for rows in found for row in rows])
 
 
@@ -131,13 +133,21 @@ def compared(cell: Cell, iou: float | str, aggregation: str, baseline: str = REA
 
 
 def _cell_rows(
-    results: Results, cell: Cell, iou: float | str, aggregation: str, baseline: str, draws: int
+    results: Results,
+    cell: Cell,
+    parts: Sequence[Cell],
+    iou: float | str,
+    aggregation: str,
+    baseline: str,
+    draws: int,
 ) -> list[dict[str, Any]]:
-    _, headline = headline_metric(cell.task, iou)
+    metric, headline = headline_metric(cell.task, iou)
     scores = {name: _scores(cell, *what, aggregation) for name, what in score_columns(cell.task, iou).items()}
     means = {name: mean_over_runs(found) for name, found in scores.items()}
     spread = scores[headline].groupby(["arm", "fold"])["score"].std().groupby("arm").mean()
     deltas = _deltas(compared(cell, iou, aggregation, baseline, draws), baseline)
+    copies = against_copies(cell, metric, iou, aggregation, draws)
+    worths = in_real_images(cell, parts, metric, iou, aggregation, baseline, draws)
     fidelity = _fidelity(fidelity_of(results, cell))
     rows = []
     for arm in cell.arms:
@@ -160,6 +170,9 @@ def _cell_rows(
                 **_coco(cell, runs),
                 "spread": spread.get(arm, np.nan),
                 **deltas.get(arm, _no_delta(state["status"])),
+                **none(),
+                **copies.get(arm, {}),
+                **worths.get(arm, {}),
                 **fidelity.get(first["generator"], {}),
                 **state,
                 **_cost(runs),

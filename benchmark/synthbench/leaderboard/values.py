@@ -67,9 +67,13 @@ def text(row: Mapping[str, Any], name: str) -> str:
         return number(value) + ("*" if name == "coco_ap" and row.get("unscored") and not pd.isna(value) else "")
     if name == "delta":
         return delta(row)
+    if name == "delta_copies":
+        return _interval(row, name)
+    if name == "worth":
+        return _worth(row)
     if name == "rank":
         return _rank(row)
-    if name == "p":
+    if name in ("p", "p_copies"):
         return NOT_APPLICABLE if pd.isna(value) else "<.001" if value < 0.001 else f"{value:.3f}"
     if name.endswith("_seconds"):
         return duration(value)
@@ -92,6 +96,26 @@ def delta(row: Mapping[str, Any]) -> str:
     if pd.isna(row.get("delta_low", np.nan)):
         return f"{signed(row['delta'])} [one image: no interval]"
     return f"{signed(row['delta'])} [{signed(row['delta_low'])}, {signed(row['delta_high'])}]"
+
+
+def _interval(row: Mapping[str, Any], name: str) -> str:
+    value, low, high = (row.get(key, np.nan) for key in (name, f"{name}_low", f"{name}_high"))
+    if pd.isna(value):
+        return NOT_APPLICABLE
+    return signed(value) + ("" if pd.isna(low) else f" [{signed(low)}, {signed(high)}]")
+
+
+def _worth(row: Mapping[str, Any]) -> str:
+    """Return additional images with their interval; an end of the curve is shown as more (or less) than that."""
+    if pd.isna(row.get("worth", np.nan)):
+        return NOT_APPLICABLE
+    least, most = row["worth_least"], row["worth_most"]
+
+    def images(value: float) -> str:
+        end = "> " if value >= most else "< " if value <= least else ""
+        return f"{end}{signed(value, 0) if round(value) else '0'}"
+
+    return f"{images(row['worth'])} [{images(row['worth_low'])}, {images(row['worth_high'])}]"
 
 
 def _rank(row: Mapping[str, Any]) -> str:
