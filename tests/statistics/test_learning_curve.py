@@ -28,7 +28,7 @@ def study(gains: dict[str, float], rng_seed: int = 0, **choices: object) -> dict
     for place, size in enumerate(SIZES):
         level = -0.1 + STEP * place
         arms = {"real": level} | {f"real + {name} × 50": level + gain for name, gain in gains.items()}
-        out[size] = make_images(arms, fraction=size, rng_seed=rng_seed, **{**kinds, **choices})
+        out[size] = make_images(arms, fraction=size, rng_seed=10 * rng_seed + place, **{**kinds, **choices})
     return out
 
 

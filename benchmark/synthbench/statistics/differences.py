@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from synthbench.errors import DataError, nearest
-from synthbench.statistics.repeats import Spread, lend, measure
+from synthbench.statistics.repeats import Spread, image_variance, joint_freedom, lend, measure
 from synthbench.statistics.tallies import Tally, combine, tally
 
 LEVEL = 0.95
@@ -150,13 +150,13 @@ def compare(
     Runs are paired by fold, generator seed (where the baseline has one) and segmenter seed, and both runs of a pair are
     scored on the test images they share. Each draw resamples the test images with replacement (within folds, where
     every image belongs to one), recomputes both scores from the resampled counts, and adds an error of repeated
-    training from Student's t (`synthbench.statistics.repeats`).
+    training; how well both are known, with few seeds, makes the tails those of Student's t
+    (`synthbench.statistics.repeats`).
 
     The interval covers: other test images of the same kind, and other seeds of the segmenter and, where they were
     varied, of the generator. It doesn't cover: another dataset; other training images, unless there are folds; and,
     with one seed, training again. It treats test images as independent: where they come from few videos or patients,
-    it is too narrow. Chance that belongs to one seed and one image together is counted in both levels, so that
-    otherwise it is a little wide rather than narrow.
+    it is too narrow.
 
     Parameters
     ----------
@@ -185,6 +185,7 @@ def compare(
     deviations: dict[str, np.ndarray] = {}
     values: dict[str, float] = {}
     spreads: dict[str, Spread] = {}
+    image2: dict[str, float] = {}
     units: dict[str, int] = {}
     for arm, side in sides.items():
         exact = side.difference(np.ones((1, len(found.images))))[0]
@@ -193,6 +194,10 @@ def compare(
         n = units[arm] = side.units
         deviations[arm] = (drawn[arm] @ share - values[arm]) * np.sqrt(n / max(n - 1, 1))
         spreads[arm] = measure(matched[arm], exact, drawn[arm].var(axis=0))
+        total2 = float(deviations[arm].var())
+        alone = image_variance(drawn[arm], matched[arm]["fold"]) * n / max(n - 1, 1)
+        image2[arm] = min(alone, total2) if spreads[arm].with_residual else total2
+        deviations[arm] *= np.sqrt(image2[arm] / total2) if total2 else 1.0
     spreads = lend(spreads, {arm: len(matched[arm]) for arm in spreads})
     base_noise = np.random.default_rng((seed, _TAG_BASELINE)).standard_normal(draws)
     differences, all_draws = {}, {baseline: np.zeros(draws)}
@@ -201,11 +206,12 @@ def compare(
         if arm not in values:
             differences[arm] = Difference(np.nan, np.nan, np.nan, np.nan, 0, 0, 0, possible)
             continue
-        total = values[arm] + deviations[arm] + _training_error(arm, spreads[arm], base_noise, seed)
+        blur = _errors(arm, deviations[arm], image2[arm], units[arm], spreads[arm], base_noise, seed)
+        total = values[arm] + blur
         all_draws[arm] = total
         low, high, p = _summary(total) if units[arm] > 1 else (np.nan, np.nan, np.nan)
         counts = (int(pairs["seed"].nunique()), units[arm], len(pairs), possible)
-        errors = (float(deviations[arm].std()), float(np.sqrt(spreads[arm].error2)), spreads[arm].freedom)
+        errors = (float(np.sqrt(image2[arm])), float(np.sqrt(spreads[arm].error2)), spreads[arm].freedom)
         differences[arm] = Difference(values[arm], low, high, p, *counts, *errors)
     return Comparison(baseline, differences, all_draws)
 
@@ -329,14 +335,20 @@ def _shares(folds: pd.Series) -> np.ndarray:
     return (1.0 / (sizes * folds.nunique())).to_numpy(float)
 
 
-def _training_error(arm: str, spread: Spread, base_noise: np.ndarray, seed: int) -> np.ndarray:
-    """Draw errors of repeated training, ``(draws,)``; half the variance is the baseline's, and common to all arms."""
+def _errors(
+    arm: str, deviations: np.ndarray, image2: float, images: int, spread: Spread, base_noise: np.ndarray, seed: int
+) -> np.ndarray:
+    """Draw errors of a difference, ``(draws,)``: of other images, and of training again.
+
+    Half the variance of training is the baseline's, and common to all arms.
+    """
     if not spread.freedom or not spread.error2:
-        return np.zeros(len(base_noise))
+        return deviations
     rng = np.random.default_rng((seed, _TAG_SEEDS, zlib.crc32(arm.encode())))
-    normal = (base_noise + rng.standard_normal(len(base_noise))) / np.sqrt(2)
-    chi = np.sqrt(rng.chisquare(spread.freedom, len(base_noise)) / spread.freedom)
-    return np.sqrt(spread.error2) * normal / chi
+    training = np.sqrt(spread.error2) * (base_noise + rng.standard_normal(len(base_noise))) / np.sqrt(2)
+    freedom = joint_freedom(image2, images, spread)
+    errors: np.ndarray = (deviations + training) / np.sqrt(rng.chisquare(freedom, len(base_noise)) / freedom)
+    return errors
 
 
 def _summary(draws: np.ndarray) -> tuple[float, float, float]:

@@ -12,10 +12,10 @@ import numpy as np
 import pandas as pd
 
 from synthbench.statistics.differences import LEVEL, compare
-from synthbench.statistics.repeats import prior_freedom
+from synthbench.statistics.repeats import Spread, joint_freedom, prior_freedom
 
 POWER = 0.8
-_NODES, _REACH = 100, 12.0
+_NODES = 200
 
 
 @dataclass(frozen=True)
@@ -91,7 +91,7 @@ def detectable(noise: Noise, images: int, pairs: int, arms: int, power: float = 
     error = float(np.hypot(image, training))
     if error == 0:
         return 0.0
-    limits = _limits(image, training, _freedom(pairs, arms), (1 - LEVEL) / (2 * arms))
+    limits = _limits(image, training, images, _freedom(pairs, arms), (1 - LEVEL) / (2 * arms))
 
     def lacking(difference: float) -> float:
         return float(np.mean(ndtr((difference - limits) / error) + ndtr((-difference - limits) / error))) - power
@@ -105,32 +105,17 @@ def _freedom(pairs: int, arms: int) -> float:
     return own + prior_freedom(np.full(arms - 1, own)) if arms > 1 else own
 
 
-def _limits(image: float, training: float, freedom: float, tail: float) -> np.ndarray:
+def _limits(image: float, training: float, images: int, freedom: float, tail: float) -> np.ndarray:
     """Return the differences from which on the test is significant, at equally likely estimates of the spread."""
-    from scipy.optimize import brentq
-    from scipy.special import ndtr, ndtri
+    from scipy.special import ndtri
     from scipy.stats import chi2, t
 
     if training == 0:
         return np.array([-ndtri(tail) * image])
     middles = (np.arange(_NODES) + 0.5) / _NODES
-    estimates = training * np.sqrt(chi2.ppf(middles, freedom) / freedom)
-    if image == 0:
-        return np.asarray(estimates * t.isf(tail, freedom))
-    # The tail of t is integrated in its own coordinate: equal steps in probability would miss the rare large values.
-    grid = np.sinh(np.linspace(-_REACH, _REACH, _NODES * 4 + 1))
-    weight = np.diff(t.cdf(grid, freedom))
-    between = (grid[1:] + grid[:-1]) / 2
-
-    def limit(estimate: float) -> float:
-        def excess(difference: float) -> float:
-            inside = float(weight @ ndtr((estimate * between - difference) / image))
-            return inside + float(t.sf(grid[-1], freedom)) - tail
-
-        highest = estimate * float(t.isf(tail / 2, freedom)) - float(ndtri(tail / 2)) * image
-        return float(brentq(excess, 0.0, highest))
-
-    return np.array([limit(float(estimate)) for estimate in estimates])
+    errors2 = training**2 * chi2.ppf(middles, freedom) / freedom
+    joint = np.array([joint_freedom(image**2, images, Spread(float(e), freedom)) for e in errors2])
+    return np.asarray(np.sqrt(image**2 + errors2) * t.isf(tail, joint))
 
 
 def pilot(
