@@ -13,8 +13,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
+from hypothesis import settings
 
 from synthbench.samples import Sample, SampleSet
+
+settings.register_profile("busy machines", deadline=None)
+settings.load_profile("busy machines")
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 
