@@ -50,6 +50,9 @@ class Classifier(NetworkEncoder):
         digest = weights.sha256(self._path())
         return f"{self.config.architecture} resize-{self.side()} white:{self.config.white} sha256:{digest}"
 
+    def variant(self) -> str:
+        return f"{self.config.architecture}, own weights" if self.config.weights else str(self.config.architecture)
+
     def side(self) -> int:
         return int(_published(self.config.architecture).transforms().crop_size[0])
 

@@ -30,8 +30,8 @@ class InceptionConfig(EncoderConfig):
         ``inception-2015-12-05.pt``, the TorchScript file of clean-fid and StyleGAN, or the state dict of pytorch-fid
         and torch-fidelity. Without it both are looked for where those tools keep them.
     sha256
-        Of a state dict that isn't the published one; who gives it vouches that it is the same network. A TorchScript
-        file is a program, so the published one is the only one that is ever opened.
+        Of a state dict that isn't the published one. Distances on its features are no longer called FID and KID. A
+        TorchScript file is a program, so the published one is the only one that is ever opened.
     """
 
     weights: Path | None = None
@@ -61,6 +61,9 @@ class Inception(NetworkEncoder):
     def fingerprint(self) -> str:
         path = self._path()
         return f"inception-v3-2015 clean-resize-299 white:{self.config.white} sha256:{weights.sha256(path)}"
+
+    def variant(self) -> str:
+        return "" if weights.sha256(self._path()) in (SCRIPT_SHA256, TENSORS_SHA256) else "own weights"
 
     def build(self, device: str) -> Features:
         import torch

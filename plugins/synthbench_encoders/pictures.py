@@ -31,9 +31,16 @@ def resized(image: np.ndarray, size: int, white: int) -> np.ndarray:
     -------
     ndarray
         ``(3, size, size)`` float32, 0 … 255.
+
+    Raises
+    ------
+    ValueError
+        If it is no such image: of floats nobody knows which value is white.
     """
     from PIL import Image
 
+    if image.dtype not in (np.uint8, np.uint16) or not (image.ndim == 2 or (image.ndim == 3 and image.shape[2] == 3)):
+        raise ValueError(f"images: {image.dtype} of shape {image.shape}; give grey or RGB, uint8 or uint16")
     scale = 255 / white if image.dtype == np.uint16 else 1.0
     channels = [image] if image.ndim == 2 else [image[..., i] for i in range(3)]
     planes = [

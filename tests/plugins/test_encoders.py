@@ -15,8 +15,10 @@ from safetensors.torch import save_file
 
 from synthbench import Context
 from synthbench.errors import PluginError
+from synthbench.metrics.features import distance_names
 from synthbench.metrics.frechet import frechet_distance
 from synthbench.metrics.kernel import kernel_distance
+from synthbench.plugin.variants import variant_of
 from synthbench.samples import SampleSet, read_array
 from synthbench_encoders import inception, weights
 from synthbench_encoders.classifier import Classifier, ClassifierConfig
@@ -55,6 +57,14 @@ def test_grey_is_repeated_and_sixteen_bit_has_one_fixed_scale() -> None:
     np.testing.assert_allclose(resized(grey.astype(np.uint16), 32, 255), planes, atol=1e-3)
     dark = resized((grey // 16).astype(np.uint16), 32, 65535)
     assert dark.max() < 1
+
+
+@pytest.mark.parametrize(
+    "image", [np.zeros((5, 5)), np.zeros((5, 5), np.int64), np.zeros((5, 5), bool), np.zeros((5, 5, 4), np.uint8)]
+)
+def test_an_image_of_another_kind_is_refused_before_it_is_misread(image: np.ndarray) -> None:
+    with pytest.raises(ValueError, match=rf"^images: {image.dtype} of shape"):
+        Untrained().encode([image])
 
 
 def test_batches_hold_all_images_in_order() -> None:
@@ -176,11 +186,39 @@ def test_a_state_dict_is_used_when_its_hash_is_the_one_given(state_file: tuple[P
     assert Inception.unavailable(config) == ""
     encoder = Inception(config)
     assert digest in encoder.fingerprint()
+    assert distance_names("inception", variant_of(encoder)) == tuple(
+        f"{kind}(inception, own weights)" for kind in ("FD", "KD")
+    )
     encoder.prepare(Context())
     features = encoder.encode([micrograph(3, 30, 40), micrograph(4, 400, 310, 3, dtype="uint16")])
     assert features.shape == (2, 2048)
     assert features.dtype == np.float32
     assert np.isfinite(features).all()
+
+
+def test_only_the_published_weights_are_called_fid(
+    state_file: tuple[Path, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, digest = state_file
+    monkeypatch.setattr(inception, "TENSORS_SHA256", digest)
+    for config in (InceptionConfig(weights=path), InceptionConfig(weights=path, sha256=digest)):
+        assert distance_names("inception", variant_of(Inception(config))) == ("FID", "KID")
+
+
+def test_the_others_say_which_they_are(tmp_path: Path) -> None:
+    assert variant_of(Untrained()) == ""
+    assert variant_of(Classifier(ClassifierConfig(architecture="resnet18"))) == "resnet18"
+    given = Classifier(ClassifierConfig(architecture="resnet18", weights=tmp_path / "x.pth"))
+    assert distance_names("torchvision", variant_of(given))[0] == "FD(torchvision, resnet18, own weights)"
+
+
+def test_a_variant_is_one_line_of_text() -> None:
+    class Vague(Untrained):
+        def variant(self) -> object:
+            return None
+
+    with pytest.raises(ValueError, match=r"^variant: the encoder said None"):
+        variant_of(Vague())
 
 
 def test_a_file_with_another_hash_is_refused_in_one_line(state_file: tuple[Path, str]) -> None:

@@ -57,6 +57,11 @@ class Anonymous(Moments):
         return f"moments at {id(self)}"
 
 
+class Vague(Moments):
+    def variant(self):
+        return None
+
+
 class NoWeights(Moments):
     @classmethod
     def unavailable(cls, config):
@@ -80,6 +85,7 @@ def test_an_encoder_that_keeps_the_contract_passes() -> None:
         (Blind, "a_row_per_image", "the same features for five different images"),
         (WritesInto, "images_are_untouched", "encode changed the images"),
         (Anonymous, "fingerprint_is_stable", "two objects of one configuration have different fingerprints"),
+        (Vague, "variant_is_a_text", "the encoder said None; it must be one line of text"),
     ],
 )
 def test_a_broken_promise_of_an_encoder_is_told(cls: type[Encoder], check: str, words: str) -> None:

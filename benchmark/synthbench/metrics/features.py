@@ -4,6 +4,23 @@ from __future__ import annotations
 
 import numpy as np
 
+PUBLISHED = "inception"
+"""The encoder whose distances are FID and KID, when its weights are the published ones."""
+
+
+def distance_names(encoder: str, variant: str = "") -> tuple[str, str]:
+    """Return what the Fréchet and the kernel distance on an encoder's features are called.
+
+    Examples
+    --------
+    >>> distance_names("inception"), distance_names("inception", "own weights"), distance_names("untrained")
+    (('FID', 'KID'), ('FD(inception, own weights)', 'KD(inception, own weights)'), ('FD(untrained)', 'KD(untrained)'))
+    """
+    if encoder == PUBLISHED and not variant:
+        return "FID", "KID"
+    full = f"{encoder}, {variant}" if variant else encoder
+    return f"FD({full})", f"KD({full})"
+
 
 def check_features(
     x: np.ndarray, y: np.ndarray, *, least: int = 2, names: tuple[str, str] = ("x", "y")

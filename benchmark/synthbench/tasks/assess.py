@@ -7,28 +7,26 @@ from typing import Any
 
 import numpy as np
 
+from synthbench.metrics.features import distance_names
 from synthbench.metrics.frechet import frechet_distance
 from synthbench.metrics.kernel import kernel_distance, kernel_interval
 from synthbench.tasks.work import Work
-
-FID_ENCODER = "inception"
-"""Distances on its features are FID and KID; on any other encoder they are FD(encoder) and KD(encoder)."""
 
 
 def run(work: Work) -> dict[str, Any]:
     work.stage("load")
     features = {name: _features(work, name) for name in ("synthetic", "test", "train")}
-    encoder = work.store.get("encode", work.task.where["synthetic"]).record["encoder"]
+    encoded = work.store.get("encode", work.task.where["synthetic"]).record
+    fd, kd = distance_names(encoded["encoder"], encoded.get("variant", ""))
     counts = {name: len(rows) for name, rows in features.items()}
     if len(set(counts.values())) != 1:
         raise ValueError(f"unequal numbers of images: {counts}")
     work.stage("compare")
     low, high = kernel_interval(features["synthetic"], features["test"], seed=0)
-    official = encoder == FID_ENCODER
     result = {
-        "encoder": encoder,
-        "metric_fd": "FID" if official else f"FD({encoder})",
-        "metric_kd": "KID" if official else f"KD({encoder})",
+        "encoder": encoded["encoder"],
+        "metric_fd": fd,
+        "metric_kd": kd,
         "fd": frechet_distance(features["synthetic"], features["test"]),
         "kd": kernel_distance(features["synthetic"], features["test"]),
         "kd_low": low,

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from synthbench.plugin.variants import variant_of
 from synthbench.tasks.work import Work, configured
 
 
@@ -26,4 +27,9 @@ def run(work: Work) -> dict[str, Any]:
     if features.ndim != 2 or len(features) != len(images) or not np.isfinite(features).all():
         raise ValueError(f"the encoder gave features of shape {features.shape} for {len(images)} images, or NaN")
     np.save(work.folder / "features.npy", features, allow_pickle=False)
-    return {"images": len(images), "dimension": features.shape[1], "encoder": content["encoder"]["name"]}
+    return {
+        "images": len(images),
+        "dimension": features.shape[1],
+        "encoder": content["encoder"]["name"],
+        "variant": variant_of(encoder),
+    }

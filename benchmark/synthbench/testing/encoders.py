@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from synthbench.plugin.api import Context, Encoder
+from synthbench.plugin.variants import variant_of
 from synthbench.testing.bench import SEED, stirred
 from synthbench.testing.data import discs
 from synthbench.testing.findings import Finding, Skipped, demand, doing, examine
@@ -98,6 +99,12 @@ def fingerprint_is_stable(bench: _EncoderBench) -> None:
     demand(other.fingerprint() == found, "two objects of one configuration have different fingerprints")
 
 
+def variant_is_a_text(bench: _EncoderBench) -> None:
+    """variant, where there is one, says in one line what sets the encoder apart; it stands in names of distances."""
+    with doing("variant"):
+        variant_of(bench.ready())
+
+
 def a_row_per_image(bench: _EncoderBench) -> None:
     """encode takes any iterable of images and gives a row of finite features for each, not all alike."""
     found = bench.encode(bench.images, "five grey images")
@@ -153,6 +160,7 @@ def saved_is_enough(bench: _EncoderBench) -> None:
 CHECKS = (
     configuration_is_declared,
     fingerprint_is_stable,
+    variant_is_a_text,
     a_row_per_image,
     images_of_every_form,
     features_stand_alone,
