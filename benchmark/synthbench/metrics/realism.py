@@ -15,14 +15,15 @@ from synthbench.metrics.overlap import label_runs
 
 MEASURES = {
     "area": "pixels of an object",
-    "eccentricity": "of the ellipse with an object's second moments: 0 a circle, 1 a line",
+    "eccentricity": "of the ellipse with an object's moments: 0 a circle, 1 a line",
     "solidity": "area of an object / area of its convex hull",
-    "spacing": "pixels from an object's centre to the next one's, in images with two objects or more",
+    "spacing": "pixels from an object's centre to the next one's",
     "count": "objects in an image",
     "covered": "share of an image's pixels that belong to an object",
-    "touching": "share of an image's objects that touch another within one pixel, in images with an object",
+    "touching": "share of an image's objects that touch another within one pixel",
 }
-"""What is measured: the first four of each object, the others of each image."""
+"""What is measured: the first four of each object (`spacing` where its image has another), the others of each image
+(`touching` where it has an object)."""
 
 Measures = Mapping[str, np.ndarray]
 """Name → float64 values, in the order of images and labels; the names are those of `MEASURES`."""

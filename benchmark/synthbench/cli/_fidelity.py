@@ -1,0 +1,69 @@
+"""Compare synthetic images, and their masks, with real ones; no training.
+
+Two folders of images, or of images with masks in any form that `synthbench dataset add` understands. Distances of
+features with their floor, precision, recall, density and coverage; with --train, a search for copies; where both
+folders have masks of objects, how far apart their shapes are. Equally many images of each are compared.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("synthetic", metavar="SYNTHETIC", help="folder of synthetic images, or of samples")
+    parser.add_argument("real", metavar="REAL", help="folder of real ones that no generator saw (test images)")
+    parser.add_argument(
+        "--train", metavar="FOLDER", help="real images that the generator saw: floor, search for copies"
+    )
+    parser.add_argument(
+        "--encoder", metavar="NAME", help="encoder plugin (default: inception if it can run, else untrained)"
+    )
+    parser.add_argument("--inception", metavar="FILE", help="Inception weights, for FID and KID")
+    parser.add_argument(
+        "--config", metavar="KEY=VALUE", action="append", default=[], help="configuration of the encoder; repeatable"
+    )
+    parser.add_argument("--task", choices=("instances", "semantic"), help="what the masks hold (default: instances)")
+    parser.add_argument("--components", action="store_true", help="each connected piece of a mask is an object")
+    parser.add_argument("--device", default="cpu", help="where the encoder runs: cpu (default), cuda, cuda:1")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+
+
+def run(args: argparse.Namespace) -> int:
+    import os
+
+    from synthbench.errors import ConfigError
+    from synthbench.fidelity.judging import judge
+    from synthbench.fidelity.words import text
+    from synthbench.plugin.api import silent
+
+    config = dict(pair.partition("=")[::2] for pair in args.config)
+    if wrong := [pair for pair in args.config if "=" not in pair]:
+        raise ConfigError(f"--config {wrong[0]}: give KEY=VALUE")
+    if args.inception and args.encoder not in (None, "inception"):
+        raise ConfigError(f"--inception is a file of weights for the encoder 'inception', not for {args.encoder!r}")
+    if args.inception:
+        config["weights"] = args.inception
+    encoder = "inception" if args.inception else args.encoder
+    if config and not encoder:
+        raise ConfigError("--config: name its encoder by --encoder")
+    result = judge(
+        args.synthetic,
+        args.real,
+        train=args.train,
+        encoder=encoder,
+        config=config,
+        task=args.task,
+        components=args.components,
+        device=args.device,
+        threads=os.cpu_count() or 1,
+        progress=_counter if sys.stderr.isatty() else silent,
+    )
+    print(json.dumps(result, indent=1, ensure_ascii=False, allow_nan=False) if args.json else text(result))
+    return 0
+
+
+def _counter(done: int, total: int, note: str = "") -> None:
+    print("\r\x1b[K" if done == total else f"\r{done}/{total} images", end="", file=sys.stderr, flush=True)

@@ -1,0 +1,1 @@
+"""Two folders against each other: how near are synthetic images and masks to real ones, and are they copies?"""

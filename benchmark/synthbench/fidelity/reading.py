@@ -1,0 +1,116 @@
+"""Any folder of images, with masks or without, as images that can be read one by one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from synthbench.datasets.importing import detect, import_set
+from synthbench.datasets.pixels import read_image
+from synthbench.datasets.readers.folders import IMAGES
+from synthbench.datasets.recipe import Notes
+from synthbench.datasets.walk import PICTURES, pictures
+from synthbench.errors import DataError
+from synthbench.samples import Sample, SampleSet, Task
+
+STRETCHED = "rescaled"
+"""In the notes of the readers, of floating-point images that were stretched one by one."""
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """A folder of images.
+
+    Attributes
+    ----------
+    path : Path
+    found : str
+        What was found, in a sentence.
+    names : tuple of str
+        One per image, in a fixed order.
+    masks : {"instances", "semantic", ""}
+        What the masks hold; empty where there are none.
+    notes : callable
+        ``notes()`` → what was done to the data on its way in, a line each; complete when all images were read.
+    read : callable
+        ``read(position)`` → image, uint8 or uint16, grey or RGB, and its label map, or None.
+    """
+
+    path: Path
+    found: str
+    names: tuple[str, ...]
+    masks: Task | str
+    notes: Callable[[], list[str]]
+    read: Callable[[int], tuple[np.ndarray, np.ndarray | None]]
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    @property
+    def stretched(self) -> bool:
+        """Whether floating-point images were rescaled, each from its own minimum … maximum."""
+        return any(STRETCHED in line for line in self.notes())
+
+
+def open_pictures(path: str | Path, *, task: Task | None = None, components: bool = False) -> Pictures:
+    """Open annotated images in any form that `datasets` reads, or a folder of images alone.
+
+    Sample sets and plain images are read when they are asked for; other annotated forms are read at once, and kept.
+
+    Parameters
+    ----------
+    path
+    task
+        What the masks hold; by default that of the sample set, if it is one, and else instances.
+    components
+        Make each connected piece of a mask an object of its own.
+
+    Raises
+    ------
+    DataError
+        If there are no images, or one can't be used.
+    """
+    path = Path(path).expanduser()
+    try:
+        form, at, found = detect(path)
+    except DataError:
+        files = _plain(path)
+        if not files:
+            raise
+        return _plain_pictures(path, files)
+    ready = import_set(path, task=task, components=components)
+    if form.name == "sample set" and not components:
+        stored = SampleSet.open(at)
+        said = [str(line) for line in stored.info.get("import", ())]
+        return Pictures(path, found, stored.ids, ready.recipe.task, lambda: said, lambda i: _pair(stored[i]))
+    kept = list(ready.samples())
+    names = tuple(sample.id for sample in kept)
+    return Pictures(path, found, names, ready.recipe.task, ready.notes.lines, lambda i: _pair(kept[i]))
+
+
+def _pair(sample: Sample) -> tuple[np.ndarray, np.ndarray]:
+    return sample.image, sample.labels
+
+
+def _plain(path: Path) -> list[Path]:
+    """Return the images of a folder without masks: directly in it, or in its images/."""
+    if not path.is_dir():
+        return []
+    places = [path, *(path / name for name in IMAGES if (path / name).is_dir())]
+    return next((files for files in map(pictures, places) if files), [])
+
+
+def _plain_pictures(path: Path, files: list[Path]) -> Pictures:
+    notes = Notes()
+    kinds = ", ".join(suffix for suffix in PICTURES if any(file.suffix.lower() == suffix for file in files))
+    return Pictures(
+        path,
+        f"{len(files)} images ({kinds}), no masks",
+        tuple(file.name for file in files),
+        "",
+        notes.lines,
+        lambda i: (read_image(files[i], notes), None),
+    )

@@ -1,0 +1,83 @@
+"""``synthbench fidelity``: the text is readable, JSON is JSON, a mistake is one line."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import runpy
+from pathlib import Path
+
+import pytest
+
+from synthbench.cli import _fidelity as command
+from synthbench.errors import ConfigError
+from synthbench.samples import SampleSet
+
+blobs = runpy.run_path(str(Path(__file__).parents[1] / "conftest.py"))["blobs"]
+
+pytestmark = pytest.mark.usefixtures("trial_registry")
+
+
+def main(words: list[str]) -> int:
+    parser = argparse.ArgumentParser()
+    command.add_arguments(parser)
+    return command.run(parser.parse_args(words))
+
+
+@pytest.fixture
+def folders(tmp_path: Path) -> list[str]:
+    for number, name in enumerate(("synthetic", "real", "train")):
+        samples = [blobs(100 * number + i) for i in range(7 + number)]
+        SampleSet.write(tmp_path / name, samples, name=name)
+    return [str(tmp_path / name) for name in ("synthetic", "real", "train")]
+
+
+def test_text_says_n_encoder_floor_and_what_each_figure_is(
+    folders: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([*folders[:2], "--train", folders[2], "--encoder", "moments"]) == 0
+    out, err = capsys.readouterr()
+    assert err == ""
+    assert "real: 7 of 8 images" in out
+    assert "7 of each are compared, drawn by seed 0" in out
+    rows = {line.split()[0]: line for line in out.splitlines() if line and not line.startswith(" ")}
+    for name in (
+        "KD(moments)",
+        "FD(moments)",
+        "coverage",
+        "copies",
+        "authenticity",
+        "C_T",
+        "area",
+        "touching",
+        "floor:",
+    ):
+        assert len(rows[name].split()) > 5, name
+    assert [line for line in out[out.index("KD(moments)") :].splitlines() if len(line) > 120] == []
+
+
+def test_json_is_json_and_nothing_else(folders: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([*folders[:2], "--encoder", "untrained", "--config", "white=4095", "--json"]) == 0
+    result = json.loads(capsys.readouterr().out)
+    assert result["n"] == 7
+    assert "white:4095" in result["encoder"]["fingerprint"]
+    assert result["memorisation"] is None
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["--encoder", "moments", "--config", "white"], "--config white: give KEY=VALUE"),
+        (["--encoder", "moments", "--inception", "x.pth"], "--inception is a file of weights for the encoder"),
+        (["--config", "a=1"], "--config: name its encoder by --encoder"),
+        (["--inception", "x.pth"], "no Inception weights at x.pth"),
+    ],
+)
+def test_a_mistake_is_one_line(
+    words: list[str], told: str, folders: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(ConfigError) as caught:
+        main([*folders[:2], *words])
+    assert told in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert capsys.readouterr().out == ""

@@ -1,0 +1,196 @@
+"""Two folders against each other: the figures are those of the metrics, equal n, honest names, copies by name."""
+
+from __future__ import annotations
+
+import json
+import runpy
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from synthbench.errors import ConfigError, DataError
+from synthbench.fidelity.judging import chosen, judge
+from synthbench.fidelity.words import text
+from synthbench.metrics.frechet import frechet_distance
+from synthbench.metrics.kernel import kernel_distance
+from synthbench.metrics.prdc import prdc
+from synthbench.metrics.realism import compare_masks, measure_masks
+from synthbench.samples import Sample, SampleSet, write_array
+
+blobs = runpy.run_path(str(Path(__file__).parents[1] / "conftest.py"))["blobs"]
+
+pytestmark = pytest.mark.usefixtures("trial_registry")
+
+
+def features(samples: list[Sample]) -> np.ndarray:
+    """What the trial plugin `moments` sees."""
+    return np.array([[s.image.mean(), s.image.std(), *np.quantile(s.image, (0.1, 0.5, 0.9))] for s in samples])
+
+
+def plain(folder: Path, images: list[np.ndarray], suffix: str = ".png") -> Path:
+    folder.mkdir(parents=True)
+    for i, image in enumerate(images):
+        write_array(folder / f"{i:03d}{suffix}", image)
+    return folder
+
+
+def annotated(folder: Path, samples: list[Sample]) -> Path:
+    plain(folder / "images", [s.image for s in samples])
+    plain(folder / "masks", [s.labels for s in samples], ".tif")
+    return folder
+
+
+@pytest.fixture
+def many() -> list[Sample]:
+    return [blobs(seed) for seed in range(40)]
+
+
+def test_figures_are_those_of_the_metrics_on_equally_many_images(many: list[Sample], tmp_path: Path) -> None:
+    parts = {"synthetic": many[:9], "real": many[9:21], "train": many[21:]}
+    folders = {name: annotated(tmp_path / name, part) for name, part in parts.items()}
+    result = judge(folders["synthetic"], folders["real"], train=folders["train"], encoder="moments")
+    assert result["n"] == 9
+    thin = {name: [part[i] for i in chosen(len(part), 9)] for name, part in parts.items()}
+    x, y, z = (features(thin[name]) for name in ("synthetic", "real", "train"))
+    assert result["frechet"]["name"] == "FD(moments)"
+    assert result["frechet"]["value"] == pytest.approx(frechet_distance(x, y))
+    assert result["frechet"]["floor"] == pytest.approx(frechet_distance(z, y))
+    assert result["kernel"]["value"] == pytest.approx(kernel_distance(x, y))
+    assert result["kernel"]["low"] < result["kernel"]["value"] < result["kernel"]["high"]
+    assert result["kernel"]["floor"] == pytest.approx(kernel_distance(z, y))
+    assert result["prdc"]["synthetic"] == pytest.approx(dict(prdc(y, x)))
+    assert result["prdc"]["floor"] == pytest.approx(dict(prdc(y, z)))
+    measured = {name: measure_masks(s.labels for s in part) for name, part in thin.items()}
+    gaps = compare_masks(measured["synthetic"], measured["real"], measured["train"])
+    assert result["masks"] == {name: pytest.approx(dict(gap)) for name, gap in gaps.items()}
+    assert result["memorisation"]["training_images"] == len(parts["train"])
+
+
+def test_json_has_exactly_the_promised_keys_and_the_same_figures_again(many: list[Sample], tmp_path: Path) -> None:
+    folders = [annotated(tmp_path / name, many[i : i + 8]) for name, i in (("a", 0), ("b", 8), ("c", 16))]
+    result = judge(*folders[:2], train=folders[2], encoder="moments")
+    assert json.loads(json.dumps(result, allow_nan=False)) == result
+    assert result == judge(*folders[:2], train=folders[2], encoder="moments")
+    assert set(result) == {
+        "n", "images", "seed", "encoder", "frechet", "kernel", "prdc", "memorisation", "masks", "notes",
+    }  # fmt: skip
+    assert set(result["encoder"]) == {"name", "variant", "fingerprint"}
+    assert set(result["frechet"]) == {"name", "value", "floor"}
+    assert set(result["kernel"]) == {"name", "value", "low", "high", "floor"}
+    assert set(result["prdc"]["synthetic"]) == {"precision", "recall", "density", "coverage"}
+    assert set(result["memorisation"]) == {
+        "training_images", "held_out_images", "real_in_train", "side", "yardstick", "expected", "near", "copies", "z",
+        "median", "median_held_out", "leaked_yardstick", "leaked", "authenticity", "authenticity_held_out", "c_t",
+    }  # fmt: skip
+    assert all(set(gap) == {"distance", "floor", "synthetic", "real"} for gap in result["masks"].values())
+
+
+def test_images_alone_are_enough_and_without_training_images_there_is_no_floor(
+    many: list[Sample], tmp_path: Path
+) -> None:
+    synthetic = plain(tmp_path / "drawn" / "images", [s.image for s in many[:8]]).parent
+    result = judge(synthetic, annotated(tmp_path / "real", many[8:16]), encoder="moments")
+    assert (result["memorisation"], result["masks"]) == (None, None)
+    assert result["frechet"]["floor"] is result["kernel"]["floor"] is result["prdc"]["floor"] is None
+    assert result["images"]["synthetic"]["found"] == "8 images (.png), no masks"
+    said = text(result)
+    assert "no floor: give the real training images by --train" in said
+    assert "FID and KID are these distances on the published Inception weights alone" in said
+
+
+def test_every_form_that_can_be_imported_is_read(many: list[Sample], tmp_path: Path) -> None:
+    reference = annotated(tmp_path / "real", many[8:16])
+    same = [annotated(tmp_path / "folders", many[:8]), tmp_path / "set", tmp_path / "arrays.npz"]
+    SampleSet.write(same[1], many[:8])
+    np.savez(same[2], X=np.stack([s.image for s in many[:8]]), y=np.stack([s.labels for s in many[:8]]))
+    results = [judge(path, reference, encoder="moments") for path in same]
+    assert results[0]["masks"] is not None
+    for result in results[1:]:
+        for part in ("frechet", "kernel", "prdc", "masks"):
+            assert result[part] == results[0][part]
+
+
+def test_copies_and_leaks_are_told_by_name(many: list[Sample], tmp_path: Path) -> None:
+    rng = np.random.default_rng(1)
+    drawn = [s.image for s in many[:10]]
+
+    def spoilt(image: np.ndarray) -> np.ndarray:
+        return np.clip(np.rot90(image[::-1]) + rng.normal(0, 10, image.shape), 0, 255).astype(np.uint8)
+
+    drawn[3], drawn[7] = spoilt(many[25].image), spoilt(many[12].image)
+    real, train = ([s.image for s in part] for part in (many[10:20], many[20:]))
+    train.append(real[0])
+    folders = [plain(tmp_path / name, part) for name, part in (("s", drawn), ("r", real), ("t", train))]
+    result = judge(*folders[:2], train=folders[2], encoder="moments")
+    found = result["memorisation"]
+    assert [(pair["image"], pair["of"]) for pair in found["copies"]] == [("003.png", "005.png")]
+    assert [(pair["image"], pair["of"]) for pair in found["leaked"]] == [("007.png", "002.png")]
+    assert (found["real_in_train"], found["held_out_images"]) == (1, 9)
+    said = text(result)
+    assert "003.png is 005.png (distance" in said
+    assert "note: 1 of the 10 real images are training images too" in said
+    with pytest.raises(DataError, match="10 of the 10 real images are training images too"):
+        judge(*folders[:2], train=folders[1], encoder="moments")
+
+
+def test_one_rule_for_pixels_of_every_kind(many: list[Sample], tmp_path: Path) -> None:
+    eight = plain(tmp_path / "8", [s.image for s in many[:8]])
+    sixteen = plain(tmp_path / "16", [s.image.astype(np.uint16) * 257 for s in many[:8]], ".tif")
+    colour = plain(tmp_path / "c", [np.stack([s.image, s.image, 255 - s.image], axis=-1) for s in many[:8]])
+    same = judge(eight, sixteen, encoder="untrained")
+    assert same["frechet"]["value"] == pytest.approx(0, abs=1e-6)
+    assert "pixels differ: synthetic uint8 grey; real uint16 grey" in same["notes"]
+    assert judge(colour, eight, encoder="untrained")["frechet"]["value"] > 0.01
+
+
+def test_images_stretched_one_by_one_are_not_compared_with_others(many: list[Sample], tmp_path: Path) -> None:
+    import tifffile
+
+    whole = plain(tmp_path / "whole", [s.image for s in many[:8]])
+    for name in ("float", "other"):
+        (tmp_path / name).mkdir()
+        for i, sample in enumerate(many[:8]):
+            tifffile.imwrite(tmp_path / name / f"{i}.tif", (sample.image / 300).astype(np.float32))
+    with pytest.raises(DataError, match=r"float: its floating-point images were rescaled.*whole were not"):
+        judge(tmp_path / "float", whole, encoder="moments")
+    both = judge(tmp_path / "float", tmp_path / "other", encoder="moments")
+    assert (
+        "synthetic: float32 images rescaled, each from its minimum … maximum to 0 … 65535 (uint16): 8" in both["notes"]
+    )
+
+
+def test_masks_of_classes_are_left_out_and_said(semantic_set: SampleSet, tmp_path: Path) -> None:
+    folder = tmp_path / "set"
+    semantic_set.save(folder)
+    result = judge(folder, folder, encoder="moments")
+    assert result["masks"] is None
+    assert "masks of classes are not compared; those of objects are" in result["notes"]
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "words"),
+    [
+        ({"real": "few"}, DataError, "few: 3 images; at least 6 are needed"),
+        ({"synthetic": "absent"}, DataError, "absent: no such file or folder"),
+        ({"synthetic": "empty"}, DataError, "empty: is empty"),
+        ({"encoder": "momemts"}, Exception, "moments"),
+        ({"encoder": "untrained", "config": {"whit": 3}}, ConfigError, "whit"),
+        (
+            {"encoder": "inception", "config": {"weights": "nowhere.pth"}},
+            ConfigError,
+            "no Inception weights at nowhere",
+        ),
+    ],
+)
+def test_what_cannot_be_compared_is_one_line(
+    change: dict, error: type[Exception], words: str, many: list[Sample], tmp_path: Path
+) -> None:
+    plain(tmp_path / "some", [s.image for s in many[:8]])
+    plain(tmp_path / "few", [s.image for s in many[:3]])
+    (tmp_path / "empty").mkdir()
+    given = {"synthetic": "some", "real": "some", "encoder": "moments"} | change
+    folders = [tmp_path / given.pop(name) for name in ("synthetic", "real")]
+    with pytest.raises(error, match=words) as caught:
+        judge(*folders, **given)
+    assert "\n" not in str(caught.value)
