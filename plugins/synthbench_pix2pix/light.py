@@ -1,15 +1,14 @@
 """Between real images and the range that the network works in, and what is special about the light of each image.
 
-Micrographs of one dataset differ much in brightness and background. So each training image is scaled by its own
-range, the network is told a few robust numbers of its light (as constant planes) and of each object's (at its
-pixels), and a drawn image gets the range and the numbers of one training image: its histogram is then like that of a
-real one, and its objects differ among themselves as real ones do.
+Each training image is scaled by its own range (`synthbench.toolkit.ranges`), the network is told a few robust numbers
+of its light (as constant planes) and of each object's (at its pixels), and a drawn image gets the range and the numbers
+of one training image: its histogram is then like that of a real one, and its objects differ among themselves as real
+ones do.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -20,59 +19,8 @@ from synthbench import SampleSet
 from synthbench.errors import StoreError
 from synthbench.toolkit.distance import encode
 from synthbench.toolkit.images import to_channels
+from synthbench.toolkit.ranges import Range, fitting_exponent
 from synthbench_pix2pix.measure import appearance, borrowed, noise, objects, painted, standardised
-
-LOW, HIGH = 0.1, 99.9
-"""Percentiles of each channel of an image that become −1 and 1; what lies beyond is clipped."""
-STEEPEST = 0.5
-"""Smallest exponent: the square root, which evens out the noise of counted photons."""
-
-
-@dataclass(frozen=True)
-class Range:
-    """The range of one training image.
-
-    Attributes
-    ----------
-    floor, top : tuple of float
-        The `LOW` and `HIGH` percentiles of each channel, in grey levels.
-    channels : int
-        1 or 3.
-    dtype : str
-        ``"uint8"`` or ``"uint16"``.
-    """
-
-    floor: tuple[float, ...]
-    top: tuple[float, ...]
-    channels: int
-    dtype: str
-
-    @classmethod
-    def of(cls, image: np.ndarray) -> Range:
-        planes = _planes(image)
-        floor, top = np.percentile(planes, (LOW, HIGH), axis=(1, 2))
-        return cls(tuple(floor.tolist()), tuple(top.tolist()), len(planes), image.dtype.name)
-
-    def scaled(self, image: np.ndarray, exponent: float) -> np.ndarray:
-        """Return an image ``(height, width[, 3])`` as ``(channels, height, width)`` float32 in −1 … 1.
-
-        A share s of the range becomes ``2 s^exponent − 1``; a constant channel becomes −1.
-        """
-        floor, span = self._span()
-        share = np.clip((_planes(image) - floor) / span, 0.0, 1.0)
-        return (2.0 * share**exponent - 1.0).astype(np.float32)
-
-    def restored(self, planes: np.ndarray, exponent: float) -> np.ndarray:
-        """Return planes in −1 … 1 as an image of this range, dtype and number of channels: what undoes `scaled`."""
-        floor, span = self._span()
-        share = (np.clip(to_channels(planes, self.channels), -1.0, 1.0) + 1.0) / 2.0
-        values = np.rint(share.astype(np.float64) ** (1.0 / exponent) * span + floor)
-        image = np.moveaxis(values, 0, -1).clip(0, np.iinfo(self.dtype).max).astype(self.dtype)
-        return np.ascontiguousarray(image if self.channels == 3 else image[..., 0])
-
-    def _span(self) -> tuple[np.ndarray, np.ndarray]:
-        floor, top = (np.array(values)[:, None, None] for values in (self.floor, self.top))
-        return floor, np.where(top > floor, top - floor, 1.0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -182,17 +130,3 @@ class Light:
             return cls(ranges=ranges, objects=found, **arrays, **rows)
         except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
             raise StoreError(f"{path}: can't be read: {error}; fit again") from None
-
-
-def fitting_exponent(images: Iterable[np.ndarray]) -> float:
-    """Return the exponent, `STEEPEST` … 1, that brings the median of the images nearest to the middle of the range.
-
-    Fluorescence, mostly dark, gets the square root; phase contrast and stained tissue stay linear.
-    """
-    shares = [(np.median(Range.of(image).scaled(image, 1.0)) + 1.0) / 2.0 for image in images]
-    typical = float(np.clip(np.median(shares), 1e-3, 0.999))
-    return float(np.clip(np.log(0.5) / np.log(typical), STEEPEST, 1.0))
-
-
-def _planes(image: np.ndarray) -> np.ndarray:
-    return np.moveaxis(np.atleast_3d(image), -1, 0).astype(np.float64)

@@ -7,7 +7,13 @@ import pytest
 from synthbench.plugin.registry import registry
 from synthbench.testing import run_contract
 
-TRAINED = {("segmenter", "unet"), ("segmenter", "stardist"), ("segmenter", "cellpose"), ("generator", "pix2pix")}
+TRAINED = {
+    ("segmenter", "unet"),
+    ("segmenter", "stardist"),
+    ("segmenter", "cellpose"),
+    ("generator", "pix2pix"),
+    ("generator", "vqvae-pixelcnn"),
+}
 BUILT_IN = [key for key, entry in registry().entries.items() if entry.distribution == "synthbench"]
 
 

@@ -1,0 +1,299 @@
+"""VQ-VAE + PixelCNN: fit the two networks one after the other, draw codes, decode them to image and mask."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+import torch
+from monai.networks.nets import VQVAE
+from pydantic import Field
+from torch.nn import functional as F
+
+from synthbench import Budget, Config, Context, Generator, Sample, SampleSet, TrainingMix
+from synthbench.errors import ConfigError, StoreError
+from synthbench.toolkit import loop
+from synthbench.toolkit.batches import Batches
+from synthbench.toolkit.optimise import one_cycle, set_rate
+from synthbench.toolkit.patches import PatchStream
+from synthbench_vqvae.joint import Joint, MaskForm
+from synthbench_vqvae.pixelcnn import PixelCNN, Sampler
+
+_JOINT, _CODER, _PRIOR, _SIDE = "joint.json", "vqvae.safetensors", "pixelcnn.safetensors", "side.txt"
+_DRAW = 62
+REVIVE, REVIVING = 25, 0.6
+"""Codes that nothing uses are renewed every so many steps, in this share of the VQ-VAE's training."""
+RARE = 0.3
+"""A code is unused when fewer places of a batch than this take it, in the moving average."""
+
+
+class VqVaePixelCnnConfig(Config):
+    """Hyper-parameters; the paper gives no sizes, so all of them are this project's choice.
+
+    Attributes
+    ----------
+    filters : int
+        Width of the VQ-VAE's first stage, doubled at the second.
+    stages : int
+        How often it halves the resolution: a code stands for a square of 2^stages pixels.
+    codes, dimension : int
+        Entries of the codebook, and their length.
+    decay, commitment : float
+        Of the codebook's moving average, and weight of the loss that keeps the encoder near it.
+    prior_filters, prior_layers : int
+        Of the PixelCNN.
+    share : float
+        Share of the steps that train the VQ-VAE; the PixelCNN gets the rest.
+    mask_weight : float
+        Weight of the mask's error against the image's.
+    learning_rate : float
+        Highest rate of Adam, which rises and falls once for each network.
+    temperature : float
+        Divides the logits when drawing; below 1, rare codes become rarer.
+    mask : {"distance", "grey"}
+        How instances are drawn; see `synthbench_vqvae.joint`.
+    levels : int
+        Grey levels of ``mask: grey``.
+    """
+
+    filters: int = Field(32, ge=4)
+    stages: int = Field(3, ge=1, le=5)
+    codes: int = Field(256, ge=2)
+    dimension: int = Field(64, ge=2)
+    decay: float = Field(0.99, ge=0, lt=1)
+    commitment: float = Field(0.25, ge=0)
+    prior_filters: int = Field(64, ge=4)
+    prior_layers: int = Field(6, ge=1)
+    share: float = Field(0.5, gt=0, lt=1)
+    mask_weight: float = Field(1.0, ge=0)
+    learning_rate: float = Field(1e-3, gt=0)
+    temperature: float = Field(1.0, gt=0)
+    mask: MaskForm = "distance"
+    levels: int = Field(4, ge=1, le=32)
+
+
+class VqVaePixelCnn(Generator):
+    """Image and mask at once from discrete codes (arXiv 2408.00707, "dual image").
+
+    Image and mask are joined as planes; a VQ-VAE (MONAI's, with a codebook by moving average) codes them as a small
+    map; a gated PixelCNN learns which codes follow which, and draws new maps. Samples have the size of the training
+    patches.
+
+    Attributes
+    ----------
+    counts : Counter
+        What drawing has come to: ``drawn`` samples, and ``removed`` specks and giants of their masks.
+    """
+
+    Config = VqVaePixelCnnConfig
+    budgets = {  # noqa: RUF012
+        "smoke": Budget(steps=30, batch_size=2, patch_size=64),
+        "quick": Budget(steps=2000, batch_size=4, patch_size=128),
+        "standard": Budget(steps=60_000, batch_size=16, patch_size=256),
+        "paper": Budget(steps=200_000, batch_size=16, patch_size=256),
+    }
+
+    def __init__(self, config: VqVaePixelCnnConfig | None = None) -> None:
+        super().__init__(config)
+        self.counts: Counter[str] = Counter()
+
+    def fit(self, train: SampleSet, context: Context) -> None:
+        self.joint = Joint.of(train, self.config.mask, self.config.levels)
+        self.side = context.budget.patch_size
+        block = 2**self.config.stages
+        if self.side % block or self.side < 2 * block:
+            raise ConfigError(
+                f"vqvae-pixelcnn: a patch of {self.side} isn't two or more codes of {block}; use --patch "
+                f"{max(2, round(self.side / block)) * block}"
+            )
+        loop.runtime(context)
+        self._build(context)
+        self._train(train, context)
+
+    def draw(self, index: int | range, seed: int) -> Iterator[Sample]:
+        places, sampler = self.side // 2**self.config.stages, Sampler(self.prior)
+        for i in range(index, index + 1) if isinstance(index, int) else index:
+            rng = np.random.default_rng((seed, _DRAW, i))
+            donor = int(rng.integers(len(self.joint.ranges)))
+            codes = sampler.sample(places, places, self._picker(rng))
+            image, labels, removed = self.joint.decode(self._decoded(torch.from_numpy(codes)), donor)
+            self.counts.update(drawn=1, removed=removed)
+            yield Sample(f"{i:06d}", image, labels)
+
+    def save(self, folder: Path) -> None:
+        super().save(folder)
+        self.joint.save(folder / _JOINT)
+        (folder / _SIDE).write_text(f"{self.side}\n", encoding="utf-8")
+        loop.save_weights(self.coder, folder / _CODER)
+        loop.save_weights(self.prior, folder / _PRIOR)
+
+    @classmethod
+    def load(cls, folder: Path, context: Context) -> Self:
+        new = super().load(folder, context)
+        loop.runtime(context)
+        new.joint = Joint.load(folder / _JOINT)
+        try:
+            new.side = int((folder / _SIDE).read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise StoreError(f"{folder / _SIDE}: can't be read: {error}; fit again") from None
+        new._build(context)
+        loop.load_weights(new.coder, folder / _CODER)
+        loop.load_weights(new.prior, folder / _PRIOR)
+        new._ready()
+        return new
+
+    def _build(self, context: Context) -> None:
+        config = self.config
+        widths = tuple(config.filters * min(2**stage, 2) for stage in range(config.stages))
+        self.device = torch.device(context.device)
+        self.coder = VQVAE(
+            spatial_dims=2,
+            in_channels=self.joint.planes,
+            out_channels=self.joint.planes,
+            channels=widths,
+            num_res_layers=1,
+            num_res_channels=widths,
+            downsample_parameters=((2, 4, 1, 1),) * config.stages,
+            upsample_parameters=((2, 4, 1, 1, 0),) * config.stages,
+            num_embeddings=config.codes,
+            embedding_dim=config.dimension,
+            commitment_cost=config.commitment,
+            decay=config.decay,
+            ddp_sync=False,
+        ).to(self.device)
+        self.prior = PixelCNN(config.codes, config.prior_filters, config.prior_layers).to(self.device)
+
+    def _ready(self) -> None:
+        self.coder.eval()
+        self.prior.eval()
+
+    def _train(self, train: SampleSet, context: Context) -> None:
+        budget = context.budget
+        mix = TrainingMix(train)
+        stream = PatchStream(
+            mix, budget, context.seed, encode=lambda s: self.joint.encode(s, train.position(s.id)), relit=False
+        )
+        batches = Batches(stream, context.device)
+        first = max(1, min(budget.steps - 1, round(budget.steps * self.config.share)))
+        self.coder.train()
+        self._phase("vqvae", self.coder, self._coding(batches, first), 0, first, context)
+        self.coder.eval()
+        self._refuse_collapse(batches, first)
+        self.prior.train()
+        self._phase("pixelcnn", self.prior, self._following(batches), first, budget.steps, context)
+        self._ready()
+
+    def _phase(
+        self,
+        name: str,
+        network: torch.nn.Module,
+        loss: Callable[[int], dict[str, torch.Tensor]],
+        first: int,
+        last: int,
+        context: Context,
+    ) -> None:
+        """Train one network in the steps first … last − 1 of the budget."""
+        rate, steps = self.config.learning_rate, last - first
+        trained = [p for p in network.parameters() if p.requires_grad]
+        optimiser = torch.optim.Adam(trained, rate)
+
+        def step(number: int) -> dict[str, torch.Tensor]:
+            set_rate(optimiser, rate * one_cycle(number, steps))
+            losses = loss(first + number)
+            optimiser.zero_grad(set_to_none=True)
+            sum(losses.values()).backward()
+            torch.nn.utils.clip_grad_norm_(trained, 1.0)
+            optimiser.step()
+            return losses
+
+        def progress(done: int, total: int, note: str = "") -> None:
+            context.progress(first + done, context.budget.steps, note)
+
+        loop.train(
+            replace(context, progress=progress),
+            parts={name: network, "optimiser": optimiser},
+            step=step,
+            steps=steps,
+            name=name,
+        )
+
+    def _coding(self, batches: Batches, steps: int) -> Callable[[int], dict[str, torch.Tensor]]:
+        """Return the VQ-VAE's losses by step: error of the image, of the mask, and the commitment."""
+        channels = self.joint.channels
+
+        def losses(number: int) -> dict[str, torch.Tensor]:
+            image, mask = batches[number]
+            if number % REVIVE == 0 and number <= REVIVING * steps:
+                self._revive(torch.cat([image, mask], dim=1))
+            with loop.autocast(self.device):
+                planes, commitment = self.coder(torch.cat([image, mask], dim=1))
+            planes = planes.float()
+            of_mask = self._mask_error(planes[:, channels:], mask)
+            return {
+                "image": F.mse_loss(planes[:, :channels], image),
+                "mask": self.config.mask_weight * of_mask,
+                "commitment": commitment,
+            }
+
+        return losses
+
+    @torch.no_grad()
+    def _revive(self, planes: torch.Tensor) -> None:
+        """Put unused codes where the encoder's output is; at the first step that is all of them.
+
+        Without it nearly all places soon share one code: the encoder's output begins far from a random codebook.
+        """
+        book = self.coder.quantizer.quantizer
+        unused = (book.ema_cluster_size < RARE).nonzero()[:, 0]
+        found = self.coder.encode(planes).float().permute(0, 2, 3, 1).flatten(0, 2)
+        chosen = found[torch.randint(len(found), (len(unused),)).to(found.device)]
+        book.embedding.weight[unused] = chosen
+        book.ema_w[unused] = chosen
+        book.ema_cluster_size[unused] = 1.0
+
+    def _mask_error(self, planes: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        if self.joint.form == "classes":
+            return F.cross_entropy(planes, mask.argmax(dim=1))
+        return F.mse_loss(planes, mask)
+
+    def _following(self, batches: Batches) -> Callable[[int], dict[str, torch.Tensor]]:
+        """Return the PixelCNN's loss by step: nats per code."""
+
+        def losses(number: int) -> dict[str, torch.Tensor]:
+            codes = self._codes(batches, number)
+            with loop.autocast(self.device):
+                logits = self.prior(codes)
+            return {"nats": F.cross_entropy(logits.float(), codes)}
+
+        return losses
+
+    @torch.no_grad()
+    def _codes(self, batches: Batches, number: int) -> torch.Tensor:
+        image, mask = batches[number]
+        codes: torch.Tensor = self.coder.index_quantize(torch.cat([image, mask], dim=1))
+        return codes
+
+    def _refuse_collapse(self, batches: Batches, number: int) -> None:
+        """Raise `Diverged` if all places of different patches have one and the same code."""
+        image, _ = batches[number]
+        if float(image.std()) > 0 and len(torch.unique(self._codes(batches, number))) == 1:
+            raise loop.Diverged("the codebook has collapsed to one code; lower the learning rate")
+
+    def _picker(self, rng: np.random.Generator) -> Callable[[np.ndarray], int]:
+        """Return what draws a code by its logits."""
+
+        def pick(logits: np.ndarray) -> int:
+            values = logits.astype(np.float64) / self.config.temperature
+            chances = np.exp(values - values.max()).cumsum()
+            return int(min(np.searchsorted(chances, rng.random() * chances[-1], side="right"), len(chances) - 1))
+
+        return pick
+
+    @torch.no_grad()
+    def _decoded(self, codes: torch.Tensor) -> np.ndarray:
+        planes: np.ndarray = self.coder.decode_samples(codes[None].to(self.device))[0].float().cpu().numpy()
+        return planes

@@ -1,0 +1,144 @@
+"""Image and mask as the planes of one picture, which the VQ-VAE codes as a whole, and back.
+
+Semantic masks are a plane per class (the paper's form). Instances are, by choice, a distance and a foreground plane,
+which a watershed decodes, or one grey plane (`synthbench.toolkit.grey_masks`); the paper has no instances.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal, Self
+
+import numpy as np
+
+from synthbench import Sample, SampleSet
+from synthbench.errors import DataError, StoreError
+from synthbench.toolkit import distance, grey_masks
+from synthbench.toolkit.images import to_channels
+from synthbench.toolkit.masks_objects import areas, speck_limit, tidy
+from synthbench.toolkit.ranges import Range, fitting_exponent
+
+MaskForm = Literal["distance", "grey"]
+LARGEST = 1.5
+"""A decoded object may be this many times as large as the largest of the training masks."""
+
+
+@dataclass(frozen=True)
+class Joint:
+    """How samples become planes, learnt from the training samples.
+
+    Attributes
+    ----------
+    form : {"classes", "distance", "grey"}
+    masks : int
+        Planes of the mask.
+    channels : int
+        Planes of the image: 3 if any training image has colour.
+    levels : int
+        Grey levels of the form ``grey``.
+    smallest, largest : int
+        Area of an object in pixels; pieces below and objects above are removed from what is drawn.
+    exponent : float
+    ranges : tuple of Range
+        Of the training images; a drawn image gets one of them.
+    """
+
+    form: str
+    masks: int
+    channels: int
+    levels: int
+    smallest: int
+    largest: int
+    exponent: float
+    ranges: tuple[Range, ...]
+
+    @classmethod
+    def of(cls, train: SampleSet, form: MaskForm, levels: int) -> Self:
+        """Measure a training set.
+
+        Raises
+        ------
+        DataError
+            If there are no samples, or an instance task has no objects at all.
+        """
+        if len(train) == 0:
+            raise DataError("there are no training samples to learn from")
+        semantic = train.task == "semantic"
+        labels = [sample.labels for sample in train]
+        found = np.concatenate([areas(mask) for mask in labels])
+        if not semantic and not len(found):
+            raise DataError("the training masks hold no objects: there is nothing to draw new ones from")
+        classes = max(len(train.classes), 1 + max(int(mask.max()) for mask in labels))
+        return cls(
+            form="classes" if semantic else form,
+            masks=classes if semantic else 2 if form == "distance" else 1,
+            channels=max(entry.channels for entry in train.entries),
+            levels=levels,
+            smallest=1 if semantic else speck_limit(labels),
+            largest=1 if semantic else int(LARGEST * found.max()),
+            exponent=fitting_exponent(sample.image for sample in train),
+            ranges=tuple(Range.of(sample.image) for sample in train),
+        )
+
+    @property
+    def planes(self) -> int:
+        """Planes of image and mask together."""
+        return self.channels + self.masks
+
+    def encode(self, sample: Sample, position: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return the planes of training sample `position`.
+
+        Returns
+        -------
+        image : ndarray
+            ``(channels, H, W)`` float32, −1 … 1.
+        mask : ndarray
+            ``(masks, H, W)`` float32, −1 … 1.
+        """
+        image = to_channels(self.ranges[position].scaled(sample.image, self.exponent), self.channels)
+        if self.form == "classes":
+            mask = (sample.labels == np.arange(self.masks)[:, None, None]).astype(np.float32)
+        elif self.form == "distance":
+            mask = distance.encode(sample.labels)
+        else:
+            rng = np.random.default_rng((position, 61))
+            mask = (
+                grey_masks.encode(sample.labels, self.levels, rng).plane[None].astype(np.float32) / grey_masks.HIGHEST
+            )
+        return image, (2 * mask - 1).astype(np.float32)
+
+    def decode(self, planes: np.ndarray, position: int) -> tuple[np.ndarray, np.ndarray, int]:
+        """Return image, labels, and how many objects were removed, with the range of training image `position`.
+
+        Parameters
+        ----------
+        planes
+            ``(channels + masks, H, W)`` float32, about −1 … 1.
+        """
+        image = self.ranges[position].restored(planes[: self.channels], self.exponent)
+        mask = (planes[self.channels :] + 1) / 2
+        if self.form == "classes":
+            return image, mask.argmax(axis=0).astype(np.int32), 0
+        if self.form == "distance":
+            raw = distance.decode(mask[0], mask[1], distance.Thresholds(area=1))
+        else:
+            raw = grey_masks.decode(mask[0] * grey_masks.HIGHEST, self.levels, (1, mask[0].size)).labels
+        sizes = np.bincount(raw.ravel())
+        huge = np.flatnonzero(sizes[1:] > self.largest) + 1
+        labels, specks = tidy(np.where(np.isin(raw, huge), 0, raw), self.smallest)
+        return image, labels, specks + len(huge)
+
+    def save(self, path: Path) -> None:
+        path.write_text(json.dumps(asdict(self)), encoding="utf-8")
+
+    @classmethod
+    def load(cls, path: Path) -> Self:
+        """Return what `save` wrote; raise `StoreError` if the file is missing or damaged."""
+        try:
+            rows: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+            ranges = tuple(Range(tuple(r.pop("floor")), tuple(r.pop("top")), **r) for r in rows.pop("ranges"))
+            return cls(ranges=ranges, **rows)
+        except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+            raise StoreError(f"{path}: can't be read: {error}; fit again") from None

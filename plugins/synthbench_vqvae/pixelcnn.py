@@ -1,0 +1,148 @@
+"""The prior over code maps: a gated PixelCNN (van den Oord et al. 2016, arXiv 1606.05328), and its cached sampling.
+
+A code depends on those above it (the vertical stack) and on those to its left in its own row (the horizontal stack).
+Both inputs are shifted by one at the beginning, so all convolutions after that may look at their own place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from numpy.lib.stride_tricks import sliding_window_view
+from torch import nn
+from torch.nn import functional as F
+
+
+def gate(planes: torch.Tensor) -> torch.Tensor:
+    """Return ``tanh(a) · sigmoid(b)`` of the two halves of the channels (eq. 2)."""
+    a, b = planes.chunk(2, dim=1)
+    return torch.tanh(a) * torch.sigmoid(b)
+
+
+class GatedLayer(nn.Module):
+    """One layer of both stacks (fig. 2): the vertical one feeds the horizontal one, which has the residual."""
+
+    def __init__(self, channels: int, kernel: int) -> None:
+        super().__init__()
+        self.reach = kernel // 2
+        self.down = nn.Conv2d(channels, 2 * channels, (self.reach + 1, kernel))
+        self.right = nn.Conv2d(channels, 2 * channels, (1, self.reach + 1))
+        self.across = nn.Conv2d(2 * channels, 2 * channels, 1)
+        self.out = nn.Conv2d(channels, channels, 1)
+
+    def forward(self, above: torch.Tensor, left: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Take ``(B, channels, H, W)`` of the vertical and the horizontal stack one layer further."""
+        reach = self.reach
+        vertical = self.down(F.pad(above, (reach, reach, reach, 0)))
+        horizontal = self.right(F.pad(left, (reach, 0))) + self.across(vertical)
+        return gate(vertical), left + self.out(gate(horizontal))
+
+
+class PixelCNN(nn.Module):
+    """Says how likely each code is at each place, given the codes before it in reading order.
+
+    Parameters
+    ----------
+    codes
+        How many there are.
+    channels, layers
+        Of the two stacks.
+    kernel
+        Odd; a layer looks ``kernel // 2`` places far.
+    """
+
+    def __init__(self, codes: int, channels: int, layers: int, kernel: int = 5) -> None:
+        super().__init__()
+        self.embed = nn.Embedding(codes, channels)
+        self.layers = nn.ModuleList(GatedLayer(channels, kernel) for _ in range(layers))
+        self.head = nn.Sequential(
+            nn.ReLU(), nn.Conv2d(channels, 2 * channels, 1), nn.ReLU(), nn.Conv2d(2 * channels, codes, 1)
+        )
+
+    def forward(self, codes: torch.Tensor) -> torch.Tensor:
+        """Return logits, ``(B, codes, H, W)``, for a map of codes ``(B, H, W)`` int64."""
+        planes = self.embed(codes).permute(0, 3, 1, 2)
+        above = F.pad(planes, (0, 0, 1, 0))[:, :, :-1]
+        left = F.pad(planes, (1, 0))[..., :-1]
+        for layer in self.layers:
+            above, left = layer(above, left)
+        return self.head(left)
+
+
+class Sampler:
+    """Draws maps of codes from a `PixelCNN` in reading order, computing nothing twice.
+
+    Each layer keeps its last rows of the vertical stack and its last places of the horizontal one, so a code costs a
+    few small products rather than a pass over the map. All on the CPU, in NumPy: what is drawn depends on no device.
+    """
+
+    def __init__(self, network: PixelCNN) -> None:
+        self.embed = _array(network.embed.weight)
+        self.layers = [_Products(layer) for layer in network.layers]
+        _, first, _, last = network.head
+        self.head = [_product(first), _product(last)]
+
+    def sample(self, height: int, width: int, pick: Callable[[np.ndarray], int]) -> np.ndarray:
+        """Draw a map of codes, ``(height, width)`` int64; `pick` chooses a code by its logits, ``(codes,)`` float32."""
+        codes = np.zeros((height, width), np.int64)
+        channels = self.embed.shape[1]
+        kept = [np.zeros((layer.reach + 1, width + 2 * layer.reach, channels), np.float32) for layer in self.layers]
+        for y in range(height):
+            above = self.embed[codes[y - 1]] if y else np.zeros((width, channels), np.float32)
+            crossed = []
+            for layer, rows in zip(self.layers, kept, strict=True):
+                rows[:-1] = rows[1:]
+                rows[-1, layer.reach : layer.reach + width] = above
+                around = sliding_window_view(rows, 2 * layer.reach + 1, axis=1).transpose(1, 2, 0, 3)
+                vertical = _apply(layer.down, around.reshape(width, -1))
+                crossed.append(_apply(layer.across, vertical))
+                above = _gated(vertical)
+            self._across(codes[y], crossed, pick)
+        return codes
+
+    def _across(self, row: np.ndarray, crossed: list[np.ndarray], pick: Callable[[np.ndarray], int]) -> None:
+        """Fill a row of codes, ``(width,)``, from left to right."""
+        channels = self.embed.shape[1]
+        kept = [np.zeros((layer.reach + 1, channels), np.float32) for layer in self.layers]
+        for x in range(len(row)):
+            left = self.embed[row[x - 1]] if x else np.zeros(channels, np.float32)
+            for layer, places, across in zip(self.layers, kept, crossed, strict=True):
+                places[:-1] = places[1:]
+                places[-1] = left
+                left = left + _apply(layer.out, _gated(_apply(layer.right, places.T.ravel()) + across[x]))
+            hidden = np.maximum(_apply(self.head[0], np.maximum(left, 0)), 0)
+            row[x] = pick(_apply(self.head[1], hidden))
+
+
+class _Products:
+    """A layer's convolutions as matrices."""
+
+    def __init__(self, layer: GatedLayer) -> None:
+        self.reach = layer.reach
+        self.down, self.right, self.across, self.out = map(_product, (layer.down, layer.right, layer.across, layer.out))
+
+
+_Product = tuple[np.ndarray, np.ndarray]
+
+
+def _product(conv: nn.Conv2d) -> _Product:
+    weight = _array(conv.weight)
+    return np.ascontiguousarray(weight.reshape(len(weight), -1).T), _array(conv.bias)
+
+
+def _apply(product: _Product, values: np.ndarray) -> np.ndarray:
+    out: np.ndarray = values @ product[0] + product[1]
+    return out
+
+
+def _gated(values: np.ndarray) -> np.ndarray:
+    a, b = np.split(values, 2, axis=-1)
+    out: np.ndarray = np.tanh(a) / (1 + np.exp(-b))
+    return out
+
+
+def _array(tensor: torch.Tensor) -> np.ndarray:
+    array: np.ndarray = tensor.detach().float().cpu().numpy()
+    return array
