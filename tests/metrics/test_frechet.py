@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import scipy.linalg
 
+from synthbench.metrics import frechet
 from synthbench.metrics.frechet import frechet_distance
 
 
@@ -53,6 +54,20 @@ def test_the_same_features_are_at_no_distance() -> None:
     assert frechet_distance(x, x[::-1]) >= 0
 
 
+@pytest.mark.parametrize(("steep", "apart"), [(0.0, 1.0), (0.1, 1.0), (0.0, 1e-3), (0.0, 0.0)])
+def test_squaring_large_matrices_changes_no_digit_that_counts(
+    steep: float, apart: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rng = np.random.default_rng(10)
+    scales = np.exp(-steep * np.arange(300))
+    x = rng.normal(size=(200, 300)) * scales
+    y = (1 - apart) * x + apart * rng.normal(size=(200, 300)) * scales
+    exact = frechet_distance(x, y)
+    monkeypatch.setattr(frechet, "LARGE", 2)
+    assert frechet_distance(x, y) == pytest.approx(exact, rel=1e-8, abs=1e-10)
+    assert frechet_distance(np.zeros((5, 4)), np.zeros((5, 4))) == 0
+
+
 def test_few_images_score_far_from_their_own_distribution() -> None:
     rng = np.random.default_rng(6)
     distances = [frechet_distance(*rng.normal(size=(2, n, 256))) for n in (30, 100, 500, 2000)]
@@ -70,6 +85,43 @@ def test_clean_fid_says_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     x, y = rng.normal(size=(300, 24)), rng.normal(size=(200, 24)) * 1.2 + 0.1
     theirs = fid.frechet_distance(x.mean(0), np.cov(x, rowvar=False), y.mean(0), np.cov(y, rowvar=False))
     assert frechet_distance(x, y) == pytest.approx(theirs, rel=1e-7)
+
+
+def in_sixty_digits(x: np.ndarray, y: np.ndarray) -> float:
+    """The formula as it stands, with the eigenvalues of Σ₁ Σ₂."""
+    mpmath = pytest.importorskip("mpmath")
+    with mpmath.workdps(60):
+
+        def moments(part: np.ndarray) -> tuple[list, object]:
+            rows = [[mpmath.mpf(float(v)) for v in row] for row in part]
+            mean = [mpmath.fsum(column) / len(rows) for column in zip(*rows, strict=True)]
+            centred = mpmath.matrix([[v - m for v, m in zip(row, mean, strict=True)] for row in rows])
+            return mean, centred.T * centred / (len(rows) - 1)
+
+        (m1, s1), (m2, s2) = moments(x), moments(y)
+        values = mpmath.eig(s1 * s2, left=False, right=False)
+        roots = mpmath.fsum(mpmath.re(mpmath.sqrt(value)) for value in values)
+        shift = mpmath.fsum((a - b) ** 2 for a, b in zip(m1, m2, strict=True))
+        return float(shift + sum(s1[i, i] + s2[i, i] for i in range(len(m1))) - 2 * roots)
+
+
+@pytest.mark.parametrize(("n", "m", "lowest"), [(40, 30, -6), (6, 5, -6), (40, 30, -12), (5, 40, -12)])
+def test_badly_conditioned_features_are_right_to_nine_digits(n: int, m: int, lowest: int) -> None:
+    rng = np.random.default_rng(8)
+    scales = np.logspace(0, lowest, 10)
+    turn = np.linalg.qr(rng.normal(size=(10, 10)))[0]
+    x, y = (rng.normal(size=(k, 10)) * scales @ turn for k in (n, m))
+    assert frechet_distance(x, y) == pytest.approx(in_sixty_digits(x, y), rel=1e-9)
+
+
+def test_where_the_matrix_root_loses_digits_none_are_lost() -> None:
+    """Two sets that differ a little, in fewer images than dimensions: most eigenvalues of Σ₁ Σ₂ are 0."""
+    rng = np.random.default_rng(9)
+    x = rng.normal(size=(6, 24))
+    y = x + 1e-4 * rng.normal(size=x.shape)
+    exact = in_sixty_digits(x, y)
+    assert frechet_distance(x, y) == pytest.approx(exact, rel=1e-6)
+    assert abs(by_matrix_root(x, y) / exact - 1) > 1e-3
 
 
 @pytest.mark.parametrize(
