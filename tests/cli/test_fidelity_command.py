@@ -69,6 +69,7 @@ def test_json_is_json_and_nothing_else(folders: list[str], capsys: pytest.Captur
     [
         (["--encoder", "moments", "--config", "white"], "--config white: give KEY=VALUE"),
         (["--encoder", "moments", "--inception", "x.pth"], "--inception is a file of weights for the encoder"),
+        (["--encoder", "moments", "--device", "tpu"], "--device tpu: "),
         (["--config", "a=1"], "--config: name its encoder by --encoder"),
         (["--inception", "x.pth"], "no Inception weights at x.pth"),
     ],

@@ -27,13 +27,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--task", choices=("instances", "semantic"), help="what the masks hold (default: instances)")
     parser.add_argument("--components", action="store_true", help="each connected piece of a mask is an object")
-    parser.add_argument("--device", default="cpu", help="where the encoder runs: cpu (default), cuda, cuda:1")
+    parser.add_argument("--device", default="auto", help="where the encoder runs: auto (default), cpu, cuda, cuda:1")
     parser.add_argument("--json", action="store_true", help="print JSON")
 
 
 def run(args: argparse.Namespace) -> int:
     import os
 
+    from synthbench.engine.devices import choose
     from synthbench.errors import ConfigError
     from synthbench.fidelity.judging import judge
     from synthbench.fidelity.words import text
@@ -49,6 +50,9 @@ def run(args: argparse.Namespace) -> int:
     encoder = "inception" if args.inception else args.encoder
     if config and not encoder:
         raise ConfigError("--config: name its encoder by --encoder")
+    device = args.device if args.device != "auto" else "cuda" if choose("auto") else "cpu"
+    choose(device)
+    threads = os.environ.get("OMP_NUM_THREADS", "")
     result = judge(
         args.synthetic,
         args.real,
@@ -57,8 +61,8 @@ def run(args: argparse.Namespace) -> int:
         config=config,
         task=args.task,
         components=args.components,
-        device=args.device,
-        threads=os.cpu_count() or 1,
+        device=device,
+        threads=int(threads) if threads.isdigit() else os.cpu_count() or 1,
         progress=_counter if sys.stderr.isatty() else silent,
     )
     print(json.dumps(result, indent=1, ensure_ascii=False, allow_nan=False) if args.json else text(result))

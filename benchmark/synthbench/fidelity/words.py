@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from synthbench.metrics.memorisation import LEVEL, MARGIN
+from synthbench.metrics.memorisation import MARGIN
 from synthbench.metrics.realism import MEASURES
 
 PRDC = {
@@ -69,12 +69,12 @@ def _images(result: Mapping[str, Any]) -> str:
 
 def _copies(found: Mapping[str, Any], n: int) -> str:
     far, leaked = (f"{MARGIN:g} × {found[key]:.3f}" for key in ("yardstick", "leaked_yardstick"))
-    total, yardstick = found["training_images"], f"{found['yardstick']:.3f}"
+    total, expected, yardstick = found["training_images"], found["expected"], f"{found['yardstick']:.3f}"
     rows = [
         ["", "synthetic", "held-out", ""],
         ["copies", f"{len(found['copies'])} of {n}", "", f"nearer than {far} to one of {total} training images"],
         ["leaked", f"{len(found['leaked'])} of {n}", "", f"nearer than {leaked} to one of the real images"],
-        ["near", _number(found["near"]), _number(found["expected"]),
+        ["near", _number(found["near"]), _number(expected),
          f"share within {yardstick}; held-out: to expect without copying"],
         ["distance", _number(found["median"]), _number(found["median_held_out"]),
          "median to the nearest training image"],
@@ -85,7 +85,7 @@ def _copies(found: Mapping[str, Any], n: int) -> str:
     ]  # fmt: skip
     told = (
         f"distances: √(2 − 2 × correlation) at {found['side']}² pixels, the least over eight flips and turns;\n"
-        f"{found['held_out_images']} held-out images: {LEVEL:.0%} are within {yardstick} of a training image"
+        f"{found['held_out_images']} held-out images: {expected:.0%} of such are within {yardstick} of a training image"
     )
     pairs = [(kind, pair) for kind in ("copies", "leaked") for pair in found[kind]]
     named = [
