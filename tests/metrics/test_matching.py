@@ -14,6 +14,7 @@ from skimage.segmentation import relabel_sequential
 
 from synthbench.metrics.matching import (
     IOU_THRESHOLDS,
+    PANOPTIC_IOU,
     count,
     per_image,
     pooled,
@@ -197,6 +198,25 @@ def test_panoptic_quality_is_segmentation_times_recognition() -> None:
     assert scores["pq"][-1] == 0
 
 
+def test_panoptic_quality_wants_more_than_half() -> None:
+    whole, half = np.ones((1, 6), int), np.array([[1, 1, 1, 0, 0, 0]])
+    counts = count(whole, half, [0.5, PANOPTIC_IOU])
+    assert counts.tp.tolist() == [1, 0]
+    assert quality([counts])["pq"].tolist() == [0.5, 0]
+
+
+def test_quality_by_image_is_the_mean_over_images_that_have_instances() -> None:
+    truth, nothing = np.array([[1, 1, 1, 1, 0, 2, 2, 2]]), np.zeros((1, 8), int)
+    found = np.array([[1, 1, 1, 0, 0, 0, 0, 0]])
+    counts = [count(truth, truth), count(truth, found), count(nothing, nothing)]
+    scores = quality(counts, by_image=True)
+    assert scores["sq"][0] == pytest.approx((1 + 3 / 4) / 2)
+    assert scores["rq"][0] == pytest.approx((1 + 2 / 3) / 2)
+    assert scores["pq"][0] == pytest.approx((1 + 3 / 4 * 2 / 3) / 2)
+    assert quality(counts[2:], by_image=True)["pq"].tolist() == [0] * 10
+    assert quality(counts)["sq"][0] == pytest.approx((2 + 3 / 4) / 3)
+
+
 @pytest.mark.parametrize("dtype", [np.uint8, np.int8, np.uint16, np.int32, np.uint32, np.int64, np.uint64])
 def test_every_integer_type_and_memory_layout_counts_the_same(dtype: type) -> None:
     truth, predicted = discs(0).astype(dtype), discs(3).astype(dtype)
@@ -219,6 +239,11 @@ def test_every_integer_type_and_memory_layout_counts_the_same(dtype: type) -> No
         ((np.zeros((2, 2), int), np.zeros((2, 2), int), [0.5, np.nan]), "thresholds"),
         ((np.zeros((2, 2), int), np.zeros((2, 2), int), []), "thresholds"),
         ((np.zeros((2, 2), int), np.zeros((2, 2), int), [1.5]), "thresholds"),
+        ((np.zeros((2, 2), int), np.zeros((2, 2), int), 0.5), "thresholds"),
+        ((np.zeros((2, 2), int), np.zeros((2, 2), int), None), "thresholds"),
+        ((np.zeros((2, 2), int), np.zeros((2, 2), int), ["half"]), "thresholds"),
+        ((np.full((2, 2), 2**63, np.uint64), np.zeros((2, 2), int)), "truth"),
+        ((None, np.zeros((2, 2), int)), "truth"),
     ],
 )
 def test_bad_input_is_named(arguments: tuple, named: str) -> None:
@@ -230,8 +255,9 @@ def test_scores_need_images_counted_alike() -> None:
     with pytest.raises(ValueError, match="counts: there are no images"):
         pooled([])
     one = np.ones((2, 2), int)
-    with pytest.raises(ValueError, match=r"counts: .* different thresholds"):
-        per_image([count(one, one), count(one, one, [0.5])])
+    for others in ([0.5], [0.5, 0.75, 0.9], [1 - t / 2 for t in IOU_THRESHOLDS]):
+        with pytest.raises(ValueError, match=r"counts: .* different thresholds"):
+            per_image([count(one, one), count(one, one, others)])
 
 
 def test_touching_means_sides_or_corners_of_two_instances() -> None:
@@ -242,8 +268,10 @@ def test_touching_means_sides_or_corners_of_two_instances() -> None:
     assert touching(np.array([[1], [2]]))
     assert touching(np.array([[1, 0], [0, 2]]))
     assert touching(np.array([[0, 1], [2, 0]]))
-    with pytest.raises(ValueError, match="labels"):
-        touching(np.zeros(4, int))
+    assert not touching(np.zeros((0, 4), bool))
+    for bad in (np.zeros(4, int), np.zeros((2, 2, 2), int), np.eye(3), None):
+        with pytest.raises(ValueError, match=r"^labels: "):
+            touching(bad)
 
 
 @pytest.mark.parametrize("by_image", [False, True])

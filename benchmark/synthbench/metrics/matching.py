@@ -12,10 +12,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from synthbench.metrics.overlap import Overlap, overlap
+from synthbench.metrics.assignment import assign
+from synthbench.metrics.overlap import Overlap, as_label_map, overlap
 
 IOU_THRESHOLDS: tuple[float, ...] = tuple(round(0.5 + 0.05 * i, 2) for i in range(10))
 """0.50, 0.55 … 0.95."""
+PANOPTIC_IOU: float = float(np.nextafter(0.5, 1))
+"""The least number above 0.5: panoptic quality wants more than 0.5, and thresholds here are reached by equality."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,6 +29,8 @@ class ImageCounts:
     ----------
     true, predicted : int
         Instances.
+    thresholds : ndarray
+        ``(T,)`` float64: the thresholds at which was matched.
     tp : ndarray
         ``(T,)`` int64: matched pairs at each threshold.
     iou_sum : ndarray
@@ -36,6 +41,7 @@ class ImageCounts:
 
     true: int
     predicted: int
+    thresholds: np.ndarray
     tp: np.ndarray
     iou_sum: np.ndarray
     intersection: int
@@ -93,6 +99,7 @@ def count_overlap(table: Overlap, thresholds: Sequence[float] = IOU_THRESHOLDS) 
     return ImageCounts(
         true=len(table.true_ids),
         predicted=len(table.predicted_ids),
+        thresholds=levels,
         tp=np.array([pairs for pairs, _ in matched], np.int64),
         iou_sum=np.array([total for _, total in matched], np.float64),
         intersection=int(table.shared.sum()),
@@ -103,7 +110,10 @@ def count_overlap(table: Overlap, thresholds: Sequence[float] = IOU_THRESHOLDS) 
 
 def check_thresholds(thresholds: Sequence[float]) -> np.ndarray:
     """Return the thresholds as ``(T,)`` float64; raise `ValueError` unless there are some, all in (0, 1]."""
-    levels = np.asarray(thresholds, np.float64)
+    try:
+        levels = np.array(thresholds, np.float64)
+    except (TypeError, ValueError):
+        raise ValueError(f"thresholds: give a list of numbers, not {thresholds!r}") from None
     if levels.ndim != 1 or levels.size == 0:
         raise ValueError(f"thresholds: give a list of numbers, not {thresholds!r}")
     if not ((levels > 0) & (levels <= 1)).all():
@@ -148,19 +158,32 @@ def per_image(counts: Iterable[ImageCounts]) -> dict[str, np.ndarray]:
     return {name: values.mean(axis=0) for name, values in rates.items()}
 
 
-def quality(counts: Iterable[ImageCounts]) -> dict[str, np.ndarray]:
-    """Segmentation, recognition and panoptic quality by threshold (Kirillov 2019), pooled over the images.
+def quality(counts: Iterable[ImageCounts], *, by_image: bool = False) -> dict[str, np.ndarray]:
+    """Segmentation, recognition and panoptic quality by threshold (Kirillov 2019).
+
+    The paper matches at more than 0.5: count at `PANOPTIC_IOU` for its figures. At other thresholds they are
+    StarDist's ``mean_matched_score``, ``f1`` and ``panoptic_quality``.
+
+    Parameters
+    ----------
+    counts
+        Of one image or more.
+    by_image
+        Whether to average over images (as `per_image` does) rather than to pool them.
 
     Returns
     -------
     dict
-        ``"sq"`` mean IoU of the matched pairs, ``"rq"`` their F-score, ``"pq"`` the product. The paper's threshold
-        is 0.5. Each ``(T,)`` float64, 0 … 1; 0/0 is 0.
+        ``"sq"`` mean IoU of the matched pairs, also called mean matched IoU; ``"rq"`` F-score; ``"pq"`` their
+        product, image by image when `by_image`. Each ``(T,)`` float64, 0 … 1; 0/0 is 0.
     """
     images = _checked(counts)
-    sq = _divide(np.sum([c.iou_sum for c in images], axis=0), np.sum([c.tp for c in images], axis=0))
-    rq = pooled(images)["f1"]
-    return {"sq": sq, "rq": rq, "pq": sq * rq}
+    if not by_image:
+        sq = _divide(np.sum([c.iou_sum for c in images], axis=0), np.sum([c.tp for c in images], axis=0))
+        rq = pooled(images)["f1"]
+        return {"sq": sq, "rq": rq, "pq": sq * rq}
+    each = [quality([c]) for c in images if not c.empty] or [quality(images)]
+    return {name: np.mean([one[name] for one in each], axis=0) for name in each[0]}
 
 
 def pooled_dice(counts: Iterable[ImageCounts]) -> float:
@@ -174,8 +197,14 @@ def touching(labels: np.ndarray) -> bool:
     Parameters
     ----------
     labels
-        ``(height, width)`` label map.
+        ``(height, width)`` label map, of any integer type.
+
+    Raises
+    ------
+    ValueError
+        If it isn't a label map of two dimensions.
     """
+    labels = as_label_map(labels, "labels")
     if labels.ndim != 2:
         raise ValueError(f"labels: shape {labels.shape}; give one label map, (height, width)")
     neighbours = (
@@ -192,38 +221,12 @@ def _match(table: Overlap, iou: np.ndarray, level: float) -> tuple[int, float]:
     good = iou >= level
     true, found, score = table.true[good], table.predicted[good], iou[good]
     if level < 0.5:
-        return _assign(true, found, score)
+        if len(score):
+            most = min(len(np.unique(true)), len(np.unique(found)))
+            score = score[assign(true, found, 1 + score / (2 * most))]
+        return len(score), float(score.sum())
     surplus = 2 * len(score) - len(np.unique(true)) - len(np.unique(found))
     return len(score) - surplus, float(score.sum()) - 0.5 * surplus
-
-
-def _assign(true: np.ndarray, found: np.ndarray, score: np.ndarray) -> tuple[int, float]:
-    """Maximum matching of most IoU, solved for each group of pairs that compete with one another."""
-    from scipy.optimize import linear_sum_assignment
-    from scipy.sparse import coo_array
-    from scipy.sparse.csgraph import connected_components
-
-    if len(score) == 0:
-        return 0, 0.0
-    rows, true = np.unique(true, return_inverse=True)
-    columns, found = np.unique(found, return_inverse=True)
-    nodes = len(rows) + len(columns)
-    graph = coo_array((np.ones(len(score)), (true, found + len(rows))), shape=(nodes, nodes))
-    group = connected_components(graph, directed=False)[1][true]
-    order = np.argsort(group, kind="stable")
-    pairs, total = 0, 0.0
-    for members in np.split(order, np.flatnonzero(np.diff(group[order])) + 1):
-        if len(members) == 1:
-            pairs, total = pairs + 1, total + float(score[members[0]])
-            continue
-        here, i = np.unique(true[members], return_inverse=True)
-        there, j = np.unique(found[members], return_inverse=True)
-        gain = np.zeros((len(here), len(there)))
-        gain[i, j] = 1 + score[members] / (2 * min(gain.shape))
-        chosen = gain[linear_sum_assignment(gain, maximize=True)]
-        chosen = chosen[chosen > 0]
-        pairs, total = pairs + len(chosen), total + float((chosen - 1).sum() * 2 * min(gain.shape))
-    return pairs, total
 
 
 def _rates(tp: np.ndarray, fp: np.ndarray, fn: np.ndarray) -> dict[str, np.ndarray]:
@@ -248,6 +251,6 @@ def _checked(counts: Iterable[ImageCounts]) -> list[ImageCounts]:
     images = list(counts)
     if not images:
         raise ValueError("counts: there are no images")
-    if len({c.tp.shape for c in images}) > 1:
+    if len({tuple(c.thresholds.tolist()) for c in images}) > 1:
         raise ValueError("counts: the images were counted at different thresholds")
     return images

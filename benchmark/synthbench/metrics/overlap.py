@@ -63,12 +63,15 @@ def overlap(truth: np.ndarray, predicted: np.ndarray) -> Overlap:
     ValueError
         If one isn't a label map, or the shapes differ.
     """
-    truth, predicted = _label_map(truth, "truth"), _label_map(predicted, "predicted")
+    truth, predicted = as_label_map(truth, "truth"), as_label_map(predicted, "predicted")
     if truth.shape != predicted.shape:
         raise ValueError(f"predicted: shape {predicted.shape}, and truth has {truth.shape}")
-    starts, lengths = label_runs(truth.ravel(), predicted.ravel())
+    truth, predicted = truth.ravel(), predicted.ravel()
+    starts, lengths = label_runs(truth, predicted)
     pairs, pixels = _total(
-        _checked(truth.ravel()[starts], "truth"), _checked(predicted.ravel()[starts], "predicted"), lengths
+        check_range(truth[starts], "truth").astype(np.int64),
+        check_range(predicted[starts], "predicted").astype(np.int64),
+        lengths,
     )
     true_ids, row = _places(pairs[0])
     predicted_ids, column = _places(pairs[1])
@@ -98,7 +101,8 @@ def label_runs(*flat: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return starts, np.diff(starts, append=size)
 
 
-def _label_map(labels: np.ndarray, name: str) -> np.ndarray:
+def as_label_map(labels: np.ndarray, name: str) -> np.ndarray:
+    """Return `labels` as an array of whole numbers, bool as 0 and 1; raise `ValueError`, with `name`, for others."""
     labels = np.asarray(labels)
     if labels.dtype == bool:
         return labels.view(np.uint8)
@@ -107,11 +111,12 @@ def _label_map(labels: np.ndarray, name: str) -> np.ndarray:
     return labels
 
 
-def _checked(values: np.ndarray, name: str) -> np.ndarray:
+def check_range(values: np.ndarray, name: str) -> np.ndarray:
+    """Return the labels `values`; raise `ValueError`, with `name`, unless all are in 0 … 2³¹ − 1."""
     low, high = (int(values.min()), int(values.max())) if values.size else (0, 0)
     if low < 0 or high > MAX_LABEL:
         raise ValueError(f"{name}: label {low if low < 0 else high} is outside 0 … {MAX_LABEL}")
-    return values.astype(np.int64)
+    return values
 
 
 def _total(
