@@ -35,18 +35,20 @@ def disturbed(labels: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def the_long_way(truths: list, labels: list, scores: list, most: int) -> list[float]:
+    """Every mask encoded by pycocotools, its own thresholds, images and labels in their order."""
     truth = COCO()
     truth.dataset = {"images": [], "categories": [{"id": 1}], "annotations": []}
     results = []
     for index, (true, found, rank) in enumerate(zip(truths, labels, scores, strict=True), start=1):
         truth.dataset["images"].append({"id": index, "height": true.shape[0], "width": true.shape[1]})
-        for label in range(1, true.max() + 1):
-            code = mask.encode(np.asfortranarray(true == label, dtype=np.uint8))
+        for one in masks(true):
+            code = mask.encode(np.asfortranarray(one, dtype=np.uint8))
             row = {"id": len(truth.dataset["annotations"]) + 1, "image_id": index, "category_id": 1, "iscrowd": 0}
-            truth.dataset["annotations"].append({**row, "segmentation": code, "area": int((true == label).sum())})
-        for label in range(1, found.max() + 1):
-            code = mask.encode(np.asfortranarray(found == label, dtype=np.uint8))
-            results.append({"image_id": index, "category_id": 1, "segmentation": code, "score": float(rank[label - 1])})
+            truth.dataset["annotations"].append({**row, "segmentation": code, "area": int(one.sum())})
+        for label, one in zip(np.unique(found[found > 0]), masks(found), strict=True):
+            code = mask.encode(np.asfortranarray(one, dtype=np.uint8))
+            score = float(rank[int(label) - 1])
+            results.append({"image_id": index, "category_id": 1, "segmentation": code, "score": score})
     truth.createIndex()
     evaluation = COCOeval(truth, truth.loadRes(results), "segm")
     evaluation.params.maxDets = [1, 2, most]
@@ -54,6 +56,84 @@ def the_long_way(truths: list, labels: list, scores: list, most: int) -> list[fl
     evaluation.accumulate()
     precision = evaluation.eval["precision"][:, :, 0, 0, 2]
     return [float(precision.mean()), float(precision[0].mean()), float(precision[5].mean())]
+
+
+def masks(labels: np.ndarray) -> list[np.ndarray]:
+    return [labels == i for i in np.unique(labels) if i]
+
+
+def by_hand(truths: list, labels: list, scores: list, threshold: float) -> float:
+    """Walk down the ranking: precision is the best from here on, read at the recalls 0, 0.01 … 1."""
+    ranking = []
+    for index, (true, found, rank) in enumerate(zip(truths, labels, scores, strict=True)):
+        free = masks(true)
+        names = np.unique(found[found > 0])
+        for score, label in sorted(((rank[int(n) - 1], int(n)) for n in names), key=lambda row: (-row[0], row[1])):
+            one = found == label
+            ious = [(one & t).sum() / (one | t).sum() for t in free]
+            hit = bool(ious) and max(ious) >= threshold
+            if hit:
+                free.pop(int(np.argmax(ious)))
+            ranking.append((-score, index, label, hit))
+    right, most = np.cumsum([row[-1] for row in sorted(ranking)]), sum(len(masks(t)) for t in truths)
+    curve = [(hits / most, max(right[k:] / np.arange(k + 1, len(right) + 1))) for k, hits in enumerate(right)]
+    return float(np.mean([max((p for r, p in curve if r >= level), default=0.0) for level in np.linspace(0, 1, 101)]))
+
+
+NAMES = np.array([0, 1, 2, 3, 5, 8, 40])
+
+
+@st.composite
+def ranked(draw: st.DrawFn) -> tuple[list, list, list]:
+    """One to three images whose labels have gaps and whose scores have ties, in arrays of different layout."""
+    truths, labels, scores = [], [], []
+    for _ in range(draw(st.integers(1, 3))):
+        shape = draw(st.tuples(st.integers(1, 6), st.integers(1, 6)))
+        places = hnp.arrays(np.int64, shape, elements=st.integers(0, len(NAMES) - 1))
+        true = NAMES[draw(places)]
+        found = np.where(draw(hnp.arrays(bool, shape)), true, NAMES[draw(places)])
+        truths.append(np.asfortranarray(true).astype(draw(st.sampled_from([np.uint8, np.int32, np.uint64]))))
+        labels.append(np.repeat(found, 2, axis=1)[:, ::2])
+        scores.append(draw(hnp.arrays(np.float64, 40, elements=st.sampled_from([0.0, 0.25, 0.5, 1.0]))))
+    return truths, labels, scores
+
+
+@settings(max_examples=60)
+@given(ranked(), st.sampled_from([3, 4, 1000]))
+def test_ap_with_gaps_and_ties_is_pycocotools_own(images: tuple[list, list, list], most: int) -> None:
+    if not any(t.any() for t in images[0]) or not any(f.any() for f in images[1]):
+        assert coco_ap(*images).ap == 0
+        return
+    result = coco_ap(*images, max_detections=most)
+    assert [result.ap, result.ap50, result.ap75] == pytest.approx(the_long_way(*images, most), abs=1e-12)
+
+
+@settings(max_examples=80)
+@given(ranked())
+def test_ap_is_the_curve_walked_by_hand(images: tuple[list, list, list]) -> None:
+    if any(t.any() for t in images[0]):
+        assert coco_ap(*images).ap75 == pytest.approx(by_hand(*images, 0.75), abs=1e-9)
+
+
+def test_of_equal_scores_earlier_images_come_first_then_lower_labels() -> None:
+    truth, nothing = np.array([[1, 0, 0]]), np.array([[0, 0, 0]])
+    rank = np.full(9, 0.5)
+    right, wrong = (truth, truth), (nothing, np.array([[0, 0, 7]]))
+    for first, then, ap in ((right, wrong, 1), (wrong, right, 0.5)):
+        truths, labels = zip(first, then, strict=True)
+        assert coco_ap(truths, labels, [rank, rank]).ap == pytest.approx(ap)
+    assert coco_ap([truth], [np.array([[2, 0, 9]])], [rank]).ap == pytest.approx(1)
+    assert coco_ap([truth], [np.array([[9, 0, 2]])], [rank]).ap == pytest.approx(0.5)
+
+
+def test_labels_up_to_the_highest_need_no_list_of_as_many_scores() -> None:
+    labels = np.array([[2**31 - 1, 0, 65_536]])
+    result = coco_ap([labels], [labels], [None])
+    assert (result.ap, result.unscored) == (pytest.approx(1), True)
+
+
+def test_an_image_without_pixels_has_nothing_to_find() -> None:
+    assert coco_ap([np.zeros((0, 4), int)], [np.zeros((0, 4), int)], [None]).ap == 0
 
 
 @pytest.mark.parametrize("most", [3, 1000])
@@ -122,7 +202,13 @@ def test_run_lengths_decode_to_the_masks(labels: np.ndarray) -> None:
         ({"labels": [np.zeros((3, 3), int)]}, "labels"),
         ({"scores": [np.zeros(1)]}, "scores"),
         ({"scores": [np.array([0.5, np.nan])]}, "scores"),
+        ({"scores": [["good", "bad"]]}, "scores"),
+        ({"truths": [np.zeros((1, 2))]}, "truths"),
+        ({"truths": [np.array([[-1, 2]])]}, "truths"),
+        ({"truths": [np.zeros(2, int)], "labels": [np.zeros(2, int)]}, "truths"),
+        ({"labels": [np.array([[1, 2**31]])]}, "labels"),
         ({"max_detections": 0}, "max_detections"),
+        ({"max_detections": 2.5}, "max_detections"),
     ],
 )
 def test_bad_input_is_named(change: dict, named: str) -> None:
@@ -130,3 +216,9 @@ def test_bad_input_is_named(change: dict, named: str) -> None:
     arguments = {"truths": [labels], "labels": [labels], "scores": [np.array([0.5, 0.6])], **change}
     with pytest.raises(ValueError, match=rf"^{named}: "):
         coco_ap(**arguments)
+
+
+@pytest.mark.parametrize("bad", [np.eye(2), np.zeros(4, int), np.full((2, 2), -1), None])
+def test_what_is_no_label_map_is_not_encoded(bad: np.ndarray) -> None:
+    with pytest.raises(ValueError, match=r"^labels: "):
+        encode(bad)

@@ -69,6 +69,7 @@ def test_cldice_looks_at_centre_lines_and_not_at_thickness() -> None:
 def test_cldice_without_foreground_is_zero_not_nan() -> None:
     line, nothing = np.eye(12, dtype=int), np.zeros((12, 12), int)
     assert cldice(line, nothing) == cldice(nothing, line) == cldice(nothing, nothing) == 0
+    assert cldice(line[:0], nothing[:0]) == 0
 
 
 @pytest.mark.parametrize(
@@ -79,10 +80,16 @@ def test_cldice_without_foreground_is_zero_not_nan() -> None:
         (lambda: confusion(np.array([[0]]), np.array([[0.5]]), 3), "predicted"),
         (lambda: confusion(np.zeros((2, 2), int), np.zeros((4, 1), int), 3), "predicted"),
         (lambda: confusion(np.array([[0]]), np.array([[0]]), 0), "classes"),
+        (lambda: confusion(np.array([[0]]), np.array([[0]]), 1.5), "classes"),
         (lambda: scores(np.zeros((2, 3))), "matrix"),
+        (lambda: scores(np.full((2, 2), np.nan)), "matrix"),
+        (lambda: scores(np.array([[3, -1], [0, 2]])), "matrix"),
+        (lambda: scores(np.array([["a"]])), "matrix"),
         (lambda: scores(np.zeros((2, 2))), "matrix"),
         (lambda: cldice(np.zeros((2, 2)), np.zeros((2, 3))), "predicted"),
         (lambda: cldice(np.zeros(2), np.zeros(2)), "truth"),
+        (lambda: cldice(np.zeros((2, 2)), np.full((2, 2), np.nan)), "predicted"),
+        (lambda: cldice(None, np.zeros((2, 2))), "truth"),
     ],
 )
 def test_bad_input_is_named(call, named: str) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from synthbench.metrics.matching import IOU_THRESHOLDS
-from synthbench.metrics.overlap import label_runs
+from synthbench.metrics.overlap import as_label_map, check_range, label_runs
 
 
 @dataclass(frozen=True)
@@ -25,8 +25,8 @@ class CocoAP:
     ap50, ap75 : float
         At IoU 0.5 and 0.75.
     unscored : bool
-        True when the scores rank nothing (there are none, or all are equal): the figures then hang on the order of
-        the instances, and must be shown with a flag.
+        True when the scores rank nothing (an image has none, or all are equal): the figures then hang on the order
+        of images and labels, and must be shown with a flag.
     """
 
     ap: float
@@ -43,10 +43,13 @@ def coco_ap(
 ) -> CocoAP:
     """Compute COCO average precision of all images together, objects of every size.
 
+    Instances are ranked by score; of equal scores, those of earlier images come first, then those of lower labels.
+
     Parameters
     ----------
     truths, labels
-        True and predicted label maps, image by image; each pair of one shape. 0 is background.
+        True and predicted label maps, image by image; each pair of one shape ``(height, width)`` and of any integer
+        type. 0 is background.
     scores
         For each image ``(n,)`` float: the confidence of label k + 1 at k, for labels up to n; None where the method
         has none.
@@ -57,30 +60,31 @@ def coco_ap(
     Raises
     ------
     ValueError
-        If lengths or shapes don't fit together, a label has no score, or a score isn't finite.
+        If one isn't a label map, lengths or shapes don't fit together, a label has no score, or a score isn't
+        finite; the message names the argument.
     """
     if not len(truths) == len(labels) == len(scores):
         raise ValueError(f"labels: {len(labels)} images and {len(scores)} scores for {len(truths)} truths")
     if not truths:
         raise ValueError("truths: there are no images")
-    if max_detections is not None and max_detections < 1:
-        raise ValueError(f"max_detections: {max_detections}; give 1 or more")
+    if max_detections is not None and not (isinstance(max_detections, int | np.integer) and max_detections >= 1):
+        raise ValueError(f"max_detections: {max_detections}; give a whole number from 1 on")
     true_rows: list[dict[str, Any]] = []
     found_rows: list[dict[str, Any]] = []
     most = 1
     ranks: set[float] = set()
     unscored = any(given is None for given in scores)
     for index, (truth, predicted, given) in enumerate(zip(truths, labels, scores, strict=True)):
-        if truth.ndim != 2 or truth.shape != predicted.shape:
-            raise ValueError(f"labels: image {index} has shape {predicted.shape}, and its truth {truth.shape}")
-        true_rows += _rows(truth, index)
-        rows = _rows(predicted, index)
+        if np.shape(truth) != np.shape(predicted):
+            raise ValueError(f"labels: image {index} has shape {np.shape(predicted)}, and its truth {np.shape(truth)}")
+        true_rows += _rows(truth, index, "truths")
+        rows = _rows(predicted, index, "labels")
         for row, score in zip(rows, _scores_of(rows, given, index), strict=True):
             row["score"] = score
             ranks.add(score)
         found_rows += rows
         most = max(most, len(rows))
-    precision = _precision([truth.shape for truth in truths], true_rows, found_rows, max_detections or most)
+    precision = _precision([np.shape(truth) for truth in truths], true_rows, found_rows, max_detections or most)
     return CocoAP(
         ap=float(precision.mean()),
         ap50=float(precision[IOU_THRESHOLDS.index(0.5)].mean()),
@@ -95,13 +99,25 @@ def encode(labels: np.ndarray) -> list[tuple[int, int, dict[str, Any]]]:
     Parameters
     ----------
     labels
-        ``(height, width)`` label map.
+        ``(height, width)`` label map, of any integer type.
+
+    Raises
+    ------
+    ValueError
+        If it isn't a label map of two dimensions.
     """
+    return _coded(labels, "labels")
+
+
+def _coded(labels: np.ndarray, name: str) -> list[tuple[int, int, dict[str, Any]]]:
     from pycocotools import mask
 
+    labels = as_label_map(labels, name)
+    if labels.ndim != 2:
+        raise ValueError(f"{name}: shape {labels.shape}; give a label map, (height, width)")
     flat = labels.ravel(order="F")
     starts, lengths = label_runs(flat)
-    values = flat[starts]
+    values = check_range(flat[starts], name)
     order = np.argsort(values, kind="stable")
     order = order[np.searchsorted(values[order], 0, side="right") :]
     values, starts, ends = values[order], starts[order], (starts + lengths)[order]
@@ -117,17 +133,20 @@ def encode(labels: np.ndarray) -> list[tuple[int, int, dict[str, Any]]]:
     return coded
 
 
-def _rows(labels: np.ndarray, image: int) -> list[dict[str, Any]]:
+def _rows(labels: np.ndarray, image: int, name: str) -> list[dict[str, Any]]:
     return [
         {"label": label, "image_id": image, "category_id": 1, "iscrowd": 0, "area": area, "segmentation": code}
-        for label, area, code in encode(labels)
+        for label, area, code in _coded(labels, f"{name}: image {image}")
     ]
 
 
 def _scores_of(rows: list[dict[str, Any]], given: np.ndarray | None, image: int) -> list[float]:
     if given is None:
         return [1.0] * len(rows)
-    values = np.asarray(given, np.float64)
+    try:
+        values = np.asarray(given, np.float64)
+    except (TypeError, ValueError):
+        raise ValueError(f"scores: image {image} has scores that aren't numbers") from None
     highest = rows[-1]["label"] if rows else 0
     if values.ndim != 1 or len(values) < highest:
         raise ValueError(f"scores: image {image} has labels up to {highest}, and scores of shape {values.shape}")

@@ -53,8 +53,8 @@ def confusion(truth: np.ndarray, predicted: np.ndarray, classes: int) -> np.ndar
     ValueError
         If an argument can't be used; the message names it.
     """
-    if classes < 1:
-        raise ValueError(f"classes: {classes}; give 1 or more")
+    if not isinstance(classes, int | np.integer) or classes < 1:
+        raise ValueError(f"classes: {classes!r}; give a whole number from 1 on")
     true, found = _classes(truth, "truth", classes), _classes(predicted, "predicted", classes)
     if np.shape(truth) != np.shape(predicted):
         raise ValueError(f"predicted: shape {np.shape(predicted)}, and truth has {np.shape(truth)}")
@@ -72,11 +72,13 @@ def scores(matrix: np.ndarray) -> ClassScores:
     Raises
     ------
     ValueError
-        If it isn't square, or holds no pixel.
+        If it isn't square, holds what is no count, or no pixel at all.
     """
     matrix = np.asarray(matrix)
     if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1]:
         raise ValueError(f"matrix: shape {matrix.shape}; give (K, K)")
+    if matrix.dtype.kind not in "iuf" or not ((matrix >= 0) & np.isfinite(matrix)).all():
+        raise ValueError("matrix: it holds something other than counts, 0 and above")
     if matrix.sum() == 0:
         raise ValueError("matrix: it holds no pixel")
     right = np.diagonal(matrix)
@@ -102,7 +104,7 @@ def cldice(truth: np.ndarray, predicted: np.ndarray) -> float:
     Parameters
     ----------
     truth, predicted
-        ``(height, width)`` of one shape; whatever isn't 0 is foreground.
+        ``(height, width)`` of one shape, numbers or bool; whatever isn't 0 is foreground.
 
     Returns
     -------
@@ -112,11 +114,11 @@ def cldice(truth: np.ndarray, predicted: np.ndarray) -> float:
     Raises
     ------
     ValueError
-        If the shapes differ or aren't two-dimensional.
+        If the shapes differ or aren't two-dimensional, or an array holds NaN or no numbers.
     """
     from skimage.morphology import skeletonize
 
-    true, found = np.asarray(truth) != 0, np.asarray(predicted) != 0
+    true, found = _foreground(truth, "truth"), _foreground(predicted, "predicted")
     if true.ndim != 2:
         raise ValueError(f"truth: shape {true.shape}; give (height, width)")
     if true.shape != found.shape:
@@ -124,6 +126,13 @@ def cldice(truth: np.ndarray, predicted: np.ndarray) -> float:
     precision = _inside(skeletonize(found), true)
     sensitivity = _inside(skeletonize(true), found)
     return 2 * precision * sensitivity / (precision + sensitivity) if precision + sensitivity else 0.0
+
+
+def _foreground(labels: np.ndarray, name: str) -> np.ndarray:
+    labels = np.asarray(labels)
+    if labels.dtype.kind not in "iubf" or np.isnan(labels).any():
+        raise ValueError(f"{name}: it holds something other than numbers")
+    return labels != 0
 
 
 def _inside(skeleton: np.ndarray, foreground: np.ndarray) -> float:
