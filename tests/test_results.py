@@ -15,6 +15,19 @@ from synthbench.study import make_study
 STUDY = make_study({"datasets": ["discs"], "segmenters": ["unet"]}, "test")
 
 
+HEAD = {
+    "dataset": "d",
+    "fold": 0,
+    "fraction": 9,
+    "arm": "real",
+    "generator": "",
+    "synthetic": 0,
+    "segmenter": "s",
+    "generator_seed": None,
+    "seed": 0,
+}
+
+
 def results() -> Results:
     scores = {
         "task": "instances",
@@ -32,11 +45,10 @@ def results() -> Results:
             }
         ],
     }
-    images = pd.DataFrame(
-        [{"arm": "real", "generator": "", "generator_seed": None} | row for row in image_rows(scores)]
-    )
-    runs = pd.DataFrame([{"arm": "real", "status": "ok", "error": "", "coco_ap": 0.1 + 0.2}])
-    return Results(STUDY, images, runs, pd.DataFrame(), pd.DataFrame([{"kind": "evaluate", "key": "0123"}]))
+    images = pd.DataFrame([HEAD | row for row in image_rows(scores)])
+    runs = pd.DataFrame([HEAD | {"status": "ok", "error": "", "coco_ap": 0.1 + 0.2}])
+    tasks = pd.DataFrame([{"kind": "evaluate", "key": "0123", "status": "done"}])
+    return Results(STUDY, images, runs, pd.DataFrame(), tasks)
 
 
 def test_counts_are_told_by_threshold() -> None:
@@ -61,6 +73,24 @@ def test_a_run_folder_gives_back_what_was_saved(tmp_path: Path) -> None:
     assert found.runs.loc[0, "coco_ap"] == 0.1 + 0.2
     assert found.tasks.loc[0, "key"] == "0123"
     assert found.fidelity.empty
+
+
+@pytest.mark.parametrize(
+    ("table", "content", "line"),
+    [
+        ("images", "x\n", "images.csv: no column 'dataset'; the file is damaged, run the study again"),
+        ("images", None, "images.csv, line 2: iou is 'abc', not a number; run the study again"),
+        ("runs", "arm\nreal\n", "runs.csv: no column 'dataset'"),
+    ],
+)
+def test_a_damaged_table_is_named(tmp_path: Path, table: str, content: str | None, line: str) -> None:
+    (tmp_path / "study.yaml").write_text(STUDY.to_yaml())
+    save_results(results(), tmp_path)
+    path = tmp_path / "results" / f"{table}.csv"
+    path.write_text(content or path.read_text().replace(",0.5,", ",abc,", 1))
+    with pytest.raises(DataError) as error:
+        load_results(tmp_path)
+    assert line in str(error.value)
 
 
 def test_a_folder_that_is_no_run_is_named(tmp_path: Path) -> None:

@@ -90,6 +90,14 @@ def test_a_thorough_look_sees_what_the_time_of_change_hides(store: Store) -> Non
     os.utime(path, ns=(state.st_atime_ns, state.st_mtime_ns))
     assert store.find("trial", KEY) is not None
     assert store.find("trial", KEY, thorough=True) is None
+    with pytest.raises(StoreError, match="was damaged, and is removed; run the study again"):
+        store.get("trial", KEY)
+    assert store.find("trial", KEY) is None
+
+
+def test_what_goes_wrong_under_a_lock_keeps_its_name(store: Store) -> None:
+    with pytest.raises(ConnectionError, match="the licence server is away"), store.locked("trial", KEY):
+        raise ConnectionError("the licence server is away")
 
 
 def test_what_a_killed_writer_left_is_swept_away(store: Store) -> None:

@@ -45,6 +45,10 @@ class Task:
     plugin: str = ""
 
 
+SCORES = ("evaluate", "assess")
+"""Kinds of task whose small files are what tables show: always verified by their hash, not by a look at the clock."""
+
+
 @dataclass(frozen=True)
 class Cell:
     """One training of a segmenter in one arm: where a row of results comes from."""
@@ -105,7 +109,7 @@ class Plan:
         def has(key: str) -> bool:
             if key not in stored:
                 task = self.tasks[key]
-                stored[key] = store.find(task.kind, key) is not None
+                stored[key] = store.find(task.kind, key, thorough=task.kind in SCORES) is not None
                 if not stored[key] and store.folder(task.kind, key).exists():
                     damaged.append(key)
             return stored[key]

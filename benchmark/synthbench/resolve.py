@@ -98,9 +98,27 @@ def resolve(study: Study, store: Store, progress: Progress = silent) -> Resolved
                     f"it does {', '.join(sorted(plugin.plugin.tasks))}: take it out of the study"
                 )
         arenas.extend(_arenas(choice, samples, folder, study))
+    _check_distinct(arenas)
     for arena in arenas:
         _check_arena(arena, (*generators, *segmenters))
     return Resolved(study, tuple(arenas), generators, segmenters, encoder, fingerprint)
+
+
+def _check_distinct(arenas: Sequence[Arena]) -> None:
+    """Raise `ConfigError` if two arenas couldn't be told apart in a table."""
+    seen: dict[tuple[str, int, int], Arena] = {}
+    for arena in arenas:
+        other = seen.setdefault((arena.dataset, arena.fold, len(arena.train)), arena)
+        if other is arena:
+            continue
+        if other.folder != arena.folder:
+            raise ConfigError(
+                f"datasets: two are called {arena.dataset!r}; keep one of them under another name by "
+                "'synthbench dataset add PATH --name NAME'"
+            )
+        raise ConfigError(
+            f"fractions: two of them come to {len(arena.train)} images of {arena.dataset!r}; leave one out"
+        )
 
 
 def _choice(store: Store, kind: str, choice: PluginChoice, study: Study, seeds: int) -> Choice:
@@ -111,8 +129,14 @@ def _choice(store: Store, kind: str, choice: PluginChoice, study: Study, seeds: 
 def open_dataset(choice: DatasetChoice, store: Store, progress: Progress = silent) -> tuple[SampleSet, Path]:
     """Return a dataset's samples and their folder: a plugin's is built into the store, any other opened or imported."""
     if ("dataset", choice.name) not in registry().entries:
+        if choice.config:
+            raise ConfigError(f"dataset {choice.name!r}: config is for plugins, and this is none; leave it out")
         imported = store.root / "imported"
-        return library.resolve(choice.name, imported, task=choice.task, classes=choice.classes, progress=progress)
+        samples, folder = library.resolve(
+            choice.name, imported, task=choice.task, classes=choice.classes, progress=progress
+        )
+        _check_told(choice, samples)
+        return samples, folder
     entry = registry().get("dataset", choice.name)
     described = describe(store, "dataset", choice.name, choice.config)
     content = {
@@ -129,7 +153,19 @@ def open_dataset(choice: DatasetChoice, store: Store, progress: Progress = silen
             context = Context(folder=store.work_folder("dataset", key), progress=progress)
             library.build(choice.name, dict(described.config), folder / "samples", context)
             found = store.commit("dataset", key, content, {"label": choice.name})
-    return SampleSet.open(found.folder / "samples"), found.folder / "samples"
+    samples = SampleSet.open(found.folder / "samples")
+    _check_told(choice, samples)
+    return samples, found.folder / "samples"
+
+
+def _check_told(choice: DatasetChoice, samples: SampleSet) -> None:
+    """Raise `ConfigError` if a dataset isn't what the study says of it."""
+    if choice.task and choice.task != samples.task:
+        raise ConfigError(
+            f"dataset {choice.name!r}: its task is {samples.task!r}, and the study says {choice.task!r}; leave it out"
+        )
+    if choice.classes and samples.classes and list(samples.classes) != choice.classes:
+        raise ConfigError(f"dataset {choice.name!r}: its classes are {', '.join(samples.classes)}; leave them out")
 
 
 def _arenas(choice: DatasetChoice, samples: SampleSet, folder: Path, study: Study) -> list[Arena]:
@@ -144,7 +180,7 @@ def _arenas(choice: DatasetChoice, samples: SampleSet, folder: Path, study: Stud
             chosen = splits.fraction(samples, split.train, amount, seed=choice.split.seed)
             arenas.append(
                 Arena(
-                    dataset=Path(choice.name).name,
+                    dataset=Path(choice.name).expanduser().resolve().name,
                     folder=folder,
                     fold=fold,
                     split=split,

@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 
 from synthbench.errors import DataError
-from synthbench.plan import Cell, Plan
+from synthbench.plan import SCORES, Cell, Plan
 from synthbench.store import Artifact, Store
 from synthbench.study import Study, make_study, read_study
 
@@ -76,7 +76,25 @@ def save_results(results: Results, run: Path) -> None:
         os.replace(beside, path)
 
 
-_TEXT = ("dataset", "arm", "generator", "segmenter", "image", "difficulty", "error", "status", "stage", "key", "label")
+CELL_COLUMNS = ("dataset", "fold", "fraction", "arm", "segmenter", "generator_seed", "seed")
+_NUMBERS = (
+    *("fold", "fraction", "synthetic", "generator_seed", "seed", "iou", "class", "true", "predicted", "tp", "fp", "fn"),
+    *("iou_sum", "dice", "cldice", "coco_ap", "seconds", "fit_seconds", "predict_seconds", "fd", "kd", "n"),
+)
+_TEXT = (
+    "dataset",
+    "arm",
+    "generator",
+    "segmenter",
+    "image",
+    "difficulty",
+    "error",
+    "traceback",
+    "status",
+    "stage",
+    "key",
+    "label",
+)
 
 
 def _read(path: Path) -> pd.DataFrame:
@@ -90,7 +108,29 @@ def _read(path: Path) -> pd.DataFrame:
         return pd.DataFrame()
     except (ValueError, OSError) as error:
         raise DataError(f"{path}: can't be read as a table: {error}") from None
+    _check_table(path, table)
     return table
+
+
+_NEEDED = {
+    "images": (*CELL_COLUMNS, "image", "tp", "fp", "fn", "dice"),
+    "runs": (*CELL_COLUMNS, "generator", "synthetic", "status"),
+    "fidelity": ("dataset", "fold", "fraction", "generator"),
+    "tasks": ("kind", "key", "status"),
+}
+
+
+def _check_table(path: Path, table: pd.DataFrame) -> None:
+    """Raise `DataError` if a column is missing, or holds words where numbers belong."""
+    lacking = [name for name in _NEEDED[path.stem] if name not in table]
+    if lacking:
+        raise DataError(f"{path}: no column {lacking[0]!r}; the file is damaged, run the study again")
+    for name in table.columns.intersection(list(_NUMBERS)):
+        wrong = table[name][pd.to_numeric(table[name], errors="coerce").isna() & table[name].notna()]
+        if len(wrong):
+            raise DataError(
+                f"{path}, line {wrong.index[0] + 2}: {name} is {wrong.iloc[0]!r}, not a number; run the study again"
+            )
 
 
 def _blank_numbers(columns: pd.Index, text: Mapping[str, Any]) -> dict[str, list[str]]:
@@ -108,7 +148,7 @@ def collect(plan: Plan, store: Store, ended: Mapping[str, Mapping[str, Any]]) ->
     ended
         For tasks that this run tried: key → ``status``, ``stage``, ``error``, ``seconds``.
     """
-    artifacts = {key: store.find(task.kind, key) for key, task in plan.tasks.items()}
+    artifacts = {key: store.find(task.kind, key, thorough=task.kind in SCORES) for key, task in plan.tasks.items()}
     images: list[dict[str, Any]] = []
     runs: list[dict[str, Any]] = []
     for cell in plan.cells:
@@ -234,6 +274,7 @@ def _task_rows(
             "status": now.get("status") or ("stored" if artifact else "missing"),
             "stage": now.get("stage", ""),
             "error": now.get("error", ""),
+            "traceback": now.get("traceback", ""),
             "seconds": record.get("seconds", now.get("seconds")),
             "peak_memory_mb": record.get("peak_memory_mb", now.get("peak_memory_mb")),
             "gpu_memory_mb": record.get("gpu_memory_mb"),

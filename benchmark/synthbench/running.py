@@ -30,6 +30,7 @@ from synthbench.study import Study
 
 ENGINES = ("local", "serial")
 PICTURES = 6
+WAY_OUT = "give another folder with --out"
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,22 @@ class Machine:
     threads: int | None = None
     device: str = "auto"
     time_limit: float | None = None
+
+    def check(self) -> None:
+        """Raise `ConfigError` if it can't be had, before anything is opened or written."""
+        choose(self.device)
+        if self.engine not in ENGINES:
+            raise ConfigError(f"--engine {self.engine}: there are {', '.join(ENGINES)}")
+        for option in ("workers", "threads", "time_limit"):
+            value = getattr(self, option)
+            if value is not None and value <= 0:
+                raise ConfigError(f"--{option.replace('_', '-')} {value}: give a number above 0")
+        if self.engine == "serial" and self.time_limit is not None:
+            raise ConfigError("--time-limit: the serial engine can't stop a task; use --engine local")
+        if self.engine == "serial" and (self.workers or 1) > 1:
+            raise ConfigError(
+                f"--workers {self.workers}: the serial engine runs one task at a time; use --engine local"
+            )
 
     def build(self, store: Store) -> tuple[Engine, int]:
         """Return the engine, and how many tasks it runs at a time."""
@@ -55,8 +72,6 @@ class Machine:
         )
         if self.engine == "serial":
             return SerialEngine(options, gpus), 1
-        if self.engine != "local":
-            raise ConfigError(f"--engine {self.engine}: there are {', '.join(ENGINES)}")
         count = self.workers or workers
         return LocalEngine(options, count, gpus), min(count, len(gpus)) if gpus else count
 
@@ -98,6 +113,7 @@ def run_study(study: Study, store: Store, folder: Path, machine: Machine, consol
     KeyboardInterrupt
         On Ctrl-C, when running tasks have stopped; what is finished is stored.
     """
+    machine.check()
     plan = prepare(study, store, console)
     record_plan(plan, folder)
     lacking = plan.lacking(store)
@@ -112,7 +128,8 @@ def run_study(study: Study, store: Store, folder: Path, machine: Machine, consol
     if lacking:
         ended = _run(plan, store, machine, console)
     results = collect(plan, store, ended)
-    with writing(folder):
+    record_study(plan, folder)
+    with writing(folder, WAY_OUT):
         save_results(results, folder)
         _write_failures(folder, plan, ended)
     failed = sum(row.get("status") in FAILURES for row in ended.values())
@@ -136,13 +153,19 @@ def _run(plan: Plan, store: Store, machine: Machine, console: Console) -> dict[s
 
 
 def record_plan(plan: Plan, folder: Path) -> None:
-    """Write the study with its defaults, its splits, its keys, and the machine and versions, into the run folder."""
-    with writing(folder):
-        (folder / "splits").mkdir(parents=True, exist_ok=True)
-        _write(folder / "study.yaml", plan.resolved.study.to_yaml())
+    """Write what each key is made of, and the machine and versions, into the run folder."""
+    with writing(folder, WAY_OUT):
+        folder.mkdir(parents=True, exist_ok=True)
         tasks = {key: {"kind": t.kind, "label": t.label, "content": t.content} for key, t in plan.tasks.items()}
         _write(folder / "plan.json", json.dumps(tasks, indent=1))
         _write(folder / "environment.json", json.dumps({**meter.facts(), "versions": meter.versions()}, indent=1))
+
+
+def record_study(plan: Plan, folder: Path) -> None:
+    """Write the study with its defaults, and its splits: at the end, so that they fit the results beside them."""
+    with writing(folder, WAY_OUT):
+        (folder / "splits").mkdir(parents=True, exist_ok=True)
+        _write(folder / "study.yaml", plan.resolved.study.to_yaml())
     found: dict[str, dict[int, splits.Split]] = {}
     for arena in plan.resolved.arenas:
         found.setdefault(arena.dataset, {})[arena.fold] = arena.split

@@ -320,7 +320,10 @@ class SampleSet(Sequence[Sample]):
         image, labels = self._loaders[position]()
         sample = Sample(entry.id, image, labels, entry.groups)
         if sample.digest != entry.digest:
-            raise DataError(f"sample set {self.name!r}: the files of {entry.id!r} were altered since they were written")
+            raise DataError(
+                f"sample set {self.name!r}: the files of {entry.id!r} were altered since they were written; "
+                "import it again"
+            )
         return sample
 
     def __iter__(self) -> Iterator[Sample]:
@@ -437,9 +440,7 @@ def read_array(path: Path) -> np.ndarray:
     """
     try:
         if path.suffix.lower() in (".tif", ".tiff"):
-            import tifffile
-
-            array = tifffile.imread(path)
+            array = _read_tiff(path)
         else:
             from PIL import Image
 
@@ -456,6 +457,19 @@ def read_array(path: Path) -> np.ndarray:
     if array.ndim == 3 and array.shape[2] == 4 and array.dtype.kind == "u":
         opaque = bool((array[..., 3] == np.iinfo(array.dtype).max).all())
         array = array[..., :3] if opaque else array
+    return array
+
+
+def _read_tiff(path: Path) -> np.ndarray:
+    import logging
+
+    import tifffile
+
+    logging.getLogger("tifffile").setLevel(logging.CRITICAL)  # what it warns of, the exception says
+    with tifffile.TiffFile(path) as file:
+        if not file.pages:
+            raise ValueError("no picture in it")
+        array: np.ndarray = file.asarray()
     return array
 
 

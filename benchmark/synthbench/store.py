@@ -118,11 +118,17 @@ class Store:
         return Artifact(folder, record) if intact else None
 
     def get(self, kind: str, key: str) -> Artifact:
-        """Return an artifact that is about to be read, every file verified; raise `StoreError` if it isn't there."""
+        """Return an artifact that is about to be read, every file verified; raise `StoreError` if it isn't there.
+
+        What is damaged is removed, so that the next run computes it again.
+        """
         found = self.find(kind, key, thorough=True)
-        if found is None:
-            raise StoreError(f"{kind}/{key[:12]}: not in {self.root}, or damaged; run the study again to compute it")
-        return found
+        if found is not None:
+            return found
+        if self.folder(kind, key).exists():
+            self.discard(kind, key)
+            raise StoreError(f"{kind}/{key[:12]}: was damaged, and is removed; run the study again to compute it")
+        raise StoreError(f"{kind}/{key[:12]}: not in {self.root}; run the study again to compute it")
 
     def records(self, kind: str) -> Iterator[Mapping[str, Any]]:
         """Yield the records of a kind, their files unverified."""
@@ -147,7 +153,9 @@ class Store:
         """
         self.folder(kind, key)
         path = self.root / ".locks" / f"{kind}-{key}"
-        with writing(path), path.open("w") as handle:
+        with writing(path):
+            handle = path.open("w")
+        with handle:
             while True:
                 try:
                     fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -210,15 +218,15 @@ class Store:
 
 
 @contextlib.contextmanager
-def writing(path: Path) -> Iterator[None]:
-    """Turn a full or read-only disk into one line."""
+def writing(path: Path, way: str = "name another store with --store") -> Iterator[None]:
+    """Turn a full or read-only disk into one line, with a way out."""
     try:
         yield
     except OSError as error:
         if isinstance(error, FileNotFoundError):
             raise
-        way = "free some space" if error.errno == errno.ENOSPC else "name another store with --store"
-        raise StoreError(f"{error.filename or path}: can't be written: {error.strerror or error}; {way}") from None
+        out = "free some space" if error.errno == errno.ENOSPC else way
+        raise StoreError(f"{error.filename or path}: can't be written: {error.strerror or error}; {out}") from None
 
 
 def write_record(path: Path, record: Mapping[str, Any]) -> None:

@@ -23,9 +23,9 @@ class BudgetChoice(_Model):
     """A named budget, with any of its numbers replaced."""
 
     name: str = "quick"
-    steps: Annotated[int, Field(ge=0)] | None = None
-    batch_size: Annotated[int, Field(ge=1)] | None = None
-    patch_size: Annotated[int, Field(ge=8)] | None = None
+    steps: Annotated[int, Field(ge=1, strict=True)] | None = None
+    batch_size: Annotated[int, Field(ge=1, strict=True)] | None = None
+    patch_size: Annotated[int, Field(ge=8, strict=True)] | None = None
 
     @model_validator(mode="before")
     @classmethod
@@ -40,7 +40,7 @@ class PluginChoice(_Model):
     label: str = ""
     config: dict[str, Any] = {}
     budget: BudgetChoice | None = None
-    seeds: Annotated[int, Field(ge=1)] | None = None
+    seeds: Annotated[int, Field(ge=1, strict=True)] | None = None
 
     @model_validator(mode="before")
     @classmethod
@@ -155,8 +155,8 @@ class Study(_Model):
     synthetic: Annotated[list[Amount], Field(min_length=1)] = ["1x"]
     share: Annotated[float, Field(gt=0, lt=1)] = 0.5
     synthetic_only: bool = False
-    seeds: Annotated[int, Field(ge=1)] = 3
-    generator_seeds: Annotated[int, Field(ge=1)] = 1
+    seeds: Annotated[int, Field(ge=1, strict=True)] = 3
+    generator_seeds: Annotated[int, Field(ge=1, strict=True)] = 1
     budget: BudgetChoice = BudgetChoice()
     encoder: PluginChoice | None = None
 
@@ -196,7 +196,8 @@ def read_study(path: str | Path) -> dict[str, Any]:
         where = f", line {mark.line + 1}" if mark else ""
         raise ConfigError(f"{path}{where}: not YAML: {getattr(error, 'problem', None) or error}") from None
     if not isinstance(content, dict):
-        raise ConfigError(f"{path}: a study is a mapping (datasets: …, segmenters: …), not {type(content).__name__}")
+        given = "nothing" if content is None else type(content).__name__
+        raise ConfigError(f"{path}: a study is a mapping (datasets: …, segmenters: …), not {given}")
     return content
 
 
@@ -225,8 +226,17 @@ def first_problem(error: ValidationError, model: type[BaseModel]) -> str:
         return f"{where}: no such key{hint}"
     if problem["type"] == "missing":
         return f"{where}: is missing"
+    key = problem["loc"][0] if problem["loc"] else None
+    if key in _WORDS:
+        return f"{key}: {problem['input']!r} won't do; {_WORDS[key]}"
     given = "" if problem["type"] in words else f" (given: {problem['input']!r})"
     return f"{where}: {problem['msg'].removeprefix('Value error, ')}{given if len(given) < 120 else ''}"
+
+
+_WORDS: dict[Any, str] = {
+    "fractions": "give shares above 0 and up to 1.0, or whole numbers of images",
+    "synthetic": "give whole numbers of samples from 1 up, or multiples such as 2x",
+}
 
 
 def _is_union_tag(part: Any) -> bool:

@@ -64,6 +64,11 @@ STUDY_MISTAKES = {
     "patch larger than an image": ({"segmenters": ["hungry"]}, "smaller than a patch of 4096"),
     "one image": ({"datasets": [{"name": "discs", "config": {"count": 1}}]}, "at least 3"),
     "no image": ({"datasets": [{"name": "discs", "config": {"count": 0}}]}, "gave no sample"),
+    "fractions that come to the same": ({"fractions": [4, 4]}, "two of them come to 4 images"),
+    "a task that the dataset hasn't": (
+        {"datasets": [{"name": "discs", "task": "semantic"}]},
+        "its task is 'instances'",
+    ),
     "a group that leaks": (
         {"datasets": [{"name": "discs", "split": {"scheme": "official", "group": "well"}}]},
         "leaks the well",
@@ -92,6 +97,25 @@ def test_a_wrong_device_engine_or_number_is_refused(trial) -> None:
     assert "--device tpu" in refused(trial, "run", study, "--device", "tpu")
     assert "--engine cloud" in refused(trial, "run", study, "--engine", "cloud")
     assert "--workers 0" in refused(trial, "run", study, "--workers", "0")
+    assert "use --engine local" in refused(trial, "run", study, "--engine", "serial", "--time-limit", "3")
+    assert "--generators ','" in refused(trial, "run", study, "--generators", ",")
+    assert "seeds: " in refused(trial, "run", study, "--seeds", "1e3")
+
+
+def test_two_datasets_of_one_name_are_refused(trial) -> None:
+    paths = [folder(trial.folder / parent / "cells") for parent in ("a", "b")]
+    assert "two are called 'cells'" in refused(trial, "run", trial.study(datasets=[str(p) for p in paths]))
+
+
+def test_a_dataset_may_have_any_folder_name(trial) -> None:
+    folder(trial.folder / "my cells", 12)
+    trial.run("plan", "--dataset", "my cells", "--generators", "none", "--segmenters", "threshold", "--budget", "smoke")
+
+
+def test_configuration_of_what_is_no_plugin_is_refused(trial) -> None:
+    root = folder(trial.folder / "data")
+    study = trial.study(datasets=[{"name": str(root), "config": {"count": 3}}])
+    assert "config is for plugins" in refused(trial, "run", study)
 
 
 def _lose_mask(root: Path) -> None:
@@ -121,6 +145,11 @@ def _corrupt_png(root: Path) -> None:
     path.write_bytes(path.read_bytes()[:200])
 
 
+def _tif_without_pages(root: Path) -> None:
+    (root / "images" / "s3.png").unlink()
+    (root / "images" / "s3.tif").write_bytes(b"II*\x00\xff\xff\xff\x00")
+
+
 def _corrupt_tif(root: Path) -> None:
     (root / "images" / "s3.png").unlink()
     (root / "images" / "s3.tif").write_bytes(b"II*\x00 no image at all")
@@ -128,7 +157,16 @@ def _corrupt_tif(root: Path) -> None:
 
 @pytest.mark.parametrize(
     "harm",
-    [_lose_mask, _other_shape, _float_labels, _negative_labels, _photograph, _corrupt_png, _corrupt_tif],
+    [
+        _lose_mask,
+        _other_shape,
+        _float_labels,
+        _negative_labels,
+        _photograph,
+        _corrupt_png,
+        _corrupt_tif,
+        _tif_without_pages,
+    ],
     ids=lambda harm: harm.__name__.strip("_"),
 )
 def test_a_folder_that_is_no_dataset_is_refused_by_file(trial, harm) -> None:

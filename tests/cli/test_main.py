@@ -81,7 +81,7 @@ def test_an_error_of_the_user_is_one_line_and_its_exit_code(
         (
             OSError(28, "No space left on device", "/full/disk"),
             2,
-            "synthbench: error: /full/disk: No space left on device\n",
+            "synthbench: error: /full/disk: No space left on device; free some space\n",
         ),
         (
             KeyboardInterrupt(),

@@ -96,9 +96,17 @@ def test_an_unknown_name_gets_the_nearest(tmp_path, cells):
     with pytest.raises(DataError, match=r"no dataset is called 'cell' \(did you mean 'cells'\?\)"):
         shelf.open("cell")
     with pytest.raises(
-        DataError, match=r"cellz: neither a path nor a dataset of the library \(did you mean 'cells'\?\)"
+        DataError, match=r"cellz: neither a path nor a dataset of the library or of a plugin \(did you mean 'cells'\?\)"
     ):
         resolve("cellz", library=shelf)
+
+
+def test_a_plugins_name_is_near_too_and_not_free_for_imports(tmp_path, cells):
+    shelf = Library(tmp_path / "library")
+    with pytest.raises(DataError, match=r"did you mean 'phantom-nuclei'"):
+        resolve("phantom-nucleii", library=shelf)
+    with pytest.raises(DataError, match=r"'phantom-nuclei' is a plugin's; give another --name"):
+        shelf.add(cells, name="phantom-nuclei")
 
 
 def test_a_path_is_imported_once_and_again_only_when_a_file_changes(tmp_path, cells, put, grey, monkeypatch):

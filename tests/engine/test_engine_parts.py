@@ -89,7 +89,17 @@ def test_generators_that_train_long_begin_first() -> None:
 )
 def test_a_device_is_chosen_from_the_gpus_that_are_visible(monkeypatch, device: str, gpus: list[str]) -> None:
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,2")
+    monkeypatch.setattr(devices, "usable", lambda: True)
     assert devices.choose(device) == gpus
+
+
+def test_a_variable_without_a_driver_is_no_gpu(monkeypatch) -> None:
+    """CUDA_VISIBLE_DEVICES is often set where there is no device, or torch is built for CPUs alone."""
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
+    monkeypatch.setattr(devices, "usable", lambda: False)
+    assert devices.choose("auto") == []
+    with pytest.raises(ConfigError, match="no GPU can be used here"):
+        devices.choose("cuda")
 
 
 @pytest.mark.parametrize("device", ["cuda", "cuda:0", "tpu", "cuda:x", "auto:1", ""])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import signal
 import time
@@ -91,7 +92,7 @@ def test_adding_a_seed_a_segmenter_or_a_fraction_adds_only_its_own_tasks(trial) 
     assert len(trial.artifacts(FITS)) == len(third) + 2 * 3
 
 
-@pytest.mark.parametrize("trouble", ["raise", "die", "sleep", "few"])
+@pytest.mark.parametrize("trouble", ["raise", "network", "die", "sleep", "few"])
 def test_a_failing_task_is_a_typed_row_and_the_rest_goes_on(trial, trouble: str) -> None:
     study = trial.study(generators=["brighter", {"name": "troubled", "config": {"trouble": trouble}}], seeds=1)
     limit = ["--time-limit", "6"] if trouble == "sleep" else []
@@ -104,6 +105,7 @@ def test_a_failing_task_is_a_typed_row_and_the_rest_goes_on(trial, trouble: str)
     row = results.tasks[(results.tasks["plugin"] == "troubled") & (results.tasks["kind"] == kind)].iloc[0]
     wanted = {
         "raise": ("failed", "fit", "the loss is NaN"),
+        "network": ("failed", "fit", "ConnectionError: the licence server is away"),
         "die": ("crashed", "fit", "signal 9"),
         "sleep": ("timeout", "fit", "ran out of time"),
         "few": ("failed", "draw", "drew 3 samples, asked for 4"),
@@ -111,6 +113,7 @@ def test_a_failing_task_is_a_typed_row_and_the_rest_goes_on(trial, trouble: str)
     assert (row["status"], row["stage"]) == wanted[:2]
     assert wanted[2] in row["error"]
     assert wanted[2] in (run / "failures.txt").read_text()
+    assert trouble not in ("raise", "network") or "trial_plugins.py" in row["traceback"]
     assert "troubled missing" in done.stdout
     assert "failed; see" in done.stderr
 
@@ -163,6 +166,34 @@ def test_ctrl_c_stops_within_seconds_and_keeps_what_is_finished(trial, number: i
 
 def _overwrite(path: Path) -> None:
     path.write_bytes(path.read_bytes()[:-3] + b"xyz")
+
+
+def _falsify(path: Path) -> None:
+    """Alter a file as nobody does by accident: of the same size, with the time of change put back."""
+    state = path.stat()
+    content = path.read_bytes()
+    place = max(content.rfind(b"1"), 0)
+    path.write_bytes(content[:place] + b"7" + content[place + 1 :])
+    os.utime(path, ns=(state.st_atime_ns, state.st_mtime_ns))
+
+
+def test_false_scores_are_never_shown(trial) -> None:
+    study = trial.study(seeds=1)
+    trial.run("run", study, "--engine", "serial")
+    before = tables(trial.folder / "runs" / "trial")
+    for path in trial.store.glob("evaluate/*/scores.json"):
+        _falsify(path)
+    assert "2 to run" in trial.run("run", study, "--engine", "serial").stderr
+    assert same(before, tables(trial.folder / "runs" / "trial"))
+
+
+def test_a_refused_command_leaves_a_run_as_it_was(trial) -> None:
+    study = trial.study(seeds=1)
+    trial.run("run", study, "--engine", "serial")
+    kept = (trial.folder / "runs" / "trial" / "study.yaml").read_bytes()
+    trial.run("run", study, "--seeds", "2", "--device", "tpu", code=2)
+    trial.run("run", study, "--engine", "cloud", code=2)
+    assert (trial.folder / "runs" / "trial" / "study.yaml").read_bytes() == kept
 
 
 def _truncate(path: Path) -> None:

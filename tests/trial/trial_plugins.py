@@ -78,6 +78,8 @@ class Troubled(Brighter):
     def fit(self, train, context):
         if self.config.trouble == "raise":
             raise RuntimeError("the loss is NaN")
+        if self.config.trouble == "network":
+            raise ConnectionError("the licence server is away")
         if self.config.trouble == "die":
             os.kill(os.getpid(), signal.SIGKILL)
         if self.config.trouble == "sleep":

@@ -7,6 +7,7 @@ needs inside ``run``, so that ``synthbench --help`` stays quick.
 from __future__ import annotations
 
 import argparse
+import errno
 import importlib
 import os
 import pkgutil
@@ -21,9 +22,8 @@ INTERRUPTED = 130
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command line; return its exit code. What the user can mend is one line on stderr."""
-    parser = build_parser()
-    args = parser.parse_args(argv)
     try:
+        args = build_parser().parse_args(argv)
         return int(args.perform(args))
     except SynthbenchError as error:
         print(f"synthbench: error: {error}", file=sys.stderr)
@@ -36,7 +36,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 1
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
-        print(f"synthbench: error: {where}{error.strerror or error}", file=sys.stderr)
+        way = "; free some space" if error.errno == errno.ENOSPC else ""
+        print(f"synthbench: error: {where}{error.strerror or error}{way}", file=sys.stderr)
         return 2
 
 

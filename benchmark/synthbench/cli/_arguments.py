@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -42,15 +43,43 @@ def add_study(parser: argparse.ArgumentParser) -> None:
     grid.add_argument("--inception", metavar="FILE", help="Inception weights, for FID and KID")
 
 
+def add_machine(parser: argparse.ArgumentParser) -> None:
+    """Add how a study is run; `plan` takes the same, so that a command line can be tried first."""
+    how = parser.add_argument_group("how it is run")
+    how.add_argument("--engine", default="local", help="local (processes) or serial (in this process)")
+    how.add_argument("--workers", type=int, metavar="N", help="tasks at a time")
+    how.add_argument(
+        "--threads", type=int, metavar="N", help="CPU threads for each task; another number can change last digits"
+    )
+    how.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:n")
+    how.add_argument("--time-limit", type=float, metavar="S", help="seconds a task may take")
+    how.add_argument("--out", metavar="DIR", help="run folder (default: runs/NAME)")
+    how.add_argument("--quiet", action="store_true", help="no progress, only the table")
+    add_store(how)
+
+
+def machine_from(args: argparse.Namespace) -> Any:
+    """Return what `add_machine` took, as a `synthbench.running.Machine`."""
+    from synthbench.running import Machine
+
+    return Machine(args.engine, args.workers, args.threads, args.device, args.time_limit)
+
+
 def study_from(args: argparse.Namespace) -> Any:
     """Return the study that the arguments name; raise `ConfigError` if it isn't one."""
+    from synthbench.errors import ConfigError
     from synthbench.study import DEFAULT, make_study, read_study
 
     content = read_study(args.study or DEFAULT)
     lists = {"dataset": "datasets", "generators": "generators", "segmenters": "segmenters"}
     for option, key in lists.items():
         if (given := getattr(args, option)) is not None:
-            content[key] = _chosen(content.get(key), [] if given == "none" else _split(given))
+            names = _split(given)
+            if not names:
+                raise ConfigError(
+                    f"--{option} {given!r}: no name in it" + ("; give names, or none" * (key == "generators"))
+                )
+            content[key] = _chosen(content.get(key), [] if names == ["none"] else names)
     if args.synthetic is not None:
         content["synthetic"] = [int(part) if part.isdigit() else part for part in _split(args.synthetic)]
     if args.fractions is not None:
@@ -67,7 +96,8 @@ def study_from(args: argparse.Namespace) -> Any:
     if args.name:
         content["name"] = args.name
     elif args.study is None and args.dataset is not None:
-        content["name"] = "-".join(Path(part).name for part in _split(args.dataset))[:80]
+        joined = "-".join(Path(part).expanduser().resolve().name for part in _split(args.dataset))
+        content["name"] = re.sub(r"[^A-Za-z0-9._-]+", "-", joined).strip("-._")[:80] or "study"
     return make_study(content, args.study or "the command line")
 
 

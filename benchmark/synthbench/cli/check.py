@@ -53,6 +53,6 @@ def _kinds(name: str, kind: str | None) -> list[str]:
     kinds = [each for each, known in found.entries if known == name]
     if not kinds:
         hint = nearest(name, {known for _, known in found.entries}) or "; 'synthbench list' shows them all"
-        broken = "".join(f"; the plugin {p.plugin!r} is off: {p.reason}" for p in found.problems)
+        broken = found.of_problems()
         raise PluginError(f"unknown plugin {name!r}{hint}{broken}")
     return kinds

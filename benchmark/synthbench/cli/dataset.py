@@ -14,6 +14,7 @@ Datasets are kept in $SYNTHBENCH_HOME/datasets, by default ~/.local/share/synthb
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import sys
 from collections.abc import Callable, Iterator
@@ -22,6 +23,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from synthbench.datasets.library import Library
     from synthbench.samples import SampleSet
 
 PICTURES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".pdf")
@@ -161,8 +163,9 @@ def _show(args: argparse.Namespace) -> int:
         picture.save(beside)
         beside.replace(out)
     except OSError as error:
-        beside.unlink(missing_ok=True)
-        raise DataError(f"{out}: can't be written: {error.strerror or error}") from None
+        with contextlib.suppress(OSError):
+            beside.unlink(missing_ok=True)
+        raise DataError(f"{out}: can't be written: {error.strerror or error}; give another --out") from None
     print(json.dumps({"name": samples.name, "out": str(out)}) if args.json else f"wrote {out}")
     return 0
 
@@ -183,16 +186,29 @@ def _list(args: argparse.Namespace) -> int:
     from synthbench.datasets.library import Library
 
     library = Library()
-    rows = [_row(name, library.open(name)) for name in library.names()]
+    rows = [_listed(name, library) for name in library.names()]
     if args.json:
         print(json.dumps({"folder": str(library.root), "datasets": rows}, indent=1, ensure_ascii=False))
         return 0
     for row in rows:
+        if "damaged" in row:
+            print(f"{row['name']}: damaged: {row['damaged']}")
+            continue
         licence = f", {row['licence']}" if row["licence"] else ""
         print(f"{row['name']}: {row['samples']} samples, task {row['task']}{licence}")
     if not rows:
         print(f"nothing was added yet to {library.root}; 'synthbench list datasets' shows what plugins offer")
     return 0
+
+
+def _listed(name: str, library: Library) -> dict[str, Any]:
+    """Return a dataset's row, or what is wrong with it: one that is damaged hides no other."""
+    from synthbench.errors import DataError
+
+    try:
+        return _row(name, library.open(name))
+    except DataError as error:
+        return {"name": name, "damaged": str(error)}
 
 
 def _row(name: str, samples: SampleSet) -> dict[str, Any]:

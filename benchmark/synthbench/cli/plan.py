@@ -9,7 +9,7 @@ from dataclasses import asdict
 from math import isnan
 from typing import TYPE_CHECKING
 
-from synthbench.cli._arguments import add_store, add_study, open_store, study_from
+from synthbench.cli._arguments import add_machine, add_study, machine_from, open_store, study_from
 
 if TYPE_CHECKING:
     from synthbench.outlook import Outlook
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_study(parser)
-    add_store(parser)
+    add_machine(parser)
     parser.add_argument("--pilot", metavar="RUN", help="an earlier run, to tell from how small a difference will show")
     parser.add_argument("--json", action="store_true", help="print JSON, with every task and its key")
 
@@ -32,6 +32,7 @@ def run(args: argparse.Namespace) -> int:
     from synthbench.results import load_results
     from synthbench.running import prepare
 
+    machine_from(args).check()
     earlier = load_results(args.pilot) if args.pilot else None
     plan = prepare(study, store, Console(stderr=True))
     lacking = {task.key for task in plan.lacking(store)}

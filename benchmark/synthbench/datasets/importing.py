@@ -13,8 +13,9 @@ from synthbench.datasets.pixels import pieces
 from synthbench.datasets.readers import coco, folders, npz, per_object, sample_set, suffix, tracking
 from synthbench.datasets.recipe import Notes, Recipe
 from synthbench.datasets.walk import safe_id, subfolders
-from synthbench.errors import DataError
+from synthbench.errors import DataError, nearest
 from synthbench.plugin.api import Progress, silent
+from synthbench.plugin.registry import registry
 from synthbench.samples import Sample, SampleSet, Task
 
 
@@ -145,7 +146,8 @@ def detect(path: str | Path) -> tuple[Form, Path, str]:
     """
     path = Path(path).expanduser()
     if not path.exists():
-        raise DataError(f"{path}: no such file or folder")
+        hint = nearest(str(path), registry().names("dataset"))
+        raise DataError(f"{path}: no such file or folder{hint}")
     if path.is_file() and path.suffix.lower() in (".zip", ".tar", ".gz", ".tgz", ".7z"):
         raise DataError(f"{path}: is an archive; unpack it, and give the folder")
     for form in FORMS:

@@ -79,6 +79,8 @@ class Library:
             If the name is taken, or the data can't be used; nothing is left behind then.
         """
         found = import_set(path, name=name, task=task, classes=classes, components=components)
+        if found.name in registry().names("dataset"):
+            raise DataError(f"dataset name {found.name!r} is a plugin's; give another --name")
         return found.write(self._free(found.name), progress)
 
     def build(
@@ -210,7 +212,8 @@ def resolve(
         known = library.names()
         if text in registry().names("dataset"):
             raise DataError(f"dataset {text!r} isn't in the library yet; add it by 'synthbench dataset add {text}'")
-        raise DataError(f"{text}: neither a path nor a dataset of the library{_hint(text, known)}")
+        known = [*known, *registry().names("dataset")]
+        raise DataError(f"{text}: neither a path nor a dataset of the library or of a plugin{_hint(text, known)}")
     if (path / INDEX).is_file():
         return SampleSet.open(path), path
     found = import_set(path, task=task, classes=classes, components=components)
@@ -235,7 +238,10 @@ def _state_of(path: Path, told: Sequence[str]) -> str:
 
 
 def _hint(name: str, known: Sequence[str]) -> str:
-    return nearest(name, known) or f"; there are: {', '.join(known) or 'none'} (see 'synthbench dataset list')"
+    return (
+        nearest(name, known)
+        or f"; there are: {', '.join(known) or 'none'} (see 'synthbench dataset list', 'synthbench list datasets')"
+    )
 
 
 def _make(folder: Path) -> None:

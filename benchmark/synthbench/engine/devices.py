@@ -7,6 +7,8 @@ import os
 import shutil
 import subprocess
 from collections.abc import Iterator, Sequence
+from importlib import metadata
+from pathlib import Path
 
 from synthbench.errors import ConfigError
 
@@ -31,6 +33,15 @@ def visible_gpus() -> list[str]:
     return [str(i) for i, line in enumerate(line for line in answer.splitlines() if line.startswith("GPU"))]
 
 
+def usable() -> bool:
+    """Return whether a GPU could be used at all: there is a driver, and torch isn't built for CPUs alone."""
+    driver = shutil.which("nvidia-smi") or any(Path(node).exists() for node in ("/dev/nvidiactl", "/dev/dxg"))
+    try:
+        return bool(driver) and not metadata.version("torch").endswith("+cpu")
+    except metadata.PackageNotFoundError:
+        return False
+
+
 def choose(device: str) -> list[str]:
     """Return the GPUs that ``--device`` means: none for the CPU.
 
@@ -44,13 +55,13 @@ def choose(device: str) -> list[str]:
         return []
     if name not in ("auto", "cuda") or (number and (name == "auto" or not number.isdigit())):
         raise ConfigError(f"--device {device}: give auto, cpu, cuda or cuda:n")
-    gpus = visible_gpus()
+    gpus = visible_gpus() if usable() else []
     if number:
         if int(number) >= len(gpus):
             raise ConfigError(f"--device {device}: this machine shows {len(gpus)} GPU(s); use --device auto or cpu")
         return [gpus[int(number)]]
     if name == "cuda" and not gpus:
-        raise ConfigError("--device cuda: this machine shows no GPU; use --device auto or cpu")
+        raise ConfigError("--device cuda: no GPU can be used here (driver, or torch without CUDA); use --device auto")
     return gpus
 
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 
+from synthbench.errors import DataError
 from synthbench.leaderboard.cells import cells
 from synthbench.leaderboard.pages import INDEX, PICTURES, page
 from synthbench.pictures import annotated, display
@@ -53,8 +54,11 @@ def report(run_folder: Path, results: Results, pictures: Mapping[str, Sequence[S
 def write_text(path: Path, text: str) -> Path:
     """Write a file beside its place, and rename it there."""
     beside = path.with_name(f".{path.name}.part")
-    beside.write_text(text, encoding="utf-8")
-    os.replace(beside, path)
+    try:
+        beside.write_text(text, encoding="utf-8")
+        os.replace(beside, path)
+    except OSError as error:
+        raise DataError(f"{path}: can't be written: {error.strerror or error}; give another --out") from None
     return path
 
 

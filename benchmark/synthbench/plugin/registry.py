@@ -5,10 +5,12 @@ Imports no plugin class until it is asked for: listing costs as much as reading 
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import importlib.metadata
 import importlib.util
 import re
+import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cache
@@ -108,8 +110,14 @@ class Registry:
         except KeyError:
             known = self.names(kind)
             hint = nearest(name, known) or f"; there are: {', '.join(sorted(known)) or 'none'}"
-            broken = "".join(f"; the plugin {p.plugin!r} is off: {p.reason}" for p in self.problems)
+            broken = self.of_problems()
             raise PluginError(f"unknown {kind} {name!r}{hint}{broken}") from None
+
+    def of_problems(self) -> str:
+        """Return what to add to a message about a name that isn't there: a broken plugin may have had it."""
+        if len(self.problems) > 1:
+            return f"; {len(self.problems)} plugins are off, 'synthbench list' says why"
+        return "".join(f"; the plugin {p.plugin!r} is off: {p.reason}" for p in self.problems)
 
     def load(self, kind: str, name: str) -> type:
         """Import a plugin's class.
@@ -162,7 +170,9 @@ def discover(entry_points: Iterable[EntryPoint]) -> Registry:
     for point in sorted(entry_points, key=_order):
         name, version = (point.dist.name, point.dist.version) if point.dist else ("?", "?")
         try:
-            specs = _specs_of(point.load(), point.name)
+            with contextlib.redirect_stdout(sys.stderr):  # what a plugin prints is no part of an answer
+                module = point.load()
+            specs = _specs_of(module, point.name)
             _refuse_taken(specs, found)
         except (Exception, SystemExit) as error:  # a stranger's import may raise anything
             found.problems.append(Problem(point.name, name, one_line(error)))

@@ -199,7 +199,8 @@ def _checkpoint(path: Path, parts: Mapping[str, Any], number: int, total: int, c
     except (OSError, RuntimeError) as error:
         with contextlib.suppress(OSError):
             beside.unlink()
-        raise StoreError(f"{path}: the checkpoint can't be written: {error}") from None
+        reason = getattr(error, "strerror", None) or error
+        raise StoreError(f"the checkpoint can't be written: {reason}: {path}") from None
 
 
 def _resume(path: Path, parts: Mapping[str, Any], total: int, context: Context) -> int:
