@@ -1,7 +1,8 @@
 """Score predicted label maps against true ones; no training.
 
-Precision, recall, F-score and jaccard_ap = TP / (TP + FP + FN) at IoU 0.50 … 0.95, pooled over all images and as the
-mean over images. The two folders hold png or tif label maps with the same names.
+Precision, recall, F-score and jaccard_ap = TP / (TP + FP + FN) at IoU 0.50 … 0.95, then panoptic quality PQ = SQ × RQ,
+AJI and AJI+, of all images and of the easy and the hard ones; pooled over all images and as the mean over images. The
+two folders hold png or tif label maps with the same names.
 """
 
 from __future__ import annotations
@@ -17,6 +18,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("predicted", metavar="PRED", help="folder of predicted label maps")
     parser.add_argument("truth", metavar="TRUTH", help="folder of true label maps, with the same names")
     parser.add_argument("--semantic", action="store_true", help="labels are classes, not instances")
+    parser.add_argument(
+        "--workers", type=_workers, metavar="N", help="processes (default: one per processor, for many images)"
+    )
     parser.add_argument("--json", action="store_true", help="print JSON")
 
 
@@ -26,18 +30,24 @@ def run(args: argparse.Namespace) -> int:
     report = _counter if sys.stderr.isatty() else scoring.silent
     empty = 0
     if args.semantic:
-        result = scoring.score_folders(args.predicted, args.truth, semantic=True, report=report)
+        result = scoring.score_folders(args.predicted, args.truth, semantic=True, report=report, workers=args.workers)
     else:
-        counts = scoring.match_folders(args.predicted, args.truth, report)
-        empty = sum(image.empty for image in counts.values())
-        result = scoring.summary(counts)
+        scored = scoring.match_folders(args.predicted, args.truth, report, args.workers)
+        empty = sum(image.counts.empty for image in scored.values())
+        result = scoring.summary(scored)
     if args.json:
         print(json.dumps(result, indent=1))
     else:
-        print(_classes(result) if args.semantic else _thresholds(result))
+        print(_classes(result) if args.semantic else f"{_thresholds(result)}\n\n{_whole_images(result)}")
     if empty:
         print(f"{empty} of {result['images']} images are empty in both; per_image leaves them out", file=sys.stderr)
     return 0
+
+
+def _workers(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of processes, 1 or more")
+    return int(text)
 
 
 def _counter(done: int, total: int) -> None:
@@ -51,10 +61,36 @@ def _thresholds(result: dict[str, Any]) -> str:
         row = [f"{level:.2f}", *(str(result["counts"][name][i]) for name in ("tp", "fp", "fn"))]
         row += [f"{result[part][name][i]:.4f}" for part in ("pooled", "per_image") for name in names]
         rows.append(row)
-    start, middle = (len(_aligned([row[:columns] for row in rows])[0]) for columns in (4, 4 + len(names)))
-    head = "".ljust(start + 2) + "pooled".ljust(middle - start) + "per image"
     tail = f"{result['images']} images, Dice of the foreground (all pixels) {result['dice']:.4f}"
-    return "\n".join([head, *_aligned(rows), tail])
+    return "\n".join([*_headed(rows, 4), tail])
+
+
+def _whole_images(result: dict[str, Any]) -> str:
+    names = ["SQ", "RQ", "PQ", "AJI", "AJI+"]
+    rows = [["", "images", *names, *names]]
+    for stratum, figures in {"all": result, **result["strata"]}.items():
+        if figures is None:
+            rows.append([stratum, "0", *["–"] * 2 * len(names)])
+            continue
+        row = [stratum, str(figures["images"])]
+        for part in ("pooled", "per_image"):
+            values = [figures["panoptic"][part][name] for name in ("sq", "rq", "pq")]
+            values += [figures[name][part] for name in ("aji", "aji_plus")]
+            row += [f"{value:.4f}" for value in values]
+        rows.append(row)
+    notes = [
+        "SQ mean IoU of the matched pairs, RQ their F-score, PQ = SQ × RQ, at IoU > 0.5; AJI of Kumar 2017, AJI+ its "
+        "one-to-one variant",
+        "hard: in the true label map an instance touches another within one pixel; easy: none does",
+    ]
+    return "\n".join([*_headed(rows, 2), *notes])
+
+
+def _headed(rows: Sequence[Sequence[str]], lead: int) -> list[str]:
+    """Align the rows, and say above which columns are pooled and which are per image: two halves after `lead`."""
+    middle = lead + (len(rows[0]) - lead) // 2
+    start, half = (len(_aligned([row[:columns] for row in rows])[0]) for columns in (lead, middle))
+    return ["".ljust(start + 2) + "pooled".ljust(half - start) + "per image", *_aligned(rows)]
 
 
 def _classes(result: dict[str, Any]) -> str:
