@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -11,10 +12,10 @@ import pytest
 import tifffile
 from PIL import Image
 
-from synthbench.errors import DataError
+from synthbench.errors import DataError, SynthbenchError
 from synthbench.metrics.matching import IOU_THRESHOLDS
 from synthbench.samples import write_array
-from synthbench.scoring import score_folders
+from synthbench.scoring import score_folders, score_image, summary
 
 
 @pytest.fixture
@@ -34,7 +35,7 @@ def folders(tmp_path: Path) -> tuple[Path, Path]:
 
 def test_the_figures_are_those_counted_by_hand(folders: tuple[Path, Path]) -> None:
     result = score_folders(*folders)
-    assert list(result) == ["images", "iou", "counts", "pooled", "per_image", "dice"]
+    assert list(result)[:6] == ["images", "iou", "counts", "pooled", "per_image", "dice"]
     assert result["images"] == 3
     assert result["iou"] == list(IOU_THRESHOLDS)
     assert result["counts"] == {"tp": [3] * 10, "fp": [0] * 10, "fn": [1] * 10}
@@ -45,6 +46,91 @@ def test_the_figures_are_those_counted_by_hand(folders: tuple[Path, Path]) -> No
     assert result["per_image"]["recall"] == [0.75] * 10
     assert result["per_image"]["f1"] == pytest.approx([(1 + 2 / 3) / 2] * 10)
     assert result["dice"] == pytest.approx(2 * 180 / (180 + 240))
+    assert result["mean_matched_iou"] == {"pooled": [1] * 10, "per_image": [1] * 10}
+    assert result["panoptic"]["pooled"] == pytest.approx({"sq": 1, "rq": 6 / 7, "pq": 6 / 7})
+    assert result["panoptic"]["per_image"] == pytest.approx({"sq": 1, "rq": 5 / 6, "pq": 5 / 6})
+    assert result["aji"] == result["aji_plus"] == pytest.approx({"pooled": 180 / 240, "per_image": 3 / 4})
+
+
+def test_images_whose_true_instances_touch_are_scored_apart(folders: tuple[Path, Path]) -> None:
+    predicted, truth = folders
+    assert score_folders(*folders)["strata"]["hard"] is None
+    pair = np.zeros((20, 30), np.uint8)
+    pair[4:8, 4:8], pair[8:12, 8:12] = 1, 2
+    one = np.where(pair == 1, pair, 0)
+    write_array(truth / "d.png", pair)
+    write_array(predicted / "d.png", pair)
+    write_array(truth / "e.png", one)
+    write_array(predicted / "e.png", pair)
+    result = score_folders(*folders)
+    easy, hard = result["strata"]["easy"], result["strata"]["hard"]
+    assert (result["images"], easy["images"], hard["images"]) == (5, 4, 1)
+    assert (hard["counts"]["tp"], hard["counts"]["fp"]) == ([2] * 10, [0] * 10)
+    assert (easy["counts"]["tp"], easy["counts"]["fp"], easy["counts"]["fn"]) == ([4] * 10, [1] * 10, [1] * 10)
+    assert hard["panoptic"]["pooled"]["pq"] == hard["aji"]["per_image"] == 1
+    assert set(easy) == set(hard) == set(result) - {"strata"}
+
+
+@pytest.mark.parametrize("semantic", [False, True])
+def test_any_number_of_processes_gives_the_same_result(folders: tuple[Path, Path], semantic: bool) -> None:
+    for index in range(7):
+        for folder in folders:
+            shutil.copy(folder / f"{'ab'[index % 2]}.png", folder / f"b{index}.png")
+    calls: list[tuple[int, int]] = []
+    alone = score_folders(*folders, semantic=semantic)
+    together = score_folders(
+        *folders, semantic=semantic, workers=3, report=lambda done, total: calls.append((done, total))
+    )
+    assert together == alone == score_folders(*folders, semantic=semantic, workers=None)
+    assert calls == [(done, 10) for done in range(11)]
+
+
+def test_the_first_mistake_by_name_is_told_whatever_the_number_of_processes(folders: tuple[Path, Path]) -> None:
+    corrupt(folders[0] / "b.png")
+    corrupt(folders[0] / "c.png")
+    told = []
+    for workers in (1, 2):
+        with pytest.raises(DataError, match=r"b\.png: can't be read as an image") as caught:
+            score_folders(*folders, workers=workers)
+        told.append(str(caught.value))
+    assert told[0] == told[1]
+    assert "\n" not in told[0]
+
+
+def test_a_process_that_dies_is_one_line(folders: tuple[Path, Path]) -> None:
+    for folder in folders:
+        for index in range(400):
+            (folder / f"x{index}.png").symlink_to(folder / "b.png")
+
+    def kill(done: int, total: int) -> None:
+        for child in multiprocessing.active_children() if done == 1 else ():
+            child.kill()
+
+    with pytest.raises(SynthbenchError, match=r"a process that scored images died.*--workers 1"):
+        score_folders(*folders, workers=2, report=kill)
+
+
+def test_a_number_of_processes_below_one_is_refused(folders: tuple[Path, Path]) -> None:
+    with pytest.raises(ValueError, match=r"^workers: 0; "):
+        score_folders(*folders, workers=0)
+
+
+@pytest.mark.parametrize(
+    ("truth", "predicted", "named"),
+    [
+        (np.eye(3), np.eye(3, dtype=int), "truth"),
+        (np.eye(3, dtype=int), np.eye(4, dtype=int), "predicted"),
+        (np.ones(3, int), np.ones(3, int), "truth"),
+    ],
+)
+def test_arrays_that_are_no_label_maps_are_refused(truth: np.ndarray, predicted: np.ndarray, named: str) -> None:
+    with pytest.raises(ValueError, match=rf"^{named}: "):
+        score_image(truth, predicted)
+
+
+def test_no_image_has_no_summary() -> None:
+    with pytest.raises(ValueError, match=r"^scored: "):
+        summary({})
 
 
 def test_progress_ends_with_all_images(folders: tuple[Path, Path]) -> None:

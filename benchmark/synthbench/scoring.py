@@ -2,29 +2,103 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+import os
+import signal
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
-from synthbench.errors import DataError
-from synthbench.metrics.matching import IOU_THRESHOLDS, ImageCounts, count, per_image, pooled, pooled_dice
+from synthbench.errors import DataError, SynthbenchError
+from synthbench.metrics.aggregated import AggregatedJaccard, aji, aji_plus, per_image_aji, pooled_aji
+from synthbench.metrics.matching import (
+    IOU_THRESHOLDS,
+    PANOPTIC_IOU,
+    ImageCounts,
+    count_overlap,
+    per_image,
+    pooled,
+    pooled_dice,
+    quality,
+    touching,
+)
+from synthbench.metrics.overlap import overlap
 from synthbench.metrics.semantic import cldice, confusion, scores
 from synthbench.samples import check_labels, read_array
 
 SUFFIXES = (".png", ".tif", ".tiff")
 MAX_CLASSES = 256
+IMAGES_PER_WORKER = 32
+"""A process takes about as long to start as to score this many images."""
 Report = Callable[[int, int], None]
 """Called with (images done, images in all)."""
+Result = TypeVar("Result")
 
 
 def silent(done: int, total: int) -> None:
     """A `Report` that says nothing."""
 
 
+@dataclass(frozen=True, eq=False)
+class ImageScore:
+    """What one image contributes to the scores of a folder.
+
+    Attributes
+    ----------
+    counts, panoptic : ImageCounts
+        Matches at `IOU_THRESHOLDS`, and at more than 0.5.
+    aji, aji_plus : AggregatedJaccard
+        Of Kumar 2017, and its one-to-one variant.
+    hard : bool
+        Whether an instance of the true label map touches another (`synthbench.metrics.matching.touching`).
+    """
+
+    counts: ImageCounts
+    panoptic: ImageCounts
+    aji: AggregatedJaccard
+    aji_plus: AggregatedJaccard
+    hard: bool
+
+
+def score_image(truth: np.ndarray, predicted: np.ndarray) -> ImageScore:
+    """Score one label map of instances against another.
+
+    Parameters
+    ----------
+    truth, predicted
+        ``(height, width)`` label maps of one shape, of any integer type, labels 0 (background) … 2³¹ − 1.
+
+    Returns
+    -------
+    ImageScore
+        For `summary`.
+
+    Raises
+    ------
+    ValueError
+        If one isn't such a label map, or the shapes differ; the message names the argument.
+    """
+    if np.ndim(truth) != 2:
+        raise ValueError(f"truth: shape {np.shape(truth)}; give one label map, (height, width)")
+    table = overlap(truth, predicted)
+    return ImageScore(
+        counts=count_overlap(table),
+        panoptic=count_overlap(table, [PANOPTIC_IOU]),
+        aji=aji(table),
+        aji_plus=aji_plus(table),
+        hard=touching(truth),
+    )
+
+
 def score_folders(
-    predicted: str | Path, truth: str | Path, *, semantic: bool = False, report: Report = silent
+    predicted: str | Path,
+    truth: str | Path,
+    *,
+    semantic: bool = False,
+    report: Report = silent,
+    workers: int | None = 1,
 ) -> dict[str, Any]:
     """Score every label map of a folder against the one of the same name in another.
 
@@ -36,6 +110,10 @@ def score_folders(
         Labels are classes rather than instances.
     report
         Progress.
+    workers
+        Processes that read and score; None for one per processor, as far as there are images enough to keep them
+        busy. The result is the same whatever their number. With more than one, a script that calls this needs
+        ``if __name__ == "__main__":``.
 
     Returns
     -------
@@ -46,51 +124,78 @@ def score_folders(
     ------
     DataError
         If a folder can't be read, the two don't match by name or by shape, or a file is no label map; names the file.
+    ValueError
+        If `workers` is below 1.
     """
     if semantic:
-        return semantic_summary(confusions(predicted, truth, report))
-    return summary(match_folders(predicted, truth, report))
+        return semantic_summary(confusions(predicted, truth, report, workers))
+    return summary(match_folders(predicted, truth, report, workers))
 
 
-def match_folders(predicted: str | Path, truth: str | Path, report: Report = silent) -> dict[str, ImageCounts]:
-    """Match the instances of two folders; return the counts of each image by name."""
-    return {name: count(true, found) for name, true, found in _pairs(predicted, truth, report)}
+def match_folders(
+    predicted: str | Path, truth: str | Path, report: Report = silent, workers: int | None = 1
+) -> dict[str, ImageScore]:
+    """Score the instances of two folders, as `score_folders` does; return the score of each image by name."""
+    return dict(_each(_score_files, predicted, truth, report, workers))
 
 
-def summary(counts: Mapping[str, ImageCounts]) -> dict[str, Any]:
-    """Sum up the matches of many images.
+def summary(scored: Mapping[str, ImageScore]) -> dict[str, Any]:
+    """Sum up the scores of many images.
 
     Returns
     -------
     dict
         ``images`` how many; ``iou`` the thresholds; ``counts`` with ``tp``, ``fp``, ``fn`` summed over the images;
         ``pooled`` and ``per_image``, each with ``precision``, ``recall``, ``f1``, ``jaccard_ap``; ``dice`` of the
-        foreground over the pixels of all images. Every list has one value per threshold.
+        foreground over the pixels of all images; ``mean_matched_iou``, ``panoptic`` (``sq``, ``rq`` and ``pq`` at
+        IoU > 0.5), ``aji`` (Kumar 2017) and ``aji_plus``, each ``pooled`` and ``per_image``. Every list has one value
+        per threshold. ``strata`` has the same again for the images that are ``easy`` and ``hard``, None where there
+        are none.
+
+    Raises
+    ------
+    ValueError
+        If there are no images.
     """
-    images = list(counts.values())
+    images = list(scored.values())
+    if not images:
+        raise ValueError("scored: there are no images")
+    strata = {"easy": [one for one in images if not one.hard], "hard": [one for one in images if one.hard]}
+    parts = {name: _figures(members) if members else None for name, members in strata.items()}
+    return {**_figures(images), "strata": parts}
+
+
+def _figures(images: Sequence[ImageScore]) -> dict[str, Any]:
+    counts = [one.counts for one in images]
+    panoptic = [one.panoptic for one in images]
+    aggregated = {"aji": [one.aji for one in images], "aji_plus": [one.aji_plus for one in images]}
+    ways = {"pooled": False, "per_image": True}
     return {
         "images": len(images),
         "iou": list(IOU_THRESHOLDS),
-        "counts": {name: np.sum([getattr(c, name) for c in images], axis=0).tolist() for name in ("tp", "fp", "fn")},
-        "pooled": {name: values.tolist() for name, values in pooled(images).items()},
-        "per_image": {name: values.tolist() for name, values in per_image(images).items()},
-        "dice": pooled_dice(images),
+        "counts": {name: np.sum([getattr(c, name) for c in counts], axis=0).tolist() for name in ("tp", "fp", "fn")},
+        "pooled": {name: values.tolist() for name, values in pooled(counts).items()},
+        "per_image": {name: values.tolist() for name, values in per_image(counts).items()},
+        "dice": pooled_dice(counts),
+        "mean_matched_iou": {way: quality(counts, by_image=single)["sq"].tolist() for way, single in ways.items()},
+        "panoptic": {
+            way: {name: float(value[0]) for name, value in quality(panoptic, by_image=single).items()}
+            for way, single in ways.items()
+        },
+        **{
+            name: {"pooled": pooled_aji(parts), "per_image": per_image_aji(parts)} for name, parts in aggregated.items()
+        },
     }
 
 
 def confusions(
-    predicted: str | Path, truth: str | Path, report: Report = silent
+    predicted: str | Path, truth: str | Path, report: Report = silent, workers: int | None = 1
 ) -> dict[str, tuple[np.ndarray, float]]:
     """Return the confusion matrix and the clDice of the foreground of each image by name.
 
     The matrices have as many classes as occur in either folder.
     """
-    kept: dict[str, tuple[np.ndarray, float]] = {}
-    for name, true, found in _pairs(predicted, truth, report):
-        classes = int(max(true.max(), found.max())) + 1
-        if classes > MAX_CLASSES:
-            raise DataError(f"{name}: class {classes - 1}; these look like instances, score them without --semantic")
-        kept[name] = confusion(true, found, classes), cldice(true, found)
+    kept = dict(_each(_confuse_files, predicted, truth, report, workers))
     most = max(len(matrix) for matrix, _ in kept.values())
     return {name: (np.pad(matrix, (0, most - len(matrix))), line) for name, (matrix, line) in kept.items()}
 
@@ -130,21 +235,80 @@ def semantic_summary(images: Mapping[str, tuple[np.ndarray, float]]) -> dict[str
     }
 
 
-def _pairs(predicted: str | Path, truth: str | Path, report: Report) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
-    """Yield name, true and predicted label map, by name."""
+def _score_files(true_file: Path, found_file: Path) -> ImageScore:
+    return score_image(*_read_pair(true_file, found_file))
+
+
+def _confuse_files(true_file: Path, found_file: Path) -> tuple[np.ndarray, float]:
+    true, found = _read_pair(true_file, found_file)
+    classes = int(max(true.max(), found.max())) + 1
+    if classes > MAX_CLASSES:
+        raise DataError(
+            f"{true_file.stem}: class {classes - 1}; these look like instances, score them without --semantic"
+        )
+    return confusion(true, found, classes), cldice(true, found)
+
+
+def _each(
+    work: Callable[[Path, Path], Result],
+    predicted: str | Path,
+    truth: str | Path,
+    report: Report,
+    workers: int | None,
+) -> Iterator[tuple[str, Result]]:
+    """Yield the name and the result of `work` for each true file and its predicted one, by name."""
+    if workers is not None and workers < 1:
+        raise ValueError(f"workers: {workers}; give 1 or more")
     found_files, true_files = _label_maps(Path(predicted)), _label_maps(Path(truth))
     _same_names(found_files, true_files, Path(predicted), Path(truth))
     _same_names(true_files, found_files, Path(truth), Path(predicted))
-    for done, name in enumerate(sorted(true_files)):
-        report(done, len(true_files))
-        true, found = (_read(files[name]) for files in (true_files, found_files))
-        if true.shape != found.shape:
-            raise DataError(
-                f"{found_files[name]}: {'×'.join(map(str, found.shape))}, and {true_files[name]} is "
-                f"{'×'.join(map(str, true.shape))}; score label maps of one size"
-            )
-        yield name, true, found
-    report(len(true_files), len(true_files))
+    names = sorted(true_files)
+    files = [true_files[name] for name in names], [found_files[name] for name in names]
+    if workers is None:
+        workers = min(_processors(), -(-len(names) // IMAGES_PER_WORKER))
+    results = map(work, *files) if workers == 1 else _in_processes(work, files, min(workers, len(names)))
+    report(0, len(names))
+    for done, (name, result) in enumerate(zip(names, results, strict=True), 1):
+        report(done, len(names))
+        yield name, result
+
+
+def _in_processes(
+    work: Callable[[Path, Path], Result], files: tuple[list[Path], list[Path]], workers: int
+) -> Iterator[Result]:
+    """Yield the results in order. The first error in that order ends it, as it would in one process."""
+    from concurrent.futures import ProcessPoolExecutor
+    from concurrent.futures.process import BrokenProcessPool
+    from multiprocessing import get_context
+
+    pool = ProcessPoolExecutor(workers, get_context("spawn"), _leave_interrupts_to_the_parent)
+    try:
+        yield from pool.map(work, *files)
+    except BrokenProcessPool:
+        raise SynthbenchError(
+            "a process that scored images died, perhaps for want of memory; try --workers 1"
+        ) from None
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _leave_interrupts_to_the_parent() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def _processors() -> int:
+    """Return how many processors this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _read_pair(true_file: Path, found_file: Path) -> tuple[np.ndarray, np.ndarray]:
+    true, found = _read(true_file), _read(found_file)
+    if true.shape != found.shape:
+        raise DataError(
+            f"{found_file}: {'×'.join(map(str, found.shape))}, and {true_file} is "
+            f"{'×'.join(map(str, true.shape))}; score label maps of one size"
+        )
+    return true, found
 
 
 def _read(path: Path) -> np.ndarray:

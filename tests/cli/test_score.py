@@ -47,11 +47,19 @@ def test_json_agrees_with_stardist_on_a_real_networks_predictions(
 def test_json_has_exactly_the_promised_keys(folders: tuple[str, str], capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["score", *folders, "--json"]) == 0
     result = json.loads(capsys.readouterr().out)
-    assert set(result) == {"images", "iou", "counts", "pooled", "per_image", "dice"}
+    numbers = {"images", "iou", "counts", "pooled", "per_image", "dice"}
+    numbers |= {"mean_matched_iou", "panoptic", "aji", "aji_plus"}
+    assert set(result) == numbers | {"strata"}
+    assert set(result["strata"]) == {"easy", "hard"}
+    assert set(result["strata"]["easy"]) == numbers
+    assert result["strata"]["hard"] is None
     assert set(result["counts"]) == {"tp", "fp", "fn"}
     for part in ("pooled", "per_image"):
         assert set(result[part]) == {"precision", "recall", "f1", "jaccard_ap"}
         assert all(len(values) == len(result["iou"]) == 10 for values in result[part].values())
+        assert len(result["mean_matched_iou"][part]) == 10
+        assert set(result["panoptic"][part]) == {"sq", "rq", "pq"}
+        assert result["aji"][part] == result["aji_plus"][part] == 0.5
 
 
 def test_table_names_both_ways_of_averaging_and_counts_what_is_left_out(
@@ -59,7 +67,7 @@ def test_table_names_both_ways_of_averaging_and_counts_what_is_left_out(
 ) -> None:
     assert main(["score", *folders]) == 0
     out, err = capsys.readouterr()
-    head, columns, *rows, tail = out.splitlines()
+    head, columns, *rows, tail = out.split("\n\n")[0].splitlines()
     assert head.split() == ["pooled", "per", "image"]
     assert columns.split() == ["IoU", "TP", "FP", "FN", *["precision", "recall", "f1", "jaccard_ap"] * 2]
     assert head.index("pooled") == columns.index("precision")
@@ -68,6 +76,38 @@ def test_table_names_both_ways_of_averaging_and_counts_what_is_left_out(
     assert rows[0].split()[:6] == ["0.50", "1", "0", "1", "1.0000", "0.5000"]
     assert tail == "2 images, Dice of the foreground (all pixels) 0.6667"
     assert err == "1 of 2 images are empty in both; per_image leaves them out\n"
+
+
+def test_what_has_no_threshold_is_told_by_difficulty(
+    folders: tuple[str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["score", *folders]) == 0
+    head, columns, *rows = capsys.readouterr().out.split("\n\n")[1].splitlines()
+    names = ["SQ", "RQ", "PQ", "AJI", "AJI+"]
+    assert head.split() == ["pooled", "per", "image"]
+    assert columns.split() == ["images", *names, *names]
+    assert rows[0].split() == ["all", "2", *["1.0000", "0.6667", "0.6667", "0.5000", "0.5000"] * 2]
+    assert rows[1].split() == ["easy", *rows[0].split()[1:]]
+    assert rows[2].split() == ["hard", "0", *["–"] * 10]
+    assert rows[3].startswith("SQ mean IoU of the matched pairs")
+    assert "nan" not in " ".join(rows)
+
+
+def test_processes_change_nothing(folders: tuple[str, str], capsys: pytest.CaptureFixture[str]) -> None:
+    told = []
+    for workers in ((), ("--workers", "2")):
+        assert main(["score", *folders, "--json", *workers]) == 0
+        told.append(capsys.readouterr())
+    assert told[0] == told[1]
+
+
+@pytest.mark.parametrize("number", ["0", "-1", "two", "1.5"])
+def test_a_number_of_processes_that_is_none_is_refused(
+    folders: tuple[str, str], number: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit, match=r"^2$"):
+        main(["score", *folders, f"--workers={number}"])
+    assert f"--workers: {number!r} is not a number of processes" in capsys.readouterr().err
 
 
 def test_classes_have_a_table_of_their_own(folders: tuple[str, str], capsys: pytest.CaptureFixture[str]) -> None:
