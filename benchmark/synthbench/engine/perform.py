@@ -49,7 +49,7 @@ def perform(
     try:
         store = Store(options.store)
         with store.locked(task.kind, task.key, should_stop):
-            if (found := store.find(task.kind, task.key)) is not None:
+            if (found := store.find(task.kind, task.key, thorough=True)) is not None:
                 return Outcome(task.key, "stored", seconds=found.seconds)
             context = Context(
                 device=_device(options.device),
