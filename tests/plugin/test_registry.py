@@ -64,6 +64,11 @@ def test_an_entry_point_that_cannot_be_loaded_is_a_problem() -> None:
     found = discover([Gone("gone", "x", None), Point("fine", "y", generator("gan"))])
     assert found.names("generator") == ["gan"]
     assert found.problems[0].reason == "ModuleNotFoundError: No module named 'gone'"
+    with pytest.raises(PluginError, match="the plugin 'gone' is off: ModuleNotFoundError: No module named 'gone'"):
+        found.get("generator", "zzz")
+    many = discover([Gone("gone", "x", None), Gone("lost", "x", None)])
+    with pytest.raises(PluginError, match="; 2 plugins are off, 'synthbench list' says why"):
+        many.get("generator", "zzz")
 
 
 def test_an_unknown_name_gets_the_nearest_or_all_of_them() -> None:
