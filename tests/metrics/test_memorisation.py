@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from synthbench.datasets.similarity import SIDE, correlations, thumbnails
 from synthbench.metrics import memorisation
 from synthbench.metrics.memorisation import authenticity, data_copying, nearest_training, nearness
+from synthbench.metrics.similarity import SIDE, correlations, thumbnails
 from synthbench.samples import read_array
 
 

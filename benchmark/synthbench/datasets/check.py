@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 from skimage.measure import label as connected
 
-from synthbench.datasets.similarity import near_duplicates, thumbnail
 from synthbench.errors import DataError
+from synthbench.metrics.similarity import near_duplicates, thumbnail
 from synthbench.plugin.api import Progress, silent
 from synthbench.samples import Sample, SampleSet
 

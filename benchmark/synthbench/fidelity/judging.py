@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from synthbench.datasets.similarity import SIDE
 from synthbench.errors import DataError
 from synthbench.fidelity.looking import Eye, Seen, look, open_eye
 from synthbench.fidelity.reading import Pictures, open_pictures
@@ -18,6 +17,7 @@ from synthbench.metrics.kernel import kernel_distance, kernel_interval
 from synthbench.metrics.memorisation import authenticity, data_copying, nearest_training, nearness
 from synthbench.metrics.prdc import NEIGHBOURS, prdc
 from synthbench.metrics.realism import compare_masks
+from synthbench.metrics.similarity import SIDE
 from synthbench.plugin.api import Context, Progress, silent
 from synthbench.samples import Task
 

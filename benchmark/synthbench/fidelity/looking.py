@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from synthbench.datasets.similarity import SIDE, thumbnail
 from synthbench.describe import PREFERRED, full_config
 from synthbench.errors import ConfigError, PluginError
 from synthbench.fidelity.reading import Pictures
 from synthbench.metrics.realism import MEASURES, measure_masks
+from synthbench.metrics.similarity import SIDE, thumbnail
 from synthbench.plugin.api import Context
 from synthbench.plugin.registry import registry
 from synthbench.plugin.variants import variant_of

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from synthbench.datasets.similarity import SIDE, correlations, near_duplicates, thumbnail, thumbnails
+from synthbench.metrics.similarity import SIDE, correlations, near_duplicates, thumbnail, thumbnails
 
 
 @pytest.mark.parametrize("shape", [(64, 64), (50, 97), (20, 20), (256, 33)])
