@@ -18,9 +18,9 @@ from synthbench import Budget, Config, Context, Generator, Sample, SampleSet, Tr
 from synthbench.errors import ConfigError, StoreError
 from synthbench.toolkit import loop
 from synthbench.toolkit.batches import Batches
+from synthbench.toolkit.joint import Joint, MaskForm
 from synthbench.toolkit.optimise import one_cycle, set_rate
 from synthbench.toolkit.patches import PatchStream
-from synthbench_vqvae.joint import Joint, MaskForm
 from synthbench_vqvae.pixelcnn import PixelCNN, Sampler
 
 _JOINT, _CODER, _PRIOR, _SIDE = "joint.json", "vqvae.safetensors", "pixelcnn.safetensors", "side.txt"
@@ -55,7 +55,7 @@ class VqVaePixelCnnConfig(Config):
     temperature : float
         Divides the logits when drawing; below 1, rare codes become rarer.
     mask : {"distance", "grey"}
-        How instances are drawn; see `synthbench_vqvae.joint`.
+        How instances are drawn; see `synthbench.toolkit.joint`.
     levels : int
         Grey levels of ``mask: grey``.
     """

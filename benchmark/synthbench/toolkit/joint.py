@@ -1,7 +1,7 @@
-"""Image and mask as the planes of one picture, which the VQ-VAE codes as a whole, and back.
+"""Image and mask as the planes of one picture, for generators that draw both at once, and back.
 
-Semantic masks are a plane per class (the paper's form). Instances are, by choice, a distance and a foreground plane,
-which a watershed decodes, or one grey plane (`synthbench.toolkit.grey_masks`); the paper has no instances.
+Semantic masks are a plane per class. Instances are, by choice, a distance and a foreground plane, which a watershed
+decodes, or one grey plane (`synthbench.toolkit.grey_masks`).
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from typing import Any, Literal, Self
 
 import numpy as np
 
-from synthbench import Sample, SampleSet
 from synthbench.errors import DataError, StoreError
+from synthbench.samples import Sample, SampleSet
 from synthbench.toolkit import distance, grey_masks
 from synthbench.toolkit.images import to_channels
 from synthbench.toolkit.masks_objects import areas, speck_limit, tidy
