@@ -76,6 +76,23 @@ def test_fidelity_compares_equal_numbers_of_images(tmp_path: Path, trial_study: 
     assert len(labels(plan, "encode")) == 2 + 1, "equal generators share a set; real sets are encoded once"
 
 
+def test_the_first_segmenter_trained_on_real_images_alone_looks_at_every_synthetic_set(
+    tmp_path: Path, trial_study: dict
+) -> None:
+    plan = plan_of(tmp_path, trial_study, seeds=2, generator_seeds=2, synthetic=[3])
+    (real,) = [cell for cell in plan.cells if not cell.generator and cell.seed == 0]
+    assert [(row.generator, row.generator_seed, row.seed) for row in plan.agreements] == [
+        ("brighter", 0, 0),
+        ("brighter", 1, 0),
+    ]
+    for row in plan.agreements:
+        task = plan.tasks[row.evaluate]
+        assert task.content["segmenter"] == real.fit
+        assert task.content["synthetic"]["take"] == 3
+        assert row.evaluate in plan.targets()
+        assert {plan.tasks[need].kind for need in task.needs} == {"fit-segmenter", "draw"}
+
+
 def test_folds_have_tests_of_their_own_and_share_nothing_by_chance(tmp_path: Path, trial_study: dict) -> None:
     split = {"scheme": "kfold", "folds": 3}
     plan = plan_of(tmp_path, trial_study, datasets=[{"name": "discs", "split": split}])
@@ -87,7 +104,7 @@ def test_folds_have_tests_of_their_own_and_share_nothing_by_chance(tmp_path: Pat
 def test_nothing_is_lacking_but_what_leads_to_a_missing_target(tmp_path: Path, trial_study: dict) -> None:
     plan, store = plan_of(tmp_path, trial_study), Store(tmp_path / "store")
     assert {task.key for task in plan.lacking(store)} == set(plan.tasks)
-    cell = next(cell for cell in plan.cells if not cell.generator)
+    cell = next(cell for cell in plan.cells if cell.generator)
     task = plan.tasks[cell.evaluate]
     store.begin(task.kind, task.key)
     store.commit(task.kind, task.key, task.content, {})

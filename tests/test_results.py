@@ -48,7 +48,7 @@ def results() -> Results:
     images = pd.DataFrame([HEAD | row for row in image_rows(scores)])
     runs = pd.DataFrame([HEAD | {"status": "ok", "error": "", "coco_ap": 0.1 + 0.2}])
     tasks = pd.DataFrame([{"kind": "evaluate", "key": "0123", "status": "done"}])
-    return Results(STUDY, images, runs, pd.DataFrame(), tasks)
+    return Results(STUDY, images, runs, pd.DataFrame(), pd.DataFrame(), tasks)
 
 
 def test_counts_are_told_by_threshold() -> None:

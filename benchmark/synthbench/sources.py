@@ -17,7 +17,7 @@ PROTOCOL = 1
 _CORE = Path(__file__).parent
 _CORE_PARTS = {
     "train": ("samples.py", "plugin/api.py", "toolkit"),
-    "encode": ("samples.py", "plugin/api.py"),
+    "encode": ("samples.py", "plugin/api.py", "metrics", "tasks/encode.py"),
     "assess": ("metrics", "tasks/assess.py"),
     "evaluate": ("metrics", "tasks/evaluate.py", "samples.py"),
     "dataset": ("samples.py", "datasets"),

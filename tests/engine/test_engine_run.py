@@ -22,7 +22,7 @@ def tables(folder: Path) -> dict[str, pd.DataFrame]:
     results = load_results(folder)
     images = results.images
     runs = results.runs[["arm", "segmenter", "seed", "status", "coco_ap"]]
-    return {"images": images, "runs": runs, "fidelity": results.fidelity}
+    return {"images": images, "runs": runs, "fidelity": results.fidelity, "agreement": results.agreement}
 
 
 def same(one: dict[str, pd.DataFrame], other: dict[str, pd.DataFrame]) -> bool:
@@ -41,6 +41,10 @@ def test_a_study_ends_with_a_table_a_report_and_tidy_results(trial) -> None:
     assert (results.images.query("iou == 0.5")["tp"] > 0).any()
     assert {path.stem for path in (run / "results").iterdir()} == set(TABLES)
     assert results.fidelity.loc[0, "metric_fd"] == "FD(moments)"
+    agreed = results.agreement.query("iou == 0.5")
+    assert set(agreed["generator"]) == {"brighter"}
+    assert len(agreed) == results.fidelity.loc[0, "n"]
+    assert (agreed["tp"] > 0).any()
 
 
 def test_the_same_study_again_computes_nothing(trial) -> None:
@@ -73,7 +77,7 @@ def test_changing_a_configuration_recomputes_what_depends_on_it_and_nothing_else
     after = {kind: trial.artifacts(kind) for kind in before}
     assert all(before[kind].items() <= after[kind].items() for kind in before)
     new = {kind: len(after[kind]) - len(before[kind]) for kind in before}
-    assert new == {"fit-generator": 1, "draw": 1, FITS: 2, "evaluate": 2, "encode": 1}
+    assert new == {"fit-generator": 1, "draw": 1, FITS: 2, "evaluate": 3, "encode": 1}
 
 
 def test_adding_a_seed_a_segmenter_or_a_fraction_adds_only_its_own_tasks(trial) -> None:
@@ -152,7 +156,7 @@ def test_ctrl_c_stops_within_seconds_and_keeps_what_is_finished(trial, number: i
     study = trial.study(generators=["brighter", {"name": "troubled", "config": {"trouble": "wait"}}], seeds=1)
     process = trial.begin("run", study)
     deadline = time.monotonic() + 60
-    while len(trial.artifacts("evaluate")) < 2 and time.monotonic() < deadline:
+    while len(trial.artifacts("evaluate")) < 3 and time.monotonic() < deadline:
         time.sleep(0.05)
     began = time.monotonic()
     process.send_signal(number)
@@ -161,7 +165,7 @@ def test_ctrl_c_stops_within_seconds_and_keeps_what_is_finished(trial, number: i
     assert process.returncode == 130
     assert "goes on from here" in output
     assert "Traceback" not in output
-    assert len(trial.artifacts("evaluate")) == 2
+    assert len(trial.artifacts("evaluate")) == 3
 
 
 def _overwrite(path: Path) -> None:
@@ -183,7 +187,7 @@ def test_false_scores_are_never_shown(trial) -> None:
     before = tables(trial.folder / "runs" / "trial")
     for path in trial.store.glob("evaluate/*/scores.json"):
         _falsify(path)
-    assert "2 to run" in trial.run("run", study, "--engine", "serial").stderr
+    assert "3 to run" in trial.run("run", study, "--engine", "serial").stderr
     assert same(before, tables(trial.folder / "runs" / "trial"))
 
 
@@ -245,7 +249,7 @@ def test_plan_tells_what_would_run_and_why_explains_a_key(trial) -> None:
     changed = trial.study(generators=[{"name": "brighter", "config": {"gain": 1.5}}])
     rows = json.loads(trial.run("plan", changed, "--json").stdout)["tasks"]
     assert sorted(row["kind"] for row in rows if row["runs"]) == [
-        "assess", "draw", "encode", "evaluate", "evaluate", "fit-generator", FITS, FITS,
+        "assess", "draw", "encode", "evaluate", "evaluate", "evaluate", "fit-generator", FITS, FITS,
     ]  # fmt: skip
     trial.run("run", changed)
     key = next(row["key"] for row in rows if row["kind"] == "fit-generator")

@@ -80,7 +80,8 @@ def test_json_has_exactly_the_promised_keys_and_the_same_figures_again(many: lis
     assert set(result["kernel"]) == {"name", "value", "low", "high", "floor"}
     assert set(result["prdc"]["synthetic"]) == {"precision", "recall", "density", "coverage"}
     assert set(result["memorisation"]) == {
-        "training_images", "held_out_images", "real_in_train", "side", "yardstick", "expected", "near", "copies", "z",
+        "synthetic_images", "training_images", "held_out_images", "real_in_train", "side", "yardstick", "expected",
+        "near", "copies", "z",
         "median", "median_held_out", "leaked_yardstick", "leaked", "authenticity", "authenticity_held_out", "c_t",
     }  # fmt: skip
     assert all(set(gap) == {"distance", "floor", "synthetic", "real"} for gap in result["masks"].values())

@@ -75,7 +75,7 @@ def renamed() -> Callable[[SimpleNamespace, str, str], SimpleNamespace]:
                 )
             return out
 
-        tables = {name: change(getattr(found, name)) for name in ("images", "runs", "fidelity", "tasks")}
+        tables = {name: change(getattr(found, name)) for name in ("images", "runs", "fidelity", "agreement", "tasks")}
         return SimpleNamespace(study=found.study, **tables)
 
     return rename

@@ -11,6 +11,7 @@ IOUS = tuple(round(0.5 + 0.05 * i, 2) for i in range(10))
 EFFECTS = {"real": 0.0, "real + duplicate × 50": 0.002, "real + pix2pix × 50": 0.03, "real + shuffled × 50": -0.12}
 
 
+MASKS = ("area", "eccentricity", "solidity", "spacing", "count", "covered", "touching")
 HEAD = ["dataset", "fold", "fraction", "arm", "generator", "synthetic", "segmenter", "generator_seed", "seed"]
 
 
@@ -124,10 +125,28 @@ def fidelity(images: pd.DataFrame, encoder: str = "untrained") -> pd.DataFrame:
             "n": 45,
             "floor_fd": 9.5,
             "floor_kd": 0.0007,
+            **dict.fromkeys(("precision", "recall", "density", "coverage"), 0.8 - 0.1 * i),
+            **{f"floor_{name}": 0.9 for name in ("precision", "recall", "density", "coverage")},
+            "synthetic_images": 50,
+            "copies": 50 * (name in ("duplicate", "shuffled")),
+            "leaked": 0,
+            "authenticity": 0.6,
+            "authenticity_held_out": 0.7,
+            "c_t": -0.5,
+            **{f"mask_{name}": 0.1 + i for name in MASKS},
+            **{f"floor_mask_{name}": 0.05 for name in MASKS},
         }
         for i, name in enumerate(names)
     ]
     return pd.DataFrame(rows)
+
+
+def agreement(images: pd.DataFrame) -> pd.DataFrame:
+    """Return the `agreement` frame: on each generator's images the segmenters do as well as on test images."""
+    real = images[(images["arm"] == "real") & (images["seed"] == 0)].drop(columns=["arm", "synthetic"])
+    names = [g for g in images["generator"].unique() if g]
+    parts = [real.assign(generator=name, generator_seed=0) for name in names]
+    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
 
 
 def results(table: pd.DataFrame | None = None, **choices: object) -> SimpleNamespace:
@@ -150,7 +169,9 @@ def results(table: pd.DataFrame | None = None, **choices: object) -> SimpleNames
         }
     )
     study = SimpleNamespace(name="phantom-nuclei", to_yaml=lambda: "name: phantom-nuclei\nsegmenters: [unet]\n")
-    return SimpleNamespace(study=study, images=made, runs=done, fidelity=fidelity(made), tasks=tasks)
+    return SimpleNamespace(
+        study=study, images=made, runs=done, fidelity=fidelity(made), agreement=agreement(made), tasks=tasks
+    )
 
 
 def lose(
@@ -168,5 +189,10 @@ def lose(
     tasks = found.tasks.copy()
     tasks.loc[lost.to_numpy(), ["status", "stage", "error", "stored"]] = ["failed", "fit", error, False]
     return SimpleNamespace(
-        study=found.study, images=found.images[kept], runs=table, fidelity=found.fidelity, tasks=tasks
+        study=found.study,
+        images=found.images[kept],
+        runs=table,
+        fidelity=found.fidelity,
+        agreement=found.agreement,
+        tasks=tasks,
     )

@@ -11,8 +11,7 @@ import numpy as np
 from synthbench.describe import PREFERRED, full_config
 from synthbench.errors import ConfigError, PluginError
 from synthbench.fidelity.reading import Pictures
-from synthbench.metrics.realism import MEASURES, measure_masks
-from synthbench.metrics.similarity import SIDE, thumbnail
+from synthbench.metrics.comparison import Seen
 from synthbench.plugin.api import Context
 from synthbench.plugin.registry import registry
 from synthbench.plugin.variants import variant_of
@@ -34,54 +33,22 @@ class Eye:
     fingerprint: str
 
 
-@dataclass(eq=False)
-class Seen:
-    """What is kept of the images of a set, in their order.
+@dataclass(frozen=True, eq=False)
+class Look:
+    """What one pass over the images of a set leaves.
 
     Attributes
     ----------
-    names : list of str
-    features : ndarray
-        ``(n, dimension)``.
-    small : list of ndarray
-        Thumbnails, ``(SIDE * SIDE,)`` float32.
-    measures : list of dict
-        What `measure_masks` says of each label map; empty where masks are missing, or hold classes.
+    seen : Seen
     forms : list of str
         ``"uint8 grey"`` and the like.
     areas : list of int
         Pixels.
     """
 
-    names: list[str] = field(default_factory=list)
-    features: np.ndarray = field(default_factory=lambda: np.zeros((0, 0)))
-    small: list[np.ndarray] = field(default_factory=list)
-    measures: list[dict[str, np.ndarray]] = field(default_factory=list)
+    seen: Seen = field(default_factory=Seen)
     forms: list[str] = field(default_factory=list)
     areas: list[int] = field(default_factory=list)
-
-    def take(self, positions: Sequence[int]) -> Seen:
-        """Return some of them."""
-        return Seen(
-            names=[self.names[i] for i in positions],
-            features=self.features[list(positions)],
-            small=[self.small[i] for i in positions],
-            measures=[self.measures[i] for i in positions] if self.measures else [],
-            forms=[self.forms[i] for i in positions],
-            areas=[self.areas[i] for i in positions],
-        )
-
-    @property
-    def thumbnails(self) -> np.ndarray:
-        """``(n, SIDE, SIDE)`` float32."""
-        return np.stack(self.small).reshape(-1, SIDE, SIDE)
-
-    @property
-    def masks(self) -> dict[str, np.ndarray] | None:
-        """What the masks of all images together measure; None where there are none."""
-        if not self.measures:
-            return None
-        return {name: np.concatenate([one[name] for one in self.measures]) for name in MEASURES}
 
 
 def open_eye(name: str | None, config: Mapping[str, Any], context: Context) -> Eye:
@@ -108,7 +75,7 @@ def open_eye(name: str | None, config: Mapping[str, Any], context: Context) -> E
     raise PluginError(f"no encoder can run; there are: {', '.join(registry().names('encoder'))}")
 
 
-def look(pictures: Pictures, positions: Sequence[int], eye: Eye, report: Callable[[int], None]) -> Seen:
+def look(pictures: Pictures, positions: Sequence[int], eye: Eye, report: Callable[[int], None]) -> Look:
     """Read the images at these positions once.
 
     Parameters
@@ -124,17 +91,14 @@ def look(pictures: Pictures, positions: Sequence[int], eye: Eye, report: Callabl
     PluginError
         If the encoder refuses, or gives something else than a row of finite features per image.
     """
-    seen = Seen()
+    found = Look()
 
     def images() -> Iterator[np.ndarray]:
         for done, position in enumerate(positions, 1):
             image, labels = pictures.read(position)
-            seen.names.append(pictures.names[position])
-            seen.small.append(thumbnail(image))
-            seen.forms.append(f"{image.dtype} {'grey' if image.ndim == 2 else 'RGB'}")
-            seen.areas.append(image.shape[0] * image.shape[1])
-            if labels is not None and pictures.masks == "instances":
-                seen.measures.append(measure_masks([labels]))
+            found.seen.add(pictures.names[position], image, labels if pictures.masks == "instances" else None)
+            found.forms.append(f"{image.dtype} {'grey' if image.ndim == 2 else 'RGB'}")
+            found.areas.append(image.shape[0] * image.shape[1])
             yield image
             report(done)
 
@@ -146,5 +110,5 @@ def look(pictures: Pictures, positions: Sequence[int], eye: Eye, report: Callabl
         raise PluginError(
             f"encoder {eye.name!r}: features of shape {features.shape} for {len(positions)} images, or not finite"
         )
-    seen.features = features
-    return seen
+    found.seen.features = features
+    return found

@@ -84,13 +84,25 @@ def cells(results: Results) -> Iterator[Cell]:
 
 def fidelity_of(results: Results, cell: Cell) -> pd.DataFrame:
     """Return the fidelity rows of a cell's dataset and amount of real data."""
-    table = results.fidelity
+    return _of_generators(results.fidelity, cell)
+
+
+def agreement_of(results: Results, cell: Cell) -> pd.DataFrame:
+    """Return the agreement rows of a cell's dataset, amount of real data and segmenter."""
+    table = results.agreement
     if table.empty:
         return table
-    generators = set(cell.runs["generator"])
+    rows = _of_generators(table[table["segmenter"] == cell.segmenter], cell)
+    return rows.assign(fraction=cell.fraction, generator_seed=seed_text(rows["generator_seed"]))
+
+
+def _of_generators(table: pd.DataFrame, cell: Cell) -> pd.DataFrame:
+    """Return the rows nearest in amount of real data: folds may differ by an image."""
+    if table.empty:
+        return table
     near = (table["fraction"] - cell.fraction).abs()
     nearest = near.groupby([table["dataset"], table["fold"], table["generator"]]).transform("min")
-    here = (table["dataset"] == cell.dataset) & (near == nearest) & table["generator"].isin(generators)
+    here = (table["dataset"] == cell.dataset) & (near == nearest) & table["generator"].isin(set(cell.runs["generator"]))
     return table[here]
 
 

@@ -53,6 +53,33 @@ DEFINITIONS = {
     "rank_low": "Best place that the data allow at 95 %.",
     "rank_high": "Worst place that the data allow at 95 %.",
     "fidelity_n": "Images on each side of the fidelity distances; the same for every generator.",
+    "agreement": "The score that `metric` names, of this segmenter trained on real images alone, on the synthetic "
+    "images against their masks. Far below its score on test images: masks are wrong, or images strange.",
+    "image_precision": "Share of the synthetic images that lie among real test images, by features: is what is drawn "
+    "believable? In brackets the floor, real training images in their place.",
+    "image_recall": "Share of the real test images that lie among synthetic ones: is everything drawn? In brackets the "
+    "floor.",
+    "image_density": "How many real test images surround a synthetic one, as part of the expected: precision that "
+    "outliers don't raise. In brackets the floor.",
+    "image_coverage": "Share of the real test images with a synthetic one near: recall that outliers don't raise. In "
+    "brackets the floor.",
+    "copies": "Memorisation: synthetic images that are copies of a training image, flipped, turned and noisy ones too, "
+    "of all that were looked at. Nearer than half the distance that 95 % of real test images keep.",
+    "leaked": "Synthetic images that are copies of a test image: these should not exist.",
+    "synthetic_images": "Synthetic images that were looked at for copies.",
+    "authenticity": "Share of the synthetic images that don't crowd a training image, by features (Alaa 2022). In "
+    "brackets that of real test images.",
+    "authenticity_held_out": "The same share of real test images: innocent images reach this.",
+    "c_t": "C_T (Meehan 2020): z of the distances to training images, against those of real test images. Below −3: "
+    "nearer than by chance.",
+    "mask_area": "Wasserstein distance between the areas of synthetic and of real test objects, in pixels. In brackets "
+    "the floor, real training masks in their place.",
+    "mask_eccentricity": "The same of eccentricity, 0 (round) … 1.",
+    "mask_solidity": "The same of solidity: area as part of the convex hull's.",
+    "mask_spacing": "The same of the distance from an object to the next, in pixels.",
+    "mask_count": "The same of the number of objects in an image.",
+    "mask_covered": "The same of the share of an image's pixels that belong to objects.",
+    "mask_touching": "The same of the share of an image's objects that touch another.",
     "runs_ok": "Trainings that were done and scored.",
     "runs_planned": "Trainings that were planned.",
     "coverage": "Trainings done / planned. What failed is missing, not zero; means are over what is there.",
@@ -89,6 +116,7 @@ _PLAIN = {
     "cldice": "clDice",
     "fraction": "real images",
     "fidelity_n": "n",
+    "c_t": "C_T",
     "generator_seconds": "fit generator",
     "draw_seconds": "draw",
     "fit_seconds": "fit segmenter",
@@ -109,6 +137,8 @@ def title(name: str, metric: str = "") -> str:
         return f"Δ {title(metric)}"
     if name == "delta_copies":
         return "Δ from copies"
+    if name.startswith(("image_", "mask_")):
+        return name.replace("_", " ")
     stem, _, level = name.partition("@")
     if stem in _TITLES and level:
         return f"{_TITLES[stem]} mean" if level == "mean" else f"{_TITLES[stem]}@{level.lstrip('0')}"
@@ -125,6 +155,8 @@ def definition(name: str) -> str:
     """
     if name in DEFINITIONS:
         return DEFINITIONS[name]
+    if name.startswith(("image_", "mask_")) and name.endswith(" floor"):
+        return f"{name.removesuffix(' floor')} of real training samples: as near as a perfect generator would come."
     if match := _THRESHOLD.fullmatch(name):
         return f"{_FORMULAS[match[1]]}, objects matched one to one at IoU ≥ {match[2]}; mean over trainings."
     if match := _DISTANCE.fullmatch(name):

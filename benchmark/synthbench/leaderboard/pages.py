@@ -18,7 +18,7 @@ from synthbench.errors import ConfigError
 from synthbench.leaderboard import charts
 from synthbench.leaderboard.cells import Cell, cells
 from synthbench.leaderboard.columns import definition, title
-from synthbench.leaderboard.render import boards, cost_columns, fidelity_columns, shown
+from synthbench.leaderboard.render import boards, cost_columns, fidelity_columns, generators, mask_columns, shown
 from synthbench.leaderboard.series import difference_lines, score_lines
 from synthbench.leaderboard.tables import COSTS, REAL, by_group, groups_of, table
 from synthbench.leaderboard.values import MISSING, delta, duration, number, records, short, text
@@ -92,7 +92,7 @@ def page(results: Results, folder: Path, iou: float | str = 0.5, aggregation: st
         curves=[_curves(cell, places, aggregation) for cell in parts if cell.task != "semantic" and len(cell.images)],
         strata=_strata(results, parts, iou, aggregation),
         pictures=_pictures(folder),
-        fidelity=[_fidelity(heading, part) for heading, part in boards(found) if fidelity_columns(part)],
+        fidelity=[grid for heading, part in boards(found) for grid in _fidelity(heading, part)],
         costs=[_costs(heading, part) for heading, part in boards(found)],
         cost_words=_COST_WORDS,
         cost_tables=[_grid(h, part, ["segmenter", "arm", *cost_columns(part)]) for h, part in boards(found)],
@@ -104,7 +104,7 @@ def page(results: Results, folder: Path, iou: float | str = 0.5, aggregation: st
 
 
 def _all_columns(part: pd.DataFrame) -> list[str]:
-    return [*shown(part), *fidelity_columns(part), *cost_columns(part)]
+    return [*shown(part), *fidelity_columns(part), *mask_columns(part), *cost_columns(part)]
 
 
 def _grid(caption: str, part: pd.DataFrame, names: Sequence[str]) -> Grid:
@@ -182,9 +182,10 @@ def _strata(results: Results, parts: Sequence[Cell], iou: float | str, aggregati
     return grids
 
 
-def _fidelity(heading: str, part: pd.DataFrame) -> Grid:
-    made = part[part["generator"] != ""].drop_duplicates("generator")
-    return _grid(heading, made, ["generator", *fidelity_columns(part)])
+def _fidelity(heading: str, part: pd.DataFrame) -> list[Grid]:
+    made = generators(part)
+    every = ((f"{heading}: images", fidelity_columns(part)), (f"{heading}: masks", mask_columns(part)))
+    return [_grid(caption, made, ["generator", *names]) for caption, names in every if names]
 
 
 def _costs(heading: str, part: pd.DataFrame) -> dict[str, Any]:

@@ -11,12 +11,13 @@ import numpy as np
 import pandas as pd
 
 from synthbench.leaderboard.columns import definition, title
+from synthbench.leaderboard.nearness import IMAGES, MASKS
 from synthbench.leaderboard.values import MISSING, NOT_APPLICABLE, is_score, records, text
 from synthbench.leaderboard.words import cautions, details, headline
 
 _NOT_SHOWN = ("spread", "task", "dataset", "fraction", "generator", "synthetic", "folds", "metric", "aggregation")
 _MARKUP = {"&": "&amp;", "<": "&lt;", ">": "&gt;", "|": "&#124;", "*": "\\*", "`": "\\`", "](": "]\\("}
-_NAMES = ("segmenter", "arm", "group", "value", "device")
+_NAMES = ("segmenter", "arm", "generator", "group", "value", "device")
 
 
 def shown(table: pd.DataFrame) -> list[str]:
@@ -25,7 +26,7 @@ def shown(table: pd.DataFrame) -> list[str]:
     main = [c for c in scores if c.startswith(("f1@", "miou", "score"))]
     rest = [c for c in scores if c not in main]
     group = [c for c in ("group", "value", "images") if c in table]
-    gains = [c for c in ("delta_copies", "worth") if c in table and table[c].notna().any()]
+    gains = [c for c in ("delta_copies", "worth", "agreement") if c in table and table[c].notna().any()]
     return [*group, "segmenter", "arm", *main, "delta", "verdict", "rank", *gains, "coverage", *rest]
 
 
@@ -33,7 +34,19 @@ def fidelity_columns(table: pd.DataFrame) -> list[str]:
     """Return the columns of fidelity, kernel distances first; none where nothing was measured."""
     names = [c for c in map(str, table.columns) if _is_distance(c) and not c.endswith((" low", " high"))]
     kernel = [c for c in names if c.startswith("K")]
-    return [*kernel, *(c for c in names if c not in kernel), *(["fidelity_n"] if names else [])]
+    images = [f"image_{name}" for name in IMAGES]
+    rest = [c for c in (*images, "copies", "leaked", "authenticity", "c_t") if c in table and table[c].notna().any()]
+    return [*kernel, *(c for c in names if c not in kernel), *(["fidelity_n"] if names else []), *rest]
+
+
+def mask_columns(table: pd.DataFrame) -> list[str]:
+    """Return the columns of how far masks are apart; none where nothing was measured."""
+    return [c for c in (f"mask_{name}" for name in MASKS) if c in table and table[c].notna().any()]
+
+
+def generators(part: pd.DataFrame) -> pd.DataFrame:
+    """Return one row for each generator: what is said of its samples doesn't depend on the segmenter."""
+    return part[part["generator"] != ""].drop_duplicates("generator")
 
 
 def _is_distance(name: str) -> bool:
@@ -65,11 +78,13 @@ def markdown(table: pd.DataFrame) -> str:
     used: list[str] = []
     for heading, part in boards(table):
         metric = str(part["metric"].iloc[0])
-        grids = [shown(part)]
+        grids = [(part, shown(part))]
         if "generator" in part:
-            grids.append(["segmenter", "arm", *fidelity_columns(part), *cost_columns(part)])
-        used += [name for names in grids for name in names]
-        parts += [f"### {_plain(heading)} ({part['aggregation'].iloc[0]})", *(_grid(part, g, metric) for g in grids)]
+            drawn = [names for names in (fidelity_columns(part), mask_columns(part)) if names]
+            grids += [(generators(part), ["generator", *names]) for names in drawn]
+            grids.append((part, ["segmenter", "arm", *cost_columns(part)]))
+        used += [name for _, names in grids for name in names]
+        parts += [f"### {_plain(heading)} ({part['aggregation'].iloc[0]})", *(_grid(*g, metric) for g in grids)]
     metric = str(table["metric"].iloc[0])
     notes = [f"- {_plain(title(n, metric))}: {_plain(definition(n))}" for n in dict.fromkeys([*used, "aggregation"])]
     parts.append("\n".join(notes))

@@ -9,8 +9,9 @@ import numpy as np
 import pandas as pd
 
 from synthbench.errors import ConfigError, nearest
-from synthbench.leaderboard.cells import Cell, cells, fidelity_of
+from synthbench.leaderboard.cells import Cell, cells
 from synthbench.leaderboard.gains import against_copies, in_real_images, none
+from synthbench.leaderboard.nearness import agreement, fidelity
 from synthbench.statistics import Comparison, compare, holm, run_scores
 
 if TYPE_CHECKING:
@@ -148,7 +149,8 @@ def _cell_rows(
     deltas = _deltas(compared(cell, iou, aggregation, baseline, draws), baseline)
     copies = against_copies(cell, metric, iou, aggregation, draws)
     worths = in_real_images(cell, parts, metric, iou, aggregation, baseline, draws)
-    fidelity = _fidelity(fidelity_of(results, cell))
+    near = fidelity(results, cell)
+    agreed = agreement(results, cell, metric, iou, aggregation)
     rows = []
     for arm in cell.arms:
         runs = cell.runs[cell.runs["arm"] == arm]
@@ -173,7 +175,8 @@ def _cell_rows(
                 **none(),
                 **copies.get(arm, {}),
                 **worths.get(arm, {}),
-                **fidelity.get(first["generator"], {}),
+                **near.get(first["generator"], {}),
+                "agreement": agreed.get(first["generator"], np.nan),
                 **state,
                 **_cost(runs),
             }
@@ -261,28 +264,6 @@ def _cost(runs: pd.DataFrame) -> dict[str, Any]:
     memory = {name: numbers(name).max() for name in ("peak_memory_mb", "gpu_memory_mb")}
     devices = runs["device"].fillna("").astype(str) if "device" in runs else pd.Series(dtype=str)
     return {**seconds, **memory, "device": ", ".join(sorted({d for d in devices if d}))}
-
-
-def _fidelity(rows: pd.DataFrame) -> dict[str, dict[str, Any]]:
-    """Return by generator the mean distances over folds and generator seeds, each under its true name."""
-    out: dict[str, dict[str, Any]] = {}
-    if rows.empty or "metric_fd" not in rows:
-        return out
-    rows = rows[rows["fd"].notna()]
-    for (generator, fd, kd), part in rows.groupby(["generator", "metric_fd", "metric_kd"]):
-        mean = part.select_dtypes("number").mean()
-        out.setdefault(str(generator), {}).update(
-            {
-                str(kd): mean["kd"],
-                f"{kd} low": mean["kd_low"],
-                f"{kd} high": mean["kd_high"],
-                f"{kd} floor": mean["floor_kd"],
-                str(fd): mean["fd"],
-                f"{fd} floor": mean["floor_fd"],
-                "fidelity_n": mean["n"],
-            }
-        )
-    return out
 
 
 def _stratum(

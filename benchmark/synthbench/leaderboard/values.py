@@ -73,6 +73,14 @@ def text(row: Mapping[str, Any], name: str) -> str:
         return _worth(row)
     if name == "rank":
         return _rank(row)
+    if name in ("copies", "leaked"):
+        return NOT_APPLICABLE if pd.isna(value) else f"{value:.0f} of {row['synthetic_images']:.0f}"
+    if name.startswith(("image_", "mask_")) and not name.endswith(" floor"):
+        return _beside(value, row.get(f"{name} floor", np.nan))
+    if name == "authenticity":
+        return _beside(value, row.get("authenticity_held_out", np.nan))
+    if name == "agreement":
+        return number(value)
     if name in ("p", "p_copies"):
         return NOT_APPLICABLE if pd.isna(value) else "<.001" if value < 0.001 else f"{value:.3f}"
     if name.endswith("_seconds"):
@@ -96,6 +104,14 @@ def delta(row: Mapping[str, Any]) -> str:
     if pd.isna(row.get("delta_low", np.nan)):
         return f"{signed(row['delta'])} [one image: no interval]"
     return f"{signed(row['delta'])} [{signed(row['delta_low'])}, {signed(row['delta_high'])}]"
+
+
+def _beside(value: float, floor: float) -> str:
+    """Return a figure with its floor in brackets."""
+    if pd.isna(value):
+        return NOT_APPLICABLE
+    digits = 3 if abs(value) < 10 else 0 if abs(value) >= 100 else 1
+    return number(value, digits) + ("" if pd.isna(floor) else f" ({number(floor, digits)})")
 
 
 def _interval(row: Mapping[str, Any], name: str) -> str:

@@ -12,6 +12,8 @@ from synthbench.leaderboard.values import MISSING, delta, records, short
 
 NEGATIVE_CONTROL = "shuffled"
 REPEATED = "duplicate"
+COPYING = (REPEATED, NEGATIVE_CONTROL, "classic")
+"""Controls that are made of training images, and say so."""
 FEW_SEEDS = 3
 
 
@@ -74,6 +76,7 @@ def cautions(table: pd.DataFrame) -> list[str]:
             if row["generator"] == NEGATIVE_CONTROL and not row["verdict"].startswith("worse")
         )
         lines.extend(_no_better_than_repeats(rows))
+    lines.extend(_copied(table))
     if "unscored" in table and table["unscored"].fillna(False).astype(bool).any():
         lines.append("COCO AP with an asterisk rests on objects without a score; don't compare it with the others.")
     return lines
@@ -100,6 +103,20 @@ def _no_better_than_repeats(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
                 f"{row['segmenter']} {_place(rows)}: {short(row['arm'])} can't be told from repeating the real "
                 f"images ({short(control['arm'])}), so its gain may owe nothing to what is new in it."
             )
+
+
+def _copied(table: pd.DataFrame) -> Iterator[str]:
+    if "leaked" not in table:
+        return
+    for row in records(table.drop_duplicates(["dataset", "fraction", "generator"])):
+        of = (
+            f"of {row['synthetic_images']:.0f} synthetic images of {row['generator']} ({row['dataset']}, "
+            f"{row['fraction']} real images) are copies of"
+        )
+        if row["leaked"] > 0:
+            yield f"{row['leaked']:.0f} {of} test images: its scores prove nothing."
+        if row["copies"] > 0 and row["generator"] not in COPYING:
+            yield f"{row['copies']:.0f} {of} training images."
 
 
 def _cells(table: pd.DataFrame) -> Iterator[tuple[Any, list[dict[str, Any]]]]:

@@ -1,45 +1,40 @@
-"""Compare synthetic images with real ones, by their features: distances, with interval and floor."""
+"""Compare synthetic samples with real ones: images by their features and thumbnails, masks by their shapes."""
 
 from __future__ import annotations
 
 import json
 from typing import Any
 
-import numpy as np
-
-from synthbench.metrics.features import distance_names
-from synthbench.metrics.frechet import frechet_distance
-from synthbench.metrics.kernel import kernel_distance, kernel_interval
+from synthbench.metrics.comparison import NotHeldOut, Seen, copies, distances, masks
+from synthbench.tasks.encode import load_seen
 from synthbench.tasks.work import Work
 
 
 def run(work: Work) -> dict[str, Any]:
+    """Compare equally many images of each set; look for copies in all of them."""
     work.stage("load")
-    features = {name: _features(work, name) for name in ("synthetic", "test", "train")}
+    content = work.task.content
+    seen = {name: _seen(work, name) for name in ("synthetic", "test", "train")}
     encoded = work.store.get("encode", work.task.where["synthetic"]).record
-    fd, kd = distance_names(encoded["encoder"], encoded.get("variant", ""))
-    counts = {name: len(rows) for name, rows in features.items()}
-    if len(set(counts.values())) != 1:
-        raise ValueError(f"unequal numbers of images: {counts}")
+    synthetic = seen["synthetic"].take(range(content["n"]))
+    test, floor = (seen[name].take(content["spread"][name]) for name in ("test", "train"))
     work.stage("compare")
-    low, high = kernel_interval(features["synthetic"], features["test"], seed=0)
+    apart = distances(synthetic, test, floor, encoded["encoder"], encoded.get("variant", ""))
+    work.stage("look for copies")
+    try:
+        found = copies(seen["synthetic"], seen["test"], seen["train"])
+    except NotHeldOut:
+        found = None
     result = {
-        "encoder": encoded["encoder"],
-        "metric_fd": fd,
-        "metric_kd": kd,
-        "fd": frechet_distance(features["synthetic"], features["test"]),
-        "kd": kernel_distance(features["synthetic"], features["test"]),
-        "kd_low": low,
-        "kd_high": high,
-        "n": counts["synthetic"],
-        "floor_fd": frechet_distance(features["train"], features["test"]),
-        "floor_kd": kernel_distance(features["train"], features["test"]),
+        "n": content["n"],
+        "encoder": {"name": encoded["encoder"], "variant": encoded.get("variant", "")},
+        **apart,
+        "memorisation": found,
+        "masks": masks(synthetic, test, floor),
     }
-    (work.folder / "fidelity.json").write_text(json.dumps(result, indent=1, allow_nan=False) + "\n")
+    (work.folder / "fidelity.json").write_text(json.dumps(result, indent=1, allow_nan=False) + "\n", encoding="utf-8")
     return {}
 
 
-def _features(work: Work, name: str) -> np.ndarray:
-    folder = work.store.get("encode", work.task.where[name]).folder
-    features: np.ndarray = np.load(folder / "features.npy", allow_pickle=False)
-    return features
+def _seen(work: Work, name: str) -> Seen:
+    return load_seen(work.store.get("encode", work.task.where[name]).folder)

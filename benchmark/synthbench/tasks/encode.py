@@ -1,11 +1,15 @@
-"""Map a set of images to features, once per encoder, whatever compares with it."""
+"""Look at a set of images once, whatever compares with it: features, thumbnails, and what their masks measure."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from synthbench.metrics.comparison import Seen
+from synthbench.metrics.realism import MEASURES
 from synthbench.plugin.variants import variant_of
 from synthbench.tasks.work import Work, configured
 
@@ -18,18 +22,47 @@ def run(work: Work) -> dict[str, Any]:
     encoder.prepare(work.context)
     work.stage("encode")
 
-    def pixels() -> Any:
+    seen = Seen()
+
+    def pixels() -> Iterator[np.ndarray]:
         for done, sample in enumerate(images, 1):
+            seen.add(sample.id, sample.image, sample.labels if images.task == "instances" else None)
             yield sample.image
             work.context.progress(done, len(images), "")
 
     features = np.asarray(encoder.encode(pixels()))
     if features.ndim != 2 or len(features) != len(images) or not np.isfinite(features).all():
         raise ValueError(f"the encoder gave features of shape {features.shape} for {len(images)} images, or NaN")
-    np.save(work.folder / "features.npy", features, allow_pickle=False)
+    seen.features = features
+    save_seen(seen, work.folder)
     return {
         "images": len(images),
         "dimension": features.shape[1],
         "encoder": content["encoder"]["name"],
         "variant": variant_of(encoder),
     }
+
+
+def save_seen(seen: Seen, folder: Path) -> None:
+    """Write what was seen of a set as arrays."""
+    np.save(folder / "features.npy", seen.features, allow_pickle=False)
+    np.save(folder / "thumbnails.npy", np.stack(seen.small), allow_pickle=False)
+    (folder / "names.txt").write_text("".join(f"{name}\n" for name in seen.names), encoding="utf-8")
+    if seen.measures:
+        values = {name: np.concatenate([one[name] for one in seen.measures]) for name in MEASURES}
+        lengths = {f"{name}.lengths": np.array([len(one[name]) for one in seen.measures]) for name in MEASURES}
+        np.savez(folder / "masks.npz", **values, **lengths)
+
+
+def load_seen(folder: Path) -> Seen:
+    """Read what `save_seen` wrote."""
+    seen = Seen((folder / "names.txt").read_text(encoding="utf-8").splitlines())
+    seen.small = list(np.load(folder / "thumbnails.npy", allow_pickle=False))
+    seen.features = np.load(folder / "features.npy", allow_pickle=False)
+    if (folder / "masks.npz").is_file():
+        with np.load(folder / "masks.npz", allow_pickle=False) as stored:
+            parts = {
+                name: np.split(stored[name], np.cumsum(stored[f"{name}.lengths"])[:-1].astype(int)) for name in MEASURES
+            }
+        seen.measures = [{name: parts[name][i] for name in MEASURES} for i in range(len(seen.names))]
+    return seen

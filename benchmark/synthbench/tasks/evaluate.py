@@ -1,4 +1,4 @@
-"""Run a trained segmenter on the test images, and score each."""
+"""Run a trained segmenter on test images, or on synthetic ones, and score each."""
 
 from __future__ import annotations
 
@@ -22,7 +22,8 @@ def run(work: Work) -> dict[str, Any]:
     fit = fitted.record["content"]
     context = replace(work.context, seed=fit["seed"], budget=Budget(**fit["plugin"]["budget"]))
     segmenter = work.load("segmenter", where["plugin"]).load(fitted.folder / "model", context)
-    test = work.samples("test")
+    drawn = work.task.content.get("synthetic")
+    test = work.drawn(drawn["take"]) if drawn else work.samples("test")
     work.stage("predict")
     samples, answers = [], []
     (work.folder / "labels").mkdir()

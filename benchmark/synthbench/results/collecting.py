@@ -1,143 +1,17 @@
-"""What a study found, as tidy pandas tables, and the folder that keeps them.
-
-A run folder holds ``study.yaml``, ``plan.json`` (what each key is made of), ``splits/`` and ``results/*.csv``; it
-needs no store to be read.
-"""
+"""From the store's artifacts to tables."""
 
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from synthbench.errors import DataError
-from synthbench.plan import SCORES, Cell, Plan
+from synthbench.plan import SCORES, Agreement, Cell, Fidelity, Plan
+from synthbench.results.tables import GROUP, Results
 from synthbench.store import Artifact, Store
-from synthbench.study import Study, make_study, read_study
-
-TABLES = ("images", "runs", "fidelity", "tasks")
-GROUP = "group:"
-
-
-@dataclass(frozen=True)
-class Results:
-    """A study's results.
-
-    Attributes
-    ----------
-    study : Study
-    images : DataFrame
-        One row per arm, segmenter, seeds, test image and IoU threshold (task `instances`: ``iou``, ``true``,
-        ``predicted``, ``tp``, ``fp``, ``fn``, ``iou_sum``, ``dice``) or class (task `semantic`: ``class``, and
-        ``tp``, ``fp``, ``fn`` in pixels, ``dice``, ``cldice``); groups are columns ``group:<name>``.
-    runs : DataFrame
-        One row per training of a segmenter: status, COCO AP, cost.
-    fidelity : DataFrame
-        One row per synthetic set: distances to test images, count, floor.
-    tasks : DataFrame
-        One row per task: status, error, seconds, peak memory.
-    """
-
-    study: Study
-    images: pd.DataFrame
-    runs: pd.DataFrame
-    fidelity: pd.DataFrame
-    tasks: pd.DataFrame
-
-
-def load_results(run: str | Path) -> Results:
-    """Load a run folder.
-
-    Raises
-    ------
-    DataError
-        If it isn't one, or a table is damaged.
-    """
-    run = Path(run)
-    if not (run / "study.yaml").is_file():
-        raise DataError(f"{run}: no run folder (it has no study.yaml); give the folder that 'synthbench run' wrote")
-    study = make_study(read_study(run / "study.yaml"), str(run / "study.yaml"))
-    return Results(study, **{name: _read(run / "results" / f"{name}.csv") for name in TABLES})
-
-
-def save_results(results: Results, run: Path) -> None:
-    """Write the tables into a run folder, each beside and renamed in."""
-    (run / "results").mkdir(parents=True, exist_ok=True)
-    for name in TABLES:
-        path = run / "results" / f"{name}.csv"
-        beside = path.with_suffix(".part")
-        getattr(results, name).to_csv(beside, index=False)
-        os.replace(beside, path)
-
-
-CELL_COLUMNS = ("dataset", "fold", "fraction", "arm", "segmenter", "generator_seed", "seed")
-_NUMBERS = (
-    *("fold", "fraction", "synthetic", "generator_seed", "seed", "iou", "class", "true", "predicted", "tp", "fp", "fn"),
-    *("iou_sum", "dice", "cldice", "coco_ap", "seconds", "fit_seconds", "predict_seconds", "fd", "kd", "n"),
-)
-_TEXT = (
-    "dataset",
-    "arm",
-    "generator",
-    "segmenter",
-    "image",
-    "difficulty",
-    "error",
-    "traceback",
-    "status",
-    "stage",
-    "key",
-    "label",
-)
-
-
-def _read(path: Path) -> pd.DataFrame:
-    try:
-        head = pd.read_csv(path, nrows=0).columns
-        text = {name: str for name in head if name in _TEXT or name.startswith(GROUP)}
-        table = pd.read_csv(path, dtype=text, keep_default_na=False, na_values=_blank_numbers(head, text))
-    except FileNotFoundError:
-        raise DataError(f"{path}: is missing; run the study again") from None
-    except pd.errors.EmptyDataError:
-        return pd.DataFrame()
-    except (ValueError, OSError) as error:
-        raise DataError(f"{path}: can't be read as a table: {error}") from None
-    _check_table(path, table)
-    return table
-
-
-_NEEDED = {
-    "images": (*CELL_COLUMNS, "image", "tp", "fp", "fn", "dice"),
-    "runs": (*CELL_COLUMNS, "generator", "synthetic", "status"),
-    "fidelity": ("dataset", "fold", "fraction", "generator"),
-    "tasks": ("kind", "key", "status"),
-}
-
-
-def _check_table(path: Path, table: pd.DataFrame) -> None:
-    """Raise `DataError` if a column is missing, or holds words where numbers belong."""
-    lacking = [name for name in _NEEDED[path.stem] if name not in table]
-    if lacking:
-        raise DataError(f"{path}: no column {lacking[0]!r}; the file is damaged, run the study again")
-    for name in table.columns.intersection(list(_NUMBERS)):
-        wrong = table[name][pd.to_numeric(table[name], errors="coerce").isna() & table[name].notna()]
-        if len(wrong):
-            raise DataError(
-                f"{path}, line {wrong.index[0] + 2}: {name} is {wrong.iloc[0]!r}, not a number; run the study again"
-            )
-
-
-def _blank_numbers(columns: pd.Index, text: Mapping[str, Any]) -> dict[str, list[str]]:
-    return {name: [""] for name in columns if name not in text}
-
-
-# -- collecting -----------------------------------------------------------------------------------------------------
 
 
 def collect(plan: Plan, store: Store, ended: Mapping[str, Mapping[str, Any]]) -> Results:
@@ -163,6 +37,7 @@ def collect(plan: Plan, store: Store, ended: Mapping[str, Mapping[str, Any]]) ->
         pd.DataFrame(images),
         pd.DataFrame(runs),
         pd.DataFrame(list(_fidelity_rows(plan, artifacts))),
+        pd.DataFrame(list(_agreement_rows(plan, artifacts))),
         pd.DataFrame(list(_task_rows(plan, artifacts, ended))),
     )
 
@@ -242,21 +117,58 @@ def _class_rows(head: Mapping[str, Any], image: Mapping[str, Any]) -> Iterator[d
         yield {**head, "class": label, "tp": tp, "fp": fp, "fn": fn, "dice": dice, "cldice": image["cldice"]}
 
 
+def _generated(plan: Plan, row: Fidelity | Agreement) -> dict[str, Any]:
+    arena = plan.resolved.arenas[row.arena]
+    return {
+        "dataset": arena.dataset,
+        "fold": arena.fold,
+        "fraction": len(arena.train),
+        "generator": row.generator,
+        "generator_seed": row.generator_seed,
+    }
+
+
 def _fidelity_rows(plan: Plan, artifacts: Mapping[str, Artifact | None]) -> Iterator[dict[str, Any]]:
     for row in plan.fidelity:
-        arena = plan.resolved.arenas[row.arena]
-        head = {
-            "dataset": arena.dataset,
-            "fold": arena.fold,
-            "fraction": len(arena.train),
-            "generator": row.generator,
-            "generator_seed": row.generator_seed,
-        }
         assessed = artifacts[row.assess]
-        if assessed:
-            yield {**head, **json.loads((assessed.folder / "fidelity.json").read_text())}
-        else:
-            yield {**head, "encoder": plan.resolved.encoder.name, "n": row.n}
+        found = json.loads((assessed.folder / "fidelity.json").read_text()) if assessed else None
+        figures = fidelity_row(found) if found else {"encoder": plan.resolved.encoder.name, "n": row.n}
+        yield {**_generated(plan, row), **figures}
+
+
+def fidelity_row(found: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the figures of one synthetic set as columns."""
+    frechet, kernel, prdc = found["frechet"], found["kernel"], found["prdc"] or {"synthetic": {}, "floor": {}}
+    row = {
+        "encoder": found["encoder"]["name"],
+        "variant": found["encoder"]["variant"],
+        "n": found["n"],
+        "metric_fd": frechet["name"],
+        "fd": frechet["value"],
+        "floor_fd": frechet["floor"],
+        "metric_kd": kernel["name"],
+        "kd": kernel["value"],
+        "kd_low": kernel["low"],
+        "kd_high": kernel["high"],
+        "floor_kd": kernel["floor"],
+    }
+    row |= prdc["synthetic"]
+    row |= {f"floor_{name}": value for name, value in prdc["floor"].items()}
+    if copied := found["memorisation"]:
+        names = ("synthetic_images", "near", "expected", "z", "authenticity", "authenticity_held_out", "c_t")
+        row |= {"copies": len(copied["copies"]), "leaked": len(copied["leaked"])}
+        row |= {name: copied[name] for name in names}
+    for name, gap in (found["masks"] or {}).items():
+        row |= {f"mask_{name}": gap["distance"], f"floor_mask_{name}": gap["floor"]}
+    return row
+
+
+def _agreement_rows(plan: Plan, artifacts: Mapping[str, Artifact | None]) -> Iterator[dict[str, Any]]:
+    for row in plan.agreements:
+        if evaluated := artifacts[row.evaluate]:
+            head = {**_generated(plan, row), "segmenter": row.segmenter, "seed": row.seed}
+            scores = json.loads((evaluated.folder / "scores.json").read_text())
+            yield from ({**head, **image} for image in image_rows(scores))
 
 
 def _task_rows(

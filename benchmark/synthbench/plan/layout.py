@@ -3,128 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from synthbench.describe import Described
+from synthbench.plan.shape import Agreement, Cell, Fidelity, Plan, Task
 from synthbench.resolve import Arena, Choice, Resolved, amount_of, spread
 from synthbench.samples import SampleSet
 from synthbench.sources import PROTOCOL, core_source
-from synthbench.store import Store, key_of
+from synthbench.store import key_of
 
 REAL = "real"
-
-
-@dataclass(frozen=True)
-class Task:
-    """One unit of the plan.
-
-    Attributes
-    ----------
-    kind : str
-        ``fit-generator``, ``draw``, ``encode``, ``assess``, ``fit-segmenter`` or ``evaluate``.
-    key : str
-        SHA-256 of `content`: everything the result depends on.
-    content : mapping
-    needs : tuple of str
-        Keys of the tasks whose artifacts it reads.
-    where : mapping
-        How to find its inputs; not part of the key.
-    label : str
-        For people.
-    plugin : str
-        The plugin that does the work, or an empty string.
-    """
-
-    kind: str
-    key: str
-    content: Mapping[str, Any]
-    needs: tuple[str, ...]
-    where: Mapping[str, Any]
-    label: str
-    plugin: str = ""
-
-
-SCORES = ("evaluate", "assess")
-"""Kinds of task whose small files are what tables show: always verified by their hash, not by a look at the clock."""
-
-
-@dataclass(frozen=True)
-class Cell:
-    """One training of a segmenter in one arm: where a row of results comes from."""
-
-    arena: int
-    arm: str
-    generator: str
-    synthetic: int
-    segmenter: str
-    generator_seed: int | None
-    seed: int
-    fit: str
-    evaluate: str
-    draw: str | None = None
-    fit_generator: str | None = None
-
-
-@dataclass(frozen=True)
-class Fidelity:
-    """One comparison of a synthetic set with real images."""
-
-    arena: int
-    generator: str
-    generator_seed: int
-    n: int
-    assess: str
-
-
-@dataclass
-class Plan:
-    """The tasks of a study, each after what it needs.
-
-    Attributes
-    ----------
-    resolved : Resolved
-    tasks : dict
-        Key → `Task`, in an order in which they can run.
-    cells : list of Cell
-    fidelity : list of Fidelity
-    """
-
-    resolved: Resolved
-    tasks: dict[str, Task] = field(default_factory=dict)
-    cells: list[Cell] = field(default_factory=list)
-    fidelity: list[Fidelity] = field(default_factory=list)
-
-    def targets(self) -> list[str]:
-        """Return the keys of the tasks whose results are the study's."""
-        return [cell.evaluate for cell in self.cells] + [row.assess for row in self.fidelity]
-
-    def lacking(self, store: Store) -> list[Task]:
-        """Return the tasks that must run, in order: of the targets that the store lacks, and what those need.
-
-        An artifact that nothing missing depends on isn't made again; one that was damaged is.
-        """
-        stored: dict[str, bool] = {}
-
-        def has(key: str) -> bool:
-            if key not in stored:
-                task = self.tasks[key]
-                stored[key] = store.find(task.kind, key, thorough=task.kind in SCORES) is not None
-                if not stored[key] and store.folder(task.kind, key).exists():
-                    damaged.append(key)
-            return stored[key]
-
-        damaged: list[str] = []
-        for key in self.tasks:
-            has(key)
-        wanted = [key for key in self.targets() if not has(key)] + damaged
-        needed: set[str] = set()
-        while wanted:
-            key = wanted.pop()
-            if key not in needed:
-                needed.add(key)
-                wanted.extend(need for need in self.tasks[key].needs if not has(need))
-        return [task for key, task in self.tasks.items() if key in needed]
 
 
 def make_plan(resolved: Resolved) -> Plan:
@@ -166,8 +55,9 @@ def _plan_arena(plan: Plan, number: int, arena: Arena) -> None:
     count = min(len(arena.train), len(arena.test), amounts[-1])
     for (title, seed), drawn in draws.items():
         if count >= 2:
-            assess = _plan_assess(plan, arena, title, drawn, count)
+            assess = _plan_assess(plan, arena, title, drawn, amounts[-1], count)
             plan.fidelity.append(Fidelity(number, title, seed, count, assess))
+            _plan_agreements(plan, number, title, seed, drawn, count)
 
 
 @dataclass(frozen=True)
@@ -264,30 +154,57 @@ def _plan_segmenter(
     return fit.key, evaluate.key
 
 
-def _plan_assess(plan: Plan, arena: Arena, title: str, drawn: _Drawn, count: int) -> str:
+def _plan_agreements(plan: Plan, number: int, title: str, seed: int, drawn: _Drawn, count: int) -> None:
+    """Let each segmenter's first training on real images alone look at synthetic ones."""
+    arena = plan.resolved.arenas[number]
+    for segmenter in plan.resolved.segmenters:
+        fit, _ = _plan_segmenter(plan, arena, segmenter, 0, _Arm(REAL), {})
+        evaluate = _add(
+            plan,
+            "evaluate",
+            {
+                "segmenter": fit,
+                "synthetic": {"drawn": drawn.identity, "take": count},
+                "core": core_source("evaluate"),
+            },
+            needs=(fit, drawn.draw.key),
+            where={"segmenter": fit, "plugin": segmenter.plugin.name, "draw": drawn.draw.key},
+            label=f"{segmenter.title} on real · seed 0, looking at {title} × {count} · {arena.label}",
+            plugin=segmenter.plugin,
+        )
+        plan.agreements.append(Agreement(number, title, seed, segmenter.title, 0, evaluate.key))
+
+
+def _plan_assess(plan: Plan, arena: Arena, title: str, drawn: _Drawn, amount: int, count: int) -> str:
     """Compare with test images; the floor is what training images reach, at the same count."""
-    test, train = (_plan_encode(plan, arena, spread(part, count)) for part in (arena.test, arena.train))
     encoder = plan.resolved.encoder
-    synthetic = _add(
+    real = {"test": arena.test, "train": arena.train}
+    looks = {name: _plan_encode(plan, arena, part) for name, part in real.items()}
+    looks["synthetic"] = _add(
         plan,
         "encode",
         {
-            "images": {"drawn": drawn.identity, "take": count},
+            "images": {"drawn": drawn.identity, "take": amount},
             "encoder": encoder.content(),
             "weights": plan.resolved.encoder_fingerprint,
             "core": core_source("encode"),
         },
         needs=(drawn.draw.key,),
         where={"draw": drawn.draw.key},
-        label=f"{title} × {count} · {arena.label}",
+        label=f"{title} × {amount} · {arena.label}",
         plugin=encoder,
-    )
+    ).key
     assess = _add(
         plan,
         "assess",
-        {"synthetic": synthetic.key, "test": test, "train": train, "core": core_source("assess")},
-        needs=(synthetic.key, test, train),
-        where={"synthetic": synthetic.key, "test": test, "train": train},
+        {
+            **looks,
+            "n": count,
+            "spread": {name: [part.position(i) for i in spread(part, count).ids] for name, part in real.items()},
+            "core": core_source("assess"),
+        },
+        needs=tuple(looks.values()),
+        where=looks,
         label=f"{title} · {arena.label}",
     )
     return assess.key

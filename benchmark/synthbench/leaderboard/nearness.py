@@ -1,0 +1,61 @@
+"""How near each generator's samples are to real ones: distances, copies, masks, and whether the masks are right."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from synthbench.leaderboard.cells import Cell, agreement_of, fidelity_of
+from synthbench.statistics import run_scores
+
+if TYPE_CHECKING:
+    from synthbench.results import Results
+
+IMAGES = ("precision", "recall", "density", "coverage")
+COPIES = ("copies", "leaked", "synthetic_images")
+NEW = ("authenticity", "authenticity_held_out", "c_t")
+MASKS = ("area", "eccentricity", "solidity", "spacing", "count", "covered", "touching")
+AGREEMENT = ("agreement",)
+
+
+def fidelity(results: Results, cell: Cell) -> dict[str, dict[str, Any]]:
+    """Return by generator the means over folds and generator seeds, distances under their true names.
+
+    Distances on other features, or of other numbers of images, are other columns, or not averaged: a generator whose
+    rows differ in either has none.
+    """
+    out: dict[str, dict[str, Any]] = {}
+    rows = fidelity_of(results, cell)
+    if rows.empty or "metric_fd" not in rows:
+        return out
+    rows = rows[rows["fd"].notna()]
+    for (generator, fd, kd), part in rows.groupby(["generator", "metric_fd", "metric_kd"]):
+        mean, total = part.select_dtypes("number").mean(), part.select_dtypes("number").sum(min_count=1)
+        found = {
+            str(kd): mean["kd"],
+            f"{kd} low": mean["kd_low"],
+            f"{kd} high": mean["kd_high"],
+            f"{kd} floor": mean["floor_kd"],
+            str(fd): mean["fd"],
+            f"{fd} floor": mean["floor_fd"],
+            "fidelity_n": mean["n"],
+        }
+        for name in IMAGES:
+            found |= {f"image_{name}": mean.get(name, np.nan), f"image_{name} floor": mean.get(f"floor_{name}", np.nan)}
+        for name in MASKS:
+            mask = f"mask_{name}"
+            found |= {mask: mean.get(mask, np.nan), f"{mask} floor": mean.get(f"floor_{mask}", np.nan)}
+        found |= {name: total.get(name, np.nan) for name in COPIES}
+        found |= {name: mean.get(name, np.nan) for name in NEW}
+        out.setdefault(str(generator), {}).update(found)
+    return out
+
+
+def agreement(results: Results, cell: Cell, metric: str, iou: float | str, aggregation: str) -> dict[str, float]:
+    """Return by generator the score of the segmenter trained on real images alone, on synthetic ones."""
+    rows = agreement_of(results, cell)
+    if rows.empty:
+        return {}
+    scores = run_scores(rows.assign(arm=rows["generator"]), metric, iou, aggregation)
+    return {str(arm): float(value) for arm, value in scores.groupby("arm")["score"].mean().items()}

@@ -1,0 +1,16 @@
+"""What a study found, as tidy tables, and the folder that keeps them."""
+
+from synthbench.results.collecting import FAILURES, collect, fidelity_row, image_rows
+from synthbench.results.tables import GROUP, TABLES, Results, load_results, save_results
+
+__all__ = [
+    "FAILURES",
+    "GROUP",
+    "TABLES",
+    "Results",
+    "collect",
+    "fidelity_row",
+    "image_rows",
+    "load_results",
+    "save_results",
+]

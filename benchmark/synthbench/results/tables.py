@@ -1,0 +1,137 @@
+"""What a study found, as tidy pandas tables, and the folder that keeps them.
+
+A run folder holds ``study.yaml``, ``plan.json`` (what each key is made of), ``splits/`` and ``results/*.csv``; it
+needs no store to be read.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from synthbench.errors import DataError
+from synthbench.study import Study, make_study, read_study
+
+TABLES = ("images", "runs", "fidelity", "agreement", "tasks")
+GROUP = "group:"
+
+
+@dataclass(frozen=True)
+class Results:
+    """A study's results.
+
+    Attributes
+    ----------
+    study : Study
+    images : DataFrame
+        One row per arm, segmenter, seeds, test image and IoU threshold (task `instances`: ``iou``, ``true``,
+        ``predicted``, ``tp``, ``fp``, ``fn``, ``iou_sum``, ``dice``) or class (task `semantic`: ``class``, and
+        ``tp``, ``fp``, ``fn`` in pixels, ``dice``, ``cldice``); groups are columns ``group:<name>``.
+    runs : DataFrame
+        One row per training of a segmenter: status, COCO AP, cost.
+    fidelity : DataFrame
+        One row per synthetic set: distances to test images, count, floor; what looks copied; how far masks are apart.
+    agreement : DataFrame
+        As `images`, of synthetic images, by a segmenter trained on real images alone; without arm.
+    tasks : DataFrame
+        One row per task: status, error, seconds, peak memory.
+    """
+
+    study: Study
+    images: pd.DataFrame
+    runs: pd.DataFrame
+    fidelity: pd.DataFrame
+    agreement: pd.DataFrame
+    tasks: pd.DataFrame
+
+
+def load_results(run: str | Path) -> Results:
+    """Load a run folder.
+
+    Raises
+    ------
+    DataError
+        If it isn't one, or a table is damaged.
+    """
+    run = Path(run)
+    if not (run / "study.yaml").is_file():
+        raise DataError(f"{run}: no run folder (it has no study.yaml); give the folder that 'synthbench run' wrote")
+    study = make_study(read_study(run / "study.yaml"), str(run / "study.yaml"))
+    return Results(study, **{name: _read(run / "results" / f"{name}.csv") for name in TABLES})
+
+
+def save_results(results: Results, run: Path) -> None:
+    """Write the tables into a run folder, each beside and renamed in."""
+    (run / "results").mkdir(parents=True, exist_ok=True)
+    for name in TABLES:
+        path = run / "results" / f"{name}.csv"
+        beside = path.with_suffix(".part")
+        getattr(results, name).to_csv(beside, index=False)
+        os.replace(beside, path)
+
+
+CELL_COLUMNS = ("dataset", "fold", "fraction", "arm", "segmenter", "generator_seed", "seed")
+_NUMBERS = (
+    *("fold", "fraction", "synthetic", "generator_seed", "seed", "iou", "class", "true", "predicted", "tp", "fp", "fn"),
+    *("iou_sum", "dice", "cldice", "coco_ap", "seconds", "fit_seconds", "predict_seconds", "fd", "kd", "n"),
+)
+_TEXT = (
+    "dataset",
+    "arm",
+    "generator",
+    "segmenter",
+    "image",
+    "difficulty",
+    "error",
+    "traceback",
+    "status",
+    "stage",
+    "key",
+    "label",
+)
+
+
+def _read(path: Path) -> pd.DataFrame:
+    try:
+        head = pd.read_csv(path, nrows=0).columns
+        text = {name: str for name in head if name in _TEXT or name.startswith(GROUP)}
+        table = pd.read_csv(path, dtype=text, keep_default_na=False, na_values=_blank_numbers(head, text))
+    except FileNotFoundError:
+        raise DataError(f"{path}: is missing; run the study again") from None
+    except pd.errors.EmptyDataError:
+        return pd.DataFrame()
+    except (ValueError, OSError) as error:
+        raise DataError(f"{path}: can't be read as a table: {error}") from None
+    _check_table(path, table)
+    return table
+
+
+_NEEDED = {
+    "images": (*CELL_COLUMNS, "image", "tp", "fp", "fn", "dice"),
+    "runs": (*CELL_COLUMNS, "generator", "synthetic", "status"),
+    "fidelity": ("dataset", "fold", "fraction", "generator"),
+    "agreement": ("dataset", "fold", "fraction", "generator", "segmenter", "seed", "image", "tp", "fp", "fn", "dice"),
+    "tasks": ("kind", "key", "status"),
+}
+
+
+def _check_table(path: Path, table: pd.DataFrame) -> None:
+    """Raise `DataError` if a column is missing, or holds words where numbers belong."""
+    lacking = [name for name in _NEEDED[path.stem] if name not in table]
+    if lacking:
+        raise DataError(f"{path}: no column {lacking[0]!r}; the file is damaged, run the study again")
+    for name in table.columns.intersection(list(_NUMBERS)):
+        wrong = table[name][pd.to_numeric(table[name], errors="coerce").isna() & table[name].notna()]
+        if len(wrong):
+            raise DataError(
+                f"{path}, line {wrong.index[0] + 2}: {name} is {wrong.iloc[0]!r}, not a number; run the study again"
+            )
+
+
+def _blank_numbers(columns: pd.Index, text: Mapping[str, Any]) -> dict[str, list[str]]:
+    return {name: [""] for name in columns if name not in text}

@@ -1,0 +1,73 @@
+"""All that is said of a synthetic set: equal n, planted copies by name, what can't be judged is refused."""
+
+from __future__ import annotations
+
+import runpy
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from synthbench.metrics.comparison import LEAST, NotHeldOut, Seen, copies, distances, masks
+from synthbench.samples import Sample
+
+blobs = runpy.run_path(str(Path(__file__).parents[1] / "conftest.py"))["blobs"]
+
+
+def seen(samples: list[Sample], labelled: bool = True) -> Seen:
+    found = Seen()
+    for sample in samples:
+        found.add(sample.id, sample.image, sample.labels if labelled else None)
+    found.features = np.array(
+        [[s.image.mean(), s.image.std(), *np.quantile(s.image, (0.1, 0.5, 0.9))] for s in samples]
+    )
+    return found
+
+
+@pytest.fixture(scope="module")
+def sets() -> dict[str, list[Sample]]:
+    many = [blobs(seed) for seed in range(45)]
+    return {"synthetic": many[:10], "real": many[10:25], "train": many[25:]}
+
+
+def test_numbers_of_images_must_be_equal(sets: dict[str, list[Sample]]) -> None:
+    parts = {name: seen(part) for name, part in sets.items()}
+    with pytest.raises(ValueError, match=r"unequal numbers of images: \{'synthetic': 10, 'real': 15\}"):
+        distances(parts["synthetic"], parts["real"], None, "moments")
+
+
+def test_few_images_have_distances_but_no_precision(sets: dict[str, list[Sample]]) -> None:
+    parts = {name: seen(part).take(range(LEAST - 1)) for name, part in sets.items()}
+    found = distances(parts["synthetic"], parts["real"], parts["train"], "inception", "own weights")
+    assert found["frechet"]["name"] == "FD(inception, own weights)"
+    assert found["frechet"]["floor"] > 0
+    assert found["prdc"] is None
+
+
+def test_a_planted_copy_and_a_leaked_image_are_named(sets: dict[str, list[Sample]]) -> None:
+    rng = np.random.default_rng(0)
+
+    def forged(sample: Sample, name: str) -> Sample:
+        turned = np.rot90(sample.image, 1)[:, ::-1].astype(float)
+        noisy = np.clip(0.8 * turned + 20 + rng.normal(0, 4, turned.shape), 0, 255)
+        return Sample(name, noisy.astype(np.uint8), np.rot90(sample.labels, 1)[:, ::-1])
+
+    planted = [forged(sets["train"][3], "planted"), forged(sets["real"][7], "leaked")]
+    found = copies(seen(sets["synthetic"] + planted), seen(sets["real"]), seen(sets["train"]))
+    assert [(pair["image"], pair["of"]) for pair in found["copies"]] == [("planted", sets["train"][3].id)]
+    assert [(pair["image"], pair["of"]) for pair in found["leaked"]] == [("leaked", sets["real"][7].id)]
+    innocent = copies(seen(sets["synthetic"]), seen(sets["real"]), seen(sets["train"]))
+    assert (innocent["copies"], innocent["leaked"]) == ([], [])
+    assert innocent["synthetic_images"] == 10
+
+
+def test_real_images_that_are_training_images_judge_nothing(sets: dict[str, list[Sample]]) -> None:
+    with pytest.raises(NotHeldOut, match="15 of the 15 real images are training images too"):
+        copies(seen(sets["synthetic"]), seen(sets["real"]), seen(sets["real"]))
+
+
+def test_masks_are_compared_where_both_sides_have_them(sets: dict[str, list[Sample]]) -> None:
+    found = masks(seen(sets["synthetic"]), seen(sets["real"]), seen(sets["train"]))
+    assert found is not None
+    assert found["count"]["real"] == pytest.approx(np.mean([len(np.unique(s.labels)) - 1 for s in sets["real"]]))
+    assert masks(seen(sets["synthetic"], labelled=False), seen(sets["real"]), None) is None

@@ -1,0 +1,33 @@
+"""What is kept of a set of images comes back as it was."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from synthbench.metrics.comparison import Seen
+from synthbench.samples import Sample, SampleSet
+from synthbench.tasks.encode import load_seen, save_seen
+
+
+@pytest.mark.parametrize("labelled", [True, False])
+def test_what_was_seen_is_stored_and_read_back(labelled: bool, blob_set: SampleSet, tmp_path: Path) -> None:
+    samples = [*blob_set, Sample("empty", np.zeros((16, 16), np.uint8), np.zeros((16, 16), np.uint8))]
+    seen = Seen()
+    for sample in samples:
+        seen.add(sample.id, sample.image, sample.labels if labelled else None)
+    seen.features = np.arange(3.0 * len(samples)).reshape(-1, 3)
+    save_seen(seen, tmp_path)
+    back = load_seen(tmp_path)
+    assert back.names == seen.names
+    assert np.array_equal(back.features, seen.features)
+    assert np.array_equal(back.thumbnails, seen.thumbnails)
+    assert len(back.measures) == (len(samples) if labelled else 0)
+    for one, other in zip(back.measures, seen.measures, strict=True):
+        assert one.keys() == other.keys()
+        assert all(np.array_equal(one[name], other[name]) for name in one)
+    part = back.take([2, 0])
+    assert part.names == [samples[2].id, samples[0].id]
+    assert np.array_equal(part.features, seen.features[[2, 0]])
