@@ -13,6 +13,7 @@ from synthbench.leaderboard import by_group, table
 from synthbench.leaderboard.cells import cells
 from synthbench.leaderboard.columns import definition, title
 from synthbench.leaderboard.values import distance, duration, number, signed, text
+from synthbench.leaderboard.words import cautions
 
 DRAWS = 600
 _MADE: dict[int, pd.DataFrame] = {}
@@ -121,6 +122,32 @@ def test_fidelity_keeps_its_true_name_its_count_and_its_floor(whole: SimpleNames
     assert found.loc["duplicate", "KD(untrained)"].notna().all()
     assert found.loc["pix2pix", "FID"].notna().all()
     assert found.loc["pix2pix", "FD(untrained)"].isna().all()
+
+
+def test_distances_of_different_numbers_of_images_are_refused(whole: SimpleNamespace) -> None:
+    mixed = SimpleNamespace(**vars(whole))
+    mixed.fidelity = whole.fidelity.assign(n=[45, 45, 30])
+    with pytest.raises(DataError, match="distances of 30, 45 images can't be compared"):
+        table(mixed, draws=DRAWS)
+
+
+def test_copies_and_agreement_stand_beside_the_scores(whole: SimpleNamespace) -> None:
+    found = made(whole)
+    assert text(found.set_index("generator").loc["duplicate"].iloc[0].to_dict(), "copies") == "50 of 50"
+    drawn, real = found[found["generator"] != ""], found[found["arm"] == "real"].set_index("segmenter")
+    assert real["agreement"].isna().all()
+    first = whole.images[(whole.images["arm"] == "real") & (whole.images["seed"] == 0) & (whole.images["iou"] == 0.5)]
+    for segmenter, part in first.groupby("segmenter"):
+        expected = 2 * part["tp"].sum() / (2 * part["tp"] + part["fp"] + part["fn"]).sum()
+        assert drawn[drawn["segmenter"] == segmenter]["agreement"].to_numpy() == pytest.approx(expected)
+
+
+def test_a_leak_is_a_caution(whole: SimpleNamespace) -> None:
+    leaky = SimpleNamespace(**vars(whole))
+    leaky.fidelity = whole.fidelity.assign(leaked=[0, 2, 0], copies=[50, 3, 50])
+    said = [line for line in cautions(table(leaky, draws=DRAWS)) if "copies of" in line]
+    place = "of 50 synthetic images of pix2pix (phantom-nuclei, 45 real images) are copies of"
+    assert said == [f"2 {place} test images: its scores prove nothing.", f"3 {place} training images."]
 
 
 def test_unscored_coco_ap_is_flagged(whole: SimpleNamespace) -> None:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from synthbench.errors import DataError
 from synthbench.leaderboard.cells import Cell, agreement_of, fidelity_of
 from synthbench.statistics import run_scores
 
@@ -22,14 +23,24 @@ AGREEMENT = ("agreement",)
 def fidelity(results: Results, cell: Cell) -> dict[str, dict[str, Any]]:
     """Return by generator the means over folds and generator seeds, distances under their true names.
 
-    Distances on other features, or of other numbers of images, are other columns, or not averaged: a generator whose
-    rows differ in either has none.
+    Distances on other features have columns of their own.
+
+    Raises
+    ------
+    DataError
+        If generators were compared by different numbers of images: such distances can't stand in one table.
     """
     out: dict[str, dict[str, Any]] = {}
     rows = fidelity_of(results, cell)
     if rows.empty or "metric_fd" not in rows:
         return out
     rows = rows[rows["fd"].notna()]
+    for _, same in rows.groupby("fold"):
+        if same["n"].nunique() > 1:
+            counts = ", ".join(f"{n:.0f}" for n in sorted(same["n"].unique()))
+            raise DataError(
+                f"results/fidelity.csv: distances of {counts} images can't be compared; run the study again"
+            )
     for (generator, fd, kd), part in rows.groupby(["generator", "metric_fd", "metric_kd"]):
         mean, total = part.select_dtypes("number").mean(), part.select_dtypes("number").sum(min_count=1)
         found = {
