@@ -20,7 +20,8 @@ from synthbench.metrics.frechet import frechet_distance
 from synthbench.metrics.kernel import kernel_distance
 from synthbench.plugin.variants import variant_of
 from synthbench.samples import SampleSet, read_array
-from synthbench_encoders import inception, weights
+from synthbench.toolkit import weights
+from synthbench_encoders import inception
 from synthbench_encoders.classifier import Classifier, ClassifierConfig
 from synthbench_encoders.classifier_network import classifier_features
 from synthbench_encoders.inception import Inception, InceptionConfig
@@ -292,31 +293,6 @@ def test_weights_of_another_network_are_refused(tmp_path: Path) -> None:
     torch.save({"conv.weight": torch.zeros(3)}, path)
     with pytest.raises(PluginError, match=r"other\.pth: not the weights of the Inception-v3 of 2015"):
         Inception(InceptionConfig(weights=path, sha256=weights.sha256(path))).prepare(Context())
-
-
-class Harmful:
-    def __reduce__(self) -> tuple:
-        return (pytest.fail, ("unpickled",))
-
-
-@pytest.mark.parametrize("content", [{"a": Harmful()}, {"a": "text"}, [torch.zeros(1)]])
-def test_nothing_but_named_tensors_is_read(content: object, tmp_path: Path) -> None:
-    path = tmp_path / "x.pth"
-    torch.save(content, path)
-    with pytest.raises(PluginError, match=r"x\.pth: not a (file of weights|state dict)"):
-        weights.state_dict(path)
-
-
-@pytest.mark.parametrize("name", ["x.pth", "x.safetensors"])
-def test_a_damaged_file_is_one_line(name: str, tmp_path: Path) -> None:
-    (tmp_path / name).write_bytes(b"\x00garbage")
-    with pytest.raises(PluginError, match="not a file of weights") as caught:
-        weights.state_dict(tmp_path / name)
-    assert "\n" not in str(caught.value)
-    with pytest.raises(PluginError, match="can't be read"):
-        weights.state_dict(tmp_path / "absent.pth")
-    with pytest.raises(PluginError, match="SHA-256"):
-        weights.state_dict(tmp_path / name, "abc")
 
 
 # -- torchvision ------------------------------------------------------------------------------------------------------
