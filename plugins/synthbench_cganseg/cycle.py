@@ -1,0 +1,180 @@
+"""The cycle: both directions, their terms, and one step of training.
+
+Real mask → image → mask, and real image → mask → image. The published code takes the most likely class of each pixel
+before the mask is judged or drawn to, and there the segmenter's gradient ends. Here it goes on: the mask that is handed
+over is soft, or hard with the gradient of the soft one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+from synthbench.toolkit import loop
+from synthbench_cganseg.losses import absolute, cross_entropy, dice, judged, verdict
+from synthbench_cganseg.networks import Segmenter, StyleUNet, mixed_noise
+from synthbench_cganseg.perceptual import Perceptual
+
+Handover = Literal["straight-through", "soft"]
+
+DISCRIMINATORS = ("image", "mask")
+
+
+@dataclass(frozen=True)
+class Weights:
+    """Weights of the terms.
+
+    Attributes
+    ----------
+    adversarial : float
+        Of each discriminator's verdict.
+    image_cycle, mask_cycle : float
+        Of what comes back from a round through both networks.
+    image_pair, mask_pair : float
+        Of what is drawn to the other half of a training pair.
+    """
+
+    adversarial: float
+    image_cycle: float
+    image_pair: float
+    mask_cycle: float
+    mask_pair: float
+
+    def __getitem__(self, term: str) -> float:
+        """Return the weight of a term by its name."""
+        return self.adversarial if term.endswith("_gan") else float(getattr(self, term))
+
+
+class Cycle:
+    """Both generators, both discriminators, and what they minimise.
+
+    Parameters
+    ----------
+    draws, segments
+        Mask → image, image → mask.
+    judges
+        By name, see `DISCRIMINATORS`.
+    perceptual
+        Or None, for the absolute difference alone.
+    weights
+    semantic
+        Whether a mask has one class per pixel, or a distance and a foreground.
+    handover
+    mixing
+        Chance that an image has two styles.
+    random
+        On the device of the networks.
+    """
+
+    def __init__(
+        self,
+        draws: StyleUNet,
+        segments: Segmenter,
+        judges: nn.ModuleDict,
+        perceptual: Perceptual | None,
+        weights: Weights,
+        *,
+        semantic: bool,
+        handover: Handover,
+        mixing: float,
+        random: torch.Generator,
+    ) -> None:
+        self.draws = draws
+        self.segments = segments
+        self.judges = judges
+        self.perceptual = perceptual
+        self.weights = weights
+        self.semantic = semantic
+        self.handover = handover
+        self.mixing = mixing
+        self.random = random
+
+    def terms(self, image: torch.Tensor, mask: torch.Tensor) -> tuple[dict[str, torch.Tensor], dict[str, torch.Tensor]]:
+        """Return the generators' terms by name, unweighted, and the drawn image and mask.
+
+        Parameters
+        ----------
+        image
+            ``(B, C, H, W)``, −1 … 1.
+        mask
+            ``(B, K, H, W)``, −1 … 1, of these images.
+        """
+        with loop.autocast(image.device):
+            drawn = self.image_of(mask)
+            logits = self.segments(image)
+            found = self.mask_of(logits)
+            back = self.segments(drawn)
+            again = self.image_of(found)
+            seen = [] if self.perceptual is None else self.perceptual.seen(image)
+            terms = {
+                "image_gan": verdict(self.judges["image"](drawn), real=True),
+                "mask_gan": verdict(self.judges["mask"](found), real=True),
+                "image_cycle": self._images(again, image, seen),
+                "image_pair": self._images(drawn, image, seen),
+                "mask_cycle": self._masks(back, mask),
+                "mask_pair": self._masks(logits, mask),
+            }
+        return terms, {"image": drawn, "mask": found}
+
+    def judging(self, real: dict[str, torch.Tensor], fake: dict[str, torch.Tensor]) -> torch.Tensor:
+        """Return the discriminators' loss of real and drawn images and masks, by the names of `DISCRIMINATORS`."""
+        with loop.autocast(real["image"].device):
+            return torch.stack(
+                [judged(self.judges[name](real[name]), self.judges[name](fake[name].detach())) for name in real]
+            ).sum()
+
+    def image_of(self, mask: torch.Tensor) -> torch.Tensor:
+        """Draw images to masks, each in a random style."""
+        noise = mixed_noise(len(mask), self.draws.convolutions, self.mixing, self.random)
+        image: torch.Tensor = self.draws(mask, noise, self.random)
+        return image
+
+    def mask_of(self, logits: torch.Tensor) -> torch.Tensor:
+        """Return the mask of a segmenter's logits, ``(B, K, H, W)`` in −1 … 1, with a gradient.
+
+        Handed over straight through, classes and foreground are hard, as in real masks; a distance is as it is.
+        """
+        soft = logits.float().softmax(dim=1) if self.semantic else logits.float().sigmoid()
+        if self.handover == "straight-through":
+            hard = soft.detach().clone()
+            if self.semantic:
+                hard = functional.one_hot(hard.argmax(dim=1), hard.shape[1]).movedim(-1, 1).to(soft)
+            else:
+                hard[:, 1] = (hard[:, 1] >= 0.5).to(hard)
+            soft = soft + (hard - soft).detach()
+        return 2 * soft - 1
+
+    def step(
+        self,
+        image: torch.Tensor,
+        mask: torch.Tensor,
+        of_generators: torch.optim.Optimizer,
+        of_judges: torch.optim.Optimizer,
+    ) -> dict[str, torch.Tensor]:
+        """Take one step of both generators and of both discriminators; return the terms by name."""
+        self.judges.requires_grad_(False)
+        terms, fake = self.terms(image, mask)
+        of_generators.zero_grad(set_to_none=True)
+        torch.stack([self.weights[name] * term for name, term in terms.items()]).sum().backward()
+        of_generators.step()
+        self.judges.requires_grad_(True)
+        judging = self.judging({"image": image, "mask": mask}, fake)
+        of_judges.zero_grad(set_to_none=True)
+        judging.backward()
+        of_judges.step()
+        return {**terms, "judges": judging}
+
+    def _images(self, drawn: torch.Tensor, real: torch.Tensor, seen: list[torch.Tensor]) -> torch.Tensor:
+        """Half the absolute difference, and that of the features."""
+        term = absolute(drawn, real)
+        return term if self.perceptual is None else term + self.perceptual(drawn, seen)
+
+    def _masks(self, logits: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        """Cross-entropy and Dice."""
+        logits, target = logits.float(), (mask + 1) / 2
+        shares = logits.softmax(dim=1) if self.semantic else logits.sigmoid()
+        return cross_entropy(logits, target, semantic=self.semantic) + dice(shares, target)

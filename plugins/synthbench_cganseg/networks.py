@@ -1,0 +1,186 @@
+"""The two networks of the cycle: StyleUNet draws an image to a mask, a plain U-Net draws a mask to an image.
+
+StyleUNet is a U-Net whose decoder is StyleGAN2's: convolutions modulated by a style, with noise after each
+(cGAN-Seg, "StyleUNet generator"; Karras et al. 2020, section 2.2).
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+
+import torch
+from monai.networks.nets import BasicUNet
+from torch import nn
+from torch.nn import functional
+
+STYLE = 128
+"""Length of a style and of the noise it comes from."""
+
+MAPPING = 3
+"""Layers between the two."""
+
+_GAIN = math.sqrt(2.0)
+
+
+class Plain(nn.Module):
+    """3×3 convolution, batch norm, LeakyReLU; it takes a style like `Modulated`, and leaves it aside."""
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__()
+        self.convolution = nn.Conv2d(inputs, outputs, 3, 1, 1, bias=False)
+        self.norm = nn.BatchNorm2d(outputs)
+
+    def forward(
+        self, x: torch.Tensor, style: torch.Tensor | None = None, random: torch.Generator | None = None
+    ) -> torch.Tensor:
+        return functional.leaky_relu(self.norm(self.convolution(x)), 0.2)
+
+
+class Modulated(nn.Module):
+    """3×3 convolution modulated by a style and demodulated, noise, LeakyReLU (Karras et al. 2020, equations 1 to 3).
+
+    The planes are scaled instead of the weights, which comes to the same and needs no convolution per sample.
+    """
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__()
+        self.scales = nn.Linear(STYLE, inputs)
+        nn.init.normal_(self.scales.weight, std=1 / math.sqrt(STYLE))
+        nn.init.ones_(self.scales.bias)
+        self.weight = nn.Parameter(torch.randn(outputs, inputs, 3, 3) / math.sqrt(9 * inputs))
+        self.bias = nn.Parameter(torch.zeros(outputs))
+        self.noise = nn.Parameter(torch.zeros(outputs))
+
+    def forward(self, x: torch.Tensor, style: torch.Tensor, random: torch.Generator) -> torch.Tensor:
+        """Map ``(B, inputs, H, W)`` by styles ``(B, STYLE)``; the noise is drawn on the device of `random`."""
+        scales = self.scales(style).float()
+        lengths = scales.square() @ self.weight.float().square().sum(dim=(2, 3)).T
+        x = functional.conv2d(x * scales[:, :, None, None].to(x.dtype), self.weight, padding=1)
+        x = x * torch.rsqrt(lengths + 1e-8)[:, :, None, None].to(x.dtype)
+        grain = torch.randn((len(x), 1, *x.shape[2:]), generator=random, device=random.device).to(x)
+        x = torch.addcmul(x + self.bias[:, None, None], self.noise[:, None, None].to(x.dtype), grain)
+        return functional.leaky_relu(x, 0.2) * _GAIN
+
+
+class Mapping(nn.Module):
+    """Noise ``(…, STYLE)``, brought to unit variance, to a style of the same shape."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        layers = [(nn.Linear(STYLE, STYLE), nn.LeakyReLU(0.2)) for _ in range(MAPPING)]
+        self.layers = nn.Sequential(*itertools.chain.from_iterable(layers))
+
+    def forward(self, noise: torch.Tensor) -> torch.Tensor:
+        styles: torch.Tensor = self.layers(noise * torch.rsqrt(noise.square().mean(dim=-1, keepdim=True) + 1e-8))
+        return styles
+
+
+class StyleUNet(nn.Module):
+    """Mask to image, at any size: continued to the next multiple of 2^depth, and cut back.
+
+    In each decoder one convolution works before the enlargement and one after the skip is joined (this project's
+    choice).
+
+    Parameters
+    ----------
+    masks
+        Planes of the mask.
+    channels
+        Planes of the image, 1 or 3.
+    filters
+        Planes at full resolution; they double at each halving.
+    depth
+        How often the resolution is halved; the paper has 4.
+    style
+        Without it the decoder is like the encoder, and the image a function of the mask alone.
+    """
+
+    def __init__(self, masks: int, channels: int, filters: int, depth: int, style: bool) -> None:
+        super().__init__()
+        self.style = style
+        self.multiple = 2**depth
+        self.convolutions = 2 * depth
+        widths = [filters * 2**k for k in range(depth + 1)]
+        block = Modulated if style else Plain
+        self.mapping = Mapping() if style else None
+        self.encoders = nn.ModuleList(
+            nn.Sequential(Plain(a, b), Plain(b, b)) for a, b in itertools.pairwise([masks, *widths])
+        )
+        pairs = list(itertools.pairwise(reversed(widths)))
+        self.before = nn.ModuleList(block(a, b) for a, b in pairs)
+        self.after = nn.ModuleList(block(2 * b, b) for _, b in pairs)
+        self.to_image = nn.Conv2d(filters, channels, 1)
+
+    def forward(self, mask: torch.Tensor, noise: torch.Tensor, random: torch.Generator) -> torch.Tensor:
+        """Return images ``(B, channels, H, W)`` in −1 … 1.
+
+        Parameters
+        ----------
+        mask
+            ``(B, masks, H, W)``, −1 … 1.
+        noise
+            ``(B, convolutions, STYLE)``: what the style of each decoder convolution comes from.
+        random
+            The noise of the single pixels is drawn from it.
+        """
+        height, width = mask.shape[-2:]
+        x = self.encoders[0](continued(mask, self.multiple))
+        skips = []
+        for encoder in self.encoders[1:]:
+            skips.append(x)
+            x = encoder(functional.max_pool2d(x, 2))
+        styles = [None] * self.convolutions if self.mapping is None else self.mapping(noise).unbind(dim=1)
+        for k, (before, after) in enumerate(zip(self.before, self.after, strict=True)):
+            x = functional.interpolate(before(x, styles[2 * k], random), scale_factor=2.0, mode="bilinear")
+            x = after(torch.cat([x, skips.pop()], dim=1), styles[2 * k + 1], random)
+        return torch.tanh(self.to_image(x)[..., :height, :width])
+
+
+class Segmenter(nn.Module):
+    """Image to the logits of a mask's planes, at any size: MONAI's BasicUNet with batch norm.
+
+    Parameters
+    ----------
+    channels
+    masks
+        Planes of the mask.
+    filters
+        Planes at full and half resolution; then they double.
+    """
+
+    MULTIPLE = 16
+
+    def __init__(self, channels: int, masks: int, filters: int) -> None:
+        super().__init__()
+        features = (filters, filters, 2 * filters, 4 * filters, 8 * filters, filters)
+        act = ("LeakyReLU", {"negative_slope": 0.1, "inplace": True})
+        self.network = BasicUNet(2, channels, masks, features, act=act, norm="batch")
+
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        """Map ``(B, channels, H, W)`` to ``(B, masks, H, W)``."""
+        height, width = image.shape[-2:]
+        logits: torch.Tensor = self.network(continued(image, self.MULTIPLE))[..., :height, :width]
+        return logits
+
+
+def mixed_noise(count: int, convolutions: int, share: float, random: torch.Generator) -> torch.Tensor:
+    """Return the noise of styles, ``(count, convolutions, STYLE)``, with style mixing (Karras et al. 2019, 3.1).
+
+    Parameters
+    ----------
+    share
+        Chance that a sample's convolutions from a random one on have another style than those before.
+    """
+    on = random.device
+    two = torch.randn((2, count, 1, STYLE), generator=random, device=on)
+    cut = torch.randint(1, convolutions, (count, 1), generator=random, device=on)
+    mixed = torch.rand((count, 1), generator=random, device=on) < share
+    second = mixed & (torch.arange(convolutions, device=on) >= cut)
+    return torch.where(second[:, :, None], two[1], two[0])
+
+
+def continued(planes: torch.Tensor, multiple: int) -> torch.Tensor:
+    """Repeat the last rows and columns up to the next multiple."""
+    below, right = (-side % multiple for side in planes.shape[-2:])
+    return functional.pad(planes, (0, right, 0, below), mode="replicate") if below or right else planes

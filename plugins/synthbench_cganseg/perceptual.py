@@ -1,0 +1,149 @@
+"""Likeness of images in the features of a pretrained network, with weights from a local file."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+from torch.nn import functional
+from torchvision import models
+
+from synthbench.errors import ConfigError, PluginError, nearest
+from synthbench.toolkit import weights
+
+PREFERRED = ("vgg19", "squeezenet1_0")
+"""What ``auto`` looks for, in this order."""
+
+SHARES = (1 / 32, 1 / 16, 1 / 8, 1 / 4, 1.0)
+"""Weights of the five layers of VGG19; a network of fewer has the last of them."""
+
+
+class Perceptual(nn.Module):
+    """Weighted mean absolute difference of features, one layer per resolution; VGG19's are relu1_1 … relu5_1.
+
+    Parameters
+    ----------
+    features
+        The convolutional part of a torchvision network.
+    mean, spread
+        Of the network's training images, 0 … 1, three each.
+    """
+
+    def __init__(self, features: nn.Sequential, mean: list[float], spread: list[float]) -> None:
+        super().__init__()
+        self.layers = first_of_each_resolution(features)
+        self.features = features[: self.layers[-1] + 1].float().eval().requires_grad_(False)
+        self.register_buffer("mean", torch.tensor(mean)[:, None, None])
+        self.register_buffer("spread", torch.tensor(spread)[:, None, None])
+
+    def seen(self, images: torch.Tensor) -> list[torch.Tensor]:
+        """Return the features of images ``(B, 1 or 3, H, W)``, −1 … 1, by layer."""
+        x = ((images.expand(-1, 3, -1, -1) + 1) / 2 - self.mean) / self.spread
+        kept = []
+        for number, layer in enumerate(self.features):
+            x = layer(x)
+            if number in self.layers:
+                kept.append(x)
+        return kept
+
+    def forward(self, drawn: torch.Tensor, real: list[torch.Tensor]) -> torch.Tensor:
+        """Compare images with the features of others."""
+        pairs = list(zip(self.seen(drawn), real, strict=True))
+        terms = [functional.l1_loss(a.float(), b.float()) for a, b in pairs]
+        return torch.stack([share * term for share, term in zip(SHARES[-len(terms) :], terms, strict=True)]).sum()
+
+
+def first_of_each_resolution(features: nn.Sequential) -> list[int]:
+    """Return which layers give the first features of each resolution: a network's resolutions end at its poolings."""
+    found, waiting = [], True
+    for number, layer in enumerate(features):
+        if isinstance(layer, nn.MaxPool2d):
+            waiting = True
+        elif waiting and not isinstance(layer, nn.Conv2d | nn.BatchNorm2d):
+            found.append(number)
+            waiting = False
+    return found
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Which network compares images.
+
+    Attributes
+    ----------
+    name : str
+        The network and its weights, or that there is none and why.
+    architecture : str
+        Empty for none.
+    path : Path or None
+    expected : str
+        What the SHA-256 of the file begins with, if it is a published one.
+    """
+
+    name: str
+    architecture: str = ""
+    path: Path | None = None
+    expected: str = ""
+
+    def build(self, device: torch.device) -> Perceptual | None:
+        """Return the network, or None; raise `PluginError` if the file can't be read or holds another's weights."""
+        if self.path is None:
+            return None
+        tensors = weights.state_dict(self.path, self.expected)
+        own = {key.removeprefix("features."): value for key, value in tensors.items() if key.startswith("features.")}
+        with torch.device("meta"):
+            features = models.get_model(self.architecture, weights=None).features
+        try:
+            features.load_state_dict(own, assign=True)
+        except RuntimeError as error:
+            reason = " ".join(str(error).split())[:200]
+            raise PluginError(f"{self.path}: not the weights of {self.architecture}: {reason}") from None
+        how = _published(self.architecture).transforms()
+        return Perceptual(features, how.mean, how.std).to(device)
+
+
+def choose(wanted: str, path: Path | None) -> Choice:
+    """Find the network that is wanted.
+
+    Parameters
+    ----------
+    wanted
+        ``"auto"``, ``"off"``, or a torchvision classifier made of one stack of convolutions: VGG, AlexNet, SqueezeNet.
+    path
+        Its weights; by default the file that torchvision would download, where torchvision would put it.
+
+    Raises
+    ------
+    ConfigError
+        If there is no such network, or a file is given without saying of what.
+    PluginError
+        If its weights are missing.
+    """
+    if wanted in ("auto", "off"):
+        if path is not None:
+            raise ConfigError(f"perceptual is {wanted!r} beside perceptual_weights: name the network, like 'vgg19'")
+        found = [name for name in PREFERRED if wanted == "auto" and _cached(name).is_file()]
+        if not found:
+            return Choice("off" if wanted == "off" else f"off: no weights of {' or '.join(PREFERRED)}")
+        wanted = found[0]
+    known = [name for name in models.list_models(module=models) if name.startswith(("vgg", "alexnet", "squeezenet"))]
+    if wanted not in known:
+        raise ConfigError(f"perceptual: there is no {wanted!r}{nearest(wanted, known) or f'; there are {known}'}")
+    file = _cached(wanted) if path is None else path.expanduser()
+    if not file.is_file():
+        where = f"; fetch {_published(wanted).url}" if path is None else ""
+        raise PluginError(f"no weights of {wanted} at {file}{where}")
+    expected = file.stem.rsplit("-", 1)[-1] if path is None else ""
+    return Choice(f"{wanted} sha256:{weights.sha256(file)}", wanted, file, expected)
+
+
+def _published(architecture: str) -> Any:
+    """Return torchvision's description of an architecture's published weights."""
+    return models.get_model_weights(architecture).DEFAULT
+
+
+def _cached(architecture: str) -> Path:
+    return weights.checkpoints() / _published(architecture).url.rsplit("/", 1)[-1]
