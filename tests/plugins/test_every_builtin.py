@@ -13,6 +13,7 @@ TRAINED = {
     ("segmenter", "cellpose"),
     ("generator", "pix2pix"),
     ("generator", "vqvae-pixelcnn"),
+    ("generator", "cgan-seg"),
 }
 BUILT_IN = [key for key, entry in registry().entries.items() if entry.distribution == "synthbench"]
 
