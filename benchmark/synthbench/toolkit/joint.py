@@ -98,16 +98,25 @@ class Joint:
             ``(masks, H, W)`` float32, −1 … 1.
         """
         image = to_channels(self.ranges[position].scaled(sample.image, self.exponent), self.channels)
+        return image, self.mask(sample.labels, position)
+
+    def mask(self, labels: np.ndarray, position: int = 0) -> np.ndarray:
+        """Return the planes of a label map alone, ``(masks, H, W)`` float32, −1 … 1.
+
+        Grey levels are shuffled by `position`.
+        """
         if self.form == "classes":
-            mask = (sample.labels == np.arange(self.masks)[:, None, None]).astype(np.float32)
+            planes = (labels == np.arange(self.masks)[:, None, None]).astype(np.float32)
         elif self.form == "distance":
-            mask = distance.encode(sample.labels)
+            planes = distance.encode(labels)
         else:
             rng = np.random.default_rng((position, 61))
-            mask = (
-                grey_masks.encode(sample.labels, self.levels, rng).plane[None].astype(np.float32) / grey_masks.HIGHEST
-            )
-        return image, (2 * mask - 1).astype(np.float32)
+            planes = grey_masks.encode(labels, self.levels, rng).plane[None].astype(np.float32) / grey_masks.HIGHEST
+        return (2 * planes - 1).astype(np.float32)
+
+    def picture(self, planes: np.ndarray, position: int) -> np.ndarray:
+        """Return the image of drawn planes, ``(channels, H, W)``, with the range of training image `position`."""
+        return self.ranges[position].restored(planes, self.exponent)
 
     def decode(self, planes: np.ndarray, position: int) -> tuple[np.ndarray, np.ndarray, int]:
         """Return image, labels, and how many objects were removed, with the range of training image `position`.
@@ -117,7 +126,7 @@ class Joint:
         planes
             ``(channels + masks, H, W)`` float32, about −1 … 1.
         """
-        image = self.ranges[position].restored(planes[: self.channels], self.exponent)
+        image = self.picture(planes[: self.channels], position)
         mask = (planes[self.channels :] + 1) / 2
         if self.form == "classes":
             return image, mask.argmax(axis=0).astype(np.int32), 0

@@ -1,0 +1,16 @@
+"""Diffusion: image and mask are drawn at once from noise, or the image to a mask."""
+
+from collections.abc import Iterable
+
+from synthbench import GeneratorSpec, hookimpl
+
+
+@hookimpl
+def synthbench_generators() -> Iterable[GeneratorSpec]:
+    yield GeneratorSpec(
+        "diffusion",
+        "synthbench_diffusion.generator:Diffusion",
+        summary="image and mask at once from noise, or the image to a mask with guidance",
+        requires=("einops",),
+        install="pip install einops",
+    )

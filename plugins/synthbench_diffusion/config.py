@@ -1,0 +1,97 @@
+"""Hyper-parameters, and those that follow from the budget where they are left open."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields, replace
+from typing import Literal, Self
+
+from pydantic import Field
+
+from synthbench import Budget, Config
+from synthbench.toolkit.masks import Layout
+from synthbench_diffusion.process import Prediction, Schedule
+
+LONG = 10_000
+"""A training of fewer steps is a short one, meant for a CPU."""
+
+
+class DiffusionConfig(Config):
+    """Hyper-parameters of the diffusion models.
+
+    Attributes
+    ----------
+    mode : {"joint", "conditional"}
+        Whether image and mask are drawn at once, or the image to a mask of the mask sampler.
+    filters, levels, fold : int, optional
+        Of the network; see `synthbench_diffusion.network.Denoiser`. Left open, they follow from the budget; see
+        `Scale`.
+    times : int
+        T, steps between image and noise in training.
+    sampling_steps : int, optional
+        Steps of DDIM to draw a sample. Left open, it follows from the budget.
+    schedule : {"linear_beta", "scaled_linear_beta", "cosine"}
+    prediction : {"v_prediction", "epsilon", "sample"}
+        See `synthbench_diffusion.process.Process`.
+    learning_rate : float, optional
+        Highest rate of Adam, which rises and falls once. Left open, it follows from the budget.
+    decay : float
+        Of the moving average of the weights, which draws the samples.
+    mask_weight : float
+        Weight of the mask's error against the image's; joint mode.
+    dropped : float
+        Share of the training patches whose condition is left out; conditional mode.
+    guidance : float
+        How far a drawing follows its condition: 1, as learnt; more, exaggerated; conditional mode.
+    masks : {"auto", "train", "recombine", "mixed"}
+        Which masks images are drawn to; see `synthbench.toolkit.masks.MaskSampler`. `auto` is `mixed` for instances
+        and `train` for a semantic dataset; conditional mode.
+    layout, density, touching
+        Of recombined masks; see there.
+    """
+
+    mode: Literal["joint", "conditional"] = "joint"
+    filters: int | None = Field(None, ge=8, multiple_of=8)
+    levels: int | None = Field(None, ge=1, le=6)
+    fold: int | None = Field(None, ge=1, le=8)
+    times: int = Field(1000, ge=2)
+    sampling_steps: int | None = Field(None, ge=1)
+    schedule: Schedule = "linear_beta"
+    prediction: Prediction = "v_prediction"
+    learning_rate: float | None = Field(None, gt=0)
+    decay: float = Field(0.999, ge=0, lt=1)
+    mask_weight: float = Field(1.0, ge=0)
+    dropped: float = Field(0.2, ge=0, lt=1)
+    guidance: float = Field(2.0, ge=0)
+    masks: Literal["auto", "train", "recombine", "mixed"] = "auto"
+    layout: Layout = "scatter"
+    density: float | None = Field(None, ge=0, le=1)
+    touching: float | None = Field(None, ge=0, le=1)
+
+
+@dataclass(frozen=True)
+class Scale:
+    """Sizes of the network, of its training and of drawing: the configuration's, or else those of the budget.
+
+    A short training has a small network that sees squares of 4 × 4 pixels, and draws in 20 steps; a long one has the
+    full resolution of the papers and their 50 steps. Both sets are this project's choice, the long one after NuDiff
+    (rate 1e-4).
+
+    Attributes
+    ----------
+    filters, levels, fold, sampling_steps : int
+    learning_rate : float
+    """
+
+    filters: int
+    levels: int
+    fold: int
+    sampling_steps: int
+    learning_rate: float
+
+    @classmethod
+    def of(cls, config: DiffusionConfig, budget: Budget) -> Self:
+        short = cls(filters=64, levels=3, fold=4, sampling_steps=20, learning_rate=1e-3)
+        long = cls(filters=64, levels=4, fold=1, sampling_steps=50, learning_rate=1e-4)
+        chosen = {field.name: getattr(config, field.name) for field in fields(cls)}
+        usual = short if budget.steps < LONG else long
+        return replace(usual, **{name: value for name, value in chosen.items() if value is not None})

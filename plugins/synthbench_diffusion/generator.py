@@ -1,0 +1,215 @@
+"""Diffusion: fit the network that takes noise away, and draw samples from noise."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+import torch
+
+from synthbench import Budget, Context, Generator, Sample, SampleSet, TrainingMix
+from synthbench.errors import ConfigError, StoreError
+from synthbench.toolkit import loop
+from synthbench.toolkit.batches import Batches
+from synthbench.toolkit.joint import Joint
+from synthbench.toolkit.masks import MaskSampler, Mode
+from synthbench.toolkit.masks_objects import tidy
+from synthbench.toolkit.optimise import Ema, one_cycle, set_rate
+from synthbench.toolkit.patches import PatchStream
+from synthbench_diffusion.config import DiffusionConfig, Scale
+from synthbench_diffusion.network import Denoiser
+from synthbench_diffusion.process import Process, guided
+
+FLAT = 1e-3
+"""A spread of the drawn values below this, where the real ones have more, is a collapse."""
+
+_JOINT, _SCALE, _WEIGHTS = "joint.json", "scale.json", "denoiser.safetensors"
+_DRAW, _LOOK = 71, 72
+
+
+class Diffusion(Generator):
+    """A network learns to take noise away from training patches; drawing takes it from pure noise.
+
+    In joint mode image and mask are planes of one picture, and drawn at once; instances are a distance and a
+    foreground plane, which a watershed decodes. In conditional mode the mask comes from the mask sampler, and the
+    network is told its planes: for instances a distance for each and the foreground without inner borders, else a
+    plane per class; classifier-free guidance makes it heed them. Samples have the size of the training patches.
+
+    Attributes
+    ----------
+    counts : Counter
+        What drawing has come to: ``drawn`` samples, ``removed`` specks and giants of their masks, and ``unplaced``
+        objects of masks that were recombined.
+    """
+
+    Config = DiffusionConfig
+    budgets = {  # noqa: RUF012
+        "smoke": Budget(steps=20, batch_size=2, patch_size=64),
+        "quick": Budget(steps=2000, batch_size=4, patch_size=128),
+        "standard": Budget(steps=20_000, batch_size=16, patch_size=256),
+        "paper": Budget(steps=200_000, batch_size=16, patch_size=256),
+    }
+
+    def __init__(self, config: DiffusionConfig | None = None) -> None:
+        super().__init__(config)
+        self.counts: Counter[str] = Counter()
+
+    def fit(self, train: SampleSet, context: Context) -> None:
+        self.joint = Joint.of(train, "distance", levels=1)
+        self.sampler = self._sampler(train) if self.conditional else None
+        self.side, self.scale = context.budget.patch_size, Scale.of(self.config, context.budget)
+        random = loop.runtime(context)
+        self._build(context)
+        block = self.network.block
+        if self.side % block:
+            raise ConfigError(
+                f"diffusion: a patch of {self.side} isn't a multiple of {block}, which {self.scale.levels} levels and "
+                f"a fold of {self.scale.fold} need; use --patch {max(1, round(self.side / block)) * block}"
+            )
+        self._train(train, context, random)
+        self._refuse_collapse(train, context.seed)
+
+    def draw(self, index: int | range, seed: int) -> Iterator[Sample]:
+        for i in range(index, index + 1) if isinstance(index, int) else index:
+            rng = np.random.default_rng((seed, _DRAW, i))
+            if self.sampler is None:
+                donor = int(rng.integers(len(self.joint.ranges)))
+                image, labels, removed = self.joint.decode(self._planes(rng, None), donor)
+                self.counts.update(drawn=1, removed=removed)
+            else:
+                labels, donor = self._mask(self.sampler, seed, i, rng)
+                image = self.joint.picture(self._planes(rng, self.joint.mask(labels)), donor)
+            yield Sample(f"{i:06d}", image, labels)
+
+    def save(self, folder: Path) -> None:
+        super().save(folder)
+        self.joint.save(folder / _JOINT)
+        (folder / _SCALE).write_text(json.dumps({"side": self.side, **asdict(self.scale)}) + "\n", encoding="utf-8")
+        if self.sampler is not None:
+            self.sampler.save(folder)
+        loop.save_weights(self.network, folder / _WEIGHTS)
+
+    @classmethod
+    def load(cls, folder: Path, context: Context) -> Self:
+        new = super().load(folder, context)
+        loop.runtime(context)
+        new.joint = Joint.load(folder / _JOINT)
+        new.sampler = MaskSampler.load(folder) if new.conditional else None
+        try:
+            sizes = json.loads((folder / _SCALE).read_text(encoding="utf-8"))
+            new.side, new.scale = int(sizes.pop("side")), Scale(**sizes)
+        except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+            raise StoreError(f"{folder / _SCALE}: can't be read: {error}; fit again") from None
+        new._build(context)
+        loop.load_weights(new.network, folder / _WEIGHTS)
+        return new
+
+    @property
+    def conditional(self) -> bool:
+        """Whether images are drawn to masks that are there already."""
+        return self.config.mode == "conditional"
+
+    def _sampler(self, train: SampleSet) -> MaskSampler:
+        auto: Mode = "train" if train.task == "semantic" else "mixed"
+        return MaskSampler.of(
+            train,
+            mode=auto if self.config.masks == "auto" else self.config.masks,
+            layout=self.config.layout,
+            density=self.config.density,
+            touching=self.config.touching,
+        )
+
+    def _build(self, context: Context) -> None:
+        config, scale = self.config, self.scale
+        self.device = torch.device(context.device)
+        self.process = Process(config.times, config.schedule, config.prediction)
+        drawn = self.joint.channels if self.conditional else self.joint.planes
+        network = Denoiser(drawn, self.joint.planes - drawn, scale.filters, scale.levels, scale.fold)
+        self.network = network.to(self.device, memory_format=torch.channels_last).eval()
+
+    # -- training ---------------------------------------------------------------------------------------------------
+
+    def _train(self, train: SampleSet, context: Context, random: torch.Generator) -> None:
+        config, budget, channels = self.config, context.budget, self.joint.channels
+        stream = PatchStream(
+            TrainingMix(train), budget, context.seed, encode=lambda s: self.joint.encode(s, train.position(s.id)),
+            relit=False,
+        )  # fmt: skip
+        batches = Batches(stream, context.device)
+        network, ema = self.network.train(), Ema(self.network, config.decay)
+        optimiser = torch.optim.Adam(network.parameters(), self.scale.learning_rate)
+
+        def step(number: int) -> dict[str, torch.Tensor]:
+            set_rate(optimiser, self.scale.learning_rate * one_cycle(number, budget.steps))
+            image, mask = batches[number]
+            clean = image if self.conditional else torch.cat([image, mask], dim=1)
+            told = self._left_out(mask, random) if self.conditional else None
+            times = torch.randint(config.times, (len(clean),), generator=random, device=self.device)
+            noise = torch.randn(clean.shape, generator=random, device=self.device)
+            with loop.autocast(self.device):
+                found = network(self.process.noisy(clean, noise, times), times, told)
+            errors = (found.float() - self.process.wanted(clean, noise, times)) ** 2
+            losses = {"image": errors[:, :channels].mean()}
+            if not self.conditional:
+                losses["mask"] = config.mask_weight * errors[:, channels:].mean()
+            optimiser.zero_grad(set_to_none=True)
+            torch.stack(list(losses.values())).sum().backward()
+            torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
+            optimiser.step()
+            ema.update(number)
+            return losses
+
+        loop.train(
+            context, parts={"network": network, "average": ema, "optimiser": optimiser, "noise": random}, step=step
+        )
+        self.network = ema.module
+
+    def _left_out(self, condition: torch.Tensor, random: torch.Generator) -> torch.Tensor:
+        """Return the condition ``(B, K, H, W)``, zero for a random share of the batch."""
+        kept = torch.rand(len(condition), generator=random, device=self.device) >= self.config.dropped
+        return condition * kept[:, None, None, None]
+
+    def _refuse_collapse(self, train: SampleSet, seed: int) -> None:
+        """Raise `Diverged` if drawn images are flat where the real ones aren't."""
+        sample, rng = train[0], np.random.default_rng((seed, _LOOK))
+        image, mask = self.joint.encode(sample, 0)
+        told = mask[:, : self.side, : self.side] if self.conditional else None
+        spread = float(self._planes(rng, told)[: self.joint.channels].std())
+        if not np.isfinite(spread) or spread < FLAT < float(image.std()):
+            raise loop.Diverged("the network draws flat images; lower the learning rate")
+
+    # -- drawing ------------------------------------------------------------------------------------------------------
+
+    def _mask(self, sampler: MaskSampler, seed: int, index: int, rng: np.random.Generator) -> tuple[np.ndarray, int]:
+        """Return a label map of the size of a patch, and the training image whose range its image gets."""
+        drawn = sampler.sample(seed, index)
+        top, left = (int(rng.integers(size - self.side + 1)) for size in drawn.labels.shape)
+        labels, specks = np.ascontiguousarray(drawn.labels[top : top + self.side, left : left + self.side]), 0
+        if sampler.task == "instances":
+            labels, specks = tidy(labels, self.joint.smallest)
+        self.counts.update(drawn=1, removed=drawn.removed + specks, unplaced=drawn.unplaced)
+        return labels, int(rng.choice(sampler.alike(drawn.source)))
+
+    @torch.no_grad()
+    def _planes(self, rng: np.random.Generator, mask: np.ndarray | None) -> np.ndarray:
+        """Draw planes, ``(channels[ + masks], side, side)`` float32 in −1 … 1; one by one, so that no batch counts.
+
+        Parameters
+        ----------
+        rng
+            Where the noise comes from.
+        mask
+            ``(masks, side, side)``, the condition.
+        """
+        planes = self.joint.planes if mask is None else self.joint.channels
+        noise = torch.from_numpy(rng.standard_normal((1, planes, self.side, self.side), dtype=np.float32))
+        predict: Callable[..., torch.Tensor] = self.network
+        if mask is not None:
+            predict = guided(self.network, torch.from_numpy(mask)[None].to(self.device), self.config.guidance)
+        drawn = self.process.draw(predict, noise.to(self.device), self.scale.sampling_steps)
+        return drawn[0].cpu().numpy()

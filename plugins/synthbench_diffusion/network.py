@@ -1,0 +1,68 @@
+"""The network that finds the noise: MONAI's U-Net with time embedding and attention, on squares of pixels."""
+
+from __future__ import annotations
+
+import torch
+from monai.networks.nets import DiffusionModelUNet
+from torch import nn
+from torch.nn import functional as F
+
+GROUP = 8
+"""Channels that are normalised together, at least. Alone, a channel would lose what the time adds to it."""
+WIDEST = 2
+
+
+class Denoiser(nn.Module):
+    """Maps noisy planes, their time and a condition to what the process asks for.
+
+    Squares of `fold` × `fold` pixels become channels before the network and pixels again after it, which saves the
+    levels of highest resolution, the dearest ones (Luhman & Luhman 2022, arXiv 2207.04316). The condition, as large as
+    the image, is joined as further channels.
+
+    Parameters
+    ----------
+    planes
+        What is drawn.
+    told
+        Planes of the condition; 0 for none.
+    filters
+        Width of the first level; it doubles at each further one, up to two times. A multiple of 8.
+    levels
+        Resolutions, each half the one before. The last one has attention.
+    fold
+        Side of the squares; 1 for none.
+    """
+
+    def __init__(self, planes: int, told: int, filters: int, levels: int, fold: int) -> None:
+        super().__init__()
+        widths = tuple(filters * min(2**level, WIDEST) for level in range(levels))
+        self.fold = fold
+        self.unet = DiffusionModelUNet(
+            spatial_dims=2,
+            in_channels=(planes + told) * fold**2,
+            out_channels=planes * fold**2,
+            num_res_blocks=1,
+            channels=widths,
+            attention_levels=tuple(level == levels - 1 for level in range(levels)),
+            norm_num_groups=filters // GROUP,
+            num_head_channels=min(filters, 32),
+        )
+
+    def forward(self, noisy: torch.Tensor, times: torch.Tensor, condition: torch.Tensor | None = None) -> torch.Tensor:
+        """Return ``(B, planes, H, W)`` for noisy planes of that shape.
+
+        Parameters
+        ----------
+        noisy
+        times
+            ``(B,)`` int64, 0 … T − 1.
+        condition
+            ``(B, told, H, W)``.
+        """
+        x = noisy if condition is None else torch.cat([noisy, condition], dim=1)
+        return F.pixel_shuffle(self.unet(F.pixel_unshuffle(x, self.fold), times), self.fold)
+
+    @property
+    def block(self) -> int:
+        """Sides of images are multiples of this."""
+        return self.fold * 2 ** (len(self.unet.block_out_channels) - 1)

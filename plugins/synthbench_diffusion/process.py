@@ -1,0 +1,89 @@
+"""Noise laid on, step by step, and taken off again: DDPM (Ho et al. 2020) to train, DDIM (Song et al. 2021) to draw."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Literal
+
+import torch
+from monai.networks.schedulers import DDIMScheduler, DDPMScheduler
+
+Schedule = Literal["linear_beta", "scaled_linear_beta", "cosine"]
+Prediction = Literal["v_prediction", "epsilon", "sample"]
+Predict = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
+"""Noisy planes ``(B, C, H, W)`` and times ``(B,)`` → the network's prediction, ``(B, C, H, W)``."""
+
+
+class Process:
+    """How images turn into noise in T times, and back in fewer.
+
+    Parameters
+    ----------
+    times
+        T.
+    schedule
+        How the variance of the noise grows.
+    prediction
+        What the network is asked for: the noise (``epsilon``, as Ho et al.), the clean image (``sample``), or a mix
+        of both whose variance is the same at all times (``v_prediction``; Salimans & Ho 2022, arXiv 2202.00512).
+    """
+
+    def __init__(self, times: int, schedule: Schedule, prediction: Prediction) -> None:
+        self.times = times
+        self.prediction = prediction
+        self._forward = DDPMScheduler(times, schedule, prediction_type=prediction)
+        self._backward = DDIMScheduler(times, schedule, prediction_type=prediction)
+
+    def noisy(self, clean: torch.Tensor, noise: torch.Tensor, times: torch.Tensor) -> torch.Tensor:
+        """Return clean planes with the noise of their times (Ho et al., eq. 4)."""
+        return self._forward.add_noise(clean, noise, times)
+
+    def wanted(self, clean: torch.Tensor, noise: torch.Tensor, times: torch.Tensor) -> torch.Tensor:
+        """Return what the network should predict of `noisy`."""
+        if self.prediction == "epsilon":
+            return noise
+        return clean if self.prediction == "sample" else self._forward.get_velocity(clean, noise, times)
+
+    def path(self, steps: int) -> list[int]:
+        """Return the times of a drawing in `steps` steps, falling.
+
+        MONAI's step goes down by ``T // steps``. So do these times, from the last one that is a whole number of
+        steps above clean: the drawing begins at full noise and ends clean, whatever the number of steps.
+        """
+        stride = self.times // steps
+        return [stride * step - 1 for step in range(steps, 0, -1)]
+
+    @torch.no_grad()
+    def draw(self, predict: Predict, noise: torch.Tensor, steps: int) -> torch.Tensor:
+        """Turn noise ``(B, C, H, W)`` into clean planes, −1 … 1, without further noise (DDIM, eq. 12 with σ = 0)."""
+        self._backward.set_timesteps(steps)
+        planes = noise
+        for time in self.path(steps):
+            at = torch.full((len(planes),), time, dtype=torch.int64, device=planes.device)
+            planes, _ = self._backward.step(predict(planes, at).float(), time, planes)
+        return planes.clamp(-1.0, 1.0)
+
+
+def guided(predict: Callable[..., torch.Tensor], condition: torch.Tensor, scale: float) -> Predict:
+    """Return the prediction for a condition, carried further away from that for none.
+
+    Classifier-free guidance (Ho & Salimans 2022, arXiv 2207.12598, eq. 6 with w = scale − 1): with a scale of 1 it is
+    the conditional prediction. "None" is a condition of zeros, midway between what its planes can be.
+
+    Parameters
+    ----------
+    predict
+        Called with noisy planes, times and condition.
+    condition
+        ``(B, K, H, W)``, −1 … 1.
+    scale
+    """
+
+    def prediction(noisy: torch.Tensor, times: torch.Tensor) -> torch.Tensor:
+        if scale == 1.0:
+            return predict(noisy, times, condition)
+        both = torch.cat([condition, torch.zeros_like(condition)])
+        with_it, without = predict(noisy.repeat(2, 1, 1, 1), times.repeat(2), both).chunk(2)
+        return without + scale * (with_it - without)
+
+    return prediction

@@ -1,0 +1,235 @@
+"""Diffusion: noise goes on and comes off as in the papers, and what is drawn is a function of seed and index."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+pytest.importorskip("einops")
+
+from synthbench import Budget, Context, Sample, SampleSet, Stopped
+from synthbench.errors import ConfigError, DataError, StoreError
+from synthbench.toolkit.loop import Diverged
+from synthbench_diffusion.config import DiffusionConfig, Scale
+from synthbench_diffusion.generator import Diffusion
+from synthbench_diffusion.network import Denoiser
+from synthbench_diffusion.process import Process, guided
+
+SMALL: dict[str, Any] = {"filters": 8, "levels": 2, "sampling_steps": 4}
+MODES = ("joint", "conditional")
+
+
+def fitted(
+    train: SampleSet, *, steps: int = 4, patch: int = 32, batch: int = 2, context: dict | None = None, **config: Any
+) -> Diffusion:
+    generator = Diffusion(DiffusionConfig(**{**SMALL, **config}))
+    generator.fit(train, Context(seed=1, budget=Budget(steps, batch, patch), **(context or {})))
+    return generator
+
+
+def pixels(generator: Diffusion, index: int | range, seed: int = 0) -> list[bytes]:
+    return [sample.image.tobytes() + sample.labels.tobytes() for sample in generator.draw(index, seed)]
+
+
+@pytest.fixture(scope="module", params=MODES)
+def drawn_from(request: pytest.FixtureRequest, blob_set: SampleSet) -> Diffusion:
+    return fitted(blob_set, mode=request.param)
+
+
+# -- the process ------------------------------------------------------------------------------------------------------
+
+
+def alphas(times: int) -> np.ndarray:
+    """The share of the image's variance that is left at each time, of Ho et al.'s linear schedule."""
+    return np.cumprod(1 - np.linspace(1e-4, 0.02, times))
+
+
+def test_noise_is_laid_on_by_the_linear_schedule() -> None:
+    clean, noise = torch.full((2, 1, 1, 1), 0.5), torch.full((2, 1, 1, 1), -2.0)
+    left = alphas(1000)[[10, 700]]
+    found = Process(1000, "linear_beta", "epsilon").noisy(clean, noise, torch.tensor([10, 700]))
+    assert found.flatten().tolist() == pytest.approx(np.sqrt(left) * 0.5 - np.sqrt(1 - left) * 2, abs=1e-4)
+
+
+@pytest.mark.parametrize("prediction", ["v_prediction", "epsilon", "sample"])
+@pytest.mark.parametrize("steps", [1, 3, 20])
+def test_who_knows_the_answer_draws_the_image(prediction: Any, steps: int) -> None:
+    """A network that always tells what is wanted of one image leads from any noise to that image."""
+    process = Process(1000, "linear_beta", prediction)
+    clean = torch.linspace(-0.9, 0.9, 32).reshape(2, 1, 4, 4)
+
+    def oracle(noisy: torch.Tensor, times: torch.Tensor) -> torch.Tensor:
+        left = torch.tensor(alphas(1000))[times].float()[:, None, None, None]
+        noise = (noisy - left.sqrt() * clean) / (1 - left).sqrt()
+        return process.wanted(clean, noise, times)
+
+    noise = torch.randn(clean.shape, generator=torch.Generator().manual_seed(0))
+    assert torch.allclose(process.draw(oracle, noise, steps), clean, atol=2e-3)
+
+
+def test_each_step_ends_where_the_next_begins() -> None:
+    """Halfway, the planes have the noise of the time that the network is told: the DDIM path, worked out here."""
+    process, seen = Process(1000, "linear_beta", "epsilon"), []
+    noise = torch.full((1, 1, 1, 1), 0.3)
+
+    def constant(noisy: torch.Tensor, times: torch.Tensor) -> torch.Tensor:
+        seen.append((int(times[0]), float(noisy)))
+        return torch.full_like(noisy, 0.3)
+
+    process.draw(constant, noise, 8)
+    left = alphas(1000)
+    assert [time for time, _ in seen] == [999, 874, 749, 624, 499, 374, 249, 124]
+    clean = (0.3 - np.sqrt(1 - left[999]) * 0.3) / np.sqrt(left[999])
+    for time, value in seen:
+        assert value == pytest.approx(np.sqrt(left[time]) * clean + np.sqrt(1 - left[time]) * 0.3, abs=1e-3)
+
+
+def test_a_drawing_in_any_number_of_steps_ends_clean() -> None:
+    process = Process(100, "linear_beta", "epsilon")
+    for steps in (1, 7, 30, 100):
+        path = process.path(steps)
+        assert len(path) == steps
+        assert path[-1] == 100 // steps - 1
+        assert max(path) <= 99
+
+
+def test_guidance_goes_beyond_the_condition() -> None:
+    """Of a network that sums up its condition, none of it is 0, and a scale of 2 says twice as much."""
+
+    def network(noisy: torch.Tensor, times: torch.Tensor, condition: torch.Tensor) -> torch.Tensor:
+        return noisy + times[:, None, None, None] + condition.sum(dim=1, keepdim=True)
+
+    noisy, times = torch.randn(3, 1, 4, 4, generator=torch.Generator().manual_seed(0)), torch.tensor([1, 2, 3])
+    condition = torch.randn(3, 2, 4, 4, generator=torch.Generator().manual_seed(1))
+    base, told = noisy + times[:, None, None, None], condition.sum(dim=1, keepdim=True)
+    for scale in (0.0, 1.0, 2.0):
+        assert torch.allclose(guided(network, condition, scale)(noisy, times), base + scale * told, atol=1e-5)
+
+
+# -- the network ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("fold", [1, 2, 4])
+def test_the_network_keeps_shape_and_heeds_time_and_condition(fold: int) -> None:
+    torch.manual_seed(0)
+    network = Denoiser(3, 2, 8, 2, fold).eval()
+    for weights in network.parameters():
+        torch.nn.init.normal_(weights, std=0.1)
+    noisy, condition = torch.randn(2, 3, 4 * network.block, 2 * network.block), torch.zeros(2, 2, 1, 1)
+    condition = condition.expand(-1, -1, *noisy.shape[2:])
+    found = network(noisy, torch.tensor([1, 1]), condition)
+    assert found.shape == noisy.shape
+    assert not torch.allclose(network(noisy, torch.tensor([1, 900]), condition)[1], found[1], atol=1e-3)
+    assert not torch.allclose(network(noisy, torch.tensor([1, 1]), condition + 1), found, atol=1e-3)
+
+
+def test_sizes_follow_from_the_budget_where_they_are_left_open() -> None:
+    short, long = (Scale.of(DiffusionConfig(), Diffusion.budgets[name]) for name in ("quick", "paper"))
+    assert short.sampling_steps < long.sampling_steps == 50
+    assert short.fold > long.fold == 1
+    chosen = Scale.of(DiffusionConfig(fold=2, sampling_steps=7), Diffusion.budgets["paper"])
+    assert (chosen.fold, chosen.sampling_steps, chosen.levels) == (2, 7, long.levels)
+
+
+# -- the generator ----------------------------------------------------------------------------------------------------
+
+
+def test_a_sample_depends_on_seed_and_index_alone(drawn_from: Diffusion) -> None:
+    expected = pixels(drawn_from, range(4))
+    assert [pixels(drawn_from, i)[0] for i in (3, 1)] == [expected[3], expected[1]]
+    assert pixels(drawn_from, range(4), seed=1) != expected
+    assert len(set(expected)) == 4
+
+
+def test_what_was_saved_draws_the_same_bytes(drawn_from: Diffusion, tmp_path: Path) -> None:
+    drawn_from.save(tmp_path)
+    assert pixels(Diffusion.load(tmp_path, Context(seed=9)), range(2)) == pixels(drawn_from, range(2))
+    (tmp_path / "scale.json").write_text('{"side": 32}')
+    with pytest.raises(StoreError, match=r"scale\.json"):
+        Diffusion.load(tmp_path, Context())
+
+
+def test_samples_have_the_size_of_the_patches_and_valid_masks(drawn_from: Diffusion) -> None:
+    before = drawn_from.counts["drawn"]
+    for sample in drawn_from.draw(range(6), 0):
+        assert sample.image.shape == sample.labels.shape == (32, 32)
+        ids, areas = np.unique(sample.labels[sample.labels > 0], return_counts=True)
+        assert ids.tolist() == list(range(1, len(ids) + 1))
+        assert (areas >= drawn_from.joint.smallest).all()
+    assert drawn_from.counts["drawn"] == before + 6
+
+
+def test_the_condition_is_left_out_at_the_share_that_was_asked_for(blob_set: SampleSet) -> None:
+    generator = fitted(blob_set, steps=1, mode="conditional", dropped=0.25)
+    told = generator._left_out(torch.ones(4000, 2, 1, 1), torch.Generator().manual_seed(0))
+    assert set(told.unique().tolist()) == {0.0, 1.0}
+    assert float((told.sum(dim=(1, 2, 3)) == 0).float().mean()) == pytest.approx(0.25, abs=0.03)
+    assert float(generator._left_out(-torch.ones(50, 2, 1, 1), torch.Generator()).abs().sum()) < 100
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_class_maps_are_drawn_too(semantic_set: SampleSet, mode: str) -> None:
+    for sample in fitted(semantic_set, mode=mode).draw(range(3), 0):
+        assert sample.labels.shape == (32, 32)
+        assert set(np.unique(sample.labels)) <= {0, 1}
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_stopped_training_goes_on_to_the_same_weights(blob_set: SampleSet, tmp_path: Path, mode: str) -> None:
+    whole = fitted(blob_set, steps=8, mode=mode)
+    asked = iter(range(100))
+    with pytest.raises(Stopped):
+        fitted(blob_set, steps=8, mode=mode, context={"folder": tmp_path, "should_stop": lambda: next(asked) == 5})
+    resumed = fitted(blob_set, steps=8, mode=mode, context={"folder": tmp_path})
+    for ours, theirs in zip(whole.network.state_dict().values(), resumed.network.state_dict().values(), strict=True):
+        assert torch.equal(ours, theirs)
+
+
+def test_what_draws_is_the_average_of_the_weights(blob_set: SampleSet) -> None:
+    """Without an average the last weights draw, with one those of before: the same training, other pictures."""
+    assert pixels(fitted(blob_set, decay=0.0), 0) != pixels(fitted(blob_set, decay=0.99), 0)
+
+
+@pytest.mark.slow
+def test_objects_are_drawn_where_the_masks_have_them(blob_set: SampleSet) -> None:
+    """After half a minute, discs are brighter than the ground in both modes, and drawn ones like those learnt from."""
+    for mode in MODES:
+        trained = fitted(
+            blob_set, steps=300, batch=8, mode=mode, filters=16, fold=2, sampling_steps=10, learning_rate=2e-3
+        )
+        inside, outside, objects = [], [], 0
+        for sample in trained.draw(range(12), 0):
+            inside.append(sample.image[sample.labels > 0].ravel())
+            outside.append(sample.image[sample.labels == 0].ravel())
+            objects += int(sample.labels.max())
+        assert np.median(np.concatenate(inside)) > np.median(np.concatenate(outside)) + 60
+        assert 12 <= objects <= 60
+
+
+def test_training_that_goes_astray_is_a_failure(blob_set: SampleSet) -> None:
+    with pytest.raises(Diverged, match="learning rate"):
+        fitted(blob_set, steps=12, learning_rate=1e18)
+
+
+def test_flat_images_are_a_failure(blob_set: SampleSet) -> None:
+    generator = fitted(blob_set)
+    torch.nn.init.zeros_(generator.network.unet.out[-1].conv.weight)
+    torch.nn.init.constant_(generator.network.unet.out[-1].conv.bias, -50.0)
+    with pytest.raises(Diverged, match="flat"):
+        generator._refuse_collapse(blob_set, 0)
+
+
+def test_a_patch_of_odd_size_is_refused(blob_set: SampleSet) -> None:
+    with pytest.raises(ConfigError, match="use --patch 32"):
+        fitted(blob_set, patch=30)
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_without_objects_there_is_nothing_to_learn(mode: str) -> None:
+    train = SampleSet.of([Sample("a", np.zeros((32, 32), np.uint8), np.zeros((32, 32), np.int32))])
+    with pytest.raises(DataError, match="no objects"):
+        fitted(train, mode=mode)
