@@ -14,6 +14,7 @@ TRAINED = {
     ("generator", "pix2pix"),
     ("generator", "vqvae-pixelcnn"),
     ("generator", "cgan-seg"),
+    ("generator", "diffusion"),
 }
 BUILT_IN = [key for key, entry in registry().entries.items() if entry.distribution == "synthbench"]
 
