@@ -1,0 +1,79 @@
+"""Classes of the training samples, from one of their groups."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+
+from synthbench import SampleSet
+from synthbench.errors import DataError, StoreError, nearest
+
+USUAL = "cell_type"
+
+
+@dataclass(frozen=True)
+class Classes:
+    """Which class each training sample has.
+
+    Attributes
+    ----------
+    group : str
+        The group that gives it; empty without classes.
+    names : tuple of str
+        Sorted; empty without classes.
+    members : tuple of int
+        The class of each training sample, in their order; all 0 without classes.
+    """
+
+    group: str
+    names: tuple[str, ...]
+    members: tuple[int, ...]
+
+    @classmethod
+    def of(cls, train: SampleSet, group: str | None) -> Self:
+        """Read them off the samples; see `group` of the configuration.
+
+        Raises
+        ------
+        DataError
+            If a sample lacks the group that was named.
+        """
+        wanted = USUAL if group is None else group
+        values = [entry.groups.get(wanted, "") for entry in train.entries]
+        if group and not all(values):
+            lacking = train.entries[values.index("")]
+            hint = nearest(group, lacking.groups) or f"; it has: {', '.join(lacking.groups) or 'none'}"
+            raise DataError(f"sample {lacking.id!r} has no group {group!r}{hint}")
+        names = tuple(sorted(set(values)))
+        if not wanted or not all(values) or len(names) < 2:
+            return cls("", (), (0,) * len(values))
+        return cls(wanted, names, tuple(names.index(value) for value in values))
+
+    @property
+    def shares(self) -> list[float]:
+        """The share of each class in the training samples; of everything, without classes."""
+        counts = Counter(self.members)
+        return [counts[k] / len(self.members) for k in range(max(1, len(self.names)))]
+
+    def draw(self, rng: np.random.Generator) -> tuple[int, int, dict[str, str]]:
+        """Draw a class by its share, a training sample that has it, and say the groups of what is drawn."""
+        donor = int(rng.integers(len(self.members)))
+        which = self.members[donor]
+        return which, donor, {self.group: self.names[which]} if self.names else {}
+
+    def save(self, path: Path) -> None:
+        path.write_text(json.dumps(asdict(self)), encoding="utf-8")
+
+    @classmethod
+    def load(cls, path: Path) -> Self:
+        """Return what `save` wrote; raise `StoreError` if the file is missing or damaged."""
+        try:
+            rows: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+            return cls(str(rows["group"]), tuple(rows["names"]), tuple(int(k) for k in rows["members"]))
+        except (OSError, ValueError, TypeError, KeyError) as error:
+            raise StoreError(f"{path}: can't be read: {error}; fit again") from None

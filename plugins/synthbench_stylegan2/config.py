@@ -1,0 +1,124 @@
+"""Hyper-parameters, and those that follow from the budget where they are left open."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, Self
+
+from pydantic import Field
+
+from synthbench import Budget, Config
+from synthbench.errors import ConfigError
+from synthbench_stylegan2.networks import FIRST
+
+LONG = 10_000
+"""A training of fewer steps is a short one, meant for a CPU."""
+
+
+class StyleGan2MaskConfig(Config):
+    """Hyper-parameters; where the paper gives a figure, that is the default.
+
+    Attributes
+    ----------
+    mask : {"grey", "distance", "none"}
+        How instances are drawn: as the paper's grey levels, or as distance and foreground; see
+        `synthbench.toolkit.joint`. With ``none`` only images are drawn, and their label maps are empty: the paper's
+        StyleGAN2 without masks, for measuring fidelity, not for training segmenters.
+    levels : int
+        Grey levels of ``mask: grey``; the paper has 4 for LIVECell and 3 for TissueNet.
+    group : str, optional
+        The group of the samples that gives their class. Left open, it is ``cell_type`` where all samples have it with
+        two values or more; an empty text means no classes.
+    channels, base, fold : int, optional
+        Of both networks: channels at low resolutions, channels times side at high ones, and pixels that the last
+        planes hold in each direction. Left open, they follow from the budget; see `Scale`.
+    latent : int
+        Length of z and w.
+    mapping_layers : int
+        The paper has 2 for LIVECell and 4 for TissueNet.
+    embedding : int
+        Length of the vectors of D2D-CE.
+    d2d, margin, temperature : float
+        Weight of D2D-CE, its margin m_p and its temperature.
+    learning_rate : float
+        Of both Adams; 5e-4 for TissueNet.
+    r1, path : float
+        Weights of the penalties; 0 for none.
+    r1_every, path_every : int
+        Steps from one of these penalties to the next, which then counts so many times. It joins the loss of its step.
+    mixing : float
+        Share of the steps that mix the styles of two z.
+    diff_augment, ada, apa : bool
+        Augmentation of what the discriminator sees: always (`synthbench.toolkit.augment.diff_augment`), with the
+        chance p (`ada_augment` there), and drawn samples among the real ones with the chance p (Jiang et al. 2021,
+        arXiv 2111.06849).
+    sure : float
+        p rises while the mean sign of the discriminator's verdict on real images is above this, and falls below it.
+    rise : float
+        Share of the training in which p goes from 0 to 1; the 500,000 images of ADA are half of the paper's training.
+    decay : float
+        Of the moving average of the weights, which draws the samples.
+    check_every : int
+        Steps from one comparison of drawn and training patches to the next; the best of them is kept.
+    """
+
+    mask: Literal["grey", "distance", "none"] = "grey"
+    levels: int = Field(4, ge=1, le=32)
+    group: str | None = None
+    channels: int | None = Field(None, ge=4)
+    base: int | None = Field(None, ge=32)
+    fold: Literal[1, 2, 4] | None = None
+    latent: int = Field(512, ge=2)
+    mapping_layers: int = Field(2, ge=1, le=8)
+    embedding: int = Field(2048, ge=2)
+    d2d: float = Field(0.5, ge=0)
+    margin: float = Field(0.9, ge=0, le=1)
+    temperature: float = Field(0.25, gt=0)
+    learning_rate: float = Field(2.5e-3, gt=0)
+    r1: float = Field(0.2, ge=0)
+    r1_every: int = Field(16, ge=1)
+    path: float = Field(2.0, ge=0)
+    path_every: int = Field(4, ge=1)
+    mixing: float = Field(0.9, ge=0, le=1)
+    diff_augment: bool = True
+    ada: bool = True
+    apa: bool = True
+    sure: float = Field(0.6, ge=-1, le=1)
+    rise: float = Field(0.5, gt=0)
+    decay: float = Field(0.999, ge=0, lt=1)
+    check_every: int = Field(500, ge=1)
+
+
+@dataclass(frozen=True)
+class Scale:
+    """Sizes of the networks: the configuration's, or else those of the budget.
+
+    A short training has narrow networks that draw squares of pixels; a long one has the widths of StyleGAN2. Both
+    sets are this project's choice.
+
+    Attributes
+    ----------
+    side, channels, base, fold : int
+    """
+
+    side: int
+    channels: int
+    base: int
+    fold: int
+
+    @classmethod
+    def of(cls, config: StyleGan2MaskConfig, budget: Budget) -> Self:
+        """Choose for a budget; raise `ConfigError` if its patches have no side that can be drawn."""
+        short = {"channels": 64, "base": 1024, "fold": 2}
+        long = {"channels": 512, "base": 16_384, "fold": 1}
+        usual = short if budget.steps < LONG else long
+        given = {name: getattr(config, name) for name in usual}
+        chosen = {name: usual[name] if value is None else value for name, value in given.items()}
+        least = 2 * FIRST * chosen["fold"]
+        side = budget.patch_size
+        if side < least or side & (side - 1):
+            fitting = max(least, 1 << (side.bit_length() - 1))
+            raise ConfigError(
+                f"stylegan2-mask: a patch of {side} isn't a power of two from {least} up; use --patch {fitting}"
+            )
+        return cls(side=side, **chosen)

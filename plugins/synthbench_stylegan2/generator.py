@@ -1,0 +1,220 @@
+"""StyleGAN2 with masks: fit it against its discriminator, draw image and mask from z and a class."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+import torch
+
+from synthbench import Budget, Context, Generator, Sample, SampleSet, TrainingMix
+from synthbench.errors import StoreError
+from synthbench.toolkit import loop
+from synthbench.toolkit.batches import Batches
+from synthbench.toolkit.joint import Joint, MaskForm
+from synthbench.toolkit.patches import PatchStream
+from synthbench_stylegan2.classes import Classes
+from synthbench_stylegan2.config import Scale, StyleGan2MaskConfig
+from synthbench_stylegan2.control import Best
+from synthbench_stylegan2.discriminator import Discriminator
+from synthbench_stylegan2.networks import Drawer, Mapping, Synthesis
+from synthbench_stylegan2.training import Training
+
+_JOINT, _CLASSES, _SCALE, _WEIGHTS = "joint.json", "classes.json", "scale.json", "generator.safetensors"
+_DRAW, _LOOK = 82, 83
+COMPARED = 128
+"""Drawn and training patches in each comparison."""
+LOOKED_AT = 8
+"""Samples drawn after training to see whether it has collapsed."""
+COLLAPSED = 0.02
+"""Drawn patches that differ less than this, as a share of how training patches differ, are one and the same."""
+
+
+class StyleGan2Mask(Generator):
+    """StyleGAN2 that draws image and mask at once from z and a class (ICAART 2025).
+
+    The skip path carries features instead of colours; image and mask part at its end
+    (`synthbench_stylegan2.networks.Synthesis`). The discriminator sees both. Where the samples have classes, ReACGAN's
+    D2D-CE tells them apart, and a drawn sample carries its class, drawn by the shares of the training samples, in its
+    groups. Samples have the size of the training patches.
+
+    A discriminator and a few thousand patches on a CPU give rough pictures; the method is made for a GPU.
+
+    Attributes
+    ----------
+    counts : Counter
+        What drawing has come to: ``drawn`` samples, ``removed`` specks and giants of their masks, and how many
+        samples came out ``empty``.
+    """
+
+    Config = StyleGan2MaskConfig
+    budgets = {  # noqa: RUF012
+        "smoke": Budget(steps=12, batch_size=2, patch_size=64),
+        "quick": Budget(steps=1000, batch_size=8, patch_size=128),
+        "standard": Budget(steps=20_000, batch_size=16, patch_size=256),
+        "paper": Budget(steps=60_000, batch_size=16, patch_size=512),
+    }
+
+    def __init__(self, config: StyleGan2MaskConfig | None = None) -> None:
+        super().__init__(config)
+        self.counts: Counter[str] = Counter()
+
+    def fit(self, train: SampleSet, context: Context) -> None:
+        form: MaskForm = "distance" if self.config.mask == "distance" else "grey"
+        self.joint = Joint.of(train, form, self.config.levels)
+        self.classes = Classes.of(train, self.config.group)
+        self.scale = Scale.of(self.config, context.budget)
+        random = loop.runtime(context)
+        self._build(context)
+        self._train(train, context, random)
+
+    def draw(self, index: int | range, seed: int) -> Iterator[Sample]:
+        for i in range(index, index + 1) if isinstance(index, int) else index:
+            rng = np.random.default_rng((seed, _DRAW, i))
+            which, donor, groups = self.classes.draw(rng)
+            planes = self._planes(rng, which)
+            if self.masks:
+                image, labels, removed = self.joint.decode(planes, donor)
+            else:
+                image, labels, removed = self.joint.picture(planes, donor), np.zeros(planes.shape[1:], np.int32), 0
+            self.counts.update(drawn=1, removed=removed, empty=int(not labels.any()))
+            yield Sample(f"{i:06d}", image, labels, groups)
+
+    def save(self, folder: Path) -> None:
+        super().save(folder)
+        self.joint.save(folder / _JOINT)
+        self.classes.save(folder / _CLASSES)
+        (folder / _SCALE).write_text(json.dumps(asdict(self.scale)) + "\n", encoding="utf-8")
+        loop.save_weights(self.network, folder / _WEIGHTS)
+
+    @classmethod
+    def load(cls, folder: Path, context: Context) -> Self:
+        new = super().load(folder, context)
+        loop.runtime(context)
+        new.joint = Joint.load(folder / _JOINT)
+        new.classes = Classes.load(folder / _CLASSES)
+        try:
+            new.scale = Scale(**json.loads((folder / _SCALE).read_text(encoding="utf-8")))
+        except (OSError, ValueError, TypeError) as error:
+            raise StoreError(f"{folder / _SCALE}: can't be read: {error}; fit again") from None
+        new._build(context)
+        loop.load_weights(new.network, folder / _WEIGHTS)
+        return new
+
+    @property
+    def masks(self) -> int:
+        """Planes of the mask that are drawn."""
+        return 0 if self.config.mask == "none" else self.joint.masks
+
+    def _build(self, context: Context) -> None:
+        config, scale = self.config, self.scale
+        self.device = torch.device(context.device)
+        synthesis = Synthesis(
+            scale.side,
+            scale.fold,
+            scale.channels,
+            scale.base,
+            config.latent,
+            self.joint.channels,
+            self.masks,
+            classes=self.joint.form == "classes",
+        )
+        network = Drawer(Mapping(config.latent, len(self.classes.names), config.mapping_layers), synthesis)
+        self.network = network.to(self.device, memory_format=torch.channels_last).eval()
+
+    # -- training -----------------------------------------------------------------------------------------------------
+
+    def _train(self, train: SampleSet, context: Context, random: torch.Generator) -> None:
+        config, scale, budget = self.config, self.scale, context.budget
+        planes, classes = self.joint.channels + self.masks, len(self.classes.names)
+        judge = Discriminator(
+            scale.side, scale.fold, scale.channels, scale.base, planes, classes, config.embedding
+        ).to(self.device, memory_format=torch.channels_last)  # fmt: skip
+        training = Training(
+            config,
+            self.network.train(),
+            judge,
+            channels=self.joint.channels,
+            shares=self.classes.shares,
+            steps=budget.steps,
+            seed=context.seed,
+            random=random,
+        )
+        stream = PatchStream(
+            TrainingMix(train), budget, context.seed, encode=lambda s: self._encoded(s, train.position(s.id)),
+            relit=False,
+        )  # fmt: skip
+        batches = Batches(stream, context.device)
+        members = torch.tensor(self.classes.members, device=self.device)
+        average = training.average.module
+        best = Best(lambda: _patches(stream))
+
+        def step(number: int) -> dict[str, torch.Tensor]:
+            slots = range(number * budget.batch_size, (number + 1) * budget.batch_size)
+            real = torch.cat(batches[number], dim=1)
+            losses = training.step(number, real, members[[stream.draw(slot).index for slot in slots]])
+            if (number + 1) % config.check_every == 0 or config.check_every < number + 1 == budget.steps:
+                best.look(self._drawn(average, COMPARED, context.seed), average)
+            return losses
+
+        loop.train(context, parts={**training.parts, "best": best}, step=step)
+        best.restore(average)
+        self.network = average
+        self._refuse_collapse(_patches(stream)[:LOOKED_AT], context.seed)
+
+    def _encoded(self, sample: Sample, position: int) -> tuple[np.ndarray, np.ndarray]:
+        image, mask = self.joint.encode(sample, position)
+        return image, mask[: self.masks]
+
+    def _refuse_collapse(self, real: torch.Tensor, seed: int) -> None:
+        """Raise `Diverged` if drawn patches are flat, or all alike, where training patches aren't."""
+        drawn, channels = self._drawn(self.network, LOOKED_AT, seed), self.joint.channels
+        if not bool(drawn.isfinite().all()):
+            raise loop.Diverged("the network draws values that aren't finite; lower the learning rate")
+        for what, of in (("images", slice(channels)), ("masks", slice(channels, None))):
+            if real[:, of].numel() == 0:
+                continue
+            for how, spread in (("flat", _within), ("one and the same", _among)):
+                if float(spread(drawn[:, of])) < COLLAPSED * float(spread(real[:, of])):
+                    raise loop.Diverged(f"the {what} that the network draws are {how}; lower the learning rate")
+
+    # -- drawing ------------------------------------------------------------------------------------------------------
+
+    def _drawn(self, network: Drawer, count: int, seed: int) -> torch.Tensor:
+        """Draw patches from a seed to look at, ``(count, planes, side, side)`` on the CPU."""
+        rngs = [np.random.default_rng((seed, _LOOK, i)) for i in range(count)]
+        found = [self._planes(rng, self.classes.draw(rng)[0], network) for rng in rngs]
+        return torch.from_numpy(np.stack(found))
+
+    @torch.no_grad()
+    def _planes(self, rng: np.random.Generator, which: int, network: Drawer | None = None) -> np.ndarray:
+        """Draw planes of a class, ``(channels + masks, side, side)`` float32; one by one, so that no batch counts.
+
+        All randomness is drawn on the CPU, so that it is the same on every device.
+        """
+        z = torch.from_numpy(rng.standard_normal((1, self.config.latent), dtype=np.float32)).to(self.device)
+        random = torch.Generator().manual_seed(int(rng.integers(2**62)))
+        planes = (network or self.network)(z, torch.tensor([which], device=self.device), random)
+        drawn: np.ndarray = planes[0].float().cpu().numpy()
+        return drawn
+
+
+def _patches(stream: PatchStream) -> torch.Tensor:
+    """Return training patches to compare with, ``(COMPARED, planes, side, side)``: the first ones of the stream."""
+    count = min(COMPARED, len(stream))
+    return torch.from_numpy(np.stack([np.concatenate(stream.cut(slot)) for slot in range(count)]))
+
+
+def _within(planes: torch.Tensor) -> torch.Tensor:
+    """Return the mean deviation within a plane."""
+    return planes.std(dim=(2, 3)).mean()
+
+
+def _among(planes: torch.Tensor) -> torch.Tensor:
+    """Return the mean deviation of a pixel among the patches."""
+    return planes.std(dim=0, correction=0).mean()

@@ -1,0 +1,362 @@
+"""StyleGAN2 with masks: layers and losses are those of the papers, and what is drawn follows from seed and index."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+import synthbench_stylegan2.generator as generator_module
+from synthbench import Budget, Context, Sample, SampleSet, Stopped
+from synthbench.errors import ConfigError, DataError, StoreError
+from synthbench.toolkit.loop import Diverged
+from synthbench_stylegan2.classes import Classes
+from synthbench_stylegan2.config import Scale, StyleGan2MaskConfig
+from synthbench_stylegan2.control import Adaptive, Best
+from synthbench_stylegan2.discriminator import Discriminator, with_spread
+from synthbench_stylegan2.generator import StyleGan2Mask
+from synthbench_stylegan2.layers import Layer, Modulated, doubled
+from synthbench_stylegan2.losses import PathLength, d2d_ce, of_discriminator, of_generator, r1
+from synthbench_stylegan2.networks import Drawer, Mapping, Synthesis, merged_widths, widths
+
+SMALL = {"channels": 16, "base": 256, "latent": 32, "embedding": 16}
+
+
+def fitted(
+    train: SampleSet, *, steps: int = 4, patch: int = 32, batch: int = 4, context: dict | None = None, **config: object
+) -> StyleGan2Mask:
+    generator = StyleGan2Mask(StyleGan2MaskConfig(**{**SMALL, **config}))
+    generator.fit(train, Context(seed=1, budget=Budget(steps, batch, patch), **(context or {})))
+    return generator
+
+
+def pixels(generator: StyleGan2Mask, index: int | range, seed: int = 0) -> list[bytes]:
+    return [sample.image.tobytes() + sample.labels.tobytes() for sample in generator.draw(index, seed)]
+
+
+def chance(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def network(classes: int = 0, mask: int = 1, *, semantic: bool = False, side: int = 32, fold: int = 1) -> Drawer:
+    torch.manual_seed(0)
+    return Drawer(Mapping(16, classes, 2), Synthesis(side, fold, 16, 256, 16, 1, mask, classes=semantic))
+
+
+@pytest.fixture(scope="module")
+def typed_set(blob_set: SampleSet) -> SampleSet:
+    """Discs of two kinds: four bright on dark, eight dark on bright."""
+    kinds = ["bright"] * 4 + ["dark"] * 8
+    turned = [s.image if kind == "bright" else 255 - s.image for s, kind in zip(blob_set, kinds, strict=True)]
+    return SampleSet.of(
+        Sample(s.id, image, s.labels, {"cell_type": kind, "well": "a"})
+        for s, image, kind in zip(blob_set, turned, kinds, strict=True)
+    )
+
+
+@pytest.fixture(scope="module")
+def drawn_from(blob_set: SampleSet) -> StyleGan2Mask:
+    return fitted(blob_set)
+
+
+# -- layers -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("demodulate", [True, False])
+def test_a_modulated_convolution_has_weights_of_its_own_for_each_image(demodulate: bool) -> None:
+    torch.manual_seed(0)
+    layer = Modulated(3, 5, 3, 8, demodulate=demodulate)
+    nn.init.normal_(layer.bias)
+    x, w = torch.randn(4, 3, 9, 9), torch.randn(4, 8)
+    found = layer(x, w)
+    for image, style, out in zip(x, layer.affine(w), found, strict=True):
+        weight = layer.conv.weight * layer.conv.scale * style[None, :, None, None]
+        if demodulate:
+            weight = 2**0.5 * weight / (weight.square().sum(dim=(1, 2, 3), keepdim=True) + 1e-8).sqrt()
+        assert torch.allclose(F.conv2d(image[None], weight, layer.bias, padding=1)[0], out, atol=1e-5)
+
+
+def test_doubling_filters_by_1_3_3_1() -> None:
+    x = torch.randn(1, 1, 5, 6, generator=chance())
+    spread = torch.zeros(1, 1, 10, 12)
+    spread[:, :, ::2, ::2] = x
+    line = torch.tensor([1.0, 3.0, 3.0, 1.0]) / 4
+    expected = F.conv2d(spread, torch.outer(line, line)[None, None], padding=2)[:, :, :10, :12]
+    assert torch.allclose(doubled(x)[:, :, 2:-2, 2:-2], expected[:, :, 2:-2, 2:-2], atol=1e-6)
+
+
+def test_noise_is_one_plane_for_all_channels_and_comes_from_its_generator() -> None:
+    torch.manual_seed(0)
+    layer, x, w = Layer(4, 6, 8), torch.randn(2, 4, 8, 8), torch.randn(2, 8)
+    assert torch.equal(layer(x, w, chance(1)), layer(x, w, chance(2)))
+    nn.init.constant_(layer.strength, 0.5)
+    without = layer.conv(x, w)
+    noisy = without + 0.5 * torch.randn((2, 1, 8, 8), generator=chance(1))
+    assert torch.allclose(layer(x, w, chance(1)), F.leaky_relu(noisy, 0.2), atol=1e-6)
+
+
+# -- networks ---------------------------------------------------------------------------------------------------------
+
+
+def test_the_skip_path_has_the_widths_of_the_paper() -> None:
+    assert merged_widths(5, 512) == [512, 384, 256, 192, 128]
+    assert widths(512, 512, 16_384) == [512, 512, 512, 512, 256, 128, 64, 32]
+    synthesis = Synthesis(16, 1, 512, 16_384, 8, 1, 1, classes=False)
+    assert [tuple(take.conv.weight.shape[:2]) for take in synthesis.take] == [(128, 512), (96, 384)]
+    assert [tuple(merge.weight.shape[:2]) for merge in synthesis.merge] == [(384, 640), (256, 608)]
+
+
+@pytest.mark.parametrize(("side", "fold"), [(8, 1), (32, 1), (64, 2), (32, 4)])
+def test_planes_have_the_side_whatever_the_fold(side: int, fold: int) -> None:
+    planes = network(mask=2, side=side, fold=fold)(torch.randn(3, 16), torch.zeros(3, dtype=torch.long), chance())
+    assert planes.shape == (3, 3, side, side)
+    assert Discriminator(side, fold, 16, 256, 3, 0, 8)(planes).logit.shape == (3,)
+
+
+def test_planes_of_classes_share_a_pixel_and_other_masks_stay_within_their_range() -> None:
+    z, none = 3 * torch.randn(2, 16, generator=chance()), torch.zeros(2, dtype=torch.long)
+    shares = (network(mask=3, semantic=True)(z, none, chance())[:, 1:] + 1) / 2
+    assert torch.allclose(shares.sum(dim=1), torch.ones(2, 32, 32), atol=1e-5)
+    assert network(mask=1)(z, none, chance())[:, 1].abs().max() <= 1
+    assert network(mask=0)(z, none, chance()).shape[1] == 1
+
+
+def test_two_z_share_the_layers_at_the_crossing() -> None:
+    drawer, none = network(), torch.zeros(2, dtype=torch.long)
+    first, second = torch.randn(2, 2, 16, generator=chance())
+    mixed = drawer.styles(first, none, second, 3)
+    assert torch.equal(mixed[:, :3], drawer.styles(first, none)[:, :3])
+    assert torch.equal(mixed[:, 3:], drawer.styles(second, none)[:, 3:])
+
+
+def test_the_class_and_z_change_the_style_and_the_length_of_z_does_not() -> None:
+    mapping = network(classes=2).mapping
+    z, classes = torch.randn(1, 16, generator=chance()), torch.tensor([0])
+    assert torch.allclose(mapping(z, classes), mapping(5 * z, classes), atol=1e-5)
+    assert not torch.allclose(mapping(z, classes), mapping(z, classes + 1), atol=1e-3)
+
+
+def test_the_spread_is_taken_among_four_images() -> None:
+    x = torch.zeros(8, 2, 4, 4)
+    x[2] = 4.0  # images 0, 2, 4, 6 are a group: deviation of 0, 4, 0, 0
+    found = with_spread(x)[:, 2]
+    assert found[::2].flatten().tolist() == pytest.approx([3**0.5] * 64, abs=1e-3)
+    assert found[1::2].abs().max() < 1e-3
+    assert with_spread(x[:3]).shape == (3, 3, 4, 4)
+
+
+# -- losses -----------------------------------------------------------------------------------------------------------
+
+
+def test_d2d_ce_by_hand() -> None:
+    """Cosines: image 0 to its proxy 1, image 1 to its proxy .6, the two to one another .8."""
+    embedding, proxies = torch.tensor([[1.0, 0.0], [0.8, 0.6]]), torch.eye(2)
+    loss = d2d_ce(embedding, proxies, torch.tensor([0, 1]), 0.9, 0.25)
+    push, pull = np.exp((0.8 - 0.1) / 0.25), np.exp((0.6 - 0.9) / 0.25)
+    assert loss.item() == pytest.approx((-np.log(1 / (1 + push)) - np.log(pull / (pull + push))) / 2, rel=1e-5)
+    same = d2d_ce(embedding, proxies, torch.tensor([0, 0]), 0.9, 0.25)
+    assert same.item() == pytest.approx(0, abs=1e-6)
+
+
+def test_easy_images_have_no_gradient() -> None:
+    embedding = torch.tensor([[0.95, 0.3122, 0.0], [-0.95, 0.0, 0.3122]], requires_grad=True)
+    proxies = torch.tensor([[1.0, 0.0, 0.0], [-1.0, 0.0, 0.0]])
+    d2d_ce(embedding, proxies, torch.tensor([0, 1]), 0.9, 0.25).backward()
+    assert embedding.grad.abs().max() == 0
+
+
+def test_adversarial_losses_and_r1_by_hand() -> None:
+    logit = torch.tensor([0.0, 2.0])
+    assert of_generator(logit).item() == pytest.approx((np.log(2) + np.log1p(np.exp(-2))) / 2)
+    assert of_discriminator(logit, -logit).item() == pytest.approx(2 * of_generator(logit).item())
+    slope, planes = torch.randn(1, 2, 4, 4), torch.randn(3, 2, 4, 4, requires_grad=True)
+    penalty = r1((slope * planes).sum(dim=(1, 2, 3)), planes)
+    assert penalty.item() == pytest.approx(0.5 * slope.square().sum().item(), rel=1e-5)
+
+
+def test_path_length_by_hand() -> None:
+    """Planes that are all k times one number of the style: a step in it is k · Σ noise / √(H W) long."""
+    lengths, k = PathLength(torch.device("cpu")), torch.tensor(3.0, requires_grad=True)
+    styles = torch.ones(2, 2, 5, requires_grad=True)
+    planes = (k * styles[:, 0, 0])[:, None, None, None].expand(2, 1, 4, 4)
+    noise = torch.randn((2, 1, 4, 4), generator=chance())
+    expected = (3 * noise.sum(dim=(1, 2, 3)) / 4).abs() / 2**0.5
+    penalty = lengths.penalty(planes, styles, chance())
+    assert lengths.mean.item() == pytest.approx(0.01 * expected.mean().item(), rel=1e-5)
+    assert penalty.item() == pytest.approx((expected - lengths.mean).square().mean().item(), rel=1e-5)
+    penalty.backward()
+    assert k.grad > 0
+
+
+# -- control ----------------------------------------------------------------------------------------------------------
+
+
+def test_the_chance_of_augmentation_follows_how_sure_the_discriminator_is() -> None:
+    adaptive = Adaptive(0.6, 0.05)
+    for _ in range(8):
+        adaptive.update(torch.ones(5))
+    assert adaptive.p == pytest.approx(0.4)
+    for _ in range(4):
+        adaptive.update(torch.tensor([1.0, 1.0, 1.0, 1.0, -1.0, -1.0]))
+    assert adaptive.p == pytest.approx(0.2)
+    adaptive.update(-torch.ones(5))
+    again = Adaptive(0.6, 0.05)
+    again.load_state_dict(adaptive.state_dict())
+    for one in (adaptive, again):
+        for _ in range(3):
+            one.update(torch.ones(5))
+        assert one.p == 0.0
+        for _ in range(48):
+            one.update(torch.ones(5))
+        assert one.p == 1.0
+
+
+def test_the_weights_nearest_to_the_training_patches_are_kept() -> None:
+    real = torch.randn(32, 2, 16, 16, generator=chance())
+    kept, best = nn.Linear(1, 1), Best(lambda: real)
+    for value, shift in enumerate([2.0, 0.1, 1.0]):
+        nn.init.constant_(kept.weight, value)
+        assert best.look(real.flip(0) + shift, kept) >= best.distance
+    again = Best(lambda: real)
+    again.load_state_dict(best.state_dict())
+    again.restore(kept)
+    assert kept.weight.item() == 1.0
+    assert best.distance > best.look(real, kept) == pytest.approx(0, abs=1e-6)
+
+
+# -- configuration and classes ----------------------------------------------------------------------------------------
+
+
+def test_networks_are_as_wide_as_the_budget_has_time() -> None:
+    config = StyleGan2MaskConfig()
+    assert Scale.of(config, StyleGan2Mask.budgets["quick"]) == Scale(128, 64, 1024, 2)
+    assert Scale.of(config, StyleGan2Mask.budgets["paper"]) == Scale(512, 512, 16_384, 1)
+    assert Scale.of(StyleGan2MaskConfig(fold=4, base=512), Budget(5, 1, 64)) == Scale(64, 64, 512, 4)
+
+
+@pytest.mark.parametrize(("patch", "fitting"), [(48, 32), (8, 16), (96, 64)])
+def test_a_patch_that_is_no_power_of_two_is_refused(blob_set: SampleSet, patch: int, fitting: int) -> None:
+    with pytest.raises(ConfigError, match=f"use --patch {fitting}"):
+        fitted(blob_set, patch=patch)
+
+
+def test_classes_are_read_off_the_samples(typed_set: SampleSet, blob_set: SampleSet) -> None:
+    found = Classes.of(typed_set, None)
+    assert (found.group, found.names, found.members) == ("cell_type", ("bright", "dark"), (0,) * 4 + (1,) * 8)
+    assert found.shares == pytest.approx([1 / 3, 2 / 3])
+    for group, samples in [("", typed_set), ("well", typed_set), (None, blob_set)]:
+        assert Classes.of(samples, group).names == ()
+        assert Classes.of(samples, group).shares == [1.0]
+    with pytest.raises(DataError, match="did you mean 'cell_type'"):
+        Classes.of(typed_set, "cell-type")
+
+
+# -- the generator ----------------------------------------------------------------------------------------------------
+
+
+def test_a_sample_depends_on_seed_and_index_alone(drawn_from: StyleGan2Mask) -> None:
+    expected = pixels(drawn_from, range(4))
+    assert [pixels(drawn_from, i)[0] for i in (3, 1)] == [expected[3], expected[1]]
+    assert pixels(drawn_from, range(4), seed=1) != expected
+    assert len(set(expected)) == 4
+
+
+def test_what_was_saved_draws_the_same_bytes(typed_set: SampleSet, tmp_path: Path) -> None:
+    generator = fitted(typed_set)
+    generator.save(tmp_path)
+    loaded = StyleGan2Mask.load(tmp_path, Context(seed=9))
+    assert pixels(loaded, range(3)) == pixels(generator, range(3))
+    assert [s.groups for s in loaded.draw(range(3), 0)] == [s.groups for s in generator.draw(range(3), 0)]
+    for name in ("classes.json", "scale.json"):
+        kept = (tmp_path / name).read_text()
+        (tmp_path / name).write_text("{}")
+        with pytest.raises(StoreError, match=name.replace(".", r"\.")):
+            StyleGan2Mask.load(tmp_path, Context())
+        (tmp_path / name).write_text(kept)
+
+
+def test_classes_are_drawn_by_their_shares(typed_set: SampleSet) -> None:
+    drawn = Counter(sample.groups["cell_type"] for sample in fitted(typed_set, steps=1).draw(range(90), 0))
+    assert set(drawn) == {"bright", "dark"}
+    assert drawn["dark"] == pytest.approx(60, abs=14)
+
+
+def test_without_masks_there_are_images_alone(blob_set: SampleSet) -> None:
+    generator = fitted(blob_set, mask="none")
+    drawn = list(generator.draw(range(3), 0))
+    assert all(not s.labels.any() and s.image.shape == (32, 32) and np.ptp(s.image) > 0 for s in drawn)
+    assert generator.network.synthesis.mask_head is None
+    assert generator.counts["empty"] == 3
+
+
+def test_instances_can_be_drawn_as_distances_and_classes_as_planes(
+    blob_set: SampleSet, semantic_set: SampleSet
+) -> None:
+    assert fitted(blob_set, mask="distance", steps=1).masks == 2
+    semantic = fitted(semantic_set, steps=1)
+    assert semantic.masks == 2
+    assert max(int(s.labels.max()) for s in semantic.draw(range(3), 0)) <= 1
+
+
+def test_a_stopped_training_goes_on_to_the_same_weights(
+    typed_set: SampleSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With augmentation at work, drawn samples among the real ones, and weights kept on the way."""
+    monkeypatch.setattr(generator_module, "COMPARED", 8)
+    config = {"steps": 12, "sure": -1.0, "rise": 0.4, "check_every": 5}
+    whole = fitted(typed_set, **config)
+    asked = iter(range(100))
+    context = {"folder": tmp_path, "should_stop": lambda: next(asked) == 7}
+    with pytest.raises(Stopped):
+        fitted(typed_set, **config, context=context)
+    resumed = fitted(typed_set, **config, context={"folder": tmp_path})
+    for ours, theirs in zip(whole.network.state_dict().values(), resumed.network.state_dict().values(), strict=True):
+        assert torch.equal(ours, theirs)
+
+
+def test_training_that_goes_astray_is_a_failure(blob_set: SampleSet) -> None:
+    with pytest.raises(Diverged):
+        fitted(blob_set, steps=12, learning_rate=1e12)
+
+
+@pytest.mark.parametrize(("head", "what"), [("image_head", "images"), ("mask_head", "masks")])
+def test_flat_planes_and_one_and_the_same_picture_are_failures(
+    blob_set: SampleSet, drawn_from: StyleGan2Mask, head: str, what: str
+) -> None:
+    generator = fitted(blob_set, steps=1)
+    real = torch.from_numpy(np.stack([np.concatenate(generator.joint.encode(s, 0)) for s in blob_set]))
+    generator._refuse_collapse(real, 0)
+    with torch.no_grad():
+        for parameter in generator.network.mapping.parameters():
+            parameter.zero_()
+    with pytest.raises(Diverged, match="one and the same"):
+        generator._refuse_collapse(real, 0)
+    generator = fitted(blob_set, steps=1)
+    nn.init.zeros_(getattr(generator.network.synthesis, head).out.conv.weight)
+    with pytest.raises(Diverged, match=f"{what} that the network draws are flat"):
+        generator._refuse_collapse(real, 0)
+
+
+def test_without_objects_there_is_nothing_to_learn() -> None:
+    train = SampleSet.of([Sample("a", np.zeros((32, 32), np.uint8), np.zeros((32, 32), np.int32))])
+    with pytest.raises(DataError, match="no objects"):
+        fitted(train)
+
+
+@pytest.mark.slow
+def test_the_class_decides_what_is_drawn_and_objects_lie_where_the_mask_says(typed_set: SampleSet) -> None:
+    generator = fitted(typed_set, steps=300, batch=8, fold=2)
+    contrast: dict[str, list[float]] = {"bright": [], "dark": []}
+    for sample in generator.draw(range(24), 0):
+        inside = sample.labels > 0
+        if 20 < inside.sum() < inside.size - 20:
+            difference = float(sample.image[inside].mean()) - float(sample.image[~inside].mean())
+            contrast[sample.groups["cell_type"]].append(difference)
+    assert min(len(found) for found in contrast.values()) > 3
+    assert np.median(contrast["bright"]) > 30
+    assert np.median(contrast["dark"]) < -30
