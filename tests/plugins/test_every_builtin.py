@@ -15,6 +15,7 @@ TRAINED = {
     ("generator", "vqvae-pixelcnn"),
     ("generator", "cgan-seg"),
     ("generator", "diffusion"),
+    ("generator", "stylegan2-mask"),
 }
 BUILT_IN = [key for key, entry in registry().entries.items() if entry.distribution == "synthbench"]
 
