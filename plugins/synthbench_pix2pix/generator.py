@@ -21,6 +21,7 @@ from synthbench.toolkit.patches import Encode, PatchStream
 from synthbench_pix2pix.light import Light
 from synthbench_pix2pix.losses import Losses, Term, l1
 from synthbench_pix2pix.networks import Norm, UNet, discriminator
+from synthbench_pix2pix.structure import Structure, structural
 
 FLAT = 1e-3
 """A spread of the drawn values below this, where the real ones have more, is a collapse."""
@@ -53,6 +54,10 @@ class Pix2PixConfig(Config):
         discriminator sees it (this project's choice). The absolute difference forbids the network to draw noise.
     l1 : float
         Weight of the absolute difference against the adversarial term.
+    structure : {"none", "weighted", "ssim", "cldice"}
+        The structural term; see `synthbench_pix2pix.structure`.
+    structure_weight : float or None
+        Its weight; None for the candidate's own.
     learning_rate : float
         Of Adam, constant for half of the steps and then falling to 0.
     masks : {"auto", "train", "recombine", "mixed"}
@@ -71,6 +76,8 @@ class Pix2PixConfig(Config):
     appearance: bool = True
     grain: bool = True
     l1: float = Field(100.0, ge=0)
+    structure: Structure = "none"
+    structure_weight: float | None = Field(None, gt=0)
     learning_rate: float = Field(4e-4, gt=0)
     masks: Literal["auto", "train", "recombine", "mixed"] = "auto"
     layout: Layout = "scatter"
@@ -175,7 +182,8 @@ class Pix2Pix(Generator):
         config, budget = self.config, context.budget
         judge = discriminator(self._told + self.light.channels, config.discriminator_filters, config.norm)
         judge = judge.to(self.device, memory_format=torch.channels_last)
-        losses = Losses([Term("l1", config.l1, l1)])
+        of_structure = structural(config.structure, config.structure_weight, self.light.semantic)
+        losses = Losses([Term("l1", config.l1, l1), *of_structure])
         draws, judges = (
             torch.optim.Adam(net.parameters(), config.learning_rate, betas=(0.5, 0.999))
             for net in (self.network, judge)

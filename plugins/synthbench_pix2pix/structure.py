@@ -1,0 +1,128 @@
+"""The structural term of filaments: the drawn image is held closest to the real one where the mask has something.
+
+arXiv 2512.10334 names a "filament-aware structural loss" and publishes no more of it. These three candidates are this
+project's; all compare the drawn image with the real one, or with its mask, on the foreground.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Literal
+
+import torch
+from monai.losses.cldice import SoftclDiceLoss
+from monai.metrics.regression import compute_ssim_and_cs
+from torch.nn import functional
+
+from synthbench_pix2pix.losses import Term
+
+Structure = Literal["none", "weighted", "ssim", "cldice"]
+
+WEIGHTS = {"weighted": 50.0, "ssim": 10.0, "cldice": 10.0}
+"""Weights that make each term about as large as the absolute difference (100 · L1) late in training."""
+
+SIGMAS = (1.0, 2.0)
+"""Scales of `ridges`, in pixels: lines of about two to six pixels."""
+
+_WINDOW, _SIGMA = 11, 1.5
+_REACH = 5
+
+
+def structural(structure: Structure, weight: float | None, semantic: bool) -> list[Term]:
+    """Return the structural term of that name, or none.
+
+    Parameters
+    ----------
+    structure
+    weight
+        None: the one of `WEIGHTS`.
+    semantic
+        Whether the condition begins with a plane per class (the first is background) or with distances of objects.
+    """
+    if structure == "none":
+        return []
+    compare = {"weighted": weighted, "ssim": dissimilar, "cldice": broken}[structure]
+
+    def on_foreground(fake: torch.Tensor, real: torch.Tensor, condition: torch.Tensor) -> torch.Tensor:
+        return compare(fake, real, foreground(condition, semantic))
+
+    return [Term(structure, WEIGHTS[structure] if weight is None else weight, on_foreground)]
+
+
+def foreground(condition: torch.Tensor, semantic: bool) -> torch.Tensor:
+    """Return what isn't background as 0 or 1, ``(B, 1, H, W)`` float32."""
+    first = condition[:, :1].float()
+    return (first < 0.5).float() if semantic else (first > 0).float()
+
+
+def weighted(fake: torch.Tensor, real: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+    """Mean absolute difference on the foreground, pixels at its boundary counting twice; 0 without foreground."""
+    border = _dilated(mask, 3) - (1 - _dilated(1 - mask, 3))
+    share = mask + border
+    gap = (fake - real).abs().mean(dim=1, keepdim=True)
+    return (share * gap).sum() / share.sum().clamp(min=1)
+
+
+def dissimilar(fake: torch.Tensor, real: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+    """1 − structural similarity (Wang 2004; Gaussian window), mean over the foreground and what is close to it."""
+    drawn, seen = (functional.pad(image, [_WINDOW // 2] * 4, mode="reflect") for image in (fake, real))
+    window, sigma = [_WINDOW] * 2, [_SIGMA] * 2
+    similar, _ = compute_ssim_and_cs(drawn, seen, 2, window, sigma, data_range=2.0)
+    near = _dilated(mask, _REACH)
+    return (near * (1 - similar.mean(dim=1, keepdim=True))).sum() / near.sum().clamp(min=1)
+
+
+def broken(fake: torch.Tensor, real: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+    """1 − soft clDice (Shit 2021) between the mask and how much the drawn image looks like lines there.
+
+    The likeness is that of `ridges`, as part of what the real image reaches in the mask, squeezed below 1. Lines may be
+    brighter or darker than what surrounds them: each real image tells which.
+    """
+    planes = [image.mean(dim=1, keepdim=True) for image in (fake, real)]
+    outside = 1 - mask
+    inner, outer = ((planes[1] * part).sum((1, 2, 3)) / part.sum((1, 2, 3)).clamp(min=1) for part in (mask, outside))
+    sign = torch.where(inner >= outer, 1.0, -1.0)[:, None, None, None]
+    drawn, seen = (ridges(sign * plane) for plane in planes)
+    usual = (seen * mask).sum((1, 2, 3), keepdim=True) / mask.sum((1, 2, 3), keepdim=True).clamp(min=1)
+    likeness = torch.tanh(drawn / usual.clamp(min=1e-4))
+    value: torch.Tensor = SoftclDiceLoss(iter_=3)(likeness, mask)
+    return value
+
+
+def ridges(plane: torch.Tensor) -> torch.Tensor:
+    """Return how much each pixel lies on a bright line: the negative lower eigenvalue of the Hessian, 0 or more.
+
+    The largest over `SIGMAS`, each multiplied by σ²; differentiable.
+
+    Parameters
+    ----------
+    plane
+        ``(B, 1, H, W)`` float32.
+    """
+    found = []
+    for sigma in SIGMAS:
+        smooth, first, second = _kernels(sigma, plane)
+        yy, xx, xy = (_filtered(plane, *pair) for pair in ((second, smooth), (smooth, second), (first, first)))
+        lower = (yy + xx) / 2 - (((yy - xx) / 2) ** 2 + xy**2 + 1e-12).sqrt()
+        found.append(functional.relu(-lower) * sigma**2)
+    return torch.stack(found).amax(dim=0)
+
+
+def _kernels(sigma: float, like: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Return a Gaussian and its first and second derivative; the second sums to 0, so that a flat image has none."""
+    reach = math.ceil(3 * sigma)
+    x = torch.arange(-reach, reach + 1, device=like.device, dtype=like.dtype)
+    smooth = torch.exp(-(x**2) / (2 * sigma**2))
+    smooth = smooth / smooth.sum()
+    second = (x**2 / sigma**4 - 1 / sigma**2) * smooth
+    return smooth, -x / sigma**2 * smooth, second - second.mean()
+
+
+def _filtered(plane: torch.Tensor, rows: torch.Tensor, columns: torch.Tensor) -> torch.Tensor:
+    reach = len(rows) // 2
+    padded = functional.pad(plane, [reach] * 4, mode="reflect")
+    return functional.conv2d(functional.conv2d(padded, rows[None, None, :, None]), columns[None, None, None, :])
+
+
+def _dilated(mask: torch.Tensor, side: int) -> torch.Tensor:
+    return functional.max_pool2d(mask, side, 1, side // 2)

@@ -1,0 +1,111 @@
+"""The structural candidates: hand-worked values, and that each rewards lines where the mask has them."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from skimage.feature import hessian_matrix, hessian_matrix_eigvals
+from skimage.metrics import structural_similarity
+
+from synthbench_pix2pix.structure import (
+    SIGMAS,
+    WEIGHTS,
+    broken,
+    dissimilar,
+    foreground,
+    ridges,
+    structural,
+    weighted,
+)
+
+
+def line(height: int = 32, width: int = 40, row: int = 15) -> tuple[torch.Tensor, torch.Tensor]:
+    """A bright line, three pixels wide and soft, on a dark ground, and its mask."""
+    rows = torch.arange(height, dtype=torch.float32)[:, None].expand(height, width)
+    image = -0.8 + 1.4 * torch.exp(-((rows - row) ** 2) / 2)
+    return image[None, None].contiguous(), ((rows - row).abs() <= 1).float()[None, None]
+
+
+def test_the_foreground_is_what_is_not_background() -> None:
+    labels = torch.tensor([[0, 1], [2, 0]])
+    planes = torch.stack([(labels == k).float() for k in range(3)])[None]
+    assert foreground(planes, semantic=True)[0, 0].tolist() == [[0, 1], [1, 0]]
+    distances = torch.tensor([[0.0, 0.3], [1.0, 0.0]])[None, None]
+    assert foreground(distances, semantic=False)[0, 0].tolist() == [[0, 1], [1, 0]]
+
+
+def test_weighted_counts_the_foreground_and_its_boundary_alone() -> None:
+    """5 × 5 pixels, one of them foreground: it has weight 2, its eight neighbours 1, the others none."""
+    mask = torch.zeros(1, 1, 5, 5)
+    mask[..., 2, 2] = 1
+    real, fake = torch.zeros(1, 3, 5, 5), torch.zeros(1, 3, 5, 5)
+    fake[:, 0, 2, 2], fake[:, :, 1, 1], fake[:, :, 0, 0] = 3.0, 0.5, 9.0
+    assert weighted(fake, real, mask).item() == pytest.approx((2 * 1.0 + 0.5) / (2 + 8))
+    assert weighted(fake, real, torch.zeros_like(mask)).item() == 0
+
+
+def test_dissimilar_is_scikit_images_similarity_where_the_mask_is() -> None:
+    rng = np.random.default_rng(0)
+    real = rng.uniform(-1, 1, (24, 24))
+    fake = np.clip(real + rng.normal(0, 0.2, real.shape), -1, 1)
+    images = [torch.from_numpy(a)[None, None] for a in (fake, real)]
+    everywhere = torch.ones_like(images[0])
+    expected = structural_similarity(
+        *(np.pad(a, 5, "reflect") for a in (fake, real)),
+        data_range=2.0,
+        gaussian_weights=True,
+        use_sample_covariance=False,
+        full=True,
+    )[1][5:-5, 5:-5]
+    assert dissimilar(*images, everywhere).item() == pytest.approx(1 - expected.mean(), abs=1e-6)
+    spot = torch.zeros_like(everywhere)
+    spot[..., 12, 12] = 1
+    assert dissimilar(*images, spot).item() == pytest.approx(1 - expected[10:15, 10:15].mean(), abs=1e-6)
+
+
+def test_ridges_are_the_negative_lower_eigenvalue_of_the_hessian() -> None:
+    rng = np.random.default_rng(1)
+    plane = torch.nn.functional.avg_pool2d(torch.from_numpy(rng.normal(size=(1, 1, 48, 48))), 5, 1, 2)
+    expected = []
+    for sigma in SIGMAS:
+        hessian = hessian_matrix(plane[0, 0].numpy(), sigma, mode="mirror", order="rc", use_gaussian_derivatives=True)
+        expected.append(np.maximum(-hessian_matrix_eigvals(hessian)[1], 0) * sigma**2)
+    inner = (slice(12, -12), slice(12, -12))
+    ours, theirs = ridges(plane)[0, 0].numpy()[inner], np.max(expected, axis=0)[inner]
+    assert np.corrcoef(ours.ravel(), theirs.ravel())[0, 1] > 0.99
+    assert ours.mean() == pytest.approx(theirs.mean(), rel=0.1)
+    assert ridges(torch.full((1, 1, 20, 20), 0.7)).max() < 1e-4
+
+
+@pytest.mark.parametrize("dark", [False, True])
+def test_broken_rewards_whole_lines_of_either_sign(dark: bool) -> None:
+    image, mask = line()
+    image = -image if dark else image
+    gap = image.clone()
+    gap[..., 14:26] = image[..., :1, :1]
+    whole, cut, flat = (broken(fake, image, mask).item() for fake in (image, gap, torch.zeros_like(image)))
+    assert whole < 0.25
+    assert whole + 0.1 < cut < flat
+
+
+@pytest.mark.parametrize("name", WEIGHTS)
+def test_each_candidate_has_a_gradient_and_no_nan(name: str) -> None:
+    image, mask = line()
+    planes = torch.cat([1 - mask, mask], dim=1)
+    (term,) = structural(name, None, semantic=True)
+    assert (term.name, term.weight) == (name, WEIGHTS[name])
+    for condition in (planes, torch.cat([torch.ones_like(mask), torch.zeros_like(mask)], dim=1)):
+        fake = torch.zeros_like(image).requires_grad_()
+        term.compare(fake, image, condition).backward()
+        assert torch.isfinite(fake.grad).all()
+    noise = torch.randn(image.shape, generator=torch.Generator().manual_seed(0))
+    fake = (0.5 * image + 0.05 * noise).requires_grad_()
+    before = term.compare(fake, image, planes)
+    before.backward()
+    assert term.compare(fake - 0.002 * fake.grad / fake.grad.abs().max(), image, planes) < before
+
+
+def test_none_is_no_term_and_a_weight_can_be_given() -> None:
+    assert structural("none", None, semantic=True) == []
+    assert structural("ssim", 3.0, semantic=False)[0].weight == 3.0
