@@ -82,7 +82,10 @@ def describe(
     answer = _recall(memo)
     if answer is None:
         cls = registry().load(kind, name)
-        answer = {"config": full_config(cls, config, f"{kind} {name!r}"), "budget": _budget(cls, budget)}
+        answer = {
+            "config": full_config(cls, config, f"{kind} {name!r}"),
+            "budget": _budget(cls, budget, f"{kind} {name!r}"),
+        }
         with writing(memo):
             memo.parent.mkdir(exist_ok=True)
             beside = memo.with_suffix(f".{os.getpid()}")
@@ -112,10 +115,13 @@ def full_config(cls: Any, config: Mapping[str, Any], owner: str) -> dict[str, An
     return full
 
 
-def _budget(cls: Any, choice: BudgetChoice | None) -> dict[str, int]:
+def _budget(cls: Any, choice: BudgetChoice | None, owner: str) -> dict[str, int]:
     if choice is None:
         return {}
-    budget = asdict(cls.budget(choice.name))
+    try:
+        budget = asdict(cls.budget(choice.name))
+    except ConfigError as error:
+        raise ConfigError(f"{owner}: {error}") from None
     if cls.budgets:
         budget |= choice.model_dump(exclude={"name"}, exclude_none=True)
     return budget

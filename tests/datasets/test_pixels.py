@@ -192,3 +192,15 @@ def test_class_maps_are_kept_and_two_valued_ones_become_classes():
 def test_a_recipe_that_contradicts_itself_is_refused(recipe, says):
     with pytest.raises(ConfigError, match=says):
         Recipe(**recipe)
+
+
+def test_a_picture_is_not_taken_for_a_label_map() -> None:
+    rng = np.random.default_rng(0)
+    picture = rng.integers(0, 200, (64, 64)).astype(np.uint8)
+    with pytest.raises(DataError, match=r"cells/1\.png: no label map: its 199 values lie in \d+ separate pieces"):
+        tidy_labels(picture, "cells/1.png", Recipe("instances"), Notes())
+    smooth = np.add.outer(np.arange(64), np.arange(64)).astype(np.uint8)
+    cut = np.kron(np.arange(1, 65).reshape(8, 8), np.ones((8, 8), int)).astype(np.uint16)
+    cut[:, ::4] = 0
+    for mask in (smooth, cut):  # a few pieces each: `dataset check` tells of them
+        assert np.array_equal(tidy_labels(mask, "m", Recipe("instances"), Notes()), mask)

@@ -14,6 +14,8 @@ from synthbench.samples import MAX_LABEL, Sample, read_array
 
 _PLAIN_MODES = ("1", "L", "LA", "RGB", "RGBA", "I", "F")
 _BINARY_VALUES = (255, 65535)
+SCATTERED = 8
+"""A mask of at least so many labels, each in more than so many pieces on average, is a picture."""
 
 
 def sample_of(
@@ -134,7 +136,7 @@ def tidy_labels(mask: np.ndarray, where: str, recipe: Recipe, notes: Notes) -> n
     ------
     DataError
         If it is a float array, holds negative or too large numbers, is coloured, is a binary mask where instances
-        are wanted, or holds a class that has no name.
+        are wanted, is a picture, or holds a class that has no name.
     """
     labels = whole_numbers(mask, where)
     if recipe.task == "semantic":
@@ -146,6 +148,7 @@ def tidy_labels(mask: np.ndarray, where: str, recipe: Recipe, notes: Notes) -> n
         notes.add("labels that they come from", before)
         return labels
     _refuse_binary(labels, where)
+    _refuse_picture(labels, where)
     return labels
 
 
@@ -195,6 +198,20 @@ def _refuse_binary(labels: np.ndarray, where: str) -> None:
         raise DataError(
             f"{where}: a binary mask, no label map: its only value is {high}, in {count} separate pieces; "
             "use --components to make each piece an object, or --task semantic"
+        )
+
+
+def _refuse_picture(labels: np.ndarray, where: str) -> None:
+    """Raise `DataError` where most labels lie scattered over the image, as grey values do, and objects don't."""
+    known = np.unique(labels)
+    known = known[known > 0]
+    if len(known) < SCATTERED:
+        return
+    count = int(connected(labels, connectivity=2, background=0).max())
+    if count > SCATTERED * len(known):
+        raise DataError(
+            f"{where}: no label map: its {len(known)} values lie in {count} separate pieces, as those of a picture do; "
+            "give a mask with one number for each object, or use --task semantic for classes"
         )
 
 

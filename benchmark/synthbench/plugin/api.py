@@ -184,7 +184,7 @@ class _Configured:
         except KeyError:
             known = cls.budgets or dict.fromkeys(BUDGET_NAMES)
             hint = nearest(name, known) or f"; there are: {', '.join(known)}"
-            raise ConfigError(f"{cls.__name__} has no budget {name!r}{hint}") from None
+            raise ConfigError(f"there is no budget {name!r}{hint}") from None
 
     def save(self, folder: Path) -> None:
         """Write everything `load` needs into `folder`, which exists. Call ``super().save(folder)`` first.
