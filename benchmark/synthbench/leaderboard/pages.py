@@ -18,7 +18,15 @@ from synthbench.errors import ConfigError
 from synthbench.leaderboard import charts
 from synthbench.leaderboard.cells import Cell, cells
 from synthbench.leaderboard.columns import definition, title
-from synthbench.leaderboard.render import boards, cost_columns, fidelity_columns, generators, mask_columns, shown
+from synthbench.leaderboard.render import (
+    boards,
+    cost_columns,
+    fidelity_columns,
+    generators,
+    likeness_columns,
+    mask_columns,
+    shown,
+)
 from synthbench.leaderboard.series import difference_lines, score_lines
 from synthbench.leaderboard.tables import COSTS, REAL, by_group, groups_of, table
 from synthbench.leaderboard.values import MISSING, delta, duration, number, records, short, text
@@ -104,7 +112,8 @@ def page(results: Results, folder: Path, iou: float | str = 0.5, aggregation: st
 
 
 def _all_columns(part: pd.DataFrame) -> list[str]:
-    return [*shown(part), *fidelity_columns(part), *mask_columns(part), *cost_columns(part)]
+    of_generators = (*fidelity_columns(part), *likeness_columns(part), *mask_columns(part))
+    return [*shown(part), *of_generators, *cost_columns(part)]
 
 
 def _grid(caption: str, part: pd.DataFrame, names: Sequence[str]) -> Grid:
@@ -184,8 +193,9 @@ def _strata(results: Results, parts: Sequence[Cell], iou: float | str, aggregati
 
 def _fidelity(heading: str, part: pd.DataFrame) -> list[Grid]:
     made = generators(part)
-    every = ((f"{heading}: images", fidelity_columns(part)), (f"{heading}: masks", mask_columns(part)))
-    return [_grid(caption, made, ["generator", *names]) for caption, names in every if names]
+    every = {"distances": fidelity_columns, "copies and likeness": likeness_columns, "masks": mask_columns}
+    columns = {caption: choose(part) for caption, choose in every.items()}
+    return [_grid(f"{heading}: {what}", made, ["generator", *names]) for what, names in columns.items() if names]
 
 
 def _costs(heading: str, part: pd.DataFrame) -> dict[str, Any]:

@@ -31,12 +31,16 @@ def shown(table: pd.DataFrame) -> list[str]:
 
 
 def fidelity_columns(table: pd.DataFrame) -> list[str]:
-    """Return the columns of fidelity, kernel distances first; none where nothing was measured."""
+    """Return the columns of distances, kernel distances first; none where nothing was measured."""
     names = [c for c in map(str, table.columns) if _is_distance(c) and not c.endswith((" low", " high"))]
     kernel = [c for c in names if c.startswith("K")]
-    images = [f"image_{name}" for name in IMAGES]
-    rest = [c for c in (*images, "copies", "leaked", "authenticity", "c_t") if c in table and table[c].notna().any()]
-    return [*kernel, *(c for c in names if c not in kernel), *(["fidelity_n"] if names else []), *rest]
+    return [*kernel, *(c for c in names if c not in kernel), *(["fidelity_n"] if names else [])]
+
+
+def likeness_columns(table: pd.DataFrame) -> list[str]:
+    """Return the columns of copies and of precision … coverage; none where nothing was measured."""
+    names = ("copies", "leaked", *(f"image_{name}" for name in IMAGES), "authenticity", "c_t")
+    return [c for c in names if c in table and table[c].notna().any()]
 
 
 def mask_columns(table: pd.DataFrame) -> list[str]:
@@ -80,8 +84,8 @@ def markdown(table: pd.DataFrame) -> str:
         metric = str(part["metric"].iloc[0])
         grids = [(part, shown(part))]
         if "generator" in part:
-            drawn = [names for names in (fidelity_columns(part), mask_columns(part)) if names]
-            grids += [(generators(part), ["generator", *names]) for names in drawn]
+            every = (fidelity_columns(part), likeness_columns(part), mask_columns(part))
+            grids += [(generators(part), ["generator", *names]) for names in every if names]
             grids.append((part, ["segmenter", "arm", *cost_columns(part)]))
         used += [name for _, names in grids for name in names]
         parts += [f"### {_plain(heading)} ({part['aggregation'].iloc[0]})", *(_grid(*g, metric) for g in grids)]

@@ -25,8 +25,11 @@ def is_score(name: str) -> bool:
 
 
 def number(value: float, digits: int = 3) -> str:
-    """Return a number with a true minus; ``"n/a"`` for NaN."""
-    return NOT_APPLICABLE if pd.isna(value) else f"{value:.{digits}f}".replace("-", MINUS)
+    """Return a number with a true minus, and without one when it rounds to zero; ``"n/a"`` for NaN."""
+    if pd.isna(value):
+        return NOT_APPLICABLE
+    text = f"{value:.{digits}f}"
+    return text.removeprefix("-") if float(text) == 0 else text.replace("-", MINUS)
 
 
 def signed(value: float, digits: int = 3) -> str:
