@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -19,6 +20,9 @@ from synthbench.samples import Sample, SampleSet
 
 settings.register_profile("busy machines", deadline=None)
 settings.load_profile("busy machines")
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # so begins a shell's background job, and all that it starts
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 

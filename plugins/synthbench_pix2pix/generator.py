@@ -15,6 +15,7 @@ from synthbench import Budget, Config, Context, Generator, Sample, SampleSet, Tr
 from synthbench.errors import ConfigError, DataError
 from synthbench.toolkit import loop
 from synthbench.toolkit.batches import Batches
+from synthbench.toolkit.journal import so_far
 from synthbench.toolkit.masks import Layout, MaskSampler, Mode
 from synthbench.toolkit.optimise import linear_tail, set_rate
 from synthbench.toolkit.patches import Encode, PatchStream
@@ -221,7 +222,14 @@ class Pix2Pix(Generator):
 
         self.network.train()
         parts = {"generator": self.network, "discriminator": judge, "draws": draws, "judges": judges}
-        loop.train(context, parts={**parts, "noise": random}, step=step)
+        loop.train(
+            context,
+            parts={**parts, "noise": random},
+            step=step,
+            draw=so_far(self, context.seed, self.network),
+            task=train.task,
+        )
+        self.counts.clear()
         self.refuse_collapse(train, context.seed)
 
     def _encoder(self, train: SampleSet) -> Encode:

@@ -16,9 +16,11 @@ from torch.nn import functional as F
 
 from synthbench import Budget, Config, Context, Generator, Sample, SampleSet, TrainingMix
 from synthbench.errors import ConfigError, StoreError
+from synthbench.samples import Task
 from synthbench.toolkit import loop
 from synthbench.toolkit.batches import Batches
 from synthbench.toolkit.joint import Joint, MaskForm
+from synthbench.toolkit.journal import so_far
 from synthbench.toolkit.optimise import one_cycle, set_rate
 from synthbench.toolkit.patches import PatchStream
 from synthbench_vqvae.pixelcnn import PixelCNN, Sampler
@@ -184,7 +186,8 @@ class VqVaePixelCnn(Generator):
         self.coder.eval()
         self._refuse_collapse(batches, first)
         self.prior.train()
-        self._phase("pixelcnn", self.prior, self._following(batches), first, budget.steps, context)
+        self._phase("pixelcnn", self.prior, self._following(batches), first, budget.steps, context, train.task)
+        self.counts.clear()
         self._ready()
 
     def _phase(
@@ -195,8 +198,9 @@ class VqVaePixelCnn(Generator):
         first: int,
         last: int,
         context: Context,
+        task: Task | None = None,
     ) -> None:
-        """Train one network in the steps first … last − 1 of the budget."""
+        """Train one network in the steps first … last − 1 of the budget; with a task, samples can be drawn by then."""
         rate, steps = self.config.learning_rate, last - first
         trained = [p for p in network.parameters() if p.requires_grad]
         optimiser = torch.optim.Adam(trained, rate)
@@ -219,6 +223,8 @@ class VqVaePixelCnn(Generator):
             step=step,
             steps=steps,
             name=name,
+            draw=so_far(self, context.seed, self.coder, self.prior) if task else None,
+            task=task or "instances",
         )
 
     def _coding(self, batches: Batches, steps: int) -> Callable[[int], dict[str, torch.Tensor]]:

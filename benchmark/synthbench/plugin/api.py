@@ -57,6 +57,9 @@ BUDGET_NAMES = ("smoke", "quick", "standard", "paper")
 """`smoke`: seconds, for tests. `quick`: minutes on two CPU cores. `standard`: one GPU. `paper`: as published."""
 
 
+LOG = "log"
+"""Name of the folder of losses and pictures; see `Context.folder`."""
+
 Progress = Callable[[int, int, str], None]
 """Called with (done, total, note): the unit is the caller's, `note` is short (``"loss 0.31"``)."""
 
@@ -77,7 +80,8 @@ class Context:
     device : str
         ``"cpu"``, ``"cuda"`` or ``"cuda:n"``, already resolved.
     folder : Path or None
-        A private folder for checkpoints, that outlives a killed process and is removed when the task succeeds.
+        A private folder for checkpoints, that outlives a killed process and is removed when the task succeeds. What
+        lies in its folder `LOG` is kept beside the trained model, for people.
     progress : Progress
     should_stop : callable
         True when the user asked to stop: leave a checkpoint and raise `Stopped`.

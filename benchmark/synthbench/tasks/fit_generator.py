@@ -21,4 +21,5 @@ def run(work: Work) -> dict[str, Any]:
     model = work.folder / "model"
     model.mkdir()
     generator.save(model)
+    work.keep_log()
     return {"task": train.task, "classes": list(train.classes), "training_samples": len(train)}

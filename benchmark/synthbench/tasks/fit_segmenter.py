@@ -23,4 +23,5 @@ def run(work: Work) -> dict[str, Any]:
     model = work.folder / "model"
     model.mkdir()
     segmenter.save(model)
+    work.keep_log()
     return {"real": len(mix.real), "synthetic": len(drawn or ())}

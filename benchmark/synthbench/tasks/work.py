@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from synthbench.plan import Task
-from synthbench.plugin.api import Context
+from synthbench.plugin.api import LOG, Context
 from synthbench.plugin.registry import registry
 from synthbench.samples import SampleSet
 from synthbench.store import Store
@@ -44,6 +45,12 @@ class Work:
     def drawn(self, take: int) -> SampleSet:
         """Open the first samples of the task's synthetic set."""
         return SampleSet.open(self.store.get("draw", self.task.where["draw"]).folder / "samples")[:take]
+
+    def keep_log(self) -> None:
+        """Put what training logged beside the model."""
+        logged = self.context.folder / LOG if self.context.folder else None
+        if logged is not None and logged.is_dir():
+            shutil.copytree(logged, self.folder / LOG)
 
     def load(self, kind: str, name: str) -> Any:
         """Import a plugin's class."""

@@ -31,6 +31,8 @@ from torch import nn
 
 from synthbench.errors import StoreError
 from synthbench.plugin.api import Context, Stopped
+from synthbench.samples import Task
+from synthbench.toolkit.journal import Draw, Journal
 
 Losses = Mapping[str, float | torch.Tensor]
 """What a step gives back: named scalars. Tensors are better than floats on a GPU: they are read once a second."""
@@ -85,6 +87,8 @@ def train(
     steps: int | None = None,
     name: str = "training",
     every: float = CHECKPOINT_SECONDS,
+    draw: Draw | None = None,
+    task: Task = "instances",
 ) -> None:
     """Take the budget's steps, from the first or from where a checkpoint left off.
 
@@ -106,6 +110,8 @@ def train(
     every
         Seconds between checkpoints, at least; more when writing one takes long. Without ``context.folder`` there
         are none.
+    draw, task
+        Draws samples for the log, and how their label maps are shown; see `synthbench.toolkit.journal`.
 
     Raises
     ------
@@ -119,6 +125,7 @@ def train(
     total = context.budget.steps if steps is None else steps
     path = context.folder / f"{name}.pt" if context.folder is not None else None
     first = _resume(path, parts, total, context) if path is not None else 0
+    journal = Journal(context, name, total, first, draw, task)
     meter = _Meter(context.budget.batch_size)
     context.progress(first, total, "")
     last_save, pause = time.monotonic(), every
@@ -128,7 +135,10 @@ def train(
             if path is not None:
                 _checkpoint(path, parts, number, total, context)
             raise Stopped(f"left off at step {number} of {total}")
-        meter.add(step(number))
+        losses = step(number)
+        meter.add(losses)
+        journal.note(number, losses)
+        journal.picture(number + 1)
         now = time.monotonic()
         if now - meter.since >= _REPORT_SECONDS:
             context.progress(number + 1, total, meter.read(number + 1))
