@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, fields, replace
 from typing import Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from synthbench import Budget, Config
 from synthbench.toolkit.masks import Layout
@@ -30,8 +30,8 @@ class DiffusionConfig(Config):
     sampling_steps : int, optional
         Steps of DDIM to draw a sample. Left open, it follows from the budget.
     schedule : {"linear_beta", "scaled_linear_beta", "cosine"}
-    prediction : {"v_prediction", "epsilon", "sample"}
-        See `synthbench_diffusion.process.Process`.
+    prediction : {"sample", "epsilon", "v_prediction"}, optional
+        See `synthbench_diffusion.process.Process`. Left open, it follows from the budget.
     learning_rate : float, optional
         Highest rate of Adam, which rises and falls once. Left open, it follows from the budget.
     decay : float
@@ -53,10 +53,10 @@ class DiffusionConfig(Config):
     filters: int | None = Field(None, ge=8, multiple_of=8)
     levels: int | None = Field(None, ge=1, le=6)
     fold: int | None = Field(None, ge=1, le=8)
-    times: int = Field(1000, ge=2)
+    times: int = Field(1000, ge=50)
     sampling_steps: int | None = Field(None, ge=1)
     schedule: Schedule = "linear_beta"
-    prediction: Prediction = "v_prediction"
+    prediction: Prediction | None = None
     learning_rate: float | None = Field(None, gt=0)
     decay: float = Field(0.999, ge=0, lt=1)
     mask_weight: float = Field(1.0, ge=0)
@@ -67,19 +67,26 @@ class DiffusionConfig(Config):
     density: float | None = Field(None, ge=0, le=1)
     touching: float | None = Field(None, ge=0, le=1)
 
+    @model_validator(mode="after")
+    def _no_step_twice(self) -> Self:
+        if self.sampling_steps is not None and self.sampling_steps > self.times:
+            raise ValueError(f"sampling_steps: {self.sampling_steps} is more than the {self.times} times; give fewer")
+        return self
+
 
 @dataclass(frozen=True)
 class Scale:
     """Sizes of the network, of its training and of drawing: the configuration's, or else those of the budget.
 
-    A short training has a small network that sees squares of 4 × 4 pixels, and draws in 20 steps; a long one has the
-    full resolution of the papers and their 50 steps. Both sets are this project's choice, the long one after NuDiff
-    (rate 1e-4).
+    A short training has a small network that sees squares of 4 × 4 pixels, and draws the image in 20 steps; a long
+    one works at full resolution, and finds the noise (Ho et al. 2020) with NuDiff's rate and 50 steps. The rest of
+    both is this project's choice.
 
     Attributes
     ----------
     filters, levels, fold, sampling_steps : int
     learning_rate : float
+    prediction : {"sample", "epsilon", "v_prediction"}
     """
 
     filters: int
@@ -87,11 +94,12 @@ class Scale:
     fold: int
     sampling_steps: int
     learning_rate: float
+    prediction: Prediction
 
     @classmethod
     def of(cls, config: DiffusionConfig, budget: Budget) -> Self:
-        short = cls(filters=64, levels=3, fold=4, sampling_steps=20, learning_rate=1e-3)
-        long = cls(filters=64, levels=4, fold=1, sampling_steps=50, learning_rate=1e-4)
+        short = cls(filters=48, levels=3, fold=4, sampling_steps=20, learning_rate=1e-3, prediction="sample")
+        long = cls(filters=64, levels=4, fold=1, sampling_steps=50, learning_rate=1e-4, prediction="epsilon")
         chosen = {field.name: getattr(config, field.name) for field in fields(cls)}
         usual = short if budget.steps < LONG else long
         return replace(usual, **{name: value for name, value in chosen.items() if value is not None})

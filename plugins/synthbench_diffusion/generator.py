@@ -1,4 +1,4 @@
-"""Diffusion: fit the network that takes noise away, and draw samples from noise."""
+"""Diffusion models of image and mask, or of the image for a mask: fit the network, draw samples from noise."""
 
 from __future__ import annotations
 
@@ -35,10 +35,12 @@ _DRAW, _LOOK = 71, 72
 class Diffusion(Generator):
     """A network learns to take noise away from training patches; drawing takes it from pure noise.
 
-    In joint mode image and mask are planes of one picture, and drawn at once; instances are a distance and a
-    foreground plane, which a watershed decodes. In conditional mode the mask comes from the mask sampler, and the
-    network is told its planes: for instances a distance for each and the foreground without inner borders, else a
-    plane per class; classifier-free guidance makes it heed them. Samples have the size of the training patches.
+    After Ho et al. 2020 (DDPM, arXiv 2006.11239) and Song et al. 2021 (DDIM, arXiv 2010.02502), on cells as NuDiff
+    (MICCAI 2023), but with one network. In joint mode image and mask are planes of one picture, and drawn at once;
+    instances are a distance and a foreground plane, which a watershed decodes. In conditional mode the mask comes
+    from the mask sampler, and the network is told its planes: for instances a distance for each and the foreground
+    without inner borders, else a plane per class; classifier-free guidance makes it heed them. The codes of masks are
+    this project's choice. Samples have the size of the training patches.
 
     Attributes
     ----------
@@ -50,7 +52,7 @@ class Diffusion(Generator):
     Config = DiffusionConfig
     budgets = {  # noqa: RUF012
         "smoke": Budget(steps=20, batch_size=2, patch_size=64),
-        "quick": Budget(steps=2000, batch_size=4, patch_size=128),
+        "quick": Budget(steps=1800, batch_size=4, patch_size=128),
         "standard": Budget(steps=20_000, batch_size=16, patch_size=256),
         "paper": Budget(steps=200_000, batch_size=16, patch_size=256),
     }
@@ -127,7 +129,7 @@ class Diffusion(Generator):
     def _build(self, context: Context) -> None:
         config, scale = self.config, self.scale
         self.device = torch.device(context.device)
-        self.process = Process(config.times, config.schedule, config.prediction)
+        self.process = Process(config.times, config.schedule, scale.prediction)
         drawn = self.joint.channels if self.conditional else self.joint.planes
         network = Denoiser(drawn, self.joint.planes - drawn, scale.filters, scale.levels, scale.fold)
         self.network = network.to(self.device, memory_format=torch.channels_last).eval()
@@ -153,7 +155,7 @@ class Diffusion(Generator):
             noise = torch.randn(clean.shape, generator=random, device=self.device)
             with loop.autocast(self.device):
                 found = network(self.process.noisy(clean, noise, times), times, told)
-            errors = (found.float() - self.process.wanted(clean, noise, times)) ** 2
+            errors = self.process.weights(times) * (found.float() - self.process.wanted(clean, noise, times)) ** 2
             losses = {"image": errors[:, :channels].mean()}
             if not self.conditional:
                 losses["mask"] = config.mask_weight * errors[:, channels:].mean()

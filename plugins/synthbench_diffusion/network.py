@@ -17,7 +17,7 @@ class Denoiser(nn.Module):
 
     Squares of `fold` × `fold` pixels become channels before the network and pixels again after it, which saves the
     levels of highest resolution, the dearest ones (Luhman & Luhman 2022, arXiv 2207.04316). The condition, as large as
-    the image, is joined as further channels.
+    the image, is joined as further channels, not by SPADE as in NuDiff. Both are this project's choice.
 
     Parameters
     ----------
@@ -45,8 +45,10 @@ class Denoiser(nn.Module):
             channels=widths,
             attention_levels=tuple(level == levels - 1 for level in range(levels)),
             norm_num_groups=filters // GROUP,
-            num_head_channels=min(filters, 32),
+            num_head_channels=filters,
         )
+        # MONAI's zeros would be a flat image, where the network is asked for the clean one.
+        self.unet.out[-1].conv.reset_parameters()
 
     def forward(self, noisy: torch.Tensor, times: torch.Tensor, condition: torch.Tensor | None = None) -> torch.Tensor:
         """Return ``(B, planes, H, W)`` for noisy planes of that shape.

@@ -13,6 +13,8 @@ Prediction = Literal["v_prediction", "epsilon", "sample"]
 Predict = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 """Noisy planes ``(B, C, H, W)`` and times ``(B,)`` → the network's prediction, ``(B, C, H, W)``."""
 
+HEAVIEST = 5.0
+
 
 class Process:
     """How images turn into noise in T times, and back in fewer.
@@ -25,7 +27,8 @@ class Process:
         How the variance of the noise grows.
     prediction
         What the network is asked for: the noise (``epsilon``, as Ho et al.), the clean image (``sample``), or a mix
-        of both whose variance is the same at all times (``v_prediction``; Salimans & Ho 2022, arXiv 2202.00512).
+        of both whose variance is the same at all times (``v_prediction``; Salimans & Ho 2022, arXiv 2202.00512). A
+        network with fewer features than a folded square has pixels can't pass the noise on; it can draw the image.
     """
 
     def __init__(self, times: int, schedule: Schedule, prediction: Prediction) -> None:
@@ -43,6 +46,16 @@ class Process:
         if self.prediction == "epsilon":
             return noise
         return clean if self.prediction == "sample" else self._forward.get_velocity(clean, noise, times)
+
+    def weights(self, times: torch.Tensor) -> torch.Tensor:
+        """Return what the squared errors of a batch count, ``(B, 1, 1, 1)`` float32.
+
+        For the clean image it is the weight that the error of a ``v_prediction`` has, signal / noise + 1, up to
+        `HEAVIEST`: otherwise the fine grain, which shows where there is little noise, hardly counts. The limit, like
+        that of Hang et al. 2023 (arXiv 2303.09556), is this project's choice. For the other two it is 1.
+        """
+        left = self._forward.alphas_cumprod.to(times.device)[times].float()[:, None, None, None]
+        return (1.0 / (1.0 - left)).clamp(max=HEAVIEST) if self.prediction == "sample" else torch.ones_like(left)
 
     def path(self, steps: int) -> list[int]:
         """Return the times of a drawing in `steps` steps, falling.

@@ -97,6 +97,13 @@ def test_a_drawing_in_any_number_of_steps_ends_clean() -> None:
         assert max(path) <= 99
 
 
+def test_errors_of_the_clean_image_count_more_where_there_is_little_noise() -> None:
+    times = torch.tensor([5, 400, 999])
+    found = Process(1000, "linear_beta", "sample").weights(times).flatten().tolist()
+    assert found == pytest.approx([5.0, 1 / (1 - alphas(1000)[400]), 1.0], abs=1e-3)
+    assert Process(1000, "linear_beta", "epsilon").weights(times).flatten().tolist() == [1.0, 1.0, 1.0]
+
+
 def test_guidance_goes_beyond_the_condition() -> None:
     """Of a network that sums up its condition, none of it is 0, and a scale of 2 says twice as much."""
 
@@ -127,10 +134,22 @@ def test_the_network_keeps_shape_and_heeds_time_and_condition(fold: int) -> None
     assert not torch.allclose(network(noisy, torch.tensor([1, 1]), condition + 1), found, atol=1e-3)
 
 
+@pytest.mark.parametrize(("filters", "levels"), [(8, 1), (24, 2), (56, 3)])
+def test_networks_of_all_widths_can_be_built(filters: int, levels: int) -> None:
+    noisy = torch.zeros(1, 1, 16, 32)
+    assert Denoiser(1, 0, filters, levels, 2)(noisy, torch.tensor([3])).shape == noisy.shape
+
+
+def test_more_drawing_steps_than_times_are_refused() -> None:
+    with pytest.raises(ValueError, match="sampling_steps: 80 is more than the 60 times"):
+        DiffusionConfig(times=60, sampling_steps=80)
+
+
 def test_sizes_follow_from_the_budget_where_they_are_left_open() -> None:
     short, long = (Scale.of(DiffusionConfig(), Diffusion.budgets[name]) for name in ("quick", "paper"))
     assert short.sampling_steps < long.sampling_steps == 50
     assert short.fold > long.fold == 1
+    assert (short.prediction, long.prediction) == ("sample", "epsilon")
     chosen = Scale.of(DiffusionConfig(fold=2, sampling_steps=7), Diffusion.budgets["paper"])
     assert (chosen.fold, chosen.sampling_steps, chosen.levels) == (2, 7, long.levels)
 
