@@ -17,6 +17,7 @@ from synthbench.errors import ConfigError, StoreError
 from synthbench.toolkit import loop
 from synthbench.toolkit.batches import Batches
 from synthbench.toolkit.joint import Joint
+from synthbench.toolkit.journal import so_far
 from synthbench.toolkit.masks import MaskSampler, Mode
 from synthbench.toolkit.masks_objects import tidy
 from synthbench.toolkit.optimise import Ema, one_cycle, set_rate
@@ -138,12 +139,14 @@ class Diffusion(Generator):
 
     def _train(self, train: SampleSet, context: Context, random: torch.Generator) -> None:
         config, budget, channels = self.config, context.budget, self.joint.channels
-        stream = PatchStream(
-            TrainingMix(train), budget, context.seed, encode=lambda s: self.joint.encode(s, train.position(s.id)),
-            relit=False,
-        )  # fmt: skip
+
+        def encoded(sample: Sample) -> tuple[np.ndarray, np.ndarray]:
+            return self.joint.encode(sample, train.position(sample.id))
+
+        stream = PatchStream(TrainingMix(train), budget, context.seed, encode=encoded, relit=False)
         batches = Batches(stream, context.device)
-        network, ema = self.network.train(), Ema(self.network, config.decay)
+        network: torch.nn.Module = self.network.train()
+        ema = Ema(network, config.decay)
         optimiser = torch.optim.Adam(network.parameters(), self.scale.learning_rate)
 
         def step(number: int) -> dict[str, torch.Tensor]:
@@ -166,10 +169,15 @@ class Diffusion(Generator):
             ema.update(number)
             return losses
 
-        loop.train(
-            context, parts={"network": network, "average": ema, "optimiser": optimiser, "noise": random}, step=step
-        )
         self.network = ema.module
+        loop.train(
+            context,
+            parts={"network": network, "average": ema, "optimiser": optimiser, "noise": random},
+            step=step,
+            draw=so_far(self, context.seed),
+            task=train.task,
+        )
+        self.counts.clear()
 
     def _left_out(self, condition: torch.Tensor, random: torch.Generator) -> torch.Tensor:
         """Return the condition ``(B, K, H, W)``, zero for a random share of the batch."""

@@ -47,8 +47,9 @@ class Denoiser(nn.Module):
             norm_num_groups=filters // GROUP,
             num_head_channels=filters,
         )
-        # MONAI's zeros would be a flat image, where the network is asked for the clean one.
-        self.unet.out[-1].conv.reset_parameters()
+        last = self.unet.out[-1].conv
+        assert isinstance(last, nn.Conv2d)
+        last.reset_parameters()  # MONAI's zeros would be a flat image, where the network is asked for the clean one
 
     def forward(self, noisy: torch.Tensor, times: torch.Tensor, condition: torch.Tensor | None = None) -> torch.Tensor:
         """Return ``(B, planes, H, W)`` for noisy planes of that shape.

@@ -123,15 +123,25 @@ def test_guidance_goes_beyond_the_condition() -> None:
 @pytest.mark.parametrize("fold", [1, 2, 4])
 def test_the_network_keeps_shape_and_heeds_time_and_condition(fold: int) -> None:
     torch.manual_seed(0)
-    network = Denoiser(3, 2, 8, 2, fold).eval()
+    network = Denoiser(3, 2, 16, 2, fold).eval()
     for weights in network.parameters():
-        torch.nn.init.normal_(weights, std=0.1)
+        torch.nn.init.normal_(weights, std=0.3)
     noisy, condition = torch.randn(2, 3, 4 * network.block, 2 * network.block), torch.zeros(2, 2, 1, 1)
     condition = condition.expand(-1, -1, *noisy.shape[2:])
     found = network(noisy, torch.tensor([1, 1]), condition)
     assert found.shape == noisy.shape
-    assert not torch.allclose(network(noisy, torch.tensor([1, 900]), condition)[1], found[1], atol=1e-3)
-    assert not torch.allclose(network(noisy, torch.tensor([1, 1]), condition + 1), found, atol=1e-3)
+    assert not torch.allclose(network(noisy, torch.tensor([1, 900]), condition)[1], found[1], atol=0.02)
+    assert not torch.allclose(network(noisy, torch.tensor([1, 1]), condition + 1), found, atol=0.02)
+
+
+def test_the_time_reaches_the_image() -> None:
+    """Groups of a single channel would take off what the time adds to it, the same at all its pixels."""
+    torch.manual_seed(0)
+    network = Denoiser(1, 0, 8, 1, 1).eval()
+    for weights in network.parameters():
+        torch.nn.init.normal_(weights, std=0.3)
+    noisy = torch.randn(1, 1, 8, 8)
+    assert not torch.allclose(network(noisy, torch.tensor([900])), network(noisy, torch.tensor([1])), atol=0.02)
 
 
 @pytest.mark.parametrize(("filters", "levels"), [(8, 1), (24, 2), (56, 3)])
