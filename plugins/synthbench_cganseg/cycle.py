@@ -3,50 +3,28 @@
 Real mask → image → mask, and real image → mask → image. The published code takes the most likely class of each pixel
 before the mask is judged or drawn to, and there the segmenter's gradient ends. Here it goes on: the mask that is handed
 over is soft, or hard with the gradient of the soft one.
+
+Of instances, what comes back from a drawn image is compared by its foreground without inner borders alone (this
+project's choice): where the distance is asked for too, the generator soon paints it into the objects.
 """
 
 from __future__ import annotations
-
-from dataclasses import dataclass
-from typing import Literal
 
 import torch
 from torch import nn
 from torch.nn import functional
 
 from synthbench.toolkit import loop
+from synthbench.toolkit.augment import diff_augment
+from synthbench_cganseg.config import CGanSegConfig
 from synthbench_cganseg.losses import absolute, cross_entropy, dice, judged, verdict
 from synthbench_cganseg.networks import Segmenter, StyleUNet, mixed_noise
 from synthbench_cganseg.perceptual import Perceptual
 
-Handover = Literal["straight-through", "soft"]
-
 DISCRIMINATORS = ("image", "mask")
 
-
-@dataclass(frozen=True)
-class Weights:
-    """Weights of the terms.
-
-    Attributes
-    ----------
-    adversarial : float
-        Of each discriminator's verdict.
-    image_cycle, mask_cycle : float
-        Of what comes back from a round through both networks.
-    image_pair, mask_pair : float
-        Of what is drawn to the other half of a training pair.
-    """
-
-    adversarial: float
-    image_cycle: float
-    image_pair: float
-    mask_cycle: float
-    mask_pair: float
-
-    def __getitem__(self, term: str) -> float:
-        """Return the weight of a term by its name."""
-        return self.adversarial if term.endswith("_gan") else float(getattr(self, term))
+MAPPING_RATE = 0.1
+"""Learning rate of the mapping network, against the others'."""
 
 
 class Cycle:
@@ -60,12 +38,9 @@ class Cycle:
         By name, see `DISCRIMINATORS`.
     perceptual
         Or None, for the absolute difference alone.
-    weights
+    config
     semantic
         Whether a mask has one class per pixel, or a distance and a foreground.
-    handover
-    mixing
-        Chance that an image has two styles.
     random
         On the device of the networks.
     """
@@ -76,21 +51,17 @@ class Cycle:
         segments: Segmenter,
         judges: nn.ModuleDict,
         perceptual: Perceptual | None,
-        weights: Weights,
+        config: CGanSegConfig,
         *,
         semantic: bool,
-        handover: Handover,
-        mixing: float,
         random: torch.Generator,
     ) -> None:
         self.draws = draws
         self.segments = segments
         self.judges = judges
         self.perceptual = perceptual
-        self.weights = weights
+        self.config = config
         self.semantic = semantic
-        self.handover = handover
-        self.mixing = mixing
         self.random = random
 
     def terms(self, image: torch.Tensor, mask: torch.Tensor) -> tuple[dict[str, torch.Tensor], dict[str, torch.Tensor]]:
@@ -111,25 +82,39 @@ class Cycle:
             again = self.image_of(found)
             seen = [] if self.perceptual is None else self.perceptual.seen(image)
             terms = {
-                "image_gan": verdict(self.judges["image"](drawn), real=True),
-                "mask_gan": verdict(self.judges["mask"](found), real=True),
+                "image_gan": verdict(self._logits("image", drawn), real=True),
+                "mask_gan": verdict(self._logits("mask", found), real=True),
                 "image_cycle": self._images(again, image, seen),
                 "image_pair": self._images(drawn, image, seen),
-                "mask_cycle": self._masks(back, mask),
+                "mask_cycle": self._masks(back[:, self._visible], mask[:, self._visible]),
                 "mask_pair": self._masks(logits, mask),
             }
         return terms, {"image": drawn, "mask": found}
+
+    def weighted(self, terms: dict[str, torch.Tensor]) -> torch.Tensor:
+        """Return the weighted sum of the generators' terms."""
+        config = self.config
+        weights = [config.adversarial if name.endswith("_gan") else getattr(config, name) for name in terms]
+        return torch.stack([weight * term for weight, term in zip(weights, terms.values(), strict=True)]).sum()
 
     def judging(self, real: dict[str, torch.Tensor], fake: dict[str, torch.Tensor]) -> torch.Tensor:
         """Return the discriminators' loss of real and drawn images and masks, by the names of `DISCRIMINATORS`."""
         with loop.autocast(real["image"].device):
             return torch.stack(
-                [judged(self.judges[name](real[name]), self.judges[name](fake[name].detach())) for name in real]
+                [judged(self._logits(name, real[name]), self._logits(name, fake[name].detach())) for name in real]
             ).sum()
+
+    def _logits(self, name: str, planes: torch.Tensor) -> torch.Tensor:
+        """Return a discriminator's verdict on planes that the differentiable augmentation has changed."""
+        channels = planes.shape[1] if name == "image" else 0
+        logits: torch.Tensor = self.judges[name](
+            diff_augment(planes, channels, p=self.config.augment, random=self.random)
+        )
+        return logits
 
     def image_of(self, mask: torch.Tensor) -> torch.Tensor:
         """Draw images to masks, each in a random style."""
-        noise = mixed_noise(len(mask), self.draws.convolutions, self.mixing, self.random)
+        noise = mixed_noise(len(mask), self.draws.convolutions, self.config.mixing, self.random)
         image: torch.Tensor = self.draws(mask, noise, self.random)
         return image
 
@@ -139,7 +124,7 @@ class Cycle:
         Handed over straight through, classes and foreground are hard, as in real masks; a distance is as it is.
         """
         soft = logits.float().softmax(dim=1) if self.semantic else logits.float().sigmoid()
-        if self.handover == "straight-through":
+        if self.config.handover == "straight-through":
             hard = soft.detach().clone()
             if self.semantic:
                 hard = functional.one_hot(hard.argmax(dim=1), hard.shape[1]).movedim(-1, 1).to(soft)
@@ -159,7 +144,7 @@ class Cycle:
         self.judges.requires_grad_(False)
         terms, fake = self.terms(image, mask)
         of_generators.zero_grad(set_to_none=True)
-        torch.stack([self.weights[name] * term for name, term in terms.items()]).sum().backward()
+        self.weighted(terms).backward()
         of_generators.step()
         self.judges.requires_grad_(True)
         judging = self.judging({"image": image, "mask": mask}, fake)
@@ -173,8 +158,25 @@ class Cycle:
         term = absolute(drawn, real)
         return term if self.perceptual is None else term + self.perceptual(drawn, seen)
 
+    @property
+    def _visible(self) -> slice:
+        """The planes of a mask that an image shows."""
+        return slice(None) if self.semantic else slice(1, None)
+
     def _masks(self, logits: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
         """Cross-entropy and Dice."""
         logits, target = logits.float(), (mask + 1) / 2
         shares = logits.softmax(dim=1) if self.semantic else logits.sigmoid()
         return cross_entropy(logits, target, semantic=self.semantic) + dice(shares, target)
+
+
+def optimisers(cycle: Cycle) -> tuple[torch.optim.Adam, torch.optim.Adam]:
+    """Return Adam for the generators and for the discriminators; a group's ``share`` is that of the learning rate."""
+    mapping = [] if cycle.draws.mapping is None else list(cycle.draws.mapping.parameters())
+    slow = {id(parameter) for parameter in mapping}
+    both = [*cycle.draws.parameters(), *cycle.segments.parameters()]
+    groups = [{"params": [p for p in both if id(p) not in slow], "share": 1.0}]
+    if mapping:
+        groups.append({"params": mapping, "share": MAPPING_RATE})
+    judges = [{"params": list(cycle.judges.parameters()), "share": 1.0}]
+    return torch.optim.Adam(groups, betas=(0.5, 0.999)), torch.optim.Adam(judges, betas=(0.5, 0.999))

@@ -6,22 +6,22 @@ import json
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Literal, Self
+from typing import Self
 
 import numpy as np
 import torch
-from pydantic import Field
 from torch import nn
 
-from synthbench import Budget, Config, Context, Generator, Sample, SampleSet, TrainingMix
+from synthbench import Budget, Context, Generator, Sample, SampleSet, TrainingMix
 from synthbench.errors import ConfigError, StoreError
 from synthbench.toolkit import loop
 from synthbench.toolkit.batches import Batches
 from synthbench.toolkit.joint import Joint
-from synthbench.toolkit.masks import Layout, MaskSampler, Mode
+from synthbench.toolkit.masks import MaskSampler, Mode
 from synthbench.toolkit.optimise import linear_tail
 from synthbench.toolkit.patches import PatchStream
-from synthbench_cganseg.cycle import DISCRIMINATORS, Cycle, Handover, Weights
+from synthbench_cganseg.config import CGanSegConfig
+from synthbench_cganseg.cycle import DISCRIMINATORS, Cycle, optimisers
 from synthbench_cganseg.discriminator import discriminator
 from synthbench_cganseg.networks import STYLE, Segmenter, StyleUNet
 from synthbench_cganseg.perceptual import choose
@@ -32,71 +32,12 @@ FLAT = 1e-3
 MARGIN = 16
 """Pixels by which an image is drawn larger on each side, and cut back."""
 
-MAPPING_RATE = 0.1
-"""Learning rate of the mapping network, against the others'."""
+SETTLING = 32
+"""Batches that the statistics of the batch norms are taken from in the end."""
 
 _JOINT, _WEIGHTS, _TRAINING = "joint.json", "generator.safetensors", "training.json"
 _SMALLEST = 32
 _DRAW = 81
-
-
-class CGanSegConfig(Config):
-    """Hyper-parameters of cGAN-Seg.
-
-    Attributes
-    ----------
-    filters, depth : int
-        Width of the StyleUNet at full resolution, and how often it halves that; the paper has 64 and 4.
-    segmenter_filters : int
-        Width of the segmenter at full resolution; the paper has 64.
-    discriminator_filters, heads, head_width : int
-        Of the discriminators and of their attention; the paper has 8 heads of 64.
-    style : bool
-        Without it the generator is a plain U-Net: no style, no noise (an ablation of the paper).
-    mixing : float
-        Chance that an image is drawn in two styles in training.
-    perceptual : str
-        Network whose features compare images: ``"auto"`` takes VGG19 if its weights are at hand, else SqueezeNet if
-        its are, else none; ``"off"``, none (an ablation of the paper); or a torchvision network by name, which must
-        have its weights. What came of it stands in ``training.json`` beside the weights of a fitted generator.
-    perceptual_weights : Path or None
-        Its state dict, as safetensors or as a torch checkpoint. Without it, the file that torchvision would download
-        is looked for where torchvision would put it.
-    adversarial, image_cycle, image_pair, mask_cycle, mask_pair : float
-        Weights of the terms; see `synthbench_cganseg.cycle.Weights`.
-    handover : {"straight-through", "soft"}
-        How the segmenter's mask is handed to the generator and the discriminator; see `synthbench_cganseg.cycle`.
-    learning_rate : float
-        Of Adam, constant for half of the steps and then falling to 0; the paper has 1e-4 throughout.
-    masks : {"auto", "train", "recombine", "mixed"}
-        Which masks images are drawn to; see `synthbench.toolkit.masks.MaskSampler`. `auto` is `mixed` for instances
-        and `train` for a semantic dataset. The paper's dense images are ``recombine`` with a `density`, scattered or
-        as colonies (``layout: discs``).
-    layout, density, touching
-        Of recombined masks; see there.
-    """
-
-    filters: int = Field(8, ge=2)
-    depth: int = Field(4, ge=1, le=6)
-    segmenter_filters: int = Field(8, ge=2)
-    discriminator_filters: int = Field(16, ge=2)
-    heads: int = Field(4, ge=1)
-    head_width: int = Field(16, ge=1)
-    style: bool = True
-    mixing: float = Field(0.9, ge=0, le=1)
-    perceptual: str = "auto"
-    perceptual_weights: Path | None = None
-    adversarial: float = Field(1.0, ge=0)
-    image_cycle: float = Field(100.0, ge=0)
-    image_pair: float = Field(50.0, ge=0)
-    mask_cycle: float = Field(100.0, ge=0)
-    mask_pair: float = Field(50.0, ge=0)
-    handover: Handover = "straight-through"
-    learning_rate: float = Field(1e-3, gt=0)
-    masks: Literal["auto", "train", "recombine", "mixed"] = "auto"
-    layout: Layout = "scatter"
-    density: float | None = Field(None, ge=0, le=1)
-    touching: float | None = Field(None, ge=0, le=1)
 
 
 class CGanSeg(Generator):
@@ -190,7 +131,12 @@ class CGanSeg(Generator):
     def _build(self) -> StyleUNet:
         config = self.config
         network = StyleUNet(self.joint.masks, self.joint.channels, config.filters, config.depth, config.style)
-        return network.to(self.device, memory_format=torch.channels_last)
+        return network.to(self.device, memory_format=self._layout)
+
+    @property
+    def _layout(self) -> torch.memory_format:
+        """How planes lie in memory: channels last on a GPU alone, a CPU is slower with so few of them."""
+        return torch.channels_last if self.device.type == "cuda" else torch.contiguous_format
 
     def _cycle(self, random: torch.Generator) -> Cycle:
         """Return the cycle around the generator's network, its other networks new."""
@@ -207,13 +153,11 @@ class CGanSeg(Generator):
         self.perceptual = choice.name
         return Cycle(
             self.network,
-            segments.to(self.device, memory_format=torch.channels_last),
-            judges.to(self.device, memory_format=torch.channels_last),
+            segments.to(self.device, memory_format=self._layout),
+            judges.to(self.device, memory_format=self._layout),
             choice.build(self.device),
-            Weights(config.adversarial, config.image_cycle, config.image_pair, config.mask_cycle, config.mask_pair),
+            config,
             semantic=joint.form == "classes",
-            handover=config.handover,
-            mixing=config.mixing,
             random=random,
         )
 
@@ -221,7 +165,7 @@ class CGanSeg(Generator):
         config, budget = self.config, context.budget
         cycle = self._cycle(random)
         context.progress(0, budget.steps, f"perceptual {self.perceptual}")
-        of_generators, of_judges = _optimisers(cycle)
+        of_generators, of_judges = optimisers(cycle)
         stream = PatchStream(
             TrainingMix(train),
             budget,
@@ -241,10 +185,22 @@ class CGanSeg(Generator):
             network.train()
         parts = {"generator": self.network, "segmenter": cycle.segments, "judges": cycle.judges, "noise": random}
         loop.train(context, parts={**parts, "draws": of_generators, "judging": of_judges}, step=step)
+        self._settle(cycle, batches)
+
+    @torch.no_grad()
+    def _settle(self, cycle: Cycle, batches: Batches) -> None:
+        """Measure the batch norms' statistics anew, on real masks alone: in training they saw the segmenter's too."""
+        for norm in self.network.modules():
+            if isinstance(norm, nn.BatchNorm2d):
+                norm.reset_running_stats()
+                norm.momentum = None
+        for number in range(min(len(batches), SETTLING)):
+            with loop.autocast(self.device):
+                cycle.image_of(batches[number][1])
 
     @torch.no_grad()
     def _image(self, labels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        """Return one image in one style, ``(channels, height, width)`` float32 in −1 … 1.
+        """Return one image in one style, ``(channels, height, width)`` float32, about −1 … 1.
 
         Images are drawn one by one, so that no batch changes them; each with a margin that is cut off, because the
         network's zero padding shows at its borders.
@@ -267,15 +223,3 @@ class CGanSeg(Generator):
             spreads.append((float(drawn.std()), float(self.joint.encode(sample, position)[0].std())))
         if all(drawn < FLAT < real or not np.isfinite(drawn) for drawn, real in spreads):
             raise loop.Diverged("the generator draws flat images; lower the learning rate")
-
-
-def _optimisers(cycle: Cycle) -> tuple[torch.optim.Adam, torch.optim.Adam]:
-    """Return Adam for the generators and for the discriminators; a group's ``share`` is that of the learning rate."""
-    mapping = [] if cycle.draws.mapping is None else list(cycle.draws.mapping.parameters())
-    slow = {id(parameter) for parameter in mapping}
-    both = [*cycle.draws.parameters(), *cycle.segments.parameters()]
-    groups = [{"params": [p for p in both if id(p) not in slow], "share": 1.0}]
-    if mapping:
-        groups.append({"params": mapping, "share": MAPPING_RATE})
-    judges = [{"params": list(cycle.judges.parameters()), "share": 1.0}]
-    return torch.optim.Adam(groups, betas=(0.5, 0.999)), torch.optim.Adam(judges, betas=(0.5, 0.999))

@@ -57,9 +57,9 @@ class Modulated(nn.Module):
         scales = self.scales(style).float()
         lengths = scales.square() @ self.weight.float().square().sum(dim=(2, 3)).T
         x = functional.conv2d(x * scales[:, :, None, None].to(x.dtype), self.weight, padding=1)
-        x = x * torch.rsqrt(lengths + 1e-8)[:, :, None, None].to(x.dtype)
         grain = torch.randn((len(x), 1, *x.shape[2:]), generator=random, device=random.device).to(x)
-        x = torch.addcmul(x + self.bias[:, None, None], self.noise[:, None, None].to(x.dtype), grain)
+        added = torch.addcmul(self.bias[:, None, None], self.noise[:, None, None], grain).to(x.dtype)
+        x = torch.addcmul(added, x, torch.rsqrt(lengths + 1e-8)[:, :, None, None].to(x.dtype))
         return functional.leaky_relu(x, 0.2) * _GAIN
 
 
@@ -113,7 +113,9 @@ class StyleUNet(nn.Module):
         self.to_image = nn.Conv2d(filters, channels, 1)
 
     def forward(self, mask: torch.Tensor, noise: torch.Tensor, random: torch.Generator) -> torch.Tensor:
-        """Return images ``(B, channels, H, W)`` in −1 … 1.
+        """Return images ``(B, channels, H, W)`` of about −1 … 1.
+
+        Without a bound, as in StyleGAN2: mostly dark images drive a hyperbolic tangent to where it has no gradient.
 
         Parameters
         ----------
@@ -134,7 +136,8 @@ class StyleUNet(nn.Module):
         for k, (before, after) in enumerate(zip(self.before, self.after, strict=True)):
             x = functional.interpolate(before(x, styles[2 * k], random), scale_factor=2.0, mode="bilinear")
             x = after(torch.cat([x, skips.pop()], dim=1), styles[2 * k + 1], random)
-        return torch.tanh(self.to_image(x)[..., :height, :width])
+        image: torch.Tensor = self.to_image(x)[..., :height, :width]
+        return image
 
 
 class Segmenter(nn.Module):

@@ -30,10 +30,14 @@ class Perceptual(nn.Module):
         The convolutional part of a torchvision network.
     mean, spread
         Of the network's training images, 0 … 1, three each.
+    relative
+        Divide a layer's difference by the mean size of the real image's features. The paper's weights are made for
+        the sizes of VGG19's; with SqueezeNet's the term begins near 50, and drowns the others (this project's choice).
     """
 
-    def __init__(self, features: nn.Sequential, mean: list[float], spread: list[float]) -> None:
+    def __init__(self, features: nn.Sequential, mean: list[float], spread: list[float], *, relative: bool) -> None:
         super().__init__()
+        self.relative = relative
         self.layers = first_of_each_resolution(features)
         self.features = features[: self.layers[-1] + 1].float().eval().requires_grad_(False)
         self.register_buffer("mean", torch.tensor(mean)[:, None, None])
@@ -51,9 +55,11 @@ class Perceptual(nn.Module):
 
     def forward(self, drawn: torch.Tensor, real: list[torch.Tensor]) -> torch.Tensor:
         """Compare images with the features of others."""
-        pairs = list(zip(self.seen(drawn), real, strict=True))
-        terms = [functional.l1_loss(a.float(), b.float()) for a, b in pairs]
-        return torch.stack([share * term for share, term in zip(SHARES[-len(terms) :], terms, strict=True)]).sum()
+        terms = []
+        for share, own, other in zip(SHARES[-len(real) :], self.seen(drawn), real, strict=True):
+            term = share * functional.l1_loss(own.float(), other.float())
+            terms.append(term / other.float().abs().mean().clamp(min=1e-6) if self.relative else term)
+        return torch.stack(terms).sum()
 
 
 def first_of_each_resolution(features: nn.Sequential) -> list[int]:
@@ -102,7 +108,7 @@ class Choice:
             reason = " ".join(str(error).split())[:200]
             raise PluginError(f"{self.path}: not the weights of {self.architecture}: {reason}") from None
         how = _published(self.architecture).transforms()
-        return Perceptual(features, how.mean, how.std).to(device)
+        return Perceptual(features, how.mean, how.std, relative=self.architecture != "vgg19").to(device)
 
 
 def choose(wanted: str, path: Path | None) -> Choice:
