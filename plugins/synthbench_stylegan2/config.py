@@ -30,8 +30,8 @@ class StyleGan2MaskConfig(Config):
         The group of the samples that gives their class. Left open, it is ``cell_type`` where all samples have it with
         two values or more; an empty text means no classes.
     channels, base, fold : int, optional
-        Of both networks: channels at low resolutions, channels times side at high ones, and pixels that the last
-        planes hold in each direction. Left open, they follow from the budget; see `Scale`.
+        Of both networks: channels at low resolutions, channels times side at high ones, and how many times smaller
+        than the image the highest resolution is. Left open, they follow from the budget; see `Scale`.
     latent : int
         Length of z and w.
     mapping_layers : int
@@ -54,8 +54,8 @@ class StyleGan2MaskConfig(Config):
         arXiv 2111.06849).
     sure : float
         p rises while the mean sign of the discriminator's verdict on real images is above this, and falls below it.
-    rise : float
-        Share of the training in which p goes from 0 to 1; the 500,000 images of ADA are half of the paper's training.
+    rise : int
+        Images in which p could go from 0 to 1. With ADA's figure, p stays near 0 in a short training.
     decay : float
         Of the moving average of the weights, which draws the samples.
     check_every : int
@@ -84,7 +84,7 @@ class StyleGan2MaskConfig(Config):
     ada: bool = True
     apa: bool = True
     sure: float = Field(0.6, ge=-1, le=1)
-    rise: float = Field(0.5, gt=0)
+    rise: int = Field(500_000, ge=1)
     decay: float = Field(0.999, ge=0, lt=1)
     check_every: int = Field(500, ge=1)
 
@@ -93,7 +93,7 @@ class StyleGan2MaskConfig(Config):
 class Scale:
     """Sizes of the networks: the configuration's, or else those of the budget.
 
-    A short training has narrow networks that draw squares of pixels; a long one has the widths of StyleGAN2. Both
+    A short training has narrow networks without the highest resolutions; a long one has the widths of StyleGAN2. Both
     sets are this project's choice.
 
     Attributes
@@ -109,7 +109,7 @@ class Scale:
     @classmethod
     def of(cls, config: StyleGan2MaskConfig, budget: Budget) -> Self:
         """Choose for a budget; raise `ConfigError` if its patches have no side that can be drawn."""
-        short = {"channels": 64, "base": 1024, "fold": 2}
+        short = {"channels": 64, "base": 1024, "fold": 4}
         long = {"channels": 512, "base": 16_384, "fold": 1}
         usual = short if budget.steps < LONG else long
         given = {name: getattr(config, name) for name in usual}

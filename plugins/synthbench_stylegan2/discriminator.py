@@ -36,8 +36,10 @@ class Discriminator(nn.Module):
 
     Parameters
     ----------
-    side, fold, channels, base
+    side, channels, base
         As for `synthbench_stylegan2.networks.Synthesis`.
+    fold
+        As there; squares of so many pixels a side are channels.
     planes
         Of image and mask.
     classes

@@ -14,7 +14,7 @@ import torch
 
 from synthbench import Budget, Context, Generator, Sample, SampleSet, TrainingMix
 from synthbench.errors import StoreError
-from synthbench.toolkit import loop
+from synthbench.toolkit import grey_masks, loop
 from synthbench.toolkit.batches import Batches
 from synthbench.toolkit.joint import Joint, MaskForm
 from synthbench.toolkit.patches import PatchStream
@@ -48,8 +48,8 @@ class StyleGan2Mask(Generator):
     Attributes
     ----------
     counts : Counter
-        What drawing has come to: ``drawn`` samples, ``removed`` specks and giants of their masks, and how many
-        samples came out ``empty``.
+        ``lost`` objects of the training masks, which would have needed one grey level more than there are; and what
+        drawing has come to: ``drawn`` samples, ``removed`` specks and giants of their masks, ``empty`` samples.
     """
 
     Config = StyleGan2MaskConfig
@@ -69,6 +69,7 @@ class StyleGan2Mask(Generator):
         self.joint = Joint.of(train, form, self.config.levels)
         self.classes = Classes.of(train, self.config.group)
         self.scale = Scale.of(self.config, context.budget)
+        self._count_lost(train)
         random = loop.runtime(context)
         self._build(context)
         self._train(train, context, random)
@@ -141,7 +142,7 @@ class StyleGan2Mask(Generator):
             judge,
             channels=self.joint.channels,
             shares=self.classes.shares,
-            steps=budget.steps,
+            batch=budget.batch_size,
             seed=context.seed,
             random=random,
         )
@@ -152,7 +153,7 @@ class StyleGan2Mask(Generator):
         batches = Batches(stream, context.device)
         members = torch.tensor(self.classes.members, device=self.device)
         average = training.average.module
-        best = Best(lambda: _patches(stream))
+        best = Best(lambda: _patches(stream, COMPARED))
 
         def step(number: int) -> dict[str, torch.Tensor]:
             slots = range(number * budget.batch_size, (number + 1) * budget.batch_size)
@@ -165,7 +166,13 @@ class StyleGan2Mask(Generator):
         loop.train(context, parts={**training.parts, "best": best}, step=step)
         best.restore(average)
         self.network = average
-        self._refuse_collapse(_patches(stream)[:LOOKED_AT], context.seed)
+        self._refuse_collapse(_patches(stream, LOOKED_AT), context.seed)
+
+    def _count_lost(self, train: SampleSet) -> None:
+        """Count the objects of the training masks for which there is no grey level."""
+        if self.masks and self.joint.form == "grey":
+            lost = sum(grey_masks.encode(sample.labels, self.config.levels).dropped for sample in train)
+            self.counts["lost"] = lost
 
     def _encoded(self, sample: Sample, position: int) -> tuple[np.ndarray, np.ndarray]:
         image, mask = self.joint.encode(sample, position)
@@ -204,10 +211,10 @@ class StyleGan2Mask(Generator):
         return drawn
 
 
-def _patches(stream: PatchStream) -> torch.Tensor:
-    """Return training patches to compare with, ``(COMPARED, planes, side, side)``: the first ones of the stream."""
-    count = min(COMPARED, len(stream))
-    return torch.from_numpy(np.stack([np.concatenate(stream.cut(slot)) for slot in range(count)]))
+def _patches(stream: PatchStream, count: int) -> torch.Tensor:
+    """Return training patches to compare with, ``(count, planes, side, side)``: the first ones of the stream."""
+    slots = range(min(count, len(stream)))
+    return torch.from_numpy(np.stack([np.concatenate(stream.cut(slot)) for slot in slots]))
 
 
 def _within(planes: torch.Tensor) -> torch.Tensor:

@@ -111,12 +111,12 @@ class Layer(nn.Module):
         """Map ``(B, inputs, H, W)`` to ``(B, outputs, H, W)``, or twice the size; noise is drawn from `random`."""
         x = self.conv.scaled(x, w)
         if self.up:
-            x = doubled(x)
+            x = enlarged(x)
         shape = (len(x), 1, *x.shape[2:])
         noise = torch.randn(shape, generator=random, device=random.device).to(x.device)
         return relu(x + (self.strength * noise).to(x.dtype) + self.conv.bias[:, None, None].to(x.dtype))
 
 
-def doubled(x: torch.Tensor) -> torch.Tensor:
-    """Return planes of twice the size, by the filter (1, 3, 3, 1) in both directions."""
-    return F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=False)
+def enlarged(x: torch.Tensor, times: int = 2) -> torch.Tensor:
+    """Return planes of `times` the size, interpolated: for twice the size by the filter (1, 3, 3, 1)."""
+    return F.interpolate(x, scale_factor=times, mode="bilinear", align_corners=False)

@@ -25,10 +25,10 @@ def of_generator(fake: torch.Tensor) -> torch.Tensor:
 def d2d_ce(
     embedding: torch.Tensor, proxies: torch.Tensor, classes: torch.Tensor, margin: float, temperature: float
 ) -> torch.Tensor:
-    """Return the data-to-data cross-entropy (ReACGAN; Kang et al. 2021, arXiv 2111.01118, eq. 6).
+    """Return the data-to-data cross-entropy (ReACGAN; Kang et al. 2021, arXiv 2111.01118).
 
     An image is pulled to the proxy of its class until their cosine is m_p, and pushed off the images of other classes
-    while their cosine is above m_n. As ReACGAN does, m_n = 1 − m_p.
+    while their cosine is above m_n, which is 1 − m_p.
 
     Parameters
     ----------

@@ -33,8 +33,8 @@ class Training:
         Planes of the image; those after them are the mask's.
     shares
         Of the classes; one of 1 where there are none.
-    steps
-        Of the whole training.
+    batch
+        Patches in a step.
     seed
     random
         On the device; draws z, noise, classes and augmentations.
@@ -48,7 +48,7 @@ class Training:
         *,
         channels: int,
         shares: Sequence[float],
-        steps: int,
+        batch: int,
         seed: int,
         random: torch.Generator,
     ) -> None:
@@ -60,7 +60,7 @@ class Training:
         self.draws, self.judges = (
             torch.optim.Adam(net.parameters(), config.learning_rate, betas=BETAS) for net in (network, judge)
         )
-        self.adaptive = Adaptive(config.sure, 1 / (config.rise * steps))
+        self.adaptive = Adaptive(config.sure, batch / config.rise)
         self.lengths = PathLength(self.device)
 
     @property

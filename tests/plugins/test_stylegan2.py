@@ -20,7 +20,7 @@ from synthbench_stylegan2.config import Scale, StyleGan2MaskConfig
 from synthbench_stylegan2.control import Adaptive, Best
 from synthbench_stylegan2.discriminator import Discriminator, with_spread
 from synthbench_stylegan2.generator import StyleGan2Mask
-from synthbench_stylegan2.layers import Layer, Modulated, doubled
+from synthbench_stylegan2.layers import Layer, Modulated, enlarged
 from synthbench_stylegan2.losses import PathLength, d2d_ce, of_discriminator, of_generator, r1
 from synthbench_stylegan2.networks import Drawer, Mapping, Synthesis, merged_widths, widths
 
@@ -81,13 +81,13 @@ def test_a_modulated_convolution_has_weights_of_its_own_for_each_image(demodulat
         assert torch.allclose(F.conv2d(image[None], weight, layer.bias, padding=1)[0], out, atol=1e-5)
 
 
-def test_doubling_filters_by_1_3_3_1() -> None:
+def test_twice_the_size_is_filtered_by_1_3_3_1() -> None:
     x = torch.randn(1, 1, 5, 6, generator=chance())
     spread = torch.zeros(1, 1, 10, 12)
     spread[:, :, ::2, ::2] = x
     line = torch.tensor([1.0, 3.0, 3.0, 1.0]) / 4
     expected = F.conv2d(spread, torch.outer(line, line)[None, None], padding=2)[:, :, :10, :12]
-    assert torch.allclose(doubled(x)[:, :, 2:-2, 2:-2], expected[:, :, 2:-2, 2:-2], atol=1e-6)
+    assert torch.allclose(enlarged(x)[:, :, 2:-2, 2:-2], expected[:, :, 2:-2, 2:-2], atol=1e-6)
 
 
 def test_noise_is_one_plane_for_all_channels_and_comes_from_its_generator() -> None:
@@ -116,6 +116,15 @@ def test_planes_have_the_side_whatever_the_fold(side: int, fold: int) -> None:
     planes = network(mask=2, side=side, fold=fold)(torch.randn(3, 16), torch.zeros(3, dtype=torch.long), chance())
     assert planes.shape == (3, 3, side, side)
     assert Discriminator(side, fold, 16, 256, 3, 0, 8)(planes).logit.shape == (3,)
+
+
+@pytest.mark.parametrize("fold", [1, 2])
+def test_enlarged_images_have_noise_of_their_own_and_masks_have_not(fold: int) -> None:
+    """At first the layers' noise has no strength, so that what changes is the pixels' own."""
+    z, none = torch.randn(1, 16, generator=chance()), torch.zeros(1, dtype=torch.long)
+    one, other = (network(fold=fold)(z, none, chance(seed)) for seed in (1, 2))
+    assert torch.equal(one[:, 0], other[:, 0]) == (fold == 1)
+    assert torch.equal(one[:, 1], other[:, 1])
 
 
 def test_planes_of_classes_share_a_pixel_and_other_masks_stay_within_their_range() -> None:
@@ -234,12 +243,12 @@ def test_the_weights_nearest_to_the_training_patches_are_kept() -> None:
 
 def test_networks_are_as_wide_as_the_budget_has_time() -> None:
     config = StyleGan2MaskConfig()
-    assert Scale.of(config, StyleGan2Mask.budgets["quick"]) == Scale(128, 64, 1024, 2)
+    assert Scale.of(config, StyleGan2Mask.budgets["quick"]) == Scale(128, 64, 1024, 4)
     assert Scale.of(config, StyleGan2Mask.budgets["paper"]) == Scale(512, 512, 16_384, 1)
-    assert Scale.of(StyleGan2MaskConfig(fold=4, base=512), Budget(5, 1, 64)) == Scale(64, 64, 512, 4)
+    assert Scale.of(StyleGan2MaskConfig(fold=2, base=512), Budget(5, 1, 64)) == Scale(64, 64, 512, 2)
 
 
-@pytest.mark.parametrize(("patch", "fitting"), [(48, 32), (8, 16), (96, 64)])
+@pytest.mark.parametrize(("patch", "fitting"), [(48, 32), (16, 32), (96, 64)])
 def test_a_patch_that_is_no_power_of_two_is_refused(blob_set: SampleSet, patch: int, fitting: int) -> None:
     with pytest.raises(ConfigError, match=f"use --patch {fitting}"):
         fitted(blob_set, patch=patch)
@@ -308,7 +317,7 @@ def test_a_stopped_training_goes_on_to_the_same_weights(
 ) -> None:
     """With augmentation at work, drawn samples among the real ones, and weights kept on the way."""
     monkeypatch.setattr(generator_module, "COMPARED", 8)
-    config = {"steps": 12, "sure": -1.0, "rise": 0.4, "check_every": 5}
+    config = {"steps": 12, "sure": -1.0, "rise": 20, "check_every": 5}
     whole = fitted(typed_set, **config)
     asked = iter(range(100))
     context = {"folder": tmp_path, "should_stop": lambda: next(asked) == 7}
@@ -340,6 +349,14 @@ def test_flat_planes_and_one_and_the_same_picture_are_failures(
     nn.init.zeros_(getattr(generator.network.synthesis, head).out.conv.weight)
     with pytest.raises(Diverged, match=f"{what} that the network draws are flat"):
         generator._refuse_collapse(real, 0)
+
+
+def test_objects_for_which_there_is_no_level_are_counted() -> None:
+    """Four squares that meet in a point need four levels."""
+    labels = np.kron(np.array([[1, 2], [3, 4]]), np.ones((16, 16), int))
+    noise = np.random.default_rng(0).integers(0, 200, (3, 32, 32)).astype(np.uint8)
+    train = SampleSet.of(Sample(f"s{i}", image, labels) for i, image in enumerate(noise))
+    assert [fitted(train, steps=1, levels=levels).counts["lost"] for levels in (2, 4)] == [6, 0]
 
 
 def test_without_objects_there_is_nothing_to_learn() -> None:
