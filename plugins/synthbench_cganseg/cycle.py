@@ -5,7 +5,7 @@ before the mask is judged or drawn to, and there the segmenter's gradient ends. 
 over is soft, or hard with the gradient of the soft one.
 
 Of instances, what comes back from a drawn image is compared by its foreground without inner borders alone (this
-project's choice): where the distance is asked for too, the generator soon paints it into the objects.
+project's choice), so that nothing rewards a generator that paints the distance into the objects.
 """
 
 from __future__ import annotations
