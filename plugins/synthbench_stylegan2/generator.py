@@ -141,6 +141,7 @@ class StyleGan2Mask(Generator):
             self.network.train(),
             judge,
             channels=self.joint.channels,
+            diff_augment=scale.diff_augment,
             shares=self.classes.shares,
             batch=budget.batch_size,
             seed=context.seed,
@@ -155,12 +156,13 @@ class StyleGan2Mask(Generator):
         average = training.average.module
         best = Best(lambda: _patches(stream, COMPARED))
 
-        def step(number: int) -> dict[str, torch.Tensor]:
+        def step(number: int) -> dict[str, float | torch.Tensor]:
             slots = range(number * budget.batch_size, (number + 1) * budget.batch_size)
             real = torch.cat(batches[number], dim=1)
-            losses = training.step(number, real, members[[stream.draw(slot).index for slot in slots]])
+            losses: dict[str, float | torch.Tensor] = {}
+            losses.update(training.step(number, real, members[[stream.draw(slot).index for slot in slots]]))
             if (number + 1) % config.check_every == 0 or config.check_every < number + 1 == budget.steps:
-                best.look(self._drawn(average, COMPARED, context.seed), average)
+                losses["distance"] = best.look(self._drawn(average, COMPARED, context.seed), average)
             return losses
 
         loop.train(context, parts={**training.parts, "best": best}, step=step)

@@ -31,6 +31,8 @@ class Training:
         The drawing network and the discriminator, on the device that trains.
     channels
         Planes of the image; those after them are the mask's.
+    diff_augment
+        Whether all that the discriminator sees is augmented by it.
     shares
         Of the classes; one of 1 where there are none.
     batch
@@ -47,13 +49,14 @@ class Training:
         judge: Discriminator,
         *,
         channels: int,
+        diff_augment: bool,
         shares: Sequence[float],
         batch: int,
         seed: int,
         random: torch.Generator,
     ) -> None:
         self.config, self.network, self.judge = config, network, judge
-        self.channels, self.seed, self.random = channels, seed, random
+        self.channels, self.diff_augment, self.seed, self.random = channels, diff_augment, seed, random
         self.device = random.device
         self.shares = torch.tensor(shares, device=self.device)
         self.average = Ema(network, config.decay)
@@ -144,7 +147,7 @@ class Training:
         return torch.multinomial(self.shares, count, replacement=True, generator=self.random)
 
     def _augmented(self, planes: torch.Tensor) -> torch.Tensor:
-        if self.config.diff_augment:
+        if self.diff_augment:
             planes = diff_augment(planes, self.channels, random=self.random)
         if self.config.ada:
             planes = ada_augment(planes, self.channels, self.adaptive.p, random=self.random)
