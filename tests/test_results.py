@@ -93,6 +93,18 @@ def test_a_damaged_table_is_named(tmp_path: Path, table: str, content: str | Non
     assert line in str(error.value)
 
 
+@pytest.mark.parametrize(("value", "told"), [("", "missing"), ("-4", "-4"), ("1.5", "1.5")])
+def test_what_is_no_count_is_refused(tmp_path: Path, value: str, told: str) -> None:
+    (tmp_path / "study.yaml").write_text(STUDY.to_yaml())
+    save_results(results(), tmp_path)
+    path = tmp_path / "results" / "images.csv"
+    table = pd.read_csv(path, dtype=str, keep_default_na=False)
+    table.loc[1, "tp"] = value
+    table.to_csv(path, index=False)
+    with pytest.raises(DataError, match=rf"images\.csv, line 3: tp is {told}, not a count of 0 or more"):
+        load_results(tmp_path)
+
+
 def test_a_folder_that_is_no_run_is_named(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"no run folder"):
         load_results(tmp_path)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from synthbench.datasets.pixels import pieces, read_image, tidy_image, tidy_labels
+from synthbench.datasets.pixels import one_scale, pieces, read_image, tidy_image, tidy_labels
 from synthbench.datasets.recipe import Notes, Recipe
 from synthbench.errors import ConfigError, DataError
 
@@ -64,10 +64,15 @@ def test_sixteen_bits_per_colour_are_read_from_tiff_and_refused_from_png(put, tm
     [
         (
             np.array([[0, 70]], np.int32),
-            np.array([[0, 70]], np.uint16),
-            "int32 images stored as uint16, values unchanged",
+            np.array([[0, 70]], np.uint8),
+            "int32 images with unchanged values stored as uint8",
         ),
-        (np.array([[0.0, 70.0]]), np.array([[0, 70]], np.uint16), "float64 images stored as uint16, values unchanged"),
+        (
+            np.array([[0.0, 700.0]]),
+            np.array([[0, 700]], np.uint16),
+            "float64 images with unchanged values stored as uint16",
+        ),
+        (np.array([[0.0, 1.0]]), np.array([[0, 65535]], np.uint16), "rescaled"),
         (np.array([[-1.0, 0.0, 1.0]]), np.array([[0, 32768, 65535]], np.uint16), "rescaled, each from its minimum"),
         (np.array([[0.25, 0.25]], np.float32), np.array([[0, 0]], np.uint16), "rescaled"),
         (np.array([[False, True]]), np.array([[0, 255]], np.uint8), ""),
@@ -79,6 +84,15 @@ def test_other_types_become_unsigned_by_a_stated_rule(image, expected, note):
     assert result.dtype == expected.dtype
     np.testing.assert_array_equal(result, expected)
     assert note in " ".join(notes.lines())
+
+
+def test_a_set_of_wide_types_has_one_scale():
+    notes = Notes()
+    tidy_image(np.array([[0, 255]], np.int32), "a", notes)
+    one_scale(notes.lines(), "folder")
+    tidy_image(np.array([[0, 256]], np.int32), "b", notes)
+    with pytest.raises(DataError, match=r"^folder: some images hold values up to 255 .*; save all as uint8, or"):
+        one_scale(notes.lines(), "folder")
 
 
 def test_channels_first_are_turned(grey):

@@ -135,6 +135,24 @@ def test_copies_and_leaks_are_told_by_name(many: list[Sample], tmp_path: Path) -
         judge(*folders[:2], train=folders[1], encoder="moments")
 
 
+def test_copies_are_sought_in_all_images_whatever_distances_compare(many: list[Sample], tmp_path: Path) -> None:
+    """Thirty synthetic images, eight real ones: the planted copies are among those that distances leave out."""
+    drawn = [s.image for s in (blobs(seed) for seed in range(100, 130))]
+    left_out = [i for i in range(30) if i not in chosen(30, 8)][:2]
+    real, train = [s.image for s in many[:8]], [s.image for s in many[8:]]
+    drawn[left_out[0]], drawn[left_out[1]] = np.rot90(train[4]), np.rot90(real[2])
+    folders = [plain(tmp_path / name, part) for name, part in (("s", drawn), ("r", real), ("t", train))]
+    result = judge(*folders[:2], train=folders[2], encoder="moments")
+    found = result["memorisation"]
+    assert result["n"] == 8
+    assert found["synthetic_images"] == 30
+    assert [(pair["image"], pair["of"]) for pair in found["copies"]] == [(f"{left_out[0]:03d}.png", "004.png")]
+    assert [(pair["image"], pair["of"]) for pair in found["leaked"]] == [(f"{left_out[1]:03d}.png", "002.png")]
+    said = text(result)
+    assert "1 of 30" in said
+    assert "copies are sought in all images of all sets" in said
+
+
 def test_one_rule_for_pixels_of_every_kind(many: list[Sample], tmp_path: Path) -> None:
     eight = plain(tmp_path / "8", [s.image for s in many[:8]])
     sixteen = plain(tmp_path / "16", [s.image.astype(np.uint16) * 257 for s in many[:8]], ".tif")
@@ -143,6 +161,21 @@ def test_one_rule_for_pixels_of_every_kind(many: list[Sample], tmp_path: Path) -
     assert same["frechet"]["value"] == pytest.approx(0, abs=1e-6)
     assert "pixels differ: synthetic uint8 grey; real uint16 grey" in same["notes"]
     assert judge(colour, eight, encoder="untrained")["frechet"]["value"] > 0.01
+
+
+def test_whole_numbers_in_wide_types_are_the_images_they_were(many: list[Sample], tmp_path: Path) -> None:
+    import tifffile
+
+    eight = plain(tmp_path / "8", [s.image for s in many[:8]])
+    for kind in ("float32", "int32", "float64"):
+        (tmp_path / kind).mkdir()
+        for i, sample in enumerate(many[:8]):
+            tifffile.imwrite(tmp_path / kind / f"{i}.tif", sample.image.astype(kind))
+        same = judge(tmp_path / kind, eight, encoder="untrained")
+        assert same["frechet"]["value"] == pytest.approx(0, abs=1e-6)
+    tifffile.imwrite(tmp_path / "int32" / "0.tif", many[0].image.astype(np.int32) * 16)
+    with pytest.raises(DataError, match=r"int32: some images hold values up to 255 and some hold larger ones"):
+        judge(tmp_path / "int32", eight, encoder="untrained")
 
 
 def test_images_stretched_one_by_one_are_not_compared_with_others(many: list[Sample], tmp_path: Path) -> None:

@@ -150,6 +150,46 @@ def test_a_leak_is_a_caution(whole: SimpleNamespace) -> None:
     assert said == [f"2 {place} test images: its scores prove nothing.", f"3 {place} training images."]
 
 
+def test_what_could_not_be_compared_or_searched_is_a_caution(whole: SimpleNamespace) -> None:
+    """Two folds: one of pix2pix's sets is lost, and in copy-paste's second one there was nothing to judge copies by."""
+    near = whole.fidelity.assign(c_t=[-9.0, -4.0, -9.0])
+    second = near.assign(fold=1, n=46, kd=near["kd"] + 0.01, copies=[50, 0, np.nan], leaked=[0, 0, np.nan])
+    second.loc[second["generator"] == "pix2pix", ["fd", "kd"]] = np.nan
+    found = SimpleNamespace(**vars(whole))
+    found.fidelity = pd.concat([near, second], ignore_index=True)
+    made = table(found, draws=DRAWS)
+    names = list(near["generator"])
+    by_name = made.drop_duplicates("generator").set_index("generator")
+    assert by_name.loc[names[0], "KD(untrained)"] == pytest.approx(near["kd"][0] + 0.005)
+    assert by_name.loc[names, "fidelity_n"].tolist() == [45] * 3
+    assert by_name.loc["pix2pix", ["fidelity_sets", "fidelity_sets_planned"]].tolist() == [1, 2]
+    said = cautions(made)
+    place = "(phantom-nuclei, 45 real images)"
+    assert f"Distances of pix2pix {place} are of 1 of 2 synthetic sets; the others' are of all." in said
+    assert f"The images of pix2pix {place} lie nearer to training images than by chance (C_T -4.0)." in said
+    lost = (
+        f"Copies couldn't be sought in all images of {names[2]} {place}: too few real images are held out to judge by."
+    )
+    assert lost in said
+    assert not [line for line in said if "C_T" in line and "duplicate" in line]
+
+
+def test_objects_and_classes_stand_in_one_study(whole: SimpleNamespace) -> None:
+    def of_classes(images: pd.DataFrame) -> pd.DataFrame:
+        first = images[images["iou"] == 0.5].drop(columns=["iou", "true", "predicted", "difficulty"])
+        return pd.concat([first.assign(**{"class": c}, cldice=0.5, dataset="lines") for c in (0, 1)])
+
+    both = SimpleNamespace(**vars(whole))
+    both.images = pd.concat([whole.images, of_classes(whole.images)], ignore_index=True)
+    both.agreement = pd.concat([whole.agreement, of_classes(whole.agreement)], ignore_index=True)
+    both.runs = pd.concat([whole.runs, whole.runs.assign(dataset="lines")], ignore_index=True)
+    both.fidelity = pd.concat([whole.fidelity, whole.fidelity.assign(dataset="lines")], ignore_index=True)
+    found = table(both, draws=DRAWS)
+    drawn = found[found["generator"] != ""]
+    assert set(drawn["task"]) == {"instances", "semantic"}
+    assert drawn["agreement"].notna().all()
+
+
 def test_unscored_coco_ap_is_flagged(whole: SimpleNamespace) -> None:
     flagged = SimpleNamespace(**vars(whole))
     flagged.runs = whole.runs.assign(unscored=whole.runs["segmenter"] == "stardist")

@@ -74,7 +74,10 @@ def test_two_images_of_each_are_enough_for_a_finite_interval() -> None:
     assert np.isfinite(kernel_interval(x, y, 0, draws=50)).all()
 
 
-@pytest.mark.parametrize(("change", "named"), [({"draws": 0}, "draws"), ({"level": 1.0}, "level")])
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [({"draws": 0}, "draws"), ({"draws": 1.5}, "draws"), ({"level": 1.0}, "level"), ({"level": np.nan}, "level")],
+)
 def test_bad_input_is_named(change: dict, named: str) -> None:
     x, y = np.zeros((2, 5, 3))
     with pytest.raises(ValueError, match=f"^{named}: "):

@@ -200,6 +200,17 @@ def test_c_t_finds_copies_in_one_region_alone() -> None:
     assert data_copying(training, held_out, synthetic, cells=2) < -3
 
 
+def test_by_default_there_are_never_more_cells_than_the_images_allow() -> None:
+    rng = np.random.default_rng(11)
+    few, many, drawn = (rng.normal(size=(n, 4)) for n in (10, 600, 50))
+    assert data_copying(few, many, drawn) == data_copying(few, many, drawn, cells=10)
+    apart = np.repeat([[0.0, 0], [90, 0]], 50, axis=0) + rng.normal(size=(100, 2))
+    held_out, synthetic = np.repeat(apart[:50], 2, axis=0), apart[50:]
+    assert data_copying(apart, held_out, synthetic) == data_copying(apart, held_out, synthetic, cells=1)
+    with pytest.raises(ValueError, match=r"^cells: none of the 2 holds"):
+        data_copying(apart, held_out, synthetic, cells=2)
+
+
 @pytest.mark.parametrize(
     ("call", "named"),
     [
@@ -214,6 +225,8 @@ def test_c_t_finds_copies_in_one_region_alone() -> None:
         (lambda: authenticity(np.zeros((1, 2)), np.zeros((3, 2))), "training: 1 images"),
         (lambda: authenticity(np.zeros((5, 2)), np.zeros((3, 3))), "synthetic: 3 features"),
         (lambda: data_copying(*np.zeros((3, 5, 2)), cells=6), "cells: 6"),
+        (lambda: data_copying(*np.zeros((3, 5, 2)), cells=1.5), "cells: 1.5; give a whole number"),
+        (lambda: data_copying(*np.full((3, 5, 2), 1e60)), "training: a feature is above 1e"),
         (lambda: data_copying(np.zeros((5, 2)), np.full((3, 2), np.inf), np.zeros((3, 2))), "held_out: a feature"),
     ],
 )  # fmt: skip

@@ -50,3 +50,12 @@ def test_blocks_do_not_change_what_is_found():
     whole = list(near_duplicates(thumbs, thumbs, 0.95))
     assert [(i, j) for i, j, _ in near_duplicates(thumbs, thumbs, 0.95, block=2)] == [(i, j) for i, j, _ in whole]
     assert {(i, j) for i, j, _ in whole if i < j} == {(2, 7), (5, 8)}
+
+
+@pytest.mark.parametrize(
+    "image",
+    [np.zeros((0, 4)), np.zeros((4, 4, 4)), np.zeros((2, 4, 4, 3)), np.full((4, 4), np.nan), np.zeros((4, 4), complex)],
+)
+def test_what_is_no_picture_is_refused(image):
+    with pytest.raises(ValueError, match=r"^image: "):
+        thumbnail(image)

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from synthbench.datasets.pixels import pieces
+from synthbench.datasets.pixels import one_scale, pieces
 from synthbench.datasets.readers import coco, folders, npz, per_object, sample_set, suffix, tracking
 from synthbench.datasets.recipe import Notes, Recipe
 from synthbench.datasets.walk import safe_id, subfolders
@@ -104,6 +104,7 @@ class Import:
             yield sample
         if done == 0:
             raise DataError(f"{self.path}: holds no annotated image")
+        one_scale(self.notes.lines(), str(self.path))
         if most == 1 and in_pieces and done > 1 and self.form.name != "sample set":
             raise DataError(
                 f"{self.path}: no mask holds more than one label, and that of {in_pieces!r} is in pieces: these are "

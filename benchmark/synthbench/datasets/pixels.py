@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +14,9 @@ from synthbench.samples import MAX_LABEL, Sample, read_array
 
 _PLAIN_MODES = ("1", "L", "LA", "RGB", "RGBA", "I", "F")
 _BINARY_VALUES = (255, 65535)
+_UNSIGNED = (np.uint8, np.uint16)
+AS_THEY_ARE = "with unchanged values stored as"
+"""In the notes, of integers and whole floats; see `one_scale`."""
 SCATTERED = 8
 """A mask of at least so many labels, each in more than so many pieces on average, is a picture."""
 
@@ -66,8 +69,8 @@ def tidy_image(image: np.ndarray, where: str, notes: Notes) -> np.ndarray:
     """Return an image as uint8 or uint16, ``(height, width)`` or ``(height, width, 3)``.
 
     Opaque alpha is dropped; an RGB image of three equal channels becomes grey; channels first become channels last;
-    other integers become uint16 where they fit. Floats become uint16: as they are when all are whole numbers from 0
-    to 65,535, else the image's minimum and maximum are mapped to 0 and 65,535. Each is counted in `notes`.
+    other integers, and floats that are whole numbers above 1, become uint8 where they fit, else uint16. Of other floats
+    the image's minimum and maximum are mapped to 0 and 65,535. Each is counted in `notes`.
 
     Raises
     ------
@@ -104,7 +107,7 @@ def _drop_axes(array: np.ndarray) -> np.ndarray:
 
 
 def _as_unsigned(image: np.ndarray, where: str, notes: Notes) -> np.ndarray:
-    if image.dtype in (np.uint8, np.uint16):
+    if image.dtype in _UNSIGNED:
         return image
     if image.dtype == bool:
         return image.astype(np.uint8) * np.uint8(255)
@@ -113,15 +116,31 @@ def _as_unsigned(image: np.ndarray, where: str, notes: Notes) -> np.ndarray:
     if image.dtype.kind == "f" and not np.isfinite(image).all():
         raise DataError(f"{where}: the image holds NaN or infinity; convert it to uint8 or uint16")
     low, high = image.min(), image.max()
-    if low >= 0 and high <= 65535 and (image.dtype.kind != "f" or (image == np.floor(image)).all()):
-        notes.add(f"{image.dtype} images stored as uint16, values unchanged")
-        return image.astype(np.uint16)
+    if low >= 0 and high <= 65535 and (image.dtype.kind != "f" or (high > 1 and (image == np.floor(image)).all())):
+        smallest = np.dtype(np.uint8 if high <= 255 else np.uint16)
+        notes.add(f"{image.dtype} images {AS_THEY_ARE} {smallest}")
+        return image.astype(smallest)
     if image.dtype.kind != "f":
         raise DataError(f"{where}: the image holds {low} … {high}; convert it to uint8 or uint16")
     notes.add(f"{image.dtype} images rescaled, each from its minimum … maximum to 0 … 65535 (uint16)")
     span = float(high) - float(low)
     scaled = (image.astype(np.float64) - float(low)) * (65535 / span if span > 0 else 0.0)
     return np.rint(scaled).astype(np.uint16)
+
+
+def one_scale(said: Iterable[str], where: str) -> None:
+    """Raise `DataError` where some images of a set were stored as uint8 for their small values, and some weren't.
+
+    Nobody knows then whether the former are 8-bit images, or dark ones of a wider range. `said` is what `Notes.lines`
+    gives.
+    """
+    lines = list(said)
+    found = [any(f"{AS_THEY_ARE} {np.dtype(kind)}" in line for line in lines) for kind in _UNSIGNED]
+    if all(found):
+        raise DataError(
+            f"{where}: some images hold values up to 255 and some hold larger ones, in a type that doesn't say which "
+            "value is white; save all as uint8, or all as uint16"
+        )
 
 
 def read_mask(path: Path, recipe: Recipe, notes: Notes) -> np.ndarray:

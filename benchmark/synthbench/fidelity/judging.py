@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from synthbench.datasets.pixels import one_scale
 from synthbench.errors import DataError
 from synthbench.fidelity.looking import Eye, Look, look, open_eye
 from synthbench.fidelity.reading import Pictures, open_pictures
@@ -36,6 +37,7 @@ def judge(
 
     Equally many images of each set are compared, for every distance depends on their number: the larger sets are
     thinned by a fixed seed. The floor is what real training images reach against the real ones, at the same number.
+    The search for copies takes all images of all sets.
 
     Parameters
     ----------
@@ -69,10 +71,11 @@ def judge(
     if n < LEAST:
         raise DataError(f"{fewest.path}: {n} images; at least {LEAST} are needed")
     eye = open_eye(encoder, config or {}, Context(device=device, threads=threads))
-    looks = _look_at_all(sets, n, eye, progress)
+    looks = _look_at_all(sets, None if train is not None else n, eye, progress)
     _same_treatment(sets)
     seen = {name: look.seen for name, look in looks.items()}
-    floor = seen["train"].take(chosen(len(seen["train"].names), n)) if train is not None else None
+    same = {name: part.take(chosen(len(part.names), n)) for name, part in seen.items()}
+    floor = same.get("train")
     try:
         memorisation = copies(seen["synthetic"], seen["real"], seen["train"]) if train is not None else None
     except NotHeldOut as error:
@@ -84,9 +87,9 @@ def judge(
         },
         "seed": SEED,
         "encoder": {"name": eye.name, "variant": eye.variant, "fingerprint": eye.fingerprint},
-        **distances(seen["synthetic"], seen["real"], floor, eye.name, eye.variant),
+        **distances(same["synthetic"], same["real"], floor, eye.name, eye.variant),
         "memorisation": memorisation,
-        "masks": masks(seen["synthetic"], seen["real"], floor),
+        "masks": masks(same["synthetic"], same["real"], floor),
         "notes": _notes(sets, looks, memorisation),
     }
 
@@ -96,9 +99,9 @@ def chosen(count: int, n: int) -> list[int]:
     return sorted(np.random.default_rng((SEED, 29)).permutation(count)[:n].tolist())
 
 
-def _look_at_all(sets: Mapping[str, Pictures], n: int, eye: Eye, progress: Progress) -> dict[str, Look]:
-    """Look at n images of each set, and at all training images."""
-    wanted = {name: list(range(len(part))) if name == "train" else chosen(len(part), n) for name, part in sets.items()}
+def _look_at_all(sets: Mapping[str, Pictures], n: int | None, eye: Eye, progress: Progress) -> dict[str, Look]:
+    """Look at n images of each set, or at all."""
+    wanted = {name: chosen(len(part), len(part) if n is None else n) for name, part in sets.items()}
     total, before = sum(map(len, wanted.values())), 0
     seen = {}
     for name, part in sets.items():
@@ -113,7 +116,9 @@ def _look_at_all(sets: Mapping[str, Pictures], n: int, eye: Eye, progress: Progr
 
 
 def _same_treatment(sets: Mapping[str, Pictures]) -> None:
-    """Refuse to compare images that were stretched one by one with images that were not."""
+    """Refuse to compare images that were stretched one by one with images that were not, and sets of two scales."""
+    for part in sets.values():
+        one_scale(part.notes(), str(part.path))
     stretched = [part for part in sets.values() if part.stretched]
     plain = [part for part in sets.values() if not part.stretched]
     if stretched and plain:

@@ -22,7 +22,7 @@ def text(result: Mapping[str, Any]) -> str:
     """Return what `judge` returns, for people."""
     parts = [_head(result), _images(result)]
     if result["memorisation"]:
-        parts.append(_copies(result["memorisation"], result["n"]))
+        parts.append(_copies(result["memorisation"]))
     if result["masks"]:
         parts.append(_masks(result["masks"]))
     if result["notes"]:
@@ -39,6 +39,8 @@ def _head(result: Mapping[str, Any]) -> str:
         lines.append(f"{names[name]}: {used} images of {part['path']} ({part['found']})")
     if any(part["count"] > n for part in result["images"].values()):
         lines.append(f"{n} of each are compared, drawn by seed {result['seed']}: distances depend on the number")
+        if result["memorisation"]:
+            lines.append("copies are sought in all images of all sets")
     title = ", ".join(filter(None, (encoder["name"], encoder["variant"])))
     lines.append(f"encoder: {title} ({encoder['fingerprint']})")
     if result["frechet"]["name"] != "FID":
@@ -67,7 +69,8 @@ def _images(result: Mapping[str, Any]) -> str:
     return "\n".join([*_aligned(rows), told, interval])
 
 
-def _copies(found: Mapping[str, Any], n: int) -> str:
+def _copies(found: Mapping[str, Any]) -> str:
+    n = found["synthetic_images"]
     far, leaked = (f"{MARGIN:g} × {found[key]:.3f}" for key in ("yardstick", "leaked_yardstick"))
     total, expected, yardstick = found["training_images"], found["expected"], f"{found['yardstick']:.3f}"
     rows = [

@@ -93,6 +93,7 @@ def agreement_of(results: Results, cell: Cell) -> pd.DataFrame:
     if table.empty:
         return table
     rows = _of_generators(table[table["segmenter"] == cell.segmenter], cell)
+    rows = rows.drop(columns=[c for c in _other(cell.task) if c in rows])
     return rows.assign(fraction=cell.fraction, generator_seed=seed_text(rows["generator_seed"]))
 
 

@@ -23,7 +23,8 @@ AGREEMENT = ("agreement",)
 def fidelity(results: Results, cell: Cell) -> dict[str, dict[str, Any]]:
     """Return by generator the means over folds and generator seeds, distances under their true names.
 
-    Distances on other features have columns of their own.
+    Distances on other features have columns of their own. An interval's ends are means too: whatever the sets have in
+    common, that is at least as wide as the interval of the mean.
 
     Raises
     ------
@@ -34,6 +35,7 @@ def fidelity(results: Results, cell: Cell) -> dict[str, dict[str, Any]]:
     rows = fidelity_of(results, cell)
     if rows.empty or "metric_fd" not in rows:
         return out
+    planned = rows.groupby("generator").size()
     rows = rows[rows["fd"].notna()]
     for _, same in rows.groupby("fold"):
         if same["n"].nunique() > 1:
@@ -50,7 +52,10 @@ def fidelity(results: Results, cell: Cell) -> dict[str, dict[str, Any]]:
             f"{kd} floor": mean["floor_kd"],
             str(fd): mean["fd"],
             f"{fd} floor": mean["floor_fd"],
-            "fidelity_n": mean["n"],
+            "fidelity_n": part["n"].min(),
+            "fidelity_sets": len(part),
+            "fidelity_sets_planned": int(planned[str(generator)]),
+            "sets_searched": int(part["copies"].notna().sum()) if "copies" in part else 0,
         }
         for name in IMAGES:
             found |= {f"image_{name}": mean.get(name, np.nan), f"image_{name} floor": mean.get(f"floor_{name}", np.nan)}

@@ -8,6 +8,10 @@ PUBLISHED = "inception"
 """The encoder whose distances are FID and KID, when its weights are the published ones."""
 
 
+LARGEST = 1e48
+"""A feature above it is refused: the cube of a product of two, summed over all, would overflow."""
+
+
 def distance_names(encoder: str, variant: str = "") -> tuple[str, str]:
     """Return what the Fréchet and the kernel distance on an encoder's features are called.
 
@@ -20,6 +24,12 @@ def distance_names(encoder: str, variant: str = "") -> tuple[str, str]:
         return "FID", "KID"
     full = f"{encoder}, {variant}" if variant else encoder
     return f"FD({full})", f"KD({full})"
+
+
+def whole(number: object, name: str, least: int = 1) -> None:
+    """Raise `ValueError`, naming the argument, for what isn't a whole number of at least so much."""
+    if isinstance(number, bool) or not isinstance(number, (int, np.integer)) or number < least:
+        raise ValueError(f"{name}: {number!r}; give a whole number, {least} or more")
 
 
 def check_features(
@@ -52,6 +62,8 @@ def check_features(
             raise ValueError(f"{name}: {len(array)} images; {least} are needed")
         if not np.isfinite(array).all():
             raise ValueError(f"{name}: a feature isn't finite")
+        if np.abs(array.astype(np.float64)).max() > LARGEST:
+            raise ValueError(f"{name}: a feature is above {LARGEST:g}; such numbers can't be squared and summed")
         checked.append(array.astype(np.float64))
     if checked[0].shape[1] != checked[1].shape[1]:
         raise ValueError(f"{names[1]}: {checked[1].shape[1]} features, and {names[0]} has {checked[0].shape[1]}")

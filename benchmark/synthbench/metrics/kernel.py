@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from synthbench.metrics.features import check_features
+from synthbench.metrics.features import check_features, whole
 
 DRAWS = 1000
 _BLOCK = 1024
@@ -65,8 +65,8 @@ def kernel_interval(
         If an argument can't be used; the message names it.
     """
     x, y = check_features(x, y)
-    if draws < 1:
-        raise ValueError(f"draws: {draws}; give 1 or more")
+    whole(draws, "draws")
+    whole(seed, "seed", 0)
     if not 0 < level < 1:
         raise ValueError(f"level: {level}; give a share between 0 and 1")
     rng = np.random.default_rng((seed, 11))

@@ -10,7 +10,7 @@ from typing import TypedDict
 
 import numpy as np
 
-from synthbench.metrics.features import check_features
+from synthbench.metrics.features import check_features, whole
 
 LEVEL = 0.05
 """Share of the held-out images that are nearer to a training image than the yardstick."""
@@ -179,7 +179,8 @@ def data_copying(
     training, held_out, synthetic
         ``(n, d)``, ``(m, d)`` and ``(k, d)`` features.
     cells
-        How many; by default one for every `CELL` held-out images, and at least one.
+        How many; by default one for every `CELL` held-out images, at least one, no more than there are training images,
+        and half as many again and again until one holds both a held-out and a synthetic image.
 
     Returns
     -------
@@ -190,26 +191,30 @@ def data_copying(
     Raises
     ------
     ValueError
-        If an argument can't be used, or no cell holds both; the message names it.
+        If an argument can't be used, or none of the `cells` that were asked for holds both; the message names it.
     """
     training, held_out = _features(training, held_out, "held_out")
     training, synthetic = _features(training, synthetic, "synthetic")
-    cells = max(1, len(held_out) // CELL) if cells is None else cells
-    if not 1 <= cells <= len(training):
-        raise ValueError(f"cells: {cells}; give 1 … {len(training)}, the number of training images")
+    if cells is not None:
+        whole(cells, "cells")
+        if cells > len(training):
+            raise ValueError(f"cells: {cells}; give 1 … {len(training)}, the number of training images")
     centre = training.mean(axis=0)
     training, held_out, synthetic = training - centre, held_out - centre, synthetic - centre
-    middles = _middles(training, cells)
-    real, drawn = ((_nearest(part, middles)[1], _nearest(part, training)[0]) for part in (held_out, synthetic))
-    total, weight = 0.0, 0
-    for cell in range(cells):
-        here, there = real[1][real[0] == cell], drawn[1][drawn[0] == cell]
-        if len(here) and len(there):
-            total += len(here) * _mann_whitney(there, here)
-            weight += len(here)
-    if weight == 0:
-        raise ValueError(f"cells: none of the {cells} holds a held-out and a synthetic image; take fewer")
-    return total / weight
+    real, drawn = _nearest(held_out, training)[0], _nearest(synthetic, training)[0]
+    number = min(max(1, len(held_out) // CELL), len(training)) if cells is None else cells
+    while True:
+        middles = _middles(training, number)
+        places = [_nearest(part, middles)[1] for part in (held_out, synthetic)]
+        found = [(real[places[0] == cell], drawn[places[1] == cell]) for cell in range(number)]
+        shared = [(here, there) for here, there in found if len(here) and len(there)]
+        if shared:
+            return sum(len(here) * _mann_whitney(there, here) for here, there in shared) / sum(
+                len(here) for here, _ in shared
+            )
+        if cells is not None:
+            raise ValueError(f"cells: none of the {cells} holds a held-out and a synthetic image; take fewer")
+        number //= 2
 
 
 def _mann_whitney(first: np.ndarray, second: np.ndarray) -> float:

@@ -6,7 +6,7 @@ from typing import TypedDict
 
 import numpy as np
 
-from synthbench.metrics.features import check_features
+from synthbench.metrics.features import check_features, whole
 
 NEIGHBOURS = 5
 _BLOCK = 1024
@@ -48,21 +48,17 @@ def prdc(real: np.ndarray, synthetic: np.ndarray, neighbours: int = NEIGHBOURS) 
     ValueError
         If an argument can't be used; the message names it.
     """
-    if neighbours < 1:
-        raise ValueError(f"neighbours: {neighbours}; give 1 or more")
+    whole(neighbours, "neighbours")
     real, synthetic = check_features(real, synthetic, least=neighbours + 1, names=("real", "synthetic"))
-    centre = real.mean(axis=0)
-    real, synthetic = real - centre, synthetic - centre
     real_radii, synthetic_radii = _radii(real, neighbours), _radii(synthetic, neighbours)
     in_real = np.zeros(len(synthetic), np.int64)
     recalled, covered = np.zeros(len(real), bool), np.zeros(len(real), bool)
     for start in range(0, len(real), _BLOCK):
         rows = slice(start, start + _BLOCK)
-        squared = _squared(real[rows], synthetic)
-        inside = squared < real_radii[rows, None]
+        inside, around = _within(real[rows], synthetic, real_radii[rows], synthetic_radii)
         in_real += inside.sum(axis=0)
         covered[rows] = inside.any(axis=1)
-        recalled[rows] = (squared < synthetic_radii[None]).any(axis=1)
+        recalled[rows] = around.any(axis=1)
     return Manifolds(
         precision=float((in_real > 0).mean()),
         recall=float(recalled.mean()),
@@ -75,13 +71,38 @@ def _radii(x: np.ndarray, neighbours: int) -> np.ndarray:
     """Return the squared distance of each row to its k-th nearest other row."""
     radii = np.empty(len(x))
     for start in range(0, len(x), _BLOCK):
-        squared = _squared(x[start : start + _BLOCK], x)
+        squared = _squared(x[start : start + _BLOCK], x)[0]
         here = np.arange(len(squared))
-        squared[here, start + here] = 0.0
-        radii[start : start + _BLOCK] = np.partition(squared, neighbours, axis=1)[:, neighbours]
+        squared[here, start + here] = -1.0
+        kth = np.argpartition(squared, neighbours, axis=1)[:, neighbours]
+        radii[start : start + _BLOCK] = _exact(x[start + here], x[kth])
     return radii
 
 
-def _squared(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+def _within(x: np.ndarray, y: np.ndarray, x_radii: np.ndarray, y_radii: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return, ``(x, y)``, what lies within the balls of x, and within those of y.
+
+    Sets of copies hold many distances that equal a radius, and those aren't within: where rounding could decide, the
+    distance is taken once more, in the same way as the radius.
+    """
+    squared, doubt = _squared(x, y)
+    for radii in (x_radii[:, None], y_radii[None]):
+        rows, columns = np.nonzero(np.abs(squared - radii) <= doubt)
+        squared[rows, columns] = _exact(x[rows], y[columns])
+    return squared < x_radii[:, None], squared < y_radii[None]
+
+
+def _squared(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return squared distances from one matrix product, and how far rounding may move each."""
+    centre = y.mean(axis=0)
+    x, y = x - centre, y - centre
     lengths = np.einsum("ij,ij->i", x, x)[:, None] + np.einsum("ij,ij->i", y, y)
-    return np.maximum(lengths - 2 * (x @ y.T), 0.0)
+    return np.maximum(lengths - 2 * (x @ y.T), 0.0), 1e-12 * lengths
+
+
+def _exact(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Return the squared distance of each row of x from the same row of y, without cancellation."""
+    return np.concatenate([
+        ((x[start : start + _BLOCK] - y[start : start + _BLOCK]) ** 2).sum(axis=1)
+        for start in range(0, max(len(x), 1), _BLOCK)
+    ])  # fmt: skip

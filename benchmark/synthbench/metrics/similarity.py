@@ -29,13 +29,22 @@ def thumbnail(image: np.ndarray) -> np.ndarray:
     Parameters
     ----------
     image
-        ``(height, width)`` or ``(height, width, 3)``, any real type and size.
+        ``(height, width)`` or ``(height, width, 3)``, any real type, at least one pixel.
 
     Returns
     -------
     ndarray
         ``(SIDE * SIDE,)`` float32; all 0 for a picture without structure.
+
+    Raises
+    ------
+    ValueError
+        If it is no such picture, or a pixel isn't finite.
     """
+    if image.ndim not in (2, 3) or (image.ndim == 3 and image.shape[2] != 3) or image.size == 0:
+        raise ValueError(f"image: shape {image.shape}; give (height, width) or (height, width, 3)")
+    if image.dtype.kind not in "fiub" or not np.isfinite(image).all():
+        raise ValueError(f"image: {image.dtype}, or a pixel isn't finite; give real numbers")
     grey = image.mean(axis=2, dtype=np.float32) if image.ndim == 3 else image.astype(np.float32)
     small = _shares(grey.shape[0]) @ grey @ _shares(grey.shape[1]).T
     flat = small - gaussian_filter(small, BACKGROUND, mode="reflect")

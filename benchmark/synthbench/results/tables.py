@@ -80,6 +80,7 @@ _NUMBERS = (
     *("fold", "fraction", "synthetic", "generator_seed", "seed", "iou", "class", "true", "predicted", "tp", "fp", "fn"),
     *("iou_sum", "dice", "cldice", "coco_ap", "seconds", "fit_seconds", "predict_seconds", "fd", "kd", "n"),
 )
+_COUNTS = ("tp", "fp", "fn")
 _TEXT = (
     "dataset",
     "arm",
@@ -121,7 +122,7 @@ _NEEDED = {
 
 
 def _check_table(path: Path, table: pd.DataFrame) -> None:
-    """Raise `DataError` if a column is missing, or holds words where numbers belong."""
+    """Raise `DataError` if a column is missing, holds words where numbers belong, or counts something impossible."""
     lacking = [name for name in _NEEDED[path.stem] if name not in table]
     if lacking:
         raise DataError(f"{path}: no column {lacking[0]!r}; the file is damaged, run the study again")
@@ -130,6 +131,14 @@ def _check_table(path: Path, table: pd.DataFrame) -> None:
         if len(wrong):
             raise DataError(
                 f"{path}, line {wrong.index[0] + 2}: {name} is {wrong.iloc[0]!r}, not a number; run the study again"
+            )
+    for name in table.columns.intersection(list(_COUNTS)):
+        counts = pd.to_numeric(table[name])
+        wrong = counts[~((counts >= 0) & (counts % 1 == 0))]
+        if len(wrong):
+            told = "missing" if pd.isna(wrong.iloc[0]) else f"{wrong.iloc[0]:g}"
+            raise DataError(
+                f"{path}, line {wrong.index[0] + 2}: {name} is {told}, not a count of 0 or more; run the study again"
             )
 
 
