@@ -17,6 +17,7 @@ from synthbench.errors import ConfigError, StoreError
 from synthbench.toolkit import loop
 from synthbench.toolkit.batches import Batches
 from synthbench.toolkit.joint import Joint
+from synthbench.toolkit.journal import so_far
 from synthbench.toolkit.masks import MaskSampler, Mode
 from synthbench.toolkit.optimise import linear_tail
 from synthbench.toolkit.patches import PatchStream
@@ -184,7 +185,13 @@ class CGanSeg(Generator):
         for network in (self.network, cycle.segments, cycle.judges):
             network.train()
         parts = {"generator": self.network, "segmenter": cycle.segments, "judges": cycle.judges, "noise": random}
-        loop.train(context, parts={**parts, "draws": of_generators, "judging": of_judges}, step=step)
+        loop.train(
+            context,
+            parts={**parts, "draws": of_generators, "judging": of_judges},
+            step=step,
+            draw=so_far(self, context.seed, self.network),
+            task=train.task,
+        )
         self._settle(cycle, batches)
 
     @torch.no_grad()

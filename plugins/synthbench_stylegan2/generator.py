@@ -17,6 +17,7 @@ from synthbench.errors import StoreError
 from synthbench.toolkit import grey_masks, loop
 from synthbench.toolkit.batches import Batches
 from synthbench.toolkit.joint import Joint, MaskForm
+from synthbench.toolkit.journal import so_far
 from synthbench.toolkit.patches import PatchStream
 from synthbench_stylegan2.classes import Classes
 from synthbench_stylegan2.config import Scale, StyleGan2MaskConfig
@@ -165,9 +166,15 @@ class StyleGan2Mask(Generator):
                 losses["distance"] = best.look(self._drawn(average, COMPARED, context.seed), average)
             return losses
 
-        loop.train(context, parts={**training.parts, "best": best}, step=step)
-        best.restore(average)
         self.network = average
+        loop.train(
+            context,
+            parts={**training.parts, "best": best},
+            step=step,
+            draw=so_far(self, context.seed),
+            task=train.task,
+        )
+        best.restore(average)
         self._refuse_collapse(_patches(stream, LOOKED_AT), context.seed)
 
     def _count_lost(self, train: SampleSet) -> None:

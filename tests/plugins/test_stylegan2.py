@@ -368,7 +368,7 @@ def test_without_objects_there_is_nothing_to_learn() -> None:
 @pytest.mark.slow
 def test_the_class_decides_what_is_drawn_and_objects_lie_where_the_mask_says(typed_set: SampleSet) -> None:
     """So short a training is far from its end: what counts is which class is the brighter one within its masks."""
-    generator = fitted(typed_set, steps=500, batch=8, fold=2)
+    generator = fitted(typed_set, steps=300, batch=8, fold=2, diff_augment=True)
     contrast: dict[str, list[float]] = {"bright": [], "dark": []}
     for sample in generator.draw(range(24), 0):
         inside = sample.labels > 0
