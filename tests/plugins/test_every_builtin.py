@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
 import pytest
 
+from synthbench import Context
+from synthbench.plugin.api import LOG
 from synthbench.plugin.registry import registry
+from synthbench.samples import SampleSet, read_array
 from synthbench.testing import run_contract
 
 TRAINED = {
@@ -35,3 +43,19 @@ def test_it_keeps_the_contract(kind: str, name: str) -> None:
 
 def test_there_are_built_ins_of_every_kind() -> None:
     assert {kind for kind, _ in BUILT_IN} == {"generator", "segmenter", "encoder", "dataset"}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", sorted(name for kind, name in TRAINED if kind == "generator"))
+def test_a_generator_that_trains_leaves_its_losses_and_what_it_draws_by_then(
+    name: str, blob_set: SampleSet, tmp_path: Path
+) -> None:
+    cls = registry().load("generator", name)
+    cls().fit(blob_set, Context(seed=0, budget=replace(cls.budgets["smoke"], steps=6), folder=tmp_path))
+    logged = sorted((tmp_path / LOG).iterdir())
+    losses = [json.loads(line) for file in logged if file.suffix == ".jsonl" for line in file.read_text().splitlines()]
+    assert losses
+    assert all(np.isfinite(value) for row in losses for value in row.values())
+    pictures = [read_array(file) for file in logged if file.suffix == ".png"]
+    assert len(pictures) >= 3
+    assert all(picture.std() > 0 for picture in pictures)
