@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 
 import pandas as pd
 
@@ -11,6 +12,8 @@ from synthbench.plan import Cell, Plan
 from synthbench.results import Results, collect
 from synthbench.statistics import PRIOR, Noise, detectable, pilot
 from synthbench.store import Store
+
+_AMOUNT = r" × \d+"
 
 
 @dataclass(frozen=True)
@@ -23,6 +26,8 @@ class Outlook:
         The cell; `fraction` in real training images.
     images, pairs, arms : int
         Test images, pairs of runs per arm, arms beside `real`.
+    folds, generator_seeds, seeds : int
+        What the pairs are made of; of the arm that has fewest.
     difference : float
         Found with probability 0.8; NaN with fewer than two test images.
     noise : Noise
@@ -35,6 +40,9 @@ class Outlook:
     images: int
     pairs: int
     arms: int
+    folds: int
+    generator_seeds: int
+    seeds: int
     difference: float
     noise: Noise
 
@@ -51,40 +59,96 @@ def outlook(plan: Plan, store: Store, earlier: Results | None = None) -> list[Ou
         The results of another run, a pilot.
     """
     stored = collect(plan, store, {})
+    out = []
+    for (dataset, fraction, segmenter), members in _cells(plan):
+        arms = _arms(plan, members)
+        if not arms or all(cell.arm != "real" for cell in members):
+            continue
+        images = sum(len(plan.resolved.arenas[i].test) for i in {cell.arena for cell in members})
+        noise = _noise(stored, earlier, dataset, fraction, segmenter)
+        found = [
+            Outlook(
+                dataset,
+                fraction,
+                segmenter,
+                images,
+                folds * generator_seeds * seeds,
+                len(arms),
+                folds,
+                generator_seeds,
+                seeds,
+                detectable(noise, images, seeds, len(arms), generator_seeds=generator_seeds, folds=folds),
+                noise,
+            )
+            for folds, generator_seeds, seeds in sorted(set(arms))
+        ]
+        out.append(max(found, key=lambda o: o.difference))
+    return out
+
+
+def _cells(plan: Plan) -> Iterator[tuple[tuple[str, int, str], list[Cell]]]:
+    """Yield each cell over all folds, whose amounts of real data may differ by an image; the first one's counts."""
+    amounts: dict[tuple[str, int], set[int]] = {}
+    for arena in plan.resolved.arenas:
+        amounts.setdefault((arena.dataset, arena.fold), set()).add(len(arena.train))
     cells: dict[tuple[str, int, str], list[Cell]] = {}
     for cell in plan.cells:
         arena = plan.resolved.arenas[cell.arena]
-        cells.setdefault((arena.dataset, len(arena.train), cell.segmenter), []).append(cell)
-    out = []
-    for (dataset, fraction, segmenter), members in cells.items():
-        arms = {cell.arm for cell in members} - {"real"}
-        if not arms or all(cell.arm != "real" for cell in members):
-            continue
-        arenas = {cell.arena for cell in members}
-        images = sum(len(plan.resolved.arenas[i].test) for i in arenas)
-        pairs = min(sum(cell.arm == arm for cell in members) for arm in arms)
-        noise = _noise(stored, earlier, dataset, fraction, segmenter)
-        smallest = detectable(noise, images, pairs, len(arms))
-        out.append(Outlook(dataset, fraction, segmenter, images, pairs, len(arms), smallest, noise))
-    return out
+        level = sorted(amounts[arena.dataset, arena.fold]).index(len(arena.train))
+        cells.setdefault((arena.dataset, level, cell.segmenter), []).append(cell)
+    for (dataset, _, segmenter), members in cells.items():
+        yield (dataset, len(plan.resolved.arenas[members[0].arena].train), segmenter), members
+
+
+def _arms(plan: Plan, members: Sequence[Cell]) -> list[tuple[int, int, int]]:
+    """Return folds, generator seeds and segmenter seeds of each arm but `real`; amounts may differ between folds."""
+    amounts: dict[tuple[int, str], set[int]] = {}
+    for cell in members:
+        amounts.setdefault((cell.arena, _stem(cell.arm)), set()).add(cell.synthetic)
+    arms: dict[tuple[str, int], list[Cell]] = {}
+    for cell in members:
+        if cell.arm != "real":
+            step = sorted(amounts[cell.arena, _stem(cell.arm)]).index(cell.synthetic)
+            arms.setdefault((_stem(cell.arm), step), []).append(cell)
+    return [
+        (
+            len({plan.resolved.arenas[c.arena].fold for c in own}),
+            len({c.generator_seed for c in own}),
+            len({c.seed for c in own}),
+        )
+        for own in arms.values()
+    ]
+
+
+def _stem(arm: str) -> str:
+    return re.sub(_AMOUNT, "", arm)
 
 
 def _noise(stored: Results, earlier: Results | None, dataset: str, fraction: int, segmenter: str) -> Noise:
     """Return the noise that the nearest results show."""
     for results, words in ((stored, "stored"), (earlier, "the earlier run's")):
         for rows in _near(results, dataset, fraction, segmenter):
+            if not (rows["arm"] == "real").any():
+                continue
             instances = "iou" in rows and rows["iou"].notna().any()
             found = pilot(rows) if instances else pilot(rows.drop(columns="iou", errors="ignore"), metric="miou_star")
             if found is not None:
-                return Noise(found.image, found.training, f"{words} results, {found.source}")
+                return replace(found, source=f"{words} results, {found.source}")
     return PRIOR
 
 
 def _near(results: Results | None, dataset: str, fraction: int, segmenter: str) -> Iterator[pd.DataFrame]:
-    """Yield the rows of each amount of real data, the nearest first."""
+    """Yield the rows of each amount of real data over all folds, the nearest first."""
     if results is None or results.images.empty:
         return
     table = results.images
     here = table[(table["dataset"] == dataset) & (table["segmenter"] == segmenter)]
-    for amount in sorted(here["fraction"].unique(), key=lambda n: abs(n - fraction)):
-        yield here[here["fraction"] == amount]
+    stem = here["arm"].astype(str).str.replace(_AMOUNT, "", regex=True)
+    step = here.groupby(["fold", "fraction", stem])["synthetic"].rank("dense")
+    level = here.groupby("fold")["fraction"].rank("dense")
+    alike = here.assign(
+        arm=stem.where(here["arm"] == "real", stem + " × " + step.astype(str)),
+        fraction=here.groupby(level)["fraction"].transform("first"),
+    )
+    for amount in sorted(alike["fraction"].unique(), key=lambda n: abs(n - fraction)):
+        yield alike[alike["fraction"] == amount]

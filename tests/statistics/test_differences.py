@@ -163,6 +163,16 @@ def test_one_image_gives_no_interval_rather_than_a_certain_one() -> None:
     assert np.isnan([found.low, found.high, found.p]).all()
 
 
+def test_of_one_image_nothing_is_known_and_every_rank_is_possible() -> None:
+    """Not even that an arm with twice the score is better."""
+    arms = {"real": (3, 7, 7), "good": (9, 1, 1), "bad": (0, 9, 9)}
+    found = compare(pd.concat([rows(arm, s, {"a": counts}) for arm, counts in arms.items() for s in range(3)]))
+    table = found.ranks().set_index("arm")
+    assert table["rank"].to_dict() == {"good": 1, "real": 2, "bad": 3}
+    assert (table[["low", "high"]] == [1, 3]).all(axis=None)
+    assert np.isnan(found.draws["good"]).all()
+
+
 def test_arms_without_a_common_seed_have_no_difference() -> None:
     found = paired_difference(pd.concat([rows("real", 0, REAL), rows("arm", 1, ARM)]), "arm")
     assert np.isnan(found.value)
@@ -235,7 +245,7 @@ def test_intervals_hold_the_truth_about_as_often_as_they_say(
             seed_spread=seed_spread,
             rng_seed=repeat,
         )
-        found = compare(frame, draws=400).differences.values()
+        found = compare(frame, draws=1000).differences.values()
         inside += [d.low <= 0.02 <= d.high for d in found]
     assert len(inside) == 90
     assert np.mean(inside) >= 0.88
@@ -256,6 +266,25 @@ def test_a_wild_arm_widens_the_others_little() -> None:
     assert width < 5 * (before.high - before.low)
 
 
+def test_few_images_widen_the_interval_as_in_a_t_test() -> None:
+    """A mean over four images has 3.18 standard errors on each side, not 1.96."""
+    per_image = {f"i{k}": (n, 100 - n, 100 - n) for k, n in enumerate((40, 52, 47, 61))}
+    frame = pd.concat([rows("real", 0, dict.fromkeys(per_image, (0, 100, 100))), rows("arm", 0, per_image)])
+    found = paired_difference(frame, "arm", aggregation="per_image")
+    error = np.std([0.4, 0.52, 0.47, 0.61], ddof=1) / 2
+    assert found.high - found.low == pytest.approx(2 * 3.18 * error, rel=0.08)
+
+
+def test_seeds_that_agree_to_the_digit_leave_few_images_few() -> None:
+    per_image = {f"i{k}": (n, 100 - n, 100 - n) for k, n in enumerate((40, 52, 47, 61))}
+    zero = dict.fromkeys(per_image, (0, 100, 100))
+    one = pd.concat([rows("real", 0, zero), rows("arm", 0, per_image)])
+    three = pd.concat([one.assign(seed=s) for s in range(3)])
+    alone, repeated = (paired_difference(frame, "arm", aggregation="per_image") for frame in (one, three))
+    assert (repeated.seeds, repeated.training_error) == (3, 0)
+    assert repeated.high - repeated.low == pytest.approx(alone.high - alone.low, rel=0.05)
+
+
 def test_folds_that_disagree_widen_the_interval() -> None:
     def study(shifts: tuple[int, ...]) -> pd.DataFrame:
         parts = []
@@ -265,10 +294,34 @@ def test_folds_that_disagree_widen_the_interval() -> None:
             parts.append(rows("arm", 0, {n: (60 + i % 5 + shift, 40, 40) for i, n in enumerate(names)}, fold=fold))
         return pd.concat(parts)
 
-    same = paired_difference(study((10, 10, 10)), "arm", draws=1000)
+    same = paired_difference(study((10, 10, 11)), "arm", draws=1000)
     apart = paired_difference(study((0, 10, 20)), "arm", draws=1000)
     assert same.low > 0.03
     assert apart.low < 0 < apart.high
+
+
+def test_folds_are_a_t_test_of_their_means_however_many_seeds_each_has() -> None:
+    """Seeds say nothing of how folds differ: 4.30 standard errors for three folds."""
+    gains, parts = (4, 10, 13), []
+    for fold, gain in enumerate(gains):
+        names = [f"{fold}-{i}" for i in range(20)]
+        for seed in range(3):
+            parts.append(rows("real", seed, dict.fromkeys(names, (60 - seed, 40, 40)), fold=fold))
+            parts.append(rows("arm", seed, dict.fromkeys(names, (60 - seed + gain, 40, 40)), fold=fold))
+    frame = pd.concat(parts)
+    found = paired_difference(frame, "arm")
+    scores = run_scores(frame).pivot_table(values="score", index="fold", columns="arm")
+    means = (scores["arm"] - scores["real"]).to_numpy()
+    assert found.freedom == 2
+    assert found.value == pytest.approx(means.mean())
+    assert found.high - found.low == pytest.approx(2 * 4.303 * means.std(ddof=1) / np.sqrt(3), rel=0.08)
+
+
+def test_folds_with_one_test_image_each_have_an_interval() -> None:
+    parts = [rows("real", 0, {f"i{f}": (50, 50, 50)}, fold=f) for f in range(5)]
+    parts += [rows("arm", 0, {f"i{f}": (55 + f, 45, 45)}, fold=f) for f in range(5)]
+    found = paired_difference(pd.concat(parts), "arm", draws=2000)
+    assert 0 < found.low < found.value < found.high < 0.2
 
 
 def test_the_same_rows_give_the_same_interval_in_any_order() -> None:
@@ -283,7 +336,7 @@ def test_the_same_rows_give_the_same_interval_in_any_order() -> None:
 def test_many_images_are_drawn_block_by_block_to_the_same_effect(monkeypatch: pytest.MonkeyPatch) -> None:
     frame = make_images(segmenters=("unet",), count=30, ious=(0.5,))
     whole = paired_difference(frame, "real + pix2pix × 50", draws=4000)
-    monkeypatch.setattr("synthbench.statistics.differences._BLOCK", 3000)
+    monkeypatch.setattr("synthbench.statistics.resampling._BLOCK", 3000)
     blocks = paired_difference(frame, "real + pix2pix × 50", draws=4000)
     assert blocks.value == whole.value
     assert blocks.low == pytest.approx(whole.low, abs=0.004)
@@ -329,6 +382,12 @@ def test_holm_by_hand() -> None:
     assert len(holm([])) == 0
 
 
+@pytest.mark.parametrize("wrong", [-0.1, 1.5, np.inf])
+def test_holm_takes_probabilities_alone(wrong: float) -> None:
+    with pytest.raises(ValueError, match=r"p: .* give probabilities"):
+        holm([0.01, wrong])
+
+
 def test_no_difference_at_all_has_p_one() -> None:
     found = paired_difference(pd.concat([rows("real", 0, REAL), rows("arm", 0, REAL)]), "arm", draws=100)
     assert (found.value, found.low, found.high, found.p) == (0, 0, 0, 1)
@@ -359,7 +418,40 @@ def test_bad_input_is_named() -> None:
         compare(frame[:0])
 
 
-def test_without_the_baseline_nothing_is_compared() -> None:
-    found = compare(rows("arm", 0, ARM))
-    assert found.differences == {}
-    assert found.draws == {}
+@pytest.mark.parametrize("draws", [0, 1, -3, 2.5, True, "many"])
+def test_draws_are_a_number_of_them(draws: object) -> None:
+    with pytest.raises(ConfigError, match="draws: "):
+        compare(pd.concat([rows("real", 0, REAL), rows("arm", 0, ARM)]), draws=draws)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("iou", ["abc", None, np.nan])
+def test_a_threshold_that_is_none_is_named(iou: object) -> None:
+    with pytest.raises(ConfigError, match=r"(?i)iou:? (.abc.|None|nan)"):
+        compare(pd.concat([rows("real", 0, REAL), rows("arm", 0, ARM)]), iou=iou)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("column", ["arm", "fold", "generator_seed", "seed", "image", "iou", "tp", "fp", "fn"])
+def test_a_column_that_lacks_is_named(column: str) -> None:
+    frame = pd.concat([rows("real", 0, REAL), rows("arm", 0, ARM)])
+    with pytest.raises(DataError, match=f"no column '{column}'"):
+        compare(frame.drop(columns=column))
+
+
+def test_the_dice_of_instances_needs_its_column() -> None:
+    with pytest.raises(DataError, match="no column 'dice'"):
+        run_scores(rows("real", 0, REAL).drop(columns="dice"), "dice")
+
+
+@pytest.mark.parametrize("count", [np.nan, -1, 2.5, np.inf, "", "six"])
+@pytest.mark.parametrize("column", ["tp", "fp", "fn"])
+def test_what_is_no_count_is_refused_and_not_taken_for_zero(column: str, count: object) -> None:
+    frame = rows("real", 0, REAL)
+    frame[column] = frame[column].astype(object)
+    frame.loc[1, column] = count
+    with pytest.raises(DataError, match=f"{column} of image 'b' of 'real' is .*give a whole number, 0 or more"):
+        run_scores(frame)
+
+
+def test_an_unknown_baseline_is_named() -> None:
+    with pytest.raises(ConfigError, match=r"baseline 'reel' is not among the arms.*'real'"):
+        compare(pd.concat([rows("real", 0, REAL), rows("arm", 0, ARM)]), "reel")

@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.optimize import isotonic_regression
 
+from synthbench.errors import ConfigError, DataError
 from synthbench.statistics import worth
 from synthbench.statistics.learning_curve import rising
 
@@ -64,16 +65,57 @@ def test_intervals_hold_the_truth() -> None:
     assert np.mean(inside) >= 0.88
 
 
+@given(st.lists(st.integers(-40, 40), min_size=2, max_size=5), st.integers(-40, 40), st.integers(0, 4), st.booleans())
+def test_worth_has_the_sign_of_the_difference(levels: list[int], gain: int, place: int, tie: bool) -> None:
+    """However the curve bends; what is as good as the baseline is worth nothing. At an end there may be no more."""
+    place = min(place, len(levels) - 1)
+    sizes = [40 * 2**k for k in range(len(levels))]
+    own = levels[place]
+
+    def run(arm: str, score: int) -> pd.DataFrame:
+        hits = 100 + score + np.array([0, 3, -3])
+        counts = {"tp": hits, "fp": 300 - hits, "fn": 300 - hits}
+        fixed = {"fold": 0, "generator_seed": np.nan, "seed": 0, "iou": 0.5, "arm": arm, "dice": 0.5}
+        return pd.DataFrame({"image": ["a", "b", "c"], **counts, **fixed})
+
+    frames = {n: run("real", level) for n, level in zip(sizes, levels, strict=True)}
+    gain = 0 if tie else gain
+    both = pd.concat([frames[sizes[place]], run("arm", own + gain)], ignore_index=True)
+    found = worth(both, {**frames, sizes[place]: both}, sizes[place], draws=20)["arm"]
+    assert found.least <= found.value <= found.most
+    at_the_end = found.value == 0 and (found.most == 0 if gain > 0 else found.least == 0)
+    assert np.sign(found.value) == np.sign(gain) or at_the_end
+    assert found.low <= found.high
+
+
+def test_of_one_image_the_interval_of_worth_is_unknown() -> None:
+    frames = {n: rows[rows["image"] == "test-000"] for n, rows in study({"g": STEP}).items()}
+    found = worth(frames[80], frames, 80, draws=50)["real + g × 50"]
+    assert np.isfinite(found.value)
+    assert np.isnan([found.low, found.high]).all()
+
+
 def test_without_another_amount_there_is_no_curve() -> None:
     frames = study({"g": 0.02})
     assert worth(frames[80], {80: frames[80]}, 80) == {}
     assert worth(frames[80], {160: frames[160][frames[160]["arm"] != "real"]}, 80) == {}
 
 
-def test_amounts_are_positive() -> None:
+@pytest.mark.parametrize("amount", [0, -40, 40.5, np.nan, "40", True])
+def test_amounts_are_positive_whole_numbers(amount: object) -> None:
     frames = study({"g": 0.02})
-    with pytest.raises(ValueError, match=r"amount: 0 real images"):
-        worth(frames[80], {0: frames[40]}, 80)
+    with pytest.raises(ValueError, match=r"amount: .* real images; give a whole number"):
+        worth(frames[80], {amount: frames[40]}, 80)  # type: ignore[dict-item]
+    with pytest.raises(ValueError, match=r"amount: .* real images"):
+        worth(frames[80], frames, amount)  # type: ignore[arg-type]
+
+
+def test_a_curve_without_its_baseline_or_columns_is_refused() -> None:
+    frames = study({"g": 0.02})
+    with pytest.raises(ConfigError, match=r"baseline 'reel' is not among the arms.*'real'"):
+        worth(frames[80], frames, 80, "reel")
+    with pytest.raises(DataError, match="no column 'arm'"):
+        worth(frames[80], {**frames, 160: frames[160].drop(columns="arm")}, 80)
 
 
 @given(st.lists(st.floats(-1, 1), min_size=1, max_size=9))

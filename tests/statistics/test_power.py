@@ -6,32 +6,61 @@ import runpy
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy import stats
 
+from synthbench.errors import ConfigError
 from synthbench.statistics import PRIOR, Noise, compare, detectable, holm, pilot
 
 make_images = runpy.run_path(str(Path(__file__).parents[1] / "leaderboard" / "frames.py"))["images"]
+make_crossed = runpy.run_path(str(Path(__file__).parent / "crossed.py"))["images"]
+PARTS = ("image", "training", "generator", "single", "fold")
+
+
+def mean_of(pilots: list[Noise]) -> Noise:
+    """Return what many pilots say on average, so that a test isn't of one pilot's luck."""
+    return Noise(
+        source="", **{name: float(np.sqrt(np.mean([getattr(p, name) ** 2 for p in pilots]))) for name in PARTS}
+    )
 
 
 def test_many_images_and_no_noise_of_training_is_the_textbook_case() -> None:
     """(1.960 + 0.842) standard errors, for 80 % power at 5 %."""
-    found = detectable(Noise(0.1, 0.0, ""), images=10_000, pairs=1, arms=1)
+    found = detectable(Noise(0.1, 0.0, ""), images=10_000, seeds=1, arms=1)
     assert found == pytest.approx(2.802 * 0.1 / 100, rel=1e-3)
 
 
-def test_power_is_that_of_the_noncentral_t() -> None:
-    noise = Noise(0.0, 0.02, "")
-    found = detectable(noise, images=50, pairs=3, arms=1, power=0.9)
-    shift, limit = found / (0.02 / np.sqrt(3)), stats.t.ppf(1 - 0.05 / 2, 2)
-    assert stats.nct.sf(limit, 2, shift) == pytest.approx(0.9, abs=0.01)
+@pytest.mark.parametrize(
+    ("design", "error2", "freedom"),
+    [
+        ({"images": 50, "seeds": 3}, 0.02**2 / 3, 2),
+        ({"images": 60, "seeds": 2, "folds": 3}, 0.02**2 / 6, 2),
+        ({"images": 60, "seeds": 2, "folds": 5}, 0.02**2 / 10, 4),
+    ],
+)
+def test_power_is_that_of_the_noncentral_t(design: dict[str, int], error2: float, freedom: int) -> None:
+    """Seeds, and folds whatever their seeds, count with their number less one."""
+    found = detectable(Noise(0.0, 0.02, ""), **design, arms=1, power=0.9)
+    shift, limit = found / np.sqrt(error2), stats.t.ppf(1 - 0.05 / 2, freedom)
+    assert stats.nct.sf(limit, freedom, shift) == pytest.approx(0.9, abs=0.01)
 
 
-def test_it_falls_with_images_and_pairs_and_rises_with_arms() -> None:
-    base = detectable(PRIOR, images=50, pairs=3, arms=3)
-    assert detectable(PRIOR, images=200, pairs=3, arms=3) < base
-    assert detectable(PRIOR, images=50, pairs=9, arms=3) < base
-    assert detectable(PRIOR, images=50, pairs=3, arms=6) > base
+def test_it_falls_with_images_and_repeats_and_rises_with_arms() -> None:
+    base = detectable(PRIOR, images=50, seeds=3, arms=3)
+    assert detectable(PRIOR, images=200, seeds=3, arms=3) < base
+    assert detectable(PRIOR, images=50, seeds=9, arms=3) < base
+    assert detectable(PRIOR, images=50, seeds=3, arms=6) > base
+    crossed = {"images": 50, "seeds": 3, "arms": 3}
+    assert detectable(PRIOR, **crossed, generator_seeds=6) < detectable(PRIOR, **crossed, generator_seeds=3)
+    assert detectable(PRIOR, **crossed, folds=5) < detectable(PRIOR, **crossed, folds=3)
+
+
+def test_three_by_three_seeds_are_fewer_than_nine() -> None:
+    """The generator's noise is averaged over three, and the baseline's too."""
+    noise = Noise(0.05, 0.01, "", generator=0.02)
+    nine = detectable(noise, images=50, seeds=9, arms=1)
+    assert detectable(noise, images=50, seeds=3, arms=1, generator_seeds=3) > 1.5 * nine
 
 
 def test_the_share_of_studies_that_find_it_is_the_power() -> None:
@@ -39,8 +68,7 @@ def test_the_share_of_studies_that_find_it_is_the_power() -> None:
     noise = {"image_spread": 0.03, "effect_spread": 0.06, "seed_spread": 0.006}
     cell = {"segmenters": ("unet",), "ious": (0.5,), "count": 40, "seeds": 3}
     pilots = [pilot(make_images({"real": 0.0, "real + g × 1": 0.02}, rng_seed=r, **cell, **noise)) for r in range(20)]
-    mean = Noise(*(float(np.sqrt(np.mean([getattr(p, n) ** 2 for p in pilots]))) for n in ("image", "training")), "")
-    smallest = detectable(mean, images=40, pairs=3, arms=1)
+    smallest = detectable(mean_of(pilots), images=40, seeds=3, arms=1)
     hits = []
     for repeat in range(80):
         frame = make_images({"real": 0.0, "real + g × 1": smallest}, rng_seed=100 + repeat, **cell, **noise)
@@ -49,23 +77,85 @@ def test_the_share_of_studies_that_find_it_is_the_power() -> None:
     assert 0.65 <= np.mean(hits) <= 0.95
 
 
-def test_a_pilot_of_one_seed_says_that_the_rest_is_assumed() -> None:
+@pytest.mark.slow
+def test_power_holds_where_generator_seeds_cross_segmenter_seeds() -> None:
+    truth = {"generator_spread": 0.02, "seed_spread": 0.02, "count": 40}
+    pilots = [pilot(make_crossed(0.0, 3, 3, rng_seed=r, **truth), draws=300) for r in range(150)]
+    smallest = detectable(mean_of(pilots), images=40, seeds=3, arms=1, generator_seeds=3)
+    hits = []
+    for repeat in range(300):
+        frame = make_crossed(smallest, 3, 3, rng_seed=1000 + repeat, **truth)
+        hits.append(compare(frame, draws=500).differences["real + g × 1"].p < 0.05)
+    assert 0.72 <= np.mean(hits) <= 0.88
+
+
+# -- pilots ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_crossed_pilot_tells_the_parts_of_the_noise_apart() -> None:
+    truth = {"generator_spread": 0.03, "seed_spread": 0.01, "count": 40, "effect_spread": 0.05}
+    found = mean_of([pilot(make_crossed(0.0, 4, 4, rng_seed=r, **truth), draws=200) for r in range(25)])
+    assert found.generator == pytest.approx(0.03, rel=0.2)
+    assert found.training == pytest.approx(0.01 * np.sqrt(2), rel=0.3)
+    assert found.image == pytest.approx(0.05, rel=0.2)
+
+
+@pytest.mark.parametrize(
+    ("generator_seeds", "seeds", "assumed"),
+    [
+        (1, 1, "that of training again is assumed"),
+        (1, 3, "that of the generator's seeds is assumed"),
+        (3, 1, "that of the segmenter's seeds is assumed"),
+        (3, 3, ""),
+    ],
+)
+@pytest.mark.parametrize("folds", [1, 2])
+def test_what_a_pilot_cannot_tell_is_assumed_and_said(
+    generator_seeds: int, seeds: int, assumed: str, folds: int
+) -> None:
+    parts = [make_crossed(0.02, generator_seeds, seeds, rng_seed=f) for f in range(folds)]
+    frame = pd.concat([p.assign(fold=f, image=f"{f}-" + p["image"]) for f, p in enumerate(parts)], ignore_index=True)
+    found = pilot(frame, draws=200)
+    assert found is not None
+    assert found.source == "; ".join(["1 arm", *([assumed] if assumed else [])])
+    assert all(0 <= getattr(found, name) < 0.5 for name in PARTS)
+    for design in ({"seeds": 1}, {"seeds": 3}, {"seeds": 1, "generator_seeds": 3}, {"seeds": 2, "folds": 2}):
+        assert 0 < detectable(found, images=40, arms=2, **design) < 1
+
+
+def test_a_pilot_of_one_seed_takes_the_priors_noise_of_training() -> None:
     one = {"segmenters": ("unet",), "ious": (0.5,), "seeds": 1}
     found = pilot(make_images(**one))
     assert found is not None
-    assert "assumed" in found.source
-    assert found.training == PRIOR.training
+    assert (found.training, found.generator) == (PRIOR.training, PRIOR.generator)
     assert pilot(make_images({"real": 0.0}, **one)) is None
+    with pytest.raises(ConfigError, match="baseline 'reel' is not among the arms"):
+        pilot(make_images(**one), "reel")
+
+
+# -- what it refuses ------------------------------------------------------------------------------------------------
 
 
 def test_one_image_shows_nothing() -> None:
-    assert np.isnan(detectable(PRIOR, images=1, pairs=3, arms=1))
+    assert np.isnan(detectable(PRIOR, images=1, seeds=3, arms=1))
 
 
 @pytest.mark.parametrize(
     ("wrong", "name"),
-    [({"images": 0}, "images"), ({"pairs": 0}, "pairs"), ({"arms": 0}, "arms"), ({"power": 1.0}, "power")],
+    [
+        ({"images": 0}, "images"),
+        ({"seeds": 0}, "seeds"),
+        ({"seeds": np.nan}, "seeds"),
+        ({"arms": 0}, "arms"),
+        ({"generator_seeds": 0}, "generator_seeds"),
+        ({"folds": -1}, "folds"),
+        ({"power": 1.0}, "power"),
+        ({"power": np.nan}, "power"),
+        ({"noise": Noise(np.nan, 0.01, "")}, "image is nan"),
+        ({"noise": Noise(0.1, -0.01, "")}, "training is -0.01"),
+        ({"noise": Noise(0.1, 0.01, "", generator=np.inf)}, "generator is inf"),
+    ],
 )
-def test_numbers_that_cannot_be_used_are_named(wrong: dict[str, float], name: str) -> None:
+def test_numbers_that_cannot_be_used_are_named(wrong: dict[str, object], name: str) -> None:
     with pytest.raises(ValueError, match=name):
-        detectable(PRIOR, **{"images": 50, "pairs": 3, "arms": 3, **wrong})
+        detectable(**{"noise": PRIOR, "images": 50, "seeds": 3, "arms": 3, **wrong})  # type: ignore[arg-type]

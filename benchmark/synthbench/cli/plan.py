@@ -68,13 +68,20 @@ def _print_outlook(seen: Sequence[Outlook]) -> None:
         if isnan(cell.difference):
             print(f"{cell.segmenter} on {cell.dataset}: one test image shows no difference")
             continue
-        alone = "; with one, training again is not counted" if cell.pairs == 1 else ""
+        alone = "; with one seed, the test counts test images alone" if cell.pairs == 1 else ""
         print(
             f"{cell.segmenter} on {cell.dataset}, {cell.fraction} real images: "
             f"finds a Δ of {cell.difference:.3f} or more 4 times in 5 "
             f"({_many(cell.images, 'test image')}, {_many(cell.arms, 'arm')}, "
-            f"{_many(cell.pairs, 'pair')} of runs each{alone}; noise: {cell.noise.source})"
+            f"{_repeats(cell)}{alone}; noise: {cell.noise.source})"
         )
+
+
+def _repeats(cell: Outlook) -> str:
+    """Return ``"3 folds × 3 generator seeds × 2 seeds each"``, without what there is one of."""
+    counts = ((cell.folds, "fold"), (cell.generator_seeds, "generator seed"))
+    parts = [_many(count, noun) for count, noun in counts if count > 1]
+    return f"{' × '.join([*parts, _many(cell.seeds, 'seed')])} each"
 
 
 def _many(count: int, noun: str) -> str:

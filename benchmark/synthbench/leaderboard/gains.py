@@ -61,14 +61,14 @@ def in_real_images(
     Returns
     -------
     dict
-        By arm, the columns `WORTH`.
+        By arm, the columns `WORTH`. Empty where the baseline has no scores at this amount or at no other.
     """
     curve = {
         c.fraction: c.images
         for c in others
         if (c.dataset, c.segmenter) == (cell.dataset, cell.segmenter) and len(c.images)
     }
-    if cell.images.empty or len(curve) < 2:
+    if cell.images.empty or not (cell.images["arm"] == baseline).any() or len(curve) < 2:
         return {}
     found = worth(cell.images, curve, cell.fraction, baseline, metric, iou, aggregation, draws)
     return {arm: {name: getattr(w, name.removeprefix("worth_"), w.value) for name in WORTH} for arm, w in found.items()}

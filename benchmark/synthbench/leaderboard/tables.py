@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -126,9 +127,9 @@ def mean_over_runs(scores: pd.DataFrame) -> pd.Series:
 
 
 def compared(cell: Cell, iou: float | str, aggregation: str, baseline: str = REAL, draws: int = DRAWS) -> Comparison:
-    """Compare a cell's arms by its headline metric; empty when nothing was scored."""
+    """Compare a cell's arms by its headline metric; empty when the baseline has no scores."""
     metric, _ = headline_metric(cell.task, iou)
-    if cell.images.empty:
+    if cell.images.empty or not (cell.images["arm"] == baseline).any():
         return Comparison(baseline, {}, {})
     return compare(cell.images, baseline, metric, iou, aggregation, draws)
 
@@ -205,6 +206,7 @@ def _deltas(comparison: Comparison, baseline: str) -> dict[str, dict[str, Any]]:
                 "delta_high": d.high,
                 "delta_seeds": d.seeds,
                 "delta_pairs": d.pairs,
+                "delta_images": d.images if d.pairs else np.nan,
                 "p": corrected[arm],
                 "verdict": verdict(d.value, corrected[arm], d.seeds),
                 **_no_rank(),
@@ -228,8 +230,8 @@ def verdict(value: float, p: float, seeds: int) -> str:
 
 def _no_delta(reason: str) -> dict[str, Any]:
     words = {"ok": "no baseline", "partial": "no baseline"}
-    blank = dict.fromkeys(("delta", "delta_low", "delta_high", "delta_seeds", "delta_pairs", "p"), np.nan)
-    return {**blank, "verdict": words.get(reason, reason), **_no_rank()}
+    names = ("delta", "delta_low", "delta_high", "delta_seeds", "delta_pairs", "delta_images", "p")
+    return {**dict.fromkeys(names, np.nan), "verdict": words.get(reason, reason), **_no_rank()}
 
 
 def _no_rank() -> dict[str, float]:
@@ -278,7 +280,7 @@ def _stratum(
 ) -> Iterator[dict[str, Any]]:
     metric, headline = headline_metric(cell.task, iou)
     means = mean_over_runs(run_scores(images, metric, iou, aggregation))
-    deltas = _deltas(compare(images, baseline, metric, iou, aggregation, draws), baseline)
+    deltas = _deltas(compared(replace(cell, images=images), iou, aggregation, baseline, draws), baseline)
     for arm in cell.arms:
         state = _coverage(cell.runs[cell.runs["arm"] == arm])
         yield {

@@ -134,7 +134,10 @@ def _worth(row: Mapping[str, Any]) -> str:
         end = "> " if value >= most else "< " if value <= least else ""
         return f"{end}{signed(value, 0) if round(value) else '0'}"
 
-    return f"{images(row['worth'])} [{images(row['worth_low'])}, {images(row['worth_high'])}]"
+    value = images(row["worth"])
+    if pd.isna(row["worth_low"]):
+        return value
+    return f"{value} [{images(row['worth_low'])}, {images(row['worth_high'])}]"
 
 
 def _rank(row: Mapping[str, Any]) -> str:

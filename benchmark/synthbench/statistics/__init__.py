@@ -10,7 +10,8 @@ Difference(value=-0.021, low=-0.038, high=-0.004, ...)
 
 from synthbench.statistics.differences import Comparison, Difference, compare, holm, paired_difference, ranks
 from synthbench.statistics.learning_curve import Worth, worth
-from synthbench.statistics.power import PRIOR, Noise, detectable, pilot
+from synthbench.statistics.noise import PRIOR, Noise, pilot
+from synthbench.statistics.power import detectable
 from synthbench.statistics.tallies import METRICS, run_scores
 
 __all__ = [

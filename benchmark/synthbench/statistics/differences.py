@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from numbers import Integral
 
 import numpy as np
 import pandas as pd
 
-from synthbench.errors import DataError, nearest
+from synthbench.errors import ConfigError, DataError, nearest
 from synthbench.statistics.repeats import Spread, image_variance, joint_freedom, lend, measure
-from synthbench.statistics.tallies import Tally, combine, tally
+from synthbench.statistics.resampling import Resampled, pair, possible_pairs, resample
+from synthbench.statistics.tallies import tally
 
 LEVEL = 0.95
 DRAWS = 10_000
-_BLOCK = 4_000_000
-_TAG_IMAGES, _TAG_SEEDS, _TAG_BASELINE = 71, 72, 73
+_TAG_SEEDS, _TAG_BASELINE = 72, 73
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Difference:
     value : float
         Mean over the pairs of runs, each fold counting alike; a fraction of 1, signed. NaN when no pair is there.
     low, high : float
-        The 95 % interval. NaN when it can't be had: fewer than two test images.
+        The 95 % interval. NaN when nothing is known of it: fewer than two test images.
     p : float
         Two-sided, of no difference; not corrected for several arms, see `holm`.
     seeds : int
@@ -40,10 +40,10 @@ class Difference:
     pairs, possible : int
         Pairs of runs that are there, and that would be if no task had failed (as far as these rows can tell).
     image_error, training_error : float
-        The two parts of the standard error: other test images, and training again. The second is 0 where nothing was
-        repeated.
+        The two parts of the standard error: other test images, and training again (with folds, on other images). The
+        second is 0 where nothing was repeated.
     freedom : float
-        Degrees of freedom behind `training_error`.
+        Degrees of freedom behind `training_error`; with folds, behind the whole error.
     """
 
     value: float
@@ -74,7 +74,8 @@ class Comparison:
     differences : dict of str to Difference
         The baseline itself is not among them.
     draws : dict of str to ndarray
-        ``(draws,)`` plausible differences of each arm with pairs, the baseline's being zero.
+        ``(draws,)`` plausible differences of each arm with pairs, the baseline's being zero; NaN where nothing is known
+        of them.
     """
 
     baseline: str
@@ -86,7 +87,8 @@ class Comparison:
 
         `rank` counts the arms with a higher value, ties sharing the better rank. `low` is 1 + the arms that are surely
         better, `high` the number of arms − those surely worse: the paired 95 % interval of the two arms' difference is
-        on one side of zero. Arms that the data can't tell apart thus have overlapping ranges.
+        on one side of zero. Arms that the data can't tell apart thus have overlapping ranges. Each such comparison is
+        at 95 % by itself: that all ranges hold at once is less sure.
         """
         arms = list(self.draws)
         values = {a: 0.0 if a == self.baseline else self.differences[a].value for a in arms}
@@ -150,7 +152,7 @@ def compare(
     Runs are paired by fold, generator seed (where the baseline has one) and segmenter seed, and both runs of a pair are
     scored on the test images they share. Each draw resamples the test images with replacement (within folds, where
     every image belongs to one), recomputes both scores from the resampled counts, and adds an error of repeated
-    training; how well both are known, with few seeds, makes the tails those of Student's t
+    training; how well both are known, with few seeds, folds or images, makes the tails those of Student's t
     (`synthbench.statistics.repeats`).
 
     The interval covers: other test images of the same kind, and other seeds of the segmenter and, where they were
@@ -167,57 +169,49 @@ def compare(
     metric, iou, aggregation
         See `synthbench.statistics.tallies.tally`.
     draws
-        Resamples.
+        Resamples, 2 or more.
     seed
         Of the resamples; an arm's draws don't depend on the order of the arms.
+
+    Raises
+    ------
+    ConfigError
+        If the metric, the threshold or the baseline isn't there, or `draws` isn't a number of draws.
+    DataError
+        If the rows are damaged; see `synthbench.statistics.tallies.tally`.
     """
+    if isinstance(draws, bool) or not isinstance(draws, Integral) or draws < 2:
+        raise ConfigError(f"draws: {draws!r}; give a whole number, 2 or more")
     found = tally(images, metric, iou, aggregation)
-    names = sorted(set(found.runs["arm"]), key=lambda a: (a != baseline, a))
+    names = sorted(set(found.runs["arm"]))
     if baseline not in names:
-        return Comparison(baseline, {}, {})
-    matched = {arm: _pairs(found.runs, arm, baseline) for arm in names if arm != baseline}
-    sides = {arm: _Sides(found, pairs) for arm, pairs in matched.items() if len(pairs)}
-    weights = _Weights(images, found.images, draws, seed)
-    drawn = {arm: np.empty((draws, len(matched[arm]))) for arm in sides}
-    for start, stop, block in weights.blocks():
-        for arm, side in sides.items():
-            drawn[arm][start:stop] = side.difference(block)
-    deviations: dict[str, np.ndarray] = {}
-    values: dict[str, float] = {}
-    spreads: dict[str, Spread] = {}
-    image2: dict[str, float] = {}
-    units: dict[str, int] = {}
-    for arm, side in sides.items():
-        exact = side.difference(np.ones((1, len(found.images))))[0]
-        share = _shares(matched[arm]["fold"])
-        values[arm] = float(exact @ share)
-        n = units[arm] = side.units
-        deviations[arm] = (drawn[arm] @ share - values[arm]) * np.sqrt(n / max(n - 1, 1))
-        spreads[arm] = measure(matched[arm], exact, drawn[arm].var(axis=0))
-        total2 = float(deviations[arm].var())
-        alone = image_variance(drawn[arm], matched[arm]["fold"]) * n / max(n - 1, 1)
-        image2[arm] = min(alone, total2) if spreads[arm].with_residual else total2
-        deviations[arm] *= np.sqrt(image2[arm] / total2) if total2 else 1.0
-    spreads = lend(spreads, {arm: len(matched[arm]) for arm in spreads})
-    base_noise = np.random.default_rng((seed, _TAG_BASELINE)).standard_normal(draws)
-    differences, all_draws = {}, {baseline: np.zeros(draws)}
-    for arm, pairs in matched.items():
-        possible = _possible(found.runs, arm, baseline)
-        if arm not in values:
+        raise ConfigError(f"baseline {baseline!r} is not among the arms{nearest(str(baseline), names)}")
+    matched = {arm: pair(found.runs, arm, baseline) for arm in names if arm != baseline}
+    arms, by_fold = resample(images, found, matched, int(draws), seed)
+    noises = _noises(arms, by_fold)
+    base_noise = np.random.default_rng((seed, _TAG_BASELINE)).standard_normal(int(draws))
+    differences, all_draws = {}, {baseline: np.zeros(int(draws))}
+    for arm in matched:
+        possible = possible_pairs(found.runs, arm, baseline)
+        if arm not in arms:
             differences[arm] = Difference(np.nan, np.nan, np.nan, np.nan, 0, 0, 0, possible)
             continue
-        blur = _errors(arm, deviations[arm], image2[arm], units[arm], spreads[arm], base_noise, seed)
-        total = values[arm] + blur
-        all_draws[arm] = total
-        low, high, p = _summary(total) if units[arm] > 1 else (np.nan, np.nan, np.nan)
-        counts = (int(pairs["seed"].nunique()), units[arm], len(pairs), possible)
-        errors = (float(np.sqrt(image2[arm])), float(np.sqrt(spreads[arm].error2)), spreads[arm].freedom)
-        differences[arm] = Difference(values[arm], low, high, p, *counts, *errors)
+        own, noise = arms[arm], noises[arm]
+        value = float(own.exact @ own.shares)
+        total = all_draws[arm] = value + _errors(arm, own, noise, base_noise, seed)
+        counts = (int(own.pairs["seed"].nunique()), own.images, len(own.pairs), possible)
+        errors = (float(np.sqrt(noise.image2)), float(np.sqrt(noise.training2)), noise.spread.freedom)
+        differences[arm] = Difference(value, *_summary(total), *counts, *errors)
     return Comparison(baseline, differences, all_draws)
 
 
 def holm(p: Sequence[float]) -> np.ndarray:
     """Correct p-values for their number (Holm 1979); NaN stays NaN and isn't counted.
+
+    Raises
+    ------
+    ValueError
+        If one is no probability.
 
     Examples
     --------
@@ -225,6 +219,9 @@ def holm(p: Sequence[float]) -> np.ndarray:
     [0.03, 0.06, 0.06]
     """
     values = np.asarray(p, float)
+    wrong = values[~((values >= 0) & (values <= 1) | np.isnan(values))]
+    if len(wrong):
+        raise ValueError(f"p: {wrong[0]}; give probabilities, 0 … 1, or NaN")
     out = np.full(len(values), np.nan)
     known = np.flatnonzero(~np.isnan(values))
     order = known[np.argsort(values[known], kind="stable")]
@@ -233,125 +230,65 @@ def holm(p: Sequence[float]) -> np.ndarray:
     return out
 
 
-class _Weights:
-    """How often each test image occurs in each resample, made block by block, the same blocks for every arm."""
+@dataclass(frozen=True)
+class _Noise:
+    """The parts of a squared standard error, where they come from, and their joint degrees of freedom."""
 
-    def __init__(self, images: pd.DataFrame, names: list[str], draws: int, seed: int) -> None:
-        homes = images[["image", "fold"]].drop_duplicates()
-        home = homes.groupby(homes["image"].astype(str))["fold"].agg(["nunique", "first"]).loc[names]
-        folds = home["first"].astype(str).to_numpy()
-        self.strata = [np.flatnonzero(folds == f) for f in np.unique(folds)]
-        if (home["nunique"] > 1).any():
-            self.strata = [np.arange(len(names))]
-        self.size, self.draws, self.seed = len(names), draws, seed
-
-    def blocks(self) -> Iterator[tuple[int, int, np.ndarray]]:
-        """Yield the numbers of the first draw and of the one after the last, and ``(draws, images)`` float64."""
-        step = max(_BLOCK // self.size, 1)
-        for start in range(0, self.draws, step):
-            stop = min(start + step, self.draws)
-            yield start, stop, self._block(start, stop)
-
-    def _block(self, start: int, stop: int) -> np.ndarray:
-        rng = np.random.default_rng((self.seed, _TAG_IMAGES, start))
-        out = np.empty((stop - start, self.size))
-        for members in self.strata:
-            n = len(members)
-            picks = rng.integers(n, size=(stop - start, n)) + n * np.arange(stop - start)[:, None]
-            out[:, members] = np.bincount(picks.ravel(), minlength=(stop - start) * n).reshape(-1, n)
-        return out
+    image2: float
+    training2: float
+    spread: Spread
+    freedom: float
 
 
-def _pairs(runs: pd.DataFrame, arm: str, baseline: str) -> pd.DataFrame:
-    """Match an arm's runs with the baseline's: ``fold``, ``generator_seed``, ``seed``, and two row numbers in `runs`.
-
-    A baseline without the same generator seed lends its first run of that fold and seed.
-    """
-    exact: dict[tuple[Any, ...], int] = {}
-    first: dict[tuple[Any, ...], int] = {}
-    keys = list(runs.itertuples(index=False, name=None))
-    for row, (name, fold, generator_seed, seed) in enumerate(keys):
-        if name == baseline:
-            exact[fold, generator_seed, seed] = row
-            first.setdefault((fold, seed), row)
-    matched = []
-    for row, (name, fold, generator_seed, seed) in enumerate(keys):
-        base = exact.get((fold, generator_seed, seed), first.get((fold, seed)))
-        if name == arm and base is not None:
-            matched.append((fold, generator_seed, seed, row, base))
-    return pd.DataFrame(matched, columns=["fold", "generator_seed", "seed", "mine", "base"])
-
-
-def _possible(runs: pd.DataFrame, arm: str, baseline: str) -> int:
-    """Return how many pairs there would be, had every fold and seed that occurs been run for both arms."""
-    trained: set[tuple[Any, Any]] = set()
-    generators: dict[tuple[Any, Any], set[str]] = {}
-    for name, fold, generator_seed, seed in runs.itertuples(index=False, name=None):
-        if name in (arm, baseline):
-            trained.add((fold, seed))
-        if name == arm:
-            generators.setdefault((fold, seed), set()).add(generator_seed)
-    crossed = any(len(seeds) > 1 for seeds in generators.values())
-    return len(trained) * (len(set().union(*generators.values())) if crossed else 1)
+def _noises(arms: dict[str, Resampled], by_fold: bool) -> dict[str, _Noise]:
+    """Return what blurs each arm's difference, the arms lending each other the spread of repeated training."""
+    spreads = {arm: measure(own.pairs, own.exact, by_fold) for arm, own in arms.items()}
+    spreads = lend(spreads, {arm: len(own.pairs) for arm, own in arms.items()})
+    out = {}
+    for arm, own in arms.items():
+        spread, few = spreads[arm], own.images / max(own.freedom, 1)
+        total2 = float((own.drawn @ own.shares).var()) * few
+        groups = own.pairs["fold"] if by_fold else pd.Series(0, index=own.pairs.index)
+        alone = image_variance(own.drawn, groups)
+        image2 = min(alone * few, total2) if spread.freedom else total2
+        if spread.with_images:
+            image2 = min(image2, spread.error2)
+            out[arm] = _Noise(image2, spread.error2 - image2, spread, spread.freedom)
+        else:
+            freedom = float(joint_freedom(image2, own.freedom, spread.error2, spread.freedom))
+            out[arm] = _Noise(image2, spread.error2, spread, freedom)
+    return out
 
 
-class _Sides:
-    """The two runs of each pair, arranged for matrix products, on the images that both have."""
-
-    def __init__(self, found: Tally, pairs: pd.DataFrame) -> None:
-        mine, base = pairs["mine"].to_numpy(), pairs["base"].to_numpy()
-        shared = found.present[mine] & found.present[base]
-        self.units = int(shared.any(axis=0).sum())
-        self._mine = _Side(found, mine, shared[:, :, None])
-        self._base = _Side(found, base, shared[:, :, None])
-
-    def difference(self, weights: np.ndarray) -> np.ndarray:
-        """Return ``(draws, pairs)`` for the weights of the images, ``(draws, images)``."""
-        return self._mine.score(weights) - self._base.score(weights)
-
-
-class _Side:
-    def __init__(self, found: Tally, rows: np.ndarray, shared: np.ndarray) -> None:
-        self._shape = (len(rows), found.above.shape[2])
-        self._above = _flat(found.above[rows] * shared)
-        self._below = _flat(found.below[rows] * shared)
-        self._counts = None if found.counts is None else _flat(found.counts[rows] * shared)
-
-    def score(self, weights: np.ndarray) -> np.ndarray:
-        """Return ``(draws, runs)``."""
-        shape = (len(weights), *self._shape)
-        counts = None if self._counts is None else (weights @ self._counts).reshape(shape)
-        return combine((weights @ self._above).reshape(shape), (weights @ self._below).reshape(shape), counts)
-
-
-def _flat(array: np.ndarray) -> np.ndarray:
-    runs, images, parts = array.shape
-    return np.ascontiguousarray(array.transpose(1, 0, 2)).reshape(images, runs * parts)
-
-
-def _shares(folds: pd.Series) -> np.ndarray:
-    """Return the weight of each pair in the mean: folds alike, pairs alike within a fold."""
-    sizes = folds.map(folds.value_counts())
-    return (1.0 / (sizes * folds.nunique())).to_numpy(float)
-
-
-def _errors(
-    arm: str, deviations: np.ndarray, image2: float, images: int, spread: Spread, base_noise: np.ndarray, seed: int
-) -> np.ndarray:
+def _errors(arm: str, own: Resampled, noise: _Noise, base_noise: np.ndarray, seed: int) -> np.ndarray:
     """Draw errors of a difference, ``(draws,)``: of other images, and of training again.
 
-    Half the variance of training is the baseline's, and common to all arms.
+    NaN where one test image is all there is. Half the variance of training is the baseline's, and common to all arms.
     """
-    if not spread.freedom or not spread.error2:
-        return deviations
+    draws = len(base_noise)
+    if own.images < 2:
+        return np.full(draws, np.nan)
     rng = np.random.default_rng((seed, _TAG_SEEDS, zlib.crc32(arm.encode())))
-    training = np.sqrt(spread.error2) * (base_noise + rng.standard_normal(len(base_noise))) / np.sqrt(2)
-    freedom = joint_freedom(image2, images, spread)
-    errors: np.ndarray = (deviations + training) / np.sqrt(rng.chisquare(freedom, len(base_noise)) / freedom)
+    images = np.sqrt(noise.image2) * _smoothed(own.drawn @ own.shares, own.freedom / own.images, rng)
+    training = np.sqrt(noise.training2) * (base_noise + rng.standard_normal(draws)) / np.sqrt(2)
+    errors: np.ndarray = (images + training) / np.sqrt(rng.chisquare(noise.freedom, draws) / noise.freedom)
     return errors
 
 
+def _smoothed(drawn: np.ndarray, share: float, rng: np.random.Generator) -> np.ndarray:
+    """Return resampled differences with variance 1, the part of it that resampling lacks being a normal error's.
+
+    Of two images, half of the resamples are the images themselves: an interval from such steps is too narrow.
+    """
+    spread = float(drawn.std())
+    steps = (drawn - drawn.mean()) / spread if spread else np.zeros(len(drawn))
+    return np.sqrt(share) * steps + np.sqrt(1 - share) * rng.standard_normal(len(drawn))
+
+
 def _summary(draws: np.ndarray) -> tuple[float, float, float]:
+    """Return the ends of the interval and p, NaN of draws that are."""
+    if np.isnan(draws).any():
+        return np.nan, np.nan, np.nan
     low, high = np.quantile(draws, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     tail = min(int((draws <= 0).sum()), int((draws >= 0).sum()))
     return float(low), float(high), min(2 * (tail + 1) / (len(draws) + 1), 1.0)

@@ -2,18 +2,24 @@
 
 The learning curve is the baseline's score over the amounts of real data that the study has. No formula is assumed: the
 curve is the least-squares fit that never falls (isotonic regression), straight between the amounts on a logarithmic
-axis, and it isn't continued past its ends.
+axis, and it isn't continued past its ends. Gains are measured from that curve at the arm's own amount, so that what is
+better than the baseline is worth more than nothing, and what is worse is worth less.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from numbers import Integral
 
 import numpy as np
 import pandas as pd
 
+from synthbench.errors import ConfigError, nearest
 from synthbench.statistics.differences import DRAWS, LEVEL, compare
+from synthbench.statistics.tallies import check_columns
+
+_SAME = 1e-12
 
 
 @dataclass(frozen=True)
@@ -23,8 +29,9 @@ class Worth:
     Attributes
     ----------
     value, low, high : float
-        Images, and the 95 % interval; negative when the arm is worse than the baseline. At `most` (or `least`) the gain
-        (or loss) is as large as the curve's end or larger: it lies beyond the curve, and nothing is known of how far.
+        Images, and the 95 % interval; negative when the arm is worse than the baseline, 0 when it is neither. At `most`
+        (or `least`) the gain (or loss) is as large as the curve's end or larger: it lies beyond the curve, and nothing
+        is known of how far. The interval is NaN where that of the difference is.
     least, most : int
         The ends of the curve: its smallest and largest amount, minus the arm's own.
     """
@@ -72,11 +79,17 @@ def worth(
     Raises
     ------
     ValueError
-        If an amount isn't positive.
+        If an amount isn't a positive whole number.
+    ConfigError
+        If the baseline isn't among the arms of `images`.
     """
-    wrong = [n for n in (amount, *curve) if n < 1]
-    if wrong:
-        raise ValueError(f"amount: {wrong[0]} real images; give 1 or more")
+    for n in (amount, *curve):
+        if isinstance(n, bool) or not isinstance(n, Integral) or n < 1:
+            raise ValueError(f"amount: {n!r} real images; give a whole number, 1 or more")
+    for rows in (images, *curve.values()):
+        check_columns(rows, ["arm"])
+    if baseline not in set(images["arm"]):
+        raise ConfigError(f"baseline {baseline!r} is not among the arms{nearest(baseline, set(images['arm']))}")
     names = {n: f"{baseline}, {n} images" for n in sorted(curve) if n != amount}
     others = [
         rows[rows["arm"] == baseline].assign(arm=names[n], fraction=amount) for n, rows in curve.items() if n in names
@@ -88,16 +101,17 @@ def worth(
         return {}
     sizes = np.array(sorted([amount, *reached]))
     labels = [baseline if n == amount else reached[n] for n in sizes]
-    drawn = rising(np.stack([found.draws[name] for name in labels], axis=1))
+    own = int(np.flatnonzero(sizes == amount)[0])
     exact = [0.0 if name == baseline else found.differences[name].value for name in labels]
-    point = rising(np.array([exact]))
+    point = _from_own(np.array([exact]), own)
+    drawn = _from_own(np.stack([found.draws[name] for name in labels], axis=1), own)
     least, most = int(sizes[0]) - amount, int(sizes[-1]) - amount
     out = {}
     for arm, difference in found.differences.items():
         if arm in names.values() or arm not in found.draws:
             continue
-        value = float(_needed(sizes, point, np.array([difference.value]))[0]) - amount
-        spread = _needed(sizes, drawn, found.draws[arm]) - amount
+        value = float(_needed(sizes, point, np.array([difference.value]), own)[0]) - amount
+        spread = _needed(sizes, drawn, found.draws[arm], own) - amount
         low, high = np.quantile(spread, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
         out[arm] = Worth(value, float(low), float(high), least, most)
     return out
@@ -129,13 +143,25 @@ def rising(curves: np.ndarray) -> np.ndarray:
     return out
 
 
-def _needed(sizes: np.ndarray, curves: np.ndarray, gains: np.ndarray) -> np.ndarray:
-    """Return the fewest images with which each curve reaches each gain, ``(draws,)``; the ends where it doesn't."""
-    reaches = curves >= gains[:, None] - 1e-12
+def _from_own(curves: np.ndarray, own: int) -> np.ndarray:
+    """Return the rising curves, ``(draws, K)``, from their height at the arm's own amount."""
+    up = rising(curves)
+    return up - up[:, [own]]
+
+
+def _needed(sizes: np.ndarray, curves: np.ndarray, gains: np.ndarray, own: int) -> np.ndarray:
+    """Return the fewest images with which each curve reaches each gain, ``(draws,)``; the ends where it doesn't.
+
+    No gain needs no other amount than the arm's own, though a flat curve may reach it with fewer. NaN where a gain or a
+    curve is.
+    """
+    reaches = curves >= gains[:, None] - _SAME
     after = np.where(reaches.any(axis=1), reaches.argmax(axis=1), len(sizes) - 1)
     before = np.maximum(after - 1, 0)
     rows = np.arange(len(gains))
     low, high = curves[rows, before], curves[rows, after]
     share = np.divide(gains - low, high - low, out=np.zeros(len(gains)), where=high > low)
     between = np.exp(np.log(sizes[before]) + np.clip(share, 0, 1) * (np.log(sizes[after]) - np.log(sizes[before])))
-    return np.where(~reaches.any(axis=1), sizes[-1], np.where(after == 0, sizes[0], between))
+    found = np.where(~reaches.any(axis=1), sizes[-1], np.where(after == 0, sizes[0], between))
+    found = np.where(np.abs(gains) <= _SAME, sizes[own], found)
+    return np.where(np.isnan(gains) | np.isnan(curves).any(axis=1), np.nan, found)

@@ -1,73 +1,64 @@
 """What a study can see: the smallest true difference that its design detects as a rule, before it is run.
 
-Two things blur a difference between arms: which test images there are, and that training again gives another network.
-Both are taken from a pilot (earlier results of the same data and segmenter), or from a stated prior.
+Test images, segmenters trained again, generators trained again and other training images all blur a difference. Their
+parts are taken from a pilot (earlier results of the same data and segmenter), or from a stated prior
+(`synthbench.statistics.noise`).
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
-import pandas as pd
 
-from synthbench.statistics.differences import LEVEL, compare
-from synthbench.statistics.repeats import Spread, joint_freedom, prior_freedom
+from synthbench.statistics.differences import LEVEL
+from synthbench.statistics.noise import BASELINE_SHARE, Noise
+from synthbench.statistics.repeats import joint_freedom, prior_freedom
 
 POWER = 0.8
-_NODES = 200
+_STUDIES = 10_000
 
 
-@dataclass(frozen=True)
-class Noise:
-    """What blurs the difference of one pair of runs.
-
-    Attributes
-    ----------
-    image : float
-        Standard deviation that one test image adds; over n images it shrinks with √n.
-    training : float
-        Standard deviation that training again adds to the difference of one pair.
-    source : str
-        Where the two come from, for people.
-    """
-
-    image: float
-    training: float
-    source: str
-
-
-PRIOR = Noise(image=0.12, training=0.012, source="assumed")
-"""For a pooled F-score at IoU 0.5. Stated, not measured on the user's data: U-Nets on fluorescence nuclei."""
-
-
-def detectable(noise: Noise, images: int, pairs: int, arms: int, power: float = POWER) -> float:
+def detectable(
+    noise: Noise,
+    images: int,
+    seeds: int,
+    arms: int,
+    power: float = POWER,
+    *,
+    generator_seeds: int = 1,
+    folds: int = 1,
+) -> float:
     """Return the smallest true difference that is found significant with probability `power`.
 
-    The test is the leaderboard's own (`synthbench.statistics.compare`): two-sided at 5 %, over test images and, with
-    two pairs or more, over training again, whose spread the study will have to estimate from its pairs and arms. It is
-    corrected for the number of arms by Bonferroni, which is Holm's rule for the first arm to be found: where several
-    arms differ, the study sees a little more than is said here.
+    The test is the leaderboard's own (`synthbench.statistics.compare`): two-sided at 5 %, over test images, over
+    training again and, with several folds, over those, all of whose spreads the study will have to estimate with the
+    degrees of freedom that its design has. It is corrected for the number of arms by Bonferroni, which is Holm's rule
+    for the first arm to be found: where several arms differ, the study sees a little more than is said here.
 
-    With one pair nothing is known of training again, and the answer is of test images alone.
+    What the test can't see blurs the difference all the same: with one segmenter seed, training again. With one
+    generator seed the difference is that of the one generator trained, and the generator's noise plays no part, unless
+    folds train it again.
 
     Parameters
     ----------
     noise
         Of one pair and one image.
     images
-        Test images.
-    pairs
-        Pairs of runs per arm: seeds of the segmenter, of the generator, folds.
+        Test images, over all folds.
+    seeds
+        Segmenter seeds.
     arms
         Arms that are compared with the baseline.
     power
         Above 0.05, below 1.
+    generator_seeds
+        Each crossed with all segmenter seeds; all share the baseline's runs.
+    folds
+        With test images of their own.
 
     Returns
     -------
     float
-        In units of the score; NaN for fewer than two test images, of which there is no interval.
+        In units of the score; NaN for fewer than two test images, of which there is no interval, or fewer than folds.
 
     Raises
     ------
@@ -77,76 +68,93 @@ def detectable(noise: Noise, images: int, pairs: int, arms: int, power: float = 
     from scipy.optimize import brentq
     from scipy.special import ndtr
 
-    for name, value in (("images", images), ("pairs", pairs), ("arms", arms)):
-        if value < 1:
+    counts = {"images": images, "seeds": seeds, "arms": arms, "generator_seeds": generator_seeds, "folds": folds}
+    for name, value in counts.items():
+        if not value >= 1:
             raise ValueError(f"{name}: {value}; give 1 or more")
     if not 1 - LEVEL < power < 1:
         raise ValueError(f"power: {power}; give a share above {1 - LEVEL:.2f} and below 1")
-    if not (noise.image >= 0 and noise.training >= 0):
-        raise ValueError(f"noise: {noise.image} and {noise.training}; give standard deviations, 0 or above")
-    if images < 2:
+    for name in ("image", "training", "generator", "single", "fold"):
+        if not 0 <= getattr(noise, name) < np.inf:
+            raise ValueError(f"noise: {name} is {getattr(noise, name)}; give a standard deviation, 0 or above")
+    if images < 2 or images < folds:
         return float("nan")
-    image = noise.image / np.sqrt(images)
-    training = noise.training / np.sqrt(pairs) if pairs > 1 else 0.0
-    error = float(np.hypot(image, training))
-    if error == 0:
+    if folds > 1:
+        error2, limits = _over_folds(noise, images, seeds, arms, generator_seeds, folds)
+    else:
+        error2, limits = _over_seeds(noise, images, seeds, arms, generator_seeds)
+    if error2 == 0:
         return 0.0
-    limits = _limits(image, training, images, _freedom(pairs, arms), (1 - LEVEL) / (2 * arms))
 
     def lacking(difference: float) -> float:
-        return float(np.mean(ndtr((difference - limits) / error) + ndtr((-difference - limits) / error))) - power
+        return float(np.mean(ndtr((difference - limits) / np.sqrt(error2)))) - power
 
-    return float(brentq(lacking, 0.0, float(limits.max()) + 4 * error))
-
-
-def _freedom(pairs: int, arms: int) -> float:
-    """Return the degrees of freedom of the spread over pairs, with what the other arms lend."""
-    own = float(max(pairs - 1, 1))
-    return own + prior_freedom(np.full(arms - 1, own)) if arms > 1 else own
+    most = float(limits.max()) + 4 * float(np.sqrt(error2))
+    return float(brentq(lacking, 0.0, most)) if lacking(0.0) < 0 else 0.0
 
 
-def _limits(image: float, training: float, images: int, freedom: float, tail: float) -> np.ndarray:
-    """Return the differences from which on the test is significant, at equally likely estimates of the spread."""
-    from scipy.special import ndtri
-    from scipy.stats import chi2, t
-
-    if training == 0:
-        return np.array([-ndtri(tail) * image])
-    middles = (np.arange(_NODES) + 0.5) / _NODES
-    errors2 = training**2 * chi2.ppf(middles, freedom) / freedom
-    joint = np.array([joint_freedom(image**2, images, Spread(float(e), freedom)) for e in errors2])
-    return np.asarray(np.sqrt(image**2 + errors2) * t.isf(tail, joint))
+def _training2(noise: Noise, images: float) -> tuple[float, float]:
+    """Return the variances that segmenter seeds bring to one pair of runs: the baseline's, and the arm's own."""
+    both = noise.training**2 + noise.single**2 / images
+    return BASELINE_SHARE * both, (1 - BASELINE_SHARE) * both
 
 
-def pilot(
-    images: pd.DataFrame,
-    baseline: str = "real",
-    metric: str = "f1",
-    iou: float | str = 0.5,
-    aggregation: str = "pooled",
-    draws: int = 2_000,
-) -> Noise | None:
-    """Measure the noise on results that are there: the mean over the arms of a cell.
+def _over_folds(
+    noise: Noise, images: int, seeds: int, arms: int, generator_seeds: int, folds: int
+) -> tuple[float, np.ndarray]:
+    """Return the squared error of the difference, and the limits of a test over the means of folds."""
+    base2, own2 = _training2(noise, images / folds)
+    fold2 = noise.fold**2 + noise.generator**2 / generator_seeds + base2 / seeds + own2 / (seeds * generator_seeds)
+    error2 = noise.image**2 / images + fold2 / folds
+    estimates, freedom = _estimates([(error2, folds - 1)], arms)
+    return error2, np.sqrt(estimates) * _factor(freedom, arms)
+
+
+def _over_seeds(noise: Noise, images: int, seeds: int, arms: int, generator_seeds: int) -> tuple[float, np.ndarray]:
+    """Return the squared error of the difference, and the limits of a test over seeds and test images."""
+    base2, own2 = _training2(noise, images)
+    pairs = seeds * generator_seeds
+    generator2 = noise.generator**2 if generator_seeds > 1 else 0.0
+    error2 = noise.image**2 / images + base2 / seeds + own2 / pairs + generator2 / generator_seeds
+    shared = (generator_seeds - 1) / (pairs - 1) * BASELINE_SHARE if pairs > 1 else 1.0
+    image2 = (noise.image**2 + shared * noise.single**2) / images
+    levels = []
+    if seeds > 1:
+        levels.append(((base2 + own2 / generator_seeds) / seeds, seeds - 1))
+    if generator_seeds > 1:
+        levels.append(((generator2 + own2 / seeds) / generator_seeds, generator_seeds - 1))
+    estimates, freedom = _estimates(levels, arms)
+    image2s = image2 * _chances(images - 1, 3)
+    return error2, np.sqrt(image2s + estimates) * _factor(joint_freedom(image2s, images - 1, estimates, freedom), arms)
+
+
+def _estimates(levels: list[tuple[float, int]], arms: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return the spreads that studies estimate, ``(studies,)``, and their freedoms, with what other arms lend.
 
     Parameters
     ----------
-    images
-        Rows of one dataset, amount of real data and segmenter; see `synthbench.statistics.compare`.
-
-    Returns
-    -------
-    Noise or None
-        None where there is no pair of runs on two or more test images. Where nothing was repeated, `training` is the
-        prior's, and `source` says so.
+    levels
+        The true squared error of each level, and its degrees of freedom.
     """
-    found = compare(images, baseline, metric, iou, aggregation, draws).differences.values()
-    known = [d for d in found if d.images > 1]
-    if not known:
-        return None
-    image = float(np.sqrt(np.mean([d.image_error**2 * d.images for d in known])))
-    many = f"{len(known)} arm{'s' if len(known) > 1 else ''}"
-    repeated = [d for d in known if d.freedom > 0]
-    if not repeated:
-        return Noise(image, PRIOR.training, f"{many}; that of training again is assumed")
-    training = float(np.sqrt(np.mean([d.training_error**2 * d.pairs for d in repeated])))
-    return Noise(image, training, many)
+    drawn = [error2 * _chances(freedom, place) for place, (error2, freedom) in enumerate(levels)]
+    total = np.sum(drawn, axis=0) * np.ones(_STUDIES)
+    if not np.any(total):
+        return np.zeros(_STUDIES), np.zeros(_STUDIES)
+    welch = total**2 / np.sum([d**2 / freedom for d, (_, freedom) in zip(drawn, levels, strict=True)], axis=0)
+    if arms == 1:
+        return total, welch
+    lent = prior_freedom(np.full(arms - 1, float(np.mean(welch))))
+    prior = sum(error2 for error2, _ in levels) * _chances(lent, 2)
+    return (welch * total + lent * prior) / (welch + lent), welch + lent
+
+
+def _chances(freedom: float, place: int) -> np.ndarray:
+    """Return how studies misjudge a variance, ``(studies,)``: chi-square over its freedom, the same in every call."""
+    return np.random.default_rng((place, _STUDIES)).chisquare(freedom, _STUDIES) / freedom
+
+
+def _factor(freedom: np.ndarray, arms: int) -> np.ndarray:
+    """Return Student's t from which on a difference is significant."""
+    from scipy.stats import t
+
+    return np.asarray(t.isf((1 - LEVEL) / (2 * arms), freedom))

@@ -24,17 +24,20 @@ SHARED = 0.25
 class Spread:
     """Squared standard error of a mean difference over repeated training, and its degrees of freedom.
 
-    `with_residual`: it holds the chance that belongs to one training and one image together, as the spread over seeds
-    does.
+    `with_images`: it holds what test images do as well, as the spread over folds does whose images differ.
     """
 
     error2: float
     freedom: float
-    with_residual: bool = True
+    with_images: bool = False
 
 
-def measure(pairs: pd.DataFrame, difference: np.ndarray, image_variance: np.ndarray) -> Spread:
+def measure(pairs: pd.DataFrame, difference: np.ndarray, by_fold: bool) -> Spread:
     """Estimate how repeated training moves the mean difference of one arm.
+
+    With several folds it is the spread of their means: it holds all that differs between folds, seeds and test images
+    included, and is known as well as their number allows. The seeds within folds would make it look better known than
+    it is, as they say nothing of how folds differ.
 
     Parameters
     ----------
@@ -42,26 +45,32 @@ def measure(pairs: pd.DataFrame, difference: np.ndarray, image_variance: np.ndar
         One row per pair of runs: ``fold``, ``generator_seed``, ``seed``.
     difference
         ``(pairs,)``, score of the arm's run minus score of the baseline's.
-    image_variance
-        ``(pairs,)``, the variance of each difference over resampled images; taken off the spread between folds, whose
-        test images differ.
+    by_fold
+        Whether every test image belongs to one fold.
 
     Returns
     -------
     Spread
-        With `freedom` 0 where nothing was repeated. With several folds, the larger of what folds and what seeds show.
+        With `freedom` 0 where nothing was repeated.
     """
-    folds = pairs["fold"].to_numpy()
-    names = sorted(set(folds), key=str)
-    parts = [_within(pairs[folds == f], difference[folds == f]) for f in names]
-    freedom = sum(p.freedom for p in parts)
-    seeds = Spread(sum(p.error2 for p in parts) / len(names) ** 2, freedom)
-    if len(names) == 1:
-        return seeds
-    means = np.array([difference[folds == f].mean() for f in names])
-    images = np.mean([image_variance[folds == f].mean() for f in names])
-    between = Spread(max(float(means.var(ddof=1) - images), 0.0) / len(names), len(names) - 1, with_residual=False)
-    return seeds if seeds.freedom and seeds.error2 > between.error2 else between
+    folds = pd.Series(difference, index=pairs.index).groupby(pairs["fold"])
+    if folds.ngroups > 1:
+        means = folds.mean().to_numpy()
+        return Spread(float(means.var(ddof=1)) / len(means), len(means) - 1, with_images=by_fold)
+    errors = [(float(means.var(ddof=1)) / len(means), len(means) - 1) for means in _levels(pairs, difference)]
+    total = sum(error2 for error2, _ in errors)
+    if not total:
+        return Spread(0.0, sum(freedom for _, freedom in errors))
+    return Spread(total, total**2 / sum(error2**2 / freedom for error2, freedom in errors))
+
+
+def _levels(pairs: pd.DataFrame, difference: np.ndarray) -> list[np.ndarray]:
+    """Return the means of each level that was repeated: segmenter seeds, and generator seeds that cross them."""
+    values = pd.Series(difference, index=pairs.index)
+    levels = [values.groupby(pairs["seed"]).mean().to_numpy()]
+    if pairs.groupby("seed")["generator_seed"].nunique().max() > 1:
+        levels.append(values.groupby(pairs["generator_seed"]).mean().to_numpy())
+    return [means for means in levels if len(means) > 1]
 
 
 def image_variance(drawn: np.ndarray, folds: pd.Series) -> float:
@@ -85,30 +94,31 @@ def image_variance(drawn: np.ndarray, folds: pd.Series) -> float:
     return total
 
 
-def joint_freedom(image2: float, images: int, spread: Spread) -> float:
+def joint_freedom(
+    image2: np.ndarray | float, images: float, error2: np.ndarray | float, freedom: np.ndarray | float
+) -> np.ndarray:
     """Return the degrees of freedom of a standard error that has both parts.
 
     Welch–Satterthwaite takes the training's share of the variance for known, and with two seeds covers the truth in
     90 % of cases where 95 % is said, because that share comes out small by chance. Counting it 1 + 5/ν times, chosen
-    by simulation, brings that to 94 to 97 % for 2, 3 and 10 seeds, whatever the shares (docs/statistics.md).
+    by simulation, brings that to 94 to 97 % for 2, 3 and 10 seeds, whatever the shares (docs/statistics.md). With few
+    images the same happens to theirs, so theirs are the most there are.
+
+    Parameters
+    ----------
+    image2
+        Squared standard error of other test images.
+    images
+        Its degrees of freedom; below 1 counts as 1.
+    error2, freedom
+        Of repeated training; 0 and 0 where nothing was repeated.
     """
-    training2 = spread.error2 * (1 + 5 / spread.freedom)
-    parts = training2**2 / spread.freedom + image2**2 / max(images - 1, 1)
-    return (training2 + image2) ** 2 / parts
-
-
-def _within(pairs: pd.DataFrame, difference: np.ndarray) -> Spread:
-    """Add up the levels that were repeated: segmenter seeds, and generator seeds where they cross them."""
-    values = pd.Series(difference, index=pairs.index)
-    levels = [values.groupby(pairs["seed"]).mean()]
-    if pairs.groupby("seed")["generator_seed"].nunique().max() > 1:
-        levels.append(values.groupby(pairs["generator_seed"]).mean())
-    errors = [(float(means.var(ddof=1)) / len(means), len(means) - 1) for means in levels if len(means) > 1]
-    total = sum(error2 for error2, _ in errors)
-    if not total:
-        return Spread(0.0, sum(freedom for _, freedom in errors))
-    welch = total**2 / sum(error2**2 / freedom for error2, freedom in errors)
-    return Spread(total, welch)
+    most = max(images, 1)
+    known = np.maximum(freedom, 1)
+    training2 = np.asarray(error2) * (1 + 5 / known)
+    parts = training2**2 / known + np.square(image2) / most
+    joint = np.divide((training2 + image2) ** 2, parts, out=np.full(np.shape(parts), float(most)), where=parts > 0)
+    return np.minimum(joint, most)
 
 
 def lend(own: Mapping[str, Spread], pairs: Mapping[str, int]) -> dict[str, Spread]:
@@ -129,9 +139,9 @@ def lend(own: Mapping[str, Spread], pairs: Mapping[str, int]) -> dict[str, Sprea
 def _moderate(arm: str, own: Mapping[str, Spread], pairs: Mapping[str, int]) -> Spread:
     mine = own[arm]
     others = [
-        (s.error2 * pairs[name] / pairs[arm], s.freedom)
+        (s.error2 * _repeats(s, pairs[name]) / _repeats(mine, pairs[arm]), s.freedom)
         for name, s in own.items()
-        if name != arm and s.freedom > 0 and s.error2 > 0
+        if name != arm and s.freedom > 0 and s.error2 > 0 and s.with_images == mine.with_images
     ]
     if not others:
         return mine
@@ -140,7 +150,12 @@ def _moderate(arm: str, own: Mapping[str, Spread], pairs: Mapping[str, int]) -> 
     prior = float(np.exp(logs.mean()))
     weight = prior_freedom(freedoms)
     freedom = mine.freedom + weight
-    return Spread((mine.freedom * mine.error2 + weight * prior) / freedom, freedom, mine.with_residual)
+    return Spread((mine.freedom * mine.error2 + weight * prior) / freedom, freedom, mine.with_images)
+
+
+def _repeats(spread: Spread, pairs: int) -> float:
+    """Return what an error shrinks with: the number of folds, where it is theirs, else of pairs."""
+    return spread.freedom + 1 if spread.with_images else pairs
 
 
 def prior_freedom(freedoms: np.ndarray) -> float:

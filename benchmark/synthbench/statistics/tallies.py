@@ -6,7 +6,7 @@ matrix products, one above and one below the line.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -31,6 +31,7 @@ COUNTED: dict[str, Parts] = {
 SEMANTIC = ("miou", "miou_star", "dice", "cldice")
 METRICS = (*COUNTED, *SEMANTIC)
 AGGREGATIONS = ("pooled", "per_image")
+COUNTS = ("tp", "fp", "fn")
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,12 +97,13 @@ def tally(images: pd.DataFrame, metric: str = "f1", iou: float | str = 0.5, aggr
     ConfigError
         If the metric, the threshold or the aggregation is not there.
     DataError
-        If the frame is empty, holds several cells, or a row twice.
+        If the frame is empty, lacks a column, holds several cells, a row twice, or a count that is none.
     """
     _check_cell(images)
     rows, part = _rows(images, metric, iou)
     if aggregation not in AGGREGATIONS:
         raise ConfigError(f"aggregation {aggregation!r} is not one of {', '.join(AGGREGATIONS)}")
+    _check_counts(rows, metric)
     above, below, counts = _parts(rows, metric, aggregation)
     keys = rows[RUN].copy()
     keys["generator_seed"] = seed_text(rows["generator_seed"])
@@ -143,10 +145,35 @@ def seed_text(seeds: pd.Series) -> pd.Series:
 def _check_cell(images: pd.DataFrame) -> None:
     if images.empty:
         raise DataError("results: there is no scored image")
+    check_columns(images, [*RUN, "image"])
+    if "iou" not in images and "class" not in images:
+        raise DataError("results: no column 'iou' or 'class'; run the study again")
     for name in CELL:
         if name in images and images[name].nunique(dropna=False) > 1:
             values = ", ".join(str(v) for v in images[name].unique()[:4])
             raise DataError(f"results hold several values of {name} ({values} …); compare one at a time")
+
+
+def check_columns(rows: pd.DataFrame, needed: Iterable[str]) -> None:
+    """Raise a `DataError` that names the first column that isn't there."""
+    lacking = [name for name in needed if name not in rows]
+    if lacking:
+        raise DataError(f"results: no column {lacking[0]!r}; run the study again")
+
+
+def _check_counts(rows: pd.DataFrame, metric: str) -> None:
+    """Refuse what isn't a count: a blank one would pass for zero."""
+    own = metric == "cldice" or (metric == "dice" and "iou" in rows)
+    check_columns(rows, [*COUNTS, *([metric] if own else [])])
+    for name in COUNTS:
+        values = pd.to_numeric(rows[name], errors="coerce").to_numpy(float)
+        wrong = np.flatnonzero(~((values >= 0) & (values == np.floor(values)) & np.isfinite(values)))
+        if len(wrong):
+            row = rows.iloc[wrong[0]]
+            raise DataError(
+                f"results: {name} of image {row['image']!r} of {row['arm']!r} is {row[name]}; "
+                "give a whole number, 0 or more"
+            )
 
 
 def _rows(images: pd.DataFrame, metric: str, iou: float | str) -> tuple[pd.DataFrame, pd.Series]:
@@ -168,7 +195,11 @@ def _rows(images: pd.DataFrame, metric: str, iou: float | str) -> tuple[pd.DataF
     thresholds = images["iou"].round(2)
     if iou == "mean":
         return images, thresholds
-    kept = np.isclose(thresholds, float(iou), atol=1e-6)
+    try:
+        level = float(iou)
+    except (TypeError, ValueError):
+        raise ConfigError(f"iou: {iou!r}; give a threshold, such as 0.5, or 'mean'") from None
+    kept = np.isclose(thresholds, level, atol=1e-6)
     if not kept.any():
         known = ", ".join(f"{t:.2f}" for t in sorted(set(thresholds)))
         raise ConfigError(f"IoU {iou} was not scored; there are {known}")
