@@ -15,6 +15,7 @@ REPEATED = "duplicate"
 COPYING = (REPEATED, NEGATIVE_CONTROL, "classic")
 """Controls that are made of training images, and say so."""
 FEW_SEEDS = 3
+FEW_IMAGES = 20
 
 
 def headline(table: pd.DataFrame) -> str:
@@ -68,6 +69,10 @@ def cautions(table: pd.DataFrame) -> list[str]:
     seeds = table["delta_seeds"].dropna()
     if len(seeds) and seeds.min() < FEW_SEEDS:
         lines.append(_few(int(seeds.min())))
+    tested = table["delta_images"].dropna()
+    if len(tested) and tested.min() < FEW_IMAGES:
+        few = _many(int(tested.min()), "test image")
+        lines.append(f"With {few}, differences are poorly known: other images could show others.")
     for _, rows in _cells(table):
         lines.extend(
             f"{row['segmenter']} {_place(rows)}: images with wrong masks ({short(row['arm'])}) should have hurt, and "
