@@ -8,9 +8,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from synthbench.leaderboard import table
+from synthbench.leaderboard import as_json, by_group, csv, table
 from synthbench.leaderboard.render import markdown, shown
 from synthbench.leaderboard.values import text
+from synthbench.leaderboard.words import cautions
 from synthbench.statistics import paired_difference
 
 DUPLICATE, PIX2PIX = "real + duplicate × 50", "real + pix2pix × 50"
@@ -54,3 +55,43 @@ def test_worth_is_read_off_the_other_amounts(frames: SimpleNamespace) -> None:
     assert text(at_45, "worth").startswith("+")
     assert text(at_180, "worth").startswith("> 0 [")
     assert text(row(found, "real"), "worth") == "n/a"
+
+
+def test_of_one_test_image_no_interval_and_no_rank_is_claimed(frames: SimpleNamespace) -> None:
+    """Neither in tables nor in numbers: nothing is shown as not a number, and nothing as certain."""
+    images = pd.concat(
+        [
+            frames.images({"real": level, DUPLICATE: level, PIX2PIX: level + 0.05}, fraction=n, count=1, rng_seed=n)
+            for n, level in {45: 0.0, 90: 0.05}.items()
+        ]
+    )
+    found = table(frames.results(images), draws=100)
+    one = row(found, PIX2PIX)
+    assert text(one, "delta").endswith("[one image: no interval]")
+    assert text(one, "rank").endswith("(1–3)")
+    assert "[" not in text(one, "worth")
+    assert (one["p"], one["verdict"]) == (pytest.approx(np.nan, nan_ok=True), "undecided")
+    shown_everywhere = "".join((markdown(found), csv(found), as_json(found)))
+    assert "nan" not in shown_everywhere.lower()
+
+
+def test_where_the_baseline_failed_the_rest_is_shown_with_a_gap(frames: SimpleNamespace) -> None:
+    amounts = pd.concat([frames.images({"real": 0.0, PIX2PIX: 0.03}, fraction=n) for n in (45, 90)])
+    whole = frames.results(amounts)
+    lost = (whole.runs["arm"] == "real") & (whole.runs["fraction"] == 45)
+    gone = (whole.images["arm"] == "real") & (whole.images["fraction"] == 45)
+    whole.runs.loc[lost, "status"] = "failed"
+    whole.images = whole.images[~gone]
+    found = table(whole, draws=100)
+    assert row(found, PIX2PIX)["verdict"] == "no baseline"
+    assert row(found, "real")["status"] == "missing"
+    assert np.isfinite(row(found, PIX2PIX, 90)["delta"])
+    strata = by_group(whole, "difficulty", draws=100)
+    assert set(strata.loc[(strata["fraction"] == 45) & (strata["arm"] == PIX2PIX), "verdict"]) == {"no baseline"}
+    assert "no baseline" in markdown(found)
+
+
+def test_few_test_images_are_a_caution(frames: SimpleNamespace) -> None:
+    for count, said in ((19, True), (20, False)):
+        found = table(frames.results(frames.images(count=count)), draws=100)
+        assert any(line.startswith("With 19 test images") for line in cautions(found)) == said

@@ -10,6 +10,7 @@ import pytest
 
 from synthbench.statistics import compare, holm
 
+make_crossed = runpy.run_path(str(Path(__file__).parent / "crossed.py"))["images"]
 make_images = runpy.run_path(str(Path(__file__).parents[1] / "leaderboard" / "frames.py"))["images"]
 
 
@@ -47,3 +48,28 @@ def test_without_an_effect_alarms_are_as_rare_as_is_said(seeds: int) -> None:
     """One in twenty studies, whatever the number of arms; within the chance of 300 studies."""
     _, alarms = studies(0.0, 3, seeds, 0.006, 0.03, 300)
     assert alarms <= 0.05 + 2.6 * np.sqrt(0.05 * 0.95 / 300)
+
+
+def judged(effect: float, repeats: int, **study: object) -> tuple[float, float]:
+    """Return the share of intervals that hold the effect, and of those that lie beside zero."""
+    held, found = [], []
+    for repeat in range(repeats):
+        difference = compare(make_crossed(effect, rng_seed=repeat, **study), draws=600).differences["real + g × 1"]
+        held.append(difference.low <= effect <= difference.high)
+        found.append(difference.p < 0.05)
+    return float(np.mean(held)), float(np.mean(found))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("fold_spread", [0.0, 0.02])
+def test_intervals_cover_whether_or_not_folds_differ(fold_spread: float) -> None:
+    held, _ = judged(0.02, 350, folds=3, seeds=3, count=10, fold_spread=fold_spread)
+    assert 0.93 <= held <= 0.97
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("count", [2, 5])
+def test_few_images_of_one_seed_give_no_more_alarms_than_many(count: int) -> None:
+    """Two images gave one in three where they counted as many; within the chance of 400 studies."""
+    _, alarms = judged(0.0, 400, seeds=1, count=count, seed_spread=0.0)
+    assert alarms <= 0.05 + 2.6 * np.sqrt(0.05 * 0.95 / 400)
