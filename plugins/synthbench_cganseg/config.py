@@ -1,4 +1,4 @@
-"""What can be set on cGAN-Seg."""
+"""Hyper-parameters of cGAN-Seg, and those that follow from the budget where they are left open."""
 
 from __future__ import annotations
 
@@ -7,23 +7,26 @@ from typing import Literal
 
 from pydantic import Field
 
-from synthbench import Config
-from synthbench.toolkit.masks import Layout
+from synthbench import Budget
+from synthbench.errors import ConfigError
+from synthbench.toolkit.presets import MaskConfig, settled
 
 Handover = Literal["straight-through", "soft"]
 
 
-class CGanSegConfig(Config):
+class CGanSegConfig(MaskConfig):
     """Hyper-parameters of cGAN-Seg.
 
     Attributes
     ----------
-    filters, depth : int
-        Width of the StyleUNet at full resolution, and how often it halves that; the paper has 64 and 4.
-    segmenter_filters : int
-        Width of the segmenter at full resolution; the paper has 64.
-    discriminator_filters, heads, head_width : int
-        Of the discriminators and of their attention; the paper has 8 heads of 64.
+    filters : int, optional
+        Width of the StyleUNet at full resolution. Left open, it follows from the budget; see `sized`.
+    depth : int
+        How often the StyleUNet halves the resolution.
+    segmenter_filters : int, optional
+        Width of the segmenter at full resolution. Left open, it follows from the budget.
+    discriminator_filters, heads, head_width : int, optional
+        Of the discriminators and of their attention. Left open, they follow from the budget.
     style : bool
         Without it the generator is a plain U-Net: no style, no noise (an ablation of the paper).
     mixing : float
@@ -45,22 +48,20 @@ class CGanSegConfig(Config):
         Weights of what is drawn to the other half of a training pair, which the paper calls identity.
     handover : {"straight-through", "soft"}
         How the segmenter's mask is handed to the generator and the discriminator; see `synthbench_cganseg.cycle`.
-    learning_rate : float
-        Of Adam, constant for half of the steps and then falling to 0; the paper has 1e-4 throughout.
-    masks : {"auto", "train", "recombine", "mixed"}
-        Which masks images are drawn to; see `synthbench.toolkit.masks.MaskSampler`. `auto` is `mixed` for instances
-        and `train` for a semantic dataset. The paper's dense images are ``recombine`` with a `density`, scattered or
-        as colonies (``layout: discs``).
-    layout, density, touching
-        Of recombined masks; see there.
+    learning_rate : float, optional
+        Of Adam, constant for half of the steps and then falling to 0; in the paper it doesn't fall. Left open, it
+        follows from the budget.
+    masks, layout, density, touching
+        Which masks images are drawn to; see `synthbench.toolkit.presets.MaskConfig`. The paper's dense images are
+        ``masks: recombine`` with a `density`, scattered or as colonies (``layout: discs``).
     """
 
-    filters: int = Field(8, ge=2)
+    filters: int | None = Field(None, ge=2)
     depth: int = Field(4, ge=1, le=6)
-    segmenter_filters: int = Field(8, ge=2)
-    discriminator_filters: int = Field(16, ge=2)
-    heads: int = Field(2, ge=1)
-    head_width: int = Field(16, ge=1)
+    segmenter_filters: int | None = Field(None, ge=2)
+    discriminator_filters: int | None = Field(None, ge=2)
+    heads: int | None = Field(None, ge=1)
+    head_width: int | None = Field(None, ge=1)
     style: bool = True
     mixing: float = Field(0.9, ge=0, le=1)
     perceptual: str = "auto"
@@ -72,8 +73,30 @@ class CGanSegConfig(Config):
     mask_cycle: float = Field(100.0, ge=0)
     mask_pair: float = Field(50.0, ge=0)
     handover: Handover = "straight-through"
-    learning_rate: float = Field(1e-3, gt=0)
-    masks: Literal["auto", "train", "recombine", "mixed"] = "auto"
-    layout: Layout = "scatter"
-    density: float | None = Field(None, ge=0, le=1)
-    touching: float | None = Field(None, ge=0, le=1)
+    learning_rate: float | None = Field(None, gt=0)
+
+
+SMALLEST = 32
+"""Side of the smallest patches that the discriminators can judge."""
+
+
+def sized(config: CGanSegConfig, budget: Budget) -> CGanSegConfig:
+    """Return the configuration with nothing left open.
+
+    A long training has the paper's sizes and learning rate (the discriminators' first width is open there: that of
+    the other networks); those of a short one are this project's choice.
+
+    Raises
+    ------
+    ConfigError
+        If the patches are too small for the depth.
+    """
+    side = max(SMALLEST, 2 * 2**config.depth)
+    if budget.patch_size < side:
+        raise ConfigError(
+            f"patches of {budget.patch_size} are too small for a depth of {config.depth}; give patches of {side} or "
+            "more, or a smaller depth"
+        )
+    narrow = {"filters": 8, "segmenter_filters": 8, "discriminator_filters": 16, "heads": 2, "head_width": 16}
+    wide = {"filters": 64, "segmenter_filters": 64, "discriminator_filters": 64, "heads": 8, "head_width": 64}
+    return settled(config, budget, short={**narrow, "learning_rate": 1e-3}, long={**wide, "learning_rate": 1e-4})

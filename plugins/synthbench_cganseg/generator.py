@@ -13,15 +13,15 @@ import torch
 from torch import nn
 
 from synthbench import Budget, Context, Generator, Sample, SampleSet, TrainingMix
-from synthbench.errors import ConfigError, StoreError
+from synthbench.errors import StoreError
 from synthbench.toolkit import loop
 from synthbench.toolkit.batches import Batches
 from synthbench.toolkit.joint import Joint
 from synthbench.toolkit.journal import so_far
-from synthbench.toolkit.masks import MaskSampler, Mode
+from synthbench.toolkit.masks import MaskSampler
 from synthbench.toolkit.optimise import linear_tail
 from synthbench.toolkit.patches import PatchStream
-from synthbench_cganseg.config import CGanSegConfig
+from synthbench_cganseg.config import CGanSegConfig, sized
 from synthbench_cganseg.cycle import DISCRIMINATORS, Cycle, optimisers
 from synthbench_cganseg.discriminator import discriminator
 from synthbench_cganseg.networks import STYLE, Segmenter, StyleUNet
@@ -37,7 +37,6 @@ SETTLING = 32
 """Batches that the statistics of the batch norms are taken from in the end."""
 
 _JOINT, _WEIGHTS, _TRAINING = "joint.json", "generator.safetensors", "training.json"
-_SMALLEST = 32
 _DRAW = 81
 
 
@@ -72,14 +71,9 @@ class CGanSeg(Generator):
         self.counts: Counter[str] = Counter()
 
     def fit(self, train: SampleSet, context: Context) -> None:
-        side = max(_SMALLEST, 2 * 2**self.config.depth)
-        if context.budget.patch_size < side:
-            raise ConfigError(
-                f"patches of {context.budget.patch_size} are too small for a depth of {self.config.depth}; "
-                f"give patches of {side} or more, or a smaller depth"
-            )
+        self.config = sized(self.config, context.budget)
         self.joint = Joint.of(train, "distance", 1)
-        self.sampler = self._sampler(train)
+        self.sampler = self.config.sampler(train)
         random = loop.runtime(context)
         self.device = torch.device(context.device)
         self.network = self._build()
@@ -118,16 +112,6 @@ class CGanSeg(Generator):
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise StoreError(f"{folder / _TRAINING}: can't be read: {error!r}; fit again") from None
         return new
-
-    def _sampler(self, train: SampleSet) -> MaskSampler:
-        auto: Mode = "train" if train.task == "semantic" else "mixed"
-        return MaskSampler.of(
-            train,
-            mode=auto if self.config.masks == "auto" else self.config.masks,
-            layout=self.config.layout,
-            density=self.config.density,
-            touching=self.config.touching,
-        )
 
     def _build(self) -> StyleUNet:
         config = self.config

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, replace
 from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from synthbench import Budget, Config
-from synthbench.toolkit.masks import Layout
+from synthbench import Budget
+from synthbench.toolkit.presets import MaskConfig, settled
 from synthbench_diffusion.process import Prediction, Schedule
 
-LONG = 10_000
-"""A training of fewer steps is a short one, meant for a CPU."""
 
-
-class DiffusionConfig(Config):
+class DiffusionConfig(MaskConfig):
     """Hyper-parameters of the diffusion models.
 
     Attributes
@@ -24,7 +20,7 @@ class DiffusionConfig(Config):
         Whether image and mask are drawn at once, or the image to a mask of the mask sampler.
     filters, levels, fold : int, optional
         Of the network; see `synthbench_diffusion.network.Denoiser`. Left open, they follow from the budget; see
-        `Scale`.
+        `sized`.
     times : int
         T, steps between image and noise in training.
     sampling_steps : int, optional
@@ -42,11 +38,8 @@ class DiffusionConfig(Config):
         Share of the training patches whose condition is left out; conditional mode.
     guidance : float
         How far a drawing follows its condition: 1, as learnt; more, exaggerated; conditional mode.
-    masks : {"auto", "train", "recombine", "mixed"}
-        Which masks images are drawn to; see `synthbench.toolkit.masks.MaskSampler`. `auto` is `mixed` for instances
-        and `train` for a semantic dataset; conditional mode.
-    layout, density, touching
-        Of recombined masks; see there.
+    masks, layout, density, touching
+        Which masks images are drawn to; see `synthbench.toolkit.presets.MaskConfig`; conditional mode.
     """
 
     mode: Literal["joint", "conditional"] = "joint"
@@ -62,10 +55,6 @@ class DiffusionConfig(Config):
     mask_weight: float = Field(1.0, ge=0)
     dropped: float = Field(0.2, ge=0, lt=1)
     guidance: float = Field(2.0, ge=0)
-    masks: Literal["auto", "train", "recombine", "mixed"] = "auto"
-    layout: Layout = "scatter"
-    density: float | None = Field(None, ge=0, le=1)
-    touching: float | None = Field(None, ge=0, le=1)
 
     @model_validator(mode="after")
     def _no_step_twice(self) -> Self:
@@ -74,32 +63,15 @@ class DiffusionConfig(Config):
         return self
 
 
-@dataclass(frozen=True)
-class Scale:
-    """Sizes of the network, of its training and of drawing: the configuration's, or else those of the budget.
+def sized(config: DiffusionConfig, budget: Budget) -> DiffusionConfig:
+    """Return the configuration with nothing left open.
 
     A short training has a small network that sees squares of 4 × 4 pixels, and draws the image in 20 steps; a long
     one works at full resolution, and finds the noise (Ho et al. 2020) with NuDiff's rate and 50 steps. The rest of
     both is this project's choice.
-
-    Attributes
-    ----------
-    filters, levels, fold, sampling_steps : int
-    learning_rate : float
-    prediction : {"sample", "epsilon", "v_prediction"}
     """
-
-    filters: int
-    levels: int
-    fold: int
-    sampling_steps: int
-    learning_rate: float
-    prediction: Prediction
-
-    @classmethod
-    def of(cls, config: DiffusionConfig, budget: Budget) -> Self:
-        short = cls(filters=48, levels=3, fold=4, sampling_steps=20, learning_rate=1e-3, prediction="sample")
-        long = cls(filters=64, levels=4, fold=1, sampling_steps=50, learning_rate=1e-4, prediction="epsilon")
-        chosen = {field.name: getattr(config, field.name) for field in fields(cls)}
-        usual = short if budget.steps < LONG else long
-        return replace(usual, **{name: value for name, value in chosen.items() if value is not None})
+    short = {"filters": 48, "levels": 3, "fold": 4, "sampling_steps": 20, "learning_rate": 1e-3}
+    long = {"filters": 64, "levels": 4, "fold": 1, "sampling_steps": 50, "learning_rate": 1e-4}
+    for usual in (short, long):
+        usual["sampling_steps"] = min(usual["sampling_steps"], config.times)
+    return settled(config, budget, short={**short, "prediction": "sample"}, long={**long, "prediction": "epsilon"})

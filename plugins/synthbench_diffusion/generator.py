@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import asdict
 from pathlib import Path
 from typing import Self
 
@@ -18,18 +16,18 @@ from synthbench.toolkit import loop
 from synthbench.toolkit.batches import Batches
 from synthbench.toolkit.joint import Joint
 from synthbench.toolkit.journal import so_far
-from synthbench.toolkit.masks import MaskSampler, Mode
+from synthbench.toolkit.masks import MaskSampler
 from synthbench.toolkit.masks_objects import tidy
 from synthbench.toolkit.optimise import Ema, one_cycle, set_rate
 from synthbench.toolkit.patches import PatchStream
-from synthbench_diffusion.config import DiffusionConfig, Scale
+from synthbench_diffusion.config import DiffusionConfig, sized
 from synthbench_diffusion.network import Denoiser
 from synthbench_diffusion.process import Process, guided
 
 FLAT = 1e-3
 """A spread of the drawn values below this, where the real ones have more, is a collapse."""
 
-_JOINT, _SCALE, _WEIGHTS = "joint.json", "scale.json", "denoiser.safetensors"
+_JOINT, _SIDE, _WEIGHTS = "joint.json", "side.txt", "denoiser.safetensors"
 _DRAW, _LOOK = 71, 72
 
 
@@ -64,15 +62,15 @@ class Diffusion(Generator):
 
     def fit(self, train: SampleSet, context: Context) -> None:
         self.joint = Joint.of(train, "distance", levels=1)
-        self.sampler = self._sampler(train) if self.conditional else None
-        self.side, self.scale = context.budget.patch_size, Scale.of(self.config, context.budget)
+        self.sampler = self.config.sampler(train) if self.conditional else None
+        self.side, self.config = context.budget.patch_size, sized(self.config, context.budget)
         random = loop.runtime(context)
         self._build(context)
         block = self.network.block
         if self.side % block:
             raise ConfigError(
-                f"diffusion: a patch of {self.side} isn't a multiple of {block}, which {self.scale.levels} levels and "
-                f"a fold of {self.scale.fold} need; use --patch {max(1, round(self.side / block)) * block}"
+                f"diffusion: a patch of {self.side} isn't a multiple of {block}, which {self.config.levels} levels and "
+                f"a fold of {self.config.fold} need; use --patch {max(1, round(self.side / block)) * block}"
             )
         self._train(train, context, random)
         self._refuse_collapse(train, context.seed)
@@ -92,7 +90,7 @@ class Diffusion(Generator):
     def save(self, folder: Path) -> None:
         super().save(folder)
         self.joint.save(folder / _JOINT)
-        (folder / _SCALE).write_text(json.dumps({"side": self.side, **asdict(self.scale)}) + "\n", encoding="utf-8")
+        (folder / _SIDE).write_text(f"{self.side}\n", encoding="utf-8")
         if self.sampler is not None:
             self.sampler.save(folder)
         loop.save_weights(self.network, folder / _WEIGHTS)
@@ -104,10 +102,9 @@ class Diffusion(Generator):
         new.joint = Joint.load(folder / _JOINT)
         new.sampler = MaskSampler.load(folder) if new.conditional else None
         try:
-            sizes = json.loads((folder / _SCALE).read_text(encoding="utf-8"))
-            new.side, new.scale = int(sizes.pop("side")), Scale(**sizes)
-        except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
-            raise StoreError(f"{folder / _SCALE}: can't be read: {error}; fit again") from None
+            new.side = int((folder / _SIDE).read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise StoreError(f"{folder / _SIDE}: can't be read: {error}; fit again") from None
         new._build(context)
         loop.load_weights(new.network, folder / _WEIGHTS)
         return new
@@ -117,22 +114,12 @@ class Diffusion(Generator):
         """Whether images are drawn to masks that are there already."""
         return self.config.mode == "conditional"
 
-    def _sampler(self, train: SampleSet) -> MaskSampler:
-        auto: Mode = "train" if train.task == "semantic" else "mixed"
-        return MaskSampler.of(
-            train,
-            mode=auto if self.config.masks == "auto" else self.config.masks,
-            layout=self.config.layout,
-            density=self.config.density,
-            touching=self.config.touching,
-        )
-
     def _build(self, context: Context) -> None:
-        config, scale = self.config, self.scale
+        config = self.config
         self.device = torch.device(context.device)
-        self.process = Process(config.times, config.schedule, scale.prediction)
+        self.process = Process(config.times, config.schedule, config.prediction)
         drawn = self.joint.channels if self.conditional else self.joint.planes
-        network = Denoiser(drawn, self.joint.planes - drawn, scale.filters, scale.levels, scale.fold)
+        network = Denoiser(drawn, self.joint.planes - drawn, config.filters, config.levels, config.fold)
         self.network = network.to(self.device, memory_format=torch.channels_last).eval()
 
     # -- training ---------------------------------------------------------------------------------------------------
@@ -147,10 +134,10 @@ class Diffusion(Generator):
         batches = Batches(stream, context.device)
         network: torch.nn.Module = self.network.train()
         ema = Ema(network, config.decay)
-        optimiser = torch.optim.Adam(network.parameters(), self.scale.learning_rate)
+        optimiser = torch.optim.Adam(network.parameters(), self.config.learning_rate)
 
         def step(number: int) -> dict[str, torch.Tensor]:
-            set_rate(optimiser, self.scale.learning_rate * one_cycle(number, budget.steps))
+            set_rate(optimiser, self.config.learning_rate * one_cycle(number, budget.steps))
             image, mask = batches[number]
             clean = image if self.conditional else torch.cat([image, mask], dim=1)
             told = self._left_out(mask, random) if self.conditional else None
@@ -221,5 +208,5 @@ class Diffusion(Generator):
         predict: Callable[..., torch.Tensor] = self.network
         if mask is not None:
             predict = guided(self.network, torch.from_numpy(mask)[None].to(self.device), self.config.guidance)
-        drawn = self.process.draw(predict, noise.to(self.device), self.scale.sampling_steps)
+        drawn = self.process.draw(predict, noise.to(self.device), self.config.sampling_steps)
         return drawn[0].cpu().numpy()

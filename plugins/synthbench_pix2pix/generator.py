@@ -5,24 +5,24 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Literal, Self
+from typing import Self
 
 import numpy as np
 import torch
-from pydantic import Field
 
-from synthbench import Budget, Config, Context, Generator, Sample, SampleSet, TrainingMix
-from synthbench.errors import ConfigError, DataError
+from synthbench import Budget, Context, Generator, Sample, SampleSet, TrainingMix
+from synthbench.errors import DataError
 from synthbench.toolkit import loop
 from synthbench.toolkit.batches import Batches
 from synthbench.toolkit.journal import so_far
-from synthbench.toolkit.masks import Layout, MaskSampler, Mode
+from synthbench.toolkit.masks import MaskSampler
 from synthbench.toolkit.optimise import linear_tail, set_rate
 from synthbench.toolkit.patches import Encode, PatchStream
+from synthbench_pix2pix.config import Pix2PixConfig, sized
 from synthbench_pix2pix.light import Light
 from synthbench_pix2pix.losses import Losses, Term, l1
-from synthbench_pix2pix.networks import Norm, UNet, discriminator
-from synthbench_pix2pix.structure import Structure, structural
+from synthbench_pix2pix.networks import UNet, discriminator
+from synthbench_pix2pix.structure import structural
 
 FLAT = 1e-3
 """A spread of the drawn values below this, where the real ones have more, is a collapse."""
@@ -32,58 +32,6 @@ MARGIN = 16
 
 _LIGHT, _WEIGHTS = "light.json", "generator.safetensors"
 _DRAW = 51
-
-
-class Pix2PixConfig(Config):
-    """Hyper-parameters of pix2pix.
-
-    Attributes
-    ----------
-    filters, discriminator_filters : int
-        Width of the two networks; the paper has 64.
-    depth : int
-        How often the generator halves the resolution.
-    norm : {"batch", "instance", "none"}
-    dropout : float
-        In the two innermost decoders, in training and when drawing; the paper's only noise, 0.5.
-    noise : int
-        Planes of white noise beside the condition; 0 for none.
-    appearance : bool
-        Whether the network is told the light of each image and each object; see `synthbench_pix2pix.light`.
-    grain : bool
-        Whether pixel noise, as strong as in each training image, is laid over what the network draws, before the
-        discriminator sees it (this project's choice). The absolute difference forbids the network to draw noise.
-    l1 : float
-        Weight of the absolute difference against the adversarial term.
-    structure : {"none", "weighted", "ssim", "cldice"}
-        The structural term; see `synthbench_pix2pix.structure`.
-    structure_weight : float or None
-        Its weight; None for the candidate's own.
-    learning_rate : float
-        Of Adam, constant for half of the steps and then falling to 0.
-    masks : {"auto", "train", "recombine", "mixed"}
-        Which masks images are drawn to; see `synthbench.toolkit.masks.MaskSampler`. `auto` is `mixed` for instances
-        and `train` for a semantic dataset.
-    layout, density, touching
-        Of recombined masks; see there.
-    """
-
-    filters: int = Field(24, ge=4)
-    discriminator_filters: int = Field(16, ge=4)
-    depth: int = Field(4, ge=1, le=8)
-    norm: Norm = "batch"
-    dropout: float = Field(0.0, ge=0, lt=1)
-    noise: int = Field(1, ge=0)
-    appearance: bool = True
-    grain: bool = True
-    l1: float = Field(100.0, ge=0)
-    structure: Structure = "none"
-    structure_weight: float | None = Field(None, gt=0)
-    learning_rate: float = Field(4e-4, gt=0)
-    masks: Literal["auto", "train", "recombine", "mixed"] = "auto"
-    layout: Layout = "scatter"
-    density: float | None = Field(None, ge=0, le=1)
-    touching: float | None = Field(None, ge=0, le=1)
 
 
 class Pix2Pix(Generator):
@@ -114,15 +62,10 @@ class Pix2Pix(Generator):
     def fit(self, train: SampleSet, context: Context) -> None:
         if len(train) == 0:
             raise DataError("there are no training samples to learn from")
-        side = 2 * 2 ** max(self.config.depth, 3)
-        if context.budget.patch_size < side:
-            raise ConfigError(
-                f"patches of {context.budget.patch_size} are too small for a depth of {self.config.depth}; "
-                f"give patches of {side} or more, or a smaller depth"
-            )
+        self.config = sized(self.config, context.budget)
         random = loop.runtime(context)
         self.light = Light.of(train)
-        self.sampler = self._sampler(train)
+        self.sampler = self.config.sampler(train)
         self.device = torch.device(context.device)
         self.network = self._build()
         self._train(train, context, random)
@@ -154,16 +97,6 @@ class Pix2Pix(Generator):
         loop.load_weights(new.network, folder / _WEIGHTS)
         new.network.eval()
         return new
-
-    def _sampler(self, train: SampleSet) -> MaskSampler:
-        auto: Mode = "train" if train.task == "semantic" else "mixed"
-        return MaskSampler.of(
-            train,
-            mode=auto if self.config.masks == "auto" else self.config.masks,
-            layout=self.config.layout,
-            density=self.config.density,
-            touching=self.config.touching,
-        )
 
     def _build(self) -> UNet:
         config = self.config

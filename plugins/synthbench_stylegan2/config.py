@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, Literal, Self
+from typing import Literal
 
 from pydantic import Field
 
 from synthbench import Budget, Config
 from synthbench.errors import ConfigError
+from synthbench.toolkit.presets import settled
 from synthbench_stylegan2.networks import FIRST
-
-LONG = 10_000
-"""A training of fewer steps is a short one, meant for a CPU."""
 
 
 class StyleGan2MaskConfig(Config):
@@ -31,7 +28,7 @@ class StyleGan2MaskConfig(Config):
         two values or more; an empty text means no classes.
     channels, base, fold : int, optional
         Of both networks: channels at low resolutions, channels times side at high ones, and how many times smaller
-        than the image the highest resolution is. Left open, they follow from the budget; see `Scale`.
+        than the image the highest resolution is. Left open, they follow from the budget; see `sized`.
     latent : int
         Length of z and w.
     mapping_layers : int
@@ -50,7 +47,7 @@ class StyleGan2MaskConfig(Config):
         Share of the steps that mix the styles of two z.
     diff_augment : bool, optional
         Whether all that the discriminator sees is augmented by `synthbench.toolkit.augment.diff_augment`. Left open, it
-        follows from the budget; see `Scale`.
+        follows from the budget; see `sized`.
     ada, apa : bool
         Whether, with the chance p, it is augmented by `ada_augment` too, and drawn samples are shown among the real
         ones (Jiang et al. 2021, arXiv 2111.06849).
@@ -91,9 +88,8 @@ class StyleGan2MaskConfig(Config):
     check_every: int = Field(500, ge=1)
 
 
-@dataclass(frozen=True)
-class Scale:
-    """Sizes of the networks, and whether DiffAugment is on: the configuration's, or else those of the budget.
+def sized(config: StyleGan2MaskConfig, budget: Budget) -> StyleGan2MaskConfig:
+    """Return the configuration with nothing left open.
 
     A short training has narrow networks without the highest resolutions; a long one has the widths of StyleGAN2. Both
     sets are this project's choice. In a short one the discriminator hasn't the time to learn the patches of several
@@ -101,31 +97,21 @@ class Scale:
     distance of `synthbench_stylegan2.control` was 1.5 with it and 0.8 without. With a dozen small images it helps even
     then.
 
-    Attributes
-    ----------
-    side, channels, base, fold : int
-    diff_augment : bool
+    Raises
+    ------
+    ConfigError
+        If the patches have no side that can be drawn.
     """
-
-    side: int
-    channels: int
-    base: int
-    fold: int
-    diff_augment: bool
-
-    @classmethod
-    def of(cls, config: StyleGan2MaskConfig, budget: Budget) -> Self:
-        """Choose for a budget; raise `ConfigError` if its patches have no side that can be drawn."""
-        short = {"channels": 64, "base": 1024, "fold": 4, "diff_augment": False}
-        long = {"channels": 512, "base": 16_384, "fold": 1, "diff_augment": True}
-        usual = short if budget.steps < LONG else long
-        given = {name: getattr(config, name) for name in usual}
-        chosen: dict[str, Any] = {name: usual[name] if value is None else value for name, value in given.items()}
-        least = 2 * FIRST * chosen["fold"]
-        side = budget.patch_size
-        if side < least or side & (side - 1):
-            fitting = max(least, 1 << (side.bit_length() - 1))
-            raise ConfigError(
-                f"stylegan2-mask: a patch of {side} isn't a power of two from {least} up; use --patch {fitting}"
-            )
-        return cls(side=side, **chosen)
+    found = settled(
+        config,
+        budget,
+        short={"channels": 64, "base": 1024, "fold": 4, "diff_augment": False},
+        long={"channels": 512, "base": 16_384, "fold": 1, "diff_augment": True},
+    )
+    least, side = 2 * FIRST * (found.fold or 1), budget.patch_size
+    if side < least or side & (side - 1):
+        fitting = max(least, 1 << (side.bit_length() - 1))
+        raise ConfigError(
+            f"stylegan2-mask: a patch of {side} isn't a power of two from {least} up; use --patch {fitting}"
+        )
+    return found

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import asdict
 from pathlib import Path
 from typing import Self
 
@@ -20,13 +18,13 @@ from synthbench.toolkit.joint import Joint, MaskForm
 from synthbench.toolkit.journal import so_far
 from synthbench.toolkit.patches import PatchStream
 from synthbench_stylegan2.classes import Classes
-from synthbench_stylegan2.config import Scale, StyleGan2MaskConfig
+from synthbench_stylegan2.config import StyleGan2MaskConfig, sized
 from synthbench_stylegan2.control import Best
 from synthbench_stylegan2.discriminator import Discriminator
 from synthbench_stylegan2.networks import Drawer, Mapping, Synthesis
 from synthbench_stylegan2.training import Training
 
-_JOINT, _CLASSES, _SCALE, _WEIGHTS = "joint.json", "classes.json", "scale.json", "generator.safetensors"
+_JOINT, _CLASSES, _SIDE, _WEIGHTS = "joint.json", "classes.json", "side.txt", "generator.safetensors"
 _DRAW, _LOOK = 82, 83
 COMPARED = 128
 """Drawn and training patches in each comparison."""
@@ -69,7 +67,7 @@ class StyleGan2Mask(Generator):
         form: MaskForm = "distance" if self.config.mask == "distance" else "grey"
         self.joint = Joint.of(train, form, self.config.levels)
         self.classes = Classes.of(train, self.config.group)
-        self.scale = Scale.of(self.config, context.budget)
+        self.side, self.config = context.budget.patch_size, sized(self.config, context.budget)
         self._count_lost(train)
         random = loop.runtime(context)
         self._build(context)
@@ -91,7 +89,7 @@ class StyleGan2Mask(Generator):
         super().save(folder)
         self.joint.save(folder / _JOINT)
         self.classes.save(folder / _CLASSES)
-        (folder / _SCALE).write_text(json.dumps(asdict(self.scale)) + "\n", encoding="utf-8")
+        (folder / _SIDE).write_text(f"{self.side}\n", encoding="utf-8")
         loop.save_weights(self.network, folder / _WEIGHTS)
 
     @classmethod
@@ -101,9 +99,9 @@ class StyleGan2Mask(Generator):
         new.joint = Joint.load(folder / _JOINT)
         new.classes = Classes.load(folder / _CLASSES)
         try:
-            new.scale = Scale(**json.loads((folder / _SCALE).read_text(encoding="utf-8")))
-        except (OSError, ValueError, TypeError) as error:
-            raise StoreError(f"{folder / _SCALE}: can't be read: {error}; fit again") from None
+            new.side = int((folder / _SIDE).read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise StoreError(f"{folder / _SIDE}: can't be read: {error}; fit again") from None
         new._build(context)
         loop.load_weights(new.network, folder / _WEIGHTS)
         return new
@@ -114,13 +112,13 @@ class StyleGan2Mask(Generator):
         return 0 if self.config.mask == "none" else self.joint.masks
 
     def _build(self, context: Context) -> None:
-        config, scale = self.config, self.scale
+        config = self.config
         self.device = torch.device(context.device)
         synthesis = Synthesis(
-            scale.side,
-            scale.fold,
-            scale.channels,
-            scale.base,
+            self.side,
+            config.fold,
+            config.channels,
+            config.base,
             config.latent,
             self.joint.channels,
             self.masks,
@@ -132,17 +130,16 @@ class StyleGan2Mask(Generator):
     # -- training -----------------------------------------------------------------------------------------------------
 
     def _train(self, train: SampleSet, context: Context, random: torch.Generator) -> None:
-        config, scale, budget = self.config, self.scale, context.budget
+        config, budget = self.config, context.budget
         planes, classes = self.joint.channels + self.masks, len(self.classes.names)
         judge = Discriminator(
-            scale.side, scale.fold, scale.channels, scale.base, planes, classes, config.embedding
+            self.side, config.fold, config.channels, config.base, planes, classes, config.embedding
         ).to(self.device, memory_format=torch.channels_last)  # fmt: skip
         training = Training(
             config,
             self.network.train(),
             judge,
             channels=self.joint.channels,
-            diff_augment=scale.diff_augment,
             shares=self.classes.shares,
             batch=budget.batch_size,
             seed=context.seed,

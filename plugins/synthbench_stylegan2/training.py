@@ -31,8 +31,6 @@ class Training:
         The drawing network and the discriminator, on the device that trains.
     channels
         Planes of the image; those after them are the mask's.
-    diff_augment
-        Whether all that the discriminator sees is augmented by it.
     shares
         Of the classes; one of 1 where there are none.
     batch
@@ -49,14 +47,13 @@ class Training:
         judge: Discriminator,
         *,
         channels: int,
-        diff_augment: bool,
         shares: Sequence[float],
         batch: int,
         seed: int,
         random: torch.Generator,
     ) -> None:
         self.config, self.network, self.judge = config, network, judge
-        self.channels, self.diff_augment, self.seed, self.random = channels, diff_augment, seed, random
+        self.channels, self.seed, self.random = channels, seed, random
         self.device = random.device
         self.shares = torch.tensor(shares, device=self.device)
         self.average = Ema(network, config.decay)
@@ -147,7 +144,7 @@ class Training:
         return torch.multinomial(self.shares, count, replacement=True, generator=self.random)
 
     def _augmented(self, planes: torch.Tensor) -> torch.Tensor:
-        if self.diff_augment:
+        if self.config.diff_augment:
             planes = diff_augment(planes, self.channels, random=self.random)
         if self.config.ada:
             planes = ada_augment(planes, self.channels, self.adaptive.p, random=self.random)

@@ -11,18 +11,18 @@ from typing import Self
 import numpy as np
 import torch
 from monai.networks.nets import VQVAE
-from pydantic import Field
 from torch.nn import functional as F
 
-from synthbench import Budget, Config, Context, Generator, Sample, SampleSet, TrainingMix
-from synthbench.errors import ConfigError, StoreError
+from synthbench import Budget, Context, Generator, Sample, SampleSet, TrainingMix
+from synthbench.errors import StoreError
 from synthbench.samples import Task
 from synthbench.toolkit import loop
 from synthbench.toolkit.batches import Batches
-from synthbench.toolkit.joint import Joint, MaskForm
+from synthbench.toolkit.joint import Joint
 from synthbench.toolkit.journal import so_far
 from synthbench.toolkit.optimise import one_cycle, set_rate
 from synthbench.toolkit.patches import PatchStream
+from synthbench_vqvae.config import VqVaePixelCnnConfig, sized
 from synthbench_vqvae.pixelcnn import PixelCNN, Sampler
 
 _JOINT, _CODER, _PRIOR, _SIDE = "joint.json", "vqvae.safetensors", "pixelcnn.safetensors", "side.txt"
@@ -31,51 +31,6 @@ REVIVE, REVIVING = 25, 0.6
 """Codes that nothing uses are renewed every so many steps, in this share of the VQ-VAE's training."""
 RARE = 0.3
 """A code is unused when fewer places of a batch than this take it, in the moving average."""
-
-
-class VqVaePixelCnnConfig(Config):
-    """Hyper-parameters; the paper gives no sizes, so all of them are this project's choice.
-
-    Attributes
-    ----------
-    filters : int
-        Width of the VQ-VAE's first stage, doubled at the second.
-    stages : int
-        How often it halves the resolution: a code stands for a square of 2^stages pixels.
-    codes, dimension : int
-        Entries of the codebook, and their length.
-    decay, commitment : float
-        Of the codebook's moving average, and weight of the loss that keeps the encoder near it.
-    prior_filters, prior_layers : int
-        Of the PixelCNN.
-    share : float
-        Share of the steps that train the VQ-VAE; the PixelCNN gets the rest.
-    mask_weight : float
-        Weight of the mask's error against the image's.
-    learning_rate : float
-        Highest rate of Adam, which rises and falls once for each network.
-    temperature : float
-        Divides the logits when drawing; below 1, rare codes become rarer.
-    mask : {"distance", "grey"}
-        How instances are drawn; see `synthbench.toolkit.joint`.
-    levels : int
-        Grey levels of ``mask: grey``.
-    """
-
-    filters: int = Field(32, ge=4)
-    stages: int = Field(3, ge=1, le=5)
-    codes: int = Field(256, ge=2)
-    dimension: int = Field(64, ge=2)
-    decay: float = Field(0.99, ge=0, lt=1)
-    commitment: float = Field(0.25, ge=0)
-    prior_filters: int = Field(64, ge=4)
-    prior_layers: int = Field(6, ge=1)
-    share: float = Field(0.5, gt=0, lt=1)
-    mask_weight: float = Field(1.0, ge=0)
-    learning_rate: float = Field(1e-3, gt=0)
-    temperature: float = Field(1.0, gt=0)
-    mask: MaskForm = "distance"
-    levels: int = Field(4, ge=1, le=32)
 
 
 class VqVaePixelCnn(Generator):
@@ -106,12 +61,7 @@ class VqVaePixelCnn(Generator):
     def fit(self, train: SampleSet, context: Context) -> None:
         self.joint = Joint.of(train, self.config.mask, self.config.levels)
         self.side = context.budget.patch_size
-        block = 2**self.config.stages
-        if self.side % block or self.side < 2 * block:
-            raise ConfigError(
-                f"vqvae-pixelcnn: a patch of {self.side} isn't two or more codes of {block}; use --patch "
-                f"{max(2, round(self.side / block)) * block}"
-            )
+        self.config = sized(self.config, context.budget)
         loop.runtime(context)
         self._build(context)
         self._train(train, context)

@@ -14,7 +14,7 @@ pytest.importorskip("einops")
 from synthbench import Budget, Context, Sample, SampleSet, Stopped
 from synthbench.errors import ConfigError, DataError, StoreError
 from synthbench.toolkit.loop import Diverged
-from synthbench_diffusion.config import DiffusionConfig, Scale
+from synthbench_diffusion.config import DiffusionConfig, sized
 from synthbench_diffusion.generator import Diffusion
 from synthbench_diffusion.network import Denoiser
 from synthbench_diffusion.process import Process, guided
@@ -156,11 +156,11 @@ def test_more_drawing_steps_than_times_are_refused() -> None:
 
 
 def test_sizes_follow_from_the_budget_where_they_are_left_open() -> None:
-    short, long = (Scale.of(DiffusionConfig(), Diffusion.budgets[name]) for name in ("quick", "paper"))
+    short, long = (sized(DiffusionConfig(), Diffusion.budgets[name]) for name in ("quick", "paper"))
     assert short.sampling_steps < long.sampling_steps == 50
     assert short.fold > long.fold == 1
     assert (short.prediction, long.prediction) == ("sample", "epsilon")
-    chosen = Scale.of(DiffusionConfig(fold=2, sampling_steps=7), Diffusion.budgets["paper"])
+    chosen = sized(DiffusionConfig(fold=2, sampling_steps=7), Diffusion.budgets["paper"])
     assert (chosen.fold, chosen.sampling_steps, chosen.levels) == (2, 7, long.levels)
 
 
@@ -177,8 +177,8 @@ def test_a_sample_depends_on_seed_and_index_alone(drawn_from: Diffusion) -> None
 def test_what_was_saved_draws_the_same_bytes(drawn_from: Diffusion, tmp_path: Path) -> None:
     drawn_from.save(tmp_path)
     assert pixels(Diffusion.load(tmp_path, Context(seed=9)), range(2)) == pixels(drawn_from, range(2))
-    (tmp_path / "scale.json").write_text('{"side": 32}')
-    with pytest.raises(StoreError, match=r"scale\.json"):
+    (tmp_path / "side.txt").write_text("wide")
+    with pytest.raises(StoreError, match=r"side\.txt"):
         Diffusion.load(tmp_path, Context())
 
 

@@ -16,7 +16,7 @@ from synthbench import Budget, Context, Sample, SampleSet, Stopped
 from synthbench.errors import ConfigError, DataError, StoreError
 from synthbench.toolkit.loop import Diverged
 from synthbench_stylegan2.classes import Classes
-from synthbench_stylegan2.config import Scale, StyleGan2MaskConfig
+from synthbench_stylegan2.config import StyleGan2MaskConfig, sized
 from synthbench_stylegan2.control import Adaptive, Best
 from synthbench_stylegan2.discriminator import Discriminator, with_spread
 from synthbench_stylegan2.generator import StyleGan2Mask
@@ -242,10 +242,13 @@ def test_the_weights_nearest_to_the_training_patches_are_kept() -> None:
 
 
 def test_networks_are_as_wide_as_the_budget_has_time() -> None:
-    config = StyleGan2MaskConfig()
-    assert Scale.of(config, StyleGan2Mask.budgets["quick"]) == Scale(128, 64, 1024, 4, False)
-    assert Scale.of(config, StyleGan2Mask.budgets["paper"]) == Scale(512, 512, 16_384, 1, True)
-    assert Scale.of(StyleGan2MaskConfig(fold=2, base=512), Budget(5, 1, 64)) == Scale(64, 64, 512, 2, False)
+    def sizes(budget: Budget, **given: object) -> tuple[object, ...]:
+        found = sized(StyleGan2MaskConfig(**given), budget)
+        return found.channels, found.base, found.fold, found.diff_augment
+
+    assert sizes(StyleGan2Mask.budgets["quick"]) == (64, 1024, 4, False)
+    assert sizes(StyleGan2Mask.budgets["paper"]) == (512, 16_384, 1, True)
+    assert sizes(Budget(5, 1, 64), fold=2, base=512) == (64, 512, 2, False)
 
 
 @pytest.mark.parametrize(("patch", "fitting"), [(48, 32), (16, 32), (96, 64)])
@@ -281,7 +284,7 @@ def test_what_was_saved_draws_the_same_bytes(typed_set: SampleSet, tmp_path: Pat
     loaded = StyleGan2Mask.load(tmp_path, Context(seed=9))
     assert pixels(loaded, range(3)) == pixels(generator, range(3))
     assert [s.groups for s in loaded.draw(range(3), 0)] == [s.groups for s in generator.draw(range(3), 0)]
-    for name in ("classes.json", "scale.json"):
+    for name in ("classes.json", "side.txt"):
         kept = (tmp_path / name).read_text()
         (tmp_path / name).write_text("{}")
         with pytest.raises(StoreError, match=name.replace(".", r"\.")):

@@ -1,0 +1,61 @@
+"""Hyper-parameters that are left open until the budget is known, and those that several generators share."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal, TypeVar
+
+from pydantic import Field
+
+from synthbench.plugin.api import Budget, Config
+from synthbench.samples import SampleSet
+from synthbench.toolkit.masks import Layout, MaskSampler, Mode
+
+LONG = 10_000
+"""A training of fewer steps is a short one, meant for a CPU."""
+
+C = TypeVar("C", bound=Config)
+
+
+def settled(config: C, budget: Budget, *, short: Mapping[str, Any], long: Mapping[str, Any]) -> C:
+    """Return the configuration with what it leaves open filled in.
+
+    Parameters
+    ----------
+    config
+        A field that is None is open, if the following name it.
+    budget
+    short, long
+        What open fields become in a training of less than `LONG` steps, and in others.
+
+    Raises
+    ------
+    ValueError
+        If a value doesn't fit its field (pydantic's).
+    """
+    usual = long if budget.steps >= LONG else short
+    fields = config.model_dump()
+    return type(config).model_validate(fields | {k: v for k, v in usual.items() if fields[k] is None})
+
+
+class MaskConfig(Config):
+    """Which masks images are drawn to, for generators that draw an image to a mask.
+
+    Attributes
+    ----------
+    masks : {"auto", "train", "recombine", "mixed"}
+        See `synthbench.toolkit.masks.MaskSampler`. `auto` is `mixed` for instances and `train` for a semantic dataset.
+    layout, density, touching
+        Of recombined masks; see there.
+    """
+
+    masks: Literal["auto", "train", "recombine", "mixed"] = "auto"
+    layout: Layout = "scatter"
+    density: float | None = Field(None, ge=0, le=1)
+    touching: float | None = Field(None, ge=0, le=1)
+
+    def sampler(self, train: SampleSet) -> MaskSampler:
+        """Return the sampler of new masks from a training set's."""
+        auto: Mode = "train" if train.task == "semantic" else "mixed"
+        mode = auto if self.masks == "auto" else self.masks
+        return MaskSampler.of(train, mode=mode, layout=self.layout, density=self.density, touching=self.touching)

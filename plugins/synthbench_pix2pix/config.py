@@ -1,0 +1,82 @@
+"""Hyper-parameters of pix2pix, and those that follow from the budget where they are left open."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from synthbench import Budget
+from synthbench.errors import ConfigError
+from synthbench.toolkit.presets import MaskConfig, settled
+from synthbench_pix2pix.networks import Norm
+from synthbench_pix2pix.structure import Structure
+
+
+class Pix2PixConfig(MaskConfig):
+    """Hyper-parameters of pix2pix.
+
+    Attributes
+    ----------
+    filters, discriminator_filters, depth : int, optional
+        Width of the two networks, and how often the generator halves the resolution. Left open, they follow from the
+        budget; see `sized`.
+    norm : {"batch", "instance", "none"}
+    dropout : float
+        In the two innermost decoders, in training and when drawing; the paper's only noise, 0.5.
+    noise : int
+        Planes of white noise beside the condition; 0 for none.
+    appearance : bool
+        Whether the network is told the light of each image and each object; see `synthbench_pix2pix.light`.
+    grain : bool
+        Whether pixel noise, as strong as in each training image, is laid over what the network draws, before the
+        discriminator sees it (this project's choice). The absolute difference forbids the network to draw noise.
+    l1 : float
+        Weight of the absolute difference against the adversarial term.
+    structure : {"none", "weighted", "ssim", "cldice"}
+        The structural term; see `synthbench_pix2pix.structure`.
+    structure_weight : float or None
+        Its weight; None for the candidate's own.
+    learning_rate : float, optional
+        Of Adam, constant for half of the steps and then falling to 0. Left open, it follows from the budget.
+    masks, layout, density, touching
+        Which masks images are drawn to; see `synthbench.toolkit.presets.MaskConfig`.
+    """
+
+    filters: int | None = Field(None, ge=4)
+    discriminator_filters: int | None = Field(None, ge=4)
+    depth: int | None = Field(None, ge=1, le=8)
+    norm: Norm = "batch"
+    dropout: float = Field(0.0, ge=0, lt=1)
+    noise: int = Field(1, ge=0)
+    appearance: bool = True
+    grain: bool = True
+    l1: float = Field(100.0, ge=0)
+    structure: Structure = "none"
+    structure_weight: float | None = Field(None, gt=0)
+    learning_rate: float | None = Field(None, gt=0)
+
+
+def sized(config: Pix2PixConfig, budget: Budget) -> Pix2PixConfig:
+    """Return the configuration with nothing left open.
+
+    A long training has the paper's widths and learning rate, and halves the resolution until 2 × 2 points are left,
+    seven times at most; the sizes of a short one are this project's choice.
+
+    Raises
+    ------
+    ConfigError
+        If the patches are too small for the depth.
+    """
+    deepest = max((budget.patch_size // 2).bit_length() - 1, 1)
+    found = settled(
+        config,
+        budget,
+        short={"filters": 24, "discriminator_filters": 16, "depth": 4, "learning_rate": 4e-4},
+        long={"filters": 64, "discriminator_filters": 64, "depth": min(7, deepest), "learning_rate": 2e-4},
+    )
+    side = 2 * 2 ** max(found.depth or 0, 3)
+    if budget.patch_size < side:
+        raise ConfigError(
+            f"patches of {budget.patch_size} are too small for a depth of {found.depth}; give patches of {side} or "
+            "more, or a smaller depth"
+        )
+    return found
