@@ -245,7 +245,7 @@ def test_intervals_hold_the_truth_about_as_often_as_they_say(
             seed_spread=seed_spread,
             rng_seed=repeat,
         )
-        found = compare(frame, draws=1000).differences.values()
+        found = compare(frame, draws=1000, seed=repeat).differences.values()
         inside += [d.low <= 0.02 <= d.high for d in found]
     assert len(inside) == 90
     assert np.mean(inside) >= 0.88

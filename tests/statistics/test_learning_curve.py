@@ -60,7 +60,7 @@ def test_intervals_hold_the_truth() -> None:
     inside = []
     for repeat in range(40):
         frames = study({"g": STEP}, rng_seed=repeat, count=60)
-        w = worth(frames[80], frames, 80, draws=400)["real + g × 50"]
+        w = worth(frames[80], frames, 80, draws=400, seed=repeat)["real + g × 50"]
         inside.append(w.low <= 80 <= w.high)
     assert np.mean(inside) >= 0.88
 

@@ -94,11 +94,13 @@ def pilot(
     between = [_of_folds(arm, image2 if by_fold else 0.0, single2) for arm in arms if len(arm) > 1]
     fold2 = 0.0
     if between:
-        left = max(float(np.mean(between)), 0.0)
+        apart, split = max(float(np.mean(between)), 0.0), [part for arm in arms if len(arm) > 1 for part in arm]
         if not any(part.repeated for part in parts):
-            training2, generator2 = min(training2, left), min(generator2, max(left - training2, 0.0))
-        within = np.mean([part.error2(training2, generator2) for arm in arms if len(arm) > 1 for part in arm])
-        fold2 = max(left - float(within), 0.0)
+            training2 = min(training2, apart)
+        left = max(apart - float(np.mean([part.error2(training2, 0.0) for part in split])), 0.0)
+        if not any((part.same_seed | part.neither).any() for part in parts):
+            generator2 = min(generator2, left)
+        fold2 = max(left - generator2 * float(np.mean([1 / part.generators for part in split])), 0.0)
     image, training, generator, single, fold = np.sqrt([image2, training2, generator2, single2, fold2]).tolist()
     many = f"{len(arms)} arm{'s' if len(arms) > 1 else ''}"
     return Noise(image, training, "; ".join([many, *words]), generator, single, fold)
