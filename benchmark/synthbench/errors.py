@@ -15,11 +15,11 @@ class SynthbenchError(Exception):
     exit_code = 2
 
 
-class DataError(SynthbenchError):
+class DataError(SynthbenchError, ValueError):
     """An image, a mask, or a folder of them can't be used."""
 
 
-class ConfigError(SynthbenchError):
+class ConfigError(SynthbenchError, ValueError):
     """A study, a configuration key or an argument is wrong."""
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from synthbench.errors import DataError
+from synthbench.errors import DataError, SynthbenchError
 from synthbench.plugin.api import Context, Dataset, Stopped
 
 log = logging.getLogger(__name__)
@@ -113,6 +113,8 @@ def _retrieve(remote: Remote, known: str | None, folder: Path, context: Context)
             path=folder,
             downloader=Resuming(part, context),
         )
+    except SynthbenchError:
+        raise
     except ValueError as error:
         if "hash" not in str(error):
             raise

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from synthbench.describe import PREFERRED, full_config
-from synthbench.errors import ConfigError, PluginError
+from synthbench.errors import ConfigError, PluginError, SynthbenchError
 from synthbench.fidelity.reading import Pictures
 from synthbench.metrics.comparison import Seen
 from synthbench.plugin.api import Context
@@ -104,6 +104,8 @@ def look(pictures: Pictures, positions: Sequence[int], eye: Eye, report: Callabl
 
     try:
         features = np.asarray(eye.encoder.encode(images()))
+    except SynthbenchError:
+        raise
     except ValueError as error:
         raise PluginError(f"encoder {eye.name!r}: {error}") from None
     if features.ndim != 2 or len(features) != len(positions) or not np.isfinite(features).all():

@@ -54,7 +54,12 @@ DEFINITIONS = {
     "ranges overlap can't be told apart. Every two arms are compared at 95 % by themselves, not all at once.",
     "rank_low": "Best place that the data allow at 95 %.",
     "rank_high": "Worst place that the data allow at 95 %.",
-    "fidelity_n": "Images on each side of the fidelity distances; the same for every generator.",
+    "fidelity_n": "Images on each side of the fidelity distances; the same for every generator. Folds may differ by an "
+    "image; this is the fewest.",
+    "fidelity_sets": "Synthetic sets (folds and generator seeds) behind the figures of fidelity, which are means over "
+    "them.",
+    "fidelity_sets_planned": "Synthetic sets that were planned.",
+    "sets_searched": "Synthetic sets in which copies could be sought: there are held-out real images to judge by.",
     "agreement": "The score that `metric` names, of this segmenter trained on real images alone, on the synthetic "
     "images against their masks. Far below its score on test images: masks are wrong, or images strange.",
     "image_precision": "Share of the synthetic images that lie among real test images, by features: is what is drawn "
@@ -171,7 +176,7 @@ def _distance(metric: str, part: str) -> str:
         return f"{metric} of real training images against real test images: as low as a perfect generator would come."
     if part:
         end = "Lower" if part == "low" else "Upper"
-        return f"{end} end of the 95 % bootstrap interval of {metric}."
+        return f"{end} end of the 95 % bootstrap interval of {metric} over images; mean over the synthetic sets."
     features = (
         "clean-fid's Inception-v3" if metric in ("FID", "KID") else f"the encoder “{metric.partition('(')[2][:-1]}”"
     )

@@ -16,6 +16,8 @@ COPYING = (REPEATED, NEGATIVE_CONTROL, "classic")
 """Controls that are made of training images, and say so."""
 FEW_SEEDS = 3
 FEW_IMAGES = 20
+CROWDED = -3
+"""C_T below which a set of synthetic images is nearer to the training images than by chance."""
 
 
 def headline(table: pd.DataFrame) -> str:
@@ -111,17 +113,23 @@ def _no_better_than_repeats(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
 
 
 def _copied(table: pd.DataFrame) -> Iterator[str]:
-    if "leaked" not in table:
+    if "fidelity_sets" not in table:
         return
     for row in records(table.drop_duplicates(["dataset", "fraction", "generator"])):
-        of = (
-            f"of {row['synthetic_images']:.0f} synthetic images of {row['generator']} ({row['dataset']}, "
-            f"{row['fraction']} real images) are copies of"
-        )
+        place = f"{row['generator']} ({row['dataset']}, {row['fraction']} real images)"
+        of = f"of {row['synthetic_images']:.0f} synthetic images of {place} are copies of"
         if row["leaked"] > 0:
             yield f"{row['leaked']:.0f} {of} test images: its scores prove nothing."
-        if row["copies"] > 0 and row["generator"] not in COPYING:
+        known = row["generator"] in COPYING
+        if row["copies"] > 0 and not known:
             yield f"{row['copies']:.0f} {of} training images."
+        if row["c_t"] < CROWDED and not known and not row["copies"] > 0:
+            yield f"The images of {place} lie nearer to training images than by chance (C_T {row['c_t']:.1f})."
+        if row["sets_searched"] < row["fidelity_sets"]:
+            yield f"Copies couldn't be sought in all images of {place}: too few real images are held out to judge by."
+        done, planned = row["fidelity_sets"], row["fidelity_sets_planned"]
+        if done < planned:
+            yield f"Distances of {place} are of {done:.0f} of {planned:.0f} synthetic sets; the others' are of all."
 
 
 def _cells(table: pd.DataFrame) -> Iterator[tuple[Any, list[dict[str, Any]]]]:
