@@ -156,11 +156,6 @@ def _parts(own: Resampled, present: np.ndarray) -> list[_Part]:
     return out
 
 
-def _same(values: np.ndarray) -> np.ndarray:
-    same: np.ndarray = values[:, None] == values[None, :]
-    return same
-
-
 def _of_images(parts: Sequence[_Part]) -> tuple[float, float]:
     """Return the variance of one image, and of one image in one pair of runs."""
     alone = np.mean([np.diag(part.covariance).mean() for part in parts])
