@@ -24,6 +24,7 @@ import synthbench
 import synthbench.cli
 from synthbench.cli import build_parser
 from synthbench.plugin import hookspecs
+from synthbench.plugin.registry import registry
 from synthbench.study import DEFAULT, make_study, read_study
 from synthbench.testing.packages import imported, private_imports
 
@@ -258,3 +259,30 @@ def test_tox_has_the_environments_that_the_documents_name() -> None:
     tox.read(ROOT / "tox.ini")
     named = set(re.findall(r"tox run -e (\w+)", "".join(DOCS.values())))
     assert named == {section.removeprefix("testenv:") for section in tox.sections() if section.startswith("testenv:")}
+
+
+def test_the_page_of_generators_has_their_budgets() -> None:
+    page = (ROOT / "docs" / "generators.md").read_text(encoding="utf-8")
+    rows = {
+        name: cells.split(" | ") for name, cells in re.findall(r"^\| `([\w-]+)` \| (.* × .*) \|$", page, re.MULTILINE)
+    }
+    entries = {name: registry().load("generator", name) for name in registry().names("generator")}
+    trained = {name: cls for name, cls in entries.items() if cls.__module__.split(".")[0] in PLUGINS and cls.budgets}
+    assert rows.keys() == trained.keys()
+    for name, cls in trained.items():
+        written = [f"{b.steps:,} × {b.batch_size} × {b.patch_size}²" for b in cls.budgets.values()]
+        assert rows[name] == written
+
+
+STUDY_FILES = sorted((ROOT / "leaderboards").rglob("*.yaml"))
+
+
+@pytest.mark.parametrize("path", STUDY_FILES, ids=lambda path: f"{path.parent.name}-{path.stem}")
+def test_every_study_in_the_repository_is_one_that_could_run(path: Path) -> None:
+    study = make_study(read_study(path), str(path))
+    for kind in ("generator", "segmenter"):
+        for choice in getattr(study, f"{kind}s"):
+            cls = registry().load(kind, choice.name)
+            cls.Config.model_validate(choice.config)
+            budget = choice.budget or study.budget
+            assert not cls.budgets or budget.name in cls.budgets
