@@ -123,6 +123,8 @@ def fidelity(images: pd.DataFrame, encoder: str = "untrained") -> pd.DataFrame:
             "kd_low": 0.001 + 0.01 * i,
             "kd_high": 0.008 + 0.01 * i,
             "n": 45,
+            "area": 65_536.0,
+            "test_area": 65_536.0,
             "floor_fd": 9.5,
             "floor_kd": 0.0007,
             **dict.fromkeys(("precision", "recall", "density", "coverage"), 0.8 - 0.1 * i),

@@ -163,7 +163,9 @@ def test_what_could_not_be_compared_or_searched_is_a_caution(whole: SimpleNamesp
     assert by_name.loc[names[0], "KD(untrained)"] == pytest.approx(near["kd"][0] + 0.005)
     assert by_name.loc[names, "fidelity_n"].tolist() == [45] * 3
     assert by_name.loc["pix2pix", ["fidelity_sets", "fidelity_sets_planned"]].tolist() == [1, 2]
-    said = cautions(made)
+    near.loc[near["generator"] == names[2], "area"] = 128.0**2
+    found.fidelity = pd.concat([near, second.assign(area=near["area"])], ignore_index=True)
+    said = cautions(table(found, draws=DRAWS))
     place = "(phantom-nuclei, 45 real images)"
     assert f"Distances of pix2pix {place} are of 1 of 2 synthetic sets; the others' are of all." in said
     assert f"The images of pix2pix {place} lie nearer to training images than by chance (C_T -4.0)." in said
@@ -171,6 +173,10 @@ def test_what_could_not_be_compared_or_searched_is_a_caution(whole: SimpleNamesp
         f"Copies couldn't be sought in all images of {names[2]} {place}: too few real images are held out to judge by."
     )
     assert lost in said
+    sizes = (
+        f"Images of {names[2]} {place} have 16,384 pixels, test images 65,536: its distances hold that difference too."
+    )
+    assert [line for line in said if line.startswith("Images of")] == [sizes]
     assert not [line for line in said if "C_T" in line and "duplicate" in line]
 
 

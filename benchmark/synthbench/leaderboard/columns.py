@@ -56,6 +56,8 @@ DEFINITIONS = {
     "rank_high": "Worst place that the data allow at 95 %.",
     "fidelity_n": "Images on each side of the fidelity distances; the same for every generator. Folds may differ by an "
     "image; this is the fewest.",
+    "image_area": "Pixels of a synthetic image, in the median.",
+    "test_image_area": "Pixels of a real test image, in the median.",
     "fidelity_sets": "Synthetic sets (folds and generator seeds) behind the figures of fidelity, which are means over "
     "them.",
     "fidelity_sets_planned": "Synthetic sets that were planned.",

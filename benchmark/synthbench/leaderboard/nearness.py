@@ -53,6 +53,8 @@ def fidelity(results: Results, cell: Cell) -> dict[str, dict[str, Any]]:
             str(fd): mean["fd"],
             f"{fd} floor": mean["floor_fd"],
             "fidelity_n": part["n"].min(),
+            "image_area": mean.get("area", np.nan),
+            "test_image_area": mean.get("test_area", np.nan),
             "fidelity_sets": len(part),
             "fidelity_sets_planned": int(planned[str(generator)]),
             "sets_searched": int(part["copies"].notna().sum()) if "copies" in part else 0,

@@ -16,6 +16,9 @@ COPYING = (REPEATED, NEGATIVE_CONTROL, "classic")
 """Controls that are made of training images, and say so."""
 FEW_SEEDS = 3
 FEW_IMAGES = 20
+RESIZED = 2
+"""Ratio of areas from which distances of features say much of the magnification, for encoders resize images."""
+
 CROWDED = -3
 """C_T below which a set of synthetic images is nearer to the training images than by chance."""
 
@@ -127,6 +130,12 @@ def _copied(table: pd.DataFrame) -> Iterator[str]:
             yield f"The images of {place} lie nearer to training images than by chance (C_T {row['c_t']:.1f})."
         if row["sets_searched"] < row["fidelity_sets"]:
             yield f"Copies couldn't be sought in all images of {place}: too few real images are held out to judge by."
+        sizes = row["image_area"], row["test_image_area"]
+        if max(sizes) > RESIZED * min(sizes):
+            yield (
+                f"Images of {place} have {sizes[0]:,.0f} pixels, test images {sizes[1]:,.0f}: its distances hold that "
+                "difference too."
+            )
         done, planned = row["fidelity_sets"], row["fidelity_sets_planned"]
         if done < planned:
             yield f"Distances of {place} are of {done:.0f} of {planned:.0f} synthetic sets; the others' are of all."

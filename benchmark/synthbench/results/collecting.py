@@ -143,6 +143,8 @@ def fidelity_row(found: Mapping[str, Any]) -> dict[str, Any]:
         "encoder": found["encoder"]["name"],
         "variant": found["encoder"]["variant"],
         "n": found["n"],
+        "area": found["area"]["synthetic"],
+        "test_area": found["area"]["test"],
         "metric_fd": frechet["name"],
         "fd": frechet["value"],
         "floor_fd": frechet["floor"],

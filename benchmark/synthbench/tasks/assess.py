@@ -15,7 +15,7 @@ def run(work: Work) -> dict[str, Any]:
     work.stage("load")
     content = work.task.content
     seen = {name: _seen(work, name) for name in ("synthetic", "test", "train")}
-    encoded = work.store.get("encode", work.task.where["synthetic"]).record
+    encoded, of_test = (work.store.get("encode", work.task.where[name]).record for name in ("synthetic", "test"))
     synthetic = seen["synthetic"].take(range(content["n"]))
     test, floor = (seen[name].take(content["spread"][name]) for name in ("test", "train"))
     work.stage("compare")
@@ -27,6 +27,7 @@ def run(work: Work) -> dict[str, Any]:
         found = None
     result = {
         "n": content["n"],
+        "area": {"synthetic": encoded["area"], "test": of_test["area"]},
         "encoder": {"name": encoded["encoder"], "variant": encoded.get("variant", "")},
         **apart,
         "memorisation": found,

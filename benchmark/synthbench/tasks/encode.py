@@ -23,10 +23,12 @@ def run(work: Work) -> dict[str, Any]:
     work.stage("encode")
 
     seen = Seen()
+    areas = []
 
     def pixels() -> Iterator[np.ndarray]:
         for done, sample in enumerate(images, 1):
             seen.add(sample.id, sample.image, sample.labels if images.task == "instances" else None)
+            areas.append(sample.image.shape[0] * sample.image.shape[1])
             yield sample.image
             work.context.progress(done, len(images), "")
 
@@ -40,6 +42,7 @@ def run(work: Work) -> dict[str, Any]:
         "dimension": features.shape[1],
         "encoder": content["encoder"]["name"],
         "variant": variant_of(encoder),
+        "area": float(np.median(areas)),
     }
 
 
