@@ -73,7 +73,8 @@ DEFINITIONS = {
     "image_coverage": "Share of the real test images with a synthetic one near: recall that outliers don't raise. In "
     "brackets the floor.",
     "copies": "Memorisation: synthetic images that are copies of a training image, flipped, turned and noisy ones too, "
-    "of all that were looked at. Nearer than half the distance that 95 % of real test images keep.",
+    "of all that were looked at. Nearer than half the distance that 95 % of real test images keep. Images drawn to "
+    "training masks repeat their layout, and may be among them.",
     "leaked": "Synthetic images that are copies of a test image: these should not exist.",
     "synthetic_images": "Synthetic images that were looked at for copies.",
     "authenticity": "Share of the synthetic images that don't crowd a training image, by features (Alaa 2022). In "

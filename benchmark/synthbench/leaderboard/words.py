@@ -120,12 +120,12 @@ def _copied(table: pd.DataFrame) -> Iterator[str]:
         return
     for row in records(table.drop_duplicates(["dataset", "fraction", "generator"])):
         place = f"{row['generator']} ({row['dataset']}, {row['fraction']} real images)"
-        of = f"of {row['synthetic_images']:.0f} synthetic images of {place} are copies of"
+        of = f"of {row['synthetic_images']:.0f} synthetic images of {place}"
         if row["leaked"] > 0:
-            yield f"{row['leaked']:.0f} {of} test images: its scores prove nothing."
+            yield f"{row['leaked']:.0f} {of} are copies of test images: its scores prove nothing."
         known = row["generator"] in COPYING
         if row["copies"] > 0 and not known:
-            yield f"{row['copies']:.0f} {of} training images."
+            yield f"{row['copies']:.0f} {of} repeat training images, in their layout at least."
         if row["c_t"] < CROWDED and not known and not row["copies"] > 0:
             yield f"The images of {place} lie nearer to training images than by chance (C_T {row['c_t']:.1f})."
         if row["sets_searched"] < row["fidelity_sets"]:
