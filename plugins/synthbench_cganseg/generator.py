@@ -16,6 +16,7 @@ from synthbench import Budget, Context, Generator, Sample, SampleSet, TrainingMi
 from synthbench.errors import StoreError
 from synthbench.toolkit import loop
 from synthbench.toolkit.batches import Batches
+from synthbench.toolkit.collapse import refuse_flat
 from synthbench.toolkit.joint import Joint
 from synthbench.toolkit.journal import so_far
 from synthbench.toolkit.masks import MaskSampler
@@ -26,9 +27,6 @@ from synthbench_cganseg.cycle import DISCRIMINATORS, Cycle, optimisers
 from synthbench_cganseg.discriminator import discriminator
 from synthbench_cganseg.networks import STYLE, Segmenter, StyleUNet
 from synthbench_cganseg.perceptual import choose
-
-FLAT = 1e-3
-"""A spread of the drawn values below this, where the real ones have more, is a collapse."""
 
 MARGIN = 16
 """Pixels by which an image is drawn larger on each side, and cut back."""
@@ -212,5 +210,4 @@ class CGanSeg(Generator):
             sample = train[position]
             drawn = self._image(sample.labels, np.random.default_rng((seed, _DRAW)))
             spreads.append((float(drawn.std()), float(self.joint.encode(sample, position)[0].std())))
-        if all(drawn < FLAT < real or not np.isfinite(drawn) for drawn, real in spreads):
-            raise loop.Diverged("the generator draws flat images; lower the learning rate")
+        refuse_flat(spreads)

@@ -14,6 +14,7 @@ from synthbench import Budget, Context, Generator, Sample, SampleSet, TrainingMi
 from synthbench.errors import ConfigError, StoreError
 from synthbench.toolkit import loop
 from synthbench.toolkit.batches import Batches
+from synthbench.toolkit.collapse import refuse_flat
 from synthbench.toolkit.joint import Joint
 from synthbench.toolkit.journal import so_far
 from synthbench.toolkit.masks import MaskSampler
@@ -23,9 +24,6 @@ from synthbench.toolkit.patches import PatchStream
 from synthbench_diffusion.config import DiffusionConfig, sized
 from synthbench_diffusion.network import Denoiser
 from synthbench_diffusion.process import Process, guided
-
-FLAT = 1e-3
-"""A spread of the drawn values below this, where the real ones have more, is a collapse."""
 
 _JOINT, _SIDE, _WEIGHTS = "joint.json", "side.txt", "denoiser.safetensors"
 _DRAW, _LOOK = 71, 72
@@ -177,8 +175,7 @@ class Diffusion(Generator):
         image, mask = self.joint.encode(sample, 0)
         told = mask[:, : self.side, : self.side] if self.conditional else None
         spread = float(self._planes(rng, told)[: self.joint.channels].std())
-        if not np.isfinite(spread) or spread < FLAT < float(image.std()):
-            raise loop.Diverged("the network draws flat images; lower the learning rate")
+        refuse_flat([(spread, float(image.std()))])
 
     # -- drawing ------------------------------------------------------------------------------------------------------
 

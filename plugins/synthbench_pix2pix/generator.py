@@ -14,6 +14,7 @@ from synthbench import Budget, Context, Generator, Sample, SampleSet, TrainingMi
 from synthbench.errors import DataError
 from synthbench.toolkit import loop
 from synthbench.toolkit.batches import Batches
+from synthbench.toolkit.collapse import refuse_flat
 from synthbench.toolkit.journal import so_far
 from synthbench.toolkit.masks import MaskSampler
 from synthbench.toolkit.optimise import linear_tail, set_rate
@@ -23,9 +24,6 @@ from synthbench_pix2pix.light import Light
 from synthbench_pix2pix.losses import Losses, Term, l1
 from synthbench_pix2pix.networks import UNet, discriminator
 from synthbench_pix2pix.structure import structural
-
-FLAT = 1e-3
-"""A spread of the drawn values below this, where the real ones have more, is a collapse."""
 
 MARGIN = 16
 """Pixels by which an image is drawn larger on each side, and cut back."""
@@ -239,5 +237,4 @@ class Pix2Pix(Generator):
             own = self.light.objects_of(sample.labels, position)
             drawn, _ = self._image(sample.labels, own, position, np.random.default_rng((seed, _DRAW)))
             spreads.append((float(drawn.std()), float(self.light.scaled(sample.image, position).std())))
-        if all(drawn < FLAT < real or not np.isfinite(drawn) for drawn, real in spreads):
-            raise loop.Diverged("the generator draws flat images; lower the learning rate")
+        refuse_flat(spreads)

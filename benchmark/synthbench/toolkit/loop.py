@@ -32,6 +32,7 @@ from torch import nn
 from synthbench.errors import StoreError
 from synthbench.plugin.api import Context, Stopped
 from synthbench.samples import Task
+from synthbench.toolkit.collapse import Diverged
 from synthbench.toolkit.journal import Draw, Journal
 
 Losses = Mapping[str, float | torch.Tensor]
@@ -40,10 +41,6 @@ Losses = Mapping[str, float | torch.Tensor]
 CHECKPOINT_SECONDS = 20.0
 _REPORT_SECONDS = 1.0
 _FORMAT = 1
-
-
-class Diverged(RuntimeError):
-    """A loss became infinite or NaN."""
 
 
 def runtime(context: Context) -> torch.Generator:
