@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from synthbench import Context
+from synthbench import Budget, Context
 from synthbench.plugin.api import LOG
 from synthbench.plugin.registry import registry
 from synthbench.samples import SampleSet, read_array
@@ -59,3 +59,16 @@ def test_a_generator_that_trains_leaves_its_losses_and_what_it_draws_by_then(
     pictures = [read_array(file) for file in logged if file.suffix == ".png"]
     assert len(pictures) >= 3
     assert all(picture.std() > 0 for picture in pictures)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", sorted(name for kind, name in TRAINED if kind == "generator"))
+def test_patches_may_be_as_large_as_512(name: str) -> None:
+    """The other tests have 32 to 64."""
+    phantom = registry().load("dataset", "phantom-nuclei")
+    train = SampleSet.of(phantom(phantom.Config(train=1, validation=0, test=0, size=512)).samples(Context()))
+    generator = registry().load("generator", name)()
+    generator.fit(train, Context(seed=0, budget=Budget(2, 1, 512)))
+    (sample,) = generator.draw(0, 0)
+    assert sample.image.shape == sample.labels.shape == (512, 512)
+    assert sample.image.dtype == train[0].image.dtype
