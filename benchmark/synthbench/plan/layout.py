@@ -55,7 +55,7 @@ def _plan_arena(plan: Plan, number: int, arena: Arena) -> None:
     count = min(len(arena.train), len(arena.test), amounts[-1])
     for (title, seed), drawn in draws.items():
         if count >= 2:
-            assess = _plan_assess(plan, arena, title, drawn, amounts[-1], count)
+            assess = _plan_assess(plan, arena, f"{title} of seed {seed}", drawn, amounts[-1], count)
             plan.fidelity.append(Fidelity(number, title, seed, count, assess))
             _plan_agreements(plan, number, title, seed, drawn, count)
 
@@ -169,13 +169,13 @@ def _plan_agreements(plan: Plan, number: int, title: str, seed: int, drawn: _Dra
             },
             needs=(fit, drawn.draw.key),
             where={"segmenter": fit, "plugin": segmenter.plugin.name, "draw": drawn.draw.key},
-            label=f"{segmenter.title} on real · seed 0, looking at {title} × {count} · {arena.label}",
+            label=f"{segmenter.title} on real · seed 0, looking at {title} of seed {seed} × {count} · {arena.label}",
             plugin=segmenter.plugin,
         )
         plan.agreements.append(Agreement(number, title, seed, segmenter.title, 0, evaluate.key))
 
 
-def _plan_assess(plan: Plan, arena: Arena, title: str, drawn: _Drawn, amount: int, count: int) -> str:
+def _plan_assess(plan: Plan, arena: Arena, source: str, drawn: _Drawn, amount: int, count: int) -> str:
     """Compare with test images; the floor is what training images reach, at the same count."""
     encoder = plan.resolved.encoder
     real = {"test": arena.test, "train": arena.train}
@@ -191,7 +191,7 @@ def _plan_assess(plan: Plan, arena: Arena, title: str, drawn: _Drawn, amount: in
         },
         needs=(drawn.draw.key,),
         where={"draw": drawn.draw.key},
-        label=f"{title} × {amount} · {arena.label}",
+        label=f"{source} × {amount} · {arena.label}",
         plugin=encoder,
     ).key
     assess = _add(
@@ -205,7 +205,7 @@ def _plan_assess(plan: Plan, arena: Arena, title: str, drawn: _Drawn, amount: in
         },
         needs=tuple(looks.values()),
         where=looks,
-        label=f"{title} · {arena.label}",
+        label=f"{source} · {arena.label}",
     )
     return assess.key
 
