@@ -54,7 +54,7 @@ class StyleGan2Mask(Generator):
     Config = StyleGan2MaskConfig
     budgets = {  # noqa: RUF012
         "smoke": Budget(steps=12, batch_size=2, patch_size=64),
-        "quick": Budget(steps=1000, batch_size=8, patch_size=128),
+        "quick": Budget(steps=3000, batch_size=8, patch_size=128),
         "standard": Budget(steps=20_000, batch_size=16, patch_size=256),
         "paper": Budget(steps=60_000, batch_size=16, patch_size=512),
     }
@@ -64,10 +64,10 @@ class StyleGan2Mask(Generator):
         self.counts: Counter[str] = Counter()
 
     def fit(self, train: SampleSet, context: Context) -> None:
+        self.side, self.config = context.budget.patch_size, sized(self.config, context.budget)
         form: MaskForm = "distance" if self.config.mask == "distance" else "grey"
         self.joint = Joint.of(train, form, self.config.levels)
         self.classes = Classes.of(train, self.config.group)
-        self.side, self.config = context.budget.patch_size, sized(self.config, context.budget)
         self._count_lost(train)
         random = loop.runtime(context)
         self._build(context)

@@ -24,7 +24,7 @@ from synthbench_stylegan2.layers import Layer, Modulated, enlarged
 from synthbench_stylegan2.losses import PathLength, d2d_ce, of_discriminator, of_generator, r1
 from synthbench_stylegan2.networks import Drawer, Mapping, Synthesis, merged_widths, widths
 
-SMALL = {"channels": 16, "base": 256, "latent": 32, "embedding": 16}
+SMALL = {"mask": "grey", "path": 2.0, "channels": 16, "base": 256, "latent": 32, "embedding": 16}
 
 
 def fitted(
@@ -244,11 +244,11 @@ def test_the_weights_nearest_to_the_training_patches_are_kept() -> None:
 def test_networks_are_as_wide_as_the_budget_has_time() -> None:
     def sizes(budget: Budget, **given: object) -> tuple[object, ...]:
         found = sized(StyleGan2MaskConfig(**given), budget)
-        return found.channels, found.base, found.fold, found.diff_augment
+        return found.channels, found.base, found.fold, found.diff_augment, found.mask, found.path
 
-    assert sizes(StyleGan2Mask.budgets["quick"]) == (64, 1024, 4, False)
-    assert sizes(StyleGan2Mask.budgets["paper"]) == (512, 16_384, 1, True)
-    assert sizes(Budget(5, 1, 64), fold=2, base=512) == (64, 512, 2, False)
+    assert sizes(StyleGan2Mask.budgets["quick"]) == (64, 1024, 4, False, "distance", 0)
+    assert sizes(StyleGan2Mask.budgets["paper"]) == (512, 16_384, 1, True, "grey", 2)
+    assert sizes(Budget(5, 1, 64), fold=2, base=512, mask="none", path=1) == (64, 512, 2, False, "none", 1)
 
 
 @pytest.mark.parametrize(("patch", "fitting"), [(48, 32), (16, 32), (96, 64)])
