@@ -31,6 +31,7 @@ from synthbench_cganseg.perceptual import Perceptual, choose, first_of_each_reso
 
 SMALL = {
     "filters": 4,
+    "adversarial": 1.0,
     "depth": 3,
     "segmenter_filters": 4,
     "discriminator_filters": 4,
