@@ -174,6 +174,7 @@ class CGanSeg(Generator):
             draw=so_far(self, context.seed, self.network),
             task=train.task,
         )
+        self.counts.clear()
         self._settle(cycle, batches)
 
     @torch.no_grad()

@@ -68,10 +68,11 @@ class StyleGan2Mask(Generator):
         form: MaskForm = "distance" if self.config.mask == "distance" else "grey"
         self.joint = Joint.of(train, form, self.config.levels)
         self.classes = Classes.of(train, self.config.group)
-        self._count_lost(train)
         random = loop.runtime(context)
         self._build(context)
         self._train(train, context, random)
+        self.counts.clear()
+        self._count_lost(train)
 
     def draw(self, index: int | range, seed: int) -> Iterator[Sample]:
         for i in range(index, index + 1) if isinstance(index, int) else index:

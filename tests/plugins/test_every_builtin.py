@@ -51,7 +51,9 @@ def test_a_generator_that_trains_leaves_its_losses_and_what_it_draws_by_then(
     name: str, blob_set: SampleSet, tmp_path: Path
 ) -> None:
     cls = registry().load("generator", name)
-    cls().fit(blob_set, Context(seed=0, budget=replace(cls.budgets["smoke"], steps=6), folder=tmp_path))
+    generator = cls()
+    generator.fit(blob_set, Context(seed=0, budget=replace(cls.budgets["smoke"], steps=6), folder=tmp_path))
+    assert generator.counts["drawn"] == 0
     logged = sorted((tmp_path / LOG).iterdir())
     losses = [json.loads(line) for file in logged if file.suffix == ".jsonl" for line in file.read_text().splitlines()]
     assert losses
