@@ -14,6 +14,8 @@ from monai.networks.nets import BasicUNet
 from torch import nn
 from torch.nn import functional
 
+from synthbench.toolkit.enlarge import doubled
+
 STYLE = 128
 """Length of a style and of the noise it comes from."""
 
@@ -134,7 +136,7 @@ class StyleUNet(nn.Module):
             x = encoder(functional.max_pool2d(x, 2))
         styles = [None] * self.convolutions if self.mapping is None else self.mapping(noise).unbind(dim=1)
         for k, (before, after) in enumerate(zip(self.before, self.after, strict=True)):
-            x = functional.interpolate(before(x, styles[2 * k], random), scale_factor=2.0, mode="bilinear")
+            x = doubled(before(x, styles[2 * k], random))
             x = after(torch.cat([x, skips.pop()], dim=1), styles[2 * k + 1], random)
         image: torch.Tensor = self.to_image(x)[..., :height, :width]
         return image

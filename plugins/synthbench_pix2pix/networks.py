@@ -10,6 +10,8 @@ from monai.networks.nets.patchgan_discriminator import PatchDiscriminator
 from torch import nn
 from torch.nn import functional
 
+from synthbench.toolkit.enlarge import doubled
+
 Norm = Literal["batch", "instance", "none"]
 
 
@@ -60,7 +62,7 @@ class Decoder(nn.Module):
 
     def forward(self, x: torch.Tensor, skip: torch.Tensor) -> torch.Tensor:
         x = functional.relu(self.dropout(self.norm(self.convolution(x))))
-        return torch.cat([functional.interpolate(x, scale_factor=2.0, mode="bilinear"), skip], dim=1)
+        return torch.cat([doubled(x), skip], dim=1)
 
 
 class UNet(nn.Module):

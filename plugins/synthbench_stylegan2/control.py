@@ -11,6 +11,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from synthbench.metrics.frechet import frechet_distance
+from synthbench.toolkit.collapse import Diverged
 
 INTERVAL = 4
 """Steps from one change of p to the next."""
@@ -53,34 +54,47 @@ class Best:
     """Keeps the weights whose drawn patches are nearest to the training patches.
 
     The paper takes the FID; here it is the Fréchet distance of features of a small untrained network, the same for
-    every training, so that no weights have to be downloaded (this project's choice). It sees image and mask.
+    every training, so that no weights have to be downloaded (this project's choice). That of the image's features and
+    that of image and mask together are each divided by what one half of the training patches has from the other, and
+    averaged: neither drowns the other, and about 1 is as near as training patches are to each other.
 
     Parameters
     ----------
     real
         Gives the training patches to compare with, ``(n, planes, H, W)``; called once.
+    channels
+        Planes of the image; those after them are the mask's.
 
     Attributes
     ----------
-    distance : float
-        The smallest so far.
+    distance, last : float
+        The smallest so far, and that of the last look.
     """
 
-    def __init__(self, real: Callable[[], torch.Tensor]) -> None:
-        self.distance = float("inf")
+    def __init__(self, real: Callable[[], torch.Tensor], channels: int) -> None:
+        self.distance = self.last = float("inf")
         self._weights: dict[str, torch.Tensor] = {}
-        self._real = real
-        self._features: np.ndarray | None = None
+        self._real, self._channels = real, channels
+        self._views: list[_View] = []
 
-    def look(self, drawn: torch.Tensor, network: nn.Module) -> float:
-        """Compare drawn patches, keep the network's weights if they are the best, and return their distance."""
-        if self._features is None:
-            self._features = features(self._real())
-        distance = frechet_distance(features(drawn), self._features)
-        if distance < self.distance:
-            self.distance = distance
+    def look(self, drawn: torch.Tensor, network: nn.Module) -> None:
+        """Compare drawn patches, ``(n, planes, H, W)``, and keep the network's weights if they are the best.
+
+        Raises
+        ------
+        Diverged
+            If a value isn't finite.
+        """
+        if not bool(drawn.isfinite().all()):
+            raise Diverged("the network draws values that aren't finite; lower the learning rate")
+        if not self._views:
+            real = self._real()
+            parts = {self._channels, real.shape[1]}
+            self._views = [_View(real, planes) for planes in sorted(parts)]
+        self.last = float(np.mean([view.distance(drawn) for view in self._views]))
+        if self.last < self.distance:
+            self.distance = self.last
             self._weights = {name: value.detach().clone() for name, value in network.state_dict().items()}
-        return distance
 
     def restore(self, network: nn.Module) -> None:
         """Give a network the best weights, if there have been any."""
@@ -89,11 +103,24 @@ class Best:
 
     def state_dict(self) -> dict[str, Any]:
         """Return what is to be kept."""
-        return {"distance": self.distance, "weights": self._weights}
+        return {"distance": self.distance, "last": self.last, "weights": self._weights}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Take up a state that `state_dict` gave."""
-        self.distance, self._weights = state["distance"], dict(state["weights"])
+        self.distance, self.last, self._weights = state["distance"], state["last"], dict(state["weights"])
+
+
+class _View:
+    """Features of the first planes of training patches, and how far those of drawn ones are from them."""
+
+    def __init__(self, real: torch.Tensor, planes: int) -> None:
+        found = features(real[:, :planes])
+        self.planes, self.unit = planes, found.std(axis=0) + 1e-6
+        self.real = found / self.unit
+        self.floor = max(frechet_distance(self.real[::2], self.real[1::2]), 1e-6) if len(real) >= 4 else 1.0
+
+    def distance(self, drawn: torch.Tensor) -> float:
+        return frechet_distance(features(drawn[:, : self.planes]) / self.unit, self.real) / self.floor
 
 
 @torch.no_grad()

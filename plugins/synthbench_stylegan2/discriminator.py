@@ -54,7 +54,7 @@ class Discriminator(nn.Module):
         super().__init__()
         wide = widths(side // fold, channels, base)[::-1]
         self.fold = fold
-        self.first = Conv(planes * fold**2, wide[0], 1)
+        self.first = Conv(planes * fold**2, wide[0], 1, gain=AFTER_RELU)
         self.blocks = nn.ModuleList(Residual(a, b) for a, b in pairwise(wide))
         self.last = Conv(wide[-1] + 1, wide[-1], 3, gain=AFTER_RELU)
         self.flat = Linear(wide[-1] * FIRST**2, wide[-1], gain=AFTER_RELU)
@@ -78,7 +78,11 @@ class Discriminator(nn.Module):
 
 
 class Residual(nn.Module):
-    """Two convolutions and half the resolution, halved between the two; beside them a short cut."""
+    """Two convolutions and half the resolution, halved between the two; beside them a short cut.
+
+    Halved by means of 2 × 2, where StyleGAN2 has a filter of four taps and halves in the second convolution: cheaper,
+    and this project's choice.
+    """
 
     def __init__(self, inputs: int, outputs: int) -> None:
         super().__init__()

@@ -27,7 +27,7 @@ from synthbench_stylegan2.training import Training
 _JOINT, _CLASSES, _SIDE, _WEIGHTS = "joint.json", "classes.json", "side.txt", "generator.safetensors"
 _DRAW, _LOOK = 82, 83
 COMPARED = 128
-"""Drawn and training patches in each comparison."""
+"""Drawn patches in each comparison, with twice as many training patches."""
 LOOKED_AT = 8
 """Samples drawn after training to see whether it has collapsed."""
 COLLAPSED = 0.02
@@ -153,7 +153,7 @@ class StyleGan2Mask(Generator):
         batches = Batches(stream, context.device)
         members = torch.tensor(self.classes.members, device=self.device)
         average = training.average.module
-        best = Best(lambda: _patches(stream, COMPARED))
+        best = Best(lambda: _patches(stream, 2 * COMPARED), self.joint.channels)
 
         def step(number: int) -> dict[str, float | torch.Tensor]:
             slots = range(number * budget.batch_size, (number + 1) * budget.batch_size)
@@ -161,7 +161,10 @@ class StyleGan2Mask(Generator):
             losses: dict[str, float | torch.Tensor] = {}
             losses.update(training.step(number, real, members[[stream.draw(slot).index for slot in slots]]))
             if (number + 1) % config.check_every == 0 or config.check_every < number + 1 == budget.steps:
-                losses["distance"] = best.look(self._drawn(average, COMPARED, context.seed), average)
+                best.look(self._drawn(average, COMPARED, context.seed), average)
+            losses["augmented"] = training.adaptive.p
+            if np.isfinite(best.last):
+                losses["distance"] = best.last
             return losses
 
         self.network = average
@@ -186,8 +189,11 @@ class StyleGan2Mask(Generator):
         return image, mask[: self.masks]
 
     def _refuse_collapse(self, real: torch.Tensor, seed: int) -> None:
-        """Raise `Diverged` if drawn patches are flat, or all alike, where training patches aren't."""
-        drawn, channels = self._drawn(self.network, LOOKED_AT, seed), self.joint.channels
+        """Raise `Diverged` if drawn patches are flat, or all alike, where training patches aren't.
+
+        They are drawn with the same noise, so that they differ by z and class alone.
+        """
+        drawn, channels = self._drawn(self.network, LOOKED_AT, seed, noise=seed), self.joint.channels
         if not bool(drawn.isfinite().all()):
             raise loop.Diverged("the network draws values that aren't finite; lower the learning rate")
         for what, of in (("images", slice(channels)), ("masks", slice(channels, None))):
@@ -199,20 +205,23 @@ class StyleGan2Mask(Generator):
 
     # -- drawing ------------------------------------------------------------------------------------------------------
 
-    def _drawn(self, network: Drawer, count: int, seed: int) -> torch.Tensor:
+    def _drawn(self, network: Drawer, count: int, seed: int, noise: int | None = None) -> torch.Tensor:
         """Draw patches from a seed to look at, ``(count, planes, side, side)`` on the CPU."""
         rngs = [np.random.default_rng((seed, _LOOK, i)) for i in range(count)]
-        found = [self._planes(rng, self.classes.draw(rng)[0], network) for rng in rngs]
+        found = [self._planes(rng, self.classes.draw(rng)[0], network, noise) for rng in rngs]
         return torch.from_numpy(np.stack(found))
 
     @torch.no_grad()
-    def _planes(self, rng: np.random.Generator, which: int, network: Drawer | None = None) -> np.ndarray:
+    def _planes(
+        self, rng: np.random.Generator, which: int, network: Drawer | None = None, noise: int | None = None
+    ) -> np.ndarray:
         """Draw planes of a class, ``(channels + masks, side, side)`` float32; one by one, so that no batch counts.
 
-        All randomness is drawn on the CPU, so that it is the same on every device.
+        All randomness is drawn on the CPU, so that it is the same on every device. `noise` seeds the layers' noise;
+        None: `rng` does.
         """
         z = torch.from_numpy(rng.standard_normal((1, self.config.latent), dtype=np.float32)).to(self.device)
-        random = torch.Generator().manual_seed(int(rng.integers(2**62)))
+        random = torch.Generator().manual_seed(int(rng.integers(2**62)) if noise is None else noise)
         planes = (network or self.network)(z, torch.tensor([which], device=self.device), random)
         drawn: np.ndarray = planes[0].float().cpu().numpy()
         return drawn

@@ -8,7 +8,8 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from synthbench_stylegan2.layers import AFTER_RELU, Conv, Layer, Linear, Modulated, enlarged, relu
+from synthbench.toolkit.enlarge import doubled
+from synthbench_stylegan2.layers import AFTER_RELU, Conv, Layer, Linear, Modulated, Noise, relu
 
 FIRST = 4
 """Side of the first planes."""
@@ -67,16 +68,17 @@ class Synthesis(nn.Module):
     A modulated 1×1 convolution takes a quarter of the features of a resolution, they are doubled in size and joined
     with the features of the next block, and a convolution merges them: of 512 channels 128, which with the next 512
     become 384, then 256 and so on. At the last resolution image and mask each have a head, a layer and a modulated 1×1
-    convolution (this project's choice; the paper doesn't say how they part).
+    convolution (this project's choice; the paper doesn't say how they part). The mask's has no noise, which the image
+    would know nothing of.
 
     Parameters
     ----------
     side
         Of the images: `fold` times 8, 16, 32 …
     fold
-        The last block has planes this many times smaller than the image: its features are enlarged in the heads, and
-        pixels of the image get noise of their own there. That saves the highest resolutions, the dearest ones (this
-        project's choice for short trainings; the paper's is 1).
+        The last block has planes this many times smaller than the image; the heads make squares of so many pixels a
+        side of each point. That saves the highest resolutions, the dearest ones (this project's choice for short
+        trainings; the paper's is 1).
     channels, base
         See `widths`.
     style
@@ -107,8 +109,8 @@ class Synthesis(nn.Module):
             Conv(max(1, before // 4) + own, after, 1, gain=AFTER_RELU)
             for before, own, after in zip(merged[:-1], wide[1:], merged[1:], strict=True)
         )
-        self.image_head = Head(merged[-1], image, style, fold, grainy=fold > 1)
-        self.mask_head = Head(merged[-1], mask, style, fold, grainy=False) if mask else None
+        self.image_head = Head(merged[-1], image, style, fold, noisy=True)
+        self.mask_head = Head(merged[-1], mask, style, fold, noisy=False) if mask else None
         self.classes = classes
         self.styles = 2 * len(wide)
 
@@ -125,7 +127,7 @@ class Synthesis(nn.Module):
         w = styles.unbind(dim=1)
         x = merged = self.first(self.start.expand(len(styles), -1, -1, -1), w[0], random)
         for k, (block, take, merge) in enumerate(zip(self.blocks, self.take, self.merge, strict=True), 1):
-            part = enlarged(take(merged, w[2 * k - 1]))
+            part = doubled(take(merged, w[2 * k - 1]))
             x = block(x, w[2 * k - 1], w[2 * k], random)
             merged = relu(merge(torch.cat([part, x], dim=1)))
         image = self.image_head(merged, w[-1], random)
@@ -156,26 +158,29 @@ class Head(nn.Module):
     ----------
     features, planes, style
     fold
-        See `Synthesis`.
-    grainy
-        Whether each pixel gets noise of its own, beside the features.
+        See `Synthesis`. Above 1, a convolution gives each point a square of pixels, which start out alike.
+    noisy
+        Whether noise is added, at all points and at all pixels.
     """
 
-    def __init__(self, features: int, planes: int, style: int, fold: int, *, grainy: bool) -> None:
+    def __init__(self, features: int, planes: int, style: int, fold: int, *, noisy: bool) -> None:
         super().__init__()
-        narrow = features if fold == 1 else max(4, features // fold)
-        self.hidden = Layer(features, narrow, style)
-        self.out = Modulated(narrow + grainy, planes, 1 if fold == 1 else 3, style, demodulate=False)
-        self.fold, self.grainy = fold, grainy
+        self.fold = fold
+        narrow = features if fold == 1 else max(8, features // 2)
+        self.hidden = Layer(features, narrow, style, noisy=noisy)
+        self.out = Modulated(narrow, planes, 1 if fold == 1 else 3, style, demodulate=False, framed=fold > 1)
+        if fold > 1:
+            self.fine = Conv(narrow, narrow * fold**2, 1, gain=AFTER_RELU)
+            with torch.no_grad():
+                self.fine.weight.copy_(self.fine.weight[:narrow].repeat_interleave(fold**2, dim=0))
+            self.grain = Noise() if noisy else None
 
     def forward(self, x: torch.Tensor, w: torch.Tensor, random: torch.Generator) -> torch.Tensor:
         """Map ``(B, features, H, W)`` to ``(B, planes, fold · H, fold · W)``, float32."""
         x = self.hidden(x, w, random)
         if self.fold > 1:
-            x = enlarged(x, self.fold)
-        if self.grainy:
-            noise = torch.randn((len(x), 1, *x.shape[2:]), generator=random, device=random.device)
-            x = torch.cat([x, noise.to(x)], dim=1)
+            x = F.pixel_shuffle(self.fine(x), self.fold)
+            x = relu(x if self.grain is None else self.grain(x, random))
         return self.out(x, w).float()
 
 

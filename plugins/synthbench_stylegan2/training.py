@@ -94,15 +94,17 @@ class Training:
     ) -> dict[str, torch.Tensor]:
         config, p = self.config, self.adaptive.p
         pseudo = min(len(real) - 1, int(rng.binomial(len(real), p))) if config.apa else 0
-        with torch.no_grad(), loop.autocast(self.device):
+        with torch.no_grad():
             told = self._classes(len(real) + pseudo)
-            drawn = self.network.synthesis(self._styles(told, rng), self.random)
+            styles = self._styles(told, rng)
+            with loop.autocast(self.device):
+                drawn = self.network.synthesis(styles, self.random)
         if pseudo:  # APA: drawn samples are shown as real ones
             real = torch.cat([drawn[len(real) :], real[pseudo:]])
             classes = torch.cat([told[len(classes) :], classes[pseudo:]])
         seen = self._augmented(real)
         penal = config.r1 > 0 and number % config.r1_every == 0
-        of_real = self.judge(seen.requires_grad_()) if penal else self._judged(seen)  # a penalty in full precision
+        of_real = self.judge(seen.requires_grad_()) if penal else self._judged(seen)  # no bfloat16
         of_fake = self._judged(self._augmented(drawn[: len(real)]))
         losses = {
             "judge": of_discriminator(of_real.logit, of_fake.logit),
@@ -118,11 +120,12 @@ class Training:
     def _draw(self, number: int, count: int, rng: np.random.Generator) -> dict[str, torch.Tensor]:
         config, told = self.config, self._classes(count)
         self.judge.requires_grad_(False)
+        styles = self._styles(told, rng)
         with loop.autocast(self.device):
-            drawn = self.network.synthesis(self._styles(told, rng), self.random)
+            drawn = self.network.synthesis(styles, self.random)
         verdict = self._judged(self._augmented(drawn))
         losses = {"draw": of_generator(verdict.logit), **self._told_apart("drawn", verdict, told)}
-        if config.path and number % config.path_every == 0:  # half a batch, as in StyleGAN2, in full precision
+        if config.path and number % config.path_every == 0:  # half a batch, as in StyleGAN2; no bfloat16
             styles = self._styles(told[: max(1, count // 2)], rng)
             planes = self.network.synthesis(styles, self.random)
             losses["path"] = config.path * config.path_every * self.lengths.penalty(planes, styles, self.random)

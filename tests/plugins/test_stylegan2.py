@@ -14,13 +14,14 @@ from torch.nn import functional as F
 import synthbench_stylegan2.generator as generator_module
 from synthbench import Budget, Context, Sample, SampleSet, Stopped
 from synthbench.errors import ConfigError, DataError, StoreError
+from synthbench.toolkit.enlarge import doubled
 from synthbench.toolkit.loop import Diverged
 from synthbench_stylegan2.classes import Classes
 from synthbench_stylegan2.config import StyleGan2MaskConfig, sized
 from synthbench_stylegan2.control import Adaptive, Best
 from synthbench_stylegan2.discriminator import Discriminator, with_spread
 from synthbench_stylegan2.generator import StyleGan2Mask
-from synthbench_stylegan2.layers import Layer, Modulated, enlarged
+from synthbench_stylegan2.layers import Conv, Layer, Modulated
 from synthbench_stylegan2.losses import PathLength, d2d_ce, of_discriminator, of_generator, r1
 from synthbench_stylegan2.networks import Drawer, Mapping, Synthesis, merged_widths, widths
 
@@ -87,14 +88,14 @@ def test_twice_the_size_is_filtered_by_1_3_3_1() -> None:
     spread[:, :, ::2, ::2] = x
     line = torch.tensor([1.0, 3.0, 3.0, 1.0]) / 4
     expected = F.conv2d(spread, torch.outer(line, line)[None, None], padding=2)[:, :, :10, :12]
-    assert torch.allclose(enlarged(x)[:, :, 2:-2, 2:-2], expected[:, :, 2:-2, 2:-2], atol=1e-6)
+    assert torch.allclose(doubled(x)[:, :, 2:-2, 2:-2], expected[:, :, 2:-2, 2:-2], atol=1e-6)
 
 
 def test_noise_is_one_plane_for_all_channels_and_comes_from_its_generator() -> None:
     torch.manual_seed(0)
     layer, x, w = Layer(4, 6, 8), torch.randn(2, 4, 8, 8), torch.randn(2, 8)
     assert torch.equal(layer(x, w, chance(1)), layer(x, w, chance(2)))
-    nn.init.constant_(layer.strength, 0.5)
+    nn.init.constant_(layer.noise.strength, 0.5)
     without = layer.conv(x, w)
     noisy = without + 0.5 * torch.randn((2, 1, 8, 8), generator=chance(1))
     assert torch.allclose(layer(x, w, chance(1)), F.leaky_relu(noisy, 0.2), atol=1e-6)
@@ -119,12 +120,25 @@ def test_planes_have_the_side_whatever_the_fold(side: int, fold: int) -> None:
 
 
 @pytest.mark.parametrize("fold", [1, 2])
-def test_enlarged_images_have_noise_of_their_own_and_masks_have_not(fold: int) -> None:
-    """At first the layers' noise has no strength, so that what changes is the pixels' own."""
-    z, none = torch.randn(1, 16, generator=chance()), torch.zeros(1, dtype=torch.long)
-    one, other = (network(fold=fold)(z, none, chance(seed)) for seed in (1, 2))
-    assert torch.equal(one[:, 0], other[:, 0]) == (fold == 1)
+def test_the_mask_has_no_noise_that_the_image_knows_nothing_of(fold: int) -> None:
+    z, none, drawer = torch.randn(1, 16, generator=chance()), torch.zeros(1, dtype=torch.long), network(fold=fold)
+    for name, parameter in drawer.synthesis.named_parameters():
+        if name.endswith("strength") and "head" in name:
+            nn.init.constant_(parameter, 1.0)
+    one, other = (drawer(z, none, chance(seed)) for seed in (1, 2))
+    assert not torch.allclose(one[:, 0], other[:, 0], atol=0.01)
     assert torch.equal(one[:, 1], other[:, 1])
+
+
+def test_squares_of_pixels_start_out_alike_and_the_edge_is_no_frame() -> None:
+    z, none, drawer = torch.randn(1, 16, generator=chance()), torch.zeros(1, dtype=torch.long), network(fold=4)
+    head = drawer.synthesis.image_head
+    points = torch.randn(1, head.hidden.conv.affine.weight.shape[0], 8, 8, generator=chance())
+    fine = F.pixel_shuffle(head.fine(head.hidden(points, drawer.mapping(z, none), chance())), 4)
+    assert torch.equal(fine[..., ::4, ::4], fine[..., 1::4, 2::4])
+    conv = Conv(2, 3, 3, framed=True)
+    flat = conv(torch.ones(1, 2, 6, 7))
+    assert torch.allclose(flat, flat[:, :, 3:4, 3:4].expand_as(flat), atol=1e-6)
 
 
 def test_planes_of_classes_share_a_pixel_and_other_masks_stay_within_their_range() -> None:
@@ -227,15 +241,34 @@ def test_the_chance_of_augmentation_follows_how_sure_the_discriminator_is() -> N
 
 def test_the_weights_nearest_to_the_training_patches_are_kept() -> None:
     real = torch.randn(32, 2, 16, 16, generator=chance())
-    kept, best = nn.Linear(1, 1), Best(lambda: real)
+    kept, best, seen = nn.Linear(1, 1), Best(lambda: real, 1), []
     for value, shift in enumerate([2.0, 0.1, 1.0]):
         nn.init.constant_(kept.weight, value)
-        assert best.look(real.flip(0) + shift, kept) >= best.distance
-    again = Best(lambda: real)
+        best.look(real.flip(0) + shift, kept)
+        seen.append(best.last)
+    assert best.distance == min(seen) == seen[1]
+    again = Best(lambda: real, 1)
     again.load_state_dict(best.state_dict())
     again.restore(kept)
-    assert kept.weight.item() == 1.0
-    assert best.distance > best.look(real, kept) == pytest.approx(0, abs=1e-6)
+    assert (kept.weight.item(), again.last) == (1.0, seen[2])
+    best.look(real, kept)
+    assert best.last == pytest.approx(0, abs=1e-6)
+    with pytest.raises(Diverged, match="aren't finite"):
+        best.look(real * torch.nan, kept)
+
+
+@pytest.mark.parametrize("channels", [1, 2])
+def test_blurred_images_are_seen_even_beside_good_masks(channels: int) -> None:
+    """The mask's planes vary far more than the image's; each counts by its own floor."""
+    grain = torch.randn(64, 2, 32, 32, generator=chance())
+    mask = F.avg_pool2d(torch.randn(64, 2, 32, 32, generator=chance(1)), 9, 1, 4).sign()
+    real, drawn = (torch.cat([0.05 * grain[:, :channels], mask], dim=1), torch.cat([grain[:, :channels], mask], dim=1))
+    drawn[:, :channels] = 0.05 * F.avg_pool2d(drawn[:, :channels], 5, 1, 2)
+    best, network = Best(lambda: real, channels), nn.Linear(1, 1)
+    best.look(real.flip(0), network)
+    same = best.last
+    best.look(drawn, network)
+    assert best.last > same + 2
 
 
 # -- configuration and classes ----------------------------------------------------------------------------------------
@@ -346,6 +379,9 @@ def test_flat_planes_and_one_and_the_same_picture_are_failures(
     with torch.no_grad():
         for parameter in generator.network.mapping.parameters():
             parameter.zero_()
+        for name, parameter in generator.network.named_parameters():
+            if name.endswith("strength"):
+                parameter.fill_(0.3)
     with pytest.raises(Diverged, match="one and the same"):
         generator._refuse_collapse(real, 0)
     generator = fitted(blob_set, steps=1)

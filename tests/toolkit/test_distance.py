@@ -14,6 +14,7 @@ from synthbench.samples import SampleSet, read_array
 from synthbench.toolkit.distance import (
     Thresholds,
     boxes,
+    closed,
     decode,
     decode_components,
     encode,
@@ -157,3 +158,16 @@ def test_planes_of_pictures_survive_noise(blob_set: SampleSet) -> None:
         noisy = ndimage.gaussian_filter(planes + 0.5 * rng.standard_normal(planes.shape), (0, 1, 1))
         counts.append(count(sample.labels, decode(*noisy)))
     assert pooled(counts)["f1"][0] > 0.85
+
+
+def test_borders_between_instances_are_given_back_and_real_gaps_stay() -> None:
+    labels = np.zeros((24, 40), np.int32)
+    labels[4:20, 3:15], labels[4:20, 15:27], labels[4:20, 28:38] = 1, 2, 3
+    planes = encode(labels)
+    decoded = decode(*planes)
+    assert (closed(decoded, planes[0]) == labels).all()
+    assert (decoded != labels).sum() == 2 * 16
+    apart = np.where(labels > 0, labels, 0)[:, [*range(15), *range(27, 40)]]
+    planes = encode(apart)
+    assert ((closed(decode(*planes), planes[0]) > 0) == (apart > 0)).all()
+    assert not closed(np.zeros((4, 4), np.int32), np.ones((4, 4))).any()

@@ -120,3 +120,14 @@ def test_planes_without_anything_have_no_objects() -> None:
 def test_what_cannot_be_used_is_named(call, name: str) -> None:
     with pytest.raises(ValueError, match=name):
         call()
+
+
+@pytest.mark.parametrize("radius", [2.0, 3.0])
+def test_small_objects_that_are_flat_nowhere_are_not_lost(radius: float) -> None:
+    down, right = np.mgrid[:128, :128]
+    labels = np.zeros((128, 128), np.int32)
+    for k in range(16):
+        labels[np.hypot(down - 16 - 32 * (k // 4), right - 16 - 32 * (k % 4)) <= radius] = k + 1
+    plane = ndimage.gaussian_filter(encode(labels, 4).plane.astype(float), 1)
+    found = decode(plane + np.random.default_rng(0).normal(0, 6, plane.shape), 4, (5, 400))
+    assert (found.labels.max(), found.removed) == (16, 0)

@@ -140,8 +140,9 @@ def decode(plane: np.ndarray, levels: int, areas: tuple[int, int]) -> Decoded:
 
     Where the plane, smoothed by a median, is flat, its level is certain: those pixels are the seeds of objects and of
     the background, and a watershed on the plane's slope gives them the pixels in between. The blurred rim of a
-    bright object, which passes through all lower levels, thus makes no object of its own. A clean plane, as `encode`
-    makes it, comes back exactly, but for the objects of other areas.
+    bright object, which passes through all lower levels, thus makes no object of its own. Something that is flat
+    nowhere and stands alone, such as a small object, begins where it is brightest. A clean plane, as `encode` makes it,
+    comes back exactly, but for the objects of other areas.
 
     Parameters
     ----------
@@ -174,6 +175,7 @@ def decode(plane: np.ndarray, levels: int, areas: tuple[int, int]) -> Decoded:
     slope = ndimage.maximum_filter(smooth, 3) - ndimage.minimum_filter(smooth, 3)
     level, flat = _levels(smooth, levels), slope < FLAT * height
     markers, count = _pieces(level, flat)
+    count = _begin_small_ones(markers, level, count)
     markers[flat & (level == 0)] = count + 1
     found = watershed(slope, markers) if count else np.zeros(values.shape, np.int32)
     return _sized(np.where(found <= count, found, 0), low, high)
@@ -192,6 +194,18 @@ def _pieces(level: np.ndarray, where: np.ndarray) -> tuple[np.ndarray, int]:
         pieces[own > 0] = own[own > 0] + count
         count += many
     return pieces, count
+
+
+def _begin_small_ones(markers: np.ndarray, level: np.ndarray, count: int) -> int:
+    """Mark the highest level of each connected piece that holds no marker; return how many markers there are then."""
+    pieces, many = ndimage.label(level > 0, np.ones((3, 3), bool))
+    marked = np.zeros(many + 1, bool)
+    marked[pieces[markers > 0]] = True
+    for piece in np.flatnonzero(~marked[1:]) + 1:
+        inside = pieces == piece
+        count += 1
+        markers[inside & (level == level[inside].max())] = count
+    return count
 
 
 def _sized(labels: np.ndarray, low: int, high: int) -> Decoded:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Literal, Self
 
 import numpy as np
+from scipy import ndimage
 
 from synthbench.errors import DataError, StoreError
 from synthbench.samples import Sample, SampleSet
@@ -23,6 +24,7 @@ from synthbench.toolkit.ranges import Range, fitting_exponent
 MaskForm = Literal["distance", "grey"]
 LARGEST = 1.5
 """A decoded object may be this many times as large as the largest of the training masks."""
+_ALL = distance.Thresholds(area=1)
 
 
 @dataclass(frozen=True)
@@ -126,18 +128,20 @@ class Joint:
         planes
             ``(channels + masks, H, W)`` float32, about −1 … 1.
         """
-        image = self.picture(planes[: self.channels], position)
+        image, lost = self.picture(planes[: self.channels], position), 0
         mask = (planes[self.channels :] + 1) / 2
         if self.form == "classes":
             return image, mask.argmax(axis=0).astype(np.int32), 0
         if self.form == "distance":
-            raw = distance.decode(mask[0], mask[1], distance.Thresholds(area=1))
+            found = distance.decode(mask[0], mask[1], _ALL)
+            _, lost = ndimage.label((mask[1] >= _ALL.foreground) & (found == 0))
+            raw = distance.closed(found, mask[0])
         else:
             raw = grey_masks.decode(mask[0] * grey_masks.HIGHEST, self.levels, (1, mask[0].size)).labels
         sizes = np.bincount(raw.ravel())
         huge = np.flatnonzero(sizes[1:] > self.largest) + 1
         labels, specks = tidy(np.where(np.isin(raw, huge), 0, raw), self.smallest)
-        return image, labels, specks + len(huge)
+        return image, labels, lost + specks + len(huge)
 
     def save(self, path: Path) -> None:
         path.write_text(json.dumps(asdict(self)), encoding="utf-8")
