@@ -32,6 +32,9 @@ class DiffusionConfig(MaskConfig):
         Highest rate of Adam, which rises and falls once. Left open, it follows from the budget.
     decay : float
         Of the moving average of the weights, which draws the samples.
+    grain : bool
+        Whether drawn images get the pixel noise that they lack beside a training image (this project's choice): a
+        network that finds the mean of what it might be draws none. See `synthbench.toolkit.grain`.
     mask_weight : float
         Weight of the mask's error against the image's; joint mode.
     dropped : float
@@ -52,6 +55,7 @@ class DiffusionConfig(MaskConfig):
     prediction: Prediction | None = None
     learning_rate: float | None = Field(None, gt=0)
     decay: float = Field(0.999, ge=0, lt=1)
+    grain: bool = True
     mask_weight: float = Field(1.0, ge=0)
     dropped: float = Field(0.2, ge=0, lt=1)
     guidance: float = Field(2.0, ge=0)
@@ -60,6 +64,15 @@ class DiffusionConfig(MaskConfig):
     def _no_step_twice(self) -> Self:
         if self.sampling_steps is not None and self.sampling_steps > self.times:
             raise ValueError(f"sampling_steps: {self.sampling_steps} is more than the {self.times} times; give fewer")
+        return self
+
+    @model_validator(mode="after")
+    def _both_learnt(self) -> Self:
+        if self.mode == "conditional" and self.dropped == 0 and self.guidance != 1:
+            raise ValueError(
+                f"guidance: {self.guidance:g} compares with the image for no mask, which dropped: 0 never trains; give "
+                "guidance: 1, or drop some"
+            )
         return self
 
 

@@ -14,7 +14,7 @@ from synthbench import Budget, Context, Generator, Sample, SampleSet, TrainingMi
 from synthbench.errors import ConfigError, StoreError
 from synthbench.toolkit import loop
 from synthbench.toolkit.batches import Batches
-from synthbench.toolkit.collapse import refuse_flat
+from synthbench.toolkit.collapse import LOOKED_AT, refuse_collapse
 from synthbench.toolkit.joint import Joint
 from synthbench.toolkit.journal import so_far
 from synthbench.toolkit.masks import MaskSampler
@@ -71,18 +71,17 @@ class Diffusion(Generator):
                 f"a fold of {self.config.fold} need; use --patch {max(1, round(self.side / block)) * block}"
             )
         self._train(train, context, random)
-        self._refuse_collapse(train, context.seed)
 
     def draw(self, index: int | range, seed: int) -> Iterator[Sample]:
         for i in range(index, index + 1) if isinstance(index, int) else index:
             rng = np.random.default_rng((seed, _DRAW, i))
             if self.sampler is None:
                 donor = int(rng.integers(len(self.joint.ranges)))
-                image, labels, removed = self.joint.decode(self._planes(rng, None), donor)
+                image, labels, removed = self.joint.decode(self._planes(rng, None), donor, self._grainy(rng))
                 self.counts.update(drawn=1, removed=removed)
             else:
-                labels, donor = self._mask(self.sampler, seed, i, rng)
-                image = self.joint.picture(self._planes(rng, self.joint.mask(labels)), donor)
+                told, labels, donor = self._mask(self.sampler, seed, i, rng)
+                image = self.joint.picture(self._planes(rng, told), labels, donor, self._grainy(rng))
             yield Sample(f"{i:06d}", image, labels)
 
     def save(self, folder: Path) -> None:
@@ -163,31 +162,45 @@ class Diffusion(Generator):
             task=train.task,
         )
         self.counts.clear()
+        self._refuse_collapse(stream.first(LOOKED_AT), context.seed)
 
     def _left_out(self, condition: torch.Tensor, random: torch.Generator) -> torch.Tensor:
         """Return the condition ``(B, K, H, W)``, zero for a random share of the batch."""
         kept = torch.rand(len(condition), generator=random, device=self.device) >= self.config.dropped
         return condition * kept[:, None, None, None]
 
-    def _refuse_collapse(self, train: SampleSet, seed: int) -> None:
-        """Raise `Diverged` if drawn images are flat where the real ones aren't."""
-        sample, rng = train[0], np.random.default_rng((seed, _LOOK))
-        image, mask = self.joint.encode(sample, 0)
-        told = mask[:, : self.side, : self.side] if self.conditional else None
-        spread = float(self._planes(rng, told)[: self.joint.channels].std())
-        refuse_flat([(spread, float(image.std()))])
+    def _refuse_collapse(self, real: np.ndarray, seed: int) -> None:
+        """Raise `Diverged` if drawn planes are flat or alike where those of training patches aren't."""
+        channels, rng = self.joint.channels, np.random.default_rng((seed, _LOOK))
+        if self.conditional:
+            drawn = [self._planes(rng, patch[channels:]) for patch in real]
+            real = real[:, :channels]
+        else:
+            drawn = [self._planes(rng, None) for _ in real]
+        refuse_collapse(np.stack(drawn), real, channels)
 
     # -- drawing ------------------------------------------------------------------------------------------------------
 
-    def _mask(self, sampler: MaskSampler, seed: int, index: int, rng: np.random.Generator) -> tuple[np.ndarray, int]:
-        """Return a label map of the size of a patch, and the training image whose range its image gets."""
+    def _grainy(self, rng: np.random.Generator) -> np.random.Generator | None:
+        return rng if self.config.grain else None
+
+    def _mask(
+        self, sampler: MaskSampler, seed: int, index: int, rng: np.random.Generator
+    ) -> tuple[np.ndarray, np.ndarray, int]:
+        """Return a label map's planes and itself, of the size of a patch, and the image whose range its image gets.
+
+        The whole map becomes planes, and then is cut, as in training: what the edge cuts is taken to go on.
+        """
         drawn = sampler.sample(seed, index)
         top, left = (int(rng.integers(size - self.side + 1)) for size in drawn.labels.shape)
-        labels, specks = np.ascontiguousarray(drawn.labels[top : top + self.side, left : left + self.side]), 0
+        window = (slice(top, top + self.side), slice(left, left + self.side))
+        told, labels, specks = self.joint.mask(drawn.labels)[:, *window].copy(), drawn.labels[window], 0
         if sampler.task == "instances":
-            labels, specks = tidy(labels, self.joint.smallest)
+            kept, specks = tidy(labels, self.joint.smallest)
+            told[:, (labels > 0) & (kept == 0)] = -1.0
+            labels = kept
         self.counts.update(drawn=1, removed=drawn.removed + specks, unplaced=drawn.unplaced)
-        return labels, int(rng.choice(sampler.alike(drawn.source)))
+        return told, np.ascontiguousarray(labels), int(rng.choice(sampler.alike(drawn.source)))
 
     @torch.no_grad()
     def _planes(self, rng: np.random.Generator, mask: np.ndarray | None) -> np.ndarray:

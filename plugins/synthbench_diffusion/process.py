@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Literal
 
 import torch
-from monai.networks.schedulers import DDIMScheduler, DDPMScheduler
+from monai.networks.schedulers import DDPMScheduler
 
 Schedule = Literal["linear_beta", "scaled_linear_beta", "cosine"]
 Prediction = Literal["v_prediction", "epsilon", "sample"]
@@ -14,6 +14,7 @@ Predict = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 """Noisy planes ``(B, C, H, W)`` and times ``(B,)`` → the network's prediction, ``(B, C, H, W)``."""
 
 HEAVIEST = 5.0
+_BETAS = {"linear_beta": (1e-4, 0.02), "scaled_linear_beta": (5e-4, 0.0195), "cosine": None}
 
 
 class Process:
@@ -24,7 +25,8 @@ class Process:
     times
         T.
     schedule
-        How the variance of the noise grows.
+        How the variance of the noise grows. Those of Ho et al. are made for 1,000 times; with fewer, each adds so much
+        more that it ends as it does there.
     prediction
         What the network is asked for: the noise (``epsilon``, as Ho et al.), the clean image (``sample``), or a mix
         of both whose variance is the same at all times (``v_prediction``; Salimans & Ho 2022, arXiv 2202.00512). A
@@ -34,8 +36,9 @@ class Process:
     def __init__(self, times: int, schedule: Schedule, prediction: Prediction) -> None:
         self.times = times
         self.prediction = prediction
-        self._forward = DDPMScheduler(times, schedule, prediction_type=prediction)
-        self._backward = DDIMScheduler(times, schedule, prediction_type=prediction)
+        ends = _BETAS[schedule]
+        betas = {f"beta_{k}": b * 1000 / times for k, b in zip(("start", "end"), ends or (), strict=False)}
+        self._forward = DDPMScheduler(times, schedule, prediction_type=prediction, **betas)
 
     def noisy(self, clean: torch.Tensor, noise: torch.Tensor, times: torch.Tensor) -> torch.Tensor:
         """Return clean planes with the noise of their times (Ho et al., eq. 4)."""
@@ -58,23 +61,32 @@ class Process:
         return (1.0 / (1.0 - left)).clamp(max=HEAVIEST) if self.prediction == "sample" else torch.ones_like(left)
 
     def path(self, steps: int) -> list[int]:
-        """Return the times of a drawing in `steps` steps, falling.
-
-        MONAI's step goes down by ``T // steps``. So do these times, from the last one that is a whole number of
-        steps above clean: the drawing begins at full noise and ends clean, whatever the number of steps.
-        """
-        stride = self.times // steps
-        return [stride * step - 1 for step in range(steps, 0, -1)]
+        """Return the times of a drawing in `steps` steps, from the last one down; after them it is clean."""
+        return [round(self.times * step / steps) - 1 for step in range(steps, 0, -1)]
 
     @torch.no_grad()
     def draw(self, predict: Predict, noise: torch.Tensor, steps: int) -> torch.Tensor:
         """Turn noise ``(B, C, H, W)`` into clean planes, −1 … 1, without further noise (DDIM, eq. 12 with σ = 0)."""
-        self._backward.set_timesteps(steps)
-        planes = noise
-        for time in self.path(steps):
+        planes, path = noise, self.path(steps)
+        for time, then in zip(path, [*path[1:], None], strict=True):
             at = torch.full((len(planes),), time, dtype=torch.int64, device=planes.device)
-            planes, _ = self._backward.step(predict(planes, at).float(), time, planes)
-        return planes.clamp(-1.0, 1.0)
+            clean, noise = self._told_apart(predict(planes, at).float(), planes, self._left(time))
+            left = 1.0 if then is None else self._left(then)
+            planes = left**0.5 * clean.clamp(-1.0, 1.0) + (1.0 - left) ** 0.5 * noise
+        return planes
+
+    def _left(self, time: int) -> float:
+        """Return the share of the image's variance that is left at a time (Ho et al.: ᾱ)."""
+        return float(self._forward.alphas_cumprod[time])
+
+    def _told_apart(self, found: torch.Tensor, noisy: torch.Tensor, left: float) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return the clean planes and the noise that a prediction of noisy planes amounts to."""
+        image, noise = left**0.5, (1.0 - left) ** 0.5
+        if self.prediction == "epsilon":
+            return (noisy - noise * found) / image, found
+        if self.prediction == "v_prediction":
+            return image * noisy - noise * found, image * found + noise * noisy
+        return found, (noisy - image * found) / noise
 
 
 def guided(predict: Callable[..., torch.Tensor], condition: torch.Tensor, scale: float) -> Predict:

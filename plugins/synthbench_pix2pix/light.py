@@ -18,9 +18,10 @@ import numpy as np
 from synthbench import SampleSet
 from synthbench.errors import StoreError
 from synthbench.toolkit.distance import encode
+from synthbench.toolkit.grain import noise
 from synthbench.toolkit.images import to_channels
 from synthbench.toolkit.ranges import Range, fitting_exponent
-from synthbench_pix2pix.measure import appearance, borrowed, noise, objects, painted, standardised
+from synthbench_pix2pix.measure import appearance, borrowed, objects, painted, standardised
 
 
 @dataclass(frozen=True, eq=False)

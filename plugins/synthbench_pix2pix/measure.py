@@ -1,4 +1,4 @@
-"""Robust numbers of an image's light, in the network's range: levels, spreads, noise, and those of single objects."""
+"""Robust numbers of an image's light, in the network's range: levels, spreads, and those of single objects."""
 
 from __future__ import annotations
 
@@ -7,8 +7,6 @@ from collections.abc import Sequence
 import numpy as np
 from scipy import ndimage
 
-_NORMAL_MEDIAN = 0.6745
-_FEW = 64
 _NEAREST = 5
 
 
@@ -34,24 +32,6 @@ def appearance(planes: np.ndarray, classes: np.ndarray, count: int) -> np.ndarra
         low, middle, high = np.percentile(inside, (10, 50, 90), axis=1)
         numbers += [middle, high - low]
     return np.concatenate(numbers).astype(np.float32)
-
-
-def noise(planes: np.ndarray, classes: np.ndarray, count: int) -> np.ndarray:
-    """Return the standard deviation of the pixel noise, ``(count, channels)`` float32, per class and channel.
-
-    From the median response of a second difference in both directions, which shapes and shading hardly move
-    (Immerkær 1996, with a median). A class of few pixels has the noise of the whole image.
-    """
-    if min(planes.shape[1:]) < 3:
-        return np.zeros((count, len(planes)), np.float32)
-    second = np.diff(np.diff(planes, 2, axis=1), 2, axis=2)
-    middle = classes[1:-1, 1:-1]
-    levels = []
-    for number in range(count):
-        inside = middle == number
-        response = second[:, inside] if inside.sum() >= _FEW else second.reshape(len(planes), -1)
-        levels.append(np.median(np.abs(response), axis=1) / _NORMAL_MEDIAN / 6.0)
-    return np.stack(levels).astype(np.float32)
 
 
 def standardised(rows: Sequence[np.ndarray]) -> np.ndarray:

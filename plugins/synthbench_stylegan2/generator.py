@@ -12,8 +12,9 @@ import torch
 
 from synthbench import Budget, Context, Generator, Sample, SampleSet, TrainingMix
 from synthbench.errors import StoreError
-from synthbench.toolkit import grey_masks, loop
+from synthbench.toolkit import loop
 from synthbench.toolkit.batches import Batches
+from synthbench.toolkit.collapse import LOOKED_AT, refuse_collapse
 from synthbench.toolkit.joint import Joint, MaskForm
 from synthbench.toolkit.journal import so_far
 from synthbench.toolkit.patches import PatchStream
@@ -28,10 +29,6 @@ _JOINT, _CLASSES, _SIDE, _WEIGHTS = "joint.json", "classes.json", "side.txt", "g
 _DRAW, _LOOK = 82, 83
 COMPARED = 128
 """Drawn patches in each comparison, with twice as many training patches."""
-LOOKED_AT = 8
-"""Samples drawn after training to see whether it has collapsed."""
-COLLAPSED = 0.02
-"""Drawn patches that differ less than this, as a share of how training patches differ, are one and the same."""
 
 
 class StyleGan2Mask(Generator):
@@ -82,7 +79,8 @@ class StyleGan2Mask(Generator):
             if self.masks:
                 image, labels, removed = self.joint.decode(planes, donor)
             else:
-                image, labels, removed = self.joint.picture(planes, donor), np.zeros(planes.shape[1:], np.int32), 0
+                labels, removed = np.zeros(planes.shape[1:], np.int32), 0
+                image = self.joint.picture(planes, labels, donor)
             self.counts.update(drawn=1, removed=removed, empty=int(not labels.any()))
             yield Sample(f"{i:06d}", image, labels, groups)
 
@@ -153,7 +151,7 @@ class StyleGan2Mask(Generator):
         batches = Batches(stream, context.device)
         members = torch.tensor(self.classes.members, device=self.device)
         average = training.average.module
-        best = Best(lambda: _patches(stream, 2 * COMPARED), self.joint.channels)
+        best = Best(lambda: torch.from_numpy(stream.first(2 * COMPARED)), self.joint.channels)
 
         def step(number: int) -> dict[str, float | torch.Tensor]:
             slots = range(number * budget.batch_size, (number + 1) * budget.batch_size)
@@ -176,32 +174,21 @@ class StyleGan2Mask(Generator):
             task=train.task,
         )
         best.restore(average)
-        self._refuse_collapse(_patches(stream, LOOKED_AT), context.seed)
+        self._refuse_collapse(stream.first(LOOKED_AT), context.seed)
 
     def _count_lost(self, train: SampleSet) -> None:
         """Count the objects of the training masks for which there is no grey level."""
         if self.masks and self.joint.form == "grey":
-            lost = sum(grey_masks.encode(sample.labels, self.config.levels).dropped for sample in train)
-            self.counts["lost"] = lost
+            self.counts["lost"] = self.joint.lost(train)
 
     def _encoded(self, sample: Sample, position: int) -> tuple[np.ndarray, np.ndarray]:
         image, mask = self.joint.encode(sample, position)
         return image, mask[: self.masks]
 
-    def _refuse_collapse(self, real: torch.Tensor, seed: int) -> None:
-        """Raise `Diverged` if drawn patches are flat, or all alike, where training patches aren't.
-
-        They are drawn with the same noise, so that they differ by z and class alone.
-        """
-        drawn, channels = self._drawn(self.network, LOOKED_AT, seed, noise=seed), self.joint.channels
-        if not bool(drawn.isfinite().all()):
-            raise loop.Diverged("the network draws values that aren't finite; lower the learning rate")
-        for what, of in (("images", slice(channels)), ("masks", slice(channels, None))):
-            if real[:, of].numel() == 0:
-                continue
-            for how, spread in (("flat", _within), ("one and the same", _among)):
-                if float(spread(drawn[:, of])) < COLLAPSED * float(spread(real[:, of])):
-                    raise loop.Diverged(f"the {what} that the network draws are {how}; lower the learning rate")
+    def _refuse_collapse(self, real: np.ndarray, seed: int) -> None:
+        """Raise `Diverged` if drawn patches are flat or alike, though z and class differ; the noise is the same."""
+        drawn = self._drawn(self.network, LOOKED_AT, seed, noise=seed)
+        refuse_collapse(drawn.numpy(), real, self.joint.channels)
 
     # -- drawing ------------------------------------------------------------------------------------------------------
 
@@ -225,19 +212,3 @@ class StyleGan2Mask(Generator):
         planes = (network or self.network)(z, torch.tensor([which], device=self.device), random)
         drawn: np.ndarray = planes[0].float().cpu().numpy()
         return drawn
-
-
-def _patches(stream: PatchStream, count: int) -> torch.Tensor:
-    """Return training patches to compare with, ``(count, planes, side, side)``: the first ones of the stream."""
-    slots = range(min(count, len(stream)))
-    return torch.from_numpy(np.stack([np.concatenate(stream.cut(slot)) for slot in slots]))
-
-
-def _within(planes: torch.Tensor) -> torch.Tensor:
-    """Return the mean deviation within a plane."""
-    return planes.std(dim=(2, 3)).mean()
-
-
-def _among(planes: torch.Tensor) -> torch.Tensor:
-    """Return the mean deviation of a pixel among the patches."""
-    return planes.std(dim=0, correction=0).mean()

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from scipy import ndimage
 
 pytest.importorskip("einops")
 
+from monai.networks.schedulers import DDIMScheduler
+
 from synthbench import Budget, Context, Sample, SampleSet, Stopped
 from synthbench.errors import ConfigError, DataError, StoreError
+from synthbench.toolkit.grain import noise
 from synthbench.toolkit.loop import Diverged
 from synthbench_diffusion.config import DiffusionConfig, sized
 from synthbench_diffusion.generator import Diffusion
@@ -88,13 +94,36 @@ def test_each_step_ends_where_the_next_begins() -> None:
         assert value == pytest.approx(np.sqrt(left[time]) * clean + np.sqrt(1 - left[time]) * 0.3, abs=1e-3)
 
 
-def test_a_drawing_in_any_number_of_steps_ends_clean() -> None:
-    process = Process(100, "linear_beta", "epsilon")
-    for steps in (1, 7, 30, 100):
-        path = process.path(steps)
-        assert len(path) == steps
-        assert path[-1] == 100 // steps - 1
-        assert max(path) <= 99
+@pytest.mark.parametrize("steps", [1, 7, 30, 60, 99, 100])
+def test_a_drawing_in_any_number_of_steps_begins_at_full_noise(steps: int) -> None:
+    path = Process(100, "linear_beta", "epsilon").path(steps)
+    assert (len(path), path[0]) == (steps, 99)
+    assert all(before > after >= 0 for before, after in itertools.pairwise(path))
+    gaps = -np.diff([*path, -1])
+    assert gaps.max() - gaps.min() <= 1
+
+
+@pytest.mark.parametrize("prediction", ["v_prediction", "epsilon", "sample"])
+def test_steps_are_those_of_monai_where_monai_has_them(prediction: Any) -> None:
+    """MONAI's DDIM is the oracle; its steps are whole parts of T."""
+    process, oracle = Process(1000, "linear_beta", prediction), DDIMScheduler(1000, prediction_type=prediction)
+
+    def network(noisy: torch.Tensor, times: torch.Tensor) -> torch.Tensor:
+        return torch.tanh(noisy + times[:, None, None, None] / 700)
+
+    planes = noise = torch.randn(2, 1, 4, 4, generator=torch.Generator().manual_seed(0))
+    oracle.set_timesteps(20)
+    for time in process.path(20):
+        planes, _ = oracle.step(network(planes, torch.tensor([time])).float(), time, planes)
+    assert torch.allclose(process.draw(network, noise, 20), planes, atol=1e-4)
+
+
+@pytest.mark.parametrize("schedule", ["linear_beta", "scaled_linear_beta", "cosine"])
+@pytest.mark.parametrize("times", [50, 200, 1000])
+def test_whatever_t_is_it_ends_in_noise(schedule: Any, times: int) -> None:
+    process = Process(times, schedule, "epsilon")
+    last = process.noisy(torch.ones(1, 1, 1, 1), torch.zeros(1, 1, 1, 1), torch.tensor([times - 1]))
+    assert 0 <= float(last) < 0.03
 
 
 def test_errors_of_the_clean_image_count_more_where_there_is_little_noise() -> None:
@@ -244,12 +273,49 @@ def test_training_that_goes_astray_is_a_failure(blob_set: SampleSet) -> None:
         fitted(blob_set, steps=12, learning_rate=1e18)
 
 
-def test_flat_images_are_a_failure(blob_set: SampleSet) -> None:
-    generator = fitted(blob_set)
+@pytest.mark.parametrize("mode", MODES)
+def test_flat_images_are_a_failure(blob_set: SampleSet, mode: str) -> None:
+    generator = fitted(blob_set, mode=mode, prediction="sample")
     torch.nn.init.zeros_(generator.network.unet.out[-1].conv.weight)
     torch.nn.init.constant_(generator.network.unet.out[-1].conv.bias, -50.0)
+    real = np.stack([np.concatenate(generator.joint.encode(sample, 0))[:, :32, :32] for sample in blob_set])
     with pytest.raises(Diverged, match="flat"):
-        generator._refuse_collapse(blob_set, 0)
+        generator._refuse_collapse(real, 0)
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_smooth_drawings_get_the_grain_of_training_images(
+    blob_set: SampleSet, monkeypatch: pytest.MonkeyPatch, mode: str
+) -> None:
+    def grains(samples: Iterable[Sample]) -> float:
+        return float(np.median([noise(s.image[None].astype(np.float32), s.labels > 0, 2) for s in samples]))
+
+    generator = fitted(blob_set, mode=mode)
+    smooth = ndimage.gaussian_filter(np.concatenate(generator.joint.encode(blob_set[0], 0))[:, :32, :32], (0, 2, 2))
+    shown = smooth if mode == "joint" else smooth[:1]
+    monkeypatch.setattr(generator, "_planes", lambda rng, mask: shown)
+    assert grains(generator.draw(range(12), 0)) == pytest.approx(grains(blob_set), rel=0.2)
+    generator.config = generator.config.model_copy(update={"grain": False})
+    assert grains(generator.draw(range(12), 0)) < 0.2 * grains(blob_set)
+
+
+def test_a_mask_is_cut_after_it_has_become_planes(blob_set: SampleSet) -> None:
+    """So that cells at the edge are told as in training; specks that the cut leaves are background in both."""
+    generator = fitted(blob_set, mode="conditional", masks="train")
+    for index in range(20):
+        told, labels, _ = generator._mask(generator.sampler, 0, index, np.random.default_rng(index))
+        rng, whole = np.random.default_rng(index), generator.sampler.sample(0, index).labels
+        top, left = (int(rng.integers(side - 32 + 1)) for side in whole.shape)
+        expected = generator.joint.mask(whole)[:, top : top + 32, left : left + 32]
+        specks = (whole[top : top + 32, left : left + 32] > 0) & (labels == 0)
+        assert np.array_equal(told[:, ~specks], expected[:, ~specks])
+        assert (told[:, specks] == -1).all()
+
+
+def test_guidance_without_what_it_compares_with_is_refused() -> None:
+    with pytest.raises(ValueError, match="guidance: 2 compares"):
+        DiffusionConfig(mode="conditional", dropped=0)
+    assert DiffusionConfig(mode="conditional", dropped=0, guidance=1).dropped == 0
 
 
 def test_a_patch_of_odd_size_is_refused(blob_set: SampleSet) -> None:

@@ -13,11 +13,12 @@ from torch.nn import functional
 from synthbench import Budget, Context, Sample, SampleSet, Stopped
 from synthbench.errors import ConfigError, DataError, StoreError
 from synthbench.testing.contract import assert_contract
+from synthbench.toolkit.grain import noise
 from synthbench.toolkit.loop import Diverged
 from synthbench_pix2pix.generator import Pix2Pix, Pix2PixConfig
 from synthbench_pix2pix.light import Light
 from synthbench_pix2pix.losses import Losses, Term, l1
-from synthbench_pix2pix.measure import appearance, borrowed, noise, objects, painted, standardised
+from synthbench_pix2pix.measure import appearance, borrowed, objects, painted, standardised
 from synthbench_pix2pix.networks import UNet, discriminator
 
 SMALL = {"filters": 8, "discriminator_filters": 8, "depth": 3}

@@ -17,6 +17,7 @@ from scipy import ndimage
 from synthbench.errors import DataError, StoreError
 from synthbench.samples import Sample, SampleSet
 from synthbench.toolkit import distance, grey_masks
+from synthbench.toolkit.grain import noise, topped_up
 from synthbench.toolkit.images import to_channels
 from synthbench.toolkit.masks_objects import areas, speck_limit, tidy
 from synthbench.toolkit.ranges import Range, fitting_exponent
@@ -45,6 +46,9 @@ class Joint:
     exponent : float
     ranges : tuple of Range
         Of the training images; a drawn image gets one of them.
+    grain : tuple
+        Of the training images; the pixel noise of each class or, for instances, of background and objects, and of each
+        channel: ``[class][channel]``.
     """
 
     form: str
@@ -55,6 +59,7 @@ class Joint:
     largest: int
     exponent: float
     ranges: tuple[Range, ...]
+    grain: tuple[Any, ...]
 
     @classmethod
     def of(cls, train: SampleSet, form: MaskForm, levels: int) -> Self:
@@ -73,15 +78,23 @@ class Joint:
         if not semantic and not len(found):
             raise DataError("the training masks hold no objects: there is nothing to draw new ones from")
         classes = max(len(train.classes), 1 + max(int(mask.max()) for mask in labels))
+        channels, exponent = max(entry.channels for entry in train.entries), fitting_exponent(s.image for s in train)
+        ranges = tuple(Range.of(sample.image) for sample in train)
+        grain = []
+        for sample, own in zip(train, ranges, strict=True):
+            planes = to_channels(own.scaled(sample.image, exponent), channels)
+            kinds = (sample.labels, classes) if semantic else (sample.labels > 0, 2)
+            grain.append(noise(planes, *kinds).tolist())
         return cls(
             form="classes" if semantic else form,
             masks=classes if semantic else 2 if form == "distance" else 1,
-            channels=max(entry.channels for entry in train.entries),
+            channels=channels,
             levels=levels,
             smallest=1 if semantic else speck_limit(labels),
             largest=1 if semantic else int(LARGEST * found.max()),
-            exponent=fitting_exponent(sample.image for sample in train),
-            ranges=tuple(Range.of(sample.image) for sample in train),
+            exponent=exponent,
+            ranges=ranges,
+            grain=tuple(grain),
         )
 
     @property
@@ -116,22 +129,52 @@ class Joint:
             planes = grey_masks.encode(labels, self.levels, rng).plane[None].astype(np.float32) / grey_masks.HIGHEST
         return (2 * planes - 1).astype(np.float32)
 
-    def picture(self, planes: np.ndarray, position: int) -> np.ndarray:
-        """Return the image of drawn planes, ``(channels, H, W)``, with the range of training image `position`."""
+    def lost(self, train: SampleSet) -> int:
+        """Return how many objects of the training masks have no grey level, and so are none to the network."""
+        if self.form != "grey":
+            return 0
+        return sum(grey_masks.encode(sample.labels, self.levels).dropped for sample in train)
+
+    def picture(
+        self, planes: np.ndarray, labels: np.ndarray, position: int, rng: np.random.Generator | None = None
+    ) -> np.ndarray:
+        """Return the image of drawn planes, with the range of training image `position`.
+
+        Parameters
+        ----------
+        planes
+            ``(channels, H, W)`` float32, about −1 … 1.
+        labels
+            ``(H, W)``; where there are objects, or the classes.
+        position
+        rng
+            Adds the pixel noise that the planes lack beside training image `position`; see `synthbench.toolkit.grain`.
+            None: they stay as they are.
+        """
+        if rng is not None:
+            classes = labels if self.form == "classes" else (labels > 0).astype(np.int32)
+            planes = topped_up(planes, classes, np.array(self.grain[position], np.float32), rng)
         return self.ranges[position].restored(planes, self.exponent)
 
-    def decode(self, planes: np.ndarray, position: int) -> tuple[np.ndarray, np.ndarray, int]:
+    def decode(
+        self, planes: np.ndarray, position: int, rng: np.random.Generator | None = None
+    ) -> tuple[np.ndarray, np.ndarray, int]:
         """Return image, labels, and how many objects were removed, with the range of training image `position`.
 
         Parameters
         ----------
         planes
             ``(channels + masks, H, W)`` float32, about −1 … 1.
+        position, rng
+            See `picture`.
         """
-        image, lost = self.picture(planes[: self.channels], position), 0
-        mask = (planes[self.channels :] + 1) / 2
+        labels, removed = self._labels(planes[self.channels :])
+        return self.picture(planes[: self.channels], labels, position, rng), labels, removed
+
+    def _labels(self, planes: np.ndarray) -> tuple[np.ndarray, int]:
+        mask, lost = (planes + 1) / 2, 0
         if self.form == "classes":
-            return image, mask.argmax(axis=0).astype(np.int32), 0
+            return mask.argmax(axis=0).astype(np.int32), 0
         if self.form == "distance":
             found = distance.decode(mask[0], mask[1], _ALL)
             _, lost = ndimage.label((mask[1] >= _ALL.foreground) & (found == 0))
@@ -141,7 +184,7 @@ class Joint:
         sizes = np.bincount(raw.ravel())
         huge = np.flatnonzero(sizes[1:] > self.largest) + 1
         labels, specks = tidy(np.where(np.isin(raw, huge), 0, raw), self.smallest)
-        return image, labels, lost + specks + len(huge)
+        return labels, lost + specks + len(huge)
 
     def save(self, path: Path) -> None:
         path.write_text(json.dumps(asdict(self)), encoding="utf-8")
@@ -152,6 +195,6 @@ class Joint:
         try:
             rows: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
             ranges = tuple(Range(tuple(r.pop("floor")), tuple(r.pop("top")), **r) for r in rows.pop("ranges"))
-            return cls(ranges=ranges, **rows)
+            return cls(ranges=ranges, grain=tuple(rows.pop("grain")), **rows)
         except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
             raise StoreError(f"{path}: can't be read: {error}; fit again") from None

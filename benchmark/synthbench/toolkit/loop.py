@@ -130,6 +130,7 @@ def train(
         if context.should_stop():
             meter.read(number)
             if path is not None:
+                _refuse_broken(parts, number)
                 _checkpoint(path, parts, number, total, context)
             raise Stopped(f"left off at step {number} of {total}")
         losses = step(number)
@@ -141,6 +142,7 @@ def train(
             context.progress(number + 1, total, meter.read(number + 1))
         if path is not None and now - last_save >= pause and number + 1 < total:
             meter.read(number + 1)
+            _refuse_broken(parts, number + 1)
             _checkpoint(path, parts, number + 1, total, context)
             last_save = time.monotonic()
             pause = max(every, 20 * (last_save - now))

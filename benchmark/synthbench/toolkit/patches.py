@@ -147,6 +147,10 @@ class PatchStream:
         cuts = [self.cut(slot) for slot in range(first, first + self.budget.batch_size)]
         return np.stack([image for image, _ in cuts]), np.stack([target for _, target in cuts])
 
+    def first(self, count: int) -> np.ndarray:
+        """Return the patches of the first slots, image and targets joined: ``(count, C + K, P, P)``, or fewer."""
+        return np.stack([np.concatenate(self.cut(slot)) for slot in range(min(count, len(self)))])
+
     def __iter__(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         return (self.batch(step) for step in range(self.budget.steps))
 
