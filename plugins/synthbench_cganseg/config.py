@@ -31,15 +31,19 @@ class CGanSegConfig(MaskConfig):
         Without it the generator is a plain U-Net: no style, no noise (an ablation of the paper).
     mixing : float
         Chance that an image is drawn in two styles in training.
-    perceptual : str
-        Network whose features compare images: ``"auto"`` takes VGG19 if its weights are at hand, else SqueezeNet if
-        its are, else none; ``"off"``, none (an ablation of the paper); or a torchvision network by name, which must
-        have its weights. What came of it stands in ``training.json`` beside the weights of a fitted generator.
+    perceptual : str, optional
+        Network whose features compare images: a torchvision network by name, like ``"vgg19"``, which must have its
+        weights; or ``"off"`` for none (an ablation of the paper). Left open, it follows from the budget. Which weights
+        it was stands in ``training.json`` beside a fitted generator.
     perceptual_weights : Path or None
         Its state dict, as safetensors or as a torch checkpoint. Without it, the file that torchvision would download
         is looked for where torchvision would put it.
     augment : float
-        Chance of each differentiable augmentation of what the discriminators see: light, translation, cutout.
+        Chance of each differentiable augmentation of what the discriminators see: light, translation, cutout. Drawn
+        for each image and augmentation, and for masks too; the published code draws it once for a batch of images.
+    grain : bool
+        Whether drawn images get the pixel noise that they lack beside a training image (this project's choice); see
+        `synthbench.toolkit.grain`.
     adversarial : float, optional
         Weight of each discriminator's verdict. Left open, it follows from the budget.
     image_cycle, mask_cycle : float
@@ -51,6 +55,8 @@ class CGanSegConfig(MaskConfig):
     learning_rate : float, optional
         Of Adam, constant for half of the steps and then falling to 0; in the paper it doesn't fall. Left open, it
         follows from the budget.
+    momentum : float, optional
+        Adam's first β. Left open, it follows from the budget.
     masks, layout, density, touching
         Which masks images are drawn to; see `synthbench.toolkit.presets.MaskConfig`. The paper's dense images are
         ``masks: recombine`` with a `density`, scattered or as colonies (``layout: discs``).
@@ -64,9 +70,10 @@ class CGanSegConfig(MaskConfig):
     head_width: int | None = Field(None, ge=1)
     style: bool = True
     mixing: float = Field(0.9, ge=0, le=1)
-    perceptual: str = "auto"
+    perceptual: str | None = None
     perceptual_weights: Path | None = None
     augment: float = Field(0.2, ge=0, le=1)
+    grain: bool = True
     adversarial: float | None = Field(None, ge=0)
     image_cycle: float = Field(100.0, ge=0)
     image_pair: float = Field(50.0, ge=0)
@@ -74,6 +81,7 @@ class CGanSegConfig(MaskConfig):
     mask_pair: float = Field(50.0, ge=0)
     handover: Handover = "straight-through"
     learning_rate: float | None = Field(None, gt=0)
+    momentum: float | None = Field(None, ge=0, lt=1)
 
 
 SMALLEST = 32
@@ -83,10 +91,12 @@ SMALLEST = 32
 def sized(config: CGanSegConfig, budget: Budget) -> CGanSegConfig:
     """Return the configuration with nothing left open.
 
-    A long training has the paper's sizes, learning rate and weights (the discriminators' first width is open there:
-    that of the other networks); those of a short one are this project's choice. Its discriminators weigh ten times as
-    much: on phase contrast, 1,000 steps with the paper's weights draw flat shapes (kernel distance 4.8 million, on
-    SqueezeNet), 600 steps with these draw halos and bodies (3.4 million).
+    A long training has the paper's sizes, weights, perceptual network and learning rate, and the momentum of its code
+    (the discriminators' first width is open there: that of the other networks; its patches are 512 × 768, here they are
+    square). What a short one has is this project's choice: no perceptual network, so that it needs no weights of
+    others, and discriminators that weigh ten times as much: on phase contrast, 1,000 steps with the paper's weights
+    draw flat shapes (kernel distance 4.8 million, on SqueezeNet), 600 steps with these draw halos and bodies (3.4
+    million).
 
     Raises
     ------
@@ -104,6 +114,6 @@ def sized(config: CGanSegConfig, budget: Budget) -> CGanSegConfig:
     return settled(
         config,
         budget,
-        short={**narrow, "adversarial": 10.0, "learning_rate": 1e-3},
-        long={**wide, "adversarial": 1.0, "learning_rate": 1e-4},
+        short={**narrow, "adversarial": 10.0, "learning_rate": 1e-3, "momentum": 0.5, "perceptual": "off"},
+        long={**wide, "adversarial": 1.0, "learning_rate": 1e-4, "momentum": 0.9, "perceptual": "vgg19"},
     )

@@ -179,4 +179,5 @@ def optimisers(cycle: Cycle) -> tuple[torch.optim.Adam, torch.optim.Adam]:
     if mapping:
         groups.append({"params": mapping, "share": MAPPING_RATE})
     judges = [{"params": list(cycle.judges.parameters()), "share": 1.0}]
-    return torch.optim.Adam(groups, betas=(0.5, 0.999)), torch.optim.Adam(judges, betas=(0.5, 0.999))
+    betas = (cycle.config.momentum, 0.999)
+    return torch.optim.Adam(groups, betas=betas), torch.optim.Adam(judges, betas=betas)

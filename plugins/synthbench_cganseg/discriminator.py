@@ -10,7 +10,8 @@ class LinearAttention(nn.Module):
     """Residual attention of every place to every place, in time that grows with their number (Shen et al. 2021).
 
     Keys are normalised over the places and queries over their length, so that the places are summed up before they
-    are asked.
+    are asked. The published code's has a norm before it, depthwise convolutions of keys and values, and a GELU; this is
+    the attention alone.
 
     Parameters
     ----------

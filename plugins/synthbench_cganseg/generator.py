@@ -85,8 +85,9 @@ class CGanSeg(Generator):
             rng = np.random.default_rng((seed, _DRAW, i))
             donor = int(rng.choice(self.sampler.alike(mask.source)))
             planes = self._image(mask.labels, rng)
+            grain = rng if self.config.grain else None
             self.counts.update(drawn=1, removed=mask.removed, unplaced=mask.unplaced)
-            yield Sample(f"{i:06d}", self.joint.picture(planes, donor), mask.labels)
+            yield Sample(f"{i:06d}", self.joint.picture(planes, mask.labels, donor, grain), mask.labels)
 
     def save(self, folder: Path) -> None:
         super().save(folder)

@@ -14,9 +14,6 @@ from torchvision import models
 from synthbench.errors import ConfigError, PluginError, nearest
 from synthbench.toolkit import weights
 
-PREFERRED = ("vgg19", "squeezenet1_0")
-"""What ``auto`` looks for, in this order."""
-
 SHARES = (1 / 32, 1 / 16, 1 / 8, 1 / 4, 1.0)
 """Weights of the five layers of VGG19; a network of fewer has the last of them."""
 
@@ -81,7 +78,7 @@ class Choice:
     Attributes
     ----------
     name : str
-        The network and its weights, or that there is none and why.
+        The network and its weights, or ``off``.
     architecture : str
         Empty for none.
     path : Path or None
@@ -117,7 +114,7 @@ def choose(wanted: str, path: Path | None) -> Choice:
     Parameters
     ----------
     wanted
-        ``"auto"``, ``"off"``, or a torchvision classifier made of one stack of convolutions: VGG, AlexNet, SqueezeNet.
+        ``"off"``, or a torchvision classifier made of one stack of convolutions: VGG, AlexNet, SqueezeNet.
     path
         Its weights; by default the file that torchvision would download, where torchvision would put it.
 
@@ -128,19 +125,16 @@ def choose(wanted: str, path: Path | None) -> Choice:
     PluginError
         If its weights are missing.
     """
-    if wanted in ("auto", "off"):
+    if wanted == "off":
         if path is not None:
-            raise ConfigError(f"perceptual is {wanted!r} beside perceptual_weights: name the network, like 'vgg19'")
-        found = [name for name in PREFERRED if wanted == "auto" and _cached(name).is_file()]
-        if not found:
-            return Choice("off" if wanted == "off" else f"off: no weights of {' or '.join(PREFERRED)}")
-        wanted = found[0]
+            raise ConfigError("perceptual is off beside perceptual_weights: name the network, like 'vgg19'")
+        return Choice("off")
     known = [name for name in models.list_models(module=models) if name.startswith(("vgg", "alexnet", "squeezenet"))]
     if wanted not in known:
         raise ConfigError(f"perceptual: there is no {wanted!r}{nearest(wanted, known) or f'; there are {known}'}")
     file = _cached(wanted) if path is None else path.expanduser()
     if not file.is_file():
-        where = f"; fetch {_published(wanted).url}" if path is None else ""
+        where = f"; fetch {_published(wanted).url}, or give perceptual: off" if path is None else ""
         raise PluginError(f"no weights of {wanted} at {file}{where}")
     expected = file.stem.rsplit("-", 1)[-1] if path is None else ""
     return Choice(f"{wanted} sha256:{weights.sha256(file)}", wanted, file, expected)

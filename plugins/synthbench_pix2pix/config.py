@@ -19,7 +19,9 @@ class Pix2PixConfig(MaskConfig):
     filters, discriminator_filters, depth : int, optional
         Width of the two networks, and how often the generator halves the resolution. Left open, they follow from the
         budget; see `sized`.
-    norm : {"batch", "instance", "none"}
+    norm : {"batch", "instance", "none"}, optional
+        Left open, ``batch``, but for steps of one patch ``instance``: Isola et al. normalise by the image itself, in
+        training and when drawing, and one patch's running statistics are none of any other's.
     dropout : float
         In the two innermost decoders, in training and when drawing; the paper's only noise, 0.5.
     noise : int
@@ -44,7 +46,7 @@ class Pix2PixConfig(MaskConfig):
     filters: int | None = Field(None, ge=4)
     discriminator_filters: int | None = Field(None, ge=4)
     depth: int | None = Field(None, ge=1, le=8)
-    norm: Norm = "batch"
+    norm: Norm | None = None
     dropout: float = Field(0.0, ge=0, lt=1)
     noise: int = Field(1, ge=0)
     appearance: bool = True
@@ -55,11 +57,17 @@ class Pix2PixConfig(MaskConfig):
     learning_rate: float | None = Field(None, gt=0)
 
 
+SMALLEST = 24
+"""Side of the smallest patches that the discriminator can judge."""
+
+
 def sized(config: Pix2PixConfig, budget: Budget) -> Pix2PixConfig:
     """Return the configuration with nothing left open.
 
     A long training has the paper's widths and learning rate, and halves the resolution until 2 × 2 points are left,
-    seven times at most; the sizes of a short one are this project's choice.
+    seven times at most; the sizes of a short one are this project's choice. In both, the noise is this project's too:
+    the papers' is ``dropout: 0.5, noise: 0, appearance: false, grain: false``. Nor is there a structural term in
+    either, unless one is chosen; see `synthbench_pix2pix.structure`.
 
     Raises
     ------
@@ -67,13 +75,20 @@ def sized(config: Pix2PixConfig, budget: Budget) -> Pix2PixConfig:
         If the patches are too small for the depth.
     """
     deepest = max((budget.patch_size // 2).bit_length() - 1, 1)
+    norm = "instance" if budget.batch_size == 1 else "batch"
     found = settled(
         config,
         budget,
-        short={"filters": 24, "discriminator_filters": 16, "depth": 4, "learning_rate": 4e-4},
-        long={"filters": 64, "discriminator_filters": 64, "depth": min(7, deepest), "learning_rate": 2e-4},
+        short={"filters": 24, "discriminator_filters": 16, "depth": 4, "learning_rate": 4e-4, "norm": norm},
+        long={
+            "filters": 64,
+            "discriminator_filters": 64,
+            "depth": min(7, deepest),
+            "learning_rate": 2e-4,
+            "norm": norm,
+        },
     )
-    side = 2 * 2 ** max(found.depth or 0, 3)
+    side = max(SMALLEST, 2 * 2 ** (found.depth or 0))
     if budget.patch_size < side:
         raise ConfigError(
             f"patches of {budget.patch_size} are too small for a depth of {found.depth}; give patches of {side} or "

@@ -21,6 +21,9 @@ Structure = Literal["none", "weighted", "ssim", "cldice"]
 WEIGHTS = {"weighted": 50.0, "ssim": 10.0, "cldice": 10.0}
 """Weights that make each term about as large as the absolute difference (100 · L1) late in training."""
 
+FAINT = 0.02
+"""Where the lines of a real image are fainter than this, of an image in −1 … 1, they are measured by this."""
+
 SIGMAS = (1.0, 2.0)
 """Scales of `ridges`, in pixels: lines of about two to six pixels."""
 
@@ -76,15 +79,20 @@ def broken(fake: torch.Tensor, real: torch.Tensor, mask: torch.Tensor) -> torch.
     """1 − soft clDice (Shit 2021) between the mask and how much the drawn image looks like lines there.
 
     The likeness is that of `ridges`, as part of what the real image reaches in the mask, squeezed below 1. Lines may be
-    brighter or darker than what surrounds them: each real image tells which.
+    brighter or darker than what surrounds them: each real image tells which. Patches without foreground don't count,
+    because nothing tells there what a line is; without any others, it is 0.
     """
+    there = mask.sum((1, 2, 3)) > 0
+    if not bool(there.any()):
+        return 0.0 * fake.sum()
+    fake, real, mask = fake[there], real[there], mask[there]
     planes = [image.mean(dim=1, keepdim=True) for image in (fake, real)]
     outside = 1 - mask
     inner, outer = ((planes[1] * part).sum((1, 2, 3)) / part.sum((1, 2, 3)).clamp(min=1) for part in (mask, outside))
     sign = torch.where(inner >= outer, 1.0, -1.0)[:, None, None, None]
     drawn, seen = (ridges(sign * plane) for plane in planes)
     usual = (seen * mask).sum((1, 2, 3), keepdim=True) / mask.sum((1, 2, 3), keepdim=True).clamp(min=1)
-    likeness = torch.tanh(drawn / usual.clamp(min=1e-4))
+    likeness = torch.tanh(drawn / usual.clamp(min=FAINT))
     value: torch.Tensor = SoftclDiceLoss(iter_=3)(likeness, mask)
     return value
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -113,6 +114,26 @@ def test_training_works_with_instance_norm_too(blob_set):
     before = reconstruction(fitted(blob_set, steps=1, norm="instance"), blob_set)
     after = reconstruction(fitted(blob_set, steps=60, batch=4, norm="instance", learning_rate=2e-3), blob_set)
     assert after < 0.4 * before
+
+
+@pytest.mark.slow
+def test_steps_of_one_patch_draw_as_well_as_they_train(blob_set):
+    """By its running statistics a batch norm would draw otherwise than it was trained, one patch at a time."""
+    alone = fitted(blob_set, steps=240, batch=1, learning_rate=2e-3)
+    assert (alone.config.norm, fitted(blob_set, steps=1).config.norm) == ("instance", "batch")
+    assert reconstruction(alone, blob_set) < 0.4 * reconstruction(fitted(blob_set, steps=1, batch=1), blob_set)
+
+
+@pytest.mark.parametrize("structure", ["weighted", "ssim", "cldice"])
+@pytest.mark.parametrize("task", ["instances", "semantic"])
+def test_structural_terms_train_and_are_logged(blob_set, semantic_set, tmp_path: Path, structure, task):
+    train = blob_set if task == "instances" else semantic_set
+    fitted(train, steps=3, structure=structure, context={"folder": tmp_path})
+    rows = [json.loads(line) for line in (tmp_path / "log" / "training.jsonl").read_text().splitlines()]
+    assert all(np.isfinite(row[structure]) and row[structure] > 0 for row in rows)
+    none = fitted(train, steps=3).network.state_dict()
+    weighed = fitted(train, steps=3, structure=structure).network.state_dict()
+    assert not torch.equal(none["to_image.weight"], weighed["to_image.weight"])
 
 
 def test_objects_are_drawn_where_the_mask_has_them(trained):

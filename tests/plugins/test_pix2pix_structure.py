@@ -106,6 +106,20 @@ def test_each_candidate_has_a_gradient_and_no_nan(name: str) -> None:
     assert term.compare(fake - 0.002 * fake.grad / fake.grad.abs().max(), image, planes) < before
 
 
+def test_patches_without_foreground_say_nothing_of_lines() -> None:
+    """Beside real ones they would drown them: nothing is known of how much a line stands out."""
+    image, mask = line()
+    noise = torch.randn(image.shape, generator=torch.Generator().manual_seed(0))
+    fake = (0.5 * image + 0.05 * noise).requires_grad_()
+    blank = torch.zeros_like(mask)
+    assert broken(fake, noise, blank).item() == 0
+    alone = broken(fake, image, mask)
+    both = broken(torch.cat([fake, fake]), torch.cat([image, noise]), torch.cat([mask, blank]))
+    assert both.item() == pytest.approx(alone.item(), abs=1e-6)
+    (gradient,) = torch.autograd.grad(broken(fake, 1e-4 * image, mask), fake)
+    assert gradient.norm() < 1
+
+
 def test_none_is_no_term_and_a_weight_can_be_given() -> None:
     assert structural("none", None, semantic=True) == []
     assert structural("ssim", 3.0, semantic=False)[0].weight == 3.0
