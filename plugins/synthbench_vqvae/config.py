@@ -22,11 +22,15 @@ class VqVaePixelCnnConfig(Config):
     codes, dimension : int
         Entries of the codebook, and their length.
     decay, commitment : float
-        Of the codebook's moving average, and weight of the loss that keeps the encoder near it.
+        Of the codebook's moving average, less in the first steps, where it is (1 + t) / (10 + t); and weight of the
+        loss that keeps the encoder near it.
     prior_filters, prior_layers : int, optional
         Of the PixelCNN. Left open, they follow from the budget.
     share : float
         Share of the steps that train the VQ-VAE; the PixelCNN gets the rest.
+    grain : bool
+        Whether drawn images get the pixel noise that they lack beside a training image (this project's choice): codes
+        have no room for it. See `synthbench.toolkit.grain`.
     mask_weight : float
         Weight of the mask's error against the image's.
     learning_rate : float, optional
@@ -48,6 +52,7 @@ class VqVaePixelCnnConfig(Config):
     prior_filters: int | None = Field(None, ge=4)
     prior_layers: int | None = Field(None, ge=1)
     share: float = Field(0.5, gt=0, lt=1)
+    grain: bool = True
     mask_weight: float = Field(1.0, ge=0)
     learning_rate: float | None = Field(None, gt=0)
     temperature: float = Field(1.0, gt=0)
@@ -61,7 +66,7 @@ def sized(config: VqVaePixelCnnConfig, budget: Budget) -> VqVaePixelCnnConfig:
     Raises
     ------
     ConfigError
-        If the patches don't hold a whole number of codes.
+        If the patches don't hold a whole number of codes, or there is a step for one network only.
     """
     block, side = 2**config.stages, budget.patch_size
     if side % block or side < 2 * block:
@@ -69,6 +74,8 @@ def sized(config: VqVaePixelCnnConfig, budget: Budget) -> VqVaePixelCnnConfig:
             f"vqvae-pixelcnn: a patch of {side} isn't two or more codes of {block}; use --patch "
             f"{max(2, round(side / block)) * block}"
         )
+    if budget.steps < 2:
+        raise ConfigError("vqvae-pixelcnn: two networks train one after the other; use --steps 2 or more")
     return settled(
         config,
         budget,

@@ -18,19 +18,24 @@ from synthbench.errors import StoreError
 from synthbench.samples import Task
 from synthbench.toolkit import loop
 from synthbench.toolkit.batches import Batches
+from synthbench.toolkit.collapse import LOOKED_AT, refuse_collapse
 from synthbench.toolkit.joint import Joint
 from synthbench.toolkit.journal import so_far
-from synthbench.toolkit.optimise import one_cycle, set_rate
+from synthbench.toolkit.optimise import Ema, one_cycle, set_rate
 from synthbench.toolkit.patches import PatchStream
 from synthbench_vqvae.config import VqVaePixelCnnConfig, sized
 from synthbench_vqvae.pixelcnn import PixelCNN, Sampler
 
 _JOINT, _CODER, _PRIOR, _SIDE = "joint.json", "vqvae.safetensors", "pixelcnn.safetensors", "side.txt"
-_DRAW = 62
+_DRAW, _LOOK = 62, 63
 REVIVE, REVIVING = 25, 0.6
 """Codes that nothing uses are renewed every so many steps, in this share of the VQ-VAE's training."""
 RARE = 0.3
 """A code is unused when fewer places of a batch than this take it, in the moving average."""
+ONE_COLOUR = 1e-6
+"""Drawn planes that vary less, as a share of real ones, are a collapse; after a few steps they hardly vary."""
+RENEWED = 1.0
+"""A renewed code begins as one that so many places take."""
 
 
 class VqVaePixelCnn(Generator):
@@ -43,7 +48,8 @@ class VqVaePixelCnn(Generator):
     Attributes
     ----------
     counts : Counter
-        What drawing has come to: ``drawn`` samples, and ``removed`` specks and giants of their masks.
+        ``lost`` objects of the training masks, which no grey level is left for; and what drawing has come to: ``drawn``
+        samples, and ``removed`` specks and giants of their masks.
     """
 
     Config = VqVaePixelCnnConfig
@@ -72,7 +78,8 @@ class VqVaePixelCnn(Generator):
             rng = np.random.default_rng((seed, _DRAW, i))
             donor = int(rng.integers(len(self.joint.ranges)))
             codes = sampler.sample(places, places, self._picker(rng))
-            image, labels, removed = self.joint.decode(self._decoded(torch.from_numpy(codes)), donor)
+            grain = rng if self.config.grain else None
+            image, labels, removed = self.joint.decode(self._decoded(torch.from_numpy(codes)), donor, grain)
             self.counts.update(drawn=1, removed=removed)
             yield Sample(f"{i:06d}", image, labels)
 
@@ -118,6 +125,8 @@ class VqVaePixelCnn(Generator):
             ddp_sync=False,
         ).to(self.device)
         self.prior = PixelCNN(config.codes, config.prior_filters, config.prior_layers).to(self.device)
+        for network in (self.coder, self.prior):
+            network.to(memory_format=torch.channels_last)
 
     def _ready(self) -> None:
         self.coder.eval()
@@ -134,11 +143,18 @@ class VqVaePixelCnn(Generator):
         self.coder.train()
         self._phase("vqvae", self.coder, self._coding(batches, first), 0, first, context)
         self.coder.eval()
-        self._refuse_collapse(batches, first)
-        self.prior.train()
-        self._phase("pixelcnn", self.prior, self._following(batches), first, budget.steps, context, train.task)
+        self._refuse_one_code(batches, first)
+        prior: torch.nn.Module = self.prior.train()
+        average = Ema(prior)
+        self.prior = average.module
+        self._phase(
+            "pixelcnn", prior, self._following(prior, batches), first, budget.steps, context, average, train.task
+        )
         self.counts.clear()
+        if lost := self.joint.lost(train):
+            self.counts["lost"] = lost
         self._ready()
+        self._refuse_collapse(stream.first(LOOKED_AT), context.seed)
 
     def _phase(
         self,
@@ -148,12 +164,17 @@ class VqVaePixelCnn(Generator):
         first: int,
         last: int,
         context: Context,
+        average: Ema | None = None,
         task: Task | None = None,
     ) -> None:
-        """Train one network in the steps first … last − 1 of the budget; with a task, samples can be drawn by then."""
+        """Train one network in the steps first … last − 1 of the budget; with a task, samples can be drawn by then.
+
+        Its average, if it has one, is kept up beside it.
+        """
         rate, steps = self.config.learning_rate, last - first
         trained = [p for p in network.parameters() if p.requires_grad]
         optimiser = torch.optim.Adam(trained, rate)
+        averages = {} if average is None else {"average": average}
 
         def step(number: int) -> dict[str, torch.Tensor]:
             set_rate(optimiser, rate * one_cycle(number, steps))
@@ -162,6 +183,8 @@ class VqVaePixelCnn(Generator):
             sum(losses.values()).backward()
             torch.nn.utils.clip_grad_norm_(trained, 1.0)
             optimiser.step()
+            for kept in averages.values():
+                kept.update(number)
             return losses
 
         def progress(done: int, total: int, note: str = "") -> None:
@@ -169,25 +192,29 @@ class VqVaePixelCnn(Generator):
 
         loop.train(
             replace(context, progress=progress),
-            parts={name: network, "optimiser": optimiser},
+            parts={name: network, "optimiser": optimiser, **averages},
             step=step,
             steps=steps,
             name=name,
-            draw=so_far(self, context.seed, self.coder, self.prior) if task else None,
+            draw=so_far(self, context.seed) if task else None,
             task=task or "instances",
         )
 
     def _coding(self, batches: Batches, steps: int) -> Callable[[int], dict[str, torch.Tensor]]:
-        """Return the VQ-VAE's losses by step: error of the image, of the mask, and the commitment."""
+        """Return the VQ-VAE's losses by step: error of the image, of the mask, and the commitment.
+
+        The codebook follows the encoder faster in the first steps, when that moves most: slower, all places would end
+        at the one code that is least far from them.
+        """
         channels = self.joint.channels
+        book = self.coder.quantizer.quantizer
 
         def losses(number: int) -> dict[str, torch.Tensor]:
             image, mask = batches[number]
+            book.decay = min(self.config.decay, (1 + number) / (10 + number))
             if number % REVIVE == 0 and number <= REVIVING * steps:
                 self._revive(torch.cat([image, mask], dim=1))
-            with loop.autocast(self.device):
-                planes, commitment = self.coder(torch.cat([image, mask], dim=1))
-            planes = planes.float()
+            planes, commitment = self._coded(torch.cat([image, mask], dim=1))
             of_mask = self._mask_error(planes[:, channels:], mask)
             return {
                 "image": F.mse_loss(planes[:, :channels], image),
@@ -196,6 +223,15 @@ class VqVaePixelCnn(Generator):
             }
 
         return losses
+
+    def _coded(self, planes: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return the planes as they are decoded, and the commitment; the codebook's sums are always float32."""
+        with loop.autocast(self.device):
+            found = self.coder.encode(planes)
+        codes, commitment, _ = self.coder.quantizer.quantizer(found.float())
+        with loop.autocast(self.device):
+            decoded = self.coder.decode(codes)
+        return decoded.float(), commitment
 
     @torch.no_grad()
     def _revive(self, planes: torch.Tensor) -> None:
@@ -208,21 +244,21 @@ class VqVaePixelCnn(Generator):
         found = self.coder.encode(planes).float().permute(0, 2, 3, 1).flatten(0, 2)
         chosen = found[torch.randint(len(found), (len(unused),)).to(found.device)]
         book.embedding.weight[unused] = chosen
-        book.ema_w[unused] = chosen
-        book.ema_cluster_size[unused] = 1.0
+        book.ema_w[unused] = RENEWED * chosen
+        book.ema_cluster_size[unused] = RENEWED
 
     def _mask_error(self, planes: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
         if self.joint.form == "classes":
             return F.cross_entropy(planes, mask.argmax(dim=1))
         return F.mse_loss(planes, mask)
 
-    def _following(self, batches: Batches) -> Callable[[int], dict[str, torch.Tensor]]:
+    def _following(self, prior: torch.nn.Module, batches: Batches) -> Callable[[int], dict[str, torch.Tensor]]:
         """Return the PixelCNN's loss by step: nats per code."""
 
         def losses(number: int) -> dict[str, torch.Tensor]:
             codes = self._codes(batches, number)
             with loop.autocast(self.device):
-                logits = self.prior(codes)
+                logits = prior(codes)
             return {"nats": F.cross_entropy(logits.float(), codes)}
 
         return losses
@@ -233,11 +269,18 @@ class VqVaePixelCnn(Generator):
         codes: torch.Tensor = self.coder.index_quantize(torch.cat([image, mask], dim=1))
         return codes
 
-    def _refuse_collapse(self, batches: Batches, number: int) -> None:
+    def _refuse_one_code(self, batches: Batches, number: int) -> None:
         """Raise `Diverged` if all places of different patches have one and the same code."""
         image, _ = batches[number]
         if float(image.std()) > 0 and len(torch.unique(self._codes(batches, number))) == 1:
-            raise loop.Diverged("the codebook has collapsed to one code; lower the learning rate")
+            raise loop.Diverged("the codebook has collapsed to one code; use more steps")
+
+    def _refuse_collapse(self, real: np.ndarray, seed: int) -> None:
+        """Raise `Diverged` if drawn planes are flat or alike where those of training patches aren't."""
+        places, sampler = self.side // 2**self.config.stages, Sampler(self.prior)
+        rngs = [np.random.default_rng((seed, _LOOK, i)) for i in range(len(real))]
+        drawn = [self._decoded(torch.from_numpy(sampler.sample(places, places, self._picker(rng)))) for rng in rngs]
+        refuse_collapse(np.stack(drawn), real, self.joint.channels, ONE_COLOUR)
 
     def _picker(self, rng: np.random.Generator) -> Callable[[np.ndarray], int]:
         """Return what draws a code by its logits."""

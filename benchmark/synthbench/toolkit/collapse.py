@@ -10,7 +10,7 @@ import numpy as np
 FLAT = 1e-3
 """A spread of drawn values below this, where the real ones have more, is a collapse."""
 COLLAPSED = 0.02
-"""So is one below this share of the real ones' spread, where samples are drawn without a mask given."""
+"""So is one below this share of the real ones' spread, in what `refuse_collapse` looks at."""
 LOOKED_AT = 8
 """Samples that `refuse_collapse` should be shown."""
 
@@ -34,7 +34,7 @@ def refuse_flat(spreads: Iterable[tuple[float, float]]) -> None:
         raise Diverged("the network draws flat images; lower the learning rate")
 
 
-def refuse_collapse(drawn: np.ndarray, real: np.ndarray, channels: int) -> None:
+def refuse_collapse(drawn: np.ndarray, real: np.ndarray, channels: int, share: float = COLLAPSED) -> None:
     """Raise `Diverged` if drawn planes are flat, or all alike, where real ones aren't, or aren't finite.
 
     Spreads are the mean standard deviation of a plane over its pixels, and of a pixel over the samples.
@@ -45,11 +45,13 @@ def refuse_collapse(drawn: np.ndarray, real: np.ndarray, channels: int) -> None:
         ``(n, planes, height, width)``, about `LOOKED_AT` of each. Without further noise in the drawn ones.
     channels
         Planes of the image; those after them are the mask's, if there are any.
+    share
+        Of the real spread; a smaller drawn one is a collapse.
     """
     if not np.isfinite(drawn).all():
         raise Diverged("the network draws values that aren't finite; lower the learning rate")
     for what, of in (("images", slice(channels)), ("masks", slice(channels, None))):
         for how, axes in (("flat", (2, 3)), ("one and the same", (0,))):
             spreads = [planes[:, of].std(axis=axes) for planes in (drawn, real)]
-            if spreads[1].size and spreads[0].mean() < COLLAPSED * spreads[1].mean():
+            if spreads[1].size and spreads[0].mean() < share * spreads[1].mean():
                 raise Diverged(f"the {what} that the network draws are {how}; lower the learning rate")
