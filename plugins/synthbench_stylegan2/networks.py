@@ -76,9 +76,8 @@ class Synthesis(nn.Module):
     side
         Of the images: `fold` times 8, 16, 32 …
     fold
-        The last block has planes this many times smaller than the image; the heads make squares of so many pixels a
-        side of each point. That saves the highest resolutions, the dearest ones (this project's choice for short
-        trainings; the paper's is 1).
+        The last block has planes this many times smaller than the image: its features are enlarged in the heads. That
+        saves the highest resolutions, the dearest ones (this project's choice for short trainings; the paper's is 1).
     channels, base
         See `widths`.
     style
@@ -154,11 +153,14 @@ class Block(nn.Module):
 class Head(nn.Module):
     """Features to planes: a layer, and a modulated convolution at `fold` times the size.
 
+    Enlarged features are mixed pixel by pixel, and noise is added before the activation, which lets it through in some
+    places and not in others, as the grain of cells differs from that around them.
+
     Parameters
     ----------
     features, planes, style
     fold
-        See `Synthesis`. Above 1, a convolution gives each point a square of pixels, which start out alike.
+        See `Synthesis`.
     noisy
         Whether noise is added, at all points and at all pixels.
     """
@@ -170,16 +172,16 @@ class Head(nn.Module):
         self.hidden = Layer(features, narrow, style, noisy=noisy)
         self.out = Modulated(narrow, planes, 1 if fold == 1 else 3, style, demodulate=False, framed=fold > 1)
         if fold > 1:
-            self.fine = Conv(narrow, narrow * fold**2, 1, gain=AFTER_RELU)
-            with torch.no_grad():
-                self.fine.weight.copy_(self.fine.weight[:narrow].repeat_interleave(fold**2, dim=0))
+            self.fine = Conv(narrow, narrow, 1, gain=AFTER_RELU)
             self.grain = Noise() if noisy else None
 
     def forward(self, x: torch.Tensor, w: torch.Tensor, random: torch.Generator) -> torch.Tensor:
         """Map ``(B, features, H, W)`` to ``(B, planes, fold · H, fold · W)``, float32."""
         x = self.hidden(x, w, random)
         if self.fold > 1:
-            x = F.pixel_shuffle(self.fine(x), self.fold)
+            for _ in range(self.fold.bit_length() - 1):
+                x = doubled(x)
+            x = self.fine(x)
             x = relu(x if self.grain is None else self.grain(x, random))
         return self.out(x, w).float()
 

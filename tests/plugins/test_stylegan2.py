@@ -130,15 +130,11 @@ def test_the_mask_has_no_noise_that_the_image_knows_nothing_of(fold: int) -> Non
     assert torch.equal(one[:, 1], other[:, 1])
 
 
-def test_squares_of_pixels_start_out_alike_and_the_edge_is_no_frame() -> None:
-    z, none, drawer = torch.randn(1, 16, generator=chance()), torch.zeros(1, dtype=torch.long), network(fold=4)
-    head = drawer.synthesis.image_head
-    points = torch.randn(1, head.hidden.conv.affine.weight.shape[0], 8, 8, generator=chance())
-    fine = F.pixel_shuffle(head.fine(head.hidden(points, drawer.mapping(z, none), chance())), 4)
-    assert torch.equal(fine[..., ::4, ::4], fine[..., 1::4, 2::4])
-    conv = Conv(2, 3, 3, framed=True)
-    flat = conv(torch.ones(1, 2, 6, 7))
+def test_the_edge_is_no_frame() -> None:
+    torch.manual_seed(0)
+    flat = Conv(2, 3, 3, framed=True)(torch.ones(1, 2, 6, 7))
     assert torch.allclose(flat, flat[:, :, 3:4, 3:4].expand_as(flat), atol=1e-6)
+    assert not torch.allclose(Conv(2, 3, 3)(torch.ones(1, 2, 6, 7)), flat[:, :, 3:4, 3:4], atol=0.1)
 
 
 def test_planes_of_classes_share_a_pixel_and_other_masks_stay_within_their_range() -> None:
