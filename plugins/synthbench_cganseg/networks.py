@@ -68,17 +68,15 @@ class Modulated(nn.Module):
 class Mapping(nn.Module):
     """Noise ``(…, STYLE)``, brought to unit variance, to a style of the same shape.
 
-    Its weights begin so large that styles have about unit variance too (He et al. 2015); torch's usual ones shrink them
-    to a twentieth, and a short training never makes up for that.
+    Styles begin small, a twentieth of the noise, and a short training leaves them so: its images hardly differ by
+    style. Begun at unit variance, they were further from real nuclei after 1,000 steps (kernel distance 839, against 388
+    thousand, on SqueezeNet).
     """
 
     def __init__(self) -> None:
         super().__init__()
         layers = [(nn.Linear(STYLE, STYLE), nn.LeakyReLU(0.2)) for _ in range(MAPPING)]
         self.layers = nn.Sequential(*itertools.chain.from_iterable(layers))
-        for layer, _ in layers:
-            nn.init.kaiming_normal_(layer.weight, a=0.2)
-            nn.init.zeros_(layer.bias)
 
     def forward(self, noise: torch.Tensor) -> torch.Tensor:
         styles: torch.Tensor = self.layers(noise * torch.rsqrt(noise.square().mean(dim=-1, keepdim=True) + 1e-8))
