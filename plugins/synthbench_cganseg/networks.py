@@ -69,8 +69,8 @@ class Mapping(nn.Module):
     """Noise ``(…, STYLE)``, brought to unit variance, to a style of the same shape.
 
     Styles begin small, a twentieth of the noise, and a short training leaves them so: its images hardly differ by
-    style. Begun at unit variance, they were further from real nuclei after 1,000 steps (kernel distance 839, against 388
-    thousand, on SqueezeNet).
+    style. Begun at unit variance, they were further from real nuclei after 1,000 steps (kernel distance 839 thousand
+    against 388, on SqueezeNet).
     """
 
     def __init__(self) -> None:
