@@ -40,7 +40,8 @@ def test_no_size_is_open_once_the_budget_is_known(name: str, budget: str) -> Non
     opened = {k for k, v in cls.Config().model_dump().items() if v is None and short[k] is not None}
     assert opened
     assert all(found[k] is not None for k in opened)
-    assert all((found[k] == short[k]) == (budget in ("smoke", "quick")) for k in opened)
+    sizes = opened - {"norm"}  # follows from the patches of a step
+    assert all((found[k] == short[k]) == (budget in ("smoke", "quick")) for k in sizes)
 
 
 @pytest.mark.parametrize(("masks", "objects", "classes"), [("auto", "mixed", "train"), ("train", "train", "train")])
