@@ -97,10 +97,10 @@ def sized(config: StyleGan2MaskConfig, budget: Budget) -> StyleGan2MaskConfig:
     A short training has narrow networks without the highest resolutions; a long one has the widths of StyleGAN2. Both
     sets are this project's choice. In a short one the discriminator hasn't the time to learn the patches of several
     dozen images by heart, and DiffAugment only slows it down: after 400 steps of 8 nuclei patches of 128² the Fréchet
-    distance of `synthbench_stylegan2.control` was 1.5 with it and 0.8 without. With a dozen small images it helps even
-    then. Nor does a short training learn grey levels: after 3,000 steps it mixes them within one nucleus, and a U-Net
-    trained on real images agrees with its masks by an F-score of .11, where distances reach .64. The path length costs
-    it a fifth of its steps.
+    distance of the features of `synthbench_stylegan2.control` was 1.5 with it and 0.8 without. With a dozen small
+    images it helps even then. Nor does a short training learn grey levels: after 3,000 steps it mixes them within one
+    nucleus, and a U-Net trained on real images agrees with its masks by an F-score of .11, where distances reach .64.
+    The path length costs it a fifth of its steps.
 
     Raises
     ------
