@@ -41,6 +41,9 @@ class CGanSegConfig(MaskConfig):
     augment : float
         Chance of each differentiable augmentation of what the discriminators see: light, translation, cutout. Drawn
         for each image and augmentation, and for masks too; the published code draws it once for a batch of images.
+    appearance : bool, optional
+        Whether the generator is told the light of the image and of its objects beside the mask (this project's choice);
+        see `synthbench_cganseg.appearance`. Left open, it follows from the budget.
     grain : bool
         Whether drawn images get the pixel noise that they lack beside a training image (this project's choice); see
         `synthbench.toolkit.grain`.
@@ -73,6 +76,7 @@ class CGanSegConfig(MaskConfig):
     perceptual: str | None = None
     perceptual_weights: Path | None = None
     augment: float = Field(0.2, ge=0, le=1)
+    appearance: bool | None = None
     grain: bool = True
     adversarial: float | None = Field(None, ge=0)
     image_cycle: float = Field(100.0, ge=0)
@@ -94,7 +98,8 @@ def sized(config: CGanSegConfig, budget: Budget) -> CGanSegConfig:
     A long training has the paper's sizes, weights, perceptual network and learning rate, and the momentum of its code
     (the discriminators' first width is open there: that of the other networks; its patches are 512 × 768, here they are
     square). What a short one has is this project's choice: no perceptual network, so that it needs no weights of
-    others, and discriminators that weigh ten times as much: on phase contrast, 1,000 steps with the paper's weights
+    others; a generator that is told the light of the objects, because it doesn't learn in that time to draw it from a
+    style; and discriminators that weigh ten times as much: on phase contrast, 1,000 steps with the paper's weights
     draw flat shapes (kernel distance 4.8 million, on SqueezeNet), 600 steps with these draw halos and bodies (3.4
     million).
 
@@ -111,9 +116,11 @@ def sized(config: CGanSegConfig, budget: Budget) -> CGanSegConfig:
         )
     narrow = {"filters": 8, "segmenter_filters": 8, "discriminator_filters": 16, "heads": 2, "head_width": 16}
     wide = {"filters": 64, "segmenter_filters": 64, "discriminator_filters": 64, "heads": 8, "head_width": 64}
+    ours = {"adversarial": 10.0, "learning_rate": 1e-3, "momentum": 0.5, "perceptual": "off", "appearance": True}
+    paper = {"adversarial": 1.0, "learning_rate": 1e-4, "momentum": 0.9, "perceptual": "vgg19", "appearance": False}
     return settled(
         config,
         budget,
-        short={**narrow, "adversarial": 10.0, "learning_rate": 1e-3, "momentum": 0.5, "perceptual": "off"},
-        long={**wide, "adversarial": 1.0, "learning_rate": 1e-4, "momentum": 0.9, "perceptual": "vgg19"},
+        short={**narrow, **ours},
+        long={**wide, **paper},
     )

@@ -16,6 +16,7 @@ from torch.nn import functional
 
 from synthbench.toolkit import loop
 from synthbench.toolkit.augment import diff_augment
+from synthbench_cganseg.appearance import lit
 from synthbench_cganseg.config import CGanSegConfig
 from synthbench_cganseg.losses import absolute, cross_entropy, dice, judged, verdict
 from synthbench_cganseg.networks import Segmenter, StyleUNet, mixed_noise
@@ -41,6 +42,8 @@ class Cycle:
     config
     semantic
         Whether a mask has one class per pixel, or a distance and a foreground.
+    of_objects
+        How many of the told planes are the light of single objects.
     random
         On the device of the networks.
     """
@@ -54,6 +57,7 @@ class Cycle:
         config: CGanSegConfig,
         *,
         semantic: bool,
+        of_objects: int,
         random: torch.Generator,
     ) -> None:
         self.draws = draws
@@ -62,9 +66,12 @@ class Cycle:
         self.perceptual = perceptual
         self.config = config
         self.semantic = semantic
+        self.of_objects = of_objects
         self.random = random
 
-    def terms(self, image: torch.Tensor, mask: torch.Tensor) -> tuple[dict[str, torch.Tensor], dict[str, torch.Tensor]]:
+    def terms(
+        self, image: torch.Tensor, mask: torch.Tensor, told: torch.Tensor
+    ) -> tuple[dict[str, torch.Tensor], dict[str, torch.Tensor]]:
         """Return the generators' terms by name, unweighted, and the drawn image and mask.
 
         Parameters
@@ -73,13 +80,15 @@ class Cycle:
             ``(B, C, H, W)``, −1 … 1.
         mask
             ``(B, K, H, W)``, −1 … 1, of these images.
+        told
+            ``(B, N, H, W)``, what the generator is told of their light; N may be 0.
         """
         with loop.autocast(image.device):
-            drawn = self.image_of(mask)
+            drawn = self.image_of(mask, told)
             logits = self.segments(image)
             found = self.mask_of(logits)
             back = self.segments(drawn)
-            again = self.image_of(found)
+            again = self.image_of(found, told)
             seen = [] if self.perceptual is None else self.perceptual.seen(image)
             terms = {
                 "image_gan": verdict(self._logits("image", drawn), real=True),
@@ -112,10 +121,10 @@ class Cycle:
         )
         return logits
 
-    def image_of(self, mask: torch.Tensor) -> torch.Tensor:
-        """Draw images to masks, each in a random style."""
+    def image_of(self, mask: torch.Tensor, told: torch.Tensor) -> torch.Tensor:
+        """Draw images to masks, in the light that is told, each in a random style."""
         noise = mixed_noise(len(mask), self.draws.convolutions, self.config.mixing, self.random)
-        image: torch.Tensor = self.draws(mask, noise, self.random)
+        image: torch.Tensor = self.draws(lit(mask, told, self.of_objects), noise, self.random)
         return image
 
     def mask_of(self, logits: torch.Tensor) -> torch.Tensor:
@@ -137,12 +146,13 @@ class Cycle:
         self,
         image: torch.Tensor,
         mask: torch.Tensor,
+        told: torch.Tensor,
         of_generators: torch.optim.Optimizer,
         of_judges: torch.optim.Optimizer,
     ) -> dict[str, torch.Tensor]:
         """Take one step of both generators and of both discriminators; return the terms by name."""
         self.judges.requires_grad_(False)
-        terms, fake = self.terms(image, mask)
+        terms, fake = self.terms(image, mask, told)
         of_generators.zero_grad(set_to_none=True)
         self.weighted(terms).backward()
         of_generators.step()

@@ -22,6 +22,7 @@ from synthbench.toolkit.journal import so_far
 from synthbench.toolkit.masks import MaskSampler
 from synthbench.toolkit.optimise import linear_tail
 from synthbench.toolkit.patches import PatchStream
+from synthbench_cganseg.appearance import Appearance, lit
 from synthbench_cganseg.config import CGanSegConfig, sized
 from synthbench_cganseg.cycle import DISCRIMINATORS, Cycle, optimisers
 from synthbench_cganseg.discriminator import discriminator
@@ -34,7 +35,8 @@ MARGIN = 16
 SETTLING = 32
 """Batches that the statistics of the batch norms are taken from in the end."""
 
-_JOINT, _WEIGHTS, _TRAINING = "joint.json", "generator.safetensors", "training.json"
+_JOINT, _APPEARANCE = "joint.json", "appearance.json"
+_WEIGHTS, _TRAINING = "generator.safetensors", "training.json"
 _DRAW = 81
 
 
@@ -43,7 +45,8 @@ class CGanSeg(Generator):
 
     The paper draws binary masks. Here, by this project's choice, a mask of instances is (distance per instance,
     foreground without inner borders), so touching objects stay apart, and a semantic one a plane per class. Images
-    are scaled by their own range, and drawn ones get the range of a training image with objects of similar size.
+    are scaled by their own range, and drawn ones get the range, and where the network is told it the light, of a
+    training image with objects of similar size.
 
     The paper stops by a validation score, and a fit here sees training samples alone: it takes all steps. Patches are
     always flipped and turned. The segmenter serves the training, and isn't saved.
@@ -71,6 +74,8 @@ class CGanSeg(Generator):
     def fit(self, train: SampleSet, context: Context) -> None:
         self.config = sized(self.config, context.budget)
         self.joint = Joint.of(train, "distance", 1)
+        told = self.config.appearance
+        self.appearance = Appearance.of(train, self.joint) if told else Appearance.untold(len(train))
         self.sampler = self.config.sampler(train)
         random = loop.runtime(context)
         self.device = torch.device(context.device)
@@ -84,7 +89,7 @@ class CGanSeg(Generator):
             mask = self.sampler.sample(seed, i)
             rng = np.random.default_rng((seed, _DRAW, i))
             donor = int(rng.choice(self.sampler.alike(mask.source)))
-            planes = self._image(mask.labels, rng)
+            planes = self._image(mask.labels, self.appearance.like(mask.labels, donor, rng), rng)
             grain = rng if self.config.grain else None
             self.counts.update(drawn=1, removed=mask.removed, unplaced=mask.unplaced)
             yield Sample(f"{i:06d}", self.joint.picture(planes, mask.labels, donor, grain), mask.labels)
@@ -92,6 +97,7 @@ class CGanSeg(Generator):
     def save(self, folder: Path) -> None:
         super().save(folder)
         self.joint.save(folder / _JOINT)
+        self.appearance.save(folder / _APPEARANCE)
         self.sampler.save(folder)
         loop.save_weights(self.network, folder / _WEIGHTS)
         (folder / _TRAINING).write_text(json.dumps({"perceptual": self.perceptual}) + "\n", encoding="utf-8")
@@ -101,6 +107,7 @@ class CGanSeg(Generator):
         new = super().load(folder, context)
         loop.runtime(context)
         new.joint = Joint.load(folder / _JOINT)
+        new.appearance = Appearance.load(folder / _APPEARANCE)
         new.sampler = MaskSampler.load(folder)
         new.device = torch.device(context.device)
         new.network = new._build()
@@ -114,7 +121,8 @@ class CGanSeg(Generator):
 
     def _build(self) -> StyleUNet:
         config = self.config
-        network = StyleUNet(self.joint.masks, self.joint.channels, config.filters, config.depth, config.style)
+        told, joint = self.appearance.planes, self.joint
+        network = StyleUNet(joint.masks + told, joint.channels, config.filters, config.depth, config.style, told)
         return network.to(self.device, memory_format=self._layout)
 
     @property
@@ -142,6 +150,7 @@ class CGanSeg(Generator):
             choice.build(self.device),
             config,
             semantic=joint.form == "classes",
+            of_objects=self.appearance.of_objects,
             random=random,
         )
 
@@ -154,7 +163,7 @@ class CGanSeg(Generator):
             TrainingMix(train),
             budget,
             context.seed,
-            encode=lambda sample: self.joint.encode(sample, train.position(sample.id)),
+            encode=lambda sample: self._encode(sample, train.position(sample.id)),
             relit=False,
         )
         batches = Batches(stream, context.device)
@@ -163,7 +172,8 @@ class CGanSeg(Generator):
             rate = config.learning_rate * linear_tail(number, budget.steps)
             for group in [*of_generators.param_groups, *of_judges.param_groups]:
                 group["lr"] = rate * group["share"]
-            return cycle.step(*batches[number], of_generators, of_judges)
+            image, planes = batches[number]
+            return cycle.step(image, *self._parts(planes), of_generators, of_judges)
 
         for network in (self.network, cycle.segments, cycle.judges):
             network.train()
@@ -187,29 +197,41 @@ class CGanSeg(Generator):
                 norm.momentum = None
         for number in range(min(len(batches), SETTLING)):
             with loop.autocast(self.device):
-                cycle.image_of(batches[number][1])
+                cycle.image_of(*self._parts(batches[number][1]))
+
+    def _encode(self, sample: Sample, position: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return the image of a training sample, and its mask with what is told of its light."""
+        image, mask = self.joint.encode(sample, position)
+        return image, np.concatenate([mask, self.appearance.own(sample.labels, position)])
+
+    def _parts(self, planes: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Take mask and told planes apart."""
+        return planes[:, : self.joint.masks], planes[:, self.joint.masks :]
 
     @torch.no_grad()
-    def _image(self, labels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    def _image(self, labels: np.ndarray, told: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """Return one image in one style, ``(channels, height, width)`` float32, about −1 … 1.
 
         Images are drawn one by one, so that no batch changes them; each with a margin that is cut off, because the
         network's zero padding shows at its borders.
         """
         margin = ((0, 0), (MARGIN, MARGIN), (MARGIN, MARGIN))
-        mask = torch.from_numpy(np.pad(self.joint.mask(labels), margin, mode="symmetric"))[None]
+        planes = (self.joint.mask(labels), told)
+        mask, light = (torch.from_numpy(np.pad(a, margin, mode="symmetric"))[None] for a in planes)
+        seen = lit(mask, light, self.appearance.of_objects).to(self.device)
         noise = torch.from_numpy(rng.standard_normal((1, 1, STYLE), dtype=np.float32))
         styles = noise.expand(-1, self.network.convolutions, -1).to(self.device)
         grain = torch.Generator().manual_seed(int(rng.integers(2**62)))
-        image = self.network(mask.to(self.device), styles, grain)[0].cpu().numpy()
-        planes: np.ndarray = image[:, MARGIN:-MARGIN, MARGIN:-MARGIN]
-        return planes
+        image = self.network(seen, styles, grain)[0].cpu().numpy()
+        inside: np.ndarray = image[:, MARGIN:-MARGIN, MARGIN:-MARGIN]
+        return inside
 
     def refuse_collapse(self, train: SampleSet, seed: int) -> None:
         """Raise `Diverged` if the images of the first training masks are flat where the real ones aren't."""
         spreads = []
         for position in range(min(4, len(train))):
             sample = train[position]
-            drawn = self._image(sample.labels, np.random.default_rng((seed, _DRAW)))
+            own = self.appearance.own(sample.labels, position)
+            drawn = self._image(sample.labels, own, np.random.default_rng((seed, _DRAW)))
             spreads.append((float(drawn.std()), float(self.joint.encode(sample, position)[0].std())))
         refuse_flat(spreads)

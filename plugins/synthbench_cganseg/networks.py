@@ -23,6 +23,7 @@ MAPPING = 3
 """Layers between the two."""
 
 _GAIN = math.sqrt(2.0)
+_FAINT = 0.1
 
 
 class Plain(nn.Module):
@@ -89,10 +90,14 @@ class StyleUNet(nn.Module):
     In each decoder one convolution works before the enlargement and one after the skip is joined (this project's
     choice).
 
+    The first images are almost grey (this project's choice, too). Of the others, half have objects darker than their
+    background, where real ones are brighter. The segmenter learns these, and its cycle keeps the generator from drawing
+    brighter ones: between the two there are objects that can't be seen.
+
     Parameters
     ----------
-    masks
-        Planes of the mask.
+    inputs
+        Planes of the mask, and of what is told beside it.
     channels
         Planes of the image, 1 or 3.
     filters
@@ -101,23 +106,29 @@ class StyleUNet(nn.Module):
         How often the resolution is halved; the paper has 4.
     style
         Without it the decoder is like the encoder, and the image a function of the mask alone.
+    told
+        How many of the inputs, the last ones, the last convolution sees too: batch norms of few patches wash out what
+        is the same all over a patch.
     """
 
-    def __init__(self, masks: int, channels: int, filters: int, depth: int, style: bool) -> None:
+    def __init__(self, inputs: int, channels: int, filters: int, depth: int, style: bool, told: int = 0) -> None:
         super().__init__()
         self.style = style
+        self.told = told
         self.multiple = 2**depth
         self.convolutions = 2 * depth
         widths = [filters * 2**k for k in range(depth + 1)]
         block = Modulated if style else Plain
         self.mapping = Mapping() if style else None
         self.encoders = nn.ModuleList(
-            nn.Sequential(Plain(a, b), Plain(b, b)) for a, b in itertools.pairwise([masks, *widths])
+            nn.Sequential(Plain(a, b), Plain(b, b)) for a, b in itertools.pairwise([inputs, *widths])
         )
         pairs = list(itertools.pairwise(reversed(widths)))
         self.before = nn.ModuleList(block(a, b) for a, b in pairs)
         self.after = nn.ModuleList(block(2 * b, b) for _, b in pairs)
-        self.to_image = nn.Conv2d(filters, channels, 1)
+        self.to_image = nn.Conv2d(filters + told, channels, 1)
+        nn.init.normal_(self.to_image.weight, std=_FAINT / math.sqrt(filters + told))
+        nn.init.zeros_(self.to_image.bias)
 
     def forward(self, mask: torch.Tensor, noise: torch.Tensor, random: torch.Generator) -> torch.Tensor:
         """Return images ``(B, channels, H, W)`` of about −1 … 1.
@@ -127,14 +138,15 @@ class StyleUNet(nn.Module):
         Parameters
         ----------
         mask
-            ``(B, masks, H, W)``, −1 … 1.
+            ``(B, inputs, H, W)``; the planes of the mask −1 … 1.
         noise
             ``(B, convolutions, STYLE)``: what the style of each decoder convolution comes from.
         random
             The noise of the single pixels is drawn from it.
         """
         height, width = mask.shape[-2:]
-        x = self.encoders[0](continued(mask, self.multiple))
+        seen = continued(mask, self.multiple)
+        x = self.encoders[0](seen)
         skips = []
         for encoder in self.encoders[1:]:
             skips.append(x)
@@ -143,6 +155,7 @@ class StyleUNet(nn.Module):
         for k, (before, after) in enumerate(zip(self.before, self.after, strict=True)):
             x = doubled(before(x, styles[2 * k], random))
             x = after(torch.cat([x, skips.pop()], dim=1), styles[2 * k + 1], random)
+        x = torch.cat([x, seen[:, seen.shape[1] - self.told :].to(x.dtype)], dim=1)
         image: torch.Tensor = self.to_image(x)[..., :height, :width]
         return image
 

@@ -21,6 +21,7 @@ from synthbench.toolkit import weights
 from synthbench.toolkit.joint import Joint
 from synthbench.toolkit.loop import Diverged
 from synthbench_cganseg import perceptual
+from synthbench_cganseg.appearance import Appearance, lit
 from synthbench_cganseg.config import CGanSegConfig, sized
 from synthbench_cganseg.cycle import Cycle
 from synthbench_cganseg.discriminator import LinearAttention, discriminator
@@ -52,16 +53,17 @@ def pixels(generator: CGanSeg, index: int | range, seed: int = 0) -> list[bytes]
     return [sample.image.tobytes() + sample.labels.tobytes() for sample in generator.draw(index, seed)]
 
 
-def cycle(train: SampleSet, **config: object) -> tuple[Cycle, torch.Tensor, torch.Tensor]:
-    """Return an untrained cycle, and the image and mask planes of two samples."""
+def cycle(train: SampleSet, **config: object) -> tuple[Cycle, torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Return an untrained cycle, and the image, mask and told planes of two samples."""
     torch.manual_seed(0)
     generator = CGanSeg(CGanSegConfig(**{**SMALL, **config}))
     generator.joint = Joint.of(train, "distance", 1)
+    generator.appearance = Appearance.of(train, generator.joint)
     generator.device = torch.device("cpu")
     generator.network = generator._build()
-    pairs = [generator.joint.encode(train[k], k) for k in range(2)]
-    image, mask = (torch.from_numpy(np.stack(planes)) for planes in zip(*pairs, strict=True))
-    return generator._cycle(torch.Generator().manual_seed(0)), image, mask
+    pairs = [generator._encode(train[k], k) for k in range(2)]
+    image, planes = (torch.from_numpy(np.stack(part)) for part in zip(*pairs, strict=True))
+    return generator._cycle(torch.Generator().manual_seed(0)), image, *generator._parts(planes)
 
 
 def pull(term: torch.Tensor, network: nn.Module) -> float:
@@ -92,8 +94,8 @@ def squeezenet(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize("handover", ["straight-through", "soft"])
 def test_adversarial_and_cycle_terms_reach_the_segmenter(blob_set, semantic_set, task, handover):
     """Every layer of it: a term that ends at a hard mask would leave nothing."""
-    around, image, mask = cycle(blob_set if task == "instances" else semantic_set, handover=handover)
-    terms, _ = around.terms(image, mask)
+    around, image, mask, told = cycle(blob_set if task == "instances" else semantic_set, handover=handover)
+    terms, _ = around.terms(image, mask, told)
     assert set(terms) == TERMS
     for name in ("mask_gan", "image_cycle", "mask_cycle", "mask_pair"):
         gradients = torch.autograd.grad(terms[name], list(around.segments.parameters()), retain_graph=True)
@@ -104,8 +106,8 @@ def test_adversarial_and_cycle_terms_reach_the_segmenter(blob_set, semantic_set,
 
 
 def test_each_term_reaches_the_networks_it_is_made_of(blob_set):
-    around, image, mask = cycle(blob_set)
-    terms, fake = around.terms(image, mask)
+    around, image, mask, told = cycle(blob_set)
+    terms, fake = around.terms(image, mask, told)
     of_images = {name for name in TERMS if pull(terms[name], around.draws) > 0}
     of_masks = {name for name in TERMS if pull(terms[name], around.segments) > 0}
     assert of_images == {"image_gan", "image_cycle", "image_pair", "mask_cycle"}
@@ -116,16 +118,16 @@ def test_each_term_reaches_the_networks_it_is_made_of(blob_set):
 
 
 def test_no_distance_is_asked_back_from_a_drawn_image(blob_set):
-    around, image, mask = cycle(blob_set)
-    around.image_of = lambda mask: image
-    first = around.terms(image, mask)[0]
+    around, image, mask, told = cycle(blob_set)
+    around.image_of = lambda mask, told: image
+    first = around.terms(image, mask, told)[0]
     changed = mask.clone()
     changed[:, 0] = 0.3
-    second = around.terms(image, changed)[0]
+    second = around.terms(image, changed, told)[0]
     assert torch.equal(first["mask_cycle"], second["mask_cycle"])
     assert not torch.equal(first["mask_pair"], second["mask_pair"])
     changed[:, 1] *= -1
-    assert not torch.equal(first["mask_cycle"], around.terms(image, changed)[0]["mask_cycle"])
+    assert not torch.equal(first["mask_cycle"], around.terms(image, changed, told)[0]["mask_cycle"])
 
 
 @pytest.mark.parametrize("task", ["instances", "semantic"])
@@ -155,14 +157,14 @@ def test_a_step_moves_all_four_networks_by_its_own_term_alone(blob_set):
     zero = dict.fromkeys(("adversarial", "image_cycle", "image_pair", "mask_cycle", "mask_pair"), 0.0)
     moved = {}
     for name in zero:
-        around, image, mask = cycle(blob_set, **{**zero, name: 1.0})
+        around, image, mask, told = cycle(blob_set, **{**zero, name: 1.0})
         networks = {"draws": around.draws, "segments": around.segments, "judges": around.judges}
         before = {key: [p.detach().clone() for p in net.parameters()] for key, net in networks.items()}
         optimisers = [
             torch.optim.SGD([*around.draws.parameters(), *around.segments.parameters()], 0.1),
             torch.optim.SGD(around.judges.parameters(), 0.1),
         ]
-        around.step(image, mask, *optimisers)
+        around.step(image, mask, told, *optimisers)
         moved[name] = {
             key
             for key, net in networks.items()
@@ -178,7 +180,7 @@ def test_a_step_moves_all_four_networks_by_its_own_term_alone(blob_set):
 
 
 def test_discriminators_see_changed_planes_and_the_gradient_still_arrives(blob_set):
-    around, image, mask = cycle(blob_set, augment=1.0)
+    around, image, mask, told = cycle(blob_set, augment=1.0)
     seen = {}
 
     def keep(judge: nn.Module, inputs: tuple[torch.Tensor, ...]) -> None:
@@ -186,7 +188,7 @@ def test_discriminators_see_changed_planes_and_the_gradient_still_arrives(blob_s
 
     for judge in around.judges.values():
         judge.register_forward_pre_hook(keep)
-    terms, fake = around.terms(image, mask)
+    terms, fake = around.terms(image, mask, told)
     for name in ("image", "mask"):
         assert not torch.equal(seen[name], fake[name].detach())
     assert pull(terms["mask_gan"], around.segments) > 0
@@ -376,6 +378,99 @@ def test_networks_without_weights_and_weights_without_network_are_refused(tmp_pa
         choose("vgg11", squeezenet).build(torch.device("cpu"))
 
 
+# -- what the generator is told of the light --------------------------------------------------------------------------
+
+
+def two_objects(left: int, right: int, background: int = 20) -> Sample:
+    labels = np.zeros((32, 48), np.uint8)
+    labels[8:24, 4:20], labels[12:22, 30:40] = 3, 7
+    levels = np.array([background, left, right], np.uint8)
+    return Sample(f"{left}-{right}", levels[(labels > 0) + 1 * (labels > 3)], labels)
+
+
+def test_every_pixel_is_told_the_light_of_the_nearest_object():
+    train = SampleSet.of([two_objects(80, 240), two_objects(240, 130)])
+    joint = Joint.of(train, "distance", 1)
+    appearance = Appearance.of(train, joint)
+    labels = train[0].labels
+    planes = appearance.own(labels, 0)
+    assert planes.shape == (appearance.planes, 32, 48)
+    image, _ = joint.encode(train[0], 0)
+    columns = np.arange(48)
+    expected = np.where(columns < 25, image[0, 10, 10], image[0, 15, 35])
+    assert np.allclose(planes[0, 16], expected)
+    assert np.allclose(planes[1], 0)
+    assert all(plane.min() == plane.max() for plane in planes[2:])
+    thinner = np.where(ndimage.binary_erosion(labels > 0), labels, 0)
+    assert np.array_equal(appearance.own(thinner, 0)[:, 16], planes[:, 16])
+
+
+def test_new_objects_borrow_the_light_of_those_of_their_size():
+    """Of one image's two objects, the five nearest in area are both: each turns up, and no other light."""
+    train = SampleSet.of([two_objects(80, 240), two_objects(240, 130)])
+    appearance = Appearance.of(train, Joint.of(train, "distance", 1))
+    labels = train[0].labels
+    known = set(appearance.objects[1][:, 1].tolist())
+    found = [set(np.unique(appearance.like(labels, 1, np.random.default_rng(k))[0]).tolist()) for k in range(20)]
+    assert set.union(*found) == known
+    assert not appearance.like(np.zeros_like(labels), 1, np.random.default_rng(0))[0].any()
+
+
+def test_light_that_was_saved_is_the_same_and_damage_is_named(semantic_set, blob_set, tmp_path: Path):
+    path = tmp_path / "appearance.json"
+    for train in (semantic_set, blob_set):
+        appearance = Appearance.of(train, Joint.of(train, "distance", 1))
+        for some in (appearance, Appearance.untold(len(train))):
+            some.save(path)
+            assert np.array_equal(Appearance.load(path).own(train[1].labels, 1), some.own(train[1].labels, 1))
+    path.write_text('{"numbers": 3}')
+    with pytest.raises(StoreError, match=r"appearance\.json"):
+        Appearance.load(path)
+
+
+def test_the_generator_sees_the_light_of_objects_where_the_mask_it_draws_to_has_some():
+    """Not where the real objects are: a found mask would be mended by it."""
+    told = torch.arange(2 * 3 * 4.0).reshape(1, 3, 2, 4) + 1
+    mask = -torch.ones(1, 2, 2, 4)
+    mask[0, 1, 1, 0] = 1
+    seen = lit(mask, told, 2)
+    assert torch.equal(seen[:, :2], mask)
+    expected = torch.zeros(2, 2, 4)
+    expected[:, 1, 0] = told[0, :2, 1, 0]
+    assert torch.equal(seen[0, 2:4], expected)
+    assert torch.equal(seen[:, 4:], told[:, 2:])
+    assert torch.equal(lit(mask, told, 0), torch.cat([mask, told], dim=1))
+
+
+def test_the_first_images_are_nearly_grey(blob_set):
+    """So that no chance of the first weights draws objects darker than their background."""
+    around, image, mask, told = cycle(blob_set)
+    drawn = around.image_of(mask, told).detach()
+    assert 0 < float(drawn.std()) < 0.5 * float(image.std())
+
+
+def test_a_long_training_is_told_the_mask_alone_as_in_the_paper(blob_set):
+    told = {name: sized(CGanSegConfig(), CGanSeg.budgets[name]).appearance for name in ("quick", "paper")}
+    assert told == {"quick": True, "paper": False}
+    alone = fitted(blob_set, appearance=False)
+    assert alone.network.encoders[0][0].convolution.in_channels == alone.joint.masks
+
+
+@pytest.mark.slow
+def test_objects_are_as_bright_as_the_generator_is_told():
+    rng = np.random.default_rng(0)
+    train = SampleSet.of([two_objects(*(int(v) for v in rng.integers(60, 240, 2))) for _ in range(12)])
+    generator = fitted(train, steps=150, patch=32, batch=4, learning_rate=3e-3, masks="train")
+    wanted, drawn = [], []
+    for k in range(12):
+        labels = train[k].labels
+        own = generator.appearance.own(labels, k)
+        image = generator._image(labels, own, np.random.default_rng(k))[0]
+        wanted += [float(own[0][labels == i][0]) for i in (3, 7)]
+        drawn += [float(np.median(image[labels == i])) for i in (3, 7)]
+    assert np.corrcoef(wanted, drawn)[0, 1] > 0.8
+
+
 # -- the generator ----------------------------------------------------------------------------------------------------
 
 
@@ -429,7 +524,8 @@ def test_objects_are_drawn_where_the_mask_has_them(blob_set):
 def test_the_ablation_without_style_learns_too(blob_set):
     generator = fitted(blob_set, steps=80, patch=64, learning_rate=3e-3, style=False)
     labels = blob_set[0].labels
-    first, second = (generator._image(labels, np.random.default_rng(k)) for k in range(2))
+    told = generator.appearance.own(labels, 0)
+    first, second = (generator._image(labels, told, np.random.default_rng(k)) for k in range(2))
     assert np.array_equal(first, second)
     sample = next(iter(generator.draw(1, 0)))
     inside = ndimage.binary_erosion(sample.labels > 0)

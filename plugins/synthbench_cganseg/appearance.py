@@ -1,0 +1,126 @@
+"""What the generator is told of the light of an image, beside its mask: a few numbers, and those of the objects.
+
+A mask says nothing of how bright each object is. A generator that is trained to be near the image in absolute
+difference therefore lights all objects alike, unless it is told. The light is that of the nearest object, everywhere:
+it says what an object is like, and hardly where it ends, so that the way back from an image to its mask stays work for
+the segmenter.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import torch
+from scipy import ndimage
+
+from synthbench import SampleSet
+from synthbench.errors import StoreError
+from synthbench.toolkit.joint import Joint
+from synthbench_cganseg.measure import appearance, borrowed, objects, painted, standardised
+
+
+@dataclass(frozen=True, eq=False)
+class Appearance:
+    """The light of the training images, in the network's range.
+
+    Attributes
+    ----------
+    numbers : ndarray
+        ``(images, N)`` float32, standardised; see `synthbench_cganseg.measure.appearance`.
+    objects : tuple of ndarray
+        Per training image, area and light of its objects, ``(objects, channels + 2)`` float32; see
+        `synthbench_cganseg.measure.objects`. For a semantic task ``(0, 0)``.
+    """
+
+    numbers: np.ndarray
+    objects: tuple[np.ndarray, ...]
+
+    @classmethod
+    def of(cls, train: SampleSet, joint: Joint) -> Self:
+        """Measure a training set in the range that `joint` encodes it in."""
+        semantic = joint.form == "classes"
+        rows, found = [], []
+        for position, sample in enumerate(train):
+            image, _ = joint.encode(sample, position)
+            classes = sample.labels if semantic else sample.labels > 0
+            rows.append(appearance(image, classes, joint.masks if semantic else 2))
+            found.append(np.zeros((0, 0), np.float32) if semantic else objects(image, sample.labels))
+        return cls(standardised(rows), tuple(found))
+
+    @classmethod
+    def untold(cls, images: int) -> Self:
+        """Return an appearance of no planes."""
+        return cls(np.zeros((images, 0), np.float32), (np.zeros((0, 0), np.float32),) * images)
+
+    @property
+    def planes(self) -> int:
+        """How many planes the generator is told."""
+        return self.numbers.shape[1] + self.of_objects
+
+    @property
+    def of_objects(self) -> int:
+        """How many of them are the light of single objects; they come first."""
+        return max(0, self.objects[0].shape[1] - 1)
+
+    def own(self, labels: np.ndarray, position: int) -> np.ndarray:
+        """Return the planes of a training image, ``(planes, height, width)`` float32."""
+        return self._planes(labels, self.objects[position][:, 1:], position)
+
+    def like(self, labels: np.ndarray, position: int, rng: np.random.Generator) -> np.ndarray:
+        """Return the planes of new objects, with the light of a training image's objects of similar area."""
+        if not labels.any() or not self.of_objects:
+            return self._planes(np.zeros_like(labels), self.objects[position][:0, 1:], position)
+        own = self.objects[position]
+        light = borrowed(labels, own if len(own) else np.concatenate(self.objects), rng)
+        return self._planes(labels, light, position)
+
+    def _planes(self, labels: np.ndarray, light: np.ndarray, position: int) -> np.ndarray:
+        numbers = self.numbers[position][:, None, None]
+        everywhere = np.broadcast_to(numbers, (len(numbers), *labels.shape))
+        if not self.of_objects:
+            return everywhere
+        if labels.any():
+            nearest = ndimage.distance_transform_edt(labels == 0, return_distances=False, return_indices=True)
+            of_objects = painted(labels[tuple(nearest)], light)
+        else:
+            of_objects = np.zeros((self.of_objects, *labels.shape), np.float32)
+        return np.concatenate([of_objects, everywhere])
+
+    def save(self, path: Path) -> None:
+        rows = {
+            "numbers": self.numbers.tolist(),
+            "columns": self.objects[0].shape[1],
+            "objects": [found.tolist() for found in self.objects],
+        }
+        path.write_text(json.dumps(rows), encoding="utf-8")
+
+    @classmethod
+    def load(cls, path: Path) -> Self:
+        """Return what `save` wrote; raise `StoreError` if the file is missing or damaged."""
+        try:
+            rows: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+            columns = int(rows["columns"])
+            found = tuple(np.array(table, np.float32).reshape(len(table), columns) for table in rows["objects"])
+            return cls(np.array(rows["numbers"], np.float32).reshape(len(found), -1), found)
+        except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+            raise StoreError(f"{path}: can't be read: {error!r}; fit again") from None
+
+
+def lit(mask: torch.Tensor, told: torch.Tensor, of_objects: int) -> torch.Tensor:
+    """Return what the generator sees: the mask, and what it is told, of objects where the mask has them.
+
+    Parameters
+    ----------
+    mask
+        ``(B, K, H, W)``, −1 … 1; of instances the second plane is the foreground.
+    told
+        ``(B, N, H, W)``.
+    of_objects
+        How many of the N are the light of single objects; 0 for classes.
+    """
+    objects = told[:, :of_objects] * (mask[:, 1:2] + 1) / 2 if of_objects else told[:, :0]
+    return torch.cat([mask, objects, told[:, of_objects:]], dim=1)

@@ -1,0 +1,90 @@
+"""Robust numbers of an image's light, in the network's range: levels, spreads, and those of single objects."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from scipy import ndimage
+
+_NEAREST = 5
+
+
+def appearance(planes: np.ndarray, classes: np.ndarray, count: int) -> np.ndarray:
+    """Return robust numbers of an image's light: ``(2 · count · channels,)`` float32, NaN where unknown.
+
+    They are the median and the spread (10th to 90th percentile) of each class and channel.
+
+    Parameters
+    ----------
+    planes
+        ``(channels, height, width)``, −1 … 1.
+    classes
+        ``(height, width)``, 0 … count − 1; for instances, whether there is an object.
+    count
+    """
+    numbers = []
+    for number in range(count):
+        inside = planes[:, classes == number]
+        if inside.shape[1] == 0:
+            numbers += [np.full(len(planes), np.nan)] * 2
+            continue
+        low, middle, high = np.percentile(inside, (10, 50, 90), axis=1)
+        numbers += [middle, high - low]
+    return np.concatenate(numbers).astype(np.float32)
+
+
+def standardised(rows: Sequence[np.ndarray]) -> np.ndarray:
+    """Return appearance numbers ``(images, numbers)`` with mean 0 and spread 1 over the images, unknown ones 0."""
+    table = np.stack(rows).astype(np.float64)
+    known = np.isfinite(table)
+    counts = np.maximum(known.sum(axis=0), 1)
+    mean = np.where(known, table, 0.0).sum(axis=0) / counts
+    centred = np.where(known, table - mean, 0.0)
+    spread = np.sqrt((centred**2).sum(axis=0) / counts)
+    return np.clip(centred / np.where(spread > 1e-6, spread, 1.0), -3.0, 3.0).astype(np.float32)
+
+
+def objects(planes: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Return the area and the light of each object, ``(objects, channels + 2)`` float32, by rising id.
+
+    The columns are the logarithm of the area, the median of each channel, and the spread within the object (standard
+    deviation, over all channels).
+    """
+    ids = np.unique(labels[labels > 0])
+    if ids.size == 0:
+        return np.zeros((0, len(planes) + 2), np.float32)
+    dense = np.where(labels > 0, np.searchsorted(ids, labels) + 1, 0)
+    numbers = np.arange(1, ids.size + 1)
+    area = np.log(np.bincount(dense.ravel())[1:])
+    medians = [ndimage.median(plane, dense, numbers) for plane in planes]
+    variance = np.mean([ndimage.variance(plane, dense, numbers) for plane in planes], axis=0)
+    return np.stack([area, *medians, np.sqrt(variance)], axis=1).astype(np.float32)
+
+
+def painted(labels: np.ndarray, light: np.ndarray) -> np.ndarray:
+    """Return each object's light at its pixels, ``(columns, height, width)`` float32, 0 on background.
+
+    Parameters
+    ----------
+    light
+        ``(objects, columns)``, by rising id.
+    """
+    ids, index = np.unique(labels, return_inverse=True)
+    table = np.zeros((len(ids), light.shape[1]), np.float32)
+    table[ids > 0] = light
+    return np.moveaxis(table[index.reshape(labels.shape)], -1, 0)
+
+
+def borrowed(labels: np.ndarray, donors: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Return for each object the light of a random one of the donors nearest in area, ``(objects, channels + 1)``.
+
+    Parameters
+    ----------
+    donors
+        ``(n, channels + 2)``, as `objects` gives them; n is at least 1 where there are objects.
+    """
+    areas = objects(np.zeros((1, *labels.shape), np.float32), labels)[:, 0]
+    nearest = np.argsort(np.abs(areas[:, None] - donors[:, 0]), axis=1, kind="stable")[:, :_NEAREST]
+    chosen = [int(rng.choice(row)) for row in nearest]
+    return donors[chosen, 1:]
