@@ -20,7 +20,7 @@ from scipy import ndimage
 from synthbench import SampleSet
 from synthbench.errors import StoreError
 from synthbench.toolkit.joint import Joint
-from synthbench_cganseg.measure import appearance, borrowed, objects, painted, standardised
+from synthbench.toolkit.light import appearance, borrowed, objects, painted, standardised
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,10 +30,10 @@ class Appearance:
     Attributes
     ----------
     numbers : ndarray
-        ``(images, N)`` float32, standardised; see `synthbench_cganseg.measure.appearance`.
+        ``(images, N)`` float32, standardised; see `synthbench.toolkit.light.appearance`.
     objects : tuple of ndarray
         Per training image, area and light of its objects, ``(objects, channels + 2)`` float32; see
-        `synthbench_cganseg.measure.objects`. For a semantic task ``(0, 0)``.
+        `synthbench.toolkit.light.objects`. For a semantic task ``(0, 0)``.
     """
 
     numbers: np.ndarray

@@ -20,8 +20,8 @@ from synthbench.errors import StoreError
 from synthbench.toolkit.distance import encode
 from synthbench.toolkit.grain import noise
 from synthbench.toolkit.images import to_channels
+from synthbench.toolkit.light import appearance, borrowed, objects, painted, standardised
 from synthbench.toolkit.ranges import Range, fitting_exponent
-from synthbench_pix2pix.measure import appearance, borrowed, objects, painted, standardised
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,7 +42,7 @@ class Light:
     numbers : ndarray
         ``(images, N)`` float32, standardised; see `appearance`.
     objects : tuple of ndarray
-        Per training image, the area and the light of its objects; see `synthbench_pix2pix.measure.objects`. Of no rows
+        Per training image, the area and the light of its objects; see `synthbench.toolkit.light.objects`. Of no rows
         for a semantic task.
     grain : ndarray
         ``(images, classes, channels)`` float32: standard deviation of the pixel noise; for instances, of background

@@ -19,7 +19,6 @@ from synthbench.toolkit.loop import Diverged
 from synthbench_pix2pix.generator import Pix2Pix, Pix2PixConfig
 from synthbench_pix2pix.light import Light
 from synthbench_pix2pix.losses import Losses, Term, l1
-from synthbench_pix2pix.measure import appearance, borrowed, objects, painted, standardised
 from synthbench_pix2pix.networks import UNet, discriminator
 
 SMALL = {"filters": 8, "discriminator_filters": 8, "depth": 3}
@@ -217,30 +216,6 @@ def test_masks_can_be_chosen(blob_set):
 # -- light ------------------------------------------------------------------------------------------------------------
 
 
-def two_levels(strength: float) -> tuple[np.ndarray, np.ndarray]:
-    """Return noisy planes, objects four times as noisy as the ground, and where the objects are."""
-    classes = np.zeros((128, 128), int)
-    classes[32:96, 32:96] = 1
-    white = np.random.default_rng(0).standard_normal((1, 128, 128))
-    slope = np.linspace(0, 0.2, 128)
-    return (np.where(classes, 0.4 + 4 * strength * white, -0.6 + strength * white) + slope).astype(np.float32), classes
-
-
-def test_appearance_measures_levels_and_spreads():
-    planes, classes = two_levels(0.01)
-    low, low_spread, high, high_spread = appearance(planes, classes, 2)
-    assert (low, high) == pytest.approx((-0.5, 0.5), abs=0.02)
-    assert (low_spread, high_spread) == pytest.approx((0.17, 0.13), abs=0.02)
-    assert np.isnan(appearance(planes, classes, 3)[4:]).all()
-
-
-def test_noise_is_measured_per_class_whatever_the_shading():
-    planes, classes = two_levels(0.01)
-    assert noise(planes, classes, 2)[:, 0].tolist() == pytest.approx([0.01, 0.04], rel=0.1)
-    assert noise(planes, classes, 3)[2, 0] == pytest.approx(noise(planes, np.zeros_like(classes), 1)[0, 0])
-    assert noise(np.zeros((3, 2, 9), np.float32), np.zeros((2, 9)), 2).tolist() == [[0, 0, 0], [0, 0, 0]]
-
-
 def test_drawn_images_are_as_noisy_as_real_ones(blob_set):
     def noisiness(samples, generator) -> np.ndarray:
         pairs = [(generator.light.scaled(s.image, 0), s.labels > 0) for s in samples]
@@ -250,38 +225,6 @@ def test_drawn_images_are_as_noisy_as_real_ones(blob_set):
     assert noisiness(generator.draw(range(12), 0), generator) == pytest.approx(noisiness(blob_set, generator), rel=0.35)
     smooth = fitted(blob_set, steps=1, grain=False)
     assert (noisiness(smooth.draw(range(12), 0), smooth) < 0.5 * noisiness(blob_set, smooth)).all()
-
-
-def test_unknown_numbers_of_an_image_are_the_usual_ones():
-    rows = [np.array([1.0, np.nan]), np.array([3.0, 5.0]), np.array([2.0, 7.0])]
-    table = standardised(rows)
-    assert np.allclose(table[:, 0], [-1.2247, 1.2247, 0], atol=1e-4)
-    assert np.allclose(table[:, 1], [0, -1, 1], atol=1e-4)
-
-
-def test_objects_are_measured_and_painted():
-    labels = np.zeros((6, 8), int)
-    labels[1:3, 1:4], labels[4:6, 5:8] = 4, 9
-    planes = np.stack([labels / 10.0, labels / 20.0])
-    planes[0, 1, 1] = 0.7
-    table = objects(planes, labels)
-    assert table[:, 0].tolist() == pytest.approx([np.log(6), np.log(6)])
-    assert table[:, 1:3].tolist() == [pytest.approx([0.4, 0.2]), pytest.approx([0.9, 0.45])]
-    assert table[1, 3] == pytest.approx(0, abs=1e-6)
-    assert table[0, 3] > 0.05
-    light = painted(labels, table[:, 1:])
-    assert light.shape == (3, 6, 8)
-    assert np.allclose(light[0], np.where(labels == 4, 0.4, np.where(labels == 9, 0.9, 0)))
-
-
-def test_new_objects_borrow_the_light_of_donors_of_their_size():
-    labels = np.zeros((40, 40), int)
-    labels[0:3, 0:3], labels[10:30, 10:30] = 1, 2
-    small, large = [np.log(9.0), -0.5, 0.1], [np.log(400.0), 0.5, 0.2]
-    donors = np.array([small] * 5 + [large] * 5, np.float32)
-    light = borrowed(labels, donors, np.random.default_rng(0))
-    assert light.tolist() == [pytest.approx(small[1:]), pytest.approx(large[1:])]
-    assert borrowed(np.zeros((4, 4), int), donors, np.random.default_rng(0)).shape == (0, 2)
 
 
 def test_light_is_saved_whole(blob_set, tmp_path: Path):

@@ -33,3 +33,13 @@ def test_planes_stay_within_their_range_and_follow_the_generator(classes: np.nda
     assert one.min() == -1.0
     assert np.array_equal(one, again)
     assert not np.array_equal(one, topped_up(planes, classes, wanted, np.random.default_rng(4)))
+
+
+def test_noise_is_measured_per_class_whatever_the_shading():
+    square = np.zeros((128, 128), int)
+    square[32:96, 32:96] = 1
+    white, slope = np.random.default_rng(0).standard_normal((1, 128, 128)), np.linspace(0, 0.2, 128)
+    planes = (np.where(square, 0.4 + 0.04 * white, -0.6 + 0.01 * white) + slope).astype(np.float32)
+    assert noise(planes, square, 2)[:, 0].tolist() == pytest.approx([0.01, 0.04], rel=0.1)
+    assert noise(planes, square, 3)[2, 0] == pytest.approx(noise(planes, np.zeros_like(square), 1)[0, 0])
+    assert noise(np.zeros((3, 2, 9), np.float32), np.zeros((2, 9)), 2).tolist() == [[0, 0, 0], [0, 0, 0]]
