@@ -90,9 +90,9 @@ class StyleUNet(nn.Module):
     In each decoder one convolution works before the enlargement and one after the skip is joined (this project's
     choice).
 
-    The first images are almost grey (this project's choice, too). Of the others, half have objects darker than their
-    background, where real ones are brighter. The segmenter learns these, and its cycle keeps the generator from drawing
-    brighter ones: between the two there are objects that can't be seen.
+    The first images are almost grey (this project's choice, too). A training whose first objects happened to be darker
+    than their background, where real ones are brighter, stayed there: the segmenter learns to find such objects, and its
+    cycle keeps the generator from drawing others, because between the two lie objects that can't be seen.
 
     Parameters
     ----------
