@@ -91,8 +91,8 @@ class StyleUNet(nn.Module):
     choice).
 
     The first images are almost grey (this project's choice, too). A training whose first objects happened to be darker
-    than their background, where real ones are brighter, stayed there: the segmenter learns to find such objects, and its
-    cycle keeps the generator from drawing others, because between the two lie objects that can't be seen.
+    than their background, where real ones are brighter, stayed there: the segmenter learns to find such objects, and
+    its cycle keeps the generator from drawing others, because between the two lie objects that can't be seen.
 
     Parameters
     ----------
