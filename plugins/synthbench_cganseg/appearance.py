@@ -1,9 +1,9 @@
 """What the generator is told of the light of an image, beside its mask: a few numbers, and those of the objects.
 
 A mask says nothing of how bright each object is. A generator that is trained to be near the image in absolute
-difference therefore lights all objects alike, unless it is told. The light is that of the nearest object, everywhere:
-it says what an object is like, and hardly where it ends, so that the way back from an image to its mask stays work for
-the segmenter.
+difference therefore lights all objects alike, unless it is told. Kept is the light of the nearest object, everywhere;
+the generator sees it where the mask that it draws to has objects (`lit`), not where the real ones are, so that a mask
+that the segmenter found isn't mended by what is told beside it.
 """
 
 from __future__ import annotations
@@ -72,10 +72,9 @@ class Appearance:
 
     def like(self, labels: np.ndarray, position: int, rng: np.random.Generator) -> np.ndarray:
         """Return the planes of new objects, with the light of a training image's objects of similar area."""
-        if not labels.any() or not self.of_objects:
-            return self._planes(np.zeros_like(labels), self.objects[position][:0, 1:], position)
         own = self.objects[position]
-        light = borrowed(labels, own if len(own) else np.concatenate(self.objects), rng)
+        donors = own if len(own) else np.concatenate(self.objects)
+        light = borrowed(labels, donors, rng) if self.of_objects else donors
         return self._planes(labels, light, position)
 
     def _planes(self, labels: np.ndarray, light: np.ndarray, position: int) -> np.ndarray:
