@@ -78,3 +78,45 @@ def test_without_weights_an_encoder_that_needs_none_is_picked(store: Store) -> N
     described, fingerprint = pick_encoder(store, None, {})
     assert described.name in ("inception", "untrained")
     assert fingerprint
+
+
+def test_a_plugins_source_counts_what_it_uses_of_the_core_and_what_that_uses(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.syspath_prepend(str(tmp_path / "plugins"))
+    core = tmp_path / "synthbench"
+    texts = {
+        "toolkit/__init__.py": "",
+        "toolkit/loop.py": "def train():\n    from synthbench.metrics import overlap",
+        "toolkit/masks.py": "import synthbench.samples as samples",
+        "metrics/__init__.py": "",
+        "metrics/overlap.py": "",
+        "metrics/kernel.py": "",
+        "samples.py": "from synthbench.errors import DataError",
+        "errors.py": "",
+    }
+    for name, text in texts.items():
+        (core / name).parent.mkdir(parents=True, exist_ok=True)
+        (core / name).write_text(text)
+    monkeypatch.setattr(sources, "_CORE", core)
+    monkeypatch.setattr(sources, "_ONLY_TOLD", {core / "errors.py"})
+
+    def source(imports: str) -> str:
+        sources._imported.cache_clear()
+        return sources.plugin_source(package(tmp_path / "plugins", generator=imports))
+
+    def counted(imports: str) -> set[str]:
+        found = set()
+        before = source(imports)
+        for name, text in texts.items():
+            (core / name).write_text(text + "\n# changed")
+            found |= {name} if source(imports) != before else set()
+            (core / name).write_text(text)
+        return found
+
+    deep = {"toolkit/__init__.py", "toolkit/loop.py", "metrics/__init__.py", "metrics/overlap.py"}
+    assert counted("from synthbench.toolkit import loop") == deep
+    assert counted("import synthbench.toolkit.loop as loop") == deep
+    flat = {"toolkit/__init__.py", "toolkit/masks.py", "samples.py"}
+    assert counted("from synthbench.toolkit.masks import x") == flat
+    assert counted("from synthbench import toolkit") == set(texts) - {"metrics/kernel.py", "errors.py"}
+    assert counted("from synthbench import Context\nfrom .toolkit import loop\nimport numpy") == set()
+    assert counted("this is no Python") == set()
