@@ -23,7 +23,7 @@ from synthbench_pix2pix.config import Pix2PixConfig, sized
 from synthbench_pix2pix.light import Light
 from synthbench_pix2pix.losses import Losses, Term, l1
 from synthbench_pix2pix.networks import UNet, discriminator
-from synthbench_pix2pix.structure import structural
+from synthbench_pix2pix.structure import structural, suited
 
 MARGIN = 16
 """Pixels by which an image is drawn larger on each side, and cut back."""
@@ -61,6 +61,8 @@ class Pix2Pix(Generator):
         if len(train) == 0:
             raise DataError("there are no training samples to learn from")
         self.config = sized(self.config, context.budget)
+        if self.config.structure == "auto":
+            self.config = self.config.model_copy(update={"structure": suited(train)})
         random = loop.runtime(context)
         self.light = Light.of(train)
         self.sampler = self.config.sampler(train)
@@ -114,6 +116,7 @@ class Pix2Pix(Generator):
         config, budget = self.config, context.budget
         judge = discriminator(self._told + self.light.channels, config.discriminator_filters, config.norm)
         judge = judge.to(self.device, memory_format=torch.channels_last)
+        assert config.structure != "auto"
         of_structure = structural(config.structure, config.structure_weight, self.light.semantic)
         losses = Losses([Term("l1", config.l1, l1), *of_structure])
         draws, judges = (

@@ -9,11 +9,14 @@ from __future__ import annotations
 import math
 from typing import Literal
 
+import numpy as np
 import torch
 from monai.losses.cldice import SoftclDiceLoss
 from monai.metrics.regression import compute_ssim_and_cs
+from skimage.morphology import skeletonize
 from torch.nn import functional
 
+from synthbench import SampleSet
 from synthbench_pix2pix.losses import Term
 
 Structure = Literal["none", "weighted", "ssim", "cldice"]
@@ -27,8 +30,28 @@ FAINT = 0.02
 SIGMAS = (1.0, 2.0)
 """Scales of `ridges`, in pixels: lines of about two to six pixels."""
 
+THIN = 8.0
+"""Width in pixels below which a foreground counts as lines."""
+
+_LOOKED_AT = 32
 _WINDOW, _SIGMA = 11, 1.5
 _REACH = 5
+
+
+def suited(train: SampleSet) -> Structure:
+    """Return the term for a training set: ``cldice`` where classes are lines, else ``none``.
+
+    What is looked at is the width of the foreground: its area against the length of its centre lines, in up to 32
+    images.
+    """
+    if train.task != "semantic":
+        return "none"
+    area = length = 0
+    for position in np.unique(np.linspace(0, len(train) - 1, _LOOKED_AT).round().astype(int)):
+        there = train[int(position)].labels > 0
+        area += int(there.sum())
+        length += int(skeletonize(there).sum())
+    return "cldice" if 0 < area < THIN * length else "none"
 
 
 def structural(structure: Structure, weight: float | None, semantic: bool) -> list[Term]:

@@ -8,6 +8,7 @@ import torch
 from skimage.feature import hessian_matrix, hessian_matrix_eigvals
 from skimage.metrics import structural_similarity
 
+from synthbench import Sample, SampleSet
 from synthbench_pix2pix.structure import (
     SIGMAS,
     WEIGHTS,
@@ -16,6 +17,7 @@ from synthbench_pix2pix.structure import (
     foreground,
     ridges,
     structural,
+    suited,
     weighted,
 )
 
@@ -123,3 +125,17 @@ def test_patches_without_foreground_say_nothing_of_lines() -> None:
 def test_none_is_no_term_and_a_weight_can_be_given() -> None:
     assert structural("none", None, semantic=True) == []
     assert structural("ssim", 3.0, semantic=False)[0].weight == 3.0
+
+
+def classes(width: int, task: str) -> SampleSet:
+    """Two images, one of them empty, with one stripe of a width in pixels."""
+    labels = np.zeros((2, 64, 64), np.int32)
+    labels[1, 10 : 10 + width, 2:62] = 1
+    return SampleSet.of([Sample(f"{k}", np.zeros((64, 64), np.uint8), labels[k]) for k in range(2)], task=task)
+
+
+def test_lines_are_held_together_and_nothing_else_is() -> None:
+    assert suited(classes(3, "semantic")) == "cldice"
+    assert suited(classes(30, "semantic")) == "none"
+    assert suited(classes(0, "semantic")) == "none"
+    assert suited(classes(3, "instances")) == "none"
