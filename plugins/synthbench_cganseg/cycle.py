@@ -70,9 +70,9 @@ class Cycle:
         self.random = random
 
     def terms(
-        self, image: torch.Tensor, mask: torch.Tensor, told: torch.Tensor
+        self, image: torch.Tensor, mask: torch.Tensor, told: torch.Tensor, grain: torch.Tensor
     ) -> tuple[dict[str, torch.Tensor], dict[str, torch.Tensor]]:
-        """Return the generators' terms by name, unweighted, and the drawn image and mask.
+        """Return the generators' terms by name, unweighted, and the image and the mask that discriminators see.
 
         Parameters
         ----------
@@ -82,23 +82,26 @@ class Cycle:
             ``(B, K, H, W)``, −1 … 1, of these images.
         told
             ``(B, N, H, W)``, what the generator is told of their light; N may be 0.
+        grain
+            ``(B, C, H, W)``, how strong their pixel noise is; 0 for none.
         """
         with loop.autocast(image.device):
             drawn = self.image_of(mask, told)
+            grainy = drawn + grain * torch.randn(grain.shape, generator=self.random, device=grain.device)
             logits = self.segments(image)
             found = self.mask_of(logits)
-            back = self.segments(drawn)
+            back = self.segments(grainy)
             again = self.image_of(found, told)
             seen = [] if self.perceptual is None else self.perceptual.seen(image)
             terms = {
-                "image_gan": verdict(self._logits("image", drawn), real=True),
+                "image_gan": verdict(self._logits("image", grainy), real=True),
                 "mask_gan": verdict(self._logits("mask", found), real=True),
                 "image_cycle": self._images(again, image, seen),
                 "image_pair": self._images(drawn, image, seen),
                 "mask_cycle": self._masks(back[:, self._visible], mask[:, self._visible]),
                 "mask_pair": self._masks(logits, mask),
             }
-        return terms, {"image": drawn, "mask": found}
+        return terms, {"image": grainy, "mask": found}
 
     def weighted(self, terms: dict[str, torch.Tensor]) -> torch.Tensor:
         """Return the weighted sum of the generators' terms."""
@@ -147,12 +150,13 @@ class Cycle:
         image: torch.Tensor,
         mask: torch.Tensor,
         told: torch.Tensor,
+        grain: torch.Tensor,
         of_generators: torch.optim.Optimizer,
         of_judges: torch.optim.Optimizer,
     ) -> dict[str, torch.Tensor]:
         """Take one step of both generators and of both discriminators; return the terms by name."""
         self.judges.requires_grad_(False)
-        terms, fake = self.terms(image, mask, told)
+        terms, fake = self.terms(image, mask, told, grain)
         of_generators.zero_grad(set_to_none=True)
         self.weighted(terms).backward()
         of_generators.step()

@@ -121,8 +121,17 @@ class CGanSeg(Generator):
 
     def _build(self) -> StyleUNet:
         config = self.config
-        told, joint = self.appearance.planes, self.joint
-        network = StyleUNet(joint.masks + told, joint.channels, config.filters, config.depth, config.style, told)
+        told, joint = self.appearance, self.joint
+        network = StyleUNet(
+            joint.masks + told.planes,
+            joint.channels,
+            config.filters,
+            config.depth,
+            config.style,
+            config.norm,
+            told.planes,
+            told.of_objects,
+        )
         return network.to(self.device, memory_format=self._layout)
 
     @property
@@ -191,22 +200,26 @@ class CGanSeg(Generator):
     @torch.no_grad()
     def _settle(self, cycle: Cycle, batches: Batches) -> None:
         """Measure the batch norms' statistics anew, on real masks alone: in training they saw the segmenter's too."""
-        for norm in self.network.modules():
-            if isinstance(norm, nn.BatchNorm2d):
-                norm.reset_running_stats()
-                norm.momentum = None
-        for number in range(min(len(batches), SETTLING)):
+        norms = [module for module in self.network.modules() if isinstance(module, nn.BatchNorm2d)]
+        for norm in norms:
+            norm.reset_running_stats()
+            norm.momentum = None
+        for number in range(min(len(batches), SETTLING) if norms else 0):
+            mask, told, _ = self._parts(batches[number][1])
             with loop.autocast(self.device):
-                cycle.image_of(*self._parts(batches[number][1]))
+                cycle.image_of(mask, told)
 
     def _encode(self, sample: Sample, position: int) -> tuple[np.ndarray, np.ndarray]:
-        """Return the image of a training sample, and its mask with what is told of its light."""
+        """Return the image of a training sample, and its mask with what is told of its light, and with its noise."""
         image, mask = self.joint.encode(sample, position)
-        return image, np.concatenate([mask, self.appearance.own(sample.labels, position)])
+        grain = self.joint.grain_of(sample.labels, position) if self.config.grain else np.zeros_like(image)
+        return image, np.concatenate([mask, self.appearance.own(sample.labels, position), grain])
 
-    def _parts(self, planes: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Take mask and told planes apart."""
-        return planes[:, : self.joint.masks], planes[:, self.joint.masks :]
+    def _parts(self, planes: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Take mask, told planes and noise apart."""
+        sizes = (self.joint.masks, self.appearance.planes, self.joint.channels)
+        mask, told, grain = planes.split(sizes, dim=1)
+        return mask, told, grain
 
     @torch.no_grad()
     def _image(self, labels: np.ndarray, told: np.ndarray, rng: np.random.Generator) -> np.ndarray:

@@ -6,8 +6,10 @@ StyleUNet is a U-Net whose decoder is StyleGAN2's: convolutions modulated by a s
 
 from __future__ import annotations
 
+import functools
 import itertools
 import math
+from typing import Literal
 
 import torch
 from monai.networks.nets import BasicUNet
@@ -16,6 +18,8 @@ from torch.nn import functional
 
 from synthbench.toolkit.enlarge import doubled
 
+Norm = Literal["batch", "none"]
+
 STYLE = 128
 """Length of a style and of the noise it comes from."""
 
@@ -23,21 +27,25 @@ MAPPING = 3
 """Layers between the two."""
 
 _GAIN = math.sqrt(2.0)
+_SLOPE = 0.2
 _FAINT = 0.1
+_BLUR, _REACH = 1.5, 3
 
 
 class Plain(nn.Module):
-    """3×3 convolution, batch norm, LeakyReLU; it takes a style like `Modulated`, and leaves it aside."""
+    """3×3 convolution, batch norm or none, LeakyReLU; it takes a style like `Modulated`, and leaves it aside."""
 
-    def __init__(self, inputs: int, outputs: int) -> None:
+    def __init__(self, inputs: int, outputs: int, norm: Norm) -> None:
         super().__init__()
-        self.convolution = nn.Conv2d(inputs, outputs, 3, 1, 1, bias=False)
-        self.norm = nn.BatchNorm2d(outputs)
+        self.convolution = nn.Conv2d(inputs, outputs, 3, 1, 1, bias=norm == "none")
+        self.norm = nn.BatchNorm2d(outputs) if norm == "batch" else nn.Identity()
+        if norm == "none":
+            nn.init.kaiming_normal_(self.convolution.weight, a=_SLOPE)
 
     def forward(
         self, x: torch.Tensor, style: torch.Tensor | None = None, random: torch.Generator | None = None
     ) -> torch.Tensor:
-        return functional.leaky_relu(self.norm(self.convolution(x)), 0.2)
+        return functional.leaky_relu(self.norm(self.convolution(x)), _SLOPE)
 
 
 class Modulated(nn.Module):
@@ -63,7 +71,7 @@ class Modulated(nn.Module):
         grain = torch.randn((len(x), 1, *x.shape[2:]), generator=random, device=random.device).to(x)
         added = torch.addcmul(self.bias[:, None, None], self.noise[:, None, None], grain).to(x.dtype)
         x = torch.addcmul(added, x, torch.rsqrt(lengths + 1e-8)[:, :, None, None].to(x.dtype))
-        return functional.leaky_relu(x, 0.2) * _GAIN
+        return functional.leaky_relu(x, _SLOPE) * _GAIN
 
 
 class Mapping(nn.Module):
@@ -90,9 +98,10 @@ class StyleUNet(nn.Module):
     In each decoder one convolution works before the enlargement and one after the skip is joined (this project's
     choice).
 
-    The first images are almost grey (this project's choice, too). A training whose first objects happened to be darker
-    than their background, where real ones are brighter, stayed there: the segmenter learns to find such objects, and
-    its cycle keeps the generator from drawing others, because between the two lie objects that can't be seen.
+    The first images are almost grey, but for the objects' light where it is told, blurred, which is added to what the
+    network draws (this project's choice, too). A training whose first objects happened to be darker than their
+    background, where real ones are brighter, stayed there: the segmenter learns to find such objects, and its cycle
+    keeps the generator from drawing others, because between the two lie objects that can't be seen.
 
     Parameters
     ----------
@@ -106,22 +115,35 @@ class StyleUNet(nn.Module):
         How often the resolution is halved; the paper has 4.
     style
         Without it the decoder is like the encoder, and the image a function of the mask alone.
+    norm
+        Of all convolutions that aren't modulated.
     told
-        How many of the inputs, the last ones, the last convolution sees too: batch norms of few patches wash out what
-        is the same all over a patch.
+        How many of the inputs, the last ones, the last convolution sees too.
+    of_objects
+        How many of these, the first ones, are the light of single objects: that of each channel, then others.
     """
 
-    def __init__(self, inputs: int, channels: int, filters: int, depth: int, style: bool, told: int = 0) -> None:
+    def __init__(
+        self,
+        inputs: int,
+        channels: int,
+        filters: int,
+        depth: int,
+        style: bool,
+        norm: Norm = "batch",
+        told: int = 0,
+        of_objects: int = 0,
+    ) -> None:
         super().__init__()
         self.style = style
         self.told = told
         self.multiple = 2**depth
         self.convolutions = 2 * depth
         widths = [filters * 2**k for k in range(depth + 1)]
-        block = Modulated if style else Plain
+        block = Modulated if style else functools.partial(Plain, norm=norm)
         self.mapping = Mapping() if style else None
         self.encoders = nn.ModuleList(
-            nn.Sequential(Plain(a, b), Plain(b, b)) for a, b in itertools.pairwise([inputs, *widths])
+            nn.Sequential(Plain(a, b, norm), Plain(b, b, norm)) for a, b in itertools.pairwise([inputs, *widths])
         )
         pairs = list(itertools.pairwise(reversed(widths)))
         self.before = nn.ModuleList(block(a, b) for a, b in pairs)
@@ -129,6 +151,7 @@ class StyleUNet(nn.Module):
         self.to_image = nn.Conv2d(filters + told, channels, 1)
         nn.init.normal_(self.to_image.weight, std=_FAINT / math.sqrt(filters + told))
         nn.init.zeros_(self.to_image.bias)
+        self.light = _blurring(channels) if of_objects else None
 
     def forward(self, mask: torch.Tensor, noise: torch.Tensor, random: torch.Generator) -> torch.Tensor:
         """Return images ``(B, channels, H, W)`` of about −1 … 1.
@@ -155,9 +178,11 @@ class StyleUNet(nn.Module):
         for k, (before, after) in enumerate(zip(self.before, self.after, strict=True)):
             x = doubled(before(x, styles[2 * k], random))
             x = after(torch.cat([x, skips.pop()], dim=1), styles[2 * k + 1], random)
-        x = torch.cat([x, seen[:, seen.shape[1] - self.told :].to(x.dtype)], dim=1)
-        image: torch.Tensor = self.to_image(x)[..., :height, :width]
-        return image
+        told = seen[:, seen.shape[1] - self.told :].to(x.dtype)
+        image: torch.Tensor = self.to_image(torch.cat([x, told], dim=1))
+        if self.light is not None:
+            image = image + self.light(told[:, : image.shape[1]])
+        return image[..., :height, :width]
 
 
 class Segmenter(nn.Module):
@@ -201,6 +226,16 @@ def mixed_noise(count: int, convolutions: int, share: float, random: torch.Gener
     mixed = torch.rand((count, 1), generator=random, device=on) < share
     second = mixed & (torch.arange(convolutions, device=on) >= cut)
     return torch.where(second[:, :, None], two[1], two[0])
+
+
+def _blurring(channels: int) -> nn.Conv2d:
+    """Return a convolution that begins as a Gaussian blur of each channel by itself."""
+    squares = torch.arange(-_REACH, _REACH + 1) ** 2
+    kernel = torch.exp(-(squares[:, None] + squares) / (2 * _BLUR**2))
+    blur = nn.Conv2d(channels, channels, 2 * _REACH + 1, padding=_REACH, bias=False)
+    with torch.no_grad():
+        blur.weight.copy_(torch.eye(channels)[:, :, None, None] * kernel / kernel.sum())
+    return blur
 
 
 def continued(planes: torch.Tensor, multiple: int) -> torch.Tensor:

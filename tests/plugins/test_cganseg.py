@@ -33,6 +33,8 @@ from synthbench_cganseg.perceptual import Perceptual, choose, first_of_each_reso
 SMALL = {
     "filters": 4,
     "adversarial": 1.0,
+    "mask_cycle": 100.0,
+    "norm": "batch",
     "depth": 3,
     "segmenter_filters": 4,
     "discriminator_filters": 4,
@@ -53,8 +55,8 @@ def pixels(generator: CGanSeg, index: int | range, seed: int = 0) -> list[bytes]
     return [sample.image.tobytes() + sample.labels.tobytes() for sample in generator.draw(index, seed)]
 
 
-def cycle(train: SampleSet, **config: object) -> tuple[Cycle, torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Return an untrained cycle, and the image, mask and told planes of two samples."""
+def cycle(train: SampleSet, **config: object) -> tuple[Cycle, *tuple[torch.Tensor, ...]]:
+    """Return an untrained cycle, and the image, mask, told planes and strength of pixel noise of two samples."""
     torch.manual_seed(0)
     generator = CGanSeg(CGanSegConfig(**{**SMALL, **config}))
     generator.joint = Joint.of(train, "distance", 1)
@@ -94,8 +96,8 @@ def squeezenet(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize("handover", ["straight-through", "soft"])
 def test_adversarial_and_cycle_terms_reach_the_segmenter(blob_set, semantic_set, task, handover):
     """Every layer of it: a term that ends at a hard mask would leave nothing."""
-    around, image, mask, told = cycle(blob_set if task == "instances" else semantic_set, handover=handover)
-    terms, _ = around.terms(image, mask, told)
+    around, image, mask, told, grain = cycle(blob_set if task == "instances" else semantic_set, handover=handover)
+    terms, _ = around.terms(image, mask, told, grain)
     assert set(terms) == TERMS
     for name in ("mask_gan", "image_cycle", "mask_cycle", "mask_pair"):
         gradients = torch.autograd.grad(terms[name], list(around.segments.parameters()), retain_graph=True)
@@ -106,8 +108,8 @@ def test_adversarial_and_cycle_terms_reach_the_segmenter(blob_set, semantic_set,
 
 
 def test_each_term_reaches_the_networks_it_is_made_of(blob_set):
-    around, image, mask, told = cycle(blob_set)
-    terms, fake = around.terms(image, mask, told)
+    around, image, mask, told, grain = cycle(blob_set)
+    terms, fake = around.terms(image, mask, told, grain)
     of_images = {name for name in TERMS if pull(terms[name], around.draws) > 0}
     of_masks = {name for name in TERMS if pull(terms[name], around.segments) > 0}
     assert of_images == {"image_gan", "image_cycle", "image_pair", "mask_cycle"}
@@ -118,16 +120,16 @@ def test_each_term_reaches_the_networks_it_is_made_of(blob_set):
 
 
 def test_no_distance_is_asked_back_from_a_drawn_image(blob_set):
-    around, image, mask, told = cycle(blob_set)
+    around, image, mask, told, grain = cycle(blob_set, grain=False)
     around.image_of = lambda mask, told: image
-    first = around.terms(image, mask, told)[0]
+    first = around.terms(image, mask, told, grain)[0]
     changed = mask.clone()
     changed[:, 0] = 0.3
-    second = around.terms(image, changed, told)[0]
+    second = around.terms(image, changed, told, grain)[0]
     assert torch.equal(first["mask_cycle"], second["mask_cycle"])
     assert not torch.equal(first["mask_pair"], second["mask_pair"])
     changed[:, 1] *= -1
-    assert not torch.equal(first["mask_cycle"], around.terms(image, changed, told)[0]["mask_cycle"])
+    assert not torch.equal(first["mask_cycle"], around.terms(image, changed, told, grain)[0]["mask_cycle"])
 
 
 @pytest.mark.parametrize("task", ["instances", "semantic"])
@@ -157,14 +159,14 @@ def test_a_step_moves_all_four_networks_by_its_own_term_alone(blob_set):
     zero = dict.fromkeys(("adversarial", "image_cycle", "image_pair", "mask_cycle", "mask_pair"), 0.0)
     moved = {}
     for name in zero:
-        around, image, mask, told = cycle(blob_set, **{**zero, name: 1.0})
+        around, image, mask, told, grain = cycle(blob_set, **{**zero, name: 1.0})
         networks = {"draws": around.draws, "segments": around.segments, "judges": around.judges}
         before = {key: [p.detach().clone() for p in net.parameters()] for key, net in networks.items()}
         optimisers = [
             torch.optim.SGD([*around.draws.parameters(), *around.segments.parameters()], 0.1),
             torch.optim.SGD(around.judges.parameters(), 0.1),
         ]
-        around.step(image, mask, told, *optimisers)
+        around.step(image, mask, told, grain, *optimisers)
         moved[name] = {
             key
             for key, net in networks.items()
@@ -180,7 +182,7 @@ def test_a_step_moves_all_four_networks_by_its_own_term_alone(blob_set):
 
 
 def test_discriminators_see_changed_planes_and_the_gradient_still_arrives(blob_set):
-    around, image, mask, told = cycle(blob_set, augment=1.0)
+    around, image, mask, told, grain = cycle(blob_set, augment=1.0)
     seen = {}
 
     def keep(judge: nn.Module, inputs: tuple[torch.Tensor, ...]) -> None:
@@ -188,7 +190,7 @@ def test_discriminators_see_changed_planes_and_the_gradient_still_arrives(blob_s
 
     for judge in around.judges.values():
         judge.register_forward_pre_hook(keep)
-    terms, fake = around.terms(image, mask, told)
+    terms, fake = around.terms(image, mask, told, grain)
     for name in ("image", "mask"):
         assert not torch.equal(seen[name], fake[name].detach())
     assert pull(terms["mask_gan"], around.segments) > 0
@@ -442,16 +444,46 @@ def test_the_generator_sees_the_light_of_objects_where_the_mask_it_draws_to_has_
     assert torch.equal(lit(mask, told, 0), torch.cat([mask, told], dim=1))
 
 
-def test_the_first_images_are_nearly_grey(blob_set):
+def test_the_first_images_are_the_objects_light_blurred_on_grey(blob_set):
     """So that no chance of the first weights draws objects darker than their background."""
-    around, image, mask, told = cycle(blob_set)
-    drawn = around.image_of(mask, told).detach()
-    assert 0 < float(drawn.std()) < 0.5 * float(image.std())
+    around, image, mask, told, _ = cycle(blob_set)
+    drawn = around.image_of(mask, told).detach()[:, 0]
+    light = lit(mask, told, around.of_objects)[:, mask.shape[1]].numpy()
+    blurred = np.stack([ndimage.gaussian_filter(plane, 1.5, mode="constant", truncate=2) for plane in light])
+    assert np.corrcoef(drawn.numpy().ravel(), blurred.ravel())[0, 1] > 0.9
+    untold = StyleUNet(2, 1, 4, 3, True)(mask, torch.randn(2, 6, STYLE), torch.Generator())
+    assert 0 < float(untold.std()) < 0.5 * float(image.std())
+
+
+def test_what_the_other_networks_see_of_a_drawn_image_has_the_noise_of_its_training_image(blob_set):
+    """Or the discriminator knows drawn images by their lack of it, and asks for nothing else."""
+    around, image, mask, told, grain = cycle(blob_set)
+    assert grain.shape == image.shape
+    asked: list[torch.Tensor] = []
+    segments = around.segments.forward
+    around.segments.forward = lambda planes: (asked.append(planes.detach()), segments(planes))[1]
+    around.image_of = lambda mask, told: torch.zeros_like(image)
+    seen = around.terms(image, mask, told, grain)[1]["image"]
+    assert any(torch.equal(planes, seen) for planes in asked)
+    shares = seen[grain > 0] / grain[grain > 0]
+    assert float(shares.std()) == pytest.approx(1, abs=0.1)
+    assert torch.equal(cycle(blob_set, grain=False)[4], torch.zeros_like(image))
+
+
+def test_an_image_without_norms_is_the_same_in_training_and_drawing(blob_set):
+    around, _, mask, told, _ = cycle(blob_set, norm="none")
+    network = around.draws
+    assert not any(isinstance(module, nn.BatchNorm2d) for module in network.modules())
+    seen, styles = lit(mask, told, around.of_objects), torch.randn(2, 6, STYLE)
+    images = [network.train(mode)(seen, styles, torch.Generator().manual_seed(0)) for mode in (True, False)]
+    assert torch.equal(*images)
+    assert torch.allclose(network(seen[:1], styles[:1], torch.Generator()), images[1][:1], atol=1e-6)
 
 
 def test_a_long_training_is_told_the_mask_alone_as_in_the_paper(blob_set):
-    told = {name: sized(CGanSegConfig(), CGanSeg.budgets[name]).appearance for name in ("quick", "paper")}
-    assert told == {"quick": True, "paper": False}
+    quick, paper = (sized(CGanSegConfig(), CGanSeg.budgets[name]) for name in ("quick", "paper"))
+    assert (quick.appearance, quick.norm, quick.mask_cycle) == (True, "none", 10)
+    assert (paper.appearance, paper.norm, paper.mask_cycle) == (False, "batch", 100)
     alone = fitted(blob_set, appearance=False)
     assert alone.network.encoders[0][0].convolution.in_channels == alone.joint.masks
 

@@ -84,3 +84,19 @@ def test_what_was_saved_comes_back_whole(blob_set: SampleSet, tmp_path: Path) ->
     (tmp_path / "joint.json").write_text('{"form": "distance"}')
     with pytest.raises(StoreError, match=r"joint\.json"):
         Joint.load(tmp_path / "joint.json")
+
+
+def test_the_strength_of_the_noise_is_that_of_a_training_image_by_class() -> None:
+    rng = np.random.default_rng(0)
+    labels = np.zeros((64, 64), np.int32)
+    labels[:, 32:] = np.where(np.arange(64) < 32, 1, 2)[:, None]
+    images = [rng.normal(100, np.where(labels > 0, 4, 1), labels.shape) for _ in range(2)]
+    images[1] = np.where(labels > 0, 100 + 3 * (images[1] - 100), images[1])
+    train = SampleSet.of([Sample(f"{k}", (50 * im).astype(np.uint16), labels) for k, im in enumerate(images)])
+    joint = Joint.of(train, "distance", 1)
+    for position, quotient in enumerate((4, 12)):
+        found = joint.grain_of(labels, position)
+        assert found.shape == (1, 64, 64)
+        assert len(np.unique(found)) == 2
+        assert found[0, 0, 63] / found[0, 0, 0] == pytest.approx(quotient, rel=0.25)
+        assert found[0, 0, 63] == found[0, 63, 63]

@@ -135,6 +135,17 @@ class Joint:
             return 0
         return sum(grey_masks.encode(sample.labels, self.levels).dropped for sample in train)
 
+    def grain_of(self, labels: np.ndarray, position: int) -> np.ndarray:
+        """Return how strong the pixel noise of training image `position` is, ``(channels, H, W)`` float32.
+
+        Parameters
+        ----------
+        labels
+            ``(H, W)``; where there are objects, or the classes.
+        position
+        """
+        return np.moveaxis(self._wanted(position)[self._kinds(labels)], -1, 0)
+
     def picture(
         self, planes: np.ndarray, labels: np.ndarray, position: int, rng: np.random.Generator | None = None
     ) -> np.ndarray:
@@ -152,8 +163,7 @@ class Joint:
             None: they stay as they are.
         """
         if rng is not None:
-            classes = labels if self.form == "classes" else (labels > 0).astype(np.int32)
-            planes = topped_up(planes, classes, np.array(self.grain[position], np.float32), rng)
+            planes = topped_up(planes, self._kinds(labels), self._wanted(position), rng)
         return self.ranges[position].restored(planes, self.exponent)
 
     def decode(
@@ -170,6 +180,14 @@ class Joint:
         """
         labels, removed = self._labels(planes[self.channels :])
         return self.picture(planes[: self.channels], labels, position, rng), labels, removed
+
+    def _kinds(self, labels: np.ndarray) -> np.ndarray:
+        """Return the classes that pixel noise was measured by: of instances, whether there is an object."""
+        return labels if self.form == "classes" else (labels > 0).astype(np.int32)
+
+    def _wanted(self, position: int) -> np.ndarray:
+        """Return the pixel noise of a training image, ``(classes, channels)`` float32."""
+        return np.array(self.grain[position], np.float32)
 
     def _labels(self, planes: np.ndarray) -> tuple[np.ndarray, int]:
         mask, lost = (planes + 1) / 2, 0
