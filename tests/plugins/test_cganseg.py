@@ -571,7 +571,8 @@ def test_training_that_goes_astray_is_a_failure(blob_set):
 
 def test_flat_images_are_a_failure(blob_set):
     generator = fitted(blob_set, steps=1)
-    nn.init.zeros_(generator.network.to_image.weight)
+    for layer in (generator.network.to_image, generator.network.light):
+        nn.init.zeros_(layer.weight)
     with pytest.raises(Diverged, match="flat"):
         generator.refuse_collapse(blob_set, 0)
 
