@@ -29,7 +29,8 @@ class CGanSegConfig(MaskConfig):
     discriminator_filters, heads, head_width : int, optional
         Of the discriminators and of their attention. Left open, they follow from the budget.
     norm : {"batch", "none"}, optional
-        Of the StyleUNet. Left open, it follows from the budget.
+        Of the StyleUNet. Left open, ``batch``. With ``none`` an image is the same in training and when drawing, and
+        the first dozens of steps draw blank images.
     style : bool
         Without it the generator is a plain U-Net: no style, no noise (an ablation of the paper).
     mixing : float
@@ -107,10 +108,10 @@ def sized(config: CGanSegConfig, budget: Budget) -> CGanSegConfig:
     square). What a short one has is this project's choice: no perceptual network, so that it needs no weights of
     others; a generator that is told the light of the objects, because it doesn't learn in that time to draw it from a
     style; discriminators that weigh ten times as much: on phase contrast, 1,000 steps with the paper's weights drew
-    flat shapes (kernel distance 4.8 million, on SqueezeNet), 600 steps with these halos and bodies (3.4 million); a
-    tenth of the weight for masks that come back, which are easiest to find in hard and bright objects; and no batch
-    norm, whose statistics of two patches are none of a whole image. The last two, with pixel noise in training and the
-    light of objects added to what is drawn, brought nuclei from 885 to 258 thousand.
+    flat shapes (kernel distance 4.8 million, on SqueezeNet), 600 steps with these halos and bodies (3.4 million); and a
+    tenth of the weight for masks that come back, which are easiest to find in hard and bright objects. The last, with
+    pixel noise in training, the light of objects added to what is drawn, and ``norm: none``, brought nuclei from 885 to
+    258 thousand.
 
     Raises
     ------
@@ -128,7 +129,7 @@ def sized(config: CGanSegConfig, budget: Budget) -> CGanSegConfig:
         budget,
         short={
             **dict(zip(_WIDTHS, (8, 8, 16, 2, 16), strict=True)),
-            "norm": "none",
+            "norm": "batch",
             "appearance": True,
             "perceptual": "off",
             "adversarial": 10.0,
