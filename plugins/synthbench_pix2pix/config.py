@@ -38,8 +38,9 @@ class Pix2PixConfig(MaskConfig):
     structure : {"auto", "none", "weighted", "ssim", "cldice"}
         The structural term; see `synthbench_pix2pix.structure`. `auto` is ``cldice`` for a semantic dataset of thin
         lines, and ``none`` for any other. Beside 12 images of actin, 48 drawn with ``cldice`` gave a U-Net a Dice
-        0.013 higher [−0.002, 0.028] and a clDice 0.010 higher [0.002, 0.018] than 48 drawn with none, and none at all
-        was no worse; ``weighted`` and ``ssim`` gave lower ones (`leaderboards/filaments-structure`).
+        0.013 higher [−0.002, 0.028] and a clDice 0.010 higher [0.002, 0.018] than 48 drawn with none (one training of
+        pix2pix each), and real images alone did no worse; ``weighted`` and ``ssim`` gave lower ones
+        (`leaderboards/filaments-structure`).
     structure_weight : float or None
         Its weight; None for the candidate's own.
     learning_rate : float, optional
