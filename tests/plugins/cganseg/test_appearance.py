@@ -1,0 +1,91 @@
+"""What the generator is told of the light: of the nearest object, borrowed from objects of like size."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from scipy import ndimage
+
+from synthbench import Sample, SampleSet
+from synthbench.errors import StoreError
+from synthbench.toolkit.joint import Joint
+from synthbench_cganseg.appearance import Appearance, lit
+
+
+def two_objects(left: int, right: int, background: int = 20) -> Sample:
+    labels = np.zeros((32, 48), np.uint8)
+    labels[8:24, 4:20], labels[12:22, 30:40] = 3, 7
+    levels = np.array([background, left, right], np.uint8)
+    return Sample(f"{left}-{right}", levels[(labels > 0) + 1 * (labels > 3)], labels)
+
+
+def test_every_pixel_is_told_the_light_of_the_nearest_object():
+    train = SampleSet.of([two_objects(80, 240), two_objects(240, 130)])
+    joint = Joint.of(train, "distance", 1)
+    appearance = Appearance.of(train, joint)
+    labels = train[0].labels
+    planes = appearance.own(labels, 0)
+    assert planes.shape == (appearance.planes, 32, 48)
+    image, _ = joint.encode(train[0], 0)
+    columns = np.arange(48)
+    expected = np.where(columns < 25, image[0, 10, 10], image[0, 15, 35])
+    assert np.allclose(planes[0, 16], expected)
+    assert np.allclose(planes[1], 0)
+    assert all(plane.min() == plane.max() for plane in planes[2:])
+    thinner = np.where(ndimage.binary_erosion(labels > 0), labels, 0)
+    assert np.array_equal(appearance.own(thinner, 0)[:, 16], planes[:, 16])
+
+
+def test_new_objects_borrow_the_light_of_those_of_their_size():
+    """Of one image's two objects, the five nearest in area are both: each turns up, and no other light."""
+    train = SampleSet.of([two_objects(80, 240), two_objects(240, 130)])
+    appearance = Appearance.of(train, Joint.of(train, "distance", 1))
+    labels = train[0].labels
+    known = set(appearance.objects[1][:, 1].tolist())
+    found = [set(np.unique(appearance.like(labels, 1, np.random.default_rng(k))[0]).tolist()) for k in range(20)]
+    assert set.union(*found) == known
+    assert not appearance.like(np.zeros_like(labels), 1, np.random.default_rng(0))[0].any()
+
+
+def test_light_that_was_saved_is_the_same_and_damage_is_named(semantic_set, blob_set, tmp_path: Path):
+    path = tmp_path / "appearance.json"
+    for train in (semantic_set, blob_set):
+        appearance = Appearance.of(train, Joint.of(train, "distance", 1))
+        for some in (appearance, Appearance.untold(len(train))):
+            some.save(path)
+            assert np.array_equal(Appearance.load(path).own(train[1].labels, 1), some.own(train[1].labels, 1))
+    path.write_text('{"numbers": 3}')
+    with pytest.raises(StoreError, match=r"appearance\.json"):
+        Appearance.load(path)
+
+
+def test_the_generator_sees_the_light_of_objects_where_the_mask_it_draws_to_has_some():
+    """Not where the real objects are: a found mask would be mended by it."""
+    told = torch.arange(2 * 3 * 4.0).reshape(1, 3, 2, 4) + 1
+    mask = -torch.ones(1, 2, 2, 4)
+    mask[0, 1, 1, 0] = 1
+    seen = lit(mask, told, 2)
+    assert torch.equal(seen[:, :2], mask)
+    expected = torch.zeros(2, 2, 4)
+    expected[:, 1, 0] = told[0, :2, 1, 0]
+    assert torch.equal(seen[0, 2:4], expected)
+    assert torch.equal(seen[:, 4:], told[:, 2:])
+    assert torch.equal(lit(mask, told, 0), torch.cat([mask, told], dim=1))
+
+
+@pytest.mark.slow
+def test_objects_are_as_bright_as_the_generator_is_told(fitted):
+    rng = np.random.default_rng(0)
+    train = SampleSet.of([two_objects(*(int(v) for v in rng.integers(60, 240, 2))) for _ in range(12)])
+    generator = fitted(train, steps=150, patch=32, batch=4, learning_rate=3e-3, masks="train")
+    wanted, drawn = [], []
+    for k in range(12):
+        labels = train[k].labels
+        own = generator.appearance.own(labels, k)
+        image = generator._image(labels, own, np.random.default_rng(k))[0]
+        wanted += [float(own[0][labels == i][0]) for i in (3, 7)]
+        drawn += [float(np.median(image[labels == i])) for i in (3, 7)]
+    assert np.corrcoef(wanted, drawn)[0, 1] > 0.8

@@ -1,0 +1,140 @@
+"""The cycle: gradients reach both networks, and every term the ones that it is made of."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from torch import nn
+
+TERMS = {"image_gan", "mask_gan", "image_cycle", "image_pair", "mask_cycle", "mask_pair"}
+
+
+def pull(term: torch.Tensor, network: nn.Module) -> float:
+    """Return the norm of a term's gradient in a network's parameters; NaN where it doesn't depend on them."""
+    found = torch.autograd.grad(term, list(network.parameters()), retain_graph=True, allow_unused=True)
+    known = [g.square().sum() for g in found if g is not None]
+    return float(torch.stack(known).sum().sqrt()) if known else math.nan
+
+
+@pytest.mark.parametrize("task", ["instances", "semantic"])
+@pytest.mark.parametrize("handover", ["straight-through", "soft"])
+def test_adversarial_and_cycle_terms_reach_the_segmenter(cycle, blob_set, semantic_set, task, handover):
+    """Every layer of it: a term that ends at a hard mask would leave nothing."""
+    around, image, mask, told, grain = cycle(blob_set if task == "instances" else semantic_set, handover=handover)
+    terms, _ = around.terms(image, mask, told, grain)
+    assert set(terms) == TERMS
+    for name in ("mask_gan", "image_cycle", "mask_cycle", "mask_pair"):
+        gradients = torch.autograd.grad(terms[name], list(around.segments.parameters()), retain_graph=True)
+        assert all(
+            float(g.abs().max()) > 0 for g, p in zip(gradients, around.segments.parameters(), strict=True) if p.ndim > 1
+        ), name
+        assert all(bool(g.isfinite().all()) for g in gradients)
+
+
+def test_each_term_reaches_the_networks_it_is_made_of(cycle, blob_set):
+    around, image, mask, told, grain = cycle(blob_set)
+    terms, fake = around.terms(image, mask, told, grain)
+    of_images = {name for name in TERMS if pull(terms[name], around.draws) > 0}
+    of_masks = {name for name in TERMS if pull(terms[name], around.segments) > 0}
+    assert of_images == {"image_gan", "image_cycle", "image_pair", "mask_cycle"}
+    assert of_masks == {"mask_gan", "image_cycle", "mask_cycle", "mask_pair"}
+    judging = around.judging({"image": image, "mask": mask}, fake)
+    assert math.isnan(pull(judging, around.segments))
+    assert pull(judging, around.judges) > 0
+
+
+def test_no_distance_is_asked_back_from_a_drawn_image(cycle, blob_set):
+    around, image, mask, told, grain = cycle(blob_set, grain=False)
+    around.image_of = lambda mask, told: image
+    first = around.terms(image, mask, told, grain)[0]
+    changed = mask.clone()
+    changed[:, 0] = 0.3
+    second = around.terms(image, changed, told, grain)[0]
+    assert torch.equal(first["mask_cycle"], second["mask_cycle"])
+    assert not torch.equal(first["mask_pair"], second["mask_pair"])
+    changed[:, 1] *= -1
+    assert not torch.equal(first["mask_cycle"], around.terms(image, changed, told, grain)[0]["mask_cycle"])
+
+
+@pytest.mark.parametrize("task", ["instances", "semantic"])
+def test_a_mask_handed_straight_through_is_hard_and_has_the_soft_ones_gradient(cycle, blob_set, semantic_set, task):
+    train = blob_set if task == "instances" else semantic_set
+    logits = torch.randn(2, 2, 5, 5, generator=torch.Generator().manual_seed(0), requires_grad=True)
+    towards = torch.randn(2, 2, 5, 5, generator=torch.Generator().manual_seed(1))
+    gradients, values = [], []
+    for handover in ("soft", "straight-through"):
+        found = cycle(train, handover=handover)[0].mask_of(logits)
+        gradients.append(torch.autograd.grad((found * towards).sum(), logits)[0])
+        values.append(found.detach())
+    assert torch.allclose(*gradients)
+    soft, hard = values
+    if task == "instances":
+        assert torch.allclose(hard[:, 0], soft[:, 0])
+        hard, soft = hard[:, 1:], soft[:, 1:]
+        assert torch.equal(hard > 0, soft >= 0)
+    else:
+        assert torch.equal(hard.argmax(dim=1), logits.argmax(dim=1))
+        assert torch.allclose(hard.sum(dim=1), torch.zeros(2, 5, 5), atol=1e-6)
+    assert torch.allclose(hard.abs(), torch.ones_like(hard), atol=1e-6)
+
+
+def test_a_step_moves_all_four_networks_by_its_own_term_alone(cycle, blob_set):
+    """With the weight of one term alone, a step moves just the networks that the term reaches, and the judges."""
+    zero = dict.fromkeys(("adversarial", "image_cycle", "image_pair", "mask_cycle", "mask_pair"), 0.0)
+    moved = {}
+    for name in zero:
+        around, image, mask, told, grain = cycle(blob_set, **{**zero, name: 1.0})
+        networks = {"draws": around.draws, "segments": around.segments, "judges": around.judges}
+        before = {key: [p.detach().clone() for p in net.parameters()] for key, net in networks.items()}
+        optimisers = [
+            torch.optim.SGD([*around.draws.parameters(), *around.segments.parameters()], 0.1),
+            torch.optim.SGD(around.judges.parameters(), 0.1),
+        ]
+        around.step(image, mask, told, grain, *optimisers)
+        moved[name] = {
+            key
+            for key, net in networks.items()
+            if not all(torch.equal(old, new) for old, new in zip(before[key], net.parameters(), strict=True))
+        }
+    assert moved == {
+        "adversarial": {"draws", "segments", "judges"},
+        "image_cycle": {"draws", "segments", "judges"},
+        "image_pair": {"draws", "judges"},
+        "mask_cycle": {"draws", "segments", "judges"},
+        "mask_pair": {"segments", "judges"},
+    }
+
+
+def test_discriminators_see_changed_planes_and_the_gradient_still_arrives(cycle, blob_set):
+    around, image, mask, told, grain = cycle(blob_set, augment=1.0)
+    seen = {}
+
+    def keep(judge: nn.Module, inputs: tuple[torch.Tensor, ...]) -> None:
+        seen["image" if judge is around.judges["image"] else "mask"] = inputs[0].detach()
+
+    for judge in around.judges.values():
+        judge.register_forward_pre_hook(keep)
+    terms, fake = around.terms(image, mask, told, grain)
+    for name in ("image", "mask"):
+        assert not torch.equal(seen[name], fake[name].detach())
+    assert pull(terms["mask_gan"], around.segments) > 0
+    assert pull(terms["image_gan"], around.draws) > 0
+    levels = set(seen["mask"][:, 1].unique().tolist())
+    assert levels <= {-1.0, 0.0, 1.0}
+
+
+def test_what_the_other_networks_see_of_a_drawn_image_has_the_noise_of_its_training_image(cycle, blob_set):
+    """Or the discriminator knows drawn images by their lack of it, and asks for nothing else."""
+    around, image, mask, told, grain = cycle(blob_set)
+    assert grain.shape == image.shape
+    asked: list[torch.Tensor] = []
+    segments = around.segments.forward
+    around.segments.forward = lambda planes: (asked.append(planes.detach()), segments(planes))[1]
+    around.image_of = lambda mask, told: torch.zeros_like(image)
+    seen = around.terms(image, mask, told, grain)[1]["image"]
+    assert any(torch.equal(planes, seen) for planes in asked)
+    shares = seen[grain > 0] / grain[grain > 0]
+    assert float(shares.std()) == pytest.approx(1, abs=0.1)
+    assert torch.equal(cycle(blob_set, grain=False)[4], torch.zeros_like(image))

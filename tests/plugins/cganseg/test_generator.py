@@ -1,0 +1,150 @@
+"""The generator: images follow seed and index, objects are where the mask has them, a training goes on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from scipy import ndimage
+from torch import nn
+
+from synthbench import Context, Sample, SampleSet, Stopped
+from synthbench.errors import ConfigError, DataError, StoreError
+from synthbench.toolkit.loop import Diverged
+from synthbench_cganseg.config import CGanSegConfig, sized
+from synthbench_cganseg.generator import CGanSeg
+
+
+def pixels(generator: CGanSeg, index: int | range, seed: int = 0) -> list[bytes]:
+    return [sample.image.tobytes() + sample.labels.tobytes() for sample in generator.draw(index, seed)]
+
+
+@pytest.fixture(scope="module")
+def drawn_from(fitted, blob_set: SampleSet) -> CGanSeg:
+    return fitted(blob_set)
+
+
+def test_a_long_training_is_told_the_mask_alone_as_in_the_paper(fitted, blob_set):
+    quick, paper = (sized(CGanSegConfig(), CGanSeg.budgets[name]) for name in ("quick", "paper"))
+    assert (quick.appearance, quick.norm, quick.mask_cycle) == (True, "batch", 10)
+    assert (paper.appearance, paper.norm, paper.mask_cycle) == (False, "batch", 100)
+    alone = fitted(blob_set, appearance=False)
+    assert alone.network.encoders[0][0].convolution.in_channels == alone.joint.masks
+
+
+def test_a_sample_depends_on_seed_and_index_alone(drawn_from):
+    expected = pixels(drawn_from, range(5))
+    assert [pixels(drawn_from, i)[0] for i in (4, 1, 3)] == [expected[4], expected[1], expected[3]]
+    assert pixels(drawn_from, range(5), seed=1) != expected
+    assert len(set(expected)) == 5
+    assert drawn_from.counts["drawn"] >= 10
+
+
+def test_what_was_saved_draws_the_same_bytes(drawn_from, tmp_path: Path):
+    drawn_from.save(tmp_path)
+    loaded = CGanSeg.load(tmp_path, Context(seed=99))
+    assert pixels(loaded, range(3)) == pixels(drawn_from, range(3))
+    assert loaded.perceptual == "off"
+    (tmp_path / "training.json").write_text("[]")
+    with pytest.raises(StoreError, match=r"training\.json"):
+        CGanSeg.load(tmp_path, Context())
+
+
+def test_a_stopped_training_goes_on_to_the_same_weights(fitted, blob_set, tmp_path: Path):
+    whole = fitted(blob_set, steps=5)
+    asked = iter(range(100))
+    with pytest.raises(Stopped):
+        fitted(blob_set, steps=5, context={"folder": tmp_path, "should_stop": lambda: next(asked) == 3})
+    resumed = fitted(blob_set, steps=5, context={"folder": tmp_path})
+    for ours, theirs in zip(whole.network.state_dict().values(), resumed.network.state_dict().values(), strict=True):
+        assert torch.equal(ours, theirs)
+
+
+def test_the_mapping_network_learns_more_slowly(fitted, blob_set):
+    """Adam's first step is as long as the rate: a tenth for the mapping."""
+    before = fitted(blob_set, steps=1, learning_rate=1e-12).network.state_dict()
+    after = fitted(blob_set, steps=1, learning_rate=1e-3).network.state_dict()
+    moved = {key: float((after[key] - before[key]).abs().max()) for key in before}
+    assert moved["to_image.weight"] == pytest.approx(1e-3, rel=0.01)
+    assert moved["mapping.layers.0.weight"] == pytest.approx(1e-4, rel=0.01)
+
+
+@pytest.mark.slow
+def test_objects_are_drawn_where_the_mask_has_them(fitted, blob_set):
+    generator = fitted(blob_set, steps=80, patch=64, learning_rate=3e-3)
+    for sample in generator.draw(range(6), 0):
+        inside = ndimage.binary_erosion(sample.labels > 0)
+        outside = ~ndimage.binary_dilation(sample.labels > 0)
+        assert np.median(sample.image[inside]) > np.median(sample.image[outside]) + 40
+
+
+@pytest.mark.slow
+def test_the_ablation_without_style_learns_too(fitted, blob_set):
+    generator = fitted(blob_set, steps=80, patch=64, learning_rate=3e-3, style=False)
+    labels = blob_set[0].labels
+    told = generator.appearance.own(labels, 0)
+    first, second = (generator._image(labels, told, np.random.default_rng(k)) for k in range(2))
+    assert np.array_equal(first, second)
+    sample = next(iter(generator.draw(1, 0)))
+    inside = ndimage.binary_erosion(sample.labels > 0)
+    assert np.median(sample.image[inside]) > np.median(sample.image[sample.labels == 0]) + 40
+
+
+def test_training_that_goes_astray_is_a_failure(fitted, blob_set):
+    with pytest.raises(Diverged, match="learning rate"):
+        fitted(blob_set, steps=6, learning_rate=1e18)
+
+
+def test_flat_images_are_a_failure(fitted, blob_set):
+    generator = fitted(blob_set, steps=1)
+    for layer in (generator.network.to_image, generator.network.light):
+        nn.init.zeros_(layer.weight)
+    with pytest.raises(Diverged, match="flat"):
+        generator.refuse_collapse(blob_set, 0)
+
+
+def test_what_cannot_be_learnt_from_is_refused(fitted, blob_set):
+    with pytest.raises(DataError, match="no training samples"):
+        fitted(blob_set[:0])
+    with pytest.raises(DataError, match="smaller than a patch"):
+        fitted(blob_set, patch=128)
+    with pytest.raises(ConfigError, match="give patches of 64"):
+        fitted(blob_set, patch=32, depth=5)
+    empty = SampleSet.of([Sample("a", np.zeros((32, 32), np.uint8), np.zeros((32, 32), np.int32))])
+    with pytest.raises(DataError, match="no objects"):
+        fitted(empty)
+
+
+def test_dense_masks_and_colonies_are_recombined_from_training_objects(fitted, blob_set):
+    usual = np.mean([(s.labels > 0).mean() for s in blob_set])
+    dense = fitted(blob_set, masks="recombine", density=min(0.9, 1.5 * usual))
+    shares = [(s.labels > 0).mean() for s in dense.draw(range(6), 0)]
+    assert np.mean(shares) > 1.2 * usual
+    colonies = fitted(blob_set, masks="recombine", layout="discs", density=0.5 * usual)
+    for sample in colonies.draw(range(4), 0):
+        assert sample.labels.max() == len(np.unique(sample.labels)) - 1
+    semantic = {"masks": "recombine"}
+    with pytest.raises(ConfigError, match="semantic"):
+        fitted(SampleSet.of(list(blob_set), task="semantic"), **semantic)
+
+
+@pytest.mark.parametrize(("dtype", "channels"), [("uint8", 3), ("uint16", 1)])
+def test_colours_and_depths_are_drawn_like_the_training_images(fitted, dtype, channels):
+    rng = np.random.default_rng(0)
+    labels = np.zeros((41, 57), np.uint8)
+    labels[8:20, 9:24], labels[26:36, 12:22] = 1, 2
+    level = 200 if dtype == "uint8" else 40_000
+    image = np.where(labels > 0, level, level / 5) * (1 + rng.normal(0, 0.02, labels.shape))
+    image = image.astype(dtype)
+    picture = image if channels == 1 else np.stack([image, image // 2, image // 3], axis=-1)
+    sample = next(iter(fitted(SampleSet.of([Sample("a", picture, labels)]), steps=1).draw(0, 0)))
+    assert sample.image.dtype == dtype
+    assert sample.image.ndim == (2 if channels == 1 else 3)
+    assert level / 20 < sample.image.max() <= 1.2 * level
+
+
+def test_semantic_images_are_drawn_to_turned_class_maps(fitted, semantic_set):
+    drawn = list(fitted(semantic_set).draw(range(8), 0))
+    assert sorted((s.labels == 1).sum() for s in drawn) == sorted((s.labels == 1).sum() for s in semantic_set)

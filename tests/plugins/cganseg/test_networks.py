@@ -1,0 +1,117 @@
+"""The networks: modulated convolutions, styles, pixel noise and attention are what the papers write down."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from scipy import ndimage
+from torch import nn
+from torch.nn import functional
+
+from synthbench_cganseg.appearance import lit
+from synthbench_cganseg.discriminator import LinearAttention, discriminator
+from synthbench_cganseg.networks import STYLE, Modulated, Segmenter, StyleUNet, mixed_noise
+
+
+def test_modulated_convolution_is_that_of_weights_scaled_and_brought_to_unit_length():
+    """The form of Karras et al. 2020, equations 1 to 3: a convolution per sample, its weights scaled, then divided."""
+    torch.manual_seed(0)
+    layer = Modulated(3, 5)
+    x, style = torch.randn(2, 3, 6, 6), torch.randn(2, STYLE)
+    drawn = layer(x, style, torch.Generator())
+    for k in range(2):
+        scaled = layer.weight * layer.scales(style[k])[None, :, None, None]
+        scaled = scaled / (scaled.square().sum(dim=(1, 2, 3), keepdim=True) + 1e-8).sqrt()
+        expected = functional.leaky_relu(functional.conv2d(x[k : k + 1], scaled, padding=1), 0.2) * math.sqrt(2)
+        assert torch.allclose(drawn[k : k + 1], expected, atol=1e-5)
+
+
+def test_styles_and_pixel_noise_change_the_image():
+    torch.manual_seed(0)
+    network = StyleUNet(2, 1, 4, 3, True).eval()
+    mask, noise = torch.randn(1, 2, 32, 32), torch.randn(2, 6, STYLE)
+
+    def drawn(style: int, seed: int) -> torch.Tensor:
+        return network(mask, noise[style : style + 1], torch.Generator().manual_seed(seed))
+
+    assert torch.equal(drawn(0, 0), drawn(0, 1))
+    gap, spread = (drawn(0, 0) - drawn(1, 0)).std(), drawn(0, 0).std()
+    assert gap > 0.01 * spread
+    for layer in (*network.before, *network.after):
+        nn.init.ones_(layer.noise)
+    assert not torch.allclose(drawn(0, 0), drawn(0, 1), atol=1e-4)
+
+
+def test_without_styles_the_image_is_a_function_of_the_mask_alone():
+    torch.manual_seed(0)
+    network = StyleUNet(2, 1, 4, 3, False).eval()
+    mask = torch.randn(1, 2, 32, 32)
+    images = [network(mask, torch.randn(1, 6, STYLE), torch.Generator().manual_seed(k)) for k in range(2)]
+    assert torch.equal(*images)
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (3, 40), (17, 64), (33, 31)])
+def test_both_generators_work_at_any_size(shape):
+    network, segmenter = StyleUNet(2, 3, 4, 4, True).eval(), Segmenter(3, 2, 4).eval()
+    image = network(torch.zeros(1, 2, *shape), torch.zeros(1, 8, STYLE), torch.Generator())
+    assert image.shape == (1, 3, *shape)
+    assert image.isfinite().all()
+    assert segmenter(image.expand(-1, -1, *shape)).shape == (1, 2, *shape)
+
+
+def test_styles_are_mixed_at_one_place_in_the_wanted_share_of_the_images():
+    noise = mixed_noise(2000, 8, 0.9, torch.Generator().manual_seed(0))
+    changes = (noise[:, 1:] != noise[:, :-1]).any(dim=-1).sum(dim=1)
+    assert set(changes.tolist()) == {0, 1}
+    assert float(changes.float().mean()) == pytest.approx(0.9, abs=0.03)
+    assert float(noise.std()) == pytest.approx(1, abs=0.02)
+    assert (mixed_noise(9, 8, 0.0, torch.Generator()).diff(dim=1) == 0).all()
+
+
+def test_linear_attention_is_the_weighted_mean_of_the_values():
+    """Against the matrix of all places with all places, written out."""
+    torch.manual_seed(0)
+    layer = LinearAttention(6, 2, 3)
+    x = torch.randn(1, 6, 3, 4)
+    queries, keys, values = (part.reshape(2, 3, 12) for part in layer.ask(x)[0].chunk(3))
+    found = []
+    for query, key, value in zip(queries, keys, values, strict=True):
+        share = query.softmax(dim=0).T @ key.softmax(dim=1)
+        assert torch.allclose(share.sum(dim=1), torch.ones(12))
+        found.append((share @ value.T).T)
+    expected = x + layer.answer(torch.cat(found).reshape(1, 6, 3, 4))
+    assert torch.allclose(layer(x), expected, atol=1e-6)
+
+
+def test_the_discriminator_judges_patches_and_sees_beyond_them():
+    torch.manual_seed(0)
+    network = discriminator(3, 8, 2, 4)
+    assert network(torch.zeros(2, 3, 128, 128)).shape == (2, 1, 14, 14)
+    first = network[:3]
+    point = torch.zeros(1, 3, 64, 64)
+    point[..., 0, 0] = 9
+    assert (first(point) - first(torch.zeros_like(point)))[..., -1, -1].abs().max() > 0
+
+
+def test_the_first_images_are_the_objects_light_blurred_on_grey(cycle, blob_set):
+    """So that no chance of the first weights draws objects darker than their background."""
+    around, image, mask, told, _ = cycle(blob_set)
+    drawn = around.image_of(mask, told).detach()[:, 0]
+    light = lit(mask, told, around.of_objects)[:, mask.shape[1]].numpy()
+    blurred = np.stack([ndimage.gaussian_filter(plane, 1.5, mode="constant", truncate=2) for plane in light])
+    assert np.corrcoef(drawn.numpy().ravel(), blurred.ravel())[0, 1] > 0.9
+    untold = StyleUNet(2, 1, 4, 3, True)(mask, torch.randn(2, 6, STYLE), torch.Generator())
+    assert 0 < float(untold.detach().std()) < 0.5 * float(image.std())
+
+
+def test_an_image_without_norms_is_the_same_in_training_and_drawing(cycle, blob_set):
+    around, _, mask, told, _ = cycle(blob_set, norm="none")
+    network = around.draws
+    assert not any(isinstance(module, nn.BatchNorm2d) for module in network.modules())
+    seen, styles = lit(mask, told, around.of_objects), torch.randn(2, 6, STYLE)
+    images = [network.train(mode)(seen, styles, torch.Generator().manual_seed(0)) for mode in (True, False)]
+    assert torch.equal(*images)
+    assert torch.allclose(network(seen[:1], styles[:1], torch.Generator()), images[1][:1], atol=1e-6)

@@ -1,0 +1,95 @@
+"""The perceptual term: which layers, with which weights, and where these come from."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import save_file
+from torch import nn
+from torchvision import models
+
+from synthbench.errors import ConfigError, PluginError
+from synthbench.toolkit import weights
+from synthbench_cganseg import perceptual
+from synthbench_cganseg.config import CGanSegConfig, sized
+from synthbench_cganseg.generator import CGanSeg
+from synthbench_cganseg.perceptual import Perceptual, choose, first_of_each_resolution
+
+
+@pytest.fixture(scope="module")
+def squeezenet(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Weights of torchvision's SqueezeNet, random ones, in a file."""
+    torch.manual_seed(3)
+    path = tmp_path_factory.mktemp("weights") / "any.safetensors"
+    save_file(models.squeezenet1_0(weights=None).state_dict(), path)
+    return path
+
+
+def test_layers_of_vgg19_are_the_first_relu_of_each_block():
+    """relu1_1, relu2_1, relu3_1, relu4_1 and relu5_1, by torchvision's numbers."""
+    with torch.device("meta"):
+        assert first_of_each_resolution(models.vgg19(weights=None).features) == [1, 6, 11, 20, 29]
+        features = models.vgg16_bn(weights=None).features
+        found = first_of_each_resolution(features)
+        assert [type(features[k]) for k in found] == [nn.ReLU] * 5
+        assert len(first_of_each_resolution(models.squeezenet1_0(weights=None).features)) == 4
+
+
+@pytest.mark.parametrize("relative", [False, True])
+def test_the_perceptual_term_weighs_layers_as_the_paper_does(relative):
+    torch.manual_seed(0)
+    features = models.vgg11(weights=None).features
+    network = Perceptual(features, [0.4, 0.5, 0.6], [0.2, 0.3, 0.4], relative=relative)
+    drawn, real = torch.rand(2, 1, 2, 32, 32).mul(2).sub(1).transpose(1, 2)
+    expected = 0.0
+    mean, spread = torch.tensor([0.4, 0.5, 0.6])[:, None, None], torch.tensor([0.2, 0.3, 0.4])[:, None, None]
+    for layer, share in zip((1, 4, 7, 12, 17), (1 / 32, 1 / 16, 1 / 8, 1 / 4, 1), strict=True):
+        a, b = (features[: layer + 1](((x.repeat(1, 3, 1, 1) + 1) / 2 - mean) / spread) for x in (drawn, real))
+        expected += share * float((a - b).abs().mean()) / (float(b.mean()) if relative else 1)
+    assert float(network(drawn, network.seen(real))) == pytest.approx(expected, rel=1e-5)
+    assert float(network(real, network.seen(real))) == 0
+
+
+def test_weights_are_taken_from_a_file_and_recorded(fitted, cycle, blob_set, squeezenet, tmp_path: Path):
+    generator = fitted(blob_set, steps=2, perceptual="squeezenet1_0", perceptual_weights=squeezenet)
+    generator.save(tmp_path)
+    expected = f"squeezenet1_0 sha256:{weights.sha256(squeezenet)}"
+    assert json.loads((tmp_path / "training.json").read_text())["perceptual"] == expected
+    squeezed, plain = (
+        cycle(blob_set, perceptual=name, perceptual_weights=path)[0]
+        for name, path in (("squeezenet1_0", squeezenet), ("off", None))
+    )
+    kept = squeezed.perceptual.features.state_dict()
+    original = models.squeezenet1_0(weights=None)
+    original.load_state_dict(weights.state_dict(squeezenet))
+    assert all(torch.equal(value, original.features.state_dict()[key]) for key, value in kept.items())
+    assert plain.perceptual is None
+
+
+def test_a_long_training_needs_vgg19_and_a_short_one_nothing(tmp_path: Path, monkeypatch):
+    """What is trained follows from configuration and budget, not from what a machine happens to have."""
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    quick, paper = (sized(CGanSegConfig(), CGanSeg.budgets[name]).perceptual for name in ("quick", "paper"))
+    assert (quick, paper) == ("off", "vgg19")
+    assert choose("off", None).build(torch.device("cpu")) is None
+    weights.checkpoints().mkdir(parents=True)
+    perceptual._cached("vgg19").write_bytes(b"cut off")
+    with pytest.raises(PluginError, match="SHA-256"):
+        choose("vgg19", None).build(torch.device("cpu"))
+
+
+def test_networks_without_weights_and_weights_without_network_are_refused(tmp_path: Path, monkeypatch, squeezenet):
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    with pytest.raises(PluginError, match=r"no weights of vgg19 at .*; fetch https://.*, or give perceptual: off"):
+        choose("vgg19", None)
+    with pytest.raises(PluginError, match="no weights of vgg19 at"):
+        choose("vgg19", tmp_path / "nowhere.pth")
+    with pytest.raises(ConfigError, match="vgg19"):
+        choose("vgg91", None)
+    with pytest.raises(ConfigError, match="name the network"):
+        choose("off", squeezenet)
+    with pytest.raises(PluginError, match="not the weights of vgg11"):
+        choose("vgg11", squeezenet).build(torch.device("cpu"))
