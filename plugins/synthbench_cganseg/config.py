@@ -28,9 +28,9 @@ class CGanSegConfig(MaskConfig):
         Width of the segmenter at full resolution. Left open, it follows from the budget.
     discriminator_filters, heads, head_width : int, optional
         Of the discriminators and of their attention. Left open, they follow from the budget.
-    norm : {"batch", "none"}, optional
-        Of the StyleUNet. Left open, ``batch``. With ``none`` an image is the same in training and when drawing, and
-        the first dozens of steps draw blank images.
+    norm : {"batch", "pixel"}, optional
+        Of the StyleUNet; see `synthbench_cganseg.networks`. With ``pixel`` an image is the same in training and when
+        drawing, whatever was drawn beside it. Left open, it follows from the budget.
     style : bool
         Without it the generator is a plain U-Net: no style, no noise (an ablation of the paper).
     mixing : float
@@ -129,7 +129,7 @@ def sized(config: CGanSegConfig, budget: Budget) -> CGanSegConfig:
         budget,
         short={
             **dict(zip(_WIDTHS, (8, 8, 16, 2, 16), strict=True)),
-            "norm": "batch",
+            "norm": "pixel",
             "appearance": True,
             "perceptual": "off",
             "adversarial": 10.0,

@@ -18,7 +18,7 @@ from torch.nn import functional
 
 from synthbench.toolkit.enlarge import doubled
 
-Norm = Literal["batch", "none"]
+Norm = Literal["batch", "pixel"]
 
 STYLE = 128
 """Length of a style and of the noise it comes from."""
@@ -29,39 +29,48 @@ MAPPING = 3
 _GAIN = math.sqrt(2.0)
 _SLOPE = 0.2
 _FAINT = 0.1
+_NOISE = 0.3
 _BLUR, _REACH = 1.5, 3
 
 
 class Plain(nn.Module):
-    """3×3 convolution, batch norm or none, LeakyReLU; it takes a style like `Modulated`, and leaves it aside."""
+    """3×3 convolution and LeakyReLU, with batch norm between them or pixel norm after.
+
+    It takes a style like `Modulated`, and leaves it aside.
+    """
 
     def __init__(self, inputs: int, outputs: int, norm: Norm) -> None:
         super().__init__()
-        self.convolution = nn.Conv2d(inputs, outputs, 3, 1, 1, bias=norm == "none")
-        self.norm = nn.BatchNorm2d(outputs) if norm == "batch" else nn.Identity()
-        if norm == "none":
+        self.convolution = nn.Conv2d(inputs, outputs, 3, 1, 1, bias=norm == "pixel")
+        self.norm = nn.BatchNorm2d(outputs) if norm == "batch" else None
+        if norm == "pixel":
             nn.init.kaiming_normal_(self.convolution.weight, a=_SLOPE)
 
     def forward(
         self, x: torch.Tensor, style: torch.Tensor | None = None, random: torch.Generator | None = None
     ) -> torch.Tensor:
-        return functional.leaky_relu(self.norm(self.convolution(x)), _SLOPE)
+        x = self.convolution(x)
+        if self.norm is None:
+            return _unit(functional.leaky_relu(x, _SLOPE))
+        return functional.leaky_relu(self.norm(x), _SLOPE)
 
 
 class Modulated(nn.Module):
     """3×3 convolution modulated by a style and demodulated, noise, LeakyReLU (Karras et al. 2020, equations 1 to 3).
 
-    The planes are scaled instead of the weights, which comes to the same and needs no convolution per sample.
+    The planes are scaled instead of the weights, which comes to the same and needs no convolution per sample. Then
+    pixel norm, if it is wanted.
     """
 
-    def __init__(self, inputs: int, outputs: int) -> None:
+    def __init__(self, inputs: int, outputs: int, norm: Norm) -> None:
         super().__init__()
+        self.norm = norm
         self.scales = nn.Linear(STYLE, inputs)
         nn.init.normal_(self.scales.weight, std=1 / math.sqrt(STYLE))
         nn.init.ones_(self.scales.bias)
         self.weight = nn.Parameter(torch.randn(outputs, inputs, 3, 3) / math.sqrt(9 * inputs))
         self.bias = nn.Parameter(torch.zeros(outputs))
-        self.noise = nn.Parameter(torch.zeros(outputs))
+        self.noise = nn.Parameter(torch.full((outputs,), _NOISE))
 
     def forward(self, x: torch.Tensor, style: torch.Tensor, random: torch.Generator) -> torch.Tensor:
         """Map ``(B, inputs, H, W)`` by styles ``(B, STYLE)``; the noise is drawn on the device of `random`."""
@@ -71,7 +80,8 @@ class Modulated(nn.Module):
         grain = torch.randn((len(x), 1, *x.shape[2:]), generator=random, device=random.device).to(x)
         added = torch.addcmul(self.bias[:, None, None], self.noise[:, None, None], grain).to(x.dtype)
         x = torch.addcmul(added, x, torch.rsqrt(lengths + 1e-8)[:, :, None, None].to(x.dtype))
-        return functional.leaky_relu(x, _SLOPE) * _GAIN
+        x = functional.leaky_relu(x, _SLOPE)
+        return _unit(x) if self.norm == "pixel" else x * _GAIN
 
 
 class Mapping(nn.Module):
@@ -116,7 +126,7 @@ class StyleUNet(nn.Module):
     style
         Without it the decoder is like the encoder, and the image a function of the mask alone.
     norm
-        Of all convolutions that aren't modulated.
+        ``batch``, of all convolutions that aren't modulated; or ``pixel``, of all (Karras et al. 2018, section 4.2).
     told
         How many of the inputs, the last ones, the last convolution sees too.
     of_objects
@@ -140,7 +150,7 @@ class StyleUNet(nn.Module):
         self.multiple = 2**depth
         self.convolutions = 2 * depth
         widths = [filters * 2**k for k in range(depth + 1)]
-        block = Modulated if style else functools.partial(Plain, norm=norm)
+        block = functools.partial(Modulated if style else Plain, norm=norm)
         self.mapping = Mapping() if style else None
         self.encoders = nn.ModuleList(
             nn.Sequential(Plain(a, b, norm), Plain(b, b, norm)) for a, b in itertools.pairwise([inputs, *widths])
@@ -226,6 +236,11 @@ def mixed_noise(count: int, convolutions: int, share: float, random: torch.Gener
     mixed = torch.rand((count, 1), generator=random, device=on) < share
     second = mixed & (torch.arange(convolutions, device=on) >= cut)
     return torch.where(second[:, :, None], two[1], two[0])
+
+
+def _unit(x: torch.Tensor) -> torch.Tensor:
+    """Bring the features of each pixel, ``(B, features, H, W)``, to a mean square of 1."""
+    return x * torch.rsqrt(x.square().mean(dim=1, keepdim=True) + 1e-8)
 
 
 def _blurring(channels: int) -> nn.Conv2d:

@@ -19,7 +19,6 @@ SMALL = {
     "filters": 4,
     "adversarial": 1.0,
     "mask_cycle": 100.0,
-    "norm": "batch",
     "depth": 3,
     "segmenter_filters": 4,
     "discriminator_filters": 4,

@@ -28,7 +28,7 @@ def drawn_from(fitted, blob_set: SampleSet) -> CGanSeg:
 
 def test_a_long_training_is_told_the_mask_alone_as_in_the_paper(fitted, blob_set):
     quick, paper = (sized(CGanSegConfig(), CGanSeg.budgets[name]) for name in ("quick", "paper"))
-    assert (quick.appearance, quick.norm, quick.mask_cycle) == (True, "batch", 10)
+    assert (quick.appearance, quick.norm, quick.mask_cycle) == (True, "pixel", 10)
     assert (paper.appearance, paper.norm, paper.mask_cycle) == (False, "batch", 100)
     alone = fitted(blob_set, appearance=False)
     assert alone.network.encoders[0][0].convolution.in_channels == alone.joint.masks
@@ -69,6 +69,23 @@ def test_the_mapping_network_learns_more_slowly(fitted, blob_set):
     moved = {key: float((after[key] - before[key]).abs().max()) for key in before}
     assert moved["to_image.weight"] == pytest.approx(1e-3, rel=0.01)
     assert moved["mapping.layers.0.weight"] == pytest.approx(1e-4, rel=0.01)
+
+
+@pytest.mark.parametrize("steps", [2, 8])
+def test_the_first_steps_stay_in_the_range_of_the_images(fitted, blob_set, steps):
+    """Without any norm the features grew a hundredfold in two steps, and images were blank."""
+    generator = fitted(blob_set, steps=steps, patch=64, norm="pixel", filters=8, depth=4, adversarial=10.0)
+    for k in range(3):
+        labels = blob_set[k].labels
+        image = generator._image(labels, generator.appearance.own(labels, k), np.random.default_rng(k))
+        assert -2 < image.min() < image.max() < 2
+
+
+def test_batch_norms_are_measured_on_real_masks_alone(fitted, blob_set):
+    """In a step of training they see two masks, the real one and the one found in the image."""
+    network = fitted(blob_set, steps=3, norm="batch").network
+    assert {int(norm.num_batches_tracked) for norm in network.modules() if isinstance(norm, nn.BatchNorm2d)} == {3}
+    assert not any(isinstance(module, nn.BatchNorm2d) for module in fitted(blob_set, norm="pixel").network.modules())
 
 
 @pytest.mark.slow
