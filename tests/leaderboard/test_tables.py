@@ -276,5 +276,6 @@ def test_values_are_written_for_people() -> None:
         "n/a",
     ]
     assert [duration(s) for s in (0.24, 61, 216, 5000, 8000)] == ["0.2 s", "61 s", "3.6 min", "83.3 min", "2.2 h"]
-    assert [distance(v) for v in (0.00412, -12.34, -3.77e9)] == ["0.0041", "−12.3", "−3.77e+09"]
+    assert [distance(v) for v in (0.00412, -12.34, 9999.94)] == ["0.0041", "−12.3", "9999.9"]
+    assert [distance(v) for v in (-18232.9, 1.4322e6, -3.77e9)] == ["−18k", "1,432k", "−3.77e+09"]
     assert number(-1.5, 1) == "−1.5"

@@ -62,7 +62,7 @@ DEFINITIONS = {
     "them.",
     "fidelity_sets_planned": "Synthetic sets that were planned.",
     "sets_searched": "Synthetic sets in which copies could be sought: there are held-out real images to judge by.",
-    "agreement": "The score that `metric` names, of this segmenter trained on real images alone, on the synthetic "
+    "agreement": "The score that arms are compared by, of this segmenter trained on real images alone, on synthetic "
     "images against their masks. Far below its score on test images: masks are wrong, or images strange.",
     "image_precision": "Share of the synthetic images that lie among real test images, by features: is what is drawn "
     "believable? In brackets the floor, real training images in their place.",
@@ -105,7 +105,7 @@ DEFINITIONS = {
     "group": "Which grouping of the test images.",
     "value": "The group.",
     "images": "Test images in the group.",
-    "score": "The score that `metric` names, mean over trainings.",
+    "score": "The score that arms are compared by, mean over trainings.",
 }
 
 _THRESHOLD = re.compile(r"(f1|precision|recall|jaccard_ap)@(0\.\d\d)")
