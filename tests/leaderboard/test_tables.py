@@ -276,6 +276,7 @@ def test_values_are_written_for_people() -> None:
         "n/a",
     ]
     assert [duration(s) for s in (0.24, 61, 216, 5000, 8000)] == ["0.2 s", "61 s", "3.6 min", "83.3 min", "2.2 h"]
-    assert [distance(v) for v in (0.00412, -12.34, 9999.94)] == ["0.0041", "−12.3", "9999.9"]
-    assert [distance(v) for v in (-18232.9, 1.4322e6, -3.77e9)] == ["−18k", "1,432k", "−3.77e+09"]
+    assert [distance(v) for v in (0.00412, -12.34, 999.94)] == ["0.0041", "−12.3", "999.9"]
+    assert [distance(v) for v in (5263.5, -18232.9, 1.4322e6)] == ["5.26k", "−18.2k", "1,432k"]
+    assert [distance(v) for v in (-3.77e9, float("nan"))] == ["−3.77e+09", "n/a"]
     assert number(-1.5, 1) == "−1.5"

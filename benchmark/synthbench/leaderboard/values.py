@@ -41,10 +41,14 @@ def signed(value: float, digits: int = 3) -> str:
 
 
 def distance(value: float) -> str:
-    """Return a distance, whose size depends on the encoder: ``"0.0041"``, ``"12.5"``, ``"286k"``, ``"−3.77e+09"``."""
-    if pd.isna(value) or abs(value) < 1e4:
-        return number(value, 4 if abs(value) < 1 else 1)
-    return (f"{value / 1000:,.0f}k" if abs(value) < 1e8 else f"{value:.2e}").replace("-", MINUS)
+    """Return a distance, whose size depends on the encoder: ``"0.0041"``, ``"12.5"``, ``"5.26k"``, ``"−3.77e+09"``."""
+    size = abs(value)
+    if pd.isna(value) or size < 1e3:
+        return number(value, 4 if size < 1 else 1)
+    if size >= 1e8:
+        return f"{value:.2e}".replace("-", MINUS)
+    digits = 2 if size < 1e4 else 1 if size < 1e5 else 0
+    return f"{value / 1000:,.{digits}f}k".replace("-", MINUS)
 
 
 def duration(seconds: float) -> str:
