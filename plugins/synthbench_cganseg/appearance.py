@@ -1,9 +1,9 @@
 """What the generator is told of the light of an image, beside its mask: a few numbers, and those of the objects.
 
-A mask says nothing of how bright each object is. A generator that is trained to be near the image in absolute
-difference therefore lights all objects alike, unless it is told. Kept is the light of the nearest object, everywhere;
-the generator sees it where the mask that it draws to has objects (`lit`), not where the real ones are, so that a mask
-that the segmenter found isn't mended by what is told beside it.
+A mask says nothing of how bright each object is, nor how blurred. A generator that is trained to be near the image in
+absolute difference therefore draws all objects alike, unless it is told. Kept is the light of the nearest object,
+everywhere; the generator sees it where the mask that it draws to has objects (`lit`), not where the real ones are, so
+that a mask that the segmenter found isn't mended by what is told beside it.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from scipy import ndimage
 from synthbench import SampleSet
 from synthbench.errors import StoreError
 from synthbench.toolkit.joint import Joint
-from synthbench.toolkit.light import appearance, borrowed, objects, painted, standardised
+from synthbench.toolkit.light import appearance, borrowed, crispness, objects, painted, standardised
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,8 +32,8 @@ class Appearance:
     numbers : ndarray
         ``(images, N)`` float32, standardised; see `synthbench.toolkit.light.appearance`.
     objects : tuple of ndarray
-        Per training image, area and light of its objects, ``(objects, channels + 2)`` float32; see
-        `synthbench.toolkit.light.objects`. For a semantic task ``(0, 0)``.
+        Per training image, area, light and standardised crispness of its objects, ``(objects, channels + 3)`` float32;
+        see `synthbench.toolkit.light`. For a semantic task ``(0, 0)``.
     """
 
     numbers: np.ndarray
@@ -43,12 +43,17 @@ class Appearance:
     def of(cls, train: SampleSet, joint: Joint) -> Self:
         """Measure a training set in the range that `joint` encodes it in."""
         semantic = joint.form == "classes"
-        rows, found = [], []
+        rows, found, edges = [], [], []
         for position, sample in enumerate(train):
             image, _ = joint.encode(sample, position)
             classes = sample.labels if semantic else sample.labels > 0
             rows.append(appearance(image, classes, joint.masks if semantic else 2))
             found.append(np.zeros((0, 0), np.float32) if semantic else objects(image, sample.labels))
+            edges.append(np.zeros(0, np.float32) if semantic else crispness(image, sample.labels))
+        if sum(map(len, edges)):
+            steep = standardised(np.concatenate(edges)[:, None])
+            parts = np.split(steep, np.cumsum([len(edge) for edge in edges])[:-1])
+            found = [np.concatenate([table, part], axis=1) for table, part in zip(found, parts, strict=True)]
         return cls(standardised(rows), tuple(found))
 
     @classmethod

@@ -52,8 +52,10 @@ class CGanSegConfig(MaskConfig):
         Whether drawn images get the pixel noise of a training image, in training before the other networks see them,
         and then as much as they lack (this project's choice); see `synthbench.toolkit.grain`. Without it the
         discriminator knows drawn images by their lack of noise, and asks for nothing else.
-    adversarial : float, optional
-        Weight of each discriminator's verdict. Left open, it follows from the budget.
+    image_gan, mask_gan : float, optional
+        Weight of each discriminator's verdict. Left open, they follow from the budget.
+    judges_rate : float, optional
+        Learning rate of the discriminators, against the generators'. Left open, it follows from the budget.
     image_cycle, mask_cycle : float
         Weights of what comes back from a round through both networks. Left open, `mask_cycle` follows from the budget.
     image_pair, mask_pair : float
@@ -84,7 +86,9 @@ class CGanSegConfig(MaskConfig):
     augment: float = Field(0.2, ge=0, le=1)
     appearance: bool | None = None
     grain: bool = True
-    adversarial: float | None = Field(None, ge=0)
+    image_gan: float | None = Field(None, ge=0)
+    mask_gan: float | None = Field(None, ge=0)
+    judges_rate: float | None = Field(None, gt=0)
     image_cycle: float = Field(100.0, ge=0)
     image_pair: float = Field(50.0, ge=0)
     mask_cycle: float | None = Field(None, ge=0)
@@ -107,11 +111,11 @@ def sized(config: CGanSegConfig, budget: Budget) -> CGanSegConfig:
     (the discriminators' first width is open there: that of the other networks; its patches are 512 × 768, here they are
     square). What a short one has is this project's choice: no perceptual network, so that it needs no weights of
     others; a generator that is told the light of the objects, because it doesn't learn in that time to draw it from a
-    style; discriminators that weigh ten times as much: on phase contrast, 1,000 steps with the paper's weights drew
-    flat shapes (kernel distance 4.8 million, on SqueezeNet), 600 steps with these halos and bodies (3.4 million); and a
-    tenth of the weight for masks that come back, which seem to be easiest to find in hard and bright objects. The last,
-    with pixel noise in training, the light of objects added to what is drawn, and ``norm: none``, had nuclei at 258
-    thousand where none of these had them at 885, one seed each; with batch norm that hasn't been measured.
+    style; pixel norm, because batch norm of two patches draws otherwise in training than when drawing; discriminators
+    that weigh more and learn more slowly: on phase contrast, 1,000 steps with the paper's weights drew flat shapes
+    (kernel distance 4.8 million, on SqueezeNet), 600 steps with ten times as much halos and bodies (3.4 million); and a
+    tenth of the weight for masks that come back, which seem to be easiest to find in hard and bright objects. All of it
+    together had nuclei at 175 thousand where none of it had them at 885, one seed each (`docs/generators.md`).
 
     Raises
     ------
@@ -132,7 +136,9 @@ def sized(config: CGanSegConfig, budget: Budget) -> CGanSegConfig:
             "norm": "pixel",
             "appearance": True,
             "perceptual": "off",
-            "adversarial": 10.0,
+            "image_gan": 50.0,
+            "mask_gan": 10.0,
+            "judges_rate": 0.4,
             "mask_cycle": 10.0,
             "learning_rate": 1e-3,
             "momentum": 0.5,
@@ -142,7 +148,9 @@ def sized(config: CGanSegConfig, budget: Budget) -> CGanSegConfig:
             "norm": "batch",
             "appearance": False,
             "perceptual": "vgg19",
-            "adversarial": 1.0,
+            "image_gan": 1.0,
+            "mask_gan": 1.0,
+            "judges_rate": 1.0,
             "mask_cycle": 100.0,
             "learning_rate": 1e-4,
             "momentum": 0.9,

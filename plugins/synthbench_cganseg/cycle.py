@@ -105,9 +105,7 @@ class Cycle:
 
     def weighted(self, terms: dict[str, torch.Tensor]) -> torch.Tensor:
         """Return the weighted sum of the generators' terms."""
-        config = self.config
-        weights = [config.adversarial if name.endswith("_gan") else getattr(config, name) for name in terms]
-        return torch.stack([weight * term for weight, term in zip(weights, terms.values(), strict=True)]).sum()
+        return torch.stack([getattr(self.config, name) * term for name, term in terms.items()]).sum()
 
     def judging(self, real: dict[str, torch.Tensor], fake: dict[str, torch.Tensor]) -> torch.Tensor:
         """Return the discriminators' loss of real and drawn images and masks, by the names of `DISCRIMINATORS`."""
@@ -192,6 +190,6 @@ def optimisers(cycle: Cycle) -> tuple[torch.optim.Adam, torch.optim.Adam]:
     groups = [{"params": [p for p in both if id(p) not in slow], "share": 1.0}]
     if mapping:
         groups.append({"params": mapping, "share": MAPPING_RATE})
-    judges = [{"params": list(cycle.judges.parameters()), "share": 1.0}]
+    judges = [{"params": list(cycle.judges.parameters()), "share": cycle.config.judges_rate}]
     betas = (cycle.config.momentum, 0.999)
     return torch.optim.Adam(groups, betas=betas), torch.optim.Adam(judges, betas=betas)

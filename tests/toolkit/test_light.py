@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy import ndimage
 
-from synthbench.toolkit.light import appearance, borrowed, objects, painted, standardised
+from synthbench.toolkit.light import appearance, borrowed, crispness, objects, painted, standardised
 
 
 def two_levels(strength: float) -> tuple[np.ndarray, np.ndarray]:
@@ -45,6 +46,30 @@ def test_objects_are_measured_and_painted():
     light = painted(labels, table[:, 1:])
     assert light.shape == (3, 6, 8)
     assert np.allclose(light[0], np.where(labels == 4, 0.4, np.where(labels == 9, 0.9, 0)))
+
+
+def test_crispness_falls_with_blur_whatever_the_contrast():
+    rows, columns = np.mgrid[:64, :64]
+    disks = [(rows - at) ** 2 + (columns - at) ** 2 < radius**2 for at, radius in ((20, 10), (44, 8))]
+    labels = 3 * disks[0] + 5 * disks[1]
+    light = np.where(labels > 0, 0.6, -0.8)
+    for sigma, steep in ((0.5, 0.42), (1, 0.31), (2, 0.22)):
+        blurred = ndimage.gaussian_filter(light, sigma)[None]
+        assert crispness(blurred, labels).tolist() == pytest.approx([steep, steep], abs=0.015)
+        assert np.allclose(crispness(0.3 * blurred, labels), crispness(blurred, labels), atol=1e-5)
+        assert np.allclose(crispness(-blurred, labels), crispness(blurred, labels), atol=1e-5)
+
+
+def test_crispness_is_unknown_without_contrast_or_background():
+    labels = np.zeros((32, 32), int)
+    labels[4:12, 4:12], labels[20:28, 20:28] = 1, 2
+    light = np.where(labels == 1, 0.5, 0.0)[None]
+    first, second = crispness(light, labels)
+    assert first > 0.3
+    assert np.isnan(second)
+    everywhere = np.where(labels == 0, 3, labels)
+    assert np.isnan(crispness(light, everywhere)).all()
+    assert crispness(light, np.zeros_like(labels)).shape == (0,)
 
 
 def test_new_objects_borrow_the_light_of_donors_of_their_size():

@@ -8,6 +8,10 @@ import numpy as np
 from scipy import ndimage
 
 _NEAREST = 5
+_SMOOTH = 0.7
+_AROUND = 4
+_FEW = 8
+_FLAT = 0.1
 
 
 def appearance(planes: np.ndarray, classes: np.ndarray, count: int) -> np.ndarray:
@@ -62,6 +66,42 @@ def objects(planes: np.ndarray, labels: np.ndarray) -> np.ndarray:
     return np.stack([area, *medians, np.sqrt(variance)], axis=1).astype(np.float32)
 
 
+def crispness(planes: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Return how steep the edge of each object is, ``(objects,)`` float32, by rising id; NaN where it can't be told.
+
+    That is the upper quartile of the gradient along the rim, away from other objects, as part of the contrast between
+    the object and the background around it, per pixel: .42, .31 and .22 of a disk that a Gaussian of half a pixel, one
+    and two pixels blurs. An object without background near, or of a contrast below a twentieth of the range, has none.
+
+    Parameters
+    ----------
+    planes
+        ``(channels, height, width)``, −1 … 1.
+    labels
+        ``(height, width)``.
+    """
+    plane = planes.mean(axis=0)
+    steepness = ndimage.gaussian_gradient_magnitude(plane, _SMOOTH)
+    found = []
+    for number, box in enumerate(ndimage.find_objects(labels), start=1):
+        if box is None:
+            continue
+        around = tuple(slice(max(0, side.start - _AROUND), side.stop + _AROUND) for side in box)
+        inside = labels[around] == number
+        others = (labels[around] > 0) & ~inside
+        rim = ndimage.binary_dilation(inside) & ~ndimage.binary_erosion(inside, iterations=2)
+        rim &= ~ndimage.binary_dilation(others, iterations=3)
+        beside = ndimage.binary_dilation(inside, iterations=_AROUND) & ~ndimage.binary_dilation(inside, iterations=2)
+        beside &= ~others
+        steep = np.nan
+        if min(rim.sum(), beside.sum()) >= _FEW:
+            contrast = abs(np.median(plane[around][inside]) - np.median(plane[around][beside]))
+            if contrast > _FLAT:
+                steep = np.percentile(steepness[around][rim], 75) / contrast
+        found.append(steep)
+    return np.array(found, np.float32)
+
+
 def painted(labels: np.ndarray, light: np.ndarray) -> np.ndarray:
     """Return each object's light at its pixels, ``(columns, height, width)`` float32, 0 on background.
 
@@ -77,12 +117,13 @@ def painted(labels: np.ndarray, light: np.ndarray) -> np.ndarray:
 
 
 def borrowed(labels: np.ndarray, donors: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Return for each object the light of a random one of the donors nearest in area, ``(objects, channels + 1)``.
+    """Return for each object the light of a random one of the donors nearest in area, ``(objects, columns − 1)``.
 
     Parameters
     ----------
     donors
-        ``(n, channels + 2)``, as `objects` gives them; n is at least 1 where there are objects.
+        ``(n, columns)``, the first the logarithm of the area, as `objects` gives them; n is at least 1 where there are
+        objects.
     """
     areas = objects(np.zeros((1, *labels.shape), np.float32), labels)[:, 0]
     nearest = np.argsort(np.abs(areas[:, None] - donors[:, 0]), axis=1, kind="stable")[:, :_NEAREST]

@@ -17,7 +17,8 @@ from synthbench_cganseg.generator import CGanSeg
 
 SMALL = {
     "filters": 4,
-    "adversarial": 1.0,
+    "image_gan": 1.0,
+    "mask_gan": 1.0,
     "mask_cycle": 100.0,
     "depth": 3,
     "segmenter_filters": 4,

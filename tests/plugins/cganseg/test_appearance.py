@@ -34,7 +34,8 @@ def test_every_pixel_is_told_the_light_of_the_nearest_object():
     expected = np.where(columns < 25, image[0, 10, 10], image[0, 15, 35])
     assert np.allclose(planes[0, 16], expected)
     assert np.allclose(planes[1], 0)
-    assert all(plane.min() == plane.max() for plane in planes[2:])
+    assert appearance.of_objects == 3
+    assert all(plane.min() == plane.max() for plane in planes[3:])
     thinner = np.where(ndimage.binary_erosion(labels > 0), labels, 0)
     assert np.array_equal(appearance.own(thinner, 0)[:, 16], planes[:, 16])
 
@@ -48,6 +49,16 @@ def test_new_objects_borrow_the_light_of_those_of_their_size():
     found = [set(np.unique(appearance.like(labels, 1, np.random.default_rng(k))[0]).tolist()) for k in range(20)]
     assert set.union(*found) == known
     assert not appearance.like(np.zeros_like(labels), 1, np.random.default_rng(0))[0].any()
+
+
+def test_every_object_is_told_how_blurred_it_is():
+    """Against the others of the training set: those of the blurred image come below those of the sharp one."""
+    sharp, other = two_objects(80, 240), two_objects(240, 130)
+    blurred = Sample("blurred", ndimage.gaussian_filter(other.image, 2), other.labels)
+    train = SampleSet.of([sharp, blurred])
+    appearance = Appearance.of(train, Joint.of(train, "distance", 1))
+    first, second = (appearance.own(sharp.labels, k)[2][sharp.labels > 0] for k in range(2))
+    assert second.max() < -0.5 < 0.5 < first.min()
 
 
 def test_light_that_was_saved_is_the_same_and_damage_is_named(semantic_set, blob_set, tmp_path: Path):

@@ -74,7 +74,7 @@ def test_the_mapping_network_learns_more_slowly(fitted, blob_set):
 @pytest.mark.parametrize("steps", [2, 8])
 def test_the_first_steps_stay_in_the_range_of_the_images(fitted, blob_set, steps):
     """Without any norm the features grew a hundredfold in two steps, and images were blank."""
-    generator = fitted(blob_set, steps=steps, patch=64, norm="pixel", filters=8, depth=4, adversarial=10.0)
+    generator = fitted(blob_set, steps=steps, patch=64, norm="pixel", filters=8, depth=4, image_gan=50.0)
     for k in range(3):
         labels = blob_set[k].labels
         image = generator._image(labels, generator.appearance.own(labels, k), np.random.default_rng(k))
