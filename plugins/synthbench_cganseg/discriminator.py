@@ -42,8 +42,9 @@ def discriminator(planes: int, filters: int, heads: int, width: int) -> nn.Seque
 
     Three layers halve the resolution, as in Isola et al. 2017; attention follows the first. There is no norm (this
     project's choice): instance norm divides by the spread within a patch, which is next to nothing in an empty one, and
-    what it told the generator there was fifteen times as strong as the absolute difference, and drowned what it told of
-    the nuclei.
+    there its pull on the drawn pixels was fifteen times that of the absolute difference. Which of the two draws nearer
+    to real images isn't known: nuclei lay at 275 thousand without it and at 221 with it, and the intervals of these
+    kernel distances hold each other.
     """
     layers: list[nn.Module] = [
         nn.Conv2d(planes, filters, 4, 2, 1),
