@@ -114,8 +114,9 @@ def sized(config: CGanSegConfig, budget: Budget) -> CGanSegConfig:
     style; pixel norm, because batch norm of two patches draws otherwise in training than when drawing; discriminators
     that weigh more and learn more slowly: on phase contrast, 1,000 steps with the paper's weights drew flat shapes
     (kernel distance 4.8 million, on SqueezeNet), 600 steps with ten times as much halos and bodies (3.4 million); and a
-    tenth of the weight for masks that come back, which seem to be easiest to find in hard and bright objects. All of it
-    together had nuclei at 175 thousand where none of it had them at 885, one seed each (`docs/generators.md`).
+    tenth of the weight for masks that come back, which seem to be easiest to find in hard and bright objects. Nuclei
+    were at 175 thousand with all of it, and at 885 in an earlier design, told the light too, with batch norm, weights
+    of 10 and 100, and pixel noise in no training; one seed each (`docs/generators.md`).
 
     Raises
     ------

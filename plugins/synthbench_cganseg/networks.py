@@ -59,7 +59,8 @@ class Modulated(nn.Module):
     """3×3 convolution modulated by a style and demodulated, noise, LeakyReLU (Karras et al. 2020, equations 1 to 3).
 
     The planes are scaled instead of the weights, which comes to the same and needs no convolution per sample. Then
-    pixel norm, if it is wanted.
+    pixel norm, if it is wanted. The noise begins at a strength of 0.3, where StyleGAN2's begins at 0 (this project's
+    choice).
     """
 
     def __init__(self, inputs: int, outputs: int, norm: Norm) -> None:
@@ -98,7 +99,7 @@ class Mapping(nn.Module):
         self.layers = nn.Sequential(*itertools.chain.from_iterable(layers))
 
     def forward(self, noise: torch.Tensor) -> torch.Tensor:
-        styles: torch.Tensor = self.layers(noise * torch.rsqrt(noise.square().mean(dim=-1, keepdim=True) + 1e-8))
+        styles: torch.Tensor = self.layers(_unit(noise, -1))
         return styles
 
 
@@ -238,9 +239,9 @@ def mixed_noise(count: int, convolutions: int, share: float, random: torch.Gener
     return torch.where(second[:, :, None], two[1], two[0])
 
 
-def _unit(x: torch.Tensor) -> torch.Tensor:
-    """Bring the features of each pixel, ``(B, features, H, W)``, to a mean square of 1."""
-    return x * torch.rsqrt(x.square().mean(dim=1, keepdim=True) + 1e-8)
+def _unit(x: torch.Tensor, dim: int = 1) -> torch.Tensor:
+    """Bring the features along `dim`, those of each pixel by default, to a mean square of 1."""
+    return x * torch.rsqrt(x.square().mean(dim=dim, keepdim=True) + 1e-8)
 
 
 def _blurring(channels: int) -> nn.Conv2d:
