@@ -4,6 +4,8 @@ A mask says nothing of how bright each object is, nor how blurred. A generator t
 absolute difference therefore draws all objects alike, unless it is told. Kept is the light of the nearest object,
 everywhere; the generator sees it where the mask that it draws to has objects (`lit`), not where the real ones are, so
 that a mask that the segmenter found isn't mended by what is told beside it.
+
+Beside it the texture of the objects is kept, which the generator isn't told: it is laid over what it draws.
 """
 
 from __future__ import annotations
@@ -21,6 +23,7 @@ from synthbench import SampleSet
 from synthbench.errors import StoreError
 from synthbench.toolkit.joint import Joint
 from synthbench.toolkit.light import appearance, borrowed, crispness, objects, painted, standardised
+from synthbench.toolkit.texture import measure, strengths
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,32 +37,39 @@ class Appearance:
     objects : tuple of ndarray
         Per training image, area, light and standardised crispness of its objects, ``(objects, channels + 3)`` float32;
         see `synthbench.toolkit.light`. For a semantic task ``(0, 0)``.
+    textures : tuple of ndarray
+        Per training image, that of its objects, ``(objects, channels · BANDS)`` float32; see
+        `synthbench.toolkit.texture`. For a semantic task ``(0, 0)``.
     """
 
     numbers: np.ndarray
     objects: tuple[np.ndarray, ...]
+    textures: tuple[np.ndarray, ...]
 
     @classmethod
     def of(cls, train: SampleSet, joint: Joint) -> Self:
         """Measure a training set in the range that `joint` encodes it in."""
         semantic = joint.form == "classes"
-        rows, found, edges = [], [], []
+        nothing = np.zeros((0, 0), np.float32)
+        rows, found, edges, textures = [], [], [], []
         for position, sample in enumerate(train):
             image, _ = joint.encode(sample, position)
             classes = sample.labels if semantic else sample.labels > 0
             rows.append(appearance(image, classes, joint.masks if semantic else 2))
-            found.append(np.zeros((0, 0), np.float32) if semantic else objects(image, sample.labels))
+            found.append(nothing if semantic else objects(image, sample.labels))
+            textures.append(nothing if semantic else measure(image, sample.labels))
             edges.append(np.zeros(0, np.float32) if semantic else crispness(image, sample.labels))
         if sum(map(len, edges)):
             steep = standardised(np.concatenate(edges)[:, None])
             parts = np.split(steep, np.cumsum([len(edge) for edge in edges])[:-1])
             found = [np.concatenate([table, part], axis=1) for table, part in zip(found, parts, strict=True)]
-        return cls(standardised(rows), tuple(found))
+        return cls(standardised(rows), tuple(found), tuple(textures))
 
     @classmethod
     def untold(cls, images: int) -> Self:
         """Return an appearance of no planes."""
-        return cls(np.zeros((images, 0), np.float32), (np.zeros((0, 0), np.float32),) * images)
+        nothing = (np.zeros((0, 0), np.float32),) * images
+        return cls(np.zeros((images, 0), np.float32), nothing, nothing)
 
     @property
     def planes(self) -> int:
@@ -75,12 +85,29 @@ class Appearance:
         """Return the planes of a training image, ``(planes, height, width)`` float32."""
         return self._planes(labels, self.objects[position][:, 1:], position)
 
-    def like(self, labels: np.ndarray, position: int, rng: np.random.Generator) -> np.ndarray:
-        """Return the planes of new objects, with the light of a training image's objects of similar area."""
-        own = self.objects[position]
-        donors = own if len(own) else np.concatenate(self.objects)
+    def texture(self, labels: np.ndarray, position: int) -> np.ndarray:
+        """Return how strong that of a training image's objects is, ``(channels · BANDS, height, width)`` float32.
+
+        ``(0, height, width)`` where the appearance has no objects.
+        """
+        return (
+            strengths(labels, self.textures[position]) if self.of_objects else np.zeros((0, *labels.shape), np.float32)
+        )
+
+    def like(self, labels: np.ndarray, position: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+        """Return the planes of new objects, and their texture, both from a training image's objects of similar area.
+
+        Returns
+        -------
+        planes : ndarray
+            ``(planes, height, width)`` float32.
+        texture : ndarray
+            ``(objects, channels · BANDS)`` float32, by rising id.
+        """
+        tables = [np.concatenate(pair, axis=1) for pair in zip(self.objects, self.textures, strict=True)]
+        donors = tables[position] if len(tables[position]) else np.concatenate(tables)
         light = borrowed(labels, donors, rng) if self.of_objects else donors
-        return self._planes(labels, light, position)
+        return self._planes(labels, light[:, : self.of_objects], position), light[:, self.of_objects :]
 
     def _planes(self, labels: np.ndarray, light: np.ndarray, position: int) -> np.ndarray:
         numbers = self.numbers[position][:, None, None]
@@ -99,6 +126,8 @@ class Appearance:
             "numbers": self.numbers.tolist(),
             "columns": self.objects[0].shape[1],
             "objects": [found.tolist() for found in self.objects],
+            "bands": self.textures[0].shape[1],
+            "textures": [found.tolist() for found in self.textures],
         }
         path.write_text(json.dumps(rows), encoding="utf-8")
 
@@ -107,9 +136,12 @@ class Appearance:
         """Return what `save` wrote; raise `StoreError` if the file is missing or damaged."""
         try:
             rows: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-            columns = int(rows["columns"])
-            found = tuple(np.array(table, np.float32).reshape(len(table), columns) for table in rows["objects"])
-            return cls(np.array(rows["numbers"], np.float32).reshape(len(found), -1), found)
+            found, textures = (
+                tuple(np.array(table, np.float32).reshape(len(table), int(rows[width])) for table in rows[name])
+                for name, width in (("objects", "columns"), ("textures", "bands"))
+            )
+            numbers = np.array(rows["numbers"], np.float32).reshape(len(found), -1)
+            return cls(numbers, found, textures)
         except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
             raise StoreError(f"{path}: can't be read: {error!r}; fit again") from None
 

@@ -52,6 +52,9 @@ class CGanSegConfig(MaskConfig):
         Whether drawn images get the pixel noise of a training image, in training before the other networks see them,
         and then as much as they lack (this project's choice); see `synthbench.toolkit.grain`. Without it the
         discriminator knows drawn images by their lack of noise, and asks for nothing else.
+    texture : bool
+        Whether drawn objects get the texture of training objects of similar size in the same way (this project's
+        choice); see `synthbench.toolkit.texture`. It goes with `appearance`: without that there is none.
     image_gan, mask_gan : float, optional
         Weight of each discriminator's verdict. Left open, they follow from the budget.
     judges_rate : float, optional
@@ -86,6 +89,7 @@ class CGanSegConfig(MaskConfig):
     augment: float = Field(0.2, ge=0, le=1)
     appearance: bool | None = None
     grain: bool = True
+    texture: bool = True
     image_gan: float | None = Field(None, ge=0)
     mask_gan: float | None = Field(None, ge=0)
     judges_rate: float | None = Field(None, gt=0)

@@ -16,6 +16,7 @@ from torch.nn import functional
 
 from synthbench.toolkit import loop
 from synthbench.toolkit.augment import diff_augment
+from synthbench.toolkit.texture import rough
 from synthbench_cganseg.appearance import lit
 from synthbench_cganseg.config import CGanSegConfig
 from synthbench_cganseg.losses import absolute, cross_entropy, dice, judged, verdict
@@ -70,7 +71,7 @@ class Cycle:
         self.random = random
 
     def terms(
-        self, image: torch.Tensor, mask: torch.Tensor, told: torch.Tensor, grain: torch.Tensor
+        self, image: torch.Tensor, mask: torch.Tensor, told: torch.Tensor, noise: torch.Tensor
     ) -> tuple[dict[str, torch.Tensor], dict[str, torch.Tensor]]:
         """Return the generators' terms by name, unweighted, and the image and the mask that discriminators see.
 
@@ -82,26 +83,33 @@ class Cycle:
             ``(B, K, H, W)``, −1 … 1, of these images.
         told
             ``(B, N, H, W)``, what the generator is told of their light; N may be 0.
-        grain
-            ``(B, C, H, W)``, how strong their pixel noise is; 0 for none.
+        noise
+            ``(B, C + M, H, W)``, how strong their pixel noise is, 0 for none, and their texture; M may be 0.
         """
         with loop.autocast(image.device):
             drawn = self.image_of(mask, told)
-            grainy = drawn + grain * torch.randn(grain.shape, generator=self.random, device=grain.device)
+            noisy = drawn + self._noise(noise)
             logits = self.segments(image)
             found = self.mask_of(logits)
-            back = self.segments(grainy)
+            back = self.segments(noisy)
             again = self.image_of(found, told)
             seen = [] if self.perceptual is None else self.perceptual.seen(image)
             terms = {
-                "image_gan": verdict(self._logits("image", grainy), real=True),
+                "image_gan": verdict(self._logits("image", noisy), real=True),
                 "mask_gan": verdict(self._logits("mask", found), real=True),
                 "image_cycle": self._images(again, image, seen),
                 "image_pair": self._images(drawn, image, seen),
                 "mask_cycle": self._masks(back[:, self._visible], mask[:, self._visible]),
                 "mask_pair": self._masks(logits, mask),
             }
-        return terms, {"image": grainy, "mask": found}
+        return terms, {"image": noisy, "mask": found}
+
+    def _noise(self, strength: torch.Tensor) -> torch.Tensor:
+        """Return the noise and the texture that drawn images get, ``(B, C, H, W)``; see `terms`."""
+        channels = self.draws.to_image.out_channels
+        grain, texture = strength[:, :channels], strength[:, channels:]
+        noise = grain * torch.randn(grain.shape, generator=self.random, device=grain.device)
+        return noise + rough(texture, self.random) if texture.shape[1] else noise
 
     def weighted(self, terms: dict[str, torch.Tensor]) -> torch.Tensor:
         """Return the weighted sum of the generators' terms."""
@@ -148,13 +156,13 @@ class Cycle:
         image: torch.Tensor,
         mask: torch.Tensor,
         told: torch.Tensor,
-        grain: torch.Tensor,
+        noise: torch.Tensor,
         of_generators: torch.optim.Optimizer,
         of_judges: torch.optim.Optimizer,
     ) -> dict[str, torch.Tensor]:
         """Take one step of both generators and of both discriminators; return the terms by name."""
         self.judges.requires_grad_(False)
-        terms, fake = self.terms(image, mask, told, grain)
+        terms, fake = self.terms(image, mask, told, noise)
         of_generators.zero_grad(set_to_none=True)
         self.weighted(terms).backward()
         of_generators.step()

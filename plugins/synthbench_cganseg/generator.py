@@ -22,6 +22,7 @@ from synthbench.toolkit.journal import so_far
 from synthbench.toolkit.masks import MaskSampler
 from synthbench.toolkit.optimise import linear_tail
 from synthbench.toolkit.patches import PatchStream
+from synthbench.toolkit.texture import topped_up
 from synthbench_cganseg.appearance import Appearance, lit
 from synthbench_cganseg.config import CGanSegConfig, sized
 from synthbench_cganseg.cycle import DISCRIMINATORS, Cycle, optimisers
@@ -89,7 +90,10 @@ class CGanSeg(Generator):
             mask = self.sampler.sample(seed, i)
             rng = np.random.default_rng((seed, _DRAW, i))
             donor = int(rng.choice(self.sampler.alike(mask.source)))
-            planes = self._image(mask.labels, self.appearance.like(mask.labels, donor, rng), rng)
+            told, texture = self.appearance.like(mask.labels, donor, rng)
+            planes = self._image(mask.labels, told, rng)
+            if self.config.texture and texture.shape[1]:
+                planes = topped_up(planes, mask.labels, texture, rng)
             grain = rng if self.config.grain else None
             self.counts.update(drawn=1, removed=mask.removed, unplaced=mask.unplaced)
             yield Sample(f"{i:06d}", self.joint.picture(planes, mask.labels, donor, grain), mask.labels)
@@ -213,13 +217,15 @@ class CGanSeg(Generator):
         """Return the image of a training sample, and its mask with what is told of its light, and with its noise."""
         image, mask = self.joint.encode(sample, position)
         grain = self.joint.grain_of(sample.labels, position) if self.config.grain else np.zeros_like(image)
-        return image, np.concatenate([mask, self.appearance.own(sample.labels, position), grain])
+        planes = [mask, self.appearance.own(sample.labels, position), grain]
+        if self.config.texture:
+            planes.append(self.appearance.texture(sample.labels, position))
+        return image, np.concatenate(planes)
 
     def _parts(self, planes: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """Take mask, told planes and noise apart."""
-        sizes = (self.joint.masks, self.appearance.planes, self.joint.channels)
-        mask, told, grain = planes.split(sizes, dim=1)
-        return mask, told, grain
+        masks, told = self.joint.masks, self.appearance.planes
+        return planes[:, :masks], planes[:, masks : masks + told], planes[:, masks + told :]
 
     @torch.no_grad()
     def _image(self, labels: np.ndarray, told: np.ndarray, rng: np.random.Generator) -> np.ndarray:

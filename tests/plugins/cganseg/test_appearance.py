@@ -46,9 +46,9 @@ def test_new_objects_borrow_the_light_of_those_of_their_size():
     appearance = Appearance.of(train, Joint.of(train, "distance", 1))
     labels = train[0].labels
     known = set(appearance.objects[1][:, 1].tolist())
-    found = [set(np.unique(appearance.like(labels, 1, np.random.default_rng(k))[0]).tolist()) for k in range(20)]
+    found = [set(np.unique(appearance.like(labels, 1, np.random.default_rng(k))[0][0]).tolist()) for k in range(20)]
     assert set.union(*found) == known
-    assert not appearance.like(np.zeros_like(labels), 1, np.random.default_rng(0))[0].any()
+    assert not appearance.like(np.zeros_like(labels), 1, np.random.default_rng(0))[0][0].any()
 
 
 def test_every_object_is_told_how_blurred_it_is():
@@ -61,13 +61,32 @@ def test_every_object_is_told_how_blurred_it_is():
     assert second.max() < -0.5 < 0.5 < first.min()
 
 
+def test_new_objects_get_light_and_texture_of_the_same_object():
+    """Of two objects, one bright and rough, one dim and smooth, nothing comes out bright and smooth."""
+    rough = two_objects(220, 120)
+    spots = np.random.default_rng(0).integers(-25, 25, rough.image.shape)
+    image = np.where(rough.labels == 3, rough.image + spots, rough.image).astype(np.uint8)
+    train = SampleSet.of([Sample("spotted", image, rough.labels)])
+    appearance = Appearance.of(train, Joint.of(train, "distance", 1))
+    bright, dim = (int(n) for n in np.argsort(-appearance.objects[0][:, 1]))
+    assert appearance.textures[0][bright].min() > 5 * appearance.textures[0][dim].max()
+    for k in range(10):
+        planes, texture = appearance.like(rough.labels, 0, np.random.default_rng(k))
+        for number, row in zip((3, 7), texture, strict=True):
+            light = planes[0][rough.labels == number][0]
+            donor = bright if light == appearance.objects[0][bright, 1] else dim
+            assert np.array_equal(row, appearance.textures[0][donor])
+
+
 def test_light_that_was_saved_is_the_same_and_damage_is_named(semantic_set, blob_set, tmp_path: Path):
     path = tmp_path / "appearance.json"
     for train in (semantic_set, blob_set):
         appearance = Appearance.of(train, Joint.of(train, "distance", 1))
         for some in (appearance, Appearance.untold(len(train))):
             some.save(path)
-            assert np.array_equal(Appearance.load(path).own(train[1].labels, 1), some.own(train[1].labels, 1))
+            again = Appearance.load(path)
+            assert np.array_equal(again.own(train[1].labels, 1), some.own(train[1].labels, 1))
+            assert np.array_equal(again.texture(train[1].labels, 1), some.texture(train[1].labels, 1))
     path.write_text('{"numbers": 3}')
     with pytest.raises(StoreError, match=r"appearance\.json"):
         Appearance.load(path)

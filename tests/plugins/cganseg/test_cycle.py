@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
+
+from synthbench.toolkit.texture import BANDS, measure
 
 TERMS = {"image_gan", "mask_gan", "image_cycle", "image_pair", "mask_cycle", "mask_pair"}
 
@@ -22,8 +25,8 @@ def pull(term: torch.Tensor, network: nn.Module) -> float:
 @pytest.mark.parametrize("handover", ["straight-through", "soft"])
 def test_adversarial_and_cycle_terms_reach_the_segmenter(cycle, blob_set, semantic_set, task, handover):
     """Every layer of it: a term that ends at a hard mask would leave nothing."""
-    around, image, mask, told, grain = cycle(blob_set if task == "instances" else semantic_set, handover=handover)
-    terms, _ = around.terms(image, mask, told, grain)
+    around, image, mask, told, noise = cycle(blob_set if task == "instances" else semantic_set, handover=handover)
+    terms, _ = around.terms(image, mask, told, noise)
     assert set(terms) == TERMS
     for name in ("mask_gan", "image_cycle", "mask_cycle", "mask_pair"):
         gradients = torch.autograd.grad(terms[name], list(around.segments.parameters()), retain_graph=True)
@@ -34,8 +37,8 @@ def test_adversarial_and_cycle_terms_reach_the_segmenter(cycle, blob_set, semant
 
 
 def test_each_term_reaches_the_networks_it_is_made_of(cycle, blob_set):
-    around, image, mask, told, grain = cycle(blob_set)
-    terms, fake = around.terms(image, mask, told, grain)
+    around, image, mask, told, noise = cycle(blob_set)
+    terms, fake = around.terms(image, mask, told, noise)
     of_images = {name for name in TERMS if pull(terms[name], around.draws) > 0}
     of_masks = {name for name in TERMS if pull(terms[name], around.segments) > 0}
     assert of_images == {"image_gan", "image_cycle", "image_pair", "mask_cycle"}
@@ -46,16 +49,16 @@ def test_each_term_reaches_the_networks_it_is_made_of(cycle, blob_set):
 
 
 def test_no_distance_is_asked_back_from_a_drawn_image(cycle, blob_set):
-    around, image, mask, told, grain = cycle(blob_set, grain=False)
+    around, image, mask, told, noise = cycle(blob_set, grain=False, texture=False)
     around.image_of = lambda mask, told: image
-    first = around.terms(image, mask, told, grain)[0]
+    first = around.terms(image, mask, told, noise)[0]
     changed = mask.clone()
     changed[:, 0] = 0.3
-    second = around.terms(image, changed, told, grain)[0]
+    second = around.terms(image, changed, told, noise)[0]
     assert torch.equal(first["mask_cycle"], second["mask_cycle"])
     assert not torch.equal(first["mask_pair"], second["mask_pair"])
     changed[:, 1] *= -1
-    assert not torch.equal(first["mask_cycle"], around.terms(image, changed, told, grain)[0]["mask_cycle"])
+    assert not torch.equal(first["mask_cycle"], around.terms(image, changed, told, noise)[0]["mask_cycle"])
 
 
 @pytest.mark.parametrize("task", ["instances", "semantic"])
@@ -85,14 +88,14 @@ def test_a_step_moves_all_four_networks_by_its_own_term_alone(cycle, blob_set):
     zero = dict.fromkeys(TERMS, 0.0)
     moved = {}
     for name in zero:
-        around, image, mask, told, grain = cycle(blob_set, **{**zero, name: 1.0})
+        around, image, mask, told, noise = cycle(blob_set, **{**zero, name: 1.0})
         networks = {"draws": around.draws, "segments": around.segments, "judges": around.judges}
         before = {key: [p.detach().clone() for p in net.parameters()] for key, net in networks.items()}
         optimisers = [
             torch.optim.SGD([*around.draws.parameters(), *around.segments.parameters()], 0.1),
             torch.optim.SGD(around.judges.parameters(), 0.1),
         ]
-        around.step(image, mask, told, grain, *optimisers)
+        around.step(image, mask, told, noise, *optimisers)
         moved[name] = {
             key
             for key, net in networks.items()
@@ -109,7 +112,7 @@ def test_a_step_moves_all_four_networks_by_its_own_term_alone(cycle, blob_set):
 
 
 def test_discriminators_see_changed_planes_and_the_gradient_still_arrives(cycle, blob_set):
-    around, image, mask, told, grain = cycle(blob_set, augment=1.0)
+    around, image, mask, told, noise = cycle(blob_set, augment=1.0)
     seen = {}
 
     def keep(judge: nn.Module, inputs: tuple[torch.Tensor, ...]) -> None:
@@ -117,7 +120,7 @@ def test_discriminators_see_changed_planes_and_the_gradient_still_arrives(cycle,
 
     for judge in around.judges.values():
         judge.register_forward_pre_hook(keep)
-    terms, fake = around.terms(image, mask, told, grain)
+    terms, fake = around.terms(image, mask, told, noise)
     for name in ("image", "mask"):
         assert not torch.equal(seen[name], fake[name].detach())
     assert pull(terms["mask_gan"], around.segments) > 0
@@ -128,14 +131,26 @@ def test_discriminators_see_changed_planes_and_the_gradient_still_arrives(cycle,
 
 def test_what_the_other_networks_see_of_a_drawn_image_has_the_noise_of_its_training_image(cycle, blob_set):
     """Or the discriminator knows drawn images by their lack of it, and asks for nothing else."""
-    around, image, mask, told, grain = cycle(blob_set)
-    assert grain.shape == image.shape
+    around, image, mask, told, noise = cycle(blob_set, texture=False)
+    assert noise.shape == image.shape
     asked: list[torch.Tensor] = []
     segments = around.segments.forward
     around.segments.forward = lambda planes: (asked.append(planes.detach()), segments(planes))[1]
     around.image_of = lambda mask, told: torch.zeros_like(image)
-    seen = around.terms(image, mask, told, grain)[1]["image"]
+    seen = around.terms(image, mask, told, noise)[1]["image"]
     assert any(torch.equal(planes, seen) for planes in asked)
-    shares = seen[grain > 0] / grain[grain > 0]
+    shares = seen[noise > 0] / noise[noise > 0]
     assert float(shares.std()) == pytest.approx(1, abs=0.1)
-    assert torch.equal(cycle(blob_set, grain=False)[4], torch.zeros_like(image))
+    assert torch.equal(cycle(blob_set, grain=False, texture=False)[4], torch.zeros_like(image))
+
+
+def test_what_they_see_of_it_has_the_texture_of_its_objects(cycle, blob_set):
+    around, image, mask, told, noise = cycle(blob_set, grain=False)
+    assert noise.shape[1] == image.shape[1] * (1 + BANDS)
+    around.image_of = lambda mask, told: torch.zeros_like(image)
+    seen = around.terms(image, mask, told, noise)[1]["image"]
+    for k in range(2):
+        labels = blob_set[k].labels
+        assert not seen[k, :, torch.from_numpy(labels == 0)].any()
+        wanted, found = measure(image[k].numpy(), labels), measure(seen[k].numpy(), labels)
+        assert np.sqrt((found**2).mean()) == pytest.approx(np.sqrt((wanted**2).mean()), rel=0.3)

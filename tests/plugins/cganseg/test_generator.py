@@ -13,6 +13,7 @@ from torch import nn
 from synthbench import Context, Sample, SampleSet, Stopped
 from synthbench.errors import ConfigError, DataError, StoreError
 from synthbench.toolkit.loop import Diverged
+from synthbench.toolkit.texture import measure
 from synthbench_cganseg.config import CGanSegConfig, sized
 from synthbench_cganseg.generator import CGanSeg
 
@@ -86,6 +87,27 @@ def test_batch_norms_are_measured_on_real_masks_alone(fitted, blob_set):
     network = fitted(blob_set, steps=3, norm="batch").network
     assert {int(norm.num_batches_tracked) for norm in network.modules() if isinstance(norm, nn.BatchNorm2d)} == {3}
     assert not any(isinstance(module, nn.BatchNorm2d) for module in fitted(blob_set, norm="pixel").network.modules())
+
+
+def test_drawn_objects_have_the_texture_of_training_objects(fitted):
+    """Which a few steps don't teach; without it they are smoother."""
+    rng = np.random.default_rng(0)
+    down, right = np.mgrid[:64, :64]
+    centres = [(16, 16), (16, 48), (48, 30)]
+    labels = sum(k * (np.hypot(down - y, right - x) < 11) for k, (y, x) in enumerate(centres, 1))
+    spots = [100 * ndimage.gaussian_filter(rng.standard_normal((64, 64)), 1) for _ in range(4)]
+    images = [np.where(labels, 150 + part, 20).clip(0, 255).astype(np.uint8) for part in spots]
+    train = SampleSet.of(Sample(str(k), image, labels) for k, image in enumerate(images))
+
+    def roughness(samples, generator):
+        found = [measure(generator.joint.encode(sample, 0)[0], sample.labels) for sample in samples]
+        return np.median(found, axis=(0, 1))
+
+    textured = fitted(train, masks="train", grain=False)
+    smooth = fitted(train, masks="train", grain=False, texture=False)
+    real = roughness(train, textured)
+    assert roughness(textured.draw(range(4), 0), textured) == pytest.approx(real, rel=0.25)
+    assert roughness(smooth.draw(range(4), 0), smooth).max() < 0.5 * real.min()
 
 
 @pytest.mark.slow
