@@ -7,11 +7,11 @@ from monai.networks.nets import DiffusionModelUNet
 from torch import nn
 from torch.nn import functional as F
 
+from synthbench.toolkit.mending import Mending
+
 GROUP = 8
 """Channels that are normalised together, at least. Alone, a channel would lose what the time adds to it."""
 WIDEST = 2
-MENDING = 16
-"""Planes at full resolution, between the two convolutions that mend the folds."""
 
 
 class Denoiser(nn.Module):
@@ -19,7 +19,7 @@ class Denoiser(nn.Module):
 
     Squares of `fold` × `fold` pixels become channels before the network and pixels again after it, which saves the
     levels of highest resolution, the dearest ones (Luhman & Luhman 2022, arXiv 2207.04316). Each pixel of a square then
-    comes from other weights, which shows as a grid of dots; two convolutions at full resolution mend it. The condition,
+    comes from other weights, which shows as a grid of dots; that is mended at full resolution. The condition,
     as large as the image, is joined as further channels, not by SPADE as in NuDiff. All this is this project's choice.
 
     Parameters
@@ -53,7 +53,7 @@ class Denoiser(nn.Module):
         last = self.unet.out[-1].conv
         assert isinstance(last, nn.Conv2d)
         last.reset_parameters()  # MONAI's zeros would be a flat image, where the network is asked for the clean one
-        self.mend = _mending(2 * planes + told, planes) if fold > 1 else None
+        self.mend = Mending(planes, planes + told) if fold > 1 else None
 
     def forward(self, noisy: torch.Tensor, times: torch.Tensor, condition: torch.Tensor | None = None) -> torch.Tensor:
         """Return ``(B, planes, H, W)`` for noisy planes of that shape.
@@ -68,17 +68,9 @@ class Denoiser(nn.Module):
         """
         x = noisy if condition is None else torch.cat([noisy, condition], dim=1)
         found = F.pixel_shuffle(self.unet(F.pixel_unshuffle(x, self.fold), times), self.fold)
-        return found if self.mend is None else found + self.mend(torch.cat([found, x], dim=1))
+        return found if self.mend is None else self.mend(found, x)
 
     @property
     def block(self) -> int:
         """Sides of images are multiples of this."""
         return self.fold * 2 ** (len(self.unet.block_out_channels) - 1)
-
-
-def _mending(inputs: int, planes: int) -> nn.Sequential:
-    """Return what is added to the planes at full resolution; nothing, in the beginning."""
-    last = nn.Conv2d(MENDING, planes, 5, padding=2)
-    nn.init.zeros_(last.weight)
-    nn.init.zeros_(last.bias)
-    return nn.Sequential(nn.Conv2d(inputs, MENDING, 5, padding=2), nn.SiLU(), last)

@@ -1,0 +1,42 @@
+"""What is mended at full resolution: nothing at first, then a grid."""
+
+from __future__ import annotations
+
+import torch
+from torch.nn import functional
+
+from synthbench.toolkit.mending import Mending
+
+
+def test_in_the_beginning_planes_stay_as_they_are():
+    planes, beside = torch.randn(2, 3, 8, 9), torch.randn(2, 1, 8, 9)
+    assert torch.equal(Mending(3)(planes), planes)
+    assert torch.equal(Mending(3, 1)(planes, beside), planes)
+
+
+def test_all_pixels_are_treated_alike():
+    mend = Mending(1)
+    torch.nn.init.normal_(mend.convolutions[-1].weight)
+    planes = torch.randn(1, 1, 24, 24)
+    whole, shifted = mend(planes), mend(planes.roll(1, dims=3))
+    assert torch.allclose(whole[..., 4:-4, 4:-5], shifted[..., 4:-4, 5:-4], atol=1e-5)
+
+
+def test_a_grid_is_learnt_away():
+    """Every fourth pixel is too bright by half of the image's spread."""
+    torch.manual_seed(0)
+    mend = Mending(1)
+    optimiser = torch.optim.Adam(mend.parameters(), 1e-2)
+    grid = torch.zeros(1, 1, 32, 32)
+    grid[..., ::4, ::4] = 0.5
+
+    def error():
+        clean = functional.avg_pool2d(torch.randn(4, 1, 40, 40), 9, 1) * 9
+        return ((mend(clean + grid) - clean)[..., 4:-4, 4:-4] ** 2).mean()
+
+    before = error().item()
+    for _ in range(200):
+        optimiser.zero_grad()
+        error().backward()
+        optimiser.step()
+    assert error().item() < 0.3 * before
