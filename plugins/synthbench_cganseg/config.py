@@ -54,7 +54,8 @@ class CGanSegConfig(MaskConfig):
         discriminator knows drawn images by their lack of noise, and asks for nothing else.
     texture : bool
         Whether drawn objects get the texture of training objects of similar size in the same way (this project's
-        choice); see `synthbench.toolkit.texture`. It goes with `appearance`: without that there is none.
+        choice); see `synthbench.toolkit.texture`. It goes with `appearance`: without that there is none. Nor where
+        objects are hardly anything else; see `synthbench_cganseg.appearance.BODY`.
     image_gan, mask_gan : float, optional
         Weight of each discriminator's verdict. Left open, they follow from the budget.
     judges_rate : float, optional
@@ -118,9 +119,8 @@ def sized(config: CGanSegConfig, budget: Budget) -> CGanSegConfig:
     style; pixel norm, because batch norm of two patches draws otherwise in training than when drawing; discriminators
     that weigh more and learn more slowly: on phase contrast, 1,000 steps with the paper's weights drew flat shapes
     (kernel distance 4.8 million, on SqueezeNet), 600 steps with ten times as much halos and bodies (3.4 million); and a
-    tenth of the weight for masks that come back, which seem to be easiest to find in hard and bright objects. Nuclei
-    were at 175 thousand with all of it, and at 885 in an earlier design, told the light too, with batch norm, weights
-    of 10 and 100, and pixel noise in no training; one seed each (`docs/generators.md`).
+    tenth of the weight for masks that come back, which seem to be easiest to find in hard and bright objects. What it
+    comes to stands in `docs/generators.md`.
 
     Raises
     ------

@@ -78,6 +78,18 @@ def test_new_objects_get_light_and_texture_of_the_same_object():
             assert np.array_equal(row, appearance.textures[0][donor])
 
 
+def test_objects_that_are_nothing_but_texture_have_none_to_lay_over():
+    """As in phase contrast: rims and halos have to be drawn."""
+    sample = two_objects(120, 120, background=120)
+    spots = np.random.default_rng(0).integers(-60, 60, sample.image.shape)
+    image = np.where(sample.labels, sample.image + spots, sample.image).astype(np.uint8)
+    train = SampleSet.of([Sample("halos", image, sample.labels)])
+    appearance = Appearance.of(train, Joint.of(train, "distance", 1))
+    assert appearance.textures[0].shape == (2, 0)
+    assert appearance.texture(sample.labels, 0).shape == (0, 32, 48)
+    assert appearance.like(sample.labels, 0, np.random.default_rng(0))[1].shape == (2, 0)
+
+
 def test_light_that_was_saved_is_the_same_and_damage_is_named(semantic_set, blob_set, tmp_path: Path):
     path = tmp_path / "appearance.json"
     for train in (semantic_set, blob_set):
