@@ -12,7 +12,7 @@ from synthbench.toolkit.texture import BANDS, measure, rough, strengths, topped_
 
 @pytest.fixture(scope="module")
 def labels() -> np.ndarray:
-    """Return 36 discs of 5 to 13 pixels' radius; some touch, ids have gaps."""
+    """Return 36 discs of 5 to 18 pixels' radius; some touch, ids have gaps."""
     rng = np.random.default_rng(0)
     down, right = np.mgrid[:192, :192]
     found = np.zeros((192, 192), np.int32)
