@@ -41,6 +41,9 @@ class DiffusionConfig(MaskConfig):
         Share of the training patches whose condition is left out; conditional mode.
     guidance : float
         How far a drawing follows its condition: 1, as learnt; more, exaggerated; conditional mode.
+    largest : int
+        Longest side in pixels of an image that is drawn to a mask; of a larger mask a random part is taken. The memory
+        of the network's attention grows with the fourth power of it.
     masks, layout, density, touching
         Which masks images are drawn to; see `synthbench.toolkit.presets.MaskConfig`; conditional mode.
     """
@@ -59,6 +62,7 @@ class DiffusionConfig(MaskConfig):
     mask_weight: float = Field(1.0, ge=0)
     dropped: float = Field(0.2, ge=0, lt=1)
     guidance: float = Field(2.0, ge=0)
+    largest: int = Field(1024, ge=16)
 
     @model_validator(mode="after")
     def _no_step_twice(self) -> Self:

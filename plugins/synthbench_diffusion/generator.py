@@ -37,7 +37,7 @@ class Diffusion(Generator):
     instances are a distance and a foreground plane, which a watershed decodes. In conditional mode the mask comes
     from the mask sampler, and the network is told its planes: for instances a distance for each and the foreground
     without inner borders, else a plane per class; classifier-free guidance makes it heed them. The codes of masks are
-    this project's choice. Samples have the size of the training patches.
+    this project's choice. Samples have the size of the training patches in joint mode, that of their masks else.
 
     Attributes
     ----------
@@ -187,13 +187,13 @@ class Diffusion(Generator):
     def _mask(
         self, sampler: MaskSampler, seed: int, index: int, rng: np.random.Generator
     ) -> tuple[np.ndarray, np.ndarray, int]:
-        """Return a label map's planes and itself, of the size of a patch, and the image whose range its image gets.
+        """Return a label map's planes and itself, and the image whose range its image gets.
 
-        The whole map becomes planes, and then is cut, as in training: what the edge cuts is taken to go on.
+        A map that is too large to be drawn at once becomes planes as a whole, and then is cut, as in training: what the
+        edge cuts is taken to go on.
         """
         drawn = sampler.sample(seed, index)
-        top, left = (int(rng.integers(size - self.side + 1)) for size in drawn.labels.shape)
-        window = (slice(top, top + self.side), slice(left, left + self.side))
+        window = tuple(_span(side, self.config.largest, rng) for side in drawn.labels.shape)
         told, labels, specks = self.joint.mask(drawn.labels)[:, *window].copy(), drawn.labels[window], 0
         if sampler.task == "instances":
             kept, specks = tidy(labels, self.joint.smallest)
@@ -204,19 +204,33 @@ class Diffusion(Generator):
 
     @torch.no_grad()
     def _planes(self, rng: np.random.Generator, mask: np.ndarray | None) -> np.ndarray:
-        """Draw planes, ``(channels[ + masks], side, side)`` float32 in −1 … 1; one by one, so that no batch counts.
+        """Draw planes, float32 in −1 … 1; one by one, so that no batch counts.
 
         Parameters
         ----------
         rng
             Where the noise comes from.
         mask
-            ``(masks, side, side)``, the condition.
+            ``(masks, H, W)``, the condition. None: image and mask are drawn.
+
+        Returns
+        -------
+        ndarray
+            ``(channels, H, W)`` with a mask, ``(channels + masks, side, side)`` without.
         """
-        planes = self.joint.planes if mask is None else self.joint.channels
-        noise = torch.from_numpy(rng.standard_normal((1, planes, self.side, self.side), dtype=np.float32))
         predict: Callable[..., torch.Tensor] = self.network
+        shape = (self.joint.planes, self.side, self.side)
         if mask is not None:
-            predict = guided(self.network, torch.from_numpy(mask)[None].to(self.device), self.config.guidance)
-        drawn = self.process.draw(predict, noise.to(self.device), self.config.sampling_steps)
-        return drawn[0].cpu().numpy()
+            margins = [(0, 0), *((0, -side % self.network.block) for side in mask.shape[1:])]
+            whole = np.pad(mask, margins, mode="symmetric")
+            predict = guided(self.network, torch.from_numpy(whole)[None].to(self.device), self.config.guidance)
+            shape = (self.joint.channels, *whole.shape[1:])
+        noise = torch.from_numpy(rng.standard_normal((1, *shape), dtype=np.float32))
+        drawn = self.process.draw(predict, noise.to(self.device), self.config.sampling_steps)[0].cpu().numpy()
+        return drawn if mask is None else drawn[:, : mask.shape[1], : mask.shape[2]]
+
+
+def _span(side: int, largest: int, rng: np.random.Generator) -> slice:
+    """Return where a side is cut to the longest that can be drawn at once."""
+    first = int(rng.integers(max(side - largest, 0) + 1))
+    return slice(first, first + min(side, largest))
