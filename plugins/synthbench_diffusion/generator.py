@@ -219,7 +219,7 @@ class Diffusion(Generator):
             ``(channels, H, W)`` with a mask, ``(channels + masks, side, side)`` without.
         """
         predict: Callable[..., torch.Tensor] = self.network
-        shape = (self.joint.planes, self.side, self.side)
+        shape: tuple[int, ...] = (self.joint.planes, self.side, self.side)
         if mask is not None:
             margins = [(0, 0), *((0, -side % self.network.block) for side in mask.shape[1:])]
             whole = np.pad(mask, margins, mode="symmetric")
