@@ -23,15 +23,7 @@ from synthbench import SampleSet
 from synthbench.errors import StoreError
 from synthbench.toolkit.joint import Joint
 from synthbench.toolkit.light import appearance, borrowed, crispness, objects, painted, standardised
-from synthbench.toolkit.texture import measure, strengths
-
-BODY = 0.5
-"""Objects are bodies where the texture of most is less than this part of their contrast with the background.
-
-It is .04 of fluorescent nuclei and .08 of stained ones. Of cells in phase contrast it is 3: there halos and rims are
-all that an object is, and have to be drawn; with random texture over them, images were further from real ones than
-procedural ones are.
-"""
+from synthbench.toolkit.texture import of_bodies, strengths
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,24 +51,20 @@ class Appearance:
         """Measure a training set in the range that `joint` encodes it in."""
         semantic = joint.form == "classes"
         nothing = np.zeros((0, 0), np.float32)
-        rows, found, edges, textures, shares = [], [], [], [], []
+        rows, found, edges = [], [], []
         for position, sample in enumerate(train):
             image, _ = joint.encode(sample, position)
             classes = sample.labels if semantic else sample.labels > 0
             rows.append(appearance(image, classes, joint.masks if semantic else 2))
             found.append(nothing if semantic else objects(image, sample.labels))
-            textures.append(nothing if semantic else measure(image, sample.labels))
-            if not semantic and not classes.all():
-                contrast = np.linalg.norm(found[-1][:, 1:-1] - np.median(image[:, ~classes], axis=1), axis=1)
-                shares.append(np.linalg.norm(textures[-1], axis=1) / np.maximum(contrast, 1e-6))
             edges.append(np.zeros(0, np.float32) if semantic else crispness(image, sample.labels))
         if sum(map(len, edges)):
             steep = standardised(np.concatenate(edges)[:, None])
             parts = np.split(steep, np.cumsum([len(edge) for edge in edges])[:-1])
             found = [np.concatenate([table, part], axis=1) for table, part in zip(found, parts, strict=True)]
-        if shares and np.median(np.concatenate(shares)) > BODY:
-            textures = [part[:, :0] for part in textures]
-        return cls(standardised(rows), tuple(found), tuple(textures))
+        images = ((joint.encode(sample, position)[0], sample.labels) for position, sample in enumerate(train))
+        textures = (nothing,) * len(train) if semantic else of_bodies(images)
+        return cls(standardised(rows), tuple(found), textures)
 
     @classmethod
     def untold(cls, images: int) -> Self:

@@ -55,7 +55,7 @@ class CGanSegConfig(MaskConfig):
     texture : bool
         Whether drawn objects get the texture of training objects of similar size in the same way (this project's
         choice); see `synthbench.toolkit.texture`. It goes with `appearance`: without that there is none. Nor where
-        objects are hardly anything else; see `synthbench_cganseg.appearance.BODY`.
+        objects are hardly anything else; see `synthbench.toolkit.texture.BODY`.
     image_gan, mask_gan : float, optional
         Weight of each discriminator's verdict. Left open, they follow from the budget.
     judges_rate : float, optional

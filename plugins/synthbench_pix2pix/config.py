@@ -33,6 +33,10 @@ class Pix2PixConfig(MaskConfig):
     grain : bool
         Whether pixel noise, as strong as in each training image, is laid over what the network draws, before the
         discriminator sees it (this project's choice). The absolute difference forbids the network to draw noise.
+    texture : bool
+        Whether drawn objects get the texture laid over that they lack beside the training object whose light they have,
+        for the same reason (this project's choice); not in training. Where objects are hardly anything else there is
+        none; see `synthbench.toolkit.texture.BODY`.
     l1 : float
         Weight of the absolute difference against the adversarial term.
     structure : {"auto", "none", "weighted", "ssim", "cldice"}
@@ -57,6 +61,7 @@ class Pix2PixConfig(MaskConfig):
     noise: int = Field(1, ge=0)
     appearance: bool = True
     grain: bool = True
+    texture: bool = True
     l1: float = Field(100.0, ge=0)
     structure: Structure | Literal["auto"] = "auto"
     structure_weight: float | None = Field(None, gt=0)
@@ -72,7 +77,7 @@ def sized(config: Pix2PixConfig, budget: Budget) -> Pix2PixConfig:
 
     A long training has the paper's widths and learning rate, and halves the resolution until 2 × 2 points are left,
     seven times at most; the sizes of a short one are this project's choice. In both, the noise is this project's too:
-    the papers' is ``dropout: 0.5, noise: 0, appearance: false, grain: false``.
+    the papers' is ``dropout: 0.5, noise: 0, appearance: false, grain: false, texture: false``.
 
     Raises
     ------

@@ -19,6 +19,7 @@ from synthbench.toolkit.journal import so_far
 from synthbench.toolkit.masks import MaskSampler
 from synthbench.toolkit.optimise import linear_tail, set_rate
 from synthbench.toolkit.patches import Encode, PatchStream
+from synthbench.toolkit.texture import topped_up
 from synthbench_pix2pix.config import Pix2PixConfig, sized
 from synthbench_pix2pix.light import Light
 from synthbench_pix2pix.losses import Losses, Term, l1
@@ -76,7 +77,10 @@ class Pix2Pix(Generator):
             mask = self.sampler.sample(seed, i)
             rng = np.random.default_rng((seed, _DRAW, i))
             donor = int(rng.choice(self.sampler.alike(mask.source)))
-            _, planes = self._image(mask.labels, self.light.objects_like(mask.labels, donor, rng), donor, rng)
+            told, texture = self.light.objects_like(mask.labels, donor, rng)
+            smooth, planes = self._image(mask.labels, told, donor, rng)
+            if self.config.texture and texture.size:
+                planes = np.clip(planes + topped_up(smooth, mask.labels, texture, rng) - smooth, -1.0, 1.0)
             self.counts.update(drawn=1, removed=mask.removed, unplaced=mask.unplaced)
             yield Sample(f"{i:06d}", self.light.restored(planes, donor), mask.labels)
 

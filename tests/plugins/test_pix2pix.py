@@ -16,6 +16,7 @@ from synthbench.errors import ConfigError, DataError, StoreError
 from synthbench.testing.contract import assert_contract
 from synthbench.toolkit.grain import noise
 from synthbench.toolkit.loop import Diverged
+from synthbench.toolkit.texture import measure
 from synthbench_pix2pix.generator import Pix2Pix, Pix2PixConfig
 from synthbench_pix2pix.light import Light
 from synthbench_pix2pix.losses import Losses, Term, l1
@@ -227,6 +228,28 @@ def test_drawn_images_are_as_noisy_as_real_ones(blob_set):
     assert (noisiness(smooth.draw(range(12), 0), smooth) < 0.5 * noisiness(blob_set, smooth)).all()
 
 
+def test_drawn_objects_get_the_texture_of_training_objects(blob_set):
+    """Discs with spots are learnt as smooth ones in one step; bodies of nothing but spots get none."""
+
+    def spotted(seed: int, level: float) -> Sample:
+        plain = blob_set[seed]
+        spots = ndimage.gaussian_filter(np.random.default_rng(seed).standard_normal(plain.labels.shape), 1.5) * 150
+        image = np.where(plain.labels > 0, level + spots, 26 + plain.image * 0.02)
+        return Sample(plain.id, np.clip(image, 0, 255).astype(np.uint8), plain.labels)
+
+    def roughness(samples, light: Light) -> float:
+        found = [measure(light.scaled(sample.image, 0), sample.labels) for sample in samples]
+        return float(np.median(np.linalg.norm(np.concatenate(found), axis=1)))
+
+    train = SampleSet.of([spotted(seed, 150) for seed in range(12)])
+    rough, smooth = (fitted(train, steps=1, texture=texture, grain=False, masks="train") for texture in (True, False))
+    wanted = roughness(train, rough.light)
+    assert roughness(rough.draw(range(12), 0), rough.light) == pytest.approx(wanted, rel=0.3)
+    assert roughness(smooth.draw(range(12), 0), smooth.light) < 0.5 * wanted
+    halos = SampleSet.of([spotted(seed, 27) for seed in range(12)])
+    assert Light.of(halos).textures[0].shape[1] == 0
+
+
 def test_light_is_saved_whole(blob_set, tmp_path: Path):
     light = Light.of(blob_set)
     light.save(tmp_path / "light.json")
@@ -234,7 +257,8 @@ def test_light_is_saved_whole(blob_set, tmp_path: Path):
     assert (loaded.ranges, loaded.exponent, loaded.channels) == (light.ranges, light.exponent, light.channels)
     assert np.array_equal(loaded.numbers, light.numbers)
     assert np.array_equal(loaded.grain, light.grain)
-    assert all(np.array_equal(ours, theirs) for ours, theirs in zip(light.objects, loaded.objects, strict=True))
+    for ours, theirs in ((light.objects, loaded.objects), (light.textures, loaded.textures)):
+        assert all(np.array_equal(own, other) for own, other in zip(ours, theirs, strict=True))
 
 
 # -- networks and losses ----------------------------------------------------------------------------------------------
