@@ -47,7 +47,7 @@ class CGanSegConfig(MaskConfig):
         for each image and augmentation, and for masks too; the published code draws it once for a batch of images.
     appearance : bool, optional
         Whether the generator is told the light of the image and of its objects beside the mask (this project's choice);
-        see `synthbench_cganseg.appearance`. Left open, it follows from the budget.
+        see `synthbench.toolkit.appearance`. Left open, it follows from the budget.
     grain : bool
         Whether drawn images get the pixel noise of a training image, in training before the other networks see them,
         and then as much as they lack (this project's choice); see `synthbench.toolkit.grain`. Without it the

@@ -15,9 +15,9 @@ from torch import nn
 from torch.nn import functional
 
 from synthbench.toolkit import loop
+from synthbench.toolkit.appearance import lit
 from synthbench.toolkit.augment import diff_augment
 from synthbench.toolkit.texture import rough
-from synthbench_cganseg.appearance import lit
 from synthbench_cganseg.config import CGanSegConfig
 from synthbench_cganseg.losses import absolute, cross_entropy, dice, judged, verdict
 from synthbench_cganseg.networks import Segmenter, StyleUNet, mixed_noise

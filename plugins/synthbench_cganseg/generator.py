@@ -15,6 +15,7 @@ from torch import nn
 from synthbench import Budget, Context, Generator, Sample, SampleSet, TrainingMix
 from synthbench.errors import StoreError
 from synthbench.toolkit import loop
+from synthbench.toolkit.appearance import Appearance, lit
 from synthbench.toolkit.batches import Batches
 from synthbench.toolkit.collapse import refuse_flat
 from synthbench.toolkit.joint import Joint
@@ -23,7 +24,6 @@ from synthbench.toolkit.masks import MaskSampler
 from synthbench.toolkit.optimise import linear_tail
 from synthbench.toolkit.patches import PatchStream
 from synthbench.toolkit.texture import topped_up
-from synthbench_cganseg.appearance import Appearance, lit
 from synthbench_cganseg.config import CGanSegConfig, sized
 from synthbench_cganseg.cycle import DISCRIMINATORS, Cycle, optimisers
 from synthbench_cganseg.discriminator import discriminator
@@ -92,7 +92,7 @@ class CGanSeg(Generator):
             donor = int(rng.choice(self.sampler.alike(mask.source)))
             told, texture = self.appearance.like(mask.labels, donor, rng)
             planes = self._image(mask.labels, told, rng)
-            if self.config.texture and texture.shape[1]:
+            if self.config.texture:
                 planes = topped_up(planes, mask.labels, texture, rng)
             grain = rng if self.config.grain else None
             self.counts.update(drawn=1, removed=mask.removed, unplaced=mask.unplaced)

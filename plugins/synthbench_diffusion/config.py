@@ -32,6 +32,13 @@ class DiffusionConfig(MaskConfig):
         Highest rate of Adam, which rises and falls once. Left open, it follows from the budget.
     decay : float
         Of the moving average of the weights, which draws the samples.
+    appearance : bool, optional
+        Whether the network is told the light of the image and of its objects beside the mask (this project's choice);
+        see `synthbench.toolkit.appearance`; conditional mode. Left open, it follows from the budget.
+    texture : bool
+        Whether drawn objects get the texture laid over that they lack beside the training object whose light they are
+        told (this project's choice); without `appearance` there is none, nor where objects are hardly anything else
+        (`synthbench.toolkit.texture.BODY`); conditional mode.
     grain : bool
         Whether drawn images get the pixel noise that they lack beside a training image (this project's choice): a
         network that finds the mean of what it might be draws none. See `synthbench.toolkit.grain`.
@@ -58,6 +65,8 @@ class DiffusionConfig(MaskConfig):
     prediction: Prediction | None = None
     learning_rate: float | None = Field(None, gt=0)
     decay: float = Field(0.999, ge=0, lt=1)
+    appearance: bool | None = None
+    texture: bool = True
     grain: bool = True
     mask_weight: float = Field(1.0, ge=0)
     dropped: float = Field(0.2, ge=0, lt=1)
@@ -83,12 +92,12 @@ class DiffusionConfig(MaskConfig):
 def sized(config: DiffusionConfig, budget: Budget) -> DiffusionConfig:
     """Return the configuration with nothing left open.
 
-    A short training has a small network that sees squares of 4 × 4 pixels, and draws the image in 20 steps; a long
-    one works at full resolution, and finds the noise (Ho et al. 2020) with NuDiff's rate and 50 steps. The rest of
-    both is this project's choice.
+    A short training has a small network that sees squares of 4 × 4 pixels, is told the light of the objects, and draws
+    the image in 20 steps; a long one is told the mask alone, works at full resolution, and finds the noise (Ho et al.
+    2020) with NuDiff's rate and 50 steps. The rest of both is this project's choice.
     """
-    short = {"filters": 48, "levels": 3, "fold": 4, "sampling_steps": 20, "learning_rate": 1e-3}
-    long = {"filters": 64, "levels": 4, "fold": 1, "sampling_steps": 50, "learning_rate": 1e-4}
+    short = {"filters": 48, "levels": 3, "fold": 4, "sampling_steps": 20, "learning_rate": 1e-3, "appearance": True}
+    long = {"filters": 64, "levels": 4, "fold": 1, "sampling_steps": 50, "learning_rate": 1e-4, "appearance": False}
     for usual in (short, long):
         usual["sampling_steps"] = min(usual["sampling_steps"], config.times)
     return settled(config, budget, short={**short, "prediction": "sample"}, long={**long, "prediction": "epsilon"})

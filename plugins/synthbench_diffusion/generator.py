@@ -13,6 +13,7 @@ import torch
 from synthbench import Budget, Context, Generator, Sample, SampleSet, TrainingMix
 from synthbench.errors import ConfigError, StoreError
 from synthbench.toolkit import loop
+from synthbench.toolkit.appearance import Appearance, lit
 from synthbench.toolkit.batches import Batches
 from synthbench.toolkit.collapse import LOOKED_AT, refuse_collapse
 from synthbench.toolkit.joint import Joint
@@ -21,11 +22,12 @@ from synthbench.toolkit.masks import MaskSampler
 from synthbench.toolkit.masks_objects import tidy
 from synthbench.toolkit.optimise import Ema, one_cycle, set_rate
 from synthbench.toolkit.patches import PatchStream
+from synthbench.toolkit.texture import topped_up
 from synthbench_diffusion.config import DiffusionConfig, sized
 from synthbench_diffusion.network import Denoiser
 from synthbench_diffusion.process import Process, guided
 
-_JOINT, _SIDE, _WEIGHTS = "joint.json", "side.txt", "denoiser.safetensors"
+_JOINT, _APPEARANCE, _SIDE, _WEIGHTS = "joint.json", "appearance.json", "side.txt", "denoiser.safetensors"
 _DRAW, _LOOK = 71, 72
 
 
@@ -36,8 +38,10 @@ class Diffusion(Generator):
     (MICCAI 2023), but with one network. In joint mode image and mask are planes of one picture, and drawn at once;
     instances are a distance and a foreground plane, which a watershed decodes. In conditional mode the mask comes
     from the mask sampler, and the network is told its planes: for instances a distance for each and the foreground
-    without inner borders, else a plane per class; classifier-free guidance makes it heed them. The codes of masks are
-    this project's choice. Samples have the size of the training patches in joint mode, that of their masks else.
+    without inner borders, else a plane per class; classifier-free guidance makes it heed them. In a short training it
+    is told the light of the objects too, and their texture is laid over what it draws. The codes of masks and these
+    two are this project's choice. Samples have the size of the training patches in joint mode, that of their masks
+    else.
 
     Attributes
     ----------
@@ -60,8 +64,10 @@ class Diffusion(Generator):
 
     def fit(self, train: SampleSet, context: Context) -> None:
         self.joint = Joint.of(train, "distance", levels=1)
-        self.sampler = self.config.sampler(train) if self.conditional else None
         self.side, self.config = context.budget.patch_size, sized(self.config, context.budget)
+        self.sampler = self.config.sampler(train) if self.conditional else None
+        told = self.conditional and self.config.appearance
+        self.appearance = Appearance.of(train, self.joint) if told else Appearance.untold(len(train))
         random = loop.runtime(context)
         self._build(context)
         block = self.network.block
@@ -80,13 +86,18 @@ class Diffusion(Generator):
                 image, labels, removed = self.joint.decode(self._planes(rng, None), donor, self._grainy(rng))
                 self.counts.update(drawn=1, removed=removed)
             else:
-                told, labels, donor = self._mask(self.sampler, seed, i, rng)
-                image = self.joint.picture(self._planes(rng, told), labels, donor, self._grainy(rng))
+                mask, labels, donor = self._mask(self.sampler, seed, i, rng)
+                told, texture = self.appearance.like(labels, donor, rng)
+                planes = self._planes(rng, np.concatenate([mask, told]))
+                if self.config.texture:
+                    planes = topped_up(planes, labels, texture, rng)
+                image = self.joint.picture(planes, labels, donor, self._grainy(rng))
             yield Sample(f"{i:06d}", image, labels)
 
     def save(self, folder: Path) -> None:
         super().save(folder)
         self.joint.save(folder / _JOINT)
+        self.appearance.save(folder / _APPEARANCE)
         (folder / _SIDE).write_text(f"{self.side}\n", encoding="utf-8")
         if self.sampler is not None:
             self.sampler.save(folder)
@@ -97,6 +108,7 @@ class Diffusion(Generator):
         new = super().load(folder, context)
         loop.runtime(context)
         new.joint = Joint.load(folder / _JOINT)
+        new.appearance = Appearance.load(folder / _APPEARANCE)
         new.sampler = MaskSampler.load(folder) if new.conditional else None
         try:
             new.side = int((folder / _SIDE).read_text(encoding="utf-8"))
@@ -116,7 +128,8 @@ class Diffusion(Generator):
         self.device = torch.device(context.device)
         self.process = Process(config.times, config.schedule, config.prediction)
         drawn = self.joint.channels if self.conditional else self.joint.planes
-        network = Denoiser(drawn, self.joint.planes - drawn, config.filters, config.levels, config.fold)
+        told = self.joint.planes - drawn + self.appearance.planes
+        network = Denoiser(drawn, told, config.filters, config.levels, config.fold)
         self.network = network.to(self.device, memory_format=torch.channels_last).eval()
 
     # -- training ---------------------------------------------------------------------------------------------------
@@ -125,7 +138,9 @@ class Diffusion(Generator):
         config, budget, channels = self.config, context.budget, self.joint.channels
 
         def encoded(sample: Sample) -> tuple[np.ndarray, np.ndarray]:
-            return self.joint.encode(sample, train.position(sample.id))
+            position = train.position(sample.id)
+            image, mask = self.joint.encode(sample, position)
+            return image, np.concatenate([mask, self.appearance.own(sample.labels, position)])
 
         stream = PatchStream(TrainingMix(train), budget, context.seed, encode=encoded, relit=False)
         batches = Batches(stream, context.device)
@@ -137,7 +152,7 @@ class Diffusion(Generator):
             set_rate(optimiser, self.config.learning_rate * one_cycle(number, budget.steps))
             image, mask = batches[number]
             clean = image if self.conditional else torch.cat([image, mask], dim=1)
-            told = self._left_out(mask, random) if self.conditional else None
+            told = self._left_out(self._seen(mask), random) if self.conditional else None
             times = torch.randint(config.times, (len(clean),), generator=random, device=self.device)
             noise = torch.randn(clean.shape, generator=random, device=self.device)
             with loop.autocast(self.device):
@@ -163,6 +178,11 @@ class Diffusion(Generator):
         )
         self.counts.clear()
         self._refuse_collapse(stream.first(LOOKED_AT), context.seed)
+
+    def _seen(self, planes: torch.Tensor) -> torch.Tensor:
+        """Return what the network is told, of the planes of masks and of their light ``(B, masks + N, H, W)``."""
+        mask, told = planes[:, : self.joint.masks], planes[:, self.joint.masks :]
+        return lit(mask, told, self.appearance.of_objects)
 
     def _left_out(self, condition: torch.Tensor, random: torch.Generator) -> torch.Tensor:
         """Return the condition ``(B, K, H, W)``, zero for a random share of the batch."""
@@ -203,31 +223,32 @@ class Diffusion(Generator):
         return told, np.ascontiguousarray(labels), int(rng.choice(sampler.alike(drawn.source)))
 
     @torch.no_grad()
-    def _planes(self, rng: np.random.Generator, mask: np.ndarray | None) -> np.ndarray:
+    def _planes(self, rng: np.random.Generator, told: np.ndarray | None) -> np.ndarray:
         """Draw planes, float32 in −1 … 1; one by one, so that no batch counts.
 
         Parameters
         ----------
         rng
             Where the noise comes from.
-        mask
-            ``(masks, H, W)``, the condition. None: image and mask are drawn.
+        told
+            ``(masks + N, H, W)``: the planes of a mask and of its light. None: image and mask are drawn.
 
         Returns
         -------
         ndarray
-            ``(channels, H, W)`` with a mask, ``(channels + masks, side, side)`` without.
+            ``(channels, H, W)`` to a mask, ``(channels + masks, side, side)`` without.
         """
         predict: Callable[..., torch.Tensor] = self.network
         shape: tuple[int, ...] = (self.joint.planes, self.side, self.side)
-        if mask is not None:
-            margins = [(0, 0), *((0, -side % self.network.block) for side in mask.shape[1:])]
-            whole = np.pad(mask, margins, mode="symmetric")
-            predict = guided(self.network, torch.from_numpy(whole)[None].to(self.device), self.config.guidance)
+        if told is not None:
+            margins = [(0, 0), *((0, -side % self.network.block) for side in told.shape[1:])]
+            whole = np.pad(told, margins, mode="symmetric")
+            seen = self._seen(torch.from_numpy(whole)[None].to(self.device))
+            predict = guided(self.network, seen, self.config.guidance)
             shape = (self.joint.channels, *whole.shape[1:])
         noise = torch.from_numpy(rng.standard_normal((1, *shape), dtype=np.float32))
         drawn = self.process.draw(predict, noise.to(self.device), self.config.sampling_steps)[0].cpu().numpy()
-        return drawn if mask is None else drawn[:, : mask.shape[1], : mask.shape[2]]
+        return drawn if told is None else drawn[:, : told.shape[1], : told.shape[2]]
 
 
 def _span(side: int, largest: int, rng: np.random.Generator) -> slice:

@@ -29,14 +29,14 @@ class Pix2PixConfig(MaskConfig):
     noise : int
         Planes of white noise beside the condition; 0 for none.
     appearance : bool
-        Whether the network is told the light of each image and each object; see `synthbench_pix2pix.light`.
+        Whether the network is told the light of each image and each object; see `synthbench.toolkit.appearance`.
     grain : bool
         Whether pixel noise, as strong as in each training image, is laid over what the network draws, before the
         discriminator sees it (this project's choice). The absolute difference forbids the network to draw noise.
     texture : bool
-        Whether drawn objects get the texture laid over that they lack beside the training object whose light they have,
-        for the same reason (this project's choice); not in training. Where objects are hardly anything else there is
-        none; see `synthbench.toolkit.texture.BODY`.
+        Whether drawn objects get the texture laid over that they lack beside the training object whose light they are
+        told, for the same reason (this project's choice); not in training. Without `appearance` there is none, nor
+        where objects are hardly anything else; see `synthbench.toolkit.texture.BODY`.
     l1 : float
         Weight of the absolute difference against the adversarial term.
     structure : {"auto", "none", "weighted", "ssim", "cldice"}

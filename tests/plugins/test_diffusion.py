@@ -21,6 +21,7 @@ from synthbench.errors import ConfigError, DataError, StoreError
 from synthbench.toolkit.grain import noise
 from synthbench.toolkit.loop import Diverged
 from synthbench.toolkit.mending import Mending
+from synthbench.toolkit.texture import measure
 from synthbench_diffusion.config import DiffusionConfig, sized
 from synthbench_diffusion.generator import Diffusion
 from synthbench_diffusion.network import Denoiser
@@ -286,7 +287,9 @@ def test_flat_images_are_a_failure(blob_set: SampleSet, mode: str) -> None:
     generator = fitted(blob_set, mode=mode, prediction="sample")
     torch.nn.init.zeros_(generator.network.unet.out[-1].conv.weight)
     torch.nn.init.constant_(generator.network.unet.out[-1].conv.bias, -50.0)
-    real = np.stack([np.concatenate(generator.joint.encode(sample, 0))[:, :32, :32] for sample in blob_set])
+    told = [generator.appearance.own(sample.labels, k) for k, sample in enumerate(blob_set)]
+    pairs = [generator.joint.encode(sample, k) for k, sample in enumerate(blob_set)]
+    real = np.stack([np.concatenate([*pair, own])[:, :32, :32] for pair, own in zip(pairs, told, strict=True)])
     with pytest.raises(Diverged, match="flat"):
         generator._refuse_collapse(real, 0)
 
@@ -305,6 +308,38 @@ def test_smooth_drawings_get_the_grain_of_training_images(
     assert grains(generator.draw(range(12), 0)) == pytest.approx(grains(blob_set), rel=0.2)
     generator.config = generator.config.model_copy(update={"grain": False})
     assert grains(generator.draw(range(12), 0)) < 0.2 * grains(blob_set)
+
+
+def test_images_to_masks_get_light_and_texture_of_training_objects(
+    blob_set: SampleSet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A network that repeats the brightness it is told draws smooth objects; they come out as rough as real ones."""
+
+    def spotted(sample: Sample, seed: int) -> Sample:
+        spots = ndimage.gaussian_filter(np.random.default_rng(seed).standard_normal(sample.labels.shape), 1.5) * 150
+        image = np.where(sample.labels > 0, 150 + spots, 26 + sample.image * 0.02)
+        return Sample(sample.id, np.clip(image, 0, 255).astype(np.uint8), sample.labels)
+
+    def roughness(samples: Iterable[Sample]) -> float:
+        found = [measure(generator.joint.encode(sample, 0)[0], sample.labels) for sample in samples]
+        return float(np.median(np.linalg.norm(np.concatenate(found), axis=1)))
+
+    train = SampleSet.of([spotted(sample, seed) for seed, sample in enumerate(blob_set)])
+    generator = fitted(train, steps=1, mode="conditional", grain=False)
+    monkeypatch.setattr(
+        generator, "_planes", lambda rng, told: np.where(told[1] > 0, told[generator.joint.masks], -0.8)[None]
+    )
+    assert roughness(generator.draw(range(12), 0)) == pytest.approx(roughness(train), rel=0.3)
+    generator.config = generator.config.model_copy(update={"texture": False})
+    assert roughness(generator.draw(range(12), 0)) < 0.5 * roughness(train)
+
+
+def test_a_network_to_masks_is_told_the_light_in_a_short_training(blob_set: SampleSet) -> None:
+    told, alone = (fitted(blob_set, mode="conditional", steps=1, appearance=choice) for choice in (None, False))
+    assert (told.config.appearance, sized(DiffusionConfig(), Diffusion.budgets["paper"]).appearance) == (True, False)
+    planes = [generator.network.unet.conv_in.conv.in_channels // alone.network.fold**2 for generator in (told, alone)]
+    assert planes == [alone.joint.planes + told.appearance.planes, alone.joint.planes]
+    assert fitted(blob_set, mode="joint", steps=1).appearance.planes == 0
 
 
 def test_a_mask_that_is_too_large_is_cut_after_it_has_become_planes(blob_set: SampleSet) -> None:

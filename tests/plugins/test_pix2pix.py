@@ -18,7 +18,6 @@ from synthbench.toolkit.grain import noise
 from synthbench.toolkit.loop import Diverged
 from synthbench.toolkit.texture import measure
 from synthbench_pix2pix.generator import Pix2Pix, Pix2PixConfig
-from synthbench_pix2pix.light import Light
 from synthbench_pix2pix.losses import Losses, Term, l1
 from synthbench_pix2pix.networks import UNet, discriminator
 
@@ -81,8 +80,8 @@ def test_dropout_as_the_only_noise_is_drawn_from_the_seed(blob_set):
 
 def test_damaged_artifacts_are_refused(drawn_from, tmp_path: Path):
     drawn_from.save(tmp_path)
-    (tmp_path / "light.json").write_text('{"semantic": false}')
-    with pytest.raises(StoreError, match=r"light\.json"):
+    (tmp_path / "appearance.json").write_text('{"numbers": 3}')
+    with pytest.raises(StoreError, match=r"appearance\.json"):
         Pix2Pix.load(tmp_path, Context())
 
 
@@ -93,9 +92,9 @@ def reconstruction(generator: Pix2Pix, train: SampleSet) -> float:
     """Mean absolute difference between the drawn and the real image of each training mask."""
     total = 0.0
     for position, sample in enumerate(train):
-        own = generator.light.objects_of(sample.labels, position)
-        drawn, _ = generator._image(sample.labels, own, position, np.random.default_rng(0))
-        total += float(np.abs(drawn - generator.light.scaled(sample.image, position)).mean())
+        own = generator.appearance.own(sample.labels, position)
+        drawn = generator._image(sample.labels, own, np.random.default_rng(0))
+        total += float(np.abs(drawn - generator.joint.encode(sample, position)[0]).mean())
     return total / len(train)
 
 
@@ -219,7 +218,7 @@ def test_masks_can_be_chosen(blob_set):
 
 def test_drawn_images_are_as_noisy_as_real_ones(blob_set):
     def noisiness(samples, generator) -> np.ndarray:
-        pairs = [(generator.light.scaled(s.image, 0), s.labels > 0) for s in samples]
+        pairs = [(generator.joint.encode(s, 0)[0], s.labels > 0) for s in samples]
         return np.median([noise(planes, inside, 2)[:, 0] for planes, inside in pairs], axis=0)
 
     generator = fitted(blob_set, steps=1)
@@ -229,36 +228,31 @@ def test_drawn_images_are_as_noisy_as_real_ones(blob_set):
 
 
 def test_drawn_objects_get_the_texture_of_training_objects(blob_set):
-    """Discs with spots are learnt as smooth ones in one step; bodies of nothing but spots get none."""
+    """Discs with spots are learnt as smooth ones in one step."""
 
-    def spotted(seed: int, level: float) -> Sample:
+    def spotted(seed: int) -> Sample:
         plain = blob_set[seed]
         spots = ndimage.gaussian_filter(np.random.default_rng(seed).standard_normal(plain.labels.shape), 1.5) * 150
-        image = np.where(plain.labels > 0, level + spots, 26 + plain.image * 0.02)
+        image = np.where(plain.labels > 0, 150 + spots, 26 + plain.image * 0.02)
         return Sample(plain.id, np.clip(image, 0, 255).astype(np.uint8), plain.labels)
 
-    def roughness(samples, light: Light) -> float:
-        found = [measure(light.scaled(sample.image, 0), sample.labels) for sample in samples]
+    def roughness(samples, generator: Pix2Pix) -> float:
+        found = [measure(generator.joint.encode(sample, 0)[0], sample.labels) for sample in samples]
         return float(np.median(np.linalg.norm(np.concatenate(found), axis=1)))
 
-    train = SampleSet.of([spotted(seed, 150) for seed in range(12)])
+    train = SampleSet.of([spotted(seed) for seed in range(12)])
     rough, smooth = (fitted(train, steps=1, texture=texture, grain=False, masks="train") for texture in (True, False))
-    wanted = roughness(train, rough.light)
-    assert roughness(rough.draw(range(12), 0), rough.light) == pytest.approx(wanted, rel=0.3)
-    assert roughness(smooth.draw(range(12), 0), smooth.light) < 0.5 * wanted
-    halos = SampleSet.of([spotted(seed, 27) for seed in range(12)])
-    assert Light.of(halos).textures[0].shape[1] == 0
+    wanted = roughness(train, rough)
+    assert roughness(rough.draw(range(12), 0), rough) == pytest.approx(wanted, rel=0.3)
+    assert roughness(smooth.draw(range(12), 0), smooth) < 0.5 * wanted
 
 
-def test_light_is_saved_whole(blob_set, tmp_path: Path):
-    light = Light.of(blob_set)
-    light.save(tmp_path / "light.json")
-    loaded = Light.load(tmp_path / "light.json")
-    assert (loaded.ranges, loaded.exponent, loaded.channels) == (light.ranges, light.exponent, light.channels)
-    assert np.array_equal(loaded.numbers, light.numbers)
-    assert np.array_equal(loaded.grain, light.grain)
-    for ours, theirs in ((light.objects, loaded.objects), (light.textures, loaded.textures)):
-        assert all(np.array_equal(own, other) for own, other in zip(ours, theirs, strict=True))
+def test_the_network_is_told_the_mask_alone_if_asked_for(blob_set):
+    told, alone = fitted(blob_set, steps=1), fitted(blob_set, steps=1, appearance=False)
+    assert alone.appearance.planes == 0 < told.appearance.planes
+    sample = blob_set[0]
+    planes = torch.from_numpy(alone._encode(sample, 0)[1])[None]
+    assert torch.equal(alone._seen(planes), torch.from_numpy(alone.joint.mask(sample.labels))[None])
 
 
 # -- networks and losses ----------------------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ import pytest
 import torch
 from scipy import ndimage
 
-from synthbench.toolkit.texture import BANDS, measure, of_bodies, rough, strengths, topped_up
+from synthbench.toolkit.texture import BANDS, against_contrast, measure, rough, strengths, topped_up
 
 
 @pytest.fixture(scope="module")
@@ -99,14 +99,13 @@ def test_planes_stay_within_their_range_and_follow_the_generator(labels, spotted
     assert not np.array_equal(one, other)
 
 
-def test_objects_that_are_nothing_but_texture_are_no_bodies(labels, spotted):
-    """Against a ground as bright as they are; images without ground or objects decide nothing."""
-    empty = (spotted, np.zeros_like(labels))
-    full = (spotted, np.ones_like(labels))
-    bodies = of_bodies([empty, (spotted, labels), full])
-    assert [table.shape for table in bodies] == [(0, 2 * BANDS), (36, 2 * BANDS), (1, 2 * BANDS)]
-    assert np.array_equal(bodies[1], measure(spotted, labels))
-    halos = np.where(labels, spotted - spotted[:, labels > 0].mean(axis=1)[:, None, None], 0)
-    levels = np.array([halos[0][labels == k].mean() if k in labels else 0 for k in range(labels.max() + 1)])
-    nothing = of_bodies([empty, (halos - levels[labels], labels)])
-    assert [table.shape for table in nothing] == [(0, 0), (36, 0)]
+def test_texture_is_compared_with_the_contrast_of_its_object():
+    """Deviations of 5 in all, against distances of 10 and 2.5; nothing is told without a background."""
+    textures = np.array([[3.0, 0, 0, 4.0, 0, 0], [0, 5.0, 0, 0, 0, 0]])
+    light, ground = np.array([[7.0, 9.0], [1.0, 3.5]]), np.array([[1.0, 0, 2], [1, 1, 9]])
+    assert against_contrast(textures, light, ground).tolist() == pytest.approx([0.5, 2.0])
+    assert against_contrast(textures, light, ground[:, :0]).shape == (0,)
+
+
+def test_where_no_texture_is_wanted_none_is_laid_over(labels, spotted):
+    assert np.array_equal(topped_up(spotted, labels, np.zeros((36, 0)), np.random.default_rng(0)), spotted)

@@ -62,7 +62,8 @@ def objects(planes: np.ndarray, labels: np.ndarray) -> np.ndarray:
     numbers = np.arange(1, ids.size + 1)
     area = np.log(np.bincount(dense.ravel())[1:])
     medians = [ndimage.median(plane, dense, numbers) for plane in planes]
-    variance = np.mean([ndimage.variance(plane, dense, numbers) for plane in planes], axis=0)
+    with np.errstate(invalid="ignore"):  # of the background, which may have no pixels
+        variance = np.mean([ndimage.variance(plane, dense, numbers) for plane in planes], axis=0)
     return np.stack([area, *medians, np.sqrt(variance)], axis=1).astype(np.float32)
 
 

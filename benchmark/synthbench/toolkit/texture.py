@@ -8,14 +8,11 @@ smooth.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable
 
 import numpy as np
 import torch
 from scipy import ndimage, optimize
 from torchvision.transforms.functional import gaussian_blur
-
-from synthbench.toolkit.light import objects
 
 SCALES = (0.7, 1.4, 2.8, 5.6)
 """Standard deviations of the Gaussians, in pixels; what lies between two neighbouring ones is a band."""
@@ -55,25 +52,28 @@ def measure(planes: np.ndarray, labels: np.ndarray) -> np.ndarray:
     return np.sqrt(np.array(variances, np.float32)).reshape(len(variances), len(planes) * BANDS)
 
 
-def of_bodies(images: Iterable[tuple[np.ndarray, np.ndarray]]) -> tuple[np.ndarray, ...]:
-    """Return what `measure` finds in each training image, ``(objects, channels · BANDS)`` float32.
-
-    It is ``(objects, 0)`` in all of them where the objects are no bodies; see `BODY`.
+def against_contrast(textures: np.ndarray, light: np.ndarray, ground: np.ndarray) -> np.ndarray:
+    """Return the texture of objects as a part of their contrast with the background; see `BODY`.
 
     Parameters
     ----------
-    images
-        Planes and labels of each, as for `measure`.
+    textures
+        ``(objects, channels · BANDS)``, as `measure` gives it.
+    light
+        ``(objects, channels)``: their medians.
+    ground
+        ``(channels, pixels)``: the background.
+
+    Returns
+    -------
+    ndarray
+        ``(objects,)`` float32; ``(0,)`` where there is no background.
     """
-    found, shares = [], []
-    for planes, labels in images:
-        found.append(measure(planes, labels))
-        ground = labels == 0
-        if len(found[-1]) and ground.any():
-            contrast = objects(planes, labels)[:, 1:-1] - np.median(planes[:, ground], axis=1)
-            shares.append(np.linalg.norm(found[-1], axis=1) / np.maximum(np.linalg.norm(contrast, axis=1), _TINY))
-    bodies = not shares or np.median(np.concatenate(shares)) <= BODY
-    return tuple(table if bodies else table[:, :0] for table in found)
+    if ground.size == 0:
+        return np.zeros(0, np.float32)
+    contrast = np.linalg.norm(light - np.median(ground, axis=1), axis=1)
+    share: np.ndarray = np.linalg.norm(textures, axis=1) / np.maximum(contrast, _TINY)
+    return share
 
 
 def strengths(labels: np.ndarray, wanted: np.ndarray) -> np.ndarray:
@@ -125,7 +125,7 @@ def topped_up(planes: np.ndarray, labels: np.ndarray, wanted: np.ndarray, rng: n
     labels
         ``(height, width)``.
     wanted
-        ``(objects, channels · BANDS)``, as `measure` gives it, by rising id.
+        ``(objects, channels · BANDS)``, as `measure` gives it, by rising id. Without columns, nothing is wanted.
     rng
 
     Returns
@@ -133,6 +133,8 @@ def topped_up(planes: np.ndarray, labels: np.ndarray, wanted: np.ndarray, rng: n
     ndarray
         As `planes`, within −1 … 1. Objects that are as rough already stay as they are.
     """
+    if not wanted.size:
+        return planes
     found = planes.copy()
     fields = _fields(labels.shape, rng)
     for (box, owned, inside), row in zip(_objects(labels), wanted, strict=True):

@@ -120,6 +120,23 @@ def test_objects_are_drawn_where_the_mask_has_them(fitted, blob_set):
 
 
 @pytest.mark.slow
+def test_objects_are_as_bright_as_the_generator_is_told(fitted):
+    rng = np.random.default_rng(0)
+    labels = np.zeros((32, 48), np.uint8)
+    labels[8:24, 4:20], labels[12:22, 30:40] = 3, 7
+    levels = [np.array([20, 0, 0, left, 0, 0, 0, right]) for left, right in rng.integers(60, 240, (12, 2))]
+    train = SampleSet.of([Sample(f"{k}", level[labels].astype(np.uint8), labels) for k, level in enumerate(levels)])
+    generator = fitted(train, steps=150, patch=32, batch=4, learning_rate=3e-3, masks="train")
+    wanted, drawn = [], []
+    for k in range(12):
+        own = generator.appearance.own(labels, k)
+        image = generator._image(labels, own, np.random.default_rng(k))[0]
+        wanted += [float(own[0][labels == i][0]) for i in (3, 7)]
+        drawn += [float(np.median(image[labels == i])) for i in (3, 7)]
+    assert np.corrcoef(wanted, drawn)[0, 1] > 0.8
+
+
+@pytest.mark.slow
 def test_the_ablation_without_style_learns_too(fitted, blob_set):
     generator = fitted(blob_set, steps=80, patch=64, learning_rate=3e-3, style=False)
     labels = blob_set[0].labels

@@ -1,17 +1,17 @@
-"""What the generator is told of the light of an image, beside its mask: a few numbers, and those of the objects.
+"""What a generator is told of the light of an image, beside its mask: a few numbers, and those of the objects.
 
-A mask says nothing of how bright each object is, nor how blurred. A generator that is trained to be near the image in
-absolute difference therefore draws all objects alike, unless it is told. Kept is the light of the nearest object,
-everywhere; the generator sees it where the mask that it draws to has objects (`lit`), not where the real ones are, so
-that a mask that the segmenter found isn't mended by what is told beside it.
+A mask says nothing of how bright each object is, nor how blurred. A generator that is trained to be near the image
+therefore draws all objects alike, unless it is told. Kept is the light of the nearest object, everywhere; the
+generator sees it where the mask that it draws to has objects (`lit`), not where the real ones are, so that a mask that
+a segmenter found isn't mended by what is told beside it.
 
-Beside it the texture of the objects is kept, which the generator isn't told: it is laid over what it draws.
+Beside it the texture of the objects is kept, which a generator isn't told: it is laid over what it draws.
 """
 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -19,11 +19,11 @@ import numpy as np
 import torch
 from scipy import ndimage
 
-from synthbench import SampleSet
 from synthbench.errors import StoreError
+from synthbench.samples import SampleSet
 from synthbench.toolkit.joint import Joint
 from synthbench.toolkit.light import appearance, borrowed, crispness, objects, painted, standardised
-from synthbench.toolkit.texture import of_bodies, strengths
+from synthbench.toolkit.texture import BODY, against_contrast, measure, strengths
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,7 +39,8 @@ class Appearance:
         see `synthbench.toolkit.light`. For a semantic task ``(0, 0)``.
     textures : tuple of ndarray
         Per training image, that of its objects, ``(objects, channels · BANDS)`` float32; see
-        `synthbench.toolkit.texture`. For a semantic task ``(0, 0)``; without columns where the objects are no bodies.
+        `synthbench.toolkit.texture`. For a semantic task ``(0, 0)``; without columns where the objects are no bodies
+        (`synthbench.toolkit.texture.BODY`).
     """
 
     numbers: np.ndarray
@@ -49,22 +50,26 @@ class Appearance:
     @classmethod
     def of(cls, train: SampleSet, joint: Joint) -> Self:
         """Measure a training set in the range that `joint` encodes it in."""
-        semantic = joint.form == "classes"
-        nothing = np.zeros((0, 0), np.float32)
-        rows, found, edges = [], [], []
+        if joint.form == "classes":
+            rows = [
+                appearance(joint.encode(sample, k)[0], sample.labels, joint.masks) for k, sample in enumerate(train)
+            ]
+            return replace(cls.untold(len(train)), numbers=standardised(rows))
+        rows, found, edges, textures, shares = [], [], [], [], []
         for position, sample in enumerate(train):
             image, _ = joint.encode(sample, position)
-            classes = sample.labels if semantic else sample.labels > 0
-            rows.append(appearance(image, classes, joint.masks if semantic else 2))
-            found.append(nothing if semantic else objects(image, sample.labels))
-            edges.append(np.zeros(0, np.float32) if semantic else crispness(image, sample.labels))
-        if sum(map(len, edges)):
-            steep = standardised(np.concatenate(edges)[:, None])
-            parts = np.split(steep, np.cumsum([len(edge) for edge in edges])[:-1])
-            found = [np.concatenate([table, part], axis=1) for table, part in zip(found, parts, strict=True)]
-        images = ((joint.encode(sample, position)[0], sample.labels) for position, sample in enumerate(train))
-        textures = (nothing,) * len(train) if semantic else of_bodies(images)
-        return cls(standardised(rows), tuple(found), textures)
+            rows.append(appearance(image, sample.labels > 0, 2))
+            found.append(objects(image, sample.labels))
+            edges.append(crispness(image, sample.labels))
+            textures.append(measure(image, sample.labels))
+            shares.append(against_contrast(textures[-1], found[-1][:, 1:-1], image[:, sample.labels == 0]))
+        steep = standardised(np.concatenate(edges)[:, None])
+        parts = np.split(steep, np.cumsum([len(edge) for edge in edges])[:-1])
+        told = [np.concatenate(pair, axis=1) for pair in zip(found, parts, strict=True)]
+        share = np.concatenate(shares)
+        if len(share) and np.median(share) > BODY:
+            textures = [table[:, :0] for table in textures]
+        return cls(standardised(rows), tuple(told), tuple(textures))
 
     @classmethod
     def untold(cls, images: int) -> Self:
