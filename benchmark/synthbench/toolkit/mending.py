@@ -22,7 +22,7 @@ class Mending(nn.Module):
         Planes that are seen too.
     """
 
-    def __init__(self, planes: int, beside: int = 0) -> None:
+    def __init__(self, planes: int, beside: int) -> None:
         super().__init__()
         last = nn.Conv2d(WIDTH, planes, 5, padding=2)
         nn.init.zeros_(last.weight)
@@ -30,7 +30,7 @@ class Mending(nn.Module):
             nn.init.zeros_(last.bias)
         self.convolutions = nn.Sequential(nn.Conv2d(planes + beside, WIDTH, 5, padding=2), nn.SiLU(), last)
 
-    def forward(self, x: torch.Tensor, beside: torch.Tensor | None = None) -> torch.Tensor:
+    def forward(self, x: torch.Tensor, beside: torch.Tensor) -> torch.Tensor:
         """Return ``(B, planes, H, W)``, given that and ``(B, beside, H, W)``."""
-        mended: torch.Tensor = x + self.convolutions(x if beside is None else torch.cat([x, beside], dim=1))
+        mended: torch.Tensor = x + self.convolutions(torch.cat([x, beside], dim=1))
         return mended
