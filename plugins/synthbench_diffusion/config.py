@@ -44,10 +44,12 @@ class DiffusionConfig(MaskConfig):
         network that finds the mean of what it might be draws none. See `synthbench.toolkit.grain`.
     mask_weight : float
         Weight of the mask's error against the image's; joint mode.
-    dropped : float
-        Share of the training patches whose condition is left out; conditional mode.
-    guidance : float
-        How far a drawing follows its condition: 1, as learnt; more, exaggerated; conditional mode.
+    dropped : float, optional
+        Share of the training patches whose condition is left out; conditional mode. Left open, it is 0.2, or none where
+        no guidance needs it.
+    guidance : float, optional
+        How far a drawing follows its condition: 1, as learnt; more, exaggerated; conditional mode. Left open, it
+        follows from the budget, and is 1 where no condition was left out.
     largest : int
         Longest side in pixels of an image that is drawn to a mask; of a larger mask a random part is taken. The memory
         of the network's attention grows with the fourth power of it.
@@ -69,8 +71,8 @@ class DiffusionConfig(MaskConfig):
     texture: bool = True
     grain: bool = True
     mask_weight: float = Field(1.0, ge=0)
-    dropped: float = Field(0.2, ge=0, lt=1)
-    guidance: float = Field(2.0, ge=0)
+    dropped: float | None = Field(None, ge=0, lt=1)
+    guidance: float | None = Field(None, ge=0)
     largest: int = Field(1024, ge=16)
 
     @model_validator(mode="after")
@@ -81,7 +83,7 @@ class DiffusionConfig(MaskConfig):
 
     @model_validator(mode="after")
     def _both_learnt(self) -> Self:
-        if self.mode == "conditional" and self.dropped == 0 and self.guidance != 1:
+        if self.mode == "conditional" and self.dropped == 0 and self.guidance not in (None, 1):
             raise ValueError(
                 f"guidance: {self.guidance:g} compares with the image for no mask, which dropped: 0 never trains; give "
                 "guidance: 1, or drop some"
@@ -93,11 +95,30 @@ def sized(config: DiffusionConfig, budget: Budget) -> DiffusionConfig:
     """Return the configuration with nothing left open.
 
     A short training has a small network that sees squares of 4 × 4 pixels, is told the light of the objects, and draws
-    the image in 20 steps; a long one is told the mask alone, works at full resolution, and finds the noise (Ho et al.
-    2020) with NuDiff's rate and 50 steps. The rest of both is this project's choice.
+    the image in 20 steps, without guidance: with NuDiff's the contrasts are too strong (`docs/generators.md`). A long
+    one is told the mask alone, works at full resolution, and finds the noise (Ho et al. 2020) with NuDiff's rate,
+    guidance and 50 steps. The rest of both is this project's choice.
     """
-    short = {"filters": 48, "levels": 3, "fold": 4, "sampling_steps": 20, "learning_rate": 1e-3, "appearance": True}
-    long = {"filters": 64, "levels": 4, "fold": 1, "sampling_steps": 50, "learning_rate": 1e-4, "appearance": False}
-    for usual in (short, long):
-        usual["sampling_steps"] = min(usual["sampling_steps"], config.times)
-    return settled(config, budget, short={**short, "prediction": "sample"}, long={**long, "prediction": "epsilon"})
+    short = {
+        "filters": 48,
+        "levels": 3,
+        "fold": 4,
+        "prediction": "sample",
+        "sampling_steps": min(20, config.times),
+        "learning_rate": 1e-3,
+        "appearance": True,
+        "guidance": 1.0,
+    }
+    long = {
+        "filters": 64,
+        "levels": 4,
+        "fold": 1,
+        "prediction": "epsilon",
+        "sampling_steps": min(50, config.times),
+        "learning_rate": 1e-4,
+        "appearance": False,
+        "guidance": 1.0 if config.dropped == 0 else 2.0,
+    }
+    found = settled(config, budget, short=short, long=long)
+    dropped = {"dropped": 0.0 if found.guidance == 1 else 0.2}
+    return settled(found, budget, short=dropped, long=dropped)

@@ -38,10 +38,10 @@ class Diffusion(Generator):
     (MICCAI 2023), but with one network. In joint mode image and mask are planes of one picture, and drawn at once;
     instances are a distance and a foreground plane, which a watershed decodes. In conditional mode the mask comes
     from the mask sampler, and the network is told its planes: for instances a distance for each and the foreground
-    without inner borders, else a plane per class; classifier-free guidance makes it heed them. In a short training it
-    is told the light of the objects too, and their texture is laid over what it draws. The codes of masks and these
-    two are this project's choice. Samples have the size of the training patches in joint mode, that of their masks
-    else.
+    without inner borders, else a plane per class; in a long training, classifier-free guidance makes it heed them. In a
+    short one it is told the light of the objects too, and their texture is laid over what it draws. The codes of masks
+    and these two are this project's choice. Samples have the size of the training patches in joint mode, that of their
+    masks else.
 
     Attributes
     ----------

@@ -367,8 +367,26 @@ def test_images_have_the_size_of_masks_of_any_size(blob_set: SampleSet, largest:
 
 def test_guidance_without_what_it_compares_with_is_refused() -> None:
     with pytest.raises(ValueError, match="guidance: 2 compares"):
-        DiffusionConfig(mode="conditional", dropped=0)
+        DiffusionConfig(mode="conditional", dropped=0, guidance=2)
     assert DiffusionConfig(mode="conditional", dropped=0, guidance=1).dropped == 0
+
+
+@pytest.mark.parametrize(
+    ("budget", "asked", "guidance", "dropped"),
+    [
+        ("quick", {}, 1, 0),
+        ("quick", {"guidance": 2}, 2, 0.2),
+        ("quick", {"dropped": 0.1}, 1, 0.1),
+        ("paper", {}, 2, 0.2),
+        ("paper", {"dropped": 0}, 1, 0),
+        ("paper", {"guidance": 1}, 1, 0),
+    ],
+)
+def test_conditions_are_dropped_where_guidance_needs_it(
+    budget: str, asked: dict[str, float], guidance: float, dropped: float
+) -> None:
+    found = sized(DiffusionConfig(mode="conditional", **asked), Diffusion.budgets[budget])
+    assert (found.guidance, found.dropped) == (guidance, dropped)
 
 
 def test_a_patch_of_odd_size_is_refused(blob_set: SampleSet) -> None:
