@@ -32,7 +32,6 @@ _RIM = 2
 _FEW = 8
 _MANY = 13
 _TINY = 1e-6
-_MOST = 95
 
 
 def measure(planes: np.ndarray, labels: np.ndarray) -> np.ndarray:
@@ -132,8 +131,7 @@ def topped_up(planes: np.ndarray, labels: np.ndarray, wanted: np.ndarray, rng: n
     Returns
     -------
     ndarray
-        As `planes`, within −1 … 1. Objects that are as rough already stay as they are, and one that is nearly white or
-        black gets no more than there is room for: cut off on one side, texture would be holes.
+        As `planes`, within −1 … 1. Objects that are as rough already stay as they are.
     """
     if not wanted.size:
         return planes
@@ -142,11 +140,7 @@ def topped_up(planes: np.ndarray, labels: np.ndarray, wanted: np.ndarray, rng: n
     for (box, owned, inside), row in zip(_objects(labels), wanted, strict=True):
         lacking = row.reshape(-1, BANDS) ** 2 - _variances(planes[:, *box], owned, inside)
         strength = _solved(lacking, fields[:, *box], owned, inside)
-        over = np.einsum("ck,khw->chw", strength, fields[:, *box])
-        room = 1.0 - np.abs(np.median(planes[:, *box][:, inside], axis=1))
-        reach = np.percentile(np.abs(over[:, inside]), _MOST, axis=1)
-        share = np.clip(room / np.maximum(reach, _TINY), 0.0, 1.0).astype(np.float32)
-        found[:, *box] += share[:, None, None] * over * owned
+        found[:, *box] += np.einsum("ck,khw->chw", strength, fields[:, *box]) * owned
     return np.clip(found, -1.0, 1.0)
 
 
