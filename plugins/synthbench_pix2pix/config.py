@@ -31,8 +31,9 @@ class Pix2PixConfig(MaskConfig):
     appearance : bool
         Whether the network is told the light of each image and each object; see `synthbench.toolkit.appearance`.
     grain : bool
-        Whether pixel noise, as strong as in each training image, is laid over what the network draws, before the
-        discriminator sees it (this project's choice). The absolute difference forbids the network to draw noise.
+        Whether pixel noise, as strong as in each training image, is laid over what the network draws before the
+        discriminator sees it, and over drawn samples as much as they lack (this project's choice). The absolute
+        difference forbids the network to draw noise.
     texture : bool
         Whether drawn objects get the texture laid over that they lack beside the training object whose light they are
         told, for the same reason (this project's choice); not in training. Without `appearance` there is none, nor
