@@ -125,13 +125,14 @@ def sized(config: CGanSegConfig, budget: Budget) -> CGanSegConfig:
     Raises
     ------
     ConfigError
-        If the patches are too small for the depth.
+        If the patches are too small for the depth, or for the discriminators.
     """
     side = max(SMALLEST, 2 * 2**config.depth)
     if budget.patch_size < side:
+        shallower = ", or a smaller depth" if budget.patch_size >= SMALLEST else ""
         raise ConfigError(
             f"patches of {budget.patch_size} are too small for a depth of {config.depth}; give patches of {side} or "
-            "more, or a smaller depth"
+            f"more{shallower} (images smaller than a patch can't take part)"
         )
     return settled(
         config,

@@ -57,7 +57,7 @@ class CGanSeg(Generator):
     counts : Counter
         What drawing has come to: ``drawn`` samples, ``removed`` specks and ``unplaced`` objects of their masks.
     perceptual : str
-        The network that compared images, with the hash of its weights, or ``"off"`` with the reason.
+        The network that compared images, with the hash of its weights, or ``"off"``.
     """
 
     Config = CGanSegConfig
@@ -252,5 +252,5 @@ class CGanSeg(Generator):
             sample = train[position]
             own = self.appearance.own(sample.labels, position)
             drawn = self._image(sample.labels, own, np.random.default_rng((seed, _DRAW)))
-            spreads.append((float(drawn.std()), float(self.joint.encode(sample, position)[0].std())))
+            spreads.append((float(drawn.clip(-1, 1).std()), float(self.joint.encode(sample, position)[0].std())))
         refuse_flat(spreads)

@@ -146,7 +146,6 @@ class StyleUNet(nn.Module):
         of_objects: int = 0,
     ) -> None:
         super().__init__()
-        self.style = style
         self.told = told
         self.multiple = 2**depth
         self.convolutions = 2 * depth

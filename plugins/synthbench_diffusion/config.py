@@ -7,8 +7,14 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 
 from synthbench import Budget
-from synthbench.toolkit.presets import MaskConfig, settled
+from synthbench.errors import ConfigError
+from synthbench.toolkit.presets import MaskConfig, changed, settled
 from synthbench_diffusion.process import Prediction, Schedule
+
+_CONDITIONAL = (
+    *("appearance", "texture", "dropped", "guidance", "largest"),
+    *("masks", "layout", "density", "touching"),
+)
 
 
 class DiffusionConfig(MaskConfig):
@@ -82,6 +88,14 @@ class DiffusionConfig(MaskConfig):
         return self
 
     @model_validator(mode="after")
+    def _of_the_mode(self) -> Self:
+        idle = changed(self, _CONDITIONAL if self.mode == "joint" else ("mask_weight",))
+        if idle:
+            other = "conditional" if self.mode == "joint" else "joint"
+            raise ValueError(f"{idle[0]} is for mode: {other}, and this is mode: {self.mode}")
+        return self
+
+    @model_validator(mode="after")
     def _both_learnt(self) -> Self:
         if self.mode == "conditional" and self.dropped == 0 and self.guidance not in (None, 1):
             raise ValueError(
@@ -98,6 +112,11 @@ def sized(config: DiffusionConfig, budget: Budget) -> DiffusionConfig:
     the image in 20 steps, without guidance: with NuDiff's the contrasts are too strong (`docs/generators.md`). A long
     one is told the mask alone, works at full resolution, and finds the noise (Ho et al. 2020) with NuDiff's rate,
     guidance and 50 steps. The rest of both is this project's choice.
+
+    Raises
+    ------
+    ConfigError
+        If the network can't halve the patches as often as it has levels.
     """
     short = {
         "filters": 48,
@@ -106,8 +125,6 @@ def sized(config: DiffusionConfig, budget: Budget) -> DiffusionConfig:
         "prediction": "sample",
         "sampling_steps": min(20, config.times),
         "learning_rate": 1e-3,
-        "appearance": True,
-        "guidance": 1.0,
     }
     long = {
         "filters": 64,
@@ -116,9 +133,18 @@ def sized(config: DiffusionConfig, budget: Budget) -> DiffusionConfig:
         "prediction": "epsilon",
         "sampling_steps": min(50, config.times),
         "learning_rate": 1e-4,
-        "appearance": False,
-        "guidance": 1.0 if config.dropped == 0 else 2.0,
     }
+    guidance = 1.0 if config.dropped == 0 else 2.0
     found = settled(config, budget, short=short, long=long)
+    block = (found.fold or 1) * 2 ** ((found.levels or 1) - 1)
+    if budget.patch_size % block:
+        raise ConfigError(
+            f"diffusion: a patch of {budget.patch_size} isn't a multiple of {block}, which {found.levels} levels and "
+            f"a fold of {found.fold} need; use --patch {max(1, round(budget.patch_size / block)) * block}"
+        )
+    if config.mode == "joint":
+        return found
+    conditional = {"short": {"appearance": True, "guidance": 1.0}, "long": {"appearance": False, "guidance": guidance}}
+    found = settled(found, budget, **conditional)
     dropped = {"dropped": 0.0 if found.guidance == 1 else 0.2}
     return settled(found, budget, short=dropped, long=dropped)

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from synthbench import Budget, Context, Generator, Sample, SampleSet, TrainingMix
-from synthbench.errors import ConfigError, StoreError
+from synthbench.errors import StoreError
 from synthbench.toolkit import loop
 from synthbench.toolkit.appearance import Appearance, lit
 from synthbench.toolkit.batches import Batches
@@ -63,19 +63,13 @@ class Diffusion(Generator):
         self.counts: Counter[str] = Counter()
 
     def fit(self, train: SampleSet, context: Context) -> None:
-        self.joint = Joint.of(train, "distance", levels=1)
         self.side, self.config = context.budget.patch_size, sized(self.config, context.budget)
+        self.joint = Joint.of(train, "distance", levels=1)
         self.sampler = self.config.sampler(train) if self.conditional else None
-        told = self.conditional and self.config.appearance
+        told = self.config.appearance
         self.appearance = Appearance.of(train, self.joint) if told else Appearance.untold(len(train))
         random = loop.runtime(context)
         self._build(context)
-        block = self.network.block
-        if self.side % block:
-            raise ConfigError(
-                f"diffusion: a patch of {self.side} isn't a multiple of {block}, which {self.config.levels} levels and "
-                f"a fold of {self.config.fold} need; use --patch {max(1, round(self.side / block)) * block}"
-            )
         self._train(train, context, random)
 
     def draw(self, index: int | range, seed: int) -> Iterator[Sample]:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from synthbench import Budget
 from synthbench.errors import ConfigError
@@ -47,7 +47,7 @@ class Pix2PixConfig(MaskConfig):
         pix2pix each), and real images alone did no worse; ``weighted`` and ``ssim`` gave lower ones
         (`leaderboards/filaments-structure`).
     structure_weight : float or None
-        Its weight; None for the candidate's own.
+        Its weight; None for the candidate's own. Where `auto` comes to ``none``, it counts for nothing.
     learning_rate : float, optional
         Of Adam, constant for half of the steps and then falling to 0. Left open, it follows from the budget.
     masks, layout, density, touching
@@ -68,6 +68,12 @@ class Pix2PixConfig(MaskConfig):
     structure_weight: float | None = Field(None, gt=0)
     learning_rate: float | None = Field(None, gt=0)
 
+    @model_validator(mode="after")
+    def _weighs_something(self) -> Self:
+        if self.structure == "none" and self.structure_weight is not None:
+            raise ValueError(f"structure_weight: {self.structure_weight:g} needs a structure, and there is none")
+        return self
+
 
 SMALLEST = 24
 """Side of the smallest patches that the discriminator can judge."""
@@ -83,7 +89,7 @@ def sized(config: Pix2PixConfig, budget: Budget) -> Pix2PixConfig:
     Raises
     ------
     ConfigError
-        If the patches are too small for the depth.
+        If the patches are too small for the depth, or for the discriminator.
     """
     deepest = max((budget.patch_size // 2).bit_length() - 1, 1)
     norm = "instance" if budget.batch_size == 1 else "batch"
@@ -101,8 +107,9 @@ def sized(config: Pix2PixConfig, budget: Budget) -> Pix2PixConfig:
     )
     side = max(SMALLEST, 2 * 2 ** (found.depth or 0))
     if budget.patch_size < side:
+        shallower = ", or a smaller depth" if budget.patch_size >= SMALLEST else ""
         raise ConfigError(
             f"patches of {budget.patch_size} are too small for a depth of {found.depth}; give patches of {side} or "
-            "more, or a smaller depth"
+            f"more{shallower} (images smaller than a patch can't take part)"
         )
     return found

@@ -277,9 +277,10 @@ def test_objects_are_drawn_where_the_masks_have_them(blob_set: SampleSet) -> Non
         assert 1 <= objects / pixels * 32**2 <= 5
 
 
-def test_training_that_goes_astray_is_a_failure(blob_set: SampleSet) -> None:
+@pytest.mark.parametrize("mode", MODES)
+def test_training_that_goes_astray_is_a_failure(blob_set: SampleSet, tmp_path: Path, mode: str) -> None:
     with pytest.raises(Diverged, match="learning rate"):
-        fitted(blob_set, steps=12, learning_rate=1e18)
+        fitted(blob_set, steps=12, learning_rate=1e18, mode=mode, context={"folder": tmp_path})
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -336,7 +337,8 @@ def test_images_to_masks_get_light_and_texture_of_training_objects(
 
 def test_a_network_to_masks_is_told_the_light_in_a_short_training(blob_set: SampleSet) -> None:
     told, alone = (fitted(blob_set, mode="conditional", steps=1, appearance=choice) for choice in (None, False))
-    assert (told.config.appearance, sized(DiffusionConfig(), Diffusion.budgets["paper"]).appearance) == (True, False)
+    long = sized(DiffusionConfig(mode="conditional"), Diffusion.budgets["paper"])
+    assert (told.config.appearance, long.appearance) == (True, False)
     planes = [generator.network.unet.conv_in.conv.in_channels // alone.network.fold**2 for generator in (told, alone)]
     assert planes == [alone.joint.planes + told.appearance.planes, alone.joint.planes]
     assert fitted(blob_set, mode="joint", steps=1).appearance.planes == 0
@@ -369,6 +371,18 @@ def test_guidance_without_what_it_compares_with_is_refused() -> None:
     with pytest.raises(ValueError, match="guidance: 2 compares"):
         DiffusionConfig(mode="conditional", dropped=0, guidance=2)
     assert DiffusionConfig(mode="conditional", dropped=0, guidance=1).dropped == 0
+
+
+@pytest.mark.parametrize(
+    ("mode", "asked"),
+    [("joint", {"guidance": 1}), ("joint", {"largest": 64}), ("joint", {"density": 0.5}), ("conditional", {})],
+)
+def test_options_of_the_other_mode_are_refused(mode: str, asked: dict[str, float]) -> None:
+    asked = asked or {"mask_weight": 2.0}
+    other = MODES[mode == "joint"]
+    with pytest.raises(ValueError, match=f"{next(iter(asked))}: .* is for mode: {other}, and this is mode: {mode}"):
+        DiffusionConfig(mode=mode, **asked)
+    DiffusionConfig(mode=other, **asked)
 
 
 @pytest.mark.parametrize(

@@ -109,6 +109,11 @@ def test_training_lowers_the_difference_to_the_real_images(blob_set, trained):
 
 
 @pytest.mark.slow
+def test_a_weight_of_no_structure_is_refused():
+    with pytest.raises(ValueError, match="structure_weight: 3 needs a structure"):
+        Pix2PixConfig(structure="none", structure_weight=3)
+
+
 def test_training_works_with_instance_norm_too(blob_set):
     before = reconstruction(fitted(blob_set, steps=1, norm="instance"), blob_set)
     after = reconstruction(fitted(blob_set, steps=60, batch=4, norm="instance", learning_rate=2e-3), blob_set)
@@ -153,9 +158,9 @@ def test_a_stopped_training_goes_on_to_the_same_weights(blob_set, tmp_path: Path
         assert torch.equal(ours, theirs)
 
 
-def test_training_that_goes_astray_is_a_failure(blob_set):
+def test_training_that_goes_astray_is_a_failure(blob_set, tmp_path: Path):
     with pytest.raises(Diverged, match="learning rate"):
-        fitted(blob_set, steps=12, learning_rate=1e9, norm="none")
+        fitted(blob_set, steps=12, learning_rate=1e9, norm="none", context={"folder": tmp_path})
 
 
 def test_flat_images_are_a_failure(blob_set):
@@ -170,8 +175,10 @@ def test_an_empty_set_and_an_image_smaller_than_a_patch_are_refused(blob_set):
         fitted(blob_set[:0])
     with pytest.raises(DataError, match="smaller than a patch"):
         fitted(blob_set, patch=128)
-    with pytest.raises(ConfigError, match="patch"):
+    with pytest.raises(ConfigError, match="give patches of 64 or more, or a smaller depth"):
         fitted(blob_set, patch=32, depth=5)
+    with pytest.raises(ConfigError, match=r"give patches of 24 or more \(images"):
+        fitted(blob_set, patch=16, depth=1)
 
 
 # -- what is drawn ----------------------------------------------------------------------------------------------------

@@ -13,6 +13,7 @@ from synthbench.toolkit.collapse import Diverged, refuse_collapse, refuse_flat
     ("spreads", "word"),
     [
         ([(0.0, 0.5), (1e-4, 0.4)], "flat"),
+        ([(0.0, 0.5), (0.0, 0.0), (0.2, 0.0)], "flat"),
         ([(0.3, 0.5), (float("nan"), 0.4)], "finite"),
         ([(float("inf"), 0.5)], "finite"),
     ],

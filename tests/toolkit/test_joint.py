@@ -100,3 +100,18 @@ def test_the_strength_of_the_noise_is_that_of_a_training_image_by_class() -> Non
         assert len(np.unique(found)) == 2
         assert found[0, 0, 63] / found[0, 0, 0] == pytest.approx(quotient, rel=0.25)
         assert found[0, 0, 63] == found[0, 63, 63]
+
+
+def test_grey_images_among_coloured_ones_get_their_noise_too() -> None:
+    rng = np.random.default_rng(0)
+    labels = np.zeros((96, 96), np.int32)
+    labels[:, 48:] = 1
+    noisy = rng.normal(100, np.where(labels > 0, 12, 4)).clip(0, 255)
+    coloured = np.repeat(noisy[..., None], 3, axis=2)
+    train = SampleSet.of([Sample(f"{k}", im.astype(np.uint8), labels) for k, im in enumerate((noisy, coloured))])
+    joint = Joint.of(train, "distance", 1)
+    smooth = np.zeros((3, *labels.shape), np.float32)
+    image = joint.picture(smooth, labels, 0, np.random.default_rng(1))
+    assert image.shape == labels.shape
+    for inside in (labels > 0, labels == 0):
+        assert np.std(image[inside].astype(float)) == pytest.approx(np.std(noisy[inside]), rel=0.25)

@@ -100,3 +100,18 @@ def test_drawing_amid_training_leaves_the_networks_as_they_were() -> None:
     so_far(Draws(), 7, network, still)()
     assert seen == [(range(3), 7, False, False)]
     assert (network.training, still.training) == (True, False)
+
+
+def test_nothing_is_drawn_of_networks_that_are_broken(tmp_path: Path) -> None:
+    network = nn.Linear(1, 1)
+
+    def step(number: int) -> dict[str, torch.Tensor]:
+        nn.init.constant_(network.weight, float("nan"))
+        return {"loss": torch.zeros(())}
+
+    def draw() -> list[Sample]:
+        raise AssertionError("drawn")
+
+    context = Context(budget=Budget(1, 1, 8), folder=tmp_path)
+    with pytest.raises(loop.Diverged, match="network has weights that aren't finite"):
+        loop.train(context, parts={"network": network}, step=step, draw=draw)

@@ -80,3 +80,10 @@ def test_new_objects_borrow_the_light_of_donors_of_their_size():
     light = borrowed(labels, donors, np.random.default_rng(0))
     assert light.tolist() == [pytest.approx(small[1:]), pytest.approx(large[1:])]
     assert borrowed(np.zeros((4, 4), int), donors, np.random.default_rng(0)).shape == (0, 2)
+
+
+def test_large_ids_cost_nothing():
+    rows, columns = np.mgrid[:64, :64]
+    labels = np.where((rows - 30) ** 2 + (columns - 30) ** 2 < 100, 7, 0)
+    planes = ndimage.gaussian_filter(np.where(labels, 0.6, -0.8), 1)[None]
+    assert np.array_equal(crispness(planes, np.where(labels, 2_000_000_000, 0)), crispness(planes, labels))

@@ -44,10 +44,16 @@ def test_no_size_is_open_once_the_budget_is_known(name: str, budget: str) -> Non
     assert all((found[k] == short[k]) == (budget in ("smoke", "quick")) for k in sizes)
 
 
-@pytest.mark.parametrize(("masks", "objects", "classes"), [("auto", "mixed", "train"), ("train", "train", "train")])
 def test_masks_of_objects_are_recombined_and_masks_of_classes_are_not(
-    blob_set: SampleSet, semantic_set: SampleSet, masks: str, objects: str, classes: str
+    blob_set: SampleSet, semantic_set: SampleSet
 ) -> None:
-    config = MaskConfig(masks=masks, layout="discs", density=0.25)
-    assert (config.sampler(blob_set).mode, config.sampler(semantic_set).mode) == (objects, classes)
+    config = MaskConfig(layout="discs", density=0.25)
+    assert (config.sampler(blob_set).mode, config.sampler(semantic_set).mode) == ("mixed", "train")
     assert (config.sampler(blob_set).layout, config.sampler(blob_set).density) == ("discs", 0.25)
+    assert MaskConfig(masks="train").sampler(blob_set).mode == "train"
+
+
+@pytest.mark.parametrize(("option", "value"), [("layout", "discs"), ("density", 0.0), ("touching", 0.5)])
+def test_options_of_recombined_masks_are_refused_where_there_are_none(option: str, value: str | float) -> None:
+    with pytest.raises(ValidationError, match=f"{option}: {value} is of recombined masks.*give masks: mixed"):
+        MaskConfig(masks="train", **{option: value})

@@ -38,3 +38,23 @@ def test_dark_images_are_evened_out_and_balanced_ones_stay_linear():
     assert fitting_exponent([dark]) == 0.5
     assert fitting_exponent([balanced]) == pytest.approx(1.0, abs=0.05)
     assert fitting_exponent([255 - dark]) == 1.0
+
+
+@pytest.mark.parametrize("level", [200, 20])
+def test_the_few_objects_of_a_large_image_keep_their_light(level):
+    rng = np.random.default_rng(0)
+    image = rng.normal(100, 2, (512, 512)).astype(np.uint8)
+    labels = np.zeros(image.shape, int)
+    labels[40:52, 60:72] = 1
+    image[labels > 0] = rng.normal(level, 2, 144)
+    for objects, error in ((labels, 2), (None, 50)):
+        light = Range.of(image, objects)
+        back = light.restored(light.scaled(image, 0.5), 0.5)
+        assert (abs(float(np.median(back[labels > 0])) - level) < error) == (objects is labels)
+
+
+def test_objects_that_are_not_few_change_no_range():
+    rng = np.random.default_rng(0)
+    labels = rng.random((64, 64)) < 0.1
+    image = np.where(labels, rng.integers(50, 250, labels.shape), rng.integers(3, 60, labels.shape)).astype(np.uint8)
+    assert Range.of(image, labels) == Range.of(image)

@@ -109,3 +109,8 @@ def test_texture_is_compared_with_the_contrast_of_its_object():
 
 def test_where_no_texture_is_wanted_none_is_laid_over(labels, spotted):
     assert np.array_equal(topped_up(spotted, labels, np.zeros((36, 0)), np.random.default_rng(0)), spotted)
+
+
+def test_large_ids_cost_nothing(labels, spotted):
+    large = np.where(labels, labels + 2_000_000_000, 0)
+    assert np.array_equal(measure(spotted, large), measure(spotted, labels))

@@ -30,7 +30,8 @@ def refuse_flat(spreads: Iterable[tuple[float, float]]) -> None:
     pairs = list(spreads)
     if not all(math.isfinite(drawn) for drawn, _ in pairs):
         raise Diverged("the network draws values that aren't finite; lower the learning rate")
-    if pairs and all(drawn < FLAT < real for drawn, real in pairs):
+    beside_textured = [drawn for drawn, real in pairs if real > FLAT]
+    if beside_textured and max(beside_textured) < FLAT:
         raise Diverged("the network draws flat images; lower the learning rate")
 
 

@@ -79,7 +79,7 @@ class Joint:
             raise DataError("the training masks hold no objects: there is nothing to draw new ones from")
         classes = max(len(train.classes), 1 + max(int(mask.max()) for mask in labels))
         channels, exponent = max(entry.channels for entry in train.entries), fitting_exponent(s.image for s in train)
-        ranges = tuple(Range.of(sample.image) for sample in train)
+        ranges = tuple(Range.of(sample.image, sample.labels) for sample in train)
         grain = []
         for sample, own in zip(train, ranges, strict=True):
             planes = to_channels(own.scaled(sample.image, exponent), channels)
@@ -162,9 +162,11 @@ class Joint:
             Adds the pixel noise that the planes lack beside training image `position`; see `synthbench.toolkit.grain`.
             None: they stay as they are.
         """
+        own = self.ranges[position]
+        planes = to_channels(planes, own.channels)
         if rng is not None:
-            planes = topped_up(planes, self._kinds(labels), self._wanted(position), rng)
-        return self.ranges[position].restored(planes, self.exponent)
+            planes = topped_up(planes, self._kinds(labels), self._wanted(position)[:, : own.channels], rng)
+        return own.restored(planes, self.exponent)
 
     def decode(
         self, planes: np.ndarray, position: int, rng: np.random.Generator | None = None

@@ -92,17 +92,21 @@ class Journal:
             with self._writing(), self.losses.open("a", encoding="utf-8") as file:
                 file.write(json.dumps(row) + "\n")
 
-    def picture(self, done: int) -> None:
-        """Draw samples when a fifth of the steps has been done since the last time."""
-        if self.folder is None or self.draw is None:
-            return
-        if done * PICTURES // self.total > (done - 1) * PICTURES // self.total:
-            from synthbench.pictures import sheet
+    def due(self, done: int) -> bool:
+        """Whether a fifth of the steps has been done since the last picture, and there are pictures at all."""
+        passed = done * PICTURES // self.total > (done - 1) * PICTURES // self.total
+        return passed and self.folder is not None and self.draw is not None
 
-            title = f"{self.name}, step {done} of {self.total}"
-            image = sheet({title: self.draw()}, task=self.task, tile=160, columns=3)
-            with self._writing():
-                image.save(self.folder / f"{self.name}-{done:06d}.png")
+    def picture(self, done: int) -> None:
+        """Draw samples, of a network whose weights are finite; see `due`."""
+        from synthbench.pictures import sheet
+
+        assert self.folder is not None
+        assert self.draw is not None
+        title = f"{self.name}, step {done} of {self.total}"
+        image = sheet({title: self.draw()}, task=self.task, tile=160, columns=3)
+        with self._writing():
+            image.save(self.folder / f"{self.name}-{done:06d}.png")
 
     def _forget(self, first: int) -> None:
         """Drop what was written of steps from `first` on."""

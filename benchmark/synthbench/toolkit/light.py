@@ -7,6 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 from scipy import ndimage
 
+from synthbench.toolkit.distance import boxes
+
 _NEAREST = 5
 _SMOOTH = 0.7
 _AROUND = 4
@@ -84,9 +86,7 @@ def crispness(planes: np.ndarray, labels: np.ndarray) -> np.ndarray:
     plane = planes.mean(axis=0)
     steepness = ndimage.gaussian_gradient_magnitude(plane, _SMOOTH)
     found = []
-    for number, box in enumerate(ndimage.find_objects(labels), start=1):
-        if box is None:
-            continue
+    for number, box in boxes(labels):
         around = tuple(slice(max(0, side.start - _AROUND), side.stop + _AROUND) for side in box)
         inside = labels[around] == number
         others = (labels[around] > 0) & ~inside

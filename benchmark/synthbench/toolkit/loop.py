@@ -124,30 +124,35 @@ def train(
     first = _resume(path, parts, total, context) if path is not None else 0
     journal = Journal(context, name, total, first, draw, task)
     meter = _Meter(context.budget.batch_size)
+
+    def sound(done: int) -> str:
+        note = meter.read(done)
+        _refuse_broken(parts, done)
+        return note
+
     context.progress(first, total, "")
     last_save, pause = time.monotonic(), every
     for number in range(first, total):
         if context.should_stop():
-            meter.read(number)
+            sound(number)
             if path is not None:
-                _refuse_broken(parts, number)
                 _checkpoint(path, parts, number, total, context)
             raise Stopped(f"left off at step {number} of {total}")
         losses = step(number)
         meter.add(losses)
         journal.note(number, losses)
-        journal.picture(number + 1)
+        if journal.due(number + 1):
+            sound(number + 1)
+            journal.picture(number + 1)
         now = time.monotonic()
         if now - meter.since >= _REPORT_SECONDS:
             context.progress(number + 1, total, meter.read(number + 1))
         if path is not None and now - last_save >= pause and number + 1 < total:
-            meter.read(number + 1)
-            _refuse_broken(parts, number + 1)
+            sound(number + 1)
             _checkpoint(path, parts, number + 1, total, context)
             last_save = time.monotonic()
             pause = max(every, 20 * (last_save - now))
-    note = meter.read(total)
-    _refuse_broken(parts, total)
+    note = sound(total)
     if path is not None and first < total:
         _checkpoint(path, parts, total, total, context)
     context.progress(total, total, note)

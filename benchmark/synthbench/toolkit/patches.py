@@ -69,7 +69,7 @@ class PatchStream:
     Raises
     ------
     DataError
-        If an image is smaller than a patch, or channels are mixed.
+        If an image is smaller than a patch.
     """
 
     def __init__(

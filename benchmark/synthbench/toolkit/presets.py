@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Literal, TypeVar
+from collections.abc import Iterable, Mapping
+from typing import Any, Literal, Self, TypeVar
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from synthbench.plugin.api import Budget, Config
 from synthbench.samples import SampleSet
@@ -15,6 +15,13 @@ LONG = 10_000
 """A training of fewer steps is a short one, meant for a CPU."""
 
 C = TypeVar("C", bound=Config)
+
+
+def changed(config: Config, names: Iterable[str]) -> list[str]:
+    """Return those of the named fields that aren't at their defaults, each as ``name: value``."""
+    fields = type(config).model_fields
+    found = {name: getattr(config, name) for name in names}
+    return [f"{name}: {value}" for name, value in found.items() if value != fields[name].default]
 
 
 def settled(config: C, budget: Budget, *, short: Mapping[str, Any], long: Mapping[str, Any]) -> C:
@@ -46,13 +53,20 @@ class MaskConfig(Config):
     masks : {"auto", "train", "recombine", "mixed"}
         See `synthbench.toolkit.masks.MaskSampler`. `auto` is `mixed` for instances and `train` for a semantic dataset.
     layout, density, touching
-        Of recombined masks; see there.
+        Of recombined masks; see there. Where `auto` comes to ``train``, they count for nothing.
     """
 
     masks: Literal["auto", "train", "recombine", "mixed"] = "auto"
     layout: Layout = "scatter"
     density: float | None = Field(None, ge=0, le=1)
     touching: float | None = Field(None, ge=0, le=1)
+
+    @model_validator(mode="after")
+    def _laid_out(self) -> Self:
+        idle = changed(self, ("layout", "density", "touching")) if self.masks == "train" else []
+        if idle:
+            raise ValueError(f"{idle[0]} is of recombined masks, and masks: train has none; give masks: mixed")
+        return self
 
     def sampler(self, train: SampleSet) -> MaskSampler:
         """Return the sampler of new masks from a training set's."""

@@ -26,7 +26,8 @@ class Range:
     Attributes
     ----------
     floor, top : tuple of float
-        The `LOW` and `HIGH` percentiles of each channel, in grey levels.
+        The `LOW` and `HIGH` percentiles of each channel, in grey levels; further where the objects are so few that most
+        of their pixels would lie beyond.
     channels : int
         1 or 3.
     dtype : str
@@ -39,10 +40,21 @@ class Range:
     dtype: str
 
     @classmethod
-    def of(cls, image: np.ndarray) -> Range:
-        """Measure an image, ``(height, width[, 3])``, uint8 or uint16."""
+    def of(cls, image: np.ndarray, objects: np.ndarray | None = None) -> Range:
+        """Measure an image.
+
+        Parameters
+        ----------
+        image
+            ``(height, width[, 3])``, uint8 or uint16.
+        objects
+            ``(height, width)``, where there are any: their median is within the range.
+        """
         planes = _planes(image)
         floor, top = np.percentile(planes, (LOW, HIGH), axis=(1, 2))
+        if objects is not None and objects.any():
+            typical = np.median(planes[:, objects > 0], axis=1)
+            floor, top = np.minimum(floor, typical), np.maximum(top, typical)
         return cls(tuple(floor.tolist()), tuple(top.tolist()), len(planes), image.dtype.name)
 
     def scaled(self, image: np.ndarray, exponent: float) -> np.ndarray:

@@ -14,6 +14,8 @@ import torch
 from scipy import ndimage, optimize
 from torchvision.transforms.functional import gaussian_blur
 
+from synthbench.toolkit.distance import boxes
+
 SCALES = (0.7, 1.4, 2.8, 5.6)
 """Standard deviations of the Gaussians, in pixels; what lies between two neighbouring ones is a band."""
 
@@ -39,7 +41,9 @@ def measure(planes: np.ndarray, labels: np.ndarray) -> np.ndarray:
 
     Standard deviations of the bands, fine to coarse, of each channel in turn. What lies outside of an object, and its
     rim where it has enough pixels without, doesn't count; nor does the shading that follows the distance to its edge,
-    which a network learns: laid over at random instead, the dome of a blurred nucleus becomes holes.
+    which a network learns: laid over at random instead, the dome of a blurred nucleus becomes holes. An object
+    that the edge of the image cuts is measured as if it ended there, so a part of its shading does count: real nuclei
+    that are cut in the middle come out a tenth rougher.
 
     Parameters
     ----------
@@ -147,9 +151,7 @@ def topped_up(planes: np.ndarray, labels: np.ndarray, wanted: np.ndarray, rng: n
 def _objects(labels: np.ndarray) -> list[tuple[tuple[slice, slice], np.ndarray, np.ndarray]]:
     """Return box, pixels and pixels away from the rim of each object, by rising id."""
     found = []
-    for number, box in enumerate(ndimage.find_objects(labels), start=1):
-        if box is None:
-            continue
+    for number, box in boxes(labels):
         owned = labels[box] == number
         inside = ndimage.binary_erosion(owned, iterations=_RIM)
         found.append((box, owned, inside if inside.sum() >= _FEW else owned))

@@ -148,15 +148,18 @@ def test_the_ablation_without_style_learns_too(fitted, blob_set):
     assert np.median(sample.image[inside]) > np.median(sample.image[sample.labels == 0]) + 40
 
 
-def test_training_that_goes_astray_is_a_failure(fitted, blob_set):
+def test_training_that_goes_astray_is_a_failure(fitted, blob_set, tmp_path: Path):
     with pytest.raises(Diverged, match="learning rate"):
-        fitted(blob_set, steps=6, learning_rate=1e18)
+        fitted(blob_set, steps=6, learning_rate=1e18, context={"folder": tmp_path})
 
 
-def test_flat_images_are_a_failure(fitted, blob_set):
+@pytest.mark.parametrize("level", [0.0, -9.0])
+def test_flat_images_are_a_failure(fitted, blob_set, level):
     generator = fitted(blob_set, steps=1)
-    for layer in (generator.network.to_image, generator.network.light):
-        nn.init.zeros_(layer.weight)
+    if level == 0:
+        for layer in (generator.network.to_image, generator.network.light):
+            nn.init.zeros_(layer.weight)
+    nn.init.constant_(generator.network.to_image.bias, level)
     with pytest.raises(Diverged, match="flat"):
         generator.refuse_collapse(blob_set, 0)
 
@@ -166,7 +169,7 @@ def test_what_cannot_be_learnt_from_is_refused(fitted, blob_set):
         fitted(blob_set[:0])
     with pytest.raises(DataError, match="smaller than a patch"):
         fitted(blob_set, patch=128)
-    with pytest.raises(ConfigError, match="give patches of 64"):
+    with pytest.raises(ConfigError, match="give patches of 64 or more, or a smaller depth"):
         fitted(blob_set, patch=32, depth=5)
     empty = SampleSet.of([Sample("a", np.zeros((32, 32), np.uint8), np.zeros((32, 32), np.int32))])
     with pytest.raises(DataError, match="no objects"):
