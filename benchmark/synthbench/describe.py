@@ -15,6 +15,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from synthbench.errors import ConfigError, StoreError, nearest
+from synthbench.plugin.api import Budget
 from synthbench.plugin.registry import registry
 from synthbench.sources import core_source, plugin_source, plugin_versions
 from synthbench.store import Store, key_of, writing
@@ -86,6 +87,7 @@ def describe(
             "config": full_config(cls, config, f"{kind} {name!r}"),
             "budget": _budget(cls, budget, f"{kind} {name!r}"),
         }
+        _check_sized(cls, answer, f"{kind} {name!r}")
         with writing(memo):
             memo.parent.mkdir(exist_ok=True)
             beside = memo.with_suffix(f".{os.getpid()}")
@@ -125,6 +127,15 @@ def _budget(cls: Any, choice: BudgetChoice | None, owner: str) -> dict[str, int]
     if cls.budgets:
         budget |= choice.model_dump(exclude={"name"}, exclude_none=True)
     return budget
+
+
+def _check_sized(cls: Any, answer: Mapping[str, Any], owner: str) -> None:
+    """Raise `ConfigError` if a budget doesn't fit a configuration."""
+    if answer["budget"].get("steps"):
+        try:
+            cls.Config.model_validate(answer["config"]).sized(Budget(**answer["budget"]))
+        except ConfigError as error:
+            raise ConfigError(f"{owner}: {error}") from None
 
 
 def pick_encoder(store: Store, name: str | None, config: Mapping[str, Any]) -> tuple[Described, str]:

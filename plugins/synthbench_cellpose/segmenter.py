@@ -61,6 +61,13 @@ class CellposeConfig(Config):
     learning_rate: float = Field(5e-3, gt=0, description="highest rate of AdamW: the library's")
     weight_decay: float = Field(1e-5, ge=0, description="of AdamW: the library's")
 
+    def sized(self, budget: Budget) -> Self:
+        """Return the configuration; raise `ConfigError` if the network can't halve the patches three times."""
+        if self.diam_mean is None and budget.patch_size % MULTIPLE:
+            way = f"use --patch {max(1, budget.patch_size // MULTIPLE) * MULTIPLE}"
+            raise ConfigError(f"a patch of {budget.patch_size} doesn't divide by {MULTIPLE}; {way}")
+        return self
+
 
 class Cellpose(Segmenter):
     """Cellpose 3.1 from scratch: network, targets, loss, dynamics and post-processing are the library's own.
@@ -100,6 +107,7 @@ class Cellpose(Segmenter):
         self._thresholds: dict[str, float] = dict(START)
 
     def fit(self, train: TrainingMix, validation: SampleSet, context: Context) -> None:
+        self.config = self.config.sized(context.budget)
         loop.runtime(context)
         stream = PatchStream(train, context.budget, context.seed, encode=flows.encode)
         self._diameter = mean_diameter(train.reference)
@@ -144,20 +152,11 @@ class Cellpose(Segmenter):
         return new
 
     def _side(self, patch_size: int) -> int:
-        """Return the side of a patch as it enters the network.
-
-        Raises
-        ------
-        ConfigError
-            If the network can't halve it three times.
-        """
-        if self.config.diam_mean is not None:
-            scaled = patch_size * self.config.diam_mean / self._diameter
-            return max(1, round(scaled / MULTIPLE)) * MULTIPLE
-        if patch_size % MULTIPLE:
-            way = f"use --patch {max(1, patch_size // MULTIPLE) * MULTIPLE}"
-            raise ConfigError(f"cellpose: a patch of {patch_size} doesn't divide by {MULTIPLE}; {way}")
-        return patch_size
+        """Return the side of a patch as it enters the network."""
+        if self.config.diam_mean is None:
+            return patch_size
+        scaled = patch_size * self.config.diam_mean / self._diameter
+        return max(1, round(scaled / MULTIPLE)) * MULTIPLE
 
     def _build(self, channels: int, diam_mean: float, device: str) -> None:
         self._channels = channels

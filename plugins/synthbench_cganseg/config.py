@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
 from pydantic import Field
 
@@ -13,6 +13,11 @@ from synthbench.toolkit.presets import MaskConfig, settled
 from synthbench_cganseg.networks import Norm
 
 Handover = Literal["straight-through", "soft"]
+
+_WIDTHS = ("filters", "segmenter_filters", "discriminator_filters", "heads", "head_width")
+
+SMALLEST = 32
+"""Side of the smallest patches that the discriminators can judge."""
 
 
 class CGanSegConfig(MaskConfig):
@@ -102,63 +107,56 @@ class CGanSegConfig(MaskConfig):
     learning_rate: float | None = Field(None, gt=0)
     momentum: float | None = Field(None, ge=0, lt=1)
 
+    def sized(self, budget: Budget) -> Self:
+        """Return the configuration with nothing left open.
 
-_WIDTHS = ("filters", "segmenter_filters", "discriminator_filters", "heads", "head_width")
+        A long training has the paper's sizes, weights, perceptual network and learning rate, and the momentum of its
+        code (the discriminators' first width is open there: that of the other networks; its patches are 512 × 768, here
+        they are square). What a short one has is this project's choice: no perceptual network, so that it needs no
+        weights of others; a generator that is told the light of the objects, because it doesn't learn in that time to
+        draw it from a style; pixel norm, because batch norm of two patches draws otherwise in training than when
+        drawing; discriminators that weigh more and learn more slowly: on phase contrast, 1,000 steps with the paper's
+        weights drew flat shapes (kernel distance 4.8 million, on SqueezeNet), 600 steps with ten times as much halos
+        and bodies (3.4 million); and a tenth of the weight for masks that come back, which seem to be easiest to find
+        in hard and bright objects. What it comes to stands in `docs/generators.md`.
 
-SMALLEST = 32
-"""Side of the smallest patches that the discriminators can judge."""
-
-
-def sized(config: CGanSegConfig, budget: Budget) -> CGanSegConfig:
-    """Return the configuration with nothing left open.
-
-    A long training has the paper's sizes, weights, perceptual network and learning rate, and the momentum of its code
-    (the discriminators' first width is open there: that of the other networks; its patches are 512 × 768, here they are
-    square). What a short one has is this project's choice: no perceptual network, so that it needs no weights of
-    others; a generator that is told the light of the objects, because it doesn't learn in that time to draw it from a
-    style; pixel norm, because batch norm of two patches draws otherwise in training than when drawing; discriminators
-    that weigh more and learn more slowly: on phase contrast, 1,000 steps with the paper's weights drew flat shapes
-    (kernel distance 4.8 million, on SqueezeNet), 600 steps with ten times as much halos and bodies (3.4 million); and a
-    tenth of the weight for masks that come back, which seem to be easiest to find in hard and bright objects. What it
-    comes to stands in `docs/generators.md`.
-
-    Raises
-    ------
-    ConfigError
-        If the patches are too small for the depth, or for the discriminators.
-    """
-    side = max(SMALLEST, 2 * 2**config.depth)
-    if budget.patch_size < side:
-        shallower = ", or a smaller depth" if budget.patch_size >= SMALLEST else ""
-        raise ConfigError(
-            f"patches of {budget.patch_size} are too small for a depth of {config.depth}; give patches of {side} or "
-            f"more{shallower} (images smaller than a patch can't take part)"
+        Raises
+        ------
+        ConfigError
+            If the patches are too small for the depth, or for the discriminators.
+        """
+        side = max(SMALLEST, 2 * 2**self.depth)
+        if budget.patch_size < side:
+            shallower = ", or a smaller depth" if budget.patch_size >= SMALLEST else ""
+            raise ConfigError(
+                f"patches of {budget.patch_size} are too small for a depth of {self.depth}; give patches of {side} or "
+                f"more{shallower} (images smaller than a patch can't take part)"
+            )
+        return settled(
+            self,
+            budget,
+            short={
+                **dict(zip(_WIDTHS, (8, 8, 16, 2, 16), strict=True)),
+                "norm": "pixel",
+                "appearance": True,
+                "perceptual": "off",
+                "image_gan": 50.0,
+                "mask_gan": 10.0,
+                "judges_rate": 0.4,
+                "mask_cycle": 10.0,
+                "learning_rate": 1e-3,
+                "momentum": 0.5,
+            },
+            long={
+                **dict(zip(_WIDTHS, (64, 64, 64, 8, 64), strict=True)),
+                "norm": "batch",
+                "appearance": False,
+                "perceptual": "vgg19",
+                "image_gan": 1.0,
+                "mask_gan": 1.0,
+                "judges_rate": 1.0,
+                "mask_cycle": 100.0,
+                "learning_rate": 1e-4,
+                "momentum": 0.9,
+            },
         )
-    return settled(
-        config,
-        budget,
-        short={
-            **dict(zip(_WIDTHS, (8, 8, 16, 2, 16), strict=True)),
-            "norm": "pixel",
-            "appearance": True,
-            "perceptual": "off",
-            "image_gan": 50.0,
-            "mask_gan": 10.0,
-            "judges_rate": 0.4,
-            "mask_cycle": 10.0,
-            "learning_rate": 1e-3,
-            "momentum": 0.5,
-        },
-        long={
-            **dict(zip(_WIDTHS, (64, 64, 64, 8, 64), strict=True)),
-            "norm": "batch",
-            "appearance": False,
-            "perceptual": "vgg19",
-            "image_gan": 1.0,
-            "mask_gan": 1.0,
-            "judges_rate": 1.0,
-            "mask_cycle": 100.0,
-            "learning_rate": 1e-4,
-            "momentum": 0.9,
-        },
-    )

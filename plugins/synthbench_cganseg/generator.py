@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Self
@@ -24,7 +23,7 @@ from synthbench.toolkit.masks import MaskSampler
 from synthbench.toolkit.optimise import linear_tail
 from synthbench.toolkit.patches import PatchStream
 from synthbench.toolkit.texture import topped_up
-from synthbench_cganseg.config import CGanSegConfig, sized
+from synthbench_cganseg.config import CGanSegConfig
 from synthbench_cganseg.cycle import DISCRIMINATORS, Cycle, optimisers
 from synthbench_cganseg.discriminator import discriminator
 from synthbench_cganseg.networks import STYLE, Segmenter, StyleUNet
@@ -68,12 +67,8 @@ class CGanSeg(Generator):
         "paper": Budget(steps=250_000, batch_size=2, patch_size=512),
     }
 
-    def __init__(self, config: CGanSegConfig | None = None) -> None:
-        super().__init__(config)
-        self.counts: Counter[str] = Counter()
-
     def fit(self, train: SampleSet, context: Context) -> None:
-        self.config = sized(self.config, context.budget)
+        self.config = self.config.sized(context.budget)
         self.joint = Joint.of(train, "distance", 1)
         told = self.config.appearance
         self.appearance = Appearance.of(train, self.joint) if told else Appearance.untold(len(train))

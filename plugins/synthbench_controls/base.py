@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections import Counter
 from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 
 from synthbench import Context, Generator, Sample, SampleSet
 from synthbench.errors import DataError
+from synthbench.toolkit.masks_objects import tidy
 
 TRAIN = "train"
 _ORDER = 41
@@ -26,10 +26,6 @@ class Control(Generator):
     counts : Counter
         What drawing has come to so far: ``drawn`` samples, and whatever else a control counts.
     """
-
-    def __init__(self, config: Any = None) -> None:
-        super().__init__(config)
-        self.counts: Counter[str] = Counter()
 
     def fit(self, train: SampleSet, context: Context) -> None:
         """Keep the training set; raise `DataError` if it is empty."""
@@ -63,6 +59,34 @@ class Control(Generator):
         epoch, place = divmod(index, len(self.train))
         order = np.random.default_rng((seed, _ORDER, epoch)).permutation(len(self.train))
         return int(order[place])
+
+
+def without_fragments(warped: np.ndarray, original: np.ndarray, limit: int, growth: float) -> tuple[np.ndarray, int]:
+    """Make a warped label map valid: one object per piece, without the specks that objects were cut to.
+
+    Parameters
+    ----------
+    warped, original
+        Instance label maps with the same ids; shapes may differ.
+    limit
+        Area in pixels, at the original's scale, below which a piece can be a speck.
+    growth
+        Factor by which areas have grown.
+
+    Returns
+    -------
+    labels : ndarray
+        int32, 1 … n.
+    removed : int
+        Pieces below the limit that hold less than half of their object.
+    """
+    pieces, _ = tidy(warped)
+    ids, first, sizes = np.unique(pieces, return_index=True, return_counts=True)
+    parents, areas = np.unique(original, return_counts=True)
+    whole = areas[np.searchsorted(parents, warped.ravel()[first])]
+    specks = (ids > 0) & (sizes < limit * growth) & (sizes < 0.5 * whole * growth)
+    labels, _ = tidy(np.where(specks[pieces - ids[0]], 0, pieces))
+    return labels, int(specks.sum())
 
 
 def name(index: int) -> str:

@@ -8,8 +8,8 @@ from scipy import ndimage
 
 from synthbench import Config, Context, Sample, SampleSet
 from synthbench.toolkit.images import HIGH, LOW
-from synthbench.toolkit.masks_objects import speck_limit, tidy
-from synthbench_controls.base import Control, name, to_dtype
+from synthbench.toolkit.masks_objects import speck_limit
+from synthbench_controls.base import Control, name, to_dtype, without_fragments
 
 _DRAW = 43
 
@@ -99,34 +99,6 @@ class Classic(Control):
         value = ndimage.gaussian_filter(value, (0, sigma, sigma))
         value = value + self.config.noise * rng.random() * rng.standard_normal(value.shape)
         return value * span + floor
-
-
-def without_fragments(warped: np.ndarray, original: np.ndarray, limit: int, growth: float) -> tuple[np.ndarray, int]:
-    """Make a warped label map valid: one object per piece, without the specks that objects were cut to.
-
-    Parameters
-    ----------
-    warped, original
-        Instance label maps with the same ids; shapes may differ.
-    limit
-        Area in pixels, at the original's scale, below which a piece can be a speck.
-    growth
-        Factor by which areas have grown.
-
-    Returns
-    -------
-    labels : ndarray
-        int32, 1 … n.
-    removed : int
-        Pieces below the limit that hold less than half of their object.
-    """
-    pieces, _ = tidy(warped)
-    ids, first, sizes = np.unique(pieces, return_index=True, return_counts=True)
-    parents, areas = np.unique(original, return_counts=True)
-    whole = areas[np.searchsorted(parents, warped.ravel()[first])]
-    specks = (ids > 0) & (sizes < limit * growth) & (sizes < 0.5 * whole * growth)
-    labels, _ = tidy(np.where(specks[pieces - ids[0]], 0, pieces))
-    return labels, int(specks.sum())
 
 
 def _factor(most: float, rng: np.random.Generator) -> float:

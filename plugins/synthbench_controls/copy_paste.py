@@ -16,7 +16,7 @@ from synthbench.toolkit.images import to_channels
 from synthbench.toolkit.masks_objects import Cutout, areas, cutouts, speck_limit, tidy, touching_share
 from synthbench.toolkit.masks_place import Canvas, overlap
 from synthbench.toolkit.patches import dihedral
-from synthbench_controls.base import Control, name, to_dtype
+from synthbench_controls.base import Control, name, to_dtype, without_fragments
 
 NEIGHBOURS = 8
 """How many training images, the most alike in object size and background, may lend objects to an image."""
@@ -27,6 +27,8 @@ RING = 5
 GAIN = 4.0
 """Largest factor by which a pasted object's contrast is brought to that of the image's own objects."""
 ROUNDS = 4
+BRIGHTEST = 99.9
+"""Percentile of an image that it reaches: the camera's 12 bits, say, and not a hot pixel."""
 
 _DRAW = 44
 
@@ -96,7 +98,7 @@ class CopyPaste(Control):
         self.limit = speck_limit(masks)
         self.touching = touching_share(masks) if self.config.touching is None else self.config.touching
         self.sizes = np.log([np.median(a) if len(a) else np.nan for a in found])
-        self.colours = np.stack([_background(s) for s in train])
+        self.colours = np.stack([_background(s) for s in train]) / _whites(train)[:, None]
         self._cutouts = lru_cache(maxsize=64)(self._whole)
         self._contrast = lru_cache(maxsize=1024)(self._measure)
 
@@ -104,7 +106,7 @@ class CopyPaste(Control):
         rng = np.random.default_rng((seed, _DRAW, index))
         own = self.position(index, seed)
         base = self._read(own)
-        before, removed = tidy(base.labels, self.limit)
+        before, removed = without_fragments(base.labels, base.labels, self.limit, 1.0)
         canvas = Canvas(before)
         light = _planes(base.image)
         share = self.train.entries[own].covered
@@ -114,11 +116,12 @@ class CopyPaste(Control):
         for _ in range(ROUNDS):
             if not self._paste_round(canvas, light, goal, own, lenders, rng):
                 break
-        labels, cut = tidy(canvas.labels, self.limit)
+        labels, cut = tidy(np.where(before > 0, 0, canvas.labels), self.limit)
+        labels[labels > 0] += before.max(initial=0)
         self.counts["pasted"] += canvas.count - int(before.max(initial=0))
         self.counts["removed"] += removed + cut
         image = to_dtype(np.moveaxis(light, 0, -1).reshape(base.image.shape), base.image.dtype)
-        return Sample(name(index), image, labels, {"source": base.id})
+        return Sample(name(index), image, np.maximum(before, labels), {"source": base.id})
 
     def _paste_round(
         self,
@@ -219,10 +222,17 @@ def blend(light: np.ndarray, canvas: Canvas, donor: Donor, corner: tuple[int, in
 
 
 def _background(sample: Sample) -> np.ndarray:
-    """Return the median colour of what no object covers, ``(3,)``, 0 … 1; of everything where objects cover it all."""
+    """Return the median colour of what no object covers, ``(3,)``; of everything where objects cover it all."""
     planes, outside = _planes(sample.image), sample.labels == 0
     median = np.median(planes[:, outside] if outside.any() else planes.reshape(len(planes), -1), axis=1)
-    return np.broadcast_to(median / np.iinfo(sample.image.dtype).max, (3,))
+    return np.broadcast_to(median, (3,))
+
+
+def _whites(train: SampleSet) -> np.ndarray:
+    """Return the grey value that each image's colours are a part of, ``(images,)``: what those of its dtype reach."""
+    reached = [(s.image.dtype, float(np.percentile(s.image, BRIGHTEST))) for s in train]
+    whites = {dtype: max(value for other, value in reached if other == dtype) for dtype, _ in reached}
+    return np.array([max(whites[dtype], np.iinfo(np.uint8).max) for dtype, _ in reached])
 
 
 def _planes(image: np.ndarray) -> np.ndarray:

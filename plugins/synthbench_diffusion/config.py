@@ -104,47 +104,49 @@ class DiffusionConfig(MaskConfig):
             )
         return self
 
+    def sized(self, budget: Budget) -> Self:
+        """Return the configuration with nothing left open.
 
-def sized(config: DiffusionConfig, budget: Budget) -> DiffusionConfig:
-    """Return the configuration with nothing left open.
+        A short training has a small network that sees squares of 4 × 4 pixels, is told the light of the objects, and
+        draws the image in 20 steps, without guidance: with NuDiff's the contrasts are too strong
+        (`docs/generators.md`). A long one is told the mask alone, works at full resolution, and finds the noise (Ho et
+        al. 2020) with NuDiff's rate, guidance and 50 steps. The rest of both is this project's choice.
 
-    A short training has a small network that sees squares of 4 × 4 pixels, is told the light of the objects, and draws
-    the image in 20 steps, without guidance: with NuDiff's the contrasts are too strong (`docs/generators.md`). A long
-    one is told the mask alone, works at full resolution, and finds the noise (Ho et al. 2020) with NuDiff's rate,
-    guidance and 50 steps. The rest of both is this project's choice.
-
-    Raises
-    ------
-    ConfigError
-        If the network can't halve the patches as often as it has levels.
-    """
-    short = {
-        "filters": 48,
-        "levels": 3,
-        "fold": 4,
-        "prediction": "sample",
-        "sampling_steps": min(20, config.times),
-        "learning_rate": 1e-3,
-    }
-    long = {
-        "filters": 64,
-        "levels": 4,
-        "fold": 1,
-        "prediction": "epsilon",
-        "sampling_steps": min(50, config.times),
-        "learning_rate": 1e-4,
-    }
-    guidance = 1.0 if config.dropped == 0 else 2.0
-    found = settled(config, budget, short=short, long=long)
-    block = (found.fold or 1) * 2 ** ((found.levels or 1) - 1)
-    if budget.patch_size % block:
-        raise ConfigError(
-            f"diffusion: a patch of {budget.patch_size} isn't a multiple of {block}, which {found.levels} levels and "
-            f"a fold of {found.fold} need; use --patch {max(1, round(budget.patch_size / block)) * block}"
-        )
-    if config.mode == "joint":
-        return found
-    conditional = {"short": {"appearance": True, "guidance": 1.0}, "long": {"appearance": False, "guidance": guidance}}
-    found = settled(found, budget, **conditional)
-    dropped = {"dropped": 0.0 if found.guidance == 1 else 0.2}
-    return settled(found, budget, short=dropped, long=dropped)
+        Raises
+        ------
+        ConfigError
+            If the network can't halve the patches as often as it has levels.
+        """
+        short = {
+            "filters": 48,
+            "levels": 3,
+            "fold": 4,
+            "prediction": "sample",
+            "sampling_steps": min(20, self.times),
+            "learning_rate": 1e-3,
+        }
+        long = {
+            "filters": 64,
+            "levels": 4,
+            "fold": 1,
+            "prediction": "epsilon",
+            "sampling_steps": min(50, self.times),
+            "learning_rate": 1e-4,
+        }
+        guidance = 1.0 if self.dropped == 0 else 2.0
+        found = settled(self, budget, short=short, long=long)
+        block = (found.fold or 1) * 2 ** ((found.levels or 1) - 1)
+        if budget.patch_size % block:
+            raise ConfigError(
+                f"a patch of {budget.patch_size} isn't a multiple of {block}, which {found.levels} levels and a fold "
+                f"of {found.fold} need; use --patch {max(1, round(budget.patch_size / block)) * block}"
+            )
+        if self.mode == "joint":
+            return found
+        conditional = {
+            "short": {"appearance": True, "guidance": 1.0},
+            "long": {"appearance": False, "guidance": guidance},
+        }
+        found = settled(found, budget, **conditional)
+        dropped = {"dropped": 0.0 if found.guidance == 1 else 0.2}
+        return settled(found, budget, short=dropped, long=dropped)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Self
@@ -23,7 +22,7 @@ from synthbench.toolkit.masks_objects import tidy
 from synthbench.toolkit.optimise import Ema, one_cycle, set_rate
 from synthbench.toolkit.patches import PatchStream
 from synthbench.toolkit.texture import topped_up
-from synthbench_diffusion.config import DiffusionConfig, sized
+from synthbench_diffusion.config import DiffusionConfig
 from synthbench_diffusion.network import Denoiser
 from synthbench_diffusion.process import Process, guided
 
@@ -58,12 +57,8 @@ class Diffusion(Generator):
         "paper": Budget(steps=200_000, batch_size=16, patch_size=256),
     }
 
-    def __init__(self, config: DiffusionConfig | None = None) -> None:
-        super().__init__(config)
-        self.counts: Counter[str] = Counter()
-
     def fit(self, train: SampleSet, context: Context) -> None:
-        self.side, self.config = context.budget.patch_size, sized(self.config, context.budget)
+        self.side, self.config = context.budget.patch_size, self.config.sized(context.budget)
         self.joint = Joint.of(train, "distance", levels=1)
         self.sampler = self.config.sampler(train) if self.conditional else None
         told = self.config.appearance

@@ -13,7 +13,7 @@ from scipy import ndimage
 
 import synthbench
 from synthbench import Context, Generator, Sample, SampleSet, Stopped
-from synthbench.errors import DataError
+from synthbench.errors import DataError, StoreError
 from synthbench_phantoms import filaments, shapes
 from synthbench_phantoms.measure import DEPTHS, Measures, completed, measure, regions_of
 
@@ -32,7 +32,8 @@ class Phantom(Generator):
 
     Each drawn image follows one training image: its size, the number, areas and stretch of its objects (or the
     shares and widths of its classes), and its light by depth inside and outside the borders, texture and noise.
-    No outline and no pixel is copied.
+    No outline and no pixel is copied. Objects of less than `synthbench_phantoms.shapes.SMALLEST` pixels become as large
+    as that.
     """
 
     Config = PhantomGeneratorConfig
@@ -53,19 +54,14 @@ class Phantom(Generator):
         if not len(train):
             raise DataError(f"sample set {train.name!r}: there is no training image to measure")
         chosen = np.unique(np.linspace(0, len(train) - 1, min(self.config.images, len(train))).astype(int))
+        semantic, channels = train.task == "semantic", max(entry.channels for entry in train.entries)
+        classes = max(len(train.classes), *(1 + int(s.labels.max()) for s in train)) if semantic else 0
+        self._set = {"task": train.task, "classes": classes}
         rows = []
         for done, index in enumerate(chosen, 1):
             if context.should_stop():
                 raise Stopped("measuring begins anew")
-            sample = train[int(index)]
-            rows.append(measure(sample, train.task, len(train.classes)))
-            self._set = {
-                "task": train.task,
-                "classes": len(train.classes),
-                "dtype": sample.image.dtype.name,
-                "grey": sample.image.ndim == 2,
-                "white": max(int(sample.image.max()), self._set.get("white", 0) if done > 1 else 0),
-            }
+            rows.append(measure(train[int(index)], train.task, self._set["classes"], channels))
             context.progress(done, len(chosen), "measured")
         self._rows = completed(rows)
 
@@ -85,14 +81,18 @@ class Phantom(Generator):
     @classmethod
     def load(cls, folder: Path, context: Context) -> Self:
         new = super().load(folder, context)
-        state = json.loads((folder / STATE).read_text(encoding="utf-8"))
-        new._set, new._rows = state["set"], [Measures.from_json(row) for row in state["rows"]]
+        try:
+            state = json.loads((folder / STATE).read_text(encoding="utf-8"))
+            new._set, new._rows = state["set"], [Measures.from_json(row) for row in state["rows"]]
+        except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+            raise StoreError(f"{folder / STATE}: can't be read: {error!r}; fit again") from None
         return new
 
     def _photograph(self, rng: np.random.Generator, row: Measures, labels: np.ndarray) -> np.ndarray:
         planes = light(rng, row, labels, *regions_of(labels, self._set["task"], self._set["classes"]))
-        planes = np.clip(np.rint(planes), 0, self._set["white"]).astype(self._set["dtype"])
-        return planes[0] if self._set["grey"] else np.ascontiguousarray(np.moveaxis(planes, 0, -1))
+        white = max(other.white for other in self._rows if other.dtype == row.dtype)
+        planes = np.clip(np.rint(planes), 0, white).astype(row.dtype)
+        return planes[0] if row.grey else np.ascontiguousarray(np.moveaxis(planes, 0, -1))
 
 
 def draw_objects(rng: np.random.Generator, row: Measures) -> np.ndarray:

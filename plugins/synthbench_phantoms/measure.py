@@ -12,6 +12,7 @@ from skimage.measure import regionprops
 from skimage.morphology import skeletonize
 
 from synthbench.samples import Sample, Task
+from synthbench.toolkit.images import to_channels
 
 DEPTHS = np.array([1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0, 11.0, 16.0, 24.0, 40.0])
 """Pixels from a region's border at which its light is measured; deeper is taken as equally deep."""
@@ -33,6 +34,11 @@ class Measures:
     Attributes
     ----------
     height, width : int
+    dtype : str
+    grey : bool
+        Of the image.
+    white : int
+        Its brightest grey value.
     shares : ndarray
         (K,), share of the pixels.
     profile : ndarray
@@ -58,6 +64,9 @@ class Measures:
 
     height: int
     width: int
+    dtype: str
+    grey: bool
+    white: int
     shares: np.ndarray
     profile: np.ndarray
     texture: np.ndarray
@@ -82,12 +91,15 @@ class Measures:
         return cls(**{key: np.array(value) if isinstance(value, list) else value for key, value in row.items()})
 
 
-def measure(sample: Sample, task: Task, classes: int) -> Measures:
-    """Measure one sample; what can't be known (a class that isn't there) is NaN until `completed`."""
-    regions, depth = regions_of(sample.labels, task, classes)
-    planes = np.moveaxis(np.atleast_3d(sample.image), -1, 0).astype(np.float64)
+def measure(sample: Sample, task: Task, classes: int, channels: int) -> Measures:
+    """Measure one sample; what can't be known (a class that isn't there) is NaN until `completed`.
+
+    A grey image among coloured ones (`channels` 3) is measured as one whose channels are equal.
+    """
+    labels = dense(sample.labels) if task == "instances" else sample.labels
+    regions, depth = regions_of(labels, task, classes)
+    planes = to_channels(np.moveaxis(np.atleast_3d(sample.image), -1, 0).astype(np.float64), channels)
     count = classes if task == "semantic" else 2
-    channels = len(planes)
     grainy = np.abs([ndimage.convolve(plane, _LAPLACIAN, mode="nearest") for plane in planes])
     profile = np.full((count, channels, len(DEPTHS)), np.nan)
     texture, noise = np.full((2, count, channels), np.nan)
@@ -101,16 +113,19 @@ def measure(sample: Sample, task: Task, classes: int) -> Measures:
             profile[region, channel] = _by_depth(plane[here], depth[here])
             residual[channel][here] = plane[here] - np.interp(depth[here], DEPTHS, profile[region, channel])
             noise[region, channel] = _noise(grainy[channel], here, depth)
-    spread = _equalise(residual, sample.labels) if task == "instances" else np.zeros(channels)
+    spread = _equalise(residual, labels) if task == "instances" else np.zeros(channels)
     for region in range(count):
         here = regions == region
         if here.any():
             texture[region], scale[region] = _texture(residual, here, noise[region])
     shares = np.bincount(regions.ravel(), minlength=count) / regions.size
-    geometry = _objects(sample.labels) if task == "instances" else _lines(regions, depth, count)
+    geometry = _objects(labels) if task == "instances" else _lines(regions, depth, count)
     return Measures(
         height=regions.shape[0],
         width=regions.shape[1],
+        dtype=sample.image.dtype.name,
+        grey=sample.image.ndim == 2,
+        white=int(sample.image.max()),
         shares=shares,
         profile=profile,
         texture=texture,
@@ -119,6 +134,12 @@ def measure(sample: Sample, task: Task, classes: int) -> Measures:
         spread=spread,
         **geometry,
     )
+
+
+def dense(labels: np.ndarray) -> np.ndarray:
+    """Return a label map whose objects are numbered 1 … n, by rising id, int64."""
+    ids = np.unique(labels[labels > 0])
+    return np.where(labels > 0, np.searchsorted(ids, labels) + 1, 0)
 
 
 def regions_of(labels: np.ndarray, task: Task, classes: int) -> tuple[np.ndarray, np.ndarray]:

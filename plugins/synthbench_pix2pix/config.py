@@ -12,6 +12,9 @@ from synthbench.toolkit.presets import MaskConfig, settled
 from synthbench_pix2pix.networks import Norm
 from synthbench_pix2pix.structure import Structure
 
+SMALLEST = 24
+"""Side of the smallest patches that the discriminator can judge."""
+
 
 class Pix2PixConfig(MaskConfig):
     """Hyper-parameters of pix2pix.
@@ -74,42 +77,37 @@ class Pix2PixConfig(MaskConfig):
             raise ValueError(f"structure_weight: {self.structure_weight:g} needs a structure, and there is none")
         return self
 
+    def sized(self, budget: Budget) -> Self:
+        """Return the configuration with nothing left open.
 
-SMALLEST = 24
-"""Side of the smallest patches that the discriminator can judge."""
+        A long training has the paper's widths and learning rate, and halves the resolution until 2 × 2 points are left,
+        seven times at most; the sizes of a short one are this project's choice. In both, the noise is this project's
+        too: the papers' is ``dropout: 0.5, noise: 0, appearance: false, grain: false, texture: false``.
 
-
-def sized(config: Pix2PixConfig, budget: Budget) -> Pix2PixConfig:
-    """Return the configuration with nothing left open.
-
-    A long training has the paper's widths and learning rate, and halves the resolution until 2 × 2 points are left,
-    seven times at most; the sizes of a short one are this project's choice. In both, the noise is this project's too:
-    the papers' is ``dropout: 0.5, noise: 0, appearance: false, grain: false, texture: false``.
-
-    Raises
-    ------
-    ConfigError
-        If the patches are too small for the depth, or for the discriminator.
-    """
-    deepest = max((budget.patch_size // 2).bit_length() - 1, 1)
-    norm = "instance" if budget.batch_size == 1 else "batch"
-    found = settled(
-        config,
-        budget,
-        short={"filters": 24, "discriminator_filters": 16, "depth": 4, "learning_rate": 4e-4, "norm": norm},
-        long={
-            "filters": 64,
-            "discriminator_filters": 64,
-            "depth": min(7, deepest),
-            "learning_rate": 2e-4,
-            "norm": norm,
-        },
-    )
-    side = max(SMALLEST, 2 * 2 ** (found.depth or 0))
-    if budget.patch_size < side:
-        shallower = ", or a smaller depth" if budget.patch_size >= SMALLEST else ""
-        raise ConfigError(
-            f"patches of {budget.patch_size} are too small for a depth of {found.depth}; give patches of {side} or "
-            f"more{shallower} (images smaller than a patch can't take part)"
+        Raises
+        ------
+        ConfigError
+            If the patches are too small for the depth, or for the discriminator.
+        """
+        deepest = max((budget.patch_size // 2).bit_length() - 1, 1)
+        norm = "instance" if budget.batch_size == 1 else "batch"
+        found = settled(
+            self,
+            budget,
+            short={"filters": 24, "discriminator_filters": 16, "depth": 4, "learning_rate": 4e-4, "norm": norm},
+            long={
+                "filters": 64,
+                "discriminator_filters": 64,
+                "depth": min(7, deepest),
+                "learning_rate": 2e-4,
+                "norm": norm,
+            },
         )
-    return found
+        side = max(SMALLEST, 2 * 2 ** (found.depth or 0))
+        if budget.patch_size < side:
+            shallower = ", or a smaller depth" if budget.patch_size >= SMALLEST else ""
+            raise ConfigError(
+                f"patches of {budget.patch_size} are too small for a depth of {found.depth}; give patches of {side} or "
+                f"more{shallower} (images smaller than a patch can't take part)"
+            )
+        return found

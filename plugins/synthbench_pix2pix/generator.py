@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Self
@@ -21,7 +20,7 @@ from synthbench.toolkit.masks import MaskSampler
 from synthbench.toolkit.optimise import linear_tail, set_rate
 from synthbench.toolkit.patches import PatchStream
 from synthbench.toolkit.texture import topped_up
-from synthbench_pix2pix.config import Pix2PixConfig, sized
+from synthbench_pix2pix.config import Pix2PixConfig
 from synthbench_pix2pix.losses import Losses, Term, l1
 from synthbench_pix2pix.networks import UNet, discriminator
 from synthbench_pix2pix.structure import structural, suited
@@ -54,12 +53,8 @@ class Pix2Pix(Generator):
         "paper": Budget(steps=100_000, batch_size=1, patch_size=256),
     }
 
-    def __init__(self, config: Pix2PixConfig | None = None) -> None:
-        super().__init__(config)
-        self.counts: Counter[str] = Counter()
-
     def fit(self, train: SampleSet, context: Context) -> None:
-        self.config = sized(self.config, context.budget)
+        self.config = self.config.sized(context.budget)
         self.joint = Joint.of(train, "distance", 1)
         if self.config.structure == "auto":
             self.config = self.config.model_copy(update={"structure": suited(train)})

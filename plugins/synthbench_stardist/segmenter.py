@@ -43,6 +43,16 @@ class StarDistConfig(Config):
     distance_weight: float = Field(0.2, ge=0, description="weight of the distances' loss beside the probability's 1")
     background_weight: float = Field(1e-4, ge=0, description="pull of the distances towards 0 outside of objects")
 
+    def sized(self, budget: Budget) -> Self:
+        """Return the configuration; raise `ConfigError` if the U-Net can't halve the patches as often as it does."""
+        multiple = self.grid * 2**self.depth
+        if budget.patch_size % multiple:
+            raise ConfigError(
+                f"a patch of {budget.patch_size} doesn't divide by {multiple} (grid × 2^depth); "
+                f"use --patch {max(1, budget.patch_size // multiple) * multiple}"
+            )
+        return self
+
 
 class StarDist(Segmenter):
     """StarDist 0.9: network, losses, targets, non-maximum suppression and thresholds are the library's own.
@@ -76,12 +86,7 @@ class StarDist(Segmenter):
         self._device, self._threads = "cpu", 1
 
     def fit(self, train: TrainingMix, validation: SampleSet, context: Context) -> None:
-        multiple = self.config.grid * 2**self.config.depth
-        if context.budget.patch_size % multiple:
-            raise ConfigError(
-                f"stardist: a patch of {context.budget.patch_size} doesn't divide by {multiple} (grid × 2^depth); "
-                f"use --patch {max(1, context.budget.patch_size // multiple) * multiple}"
-            )
+        self.config = self.config.sized(context.budget)
         stream = PatchStream(train, context.budget, context.seed)
         self._prepare(stream.channels, context)
         with self._running():

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, Self
 
 from pydantic import Field
 
 from synthbench import Budget, Config
 from synthbench.errors import ConfigError
-from synthbench.toolkit.presets import settled
+from synthbench.toolkit.presets import changed, settled
 from synthbench_stylegan2.networks import FIRST
 
 
@@ -90,33 +90,35 @@ class StyleGan2MaskConfig(Config):
     decay: float = Field(0.999, ge=0, lt=1)
     check_every: int = Field(500, ge=1)
 
+    def sized(self, budget: Budget) -> Self:
+        """Return the configuration with nothing left open.
 
-def sized(config: StyleGan2MaskConfig, budget: Budget) -> StyleGan2MaskConfig:
-    """Return the configuration with nothing left open.
+        A short training has narrow networks without the highest resolutions; a long one has the widths of StyleGAN2.
+        Both sets are this project's choice. In a short one the discriminator hasn't the time to learn the patches of
+        several dozen images by heart, and DiffAugment only slows it down: after 400 steps of 8 nuclei patches of 128²
+        the Fréchet distance of the features of `synthbench_stylegan2.control` was 1.5 with it and 0.8 without. With a
+        dozen small images it helps even then. Nor does a short training learn grey levels: after 3,000 steps it mixes
+        them within one nucleus, and a U-Net trained on real images agrees with its masks by an F-score of .11, where
+        distances reach .64. The path length costs it a fifth of its steps.
 
-    A short training has narrow networks without the highest resolutions; a long one has the widths of StyleGAN2. Both
-    sets are this project's choice. In a short one the discriminator hasn't the time to learn the patches of several
-    dozen images by heart, and DiffAugment only slows it down: after 400 steps of 8 nuclei patches of 128² the Fréchet
-    distance of the features of `synthbench_stylegan2.control` was 1.5 with it and 0.8 without. With a dozen small
-    images it helps even then. Nor does a short training learn grey levels: after 3,000 steps it mixes them within one
-    nucleus, and a U-Net trained on real images agrees with its masks by an F-score of .11, where distances reach .64.
-    The path length costs it a fifth of its steps.
-
-    Raises
-    ------
-    ConfigError
-        If the patches have no side that can be drawn.
-    """
-    found = settled(
-        config,
-        budget,
-        short={"mask": "distance", "channels": 64, "base": 1024, "fold": 4, "diff_augment": False, "path": 0.0},
-        long={"mask": "grey", "channels": 512, "base": 16_384, "fold": 1, "diff_augment": True, "path": 2.0},
-    )
-    least, side = 2 * FIRST * (found.fold or 1), budget.patch_size
-    if side < least or side & (side - 1):
-        fitting = max(least, 1 << (side.bit_length() - 1))
-        raise ConfigError(
-            f"stylegan2-mask: a patch of {side} isn't a power of two from {least} up; use --patch {fitting}"
+        Raises
+        ------
+        ConfigError
+            If the patches have no side that can be drawn, or an option is given that would have no effect.
+        """
+        found = settled(
+            self,
+            budget,
+            short={"mask": "distance", "channels": 64, "base": 1024, "fold": 4, "diff_augment": False, "path": 0.0},
+            long={"mask": "grey", "channels": 512, "base": 16_384, "fold": 1, "diff_augment": True, "path": 2.0},
         )
-    return found
+        least, side = 2 * FIRST * (found.fold or 1), budget.patch_size
+        if side < least or side & (side - 1):
+            fitting = max(least, 1 << (side.bit_length() - 1))
+            finer = ", or a smaller fold" if side < least and (found.fold or 1) > 1 else ""
+            raise ConfigError(f"a patch of {side} isn't a power of two from {least} up; use --patch {fitting}{finer}")
+        if found.mask != "grey" and (idle := changed(self, ("levels",))):
+            raise ConfigError(f"{idle[0]} is for mask: grey, and this is mask: {found.mask}; give mask: grey")
+        if not (self.ada or self.apa) and (idle := changed(self, ("sure", "rise"))):
+            raise ConfigError(f"{idle[0]} is of the chance p, and ada and apa, which go by it, are off")
+        return found

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Self
@@ -19,7 +18,7 @@ from synthbench.toolkit.joint import Joint, MaskForm
 from synthbench.toolkit.journal import so_far
 from synthbench.toolkit.patches import PatchStream
 from synthbench_stylegan2.classes import Classes
-from synthbench_stylegan2.config import StyleGan2MaskConfig, sized
+from synthbench_stylegan2.config import StyleGan2MaskConfig
 from synthbench_stylegan2.control import Best
 from synthbench_stylegan2.discriminator import Discriminator
 from synthbench_stylegan2.networks import Drawer, Mapping, Synthesis
@@ -56,12 +55,8 @@ class StyleGan2Mask(Generator):
         "paper": Budget(steps=60_000, batch_size=16, patch_size=512),
     }
 
-    def __init__(self, config: StyleGan2MaskConfig | None = None) -> None:
-        super().__init__(config)
-        self.counts: Counter[str] = Counter()
-
     def fit(self, train: SampleSet, context: Context) -> None:
-        self.side, self.config = context.budget.patch_size, sized(self.config, context.budget)
+        self.side, self.config = context.budget.patch_size, self.config.sized(context.budget)
         form: MaskForm = "distance" if self.config.mask == "distance" else "grey"
         self.joint = Joint.of(train, form, self.config.levels)
         self.classes = Classes.of(train, self.config.group)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Self
+
 from pydantic import Field
 
 from synthbench import Budget, Config
 from synthbench.errors import ConfigError
 from synthbench.toolkit.joint import MaskForm
-from synthbench.toolkit.presets import settled
+from synthbench.toolkit.presets import changed, settled
 
 
 class VqVaePixelCnnConfig(Config):
@@ -59,26 +61,29 @@ class VqVaePixelCnnConfig(Config):
     mask: MaskForm = "distance"
     levels: int = Field(4, ge=1, le=32)
 
+    def sized(self, budget: Budget) -> Self:
+        """Return the configuration with nothing left open; a long training has networks twice to four times as large.
 
-def sized(config: VqVaePixelCnnConfig, budget: Budget) -> VqVaePixelCnnConfig:
-    """Return the configuration with nothing left open; a long training has networks twice to four times as large.
-
-    Raises
-    ------
-    ConfigError
-        If the patches don't hold a whole number of codes, or there is a step for one network only.
-    """
-    block, side = 2**config.stages, budget.patch_size
-    if side % block or side < 2 * block:
-        raise ConfigError(
-            f"vqvae-pixelcnn: a patch of {side} isn't two or more codes of {block}; use --patch "
-            f"{max(2, round(side / block)) * block}"
+        Raises
+        ------
+        ConfigError
+            If the patches don't hold a whole number of codes, there is a step for one network only, or grey levels are
+        asked for where there are none.
+        """
+        block, side = 2**self.stages, budget.patch_size
+        if side % block or side < 2 * block:
+            fewer = "" if side >= 2 * block else ", or fewer stages"
+            raise ConfigError(
+                f"a patch of {side} isn't two or more codes of {block}; use --patch "
+                f"{max(2, round(side / block)) * block}{fewer}"
+            )
+        if self.mask == "distance" and (idle := changed(self, ("levels",))):
+            raise ConfigError(f"{idle[0]} is for mask: grey, and this is mask: distance")
+        if budget.steps < 2:
+            raise ConfigError("two networks train one after the other; use --steps 2 or more")
+        return settled(
+            self,
+            budget,
+            short={"filters": 32, "prior_filters": 64, "prior_layers": 6, "learning_rate": 1e-3},
+            long={"filters": 128, "prior_filters": 128, "prior_layers": 12, "learning_rate": 3e-4},
         )
-    if budget.steps < 2:
-        raise ConfigError("vqvae-pixelcnn: two networks train one after the other; use --steps 2 or more")
-    return settled(
-        config,
-        budget,
-        short={"filters": 32, "prior_filters": 64, "prior_layers": 6, "learning_rate": 1e-3},
-        long={"filters": 128, "prior_filters": 128, "prior_layers": 12, "learning_rate": 3e-4},
-    )

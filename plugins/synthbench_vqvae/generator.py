@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -23,7 +22,7 @@ from synthbench.toolkit.joint import Joint
 from synthbench.toolkit.journal import so_far
 from synthbench.toolkit.optimise import Ema, one_cycle, set_rate
 from synthbench.toolkit.patches import PatchStream
-from synthbench_vqvae.config import VqVaePixelCnnConfig, sized
+from synthbench_vqvae.config import VqVaePixelCnnConfig
 from synthbench_vqvae.pixelcnn import PixelCNN, Sampler
 
 _JOINT, _CODER, _PRIOR, _SIDE = "joint.json", "vqvae.safetensors", "pixelcnn.safetensors", "side.txt"
@@ -60,14 +59,9 @@ class VqVaePixelCnn(Generator):
         "paper": Budget(steps=200_000, batch_size=16, patch_size=256),
     }
 
-    def __init__(self, config: VqVaePixelCnnConfig | None = None) -> None:
-        super().__init__(config)
-        self.counts: Counter[str] = Counter()
-
     def fit(self, train: SampleSet, context: Context) -> None:
+        self.side, self.config = context.budget.patch_size, self.config.sized(context.budget)
         self.joint = Joint.of(train, self.config.mask, self.config.levels)
-        self.side = context.budget.patch_size
-        self.config = sized(self.config, context.budget)
         loop.runtime(context)
         self._build(context)
         self._train(train, context)

@@ -55,6 +55,10 @@ STUDY_MISTAKES = {
     "unknown dataset": ({"datasets": ["disks"]}, "disks"),
     "unknown configuration key": ({"generators": [{"name": "brighter", "config": {"gian": 2}}]}, "did you mean 'gain'"),
     "wrong configuration type": ({"generators": [{"name": "brighter", "config": {"gain": "lots"}}]}, "config: gain"),
+    "a budget that doesn't fit": (
+        {"budget": {"name": "smoke", "patch_size": 15}},
+        "segmenter 'threshold': a patch of 15 is odd; use --patch 16",
+    ),
     "unknown budget": ({"budget": "smok"}, "did you mean 'smoke'"),
     "zero synthetic samples": ({"synthetic": [0]}, "synthetic"),
     "a multiple that is no sample": ({"synthetic": ["0.01x"]}, "no sample at all"),

@@ -14,6 +14,7 @@ import pytest
 from rich.console import Console
 
 from synthbench.leaderboard import as_json, by_group, csv, markdown, table, terminal
+from synthbench.leaderboard.render import generators, mask_columns
 from synthbench.leaderboard.words import cautions, headline
 
 GOLDEN = Path(__file__).parent / "golden.md"
@@ -185,3 +186,15 @@ def test_cautions_name_controls_that_misbehave(frames: SimpleNamespace) -> None:
 def test_headline_when_there_is_nothing_to_compare(whole: SimpleNamespace, frames: SimpleNamespace) -> None:
     found = table(frames.lose(whole, whole.runs["arm"] == "real"), draws=DRAWS)
     assert headline(found).startswith("Nothing could be compared")
+
+
+def test_objects_lost_in_learning_and_drawing_are_shown_where_there_are_any(frames: SimpleNamespace) -> None:
+    found = exact(frames)
+    assert not {"lost", "removed", "unplaced", "empty"} & set(mask_columns(table(found, draws=DRAWS)))
+    counted = found.fidelity.assign(**{"count:removed": range(len(found.fidelity)), "count:lost": 0, "count:other": 9})
+    found.fidelity = pd.concat([counted, counted.assign(generator_seed=1)], ignore_index=True)
+    every = table(found, draws=DRAWS)
+    shown = generators(every)
+    assert [name for name in mask_columns(shown) if not name.startswith("mask_")] == ["removed"]
+    assert shown["removed"].tolist() == [2 * i for i in range(len(shown))], "the sum over synthetic sets"
+    assert "- removed: Pieces of drawn masks" in markdown(every)

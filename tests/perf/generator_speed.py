@@ -7,7 +7,6 @@ a CPU; with ``--device cuda --budget standard --patch 256 --batch 16`` for the s
 from __future__ import annotations
 
 import argparse
-import importlib
 import json
 import os
 import platform
@@ -35,7 +34,7 @@ def measure(name: str, device: str, budget: str, patch: int | None, batch: int |
 
     cls = registry().load("generator", name)
     named = cls.budgets[budget]
-    config = importlib.import_module(cls.__module__.replace(".generator", ".config")).sized(cls.Config(), named)
+    config = cls.Config().sized(named)
     side, count = patch or named.patch_size, batch or named.batch_size
     phantom = registry().load("dataset", "phantom-nuclei")
     drawn = phantom(phantom.Config(train=IMAGES, validation=0, test=0, size=max(256, side)))

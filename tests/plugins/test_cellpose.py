@@ -167,7 +167,8 @@ def test_the_mean_diameter_is_that_of_the_median_objects() -> None:
 def test_without_diam_mean_pictures_are_left_at_their_size() -> None:
     assert Cellpose()._side(96) == 96
     with pytest.raises(ConfigError, match="--patch 96"):
-        Cellpose()._side(100)
+        CellposeConfig().sized(Budget(1, 2, 100))
+    assert CellposeConfig(diam_mean=20).sized(Budget(1, 2, 100)).diam_mean == 20
 
 
 def test_diam_mean_scales_patches_and_predictions_alike(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,8 +9,9 @@ from scipy import ndimage
 from synthbench import Context, Sample, SampleSet
 from synthbench.errors import DataError
 from synthbench.testing.contract import assert_contract
-from synthbench.toolkit.masks_objects import areas, tidy
-from synthbench_controls.classic import Classic, ClassicConfig, without_fragments
+from synthbench.toolkit.masks_objects import areas
+from synthbench_controls.base import without_fragments
+from synthbench_controls.classic import Classic, ClassicConfig
 from synthbench_controls.copy_paste import CopyPaste, CopyPasteConfig
 from synthbench_controls.duplicate import Duplicate
 from synthbench_controls.shuffled import Shuffled, fit_to
@@ -146,13 +147,42 @@ def test_no_pasted_object_covers_another_or_is_lost_uncounted(blob_set):
     for i in range(12):
         generator.counts.clear()
         (sample,) = generator.draw(i, 0)
-        base, _ = tidy(blob_set[sample.groups["source"]].labels, generator.limit)
+        source = blob_set[sample.groups["source"]].labels
+        base, _ = without_fragments(source, source, generator.limit, 1.0)
         for label in range(1, base.max() + 1):
             now = np.unique(sample.labels[base == label])
             assert len(now) == 1
             assert (sample.labels == now[0]).sum() == (base == label).sum()
         assert sample.labels.max() >= base.max() + generator.counts["pasted"] - generator.counts["removed"]
         assert generator.counts["pasted"] + generator.counts["unplaced"] > 0
+
+
+def test_small_real_objects_keep_their_labels():
+    labels = square("many", side=12, at=0).labels
+    labels[40:43, 40:43] = 2
+    small = Sample("small", np.where(labels > 0, 200, 20).astype(np.uint8), labels)
+    train = SampleSet.of([small, *(square(f"s{i}", side=30) for i in range(200))])
+    generator = fitted(CopyPaste, train)
+    assert generator.limit > 9
+    (drawn,) = [s for s in generator.draw(range(len(train)), 0) if s.groups["source"] == "small"]
+    assert len(np.unique(drawn.labels[labels == 2])) == 1
+    assert drawn.labels[41, 41] > 0
+    assert (drawn.labels == drawn.labels[41, 41]).sum() == 9
+
+
+def test_backgrounds_are_told_apart_whatever_part_of_16_bits_a_camera_uses():
+    grounds = np.array([10, 240])
+    sets = {}
+    for scale, dtype in ((1, np.uint8), (17, np.uint16), (257, np.uint16)):
+        squares = [square(f"{g}-{i}") for g in grounds for i in range(8)]
+        images = [np.where(s.labels > 0, 255, int(s.id.split("-")[0])).astype(dtype) * scale for s in squares]
+        train = SampleSet.of([Sample(s.id, im, s.labels) for s, im in zip(squares, images, strict=True)])
+        generator = fitted(CopyPaste, train)
+        sets[scale] = generator.colours
+        lent = {place for place, _ in generator._lenders(0, np.random.default_rng(0))}
+        assert lent <= set(range(8))
+    assert np.allclose(sets[1], sets[17])
+    assert np.allclose(sets[1], sets[257])
 
 
 def test_where_nothing_fits_it_is_counted():

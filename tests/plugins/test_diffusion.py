@@ -22,7 +22,7 @@ from synthbench.toolkit.grain import noise
 from synthbench.toolkit.loop import Diverged
 from synthbench.toolkit.mending import Mending
 from synthbench.toolkit.texture import measure
-from synthbench_diffusion.config import DiffusionConfig, sized
+from synthbench_diffusion.config import DiffusionConfig
 from synthbench_diffusion.generator import Diffusion
 from synthbench_diffusion.network import Denoiser
 from synthbench_diffusion.process import Process, guided
@@ -192,11 +192,11 @@ def test_more_drawing_steps_than_times_are_refused() -> None:
 
 
 def test_sizes_follow_from_the_budget_where_they_are_left_open() -> None:
-    short, long = (sized(DiffusionConfig(), Diffusion.budgets[name]) for name in ("quick", "paper"))
+    short, long = (DiffusionConfig().sized(Diffusion.budgets[name]) for name in ("quick", "paper"))
     assert short.sampling_steps < long.sampling_steps == 50
     assert short.fold > long.fold == 1
     assert (short.prediction, long.prediction) == ("sample", "epsilon")
-    chosen = sized(DiffusionConfig(fold=2, sampling_steps=7), Diffusion.budgets["paper"])
+    chosen = DiffusionConfig(fold=2, sampling_steps=7).sized(Diffusion.budgets["paper"])
     assert (chosen.fold, chosen.sampling_steps, chosen.levels) == (2, 7, long.levels)
 
 
@@ -337,7 +337,7 @@ def test_images_to_masks_get_light_and_texture_of_training_objects(
 
 def test_a_network_to_masks_is_told_the_light_in_a_short_training(blob_set: SampleSet) -> None:
     told, alone = (fitted(blob_set, mode="conditional", steps=1, appearance=choice) for choice in (None, False))
-    long = sized(DiffusionConfig(mode="conditional"), Diffusion.budgets["paper"])
+    long = DiffusionConfig(mode="conditional").sized(Diffusion.budgets["paper"])
     assert (told.config.appearance, long.appearance) == (True, False)
     planes = [generator.network.unet.conv_in.conv.in_channels // alone.network.fold**2 for generator in (told, alone)]
     assert planes == [alone.joint.planes + told.appearance.planes, alone.joint.planes]
@@ -399,7 +399,7 @@ def test_options_of_the_other_mode_are_refused(mode: str, asked: dict[str, float
 def test_conditions_are_dropped_where_guidance_needs_it(
     budget: str, asked: dict[str, float], guidance: float, dropped: float
 ) -> None:
-    found = sized(DiffusionConfig(mode="conditional", **asked), Diffusion.budgets[budget])
+    found = DiffusionConfig(mode="conditional", **asked).sized(Diffusion.budgets[budget])
     assert (found.guidance, found.dropped) == (guidance, dropped)
 
 

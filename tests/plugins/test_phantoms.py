@@ -11,7 +11,7 @@ from scipy import ndimage
 from skimage.draw import polygon
 
 from synthbench import Context, Sample, SampleSet
-from synthbench.errors import DataError
+from synthbench.errors import DataError, StoreError
 from synthbench.testing import assert_contract
 from synthbench_phantoms import filaments, optics, shapes
 from synthbench_phantoms.datasets import PhantomFilaments, PhantomGrains, PhantomNuclei, PhantomPhase
@@ -240,7 +240,7 @@ def test_drawn_noise_and_contrast_are_those_of_a_plain_scene() -> None:
         image = 3000 + 5000 * (labels > 0) + rng.normal(0, 120, labels.shape)
         samples.append(Sample(str(i), image.astype(np.uint16), labels))
     train = SampleSet.of(samples)
-    row = completed([measure(train[0], "instances", 0)])[0]
+    row = completed([measure(train[0], "instances", 0, 1)])[0]
     assert row.noise[:, 0] == pytest.approx(120, rel=0.1)
     assert row.profile[0, 0] == pytest.approx(3000, abs=40)
     assert row.profile[1, 0, :6] == pytest.approx(8000, abs=80)
@@ -286,6 +286,47 @@ def test_what_is_saved_is_plain_json_without_pixels(tmp_path) -> None:
 def test_no_training_image_is_an_error_that_says_so() -> None:
     with pytest.raises(DataError, match="no training image"):
         fitted(SampleSet.of([], name="void"))
+
+
+def plain(name: str, level: int, dtype: type, channels: int, number: int = 1) -> Sample:
+    rng = np.random.default_rng(level)
+    labels = np.zeros((64, 64), np.int32)
+    labels[20:40, 20:40] = number
+    shape = labels.shape if channels == 1 else (*labels.shape, 3)
+    light = rng.normal(level, 0.02 * level, shape)
+    return Sample(name, light.astype(dtype), labels)
+
+
+def test_drawn_images_have_the_channels_and_the_depth_of_the_one_they_follow() -> None:
+    train = [plain("a", 30_000, np.uint16, 1), plain("b", 100, np.uint8, 3), plain("c", 60, np.uint8, 1)]
+    levels = {("uint16", 2): 30_000, ("uint8", 3): 100, ("uint8", 2): 60}
+    for order in (train, train[::-1]):
+        seen = set()
+        for sample in fitted(SampleSet.of(order)).draw(range(16), 0):
+            kind = sample.image.dtype.name, sample.image.ndim
+            assert sample.image.mean() == pytest.approx(levels[kind], rel=0.1)
+            assert sample.image.std() == pytest.approx(0.02 * levels[kind], rel=0.6)
+            seen.add(kind)
+        assert seen == set(levels)
+
+
+def test_large_ids_are_measured_as_small_ones() -> None:
+    small, large = (measure(plain("a", 100, np.uint8, 1, n), "instances", 0, 1) for n in (1, 2_000_000_000))
+    assert small.as_json() == large.as_json()
+
+
+def test_classes_need_no_names() -> None:
+    sample = plain("a", 100, np.uint8, 1, number=2)
+    for made in fitted(SampleSet.of([sample], task="semantic")).draw(range(3), 0):
+        assert set(np.unique(made.labels)) <= {0, 1, 2}
+
+
+@pytest.mark.parametrize("damage", [None, "{}", "not JSON"])
+def test_damaged_measures_are_refused(tmp_path, damage: str | None) -> None:
+    fitted(SampleSet.of([plain("a", 100, np.uint8, 1)])).save(tmp_path)
+    (tmp_path / "measures.json").unlink() if damage is None else (tmp_path / "measures.json").write_text(damage)
+    with pytest.raises(StoreError, match=r"measures\.json: can't be read.*fit again"):
+        Phantom.load(tmp_path, Context())
 
 
 @pytest.mark.parametrize("folder", ["fluo_nuclei_dsb2018", "histology_dsb2018"])

@@ -17,13 +17,14 @@ from synthbench.errors import ConfigError, DataError, StoreError
 from synthbench.toolkit.enlarge import doubled
 from synthbench.toolkit.loop import Diverged
 from synthbench_stylegan2.classes import Classes
-from synthbench_stylegan2.config import StyleGan2MaskConfig, sized
+from synthbench_stylegan2.config import StyleGan2MaskConfig
 from synthbench_stylegan2.control import Adaptive, Best
 from synthbench_stylegan2.discriminator import Discriminator, with_spread
 from synthbench_stylegan2.generator import StyleGan2Mask
 from synthbench_stylegan2.layers import Conv, Layer, Modulated
 from synthbench_stylegan2.losses import PathLength, d2d_ce, of_discriminator, of_generator, r1
 from synthbench_stylegan2.networks import Drawer, Mapping, Synthesis, merged_widths, widths
+from synthbench_stylegan2.training import Training
 
 SMALL = {"mask": "grey", "path": 2.0, "channels": 16, "base": 256, "latent": 32, "embedding": 16}
 
@@ -270,9 +271,83 @@ def test_blurred_images_are_seen_even_beside_good_masks(channels: int) -> None:
 # -- configuration and classes ----------------------------------------------------------------------------------------
 
 
+def training(*, classes: int = 1, **config: object) -> Training:
+    wanted = {"r1_every": 4, "path_every": 3, "path": 2.0, "ada": False, "apa": False, "diff_augment": False}
+    settled = StyleGan2MaskConfig(**{**SMALL, "latent": 16, **wanted, **config})
+    named = classes if classes > 1 else 0
+    drawer = network(named)
+    judge = Discriminator(32, 1, 16, 256, 2, named, 16)
+    shares = [1 / classes] * classes
+    return Training(settled, drawer, judge, channels=1, shares=shares, batch=4, seed=0, random=chance())
+
+
+def patches(seed: int = 0) -> torch.Tensor:
+    return torch.randn(4, 2, 32, 32, generator=chance(seed))
+
+
+def test_penalties_join_the_losses_of_their_steps_times_the_steps_between() -> None:
+    for number in range(7):
+        seen = training().step(number, patches(), torch.zeros(4, dtype=torch.int64))
+        expected = {"judge", "draw", *(["r1"] if number % 4 == 0 else []), *(["path"] if number % 3 == 0 else [])}
+        assert set(seen) == expected
+    once, twice = (training(**c).step(0, patches(), torch.zeros(4, dtype=torch.int64)) for c in ({}, {"r1": 0.4}))
+    assert twice["r1"].item() == pytest.approx(2 * once["r1"].item(), rel=1e-4)
+    rare = training(r1_every=8, path_every=6).step(0, patches(), torch.zeros(4, dtype=torch.int64))
+    for name in ("r1", "path"):
+        assert float(rare[name]) == pytest.approx(2 * float(once[name]), rel=1e-4)
+    without = training(r1=0, path=0.0).step(0, patches(), torch.zeros(4, dtype=torch.int64))
+    assert set(without) == {"judge", "draw"}
+
+
+def test_classes_are_told_apart_where_there_are_any() -> None:
+    members = torch.tensor([0, 1, 1, 0])
+    seen = training(classes=2).step(1, patches(), members)
+    assert set(seen) == {"judge", "draw", "judged", "drawn"}
+    heavy = training(classes=2, d2d=1.0).step(1, patches(), members)
+    assert float(heavy["judged"]) == pytest.approx(2 * float(seen["judged"]), rel=1e-4)
+
+
+@pytest.mark.parametrize(("mixing", "mixed"), [(0.0, False), (1.0, True)])
+def test_styles_are_mixed_in_the_share_of_the_steps_that_was_asked_for(mixing: float, mixed: bool) -> None:
+    made, told = training(mixing=mixing), []
+    styles = made.network.styles
+
+    def watched(*given: object) -> torch.Tensor:
+        told.append(len(given) == 4)
+        return styles(*given)
+
+    made.network.styles = watched
+    made.step(1, patches(), torch.zeros(4, dtype=torch.int64))
+    assert set(told) == {mixed}
+
+
+@pytest.mark.parametrize(("p", "kept"), [(0.0, 4), (1.0, 1)])
+def test_drawn_patches_are_shown_among_the_real_ones_as_often_as_p_says(p: float, kept: int) -> None:
+    made, seen = training(apa=True), []
+    made.adaptive.p = p
+    made.judge.register_forward_pre_hook(lambda _, given: seen.append(given[0].detach().clone()))
+    real = patches()
+    made.step(1, real, torch.zeros(4, dtype=torch.int64))
+    shown = seen[0]
+    assert len(shown) == 4
+    assert sum(bool((patch == real).flatten(1).all(dim=1).any()) for patch in shown) == kept
+
+
+@pytest.mark.parametrize(
+    ("config", "told"),
+    [
+        ({"mask": "distance", "levels": 3}, "levels: 3 is for mask: grey, and this is mask: distance"),
+        ({"ada": False, "apa": False, "rise": 9}, "rise: 9 is of the chance p"),
+    ],
+)
+def test_options_that_would_have_no_effect_are_refused(config: dict[str, object], told: str) -> None:
+    with pytest.raises(ConfigError, match=told):
+        StyleGan2MaskConfig(**config).sized(Budget(10, 4, 64))
+
+
 def test_networks_are_as_wide_as_the_budget_has_time() -> None:
     def sizes(budget: Budget, **given: object) -> tuple[object, ...]:
-        found = sized(StyleGan2MaskConfig(**given), budget)
+        found = StyleGan2MaskConfig(**given).sized(budget)
         return found.channels, found.base, found.fold, found.diff_augment, found.mask, found.path
 
     assert sizes(StyleGan2Mask.budgets["quick"]) == (64, 1024, 4, False, "distance", 0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -213,6 +214,46 @@ def test_a_step_for_each_network_is_needed(blob_set: SampleSet) -> None:
     with pytest.raises(ConfigError, match="--steps 2"):
         fitted(blob_set, steps=1)
     fitted(blob_set, steps=2)
+
+
+def test_drawings_get_the_grain_of_training_images(drawn_from: VqVaePixelCnn, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = drawn_from.config
+    with_grain = next(drawn_from.draw(0, 0))
+    monkeypatch.setattr(drawn_from, "config", config.model_copy(update={"grain": False}))
+    smooth = next(drawn_from.draw(0, 0))
+    assert np.array_equal(smooth.labels, with_grain.labels)
+    added = with_grain.image.astype(float) - smooth.image
+    assert 1 < added.std() < 30
+    assert abs(added.mean()) < 3
+
+
+def test_a_low_temperature_draws_the_likeliest_code(drawn_from: VqVaePixelCnn, monkeypatch: pytest.MonkeyPatch) -> None:
+    logits = np.array([0.0, 1.0, 0.9], np.float32)
+    shares = {}
+    for temperature in (1.0, 0.01):
+        config = drawn_from.config.model_copy(update={"temperature": temperature})
+        monkeypatch.setattr(drawn_from, "config", config)
+        pick = drawn_from._picker(np.random.default_rng(0))
+        shares[temperature] = np.bincount([pick(logits) for _ in range(3000)], minlength=3) / 3000
+    chances = np.exp(logits) / np.exp(logits).sum()
+    assert shares[1.0] == pytest.approx(chances, abs=0.03)
+    assert shares[0.01][1] > 0.99
+
+
+def test_the_mask_weighs_as_much_as_was_asked_for(blob_set: SampleSet, tmp_path: Path) -> None:
+    first = {}
+    for weight in (1.0, 3.0):
+        folder = tmp_path / str(weight)
+        fitted(blob_set, mask_weight=weight, context={"folder": folder})
+        lines = (folder / "log" / "vqvae.jsonl").read_text(encoding="utf-8").splitlines()
+        first[weight] = json.loads(lines[0])
+    assert first[3.0]["mask"] == pytest.approx(3 * first[1.0]["mask"], rel=1e-5)
+    assert first[3.0]["image"] == pytest.approx(first[1.0]["image"], rel=1e-5)
+
+
+def test_grey_levels_are_refused_where_masks_are_distances() -> None:
+    with pytest.raises(ConfigError, match="levels: 5 is for mask: grey"):
+        VqVaePixelCnnConfig(levels=5).sized(Budget(4, 2, 32))
 
 
 def test_a_patch_of_odd_size_is_refused(blob_set: SampleSet) -> None:

@@ -21,6 +21,7 @@ def test_planes_come_back_as_image_and_objects(blob_set: SampleSet, form: str) -
         image, labels, removed = joint.decode(planes, position)
         assert image.dtype == sample.image.dtype
         assert image.shape == sample.image.shape
+        assert (abs(image.astype(int) - sample.image) <= 2).mean() > 0.98
         if form == "grey":
             assert removed == 0
             assert same_objects(labels, sample.labels)

@@ -32,11 +32,8 @@ def test_what_is_open_follows_from_the_budget_and_what_is_given_stays() -> None:
 @pytest.mark.parametrize("name", TRAINED)
 @pytest.mark.parametrize("budget", ["smoke", "quick", "standard", "paper"])
 def test_no_size_is_open_once_the_budget_is_known(name: str, budget: str) -> None:
-    from importlib import import_module
-
     cls = registry().load("generator", name)
-    sized = import_module(cls.__module__.replace(".generator", ".config")).sized
-    found, short = (sized(cls.Config(), cls.budgets[b]).model_dump() for b in (budget, "smoke"))
+    found, short = (cls.Config().sized(cls.budgets[b]).model_dump() for b in (budget, "smoke"))
     opened = {k for k, v in cls.Config().model_dump().items() if v is None and short[k] is not None}
     assert opened
     assert all(found[k] is not None for k in opened)

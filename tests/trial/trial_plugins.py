@@ -13,6 +13,7 @@ from scipy import ndimage
 
 import synthbench
 from synthbench import Budget, DatasetSpec, EncoderSpec, GeneratorSpec, SegmenterSpec, hookimpl
+from synthbench.errors import ConfigError
 
 
 @hookimpl
@@ -48,6 +49,7 @@ class Brighter(synthbench.Generator):
 
     def fit(self, train, context):
         self.train = train
+        self.counts["lost"] = 2
 
     def save(self, folder):
         super().save(folder)
@@ -63,6 +65,7 @@ class Brighter(synthbench.Generator):
         for i in [index] if isinstance(index, int) else index:
             sample = self.train[(i + seed) % len(self.train)]
             image = np.clip(sample.image * self.config.gain, 0, 255).astype(np.uint8)
+            self.counts.update(drawn=1, empty=0)
             yield synthbench.Sample(f"{i:06d}", image, sample.labels)
 
 
@@ -104,6 +107,11 @@ class Threshold(synthbench.Segmenter):
         """How slowly it learns."""
 
         seconds: float = 0.0
+
+        def sized(self, budget):
+            if budget.patch_size % 2:
+                raise ConfigError(f"a patch of {budget.patch_size} is odd; use --patch {budget.patch_size + 1}")
+            return self
 
     budgets: ClassVar = dict.fromkeys(("smoke", "quick"), Budget(steps=3, batch_size=2, patch_size=16))
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from synthbench.errors import DataError
 from synthbench.leaderboard.cells import Cell, agreement_of, fidelity_of
+from synthbench.results import COUNT
 from synthbench.statistics import run_scores
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ IMAGES = ("precision", "recall", "density", "coverage")
 COPIES = ("copies", "leaked", "synthetic_images")
 NEW = ("authenticity", "authenticity_held_out", "c_t")
 MASKS = ("area", "eccentricity", "solidity", "spacing", "count", "covered", "touching")
+COUNTED = ("lost", "removed", "unplaced", "empty")
 AGREEMENT = ("agreement",)
 
 
@@ -65,6 +67,7 @@ def fidelity(results: Results, cell: Cell) -> dict[str, dict[str, Any]]:
             mask = f"mask_{name}"
             found |= {mask: mean.get(mask, np.nan), f"{mask} floor": mean.get(f"floor_{mask}", np.nan)}
         found |= {name: total.get(name, np.nan) for name in COPIES}
+        found |= {name: total.get(f"{COUNT}{name}", np.nan) for name in COUNTED}
         found |= {name: mean.get(name, np.nan) for name in NEW}
         out.setdefault(str(generator), {}).update(found)
     return out

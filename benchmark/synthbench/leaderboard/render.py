@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from synthbench.leaderboard.columns import definition, title
-from synthbench.leaderboard.nearness import IMAGES, MASKS
+from synthbench.leaderboard.nearness import COUNTED, IMAGES, MASKS
 from synthbench.leaderboard.values import MISSING, NOT_APPLICABLE, is_score, records, text
 from synthbench.leaderboard.words import cautions, details, headline
 
@@ -44,8 +44,9 @@ def likeness_columns(table: pd.DataFrame) -> list[str]:
 
 
 def mask_columns(table: pd.DataFrame) -> list[str]:
-    """Return the columns of how far masks are apart; none where nothing was measured."""
-    return [c for c in (f"mask_{name}" for name in MASKS) if c in table and table[c].notna().any()]
+    """Return the columns of how far masks are apart, and of what was lost in drawing them; none without either."""
+    apart = [c for c in (f"mask_{name}" for name in MASKS) if c in table and table[c].notna().any()]
+    return [*apart, *(c for c in COUNTED if c in table and table[c].fillna(0).any())]
 
 
 def generators(part: pd.DataFrame) -> pd.DataFrame:

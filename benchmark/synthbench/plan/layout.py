@@ -56,7 +56,7 @@ def _plan_arena(plan: Plan, number: int, arena: Arena) -> None:
     for (title, seed), drawn in draws.items():
         if count >= 2:
             assess = _plan_assess(plan, arena, f"{title} of seed {seed}", drawn, amounts[-1], count)
-            plan.fidelity.append(Fidelity(number, title, seed, count, assess))
+            plan.fidelity.append(Fidelity(number, title, seed, count, drawn.draw.key, assess))
             _plan_agreements(plan, number, title, seed, drawn, count)
 
 

@@ -69,6 +69,7 @@ class Fidelity:
     generator: str
     generator_seed: int
     n: int
+    draw: str
     assess: str
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from abc import ABC, abstractmethod
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -25,6 +26,19 @@ class Config(BaseModel):
     """Base of every plugin's configuration: unknown keys are refused, values can't be changed later."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+    def sized(self, budget: Budget) -> Self:
+        """Return the configuration with what it leaves open filled in for a budget; as it is, unless overridden.
+
+        It is asked before anything runs, so that a budget that doesn't fit is refused at once. A plugin asks it itself
+        in `fit`.
+
+        Raises
+        ------
+        ConfigError
+            If the budget doesn't fit the configuration, with the way out.
+        """
+        return self
 
 
 @dataclass(frozen=True)
@@ -209,7 +223,18 @@ class Generator(_Configured, ABC):
 
     The class attributes `Config` (a subclass of `synthbench.Config`) and `budgets` (name → `Budget`) describe it.
     A generator that doesn't train leaves `budgets` empty.
+
+    Attributes
+    ----------
+    counts : Counter
+        What fitting and drawing have come to so far, by name; a run keeps it beside the synthetic set. Leaderboards
+        show ``lost`` objects of the training masks, which the generator can't learn; ``removed`` pieces of drawn masks;
+        objects of new masks that were ``unplaced``; and ``empty`` drawn masks.
     """
+
+    def __init__(self, config: _Config | None = None) -> None:
+        super().__init__(config)
+        self.counts: Counter[str] = Counter()
 
     @abstractmethod
     def fit(self, train: SampleSet, context: Context) -> None:

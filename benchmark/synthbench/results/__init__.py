@@ -1,10 +1,11 @@
 """What a study found, as tidy tables, and the folder that keeps them."""
 
 from synthbench.results.collecting import FAILURES, collect, fidelity_row, image_rows
-from synthbench.results.tables import GROUP, TABLES, Results, load_results, save_results
+from synthbench.results.tables import COUNT, GROUP, TABLES, Results, load_results, save_results
 
 __all__ = [
     "FAILURES",
+    "COUNT",
     "GROUP",
     "TABLES",
     "Results",

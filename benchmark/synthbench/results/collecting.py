@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from synthbench.plan import SCORES, Agreement, Cell, Fidelity, Plan
-from synthbench.results.tables import GROUP, Results
+from synthbench.results.tables import COUNT, GROUP, Results
 from synthbench.store import Artifact, Store
 
 
@@ -133,7 +133,9 @@ def _fidelity_rows(plan: Plan, artifacts: Mapping[str, Artifact | None]) -> Iter
         assessed = artifacts[row.assess]
         found = json.loads((assessed.folder / "fidelity.json").read_text()) if assessed else None
         figures = fidelity_row(found) if found else {"encoder": plan.resolved.encoder.name, "n": row.n}
-        yield {**_generated(plan, row), **figures}
+        drawn = artifacts[row.draw]
+        counts = drawn.record.get("counts", {}) if drawn else {}
+        yield {**_generated(plan, row), **figures, **{f"{COUNT}{name}": value for name, value in counts.items()}}
 
 
 def fidelity_row(found: Mapping[str, Any]) -> dict[str, Any]:

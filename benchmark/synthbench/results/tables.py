@@ -19,6 +19,7 @@ from synthbench.study import Study, make_study, read_study
 
 TABLES = ("images", "runs", "fidelity", "agreement", "tasks")
 GROUP = "group:"
+COUNT = "count:"
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,8 @@ class Results:
     runs : DataFrame
         One row per training of a segmenter: status, COCO AP, cost.
     fidelity : DataFrame
-        One row per synthetic set: distances to test images, count, floor; what looks copied; how far masks are apart.
+        One row per synthetic set: distances to test images, count, floor; what looks copied; how far masks are apart;
+        what the generator counted are columns ``count:<name>``, see `synthbench.Generator`.
     agreement : DataFrame
         As `images`, of synthetic images, by a segmenter trained on real images alone; without arm.
     tasks : DataFrame

@@ -38,4 +38,5 @@ def run(work: Work) -> dict[str, Any]:
         task=fitted.record["task"],
         classes=fitted.record["classes"],
     )
-    return {"samples": len(samples), "fingerprint": samples.fingerprint}
+    counts = {**fitted.record["counts"], **generator.counts}
+    return {"samples": len(samples), "fingerprint": samples.fingerprint, "counts": counts}

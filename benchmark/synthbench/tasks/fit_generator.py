@@ -22,4 +22,9 @@ def run(work: Work) -> dict[str, Any]:
     model.mkdir()
     generator.save(model)
     work.keep_log()
-    return {"task": train.task, "classes": list(train.classes), "training_samples": len(train)}
+    return {
+        "task": train.task,
+        "classes": list(train.classes),
+        "training_samples": len(train),
+        "counts": dict(generator.counts),
+    }

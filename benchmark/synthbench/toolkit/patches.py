@@ -21,6 +21,8 @@ Encode = Callable[[Sample], tuple[np.ndarray, np.ndarray]]
 
 CACHE_BYTES = 4 * 2**30
 _REAL, _SYNTHETIC, _ORDER = 1, 2, 3
+_ORDERS = 16
+"""Epochs whose order is remembered."""
 
 
 @dataclass(frozen=True)
@@ -163,6 +165,8 @@ class PatchStream:
         """Every sample once per epoch, in an order of that epoch's own."""
         key = (synthetic, epoch)
         if key not in self._orders:
+            if len(self._orders) >= _ORDERS:
+                self._orders.clear()
             rng = np.random.default_rng((self.seed, _ORDER, int(synthetic), epoch))
             self._orders[key] = rng.permutation(len(self._samples(synthetic)))
         return self._orders[key]

@@ -14,7 +14,7 @@ from synthbench import Context, Sample, SampleSet, Stopped
 from synthbench.errors import ConfigError, DataError, StoreError
 from synthbench.toolkit.loop import Diverged
 from synthbench.toolkit.texture import measure
-from synthbench_cganseg.config import CGanSegConfig, sized
+from synthbench_cganseg.config import CGanSegConfig
 from synthbench_cganseg.generator import CGanSeg
 
 
@@ -28,7 +28,7 @@ def drawn_from(fitted, blob_set: SampleSet) -> CGanSeg:
 
 
 def test_a_long_training_is_told_the_mask_alone_as_in_the_paper(fitted, blob_set):
-    quick, paper = (sized(CGanSegConfig(), CGanSeg.budgets[name]) for name in ("quick", "paper"))
+    quick, paper = (CGanSegConfig().sized(CGanSeg.budgets[name]) for name in ("quick", "paper"))
     assert (quick.appearance, quick.norm, quick.mask_cycle) == (True, "pixel", 10)
     assert (paper.appearance, paper.norm, paper.mask_cycle) == (False, "batch", 100)
     alone = fitted(blob_set, appearance=False)

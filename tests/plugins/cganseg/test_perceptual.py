@@ -14,7 +14,7 @@ from torchvision import models
 from synthbench.errors import ConfigError, PluginError
 from synthbench.toolkit import weights
 from synthbench_cganseg import perceptual
-from synthbench_cganseg.config import CGanSegConfig, sized
+from synthbench_cganseg.config import CGanSegConfig
 from synthbench_cganseg.generator import CGanSeg
 from synthbench_cganseg.perceptual import Perceptual, choose, first_of_each_resolution
 
@@ -72,7 +72,7 @@ def test_weights_are_taken_from_a_file_and_recorded(fitted, cycle, blob_set, squ
 def test_a_long_training_needs_vgg19_and_a_short_one_nothing(tmp_path: Path, monkeypatch):
     """What is trained follows from configuration and budget, not from what a machine happens to have."""
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
-    quick, paper = (sized(CGanSegConfig(), CGanSeg.budgets[name]).perceptual for name in ("quick", "paper"))
+    quick, paper = (CGanSegConfig().sized(CGanSeg.budgets[name]).perceptual for name in ("quick", "paper"))
     assert (quick, paper) == ("off", "vgg19")
     assert choose("off", None).build(torch.device("cpu")) is None
     weights.checkpoints().mkdir(parents=True)
