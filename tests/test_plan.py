@@ -6,8 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from synthbench.datasets.download import Remote
+from synthbench.datasets.library import Library
 from synthbench.errors import ConfigError
 from synthbench.plan import Plan, make_plan
+from synthbench.plugin.registry import registry
 from synthbench.resolve import amount_of, resolve, spread
 from synthbench.samples import SampleSet
 from synthbench.store import Store, key_of
@@ -91,6 +94,35 @@ def test_the_first_segmenter_trained_on_real_images_alone_looks_at_every_synthet
         assert task.content["synthetic"]["take"] == 3
         assert row.evaluate in plan.targets()
         assert {plan.tasks[need].kind for need in task.needs} == {"fit-segmenter", "draw"}
+
+
+def test_a_plugins_dataset_is_the_librarys_where_it_was_added_as_the_study_wants_it(
+    tmp_path: Path, trial_study: dict, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SYNTHBENCH_HOME", str(tmp_path / "home"))
+    drawn = plan_of(tmp_path, trial_study).resolved.arenas[0]
+    Library().build("discs", {})
+    added = plan_of(tmp_path, trial_study).resolved.arenas[0]
+    other = plan_of(tmp_path, trial_study, datasets=[{"name": "discs", "config": {"count": 15}}]).resolved.arenas[0]
+    assert (tmp_path / "store") in drawn.folder.parents
+    assert added.folder == Library().folder("discs")
+    assert added.train.fingerprint == drawn.train.fingerprint
+    assert (tmp_path / "store") in other.folder.parents
+    assert len(other.train) > len(added.train)
+
+
+def test_what_a_dataset_would_download_is_told_before(
+    tmp_path: Path, trial_study: dict, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cls = registry().load("dataset", "discs")
+    monkeypatch.setattr(cls, "remotes", lambda self: [Remote("https://example.org/discs.zip")], raising=False)
+    monkeypatch.setattr(cls, "licence", "CC0")
+    told: list[str] = []
+    for _ in range(2):
+        resolve(make_study(trial_study, "test"), Store(tmp_path / "store"), tell=told.append)
+    (words,) = told
+    assert "licence:  CC0" in words
+    assert "https://example.org/discs.zip" in words
 
 
 def test_folds_have_tests_of_their_own_and_share_nothing_by_chance(tmp_path: Path, trial_study: dict) -> None:

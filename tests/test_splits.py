@@ -219,7 +219,7 @@ def test_a_share_of_one_is_all_and_a_number_of_one_is_one():
     ("amount", "error", "says"),
     [
         (0.01, DataError, "fraction 0.01 of 20 samples leaves no image; ask for more"),
-        (21, DataError, "21 samples were asked for, and there are 20"),
+        (21, DataError, "fractions: 21 real images were asked for, and 20 are for training; give 20 or fewer"),
         (0, ConfigError, "fraction 0: give a share"),
         (-0.5, ConfigError, "fraction -0.5: give a share"),
         (1.5, ConfigError, "fraction 1.5: a share is at most 1.0"),

@@ -71,8 +71,18 @@ class Resolved:
     encoder_fingerprint: str
 
 
-def resolve(study: Study, store: Store, progress: Progress = silent) -> Resolved:
+def _nobody(words: str) -> None:
+    """Tell nobody."""
+
+
+def resolve(study: Study, store: Store, progress: Progress = silent, tell: Callable[[str], None] = _nobody) -> Resolved:
     """Find and check everything a study names.
+
+    Parameters
+    ----------
+    study, store, progress
+    tell
+        Is told the terms of a dataset before it is downloaded.
 
     Raises
     ------
@@ -90,7 +100,7 @@ def resolve(study: Study, store: Store, progress: Progress = silent) -> Resolved
     )
     arenas: list[Arena] = []
     for choice in study.datasets:
-        samples, folder = open_dataset(choice, store, progress)
+        samples, folder = open_dataset(choice, store, progress, tell)
         for plugin in (*generators, *segmenters):
             if samples.task not in plugin.plugin.tasks:
                 raise ConfigError(
@@ -106,19 +116,20 @@ def resolve(study: Study, store: Store, progress: Progress = silent) -> Resolved
 
 def _check_distinct(arenas: Sequence[Arena]) -> None:
     """Raise `ConfigError` if two arenas couldn't be told apart in a table."""
-    seen: dict[tuple[str, int, int], Arena] = {}
+    folders: dict[str, Path] = {}
+    seen: set[tuple[str, int, int]] = set()
     for arena in arenas:
-        other = seen.setdefault((arena.dataset, arena.fold, len(arena.train)), arena)
-        if other is arena:
-            continue
-        if other.folder != arena.folder:
+        if folders.setdefault(arena.dataset, arena.folder) != arena.folder:
             raise ConfigError(
                 f"datasets: two are called {arena.dataset!r}; keep one of them under another name by "
                 "'synthbench dataset add PATH --name NAME'"
             )
-        raise ConfigError(
-            f"fractions: two of them come to {len(arena.train)} images of {arena.dataset!r}; leave one out"
-        )
+        place = arena.dataset, arena.fold, len(arena.train)
+        if place in seen:
+            raise ConfigError(
+                f"fractions: two of them come to {len(arena.train)} images of {arena.dataset!r}; leave one out"
+            )
+        seen.add(place)
 
 
 def _choice(store: Store, kind: str, choice: PluginChoice, study: Study, seeds: int) -> Choice:
@@ -126,8 +137,14 @@ def _choice(store: Store, kind: str, choice: PluginChoice, study: Study, seeds: 
     return Choice(choice.title, described, choice.seeds or seeds)
 
 
-def open_dataset(choice: DatasetChoice, store: Store, progress: Progress = silent) -> tuple[SampleSet, Path]:
-    """Return a dataset's samples and their folder: a plugin's is built into the store, any other opened or imported."""
+def open_dataset(
+    choice: DatasetChoice, store: Store, progress: Progress = silent, tell: Callable[[str], None] = _nobody
+) -> tuple[SampleSet, Path]:
+    """Return a dataset's samples and their folder.
+
+    A plugin's is the library's, where it was added with this configuration; else it is built into the store. Any other
+    is opened or imported.
+    """
     if ("dataset", choice.name) not in registry().entries:
         if choice.config:
             raise ConfigError(f"dataset {choice.name!r}: config is for plugins, and this is none; leave it out")
@@ -139,6 +156,9 @@ def open_dataset(choice: DatasetChoice, store: Store, progress: Progress = silen
         return samples, folder
     entry = registry().get("dataset", choice.name)
     described = describe(store, "dataset", choice.name, choice.config)
+    if added := library.added(choice.name, described.config):
+        _check_told(choice, added[0])
+        return added
     content = {
         "kind": "dataset",
         "protocol": PROTOCOL,
@@ -149,6 +169,7 @@ def open_dataset(choice: DatasetChoice, store: Store, progress: Progress = silen
     with store.locked("dataset", key):
         found = store.find("dataset", key)
         if found is None:
+            tell(library.terms(choice.name, described.config))
             folder = store.begin("dataset", key)
             context = Context(folder=store.work_folder("dataset", key), progress=progress)
             library.build(choice.name, dict(described.config), folder / "samples", context)

@@ -100,7 +100,11 @@ def prepare(study: Study, store: Store, console: Console) -> Plan:
         def progress(done: int, total: int, note: str = "") -> None:
             status.update(f"dataset: {note or 'preparing'} {done}/{total}")
 
-        return make_plan(resolve(study, store, progress))
+        def tell(words: str) -> None:
+            if words:
+                console.print(words, highlight=False, soft_wrap=True)
+
+        return make_plan(resolve(study, store, progress, tell))
 
 
 def run_study(study: Study, store: Store, folder: Path, machine: Machine, console: Console) -> Ran:

@@ -287,7 +287,10 @@ def _count(amount: float, available: int) -> int:
             )
         return count
     if amount > available:
-        raise DataError(f"{amount} samples were asked for, and there are {available}")
+        raise DataError(
+            f"fractions: {amount} real images were asked for, and {available} are for training; give {available} or "
+            "fewer, or 1.0 for all"
+        )
     return amount
 
 

@@ -113,8 +113,8 @@ class DatasetChoice(_Model):
         return {"name": value} if isinstance(value, str) else value
 
 
-Amount = Annotated[int, Field(ge=1)] | Annotated[str, Field(pattern=r"^\d+(\.\d+)?x$")]
-Fraction = Annotated[int, Field(ge=1)] | Annotated[float, Field(gt=0, le=1)]
+Amount = Annotated[int, Field(ge=1, strict=True)] | Annotated[str, Field(pattern=r"^\d+(\.\d+)?x$")]
+Fraction = Annotated[int, Field(ge=1, strict=True)] | Annotated[float, Field(gt=0, le=1, strict=True)]
 
 
 class Study(_Model):
@@ -166,7 +166,8 @@ class Study(_Model):
             titles = [getattr(choice, "title", choice.name) for choice in getattr(self, kind)]
             for title in titles:
                 if titles.count(title) > 1:
-                    raise ValueError(f"{kind}: {title!r} occurs twice; give one of them a label of its own")
+                    way = "name it once" if kind == "datasets" else "give one of them a label of its own"
+                    raise ValueError(f"{kind}: {title!r} occurs twice; {way}")
                 if kind == "generators" and title == "real":
                     raise ValueError("generators: 'real' is the arm without synthetic data, always there")
         return self
@@ -174,6 +175,19 @@ class Study(_Model):
     def to_yaml(self) -> str:
         """Return the study with every default written out."""
         return yaml.safe_dump(self.model_dump(mode="json", exclude_none=True), sort_keys=False, allow_unicode=True)
+
+
+class _Once(yaml.SafeLoader):
+    """Reads YAML whose mappings have each key once."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen: set[Any] = set()
+        for key, _ in node.value:
+            name = self.construct_object(key, deep=True)
+            if isinstance(name, str) and name in seen:
+                raise yaml.constructor.ConstructorError(None, None, f"{name!r} is given twice", key.start_mark)
+            seen.add(name if isinstance(name, str) else id(key))
+        return super().construct_mapping(node, deep)
 
 
 def read_study(path: str | Path) -> dict[str, Any]:
@@ -186,7 +200,7 @@ def read_study(path: str | Path) -> dict[str, Any]:
     """
     path = Path(path)
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = yaml.load(path.read_text(encoding="utf-8"), _Once)
     except FileNotFoundError:
         raise ConfigError(f"{path}: no such study file") from None
     except (OSError, UnicodeDecodeError) as error:
@@ -217,23 +231,33 @@ def make_study(content: dict[str, Any], source: str) -> Study:
 
 def first_problem(error: ValidationError, model: type[BaseModel]) -> str:
     """Return a validation error as one line: the first problem's key, value and reason."""
-    problem = error.errors()[0]
-    words = {"model_type", "dict_type"}
+    problem = min(error.errors(), key=lambda found: found["type"] != "extra_forbidden")
     where = ".".join(str(part) for part in problem["loc"] if not _is_union_tag(part)) or "the study"
     if problem["type"] == "extra_forbidden":
         names = _fields_at(model, problem["loc"][:-1])
-        hint = nearest(str(problem["loc"][-1]), names) or f"; there are: {', '.join(names)}"
+        hint = nearest(str(problem["loc"][-1]), names) or f"; there are: {', '.join(names) or 'none at all'}"
         return f"{where}: no such key{hint}"
     if problem["type"] == "missing":
         return f"{where}: is missing"
     key = problem["loc"][0] if problem["loc"] else None
-    if key in _WORDS:
+    if model is Study and key in _WORDS:
         return f"{key}: {problem['input']!r} won't do; {_WORDS[key]}"
-    given = "" if problem["type"] in words else f" (given: {problem['input']!r})"
-    return f"{where}: {problem['msg'].removeprefix('Value error, ')}{given if len(given) < 120 else ''}"
+    given = f" (given: {problem['input']!r})"
+    said = _SAID.get(problem["type"], problem["msg"].removeprefix("Value error, "))
+    place = f"{where}: " if problem["loc"] else ""
+    return f"{place}{said}{given if problem['loc'] and len(given) < 120 else ''}"
 
+
+_SAID = {
+    "list_type": "give a list, as in [a, b]",
+    "too_short": "give at least one",
+    "model_type": "give a mapping of keys to values, as in {name: …}",
+    "dict_type": "give a mapping of keys to values, as in {name: …}",
+}
+"""What is said instead of pydantic's words, by its type of problem."""
 
 _WORDS: dict[Any, str] = {
+    "name": "give letters, digits, '.', '_' and '-', at most 80, the first a letter or a digit",
     "fractions": "give shares above 0 and up to 1.0, or whole numbers of images",
     "synthetic": "give whole numbers of samples from 1 up, or multiples such as 2x",
 }

@@ -52,6 +52,8 @@ def explain(prefix: str, store: Store, plans: Iterable[Path] = ()) -> Explained:
     for path in plans:
         try:
             planned = json.loads(path.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            raise StoreError(f"{path}: no such file; give a run folder, which 'synthbench run' writes") from None
         except (OSError, ValueError) as error:
             raise StoreError(f"{path}: can't be read as a plan: {error}") from None
         for key, row in planned.items():
@@ -59,7 +61,10 @@ def explain(prefix: str, store: Store, plans: Iterable[Path] = ()) -> Explained:
     found = [key for key in known if key.startswith(prefix)]
     if len(found) != 1:
         problem = "no key begins so" if not found else f"{len(found)} keys begin so; give more digits"
-        raise StoreError(f"{prefix}: {problem} (looked in {store.root}); 'synthbench plan' lists keys")
+        raise StoreError(
+            f"{prefix}: {problem} (looked in {store.root}); what is stored or in a run folder has keys: "
+            "see results/tasks.csv there, or give --run DIR"
+        )
     row = known[found[0]]
     mine = flat(row["content"])
     others = [known[key] for key in stored if key != row["key"] and known[key]["kind"] == row["kind"]]

@@ -75,7 +75,8 @@ class Catalogued(Dataset):
             path = given
         else:
             raise DataError(
-                f"{given or self.name}: {'no such file; ' if given else ''}{self.obtain}, and give it by --from PATH"
+                f"{given or self.name}: {'no such file; ' if given else ''}{self.obtain}, and give it by "
+                f"'synthbench dataset add {self.name} --from PATH'"
             )
         return unpack(path, folder / f"unpacked-{sha256_of(path)[:16]}", context, self.wanted)
 

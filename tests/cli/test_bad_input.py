@@ -50,6 +50,18 @@ def refused(trial, *words: object, **environment: object) -> str:
 
 
 STUDY_MISTAKES = {
+    "a name that is no file name": ({"name": "my study"}, "name: 'my study' won't do; give letters, digits"),
+    "no list": ({"datasets": "discs"}, "datasets: give a list, as in [a, b]"),
+    "an empty list": ({"segmenters": []}, "segmenters: give at least one"),
+    "no mapping": ({"budget": 500}, "budget: give a mapping of keys to values, as in {name: …} (given: 500)"),
+    "an unknown key beside a missing one": ({"datasets": None, "dataset": ["discs"]}, "dataset: no such key"),
+    "a dataset twice": ({"datasets": ["discs", "discs"]}, "datasets: 'discs' occurs twice; name it once"),
+    "an arm called real": (
+        {"generators": [{"name": "brighter", "label": "real"}]},
+        "'real' is the arm without synthetic",
+    ),
+    "a truth value for an amount": ({"synthetic": [True]}, "synthetic: True won't do"),
+    "too many real images": ({"fractions": [500]}, "fractions: 500 real images were asked for, and 7 are for training"),
     "unknown generator": ({"generators": ["brigter"]}, "did you mean 'brighter'"),
     "unknown segmenter": ({"segmenters": ["treshold"]}, "did you mean 'threshold'"),
     "unknown dataset": ({"datasets": ["disks"]}, "disks"),
@@ -91,6 +103,8 @@ def test_an_unreadable_study_file_is_refused(trial) -> None:
     path = trial.folder / "study.yaml"
     path.write_text("segmenters: [")
     assert "not YAML" in refused(trial, "run", path)
+    path.write_text("datasets: [discs]\nsegmenters: [threshold]\ndatasets: [cells]\n")
+    assert "line 3: not YAML: 'datasets' is given twice" in refused(trial, "run", path)
     assert "no such study file" in refused(trial, "run", trial.folder / "none.yaml")
     path.write_bytes(b"\xff\xfe\x00bad")
     assert "study.yaml" in refused(trial, "run", path)
@@ -104,10 +118,13 @@ def test_a_wrong_device_engine_or_number_is_refused(trial) -> None:
     assert "use --engine local" in refused(trial, "run", study, "--engine", "serial", "--time-limit", "3")
     assert "--generators ','" in refused(trial, "run", study, "--generators", ",")
     assert "seeds: " in refused(trial, "run", study, "--seeds", "1e3")
+    both = refused(trial, "run", study, "--encoder", "moments", "--inception", "weights.pt")
+    assert "--inception gives the weights of another encoder than --encoder moments; drop one" in both
 
 
-def test_two_datasets_of_one_name_are_refused(trial) -> None:
-    paths = [folder(trial.folder / parent / "cells") for parent in ("a", "b")]
+@pytest.mark.parametrize("counts", [(6, 6), (6, 12)])
+def test_two_datasets_of_one_name_are_refused(trial, counts: tuple[int, int]) -> None:
+    paths = [folder(trial.folder / parent / "cells", n) for parent, n in zip("ab", counts, strict=True)]
     assert "two are called 'cells'" in refused(trial, "run", trial.study(datasets=[str(p) for p in paths]))
 
 

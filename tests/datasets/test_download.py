@@ -156,7 +156,9 @@ def test_a_busy_server_is_asked_again_and_a_missing_file_is_not(server: Server, 
     server.statuses = [503, 502]
     assert fetch(Remote(server.url, SHA), tmp_path, Context()).read_bytes() == BODY
     server.statuses = [404, 404]
-    with pytest.raises(DataError, match=r"the server answers 404 Not Found.*--from PATH \(other\.bin\)"):
+    with pytest.raises(
+        DataError, match=r"the server answers 404 Not Found.*give other\.bin by 'synthbench dataset add"
+    ):
         fetch(Remote(server.url, SHA, "other.bin"), tmp_path, Context())
     assert server.statuses == [404]
 
@@ -189,7 +191,7 @@ def test_without_a_network_one_line_says_what_to_fetch_by_hand(tmp_path: Path, m
         fetch(Remote("https://example.org/set.zip", SHA), tmp_path, Context())
     assert str(error.value) == (
         "https://example.org/set.zip: can't be fetched (no connection); "
-        "download it by hand, on any machine, and give the file by --from PATH (set.zip)"
+        "download it by hand, on any machine, and give set.zip by 'synthbench dataset add … --from PATH'"
     )
 
 

@@ -239,6 +239,14 @@ def test_plan_tells_the_smallest_difference_that_it_can_find(trial) -> None:
     other = trial.study(segmenters=[{"name": "threshold", "config": {"seconds": 0.01}}])
     shown = trial.run("plan", other, "--pilot", trial.folder / "pilot").stdout
     assert "noise: the earlier run's results" in shown
+    assert "threshold: 3 steps of 2 patches of 16²" in shown
+    strange = trial.study(segmenters=[{"name": "threshold", "label": "other", "config": {"seconds": 0.02}}])
+    shown = trial.run("plan", strange, "--pilot", trial.folder / "pilot").stdout
+    assert "noise: assumed, for the earlier run has no other on discs" in shown
+    tiny = trial.study(datasets=[{"name": "discs", "config": {"count": 6}}], seeds=1)
+    shown = trial.run("plan", tiny).stdout
+    assert "shows no difference, however large (2 test images" in shown
+    assert "unknown cost: nothing like it has run with this store yet" not in shown
 
 
 def test_two_runs_at_once_share_a_store_and_compute_each_task_once(trial) -> None:
@@ -265,6 +273,8 @@ def test_plan_tells_what_would_run_and_why_explains_a_key(trial) -> None:
     why = json.loads(trial.run("why", key, "--json").stdout)
     assert why["differences"] == [["plugin.config.gain", 1.5, 1.2]]
     assert "plugin.config.gain: 1.5 here, 1.2 there" in trial.run("why", key[:12]).stdout
+    assert "give a run folder" in trial.run("why", key, "--run", "nowhere", code=2).stderr
+    assert "see results/tasks.csv there, or give --run DIR" in trial.run("why", "0" * 12, code=2).stderr
 
 
 def test_a_record_says_what_made_it_and_what_it_cost(trial) -> None:

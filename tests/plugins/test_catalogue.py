@@ -314,7 +314,9 @@ def test_another_archive_than_it_should_be_is_named(tmp_path: Path, make: Callab
 
 @pytest.mark.parametrize("cls", [TissueNet, Cellpose])
 def test_what_needs_the_users_own_copy_says_where_to_get_it(cls, tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"download it at .*, and give it by --from PATH"):
+    with pytest.raises(
+        DataError, match=rf"download it at .*, and give it by 'synthbench dataset add {cls.name} --from PATH'"
+    ):
         read(cls, tmp_path)
     with pytest.raises(DataError, match="no such file"):
         read(cls, tmp_path, archive=tmp_path / "missing.zip")

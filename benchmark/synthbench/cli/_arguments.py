@@ -71,6 +71,8 @@ def study_from(args: argparse.Namespace) -> Any:
     from synthbench.study import DEFAULT, make_study, read_study
 
     content = read_study(args.study or DEFAULT)
+    if args.study is None and any(getattr(args, option) is not None for option in _OWN):
+        content = {key: [_bare(entry) for entry in content[key]] for key in ("datasets", "generators", "segmenters")}
     lists = {"dataset": "datasets", "generators": "generators", "segmenters": "segmenters"}
     for option, key in lists.items():
         if (given := getattr(args, option)) is not None:
@@ -89,6 +91,8 @@ def study_from(args: argparse.Namespace) -> Any:
             content[option] = _number(given)
             _drop_own(content, "segmenters" if option == "seeds" else "generators", "seeds")
     _replace_budget(content, args)
+    if args.inception and args.encoder not in (None, "inception"):
+        raise ConfigError(f"--inception gives the weights of another encoder than --encoder {args.encoder}; drop one")
     if args.inception:
         content["encoder"] = {"name": "inception", "config": {"weights": args.inception}}
     elif args.encoder:
@@ -99,6 +103,14 @@ def study_from(args: argparse.Namespace) -> Any:
         joined = "-".join(Path(part).expanduser().resolve().name for part in _split(args.dataset))
         content["name"] = re.sub(r"[^A-Za-z0-9._-]+", "-", joined).strip("-._")[:80] or "study"
     return make_study(content, args.study or "the command line")
+
+
+_OWN = ("dataset", "generators", "segmenters", "budget", "steps", "patch")
+"""With any of these it isn't the demonstration any more, whose budgets are cut to minutes, but the user's own study."""
+
+
+def _bare(entry: Any) -> str:
+    return str(entry["name"] if isinstance(entry, dict) else entry)
 
 
 def _split(text: str) -> list[str]:
@@ -115,9 +127,12 @@ def _number(text: str) -> Any:
 
 
 def _chosen(known: Any, names: list[str]) -> list[Any]:
-    """Return the study's own entries of these names, with their configuration, and bare names for the rest."""
-    entries = {e["name"]: e for e in known or [] if isinstance(e, dict) and "name" in e}
-    return [entries.get(name, name) for name in names]
+    """Return the study's own entries of these names or labels, with their configuration; bare names for the rest."""
+    entries = [entry for entry in known or [] if isinstance(entry, dict) and "name" in entry]
+    chosen: list[Any] = []
+    for name in names:
+        chosen += [e for e in entries if e.get("label") == name] or [e for e in entries if e["name"] == name] or [name]
+    return chosen
 
 
 def _drop_own(content: dict[str, Any], key: str, part: str) -> None:

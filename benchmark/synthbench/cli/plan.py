@@ -13,6 +13,7 @@ from synthbench.cli._arguments import add_machine, add_study, machine_from, open
 
 if TYPE_CHECKING:
     from synthbench.outlook import Outlook
+    from synthbench.resolve import Resolved
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -55,11 +56,23 @@ def run(args: argparse.Namespace) -> int:
             [in_words(seconds)] * bool(seconds or not unknown) + [f"{unknown} of unknown cost"] * bool(unknown)
         )
         print(f"{kind:<16}{len(tasks) - len(missing):>8}{len(missing):>8}  {words}")
+    if any(costs.of(task) is None for task in plan.tasks.values() if task.key in lacking):
+        print("unknown cost: nothing like it has run with this store yet")
+    _print_budgets(plan.resolved)
     _print_outlook(seen)
     for task in plan.tasks.values():
         if task.key in lacking:
             print(f"{task.key[:12]}  {task.kind}: {task.label}")
     return 0
+
+
+def _print_budgets(resolved: Resolved) -> None:
+    """Print how long each plugin trains."""
+    for choice in (*resolved.generators, *resolved.segmenters):
+        budget = choice.plugin.budget
+        if budget["steps"]:
+            side = budget["patch_size"]
+            print(f"{choice.title}: {budget['steps']:,} steps of {budget['batch_size']} patches of {side}²")
 
 
 def _print_outlook(seen: Sequence[Outlook]) -> None:
@@ -68,12 +81,18 @@ def _print_outlook(seen: Sequence[Outlook]) -> None:
         if isnan(cell.difference):
             print(f"{cell.segmenter} on {cell.dataset}: one test image shows no difference")
             continue
+        design = f"{_many(cell.images, 'test image')}, {_many(cell.arms, 'arm')}, {_repeats(cell)}"
+        if cell.difference >= 1:
+            print(
+                f"{cell.segmenter} on {cell.dataset}, {cell.fraction} real images: shows no difference, however large "
+                f"({design}; noise: {cell.noise.source}); use more test images, folds or seeds"
+            )
+            continue
         alone = "; with one seed, the test counts test images alone" if cell.pairs == 1 else ""
         print(
             f"{cell.segmenter} on {cell.dataset}, {cell.fraction} real images: "
             f"finds a Δ of {cell.difference:.3f} or more 4 times in 5 "
-            f"({_many(cell.images, 'test image')}, {_many(cell.arms, 'arm')}, "
-            f"{_repeats(cell)}{alone}; noise: {cell.noise.source})"
+            f"({design}{alone}; noise: {cell.noise.source})"
         )
 
 

@@ -10,7 +10,9 @@ from synthbench.cli._arguments import add_store, open_store
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("key", help="a key, or its first digits, as 'plan' and results/tasks.csv show it")
+    parser.add_argument(
+        "key", help="a key, or its first digits, of what is stored, or in a run folder: results/tasks.csv shows them"
+    )
     parser.add_argument("--run", metavar="DIR", help="a run folder, for keys that are planned and not stored")
     parser.add_argument("--json", action="store_true", help="print JSON")
     add_store(parser)

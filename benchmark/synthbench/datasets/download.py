@@ -121,7 +121,7 @@ def _retrieve(remote: Remote, known: str | None, folder: Path, context: Context)
         raise DataError(
             f"{remote.url}: what came has not the sha256 {known}; it was thrown away. "
             + (
-                "Try again, or fetch it by hand and give it by --from PATH"
+                "Try again, or fetch it by hand and give it by 'synthbench dataset add … --from PATH'"
                 if remote.sha256
                 else _changed(remote, folder)
             )
@@ -138,7 +138,7 @@ def _changed(remote: Remote, folder: Path) -> str:
 
 
 def _by_hand(remote: Remote) -> str:
-    return f"download it by hand, on any machine, and give the file by --from PATH ({remote.filename})"
+    return f"download it by hand, on any machine, and give {remote.filename} by 'synthbench dataset add … --from PATH'"
 
 
 def _reason(error: Exception) -> str:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
+from synthbench.datasets.download import notice
 from synthbench.datasets.importing import import_set
 from synthbench.errors import ConfigError, DataError, nearest
 from synthbench.plugin.api import Context, Progress, silent
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from synthbench.plugin.api import Dataset
 
 HOME = "SYNTHBENCH_HOME"
+ARCHIVE = "archive"
+"""The key of a plugin's configuration that ``--from PATH`` fills."""
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}")
 
 
@@ -158,6 +161,30 @@ def build(name: str, config: Mapping[str, Any], folder: Path, context: Context) 
         classes=cls.classes,
         info=info,
     )
+
+
+def added(name: str, config: Mapping[str, Any], library: Library | None = None) -> tuple[SampleSet, Path] | None:
+    """Return the library's set of a plugin's name and its folder, if it was made with this configuration.
+
+    Where its archive was makes no difference: what it holds is checked when it is added.
+    """
+    library = library or Library()
+    if name not in library.names():
+        return None
+    samples = library.open(name)
+    made, asked = (
+        {key: value for key, value in given.items() if key != ARCHIVE}
+        for given in (samples.info.get("config", {}), config)
+    )
+    same = samples.info.get("plugin") == name and made == asked and not config.get(ARCHIVE)
+    return (samples, library.folder(name)) if same else None
+
+
+def terms(name: str, config: Mapping[str, Any]) -> str:
+    """Return what is shown before a plugin's dataset is downloaded; an empty string where nothing would be."""
+    cls: type[Dataset] = registry().load("dataset", name)
+    dataset = cls(cls.Config.model_validate(dict(config)))
+    return notice(dataset) if getattr(dataset, "remotes", tuple)() else ""
 
 
 def _some(samples: Iterable[Sample], name: str) -> Iterator[Sample]:

@@ -1,0 +1,57 @@
+"""The study that a command line comes to."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import pytest
+import yaml
+
+from synthbench.cli._arguments import add_study, study_from
+from synthbench.study import DEFAULT, Study, make_study, read_study
+
+
+def study(*words: str) -> Study:
+    parser = argparse.ArgumentParser()
+    add_study(parser)
+    return study_from(parser.parse_args(words))
+
+
+@pytest.mark.parametrize("words", [(), ("--seeds", "2"), ("--name", "phantom-nuclei")])
+def test_the_demonstration_is_its_own_file(words: tuple[str, ...]) -> None:
+    assert study(*words) == make_study(read_study(DEFAULT), "test")
+
+
+def test_a_study_of_ones_own_is_not_cut_as_the_demonstration_is() -> None:
+    words = ["--dataset", "cells", "--generators", "duplicate,pix2pix", "--segmenters", "unet,stardist"]
+    given = {"name": "cells", "datasets": ["cells"], "generators": ["duplicate", "pix2pix"]}
+    assert study(*words) == make_study({**given, "segmenters": ["unet", "stardist"]}, "test")
+
+
+@pytest.mark.parametrize("option", [("--budget", "paper"), ("--steps", "900"), ("--patch", "64")])
+def test_a_budget_is_of_whole_networks(option: tuple[str, str]) -> None:
+    found = study(*option)
+    assert {choice.name for choice in found.generators} >= {"duplicate", "pix2pix"}
+    assert all(not choice.config and choice.budget is None for choice in (*found.generators, *found.segmenters))
+    assert found.seeds == 3
+
+
+def test_entries_of_a_file_are_chosen_by_name_or_label(tmp_path: Path) -> None:
+    arms = [
+        {"name": "pix2pix", "label": "plain", "config": {"structure": "none"}},
+        {"name": "pix2pix", "label": "lines", "config": {"structure": "cldice"}},
+        "duplicate",
+    ]
+    path = tmp_path / "study.yaml"
+    path.write_text(yaml.safe_dump({"datasets": ["cells"], "segmenters": ["unet"], "generators": arms}))
+    chosen = {
+        words: [c.title for c in study(str(path), "--generators", words).generators]
+        for words in ("pix2pix", "lines", "duplicate,plain", "classic")
+    }
+    assert chosen == {
+        "pix2pix": ["plain", "lines"],
+        "lines": ["lines"],
+        "duplicate,plain": ["duplicate", "plain"],
+        "classic": ["classic"],
+    }
