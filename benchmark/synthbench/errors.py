@@ -31,7 +31,16 @@ class StoreError(SynthbenchError):
     """The store can't be read or written."""
 
 
+def unnamed(error: Exception, path: object) -> str:
+    """Return the first line of an error's message without the path, which is named beside it."""
+    first = (str(error).splitlines() or [type(error).__name__])[0]
+    return first.replace(repr(str(path)), "").replace(str(path), "").strip(" :") or type(error).__name__
+
+
 def nearest(word: str, known: Iterable[str]) -> str:
-    """Return ``" (did you mean 'x'?)"`` for the known word nearest to `word`, or an empty string."""
-    close = difflib.get_close_matches(word, list(known), n=1, cutoff=0.5)
+    """Return ``" (did you mean 'x'?)"`` for the known word nearest to `word`, or an empty string.
+
+    A path is no misspelt word.
+    """
+    close = [] if "/" in word or "\\" in word else difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
     return f" (did you mean {close[0]!r}?)" if close else ""

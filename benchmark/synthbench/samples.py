@@ -25,7 +25,7 @@ from typing import Any, Literal, overload
 
 import numpy as np
 
-from synthbench.errors import DataError
+from synthbench.errors import DataError, unnamed
 
 Task = Literal["instances", "semantic"]
 TASKS: tuple[Task, ...] = ("instances", "semantic")
@@ -453,7 +453,9 @@ def read_array(path: Path) -> np.ndarray:
     except FileNotFoundError:
         raise DataError(f"{path}: no such file") from None
     except Exception as error:  # decoders raise anything on corrupt input
-        raise DataError(f"{path}: can't be read as an image: {error}") from None
+        raise DataError(
+            f"{path}: can't be read as an image ({unnamed(error, path)}); replace it, or take it out"
+        ) from None
     if array.ndim == 3 and array.shape[2] == 4 and array.dtype.kind == "u":
         opaque = bool((array[..., 3] == np.iinfo(array.dtype).max).all())
         array = array[..., :3] if opaque else array

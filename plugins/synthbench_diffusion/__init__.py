@@ -10,7 +10,7 @@ def synthbench_generators() -> Iterable[GeneratorSpec]:
     yield GeneratorSpec(
         "diffusion",
         "synthbench_diffusion.generator:Diffusion",
-        summary="image and mask at once from noise, or the image to a mask with guidance",
+        summary="image and mask at once from noise, or the image to a mask",
         requires=("einops",),
         install="pip install einops",
     )

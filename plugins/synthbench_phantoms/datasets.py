@@ -26,7 +26,7 @@ class PhantomConfig(synthbench.Config):
     validation: int = Field(8, ge=0, description="validation images")
     test: int = Field(16, ge=0, description="test images")
     size: int = Field(192, ge=32, le=4096, description="side of a square image, in pixels")
-    seed: int = Field(0, ge=0)
+    seed: int = Field(0, ge=0, description="of the drawing")
 
 
 class _Phantom(Dataset):

@@ -24,6 +24,31 @@ def open_store(args: argparse.Namespace) -> Any:
     return Store(args.store or home() / "store")
 
 
+def add_plugin(parser: argparse.ArgumentParser) -> None:
+    """Add the name of a plugin, and its kind."""
+    from synthbench.plugin.specs import KINDS
+
+    parser.add_argument("name", metavar="NAME", help="a plugin, as 'synthbench list' shows it")
+    parser.add_argument(
+        "--kind", choices=list(KINDS), help="for a name that several kinds have; by default all of them"
+    )
+
+
+def kinds_of(name: str, kind: str | None) -> list[str]:
+    """Return the kinds that have a plugin of this name, or the one given; raise `PluginError` if there is none."""
+    from synthbench.errors import PluginError, nearest
+    from synthbench.plugin.registry import registry
+
+    found = registry()
+    if kind is not None:
+        return [found.get(kind, name).spec.kind]
+    kinds = [each for each, known in found.entries if known == name]
+    if not kinds:
+        hint = nearest(name, {known for _, known in found.entries}) or "; 'synthbench list' shows them all"
+        raise PluginError(f"unknown plugin {name!r}{hint}{found.of_problems()}")
+    return kinds
+
+
 def add_study(parser: argparse.ArgumentParser) -> None:
     """Add the study file, and the options that replace parts of it."""
     parser.add_argument("study", nargs="?", metavar="STUDY.yaml", help="a study file (default: a small demonstration)")

@@ -9,23 +9,18 @@ from __future__ import annotations
 import argparse
 import json
 
-from synthbench.errors import PluginError, nearest
-from synthbench.plugin.registry import registry
-from synthbench.plugin.specs import KINDS
+from synthbench.cli._arguments import add_plugin, kinds_of
 
 MARKS = {"kept": "✓", "violated": "✗", "skipped": "–"}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("name", metavar="NAME", help="a plugin, as 'synthbench list' shows it")
-    parser.add_argument(
-        "--kind", choices=list(KINDS), help="for a name that several kinds have; by default all of them"
-    )
+    add_plugin(parser)
     parser.add_argument("--json", action="store_true", help="print JSON")
 
 
 def run(args: argparse.Namespace) -> int:
-    kinds = _kinds(args.name, args.kind)
+    kinds = kinds_of(args.name, args.kind)
     from synthbench.testing.contract import examine_plugin
 
     rows = []
@@ -44,15 +39,3 @@ def run(args: argparse.Namespace) -> int:
         counts = [(sum(row["status"] == status for row in rows), status) for status in MARKS]
         print(", ".join(f"{count} {status}" for count, status in counts if count))
     return 1 if violated else 0
-
-
-def _kinds(name: str, kind: str | None) -> list[str]:
-    found = registry()
-    if kind is not None:
-        return [found.get(kind, name).spec.kind]
-    kinds = [each for each, known in found.entries if known == name]
-    if not kinds:
-        hint = nearest(name, {known for _, known in found.entries}) or "; 'synthbench list' shows them all"
-        broken = found.of_problems()
-        raise PluginError(f"unknown plugin {name!r}{hint}{broken}")
-    return kinds

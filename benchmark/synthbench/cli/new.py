@@ -20,5 +20,5 @@ def run(args: argparse.Namespace) -> int:
     folder = args.out or Path(f"synthbench-{args.name}")
     for path in write_plugin(args.kind, args.name, folder):
         print(path)
-    print(f"\nTry it:\n  pip install --no-deps --no-build-isolation -e {folder}\n  synthbench check {args.name}")
+    print(f"\nTry it:\n  pip install --no-deps -e {folder}\n  synthbench check {args.name}")
     return 0

@@ -9,7 +9,7 @@ import numpy as np
 from skimage.measure import label as connected
 
 from synthbench.datasets.recipe import Notes, Recipe
-from synthbench.errors import DataError
+from synthbench.errors import DataError, unnamed
 from synthbench.samples import MAX_LABEL, Sample, read_array
 
 _PLAIN_MODES = ("1", "L", "LA", "RGB", "RGBA", "I", "F")
@@ -62,7 +62,9 @@ def _by_palette_or_ink(path: Path) -> np.ndarray | None:
     except FileNotFoundError:
         raise DataError(f"{path}: no such file") from None
     except Exception as error:  # decoders raise anything on corrupt input
-        raise DataError(f"{path}: can't be read as an image: {error}") from None
+        raise DataError(
+            f"{path}: can't be read as an image ({unnamed(error, path)}); replace it, or take it out"
+        ) from None
 
 
 def tidy_image(image: np.ndarray, where: str, notes: Notes) -> np.ndarray:

@@ -51,9 +51,16 @@ class MaskConfig(Config):
     Attributes
     ----------
     masks : {"auto", "train", "recombine", "mixed"}
-        See `synthbench.toolkit.masks.MaskSampler`. `auto` is `mixed` for instances and `train` for a semantic dataset.
-    layout, density, touching
-        Of recombined masks; see there. Where `auto` comes to ``train``, they count for nothing.
+        ``train``: training masks, turned and mirrored. ``recombine``: their objects, laid out anew. ``mixed``: either,
+        with even chances. ``auto``: ``mixed`` for instances, ``train`` for a semantic dataset. See
+        `synthbench.toolkit.masks.MaskSampler`.
+    layout : {"scatter", "discs"}
+        Where recombined objects lie: anywhere, or in one to four discs, as colonies do.
+    density : float, optional
+        Covered share of recombined masks; by default that of a training mask.
+    touching : float, optional
+        Share of the recombined objects that are moved up to a neighbour; by default as many as touch in training masks.
+        These three count for nothing where ``auto`` comes to ``train``.
     """
 
     masks: Literal["auto", "train", "recombine", "mixed"] = "auto"

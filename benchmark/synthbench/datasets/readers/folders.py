@@ -31,7 +31,8 @@ def sniff(path: Path) -> str | None:
     names = sorted({f"{images.name}/ and {masks.name}/" for images, masks, _ in pairs})
     splits = Counter(groups.get("split", "") for images, _, groups in pairs for _ in pictures(images))
     told = ", ".join(f"{split} {n}" for split, n in splits.items() if split)
-    return f"{count} images in {', '.join(names)}" + (f"; official splits: {told}" if told else "")
+    rest = f" ({splits['']} are in none: studies leave them out)" if splits[""] else ""
+    return f"{count} images in {', '.join(names)}" + (f"; official splits: {told}{rest}" if told else "")
 
 
 def read(path: Path, recipe: Recipe, notes: Notes) -> Iterator[Sample]:

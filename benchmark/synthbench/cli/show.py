@@ -1,0 +1,66 @@
+"""Show a plugin: what it does, its budgets, and every key of its configuration with its default."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+import textwrap
+from collections.abc import Iterator
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+from synthbench.cli._arguments import add_plugin, kinds_of
+
+if TYPE_CHECKING:
+    from synthbench.plugin.manual import Manual, Option
+
+MARGIN = "    "
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add_plugin(parser)
+    parser.add_argument("--json", action="store_true", help="print JSON")
+
+
+def run(args: argparse.Namespace) -> int:
+    from synthbench.plugin.manual import manual
+
+    found = [manual(kind, args.name) for kind in kinds_of(args.name, args.kind)]
+    if args.json:
+        print(json.dumps({"plugins": [asdict(each) for each in found]}, indent=1, ensure_ascii=False))
+        return 0
+    width = min(100, shutil.get_terminal_size((100, 24)).columns)
+    print("\n\n".join("\n".join(_lines(each, width)) for each in found))
+    return 0
+
+
+def _value(option: Option) -> str:
+    """Return the default, or what is open becomes: ``"24 (smoke, quick), 64 (standard, paper)"``."""
+    if not option.settled:
+        return "none" if option.default is None else json.dumps(option.default, ensure_ascii=False)
+    names: dict[str, list[str]] = {}
+    for budget, value in option.settled.items():
+        names.setdefault(json.dumps(value, ensure_ascii=False), []).append(budget)
+    return ", ".join(f"{value} ({', '.join(budgets)})" for value, budgets in names.items())
+
+
+def _lines(found: Manual, width: int) -> Iterator[str]:
+    yield f"{found.kind} {found.name}, for {' and '.join(found.tasks)} ({found.source})"
+    for paragraph in found.words.split("\n\n"):
+        yield ""
+        yield textwrap.fill(" ".join(paragraph.split()), width, break_on_hyphens=False)
+    if found.budgets:
+        yield "\nbudgets"
+    for name, budget in found.budgets.items():
+        yield f"  {name}: {budget.steps:,} steps of {budget.batch_size} patches of {budget.patch_size}²"
+    if found.options:
+        yield "\nconfig"
+    for option in found.options:
+        value = _value(option)
+        kind = option.kind.removesuffix(", optional")
+        yield f"  {option.name}: {value}" + (f"    {kind}" if kind else "")
+        if option.words:
+            yield textwrap.fill(
+                option.words, width, initial_indent=MARGIN, subsequent_indent=MARGIN, break_on_hyphens=False
+            )

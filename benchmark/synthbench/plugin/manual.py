@@ -1,0 +1,124 @@
+"""What a plugin says of itself, for people: its docstring, its budgets, and each key of its configuration."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from synthbench.plugin.api import Budget
+from synthbench.plugin.registry import registry
+
+_SECTION = re.compile(r"^(\w[\w ]*)\n-{3,}$", re.MULTILINE)
+_LISTED = ("Attributes", "Parameters")
+
+
+@dataclass(frozen=True)
+class Option:
+    """A key of a plugin's configuration.
+
+    Attributes
+    ----------
+    name : str
+    default : object
+        As JSON has it; None where it is open.
+    kind : str
+        The values that it takes, in words, as the docstring has it; may be empty.
+    words : str
+        What it is; may be empty.
+    settled : mapping
+        Where it is open: what it becomes by budget, name → value. Empty else.
+    """
+
+    name: str
+    default: Any
+    kind: str
+    words: str
+    settled: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Manual:
+    """A plugin.
+
+    Attributes
+    ----------
+    kind, name, source : str
+        `source` is the distribution and its version.
+    tasks : tuple of str
+    words : str
+        Its docstring without the lists of attributes, in paragraphs.
+    budgets : mapping
+        Name → `Budget`; empty where it doesn't train.
+    options : tuple of Option
+    """
+
+    kind: str
+    name: str
+    source: str
+    tasks: tuple[str, ...]
+    words: str
+    budgets: Mapping[str, Budget]
+    options: tuple[Option, ...]
+
+
+def manual(kind: str, name: str) -> Manual:
+    """Return the manual of an installed plugin; its class is imported.
+
+    Raises
+    ------
+    PluginError
+        If it is unknown or off.
+    """
+    entry = registry().get(kind, name)
+    cls: Any = registry().load(kind, name)
+    budgets: dict[str, Budget] = dict(getattr(cls, "budgets", {}))
+    config = cls.Config()
+    default = config.model_dump(mode="json")
+    sized = {name: config.sized(budget).model_dump(mode="json") for name, budget in budgets.items()}
+    known: dict[str, tuple[str, str]] = {}
+    for base in reversed(cls.Config.__mro__):
+        own = getattr(base, "__annotations__", {})
+        known |= {key: told for key, told in documented(base.__doc__ or "").items() if key in own}
+    options = []
+    for key, info in cls.Config.model_fields.items():
+        of_type, words = known.get(key, ("", ""))
+        settled = {name: found[key] for name, found in sized.items()} if default[key] is None else {}
+        settled = {name: value for name, value in settled.items() if value is not None}
+        options.append(Option(key, default[key], of_type, info.description or words, settled))
+    text = inspect.cleandoc(cls.__doc__ or "")
+    first = _SECTION.search(text)
+    return Manual(
+        kind,
+        name,
+        f"{entry.distribution} {entry.version}",
+        tuple(sorted(entry.spec.tasks)),
+        (text[: first.start()] if first else text).strip(),
+        budgets,
+        tuple(options),
+    )
+
+
+def documented(docstring: str) -> dict[str, tuple[str, str]]:
+    """Return what a numpydoc docstring lists under Attributes or Parameters: name → type, description on one line.
+
+    An entry without a description has that of the next one: they were written together.
+    """
+    text = inspect.cleandoc(docstring)
+    parts = _SECTION.split(text)
+    found: dict[str, tuple[str, str]] = {}
+    for title, body in zip(parts[1::2], parts[2::2], strict=True):
+        if title not in _LISTED:
+            continue
+        waiting: list[tuple[str, str]] = []
+        for head, lines in re.findall(r"^(\S.*)\n((?:(?:[ \t]+.*)?\n)*)", body.strip("\n") + "\n", re.MULTILINE):
+            names, _, of_type = head.partition(" : ")
+            waiting += [(name.strip(), of_type) for name in names.split(",")]
+            words = " ".join(lines.split())
+            if words:
+                found |= {name: (own, words) for name, own in waiting}
+                waiting = []
+        found |= {name: (own, "") for name, own in waiting}
+    return found

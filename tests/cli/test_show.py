@@ -1,0 +1,34 @@
+"""A plugin's page in the terminal."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from synthbench.cli import main
+
+
+def test_a_plugin_is_shown_with_budgets_and_keys(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["show", "pix2pix"]) == 0
+    out = capsys.readouterr().out
+    assert out.startswith("generator pix2pix, for instances and semantic (synthbench ")
+    assert "  quick: 2,000 steps of 4 patches of 128²" in out
+    assert "  filters: 24 (smoke, quick), 64 (standard, paper)    int" in out
+    assert "  density: none    float" in out
+    assert all(len(line) <= 120 for line in out.splitlines())
+
+
+def test_json_holds_the_same(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["show", "unet", "--kind", "segmenter", "--json"]) == 0
+    (found,) = json.loads(capsys.readouterr().out)["plugins"]
+    assert (found["kind"], found["name"]) == ("segmenter", "unet")
+    assert found["budgets"]["quick"]["steps"] == 500
+    assert {"name": "clip", "default": 1.0, "kind": "", "words": "Largest norm of a gradient.", "settled": {}} in found[
+        "options"
+    ]
+
+
+def test_an_unknown_name_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["show", "pix2pixel"]) == 2
+    assert "did you mean 'pix2pix'" in capsys.readouterr().err
