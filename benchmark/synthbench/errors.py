@@ -42,5 +42,7 @@ def nearest(word: str, known: Iterable[str]) -> str:
 
     A path is no misspelt word.
     """
-    close = [] if "/" in word or "\\" in word else difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
+    if "/" in word or "\\" in word:
+        return ""
+    close = difflib.get_close_matches(word, list(known), n=1, cutoff=0.5 if len(word) < 4 else 0.6)
     return f" (did you mean {close[0]!r}?)" if close else ""

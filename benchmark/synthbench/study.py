@@ -234,14 +234,16 @@ def first_problem(error: ValidationError, model: type[BaseModel]) -> str:
     problem = min(error.errors(), key=lambda found: found["type"] != "extra_forbidden")
     where = ".".join(str(part) for part in problem["loc"] if not _is_union_tag(part)) or "the study"
     if problem["type"] == "extra_forbidden":
-        names = _fields_at(model, problem["loc"][:-1])
-        hint = nearest(str(problem["loc"][-1]), names) or f"; there are: {', '.join(names) or 'none at all'}"
+        names, key = _fields_at(model, problem["loc"][:-1]), str(problem["loc"][-1])
+        if model is Study and len(problem["loc"]) == 1 and key in DatasetChoice.model_fields:
+            return f"{where}: is a key of a dataset, as in datasets: [{{name: …, {key}: …}}]"
+        hint = nearest(key, names) or f"; there are: {', '.join(names) or 'none at all'}"
         return f"{where}: no such key{hint}"
     if problem["type"] == "missing":
         return f"{where}: is missing"
-    key = problem["loc"][0] if problem["loc"] else None
-    if model is Study and key in _WORDS:
-        return f"{key}: {problem['input']!r} won't do; {_WORDS[key]}"
+    first = problem["loc"][0] if problem["loc"] else None
+    if model is Study and first in _WORDS:
+        return f"{first}: {problem['input']!r} won't do; {_WORDS[first]}"
     given = f" (given: {problem['input']!r})"
     said = _SAID.get(problem["type"], problem["msg"].removeprefix("Value error, "))
     place = f"{where}: " if problem["loc"] else ""

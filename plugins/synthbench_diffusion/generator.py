@@ -228,6 +228,7 @@ class Diffusion(Generator):
             ``(channels, H, W)`` to a mask, ``(channels + masks, side, side)`` without.
         """
         predict: Callable[..., torch.Tensor] = self.network
+        last = self.network.evened if told is None else None
         shape: tuple[int, ...] = (self.joint.planes, self.side, self.side)
         if told is not None:
             margins = [(0, 0), *((0, -side % self.network.block) for side in told.shape[1:])]
@@ -236,7 +237,7 @@ class Diffusion(Generator):
             predict = guided(self.network, seen, self.config.guidance)
             shape = (self.joint.channels, *whole.shape[1:])
         noise = torch.from_numpy(rng.standard_normal((1, *shape), dtype=np.float32))
-        drawn = self.process.draw(predict, noise.to(self.device), self.config.sampling_steps)[0].cpu().numpy()
+        drawn = self.process.draw(predict, noise.to(self.device), self.config.sampling_steps, last)[0].cpu().numpy()
         return drawn if told is None else drawn[:, : told.shape[1], : told.shape[2]]
 
 

@@ -19,8 +19,10 @@ class Denoiser(nn.Module):
 
     Squares of `fold` × `fold` pixels become channels before the network and pixels again after it, which saves the
     levels of highest resolution, the dearest ones (Luhman & Luhman 2022, arXiv 2207.04316). Each pixel of a square then
-    comes from other weights, which shows as a grid of dots; that is mended at full resolution. The condition,
-    as large as the image, is joined as further channels, not by SPADE as in NuDiff. All this is this project's choice.
+    comes from other weights, which shows as a grid of dots. With a condition, which has the outlines, that is mended at
+    full resolution; without one mending makes ragged shapes, and `evened` is for the last step of a drawing. The
+    condition, as large as the image, is joined as further channels, not by SPADE as in NuDiff. All this is this
+    project's choice.
 
     Parameters
     ----------
@@ -53,7 +55,7 @@ class Denoiser(nn.Module):
         last = self.unet.out[-1].conv
         assert isinstance(last, nn.Conv2d)
         last.reset_parameters()  # MONAI's zeros would be a flat image, where the network is asked for the clean one
-        self.mend = Mending(planes, planes + told) if fold > 1 else None
+        self.mend = Mending(planes, planes + told) if fold > 1 and told else None
 
     def forward(self, noisy: torch.Tensor, times: torch.Tensor, condition: torch.Tensor | None = None) -> torch.Tensor:
         """Return ``(B, planes, H, W)`` for noisy planes of that shape.
@@ -69,6 +71,17 @@ class Denoiser(nn.Module):
         x = noisy if condition is None else torch.cat([noisy, condition], dim=1)
         found = F.pixel_shuffle(self.unet(F.pixel_unshuffle(x, self.fold), times), self.fold)
         return found if self.mend is None else self.mend(found, x)
+
+    def evened(self, noisy: torch.Tensor, times: torch.Tensor) -> torch.Tensor:
+        """Return the mean of what is found with the squares laid at `fold` places, each row and column of them once.
+
+        Pixels that are moved out of the image come in again on the other side.
+        """
+        columns = [*range(0, self.fold, 2), *range(1, self.fold, 2)]
+        found = [
+            self(noisy.roll(place, (2, 3)), times).roll((-place[0], -place[1]), (2, 3)) for place in enumerate(columns)
+        ]
+        return torch.stack(found).mean(dim=0)
 
     @property
     def block(self) -> int:

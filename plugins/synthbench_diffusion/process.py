@@ -65,12 +65,16 @@ class Process:
         return [round(self.times * step / steps) - 1 for step in range(steps, 0, -1)]
 
     @torch.no_grad()
-    def draw(self, predict: Predict, noise: torch.Tensor, steps: int) -> torch.Tensor:
-        """Turn noise ``(B, C, H, W)`` into clean planes, −1 … 1, without further noise (DDIM, eq. 12 with σ = 0)."""
+    def draw(self, predict: Predict, noise: torch.Tensor, steps: int, last: Predict | None = None) -> torch.Tensor:
+        """Turn noise ``(B, C, H, W)`` into clean planes, −1 … 1, without further noise (DDIM, eq. 12 with σ = 0).
+
+        The prediction of the last step is that of `last`, if it is given.
+        """
         planes, path = noise, self.path(steps)
         for time, then in zip(path, [*path[1:], None], strict=True):
             at = torch.full((len(planes),), time, dtype=torch.int64, device=planes.device)
-            clean, noise = self._told_apart(predict(planes, at).float(), planes, self._left(time))
+            found = (last if last and then is None else predict)(planes, at)
+            clean, noise = self._told_apart(found.float(), planes, self._left(time))
             left = 1.0 if then is None else self._left(then)
             planes = left**0.5 * clean.clamp(-1.0, 1.0) + (1.0 - left) ** 0.5 * noise
         return planes

@@ -51,6 +51,10 @@ def refused(trial, *words: object, **environment: object) -> str:
 
 STUDY_MISTAKES = {
     "a name that is no file name": ({"name": "my study"}, "name: 'my study' won't do; give letters, digits"),
+    "a dataset's key for the study": (
+        {"split": "kfold"},
+        "split: is a key of a dataset, as in datasets: [{name: …, split: …}]",
+    ),
     "no list": ({"datasets": "discs"}, "datasets: give a list, as in [a, b]"),
     "an empty list": ({"segmenters": []}, "segmenters: give at least one"),
     "no mapping": ({"budget": 500}, "budget: give a mapping of keys to values, as in {name: …} (given: 500)"),
