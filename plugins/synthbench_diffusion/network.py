@@ -7,6 +7,7 @@ from monai.networks.nets import DiffusionModelUNet
 from torch import nn
 from torch.nn import functional as F
 
+from synthbench.toolkit.evening import evened
 from synthbench.toolkit.mending import Mending
 
 GROUP = 8
@@ -73,15 +74,8 @@ class Denoiser(nn.Module):
         return found if self.mend is None else self.mend(found, x)
 
     def evened(self, noisy: torch.Tensor, times: torch.Tensor) -> torch.Tensor:
-        """Return the mean of what is found with the squares laid at `fold` places, each row and column of them once.
-
-        Pixels that are moved out of the image come in again on the other side.
-        """
-        columns = [*range(0, self.fold, 2), *range(1, self.fold, 2)]
-        found = [
-            self(noisy.roll(place, (2, 3)), times).roll((-place[0], -place[1]), (2, 3)) for place in enumerate(columns)
-        ]
-        return torch.stack(found).mean(dim=0)
+        """Return the mean of what is found with the squares laid at `fold` places; see `synthbench.toolkit.evening`."""
+        return evened(lambda moved: self(moved, times), noisy, self.fold, self.block)
 
     @property
     def block(self) -> int:

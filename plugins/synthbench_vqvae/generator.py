@@ -18,6 +18,7 @@ from synthbench.samples import Task
 from synthbench.toolkit import loop
 from synthbench.toolkit.batches import Batches
 from synthbench.toolkit.collapse import LOOKED_AT, refuse_collapse
+from synthbench.toolkit.evening import evened
 from synthbench.toolkit.joint import Joint
 from synthbench.toolkit.journal import so_far
 from synthbench.toolkit.optimise import Ema, one_cycle, set_rate
@@ -73,7 +74,8 @@ class VqVaePixelCnn(Generator):
             donor = int(rng.integers(len(self.joint.ranges)))
             codes = sampler.sample(places, places, self._picker(rng))
             grain = rng if self.config.grain else None
-            image, labels, removed = self.joint.decode(self._decoded(torch.from_numpy(codes)), donor, grain)
+            planes = self._evened(self._decoded(torch.from_numpy(codes)))
+            image, labels, removed = self.joint.decode(planes, donor, grain)
             self.counts.update(drawn=1, removed=removed)
             yield Sample(f"{i:06d}", image, labels)
 
@@ -290,3 +292,13 @@ class VqVaePixelCnn(Generator):
     def _decoded(self, codes: torch.Tensor) -> np.ndarray:
         planes: np.ndarray = self.coder.decode_samples(codes[None].to(self.device))[0].float().cpu().numpy()
         return planes
+
+    @torch.no_grad()
+    def _evened(self, planes: np.ndarray) -> np.ndarray:
+        """Return decoded planes, the image without the grid of dots that codes leave after a short training.
+
+        It is coded again at other places, and the mean is taken (this project's choice).
+        """
+        once, side = torch.from_numpy(planes)[None].to(self.device), 2**self.config.stages
+        found = evened(lambda moved: self._coded(moved)[0], once, side, side)[0].cpu().numpy()
+        return np.concatenate([found[: self.joint.channels], planes[self.joint.channels :]])

@@ -181,6 +181,7 @@ def test_rows_and_columns_of_a_folds_squares_are_evened_out(fold: int) -> None:
         last.bias.copy_((down**2 + 3 * right).flatten().float())
     noisy, times = torch.randn(2, 1, 6 * fold, 4 * fold), torch.tensor([5, 7])
     assert network(noisy, times).std() > 1
+    assert network.evened(noisy, times).shape == noisy.shape
     assert network.evened(noisy, times).std() < 1e-5
     assert float(network.evened(noisy, times).mean()) == pytest.approx(float(last.bias.mean()), abs=1e-4)
 

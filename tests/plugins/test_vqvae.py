@@ -283,3 +283,19 @@ def test_objects_for_which_there_is_no_level_are_counted() -> None:
     noise = np.random.default_rng(0).integers(0, 200, (3, 32, 32)).astype(np.uint8)
     train = SampleSet.of(Sample(f"s{i}", image, labels) for i, image in enumerate(noise))
     assert [fitted(train, mask="grey", levels=levels).counts["lost"] for levels in (2, 4)] == [6, 0]
+
+
+def test_drawn_images_are_evened_out_and_their_masks_stay(
+    drawn_from: VqVaePixelCnn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    joint, block = drawn_from.joint, 2**drawn_from.config.stages
+    pattern = torch.arange(block)[:, None] + 3.0 * torch.arange(block)
+
+    def coded(planes: torch.Tensor) -> tuple[torch.Tensor, None]:
+        return planes + pattern.repeat(planes.shape[2] // block, planes.shape[3] // block), None
+
+    planes = np.random.default_rng(0).uniform(-1, 1, (joint.planes, 32, 32)).astype(np.float32)
+    monkeypatch.setattr(drawn_from, "_coded", coded)
+    found = drawn_from._evened(planes)
+    assert np.allclose(found[: joint.channels], planes[: joint.channels] + float(pattern.mean()), atol=1e-4)
+    assert np.array_equal(found[joint.channels :], planes[joint.channels :])
