@@ -183,7 +183,7 @@ def test_rows_and_columns_of_a_folds_squares_are_evened_out(fold: int) -> None:
     assert network(noisy, times).std() > 1
     assert network.evened(noisy, times).shape == noisy.shape
     assert network.evened(noisy, times).std() < 1e-5
-    assert float(network.evened(noisy, times).mean()) == pytest.approx(float(last.bias.mean()), abs=1e-4)
+    assert network.evened(noisy, times).mean().item() == pytest.approx(last.bias.mean().item(), abs=1e-4)
 
 
 def test_without_folds_there_is_nothing_to_even_out() -> None:
