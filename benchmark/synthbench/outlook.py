@@ -134,12 +134,9 @@ def _noise(stored: Results, earlier: Results | None, dataset: str, fraction: int
             found = pilot(rows) if instances else pilot(rows.drop(columns="iou", errors="ignore"), metric="miou_star")
             if found is not None:
                 return replace(found, source=f"{words} results, {found.source}")
-    unused = earlier is not None
-    return (
-        replace(PRIOR, source=f"{PRIOR.source}, for the earlier run has no {segmenter} on {dataset}")
-        if unused
-        else PRIOR
-    )
+    if earlier is None:
+        return PRIOR
+    return replace(PRIOR, source=f"{PRIOR.source}, for the earlier run has no {segmenter} on {dataset}")
 
 
 def _near(results: Results | None, dataset: str, fraction: int, segmenter: str) -> Iterator[pd.DataFrame]:
