@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import sys
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import pytest
 
 from synthbench import sources
 from synthbench.describe import describe, pick_encoder
-from synthbench.errors import ConfigError
+from synthbench.errors import ConfigError, PluginError
 from synthbench.plugin.registry import Registered
 from synthbench.plugin.specs import GeneratorSpec
 from synthbench.store import Store
@@ -47,7 +48,7 @@ def test_the_core_counts_by_the_part_that_matters() -> None:
 
 def test_a_description_has_every_default_and_the_budgets_numbers(store: Store) -> None:
     found = describe(store, "segmenter", "threshold", {}, BudgetChoice(name="smoke", steps=5))
-    assert found.config == {"seconds": 0.0}
+    assert found.config == {"seconds": 0.0, "beside": None}
     assert found.budget == {"steps": 5, "batch_size": 2, "patch_size": 16}
 
 
@@ -61,6 +62,25 @@ def test_a_description_is_remembered_without_importing_the_plugin(store: Store, 
     first = describe(store, "segmenter", "threshold", {"seconds": 1})
     monkeypatch.setattr("synthbench.plugin.registry.Registry.load", lambda *_: pytest.fail("imported again"))
     assert describe(store, "segmenter", "threshold", {"seconds": 1}) == first
+
+
+def test_what_is_in_the_files_that_a_fit_reads_is_part_of_the_key(store: Store, tmp_path: Path) -> None:
+    """Other weights under the same name, and a result isn't taken from the store."""
+    file = tmp_path / "weights"
+    config = {"beside": str(file)}
+    file.write_bytes(b"one")
+    first, again = (describe(store, "segmenter", "threshold", config) for _ in range(2))
+    file.write_bytes(b"two")
+    other = describe(store, "segmenter", "threshold", config)
+    assert first.content() == again.content() != other.content()
+    assert first.content()["files"] == {"beside": hashlib.sha256(b"one").hexdigest()}
+    assert "files" not in describe(store, "segmenter", "threshold", {}).content()
+
+
+def test_a_missing_file_is_told_before_anything_runs(store: Store, tmp_path: Path) -> None:
+    config = {"beside": str(tmp_path / "nowhere")}
+    with pytest.raises(PluginError, match=r"segmenter 'threshold': beside: .*nowhere: can't be read: No such file"):
+        describe(store, "segmenter", "threshold", config)
 
 
 @pytest.mark.parametrize("config", [{"secs": 1}, {"seconds": "long"}])

@@ -1,20 +1,22 @@
 """What a study's choice of a plugin comes to: its configuration with every default, its budget, its source.
 
 Reading that means importing the plugin's class, and with it torch or tensorflow: seconds. The answer depends on the
-plugin's source and the choice alone, so the store remembers it.
+plugin's source and the choice alone, so the store remembers it; not where a fit reads other files, which may change.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
-from synthbench.errors import ConfigError, StoreError, nearest
+from synthbench.errors import ConfigError, PluginError, StoreError, nearest
 from synthbench.plugin.api import Budget
 from synthbench.plugin.registry import registry
 from synthbench.sources import core_source, plugin_source, plugin_versions
@@ -38,6 +40,8 @@ class Described:
     versions : mapping
         Of the distributions it says it needs.
     tasks : frozenset of str
+    files : mapping
+        SHA-256 of the files that fitting reads beside the training samples, by what the plugin calls them.
     """
 
     kind: str
@@ -47,6 +51,7 @@ class Described:
     source: str
     versions: Mapping[str, str | None]
     tasks: frozenset[str]
+    files: Mapping[str, str] = field(default_factory=dict)
 
     def content(self) -> dict[str, Any]:
         """Return its part of a key."""
@@ -56,6 +61,7 @@ class Described:
             "budget": dict(self.budget),
             "source": self.source,
             "versions": dict(self.versions),
+            **({"files": dict(self.files)} if self.files else {}),
         }
 
 
@@ -67,7 +73,7 @@ def describe(
     Raises
     ------
     PluginError
-        If it is unknown or off.
+        If it is unknown or off, or a file that it needs is missing.
     ConfigError
         If the configuration or the budget doesn't fit it.
     """
@@ -80,28 +86,30 @@ def describe(
         "budget": budget.model_dump() if budget else None,
     }
     memo = store.root / ".memo" / f"{key_of(asked)}.json"
-    answer = _recall(memo)
+    answer, files = _recall(memo), {}
     if answer is None:
-        cls = registry().load(kind, name)
-        answer = {
-            "config": full_config(cls, config, f"{kind} {name!r}"),
-            "budget": _budget(cls, budget, f"{kind} {name!r}"),
-        }
-        _check_sized(cls, answer, f"{kind} {name!r}")
-        with writing(memo):
-            memo.parent.mkdir(exist_ok=True)
-            beside = memo.with_suffix(f".{os.getpid()}")
-            beside.write_text(json.dumps(answer), encoding="utf-8")
-            os.replace(beside, memo)
-    return Described(kind, name, answer["config"], answer["budget"], source, versions, entry.spec.tasks)
+        cls, owner = registry().load(kind, name), f"{kind} {name!r}"
+        answer = {"config": full_config(cls, config, owner), "budget": _budget(cls, budget, owner)}
+        files = _files(_sized(cls, answer, owner), owner)
+        if not files:
+            _remember(memo, answer)
+    return Described(kind, name, answer["config"], answer["budget"], source, versions, entry.spec.tasks, files)
 
 
-def _recall(path: Any) -> dict[str, Any] | None:
+def _recall(path: Path) -> dict[str, Any] | None:
     try:
         answer = json.loads(path.read_text(encoding="utf-8"))
         return answer if {"config", "budget"} <= answer.keys() else None
     except (OSError, ValueError, AttributeError):
         return None
+
+
+def _remember(path: Path, answer: Mapping[str, Any]) -> None:
+    with writing(path):
+        path.parent.mkdir(exist_ok=True)
+        beside = path.with_suffix(f".{os.getpid()}")
+        beside.write_text(json.dumps(answer), encoding="utf-8")
+        os.replace(beside, path)
 
 
 def full_config(cls: Any, config: Mapping[str, Any], owner: str) -> dict[str, Any]:
@@ -129,13 +137,29 @@ def _budget(cls: Any, choice: BudgetChoice | None, owner: str) -> dict[str, int]
     return budget
 
 
-def _check_sized(cls: Any, answer: Mapping[str, Any], owner: str) -> None:
-    """Raise `ConfigError` if a budget doesn't fit a configuration."""
-    if answer["budget"].get("steps"):
-        try:
-            cls.Config.model_validate(answer["config"]).sized(Budget(**answer["budget"]))
-        except ConfigError as error:
-            raise ConfigError(f"{owner}: {error}") from None
+def _sized(cls: Any, answer: Mapping[str, Any], owner: str) -> Any:
+    """Return the configuration with what its budget settles; raise `ConfigError` if that doesn't fit it."""
+    config = cls.Config.model_validate(answer["config"])
+    if not answer["budget"].get("steps"):
+        return config
+    try:
+        return config.sized(Budget(**answer["budget"]))
+    except ConfigError as error:
+        raise ConfigError(f"{owner}: {error}") from None
+
+
+def _files(config: Any, owner: str) -> dict[str, str]:
+    """Return the SHA-256 of the files that a configuration names, by its names for them."""
+    found = {}
+    try:
+        for name, path in config.files().items():
+            with path.open("rb") as file:
+                found[name] = hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise PluginError(f"{owner}: {name}: {path}: can't be read: {error.strerror or error}") from None
+    except (ConfigError, PluginError) as error:
+        raise type(error)(f"{owner}: {error}") from None
+    return found
 
 
 def pick_encoder(store: Store, name: str | None, config: Mapping[str, Any]) -> tuple[Described, str]:

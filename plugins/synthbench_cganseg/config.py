@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal, Self
 
@@ -11,6 +12,7 @@ from synthbench import Budget
 from synthbench.errors import ConfigError
 from synthbench.toolkit.presets import MaskConfig, settled
 from synthbench_cganseg.networks import Norm
+from synthbench_cganseg.perceptual import choose
 
 Handover = Literal["straight-through", "soft"]
 
@@ -160,3 +162,8 @@ class CGanSegConfig(MaskConfig):
                 "momentum": 0.9,
             },
         )
+
+    def files(self) -> Mapping[str, Path]:
+        """Return the weights of the network that compares images."""
+        path = choose(self.perceptual or "off", self.perceptual_weights).path
+        return {"perceptual": path} if path else {}

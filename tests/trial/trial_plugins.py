@@ -6,6 +6,7 @@ import os
 import signal
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
@@ -104,14 +105,18 @@ class Threshold(synthbench.Segmenter):
     """The mean of the training foreground and background means."""
 
     class Config(synthbench.Config):
-        """How slowly it learns."""
+        """How slowly it learns, and a file that it says it reads."""
 
         seconds: float = 0.0
+        beside: Path | None = None
 
         def sized(self, budget):
             if budget.patch_size % 2:
                 raise ConfigError(f"a patch of {budget.patch_size} is odd; use --patch {budget.patch_size + 1}")
             return self
+
+        def files(self):
+            return {"beside": self.beside} if self.beside else {}
 
     budgets: ClassVar = dict.fromkeys(("smoke", "quick"), Budget(steps=3, batch_size=2, patch_size=16))
 

@@ -40,6 +40,19 @@ class Config(BaseModel):
         """
         return self
 
+    def files(self) -> Mapping[str, Path]:
+        """Return the files that fitting reads beside the training samples, like pretrained weights, by a short name.
+
+        It is asked of the sized configuration before anything runs. What is in the files is part of every key, so
+        another file under the same name makes results new.
+
+        Raises
+        ------
+        PluginError
+            If one is missing, with where it comes from.
+        """
+        return {}
+
 
 @dataclass(frozen=True)
 class Budget:

@@ -81,6 +81,17 @@ def test_a_long_training_needs_vgg19_and_a_short_one_nothing(tmp_path: Path, mon
         choose("vgg19", None).build(torch.device("cpu"))
 
 
+def test_a_long_training_asks_for_vgg19_before_it_begins(tmp_path: Path, monkeypatch, squeezenet):
+    """Plans are refused, and keys know the weights; without a perceptual network there is nothing to ask for."""
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    quick, paper = (CGanSegConfig().sized(CGanSeg.budgets[name]) for name in ("quick", "paper"))
+    assert quick.files() == {}
+    with pytest.raises(PluginError, match="no weights of vgg19 at"):
+        paper.files()
+    own = CGanSegConfig(perceptual="squeezenet1_0", perceptual_weights=squeezenet)
+    assert own.sized(CGanSeg.budgets["paper"]).files() == {"perceptual": squeezenet}
+
+
 def test_networks_without_weights_and_weights_without_network_are_refused(tmp_path: Path, monkeypatch, squeezenet):
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     with pytest.raises(PluginError, match=r"no weights of vgg19 at .*; fetch https://.*, or give perceptual: off"):
