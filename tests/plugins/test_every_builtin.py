@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import json
+import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
-from synthbench import Budget, Context
+from synthbench import Budget, Context, Generator, TrainingMix
 from synthbench.plugin.api import LOG
 from synthbench.plugin.registry import registry
 from synthbench.samples import SampleSet, read_array
 from synthbench.testing import run_contract
+from synthbench.toolkit import loop
 
 TRAINED = {
     ("segmenter", "unet"),
@@ -74,3 +78,66 @@ def test_patches_may_be_as_large_as_512(name: str) -> None:
     (sample,) = generator.draw(0, 0)
     assert sample.image.shape == sample.labels.shape == (512, 512)
     assert sample.image.dtype == train[0].image.dtype
+
+
+ON_TORCH = sorted(TRAINED - {("segmenter", "stardist")})
+
+
+def trained_on(kind: str, name: str, train: SampleSet, context: Context) -> Any:
+    """Train a built-in plugin for a few steps, and let it answer once."""
+    cls = registry().load(kind, name)
+    found = cls()
+    context = replace(context, budget=replace(cls.budgets["smoke"], steps=4))
+    if kind == "generator":
+        found.fit(train, context)
+    else:
+        found.fit(TrainingMix(train), train, context)
+    check_answer(found, train)
+    return found
+
+
+def check_answer(found: Any, train: SampleSet) -> None:
+    if isinstance(found, Generator):
+        (sample,) = found.draw(0, 0)
+        assert (sample.image.dtype, sample.image.ndim) == (train[0].image.dtype, train[0].image.ndim)
+        assert sample.image.std() > 0
+    else:
+        assert found.predict(train[0].image).labels.shape == train[0].labels.shape
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("kind", "name"), ON_TORCH)
+def test_networks_train_and_answer_in_bfloat16(
+    kind: str, name: str, blob_set: SampleSet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A GPU's autocast, on the CPU: no step mixes types that don't go together, or hands NumPy one that it lacks."""
+    if registry().get(kind, name).missing:
+        pytest.skip(registry().get(kind, name).off)
+    entered = []
+
+    def autocast(device: object) -> torch.autocast:
+        entered.append(device)
+        return torch.autocast("cpu", dtype=torch.bfloat16)
+
+    monkeypatch.setattr(loop, "autocast", autocast)
+    for module in [module for file, module in sys.modules.items() if file.startswith("synthbench_")]:
+        if hasattr(module, "autocast"):
+            monkeypatch.setattr(module, "autocast", autocast)
+    trained_on(kind, name, blob_set, Context(seed=0))
+    assert entered
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+@pytest.mark.parametrize(("kind", "name"), ON_TORCH)
+def test_what_a_gpu_trained_answers_there_and_on_a_cpu(
+    kind: str, name: str, blob_set: SampleSet, tmp_path: Path
+) -> None:
+    if registry().get(kind, name).missing:
+        pytest.skip(registry().get(kind, name).off)
+    torch.cuda.reset_peak_memory_stats()
+    found = trained_on(kind, name, blob_set, Context(seed=0, device="cuda"))
+    assert torch.cuda.max_memory_allocated() > 0
+    found.save(tmp_path)
+    for device in ("cpu", "cuda"):
+        check_answer(type(found).load(tmp_path, Context(device=device)), blob_set)
