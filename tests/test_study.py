@@ -46,6 +46,8 @@ def test_a_bare_name_stands_for_a_plugin_with_its_defaults() -> None:
         ({"seeds": True}, "seeds: "),
         ({"seeds": 1000.0}, "seeds: "),
         ({"name": "../up"}, "name: "),
+        ({"synthetic": 10}, "synthetic: give a list, as in [10]"),
+        ({"fractions": 0.5}, "fractions: give a list, as in [0.5]"),
     ],
 )
 def test_a_mistake_gets_one_line_with_file_key_and_way_out(change: dict, line: str) -> None:
@@ -58,7 +60,12 @@ def test_a_mistake_gets_one_line_with_file_key_and_way_out(change: dict, line: s
 
 @pytest.mark.parametrize(
     ("text", "line"),
-    [("a: [", "line 1: not YAML"), ("- a", "a study is a mapping"), ("", "a study is a mapping"), ("a: \x00", "YAML")],
+    [
+        ("a: [", "line 1: not YAML"),
+        ("- a", "a study is a mapping"),
+        ("", "a study is a mapping"),
+        ("a: \x00", "not YAML"),
+    ],
 )
 def test_an_unreadable_study_file_is_named(tmp_path: Path, text: str, line: str) -> None:
     path = tmp_path / "bad.yaml"
@@ -66,6 +73,18 @@ def test_an_unreadable_study_file_is_named(tmp_path: Path, text: str, line: str)
     with pytest.raises(ConfigError, match=r"bad\.yaml") as error:
         read_study(path)
     assert line in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("file", "name"), [("wells.yaml", "wells"), ("all wells!.yml", "all-wells"), ("_.yaml", "study")]
+)
+def test_a_study_without_a_name_has_that_of_its_file(tmp_path: Path, file: str, name: str) -> None:
+    """So two of them don't share a run folder."""
+    (tmp_path / file).write_text("datasets: [discs]\nsegmenters: [unet]\n")
+    assert make_study(read_study(tmp_path / file), file).name == name
+    (tmp_path / file).write_text("name: own\ndatasets: [discs]\nsegmenters: [unet]\n")
+    assert make_study(read_study(tmp_path / file), file).name == "own"
 
 
 def test_a_missing_study_file_is_named() -> None:

@@ -31,6 +31,8 @@ from synthbench.study import Study
 ENGINES = ("local", "serial")
 PICTURES = 6
 WAY_OUT = "give another folder with --out"
+PLAN = "plan.json"
+"""What a run writes first into its folder, and what tells that it is one."""
 
 
 @dataclass(frozen=True)
@@ -118,6 +120,7 @@ def run_study(study: Study, store: Store, folder: Path, machine: Machine, consol
         On Ctrl-C, when running tasks have stopped; what is finished is stored.
     """
     machine.check()
+    check_folder(folder)
     plan = prepare(study, store, console)
     record_plan(plan, folder)
     lacking = plan.lacking(store)
@@ -138,6 +141,24 @@ def run_study(study: Study, store: Store, folder: Path, machine: Machine, consol
         _write_failures(folder, plan, ended)
     failed = sum(row.get("status") in FAILURES for row in ended.values())
     return Ran(plan, results, failed)
+
+
+def check_folder(folder: Path) -> None:
+    """Raise `ConfigError` if a folder holds something else than a run: a run would write over it.
+
+    Hidden files don't count.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise ConfigError(f"{folder}: is a file, not a run folder; {WAY_OUT}")
+    if not folder.is_dir() or all(path.name.startswith(".") for path in folder.iterdir()):
+        return
+    try:
+        tasks = json.loads((folder / PLAN).read_text(encoding="utf-8"))
+        if all({"kind", "label", "content"} <= set(task) for task in tasks.values()):
+            return
+    except (OSError, ValueError, AttributeError, TypeError):
+        pass
+    raise ConfigError(f"{folder}: holds files that no run wrote; {WAY_OUT}")
 
 
 def _run(plan: Plan, store: Store, machine: Machine, console: Console) -> dict[str, dict[str, Any]]:
@@ -161,7 +182,7 @@ def record_plan(plan: Plan, folder: Path) -> None:
     with writing(folder, WAY_OUT):
         folder.mkdir(parents=True, exist_ok=True)
         tasks = {key: {"kind": t.kind, "label": t.label, "content": t.content} for key, t in plan.tasks.items()}
-        _write(folder / "plan.json", json.dumps(tasks, indent=1))
+        _write(folder / PLAN, json.dumps(tasks, indent=1))
         _write(folder / "environment.json", json.dumps({**meter.facts(), "versions": meter.versions()}, indent=1))
 
 

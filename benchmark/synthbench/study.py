@@ -193,6 +193,8 @@ class _Once(yaml.SafeLoader):
 def read_study(path: str | Path) -> dict[str, Any]:
     """Return a study file's mapping, unvalidated, so that a command line can replace parts of it.
 
+    Where it has no name, it is named after the file.
+
     Raises
     ------
     ConfigError
@@ -208,11 +210,17 @@ def read_study(path: str | Path) -> dict[str, Any]:
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = f", line {mark.line + 1}" if mark else ""
-        raise ConfigError(f"{path}{where}: not YAML: {getattr(error, 'problem', None) or error}") from None
+        reason = " ".join(str(getattr(error, "problem", None) or error).split())
+        raise ConfigError(f"{path}{where}: not YAML: {reason}") from None
     if not isinstance(content, dict):
         given = "nothing" if content is None else type(content).__name__
         raise ConfigError(f"{path}: a study is a mapping (datasets: …, segmenters: …), not {given}")
-    return content
+    return {"name": named_after(path.stem), **content}
+
+
+def named_after(text: str) -> str:
+    """Return a name for a study that a text comes near to."""
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", text).strip("-._")[:80] or "study"
 
 
 def make_study(content: dict[str, Any], source: str) -> Study:
@@ -242,6 +250,8 @@ def first_problem(error: ValidationError, model: type[BaseModel]) -> str:
     if problem["type"] == "missing":
         return f"{where}: is missing"
     first = problem["loc"][0] if problem["loc"] else None
+    if model is Study and problem["type"] == "list_type":
+        return f"{first}: give a list, as in [{problem['input']}]"
     if model is Study and first in _WORDS:
         return f"{first}: {problem['input']!r} won't do; {_WORDS[first]}"
     given = f" (given: {problem['input']!r})"

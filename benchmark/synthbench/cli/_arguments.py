@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import re
 from pathlib import Path
 from typing import Any
 
@@ -90,10 +89,15 @@ def machine_from(args: argparse.Namespace) -> Any:
     return Machine(args.engine, args.workers, args.threads, args.device, args.time_limit)
 
 
+def run_folder(args: argparse.Namespace, study: Any) -> Path:
+    """Return where a run of the study goes."""
+    return Path(args.out or Path("runs") / study.name)
+
+
 def study_from(args: argparse.Namespace) -> Any:
     """Return the study that the arguments name; raise `ConfigError` if it isn't one."""
     from synthbench.errors import ConfigError
-    from synthbench.study import DEFAULT, make_study, read_study
+    from synthbench.study import DEFAULT, make_study, named_after, read_study
 
     content = read_study(args.study or DEFAULT)
     if args.study is None and any(getattr(args, option) is not None for option in _OWN):
@@ -126,7 +130,7 @@ def study_from(args: argparse.Namespace) -> Any:
         content["name"] = args.name
     elif args.study is None and args.dataset is not None:
         joined = "-".join(Path(part).expanduser().resolve().name for part in _split(args.dataset))
-        content["name"] = re.sub(r"[^A-Za-z0-9._-]+", "-", joined).strip("-._")[:80] or "study"
+        content["name"] = named_after(joined)
     return make_study(content, args.study or "the command line")
 
 

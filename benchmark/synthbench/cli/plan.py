@@ -9,7 +9,7 @@ from dataclasses import asdict
 from math import isnan
 from typing import TYPE_CHECKING
 
-from synthbench.cli._arguments import add_machine, add_study, machine_from, open_store, study_from
+from synthbench.cli._arguments import add_machine, add_study, machine_from, open_store, run_folder, study_from
 
 if TYPE_CHECKING:
     from synthbench.outlook import Outlook
@@ -31,9 +31,10 @@ def run(args: argparse.Namespace) -> int:
     from synthbench.costs import Costs, in_words
     from synthbench.outlook import outlook
     from synthbench.results import load_results
-    from synthbench.running import prepare
+    from synthbench.running import check_folder, prepare
 
     machine_from(args).check()
+    check_folder(run_folder(args, study))
     earlier = load_results(args.pilot) if args.pilot else None
     plan = prepare(study, store, Console(stderr=True))
     lacking = {task.key for task in plan.lacking(store)}

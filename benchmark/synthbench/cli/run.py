@@ -9,9 +9,8 @@ from __future__ import annotations
 import argparse
 import signal
 import sys
-from pathlib import Path
 
-from synthbench.cli._arguments import add_machine, add_study, machine_from, open_store, study_from
+from synthbench.cli._arguments import add_machine, add_study, machine_from, open_store, run_folder, study_from
 
 SOME_FAILED = 3
 PAGE_WIDTH = 120
@@ -33,7 +32,7 @@ def run(args: argparse.Namespace) -> int:
     from synthbench.store import writing
 
     console = Console(stderr=True, quiet=args.quiet)
-    folder = Path(args.out or Path("runs") / study.name)
+    folder = run_folder(args, study)
     ran = run_study(study, store, folder, machine_from(args), console)
     with writing(folder, WAY_OUT):
         page = leaderboard.report(folder, ran.results, pictures(ran.plan, store))
