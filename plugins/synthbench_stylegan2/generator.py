@@ -44,7 +44,7 @@ class StyleGan2Mask(Generator):
     ----------
     counts : Counter
         ``lost`` objects of the training masks, which would have needed one grey level more than there are; and what
-        drawing has come to: ``drawn`` samples, ``removed`` specks and giants of their masks, ``empty`` samples.
+        drawing has come to: ``drawn`` samples, and ``removed`` specks and giants of their masks.
     """
 
     Config = StyleGan2MaskConfig
@@ -76,7 +76,7 @@ class StyleGan2Mask(Generator):
             else:
                 labels, removed = np.zeros(planes.shape[1:], np.int32), 0
                 image = self.joint.picture(planes, labels, donor)
-            self.counts.update(drawn=1, removed=removed, empty=int(not labels.any()))
+            self.counts.update(drawn=1, removed=removed)
             yield Sample(f"{i:06d}", image, labels, groups)
 
     def save(self, folder: Path) -> None:

@@ -105,7 +105,7 @@ def test_adding_a_seed_a_segmenter_or_a_fraction_adds_only_its_own_tasks(trial) 
     assert len(trial.artifacts(FITS)) == len(third) + 2 * 3
 
 
-@pytest.mark.parametrize("trouble", ["raise", "network", "die", "sleep", "few"])
+@pytest.mark.parametrize("trouble", ["raise", "network", "die", "sleep", "few", "wide"])
 def test_a_failing_task_is_a_typed_row_and_the_rest_goes_on(trial, trouble: str) -> None:
     study = trial.study(generators=["brighter", {"name": "troubled", "config": {"trouble": trouble}}], seeds=1)
     limit = ["--time-limit", "6"] if trouble == "sleep" else []
@@ -114,7 +114,7 @@ def test_a_failing_task_is_a_typed_row_and_the_rest_goes_on(trial, trouble: str)
     results = load_results(run)
     by_arm = results.runs.set_index("arm")["status"].to_dict()
     assert by_arm == {"real": "ok", "real + brighter × 4": "ok", "real + troubled × 4": "failed"}
-    kind = "draw" if trouble == "few" else "fit-generator"
+    kind = "draw" if trouble in ("few", "wide") else "fit-generator"
     row = results.tasks[(results.tasks["plugin"] == "troubled") & (results.tasks["kind"] == kind)].iloc[0]
     wanted = {
         "raise": ("failed", "fit", "the loss is NaN"),
@@ -122,6 +122,7 @@ def test_a_failing_task_is_a_typed_row_and_the_rest_goes_on(trial, trouble: str)
         "die": ("crashed", "fit", "signal 9"),
         "sleep": ("timeout", "fit", "ran out of time"),
         "few": ("failed", "draw", "drew 3 samples, asked for 4"),
+        "wide": ("failed", "draw", "sample '000000' is uint16 with 1 channel(s)"),
     }[trouble]
     assert (row["status"], row["stage"]) == wanted[:2]
     assert wanted[2] in row["error"]

@@ -66,7 +66,7 @@ class Brighter(synthbench.Generator):
         for i in [index] if isinstance(index, int) else index:
             sample = self.train[(i + seed) % len(self.train)]
             image = np.clip(sample.image * self.config.gain, 0, 255).astype(np.uint8)
-            self.counts.update(drawn=1, empty=0)
+            self.counts["drawn"] += 1
             yield synthbench.Sample(f"{i:06d}", image, sample.labels)
 
 
@@ -98,6 +98,8 @@ class Troubled(Brighter):
 
     def draw(self, index, seed):
         drawn = list(super().draw(index, seed))
+        if self.config.trouble == "wide":
+            drawn = [synthbench.Sample(s.id, s.image.astype(np.uint16), s.labels) for s in drawn]
         yield from drawn[:-1] if self.config.trouble == "few" else drawn
 
 

@@ -242,7 +242,7 @@ class Generator(_Configured, ABC):
     counts : Counter
         What fitting and drawing have come to so far, by name; a run keeps it beside the synthetic set. Leaderboards
         show ``lost`` objects of the training masks, which the generator can't learn; ``removed`` pieces of drawn masks;
-        objects of new masks that were ``unplaced``; and ``empty`` drawn masks.
+        and objects of new masks that were ``unplaced``. Drawn masks that are ``empty`` a run counts itself.
     """
 
     def __init__(self, config: _Config | None = None) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -20,12 +20,14 @@ def run(work: Work) -> dict[str, Any]:
     context = replace(work.context, seed=content["seed"], budget=Budget(**fit["plugin"]["budget"]))
     generator = work.load("generator", where["plugin"]).load(fitted.folder / "model", context)
     work.stage("draw")
-    count = content["count"]
+    count, empty = content["count"], []
 
     def drawn() -> Iterator[Sample]:
         given = 0
         for sample in generator.draw(range(count), content["seed"]):
+            _check_image(sample, fitted.record["images"], where["plugin"])
             given += 1
+            empty.append(not sample.labels.any())
             work.context.progress(given, count, "")
             yield sample
         if given != count:
@@ -38,5 +40,16 @@ def run(work: Work) -> dict[str, Any]:
         task=fitted.record["task"],
         classes=fitted.record["classes"],
     )
-    counts = {**fitted.record["counts"], **generator.counts}
+    counts = {**fitted.record["counts"], **generator.counts, "empty": sum(empty)}
     return {"samples": len(samples), "fingerprint": samples.fingerprint, "counts": counts}
+
+
+def _check_image(sample: Sample, images: Sequence[tuple[str, int]], plugin: str) -> None:
+    """Raise `DataError` if an image hasn't the dtype and channels of training images: its values mean another light."""
+    dtype, channels = sample.image.dtype.name, sample.image.shape[2] if sample.image.ndim == 3 else 1
+    if [dtype, channels] not in [list(known) for known in images]:
+        trained = " and ".join(f"{name} with {planes}" for name, planes in images)
+        raise DataError(
+            f"generator {plugin!r}: sample {sample.id!r} is {dtype} with {channels} channel(s), and the training "
+            f"images are {trained}; the plugin must draw what it was trained on"
+        )

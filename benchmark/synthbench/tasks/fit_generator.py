@@ -26,5 +26,6 @@ def run(work: Work) -> dict[str, Any]:
         "task": train.task,
         "classes": list(train.classes),
         "training_samples": len(train),
+        "images": sorted({(entry.dtype, entry.channels) for entry in train.entries}),
         "counts": dict(generator.counts),
     }
