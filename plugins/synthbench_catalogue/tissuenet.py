@@ -10,6 +10,7 @@ from pydantic import Field
 from synthbench import Context, Sample
 from synthbench.datasets.readers import npz
 from synthbench.datasets.recipe import Notes, Recipe
+from synthbench.errors import DataError
 from synthbench_catalogue.base import Catalogued, LocalConfig, told
 
 
@@ -36,6 +37,8 @@ class TissueNet(Catalogued):
         """Yield the images of one npz file after another."""
         given, notes = self._given(), Notes()
         root = given if given and given.suffix.lower() == ".npz" else self.unpacked(context)
+        if not any(self.wanted(path.name) for path in (root, *root.rglob("*"))):
+            raise DataError(f"{root}: there is no npz file in it; {self.obtain}")
         found = npz.read(root, Recipe(), notes, mask=("cell", "nucleus").index(self.config.mask))
         yield from told(found, notes, context, self.name)
 

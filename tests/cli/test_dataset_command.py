@@ -87,6 +87,14 @@ def test_semantic_masks_are_imported_by_class(capsys, cells):
     assert json.loads(out)["classes"] == ["background", "left", "right"]
 
 
+def test_what_was_added_is_not_looked_for_on_the_disk(capsys, cells, home):
+    assert _run(capsys, "add", "cells", "--name", "mine")[0] == 0
+    code, _, err = _run(capsys, "add", "mine")
+    assert code == 2
+    assert "mine: is in" in err
+    assert "already; 'synthbench dataset show' looks at it" in err
+
+
 @pytest.mark.parametrize(
     ("args", "says"),
     [

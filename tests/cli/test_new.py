@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import tomllib
 from pathlib import Path
 
@@ -53,6 +54,23 @@ def test_a_malformed_name_is_one_line(name: str, tmp_path: Path, capsys: pytest.
     assert main(["new", "generator", "--out", str(tmp_path / "x"), "--", name]) == 2
     assert f"plugin name {name!r}: use lower case letters, digits and single hyphens" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("kind", "name"), [("generator", "sample-set"), ("segmenter", "instances"), ("generator", "true")]
+)
+def test_a_name_that_the_template_uses_itself_is_no_trouble(kind: str, name: str, tmp_path: Path) -> None:
+    """The class would hide what the module imports, or be no name at all."""
+    assert main(["new", kind, name, "--out", str(tmp_path / "x")]) == 0
+    module = tmp_path / "x" / "src" / f"synthbench_{name.replace('-', '_')}" / f"{kind}.py"
+    (found,) = re.findall(r"^class (\w+)\((?:Generator|Segmenter)\)", module.read_text(), re.MULTILINE)
+    assert found.endswith("Method")
+    compile(module.read_text(), str(module), "exec")
+
+
+def test_a_name_that_means_no_generator_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["new", "generator", "none", "--out", str(tmp_path / "x")]) == 2
+    assert "--generators none means no generator" in capsys.readouterr().err
 
 
 def test_a_taken_name_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

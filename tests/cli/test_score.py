@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from synthbench.cli import main
 from synthbench.metrics.matching import IOU_THRESHOLDS
@@ -120,6 +121,20 @@ def test_classes_have_a_table_of_their_own(folders: tuple[str, str], capsys: pyt
     assert "miou_star  1.0000     1.0000" in out
     assert main(["score", folders[1], folders[1], "--semantic", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["classes"] == 3
+
+
+@pytest.mark.parametrize("way", [1, -1])
+def test_masks_of_one_object_each_are_doubted(tmp_path: Path, capsys: pytest.CaptureFixture[str], way: int) -> None:
+    """Binary masks in one of the folders, label maps of six objects in the other."""
+    truth = np.kron(np.arange(7, dtype=np.uint8).reshape(1, 7), np.ones((4, 3), np.uint8))
+    folders = [str(tmp_path / name) for name in ("binary", "labels")]
+    for folder, labels in zip(folders, (truth > 0, truth), strict=True):
+        Path(folder).mkdir()
+        Image.fromarray(labels.astype(np.uint8)).save(Path(folder) / "x.png")
+    assert main(["score", *folders[::way]]) == 0
+    assert capsys.readouterr().err.startswith(f"{folders[0]}: no file has more than one object; if these are binary")
+    assert main(["score", folders[1], folders[1]]) == 0
+    assert capsys.readouterr().err == ""
 
 
 def test_a_mistake_is_one_line_and_no_traceback(folders: tuple[str, str], capsys: pytest.CaptureFixture[str]) -> None:

@@ -70,8 +70,9 @@ def test_an_unpacked_archive_with_one_folder_in_it_is_entered(put, tmp_path, gre
             "no annotated images were found; the forms that can be imported are",
         ),
         (lambda p: (p / "notes.txt").touch() or p / "notes.txt", "no annotated images were found"),
+        (lambda p: (p / "a.json").write_text("{") and p / "a.json", "isn't JSON with the lists 'images' and"),
     ],
-    ids=["absent", "empty", "archive", "other files", "another file"],
+    ids=["absent", "empty", "archive", "other files", "another file", "other JSON"],
 )
 def test_where_nothing_is_found_the_way_out_is_told(tmp_path, make, says):
     with pytest.raises(DataError, match=says) as error:

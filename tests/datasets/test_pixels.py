@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from synthbench.datasets.pixels import one_scale, pieces, read_image, tidy_image, tidy_labels
+from synthbench.datasets.pixels import one_scale, pieces, read_image, read_mask, tidy_image, tidy_labels
 from synthbench.datasets.recipe import Notes, Recipe
 from synthbench.errors import ConfigError, DataError
 
@@ -179,6 +179,14 @@ def test_components_make_each_piece_of_each_label_an_object():
     assert len(np.unique(labels)) == 4
     assert pieces(labels == labels[3, 3]) == 1
     assert notes.counts == {"objects made of connected pieces": 3, "labels that they come from": 2}
+
+
+@pytest.mark.parametrize("recipe", [Recipe(), Recipe(components=True), SEMANTIC])
+def test_a_jpeg_is_no_mask(tmp_path, recipe):
+    """Its numbers near edges are new ones, which would be objects."""
+    Image.fromarray(_squares((2, 2, 8), value=7)).save(tmp_path / "a.jpg")
+    with pytest.raises(DataError, match=r"a\.jpg: a JPEG keeps no exact numbers.*png or tif"):
+        read_mask(tmp_path / "a.jpg", recipe, Notes())
 
 
 def test_class_maps_are_kept_and_two_valued_ones_become_classes():

@@ -260,6 +260,9 @@ def test_tissuenet_is_read_from_a_folder_an_archive_or_one_file(tmp_path: Path) 
     archive = pack(tmp_path / "tissuenet.zip", {f"tissuenet/{p.name}": p.read_bytes() for p in mine.iterdir()})
     assert len(read(TissueNet, tmp_path / "work", archive=archive)) == 6
     assert len(read(TissueNet, tmp_path / "work", archive=mine / "tissuenet_v1.0_val.npz")) == 2
+    (tmp_path / "other").mkdir()
+    with pytest.raises(DataError, match=r"other: there is no npz file in it; .*datasets\.deepcell\.org"):
+        read(TissueNet, tmp_path / "work", archive=tmp_path / "other")
 
 
 def test_cellpose_is_read_from_folders_one_archive_or_two(tmp_path: Path) -> None:

@@ -94,6 +94,8 @@ def _add(args: argparse.Namespace) -> int:
             samples = library.build(args.what, config, name=args.name, progress=progress)
         folder = library.folder(args.name or args.what)
     else:
+        if args.what in library.names() and not Path(args.what).exists():
+            raise ConfigError(f"{args.what}: is in {library.root} already; 'synthbench dataset show' looks at it")
         if args.archive:
             raise ConfigError(
                 f"--from is for datasets of plugins, and {args.what!r} is none (see 'synthbench list datasets')"

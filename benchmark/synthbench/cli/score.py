@@ -34,6 +34,7 @@ def run(args: argparse.Namespace) -> int:
     else:
         scored = scoring.match_folders(args.predicted, args.truth, report, args.workers)
         empty = sum(image.counts.empty for image in scored.values())
+        _doubt(args, [image.counts for image in scored.values()])
         result = scoring.summary(scored)
     if args.json:
         print(json.dumps(result, indent=1))
@@ -42,6 +43,18 @@ def run(args: argparse.Namespace) -> int:
     if empty:
         print(f"{empty} of {result['images']} images are empty in both; per_image leaves them out", file=sys.stderr)
     return 0
+
+
+def _doubt(args: argparse.Namespace, counts: Sequence[Any]) -> None:
+    """Say where the label maps of one folder hold one object each, and those of the other many: they may be binary."""
+    found, true = [c.predicted for c in counts], [c.true for c in counts]
+    for folder, own, other in ((args.predicted, found, true), (args.truth, true, found)):
+        if max(own) == 1 and sum(other) > 3 * sum(own):
+            print(
+                f"{folder}: no file has more than one object; if these are binary masks, make label maps of "
+                "them first, with a number for each piece",
+                file=sys.stderr,
+            )
 
 
 def _workers(text: str) -> int:

@@ -166,6 +166,8 @@ def detect(path: str | Path) -> tuple[Form, Path, str]:
                 f"{path}: holds Cellpose's _seg.npy files, which are pickles and aren't opened; save the masks as "
                 "PNG or TIFF (cellpose --save_png or --save_tif)"
             )
+    if path.suffix.lower() == ".json":
+        raise DataError(f"{path}: isn't JSON with the lists 'images' and 'annotations', as COCO has them")
     raise DataError(f"{path}: no annotated images were found; the forms that can be imported are: {KNOWN}")
 
 

@@ -14,6 +14,7 @@ from synthbench.samples import MAX_LABEL, Sample, read_array
 
 _PLAIN_MODES = ("1", "L", "LA", "RGB", "RGBA", "I", "F")
 _BINARY_VALUES = (255, 65535)
+_LOSSY = (".jpg", ".jpeg")
 _UNSIGNED = (np.uint8, np.uint16)
 AS_THEY_ARE = "with unchanged values stored as"
 """In the notes, of integers and whole floats; see `one_scale`."""
@@ -147,7 +148,14 @@ def one_scale(said: Iterable[str], where: str) -> None:
 
 def read_mask(path: Path, recipe: Recipe, notes: Notes) -> np.ndarray:
     """Read a mask file as a label map or class map; see `tidy_labels`."""
-    return tidy_labels(read_array(path), str(path), recipe, notes)
+    return tidy_labels(read_numbers(path), str(path), recipe, notes)
+
+
+def read_numbers(path: Path) -> np.ndarray:
+    """Read a mask file as it is; raise `DataError` for a JPEG, which has other numbers than were saved."""
+    if path.suffix.lower() in _LOSSY:
+        raise DataError(f"{path}: a JPEG keeps no exact numbers, so it is no mask any more; save masks as png or tif")
+    return read_array(path)
 
 
 def tidy_labels(mask: np.ndarray, where: str, recipe: Recipe, notes: Notes) -> np.ndarray:

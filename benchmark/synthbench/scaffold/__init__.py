@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import keyword
 import os
 import re
 import shutil
@@ -55,7 +56,7 @@ def write_plugin(kind: str, name: str, folder: Path) -> list[Path]:
         "name": name,
         "package": package,
         "distribution": f"synthbench-{name}",
-        "Class": "".join(part.capitalize() for part in name.split("-")),
+        "Class": _class_name(kind, name),
         "version": ".".join(__version__.split(".")[:2]),
     }
     folder.parent.mkdir(parents=True, exist_ok=True)
@@ -70,10 +71,19 @@ def write_plugin(kind: str, name: str, folder: Path) -> list[Path]:
     return [folder / path for path in paths]
 
 
+def _class_name(kind: str, name: str) -> str:
+    """Return what the class is called; names that the template uses itself, and Python's own, get a word more."""
+    found = "".join(part.capitalize() for part in name.split("-"))
+    template = (Path(__file__).parent / f"{kind}.py.tmpl").read_text(encoding="utf-8")
+    return f"{found}Method" if keyword.iskeyword(found) or re.search(rf"\b{found}\b", template) else found
+
+
 def _free_package(kind: str, name: str) -> str:
     """Return the name of the import package; raise `ConfigError` if it, or the plugin's, can't be had."""
     if not _NAME.fullmatch(name):
         raise ConfigError(f"plugin name {name!r}: use lower case letters, digits and single hyphens, a letter first")
+    if name == "none":
+        raise ConfigError("plugin name 'none': --generators none means no generator; choose another")
     for other in KINDS:
         if (other, name) in registry().entries:
             owner = registry().entries[other, name].distribution

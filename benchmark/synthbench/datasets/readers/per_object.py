@@ -11,11 +11,11 @@ from pathlib import Path
 import numpy as np
 
 from synthbench.datasets.overlaps import Stamp, paint
-from synthbench.datasets.pixels import read_image, sample_of, whole_numbers
+from synthbench.datasets.pixels import read_image, read_numbers, sample_of, whole_numbers
 from synthbench.datasets.recipe import Notes, Recipe
 from synthbench.datasets.walk import Item, folders, groups_of, pictures, with_ids
 from synthbench.errors import DataError
-from synthbench.samples import Sample, read_array
+from synthbench.samples import Sample
 
 DEPTH = 2
 
@@ -43,7 +43,7 @@ def read(path: Path, recipe: Recipe, notes: Notes) -> Iterator[Sample]:
         image = read_image(item.image, notes)
         stamps = []
         for value, mask_at in enumerate(item.masks, start=1):
-            mask = whole_numbers(read_array(mask_at), str(mask_at)) > 0
+            mask = whole_numbers(read_numbers(mask_at), str(mask_at)) > 0
             if mask.shape != image.shape[:2]:
                 sizes = [f"{a.shape[0]}×{a.shape[1]}" for a in (mask, image)]
                 raise DataError(f"{mask_at}: the mask is {sizes[0]} and its image {item.image} is {sizes[1]}")
