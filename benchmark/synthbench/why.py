@@ -11,8 +11,6 @@ from typing import Any
 from synthbench.errors import StoreError
 from synthbench.store import Store
 
-INPUTS = ("generator", "segmenter", "synthetic", "test", "train", "drawn")
-
 
 @dataclass(frozen=True)
 class Explained:

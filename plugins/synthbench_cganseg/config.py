@@ -10,7 +10,7 @@ from pydantic import Field
 
 from synthbench import Budget
 from synthbench.errors import ConfigError
-from synthbench.toolkit.presets import MaskConfig, settled
+from synthbench.toolkit.presets import MaskConfig, changed, settled
 from synthbench_cganseg.networks import Norm
 from synthbench_cganseg.perceptual import choose
 
@@ -18,7 +18,7 @@ Handover = Literal["straight-through", "soft"]
 
 _WIDTHS = ("filters", "segmenter_filters", "discriminator_filters", "heads", "head_width")
 
-SMALLEST = 32
+SMALLEST = 24
 """Side of the smallest patches that the discriminators can judge."""
 
 
@@ -33,8 +33,10 @@ class CGanSegConfig(MaskConfig):
         How often the StyleUNet halves the resolution.
     segmenter_filters : int, optional
         Width of the segmenter at full resolution. Left open, it follows from the budget.
-    discriminator_filters, heads, head_width : int, optional
-        Of the discriminators and of their attention. Left open, they follow from the budget.
+    discriminator_filters : int, optional
+        Width of the discriminators at half resolution. Left open, it follows from the budget.
+    heads, head_width : int, optional
+        Of the discriminators' attention. Left open, they follow from the budget.
     norm : {"batch", "pixel"}, optional
         Of the StyleUNet; see `synthbench_cganseg.networks`. With ``pixel`` an image is the same in training and when
         drawing, whatever was drawn beside it. Left open, it follows from the budget.
@@ -43,9 +45,9 @@ class CGanSegConfig(MaskConfig):
     mixing : float
         Chance that an image is drawn in two styles in training.
     perceptual : str, optional
-        Network whose features compare images: a torchvision network by name, like ``"vgg19"``, which must have its
-        weights; or ``"off"`` for none (an ablation of the paper). Left open, it follows from the budget. Which weights
-        it was stands in ``training.json`` beside a fitted generator.
+        Network whose features compare images, as torchvision calls it: a VGG, like ``"vgg19"``, AlexNet or a
+        SqueezeNet; its weights must be there. Or ``"off"`` for none (an ablation of the paper). Left open, it follows
+        from the budget. Which weights it was stands in ``training.json`` beside a fitted generator.
     perceptual_weights : Path or None
         Its state dict, as safetensors or as a torch checkpoint. Without it, the file that torchvision would download
         is looked for where torchvision would put it.
@@ -119,15 +121,18 @@ class CGanSegConfig(MaskConfig):
         draw it from a style; pixel norm, because batch norm of two patches draws otherwise in training than when
         drawing; discriminators that weigh more and learn more slowly: on phase contrast, 1,000 steps with the paper's
         weights drew flat shapes (kernel distance 4.8 million, on SqueezeNet), 600 steps with ten times as much halos
-        and bodies (3.4 million); and a tenth of the weight for masks that come back, which seem to be easiest to find
-        in hard and bright objects. What it comes to stands in `docs/generators.md`.
+        and bodies (3.4 million), and now they weigh 50 (images) and 10 (masks) times as much; and a tenth of the weight
+        for masks that come back, which seem to be easiest to find in hard and bright objects. What it comes to stands
+        in `docs/generators.md`.
 
         Raises
         ------
         ConfigError
-            If the patches are too small for the depth, or for the discriminators.
+            If the patches are too small for the depth, or for the discriminators, or an option would have no effect.
         """
         side = max(SMALLEST, 2 * 2**self.depth)
+        if not self.style and (idle := changed(self, ("mixing",))):
+            raise ConfigError(f"{idle[0]} is of styles, and with style: false there are none; leave it out")
         if budget.patch_size < side:
             shallower = ", or a smaller depth" if budget.patch_size >= SMALLEST else ""
             raise ConfigError(

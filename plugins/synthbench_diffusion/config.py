@@ -105,7 +105,7 @@ class DiffusionConfig(MaskConfig):
         return self
 
     def sized(self, budget: Budget) -> Self:
-        """Return the configuration with nothing left open.
+        """Return the configuration with nothing left open that its mode has.
 
         A short training has a small network that sees squares of 4 × 4 pixels, is told the light of the objects, and
         draws the image in 20 steps, without guidance: with NuDiff's the contrasts are too strong

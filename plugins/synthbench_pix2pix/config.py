@@ -21,9 +21,11 @@ class Pix2PixConfig(MaskConfig):
 
     Attributes
     ----------
-    filters, discriminator_filters, depth : int, optional
-        Width of the two networks, and how often the generator halves the resolution. Left open, they follow from the
-        budget; see `sized`.
+    filters, discriminator_filters : int, optional
+        Width of the generator and of the discriminator, at half resolution. Left open, they follow from the budget;
+        see `sized`.
+    depth : int, optional
+        How often the generator halves the resolution. Left open, it follows from the budget; see `sized`.
     norm : {"batch", "instance", "none"}, optional
         Left open, ``batch``, but for steps of one patch ``instance``: Isola et al. normalise by the image itself, in
         training and when drawing, and one patch's running statistics are none of any other's.

@@ -82,7 +82,7 @@ def foreground(condition: torch.Tensor, semantic: bool) -> torch.Tensor:
 
 
 def weighted(fake: torch.Tensor, real: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-    """Mean absolute difference on the foreground, pixels at its boundary counting twice; 0 without foreground."""
+    """Mean absolute difference on the foreground, twice at its boundary, and one pixel beyond; 0 without foreground."""
     border = _dilated(mask, 3) - (1 - _dilated(1 - mask, 3))
     share = mask + border
     gap = (fake - real).abs().mean(dim=1, keepdim=True)

@@ -35,9 +35,11 @@ class StyleGan2MaskConfig(Config):
     mapping_layers : int
         The paper has 2 for LIVECell and 4 for TissueNet.
     embedding : int
-        Length of the vectors of D2D-CE.
-    d2d, margin, temperature : float
-        Weight of D2D-CE, its margin m_p and its temperature.
+        Length of the vectors of D2D-CE, which has an effect only where the samples have classes.
+    d2d : float
+        Weight of D2D-CE.
+    margin, temperature : float
+        Of D2D-CE: m_p and τ.
     learning_rate : float
         Of both Adams; 5e-4 for TissueNet.
     r1 : float
@@ -122,4 +124,7 @@ class StyleGan2MaskConfig(Config):
             raise ConfigError(f"{idle[0]} is for mask: grey, and this is mask: {found.mask}; give mask: grey")
         if not (self.ada or self.apa) and (idle := changed(self, ("sure", "rise"))):
             raise ConfigError(f"{idle[0]} is of the chance p, and ada and apa, which go by it, are off")
+        for penalty in ("r1", "path"):
+            if not getattr(found, penalty) and (idle := changed(self, (f"{penalty}_every",))):
+                raise ConfigError(f"{idle[0]}: {penalty} is 0 with this budget; give {penalty} too, or leave it out")
         return found

@@ -21,8 +21,10 @@ class VqVaePixelCnnConfig(Config):
         Width of the VQ-VAE's first stage, doubled at the second. Left open, it follows from the budget; see `sized`.
     stages : int
         How often it halves the resolution: a code stands for a square of 2^stages pixels.
-    codes, dimension : int
-        Entries of the codebook, and their length.
+    codes : int
+        Entries of the codebook.
+    dimension : int
+        Their length.
     decay, commitment : float
         Of the codebook's moving average, less in the first steps, where it is (1 + t) / (10 + t); and weight of the
         loss that keeps the encoder near it.
@@ -68,7 +70,7 @@ class VqVaePixelCnnConfig(Config):
         ------
         ConfigError
             If the patches don't hold a whole number of codes, there is a step for one network only, or grey levels are
-        asked for where there are none.
+            asked for where there are none.
         """
         block, side = 2**self.stages, budget.patch_size
         if side % block or side < 2 * block:

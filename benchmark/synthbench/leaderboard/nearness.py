@@ -19,7 +19,6 @@ COPIES = ("copies", "leaked", "synthetic_images")
 NEW = ("authenticity", "authenticity_held_out", "c_t")
 MASKS = ("area", "eccentricity", "solidity", "spacing", "count", "covered", "touching")
 COUNTED = ("lost", "removed", "unplaced", "empty")
-AGREEMENT = ("agreement",)
 
 
 def fidelity(results: Results, cell: Cell) -> dict[str, dict[str, Any]]:

@@ -171,9 +171,17 @@ def test_what_cannot_be_learnt_from_is_refused(fitted, blob_set):
         fitted(blob_set, patch=128)
     with pytest.raises(ConfigError, match="give patches of 64 or more, or a smaller depth"):
         fitted(blob_set, patch=32, depth=5)
+    with pytest.raises(ConfigError, match=r"mixing: 0\.5 is of styles, and with style: false there are none"):
+        fitted(blob_set, style=False, mixing=0.5)
     empty = SampleSet.of([Sample("a", np.zeros((32, 32), np.uint8), np.zeros((32, 32), np.int32))])
     with pytest.raises(DataError, match="no objects"):
         fitted(empty)
+
+
+@pytest.mark.parametrize(("depth", "patch"), [(3, 24), (2, 28)])
+def test_patches_need_not_be_multiples_of_what_the_segmenter_halves(fitted, blob_set, depth, patch):
+    (sample,) = fitted(blob_set, depth=depth, patch=patch).draw(0, 0)
+    assert sample.image.std() > 0
 
 
 def test_dense_masks_and_colonies_are_recombined_from_training_objects(fitted, blob_set):
