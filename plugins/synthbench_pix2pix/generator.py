@@ -57,7 +57,9 @@ class Pix2Pix(Generator):
         self.config = self.config.sized(context.budget)
         self.joint = Joint.of(train, "distance", 1)
         if self.config.structure == "auto":
-            self.config = self.config.model_copy(update={"structure": suited(train)})
+            found = suited(train)
+            idle = {"structure_weight": None} if found == "none" else {}
+            self.config = self.config.model_copy(update={"structure": found, **idle})
         random = loop.runtime(context)
         told = self.config.appearance
         self.appearance = Appearance.of(train, self.joint) if told else Appearance.untold(len(train))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 from scipy import ndimage
@@ -9,7 +11,8 @@ from scipy import ndimage
 from synthbench import Context, Sample, SampleSet
 from synthbench.errors import DataError
 from synthbench.testing.contract import assert_contract
-from synthbench.toolkit.masks_objects import areas
+from synthbench.toolkit.masks_objects import areas, cutouts, tidy
+from synthbench.toolkit.patches import dihedral
 from synthbench_controls.base import without_fragments
 from synthbench_controls.classic import Classic, ClassicConfig
 from synthbench_controls.copy_paste import CopyPaste, CopyPasteConfig
@@ -17,6 +20,7 @@ from synthbench_controls.duplicate import Duplicate
 from synthbench_controls.shuffled import Shuffled, fit_to
 
 NAMES = ("duplicate", "classic", "copy-paste", "shuffled")
+STILL = {"rotation": 0, "scale": 1, "elastic": 0, "gain": 1, "gamma": 1, "offset": 0, "noise": 0, "blur": 0}
 
 
 def fitted(cls, train, **config):
@@ -109,13 +113,68 @@ def test_pieces_of_one_object_become_objects_where_they_are_large():
 
 
 def test_without_any_strength_an_augmented_image_is_a_training_image_or_its_mirror(blob_set):
-    still = ClassicConfig(rotation=0, scale=1, elastic=0, gain=1, gamma=1, offset=0, noise=0, blur=0)
-    generator = Classic(still)
+    generator = Classic(ClassicConfig(**STILL))
     generator.fit(blob_set, Context())
     for sample in generator.draw(range(6), 0):
         source = blob_set[sample.groups["source"]].image
         same = [np.array_equal(sample.image, image) for image in (source, source[:, ::-1])]
         assert any(same)
+
+
+def relit(**strength) -> np.ndarray:
+    """Return 60 drawings, changed in one way, of three bands: at 0, 1/4 and 1 of the image's range."""
+    bands = np.repeat(np.array([50, 75, 150], np.uint8), 32)[:, None].repeat(64, axis=1)
+    train = SampleSet.of([Sample("bands", bands, (bands > 100).astype(np.uint8))])
+    return np.stack([s.image for s in fitted(Classic, train, **{**STILL, **strength}).draw(range(60), 0)]).astype(float)
+
+
+def test_contrast_brightness_and_gamma_change_as_much_as_they_are_asked_to():
+    strengths, middles = {"gain": 2.0, "offset": 0.1, "gamma": 2.0}, [16, 48, 80]
+    gained, moved, bent = (relit(**{name: most})[:, middles, 9] for name, most in strengths.items())
+    factor = (gained[:, 2] - gained[:, 0]) / 100
+    assert np.allclose(gained.mean(axis=1), 275 / 3, atol=1)
+    assert (factor.min(), factor.max()) == pytest.approx((1 / 2, 2), rel=0.1)
+    offset = moved - [50, 75, 150]
+    assert (offset == offset[:, :1]).all()
+    assert (offset.min(), offset.max()) == pytest.approx((-10, 10), abs=1)
+    assert (bent[:, [0, 2]] == [50, 150]).all()
+    assert (bent[:, 1].min(), bent[:, 1].max()) == pytest.approx((50 + 100 / 16, 50 + 100 / 2), abs=4)
+
+
+def test_noise_and_blur_are_as_strong_as_they_are_asked_to_be():
+    spread = relit(noise=0.05)[:, :24].std(axis=(1, 2))
+    assert (spread.min(), spread.max()) == pytest.approx((0, 5), abs=0.6)
+    blurred = relit(blur=2.0)
+    assert (blurred[:, [16, 48, 80], 9] == [50, 75, 150]).all()
+    steepest = (blurred[:, 64] - blurred[:, 63]).mean(axis=1)
+    assert steepest.max() == 75
+    assert steepest.min() == pytest.approx(75 / (2 * math.sqrt(2 * math.pi)), rel=0.1)
+
+
+def test_augmented_objects_are_turned_scaled_and_mirrored_as_far_as_they_are_asked_to():
+    """By a bar of 40 × 8 pixels, with a foot at one end that tells it from its mirror image."""
+    labels = np.zeros((96, 96), np.uint8)
+    labels[44:52, 28:68] = labels[36:44, 28:32] = 1
+    train = SampleSet.of([Sample("bar", np.where(labels > 0, 200, 20).astype(np.uint8), labels)])
+    turned = [s.labels > 0 for s in fitted(Classic, train, **{**STILL, "rotation": 30}).draw(range(60), 0)]
+    angles = [
+        np.degrees(0.5 * np.arctan2(2 * c[0, 1], c[1, 1] - c[0, 0])) for c in map(np.cov, map(np.nonzero, turned))
+    ]
+    assert 50 < np.ptp(angles) < 75
+    scaled = [s.labels > 0 for s in fitted(Classic, train, **{**STILL, "scale": 1.5}).draw(range(60), 0)]
+    factors = [np.sqrt(there.sum() / (labels > 0).sum()) for there in scaled]
+    assert (min(factors), max(factors)) == pytest.approx((1 / 1.5, 1.5), rel=0.05)
+    still = [s.labels for s in fitted(Classic, train, **STILL).draw(range(20), 0)]
+    mirrored = [np.array_equal(found, labels[:, ::-1]) for found in still]
+    assert mirrored == [not np.array_equal(found, labels) for found in still]
+    assert 5 < sum(mirrored) < 15
+
+
+def test_a_warp_moves_pixels_as_far_as_it_is_asked_to(blob_set):
+    generator = fitted(Classic, blob_set, rotation=0, elastic=2.5, spacing=8)
+    moved = generator._geometry((200, 200), 1.0, np.random.default_rng(0))[0] - np.indices((200, 200))[0]
+    assert moved[::8, ::8].std() == pytest.approx(2.5, rel=0.1)
+    assert np.abs(np.diff(moved, axis=0)).max() < 2.5
 
 
 def test_class_maps_keep_their_classes(semantic_set):
@@ -218,6 +277,42 @@ def test_pixels_far_from_pasted_objects_are_untouched(blob_set):
         assert np.array_equal(sample.image[far], source.image[far])
 
 
+def test_pasted_objects_are_turned_and_mirrored_every_way():
+    labels = np.zeros((64, 64), np.uint8)
+    labels[20:32, 20:24] = labels[28:32, 20:27] = 1
+    train = SampleSet.of([Sample("hook", np.where(labels > 0, 200, 20).astype(np.uint8), labels)])
+    drawn = fitted(CopyPaste, train, touching=0.0, added=4.0).draw(range(20), 0)
+    hook = cutouts(labels)[0].mask
+    shapes = {(m.shape, m.tobytes()) for m in (np.ascontiguousarray(dihedral(hook, k)) for k in range(8))}
+    found = [c.mask for s in drawn for c in cutouts(s.labels) if c.whole]
+    assert {(m.shape, np.ascontiguousarray(m).tobytes()) for m in found} == shapes
+
+
+@pytest.mark.parametrize("donors", [1, 2, 5])
+def test_as_many_images_lend_objects_as_are_asked_to(blob_set, donors):
+    generator = fitted(CopyPaste, blob_set, donors=donors)
+    lenders = [{place for place, _ in generator._lenders(0, np.random.default_rng(k))} for k in range(40)]
+    assert {len(places) for places in lenders} == {donors}
+    assert len(set.union(*lenders)) == 8
+
+
+@pytest.mark.parametrize("feather", [1.0, 3.0])
+def test_the_edge_of_a_pasted_object_falls_as_it_is_asked_to(feather):
+    """Outside of a straight edge by the tail of a bell curve, and at once where another object was."""
+    labels = square("a", side=40, at=28).labels
+    labels[28:68, 8:28] = 2
+    image = np.where(labels > 0, 200, 20).astype(np.uint8)
+    generator = fitted(CopyPaste, SampleSet.of([Sample("two", image, labels)]), feather=feather)
+    cut = next(cut for cut in generator._cutouts(0) if cut.label == 1)
+    donor = generator._donor(0, cut, 0, 0, 1)
+    middle = donor.mask.shape[0] // 2
+    first, last = np.flatnonzero(donor.mask[middle])[[0, -1]]
+    expected = [math.erfc((k + 0.5) / feather / math.sqrt(2)) for k in range(3)]
+    assert donor.alpha[middle, last + 1 : last + 4] == pytest.approx(expected, abs=0.03)
+    assert (donor.alpha[donor.mask] == 1).all()
+    assert not donor.alpha[middle, first - 5 : first].any()
+
+
 def test_there_must_be_objects_to_paste(semantic_set):
     empty = Sample("empty", np.zeros((32, 32), np.uint8), np.zeros((32, 32), np.uint8))
     with pytest.raises(DataError, match="no objects"):
@@ -251,6 +346,18 @@ def test_masks_come_from_images_of_the_same_size_where_there_are_any():
         if sample.groups["source"] in "ab":
             assert sample.groups["mask"] in "ab"
         assert sample.image.shape == sample.labels.shape
+
+
+def test_masks_that_were_cut_are_valid_and_without_specks(blob_set):
+    """Pieces that reflection or the edge made are objects of their own, or counted."""
+    small = Sample("small", blob_set[0].image[:40, :40], tidy(blob_set[0].labels[:40, :40], 30)[0])
+    wide = Sample("wide", np.pad(blob_set[1].image, (0, 16)), np.pad(blob_set[1].labels, (0, 16)))
+    generator = fitted(Shuffled, SampleSet.of([small, wide]))
+    for sample in generator.draw(range(24), 0):
+        again, _ = tidy(sample.labels)
+        assert np.array_equal(np.unique(again), np.unique(sample.labels))
+        assert (areas(sample.labels) >= generator.limit).all()
+    assert generator.counts["removed"] > 0
 
 
 def test_a_lone_mask_is_turned():

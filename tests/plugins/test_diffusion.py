@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -269,6 +270,79 @@ def test_the_condition_is_left_out_at_the_share_that_was_asked_for(blob_set: Sam
     assert set(told.unique().tolist()) == {0.0, 1.0}
     assert float((told.sum(dim=(1, 2, 3)) == 0).float().mean()) == pytest.approx(0.25, abs=0.03)
     assert float(generator._left_out(-torch.ones(50, 2, 1, 1), torch.Generator()).abs().sum()) < 100
+
+
+@pytest.mark.parametrize(("dropped", "some"), [(0.5, True), (0.0, False)])
+def test_a_network_that_guidance_needs_sees_no_condition_at_times(
+    blob_set: SampleSet, monkeypatch: pytest.MonkeyPatch, dropped: float, some: bool
+) -> None:
+    forward, blank = Denoiser.forward, []
+
+    def watched(network: Denoiser, noisy: torch.Tensor, times: torch.Tensor, told: torch.Tensor) -> torch.Tensor:
+        if network.training:
+            blank.extend((told == 0).flatten(1).all(dim=1).tolist())
+        return forward(network, noisy, times, told)
+
+    monkeypatch.setattr(Denoiser, "forward", watched)
+    fitted(blob_set, steps=8, mode="conditional", dropped=dropped)
+    assert len(blank) == 16
+    assert (0 < sum(blank) < 16) == some
+    assert some or not any(blank)
+
+
+@pytest.mark.parametrize(
+    ("config", "asked"),
+    [
+        ({"mode": "joint"}, [1] * (2 + 4)),
+        ({"mode": "conditional"}, [1] * 3),
+        ({"mode": "conditional", "dropped": 0.5, "guidance": 2}, [2] * 3),
+    ],
+)
+def test_a_drawing_takes_the_steps_that_were_asked_for(
+    blob_set: SampleSet, config: dict[str, Any], asked: list[int]
+) -> None:
+    """Three, the last one evened out at four places where there is no mask; with guidance two images in each."""
+    generator, seen = fitted(blob_set, steps=1, sampling_steps=3, fold=4, **config), []
+    generator.network.register_forward_pre_hook(lambda _, given: seen.append(len(given[0])))
+    first = pixels(generator, 0)
+    assert seen == asked
+    if "guidance" in config:
+        generator.config = generator.config.model_copy(update={"guidance": 3})
+        assert pixels(generator, 0) != first
+
+
+def test_errors_weigh_what_was_asked_for(blob_set: SampleSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The mask's by its weight, both by that of their time; in the first step all trainings are alike."""
+
+    def first(name: str, **config: Any) -> dict[str, float]:
+        fitted(blob_set, steps=1, prediction="sample", context={"folder": tmp_path / name}, **config)
+        return json.loads((tmp_path / name / "log" / "training.jsonl").read_text(encoding="utf-8"))
+
+    one, three = first("one"), first("three", mask_weight=3.0)
+    monkeypatch.setattr(Process, "weights", lambda process, times: torch.full((len(times), 1, 1, 1), 5.0))
+    fives = first("fives")
+    monkeypatch.setattr(Process, "weights", lambda process, times: torch.ones((len(times), 1, 1, 1)))
+    ones = first("ones")
+    assert three["mask"] == pytest.approx(3 * one["mask"], rel=1e-5)
+    assert three["image"] == pytest.approx(one["image"], rel=1e-5)
+    for name in ("image", "mask"):
+        assert fives[name] == pytest.approx(5 * ones[name], rel=1e-5)
+
+
+def test_the_rate_falls_to_its_end_and_the_process_is_the_one_asked_for(blob_set: SampleSet, tmp_path: Path) -> None:
+    config: dict[str, Any] = {"times": 200, "schedule": "cosine", "learning_rate": 2e-3}
+    process = fitted(blob_set, context={"folder": tmp_path}, **config).process
+    (group,) = torch.load(tmp_path / "training.pt", weights_only=True)["parts"]["optimiser"]["param_groups"]
+    assert group["lr"] == pytest.approx(2e-3 * 1e-4)
+    clean, noise, times = torch.ones(2, 1, 1, 1), torch.zeros(2, 1, 1, 1), torch.tensor([5, 120])
+    expected = Process(200, "cosine", "sample").noisy(clean, noise, times)
+    assert torch.equal(process.noisy(clean, noise, times), expected)
+
+
+def test_a_long_training_has_the_figures_of_the_papers() -> None:
+    found = DiffusionConfig(mode="conditional").sized(Diffusion.budgets["paper"])
+    assert (found.times, found.schedule, found.prediction, found.sampling_steps) == (1000, "linear_beta", "epsilon", 50)
+    assert (found.learning_rate, found.dropped, found.guidance) == (1e-4, 0.2, 2)
 
 
 @pytest.mark.parametrize("mode", MODES)

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 
-from synthbench import Budget, Context, Generator, TrainingMix
+from synthbench import Budget, Context, Generator, Sample, TrainingMix
 from synthbench.plugin.api import LOG
 from synthbench.plugin.registry import registry
 from synthbench.samples import SampleSet, read_array
@@ -65,6 +65,57 @@ def test_a_generator_that_trains_leaves_its_losses_and_what_it_draws_by_then(
     pictures = [read_array(file) for file in logged if file.suffix == ".png"]
     assert len(pictures) >= 3
     assert all(picture.std() > 0 for picture in pictures)
+
+
+@pytest.fixture(scope="module")
+def two_kinds() -> SampleSet:
+    """Nine 8-bit images with small objects, and nine 16-bit ones with large ones."""
+    samples, rng = [], np.random.default_rng(0)
+    for k, (side, dtype) in enumerate([(6, np.uint8), (16, np.uint16)] * 9):
+        labels = np.zeros((48, 48), np.int32)
+        labels[4 : 4 + side, 4 : 4 + side], labels[24 : 24 + side, 24 : 24 + side] = 1, 2
+        light = rng.normal(np.where(labels > 0, 150, 40), 5)
+        samples.append(Sample(f"{k:02d}", (light * (1 if dtype is np.uint8 else 200)).astype(dtype), labels))
+    return SampleSet.of(samples)
+
+
+def small(name: str, train: SampleSet, **config: object) -> Generator:
+    cls = registry().load("generator", name)
+    generator = cls(cls.Config(**config))
+    generator.fit(train, Context(seed=0, budget=Budget(2, 2, 32)))
+    return generator
+
+
+@pytest.mark.parametrize(
+    ("name", "config"),
+    [
+        ("pix2pix", {"filters": 8, "depth": 3}),
+        ("cgan-seg", {"filters": 4, "depth": 3}),
+        ("diffusion", {"filters": 8, "levels": 2, "sampling_steps": 1, "mode": "conditional"}),
+    ],
+)
+def test_an_image_to_a_mask_follows_one_with_objects_of_similar_size(
+    name: str, config: dict[str, object], two_kinds: SampleSet
+) -> None:
+    """A drawn image has the depth of the one whose range it is given."""
+    drawn = list(small(name, two_kinds, masks="train", **config).draw(range(18), 0))
+    assert all((s.image.dtype == np.uint8) == ((s.labels > 0).sum() == 72) for s in drawn)
+    assert len({s.image.dtype for s in drawn}) == 2
+
+
+@pytest.mark.parametrize(
+    ("name", "config"),
+    [
+        ("diffusion", {"filters": 8, "levels": 2, "sampling_steps": 1}),
+        ("stylegan2-mask", {"channels": 16, "base": 256, "latent": 16}),
+        ("vqvae-pixelcnn", {"filters": 8, "codes": 16, "dimension": 8, "prior_filters": 8, "prior_layers": 1}),
+    ],
+)
+def test_images_drawn_with_their_masks_follow_any_training_image(
+    name: str, config: dict[str, object], two_kinds: SampleSet
+) -> None:
+    drawn = [s.image.dtype for s in small(name, two_kinds, **config).draw(range(12), 0)]
+    assert 0 < drawn.count(np.dtype(np.uint8)) < 12
 
 
 @pytest.mark.slow

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -13,9 +14,10 @@ from skimage.draw import polygon
 from synthbench import Context, Sample, SampleSet
 from synthbench.errors import DataError, StoreError
 from synthbench.testing import assert_contract
+from synthbench.toolkit.masks_objects import touching_share
 from synthbench_phantoms import filaments, optics, shapes
 from synthbench_phantoms.datasets import PhantomFilaments, PhantomGrains, PhantomNuclei, PhantomPhase
-from synthbench_phantoms.generator import Phantom
+from synthbench_phantoms.generator import Phantom, draw_objects
 from synthbench_phantoms.measure import completed, measure
 
 DATASETS = [PhantomNuclei, PhantomPhase, PhantomFilaments, PhantomGrains]
@@ -250,6 +252,35 @@ def test_drawn_noise_and_contrast_are_those_of_a_plain_scene() -> None:
         assert sample.image[sample.labels == 0].mean() == pytest.approx(3000, abs=50)
         assert sample.image[sample.labels == 0].std() == pytest.approx(120, rel=0.3)
         assert sample.image[sample.labels > 0].mean() == pytest.approx(8000, abs=150)
+
+
+def test_drawn_objects_have_the_stretch_and_texture_and_differ_in_light_as_training_objects_do() -> None:
+    rng, shape = np.random.default_rng(0), (128, 160)
+    samples = []
+    for i in range(6):
+        labels, placed = shapes.place(rng, shape, [shapes.rounded(rng, 400, 2.5, 0) for _ in range(14)], clustering=0)
+        own = np.concatenate([[3000], 9000 + rng.normal(0, 700, len(placed))])
+        image = own[labels] + 300 * shapes.field(rng, shape, 3.0) + rng.normal(0, 40, shape)
+        samples.append(Sample(str(i), image.astype(np.uint16), labels))
+    train = SampleSet.of(samples)
+    real, fake = (
+        [measure(sample, "instances", 0, 1) for sample in t] for t in (train, list(fitted(train).draw(range(6), 0)))
+    )
+    for name in ("texture", "scale", "spread"):
+        ours, theirs = (np.median([getattr(row, name) for row in rows], axis=0) for rows in (fake, real))
+        assert ours == pytest.approx(theirs, rel=0.35), name
+    ours, theirs = (np.median(np.concatenate([row.elongations for row in rows])) for rows in (fake, real))
+    assert ours == pytest.approx(theirs, rel=0.15)
+
+
+def test_as_many_drawn_objects_touch_as_training_objects_do() -> None:
+    rng, shares = np.random.default_rng(0), []
+    labels, _ = shapes.place(rng, (160, 160), [shapes.rounded(rng, 150) for _ in range(20)], clustering=0)
+    row = measure(Sample("a", np.zeros(labels.shape, np.uint8), labels), "instances", 0, 1)
+    for touching in (0.0, 1.0):
+        made = [draw_objects(np.random.default_rng(k), replace(row, touching=touching)) for k in range(6)]
+        shares.append(touching_share(made))
+    assert shares[0] + 0.3 < shares[1]
 
 
 @pytest.mark.parametrize("cls", [PhantomFilaments, PhantomGrains])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -333,6 +334,76 @@ def test_drawn_patches_are_shown_among_the_real_ones_as_often_as_p_says(p: float
     assert sum(bool((patch == real).flatten(1).all(dim=1).any()) for patch in shown) == kept
 
 
+def test_the_discriminator_learns_to_tell_and_the_other_network_to_pass() -> None:
+    """Worked out from the verdicts on what each was shown: real patches, drawn ones, and drawn ones anew."""
+    made, shown = training(), []
+    made.judge.register_forward_hook(
+        lambda _, given, verdict: shown.append((given[0].detach(), verdict.logit.detach()))
+    )
+    real = patches()
+    losses = made.step(1, real, torch.zeros(4, dtype=torch.int64))
+    (first, of_real), (_, of_fake), (_, of_drawn) = shown
+    assert torch.equal(first, real)
+    assert losses["judge"].item() == pytest.approx((F.softplus(-of_real).mean() + F.softplus(of_fake).mean()).item())
+    assert losses["draw"].item() == pytest.approx(F.softplus(-of_drawn).mean().item())
+
+
+def test_all_that_the_discriminator_sees_is_augmented() -> None:
+    made, shown = training(), []
+    made._augmented = lambda planes: 0 * planes + 7
+    made.judge.register_forward_pre_hook(lambda _, given: shown.append(given[0].detach()))
+    made.step(1, patches(), torch.zeros(4, dtype=torch.int64))
+    assert [bool((planes == 7).all()) for planes in shown] == [True] * 3
+
+
+@pytest.mark.parametrize("config", [{"diff_augment": True}, {"ada": True}])
+def test_augmentation_leaves_the_values_of_masks(config: dict[str, bool]) -> None:
+    made = training(**config)
+    made.adaptive.p = 1.0
+    planes = torch.cat([patches()[:, :1], patches(1)[:, 1:].sign()], dim=1)
+    found = made._augmented(planes)
+    assert set(found[:, 1].unique().tolist()) <= {-1.0, 0.0, 1.0}
+    assert not torch.allclose(found[:, 0], planes[:, 0], atol=0.1)
+
+
+def test_drawn_patches_among_the_real_ones_keep_their_class_and_say_nothing_of_how_sure_it_is() -> None:
+    made, told = training(classes=2, apa=True), {}
+    made.adaptive.p = 1.0
+    made._classes = lambda count: torch.ones(count, dtype=torch.int64)
+    apart = made._told_apart
+
+    def watched(name: str, verdict: Any, classes: torch.Tensor) -> dict[str, torch.Tensor]:
+        told[name] = classes.tolist()
+        return apart(name, verdict, classes)
+
+    made._told_apart = watched
+    made.adaptive.update = lambda logit: told.update(sure=len(logit))
+    made.step(1, patches(), torch.zeros(4, dtype=torch.int64))
+    assert told == {"judged": [1, 1, 1, 0], "drawn": [1, 1, 1, 1], "sure": 1}
+
+
+def test_the_average_follows_the_network() -> None:
+    made = training(decay=0.0)
+    before = [weights.clone() for weights in made.average.module.parameters()]
+    made.step(1, patches(), torch.zeros(4, dtype=torch.int64))
+    pairs = zip(made.average.module.parameters(), made.network.parameters(), strict=True)
+    assert all(torch.allclose(mine, theirs) for mine, theirs in pairs)
+    assert not all(torch.equal(a, b) for a, b in zip(before, made.average.module.parameters(), strict=True))
+
+
+def test_the_papers_figures_are_the_defaults() -> None:
+    budget = StyleGan2Mask.budgets["paper"]
+    found = StyleGan2MaskConfig().sized(budget)
+    assert (found.latent, found.mapping_layers, found.embedding, found.levels) == (512, 2, 2048, 4)
+    assert (found.d2d, found.margin, found.temperature) == (0.5, 0.9, 0.25)
+    assert (found.r1, found.r1_every, found.path, found.path_every, found.mixing) == (0.2, 16, 2, 4, 0.9)
+    assert (found.diff_augment, found.ada, found.apa, found.check_every) == (True, True, True, 500)
+    assert (budget.batch_size, budget.steps) == (16, 60_000)
+    made = training()
+    for optimiser in (made.draws, made.judges):
+        assert (optimiser.defaults["lr"], optimiser.defaults["betas"]) == (2.5e-3, (0.0, 0.99))
+
+
 @pytest.mark.parametrize(
     ("config", "told"),
     [
@@ -434,6 +505,25 @@ def test_a_stopped_training_goes_on_to_the_same_weights(
     resumed = fitted(typed_set, **config, context={"folder": tmp_path})
     for ours, theirs in zip(whole.network.state_dict().values(), resumed.network.state_dict().values(), strict=True):
         assert torch.equal(ours, theirs)
+
+
+def test_the_best_of_the_averages_that_were_looked_at_draws(
+    blob_set: SampleSet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Here the first of three, because what is drawn later is made worse before it is compared."""
+    seen: list[dict[str, torch.Tensor]] = []
+
+    class Watched(Best):
+        def look(self, drawn: torch.Tensor, network: nn.Module) -> None:
+            super().look(drawn + 9 * len(seen), network)
+            seen.append({name: value.clone() for name, value in network.state_dict().items()})
+
+    monkeypatch.setattr(generator_module, "COMPARED", 4)
+    monkeypatch.setattr(generator_module, "Best", Watched)
+    found = fitted(blob_set, steps=6, check_every=2).network.state_dict()
+    assert len(seen) == 3
+    assert all(torch.equal(value, seen[0][name]) for name, value in found.items())
+    assert not all(torch.equal(value, seen[2][name]) for name, value in found.items())
 
 
 def test_training_that_goes_astray_is_a_failure(blob_set: SampleSet) -> None:

@@ -14,6 +14,7 @@ from synthbench import Budget, Context, Sample, SampleSet, Stopped
 from synthbench.errors import ConfigError, DataError, StoreError
 from synthbench.toolkit import loop
 from synthbench.toolkit.collapse import Diverged
+from synthbench_vqvae import generator as generator_module
 from synthbench_vqvae.generator import REVIVE, VqVaePixelCnn, VqVaePixelCnnConfig
 from synthbench_vqvae.pixelcnn import PixelCNN, Sampler
 
@@ -249,6 +250,44 @@ def test_the_mask_weighs_as_much_as_was_asked_for(blob_set: SampleSet, tmp_path:
         first[weight] = json.loads(lines[0])
     assert first[3.0]["mask"] == pytest.approx(3 * first[1.0]["mask"], rel=1e-5)
     assert first[3.0]["image"] == pytest.approx(first[1.0]["image"], rel=1e-5)
+
+
+def test_the_commitment_weighs_as_much_as_was_asked_for(blob_set: SampleSet, tmp_path: Path) -> None:
+    first = {}
+    for weight in (0.25, 0.75):
+        folder = tmp_path / str(weight)
+        fitted(blob_set, steps=2, commitment=weight, context={"folder": folder})
+        first[weight] = json.loads((folder / "log" / "vqvae.jsonl").read_text(encoding="utf-8"))
+    assert first[0.75]["commitment"] == pytest.approx(3 * first[0.25]["commitment"], rel=1e-5)
+    assert first[0.25]["commitment"] > 0
+
+
+def test_the_codebook_follows_faster_in_the_first_steps_alone(blob_set: SampleSet) -> None:
+    """Of three steps, the last keeps (1 + 2) / (10 + 2) of it, or less if that is asked for."""
+    books = [fitted(blob_set, decay=decay).coder.quantizer.quantizer for decay in (0.99, 0.2)]
+    assert [book.decay for book in books] == pytest.approx([0.25, 0.2])
+
+
+def test_both_rates_fall_to_their_end(blob_set: SampleSet, tmp_path: Path) -> None:
+    fitted(blob_set, learning_rate=2e-3, context={"folder": tmp_path})
+    for name in ("vqvae", "pixelcnn"):
+        (group,) = torch.load(tmp_path / f"{name}.pt", weights_only=True)["parts"]["optimiser"]["param_groups"]
+        assert group["lr"] == pytest.approx(2e-3 * 1e-4)
+
+
+def test_codes_are_left_alone_in_the_end(blob_set: SampleSet, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of ten steps, in those after number 6."""
+    revive, renewed = VqVaePixelCnn._revive, []
+    monkeypatch.setattr(generator_module, "REVIVE", 2)
+    monkeypatch.setattr(VqVaePixelCnn, "_revive", lambda *given: renewed.append(1) or revive(*given))
+    fitted(blob_set, steps=12, share=10 / 12)
+    assert len(renewed) == len([0, 2, 4, 6])
+
+
+def test_sizes_left_open_are_those_of_the_budget_and_the_others_stand() -> None:
+    found = VqVaePixelCnnConfig().sized(VqVaePixelCnn.budgets["paper"])
+    assert (found.stages, found.codes, found.dimension) == (3, 256, 64)
+    assert (found.decay, found.commitment, found.temperature) == (0.99, 0.25, 1)
 
 
 def test_grey_levels_are_refused_where_masks_are_distances() -> None:

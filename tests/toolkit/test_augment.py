@@ -40,6 +40,15 @@ def test_colours_change_by_what_the_paper_says():
     assert ratio.max() == pytest.approx(1.5, abs=0.02)
 
 
+def test_saturation_scales_colours_by_up_to_twice():
+    """Contrast scales them too, by another number; the two are independent and have a mean of 1."""
+    colour = torch.tensor([0.4, -0.1, 0.3]).reshape(1, 3, 1, 1).expand(2000, 3, 2, 2)
+    changed = diff_augment(colour, 3, policies=["colour"], random=chance())
+    scaled = (changed[:, 0] - changed[:, 1]) / 0.5
+    assert scaled.mean() == pytest.approx(1, abs=0.05)
+    assert scaled[:, 0, 0].std() == pytest.approx((4 / 3 * 13 / 12 - 1) ** 0.5, rel=0.05)
+
+
 def test_image_and_mask_move_together_and_leave_nothing_behind():
     image = torch.arange(1.0, 16 * 24 + 1).reshape(1, 1, 16, 24).expand(200, 1, -1, -1)
     moved = diff_augment(torch.cat([image, 2 * image], dim=1), 1, policies=["translation"], random=chance())
@@ -126,6 +135,21 @@ def test_ada_scales_and_stretches_by_what_the_paper_says_whatever_the_shape_of_t
     assert ((large - small) / 2).square().mean().sqrt() == pytest.approx(0.2, rel=0.05)
     turned = torch.atan2(maps[:, 1, 0] - maps[:, 0, 1], maps[:, 0, 0] + maps[:, 1, 1])
     assert turned.abs().median() == pytest.approx(torch.pi / 2, rel=0.1)
+
+
+def test_ada_moves_by_an_eighth_of_the_side():
+    maps = augment._transforms(torch.zeros(4000, 1, 20, 40), 1.0, chance())
+    moved = torch.linalg.solve(maps[:, :2, :2], maps[:, :2, 2]) / 2
+    assert moved.square().mean(dim=0).sqrt().tolist() == pytest.approx([1 / 8, 1 / 8], rel=0.05)
+
+
+def test_ada_changes_light_by_what_the_paper_says():
+    """Two levels tell brightness and contrast apart."""
+    levels = torch.tensor([-0.5, 0.5]).expand(4000, 1, 1, 2)
+    dark, light = augment._tinted(levels, 1.0, chance()).flatten(1).unbind(dim=1)
+    contrast = light - dark
+    assert contrast.log2().square().mean().sqrt() == pytest.approx(0.5, rel=0.05)
+    assert ((dark + light) / 2 / contrast).square().mean().sqrt() == pytest.approx(0.2, rel=0.05)
 
 
 def test_hue_turns_around_grey_and_keeps_brightness():

@@ -15,7 +15,7 @@ def test_each_row_and_column_of_a_square_is_taken_once(period: int) -> None:
     assert sorted(rows) == sorted(columns) == list(range(period))
 
 
-@pytest.mark.parametrize(("period", "multiple", "side"), [(2, 2, 4), (4, 16, 16), (8, 8, 16), (3, 6, 12)])
+@pytest.mark.parametrize(("period", "multiple", "side"), [(2, 2, 4), (4, 16, 16), (8, 8, 16), (8, 8, 8), (3, 6, 12)])
 def test_rows_and_columns_of_a_pattern_are_evened_out(period: int, multiple: int, side: int) -> None:
     rows, columns = torch.randn(2, period, generator=torch.Generator().manual_seed(0))
     pattern = rows[:, None] + columns

@@ -78,6 +78,27 @@ def test_giants_and_specks_are_removed_and_counted(blob_set: SampleSet) -> None:
     assert removed == 2
 
 
+def test_objects_half_as_large_again_as_the_largest_stay_and_larger_ones_go() -> None:
+    labels = np.zeros((40, 40), np.int32)
+    labels[:10, :10] = 1
+    joint = Joint.of(SampleSet.of([Sample("a", np.eye(40, dtype=np.uint8), labels)]), "grey", 2)
+    planes = np.full((2, 40, 40), -1.0, np.float32)
+    planes[1, :10, :15] = planes[1, 20:30, :15] = planes[1, 30, 0] = 1.0
+    _, found, removed = joint.decode(planes, 0)
+    assert (np.bincount(found.ravel())[1:].tolist(), removed) == ([150], 1)
+
+
+def test_the_few_objects_of_a_large_image_keep_their_light() -> None:
+    """Fewer pixels than lie beyond the percentiles of the range."""
+    labels = np.zeros((128, 128), np.int32)
+    labels[40:43, 60:64] = 1
+    light = np.random.default_rng(0).normal(100, 2, labels.shape)
+    train = SampleSet.of([Sample("a", np.where(labels > 0, 200, light).astype(np.uint8), labels)])
+    joint = Joint.of(train, "distance", 1)
+    back = joint.picture(joint.encode(train[0], 0)[0], labels, 0)
+    assert np.median(back[labels > 0]) == pytest.approx(200, abs=2)
+
+
 def test_what_was_saved_comes_back_whole(blob_set: SampleSet, tmp_path: Path) -> None:
     joint = Joint.of(blob_set, "distance", 4)
     joint.save(tmp_path / "joint.json")

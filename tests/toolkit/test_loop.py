@@ -111,11 +111,20 @@ def test_finished_training_is_not_done_twice(context: Context) -> None:
     assert all(torch.equal(a, b) for a, b in zip(done.weights(), again.weights(), strict=True))
 
 
-@pytest.mark.parametrize("change", [{"seed": 4}, {"budget": Budget(STEPS, 3, 4)}])
+@pytest.mark.parametrize("change", [{"seed": 4}, {"budget": Budget(STEPS, 3, 4)}, {"budget": Budget(STEPS, 2, 5)}])
 def test_a_checkpoint_of_another_run_is_left_alone(context: Context, change: dict[str, object]) -> None:
     run(context)
     other = run(Context(**{**context.__dict__, **change}))
     assert other.seen == list(range(STEPS))
+
+
+def test_a_checkpoint_of_networks_of_another_shape_is_left_alone(context: Context) -> None:
+    run(context)
+    work = Work(context)
+    work.critic = nn.Linear(4, 2)
+    work.rms = torch.optim.RMSprop(work.critic.parameters(), lr=1e-2)
+    train(context, parts=work.parts, step=work.step)
+    assert work.seen == list(range(STEPS))
 
 
 @pytest.mark.parametrize("damage", [b"", b"PK\x03\x04 not a checkpoint", b"\x80\x02cos\nsystem\n."])
@@ -223,6 +232,14 @@ def test_the_average_follows_the_network() -> None:
     average.update(1000)
     assert float(average.module.weight) == pytest.approx(0.95)
     assert not average.module.training
+
+
+def test_the_average_has_the_statistics_of_the_network() -> None:
+    network = nn.BatchNorm1d(2)
+    average = Ema(network)
+    network(torch.tensor([[1.0, 2.0], [3.0, 6.0]]))
+    average.update(0)
+    assert average.module.running_mean.tolist() == pytest.approx([0.2, 0.4])
 
 
 def test_autocast_leaves_a_cpu_in_full_precision() -> None:

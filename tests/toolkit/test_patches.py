@@ -93,6 +93,23 @@ def test_the_mask_goes_with_the_image() -> None:
     assert len(corners) > 20
 
 
+def test_crops_reach_every_place_and_turn_every_way(halves: tuple[SampleSet, SampleSet]) -> None:
+    stream = PatchStream(TrainingMix(halves[0]), BUDGET, seed=1)
+    draws = [stream.draw(slot) for slot in range(500)]
+    rows, columns = zip(*(stream.window(draw, 26, 27) for draw in draws), strict=True)
+    assert {(part.start, part.stop) for part in rows} == {(0, 24), (1, 25), (2, 26)}
+    assert {(part.start, part.stop) for part in columns} == {(0, 24), (1, 25), (2, 26), (3, 27)}
+    assert {draw.symmetry for draw in draws} == set(range(8))
+
+
+def test_the_light_of_patches_differs_in_gain_offset_and_gamma(halves: tuple[SampleSet, SampleSet]) -> None:
+    stream = PatchStream(TrainingMix(halves[0]), BUDGET, seed=1)
+    light = np.array([(d.gain, d.offset, d.gamma) for d in map(stream.draw, range(500))])
+    assert light.min(axis=0) == pytest.approx([0.7, -0.1, 0.5**0.5], abs=0.02)
+    assert light.max(axis=0) == pytest.approx([1.4, 0.1, 2**0.5], abs=0.02)
+    assert np.abs(np.corrcoef(light.T) - np.eye(3)).max() < 0.15
+
+
 def test_encoding_is_done_once_a_sample_while_there_is_room(
     halves: tuple[SampleSet, SampleSet], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -19,7 +19,8 @@ def evened(
     """Return the mean of what a network makes of planes that lie at `period` places under its pattern.
 
     What is different at each pixel of a square, row by row and column by column, is gone from the mean ("cycle
-    spinning", Coifman & Donoho 1995). Planes are moved by mirroring more of them in at one side.
+    spinning", Coifman & Donoho 1995). Planes are moved by mirroring more of them in at one side; where they are too
+    small for that, by repeating their edge.
 
     Parameters
     ----------
@@ -35,9 +36,9 @@ def evened(
     if period == 1:
         return apply(planes)
     height, width = planes.shape[2:]
-    found = []
+    found, mode = [], "reflect" if multiple < min(height, width) else "replicate"
     for place in places(period):
         top, left = ((multiple - period) // 2 + moved for moved in place)
-        moved = F.pad(planes, (left, multiple - left, top, multiple - top), mode="reflect")
+        moved = F.pad(planes, (left, multiple - left, top, multiple - top), mode=mode)
         found.append(apply(moved)[:, :, top : top + height, left : left + width])
     return torch.stack(found).mean(dim=0)

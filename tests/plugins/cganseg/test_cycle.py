@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
+from torch.nn import functional
 
 from synthbench.toolkit.texture import BANDS, measure
+from synthbench_cganseg.losses import dice
 
 TERMS = {"image_gan", "mask_gan", "image_cycle", "image_pair", "mask_cycle", "mask_pair"}
 
@@ -154,3 +156,70 @@ def test_what_they_see_of_it_has_the_texture_of_its_objects(cycle, blob_set):
         assert not seen[k, :, torch.from_numpy(labels == 0)].any()
         wanted, found = measure(image[k].numpy(), labels), measure(seen[k].numpy(), labels)
         assert np.sqrt((found**2).mean()) == pytest.approx(np.sqrt((wanted**2).mean()), rel=0.3)
+
+
+@pytest.mark.parametrize("task", ["instances", "semantic"])
+def test_terms_are_those_of_the_paper(cycle, blob_set, semantic_set, task):
+    """LSGAN, half the absolute difference, cross-entropy with Dice; of two images that are given instead of drawn."""
+    train, semantic = (blob_set, False) if task == "instances" else (semantic_set, True)
+    around, image, mask, told, noise = cycle(train, augment=0.0, grain=False, texture=False)
+    drawn, again = torch.rand((2, *image.shape), generator=torch.Generator().manual_seed(0))
+    given = iter((drawn, again))
+    around.image_of = lambda mask, told: next(given)
+    terms, fake = around.terms(image, mask, told, noise)
+    logits, back = around.segments(image), around.segments(drawn)
+    found, target = around.mask_of(logits), (mask + 1) / 2
+
+    def of_masks(logits: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+        if semantic:
+            return functional.cross_entropy(logits, target.argmax(dim=1)) + dice(logits.softmax(dim=1), target)
+        return functional.binary_cross_entropy_with_logits(logits, target) + dice(logits.sigmoid(), target)
+
+    seen = slice(0 if semantic else 1, None)
+    expected = {
+        "image_gan": (around.judges["image"](drawn) - 1).square().mean(),
+        "mask_gan": (around.judges["mask"](found) - 1).square().mean(),
+        "image_cycle": (again - image).abs().mean() / 2,
+        "image_pair": (drawn - image).abs().mean() / 2,
+        "mask_cycle": of_masks(back[:, seen], target[:, seen]),
+        "mask_pair": of_masks(logits, target),
+    }
+    assert {name: term.item() for name, term in terms.items()} == pytest.approx(
+        {name: term.item() for name, term in expected.items()}, rel=1e-4
+    )
+    judging = sum(
+        ((around.judges[name](real) - 1).square().mean() + around.judges[name](shown).square().mean()) / 2
+        for name, real, shown in (("image", image, drawn), ("mask", mask, found))
+    )
+    assert around.judging({"image": image, "mask": mask}, fake).item() == pytest.approx(judging.item(), rel=1e-4)
+
+
+def test_the_perceptual_difference_is_added_to_the_absolute_one(cycle, blob_set):
+    around, image, mask, told, noise = cycle(blob_set, grain=False, texture=False)
+    drawn, again = torch.rand((2, *image.shape), generator=torch.Generator().manual_seed(0))
+
+    class Means:
+        """Tells images apart by their means."""
+
+        def seen(self, images: torch.Tensor) -> list[torch.Tensor]:
+            return [images.mean()]
+
+        def __call__(self, images: torch.Tensor, seen: list[torch.Tensor]) -> torch.Tensor:
+            return 5 * (images.mean() - seen[0]).abs()
+
+    around.perceptual = Means()
+    given = iter((drawn, again))
+    around.image_of = lambda mask, told: next(given)
+    terms, _ = around.terms(image, mask, told, noise)
+    for name, shown in (("image_pair", drawn), ("image_cycle", again)):
+        expected = (shown - image).abs().mean() / 2 + 5 * (shown.mean() - image.mean()).abs()
+        assert terms[name].item() == pytest.approx(expected.item(), rel=1e-5)
+
+
+@pytest.mark.parametrize(("mixing", "mixed"), [(0.0, 0), (1.0, 1)])
+def test_styles_are_mixed_as_often_as_was_asked_for(cycle, blob_set, mixing, mixed):
+    around, _, mask, told, _ = cycle(blob_set, mixing=mixing)
+    styles: list[torch.Tensor] = []
+    around.draws.register_forward_pre_hook(lambda _, given: styles.append(given[1]))
+    around.image_of(mask, told)
+    assert (styles[0].diff(dim=1) != 0).any(dim=2).sum(dim=1).tolist() == [mixed, mixed]

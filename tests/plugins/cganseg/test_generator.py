@@ -72,6 +72,35 @@ def test_the_mapping_network_learns_more_slowly(fitted, blob_set):
     assert moved["mapping.layers.0.weight"] == pytest.approx(1e-4, rel=0.01)
 
 
+def test_rates_fall_in_the_second_half_and_are_those_asked_for(fitted, blob_set, tmp_path: Path):
+    """Of four steps the last has half of the rate; the mapping a tenth of that, the discriminators their share."""
+    config = {"learning_rate": 2e-3, "judges_rate": 0.3, "momentum": 0.7}
+    fitted(blob_set, steps=4, context={"folder": tmp_path}, **config)
+    parts = torch.load(tmp_path / "training.pt", weights_only=True)["parts"]
+    groups = [*parts["draws"]["param_groups"], *parts["judging"]["param_groups"]]
+    assert [group["lr"] for group in groups] == pytest.approx([1e-3, 1e-4, 3e-4])
+    assert {tuple(group["betas"]) for group in groups} == {(0.7, 0.999)}
+
+
+def test_each_image_is_drawn_in_one_style_of_its_own(drawn_from, blob_set):
+    labels, styles = blob_set[0].labels, []
+    told = drawn_from.appearance.own(labels, 0)
+    hook = drawn_from.network.register_forward_pre_hook(lambda _, given: styles.append(given[1][0]))
+    for seed in range(2):
+        drawn_from._image(labels, told, np.random.default_rng(seed))
+    hook.remove()
+    assert all(torch.equal(style, style[:1].expand_as(style)) for style in styles)
+    assert not torch.allclose(*styles)
+
+
+def test_a_long_training_has_the_figures_of_the_paper():
+    found = CGanSegConfig().sized(CGanSeg.budgets["paper"])
+    assert (found.filters, found.depth, found.heads, found.head_width) == (64, 4, 8, 64)
+    assert (found.image_gan, found.mask_gan, found.judges_rate, found.augment, found.mixing) == (1, 1, 1, 0.2, 0.9)
+    assert (found.image_cycle, found.image_pair, found.mask_cycle, found.mask_pair) == (100, 50, 100, 50)
+    assert (found.learning_rate, CGanSeg.budgets["paper"].batch_size) == (1e-4, 2)
+
+
 @pytest.mark.parametrize("steps", [2, 8])
 def test_the_first_steps_stay_in_the_range_of_the_images(fitted, blob_set, steps):
     """Without any norm the features grew a hundredfold in two steps, and images were blank."""
