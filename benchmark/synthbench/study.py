@@ -250,7 +250,7 @@ def first_problem(error: ValidationError, model: type[BaseModel]) -> str:
     if problem["type"] == "missing":
         return f"{where}: is missing"
     first = problem["loc"][0] if problem["loc"] else None
-    if model is Study and problem["type"] == "list_type":
+    if model is Study and problem["type"] == "list_type" and isinstance(problem["input"], str | int | float):
         return f"{first}: give a list, as in [{problem['input']}]"
     if model is Study and first in _WORDS:
         return f"{first}: {problem['input']!r} won't do; {_WORDS[first]}"

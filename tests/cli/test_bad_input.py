@@ -55,7 +55,7 @@ STUDY_MISTAKES = {
         {"split": "kfold"},
         "split: is a key of a dataset, as in datasets: [{name: …, split: …}]",
     ),
-    "no list": ({"datasets": "discs"}, "datasets: give a list, as in [a, b]"),
+    "no list": ({"datasets": "discs"}, "datasets: give a list, as in [discs]"),
     "an empty list": ({"segmenters": []}, "segmenters: give at least one"),
     "no mapping": ({"budget": 500}, "budget: give a mapping of keys to values, as in {name: …} (given: 500)"),
     "an unknown key beside a missing one": ({"datasets": None, "dataset": ["discs"]}, "dataset: no such key"),
