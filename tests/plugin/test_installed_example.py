@@ -10,11 +10,12 @@ import pytest
 from synthbench.plugin.hookspecs import HOOKS
 
 PLUGINS = {
-    "synthbench_generators": "example-elastic",
-    "synthbench_segmenters": "example-watershed",
-    "synthbench_encoders": "example-texture",
-    "synthbench_datasets": "example-epithelium",
+    "synthbench_generators": ["example-elastic", "example-painter"],
+    "synthbench_segmenters": ["example-watershed"],
+    "synthbench_encoders": ["example-texture"],
+    "synthbench_datasets": ["example-epithelium"],
 }
+TRAINED = "example-painter"
 
 
 def test_the_example_implements_every_hook() -> None:
@@ -27,12 +28,19 @@ def test_every_hook_brings_its_plugins_into_the_list(hook: str, example_site: An
     done = example_site.synthbench("list", f"{kind}s", "--json")
     assert done.returncode == 0, done.stderr
     mine = [row for row in json.loads(done.stdout)["plugins"] if row["from"].startswith("synthbench-example-plugin ")]
-    assert [(row["kind"], row["name"], row["off"]) for row in mine] == [(kind, PLUGINS[hook], "")]
+    assert [(row["kind"], row["name"], row["off"]) for row in mine] == [(kind, name, "") for name in PLUGINS[hook]]
 
 
-@pytest.mark.parametrize("hook", HOOKS)
-def test_every_plugin_of_the_example_keeps_the_contract(hook: str, example_site: Any) -> None:
-    done = example_site.synthbench("check", PLUGINS[hook], "--kind", HOOKS[hook], "--json")
+@pytest.mark.parametrize(
+    ("hook", "name"),
+    [
+        pytest.param(hook, name, marks=[pytest.mark.slow] * (name == TRAINED))
+        for hook, names in PLUGINS.items()
+        for name in names
+    ],
+)
+def test_every_plugin_of_the_example_keeps_the_contract(hook: str, name: str, example_site: Any) -> None:
+    done = example_site.synthbench("check", name, "--kind", HOOKS[hook], "--json")
     findings = json.loads(done.stdout)["findings"]
     assert [f["sentence"] for f in findings if f["status"] == "violated"] == []
     assert sum(f["status"] == "kept" for f in findings) >= 8

@@ -7,6 +7,7 @@ from synthbench.testing import assert_contract
     ("kind", "name"),
     [
         ("generator", "example-elastic"),
+        ("generator", "example-painter"),
         ("segmenter", "example-watershed"),
         ("encoder", "example-texture"),
         ("dataset", "example-epithelium"),

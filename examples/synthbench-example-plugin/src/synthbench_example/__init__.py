@@ -1,4 +1,7 @@
-"""One plugin of each kind. Listing plugins imports this file, so it imports nothing heavy."""
+"""One plugin of each kind, and a generator that trains.
+
+Listing plugins imports this file, so it imports nothing heavy.
+"""
 
 from collections.abc import Iterator
 
@@ -11,6 +14,12 @@ def synthbench_generators() -> Iterator[GeneratorSpec]:
         "example-elastic",
         "synthbench_example.generator:Elastic",
         summary="training images and masks bent alike",
+        tasks={"instances", "semantic"},
+    )
+    yield GeneratorSpec(
+        "example-painter",
+        "synthbench_example.painter:Painter",
+        summary="a small network from masks to images",
         tasks={"instances", "semantic"},
     )
 

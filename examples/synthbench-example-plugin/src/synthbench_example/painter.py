@@ -1,0 +1,126 @@
+"""A small network that paints images to new masks: what a generator that trains takes from `synthbench.toolkit`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+import torch
+from pydantic import Field
+from torch import nn
+from torch.nn import functional as F
+
+from synthbench import Budget, Context, Generator, Sample, SampleSet, TrainingMix
+from synthbench.toolkit import loop
+from synthbench.toolkit.batches import Batches
+from synthbench.toolkit.joint import Joint
+from synthbench.toolkit.journal import so_far
+from synthbench.toolkit.masks import MaskSampler
+from synthbench.toolkit.patches import PatchStream
+from synthbench.toolkit.presets import MaskConfig
+
+
+class Settings(MaskConfig):
+    """What a study may set.
+
+    Attributes
+    ----------
+    width : int
+        Channels between the layers.
+    learning_rate : float
+        Of Adam.
+    masks, layout, density, touching
+        Which masks images are painted to; see `synthbench.toolkit.presets.MaskConfig`.
+    """
+
+    width: int = Field(default=16, ge=1)
+    learning_rate: float = Field(default=2e-3, gt=0)
+
+
+class Painter(Generator):
+    """Three convolutions from the planes of a mask to an image, trained on the absolute difference."""
+
+    Config = Settings
+    budgets = {  # noqa: RUF012
+        "smoke": Budget(steps=20, batch_size=2, patch_size=64),
+        "quick": Budget(steps=1000, batch_size=4, patch_size=128),
+        "standard": Budget(steps=10_000, batch_size=16, patch_size=256),
+        "paper": Budget(steps=10_000, batch_size=16, patch_size=256),
+    }
+
+    def fit(self, train: SampleSet, context: Context) -> None:
+        self.joint = Joint.of(train, "distance", 1)  # images in −1 … 1, instances as distance and foreground
+        self.sampler = self.config.sampler(train)
+        loop.runtime(context)  # seeds torch: before any network is built
+        self.network = self._network(context)
+        optimiser = torch.optim.Adam(self.network.parameters(), self.config.learning_rate)
+        stream = PatchStream(
+            TrainingMix(train),
+            context.budget,
+            context.seed,
+            encode=lambda sample: self.joint.encode(sample, train.position(sample.id)),
+            relit=False,  # the light of an image is what is to be learnt
+        )
+        batches = Batches(stream, context.device)
+
+        def step(number: int) -> dict[str, torch.Tensor]:
+            real, mask = batches[number]
+            with loop.autocast(context.device):
+                painted = self.network(mask)
+            loss = F.l1_loss(painted.float(), real)
+            optimiser.zero_grad()
+            loss.backward()
+            optimiser.step()
+            return {"l1": loss}
+
+        self.network.train()
+        loop.train(
+            context,
+            parts={"network": self.network, "optimiser": optimiser},  # all that changes: a killed fit goes on from it
+            step=step,
+            draw=so_far(self, context.seed, self.network),  # pictures for the log
+            task=train.task,
+        )
+        self.network.eval()
+        self.counts.clear()  # of the pictures
+
+    @torch.no_grad()
+    def draw(self, index: int | range, seed: int) -> Iterator[Sample]:
+        device = next(self.network.parameters()).device
+        for i in [index] if isinstance(index, int) else index:
+            mask = self.sampler.sample(seed, i)
+            rng = np.random.default_rng((seed, i))
+            like = int(rng.choice(self.sampler.alike(mask.source)))  # the training image whose range of light it gets
+            planes = torch.from_numpy(self.joint.mask(mask.labels))[None].to(device)
+            image = self.joint.picture(self.network(planes)[0].cpu().numpy(), mask.labels, like, rng)
+            self.counts.update(removed=mask.removed, unplaced=mask.unplaced)
+            yield Sample(f"{i:06d}", image, mask.labels)
+
+    def _network(self, context: Context) -> nn.Sequential:
+        width = self.config.width
+        return nn.Sequential(
+            nn.Conv2d(self.joint.masks, width, 9, padding=4, padding_mode="reflect"),
+            nn.ReLU(),
+            nn.Conv2d(width, width, 3, padding=1, padding_mode="reflect"),
+            nn.ReLU(),
+            nn.Conv2d(width, self.joint.channels, 1),
+            nn.Tanh(),
+        ).to(context.device)
+
+    def save(self, folder: Path) -> None:
+        super().save(folder)
+        self.joint.save(folder / "joint.json")
+        self.sampler.save(folder)
+        loop.save_weights(self.network, folder / "network.safetensors")
+
+    @classmethod
+    def load(cls, folder: Path, context: Context) -> Self:
+        new = super().load(folder, context)
+        new.joint = Joint.load(folder / "joint.json")
+        new.sampler = MaskSampler.load(folder)
+        new.network = new._network(context)
+        loop.load_weights(new.network, folder / "network.safetensors")
+        new.network.eval()
+        return new
