@@ -11,6 +11,7 @@ from pydantic import Field
 from scipy import ndimage
 
 from synthbench import Config, Context, Generator, Sample, SampleSet
+from synthbench.toolkit.masks_objects import tidy
 
 
 class Settings(Config):
@@ -43,6 +44,8 @@ class Elastic(Generator):
             chosen = self.train[int(rng.integers(len(self.train)))]
             place = self._displaced(chosen.labels.shape, rng)
             labels = ndimage.map_coordinates(chosen.labels, place, order=0, mode="mirror")
+            if self.train.task == "instances":
+                labels, _ = tidy(labels)  # what bending pulled apart becomes an object per piece, numbered 1 … n
             yield Sample(f"{i:06d}", _resampled(chosen.image, place), labels)
 
     def _displaced(self, shape: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
