@@ -9,6 +9,7 @@ import pytest
 from synthbench.cli import main
 from synthbench.plugin.registry import Registered, registry
 from synthbench.plugin.specs import GeneratorSpec
+from synthbench.testing import Finding
 
 
 def test_a_line_per_promise(capsys: pytest.CaptureFixture[str]) -> None:
@@ -47,3 +48,23 @@ def test_an_unknown_name_gets_the_nearest(capsys: pytest.CaptureFixture[str]) ->
     assert "unknown plugin 'duplicat' (did you mean 'duplicate'?)" in capsys.readouterr().err
     assert main(["check", "duplicate", "--kind", "segmenter"]) == 2
     assert "unknown segmenter 'duplicate'" in capsys.readouterr().err
+
+
+def test_a_configuration_is_tried(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    tried = []
+
+    def examine(kind: str, name: str, config: dict[str, str]) -> list[Finding]:
+        tried.append((kind, name, config))
+        return []
+
+    monkeypatch.setattr("synthbench.testing.contract.examine_plugin", examine)
+    assert main(["check", "classic", "--config", "scale=2", "--config", "blur=0"]) == 0
+    assert tried == [("generator", "classic", {"scale": "2", "blur": "0"})]
+    for pair, told in (
+        ("scale", "--config scale: give KEY=VALUE"),
+        ("scale=0", "generator 'classic': config: scale: Input should be greater than or equal to 1 (given: '0')"),
+        ("scal=2", "generator 'classic': config: scal: no such key (did you mean 'scale'?)"),
+    ):
+        assert main(["check", "classic", "--config", pair]) == 2
+        assert told in capsys.readouterr().err
+    assert len(tried) == 1

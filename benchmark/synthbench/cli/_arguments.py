@@ -33,6 +33,22 @@ def add_plugin(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_config(parser: argparse._ActionsContainer, of: str) -> None:
+    """Add keys of a plugin's configuration; `pairs_from` reads them."""
+    parser.add_argument(
+        "--config", metavar="KEY=VALUE", action="append", default=[], help=f"configuration of the {of}; repeatable"
+    )
+
+
+def pairs_from(args: argparse.Namespace) -> dict[str, str]:
+    """Return what `add_config` took, by key; raise `ConfigError` for what is no pair."""
+    from synthbench.errors import ConfigError
+
+    if wrong := [pair for pair in args.config if "=" not in pair]:
+        raise ConfigError(f"--config {wrong[0]}: give KEY=VALUE")
+    return dict(pair.partition("=")[::2] for pair in args.config)
+
+
 def kinds_of(name: str, kind: str | None) -> list[str]:
     """Return the kinds that have a plugin of this name, or the one given; raise `PluginError` if there is none."""
     from synthbench.errors import PluginError, nearest

@@ -9,25 +9,31 @@ from __future__ import annotations
 import argparse
 import json
 
-from synthbench.cli._arguments import add_plugin, kinds_of
+from synthbench.cli._arguments import add_config, add_plugin, kinds_of, pairs_from
 
 MARKS = {"kept": "✓", "violated": "✗", "skipped": "–"}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_plugin(parser)
+    add_config(parser, "plugin")
     parser.add_argument("--json", action="store_true", help="print JSON")
 
 
 def run(args: argparse.Namespace) -> int:
-    kinds = kinds_of(args.name, args.kind)
+    kinds, config = kinds_of(args.name, args.kind), pairs_from(args)
+    from synthbench.describe import full_config
+    from synthbench.plugin.registry import registry
     from synthbench.testing.contract import examine_plugin
 
+    if config:
+        for kind in kinds:
+            full_config(registry().load(kind, args.name), config, f"{kind} {args.name!r}")
     rows = []
     for kind in kinds:
         if not args.json:
             print(f"{kind} {args.name}")
-        for finding in examine_plugin(kind, args.name):
+        for finding in examine_plugin(kind, args.name, config):
             rows.append({"kind": kind, **vars(finding)})
             if not args.json:
                 sentence = f": {finding.sentence}" if finding.sentence else ""

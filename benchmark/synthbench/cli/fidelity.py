@@ -11,6 +11,8 @@ import argparse
 import json
 import sys
 
+from synthbench.cli._arguments import add_config, pairs_from
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("synthetic", metavar="SYNTHETIC", help="folder of synthetic images, or of samples")
@@ -22,9 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--encoder", metavar="NAME", help="encoder plugin (default: inception if it can run, else untrained)"
     )
     parser.add_argument("--inception", metavar="FILE", help="Inception weights, for FID and KID")
-    parser.add_argument(
-        "--config", metavar="KEY=VALUE", action="append", default=[], help="configuration of the encoder; repeatable"
-    )
+    add_config(parser, "encoder")
     parser.add_argument("--task", choices=("instances", "semantic"), help="what the masks hold (default: instances)")
     parser.add_argument("--components", action="store_true", help="each connected piece of a mask is an object")
     parser.add_argument("--device", default="auto", help="where the encoder runs: auto (default), cpu, cuda, cuda:1")
@@ -40,9 +40,7 @@ def run(args: argparse.Namespace) -> int:
     from synthbench.fidelity.words import text
     from synthbench.plugin.api import silent
 
-    config = dict(pair.partition("=")[::2] for pair in args.config)
-    if wrong := [pair for pair in args.config if "=" not in pair]:
-        raise ConfigError(f"--config {wrong[0]}: give KEY=VALUE")
+    config: dict[str, str] = pairs_from(args)
     if args.inception and args.encoder not in (None, "inception"):
         raise ConfigError(f"--inception is a file of weights for the encoder 'inception', not for {args.encoder!r}")
     if args.inception:
