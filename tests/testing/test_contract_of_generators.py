@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import pickle
 from collections.abc import Iterator
 from dataclasses import replace
@@ -10,7 +11,7 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 import pytest
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from synthbench import Budget, Config, Context, Generator, Sample, SampleSet, Stopped
 from synthbench.testing import Finding, check_generator
@@ -256,6 +257,13 @@ class Constant(Copies):
         return replace(plain, image=np.full_like(plain.image, 7))
 
 
+class WrongDefault(Copies):
+    class Settings(Config):
+        light: float = Field("much", validate_default=True)
+
+    Config = Settings
+
+
 @pytest.mark.parametrize(
     ("cls", "check", "words"),
     [
@@ -281,7 +289,12 @@ class Constant(Copies):
         (TorchArchive, "saved_is_enough", "save wrote a pickle, weights.pt"),
         (ObjectArray, "saved_is_enough", "save wrote a pickle, state.npz"),
         (AnyKey, "configuration_is_declared", "accepts a key it doesn't declare"),
-        (NeedsAKey, "configuration_is_declared", "NeedsAKey.Config() without arguments raised ValidationError"),
+        (NeedsAKey, "configuration_is_declared", "NeedsAKey.Config: light has no default; give every key one"),
+        (
+            WrongDefault,
+            "configuration_is_declared",
+            "raised ValidationError: light: Input should be a valid number, unable",
+        ),
         (ForeignConfig, "configuration_is_declared", "is no subclass of synthbench.Config"),
         (Crashes, "fits_and_draws", "fit raised ValueError: no such layer (testing/test_contract_of_generators.py:"),
         (Constant, "fits_and_draws", "sample 0 is a constant image"),
@@ -297,6 +310,36 @@ def test_a_broken_promise_is_told_in_a_sentence(cls: type[Generator], check: str
 def test_a_lost_configuration_is_told() -> None:
     finding = found(ForgetsConfig, config={"light": 0.5})["saved_is_enough"]
     assert (finding.status, finding.sentence) == ("violated", "load gave another configuration than was saved")
+
+
+class Unfinished(Generator):
+    def fit(self, train, context):
+        pass
+
+
+@pytest.mark.parametrize(("cls", "words"), [(Unfinished, "Unfinished has no draw"), (NeedsAKey, "has no default")])
+def test_what_cannot_be_made_is_told_once(cls: type[Generator], words: str) -> None:
+    first, *others = found(cls).values()
+    assert (first.check, first.status) == ("configuration_is_declared", "violated")
+    assert words in first.sentence
+    assert {(f.status, f.sentence) for f in others} == {("skipped", "it can't be tried, as said above")}
+
+
+def test_a_key_without_default_can_be_given() -> None:
+    findings = found(NeedsAKey, config={"light": 0.5})
+    assert [f.check for f in findings.values() if f.status == "violated"] == ["configuration_is_declared"]
+
+
+def test_the_home_of_the_user_is_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class ReadsAtHome(Copies):
+        def fit(self, train, context):
+            super().fit(train, context)
+            Path(os.environ["SYNTHBENCH_HOME"], "light").read_text()
+
+    monkeypatch.setenv("SYNTHBENCH_HOME", str(tmp_path))
+    (tmp_path / "light").write_text("1")
+    assert "fit raised FileNotFoundError" in found(ReadsAtHome)["fits_and_draws"].sentence
+    assert os.environ["SYNTHBENCH_HOME"] == str(tmp_path)
 
 
 def test_after_a_failed_fit_the_rest_says_so_once() -> None:

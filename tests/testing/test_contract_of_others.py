@@ -163,7 +163,7 @@ def test_a_dataset_that_keeps_the_contract_passes() -> None:
         (Twins, "ids_are_unique", "the id 'discs-0' occurs 2 times"),
         (Empty, "order_is_fixed", "yielded nothing"),
         (Classless, "classes_fit_the_task", "its task is instances: leave it empty"),
-        (NeedsPath, "configuration_is_declared", "without arguments raised ValidationError"),
+        (NeedsPath, "configuration_is_declared", "NeedsPath.Config: path has no default; give every key one"),
     ],
 )
 def test_a_broken_promise_of_a_dataset_is_told(cls: type[Dataset], check: str, words: str) -> None:

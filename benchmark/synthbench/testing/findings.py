@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import tempfile
 import traceback
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Literal, TypeVar
+
+from pydantic import ValidationError
 
 from synthbench.errors import SynthbenchError
 from synthbench.plugin.api import Stopped
@@ -17,6 +21,10 @@ Subject = TypeVar("Subject")
 
 class Violation(AssertionError):
     """A promise of the contract is broken; the message is one sentence that says how."""
+
+
+class Unusable(Violation):
+    """A promise is broken without which none of the others can be tried."""
 
 
 class Skipped(Exception):
@@ -45,13 +53,22 @@ class Finding:
 
 
 def examine(checks: Iterable[Callable[[Subject], None]], subject: Subject) -> Iterator[Finding]:
-    """Run checks one by one, and yield what each finds. An unforeseen error is a violation too."""
+    """Run checks one by one, each in an empty home, and yield what each finds. An unforeseen error is a violation too.
+
+    After a violation that is `Unusable`, the rest is skipped.
+    """
+    usable = True
     for check in checks:
         name = check.__name__
         promise = (check.__doc__ or "").strip().split("\n", 1)[0].rstrip(".")
+        if not usable:
+            yield Finding(name, promise, "skipped", "it can't be tried, as said above")
+            continue
         try:
-            check(subject)
+            with empty_home():
+                check(subject)
         except Violation as violation:
+            usable = not isinstance(violation, Unusable)
             yield Finding(name, promise, "violated", str(violation))
         except Skipped as skipped:
             yield Finding(name, promise, "skipped", str(skipped))
@@ -59,6 +76,22 @@ def examine(checks: Iterable[Callable[[Subject], None]], subject: Subject) -> It
             yield Finding(name, promise, "violated", f"the check met {describe(error)}")
         else:
             yield Finding(name, promise, "kept")
+
+
+@contextlib.contextmanager
+def empty_home() -> Iterator[None]:
+    """Let ``$SYNTHBENCH_HOME`` name a new empty folder: what is read from the user's own gives itself away."""
+    name = "SYNTHBENCH_HOME"
+    before = os.environ.get(name)
+    with tempfile.TemporaryDirectory(prefix="synthbench-home-") as folder:
+        os.environ[name] = folder
+        try:
+            yield
+        finally:
+            if before is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = before
 
 
 def demand(condition: object, sentence: str) -> None:
@@ -95,8 +128,14 @@ def refusing(what: str) -> Iterator[None]:
 
 def describe(error: BaseException) -> str:
     """Return an exception as one line: type, message, and the file and line that raised it."""
-    text = " ".join(str(error).split())
+    text = " ".join((_of_config(error) if isinstance(error, ValidationError) else str(error)).split())
     kind = "Stopped although should_stop() is false" if isinstance(error, Stopped) else type(error).__name__
     frames = traceback.extract_tb(error.__traceback__)
     where = f" ({'/'.join(frames[-1].filename.split('/')[-2:])}:{frames[-1].lineno})" if frames else ""
     return f"{kind}{': ' + text[:300] if text else ''}{where}"
+
+
+def _of_config(error: ValidationError) -> str:
+    """Return the first thing that is wrong with a configuration, without pydantic's address of its manual."""
+    first = error.errors(include_url=False)[0]
+    return ": ".join([*map(str, first["loc"]), first["msg"].removeprefix("Value error, ")])

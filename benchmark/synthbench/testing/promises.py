@@ -11,7 +11,7 @@ import numpy as np
 from synthbench.plugin.api import BUDGET_NAMES, Budget, Config, Context, Stopped
 from synthbench.samples import Sample, SampleSet
 from synthbench.testing.bench import Bench, Watch, stirred
-from synthbench.testing.findings import Skipped, Violation, demand, doing
+from synthbench.testing.findings import Skipped, Unusable, Violation, demand, doing
 
 
 def configuration_is_declared(bench: Bench) -> None:
@@ -20,11 +20,18 @@ def configuration_is_declared(bench: Bench) -> None:
 
 
 def check_config(cls: Any, keys: Mapping[str, Any]) -> None:
-    """Raise `Violation` unless the class's `Config` keeps the contract."""
+    """Raise `Violation` unless the class's `Config` keeps the contract, `Unusable` where none of it can be made."""
+    missing = sorted(getattr(cls, "__abstractmethods__", ()))
+    if missing:
+        raise Unusable(f"{cls.__name__} has no {', no '.join(missing)}: write what synthbench leaves open")
     demand(
         isinstance(cls.Config, type) and issubclass(cls.Config, Config),
         f"{cls.__name__}.Config is no subclass of synthbench.Config",
     )
+    open_keys = [name for name, field in cls.Config.model_fields.items() if field.is_required()]
+    if open_keys:
+        kind = Violation if set(open_keys) <= set(keys) else Unusable
+        raise kind(f"{cls.__name__}.Config: {' and '.join(open_keys)} has no default; give every key one")
     with doing(f"{cls.__name__}.Config() without arguments"):
         cls.Config()
     config = cls.Config(**keys)
