@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pickle
 from collections.abc import Iterator
@@ -56,10 +57,14 @@ class Trained(Copies):
         import torch
 
         super().fit(train, context)
-        gain = torch.nn.Parameter(torch.zeros(1))
+        mark = context.folder / "mark.json" if context.folder else None
+        first, value = json.loads(mark.read_text()) if mark and mark.exists() else (0, context.seed / 10)
+        gain = torch.nn.Parameter(torch.tensor([value]))
         optimiser = torch.optim.SGD([gain], lr=0.1)
-        for step in range(self.steps(context)):
+        for step in range(first, self.steps(context)):
             if self.asks(context):
+                if mark:
+                    mark.write_text(json.dumps([step, gain.item()]))
                 raise Stopped
             optimiser.zero_grad()
             (gain - 1 - step).square().sum().backward()
@@ -100,6 +105,7 @@ def test_what_keeps_the_contract_passes(cls: type[Generator]) -> None:
     assert all(f.promise for f in findings.values())
     skipped = {f.check for f in findings.values() if f.status == "skipped"}
     training = {"budgets_are_named", "budget_is_kept", "progress_is_reported", "stops_and_resumes"}
+    training.add("another_seed_another_fit")
     assert skipped == {"every_claimed_task"} | (training if cls is Copies else set())
 
 
@@ -257,6 +263,83 @@ class Constant(Copies):
         return replace(plain, image=np.full_like(plain.image, 7))
 
 
+class OneSeed(Copies):
+    def sample(self, i, seed):
+        return super().sample(i, 0)
+
+
+class OneSample(Copies):
+    def sample(self, i, seed):
+        return replace(super().sample(0, seed), id=f"{i:06d}")
+
+
+class NoMasks(Copies):
+    def sample(self, i, seed):
+        plain = super().sample(i, seed)
+        return replace(plain, labels=np.zeros_like(plain.labels))
+
+
+class Thumbnails(Copies):
+    def sample(self, i, seed):
+        plain = super().sample(i, seed)
+        return replace(plain, image=plain.image[:8, :40], labels=plain.labels[:8, :40])
+
+
+class EvenNumbers(Copies):
+    def sample(self, i, seed):
+        plain = super().sample(i, seed)
+        return replace(plain, labels=plain.labels * 2)
+
+
+class Striped(Copies):
+    def sample(self, i, seed):
+        plain = super().sample(i, seed)
+        return replace(plain, labels=np.where(np.arange(plain.labels.shape[1]) % 6, plain.labels, 0))
+
+
+class ForgetsTheForm(Copies):
+    """Takes all images for grey and 8-bit after it was loaded."""
+
+    forgot = False
+
+    def sample(self, i, seed):
+        plain = super().sample(i, seed)
+        if self.forgot and plain.image.dtype == np.uint16:
+            return replace(plain, image=np.minimum(plain.image, 255))
+        if self.forgot and plain.image.ndim == 3:
+            return replace(plain, image=np.repeat(plain.image[..., :1], 3, axis=2))
+        return plain
+
+    @classmethod
+    def load(cls, folder, context):
+        new = super().load(folder, context)
+        new.forgot = True
+        return new
+
+
+class CountsShares(Copies):
+    def fit(self, train, context):
+        super().fit(train, context)
+        self.counts["lost"] = 0.5
+
+
+class CountsDown(Copies):
+    def draw(self, index, seed):
+        self.counts["drawn"] -= 1
+        return super().draw(index, seed)
+
+
+class KeepsAtHome(Copies):
+    def save(self, folder):
+        super().save(folder)
+        Path(os.environ["SYNTHBENCH_HOME"], "light").write_text("1")
+
+    @classmethod
+    def load(cls, folder, context):
+        assert Path(os.environ["SYNTHBENCH_HOME"], "light").exists(), "no light at home"
+        return super().load(folder, context)
+
+
 class WrongDefault(Copies):
     class Settings(Config):
         light: float = Field("much", validate_default=True)
@@ -267,6 +350,17 @@ class WrongDefault(Copies):
 @pytest.mark.parametrize(
     ("cls", "check", "words"),
     [
+        (OneSeed, "draws_stand_alone", "draw(range(6)) yields the same samples with another seed"),
+        (OneSample, "fits_and_draws", "draw(range(6)) yielded the same sample six times"),
+        (NoMasks, "fits_and_draws", "yielded six masks without an object"),
+        (Thumbnails, "fits_and_draws", "sample 0 is 8×40, and a patch of 64 doesn't fit"),
+        (EvenNumbers, "fits_and_draws", "sample 0 holds 6 labels up to 12: number them 1 … n without gaps"),
+        (Striped, "fits_and_draws", "sample 0 has 5 objects in several pieces, and no training image more than 0"),
+        (ForgetsTheForm, "sixteen_bits", "trained on 16-bit images, what load gives draws other samples"),
+        (ForgetsTheForm, "colour_and_odd_sizes", "trained on RGB images, what load gives draws other samples"),
+        (CountsShares, "fits_and_draws", "self.counts['lost'] is 0.5: count in plain whole numbers from 0 up"),
+        (CountsDown, "fits_and_draws", "self.counts['drawn'] is -1: count in plain whole numbers from 0 up"),
+        (KeepsAtHome, "saved_is_enough", "raised AssertionError: no light at home"),
         (CountsOn, "draws_stand_alone", "sample 3 of draw(3) differs from sample 3 of draw(range(6))"),
         (StartAndStopOnly, "draws_stand_alone", "draw(range(5, -1, -2)) yielded 0 samples, not 3"),
         (GlobalRandom, "same_seed_same_draw", "derive every random choice from context.seed"),
@@ -382,6 +476,35 @@ class StopsForGood(Trained):
         return 1 if begun else context.budget.steps
 
 
+class LeavesNothing(Trained):
+    def fit(self, train, context):
+        super().fit(train, replace(context, folder=None))
+
+
+class StartsOver(LeavesNothing):
+    def fit(self, train, context):
+        if context.folder:
+            (context.folder / "note.txt").touch()
+        super().fit(train, context)
+
+
+class NoMasksYet(Trained):
+    def sample(self, i, seed):
+        plain = super().sample(i, seed)
+        return replace(plain, labels=np.zeros_like(plain.labels))
+
+
+class CountsEmptyMasks(NoMasksYet):
+    def sample(self, i, seed):
+        self.counts["empty"] += 1
+        return super().sample(i, seed)
+
+
+class SeedlessFit(Trained):
+    def fit(self, train, context):
+        super().fit(train, context.with_seed(0))
+
+
 class Silent(Trained):
     def fit(self, train, context):
         super().fit(train, replace(context, progress=lambda *_: None))
@@ -401,6 +524,14 @@ class EndsEarly(Trained):
         (OddBudget, "budgets_are_named", "budget 'huge' has no meaning"),
         (NeverAsks, "stops_and_resumes", "fit asked context.should_stop() 0 times and went on to the end"),
         (StopsForGood, "stops_and_resumes", "draws other samples than an uninterrupted one"),
+        (LeavesNothing, "stops_and_resumes", "fit was stopped and left nothing in context.folder"),
+        (
+            StartsOver,
+            "stops_and_resumes",
+            "fit took 1 optimiser steps before it was stopped and 5 when it was taken up again, and an uninterrupted",
+        ),
+        (NoMasksYet, "fits_and_draws", "counts them, in self.counts['empty']"),
+        (SeedlessFit, "another_seed_another_fit", "a fit with another seed saves the same files"),
         (Silent, "progress_is_reported", "fit never called context.progress"),
         (EndsEarly, "progress_is_reported", "the last report was progress(4, 5)"),
     ],
@@ -409,3 +540,7 @@ def test_a_broken_promise_of_training_is_told_in_a_sentence(cls: type[Generator]
     finding = found(cls)[check]
     assert finding.status == "violated"
     assert words in finding.sentence
+
+
+def test_what_is_trained_too_little_may_count_its_empty_masks() -> None:
+    assert found(CountsEmptyMasks)["fits_and_draws"].status == "kept"

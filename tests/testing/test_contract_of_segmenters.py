@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from dataclasses import replace
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
 from scipy import ndimage
 
-from synthbench import Config, Instances, SampleSet, Segmenter
+from synthbench import Budget, Config, Instances, SampleSet, Segmenter, Stopped
 from synthbench.testing import Finding, check_segmenter
 
 
@@ -43,6 +44,38 @@ class Levels(Segmenter):
         return new
 
 
+class Learned(Levels):
+    """Levels that also learn how bright the images are: keeps the contract of what trains."""
+
+    budgets: ClassVar = {
+        name: Budget(steps=5, batch_size=2, patch_size=32) for name in ("smoke", "quick", "standard", "paper")
+    }
+
+    def fit(self, train, validation, context):
+        import torch
+
+        super().fit(train, validation, context)
+        mark = context.folder / "mark.json" if context.folder else None
+        first, value = json.loads(mark.read_text()) if mark and mark.exists() else (0, context.seed / 10)
+        light = torch.nn.Parameter(torch.tensor([value]))
+        optimiser = torch.optim.SGD([light], lr=0.1)
+        for step in range(first, context.budget.steps):
+            if context.should_stop():
+                if mark:
+                    mark.write_text(json.dumps([step, light.item()]))
+                raise Stopped
+            samples = train.synthetic if train.share * (step + 1) % 1 < train.share else train.real
+            optimiser.zero_grad()
+            (light - float(samples[step % len(samples)].image.mean())).square().sum().backward()
+            optimiser.step()
+            context.progress(step + 1, context.budget.steps, "")
+        self.light = light.item()
+
+    def save(self, folder):
+        super().save(folder)
+        (folder / "light.json").write_text(json.dumps(self.light))
+
+
 def found(cls: Any, tasks: tuple[str, ...] = ("instances",), **how: Any) -> dict[str, Finding]:
     return {finding.check: finding for finding in check_segmenter(cls, tasks=tasks, **how)}
 
@@ -52,6 +85,12 @@ def test_what_keeps_the_contract_passes(tasks: tuple[str, ...]) -> None:
     findings = found(Levels, tasks)
     assert {f.check: f.sentence for f in findings.values() if f.status == "violated"} == {}
     assert (findings["every_claimed_task"].status == "kept") == (len(tasks) == 2)
+
+
+def test_what_keeps_the_contract_of_training_passes() -> None:
+    findings = found(Learned)
+    assert {f.check: f.sentence for f in findings.values() if f.status == "violated"} == {}
+    assert [f.check for f in findings.values() if f.status == "skipped"] == ["every_claimed_task"]
 
 
 class Gaps(Levels):
@@ -169,3 +208,46 @@ def test_a_class_that_does_not_exist_is_told() -> None:
     finding = found(OneClassTooMany, ("semantic",))["fits_and_predicts"]
     assert finding.status == "violated"
     assert "there are 3 classes from 0" in finding.sentence
+
+
+class RealOnly(Learned):
+    def fit(self, train, validation, context):
+        super().fit(replace(train, share=0.0) if train.share < 1 else train, validation, context)
+
+
+class LearnsFromValidation(Learned):
+    def fit(self, train, validation, context):
+        super().fit(replace(train, real=validation), validation, context)
+
+
+class SeedlessFit(Learned):
+    def fit(self, train, validation, context):
+        super().fit(train, validation, context.with_seed(0))
+
+
+class LeavesNothing(Learned):
+    def fit(self, train, validation, context):
+        super().fit(train, validation, replace(context, folder=None))
+
+
+class StartsOver(LeavesNothing):
+    def fit(self, train, validation, context):
+        if context.folder:
+            (context.folder / "note.txt").touch()
+        super().fit(train, validation, context)
+
+
+@pytest.mark.parametrize(
+    ("cls", "check", "words"),
+    [
+        (RealOnly, "mix_is_learnt_from", "a fit on other synthetic samples saves the same files"),
+        (LearnsFromValidation, "mix_is_learnt_from", "a fit on other real samples saves the same files"),
+        (SeedlessFit, "another_seed_another_fit", "a fit with another seed saves the same files"),
+        (LeavesNothing, "stops_and_resumes", "fit was stopped and left nothing in context.folder"),
+        (StartsOver, "stops_and_resumes", "and 5 when it was taken up again, and an uninterrupted one takes 5"),
+    ],
+)
+def test_a_broken_promise_of_training_is_told_in_a_sentence(cls: type[Segmenter], check: str, words: str) -> None:
+    finding = found(cls)[check]
+    assert finding.status == "violated"
+    assert words in finding.sentence

@@ -16,6 +16,7 @@ from synthbench.plugin.api import Budget, Context
 from synthbench.samples import SampleSet, Task
 from synthbench.testing.data import discs
 from synthbench.testing.findings import Skipped, doing
+from synthbench.testing.folders import check_saved
 
 SEED = 7
 FEW_STEPS = 2
@@ -95,6 +96,14 @@ class Bench:
         """Make a new empty folder."""
         folder = self.folder / f"{len(list(self.folder.iterdir()))}-{name}"
         folder.mkdir()
+        return folder
+
+    def saved(self, fitted: Any) -> Path:
+        """Save a fitted object into a new folder, look for pickles there, and return the folder."""
+        folder = self.new_folder("saved")
+        with doing("save"):
+            fitted.save(folder)
+        check_saved(folder)
         return folder
 
 

@@ -40,7 +40,7 @@ def discs(
     dtype
         ``"uint8"``, or ``"uint16"`` as from a 12-bit camera: the values stay below 4,096.
     task
-        ``"instances"``: one label per disc. ``"semantic"``: the classes `CLASSES`.
+        ``"instances"``: one label per disc, 1 … n without gaps. ``"semantic"``: the classes `CLASSES`.
 
     Returns
     -------
@@ -74,5 +74,6 @@ def _picture(
     light = np.choose(classes, _LIGHT) + 0.03 * rng.standard_normal((height, width))
     if channels == 3:
         light = light[..., None] * np.array([1.0, 0.6, 0.8])
+    labels = np.searchsorted(np.union1d(labels, [0]), labels).astype(np.uint16)
     image = (np.clip(light, 0, 1) * _TOP[dtype]).astype(dtype)
     return image, classes if task == "semantic" else labels

@@ -10,13 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from scipy import ndimage
 
-from synthbench.plugin.api import Context, Generator
+from synthbench.plugin.api import Budget, Context, Generator
 from synthbench.plugin.specs import TASK_NAMES
 from synthbench.samples import Sample, SampleSet, Task
-from synthbench.testing.bench import Bench, Watch, stirred
-from synthbench.testing.findings import Finding, Skipped, demand, doing, examine, refusing
-from synthbench.testing.folders import check_saved
+from synthbench.testing.bench import SEED, Bench, Watch, stirred
+from synthbench.testing.findings import Finding, Skipped, demand, doing, empty_home, examine, refusing
+from synthbench.testing.folders import learnt
 from synthbench.testing.promises import (
     Untouched,
     budgets_are_named,
@@ -28,6 +29,8 @@ from synthbench.testing.promises import (
 )
 
 DRAW_SEED = 3
+
+_EIGHT = np.ones((3, 3), bool)
 
 
 def check_generator(
@@ -105,10 +108,24 @@ class _GeneratorBench(Bench):
         fitted = self.fitted
         return self.once("draw(range(6))", lambda: self.draw(fitted, range(6)))
 
-    def draw(self, generator: Generator, index: int | range) -> list[Sample]:
+    @property
+    def deep(self) -> Generator:
+        """A generator fitted on `deep_pictures`, in few steps."""
+        return self.once("fit on 16-bit images", lambda: self.try_fit(self.deep_pictures, "16-bit images"))
+
+    @property
+    def deep_pictures(self) -> SampleSet:
+        return self.pictures(4, dtype="uint16")
+
+    def try_fit(self, train: SampleSet, what: str, seed: int = SEED) -> Generator:
+        """Fit in few steps."""
+        with doing(f"fit on {what}"):
+            return self.fit(train, self.context(self.few).with_seed(seed))
+
+    def draw(self, generator: Generator, index: int | range, seed: int = DRAW_SEED) -> list[Sample]:
         call = f"draw({index})"
         with doing(call):
-            samples = list(generator.draw(index, DRAW_SEED))
+            samples = list(generator.draw(index, seed))
         for sample in samples:
             demand(isinstance(sample, Sample), f"{call} yielded {type(sample).__name__}, not synthbench.Sample")
         count = 1 if isinstance(index, int) else len(index)
@@ -120,8 +137,17 @@ class _GeneratorBench(Bench):
 
 
 def fits_and_draws(bench: _GeneratorBench) -> None:
-    """fit learns from samples and draw yields samples of the same task, dtype and channels."""
-    _check_drawn(bench, bench.drawn, bench.train, range(6))
+    """fit learns from samples and draw yields different ones of the same task, dtype and channels, with objects."""
+    drawn, train = bench.drawn, bench.train
+    _check_drawn(bench, drawn, train, range(6))
+    demand(len({_content(sample) for sample in drawn}) > 1, "draw(range(6)) yielded the same sample six times")
+    _check_counts(bench.fitted)
+    told = bench.trains and bench.fitted.counts.get("empty", 0) >= len(drawn)
+    demand(
+        told or any(sample.labels.any() for sample in drawn) or not any(sample.labels.any() for sample in train),
+        "draw(range(6)) yielded six masks without an object, and the training images have objects"
+        + "; what is trained too little to draw any counts them, in self.counts['empty']" * bench.trains,
+    )
 
 
 def ids_name_the_index(bench: _GeneratorBench) -> None:
@@ -149,7 +175,7 @@ def progress_is_reported(bench: _GeneratorBench) -> None:
 
 
 def draws_stand_alone(bench: _GeneratorBench) -> None:
-    """Sample i of a seed depends on the seed and i alone: not on number, order, or batches."""
+    """Sample i of a seed depends on the seed and i, and on nothing else: not on number, order, or batches."""
     expected = [sample.digest for sample in bench.drawn]
     for index, chosen in (
         (3, [3]),
@@ -165,6 +191,11 @@ def draws_stand_alone(bench: _GeneratorBench) -> None:
                 f"sample {i} of draw({index}) differs from sample {i} of draw(range(6)): "
                 "sample i must depend on seed and i alone",
             )
+    others = (bench.draw(bench.fitted, i, DRAW_SEED + 1)[0] for i in range(6))
+    demand(
+        any(_content(other) != _content(sample) for other, sample in zip(others, bench.drawn, strict=True)),
+        "draw(range(6)) yields the same samples with another seed: derive every random choice of a draw from its seed",
+    )
 
 
 def same_seed_same_draw(bench: _GeneratorBench) -> None:
@@ -179,44 +210,31 @@ def same_seed_same_draw(bench: _GeneratorBench) -> None:
 
 def saved_is_enough(bench: _GeneratorBench) -> None:
     """load needs nothing but the saved folder, wherever that is, and draws the same samples."""
-    expected = [sample.digest for sample in bench.drawn[:3]]
-    saved, moved = bench.new_folder("saved"), bench.folder / "moved"
-    with doing("save"):
-        bench.fitted.save(saved)
-    check_saved(saved)
-    saved.rename(moved)
-    hidden = (bench.folder / "train").rename(bench.folder / "hidden")
-    try:
-        with doing("load from a moved folder, without the training samples,"), stirred(6):
-            loaded = bench.cls.load(moved, bench.context())
-            found = [sample.digest for sample in bench.draw(loaded, range(3))]
-    finally:
-        hidden.rename(bench.folder / "train")
-        shutil.rmtree(moved)
-    demand(loaded.config == bench.fitted.config, "load gave another configuration than was saved")
-    demand(found == expected, "what load gives draws other samples than what was saved")
+    _check_loaded(bench, bench.fitted, bench.drawn[:3], bench.budget)
 
 
 def stops_and_resumes(bench: _GeneratorBench) -> None:
-    """fit stops when asked to, and taken up again ends where an uninterrupted fit ends."""
+    """fit stops when asked to, leaves a checkpoint, and taken up again goes on to where an uninterrupted fit ends."""
     expected = [sample.digest for sample in bench.drawn[:3]] if bench.trains else []
-    resumed = stop_and_resume(bench, lambda context: bench.fit(bench.train, context))
+    resumed = stop_and_resume(bench, bench.watch, lambda context: bench.fit(bench.train, context))
     found = [sample.digest for sample in bench.draw(resumed, range(3))]
     demand(found == expected, "a fit that was stopped and taken up again draws other samples than an uninterrupted one")
 
 
 def colour_and_odd_sizes(bench: _GeneratorBench) -> None:
-    """RGB images of odd and different sizes are learnt from, and RGB is drawn."""
+    """RGB images of odd and different sizes are learnt from, and RGB is drawn, also after save and load."""
     sizes = [(bench.side + 13, bench.side + 30), (bench.side + 1, bench.side + 7)]
     sets = [bench.pictures(2, size=size, channels=3, seed=i) for i, size in enumerate(sizes)]
     samples = [Sample(f"{i}-{s.id}", s.image, s.labels) for i, part in enumerate(sets) for s in part]
-    _try_on(bench, SampleSet.of(samples, task=bench.task, classes=sets[0].classes), "RGB images of odd sizes")
+    train = SampleSet.of(samples, task=bench.task, classes=sets[0].classes)
+    generator, drawn = _try_on(bench, train, "RGB images of odd sizes")
+    _check_loaded(bench, generator, drawn, bench.few, "trained on RGB images, ")
 
 
 def sixteen_bits(bench: _GeneratorBench) -> None:
-    """16-bit images are learnt from, and 16-bit images within their range are drawn."""
-    train = bench.pictures(4, dtype="uint16")
-    drawn = _try_on(bench, train, "16-bit images")
+    """16-bit images are learnt from, and 16-bit images within their range are drawn, also after save and load."""
+    train = bench.deep_pictures
+    drawn = _draw_from(bench, bench.deep, train, "16-bit images")
     top = max(int(sample.image.max()) for sample in train)
     found = max(int(sample.image.max()) for sample in drawn)
     demand(
@@ -226,6 +244,18 @@ def sixteen_bits(bench: _GeneratorBench) -> None:
     demand(
         found > 255 or top <= 255,
         f"trained on 16-bit images of up to {top}, it draws up to {found}: that is 8-bit light",
+    )
+    _check_loaded(bench, bench.deep, drawn, bench.few, "trained on 16-bit images, ")
+
+
+def another_seed_another_fit(bench: _GeneratorBench) -> None:
+    """A fit with another seed learns something else."""
+    if not bench.trains:
+        raise Skipped("it doesn't train")
+    other = bench.try_fit(bench.deep_pictures, "16-bit images with another seed", SEED + 1)
+    demand(
+        learnt(bench.saved(other)) != learnt(bench.saved(bench.deep)),
+        "a fit with another seed saves the same files: derive every random choice from context.seed",
     )
 
 
@@ -260,16 +290,64 @@ def poor_training_sets(bench: _GeneratorBench) -> None:
             _check_drawn(bench, drawn, train, range(2))
 
 
-def _try_on(bench: _GeneratorBench, train: SampleSet, what: str) -> list[Sample]:
-    with doing(f"fit on {what}"):
-        generator = bench.fit(train, bench.context(bench.few))
+def _try_on(bench: _GeneratorBench, train: SampleSet, what: str) -> tuple[Generator, list[Sample]]:
+    generator = bench.try_fit(train, what)
+    return generator, _draw_from(bench, generator, train, what)
+
+
+def _draw_from(bench: _GeneratorBench, generator: Generator, train: SampleSet, what: str) -> list[Sample]:
     drawn = bench.draw(generator, range(3))
     _check_drawn(bench, drawn, train, range(3), f"trained on {what}, ")
+    _check_counts(generator)
     return drawn
+
+
+def _check_loaded(
+    bench: _GeneratorBench, generator: Generator, drawn: list[Sample], budget: Budget, when: str = ""
+) -> None:
+    """Raise `Violation` unless the generator, saved and loaded elsewhere, draws its first three samples again."""
+    moved = bench.saved(generator).rename(bench.folder / "moved")
+    hidden = (bench.folder / "train").rename(bench.folder / "hidden")
+    try:
+        with doing(f"{when}load from a moved folder, without the training samples,"), stirred(6), empty_home():
+            loaded = bench.cls.load(moved, bench.context(budget))
+            found = [sample.digest for sample in bench.draw(loaded, range(3))]
+    finally:
+        hidden.rename(bench.folder / "train")
+        shutil.rmtree(moved)
+    demand(loaded.config == generator.config, f"{when}load gave another configuration than was saved")
+    demand(
+        found == [sample.digest for sample in drawn],
+        f"{when}what load gives draws other samples than what was saved",
+    )
+
+
+def _check_counts(generator: Generator) -> None:
+    counts = getattr(generator, "counts", None)
+    demand(isinstance(counts, Mapping), "self.counts is not there any more; call super().__init__(config)")
+    for name, count in dict(counts or {}).items():
+        demand(
+            isinstance(name, str) and type(count) is int and count >= 0,
+            f"self.counts[{name!r}] is {count!r}: count in plain whole numbers from 0 up",
+        )
+
+
+def _content(sample: Sample) -> str:
+    """Return the digest of a sample's pixels and labels, whatever it is called."""
+    return Sample("any", sample.image, sample.labels).digest
+
+
+def _in_pieces(labels: np.ndarray) -> int:
+    """Return how many objects of a label map are in several pieces."""
+    boxes = enumerate(ndimage.find_objects(labels.astype(np.int32)), start=1)
+    return sum(ndimage.label(labels[box] == k, _EIGHT)[1] > 1 for k, box in boxes if box is not None)
 
 
 def _check_drawn(bench: Bench, drawn: list[Sample], train: SampleSet, index: range, when: str = "") -> None:
     first = train[0]
+    most = max(_in_pieces(sample.labels) for sample in train) if train.task == "instances" else 0
+    smallest = min(min(entry.height, entry.width) for entry in train.entries)
+    side = min(smallest, bench.budget.patch_size if bench.trains else bench.side)
     for i, sample in zip(index, drawn, strict=True):
         demand(
             sample.image.dtype == first.image.dtype,
@@ -279,7 +357,22 @@ def _check_drawn(bench: Bench, drawn: list[Sample], train: SampleSet, index: ran
             sample.image.ndim == first.image.ndim,
             f"{when}it draws images of shape {sample.image.shape}, and the training images have {first.image.shape}",
         )
+        height, width = sample.labels.shape
+        demand(
+            min(height, width) >= side,
+            f"{when}sample {i} is {height}×{width}, and a patch of {side} doesn't fit: draw no smaller images than "
+            "segmenters are trained on",
+        )
         top = int(sample.labels.max(initial=0))
+        if train.task == "instances":
+            count = int(np.unique(sample.labels[sample.labels > 0]).size)
+            demand(count == top, f"{when}sample {i} holds {count} labels up to {top}: number them 1 … n without gaps")
+            split = _in_pieces(sample.labels)
+            demand(
+                split <= most,
+                f"{when}sample {i} has {split} objects in several pieces, and no training image more than {most}: "
+                "make each piece an object, or keep the largest",
+            )
         if train.task == "semantic":
             demand(
                 top < len(train.classes),
@@ -302,6 +395,7 @@ CHECKS = (
     stops_and_resumes,
     colour_and_odd_sizes,
     sixteen_bits,
+    another_seed_another_fit,
     empty_and_lone_objects,
     every_claimed_task,
     poor_training_sets,

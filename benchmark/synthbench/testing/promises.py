@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from synthbench.plugin.api import BUDGET_NAMES, Budget, Config, Context, Stopped
+from synthbench.plugin.api import BUDGET_NAMES, LOG, Budget, Config, Context, Stopped
 from synthbench.samples import Sample, SampleSet
 from synthbench.testing.bench import Bench, Watch, stirred
 from synthbench.testing.findings import Skipped, Unusable, Violation, demand, doing
@@ -91,19 +91,26 @@ def check_progress(bench: Bench, watch: Watch) -> None:
     demand(done == total, f"the last report was progress({done}, {total}): report the end too")
 
 
-def stop_and_resume(bench: Bench, fit: Callable[[Context], Any]) -> Any:
+def stop_and_resume(bench: Bench, whole: Watch, fit: Callable[[Context], Any]) -> Any:
     """Stop a fit at its second question, fit again in the same folder, and return what that gives.
+
+    Parameters
+    ----------
+    bench
+    whole
+        What was seen of an uninterrupted fit.
+    fit
 
     Raises
     ------
     Violation
-        If it doesn't raise `Stopped`.
+        If it doesn't raise `Stopped`, leaves no checkpoint, or takes steps again that it had taken.
     """
     if not bench.trains:
         raise Skipped("it doesn't train")
-    folder, watch = bench.new_folder("checkpoints"), Watch(stop_after=1)
+    folder, watch, later = bench.new_folder("checkpoints"), Watch(stop_after=1), Watch()
     try:
-        with stirred(3):
+        with stirred(3), watch.counting():
             fit(bench.context(folder=folder, should_stop=watch.should_stop, progress=watch.progress))
     except Stopped:
         pass
@@ -112,8 +119,20 @@ def stop_and_resume(bench: Bench, fit: Callable[[Context], Any]) -> Any:
             f"fit asked context.should_stop() {watch.asked} times and went on to the end: ask between steps, and "
             "when it is true leave a checkpoint and raise synthbench.Stopped"
         )
-    with doing("fit, taken up again after it was stopped,"), stirred(4):
-        return fit(bench.context(folder=folder))
+    left = [path.relative_to(folder) for path in folder.rglob("*") if path.is_file()]
+    demand(
+        any(path.parts[0] != LOG for path in left),
+        "fit was stopped and left nothing in context.folder: leave a checkpoint before it raises synthbench.Stopped",
+    )
+    with doing("fit, taken up again after it was stopped,"), stirred(4), later.counting():
+        resumed = fit(bench.context(folder=folder))
+    before, after, all_steps = (sum(seen.steps.values()) for seen in (watch, later, whole))
+    demand(
+        before + after <= all_steps,
+        f"fit took {before} optimiser steps before it was stopped and {after} when it was taken up again, and an "
+        f"uninterrupted one takes {all_steps}: go on from the checkpoint",
+    )
+    return resumed
 
 
 def in_memory(samples: SampleSet) -> SampleSet:

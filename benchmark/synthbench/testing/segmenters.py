@@ -14,9 +14,9 @@ import numpy as np
 from synthbench.plugin.api import Context, Instances, Segmenter, TrainingMix
 from synthbench.plugin.specs import TASK_NAMES
 from synthbench.samples import SampleSet, Task
-from synthbench.testing.bench import Bench, Watch, stirred
-from synthbench.testing.findings import Finding, Skipped, demand, doing, examine, refusing
-from synthbench.testing.folders import check_saved
+from synthbench.testing.bench import SEED, Bench, Watch, stirred
+from synthbench.testing.findings import Finding, Skipped, demand, doing, empty_home, examine, refusing
+from synthbench.testing.folders import learnt
 from synthbench.testing.promises import (
     Untouched,
     budgets_are_named,
@@ -26,6 +26,8 @@ from synthbench.testing.promises import (
     in_memory,
     stop_and_resume,
 )
+
+HALF = "16-bit images, half of them synthetic"
 
 
 def check_segmenter(
@@ -102,6 +104,26 @@ class _SegmenterBench(Bench):
         with doing("a second fit"), stirred(2):
             return *untouched, self.fit(TrainingMix(train), self.context(), validation)
 
+    @property
+    def half(self) -> Segmenter:
+        """A segmenter fitted on `half_mix`, in few steps."""
+        return self.once(f"fit on {HALF}", lambda: self.try_fit(self.half_mix, HALF))
+
+    @property
+    def half_mix(self) -> TrainingMix:
+        """16-bit images, half of them synthetic."""
+        return TrainingMix(self.deep_pictures(1), self.deep_pictures(2), share=0.5)
+
+    def deep_pictures(self, seed: int) -> SampleSet:
+        return self.pictures(4, dtype="uint16", seed=seed)
+
+    def try_fit(self, mix: TrainingMix, what: str, seed: int = SEED) -> Segmenter:
+        """Fit in few steps, validated on pictures like the mix's."""
+        first = mix.reference[0].image
+        unseen = self.pictures(2, dtype=first.dtype.name, channels=3 if first.ndim == 3 else 1, task=mix.task, seed=5)
+        with doing(f"fit on {what}"):
+            return self.fit(mix, self.context(self.few).with_seed(seed), unseen)
+
     def predict(self, segmenter: Segmenter, image: np.ndarray, reference: SampleSet, what: str) -> Instances:
         """Predict, and look at the answer."""
         with doing(f"predict on {what}"):
@@ -151,8 +173,7 @@ def predictions_stand_alone(bench: _SegmenterBench) -> None:
 def same_seed_same_prediction(bench: _SegmenterBench) -> None:
     """Two fits with one seed predict the same, whatever the global random state."""
     expected = bench.fitted.predict(bench.probe)
-    with doing("a second fit"), stirred(2):
-        again = bench.fit(bench.mix, bench.context()).predict(bench.probe)
+    again = bench.second[2].predict(bench.probe)
     demand(
         _same(expected, again),
         "a second fit with the same seed predicts otherwise: derive every random choice from context.seed",
@@ -162,14 +183,10 @@ def same_seed_same_prediction(bench: _SegmenterBench) -> None:
 def saved_is_enough(bench: _SegmenterBench) -> None:
     """load needs nothing but the saved folder, wherever that is, and predicts the same."""
     expected = bench.fitted.predict(bench.probe)
-    saved, moved = bench.new_folder("saved"), bench.folder / "moved"
-    with doing("save"):
-        bench.fitted.save(saved)
-    check_saved(saved)
-    saved.rename(moved)
+    moved = bench.saved(bench.fitted).rename(bench.folder / "moved")
     hidden = (bench.folder / "train").rename(bench.folder / "hidden")
     try:
-        with doing("load from a moved folder, without the training samples,"), stirred(6):
+        with doing("load from a moved folder, without the training samples,"), stirred(6), empty_home():
             loaded = bench.cls.load(moved, bench.context())
             found = loaded.predict(bench.probe)
     finally:
@@ -180,9 +197,9 @@ def saved_is_enough(bench: _SegmenterBench) -> None:
 
 
 def stops_and_resumes(bench: _SegmenterBench) -> None:
-    """fit stops when asked to, and taken up again ends where an uninterrupted fit ends."""
+    """fit stops when asked to, leaves a checkpoint, and taken up again goes on to where an uninterrupted fit ends."""
     expected = bench.fitted.predict(bench.probe) if bench.trains else None
-    resumed = stop_and_resume(bench, lambda context: bench.fit(bench.mix, context))
+    resumed = stop_and_resume(bench, bench.watch, lambda context: bench.fit(bench.mix, context))
     found = bench.predict(resumed, bench.probe, bench.mix.real, "an unseen image")
     demand(
         expected and _same(expected, found),
@@ -207,14 +224,40 @@ def colour_all_synthetic(bench: _SegmenterBench) -> None:
     synthetic = bench.pictures(4, size=(bench.side + 13, bench.side + 30), channels=3)
     empty = SampleSet.of([], task=bench.task, classes=synthetic.classes)
     mix = TrainingMix(empty, synthetic, share=1.0)
-    _try_on(bench, mix, "RGB images, all of them synthetic", bench.pictures(2, channels=3, seed=5))
+    _try_on(bench, mix, "RGB images, all of them synthetic")
 
 
 def sixteen_bits_half_synthetic(bench: _SegmenterBench) -> None:
     """16-bit images are learnt from and segmented, also when half of them are synthetic."""
-    real, synthetic = (bench.pictures(4, dtype="uint16", seed=seed) for seed in (1, 2))
-    mix = TrainingMix(real, synthetic, share=0.5)
-    _try_on(bench, mix, "16-bit images, half of them synthetic", bench.pictures(2, dtype="uint16", seed=5))
+    unseen = bench.pictures(1, dtype="uint16", seed=5)[0].image
+    bench.predict(bench.half, unseen, bench.half_mix.reference, f"an unseen image, after fit on {HALF}")
+
+
+def another_seed_another_fit(bench: _SegmenterBench) -> None:
+    """A fit with another seed learns something else."""
+    if not bench.trains:
+        raise Skipped("it doesn't train")
+    other = bench.try_fit(bench.half_mix, f"{HALF}, with another seed", SEED + 1)
+    demand(
+        learnt(bench.saved(other)) != learnt(bench.saved(bench.half)),
+        "a fit with another seed saves the same files: derive every random choice from context.seed",
+    )
+
+
+def mix_is_learnt_from(bench: _SegmenterBench) -> None:
+    """fit learns from the real and from the synthetic samples of the mix, not from the validation samples."""
+    if not bench.trains:
+        raise Skipped("it doesn't train")
+    mix, others, expected = bench.half_mix, bench.deep_pictures(3), learnt(bench.saved(bench.half))
+    for what, other in (
+        ("real", TrainingMix(others, mix.synthetic, mix.share)),
+        ("synthetic", TrainingMix(mix.real, others, mix.share)),
+    ):
+        found = bench.try_fit(other, f"{HALF}, with other {what} ones")
+        demand(
+            learnt(bench.saved(found)) != expected,
+            f"a fit on other {what} samples saves the same files: train on the mix, in the share it gives",
+        )
 
 
 def every_claimed_task(bench: _SegmenterBench) -> None:
@@ -224,7 +267,7 @@ def every_claimed_task(bench: _SegmenterBench) -> None:
         raise Skipped("it claims one task, which the other checks try")
     for task in others:
         mix = TrainingMix(bench.pictures(4, task=task))
-        _try_on(bench, mix, f"images of the task {task!r}", bench.pictures(2, task=task, seed=5))
+        _try_on(bench, mix, f"images of the task {task!r}")
 
 
 def poor_training_sets(bench: _SegmenterBench) -> None:
@@ -240,10 +283,10 @@ def poor_training_sets(bench: _SegmenterBench) -> None:
             _check_answer(found, bench.probe, train, f"an image, trained on {what}")
 
 
-def _try_on(bench: _SegmenterBench, mix: TrainingMix, what: str, unseen: SampleSet) -> None:
-    with doing(f"fit on {what}"):
-        segmenter = bench.fit(mix, bench.context(bench.few), unseen)
-    bench.predict(segmenter, unseen[0].image, mix.reference, f"an unseen image, after fit on {what}")
+def _try_on(bench: _SegmenterBench, mix: TrainingMix, what: str) -> None:
+    segmenter, like = bench.try_fit(mix, what), mix.reference[0].image
+    image = bench.pictures(1, channels=3 if like.ndim == 3 else 1, seed=5)[0].image
+    bench.predict(segmenter, image, mix.reference, f"an unseen image, after fit on {what}")
 
 
 def _same(one: Instances, other: Instances) -> bool:
@@ -302,6 +345,8 @@ CHECKS = (
     any_size,
     colour_all_synthetic,
     sixteen_bits_half_synthetic,
+    another_seed_another_fit,
+    mix_is_learnt_from,
     every_claimed_task,
     poor_training_sets,
 )
