@@ -62,7 +62,7 @@ def test_every_hook_is_exercised_by_an_installed_distribution(hook: str) -> None
     example = ROOT / "examples" / "synthbench-example-plugin" / "src" / "synthbench_example" / "__init__.py"
     assert f"@hookimpl\ndef {hook}(" in example.read_text(encoding="utf-8")
     tests = (ROOT / "tests" / "plugin" / "test_installed_example.py").read_text(encoding="utf-8")
-    assert f'"{hook}": "example-' in tests
+    assert f'"{hook}": ["example-' in tests
 
 
 # -- who imports whom -----------------------------------------------------------------------------------------------
