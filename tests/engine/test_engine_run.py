@@ -286,7 +286,7 @@ def test_a_record_says_what_made_it_and_what_it_cost(trial) -> None:
     assert record["versions"]["numpy"]
     assert record["hardware"]["cores"] >= 1
     assert record["content"]["seed"] == 0
-    assert record["content"]["plugin"]["config"] == {"seconds": 0.0}
+    assert record["content"]["plugin"]["config"] == {"seconds": 0.0, "beside": None}
     assert "source_state" in record
 
 
