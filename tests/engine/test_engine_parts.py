@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 from collections.abc import Iterable
+from multiprocessing.connection import Connection
 from pathlib import Path
 
 import pytest
 
 from synthbench.costs import Costs, in_words
 from synthbench.engine import devices
-from synthbench.engine.base import Engine, Outcome
-from synthbench.engine.schedule import Missing, run_tasks
+from synthbench.engine.base import Engine, Options, Outcome
+from synthbench.engine.local import LocalEngine
+from synthbench.engine.schedule import Interrupted, Missing, run_tasks
 from synthbench.errors import ConfigError, StoreError
 from synthbench.plan import Task
 from synthbench.store import Store, key_of
@@ -66,6 +70,36 @@ def test_a_failure_holds_up_only_what_depends_on_it_and_says_so() -> None:
     assert "d" not in engine.order
     assert {"c", "e"} <= set(engine.order)
     assert [h for h in heard if isinstance(h, Missing)] == [Missing("key-d", "key-b")]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_ctrl_c_in_the_middle_of_a_message_stops_the_run_and_tears_nothing(monkeypatch, tmp_path: Path, number) -> None:
+    whole = Connection._recv
+    reads = 0
+
+    def interrupted(self: Connection, *args: object) -> object:
+        nonlocal reads
+        reads += 1
+        found = whole(self, *args)
+        if reads == 1:
+            os.kill(os.getpid(), number)
+        return found
+
+    def ctrl_c(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    before = {each: signal.signal(each, ctrl_c) for each in (signal.SIGINT, signal.SIGTERM)}
+    monkeypatch.setattr(Connection, "_recv", interrupted)
+    heard: list = []
+    try:
+        with pytest.raises(Interrupted):
+            run_tasks([task("a")], LocalEngine(Options(str(tmp_path / "store")), 1, []), heard.append)
+        assert {each: signal.getsignal(each) for each in before} == dict.fromkeys(before, ctrl_c)
+    finally:
+        for each, handler in before.items():
+            signal.signal(each, handler)
+    assert reads > 1
+    assert {h.key for h in heard} <= {"key-a"}
 
 
 def test_what_a_task_needs_and_is_not_in_the_list_is_taken_as_stored() -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 from synthbench.engine.base import Engine, Event, Options, Outcome
 from synthbench.engine.devices import inherited
+from synthbench.engine.interrupts import held
 from synthbench.engine.worker import work
 from synthbench.plan import Task
 
@@ -47,6 +48,7 @@ class LocalEngine(Engine):
     def free(self) -> int:
         return len(self._leases) - sum(worker.task is not None for worker in self._workers)
 
+    @held()
     def start(self, task: Task) -> None:
         idle = [worker for worker in self._workers if worker.task is None]
         worker = next((w for w in idle if task.plugin in w.used), None)
@@ -60,6 +62,7 @@ class LocalEngine(Engine):
         except OSError:
             worker.process.join(1)
 
+    @held()
     def wait(self, seconds: float) -> list[Event | Outcome]:
         busy = [worker for worker in self._workers if worker.task is not None]
         wait([w.pipe for w in busy] + [w.process.sentinel for w in busy], self._patience(busy, seconds))
@@ -73,6 +76,7 @@ class LocalEngine(Engine):
                 heard.append(self._end(worker))
         return heard
 
+    @held()
     def close(self, grace: float = 0.0) -> list[Event | Outcome]:
         self._stop.value = 1
         heard: list[Event | Outcome] = []
