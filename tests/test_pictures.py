@@ -6,7 +6,17 @@ import numpy as np
 import pytest
 
 from synthbench.errors import DataError
-from synthbench.pictures import CLASS_COLOURS, OBJECT_COLOURS, annotated, display, inner_edges, outlines, sheet, tinted
+from synthbench.pictures import (
+    CLASS_COLOURS,
+    OBJECT_COLOURS,
+    annotated,
+    display,
+    displayed,
+    inner_edges,
+    outlines,
+    sheet,
+    tinted,
+)
 from synthbench.samples import Sample
 
 LABELS = np.zeros((9, 12), np.uint16)
@@ -69,6 +79,22 @@ def test_a_constant_image_is_shown_and_eight_bit_colour_is_left_alone():
     shown = display(colour)
     np.testing.assert_array_equal(shown, colour)
     assert shown is not colour
+
+
+def test_noise_without_objects_is_not_made_to_look_like_cells():
+    rng = np.random.default_rng(0)
+    noise = rng.integers(100, 104, (40, 40), dtype=np.uint8)
+    nothing, disc = np.zeros((40, 40), np.uint8), np.zeros((40, 40), np.uint8)
+    disc[10:20, 10:20] = 1
+    bright, brighter = np.where(disc, 180, noise).astype(np.uint8), np.where(disc, 220, noise).astype(np.uint8)
+    samples = [Sample("empty", noise, nothing), Sample("a", bright, disc), Sample("b", brighter, disc)]
+    empty, one, other = displayed(samples)
+    np.testing.assert_array_equal(one, display(bright))
+    np.testing.assert_array_equal(other, display(brighter))
+    assert np.ptp(empty.astype(int)) == pytest.approx(255 * 3 / 100, abs=2), "of the 80 and 120 that the others span"
+    assert 100 < empty.mean() < 155
+    np.testing.assert_array_equal(displayed(samples[:1])[0], display(noise))
+    np.testing.assert_array_equal(display(noise, least=2), display(noise))
 
 
 def test_sixteen_bit_colour_keeps_its_hue():

@@ -29,7 +29,7 @@ _ALPHA = 0.45
 _GAP, _TITLE, _CAPTION, _PAPER, _INK = 6, 22, 22, (255, 255, 255), (40, 40, 40)
 
 
-def display(image: np.ndarray, low: float = LOW, high: float = HIGH) -> np.ndarray:
+def display(image: np.ndarray, low: float = LOW, high: float = HIGH, least: float = 0.0) -> np.ndarray:
     """Stretch an image for display: the `low` and `high` percentiles become black and white.
 
     The channels of an RGB image are stretched alike, so that colours stay; a uint8 RGB image is left as it is.
@@ -38,6 +38,10 @@ def display(image: np.ndarray, low: float = LOW, high: float = HIGH) -> np.ndarr
     ----------
     image
         ``(height, width)`` or ``(height, width, 3)``, any real type.
+    low, high
+        0 to 100.
+    least
+        White is at least this far above black, in the image's own units; the image is then in the middle.
 
     Returns
     -------
@@ -46,12 +50,29 @@ def display(image: np.ndarray, low: float = LOW, high: float = HIGH) -> np.ndarr
     """
     if image.ndim == 3 and image.dtype == np.uint8:
         return image.copy()
-    floor, top = np.percentile(image, (low, high))
-    if top <= floor:
-        floor, top = float(image.min()), float(image.max())
-    span = max(float(top - floor), 1e-12)
+    floor, top = _ends(image, low, high)
+    if top - floor < least:
+        floor = (floor + top - least) / 2
+    span = max(top - floor, least, 1e-12)
     grey = (np.clip((image.astype(np.float32) - floor) / span, 0, 1) * 255).round().astype(np.uint8)
     return grey if grey.ndim == 3 else np.repeat(grey[..., None], 3, axis=2)
+
+
+def displayed(samples: Sequence[Sample]) -> list[np.ndarray]:
+    """Return the images of samples that are shown side by side, each stretched by `display` on its own.
+
+    One without objects is stretched no further than most of those with objects: its noise isn't made to look like much.
+    """
+    spans = [top - floor for floor, top in (_ends(s.image) for s in samples if s.labels.any())]
+    usual = float(np.median(spans)) if spans else 0.0
+    return [display(s.image, least=0.0 if s.labels.any() else usual) for s in samples]
+
+
+def _ends(image: np.ndarray, low: float = LOW, high: float = HIGH) -> tuple[float, float]:
+    floor, top = np.percentile(image, (low, high))
+    if top <= floor:
+        floor, top = image.min(), image.max()
+    return float(floor), float(top)
 
 
 def outlines(image: np.ndarray, labels: np.ndarray) -> np.ndarray:
@@ -161,7 +182,8 @@ _Cell = tuple[str, Image.Image]
 
 
 def _lines(samples: Sequence[Sample], task: Task, tile: int, columns: int) -> list[list[_Cell]]:
-    cells = [(_caption(sample, task), _pair(sample, task, tile)) for sample in samples]
+    shown = displayed(samples)
+    cells = [(_caption(s, task), _pair(image, s.labels, task, tile)) for s, image in zip(samples, shown, strict=True)]
     return [cells[start : start + columns] for start in range(0, len(cells), columns)]
 
 
@@ -176,18 +198,16 @@ def _font(size: int) -> ImageFont.FreeTypeFont:
     return ImageFont.truetype(str(Path(matplotlib.get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf"), size)
 
 
-def _pair(sample: Sample, task: Task, tile: int) -> Image.Image:
-    """Return the image beside its annotation, both scaled to fit a tile: the image smoothly, the labels by nearest."""
-    height, width = sample.labels.shape
+def _pair(shown: np.ndarray, labels: np.ndarray, task: Task, tile: int) -> Image.Image:
+    """Return the picture beside its annotation, both scaled to fit a tile: it smoothly, the labels by nearest."""
+    height, width = labels.shape
     scale = tile / max(height, width)
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
-    shown = display(sample.image)
     resample = Image.Resampling.BOX if scale < 1 else Image.Resampling.NEAREST
     small = np.asarray(Image.fromarray(shown).resize(size, resample))
     ys = ((np.arange(size[1]) + 0.5) * height / size[1]).astype(int)
     xs = ((np.arange(size[0]) + 0.5) * width / size[0]).astype(int)
-    labels = sample.labels[np.ix_(ys, xs)]
-    over = (outlines if task == "instances" else tinted)(small, labels)
+    over = (outlines if task == "instances" else tinted)(small, labels[np.ix_(ys, xs)])
     between = np.full((size[1], 2, 3), _PAPER, np.uint8)
     return Image.fromarray(np.concatenate([small, between, over], axis=1))
 

@@ -16,7 +16,7 @@ from PIL import Image
 from synthbench.errors import DataError
 from synthbench.leaderboard.cells import cells
 from synthbench.leaderboard.pages import INDEX, PICTURES, page
-from synthbench.pictures import annotated, display
+from synthbench.pictures import annotated, displayed
 from synthbench.samples import Sample, Task
 
 if TYPE_CHECKING:
@@ -67,12 +67,12 @@ def _write_pictures(folder: Path, pictures: Mapping[str, Sequence[Sample]], task
     index = []
     for number, (title, samples) in enumerate(pictures.items()):
         shots = []
-        for i, sample in enumerate(samples):
+        cut = [_cut(sample) for sample in samples]
+        for i, (sample, shown) in enumerate(zip(cut, displayed(cut), strict=True)):
             file = f"{number:02d}-{i:02d}.png"
-            window = crop(sample.labels)
-            shown = Sample(sample.id, sample.image[window], sample.labels[window])
-            Image.fromarray(_pair(shown, task)).save(beside / file)
-            shots.append({"file": file, "told": _told(title, shown, task)})
+            sides = [shown, annotated(Sample(sample.id, shown, sample.labels), task)]
+            Image.fromarray(_beside(sides)).save(beside / file)
+            shots.append({"file": file, "told": _told(title, sample, task)})
         index.append({"title": title, "pictures": shots})
     (beside / INDEX).write_text(json.dumps(index, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     beside.chmod(0o755)
@@ -93,10 +93,14 @@ def crop(labels: np.ndarray) -> tuple[slice, slice]:
     return max(windows, key=lambda window: int((labels[window] > 0).sum()))
 
 
-def _pair(sample: Sample, task: Task) -> np.ndarray:
-    """Return the image, a transparent gap, and the image with what its label map says: RGBA."""
-    sides = [display(sample.image), annotated(sample, task)]
-    height, width = sample.labels.shape
+def _cut(sample: Sample) -> Sample:
+    window = crop(sample.labels)
+    return Sample(sample.id, sample.image[window], sample.labels[window])
+
+
+def _beside(sides: Sequence[np.ndarray]) -> np.ndarray:
+    """Return two pictures with a transparent gap between them: RGBA."""
+    height, width = sides[0].shape[:2]
     out = np.zeros((height, 2 * width + _GAP, 4), np.uint8)
     for picture, left in zip(sides, (0, width + _GAP), strict=True):
         out[:, left : left + width, :3] = picture
