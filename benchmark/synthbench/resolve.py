@@ -134,6 +134,10 @@ def _check_distinct(arenas: Sequence[Arena]) -> None:
 
 def _choice(store: Store, kind: str, choice: PluginChoice, study: Study, seeds: int) -> Choice:
     described = describe(store, kind, choice.name, choice.config, choice.budget or study.budget)
+    if choice.budget and not described.budget.get("steps"):
+        raise ConfigError(
+            f"{kind} {choice.title!r}: takes no training steps, so its budget would change nothing; leave it out"
+        )
     return Choice(choice.title, described, choice.seeds or seeds)
 
 

@@ -75,6 +75,10 @@ STUDY_MISTAKES = {
         {"budget": {"name": "smoke", "patch_size": 15}},
         "segmenter 'threshold': a patch of 15 is odd; use --patch 16",
     ),
+    "a budget for what doesn't train": (
+        {"generators": [{"name": "brighter", "budget": {"steps": 5}}]},
+        "generator 'brighter': takes no training steps, so its budget would change nothing; leave it out",
+    ),
     "unknown budget": ({"budget": "smok"}, "did you mean 'smoke'"),
     "zero synthetic samples": ({"synthetic": [0]}, "synthetic"),
     "a multiple that is no sample": ({"synthetic": ["0.01x"]}, "no sample at all"),
