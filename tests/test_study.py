@@ -77,10 +77,12 @@ def test_an_unreadable_study_file_is_named(tmp_path: Path, text: str, line: str)
 
 
 @pytest.mark.parametrize(
-    ("file", "name"), [("wells.yaml", "wells"), ("all wells!.yml", "all-wells"), ("_.yaml", "study")]
+    ("file", "name"),
+    [("wells.yaml", "wells"), ("all wells!.yml", "all-wells"), ("_.yaml", "study"), ("my set/study.yaml", "my-set")],
 )
-def test_a_study_without_a_name_has_that_of_its_file(tmp_path: Path, file: str, name: str) -> None:
+def test_a_study_without_a_name_has_that_of_its_file_or_folder(tmp_path: Path, file: str, name: str) -> None:
     """So two of them don't share a run folder."""
+    (tmp_path / file).parent.mkdir(exist_ok=True)
     (tmp_path / file).write_text("datasets: [discs]\nsegmenters: [unet]\n")
     assert make_study(read_study(tmp_path / file), file).name == name
     (tmp_path / file).write_text("name: own\ndatasets: [discs]\nsegmenters: [unet]\n")

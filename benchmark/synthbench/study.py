@@ -193,7 +193,7 @@ class _Once(yaml.SafeLoader):
 def read_study(path: str | Path) -> dict[str, Any]:
     """Return a study file's mapping, unvalidated, so that a command line can replace parts of it.
 
-    Where it has no name, it is named after the file.
+    Where it has no name, it is named after the file, or where that is called study, as many are, after its folder.
 
     Raises
     ------
@@ -215,7 +215,8 @@ def read_study(path: str | Path) -> dict[str, Any]:
     if not isinstance(content, dict):
         given = "nothing" if content is None else type(content).__name__
         raise ConfigError(f"{path}: a study is a mapping (datasets: …, segmenters: …), not {given}")
-    return {"name": named_after(path.stem), **content}
+    name = path.resolve().parent.name if path.stem == "study" else path.stem
+    return {"name": named_after(name), **content}
 
 
 def named_after(text: str) -> str:
