@@ -40,6 +40,8 @@ class Described:
     versions : mapping
         Of the distributions it says it needs.
     tasks : frozenset of str
+    unfit : mapping
+        Which of them this configuration doesn't suit, and why.
     files : mapping
         SHA-256 of the files that fitting reads beside the training samples, by what the plugin calls them.
     """
@@ -51,6 +53,7 @@ class Described:
     source: str
     versions: Mapping[str, str | None]
     tasks: frozenset[str]
+    unfit: Mapping[str, str] = field(default_factory=dict)
     files: Mapping[str, str] = field(default_factory=dict)
 
     def content(self) -> dict[str, Any]:
@@ -90,16 +93,19 @@ def describe(
     if answer is None:
         cls, owner = registry().load(kind, name), f"{kind} {name!r}"
         answer = {"config": full_config(cls, config, owner), "budget": _budget(cls, budget, owner)}
-        files = _files(_sized(cls, answer, owner), owner)
+        sized = _sized(cls, answer, owner)
+        answer["unfit"] = {task: reason for task in sorted(entry.spec.tasks) if (reason := sized.unfit(task))}
+        files = _files(sized, owner)
         if not files:
             _remember(memo, answer)
-    return Described(kind, name, answer["config"], answer["budget"], source, versions, entry.spec.tasks, files)
+    tasks, unfit = entry.spec.tasks, answer["unfit"]
+    return Described(kind, name, answer["config"], answer["budget"], source, versions, tasks, unfit, files)
 
 
 def _recall(path: Path) -> dict[str, Any] | None:
     try:
         answer = json.loads(path.read_text(encoding="utf-8"))
-        return answer if {"config", "budget"} <= answer.keys() else None
+        return answer if {"config", "budget", "unfit"} <= answer.keys() else None
     except (OSError, ValueError, AttributeError):
         return None
 

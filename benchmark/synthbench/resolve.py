@@ -107,6 +107,8 @@ def resolve(study: Study, store: Store, progress: Progress = silent, tell: Calla
                     f"{plugin.plugin.kind} {plugin.title!r} can't do task {samples.task!r} of dataset {choice.name!r}; "
                     f"it does {', '.join(sorted(plugin.plugin.tasks))}: take it out of the study"
                 )
+            if reason := plugin.plugin.unfit.get(samples.task):
+                raise ConfigError(f"{plugin.plugin.kind} {plugin.title!r} on dataset {choice.name!r}: {reason}")
         arenas.extend(_arenas(choice, samples, folder, study))
     _check_distinct(arenas)
     for arena in arenas:

@@ -75,6 +75,10 @@ STUDY_MISTAKES = {
         {"budget": {"name": "smoke", "patch_size": 15}},
         "segmenter 'threshold': a patch of 15 is odd; use --patch 16",
     ),
+    "a configuration for another task": (
+        {"generators": [{"name": "brighter", "label": "white", "config": {"gain": 9}}]},
+        "generator 'white' on dataset 'discs': gain: 9.0 leaves nothing of objects; give less",
+    ),
     "a budget for what doesn't train": (
         {"generators": [{"name": "brighter", "budget": {"steps": 5}}]},
         "generator 'brighter': takes no training steps, so its budget would change nothing; leave it out",

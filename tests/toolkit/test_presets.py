@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from pydantic import Field, ValidationError
 
@@ -48,6 +50,21 @@ def test_masks_of_objects_are_recombined_and_masks_of_classes_are_not(
     assert (config.sampler(blob_set).mode, config.sampler(semantic_set).mode) == ("mixed", "train")
     assert (config.sampler(blob_set).layout, config.sampler(blob_set).density) == ("discs", 0.25)
     assert MaskConfig(masks="train").sampler(blob_set).mode == "train"
+
+
+@pytest.mark.parametrize(
+    ("config", "reason"),
+    [
+        ({"masks": "recombine"}, "masks: recombine takes objects apart, .*give masks: train"),
+        ({"masks": "mixed", "density": 0.2}, "masks: mixed takes objects apart, .*give masks: train"),
+        ({"density": 0.2}, "density: 0.2 is of recombined masks, .*leave it out"),
+        ({}, "$"),
+        ({"masks": "train"}, "$"),
+    ],
+)
+def test_objects_of_masks_of_classes_are_not_asked_for(config: dict, reason: str) -> None:
+    assert re.match(reason, MaskConfig(**config).unfit("semantic"))
+    assert MaskConfig(**config).unfit("instances") == ""
 
 
 @pytest.mark.parametrize(("option", "value"), [("layout", "discs"), ("density", 0.0), ("touching", 0.5)])

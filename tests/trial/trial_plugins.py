@@ -48,6 +48,13 @@ class Brighter(synthbench.Generator):
 
         gain: float = 1.2
 
+        def unfit(self, task):
+            return (
+                f"gain: {self.gain} leaves nothing of objects; give less"
+                if task == "instances" and self.gain > 8
+                else ""
+            )
+
     def fit(self, train, context):
         self.train = train
         self.counts["lost"] = 2

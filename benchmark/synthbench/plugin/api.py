@@ -17,7 +17,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict
 
 from synthbench.errors import ConfigError, nearest
-from synthbench.samples import Sample, SampleSet
+from synthbench.samples import Sample, SampleSet, Task
 
 CONFIG_FILE = "config.json"
 
@@ -52,6 +52,13 @@ class Config(BaseModel):
             If one is missing, with where it comes from.
         """
         return {}
+
+    def unfit(self, task: Task) -> str:
+        """Return why this configuration doesn't suit one of the plugin's tasks, with the way out; "" where it does.
+
+        It is asked before anything runs, so that a study with a dataset of that task is refused at once.
+        """
+        return ""
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from typing import Any, Literal, Self, TypeVar
 from pydantic import Field, model_validator
 
 from synthbench.plugin.api import Budget, Config
-from synthbench.samples import SampleSet
+from synthbench.samples import SampleSet, Task
 from synthbench.toolkit.masks import Layout, MaskSampler, Mode
 
 LONG = 10_000
@@ -60,7 +60,7 @@ class MaskConfig(Config):
         Covered share of recombined masks; by default that of a training mask.
     touching : float, optional
         Share of the recombined objects that are moved up to a neighbour; by default as many as touch in training masks.
-        These three count for nothing where ``auto`` comes to ``train``.
+        A semantic dataset has no masks to recombine, so a study refuses these three there.
     """
 
     masks: Literal["auto", "train", "recombine", "mixed"] = "auto"
@@ -74,6 +74,14 @@ class MaskConfig(Config):
         if idle:
             raise ValueError(f"{idle[0]} is of recombined masks, and masks: train has none; give masks: mixed")
         return self
+
+    def unfit(self, task: Task) -> str:
+        idle = changed(self, ("layout", "density", "touching"))
+        if task == "semantic" and self.masks in ("recombine", "mixed"):
+            return f"masks: {self.masks} takes objects apart, and a semantic mask has none; give masks: train"
+        if task == "semantic" and idle:
+            return f"{idle[0]} is of recombined masks, and a semantic mask has no objects; leave it out"
+        return super().unfit(task)
 
     def sampler(self, train: SampleSet) -> MaskSampler:
         """Return the sampler of new masks from a training set's."""
