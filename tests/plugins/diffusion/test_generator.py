@@ -1,8 +1,7 @@
-"""Diffusion: noise goes on and comes off as in the papers, and what is drawn is a function of seed and index."""
+"""Diffusion: what is drawn is a function of seed and index, and objects are where the masks have them."""
 
 from __future__ import annotations
 
-import itertools
 import json
 from collections.abc import Iterable
 from pathlib import Path
@@ -15,20 +14,19 @@ from scipy import ndimage
 
 pytest.importorskip("einops")
 
-from monai.networks.schedulers import DDIMScheduler
 
 from synthbench import Budget, Context, Sample, SampleSet, Stopped
 from synthbench.errors import ConfigError, DataError, StoreError
 from synthbench.toolkit.grain import noise
 from synthbench.toolkit.loop import Diverged
-from synthbench.toolkit.mending import Mending
 from synthbench.toolkit.texture import measure
 from synthbench_diffusion.config import DiffusionConfig
 from synthbench_diffusion.generator import Diffusion
 from synthbench_diffusion.network import Denoiser
-from synthbench_diffusion.process import Process, guided
+from synthbench_diffusion.process import Process
 
 SMALL: dict[str, Any] = {"filters": 8, "levels": 2, "sampling_steps": 4}
+
 MODES = ("joint", "conditional")
 
 
@@ -49,178 +47,6 @@ def drawn_from(request: pytest.FixtureRequest, blob_set: SampleSet) -> Diffusion
     return fitted(blob_set, mode=request.param)
 
 
-# -- the process ------------------------------------------------------------------------------------------------------
-
-
-def alphas(times: int) -> np.ndarray:
-    """The share of the image's variance that is left at each time, of Ho et al.'s linear schedule."""
-    return np.cumprod(1 - np.linspace(1e-4, 0.02, times))
-
-
-def test_noise_is_laid_on_by_the_linear_schedule() -> None:
-    clean, noise = torch.full((2, 1, 1, 1), 0.5), torch.full((2, 1, 1, 1), -2.0)
-    left = alphas(1000)[[10, 700]]
-    found = Process(1000, "linear_beta", "epsilon").noisy(clean, noise, torch.tensor([10, 700]))
-    assert found.flatten().tolist() == pytest.approx(np.sqrt(left) * 0.5 - np.sqrt(1 - left) * 2, abs=1e-4)
-
-
-@pytest.mark.parametrize("prediction", ["v_prediction", "epsilon", "sample"])
-@pytest.mark.parametrize("steps", [1, 3, 20])
-def test_who_knows_the_answer_draws_the_image(prediction: Any, steps: int) -> None:
-    """A network that always tells what is wanted of one image leads from any noise to that image."""
-    process = Process(1000, "linear_beta", prediction)
-    clean = torch.linspace(-0.9, 0.9, 32).reshape(2, 1, 4, 4)
-
-    def oracle(noisy: torch.Tensor, times: torch.Tensor) -> torch.Tensor:
-        left = torch.tensor(alphas(1000))[times].float()[:, None, None, None]
-        noise = (noisy - left.sqrt() * clean) / (1 - left).sqrt()
-        return process.wanted(clean, noise, times)
-
-    noise = torch.randn(clean.shape, generator=torch.Generator().manual_seed(0))
-    assert torch.allclose(process.draw(oracle, noise, steps), clean, atol=2e-3)
-
-
-def test_each_step_ends_where_the_next_begins() -> None:
-    """Halfway, the planes have the noise of the time that the network is told: the DDIM path, worked out here."""
-    process, seen = Process(1000, "linear_beta", "epsilon"), []
-    noise = torch.full((1, 1, 1, 1), 0.3)
-
-    def constant(noisy: torch.Tensor, times: torch.Tensor) -> torch.Tensor:
-        seen.append((int(times[0]), float(noisy)))
-        return torch.full_like(noisy, 0.3)
-
-    process.draw(constant, noise, 8)
-    left = alphas(1000)
-    assert [time for time, _ in seen] == [999, 874, 749, 624, 499, 374, 249, 124]
-    clean = (0.3 - np.sqrt(1 - left[999]) * 0.3) / np.sqrt(left[999])
-    for time, value in seen:
-        assert value == pytest.approx(np.sqrt(left[time]) * clean + np.sqrt(1 - left[time]) * 0.3, abs=1e-3)
-
-
-@pytest.mark.parametrize("steps", [1, 7, 30, 60, 99, 100])
-def test_a_drawing_in_any_number_of_steps_begins_at_full_noise(steps: int) -> None:
-    path = Process(100, "linear_beta", "epsilon").path(steps)
-    assert (len(path), path[0]) == (steps, 99)
-    assert all(before > after >= 0 for before, after in itertools.pairwise(path))
-    gaps = -np.diff([*path, -1])
-    assert gaps.max() - gaps.min() <= 1
-
-
-@pytest.mark.parametrize("prediction", ["v_prediction", "epsilon", "sample"])
-def test_steps_are_those_of_monai_where_monai_has_them(prediction: Any) -> None:
-    """MONAI's DDIM is the oracle; its steps are whole parts of T."""
-    process, oracle = Process(1000, "linear_beta", prediction), DDIMScheduler(1000, prediction_type=prediction)
-
-    def network(noisy: torch.Tensor, times: torch.Tensor) -> torch.Tensor:
-        return torch.tanh(noisy + times[:, None, None, None] / 700)
-
-    planes = noise = torch.randn(2, 1, 4, 4, generator=torch.Generator().manual_seed(0))
-    oracle.set_timesteps(20)
-    for time in process.path(20):
-        planes, _ = oracle.step(network(planes, torch.tensor([time])).float(), time, planes)
-    assert torch.allclose(process.draw(network, noise, 20), planes, atol=1e-4)
-
-
-@pytest.mark.parametrize("schedule", ["linear_beta", "scaled_linear_beta", "cosine"])
-@pytest.mark.parametrize("times", [50, 200, 1000])
-def test_whatever_t_is_it_ends_in_noise(schedule: Any, times: int) -> None:
-    process = Process(times, schedule, "epsilon")
-    last = process.noisy(torch.ones(1, 1, 1, 1), torch.zeros(1, 1, 1, 1), torch.tensor([times - 1]))
-    assert 0 <= float(last) < 0.03
-
-
-def test_errors_of_the_clean_image_count_more_where_there_is_little_noise() -> None:
-    times = torch.tensor([5, 400, 999])
-    found = Process(1000, "linear_beta", "sample").weights(times).flatten().tolist()
-    assert found == pytest.approx([5.0, 1 / (1 - alphas(1000)[400]), 1.0], abs=1e-3)
-    assert Process(1000, "linear_beta", "epsilon").weights(times).flatten().tolist() == [1.0, 1.0, 1.0]
-
-
-def test_guidance_goes_beyond_the_condition() -> None:
-    """Of a network that sums up its condition, none of it is 0, and a scale of 2 says twice as much."""
-
-    def network(noisy: torch.Tensor, times: torch.Tensor, condition: torch.Tensor) -> torch.Tensor:
-        return noisy + times[:, None, None, None] + condition.sum(dim=1, keepdim=True)
-
-    noisy, times = torch.randn(3, 1, 4, 4, generator=torch.Generator().manual_seed(0)), torch.tensor([1, 2, 3])
-    condition = torch.randn(3, 2, 4, 4, generator=torch.Generator().manual_seed(1))
-    base, told = noisy + times[:, None, None, None], condition.sum(dim=1, keepdim=True)
-    for scale in (0.0, 1.0, 2.0):
-        assert torch.allclose(guided(network, condition, scale)(noisy, times), base + scale * told, atol=1e-5)
-
-
-# -- the network ------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("fold", [1, 2, 4])
-def test_the_network_keeps_shape_and_heeds_time_and_condition(fold: int) -> None:
-    torch.manual_seed(0)
-    network = Denoiser(3, 2, 16, 2, fold).eval()
-    for weights in network.parameters():
-        torch.nn.init.normal_(weights, std=0.3)
-    noisy, condition = torch.randn(2, 3, 4 * network.block, 2 * network.block), torch.zeros(2, 2, 1, 1)
-    condition = condition.expand(-1, -1, *noisy.shape[2:])
-    found = network(noisy, torch.tensor([1, 1]), condition)
-    assert found.shape == noisy.shape
-    assert not torch.allclose(network(noisy, torch.tensor([1, 900]), condition)[1], found[1], atol=0.02)
-    assert not torch.allclose(network(noisy, torch.tensor([1, 1]), condition + 1), found, atol=0.02)
-
-
-def test_folds_are_mended_beside_a_condition_alone() -> None:
-    assert isinstance(Denoiser(1, 1, 8, 2, 4).mend, Mending)
-    assert Denoiser(1, 0, 8, 2, 4).mend is None
-    assert Denoiser(1, 1, 8, 2, 1).mend is None
-
-
-@pytest.mark.parametrize("fold", [2, 3, 4])
-def test_rows_and_columns_of_a_folds_squares_are_evened_out(fold: int) -> None:
-    network = Denoiser(1, 0, 8, 1, fold).eval()
-    last = network.unet.out[-1].conv
-    torch.nn.init.zeros_(last.weight)
-    down, right = torch.meshgrid(torch.arange(fold), torch.arange(fold), indexing="ij")
-    with torch.no_grad():
-        last.bias.copy_((down**2 + 3 * right).flatten().float())
-    noisy, times = torch.randn(2, 1, 6 * fold, 4 * fold), torch.tensor([5, 7])
-    assert network(noisy, times).std() > 1
-    assert network.evened(noisy, times).shape == noisy.shape
-    assert network.evened(noisy, times).std() < 1e-5
-    assert network.evened(noisy, times).mean().item() == pytest.approx(last.bias.mean().item(), abs=1e-4)
-
-
-def test_without_folds_there_is_nothing_to_even_out() -> None:
-    torch.manual_seed(0)
-    network = Denoiser(2, 0, 8, 2, 1).eval()
-    noisy, times = torch.randn(1, 2, 16, 16), torch.tensor([5])
-    assert torch.equal(network.evened(noisy, times), network(noisy, times))
-
-
-def test_the_last_step_of_a_drawing_may_be_anothers() -> None:
-    process, asked = Process(100, "linear_beta", "sample"), []
-
-    def predict(name: str) -> Any:
-        return lambda noisy, times: asked.append((name, int(times[0]))) or torch.full_like(noisy, 0.5)
-
-    drawn = process.draw(predict("network"), torch.zeros(1, 1, 2, 2), 4, predict("last"))
-    assert asked == [("network", 99), ("network", 74), ("network", 49), ("last", 24)]
-    assert torch.allclose(drawn, torch.full_like(drawn, 0.5))
-
-
-def test_the_time_reaches_the_image() -> None:
-    """Groups of a single channel would take off what the time adds to it, the same at all its pixels."""
-    torch.manual_seed(0)
-    network = Denoiser(1, 0, 8, 1, 1).eval()
-    for weights in network.parameters():
-        torch.nn.init.normal_(weights, std=0.3)
-    noisy = torch.randn(1, 1, 8, 8)
-    assert not torch.allclose(network(noisy, torch.tensor([900])), network(noisy, torch.tensor([1])), atol=0.02)
-
-
-@pytest.mark.parametrize(("filters", "levels"), [(8, 1), (24, 2), (56, 3)])
-def test_networks_of_all_widths_can_be_built(filters: int, levels: int) -> None:
-    noisy = torch.zeros(1, 1, 16, 32)
-    assert Denoiser(1, 0, filters, levels, 2)(noisy, torch.tensor([3])).shape == noisy.shape
-
-
 def test_more_drawing_steps_than_times_are_refused() -> None:
     with pytest.raises(ValueError, match="sampling_steps: 80 is more than the 60 times"):
         DiffusionConfig(times=60, sampling_steps=80)
@@ -233,9 +59,6 @@ def test_sizes_follow_from_the_budget_where_they_are_left_open() -> None:
     assert (short.prediction, long.prediction) == ("sample", "epsilon")
     chosen = DiffusionConfig(fold=2, sampling_steps=7).sized(Diffusion.budgets["paper"])
     assert (chosen.fold, chosen.sampling_steps, chosen.levels) == (2, 7, long.levels)
-
-
-# -- the generator ----------------------------------------------------------------------------------------------------
 
 
 def test_a_sample_depends_on_seed_and_index_alone(drawn_from: Diffusion) -> None:
