@@ -15,6 +15,8 @@ from synthbench.engine.schedule import Heard, Missing
 from synthbench.plan import Task
 
 ANNOUNCE_EVERY = 20.0
+LONG = ("fit", "draw", "predict", "encode")
+"""Stages whose progress tells how far a task is: the others take no time beside them."""
 
 
 class Display:
@@ -77,9 +79,10 @@ class Display:
 
     def _advance(self, event: Event) -> None:
         task = self._tasks[event.key]
-        began, _ = self._running.get(event.key, (time.monotonic(), 0.0))
-        share = event.done / event.total if event.total else 0.0
-        self._running[event.key] = (began, share if event.stage in ("fit", "draw", "predict", "encode") else 0.0)
+        began, share = self._running.get(event.key, (time.monotonic(), 0.0))
+        if event.stage in LONG and event.total:
+            share = event.done / event.total
+        self._running[event.key] = (began, share)
         count = f"{event.done}/{event.total}" if event.total else ""
         text = f"{task.kind}: {task.label}"
         if event.key not in self._bars:
