@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+import synthbench.metrics.overlap as overlaps
 from synthbench.metrics.overlap import label_runs, overlap
 
 LABELS = st.sampled_from([0, 1, 2, 7, 300, 2**31 - 2, 2**31 - 1])
@@ -36,7 +39,20 @@ def test_table_is_what_counting_pair_by_pair_gives(data: st.DataObject, shape: t
         assert value == ((truth == i) & (predicted == j)).sum() / ((truth == i) | (predicted == j)).sum()
 
 
-def test_labels_too_wide_to_share_a_word_with_long_runs_are_counted_all_the_same() -> None:
+@settings(max_examples=60, deadline=None)
+@given(hnp.arrays(np.uint16, (2, 9, 9), elements=st.sampled_from([0, 1, 2, 3, 7, 300])))
+def test_a_table_of_possible_pairs_and_sorted_runs_give_the_same(maps: np.ndarray) -> None:
+    quick = overlap(*maps)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(overlaps, "_MOST_PAIRS", 0)
+        slow = overlap(*maps)
+    for part in fields(quick):
+        one, other = getattr(quick, part.name), getattr(slow, part.name)
+        assert one.dtype == other.dtype == np.int64
+        assert one.tolist() == other.tolist()
+
+
+def test_long_runs_of_the_highest_labels_are_counted_all_the_same() -> None:
     truth = np.full((1500, 1500), 2**31 - 1, np.int64)
     truth[:, ::750] = 2**31 - 2
     table = overlap(truth, truth)

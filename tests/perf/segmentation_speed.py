@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 import os
 import platform
@@ -24,6 +26,7 @@ from typing import Any
 import numpy as np
 
 from synthbench.metrics.aggregated import aji, aji_cellpose, aji_plus
+from synthbench.metrics.coco import coco_ap
 from synthbench.metrics.matching import IOU_THRESHOLDS, count
 from synthbench.metrics.overlap import overlap
 from synthbench.samples import write_array
@@ -44,6 +47,8 @@ class Measured:
         True and predicted instances of the pair.
     tp : dict
         By package, true positives by threshold: the same, or the times compare nothing.
+    ap : tuple of float
+        COCO AP of the pair with random scores, by `coco_ap` and by pycocotools.
     pair : dict
         Processor seconds of each call on one pair.
     cold : dict
@@ -57,6 +62,7 @@ class Measured:
 
     cells: tuple[int, int]
     tp: dict[str, list[int]]
+    ap: tuple[float, float]
     pair: dict[str, float]
     cold: dict[str, tuple[float, list[str]]]
     folders: list[dict[str, Any]]
@@ -69,10 +75,11 @@ def measure() -> Measured:
     truth, predicted = crowd(0)
     with tempfile.TemporaryDirectory() as folder:
         np.savez(pair := Path(folder) / "pair.npz", truth=truth, predicted=predicted)
-        tp, seconds = _one_pair(truth, predicted)
+        tp, ap, seconds = _one_pair(truth, predicted)
         return Measured(
             cells=(int(truth.max()), int(predicted.max())),
             tp=tp,
+            ap=ap,
             pair=seconds,
             cold={name: _cold(name, call, pair) for name, call in COLD.items()},
             folders=_folders(Path(folder)),
@@ -80,12 +87,15 @@ def measure() -> Measured:
         )
 
 
-def _one_pair(truth: np.ndarray, predicted: np.ndarray) -> tuple[dict[str, list[int]], dict[str, float]]:
+def _one_pair(
+    truth: np.ndarray, predicted: np.ndarray
+) -> tuple[dict[str, list[int]], tuple[float, float], dict[str, float]]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         from cellpose.metrics import aggregated_jaccard_index, average_precision
         from stardist.matching import matching
 
+        scores = np.random.default_rng(0).uniform(size=int(predicted.max()))
         levels = list(IOU_THRESHOLDS)
         table = overlap(truth, predicted)
         calls: dict[str, Callable[[], Any]] = {
@@ -100,10 +110,43 @@ def _one_pair(truth: np.ndarray, predicted: np.ndarray) -> tuple[dict[str, list[
             "synthbench `score_image`: table, matches, `aji`, `aji_plus`, easy or hard": lambda: score_image(
                 truth, predicted
             ),
+            "synthbench `coco_ap`": lambda: coco_ap([truth], [predicted], [scores]).ap,
+            "pycocotools `COCOeval`, masks encoded beforehand": _pycocotools(truth, predicted, scores),
         }
         found = {name: _least(call) for name, call in calls.items()}
     tp = {name.split()[0]: [int(n) for n in answer] for name, (answer, _) in list(found.items())[:3]}
-    return tp, {name: seconds for name, (_, seconds) in found.items()}
+    ap = found["synthbench `coco_ap`"][0], found["pycocotools `COCOeval`, masks encoded beforehand"][0]
+    return tp, ap, {name: seconds for name, (_, seconds) in found.items()}
+
+
+def _pycocotools(truth: np.ndarray, predicted: np.ndarray, scores: np.ndarray) -> Callable[[], float]:
+    """Return the call that matches and sums up by pycocotools, without the encoding of the masks."""
+    from pycocotools import mask
+    from pycocotools.coco import COCO
+    from pycocotools.cocoeval import COCOeval
+
+    def table(labels: np.ndarray, ranks: np.ndarray) -> COCO:
+        out = COCO()
+        size = {"height": labels.shape[0], "width": labels.shape[1]}
+        out.dataset = {"images": [{"id": 1, **size}], "categories": [{"id": 1}], "annotations": []}
+        for label in np.unique(labels[labels > 0]).tolist():
+            code = mask.encode(np.asfortranarray(labels == label, np.uint8))
+            row = {"id": label, "image_id": 1, "category_id": 1, "iscrowd": 0, "score": float(ranks[label - 1])}
+            out.dataset["annotations"].append({**row, "segmentation": code, "area": int(mask.area(code))})
+        out.createIndex()
+        return out
+
+    def call() -> float:
+        with contextlib.redirect_stdout(io.StringIO()):
+            evaluation.evaluate()
+            evaluation.accumulate()
+        return float(evaluation.eval["precision"].mean())
+
+    with contextlib.redirect_stdout(io.StringIO()):
+        evaluation = COCOeval(table(truth, np.ones(int(truth.max()))), table(predicted, scores), "segm")
+    evaluation.params.maxDets = [int(predicted.max())]
+    evaluation.params.areaRng, evaluation.params.areaRngLbl = [[0, 1e10]], ["all"]
+    return call
 
 
 def _least(call: Callable[[], Any]) -> tuple[Any, float]:

@@ -1,4 +1,5 @@
-"""Scoring 1,500 cells at ten thresholds: 20 times faster than StarDist and Cellpose; 1,000 pairs in flat memory."""
+"""Scoring 1,500 cells at ten thresholds: 20 times faster than StarDist and Cellpose; COCO AP: 50 times faster than
+pycocotools; 1,000 pairs in flat memory."""
 
 from __future__ import annotations
 
@@ -19,6 +20,8 @@ def test_scoring_label_maps_keeps_its_promises() -> None:
     ours = found.pair["synthbench `count`"]
     assert 20 * ours < found.pair["StarDist `matching`"]
     assert 20 * ours < found.pair["Cellpose `average_precision`"]
+    assert found.ap[0] == pytest.approx(found.ap[1], abs=1e-12)
+    assert 50 * found.pair["synthbench `coco_ap`"] < found.pair["pycocotools `COCOeval`, masks encoded beforehand"]
     assert set(found.cold["synthbench"][1]) <= {"synthbench", "scipy"}
     alone, together, many = found.folders
     assert together["result"] == alone["result"]

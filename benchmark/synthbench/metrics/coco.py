@@ -1,17 +1,21 @@
-"""COCO's average precision: the area under the precision–recall curve of scored instances, by pycocotools."""
+"""COCO's average precision: the area under the precision–recall curve of scored instances.
+
+Instances of a label map don't overlap. So from IoU 0.5 on nothing competes for a match, and which instances are right
+follows from the overlap table of each image: no mask is encoded, and none is compared with every other.
+"""
 
 from __future__ import annotations
 
-import contextlib
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from synthbench.metrics.matching import IOU_THRESHOLDS
-from synthbench.metrics.overlap import as_label_map, check_range, label_runs
+from synthbench.metrics.overlap import Overlap, overlap
+
+RECALLS = np.linspace(0, 1, 101)
+"""Where COCO reads the curve."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +48,7 @@ def coco_ap(
     """Compute COCO average precision of all images together, objects of every size.
 
     Instances are ranked by score; of equal scores, those of earlier images come first, then those of lower labels.
+    Agrees with ``pycocotools``.
 
     Parameters
     ----------
@@ -69,115 +74,85 @@ def coco_ap(
         raise ValueError("truths: there are no images")
     if max_detections is not None and not (isinstance(max_detections, int | np.integer) and max_detections >= 1):
         raise ValueError(f"max_detections: {max_detections}; give a whole number from 1 on")
-    true_rows: list[dict[str, Any]] = []
-    found_rows: list[dict[str, Any]] = []
-    most = 1
-    ranks: set[float] = set()
-    unscored = any(given is None for given in scores)
+    true, ranked, right = 0, [], []
+    distinct: set[float] = set()
     for index, (truth, predicted, given) in enumerate(zip(truths, labels, scores, strict=True)):
-        if np.shape(truth) != np.shape(predicted):
-            raise ValueError(f"labels: image {index} has shape {np.shape(predicted)}, and its truth {np.shape(truth)}")
-        true_rows += _rows(truth, index, "truths")
-        rows = _rows(predicted, index, "labels")
-        for row, score in zip(rows, _scores_of(rows, given, index), strict=True):
-            row["score"] = score
-            ranks.add(score)
-        found_rows += rows
-        most = max(most, len(rows))
-    precision = _precision([np.shape(truth) for truth in truths], true_rows, found_rows, max_detections or most)
+        table = _table(truth, predicted, index)
+        confidence = _scores_of(table.predicted_ids, given, index)
+        best_first = np.argsort(-confidence, kind="stable")[:max_detections]
+        true += len(table.true_ids)
+        distinct.update(np.unique(confidence).tolist())
+        ranked.append(confidence[best_first])
+        right.append(_right(table, best_first))
+    found = np.concatenate(ranked)
+    order = np.argsort(-found, kind="stable")
+    precision = _precision(np.concatenate(right, axis=1)[:, order], true)
     return CocoAP(
         ap=float(precision.mean()),
         ap50=float(precision[IOU_THRESHOLDS.index(0.5)].mean()),
         ap75=float(precision[IOU_THRESHOLDS.index(0.75)].mean()),
-        unscored=unscored or (len(found_rows) > 1 and len(ranks) == 1),
+        unscored=any(given is None for given in scores) or (len(found) > 1 and len(distinct) == 1),
     )
 
 
-def encode(labels: np.ndarray) -> list[tuple[int, int, dict[str, Any]]]:
-    """Return each label above 0, ascending, with its area and its mask in COCO's compressed run lengths.
-
-    Parameters
-    ----------
-    labels
-        ``(height, width)`` label map, of any integer type.
-
-    Raises
-    ------
-    ValueError
-        If it isn't a label map of two dimensions.
-    """
-    return _coded(labels, "labels")
+def _table(truth: np.ndarray, predicted: np.ndarray, image: int) -> Overlap:
+    if np.shape(truth) != np.shape(predicted):
+        raise ValueError(f"labels: image {image} has shape {np.shape(predicted)}, and its truth {np.shape(truth)}")
+    if np.ndim(truth) != 2:
+        raise ValueError(f"truths: image {image} has shape {np.shape(truth)}; give a label map, (height, width)")
+    try:
+        return overlap(truth, predicted)
+    except ValueError as error:
+        name, _, reason = str(error).partition(": ")
+        raise ValueError(f"{'truths' if name == 'truth' else 'labels'}: image {image}: {reason}") from None
 
 
-def _coded(labels: np.ndarray, name: str) -> list[tuple[int, int, dict[str, Any]]]:
-    from pycocotools import mask
-
-    labels = as_label_map(labels, name)
-    if labels.ndim != 2:
-        raise ValueError(f"{name}: shape {labels.shape}; give a label map, (height, width)")
-    flat = labels.ravel(order="F")
-    starts, lengths = label_runs(flat)
-    values = check_range(flat[starts], name)
-    order = np.argsort(values, kind="stable")
-    order = order[np.searchsorted(values[order], 0, side="right") :]
-    values, starts, ends = values[order], starts[order], (starts + lengths)[order]
-    height, width = labels.shape
-    coded = []
-    for here in np.split(np.arange(len(values)), np.flatnonzero(np.diff(values)) + 1):
-        if not len(here):
-            continue
-        edges = np.column_stack([starts[here], ends[here]]).ravel()
-        runs = np.diff(edges, prepend=0, append=flat.size)
-        code = mask.frPyObjects({"counts": runs.tolist(), "size": [height, width]}, height, width)
-        coded.append((int(values[here[0]]), int(runs[1::2].sum()), code))
-    return coded
-
-
-def _rows(labels: np.ndarray, image: int, name: str) -> list[dict[str, Any]]:
-    return [
-        {"label": label, "image_id": image, "category_id": 1, "iscrowd": 0, "area": area, "segmentation": code}
-        for label, area, code in _coded(labels, f"{name}: image {image}")
-    ]
-
-
-def _scores_of(rows: list[dict[str, Any]], given: np.ndarray | None, image: int) -> list[float]:
+def _scores_of(ids: np.ndarray, given: np.ndarray | None, image: int) -> np.ndarray:
+    """Return the score of each predicted instance; 1 where the method has none."""
     if given is None:
-        return [1.0] * len(rows)
+        return np.ones(len(ids))
     try:
         values = np.asarray(given, np.float64)
     except (TypeError, ValueError):
         raise ValueError(f"scores: image {image} has scores that aren't numbers") from None
-    highest = rows[-1]["label"] if rows else 0
+    highest = int(ids[-1]) if len(ids) else 0
     if values.ndim != 1 or len(values) < highest:
         raise ValueError(f"scores: image {image} has labels up to {highest}, and scores of shape {values.shape}")
     if not np.isfinite(values).all():
         raise ValueError(f"scores: image {image} has a score that isn't finite")
-    return [float(values[row["label"] - 1]) for row in rows]
+    return values[ids - 1]
 
 
-def _precision(
-    shapes: Sequence[tuple[int, ...]], true: list[dict[str, Any]], found: list[dict[str, Any]], most: int
-) -> np.ndarray:
-    """Return ``(thresholds, recall levels)`` precision; zeros where there is no true instance."""
-    from pycocotools.coco import COCO
-    from pycocotools.cocoeval import COCOeval
+def _right(table: Overlap, best_first: np.ndarray) -> np.ndarray:
+    """Return which instances match a true one at each threshold, ``(thresholds, instances)``, best scores first.
 
-    def indexed(rows: list[dict[str, Any]]) -> Any:
-        table = COCO()
-        table.dataset = {
-            "images": [{"id": i, "height": h, "width": w} for i, (h, w) in enumerate(shapes)],
-            "categories": [{"id": 1}],
-            "annotations": [{**row, "id": i} for i, row in enumerate(rows, start=1)],
-        }
-        table.createIndex()
-        return table
+    Above IoU 0.5 a pair has no rival. At 0.5 a predicted instance may be the union of two true ones, which nothing else
+    touches then: either will do. Or a true one may be the union of two predicted ones: the better score has it.
+    """
+    rank = np.full(len(table.predicted_ids), len(best_first))
+    rank[best_first] = np.arange(len(best_first))
+    iou, true, place = table.iou, table.true, rank[table.predicted]
+    near = np.flatnonzero((iou >= IOU_THRESHOLDS[0]) & (place < len(best_first)))
+    near = near[np.argsort(place[near], kind="stable")]
+    iou, true, place = iou[near], true[near], place[near]
+    right = np.zeros((len(IOU_THRESHOLDS), len(best_first)), bool)
+    for row, threshold in zip(right, IOU_THRESHOLDS, strict=True):
+        good = np.flatnonzero(iou >= threshold)
+        _, first = np.unique(true[good], return_index=True)
+        row[place[good[first]]] = True
+    return right
 
-    with contextlib.redirect_stdout(io.StringIO()):
-        evaluation = COCOeval(indexed(true), indexed(found), "segm")
-        evaluation.params.iouThrs = np.array(IOU_THRESHOLDS)
-        evaluation.params.maxDets = [most]
-        evaluation.params.areaRng = [[0, 1e10]]
-        evaluation.params.areaRngLbl = ["all"]
-        evaluation.evaluate()
-        evaluation.accumulate()
-    return np.maximum(evaluation.eval["precision"][:, :, 0, 0, 0], 0.0)
+
+def _precision(right: np.ndarray, true: int) -> np.ndarray:
+    """Return ``(thresholds, recall levels)`` precision down the ranking; zeros where there is no true instance."""
+    out = np.zeros((len(right), len(RECALLS)))
+    if not true or not right.shape[1]:
+        return out
+    hits = right.cumsum(axis=1)
+    precision = hits / np.arange(1, right.shape[1] + 1)
+    best_from_here = np.maximum.accumulate(precision[:, ::-1], axis=1)[:, ::-1]
+    for row, recall, best in zip(out, hits / true, best_from_here, strict=True):
+        reached = np.searchsorted(recall, RECALLS, side="left")
+        there = reached < len(recall)
+        row[there] = best[reached[there]]
+    return out
