@@ -22,6 +22,7 @@ from synthbench.engine.schedule import Interrupted, run_tasks
 from synthbench.engine.serial import SerialEngine
 from synthbench.errors import ConfigError
 from synthbench.plan import Plan, make_plan
+from synthbench.processes.count import usable_processors
 from synthbench.resolve import resolve
 from synthbench.results import FAILURES, Results, collect, save_results
 from synthbench.samples import Sample, SampleSet
@@ -64,7 +65,7 @@ class Machine:
     def build(self, store: Store) -> tuple[Engine, int]:
         """Return the engine, and how many tasks it runs at a time."""
         gpus = choose(self.device)
-        workers, threads = share_cores(len(os.sched_getaffinity(0)), len(gpus))
+        workers, threads = share_cores(usable_processors(), len(gpus))
         options = Options(
             store=str(store.root),
             device=self.device if gpus else "cpu",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -26,6 +25,7 @@ from synthbench.metrics.matching import (
 )
 from synthbench.metrics.overlap import overlap
 from synthbench.metrics.semantic import cldice, confusion, scores
+from synthbench.processes.count import usable_processors
 from synthbench.samples import check_labels, read_array
 
 SUFFIXES = (".png", ".tif", ".tiff")
@@ -265,7 +265,7 @@ def _each(
     names = sorted(true_files)
     files = [true_files[name] for name in names], [found_files[name] for name in names]
     if workers is None:
-        workers = min(_processors(), -(-len(names) // IMAGES_PER_WORKER))
+        workers = min(usable_processors(), -(-len(names) // IMAGES_PER_WORKER))
     results = map(work, *files) if workers == 1 else _in_processes(work, files, min(workers, len(names)))
     report(0, len(names))
     for done, (name, result) in enumerate(zip(names, results, strict=True), 1):
@@ -294,11 +294,6 @@ def _in_processes(
 
 def _leave_interrupts_to_the_parent() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-
-
-def _processors() -> int:
-    """Return how many processors this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _read_pair(true_file: Path, found_file: Path) -> tuple[np.ndarray, np.ndarray]:

@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import platform
-import resource
 import subprocess
 import sys
 import time
 from typing import Any
 
 from synthbench import Budget
+from synthbench.engine import meter
+from synthbench.processes.count import usable_processors
 
 GENERATORS = ("pix2pix", "cgan-seg", "diffusion", "stylegan2-mask", "vqvae-pixelcnn")
 WARM = 5
@@ -53,9 +53,9 @@ def measure(name: str, device: str, budget: str, patch: int | None, batch: int |
 
     Batches.__getitem__ = timed  # type: ignore[method-assign]
     budgeted = Budget(steps + WARM, count, side)
-    cls(config).fit(train, Context(seed=0, budget=budgeted, device=device, threads=os.cpu_count() or 1))
+    cls(config).fit(train, Context(seed=0, budget=budgeted, device=device, threads=usable_processors()))
     seconds = asked[WARM + steps - 1] - asked[WARM]
-    resident = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    resident = meter.Memory().peak_mb() * 2**20
     return {
         "name": name,
         "patch": side,
@@ -106,7 +106,7 @@ def _machine(device: str) -> str:
 
     if device != "cpu":
         return f"{torch.cuda.get_device_name(device)}, torch {torch.__version__}"
-    return f"{os.cpu_count()} processors ({platform.machine()}), torch {torch.__version__}"
+    return f"{usable_processors()} processors ({platform.machine()}), torch {torch.__version__}"
 
 
 if __name__ == "__main__":

@@ -39,6 +39,7 @@ def run(args: argparse.Namespace) -> int:
     from synthbench.fidelity.judging import judge
     from synthbench.fidelity.words import text
     from synthbench.plugin.api import silent
+    from synthbench.processes.count import usable_processors
 
     config: dict[str, str] = pairs_from(args)
     if args.inception and args.encoder not in (None, "inception"):
@@ -60,7 +61,7 @@ def run(args: argparse.Namespace) -> int:
         task=args.task,
         components=args.components,
         device=device,
-        threads=int(threads) if threads.isdigit() else os.cpu_count() or 1,
+        threads=int(threads) if threads.isdigit() else usable_processors(),
         progress=_counter if sys.stderr.isatty() else silent,
     )
     print(json.dumps(result, indent=1, ensure_ascii=False, allow_nan=False) if args.json else text(result))
