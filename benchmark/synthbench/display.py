@@ -45,10 +45,10 @@ class Display:
         self._bars: dict[str, TaskID] = {}
         self._announced = time.monotonic()
         self._progress = Progress(
-            TextColumn("{task.description}", table_column=None),
+            TextColumn("{task.description}", markup=False),
             BarColumn(bar_width=24),
-            TextColumn("{task.fields[count]}"),
-            TextColumn("{task.fields[note]}", style="dim"),
+            TextColumn("{task.fields[count]}", markup=False),
+            TextColumn("{task.fields[note]}", style="dim", markup=False),
             TimeElapsedColumn(),
             console=console,
             transient=True,

@@ -10,6 +10,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from synthbench.errors import ConfigError, nearest
+from synthbench.escaping import printable
 
 STUDIES = Path(__file__).parent / "studies"
 DEFAULT = STUDIES / "default.yaml"
@@ -55,6 +56,8 @@ class PluginChoice(_Model):
     @field_validator("label")
     @classmethod
     def _label_fits_a_table(cls, value: str) -> str:
+        if value != printable(value):
+            raise ValueError("a label has no control characters, nor signs that turn the direction of writing")
         if value and not re.fullmatch(r"[^\s|,×+][^|,×+\n]{0,59}", value):
             raise ValueError("a label is at most 60 characters, without '|', ',', '×', '+' and line breaks")
         return value

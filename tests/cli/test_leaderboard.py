@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import runpy
+import subprocess
+import sys
+import threading
 from pathlib import Path
 
 import pandas as pd
@@ -52,6 +56,30 @@ def test_html_is_the_page(folder: Path, tmp_path: Path) -> None:
     text = file.read_text(encoding="utf-8")
     assert text.lstrip().startswith("<!doctype html>")
     assert "per_image" in text
+
+
+def test_a_pipe_named_by_out_is_written_into(folder: Path, tmp_path: Path) -> None:
+    pipe, heard = tmp_path / "board.md", []
+    os.mkfifo(pipe)
+    reader = threading.Thread(target=lambda: heard.append(pipe.read_text(encoding="utf-8")))
+    reader.start()
+    assert main(["leaderboard", str(folder), "--out", str(pipe)]) == 0
+    reader.join(10)
+    assert "| segmenter | arm" in heard[0]
+    assert pipe.is_fifo()
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "utf-8"])
+def test_any_encoding_of_the_terminal_will_do_and_json_stays_json(folder: Path, encoding: str) -> None:
+    environment = {**os.environ, "PYTHONIOENCODING": encoding}
+    for form in ("md", "csv", "json"):
+        command = [sys.executable, "-m", "synthbench", "leaderboard", str(folder), "--format", form]
+        done = subprocess.run(command, capture_output=True, env=environment, check=False)
+        assert done.returncode == 0, done.stderr
+        text = done.stdout.decode(encoding)
+        assert ("×" in text) == (encoding != "ascii")
+        if form == "json":
+            assert "real + pix2pix × 50" in {row["arm"] for row in json.loads(text)["rows"]}
 
 
 def test_groups_have_rows(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import re
@@ -170,10 +171,34 @@ def test_pictures_of_other_folders_are_out_of_reach(
     run = tmp_path / "run"
     report(run, small, shots)
     (tmp_path / "secret.png").write_bytes(b"secret")
-    index = [{"title": "x", "pictures": [{"file": "../../secret.png", "told": "x"}]}]
-    (run / "pictures" / "index.json").write_text(json.dumps(index))
-    with pytest.raises(ConfigError, match="can't be read"):
-        page(small, run)
+    (run / "pictures" / "linked.png").symlink_to(tmp_path / "secret.png")
+    (run / "failures.txt").symlink_to(tmp_path / "secret.png")
+    named = [{"file": name, "told": "x"} for name in ("../../secret.png", str(tmp_path / "secret.png"), "linked.png")]
+    (run / "pictures" / "index.json").write_text(json.dumps([{"title": "x", "pictures": named}]))
+    text = page(small, run)
+    assert base64.b64encode(b"secret").decode() not in text
+    assert "secret" not in text
+
+
+def test_a_folder_of_pictures_that_is_a_link_is_not_followed(
+    small: SimpleNamespace, shots: dict[str, list[Sample]], tmp_path: Path
+) -> None:
+    report(tmp_path / "other", small, shots)
+    assert "data:image/png" in page(small, tmp_path / "other")
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "pictures").symlink_to(tmp_path / "other" / "pictures")
+    assert "data:image/png" not in page(small, tmp_path / "run")
+
+
+def test_words_of_unknown_origin_turn_no_line_around(
+    small: SimpleNamespace, shots: dict[str, list[Sample]], tmp_path: Path
+) -> None:
+    report(tmp_path, small, shots)
+    index = tmp_path / "pictures" / "index.json"
+    rows = json.loads(index.read_text(encoding="utf-8"))
+    rows[0]["title"] = "turned \u202e\x1b[31m around"
+    index.write_text(json.dumps(rows), encoding="utf-8")
+    assert "turned \\u202e\\x1b[31m around" in page(small, tmp_path)
 
 
 def test_crops_hold_the_objects() -> None:

@@ -7,8 +7,11 @@ needs inside ``run``, so that ``synthbench --help`` stays quick.
 from __future__ import annotations
 
 import argparse
+import codecs
 import errno
 import importlib
+import io
+import json
 import os
 import pkgutil
 import sys
@@ -16,17 +19,32 @@ from collections.abc import Generator, Sequence
 
 from synthbench import __version__
 from synthbench.errors import SynthbenchError
+from synthbench.escaping import printable
 
 INTERRUPTED = 130
+_ESCAPE = "synthbench.escape"
+
+
+def _escape(error: UnicodeError) -> tuple[str, int]:
+    r"""Write what a terminal's encoding lacks as JSON does, ``\u0394``: so JSON stays JSON in any encoding."""
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    return json.dumps(error.object[error.start : error.end])[1:-1], error.end
+
+
+codecs.register_error(_ESCAPE, _escape)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command line; return its exit code. What the user can mend is one line on stderr."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors=_ESCAPE)
     try:
         args = build_parser().parse_args(argv)
         return int(args.perform(args))
     except SynthbenchError as error:
-        print(f"synthbench: error: {error}", file=sys.stderr)
+        print(f"synthbench: error: {printable(str(error))}", file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
         print("synthbench: stopped; what is finished is kept, the same command goes on from here", file=sys.stderr)
@@ -37,7 +55,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
         way = "; free some space" if error.errno == errno.ENOSPC else ""
-        print(f"synthbench: error: {where}{error.strerror or error}{way}", file=sys.stderr)
+        print(f"synthbench: error: {printable(f'{where}{error.strerror or error}{way}')}", file=sys.stderr)
         return 2
 
 

@@ -14,7 +14,7 @@ Datasets are kept in $SYNTHBENCH_HOME/datasets, by default ~/.local/share/synthb
 from __future__ import annotations
 
 import argparse
-import contextlib
+import io
 import json
 import sys
 from collections.abc import Callable, Iterator
@@ -152,7 +152,10 @@ def _check(args: argparse.Namespace) -> int:
 
 
 def _show(args: argparse.Namespace) -> int:
+    from PIL import Image
+
     from synthbench.errors import DataError
+    from synthbench.files import write_whole
     from synthbench.pictures import sheet
 
     samples, _ = _resolve(args)
@@ -160,14 +163,9 @@ def _show(args: argparse.Namespace) -> int:
     if out.suffix.lower() not in PICTURES:
         raise DataError(f"{out}: a picture sheet's name ends in one of {', '.join(PICTURES)}")
     picture = sheet(_rows(samples, args.count), task=samples.task)
-    beside = out.with_name(f".{out.stem}-part{out.suffix}")
-    try:
-        picture.save(beside)
-        beside.replace(out)
-    except OSError as error:
-        with contextlib.suppress(OSError):
-            beside.unlink(missing_ok=True)
-        raise DataError(f"{out}: can't be written: {error.strerror or error}; give another --out") from None
+    file = io.BytesIO()
+    picture.save(file, Image.registered_extensions()[out.suffix.lower()])
+    write_whole(out, file.getvalue())
     print(json.dumps({"name": samples.name, "out": str(out)}) if args.json else f"wrote {out}")
     return 0
 
@@ -240,11 +238,11 @@ def _bar(title: str) -> Iterator[Callable[[int, int, str], None]]:
 
     console = Console(stderr=True)
     columns = (
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         MofNCompleteColumn(),
         TimeRemainingColumn(),
-        TextColumn("{task.fields[note]}"),
+        TextColumn("{task.fields[note]}", markup=False),
     )
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task(title, total=None, note="")

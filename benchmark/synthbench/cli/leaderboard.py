@@ -27,6 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     from synthbench import leaderboard, load_results
     from synthbench.errors import ConfigError
+    from synthbench.files import write_whole
 
     iou = _threshold(args.iou)
     if args.by and args.format == "html":
@@ -41,7 +42,7 @@ def run(args: argparse.Namespace) -> int:
         else:
             text = write(leaderboard.table(results, iou, args.aggregation))
     if args.out:
-        leaderboard.write_text(Path(args.out), text)
+        write_whole(Path(args.out).expanduser(), text)
     else:
         sys.stdout.write(text)
     return 0

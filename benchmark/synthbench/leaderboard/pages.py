@@ -15,6 +15,7 @@ from markupsafe import Markup
 
 from synthbench import __version__
 from synthbench.errors import ConfigError
+from synthbench.escaping import printable
 from synthbench.leaderboard import charts
 from synthbench.leaderboard.cells import Cell, cells
 from synthbench.leaderboard.columns import definition, title
@@ -83,7 +84,11 @@ def page(results: Results, folder: Path, iou: float | str = 0.5, aggregation: st
     used = [name for _, part in boards(found) for name in _all_columns(part)]
     metric = str(found["metric"].iloc[0])
     environment = Environment(
-        loader=PackageLoader("synthbench.leaderboard"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
+        loader=PackageLoader("synthbench.leaderboard"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        finalize=_shown,
     )
     environment.globals.update(colour=charts.colour, percent=charts.percent)
     return environment.get_template("report.html").render(
@@ -109,6 +114,11 @@ def page(results: Results, folder: Path, iou: float | str = 0.5, aggregation: st
         study=results.study.to_yaml(),
         environment=_environment(folder, found),
     )
+
+
+def _shown(value: Any) -> Any:
+    """Return what a template puts on the page: text of unknown origin turns no line around."""
+    return printable(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
 def _all_columns(part: pd.DataFrame) -> list[str]:
@@ -229,13 +239,14 @@ def _failures(results: Results) -> list[dict[str, str]]:
 def _pictures(folder: Path) -> list[dict[str, Any]]:
     """Return the pictures that a run folder holds, as data that a page can carry."""
     index = folder / PICTURES / INDEX
-    if not index.is_file():
+    if not _own(index, folder):
         return []
     rows = []
     try:
         for row in json.loads(index.read_text(encoding="utf-8")):
             files = [folder / PICTURES / Path(item["file"]).name for item in row["pictures"]]
-            shots = [_shot(file, str(item["told"])) for file, item in zip(files, row["pictures"], strict=True)]
+            told = [str(item["told"]) for item in row["pictures"]]
+            shots = [_shot(file, text) for file, text in zip(files, told, strict=True) if _own(file, folder)]
             rows.append({"title": str(row["title"]), "shots": shots})
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ConfigError(f"{index}: can't be read ({error}); remove {index.parent} and run again") from None
@@ -261,4 +272,9 @@ def _environment(folder: Path, found: pd.DataFrame) -> list[tuple[str, str]]:
 
 
 def _read(path: Path) -> str:
-    return path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
+    return path.read_text(encoding="utf-8", errors="replace") if _own(path, path.parent) else ""
+
+
+def _own(path: Path, folder: Path) -> bool:
+    """Whether this is a file of the folder's own: a link could put any file of this machine on a page."""
+    return path.is_file() and path.resolve() == folder.resolve() / path.relative_to(folder)

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from synthbench.escaping import csv_escaped
 from synthbench.leaderboard.columns import definition, title
 from synthbench.leaderboard.nearness import COUNTED, IMAGES, MASKS
 from synthbench.leaderboard.values import MISSING, NOT_APPLICABLE, is_score, records, text
@@ -97,8 +98,8 @@ def markdown(table: pd.DataFrame) -> str:
 
 
 def csv(table: pd.DataFrame) -> str:
-    """Return the leaderboard as CSV with all columns and full precision; no cell is blank."""
-    return _filled(table).to_csv(index=False, lineterminator="\n")
+    """Return the leaderboard as CSV with all columns and full precision; no cell is blank, and none is a formula."""
+    return csv_escaped(_filled(table)).to_csv(index=False, lineterminator="\n")
 
 
 def as_json(table: pd.DataFrame) -> str:

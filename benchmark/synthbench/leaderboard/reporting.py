@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 
-from synthbench.errors import DataError
+from synthbench.files import write_whole
 from synthbench.leaderboard.cells import cells
 from synthbench.leaderboard.pages import INDEX, PICTURES, page
 from synthbench.pictures import annotated, displayed
@@ -48,18 +48,7 @@ def report(run_folder: Path, results: Results, pictures: Mapping[str, Sequence[S
     if pictures is not None:
         semantic = any(cell.task == "semantic" for cell in cells(results))
         _write_pictures(run_folder, pictures, "semantic" if semantic else "instances")
-    return write_text(run_folder / "report.html", page(results, run_folder))
-
-
-def write_text(path: Path, text: str) -> Path:
-    """Write a file beside its place, and rename it there."""
-    beside = path.with_name(f".{path.name}.part")
-    try:
-        beside.write_text(text, encoding="utf-8")
-        os.replace(beside, path)
-    except OSError as error:
-        raise DataError(f"{path}: can't be written: {error.strerror or error}; give another --out") from None
-    return path
+    return write_whole(run_folder / "report.html", page(results, run_folder))
 
 
 def _write_pictures(folder: Path, pictures: Mapping[str, Sequence[Sample]], task: Task) -> None:

@@ -15,6 +15,7 @@ from typing import Any
 import pandas as pd
 
 from synthbench.errors import DataError
+from synthbench.escaping import csv_escaped, csv_unescaped, printable_cells
 from synthbench.study import Study, make_study, read_study
 
 TABLES = ("images", "runs", "fidelity", "agreement", "tasks")
@@ -24,7 +25,7 @@ COUNT = "count:"
 
 @dataclass(frozen=True)
 class Results:
-    """A study's results.
+    """A study's results; whatever their texts come from, they are printable.
 
     Attributes
     ----------
@@ -51,6 +52,10 @@ class Results:
     agreement: pd.DataFrame
     tasks: pd.DataFrame
 
+    def __post_init__(self) -> None:
+        for name in TABLES:
+            object.__setattr__(self, name, printable_cells(getattr(self, name)))
+
 
 def load_results(run: str | Path) -> Results:
     """Load a run folder.
@@ -73,7 +78,7 @@ def save_results(results: Results, run: Path) -> None:
     for name in TABLES:
         path = run / "results" / f"{name}.csv"
         beside = path.with_suffix(".part")
-        getattr(results, name).to_csv(beside, index=False)
+        csv_escaped(getattr(results, name)).to_csv(beside, index=False)
         os.replace(beside, path)
 
 
@@ -111,7 +116,7 @@ def _read(path: Path) -> pd.DataFrame:
     except (ValueError, OSError) as error:
         raise DataError(f"{path}: can't be read as a table: {error}") from None
     _check_table(path, table)
-    return table
+    return csv_unescaped(table)
 
 
 _NEEDED = {
