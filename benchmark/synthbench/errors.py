@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+import os
+from collections.abc import Iterable, Sequence
+
+LISTED = 10
+"""How many problems a message tells; of the others it tells the number."""
 
 
 class SynthbenchError(Exception):
@@ -35,6 +39,31 @@ def unnamed(error: Exception, path: object) -> str:
     """Return the first line of an error's message without the path, which is named beside it."""
     first = (str(error).splitlines() or [type(error).__name__])[0]
     return first.replace(repr(str(path)), "").replace(str(path), "").strip(" :") or type(error).__name__
+
+
+def together(problems: Sequence[str], where: object) -> str:
+    """Return problems as one line: the first ten, and how many more there are.
+
+    Parameters
+    ----------
+    problems
+        At least one. One alone is returned as it is.
+    where
+        The folder or file that they are found in; named once, and left out of the paths below it.
+    """
+    if len(problems) == 1:
+        return problems[0]
+    below = f"{where}{os.sep}"
+    told = [f"({i}) {problem.replace(below, '')}" for i, problem in enumerate(problems[:LISTED], 1)]
+    more = f"; and {len(problems) - LISTED:,} more" if len(problems) > LISTED else ""
+    return f"{where}: {len(problems):,} problems: {'; '.join(told)}{more}"
+
+
+def some(names: Iterable[object]) -> str:
+    """Return names joined by commas: the first ten, and how many more there are."""
+    known = [str(name) for name in names]
+    more = f" and {len(known) - LISTED:,} more" if len(known) > LISTED else ""
+    return ", ".join(known[:LISTED]) + more
 
 
 def nearest(word: str, known: Iterable[str]) -> str:

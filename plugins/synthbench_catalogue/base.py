@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import ClassVar
 
@@ -15,8 +14,6 @@ from synthbench.datasets.download import Remote, cache, fetch, sha256_of
 from synthbench.datasets.recipe import Notes
 from synthbench.datasets.unpack import unpack
 from synthbench.errors import DataError
-
-log = logging.getLogger(__name__)
 
 
 class LocalConfig(synthbench.Config):
@@ -51,6 +48,9 @@ class Catalogued(Dataset):
     Config = LocalConfig
     name: ClassVar[str]
     obtain: ClassVar[str] = ""
+
+    said: Sequence[str] = ()
+    """What was done to the data, once the last sample was taken: kept with the samples, and shown."""
 
     def remotes(self) -> tuple[Remote, ...]:
         """Return the files that `samples` would fetch now."""
@@ -89,6 +89,13 @@ class Catalogued(Dataset):
         """Whether a file of the archive is needed."""
         return True
 
+    def told(self, samples: Iterable[Sample], notes: Notes, context: Context) -> Iterator[Sample]:
+        """Pass samples on, tell progress, and keep at the end what was done to the data."""
+        for done, sample in enumerate(samples, 1):
+            yield sample
+            context.progress(done, max(notes.total, done), f"{self.name}: {sample.id}")
+        self.said = notes.lines()
+
 
 class Published(Catalogued):
     """A dataset whose one archive can be downloaded by anyone.
@@ -125,12 +132,3 @@ def home(root: Path, *parts: str) -> Path:
                 return folder
         level = sorted(child for folder in level for child in folder.iterdir() if child.is_dir())
     raise DataError(f"{root}: has no {' and '.join(parts)} in it; is this the right archive?")
-
-
-def told(samples: Iterator[Sample], notes: Notes, context: Context, name: str) -> Iterator[Sample]:
-    """Pass samples on, tell progress, and log at the end what was done to the data."""
-    for done, sample in enumerate(samples, 1):
-        yield sample
-        context.progress(done, max(notes.total, done), f"{name}: {sample.id}")
-    for line in notes.lines():
-        log.info("%s: %s", name, line)

@@ -11,7 +11,7 @@ from synthbench.datasets.readers import suffix
 from synthbench.datasets.recipe import Notes, Recipe
 from synthbench.datasets.unpack import unpack
 from synthbench.errors import DataError
-from synthbench_catalogue.base import Catalogued, home, told
+from synthbench_catalogue.base import Catalogued, home
 
 SPLITS = ("train", "test")
 
@@ -34,7 +34,7 @@ class Cellpose(Catalogued):
         folders = self._splits(context)
         notes = Notes()
         for split, folder in folders.items():
-            for sample in told(suffix.read(folder, Recipe(), notes), notes, context, self.name):
+            for sample in self.told(suffix.read(folder, Recipe(), notes), notes, context):
                 yield Sample(f"{split}-{sample.id}", sample.image, sample.labels, {"split": split})
 
     def _splits(self, context: Context) -> dict[str, Path]:

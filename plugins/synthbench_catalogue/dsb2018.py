@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from synthbench import Context, Sample
 from synthbench.datasets.readers import folders
 from synthbench.datasets.recipe import Notes, Recipe
-from synthbench_catalogue.base import Published, home, told
+from synthbench_catalogue.base import Published, home
 
 
 class Dsb2018(Published):
@@ -24,7 +24,7 @@ class Dsb2018(Published):
         """Yield test and training images; group ``split``."""
         root = home(self.unpacked(context), "train/images", "test/images")
         notes = Notes()
-        yield from told(folders.read(root, Recipe(), notes), notes, context, self.name)
+        yield from self.told(folders.read(root, Recipe(), notes), notes, context)
 
     @staticmethod
     def wanted(name: str) -> bool:

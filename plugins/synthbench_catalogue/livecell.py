@@ -17,7 +17,7 @@ from synthbench.datasets.readers import coco
 from synthbench.datasets.recipe import Notes, Recipe
 from synthbench.datasets.unpack import unpack
 from synthbench.errors import DataError
-from synthbench_catalogue.base import Catalogued, LocalConfig, told
+from synthbench_catalogue.base import Catalogued, LocalConfig
 
 CellType = Literal["A172", "BT474", "BV2", "Huh7", "MCF7", "SHSY5Y", "SkBr3", "SKOV3"]
 ANNOTATIONS = tuple(f"livecell_coco_{split}.json" for split in ("train", "val", "test"))
@@ -39,9 +39,11 @@ class LiveCellConfig(LocalConfig):
 class LiveCell(Catalogued):
     """Official splits train, validation and test, by COCO files.
 
-    Of overlapping cells the smaller lies on top. Groups: ``cell_type``, ``well``, ``time`` (since the experiment's
-    beginning) and ``stage``, early, mid or late: thirds of the time over which that cell line was pictured (the
-    dataset names no stages; the thirds are this project's choice).
+    Of overlapping cells the smaller lies on top. The published files list some images twice, and some for training and
+    for validation: each is taken once, and those of both are for validation alone (`synthbench.datasets.readers.coco`
+    says how). Groups: ``cell_type``, ``well``, ``time`` (since the experiment's beginning) and ``stage``, early, mid
+    or late: thirds of the time over which that cell line was pictured (the dataset names no stages; the thirds are
+    this project's choice).
     """
 
     Config = LiveCellConfig
@@ -63,7 +65,7 @@ class LiveCell(Catalogued):
         spans = spans_of(path.stem for path in root.rglob("*.tif"))
         notes = Notes()
         wanted = self.config.cell_types
-        for sample in told(coco.read(root, Recipe(), notes), notes, context, self.name):
+        for sample in self.told(coco.read(root, Recipe(), notes), notes, context):
             groups = groups_of(sample.id, spans)
             if not wanted or groups["cell_type"] in wanted:
                 yield Sample(sample.id, sample.image, sample.labels, {**sample.groups, **groups})

@@ -11,7 +11,7 @@ from synthbench import Context, Sample
 from synthbench.datasets.readers import npz
 from synthbench.datasets.recipe import Notes, Recipe
 from synthbench.errors import DataError
-from synthbench_catalogue.base import Catalogued, LocalConfig, told
+from synthbench_catalogue.base import Catalogued, LocalConfig
 
 
 class TissueNetConfig(LocalConfig):
@@ -40,7 +40,7 @@ class TissueNet(Catalogued):
         if not any(self.wanted(path.name) for path in (root, *root.rglob("*"))):
             raise DataError(f"{root}: there is no npz file in it; {self.obtain}")
         found = npz.read(root, Recipe(), notes, mask=("cell", "nucleus").index(self.config.mask))
-        yield from told(found, notes, context, self.name)
+        yield from self.told(found, notes, context)
 
     @staticmethod
     def wanted(name: str) -> bool:

@@ -10,7 +10,7 @@ from pydantic import Field
 from synthbench import Context, Sample
 from synthbench.datasets.readers import tracking
 from synthbench.datasets.recipe import Notes, Recipe
-from synthbench_catalogue.base import ArchiveConfig, Published, home, told
+from synthbench_catalogue.base import ArchiveConfig, Published, home
 
 _SITE = "https://data.celltrackingchallenge.net/training-datasets"
 
@@ -38,7 +38,7 @@ class _Challenge(Published):
         root = home(self.unpacked(context), "01")
         notes = Notes()
         found = tracking.read(root, Recipe(), notes, truth=self.config.truth)
-        yield from told(found, notes, context, self.name)
+        yield from self.told(found, notes, context)
 
     @staticmethod
     def wanted(name: str) -> bool:

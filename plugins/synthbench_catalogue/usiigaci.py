@@ -10,7 +10,7 @@ from synthbench import Context, Sample
 from synthbench.datasets.pixels import read_image, read_mask, sample_of
 from synthbench.datasets.recipe import Notes, Recipe
 from synthbench.errors import DataError
-from synthbench_catalogue.base import Published, home, told
+from synthbench_catalogue.base import Published, home
 
 COMMIT = "9501d80c747cf82870dd596818fcf5c28c94d733"
 _SPLITS = {"train": "train", "val": "test"}
@@ -32,7 +32,7 @@ class Usiigaci(Published):
         """Yield the images by number, training images first; group ``split``."""
         root = home(self.unpacked(context), "Mask R-CNN/train") / "Mask R-CNN"
         notes = Notes()
-        yield from told(self._read(root, notes), notes, context, self.name)
+        yield from self.told(self._read(root, notes), notes, context)
 
     @staticmethod
     def _read(root: Path, notes: Notes) -> Iterator[Sample]:
@@ -41,11 +41,13 @@ class Usiigaci(Published):
         for split, found in sets.items():
             for folder in found:
                 paths = folder / "raw.tif", folder / "instances_ids.png"
-                for path in paths:
-                    if not path.is_file():
-                        raise DataError(f"{folder}: has no {path.name}; is this the right archive?")
-                image, labels = read_image(paths[0], notes), read_mask(paths[1], Recipe(), notes)
-                yield sample_of(folder.name, image, labels, {"split": _SPLITS[split]}, *map(str, paths))
+                with notes.trying():
+                    for path in paths:
+                        if not path.is_file():
+                            raise DataError(f"{folder}: has no {path.name}; is this the right archive?")
+                    image, labels = read_image(paths[0], notes), read_mask(paths[1], Recipe(), notes)
+                    yield sample_of(folder.name, image, labels, {"split": _SPLITS[split]}, *map(str, paths))
+        notes.refuse(root)
 
     @staticmethod
     def wanted(name: str) -> bool:

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from synthbench.datasets.walk import Item, groups_of, safe_id, split_of, with_ids
+from synthbench.datasets.recipe import Notes
+from synthbench.datasets.walk import Item, by_stem, groups_of, safe_id, split_of, with_ids
 from synthbench.errors import DataError
 from synthbench.samples import check_id
 
@@ -63,6 +64,22 @@ def test_a_folder_that_all_share_is_no_group():
     assert [item.groups for _, item in mixed] == [{"folder": "x"}, {"folder": "y"}]
 
 
-def test_names_that_become_one_id_are_refused():
-    with pytest.raises(DataError, match=r"a\?b\.png and a b\.png both get the id 'a_b'; rename one of them"):
-        with_ids([_item("a b"), _item("a?b")])
+def test_names_whose_difference_can_not_be_in_an_id_get_a_hash() -> None:
+    for first, second in (("a b", "a?b"), ("\u7ec6\u80de1", "\u7ec4\u7ec71"), ("A", "a")):
+        (one, _), (two, _) = with_ids([_item(first), _item(second)])
+        assert one.casefold() != two.casefold()
+        assert [name for name, _ in with_ids([_item(second), _item(first)])] == [two, one]
+        check_id(one)
+
+
+def test_a_letter_and_its_accent_make_the_same_id_as_the_accented_letter() -> None:
+    assert safe_id("Zelle_a\u0308 1") == safe_id("Zelle_\u00e4 1")
+    notes = Notes()
+    assert list(by_stem([Path("a\u0308.png"), Path("b.png")], notes)) == ["\u00e4", "b"]
+    by_stem([Path("a\u0308.png"), Path("\u00e4.tif")], notes)
+    assert len(notes.problems) == 1
+
+
+def test_two_files_of_one_name_are_refused_all_at_once() -> None:
+    with pytest.raises(DataError, match=r"2 problems: \(1\) .*both get the id 'x-[0-9a-f]{8}'.*\(2\) .*rename one"):
+        with_ids([_item("x"), _item("x"), _item("x")])

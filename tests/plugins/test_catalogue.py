@@ -222,6 +222,33 @@ def test_livecell_is_read_from_a_folder_with_or_without_the_images_unpacked(tmp_
         read(LiveCell, tmp_path / "other", archive=mine)
 
 
+def test_livecell_is_read_as_published_images_listed_twice_or_in_two_splits(tmp_path: Path) -> None:
+    mine = livecell_files(tmp_path / "mine")
+    for name in livecell.ANNOTATIONS:
+        (mine / "annotations" / "LIVECell" / name).rename(mine / name)
+    listed = {split: json.loads((mine / f"livecell_coco_{split}.json").read_text()) for split in ("train", "val")}
+    plain = read(LiveCell, tmp_path / "work", archive=mine)
+    twice = listed["train"]["images"][0]
+    shared = listed["train"]["images"][1]
+    for split, image, new in (("train", twice, 90), ("val", shared, 91)):
+        rows = [row for row in listed["train"]["annotations"] if row["image_id"] == image["id"]]
+        listed[split]["images"].append(image | {"id": new})
+        listed[split]["annotations"] += [row | {"id": 900 + i, "image_id": new} for i, row in enumerate(rows)]
+        (mine / f"livecell_coco_{split}.json").write_text(json.dumps(listed[split]))
+    library = Library(tmp_path / "library")
+    built = library.build("livecell", {"archive": str(mine)})
+    assert sorted(built.ids) == sorted(plain)
+    moved = shared["file_name"].removesuffix(".tif")
+    for sample in built:
+        same = plain[sample.id]
+        assert np.array_equal(sample.labels, same.labels)
+        assert sample.groups["split"] == ("validation" if sample.id == moved else same.groups["split"])
+    assert {
+        "images listed twice in livecell_coco_train.json, made one: 1",
+        "images listed in validation and in train, kept in validation alone: 1",
+    } <= set(built.info["import"])
+
+
 @pytest.mark.parametrize(
     ("hours", "stage"), [(0, "early"), (23, "early"), (24, "mid"), (47, "mid"), (48, "late"), (72, "late")]
 )

@@ -87,12 +87,14 @@ class Import:
         Raises
         ------
         DataError
-            If a file can't be used, there is no sample at all, or the masks turn out to be binary.
+            If files can't be used (told together), there is no sample, or the masks turn out to be binary.
         """
         self.notes = Notes()
         in_pieces = ""
         done, most = 0, 0
         for sample in self.form.read(self.path, self.recipe, self.notes):
+            if self.notes.problems:
+                continue  # nothing will come of it; what else is wrong is to be told as well
             if self.recipe.task == "instances":
                 count, broken = _objects(sample)
                 most = max(most, count)

@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -146,7 +146,8 @@ def build(name: str, config: Mapping[str, Any], folder: Path, context: Context) 
         )
         raise ConfigError(f"dataset {name!r}: config {key}: {problem['msg']}{hint}") from None
     (task,) = registry().get("dataset", name).spec.tasks
-    info = {
+    dataset = cls(settings)
+    info: dict[str, Any] = {
         "source": cls.source,
         "licence": cls.licence,
         "citation": cls.citation,
@@ -155,7 +156,7 @@ def build(name: str, config: Mapping[str, Any], folder: Path, context: Context) 
     }
     return SampleSet.write(
         folder,
-        _some(cls(settings).samples(context), name),
+        _some(dataset, context, name, info),
         name=name,
         task="semantic" if task == "semantic" else "instances",
         classes=cls.classes,
@@ -187,12 +188,16 @@ def terms(name: str, config: Mapping[str, Any]) -> str:
     return notice(dataset) if getattr(dataset, "remotes", tuple)() else ""
 
 
-def _some(samples: Iterable[Sample], name: str) -> Iterator[Sample]:
+def _some(dataset: Dataset, context: Context, name: str, info: dict[str, Any]) -> Iterator[Sample]:
+    """Pass on the samples; then put what the plugin says it did to them, if it does, among what travels with them."""
     count = 0
-    for count, sample in enumerate(samples, start=1):  # noqa: B007
+    for count, sample in enumerate(dataset.samples(context), start=1):  # noqa: B007
         yield sample
     if not count:
         raise DataError(f"dataset {name!r}: its plugin gave no sample")
+    said = [str(line) for line in getattr(dataset, "said", ())]
+    if said:
+        info["import"] = said
 
 
 def resolve(

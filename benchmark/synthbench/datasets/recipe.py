@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
-from synthbench.errors import ConfigError, nearest
+from synthbench.errors import ConfigError, DataError, nearest, together
 from synthbench.samples import TASKS, Task
 
 BINARY_CLASSES = ("background", "foreground")
@@ -63,16 +64,37 @@ class Notes:
         How many samples the reader expects to yield; 0 while it isn't known.
     counts : dict
         What was done → how often.
+    problems : list of str
+        What makes the data unusable, each once, in the order in which it was found: see `refuse`.
     """
 
     def __init__(self) -> None:
         self.total = 0
         self.counts: dict[str, int] = {}
+        self.problems: list[str] = []
 
     def add(self, what: str, count: int = 1) -> None:
         """Count something that was done; a count of zero leaves no trace."""
         if count:
             self.counts[what] = self.counts.get(what, 0) + count
+
+    def problem(self, what: str) -> None:
+        """Keep a problem until the rest is looked at as well, so that all are told at once."""
+        if what not in self.problems:
+            self.problems.append(what)
+
+    @contextmanager
+    def trying(self) -> Iterator[None]:
+        """Keep a `DataError` as a problem."""
+        try:
+            yield
+        except DataError as error:
+            self.problem(str(error))
+
+    def refuse(self, where: object) -> None:
+        """Raise `DataError` with the problems found at `where`, if there are any; see `errors.together`."""
+        if self.problems:
+            raise DataError(together(self.problems, where))
 
     def lines(self) -> list[str]:
         """Return a line for each thing that was done: ``"what: count"``."""

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from synthbench.errors import DataError
+from synthbench.datasets.recipe import Notes
+from synthbench.errors import DataError, together
 
 PICTURES = (".png", ".tif", ".tiff", ".jpg", ".jpeg", ".bmp")
 _SPLITS = {
@@ -88,20 +91,31 @@ def groups_of(root: Path, folder: Path) -> dict[str, str]:
     return {**groups, "folder": "/".join(rest)} if rest else groups
 
 
-def by_stem(files: Sequence[Path]) -> dict[str, Path]:
-    """Return files by stem; raise `DataError` when two of them differ in their suffix only."""
+def by_stem(files: Sequence[Path], notes: Notes) -> dict[str, Path]:
+    """Return files by stem, spelt as `spelt` does; two that differ in their suffix only are a problem in `notes`."""
     found: dict[str, Path] = {}
     for path in files:
-        if path.stem in found:
-            raise DataError(f"{path} and {found[path.stem].name} have one name; move one of them away")
-        found[path.stem] = path
+        other = found.setdefault(spelt(path.stem), path)
+        if other is not path:
+            notes.problem(f"{path} and {other.name} have one name; move one of them away")
     return found
+
+
+def spelt(name: str) -> str:
+    """Return a name with each letter as one character where there is one: macOS writes an ä as a and two dots.
+
+    >>> spelt("a\\u0308") == "\\u00e4"
+    True
+    """
+    return unicodedata.normalize("NFC", name)
 
 
 def with_ids(items: Sequence[Item]) -> list[tuple[str, Item]]:
     """Give each item an id: its stem, before it the split or folder where the stem alone is taken.
 
-    A folder that all items share tells nothing, and is no longer a group of theirs.
+    Where letters that can't be in an id made the difference, or a difference of case that some file systems don't
+    keep, the id ends in a hash of what the item is called. A folder that all items share tells nothing, and is no
+    longer a group of theirs.
 
     Raises
     ------
@@ -110,21 +124,30 @@ def with_ids(items: Sequence[Item]) -> list[tuple[str, Item]]:
     """
     if len({item.groups.get("folder") for item in items}) == 1:
         items = [replace(item, groups={k: v for k, v in item.groups.items() if k != "folder"}) for item in items]
-    stems = Counter(safe_id(item.stem) for item in items)
+    names = [safe_id(item.stem) for item in items]
+    stems = Counter(names)
+    long = [spelt("-".join([*item.groups.values(), item.stem])) for item in items]
+    names = [safe_id(long[i]) if stems[name] > 1 else name for i, name in enumerate(names)]
+    taken = Counter(name.casefold() for name in names)
+    names = [_hashed(name, long[i]) if taken[name.casefold()] > 1 else name for i, name in enumerate(names)]
     found: dict[str, Item] = {}
-    for item in items:
-        name = safe_id(item.stem)
-        if stems[name] > 1:
-            name = safe_id("-".join([*item.groups.values(), item.stem]))
-        if name in found:
-            raise DataError(f"{item.image} and {found[name].image} both get the id {name!r}; rename one of them")
-        found[name] = item
+    twice = []
+    for name, item in zip(names, items, strict=True):
+        other = found.setdefault(name, item)
+        if other is not item:
+            twice.append(f"{item.image} and {other.image} both get the id {name!r}; rename one of them")
+    if twice:
+        raise DataError(together(twice, Path(os.path.commonpath([item.image.parent for item in items]))))
     return list(found.items())
+
+
+def _hashed(name: str, text: str) -> str:
+    return f"{name[:180]}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
 
 
 def safe_id(text: str) -> str:
     """Return `text` as a sample id: what can't be in one becomes ``_``; a long one is cut, and ends in its hash."""
-    name = re.sub(r"[^A-Za-z0-9._+-]+", "_", text)
+    name = re.sub(r"[^A-Za-z0-9._+-]+", "_", spelt(text))
     if not re.match(r"[A-Za-z0-9]", name):
         name = f"s{name}"
     if len(name) > 200:

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pycocotools import mask as coco_masks
 
-from synthbench.datasets.readers import coco
+from synthbench.datasets.readers import coco_masks as masks
 from synthbench.errors import ConfigError, DataError
 
 HEIGHT, WIDTH = 24, 32
@@ -71,7 +71,7 @@ def test_any_mask_survives_the_compressed_form(runs):
     bits = np.repeat(np.arange(len(runs)) % 2 == 1, runs)[: HEIGHT * WIDTH]
     mask = np.pad(bits, (0, HEIGHT * WIDTH - len(bits))).reshape(HEIGHT, WIDTH, order="F")
     packed = _compressed(mask)
-    assert coco._runs(packed["counts"], "here") == _uncompressed(mask)["counts"]
+    assert masks.runs(packed["counts"], "here") == _uncompressed(mask)["counts"]
 
 
 def test_the_smaller_object_lies_on_top_and_what_it_hides_is_counted(put, bring, grey, tmp_path):
@@ -149,6 +149,199 @@ def test_a_damaged_mask_is_refused_before_c_code_follows_it(put, bring, grey, tm
     put("a.png", grey)
     _write(tmp_path / "labels.json", [_annotation(segmentation)])
     with pytest.raises(DataError, match=rf"labels\.json: image a\.png: .*{says}"):
+        bring()
+
+
+SQUARE = [[4, 4, 12, 4, 12, 12, 4, 12]]
+
+
+@pytest.mark.parametrize(
+    ("segmentation", "says"),
+    [
+        ([[[4, 4], [12, 4], [12, 12], [4, 12]]], "nested as pairs or deeper; COCO has flat lists"),
+        ([[[4, 4], [12, 4], [12, 12]]], "nested as pairs or deeper"),
+        ([[[[4, 4, 12, 4, 12, 12]]]], "nested as pairs or deeper"),
+        ([4, 4, 12, 4, 12, 12, 4, 12], "one flat list; COCO has a list of such lists"),
+        ([[4, 4, 12, 4, 12, 12], 5], "a polygon is 5; give a list of numbers"),
+        ([[{"x": 4, "y": 4}, {"x": 4, "y": 9}]], "nested as pairs or deeper"),
+        ([[4, 4, 12, 4, 12, 12, 4]], "has 7 numbers; they are pairs"),
+        ([[None, 4, 12, 4, 12, 12]], "can't be read: it holds null where a number belongs"),
+        ([["4", 4, 12, 4, 12, 12]], "it holds '4' where a number belongs"),
+        ([[True, 4, 12, 4, 12, 12]], "it holds true where a number belongs"),
+        (
+            [[4, 4, float("nan"), 4, 12, 12]],
+            "x is nan, and the image goes from 0 to 32; give finite coordinates in pixels",
+        ),
+        ([[4, 4, 12, float("nan"), 12, 12]], "y is nan, and the image goes from 0 to 24"),
+        ([[4, 4, float("inf"), 4, 12, 12]], "x is inf"),
+        ([[4, float("-inf"), 12, 4, 12, 12]], "y is -inf"),
+        ([[4, 4, 1e9, 4, 12, 12]], r"x is 1000000000\.0"),
+        ([[4, 4, 10**400, 4, 12, 12]], "x is 1000"),
+        ([[4, -25, 12, 4, 12, 12]], "y is -25"),
+        ("52;:1", "the mask is '52;:1'; give polygons or run lengths"),
+        (7, "the mask is 7"),
+        ({"size": None, "counts": [5]}, "for null"),
+        ({"size": [HEIGHT, WIDTH], "counts": ["768"]}, "don't fill the image"),
+        ({"size": [HEIGHT, WIDTH], "counts": [True, HEIGHT * WIDTH - 1]}, "don't fill the image"),
+        ({"size": [HEIGHT, WIDTH], "counts": "o" * 200_000}, "don't fill the image"),
+    ],
+)
+def test_a_mask_that_can_not_be_meant_is_refused_with_the_reason(put, bring, grey, tmp_path, segmentation, says):
+    put("a.png", grey)
+    _write(tmp_path / "labels.json", [_annotation(SQUARE), _annotation(segmentation, id=17)])
+    with pytest.raises(DataError, match=rf"labels\.json: image a\.png: annotation 17: .*{says}") as raised:
+        bring()
+    assert len(str(raised.value)) < 400
+
+
+def test_a_polygon_may_reach_a_little_over_the_edge(put, bring, grey, tmp_path):
+    put("a.png", grey)
+    _write(tmp_path / "labels.json", [_annotation([[-6, -6, 10, -6, 10, 10, -6, 10]])])
+    (sample,), found = bring()
+    assert int(sample.labels[:10, :10].sum()) == int(sample.labels.sum()) == 100
+    assert "polygons that reach over the image's edge, cut there: 1" in found.notes.lines()
+
+
+def test_an_image_listed_twice_is_one_image_with_the_objects_of_both(put, bring, grey, tmp_path):
+    put("a.png", grey)
+    put("b.png", grey)
+    kept, moved, alone, more = _disc(8, 8, 4), _disc(8, 9, 4), _disc(18, 6, 3), _disc(16, 24, 5)
+    rows = [_annotation(_uncompressed(m), image_id=1) for m in (kept, alone)]
+    rows += [_annotation(_uncompressed(m), image_id=3) for m in (moved, more)]
+    _write(tmp_path / "labels.json", [*rows, _annotation(SQUARE, image_id=2)], ("a.png", "b.png", "a.png"))
+    samples, found = bring()
+    assert [s.id for s in samples] == ["a", "b"]
+    for value, mask in ((1, kept), (2, alone), (3, more)):
+        np.testing.assert_array_equal(samples[0].labels == value, mask)
+    assert {
+        "images listed twice in labels.json, made one": 1,
+        "objects drawn in both of two listings, the first kept": 1,
+        "objects drawn in only one of two listings, kept": 2,
+    }.items() <= found.notes.counts.items()
+
+
+def test_an_image_listed_twice_alike_is_as_if_listed_once(put, bring, grey, tmp_path):
+    put("a.png", grey)
+    objects = [_disc(8, 8, 4), _disc(9, 14, 3), _disc(18, 20, 5)]
+    _write(tmp_path / "labels.json", [_annotation(_uncompressed(m)) for m in objects])
+    (once,), _ = bring()
+    again = [_annotation(_uncompressed(m), image_id=i) for i in (1, 2) for m in objects]
+    _write(tmp_path / "labels.json", again, ("a.png", "a.png"))
+    (twice,), found = bring()
+    assert twice.digest == once.digest
+    assert "objects drawn in only one of two listings, kept" not in found.notes.counts
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "keeps"), [("train", "val", "val"), ("train", "test", "test"), ("test", "val", "test")]
+)
+def test_an_image_of_two_splits_is_in_one_that_is_not_trained_on(put, bring, grey, tmp_path, first, second, keeps):
+    for name in ("a", "b", "both"):
+        put(f"images/{name}.png", grey)
+    truth = {first: _disc(8, 8, 3), second: _disc(16, 16, 4)}
+    for split, own in ((first, "a.png"), (second, "b.png")):
+        rows = [_annotation(_uncompressed(truth[split]), image_id=i) for i in (1, 2)]
+        _write(tmp_path / f"cells_{split}.json", rows, (own, "both.png"))
+    samples, found = bring()
+    assert sorted(s.id for s in samples) == ["a", "b", "both"]
+    both = next(s for s in samples if s.id == "both")
+    word = {"train": "train", "val": "validation", "test": "test"}
+    assert both.groups["split"] == word[keeps]
+    np.testing.assert_array_equal(both.labels > 0, truth[keeps])
+    loses = first if keeps == second else second
+    what = f"images listed in {word[keeps]} and in {word[loses]}, kept in {word[keeps]} alone"
+    assert found.notes.counts[what] == 1
+    assert found.notes.total == 3
+
+
+def test_a_picture_of_another_size_than_the_file_says_is_refused_all_at_once(put, bring, grey, tmp_path):
+    for name in "abc":
+        put(f"{name}.png", grey if name != "c" else grey.T.copy())
+    put("b.png", grey[::2, ::2].copy())
+    _write(tmp_path / "x.json", [_annotation(SQUARE, image_id=i) for i in (1, 2, 3)], ("a.png", "b.png", "c.png"))
+    with pytest.raises(DataError) as raised:
+        bring()
+    said = str(raised.value)
+    assert "2 problems: (1) x.json: image b.png: the file has 24×32 (height × width) and the picture is 12×16" in said
+    assert "(2) x.json: image c.png: the file has 24×32 (height × width) and the picture is 32×24; it is turned" in said
+
+
+@pytest.mark.parametrize(
+    "size", [{}, {"height": None, "width": None}, {"height": 0, "width": 0}, {"height": 24.0, "width": 32}]
+)
+def test_a_size_that_is_not_stated_is_not_compared(put, bring, grey, tmp_path, size):
+    put("a.png", grey)
+    content = {"images": [{"id": 1, "file_name": "a.png", **size}], "annotations": [_annotation(SQUARE)]}
+    (tmp_path / "x.json").write_text(json.dumps(content), encoding="utf-8")
+    (sample,), _ = bring()
+    assert int(sample.labels.sum()) == 64
+
+
+@pytest.mark.parametrize("ids", [(1, "1"), ("1", 1), (7.0, 7), ("cell-a", "cell-a"), ("é", "é")])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig"])
+@pytest.mark.parametrize("task", ["instances", "semantic"])
+def test_ids_may_be_texts_a_byte_order_mark_may_lead_and_categories_may_lack(
+    put, bring, grey, tmp_path, ids, encoding, task
+):
+    put("a.png", grey)
+    content = {
+        "images": [{"id": ids[0], "file_name": "a.png"}],
+        "annotations": [_annotation(SQUARE, image_id=ids[1], category="nucleus")],
+    }
+    (tmp_path / "labels.JSON").write_text(json.dumps(content, ensure_ascii=False), encoding=encoding)
+    (sample,), found = bring(task=task)
+    assert int(sample.labels.sum()) == 64
+    assert found.recipe.classes == (("background", "nucleus") if task == "semantic" else ())
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (
+            {"annotations": [_annotation(SQUARE, image_id=5)]},
+            "no annotation belongs to a listed image: their image_id is '5'",
+        ),
+        (
+            {"images": [{"id": 1, "file_name": "a.png"}, {"id": 1, "file_name": "b.png"}]},
+            r"a\.png and b\.png have one id, 1",
+        ),
+        ({"images": [{"id": None, "file_name": "a.png"}]}, "an image has no file_name or no id"),
+        ({"images": [{"id": [1], "file_name": "a.png"}]}, "an image has no file_name or no id"),
+        (
+            {"images": [{"id": i, "file_name": f"n{i}.png"} for i in range(12)]},
+            r"12 images are not below .*: n0\.png, .*, n9\.png and 2 more",
+        ),
+        ({"categories": {"1": "cell"}}, "is no COCO file"),
+        ({"annotations": [3]}, "is no COCO file"),
+    ],
+)
+def test_rows_that_do_not_fit_together_are_named(put, bring, grey, tmp_path, change, says):
+    put("a.png", grey)
+    put("b.png", grey)
+    content = {"images": [{"id": 1, "file_name": "a.png"}], "annotations": [_annotation(SQUARE)], **change}
+    (tmp_path / "x.json").write_text(json.dumps(content), encoding="utf-8")
+    with pytest.raises(DataError, match=rf"x\.json: .*{says}"):
+        bring()
+
+
+def test_annotations_may_be_an_object_of_objects(put, bring, grey, tmp_path):
+    put("a.png", grey)
+    content = {
+        "images": [{"id": 1, "file_name": "A.PNG"}],
+        "annotations": {"0": _annotation(SQUARE)},
+        "categories": None,
+    }
+    (tmp_path / "x.json").write_text(json.dumps(content), encoding="utf-8")
+    (sample,), _ = bring()
+    assert int(sample.labels.sum()) == 64
+
+
+@pytest.mark.parametrize("depth", [2_000, 100_000])
+def test_a_deeply_nested_file_is_one_clear_line(put, bring, grey, tmp_path, depth):
+    put("a.png", grey)
+    deep = "[" * depth + "]" * depth
+    (tmp_path / "x.json").write_text(f'{{"images": [], "annotations": [], "more": {deep}}}', encoding="utf-8")
+    with pytest.raises(DataError, match=r"x\.json: is nested too deeply"):
         bring()
 
 

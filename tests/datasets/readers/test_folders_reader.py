@@ -53,6 +53,49 @@ def test_an_image_without_a_mask_is_named_with_the_way_out(put, bring, grey, two
     assert "\n" not in str(error.value)
 
 
+def test_whatever_is_wrong_is_told_at_once_the_first_ten_and_how_many_more(put, bring, grey, two_cells, tmp_path):
+    for i in range(9):
+        put(f"images/bare{i}.png", grey)
+    for name in ("cut", "other", "good"):
+        put(f"images/{name}.png", grey)
+        put(f"labels/{name}.png", two_cells if name != "other" else two_cells[1:])
+    put("labels/bear1.png", two_cells)
+    (tmp_path / "images" / "cut.png").write_bytes(b"no picture")
+    with pytest.raises(DataError) as raised:
+        bring()
+    said = str(raised.value)
+    assert said.startswith(f"{tmp_path}: 11 problems: (1) images/bare0.png: has no mask; add labels/bare0.png")
+    assert "(9) images/bare8.png: has no mask" in said
+    assert "masks without an image there: bear1.png" in said
+    assert "(10) images/cut.png: can't be read" in said
+    assert said.endswith("; and 1 more")
+    assert "\n" not in said
+
+
+def test_names_are_matched_however_their_letters_are_stored(put, bring, grey, two_cells):
+    for image, mask in (
+        ("Zelle_a\u0308", "Zelle_\u00e4"),
+        ("\u00f6 1", "o\u0308 1_mask"),
+        ("\u7ec6\u80de1", "\u7ec6\u80de1"),
+    ):
+        put(f"images/{image}.png", grey)
+        put(f"masks/{mask}.png", two_cells)
+    put("images/\u7ec4\u7ec71.png", grey)
+    put("masks/\u7ec4\u7ec71.png", two_cells)
+    samples, _ = bring()
+    assert len({s.id for s in samples}) == 4
+
+
+@pytest.mark.parametrize(
+    ("image", "mask"), [("a.ome.tif", "a.tif"), ("a.ome.tif", "a.ome.tif"), ("a.tif", "a_mask.ome.tif")]
+)
+def test_ome_may_be_in_either_name(put, bring, grey, two_cells, image, mask):
+    put(f"images/{image}", grey)
+    put(f"masks/{mask}", two_cells)
+    (sample,), _ = bring()
+    np.testing.assert_array_equal(sample.labels, two_cells)
+
+
 def test_a_mask_without_an_image_is_left_out_and_counted(put, bring, grey, two_cells):
     put("images/a.png", grey)
     put("labels/a.png", two_cells)

@@ -38,6 +38,31 @@ def test_either_without_the_other_is_refused(put, bring, grey, two_cells, names,
         bring()
 
 
+def test_what_cellpose_writes_beside_its_masks_is_left_aside(put, bring, grey, two_cells):
+    for name in ("a", "b_img", "cell_outlines"):
+        put(f"{name}.png", grey)
+        put(f"{name.removesuffix('_img')}_cp_masks.png", two_cells)
+    for ending in ("_outlines_cp_masks", "_cp_output_cp_masks", "_cp_output", "_outlines"):
+        put(f"a{ending}.png", np.stack([grey] * 3, axis=-1))
+    for ending in ("_flows_cp_masks", "_dP_cp_masks", "_cp_masks_flows", "_flows", "_dP"):
+        put(f"a{ending}.tif", grey)
+        put(f"b{ending}.tif", grey)
+    samples, _ = bring()
+    assert [s.id for s in samples] == ["a", "b", "cell_outlines"]
+    assert all((s.labels == two_cells).all() for s in samples)
+
+
+def test_all_that_lacks_its_other_half_is_told_at_once(put, bring, grey, two_cells):
+    for name in "abc":
+        put(f"{name}.png", grey)
+    for name in "cde":
+        put(f"{name}_masks.png", two_cells if name != "c" else two_cells[1:])
+    with pytest.raises(
+        DataError, match=r"^[^ ]+: 5 problems: \(1\) a\.png: has no mask; .*\(5\) .*c_masks\.png: the mask"
+    ):
+        bring()
+
+
 def test_pickled_masks_are_never_opened(put, bring, grey, tmp_path):
     put("a.png", grey)
     (tmp_path / "a_seg.npy").write_bytes(b"\x93NUMPY")

@@ -1,7 +1,7 @@
 """images/ and labels/ (or masks/) side by side, perhaps in train/, validation/ and test/.
 
-A mask has the name of its image, or that name and ``_mask``, ``_masks``, ``_label``, ``_labels``, ``_seg`` or ``_gt``.
-Folders named for a split give the official splits; other folder names become the group ``folder``.
+A mask has the name of its image, or that name and ``_mask``, ``_masks``, ``_label``, ``_labels``, ``_seg``, ``_gt`` or
+``_cp_masks``. Folders named for a split give the official splits; other folder names become the group ``folder``.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from pathlib import Path
 from synthbench.datasets.pixels import read_image, read_mask, sample_of
 from synthbench.datasets.recipe import Notes, Recipe
 from synthbench.datasets.walk import Item, by_stem, folders, groups_of, pictures, subfolders, with_ids
-from synthbench.errors import DataError
+from synthbench.errors import some
 from synthbench.samples import Sample
 
 IMAGES = ("images", "image", "imgs", "img", "raw")
 MASKS = ("labels", "label", "masks", "mask", "gt", "groundtruth", "ground_truth", "annotations")
-ENDINGS = ("", "_mask", "_masks", "_label", "_labels", "_seg", "_gt")
+ENDINGS = ("", "_mask", "_masks", "_label", "_labels", "_seg", "_gt", "_cp_masks")
 DEPTH = 3
 
 
@@ -41,14 +41,16 @@ def read(path: Path, recipe: Recipe, notes: Notes) -> Iterator[Sample]:
     Raises
     ------
     DataError
-        If an image has no mask, or a file can't be used.
+        If images have no masks, or files can't be used.
     """
     items = with_ids([item for pair in _pairs(path) for item in _items(*pair, notes)])
     notes.total += len(items)
     for name, item in items:
-        image = read_image(item.image, notes)
-        labels = read_mask(item.masks[0], recipe, notes)
-        yield sample_of(name, image, labels, item.groups, str(item.image), str(item.masks[0]))
+        with notes.trying():
+            image = read_image(item.image, notes)
+            labels = read_mask(item.masks[0], recipe, notes)
+            yield sample_of(name, image, labels, item.groups, str(item.image), str(item.masks[0]))
+    notes.refuse(path)
 
 
 def _pairs(path: Path) -> list[tuple[Path, Path, dict[str, str]]]:
@@ -74,12 +76,29 @@ def _pairs(path: Path) -> list[tuple[Path, Path, dict[str, str]]]:
 
 
 def _items(images: Path, masks: Path, groups: dict[str, str], notes: Notes) -> list[Item]:
-    by_name = by_stem(pictures(masks))
-    items = []
-    for stem, image in by_stem(pictures(images)).items():
-        mask = next((by_name.pop(stem + end) for end in ENDINGS if stem + end in by_name), None)
+    by_name = by_stem(pictures(masks), notes)
+    items, bare = [], []
+    for stem, image in by_stem(pictures(images), notes).items():
+        mask = next((by_name.pop(name) for name in _names(stem) if name in by_name), None)
         if mask is None:
-            raise DataError(f"{image}: has no mask; add {masks / stem}.png (or .tif), or take the image away")
-        items.append(Item(stem, image, (mask,), groups))
+            bare.append(image)
+        else:
+            items.append(Item(stem, image, (mask,), groups))
+    left = f"; masks without an image there: {some(mask.name for mask in by_name.values())}" if by_name else ""
+    for image in bare:
+        notes.problem(
+            f"{image}: has no mask; add {masks / image.stem}.png (or .tif), or take the image away"
+            + (left if image is bare[-1] else "")
+        )
     notes.add(f"masks without an image in {masks.name}/, left out", len(by_name))
     return items
+
+
+def _names(stem: str) -> list[str]:
+    """Return what the mask of an image may be called, the likeliest first; ``a.ome.tif`` may go with ``a.tif``."""
+    bare = stem.removesuffix(".ome")
+    return [
+        *(stem + end for end in ENDINGS),
+        *(bare + end for end in ENDINGS),
+        *(f"{bare}{end}.ome" for end in ENDINGS),
+    ]

@@ -57,14 +57,16 @@ def read(path: Path, recipe: Recipe, notes: Notes, *, mask: int = 0) -> Iterator
         groups = _groups(archive, archive.headers[images].shape[0], notes)
         for index, (image, labels) in enumerate(zip(archive.rows(images), archive.rows(masks), strict=True)):
             image_at, mask_at = (f"{archive.path}: {name}[{index}]" for name in (images, masks))
-            yield sample_of(
-                f"{safe_id(archive.path.stem)}-{index:05d}",
-                _image(image, image_at, notes),
-                tidy_labels(_channel(labels, mask, mask_at, notes), mask_at, recipe, notes),
-                {name: values[index] for name, values in groups.items()},
-                image_at,
-                mask_at,
-            )
+            with notes.trying():
+                yield sample_of(
+                    f"{safe_id(archive.path.stem)}-{index:05d}",
+                    _image(image, image_at, notes),
+                    tidy_labels(_channel(labels, mask, mask_at, notes), mask_at, recipe, notes),
+                    {name: values[index] for name, values in groups.items()},
+                    image_at,
+                    mask_at,
+                )
+    notes.refuse(path)
 
 
 def _files(path: Path) -> list[Path]:

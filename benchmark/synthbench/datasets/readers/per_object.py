@@ -40,16 +40,23 @@ def read(path: Path, recipe: Recipe, notes: Notes) -> Iterator[Sample]:
     items = with_ids(_items(path, notes))
     notes.total += len(items)
     for name, item in items:
-        image = read_image(item.image, notes)
-        stamps = []
-        for value, mask_at in enumerate(item.masks, start=1):
-            mask = whole_numbers(read_numbers(mask_at), str(mask_at)) > 0
-            if mask.shape != image.shape[:2]:
-                sizes = [f"{a.shape[0]}×{a.shape[1]}" for a in (mask, image)]
-                raise DataError(f"{mask_at}: the mask is {sizes[0]} and its image {item.image} is {sizes[1]}")
-            stamps.append(Stamp.of(mask, value if recipe.task == "instances" else 1))
-        labels = paint(stamps, (image.shape[0], image.shape[1]), notes)
-        yield sample_of(name, image, labels.astype(np.uint32), item.groups, str(item.image), str(item.image))
+        with notes.trying():
+            image = read_image(item.image, notes)
+            stamps = []
+            for value, mask_at in enumerate(item.masks, start=1):
+                with notes.trying():
+                    stamps.append(_stamp(mask_at, image, item, value if recipe.task == "instances" else 1))
+            labels = paint(stamps, (image.shape[0], image.shape[1]), notes)
+            yield sample_of(name, image, labels.astype(np.uint32), item.groups, str(item.image), str(item.image))
+    notes.refuse(path)
+
+
+def _stamp(mask_at: Path, image: np.ndarray, item: Item, value: int) -> Stamp:
+    mask = whole_numbers(read_numbers(mask_at), str(mask_at)) > 0
+    if mask.shape != image.shape[:2]:
+        sizes = [f"{a.shape[0]}×{a.shape[1]}" for a in (mask, image)]
+        raise DataError(f"{mask_at}: the mask is {sizes[0]} and its image {item.image} is {sizes[1]}")
+    return Stamp.of(mask, value)
 
 
 def _items(path: Path, notes: Notes) -> list[Item]:
@@ -68,7 +75,7 @@ def _items(path: Path, notes: Notes) -> list[Item]:
     annotated = {item.image.parents[2] for item in found}
     for image in bare:
         if image.parents[2] in annotated:
-            raise DataError(
+            notes.problem(
                 f"{image}: has no masks/ beside images/; add the masks, or take {image.parents[1].name}/ away"
             )
     if found:

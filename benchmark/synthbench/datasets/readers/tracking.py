@@ -59,9 +59,11 @@ def read(path: Path, recipe: Recipe, notes: Notes, *, truth: Truth | None = None
     notes.total += len(items)
     notes.add(f"segmentations of the {truth} truth", len(items))
     for name, item in items:
-        image = read_image(item.image, notes)
-        labels = read_mask(item.masks[0], recipe, notes)
-        yield sample_of(name, image, labels, item.groups, str(item.image), str(item.masks[0]))
+        with notes.trying():
+            image = read_image(item.image, notes)
+            labels = read_mask(item.masks[0], recipe, notes)
+            yield sample_of(name, image, labels, item.groups, str(item.image), str(item.masks[0]))
+    notes.refuse(path)
 
 
 def _best_truth(path: Path) -> Truth | None:
@@ -87,11 +89,14 @@ def _items(root: Path, sequence: Path, truth: Truth, notes: Notes) -> list[Item]
     for mask in pictures(_masks(sequence, truth)):
         match = _SEGMENTATION.fullmatch(mask.stem)
         if match is None:
-            raise DataError(f"{mask}: is not named man_seg<frame>.tif; rename it, or take it away")
+            notes.problem(f"{mask}: is not named man_seg<frame>.tif; rename it, or take it away")
+            continue
         if match[2]:
-            raise DataError(f"{mask}: one slice of a volume; only two-dimensional sequences can be imported")
+            notes.problem(f"{mask}: one slice of a volume; only two-dimensional sequences can be imported")
+            continue
         if match[1] not in frames:
-            raise DataError(f"{mask}: has no frame {sequence / ('t' + match[1])}.tif; add it, or take the mask away")
+            notes.problem(f"{mask}: has no frame {sequence / ('t' + match[1])}.tif; add it, or take the mask away")
+            continue
         used.add(match[1])
         groups = {**groups_of(root, sequence.parent), "sequence": sequence.name, "time": str(int(match[1]))}
         items.append(Item(f"{sequence.name}-t{match[1]}", frames[match[1]], (mask,), groups))
