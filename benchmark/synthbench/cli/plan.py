@@ -36,7 +36,7 @@ def run(args: argparse.Namespace) -> int:
     machine_from(args).check()
     check_folder(run_folder(args, study))
     earlier = load_results(args.pilot) if args.pilot else None
-    plan = prepare(study, store, Console(stderr=True))
+    plan = prepare(study, store, Console(stderr=True, markup=False))
     lacking = {task.key for task in plan.lacking(store)}
     costs = Costs(store, (task.kind for task in plan.tasks.values()))
     seen = outlook(plan, store, earlier)

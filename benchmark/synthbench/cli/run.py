@@ -31,12 +31,12 @@ def run(args: argparse.Namespace) -> int:
     from synthbench.running import WAY_OUT, pictures, run_study
     from synthbench.store import writing
 
-    console = Console(stderr=True, quiet=args.quiet)
+    console = Console(stderr=True, markup=False, quiet=args.quiet)
     folder = run_folder(args, study)
     ran = run_study(study, store, folder, machine_from(args), console)
     with writing(folder, WAY_OUT):
         page = leaderboard.report(folder, ran.results, pictures(ran.plan, store))
-    Console(width=None if sys.stdout.isatty() else PAGE_WIDTH).print(leaderboard.terminal(ran.results))
+    Console(width=None if sys.stdout.isatty() else PAGE_WIDTH, markup=False).print(leaderboard.terminal(ran.results))
     print(f"report: {page}")
     if ran.failed:
         console.print(f"{ran.failed} task(s) failed; see {folder / 'failures.txt'}", style="red")

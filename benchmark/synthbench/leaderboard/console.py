@@ -38,7 +38,7 @@ def terminal(results: Results, iou: float | str = 0.5) -> RenderableType:
 def _grid(heading: str, part: pd.DataFrame) -> Table:
     metric = str(part["metric"].iloc[0])
     first, *others = [c for c in map(str, part.columns) if c.startswith(("f1@", "miou", "cldice"))]
-    grid = Table(title=heading, title_justify="left", title_style="bold", box=None, pad_edge=False, header_style="dim")
+    grid = Table(title=Text(heading), title_justify="left", title_style="bold", box=None, pad_edge=False, header_style="dim")
     grid.add_column("segmenter", no_wrap=True)
     grid.add_column("arm", overflow="fold")
     headings = [title(first), *(title(name).removeprefix("F1") for name in others), title("delta", metric), "rank"]
@@ -48,7 +48,7 @@ def _grid(heading: str, part: pd.DataFrame) -> Table:
     for row in records(part):
         lost = row["status"] == MISSING
         grid.add_row(
-            row["segmenter"] if row["segmenter"] != last else "",
+            Text(row["segmenter"] if row["segmenter"] != last else ""),
             Text(short(row["arm"])),
             Text(text(row, first), style="bold red" if lost else ""),
             *(Text("–" if lost else text(row, name)) for name in others),
