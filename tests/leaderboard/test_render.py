@@ -125,6 +125,16 @@ def test_terminal_shows_names_as_they_are(
     assert "[red]p[/red] × 50" in out.getvalue()
 
 
+def test_the_terminal_shows_brackets_in_names_of_segmenters_and_datasets(whole: SimpleNamespace) -> None:
+    tables = {}
+    for name in ("images", "runs", "fidelity", "agreement"):
+        tables[name] = getattr(whole, name).replace({"stardist": "[bold]s", "phantom-nuclei": "[red]d"})
+    out = io.StringIO()
+    Console(width=120, file=out).print(terminal(SimpleNamespace(**{**vars(whole), **tables})))
+    assert "[bold]s" in out.getvalue()
+    assert "[red]d" in out.getvalue()
+
+
 # -- words ----------------------------------------------------------------------------------------------------------
 
 
@@ -198,11 +208,3 @@ def test_objects_lost_in_learning_and_drawing_are_shown_where_there_are_any(fram
     assert [name for name in mask_columns(shown) if not name.startswith("mask_")] == ["removed"]
     assert shown["removed"].tolist() == [2 * i for i in range(len(shown))], "the sum over synthetic sets"
     assert "- removed: Pieces of drawn masks" in markdown(every)
-
-
-def test_brackets_in_names_of_segmenters_and_datasets_are_no_markup_of_the_terminal(whole: SimpleNamespace) -> None:
-    named = renamed(renamed(whole, "stardist", "[bold]s"), "phantom-nuclei", "[red]d")
-    out = io.StringIO()
-    Console(width=120, file=out).print(terminal(named))
-    assert "[bold]s" in out.getvalue()
-    assert "[red]d" in out.getvalue()

@@ -38,7 +38,9 @@ def terminal(results: Results, iou: float | str = 0.5) -> RenderableType:
 def _grid(heading: str, part: pd.DataFrame) -> Table:
     metric = str(part["metric"].iloc[0])
     first, *others = [c for c in map(str, part.columns) if c.startswith(("f1@", "miou", "cldice"))]
-    grid = Table(title=Text(heading), title_justify="left", title_style="bold", box=None, pad_edge=False, header_style="dim")
+    grid = Table(
+        title=Text(heading), title_justify="left", title_style="bold", box=None, pad_edge=False, header_style="dim"
+    )
     grid.add_column("segmenter", no_wrap=True)
     grid.add_column("arm", overflow="fold")
     headings = [title(first), *(title(name).removeprefix("F1") for name in others), title("delta", metric), "rank"]
