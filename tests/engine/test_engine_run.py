@@ -40,7 +40,7 @@ def test_a_study_ends_with_a_table_a_report_and_tidy_results(trial) -> None:
     assert len(results.runs) == 2 * 2
     assert len(results.images) == 2 * 2 * 4 * 10
     assert (results.images.query("iou == 0.5")["tp"] > 0).any()
-    assert {path.stem for path in (run / "results").iterdir()} == set(TABLES)
+    assert {path.stem for path in (run / "results").iterdir()} == {*TABLES, "seal"}
     assert results.fidelity.loc[0, "metric_fd"] == "FD(moments)"
     told = results.fidelity.loc[0, ["count:lost", "count:drawn", "count:empty"]]
     assert told.tolist() == [2, results.runs["synthetic"].max(), 0], "what fitting and drawing have come to is kept"

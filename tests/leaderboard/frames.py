@@ -56,7 +56,7 @@ def images(
                 )
                 levels.append(level)
                 fit = level - 0.9 * (np.array(ious)[:, None] - 0.5) ** 1.5
-                hits.append(rng.binomial(objects, np.clip(fit, 0.02, 0.99)))
+                hits.append(np.minimum.accumulate(rng.binomial(objects, np.clip(fit, 0.02, 0.99))))
     size = (len(heads), len(ious), count)
 
     def spread(values: object, axis: int) -> np.ndarray:

@@ -267,6 +267,13 @@ def test_damaged_results_are_named(whole: SimpleNamespace) -> None:
         list(cells(broken))
 
 
+def test_counts_that_contradict_each_other_make_no_table(whole: SimpleNamespace) -> None:
+    edited = SimpleNamespace(**vars(whole))
+    edited.images = whole.images.assign(tp=whole.images["tp"].where(whole.images.index != 3, whole.images["tp"] - 1))
+    with pytest.raises(DataError, match=r"results\.images, row 3: tp \d+ and fn \d+ don't add up to true \d+"):
+        table(edited, draws=DRAWS)
+
+
 def test_values_are_written_for_people() -> None:
     assert [signed(v) for v in (0.0214, -0.0214, 0.0001, -0.0001, np.nan)] == [
         "+0.021",

@@ -5,12 +5,16 @@ from __future__ import annotations
 import json
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from synthbench.errors import DataError
 from synthbench.plugin.api import Instances
+from synthbench.results import image_rows
 from synthbench.samples import Sample
-from synthbench.tasks.evaluate import checked, score_instances, score_semantic
+from synthbench.scoring import score_image, summary
+from synthbench.statistics import run_scores
+from synthbench.tasks.evaluate import checked, fingerprint, score_instances, score_semantic
 
 LABELS = np.array([[1, 1, 0], [0, 2, 2], [0, 0, 0]], np.uint8)
 SAMPLE = Sample("s", np.zeros((3, 3), np.uint8), LABELS, {"split": "test", "well": "a"})
@@ -52,6 +56,56 @@ def test_an_answer_of_nothing_scores_nothing() -> None:
     scores = score_instances([SAMPLE], [Instances(np.zeros_like(LABELS), np.zeros(0))])
     assert scores["coco_ap"] == 0
     assert scores["images"][0]["tp"] == [0] * 10
+
+
+def test_panoptic_quality_and_aji_by_hand() -> None:
+    """One object found whole, one half (IoU 2/4: no match above .5, but shared pixels), one found where none is."""
+    true = np.array([[1, 1, 0, 2, 2, 2, 2, 0, 0, 0]])
+    said = np.array([[1, 1, 0, 2, 2, 0, 0, 0, 3, 0]])
+    sample = Sample("s", np.zeros((1, 10), np.uint8), true.astype(np.uint8), {})
+    (row,) = score_instances([sample], [Instances(said)])["images"]
+    assert (row["pq_tp"], row["pq_iou_sum"]) == (1, 1.0)
+    assert (row["aji_shared"], row["aji_union"]) == (row["aji_plus_shared"], row["aji_plus_union"]) == (4, 2 + 4 + 1)
+    rows = pd.DataFrame([HEAD | line for line in image_rows({"task": "instances", "iou": IOUS, "images": [row]})])
+    assert run_scores(rows, "pq")["score"].item() == pytest.approx(2 * 1.0 / (3 + 2))
+    assert run_scores(rows, "aji")["score"].item() == pytest.approx(4 / 7)
+
+
+IOUS = [round(0.5 + 0.05 * i, 2) for i in range(10)]
+HEAD = {"arm": "real", "fold": 0, "generator_seed": np.nan, "seed": 0}
+
+
+@pytest.mark.parametrize("aggregation", ["pooled", "per_image"])
+def test_tables_hold_what_score_prints(aggregation: str) -> None:
+    """Random label maps, one of them empty on both sides: the two ways to a number agree."""
+    rng = np.random.default_rng(6)
+    pairs = [(rng.integers(0, 6, (9, 8)) // 2, rng.integers(0, 6, (9, 8)) // 2) for _ in range(6)]
+    pairs += [
+        (np.kron(t, np.ones((3, 3), int)), np.kron(t, np.ones((3, 3), int)) * (rng.random((27, 24)) < 0.9))
+        for t, _ in pairs
+    ]
+    pairs.append((np.zeros((4, 4), int), np.zeros((4, 4), int)))
+    samples = [Sample(f"s{i}", np.zeros(t.shape, np.uint8), t.astype(np.uint8)) for i, (t, _) in enumerate(pairs)]
+    scores = score_instances(samples, [Instances(p) for _, p in pairs])
+    rows = pd.DataFrame([HEAD | line for line in image_rows(scores)])
+    expected = summary({str(i): score_image(t, p) for i, (t, p) in enumerate(pairs)})
+    for metric in ("pq", "sq", "rq"):
+        told = run_scores(rows, metric, aggregation=aggregation)["score"].item()
+        assert told == pytest.approx(expected["panoptic"][aggregation][metric], abs=1e-12), metric
+        assert 0 < told < 1
+    for metric in ("aji", "aji_plus"):
+        told = run_scores(rows, metric, aggregation=aggregation)["score"].item()
+        assert told == pytest.approx(expected[metric][aggregation], abs=1e-12), metric
+
+
+def test_a_prediction_is_known_by_its_pixels_alone() -> None:
+    same = fingerprint(LABELS)
+    assert same == fingerprint(LABELS.astype(np.int64)) == fingerprint(np.asfortranarray(LABELS))
+    other = LABELS.copy()
+    other[2, 2] = 1
+    assert same not in (fingerprint(other), fingerprint(LABELS.reshape(1, 9)))
+    (row,) = score_instances([SAMPLE], [Instances(LABELS)])["images"]
+    assert row["prediction"] == same
 
 
 def test_classes_are_counted_as_a_confusion() -> None:

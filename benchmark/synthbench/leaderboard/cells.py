@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from synthbench.errors import DataError
+from synthbench.results import WHOLE_IMAGE
+from synthbench.results.checking import check_sums
 from synthbench.statistics.tallies import CELL, seed_text
 
 if TYPE_CHECKING:
@@ -58,7 +60,7 @@ def cells(results: Results) -> Iterator[Cell]:
     Raises
     ------
     DataError
-        If a table lacks a column, or there is no planned training.
+        If a table lacks a column, counts contradict each other, or there is no planned training.
     """
     lacking = [name for name in _NEEDED if name not in results.runs]
     if lacking:
@@ -67,6 +69,8 @@ def cells(results: Results) -> Iterator[Cell]:
     if runs.empty:
         raise DataError("results/runs.csv: no training was planned; there is nothing to show")
     images = _clean(results.images) if len(results.images) else results.images
+    if not images.empty:
+        check_sums(images, lambda row: f"results.images, row {row}", "load the results anew")
     if runs.groupby("dataset")["fold"].nunique().max() > 1:
         names = _common_names(runs)
         runs = _rename(runs, names)
@@ -122,7 +126,7 @@ def _task(images: pd.DataFrame) -> str:
 
 
 def _other(task: str) -> tuple[str, ...]:
-    return ("iou", "true", "predicted", "difficulty") if task == "semantic" else ("class", "cldice")
+    return ("iou", "true", "predicted", "difficulty", *WHOLE_IMAGE) if task == "semantic" else ("class", "cldice")
 
 
 def _common_names(runs: pd.DataFrame) -> pd.DataFrame:

@@ -1,6 +1,6 @@
 """What a study found, as tidy tables, and the folder that keeps them."""
 
-from synthbench.results.collecting import FAILURES, collect, fidelity_row, image_rows
+from synthbench.results.collecting import FAILURES, WHOLE_IMAGE, collect, fidelity_row, image_rows
 from synthbench.results.tables import COUNT, GROUP, TABLES, Results, load_results, save_results
 
 __all__ = [
@@ -8,6 +8,7 @@ __all__ = [
     "COUNT",
     "GROUP",
     "TABLES",
+    "WHOLE_IMAGE",
     "Results",
     "collect",
     "fidelity_row",

@@ -80,6 +80,7 @@ def _run_row(
         "coco_ap": (scores or {}).get("coco_ap"),
         "coco_ap50": (scores or {}).get("coco_ap50"),
         "coco_ap75": (scores or {}).get("coco_ap75"),
+        **_whole_images(scores),
         "unscored": (scores or {}).get("unscored"),
         "fit_seconds": cost(cell.fit),
         "predict_seconds": cost(cell.evaluate),
@@ -91,17 +92,38 @@ def _run_row(
     }
 
 
+def _whole_images(scores: Mapping[str, Any] | None) -> dict[str, float | None]:
+    """Return panoptic quality and the aggregated Jaccard indices of a training, pooled over its test images."""
+    if not scores or scores["task"] == "semantic":
+        return dict.fromkeys(("pq", "aji", "aji_plus"))
+
+    def total(name: str) -> float:
+        return float(sum(image[name] for image in scores["images"]))
+
+    instances = (total("true") + total("predicted")) / 2
+    unions = {name: total(f"{name}_union") for name in ("aji", "aji_plus")}
+    return {
+        "pq": total("pq_iou_sum") / instances if instances else 0.0,
+        **{name: total(f"{name}_shared") / union if union else 0.0 for name, union in unions.items()},
+    }
+
+
 FAILURES = ("failed", "timeout", "crashed")
+
+
+WHOLE_IMAGE = ("pq_tp", "pq_iou_sum", "aji_shared", "aji_union", "aji_plus_shared", "aji_plus_union")
+"""What an image of objects has once, whatever the threshold: sums that panoptic quality and AJI are made of."""
 
 
 def image_rows(scores: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     """Yield the rows that one evaluation's scores come to: per image and threshold, or per image and class."""
     for image in scores["images"]:
         head = {"image": image["image"], **{f"{GROUP}{k}": v for k, v in image["groups"].items()}}
+        head["prediction"] = image["prediction"]
         if scores["task"] == "semantic":
             yield from _class_rows(head, image)
             continue
-        head |= {name: image[name] for name in ("difficulty", "true", "predicted", "dice")}
+        head |= {name: image[name] for name in ("difficulty", "true", "predicted", "dice", *WHOLE_IMAGE)}
         for iou, tp, iou_sum in zip(scores["iou"], image["tp"], image["iou_sum"], strict=True):
             counts = {"tp": tp, "fp": image["predicted"] - tp, "fn": image["true"] - tp}
             yield {**head, "iou": iou, **counts, "iou_sum": iou_sum}

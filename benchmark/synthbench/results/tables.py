@@ -16,6 +16,7 @@ import pandas as pd
 
 from synthbench.errors import DataError
 from synthbench.escaping import csv_escaped, csv_unescaped, printable_cells
+from synthbench.results import checking
 from synthbench.study import Study, make_study, read_study
 
 TABLES = ("images", "runs", "fidelity", "agreement", "tasks")
@@ -32,10 +33,13 @@ class Results:
     study : Study
     images : DataFrame
         One row per arm, segmenter, seeds, test image and IoU threshold (task `instances`: ``iou``, ``true``,
-        ``predicted``, ``tp``, ``fp``, ``fn``, ``iou_sum``, ``dice``) or class (task `semantic`: ``class``, and
-        ``tp``, ``fp``, ``fn`` in pixels, ``dice``, ``cldice``); groups are columns ``group:<name>``.
+        ``predicted``, ``tp``, ``fp``, ``fn``, ``iou_sum``, ``dice``, and what panoptic quality and AJI are made of,
+        the same at every threshold: ``pq_tp``, ``pq_iou_sum`` (at IoU above 0.5), ``aji_shared``, ``aji_union``,
+        ``aji_plus_shared``, ``aji_plus_union`` in pixels) or class (task `semantic`: ``class``, and ``tp``, ``fp``,
+        ``fn`` in pixels, ``dice``, ``cldice``). ``prediction`` is a hash of the predicted label map; groups are columns
+        ``group:<name>``.
     runs : DataFrame
-        One row per training of a segmenter: status, COCO AP, cost.
+        One row per training of a segmenter: status, COCO AP, PQ, AJI and AJI+ pooled over the test images, cost.
     fidelity : DataFrame
         One row per synthetic set: distances to test images, count, floor; what looks copied; how far masks are apart;
         what the generator counted are columns ``count:<name>``, see `synthbench.Generator`.
@@ -63,29 +67,37 @@ def load_results(run: str | Path) -> Results:
     Raises
     ------
     DataError
-        If it isn't one, or a table is damaged.
+        If it isn't one, or a table is damaged, contradicts itself, or was changed since the run wrote it.
     """
     run = Path(run)
     if not (run / "study.yaml").is_file():
         raise DataError(f"{run}: no run folder (it has no study.yaml); give the folder that 'synthbench run' wrote")
     study = make_study(read_study(run / "study.yaml"), str(run / "study.yaml"))
-    return Results(study, **{name: _read(run / "results" / f"{name}.csv") for name in TABLES})
+    way_out = f"collect it anew from the store: synthbench run {run / 'study.yaml'} --out {run}"
+    tables = {name: _read(run / "results" / f"{name}.csv", way_out) for name in TABLES}
+    checking.check_same_trainings(tables["images"], tables["runs"], run / "results" / "images.csv", way_out)
+    checking.check_seal(run / "results", _FILES, way_out)
+    return Results(study, **tables)
 
 
 def save_results(results: Results, run: Path) -> None:
-    """Write the tables into a run folder, each beside and renamed in."""
+    """Write the tables into a run folder, each beside and renamed in, and seal them."""
     (run / "results").mkdir(parents=True, exist_ok=True)
     for name in TABLES:
         path = run / "results" / f"{name}.csv"
         beside = path.with_suffix(".part")
         csv_escaped(getattr(results, name)).to_csv(beside, index=False)
         os.replace(beside, path)
+    checking.seal(run / "results", _FILES)
 
 
+_FILES = tuple(f"{name}.csv" for name in TABLES)
 CELL_COLUMNS = ("dataset", "fold", "fraction", "arm", "segmenter", "generator_seed", "seed")
 _NUMBERS = (
     *("fold", "fraction", "synthetic", "generator_seed", "seed", "iou", "class", "true", "predicted", "tp", "fp", "fn"),
     *("iou_sum", "dice", "cldice", "coco_ap", "seconds", "fit_seconds", "predict_seconds", "fd", "kd", "n"),
+    *("coco_ap50", "coco_ap75", "pq", "aji", "aji_plus", "pq_tp", "pq_iou_sum"),
+    *("aji_shared", "aji_union", "aji_plus_shared", "aji_plus_union"),
 )
 _COUNTS = ("tp", "fp", "fn")
 _TEXT = (
@@ -101,10 +113,11 @@ _TEXT = (
     "stage",
     "key",
     "label",
+    "prediction",
 )
 
 
-def _read(path: Path) -> pd.DataFrame:
+def _read(path: Path, way_out: str) -> pd.DataFrame:
     try:
         head = pd.read_csv(path, nrows=0).columns
         text = {name: str for name in head if name in _TEXT or name.startswith(GROUP)}
@@ -116,6 +129,14 @@ def _read(path: Path) -> pd.DataFrame:
     except (ValueError, OSError) as error:
         raise DataError(f"{path}: can't be read as a table: {error}") from None
     _check_table(path, table)
+
+    def place(row: int) -> str:
+        return f"{path}, line {row + 2}"
+
+    if path.stem in ("images", "agreement"):
+        checking.check_images(table, place, way_out)
+    elif path.stem == "runs":
+        checking.check_shares(table, place, way_out)
     return csv_unescaped(table)
 
 

@@ -28,8 +28,22 @@ COUNTED: dict[str, Parts] = {
     "recall": lambda rows: (rows.tp, rows.tp + rows.fn),
     "jaccard_ap": lambda rows: (rows.tp, rows.tp + rows.fp + rows.fn),
 }
+WHOLE_IMAGE: dict[str, Parts] = {
+    "pq": lambda rows: (2 * rows.pq_iou_sum, rows.true + rows.predicted),
+    "sq": lambda rows: (rows.pq_iou_sum, rows.pq_tp),
+    "rq": lambda rows: (2 * rows.pq_tp, rows.true + rows.predicted),
+    "aji": lambda rows: (rows.aji_shared, rows.aji_union),
+    "aji_plus": lambda rows: (rows.aji_plus_shared, rows.aji_plus_union),
+}
+"""Of instances too, but without a threshold: once for each image."""
 SEMANTIC = ("miou", "miou_star", "dice", "cldice")
-METRICS = (*COUNTED, *SEMANTIC)
+METRICS = (*COUNTED, *WHOLE_IMAGE, *SEMANTIC)
+_PANOPTIC = ("true", "predicted", "pq_tp", "pq_iou_sum")
+_PARTS_OF = {
+    **dict.fromkeys(("pq", "sq", "rq"), _PANOPTIC),
+    "aji": ("aji_shared", "aji_union"),
+    "aji_plus": ("aji_plus_shared", "aji_plus_union"),
+}
 AGGREGATIONS = ("pooled", "per_image")
 COUNTS = ("tp", "fp", "fn")
 
@@ -83,9 +97,11 @@ def tally(images: pd.DataFrame, metric: str = "f1", iou: float | str = 0.5, aggr
         Rows of one dataset, fraction and segmenter.
     metric
         One of `METRICS`. ``f1``, ``precision``, ``recall``, ``jaccard_ap`` and ``dice`` are there for instances: Dice
-        of the foreground is a mean over images with any. ``miou``, ``miou_star``, ``dice`` and ``cldice`` are there for
-        semantic tasks, from pixels summed over the test set: the mean over classes that occur in truth or prediction,
-        over those that occur in the truth, over those but class 0; clDice is a mean over images with any foreground.
+        of the foreground is a mean over images with any. So are ``pq``, ``sq`` and ``rq`` (matched at IoU above 0.5),
+        ``aji`` and ``aji_plus`` (`synthbench.metrics.aggregated`). ``miou``, ``miou_star``, ``dice`` and ``cldice``
+        are there for semantic tasks, from pixels summed over the test set: the mean over classes that occur in truth or
+        prediction, over those that occur in the truth, over those but class 0; clDice is a mean over images with any
+        foreground.
     iou
         A threshold of the frame, or ``"mean"`` for the mean over all of them. Without meaning for the other metrics.
     aggregation
@@ -189,7 +205,7 @@ def _rows(images: pd.DataFrame, metric: str, iou: float | str) -> tuple[pd.DataF
         rows = images[images["class"] > 0] if metric == "dice" else images
         rows = rows[rows["class"] == 1] if metric == "cldice" else rows
         return rows, rows["class"].astype(str)
-    if metric == "dice":
+    if metric == "dice" or metric in WHOLE_IMAGE:
         rows = images.drop_duplicates([*RUN, "image"])
         return rows, pd.Series(0, index=rows.index)
     thresholds = images["iou"].round(2)
@@ -215,7 +231,9 @@ def _parts(rows: pd.DataFrame, metric: str, aggregation: str) -> tuple[pd.Series
     if metric in ("dice", "cldice"):
         seen = (union > 0) & rows[metric].notna()
         return rows[metric].where(seen, 0.0), seen.astype(float), None
-    above, below = COUNTED[metric](rows)
+    if metric in WHOLE_IMAGE:
+        check_columns(rows, _PARTS_OF[metric])
+    above, below = (COUNTED | WHOLE_IMAGE)[metric](rows)
     if aggregation == "pooled":
         return above, below, None
     return (above / below.where(below > 0)).fillna(0.0), (union > 0).astype(float), None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import replace
@@ -10,6 +11,8 @@ from typing import Any
 import numpy as np
 
 from synthbench.metrics import coco, matching, semantic
+from synthbench.metrics.aggregated import AggregatedJaccard, aji, aji_plus
+from synthbench.metrics.overlap import overlap
 from synthbench.plugin.api import Budget, Instances
 from synthbench.samples import Sample, check_labels, suffix_for, write_array
 from synthbench.tasks.work import Work
@@ -68,7 +71,9 @@ def score_instances(samples: Sequence[Sample], answers: Sequence[Instances]) -> 
     """Return counts per image and threshold, and COCO AP over all images, as JSON."""
     rows = []
     for sample, answer in zip(samples, answers, strict=True):
-        counts = matching.count(sample.labels, answer.labels)
+        table = overlap(sample.labels, answer.labels)
+        counts = matching.count_overlap(table)
+        panoptic = matching.count_overlap(table, [matching.PANOPTIC_IOU])
         rows.append(
             {
                 "image": sample.id,
@@ -79,6 +84,11 @@ def score_instances(samples: Sequence[Sample], answers: Sequence[Instances]) -> 
                 "tp": counts.tp.tolist(),
                 "iou_sum": counts.iou_sum.tolist(),
                 "dice": counts.dice,
+                "pq_tp": int(panoptic.tp[0]),
+                "pq_iou_sum": float(panoptic.iou_sum[0]),
+                **_pixels("aji", aji(table)),
+                **_pixels("aji_plus", aji_plus(table)),
+                "prediction": fingerprint(answer.labels),
             }
         )
     ap = coco.coco_ap([s.labels for s in samples], [a.labels for a in answers], [a.scores for a in answers])
@@ -93,6 +103,17 @@ def score_instances(samples: Sequence[Sample], answers: Sequence[Instances]) -> 
     }
 
 
+def _pixels(name: str, parts: AggregatedJaccard) -> dict[str, int]:
+    return {f"{name}_shared": parts.shared, f"{name}_union": parts.union}
+
+
+def fingerprint(labels: np.ndarray) -> str:
+    """Return 16 hex digits that are the same for the same label map, whatever its integer type."""
+    digest = hashlib.sha256(repr(labels.shape).encode())
+    digest.update(np.ascontiguousarray(labels, "<u4").tobytes())
+    return digest.hexdigest()[:16]
+
+
 def score_semantic(samples: Sequence[Sample], answers: Sequence[Instances], classes: int) -> dict[str, Any]:
     """Return the confusion of classes per image, and clDice where there are two, as JSON."""
     rows = []
@@ -103,6 +124,7 @@ def score_semantic(samples: Sequence[Sample], answers: Sequence[Instances], clas
                 "groups": {k: v for k, v in sample.groups.items() if k != "split"},
                 "confusion": semantic.confusion(sample.labels, answer.labels, classes).tolist(),
                 "cldice": semantic.cldice(sample.labels > 0, answer.labels > 0) if classes == 2 else None,
+                "prediction": fingerprint(answer.labels),
             }
         )
     return {"task": "semantic", "classes": classes, "images": rows}
