@@ -157,7 +157,7 @@ def check_folder(folder: Path) -> None:
         tasks = json.loads((folder / PLAN).read_text(encoding="utf-8"))
         if all({"kind", "label", "content"} <= set(task) for task in tasks.values()):
             return
-    except (OSError, ValueError, AttributeError, TypeError):
+    except (OSError, ValueError, AttributeError, TypeError, RecursionError):
         pass
     raise ConfigError(f"{folder}: holds files that no run wrote; {WAY_OUT}")
 

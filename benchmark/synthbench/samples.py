@@ -235,20 +235,20 @@ class SampleSet(Sequence[Sample]):
             raise DataError(
                 f"{folder}: not a sample set (no {INDEX}); import it with 'synthbench dataset add'"
             ) from None
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, RecursionError) as error:
             raise DataError(f"{folder / INDEX}: can't be read: {error}") from None
         try:
             if index["format"] != FORMAT:
                 raise DataError(f"{folder / INDEX}: format {index['format']}, this version reads {FORMAT}")
             rows = index["samples"]
-            entries = [Entry(**{k: row[k] for k in Entry.__dataclass_fields__}) for row in rows]
-            for entry in entries:
-                check_id(entry.id)
+            entries = [_entry(row) for row in rows]
             loaders = [_on_disk(folder, row["image"], row["labels"], row["id"]) for row in rows]
             return cls(
                 entries, loaders, name=index["name"], task=index["task"], classes=index["classes"], info=index["info"]
             )
-        except (KeyError, TypeError) as error:
+        except DataError:
+            raise
+        except (KeyError, TypeError, AttributeError, ValueError) as error:
             raise DataError(f"{folder / INDEX}: damaged index ({error!r})") from None
 
     @classmethod
@@ -365,6 +365,19 @@ class SampleSet(Sequence[Sample]):
             classes=self.classes,
             info=self.info,
         )
+
+
+def _entry(row: Mapping[str, Any]) -> Entry:
+    """Return a row of an index, checked; raise `DataError`, `KeyError` or `TypeError` for another than was written."""
+    entry = Entry(**{name: row[name] for name in Entry.__dataclass_fields__})
+    check_id(entry.id)
+    texts = [entry.dtype, entry.digest, row["image"], row["labels"], *entry.groups, *entry.groups.values()]
+    numbers = [entry.height, entry.width, entry.channels, entry.objects]
+    if not all(isinstance(text, str) for text in texts) or not all(type(number) is int for number in numbers):
+        raise TypeError(f"the row of {entry.id!r}")
+    if not isinstance(entry.covered, int | float) or not 0 <= entry.covered <= 1 or min(numbers) < 0:
+        raise TypeError(f"the row of {entry.id!r}")
+    return entry
 
 
 def _held(image: np.ndarray, labels: np.ndarray) -> Loader:

@@ -345,7 +345,7 @@ def thaw(path: str | Path) -> tuple[Split, ...]:
         content = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise DataError(f"{path}: no such file of splits") from None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise DataError(f"{path}: can't be read: {error}") from None
     try:
         if content["format"] != FORMAT:

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from synthbench.errors import ConfigError, nearest
 from synthbench.escaping import printable
+from synthbench.safe_yaml import read_yaml
 
 STUDIES = Path(__file__).parent / "studies"
 DEFAULT = STUDIES / "default.yaml"
@@ -34,6 +35,9 @@ class BudgetChoice(_Model):
         return {"name": value} if isinstance(value, str) else value
 
 
+Seeds = Annotated[int, Field(ge=1, le=1000, strict=True)]
+
+
 class PluginChoice(_Model):
     """A plugin by name, with its configuration; a bare name stands for the defaults."""
 
@@ -41,7 +45,7 @@ class PluginChoice(_Model):
     label: str = ""
     config: dict[str, Any] = {}
     budget: BudgetChoice | None = None
-    seeds: Annotated[int, Field(ge=1, strict=True)] | None = None
+    seeds: Seeds | None = None
 
     @model_validator(mode="before")
     @classmethod
@@ -158,8 +162,8 @@ class Study(_Model):
     synthetic: Annotated[list[Amount], Field(min_length=1)] = ["1x"]
     share: Annotated[float, Field(gt=0, lt=1)] = 0.5
     synthetic_only: bool = False
-    seeds: Annotated[int, Field(ge=1, strict=True)] = 3
-    generator_seeds: Annotated[int, Field(ge=1, strict=True)] = 1
+    seeds: Seeds = 3
+    generator_seeds: Seeds = 1
     budget: BudgetChoice = BudgetChoice()
     encoder: PluginChoice | None = None
 
@@ -180,19 +184,6 @@ class Study(_Model):
         return yaml.safe_dump(self.model_dump(mode="json", exclude_none=True), sort_keys=False, allow_unicode=True)
 
 
-class _Once(yaml.SafeLoader):
-    """Reads YAML whose mappings have each key once."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        seen: set[Any] = set()
-        for key, _ in node.value:
-            name = self.construct_object(key, deep=True)
-            if isinstance(name, str) and name in seen:
-                raise yaml.constructor.ConstructorError(None, None, f"{name!r} is given twice", key.start_mark)
-            seen.add(name if isinstance(name, str) else id(key))
-        return super().construct_mapping(node, deep)
-
-
 def read_study(path: str | Path) -> dict[str, Any]:
     """Return a study file's mapping, unvalidated, so that a command line can replace parts of it.
 
@@ -204,17 +195,7 @@ def read_study(path: str | Path) -> dict[str, Any]:
         If the file can't be read or isn't a YAML mapping.
     """
     path = Path(path)
-    try:
-        content = yaml.load(path.read_text(encoding="utf-8"), _Once)
-    except FileNotFoundError:
-        raise ConfigError(f"{path}: no such study file") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: can't be read: {getattr(error, 'strerror', None) or error}") from None
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f", line {mark.line + 1}" if mark else ""
-        reason = " ".join(str(getattr(error, "problem", None) or error).split())
-        raise ConfigError(f"{path}{where}: not YAML: {reason}") from None
+    content = read_yaml(path)
     if not isinstance(content, dict):
         given = "nothing" if content is None else type(content).__name__
         raise ConfigError(f"{path}: a study is a mapping (datasets: …, segmenters: …), not {given}")

@@ -52,7 +52,7 @@ def explain(prefix: str, store: Store, plans: Iterable[Path] = ()) -> Explained:
             planned = json.loads(path.read_text(encoding="utf-8"))
         except FileNotFoundError:
             raise StoreError(f"{path}: no such file; give a run folder, which 'synthbench run' writes") from None
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, RecursionError) as error:
             raise StoreError(f"{path}: can't be read as a plan: {error}") from None
         for key, row in planned.items():
             known.setdefault(key, {"key": key, **row})

@@ -248,7 +248,7 @@ def _pictures(folder: Path) -> list[dict[str, Any]]:
             told = [str(item["told"]) for item in row["pictures"]]
             shots = [_shot(file, text) for file, text in zip(files, told, strict=True) if _own(file, folder)]
             rows.append({"title": str(row["title"]), "shots": shots})
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise ConfigError(f"{index}: can't be read ({error}); remove {index.parent} and run again") from None
     return rows
 

@@ -1,0 +1,155 @@
+"""YAML that people write by hand: plain values alone, each key once, and no more of them than can be meant.
+
+Aliases and merge keys (``<<``) work. What they could be misused for is found before any value is made: a file that
+refers to itself, and one whose aliases stand for millions of values.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, ClassVar
+
+import yaml
+
+from synthbench.errors import ConfigError
+
+LONGEST = 2**20
+"""Bytes of a file."""
+DEEPEST = 40
+"""Levels of lists and mappings."""
+MOST = 100_000
+"""Values, counted as often as aliases stand for them."""
+_MERGE = "tag:yaml.org,2002:merge"
+_PLAIN = ("null", "bool", "int", "float", "str", "seq", "map")
+
+
+class _Loader(yaml.SafeLoader):
+    """Makes texts, numbers, truth values, lists and mappings, as JSON has them; a date is a text."""
+
+    yaml_implicit_resolvers: ClassVar[dict[Any, Any]] = {  # type: ignore[misc]
+        first: [(tag, pattern) for tag, pattern in known if not tag.endswith((":timestamp", ":value"))]
+        for first, known in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    }
+    yaml_constructors: ClassVar[dict[Any, Any]] = {
+        tag: made
+        for tag, made in yaml.SafeLoader.yaml_constructors.items()
+        if tag is None or tag.rsplit(":", 1)[-1] in _PLAIN
+    }
+
+    def flatten_mapping(self, node: yaml.MappingNode) -> None:
+        """Fill in what ``<<`` names: a mapping's own keys come first, then those of the first mapping named, and so on.
+
+        PyYAML's own order differs from version to version.
+        """
+        if not any(key.tag == _MERGE for key, _ in node.value):
+            return
+        pairs = {_name(key): (key, value) for key, value in node.value if key.tag != _MERGE}
+        for value in [value for key, value in node.value if key.tag == _MERGE]:
+            for source in value.value if isinstance(value, yaml.SequenceNode) else [value]:
+                if not isinstance(source, yaml.MappingNode):
+                    reason = "<< names what is no mapping; give *name of a mapping, or a list of such"
+                    raise yaml.constructor.ConstructorError(None, None, reason, source.start_mark)
+                self.flatten_mapping(source)
+                for key, filled in source.value:
+                    pairs.setdefault(_name(key), (key, filled))
+        node.value = list(pairs.values())
+
+
+def _name(key: yaml.Node) -> Any:
+    return (key.tag, key.value) if isinstance(key, yaml.ScalarNode) else id(key)
+
+
+def read_yaml(path: Path) -> Any:
+    """Return what a YAML file holds.
+
+    Raises
+    ------
+    ConfigError
+        One line, with the number of the line where it is known.
+    """
+    try:
+        with path.open("rb") as file:
+            content = file.read(LONGEST + 1)
+        text = content.decode("utf-8-sig")
+    except FileNotFoundError:
+        raise ConfigError(f"{path}: no such study file") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: can't be read: {getattr(error, 'strerror', None) or error}") from None
+    if len(content) > LONGEST:
+        raise ConfigError(f"{path}: is longer than {LONGEST // 2**10:,} KiB; is this the right file?")
+    try:
+        return _load(text)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f", line {mark.line + 1}" if mark else ""
+        reason = " ".join(str(getattr(error, "problem", getattr(error, "reason", error)) or error).split())
+        if "could not determine a constructor" in reason:
+            raise ConfigError(
+                f"{path}{where}: {reason.split()[-1]} is no kind of value here; give texts, numbers, truth values, "
+                "lists and mappings"
+            ) from None
+        raise ConfigError(f"{path}{where}: not YAML: {reason[:200]}") from None
+    except _Refused as error:
+        raise ConfigError(f"{path}, line {error.line}: {error}") from None
+    except RecursionError:
+        raise ConfigError(f"{path}: is nested more than {DEEPEST} levels deep") from None
+    except (ValueError, TypeError, LookupError, ArithmeticError) as error:  # of !!int, !!float with other text
+        raise ConfigError(f"{path}: not YAML: {str(error)[:200]}") from None
+
+
+class _Refused(Exception):
+    def __init__(self, node: yaml.Node, reason: str) -> None:
+        super().__init__(reason)
+        self.line = node.start_mark.line + 1
+
+
+def _load(text: str) -> Any:
+    loader = _Loader(text)
+    try:
+        node = loader.get_single_node()
+        if node is None:
+            return None
+        _Measure().of(node)
+        return loader.construct_document(node)
+    finally:
+        loader.dispose()
+
+
+class _Measure:
+    """Height and number of values of nodes, each visited once; what can't be meant raises `_Refused`."""
+
+    def __init__(self) -> None:
+        self.known: dict[int, tuple[int, int]] = {}
+        self.open: set[int] = set()
+
+    def of(self, node: yaml.Node) -> tuple[int, int]:
+        if id(node) in self.open:
+            raise _Refused(node, "refers to itself; an alias (*name) may not stand within its own anchor (&name)")
+        if id(node) not in self.known:
+            self.open.add(id(node))
+            height, count = 1, 1
+            for child in _children(node):
+                deep, many = self.of(child)
+                height, count = max(height, deep + 1), count + many
+            if height > DEEPEST:
+                raise _Refused(node, f"is nested more than {DEEPEST} levels deep")
+            if count > MOST:
+                raise _Refused(node, f"its aliases stand for more than {MOST:,} values; write fewer")
+            self.open.remove(id(node))
+            self.known[id(node)] = height, count
+        return self.known[id(node)]
+
+
+def _children(node: yaml.Node) -> list[yaml.Node]:
+    if isinstance(node, yaml.MappingNode):
+        seen = set()
+        for key, _ in node.value:
+            if isinstance(key, yaml.ScalarNode):
+                if (key.tag, key.value) in seen:
+                    way = "; give it once, with a list: <<: [*a, *b]" if key.tag == _MERGE else ""
+                    raise yaml.constructor.ConstructorError(
+                        None, None, f"{key.value!r} is given twice{way}", key.start_mark
+                    )
+                seen.add((key.tag, key.value))
+        return [child for pair in node.value for child in pair]
+    return list(node.value) if isinstance(node, yaml.SequenceNode) else []
