@@ -203,7 +203,10 @@ def _group_of(entry: Entry, group: str, name: str) -> str:
         return entry.groups[group]
     except KeyError:
         known = ", ".join(sorted(entry.groups)) or "none"
-        raise DataError(f"sample set {name!r}: {entry.id!r} has no group {group!r}; its groups: {known}") from None
+        raise DataError(
+            f"sample set {name!r}: {entry.id!r} has no group {group!r}; its groups: {known}. A table or the file names "
+            "can tell groups: 'synthbench dataset add' takes --groups and --group-from"
+        ) from None
 
 
 def _take(units: Mapping[str, Sequence[str]], share: float, key: tuple[int, str], what: str) -> list[str]:

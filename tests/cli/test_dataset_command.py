@@ -62,6 +62,25 @@ def test_add_as_json_is_json_alone(capsys, cells):
     assert json.loads(_run(capsys, "list", "--json")[1])["datasets"][0]["fingerprint"] == row["fingerprint"]
 
 
+def test_groups_come_from_a_table_and_are_shown(capsys, cells, tmp_path):
+    rows = [f"train{i},w{i % 2},1" for i in range(3)] + [f"test{i}.png,w9,1" for i in range(2)]
+    (tmp_path / "wells.csv").write_text("\n".join(["id,well,plate", *rows]) + "\n")
+    code, out, err = _run(capsys, "add", str(cells), "--groups", "wells.csv")
+    assert (code, err) == (0, "")
+    assert "added cells: 5 samples, task instances, groups well (3), at" in out
+    assert _run(capsys, "list")[1] == "cells: 5 samples, task instances, groups well (3)\n"
+    assert _run(capsys, "show", "cells")[1] == "wrote cells.png, groups well (3)\n"
+    assert json.loads(_run(capsys, "list", "--json")[1])["datasets"][0]["groups"] == {"plate": 1, "split": 2, "well": 3}
+
+
+def test_groups_come_from_file_names(capsys, cells):
+    out = json.loads(_run(capsys, "add", str(cells), "--group-from", "{batch}{number:1}", "--json")[1])
+    assert out["groups"] == {"batch": 2, "number": 3, "split": 2}
+    code, _, err = _run(capsys, "add", str(cells), "--name", "other", "--group-from", "train{number}")
+    assert (code, err.count("\n")) == (2, 1)
+    assert "--group-from 'train{number}': 2 file names aren't of this form: test0.png, test1.png" in err
+
+
 def test_check_takes_a_name_or_a_path(capsys, cells):
     _run(capsys, "add", str(cells))
     by_name = json.loads(_run(capsys, "check", "cells", "--json")[1])
@@ -179,7 +198,7 @@ def test_a_file_fetched_by_hand_reaches_the_plugin(capsys, dots, cells):
 
 def test_how_masks_are_read_is_not_asked_of_a_plugin(capsys, dots):
     code, _, err = _run(capsys, "add", "dots", "--components")
-    assert (code, "--task, --classes and --components are for imports" in err) == (2, True)
+    assert (code, "--task, --classes, --components, --groups and --group-from are for imports" in err) == (2, True)
 
 
 def test_the_command_imports_nothing_heavy_until_it_runs():

@@ -2,6 +2,8 @@
 
   add PATH     import annotated images; the form is found by itself: images/ with labels/ or masks/, image.png with
                image_masks.png, one mask file per object, COCO JSON, npz with X and y, Cell Tracking Challenge folders
+               --groups TABLE.csv tells what images belong to (id,well,…), --group-from '{well}_{site}' takes it from
+               their file names; a study then keeps a well together by split: {group: well}
   add NAME     draw or download a dataset of a plugin (see 'synthbench list datasets'); licence and citation are shown
                first. A path that has a plugin's name is meant when it is written with a slash: ./NAME
   check        duplicates, near duplicates across splits, empty masks, objects in pieces, sizes
@@ -35,6 +37,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add.add_argument("what", metavar="PATH|NAME")
     add.add_argument("--name", help="what to call it; by default the folder's or the plugin's name")
     _add_recipe(add)
+    add.add_argument(
+        "--groups", metavar="TABLE.csv", help="what images belong to: a column of file names or ids, and others"
+    )
+    add.add_argument(
+        "--group-from",
+        metavar="PATTERN",
+        help="named parts of the file name, as in '{well}_{site}'; {row:1} is one character, * any text",
+    )
     add.add_argument(
         "--from", dest="archive", metavar="PATH", help="the file that the download would give, fetched by hand"
     )
@@ -84,9 +94,10 @@ def _add(args: argparse.Namespace) -> int:
 
     library = Library()
     if args.what in registry().names("dataset"):
-        if args.task or args.classes or args.components:
+        if args.task or args.classes or args.components or args.groups or args.group_from:
             raise ConfigError(
-                f"{args.what} is a dataset of a plugin; --task, --classes and --components are for imports"
+                f"{args.what} is a dataset of a plugin; --task, --classes, --components, --groups and --group-from "
+                "are for imports"
             )
         _print_terms(args.what, sys.stderr if args.json else sys.stdout)
         config = {"archive": _archive(args.what, args.archive)} if args.archive else {}
@@ -102,7 +113,13 @@ def _add(args: argparse.Namespace) -> int:
             )
         from synthbench.datasets.importing import import_set
 
-        recipe = {"task": args.task, "classes": args.classes, "components": args.components}
+        recipe = {
+            "task": args.task,
+            "classes": args.classes,
+            "components": args.components,
+            "groups": args.groups,
+            "group_from": args.group_from,
+        }
         found = import_set(args.what, name=args.name, **recipe)
         if not args.json:
             print(f"found {found.found}", flush=True)
@@ -138,7 +155,24 @@ def _print_added(samples: SampleSet, folder: Path, as_json: bool) -> None:
         return
     for line in samples.info.get("import", ()):
         print(f"  {line}")
-    print(f"added {folder.name}: {len(samples)} samples, task {samples.task}, at {folder}")
+    print(f"added {folder.name}: {len(samples)} samples, task {samples.task}{_told(_groups(samples))}, at {folder}")
+
+
+def _groups(samples: SampleSet) -> dict[str, int]:
+    """Return how many values each group of the samples has."""
+    values: dict[str, set[str]] = {}
+    for entry in samples.entries:
+        for name, value in entry.groups.items():
+            values.setdefault(name, set()).add(value)
+    return {name: len(found) for name, found in sorted(values.items())}
+
+
+def _told(groups: dict[str, int]) -> str:
+    """Return ``", groups site (2), well (36)"``, or nothing; splits are told elsewhere, and one value tells nothing."""
+    from synthbench.escaping import printable
+
+    told = ", ".join(f"{printable(name)} ({count})" for name, count in groups.items() if count > 1 and name != "split")
+    return f", groups {told}" if told else ""
 
 
 def _check(args: argparse.Namespace) -> int:
@@ -166,7 +200,9 @@ def _show(args: argparse.Namespace) -> int:
     file = io.BytesIO()
     picture.save(file, Image.registered_extensions()[out.suffix.lower()])
     write_whole(out, file.getvalue())
-    print(json.dumps({"name": samples.name, "out": str(out)}) if args.json else f"wrote {out}")
+    groups = _groups(samples)
+    row = {"name": samples.name, "out": str(out), "groups": groups}
+    print(json.dumps(row) if args.json else f"wrote {out}{_told(groups)}")
     return 0
 
 
@@ -195,7 +231,7 @@ def _list(args: argparse.Namespace) -> int:
             print(f"{row['name']}: damaged: {row['damaged']}")
             continue
         licence = f", {row['licence']}" if row["licence"] else ""
-        print(f"{row['name']}: {row['samples']} samples, task {row['task']}{licence}")
+        print(f"{row['name']}: {row['samples']} samples, task {row['task']}{_told(row['groups'])}{licence}")
     if not rows:
         print(f"nothing was added yet to {library.root}; 'synthbench list datasets' shows what plugins offer")
     return 0
@@ -217,6 +253,7 @@ def _row(name: str, samples: SampleSet) -> dict[str, Any]:
         "task": samples.task,
         "classes": list(samples.classes),
         "samples": len(samples),
+        "groups": _groups(samples),
         "fingerprint": samples.fingerprint,
         "licence": samples.info.get("licence", ""),
         "citation": samples.info.get("citation", ""),

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from synthbench.datasets.grouping import Grouping, grouping, tell_of_tables
 from synthbench.datasets.pixels import one_scale, pieces
 from synthbench.datasets.readers import coco, folders, npz, per_object, sample_set, suffix, tracking
 from synthbench.datasets.recipe import Notes, Recipe
@@ -69,6 +70,8 @@ class Import:
     recipe : Recipe
     info : dict
         Travels with the samples: where they came from, and once all are read what was done to them.
+    groups : Grouping or None
+        What images belong to, where that was told apart from the files.
     notes : Notes
         Filled while samples are read.
     """
@@ -79,6 +82,7 @@ class Import:
     name: str
     recipe: Recipe
     info: dict[str, Any]
+    groups: Grouping | None = None
     notes: Notes = field(default_factory=Notes)
 
     def samples(self, progress: Progress = silent) -> Iterator[Sample]:
@@ -92,7 +96,7 @@ class Import:
         self.notes = Notes()
         in_pieces = ""
         done, most = 0, 0
-        for sample in self.form.read(self.path, self.recipe, self.notes):
+        for sample in self._found():
             if self.notes.problems:
                 continue  # nothing will come of it; what else is wrong is to be told as well
             if self.recipe.task == "instances":
@@ -112,8 +116,26 @@ class Import:
                 f"{self.path}: no mask holds more than one label, and that of {in_pieces!r} is in pieces: these are "
                 "binary masks, no label maps; use --components to make each piece an object, or --task semantic"
             )
+        if self.groups is None:
+            tell_of_tables(self._root, self.notes)
         if self.notes.counts:
             self.info["import"] = self.notes.lines()
+
+    def _found(self) -> Iterator[Sample]:
+        """Yield what the reader finds, with its groups; raise `DataError` at the end for all problems together."""
+        try:
+            for sample in self.form.read(self.path, self.recipe, self.notes):
+                yield self.groups.of(sample, self._root, self.notes) if self.groups else sample
+        except DataError:
+            if not self.notes.problems:
+                raise
+        if self.groups:
+            self.groups.finish(self.notes)
+        self.notes.refuse(self.path)
+
+    @property
+    def _root(self) -> Path:
+        return self.path if self.path.is_dir() else self.path.parent
 
     def write(self, folder: Path, progress: Progress = silent) -> SampleSet:
         """Write the samples as a sample set in a new folder, and return it opened from there."""
@@ -180,6 +202,8 @@ def import_set(
     task: Task | None = None,
     classes: Sequence[str] = (),
     components: bool = False,
+    groups: str | Path | None = None,
+    group_from: str | None = None,
 ) -> Import:
     """Prepare an import; nothing but what tells the form is read yet.
 
@@ -196,14 +220,19 @@ def import_set(
         background and foreground.
     components
         Make each connected piece of a label an object of its own.
+    groups
+        A table of what images belong to; see `synthbench.datasets.group_table.Table`.
+    group_from
+        The form of file names, with named parts; see `synthbench.datasets.name_pattern.Pattern`.
 
     Raises
     ------
     DataError
         If nothing that is known is found there.
     ConfigError
-        If task, classes and components don't fit together.
+        If task, classes and components don't fit together, or groups can't be understood.
     """
+    told = grouping(groups, group_from) if groups or group_from else None
     form, at, found = detect(path)
     info: dict[str, Any] = {"form": form.name, "found": found}
     if form.name == "sample set":
@@ -214,5 +243,5 @@ def import_set(
         classes = coco.classes(at)
     recipe = Recipe(task or "instances", tuple(classes), components)
     return Import(
-        at, form, found, name or safe_id(at.resolve().stem if at.is_file() else at.resolve().name), recipe, info
+        at, form, found, name or safe_id(at.resolve().stem if at.is_file() else at.resolve().name), recipe, info, told
     )

@@ -72,6 +72,8 @@ class Library:
         task: Task | None = None,
         classes: Sequence[str] = (),
         components: bool = False,
+        groups: str | Path | None = None,
+        group_from: str | None = None,
         progress: Progress = silent,
     ) -> SampleSet:
         """Import what is at `path`; see `synthbench.datasets.importing.import_set`.
@@ -81,7 +83,15 @@ class Library:
         DataError
             If the name is taken, or the data can't be used; nothing is left behind then.
         """
-        found = import_set(path, name=name, task=task, classes=classes, components=components)
+        found = import_set(
+            path,
+            name=name,
+            task=task,
+            classes=classes,
+            components=components,
+            groups=groups,
+            group_from=group_from,
+        )
         if found.name in registry().names("dataset"):
             raise DataError(f"dataset name {found.name!r} is a plugin's; give another --name")
         return found.write(self._free(found.name), progress)

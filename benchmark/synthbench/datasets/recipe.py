@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from synthbench.errors import ConfigError, DataError, nearest, together
 from synthbench.samples import TASKS, Task
+
+if TYPE_CHECKING:
+    from synthbench.datasets.walk import Item
 
 BINARY_CLASSES = ("background", "foreground")
 
@@ -64,6 +69,8 @@ class Notes:
         How many samples the reader expects to yield; 0 while it isn't known.
     counts : dict
         What was done → how often.
+    files : dict
+        Sample id → what it was made from, and the image file; where there is one.
     problems : list of str
         What makes the data unusable, each once, in the order in which it was found: see `refuse`.
     """
@@ -71,12 +78,19 @@ class Notes:
     def __init__(self) -> None:
         self.total = 0
         self.counts: dict[str, int] = {}
+        self.files: dict[str, tuple[str, Path]] = {}
         self.problems: list[str] = []
 
     def add(self, what: str, count: int = 1) -> None:
         """Count something that was done; a count of zero leaves no trace."""
         if count:
             self.counts[what] = self.counts.get(what, 0) + count
+
+    def expect(self, items: Iterable[tuple[str, Item]]) -> None:
+        """Count images that are about to be read, by id, and keep what they are called."""
+        for name, item in items:
+            self.total += 1
+            self.files[name] = item.stem, item.image
 
     def problem(self, what: str) -> None:
         """Keep a problem until the rest is looked at as well, so that all are told at once."""

@@ -153,3 +153,36 @@ def safe_id(text: str) -> str:
     if len(name) > 200:
         name = f"{name[:180]}-{hashlib.sha256(text.encode()).hexdigest()[:16]}"
     return name
+
+
+@dataclass(frozen=True)
+class Named:
+    """What an image may be called.
+
+    Attributes
+    ----------
+    id : str
+        Of the sample.
+    stem : str
+        What the id was made from.
+    path : Path
+        Relative to what is imported.
+    """
+
+    id: str
+    stem: str
+    path: Path
+
+    @property
+    def names(self) -> list[str]:
+        """Every name that a table may have for it, the surest first."""
+        tails = ["/".join(self.path.parts[i:]) for i in range(len(self.path.parts))]
+        return [self.id, *(spelt(name) for tail in tails for name in (tail, bare(tail))), spelt(self.stem)]
+
+
+def bare(name: str) -> str:
+    """Return a file name without the suffix of a picture."""
+    for end in (".ome.tif", ".ome.tiff", *PICTURES):
+        if name.lower().endswith(end):
+            return name[: -len(end)]
+    return name

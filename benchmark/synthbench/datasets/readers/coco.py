@@ -65,6 +65,7 @@ def read(path: Path, recipe: Recipe, notes: Notes) -> Iterator[Sample]:
             if name in ids:
                 name = "-".join([split_of(file.stem) or file.stem, name])  # noqa: PLW2901
             ids.add(name)
+            notes.files[name] = image.path.stem, image.path
             with notes.trying():
                 yield found.sample(name, image)
         found.finish()

@@ -44,7 +44,7 @@ def read(path: Path, recipe: Recipe, notes: Notes) -> Iterator[Sample]:
         If images have no masks, or files can't be used.
     """
     items = with_ids([item for pair in _pairs(path) for item in _items(*pair, notes)])
-    notes.total += len(items)
+    notes.expect(items)
     for name, item in items:
         with notes.trying():
             image = read_image(item.image, notes)

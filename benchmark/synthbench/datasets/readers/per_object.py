@@ -38,7 +38,7 @@ def read(path: Path, recipe: Recipe, notes: Notes) -> Iterator[Sample]:
         If a file can't be used, or a mask differs from its image in size.
     """
     items = with_ids(_items(path, notes))
-    notes.total += len(items)
+    notes.expect(items)
     for name, item in items:
         with notes.trying():
             image = read_image(item.image, notes)

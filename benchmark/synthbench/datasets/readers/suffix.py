@@ -34,7 +34,7 @@ def sniff(path: Path) -> str | None:
 def read(path: Path, recipe: Recipe, notes: Notes) -> Iterator[Sample]:
     """Yield image after image with its mask; raise `DataError` for all that is there without the other."""
     items = with_ids([item for folder in folders(path, DEPTH) for item in _items(path, folder, notes)])
-    notes.total += len(items)
+    notes.expect(items)
     for name, item in items:
         with notes.trying():
             image = read_image(item.image, notes)

@@ -56,7 +56,7 @@ def read(path: Path, recipe: Recipe, notes: Notes, *, truth: Truth | None = None
             f"{path}: no sequence has {truth or 'any'} truth (NN_{_FOLDER[truth or 'gold']}/SEG/man_seg*.tif)"
         )
     items = with_ids([item for sequence in sequences for item in _items(path, sequence, truth, notes)])
-    notes.total += len(items)
+    notes.expect(items)
     notes.add(f"segmentations of the {truth} truth", len(items))
     for name, item in items:
         with notes.trying():
