@@ -23,6 +23,10 @@ class DataError(SynthbenchError, ValueError):
     """An image, a mask, or a folder of them can't be used."""
 
 
+class NotDownloaded(DataError):
+    """A dataset has to be fetched, and isn't on this machine; the message says from where."""
+
+
 class ConfigError(SynthbenchError, ValueError):
     """A study, a configuration key or an argument is wrong."""
 

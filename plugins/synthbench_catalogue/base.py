@@ -13,7 +13,7 @@ from synthbench import Context, Dataset, Sample
 from synthbench.datasets.download import Remote, cache, fetch, sha256_of
 from synthbench.datasets.recipe import Notes
 from synthbench.datasets.unpack import unpack
-from synthbench.errors import DataError
+from synthbench.errors import DataError, NotDownloaded
 
 
 class LocalConfig(synthbench.Config):
@@ -74,7 +74,7 @@ class Catalogued(Dataset):
         elif given is not None and given.is_file():
             path = given
         else:
-            raise DataError(
+            raise (DataError if given else NotDownloaded)(
                 f"{given or self.name}: {'no such file; ' if given else ''}{self.obtain}, and give it by "
                 f"'synthbench dataset add {self.name} --from PATH'"
             )

@@ -68,3 +68,22 @@ def test_a_configuration_is_tried(capsys: pytest.CaptureFixture[str], monkeypatc
         assert main(["check", "classic", "--config", pair]) == 2
         assert told in capsys.readouterr().err
     assert len(tried) == 1
+
+
+@pytest.mark.parametrize(
+    ("statuses", "code", "words"),
+    [
+        (["kept", "skipped"], 0, ""),
+        (["kept", "skipped", "skipped"], 3, "! hardly tried: 2 promises were skipped and 1 kept"),
+        (["kept", "skipped", "skipped", "violated"], 1, "! hardly tried: 2 promises were skipped and 1 kept"),
+    ],
+)
+def test_more_skipped_than_kept_is_not_green(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, statuses: list[str], code: int, words: str
+) -> None:
+    findings = [Finding(f"check_{i}", f"promise {i}", status, "") for i, status in enumerate(statuses)]
+    monkeypatch.setattr("synthbench.testing.contract.examine_plugin", lambda *_: iter(findings))
+    assert main(["check", "duplicate"]) == code
+    assert capsys.readouterr().out.splitlines()[-1].startswith(words)
+    assert main(["check", "duplicate", "--json"]) == code
+    assert json.loads(capsys.readouterr().out)["hardly_tried"] == bool(words)

@@ -12,10 +12,11 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 import pytest
+import torch
 from pydantic import BaseModel, ConfigDict, Field
 
 from synthbench import Budget, Config, Context, Generator, Sample, SampleSet, Stopped
-from synthbench.testing import Finding, check_generator
+from synthbench.testing import Finding, check_generator, discs
 
 TASKS = ("instances",)
 
@@ -54,8 +55,6 @@ class Trained(Copies):
     }
 
     def fit(self, train: SampleSet, context: Context) -> None:
-        import torch
-
         super().fit(train, context)
         mark = context.folder / "mark.json" if context.folder else None
         first, value = json.loads(mark.read_text()) if mark and mark.exists() else (0, context.seed / 10)
@@ -104,7 +103,7 @@ def test_what_keeps_the_contract_passes(cls: type[Generator]) -> None:
     assert {f.check: f.sentence for f in findings.values() if f.status == "violated"} == {}
     assert all(f.promise for f in findings.values())
     skipped = {f.check for f in findings.values() if f.status == "skipped"}
-    training = {"budgets_are_named", "budget_is_kept", "progress_is_reported", "stops_and_resumes"}
+    training = {"budgets_are_named", "progress_is_reported", "stops_and_resumes"}
     training.add("another_seed_another_fit")
     assert skipped == {"every_claimed_task"} | (training if cls is Copies else set())
 
@@ -206,8 +205,6 @@ class Pickles(Copies):
 
 class TorchArchive(Copies):
     def save(self, folder):
-        import torch
-
         super().save(folder)
         torch.save({"a": torch.zeros(1)}, folder / "weights.pt")
 
@@ -524,7 +521,7 @@ class EndsEarly(Trained):
             "stops_and_resumes",
             "fit took 1 optimiser steps before it was stopped and 5 when it was taken up again, and an uninterrupted",
         ),
-        (SeedlessFit, "another_seed_another_fit", "a fit with another seed saves the same files"),
+        (SeedlessFit, "another_seed_another_fit", "a fit with another seed saves the same numbers"),
         (Silent, "progress_is_reported", "fit never called context.progress"),
         (EndsEarly, "progress_is_reported", "the last report was progress(4, 5)"),
     ],
@@ -538,3 +535,49 @@ def test_a_broken_promise_of_training_is_told_in_a_sentence(cls: type[Generator]
 def test_what_is_trained_a_little_need_not_draw_objects_yet() -> None:
     """A run counts empty masks, and shows how many there are."""
     assert found(NoMasksYet)["fits_and_draws"].status == "kept"
+
+
+class NeverLooks(Copies):
+    """Draws what it always draws."""
+
+    def fit(self, train, context):
+        first = train[0]
+        top, channels = int(max(s.image.max() for s in train)), 3 if first.image.ndim == 3 else 1
+        kind = {"channels": channels, "dtype": first.image.dtype.name, "task": train.task}
+        drawn = discs(6, size=64, seed=99, **kind)
+        scaled = [replace(s, image=np.minimum(s.image, top).astype(s.image.dtype)) for s in drawn]
+        super().fit(SampleSet.of(scaled, task=train.task, classes=drawn.classes), context)
+
+
+def hidden_steps(count: int) -> None:
+    gain = torch.nn.Parameter(torch.zeros(1))
+    optimiser = torch.optim.SGD([gain], lr=0.1)
+    for _ in range(count):
+        gain.square().sum().backward()
+        optimiser.step()
+
+
+class HiddenSteps(Copies):
+    def fit(self, train, context):
+        super().fit(train, context)
+        hidden_steps(50)
+
+
+class TrainsWhenDrawing(Trained):
+    def sample(self, i, seed):
+        hidden_steps(3)
+        return super().sample(i, seed)
+
+
+@pytest.mark.parametrize(
+    ("cls", "check", "words"),
+    [
+        (NeverLooks, "training_set_is_learnt_from", "fitted on other samples it draws the same ones"),
+        (HiddenSteps, "budget_is_kept", "fit took 50 optimiser steps, and HiddenSteps.budgets is empty"),
+        (TrainsWhenDrawing, "budget_is_kept", "draw took 3 optimiser steps: all training belongs in fit"),
+    ],
+)
+def test_who_does_nothing_or_too_much_is_found(cls: type[Generator], check: str, words: str) -> None:
+    finding = found(cls)[check]
+    assert finding.status == "violated"
+    assert words in finding.sentence

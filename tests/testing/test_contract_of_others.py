@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from synthbench import Config, Dataset, Encoder, Sample
-from synthbench.errors import DataError
-from synthbench.testing import check_dataset, check_encoder, discs
+from synthbench.errors import DataError, NotDownloaded
+from synthbench.testing import Finding, assert_contract, check_dataset, check_encoder, discs
 from synthbench.testing.packages import examine_package
 
 
@@ -99,6 +99,13 @@ def test_an_encoder_without_its_weights_is_skipped_with_its_reason() -> None:
     assert findings["configuration_is_declared"].status == "kept"
 
 
+def test_a_test_of_what_is_hardly_tried_warns(monkeypatch: pytest.MonkeyPatch) -> None:
+    findings = [Finding("a", "a", "kept"), Finding("b", "b", "skipped", "why"), Finding("c", "c", "skipped", "why")]
+    monkeypatch.setattr("synthbench.testing.contract.examine_plugin", lambda *_: iter(findings))
+    with pytest.warns(UserWarning, match="encoder 'untrained' is hardly tried: 2 promises were skipped and 1 kept"):
+        assert_contract("encoder", "untrained")
+
+
 class Drawn(Dataset):
     """Discs: a dataset that keeps the contract."""
 
@@ -146,8 +153,40 @@ class NeedsPath(Drawn):
 
 class Unreachable(Drawn):
     def samples(self, context):
-        raise DataError("unreachable: can't be fetched, the machine is offline; give --from PATH")
+        raise NotDownloaded("unreachable: can't be fetched, the machine is offline; give --from PATH")
         yield
+
+
+class Invalid(Drawn):
+    """Its first mask is of another size."""
+
+    def samples(self, context):
+        for sample in discs(4):
+            yield Sample(sample.id, sample.image, sample.labels[1:])
+
+
+class Refuses(Drawn):
+    def samples(self, context):
+        raise DataError("cells.npz: holds no annotated image")
+        yield
+
+
+class Unannotated(Drawn):
+    def samples(self, context):
+        yield from discs(8, objects=0)
+
+
+class Black(Drawn):
+    def samples(self, context):
+        for sample in discs(4):
+            yield Sample(sample.id, sample.image * 0, sample.labels)
+
+
+class OneImage(Drawn):
+    def samples(self, context):
+        (only,) = discs(1)
+        for i in range(8):
+            yield Sample(f"{i}", only.image, only.labels)
 
 
 def test_a_dataset_that_keeps_the_contract_passes() -> None:
@@ -161,7 +200,12 @@ def test_a_dataset_that_keeps_the_contract_passes() -> None:
         (Restless, "order_is_fixed", "yields other samples the second time"),
         (OddSplit, "splits_have_their_names", "is in the split 'val'; the names are train, validation, test"),
         (Twins, "ids_are_unique", "the id 'discs-0' occurs 2 times"),
-        (Empty, "order_is_fixed", "yielded nothing"),
+        (Empty, "samples_are_annotated", "yielded nothing"),
+        (Invalid, "samples_are_annotated", "the image is 64×64 and its mask is 63×64"),
+        (Refuses, "samples_are_annotated", "raised DataError: cells.npz: holds no annotated image"),
+        (Unannotated, "samples_are_annotated", "the masks of the first 6 samples are all empty"),
+        (Black, "samples_are_annotated", "the image of sample 'discs-0' is 0 all over"),
+        (OneImage, "samples_are_annotated", "the first 6 samples are all the same image"),
         (Classless, "classes_fit_the_task", "its task is instances: leave it empty"),
         (NeedsPath, "configuration_is_declared", "NeedsPath.Config: path has no default; give every key one"),
     ],

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from dataclasses import replace
 from typing import Any, ClassVar
 
@@ -15,32 +18,43 @@ from synthbench.testing import Finding, check_segmenter
 
 
 class Levels(Segmenter):
-    """A level between the darkest and the brightest pixel: a segmenter that keeps the contract."""
+    """A level between the light of objects and of the ground: a segmenter that keeps the contract."""
 
     class Settings(Config):
-        share: float = 0.5
+        offset: float = 0.0
 
     Config = Settings
 
     def fit(self, train, validation, context):
         self.semantic = train.task == "semantic"
+        real, synthetic = (self._level(part) for part in (train.real, train.synthetic))
+        share = train.share if len(train.real) else 1.0
+        self.level = ((1 - share) * real + share * synthetic) if share else real
+
+    def _level(self, samples):
+        found = []
+        for sample in samples or ():
+            grey = sample.image.mean(axis=2) if sample.image.ndim == 3 else sample.image.astype(float)
+            inside = grey[sample.labels > 0] if sample.labels.any() else grey.max()
+            found.append(0.85 * np.mean(inside) / max(grey.max(), 1))
+        return float(np.mean(found)) if found else 0.5
 
     def predict(self, image):
         grey = image.mean(axis=2) if image.ndim == 3 else image.astype(float)
-        mask = grey > grey.min() + self.config.share * max(np.ptp(grey), 1)
+        mask = grey > grey.min() + (self.level + self.config.offset) * max(np.ptp(grey), 1)
         if self.semantic:
             return Instances(mask.astype(np.uint8))
         labels, count = ndimage.label(mask)
-        return Instances(labels, np.linspace(0.1, 0.9, count))
+        return Instances(labels, np.linspace(0.1, 0.9, count) * self.level)
 
     def save(self, folder):
         super().save(folder)
-        (folder / "task.json").write_text(json.dumps(self.semantic))
+        (folder / "task.json").write_text(json.dumps([self.semantic, self.level]))
 
     @classmethod
     def load(cls, folder, context):
         new = super().load(folder, context)
-        new.semantic = json.loads((folder / "task.json").read_text())
+        new.semantic, new.level = json.loads((folder / "task.json").read_text())
         return new
 
 
@@ -58,7 +72,7 @@ class Learned(Levels):
         mark = context.folder / "mark.json" if context.folder else None
         first, value = json.loads(mark.read_text()) if mark and mark.exists() else (0, context.seed / 10)
         light = torch.nn.Parameter(torch.tensor([value]))
-        optimiser = torch.optim.SGD([light], lr=0.1)
+        optimiser = self.optimiser([light])
         for step in range(first, context.budget.steps):
             if context.should_stop():
                 if mark:
@@ -71,9 +85,24 @@ class Learned(Levels):
             context.progress(step + 1, context.budget.steps, "")
         self.light = light.item()
 
+    def optimiser(self, parameters):
+        import torch
+
+        return torch.optim.SGD(parameters, lr=0.1)
+
+    def predict(self, image):
+        found = super().predict(image)
+        return Instances(found.labels, None if found.scores is None else found.scores / (1 + abs(self.light)))
+
     def save(self, folder):
         super().save(folder)
         (folder / "light.json").write_text(json.dumps(self.light))
+
+    @classmethod
+    def load(cls, folder, context):
+        new = super().load(folder, context)
+        new.light = json.loads((folder / "light.json").read_text())
+        return new
 
 
 def found(cls: Any, tasks: tuple[str, ...] = ("instances",), **how: Any) -> dict[str, Finding]:
@@ -240,9 +269,9 @@ class StartsOver(LeavesNothing):
 @pytest.mark.parametrize(
     ("cls", "check", "words"),
     [
-        (RealOnly, "mix_is_learnt_from", "a fit on other synthetic samples saves the same files"),
-        (LearnsFromValidation, "mix_is_learnt_from", "a fit on other real samples saves the same files"),
-        (SeedlessFit, "another_seed_another_fit", "a fit with another seed saves the same files"),
+        (RealOnly, "mix_is_learnt_from", "a fit on other synthetic samples predicts the same"),
+        (LearnsFromValidation, "mix_is_learnt_from", "a fit on other real samples predicts the same"),
+        (SeedlessFit, "another_seed_another_fit", "a fit with another seed saves the same numbers"),
         (LeavesNothing, "stops_and_resumes", "fit was stopped and left nothing in context.folder"),
         (StartsOver, "stops_and_resumes", "and 5 when it was taken up again, and an uninterrupted one takes 5"),
     ],
@@ -251,3 +280,263 @@ def test_a_broken_promise_of_training_is_told_in_a_sentence(cls: type[Segmenter]
     finding = found(cls)[check]
     assert finding.status == "violated"
     assert words in finding.sentence
+
+
+class Blind(Levels):
+    """Learns from real samples alone."""
+
+    def fit(self, train, validation, context):
+        super().fit(replace(train, synthetic=None, share=0.0) if len(train.real) else train, validation, context)
+
+
+class SyntheticOnly(Levels):
+    def fit(self, train, validation, context):
+        super().fit(replace(train, share=1.0) if train.synthetic else train, validation, context)
+
+
+class HalfAndHalf(Levels):
+    """Learns from both parts alike, whatever their share."""
+
+    def fit(self, train, validation, context):
+        super().fit(replace(train, share=0.5) if train.synthetic and len(train.real) else train, validation, context)
+
+
+class NamesTheSet(Blind):
+    """Writes down what it was given, and learns nothing from it."""
+
+    def fit(self, train, validation, context):
+        super().fit(train, validation, context)
+        self.told = {"set": [str(e.digest) for e in (train.synthetic or train.real).entries], "share": train.share}
+
+    def save(self, folder):
+        super().save(folder)
+        (folder / "told.json").write_text(json.dumps(self.told))
+
+
+class TrainedNamesTheSet(Learned):
+    """As `NamesTheSet`, and takes its steps on real samples alone."""
+
+    def fit(self, train, validation, context):
+        super().fit(replace(train, share=0.0) if train.share < 1 else train, validation, context)
+        self.told = {"set": [str(e.digest) for e in (train.synthetic or train.real).entries], "share": train.share}
+
+    def save(self, folder):
+        super().save(folder)
+        (folder / "told.json").write_text(json.dumps(self.told))
+
+    def predict(self, image):
+        return Instances(np.zeros(image.shape[:2], np.int32), np.zeros(0))
+
+
+class Empty(Levels):
+    def predict(self, image):
+        return Instances(np.zeros(image.shape[:2], np.int32), np.zeros(0))
+
+
+class OneBox(Levels):
+    def predict(self, image):
+        labels = np.zeros(image.shape[:2], np.int32)
+        labels[3:9, 3:9] = 1
+        return Instances(labels, np.array([self.level]))
+
+
+@pytest.mark.parametrize(
+    ("cls", "check", "words"),
+    [
+        (Blind, "mix_is_learnt_from", "a fit on other synthetic samples predicts the same"),
+        (SyntheticOnly, "mix_is_learnt_from", "a fit on other real samples predicts the same"),
+        (HalfAndHalf, "share_is_kept", "a fit with three times the share of synthetic samples predicts the same"),
+        (NamesTheSet, "mix_is_learnt_from", "a fit on other synthetic samples predicts the same"),
+        (TrainedNamesTheSet, "mix_is_learnt_from", "a fit on other synthetic samples saves the same numbers"),
+        (Empty, "something_is_found", "it finds nothing on any of its training images"),
+        (OneBox, "something_is_found", "it finds the same on every image"),
+    ],
+)
+def test_who_does_nothing_is_found(cls: type[Segmenter], check: str, words: str) -> None:
+    finding = found(cls)[check]
+    assert finding.status == "violated"
+    assert words in finding.sentence
+
+
+class EmptyAfterTraining(Learned):
+    def predict(self, image):
+        return Instances(np.zeros(image.shape[:2], np.int32), np.zeros(0))
+
+
+class RestlessAndEmpty(EmptyAfterTraining):
+    """Draws its weights from the global state: no prediction shows it."""
+
+    def save(self, folder):
+        super().save(folder)
+        np.save(folder / "weights.npy", self.weights)
+
+    def fit(self, train, validation, context):
+        super().fit(train, validation, context)
+        self.weights = np.random.random(3)  # noqa: NPY002
+
+    @classmethod
+    def load(cls, folder, context):
+        new = super().load(folder, context)
+        new.weights = np.zeros(3)
+        return new
+
+
+def test_a_short_training_that_finds_nothing_yet_is_no_violation_and_is_said() -> None:
+    findings = found(EmptyAfterTraining)
+    assert {f.check: f.sentence for f in findings.values() if f.status == "violated"} == {}
+    assert "finds nothing yet" in findings["something_is_found"].sentence
+    assert findings["something_is_found"].status == "skipped"
+
+
+def test_where_nothing_is_found_the_weights_speak() -> None:
+    findings = found(RestlessAndEmpty)
+    assert "a second fit with the same seed predicts otherwise" in findings["same_seed_same_prediction"].sentence
+    assert "what load gives predicts otherwise" in findings["saved_is_enough"].sentence
+
+
+class TunesOnValidation(Learned):
+    """Chooses a threshold on validation samples: what they are for."""
+
+    def fit(self, train, validation, context):
+        super().fit(train, validation, context)
+        self.threshold = float(validation[0].image.mean())
+
+    def save(self, folder):
+        super().save(folder)
+        (folder / "threshold.json").write_text(json.dumps(self.threshold))
+
+    @classmethod
+    def load(cls, folder, context):
+        new = super().load(folder, context)
+        new.threshold = json.loads((folder / "threshold.json").read_text())
+        return new
+
+
+class TrainsOnBoth(Learned):
+    """Adds the validation samples to the real ones."""
+
+    def _level(self, samples):
+        return 0.5
+
+    def fit(self, train, validation, context):
+        both = [replace(s, id=f"{i}") for i, s in enumerate([*validation, *train.real])]
+        pooled = SampleSet.of(both, task=train.real.task, classes=train.real.classes)
+        super().fit(replace(train, real=pooled), validation, context)
+
+
+def test_validation_samples_choose_thresholds_and_nothing_else() -> None:
+    assert found(TunesOnValidation)["validation_is_not_trained_on"].status == "kept"
+    finding = found(TrainsOnBoth)["validation_is_not_trained_on"]
+    assert finding.status == "violated"
+    assert "every number that it learns from the mix changes with the validation samples too" in finding.sentence
+
+
+def steps(count: int) -> None:
+    """Take optimiser steps on a parameter of one's own."""
+    import torch
+
+    light = torch.nn.Parameter(torch.zeros(1))
+    optimiser = torch.optim.SGD([light], lr=0.1)
+    for _ in range(count):
+        light.square().sum().backward()
+        optimiser.step()
+
+
+def steps_by_hand(count: int) -> None:
+    import torch
+
+    light = torch.nn.Parameter(torch.zeros(1))
+    for _ in range(count):
+        light.grad = None
+        light.square().sum().backward()
+        light.data -= 0.1 * light.grad
+
+
+class HiddenSteps(Levels):
+    def fit(self, train, validation, context):
+        super().fit(train, validation, context)
+        steps(50)
+
+
+class ByHand(Levels):
+    """Follows the gradient without an optimiser."""
+
+    def fit(self, train, validation, context):
+        super().fit(train, validation, context)
+        steps_by_hand(90)
+
+
+class ByFunctions(Levels):
+    def fit(self, train, validation, context):
+        import torch
+
+        super().fit(train, validation, context)
+        light, gradient = torch.zeros(1), torch.func.grad(lambda x: x.square().sum())
+        for _ in range(90):
+            light = light - 0.1 * gradient(light)
+
+
+class Forked(Levels):
+    def fit(self, train, validation, context):
+        super().fit(train, validation, context)
+        if (child := os.fork()) == 0:
+            steps(70)
+            os._exit(0)
+        os.waitpid(child, 0)
+
+
+class ElsewhereUnseen(Levels):
+    def fit(self, train, validation, context):
+        super().fit(train, validation, context)
+        subprocess.run([sys.executable, "-c", "pass"], check=True)
+
+
+class OneOptimiserAfterTheOther(Learned):
+    """Gets a hundred times the budget, from a hundred optimisers of one parameter."""
+
+    def fit(self, train, validation, context):
+        import torch
+
+        super().fit(train, validation, context)
+        light = torch.nn.Parameter(torch.zeros(1))
+        for _ in range(100):
+            optimiser = torch.optim.SGD([light], lr=0.1)
+            for _ in range(context.budget.steps):
+                light.square().sum().backward()
+                optimiser.step()
+
+
+class MoreByHand(Learned):
+    def fit(self, train, validation, context):
+        super().fit(train, validation, context)
+        steps_by_hand(90)
+
+
+class TrainsWhenAsked(Learned):
+    def predict(self, image):
+        steps(3)
+        return super().predict(image)
+
+
+@pytest.mark.parametrize(
+    ("cls", "words"),
+    [
+        (HiddenSteps, "fit took 50 optimiser steps, and HiddenSteps.budgets is empty: name its budgets"),
+        (ByHand, "fit computed gradients 90 times, and ByHand.budgets is empty"),
+        (ByFunctions, "fit computed gradients 90 times, and ByFunctions.budgets is empty"),
+        (Forked, "fit took 70 optimiser steps, and Forked.budgets is empty"),
+        (OneOptimiserAfterTheOther, "fit took 500 steps with one parameter, and the budget is 5"),
+        (MoreByHand, "fit computed gradients 95 times for 5 optimiser steps"),
+        (TrainsWhenAsked, "predict took 3 optimiser steps: all training belongs in fit"),
+    ],
+)
+def test_hidden_training_is_found(cls: type[Segmenter], words: str) -> None:
+    finding = found(cls)["budget_is_kept"]
+    assert finding.status == "violated"
+    assert words in finding.sentence
+
+
+def test_steps_in_other_processes_are_not_vouched_for() -> None:
+    finding = found(ElsewhereUnseen)["budget_is_kept"]
+    assert finding.status == "skipped"
+    assert "starts processes of its own, so optimiser steps can't be counted" in finding.sentence

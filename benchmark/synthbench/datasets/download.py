@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from synthbench.errors import DataError, SynthbenchError
+from synthbench.errors import DataError, NotDownloaded, SynthbenchError
 from synthbench.plugin.api import Context, Dataset, Stopped
 
 log = logging.getLogger(__name__)
@@ -127,7 +127,7 @@ def _retrieve(remote: Remote, known: str | None, folder: Path, context: Context)
             )
         ) from None
     except requests.RequestException as error:
-        raise DataError(f"{remote.url}: can't be fetched ({_reason(error)}); {_by_hand(remote)}") from None
+        raise NotDownloaded(f"{remote.url}: can't be fetched ({_reason(error)}); {_by_hand(remote)}") from None
     except OSError as error:
         raise DataError(f"{folder / remote.filename}: can't be written: {error.strerror or error}") from None
     return Path(got)

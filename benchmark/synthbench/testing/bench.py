@@ -5,8 +5,8 @@ from __future__ import annotations
 import contextlib
 import random
 import sys
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from synthbench.samples import SampleSet, Task
 from synthbench.testing.data import discs
 from synthbench.testing.findings import Skipped, doing
 from synthbench.testing.folders import check_saved
+from synthbench.testing.learnt import Numbers, numbers
 
 SEED = 7
 FEW_STEPS = 2
@@ -63,7 +64,7 @@ class Bench:
     def few(self) -> Budget:
         """The smoke budget, with fewer steps."""
         whole = self.budget
-        return Budget(min(whole.steps, FEW_STEPS), whole.batch_size, whole.patch_size)
+        return replace(whole, steps=min(whole.steps, FEW_STEPS))
 
     @property
     def side(self) -> int:
@@ -106,44 +107,9 @@ class Bench:
         check_saved(folder)
         return folder
 
-
-class Watch:
-    """Counts what a fit does: steps of torch optimisers, calls of progress and of should_stop.
-
-    Parameters
-    ----------
-    stop_after
-        How many times should_stop says False before it says True; None for always False.
-    """
-
-    def __init__(self, stop_after: int | None = None) -> None:
-        self.steps: Counter[int] = Counter()
-        self.reports: list[tuple[int, int, str]] = []
-        self.asked = 0
-        self._stop_after = stop_after
-        self._optimisers: list[Any] = []
-
-    def progress(self, done: int, total: int, note: str = "") -> None:
-        self.reports.append((done, total, note))
-
-    def should_stop(self) -> bool:
-        self.asked += 1
-        return self._stop_after is not None and self.asked > self._stop_after
-
-    @contextlib.contextmanager
-    def counting(self) -> Iterator[None]:
-        """Count the optimiser steps taken within, per optimiser."""
-        from torch.optim.optimizer import register_optimizer_step_post_hook
-
-        def stepped(optimiser: Any, _args: Any, _kwargs: Any) -> None:
-            self._optimisers.append(optimiser) if id(optimiser) not in self.steps else None
-            self.steps[id(optimiser)] += 1
-
-        handle = register_optimizer_step_post_hook(stepped)
-        try:
-            yield
-        finally:
-            handle.remove()
+    def numbers(self, fitted: Any) -> Numbers:
+        """Save a fitted object, and return the numbers that it has learnt."""
+        return numbers(self.saved(fitted))
 
 
 @contextlib.contextmanager

@@ -57,6 +57,15 @@ def discs(
     return SampleSet.of(samples, name="discs", task=task, classes=CLASSES if task == "semantic" else ())
 
 
+def inverted(samples: SampleSet) -> SampleSet:
+    """Return samples that look otherwise: dark where they were bright, and upside down."""
+    turned = [
+        Sample(f"{s.id}-i", np.ascontiguousarray(s.image.max() - s.image[::-1]), np.ascontiguousarray(s.labels[::-1]))
+        for s in samples
+    ]
+    return SampleSet.of(turned, name=f"{samples.name}-inverted", task=samples.task, classes=samples.classes)
+
+
 def _picture(
     rng: np.random.Generator, height: int, width: int, objects: int, channels: int, dtype: str, task: Task
 ) -> tuple[np.ndarray, np.ndarray]:

@@ -8,7 +8,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from synthbench.errors import SynthbenchError
+import numpy as np
+
+from synthbench.errors import NotDownloaded
 from synthbench.plugin.api import Context, Dataset
 from synthbench.samples import Sample
 from synthbench.testing.bench import SEED, stirred
@@ -37,7 +39,8 @@ def check_dataset(
     Returns
     -------
     list of Finding
-        One per check, in order. A dataset that has to be downloaded first is not: its samples are skipped.
+        One per check, in order. A dataset that has to be downloaded first is not: its samples are skipped. Any other
+        reason why no valid sample comes is a violation.
     """
     return list(examine_dataset(cls, task, config))
 
@@ -52,23 +55,30 @@ class _DatasetBench:
     def __init__(self, cls: type[Dataset], task: str, folder: Path, keys: dict[str, Any]) -> None:
         self.cls, self.task, self.folder, self.keys = cls, task, folder, keys
         self._first: list[Sample] | None = None
+        self._failed = False
 
     def first(self) -> list[Sample]:
         """Return the first samples; skip where they would have to be downloaded."""
+        if self._failed:
+            raise Skipped("samples(context) failed above")
         if self._first is None:
+            self._failed = True
             self._first = self.read()
+            self._failed = False
         return self._first
 
     def read(self) -> list[Sample]:
         dataset = self.cls(self.cls.Config(**self.keys))
         remotes: Sequence[Any] = getattr(dataset, "remotes", tuple)()
         if remotes:
+            self._failed = False
             raise Skipped(f"it would download {remotes[0].url}; import it first: synthbench dataset add NAME")
         try:
             with doing("samples(context)"):
                 found = list(itertools.islice(dataset.samples(Context(seed=SEED, folder=self.folder)), FIRST))
         except AssertionError as violation:
-            if isinstance(violation.__cause__, SynthbenchError):
+            if isinstance(violation.__cause__, NotDownloaded):
+                self._failed = False
                 raise Skipped(f"its samples can't be had here: {violation.__cause__}") from None
             raise
         for sample in found:
@@ -105,6 +115,16 @@ def classes_fit_the_task(bench: _DatasetBench) -> None:
         demand(not classes, f"{bench.cls.__name__}.classes is {classes!r}, and its task is instances: leave it empty")
 
 
+def samples_are_annotated(bench: _DatasetBench) -> None:
+    """samples yields valid samples: images that differ and show something, and masks that aren't all empty."""
+    found = bench.first()
+    for sample in found:
+        demand(np.ptp(sample.image) > 0, f"the image of sample {sample.id!r} is {int(sample.image.flat[0])} all over")
+    demand(any(sample.labels.any() for sample in found), f"the masks of the first {len(found)} samples are all empty")
+    pixels = {sample.image.tobytes() for sample in found}
+    demand(len(found) == 1 or len(pixels) > 1, f"the first {len(found)} samples are all the same image")
+
+
 def order_is_fixed(bench: _DatasetBench) -> None:
     """samples yields the same samples in the same order each time, whatever the global random state."""
     expected = [sample.digest for sample in bench.first()]
@@ -133,6 +153,7 @@ def splits_have_their_names(bench: _DatasetBench) -> None:
 CHECKS = (
     configuration_is_declared,
     origin_is_named,
+    samples_are_annotated,
     classes_fit_the_task,
     order_is_fixed,
     ids_are_unique,

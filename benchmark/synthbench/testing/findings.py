@@ -52,6 +52,13 @@ class Finding:
     sentence: str = ""
 
 
+def hardly_tried(findings: Iterable[Finding]) -> str:
+    """Return a sentence if more promises were skipped than kept, so that nothing is shown; "" otherwise."""
+    statuses = [finding.status for finding in findings]
+    kept, skipped = statuses.count("kept"), statuses.count("skipped")
+    return f"hardly tried: {skipped} promises were skipped and {kept} kept" if skipped > kept else ""
+
+
 def examine(checks: Iterable[Callable[[Subject], None]], subject: Subject) -> Iterator[Finding]:
     """Run checks one by one, each in an empty home, and yield what each finds. An unforeseen error is a violation too.
 

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
 import zipfile
 from pathlib import Path
 
-from synthbench.plugin.api import CONFIG_FILE
 from synthbench.testing.findings import demand
 
 _PICKLE_NAMES = {".pkl", ".pickle", ".joblib", ".dill"}
@@ -23,12 +21,6 @@ def check_saved(folder: Path) -> None:
             not is_pickle(path),
             f"save wrote a pickle, {name}: write weights as safetensors and the rest as JSON or npz",
         )
-
-
-def learnt(folder: Path) -> dict[str, str]:
-    """Return the SHA-256 of every file of a saved plugin but its configuration, by name."""
-    files = [path for path in sorted(folder.rglob("*")) if path.is_file() and path != folder / CONFIG_FILE]
-    return {path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 
 
 def is_pickle(path: Path) -> bool:

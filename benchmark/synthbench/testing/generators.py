@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import shutil
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
@@ -15,18 +14,21 @@ from scipy import ndimage
 from synthbench.plugin.api import Budget, Context, Generator
 from synthbench.plugin.specs import TASK_NAMES
 from synthbench.samples import Sample, SampleSet, Task
-from synthbench.testing.bench import SEED, Bench, Watch, stirred
+from synthbench.testing.bench import SEED, Bench, stirred
+from synthbench.testing.data import inverted
 from synthbench.testing.findings import Finding, Skipped, demand, doing, empty_home, examine, refusing
-from synthbench.testing.folders import learnt
+from synthbench.testing.learnt import changed
 from synthbench.testing.promises import (
     Untouched,
     budgets_are_named,
+    check_no_steps,
     check_progress,
     check_steps,
     configuration_is_declared,
     in_memory,
     stop_and_resume,
 )
+from synthbench.testing.watch import Watch
 
 DRAW_SEED = 3
 
@@ -87,20 +89,20 @@ class _GeneratorBench(Bench):
 
     def _plain_fit(self) -> tuple[Watch, Generator]:
         watch, folder, train = Watch(), self.new_folder("checkpoints"), self.train
-        with doing("fit"), stirred(1), watch.counting() if self.trains else contextlib.nullcontext():
+        with doing("fit"), stirred(1), watch.counting():
             context = self.context(folder=folder, progress=watch.progress, should_stop=watch.should_stop)
             return watch, self.fit(train, context)
 
     @property
-    def second(self) -> tuple[Untouched, Generator]:
-        """A second generator, fitted on a copy of the plain pictures in memory, and whether that was left alone."""
+    def second(self) -> tuple[Untouched, Generator, Watch]:
+        """A second generator, fitted on a copy of the plain pictures in memory; whether that was left alone."""
         return self.once("a second fit", self._second_fit)
 
-    def _second_fit(self) -> tuple[Untouched, Generator]:
-        train = in_memory(self.train)
+    def _second_fit(self) -> tuple[Untouched, Generator, Watch]:
+        train, watch = in_memory(self.train), Watch()
         untouched = Untouched(train)
-        with doing("a second fit"), stirred(2):
-            return untouched, self.fit(train, self.context())
+        with doing("a second fit"), stirred(2), watch.counting():
+            return untouched, self.fit(train, self.context()), watch
 
     @property
     def drawn(self) -> list[Sample]:
@@ -156,15 +158,19 @@ def ids_name_the_index(bench: _GeneratorBench) -> None:
 
 def training_set_is_untouched(bench: _GeneratorBench) -> None:
     """fit and draw don't write into the arrays of the training samples."""
-    untouched, generator = bench.second
+    untouched, generator, _ = bench.second
     demand(untouched, "fit changed the pixels of its training samples: work on copies")
     bench.draw(generator, range(3))
     demand(untouched, "draw changed the pixels of the training samples: work on copies")
 
 
 def budget_is_kept(bench: _GeneratorBench) -> None:
-    """fit takes the budget's optimiser steps, no more and no fewer."""
-    check_steps(bench, bench.watch)
+    """fit takes the budget's optimiser steps, no more and no fewer; without budgets, none."""
+    check_steps(bench, bench.watch, bench.second[2])
+    fitted, watch = bench.fitted, Watch()
+    with watch.counting():
+        bench.draw(fitted, 0)
+    check_no_steps(watch, "draw")
 
 
 def progress_is_reported(bench: _GeneratorBench) -> None:
@@ -252,8 +258,19 @@ def another_seed_another_fit(bench: _GeneratorBench) -> None:
         raise Skipped("it doesn't train")
     other = bench.try_fit(bench.deep_pictures, "16-bit images with another seed", SEED + 1)
     demand(
-        learnt(bench.saved(other)) != learnt(bench.saved(bench.deep)),
-        "a fit with another seed saves the same files: derive every random choice from context.seed",
+        changed(bench.numbers(other), bench.numbers(bench.deep), (SEED, SEED + 1)),
+        "a fit with another seed saves the same numbers: derive every random choice from context.seed",
+    )
+
+
+def training_set_is_learnt_from(bench: _GeneratorBench) -> None:
+    """A generator fitted on other samples draws others."""
+    train = inverted(bench.deep_pictures)
+    other = bench.try_fit(train, "other 16-bit images")
+    expected = [_content(sample) for sample in bench.draw(bench.deep, range(3))]
+    demand(
+        [_content(sample) for sample in bench.draw(other, range(3))] != expected,
+        "fitted on other samples it draws the same ones: learn from the training samples",
     )
 
 
@@ -394,6 +411,7 @@ CHECKS = (
     colour_and_odd_sizes,
     sixteen_bits,
     another_seed_another_fit,
+    training_set_is_learnt_from,
     empty_and_lone_objects,
     every_claimed_task,
     poor_training_sets,

@@ -10,8 +10,12 @@ import numpy as np
 
 from synthbench.plugin.api import BUDGET_NAMES, LOG, Budget, Config, Context, Stopped
 from synthbench.samples import Sample, SampleSet
-from synthbench.testing.bench import Bench, Watch, stirred
+from synthbench.testing.bench import Bench, stirred
 from synthbench.testing.findings import Skipped, Unusable, Violation, demand, doing
+from synthbench.testing.watch import Watch
+
+GRADIENTS_PER_STEP = 16
+"""More computations of gradients for each optimiser step are taken for steps that aren't an optimiser's."""
 
 
 def configuration_is_declared(bench: Bench) -> None:
@@ -65,16 +69,37 @@ def budgets_are_named(bench: Bench) -> None:
         demand(budget.steps > 0, f"budget {name!r} has no steps; what doesn't train leaves `budgets` empty")
 
 
-def check_steps(bench: Bench, watch: Watch) -> None:
-    """Raise `Violation` unless the watched fit took the smoke budget's steps: no optimiser more, together no fewer."""
+def check_steps(bench: Bench, *watches: Watch) -> None:
+    """Raise `Violation` unless the watched fits took the smoke budget's steps; without budgets, none.
+
+    No optimiser and no parameter may get more steps than the budget has, and all optimisers together no fewer.
+    """
+    watch = max(watches, key=lambda watch: (sum(watch.counts()), watch.gradients))
+    counts, updates, gradients = watch.counts(), max(watch.updates.values(), default=0), watch.gradients
+    total, budget, name = sum(counts), bench.budget.steps, bench.cls.__name__
     if not bench.trains:
-        raise Skipped("it doesn't train")
-    counts, budget = list(watch.steps.values()), bench.budget.steps
-    if not counts and any(name in sys.modules for name in ("keras", "jax")):
-        raise Skipped("its optimiser isn't torch's, so its steps can't be counted")
-    demand(counts, "fit took no optimiser step; what doesn't train leaves `budgets` empty")
-    demand(max(counts) <= budget, f"fit took {max(counts)} steps with one optimiser, and the budget is {budget}")
-    demand(sum(counts) >= budget, f"fit took {sum(counts)} optimiser steps, and the budget is {budget}: take them all")
+        way = f"and {name}.budgets is empty: name its budgets, and take context.budget.steps of them"
+        demand(not total, f"fit took {total:,} optimiser steps, {way}")
+        demand(not gradients, f"fit computed gradients {gradients:,} times, {way}")
+    unseen = "it starts processes of its own" if watch.processes else "it may be JAX's" if "jax" in sys.modules else ""
+    if not total and unseen:
+        raise Skipped(f"{unseen}, so optimiser steps can't be counted")
+    if not bench.trains:
+        return
+    demand(total, "fit took no optimiser step; what doesn't train leaves `budgets` empty")
+    demand(max(counts) <= budget, f"fit took {max(counts):,} steps with one optimiser, and the budget is {budget}")
+    demand(updates <= budget, f"fit took {updates:,} steps with one parameter, and the budget is {budget}")
+    demand(total >= budget, f"fit took {total} optimiser steps, and the budget is {budget}: take them all")
+    demand(
+        gradients <= GRADIENTS_PER_STEP * total,
+        f"fit computed gradients {gradients:,} times for {total} optimiser steps: what changes weights is a step",
+    )
+
+
+def check_no_steps(watch: Watch, what: str) -> None:
+    """Raise `Violation` if optimiser steps were taken where there should be none."""
+    count = sum(watch.counts())
+    demand(not count, f"{what} took {count:,} optimiser steps: all training belongs in fit, and in its budget")
 
 
 def check_progress(bench: Bench, watch: Watch) -> None:

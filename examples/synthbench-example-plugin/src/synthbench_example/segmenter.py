@@ -7,7 +7,6 @@ validation samples. From the training mix it takes how bright and how large a ce
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Self
 
@@ -40,10 +39,10 @@ class Watershed(Segmenter):
     Config = Settings
 
     def fit(self, train: TrainingMix, validation: SampleSet, context: Context) -> None:
-        areas, inside, outside = _measured(train)
-        self.level = (inside + outside) / 2
-        self.darker = inside <= outside
-        self.side = float(np.sqrt(np.median(areas))) if len(areas) else 8.0
+        area, inside, outside = _measured(train)
+        self.level = float(inside + outside) / 2
+        self.darker = bool(inside <= outside)
+        self.side = float(np.sqrt(area))
         scores = [self._score(share, validation) for share in self.config.candidates]
         self.share = self.config.candidates[int(np.argmax(scores))]
         context.progress(1, 1, f"smoothing {self.share:.2f} of a cell")
@@ -83,25 +82,24 @@ class Watershed(Segmenter):
         return new
 
 
-def _measured(mix: TrainingMix) -> tuple[np.ndarray, float, float]:
-    """Return the areas of the objects, and the median brightness within and around them."""
+def _measured(mix: TrainingMix) -> tuple[float, float, float]:
+    """Return the median area of the objects, and the median brightness within and around them.
+
+    Those of the real and of the synthetic samples, weighed by the share that the mix gives them.
+    """
+    parts = ((mix.real, 1 - mix.share), (mix.synthetic, mix.share))
+    return tuple(sum(share * np.array(_medians(samples)) for samples, share in parts if samples and share > 0))
+
+
+def _medians(samples: SampleSet) -> tuple[float, float, float]:
     areas, inside, outside = [], [], []
-    for samples, share in _parts(mix):
-        if share > 0:
-            for sample in samples:
-                light = ndimage.gaussian_filter(to_channels(normalise(sample.image), 1)[0], 1.0)
-                areas.append(np.unique(sample.labels[sample.labels > 0], return_counts=True)[1])
-                inside.append(light[sample.labels > 0])
-                outside.append(light[sample.labels == 0])
-    within, around = np.concatenate(inside), np.concatenate(outside)
-    return (
-        np.concatenate(areas),
-        float(np.median(within)) if len(within) else 1.0,
-        float(np.median(around)) if len(around) else 0.0,
+    for sample in samples:
+        light = ndimage.gaussian_filter(to_channels(normalise(sample.image), 1)[0], 1.0)
+        areas.append(np.unique(sample.labels[sample.labels > 0], return_counts=True)[1])
+        inside.append(light[sample.labels > 0])
+        outside.append(light[sample.labels == 0])
+    joined = [np.concatenate(values) for values in (areas, inside, outside)]
+    return tuple(
+        float(np.median(values)) if len(values) else default
+        for values, default in zip(joined, (64.0, 1.0, 0.0), strict=True)
     )
-
-
-def _parts(mix: TrainingMix) -> Iterator[tuple[SampleSet, float]]:
-    yield mix.real, 1 - mix.share
-    if mix.synthetic is not None:
-        yield mix.synthetic, mix.share
