@@ -79,6 +79,9 @@ class Display:
 
     def _advance(self, event: Event) -> None:
         task = self._tasks[event.key]
+        if event.told:
+            self._say(f"{task.kind}: {task.label}: {event.told}", style="yellow")
+            return
         began, share = self._running.get(event.key, (time.monotonic(), 0.0))
         if event.stage in LONG and event.total:
             share = event.done / event.total

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import errno
 import os
 from collections.abc import Iterable, Sequence
 
@@ -68,6 +69,18 @@ def some(names: Iterable[object]) -> str:
     known = [str(name) for name in names]
     more = f" and {len(known) - LISTED:,} more" if len(known) > LISTED else ""
     return ", ".join(known[:LISTED]) + more
+
+
+def of_disk(error: Exception) -> str:
+    """Return why something couldn't be written; of a full disk, so called, with the way out.
+
+    Libraries that write for themselves put the system's words into errors of their own.
+    """
+    text = " ".join(str(getattr(error, "strerror", None) or error).split())
+    full = getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT)
+    if full or "No space left" in text or "quota exceeded" in text.lower():
+        return "the disk is full; free some space, and run again"
+    return text or type(error).__name__
 
 
 def nearest(word: str, known: Iterable[str]) -> str:

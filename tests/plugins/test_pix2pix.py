@@ -14,6 +14,7 @@ from torch.nn import functional
 from synthbench import Budget, Context, Sample, SampleSet, Stopped
 from synthbench.errors import ConfigError, DataError, StoreError
 from synthbench.testing.contract import assert_contract
+from synthbench.toolkit import checkpoints
 from synthbench.toolkit.grain import noise
 from synthbench.toolkit.loop import Diverged
 from synthbench.toolkit.texture import measure
@@ -183,7 +184,7 @@ def test_terms_compare_under_masks_of_0_to_1(blob_set, monkeypatch):
 def test_the_rate_falls_in_the_second_half_and_momentum_is_the_papers(blob_set, tmp_path: Path):
     """Of four steps the last has half of the rate."""
     fitted(blob_set, steps=4, learning_rate=2e-3, context={"folder": tmp_path})
-    parts = torch.load(tmp_path / "training.pt", weights_only=True)["parts"]
+    parts = checkpoints.read(tmp_path / "training.pt")["parts"]
     for name in ("draws", "judges"):
         (group,) = parts[name]["param_groups"]
         assert (group["lr"], tuple(group["betas"])) == (pytest.approx(1e-3), (0.5, 0.999))

@@ -12,7 +12,7 @@ import torch
 
 from synthbench import Budget, Context, Sample, SampleSet, Stopped
 from synthbench.errors import ConfigError, DataError, StoreError
-from synthbench.toolkit import loop
+from synthbench.toolkit import checkpoints, loop
 from synthbench.toolkit.collapse import Diverged
 from synthbench_vqvae import generator as generator_module
 from synthbench_vqvae.generator import REVIVE, VqVaePixelCnn, VqVaePixelCnnConfig
@@ -127,7 +127,7 @@ def test_class_maps_are_drawn_too(semantic_set: SampleSet) -> None:
 
 def test_the_prior_that_draws_is_the_average(blob_set: SampleSet, tmp_path: Path) -> None:
     generator = fitted(blob_set, context={"folder": tmp_path})
-    parts = torch.load(tmp_path / "pixelcnn.pt", weights_only=True)["parts"]
+    parts = checkpoints.read(tmp_path / "pixelcnn.pt")["parts"]
     for name, value in generator.prior.state_dict().items():
         assert torch.equal(value, parts["average"][name])
         assert not torch.equal(value, parts["pixelcnn"][name])
@@ -271,7 +271,7 @@ def test_the_codebook_follows_faster_in_the_first_steps_alone(blob_set: SampleSe
 def test_both_rates_fall_to_their_end(blob_set: SampleSet, tmp_path: Path) -> None:
     fitted(blob_set, learning_rate=2e-3, context={"folder": tmp_path})
     for name in ("vqvae", "pixelcnn"):
-        (group,) = torch.load(tmp_path / f"{name}.pt", weights_only=True)["parts"]["optimiser"]["param_groups"]
+        (group,) = checkpoints.read(tmp_path / f"{name}.pt")["parts"]["optimiser"]["param_groups"]
         assert group["lr"] == pytest.approx(2e-3 * 1e-4)
 
 

@@ -39,13 +39,14 @@ class Options:
 
 @dataclass(frozen=True)
 class Event:
-    """Something a running task said: how far it is."""
+    """Something a running task said: how far it is, or, as `told`, a line for people."""
 
     key: str
     stage: str
     done: int = 0
     total: int = 0
     note: str = ""
+    told: str = ""
 
 
 @dataclass(frozen=True)

@@ -44,6 +44,9 @@ def perform(
             last = now
             report(Event(task.key, stage, done, total, note))
 
+    def tell(words: str) -> None:
+        report(Event(task.key, stage, told=words))
+
     began = time.perf_counter()
     memory = meter.Memory()
     try:
@@ -57,12 +60,16 @@ def perform(
                 progress=progress,
                 should_stop=should_stop,
                 threads=options.threads,
+                tell=tell,
+                task=task.key,
             )
             folder = store.begin(task.kind, task.key)
             began, worked = time.perf_counter(), time.process_time()
             memory.start()
             runner = importlib.import_module(f"synthbench.tasks.{task.kind.replace('-', '_')}")
-            extra = runner.run(Work(task, store, folder, context, enter))
+            work = Work(task, store, folder, context, enter)
+            work.verify()
+            extra = runner.run(work)
             enter("store")
             extra["cpu_seconds"] = round(time.process_time() - worked, 4)
             facts = _facts(task, options, extra, time.perf_counter() - began, memory)

@@ -102,6 +102,10 @@ def silent(done: int, total: int, note: str = "") -> None:
     """A `Progress` that says nothing."""
 
 
+def unheard(words: str) -> None:
+    """Tell nobody."""
+
+
 @dataclass(frozen=True)
 class Context:
     """What the core hands a plugin for one piece of work.
@@ -121,6 +125,10 @@ class Context:
         True when the user asked to stop: leave a checkpoint and raise `Stopped`.
     threads : int
         CPU threads this task may use.
+    tell : callable
+        Is told, in a line, what people should know though it is no failure: a checkpoint that can't be used.
+    task : str
+        The key of the task, so that its checkpoints are told from another's; empty outside of a run.
     """
 
     seed: int = 0
@@ -130,6 +138,8 @@ class Context:
     progress: Progress = silent
     should_stop: Callable[[], bool] = lambda: False
     threads: int = 1
+    tell: Callable[[str], None] = unheard
+    task: str = ""
 
     def with_seed(self, seed: int) -> Context:
         return replace(self, seed=seed)
@@ -224,6 +234,20 @@ class _Configured:
             hint = nearest(name, known) or f"; there are: {', '.join(known)}"
             raise ConfigError(f"there is no budget {name!r}{hint}") from None
 
+    def fingerprint(self) -> str:
+        """Return what else the results hang on: text that becomes part of the key; none, unless overridden.
+
+        For what neither the plugin's source nor the versions in its own environment tell: those of another environment,
+        or of a command that it calls. It is asked whenever a study is planned, and again where a task runs; an answer
+        that is another by then stops the task.
+
+        Raises
+        ------
+        PluginError
+            If it can't be told, with the way out.
+        """
+        return ""
+
     def save(self, folder: Path) -> None:
         """Write everything `load` needs into `folder`, which exists. Call ``super().save(folder)`` first.
 
@@ -300,7 +324,10 @@ class Encoder(_Configured, ABC):
 
     @abstractmethod
     def fingerprint(self) -> str:
-        """Name the network and its weights, e.g. ``"inception-v3 sha256:6726…"``; part of every key."""
+        """Name the network and its weights, e.g. ``"inception-v3 sha256:6726…"``; part of every key.
+
+        And the versions of what it uses from elsewhere, if anything.
+        """
 
     @classmethod
     def unavailable(cls, config: Any) -> str:

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import torch
 from torch import nn
 
-from synthbench.errors import StoreError
+from synthbench.errors import StoreError, of_disk
 from synthbench.plugin.api import LOG, Context, Generator
 from synthbench.samples import Sample, Task
 
@@ -111,13 +112,20 @@ class Journal:
     def _forget(self, first: int) -> None:
         """Drop what was written of steps from `first` on."""
         if self.losses is not None and self.losses.is_file():
-            lines = self.losses.read_text(encoding="utf-8").splitlines(keepends=True)
-            kept = [line for line in lines if line.endswith("\n") and json.loads(line)["step"] < first]
-            self.losses.write_text("".join(kept), encoding="utf-8")
+            lines = self.losses.read_text(encoding="utf-8", errors="replace").splitlines(keepends=True)
+            self.losses.write_text("".join(line for line in lines if _step(line) < first), encoding="utf-8")
 
     @contextlib.contextmanager
     def _writing(self) -> Iterator[None]:
         try:
             yield
         except (OSError, ValueError) as error:
-            raise StoreError(f"{self.folder}: the log can't be written: {error}") from None
+            raise StoreError(f"{self.folder}: the log can't be written: {of_disk(error)}") from None
+
+
+def _step(line: str) -> float:
+    """Return the step of a line of losses; of one that is damaged, a step that never comes."""
+    try:
+        return float(json.loads(line)["step"]) if line.endswith("\n") else math.inf
+    except (ValueError, KeyError, TypeError):
+        return math.inf

@@ -19,7 +19,6 @@ from __future__ import annotations
 import contextlib
 import math
 import os
-import pickle
 import time
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
@@ -29,9 +28,11 @@ from typing import Any
 import torch
 from torch import nn
 
-from synthbench.errors import StoreError
+from synthbench.errors import StoreError, of_disk
 from synthbench.plugin.api import Context, Stopped
+from synthbench.plugin.precision import AUTOCAST, TF32
 from synthbench.samples import Task
+from synthbench.toolkit import checkpoints
 from synthbench.toolkit.collapse import Diverged
 from synthbench.toolkit.journal import Draw, Journal
 
@@ -40,7 +41,6 @@ Losses = Mapping[str, float | torch.Tensor]
 
 CHECKPOINT_SECONDS = 20.0
 _REPORT_SECONDS = 1.0
-_FORMAT = 1
 
 
 def runtime(context: Context) -> torch.Generator:
@@ -62,8 +62,8 @@ def runtime(context: Context) -> torch.Generator:
     torch.backends.cudnn.deterministic = True
     torch.backends.cudnn.benchmark = False
     if torch.device(context.device).type == "cuda":
-        torch.backends.cuda.matmul.allow_tf32 = True
-        torch.backends.cudnn.allow_tf32 = True
+        torch.backends.cuda.matmul.allow_tf32 = TF32
+        torch.backends.cudnn.allow_tf32 = TF32
     generator = torch.Generator(device=context.device)
     generator.manual_seed(context.seed)
     return generator
@@ -72,7 +72,7 @@ def runtime(context: Context) -> torch.Generator:
 def autocast(device: str | torch.device) -> AbstractContextManager[Any]:
     """Return a context in which a GPU computes in bfloat16; on a CPU it does nothing."""
     if torch.device(device).type == "cuda":
-        return torch.autocast("cuda", dtype=torch.bfloat16)
+        return torch.autocast("cuda", dtype=getattr(torch, AUTOCAST))
     return contextlib.nullcontext()
 
 
@@ -90,7 +90,8 @@ def train(
     """Take the budget's steps, from the first or from where a checkpoint left off.
 
     Resumed training ends with the weights of uninterrupted training, bit for bit on a CPU, if `step` depends on its
-    number and the parts alone.
+    number and the parts alone. A checkpoint that was altered, or is another version's or another task's, isn't resumed:
+    training begins again at step 0, and ``context.tell`` hears why.
 
     Parameters
     ----------
@@ -121,7 +122,8 @@ def train(
     """
     total = context.budget.steps if steps is None else steps
     path = context.folder / f"{name}.pt" if context.folder is not None else None
-    first = _resume(path, parts, total, context) if path is not None else 0
+    run = _run(name, parts, total, context)
+    first = _resume(path, parts, total, run, context) if path is not None else 0
     journal = Journal(context, name, total, first, draw, task)
     meter = _Meter(context.budget.batch_size)
 
@@ -136,7 +138,7 @@ def train(
         if context.should_stop():
             sound(number)
             if path is not None:
-                _checkpoint(path, parts, number, total, context)
+                _checkpoint(path, parts, number, run, context)
             raise Stopped(f"left off at step {number} of {total}")
         losses = step(number)
         meter.add(losses)
@@ -149,12 +151,13 @@ def train(
             context.progress(number + 1, total, meter.read(number + 1))
         if path is not None and now - last_save >= pause and number + 1 < total:
             sound(number + 1)
-            _checkpoint(path, parts, number + 1, total, context)
+            _checkpoint(path, parts, number + 1, run, context)
             last_save = time.monotonic()
             pause = max(every, 20 * (last_save - now))
     note = sound(total)
-    if path is not None and first < total:
-        _checkpoint(path, parts, total, total, context)
+    if path is not None:
+        last = _checkpoint(path, parts, total, run, context) if first < total else checkpoints.digest_of(path)
+        _finished[path.parent][name] = last
     context.progress(total, total, note)
 
 
@@ -194,49 +197,59 @@ class _Meter:
 
 # -- checkpoints ------------------------------------------------------------------------------------------------------
 
+_finished: dict[Path, dict[str, str]] = {}
+"""The phases that this process has been through, by folder: name → digest of what each ended with."""
 
-def _checkpoint(path: Path, parts: Mapping[str, Any], number: int, total: int, context: Context) -> None:
-    """Write every part's state beside `path`, and rename it there."""
+
+def _checkpoint(path: Path, parts: Mapping[str, Any], number: int, run: Mapping[str, Any], context: Context) -> str:
+    """Write every part's state, and return the checksum of what was written."""
     content = {
-        "format": _FORMAT,
-        "run": _run(parts, total, context),
+        "run": run,
         "step": number,
-        "parts": {name: _state(part) for name, part in parts.items()},
+        "parts": checkpoints.states(parts),
         "cpu": torch.get_rng_state(),
         "cuda": torch.cuda.get_rng_state(context.device) if _on_cuda(context) else torch.empty(0, dtype=torch.uint8),
     }
-    beside = path.with_suffix(".tmp")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        torch.save(content, beside)
-        os.replace(beside, path)
-    except (OSError, RuntimeError) as error:
-        with contextlib.suppress(OSError):
-            beside.unlink()
-        reason = getattr(error, "strerror", None) or error
-        raise StoreError(f"the checkpoint can't be written: {reason}: {path}") from None
+    return checkpoints.write(path, content)
 
 
-def _resume(path: Path, parts: Mapping[str, Any], total: int, context: Context) -> int:
-    """Restore every part from `path`, and return the step to go on from: 0 if there is no checkpoint of this run."""
+def _resume(path: Path, parts: Mapping[str, Any], total: int, run: Mapping[str, Any], context: Context) -> int:
+    """Restore every part from `path`, and return the step to go on from: 0 if there is no checkpoint of this run.
+
+    What is odd about one is told, and it isn't used.
+    """
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError, ValueError, EOFError, pickle.UnpicklingError):
+        content = checkpoints.read(path)
+        _check(content, parts, total, run)
+        with checkpoints.all_or_none(parts):
+            checkpoints.restore(parts, content["parts"])
+            torch.set_rng_state(content["cpu"])
+            if _on_cuda(context):
+                torch.cuda.set_rng_state(content["cuda"], context.device)
+    except FileNotFoundError:
         return 0
-    if not isinstance(content, dict) or content.get("format") != _FORMAT:
+    except checkpoints.Odd as odd:
+        context.tell(f"the checkpoint {path.name} {odd}; {path.stem} begins again at step 0")
         return 0
-    if content.get("run") != _run(parts, total, context):
-        return 0
-    for name, part in parts.items():
-        _restore(part, content["parts"][name])
-    torch.set_rng_state(content["cpu"])
-    if _on_cuda(context) and content["cuda"].numel():
-        torch.cuda.set_rng_state(content["cuda"], context.device)
     return int(content["step"])
 
 
-def _run(parts: Mapping[str, Any], total: int, context: Context) -> dict[str, Any]:
-    """What a checkpoint must agree with to be this run's: seed, budget, and the shapes of the networks."""
+def _check(content: Mapping[str, Any], parts: Mapping[str, Any], total: int, run: Mapping[str, Any]) -> None:
+    """Raise `Odd` if a sound checkpoint isn't one of this run."""
+    theirs = content.get("run")
+    if not isinstance(theirs, dict) or theirs.keys() != run.keys():
+        raise checkpoints.Odd("was written by another version")
+    if theirs["torch"] != run["torch"]:
+        raise checkpoints.Odd(f"was written with torch {theirs['torch']}, and this is {run['torch']}")
+    if theirs != run:
+        raise checkpoints.Odd("is of another training")
+    step = content.get("step")
+    if not isinstance(step, int) or not 0 <= step <= total or content["parts"].keys() != parts.keys():
+        raise checkpoints.Odd("is of another training")
+
+
+def _run(name: str, parts: Mapping[str, Any], total: int, context: Context) -> dict[str, Any]:
+    """What a checkpoint must agree with to be this run's: task, seed, budget, device, networks, what went before."""
     budget = context.budget
     shapes = {
         name: {key: list(value.shape) for key, value in part.state_dict().items() if isinstance(value, torch.Tensor)}
@@ -244,22 +257,26 @@ def _run(parts: Mapping[str, Any], total: int, context: Context) -> dict[str, An
         if isinstance(part, nn.Module)
     }
     return {
+        "task": context.task,
+        "phase": name,
+        "after": _before(name, context),
         "seed": context.seed,
         "budget": [total, budget.batch_size, budget.patch_size],
         "parts": sorted(parts),
         "shapes": shapes,
+        "device": torch.device(context.device).type,
+        "torch": str(torch.__version__),
     }
 
 
-def _state(part: Any) -> Any:
-    return part.get_state() if isinstance(part, torch.Generator) else part.state_dict()
-
-
-def _restore(part: Any, state: Any) -> None:
-    if isinstance(part, torch.Generator):
-        part.set_state(state)
-    else:
-        part.load_state_dict(state)
+def _before(name: str, context: Context) -> dict[str, str]:
+    """Return the phases that came before this one in the folder: what it learns from, so theirs are its beginnings."""
+    if context.folder is None:
+        return {}
+    phases = _finished.setdefault(context.folder, {})
+    for later in list(phases)[list(phases).index(name) :] if name in phases else ():
+        del phases[later]
+    return dict(phases)
 
 
 def _on_cuda(context: Context) -> bool:
@@ -290,7 +307,7 @@ def save_weights(module: nn.Module, path: Path) -> None:
     except Exception as error:
         with contextlib.suppress(OSError):
             beside.unlink()
-        raise StoreError(f"{path}: the weights can't be written: {error}") from None
+        raise StoreError(f"{path}: the weights can't be written: {of_disk(error)}") from None
 
 
 def load_weights(module: nn.Module, path: Path) -> None:

@@ -12,6 +12,7 @@ from torch import nn
 
 from synthbench import Context, Sample, SampleSet, Stopped
 from synthbench.errors import ConfigError, DataError, StoreError
+from synthbench.toolkit import checkpoints
 from synthbench.toolkit.loop import Diverged
 from synthbench.toolkit.texture import measure
 from synthbench_cganseg.config import CGanSegConfig
@@ -76,7 +77,7 @@ def test_rates_fall_in_the_second_half_and_are_those_asked_for(fitted, blob_set,
     """Of four steps the last has half of the rate; the mapping a tenth of that, the discriminators their share."""
     config = {"learning_rate": 2e-3, "judges_rate": 0.3, "momentum": 0.7}
     fitted(blob_set, steps=4, context={"folder": tmp_path}, **config)
-    parts = torch.load(tmp_path / "training.pt", weights_only=True)["parts"]
+    parts = checkpoints.read(tmp_path / "training.pt")["parts"]
     groups = [*parts["draws"]["param_groups"], *parts["judging"]["param_groups"]]
     assert [group["lr"] for group in groups] == pytest.approx([1e-3, 1e-4, 3e-4])
     assert {tuple(group["betas"]) for group in groups} == {(0.7, 0.999)}

@@ -17,6 +17,7 @@ pytest.importorskip("einops")
 
 from synthbench import Budget, Context, Sample, SampleSet, Stopped
 from synthbench.errors import ConfigError, DataError, StoreError
+from synthbench.toolkit import checkpoints
 from synthbench.toolkit.grain import noise
 from synthbench.toolkit.loop import Diverged
 from synthbench.toolkit.texture import measure
@@ -155,7 +156,7 @@ def test_errors_weigh_what_was_asked_for(blob_set: SampleSet, tmp_path: Path, mo
 def test_the_rate_falls_to_its_end_and_the_process_is_the_one_asked_for(blob_set: SampleSet, tmp_path: Path) -> None:
     config: dict[str, Any] = {"times": 200, "schedule": "cosine", "learning_rate": 2e-3}
     process = fitted(blob_set, context={"folder": tmp_path}, **config).process
-    (group,) = torch.load(tmp_path / "training.pt", weights_only=True)["parts"]["optimiser"]["param_groups"]
+    (group,) = checkpoints.read(tmp_path / "training.pt")["parts"]["optimiser"]["param_groups"]
     assert group["lr"] == pytest.approx(2e-3 * 1e-4)
     clean, noise, times = torch.ones(2, 1, 1, 1), torch.zeros(2, 1, 1, 1), torch.tensor([5, 120])
     expected = Process(200, "cosine", "sample").noisy(clean, noise, times)
