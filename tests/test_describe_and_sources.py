@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import importlib
 import sys
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from synthbench.describe import describe, pick_encoder
 from synthbench.errors import ConfigError, PluginError
 from synthbench.plugin.registry import Registered
 from synthbench.plugin.specs import GeneratorSpec
+from synthbench.sources import code, distributions
 from synthbench.store import Store
 from synthbench.study import BudgetChoice
 
@@ -24,8 +26,15 @@ def store(tmp_path: Path) -> Store:
     return Store(tmp_path)
 
 
+def forget() -> None:
+    """Find packages again, as a new process does."""
+    importlib.invalidate_caches()
+    for cached in (code._package_source, code.package_roots, distributions._all, distributions.owners):
+        cached.cache_clear()
+
+
 def package(root: Path, **files: str) -> Registered:
-    sources._package_source.cache_clear()
+    forget()
     (root / "some_plugin").mkdir(parents=True, exist_ok=True)
     for name, text in {"__init__": "", **files}.items():
         (root / "some_plugin" / f"{name}.py").write_text(text)
@@ -116,18 +125,17 @@ def test_a_plugins_source_counts_what_it_uses_of_the_core_and_what_that_uses(tmp
     for name, text in texts.items():
         (core / name).parent.mkdir(parents=True, exist_ok=True)
         (core / name).write_text(text)
-    monkeypatch.setattr(sources, "_CORE", core)
-    monkeypatch.setattr(sources, "_ONLY_TOLD", {core / "errors.py"})
+    monkeypatch.setattr(code, "_CORE", core)
+    monkeypatch.setattr(code, "_ONLY_TOLD", {core / "errors.py"})
 
     def source(imports: str) -> str:
-        sources._imported.cache_clear()
         return sources.plugin_source(package(tmp_path / "plugins", generator=imports))
 
     def counted(imports: str) -> set[str]:
         found = set()
         before = source(imports)
         for name, text in texts.items():
-            (core / name).write_text(text + "\n# changed")
+            (core / name).write_text(text + "\nchanged = 1")
             found |= {name} if source(imports) != before else set()
             (core / name).write_text(text)
         return found

@@ -1,7 +1,8 @@
 """What a study's choice of a plugin comes to: its configuration with every default, its budget, its source.
 
 Reading that means importing the plugin's class, and with it torch or tensorflow: seconds. The answer depends on the
-plugin's source and the choice alone, so the store remembers it; not where a fit reads other files, which may change.
+plugin's source and the choice alone, so the store remembers it; not where a fit reads other files, or the plugin has a
+fingerprint, which may change.
 """
 
 from __future__ import annotations
@@ -17,8 +18,8 @@ from typing import Any
 from pydantic import ValidationError
 
 from synthbench.errors import ConfigError, PluginError, StoreError, nearest
-from synthbench.plugin.api import Budget
-from synthbench.plugin.registry import registry
+from synthbench.plugin.api import Budget, Generator
+from synthbench.plugin.registry import one_line, registry
 from synthbench.sources import core_source, plugin_source, plugin_versions
 from synthbench.store import Store, key_of, writing
 from synthbench.study import BudgetChoice, first_problem
@@ -38,12 +39,14 @@ class Described:
     source : str
         SHA-256 of the plugin's import package.
     versions : mapping
-        Of the distributions it says it needs.
+        Major and minor, of the distributions that it computes with.
     tasks : frozenset of str
     unfit : mapping
         Which of them this configuration doesn't suit, and why.
     files : mapping
         SHA-256 of the files that fitting reads beside the training samples, by what the plugin calls them.
+    fingerprint : str
+        What it says of itself beside that; an encoder's is kept elsewhere.
     """
 
     kind: str
@@ -55,6 +58,7 @@ class Described:
     tasks: frozenset[str]
     unfit: Mapping[str, str] = field(default_factory=dict)
     files: Mapping[str, str] = field(default_factory=dict)
+    fingerprint: str = ""
 
     def content(self) -> dict[str, Any]:
         """Return its part of a key."""
@@ -65,6 +69,7 @@ class Described:
             "source": self.source,
             "versions": dict(self.versions),
             **({"files": dict(self.files)} if self.files else {}),
+            **({"fingerprint": self.fingerprint} if self.fingerprint else {}),
         }
 
 
@@ -89,17 +94,29 @@ def describe(
         "budget": budget.model_dump() if budget else None,
     }
     memo = store.root / ".memo" / f"{key_of(asked)}.json"
-    answer, files = _recall(memo), {}
+    answer, files, fingerprint = _recall(memo), {}, ""
     if answer is None:
         cls, owner = registry().load(kind, name), f"{kind} {name!r}"
         answer = {"config": full_config(cls, config, owner), "budget": _budget(cls, budget, owner)}
         sized = _sized(cls, answer, owner)
         answer["unfit"] = {task: reason for task in sorted(entry.spec.tasks) if (reason := sized.unfit(task))}
-        files = _files(sized, owner)
-        if not files:
+        files = files_of(sized, owner)
+        lasting = not files and not tells(cls)
+        fingerprint = fingerprint_of(cls, sized, owner) if kind != "encoder" else ""
+        if lasting:
             _remember(memo, answer)
-    tasks, unfit = entry.spec.tasks, answer["unfit"]
-    return Described(kind, name, answer["config"], answer["budget"], source, versions, tasks, unfit, files)
+    return Described(
+        kind=kind,
+        name=name,
+        config=answer["config"],
+        budget=answer["budget"],
+        source=source,
+        versions=versions,
+        tasks=entry.spec.tasks,
+        unfit=answer["unfit"],
+        files=files,
+        fingerprint=fingerprint,
+    )
 
 
 def _recall(path: Path) -> dict[str, Any] | None:
@@ -145,7 +162,7 @@ def _budget(cls: Any, choice: BudgetChoice | None, owner: str) -> dict[str, int]
 
 def _sized(cls: Any, answer: Mapping[str, Any], owner: str) -> Any:
     """Return the configuration with what its budget settles; raise `ConfigError` if that doesn't fit it."""
-    config = cls.Config.model_validate(answer["config"])
+    config = cls.Config.model_validate(dict(answer["config"]))
     if not answer["budget"].get("steps"):
         return config
     try:
@@ -154,8 +171,14 @@ def _sized(cls: Any, answer: Mapping[str, Any], owner: str) -> Any:
         raise ConfigError(f"{owner}: {error}") from None
 
 
-def _files(config: Any, owner: str) -> dict[str, str]:
-    """Return the SHA-256 of the files that a configuration names, by its names for them."""
+def files_of(config: Any, owner: str) -> dict[str, str]:
+    """Return the SHA-256 of the files that a configuration names, by its names for them.
+
+    Raises
+    ------
+    PluginError, ConfigError
+        If one is missing or can't be read.
+    """
     found = {}
     try:
         for name, path in config.files().items():
@@ -166,6 +189,64 @@ def _files(config: Any, owner: str) -> dict[str, str]:
     except (ConfigError, PluginError) as error:
         raise type(error)(f"{owner}: {error}") from None
     return found
+
+
+def tells(cls: Any) -> bool:
+    """Whether a plugin's class says more of itself than its source and versions do."""
+    return getattr(cls, "fingerprint", None) is not Generator.fingerprint
+
+
+def fingerprint_of(cls: Any, config: Any, owner: str) -> str:
+    """Return what a plugin with this configuration says that its results hang on beside source and versions.
+
+    Raises
+    ------
+    PluginError, ConfigError
+        If it fails at that, or says anything else than text.
+    """
+    if not tells(cls):
+        return ""
+    try:
+        said = cls(config).fingerprint()
+    except (ConfigError, PluginError) as error:
+        raise type(error)(f"{owner}: {error}") from None
+    except (Exception, SystemExit) as error:  # it may run anything
+        raise PluginError(f"{owner}: its fingerprint can't be told: {one_line(error)}") from error
+    if not isinstance(said, str):
+        raise PluginError(f"{owner}: fingerprint() gave {type(said).__name__}; return text")
+    return said
+
+
+_WORDS = {
+    "source": "its source",
+    "versions": "the versions of what it imports",
+    "files": "a file that it reads",
+    "fingerprint": "its fingerprint",
+}
+
+
+def changed(cls: Any, part: Mapping[str, Any], kind: str, *, reads: bool) -> str:
+    """Return what of a plugin is no longer as a key has it, or an empty string.
+
+    Parameters
+    ----------
+    cls
+        Its class.
+    part
+        Its part of a key; see `Described.content`.
+    kind
+    reads
+        Whether the files count that a fit reads.
+    """
+    entry, owner = registry().get(kind, part["name"]), f"{kind} {part['name']!r}"
+    config = _sized(cls, part, owner)
+    now: dict[str, Any] = {"source": plugin_source(entry), "versions": plugin_versions(entry)}
+    if reads:
+        now["files"] = files_of(config, owner)
+    if kind != "encoder":
+        now["fingerprint"] = fingerprint_of(cls, config, owner)
+    found = [_WORDS[name] for name, value in now.items() if value != (part.get(name) or type(value)())]
+    return f"{owner}: {' and '.join(found)} changed" if found else ""
 
 
 def pick_encoder(store: Store, name: str | None, config: Mapping[str, Any]) -> tuple[Described, str]:
@@ -186,7 +267,7 @@ def pick_encoder(store: Store, name: str | None, config: Mapping[str, Any]) -> t
         built = cls.Config.model_validate(dict(described.config))
         reason = cls.unavailable(built)
         if not reason:
-            return described, str(cls(built).fingerprint())
+            return described, fingerprint_of(cls, built, f"encoder {candidate!r}")
         if name:
             raise ConfigError(f"encoder {name!r} can't run: {reason}")
     raise StoreError(

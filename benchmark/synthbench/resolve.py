@@ -12,10 +12,11 @@ from synthbench import splits
 from synthbench.datasets import library
 from synthbench.describe import Described, describe, pick_encoder
 from synthbench.errors import ConfigError, DataError
+from synthbench.inputs import IMPORTED
 from synthbench.plugin.api import Context, Progress, silent
 from synthbench.plugin.registry import registry
 from synthbench.samples import SampleSet, check_sizes
-from synthbench.sources import PROTOCOL, core_source, plugin_source, plugin_versions
+from synthbench.sources import PROTOCOL, core_source
 from synthbench.store import Store, key_of
 from synthbench.study import DatasetChoice, PluginChoice, Study
 
@@ -154,13 +155,12 @@ def open_dataset(
     if ("dataset", choice.name) not in registry().entries:
         if choice.config:
             raise ConfigError(f"dataset {choice.name!r}: config is for plugins, and this is none; leave it out")
-        imported = store.root / "imported"
+        imported = store.root / IMPORTED
         samples, folder = library.resolve(
             choice.name, imported, task=choice.task, classes=choice.classes, progress=progress
         )
         _check_told(choice, samples)
         return samples, folder
-    entry = registry().get("dataset", choice.name)
     described = describe(store, "dataset", choice.name, choice.config)
     if added := library.added(choice.name, described.config):
         _check_told(choice, added[0])
@@ -168,7 +168,7 @@ def open_dataset(
     content = {
         "kind": "dataset",
         "protocol": PROTOCOL,
-        "plugin": described.content() | {"source": plugin_source(entry), "versions": plugin_versions(entry)},
+        "plugin": described.content(),
         "core": core_source("dataset"),
     }
     key = key_of(content)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,8 @@ from synthbench.engine.devices import choose, share_cores
 from synthbench.engine.local import LocalEngine
 from synthbench.engine.schedule import Interrupted, run_tasks
 from synthbench.engine.serial import SerialEngine
-from synthbench.errors import ConfigError
+from synthbench.errors import ConfigError, SynthbenchError
+from synthbench.inputs import open_set
 from synthbench.plan import Plan, make_plan
 from synthbench.processes.count import usable_processors
 from synthbench.resolve import resolve
@@ -34,6 +36,10 @@ PICTURES = 6
 WAY_OUT = "give another folder with --out"
 PLAN = "plan.json"
 """What a run writes first into its folder, and what tells that it is one."""
+
+
+def _nobody(words: str) -> None:
+    """Tell nobody."""
 
 
 @dataclass(frozen=True)
@@ -61,6 +67,10 @@ class Machine:
             raise ConfigError(
                 f"--workers {self.workers}: the serial engine runs one task at a time; use --engine local"
             )
+
+    def kind(self) -> str:
+        """Return the kind of device that tasks will compute on: ``"cpu"``, or ``"cuda"`` where a GPU is used."""
+        return "cuda" if choose(self.device) else "cpu"
 
     def build(self, store: Store) -> tuple[Engine, int]:
         """Return the engine, and how many tasks it runs at a time."""
@@ -96,8 +106,8 @@ class Ran:
     failed: int
 
 
-def prepare(study: Study, store: Store, console: Console) -> Plan:
-    """Resolve and plan a study; datasets are drawn or downloaded on the way."""
+def prepare(study: Study, store: Store, console: Console, device: str = "cpu") -> Plan:
+    """Resolve and plan a study for a kind of device; datasets are drawn or downloaded on the way."""
     with console.status("reading the study's datasets and plugins") as status:
 
         def progress(done: int, total: int, note: str = "") -> None:
@@ -107,7 +117,7 @@ def prepare(study: Study, store: Store, console: Console) -> Plan:
             if words:
                 console.print(words, highlight=False, soft_wrap=True)
 
-        return make_plan(resolve(study, store, progress, tell))
+        return make_plan(resolve(study, store, progress, tell), device)
 
 
 def run_study(study: Study, store: Store, folder: Path, machine: Machine, console: Console) -> Ran:
@@ -122,7 +132,7 @@ def run_study(study: Study, store: Store, folder: Path, machine: Machine, consol
     """
     machine.check()
     check_folder(folder)
-    plan = prepare(study, store, console)
+    plan = prepare(study, store, console, machine.kind())
     record_plan(plan, folder)
     lacking = plan.lacking(store)
     stored = len(plan.tasks) - len(lacking)
@@ -220,17 +230,25 @@ def _write(path: Path, text: str) -> None:
     os.replace(beside, path)
 
 
-def pictures(plan: Plan, store: Store) -> dict[str, list[Sample]]:
-    """Return a few real training samples, and the first of each synthetic set of seed 0, for a page."""
+def pictures(plan: Plan, store: Store, tell: Callable[[str], None] = _nobody) -> dict[str, list[Sample]]:
+    """Return a few real training samples, and the first of each synthetic set of seed 0, for a page.
+
+    What can't be read is left out, and `tell` hears of it; a synthetic set is then drawn again by the next run.
+    """
     arena = plan.resolved.arenas[0]
-    rows = {"real": _first(arena.train)}
+    sets: dict[str, Callable[[], SampleSet]] = {"real": lambda: open_set(store, arena.folder).subset(arena.train.ids)}
     for cell in plan.cells:
-        if cell.arena == 0 and cell.draw and cell.generator_seed == 0 and cell.generator not in rows:
+        if cell.arena == 0 and cell.draw and cell.generator_seed == 0 and cell.generator not in sets:
             drawn = store.find("draw", cell.draw)
             if drawn:
-                rows[cell.generator] = _first(SampleSet.open(drawn.folder / "samples"))
-    return rows
+                sets[cell.generator] = partial(open_set, store, drawn.folder / "samples")
+    return {title: shown for title, get in sets.items() if (shown := _first(title, get, tell))}
 
 
-def _first(samples: SampleSet) -> list[Sample]:
-    return [samples[i] for i in range(min(PICTURES, len(samples)))]
+def _first(title: str, get: Callable[[], SampleSet], tell: Callable[[str], None]) -> list[Sample]:
+    try:
+        samples = get()
+        return [samples[i] for i in range(min(PICTURES, len(samples)))]
+    except (SynthbenchError, OSError) as error:
+        tell(f"no pictures of {title} in the report: {error}")
+        return []

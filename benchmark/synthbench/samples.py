@@ -156,7 +156,47 @@ class Entry:
         )
 
 
-Loader = Callable[[], tuple[np.ndarray, np.ndarray]]
+State = tuple[tuple[int, ...], ...]
+"""Of files: which, how large, and changed when."""
+
+
+class Loader:
+    """Reads the pixels of one sample, wherever it is kept, and remembers that they were found to be the right ones."""
+
+    def __init__(self, read: Callable[[], tuple[np.ndarray, np.ndarray]], files: Sequence[Path] = ()) -> None:
+        self.read = read
+        self._files = tuple(files)
+        self._sound: State | None = None
+
+    def __call__(self, entry: Entry) -> Sample | None:
+        """Return the sample, or None if it isn't the one that `entry` knows.
+
+        Its digest is computed at the first reading, and again when a file was written to since: a training reads its
+        samples more than once.
+        """
+        state = self._state()
+        image, labels = self.read()
+        sample = Sample(entry.id, image, labels, entry.groups)
+        if not state or state != self._sound:
+            if sample.digest != entry.digest:
+                return None
+            self._sound = state if state == self._state() else None
+        return sample
+
+    def _state(self) -> State:
+        try:
+            found = [path.stat() for path in self._files]
+        except OSError:
+            return ()
+        return tuple((s.st_dev, s.st_ino, s.st_size, s.st_mtime_ns, s.st_ctime_ns) for s in found)
+
+
+Damaged = Callable[[DataError], Exception]
+"""Is told of a sample that can't be read as it was written, and returns what is raised."""
+
+
+def _as_it_is(error: DataError) -> Exception:
+    return error
 
 
 class SampleSet(Sequence[Sample]):
@@ -185,6 +225,7 @@ class SampleSet(Sequence[Sample]):
         task: Task = "instances",
         classes: Sequence[str] = (),
         info: Mapping[str, Any] | None = None,
+        damaged: Damaged = _as_it_is,
     ) -> None:
         if task not in TASKS:
             raise DataError(f"sample set {name!r}: task {task!r} is not one of {', '.join(TASKS)}")
@@ -199,6 +240,7 @@ class SampleSet(Sequence[Sample]):
         self.info: Mapping[str, Any] = dict(info or {})
         self.entries = tuple(entries)
         self._loaders = tuple(loaders)
+        self._damaged = damaged
         self._index = {entry.id: i for i, entry in enumerate(entries)}
         self._fingerprint: str | None = None
 
@@ -216,12 +258,18 @@ class SampleSet(Sequence[Sample]):
     ) -> SampleSet:
         """Hold samples in memory."""
         kept = list(samples)
-        loaders = [_held(sample.image, sample.labels) for sample in kept]
+        loaders = [Loader(_held(sample.image, sample.labels)) for sample in kept]
         return cls([Entry.of(s) for s in kept], loaders, name=name, task=task, classes=classes, info=info)
 
     @classmethod
-    def open(cls, folder: str | Path) -> SampleSet:
+    def open(cls, folder: str | Path, damaged: Damaged = _as_it_is) -> SampleSet:
         """Open a sample set on disk; pixels are read later, sample by sample.
+
+        Parameters
+        ----------
+        folder
+        damaged
+            Is told of a sample whose files can't be read, or aren't those that were written; what it returns is raised.
 
         Raises
         ------
@@ -243,9 +291,8 @@ class SampleSet(Sequence[Sample]):
             rows = index["samples"]
             entries = [_entry(row) for row in rows]
             loaders = [_on_disk(folder, row["image"], row["labels"], row["id"]) for row in rows]
-            return cls(
-                entries, loaders, name=index["name"], task=index["task"], classes=index["classes"], info=index["info"]
-            )
+            about = {name: index[name] for name in ("name", "task", "classes", "info")}
+            return cls(entries, loaders, **about, damaged=damaged)
         except DataError:
             raise
         except (KeyError, TypeError, AttributeError, ValueError) as error:
@@ -317,13 +364,15 @@ class SampleSet(Sequence[Sample]):
             return self._take(range(len(self))[key], self.name)
         position = self.position(key) if isinstance(key, str) else range(len(self))[key]
         entry = self.entries[position]
-        image, labels = self._loaders[position]()
-        sample = Sample(entry.id, image, labels, entry.groups)
-        if sample.digest != entry.digest:
-            raise DataError(
-                f"sample set {self.name!r}: the files of {entry.id!r} were altered since they were written; "
-                "import it again"
-            )
+        try:
+            sample = self._loaders[position](entry)
+            if sample is None:
+                raise DataError(
+                    f"sample set {self.name!r}: the files of {entry.id!r} were altered since they were written; "
+                    "import it again"
+                )
+        except DataError as error:
+            raise self._damaged(error) from None
         return sample
 
     def __iter__(self) -> Iterator[Sample]:
@@ -364,6 +413,7 @@ class SampleSet(Sequence[Sample]):
             task=self.task,
             classes=self.classes,
             info=self.info,
+            damaged=self._damaged,
         )
 
 
@@ -380,7 +430,7 @@ def _entry(row: Mapping[str, Any]) -> Entry:
     return entry
 
 
-def _held(image: np.ndarray, labels: np.ndarray) -> Loader:
+def _held(image: np.ndarray, labels: np.ndarray) -> Callable[[], tuple[np.ndarray, np.ndarray]]:
     return lambda: (image, labels)
 
 
@@ -393,7 +443,7 @@ def _on_disk(folder: Path, image: str, labels: str, name: str) -> Loader:
     def load() -> tuple[np.ndarray, np.ndarray]:
         return read_array(paths[0]), read_array(paths[1])
 
-    return load
+    return Loader(load, paths)
 
 
 def _write_sample(folder: Path, sample: Sample) -> dict[str, Any]:

@@ -73,14 +73,24 @@ class Artifact:
 class Store:
     """Artifacts under a root folder.
 
+    Parameters
+    ----------
+    root
+    make
+        Whether it may be made, and written to; else it is there to be read, and nothing is created.
+
     Raises
     ------
     StoreError
-        If the folder can't be made or written.
+        If the folder can't be made or written, or isn't there to be read.
     """
 
-    def __init__(self, root: str | Path) -> None:
+    def __init__(self, root: str | Path, *, make: bool = True) -> None:
         self.root = Path(root).expanduser().resolve()
+        if not make:
+            if not self.root.is_dir():
+                raise StoreError(f"{self.root}: there is no store; name one with --store, which a run has made")
+            return
         try:
             for part in (".work", ".locks"):
                 (self.root / part).mkdir(parents=True, exist_ok=True)
@@ -101,34 +111,53 @@ class Store:
 
     # -- reading ------------------------------------------------------------------------------------------------
 
-    def find(self, kind: str, key: str, *, thorough: bool = False) -> Artifact | None:
+    def find(self, kind: str, key: str, *, thorough: bool = False, later: tuple[str, ...] = ()) -> Artifact | None:
         """Return an artifact, or None if there is none or it was damaged.
 
         A file whose size and time of change are those of its writing is trusted, unless `thorough`; any other is
         hashed. So an artifact truncated or altered by any ordinary means is found out here, for the price of a stat.
+
+        Parameters
+        ----------
+        kind, key
+        thorough
+            Hash every file,
+        later
+            but not those whose names begin so: whoever reads them verifies them, as sample sets do.
         """
         folder = self.folder(kind, key)
         record = read_record(folder)
         if record is None or record.get("key") != key:
             return None
         try:
-            intact = all(_intact(folder / name, known, thorough) for name, known in record["files"].items())
+            intact = all(
+                _intact(folder / name, known, thorough and not name.startswith(later))
+                for name, known in record["files"].items()
+            )
         except (KeyError, TypeError, AttributeError):
             return None
         return Artifact(folder, record) if intact else None
 
-    def get(self, kind: str, key: str) -> Artifact:
+    def get(self, kind: str, key: str, *, later: tuple[str, ...] = ()) -> Artifact:
         """Return an artifact that is about to be read, every file verified; raise `StoreError` if it isn't there.
 
-        What is damaged is removed, so that the next run computes it again.
+        What is damaged is removed, so that the next run computes it again. Of `later`, see `find`.
         """
-        found = self.find(kind, key, thorough=True)
+        found = self.find(kind, key, thorough=True, later=later)
         if found is not None:
             return found
         if self.folder(kind, key).exists():
             self.discard(kind, key)
             raise StoreError(f"{kind}/{key[:12]}: was damaged, and is removed; run the study again to compute it")
         raise StoreError(f"{kind}/{key[:12]}: not in {self.root}; run the study again to compute it")
+
+    def owner(self, path: Path) -> tuple[str, str] | None:
+        """Return kind and key of the artifact that a path lies in, or None if it lies in none."""
+        try:
+            kind, key, *_ = path.resolve().relative_to(self.root).parts
+        except ValueError:
+            return None
+        return (kind, key) if _KIND.fullmatch(kind) and _KEY.fullmatch(key) else None
 
     def records(self, kind: str) -> Iterator[Mapping[str, Any]]:
         """Yield the records of a kind, their files unverified."""
@@ -207,6 +236,12 @@ class Store:
         if checkpoints.exists():
             shutil.rmtree(checkpoints, ignore_errors=True)
         return Artifact(folder, record)
+
+    def spoil(self, kind: str, key: str) -> None:
+        """Mark an artifact as damaged, so that the next run computes it again; who is reading it isn't disturbed."""
+        path = self.folder(kind, key) / RECORD
+        with contextlib.suppress(FileNotFoundError), writing(path):
+            path.unlink()
 
     def discard(self, kind: str, key: str) -> None:
         """Remove an artifact, complete or damaged."""

@@ -17,10 +17,11 @@ def home() -> Path:
     return Path(os.environ.get("SYNTHBENCH_HOME") or Path.home() / ".local" / "share" / "synthbench")
 
 
-def open_store(args: argparse.Namespace) -> Any:
+def open_store(args: argparse.Namespace, *, make: bool = True) -> Any:
+    """Return the store; `make`: whether one that isn't there is made."""
     from synthbench.store import Store
 
-    return Store(args.store or home() / "store")
+    return Store(args.store or home() / "store", make=make)
 
 
 def add_plugin(parser: argparse.ArgumentParser) -> None:

@@ -33,10 +33,11 @@ def run(args: argparse.Namespace) -> int:
     from synthbench.results import load_results
     from synthbench.running import check_folder, prepare
 
-    machine_from(args).check()
+    machine = machine_from(args)
+    machine.check()
     check_folder(run_folder(args, study))
     earlier = load_results(args.pilot) if args.pilot else None
-    plan = prepare(study, store, Console(stderr=True, markup=False))
+    plan = prepare(study, store, Console(stderr=True, markup=False), machine.kind())
     lacking = {task.key for task in plan.lacking(store)}
     costs = Costs(store, (task.kind for task in plan.tasks.values()))
     seen = outlook(plan, store, earlier)

@@ -34,8 +34,9 @@ def run(args: argparse.Namespace) -> int:
     console = Console(stderr=True, markup=False, quiet=args.quiet)
     folder = run_folder(args, study)
     ran = run_study(study, store, folder, machine_from(args), console)
+    shown = pictures(ran.plan, store, lambda words: console.print(words, style="yellow", soft_wrap=True))
     with writing(folder, WAY_OUT):
-        page = leaderboard.report(folder, ran.results, pictures(ran.plan, store))
+        page = leaderboard.report(folder, ran.results, shown)
     Console(width=None if sys.stdout.isatty() else PAGE_WIDTH, markup=False).print(leaderboard.terminal(ran.results))
     print(f"report: {page}")
     if ran.failed:

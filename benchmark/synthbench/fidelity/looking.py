@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from synthbench.describe import PREFERRED, full_config
+from synthbench.describe import PREFERRED, fingerprint_of, full_config
 from synthbench.errors import ConfigError, PluginError, SynthbenchError
 from synthbench.fidelity.reading import Pictures
 from synthbench.metrics.comparison import Seen
@@ -69,7 +69,8 @@ def open_eye(name: str | None, config: Mapping[str, Any], context: Context) -> E
             raise ConfigError(f"encoder {name!r} can't run: {reason}")
         if not reason:
             encoder = cls(built)
-            eye = Eye(encoder, candidate, variant_of(encoder), str(encoder.fingerprint()))
+            said = fingerprint_of(cls, built, f"encoder {candidate!r}")
+            eye = Eye(encoder, candidate, variant_of(encoder), said)
             encoder.prepare(context)
             return eye
     raise PluginError(f"no encoder can run; there are: {', '.join(registry().names('encoder'))}")

@@ -10,15 +10,15 @@ from synthbench.describe import Described
 from synthbench.plan.shape import Agreement, Cell, Fidelity, Plan, Task
 from synthbench.resolve import Arena, Choice, Resolved, amount_of, spread
 from synthbench.samples import SampleSet
-from synthbench.sources import PROTOCOL, core_source
+from synthbench.sources import PROTOCOL, conditions, core_source, core_versions
 from synthbench.store import key_of
 
 REAL = "real"
 
 
-def make_plan(resolved: Resolved) -> Plan:
-    """Lay out a resolved study as tasks."""
-    plan = Plan(resolved)
+def make_plan(resolved: Resolved, device: str = "cpu") -> Plan:
+    """Lay out a resolved study as tasks, for one kind of device: ``"cpu"`` or ``"cuda"``."""
+    plan = Plan(resolved, conditions(device))
     for number, arena in enumerate(resolved.arenas):
         _plan_arena(plan, number, arena)
     return plan
@@ -96,6 +96,7 @@ def _plan_draw(plan: Plan, arena: Arena, generator: Choice, seed: int, count: in
             "seed": seed,
             "train": arena.train.fingerprint,
             "core": core_source("train"),
+            "on": plan.conditions,
         },
         where={"train": _where(arena, arena.train)},
         label=f"{generator.title} · seed {seed} · {arena.label}",
@@ -105,7 +106,7 @@ def _plan_draw(plan: Plan, arena: Arena, generator: Choice, seed: int, count: in
     draw = _add(
         plan,
         "draw",
-        {**identity, "count": count},
+        {**identity, "count": count, "on": plan.conditions},
         needs=(fit.key,),
         where={"generator": fit.key, "plugin": generator.plugin.name},
         label=f"{generator.title} × {count} · seed {seed} · {arena.label}",
@@ -132,6 +133,7 @@ def _plan_segmenter(
             "synthetic": synthetic,
             "share": arm.share,
             "core": core_source("train"),
+            "on": plan.conditions,
         },
         needs=(drawn.draw.key,) if drawn else (),
         where={
@@ -145,7 +147,7 @@ def _plan_segmenter(
     evaluate = _add(
         plan,
         "evaluate",
-        {"segmenter": fit.key, "test": arena.test.fingerprint, "core": core_source("evaluate")},
+        {"segmenter": fit.key, "test": arena.test.fingerprint, **_scored(plan)},
         needs=(fit.key,),
         where={"segmenter": fit.key, "plugin": segmenter.plugin.name, "test": _where(arena, arena.test)},
         label=title,
@@ -165,7 +167,7 @@ def _plan_agreements(plan: Plan, number: int, title: str, seed: int, drawn: _Dra
             {
                 "segmenter": fit,
                 "synthetic": {"drawn": drawn.identity, "take": count},
-                "core": core_source("evaluate"),
+                **_scored(plan),
             },
             needs=(fit, drawn.draw.key),
             where={"segmenter": fit, "plugin": segmenter.plugin.name, "draw": drawn.draw.key},
@@ -185,9 +187,7 @@ def _plan_assess(plan: Plan, arena: Arena, source: str, drawn: _Drawn, amount: i
         "encode",
         {
             "images": {"drawn": drawn.identity, "take": amount},
-            "encoder": encoder.content(),
-            "weights": plan.resolved.encoder_fingerprint,
-            "core": core_source("encode"),
+            **_encoded(plan),
         },
         needs=(drawn.draw.key,),
         where={"draw": drawn.draw.key},
@@ -202,6 +202,7 @@ def _plan_assess(plan: Plan, arena: Arena, source: str, drawn: _Drawn, amount: i
             "n": count,
             "spread": {name: [part.position(i) for i in spread(part, count).ids] for name, part in real.items()},
             "core": core_source("assess"),
+            "versions": core_versions("assess"),
         },
         needs=tuple(looks.values()),
         where=looks,
@@ -217,15 +218,27 @@ def _plan_encode(plan: Plan, arena: Arena, samples: SampleSet) -> str:
         "encode",
         {
             "images": {"set": samples.fingerprint},
-            "encoder": encoder.content(),
-            "weights": plan.resolved.encoder_fingerprint,
-            "core": core_source("encode"),
+            **_encoded(plan),
         },
         where={"images": _where(arena, samples)},
         label=f"{len(samples)} real images · {arena.label}",
         plugin=encoder,
     )
     return task.key
+
+
+def _scored(plan: Plan) -> dict[str, Any]:
+    return {"core": core_source("evaluate"), "versions": core_versions("evaluate"), "on": plan.conditions}
+
+
+def _encoded(plan: Plan) -> dict[str, Any]:
+    return {
+        "encoder": plan.resolved.encoder.content(),
+        "weights": plan.resolved.encoder_fingerprint,
+        "core": core_source("encode"),
+        "versions": core_versions("encode"),
+        "on": plan.conditions,
+    }
 
 
 def _where(arena: Arena, samples: SampleSet) -> dict[str, Any]:

@@ -92,6 +92,8 @@ class Plan:
     Attributes
     ----------
     resolved : Resolved
+    conditions : mapping
+        The kind of device that every task of the plan computes on, and its precision: part of their keys.
     tasks : dict
         Key → `Task`, in an order in which they can run.
     cells : list of Cell
@@ -100,6 +102,7 @@ class Plan:
     """
 
     resolved: Resolved
+    conditions: Mapping[str, str]
     tasks: dict[str, Task] = field(default_factory=dict)
     cells: list[Cell] = field(default_factory=list)
     fidelity: list[Fidelity] = field(default_factory=list)

@@ -18,7 +18,7 @@ def run(work: Work) -> dict[str, Any]:
     fitted = work.store.get("fit-generator", where["generator"])
     fit = fitted.record["content"]
     context = replace(work.context, seed=content["seed"], budget=Budget(**fit["plugin"]["budget"]))
-    generator = work.load("generator", where["plugin"]).load(fitted.folder / "model", context)
+    generator = work.load("generator", fit["plugin"]).load(fitted.folder / "model", context)
     work.stage("draw")
     count, empty = content["count"], []
 

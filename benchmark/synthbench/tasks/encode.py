@@ -8,18 +8,21 @@ from typing import Any
 
 import numpy as np
 
+from synthbench.errors import StoreError
 from synthbench.metrics.comparison import Seen
 from synthbench.metrics.realism import MEASURES
 from synthbench.plugin.variants import variant_of
-from synthbench.tasks.work import Work, configured
+from synthbench.tasks.work import CHANGED, Work, configured
 
 
 def run(work: Work) -> dict[str, Any]:
     content = work.task.content
     work.stage("load")
-    images = work.drawn(content["images"]["take"]) if "drawn" in content["images"] else work.samples("images")
-    encoder = configured(work.load("encoder", content["encoder"]["name"]), content["encoder"])
+    images = work.drawn(content["images"]) if "drawn" in content["images"] else work.samples("images")
+    encoder = configured(work.load("encoder", content["encoder"]), content["encoder"])
     encoder.prepare(work.context)
+    if encoder.fingerprint() != content["weights"]:
+        raise StoreError(f"encoder {content['encoder']['name']!r}: its weights {CHANGED}")
     work.stage("encode")
 
     seen = Seen()

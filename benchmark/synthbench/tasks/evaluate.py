@@ -24,9 +24,9 @@ def run(work: Work) -> dict[str, Any]:
     fitted = work.store.get("fit-segmenter", where["segmenter"])
     fit = fitted.record["content"]
     context = replace(work.context, seed=fit["seed"], budget=Budget(**fit["plugin"]["budget"]))
-    segmenter = work.load("segmenter", where["plugin"]).load(fitted.folder / "model", context)
+    segmenter = work.load("segmenter", fit["plugin"]).load(fitted.folder / "model", context)
     drawn = work.task.content.get("synthetic")
-    test = work.drawn(drawn["take"]) if drawn else work.samples("test")
+    test = work.drawn(drawn) if drawn else work.samples("test")
     work.stage("predict")
     samples, answers = [], []
     (work.folder / "labels").mkdir()

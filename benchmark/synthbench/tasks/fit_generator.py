@@ -12,11 +12,12 @@ from synthbench.tasks.work import Work, configured
 def run(work: Work) -> dict[str, Any]:
     plugin = work.task.content["plugin"]
     work.stage("load")
-    generator = configured(work.load("generator", plugin["name"]), plugin)
+    generator = configured(work.load("generator", plugin, fits=True), plugin)
     train = work.samples("train")
     context = replace(work.context, seed=work.task.content["seed"], budget=Budget(**plugin["budget"]))
     work.stage("fit")
     generator.fit(train, context)
+    work.compare(type(generator), "generator", plugin)
     work.stage("save")
     model = work.folder / "model"
     model.mkdir()

@@ -13,12 +13,13 @@ def run(work: Work) -> dict[str, Any]:
     content = work.task.content
     plugin, synthetic = content["plugin"], content["synthetic"]
     work.stage("load")
-    segmenter = configured(work.load("segmenter", plugin["name"]), plugin)
-    drawn = work.drawn(synthetic["take"]) if synthetic else None
+    segmenter = configured(work.load("segmenter", plugin, fits=True), plugin)
+    drawn = work.drawn(synthetic) if synthetic else None
     mix = TrainingMix(work.samples("train"), drawn, content["share"])
     context = replace(work.context, seed=content["seed"], budget=Budget(**plugin["budget"]))
     work.stage("fit")
     segmenter.fit(mix, work.samples("validation"), context)
+    work.compare(type(segmenter), "segmenter", plugin)
     work.stage("save")
     model = work.folder / "model"
     model.mkdir()
