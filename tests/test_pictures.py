@@ -8,6 +8,7 @@ import pytest
 from synthbench.errors import DataError
 from synthbench.pictures import (
     CLASS_COLOURS,
+    HATCH,
     OBJECT_COLOURS,
     annotated,
     display,
@@ -147,3 +148,24 @@ def test_annotated_draws_by_task(blob_set, semantic_set):
     np.testing.assert_array_equal(
         annotated(semantic_set[0], "semantic"), tinted(semantic_set[0].image, semantic_set[0].labels)
     )
+
+
+@pytest.mark.parametrize("task", ["instances", "semantic"])
+def test_pixels_of_unknown_label_are_hatched_in_grey(task):
+    region = np.zeros((9, 12), bool)
+    region[:, 8:] = True
+    image = np.random.default_rng(0).integers(0, 255, (9, 12, 3), dtype=np.uint8)
+    whole = annotated(Sample("a", image, np.where(region, 0, LABELS)), task)
+    drawn = annotated(Sample("a", image, LABELS, ignore=region), task)
+    greys = {tuple(colour) for colour in drawn[region].tolist()}
+    assert greys == {tuple(grey.tolist()) for grey in HATCH}
+    np.testing.assert_array_equal(drawn[~region], whole[~region])
+
+
+def test_a_sheet_shows_and_tells_what_is_ignored():
+    region = np.ones((40, 40), bool)
+    region[:20] = False
+    empty = np.zeros((40, 40), np.uint8)
+    paper = np.asarray(sheet({"one": [Sample("a", empty, empty, ignore=region)]}, tile=40))
+    for grey in HATCH:
+        assert 300 < (paper == grey).all(axis=2).sum() < 500

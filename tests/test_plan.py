@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from synthbench.datasets.download import Remote
@@ -12,7 +13,7 @@ from synthbench.errors import ConfigError
 from synthbench.plan import Plan, make_plan
 from synthbench.plugin.registry import registry
 from synthbench.resolve import amount_of, resolve, spread
-from synthbench.samples import SampleSet
+from synthbench.samples import Sample, SampleSet
 from synthbench.store import Store, key_of
 from synthbench.study import make_study
 
@@ -159,3 +160,44 @@ def test_a_spread_is_nested_and_has_nothing_to_do_with_the_order(blob_set: Sampl
     turned = blob_set.subset(blob_set.ids[::-1])
     assert spread(blob_set, 5).ids == spread(turned, 5).ids
     assert set(spread(blob_set, 3).ids) <= set(spread(blob_set, 5).ids)
+
+
+def ignoring_set(folder: Path, blob_set: SampleSet, split: str) -> Path:
+    """Write a set of which the images of one split have pixels without a known label."""
+    splits = ["train"] * 6 + ["validation"] * 3 + ["test"] * 3
+    region = np.zeros(blob_set[0].labels.shape, bool)
+    region[:20] = True
+    SampleSet.write(
+        folder,
+        [
+            Sample(s.id, s.image, s.labels, {"split": own}, region if own == split else None)
+            for s, own in zip(blob_set, splits, strict=True)
+        ],
+    )
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("split", "refused"),
+    [("train", "generator 'brighter'"), ("validation", "segmenter 'threshold'"), ("test", "")],
+)
+def test_plugins_that_would_take_ignored_pixels_for_background_are_refused(
+    tmp_path: Path, trial_study: dict, blob_set: SampleSet, split: str, refused: str
+) -> None:
+    changes = {"datasets": [str(ignoring_set(tmp_path / "partly", blob_set, split))]}
+    if not refused:
+        assert plan_of(tmp_path, trial_study, **changes).cells
+        return
+    with pytest.raises(
+        ConfigError, match=f"{refused} would take the ignored pixels of dataset 'partly' for background"
+    ):
+        plan_of(tmp_path, trial_study, **changes)
+
+
+def test_plugins_that_support_ignored_pixels_get_them(
+    tmp_path: Path, trial_study: dict, blob_set: SampleSet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for kind, name in (("generator", "brighter"), ("segmenter", "threshold")):
+        monkeypatch.setattr(registry().load(kind, name), "supports_ignore", True)
+    path = ignoring_set(tmp_path / "partly", blob_set, "train")
+    assert plan_of(tmp_path, trial_study, datasets=[str(path)]).resolved.arenas[0].train.ignoring

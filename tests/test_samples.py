@@ -292,3 +292,87 @@ def test_the_module_tells_what_a_png_can_hold():
     assert module.suffix_for(np.zeros((2, 2, 3), np.uint8)) == ".png"
     assert module.suffix_for(np.zeros((2, 2, 3), np.uint16)) == ".tif"
     assert module.suffix_for(GREY.astype(np.uint32)) == ".tif"
+
+
+# -- ignore regions -------------------------------------------------------------------------------------------------
+
+REGION = np.zeros((6, 8), bool)
+REGION[1:3, 2:5] = True
+LABELS = GREY % 5
+
+
+def test_the_digest_of_a_sample_without_an_ignore_region_is_that_of_0_1_0():
+    sample = Sample("a", GREY, LABELS, {"split": "test"})
+    assert sample.digest == "45efd63b09facbfc21425d27568f56478e0447a46011d86f726106865ef387d9"
+    assert SampleSet.of([sample]).fingerprint == "8d45260727e4b0b63665cd5c60a5436645ff15d7bce7b58bf67d7049db6a4faa"
+    assert Sample("a", GREY, LABELS, {"split": "test"}, np.zeros((6, 8), bool)).digest == sample.digest
+
+
+def test_nothing_depends_on_labels_in_the_ignore_region():
+    other = LABELS.astype(np.int64)
+    other[REGION] = 77_777
+    first, second = (Sample("a", GREY, labels, ignore=REGION) for labels in (LABELS, other))
+    assert np.array_equal(first.labels, np.where(REGION, 0, LABELS))
+    assert second.labels.dtype == np.uint8
+    assert first.digest == second.digest
+    assert other[REGION].all(), "the caller's array was written into"
+
+
+def test_the_ignore_region_is_part_of_the_digest():
+    empty = np.where(REGION, 0, LABELS)
+    moved = np.roll(REGION, 3, axis=1)
+    digests = {Sample("a", GREY, empty * 0, ignore=region).digest for region in (None, REGION, moved)}
+    assert len(digests) == 3
+
+
+@pytest.mark.parametrize(
+    ("region", "says"),
+    [
+        (REGION[:5], "the ignore region is 5×8 and the mask is 6×8; give both the same size"),
+        (REGION.astype(np.uint8), "the ignore region is uint8; give a mask of True and False"),
+        ([[True]], "the ignore region is list"),
+    ],
+)
+def test_what_is_no_ignore_region_is_refused_in_one_line(region, says):
+    with pytest.raises(DataError, match=f"sample 'a': {says}"):
+        Sample("a", GREY, LABELS, ignore=region)
+
+
+def test_marked_labels_say_where_they_are_unknown():
+    marked = Sample("a", GREY, LABELS, ignore=REGION).marked
+    assert np.array_equal(marked, np.where(REGION, -1, LABELS.astype(int)))
+    labels, ignore = module.unmarked(marked)
+    assert np.array_equal(labels, np.where(REGION, 0, LABELS))
+    assert np.array_equal(ignore, REGION)
+    assert module.unmarked(LABELS)[1] is None
+
+
+def test_a_set_keeps_its_ignore_regions_on_disk(tmp_path):
+    samples = [Sample("a", GREY, LABELS, ignore=REGION), Sample("b", GREY, LABELS)]
+    written = SampleSet.write(tmp_path / "set", samples)
+    assert written.fingerprint == SampleSet.of(samples).fingerprint
+    assert np.array_equal(written["a"].ignore, REGION)
+    assert written["b"].ignore is None
+    assert [entry.ignored for entry in written.entries] == [6 / 48, 0.0]
+    assert (written.ignoring, written[1:].ignoring) == (True, False)
+    again = written.save(tmp_path / "again")
+    assert again.fingerprint == written.fingerprint
+
+
+def test_only_sets_with_an_ignore_region_are_of_format_2(tmp_path):
+    for name, region in (("with", REGION), ("without", None)):
+        SampleSet.write(tmp_path / name, [Sample("a", GREY, LABELS, ignore=region)])
+        index = json.loads((tmp_path / name / INDEX).read_text())
+        assert index["format"] == (2 if name == "with" else 1)
+        assert ("ignored" in index["samples"][0]) is (name == "with")
+
+
+def test_an_altered_ignore_region_is_noticed(tmp_path):
+    written = SampleSet.write(tmp_path / "set", [Sample("a", GREY, LABELS, ignore=REGION)])
+    write_array(tmp_path / "set" / "ignore" / "a.png", np.roll(REGION, 1, axis=0).astype(np.uint8))
+    with pytest.raises(DataError, match="were altered"):
+        written["a"]
+    index = tmp_path / "set" / INDEX
+    index.write_text(index.read_text().replace("ignore/a.png", "../../a.png"))
+    with pytest.raises(DataError, match="points outside"):
+        SampleSet.open(tmp_path / "set")

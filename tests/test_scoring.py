@@ -246,3 +246,56 @@ def test_instances_are_not_taken_for_classes(folders: tuple[Path, Path]) -> None
     write_array(folders[0] / "b.png", np.full((20, 30), 300, np.uint16))
     with pytest.raises(DataError, match="b: class 300; these look like instances"):
         score_folders(*folders, semantic=True)
+
+
+def _ignoring(folder: Path, semantic: bool) -> tuple[Path, Path]:
+    """Two pairs of maps whose right half is 255 in the truth; what is found there is noise."""
+    rng = np.random.default_rng(0)
+    for i in range(2):
+        truth = np.zeros((20, 40), np.uint16)
+        truth[2:8, 2:12], truth[10:16, 5:15] = 1, 1 if semantic else 7
+        found = truth.copy()
+        found[2:8, 2:5] = 0
+        found[:, 20:] = rng.integers(0, 2 if semantic else 9, (20, 20))
+        truth[:, 20:] = 255
+        for name, array in (("truth", truth), ("found", found)):
+            (folder / name).mkdir(exist_ok=True)
+            write_array(folder / name / f"{i}.png", array)
+    return folder / "found", folder / "truth"
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_pixels_of_a_value_are_left_out_of_instances(tmp_path: Path, workers: int) -> None:
+    result = score_folders(*_ignoring(tmp_path, semantic=False), ignore=255, workers=workers)
+    assert result["counts"]["tp"][:5] == [4] * 5  # IoU 42 / 60 = .7, and 1
+    assert result["counts"]["tp"][5:] == [2] * 5
+    assert result["counts"]["fp"][0] == result["counts"]["fn"][0] == 0
+    assert result["dice"] == pytest.approx(2 * 102 / (102 + 120))
+    assert result["aji"]["pooled"] == pytest.approx(102 / 120)
+    assert result["panoptic"]["pooled"]["pq"] == pytest.approx(0.85)
+    assert score_folders(tmp_path / "found", tmp_path / "truth")["counts"]["tp"] != result["counts"]["tp"]
+
+
+def test_pixels_of_a_value_are_left_out_of_classes(tmp_path: Path) -> None:
+    result = score_folders(*_ignoring(tmp_path, semantic=True), semantic=True, ignore=255)
+    assert (result["images"], result["classes"]) == (2, 2)
+    assert result["pooled"]["iou"] == pytest.approx([280 / 298, 102 / 120])
+    assert result["pooled"]["accuracy"] == pytest.approx(1 - 18 / 400)
+
+
+def test_an_image_without_a_known_pixel_counts_nowhere(tmp_path: Path) -> None:
+    found, truth = _ignoring(tmp_path, semantic=True)
+    before = score_folders(found, truth, semantic=True, ignore=255)
+    for folder, value in ((truth, 255), (found, 1)):
+        write_array(folder / "void.png", np.full((8, 8), value, np.uint8))
+    after = score_folders(found, truth, semantic=True, ignore=255)
+    assert after == before
+    for path in truth.glob("?.png"):
+        write_array(path, np.full((20, 40), 255, np.uint8))
+    with pytest.raises(DataError, match="every pixel is ignored"):
+        score_folders(found, truth, semantic=True, ignore=255)
+
+
+def test_the_background_of_instances_cannot_be_ignored(folders: tuple[Path, Path]) -> None:
+    with pytest.raises(SynthbenchError, match="ignore 0"):
+        score_folders(*folders, ignore=0)

@@ -25,7 +25,11 @@ CLASS_COLOURS = np.array(
 )
 """Classes 1, 2, 3 …; class 0, the background, has no colour."""
 
+HATCH = (np.array([105, 105, 105], np.uint8), np.array([190, 190, 190], np.uint8))
+"""Greys of the stripes over pixels whose label is unknown."""
+
 _ALPHA = 0.45
+_STRIPE = 3
 _GAP, _TITLE, _CAPTION, _PAPER, _INK = 6, 22, 22, (255, 255, 255), (40, 40, 40)
 
 
@@ -125,9 +129,24 @@ def tinted(image: np.ndarray, classes: np.ndarray) -> np.ndarray:
 
 
 def annotated(sample: Sample, task: Task = "instances") -> np.ndarray:
-    """Return a sample's picture with what its label map says: `outlines`, or `tinted` when the task is semantic."""
-    draw = outlines if task == "instances" else tinted
-    return draw(sample.image, sample.labels)
+    """Return a sample's picture with what its label map says: `outlines`, or `tinted` when the task is semantic.
+
+    Where the label is unknown it is `hatched`.
+    """
+    return _annotated(sample.image, sample.labels, sample.ignore, task)
+
+
+def hatched(picture: np.ndarray, ignore: np.ndarray) -> np.ndarray:
+    """Draw grey stripes over a picture ``(height, width, 3)`` uint8, where `ignore`, ``(height, width)`` bool, says."""
+    rows, columns = np.nonzero(ignore)
+    out = picture.copy()
+    out[rows, columns] = np.stack(HATCH)[(rows + columns) // _STRIPE % 2]
+    return out
+
+
+def _annotated(image: np.ndarray, labels: np.ndarray, ignore: np.ndarray | None, task: Task) -> np.ndarray:
+    picture = (outlines if task == "instances" else tinted)(image, labels)
+    return picture if ignore is None else hatched(picture, ignore)
 
 
 def sheet(
@@ -183,7 +202,7 @@ _Cell = tuple[str, Image.Image]
 
 def _lines(samples: Sequence[Sample], task: Task, tile: int, columns: int) -> list[list[_Cell]]:
     shown = displayed(samples)
-    cells = [(_caption(s, task), _pair(image, s.labels, task, tile)) for s, image in zip(samples, shown, strict=True)]
+    cells = [(_caption(s, task), _pair(image, s, task, tile)) for s, image in zip(samples, shown, strict=True)]
     return [cells[start : start + columns] for start in range(0, len(cells), columns)]
 
 
@@ -198,16 +217,17 @@ def _font(size: int) -> ImageFont.FreeTypeFont:
     return ImageFont.truetype(str(Path(matplotlib.get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf"), size)
 
 
-def _pair(shown: np.ndarray, labels: np.ndarray, task: Task, tile: int) -> Image.Image:
+def _pair(shown: np.ndarray, sample: Sample, task: Task, tile: int) -> Image.Image:
     """Return the picture beside its annotation, both scaled to fit a tile: it smoothly, the labels by nearest."""
-    height, width = labels.shape
+    height, width = sample.labels.shape
     scale = tile / max(height, width)
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
     resample = Image.Resampling.BOX if scale < 1 else Image.Resampling.NEAREST
     small = np.asarray(Image.fromarray(shown).resize(size, resample))
     ys = ((np.arange(size[1]) + 0.5) * height / size[1]).astype(int)
     xs = ((np.arange(size[0]) + 0.5) * width / size[0]).astype(int)
-    over = (outlines if task == "instances" else tinted)(small, labels[np.ix_(ys, xs)])
+    places = np.ix_(ys, xs)
+    over = _annotated(small, sample.labels[places], None if sample.ignore is None else sample.ignore[places], task)
     between = np.full((size[1], 2, 3), _PAPER, np.uint8)
     return Image.fromarray(np.concatenate([small, between, over], axis=1))
 
@@ -215,7 +235,8 @@ def _pair(shown: np.ndarray, labels: np.ndarray, task: Task, tile: int) -> Image
 def _caption(sample: Sample, task: Task) -> str:
     height, width = sample.labels.shape
     count = f", {len(np.unique(sample.labels[sample.labels > 0]))} objects" if task == "instances" else ""
-    return f"{height}×{width}{count}  {sample.id}"
+    ignored = "" if sample.ignore is None else f", {sample.ignore.mean():.1%} ignored"
+    return f"{height}×{width}{count}{ignored}  {sample.id}"
 
 
 def _fitting(text: str, pen: ImageDraw.ImageDraw, font: ImageFont.FreeTypeFont, width: int) -> str:

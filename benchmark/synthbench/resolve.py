@@ -7,6 +7,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from synthbench import splits
 from synthbench.datasets import library
@@ -231,6 +232,19 @@ def _check_arena(arena: Arena, choices: Sequence[Choice]) -> None:
     for choice in choices:
         if choice.plugin.budget.get("steps"):
             check_sizes(arena.train, choice.plugin.budget["patch_size"])
+        _check_ignore(arena, choice)
+
+
+def _check_ignore(arena: Arena, choice: Choice) -> None:
+    """Raise `ConfigError` if a plugin would take pixels without a known label for background."""
+    kind, name = choice.plugin.kind, choice.plugin.name
+    learnt = (arena.train, arena.validation) if kind == "segmenter" else (arena.train,)
+    cls: Any = registry().load(kind, name) if any(samples.ignoring for samples in learnt) else None
+    if cls is not None and not cls.supports_ignore:
+        raise ConfigError(
+            f"{kind} {choice.title!r} would take the ignored pixels of dataset {arena.dataset!r} for background; take "
+            "it out of the study, or crop the images to what is labelled"
+        )
 
 
 def amount_of(amount: int | str, real: int) -> int:

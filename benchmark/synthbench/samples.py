@@ -5,6 +5,7 @@ A sample set on disk is a folder::
     samples.json            name, task, classes, info, and one row per sample, with its digest
     images/<id>.png|tif     uint8 or uint16, (height, width) or (height, width, 3)
     labels/<id>.png|tif     label map: 0 is background; instance ids, or classes when the task is semantic
+    ignore/<id>.png         1 where nobody knows the label; only of samples that have such pixels
 
 PNG holds what PNG can; 16-bit RGB and labels above 65,535 go to TIFF.
 """
@@ -25,13 +26,16 @@ from typing import Any, Literal, overload
 
 import numpy as np
 
-from synthbench.errors import DataError, unnamed
+from synthbench.errors import ConfigError, DataError, unnamed
 
 Task = Literal["instances", "semantic"]
 TASKS: tuple[Task, ...] = ("instances", "semantic")
 MAX_LABEL = 2**31 - 1
 INDEX = "samples.json"
-FORMAT = 1
+FORMAT = 2
+"""Of sets with an ignore region; sets without one are still written as format 1."""
+IGNORED = -1
+"""What `Sample.marked` holds where the label is unknown."""
 _SAFE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,199}")
 
 
@@ -52,6 +56,10 @@ class Sample:
     groups
         What the sample belongs to, by name: ``cell_type``, ``well``, ``time`` …;
         the reserved name ``split`` carries a dataset's official split (``train``, ``validation``, ``test``).
+    ignore
+        ``(height, width)`` bool: where the label is unknown (unlabelled, ambiguous, a drawn boundary). Losses and
+        metrics leave these pixels out. `labels` becomes 0 there, so that nothing can depend on it. None where every
+        pixel is labelled; a mask without a True becomes None.
 
     Raises
     ------
@@ -63,6 +71,7 @@ class Sample:
     image: np.ndarray
     labels: np.ndarray
     groups: Mapping[str, str] = field(default_factory=dict)
+    ignore: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         check_id(self.id)
@@ -74,14 +83,32 @@ class Sample:
                 "give a mask of the image's size"
             )
         object.__setattr__(self, "groups", {str(k): str(v) for k, v in self.groups.items()})
+        if self.ignore is not None:
+            check_ignore(self.ignore, self.labels.shape, self.id)
+            object.__setattr__(self, "ignore", self.ignore if self.ignore.any() else None)
+        if self.ignore is not None and self.labels[self.ignore].any():
+            object.__setattr__(self, "labels", check_labels(np.where(self.ignore, 0, self.labels), self.id))
+
+    @property
+    def marked(self) -> np.ndarray:
+        """``(height, width)`` int32: the labels, and `IGNORED` (−1) where they are unknown. See `unmarked`."""
+        labels = self.labels.astype(np.int32)
+        if self.ignore is not None:
+            labels[self.ignore] = IGNORED
+        return labels
 
     @property
     def digest(self) -> str:
-        """SHA-256 over id, groups, pixels and labels; independent of file format and integer width of the labels."""
+        """SHA-256 over id, groups, pixels, labels and, where there is one, the ignore region.
+
+        Independent of file format and integer width of the labels.
+        """
         head = [self.id, sorted(self.groups.items()), list(self.image.shape), self.image.dtype.name]
         out = hashlib.sha256(json.dumps(head).encode())
         out.update(np.ascontiguousarray(self.image).data)
         out.update(np.ascontiguousarray(self.labels, dtype="<u4").data)
+        if self.ignore is not None:
+            out.update(np.packbits(self.ignore).data)
         return out.hexdigest()
 
 
@@ -121,6 +148,45 @@ def check_labels(labels: np.ndarray, name: str) -> np.ndarray:
     return labels.astype(np.min_scalar_type(high), copy=False)
 
 
+def check_ignore(ignore: np.ndarray, shape: tuple[int, ...], name: str) -> None:
+    """Raise `DataError` unless `ignore` is a bool mask of this shape."""
+    if not isinstance(ignore, np.ndarray) or ignore.dtype != bool:
+        kind = getattr(ignore, "dtype", type(ignore).__name__)
+        raise DataError(f"sample {name!r}: the ignore region is {kind}; give a mask of True and False")
+    if ignore.shape != shape:
+        sizes = ["×".join(map(str, side)) for side in (ignore.shape, shape)]
+        raise DataError(
+            f"sample {name!r}: the ignore region is {sizes[0]} and the mask is {sizes[1]}; give both the same size"
+        )
+
+
+def check_ignored(value: int | None, task: Task) -> None:
+    """Raise `ConfigError` unless masks of this task can hold `value` where the label is unknown; None is no value."""
+    if value is None:
+        return
+    if not 0 <= value <= MAX_LABEL:
+        raise ConfigError(f"ignore {value}: masks hold 0 to {MAX_LABEL}")
+    if value == 0 and task == "instances":
+        raise ConfigError("ignore 0: 0 is the background of instances, and has to stay it; give another value")
+
+
+def unmarked(labels: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
+    """Return labels and ignore region of a label map that has `IGNORED` (−1) where the label is unknown.
+
+    Parameters
+    ----------
+    labels
+        ``(height, width)`` integers.
+
+    Returns
+    -------
+    labels, ignore
+        0 where it was −1; and where that is, bool, or None where it is nowhere.
+    """
+    ignore = labels == IGNORED if labels.dtype.kind == "i" else np.zeros(labels.shape, bool)
+    return (np.where(ignore, 0, labels), ignore) if ignore.any() else (labels, None)
+
+
 def _size(array: np.ndarray) -> str:
     return "×".join(str(n) for n in array.shape[:2])
 
@@ -138,10 +204,15 @@ class Entry:
     objects: int
     covered: float
     digest: str
+    ignored: float = 0.0
 
     @classmethod
     def of(cls, sample: Sample) -> Entry:
-        """Measure a sample. `objects` counts distinct labels above 0; `covered` is the share of pixels they fill."""
+        """Measure a sample.
+
+        `objects` counts distinct labels above 0; `covered` is the share of pixels they fill, and `ignored` that of
+        pixels without a known label.
+        """
         present = np.unique(sample.labels)
         return cls(
             id=sample.id,
@@ -153,8 +224,12 @@ class Entry:
             objects=int((present > 0).sum()),
             covered=float((sample.labels > 0).mean()),
             digest=sample.digest,
+            ignored=0.0 if sample.ignore is None else float(sample.ignore.mean()),
         )
 
+
+Pixels = tuple[np.ndarray, np.ndarray, np.ndarray | None]
+"""Image, labels, ignore region."""
 
 State = tuple[tuple[int, ...], ...]
 """Of files: which, how large, and changed when."""
@@ -163,7 +238,7 @@ State = tuple[tuple[int, ...], ...]
 class Loader:
     """Reads the pixels of one sample, wherever it is kept, and remembers that they were found to be the right ones."""
 
-    def __init__(self, read: Callable[[], tuple[np.ndarray, np.ndarray]], files: Sequence[Path] = ()) -> None:
+    def __init__(self, read: Callable[[], Pixels], files: Sequence[Path] = ()) -> None:
         self.read = read
         self._files = tuple(files)
         self._sound: State | None = None
@@ -175,8 +250,8 @@ class Loader:
         samples more than once.
         """
         state = self._state()
-        image, labels = self.read()
-        sample = Sample(entry.id, image, labels, entry.groups)
+        image, labels, ignore = self.read()
+        sample = Sample(entry.id, image, labels, entry.groups, ignore)
         if not state or state != self._sound:
             if sample.digest != entry.digest:
                 return None
@@ -258,7 +333,7 @@ class SampleSet(Sequence[Sample]):
     ) -> SampleSet:
         """Hold samples in memory."""
         kept = list(samples)
-        loaders = [Loader(_held(sample.image, sample.labels)) for sample in kept]
+        loaders = [Loader(_held(sample.image, sample.labels, sample.ignore)) for sample in kept]
         return cls([Entry.of(s) for s in kept], loaders, name=name, task=task, classes=classes, info=info)
 
     @classmethod
@@ -286,11 +361,11 @@ class SampleSet(Sequence[Sample]):
         except (OSError, ValueError, RecursionError) as error:
             raise DataError(f"{folder / INDEX}: can't be read: {error}") from None
         try:
-            if index["format"] != FORMAT:
-                raise DataError(f"{folder / INDEX}: format {index['format']}, this version reads {FORMAT}")
-            rows = index["samples"]
+            if index["format"] not in range(1, FORMAT + 1):
+                raise DataError(f"{folder / INDEX}: format {index['format']}, this version reads 1 to {FORMAT}")
+            rows = [{"ignored": 0.0, **row} for row in index["samples"]]
             entries = [_entry(row) for row in rows]
-            loaders = [_on_disk(folder, row["image"], row["labels"], row["id"]) for row in rows]
+            loaders = [_on_disk(folder, row["id"], row["image"], row["labels"], row.get("ignore")) for row in rows]
             about = {name: index[name] for name in ("name", "task", "classes", "info")}
             return cls(entries, loaders, **about, damaged=damaged)
         except DataError:
@@ -329,7 +404,7 @@ class SampleSet(Sequence[Sample]):
         try:
             rows = [_write_sample(beside, sample) for sample in samples]
             index = {
-                "format": FORMAT,
+                "format": FORMAT if any("ignore" in row for row in rows) else 1,
                 "name": name or folder.name,
                 "task": task,
                 "classes": list(classes),
@@ -393,6 +468,11 @@ class SampleSet(Sequence[Sample]):
         return tuple(entry.id for entry in self.entries)
 
     @property
+    def ignoring(self) -> bool:
+        """Whether any sample has pixels without a known label."""
+        return any(entry.ignored for entry in self.entries)
+
+    @property
     def fingerprint(self) -> str:
         """SHA-256 over task, classes and the digests of the samples, in order. The name and `info` don't count."""
         if self._fingerprint is None:
@@ -425,38 +505,45 @@ def _entry(row: Mapping[str, Any]) -> Entry:
     numbers = [entry.height, entry.width, entry.channels, entry.objects]
     if not all(isinstance(text, str) for text in texts) or not all(type(number) is int for number in numbers):
         raise TypeError(f"the row of {entry.id!r}")
-    if not isinstance(entry.covered, int | float) or not 0 <= entry.covered <= 1 or min(numbers) < 0:
+    shares = (entry.covered, entry.ignored)
+    if not all(isinstance(share, int | float) and 0 <= share <= 1 for share in shares) or min(numbers) < 0:
+        raise TypeError(f"the row of {entry.id!r}")
+    if not isinstance(row.get("ignore", ""), str) or ("ignore" in row) != (entry.ignored > 0):
         raise TypeError(f"the row of {entry.id!r}")
     return entry
 
 
-def _held(image: np.ndarray, labels: np.ndarray) -> Callable[[], tuple[np.ndarray, np.ndarray]]:
-    return lambda: (image, labels)
+def _held(image: np.ndarray, labels: np.ndarray, ignore: np.ndarray | None) -> Callable[[], Pixels]:
+    return lambda: (image, labels, ignore)
 
 
-def _on_disk(folder: Path, image: str, labels: str, name: str) -> Loader:
-    paths = [folder / part for part in (image, labels)]
+def _on_disk(folder: Path, name: str, image: str, labels: str, ignore: str | None) -> Loader:
+    paths = [folder / part for part in (image, labels, *([ignore] if ignore else []))]
     for path in paths:
         if not path.resolve().is_relative_to(folder.resolve()):
             raise DataError(f"{folder / INDEX}: sample {name!r} points outside the set: {path}")
 
-    def load() -> tuple[np.ndarray, np.ndarray]:
-        return read_array(paths[0]), read_array(paths[1])
+    def load() -> Pixels:
+        return read_array(paths[0]), read_array(paths[1]), read_array(paths[2]) > 0 if ignore else None
 
     return Loader(load, paths)
 
 
 def _write_sample(folder: Path, sample: Sample) -> dict[str, Any]:
     files = {}
-    for part, array in (("images", sample.image), ("labels", sample.labels)):
+    arrays = {"images": sample.image, "labels": sample.labels}
+    if sample.ignore is not None:
+        arrays["ignore"] = sample.ignore.astype(np.uint8)
+    for part, array in arrays.items():
         (folder / part).mkdir(exist_ok=True)
         files[part] = f"{part}/{sample.id}{suffix_for(array)}"
         if (folder / files[part]).exists():
             raise DataError(f"sample {sample.id!r}: the id occurs twice")
         write_array(folder / files[part], array)
     entry = Entry.of(sample)
-    row = {name: getattr(entry, name) for name in Entry.__dataclass_fields__}
-    return {**row, "groups": dict(entry.groups), "image": files["images"], "labels": files["labels"]}
+    row = {name: getattr(entry, name) for name in Entry.__dataclass_fields__ if name != "ignored" or entry.ignored}
+    places = {"image": files["images"], "labels": files["labels"]}
+    return {**row, "groups": dict(entry.groups), **places, **({"ignore": files["ignore"]} if entry.ignored else {})}
 
 
 def check_sizes(samples: SampleSet | None, patch_size: int) -> None:

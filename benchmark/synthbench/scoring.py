@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -12,6 +13,7 @@ import numpy as np
 
 from synthbench.errors import DataError, SynthbenchError
 from synthbench.metrics.aggregated import AggregatedJaccard, aji, aji_plus, per_image_aji, pooled_aji
+from synthbench.metrics.ignore import leave_out
 from synthbench.metrics.matching import (
     IOU_THRESHOLDS,
     PANOPTIC_IOU,
@@ -26,7 +28,7 @@ from synthbench.metrics.matching import (
 from synthbench.metrics.overlap import overlap
 from synthbench.metrics.semantic import cldice, confusion, scores
 from synthbench.processes.count import usable_processors
-from synthbench.samples import check_labels, read_array
+from synthbench.samples import check_ignored, check_labels, read_array
 
 SUFFIXES = (".png", ".tif", ".tiff")
 MAX_CLASSES = 256
@@ -53,6 +55,8 @@ class ImageScore:
         Of Kumar 2017, and its one-to-one variant.
     hard : bool
         Whether an instance of the true label map touches another (`synthbench.metrics.matching.touching`).
+    ignored : int
+        Pixels whose true label is unknown.
     """
 
     counts: ImageCounts
@@ -60,15 +64,18 @@ class ImageScore:
     aji: AggregatedJaccard
     aji_plus: AggregatedJaccard
     hard: bool
+    ignored: int = 0
 
 
-def score_image(truth: np.ndarray, predicted: np.ndarray) -> ImageScore:
+def score_image(truth: np.ndarray, predicted: np.ndarray, ignore: np.ndarray | None = None) -> ImageScore:
     """Score one label map of instances against another.
 
     Parameters
     ----------
     truth, predicted
         ``(height, width)`` label maps of one shape, of any integer type, labels 0 (background) … 2³¹ − 1.
+    ignore
+        ``(height, width)`` bool: where the true label is unknown; see `synthbench.metrics.ignore.leave_out`.
 
     Returns
     -------
@@ -82,6 +89,7 @@ def score_image(truth: np.ndarray, predicted: np.ndarray) -> ImageScore:
     """
     if np.ndim(truth) != 2:
         raise ValueError(f"truth: shape {np.shape(truth)}; give one label map, (height, width)")
+    truth, predicted = leave_out(truth, predicted, ignore)
     table = overlap(truth, predicted)
     return ImageScore(
         counts=count_overlap(table),
@@ -89,6 +97,7 @@ def score_image(truth: np.ndarray, predicted: np.ndarray) -> ImageScore:
         aji=aji(table),
         aji_plus=aji_plus(table),
         hard=touching(truth),
+        ignored=0 if ignore is None else int(ignore.sum()),
     )
 
 
@@ -99,6 +108,7 @@ def score_folders(
     semantic: bool = False,
     report: Report = silent,
     workers: int | None = 1,
+    ignore: int | None = None,
 ) -> dict[str, Any]:
     """Score every label map of a folder against the one of the same name in another.
 
@@ -114,6 +124,9 @@ def score_folders(
         Processes that read and score; None for one per processor, as far as there are images enough to keep them
         busy. The result is the same whatever their number. With more than one, a script that calls this needs
         ``if __name__ == "__main__":``.
+    ignore
+        What the true label maps hold where the label is unknown. These pixels are left out of both, classes pixel by
+        pixel, instances as `synthbench.metrics.ignore.leave_out` says.
 
     Returns
     -------
@@ -124,19 +137,27 @@ def score_folders(
     ------
     DataError
         If a folder can't be read, the two don't match by name or by shape, or a file is no label map; names the file.
+        If all pixels of a semantic set are ignored.
+    ConfigError
+        If the background of instances shall be ignored.
     ValueError
         If `workers` is below 1.
     """
     if semantic:
-        return semantic_summary(confusions(predicted, truth, report, workers))
-    return summary(match_folders(predicted, truth, report, workers))
+        return semantic_summary(confusions(predicted, truth, report, workers, ignore))
+    return summary(match_folders(predicted, truth, report, workers, ignore))
 
 
 def match_folders(
-    predicted: str | Path, truth: str | Path, report: Report = silent, workers: int | None = 1
+    predicted: str | Path,
+    truth: str | Path,
+    report: Report = silent,
+    workers: int | None = 1,
+    ignore: int | None = None,
 ) -> dict[str, ImageScore]:
     """Score the instances of two folders, as `score_folders` does; return the score of each image by name."""
-    return dict(_each(_score_files, predicted, truth, report, workers))
+    check_ignored(ignore, "instances")
+    return dict(_each(partial(_score_files, ignore), predicted, truth, report, workers))
 
 
 def summary(scored: Mapping[str, ImageScore]) -> dict[str, Any]:
@@ -189,13 +210,17 @@ def _figures(images: Sequence[ImageScore]) -> dict[str, Any]:
 
 
 def confusions(
-    predicted: str | Path, truth: str | Path, report: Report = silent, workers: int | None = 1
+    predicted: str | Path,
+    truth: str | Path,
+    report: Report = silent,
+    workers: int | None = 1,
+    ignore: int | None = None,
 ) -> dict[str, tuple[np.ndarray, float]]:
     """Return the confusion matrix and the clDice of the foreground of each image by name.
 
     The matrices have as many classes as occur in either folder.
     """
-    kept = dict(_each(_confuse_files, predicted, truth, report, workers))
+    kept = dict(_each(partial(_confuse_files, ignore), predicted, truth, report, workers))
     most = max(len(matrix) for matrix, _ in kept.values())
     return {name: (np.pad(matrix, (0, most - len(matrix))), line) for name, (matrix, line) in kept.items()}
 
@@ -206,11 +231,19 @@ def semantic_summary(images: Mapping[str, tuple[np.ndarray, float]]) -> dict[str
     Returns
     -------
     dict
-        ``images`` and ``classes``, how many; ``pooled`` with ``iou`` and ``dice`` by class, and ``miou``,
+        ``images`` and ``classes``, how many (images that are ignored whole left out everywhere); ``pooled`` with
+        ``iou`` and ``dice`` by class, and ``miou``,
         ``miou_star``, ``accuracy``; ``per_image`` with the means over images of ``miou``, ``miou_star``, ``accuracy``
         and, where there are two classes, ``cldice`` (images without foreground in truth and prediction left out).
+
+    Raises
+    ------
+    DataError
+        If every pixel is ignored.
     """
-    matrices = [matrix for matrix, _ in images.values()]
+    matrices = [matrix for matrix, _ in images.values() if matrix.any()]
+    if not matrices:
+        raise DataError("every pixel is ignored: there is nothing to score; give another value to ignore")
     together = scores(np.sum(matrices, axis=0))
     each = [scores(matrix) for matrix in matrices]
     means = {
@@ -235,18 +268,20 @@ def semantic_summary(images: Mapping[str, tuple[np.ndarray, float]]) -> dict[str
     }
 
 
-def _score_files(true_file: Path, found_file: Path) -> ImageScore:
-    return score_image(*_read_pair(true_file, found_file))
+def _score_files(ignore: int | None, true_file: Path, found_file: Path) -> ImageScore:
+    return score_image(*_read_pair(true_file, found_file, ignore))
 
 
-def _confuse_files(true_file: Path, found_file: Path) -> tuple[np.ndarray, float]:
-    true, found = _read_pair(true_file, found_file)
+def _confuse_files(ignore: int | None, true_file: Path, found_file: Path) -> tuple[np.ndarray, float]:
+    true, found, region = _read_pair(true_file, found_file, ignore)
+    if region is not None:
+        true, found = np.where(region, 0, true), np.where(region, 0, found)
     classes = int(max(true.max(), found.max())) + 1
     if classes > MAX_CLASSES:
         raise DataError(
             f"{true_file.stem}: class {classes - 1}; these look like instances, score them without --semantic"
         )
-    return confusion(true, found, classes), cldice(true, found)
+    return confusion(true, found, classes, region), cldice(true, found, region)
 
 
 def _each(
@@ -296,14 +331,17 @@ def _leave_interrupts_to_the_parent() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
-def _read_pair(true_file: Path, found_file: Path) -> tuple[np.ndarray, np.ndarray]:
+def _read_pair(
+    true_file: Path, found_file: Path, ignore: int | None
+) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+    """Return the true and the predicted label map, and where the true one holds the value to ignore."""
     true, found = _read(true_file), _read(found_file)
     if true.shape != found.shape:
         raise DataError(
             f"{found_file}: {'×'.join(map(str, found.shape))}, and {true_file} is "
             f"{'×'.join(map(str, true.shape))}; score label maps of one size"
         )
-    return true, found
+    return true, found, None if ignore is None else true == ignore
 
 
 def _read(path: Path) -> np.ndarray:

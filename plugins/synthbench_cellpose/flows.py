@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
-from synthbench.samples import Sample
+from synthbench.samples import IGNORED, Sample
 from synthbench.toolkit.images import normalise
 
 FLOW_SCALE = 5.0
@@ -21,8 +21,14 @@ SYMMETRIES = np.stack(
 
 
 def encode(sample: Sample) -> tuple[np.ndarray, np.ndarray]:
-    """Return a sample as the patch stream cuts it: normalised image, and `targets` of its label map."""
-    return normalise(sample.image), targets(sample.labels)
+    """Return a sample as the patch stream cuts it: normalised image, and `targets` of its label map.
+
+    Where the label is unknown, the plane of the inside holds −1, and `loss` leaves the pixel out.
+    """
+    planes = targets(sample.labels)
+    if sample.ignore is not None:
+        planes[0][sample.ignore] = IGNORED
+    return normalise(sample.image), planes
 
 
 def targets(labels: np.ndarray) -> np.ndarray:
@@ -87,7 +93,10 @@ def loss(said: torch.Tensor, planes: torch.Tensor) -> torch.Tensor:
     said
         ``(B, 3, P, P)``, the network's output: flow y, flow x, logit of the inside.
     planes
-        ``(B, 3, P, P)``, as `targets` gives them.
+        ``(B, 3, P, P)``, as `targets` gives them; pixels whose first plane is below 0 have no part in the means. A
+        batch of nothing else has a loss of 0.
     """
-    flow = F.mse_loss(said[:, :2], FLOW_SCALE * planes[:, 1:])
-    return 0.5 * flow + F.binary_cross_entropy_with_logits(said[:, 2], planes[:, 0])
+    flow = F.mse_loss(said[:, :2], FLOW_SCALE * planes[:, 1:], reduction="none").mean(dim=1)
+    inside = F.binary_cross_entropy_with_logits(said[:, 2], planes[:, 0].clamp(min=0), reduction="none")
+    known = (planes[:, 0] >= 0).float()
+    return ((0.5 * flow + inside) * known).sum() / known.sum().clamp(min=1)

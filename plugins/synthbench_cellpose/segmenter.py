@@ -92,6 +92,7 @@ class Cellpose(Segmenter):
     """
 
     Config: ClassVar[type[Config]] = CellposeConfig
+    supports_ignore: ClassVar[bool] = True
     budgets: ClassVar[dict[str, Budget]] = {
         "smoke": Budget(steps=8, batch_size=2, patch_size=64),
         "quick": Budget(steps=300, batch_size=4, patch_size=96),
@@ -208,7 +209,8 @@ class Cellpose(Segmenter):
                 raise Stopped("left off while tuning thresholds")
             context.progress(context.budget.steps, context.budget.steps, "tuning thresholds")
 
-        return tune(decode, [sample.labels for sample in samples], GRID, START, between=between)
+        truths, ignores = [sample.labels for sample in samples], [sample.ignore for sample in samples]
+        return tune(decode, truths, GRID, START, ignores=ignores, between=between)
 
     def _input(self, image: np.ndarray) -> np.ndarray:
         """Return a normalised image as ``(height, width, channels)`` float32, continued to `SMALLEST` if need be."""

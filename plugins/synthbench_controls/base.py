@@ -27,6 +27,8 @@ class Control(Generator):
         What drawing has come to so far: ``drawn`` samples, and whatever else a control counts.
     """
 
+    supports_ignore = True
+
     def fit(self, train: SampleSet, context: Context) -> None:
         """Keep the training set; raise `DataError` if it is empty."""
         if len(train) == 0:

@@ -7,6 +7,7 @@ from pydantic import Field
 from scipy import ndimage
 
 from synthbench import Config, Context, Sample, SampleSet
+from synthbench.samples import unmarked
 from synthbench.toolkit.images import HIGH, LOW
 from synthbench.toolkit.masks_objects import speck_limit
 from synthbench_controls.base import Control, name, to_dtype, without_fragments
@@ -49,9 +50,10 @@ class ClassicConfig(Config):
 class Classic(Control):
     """Sample i is the training image at the i-th place of seeded permutations, warped, relit, blurred and made noisy.
 
-    Image and label map go through one geometry (linear and nearest-neighbour interpolation), and are continued by
-    reflection beyond the border. Objects that come apart become one object a piece. Pieces cut to less than half of
-    their object, and to less than the training objects' area range (taken at the sample's scale), are removed.
+    Image, label map and ignore region go through one geometry (linear and nearest-neighbour interpolation), and are
+    continued by reflection beyond the border. Objects that come apart become one object a piece. Pieces cut to less
+    than half of their object, and to less than the training objects' area range (taken at the sample's scale), are
+    removed.
     """
 
     Config = ClassicConfig
@@ -65,14 +67,14 @@ class Classic(Control):
         source = self._read(self.position(index, seed))
         zoom = _factor(self.config.scale, rng)
         places = self._geometry(source.labels.shape, zoom, rng)
-        labels = ndimage.map_coordinates(source.labels, places, order=0, mode="reflect")
+        labels, ignore = unmarked(ndimage.map_coordinates(source.marked, places, order=0, mode="reflect"))
         if self.train.task == "instances":
             labels, removed = without_fragments(labels, source.labels, self.limit, zoom**2)
             self.counts["removed"] += removed
         planes = np.moveaxis(np.atleast_3d(source.image), -1, 0).astype(np.float32)
         warped = np.stack([ndimage.map_coordinates(plane, places, order=1, mode="reflect") for plane in planes])
         image = np.moveaxis(self._relight(warped, planes, rng), 0, -1).reshape(source.image.shape)
-        return Sample(name(index), to_dtype(image, source.image.dtype), labels, {"source": source.id})
+        return Sample(name(index), to_dtype(image, source.image.dtype), labels, {"source": source.id}, ignore)
 
     def _geometry(self, shape: tuple[int, ...], zoom: float, rng: np.random.Generator) -> np.ndarray:
         """Return where each pixel comes from, ``(2, height, width)``: turned, mirrored, scaled, warped."""

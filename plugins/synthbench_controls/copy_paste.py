@@ -81,7 +81,8 @@ class CopyPaste(Control):
 
     Objects are whole ones (not cut by a border) of the training images most alike in object size and background
     colour, flipped and turned. Each takes the local background and the typical contrast of its new place, and is
-    blended in over a feathered rim. None covers another; what finds no room is counted in ``counts["unplaced"]``.
+    blended in over a feathered rim. The ignore region stays that of the image: what is pasted into it can't be seen in
+    the mask. None covers another; what finds no room is counted in ``counts["unplaced"]``.
     The idea is Ghiasi et al., CVPR 2021; matching of light and size is this project's choice.
     """
 
@@ -116,12 +117,13 @@ class CopyPaste(Control):
         for _ in range(ROUNDS):
             if not self._paste_round(canvas, light, goal, own, lenders, rng):
                 break
-        labels, cut = tidy(np.where(before > 0, 0, canvas.labels), self.limit)
+        hidden = before > 0 if base.ignore is None else (before > 0) | base.ignore
+        labels, cut = tidy(np.where(hidden, 0, canvas.labels), self.limit)
         labels[labels > 0] += before.max(initial=0)
         self.counts["pasted"] += canvas.count - int(before.max(initial=0))
         self.counts["removed"] += removed + cut
         image = to_dtype(np.moveaxis(light, 0, -1).reshape(base.image.shape), base.image.dtype)
-        return Sample(name(index), image, np.maximum(before, labels), {"source": base.id})
+        return Sample(name(index), image, np.maximum(before, labels), {"source": base.id}, base.ignore)
 
     def _paste_round(
         self,
@@ -174,10 +176,11 @@ class CopyPaste(Control):
     def _measure(self, position: int) -> float:
         """Return how far objects stand out from background in an image, over all channels; 0 where there are none."""
         sample = self._read(position)
-        planes, inside = _planes(sample.image), sample.labels > 0
-        if not inside.any() or inside.all():
+        planes, labels = _planes(sample.image), sample.marked
+        inside, outside = labels > 0, labels == 0
+        if not inside.any() or not outside.any():
             return 0.0
-        difference = np.median(planes[:, inside], axis=1) - np.median(planes[:, ~inside], axis=1)
+        difference = np.median(planes[:, inside], axis=1) - np.median(planes[:, outside], axis=1)
         return float(np.linalg.norm(difference)) / math.sqrt(len(planes))
 
     def _donor(self, position: int, cut: Cutout, symmetry: int, own: int, channels: int) -> Donor:
@@ -186,7 +189,7 @@ class CopyPaste(Control):
         rows, columns = cut.box
         ys = np.arange(rows.start - pad, rows.stop + pad).clip(0, sample.labels.shape[0] - 1)
         xs = np.arange(columns.start - pad, columns.stop + pad).clip(0, sample.labels.shape[1] - 1)
-        labels = sample.labels[np.ix_(ys, xs)]
+        labels = sample.marked[np.ix_(ys, xs)]
         planes = to_channels(_planes(sample.image)[:, ys[:, None], xs], channels)
         mask = np.pad(cut.mask, pad)
         ring = ndimage.binary_dilation(mask, iterations=RING) & (labels == 0)
@@ -223,7 +226,7 @@ def blend(light: np.ndarray, canvas: Canvas, donor: Donor, corner: tuple[int, in
 
 def _background(sample: Sample) -> np.ndarray:
     """Return the median colour of what no object covers, ``(3,)``; of everything where objects cover it all."""
-    planes, outside = _planes(sample.image), sample.labels == 0
+    planes, outside = _planes(sample.image), sample.marked == 0
     median = np.median(planes[:, outside] if outside.any() else planes.reshape(len(planes), -1), axis=1)
     return np.broadcast_to(median, (3,))
 

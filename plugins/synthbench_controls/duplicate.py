@@ -15,4 +15,4 @@ class Duplicate(Control):
 
     def sample(self, index: int, seed: int) -> Sample:
         source = self._read(self.position(index, seed))
-        return Sample(name(index), source.image, source.labels, {"source": source.id})
+        return Sample(name(index), source.image, source.labels, {"source": source.id}, source.ignore)

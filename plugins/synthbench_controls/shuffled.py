@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from synthbench import Context, Sample, SampleSet
+from synthbench.samples import unmarked
 from synthbench.toolkit.masks_objects import speck_limit, tidy
 from synthbench_controls.base import Control, name
 
@@ -14,9 +15,9 @@ _DRAW = 42
 class Shuffled(Control):
     """Sample i is the training image at the i-th place of seeded permutations, with another one's mask.
 
-    The mask comes from an image of the same size where there is one; else from any other, cut or continued by
-    reflection to fit, and rid of the specks that cutting leaves. An image never keeps its own mask; where there
-    is only one training image, its mask is turned by half.
+    The mask, and its ignore region with it, comes from an image of the same size where there is one; else from any
+    other, cut or continued by reflection to fit, and rid of the specks that cutting leaves. An image never keeps its
+    own mask; where there is only one training image, its mask is turned by half.
     """
 
     def fit(self, train: SampleSet, context: Context) -> None:
@@ -27,15 +28,17 @@ class Shuffled(Control):
         rng = np.random.default_rng((seed, _DRAW, index))
         own = self.position(index, seed)
         source, other = self._read(own), self._read(self._partner(own, rng))
-        labels = other.labels
+        marked = other.marked
         if other is source:
-            labels = np.ascontiguousarray(labels[::-1, ::-1])
-        if labels.shape != source.labels.shape:
-            labels = fit_to(labels, source.labels.shape, rng)
-            if self.train.task == "instances":
-                labels, removed = tidy(labels, self.limit)
-                self.counts["removed"] += removed
-        return Sample(name(index), source.image, labels, {"source": source.id, "mask": other.id})
+            marked = np.ascontiguousarray(marked[::-1, ::-1])
+        cut = marked.shape != source.labels.shape
+        if cut:
+            marked = fit_to(marked, source.labels.shape, rng)
+        labels, ignore = unmarked(marked)
+        if cut and self.train.task == "instances":
+            labels, removed = tidy(labels, self.limit)
+            self.counts["removed"] += removed
+        return Sample(name(index), source.image, labels, {"source": source.id, "mask": other.id}, ignore)
 
     def _partner(self, own: int, rng: np.random.Generator) -> int:
         entries = self.train.entries

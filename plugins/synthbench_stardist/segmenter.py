@@ -6,15 +6,18 @@ import contextlib
 import io
 import json
 import os
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
+from itertools import cycle
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 from pydantic import Field
 
-from synthbench import Budget, Config, Context, Instances, SampleSet, Segmenter, TrainingMix
+from synthbench import Budget, Config, Context, Instances, Sample, SampleSet, Segmenter, TrainingMix
 from synthbench.errors import ConfigError, StoreError
+from synthbench.metrics.ignore import leave_out
 from synthbench.toolkit.images import normalise, to_channels
 from synthbench.toolkit.patches import PatchStream
 from synthbench.toolkit.tuning import portion
@@ -72,6 +75,7 @@ class StarDist(Segmenter):
     """
 
     Config: ClassVar[type[Config]] = StarDistConfig
+    supports_ignore: ClassVar[bool] = True
     budgets: ClassVar[dict[str, Budget]] = {
         "smoke": Budget(steps=12, batch_size=2, patch_size=64),
         "quick": Budget(steps=1_600, batch_size=4, patch_size=96),
@@ -148,7 +152,7 @@ class StarDist(Segmenter):
         samples = [sample for sample in chosen if sample.labels.any()]
         if not samples:
             return
-        with contextlib.redirect_stdout(io.StringIO()):
+        with contextlib.redirect_stdout(io.StringIO()), leaving_out(self._model, samples):
             found = self._model.optimize_thresholds(
                 [self._input(sample.image) for sample in samples],
                 [training.dense(sample.labels) for sample in samples],
@@ -156,6 +160,29 @@ class StarDist(Segmenter):
                 optimize_kwargs={"verbose": 0},
             )
         self._model.thresholds = {"prob": float(np.clip(found["prob"], 0.01, 0.99)), "nms": found["nms"]}
+
+
+@contextlib.contextmanager
+def leaving_out(model: Any, samples: Sequence[Sample]) -> Iterator[None]:
+    """Leave the samples' ignore regions out of what the model finds, while its thresholds are tuned on these samples.
+
+    ``optimize_thresholds`` asks for the instances of one sample after another, in their order, and so round by round.
+    """
+    if all(sample.ignore is None for sample in samples):
+        yield
+        return
+    turns, find = cycle(samples), model._instances_from_prediction
+
+    def found(*args: Any, **kwargs: Any) -> tuple[np.ndarray, Any]:
+        labels, details = find(*args, **kwargs)
+        sample = next(turns)
+        return leave_out(sample.labels, labels, sample.ignore)[1], details
+
+    model._instances_from_prediction = found
+    try:
+        yield
+    finally:
+        del model._instances_from_prediction
 
 
 def without_gaps(labels: np.ndarray, scores: np.ndarray) -> Instances:

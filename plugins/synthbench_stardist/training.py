@@ -27,23 +27,25 @@ def targets(labels: np.ndarray, n_rays: int, grid: int) -> tuple[np.ndarray, np.
     Parameters
     ----------
     labels
-        ``(P, P)`` integers, 0 is background; P is a multiple of `grid`.
+        ``(P, P)`` integers, 0 is background, below 0 unknown; P is a multiple of `grid`.
 
     Returns
     -------
     probability : ndarray
-        ``(P / grid, P / grid, 1)`` float32: distance to the object's border, scaled to 1 in each object.
+        ``(P / grid, P / grid, 1)`` float32: distance to the object's border, scaled to 1 in each object; where the
+        label is unknown −1, which the library's loss leaves out.
     distances : ndarray
         ``(P / grid, P / grid, n_rays + 1)`` float32: distance to the object's border along each ray in pixels, then
-        the probability again, by which the library weighs the loss of the distances.
+        the probability again, by which the library weighs the loss of the distances, 0 where the label is unknown.
     """
     from stardist.geometry import star_dist
     from stardist.utils import edt_prob
 
-    numbered = dense(labels)
+    numbered = dense(np.maximum(labels, 0))
     probability = edt_prob(numbered[::grid, ::grid])[..., None].astype(np.float32)
     rays = star_dist(numbered, n_rays, mode="cpp", grid=(grid, grid)).astype(np.float32)
-    return probability, np.concatenate([rays, probability], axis=-1)
+    unknown = labels[::grid, ::grid, None] < 0
+    return np.where(unknown, np.float32(-1), probability), np.concatenate([rays, probability], axis=-1)
 
 
 def dense(labels: np.ndarray) -> np.ndarray:
@@ -101,6 +103,8 @@ class Variables:
 def train(model: Any, stream: PatchStream, config: StarDistConfig, context: Context) -> None:
     """Take the budget's steps with the library's losses, Adam, and a learning rate that rises, then falls to zero.
 
+    Pixels of unknown label have no part in the losses; see `without_unknown`.
+
     Progress, checkpoints and stopping are those of `synthbench.toolkit.loop.train`.
     """
     from synthbench.toolkit import loop
@@ -114,8 +118,8 @@ def train(model: Any, stream: PatchStream, config: StarDistConfig, context: Cont
     @tf.function
     def take(images: Any, probability: Any, distances: Any) -> Any:
         with tf.GradientTape() as tape:
-            said = network(images, training=True)
-            loss = network.compute_loss(y=[probability, distances], y_pred=said)
+            wanted, said = without_unknown(probability, *network(images, training=True))
+            loss = network.compute_loss(y=[wanted, distances], y_pred=said)
         gradients = tape.gradient(loss, network.trainable_variables)
         optimiser.apply_gradients(zip(gradients, network.trainable_variables, strict=True))
         return loss
@@ -129,6 +133,26 @@ def train(model: Any, stream: PatchStream, config: StarDistConfig, context: Cont
 
         parts = {"network": Variables(network.variables), "optimiser": Variables(optimiser.variables)}
         loop.train(replace(context, device="cpu"), parts=parts, step=step)
+
+
+def without_unknown(probability: Any, said: Any, rays: Any) -> tuple[Any, list[Any]]:
+    """Return the probability that is wanted, and what the network says, such that unknown pixels don't count.
+
+    Where the wanted probability is below 0, the library leaves out the loss of the probability, and `targets` have
+    weight 0 for that of the distances. The library would still pull the distances there towards 0, as it does outside
+    of objects: so they are 0. And its mean over no pixel at all would be NaN: if nothing is known, both sides are 0.
+
+    Parameters
+    ----------
+    probability
+        What is wanted, ``(B, h, w, 1)``.
+    said, rays
+        The network's probability and distances, ``(B, h, w, 1)`` and ``(B, h, w, n_rays)``.
+    """
+    tf = tensorflow()
+    unknown = probability < 0
+    nothing = tf.reduce_all(unknown)
+    return tf.where(nothing, 0.0, probability), [tf.where(nothing, 0.0, said), tf.where(unknown, 0.0, rays)]
 
 
 def _adam(peak: float, steps: int) -> Any:

@@ -1,6 +1,7 @@
 """Heads: for each kind of output, what the network is trained towards and how its planes become labels.
 
-A head is a module without weights: called with logits and targets it gives the losses.
+A head is a module without weights: called with logits and targets it gives the losses. All planes of a target are −1
+where the label is unknown, and these pixels have no part in any loss.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from torch.nn import functional
 
 from synthbench import Instances, Sample
 from synthbench.errors import DataError
+from synthbench.samples import IGNORED
 from synthbench.toolkit.distance import Thresholds, decode, decode_components, normalised_distance, scores
 from synthbench_unet.config import UNetConfig
 
@@ -46,11 +48,14 @@ class Head(ABC):
 
     @abstractmethod
     def encode(self, sample: Sample) -> np.ndarray:
-        """Return a sample's target planes, ``(T, H, W)``."""
+        """Return a sample's target planes, ``(T, H, W)``; −1 where the label is unknown."""
 
     @abstractmethod
     def losses(self, logits: torch.Tensor, targets: torch.Tensor) -> dict[str, torch.Tensor]:
-        """Return the losses, to be added, of ``(B, planes, P, P)`` logits towards ``(B, T, P, P)`` targets."""
+        """Return the losses, to be added, of ``(B, planes, P, P)`` logits towards ``(B, T, P, P)`` targets.
+
+        Each is a mean over the pixels of known label; 0 where there are none.
+        """
 
     @abstractmethod
     def decode(self, planes: np.ndarray, thresholds: Mapping[str, Any]) -> Instances:
@@ -73,15 +78,16 @@ class DistanceHead(Head):
         self.activation = nn.Sigmoid()
 
     def encode(self, sample: Sample) -> np.ndarray:
-        return np.stack([normalised_distance(sample.labels), sample.labels > 0]).astype(np.float16)
+        return _unknown(np.stack([normalised_distance(sample.labels), sample.labels > 0]).astype(np.float16), sample)
 
     def losses(self, logits: torch.Tensor, targets: torch.Tensor) -> dict[str, torch.Tensor]:
-        distance, inside = targets.float().split(1, dim=1)
+        distance, inside = targets.float().clamp(min=0).split(1, dim=1)
+        known = (targets[:, 1:] >= 0).float()
         apart = functional.mse_loss(logits[:, :1].sigmoid(), distance, reduction="none")
-        weight = 1 + 4 * inside
+        weight = known * (1 + 4 * inside)
         return {
-            "distance": 4 * self.config.distance_weight * (apart * weight).sum() / weight.sum(),
-            **foreground_losses(logits[:, 1:], inside, self.config.loss),
+            "distance": 4 * self.config.distance_weight * _mean(apart, weight),
+            **foreground_losses(logits[:, 1:], inside, self.config.loss, known),
         }
 
     def decode(self, planes: np.ndarray, thresholds: Mapping[str, Any]) -> Instances:
@@ -100,10 +106,10 @@ class BinaryHead(Head):
         self.activation = nn.Sigmoid()
 
     def encode(self, sample: Sample) -> np.ndarray:
-        return (sample.labels[None] > 0).astype(np.float16)
+        return _unknown((sample.labels[None] > 0).astype(np.float16), sample)
 
     def losses(self, logits: torch.Tensor, targets: torch.Tensor) -> dict[str, torch.Tensor]:
-        return foreground_losses(logits, targets.float(), self.config.loss)
+        return foreground_losses(logits, targets.float().clamp(min=0), self.config.loss, (targets >= 0).float())
 
     def decode(self, planes: np.ndarray, thresholds: Mapping[str, Any]) -> Instances:
         labels = decode_components(planes[0], Thresholds(**thresholds))
@@ -122,13 +128,14 @@ class SemanticHead(Head):
         highest = int(sample.labels.max())
         if highest >= self.planes:
             raise DataError(f"sample {sample.id!r}: its mask holds class {highest}; classes are 0 … {self.planes - 1}")
-        return sample.labels[None].astype(np.uint8 if self.planes <= 256 else np.int32)
+        return sample.marked[None].astype(np.int16 if self.planes <= 2**15 else np.int32)
 
     def losses(self, logits: torch.Tensor, targets: torch.Tensor) -> dict[str, torch.Tensor]:
-        one_hot = functional.one_hot(targets[:, 0].long(), self.planes).movedim(-1, 1).float()
-        out = {"ce": -(one_hot * logits.log_softmax(dim=1)).sum(dim=1).mean()}
+        known = (targets >= 0).float()
+        one_hot = functional.one_hot(targets[:, 0].long().clamp(min=0), self.planes).movedim(-1, 1).float()
+        out = {"ce": _mean(-(one_hot * logits.log_softmax(dim=1)).sum(dim=1, keepdim=True), known)}
         if self.config.loss == "ce+dice":
-            out["dice"] = dice_loss(logits.softmax(dim=1), one_hot)
+            out["dice"] = dice_loss(logits.softmax(dim=1), one_hot, known)
         return out
 
     def decode(self, planes: np.ndarray, thresholds: Mapping[str, Any]) -> Instances:
@@ -147,16 +154,37 @@ def default_thresholds(head: Head) -> dict[str, Any]:
     return {name: value for name, value in asdict(Thresholds()).items() if name in head.grid}
 
 
-def foreground_losses(logits: torch.Tensor, inside: torch.Tensor, kind: str) -> dict[str, torch.Tensor]:
-    """Return the losses of one plane of logits towards a mask of 0 and 1."""
-    out = {"ce": functional.binary_cross_entropy_with_logits(logits, inside)}
+def foreground_losses(
+    logits: torch.Tensor, inside: torch.Tensor, kind: str, known: torch.Tensor
+) -> dict[str, torch.Tensor]:
+    """Return the losses of one plane of logits towards a mask of 0 and 1; `known` is 1 where the label is."""
+    out = {"ce": _mean(functional.binary_cross_entropy_with_logits(logits, inside, reduction="none"), known)}
     if kind == "ce+dice":
-        out["dice"] = dice_loss(logits.sigmoid(), inside)
+        out["dice"] = dice_loss(logits.sigmoid(), inside, known)
     return out
 
 
-def dice_loss(shares: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-    """Return 1 − soft Dice, ``(B, K, P, P)`` both: over the whole batch, mean over the K planes (Milletari 2016)."""
+def dice_loss(shares: torch.Tensor, targets: torch.Tensor, known: torch.Tensor | float = 1.0) -> torch.Tensor:
+    """Return 1 − soft Dice over the whole batch, mean over the K planes (Milletari 2016).
+
+    Parameters
+    ----------
+    shares, targets
+        ``(B, K, P, P)``.
+    known
+        ``(B, 1, P, P)``, 0 for pixels that have no part in it, else 1; by default 1 everywhere.
+    """
+    shares, targets = shares * known, targets * known
     both = (shares * targets).sum(dim=(0, 2, 3))
     either = shares.sum(dim=(0, 2, 3)) + targets.sum(dim=(0, 2, 3))
     return 1 - ((2 * both + SMOOTH) / (either + SMOOTH)).mean()
+
+
+def _mean(values: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
+    """Return the weighted mean; 0 where nothing has weight."""
+    return (values * weight).sum() / weight.sum().clamp(min=1e-6)
+
+
+def _unknown(planes: np.ndarray, sample: Sample) -> np.ndarray:
+    """Return target planes with −1 where the sample's label is unknown."""
+    return planes if sample.ignore is None else np.where(sample.ignore, planes.dtype.type(IGNORED), planes)

@@ -36,6 +36,7 @@ class UNet(Segmenter):
     """
 
     Config = UNetConfig
+    supports_ignore: ClassVar[bool] = True
     budgets: ClassVar[Mapping[str, Budget]] = {
         "smoke": Budget(steps=8, batch_size=2, patch_size=64),
         "quick": Budget(steps=500, batch_size=8, patch_size=128),
@@ -133,17 +134,19 @@ class UNet(Segmenter):
             if context.should_stop():
                 raise Stopped("left off while choosing thresholds")
 
-        planes, truths = [], []
+        planes, truths, ignores = [], [], []
         for position in portion(validation):
             between()
             sample = validation[position]
             planes.append(self._planes(sample.image))
             truths.append(sample.labels)
+            ignores.append(sample.ignore)
         self.thresholds = tune(
             lambda index, values: self.head.decode(planes[index], values).labels,
             truths,
             self.head.grid,
             self.thresholds,
+            ignores=ignores,
             between=between,
         )
 

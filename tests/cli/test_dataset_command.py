@@ -198,7 +198,7 @@ def test_a_file_fetched_by_hand_reaches_the_plugin(capsys, dots, cells):
 
 def test_how_masks_are_read_is_not_asked_of_a_plugin(capsys, dots):
     code, _, err = _run(capsys, "add", "dots", "--components")
-    assert (code, "--task, --classes, --components, --groups and --group-from are for imports" in err) == (2, True)
+    assert (code, "--task, --classes, --components, --ignore, --groups and" in err) == (2, True)
 
 
 def test_the_command_imports_nothing_heavy_until_it_runs():
@@ -208,3 +208,24 @@ def test_the_command_imports_nothing_heavy_until_it_runs():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_a_value_to_ignore_is_added_checked_and_shown(capsys, cells):
+    for path in (cells / "train" / "labels").iterdir():
+        labels = np.array(Image.open(path))
+        labels[20:] = 255
+        Image.fromarray(labels).save(path)
+    code, out, _ = _run(capsys, "add", str(cells), "--ignore", "255")
+    assert code == 0
+    assert "pixels of value 255 ignored: 384" in out
+    assert "masks with ignored pixels: 3" in out
+    _, out, _ = _run(capsys, "check", "cells")
+    assert "ignored: 10.00% of the pixels, in 3 samples" in out
+    assert "objects: 10, " in out
+    assert _run(capsys, "check", str(cells), "--ignore", "255")[1].splitlines()[1:] == out.splitlines()[1:]
+    assert "ignored" not in _run(capsys, "check", str(cells))[1]
+    assert _run(capsys, "show", "cells", "--out", "a.png")[0] == 0
+    assert _run(capsys, "show", str(cells), "--out", "b.png")[0] == 0
+    hatched, plain = (np.asarray(Image.open(name).convert("RGB")) for name in ("a.png", "b.png"))
+    greys = [(picture == (190, 190, 190)).all(axis=2).sum() for picture in (hatched, plain)]
+    assert greys[0] > greys[1] + 1000

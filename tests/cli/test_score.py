@@ -155,3 +155,29 @@ def test_it_needs_neither_torch_nor_scipy(folders: tuple[str, str]) -> None:
     result = subprocess.run([sys.executable, "-c", code, *folders], capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stderr
     assert "\r" not in result.stderr
+
+
+def test_ignored_pixels_are_not_scored_and_a_value_that_is_nowhere_is_told(
+    folders: tuple[str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    predicted, truth = folders
+    labels = read_array(Path(truth) / "x.png")
+    write_array(Path(truth) / "x.png", np.where(labels == 2, 255, labels).astype(np.uint8))
+    assert main(["score", predicted, truth, "--ignore", "255", "--json"]) == 0
+    out, err = capsys.readouterr()
+    assert json.loads(out)["pooled"]["f1"] == [1.0] * 10
+    assert "so nothing is ignored" not in err
+    assert main(["score", predicted, truth, "--ignore", "254", "--json"]) == 0
+    out, err = capsys.readouterr()
+    assert json.loads(out)["counts"]["fn"][0] == 1
+    assert f"{truth}: no label map holds 254, so nothing is ignored" in err
+
+
+@pytest.mark.parametrize("value", ["-1", "x", "2147483648", "1.0"])
+def test_a_value_to_ignore_is_a_whole_number(
+    folders: tuple[str, str], capsys: pytest.CaptureFixture[str], value: str
+) -> None:
+    with pytest.raises(SystemExit) as stop:
+        main(["score", *folders, f"--ignore={value}"])
+    assert stop.value.code == 2
+    assert "is no value of a mask" in capsys.readouterr().err

@@ -159,3 +159,20 @@ def test_the_real_nuclei_have_no_leak_between_their_official_splits(real_data, t
     assert report.duplicates == report.leaks == []
     assert {t.splits for t in report.near_duplicates} == {("", "train")}
     assert len(report.near_duplicates) == 4
+
+
+@pytest.mark.parametrize("task", ["instances", "semantic"])
+def test_the_share_of_ignored_pixels_is_told_and_is_of_no_class(task):
+    labels = np.zeros((20, 20), np.uint8)
+    labels[:5] = 1
+    region = np.zeros((20, 20), bool)
+    region[10:] = True
+    image = np.random.default_rng(0).integers(0, 255, (2, 20, 20), dtype=np.uint8)
+    samples = [Sample("a", image[0], labels, ignore=region), Sample("b", image[1], labels)]
+    classes = ("no", "yes") if task == "semantic" else ()
+    report = check(SampleSet.of(samples, task=task, classes=classes))
+    assert (report.ignored, report.ignoring_samples) == (0.25, 1)
+    assert "ignored: 25.00% of the pixels, in 1 samples" in report.text()
+    if task == "semantic":
+        assert report.class_shares == pytest.approx({"no": 400 / 600, "yes": 200 / 600})
+    assert "ignored" not in check(SampleSet.of(samples[1:], task=task, classes=classes)).text()

@@ -131,3 +131,58 @@ def test_instances_have_no_classes(put, tmp_path, grey, two_cells):
     put("labels/a.png", two_cells)
     with pytest.raises(ConfigError, match="only a semantic set has classes; add --task semantic"):
         import_set(tmp_path, classes=("background", "cell"))
+
+
+# -- a value that means unknown -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("form", ["npz", "cell tracking challenge", "folders", "_masks suffix"])
+def test_a_value_of_the_masks_becomes_the_ignore_region_in_every_form(put, tmp_path, bring, grey, two_cells, form):
+    mask = two_cells.astype(np.uint16)
+    mask[:, -5:] = 255
+    _lay_out(form, put, tmp_path, grey, mask)
+    (plain,), _ = bring()
+    assert plain.ignore is None
+    assert (plain.labels == 255).any()
+    (sample,), found = bring(ignore=255)
+    assert np.array_equal(sample.ignore, mask == 255)
+    assert np.array_equal(sample.labels, np.where(mask == 255, 0, mask))
+    assert "pixels of value 255 ignored: 120" in found.info["import"]
+    stored = found.write(tmp_path / "stored")
+    assert np.array_equal(stored[0].ignore, mask == 255)
+
+
+@pytest.mark.parametrize("form", ["coco", "one mask per object", "sample set"])
+def test_forms_without_values_refuse_one_to_ignore(put, tmp_path, grey, two_cells, form):
+    _lay_out(form, put, tmp_path, grey, two_cells)
+    with pytest.raises(ConfigError, match="--ignore 255: the masks of this form"):
+        import_set(tmp_path, ignore=255)
+
+
+def test_classes_and_components_are_those_of_the_known_pixels(put, bring, grey):
+    mask = np.zeros(grey.shape, np.uint8)
+    mask[2:6, 2:6], mask[12:16, 2:6], mask[:, 20:] = 1, 1, 255
+    put("images/a.png", grey)
+    put("masks/a.png", mask)
+    (classes,), _ = bring(task="semantic", ignore=255)
+    assert np.array_equal(np.unique(classes.labels), [0, 1])
+    (pieces,), _ = bring(components=True, ignore=255)
+    assert (pieces.labels.max(), pieces.ignore.sum()) == (2, 24 * 12)
+    with pytest.raises(DataError, match="holds 255, and the 2 classes"):
+        bring(task="semantic")
+
+
+def test_class_0_may_be_unknown_and_the_background_of_instances_not(put, bring, grey, two_cells):
+    put("images/a.png", grey)
+    put("masks/a.png", two_cells)
+    (sample,), _ = bring(task="semantic", classes=("void", "a", "b"), ignore=0)
+    assert np.array_equal(sample.ignore, two_cells == 0)
+    with pytest.raises(ConfigError, match="ignore 0: 0 is the background"):
+        bring(ignore=0)
+
+
+def test_a_value_that_no_mask_holds_is_told(put, bring, grey, two_cells):
+    put("images/a.png", grey)
+    put("masks/a.png", two_cells)
+    with pytest.raises(DataError, match="no mask holds 254; leave out --ignore"):
+        bring(ignore=254)

@@ -155,3 +155,16 @@ def _discs(rng: np.random.Generator, radius: float, size: int = 100, count: int 
     for label, (y, x) in enumerate(rng.integers(0, size - len(reach), (count, 2)), 1):
         labels[y : y + len(reach), x : x + len(reach)][disc] = label
     return labels
+
+
+def test_what_is_covered_is_a_share_of_the_known_pixels() -> None:
+    labels = np.zeros((10, 10), np.uint8)
+    labels[:2, :5], labels[6:8, :5] = 1, 2
+    region = np.zeros((10, 10), bool)
+    region[5:] = True
+    found = measure_masks([labels], [region])
+    assert (found["count"].tolist(), found["area"].tolist(), found["covered"].tolist()) == ([1.0], [10.0], [0.2])
+    nothing = measure_masks([labels], [np.ones((10, 10), bool)])
+    assert all(len(values) == 0 for values in nothing.values())
+    for name, values in measure_masks([labels, labels], [None, region]).items():
+        np.testing.assert_array_equal(values, np.concatenate([measure_masks([labels])[name], found[name]]))

@@ -95,3 +95,40 @@ def test_cldice_without_foreground_is_zero_not_nan() -> None:
 def test_bad_input_is_named(call, named: str) -> None:
     with pytest.raises(ValueError, match=rf"^{named}: "):
         call()
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_ignored_pixels_are_those_of_torchmetrics(seed: int) -> None:
+    torch = pytest.importorskip("torch")
+    torchmetrics = pytest.importorskip("torchmetrics.classification")
+    rng = np.random.default_rng(seed)
+    truth, predicted = rng.integers(0, 4, (2, 23, 31))
+    truth[rng.random(truth.shape) < 0.3] = 255
+    ignore = truth == 255
+    found = scores(confusion(np.where(ignore, 0, truth), predicted, 4, ignore))
+    oracle = torchmetrics.MulticlassJaccardIndex(4, average=None, ignore_index=255)
+    theirs = oracle(torch.from_numpy(predicted), torch.from_numpy(truth)).numpy()
+    np.testing.assert_allclose(found["iou"], theirs, atol=1e-6)
+    dice = torchmetrics.MulticlassF1Score(4, average=None, ignore_index=255)
+    np.testing.assert_allclose(found["dice"], dice(torch.from_numpy(predicted), torch.from_numpy(truth)), atol=1e-6)
+
+
+def test_ignored_pixels_belong_to_no_centre_line() -> None:
+    """A line of 20 pixels found to the left, while what is right of column 10 is unknown."""
+    truth = np.zeros((9, 20), bool)
+    truth[4] = True
+    found = truth.copy()
+    found[:, 10:] = False
+    ignore = np.zeros(truth.shape, bool)
+    ignore[:, 10:] = True
+    assert cldice(truth, found) < 0.7
+    assert cldice(truth, found, ignore) == 1.0
+    assert cldice(truth, ~truth, np.ones_like(ignore)) == 0.0
+
+
+@pytest.mark.parametrize("ignore", [np.zeros((2, 3), bool), np.zeros((2, 2), np.uint8)])
+def test_an_ignore_region_is_bool_and_of_the_same_shape(ignore: np.ndarray) -> None:
+    labels = np.zeros((2, 2), np.uint8)
+    for call in (lambda: confusion(labels, labels, 2, ignore), lambda: cldice(labels, labels, ignore)):
+        with pytest.raises(ValueError, match="ignore: "):
+            call()

@@ -341,3 +341,61 @@ def test_the_loss_falls_and_nothing_is_printed(blob_set: SampleSet, capfd: pytes
     losses = [float(note.split()[1].rstrip(",")) for note in notes if note.startswith("loss")]
     assert losses[-1] < 0.7 * losses[0]
     assert capfd.readouterr() == ("", "")
+
+
+# -- ignore regions ---------------------------------------------------------------------------------------------------
+
+
+def region_of(labels: np.ndarray) -> np.ndarray:
+    region = np.zeros(labels.shape, bool)
+    region[:, 2 * region.shape[1] // 3 :] = True
+    return region
+
+
+@pytest.mark.parametrize("symmetry", range(8))
+def test_unknown_pixels_have_no_part_in_the_loss(symmetry: int) -> None:
+    labels = discs()
+    sample = Sample("a", np.zeros(labels.shape, np.uint8), labels, ignore=region_of(labels))
+    cut = dihedral(flows.encode(sample)[1], symmetry).copy()
+    planes = flows.turn(torch.from_numpy(cut)[None], [symmetry])
+    unknown = torch.from_numpy(dihedral(sample.ignore, symmetry).copy())[None]
+    said = torch.randn(1, 3, 48, 48, generator=torch.Generator().manual_seed(0), requires_grad=True)
+    loss = flows.loss(said, planes)
+    loss.backward()
+    assert not said.grad.movedim(1, -1)[unknown].any()
+    known = said.detach().movedim(1, -1)[~unknown], planes.movedim(1, -1)[~unknown]
+    flow = torch.nn.functional.mse_loss(known[0][:, :2], 5 * known[1][:, 1:])
+    inside = torch.nn.functional.binary_cross_entropy_with_logits(known[0][:, 2], known[1][:, 0])
+    torch.testing.assert_close(loss, 0.5 * flow + inside)
+
+
+def test_unknown_pixels_stay_unknown_when_patches_are_resized() -> None:
+    labels = discs()
+    sample = Sample("a", np.zeros(labels.shape, np.uint8), labels, ignore=region_of(labels))
+    planes = torch.from_numpy(flows.encode(sample)[1])[None]
+    _, large = flows.resize(planes[:, :1], planes, 96)
+    unknown = torch.from_numpy(sample.ignore.repeat(2, 0).repeat(2, 1))
+    assert torch.equal(large[0, 0] == -1, unknown)
+
+
+def test_a_batch_of_unknown_pixels_teaches_nothing() -> None:
+    said = torch.randn(2, 3, 16, 16, requires_grad=True)
+    loss = flows.loss(said, torch.full((2, 3, 16, 16), -1.0))
+    loss.backward()
+    assert float(loss) == 0.0
+    assert not said.grad.any()
+
+
+def test_labels_within_the_region_change_nothing_and_the_region_does(blob_set: SampleSet) -> None:
+    region = region_of(blob_set[0].labels)
+    emptied = [np.where(region, 0, s.labels) for s in blob_set[:4]]
+    fits = []
+    for masks, ignore in (([s.labels for s in blob_set[:4]], region), (emptied, region), (emptied, None)):
+        train = SampleSet.of(
+            [Sample(s.id, s.image, m, ignore=ignore) for s, m in zip(blob_set[:4], masks, strict=True)]
+        )
+        segmenter = Cellpose()
+        segmenter.fit(TrainingMix(train), train[:1], Context(budget=BUDGET))
+        fits.append(list(segmenter._model.net.state_dict().values()))
+    assert all(torch.equal(a, b) for a, b in zip(fits[0], fits[1], strict=True))
+    assert not all(torch.equal(a, b) for a, b in zip(fits[0], fits[2], strict=True))

@@ -374,3 +374,73 @@ def test_a_mask_is_cut_or_continued_to_fit():
     assert cut.shape == (2, 2)
     assert (cut[:, 1] - cut[:, 0] == 1).all()
     assert (cut[1] - cut[0] == 4).all()
+
+
+# -- ignore regions -------------------------------------------------------------------------------------------------
+
+
+def with_region(samples: SampleSet, columns: slice = slice(0, 30)) -> SampleSet:
+    """Return the samples, each with a band whose labels are unknown."""
+
+    def banded(sample: Sample) -> Sample:
+        region = np.zeros(sample.labels.shape, bool)
+        region[:, columns] = True
+        return Sample(sample.id, sample.image, sample.labels, sample.groups, region)
+
+    return SampleSet.of([banded(sample) for sample in samples], task=samples.task, classes=samples.classes)
+
+
+def test_duplicates_and_shuffled_masks_bring_their_ignore_region(blob_set):
+    train = with_region(blob_set)
+    for cls, source in ((Duplicate, "source"), (Shuffled, "mask")):
+        for sample in fitted(cls, train).draw(range(4), 1):
+            whose = train[sample.groups[source]]
+            assert np.array_equal(sample.ignore, whose.ignore)
+            assert np.array_equal(sample.labels, whose.labels)
+
+
+def test_a_shuffled_mask_is_cut_together_with_its_ignore_region():
+    sizes = [(40, 40), (40, 90)]
+    samples = []
+    for i, size in enumerate(sizes):
+        region = np.zeros(size, bool)
+        region[:, size[1] // 2 :] = True
+        samples.append(Sample(f"s{i}", np.zeros(size, np.uint8), region.astype(np.uint8) * 0 + 1, ignore=region))
+    for sample in fitted(Shuffled, SampleSet.of(samples, task="semantic", classes=("a", "b"))).draw(range(6), 0):
+        ignore = np.zeros(sample.labels.shape, bool) if sample.ignore is None else sample.ignore
+        assert np.array_equal(ignore, sample.labels == 0)
+
+
+def test_classic_warps_the_ignore_region_as_it_warps_the_image(blob_set):
+    """The image is the region itself, so where it is bright after the same geometry, the label is unknown."""
+    region = np.zeros((96, 96), bool)
+    region[20:60, 30:80] = True
+    labels = np.where(region, 0, 1).astype(np.uint8)
+    train = SampleSet.of(
+        [Sample("a", region.astype(np.uint8) * 200, labels, ignore=region)], task="semantic", classes=("a", "b")
+    )
+    light = {"gain": 1, "gamma": 1, "offset": 0, "noise": 0, "blur": 0}
+    for sample in fitted(Classic, train, **light).draw(range(4), 3):
+        assert np.array_equal(sample.ignore, sample.labels == 0)
+        assert (sample.image[sample.ignore] >= 90).mean() > 0.98
+        assert (sample.image[~sample.ignore] <= 110).mean() > 0.98
+
+
+def test_pasted_objects_end_at_the_ignore_region_and_stay_numbered(blob_set):
+    train = with_region(blob_set)
+    for sample in fitted(CopyPaste, train, added=3.0).draw(range(6), 2):
+        base = train[sample.groups["source"]]
+        assert np.array_equal(sample.ignore, base.ignore)
+        assert not sample.labels[base.ignore].any()
+        present = np.unique(sample.labels)
+        assert np.array_equal(present, np.arange(len(present)))
+
+
+def test_pasting_takes_no_light_from_unknown_pixels(blob_set):
+    """Whatever the image shows in its ignore region, what is pasted elsewhere looks the same."""
+    train = with_region(blob_set, slice(60, 96))
+    bright = SampleSet.of(
+        [Sample(s.id, np.where(s.ignore, 255, s.image).astype(np.uint8), s.labels, s.groups, s.ignore) for s in train]
+    )
+    first, second = (fitted(CopyPaste, samples) for samples in (train, bright))
+    np.testing.assert_allclose(first._measure(0), second._measure(0))

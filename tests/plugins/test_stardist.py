@@ -316,3 +316,105 @@ def test_the_loss_falls_and_nothing_is_printed(blob_set: SampleSet, capfd: pytes
     losses = [float(note.split()[1].rstrip(",")) for note in notes if note.startswith("loss")]
     assert losses[-1] < 0.7 * losses[0]
     assert capfd.readouterr() == ("", "")
+
+
+# -- ignore regions ---------------------------------------------------------------------------------------------------
+
+
+def with_region(samples: SampleSet, region: np.ndarray | None = None) -> SampleSet:
+    """Return samples whose right third is unknown."""
+    if region is None:
+        region = np.zeros(samples[0].labels.shape, bool)
+        region[:, 2 * region.shape[1] // 3 :] = True
+    return SampleSet.of([Sample(s.id, s.image, s.labels, s.groups, region) for s in samples])
+
+
+@pytest.mark.parametrize("grid", [1, 2])
+def test_targets_with_unknown_pixels_are_those_of_the_librarys_own_sampler(blob_set: SampleSet, grid: int) -> None:
+    from stardist.models.model2d import StarDistData2D
+
+    marked = with_region(blob_set)[0].marked
+    image = np.zeros(marked.shape, np.float32)
+    sampler = StarDistData2D(
+        [image], [marked], batch_size=1, n_rays=8, length=1, patch_size=marked.shape, grid=(grid, grid)
+    )
+    _, (probability, distances) = sampler[0]
+    mine = training.targets(marked, 8, grid)
+    np.testing.assert_array_equal(mine[0], probability[0])
+    np.testing.assert_array_equal(mine[1], distances[0])
+    assert (probability == -1).any()
+
+
+@pytest.mark.parametrize("distance_loss", ["mae", "mse", "iou"])
+@pytest.mark.parametrize("share", ["some", "all"])
+def test_no_gradient_comes_from_unknown_pixels(blob_set: SampleSet, distance_loss: str, share: str) -> None:
+    """Neither from the probability, nor from the distances, nor from the pull that empties what lies outside."""
+    tf = runtime.tensorflow()
+    model = network.build(
+        StarDistConfig(n_rays=8, depth=1, filters=4, distance_loss=distance_loss, background_weight=10.0), 1
+    )
+    model.prepare_for_training()
+    sample = with_region(blob_set)[0]
+    marked = sample.marked if share == "some" else np.full_like(sample.marked, -1)
+    probability, distances = (tf.convert_to_tensor(part[None]) for part in training.targets(marked, 8, 2))
+    rng = np.random.default_rng(0)
+    said, rays = (tf.Variable(rng.uniform(0.1, 0.9, (*probability.shape[:3], n)).astype(np.float32)) for n in (1, 8))
+
+    def loss() -> tuple[float, list[np.ndarray]]:
+        with tf.GradientTape() as tape:
+            wanted, answer = training.without_unknown(probability, said, rays)
+            value = model.keras_model.compute_loss(y=[wanted, distances], y_pred=answer)
+        return float(value), [part.numpy() for part in tape.gradient(value, [said, rays])]
+
+    value, gradients = loss()
+    unknown = probability.numpy()[0, ..., 0] < 0
+    assert np.isfinite(value)
+    for gradient in gradients:
+        assert not gradient[0][unknown].any()
+        assert share == "all" or gradient[0][~unknown].any()
+    noisy = np.where(unknown[None, ..., None], rng.uniform(0.1, 0.9, said.shape), said.numpy())
+    said.assign(noisy.astype(np.float32))
+    assert loss()[0] == value
+
+
+def test_labels_within_the_region_change_nothing_and_the_region_does(blob_set: SampleSet) -> None:
+    fits = []
+    region = with_region(blob_set)[0].ignore
+    emptied = [Sample(s.id, s.image, np.where(region, 0, s.labels), s.groups) for s in blob_set]
+    for train in (with_region(blob_set), with_region(SampleSet.of(emptied)), SampleSet.of(emptied)):
+        segmenter = StarDist(SMALL)
+        segmenter.fit(TrainingMix(train), train[:1], Context(budget=Budget(steps=2, batch_size=2, patch_size=32)))
+        fits.append([np.array(v) for v in segmenter._model.keras_model.get_weights()])
+    assert all(np.array_equal(a, b) for a, b in zip(fits[0], fits[1], strict=True))
+    assert not all(np.array_equal(a, b) for a, b in zip(fits[0], fits[2], strict=True))
+
+
+def test_thresholds_are_tuned_without_what_lies_in_the_region(small: StarDist) -> None:
+    """The library's tuning asks for sample after sample; what it gets has nothing in the region of each."""
+    from synthbench_stardist.segmenter import leaving_out
+
+    truth = np.zeros((32, 32), np.uint8)
+    truth[4:12, 4:12] = 1
+    found = np.where(truth > 0, 1, 0)
+    found[4:12, 20:28] = 2
+    regions = [np.zeros(truth.shape, bool), np.zeros(truth.shape, bool)]
+    regions[1][:, 16:] = True
+    samples = [Sample(f"s{i}", truth, truth, ignore=region) for i, region in enumerate(regions)]
+
+    class Model:
+        def _instances_from_prediction(self, *_: object, **__: object) -> tuple[np.ndarray, dict]:
+            return found, {}
+
+    model = Model()
+    with leaving_out(model, samples):
+        counts = [len(np.unique(model._instances_from_prediction()[0])) - 1 for _ in range(4)]
+    assert counts == [2, 1, 2, 1]
+    assert model._instances_from_prediction()[0] is found
+    with leaving_out(small._model, samples):
+        small._model.optimize_thresholds(
+            [small._input(sample.image) for sample in samples],
+            [training.dense(sample.labels) for sample in samples],
+            predict_kwargs={"n_tiles": None},
+            optimize_kwargs={"verbose": 0},
+        )
+    small._model.thresholds = {"prob": 0.5, "nms": 0.2}

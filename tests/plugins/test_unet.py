@@ -256,3 +256,78 @@ def test_patches_are_fitted_to_the_network(side: int, expected: int) -> None:
     assert fit.shape == (1, 1, expected, expected)
     assert torch.equal(fit[..., :side, :side], patches)
     assert (fit[..., side:] == side - 1).all()
+
+
+# -- ignore regions ---------------------------------------------------------------------------------------------------
+
+KINDS = [("instances", "distance"), ("instances", "binary"), ("semantic", "distance")]
+
+
+def region_of(shape: tuple[int, ...]) -> np.ndarray:
+    """Return a region: the right third."""
+    region = np.zeros(shape, bool)
+    region[:, 2 * shape[1] // 3 :] = True
+    return region
+
+
+@pytest.mark.parametrize("loss", ["ce", "ce+dice"])
+@pytest.mark.parametrize(("task", "decoding"), KINDS)
+def test_unknown_pixels_have_no_part_in_any_loss(task: str, decoding: str, loss: str) -> None:
+    """Losses are those of the known pixels alone, and no gradient comes from the others, whatever the network says."""
+    labels = np.random.default_rng(0).integers(0, 3, (24, 30)).astype(np.uint8)
+    region = region_of(labels.shape)
+    image = np.zeros(labels.shape, np.uint8)
+    head = head_for(UNetConfig(decoding=decoding, loss=loss), task, 3)
+    targets = torch.from_numpy(head.encode(Sample("a", image, labels, ignore=region)))[None]
+    assert bool((targets[0][:, torch.from_numpy(region)] == -1).all())
+    logits = torch.randn(1, head.planes, 24, 30, generator=torch.Generator().manual_seed(0), requires_grad=True)
+    losses = head.losses(logits, targets)
+    sum(losses.values()).backward()
+    unknown = torch.from_numpy(region)
+    assert not logits.grad[..., unknown].any()
+    assert logits.grad[..., ~unknown].any()
+    alone = head.losses(logits[..., :20], targets[..., :20])
+    assert losses.keys() == alone.keys()
+    for name, value in losses.items():
+        torch.testing.assert_close(value, alone[name])
+
+
+def test_class_losses_with_unknown_pixels_are_torchs() -> None:
+    labels = np.random.default_rng(1).integers(0, 3, (16, 16)).astype(np.uint8)
+    sample = Sample("a", np.zeros((16, 16), np.uint8), labels, ignore=region_of(labels.shape))
+    head = head_for(UNetConfig(loss="ce"), "semantic", 3)
+    logits = torch.randn(1, 3, 16, 16)
+    wanted = torch.from_numpy(np.where(sample.ignore, 255, labels).astype(np.int64))[None]
+    theirs = nn.functional.cross_entropy(logits, wanted, ignore_index=255)
+    torch.testing.assert_close(head.losses(logits, torch.from_numpy(head.encode(sample))[None])["ce"], theirs)
+
+
+@pytest.mark.parametrize(("task", "decoding"), KINDS)
+def test_a_batch_of_unknown_pixels_teaches_nothing(task: str, decoding: str) -> None:
+    labels = np.ones((16, 16), np.uint8)
+    head = head_for(UNetConfig(decoding=decoding), task, 3)
+    sample = Sample("a", labels, labels, ignore=np.ones(labels.shape, bool))
+    logits = torch.randn(1, head.planes, 16, 16, requires_grad=True)
+    total = sum(head.losses(logits, torch.from_numpy(head.encode(sample))[None]).values())
+    total.backward()
+    assert total.item() == 0.0
+    assert not logits.grad.any()
+
+
+@pytest.mark.parametrize(("task", "decoding"), KINDS)
+def test_labels_within_the_region_change_nothing_and_the_region_does(task: str, decoding: str) -> None:
+    region = region_of((48, 48))
+    fits = []
+    for inside in (0, 1, None):
+        train = []
+        for i in range(3):
+            sample = picture((48, 48), 3)
+            labels = sample.labels > 0 if task == "semantic" else sample.labels
+            labels = np.where(region, inside or 0, labels).astype(np.uint8)
+            ignore = None if inside is None else region
+            train.append(Sample(f"p{i}", sample.image, labels, ignore=ignore))
+        unet = fitted(SampleSet.of(train, task=task, classes=("a", "b") * (task == "semantic")), decoding=decoding)
+        fits.append((weights(unet), unet.thresholds))
+    assert all(torch.equal(a, b) for a, b in zip(fits[0][0], fits[1][0], strict=True))
+    assert fits[0][1] == fits[1][1]
+    assert not all(torch.equal(a, b) for a, b in zip(fits[0][0], fits[2][0], strict=True))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -114,3 +115,26 @@ def test_classes_are_counted_as_a_confusion() -> None:
     assert scores["images"][0]["confusion"] == [[4, 1, 0], [0, 2, 0], [0, 0, 2]]
     assert scores["images"][0]["cldice"] is None
     json.dumps(scores, allow_nan=False)
+
+
+IGNORE = np.array([[False] * 3, [False, True, True], [False] * 3])
+
+
+def test_ignored_pixels_are_in_no_figure_of_instances() -> None:
+    """Instance 2 is unknown: what is found there, with the best score, is neither right nor wrong."""
+    sample = Sample("s", np.zeros((3, 3), np.uint8), LABELS, ignore=IGNORE)
+    said = np.array([[1, 1, 0], [0, 2, 3], [0, 0, 0]])
+    scores = score_instances([sample], [Instances(said, np.array([0.1, 0.9, 0.8]))])
+    (row,) = scores["images"]
+    assert (row["true"], row["predicted"], row["tp"]) == (1, 1, [1] * 10)
+    assert (row["dice"], row["difficulty"]) == (1.0, "easy")
+    assert scores["coco_ap"] == pytest.approx(1.0)
+
+
+def test_ignored_pixels_are_in_no_figure_of_classes() -> None:
+    sample = Sample("s", np.zeros((3, 3), np.uint8), LABELS > 0, ignore=IGNORE)
+    said = np.array([[1, 1, 1], [0, 0, 1], [0, 0, 0]])
+    (row,) = score_semantic([sample], [Instances(said)], 2)["images"]
+    assert row["confusion"] == [[4, 1], [0, 2]]
+    (void,) = score_semantic([replace(sample, ignore=np.ones((3, 3), bool))], [Instances(said)], 2)["images"]
+    assert (void["confusion"], void["cldice"]) == ([[0, 0], [0, 0]], 0.0)

@@ -160,3 +160,19 @@ def test_relighting_is_its_formula() -> None:
     found = relight(np.array([-0.5, 0.0, 0.25, 1.0], np.float32), gain=2, offset=0.1, gamma=0.5)
     assert found.dtype == np.float32
     np.testing.assert_allclose(found, [-0.9, 0.1, 1.1, 2.1], rtol=1e-6)
+
+
+def test_patches_carry_the_ignore_region_with_the_labels(blob_set):
+    """By default the target is −1 where the label is unknown, cropped and turned with the image."""
+    regions = [np.random.default_rng(i).random(s.labels.shape) < 0.3 for i, s in enumerate(blob_set[:3])]
+    train = SampleSet.of(
+        [Sample(s.id, s.image, s.labels, ignore=r) for s, r in zip(blob_set[:3], regions, strict=True)]
+    )
+    stream = PatchStream(TrainingMix(train), Budget(steps=8, batch_size=2, patch_size=32), 3)
+    for slot in range(len(stream)):
+        draw = stream.draw(slot)
+        sample = train[draw.index]
+        window = stream.window(draw, *sample.labels.shape)
+        _, target = stream.cut(slot)
+        expected = dihedral(np.where(sample.ignore, -1, sample.labels.astype(int))[window], draw.symmetry)
+        assert np.array_equal(target[0], expected)

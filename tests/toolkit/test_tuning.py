@@ -73,3 +73,17 @@ def test_a_portion_is_spread_over_the_set() -> None:
     assert portion(samples, 500) == [0, 2, 4, 6, 8]
     assert portion(samples, 1) == [0]
     assert portion(SampleSet.of([]), 1) == []
+
+
+def test_what_is_found_in_the_ignore_region_doesnt_decide():
+    """Without the region "few" is better; what only "many" finds beside the object lies in it."""
+    truth, found = np.zeros((2, 12, 12), np.uint8)
+    truth[2:6, 2:6] = found[2:5, 2:6] = 1
+    many = truth.copy()
+    many[2:6, 8:12], many[8:12, 8:12] = 2, 3
+    region = np.zeros(truth.shape, bool)
+    region[:, 7:] = True
+    answers = {"few": found, "many": many}
+    how = {"decode": lambda _, values: answers[values["how"]], "truths": [truth], "grid": {"how": ["few", "many"]}}
+    assert tune(**how, start={"how": "few"}) == {"how": "few"}
+    assert tune(**how, start={"how": "few"}, ignores=[region]) == {"how": "many"}

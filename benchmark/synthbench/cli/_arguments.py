@@ -12,6 +12,13 @@ def add_store(parser: argparse._ActionsContainer) -> None:
     parser.add_argument("--store", metavar="DIR", help="where artifacts are kept (default: $SYNTHBENCH_HOME/store)")
 
 
+def label_value(text: str) -> int:
+    """Return a value of a mask, for argparse."""
+    if not text.isdecimal() or int(text) > 2**31 - 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no value of a mask; give a whole number, such as 255")
+    return int(text)
+
+
 def home() -> Path:
     """Return synthbench's own folder: ``$SYNTHBENCH_HOME``, else ``~/.local/share/synthbench``."""
     return Path(os.environ.get("SYNTHBENCH_HOME") or Path.home() / ".local" / "share" / "synthbench")

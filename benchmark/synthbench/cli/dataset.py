@@ -24,6 +24,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from synthbench.cli._arguments import label_value
+
 if TYPE_CHECKING:
     from synthbench.datasets.library import Library
     from synthbench.samples import SampleSet
@@ -71,6 +73,16 @@ def _add_recipe(parser: argparse.ArgumentParser) -> None:
         "--classes", type=_names, default=(), metavar="A,B", help="classes of a semantic set, background first"
     )
     parser.add_argument("--components", action="store_true", help="make each connected piece of a mask an object")
+    parser.add_argument(
+        "--ignore",
+        type=label_value,
+        metavar="VALUE",
+        help="what masks hold where the label is unknown, such as 255: neither trained on nor scored",
+    )
+
+
+def _recipe(args: argparse.Namespace) -> dict[str, Any]:
+    return {name: getattr(args, name) for name in ("task", "classes", "components", "ignore")}
 
 
 def _names(text: str) -> tuple[str, ...]:
@@ -94,10 +106,10 @@ def _add(args: argparse.Namespace) -> int:
 
     library = Library()
     if args.what in registry().names("dataset"):
-        if args.task or args.classes or args.components or args.groups or args.group_from:
+        if any(_recipe(args).values()) or args.ignore == 0 or args.groups or args.group_from:
             raise ConfigError(
-                f"{args.what} is a dataset of a plugin; --task, --classes, --components, --groups and --group-from "
-                "are for imports"
+                f"{args.what} is a dataset of a plugin; --task, --classes, --components, --ignore, --groups and "
+                "--group-from are for imports"
             )
         _print_terms(args.what, sys.stderr if args.json else sys.stdout)
         config = {"archive": _archive(args.what, args.archive)} if args.archive else {}
@@ -113,13 +125,7 @@ def _add(args: argparse.Namespace) -> int:
             )
         from synthbench.datasets.importing import import_set
 
-        recipe = {
-            "task": args.task,
-            "classes": args.classes,
-            "components": args.components,
-            "groups": args.groups,
-            "group_from": args.group_from,
-        }
+        recipe = _recipe(args) | {"groups": args.groups, "group_from": args.group_from}
         found = import_set(args.what, name=args.name, **recipe)
         if not args.json:
             print(f"found {found.found}", flush=True)
@@ -264,7 +270,7 @@ def _resolve(args: argparse.Namespace) -> tuple[SampleSet, Path]:
     from synthbench.datasets.library import resolve
 
     with _bar(Path(args.what).name) as progress:
-        return resolve(args.what, task=args.task, classes=args.classes, components=args.components, progress=progress)
+        return resolve(args.what, **_recipe(args), progress=progress)
 
 
 @contextmanager

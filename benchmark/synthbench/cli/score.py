@@ -2,7 +2,9 @@
 
 Precision, recall, F-score and jaccard_ap = TP / (TP + FP + FN) at IoU 0.50 … 0.95, then panoptic quality PQ = SQ × RQ,
 AJI and AJI+, of all images and of the easy and the hard ones; pooled over all images and as the mean over images. The
-two folders hold png or tif label maps with the same names.
+two folders hold png or tif label maps with the same names. With --ignore VALUE, pixels that the true label map gives
+that value are left out of both; a predicted instance with more than half of its pixels there is neither right nor
+wrong, unless what lies outside matches a true instance.
 """
 
 from __future__ import annotations
@@ -13,11 +15,19 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
+from synthbench.cli._arguments import label_value
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("predicted", metavar="PRED", help="folder of predicted label maps")
     parser.add_argument("truth", metavar="TRUTH", help="folder of true label maps, with the same names")
     parser.add_argument("--semantic", action="store_true", help="labels are classes, not instances")
+    parser.add_argument(
+        "--ignore",
+        type=label_value,
+        metavar="VALUE",
+        help="what TRUTH holds where the label is unknown, such as 255: these pixels aren't scored",
+    )
     parser.add_argument(
         "--workers", type=_workers, metavar="N", help="processes (default: one per processor, for many images)"
     )
@@ -30,11 +40,15 @@ def run(args: argparse.Namespace) -> int:
     report = _counter if sys.stderr.isatty() else scoring.silent
     empty = 0
     if args.semantic:
-        result = scoring.score_folders(args.predicted, args.truth, semantic=True, report=report, workers=args.workers)
+        result = scoring.score_folders(
+            args.predicted, args.truth, semantic=True, report=report, workers=args.workers, ignore=args.ignore
+        )
     else:
-        scored = scoring.match_folders(args.predicted, args.truth, report, args.workers)
+        scored = scoring.match_folders(args.predicted, args.truth, report, args.workers, args.ignore)
         empty = sum(image.counts.empty for image in scored.values())
         _doubt(args, [image.counts for image in scored.values()])
+        if args.ignore is not None and not any(image.ignored for image in scored.values()):
+            print(f"{args.truth}: no label map holds {args.ignore}, so nothing is ignored", file=sys.stderr)
         result = scoring.summary(scored)
     if args.json:
         print(json.dumps(result, indent=1))

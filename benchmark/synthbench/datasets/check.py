@@ -53,7 +53,9 @@ class Report:
     tiny_objects : int
         Objects of fewer than `TINY` pixels.
     class_shares : dict
-        Share of the pixels by class, in a semantic set.
+        Share of the pixels of known class by class, in a semantic set.
+    ignored, ignoring_samples : float, int
+        Share of all pixels whose label is unknown, and how many samples have some.
     unreadable : dict
         Samples whose files are damaged or were altered → what is wrong.
     duplicates : list
@@ -93,6 +95,8 @@ class Report:
     blank_images: list[str] = field(default_factory=list)
     objects_in_pieces: dict[str, list[int]] = field(default_factory=dict)
     unnamed_classes: dict[str, list[int]] = field(default_factory=dict)
+    ignored: float = 0.0
+    ignoring_samples: int = 0
 
     def json(self) -> str:
         return json.dumps(asdict(self), indent=1, ensure_ascii=False)
@@ -108,6 +112,8 @@ class Report:
             lines += [f"  object areas (pixels): {_quantiles(self.object_areas)}"] if self.object_areas else []
         else:
             lines.append("  classes: " + ", ".join(f"{name} {share:.1%}" for name, share in self.class_shares.items()))
+        if self.ignoring_samples:
+            lines.append(f"  ignored: {self.ignored:.2%} of the pixels, in {self.ignoring_samples} samples")
         findings = self._findings()
         lines += ["found:", *(f"  {finding}" for finding in findings)] if findings else ["nothing odd was found"]
         return "\n".join(lines)
@@ -191,6 +197,9 @@ def _describe(samples: SampleSet, report: Report) -> None:
     report.sizes = dict(Counter(f"{e.height}×{e.width}" for e in entries).most_common())
     report.kinds = dict(Counter(f"{'grey' if e.channels == 1 else 'RGB'} {e.dtype}" for e in entries).most_common())
     report.splits = dict(Counter(e.groups["split"] for e in entries if "split" in e.groups))
+    pixels = sum(e.height * e.width for e in entries)
+    report.ignored = sum(e.ignored * e.height * e.width for e in entries) / pixels
+    report.ignoring_samples = sum(e.ignored > 0 for e in entries)
     names = sorted({name for e in entries for name in e.groups} - {"split"})
     report.groups = {name: len({e.groups[name] for e in entries if name in e.groups}) for name in names}
 
@@ -217,7 +226,8 @@ def _check_classes(sample: Sample, classes: int, report: Report) -> np.ndarray:
     unnamed = np.unique(sample.labels[sample.labels >= classes])
     if len(unnamed):
         report.unnamed_classes[sample.id] = [int(value) for value in unnamed]
-    return np.bincount(sample.labels[sample.labels < classes].ravel(), minlength=classes)
+    known = sample.marked
+    return np.bincount(known[(known >= 0) & (known < classes)], minlength=classes)
 
 
 def _pixel_hash(image: np.ndarray) -> str:

@@ -14,7 +14,7 @@ from synthbench.datasets.pixels import one_scale, pieces
 from synthbench.datasets.readers import coco, folders, npz, per_object, sample_set, suffix, tracking
 from synthbench.datasets.recipe import Notes, Recipe
 from synthbench.datasets.walk import safe_id, subfolders
-from synthbench.errors import DataError, nearest
+from synthbench.errors import ConfigError, DataError, nearest
 from synthbench.plugin.api import Progress, silent
 from synthbench.plugin.registry import registry
 from synthbench.samples import Sample, SampleSet, Task
@@ -48,6 +48,9 @@ FORMS = (
     Form("_masks suffix", suffix.sniff, suffix.read),
 )
 """In the order in which they are looked for: the more specific first."""
+
+WITHOUT_VALUES = ("coco", "one mask per object", "sample set")
+"""Forms whose masks have no value that could mean "unknown"; a sample set has its ignore region already."""
 
 KNOWN = (
     "images/ with labels/ or masks/, image.png with image_masks.png, <id>/images with <id>/masks, COCO JSON, npz with "
@@ -115,6 +118,10 @@ class Import:
             raise DataError(
                 f"{self.path}: no mask holds more than one label, and that of {in_pieces!r} is in pieces: these are "
                 "binary masks, no label maps; use --components to make each piece an object, or --task semantic"
+            )
+        if self.recipe.ignore is not None and "masks with ignored pixels" not in self.notes.counts:
+            raise DataError(
+                f"{self.path}: no mask holds {self.recipe.ignore}; leave out --ignore, or give another value"
             )
         if self.groups is None:
             tell_of_tables(self._root, self.notes)
@@ -202,6 +209,7 @@ def import_set(
     task: Task | None = None,
     classes: Sequence[str] = (),
     components: bool = False,
+    ignore: int | None = None,
     groups: str | Path | None = None,
     group_from: str | None = None,
 ) -> Import:
@@ -220,6 +228,8 @@ def import_set(
         background and foreground.
     components
         Make each connected piece of a label an object of its own.
+    ignore
+        What masks hold where the label is unknown, such as 255.
     groups
         A table of what images belong to; see `synthbench.datasets.group_table.Table`.
     group_from
@@ -230,7 +240,8 @@ def import_set(
     DataError
         If nothing that is known is found there.
     ConfigError
-        If task, classes and components don't fit together, or groups can't be understood.
+        If task, classes, components and ignore don't fit together, the form has no masks of values, or groups can't be
+        understood.
     """
     told = grouping(groups, group_from) if groups or group_from else None
     form, at, found = detect(path)
@@ -241,7 +252,9 @@ def import_set(
         name, info = name or own.name, dict(own.info)
     if form.name == "coco" and task == "semantic" and not classes:
         classes = coco.classes(at)
-    recipe = Recipe(task or "instances", tuple(classes), components)
+    if ignore is not None and form.name in WITHOUT_VALUES:
+        raise ConfigError(f"{at}: --ignore {ignore}: the masks of this form ({form.name}) hold no values; leave it out")
+    recipe = Recipe(task or "instances", tuple(classes), components, ignore)
     return Import(
         at, form, found, name or safe_id(at.resolve().stem if at.is_file() else at.resolve().name), recipe, info, told
     )

@@ -72,6 +72,7 @@ class Library:
         task: Task | None = None,
         classes: Sequence[str] = (),
         components: bool = False,
+        ignore: int | None = None,
         groups: str | Path | None = None,
         group_from: str | None = None,
         progress: Progress = silent,
@@ -89,6 +90,7 @@ class Library:
             task=task,
             classes=classes,
             components=components,
+            ignore=ignore,
             groups=groups,
             group_from=group_from,
         )
@@ -218,6 +220,7 @@ def resolve(
     task: Task | None = None,
     classes: Sequence[str] = (),
     components: bool = False,
+    ignore: int | None = None,
     progress: Progress = silent,
 ) -> tuple[SampleSet, Path]:
     """Return a dataset by its name in the library, or by the path of a sample set or of anything importable.
@@ -232,7 +235,7 @@ def resolve(
         Where imports are kept; by default beside the library's datasets.
     library
         By default the one at `default_root`.
-    task, classes, components
+    task, classes, components, ignore
         How masks are understood when something is imported; see `synthbench.datasets.importing.import_set`.
 
     Returns
@@ -258,8 +261,9 @@ def resolve(
         raise DataError(f"{text}: neither a path nor a dataset of the library or of a plugin{_hint(text, known)}")
     if (path / INDEX).is_file():
         return SampleSet.open(path), path
-    found = import_set(path, task=task, classes=classes, components=components)
-    state = _state_of(path, [found.recipe.task, *found.recipe.classes, str(components)])
+    found = import_set(path, task=task, classes=classes, components=components, ignore=ignore)
+    told = [found.recipe.task, *found.recipe.classes, str(components)]
+    state = _state_of(path, told if ignore is None else [*told, f"ignore {ignore}"])
     folder = (imported or library.root / ".imported") / f"{found.name}-{state[:20]}"
     if (folder / INDEX).is_file():
         return SampleSet.open(folder), folder

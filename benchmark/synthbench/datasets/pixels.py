@@ -10,7 +10,7 @@ from skimage.measure import label as connected
 
 from synthbench.datasets.recipe import Notes, Recipe
 from synthbench.errors import DataError, unnamed
-from synthbench.samples import MAX_LABEL, Sample, read_array
+from synthbench.samples import IGNORED, MAX_LABEL, Sample, read_array, unmarked
 
 _PLAIN_MODES = ("1", "L", "LA", "RGB", "RGBA", "I", "F")
 _BINARY_VALUES = (255, 65535)
@@ -25,13 +25,17 @@ SCATTERED = 8
 def sample_of(
     name: str, image: np.ndarray, labels: np.ndarray, groups: Mapping[str, str], image_at: str, mask_at: str
 ) -> Sample:
-    """Return a sample; raise `DataError`, naming both files, when image and mask differ in size."""
+    """Return a sample; raise `DataError`, naming both files, when image and mask differ in size.
+
+    `labels` may be what `tidy_labels` gives, with `IGNORED` where the label is unknown.
+    """
     if image.shape[:2] != labels.shape:
         sizes = [f"{a.shape[0]}×{a.shape[1]}" for a in (image, labels)]
         raise DataError(
             f"{mask_at}: the mask is {sizes[1]} and its image {image_at} is {sizes[0]}; give a mask of the image's size"
         )
-    return Sample(name, image, labels, groups)
+    known, ignore = unmarked(labels)
+    return Sample(name, image, known, groups, ignore)
 
 
 def read_image(path: Path, notes: Notes) -> np.ndarray:
@@ -161,6 +165,8 @@ def read_numbers(path: Path) -> np.ndarray:
 def tidy_labels(mask: np.ndarray, where: str, recipe: Recipe, notes: Notes) -> np.ndarray:
     """Return a mask as a label map (task `instances`) or a class map (task `semantic`).
 
+    Where it holds the recipe's value to ignore, it becomes `IGNORED` (−1).
+
     Raises
     ------
     DataError
@@ -168,6 +174,16 @@ def tidy_labels(mask: np.ndarray, where: str, recipe: Recipe, notes: Notes) -> n
         are wanted, is a picture, or holds a class that has no name.
     """
     labels = whole_numbers(mask, where)
+    if recipe.ignore is None:
+        return _known_labels(labels, where, recipe, notes)
+    ignore = labels == recipe.ignore
+    notes.add(f"pixels of value {recipe.ignore} ignored", int(ignore.sum()))
+    notes.add("masks with ignored pixels", int(ignore.any()))
+    known = _known_labels(np.where(ignore, 0, labels), where, recipe, notes)
+    return np.where(ignore, IGNORED, known.astype(np.int64))
+
+
+def _known_labels(labels: np.ndarray, where: str, recipe: Recipe, notes: Notes) -> np.ndarray:
     if recipe.task == "semantic":
         return _class_map(labels, where, recipe, notes)
     if recipe.components:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from synthbench.errors import ConfigError, DataError, nearest, together
-from synthbench.samples import TASKS, Task
+from synthbench.samples import TASKS, Task, check_ignored
 
 if TYPE_CHECKING:
     from synthbench.datasets.walk import Item
@@ -29,16 +29,19 @@ class Recipe:
     components
         Task `instances`: each connected piece (8 neighbours) of a label is an object of its own, so that binary
         masks become label maps.
+    ignore
+        What masks hold where the label is unknown (`synthbench.samples.Sample.ignore`); None where no value means that.
 
     Raises
     ------
     ConfigError
-        If the three don't fit together.
+        If they don't fit together.
     """
 
     task: Task = "instances"
     classes: Sequence[str] = ()
     components: bool = False
+    ignore: int | None = None
 
     def __post_init__(self) -> None:
         if self.task not in TASKS:
@@ -51,6 +54,7 @@ class Recipe:
             raise ConfigError(
                 "--components makes instances of connected pieces; leave it out, or leave out --task semantic"
             )
+        check_ignored(self.ignore, self.task)
         classes = tuple(self.classes) or (BINARY_CLASSES if self.task == "semantic" else ())
         if self.task == "semantic" and (len(classes) < 2 or len(set(classes)) < len(classes) or not all(classes)):
             raise ConfigError(

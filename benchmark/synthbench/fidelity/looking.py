@@ -96,8 +96,8 @@ def look(pictures: Pictures, positions: Sequence[int], eye: Eye, report: Callabl
 
     def images() -> Iterator[np.ndarray]:
         for done, position in enumerate(positions, 1):
-            image, labels = pictures.read(position)
-            found.seen.add(pictures.names[position], image, labels if pictures.masks == "instances" else None)
+            image, labels, ignore = pictures.read(position)
+            found.seen.add(pictures.names[position], image, labels if pictures.masks == "instances" else None, ignore)
             found.forms.append(f"{image.dtype} {'grey' if image.ndim == 2 else 'RGB'}")
             found.areas.append(image.shape[0] * image.shape[1])
             yield image

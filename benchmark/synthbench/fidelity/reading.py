@@ -36,7 +36,7 @@ class Pictures:
     notes : callable
         ``notes()`` → what was done to the data on its way in, a line each; complete when all images were read.
     read : callable
-        ``read(position)`` → image, uint8 or uint16, grey or RGB, and its label map, or None.
+        ``read(position)`` → image, uint8 or uint16, grey or RGB; its label map or None; where that is unknown, or None.
     """
 
     path: Path
@@ -44,7 +44,7 @@ class Pictures:
     names: tuple[str, ...]
     masks: Task | str
     notes: Callable[[], list[str]]
-    read: Callable[[int], tuple[np.ndarray, np.ndarray | None]]
+    read: Callable[[int], tuple[np.ndarray, np.ndarray | None, np.ndarray | None]]
 
     def __len__(self) -> int:
         return len(self.names)
@@ -85,14 +85,14 @@ def open_pictures(path: str | Path, *, task: Task | None = None, components: boo
     if form.name == "sample set" and not components:
         stored = SampleSet.open(at)
         said = [str(line) for line in stored.info.get("import", ())]
-        return Pictures(path, found, stored.ids, ready.recipe.task, lambda: said, lambda i: _pair(stored[i]))
+        return Pictures(path, found, stored.ids, ready.recipe.task, lambda: said, lambda i: _parts(stored[i]))
     kept = list(ready.samples())
     names = tuple(sample.id for sample in kept)
-    return Pictures(path, found, names, ready.recipe.task, ready.notes.lines, lambda i: _pair(kept[i]))
+    return Pictures(path, found, names, ready.recipe.task, ready.notes.lines, lambda i: _parts(kept[i]))
 
 
-def _pair(sample: Sample) -> tuple[np.ndarray, np.ndarray]:
-    return sample.image, sample.labels
+def _parts(sample: Sample) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+    return sample.image, sample.labels, sample.ignore
 
 
 def _plain(path: Path) -> list[Path]:
@@ -112,5 +112,5 @@ def _plain_pictures(path: Path, files: list[Path]) -> Pictures:
         tuple(file.name for file in files),
         "",
         notes.lines,
-        lambda i: (read_image(files[i], notes), None),
+        lambda i: (read_image(files[i], notes), None, None),
     )

@@ -7,6 +7,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -59,7 +60,7 @@ def _write_pictures(folder: Path, pictures: Mapping[str, Sequence[Sample]], task
         cut = [_cut(sample) for sample in samples]
         for i, (sample, shown) in enumerate(zip(cut, displayed(cut), strict=True)):
             file = f"{number:02d}-{i:02d}.png"
-            sides = [shown, annotated(Sample(sample.id, shown, sample.labels), task)]
+            sides = [shown, annotated(replace(sample, image=shown), task)]
             Image.fromarray(_beside(sides)).save(beside / file)
             shots.append({"file": file, "told": _told(title, sample, task)})
         index.append({"title": title, "pictures": shots})
@@ -84,7 +85,8 @@ def crop(labels: np.ndarray) -> tuple[slice, slice]:
 
 def _cut(sample: Sample) -> Sample:
     window = crop(sample.labels)
-    return Sample(sample.id, sample.image[window], sample.labels[window])
+    ignore = None if sample.ignore is None else sample.ignore[window]
+    return Sample(sample.id, sample.image[window], sample.labels[window], ignore=ignore)
 
 
 def _beside(sides: Sequence[np.ndarray]) -> np.ndarray:

@@ -47,12 +47,14 @@ class Seen:
     measures: list[dict[str, np.ndarray]] = field(default_factory=list)
     features: np.ndarray = field(default_factory=lambda: np.zeros((0, 0)))
 
-    def add(self, name: str, image: np.ndarray, labels: np.ndarray | None = None) -> None:
-        """Look at an image, and at its label map of objects, if it has one."""
+    def add(
+        self, name: str, image: np.ndarray, labels: np.ndarray | None = None, ignore: np.ndarray | None = None
+    ) -> None:
+        """Look at an image, and at its label map of objects, if it has one; `ignore` is where that is unknown."""
         self.names.append(name)
         self.small.append(thumbnail(image))
         if labels is not None:
-            self.measures.append(measure_masks([labels]))
+            self.measures.append(measure_masks([labels], [ignore]))
 
     def take(self, positions: Iterable[int]) -> Seen:
         """Return some of them."""

@@ -6,6 +6,7 @@ Everything is measured from the runs of equal labels in the rows of a label map,
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from itertools import repeat
 from typing import TypedDict
 
 import numpy as np
@@ -19,7 +20,7 @@ MEASURES = {
     "solidity": "area of an object / area of its convex hull",
     "spacing": "pixels from an object's centre to the next one's",
     "count": "objects in an image",
-    "covered": "share of an image's pixels that belong to an object",
+    "covered": "share of an image's pixels, those of unknown label left out, that belong to an object",
     "touching": "share of an image's objects that touch another within one pixel",
 }
 """What is measured: the first four of each object (`spacing` where its image has another), the others of each image
@@ -48,18 +49,23 @@ class Gap(TypedDict):
     real: float | None
 
 
-def measure_masks(masks: Iterable[np.ndarray]) -> dict[str, np.ndarray]:
+def measure_masks(
+    masks: Iterable[np.ndarray], ignores: Iterable[np.ndarray | None] | None = None
+) -> dict[str, np.ndarray]:
     """Measure label maps of objects.
 
-    Objects at the border of an image count as they are. A label in several pieces is one object. Second moments are
-    those of pixel centres, as scikit-image has them. The convex hull is that of the pixels as unit squares, so that
-    a rectangle has solidity 1; scikit-image counts pixels in a hull of pixel centres and edges, and is higher by up to
-    .05 for objects of 200 pixels.
+    Objects at the border of an image, or of its ignore region, count as they are. A label in several pieces is one
+    object. Second moments are those of pixel centres, as scikit-image has them. The convex hull is that of the pixels
+    as unit squares, so that a rectangle has solidity 1; scikit-image counts pixels in a hull of pixel centres and
+    edges, and is higher by up to .05 for objects of 200 pixels.
 
     Parameters
     ----------
     masks
         ``(height, width)`` label maps of any integer type; 0 is background.
+    ignores
+        As many: bool, of the mask's shape, where the label is unknown, or None. These pixels belong to no object and
+        are no part of what ``covered`` is a share of; an image of nothing else isn't measured.
 
     Returns
     -------
@@ -72,8 +78,12 @@ def measure_masks(masks: Iterable[np.ndarray]) -> dict[str, np.ndarray]:
         If one isn't a label map; the message says which.
     """
     parts: dict[str, list[np.ndarray]] = {name: [] for name in MEASURES}
-    for position, mask in enumerate(masks):
-        for name, values in _measure(_checked(mask, position)).items():
+    for position, (mask, ignore) in enumerate(zip(masks, ignores or repeat(None), strict=False)):
+        labels = _checked(mask, position)
+        if ignore is not None and ignore.all():
+            continue
+        labels = labels if ignore is None else np.where(ignore, 0, labels)
+        for name, values in _measure(labels, labels.size - (0 if ignore is None else int(ignore.sum()))).items():
             parts[name].append(values)
     return {name: np.concatenate(values) if values else np.zeros(0) for name, values in parts.items()}
 
@@ -148,7 +158,7 @@ def agreement(predicted: Iterable[np.ndarray], masks: Iterable[np.ndarray]) -> d
     }
 
 
-def _measure(labels: np.ndarray) -> dict[str, np.ndarray]:
+def _measure(labels: np.ndarray, labelled: int) -> dict[str, np.ndarray]:
     height, width = labels.shape
     rows = np.repeat(np.arange(height), width)
     starts, lengths = label_runs(labels.ravel(), rows)
@@ -168,7 +178,7 @@ def _measure(labels: np.ndarray) -> dict[str, np.ndarray]:
         "solidity": area / _hull_areas(owner, y, left, left + lengths, n),
         "spacing": _spacing(np.stack([centre_y, centre_x], axis=1)),
         "count": np.array([float(n)]),
-        "covered": np.array([area.sum() / labels.size]),
+        "covered": np.array([area.sum() / labelled]),
         "touching": touching,
     }
 

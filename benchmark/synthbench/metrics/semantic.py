@@ -33,7 +33,7 @@ class ClassScores(TypedDict):
     accuracy: float
 
 
-def confusion(truth: np.ndarray, predicted: np.ndarray, classes: int) -> np.ndarray:
+def confusion(truth: np.ndarray, predicted: np.ndarray, classes: int, ignore: np.ndarray | None = None) -> np.ndarray:
     """Count pixels by true and predicted class.
 
     Parameters
@@ -42,6 +42,8 @@ def confusion(truth: np.ndarray, predicted: np.ndarray, classes: int) -> np.ndar
         Class maps of one shape, of any integer type, 0 … classes − 1.
     classes
         How many classes there are, background among them.
+    ignore
+        Bool, of that shape: pixels that aren't counted, for their class is unknown.
 
     Returns
     -------
@@ -58,7 +60,10 @@ def confusion(truth: np.ndarray, predicted: np.ndarray, classes: int) -> np.ndar
     true, found = _classes(truth, "truth", classes), _classes(predicted, "predicted", classes)
     if np.shape(truth) != np.shape(predicted):
         raise ValueError(f"predicted: shape {np.shape(predicted)}, and truth has {np.shape(truth)}")
-    return np.bincount(true * classes + found, minlength=classes**2).reshape(classes, classes)
+    pairs = true * classes + found
+    if ignore is not None:
+        pairs = pairs[~_region(ignore, truth)]
+    return np.bincount(pairs, minlength=classes**2).reshape(classes, classes)
 
 
 def scores(matrix: np.ndarray) -> ClassScores:
@@ -95,7 +100,7 @@ def scores(matrix: np.ndarray) -> ClassScores:
     )
 
 
-def cldice(truth: np.ndarray, predicted: np.ndarray) -> float:
+def cldice(truth: np.ndarray, predicted: np.ndarray, ignore: np.ndarray | None = None) -> float:
     """Centre-line Dice of two foregrounds (Shit 2021, eq. 1 and 2).
 
     The harmonic mean of the share of the predicted skeleton inside the true foreground, and of the true skeleton
@@ -105,6 +110,8 @@ def cldice(truth: np.ndarray, predicted: np.ndarray) -> float:
     ----------
     truth, predicted
         ``(height, width)`` of one shape, numbers or bool; whatever isn't 0 is foreground.
+    ignore
+        Bool, of that shape: pixels that belong to neither foreground, for nobody knows whether they do.
 
     Returns
     -------
@@ -123,6 +130,9 @@ def cldice(truth: np.ndarray, predicted: np.ndarray) -> float:
         raise ValueError(f"truth: shape {true.shape}; give (height, width)")
     if true.shape != found.shape:
         raise ValueError(f"predicted: shape {found.shape}, and truth has {true.shape}")
+    if ignore is not None:
+        known = ~_region(ignore, true).reshape(true.shape)
+        true, found = true & known, found & known
     precision = _inside(skeletonize(found), true)
     sensitivity = _inside(skeletonize(true), found)
     return 2 * precision * sensitivity / (precision + sensitivity) if precision + sensitivity else 0.0
@@ -138,6 +148,14 @@ def _foreground(labels: np.ndarray, name: str) -> np.ndarray:
 def _inside(skeleton: np.ndarray, foreground: np.ndarray) -> float:
     length = int(skeleton.sum())
     return int((skeleton & foreground).sum()) / length if length else 0.0
+
+
+def _region(ignore: np.ndarray, truth: np.ndarray) -> np.ndarray:
+    if np.asarray(ignore).dtype != bool or np.shape(ignore) != np.shape(truth):
+        raise ValueError(
+            f"ignore: {np.asarray(ignore).dtype} of shape {np.shape(ignore)}; give bool, {np.shape(truth)}"
+        )
+    return np.ravel(ignore)
 
 
 def _classes(labels: np.ndarray, name: str, classes: int) -> np.ndarray:

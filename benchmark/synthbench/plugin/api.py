@@ -274,7 +274,13 @@ class Generator(_Configured, ABC):
         What fitting and drawing have come to so far, by name; a run keeps it beside the synthetic set. Leaderboards
         show ``lost`` objects of the training masks, which the generator can't learn; ``removed`` pieces of drawn masks;
         and objects of new masks that were ``unplaced``. Drawn masks that are ``empty`` a run counts itself.
+    supports_ignore : bool
+        Whether pixels without a known label (`synthbench.samples.Sample.ignore`) are not taken for background: they
+        are not learnt from, or the drawn samples have them in their own ignore region. Studies refuse training samples
+        that have some to a generator that doesn't.
     """
+
+    supports_ignore: ClassVar[bool] = False
 
     def __init__(self, config: _Config | None = None) -> None:
         super().__init__(config)
@@ -297,7 +303,16 @@ class Generator(_Configured, ABC):
 
 
 class Segmenter(_Configured, ABC):
-    """Learns from samples, then maps an image to a label map."""
+    """Learns from samples, then maps an image to a label map.
+
+    Attributes
+    ----------
+    supports_ignore : bool
+        Whether training and tuning leave out pixels without a known label (`synthbench.samples.Sample.ignore`).
+        Studies refuse samples that have some to a segmenter that doesn't.
+    """
+
+    supports_ignore: ClassVar[bool] = False
 
     @abstractmethod
     def fit(self, train: TrainingMix, validation: SampleSet, context: Context) -> None:

@@ -30,7 +30,7 @@ def run(work: Work) -> dict[str, Any]:
 
     def pixels() -> Iterator[np.ndarray]:
         for done, sample in enumerate(images, 1):
-            seen.add(sample.id, sample.image, sample.labels if images.task == "instances" else None)
+            seen.add(sample.id, sample.image, sample.labels if images.task == "instances" else None, sample.ignore)
             areas.append(sample.image.shape[0] * sample.image.shape[1])
             yield sample.image
             work.context.progress(done, len(images), "")

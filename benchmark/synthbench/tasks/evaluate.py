@@ -12,6 +12,7 @@ import numpy as np
 
 from synthbench.metrics import coco, matching, semantic
 from synthbench.metrics.aggregated import AggregatedJaccard, aji, aji_plus
+from synthbench.metrics.ignore import leave_out
 from synthbench.metrics.overlap import overlap
 from synthbench.plugin.api import Budget, Instances
 from synthbench.samples import Sample, check_labels, suffix_for, write_array
@@ -68,17 +69,22 @@ def checked(answer: Instances, sample: Sample) -> Instances:
 
 
 def score_instances(samples: Sequence[Sample], answers: Sequence[Instances]) -> dict[str, Any]:
-    """Return counts per image and threshold, and COCO AP over all images, as JSON."""
-    rows = []
+    """Return counts per image and threshold, and COCO AP over all images, as JSON.
+
+    Where samples have an ignore region, `synthbench.metrics.ignore.leave_out` says what is counted.
+    """
+    rows, pairs = [], []
     for sample, answer in zip(samples, answers, strict=True):
-        table = overlap(sample.labels, answer.labels)
+        truth, found = leave_out(sample.labels, answer.labels, sample.ignore)
+        pairs.append((truth, found))
+        table = overlap(truth, found)
         counts = matching.count_overlap(table)
         panoptic = matching.count_overlap(table, [matching.PANOPTIC_IOU])
         rows.append(
             {
                 "image": sample.id,
                 "groups": {k: v for k, v in sample.groups.items() if k != "split"},
-                "difficulty": "hard" if matching.touching(sample.labels) else "easy",
+                "difficulty": "hard" if matching.touching(truth) else "easy",
                 "true": counts.true,
                 "predicted": counts.predicted,
                 "tp": counts.tp.tolist(),
@@ -91,7 +97,7 @@ def score_instances(samples: Sequence[Sample], answers: Sequence[Instances]) -> 
                 "prediction": fingerprint(answer.labels),
             }
         )
-    ap = coco.coco_ap([s.labels for s in samples], [a.labels for a in answers], [a.scores for a in answers])
+    ap = coco.coco_ap([t for t, _ in pairs], [f for _, f in pairs], [a.scores for a in answers])
     return {
         "task": "instances",
         "iou": list(matching.IOU_THRESHOLDS),
@@ -115,15 +121,16 @@ def fingerprint(labels: np.ndarray) -> str:
 
 
 def score_semantic(samples: Sequence[Sample], answers: Sequence[Instances], classes: int) -> dict[str, Any]:
-    """Return the confusion of classes per image, and clDice where there are two, as JSON."""
+    """Return the confusion of classes per image, and clDice where there are two, as JSON; ignored pixels left out."""
     rows = []
     for sample, answer in zip(samples, answers, strict=True):
+        truth, found, ignore = sample.labels, answer.labels, sample.ignore
         rows.append(
             {
                 "image": sample.id,
                 "groups": {k: v for k, v in sample.groups.items() if k != "split"},
-                "confusion": semantic.confusion(sample.labels, answer.labels, classes).tolist(),
-                "cldice": semantic.cldice(sample.labels > 0, answer.labels > 0) if classes == 2 else None,
+                "confusion": semantic.confusion(truth, found, classes, ignore).tolist(),
+                "cldice": semantic.cldice(truth > 0, found > 0, ignore) if classes == 2 else None,
                 "prediction": fingerprint(answer.labels),
             }
         )

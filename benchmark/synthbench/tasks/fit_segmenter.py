@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from synthbench.errors import DataError
 from synthbench.plugin.api import Budget, TrainingMix
 from synthbench.tasks.work import Work, configured
 
@@ -16,6 +17,8 @@ def run(work: Work) -> dict[str, Any]:
     segmenter = configured(work.load("segmenter", plugin, fits=True), plugin)
     drawn = work.drawn(synthetic) if synthetic else None
     mix = TrainingMix(work.samples("train"), drawn, content["share"])
+    if any(part is not None and part.ignoring for part in (mix.real, drawn)) and not segmenter.supports_ignore:
+        raise DataError(f"segmenter {plugin['name']!r} would take ignored pixels for background; leave it out")
     context = replace(work.context, seed=content["seed"], budget=Budget(**plugin["budget"]))
     work.stage("fit")
     segmenter.fit(mix, work.samples("validation"), context)

@@ -64,7 +64,8 @@ class PatchStream:
     budget
     seed
     encode
-        What is cut from; by default the normalised image, and the label map as the one target plane.
+        What is cut from; by default the normalised image, and the label map as the one target plane, −1 where the
+        label is unknown (`synthbench.samples.Sample.marked`).
     relit
         Whether intensity augmentation is on.
 
@@ -172,7 +173,7 @@ class PatchStream:
         return self._orders[key]
 
     def _plain(self, sample: Sample) -> tuple[np.ndarray, np.ndarray]:
-        return normalise(sample.image), sample.labels[None].astype(np.int32)
+        return normalise(sample.image), sample.marked[None]
 
 
 def dihedral(planes: np.ndarray, symmetry: int) -> np.ndarray:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from synthbench.metrics.ignore import leave_out
 from synthbench.metrics.matching import count, pooled
 from synthbench.samples import SampleSet
 
@@ -23,6 +24,7 @@ def tune(
     grid: Mapping[str, Sequence[Any]],
     start: Mapping[str, Any],
     *,
+    ignores: Sequence[np.ndarray | None] | None = None,
     between: Callable[[], None] = lambda: None,
 ) -> dict[str, Any]:
     """Return the values of `grid` with the highest mean of the pooled `jaccard_ap` at IoU 0.5, 0.6 … 0.9.
@@ -40,6 +42,8 @@ def tune(
         Name → values to try.
     start
         A value of each name.
+    ignores
+        Where true labels are unknown, image by image: bool, or None; see `synthbench.metrics.ignore.leave_out`.
     between
         Called before each trial; what it raises ends the search.
 
@@ -49,6 +53,7 @@ def tune(
         A value of each name.
     """
     best = dict(start)
+    regions = ignores or [None] * len(truths)
     if not any(np.any(truth) for truth in truths):
         return best
     known: dict[tuple[Any, ...], float] = {}
@@ -57,7 +62,8 @@ def tune(
         key = tuple(values[name] for name in best)
         if key not in known:
             between()
-            counts = [count(truth, decode(index, values), IOUS) for index, truth in enumerate(truths)]
+            pairs = (leave_out(truth, decode(i, values), regions[i]) for i, truth in enumerate(truths))
+            counts = [count(truth, found, IOUS) for truth, found in pairs]
             known[key] = float(pooled(counts)["jaccard_ap"].mean())
         return known[key]
 
