@@ -36,6 +36,7 @@ FORMAT = 2
 """Of sets with an ignore region; sets without one are still written as format 1."""
 IGNORED = -1
 """What `Sample.marked` holds where the label is unknown."""
+_LONGEST_TEXT = 1000
 _SAFE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,199}")
 
 
@@ -364,6 +365,11 @@ class SampleSet(Sequence[Sample]):
             if index["format"] not in range(1, FORMAT + 1):
                 raise DataError(f"{folder / INDEX}: format {index['format']}, this version reads 1 to {FORMAT}")
             rows = [{"ignored": 0.0, **row} for row in index["samples"]]
+            classes, info = index["classes"], index["info"]
+            if not isinstance(info, dict) or not isinstance(classes, list):
+                raise TypeError("classes or info")
+            if not all(isinstance(text, str) and len(text) <= _LONGEST_TEXT for text in [index["name"], *classes]):
+                raise TypeError("name or classes")
             entries = [_entry(row) for row in rows]
             loaders = [_on_disk(folder, row["id"], row["image"], row["labels"], row.get("ignore")) for row in rows]
             about = {name: index[name] for name in ("name", "task", "classes", "info")}

@@ -18,8 +18,10 @@ _SITE = "https://data.celltrackingchallenge.net/training-datasets"
 class TrackingConfig(ArchiveConfig):
     """Which of the two kinds of annotation to use."""
 
-    truth: tracking.Truth = Field(
-        "gold", description="gold: drawn by hand, few frames; silver: merged from programs' results, every frame"
+    truth: tracking.Wanted = Field(
+        "gold",
+        description="gold: drawn by hand, few frames; silver: merged from programs' results, every frame; each: gold "
+        "in the sequences that have it, silver in the others",
     )
 
 

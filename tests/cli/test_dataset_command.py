@@ -123,6 +123,7 @@ def test_what_was_added_is_not_looked_for_on_the_disk(capsys, cells, home):
             ["add", "cells", "--task", "semantic"],
             "holds 2, and the 2 classes (background, foreground) are 0 … 1; name them",
         ),
+        (["add", "cells", "--truth", "silver"], "cells: --truth is for Cell Tracking Challenge folders; leave it out"),
         (["add", "cells", "--from", "x.zip"], "--from is for datasets of plugins, and 'cells' is none"),
         (["add", "cells", "--name", "../x"], "dataset name '../x'"),
         (["check", "nowhere"], "nowhere: neither a path nor a dataset of the library"),
@@ -198,7 +199,7 @@ def test_a_file_fetched_by_hand_reaches_the_plugin(capsys, dots, cells):
 
 def test_how_masks_are_read_is_not_asked_of_a_plugin(capsys, dots):
     code, _, err = _run(capsys, "add", "dots", "--components")
-    assert (code, "--task, --classes, --components, --ignore, --groups and" in err) == (2, True)
+    assert (code, "--ignore, --groups, --group-from and --truth are for imports" in err) == (2, True)
 
 
 def test_the_command_imports_nothing_heavy_until_it_runs():

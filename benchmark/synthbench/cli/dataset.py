@@ -48,6 +48,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="named parts of the file name, as in '{well}_{site}'; {row:1} is one character, * any text",
     )
     add.add_argument(
+        "--truth",
+        choices=["gold", "silver", "each"],
+        help="of Cell Tracking Challenge folders: which segmentations; each: of each sequence gold, else silver",
+    )
+    add.add_argument(
         "--from", dest="archive", metavar="PATH", help="the file that the download would give, fetched by hand"
     )
     add.set_defaults(action=_add)
@@ -106,10 +111,10 @@ def _add(args: argparse.Namespace) -> int:
 
     library = Library()
     if args.what in registry().names("dataset"):
-        if any(_recipe(args).values()) or args.ignore == 0 or args.groups or args.group_from:
+        if any(_recipe(args).values()) or args.ignore == 0 or args.groups or args.group_from or args.truth:
             raise ConfigError(
-                f"{args.what} is a dataset of a plugin; --task, --classes, --components, --ignore, --groups and "
-                "--group-from are for imports"
+                f"{args.what} is a dataset of a plugin; --task, --classes, --components, --ignore, --groups, "
+                "--group-from and --truth are for imports"
             )
         _print_terms(args.what, sys.stderr if args.json else sys.stdout)
         config = {"archive": _archive(args.what, args.archive)} if args.archive else {}
@@ -125,7 +130,7 @@ def _add(args: argparse.Namespace) -> int:
             )
         from synthbench.datasets.importing import import_set
 
-        recipe = _recipe(args) | {"groups": args.groups, "group_from": args.group_from}
+        recipe = _recipe(args) | {"groups": args.groups, "group_from": args.group_from, "truth": args.truth}
         found = import_set(args.what, name=args.name, **recipe)
         if not args.json:
             print(f"found {found.found}", flush=True)

@@ -212,6 +212,7 @@ def import_set(
     ignore: int | None = None,
     groups: str | Path | None = None,
     group_from: str | None = None,
+    truth: tracking.Wanted | None = None,
 ) -> Import:
     """Prepare an import; nothing but what tells the form is read yet.
 
@@ -234,6 +235,8 @@ def import_set(
         A table of what images belong to; see `synthbench.datasets.group_table.Table`.
     group_from
         The form of file names, with named parts; see `synthbench.datasets.name_pattern.Pattern`.
+    truth
+        Which segmentations of Cell Tracking Challenge folders to take; see `synthbench.datasets.readers.tracking.read`.
 
     Raises
     ------
@@ -254,7 +257,9 @@ def import_set(
         classes = coco.classes(at)
     if ignore is not None and form.name in WITHOUT_VALUES:
         raise ConfigError(f"{at}: --ignore {ignore}: the masks of this form ({form.name}) hold no values; leave it out")
-    recipe = Recipe(task or "instances", tuple(classes), components, ignore)
+    if truth and form.read is not tracking.read:
+        raise ConfigError(f"{at}: --truth is for Cell Tracking Challenge folders; leave it out")
+    recipe = Recipe(task or "instances", tuple(classes), components, ignore, truth=truth)
     return Import(
         at, form, found, name or safe_id(at.resolve().stem if at.is_file() else at.resolve().name), recipe, info, told
     )

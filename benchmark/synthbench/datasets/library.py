@@ -14,6 +14,7 @@ from pydantic import ValidationError
 
 from synthbench.datasets.download import notice
 from synthbench.datasets.importing import import_set
+from synthbench.datasets.readers.tracking import Wanted
 from synthbench.errors import ConfigError, DataError, nearest
 from synthbench.plugin.api import Context, Progress, silent
 from synthbench.plugin.registry import registry
@@ -75,6 +76,7 @@ class Library:
         ignore: int | None = None,
         groups: str | Path | None = None,
         group_from: str | None = None,
+        truth: Wanted | None = None,
         progress: Progress = silent,
     ) -> SampleSet:
         """Import what is at `path`; see `synthbench.datasets.importing.import_set`.
@@ -93,6 +95,7 @@ class Library:
             ignore=ignore,
             groups=groups,
             group_from=group_from,
+            truth=truth,
         )
         if found.name in registry().names("dataset"):
             raise DataError(f"dataset name {found.name!r} is a plugin's; give another --name")

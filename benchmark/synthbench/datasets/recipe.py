@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from synthbench.errors import ConfigError, DataError, nearest, together
 from synthbench.samples import TASKS, Task, check_ignored
@@ -31,6 +31,8 @@ class Recipe:
         masks become label maps.
     ignore
         What masks hold where the label is unknown (`synthbench.samples.Sample.ignore`); None where no value means that.
+    truth
+        Of Cell Tracking Challenge folders: ``gold``, ``silver``, or of each sequence the better that it has.
 
     Raises
     ------
@@ -42,6 +44,7 @@ class Recipe:
     classes: Sequence[str] = ()
     components: bool = False
     ignore: int | None = None
+    truth: Literal["gold", "silver", "each"] | None = None
 
     def __post_init__(self) -> None:
         if self.task not in TASKS:

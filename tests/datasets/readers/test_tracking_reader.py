@@ -23,10 +23,35 @@ def test_gold_truth_is_used_where_there_is_any_and_bare_frames_are_counted(put, 
     for frame in range(3):
         put(f"PhC/02_ST/SEG/man_seg{frame:03d}.tif", two_cells)
     (sample,), found = bring()
-    assert found.found == "Cell Tracking Challenge sequences 01 (1 frames), gold truth"
+    assert found.found == "Cell Tracking Challenge sequences 01 (1 frames), gold truth; 02 with silver truth"
+    assert "sequences without gold truth, left out (02); --truth each takes them: 1" in found.notes.lines()
     assert (sample.id, dict(sample.groups)) == ("01-t001", {"sequence": "01", "time": "1"})
     np.testing.assert_array_equal(sample.image, grey + np.uint8(1))
     assert "frames without a segmentation, left out: 2" in found.notes.lines()
+
+
+def test_each_sequence_may_have_the_better_truth_of_its_own(put, bring, grey, two_cells):
+    _film(put, grey)
+    put("PhC/01_GT/SEG/man_seg001.tif", two_cells)
+    for sequence in ("01", "02"):
+        put(f"PhC/{sequence}_ST/SEG/man_seg002.tif", np.where(two_cells == 1, 0, two_cells).astype(np.uint16))
+    samples, found = bring(truth="each")
+    assert {s.id: (s.groups["truth"], len(np.unique(s.labels))) for s in samples} == {
+        "01-t001": ("gold", 3),
+        "02-t002": ("silver", 2),
+    }
+    assert {"segmentations of the gold truth: 1", "segmentations of the silver truth: 1"} <= set(found.notes.lines())
+    silver, found = bring(truth="silver")
+    assert [s.id for s in silver] == ["01-t002", "02-t002"]
+    assert not any("left out (" in line for line in found.notes.lines())
+
+
+def test_what_is_wrong_with_a_film_is_told_at_once(put, bring, grey, two_cells):
+    _film(put, grey)
+    for name in ("man_seg001.tif", "man_seg009.tif", "man_seg_000_004.tif", "other.tif"):
+        put(f"PhC/01_GT/SEG/{name}", two_cells[1:] if name == "man_seg001.tif" else two_cells)
+    with pytest.raises(DataError, match=r"4 problems: \(1\).*\(4\) PhC/01_GT/SEG/man_seg001\.tif: the mask is 23×32"):
+        bring()
 
 
 def test_silver_truth_can_be_asked_for(put, tmp_path, grey, two_cells):

@@ -1,7 +1,8 @@
 """Cell Tracking Challenge folders: ``01/t000.tif`` with ``01_GT/SEG/man_seg000.tif`` or ``01_ST/SEG/…``.
 
-The gold truth (GT) is used where any sequence has it, else the silver truth (ST, made by computer). Frames without a
-segmentation are left out. Groups: ``sequence`` and ``time`` (the frame's number). Frames of one sequence show the
+The gold truth (GT) is used where any sequence has it, else the silver truth (ST, made by computer); sequences that have
+the other alone are left out, unless each is to have the better of its own. Frames without a segmentation are left out.
+Groups: ``sequence`` and ``time`` (the frame's number). Frames of one sequence show the
 same cells: split by the group ``sequence``.
 """
 
@@ -15,15 +16,18 @@ from typing import Literal
 from synthbench.datasets.pixels import read_image, read_mask, sample_of
 from synthbench.datasets.recipe import Notes, Recipe
 from synthbench.datasets.walk import Item, folders, groups_of, pictures, with_ids
-from synthbench.errors import DataError
+from synthbench.errors import DataError, some
 from synthbench.samples import Sample
 
 Truth = Literal["gold", "silver"]
+Wanted = Literal["gold", "silver", "each"]
+WANTED: tuple[Wanted, ...] = ("gold", "silver", "each")
 DEPTH = 2
 _SEQUENCE = re.compile(r"\d{2,}")
 _FRAME = re.compile(r"t(\d+)")
 _SEGMENTATION = re.compile(r"man_seg_?(\d+)(_\d+)?")
 _FOLDER = {"gold": "GT", "silver": "ST"}
+_ORDER: tuple[Truth, ...] = ("gold", "silver")
 
 
 def sniff(path: Path) -> str | None:
@@ -33,32 +37,43 @@ def sniff(path: Path) -> str | None:
         return None
     found = {folder.name: len(pictures(_masks(folder, truth))) for folder in _sequences(path, truth)}
     told = ", ".join(f"{name} ({count} frames)" for name, count in found.items())
-    return f"Cell Tracking Challenge sequences {told}, {truth} truth"
+    others = ", ".join(folder.name for folder in _sequences(path, "silver") if folder.name not in found)
+    return f"Cell Tracking Challenge sequences {told}, {truth} truth" + (
+        f"; {others} with silver truth" if others else ""
+    )
 
 
-def read(path: Path, recipe: Recipe, notes: Notes, *, truth: Truth | None = None) -> Iterator[Sample]:
+def read(path: Path, recipe: Recipe, notes: Notes, *, truth: Wanted | None = None) -> Iterator[Sample]:
     """Yield the annotated frames, sequence by sequence.
 
     Parameters
     ----------
     truth
-        Which segmentations to use; by default gold where there is any, else silver.
+        Which segmentations to use; ``each``: gold in the sequences that have it, silver in the others, told by the
+        group ``truth``. By default what the recipe says, else gold where there is any, else silver.
 
     Raises
     ------
     DataError
-        If the truth asked for isn't there, a segmentation has no frame, or a file is three-dimensional.
+        If the truth asked for isn't there, segmentations have no frame, or a file is three-dimensional.
     """
-    truth = truth or _best_truth(path)
-    sequences = _sequences(path, truth) if truth else []
-    if truth is None or not sequences:
+    wanted = truth or recipe.truth or _best_truth(path)
+    sequences = _wanted(path, wanted) if wanted else {}
+    if wanted is None or not sequences:
+        kind = wanted if wanted in _FOLDER else None
         raise DataError(
-            f"{path}: no sequence has {truth or 'any'} truth (NN_{_FOLDER[truth or 'gold']}/SEG/man_seg*.tif)"
+            f"{path}: no sequence has {kind or 'any'} truth (NN_{_FOLDER[kind or 'gold']}/SEG/man_seg*.tif)"
         )
-    items = with_ids([item for sequence in sequences for item in _items(path, sequence, truth, notes)])
-    notes.expect(items)
-    notes.add(f"segmentations of the {truth} truth", len(items))
-    for name, item in items:
+    left = [folder.name for one in _ORDER for folder in _sequences(path, one) if folder not in sequences]
+    notes.add(f"sequences without {wanted} truth, left out ({some(left)}); --truth each takes them", len(left))
+    items = []
+    for sequence, own in sequences.items():
+        found = _items(path, sequence, own, {"truth": own} if wanted == "each" else {}, notes)
+        notes.add(f"segmentations of the {own} truth", len(found))
+        items += found
+    named = with_ids(items)
+    notes.expect(named)
+    for name, item in named:
         with notes.trying():
             image = read_image(item.image, notes)
             labels = read_mask(item.masks[0], recipe, notes)
@@ -67,8 +82,17 @@ def read(path: Path, recipe: Recipe, notes: Notes, *, truth: Truth | None = None
 
 
 def _best_truth(path: Path) -> Truth | None:
-    order: tuple[Truth, Truth] = ("gold", "silver")
-    return next((truth for truth in order if _sequences(path, truth)), None)
+    return next((truth for truth in _ORDER if _sequences(path, truth)), None)
+
+
+def _wanted(path: Path, wanted: Wanted) -> dict[Path, Truth]:
+    """Return the sequences to read, in the order of their names, and the truth to use of each."""
+    kinds = _ORDER if wanted == "each" else (wanted,)
+    found: dict[Path, Truth] = {}
+    for kind in kinds:
+        for sequence in _sequences(path, kind):
+            found.setdefault(sequence, kind)
+    return dict(sorted(found.items()))
 
 
 def _sequences(path: Path, truth: Truth) -> list[Path]:
@@ -82,7 +106,7 @@ def _masks(sequence: Path, truth: Truth) -> Path:
     return sequence.with_name(f"{sequence.name}_{_FOLDER[truth]}") / "SEG"
 
 
-def _items(root: Path, sequence: Path, truth: Truth, notes: Notes) -> list[Item]:
+def _items(root: Path, sequence: Path, truth: Truth, more: dict[str, str], notes: Notes) -> list[Item]:
     frames = {match[1]: p for p in pictures(sequence) if (match := _FRAME.fullmatch(p.stem))}
     used = set()
     items = []
@@ -98,7 +122,7 @@ def _items(root: Path, sequence: Path, truth: Truth, notes: Notes) -> list[Item]
             notes.problem(f"{mask}: has no frame {sequence / ('t' + match[1])}.tif; add it, or take the mask away")
             continue
         used.add(match[1])
-        groups = {**groups_of(root, sequence.parent), "sequence": sequence.name, "time": str(int(match[1]))}
+        groups = {**groups_of(root, sequence.parent), "sequence": sequence.name, "time": str(int(match[1])), **more}
         items.append(Item(f"{sequence.name}-t{match[1]}", frames[match[1]], (mask,), groups))
     notes.add("frames without a segmentation, left out", len(frames) - len(used))
     return items
