@@ -9,7 +9,9 @@ Difference(value=-0.021, low=-0.038, high=-0.004, ...)
 """
 
 from synthbench.statistics.differences import Comparison, Difference, compare, holm, paired_difference, ranks
+from synthbench.statistics.headroom import Headroom, Share, headroom
 from synthbench.statistics.learning_curve import Worth, worth
+from synthbench.statistics.levels import level
 from synthbench.statistics.noise import PRIOR, Noise, pilot
 from synthbench.statistics.power import detectable
 from synthbench.statistics.tallies import METRICS, run_scores
@@ -19,11 +21,15 @@ __all__ = [
     "PRIOR",
     "Comparison",
     "Difference",
+    "Headroom",
     "Noise",
+    "Share",
     "Worth",
     "compare",
     "detectable",
+    "headroom",
     "holm",
+    "level",
     "paired_difference",
     "pilot",
     "ranks",
