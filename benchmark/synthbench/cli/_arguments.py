@@ -102,8 +102,21 @@ def add_machine(parser: argparse.ArgumentParser) -> None:
     how.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:n")
     how.add_argument("--time-limit", type=float, metavar="S", help="seconds a task may take")
     how.add_argument("--out", metavar="DIR", help="run folder (default: runs/NAME)")
+    how.add_argument("--columns", metavar="A,B", help=COLUMNS)
     how.add_argument("--quiet", action="store_true", help="no progress, only the table")
     add_store(how)
+
+
+COLUMNS = "further columns of the table: pq, aji, aji+, precision, recall, jaccard_ap@0.75, coco_ap50 …"
+
+
+def columns_from(args: argparse.Namespace) -> list[str]:
+    """Return what ``--columns`` names; raise `ConfigError` for what is no column."""
+    from synthbench.leaderboard.requested import columns_of, names_of
+
+    names = names_of(args.columns)
+    columns_of(names, "mean")
+    return names
 
 
 def machine_from(args: argparse.Namespace) -> Any:

@@ -10,6 +10,8 @@ import argparse
 import sys
 from pathlib import Path
 
+from synthbench.cli._arguments import COLUMNS, columns_from
+
 FORMATS = ("md", "csv", "json", "html")
 
 
@@ -21,6 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--aggregation", choices=("pooled", "per_image"), default="pooled", help="of F-scores (default: pooled)"
     )
     parser.add_argument("--by", metavar="GROUP", help="a row per group of test images: difficulty, or group:NAME")
+    parser.add_argument("--columns", metavar="A,B", help=COLUMNS)
     parser.add_argument("--out", metavar="FILE", help="write there instead of to the terminal")
 
 
@@ -32,15 +35,18 @@ def run(args: argparse.Namespace) -> int:
     iou = _threshold(args.iou)
     if args.by and args.format == "html":
         raise ConfigError("--by goes with --format md, csv or json; the page shows the groups anyway")
+    if args.by and args.columns:
+        raise ConfigError("--columns are of whole test sets; leave out --by")
+    columns = columns_from(args)
     results = load_results(args.folder)
     if args.format == "html":
-        text = leaderboard.page(results, Path(args.folder), iou, args.aggregation)
+        text = leaderboard.page(results, Path(args.folder), iou, args.aggregation, columns)
     else:
         write = {"md": leaderboard.markdown, "csv": leaderboard.csv, "json": leaderboard.as_json}[args.format]
         if args.by:
             text = write(leaderboard.by_group(results, args.by, iou, args.aggregation))
         else:
-            text = write(leaderboard.table(results, iou, args.aggregation))
+            text = write(leaderboard.table(results, iou, args.aggregation, columns=columns))
     if args.out:
         write_whole(Path(args.out).expanduser(), text)
     else:

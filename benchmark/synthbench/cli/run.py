@@ -10,7 +10,15 @@ import argparse
 import signal
 import sys
 
-from synthbench.cli._arguments import add_machine, add_study, machine_from, open_store, run_folder, study_from
+from synthbench.cli._arguments import (
+    add_machine,
+    add_study,
+    columns_from,
+    machine_from,
+    open_store,
+    run_folder,
+    study_from,
+)
 
 SOME_FAILED = 3
 PAGE_WIDTH = 120
@@ -23,7 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     signal.signal(signal.SIGTERM, _stop)
-    study, store = study_from(args), open_store(args)
+    study, store, columns = study_from(args), open_store(args), columns_from(args)
 
     from rich.console import Console
 
@@ -36,8 +44,10 @@ def run(args: argparse.Namespace) -> int:
     ran = run_study(study, store, folder, machine_from(args), console)
     shown = pictures(ran.plan, store, lambda words: console.print(words, style="yellow", soft_wrap=True))
     with writing(folder, WAY_OUT):
-        page = leaderboard.report(folder, ran.results, shown)
-    Console(width=None if sys.stdout.isatty() else PAGE_WIDTH, markup=False).print(leaderboard.terminal(ran.results))
+        page = leaderboard.report(folder, ran.results, shown, columns)
+    Console(width=None if sys.stdout.isatty() else PAGE_WIDTH, markup=False).print(
+        leaderboard.terminal(ran.results, columns=columns)
+    )
     print(f"report: {page}")
     if ran.failed:
         console.print(f"{ran.failed} task(s) failed; see {folder / 'failures.txt'}", style="red")

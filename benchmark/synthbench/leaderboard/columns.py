@@ -21,6 +21,15 @@ DEFINITIONS = {
     "jaccard_ap@mean": "TP / (TP + FP + FN), mean over the IoU thresholds .50, .55 … .95; mean over trainings.",
     "coco_ap": "Area under the precision–recall curve, mean over IoU .50 … .95 (COCO); mean over trainings. "
     "An asterisk: the segmenter gives no score per object, so the value depends on an arbitrary order.",
+    "coco_ap50": "COCO's average precision at IoU .50 alone; mean over trainings.",
+    "coco_ap75": "COCO's average precision at IoU .75 alone; mean over trainings.",
+    "pq": "Panoptic quality (Kirillov 2019), objects matched at IoU above .50: sum of the IoUs of the matched pairs / "
+    "(TP + FP/2 + FN/2); mean over trainings.",
+    "sq": "Segmentation quality, a factor of panoptic quality: mean IoU of the matched pairs; mean over trainings.",
+    "rq": "Recognition quality, the other factor: F-score at IoU above .50; mean over trainings.",
+    "aji": "Aggregated Jaccard index (Kumar 2017): pixels that matched objects share / pixels that they cover, with "
+    "those of unmatched ones; a predicted object may be matched more than once. Mean over trainings.",
+    "aji_plus": "AJI+ (Graham 2019): as AJI, matched one to one. Mean over trainings.",
     "unscored": "True where coco_ap rests on objects without a score.",
     "dice": "Dice coefficient: of the foreground, mean over test images (instances); "
     "of pixels summed over the test set, mean over the classes but the first (semantic). Mean over trainings.",
@@ -48,6 +57,19 @@ DEFINITIONS = {
     "worth_high": "Upper end of the 95 % interval of worth.",
     "worth_least": "The curve's smallest amount of real images, minus the arm's own.",
     "worth_most": "The curve's largest amount of real images, minus the arm's own.",
+    "unchanged": "Trainings that predict just what the same segmenter, fold and seed on real images alone does, on "
+    "every test image. Where all do, the arm changed nothing.",
+    "headroom": "What more real images bring: score of real images alone at the largest amount minus that at this one, "
+    "paired by fold, seed and test image, with its 95 % interval. The positive control of the study.",
+    "headroom_low": "Lower end of the 95 % interval of headroom.",
+    "headroom_high": "Upper end of the 95 % interval of headroom.",
+    "headroom_images": "The largest amount of real images.",
+    "headroom_seeds": "Segmenter seeds behind headroom.",
+    "recovered": "Share of the headroom that the arm recovers, with its 95 % interval (Fieller's, from the same "
+    "resamples); above 100 %: more than the largest amount of real images. Not given where the headroom can't be told "
+    "from zero.",
+    "recovered_low": "Lower end of the 95 % interval of recovered.",
+    "recovered_high": "Upper end of the 95 % interval of recovered.",
     "verdict": "better or worse than real: p below .05 after correction for the number of arms; else undecided. "
     "“one seed”: the chance of training again isn't counted.",
     "rank": "Place by Δ, that of real images alone being 0, and the range of places that the data allow; arms whose "
@@ -63,7 +85,15 @@ DEFINITIONS = {
     "fidelity_sets_planned": "Synthetic sets that were planned.",
     "sets_searched": "Synthetic sets in which copies could be sought: there are held-out real images to judge by.",
     "agreement": "The score that arms are compared by, of this segmenter trained on real images alone, on synthetic "
-    "images against their masks. Far below its score on test images: masks are wrong, or images strange.",
+    "images against their masks: mean over its seeds, with its 95 % interval over synthetic images and seeds. Far "
+    "below its score on test images: masks are wrong, or images strange.",
+    "agreement_low": "Lower end of the 95 % interval of agreement.",
+    "agreement_high": "Upper end of the 95 % interval of agreement.",
+    "agreement_seeds": "Segmenter seeds behind agreement.",
+    "agreement_images": "Synthetic images behind agreement.",
+    "generator_seeds": "Trainings of the generator, or drawings where it isn't trained; with one, all that is said is "
+    "about that one.",
+    "generator_steps": "Optimiser steps that the generator trains; 0 where it isn't trained.",
     "image_precision": "Share of the synthetic images that lie among real test images, by features: is what is drawn "
     "believable? In brackets the floor, real training images in their place.",
     "image_recall": "Share of the real test images that lie among synthetic ones: is everything drawn? In brackets the "
@@ -123,6 +153,14 @@ _FORMULAS = {
 _TITLES = {"f1": "F1", "precision": "precision", "recall": "recall", "jaccard_ap": "Jaccard AP"}
 _PLAIN = {
     "coco_ap": "COCO AP",
+    "coco_ap50": "COCO AP@.50",
+    "coco_ap75": "COCO AP@.75",
+    "pq": "PQ",
+    "sq": "SQ",
+    "rq": "RQ",
+    "aji": "AJI",
+    "aji_plus": "AJI+",
+    "recovered": "of headroom",
     "worth": "worth, real images",
     "dice": "Dice",
     "miou": "mIoU",
@@ -171,6 +209,9 @@ def definition(name: str) -> str:
         return DEFINITIONS[name]
     if name.startswith(("image_", "mask_")) and name.endswith(" floor"):
         return f"{name.removesuffix(' floor')} of real training samples: as near as a perfect generator would come."
+    if name in ("precision@mean", "recall@mean"):
+        formula = _FORMULAS[name.removesuffix("@mean")]
+        return f"{formula}, mean over the IoU thresholds .50, .55 … .95; mean over trainings."
     if match := _THRESHOLD.fullmatch(name):
         return f"{_FORMULAS[match[1]]}, objects matched one to one at IoU ≥ {match[2]}; mean over trainings."
     if match := _DISTANCE.fullmatch(name):

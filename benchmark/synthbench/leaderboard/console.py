@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -10,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from synthbench.leaderboard.columns import title
+from synthbench.leaderboard.leads import leads
 from synthbench.leaderboard.render import boards
 from synthbench.leaderboard.tables import table
 from synthbench.leaderboard.values import MISSING, duration, records, short, text
@@ -20,12 +22,21 @@ if TYPE_CHECKING:
 
 _STYLES = {"better": "green", "worse": "red", MISSING: "bold red", "no pairs": "red", "no baseline": "red"}
 _ERROR = 160
+_ALWAYS = ("segmenter", "arm", "delta", "rank", "coverage")
 
 
-def terminal(results: Results, iou: float | str = 0.5) -> RenderableType:
-    """Return what rich prints: the sentence, a table per dataset and amount of real data, cautions and errors."""
-    found = table(results, iou)
-    parts: list[RenderableType] = [Text(headline(found), style="bold"), Text()]
+def terminal(results: Results, iou: float | str = 0.5, columns: Sequence[str] = ()) -> RenderableType:
+    """Return what rich prints: the sentence, what comes first, a table per dataset and amount of real data, cautions
+    and errors.
+
+    Parameters
+    ----------
+    columns
+        Further ones; see `synthbench.leaderboard.table`.
+    """
+    found = table(results, iou, columns=columns)
+    parts: list[RenderableType] = [Text(headline(found), style="bold")]
+    parts += [*(Text(line) for line in leads(found)), Text()]
     for heading, part in boards(found):
         parts += [_grid(heading, part), Text()]
     notes = cautions(found)
@@ -38,12 +49,21 @@ def terminal(results: Results, iou: float | str = 0.5) -> RenderableType:
 def _grid(heading: str, part: pd.DataFrame) -> Table:
     metric = str(part["metric"].iloc[0])
     first, *others = [c for c in map(str, part.columns) if c.startswith(("f1@", "miou", "cldice"))]
+    others += [c for c in part.attrs.get("columns", ()) if c not in (first, *others, *_ALWAYS)]
+    gains = [c for c in ("recovered",) if part["headroom"].notna().any()]
+    others = [c for c in others if c not in gains]
     grid = Table(
         title=Text(heading), title_justify="left", title_style="bold", box=None, pad_edge=False, header_style="dim"
     )
     grid.add_column("segmenter", no_wrap=True)
     grid.add_column("arm", overflow="fold")
-    headings = [title(first), *(title(name).removeprefix("F1") for name in others), title("delta", metric), "rank"]
+    headings = [
+        title(first),
+        *(title(name).removeprefix("F1") for name in others),
+        title("delta", metric),
+        *map(title, gains),
+        "rank",
+    ]
     for name in (*headings, "runs", "time"):
         grid.add_column(name.strip(), justify="right", no_wrap=True)
     last = ""
@@ -55,6 +75,7 @@ def _grid(heading: str, part: pd.DataFrame) -> Table:
             Text(text(row, first), style="bold red" if lost else ""),
             *(Text("–" if lost else text(row, name)) for name in others),
             Text(text(row, "delta"), style=_style(row)),
+            *(Text(text(row, name)) for name in gains),
             Text(text(row, "rank")),
             Text(row["coverage"], style="" if row["status"] == "ok" else "bold red"),
             Text(_time(row)),

@@ -9,7 +9,7 @@ import numpy as np
 from synthbench.errors import DataError
 from synthbench.leaderboard.cells import Cell, agreement_of, fidelity_of
 from synthbench.results import COUNT
-from synthbench.statistics import run_scores
+from synthbench.statistics import level
 
 if TYPE_CHECKING:
     from synthbench.results import Results
@@ -72,10 +72,27 @@ def fidelity(results: Results, cell: Cell) -> dict[str, dict[str, Any]]:
     return out
 
 
-def agreement(results: Results, cell: Cell, metric: str, iou: float | str, aggregation: str) -> dict[str, float]:
-    """Return by generator the score of the segmenter trained on real images alone, on synthetic ones."""
+AGREEMENT = ("agreement", "agreement_low", "agreement_high", "agreement_seeds", "agreement_images")
+
+
+def agreement(
+    results: Results, cell: Cell, metric: str, iou: float | str, aggregation: str, draws: int
+) -> dict[str, dict[str, float]]:
+    """Return by generator the columns `AGREEMENT`: the score on its images of segmenters trained on real ones alone.
+
+    The interval is over synthetic images and over segmenters trained again; with several generator seeds, over those.
+    """
     rows = agreement_of(results, cell)
     if rows.empty:
         return {}
-    scores = run_scores(rows.assign(arm=rows["generator"]), metric, iou, aggregation)
-    return {str(arm): float(value) for arm, value in scores.groupby("arm")["score"].mean().items()}
+    out = {}
+    for generator, own in rows.groupby("generator", sort=False):
+        found = level(own, metric, iou, aggregation, draws)
+        numbers = (found.value, found.low, found.high, float(found.seeds), float(found.images))
+        out[str(generator)] = dict(zip(AGREEMENT, numbers, strict=True))
+    return out
+
+
+def no_agreement() -> dict[str, float]:
+    """Return the columns of agreement, empty."""
+    return dict.fromkeys(AGREEMENT, np.nan)

@@ -19,6 +19,7 @@ from synthbench.escaping import printable
 from synthbench.leaderboard import charts
 from synthbench.leaderboard.cells import Cell, cells
 from synthbench.leaderboard.columns import definition, title
+from synthbench.leaderboard.leads import leads
 from synthbench.leaderboard.render import (
     boards,
     cost_columns,
@@ -67,7 +68,13 @@ class Grid:
     rows: list[tuple[str, list[TableCell]]]
 
 
-def page(results: Results, folder: Path, iou: float | str = 0.5, aggregation: str = "pooled") -> str:
+def page(
+    results: Results,
+    folder: Path,
+    iou: float | str = 0.5,
+    aggregation: str = "pooled",
+    columns: Sequence[str] = (),
+) -> str:
     """Return the page as one self-contained HTML file: no request goes out from it.
 
     Parameters
@@ -75,10 +82,10 @@ def page(results: Results, folder: Path, iou: float | str = 0.5, aggregation: st
     results
     folder
         The run folder; its pictures and its tracebacks are shown, where it has any.
-    iou, aggregation
+    iou, aggregation, columns
         See `synthbench.leaderboard.table`.
     """
-    found = table(results, iou, aggregation)
+    found = table(results, iou, aggregation, columns=columns)
     parts = list(cells(results))
     places = {arm: i for i, arm in enumerate(dict.fromkeys([REAL, *(arm for cell in parts for arm in cell.arms)]))}
     used = [name for _, part in boards(found) for name in _all_columns(part)]
@@ -95,6 +102,7 @@ def page(results: Results, folder: Path, iou: float | str = 0.5, aggregation: st
         name=results.study.name,
         version=__version__,
         headline=headline(found),
+        leads=leads(found),
         details=details(found),
         design=design(found, [cell.images for cell in parts]),
         cautions=cautions(found),

@@ -12,6 +12,7 @@ import pandas as pd
 
 from synthbench.escaping import csv_escaped
 from synthbench.leaderboard.columns import definition, title
+from synthbench.leaderboard.leads import leads
 from synthbench.leaderboard.nearness import COUNTED, IMAGES, MASKS
 from synthbench.leaderboard.values import MISSING, NOT_APPLICABLE, is_score, records, text
 from synthbench.leaderboard.words import cautions, details, headline
@@ -27,8 +28,9 @@ def shown(table: pd.DataFrame) -> list[str]:
     main = [c for c in scores if c.startswith(("f1@", "miou", "score"))]
     rest = [c for c in scores if c not in main]
     group = [c for c in ("group", "value", "images") if c in table]
-    gains = [c for c in ("delta_copies", "worth", "agreement") if c in table and table[c].notna().any()]
-    return [*group, "segmenter", "arm", *main, "delta", "verdict", "rank", *gains, "coverage", *rest]
+    gains = [c for c in ("delta_copies", "recovered", "worth", "agreement") if c in table and table[c].notna().any()]
+    names = [*group, "segmenter", "arm", *main, "delta", "verdict", "rank", *gains, "coverage", *rest]
+    return [*names, *(c for c in table.attrs.get("columns", ()) if c not in names)]
 
 
 def fidelity_columns(table: pd.DataFrame) -> list[str]:
@@ -72,14 +74,17 @@ def boards(table: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
         empty = [
             c for c in map(str, part.columns) if part[c].isna().all() and (_is_distance(c) or (is_score(c) and done))
         ]
-        yield f"{dataset} · {fraction} real images", part.drop(columns=empty)
+        whole = part.drop(columns=empty)
+        whole.attrs = dict(table.attrs)
+        yield f"{dataset} · {fraction} real images", whole
 
 
 def markdown(table: pd.DataFrame) -> str:
     """Return the leaderboard as Markdown: the sentence, a table per dataset and amount of real data, and footnotes."""
     parts = []
     if "status" in table and "generator" in table:
-        notes = [*(f"{what}: {'; '.join(parts)}." for what, parts in details(table)), *cautions(table)]
+        told = (f"{what}: {'; '.join(parts)}." for what, parts in details(table))
+        notes = [*leads(table), *told, *cautions(table)]
         parts += [f"**{_plain(headline(table))}**", "\n".join(f"- {_plain(note)}" for note in notes)]
     used: list[str] = []
     for heading, part in boards(table):
@@ -103,10 +108,14 @@ def csv(table: pd.DataFrame) -> str:
 
 
 def as_json(table: pd.DataFrame) -> str:
-    """Return the leaderboard as JSON: ``columns`` with their definitions, ``rows``; null where there is no number."""
+    """Return the leaderboard as JSON: what is said before and after the table, ``columns`` with their definitions, and
+    ``rows``; null where there is no number.
+    """
     rows = [{name: _json_value(value) for name, value in row.items()} for row in records(table)]
     columns = {str(name): definition(str(name)) for name in table.columns}
-    return json.dumps({"columns": columns, "rows": rows}, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    whole = "status" in table and "generator" in table
+    said = {"headline": headline(table), "leads": leads(table), "cautions": cautions(table)} if whole else {}
+    return json.dumps({**said, "columns": columns, "rows": rows}, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 def _filled(table: pd.DataFrame) -> pd.DataFrame:

@@ -29,7 +29,12 @@ SIDE = 256
 _GAP = 4
 
 
-def report(run_folder: Path, results: Results, pictures: Mapping[str, Sequence[Sample]] | None = None) -> Path:
+def report(
+    run_folder: Path,
+    results: Results,
+    pictures: Mapping[str, Sequence[Sample]] | None = None,
+    columns: Sequence[str] = (),
+) -> Path:
     """Write ``report.html`` into a run folder, and the pictures it shows into ``pictures/``.
 
     Parameters
@@ -38,6 +43,8 @@ def report(run_folder: Path, results: Results, pictures: Mapping[str, Sequence[S
     results
     pictures
         Title → samples to show: real ones, and those of each generator. None: those that the folder has stay.
+    columns
+        Further ones; see `synthbench.leaderboard.table`.
 
     Returns
     -------
@@ -49,7 +56,7 @@ def report(run_folder: Path, results: Results, pictures: Mapping[str, Sequence[S
     if pictures is not None:
         semantic = any(cell.task == "semantic" for cell in cells(results))
         _write_pictures(run_folder, pictures, "semantic" if semantic else "instances")
-    return write_whole(run_folder / "report.html", page(results, run_folder))
+    return write_whole(run_folder / "report.html", page(results, run_folder, columns=columns))
 
 
 def _write_pictures(folder: Path, pictures: Mapping[str, Sequence[Sample]], task: Task) -> None:

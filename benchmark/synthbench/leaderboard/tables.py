@@ -11,8 +11,10 @@ import pandas as pd
 
 from synthbench.errors import ConfigError, nearest
 from synthbench.leaderboard.cells import Cell, cells
+from synthbench.leaderboard.controls import no_controls, of_more_real_images, unchanged
 from synthbench.leaderboard.gains import against_copies, in_real_images, none
-from synthbench.leaderboard.nearness import agreement, fidelity
+from synthbench.leaderboard.nearness import agreement, fidelity, no_agreement
+from synthbench.leaderboard.requested import COCO, at, columns_of, scores_of
 from synthbench.statistics import Comparison, compare, holm, run_scores
 
 if TYPE_CHECKING:
@@ -22,11 +24,17 @@ REAL = "real"
 SURE = 0.05
 DRAWS = 10_000
 SHOWN_IOUS = (0.5, 0.75, 0.9)
+UNCHANGED = "nothing changed: did it look at the synthetic images?"
 COSTS = ("generator_seconds", "draw_seconds", "fit_seconds", "predict_seconds")
 
 
 def table(
-    results: Results, iou: float | str = 0.5, aggregation: str = "pooled", baseline: str = REAL, draws: int = DRAWS
+    results: Results,
+    iou: float | str = 0.5,
+    aggregation: str = "pooled",
+    baseline: str = REAL,
+    draws: int = DRAWS,
+    columns: Sequence[str] = (),
 ) -> pd.DataFrame:
     """Return the leaderboard.
 
@@ -41,21 +49,27 @@ def table(
         The arm that Δ is from.
     draws
         Resamples behind the intervals.
+    columns
+        Further ones: see `synthbench.leaderboard.requested.columns_of`.
 
     Returns
     -------
     DataFrame
-        Columns: see `synthbench.leaderboard.columns`. Within a segmenter best first, what is missing last. A score is
-        NaN only where ``status`` is ``missing``, or where the column has no meaning for the row.
+        Columns: see `synthbench.leaderboard.columns`; ``attrs["columns"]`` names those that were asked for. Within a
+        segmenter best first, what is missing last. A score is NaN only where ``status`` is ``missing``, or where the
+        column has no meaning for the row.
 
     Raises
     ------
     ConfigError, DataError
-        If the threshold wasn't scored, or the results are damaged.
+        If the threshold wasn't scored, a column isn't known, or the results are damaged.
     """
+    asked = columns_of(columns, iou)
     parts = list(cells(results))
-    found = [_cell_rows(results, cell, parts, iou, aggregation, baseline, draws) for cell in parts]
-    return pd.DataFrame([row for rows in found for row in rows])
+    found = [_cell_rows(results, cell, parts, iou, aggregation, baseline, draws, asked) for cell in parts]
+    made = pd.DataFrame([row for rows in found for row in rows])
+    made.attrs["columns"] = asked
+    return made
 
 
 def by_group(
@@ -102,7 +116,7 @@ def groups_of(cell: Cell) -> list[str]:
 
 def headline_metric(task: str, iou: float | str) -> tuple[str, str]:
     """Return the metric that Δ and rank are of, and the name of its column."""
-    return ("miou_star", "miou_star") if task == "semantic" else ("f1", _at("f1", iou))
+    return ("miou_star", "miou_star") if task == "semantic" else ("f1", at("f1", iou))
 
 
 def score_columns(task: str, iou: float | str) -> dict[str, tuple[str, float | str]]:
@@ -112,13 +126,9 @@ def score_columns(task: str, iou: float | str) -> dict[str, tuple[str, float | s
     one = [] if iou == "mean" else [round(float(iou), 2)]
     f1: list[float | str] = [*sorted({*SHOWN_IOUS, *one}), "mean"]
     jaccard: list[float | str] = [*(one or [0.5]), "mean"]
-    columns = {_at("f1", level): ("f1", level) for level in f1}
-    columns |= {_at("jaccard_ap", level): ("jaccard_ap", level) for level in jaccard}
+    columns = {at("f1", level): ("f1", level) for level in f1}
+    columns |= {at("jaccard_ap", level): ("jaccard_ap", level) for level in jaccard}
     return {**columns, "dice": ("dice", 0.5)}
-
-
-def _at(metric: str, iou: float | str) -> str:
-    return f"{metric}@mean" if iou == "mean" else f"{metric}@{float(iou):.2f}"
 
 
 def mean_over_runs(scores: pd.DataFrame) -> pd.Series:
@@ -142,16 +152,20 @@ def _cell_rows(
     aggregation: str,
     baseline: str,
     draws: int,
+    asked: Sequence[str],
 ) -> list[dict[str, Any]]:
     metric, headline = headline_metric(cell.task, iou)
-    scores = {name: _scores(cell, *what, aggregation) for name, what in score_columns(cell.task, iou).items()}
+    every = score_columns(cell.task, iou) | scores_of(asked, cell.task)
+    scores = {name: _scores(cell, *what, aggregation) for name, what in every.items()}
     means = {name: mean_over_runs(found) for name, found in scores.items()}
     spread = scores[headline].groupby(["arm", "fold"])["score"].std().groupby("arm").mean()
     deltas = _deltas(compared(cell, iou, aggregation, baseline, draws), baseline)
     copies = against_copies(cell, metric, iou, aggregation, draws)
     worths = in_real_images(cell, parts, metric, iou, aggregation, baseline, draws)
     near = fidelity(results, cell)
-    agreed = agreement(results, cell, metric, iou, aggregation)
+    more = of_more_real_images(cell, parts, metric, iou, aggregation, baseline, draws)
+    same = unchanged(cell, baseline)
+    agreed = agreement(results, cell, metric, iou, aggregation, draws)
     rows = []
     for arm in cell.arms:
         runs = cell.runs[cell.runs["arm"] == arm]
@@ -170,14 +184,19 @@ def _cell_rows(
                 "metric": headline,
                 "aggregation": aggregation if cell.task == "instances" else "pooled",
                 **{name: found.get(arm, np.nan) for name, found in means.items()},
-                **_coco(cell, runs),
+                **_coco(cell, runs, asked),
                 "spread": spread.get(arm, np.nan),
                 **deltas.get(arm, _no_delta(state["status"])),
+                **_sameness(deltas.get(arm, {}), same.get(arm)),
                 **none(),
                 **copies.get(arm, {}),
                 **worths.get(arm, {}),
+                **no_controls(),
+                **more.get(arm, {}),
                 **near.get(first["generator"], {}),
-                "agreement": agreed.get(first["generator"], np.nan),
+                **agreed.get(first["generator"], no_agreement()),
+                "generator_seeds": runs["generator_seed"].nunique() if first["generator"] else np.nan,
+                "generator_steps": _steps(runs),
                 **state,
                 **_cost(runs),
             }
@@ -238,12 +257,25 @@ def _no_rank() -> dict[str, float]:
     return {"rank": np.nan, "rank_low": np.nan, "rank_high": np.nan}
 
 
-def _coco(cell: Cell, runs: pd.DataFrame) -> dict[str, Any]:
+def _coco(cell: Cell, runs: pd.DataFrame, asked: Sequence[str]) -> dict[str, Any]:
     if cell.task == "semantic" or "coco_ap" not in runs:
         return {}
-    values = pd.to_numeric(runs["coco_ap"], errors="coerce")
+    names = [name for name in COCO if name in runs and (name == "coco_ap" or name in asked)]
+    values = runs[names].apply(pd.to_numeric, errors="coerce").groupby(runs["fold"]).mean().mean()
     flags = runs.get("unscored", pd.Series(dtype=object)).astype(str).str.lower().isin(["true", "1", "1.0"])
-    return {"coco_ap": values.groupby(runs["fold"]).mean().mean(), "unscored": bool(flags.any())}
+    return {**values.to_dict(), "unscored": bool(flags.any())}
+
+
+def _sameness(delta: dict[str, Any], same: int | None) -> dict[str, Any]:
+    """Return how many of an arm's trainings predict just what the baseline's do; where all do, that is the verdict."""
+    if same is None:
+        return {"unchanged": np.nan}
+    changed = not same or same < delta.get("delta_pairs", 0)
+    return {"unchanged": same} if changed else {"unchanged": same, "verdict": UNCHANGED}
+
+
+def _steps(runs: pd.DataFrame) -> float:
+    return float(pd.to_numeric(runs["generator_steps"]).max()) if "generator_steps" in runs else np.nan
 
 
 def _coverage(runs: pd.DataFrame) -> dict[str, Any]:

@@ -11,7 +11,22 @@ import pandas as pd
 MINUS = "−"
 MISSING = "missing"
 NOT_APPLICABLE = "n/a"
-_EVERY_SCORE = ("f1@", "precision@", "recall@", "jaccard_ap@", "coco_ap", "dice", "miou", "cldice", "score", "spread")
+_EVERY_SCORE = (
+    "f1@",
+    "precision@",
+    "recall@",
+    "jaccard_ap@",
+    "coco_ap",
+    "dice",
+    "pq",
+    "sq",
+    "rq",
+    "aji",
+    "miou",
+    "cldice",
+    "score",
+    "spread",
+)
 
 
 def records(table: pd.DataFrame) -> list[dict[str, Any]]:
@@ -71,7 +86,9 @@ def text(row: Mapping[str, Any], name: str) -> str:
     if is_score(name):
         if row.get("status") == MISSING:
             return MISSING
-        return number(value) + ("*" if name == "coco_ap" and row.get("unscored") and not pd.isna(value) else "")
+        return number(value) + (
+            "*" if name.startswith("coco_ap") and row.get("unscored") and not pd.isna(value) else ""
+        )
     if name == "delta":
         return delta(row)
     if name == "delta_copies":
@@ -87,7 +104,9 @@ def text(row: Mapping[str, Any], name: str) -> str:
     if name == "authenticity":
         return _beside(value, row.get("authenticity_held_out", np.nan))
     if name == "agreement":
-        return number(value)
+        return _agreement(row)
+    if name == "recovered":
+        return _recovered(row)
     if name in ("p", "p_copies"):
         return NOT_APPLICABLE if pd.isna(value) else "<.001" if value < 0.001 else f"{value:.3f}"
     if name.endswith("_seconds"):
@@ -108,6 +127,8 @@ def text(row: Mapping[str, Any], name: str) -> str:
 def delta(row: Mapping[str, Any]) -> str:
     if row["verdict"] in ("baseline", "no baseline", "no pairs", MISSING):
         return str(row["verdict"])
+    if str(row["verdict"]).startswith("nothing changed"):
+        return "nothing changed"
     if pd.isna(row.get("delta_low", np.nan)):
         return f"{signed(row['delta'])} [one image: no interval]"
     return f"{signed(row['delta'])} [{signed(row['delta_low'])}, {signed(row['delta_high'])}]"
@@ -126,6 +147,28 @@ def _interval(row: Mapping[str, Any], name: str) -> str:
     if pd.isna(value):
         return NOT_APPLICABLE
     return signed(value) + ("" if pd.isna(low) else f" [{signed(low)}, {signed(high)}]")
+
+
+def percent(value: float) -> str:
+    """Return a share as ``"41 %"`` or ``"−12 %"``."""
+    return f"{number(100 * value, 0)} %"
+
+
+def recovered(row: Mapping[str, Any]) -> str:
+    """Return ``"41 % [12 %, 75 %]"``: the share of what more real images bring that an arm recovers."""
+    low, high = row["recovered_low"], row["recovered_high"]
+    return percent(row["recovered"]) + ("" if pd.isna(low) else f" [{percent(low)}, {percent(high)}]")
+
+
+def _recovered(row: Mapping[str, Any]) -> str:
+    if pd.isna(row.get("headroom", np.nan)) or row["verdict"] == "baseline" or pd.isna(row["delta"]):
+        return NOT_APPLICABLE
+    return "no headroom seen" if pd.isna(row["recovered"]) else recovered(row)
+
+
+def _agreement(row: Mapping[str, Any]) -> str:
+    value, low, high = (row.get(name, np.nan) for name in ("agreement", "agreement_low", "agreement_high"))
+    return number(value) + ("" if pd.isna(low) else f" [{number(low)}, {number(high)}]")
 
 
 def _worth(row: Mapping[str, Any]) -> str:

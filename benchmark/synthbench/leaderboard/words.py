@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 
 from synthbench.leaderboard.columns import title
+from synthbench.leaderboard.leads import found_nothing
 from synthbench.leaderboard.values import MISSING, delta, records, short
 
 NEGATIVE_CONTROL = "shuffled"
@@ -47,11 +48,16 @@ def details(table: pd.DataFrame) -> list[tuple[str, list[str]]]:
     """Return for each cell what is compared, and every arm's difference with its interval."""
     lines = []
     for _, rows in _cells(table):
-        parts = [f"{short(r['arm'])} {delta(r)} ({r['verdict']})" for r in _deltas(rows)]
+        parts = [_detail(r) for r in _deltas(rows)]
         parts += [f"{short(r['arm'])} {MISSING}" for r in rows if r["status"] == MISSING]
         if parts:
             lines.append((f"{rows[0]['segmenter']} {_place(rows)}, difference in {title(rows[0]['metric'])}", parts))
     return lines
+
+
+def _detail(row: Mapping[str, Any]) -> str:
+    value, verdict = delta(row), str(row["verdict"])
+    return f"{short(row['arm'])} {verdict}" if verdict.startswith(value) else f"{short(row['arm'])} {value} ({verdict})"
 
 
 def design(table: pd.DataFrame, images: Sequence[pd.DataFrame]) -> str:
@@ -86,6 +92,7 @@ def cautions(table: pd.DataFrame) -> list[str]:
             if row["generator"] == NEGATIVE_CONTROL and not row["verdict"].startswith("worse")
         )
         lines.extend(_no_better_than_repeats(rows))
+        lines.extend(_unchanged(rows))
     lines.extend(_copied(table))
     if "unscored" in table and table["unscored"].fillna(False).astype(bool).any():
         lines.append("COCO AP with an asterisk rests on objects without a score; don't compare it with the others.")
@@ -112,6 +119,20 @@ def _no_better_than_repeats(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
             yield (
                 f"{row['segmenter']} {_place(rows)}: {short(row['arm'])} can't be told from repeating the real "
                 f"images ({short(control['arm'])}), so its gain may owe nothing to what is new in it."
+            )
+
+
+def _unchanged(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """Name the arms whose trainings predict, on every test image, what the baseline's predict."""
+    if found_nothing(rows):
+        return
+    for row in rows:
+        same, pairs = row["unchanged"], row["delta_pairs"]
+        if same > 0:
+            every = "All" if same >= pairs else f"{same:.0f} of {pairs:.0f}"
+            yield (
+                f"{row['segmenter']} {_place(rows)}, {short(row['arm'])}: nothing changed: did it look at the "
+                f"synthetic images? {every} trainings predict just what those on real images alone do."
             )
 
 
@@ -158,6 +179,8 @@ def _count(rows: Sequence[Mapping[str, Any]]) -> tuple[int, int, int]:
 def _outcome(rows: Sequence[Mapping[str, Any]]) -> str:
     """Say which arms helped and which hurt; that the negative control hurts is no news."""
     segmenter = rows[0]["segmenter"]
+    if found_nothing(rows):
+        return f"no more can be said of {segmenter} than that it found nothing on real images"
     helped = [r for r in _deltas(rows) if r["verdict"].startswith("better")]
     hurt = [r for r in _deltas(rows) if r["verdict"].startswith("worse") and r["generator"] != NEGATIVE_CONTROL]
     once = [r["delta_seeds"] == 1 for r in (*helped, *hurt)]

@@ -85,11 +85,18 @@ def _run_row(
         "fit_seconds": cost(cell.fit),
         "predict_seconds": cost(cell.evaluate),
         "generator_seconds": cost(cell.fit_generator),
+        "generator_steps": _steps(plan, cell.generator),
         "draw_seconds": cost(cell.draw),
         "peak_memory_mb": max(peaks, default=None),
         "gpu_memory_mb": cost(cell.fit, "gpu_memory_mb"),
         "device": fit.record.get("device") if fit else "",
     }
+
+
+def _steps(plan: Plan, generator: str) -> float | None:
+    """Return how many optimiser steps a generator trains; 0 for one that doesn't, None without a generator."""
+    budgets = {choice.title: choice.plugin.budget for choice in plan.resolved.generators}
+    return float(budgets[generator].get("steps") or 0) if generator in budgets else None
 
 
 def _whole_images(scores: Mapping[str, Any] | None) -> dict[str, float | None]:
