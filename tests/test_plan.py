@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 
 from synthbench.datasets.download import Remote
 from synthbench.datasets.library import Library
 from synthbench.errors import ConfigError
-from synthbench.plan import Plan, make_plan
+from synthbench.plan import Plan, make_plan, missing_control
 from synthbench.plugin.registry import registry
 from synthbench.resolve import amount_of, resolve, spread
 from synthbench.samples import Sample, SampleSet
@@ -80,21 +82,81 @@ def test_fidelity_compares_equal_numbers_of_images(tmp_path: Path, trial_study: 
     assert len(labels(plan, "encode")) == 2 + 1, "equal generators share a set; real sets are encoded once"
 
 
-def test_the_first_segmenter_trained_on_real_images_alone_looks_at_every_synthetic_set(
+def test_every_segmenter_trained_on_real_images_alone_looks_at_every_synthetic_set(
     tmp_path: Path, trial_study: dict
 ) -> None:
     plan = plan_of(tmp_path, trial_study, seeds=2, generator_seeds=2, synthetic=[3])
-    (real,) = [cell for cell in plan.cells if not cell.generator and cell.seed == 0]
+    fits = {cell.seed: cell.fit for cell in plan.cells if not cell.generator}
     assert [(row.generator, row.generator_seed, row.seed) for row in plan.agreements] == [
         ("brighter", 0, 0),
+        ("brighter", 0, 1),
         ("brighter", 1, 0),
+        ("brighter", 1, 1),
     ]
     for row in plan.agreements:
         task = plan.tasks[row.evaluate]
-        assert task.content["segmenter"] == real.fit
+        assert task.content["segmenter"] == fits[row.seed]
         assert task.content["synthetic"]["take"] == 3
         assert row.evaluate in plan.targets()
         assert {plan.tasks[need].kind for need in task.needs} == {"fit-segmenter", "draw"}
+
+
+def test_agreement_is_measured_on_no_more_images_than_it_needs(
+    tmp_path: Path, trial_study: dict, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("synthbench.plan.layout.AGREEMENT_IMAGES", 2)
+    plan = plan_of(tmp_path, trial_study, synthetic=[4])
+    assert {plan.tasks[row.evaluate].content["synthetic"]["take"] for row in plan.agreements} == {2}
+    assert all(row.n > 2 for row in plan.fidelity), "fidelity uses what there is"
+
+
+@pytest.mark.parametrize(
+    ("changes", "line"),
+    [
+        ({"fractions": [3]}, "every arm has the same 3 real images, so .* “fractions: \\[3, 1.0\\]”"),
+        ({"fractions": [0.5]}, "“fractions: \\[0.5, 1.0\\]”"),
+        ({}, "every arm has all the real images there are, .* “fractions: \\[1, 1.0\\]”"),
+        ({"fractions": [3, 1.0]}, None),
+        ({"generators": []}, None),
+    ],
+)
+def test_a_study_without_more_real_images_is_told_what_to_add(
+    tmp_path: Path, trial_study: dict, changes: dict, line: str | None
+) -> None:
+    told = missing_control(plan_of(tmp_path, trial_study, **changes).resolved)
+    if line is None:
+        assert told == ""
+    else:
+        assert told.startswith("no positive control: ")
+        assert re.search(line, told)
+        added = yaml.safe_load(re.search("“(.*)”", told)[1])
+        assert len(plan_of(tmp_path, trial_study, **(changes | added)).resolved.arenas) == 2
+
+
+@pytest.mark.parametrize(
+    ("changes", "seeds"),
+    [
+        ({"generators": ["pix2pix"], "budget": "standard"}, 2),
+        ({"generators": ["pix2pix"], "budget": "paper"}, 2),
+        ({"generators": ["pix2pix"], "budget": "quick"}, 1),
+        ({"generators": ["duplicate"], "budget": "standard"}, 1),
+        ({"generators": ["duplicate", "pix2pix"], "budget": "standard"}, 2),
+        ({"generators": ["pix2pix"], "budget": "standard", "generator_seeds": 1}, 1),
+        ({"generators": [{"name": "pix2pix", "seeds": 3}], "budget": "standard"}, 3),
+        ({"generators": [{"name": "pix2pix", "budget": {"name": "smoke", "patch_size": 64}}], "budget": "standard"}, 1),
+    ],
+)
+def test_generators_that_train_for_long_do_so_twice_by_default(
+    tmp_path: Path, trial_study: dict, changes: dict, seeds: int
+) -> None:
+    budget = {"name": changes["budget"], "patch_size": 64}
+    whole = {"segmenters": ["unet"], "datasets": ["phantom-nuclei"], **changes, "budget": budget}
+    study = make_study(trial_study | whole, "test")
+    found = resolve(study, Store(tmp_path / "store"))
+    assert {choice.seeds for choice in found.generators} == {seeds}
+    kept = yaml.safe_load(found.study.to_yaml())
+    again = resolve(make_study(kept, "test"), Store(tmp_path / "store"))
+    assert [choice.seeds for choice in again.generators] == [choice.seeds for choice in found.generators]
 
 
 def test_a_plugins_dataset_is_the_librarys_where_it_was_added_as_the_study_wants_it(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,8 @@ from synthbench.store import Store, key_of
 from synthbench.study import DatasetChoice, PluginChoice, Study
 
 SMALLEST = 3
+LONG = ("standard", "paper")
+"""Budgets in which a generator is trained twice unless the study says otherwise."""
 
 
 @dataclass(frozen=True)
@@ -95,7 +97,11 @@ def resolve(study: Study, store: Store, progress: Progress = silent, tell: Calla
     for kind, names in known.items():
         for name in names:
             registry().get(kind, name)
-    generators = tuple(_choice(store, "generator", c, study, study.generator_seeds) for c in study.generators)
+    generators = tuple(_choice(store, "generator", c, study, study.generator_seeds or 1) for c in study.generators)
+    if study.generator_seeds is None:
+        study = study.model_copy(update={"generator_seeds": _generator_seeds(study, generators)})
+        own = zip(study.generators, generators, strict=True)
+        generators = tuple(replace(g, seeds=c.seeds or study.generator_seeds or 1) for c, g in own)
     segmenters = tuple(_choice(store, "segmenter", c, study, study.seeds) for c in study.segmenters)
     encoder, fingerprint = pick_encoder(
         store, study.encoder.name if study.encoder else None, study.encoder.config if study.encoder else {}
@@ -134,6 +140,13 @@ def _check_distinct(arenas: Sequence[Arena]) -> None:
                 f"fractions: two of them come to {len(arena.train)} images of {arena.dataset!r}; leave one out"
             )
         seen.add(place)
+
+
+def _generator_seeds(study: Study, generators: Sequence[Choice]) -> int:
+    """Return how many seeds generators have by default: two where one of them trains for long."""
+    names = [(choice.budget or study.budget).name for choice in study.generators]
+    long = [name in LONG and bool(g.plugin.budget.get("steps")) for name, g in zip(names, generators, strict=True)]
+    return 2 if any(long) else 1
 
 
 def _choice(store: Store, kind: str, choice: PluginChoice, study: Study, seeds: int) -> Choice:

@@ -146,7 +146,9 @@ class Study(_Model):
     seeds
         Segmenter seeds: each is one training per arm. A segmenter may have its own number.
     generator_seeds
-        Generator seeds: each is one training and one drawing, and every segmenter seed is run on each.
+        Generator seeds: each is one training and one drawing, and every segmenter seed is run on each. By default 1;
+        2 where a generator trains in the budget ``standard`` or ``paper``, for what is said of one trained generator
+        needn't hold for the next.
     budget
         Of everything that doesn't have its own.
     encoder
@@ -163,7 +165,7 @@ class Study(_Model):
     share: Annotated[float, Field(gt=0, lt=1)] = 0.5
     synthetic_only: bool = False
     seeds: Seeds = 3
-    generator_seeds: Seeds = 1
+    generator_seeds: Seeds | None = None
     budget: BudgetChoice = BudgetChoice()
     encoder: PluginChoice | None = None
 

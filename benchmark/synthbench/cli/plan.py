@@ -30,6 +30,7 @@ def run(args: argparse.Namespace) -> int:
 
     from synthbench.costs import Costs, in_words
     from synthbench.outlook import outlook
+    from synthbench.plan import missing_control
     from synthbench.results import load_results
     from synthbench.running import check_folder, prepare
 
@@ -41,13 +42,14 @@ def run(args: argparse.Namespace) -> int:
     lacking = {task.key for task in plan.lacking(store)}
     costs = Costs(store, (task.kind for task in plan.tasks.values()))
     seen = outlook(plan, store, earlier)
+    control = missing_control(plan.resolved)
     if args.json:
         rows = [
             {"key": key, "kind": task.kind, "label": task.label, "runs": key in lacking, "seconds": costs.of(task)}
             for key, task in plan.tasks.items()
         ]
         smallest = [asdict(o) | {"difference": None if isnan(o.difference) else o.difference} for o in seen]
-        print(json.dumps({"tasks": rows, "detectable": smallest}, indent=1))
+        print(json.dumps({"tasks": rows, "detectable": smallest, "warnings": [control] if control else []}, indent=1))
         return 0
     print(f"{'TASK':<16}{'STORED':>8}{'TO RUN':>8}  EXPECTED")
     for kind in dict.fromkeys(task.kind for task in plan.tasks.values()):
@@ -62,6 +64,8 @@ def run(args: argparse.Namespace) -> int:
         print("unknown cost: nothing like it has run with this store yet")
     _print_budgets(plan.resolved)
     _print_outlook(seen)
+    if control:
+        print(f"{plan.resolved.study.name}: {control}")
     for task in plan.tasks.values():
         if task.key in lacking:
             print(f"{task.key[:12]}  {task.kind}: {task.label}")

@@ -14,6 +14,9 @@ from synthbench.sources import PROTOCOL, conditions, core_source, core_versions
 from synthbench.store import key_of
 
 REAL = "real"
+AGREEMENT_IMAGES = 100
+"""Synthetic images at most that agreement is measured on: every segmenter seed looks at them, and they cost as much to
+segment as test images do."""
 
 
 def make_plan(resolved: Resolved, device: str = "cpu") -> Plan:
@@ -57,7 +60,7 @@ def _plan_arena(plan: Plan, number: int, arena: Arena) -> None:
         if count >= 2:
             assess = _plan_assess(plan, arena, f"{title} of seed {seed}", drawn, amounts[-1], count)
             plan.fidelity.append(Fidelity(number, title, seed, count, drawn.draw.key, assess))
-            _plan_agreements(plan, number, title, seed, drawn, count)
+            _plan_agreements(plan, number, title, seed, drawn, min(count, AGREEMENT_IMAGES))
 
 
 @dataclass(frozen=True)
@@ -157,24 +160,26 @@ def _plan_segmenter(
 
 
 def _plan_agreements(plan: Plan, number: int, title: str, seed: int, drawn: _Drawn, count: int) -> None:
-    """Let each segmenter's first training on real images alone look at synthetic ones."""
+    """Let each segmenter's trainings on real images alone look at synthetic ones."""
     arena = plan.resolved.arenas[number]
     for segmenter in plan.resolved.segmenters:
-        fit, _ = _plan_segmenter(plan, arena, segmenter, 0, _Arm(REAL), {})
-        evaluate = _add(
-            plan,
-            "evaluate",
-            {
-                "segmenter": fit,
-                "synthetic": {"drawn": drawn.identity, "take": count},
-                **_scored(plan),
-            },
-            needs=(fit, drawn.draw.key),
-            where={"segmenter": fit, "plugin": segmenter.plugin.name, "draw": drawn.draw.key},
-            label=f"{segmenter.title} on real · seed 0, looking at {title} of seed {seed} × {count} · {arena.label}",
-            plugin=segmenter.plugin,
-        )
-        plan.agreements.append(Agreement(number, title, seed, segmenter.title, 0, evaluate.key))
+        for own in range(segmenter.seeds):
+            looks = f"looking at {title} of seed {seed} × {count}"
+            fit, _ = _plan_segmenter(plan, arena, segmenter, own, _Arm(REAL), {})
+            evaluate = _add(
+                plan,
+                "evaluate",
+                {
+                    "segmenter": fit,
+                    "synthetic": {"drawn": drawn.identity, "take": count},
+                    **_scored(plan),
+                },
+                needs=(fit, drawn.draw.key),
+                where={"segmenter": fit, "plugin": segmenter.plugin.name, "draw": drawn.draw.key},
+                label=f"{segmenter.title} on real · seed {own}, {looks} · {arena.label}",
+                plugin=segmenter.plugin,
+            )
+            plan.agreements.append(Agreement(number, title, seed, segmenter.title, own, evaluate.key))
 
 
 def _plan_assess(plan: Plan, arena: Arena, source: str, drawn: _Drawn, amount: int, count: int) -> str:
