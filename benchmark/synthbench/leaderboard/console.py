@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 
 _STYLES = {"better": "green", "worse": "red", MISSING: "bold red", "no pairs": "red", "no baseline": "red"}
 _ERROR = 160
-_ALWAYS = ("segmenter", "arm", "delta", "rank", "coverage")
+_AT_A_TIME = 6
+"""Further columns that stand beside each other."""
 
 
 def terminal(results: Results, iou: float | str = 0.5, columns: Sequence[str] = ()) -> RenderableType:
@@ -39,6 +40,9 @@ def terminal(results: Results, iou: float | str = 0.5, columns: Sequence[str] = 
     parts += [*(Text(line) for line in leads(found)), Text()]
     for heading, part in boards(found):
         parts += [_grid(heading, part), Text()]
+        asked = list(part.attrs.get("columns", ()))
+        for start in range(0, len(asked), _AT_A_TIME):
+            parts += [_further(part, asked[start : start + _AT_A_TIME]), Text()]
     notes = cautions(found)
     notes += [f"{r['segmenter']}, {short(r['arm'])}: {r['error'][:_ERROR]}" for r in records(found) if r["error"]]
     parts += [Text(f"! {note}", style="yellow") for note in notes]
@@ -48,22 +52,15 @@ def terminal(results: Results, iou: float | str = 0.5, columns: Sequence[str] = 
 
 def _grid(heading: str, part: pd.DataFrame) -> Table:
     metric = str(part["metric"].iloc[0])
-    first, *others = [c for c in map(str, part.columns) if c.startswith(("f1@", "miou", "cldice"))]
-    others += [c for c in part.attrs.get("columns", ()) if c not in (first, *others, *_ALWAYS)]
-    gains = [c for c in ("recovered",) if part["headroom"].notna().any()]
-    others = [c for c in others if c not in gains]
+    asked = part.attrs.get("columns", ())
+    scores = [c for c in map(str, part.columns) if c.startswith(("f1@", "miou", "cldice"))]
+    first, *others = [c for c in scores if c == metric or c not in asked]
     grid = Table(
         title=Text(heading), title_justify="left", title_style="bold", box=None, pad_edge=False, header_style="dim"
     )
     grid.add_column("segmenter", no_wrap=True)
     grid.add_column("arm", overflow="fold")
-    headings = [
-        title(first),
-        *(title(name).removeprefix("F1") for name in others),
-        title("delta", metric),
-        *map(title, gains),
-        "rank",
-    ]
+    headings = [title(first), *(title(name).removeprefix("F1") for name in others), title("delta", metric), "rank"]
     for name in (*headings, "runs", "time"):
         grid.add_column(name.strip(), justify="right", no_wrap=True)
     last = ""
@@ -75,10 +72,27 @@ def _grid(heading: str, part: pd.DataFrame) -> Table:
             Text(text(row, first), style="bold red" if lost else ""),
             *(Text("–" if lost else text(row, name)) for name in others),
             Text(text(row, "delta"), style=_style(row)),
-            *(Text(text(row, name)) for name in gains),
             Text(text(row, "rank")),
             Text(row["coverage"], style="" if row["status"] == "ok" else "bold red"),
             Text(_time(row)),
+        )
+        last = row["segmenter"]
+    return grid
+
+
+def _further(part: pd.DataFrame, names: Sequence[str]) -> Table:
+    """Return the columns that were asked for, in a table of their own: the first one is as wide as a terminal."""
+    grid = Table(box=None, pad_edge=False, header_style="dim")
+    grid.add_column("segmenter", no_wrap=True)
+    grid.add_column("arm", overflow="fold")
+    for name in names:
+        grid.add_column(Text(title(name)), justify="right", overflow="fold")
+    last = ""
+    for row in records(part):
+        grid.add_row(
+            Text(row["segmenter"] if row["segmenter"] != last else ""),
+            Text(short(row["arm"])),
+            *(Text(text(row, name)) for name in names),
         )
         last = row["segmenter"]
     return grid

@@ -61,6 +61,8 @@ def of_more_real_images(
     gain = found.gain
     numbers = (gain.value, gain.low, gain.high, float(most.fraction), float(gain.seeds))
     out: dict[str, dict[str, float]] = {arm: dict(zip(HEADROOM, numbers, strict=True)) for arm in cell.arms}
+    if gain.seeds == 1 and cell.runs["fold"].nunique() == 1:  # without training again nothing is decided
+        return out
     for arm, part in found.shares.items():
         out[arm] |= dict(zip(RECOVERED, (part.value, part.low, part.high), strict=True))
     return out

@@ -163,7 +163,9 @@ def recovered(row: Mapping[str, Any]) -> str:
 def _recovered(row: Mapping[str, Any]) -> str:
     if pd.isna(row.get("headroom", np.nan)) or row["verdict"] == "baseline" or pd.isna(row["delta"]):
         return NOT_APPLICABLE
-    return "no headroom seen" if pd.isna(row["recovered"]) else recovered(row)
+    if pd.isna(row["recovered"]):
+        return "one seed" if row["headroom_seeds"] == 1 and row["folds"] == 1 else "no headroom seen"
+    return recovered(row)
 
 
 def _agreement(row: Mapping[str, Any]) -> str:

@@ -57,7 +57,7 @@ def details(table: pd.DataFrame) -> list[tuple[str, list[str]]]:
 
 def _detail(row: Mapping[str, Any]) -> str:
     value, verdict = delta(row), str(row["verdict"])
-    return f"{short(row['arm'])} {verdict}" if verdict.startswith(value) else f"{short(row['arm'])} {value} ({verdict})"
+    return f"{short(row['arm'])} {value}" if verdict.startswith(value) else f"{short(row['arm'])} {value} ({verdict})"
 
 
 def design(table: pd.DataFrame, images: Sequence[pd.DataFrame]) -> str:
