@@ -61,7 +61,7 @@ def test_a_report_leads_with_what_more_real_images_bring(frames: SimpleNamespace
     for where, said in everywhere(found, tmp_path).items():
         assert re.search(
             r"unet on phantom-nuclei with 45 real images: 180 real images instead of 45 bring \+0\.0\d\d "
-            r"\[\+0\.0\d\d, \+0\.\d\d\d\] in F1@\.50; of that, pix2pix × 50 \d\d % \[−?\d+ %, \d+ %\]\.",
+            r"\[\+0\.0\d\d, \+0\.\d\d\d\] in F1@\.50; of that, pix2pix × 50 recovers \d\d % \[−?\d+ %, \d+ %\]\.",
             said,
         ), where
         assert "with 180 real images: " not in said or where in ("md", "html"), "nothing is larger than the largest"

@@ -75,7 +75,8 @@ def _headroom(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
         rest = "what improved it isn't what more real images bring" if helped else rest
         yield f"{start}, less than this study can detect: {rest}."
     else:
-        parts = [f"{short(row['arm'])} {recovered(row)}" for row in rows if not pd.isna(row["recovered"])]
+        shares = [row for row in rows if not pd.isna(row["recovered"])]
+        parts = [f"{short(row['arm'])} {'' if i else 'recovers '}{recovered(row)}" for i, row in enumerate(shares)]
         yield f"{start}; of that, {', '.join(parts)}." if parts else f"{start}."
 
 
