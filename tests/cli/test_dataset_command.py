@@ -81,6 +81,13 @@ def test_groups_come_from_file_names(capsys, cells):
     assert "--group-from 'train{number}': 2 file names aren't of this form: test0.png, test1.png" in err
 
 
+def test_a_line_break_in_a_name_breaks_no_line(capsys, cells):
+    (cells / "train" / "images" / "train0.png").rename(cells / "train" / "images" / "two\nlines.png")
+    code, _, err = _run(capsys, "add", str(cells))
+    assert (code, err.count("\n")) == (2, 1)
+    assert r"two\nlines.png: has no mask" in err
+
+
 def test_check_takes_a_name_or_a_path(capsys, cells):
     _run(capsys, "add", str(cells))
     by_name = json.loads(_run(capsys, "check", "cells", "--json")[1])

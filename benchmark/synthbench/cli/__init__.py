@@ -44,7 +44,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         args = build_parser().parse_args(argv)
         return int(args.perform(args))
     except SynthbenchError as error:
-        print(f"synthbench: error: {printable(str(error))}", file=sys.stderr)
+        print(f"synthbench: error: {_line(str(error))}", file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
         print("synthbench: stopped; what is finished is kept, the same command goes on from here", file=sys.stderr)
@@ -55,8 +55,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
         way = "; free some space" if error.errno == errno.ENOSPC else ""
-        print(f"synthbench: error: {printable(f'{where}{error.strerror or error}{way}')}", file=sys.stderr)
+        print(f"synthbench: error: {_line(f'{where}{error.strerror or error}{way}')}", file=sys.stderr)
         return 2
+
+
+def _line(text: str) -> str:
+    """Return a message as one line: names of files may hold line breaks."""
+    return printable(text).replace("\n", r"\n")
 
 
 def build_parser() -> argparse.ArgumentParser:

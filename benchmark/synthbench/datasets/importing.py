@@ -14,7 +14,7 @@ from synthbench.datasets.pixels import one_scale, pieces
 from synthbench.datasets.readers import coco, folders, npz, per_object, sample_set, suffix, tracking
 from synthbench.datasets.recipe import Notes, Recipe
 from synthbench.datasets.walk import safe_id, subfolders
-from synthbench.errors import ConfigError, DataError, nearest
+from synthbench.errors import ConfigError, DataError, nearest, together
 from synthbench.plugin.api import Progress, silent
 from synthbench.plugin.registry import registry
 from synthbench.samples import Sample, SampleSet, Task
@@ -133,9 +133,11 @@ class Import:
         try:
             for sample in self.form.read(self.path, self.recipe, self.notes):
                 yield self.groups.of(sample, self._root, self.notes) if self.groups else sample
-        except DataError:
+        except DataError as error:
             if not self.notes.problems:
                 raise
+            if str(error) != together(self.notes.problems, self.path):
+                self.notes.problem(str(error))
         if self.groups:
             self.groups.finish(self.notes)
         self.notes.refuse(self.path)

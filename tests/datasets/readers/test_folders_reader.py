@@ -72,6 +72,16 @@ def test_whatever_is_wrong_is_told_at_once_the_first_ten_and_how_many_more(put, 
     assert "\n" not in said
 
 
+def test_names_that_meet_hide_nothing_else_that_is_wrong(put, bring, grey, two_cells):
+    for folder in ("x/a", "x_a"):
+        put(f"{folder}/images/1.png", grey)
+        put(f"{folder}/labels/1.png", two_cells)
+    put("x/a/images/bare.png", grey)
+    put("x/a/images/1.tif", grey)
+    with pytest.raises(DataError, match=r"2 problems: .*1\.tif and 1\.png have one name.*bare\.png: has no mask"):
+        bring()
+
+
 def test_names_are_matched_however_their_letters_are_stored(put, bring, grey, two_cells):
     for image, mask in (
         ("Zelle_a\u0308", "Zelle_\u00e4"),

@@ -129,3 +129,10 @@ def test_damaged_contents_are_one_clear_line(bring, tmp_path, tissue, compressed
     path.write_bytes(bytes(content))
     with pytest.raises(DataError, match=r"a\.npz: (X )?can't be read"):
         bring(path)
+
+
+def test_what_is_wrong_in_several_files_is_told_at_once(bring, tmp_path, tissue):
+    for name in "ab":
+        _save(tmp_path / f"{name}.npz", {"X": tissue["X"]})
+    with pytest.raises(DataError, match=r"2 problems: \(1\) a\.npz: has no masks .*; \(2\) b\.npz: has no masks"):
+        bring()

@@ -54,6 +54,19 @@ def test_a_mask_of_another_size_is_refused(put, bring, grey):
         bring()
 
 
+def test_all_masks_that_can_not_be_used_are_told_at_once(put, bring, grey, tmp_path):
+    for name in ("n1", "n2"):
+        put(f"s/{name}/images/{name}.png", grey)
+        for part in "ab":
+            put(f"s/{name}/masks/{part}.png", _square(0, 0, 4)[:20])
+    put("s/n3/images/n3.png", grey)
+    (tmp_path / "s" / "n2" / "masks" / "a.png").write_bytes(b"no picture")
+    with pytest.raises(
+        DataError, match=r"5 problems: \(1\) s/n3/images/n3\.png: has no masks/ .*\(4\) s/n2/masks/a\.png: can't"
+    ):
+        bring()
+
+
 def test_the_bowls_own_files_become_label_maps(shared_fixtures, bring):
     samples, found = bring(shared_fixtures / "dsb2018_raw")
     assert found.found == "8 images with 439 objects, one mask file per object"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from synthbench.datasets.importing import import_set
-from synthbench.errors import ConfigError
+from synthbench.errors import ConfigError, DataError
 
 
 def test_a_sample_set_is_taken_as_it_is(semantic_set, tmp_path, bring):
@@ -24,3 +24,11 @@ def test_what_a_sample_set_is_not_can_not_be_asked_of_it(blob_set, tmp_path, bri
         bring(tmp_path / "blobs", task="semantic")
     with pytest.raises(ConfigError, match="is taken as it is; leave out --components"):
         bring(tmp_path / "blobs", components=True)
+
+
+def test_all_damaged_samples_are_told_at_once(blob_set, tmp_path, bring):
+    blob_set.save(tmp_path / "blobs")
+    for path in sorted((tmp_path / "blobs" / "images").iterdir())[:2]:
+        path.write_bytes(b"no picture")
+    with pytest.raises(DataError, match=r"blobs: 2 problems: \(1\) .*; \(2\) "):
+        bring(tmp_path / "blobs")

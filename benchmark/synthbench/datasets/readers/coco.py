@@ -69,6 +69,7 @@ def read(path: Path, recipe: Recipe, notes: Notes) -> Iterator[Sample]:
             with notes.trying():
                 yield found.sample(name, image)
         found.finish()
+        del found  # before the next file is read: they are large
     notes.refuse(path)
 
 

@@ -27,10 +27,13 @@ DEPTH = 1
 def sniff(path: Path) -> str | None:
     """Say what is there when the file is an npz file, or the folder holds some."""
     told = []
+    notes = Notes()
     for file in _files(path):
-        archive = Archive(file)
-        images, masks = _names(archive)
-        told.append(f"{file.name} ({images} {_size(archive, images)}, {masks} {_size(archive, masks)})")
+        with notes.trying():
+            archive = Archive(file)
+            images, masks = _names(archive)
+            told.append(f"{file.name} ({images} {_size(archive, images)}, {masks} {_size(archive, masks)})")
+    notes.refuse(path)
     return f"npz arrays in {', '.join(told)}" if told else None
 
 

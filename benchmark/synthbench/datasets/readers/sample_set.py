@@ -30,7 +30,10 @@ def read(path: Path, recipe: Recipe, notes: Notes) -> Iterator[Sample]:
     if recipe.components:
         raise ConfigError(f"{path}: a sample set is taken as it is; leave out --components")
     notes.total = len(samples)
-    yield from samples
+    for name in samples.ids:
+        with notes.trying():
+            yield samples[name]
+    notes.refuse(path)
 
 
 def open_set(path: Path) -> SampleSet:
