@@ -12,6 +12,7 @@ import pytest
 import tifffile
 from PIL import Image
 
+from synthbench.datasets.recipe import Notes
 from synthbench.errors import DataError, SynthbenchError
 from synthbench.metrics.matching import IOU_THRESHOLDS
 from synthbench.samples import write_array
@@ -194,7 +195,7 @@ def negative(path: Path) -> None:
 
 
 def coloured(path: Path) -> None:
-    write_array(path, np.zeros((20, 30, 3), np.uint8))
+    write_array(path, np.arange(1800, dtype=np.uint16).reshape(20, 30, 3).astype(np.uint8))
 
 
 def cropped(path: Path) -> None:
@@ -210,9 +211,9 @@ def doubled(path: Path) -> None:
     [
         (corrupt, "can't be read as an image"),
         (cut_off, "can't be read as an image"),
-        (floating, "float32; give a label map of whole numbers"),
+        (floating, "the mask is float32; save it as whole numbers"),
         (negative, "holds -3"),
-        (coloured, r"shape \(20, 30, 3\)"),
+        (coloured, "a colour picture; export a label map"),
         (cropped, "20×29, and .*b.png is 20×30"),
         (doubled, "b.png has the same name"),
         (Path.unlink, "no label map named 'b'"),
@@ -273,7 +274,8 @@ def test_pixels_of_a_value_are_left_out_of_instances(tmp_path: Path, workers: in
     assert result["dice"] == pytest.approx(2 * 102 / (102 + 120))
     assert result["aji"]["pooled"] == pytest.approx(102 / 120)
     assert result["panoptic"]["pooled"]["pq"] == pytest.approx(0.85)
-    assert score_folders(tmp_path / "found", tmp_path / "truth")["counts"]["tp"] != result["counts"]["tp"]
+    blind = score_folders(tmp_path / "found", tmp_path / "truth", trusted=True)
+    assert blind["counts"]["tp"] != result["counts"]["tp"]
 
 
 def test_pixels_of_a_value_are_left_out_of_classes(tmp_path: Path) -> None:
@@ -299,3 +301,112 @@ def test_an_image_without_a_known_pixel_counts_nowhere(tmp_path: Path) -> None:
 def test_the_background_of_instances_cannot_be_ignored(folders: tuple[Path, Path]) -> None:
     with pytest.raises(SynthbenchError, match="ignore 0"):
         score_folders(*folders, ignore=0)
+
+
+def binary(value: int) -> Callable[[np.ndarray], np.ndarray]:
+    return lambda labels: ((labels > 0) * value).astype(np.uint16)
+
+
+def change(folder: Path, how: Callable[[np.ndarray], np.ndarray]) -> None:
+    for path in folder.iterdir():
+        with Image.open(path) as picture:
+            labels = np.asarray(picture)
+        write_array(path, how(labels))
+
+
+@pytest.mark.parametrize(
+    ("how", "says"),
+    [
+        (binary(255), r"a\.png: a binary mask.*--components .*, --semantic for classes, or --trust-masks"),
+        (lambda labels: np.where(labels > 0, labels, 255).astype(np.uint8), "no mask holds a 0, and 255 covers"),
+        (lambda labels: 1 + (labels > 0).astype(np.uint8), "no mask holds a 0, and 1 covers"),
+        (lambda labels: np.random.default_rng(0).integers(0, 256, labels.shape, dtype=np.uint8), "no label map"),
+    ],
+    ids=["binary", "background of 255", "classes from 1", "a picture"],
+)
+@pytest.mark.parametrize("sides", [(0,), (1,), (0, 1)])
+def test_masks_that_are_no_label_maps_have_no_score(
+    folders: tuple[Path, Path], how: Callable[[np.ndarray], np.ndarray], says: str, sides: tuple[int, ...]
+) -> None:
+    for side in sides:
+        change(folders[side], how)
+    with pytest.raises(DataError, match=says) as caught:
+        score_folders(*folders)
+    assert any(str(folders[side]) in str(caught.value) for side in sides)
+    assert score_folders(*folders, trusted=True)["images"] == 3
+
+
+def test_the_pieces_of_binary_masks_can_be_scored(folders: tuple[Path, Path]) -> None:
+    plain = score_folders(*folders)
+    for folder in folders:
+        change(folder, binary(255))
+    notes = Notes()
+    pieces = score_folders(*folders, components=True, notes=notes)
+    assert pieces["counts"] == plain["counts"]
+    assert pieces["pooled"] == plain["pooled"]
+    assert notes.counts == {"objects made of connected pieces": 7, "labels that they come from": 4}
+
+
+def test_pieces_and_ignored_pixels_go_together(folders: tuple[Path, Path]) -> None:
+    for folder in folders:
+        change(folder, binary(1))
+    for path in folders[1].iterdir():
+        with Image.open(path) as picture:
+            labels = np.array(picture)
+        labels[-3:] = 2
+        write_array(path, labels)
+    result = score_folders(*folders, components=True, ignore=2)
+    assert result["counts"]["tp"] == [3] * 10
+    assert result["counts"]["fn"] == [1] * 10
+
+
+@pytest.mark.parametrize("values", [(1, 255), (255, 1), (255, 255), (65535, 1)])
+def test_classes_of_binary_masks_are_0_and_1_however_they_are_saved(
+    folders: tuple[Path, Path], values: tuple[int, int]
+) -> None:
+    for folder in folders:
+        change(folder, binary(1))
+    plain = score_folders(*folders, semantic=True)
+    for folder, value in zip(folders, values, strict=True):
+        change(folder, binary(value))
+    notes = Notes()
+    assert score_folders(*folders, semantic=True, notes=notes) == plain
+    assert any("of 0 and" in line and "scored as classes 0 and 1" in line for line in notes.lines())
+
+
+def test_classes_that_do_not_mean_the_same_have_no_score(folders: tuple[Path, Path]) -> None:
+    truth = folders[1]
+    for folder in folders:
+        change(folder, binary(1))
+    change(truth, lambda labels: labels + 1)
+    with pytest.raises(DataError, match=r"truth: no mask holds a 0, and those of .*predicted do: .*renumber"):
+        score_folders(*folders, semantic=True)
+    change(truth, lambda labels: labels - 1)
+    with Image.open(truth / "a.png") as picture:
+        labels = np.array(picture)
+    labels[:2] = 255
+    write_array(truth / "a.png", labels)
+    with pytest.raises(DataError, match=r"a\.png: 255 stands beside classes up to 1: .*--ignore 255"):
+        score_folders(*folders, semantic=True)
+    assert score_folders(*folders, semantic=True, ignore=255)["classes"] == 2
+    write_array(truth / "a.png", (labels == 1).astype(np.uint8) * 255)
+    write_array(truth / "b.png", (labels == 1).astype(np.uint8) + (labels == 255))
+    write_array(truth / "c.png", (labels == 1).astype(np.uint8) * 2)
+    with pytest.raises(DataError, match=r"truth: a\.png holds 0 and 255, and c\.png classes up to 2"):
+        score_folders(*folders, semantic=True)
+
+
+def test_pictures_are_no_classes(folders: tuple[Path, Path]) -> None:
+    change(folders[1], lambda labels: np.random.default_rng(0).integers(0, 256, (64, 64), dtype=np.uint8))
+    change(folders[0], lambda labels: np.zeros((64, 64), np.uint8))
+    with pytest.raises(DataError, match="no mask of classes: its 255 values lie scattered"):
+        score_folders(*folders, semantic=True)
+
+
+def test_a_stack_of_masks_has_no_score(folders: tuple[Path, Path]) -> None:
+    for folder in folders:
+        (folder / "a.png").unlink()
+        for _ in range(3):
+            tifffile.imwrite(folder / "a.tif", np.ones((20, 30), np.uint8), append=(folder / "a.tif").exists())
+    with pytest.raises(DataError, match=r"a\.tif: holds 3 pictures .*; save each as a file of its own"):
+        score_folders(*folders)

@@ -12,7 +12,6 @@ PNG holds what PNG can; 16-bit RGB and labels above 65,535 go to TIFF.
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
 import os
@@ -26,7 +25,8 @@ from typing import Any, Literal, overload
 
 import numpy as np
 
-from synthbench.errors import ConfigError, DataError, unnamed
+from synthbench.errors import ConfigError, DataError
+from synthbench.rasters import read_array, suffix_for, write_array
 
 Task = Literal["instances", "semantic"]
 TASKS: tuple[Task, ...] = ("instances", "semantic")
@@ -371,7 +371,10 @@ class SampleSet(Sequence[Sample]):
             if not all(isinstance(text, str) and len(text) <= _LONGEST_TEXT for text in [index["name"], *classes]):
                 raise TypeError("name or classes")
             entries = [_entry(row) for row in rows]
-            loaders = [_on_disk(folder, row["id"], row["image"], row["labels"], row.get("ignore")) for row in rows]
+            loaders = [
+                _on_disk(folder, entry, row["image"], row["labels"], row.get("ignore"))
+                for row, entry in zip(rows, entries, strict=True)
+            ]
             about = {name: index[name] for name in ("name", "task", "classes", "info")}
             return cls(entries, loaders, **about, damaged=damaged)
         except DataError:
@@ -523,14 +526,15 @@ def _held(image: np.ndarray, labels: np.ndarray, ignore: np.ndarray | None) -> C
     return lambda: (image, labels, ignore)
 
 
-def _on_disk(folder: Path, name: str, image: str, labels: str, ignore: str | None) -> Loader:
+def _on_disk(folder: Path, entry: Entry, image: str, labels: str, ignore: str | None) -> Loader:
     paths = [folder / part for part in (image, labels, *([ignore] if ignore else []))]
     for path in paths:
         if not path.resolve().is_relative_to(folder.resolve()):
-            raise DataError(f"{folder / INDEX}: sample {name!r} points outside the set: {path}")
+            raise DataError(f"{folder / INDEX}: sample {entry.id!r} points outside the set: {path}")
 
     def load() -> Pixels:
-        return read_array(paths[0]), read_array(paths[1]), read_array(paths[2]) > 0 if ignore else None
+        image, labels, *region = (read_array(path, (entry.height, entry.width)) for path in paths)
+        return image, labels, region[0] > 0 if region else None
 
     return Loader(load, paths)
 
@@ -560,76 +564,3 @@ def check_sizes(samples: SampleSet | None, patch_size: int) -> None:
                 f"sample {entry.id!r} is {entry.height}×{entry.width}, smaller than a patch of {patch_size}; "
                 f"use --patch {2 ** (min(entry.height, entry.width).bit_length() - 1)} or leave the image out"
             )
-
-
-# -- files ----------------------------------------------------------------------------------------------------------
-
-
-def suffix_for(array: np.ndarray) -> str:
-    """Return ``".png"`` where PNG can hold the array without loss, else ``".tif"``."""
-    return ".png" if array.dtype == np.uint8 or (array.dtype == np.uint16 and array.ndim == 2) else ".tif"
-
-
-def write_array(path: Path, array: np.ndarray) -> None:
-    """Write an array to PNG or TIFF (by the suffix), losslessly; raise `DataError` when the disk won't take it."""
-    try:
-        if path.suffix == ".png":
-            from PIL import Image
-
-            Image.fromarray(np.ascontiguousarray(array)).save(path, compress_level=3)
-        else:
-            import tifffile
-
-            photometric = "rgb" if array.ndim == 3 else "minisblack"
-            tifffile.imwrite(path, array, compression="zlib", photometric=photometric)
-    except OSError as error:
-        with contextlib.suppress(OSError):
-            path.unlink()
-        raise DataError(f"{path}: can't be written: {error.strerror or error}") from None
-
-
-def read_array(path: Path) -> np.ndarray:
-    """Read a PNG, TIFF, JPEG or BMP file as it is; raise `DataError`, naming the file, when that fails.
-
-    Palette PNGs give their indices (as label maps are stored by some tools); an alpha channel of an RGB image
-    is dropped when it is opaque.
-    """
-    try:
-        if path.suffix.lower() in (".tif", ".tiff"):
-            array = _read_tiff(path)
-        else:
-            from PIL import Image
-
-            with Image.open(path) as file:
-                file.load()
-                picture = file.convert("L") if file.mode == "1" else file
-                array = np.asarray(picture)
-                if picture.mode.startswith("I;16") or (picture.mode == "I" and _fits_uint16(array)):
-                    array = array.astype(np.uint16)
-    except FileNotFoundError:
-        raise DataError(f"{path}: no such file") from None
-    except Exception as error:  # decoders raise anything on corrupt input
-        raise DataError(
-            f"{path}: can't be read as an image ({unnamed(error, path)}); replace it, or take it out"
-        ) from None
-    if array.ndim == 3 and array.shape[2] == 4 and array.dtype.kind == "u":
-        opaque = bool((array[..., 3] == np.iinfo(array.dtype).max).all())
-        array = array[..., :3] if opaque else array
-    return array
-
-
-def _read_tiff(path: Path) -> np.ndarray:
-    import logging
-
-    import tifffile
-
-    logging.getLogger("tifffile").setLevel(logging.CRITICAL)  # what it warns of, the exception says
-    with tifffile.TiffFile(path) as file:
-        if not file.pages:
-            raise ValueError("no picture in it")
-        array: np.ndarray = file.asarray()
-    return array
-
-
-def _fits_uint16(array: np.ndarray) -> bool:
-    return bool(array.size and array.min() >= 0 and array.max() <= np.iinfo(np.uint16).max)

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import signal
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 
+from synthbench.datasets.pairs import MaskReader, Seen
+from synthbench.datasets.questions import Look
+from synthbench.datasets.recipe import Notes
 from synthbench.errors import DataError, SynthbenchError
 from synthbench.metrics.aggregated import AggregatedJaccard, aji, aji_plus, per_image_aji, pooled_aji
 from synthbench.metrics.ignore import leave_out
@@ -28,7 +32,7 @@ from synthbench.metrics.matching import (
 from synthbench.metrics.overlap import overlap
 from synthbench.metrics.semantic import cldice, confusion, scores
 from synthbench.processes.count import usable_processors
-from synthbench.samples import check_ignored, check_labels, read_array
+from synthbench.samples import check_ignored
 
 SUFFIXES = (".png", ".tif", ".tiff")
 MAX_CLASSES = 256
@@ -37,6 +41,8 @@ IMAGES_PER_WORKER = 32
 Report = Callable[[int, int], None]
 """Called with (images done, images in all)."""
 Result = TypeVar("Result")
+OBJECTS, CLASSES = MaskReader(), MaskReader(semantic=True)
+"""How masks are read unless they are told otherwise."""
 
 
 def silent(done: int, total: int) -> None:
@@ -109,6 +115,9 @@ def score_folders(
     report: Report = silent,
     workers: int | None = 1,
     ignore: int | None = None,
+    components: bool = False,
+    trusted: bool = False,
+    notes: Notes | None = None,
 ) -> dict[str, Any]:
     """Score every label map of a folder against the one of the same name in another.
 
@@ -127,6 +136,12 @@ def score_folders(
     ignore
         What the true label maps hold where the label is unknown. These pixels are left out of both, classes pixel by
         pixel, instances as `synthbench.metrics.ignore.leave_out` says.
+    components
+        Each connected piece of a label is an instance of its own: for binary masks.
+    trusted
+        The masks are what they are said to be: no question is asked.
+    notes
+        Told what was done to the pixels.
 
     Returns
     -------
@@ -136,7 +151,8 @@ def score_folders(
     Raises
     ------
     DataError
-        If a folder can't be read, the two don't match by name or by shape, or a file is no label map; names the file.
+        If a folder can't be read, the two don't match by name or by shape, or a file is no label map, or the masks of
+        a folder aren't what they are said to be (`synthbench.datasets.questions`); names the file.
         If all pixels of a semantic set are ignored.
     ConfigError
         If the background of instances shall be ignored.
@@ -144,8 +160,10 @@ def score_folders(
         If `workers` is below 1.
     """
     if semantic:
-        return semantic_summary(confusions(predicted, truth, report, workers, ignore))
-    return summary(match_folders(predicted, truth, report, workers, ignore))
+        reader = MaskReader(semantic=True, ignore=ignore, trusted=trusted)
+        return semantic_summary(confusions(predicted, truth, report, workers, reader, notes))
+    reader = MaskReader(ignore=ignore, components=components, trusted=trusted)
+    return summary(match_folders(predicted, truth, report, workers, reader, notes))
 
 
 def match_folders(
@@ -153,11 +171,12 @@ def match_folders(
     truth: str | Path,
     report: Report = silent,
     workers: int | None = 1,
-    ignore: int | None = None,
+    reader: MaskReader = OBJECTS,
+    notes: Notes | None = None,
 ) -> dict[str, ImageScore]:
     """Score the instances of two folders, as `score_folders` does; return the score of each image by name."""
-    check_ignored(ignore, "instances")
-    return dict(_each(partial(_score_files, ignore), predicted, truth, report, workers))
+    check_ignored(reader.ignore, "instances")
+    return _each(_score_files, reader, Path(predicted), Path(truth), report, workers, notes)
 
 
 def summary(scored: Mapping[str, ImageScore]) -> dict[str, Any]:
@@ -214,13 +233,14 @@ def confusions(
     truth: str | Path,
     report: Report = silent,
     workers: int | None = 1,
-    ignore: int | None = None,
+    reader: MaskReader = CLASSES,
+    notes: Notes | None = None,
 ) -> dict[str, tuple[np.ndarray, float]]:
     """Return the confusion matrix and the clDice of the foreground of each image by name.
 
     The matrices have as many classes as occur in either folder.
     """
-    kept = dict(_each(partial(_confuse_files, ignore), predicted, truth, report, workers))
+    kept = _each(_confuse_files, reader, Path(predicted), Path(truth), report, workers, notes)
     most = max(len(matrix) for matrix, _ in kept.values())
     return {name: (np.pad(matrix, (0, most - len(matrix))), line) for name, (matrix, line) in kept.items()}
 
@@ -268,12 +288,30 @@ def semantic_summary(images: Mapping[str, tuple[np.ndarray, float]]) -> dict[str
     }
 
 
-def _score_files(ignore: int | None, true_file: Path, found_file: Path) -> ImageScore:
-    return score_image(*_read_pair(true_file, found_file, ignore))
+@dataclass(frozen=True)
+class Heard(Generic[Result]):
+    """What one pair of files gives: the result, what is seen of both masks, and what was done to their pixels."""
+
+    result: Result
+    true: Look | None
+    found: Look | None
+    told: Mapping[str, int]
 
 
-def _confuse_files(ignore: int | None, true_file: Path, found_file: Path) -> tuple[np.ndarray, float]:
-    true, found, region = _read_pair(true_file, found_file, ignore)
+def _score_files(reader: MaskReader, true_file: Path, found_file: Path) -> Heard[ImageScore]:
+    true, found, region = reader.pair(true_file, found_file)
+    return _heard(score_image(true.labels, found.labels, region), true, found)
+
+
+def _heard(result: Result, true: Seen, found: Seen) -> Heard[Result]:
+    told = Counter(true.told)
+    told.update(found.told)
+    return Heard(result, true.look, found.look, told)
+
+
+def _confuse_files(reader: MaskReader, true_file: Path, found_file: Path) -> Heard[tuple[np.ndarray, float]]:
+    true_seen, found_seen, region = reader.pair(true_file, found_file)
+    true, found = true_seen.labels, found_seen.labels
     if region is not None:
         true, found = np.where(region, 0, true), np.where(region, 0, found)
     classes = int(max(true.max(), found.max())) + 1
@@ -281,31 +319,45 @@ def _confuse_files(ignore: int | None, true_file: Path, found_file: Path) -> tup
         raise DataError(
             f"{true_file.stem}: class {classes - 1}; these look like instances, score them without --semantic"
         )
-    return confusion(true, found, classes, region), cldice(true, found, region)
+    return _heard((confusion(true, found, classes, region), cldice(true, found, region)), true_seen, found_seen)
 
 
 def _each(
-    work: Callable[[Path, Path], Result],
-    predicted: str | Path,
-    truth: str | Path,
+    work: Callable[[MaskReader, Path, Path], Heard[Result]],
+    reader: MaskReader,
+    predicted: Path,
+    truth: Path,
     report: Report,
     workers: int | None,
-) -> Iterator[tuple[str, Result]]:
-    """Yield the name and the result of `work` for each true file and its predicted one, by name."""
+    notes: Notes | None,
+) -> dict[str, Result]:
+    """Return the result of `work` for each true file and its predicted one, by name; the masks are asked."""
     if workers is not None and workers < 1:
         raise ValueError(f"workers: {workers}; give 1 or more")
-    found_files, true_files = _label_maps(Path(predicted)), _label_maps(Path(truth))
-    _same_names(found_files, true_files, Path(predicted), Path(truth))
-    _same_names(true_files, found_files, Path(truth), Path(predicted))
+    found_files, true_files = _label_maps(predicted), _label_maps(truth)
+    _same_names(found_files, true_files, predicted, truth)
+    _same_names(true_files, found_files, truth, predicted)
     names = sorted(true_files)
     files = [true_files[name] for name in names], [found_files[name] for name in names]
     if workers is None:
         workers = min(usable_processors(), -(-len(names) // IMAGES_PER_WORKER))
-    results = map(work, *files) if workers == 1 else _in_processes(work, files, min(workers, len(names)))
+    task = partial(work, reader)
+    results = map(task, *files) if workers == 1 else _in_processes(task, files, min(workers, len(names)))
     report(0, len(names))
-    for done, (name, result) in enumerate(zip(names, results, strict=True), 1):
-        report(done, len(names))
-        yield name, result
+    heard = []
+    for result in results:
+        heard.append(result)
+        report(len(heard), len(names))
+    reader.ask(
+        [one.found for one in heard if one.found is not None],
+        [one.true for one in heard if one.true is not None],
+        predicted,
+        truth,
+    )
+    if notes is not None:
+        for what, count in sum((Counter(one.told) for one in heard), Counter()).items():
+            notes.add(what, count)
+    return dict(zip(names, (one.result for one in heard), strict=True))
 
 
 def _in_processes(
@@ -329,27 +381,6 @@ def _in_processes(
 
 def _leave_interrupts_to_the_parent() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-
-
-def _read_pair(
-    true_file: Path, found_file: Path, ignore: int | None
-) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
-    """Return the true and the predicted label map, and where the true one holds the value to ignore."""
-    true, found = _read(true_file), _read(found_file)
-    if true.shape != found.shape:
-        raise DataError(
-            f"{found_file}: {'×'.join(map(str, found.shape))}, and {true_file} is "
-            f"{'×'.join(map(str, true.shape))}; score label maps of one size"
-        )
-    return true, found, None if ignore is None else true == ignore
-
-
-def _read(path: Path) -> np.ndarray:
-    try:
-        return check_labels(read_array(path), path.stem)
-    except DataError as error:
-        text = str(error)
-        raise DataError(text if str(path) in text else f"{path}: {text.split(': ', 1)[-1]}") from None
 
 
 def _label_maps(folder: Path) -> dict[str, Path]:

@@ -206,7 +206,7 @@ def test_a_file_fetched_by_hand_reaches_the_plugin(capsys, dots, cells):
 
 def test_how_masks_are_read_is_not_asked_of_a_plugin(capsys, dots):
     code, _, err = _run(capsys, "add", "dots", "--components")
-    assert (code, "--ignore, --groups, --group-from and --truth are for imports" in err) == (2, True)
+    assert (code, "--white, --trust-masks, --groups, --group-from and --truth are for imports" in err) == (2, True)
 
 
 def test_the_command_imports_nothing_heavy_until_it_runs():
@@ -231,9 +231,10 @@ def test_a_value_to_ignore_is_added_checked_and_shown(capsys, cells):
     assert "ignored: 10.00% of the pixels, in 3 samples" in out
     assert "objects: 10, " in out
     assert _run(capsys, "check", str(cells), "--ignore", "255")[1].splitlines()[1:] == out.splitlines()[1:]
-    assert "ignored" not in _run(capsys, "check", str(cells))[1]
+    assert _run(capsys, "check", str(cells))[0] == 2
+    assert "ignored:" not in _run(capsys, "check", str(cells), "--trust-masks")[1]
     assert _run(capsys, "show", "cells", "--out", "a.png")[0] == 0
-    assert _run(capsys, "show", str(cells), "--out", "b.png")[0] == 0
+    assert _run(capsys, "show", str(cells), "--out", "b.png", "--trust-masks")[0] == 0
     hatched, plain = (np.asarray(Image.open(name).convert("RGB")) for name in ("a.png", "b.png"))
     greys = [(picture == (190, 190, 190)).all(axis=2).sum() for picture in (hatched, plain)]
     assert greys[0] > greys[1] + 1000

@@ -176,3 +176,18 @@ def test_the_share_of_ignored_pixels_is_told_and_is_of_no_class(task):
     if task == "semantic":
         assert report.class_shares == pytest.approx({"no": 400 / 600, "yes": 200 / 600})
     assert "ignored" not in check(SampleSet.of(samples[1:], task=task, classes=classes)).text()
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (lambda mask: (mask > 0) * 255, "s0: a binary mask, no label map"),
+        (lambda mask: 1 + (mask > 0), "set: no mask holds a 0, and 1 covers"),
+        (lambda mask: np.where(mask == 2, 255, mask) + (mask == 3) * 90, "255 stands beside"),
+    ],
+)
+def test_masks_that_are_no_label_maps_are_told_as_import_refuses_them(change, says):
+    mask = _cells((10, 10, 20, 20, 1), (40, 10, 20, 20, 2), (40, 60, 20, 20, 2))
+    report = check(_set(*(Sample(f"s{i}", _field(i), change(mask).astype(np.uint8)) for i in range(3))))
+    assert any(says in doubt for doubt in report.doubts)
+    assert f"masks in doubt: {report.doubts[0]}" in report.text()

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from synthbench.datasets.pixels import one_scale, pieces, read_image, read_mask, tidy_image, tidy_labels
+from synthbench.datasets.pieces import pieces_of
+from synthbench.datasets.pixels import read_image, read_mask, tell_depth, tidy_image, tidy_labels
 from synthbench.datasets.recipe import Notes, Recipe
 from synthbench.errors import ConfigError, DataError
 
@@ -36,7 +37,7 @@ def test_grey_in_any_png_mode_is_read_as_grey(tmp_path, grey, mode, shape, note)
     image = read_image(tmp_path / "a.png", notes)
     np.testing.assert_array_equal(image, grey)
     assert image.shape == shape
-    assert notes.lines() == ([note] if note else [])
+    assert notes.lines()[-1:] == ([note] if note else [])
 
 
 def test_a_palette_picture_gives_its_colours_and_not_its_indices(tmp_path):
@@ -72,9 +73,9 @@ def test_sixteen_bits_per_colour_are_read_from_tiff_and_refused_from_png(put, tm
             np.array([[0, 700]], np.uint16),
             "float64 images with unchanged values stored as uint16",
         ),
-        (np.array([[0.0, 1.0]]), np.array([[0, 65535]], np.uint16), "rescaled"),
-        (np.array([[-1.0, 0.0, 1.0]]), np.array([[0, 32768, 65535]], np.uint16), "rescaled, each from its minimum"),
-        (np.array([[0.25, 0.25]], np.float32), np.array([[0, 0]], np.uint16), "rescaled"),
+        (np.array([[0.0, 1.0]]), np.array([[0, 65535]], np.uint16), "of 0 … 1 stored as 0 … 65535"),
+        (np.array([[-1.0, 0.0, 1.0]]), np.array([[0, 32768, 65535]], np.uint16), "rescaled alike: -1 … 1, the range"),
+        (np.array([[0.25, 0.25]], np.float32), np.array([[16384, 16384]], np.uint16), "float32 images of 0 … 1"),
         (np.array([[False, True]]), np.array([[0, 255]], np.uint8), ""),
     ],
 )
@@ -86,13 +87,17 @@ def test_other_types_become_unsigned_by_a_stated_rule(image, expected, note):
     assert note in " ".join(notes.lines())
 
 
-def test_a_set_of_wide_types_has_one_scale():
+@pytest.mark.parametrize(("top", "bits"), [(200, 8), (900, 10), (4095, 12), (16000, 14), (16384, None), (65535, None)])
+def test_unused_bits_are_told_with_the_option_that_stretches(top, bits):
     notes = Notes()
-    tidy_image(np.array([[0, 255]], np.int32), "a", notes)
-    one_scale(notes.lines(), "folder")
-    tidy_image(np.array([[0, 256]], np.int32), "b", notes)
-    with pytest.raises(DataError, match=r"^folder: some images hold values up to 255 .*; save all as uint8, or"):
-        one_scale(notes.lines(), "folder")
+    for high in (1, top):
+        tidy_image(np.array([[0, high]], np.uint16), "a", notes)
+    tell_depth(notes)
+    expected = (
+        f"uint16 images of {bits} bits (none is above {top}), kept as they are; --white {2 ** (bits or 0) - 1} would "
+        "stretch them over all 16: 2"
+    )
+    assert notes.lines() == ([expected] if bits else [])
 
 
 def test_channels_first_are_turned(grey):
@@ -108,8 +113,7 @@ def test_channels_first_are_turned(grey):
         (np.zeros((4, 5, 4), np.uint8), "the image has 4 channels, the last no opaque alpha"),
         (np.zeros((9, 5, 7), np.uint8), r"shape \(9, 5, 7\); save single planes"),
         (np.zeros((0, 5), np.uint8), "the image is empty"),
-        (np.full((4, 5), -3), "holds -3 … -3; convert it to uint8 or uint16"),
-        (np.full((4, 5), 70000), "holds 70000 … 70000"),
+        (np.array([[0, 70000]]), "holds 0 … 70000; convert it to uint8 or uint16"),
         (np.full((4, 5), np.inf), "NaN or infinity"),
         (np.zeros((4, 5), complex), "the image is complex128"),
     ],
@@ -150,26 +154,26 @@ def test_a_grey_mask_in_three_channels_is_one_mask():
     np.testing.assert_array_equal(tidy_labels(np.stack([mask] * 3, axis=-1), "m", Recipe(), Notes()), mask)
 
 
-@pytest.mark.parametrize(
-    ("mask", "refused"),
-    [
-        (_squares((2, 2, 4), (10, 10, 4)), True),
-        (_squares((2, 2, 4), (10, 10, 4), value=65535, dtype="uint16"), True),
-        (_squares((2, 2, 4), (10, 10, 4), (18, 2, 4), value=1), True),
-        (_squares((2, 2, 4)), False),
-        (_squares((2, 2, 8), (12, 12, 2)), False),
-        (_squares((2, 2, 4), (10, 10, 4), value=1), False),
-        (_squares((2, 2, 4)) + _squares((10, 10, 4), value=7), False),
-        (np.zeros((4, 4), np.uint8), False),
-    ],
-    ids=["255 twice", "65535 twice", "1 thrice", "one object", "a crumb", "1 twice", "two labels", "background"],
-)
-def test_a_binary_mask_is_not_taken_for_a_label_map(mask, refused):
-    if refused:
-        with pytest.raises(DataError, match=r"a binary mask, no label map.*use --components .*or --task semantic"):
-            tidy_labels(mask, "m", Recipe(), Notes())
-    else:
-        np.testing.assert_array_equal(tidy_labels(mask, "m", Recipe(), Notes()), mask)
+def test_a_mask_of_objects_is_asked_unless_it_is_trusted():
+    binary = _squares((2, 2, 4), (10, 10, 4))
+    notes = Notes()
+    with pytest.raises(DataError, match=r"m: a binary mask.*--components .*--task semantic .*--trust-masks"):
+        tidy_labels(binary, "m", Recipe(), notes)
+    np.testing.assert_array_equal(tidy_labels(binary, "m", Recipe(trusted=True), Notes()), binary)
+    assert [seen.where for seen in notes.looks] == ["m"]
+
+
+@pytest.mark.parametrize("channels", [2, 4])
+def test_an_alpha_channel_that_says_no_more_than_the_numbers_is_dropped(channels):
+    mask = _squares((2, 2, 4), value=3) + _squares((9, 9, 2), value=4)
+    grey = [mask] * (channels - 1)
+    for alpha in (np.full_like(mask, 255), np.full_like(mask, 90), (mask > 0) * 255):
+        stacked = np.stack([*grey, alpha.astype(np.uint8)], axis=-1)
+        np.testing.assert_array_equal(tidy_labels(stacked, "m", Recipe(), Notes()), mask)
+    for numbers, alpha in ((0 * mask, mask), (np.full_like(mask, 255), (mask > 0) * 255)):
+        stacked = np.stack([*[numbers] * (channels - 1), alpha.astype(np.uint8)], axis=-1)
+        with pytest.raises(DataError, match=r"m: its alpha channel marks other pixels .*save one grey channel"):
+            tidy_labels(stacked, "m", Recipe("semantic"), Notes())
 
 
 def test_components_make_each_piece_of_each_label_an_object():
@@ -177,7 +181,7 @@ def test_components_make_each_piece_of_each_label_an_object():
     notes = Notes()
     labels = tidy_labels(mask, "m", Recipe(components=True), notes)
     assert len(np.unique(labels)) == 4
-    assert pieces(labels == labels[3, 3]) == 1
+    assert len(pieces_of(labels == labels[3, 3])) == 1
     assert notes.counts == {"objects made of connected pieces": 3, "labels that they come from": 2}
 
 
@@ -196,8 +200,12 @@ def test_class_maps_are_kept_and_two_valued_ones_become_classes():
     binary = tidy_labels(_squares((2, 2, 4)), "m", Recipe("semantic"), notes)
     assert np.unique(binary).tolist() == [0, 1]
     assert notes.lines() == ["binary masks of 0 and 255 stored as classes 0 and 1: 1"]
-    with pytest.raises(DataError, match=r"m: the mask holds 255, and the 3 classes \(background, a, b\) are 0 … 2"):
-        tidy_labels(_squares((2, 2, 4)), "m", SEMANTIC, Notes())
+    with pytest.raises(DataError, match=r"m: the mask holds 7, and the 3 classes \(background, a, b\) are 0 … 2"):
+        tidy_labels(_squares((2, 2, 4), value=7), "m", SEMANTIC, Notes())
+    with pytest.raises(DataError, match=r"m: the mask holds 255 beside the classes .*use --ignore 255"):
+        tidy_labels(classes + _squares((15, 15, 4)), "m", SEMANTIC, Notes())
+    with pytest.raises(DataError, match=r"m: the mask holds 1 … 3 and no 0; classes start at 0 .*subtract 1"):
+        tidy_labels(classes + np.uint8(1), "m", SEMANTIC, Notes())
 
 
 @pytest.mark.parametrize(
@@ -214,15 +222,3 @@ def test_class_maps_are_kept_and_two_valued_ones_become_classes():
 def test_a_recipe_that_contradicts_itself_is_refused(recipe, says):
     with pytest.raises(ConfigError, match=says):
         Recipe(**recipe)
-
-
-def test_a_picture_is_not_taken_for_a_label_map() -> None:
-    rng = np.random.default_rng(0)
-    picture = rng.integers(0, 200, (64, 64)).astype(np.uint8)
-    with pytest.raises(DataError, match=r"cells/1\.png: no label map: its 199 values lie in \d+ separate pieces"):
-        tidy_labels(picture, "cells/1.png", Recipe("instances"), Notes())
-    smooth = np.add.outer(np.arange(64), np.arange(64)).astype(np.uint8)
-    cut = np.kron(np.arange(1, 65).reshape(8, 8), np.ones((8, 8), int)).astype(np.uint16)
-    cut[:, ::4] = 0
-    for mask in (smooth, cut):  # a few pieces each: `dataset check` tells of them
-        assert np.array_equal(tidy_labels(mask, "m", Recipe("instances"), Notes()), mask)

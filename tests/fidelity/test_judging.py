@@ -174,24 +174,26 @@ def test_whole_numbers_in_wide_types_are_the_images_they_were(many: list[Sample]
         same = judge(tmp_path / kind, eight, encoder="untrained")
         assert same["frechet"]["value"] == pytest.approx(0, abs=1e-6)
     tifffile.imwrite(tmp_path / "int32" / "0.tif", many[0].image.astype(np.int32) * 16)
-    with pytest.raises(DataError, match=r"int32: some images hold values up to 255 and some hold larger ones"):
-        judge(tmp_path / "int32", eight, encoder="untrained")
+    with pytest.raises(DataError, match=r"stored as uint16, and those of .*float32 aren't; save both .*--white"):
+        judge(tmp_path / "int32", tmp_path / "float32", encoder="untrained")
 
 
-def test_images_stretched_one_by_one_are_not_compared_with_others(many: list[Sample], tmp_path: Path) -> None:
+def test_images_on_a_scale_of_their_own_are_not_compared_with_others(many: list[Sample], tmp_path: Path) -> None:
     import tifffile
 
     whole = plain(tmp_path / "whole", [s.image for s in many[:8]])
-    for name in ("float", "other"):
+    for name, factor in (("float", 10.5), ("other", 10.5), ("half", 5.25)):
         (tmp_path / name).mkdir()
         for i, sample in enumerate(many[:8]):
-            tifffile.imwrite(tmp_path / name / f"{i}.tif", (sample.image / 300).astype(np.float32))
-    with pytest.raises(DataError, match=r"float: its floating-point images were rescaled.*whole were not"):
+            tifffile.imwrite(tmp_path / name / f"{i}.tif", (sample.image * factor + 0.25).astype(np.float32))
+    with pytest.raises(DataError, match=r"float: its images are rescaled alike: .* and those of .*whole aren't"):
         judge(tmp_path / "float", whole, encoder="moments")
+    with pytest.raises(DataError, match=r"rescaled alike: .* and those of .*half aren't; .*--white"):
+        judge(tmp_path / "float", tmp_path / "half", encoder="moments")
     both = judge(tmp_path / "float", tmp_path / "other", encoder="moments")
-    assert (
-        "synthetic: float32 images rescaled, each from its minimum … maximum to 0 … 65535 (uint16): 8" in both["notes"]
-    )
+    assert any("rescaled alike: " in note for note in both["notes"])
+    unit = judge(tmp_path / "float", tmp_path / "half", encoder="moments", white=3000)
+    assert unit["frechet"]["value"] > both["frechet"]["value"]
 
 
 def test_masks_of_classes_are_left_out_and_said(semantic_set: SampleSet, tmp_path: Path) -> None:

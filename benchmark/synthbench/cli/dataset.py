@@ -85,13 +85,33 @@ def _add_recipe(parser: argparse.ArgumentParser) -> None:
         help="what masks hold where the label is unknown, such as 255: neither trained on nor scored",
     )
 
+    parser.add_argument(
+        "--white",
+        type=_number,
+        metavar="VALUE",
+        help="the value that is white in all images (4095 for 12 bits in 16, 1 for some floats)",
+    )
+    parser.add_argument(
+        "--trust-masks",
+        dest="trusted",
+        action="store_true",
+        help="take label maps as they are, without asking whether they are binary, classes, or pictures",
+    )
+
 
 def _recipe(args: argparse.Namespace) -> dict[str, Any]:
-    return {name: getattr(args, name) for name in ("task", "classes", "components", "ignore")}
+    return {name: getattr(args, name) for name in ("task", "classes", "components", "ignore", "white", "trusted")}
 
 
 def _names(text: str) -> tuple[str, ...]:
     return tuple(name.strip() for name in text.split(","))
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number; give a value of pixels, such as 4095") from None
 
 
 def _positive(text: str) -> int:
@@ -113,8 +133,8 @@ def _add(args: argparse.Namespace) -> int:
     if args.what in registry().names("dataset"):
         if any(_recipe(args).values()) or args.ignore == 0 or args.groups or args.group_from or args.truth:
             raise ConfigError(
-                f"{args.what} is a dataset of a plugin; --task, --classes, --components, --ignore, --groups, "
-                "--group-from and --truth are for imports"
+                f"{args.what} is a dataset of a plugin; --task, --classes, --components, --ignore, --white, "
+                "--trust-masks, --groups, --group-from and --truth are for imports"
             )
         _print_terms(args.what, sys.stderr if args.json else sys.stdout)
         config = {"archive": _archive(args.what, args.archive)} if args.archive else {}

@@ -26,6 +26,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--inception", metavar="FILE", help="Inception weights, for FID and KID")
     add_config(parser, "encoder")
     parser.add_argument("--task", choices=("instances", "semantic"), help="what the masks hold (default: instances)")
+    parser.add_argument(
+        "--white", type=float, metavar="VALUE", help="the value that is white in all images that aren't 8 or 16 bit"
+    )
     parser.add_argument("--components", action="store_true", help="each connected piece of a mask is an object")
     parser.add_argument("--device", default="auto", help="where the encoder runs: auto (default), cpu, cuda, cuda:1")
     parser.add_argument("--json", action="store_true", help="print JSON")
@@ -60,6 +63,7 @@ def run(args: argparse.Namespace) -> int:
         config=config,
         task=args.task,
         components=args.components,
+        white=args.white,
         device=device,
         threads=int(threads) if threads.isdigit() else usable_processors(),
         progress=_counter if sys.stderr.isatty() else silent,

@@ -29,6 +29,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="what TRUTH holds where the label is unknown, such as 255: these pixels aren't scored",
     )
     parser.add_argument(
+        "--components", action="store_true", help="make each connected piece of a mask an object: for binary masks"
+    )
+    parser.add_argument(
+        "--trust-masks", action="store_true", help="don't ask whether masks are binary, classes, or pictures"
+    )
+    parser.add_argument(
         "--workers", type=_workers, metavar="N", help="processes (default: one per processor, for many images)"
     )
     parser.add_argument("--json", action="store_true", help="print JSON")
@@ -36,20 +42,28 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     from synthbench import scoring
+    from synthbench.datasets.pairs import MaskReader
+    from synthbench.datasets.recipe import Notes
+    from synthbench.errors import ConfigError
 
+    if args.semantic and args.components:
+        raise ConfigError("--components makes instances of connected pieces; leave it out, or leave out --semantic")
     report = _counter if sys.stderr.isatty() else scoring.silent
+    reader = MaskReader(args.semantic, args.ignore, args.components, args.trust_masks)
+    notes = Notes()
     empty = 0
     if args.semantic:
-        result = scoring.score_folders(
-            args.predicted, args.truth, semantic=True, report=report, workers=args.workers, ignore=args.ignore
-        )
+        images = scoring.confusions(args.predicted, args.truth, report, args.workers, reader, notes)
+        result = scoring.semantic_summary(images)
     else:
-        scored = scoring.match_folders(args.predicted, args.truth, report, args.workers, args.ignore)
+        scored = scoring.match_folders(args.predicted, args.truth, report, args.workers, reader, notes)
         empty = sum(image.counts.empty for image in scored.values())
         _doubt(args, [image.counts for image in scored.values()])
         if args.ignore is not None and not any(image.ignored for image in scored.values()):
             print(f"{args.truth}: no label map holds {args.ignore}, so nothing is ignored", file=sys.stderr)
         result = scoring.summary(scored)
+    for line in notes.lines():
+        print(line, file=sys.stderr)
     if args.json:
         print(json.dumps(result, indent=1))
     else:
@@ -65,8 +79,8 @@ def _doubt(args: argparse.Namespace, counts: Sequence[Any]) -> None:
     for folder, own, other in ((args.predicted, found, true), (args.truth, true, found)):
         if max(own) == 1 and sum(other) > 3 * sum(own):
             print(
-                f"{folder}: no file has more than one object; if these are binary masks, make label maps of "
-                "them first, with a number for each piece",
+                f"{folder}: no file has more than one object; if these are binary masks, --components "
+                "makes each piece an object",
                 file=sys.stderr,
             )
 

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from skimage.measure import label as connected
 
+from synthbench.datasets.questions import Look, ask_all, ask_one, look
 from synthbench.errors import DataError
 from synthbench.metrics.similarity import near_duplicates, thumbnail
 from synthbench.plugin.api import Progress, silent
@@ -69,6 +70,8 @@ class Report:
     empty_masks, blank_images : list
     objects_in_pieces : dict
         Samples → labels whose pixels aren't connected (8 neighbours).
+    doubts : list of str
+        What `synthbench.datasets.questions` would refuse: masks that seem to be no label maps of objects.
     unnamed_classes : dict
         Samples of a semantic set → classes beyond the names.
     """
@@ -94,6 +97,7 @@ class Report:
     empty_masks: list[str] = field(default_factory=list)
     blank_images: list[str] = field(default_factory=list)
     objects_in_pieces: dict[str, list[int]] = field(default_factory=dict)
+    doubts: list[str] = field(default_factory=list)
     unnamed_classes: dict[str, list[int]] = field(default_factory=dict)
     ignored: float = 0.0
     ignoring_samples: int = 0
@@ -134,6 +138,8 @@ class Report:
             ("samples with classes that have no name", unnamed),
         ]
         found = [f"{len(items)} {what}: {_some(items)}" for what, items in told if items]
+        found += [f"masks in doubt: {doubt}" for doubt in self.doubts[:NAMED]]
+        found += [f"{len(self.doubts) - NAMED} more masks in doubt"] if len(self.doubts) > NAMED else []
         found += [f"{self.tiny_objects} objects of fewer than {TINY} pixels"] if self.tiny_objects else []
         found += [f"images of several kinds: {_counts(self.kinds)}"] if len(self.kinds) > 1 else []
         absent = [name for name, share in self.class_shares.items() if share == 0]
@@ -157,6 +163,7 @@ def check(samples: SampleSet, progress: Progress = silent) -> Report:
     read: list[int] = []
     counts: list[int] = []
     areas: list[np.ndarray] = []
+    looks: list[Look] = []
     pixels = np.zeros(max(len(samples.classes), 1), np.int64)
     for position, entry in enumerate(samples.entries):
         try:
@@ -172,6 +179,7 @@ def check(samples: SampleSet, progress: Progress = silent) -> Report:
         if samples.task == "instances":
             area = _check_objects(sample, report)
             areas.append(area)
+            looks.append(look(sample.labels, sample.id))
             counts.append(len(area))
         else:
             pixels += _check_classes(sample, len(pixels), report)
@@ -180,6 +188,7 @@ def check(samples: SampleSet, progress: Progress = silent) -> Report:
     report.near_duplicates = _twins(samples, read, thumbs, report.duplicates)
     report.shared_groups = _shared_groups(samples, report.near_duplicates)
     report.leaks = _leaks(samples, report)
+    report.doubts = _doubts(looks, samples.name)
     if samples.task == "instances" and counts:
         joined = np.concatenate(areas)
         report.objects = len(joined)
@@ -190,6 +199,22 @@ def check(samples: SampleSet, progress: Progress = silent) -> Report:
         shares = pixels / max(int(pixels.sum()), 1)
         report.class_shares = {name: float(share) for name, share in zip(samples.classes, shares, strict=False)}
     return report
+
+
+def _doubts(looks: Sequence[Look], name: str) -> list[str]:
+    """Return what the questions to masks would refuse, mask by mask; of all together where each alone passes."""
+    doubts = []
+    for seen in looks:
+        try:
+            ask_one(seen)
+        except DataError as error:
+            doubts.append(str(error))
+    if not doubts:
+        try:
+            ask_all(looks, name)
+        except DataError as error:
+            doubts.append(str(error))
+    return doubts
 
 
 def _describe(samples: SampleSet, report: Report) -> None:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from synthbench.datasets.grouping import Grouping, grouping, tell_of_tables
-from synthbench.datasets.pixels import one_scale, pieces
+from synthbench.datasets.pixels import tell_depth
+from synthbench.datasets.questions import ask_all
 from synthbench.datasets.readers import coco, folders, npz, per_object, sample_set, suffix, tracking
 from synthbench.datasets.recipe import Notes, Recipe
+from synthbench.datasets.scale import Scale, Scaling
 from synthbench.datasets.walk import safe_id, subfolders
 from synthbench.errors import ConfigError, DataError, nearest, together
 from synthbench.plugin.api import Progress, silent
@@ -94,18 +96,19 @@ class Import:
         Raises
         ------
         DataError
-            If files can't be used (told together), there is no sample, or the masks turn out to be binary.
+            If files can't be used (told together), there is no sample, or the masks turn out to be no label
+            maps of objects.
         """
-        self.notes = Notes()
-        in_pieces = ""
-        done, most = 0, 0
+        white = self.recipe.white
+        self.notes = Notes(Scaling(Scale.of_white(white)) if white is not None else None)
+        unasked = replace(self.recipe, trusted=True)
+        self.notes.measure_by(lambda notes: self.form.read(self.path, unasked, notes), str(self.path))
+        done = 0
         for sample in self._found():
             if self.notes.problems:
                 continue  # nothing will come of it; what else is wrong is to be told as well
             if self.recipe.task == "instances":
-                count, broken = _objects(sample)
-                most = max(most, count)
-                in_pieces = in_pieces or (sample.id if broken else "")
+                count = len(np.unique(sample.labels[sample.labels > 0]))
                 self.notes.add("objects", count)
                 self.notes.add("images without an object", int(count == 0))
             done += 1
@@ -113,18 +116,16 @@ class Import:
             yield sample
         if done == 0:
             raise DataError(f"{self.path}: holds no annotated image")
-        one_scale(self.notes.lines(), str(self.path))
-        if most == 1 and in_pieces and done > 1 and self.form.name != "sample set":
-            raise DataError(
-                f"{self.path}: no mask holds more than one label, and that of {in_pieces!r} is in pieces: these are "
-                "binary masks, no label maps; use --components to make each piece an object, or --task semantic"
-            )
         if self.recipe.ignore is not None and "masks with ignored pixels" not in self.notes.counts:
             raise DataError(
                 f"{self.path}: no mask holds {self.recipe.ignore}; leave out --ignore, or give another value"
             )
         if self.groups is None:
             tell_of_tables(self._root, self.notes)
+        ask_all(self.notes.looks, self.path, in_pieces=not self.recipe.components)
+        tell_depth(self.notes)
+        if self.recipe.trusted:
+            self.notes.add("masks taken for label maps of objects unasked (--trust-masks)", done)
         if self.notes.counts:
             self.info["import"] = self.notes.lines()
 
@@ -156,13 +157,6 @@ class Import:
             classes=self.recipe.classes,
             info=self.info,
         )
-
-
-def _objects(sample: Sample) -> tuple[int, bool]:
-    """Return how many labels there are, and whether the only one is in separate pieces."""
-    present = np.unique(sample.labels)
-    count = int((present > 0).sum())
-    return count, count == 1 and pieces(sample.labels) > 1
 
 
 def detect(path: str | Path) -> tuple[Form, Path, str]:
@@ -215,6 +209,8 @@ def import_set(
     groups: str | Path | None = None,
     group_from: str | None = None,
     truth: tracking.Wanted | None = None,
+    white: float | None = None,
+    trusted: bool = False,
 ) -> Import:
     """Prepare an import; nothing but what tells the form is read yet.
 
@@ -239,14 +235,18 @@ def import_set(
         The form of file names, with named parts; see `synthbench.datasets.name_pattern.Pattern`.
     truth
         Which segmentations of Cell Tracking Challenge folders to take; see `synthbench.datasets.readers.tracking.read`.
+    white
+        The value that is white in all images; by default images keep their values, and floats become one scale.
+    trusted
+        Take the masks for label maps of objects without a question.
 
     Raises
     ------
     DataError
         If nothing that is known is found there.
     ConfigError
-        If task, classes, components and ignore don't fit together, the form has no masks of values, or groups can't be
-        understood.
+        If task, classes, components, ignore and white don't fit together, the form has no masks of values, or groups
+        can't be understood.
     """
     told = grouping(groups, group_from) if groups or group_from else None
     form, at, found = detect(path)
@@ -261,7 +261,7 @@ def import_set(
         raise ConfigError(f"{at}: --ignore {ignore}: the masks of this form ({form.name}) hold no values; leave it out")
     if truth and form.read is not tracking.read:
         raise ConfigError(f"{at}: --truth is for Cell Tracking Challenge folders; leave it out")
-    recipe = Recipe(task or "instances", tuple(classes), components, ignore, truth=truth)
+    recipe = Recipe(task or "instances", tuple(classes), components, ignore, truth, white, trusted)
     return Import(
         at, form, found, name or safe_id(at.resolve().stem if at.is_file() else at.resolve().name), recipe, info, told
     )

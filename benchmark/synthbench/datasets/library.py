@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 HOME = "SYNTHBENCH_HOME"
 ARCHIVE = "archive"
 """The key of a plugin's configuration that ``--from PATH`` fills."""
+READING = 2
+"""Raised when files are read in another way, so that what was imported before is imported again."""
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}")
 
 
@@ -77,6 +79,8 @@ class Library:
         groups: str | Path | None = None,
         group_from: str | None = None,
         truth: Wanted | None = None,
+        white: float | None = None,
+        trusted: bool = False,
         progress: Progress = silent,
     ) -> SampleSet:
         """Import what is at `path`; see `synthbench.datasets.importing.import_set`.
@@ -96,6 +100,8 @@ class Library:
             groups=groups,
             group_from=group_from,
             truth=truth,
+            white=white,
+            trusted=trusted,
         )
         if found.name in registry().names("dataset"):
             raise DataError(f"dataset name {found.name!r} is a plugin's; give another --name")
@@ -224,6 +230,8 @@ def resolve(
     classes: Sequence[str] = (),
     components: bool = False,
     ignore: int | None = None,
+    white: float | None = None,
+    trusted: bool = False,
     progress: Progress = silent,
 ) -> tuple[SampleSet, Path]:
     """Return a dataset by its name in the library, or by the path of a sample set or of anything importable.
@@ -238,7 +246,7 @@ def resolve(
         Where imports are kept; by default beside the library's datasets.
     library
         By default the one at `default_root`.
-    task, classes, components, ignore
+    task, classes, components, ignore, white, trusted
         How masks are understood when something is imported; see `synthbench.datasets.importing.import_set`.
 
     Returns
@@ -264,9 +272,13 @@ def resolve(
         raise DataError(f"{text}: neither a path nor a dataset of the library or of a plugin{_hint(text, known)}")
     if (path / INDEX).is_file():
         return SampleSet.open(path), path
-    found = import_set(path, task=task, classes=classes, components=components, ignore=ignore)
+    found = import_set(
+        path, task=task, classes=classes, components=components, ignore=ignore, white=white, trusted=trusted
+    )
     told = [found.recipe.task, *found.recipe.classes, str(components)]
-    state = _state_of(path, told if ignore is None else [*told, f"ignore {ignore}"])
+    told += [f"ignore {ignore}"] if ignore is not None else []
+    told += [f"white {white:g}"] if white is not None else []
+    state = _state_of(path, [*told, *(["trusted"] if trusted else []), f"reading {READING}"])
     folder = (imported or library.root / ".imported") / f"{found.name}-{state[:20]}"
     if (folder / INDEX).is_file():
         return SampleSet.open(folder), folder

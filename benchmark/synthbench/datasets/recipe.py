@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from synthbench.datasets.questions import Look
+from synthbench.datasets.scale import Measuring, Ranges, Scaling, check_white
 from synthbench.errors import ConfigError, DataError, nearest, together
 from synthbench.samples import TASKS, Task, check_ignored
 
@@ -33,6 +35,10 @@ class Recipe:
         What masks hold where the label is unknown (`synthbench.samples.Sample.ignore`); None where no value means that.
     truth
         Of Cell Tracking Challenge folders: ``gold``, ``silver``, or of each sequence the better that it has.
+    white
+        The value that is white in all images, so that they become one scale; None to take them as they are.
+    trusted
+        Task `instances`: the masks are label maps of objects, and nothing is asked about them.
 
     Raises
     ------
@@ -45,6 +51,8 @@ class Recipe:
     components: bool = False
     ignore: int | None = None
     truth: Literal["gold", "silver", "each"] | None = None
+    white: float | None = None
+    trusted: bool = False
 
     def __post_init__(self) -> None:
         if self.task not in TASKS:
@@ -58,6 +66,7 @@ class Recipe:
                 "--components makes instances of connected pieces; leave it out, or leave out --task semantic"
             )
         check_ignored(self.ignore, self.task)
+        check_white(self.white)
         classes = tuple(self.classes) or (BINARY_CLASSES if self.task == "semantic" else ())
         if self.task == "semantic" and (len(classes) < 2 or len(set(classes)) < len(classes) or not all(classes)):
             raise ConfigError(
@@ -80,13 +89,22 @@ class Notes:
         Sample id → what it was made from, and the image file; where there is one.
     problems : list of str
         What makes the data unusable, each once, in the order in which it was found: see `refuse`.
+    scaling : Scaling
+        How images of other types become uint8 or uint16: one scale for all that share these notes.
+    deep, brightest : int
+        How many images were uint16, and the largest value in them.
+    looks : list of Look
+        What was seen of each mask of objects.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, scaling: Scaling | None = None) -> None:
         self.total = 0
         self.counts: dict[str, int] = {}
         self.files: dict[str, tuple[str, Path]] = {}
         self.problems: list[str] = []
+        self.scaling = scaling or Scaling()
+        self.deep = self.brightest = 0
+        self.looks: list[Look] = []
 
     def add(self, what: str, count: int = 1) -> None:
         """Count something that was done; a count of zero leaves no trace."""
@@ -116,6 +134,25 @@ class Notes:
         """Raise `DataError` with the problems found at `where`, if there are any; see `errors.together`."""
         if self.problems:
             raise DataError(together(self.problems, where))
+
+    def measure_by(self, read: Callable[[Notes], Iterable[object]], where: str) -> None:
+        """Let images of wide types have the scale of a whole set.
+
+        Parameters
+        ----------
+        read
+            ``read(notes)`` reads all images of the set. It is called when the first image of a wide type is met.
+        where
+            The set, for errors.
+        """
+
+        def ranges() -> Ranges:
+            measuring = Measuring()
+            for _ in read(Notes(measuring)):
+                pass
+            return measuring.ranges
+
+        self.scaling.measure, self.scaling.where = ranges, where
 
     def lines(self) -> list[str]:
         """Return a line for each thing that was done: ``"what: count"``."""

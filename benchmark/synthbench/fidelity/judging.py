@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from synthbench.datasets.pixels import one_scale
+from synthbench.datasets.scale import RESCALED
 from synthbench.errors import DataError
 from synthbench.fidelity.looking import Eye, Look, look, open_eye
 from synthbench.fidelity.reading import Pictures, open_pictures
@@ -29,6 +29,7 @@ def judge(
     config: Mapping[str, Any] | None = None,
     task: Task | None = None,
     components: bool = False,
+    white: float | None = None,
     device: str = "cpu",
     threads: int = 1,
     progress: Progress = silent,
@@ -50,6 +51,8 @@ def judge(
         machine, else the untrained network.
     task, components
         How masks are understood; see `datasets.importing.import_set`.
+    white
+        The value that is white in the images of all folders that aren't sample sets.
     device, threads, progress
         Where the encoder runs, and who is told how far it is.
 
@@ -65,7 +68,7 @@ def judge(
         If a folder or the encoder can't be used, there are too few images, or the sets weren't treated alike.
     """
     paths = {"synthetic": synthetic, "real": real} | ({"train": train} if train is not None else {})
-    sets = {name: open_pictures(path, task=task, components=components) for name, path in paths.items()}
+    sets = {name: open_pictures(path, task=task, components=components, white=white) for name, path in paths.items()}
     fewest = min(sets.values(), key=len)
     n = len(fewest)
     if n < LEAST:
@@ -116,15 +119,16 @@ def _look_at_all(sets: Mapping[str, Pictures], n: int | None, eye: Eye, progress
 
 
 def _same_treatment(sets: Mapping[str, Pictures]) -> None:
-    """Refuse to compare images that were stretched one by one with images that were not, and sets of two scales."""
-    for part in sets.values():
-        one_scale(part.notes(), str(part.path))
-    stretched = [part for part in sets.values() if part.stretched]
-    plain = [part for part in sets.values() if not part.stretched]
-    if stretched and plain:
+    """Refuse to compare sets whose images were brought to scales of their own."""
+    rules = {name: part.rule for name, part in sets.items()}
+    told = [name for name, rule in rules.items() if rule]
+    own = [name for name in told if RESCALED in rules[name]]
+    if (own and len(set(rules.values())) > 1) or len({rules[name] for name in told}) > 1:
+        first = (own or told)[0]
+        other = next(name for name in sets if rules[name] != rules[first])
         raise DataError(
-            f"{stretched[0].path}: its floating-point images were rescaled, each from its own minimum … maximum, and "
-            f"those of {plain[0].path} were not; save both as uint8 or uint16 on one scale"
+            f"{sets[first].path}: its images are {rules[first]}, and those of {sets[other].path} aren't; save both as "
+            "uint8 or uint16 on one scale, or say by --white which value is white in both"
         )
 
 

@@ -12,12 +12,10 @@ from synthbench.datasets.importing import detect, import_set
 from synthbench.datasets.pixels import read_image
 from synthbench.datasets.readers.folders import IMAGES
 from synthbench.datasets.recipe import Notes
+from synthbench.datasets.scale import RESCALED, UNCHANGED, Scale, Scaling, check_white
 from synthbench.datasets.walk import PICTURES, pictures
 from synthbench.errors import DataError
 from synthbench.samples import Sample, SampleSet, Task
-
-STRETCHED = "rescaled"
-"""In the notes of the readers, of floating-point images that were stretched one by one."""
 
 
 @dataclass(frozen=True)
@@ -50,12 +48,15 @@ class Pictures:
         return len(self.names)
 
     @property
-    def stretched(self) -> bool:
-        """Whether floating-point images were rescaled, each from its own minimum … maximum."""
-        return any(STRETCHED in line for line in self.notes())
+    def rule(self) -> str:
+        """How images of wide types were brought to one scale of the set's own; empty where none were."""
+        found = (line.partition(mark) for line in self.notes() for mark in (RESCALED, UNCHANGED) if mark in line)
+        return "; ".join(sorted({f"{mark}{rest.rpartition(':')[0]}" for _, mark, rest in found}))
 
 
-def open_pictures(path: str | Path, *, task: Task | None = None, components: bool = False) -> Pictures:
+def open_pictures(
+    path: str | Path, *, task: Task | None = None, components: bool = False, white: float | None = None
+) -> Pictures:
     """Open annotated images in any form that `datasets` reads, or a folder of images alone.
 
     Sample sets and plain images are read when they are asked for; other annotated forms are read at once, and kept.
@@ -67,6 +68,8 @@ def open_pictures(path: str | Path, *, task: Task | None = None, components: boo
         What the masks hold; by default that of the sample set, if it is one, and else instances.
     components
         Make each connected piece of a mask an object of its own.
+    white
+        The value that is white in all images that aren't a sample set; see `synthbench.datasets.scale`.
 
     Raises
     ------
@@ -80,9 +83,10 @@ def open_pictures(path: str | Path, *, task: Task | None = None, components: boo
         files = _plain(path)
         if not files:
             raise
-        return _plain_pictures(path, files)
-    ready = import_set(path, task=task, components=components)
-    if form.name == "sample set" and not components:
+        return _plain_pictures(path, files, white)
+    own = form.name == "sample set" and not components
+    ready = import_set(path, task=task, components=components, white=None if own else white)
+    if own:
         stored = SampleSet.open(at)
         said = [str(line) for line in stored.info.get("import", ())]
         return Pictures(path, found, stored.ids, ready.recipe.task, lambda: said, lambda i: _parts(stored[i]))
@@ -103,8 +107,10 @@ def _plain(path: Path) -> list[Path]:
     return next((files for files in map(pictures, places) if files), [])
 
 
-def _plain_pictures(path: Path, files: list[Path]) -> Pictures:
-    notes = Notes()
+def _plain_pictures(path: Path, files: list[Path], white: float | None) -> Pictures:
+    check_white(white)
+    notes = Notes(Scaling(Scale.of_white(white)) if white is not None else None)
+    notes.measure_by(lambda measuring: (read_image(file, measuring) for file in files), str(path))
     kinds = ", ".join(suffix for suffix in PICTURES if any(file.suffix.lower() == suffix for file in files))
     return Pictures(
         path,

@@ -168,7 +168,7 @@ def test_every_real_set_imports_whole(real_data, bring):
 
 
 def test_real_filaments_are_refused_as_instances_and_taken_as_classes(real_data, bring):
-    with pytest.raises(DataError, match=r"a binary mask, no label map.*--components .*or --task semantic"):
+    with pytest.raises(DataError, match=r"a binary mask, no label map.*--components .*, --task semantic"):
         bring(real_data / "filaments_vimslab_silver" / "actin")
     samples, found = bring(real_data / "filaments_vimslab_silver" / "microtubule", task="semantic")
     assert found.recipe.classes == ("background", "foreground")

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from synthbench.datasets.pixels import sample_of, tidy_image, tidy_labels
+from synthbench.datasets.pixels import sample_of, scaled, tidy_image, tidy_labels
 from synthbench.datasets.recipe import Notes, Recipe
 from synthbench.datasets.streams import Archive
 from synthbench.datasets.walk import folders, safe_id, split_of
@@ -119,7 +119,7 @@ def _image(image: np.ndarray, where: str, notes: Notes) -> np.ndarray:
     if image.ndim != 3 or image.shape[2] != 2:
         return tidy_image(image, where, notes)
     notes.add("images of two channels stored as RGB: the first green, the second blue")
-    first, second = (tidy_image(image[..., channel], where, notes) for channel in range(2))
+    first, second = np.moveaxis(scaled(image, where, notes), -1, 0)
     return np.stack([np.zeros_like(first), first, second], axis=-1)
 
 

@@ -45,14 +45,14 @@ def read(path: Path, recipe: Recipe, notes: Notes) -> Iterator[Sample]:
             stamps = []
             for value, mask_at in enumerate(item.masks, start=1):
                 with notes.trying():
-                    stamps.append(_stamp(mask_at, image, item, value if recipe.task == "instances" else 1))
+                    stamps.append(_stamp(mask_at, image, item, value if recipe.task == "instances" else 1, notes))
             labels = paint(stamps, (image.shape[0], image.shape[1]), notes)
             yield sample_of(name, image, labels.astype(np.uint32), item.groups, str(item.image), str(item.image))
     notes.refuse(path)
 
 
-def _stamp(mask_at: Path, image: np.ndarray, item: Item, value: int) -> Stamp:
-    mask = whole_numbers(read_numbers(mask_at), str(mask_at)) > 0
+def _stamp(mask_at: Path, image: np.ndarray, item: Item, value: int, notes: Notes) -> Stamp:
+    mask = whole_numbers(read_numbers(mask_at, notes), str(mask_at)) > 0
     if mask.shape != image.shape[:2]:
         sizes = [f"{a.shape[0]}×{a.shape[1]}" for a in (mask, image)]
         raise DataError(f"{mask_at}: the mask is {sizes[0]} and its image {item.image} is {sizes[1]}")

@@ -27,8 +27,9 @@ def read(path: Path, recipe: Recipe, notes: Notes) -> Iterator[Sample]:
         have = " ".join([samples.task, ", ".join(samples.classes)]).strip()
         want = " ".join([recipe.task, ", ".join(recipe.classes)]).strip()
         raise ConfigError(f"{path}: the sample set is {have}, and {want} was asked for; leave out --task and --classes")
-    if recipe.components:
-        raise ConfigError(f"{path}: a sample set is taken as it is; leave out --components")
+    for given, option in ((recipe.components, "--components"), (recipe.white is not None, "--white")):
+        if given:
+            raise ConfigError(f"{path}: a sample set is taken as it is; leave out {option}")
     notes.total = len(samples)
     for name in samples.ids:
         with notes.trying():

@@ -1,0 +1,134 @@
+"""Image files as they mean themselves: read as pictures, or as the numbers of a mask."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from synthbench.datasets.recipe import Notes
+from synthbench.datasets.tiffs import read_tiff, upright
+from synthbench.errors import DataError
+from synthbench.rasters import TIFFS, opened, pixels_of, refusing
+
+ORIENTATION = 274
+_LOSSY = ("JPEG", "MPO", "WEBP", "JPEG2000")
+_PLAIN_MODES = ("1", "L", "LA", "RGB", "RGBA", "I", "F")
+_PNG = b"\x89PNG\r\n\x1a\n"
+
+
+def read_picture(path: Path, notes: Notes) -> np.ndarray:
+    """Read an image file in its colours and the right way up; see `synthbench.datasets.tiffs.read_tiff`.
+
+    Returns
+    -------
+    ndarray
+        ``(height, width)``, or ``(height, width, channels)`` of 2 (grey, alpha), 3 or 4 (RGB, alpha); any type.
+
+    Raises
+    ------
+    DataError
+        If it can't be read, or not without loss; if it is an animation, or see-through in places.
+    """
+    if path.suffix.lower() in TIFFS:
+        return read_tiff(path, notes, mask=False)
+    with refusing(path):
+        colour, depth = _png_head(path)
+        if depth == 16 and colour in (2, 4, 6):
+            raise DataError(
+                f"{path}: a PNG with 16 bits per colour can't be read without loss; save it as a 16-bit TIFF"
+            )
+        with opened(path) as file:
+            _still(path, file)
+            orientation = file.getexif().get(ORIENTATION, 1)
+            if "transparency" in file.info:
+                pixels = np.asarray(file.convert("RGBA"))
+                if (pixels[..., 3] < 255).any():
+                    raise DataError(f"{path}: some of its pixels are transparent; save it without transparency")
+                pixels = pixels[..., :3]
+            elif file.mode in _PLAIN_MODES or file.mode.startswith("I;16"):
+                pixels = pixels_of(file)
+            elif file.mode == "CMYK":
+                raise DataError(f"{path}: its pixels are CMYK, inks for print; save it as grey or RGB")
+            else:
+                pixels = np.asarray(file.convert("RGB"))
+    return upright(pixels, orientation, notes, mask=False)
+
+
+def read_numbers(path: Path, notes: Notes, *, classes: bool = False) -> np.ndarray:
+    """Read a mask file as numbers, the right way up; of a palette, the indices.
+
+    Parameters
+    ----------
+    path
+    notes
+    classes
+        Which number it is matters, as it does for classes; of objects only the background's does.
+
+    Returns
+    -------
+    ndarray
+        ``(height, width)``, or with channels last; a picture of 1 bit gives 0 and 255.
+
+    Raises
+    ------
+    DataError
+        If it can't be read, was saved with loss, is an animation, or has a palette in which 0 isn't what it looks
+        like.
+    """
+    if path.suffix.lower() in TIFFS:
+        return read_tiff(path, notes, mask=True)
+    if path.suffix.lower() in (".jpg", ".jpeg"):
+        raise _lossy(path, "JPEG")
+    with refusing(path):
+        _, depth = _png_head(path)
+        with opened(path) as file:
+            _still(path, file)
+            if file.format in _LOSSY:
+                raise _lossy(path, str(file.format))
+            orientation = file.getexif().get(ORIENTATION, 1)
+            numbers = pixels_of(file)
+            if file.mode == "P":
+                _check_palette(path, numbers, file.getpalette("RGB") or [], classes)
+        if depth in (2, 4) and file.mode == "L":  # Pillow spreads them over 8 bits
+            numbers = numbers // np.uint8(255 // (2**depth - 1))
+    return upright(numbers, orientation, notes, mask=True)
+
+
+def _lossy(path: Path, form: str) -> DataError:
+    return DataError(f"{path}: a {form} keeps no exact numbers, so it is no mask any more; save masks as png or tif")
+
+
+def _still(path: Path, file: object) -> None:
+    """Raise `DataError` for an animation. The further pictures of a JPEG (MPO) are by-products of its first."""
+    frames = getattr(file, "n_frames", 1)
+    if frames > 1 and getattr(file, "format", "") != "MPO":
+        raise DataError(f"{path}: holds {frames} pictures, one after another; save each as a file of its own")
+
+
+def _png_head(path: Path) -> tuple[int, int]:
+    """Return colour type and bits per sample of a PNG; −1 and 0 for other files."""
+    with path.open("rb") as file:
+        head = file.read(26)
+    return (head[25], head[24]) if len(head) == 26 and head[:8] == _PNG else (-1, 0)
+
+
+def _check_palette(path: Path, indices: np.ndarray, palette: list[int], classes: bool) -> None:
+    """Raise `DataError` where indices and colours disagree about what a number is."""
+    used = np.unique(indices)
+    table = np.array(palette, np.int64).reshape(-1, 3)
+    colours = {int(i): tuple(table[i]) for i in used if i < len(table)}
+    black = [i for i, colour in colours.items() if i > 0 and colour == (0, 0, 0)]
+    if len(black) == 1 and colours.get(0, (0, 0, 0)) != (0, 0, 0):
+        raise DataError(
+            f"{path}: in its palette 0 is the colour {', '.join(map(str, table[0]))} and "
+            f"{black[0]} is black, so either may be the "
+            "background; save it as a grey png of whole numbers, 0 for the background"
+        )
+    greys = all(len(set(colour)) == 1 for colour in colours.values())
+    shown = [colour[0] for colour in colours.values()]
+    if classes and greys and len(set(shown)) == len(shown) > 2 and shown != [int(i) for i in used]:
+        raise DataError(
+            f"{path}: its palette shows the numbers {', '.join(map(str, used[:5]))} as the greys "
+            f"{', '.join(map(str, shown[:5]))}, so either may be the classes; save it as a grey png of whole numbers"
+        )

@@ -1,0 +1,94 @@
+"""Connected pieces of a mask, found from its runs: rows of equal pixels, which are far fewer than pixels."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True, eq=False)
+class Pieces:
+    """Connected pieces, one entry each.
+
+    Attributes
+    ----------
+    label : ndarray
+        The number that its pixels have.
+    area : ndarray
+        Its pixels.
+    inside : ndarray
+        Bool: whether it reaches no side of the mask.
+    """
+
+    label: np.ndarray
+    area: np.ndarray
+    inside: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.label)
+
+
+def pieces_of(labels: np.ndarray, *, diagonal: bool = True) -> Pieces:
+    """Return the connected pieces of equal numbers above 0.
+
+    Parameters
+    ----------
+    labels
+        ``(height, width)``, any integer type or bool, 0 or more.
+    diagonal
+        Whether pixels that touch at a corner are connected (8 neighbours), or by sides alone (4).
+
+    Returns
+    -------
+    Pieces
+        In no order that means anything.
+    """
+    height, width = labels.shape
+    starts = np.ones((height, width), bool)
+    np.not_equal(labels[:, 1:], labels[:, :-1], out=starts[:, 1:])
+    first = np.flatnonzero(starts)
+    value = labels.ravel()[first]
+    length = np.diff(first, append=labels.size)
+    row, left = np.divmod(first[value > 0], width)
+    value, length = value[value > 0], length[value > 0]
+    right = left + length
+    below, above = _touching(row * (width + 1) + left, row * (width + 1) + right, value, width + 1, int(diagonal))
+    root = _joined(len(value), below, above)
+    known, piece = np.unique(root, return_inverse=True)
+    outside = (row == 0) | (row == height - 1) | (left == 0) | (right == width)
+    return Pieces(
+        label=value[known],
+        area=np.bincount(piece, weights=length, minlength=len(known)).astype(np.int64),
+        inside=np.bincount(piece, weights=outside, minlength=len(known)) == 0,
+    )
+
+
+def _touching(
+    start: np.ndarray, end: np.ndarray, value: np.ndarray, stride: int, reach: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the pairs of runs of one value that touch in neighbouring rows.
+
+    `start` and `end` are places in rows of `stride`, one longer than the mask is wide, so that no run reaches the next
+    row. Those that a run touches in the row below follow one another.
+    """
+    low = np.searchsorted(end, start + stride + (1 - reach), side="left")
+    high = np.searchsorted(start, end + stride - (1 - reach), side="right")
+    count = np.maximum(high - low, 0)
+    above = np.repeat(np.arange(len(start)), count)
+    below = np.arange(len(above)) - np.repeat(np.cumsum(count) - count, count) + np.repeat(low, count)
+    same = value[above] == value[below]
+    return below[same], above[same]
+
+
+def _joined(count: int, one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """Return for each of `count` things the first of those that it is joined to, through pairs of any number."""
+    root = np.arange(count)
+    while len(one):
+        a, b = root[one], root[other]
+        apart = a != b
+        np.minimum.at(root, np.maximum(a, b)[apart], np.minimum(a, b)[apart])
+        one, other = one[apart], other[apart]
+        while not np.array_equal(higher := root[root], root):
+            root = higher
+    return root

@@ -1,0 +1,170 @@
+"""Image files: read and written without loss; how large they may be."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import math
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from synthbench.errors import DataError, unnamed
+
+if TYPE_CHECKING:
+    from PIL.Image import Image as Picture
+
+TIFFS = (".tif", ".tiff")
+LARGE = 2 * 89_478_485
+"""Pixels above which Pillow takes an image for a decompression bomb; here a file of so many has to be plausible."""
+MOST = 2**30
+"""Pixels that an image may have."""
+PACKED = 400
+"""Pixels per byte of its file that a large image may have: sparse label maps have 100; deflated zeros, up to 1,032."""
+_pillow = threading.Lock()
+
+
+def check_size(path: Path, height: int, width: int) -> None:
+    """Raise `DataError` for an image that is too large, or whose file is too small for what it says it holds.
+
+    Called before memory is taken for its pixels.
+    """
+    pixels = height * width
+    if pixels > MOST:
+        raise DataError(
+            f"{path}: {height}×{width} are {pixels / 1e6:,.0f} megapixels, and an image may have {MOST / 1e6:,.0f}; "
+            "cut it into tiles"
+        )
+    size = path.stat().st_size
+    if pixels > LARGE and pixels > PACKED * size:
+        raise DataError(
+            f"{path}: {size:,} bytes that unpack to {pixels / 1e6:,.0f} megapixels ({height}×{width}), as "
+            "decompression bombs do; if you trust the file, save it as a TIFF without compression, or cut it into tiles"
+        )
+
+
+@contextlib.contextmanager
+def opened(path: Path, *, ours: bool = False) -> Iterator[Picture]:
+    """Open an image file by Pillow, its pixels unread, whatever its size; `check_size` is asked instead of Pillow.
+
+    Parameters
+    ----------
+    path
+    ours
+        A file whose size was compared with what is known of it, so that it needs no `check_size`.
+    """
+    from PIL import Image
+
+    with _pillow:  # Pillow keeps its limit in a global
+        limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
+        try:
+            picture: Picture = Image.open(path)
+        finally:
+            Image.MAX_IMAGE_PIXELS = limit
+    with picture:
+        if not ours:
+            check_size(path, picture.height, picture.width)
+        yield picture
+
+
+@contextlib.contextmanager
+def refusing(path: Path) -> Iterator[None]:
+    """Turn whatever a decoder raises into a `DataError` that names the file."""
+    try:
+        yield
+    except DataError:
+        raise
+    except FileNotFoundError:
+        raise DataError(f"{path}: no such file") from None
+    except Exception as error:  # decoders raise anything on corrupt input
+        raise DataError(
+            f"{path}: can't be read as an image ({unnamed(error, path)}); replace it, or take it out"
+        ) from None
+
+
+def suffix_for(array: np.ndarray) -> str:
+    """Return ``".png"`` where PNG can hold the array without loss, else ``".tif"``."""
+    return ".png" if array.dtype == np.uint8 or (array.dtype == np.uint16 and array.ndim == 2) else ".tif"
+
+
+def write_array(path: Path, array: np.ndarray) -> None:
+    """Write an array to PNG or TIFF (by the suffix), losslessly; raise `DataError` when the disk won't take it."""
+    try:
+        if path.suffix == ".png":
+            from PIL import Image
+
+            Image.fromarray(np.ascontiguousarray(array)).save(path, compress_level=3)
+        else:
+            import tifffile
+
+            photometric = "rgb" if array.ndim == 3 else "minisblack"
+            tifffile.imwrite(path, array, compression="zlib", photometric=photometric)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            path.unlink()
+        raise DataError(f"{path}: can't be written: {error.strerror or error}") from None
+
+
+def read_array(path: Path, size: tuple[int, int] | None = None) -> np.ndarray:
+    """Read a PNG, TIFF, JPEG or BMP file as it is; raise `DataError`, naming the file, when that fails.
+
+    Palette PNGs give their indices (as label maps are stored by some tools); an alpha channel of an RGB image
+    is dropped when it is opaque.
+
+    Parameters
+    ----------
+    path
+    size
+        Height and width of an image that `write_array` wrote: any up to `MOST` pixels is read then, and one that has
+        another size is refused unread. Without it, `check_size` is asked.
+    """
+    with refusing(path):
+        array = _read_tiff(path, size) if path.suffix.lower() in TIFFS else _read_picture(path, size)
+    if array.ndim == 3 and array.shape[2] == 4 and array.dtype.kind == "u":
+        opaque = bool((array[..., 3] == np.iinfo(array.dtype).max).all())
+        array = array[..., :3] if opaque else array
+    return array
+
+
+def _read_picture(path: Path, size: tuple[int, int] | None) -> np.ndarray:
+    with opened(path, ours=size is not None) as file:
+        _compare(path, (file.height, file.width), size)
+        file.load()
+        return pixels_of(file)
+
+
+def pixels_of(picture: Picture) -> np.ndarray:
+    """Return the numbers of a picture: one of 1 bit gives 0 and 255, one of 16 bits uint16."""
+    array = np.asarray(picture.convert("L") if picture.mode == "1" else picture)
+    if picture.mode.startswith("I;16") or (picture.mode == "I" and _fits_uint16(array)):
+        array = array.astype(np.uint16)
+    return array
+
+
+def _fits_uint16(array: np.ndarray) -> bool:
+    return bool(array.size and array.min() >= 0 and array.max() <= np.iinfo(np.uint16).max)
+
+
+def _read_tiff(path: Path, size: tuple[int, int] | None) -> np.ndarray:
+    import tifffile
+
+    logging.getLogger("tifffile").setLevel(logging.CRITICAL)  # what it warns of, the exception says
+    with tifffile.TiffFile(path) as file:
+        if not file.pages:
+            raise ValueError("no picture in it")
+        page = file.series[0].keyframe
+        _compare(path, (page.imagelength, page.imagewidth), size)
+        if size is None:
+            check_size(path, math.prod(file.series[0].shape[:-1]), file.series[0].shape[-1])
+        array: np.ndarray = file.asarray()
+    return array
+
+
+def _compare(path: Path, found: tuple[int, int], expected: tuple[int, int] | None) -> None:
+    if expected is not None and found != expected:
+        raise DataError(f"{path}: is {'×'.join(map(str, found))}, and was written as {'×'.join(map(str, expected))}")
+    if expected is not None and math.prod(expected) > MOST:
+        check_size(path, *expected)

@@ -1,0 +1,214 @@
+"""TIFF files as their tags mean them, against arrays whose meaning is known."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+from PIL import Image
+
+from synthbench.datasets.pixels import read_image, read_mask
+from synthbench.datasets.recipe import Notes, Recipe
+from synthbench.errors import DataError
+
+SHAPE = (12, 17)
+RNG = np.random.default_rng(3)
+GREY = RNG.integers(0, 256, SHAPE, dtype=np.uint8)
+STACK = RNG.integers(0, 256, (3, *SHAPE), dtype=np.uint8)
+COLOUR = np.moveaxis(STACK, 0, -1).copy()
+LABELS = np.zeros(SHAPE, np.uint16)
+LABELS[2:5, 2:6], LABELS[6:10, 9:14] = 1, 2
+
+
+def both(path: Path) -> list[Callable[[], np.ndarray]]:
+    return [lambda: read_image(path, Notes()), lambda: read_mask(path, Recipe(), Notes())]
+
+
+def appended(path: Path, pages: int) -> None:
+    for _ in range(pages):
+        tifffile.imwrite(path, LABELS, append=path.exists())
+
+
+def pages_of_one_series(path: Path) -> None:
+    with tifffile.TiffWriter(path) as file:
+        for _ in range(3):
+            file.write(LABELS, contiguous=False, metadata=None)
+
+
+def pages_by_pillow(path: Path) -> None:
+    pages = [Image.fromarray(plane) for plane in STACK]
+    pages[0].save(path, save_all=True, append_images=pages[1:])
+
+
+def two_sizes(path: Path) -> None:
+    with tifffile.TiffWriter(path) as file:
+        file.write(LABELS, metadata=None)
+        file.write(LABELS[:8, :9], metadata=None)
+
+
+def planes(axes: str, **form: bool) -> Callable[[Path], None]:
+    return lambda path: tifffile.imwrite(
+        path, STACK, photometric="minisblack", metadata={"axes": axes} if axes else None, **form
+    )
+
+
+@pytest.mark.parametrize(
+    ("write", "says"),
+    [
+        (lambda path: appended(path, 2), r"holds 2 pictures \(12×17, 12×17\), one after another as pages or series"),
+        (lambda path: appended(path, 4), "holds 4 pictures"),
+        (two_sizes, r"holds 2 pictures \(12×17, 8×9\)"),
+        (pages_of_one_series, "holds 3 pages of 12×17, no single picture"),
+        (pages_by_pillow, "holds 3 pages of 12×17"),
+        (planes(""), "holds 3 pages of 12×17"),
+        (planes("ZYX", imagej=True), "holds 3 slices in depth of 12×17"),
+        (planes("TYX", imagej=True), "holds 3 times of 12×17"),
+        (planes("ZYX", ome=True), "holds 3 slices in depth"),
+        (planes("TYX", ome=True), "holds 3 times"),
+    ],
+    ids=["appended", "more appended", "two sizes", "pages", "Pillow", "bare", "ij Z", "ij T", "ome Z", "ome T"],
+)
+def test_several_pictures_are_no_image_and_no_mask(tmp_path, write, says):
+    write(tmp_path / "a.tif")
+    for read in both(tmp_path / "a.tif"):
+        with pytest.raises(DataError, match=f"^{tmp_path / 'a.tif'}: {says}.*; save"):
+            read()
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"photometric": "rgb", "planarconfig": "contig"},
+        {"compression": "zlib", "tile": (16, 16)},
+        {"imagej": True},
+    ],
+)
+def test_samples_per_pixel_are_colours(tmp_path, options):
+    tifffile.imwrite(tmp_path / "a.tif", COLOUR, **options)
+    np.testing.assert_array_equal(read_image(tmp_path / "a.tif", Notes()), COLOUR)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"photometric": "rgb", "planarconfig": "separate"},
+        {"imagej": True, "metadata": {"axes": "CYX"}},
+        {"ome": True, "metadata": {"axes": "CYX"}, "photometric": "minisblack"},
+    ],
+    ids=["planar RGB", "ImageJ channels", "OME channels"],
+)
+def test_three_channels_are_colours_and_no_mask(tmp_path, options):
+    tifffile.imwrite(tmp_path / "a.tif", STACK, **options)
+    np.testing.assert_array_equal(read_image(tmp_path / "a.tif", Notes()), COLOUR)
+    with pytest.raises(DataError, match=r"three channels|colour picture"):
+        read_mask(tmp_path / "a.tif", Recipe(), Notes())
+
+
+def test_axes_of_one_and_reduced_copies_are_passed_over(tmp_path):
+    tifffile.imwrite(tmp_path / "one.tif", GREY[None, None], imagej=True)
+    with tifffile.TiffWriter(tmp_path / "pyramid.tif", ome=True) as file:
+        file.write(GREY, subifds=1)
+        file.write(GREY[::2, ::2], subfiletype=1)
+    with tifffile.TiffWriter(tmp_path / "thumbnail.tif") as file:
+        file.write(GREY, metadata=None)
+        file.write(GREY[::4, ::4], metadata=None, subfiletype=1)
+    for name in ("one", "pyramid", "thumbnail"):
+        np.testing.assert_array_equal(read_image(tmp_path / f"{name}.tif", Notes()), GREY)
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "uint16"])
+def test_an_image_whose_zero_is_white_is_inverted_and_a_mask_refused(tmp_path, dtype):
+    stored = GREY.astype(dtype)
+    tifffile.imwrite(tmp_path / "a.tif", stored, photometric="miniswhite")
+    notes = Notes()
+    np.testing.assert_array_equal(read_image(tmp_path / "a.tif", notes), np.iinfo(dtype).max - stored)
+    assert notes.lines()[0] == "images whose 0 is white (MinIsWhite) inverted: 1"
+    with pytest.raises(DataError, match=r"a\.tif: the mask says that its 0 is white .*MinIsBlack"):
+        read_mask(tmp_path / "a.tif", Recipe(), Notes())
+
+
+def test_bits_are_black_and_white_as_the_file_says(tmp_path):
+    """tifffile calls the False of its own bool arrays white, and means black; other writers mean what they say."""
+    bits = LABELS == 1
+    tifffile.imwrite(tmp_path / "own.tif", bits)
+    tifffile.imwrite(tmp_path / "white.tif", bits, photometric="miniswhite", metadata=None, software="other")
+    Image.fromarray(bits).save(tmp_path / "black.tif")
+    for name, expected in (("own", bits), ("white", ~bits), ("black", bits)):
+        np.testing.assert_array_equal(read_image(tmp_path / f"{name}.tif", Notes()), expected * 255)
+        mask = read_mask(tmp_path / f"{name}.tif", Recipe("semantic"), Notes())
+        np.testing.assert_array_equal(mask > 0, expected)
+
+
+def test_a_palette_gives_an_image_its_colours_and_a_mask_its_numbers(tmp_path):
+    table = RNG.integers(0, 256, (3, 256)).astype(np.uint16) * 256
+    tifffile.imwrite(tmp_path / "a.tif", GREY, photometric="palette", colormap=table)
+    with Image.open(tmp_path / "a.tif") as picture:
+        expected = np.asarray(picture.convert("RGB"))
+    notes = Notes()
+    np.testing.assert_array_equal(read_image(tmp_path / "a.tif", notes), expected)
+    assert notes.lines() == ["palette images stored in the colours of their palette: 1"]
+    tifffile.imwrite(tmp_path / "m.tif", LABELS.astype(np.uint8), photometric="palette", colormap=table)
+    np.testing.assert_array_equal(read_mask(tmp_path / "m.tif", Recipe(), Notes()), LABELS)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_orientation_is_applied_to_images_and_masks(tmp_path, orientation):
+    turn = (
+        None,
+        "FLIP_LEFT_RIGHT",
+        "ROTATE_180",
+        "FLIP_TOP_BOTTOM",
+        "TRANSPOSE",
+        "ROTATE_270",
+        "TRANSVERSE",
+        "ROTATE_90",
+    )
+    tag = [(274, 3, 1, orientation, True)]
+    for name, array in (("i", COLOUR), ("m", LABELS.astype(np.uint8))):
+        tifffile.imwrite(tmp_path / f"{name}.tif", array, extratags=tag, metadata=None)
+    notes = Notes()
+    found = [read_image(tmp_path / "i.tif", notes), read_mask(tmp_path / "m.tif", Recipe(), notes)]
+    for stored, array in zip((COLOUR, LABELS.astype(np.uint8)), found, strict=True):
+        way = turn[orientation - 1]
+        picture = Image.fromarray(stored)
+        np.testing.assert_array_equal(array, picture.transpose(Image.Transpose[way]) if way else picture)
+    said = ["images turned as their orientation tag says: 1", "masks turned as their orientation tag says: 1"]
+    assert notes.lines() == (said if orientation > 1 else [])
+
+
+@pytest.mark.parametrize(("mode", "says"), [("CMYK", "CMYK"), ("LAB", "CIELAB"), ("YCbCr", "YCBCR")])
+def test_inks_and_other_colour_spaces_are_refused(tmp_path, mode, says):
+    Image.new(mode, (17, 12)).save(tmp_path / "a.tif")
+    for read in both(tmp_path / "a.tif"):
+        with pytest.raises(DataError, match=rf"a\.tif: its pixels are {says} \(photometric \d\); save it as"):
+            read()
+
+
+def test_a_mask_compressed_with_loss_is_refused(tmp_path):
+    pytest.importorskip("imagecodecs")
+    tifffile.imwrite(tmp_path / "a.tif", np.kron(GREY, np.ones((4, 4), np.uint8)), compression="jpeg")
+    assert read_image(tmp_path / "a.tif", Notes()).shape == (48, 68)
+    with pytest.raises(DataError, match=r"a\.tif: the mask is a TIFF compressed by JPEG.*without loss"):
+        read_mask(tmp_path / "a.tif", Recipe(), Notes())
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "int8", ">u2", "int16", "uint32", ">i4", "int64", "uint64", "bool"])
+def test_labels_of_any_integer_type_and_byte_order_are_kept(tmp_path, dtype):
+    labels = (LABELS > 0) if dtype == "bool" else LABELS.astype(dtype)
+    tifffile.imwrite(tmp_path / "a.tif", labels, byteorder=">" if dtype.startswith(">") else None)
+    np.testing.assert_array_equal(read_mask(tmp_path / "a.tif", Recipe(trusted=True), Notes()), labels)
+
+
+@pytest.mark.parametrize("bits", [2, 4])
+def test_few_bits_of_an_image_are_spread_over_eight(tmp_path, bits):
+    pytest.importorskip("imagecodecs")
+    values = (GREY % 2**bits).astype(np.uint8)
+    tifffile.imwrite(tmp_path / "a.tif", values, bitspersample=bits, metadata=None)
+    np.testing.assert_array_equal(read_image(tmp_path / "a.tif", Notes()), values * (255 // (2**bits - 1)))
+    labels = np.where(LABELS > 0, LABELS, 0).astype(np.uint8)
+    tifffile.imwrite(tmp_path / "m.tif", labels, bitspersample=bits, metadata=None)
+    np.testing.assert_array_equal(read_mask(tmp_path / "m.tif", Recipe(), Notes()), labels)
