@@ -105,7 +105,8 @@ def test_what_keeps_the_contract_passes(cls: type[Generator]) -> None:
     skipped = {f.check for f in findings.values() if f.status == "skipped"}
     training = {"budgets_are_named", "progress_is_reported", "stops_and_resumes"}
     training.add("another_seed_another_fit")
-    assert skipped == {"every_claimed_task"} | (training if cls is Copies else set())
+    never = {"every_claimed_task", "unknown_is_no_background"}
+    assert skipped == never | (training if cls is Copies else set())
 
 
 class CountsOn(Copies):
@@ -581,3 +582,23 @@ def test_who_does_nothing_or_too_much_is_found(cls: type[Generator], check: str,
     finding = found(cls)[check]
     assert finding.status == "violated"
     assert words in finding.sentence
+
+
+class CopiesOfUnknown(Copies):
+    supports_ignore = True
+
+
+class CopiesWithRegion(CopiesOfUnknown):
+    def sample(self, i: int, seed: int) -> Sample:
+        rng = np.random.default_rng((seed, i))
+        chosen = self.train[int(rng.integers(len(self.train)))]
+        kept = None if chosen.ignore is None else np.rot90(chosen.ignore, i % 4)
+        return replace(super().sample(i, seed), ignore=kept)
+
+
+def test_who_takes_unknown_pixels_for_background_is_found() -> None:
+    finding = found(CopiesOfUnknown)["unknown_is_no_background"]
+    assert finding.status == "violated"
+    assert "it draws what it draws where these pixels are background" in finding.sentence
+    finding = found(CopiesWithRegion)["unknown_is_no_background"]
+    assert finding.status == "kept", finding.sentence

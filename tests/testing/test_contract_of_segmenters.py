@@ -119,7 +119,8 @@ def test_what_keeps_the_contract_passes(tasks: tuple[str, ...]) -> None:
 def test_what_keeps_the_contract_of_training_passes() -> None:
     findings = found(Learned)
     assert {f.check: f.sentence for f in findings.values() if f.status == "violated"} == {}
-    assert [f.check for f in findings.values() if f.status == "skipped"] == ["every_claimed_task"]
+    skipped = [f.check for f in findings.values() if f.status == "skipped"]
+    assert skipped == ["unknown_is_no_background", "every_claimed_task"]
 
 
 class Gaps(Levels):
@@ -540,3 +541,41 @@ def test_steps_in_other_processes_are_not_vouched_for() -> None:
     finding = found(ElsewhereUnseen)["budget_is_kept"]
     assert finding.status == "skipped"
     assert "starts processes of its own, so optimiser steps can't be counted" in finding.sentence
+
+
+class CountsObjects(Levels):
+    """Learns which share of the pixels is background; says that it leaves out unknown ones, and doesn't."""
+
+    supports_ignore = True
+
+    def fit(self, train, validation, context):
+        super().fit(train, validation, context)
+        self.share = float(np.mean([self.background(sample) for sample in train.reference]))
+
+    def background(self, sample):
+        return (sample.labels == 0).mean()
+
+    def save(self, folder):
+        super().save(folder)
+        (folder / "share.json").write_text(json.dumps(self.share))
+
+
+class CountsKnownObjects(CountsObjects):
+    def background(self, sample):
+        return (sample.marked == 0).mean()
+
+
+class RefusesUnknown(CountsKnownObjects):
+    def fit(self, train, validation, context):
+        if train.reference.ignoring:
+            raise ValueError("what is this?")
+        super().fit(train, validation, context)
+
+
+@pytest.mark.parametrize("tasks", [("instances",), ("instances", "semantic")])
+def test_who_takes_unknown_pixels_for_background_is_found(tasks: tuple[str, ...]) -> None:
+    finding = found(CountsObjects, tasks)["unknown_is_no_background"]
+    assert finding.status == "violated"
+    assert "learns what it learns where these pixels are background: leave out Sample.ignore" in finding.sentence
+    assert found(CountsKnownObjects, tasks)["unknown_is_no_background"].status == "kept"
+    assert found(RefusesUnknown, tasks)["unknown_is_no_background"].status == "violated"

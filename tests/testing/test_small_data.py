@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
-from synthbench.testing.data import CLASSES, discs
+from synthbench.testing.data import CLASSES, discs, partly_unknown
 
 
 def test_they_depend_on_the_seed_and_the_index_alone() -> None:
@@ -27,3 +28,15 @@ def test_classes_grow_brighter() -> None:
     means = [sample.image[sample.labels == k].mean() for k in range(len(CLASSES))]
     assert means == sorted(means)
     assert means[0] < 0.5 * means[2]
+
+
+@pytest.mark.parametrize("task", ["instances", "semantic"])
+def test_what_is_unknown_is_background_in_the_other_set(task: str) -> None:
+    unknown, background = partly_unknown(discs(3, task=task))
+    assert [entry.ignored for entry in unknown.entries] == [1.0, 0.5, 0.5]
+    assert not background.ignoring
+    for first, second in zip(unknown, background, strict=True):
+        assert np.array_equal(first.labels, second.labels)
+        assert np.array_equal(first.image, second.image)
+        if task == "instances":
+            assert np.array_equal(np.unique(first.labels), np.arange(first.labels.max() + 1))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from synthbench.samples import Sample, SampleSet, Task
@@ -64,6 +66,27 @@ def inverted(samples: SampleSet) -> SampleSet:
         for s in samples
     ]
     return SampleSet.of(turned, name=f"{samples.name}-inverted", task=samples.task, classes=samples.classes)
+
+
+def partly_unknown(samples: SampleSet) -> tuple[SampleSet, SampleSet]:
+    """Return samples of which much has no known label, and the same with background there instead.
+
+    Unknown are the right halves, and the whole of the first sample.
+    """
+    unknown, background = [], []
+    for position, sample in enumerate(samples):
+        region = np.ones(sample.labels.shape, bool)
+        region[:, : region.shape[1] // 2] = position == 0
+        labels = np.where(region, 0, sample.labels)
+        if samples.task == "instances":
+            labels = np.searchsorted(np.union1d(labels, [0]), labels)
+        unknown.append(replace(sample, labels=labels, ignore=region))
+        background.append(replace(unknown[-1], ignore=None))
+    first, second = (
+        SampleSet.of(part, name=samples.name, task=samples.task, classes=samples.classes)
+        for part in (unknown, background)
+    )
+    return first, second
 
 
 def _picture(

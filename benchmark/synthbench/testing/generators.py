@@ -15,7 +15,7 @@ from synthbench.plugin.api import Budget, Context, Generator
 from synthbench.plugin.specs import TASK_NAMES
 from synthbench.samples import Sample, SampleSet, Task
 from synthbench.testing.bench import SEED, Bench, stirred
-from synthbench.testing.data import inverted
+from synthbench.testing.data import inverted, partly_unknown
 from synthbench.testing.findings import Finding, Skipped, demand, doing, empty_home, examine, refusing
 from synthbench.testing.learnt import changed
 from synthbench.testing.promises import (
@@ -274,6 +274,20 @@ def training_set_is_learnt_from(bench: _GeneratorBench) -> None:
     )
 
 
+def unknown_is_no_background(bench: _GeneratorBench) -> None:
+    """Where it supports ignore regions, pixels of unknown label are not taken for background."""
+    if not bench.cls.supports_ignore:
+        raise Skipped("it doesn't say supports_ignore, so studies refuse it samples with an ignore region")
+    for task in bench.tasks:
+        what = f"images of the task {task!r}, much of them unknown"
+        pair = partly_unknown(bench.pictures(4, task=task))
+        unknown, background = ([_content(sample) for sample in _try_on(bench, train, what)[1]] for train in pair)
+        demand(
+            unknown != background,
+            f"trained on {what}, it draws what it draws where these pixels are background: leave out Sample.ignore",
+        )
+
+
 def empty_and_lone_objects(bench: _GeneratorBench) -> None:
     """Images without any object, and with one, may be among the training samples."""
     parts = [bench.pictures(2, objects=n, seed=n) for n in (0, 1, 6)]
@@ -349,7 +363,7 @@ def _check_counts(generator: Generator) -> None:
 
 def _content(sample: Sample) -> str:
     """Return the digest of a sample's pixels and labels, whatever it is called."""
-    return Sample("any", sample.image, sample.labels).digest
+    return Sample("any", sample.image, sample.labels, ignore=sample.ignore).digest
 
 
 def _in_pieces(labels: np.ndarray) -> int:
@@ -412,6 +426,7 @@ CHECKS = (
     sixteen_bits,
     another_seed_another_fit,
     training_set_is_learnt_from,
+    unknown_is_no_background,
     empty_and_lone_objects,
     every_claimed_task,
     poor_training_sets,

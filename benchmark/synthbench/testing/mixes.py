@@ -6,7 +6,7 @@ import numpy as np
 
 from synthbench.plugin.api import Instances, Segmenter, TrainingMix
 from synthbench.testing.bench import SEED
-from synthbench.testing.data import inverted
+from synthbench.testing.data import inverted, partly_unknown
 from synthbench.testing.findings import Skipped, demand
 from synthbench.testing.learnt import changed
 from synthbench.testing.segmenter_bench import HALF, SegmenterBench, blank
@@ -67,6 +67,21 @@ def validation_is_not_trained_on(bench: SegmenterBench) -> None:
         not of_mix or of_mix - of_validation,
         "every number that it learns from the mix changes with the validation samples too: learn from the mix alone",
     )
+
+
+def unknown_is_no_background(bench: SegmenterBench) -> None:
+    """Where it supports ignore regions, pixels of unknown label are not taken for background."""
+    if not bench.cls.supports_ignore:
+        raise Skipped("it doesn't say supports_ignore, so studies refuse it samples with an ignore region")
+    for task in bench.tasks:
+        what = f"images of the task {task!r}, much of them unknown"
+        pair = partly_unknown(bench.pictures(4, task=task))
+        unknown, background = (bench.try_fit(TrainingMix(train), what, validation=train) for train in pair)
+        bench.predict(unknown, bench.probe, pair[0], f"an unseen image, after fit on {what}")
+        demand(
+            changed(bench.numbers(unknown), bench.numbers(background)),
+            f"a fit on {what}, learns what it learns where these pixels are background: leave out Sample.ignore",
+        )
 
 
 def _demand_another(

@@ -162,7 +162,7 @@ def stop_and_resume(bench: Bench, whole: Watch, fit: Callable[[Context], Any]) -
 
 def in_memory(samples: SampleSet) -> SampleSet:
     """Return a copy of a sample set whose arrays are in memory, and can be written to."""
-    copies = [Sample(s.id, s.image.copy(), s.labels.copy(), s.groups) for s in samples]
+    copies = [Sample(s.id, s.image.copy(), s.labels.copy(), s.groups, s.ignore) for s in samples]
     return SampleSet.of(copies, name=samples.name, task=samples.task, classes=samples.classes)
 
 

@@ -19,6 +19,7 @@ from synthbench.testing.mixes import (
     another_seed_another_fit,
     mix_is_learnt_from,
     share_is_kept,
+    unknown_is_no_background,
     validation_is_not_trained_on,
 )
 from synthbench.testing.promises import (
@@ -223,6 +224,7 @@ CHECKS = (
     mix_is_learnt_from,
     share_is_kept,
     validation_is_not_trained_on,
+    unknown_is_no_background,
     every_claimed_task,
     poor_training_sets,
 )
