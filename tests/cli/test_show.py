@@ -32,3 +32,9 @@ def test_json_holds_the_same(capsys: pytest.CaptureFixture[str]) -> None:
 def test_an_unknown_name_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["show", "pix2pixel"]) == 2
     assert "did you mean 'pix2pix'" in capsys.readouterr().err
+
+
+def test_support_of_ignore_regions_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    for name, supported in (("unet", True), ("pix2pix", False)):
+        assert main(["show", name]) == 0
+        assert ("Pixels of unknown label (an ignore region) are supported." in capsys.readouterr().out) is supported

@@ -50,6 +50,8 @@ def _lines(found: Manual, width: int) -> Iterator[str]:
     for paragraph in found.words.split("\n\n"):
         yield ""
         yield textwrap.fill(" ".join(paragraph.split()), width, break_on_hyphens=False)
+    if found.supports_ignore:
+        yield "\nPixels of unknown label (an ignore region) are supported."
     if found.budgets:
         yield "\nbudgets"
     for name, budget in found.budgets.items():

@@ -53,6 +53,8 @@ class Manual:
     budgets : mapping
         Name → `Budget`; empty where it doesn't train.
     options : tuple of Option
+    supports_ignore : bool
+        Whether it may be given samples with pixels of unknown label.
     """
 
     kind: str
@@ -62,6 +64,7 @@ class Manual:
     words: str
     budgets: Mapping[str, Budget]
     options: tuple[Option, ...]
+    supports_ignore: bool = False
 
 
 def manual(kind: str, name: str) -> Manual:
@@ -98,6 +101,7 @@ def manual(kind: str, name: str) -> Manual:
         (text[: first.start()] if first else text).strip(),
         budgets,
         tuple(options),
+        bool(getattr(cls, "supports_ignore", False)),
     )
 
 
