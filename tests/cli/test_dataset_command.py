@@ -233,6 +233,8 @@ def test_a_value_to_ignore_is_added_checked_and_shown(capsys, cells):
     assert _run(capsys, "check", str(cells), "--ignore", "255")[1].splitlines()[1:] == out.splitlines()[1:]
     assert _run(capsys, "check", str(cells))[0] == 2
     assert "ignored:" not in _run(capsys, "check", str(cells), "--trust-masks")[1]
+    code, _, err = _run(capsys, "check", "cells", "--ignore", "255")
+    assert (code, "cells: is a sample set, whose ignore region was told when it was added" in err) == (2, True)
     assert _run(capsys, "show", "cells", "--out", "a.png")[0] == 0
     assert _run(capsys, "show", str(cells), "--out", "b.png", "--trust-masks")[0] == 0
     hatched, plain = (np.asarray(Image.open(name).convert("RGB")) for name in ("a.png", "b.png"))

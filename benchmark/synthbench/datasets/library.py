@@ -258,12 +258,19 @@ def resolve(
     ------
     DataError
         If there is neither; the message gives the nearest name.
+    ConfigError
+        If a value to ignore is given for a sample set.
     """
     library = library or Library()
     text = str(name_or_path)
-    if text in library.names():
-        return library.open(text), library.folder(text)
     path = Path(name_or_path).expanduser()
+    stored = text in library.names()
+    if ignore is not None and (stored or (path / INDEX).is_file()):
+        raise ConfigError(
+            f"{text}: is a sample set, whose ignore region was told when it was added; leave out --ignore"
+        )
+    if stored:
+        return library.open(text), library.folder(text)
     if not path.exists():
         known = library.names()
         if text in registry().names("dataset"):

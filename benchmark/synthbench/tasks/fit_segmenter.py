@@ -17,8 +17,7 @@ def run(work: Work) -> dict[str, Any]:
     segmenter = configured(work.load("segmenter", plugin, fits=True), plugin)
     drawn = work.drawn(synthetic) if synthetic else None
     mix = TrainingMix(work.samples("train"), drawn, content["share"])
-    if any(part is not None and part.ignoring for part in (mix.real, drawn)) and not segmenter.supports_ignore:
-        raise DataError(f"segmenter {plugin['name']!r} would take ignored pixels for background; leave it out")
+    check_ignored(segmenter, mix, plugin["name"])
     context = replace(work.context, seed=content["seed"], budget=Budget(**plugin["budget"]))
     work.stage("fit")
     segmenter.fit(mix, work.samples("validation"), context)
@@ -29,3 +28,10 @@ def run(work: Work) -> dict[str, Any]:
     segmenter.save(model)
     work.keep_log()
     return {"real": len(mix.real), "synthetic": len(drawn or ())}
+
+
+def check_ignored(segmenter: Any, mix: TrainingMix, name: str) -> None:
+    """Raise `DataError` if a segmenter would take pixels of unknown label, real or drawn, for background."""
+    parts = (mix.real, mix.synthetic)
+    if any(part is not None and part.ignoring for part in parts) and not segmenter.supports_ignore:
+        raise DataError(f"segmenter {name!r} would take ignored pixels for background; leave it out of the study")
