@@ -20,7 +20,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from synthbench.errors import ConfigError
 from synthbench.leaderboard import page, report
 from synthbench.leaderboard.charts import Scale, spaced, step_for
 from synthbench.leaderboard.reporting import SIDE, crop
@@ -156,13 +155,25 @@ def test_pictures_show_the_image_and_its_outlines(
     assert (sample.labels[coloured] > 0).all()
 
 
-def test_a_damaged_index_of_pictures_is_named(
-    small: SimpleNamespace, shots: dict[str, list[Sample]], tmp_path: Path
+@pytest.mark.parametrize("index", ['[{"title": "x"}]', '["x"]', "{", '{"a": 1}'])
+def test_a_damaged_index_of_pictures_is_told_and_stops_no_report(
+    small: SimpleNamespace, shots: dict[str, list[Sample]], tmp_path: Path, index: str
 ) -> None:
     report(tmp_path, small, shots)
-    (tmp_path / "pictures" / "index.json").write_text('[{"title": "x"}]')
-    with pytest.raises(ConfigError, match=r"index.json: can't be read"):
-        page(small, tmp_path)
+    (tmp_path / "pictures" / "index.json").write_text(index)
+    assert "The list of pictures, pictures/index.json, is damaged" in page(small, tmp_path)
+
+
+@pytest.mark.parametrize("harm", [Path.unlink, lambda file: file.write_bytes(file.read_bytes()[:90])])
+def test_a_damaged_picture_is_told_in_its_place(
+    small: SimpleNamespace, shots: dict[str, list[Sample]], tmp_path: Path, harm
+) -> None:
+    report(tmp_path, small, shots)
+    whole = page(small, tmp_path).count("data:image/png")
+    harm(tmp_path / "pictures" / "00-00.png")
+    text = page(small, tmp_path)
+    assert text.count("data:image/png") == whole - 1
+    assert "(not shown: its file is missing or damaged)" in text
 
 
 def test_pictures_of_other_folders_are_out_of_reach(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib.metadata
+import importlib.util
 import os
 import platform
 import resource
@@ -12,6 +13,10 @@ import sys
 from functools import cache
 from pathlib import Path
 from typing import Any
+
+from synthbench.plan import Task
+from synthbench.plugin.hookspecs import PROJECT
+from synthbench.plugin.registry import registry
 
 _WATCHED = (
     "synthbench", "numpy", "scipy", "scikit-image", "torch", "torchvision", "monai", "tensorflow", "keras",
@@ -75,17 +80,41 @@ def hardware() -> dict[str, Any]:
     }
 
 
-@cache
+def gpu_facts() -> dict[str, str]:
+    """Return the name of the GPU that torch computed on in this process; nothing without one."""
+    torch = sys.modules.get("torch")
+    if torch is None or not torch.cuda.is_available() or not torch.cuda.is_initialized():
+        return {}
+    return {"gpu": torch.cuda.get_device_name()}
+
+
+def plugin_facts(task: Task) -> dict[str, Any]:
+    """Return which distribution a task's plugin is of, and the state of its checkout; nothing of built-in ones."""
+    kinds = {"draw": "generator", "evaluate": "segmenter", "encode": "encoder"}
+    entry = registry().entries.get((kinds.get(task.kind, task.kind.removeprefix("fit-")), task.plugin))
+    if entry is None or entry.distribution == PROJECT:
+        return {}
+    found = importlib.util.find_spec(entry.spec.target.partition(":")[0].partition(".")[0])
+    state = checkout(Path(found.origin)) if found is not None and found.origin else {}
+    return {"plugin_source": {"distribution": entry.distribution, "version": entry.version, "state": state}}
+
+
 def source_state() -> dict[str, Any]:
     """Return the commit of synthbench's checkout, and whether it has uncommitted changes; empty when installed."""
-    here = Path(__file__).resolve().parent
+    return checkout(Path(__file__).resolve())
+
+
+@cache
+def checkout(file: Path) -> dict[str, Any]:
+    """Return the commit of the checkout that tracks a file, and whether it has uncommitted changes; or nothing."""
+    here = file.parent
 
     def git(*words: str) -> str:
         command = ["git", "-C", str(here), *words]
         return subprocess.run(command, capture_output=True, text=True, check=True, timeout=10).stdout.strip()
 
     try:
-        tracked = git("ls-files", "--error-unmatch", str(Path(__file__).resolve()))
+        tracked = git("ls-files", "--error-unmatch", str(file))
         return {"commit": git("rev-parse", "HEAD"), "changed": bool(tracked and git("status", "--porcelain", "-uno"))}
     except (OSError, subprocess.SubprocessError):
         return {}

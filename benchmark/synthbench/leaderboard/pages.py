@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
+from PIL import Image
 
 from synthbench import __version__
-from synthbench.errors import ConfigError
 from synthbench.escaping import printable
 from synthbench.leaderboard import charts
 from synthbench.leaderboard.cells import Cell, cells
@@ -249,19 +249,29 @@ def _pictures(folder: Path) -> list[dict[str, Any]]:
     index = folder / PICTURES / INDEX
     if not _own(index, folder):
         return []
-    rows = []
     try:
-        for row in json.loads(index.read_text(encoding="utf-8")):
-            files = [folder / PICTURES / Path(item["file"]).name for item in row["pictures"]]
-            told = [str(item["told"]) for item in row["pictures"]]
-            shots = [_shot(file, text) for file, text in zip(files, told, strict=True) if _own(file, folder)]
-            rows.append({"title": str(row["title"]), "shots": shots})
-    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
-        raise ConfigError(f"{index}: can't be read ({error}); remove {index.parent} and run again") from None
-    return rows
+        return [
+            {
+                "title": str(row["title"]),
+                "shots": [_shot(folder, Path(str(item["file"])).name, str(item["told"])) for item in row["pictures"]],
+            }
+            for row in json.loads(index.read_text(encoding="utf-8"))
+        ]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        told = f"The list of pictures, {PICTURES}/{INDEX}, is damaged; run the study again to have it made anew."
+        return [{"title": "", "shots": [{"data": "", "told": told}]}]
 
 
-def _shot(file: Path, told: str) -> dict[str, Any]:
+def _shot(folder: Path, name: str, told: str) -> dict[str, Any]:
+    """Return a picture as data; one that can't be shown is told in its place, and stops no report."""
+    file = folder / PICTURES / name
+    try:
+        if not _own(file, folder):
+            raise FileNotFoundError
+        with Image.open(file) as picture:
+            picture.verify()
+    except Exception:  # decoders raise anything on damaged files
+        return {"data": "", "told": f"{told} (not shown: its file is missing or damaged)"}
     return {"data": Markup("data:image/png;base64,") + base64.b64encode(file.read_bytes()).decode(), "told": told}
 
 

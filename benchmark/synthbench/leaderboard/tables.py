@@ -13,6 +13,7 @@ from synthbench.errors import ConfigError, nearest
 from synthbench.leaderboard.cells import Cell, cells
 from synthbench.leaderboard.controls import no_controls, of_more_real_images, unchanged
 from synthbench.leaderboard.gains import against_copies, in_real_images, none
+from synthbench.leaderboard.mixtures import MADE_BY, entries
 from synthbench.leaderboard.nearness import agreement, fidelity, no_agreement
 from synthbench.leaderboard.requested import COCO, at, columns_of, scores_of
 from synthbench.statistics import Comparison, compare, holm, run_scores
@@ -296,8 +297,7 @@ def _cost(runs: pd.DataFrame) -> dict[str, Any]:
 
     seconds = {name: numbers(name).mean() for name in COSTS}
     memory = {name: numbers(name).max() for name in ("peak_memory_mb", "gpu_memory_mb")}
-    devices = runs["device"].fillna("").astype(str) if "device" in runs else pd.Series(dtype=str)
-    return {**seconds, **memory, "device": ", ".join(sorted({d for d in devices if d}))}
+    return {**seconds, **memory, **{name: entries(runs, name) for name in MADE_BY}}
 
 
 def _stratum(

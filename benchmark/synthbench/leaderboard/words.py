@@ -9,6 +9,7 @@ import pandas as pd
 
 from synthbench.leaderboard.columns import title
 from synthbench.leaderboard.leads import found_nothing
+from synthbench.leaderboard.mixtures import mixtures
 from synthbench.leaderboard.values import MISSING, delta, records, short
 
 NEGATIVE_CONTROL = "shuffled"
@@ -94,6 +95,7 @@ def cautions(table: pd.DataFrame) -> list[str]:
         lines.extend(_no_better_than_repeats(rows))
         lines.extend(_unchanged(rows))
     lines.extend(_copied(table))
+    lines.extend(mixtures(table))
     if "unscored" in table and table["unscored"].fillna(False).astype(bool).any():
         lines.append("COCO AP with an asterisk rests on objects without a score; don't compare it with the others.")
     return lines

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from synthbench.plan import SCORES, Agreement, Cell, Fidelity, Plan
+from synthbench.results.provenance import made_by
 from synthbench.results.tables import COUNT, GROUP, Results
 from synthbench.store import Artifact, Store
 
@@ -72,7 +73,6 @@ def _run_row(
         artifact = found.get(key) if key else None
         return artifact.record.get(what) if artifact else None
 
-    fit = found[cell.fit]
     peaks = [artifact.record.get("peak_memory_mb") or 0.0 for artifact in found.values() if artifact]
     return {
         "status": "ok" if scores else "failed" if failed else "missing",
@@ -89,7 +89,7 @@ def _run_row(
         "draw_seconds": cost(cell.draw),
         "peak_memory_mb": max(peaks, default=None),
         "gpu_memory_mb": cost(cell.fit, "gpu_memory_mb"),
-        "device": fit.record.get("device") if fit else "",
+        **made_by(artifact.record for artifact in found.values() if artifact),
     }
 
 

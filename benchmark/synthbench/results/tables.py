@@ -114,6 +114,9 @@ _TEXT = (
     "key",
     "label",
     "prediction",
+    "device",
+    "versions",
+    "code",
 )
 
 
