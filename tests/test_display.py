@@ -42,3 +42,11 @@ def test_a_task_that_has_trained_is_not_expected_to_begin_again(tmp_path: Path, 
         listen(Outcome("b", "done", seconds=101.0))
     left = [line.split("]")[0].partition(", ")[2] for line in out.getvalue().splitlines()]
     assert left[1:] == ["about 5 min left", "about 5 min left", "about 40 s left", *2 * ["about 0 s left"], ""]
+
+
+def test_what_a_task_tells_is_shown_at_once(tmp_path: Path) -> None:
+    tasks = [Task("fit-segmenter", "a", {"plugin": {"budget": {}}}, (), {}, "unet on real")]
+    out = io.StringIO()
+    with Display(tasks, 0, Costs(Store(tmp_path), ["fit-segmenter"]), 1, Console(file=out)) as listen:
+        listen(Event("a", "fit", told="the checkpoint training.pt was damaged; training begins again at step 0"))
+    assert "fit-segmenter: unet on real: the checkpoint training.pt was damaged; training begins" in out.getvalue()

@@ -115,3 +115,15 @@ def test_nothing_is_drawn_of_networks_that_are_broken(tmp_path: Path) -> None:
     context = Context(budget=Budget(1, 1, 8), folder=tmp_path)
     with pytest.raises(loop.Diverged, match="network has weights that aren't finite"):
         loop.train(context, parts={"network": network}, step=step, draw=draw)
+
+
+@pytest.mark.parametrize("line", ["{", '{"step": "x"}', "[3]", '{"stop": 3}', "\udcff", "null"])
+def test_a_damaged_line_of_losses_is_dropped_and_stops_no_training(tmp_path: Path, line: str) -> None:
+    with pytest.raises(Stopped):
+        learn(tmp_path, stop=90)
+    log = tmp_path / "log" / "training.jsonl"
+    rows = log.read_bytes().splitlines(keepends=True)
+    rows[4] = line.encode("utf-8", "surrogateescape") + b"\n"
+    log.write_bytes(b"".join(rows))
+    learn(tmp_path)
+    assert [json.loads(text)["step"] for text in log.read_text().splitlines()][:6] == [0, 3, 6, 9, 15, 18]

@@ -135,7 +135,7 @@ DEFINITIONS = {
     "predict_seconds": "Seconds to segment and score the test images; mean over trainings.",
     "peak_memory_mb": "Highest resident memory of any task of this arm, in MiB.",
     "gpu_memory_mb": "Highest GPU memory while the segmenter trained, in MiB.",
-    "device": "Where it was trained.",
+    "device": "Where the segmenter was trained.",
     "versions": "Of what was installed when it was made: two of a name where its parts were made with both.",
     "code": "Distributions that made it, with version and commit; + where changes weren't committed.",
     "group": "Which grouping of the test images.",

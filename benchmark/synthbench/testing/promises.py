@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from synthbench.plugin.api import BUDGET_NAMES, LOG, Budget, Config, Context, Stopped
+from synthbench.plugin.api import BUDGET_NAMES, LOG, Budget, Config, Context, Encoder, Stopped
 from synthbench.samples import Sample, SampleSet
 from synthbench.testing.bench import Bench, stirred
 from synthbench.testing.findings import Skipped, Unusable, Violation, demand, doing
@@ -51,6 +51,16 @@ def check_config(cls: Any, keys: Mapping[str, Any]) -> None:
         again = cls.Config.model_validate_json(config.model_dump_json())
     demand(again == config, f"{cls.__name__}.Config written to JSON and read back is another configuration")
     demand(cls(config).config == config, f"{cls.__name__}(config).config is not that configuration")
+    if not issubclass(cls, Encoder):
+        _check_fingerprint(cls, config)
+
+
+def _check_fingerprint(cls: Any, config: Config) -> None:
+    """Raise `Violation` unless `fingerprint` says the same text of two objects."""
+    with doing(f"{cls.__name__}.fingerprint()"):
+        found, again = (cls(config).fingerprint() for _ in range(2))
+    demand(isinstance(found, str), f"fingerprint() gave {type(found).__name__}: return text, by default an empty one")
+    demand(found == again, "fingerprint() says something else each time, so that no result would be found again")
 
 
 def budgets_are_named(bench: Bench) -> None:

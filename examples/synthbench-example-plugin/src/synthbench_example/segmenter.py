@@ -7,6 +7,7 @@ validation samples. From the training mix it takes how bright and how large a ce
 from __future__ import annotations
 
 import json
+from importlib import metadata
 from pathlib import Path
 from typing import Self
 
@@ -46,6 +47,10 @@ class Watershed(Segmenter):
         scores = [self._score(share, validation) for share in self.config.candidates]
         self.share = self.config.candidates[int(np.argmax(scores))]
         context.progress(1, 1, f"smoothing {self.share:.2f} of a cell")
+
+    def fingerprint(self) -> str:
+        """Keys know major and minor versions by themselves; who wins where basins tie, a patch may settle otherwise."""
+        return f"scikit-image {metadata.version('scikit-image')}"
 
     def _score(self, share: float, validation: SampleSet) -> float:
         self.share = share
