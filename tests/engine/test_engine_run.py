@@ -46,7 +46,7 @@ def test_a_study_ends_with_a_table_a_report_and_tidy_results(trial) -> None:
     assert told.tolist() == [2, results.runs["synthetic"].max(), 0], "what fitting and drawing have come to is kept"
     agreed = results.agreement.query("iou == 0.5")
     assert set(agreed["generator"]) == {"brighter"}
-    assert len(agreed) == results.fidelity.loc[0, "n"]
+    assert len(agreed) == 2 * results.fidelity.loc[0, "n"], "both segmenter seeds look at them"
     assert (agreed["tp"] > 0).any()
 
 
