@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import runpy
+import shutil
 import subprocess
 import sys
 import threading
@@ -105,6 +106,9 @@ def test_the_tables_survive_the_disk(folder: Path) -> None:
         (["--iou", "half"], "--iou half: give a threshold"),
         (["--by", "difficult"], "group 'difficult' is not there (did you mean 'difficulty'?)"),
         (["--by", "difficulty", "--format", "html"], "--by goes with --format md, csv or json"),
+        (["--by", "difficulty", "--columns", "recall"], "--columns are of whole test sets; leave out --by"),
+        (["--columns", "recall,precison"], "columns: no column 'precison' (did you mean 'precision'?)"),
+        (["--columns", "pq"], "results: no column"),
     ],
 )
 def test_bad_options_are_one_line(
@@ -114,6 +118,40 @@ def test_bad_options_are_one_line(
     error = capsys.readouterr().err
     assert message in error
     assert error.count("\n") == 1
+
+
+def test_columns_come_on_request(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["leaderboard", str(folder), "--columns", "recall@0.75, coco_ap50", "--format", "json"]) == 0
+    read = json.loads(capsys.readouterr().out)
+    assert "Recall, TP / (TP + FN)" in read["columns"]["recall@0.75"]
+    assert {row["coco_ap50"] for row in read["rows"]} == {0.8}
+    for form in ("md", "html"):
+        assert main(["leaderboard", str(folder), "--columns", "recall@0.75", "--format", form]) == 0
+        assert "recall@.75" in capsys.readouterr().out
+
+
+def test_a_run_with_unknown_columns_never_starts(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("SYNTHBENCH_HOME", str(tmp_path / "home"))
+    assert main(["run", "--columns", "pq,recal"]) == 2
+    assert capsys.readouterr().err == "synthbench: error: columns: no column 'recal' (did you mean 'recall'?)\n"
+    assert not list(tmp_path.iterdir())
+
+
+def test_an_edited_table_is_one_line_with_the_way_out(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(folder, run)
+    path = run / "results" / "runs.csv"
+    path.write_text(path.read_text().replace("0.62", "0.92"))
+    for form in ("md", "html", "json"):
+        assert main(["leaderboard", str(run), "--format", form]) == 2
+        error = capsys.readouterr().err
+        assert f"{path}: was changed since the run wrote it; collect it anew from the store: synthbench run" in error
+        assert error.count("\n") == 1
 
 
 def test_a_folder_that_is_no_run_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -86,7 +86,7 @@ def test_changing_a_configuration_recomputes_what_depends_on_it_and_nothing_else
     after = {kind: trial.artifacts(kind) for kind in before}
     assert all(before[kind].items() <= after[kind].items() for kind in before)
     new = {kind: len(after[kind]) - len(before[kind]) for kind in before}
-    assert new == {"fit-generator": 1, "draw": 1, FITS: 2, "evaluate": 3, "encode": 1}
+    assert new == {"fit-generator": 1, "draw": 1, FITS: 2, "evaluate": 4, "encode": 1}
 
 
 def test_adding_a_seed_a_segmenter_or_a_fraction_adds_only_its_own_tasks(trial) -> None:

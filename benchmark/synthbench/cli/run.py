@@ -31,7 +31,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     signal.signal(signal.SIGTERM, _stop)
-    study, store, columns = study_from(args), open_store(args), columns_from(args)
+    columns = columns_from(args)
+    study, store = study_from(args), open_store(args)
 
     from rich.console import Console
 
