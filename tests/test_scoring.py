@@ -15,7 +15,7 @@ from PIL import Image
 from synthbench.datasets.recipe import Notes
 from synthbench.errors import DataError, SynthbenchError
 from synthbench.metrics.matching import IOU_THRESHOLDS
-from synthbench.samples import write_array
+from synthbench.samples import read_array, write_array
 from synthbench.scoring import score_folders, score_image, summary
 
 
@@ -230,6 +230,39 @@ def test_what_does_not_fit_is_refused_by_name(
         score_folders(*folders)
     assert str(folders[side]) in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_all_files_that_can_not_be_scored_are_told_at_once(folders: tuple[Path, Path], workers: int) -> None:
+    predicted, truth = folders
+    names = sorted(path.name for path in truth.iterdir())
+    for name in names:
+        corrupt(predicted / name)
+    with pytest.raises(DataError, match=rf"{len(names)} problems: \(1\) a\.png: can't be read .*\(2\) b\.png: can't"):
+        score_folders(*folders, workers=workers)
+
+
+def test_all_names_that_one_folder_lacks_are_told_at_once(folders: tuple[Path, Path]) -> None:
+    predicted, truth = folders
+    kept = read_array(truth / "a.png")
+    for i in range(12):
+        write_array(predicted / f"more{i:02d}.png", kept)
+    (predicted / "b.png").unlink()
+    with pytest.raises(DataError) as caught:
+        score_folders(*folders)
+    said = str(caught.value)
+    assert f"2 problems: (1) {truth}: no label maps named 'more00', " in said
+    assert "'more09' and 2 more, and" in said
+    assert "(2) " in said
+    assert "no label map named 'b', and" in said
+    assert "\n" not in said
+
+
+def test_names_are_compared_however_their_letters_are_stored(folders: tuple[Path, Path]) -> None:
+    predicted, truth = folders
+    (predicted / "a.png").rename(predicted / "a\u0308.png")
+    (truth / "a.png").rename(truth / "\u00e4.png")
+    assert score_folders(*folders)["images"] == len(list(truth.iterdir()))
 
 
 def test_folders_that_are_none_are_refused(folders: tuple[Path, Path], tmp_path: Path) -> None:

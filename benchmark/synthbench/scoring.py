@@ -12,10 +12,10 @@ from typing import Any, Generic, TypeVar
 
 import numpy as np
 
-from synthbench.datasets.pairs import MaskReader, Seen
+from synthbench.datasets.pairs import MaskReader, Seen, paired_files
 from synthbench.datasets.questions import Look
 from synthbench.datasets.recipe import Notes
-from synthbench.errors import DataError, SynthbenchError
+from synthbench.errors import DataError, SynthbenchError, together
 from synthbench.metrics.aggregated import AggregatedJaccard, aji, aji_plus, per_image_aji, pooled_aji
 from synthbench.metrics.ignore import leave_out
 from synthbench.metrics.matching import (
@@ -34,7 +34,6 @@ from synthbench.metrics.semantic import cldice, confusion, scores
 from synthbench.processes.count import usable_processors
 from synthbench.samples import check_ignored
 
-SUFFIXES = (".png", ".tif", ".tiff")
 MAX_CLASSES = 256
 IMAGES_PER_WORKER = 32
 """A process takes about as long to start as to score this many images."""
@@ -151,7 +150,7 @@ def score_folders(
     Raises
     ------
     DataError
-        If a folder can't be read, the two don't match by name or by shape, or a file is no label map, or the masks of
+        If a folder can't be read, the two don't match by name or by shape, or files are no label maps, or the masks of
         a folder aren't what they are said to be (`synthbench.datasets.questions`); names the file.
         If all pixels of a semantic set are ignored.
     ConfigError
@@ -322,6 +321,16 @@ def _confuse_files(reader: MaskReader, true_file: Path, found_file: Path) -> Hea
     return _heard((confusion(true, found, classes, region), cldice(true, found, region)), true_seen, found_seen)
 
 
+def _tried(
+    work: Callable[[MaskReader, Path, Path], Heard[Result]], reader: MaskReader, true_file: Path, found_file: Path
+) -> Heard[Result] | str:
+    """Return the result for two files, or what is wrong with them, so that all of it can be told at once."""
+    try:
+        return work(reader, true_file, found_file)
+    except DataError as error:
+        return str(error)
+
+
 def _each(
     work: Callable[[MaskReader, Path, Path], Heard[Result]],
     reader: MaskReader,
@@ -334,20 +343,24 @@ def _each(
     """Return the result of `work` for each true file and its predicted one, by name; the masks are asked."""
     if workers is not None and workers < 1:
         raise ValueError(f"workers: {workers}; give 1 or more")
-    found_files, true_files = _label_maps(predicted), _label_maps(truth)
-    _same_names(found_files, true_files, predicted, truth)
-    _same_names(true_files, found_files, truth, predicted)
-    names = sorted(true_files)
-    files = [true_files[name] for name in names], [found_files[name] for name in names]
+    pairs = paired_files(predicted, truth)
+    names = sorted(pairs)
+    files = [pairs[name][0] for name in names], [pairs[name][1] for name in names]
     if workers is None:
         workers = min(usable_processors(), -(-len(names) // IMAGES_PER_WORKER))
-    task = partial(work, reader)
+    task = partial(_tried, work, reader)
     results = map(task, *files) if workers == 1 else _in_processes(task, files, min(workers, len(names)))
     report(0, len(names))
-    heard = []
-    for result in results:
-        heard.append(result)
-        report(len(heard), len(names))
+    heard: list[Heard[Result]] = []
+    problems: list[str] = []
+    for done, result in enumerate(results, start=1):
+        if isinstance(result, str):
+            problems.append(result)
+        else:
+            heard.append(result)
+        report(done, len(names))
+    if problems:
+        raise DataError(together(problems, predicted))
     reader.ask(
         [one.found for one in heard if one.found is not None],
         [one.true for one in heard if one.true is not None],
@@ -381,27 +394,3 @@ def _in_processes(
 
 def _leave_interrupts_to_the_parent() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-
-
-def _label_maps(folder: Path) -> dict[str, Path]:
-    if not folder.is_dir():
-        raise DataError(f"{folder}: {'not a folder' if folder.exists() else 'no such folder'}; give one of label maps")
-    files: dict[str, Path] = {}
-    for path in sorted(folder.iterdir()):
-        if path.name.startswith(".") or path.suffix.lower() not in SUFFIXES or not path.is_file():
-            continue
-        if path.stem in files:
-            raise DataError(f"{path}: {files[path.stem].name} has the same name; keep one of the two")
-        files[path.stem] = path
-    if not files:
-        inside = next((name for name in ("labels", "masks") if (folder / name).is_dir()), "")
-        hint = f"; did you mean {folder / inside}?" if inside else ""
-        raise DataError(f"{folder}: no label maps ({', '.join(SUFFIXES)}) in it{hint}")
-    return files
-
-
-def _same_names(having: Mapping[str, Path], wanting: Mapping[str, Path], has: Path, wants: Path) -> None:
-    missing = sorted(set(having) - set(wanting))
-    if missing:
-        more = f" (and {len(missing) - 1} more)" if len(missing) > 1 else ""
-        raise DataError(f"{wants}: no label map named {missing[0]!r}{more}, and {has} has {having[missing[0]].name}")

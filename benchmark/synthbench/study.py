@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from synthbench.errors import ConfigError, nearest
 from synthbench.escaping import printable
@@ -38,12 +39,29 @@ class BudgetChoice(_Model):
 Seeds = Annotated[int, Field(ge=1, le=1000, strict=True)]
 
 
+def _finite(config: dict[str, Any]) -> dict[str, Any]:
+    """Raise `ValueError` where a configuration holds a number that is none."""
+    rest: list[tuple[str, Any]] = list(config.items())
+    while rest:
+        name, value = rest.pop()
+        if isinstance(value, float) and not math.isfinite(value):
+            raise ValueError(f"{name} is {value}; give a finite number")
+        if isinstance(value, dict):
+            rest += [(f"{name}.{key}", inner) for key, inner in value.items()]
+        elif isinstance(value, list | tuple):
+            rest += [(name, inner) for inner in value]
+    return config
+
+
+PluginConfig = Annotated[dict[str, Any], AfterValidator(_finite)]
+
+
 class PluginChoice(_Model):
     """A plugin by name, with its configuration; a bare name stands for the defaults."""
 
     name: str
     label: str = ""
-    config: dict[str, Any] = {}
+    config: PluginConfig = {}
     budget: BudgetChoice | None = None
     seeds: Seeds | None = None
 
@@ -109,7 +127,7 @@ class DatasetChoice(_Model):
     """
 
     name: str
-    config: dict[str, Any] = {}
+    config: PluginConfig = {}
     task: Literal["instances", "semantic"] | None = None
     classes: list[str] = []
     split: SplitChoice = SplitChoice()

@@ -112,6 +112,21 @@ def test_every_form_that_can_be_imported_is_read(many: list[Sample], tmp_path: P
             assert result[part] == results[0][part]
 
 
+@pytest.mark.parametrize("form", ["plain", "annotated", "floats"])
+def test_all_images_that_can_not_be_read_are_told_at_once(many: list[Sample], tmp_path: Path, form: str) -> None:
+    reference = annotated(tmp_path / "real", many[8:16])
+    if form == "annotated":
+        place, suffix = annotated(tmp_path / "set", many[:8]) / "images", ".png"
+    else:
+        images = [s.image / np.float32(300) if form == "floats" else s.image for s in many[:8]]
+        suffix = ".tif" if form == "floats" else ".png"
+        place = plain(tmp_path / "set", images, suffix)
+    for name in ("002", "005"):
+        (place / f"{name}{suffix}").write_bytes(b"no picture")
+    with pytest.raises(DataError, match=r"set: 2 problems: \(1\) .*002\.\w+: can't be read .*\(2\) .*005\.\w+: can't"):
+        judge(tmp_path / "set", reference, encoder="moments")
+
+
 def test_copies_and_leaks_are_told_by_name(many: list[Sample], tmp_path: Path) -> None:
     rng = np.random.default_rng(1)
     drawn = [s.image for s in many[:10]]

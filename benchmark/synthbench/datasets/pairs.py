@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,9 +12,11 @@ from synthbench.datasets.decoding import read_numbers
 from synthbench.datasets.pixels import in_pieces, whole_numbers
 from synthbench.datasets.questions import FULL, OF_SCORE, SCATTERED, Look, ask_all, ask_one, look
 from synthbench.datasets.recipe import Notes
-from synthbench.errors import DataError
+from synthbench.datasets.walk import spelt
+from synthbench.errors import DataError, some, together
 from synthbench.samples import check_labels
 
+SUFFIXES = (".png", ".tif", ".tiff")
 MANY_CLASSES = 32
 """Masks with more values than this are pictures when these lie scattered."""
 
@@ -142,3 +144,48 @@ def _one_meaning(looks: Sequence[Look], folder: Path) -> None:
                 f"{folder}: {Path(seen.where).name} holds 0 and {seen.high}, and {Path(others[0].where).name} classes "
                 f"up to {others[0].high}; use one number for each class"
             )
+
+
+def paired_files(predicted: Path, truth: Path) -> dict[str, tuple[Path, Path]]:
+    """Return the true and the predicted file of each image, by its name without ending.
+
+    Raises
+    ------
+    DataError
+        If a folder holds no label maps, two of one name, or none of a name that the other has: all that is missing is
+        told at once.
+    """
+    found, true = _label_maps(predicted), _label_maps(truth)
+    problems = [*_missing(found, true, predicted, truth), *_missing(true, found, truth, predicted)]
+    if problems:
+        raise DataError(together(problems, predicted))
+    return {name: (true[name], found[name]) for name in true}
+
+
+def _label_maps(folder: Path) -> dict[str, Path]:
+    if not folder.is_dir():
+        raise DataError(f"{folder}: {'not a folder' if folder.exists() else 'no such folder'}; give one of label maps")
+    files: dict[str, Path] = {}
+    twice = []
+    for path in sorted(folder.iterdir()):
+        if path.name.startswith(".") or path.suffix.lower() not in SUFFIXES or not path.is_file():
+            continue
+        other = files.setdefault(spelt(path.stem), path)
+        if other is not path:
+            twice.append(f"{path}: {other.name} has the same name; keep one of the two")
+    if twice:
+        raise DataError(together(twice, folder))
+    if not files:
+        inside = next((name for name in ("labels", "masks") if (folder / name).is_dir()), "")
+        hint = f"; did you mean {folder / inside}?" if inside else ""
+        raise DataError(f"{folder}: no label maps ({', '.join(SUFFIXES)}) in it{hint}")
+    return files
+
+
+def _missing(having: Mapping[str, Path], wanting: Mapping[str, Path], has: Path, wants: Path) -> list[str]:
+    """Return a line where a folder lacks names that the other has, or nothing."""
+    missing = sorted(set(having) - set(wanting))
+    if len(missing) < 2:
+        return [f"{wants}: no label map named {name!r}, and {has} has {having[name].name}" for name in missing]
+    named = some(repr(name) for name in missing)
+    return [f"{wants}: no label maps named {named}, and {has} has them"]

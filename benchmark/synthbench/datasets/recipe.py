@@ -148,8 +148,13 @@ class Notes:
 
         def ranges() -> Ranges:
             measuring = Measuring()
-            for _ in read(Notes(measuring)):
-                pass
+            aside = Notes(measuring)
+            try:
+                for _ in read(aside):
+                    pass
+            except DataError:
+                if not aside.problems:
+                    raise  # files that can't be used are told by those who read the set afterwards
             return measuring.ranges
 
         self.scaling.measure, self.scaling.where = ranges, where

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from synthbench.describe import PREFERRED, fingerprint_of, full_config
-from synthbench.errors import ConfigError, PluginError, SynthbenchError
+from synthbench.errors import ConfigError, DataError, PluginError, SynthbenchError, together
 from synthbench.fidelity.reading import Pictures
 from synthbench.metrics.comparison import Seen
 from synthbench.plugin.api import Context
@@ -88,20 +88,27 @@ def look(pictures: Pictures, positions: Sequence[int], eye: Eye, report: Callabl
     Raises
     ------
     DataError
-        If an image can't be used.
+        If images can't be used: all are told at once.
     PluginError
         If the encoder refuses, or gives something else than a row of finite features per image.
     """
     found = Look()
 
     def images() -> Iterator[np.ndarray]:
+        problems: list[str] = []
         for done, position in enumerate(positions, 1):
-            image, labels, ignore = pictures.read(position)
+            try:
+                image, labels, ignore = pictures.read(position)
+            except DataError as error:
+                problems.append(str(error))
+                continue
             found.seen.add(pictures.names[position], image, labels if pictures.masks == "instances" else None, ignore)
             found.forms.append(f"{image.dtype} {'grey' if image.ndim == 2 else 'RGB'}")
             found.areas.append(image.shape[0] * image.shape[1])
             yield image
             report(done)
+        if problems:
+            raise DataError(together(problems, pictures.path))
 
     try:
         features = np.asarray(eye.encoder.encode(images()))

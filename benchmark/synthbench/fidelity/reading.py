@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -110,7 +110,13 @@ def _plain(path: Path) -> list[Path]:
 def _plain_pictures(path: Path, files: list[Path], white: float | None) -> Pictures:
     check_white(white)
     notes = Notes(Scaling(Scale.of_white(white)) if white is not None else None)
-    notes.measure_by(lambda measuring: (read_image(file, measuring) for file in files), str(path))
+
+    def read_all(measuring: Notes) -> Iterator[np.ndarray]:
+        for file in files:
+            with measuring.trying():
+                yield read_image(file, measuring)
+
+    notes.measure_by(read_all, str(path))
     kinds = ", ".join(suffix for suffix in PICTURES if any(file.suffix.lower() == suffix for file in files))
     return Pictures(
         path,

@@ -72,6 +72,18 @@ def test_whatever_is_wrong_is_told_at_once_the_first_ten_and_how_many_more(put, 
     assert "\n" not in said
 
 
+def test_floats_are_measured_without_telling_a_problem_twice(put, bring, grey, two_cells, tmp_path):
+    for name in "abcd":
+        put(f"images/{name}.tif", grey / np.float32(300))
+        put(f"labels/{name}.tif", two_cells)
+    for name in "bc":
+        (tmp_path / "images" / f"{name}.tif").write_bytes(b"no picture")
+    with pytest.raises(
+        DataError, match=r"^[^ ]+: 2 problems: \(1\) images/b\.tif: .*; \(2\) images/c\.tif: [^()]*\([^()]*\)[^()]*$"
+    ):
+        bring()
+
+
 def test_names_that_meet_hide_nothing_else_that_is_wrong(put, bring, grey, two_cells):
     for folder in ("x/a", "x_a"):
         put(f"{folder}/images/1.png", grey)
