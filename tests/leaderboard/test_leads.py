@@ -102,6 +102,19 @@ def test_one_seed_gives_no_share(frames: SimpleNamespace) -> None:
     assert text(made.set_index(["fraction", "arm"]).loc[(45, ARM)].to_dict(), "recovered") == "one seed"
 
 
+@pytest.mark.parametrize("lost", [45, 180])
+def test_a_control_that_failed_is_missed(frames: SimpleNamespace, lost: int) -> None:
+    found = amounts(frames, {45: 0.0, 180: 0.06})
+    gone = (found.runs["arm"] == "real") & (found.runs["fraction"] == lost)
+    found.runs.loc[gone, "status"] = "failed"
+    found.images = found.images[~((found.images["arm"] == "real") & (found.images["fraction"] == lost))]
+    said = [line for line in leads(table(found, draws=DRAWS)) if "more of them bring" in line]
+    assert said == [
+        "unet on phantom-nuclei with 45 real images: what more of them bring isn't known, for no training on real "
+        "images alone can be paired with one on 180."
+    ]
+
+
 def test_one_amount_leads_with_nothing(frames: SimpleNamespace) -> None:
     made = table(amounts(frames, {45: 0.0}), draws=DRAWS)
     assert made["headroom"].isna().all()
@@ -155,7 +168,9 @@ def test_an_arm_that_changed_nothing_is_asked_whether_it_looked(
     assert f"pix2pix × 50: {question} All trainings" in "\n".join(cautions(made.reset_index()))
     rows = [line for line in markdown(made.reset_index()).splitlines() if line.startswith(f"| unet      | {ARM}")]
     assert question in rows[0]
-    assert question in page(found, tmp_path)
+    shown = page(found, tmp_path)
+    assert question in shown
+    assert 'class="nothing-changed"' in shown
     out = io.StringIO()
     Console(width=118, file=out).print(terminal(found))
     assert [line for line in out.getvalue().splitlines() if "pix2pix × 50" in line and "nothing changed" in line]

@@ -14,13 +14,14 @@ from synthbench.leaderboard.columns import title
 from synthbench.leaderboard.leads import leads
 from synthbench.leaderboard.render import boards
 from synthbench.leaderboard.tables import table
-from synthbench.leaderboard.values import MISSING, duration, records, short, text
+from synthbench.leaderboard.values import MISSING, duration, first_words, records, short, text
 from synthbench.leaderboard.words import cautions, headline
 
 if TYPE_CHECKING:
     from synthbench.results import Results
 
 _STYLES = {"better": "green", "worse": "red", MISSING: "bold red", "no pairs": "red", "no baseline": "red"}
+_STYLES |= {"nothing changed": "red"}
 _ERROR = 160
 _AT_A_TIME = 6
 """Further columns that stand beside each other."""
@@ -99,7 +100,7 @@ def _further(part: pd.DataFrame, names: Sequence[str]) -> Table:
 
 
 def _style(row: dict[str, Any]) -> str:
-    return _STYLES.get(str(row["verdict"]).partition(",")[0], "")
+    return _STYLES.get(first_words(row["verdict"]), "")
 
 
 def _time(row: dict[str, Any]) -> str:

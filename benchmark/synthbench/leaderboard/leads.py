@@ -17,9 +17,10 @@ NOTHING = 0.05
 def leads(table: pd.DataFrame) -> list[str]:
     """Return the lines that come before any table of `synthbench.leaderboard.table`, in their order."""
     lines = []
+    most = table.groupby(["dataset", "segmenter"])["fraction"].transform("max")
     for _, part in table.groupby(["dataset", "fraction", "segmenter"], sort=False):
         rows = records(part)
-        lines += [*_nothing_found(rows), *_headroom(rows)]
+        lines += [*_nothing_found(rows), *_headroom(rows, int(most[part.index[0]]))]
     return [*lines, *_one_generator_seed(table)]
 
 
@@ -52,9 +53,15 @@ def _score(row: Mapping[str, Any]) -> str:
     return f"{title(row['metric'])} {row[row['metric']]:.3f}"
 
 
-def _headroom(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+def _headroom(rows: Sequence[Mapping[str, Any]], most: int) -> Iterator[str]:
+    """Say what the largest amount of real images brings beside this one."""
     first = rows[0]
     if pd.isna(first["headroom"]):
+        if first["fraction"] < most:
+            yield (
+                f"{place(first)}: what more of them bring isn't known, for no training on real images alone can be "
+                f"paired with one on {most}."
+            )
         return
     low, high = first["headroom_low"], first["headroom_high"]
     interval = "of unknown uncertainty" if pd.isna(low) else f"[{signed(low)}, {signed(high)}]"

@@ -31,7 +31,7 @@ from synthbench.leaderboard.render import (
 )
 from synthbench.leaderboard.series import difference_lines, score_lines
 from synthbench.leaderboard.tables import COSTS, REAL, by_group, groups_of, table
-from synthbench.leaderboard.values import MISSING, delta, duration, number, records, short, text
+from synthbench.leaderboard.values import MISSING, delta, duration, first_words, number, records, short, text
 from synthbench.leaderboard.words import cautions, design, details, headline
 
 if TYPE_CHECKING:
@@ -143,7 +143,7 @@ def _grid(caption: str, part: pd.DataFrame, names: Sequence[str]) -> Grid:
 def _kind(row: dict[str, Any]) -> str:
     if row["status"] == MISSING:
         return MISSING
-    return "real" if row["verdict"] == "baseline" else str(row["verdict"]).partition(",")[0].replace(" ", "-")
+    return "real" if row["verdict"] == "baseline" else first_words(row["verdict"]).replace(" ", "-")
 
 
 def _table_cell(row: dict[str, Any], name: str) -> TableCell:

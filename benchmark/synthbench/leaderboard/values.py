@@ -149,6 +149,11 @@ def _interval(row: Mapping[str, Any], name: str) -> str:
     return signed(value) + ("" if pd.isna(low) else f" [{signed(low)}, {signed(high)}]")
 
 
+def first_words(verdict: str) -> str:
+    """Return a verdict without what follows a comma or a colon: ``"undecided"``, ``"nothing changed"``."""
+    return verdict.partition(":")[0].partition(",")[0]
+
+
 def percent(value: float) -> str:
     """Return a share as ``"41 %"`` or ``"−12 %"``."""
     return f"{number(100 * value, 0)} %"

@@ -53,7 +53,7 @@ def check_seal(folder: Path, names: Iterable[str], way_out: str) -> None:
         sealed = {name: known[name] for name in names}
     except FileNotFoundError:
         raise DataError(f"{path}: is missing, so nobody can tell whether the tables were changed; {way_out}") from None
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         raise DataError(f"{path}: can't be read; {way_out}") from None
     for name, digest in sealed.items():
         if _digest(folder / name) != digest:
