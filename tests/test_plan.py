@@ -15,7 +15,7 @@ from synthbench.errors import ConfigError
 from synthbench.plan import Plan, make_plan, missing_control
 from synthbench.plugin.registry import registry
 from synthbench.resolve import amount_of, resolve, spread
-from synthbench.samples import Sample, SampleSet
+from synthbench.samples import Sample, SampleSet, write_array
 from synthbench.store import Store, key_of
 from synthbench.study import make_study
 
@@ -263,3 +263,23 @@ def test_plugins_that_support_ignored_pixels_get_them(
         monkeypatch.setattr(registry().load(kind, name), "supports_ignore", True)
     path = ignoring_set(tmp_path / "partly", blob_set, "train")
     assert plan_of(tmp_path, trial_study, datasets=[str(path)]).resolved.arenas[0].train.ignoring
+
+
+def test_a_study_says_which_value_of_a_paths_masks_is_unknown(
+    tmp_path: Path, trial_study: dict, blob_set: SampleSet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for part in ("images", "labels"):
+        (tmp_path / "cells" / part).mkdir(parents=True)
+    for sample in blob_set:
+        labels = sample.labels.astype(np.uint8)
+        labels[:20] = 255
+        write_array(tmp_path / "cells" / "images" / f"{sample.id}.png", sample.image)
+        write_array(tmp_path / "cells" / "labels" / f"{sample.id}.png", labels)
+    study = {"datasets": [{"name": str(tmp_path / "cells"), "ignore": 255}], "generators": []}
+    with pytest.raises(ConfigError, match="segmenter 'threshold' would take the ignored pixels"):
+        plan_of(tmp_path, trial_study, **study)
+    monkeypatch.setattr(registry().load("segmenter", "threshold"), "supports_ignore", True)
+    (arena,) = plan_of(tmp_path, trial_study, **study).resolved.arenas
+    assert {entry.ignored for entry in arena.train.entries} == {20 / 64}
+    with pytest.raises(ConfigError, match="dataset 'discs': ignore is for label maps at a path"):
+        plan_of(tmp_path, trial_study, datasets=[{"name": "discs", "ignore": 255}])

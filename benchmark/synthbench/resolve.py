@@ -171,10 +171,12 @@ def open_dataset(
             raise ConfigError(f"dataset {choice.name!r}: config is for plugins, and this is none; leave it out")
         imported = store.root / IMPORTED
         samples, folder = library.resolve(
-            choice.name, imported, task=choice.task, classes=choice.classes, progress=progress
+            choice.name, imported, task=choice.task, classes=choice.classes, ignore=choice.ignore, progress=progress
         )
         _check_told(choice, samples)
         return samples, folder
+    if choice.ignore is not None:
+        raise ConfigError(f"dataset {choice.name!r}: ignore is for label maps at a path; leave it out")
     described = describe(store, "dataset", choice.name, choice.config)
     if added := library.added(choice.name, described.config):
         _check_told(choice, added[0])

@@ -123,6 +123,8 @@ class DatasetChoice(_Model):
         Of a plugin.
     task, classes
         What the label maps of a path are: ``instances`` (by default) or ``semantic``, and the names of the classes.
+    ignore
+        What the label maps of a path hold where the label is unknown, such as 255.
     split
     """
 
@@ -130,6 +132,7 @@ class DatasetChoice(_Model):
     config: PluginConfig = {}
     task: Literal["instances", "semantic"] | None = None
     classes: list[str] = []
+    ignore: Annotated[int, Field(ge=0, strict=True)] | None = None
     split: SplitChoice = SplitChoice()
 
     @model_validator(mode="before")
