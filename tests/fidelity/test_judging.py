@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 import runpy
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from synthbench.errors import ConfigError, DataError
 from synthbench.fidelity.judging import chosen, judge
+from synthbench.fidelity.looking import Eye, look
+from synthbench.fidelity.reading import open_pictures
 from synthbench.fidelity.words import text
 from synthbench.metrics.frechet import frechet_distance
 from synthbench.metrics.kernel import kernel_distance
@@ -245,3 +248,13 @@ def test_what_cannot_be_compared_is_one_line(
     with pytest.raises(error, match=words) as caught:
         judge(*folders, **given)
     assert "\n" not in str(caught.value)
+
+
+def test_masks_of_a_sample_set_are_measured_without_their_ignore_region(blob_set: SampleSet, tmp_path: Path) -> None:
+    region = np.zeros(blob_set[0].labels.shape, bool)
+    region[:16] = True
+    SampleSet.write(tmp_path / "set", [Sample(s.id, s.image, s.labels, ignore=region) for s in blob_set])
+    means = SimpleNamespace(encode=lambda images: np.array([[image.mean()] for image in images]))
+    found = look(open_pictures(tmp_path / "set"), range(4), Eye(means, "means", "", "means"), lambda _: None)
+    covered = [float(measures["covered"][0]) for measures in found.seen.measures]
+    assert covered == pytest.approx([(s.labels[16:] > 0).mean() for s in blob_set[:4]])

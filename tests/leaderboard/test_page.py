@@ -22,7 +22,7 @@ from PIL import Image
 
 from synthbench.leaderboard import page, report
 from synthbench.leaderboard.charts import Scale, spaced, step_for
-from synthbench.leaderboard.reporting import SIDE, crop
+from synthbench.leaderboard.reporting import SIDE, _cut, crop
 from synthbench.samples import Sample, SampleSet
 
 TEMPLATES = Path(page.__code__.co_filename).parent / "templates"
@@ -335,3 +335,12 @@ def test_the_page_renders_by_day_and_by_night(written: Path, tmp_path: Path, chr
         papers.append(pixels[2, 2].mean())
     assert papers[0] > 240
     assert papers[1] < 40
+
+
+def test_the_part_of_an_image_that_is_shown_has_its_ignore_region() -> None:
+    labels = np.zeros((2 * SIDE, SIDE), np.uint8)
+    labels[SIDE:] = 1
+    region = np.random.default_rng(0).random(labels.shape) < 0.3
+    shown = _cut(Sample("a", labels, labels, ignore=region))
+    assert np.array_equal(shown.ignore, region[SIDE:])
+    assert _cut(Sample("a", labels, labels)).ignore is None

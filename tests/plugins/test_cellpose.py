@@ -399,3 +399,20 @@ def test_labels_within_the_region_change_nothing_and_the_region_does(blob_set: S
         fits.append(list(segmenter._model.net.state_dict().values()))
     assert all(torch.equal(a, b) for a, b in zip(fits[0], fits[1], strict=True))
     assert not all(torch.equal(a, b) for a, b in zip(fits[0], fits[2], strict=True))
+
+
+def test_thresholds_are_tuned_without_the_region(monkeypatch: pytest.MonkeyPatch) -> None:
+    given = []
+
+    def tuned(decode: object, truths: object, grid: object, start: dict, *, ignores: list, between: object) -> dict:
+        given.extend(ignores)
+        return start
+
+    monkeypatch.setattr("synthbench_cellpose.segmenter.tune", tuned)
+    labels = discs()
+    image = np.where(labels > 0, 200, 20).astype(np.uint8)
+    region = region_of(labels)
+    validation = SampleSet.of([Sample("a", image, labels, ignore=region), Sample("b", image, labels)])
+    untrained()._tune(validation, Context(budget=BUDGET))
+    assert np.array_equal(given[0], region)
+    assert given[1] is None

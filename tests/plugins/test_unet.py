@@ -331,3 +331,18 @@ def test_labels_within_the_region_change_nothing_and_the_region_does(task: str, 
     assert all(torch.equal(a, b) for a, b in zip(fits[0][0], fits[1][0], strict=True))
     assert fits[0][1] == fits[1][1]
     assert not all(torch.equal(a, b) for a, b in zip(fits[0][0], fits[2][0], strict=True))
+
+
+def test_thresholds_are_tuned_without_the_region(monkeypatch: pytest.MonkeyPatch) -> None:
+    given = []
+
+    def tuned(decode: Any, truths: Any, grid: Any, start: Any, *, ignores: Any, between: Any) -> Any:
+        given.extend(ignores)
+        return start
+
+    monkeypatch.setattr("synthbench_unet.segmenter.tune", tuned)
+    sample = picture((48, 48))
+    region = region_of((48, 48))
+    fitted(SampleSet.of([sample]), SampleSet.of([Sample("a", sample.image, sample.labels, ignore=region), sample]))
+    assert np.array_equal(given[0], region)
+    assert given[1] is None

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from synthbench.metrics.comparison import Seen
+from synthbench.plugin.api import Context, Encoder
 from synthbench.samples import Sample, SampleSet
-from synthbench.tasks.encode import load_seen, save_seen
+from synthbench.tasks.encode import load_seen, run, save_seen
 
 
 @pytest.mark.parametrize("labelled", [True, False])
@@ -31,3 +33,29 @@ def test_what_was_seen_is_stored_and_read_back(labelled: bool, blob_set: SampleS
     part = back.take([2, 0])
     assert part.names == [samples[2].id, samples[0].id]
     assert np.array_equal(part.features, seen.features[[2, 0]])
+
+
+class Means(Encoder):
+    def encode(self, images):
+        return np.array([[image.mean()] for image in images])
+
+    def fingerprint(self):
+        return "means"
+
+
+def test_masks_are_measured_without_their_ignore_region(blob_set: SampleSet, tmp_path: Path) -> None:
+    region = np.zeros(blob_set[0].labels.shape, bool)
+    region[:16] = True
+    samples = SampleSet.of([Sample(s.id, s.image, s.labels, ignore=region) for s in blob_set])
+    content = {"images": {}, "encoder": {"name": "means", "config": {}}, "weights": "means"}
+    work = SimpleNamespace(
+        task=SimpleNamespace(content=content),
+        stage=lambda _: None,
+        load=lambda *_: Means,
+        samples=lambda _: samples,
+        context=Context(),
+        folder=tmp_path,
+    )
+    run(work)
+    covered = [float(measures["covered"][0]) for measures in load_seen(tmp_path).measures]
+    assert covered == pytest.approx([(s.labels[16:] > 0).mean() for s in blob_set])

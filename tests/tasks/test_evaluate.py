@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 
 from synthbench.errors import DataError
+from synthbench.metrics.semantic import cldice
 from synthbench.plugin.api import Instances
 from synthbench.results import image_rows
 from synthbench.samples import Sample
@@ -136,5 +137,7 @@ def test_ignored_pixels_are_in_no_figure_of_classes() -> None:
     said = np.array([[1, 1, 1], [0, 0, 1], [0, 0, 0]])
     (row,) = score_semantic([sample], [Instances(said)], 2)["images"]
     assert row["confusion"] == [[4, 1], [0, 2]]
+    known = [np.where(IGNORE, 0, labels) for labels in (LABELS, said)]
+    assert row["cldice"] == cldice(*known) != cldice(LABELS, said)
     (void,) = score_semantic([replace(sample, ignore=np.ones((3, 3), bool))], [Instances(said)], 2)["images"]
     assert (void["confusion"], void["cldice"]) == ([[0, 0], [0, 0]], 0.0)
