@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import signal
@@ -12,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 import yaml
 from hypothesis import settings
@@ -113,7 +115,7 @@ class Trial:
     def environment(self) -> dict[str, str]:
         paths = [str(self.site), *os.environ.get("PYTHONPATH", "").split(os.pathsep)]
         home = {"SYNTHBENCH_HOME": str(self.folder / "home"), "PYTHONPATH": os.pathsep.join(p for p in paths if p)}
-        return {**os.environ, **home, "COLUMNS": "160"}
+        return {**os.environ, **home, "COLUMNS": "160", "SYNTHBENCH_TRIAL": str(self.folder)}
 
     def command(self, *words: object) -> list[str]:
         return [sys.executable, "-m", "synthbench", *map(str, words)]
@@ -142,6 +144,15 @@ class Trial:
             stderr=subprocess.STDOUT,
             text=True,
         )
+
+    def left(self) -> list[str]:
+        """Return the command lines of processes that were started here and that still run."""
+        found = []
+        for process in psutil.process_iter():
+            with contextlib.suppress(psutil.Error):
+                if process.environ().get("SYNTHBENCH_TRIAL") == str(self.folder):
+                    found.append(" ".join(process.cmdline()))
+        return [words for words in found if words]
 
     @property
     def store(self) -> Path:

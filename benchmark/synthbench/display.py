@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Sequence
 from typing import Any
@@ -61,7 +62,8 @@ class Display:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._progress.stop()
+        with contextlib.suppress(OSError):  # the terminal may have hung up
+            self._progress.stop()
 
     def __call__(self, heard: Heard) -> None:
         if isinstance(heard, Event):

@@ -19,7 +19,7 @@ from synthbench.engine import meter
 from synthbench.engine.base import Engine, Options
 from synthbench.engine.devices import choose, share_cores
 from synthbench.engine.local import LocalEngine
-from synthbench.engine.schedule import Interrupted, run_tasks
+from synthbench.engine.schedule import run_tasks
 from synthbench.engine.serial import SerialEngine
 from synthbench.errors import ConfigError, SynthbenchError
 from synthbench.inputs import open_set
@@ -128,7 +128,7 @@ def run_study(study: Study, store: Store, folder: Path, machine: Machine, consol
     SynthbenchError
         If the study can't be run at all. A task that fails doesn't raise: see `Ran.failed`.
     KeyboardInterrupt
-        On Ctrl-C, when running tasks have stopped; what is finished is stored.
+        On Ctrl-C or another signal to stop, when running tasks have stopped; what is finished is stored.
     """
     machine.check()
     check_folder(folder)
@@ -181,10 +181,7 @@ def _run(plan: Plan, store: Store, machine: Machine, console: Console) -> dict[s
         more = f", and {unknown} tasks of unknown cost" if unknown else ""
         console.print(f"expected: {in_words(seconds / workers)}{more}", highlight=False)
     with Display(lacking, len(plan.tasks) - len(lacking), costs, workers, console) as display:
-        try:
-            run_tasks(lacking, engine, display)
-        except Interrupted:
-            raise KeyboardInterrupt from None
+        run_tasks(lacking, engine, display)
     return display.ended
 
 

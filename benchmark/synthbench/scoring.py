@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -31,12 +32,17 @@ from synthbench.metrics.matching import (
 )
 from synthbench.metrics.overlap import overlap
 from synthbench.metrics.semantic import cldice, confusion, scores
+from synthbench.processes.child import die_with_parent, start_tracker
 from synthbench.processes.count import usable_processors
 from synthbench.samples import check_ignored
 
 MAX_CLASSES = 256
 IMAGES_PER_WORKER = 32
 """A process takes about as long to start as to score this many images."""
+
+SIGNALS_SPREAD = 0.2
+"""Seconds within which a signal that is sent to all processes has reached them all."""
+
 Report = Callable[[int, int], None]
 """Called with (images done, images in all)."""
 Result = TypeVar("Result")
@@ -381,10 +387,12 @@ def _in_processes(
     from concurrent.futures.process import BrokenProcessPool
     from multiprocessing import get_context
 
-    pool = ProcessPoolExecutor(workers, get_context("spawn"), _leave_interrupts_to_the_parent)
+    start_tracker()
+    pool = ProcessPoolExecutor(workers, get_context("spawn"), _attend_to_the_parent)
     try:
         yield from pool.map(work, *files)
     except BrokenProcessPool:
+        time.sleep(SIGNALS_SPREAD)
         raise SynthbenchError(
             "a process that scored images died, perhaps for want of memory; try --workers 1"
         ) from None
@@ -392,5 +400,7 @@ def _in_processes(
         pool.shutdown(cancel_futures=True)
 
 
-def _leave_interrupts_to_the_parent() -> None:
+def _attend_to_the_parent() -> None:
+    """Leave Ctrl-C to the parent, and die with it."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    die_with_parent()

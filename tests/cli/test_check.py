@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import signal
+import time
+from collections.abc import Callable
 
 import pytest
 
 from synthbench.cli import main
-from synthbench.plugin.registry import Registered, registry
-from synthbench.plugin.specs import GeneratorSpec
 from synthbench.testing import Finding
 
 
@@ -21,26 +22,43 @@ def test_a_line_per_promise(capsys: pytest.CaptureFixture[str]) -> None:
     assert last.split(", ")[0] == f"{sum(line.startswith('  ✓ ') for line in promises)} kept"
 
 
-def test_a_violation_is_marked_and_exits_with_1(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    cls = registry().load("generator", "duplicate")
+def test_a_violation_is_marked_and_exits_with_1(trial) -> None:
+    answer = json.loads(trial.run("check", "blind", "--json", code=1).stdout)
+    violated = [f for f in answer["findings"] if f["status"] == "violated"]
+    assert answer["violated"] == len(violated)
+    assert [f["check"] for f in violated] == ["listing_stays_light", "mix_is_learnt_from", "share_is_kept"]
+    bad = violated[1]
+    assert "a fit on other synthetic samples predicts the same" in bad["sentence"]
+    assert f"✗ {bad['promise']}: {bad['sentence']}" in trial.run("check", "blind", code=1).stdout
 
-    class Broken(cls):  # type: ignore[misc, valid-type]
-        def draw(self, index, seed):
-            return super().draw(index, seed + (0 if isinstance(index, range) else 1))
 
-    spec = GeneratorSpec("broken-copy", "synthbench_controls:Broken")
-    monkeypatch.setitem(registry().entries, ("generator", "broken-copy"), Registered(spec, "nowhere", "1"))
-    monkeypatch.setattr(type(registry()), "load", lambda self, kind, name: Broken)
-    assert main(["check", "broken-copy", "--json"]) == 1
-    answer = json.loads(capsys.readouterr().out)
-    assert answer["violated"] == 1
-    (bad,) = [f for f in answer["findings"] if f["status"] == "violated"]
-    assert bad["check"] == "draws_stand_alone"
-    assert "sample 3 of draw(3) differs from sample 3 of draw(range(6))" in bad["sentence"]
-    assert main(["check", "broken-copy"]) == 1
-    assert f"✗ {bad['promise']}: {bad['sentence']}" in capsys.readouterr().out
+def test_a_plugin_that_ends_its_process_is_told(trial) -> None:
+    done = trial.run("check", "troubled", "--config", "trouble=die", code=1)
+    assert "✗ The plugin leaves its process running: the process was killed by signal 9" in done.stdout
+    assert "Traceback" not in done.stderr
+
+
+def test_what_a_plugin_left_running_is_ended(trial) -> None:
+    trial.run("check", "troubled", "--config", "trouble=litter", code=None)
+    assert trial.left() == []
+
+
+def until(wanted: Callable[[], object], seconds: float = 90) -> None:
+    deadline = time.monotonic() + seconds
+    while not wanted():
+        assert time.monotonic() < deadline, "it didn't come about"
+        time.sleep(0.05)
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+def test_a_check_that_is_ended_leaves_nothing_behind(trial, number: int) -> None:
+    process = trial.begin("check", "troubled", "--config", "trouble=family")
+    until(lambda: len(trial.left()) > 5)
+    process.send_signal(number)
+    output, _ = process.communicate(timeout=60)
+    assert process.returncode == (-number if number == signal.SIGKILL else 128 + number)
+    assert "Traceback" not in output
+    until(lambda: not trial.left(), 20)
 
 
 def test_an_unknown_name_gets_the_nearest(capsys: pytest.CaptureFixture[str]) -> None:
@@ -57,7 +75,7 @@ def test_a_configuration_is_tried(capsys: pytest.CaptureFixture[str], monkeypatc
         tried.append((kind, name, config))
         return []
 
-    monkeypatch.setattr("synthbench.testing.contract.examine_plugin", examine)
+    monkeypatch.setattr("synthbench.testing.apart.examine_apart", examine)
     assert main(["check", "classic", "--config", "scale=2", "--config", "blur=0"]) == 0
     assert tried == [("generator", "classic", {"scale": "2", "blur": "0"})]
     for pair, told in (
@@ -82,7 +100,7 @@ def test_more_skipped_than_kept_is_not_green(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, statuses: list[str], code: int, words: str
 ) -> None:
     findings = [Finding(f"check_{i}", f"promise {i}", status, "") for i, status in enumerate(statuses)]
-    monkeypatch.setattr("synthbench.testing.contract.examine_plugin", lambda *_: iter(findings))
+    monkeypatch.setattr("synthbench.testing.apart.examine_apart", lambda *_: iter(findings))
     assert main(["check", "duplicate"]) == code
     assert capsys.readouterr().out.splitlines()[-1].startswith(words)
     assert main(["check", "duplicate", "--json"]) == code

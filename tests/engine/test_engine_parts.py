@@ -15,9 +15,10 @@ from synthbench.costs import Costs, in_words
 from synthbench.engine import devices
 from synthbench.engine.base import Engine, Options, Outcome
 from synthbench.engine.local import LocalEngine
-from synthbench.engine.schedule import Interrupted, Missing, run_tasks
+from synthbench.engine.schedule import Missing, run_tasks
 from synthbench.errors import ConfigError, StoreError
 from synthbench.plan import Task
+from synthbench.processes.signals import Interrupted
 from synthbench.store import Store, key_of
 from synthbench.why import differences, explain, flat
 
@@ -72,7 +73,7 @@ def test_a_failure_holds_up_only_what_depends_on_it_and_says_so() -> None:
     assert [h for h in heard if isinstance(h, Missing)] == [Missing("key-d", "key-b")]
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_ctrl_c_in_the_middle_of_a_message_stops_the_run_and_tears_nothing(monkeypatch, tmp_path: Path, number) -> None:
     whole = Connection._recv
     reads = 0
@@ -88,7 +89,7 @@ def test_ctrl_c_in_the_middle_of_a_message_stops_the_run_and_tears_nothing(monke
     def ctrl_c(*_: object) -> None:
         raise KeyboardInterrupt
 
-    before = {each: signal.signal(each, ctrl_c) for each in (signal.SIGINT, signal.SIGTERM)}
+    before = {each: signal.signal(each, ctrl_c) for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
     monkeypatch.setattr(Connection, "_recv", interrupted)
     heard: list = []
     try:

@@ -6,7 +6,6 @@ import json
 import os
 import re
 import resource
-import signal
 import time
 from pathlib import Path
 
@@ -159,23 +158,6 @@ def test_a_run_killed_at_any_moment_goes_on_and_ends_as_if_it_never_was(trial, m
     after = {kind: trial.artifacts(kind) for kind in kinds}
     assert all(kept[kind].items() <= after[kind].items() for kind in kinds), "a finished task was redone"
     assert same(tables(trial.folder / "calm-run"), tables(trial.folder / "runs" / "trial"))
-
-
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_ctrl_c_stops_within_seconds_and_keeps_what_is_finished(trial, number: int) -> None:
-    study = trial.study(generators=["brighter", {"name": "troubled", "config": {"trouble": "wait"}}], seeds=1)
-    process = trial.begin("run", study)
-    deadline = time.monotonic() + 60
-    while len(trial.artifacts("evaluate")) < 3 and time.monotonic() < deadline:
-        time.sleep(0.05)
-    began = time.monotonic()
-    process.send_signal(number)
-    output, _ = process.communicate(timeout=90)
-    assert time.monotonic() - began < 30, "the task that waits would go on for ten minutes"
-    assert process.returncode == 130
-    assert "goes on from here" in output
-    assert "Traceback" not in output
-    assert len(trial.artifacts("evaluate")) == 3
 
 
 def _overwrite(path: Path) -> None:

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
 
@@ -28,6 +33,7 @@ def synthbench_segmenters():
     yield SegmenterSpec("threshold", "trial_plugins:Threshold")
     yield SegmenterSpec("only-semantic", "trial_plugins:Threshold", tasks={"semantic"})
     yield SegmenterSpec("hungry", "trial_plugins:Hungry")
+    yield SegmenterSpec("blind", "trial_plugins:Blind", tasks={"instances"})
 
 
 @hookimpl
@@ -77,6 +83,20 @@ class Brighter(synthbench.Generator):
             yield synthbench.Sample(f"{i:06d}", image, sample.labels)
 
 
+STUBBORN = "import signal, time; [signal.signal(n, signal.SIG_IGN) for n in (1, 2, 15)]; time.sleep(600)"
+
+
+def start_a_family() -> None:
+    """Start what is hard to get rid of: children that ignore signals, one in a session of its own, one forked twice."""
+    subprocess.Popen([sys.executable, "-c", STUBBORN])
+    subprocess.Popen([sys.executable, "-c", STUBBORN], start_new_session=True)
+    if os.fork() == 0:
+        os.setsid()
+        if os.fork() == 0:
+            time.sleep(600)
+        os._exit(0)
+
+
 class Troubled(Brighter):
     """Fails in the way it is told to."""
 
@@ -100,7 +120,18 @@ class Troubled(Brighter):
                 context.progress(step, 6000, "waiting")
                 time.sleep(0.1)
                 if context.should_stop():
+                    (context.folder / "mark.txt").write_text(str(step))
                     raise synthbench.Stopped
+        if self.config.trouble == "pool":
+            with ProcessPoolExecutor(2) as pool:
+                assert list(pool.map(abs, [-1, -2])) == [1, 2]
+        if self.config.trouble in ("litter", "family", "frozen"):
+            start_a_family()
+            (context.folder / "begun").touch()
+        if self.config.trouble == "family":
+            time.sleep(600)
+        if self.config.trouble == "frozen":
+            ctypes.PyDLL(None).sleep(600)  # no thread of this process runs meanwhile
         self.train = train
 
     def draw(self, index, seed):
@@ -155,6 +186,20 @@ class Hungry(Threshold):
     """Wants patches larger than any image."""
 
     budgets: ClassVar = {"smoke": Budget(steps=3, batch_size=2, patch_size=4096)}
+
+
+class Blind(Threshold):
+    """Never looks at synthetic images, if there are others."""
+
+    budgets: ClassVar = {}
+
+    def fit(self, train, validation, context):
+        super().fit(replace(train, synthetic=None, share=0.0) if train.real else train, validation, context)
+
+    def predict(self, image):
+        grey = image.mean(axis=2) if image.ndim == 3 else image
+        labels, count = ndimage.label(grey > self.level)
+        return synthbench.Instances(labels, np.full(count, self.level))
 
 
 class Moments(synthbench.Encoder):

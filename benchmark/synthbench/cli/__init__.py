@@ -20,8 +20,10 @@ from collections.abc import Generator, Sequence
 from synthbench import __version__
 from synthbench.errors import SynthbenchError
 from synthbench.escaping import printable
+from synthbench.processes.signals import number_of, stopping
 
-INTERRUPTED = 130
+BY_SIGNAL = 128
+"""Added to the number of the signal that stopped a command, as shells do: Ctrl-C gives 130, SIGTERM 143."""
 _ESCAPE = "synthbench.escape"
 
 
@@ -42,13 +44,18 @@ def main(argv: Sequence[str] | None = None) -> int:
             stream.reconfigure(errors=_ESCAPE)
     try:
         args = build_parser().parse_args(argv)
-        return int(args.perform(args))
+        with stopping():
+            return int(args.perform(args))
     except SynthbenchError as error:
         print(f"synthbench: error: {_line(str(error))}", file=sys.stderr)
         return error.exit_code
-    except KeyboardInterrupt:
-        print("synthbench: stopped; what is finished is kept, the same command goes on from here", file=sys.stderr)
-        return INTERRUPTED
+    except KeyboardInterrupt as interrupt:
+        try:
+            print("synthbench: stopped; what is finished is kept, the same command goes on from here", file=sys.stderr)
+        except OSError:  # the terminal has hung up
+            for stream in (1, 2):
+                os.dup2(os.open(os.devnull, os.O_WRONLY), stream)
+        return BY_SIGNAL + number_of(interrupt)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1

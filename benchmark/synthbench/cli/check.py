@@ -1,6 +1,7 @@
 """Try a plugin against the contract.
 
-Fits it on small drawn pictures with the smoke budget and prints one line per promise: ✓ kept, ✗ violated, – skipped.
+Fits it on small drawn pictures with the smoke budget, in a process of its own, and prints one line per promise:
+✓ kept, ✗ violated, – skipped.
 Exits with 1 when a promise is violated, and with 3 when none is, but more are skipped than kept.
 """
 
@@ -25,7 +26,7 @@ def run(args: argparse.Namespace) -> int:
     kinds, config = kinds_of(args.name, args.kind), pairs_from(args)
     from synthbench.describe import full_config
     from synthbench.plugin.registry import registry
-    from synthbench.testing.contract import examine_plugin
+    from synthbench.testing.apart import examine_apart
     from synthbench.testing.findings import hardly_tried
 
     if config:
@@ -36,7 +37,7 @@ def run(args: argparse.Namespace) -> int:
         findings = []
         if not args.json:
             print(f"{kind} {args.name}")
-        for finding in examine_plugin(kind, args.name, config):
+        for finding in examine_apart(kind, args.name, config):
             findings.append(finding)
             rows.append({"kind": kind, **vars(finding)})
             if not args.json:

@@ -7,7 +7,6 @@ comparison on drawn nuclei, a few minutes on two cores.
 from __future__ import annotations
 
 import argparse
-import signal
 import sys
 
 from synthbench.cli._arguments import (
@@ -30,7 +29,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    signal.signal(signal.SIGTERM, _stop)
     columns = columns_from(args)
     study, store = study_from(args), open_store(args)
 
@@ -54,8 +52,3 @@ def run(args: argparse.Namespace) -> int:
         console.print(f"{ran.failed} task(s) failed; see {folder / 'failures.txt'}", style="red")
         return SOME_FAILED
     return 0
-
-
-def _stop(number: int, frame: object) -> None:
-    """Let a scheduler's SIGTERM stop a run as Ctrl-C does: what is finished is kept, checkpoints are left."""
-    raise KeyboardInterrupt

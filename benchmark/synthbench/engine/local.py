@@ -1,8 +1,10 @@
-"""Processes on this machine: one task each, a time limit, a GPU of its own. A process that dies loses its task only."""
+"""Processes on this machine: one task each, a time limit, a GPU of its own. A process that dies loses its task only.
+
+Each leads a family of what its tasks start, and is ended with all of it. A guard does so when this process is killed.
+"""
 
 from __future__ import annotations
 
-import multiprocessing
 import time
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
@@ -10,9 +12,12 @@ from typing import Any
 
 from synthbench.engine.base import Engine, Event, Options, Outcome
 from synthbench.engine.devices import inherited
-from synthbench.engine.interrupts import held
 from synthbench.engine.worker import work
 from synthbench.plan import Task
+from synthbench.processes.child import CONTEXT, spawn
+from synthbench.processes.family import end, new_mark
+from synthbench.processes.guard import Guard
+from synthbench.processes.signals import held
 
 
 @dataclass
@@ -20,6 +25,7 @@ class _Worker:
     process: Any
     pipe: Connection
     gpus: list[str]
+    mark: str
     task: Task | None = None
     began: float = 0.0
     stage: str = "start"
@@ -40,8 +46,10 @@ class LocalEngine(Engine):
 
     def __init__(self, options: Options, workers: int, gpus: list[str]) -> None:
         self.options = options
-        self._context = multiprocessing.get_context("spawn")
-        self._stop = self._context.Value("b", 0, lock=False)
+        self._stop: Any = CONTEXT.Value("b", 0, lock=False)
+        self._mark = new_mark()
+        self._hired = 0
+        self._guard: Guard | None = None
         self._leases = [[gpu] for gpu in gpus][:workers] or [[] for _ in range(workers)]
         self._workers: list[_Worker] = []
 
@@ -85,10 +93,15 @@ class LocalEngine(Engine):
             heard.extend(self.wait(0.1))
         for worker in self._workers:
             worker.pipe.close()
+            if worker.task is not None:
+                heard.append(self._outcome(worker, "stopped", "stopped before it left off by itself"))
         for worker in self._workers:
             worker.process.join(0.5 if worker.task is None else 0)
-            if worker.process.is_alive():
-                worker.process.kill()
+        if self._guard is not None:
+            end([worker.process.pid for worker in self._workers], self._mark)
+            self._guard.dismiss()
+            self._guard = None
+        for worker in self._workers:
             worker.process.join()
         self._workers.clear()
         return heard
@@ -96,12 +109,15 @@ class LocalEngine(Engine):
     def _hire(self) -> _Worker:
         taken = [worker.gpus for worker in self._workers]
         gpus = next(lease for lease in self._leases if taken.count(lease) < self._leases.count(lease))
-        ours, theirs = self._context.Pipe()
-        process = self._context.Process(target=work, args=(theirs, self._stop, self.options), daemon=True)
+        self._guard = self._guard or Guard(self._mark)
+        self._hired += 1
+        mark = f"{self._mark}-{self._hired}."
+        ours, theirs = CONTEXT.Pipe()
         with inherited(gpus, self.options.threads):
-            process.start()
+            process = spawn(work, (theirs, self._stop, self.options), mark)
+        self._guard.watch(process.pid)
         theirs.close()
-        worker = _Worker(process, ours, gpus)
+        worker = _Worker(process, ours, gpus, mark)
         self._workers.append(worker)
         return worker
 
@@ -120,26 +136,28 @@ class LocalEngine(Engine):
         return heard
 
     def _bury(self, worker: _Worker) -> list[Outcome]:
-        self._workers.remove(worker)
-        worker.pipe.close()
-        worker.process.join()
+        self._remove(worker)
         if worker.task is None:
             return []
+        if self._stop.value:
+            return [self._outcome(worker, "stopped", "its process was ended while the run stopped")]
         code = worker.process.exitcode
-        how = f"killed by signal {-code}" if code is not None and code < 0 else f"ended with exit code {code}"
-        return [
-            self._outcome(worker, "crashed", f"its process was {how}" if code and code < 0 else f"its process {how}")
-        ]
+        how = f"was killed by signal {-code}" if code is not None and code < 0 else f"ended with exit code {code}"
+        return [self._outcome(worker, "crashed", f"its process {how}")]
+
+    def _remove(self, worker: _Worker) -> None:
+        """End a worker, and all that it has started."""
+        end([worker.process.pid], worker.mark)
+        worker.process.join()
+        worker.pipe.close()
+        self._workers.remove(worker)
 
     def _overdue(self, worker: _Worker) -> bool:
         limit = self.options.time_limit
         return limit is not None and time.monotonic() - worker.began > limit
 
     def _end(self, worker: _Worker) -> Outcome:
-        worker.process.kill()
-        worker.process.join()
-        self._workers.remove(worker)
-        worker.pipe.close()
+        self._remove(worker)
         return self._outcome(worker, "timeout", f"ran out of time, {self.options.time_limit:g} s; see --time-limit")
 
     def _outcome(self, worker: _Worker, status: Any, error: str) -> Outcome:

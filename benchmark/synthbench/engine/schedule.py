@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from synthbench.engine.base import Engine, Event, Outcome
 from synthbench.plan import Task
+from synthbench.processes.signals import Interrupted, number_of
 
 GRACE = 4.0
 TICK = 0.5
@@ -23,17 +25,13 @@ class Missing:
 Heard = Event | Outcome | Missing
 
 
-class Interrupted(Exception):
-    """The user asked to stop; what is finished is stored."""
-
-
 def run_tasks(tasks: Sequence[Task], engine: Engine, listen: Callable[[Heard], None]) -> None:
     """Run tasks, listed in an order in which they can run, and tell `listen` of everything.
 
     Raises
     ------
     Interrupted
-        On Ctrl-C, when the running tasks have stopped.
+        On a signal to stop, when the running tasks have stopped; what is finished is stored.
     """
     waiting = {task.key: task for task in tasks}
     open_needs = {task.key: {need for need in task.needs if need in waiting} for task in tasks}
@@ -73,10 +71,11 @@ def run_tasks(tasks: Sequence[Task], engine: Engine, listen: Callable[[Heard], N
                     settle(heard)
                 else:
                     listen(heard)
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as interrupt:
         for heard in engine.close(GRACE):
-            listen(heard)
-        raise Interrupted from None
+            with contextlib.suppress(OSError):  # the terminal may have hung up
+                listen(heard)
+        raise Interrupted(number_of(interrupt)) from None
     finally:
         engine.close()
 

@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import os
-import signal
 import sys
 import threading
-import time
 from multiprocessing.connection import Connection
 from typing import Any
 
 from synthbench.engine.base import Event, Options
 from synthbench.engine.perform import perform
+from synthbench.processes.child import lead
 
 
 def work(pipe: Connection, stop: Any, options: Options) -> None:
-    """Serve until the pipe closes. Ctrl-C is the parent's to handle; when the parent dies, so does this process."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_die_with_parent, args=(os.getppid(),), daemon=True).start()
+    """Serve until the pipe closes. A task is asked to stop by the parent, or by a signal to this process."""
+    asked = threading.Event()
+    lead(asked.set)
 
     def report(event: Event) -> None:
         pipe.send(event)
@@ -29,10 +28,5 @@ def work(pipe: Connection, stop: Any, options: Options) -> None:
                 task = pipe.recv()
             except EOFError:
                 return
-            pipe.send(perform(task, options, report, lambda: bool(stop.value)))
-
-
-def _die_with_parent(parent: int) -> None:
-    while os.getppid() == parent:
-        time.sleep(0.5)
-    os._exit(1)
+            asked.clear()
+            pipe.send(perform(task, options, report, lambda: bool(stop.value) or asked.is_set()))

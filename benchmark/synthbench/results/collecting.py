@@ -115,7 +115,7 @@ def _whole_images(scores: Mapping[str, Any] | None) -> dict[str, float | None]:
     }
 
 
-FAILURES = ("failed", "timeout", "crashed")
+FAILURES = ("failed", "timeout", "crashed", "stopped")
 
 
 WHOLE_IMAGE = ("pq_tp", "pq_iou_sum", "aji_shared", "aji_union", "aji_plus_shared", "aji_plus_union")

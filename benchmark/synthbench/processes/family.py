@@ -1,0 +1,115 @@
+"""A process and all that it started, found and ended.
+
+A process that is started for a task leads a session of its own and has a mark in its environment, which everything that
+it starts inherits. So it can be ended whole, also what has left the family's tree by forking twice, or opened a session
+of its own.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from collections.abc import Collection, Iterable, Iterator
+
+import psutil
+
+MARK = "SYNTHBENCH_FAMILY"
+"""Name of the environment variable."""
+
+GRACE = 0.5
+"""Seconds between SIGTERM and SIGKILL."""
+
+ROUNDS = 20
+"""How often a family is looked for that goes on forking while it is ended."""
+
+
+def members(leaders: Iterable[int], mark: str) -> list[psutil.Process]:
+    """Return the living processes of families, but not this one.
+
+    Parameters
+    ----------
+    leaders
+        Process ids of those that lead a session for a task; they may have died.
+    mark
+        The beginning of the families' mark.
+    """
+    kept, me = set(leaders), os.getpid()
+    found: dict[int, psutil.Process] = {}
+    for process in psutil.process_iter():
+        if process.pid != me and (process.pid in kept or _in_session(process.pid, kept) or _bears(process, mark)):
+            found[process.pid] = process
+    for process in list(found.values()):
+        with contextlib.suppress(psutil.Error):
+            found.update((child.pid, child) for child in process.children(recursive=True) if child.pid != me)
+    return [process for process in found.values() if _lives(process)]
+
+
+def end(leaders: Iterable[int], mark: str, grace: float = GRACE) -> None:
+    """End families whole: SIGTERM, then, after `grace` seconds, SIGKILL until none of them is left."""
+    kept = list(leaders)
+    found = members(kept, mark)
+    if grace and found:
+        _signal(found, "terminate")
+        _await(found, grace)
+    for _ in range(ROUNDS):
+        found = members(kept, mark)
+        if not found:
+            return
+        _signal(found, "kill")
+        _await(found, 0.2)
+
+
+@contextlib.contextmanager
+def marked(mark: str) -> Iterator[None]:
+    """Within, a process that is started inherits the mark."""
+    before = os.environ.get(MARK)
+    os.environ[MARK] = mark
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[MARK]
+        else:
+            os.environ[MARK] = before
+
+
+def new_mark() -> str:
+    """Return a mark that no other family has."""
+    return f"{os.getpid()}-{time.time_ns()}"
+
+
+def _in_session(pid: int, leaders: set[int]) -> bool:
+    for ask in (os.getsid, os.getpgid):
+        with contextlib.suppress(OSError):
+            if ask(pid) in leaders:
+                return True
+    return False
+
+
+def _bears(process: psutil.Process, mark: str) -> bool:
+    """True if a process has a mark that begins so; where the system doesn't show its environment, it has none."""
+    try:
+        return process.environ().get(MARK, "").startswith(mark)
+    except (psutil.Error, OSError, ValueError, SystemError):
+        return False
+
+
+def _lives(process: psutil.Process) -> bool:
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.Error:
+        return False
+
+
+def _await(processes: Collection[psutil.Process], seconds: float) -> None:
+    """Wait until processes have ended; their exit codes are left to whoever started them, unlike by psutil's wait."""
+    deadline = time.monotonic() + seconds
+    while any(map(_lives, processes)) and time.monotonic() < deadline:
+        time.sleep(0.01)
+
+
+def _signal(processes: Iterable[psutil.Process], how: str) -> None:
+    for process in processes:
+        with contextlib.suppress(psutil.Error, OSError):
+            getattr(process, how)()
