@@ -11,10 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from synthbench.datasets.group_table import Table
-from synthbench.datasets.library import Library
 from synthbench.datasets.name_pattern import Pattern
 from synthbench.datasets.walk import Named
 from synthbench.errors import ConfigError, DataError
+from synthbench.samples import SampleSet
 from synthbench.splits import freeze, make_splits, thaw
 
 
@@ -141,6 +141,13 @@ def test_a_table_in_another_encoding_says_what_to_do(tmp_path):
         Table(tmp_path / "none.csv")
 
 
+def test_a_table_without_end_is_refused():
+    if not Path("/dev/zero").is_char_device():
+        pytest.skip("there is no /dev/zero here")
+    with pytest.raises(ConfigError, match=r"/dev/zero: is larger than 64 MiB; is this the right table\?"):
+        Table(Path("/dev/zero"))
+
+
 @pytest.fixture
 def wells(put, grey, two_cells, tmp_path) -> Path:
     for number, name in enumerate(("A01_s1", "A01_s2", "B07_s1")):
@@ -242,10 +249,9 @@ def test_groups_reach_every_form(put, bring, grey, two_cells, tmp_path):
         assert [s.groups["well"] for s in samples] == ["01" if form == "film" else "A1"], form
 
 
-def test_real_wells_are_split_whole(real_data, tmp_path):
+def test_real_wells_are_split_whole(real_data, tmp_path, bring):
     folder = real_data / "wells_bbbc039"
-    shelf = Library(tmp_path / "library")
-    samples = shelf.add(folder, name="wells", groups=folder / "groups.csv")
+    samples = SampleSet.of(bring(folder, groups=folder / "groups.csv")[0])
     assert len(samples) == 72
     by_well: dict[str, list[str]] = {}
     for entry in samples.entries:

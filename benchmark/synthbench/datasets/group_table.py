@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from synthbench.errors import ConfigError, DataError
 ID_COLUMNS = ("id", "image", "image_id", "file", "filename", "file_name", "name", "sample")
 _DELIMITERS = (",", ";", "\t")
 _LONGEST = 200
+_LARGEST = 2**26
 
 
 class Table:
@@ -36,8 +38,11 @@ class Table:
         self.rows: dict[str, dict[str, str]] = {}
         self.used: dict[str, str] = {}
         try:
-            with path.open(encoding="utf-8-sig", newline="") as file:
-                self._read(file)
+            with path.open("rb") as file:
+                content = file.read(_LARGEST + 1)
+            if len(content) > _LARGEST:
+                raise ConfigError(f"{path}: is larger than {_LARGEST // 2**20} MiB; is this the right table?")
+            self._read(iter(io.StringIO(content.decode("utf-8-sig"), newline="")))
         except FileNotFoundError:
             raise ConfigError(f"{path}: no such table") from None
         except (OSError, UnicodeDecodeError, csv.Error) as error:

@@ -194,6 +194,17 @@ def test_a_mask_that_can_not_be_meant_is_refused_with_the_reason(put, bring, gre
     assert len(str(raised.value)) < 400
 
 
+def test_a_polygon_that_would_take_gigabytes_is_refused_before_it_is_decoded(put, bring, grey, tmp_path):
+    put("a.png", grey)
+    _write(tmp_path / "labels.json", [_annotation([[0, 0, 32, 24] * 100_000])])
+    with pytest.raises(DataError, match=r"annotation number 1: a polygon of 200,000 points goes to and fro"):
+        bring()
+    fine = [[float(v) for t in np.linspace(0, 6.28, 100_000) for v in (16 + 8 * np.cos(t), 12 + 8 * np.sin(t))]]
+    _write(tmp_path / "labels.json", [_annotation(fine)])
+    (sample,), _ = bring()
+    assert abs(int(sample.labels.sum()) - 201) < 12
+
+
 def test_a_polygon_may_reach_a_little_over_the_edge(put, bring, grey, tmp_path):
     put("a.png", grey)
     _write(tmp_path / "labels.json", [_annotation([[-6, -6, 10, -6, 10, 10, -6, 10]])])

@@ -14,6 +14,8 @@ from synthbench.errors import DataError
 SAME = 0.5
 """Two objects of one image that is listed twice are the same from this intersection over union on."""
 _FEWEST = 6
+_LONGEST_WAY = 5e6
+"""Pixels of an outline; decoding takes 40 bytes for each, and doesn't ask whether it gets them."""
 _LONGEST = 30
 """Bits of a run length: enough for any image."""
 
@@ -95,7 +97,7 @@ def _polygons(segmentation: list[Any], height: int, width: int, where: str, note
 
 def _check_reach(polygon: list[float], height: int, width: int, where: str, notes: Notes) -> None:
     """Raise `DataError` where a coordinate is no number, or lies more than the image's size beyond its edge."""
-    outside = False
+    outside, span = False, 0.0
     for axis, values, size in (("x", polygon[::2], width), ("y", polygon[1::2], height)):
         low, high = min(values), max(values)
         total = sum(values) if -size <= low and high <= 2 * size else math.nan
@@ -106,7 +108,16 @@ def _check_reach(polygon: list[float], height: int, width: int, where: str, note
                 "coordinates in pixels of this image"
             )
         outside = outside or low < -1 or high > size + 1
+        span = max(span, high - low)
+    if span * len(polygon) > _LONGEST_WAY and _way(polygon) > _LONGEST_WAY:
+        raise DataError(f"{where}: a polygon of {len(polygon) // 2:,} points goes to and fro; give an object's outline")
     notes.add("polygons that reach over the image's edge, cut there", int(outside))
+
+
+def _way(polygon: list[float]) -> float:
+    """Return how many pixels long a polygon is: what decoding it takes grows with that."""
+    corners = np.array(polygon).reshape(-1, 2)
+    return float(np.abs(np.diff(corners, axis=0)).max(axis=1).sum())
 
 
 def _from_runs(segmentation: dict[str, Any], height: int, width: int, where: str) -> Any:
