@@ -6,6 +6,7 @@ import json
 import os
 import runpy
 import shutil
+import signal
 import subprocess
 import sys
 import threading
@@ -135,7 +136,12 @@ def test_a_run_with_unknown_columns_never_starts(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("SYNTHBENCH_HOME", str(tmp_path / "home"))
-    assert main(["run", "--columns", "pq,recal"]) == 2
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
+    try:
+        assert main(["run", "--columns", "pq,recal"]) == 2
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
     assert capsys.readouterr().err == "synthbench: error: columns: no column 'recal' (did you mean 'recall'?)\n"
     assert not list(tmp_path.iterdir())
 
