@@ -122,6 +122,16 @@ def test_packages_beside_the_plugin_count_by_their_source(site: Path) -> None:
     assert len({before, second, plugin_source(entry)}) == 3
 
 
+def test_a_folder_that_happens_to_have_an_imports_name_does_not_count(site: Path) -> None:
+    """Where one works there may be a folder of images called `data`, and a library of that name elsewhere."""
+    entry = plugin(site, "try:\n    import pictures_of_mine\nexcept ImportError:\n    pass\n")
+    before = plugin_source(entry)
+    (site / "pictures_of_mine").mkdir()
+    (site / "pictures_of_mine" / "a.png").write_bytes(b"x")
+    forget()
+    assert plugin_source(entry) == before
+
+
 def test_data_of_a_package_counts_by_its_bytes(site: Path) -> None:
     entry = plugin(site, "x = 1")
     found = [plugin_source(entry)]

@@ -79,13 +79,13 @@ def package_roots(package: str, distribution: str) -> tuple[Path, ...]:
     PluginError
         If the package can't be found.
     """
-    found = _roots(package)
+    found = _roots(package, bare=True)
     if not found:
         raise PluginError(f"the package {package!r} can't be found; is it installed?")
     seen, unread = {package}, [package]
     roots = list(found)
     while unread:
-        for name in sorted(top_names(_roots(unread.pop())) - seen):
+        for name in sorted(top_names(_roots(unread.pop(), bare=True)) - seen):
             seen.add(name)
             if distributions.is_own(name, distribution) and (more := _roots(name)):
                 roots += more
@@ -113,12 +113,13 @@ def _seen(path: Path) -> tuple[Import, ...]:
     return source(path).imports
 
 
-def _roots(package: str) -> list[Path]:
+def _roots(package: str, *, bare: bool = False) -> list[Path]:
+    """Return where a package is; `bare`: also where it has no ``__init__.py``, as any folder may look like one."""
     try:
         found = importlib.util.find_spec(package)
     except (ImportError, ValueError):
         return []
-    if found is None or (not found.submodule_search_locations and not found.has_location):
+    if found is None or not (found.has_location or (bare and found.submodule_search_locations)):
         return []
     roots = [Path(folder) for folder in found.submodule_search_locations or [str(found.origin)]]
     return [root for root in roots if root.is_dir() or root.suffix == ".py"]

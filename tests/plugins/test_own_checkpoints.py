@@ -1,0 +1,22 @@
+"""Built-in plugins leave checkpoints by the toolkit's loop alone: it has the checksum."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+PLUGINS = Path(__file__).parent.parent.parent / "plugins"
+DOWNLOADS = "synthbench_catalogue"
+"""It keeps archives in the context's folder, whose checksums are published."""
+
+FILES = sorted(path for path in PLUGINS.rglob("*.py") if path.parent.name != DOWNLOADS)
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: f"{path.parent.name}/{path.name}")
+def test_nothing_is_written_into_the_contexts_folder(path: Path) -> None:
+    for node in ast.walk(ast.parse(path.read_bytes())):
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+            used = f"{node.value.id}.{node.attr}"
+            assert used not in ("context.folder", "torch.save", "pickle.dump"), f"line {node.lineno}"
