@@ -13,8 +13,8 @@ from typing import Any, Generic, TypeVar
 
 import numpy as np
 
+from synthbench.datasets.looks import Look
 from synthbench.datasets.pairs import MaskReader, Seen, paired_files
-from synthbench.datasets.questions import Look
 from synthbench.datasets.recipe import Notes
 from synthbench.errors import DataError, SynthbenchError, together
 from synthbench.metrics.aggregated import AggregatedJaccard, aji, aji_plus, per_image_aji, pooled_aji

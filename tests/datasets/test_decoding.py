@@ -108,8 +108,9 @@ def test_an_interlaced_or_deep_png_is_read_as_any_other(tmp_path):
         (((0, 0, 0), (127, 127, 127), (255, 255, 255)), False),
         (((0, 0, 0), (0, 0, 0), (0, 0, 0)), True),
         (((40, 40, 40), (200, 0, 0), (0, 0, 90)), True),
+        (((255, 255, 255), (200, 0, 0), (0, 0, 0)), True),
     ],
-    ids=["colours", "the numbers as greys", "greys of objects", "all black", "dark background"],
+    ids=["colours", "the numbers as greys", "greys of objects", "all black", "dark background", "black among colours"],
 )
 def test_a_palette_mask_gives_its_indices(tmp_path, colours, classes):
     with_palette(LABELS, *colours).save(tmp_path / "m.png")
@@ -127,5 +128,5 @@ def test_a_palette_mask_gives_its_indices(tmp_path, colours, classes):
 )
 def test_a_palette_that_contradicts_its_indices_is_refused(tmp_path, colours, says):
     with_palette(LABELS, *colours).save(tmp_path / "m.png")
-    with pytest.raises(DataError, match=rf"m\.png: .*{says}.*grey png"):
+    with pytest.raises(DataError, match=rf"m\.png: .*{says}.*grey whole numbers"):
         read_mask(tmp_path / "m.png", Recipe("semantic", ("background", "a", "b")), Notes())

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
 import pytest
-from scipy.ndimage import gaussian_filter
+from PIL import Image
+from scipy.ndimage import distance_transform_edt, gaussian_filter
 from skimage.segmentation import find_boundaries
 
-from synthbench.datasets.questions import OF_SCORE, Look, ask_all, ask_one, look
+from synthbench.datasets.looks import Look, look
+from synthbench.datasets.questions import OF_SCORE, ask_all, ask_one
 from synthbench.errors import DataError
 from synthbench.samples import read_array
 
@@ -65,6 +68,16 @@ def corner(labels: np.ndarray, value: int) -> np.ndarray:
     return changed
 
 
+def resized(mask: np.ndarray) -> np.ndarray:
+    return np.asarray(Image.fromarray(mask.astype(np.uint8)).resize((125, 125), Image.Resampling.BILINEAR))
+
+
+def saved_as_jpeg(mask: np.ndarray) -> np.ndarray:
+    file = BytesIO()
+    Image.fromarray(mask.astype(np.uint8)).save(file, "JPEG", quality=90)
+    return np.asarray(Image.open(file))
+
+
 REFUSED: dict[str, tuple[Masks, str]] = {
     "0 and 255": (three(lambda m: (m > 0) * 255), "0.png: a binary mask.*only value is 255, in 6 separate pieces"),
     "0 and 65535": (three(lambda m: (m > 0) * 65535), "only value is 65535"),
@@ -92,6 +105,14 @@ REFUSED: dict[str, tuple[Masks, str]] = {
     "wrapped": ([grid(18, 18) % 256], "numbers lie in several separate pieces, and its 255 numbers end at 255"),
     "wrapped by few": ([grid(13, 20) % 256], "more objects than 8 bits hold"),
     "squeezed into 8 bits": ([np.ceil(grid(25, 25) * (255 / 625)).astype(int)], "more objects than 8 bits hold"),
+    "soft edges": ([resized((cells(s) > 0) * 255) for s in range(3)], "0.png: a binary mask with soft edges"),
+    "soft edges of one cell": ([resized((cells(s, 1) > 0) * 255) for s in range(3)], "as after resizing"),
+    "labels resized with smoothing": ([resized(cells(s)) for s in range(3)], "separate pieces, most of them crumbs"),
+    "saved as JPEG": ([saved_as_jpeg((cells(s) > 0) * 255) for s in range(3)], "no label map"),
+    "labels saved as JPEG": ([saved_as_jpeg(cells(s)) for s in range(3)], "no label map"),
+    "probabilities": (three(lambda m: np.rint(255 * gaussian_filter((m > 0) * 1.0, 2)).astype(int)), "no label map"),
+    "distances": (three(lambda m: distance_transform_edt(m > 0).astype(int)), "no label map"),
+    "three greys": (three(lambda m: np.where(m % 2 == 1, 128, (m > 0) * 255)), "seem to be classes"),
     "noise": ([np.random.default_rng(0).integers(0, 200, (64, 64))], "no label map: its 199 values lie in"),
     "smooth picture": (
         [np.rint(60000 * gaussian_filter(np.random.default_rng(0).random((96, 96)), 6)).astype(int)],
@@ -162,6 +183,7 @@ def test_a_mask_is_measured() -> None:
         consecutive=False,
         main=3,
         main_share=0.1,
+        rest=6.0,
         framed=False,
         pieces=1.5,
         broken=(3,),

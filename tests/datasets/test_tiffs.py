@@ -153,6 +153,11 @@ def test_a_palette_gives_an_image_its_colours_and_a_mask_its_numbers(tmp_path):
     assert notes.lines() == ["palette images stored in the colours of their palette: 1"]
     tifffile.imwrite(tmp_path / "m.tif", LABELS.astype(np.uint8), photometric="palette", colormap=table)
     np.testing.assert_array_equal(read_mask(tmp_path / "m.tif", Recipe(), Notes()), LABELS)
+    white = np.zeros((3, 256), np.uint16)
+    white[:, 0] = 65535
+    tifffile.imwrite(tmp_path / "w.tif", (LABELS == 1).astype(np.uint8), photometric="palette", colormap=white)
+    with pytest.raises(DataError, match=r"w\.tif: in its palette 0 is the colour 255, 255, 255 and 1 is black"):
+        read_mask(tmp_path / "w.tif", Recipe(), Notes())
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))

@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 from skimage.measure import label as connected
 
-from synthbench.datasets.questions import Look, ask_all, ask_one, look
+from synthbench.datasets.looks import Look, look
+from synthbench.datasets.questions import ask_all, ask_one
 from synthbench.errors import DataError
 from synthbench.metrics.similarity import near_duplicates, thumbnail
 from synthbench.plugin.api import Progress, silent

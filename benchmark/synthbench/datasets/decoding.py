@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from synthbench.datasets.palettes import check_palette
 from synthbench.datasets.recipe import Notes
 from synthbench.datasets.tiffs import read_tiff, upright
 from synthbench.errors import DataError
@@ -77,7 +78,7 @@ def read_numbers(path: Path, notes: Notes, *, classes: bool = False) -> np.ndarr
         like.
     """
     if path.suffix.lower() in TIFFS:
-        return read_tiff(path, notes, mask=True)
+        return read_tiff(path, notes, mask=True, classes=classes)
     if path.suffix.lower() in (".jpg", ".jpeg"):
         raise _lossy(path, "JPEG")
     with refusing(path):
@@ -89,7 +90,7 @@ def read_numbers(path: Path, notes: Notes, *, classes: bool = False) -> np.ndarr
             orientation = file.getexif().get(ORIENTATION, 1)
             numbers = pixels_of(file)
             if file.mode == "P":
-                _check_palette(path, numbers, file.getpalette("RGB") or [], classes)
+                check_palette(path, numbers, np.array(file.getpalette("RGB") or []).reshape(-1, 3), classes=classes)
         if depth in (2, 4) and file.mode == "L":  # Pillow spreads them over 8 bits
             numbers = numbers // np.uint8(255 // (2**depth - 1))
     return upright(numbers, orientation, notes, mask=True)
@@ -111,24 +112,3 @@ def _png_head(path: Path) -> tuple[int, int]:
     with path.open("rb") as file:
         head = file.read(26)
     return (head[25], head[24]) if len(head) == 26 and head[:8] == _PNG else (-1, 0)
-
-
-def _check_palette(path: Path, indices: np.ndarray, palette: list[int], classes: bool) -> None:
-    """Raise `DataError` where indices and colours disagree about what a number is."""
-    used = np.unique(indices)
-    table = np.array(palette, np.int64).reshape(-1, 3)
-    colours = {int(i): tuple(table[i]) for i in used if i < len(table)}
-    black = [i for i, colour in colours.items() if i > 0 and colour == (0, 0, 0)]
-    if len(black) == 1 and colours.get(0, (0, 0, 0)) != (0, 0, 0):
-        raise DataError(
-            f"{path}: in its palette 0 is the colour {', '.join(map(str, table[0]))} and "
-            f"{black[0]} is black, so either may be the "
-            "background; save it as a grey png of whole numbers, 0 for the background"
-        )
-    greys = all(len(set(colour)) == 1 for colour in colours.values())
-    shown = [colour[0] for colour in colours.values()]
-    if classes and greys and len(set(shown)) == len(shown) > 2 and shown != [int(i) for i in used]:
-        raise DataError(
-            f"{path}: its palette shows the numbers {', '.join(map(str, used[:5]))} as the greys "
-            f"{', '.join(map(str, shown[:5]))}, so either may be the classes; save it as a grey png of whole numbers"
-        )

@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 
 from synthbench.datasets.decoding import read_numbers
+from synthbench.datasets.looks import FULL, Look, look
 from synthbench.datasets.pixels import in_pieces, whole_numbers
-from synthbench.datasets.questions import FULL, OF_SCORE, SCATTERED, Look, ask_all, ask_one, look
+from synthbench.datasets.questions import OF_SCORE, SCATTERED, ask_all, ask_one
 from synthbench.datasets.recipe import Notes
 from synthbench.datasets.walk import spelt
 from synthbench.errors import DataError, some, together

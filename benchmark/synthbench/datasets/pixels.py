@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from synthbench.datasets.decoding import read_numbers, read_picture
-from synthbench.datasets.questions import FULL, ask_one, look
+from synthbench.datasets.looks import FULL, look
+from synthbench.datasets.questions import ask_one
 from synthbench.datasets.recipe import Notes, Recipe
 from synthbench.errors import DataError
 from synthbench.samples import IGNORED, MAX_LABEL, Sample, unmarked

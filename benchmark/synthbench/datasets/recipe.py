@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from synthbench.datasets.questions import Look
+from synthbench.datasets.looks import Look
 from synthbench.datasets.scale import Measuring, Ranges, Scaling, check_white
 from synthbench.errors import ConfigError, DataError, nearest, together
 from synthbench.samples import TASKS, Task, check_ignored

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from synthbench.datasets.palettes import check_palette
 from synthbench.datasets.recipe import Notes
 from synthbench.errors import DataError
 from synthbench.rasters import check_size, refusing
@@ -25,11 +26,19 @@ TURNED = "turned as their orientation tag says"
 """In the notes, of images and masks."""
 
 
-def read_tiff(path: Path, notes: Notes, *, mask: bool) -> np.ndarray:
+def read_tiff(path: Path, notes: Notes, *, mask: bool, classes: bool = False) -> np.ndarray:
     """Read a TIFF file that holds one picture; reduced copies of it (pyramids, thumbnails) are passed over.
 
     Orientation tags are applied. An image with a palette gets its colours, one whose 0 is white is inverted, and
     2 or 4 bits are spread over 8. A mask gives its numbers: the indices of a palette.
+
+    Parameters
+    ----------
+    path, notes
+    mask
+        Whether it is read for its numbers.
+    classes
+        Whether these are classes; see `synthbench.datasets.palettes.check_palette`.
 
     Returns
     -------
@@ -65,6 +74,8 @@ def read_tiff(path: Path, notes: Notes, *, mask: bool) -> np.ndarray:
         bits = page.bitspersample if isinstance(page.bitspersample, int) else 8 * pixels.itemsize
         orientation = page.tags.valueof(274, default=1)
         colours = page.colormap if page.photometric == PALETTE else None
+        if mask and colours is not None:
+            check_palette(path, pixels, (colours >> 8).T, classes=classes)
         white_is_zero = page.photometric == WHITE_IS_ZERO and not (pixels.dtype == bool and written_by_tifffile)
     if white_is_zero:
         pixels = _inverted(path, pixels, bits, notes, mask=mask)
