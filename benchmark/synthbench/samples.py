@@ -31,6 +31,10 @@ from synthbench.rasters import read_array, suffix_for, write_array
 Task = Literal["instances", "semantic"]
 TASKS: tuple[Task, ...] = ("instances", "semantic")
 MAX_LABEL = 2**31 - 1
+MASK = "mask"
+"""Group of a drawn sample that says where its mask comes from: one of `ORIGINS`."""
+ORIGINS = ("new", "training", "recombined")
+"""New; a training mask, turned, warped or cut, or as it is; objects of training masks in new places."""
 INDEX = "samples.json"
 FORMAT = 2
 """Of sets with an ignore region; sets without one are still written as format 1."""
@@ -56,7 +60,8 @@ class Sample:
         Stored as the smallest of uint8, uint16 and uint32 that holds it.
     groups
         What the sample belongs to, by name: ``cell_type``, ``well``, ``time`` …;
-        the reserved name ``split`` carries a dataset's official split (``train``, ``validation``, ``test``).
+        the reserved name ``split`` carries a dataset's official split (``train``, ``validation``, ``test``);
+        ``mask`` says where a drawn sample's mask comes from (``new``, ``training``, ``recombined``).
     ignore
         ``(height, width)`` bool: where the label is unknown (unlabelled, ambiguous, a drawn boundary). Losses and
         metrics leave these pixels out. `labels` becomes 0 there, so that nothing can depend on it. None where every

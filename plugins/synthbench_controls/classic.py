@@ -7,7 +7,7 @@ from pydantic import Field
 from scipy import ndimage
 
 from synthbench import Config, Context, Sample, SampleSet
-from synthbench.samples import unmarked
+from synthbench.samples import MASK, unmarked
 from synthbench.toolkit.images import HIGH, LOW
 from synthbench.toolkit.masks_objects import speck_limit
 from synthbench_controls.base import Control, name, to_dtype, without_fragments
@@ -74,7 +74,8 @@ class Classic(Control):
         planes = np.moveaxis(np.atleast_3d(source.image), -1, 0).astype(np.float32)
         warped = np.stack([ndimage.map_coordinates(plane, places, order=1, mode="reflect") for plane in planes])
         image = np.moveaxis(self._relight(warped, planes, rng), 0, -1).reshape(source.image.shape)
-        return Sample(name(index), to_dtype(image, source.image.dtype), labels, {"source": source.id}, ignore)
+        groups = {"source": source.id, MASK: "training"}
+        return Sample(name(index), to_dtype(image, source.image.dtype), labels, groups, ignore)
 
     def _geometry(self, shape: tuple[int, ...], zoom: float, rng: np.random.Generator) -> np.ndarray:
         """Return where each pixel comes from, ``(2, height, width)``: turned, mirrored, scaled, warped."""

@@ -12,6 +12,7 @@ from scipy import ndimage
 
 from synthbench import Config, Context, Sample, SampleSet
 from synthbench.errors import DataError
+from synthbench.samples import MASK
 from synthbench.toolkit.images import to_channels
 from synthbench.toolkit.masks_objects import Cutout, areas, cutouts, speck_limit, tidy, touching_share
 from synthbench.toolkit.masks_place import Canvas, overlap
@@ -123,7 +124,8 @@ class CopyPaste(Control):
         self.counts["pasted"] += canvas.count - int(before.max(initial=0))
         self.counts["removed"] += removed + cut
         image = to_dtype(np.moveaxis(light, 0, -1).reshape(base.image.shape), base.image.dtype)
-        return Sample(name(index), image, np.maximum(before, labels), {"source": base.id}, base.ignore)
+        groups = {"source": base.id, MASK: "recombined"}
+        return Sample(name(index), image, np.maximum(before, labels), groups, base.ignore)
 
     def _paste_round(
         self,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from synthbench import Sample
+from synthbench.samples import MASK
 from synthbench_controls.base import Control, name
 
 
@@ -15,4 +16,5 @@ class Duplicate(Control):
 
     def sample(self, index: int, seed: int) -> Sample:
         source = self._read(self.position(index, seed))
-        return Sample(name(index), source.image, source.labels, {"source": source.id}, source.ignore)
+        groups = {"source": source.id, MASK: "training"}
+        return Sample(name(index), source.image, source.labels, groups, source.ignore)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from synthbench import Context, Sample, SampleSet
-from synthbench.samples import unmarked
+from synthbench.samples import MASK, unmarked
 from synthbench.toolkit.masks_objects import speck_limit, tidy
 from synthbench_controls.base import Control, name
 
@@ -38,7 +38,8 @@ class Shuffled(Control):
         if cut and self.train.task == "instances":
             labels, removed = tidy(labels, self.limit)
             self.counts["removed"] += removed
-        return Sample(name(index), source.image, labels, {"source": source.id, "mask": other.id}, ignore)
+        groups = {"source": source.id, "mask_source": other.id, MASK: "training"}
+        return Sample(name(index), source.image, labels, groups, ignore)
 
     def _partner(self, own: int, rng: np.random.Generator) -> int:
         entries = self.train.entries

@@ -11,13 +11,14 @@ import torch
 
 from synthbench import Budget, Context, Generator, Sample, SampleSet, TrainingMix
 from synthbench.errors import StoreError
+from synthbench.samples import MASK
 from synthbench.toolkit import loop
 from synthbench.toolkit.appearance import Appearance, lit
 from synthbench.toolkit.batches import Batches
 from synthbench.toolkit.collapse import LOOKED_AT, refuse_collapse
 from synthbench.toolkit.joint import Joint
 from synthbench.toolkit.journal import so_far
-from synthbench.toolkit.masks import MaskSampler
+from synthbench.toolkit.masks import MaskDraw, MaskSampler
 from synthbench.toolkit.masks_objects import tidy
 from synthbench.toolkit.optimise import Ema, one_cycle, set_rate
 from synthbench.toolkit.patches import PatchStream
@@ -73,15 +74,18 @@ class Diffusion(Generator):
             if self.sampler is None:
                 donor = int(rng.integers(len(self.joint.ranges)))
                 image, labels, removed = self.joint.decode(self._planes(rng, None), donor, self._grainy(rng))
+                groups = {MASK: "new"}
                 self.counts.update(drawn=1, removed=removed)
             else:
-                mask, labels, donor = self._mask(self.sampler, seed, i, rng)
+                drawn = self.sampler.sample(seed, i)
+                groups = drawn.groups
+                mask, labels, donor = self._mask(self.sampler, drawn, rng)
                 told, texture = self.appearance.like(labels, donor, rng)
                 planes = self._planes(rng, np.concatenate([mask, told]))
                 if self.config.texture:
                     planes = topped_up(planes, labels, texture, rng)
                 image = self.joint.picture(planes, labels, donor, self._grainy(rng))
-            yield Sample(f"{i:06d}", image, labels)
+            yield Sample(f"{i:06d}", image, labels, groups)
 
     def save(self, folder: Path) -> None:
         super().save(folder)
@@ -194,14 +198,13 @@ class Diffusion(Generator):
         return rng if self.config.grain else None
 
     def _mask(
-        self, sampler: MaskSampler, seed: int, index: int, rng: np.random.Generator
+        self, sampler: MaskSampler, drawn: MaskDraw, rng: np.random.Generator
     ) -> tuple[np.ndarray, np.ndarray, int]:
         """Return a label map's planes and itself, and the image whose range its image gets.
 
         A map that is too large to be drawn at once becomes planes as a whole, and then is cut, as in training: what the
         edge cuts is taken to go on.
         """
-        drawn = sampler.sample(seed, index)
         window = tuple(_span(side, self.config.largest, rng) for side in drawn.labels.shape)
         told, labels, specks = self.joint.mask(drawn.labels)[:, *window].copy(), drawn.labels[window], 0
         if sampler.task == "instances":

@@ -14,6 +14,7 @@ from scipy import ndimage
 import synthbench
 from synthbench import Context, Generator, Sample, SampleSet, Stopped
 from synthbench.errors import DataError, StoreError
+from synthbench.samples import MASK
 from synthbench_phantoms import filaments, shapes
 from synthbench_phantoms.measure import DEPTHS, Measures, completed, measure, regions_of
 
@@ -71,7 +72,7 @@ class Phantom(Generator):
             rng = np.random.default_rng((seed, _TAG, i))
             row = self._rows[rng.integers(len(self._rows))]
             labels = draw_objects(rng, row) if self._set["task"] == "instances" else draw_classes(rng, row)
-            yield Sample(f"{i:06d}", self._photograph(rng, row, labels), labels)
+            yield Sample(f"{i:06d}", self._photograph(rng, row, labels), labels, {MASK: "new"})
 
     def save(self, folder: Path) -> None:
         super().save(folder)

@@ -80,7 +80,8 @@ class Pix2Pix(Generator):
                 planes = topped_up(planes, mask.labels, texture, rng)
             grain = rng if self.config.grain else None
             self.counts.update(drawn=1, removed=mask.removed, unplaced=mask.unplaced)
-            yield Sample(f"{i:06d}", self.joint.picture(planes, mask.labels, donor, grain), mask.labels)
+            image = self.joint.picture(planes, mask.labels, donor, grain)
+            yield Sample(f"{i:06d}", image, mask.labels, mask.groups)
 
     def save(self, folder: Path) -> None:
         super().save(folder)

@@ -11,6 +11,7 @@ import torch
 
 from synthbench import Budget, Context, Generator, Sample, SampleSet, TrainingMix
 from synthbench.errors import StoreError
+from synthbench.samples import MASK
 from synthbench.toolkit import loop
 from synthbench.toolkit.batches import Batches
 from synthbench.toolkit.collapse import LOOKED_AT, refuse_collapse
@@ -77,7 +78,7 @@ class StyleGan2Mask(Generator):
                 labels, removed = np.zeros(planes.shape[1:], np.int32), 0
                 image = self.joint.picture(planes, labels, donor)
             self.counts.update(drawn=1, removed=removed)
-            yield Sample(f"{i:06d}", image, labels, groups)
+            yield Sample(f"{i:06d}", image, labels, {**groups, MASK: "new"} if self.masks else groups)
 
     def save(self, folder: Path) -> None:
         super().save(folder)

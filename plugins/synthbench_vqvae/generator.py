@@ -14,7 +14,7 @@ from torch.nn import functional as F
 
 from synthbench import Budget, Context, Generator, Sample, SampleSet, TrainingMix
 from synthbench.errors import StoreError
-from synthbench.samples import Task
+from synthbench.samples import MASK, Task
 from synthbench.toolkit import loop
 from synthbench.toolkit.batches import Batches
 from synthbench.toolkit.collapse import LOOKED_AT, refuse_collapse
@@ -77,7 +77,7 @@ class VqVaePixelCnn(Generator):
             planes = self._evened(self._decoded(torch.from_numpy(codes)))
             image, labels, removed = self.joint.decode(planes, donor, grain)
             self.counts.update(drawn=1, removed=removed)
-            yield Sample(f"{i:06d}", image, labels)
+            yield Sample(f"{i:06d}", image, labels, {MASK: "new"})
 
     def save(self, folder: Path) -> None:
         super().save(folder)

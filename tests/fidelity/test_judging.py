@@ -16,7 +16,7 @@ from synthbench.fidelity.looking import Eye, look
 from synthbench.fidelity.reading import open_pictures
 from synthbench.fidelity.words import text
 from synthbench.metrics.frechet import frechet_distance
-from synthbench.metrics.kernel import kernel_distance
+from synthbench.metrics.kernel import kernel_distance, kernel_interval, permutation_test
 from synthbench.metrics.prdc import prdc
 from synthbench.metrics.realism import compare_masks, measure_masks
 from synthbench.samples import Sample, SampleSet, write_array
@@ -49,7 +49,9 @@ def many() -> list[Sample]:
     return [blobs(seed) for seed in range(40)]
 
 
-def test_figures_are_those_of_the_metrics_on_equally_many_images(many: list[Sample], tmp_path: Path) -> None:
+def test_figures_are_the_metrics_on_equally_many_images_and_the_kernel_distance_on_all(
+    many: list[Sample], tmp_path: Path
+) -> None:
     parts = {"synthetic": many[:9], "real": many[9:21], "train": many[21:]}
     folders = {name: annotated(tmp_path / name, part) for name, part in parts.items()}
     result = judge(folders["synthetic"], folders["real"], train=folders["train"], encoder="moments")
@@ -59,9 +61,13 @@ def test_figures_are_those_of_the_metrics_on_equally_many_images(many: list[Samp
     assert result["frechet"]["name"] == "FD(moments)"
     assert result["frechet"]["value"] == pytest.approx(frechet_distance(x, y))
     assert result["frechet"]["floor"] == pytest.approx(frechet_distance(z, y))
-    assert result["kernel"]["value"] == pytest.approx(kernel_distance(x, y))
-    assert result["kernel"]["low"] < result["kernel"]["value"] < result["kernel"]["high"]
-    assert result["kernel"]["floor"] == pytest.approx(kernel_distance(z, y))
+    kernel, (u, v, w) = result["kernel"], (features(parts[name]) for name in ("synthetic", "real", "train"))
+    assert kernel["images"] == {"synthetic": 9, "real": 12, "train": 19}
+    assert (kernel["value"], kernel["floor"]) == pytest.approx((kernel_distance(u, v), kernel_distance(w, v)))
+    assert (kernel["low"], kernel["high"]) == pytest.approx(kernel_interval(u, v, 0))
+    assert (kernel["floor_low"], kernel["floor_high"]) == pytest.approx(kernel_interval(w, v, 0))
+    assert kernel["p"] == permutation_test(u, np.concatenate([v, w]), 0)
+    assert kernel["floor_p"] == permutation_test(w, v, 0)
     assert result["prdc"]["synthetic"] == pytest.approx(dict(prdc(y, x)))
     assert result["prdc"]["floor"] == pytest.approx(dict(prdc(y, z)))
     measured = {name: measure_masks(s.labels for s in part) for name, part in thin.items()}
@@ -80,7 +86,9 @@ def test_json_has_exactly_the_promised_keys_and_the_same_figures_again(many: lis
     }  # fmt: skip
     assert set(result["encoder"]) == {"name", "variant", "fingerprint"}
     assert set(result["frechet"]) == {"name", "value", "floor"}
-    assert set(result["kernel"]) == {"name", "value", "low", "high", "floor"}
+    assert set(result["kernel"]) == {
+        "name", "images", "value", "low", "high", "p", "permutations", "floor", "floor_low", "floor_high", "floor_p",
+    }  # fmt: skip
     assert set(result["prdc"]["synthetic"]) == {"precision", "recall", "density", "coverage"}
     assert set(result["memorisation"]) == {
         "synthetic_images", "training_images", "held_out_images", "real_in_train", "side", "yardstick", "expected",
@@ -96,6 +104,7 @@ def test_images_alone_are_enough_and_without_training_images_there_is_no_floor(
     synthetic = plain(tmp_path / "drawn" / "images", [s.image for s in many[:8]]).parent
     result = judge(synthetic, annotated(tmp_path / "real", many[8:16]), encoder="moments")
     assert (result["memorisation"], result["masks"]) == (None, None)
+    assert result["kernel"]["p"] == permutation_test(*(features(many[i : i + 8]) for i in (0, 8)), 0)
     assert result["frechet"]["floor"] is result["kernel"]["floor"] is result["prdc"]["floor"] is None
     assert result["images"]["synthetic"]["found"] == "8 images (.png), no masks"
     said = text(result)
@@ -168,7 +177,7 @@ def test_copies_are_sought_in_all_images_whatever_distances_compare(many: list[S
     assert [(pair["image"], pair["of"]) for pair in found["leaked"]] == [(f"{left_out[1]:03d}.png", "002.png")]
     said = text(result)
     assert "1 of 30" in said
-    assert "copies are sought in all images of all sets" in said
+    assert "all images of all sets are compared in KD(moments) and in the search for copies" in said
 
 
 def test_one_rule_for_pixels_of_every_kind(many: list[Sample], tmp_path: Path) -> None:

@@ -148,6 +148,30 @@ def test_copies_and_agreement_stand_beside_the_scores(whole: SimpleNamespace) ->
         assert text(row, "agreement") == f"{expected:.3f} [{row['agreement_low']:.3f}, {row['agreement_high']:.3f}]"
 
 
+def test_p_of_several_sets_is_twice_the_mean_and_the_floor_has_its_interval(whole: SimpleNamespace) -> None:
+    """Two generator seeds on the same test images: their p-values have much in common."""
+    found = SimpleNamespace(**vars(whole))
+    found.fidelity = pd.concat([
+        whole.fidelity.assign(kd_p=0.01),
+        whole.fidelity.assign(generator_seed=1, kd_p=0.03, floor_kd_low=0.0003, kd_n=48),
+    ])  # fmt: skip
+    row = table(found, draws=DRAWS).dropna(subset=["KD(untrained)"]).iloc[0]
+    assert (row["KD(untrained) p"], row["KD(untrained) floor p"]) == pytest.approx((0.04, 0.8))
+    assert (row["KD(untrained) floor low"], row["KD(untrained) floor high"]) == pytest.approx((0.0002, 0.0019))
+    assert row[["kd_n", "kd_test_n", "kd_train_n"]].tolist() == [48, 45, 60]
+    assert text(row, "KD(untrained) p") == "0.040 (0.800)"
+    assert text(row, "KD(untrained) floor") == "0.0007 [0.0002, 0.0019]"
+
+
+def test_tables_of_distances_without_p_are_still_read(whole: SimpleNamespace) -> None:
+    old = SimpleNamespace(**vars(whole))
+    old.fidelity = whole.fidelity.drop(
+        columns=[c for c in whole.fidelity if c.startswith(("kd_p", "floor_kd_", "kd_n"))]
+    )
+    row = table(old, draws=DRAWS).dropna(subset=["KD(untrained)"]).iloc[0]
+    assert (text(row, "KD(untrained) p"), text(row, "KD(untrained) floor")) == ("n/a", "0.0007")
+
+
 def test_a_leak_is_a_caution(whole: SimpleNamespace) -> None:
     leaky = SimpleNamespace(**vars(whole))
     leaky.fidelity = whole.fidelity.assign(leaked=[0, 2, 0], copies=[50, 3, 50])

@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from synthbench.metrics.comparison import LEAST, NotHeldOut, Seen, copies, distances, masks
+from synthbench.metrics.comparison import LEAST, Seen, distances, kernel, masks
+from synthbench.metrics.copying import NotHeldOut, copies
 from synthbench.samples import Sample
 
 blobs = runpy.run_path(str(Path(__file__).parents[1] / "conftest.py"))["blobs"]
@@ -63,12 +64,23 @@ def test_a_planted_copy_and_a_leaked_image_are_named(sets: dict[str, list[Sample
     assert [(pair["image"], pair["of"]) for pair in found["leaked"]] == [("leaked", sets["real"][7].id)]
     innocent = copies(seen(sets["synthetic"]), seen(sets["real"]), seen(sets["train"]))
     assert (innocent["copies"], innocent["leaked"]) == ([], [])
+    assert innocent["masks"] == {"new": 10, "training": 0, "recombined": 0}
     assert innocent["synthetic_images"] == 10
 
 
 def test_real_images_that_are_training_images_judge_nothing(sets: dict[str, list[Sample]]) -> None:
     with pytest.raises(NotHeldOut, match="15 of the 15 real images are training images too"):
         copies(seen(sets["synthetic"]), seen(sets["real"]), seen(sets["real"]))
+
+
+def test_kernel_distances_take_unequal_numbers_and_have_no_floor_without_training_images(
+    sets: dict[str, list[Sample]],
+) -> None:
+    parts = {name: seen(part) for name, part in sets.items()}
+    found = kernel(parts["synthetic"], parts["real"], None, "inception")
+    assert (found["name"], found["images"]) == ("KID", {"synthetic": 10, "real": 15})
+    assert [found[name] for name in ("floor", "floor_low", "floor_high", "floor_p")] == [None] * 4
+    assert 0 < found["p"] <= 1
 
 
 def test_masks_are_compared_where_both_sides_have_them(sets: dict[str, list[Sample]]) -> None:

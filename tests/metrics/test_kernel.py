@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from itertools import combinations
+
 import numpy as np
 import pytest
 
 from synthbench.metrics import kernel
-from synthbench.metrics.kernel import kernel_distance, kernel_interval
+from synthbench.metrics.kernel import kernel_distance, kernel_interval, permutation_test
 
 
 def pair_by_pair(x: np.ndarray, y: np.ndarray) -> float:
@@ -74,6 +76,51 @@ def test_two_images_of_each_are_enough_for_a_finite_interval() -> None:
     assert np.isfinite(kernel_interval(x, y, 0, draws=50)).all()
 
 
+def test_p_is_the_share_of_divisions_whose_distance_is_as_large() -> None:
+    rng = np.random.default_rng(8)
+    x, y = rng.normal(size=(4, 3)) + 0.6, rng.normal(size=(3, 3))
+    together = np.concatenate([x, y])
+    every = [
+        kernel_distance(together[list(some)], np.delete(together, some, axis=0)) for some in combinations(range(7), 4)
+    ]
+    exact = np.mean(np.array(every) >= kernel_distance(x, y) - 1e-9)
+    assert permutation_test(x, y, 0, permutations=20_000) == pytest.approx(exact, abs=0.015)
+    assert permutation_test(y, x, 0, permutations=20_000) == pytest.approx(exact, abs=0.015)
+
+
+def test_p_in_blocks_is_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(9)
+    x, y = rng.normal(size=(40, 6)), rng.normal(size=(33, 6)) + 0.1
+    whole = permutation_test(x, y, 3)
+    assert 0.0005 < whole < 1
+    monkeypatch.setattr(kernel, "_BLOCK", 8)
+    monkeypatch.setattr(kernel, "_CHOICES", 17)
+    assert permutation_test(x, y, 3) == whole
+
+
+def test_p_of_images_of_one_distribution_is_uniform_and_of_two_is_small() -> None:
+    rng = np.random.default_rng(10)
+    same, other = [], []
+    for i in range(400):
+        x, y = np.exp(rng.normal(size=(12, 5))), np.exp(rng.normal(size=(25, 5)))
+        same.append(permutation_test(x, y, i, permutations=199))
+        other.append(permutation_test(1.5 * x, y, i, permutations=199))
+    for level in (0.05, 0.2, 0.5, 0.8):
+        assert np.mean(np.array(same) <= level) == pytest.approx(level, abs=3.5 * np.sqrt(level * (1 - level) / 400))
+    assert np.mean(np.array(other) <= 0.05) > 2 * 0.05
+
+
+def test_images_that_are_all_alike_cannot_be_told_apart() -> None:
+    x = np.full((6, 4), 1e6)
+    assert permutation_test(x, x[:3], 0) == 1
+
+
+def test_p_has_no_more_digits_than_its_permutations() -> None:
+    x, y = np.random.default_rng(11).normal(size=(2, 30, 4))
+    assert permutation_test(x + 9, y, 0) == 1 / 2000
+    assert permutation_test(x, y, 1) == permutation_test(x, y, 1) != permutation_test(x, y, 2)
+
+
 @pytest.mark.parametrize(
     ("change", "named"),
     [({"draws": 0}, "draws"), ({"draws": 1.5}, "draws"), ({"level": 1.0}, "level"), ({"level": np.nan}, "level")],
@@ -82,5 +129,7 @@ def test_bad_input_is_named(change: dict, named: str) -> None:
     x, y = np.zeros((2, 5, 3))
     with pytest.raises(ValueError, match=f"^{named}: "):
         kernel_interval(x, y, 0, **change)
+    with pytest.raises(ValueError, match=r"^permutations: 0; give a whole number, 1 or more"):
+        permutation_test(x, y, 0, permutations=0)
     with pytest.raises(ValueError, match=r"^x: 1 images; 2 are needed"):
         kernel_distance(x[:1], y)

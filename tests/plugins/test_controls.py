@@ -335,16 +335,16 @@ def test_grey_and_rgb_images_may_lend_to_each_other():
 
 def test_no_image_keeps_its_own_mask(blob_set):
     for sample in fitted(Shuffled, blob_set).draw(range(60), 0):
-        assert sample.groups["mask"] != sample.groups["source"]
+        assert sample.groups["mask_source"] != sample.groups["source"]
         assert np.array_equal(sample.image, blob_set[sample.groups["source"]].image)
-        assert np.array_equal(sample.labels, blob_set[sample.groups["mask"]].labels)
+        assert np.array_equal(sample.labels, blob_set[sample.groups["mask_source"]].labels)
 
 
 def test_masks_come_from_images_of_the_same_size_where_there_are_any():
     train = SampleSet.of([square("a"), square("b"), square("wide", size=120), square("tiny", size=70)])
     for sample in fitted(Shuffled, train).draw(range(24), 0):
         if sample.groups["source"] in "ab":
-            assert sample.groups["mask"] in "ab"
+            assert sample.groups["mask_source"] in "ab"
         assert sample.image.shape == sample.labels.shape
 
 

@@ -19,14 +19,20 @@ def test_what_was_seen_is_stored_and_read_back(labelled: bool, blob_set: SampleS
     samples = [*blob_set, Sample("empty", np.zeros((16, 16), np.uint8), np.zeros((16, 16), np.uint8))]
     seen = Seen()
     for sample in samples:
-        seen.add(sample.id, sample.image, sample.labels if labelled else None)
+        seen.add(sample.id, sample.image, sample.labels if labelled else None, origin="new" if len(seen.names) else "")
     seen.features = np.arange(3.0 * len(samples)).reshape(-1, 3)
     save_seen(seen, tmp_path)
     back = load_seen(tmp_path)
     assert back.names == seen.names
     assert np.array_equal(back.features, seen.features)
     assert np.array_equal(back.thumbnails, seen.thumbnails)
-    assert len(back.measures) == (len(samples) if labelled else 0)
+    assert back.origins == seen.origins
+    assert len(back.measures) == len(back.layouts) == len(back.traces) == (len(samples) if labelled else 0)
+    for one, other in zip(back.traces, seen.traces, strict=True):
+        assert np.array_equal(one.texture, other.texture)
+        assert np.array_equal(one.light, other.light)
+        assert one.objects == other.objects
+    assert all(map(np.array_equal, back.layouts, seen.layouts))
     for one, other in zip(back.measures, seen.measures, strict=True):
         assert one.keys() == other.keys()
         assert all(np.array_equal(one[name], other[name]) for name in one)

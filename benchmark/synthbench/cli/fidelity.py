@@ -1,8 +1,9 @@
 """Compare synthetic images, and their masks, with real ones; no training.
 
 Two folders of images, or of images with masks in any form that `synthbench dataset add` understands. Distances of
-features with their floor, precision, recall, density and coverage; with --train, a search for copies; where both
-folders have masks of objects, how far apart their shapes are. Equally many images of each are compared.
+features with their floor and a p-value, precision, recall, density and coverage; with --train, a search for copies;
+where both folders have masks of objects, how far apart their shapes are. The kernel distance and the search for copies
+take all images, everything else equally many of each set.
 """
 
 from __future__ import annotations

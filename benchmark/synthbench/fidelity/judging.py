@@ -12,7 +12,8 @@ from synthbench.datasets.scale import RESCALED
 from synthbench.errors import DataError
 from synthbench.fidelity.looking import Eye, Look, look, open_eye
 from synthbench.fidelity.reading import Pictures, open_pictures
-from synthbench.metrics.comparison import LEAST, NotHeldOut, copies, distances, masks
+from synthbench.metrics.comparison import LEAST, distances, kernel, masks
+from synthbench.metrics.copying import NotHeldOut, copies
 from synthbench.plugin.api import Context, Progress, silent
 from synthbench.samples import Task
 
@@ -36,9 +37,9 @@ def judge(
 ) -> dict[str, Any]:
     """Compare synthetic images, and their masks where both sets have some, with real ones.
 
-    Equally many images of each set are compared, for every distance depends on their number: the larger sets are
-    thinned by a fixed seed. The floor is what real training images reach against the real ones, at the same number.
-    The search for copies takes all images of all sets.
+    The kernel distance and the search for copies take all images of all sets. The other distances depend on the number
+    of images, so equally many of each set are compared: the larger sets are thinned by a fixed seed. The floor is what
+    real training images reach against the real ones, in the same way.
 
     Parameters
     ----------
@@ -74,7 +75,7 @@ def judge(
     if n < LEAST:
         raise DataError(f"{fewest.path}: {n} images; at least {LEAST} are needed")
     eye = open_eye(encoder, config or {}, Context(device=device, threads=threads))
-    looks = _look_at_all(sets, None if train is not None else n, eye, progress)
+    looks = _look_at_all(sets, eye, progress)
     _same_treatment(sets)
     seen = {name: look.seen for name, look in looks.items()}
     same = {name: part.take(chosen(len(part.names), n)) for name, part in seen.items()}
@@ -90,6 +91,7 @@ def judge(
         },
         "seed": SEED,
         "encoder": {"name": eye.name, "variant": eye.variant, "fingerprint": eye.fingerprint},
+        "kernel": kernel(seen["synthetic"], seen["real"], seen.get("train"), eye.name, eye.variant),
         **distances(same["synthetic"], same["real"], floor, eye.name, eye.variant),
         "memorisation": memorisation,
         "masks": masks(same["synthetic"], same["real"], floor),
@@ -102,10 +104,9 @@ def chosen(count: int, n: int) -> list[int]:
     return sorted(np.random.default_rng((SEED, 29)).permutation(count)[:n].tolist())
 
 
-def _look_at_all(sets: Mapping[str, Pictures], n: int | None, eye: Eye, progress: Progress) -> dict[str, Look]:
-    """Look at n images of each set, or at all."""
-    wanted = {name: chosen(len(part), len(part) if n is None else n) for name, part in sets.items()}
-    total, before = sum(map(len, wanted.values())), 0
+def _look_at_all(sets: Mapping[str, Pictures], eye: Eye, progress: Progress) -> dict[str, Look]:
+    """Look at all images of each set, in their order."""
+    total, before = sum(map(len, sets.values())), 0
     seen = {}
     for name, part in sets.items():
         already = before
@@ -113,8 +114,8 @@ def _look_at_all(sets: Mapping[str, Pictures], n: int | None, eye: Eye, progress
         def report(done: int, already: int = already) -> None:
             progress(already + done, total, "")
 
-        seen[name] = look(part, wanted[name], eye, report)
-        before += len(wanted[name])
+        seen[name] = look(part, range(len(part)), eye, report)
+        before += len(part)
     return seen
 
 

@@ -102,7 +102,8 @@ def look(pictures: Pictures, positions: Sequence[int], eye: Eye, report: Callabl
             except DataError as error:
                 problems.append(str(error))
                 continue
-            found.seen.add(pictures.names[position], image, labels if pictures.masks == "instances" else None, ignore)
+            origin = pictures.origins[position] if pictures.origins else ""
+            found.seen.add(pictures.names[position], image, labels, ignore, task=pictures.masks, origin=origin)
             found.forms.append(f"{image.dtype} {'grey' if image.ndim == 2 else 'RGB'}")
             found.areas.append(image.shape[0] * image.shape[1])
             yield image

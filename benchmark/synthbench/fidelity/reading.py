@@ -15,7 +15,7 @@ from synthbench.datasets.recipe import Notes
 from synthbench.datasets.scale import RESCALED, UNCHANGED, Scale, Scaling, check_white
 from synthbench.datasets.walk import PICTURES, pictures
 from synthbench.errors import DataError
-from synthbench.samples import Sample, SampleSet, Task
+from synthbench.samples import MASK, ORIGINS, Sample, SampleSet, Task
 
 
 @dataclass(frozen=True)
@@ -35,6 +35,8 @@ class Pictures:
         ``notes()`` → what was done to the data on its way in, a line each; complete when all images were read.
     read : callable
         ``read(position)`` → image, uint8 or uint16, grey or RGB; its label map or None; where that is unknown, or None.
+    origins : tuple of str
+        Where the masks of drawn samples come from, as a sample set says; empty where nothing is said.
     """
 
     path: Path
@@ -43,6 +45,7 @@ class Pictures:
     masks: Task | str
     notes: Callable[[], list[str]]
     read: Callable[[int], tuple[np.ndarray, np.ndarray | None, np.ndarray | None]]
+    origins: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.names)
@@ -89,10 +92,16 @@ def open_pictures(
     if own:
         stored = SampleSet.open(at)
         said = [str(line) for line in stored.info.get("import", ())]
-        return Pictures(path, found, stored.ids, ready.recipe.task, lambda: said, lambda i: _parts(stored[i]))
+        origins = tuple(_origin(entry.groups.get(MASK, "")) for entry in stored.entries)
+        return Pictures(path, found, stored.ids, ready.recipe.task, lambda: said, lambda i: _parts(stored[i]), origins)
     kept = list(ready.samples())
     names = tuple(sample.id for sample in kept)
     return Pictures(path, found, names, ready.recipe.task, ready.notes.lines, lambda i: _parts(kept[i]))
+
+
+def _origin(said: str) -> str:
+    """Return what a group says of a mask's origin; a dataset may mean something else by its name."""
+    return said if said in ORIGINS else ""
 
 
 def _parts(sample: Sample) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:

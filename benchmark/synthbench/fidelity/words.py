@@ -38,9 +38,11 @@ def _head(result: Mapping[str, Any]) -> str:
         used = f"{n} of {part['count']}" if part["count"] > n else str(n)
         lines.append(f"{names[name]}: {used} images of {part['path']} ({part['found']})")
     if any(part["count"] > n for part in result["images"].values()):
-        lines.append(f"{n} of each are compared, drawn by seed {result['seed']}: distances depend on the number")
-        if result["memorisation"]:
-            lines.append("copies are sought in all images of all sets")
+        lines.append(
+            f"{n} of each, drawn by seed {result['seed']}, are compared where a figure depends on the number of images"
+        )
+        also = " and in the search for copies" if result["memorisation"] else ""
+        lines.append(f"all images of all sets are compared in {result['kernel']['name']}{also}")
     title = ", ".join(filter(None, (encoder["name"], encoder["variant"])))
     lines.append(f"encoder: {title} ({encoder['fingerprint']})")
     if result["frechet"]["name"] != "FID":
@@ -50,11 +52,12 @@ def _head(result: Mapping[str, Any]) -> str:
 
 def _images(result: Mapping[str, Any]) -> str:
     kernel, frechet, prdc = result["kernel"], result["frechet"], result["prdc"]
-    interval = f"95 % interval of {kernel['name']}: {_number(kernel['low'])} … {_number(kernel['high'])}"
     rows = [
         ["", "synthetic", "floor", ""],
         [kernel["name"], _number(kernel["value"]), _number(kernel["floor"]),
          "kernel distance, unbiased: 0 in the mean for perfect images, may be below"],
+        ["95 % interval", _span(kernel, ""), _span(kernel, "floor_"), "over images"],
+        ["p", _number(kernel["p"]), _number(kernel["floor_p"]), _told_apart(kernel)],
         [frechet["name"], _number(frechet["value"]), _number(frechet["floor"]),
          "Fréchet distance, biased upward for few images: compare at this n alone"],
     ]  # fmt: skip
@@ -66,7 +69,22 @@ def _images(result: Mapping[str, Any]) -> str:
         if frechet["floor"] is not None
         else "no floor: give the real training images by --train, or these figures can't be judged"
     )
-    return "\n".join([*_aligned(rows), told, interval])
+    return "\n".join([*_aligned(rows), told])
+
+
+def _span(kernel: Mapping[str, Any], part: str) -> str:
+    low, high = kernel[f"{part}low"], kernel[f"{part}high"]
+    return "–" if low is None else f"{_number(low)} … {_number(high)}"
+
+
+def _told_apart(kernel: Mapping[str, Any]) -> str:
+    """Return what the p-values are of."""
+    if kernel["floor_p"] is None:
+        return f"permutations that put the sets as far apart, of {kernel['permutations']:,}"
+    return (
+        "permutations that put synthetic and all real images as far apart, "
+        f"of {kernel['permutations']:,}; floor: training and real images"
+    )
 
 
 def _copies(found: Mapping[str, Any]) -> str:
@@ -76,6 +94,7 @@ def _copies(found: Mapping[str, Any]) -> str:
     rows = [
         ["", "synthetic", "held-out", ""],
         ["copies", f"{len(found['copies'])} of {n}", "", f"nearer than {far} to one of {total} training images"],
+        *_by_mask(found),
         ["leaked", f"{len(found['leaked'])} of {n}", "", f"nearer than {leaked} to one of the real images"],
         ["near", _number(found["near"]), _number(expected),
          f"share within {yardstick}; held-out: to expect without copying"],
@@ -88,6 +107,7 @@ def _copies(found: Mapping[str, Any]) -> str:
     ]  # fmt: skip
     told = (
         f"distances: √(2 − 2 × correlation) at {found['side']}² pixels, the least over eight flips and turns;\n"
+        "where masks are alike, of what they don't explain of the images\n"
         f"{found['held_out_images']} held-out images: {expected:.0%} of such are within {yardstick} of a training image"
     )
     pairs = [(kind, pair) for kind in ("copies", "leaked") for pair in found[kind]]
@@ -96,6 +116,21 @@ def _copies(found: Mapping[str, Any]) -> str:
     ]
     more = [f"and {len(pairs) - MOST} more"] if len(pairs) > MOST else []
     return "\n".join([*_aligned(rows), told, *named, *more])
+
+
+def _by_mask(found: Mapping[str, Any]) -> list[list[str]]:
+    """Return a row of copies for each origin of masks that occurs."""
+    told = {
+        "new": "of these, with new masks",
+        "recombined": "of these, with objects of training masks in new places",
+        "training": "of these, with a training mask, turned, warped or as it is",
+    }
+    counts = found["masks"] or {}
+    return [
+        [f"  {name}", f"{found['copies_by_mask'][name] if found['copies_by_mask'] else 0} of {count}", "", told[name]]
+        for name, count in counts.items()
+        if count
+    ]
 
 
 def _masks(masks: Mapping[str, Any]) -> str:

@@ -76,8 +76,11 @@ DEFINITIONS = {
     "ranges overlap can't be told apart. Every two arms are compared at 95 % by themselves, not all at once.",
     "rank_low": "Best place that the data allow at 95 %.",
     "rank_high": "Worst place that the data allow at 95 %.",
-    "fidelity_n": "Images on each side of the fidelity distances; the same for every generator. Folds may differ by an "
-    "image; this is the fewest.",
+    "fidelity_n": "Images on each side of the Fréchet distance, of precision … coverage and of masks; the same for "
+    "every generator. Folds may differ by an image; this is the fewest.",
+    "kd_n": "Synthetic images behind the kernel distance, which takes all there are; of several folds, the fewest.",
+    "kd_test_n": "Real test images behind the kernel distance.",
+    "kd_train_n": "Real training images behind the kernel distance's floor, and with the test images behind its p.",
     "image_area": "Pixels of a synthetic image, in the median.",
     "test_image_area": "Pixels of a real test image, in the median.",
     "fidelity_sets": "Synthetic sets (folds and generator seeds) behind the figures of fidelity, which are means over "
@@ -103,8 +106,14 @@ DEFINITIONS = {
     "image_coverage": "Share of the real test images with a synthetic one near: recall that outliers don't raise. In "
     "brackets the floor.",
     "copies": "Memorisation: synthetic images that are copies of a training image, flipped, turned and noisy ones too, "
-    "of all that were looked at. Nearer than half the distance that 95 % of real test images keep. Images drawn to "
-    "training masks repeat their layout, and may be among them.",
+    "of all that were looked at. Nearer than half the distance that 95 % of real test images keep. Where the masks are "
+    "alike, what these don't explain of the images is compared.",
+    "copies_new": "Of the copies, those whose mask is new or recombined from objects of training masks, of all such "
+    "images.",
+    "copies_training": "Of the copies, those whose mask is a training mask, turned, warped or as it is, of all such "
+    "images.",
+    "masks_new": "Synthetic images whose mask is new or recombined from objects of training masks.",
+    "masks_training": "Synthetic images whose mask is a training mask, turned, warped or as it is.",
     "leaked": "Synthetic images that are copies of a test image: these should not exist.",
     "synthetic_images": "Synthetic images that were looked at for copies.",
     "authenticity": "Share of the synthetic images that don't crowd a training image, by features (Alaa 2022). In "
@@ -145,7 +154,7 @@ DEFINITIONS = {
 }
 
 _THRESHOLD = re.compile(r"(f1|precision|recall|jaccard_ap)@(0\.\d\d)")
-_DISTANCE = re.compile(r"((?:FID|FD|KID|KD)(?:\(.+\))?)( floor| low| high)?")
+_DISTANCE = re.compile(r"((?:FID|FD|KID|KD)(?:\(.+\))?)( floor low| floor high| floor p| floor| low| high| p)?")
 _FORMULAS = {
     "f1": "F-score, 2·TP / (2·TP + FP + FN)",
     "precision": "Precision, TP / (TP + FP)",
@@ -169,7 +178,10 @@ _PLAIN = {
     "miou_star": "mIoU*",
     "cldice": "clDice",
     "fraction": "real images",
+    "copies_new": "copies, new masks",
+    "copies_training": "copies, training masks",
     "fidelity_n": "n",
+    "kd_n": "n of KD",
     "c_t": "C_T",
     "generator_seconds": "fit generator",
     "draw_seconds": "draw",
@@ -224,6 +236,18 @@ def definition(name: str) -> str:
 def _distance(metric: str, part: str) -> str:
     if part == "floor":
         return f"{metric} of real training images against real test images: as low as a perfect generator would come."
+    if part in ("p", "floor p"):
+        several = "Of several synthetic sets, twice the mean."
+        if part == "p":
+            return (
+                f"Permutation p-value of {metric}: how often images dealt out at random come as far apart as synthetic "
+                f"images and all real ones. {several} In brackets the same of training and test images: if that is "
+                "small, p says less of the generator."
+            )
+        return f"Permutation p-value of {metric} between training and test images. {several}"
+    if part.startswith("floor "):
+        end = "Lower" if part == "floor low" else "Upper"
+        return f"{end} end of the 95 % bootstrap interval of the floor of {metric} over images."
     if part:
         end = "Lower" if part == "low" else "Upper"
         return f"{end} end of the 95 % bootstrap interval of {metric} over images; mean over the synthetic sets."
@@ -234,4 +258,7 @@ def _distance(metric: str, part: str) -> str:
         return (
             f"Fréchet distance of synthetic from test images on features of {features}; lower is nearer, biased upward."
         )
-    return f"Kernel distance of synthetic from test images on features of {features}, unbiased; lower is nearer."
+    return (
+        f"Kernel distance of synthetic from test images on features of {features}, unbiased, of all images; "
+        "lower is nearer."
+    )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
 
 from synthbench.errors import DataError
 from synthbench.leaderboard.cells import Cell, agreement_of, fidelity_of
@@ -14,8 +15,11 @@ from synthbench.statistics import level
 if TYPE_CHECKING:
     from synthbench.results import Results
 
+KERNEL = ("kd_n", "kd_test_n", "kd_train_n")
 IMAGES = ("precision", "recall", "density", "coverage")
 COPIES = ("copies", "leaked", "synthetic_images")
+ORIGINS = {"new": ("new", "recombined"), "training": ("training",)}
+"""Masks that are told apart where copies are counted: objects of training masks in new places are new masks."""
 NEW = ("authenticity", "authenticity_held_out", "c_t")
 MASKS = ("area", "eccentricity", "solidity", "spacing", "count", "covered", "touching")
 COUNTED = ("lost", "removed", "unplaced", "empty")
@@ -50,10 +54,15 @@ def fidelity(results: Results, cell: Cell) -> dict[str, dict[str, Any]]:
             str(kd): mean["kd"],
             f"{kd} low": mean["kd_low"],
             f"{kd} high": mean["kd_high"],
+            f"{kd} p": together(part.get("kd_p")),
             f"{kd} floor": mean["floor_kd"],
+            f"{kd} floor low": mean.get("floor_kd_low", np.nan),
+            f"{kd} floor high": mean.get("floor_kd_high", np.nan),
+            f"{kd} floor p": together(part.get("floor_kd_p")),
             str(fd): mean["fd"],
             f"{fd} floor": mean["floor_fd"],
             "fidelity_n": part["n"].min(),
+            **{name: part[name].min() if name in part else np.nan for name in KERNEL},
             "image_area": mean.get("area", np.nan),
             "test_image_area": mean.get("test_area", np.nan),
             "fidelity_sets": len(part),
@@ -66,10 +75,27 @@ def fidelity(results: Results, cell: Cell) -> dict[str, dict[str, Any]]:
             mask = f"mask_{name}"
             found |= {mask: mean.get(mask, np.nan), f"{mask} floor": mean.get(f"floor_{mask}", np.nan)}
         found |= {name: total.get(name, np.nan) for name in COPIES}
+        for origin, parts in ORIGINS.items():
+            for head in ("masks", "copies"):
+                found[f"{head}_{origin}"] = sum(total.get(f"{head}_{part}", np.nan) for part in parts)
         found |= {name: total.get(f"{COUNT}{name}", np.nan) for name in COUNTED}
         found |= {name: mean.get(name, np.nan) for name in NEW}
         out.setdefault(str(generator), {}).update(found)
     return out
+
+
+def together(values: pd.Series | None) -> float:
+    """Return one p-value for several sets that may have anything in common: twice their mean (Vovk and Wang 2020).
+
+    Examples
+    --------
+    >>> together(pd.Series([0.004])), together(pd.Series([0.004, 0.02])), together(pd.Series([0.5, 0.9]))
+    (0.004, 0.024, 1.0)
+    """
+    known = pd.Series(dtype=float) if values is None else values.dropna()
+    if known.empty:
+        return float("nan")
+    return float(known.iloc[0] if len(known) == 1 else min(1.0, 2 * known.mean()))
 
 
 AGREEMENT = ("agreement", "agreement_low", "agreement_high", "agreement_seeds", "agreement_images")

@@ -35,14 +35,23 @@ def shown(table: pd.DataFrame) -> list[str]:
 
 def fidelity_columns(table: pd.DataFrame) -> list[str]:
     """Return the columns of distances, kernel distances first; none where nothing was measured."""
-    names = [c for c in map(str, table.columns) if _is_distance(c) and not c.endswith((" low", " high"))]
+    names = [c for c in map(str, table.columns) if _is_distance(c) and not c.endswith((" low", " high", " floor p"))]
     kernel = [c for c in names if c.startswith("K")]
-    return [*kernel, *(c for c in names if c not in kernel), *(["fidelity_n"] if names else [])]
+    counted = [c for c in ("kd_n",) if kernel and c in table and table[c].notna().any()]
+    return [*kernel, *counted, *(c for c in names if c not in kernel), *(["fidelity_n"] if names else [])]
 
 
 def likeness_columns(table: pd.DataFrame) -> list[str]:
     """Return the columns of copies and of precision … coverage; none where nothing was measured."""
-    names = ("copies", "leaked", *(f"image_{name}" for name in IMAGES), "authenticity", "c_t")
+    names = (
+        "copies",
+        "copies_new",
+        "copies_training",
+        "leaked",
+        *(f"image_{name}" for name in IMAGES),
+        "authenticity",
+        "c_t",
+    )
     return [c for c in names if c in table and table[c].notna().any()]
 
 

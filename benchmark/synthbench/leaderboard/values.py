@@ -99,6 +99,9 @@ def text(row: Mapping[str, Any], name: str) -> str:
         return _rank(row)
     if name in ("copies", "leaked"):
         return NOT_APPLICABLE if pd.isna(value) else f"{value:.0f} of {row['synthetic_images']:.0f}"
+    if name in ("copies_new", "copies_training"):
+        total = row[name.replace("copies", "masks")]
+        return NOT_APPLICABLE if pd.isna(value) or not total else f"{value:.0f} of {total:.0f}"
     if name.startswith(("image_", "mask_")) and not name.endswith(" floor"):
         return _beside(value, row.get(f"{name} floor", np.nan))
     if name == "authenticity":
@@ -108,12 +111,15 @@ def text(row: Mapping[str, Any], name: str) -> str:
     if name == "recovered":
         return _recovered(row)
     if name in ("p", "p_copies"):
-        return NOT_APPLICABLE if pd.isna(value) else "<.001" if value < 0.001 else f"{value:.3f}"
+        return _p(value)
+    if name.endswith(" p"):
+        floor = row.get(f"{name.removesuffix(' p')} floor p", np.nan)
+        return _p(value) + ("" if pd.isna(floor) else f" ({_p(floor)})")
     if name.endswith("_seconds"):
         return duration(value)
     if name.endswith("_memory_mb"):
         return NOT_APPLICABLE if pd.isna(value) else f"{value:.0f} MiB"
-    if name.startswith(("KID", "KD(")) and name.partition(")")[2] in ("", " floor"):
+    if name.startswith(("KID", "KD(")):
         return _kernel(row, name)
     if name.startswith(("FID", "FD(")):
         return distance(value)
@@ -122,6 +128,10 @@ def text(row: Mapping[str, Any], name: str) -> str:
     if pd.isna(value):
         return NOT_APPLICABLE
     return number(value, 0 if float(value).is_integer() else 2)
+
+
+def _p(value: float) -> str:
+    return NOT_APPLICABLE if pd.isna(value) else "<.001" if value < 0.001 else f"{value:.3f}"
 
 
 def delta(row: Mapping[str, Any]) -> str:

@@ -148,7 +148,7 @@ def _copied(table: pd.DataFrame) -> Iterator[str]:
             yield f"{row['leaked']:.0f} {of} are copies of test images: its scores prove nothing."
         known = row["generator"] in COPYING
         if row["copies"] > 0 and not known:
-            yield f"{row['copies']:.0f} {of} repeat training images, in their layout at least."
+            yield f"{row['copies']:.0f} {of} repeat training images{_by_mask(row)}."
         if row["c_t"] < CROWDED and not known and not row["copies"] > 0:
             yield f"The images of {place} lie nearer to training images than by chance (C_T {row['c_t']:.1f})."
         if row["sets_searched"] < row["fidelity_sets"]:
@@ -162,6 +162,17 @@ def _copied(table: pd.DataFrame) -> Iterator[str]:
         done, planned = row["fidelity_sets"], row["fidelity_sets_planned"]
         if done < planned:
             yield f"Distances of {place} are of {done:.0f} of {planned:.0f} synthetic sets; the others' are of all."
+
+
+def _by_mask(row: Mapping[str, Any]) -> str:
+    """Say to which masks the copies were drawn; where no masks are known, that they may have the layout alone."""
+    kinds = {"new": "with new masks", "training": "drawn to training masks"}
+    told = [
+        f"{row[f'copies_{kind}']:.0f} of {row[f'masks_{kind}']:.0f} {what}"
+        for kind, what in kinds.items()
+        if row.get(f"masks_{kind}", 0) > 0
+    ]
+    return f": {' and '.join(told)}" if told else ", in their layout at least"
 
 
 def _cells(table: pd.DataFrame) -> Iterator[tuple[Any, list[dict[str, Any]]]]:

@@ -2,29 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
+from synthbench.metrics.alike import Looks, Masked
 from synthbench.metrics.features import distance_names
 from synthbench.metrics.frechet import frechet_distance
-from synthbench.metrics.kernel import kernel_distance, kernel_interval
-from synthbench.metrics.memorisation import authenticity, data_copying, nearest_training, nearness
+from synthbench.metrics.kernel import PERMUTATIONS, kernel_distance, kernel_interval, permutation_test
 from synthbench.metrics.prdc import NEIGHBOURS, prdc
 from synthbench.metrics.realism import MEASURES, compare_masks, measure_masks
+from synthbench.metrics.remainder import FINE, Traces, traces
 from synthbench.metrics.similarity import SIDE, thumbnail
 
 LEAST = NEIGHBOURS + 1
 """Images of each set that precision … coverage and the search for copies need."""
-
-SAME = 0.15
-"""Distance of thumbnails, √(2 − 2r), below which two real images are called one: a correlation of .99."""
-
-
-class NotHeldOut(ValueError):
-    """Too few real images that aren't training images to judge copies by."""
 
 
 @dataclass(eq=False)
@@ -38,6 +32,12 @@ class Seen:
         Thumbnails, ``(SIDE * SIDE,)`` float32.
     measures : list of dict
         What `measure_masks` says of each label map; empty where masks are missing, or hold classes.
+    layouts : list of ndarray
+        Thumbnails of the label maps, ``(SIDE * SIDE,)`` float32; empty where masks are missing.
+    traces : list of Traces
+        What of the images these don't explain.
+    origins : list of str
+        Where a drawn sample's mask comes from, one of `synthbench.samples.ORIGINS`; empty where it doesn't say.
     features : ndarray
         ``(n, dimension)``.
     """
@@ -45,16 +45,34 @@ class Seen:
     names: list[str] = field(default_factory=list)
     small: list[np.ndarray] = field(default_factory=list)
     measures: list[dict[str, np.ndarray]] = field(default_factory=list)
+    layouts: list[np.ndarray] = field(default_factory=list)
+    traces: list[Traces] = field(default_factory=list)
+    origins: list[str] = field(default_factory=list)
     features: np.ndarray = field(default_factory=lambda: np.zeros((0, 0)))
 
     def add(
-        self, name: str, image: np.ndarray, labels: np.ndarray | None = None, ignore: np.ndarray | None = None
+        self,
+        name: str,
+        image: np.ndarray,
+        labels: np.ndarray | None = None,
+        ignore: np.ndarray | None = None,
+        *,
+        task: str = "instances",
+        origin: str = "",
     ) -> None:
-        """Look at an image, and at its label map of objects, if it has one; `ignore` is where that is unknown."""
+        """Look at an image, and at its label map, if it has one; `ignore` is where that is unknown.
+
+        The label map holds objects, or classes (task ``"semantic"``); `origin` says where it comes from.
+        """
         self.names.append(name)
         self.small.append(thumbnail(image))
-        if labels is not None:
+        self.origins.append(origin)
+        if labels is None:
+            return
+        if task == "instances":
             self.measures.append(measure_masks([labels], [ignore]))
+        self.layouts.append(thumbnail(labels > 0 if task == "instances" else labels))
+        self.traces.append(traces(image, labels))
 
     def take(self, positions: Iterable[int]) -> Seen:
         """Return some of them."""
@@ -63,6 +81,9 @@ class Seen:
             [self.names[i] for i in kept],
             [self.small[i] for i in kept],
             [self.measures[i] for i in kept] if self.measures else [],
+            [self.layouts[i] for i in kept] if self.layouts else [],
+            [self.traces[i] for i in kept] if self.traces else [],
+            [self.origins[i] for i in kept],
             self.features[kept],
         )
 
@@ -70,6 +91,19 @@ class Seen:
     def thumbnails(self) -> np.ndarray:
         """``(n, SIDE, SIDE)`` float32."""
         return np.stack(self.small).reshape(-1, SIDE, SIDE)
+
+    @property
+    def looks(self) -> Looks:
+        """What the search for copies compares."""
+        if not self.layouts:
+            return Looks(self.thumbnails)
+        masked = Masked(
+            np.stack(self.layouts).reshape(-1, SIDE, SIDE),
+            np.stack([one.light for one in self.traces]).reshape(-1, SIDE, SIDE),
+            np.stack([one.texture for one in self.traces]).reshape(-1, FINE, FINE),
+            np.array([one.objects for one in self.traces]),
+        )
+        return Looks(self.thumbnails, masked)
 
     @property
     def masks(self) -> dict[str, np.ndarray] | None:
@@ -80,7 +114,7 @@ class Seen:
 
 
 def distances(synthetic: Seen, real: Seen, floor: Seen | None, encoder: str, variant: str = "") -> dict[str, Any]:
-    """Return how far features are apart, under their true names: ``frechet``, ``kernel`` and ``prdc``.
+    """Return how far features are apart, where that depends on the number of images: ``frechet`` and ``prdc``.
 
     Parameters
     ----------
@@ -106,20 +140,11 @@ def distances(synthetic: Seen, real: Seen, floor: Seen | None, encoder: str, var
         raise ValueError(f"unequal numbers of images: {counts}")
     x, y = synthetic.features, real.features
     other = floor.features if floor else None
-    fd, kd = distance_names(encoder, variant)
-    low, high = kernel_interval(x, y, seed=0)
     return {
         "frechet": {
-            "name": fd,
+            "name": distance_names(encoder, variant)[0],
             "value": frechet_distance(x, y),
             "floor": None if other is None else frechet_distance(other, y),
-        },
-        "kernel": {
-            "name": kd,
-            "value": kernel_distance(x, y),
-            "low": low,
-            "high": high,
-            "floor": None if other is None else kernel_distance(other, y),
         },
         "prdc": {
             "neighbours": NEIGHBOURS,
@@ -131,44 +156,58 @@ def distances(synthetic: Seen, real: Seen, floor: Seen | None, encoder: str, var
     }
 
 
-def copies(synthetic: Seen, real: Seen, train: Seen) -> dict[str, Any]:
-    """Look for copies of training images, judged by real ones, and of real ones, judged by training images.
+def kernel(synthetic: Seen, real: Seen, train: Seen | None, encoder: str, variant: str = "") -> dict[str, Any]:
+    """Return the kernel distance of all images, which has no bias that depends on their number, and its p-value.
 
-    A real image that is a training image too was never held out, and judges nothing.
+    Parameters
+    ----------
+    synthetic, real, train
+        All images of each set, at least two.
+    encoder, variant
+        Whose features they are.
+
+    Returns
+    -------
+    dict
+        ``value`` is of synthetic and real images, ``low`` and ``high`` are its 95 % interval. ``p`` asks whether the
+        synthetic images can be told from real and training images taken together. ``floor`` …: the same with the
+        training images in place of the synthetic ones, and ``floor_p`` of these against the real ones; None without.
 
     Raises
     ------
-    NotHeldOut
-        If fewer than `LEAST` real images, or training images, aren't in the other set too.
+    ValueError
+        If features can't be compared.
     """
-    distance, near_train = nearest_training(synthetic.thumbnails, train.thumbnails)
-    held_out = nearest_training(real.thumbnails, train.thumbnails)[0]
-    to_real, near_real = nearest_training(synthetic.thumbnails, real.thumbnails)
-    unlike = nearest_training(train.thumbnails, real.thumbnails)[0]
-    new = held_out >= SAME
-    if min(new.sum(), (unlike >= SAME).sum()) < LEAST:
-        raise NotHeldOut(f"{len(new) - new.sum()} of the {len(new)} real images are training images too")
-    found, leaked = nearness(distance, held_out[new]), nearness(to_real, unlike[unlike >= SAME])
-
-    def pairs(positions: Sequence[int], which: np.ndarray, others: Seen, how: np.ndarray) -> list[dict[str, Any]]:
-        return [
-            {"image": synthetic.names[i], "of": others.names[which[i]], "distance": float(how[i])} for i in positions
-        ]
-
-    return {
-        "synthetic_images": len(synthetic.names),
-        "training_images": len(train.names),
-        "held_out_images": int(new.sum()),
-        "real_in_train": int(len(new) - new.sum()),
-        "side": SIDE,
-        **found,
-        "copies": pairs(found["copies"], near_train, train, distance),
-        "leaked_yardstick": leaked["yardstick"],
-        "leaked": pairs(leaked["copies"], near_real, real, to_real),
-        "authenticity": authenticity(train.features, synthetic.features),
-        "authenticity_held_out": authenticity(train.features, real.features[new]),
-        "c_t": data_copying(train.features, real.features[new], synthetic.features),
+    x, y = synthetic.features, real.features
+    low, high = kernel_interval(x, y, seed=0)
+    pooled = y if train is None else np.concatenate([y, train.features])
+    found = {
+        "name": distance_names(encoder, variant)[1],
+        "images": {name: len(part.names) for name, part in _named(synthetic, real, train).items()},
+        "value": kernel_distance(x, y),
+        "low": low,
+        "high": high,
+        "p": permutation_test(x, pooled, seed=0),
+        "permutations": PERMUTATIONS,
+        "floor": None,
+        "floor_low": None,
+        "floor_high": None,
+        "floor_p": None,
     }
+    if train is not None:
+        other = train.features
+        low, high = kernel_interval(other, y, seed=0)
+        found |= {
+            "floor": kernel_distance(other, y),
+            "floor_low": low,
+            "floor_high": high,
+            "floor_p": permutation_test(other, y, seed=0),
+        }
+    return found
+
+
+def _named(synthetic: Seen, real: Seen, train: Seen | None) -> dict[str, Seen]:
+    return {"synthetic": synthetic, "real": real} | ({} if train is None else {"train": train})
 
 
 def masks(synthetic: Seen, real: Seen, floor: Seen | None) -> dict[str, Any] | None:

@@ -7,7 +7,12 @@ import numpy as np
 from synthbench.metrics.features import check_features, whole
 
 DRAWS = 1000
+PERMUTATIONS = 1999
+"""Permutations behind a p-value: it comes in steps of 1/2,000."""
 _BLOCK = 1024
+_CHOICES = 256
+_ROUNDING = 1e-12
+"""Two distances that differ by less than this part of the kernel's mean size are one."""
 
 
 def kernel_distance(x: np.ndarray, y: np.ndarray) -> float:
@@ -73,6 +78,76 @@ def kernel_interval(
     often_x, often_y = (_resample(rng, len(part), draws) for part in (x, y))
     low, high = np.quantile(_weighted(x, y, often_x, often_y), [(1 - level) / 2, (1 + level) / 2])
     return float(low), float(high)
+
+
+def permutation_test(x: np.ndarray, y: np.ndarray, seed: int, *, permutations: int = PERMUTATIONS) -> float:
+    """Return how often a random division of all images gives a `kernel_distance` as large as that of x and y.
+
+    Images of both sets are dealt out anew, as many to each side as before. Where all were drawn independently from one
+    distribution, the p-value is at most α in at most a share α of such tests, however few images there are. Images
+    that belong together (frames of a film, fields of a well) aren't independent: then small values come too often.
+
+    Parameters
+    ----------
+    x, y
+        ``(n, d)`` and ``(m, d)``, n, m ≥ 2.
+    seed
+        The same seed gives the same permutations.
+    permutations
+        How many.
+
+    Returns
+    -------
+    float
+        ``(1 + as large) / (1 + permutations)``: above 0, at most 1.
+
+    Raises
+    ------
+    ValueError
+        If an argument can't be used; the message names it.
+    """
+    x, y = check_features(x, y)
+    whole(permutations, "permutations")
+    whole(seed, "seed", 0)
+    first, second = sorted((x, y), key=len)
+    rng = np.random.default_rng((seed, 13))
+    total = len(first) + len(second)
+    chosen = np.zeros((permutations + 1, total), bool)
+    chosen[0, : len(first)] = True
+    for row in chosen[1:]:
+        row[rng.permutation(total)[: len(first)]] = True
+    found, size = _divided(np.concatenate([first, second]), chosen)
+    as_large = int((found[1:] >= found[0] - _ROUNDING * size).sum())
+    return (1 + as_large) / (1 + permutations)
+
+
+def _divided(images: np.ndarray, chosen: np.ndarray) -> tuple[np.ndarray, float]:
+    """Return the kernel distance of each choice of images from the others, and the kernel's mean size.
+
+    Parameters
+    ----------
+    images
+        ``(n, d)``.
+    chosen
+        ``(choices, n)`` bool, equally many in each row.
+    """
+    here, total = int(chosen[0].sum()), len(images)
+    there = total - here
+    inside, ends, everything, size = np.zeros(len(chosen)), np.zeros(len(chosen)), 0.0, 0.0
+    for start in range(0, total, _BLOCK):
+        rows = slice(start, start + _BLOCK)
+        kernel = (images[rows] @ images.T / images.shape[1] + 1) ** 3
+        kernel[np.arange(len(kernel)), start + np.arange(len(kernel))] = 0.0
+        everything += kernel.sum()
+        size += np.abs(kernel).sum()
+        for first in range(0, len(chosen), _CHOICES):
+            part = slice(first, first + _CHOICES)
+            inner = chosen[part, rows].astype(np.float64) @ kernel
+            ends[part] += inner.sum(axis=1)
+            inside[part] += np.einsum("bi,bi->b", inner, chosen[part])
+    between, outside = ends - inside, everything - 2 * ends + inside
+    found = inside / (here * (here - 1)) + outside / (there * (there - 1)) - 2 * between / (here * there)
+    return found, size / (total * (total - 1))
 
 
 def _resample(rng: np.random.Generator, n: int, draws: int) -> np.ndarray:

@@ -102,6 +102,15 @@ def nearest_training(images: np.ndarray, training: np.ndarray) -> tuple[np.ndarr
     return np.where(blank, np.sqrt(2.0), distance), index
 
 
+def yardstick(held_out: np.ndarray) -> float:
+    """Return a distance that few of these undercut: the k-th smallest of m, k = max(1, ⌊LEVEL · (m + 1)⌋)."""
+    return float(np.sort(held_out)[_rank(held_out) - 1])
+
+
+def _rank(held_out: np.ndarray) -> int:
+    return max(1, int(LEVEL * (len(held_out) + 1)))
+
+
 def nearness(synthetic: np.ndarray, held_out: np.ndarray) -> Nearness:
     """Judge distances of synthetic images to their nearest training image by those of held-out real images.
 
@@ -119,13 +128,12 @@ def nearness(synthetic: np.ndarray, held_out: np.ndarray) -> Nearness:
         If an argument can't be used; the message names it.
     """
     synthetic, held_out = _distances(synthetic, "synthetic"), _distances(held_out, "held_out")
-    rank = max(1, int(LEVEL * (len(held_out) + 1)))
-    yardstick = float(np.sort(held_out)[rank - 1])
+    limit = yardstick(held_out)
     return Nearness(
-        yardstick=yardstick,
-        expected=rank / (len(held_out) + 1),
-        near=float((synthetic <= yardstick).mean()),
-        copies=np.flatnonzero(synthetic < MARGIN * yardstick).tolist(),
+        yardstick=limit,
+        expected=_rank(held_out) / (len(held_out) + 1),
+        near=float((synthetic <= limit).mean()),
+        copies=np.flatnonzero(synthetic < MARGIN * limit).tolist(),
         z=_mann_whitney(synthetic, held_out),
         median=float(np.median(synthetic)),
         median_held_out=float(np.median(held_out)),

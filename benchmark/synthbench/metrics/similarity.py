@@ -46,7 +46,7 @@ def thumbnail(image: np.ndarray) -> np.ndarray:
     if image.dtype.kind not in "fiub" or not np.isfinite(image).all():
         raise ValueError(f"image: {image.dtype}, or a pixel isn't finite; give real numbers")
     grey = image.mean(axis=2, dtype=np.float32) if image.ndim == 3 else image.astype(np.float32)
-    small = _shares(grey.shape[0]) @ grey @ _shares(grey.shape[1]).T
+    small = averaged(grey, SIDE)
     flat = small - gaussian_filter(small, BACKGROUND, mode="reflect")
     flat -= flat.mean()
     length = float(np.linalg.norm(flat))
@@ -55,12 +55,18 @@ def thumbnail(image: np.ndarray) -> np.ndarray:
     return (flat / length).ravel().astype(np.float32)
 
 
-def _shares(size: int) -> np.ndarray:
-    """Return the matrix that averages `size` pixels into `SIDE`: each gets its share by area."""
-    edges = np.linspace(0, size, SIDE + 1)
+def averaged(picture: np.ndarray, side: int) -> np.ndarray:
+    """Return a picture ``(height, width)`` averaged into ``(side, side)``: each pixel counts by its share of area."""
+    small: np.ndarray = _shares(picture.shape[0], side) @ picture @ _shares(picture.shape[1], side).T
+    return small
+
+
+def _shares(size: int, side: int) -> np.ndarray:
+    """Return the matrix that averages `size` pixels into `side`: each gets its share by area."""
+    edges = np.linspace(0, size, side + 1)
     pixels = np.arange(size)
     overlap = np.minimum(edges[1:, None], pixels + 1) - np.maximum(edges[:-1, None], pixels)
-    return (np.clip(overlap, 0, None) * (SIDE / size)).astype(np.float32)
+    return (np.clip(overlap, 0, None) * (side / size)).astype(np.float32)
 
 
 def thumbnails(images: Iterable[np.ndarray]) -> np.ndarray:

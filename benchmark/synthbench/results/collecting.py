@@ -183,7 +183,14 @@ def fidelity_row(found: Mapping[str, Any]) -> dict[str, Any]:
         "kd": kernel["value"],
         "kd_low": kernel["low"],
         "kd_high": kernel["high"],
+        "kd_p": kernel["p"],
         "floor_kd": kernel["floor"],
+        "floor_kd_low": kernel["floor_low"],
+        "floor_kd_high": kernel["floor_high"],
+        "floor_kd_p": kernel["floor_p"],
+        "kd_n": kernel["images"]["synthetic"],
+        "kd_test_n": kernel["images"]["real"],
+        "kd_train_n": kernel["images"]["train"],
     }
     row |= prdc["synthetic"]
     row |= {f"floor_{name}": value for name, value in prdc["floor"].items()}
@@ -191,6 +198,8 @@ def fidelity_row(found: Mapping[str, Any]) -> dict[str, Any]:
         names = ("synthetic_images", "near", "expected", "z", "authenticity", "authenticity_held_out", "c_t")
         row |= {"copies": len(copied["copies"]), "leaked": len(copied["leaked"])}
         row |= {name: copied[name] for name in names}
+        for head, counted in (("masks", copied["masks"]), ("copies", copied["copies_by_mask"])):
+            row |= {f"{head}_{origin}": count for origin, count in (counted or {}).items()}
     for name, gap in (found["masks"] or {}).items():
         row |= {f"mask_{name}": gap["distance"], f"floor_mask_{name}": gap["floor"]}
     return row

@@ -20,7 +20,7 @@ _CORE = Path(__file__).parent.parent
 _CORE_PARTS = {
     "train": ("samples.py", "plugin/api.py"),
     "encode": ("samples.py", "plugin/api.py", "metrics", "tasks/encode.py"),
-    "assess": ("metrics", "tasks/assess.py"),
+    "assess": ("samples.py", "metrics", "tasks/assess.py"),
     "evaluate": ("metrics", "tasks/evaluate.py", "samples.py"),
     "dataset": ("samples.py", "datasets"),
 }

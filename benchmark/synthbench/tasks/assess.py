@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from synthbench.metrics.comparison import NotHeldOut, Seen, copies, distances, masks
+from synthbench.metrics.comparison import Seen, distances, kernel, masks
+from synthbench.metrics.copying import NotHeldOut, copies
 from synthbench.tasks.encode import load_seen
 from synthbench.tasks.work import Work
 
 
 def run(work: Work) -> dict[str, Any]:
-    """Compare equally many images of each set; look for copies in all of them."""
+    """Compare all images of each set, or equally many where a figure depends on it; look for copies in all of them."""
     work.stage("load")
     content = work.task.content
     seen = {name: _seen(work, name) for name in ("synthetic", "test", "train")}
@@ -19,7 +20,9 @@ def run(work: Work) -> dict[str, Any]:
     synthetic = seen["synthetic"].take(range(content["n"]))
     test, floor = (seen[name].take(content["spread"][name]) for name in ("test", "train"))
     work.stage("compare")
-    apart = distances(synthetic, test, floor, encoded["encoder"], encoded.get("variant", ""))
+    names = encoded["encoder"], encoded.get("variant", "")
+    apart = distances(synthetic, test, floor, *names)
+    apart["kernel"] = kernel(seen["synthetic"], seen["test"], seen["train"], *names)
     work.stage("look for copies")
     try:
         found = copies(seen["synthetic"], seen["test"], seen["train"])

@@ -8,7 +8,7 @@ from typing import Any
 
 from synthbench.errors import DataError
 from synthbench.plugin.api import Budget
-from synthbench.samples import Sample, SampleSet
+from synthbench.samples import MASK, ORIGINS, Sample, SampleSet
 from synthbench.tasks.work import Work
 
 
@@ -26,6 +26,7 @@ def run(work: Work) -> dict[str, Any]:
         given = 0
         for sample in generator.draw(range(count), content["seed"]):
             _check_image(sample, fitted.record["images"], where["plugin"])
+            _check_origin(sample, where["plugin"])
             given += 1
             empty.append(not sample.labels.any())
             work.context.progress(given, count, "")
@@ -42,6 +43,16 @@ def run(work: Work) -> dict[str, Any]:
     )
     counts = {**fitted.record["counts"], **generator.counts, "empty": sum(empty)}
     return {"samples": len(samples), "fingerprint": samples.fingerprint, "counts": counts}
+
+
+def _check_origin(sample: Sample, plugin: str) -> None:
+    """Raise `DataError` if a sample says something else of its mask than where it comes from."""
+    origin = sample.groups.get(MASK, "")
+    if origin and origin not in ORIGINS:
+        raise DataError(
+            f"generator {plugin!r}: sample {sample.id!r} has the group {MASK}: {origin!r}, which says where its mask "
+            f"comes from; give {', '.join(ORIGINS[:-1])} or {ORIGINS[-1]}, or leave it out"
+        )
 
 
 def _check_image(sample: Sample, images: Sequence[tuple[str, int]], plugin: str) -> None:

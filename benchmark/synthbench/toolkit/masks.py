@@ -16,7 +16,7 @@ from typing import Literal, Self
 import numpy as np
 
 from synthbench.errors import ConfigError, DataError, StoreError
-from synthbench.samples import MAX_LABEL, SampleSet, Task
+from synthbench.samples import MASK, MAX_LABEL, SampleSet, Task
 from synthbench.toolkit.masks_objects import Cutout, areas, cutouts, speck_limit, tidy, touching_share
 from synthbench.toolkit.masks_place import Canvas
 from synthbench.toolkit.patches import dihedral
@@ -61,6 +61,11 @@ class MaskDraw:
     reached: float
     unplaced: int
     removed: int
+
+    @property
+    def groups(self) -> dict[str, str]:
+        """What a sample of this mask says of where it comes from."""
+        return {MASK: "recombined" if self.recombined else "training"}
 
 
 class MaskSampler:

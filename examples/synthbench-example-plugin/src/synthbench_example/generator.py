@@ -11,6 +11,7 @@ from pydantic import Field
 from scipy import ndimage
 
 from synthbench import Config, Context, Generator, Sample, SampleSet
+from synthbench.samples import MASK
 from synthbench.toolkit.masks_objects import tidy
 
 
@@ -46,7 +47,7 @@ class Elastic(Generator):
             labels = ndimage.map_coordinates(chosen.labels, place, order=0, mode="mirror")
             if self.train.task == "instances":
                 labels, _ = tidy(labels)  # what bending pulled apart becomes an object per piece, numbered 1 … n
-            yield Sample(f"{i:06d}", _resampled(chosen.image, place), labels)
+            yield Sample(f"{i:06d}", _resampled(chosen.image, place), labels, {MASK: "training"})
 
     def _displaced(self, shape: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
         """Return where each pixel is taken from, (2, height, width)."""

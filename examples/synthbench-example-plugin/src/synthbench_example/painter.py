@@ -96,7 +96,7 @@ class Painter(Generator):
             planes = torch.from_numpy(self.joint.mask(mask.labels))[None].to(device)
             image = self.joint.picture(self.network(planes)[0].cpu().numpy(), mask.labels, like, rng)
             self.counts.update(removed=mask.removed, unplaced=mask.unplaced)
-            yield Sample(f"{i:06d}", image, mask.labels)
+            yield Sample(f"{i:06d}", image, mask.labels, mask.groups)
 
     def _network(self, context: Context) -> nn.Sequential:
         width = self.config.width
