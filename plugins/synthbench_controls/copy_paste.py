@@ -124,7 +124,7 @@ class CopyPaste(Control):
         self.counts["pasted"] += canvas.count - int(before.max(initial=0))
         self.counts["removed"] += removed + cut
         image = to_dtype(np.moveaxis(light, 0, -1).reshape(base.image.shape), base.image.dtype)
-        groups = {"source": base.id, MASK: "recombined"}
+        groups = {"source": base.id, MASK: "recombined" if labels.any() else "training"}
         return Sample(name(index), image, np.maximum(before, labels), groups, base.ignore)
 
     def _paste_round(

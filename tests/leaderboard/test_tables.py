@@ -148,6 +148,23 @@ def test_copies_and_agreement_stand_beside_the_scores(whole: SimpleNamespace) ->
         assert text(row, "agreement") == f"{expected:.3f} [{row['agreement_low']:.3f}, {row['agreement_high']:.3f}]"
 
 
+def test_copies_are_counted_apart_by_where_masks_come_from(whole: SimpleNamespace) -> None:
+    found = SimpleNamespace(**vars(whole))
+    counts = {"masks_new": 10, "masks_recombined": 12, "masks_training": 28}
+    copied = {"copies_new": 1, "copies_recombined": 2, "copies_training": 4}
+    one = whole.fidelity.assign(copies=7, **counts, **copied)
+    found.fidelity = pd.concat([one, one.assign(generator_seed=1, copies=2, copies_new=0, copies_recombined=0)])
+    row = table(found, draws=DRAWS).query("generator == 'pix2pix'").iloc[0]
+    assert (text(row, "copies_new"), text(row, "copies_training")) == ("3 of 44", "8 of 56")
+    said = [line for line in cautions(table(found, draws=DRAWS)) if "of pix2pix" in line and "repeat" in line]
+    assert said == [
+        "9 of 100 synthetic images of pix2pix (phantom-nuclei, 45 real images) repeat training images: "
+        "3 of 44 with new masks and 8 of 56 drawn to training masks."
+    ]
+    unknown = table(whole, draws=DRAWS).query("generator == 'pix2pix'").iloc[0]
+    assert (text(unknown, "copies_new"), text(unknown, "copies_training")) == ("n/a", "n/a")
+
+
 def test_p_of_several_sets_is_twice_the_mean_and_the_floor_has_its_interval(whole: SimpleNamespace) -> None:
     """Two generator seeds on the same test images: their p-values have much in common."""
     found = SimpleNamespace(**vars(whole))

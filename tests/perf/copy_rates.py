@@ -41,7 +41,7 @@ def main() -> None:
     torch.set_num_threads(given.threads)
     pictures = open_pictures(given.folder)
     order = np.random.default_rng(0).permutation(len(pictures))[: given.images]
-    every = [Sample(f"{i:06d}", *pictures.read(int(i))) for i in order]
+    every = [Sample(f"{i:06d}", *pictures.read(int(i))[:2]) for i in order]
     apart, rest = every[: len(every) // 3], every[len(every) // 3 :]
     makers: dict[str, Callable[[Sample, np.random.Generator], np.ndarray]] = {
         **PAINTERS,

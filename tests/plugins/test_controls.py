@@ -392,7 +392,7 @@ def with_region(samples: SampleSet, columns: slice = slice(0, 30)) -> SampleSet:
 
 def test_duplicates_and_shuffled_masks_bring_their_ignore_region(blob_set):
     train = with_region(blob_set)
-    for cls, source in ((Duplicate, "source"), (Shuffled, "mask")):
+    for cls, source in ((Duplicate, "source"), (Shuffled, "mask_source")):
         for sample in fitted(cls, train).draw(range(4), 1):
             whose = train[sample.groups[source]]
             assert np.array_equal(sample.ignore, whose.ignore)
@@ -453,3 +453,20 @@ def test_pasting_takes_no_light_from_unknown_pixels(blob_set):
             compared += 1
             assert np.array_equal(*lights)
     assert compared > 5
+
+
+@pytest.mark.parametrize(
+    ("cls", "origins"),
+    [
+        (Duplicate, {"training"}),
+        (Shuffled, {"training"}),
+        (Classic, {"training"}),
+        (CopyPaste, {"training", "recombined"}),
+    ],
+)
+def test_every_sample_says_where_its_mask_comes_from(cls, origins, blob_set):
+    drawn = list(fitted(cls, blob_set).draw(range(8), 2))
+    assert {sample.groups["mask"] for sample in drawn} <= origins
+    for sample in drawn:
+        if sample.groups["mask"] == "recombined":
+            assert sample.labels.max() > blob_set[sample.groups["source"]].labels.max()

@@ -7,7 +7,7 @@ import pytest
 
 from synthbench.errors import DataError
 from synthbench.samples import Sample
-from synthbench.tasks.draw import _check_image
+from synthbench.tasks.draw import _check_image, _check_origin
 
 LABELS = np.zeros((4, 5), np.uint8)
 
@@ -26,3 +26,14 @@ def test_another_depth_or_colour_is_refused(sample: Sample) -> None:
     """Sixteen bits in eight are another light, and nobody would see it in the table."""
     with pytest.raises(DataError, match=r"'any': sample '000007' is .* training images are uint8 with 1;"):
         _check_image(sample, [["uint8", 1]], "any")
+
+
+@pytest.mark.parametrize("groups", [{}, {"mask": "new"}, {"mask": "training"}, {"mask": "recombined"}])
+def test_a_sample_says_where_its_mask_comes_from_or_nothing(groups: dict[str, str]) -> None:
+    _check_origin(Sample("000007", np.zeros((4, 5), np.uint8), LABELS, groups), "any")
+
+
+def test_another_word_for_where_a_mask_comes_from_is_refused() -> None:
+    sample = Sample("000007", np.zeros((4, 5), np.uint8), LABELS, {"mask": "cell_3"})
+    with pytest.raises(DataError, match=r"'any': sample '000007' has the group mask: 'cell_3', .* or leave it out"):
+        _check_origin(sample, "any")

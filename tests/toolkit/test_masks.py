@@ -208,6 +208,13 @@ def test_recombined_masks_reach_the_share_of_a_training_mask_with_training_shape
         assert all(np.ascontiguousarray(cut.mask).tobytes() in shapes for cut in cutouts(draw.labels) if cut.whole)
 
 
+@pytest.mark.parametrize(("mode", "origins"), [("train", {"training"}), ("recombine", {"recombined"}), ("mixed", None)])
+def test_a_mask_says_where_it_comes_from(masks, mode, origins):
+    drawn = [MaskSampler(masks, mode=mode).sample(2, i) for i in range(12)]
+    assert {draw.groups["mask"] for draw in drawn} == (origins or {"training", "recombined"})
+    assert all((draw.groups["mask"] == "recombined") == draw.recombined for draw in drawn)
+
+
 def test_magnifications_do_not_mix():
     rng = np.random.default_rng(0)
     fine, coarse = [], []

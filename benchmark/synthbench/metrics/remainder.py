@@ -142,7 +142,7 @@ def _surprise(light: np.ndarray, region: np.ndarray, place: np.ndarray) -> tuple
     """Return how much brighter each region is than its size and depth let expect, and how many regions that is."""
     part = region.ravel()
     area = np.bincount(part, minlength=len(light))[1:].astype(np.float64)
-    told = [np.ones_like(area)]
+    told: list[np.ndarray] = [np.ones_like(area)]
     if len(area) > _MANY:
         told += [np.log(area), np.log(area) ** 2, np.bincount(part, place.ravel(), len(light))[1:] / area]
     columns, weight = np.stack(told, axis=1), np.sqrt(area)

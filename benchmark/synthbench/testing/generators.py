@@ -18,6 +18,7 @@ from synthbench.testing.bench import SEED, Bench, stirred
 from synthbench.testing.data import inverted, partly_unknown
 from synthbench.testing.findings import Finding, Skipped, demand, doing, empty_home, examine, refusing
 from synthbench.testing.learnt import changed
+from synthbench.testing.origins import wrong_origin
 from synthbench.testing.promises import (
     Untouched,
     budgets_are_named,
@@ -408,6 +409,8 @@ def _check_drawn(bench: Bench, drawn: list[Sample], train: SampleSet, index: ran
                 f"{when}sample {i} holds class {top}, and there are {len(train.classes)} classes from 0",
             )
         demand(np.ptp(sample.image) > 0 or np.ptp(first.image) == 0, f"{when}sample {i} is a constant image")
+        wrong = wrong_origin(sample, train)
+        demand(not wrong, f"{when}sample {i} {wrong}")
 
 
 CHECKS = (
