@@ -78,8 +78,8 @@ def load_seen(folder: Path) -> Seen:
     seen.features = np.load(folder / "features.npy", allow_pickle=False)
     if (folder / "layouts.npy").is_file():
         seen.layouts = list(np.load(folder / "layouts.npy", allow_pickle=False))
-        parts = [np.load(folder / f"{name}.npy", allow_pickle=False) for name in ("textures", "lights", "objects")]
-        seen.traces = [Traces(texture, light, float(many)) for texture, light, many in zip(*parts, strict=True)]
+        kept = [np.load(folder / f"{name}.npy", allow_pickle=False) for name in ("textures", "lights", "objects")]
+        seen.traces = [Traces(texture, light, float(many)) for texture, light, many in zip(*kept, strict=True)]
     if (folder / "masks.npz").is_file():
         with np.load(folder / "masks.npz", allow_pickle=False) as stored:
             parts = {
