@@ -93,6 +93,7 @@ def test_json_has_exactly_the_promised_keys_and_the_same_figures_again(many: lis
     assert set(result["memorisation"]) == {
         "synthetic_images", "training_images", "held_out_images", "real_in_train", "side", "yardstick", "expected",
         "near", "copies", "z",
+        "masks", "copies_by_mask",
         "median", "median_held_out", "leaked_yardstick", "leaked", "authenticity", "authenticity_held_out", "c_t",
     }  # fmt: skip
     assert all(set(gap) == {"distance", "floor", "synthetic", "real"} for gap in result["masks"].values())
