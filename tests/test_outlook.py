@@ -12,17 +12,31 @@ import pytest
 from synthbench.cli.plan import _print_outlook
 from synthbench.outlook import outlook
 from synthbench.plan import Cell
-from synthbench.statistics import PRIOR, detectable
+from synthbench.statistics import PRIOR, detectable, pilot
 
 make_crossed = runpy.run_path(str(Path(__file__).parent / "statistics" / "crossed.py"))["images"]
 
 
 def plan(
-    folds: int = 1, generator_seeds: int = 1, seeds: int = 3, train: tuple[int, ...] = (40,), test: int = 20
+    folds: int = 1,
+    generator_seeds: int = 1,
+    seeds: int = 3,
+    train: tuple[int, ...] = (40,),
+    test: int = 20,
+    wells: int = 0,
+    group: str | None = None,
 ) -> SimpleNamespace:
-    """Return a plan of `real` and one generator; the amounts of real data of each fold in turn."""
+    """Return a plan of `real` and one generator; the amounts of real data of each fold in turn.
+
+    With `wells`, so many of each fold share its test images; `group` is what the split keeps together.
+    """
+
+    def tested(fold: int) -> SimpleNamespace:
+        groups = [{"well": f"{fold}-{i % wells}", "split": "test"} if wells else {} for i in range(test)]
+        return SimpleNamespace(entries=[SimpleNamespace(id=f"{fold}-{i}", groups=g) for i, g in enumerate(groups)])
+
     arenas = [
-        SimpleNamespace(dataset="d", fold=fold, train=range(train[fold % len(train)]), test=range(test))
+        SimpleNamespace(dataset="d", fold=fold, train=range(train[fold % len(train)]), test=tested(fold))
         for fold in range(folds)
     ]
     cells = []
@@ -34,7 +48,8 @@ def plan(
             for g in range(generator_seeds)
             for s in range(seeds)
         ]
-    return SimpleNamespace(resolved=SimpleNamespace(arenas=arenas), cells=cells)
+    study = SimpleNamespace(datasets=[SimpleNamespace(name="d", split=SimpleNamespace(group=group))])
+    return SimpleNamespace(resolved=SimpleNamespace(arenas=arenas, study=study), cells=cells)
 
 
 @pytest.fixture(autouse=True)
@@ -58,7 +73,8 @@ def test_folds_that_differ_by_an_image_are_one_cell_and_one_arm() -> None:
 def test_what_the_prior_has_to_assume_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
     cases = {
         "3 folds × 2 generator seeds × 1 seed each; noise: assumed": plan(3, 2, 1),
-        "1 seed each; with one seed, the test counts test images alone; noise: assumed": plan(seeds=1),
+        "decides nothing, for one seed never does (20 test images, 1 arm, 1 seed each); use two": plan(seeds=1),
+        "1 arm, 3 generator seeds × 1 seed each); use two seeds or more": plan(1, 3, 1),
         "one test image shows no difference": plan(test=1),
     }
     for words, study in cases.items():
@@ -81,3 +97,60 @@ def test_an_earlier_run_of_all_its_folds_is_the_pilot() -> None:
     (found,) = outlook(plan(folds=3, train=(40, 41, 41)), None, earlier)  # type: ignore[arg-type]
     assert found.noise.source == "the earlier run's results, 1 arm"
     assert found.noise.image > 0
+
+
+# -- images that belong together ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("folds", [1, 3])
+def test_groups_are_the_sample_size(folds: int, capsys: pytest.CaptureFixture[str]) -> None:
+    (found,) = outlook(plan(folds=folds, wells=5, group="well"), None)  # type: ignore[arg-type]
+    assert (found.images, found.units, found.loose) == (20 * folds, 5 * folds, {})
+    assert found.difference == detectable(PRIOR, 5 * folds, 3, 1, folds=folds)
+    _print_outlook([found])
+    assert f"{20 * folds} test images in {5 * folds} groups, 1 arm" in capsys.readouterr().out
+
+
+def test_groups_that_the_split_does_not_keep_together_are_told(capsys: pytest.CaptureFixture[str]) -> None:
+    (found,) = outlook(plan(wells=5), None)  # type: ignore[arg-type]
+    assert (found.units, found.loose) == (20, {"well": 5})
+    _print_outlook([found])
+    assert "share groups (well: 5) and are treated as independent" in (told := capsys.readouterr().out)
+    assert "say “split: {group: well}”" in told
+    assert outlook(plan(wells=20), None)[0].loose == {}, "every image has a well of its own"  # type: ignore[arg-type]
+    assert outlook(plan(wells=1), None)[0].loose == {}, "one well says nothing of the others"  # type: ignore[arg-type]
+
+
+def test_one_group_of_many_images_shows_no_difference(capsys: pytest.CaptureFixture[str]) -> None:
+    _print_outlook(outlook(plan(wells=1, group="well"), None))  # type: ignore[arg-type]
+    assert "one group of 20 test images shows no difference" in capsys.readouterr().out
+
+
+# -- differences that are none --------------------------------------------------------------------------------------
+
+
+def test_stored_differences_of_zero_promise_nothing(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """An arm that equals `real` on every image would else be the pilot of a study that finds a Δ of 0.000."""
+    rows = make_crossed(0.0, 1, 3)
+    real = rows[rows["arm"] == "real"]
+    same = pd.concat([real, real.assign(arm="real + g × 40", generator_seed=0.0)], ignore_index=True)
+    same["synthetic"] = 0
+    monkeypatch.setattr("synthbench.outlook.collect", lambda *_: SimpleNamespace(images=same))
+    (found,) = outlook(plan(), None)  # type: ignore[arg-type]
+    assert found.difference == detectable(PRIOR, 20, 3, 1)
+    _print_outlook([found])
+    assert "noise: assumed, for in stored results no arm differs from real, which tells nothing" in (
+        capsys.readouterr().out
+    )
+    earlier = SimpleNamespace(images=rows.assign(synthetic=0))
+    (found,) = outlook(plan(), None, earlier)  # type: ignore[arg-type]
+    assert found.noise.source.startswith("the earlier run's results, 1 arm")
+
+
+def test_an_arm_that_equals_real_does_not_make_the_others_look_calm() -> None:
+    rows = make_crossed(0.0, 1, 3, seed_spread=0.03)
+    real = rows[rows["arm"] == "real"]
+    both = pd.concat([rows, real.assign(arm="real + same × 1", generator_seed=0.0)], ignore_index=True)
+    assert pilot(both, draws=200) == pilot(rows, draws=200)

@@ -9,7 +9,7 @@ import pytest
 
 from synthbench import load_results
 from synthbench.errors import DataError
-from synthbench.results import TABLES, Results, image_rows, save_results
+from synthbench.results import TABLES, Results, image_rows, loose_groups, save_results, split_groups, with_units
 from synthbench.study import make_study
 
 STUDY = make_study({"datasets": ["discs"], "segmenters": ["unet"]}, "test")
@@ -236,3 +236,41 @@ def test_a_folder_that_is_no_run_is_named(tmp_path: Path) -> None:
     (tmp_path / "study.yaml").write_text(STUDY.to_yaml())
     with pytest.raises(DataError, match=r"images\.csv: is missing"):
         load_results(tmp_path)
+
+
+# -- images that belong together ------------------------------------------------------------------------------------
+
+
+def of_wells() -> pd.DataFrame:
+    wells = {"1": "a", "2": "a", "3": "b", "4": "b", "5": ""}
+    rows = [
+        HEAD | {"image": i, "iou": iou, "group:well": w, "group:site": i} for i, w in wells.items() for iou in (5, 7)
+    ]
+    return pd.DataFrame(rows).assign(**{"group:plate": "p", "group:half": lambda t: (t["image"] > "3").map(str)})
+
+
+def test_the_units_are_the_group_that_the_split_keeps_together() -> None:
+    study = make_study({"datasets": [{"name": "in/d", "split": {"group": "well"}}], "segmenters": ["unet"]}, "test")
+    assert split_groups(study) == {"d": "well"}
+    frame = pd.concat([of_wells(), of_wells().assign(dataset="e")], ignore_index=True)
+    found = with_units(frame, split_groups(study))
+    assert found.loc[found["dataset"] == "d", "unit"].unique().tolist() == ["a", "b", ""]
+    assert set(found.loc[found["dataset"] == "e", "unit"]) == {""}
+    for nothing in ({}, {"d": "patient"}):
+        assert "unit" not in with_units(found, nothing)
+
+
+def test_a_run_folder_without_units_gets_them_from_its_study(tmp_path: Path) -> None:
+    study = make_study({"datasets": [{"name": "d", "split": {"group": "well"}}], "segmenters": ["unet"]}, "test")
+    (tmp_path / "study.yaml").write_text(study.to_yaml())
+    save_results(results(), tmp_path)
+    assert load_results(tmp_path).images["unit"].tolist() == ["07", "07"]
+
+
+def test_groups_that_images_share_are_told_unless_they_are_units() -> None:
+    """Not those of one value, nor of one image each, nor those that lie within units."""
+    frame = of_wells()
+    assert loose_groups(frame) == {"well": 2, "half": 2}
+    assert loose_groups(with_units(frame, {"d": "well"})) == {"half": 2}
+    assert loose_groups(with_units(frame, {"d": "plate"})) == {}
+    assert loose_groups(frame[list(HEAD)]) == {}

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import pandas as pd
 
 from synthbench.plan import Cell, Plan
-from synthbench.results import Results, collect
+from synthbench.results import GROUP, Results, collect, loose_groups, split_groups, with_units
 from synthbench.statistics import PRIOR, Noise, detectable, pilot
 from synthbench.store import Store
 
@@ -24,20 +24,24 @@ class Outlook:
     ----------
     dataset, fraction, segmenter
         The cell; `fraction` in real training images.
-    images, pairs, arms : int
-        Test images, pairs of runs per arm, arms beside `real`.
+    images, units, pairs, arms : int
+        Test images, what of them will be resampled (groups that the split keeps together, or images), pairs of runs per
+        arm, arms beside `real`.
     folds, generator_seeds, seeds : int
         What the pairs are made of; of the arm that has fewest.
     difference : float
-        Found with probability 0.8; NaN with fewer than two test images.
+        Found with probability 0.8; NaN with fewer than two test images or groups; infinite with one seed in one fold.
     noise : Noise
         What it rests on.
+    loose : dict of str to int
+        Groups that test images share without being resampled together, and how many values each has.
     """
 
     dataset: str
     fraction: int
     segmenter: str
     images: int
+    units: int
     pairs: int
     arms: int
     folds: int
@@ -45,6 +49,7 @@ class Outlook:
     seeds: int
     difference: float
     noise: Noise
+    loose: dict[str, int]
 
 
 def outlook(plan: Plan, store: Store, earlier: Results | None = None) -> list[Outlook]:
@@ -58,32 +63,50 @@ def outlook(plan: Plan, store: Store, earlier: Results | None = None) -> list[Ou
     earlier
         The results of another run, a pilot.
     """
-    stored = collect(plan, store, {})
+    groups = split_groups(plan.resolved.study)
+    stored = collect(plan, store, {}).images
+    pilots = stored, None if earlier is None else with_units(earlier.images, groups)
     out = []
     for (dataset, fraction, segmenter), members in _cells(plan):
         arms = _arms(plan, members)
         if not arms or all(cell.arm != "real" for cell in members):
             continue
-        images = sum(len(plan.resolved.arenas[i].test) for i in {cell.arena for cell in members})
-        noise = _noise(stored, earlier, dataset, fraction, segmenter)
+        tested = _tested(plan, members, groups.get(dataset))
+        images, units = len(tested), tested["unit"].nunique()
+        noise = _noise(*pilots, dataset, fraction, segmenter)
         found = [
             Outlook(
                 dataset,
                 fraction,
                 segmenter,
                 images,
+                units,
                 folds * generator_seeds * seeds,
                 len(arms),
                 folds,
                 generator_seeds,
                 seeds,
-                detectable(noise, images, seeds, len(arms), generator_seeds=generator_seeds, folds=folds),
+                detectable(noise, units, seeds, len(arms), generator_seeds=generator_seeds, folds=folds),
                 noise,
+                loose_groups(tested),
             )
             for folds, generator_seeds, seeds in sorted(set(arms))
         ]
         out.append(max(found, key=lambda o: o.difference))
     return out
+
+
+def _tested(plan: Plan, members: Sequence[Cell], group: str | None) -> pd.DataFrame:
+    """Return one row per test image of a cell and fold, with its groups, and the unit that it will be resampled in."""
+    rows = [
+        {"fold": fold, "image": entry.id, **{f"{GROUP}{name}": value for name, value in entry.groups.items()}}
+        for fold, arena in {plan.resolved.arenas[c.arena].fold: plan.resolved.arenas[c.arena] for c in members}.items()
+        for entry in arena.test.entries
+    ]
+    table = pd.DataFrame(rows).drop(columns=f"{GROUP}split", errors="ignore")
+    own = table["fold"].astype(str) + " " + table["image"]
+    kept = table.get(f"{GROUP}{group}", own)
+    return table.assign(unit=kept.where(kept.notna(), own))
 
 
 def _cells(plan: Plan) -> Iterator[tuple[tuple[str, int, str], list[Cell]]]:
@@ -124,26 +147,28 @@ def _stem(arm: str) -> str:
     return re.sub(_AMOUNT, "", arm)
 
 
-def _noise(stored: Results, earlier: Results | None, dataset: str, fraction: int, segmenter: str) -> Noise:
-    """Return the noise that the nearest results show."""
-    for results, words in ((stored, "stored"), (earlier, "the earlier run's")):
-        for rows in _near(results, dataset, fraction, segmenter):
+def _noise(stored: pd.DataFrame, earlier: pd.DataFrame | None, dataset: str, fraction: int, segmenter: str) -> Noise:
+    """Return the noise that the nearest results show; those whose arms don't differ from `real` at all show none."""
+    nothing = ""
+    for table, words in ((stored, "stored"), (earlier, "the earlier run's")):
+        for rows in _near(table, dataset, fraction, segmenter):
             if not (rows["arm"] == "real").any():
                 continue
             instances = "iou" in rows and rows["iou"].notna().any()
             found = pilot(rows) if instances else pilot(rows.drop(columns="iou", errors="ignore"), metric="miou_star")
-            if found is not None:
+            if found is not None and not found.silent:
                 return replace(found, source=f"{words} results, {found.source}")
-    if earlier is None:
-        return PRIOR
+            if found is not None:
+                nothing = f", for in {words} results no arm differs from real, which tells nothing"
+    if nothing or earlier is None:
+        return replace(PRIOR, source=f"{PRIOR.source}{nothing}")
     return replace(PRIOR, source=f"{PRIOR.source}, for the earlier run has no {segmenter} on {dataset}")
 
 
-def _near(results: Results | None, dataset: str, fraction: int, segmenter: str) -> Iterator[pd.DataFrame]:
+def _near(table: pd.DataFrame | None, dataset: str, fraction: int, segmenter: str) -> Iterator[pd.DataFrame]:
     """Yield the rows of each amount of real data over all folds, the nearest first."""
-    if results is None or results.images.empty:
+    if table is None or table.empty:
         return
-    table = results.images
     here = table[(table["dataset"] == dataset) & (table["segmenter"] == segmenter)]
     stem = here["arm"].astype(str).str.replace(_AMOUNT, "", regex=True)
     step = here.groupby(["fold", "fraction", stem])["synthetic"].rank("dense")

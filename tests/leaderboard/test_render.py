@@ -15,7 +15,7 @@ from rich.console import Console
 
 from synthbench.leaderboard import as_json, by_group, csv, markdown, table, terminal
 from synthbench.leaderboard.render import generators, mask_columns
-from synthbench.leaderboard.words import cautions, headline
+from synthbench.leaderboard.words import cautions, design, headline
 
 GOLDEN = Path(__file__).parent / "golden.md"
 DRAWS = 400
@@ -35,7 +35,7 @@ def exact(frames: SimpleNamespace) -> SimpleNamespace:
     Every image counts alike: real finds 60 of 100, `half` 10 more, `worse` 10 less; one training of `half` failed.
     """
     effects = {"real": 60, "real + half × 5": 70, "real + worse × 5": 50}
-    images = frames.images(dict.fromkeys(effects, 0.0), segmenters=("unet",), seeds=2, count=4)
+    images = frames.images(dict.fromkeys(effects, 0.0), segmenters=("unet",), seeds=3, count=4)
     images["tp"] = images["arm"].map(effects) - (100 * (images["iou"] - 0.5)).round().astype(int)
     images["fp"] = images["fn"] = 100 - images["tp"]
     images = images.assign(true=100, predicted=100, dice=0.75)
@@ -176,13 +176,16 @@ def test_headline_of_many_comparisons_counts(frames: SimpleNamespace) -> None:
     assert "helped in 2 of 4 comparisons, hurt in 2, and made no difference that can be told in 0" in headline(found)
 
 
-def test_one_seed_is_said_in_the_headline_too(frames: SimpleNamespace) -> None:
-    sentence, caution = words(frames, {"real": 0.0, "real + g × 5": 0.1}, seeds=1)
-    assert sentence == "On phantom-nuclei, g improved unet in one seed."
-    assert "test images alone" in caution
+def test_one_seed_decides_nothing_however_large_the_difference(frames: SimpleNamespace) -> None:
+    sentence, caution = words(frames, {"real": 0.0, "real + g × 5": 0.1, "real + h × 5": -0.4}, seeds=1)
+    assert sentence == "On phantom-nuclei, no generator measurably improved unet."
+    assert "One seed decides nothing" in caution
+    assert "a noise of training that is assumed, 0.012" in caution
 
 
 def test_cautions_name_controls_that_misbehave(frames: SimpleNamespace) -> None:
+    loose = words(frames, {"real": 0.0, "real + g × 5": 0.1})[1]
+    assert loose.startswith("Test images of phantom-nuclei share groups (cell_type: 2)")
     _, caution = words(frames, {"real": 0.0, "real + shuffled × 5": 0.0})
     assert "wrong masks (shuffled × 5) should have hurt" in caution
     _, caution = words(frames, {"real": 0.0, "real + duplicate × 5": 0.1, "real + g × 5": 0.1})
@@ -190,7 +193,22 @@ def test_cautions_name_controls_that_misbehave(frames: SimpleNamespace) -> None:
     _, caution = words(
         frames, {"real": 0.0, "real + duplicate × 5": 0.0, "real + g × 5": 0.1, "real + shuffled × 5": -0.2}
     )
-    assert caution == ""
+    assert caution == loose
+
+
+def test_groups_that_the_split_does_not_know_of_are_told_with_the_way_out(frames: SimpleNamespace) -> None:
+    made = frames.images(seeds=2, count=30, ious=(0.5, 0.75, 0.9))
+    made["group:well"] = "w" + (made["image"].str[-3:].astype(int) // 6).astype(str)
+    found = "\n".join(cautions(table(frames.results(table=made), draws=DRAWS)))
+    assert "share groups (well: 5, cell_type: 2) and are treated as independent" in found
+    assert "“split: {group: well}”" in found
+    joined = made.assign(unit=made["group:well"])
+    known = table(frames.results(table=joined), draws=DRAWS)
+    found = "\n".join(cautions(known))
+    assert "well" not in found
+    assert "With 5 groups of test images, differences are poorly known" in found
+    assert set(known["delta_units"].dropna()) == {5}
+    assert "in 5 groups that belong together" in design(known, [joined])
 
 
 def test_headline_when_there_is_nothing_to_compare(whole: SimpleNamespace, frames: SimpleNamespace) -> None:

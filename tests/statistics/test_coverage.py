@@ -75,7 +75,7 @@ def test_intervals_cover_whether_or_not_folds_differ(fold_spread: float) -> None
 
 @pytest.mark.slow
 @pytest.mark.parametrize("count", [2, 5])
-def test_few_images_of_one_seed_give_no_more_alarms_than_many(count: int) -> None:
+def test_few_images_give_no_more_alarms_than_many(count: int) -> None:
     """Two images gave one in three where they counted as many; within chance."""
-    _, alarms = judged(0.0, 250, seeds=1, count=count, seed_spread=0.0)
+    _, alarms = judged(0.0, 250, seeds=2, count=count, seed_spread=0.0)
     assert alarms <= 0.05 + chance(250)

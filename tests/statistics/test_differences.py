@@ -11,7 +11,7 @@ import pytest
 
 from synthbench.errors import ConfigError, DataError
 from synthbench.metrics import matching, semantic
-from synthbench.statistics import compare, holm, paired_difference, ranks, run_scores
+from synthbench.statistics import PRIOR, compare, holm, paired_difference, ranks, run_scores
 
 make_images = runpy.run_path(str(Path(__file__).parents[1] / "leaderboard" / "frames.py"))["images"]
 
@@ -203,7 +203,7 @@ def test_folds_count_alike_whatever_their_number_of_seeds() -> None:
 # -- intervals ------------------------------------------------------------------------------------------------------
 
 
-def test_the_interval_of_one_seed_is_that_of_a_mean_over_images() -> None:
+def test_the_interval_of_one_seed_is_that_of_a_mean_over_images_and_an_assumed_noise_of_training() -> None:
     rng = np.random.default_rng(6)
     tp = rng.integers(0, 101, 80)
     counts = {f"i{k}": (int(n), 100 - int(n), 100 - int(n)) for k, n in enumerate(tp)}
@@ -211,22 +211,22 @@ def test_the_interval_of_one_seed_is_that_of_a_mean_over_images() -> None:
     frame = pd.concat([rows("real", 0, zero), rows("arm", 0, counts)])
     found = paired_difference(frame, "arm", aggregation="per_image", draws=4000)
     error = (tp / 100).std(ddof=1) / np.sqrt(80)
-    assert found.seeds == 1
-    assert found.high - found.low == pytest.approx(2 * 1.96 * error, rel=0.06)
+    assert (found.seeds, found.once, found.assumed_error) == (1, True, PRIOR.training)
+    assert found.high - found.low == pytest.approx(2 * 1.96 * np.hypot(error, PRIOR.training), rel=0.06)
 
 
 def test_intervals_shrink_with_the_number_of_images() -> None:
     widths = []
     for count in (20, 80, 320):
         effects = {"real": 0, "real + g × 1": 0.02}
-        frame = make_images(effects, segmenters=("unet",), ious=(0.5,), count=count, seeds=1, effect_spread=0.05)
+        frame = make_images(effects, segmenters=("unet",), ious=(0.5,), count=count, seeds=8, effect_spread=0.1)
         found = paired_difference(frame, "real + g × 1", draws=1000)
         widths.append(found.high - found.low)
     assert widths[0] / widths[1] == pytest.approx(2, rel=0.3)
     assert widths[1] / widths[2] == pytest.approx(2, rel=0.3)
 
 
-@pytest.mark.parametrize(("seeds", "seed_spread", "image_spread"), [(3, 0.03, 0.02), (3, 0.0, 0.1), (2, 0.01, 0.02)])
+@pytest.mark.parametrize(("seeds", "seed_spread", "image_spread"), [(3, 0.03, 0.02), (3, 0.0, 0.06), (2, 0.01, 0.02)])
 def test_intervals_hold_the_truth_about_as_often_as_they_say(
     seeds: int, seed_spread: float, image_spread: float
 ) -> None:
@@ -269,7 +269,8 @@ def test_a_wild_arm_widens_the_others_little() -> None:
 def test_few_images_widen_the_interval_as_in_a_t_test() -> None:
     """A mean over four images has 3.18 standard errors on each side, not 1.96."""
     per_image = {f"i{k}": (n, 100 - n, 100 - n) for k, n in enumerate((40, 52, 47, 61))}
-    frame = pd.concat([rows("real", 0, dict.fromkeys(per_image, (0, 100, 100))), rows("arm", 0, per_image)])
+    one = pd.concat([rows("real", 0, dict.fromkeys(per_image, (0, 100, 100))), rows("arm", 0, per_image)])
+    frame = pd.concat([one, one.assign(seed=1)])
     found = paired_difference(frame, "arm", aggregation="per_image")
     error = np.std([0.4, 0.52, 0.47, 0.61], ddof=1) / 2
     assert found.high - found.low == pytest.approx(2 * 3.18 * error, rel=0.08)
@@ -279,10 +280,10 @@ def test_seeds_that_agree_to_the_digit_leave_few_images_few() -> None:
     per_image = {f"i{k}": (n, 100 - n, 100 - n) for k, n in enumerate((40, 52, 47, 61))}
     zero = dict.fromkeys(per_image, (0, 100, 100))
     one = pd.concat([rows("real", 0, zero), rows("arm", 0, per_image)])
-    three = pd.concat([one.assign(seed=s) for s in range(3)])
-    alone, repeated = (paired_difference(frame, "arm", aggregation="per_image") for frame in (one, three))
-    assert (repeated.seeds, repeated.training_error) == (3, 0)
-    assert repeated.high - repeated.low == pytest.approx(alone.high - alone.low, rel=0.05)
+    found = paired_difference(pd.concat([one.assign(seed=s) for s in range(3)]), "arm", aggregation="per_image")
+    assert (found.seeds, found.training_error) == (3, 0)
+    error = np.std([0.4, 0.52, 0.47, 0.61], ddof=1) / 2
+    assert found.high - found.low == pytest.approx(2 * 3.18 * error, rel=0.08)
 
 
 def test_folds_that_disagree_widen_the_interval() -> None:
@@ -389,7 +390,8 @@ def test_holm_takes_probabilities_alone(wrong: float) -> None:
 
 
 def test_no_difference_at_all_has_p_one() -> None:
-    found = paired_difference(pd.concat([rows("real", 0, REAL), rows("arm", 0, REAL)]), "arm", draws=100)
+    runs = [rows(arm, seed, REAL) for arm in ("real", "arm") for seed in range(2)]
+    found = paired_difference(pd.concat(runs), "arm", draws=100)
     assert (found.value, found.low, found.high, found.p) == (0, 0, 0, 1)
 
 

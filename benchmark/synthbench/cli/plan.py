@@ -6,7 +6,7 @@ import argparse
 import json
 from collections.abc import Sequence
 from dataclasses import asdict
-from math import isnan
+from math import isfinite, isnan
 from typing import TYPE_CHECKING
 
 from synthbench.cli._arguments import add_machine, add_study, machine_from, open_store, run_folder, study_from
@@ -48,7 +48,7 @@ def run(args: argparse.Namespace) -> int:
             {"key": key, "kind": task.kind, "label": task.label, "runs": key in lacking, "seconds": costs.of(task)}
             for key, task in plan.tasks.items()
         ]
-        smallest = [asdict(o) | {"difference": None if isnan(o.difference) else o.difference} for o in seen]
+        smallest = [asdict(o) | {"difference": o.difference if isfinite(o.difference) else None} for o in seen]
         print(json.dumps({"tasks": rows, "detectable": smallest, "warnings": [control] if control else []}, indent=1))
         return 0
     print(f"{'TASK':<16}{'STORED':>8}{'TO RUN':>8}  EXPECTED")
@@ -85,20 +85,33 @@ def _print_outlook(seen: Sequence[Outlook]) -> None:
     """Print a line per cell: a difference from real that is smaller than this will rarely be found."""
     for cell in seen:
         if isnan(cell.difference):
-            print(f"{cell.segmenter} on {cell.dataset}: one test image shows no difference")
+            one = "test image" if cell.images == 1 else f"group of {cell.images} test images"
+            print(f"{cell.segmenter} on {cell.dataset}: one {one} shows no difference")
             continue
-        design = f"{_many(cell.images, 'test image')}, {_many(cell.arms, 'arm')}, {_repeats(cell)}"
+        joined = f" in {_many(cell.units, 'group')}" if cell.units < cell.images else ""
+        design = f"{_many(cell.images, 'test image')}{joined}, {_many(cell.arms, 'arm')}, {_repeats(cell)}"
+        if cell.seeds == 1 and cell.folds == 1:
+            print(
+                f"{cell.segmenter} on {cell.dataset}, {cell.fraction} real images: decides nothing, for one seed never "
+                f"does ({design}); use two seeds or more"
+            )
+            continue
         if cell.difference >= 1:
             print(
                 f"{cell.segmenter} on {cell.dataset}, {cell.fraction} real images: shows no difference, however large "
                 f"({design}; noise: {cell.noise.source}); use more test images, folds or seeds"
             )
             continue
-        alone = "; with one seed, the test counts test images alone" if cell.pairs == 1 else ""
         print(
             f"{cell.segmenter} on {cell.dataset}, {cell.fraction} real images: "
-            f"finds a Δ of {cell.difference:.3f} or more 4 times in 5 "
-            f"({design}{alone}; noise: {cell.noise.source})"
+            f"finds a Δ of {max(cell.difference, 0.001):.3f} or more 4 times in 5 "
+            f"({design}; noise: {cell.noise.source})"
+        )
+    for dataset, loose in {cell.dataset: cell.loose for cell in seen if cell.loose}.items():
+        told = ", ".join(f"{name}: {count}" for name, count in loose.items())
+        print(
+            f"{dataset}: test images share groups ({told}) and are treated as independent; if images of one group "
+            f"belong together, this promises too much: say “split: {{group: {next(iter(loose))}}}”"
         )
 
 

@@ -38,13 +38,17 @@ DEFINITIONS = {
     "cldice": "Centre-line Dice of the foreground, mean over test images: whether thin lines stay whole.",
     "spread": "Standard deviation of the score over trainings; needs at least two.",
     "delta": "Score of the arm minus score of real images alone, paired by seed and test image, with its 95 % interval "
-    "over test images and seeds. With one seed it covers test images alone. With several generator seeds it is the "
-    "mean over all pairs of a generator seed and a segmenter seed; with one, it is of that one trained generator.",
+    "over test images and seeds. With one seed, the noise of training in it is assumed. With several generator seeds "
+    "it is the mean over all pairs of a generator seed and a segmenter seed; with one, it is of that one trained "
+    "generator.",
     "delta_low": "Lower end of the 95 % interval of delta.",
     "delta_high": "Upper end of the 95 % interval of delta.",
-    "delta_seeds": "Segmenter seeds behind delta; with 1, its interval says nothing of training again.",
+    "delta_seeds": "Segmenter seeds behind delta; with 1 and without folds, nothing is known of training again.",
     "delta_pairs": "Pairs of trainings (arm, real) behind delta.",
     "delta_images": "Test images behind delta.",
+    "delta_units": "What of them was resampled: groups of test images that the split keeps together, else images.",
+    "loose": "Groups that test images share, with the number of their values, although the split doesn't keep them "
+    "together: images of one group were treated as independent.",
     "p": "Two-sided p-value of no difference from real, corrected for the number of arms (Holm).",
     "delta_copies": "Score of the arm minus score of real images with as many copies of real images (“duplicate”), "
     "paired, with its 95 % interval: what synthetic images bring beyond seeing real ones more often.",
@@ -71,7 +75,7 @@ DEFINITIONS = {
     "recovered_low": "Lower end of the 95 % interval of recovered.",
     "recovered_high": "Upper end of the 95 % interval of recovered.",
     "verdict": "better or worse than real: p below .05 after correction for the number of arms; else undecided. "
-    "“one seed”: the chance of training again isn't counted.",
+    "“one seed”: without training again nothing is decided.",
     "rank": "Place by Δ, that of real images alone being 0, and the range of places that the data allow; arms whose "
     "ranges overlap can't be told apart. Every two arms are compared at 95 % by themselves, not all at once.",
     "rank_low": "Best place that the data allow at 95 %.",

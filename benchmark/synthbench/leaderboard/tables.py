@@ -16,7 +16,9 @@ from synthbench.leaderboard.gains import against_copies, in_real_images, none
 from synthbench.leaderboard.mixtures import MADE_BY, entries
 from synthbench.leaderboard.nearness import agreement, fidelity, no_agreement
 from synthbench.leaderboard.requested import COCO, at, columns_of, scores_of
-from synthbench.statistics import Comparison, compare, holm, run_scores
+from synthbench.leaderboard.words import ONE_SEED
+from synthbench.results import loose_groups
+from synthbench.statistics import Comparison, Difference, compare, holm, run_scores
 
 if TYPE_CHECKING:
     from synthbench.results import Results
@@ -167,6 +169,7 @@ def _cell_rows(
     more = of_more_real_images(cell, parts, metric, iou, aggregation, baseline, draws)
     same = unchanged(cell, baseline)
     agreed = agreement(results, cell, metric, iou, aggregation, draws)
+    loose = ", ".join(f"{name}: {count}" for name, count in loose_groups(cell.images).items())
     rows = []
     for arm in cell.arms:
         runs = cell.runs[cell.runs["arm"] == arm]
@@ -189,6 +192,7 @@ def _cell_rows(
                 "spread": spread.get(arm, np.nan),
                 **deltas.get(arm, _no_delta(state["status"])),
                 **_sameness(deltas.get(arm, {}), same.get(arm)),
+                "loose": loose,
                 **none(),
                 **copies.get(arm, {}),
                 **worths.get(arm, {}),
@@ -227,8 +231,9 @@ def _deltas(comparison: Comparison, baseline: str) -> dict[str, dict[str, Any]]:
                 "delta_seeds": d.seeds,
                 "delta_pairs": d.pairs,
                 "delta_images": d.images if d.pairs else np.nan,
+                "delta_units": d.units if d.pairs else np.nan,
                 "p": corrected[arm],
-                "verdict": verdict(d.value, corrected[arm], d.seeds),
+                "verdict": verdict(d, corrected[arm]),
                 **_no_rank(),
             }
         if arm in ranks.index:
@@ -240,17 +245,22 @@ def _deltas(comparison: Comparison, baseline: str) -> dict[str, dict[str, Any]]:
     return out
 
 
-def verdict(value: float, p: float, seeds: int) -> str:
-    """Say what a difference and its corrected p-value show: better, worse or undecided; and if from one seed."""
-    if np.isnan(value):
+def verdict(difference: Difference, p: float) -> str:
+    """Say what a difference and its corrected p-value show: better, worse or undecided, as one seed always is."""
+    if np.isnan(difference.value):
         return "no pairs"
-    word = "undecided" if np.isnan(p) or p >= SURE or value == 0 else "better" if value > 0 else "worse"
-    return f"{word}, one seed" if seeds == 1 else word
+    if difference.once:
+        return ONE_SEED
+    return "undecided" if np.isnan(p) or p >= SURE or not difference.value else _direction(difference.value)
+
+
+def _direction(value: float) -> str:
+    return "better" if value > 0 else "worse"
 
 
 def _no_delta(reason: str) -> dict[str, Any]:
     words = {"ok": "no baseline", "partial": "no baseline"}
-    names = ("delta", "delta_low", "delta_high", "delta_seeds", "delta_pairs", "delta_images", "p")
+    names = ("delta", "delta_low", "delta_high", "delta_seeds", "delta_pairs", "delta_images", "delta_units", "p")
     return {**dict.fromkeys(names, np.nan), "verdict": words.get(reason, reason), **_no_rank()}
 
 

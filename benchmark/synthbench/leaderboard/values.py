@@ -140,7 +140,8 @@ def delta(row: Mapping[str, Any]) -> str:
     if str(row["verdict"]).startswith("nothing changed"):
         return "nothing changed"
     if pd.isna(row.get("delta_low", np.nan)):
-        return f"{signed(row['delta'])} [one image: no interval]"
+        one = "group" if row.get("delta_images", 1) > 1 else "image"
+        return f"{signed(row['delta'])} [one {one}: no interval]"
     return f"{signed(row['delta'])} [{signed(row['delta_low'])}, {signed(row['delta_high'])}]"
 
 

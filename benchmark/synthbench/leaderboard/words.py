@@ -11,13 +11,17 @@ from synthbench.leaderboard.columns import title
 from synthbench.leaderboard.leads import found_nothing
 from synthbench.leaderboard.mixtures import mixtures
 from synthbench.leaderboard.values import MISSING, delta, records, short
+from synthbench.results import UNIT
+from synthbench.statistics import PRIOR
 
 NEGATIVE_CONTROL = "shuffled"
 REPEATED = "duplicate"
 COPYING = (REPEATED, NEGATIVE_CONTROL, "classic")
 """Controls that are made of training images, and say so."""
+ONE_SEED = "undecided, one seed"
 FEW_SEEDS = 3
 FEW_IMAGES = 20
+FEW_GROUPS = 10
 RESIZED = 2
 """Ratio of areas from which distances of features say much of the magnification, for encoders resize images."""
 
@@ -66,9 +70,12 @@ def design(table: pd.DataFrame, images: Sequence[pd.DataFrame]) -> str:
     arms, segmenters = table["arm"].nunique(), table["segmenter"].nunique()
     real = " or ".join(str(n) for n in dict.fromkeys(table["fraction"]))
     tested = max((frame["image"].nunique() for frame in images if len(frame)), default=0)
+    groups = max((frame[UNIT].nunique() for frame in images if UNIT in frame), default=0)
+    joined = f", in {_many(groups, 'group')} that belong together" if groups else ""
     return (
         f"{_many(arms, 'arm')}, {_many(segmenters, 'segmenter')}, {int(table['runs_planned'].sum())} trainings: "
-        f"on {real} real images, with and without synthetic ones, for equally many steps; tested on {tested} others."
+        f"on {real} real images, with and without synthetic ones, for equally many steps; tested on {tested} "
+        f"others{joined}."
     )
 
 
@@ -78,13 +85,9 @@ def cautions(table: pd.DataFrame) -> list[str]:
     planned, done = int(table["runs_planned"].sum()), int(table["runs_ok"].sum())
     if done < planned:
         lines.append(f"{planned - done} of {planned} trainings are missing. Means and differences are over the rest.")
-    seeds = table["delta_seeds"].dropna()
-    if len(seeds) and seeds.min() < FEW_SEEDS:
-        lines.append(_few(int(seeds.min())))
-    tested = table["delta_images"].dropna()
-    if len(tested) and tested.min() < FEW_IMAGES:
-        few = _many(int(tested.min()), "test image")
-        lines.append(f"With {few}, differences are poorly known: other images could show others.")
+    lines.extend(_few_seeds(table))
+    lines.extend(_few_images(table))
+    lines.extend(_loose(table))
     for _, rows in _cells(table):
         lines.extend(
             f"{row['segmenter']} {_place(rows)}: images with wrong masks ({short(row['arm'])}) should have hurt, and "
@@ -101,13 +104,41 @@ def cautions(table: pd.DataFrame) -> list[str]:
     return lines
 
 
-def _few(seeds: int) -> str:
-    if seeds == 1:
-        return (
-            "Where there is one seed, the interval is over test images alone: "
-            "training again could move the difference out of it."
+def _few_seeds(table: pd.DataFrame) -> Iterator[str]:
+    once = table["verdict"] == ONE_SEED
+    if once.any():
+        yield (
+            "One seed decides nothing: training again could give another difference. The interval holds a noise of "
+            f"training that is assumed, {PRIOR.training:.3f} (standard deviation)."
         )
-    return f"With {seeds} seeds, the chance of training again is poorly known: intervals are wide on that account."
+    seeds = table.loc[~once, "delta_seeds"].dropna()
+    if len(seeds) and 1 < seeds.min() < FEW_SEEDS:
+        yield (
+            f"With {seeds.min():.0f} seeds, the chance of training again is poorly known: intervals are wide on that "
+            "account."
+        )
+
+
+def _few_images(table: pd.DataFrame) -> Iterator[str]:
+    known = table.dropna(subset=["delta_units"])
+    joined = known["delta_units"] < known["delta_images"]
+    for rows, least, noun, of in (
+        (known[~joined], FEW_IMAGES, "test image", ""),
+        (known[joined], FEW_GROUPS, "group", " of test images"),
+    ):
+        if len(rows) and rows["delta_units"].min() < least:
+            few = _many(int(rows["delta_units"].min()), noun) + of
+            yield f"With {few}, differences are poorly known: other images could show others."
+
+
+def _loose(table: pd.DataFrame) -> Iterator[str]:
+    """Say that test images share groups which the split doesn't know of: that may make intervals far too narrow."""
+    for dataset, loose in table[["dataset", "loose"]].drop_duplicates().itertuples(index=False):
+        if loose:
+            yield (
+                f"Test images of {dataset} share groups ({loose}) and are treated as independent. If images of one "
+                f"group belong together, intervals are too narrow: say “split: {{group: {loose.partition(':')[0]}}}”."
+            )
 
 
 def _no_better_than_repeats(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
@@ -194,15 +225,12 @@ def _outcome(rows: Sequence[Mapping[str, Any]]) -> str:
     segmenter = rows[0]["segmenter"]
     if found_nothing(rows):
         return f"no more can be said of {segmenter} than that it found nothing on real images"
-    helped = [r for r in _deltas(rows) if r["verdict"].startswith("better")]
+    helped = [r for r in _deltas(rows) if r["verdict"] == "better"]
     hurt = [r for r in _deltas(rows) if r["verdict"].startswith("worse") and r["generator"] != NEGATIVE_CONTROL]
-    once = [r["delta_seeds"] == 1 for r in (*helped, *hurt)]
-    mark = " (one seed)" if not all(once) else ""
-    better, worse = ([_name(r, rows) + mark * (r["delta_seeds"] == 1) for r in named] for named in (helped, hurt))
+    better, worse = ([_name(r, rows) for r in named] for named in (helped, hurt))
     first = f"{_and(better)} improved {segmenter}" if better else f"no generator measurably improved {segmenter}"
     lost = [_name(r, rows) for r in rows if r["status"] == MISSING]
     first += f", and {_and(worse)} hurt it" if worse else ""
-    first += " in one seed" if once and all(once) else ""
     return f"{first} ({_and(lost)} {MISSING})" if lost else first
 
 

@@ -2,17 +2,22 @@
 
 from synthbench.results.collecting import FAILURES, WHOLE_IMAGE, collect, fidelity_row, image_rows
 from synthbench.results.tables import COUNT, GROUP, TABLES, Results, load_results, save_results
+from synthbench.results.units import UNIT, loose_groups, split_groups, with_units
 
 __all__ = [
     "FAILURES",
     "COUNT",
     "GROUP",
     "TABLES",
+    "UNIT",
     "WHOLE_IMAGE",
     "Results",
     "collect",
     "fidelity_row",
     "image_rows",
     "load_results",
+    "loose_groups",
     "save_results",
+    "split_groups",
+    "with_units",
 ]

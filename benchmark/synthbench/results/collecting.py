@@ -12,6 +12,7 @@ import pandas as pd
 from synthbench.plan import SCORES, Agreement, Cell, Fidelity, Plan
 from synthbench.results.provenance import made_by
 from synthbench.results.tables import COUNT, GROUP, Results
+from synthbench.results.units import split_groups, with_units
 from synthbench.store import Artifact, Store
 
 
@@ -35,7 +36,7 @@ def collect(plan: Plan, store: Store, ended: Mapping[str, Mapping[str, Any]]) ->
             images.extend({**head, **row} for row in image_rows(scores))
     return Results(
         plan.resolved.study,
-        pd.DataFrame(images),
+        with_units(pd.DataFrame(images), split_groups(plan.resolved.study)),
         pd.DataFrame(runs),
         pd.DataFrame(list(_fidelity_rows(plan, artifacts))),
         pd.DataFrame(list(_agreement_rows(plan, artifacts))),

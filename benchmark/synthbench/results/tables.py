@@ -17,10 +17,10 @@ import pandas as pd
 from synthbench.errors import DataError
 from synthbench.escaping import csv_escaped, csv_unescaped, printable_cells
 from synthbench.results import checking
+from synthbench.results.units import GROUP, UNIT, split_groups, with_units
 from synthbench.study import Study, make_study, read_study
 
 TABLES = ("images", "runs", "fidelity", "agreement", "tasks")
-GROUP = "group:"
 COUNT = "count:"
 
 
@@ -37,7 +37,7 @@ class Results:
         the same at every threshold: ``pq_tp``, ``pq_iou_sum`` (at IoU above 0.5), ``aji_shared``, ``aji_union``,
         ``aji_plus_shared``, ``aji_plus_union`` in pixels) or class (task `semantic`: ``class``, and ``tp``, ``fp``,
         ``fn`` in pixels, ``dice``, ``cldice``). ``prediction`` is a hash of the predicted label map; groups are columns
-        ``group:<name>``.
+        ``group:<name>``, and the one that the split keeps together is ``unit`` as well.
     runs : DataFrame
         One row per training of a segmenter: status, COCO AP, PQ, AJI and AJI+ pooled over the test images, cost.
     fidelity : DataFrame
@@ -77,6 +77,8 @@ def load_results(run: str | Path) -> Results:
     tables = {name: _read(run / "results" / f"{name}.csv", way_out) for name in TABLES}
     checking.check_same_trainings(tables["images"], tables["runs"], run / "results" / "images.csv", way_out)
     checking.check_seal(run / "results", _FILES, way_out)
+    if UNIT not in tables["images"]:
+        tables["images"] = with_units(tables["images"], split_groups(study))
     return Results(study, **tables)
 
 
@@ -117,6 +119,7 @@ _TEXT = (
     "device",
     "versions",
     "code",
+    UNIT,
 )
 
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import zlib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from numbers import Integral
 
@@ -11,13 +10,13 @@ import numpy as np
 import pandas as pd
 
 from synthbench.errors import ConfigError, DataError, nearest
-from synthbench.statistics.repeats import Spread, image_variance, joint_freedom, lend, measure
-from synthbench.statistics.resampling import Resampled, pair, possible_pairs, resample
+from synthbench.statistics.resampling import pair, possible_pairs, resample
 from synthbench.statistics.tallies import tally
+from synthbench.statistics.uncertainty import errors, once, uncertainty
 
 LEVEL = 0.95
 DRAWS = 10_000
-_TAG_SEEDS, _TAG_BASELINE = 72, 73
+_TAG_BASELINE = 73
 
 
 @dataclass(frozen=True)
@@ -29,19 +28,20 @@ class Difference:
     value : float
         Mean over the pairs of runs, each fold counting alike; a fraction of 1, signed. NaN when no pair is there.
     low, high : float
-        The 95 % interval. NaN when nothing is known of it: fewer than two test images.
+        The 95 % interval. NaN when nothing is known of it: fewer than two test images, or groups of them.
     p : float
-        Two-sided, of no difference; not corrected for several arms, see `holm`.
-    seeds : int
-        Distinct segmenter seeds among the pairs. With 1, the interval speaks of test images alone: training again could
-        move the value out of it.
-    images : int
-        Test images that were resampled.
+        Two-sided, of no difference; not corrected for several arms, see `holm`. NaN where nothing is known of training
+        again: there is no test.
+    seeds, folds : int
+        Distinct segmenter seeds and folds among the pairs.
+    images, units : int
+        Test images, and what was resampled: groups of images that belong together, and images that are in none.
     pairs, possible : int
         Pairs of runs that are there, and that would be if no task had failed (as far as these rows can tell).
     image_error, training_error : float
-        The two parts of the standard error: other test images, and training again (with folds, on other images). The
-        second is 0 where nothing was repeated.
+        The two parts of the standard error: other test images, and training again (with folds, on other images).
+    assumed_error : float
+        What of `training_error` is assumed, because nothing was trained again (`synthbench.statistics.PRIOR`).
     freedom : float
         Degrees of freedom behind `training_error`; with folds, behind the whole error.
     """
@@ -51,12 +51,20 @@ class Difference:
     high: float
     p: float
     seeds: int
+    folds: int
     images: int
+    units: int
     pairs: int
     possible: int
     image_error: float = 0.0
     training_error: float = 0.0
+    assumed_error: float = 0.0
     freedom: float = 0.0
+
+    @property
+    def once(self) -> bool:
+        """Whether the segmenter was trained with one seed in one fold: then nothing is decided."""
+        return self.seeds == 1 and self.folds == 1
 
     @property
     def coverage(self) -> float:
@@ -87,15 +95,17 @@ class Comparison:
 
         `rank` counts the arms with a higher value, ties sharing the better rank. `low` is 1 + the arms that are surely
         better, `high` the number of arms − those surely worse: the paired 95 % interval of the two arms' difference is
-        on one side of zero. Arms that the data can't tell apart thus have overlapping ranges. Each such comparison is
-        at 95 % by itself: that all ranges hold at once is less sure.
+        on one side of zero. Arms that the data can't tell apart thus have overlapping ranges; an arm of one training
+        can't be told from any. Each such comparison is at 95 % by itself: that all ranges hold at once is less sure.
         """
         arms = list(self.draws)
+        unsure = {arm for arm, difference in self.differences.items() if difference.once}
         values = {a: 0.0 if a == self.baseline else self.differences[a].value for a in arms}
         rows = []
         for arm in arms:
-            above = sum(_surely_above(self.draws[o], self.draws[arm]) for o in arms if o != arm)
-            under = sum(_surely_above(self.draws[arm], self.draws[o]) for o in arms if o != arm)
+            others = [] if arm in unsure else [o for o in arms if o != arm and o not in unsure]
+            above = sum(_surely_above(self.draws[o], self.draws[arm]) for o in others)
+            under = sum(_surely_above(self.draws[arm], self.draws[o]) for o in others)
             higher = sum(values[o] > values[arm] + 1e-12 for o in arms)
             rows.append((arm, 1 + higher, min(1 + above, 1 + higher), max(len(arms) - under, 1 + higher)))
         table = pd.DataFrame(rows, columns=["arm", "rank", "low", "high"])
@@ -146,24 +156,27 @@ def compare(
     aggregation: str = "pooled",
     draws: int = DRAWS,
     seed: int = 0,
+    *,
+    apart: Collection[str] = (),
 ) -> Comparison:
     """Compare every arm of one cell with the baseline.
 
     Runs are paired by fold, generator seed (where the baseline has one) and segmenter seed, and both runs of a pair are
     scored on the test images they share. Each draw resamples the test images with replacement (within folds, where
-    every image belongs to one), recomputes both scores from the resampled counts, and adds an error of repeated
-    training; how well both are known, with few seeds, folds or images, makes the tails those of Student's t
-    (`synthbench.statistics.repeats`).
+    every image belongs to one), images of one `unit` together, recomputes both scores from the resampled counts, and
+    adds an error of repeated training; how well both are known, with few seeds, folds or images, makes the tails those
+    of Student's t (`synthbench.statistics.repeats`, `synthbench.statistics.together`).
 
     The interval covers: other test images of the same kind, and other seeds of the segmenter and, where they were
-    varied, of the generator. It doesn't cover: another dataset; other training images, unless there are folds; and,
-    with one seed, training again. It treats test images as independent: where they come from few videos or patients,
-    it is too narrow.
+    varied, of the generator. It doesn't cover: another dataset; and other training images, unless there are folds. With
+    one seed, training again is covered as far as it is assumed. Without a column ``unit`` test images are treated as
+    independent: where they come from few wells, videos or patients, the interval is too narrow.
 
     Parameters
     ----------
     images
-        Rows of one dataset, fraction and segmenter, of the form that `synthbench.load_results` gives.
+        Rows of one dataset, fraction and segmenter, of the form that `synthbench.load_results` gives. Images that share
+        a value of the column ``unit``, if there is one, belong together.
     baseline
         The arm to compare with.
     metric, iou, aggregation
@@ -172,6 +185,8 @@ def compare(
         Resamples, 2 or more.
     seed
         Of the resamples; an arm's draws don't depend on the order of the arms.
+    apart
+        Arms whose trainings aren't taken to vary like the others'.
 
     Raises
     ------
@@ -188,20 +203,24 @@ def compare(
         raise ConfigError(f"baseline {baseline!r} is not among the arms{nearest(str(baseline), names)}")
     matched = {arm: pair(found.runs, arm, baseline) for arm in names if arm != baseline}
     arms, by_fold = resample(images, found, matched, int(draws), seed)
-    noises = _noises(arms, by_fold)
+    blurs = uncertainty(arms, by_fold, apart)
     base_noise = np.random.default_rng((seed, _TAG_BASELINE)).standard_normal(int(draws))
     differences, all_draws = {}, {baseline: np.zeros(int(draws))}
     for arm in matched:
         possible = possible_pairs(found.runs, arm, baseline)
         if arm not in arms:
-            differences[arm] = Difference(np.nan, np.nan, np.nan, np.nan, 0, 0, 0, possible)
+            differences[arm] = Difference(np.nan, np.nan, np.nan, np.nan, 0, 0, 0, 0, 0, possible)
             continue
-        own, noise = arms[arm], noises[arm]
+        own, blur = arms[arm], blurs[arm]
         value = float(own.exact @ own.shares)
-        total = all_draws[arm] = value + _errors(arm, own, noise, base_noise, seed)
-        counts = (int(own.pairs["seed"].nunique()), own.images, len(own.pairs), possible)
-        errors = (float(np.sqrt(noise.image2)), float(np.sqrt(noise.training2)), noise.spread.freedom)
-        differences[arm] = Difference(value, *_summary(total), *counts, *errors)
+        total = all_draws[arm] = value + errors(arm, own, blur, base_noise, seed)
+        low, high, p = _summary(total)
+        repeats = int(own.pairs["seed"].nunique()), int(own.pairs["fold"].nunique())
+        counts = own.images, own.units, len(own.pairs), possible
+        parts = (float(np.sqrt(part)) for part in (blur.image2, blur.training2, blur.assumed2))
+        differences[arm] = Difference(
+            value, low, high, np.nan if once(own.pairs) else p, *repeats, *counts, *parts, blur.spread.freedom
+        )
     return Comparison(baseline, differences, all_draws)
 
 
@@ -228,61 +247,6 @@ def holm(p: Sequence[float]) -> np.ndarray:
     steps = values[order] * np.arange(len(order), 0, -1)
     out[order] = np.minimum(np.maximum.accumulate(steps), 1.0)
     return out
-
-
-@dataclass(frozen=True)
-class _Noise:
-    """The parts of a squared standard error, where they come from, and their joint degrees of freedom."""
-
-    image2: float
-    training2: float
-    spread: Spread
-    freedom: float
-
-
-def _noises(arms: dict[str, Resampled], by_fold: bool) -> dict[str, _Noise]:
-    """Return what blurs each arm's difference, the arms lending each other the spread of repeated training."""
-    spreads = {arm: measure(own.pairs, own.exact, by_fold) for arm, own in arms.items()}
-    spreads = lend(spreads, {arm: len(own.pairs) for arm, own in arms.items()})
-    out = {}
-    for arm, own in arms.items():
-        spread, few = spreads[arm], own.images / max(own.freedom, 1)
-        total2 = float((own.drawn @ own.shares).var()) * few
-        groups = own.pairs["fold"] if by_fold else pd.Series(0, index=own.pairs.index)
-        alone = image_variance(own.drawn, groups)
-        image2 = min(alone * few, total2) if spread.freedom else total2
-        if spread.with_images:
-            image2 = min(image2, spread.error2)
-            out[arm] = _Noise(image2, spread.error2 - image2, spread, spread.freedom)
-        else:
-            freedom = float(joint_freedom(image2, own.freedom, spread.error2, spread.freedom))
-            out[arm] = _Noise(image2, spread.error2, spread, freedom)
-    return out
-
-
-def _errors(arm: str, own: Resampled, noise: _Noise, base_noise: np.ndarray, seed: int) -> np.ndarray:
-    """Draw errors of a difference, ``(draws,)``: of other images, and of training again.
-
-    NaN where one test image is all there is. Half the variance of training is the baseline's, and common to all arms.
-    """
-    draws = len(base_noise)
-    if own.images < 2:
-        return np.full(draws, np.nan)
-    rng = np.random.default_rng((seed, _TAG_SEEDS, zlib.crc32(arm.encode())))
-    images = np.sqrt(noise.image2) * _smoothed(own.drawn @ own.shares, own.freedom / own.images, rng)
-    training = np.sqrt(noise.training2) * (base_noise + rng.standard_normal(draws)) / np.sqrt(2)
-    errors: np.ndarray = (images + training) / np.sqrt(rng.chisquare(noise.freedom, draws) / noise.freedom)
-    return errors
-
-
-def _smoothed(drawn: np.ndarray, share: float, rng: np.random.Generator) -> np.ndarray:
-    """Return resampled differences with variance 1, the part of it that resampling lacks being a normal error's.
-
-    Of two images, half of the resamples are the images themselves: an interval from such steps is too narrow.
-    """
-    spread = float(drawn.std())
-    steps = (drawn - drawn.mean()) / spread if spread else np.zeros(len(drawn))
-    return np.sqrt(share) * steps + np.sqrt(1 - share) * rng.standard_normal(len(drawn))
 
 
 def _summary(draws: np.ndarray) -> tuple[float, float, float]:

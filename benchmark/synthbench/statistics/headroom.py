@@ -92,7 +92,8 @@ def headroom(
     more = f"{baseline}, more images"
     same = {name: images[name].iloc[0] for name in ("fraction",) if name in images}
     control = larger[larger["arm"] == baseline].assign(arm=more, **same)
-    found = compare(pd.concat([images, control], ignore_index=True), baseline, metric, iou, aggregation, draws, seed)
+    both = pd.concat([images, control], ignore_index=True)
+    found = compare(both, baseline, metric, iou, aggregation, draws, seed, apart=[more])
     if more not in found.draws:
         return None
     gain, drawn = found.differences[more], found.draws[more]

@@ -95,7 +95,7 @@ def worth(
         rows[rows["arm"] == baseline].assign(arm=names[n], fraction=amount) for n, rows in curve.items() if n in names
     ]
     frame = pd.concat([images.assign(fraction=amount), *others], ignore_index=True)
-    found = compare(frame, baseline, metric, iou, aggregation, draws, seed)
+    found = compare(frame, baseline, metric, iou, aggregation, draws, seed, apart=names.values())
     reached = {n: name for n, name in names.items() if name in found.draws}
     if not reached:
         return {}

@@ -10,7 +10,7 @@ import pandas as pd
 
 from synthbench.errors import ConfigError, nearest
 from synthbench.statistics.resampling import Resampled, pair, resample
-from synthbench.statistics.tallies import tally
+from synthbench.statistics.tallies import Tally, tally
 
 BASELINE_SHARE = 0.5
 """Of the variance between segmenter seeds: the baseline's run, which an arm's runs with other generator seeds share."""
@@ -23,7 +23,7 @@ class Noise:
     Attributes
     ----------
     image : float
-        Of one test image, whatever the training; over n images it shrinks with √n.
+        Of one test image, or one group of them that belong together, whatever the training; over n it shrinks with √n.
     training : float
         Of training both segmenters again. Half of its square is the baseline's.
     source : str
@@ -31,7 +31,7 @@ class Noise:
     generator : float
         Of training the generator again.
     single : float
-        Of one test image in one pair of runs: what neither another pair shows on it, nor this one on other images.
+        Of one test image (or group) in one pair of runs: what neither another pair shows on it, nor this one on others.
     fold : float
         Of other training images, which folds have.
     """
@@ -43,6 +43,13 @@ class Noise:
     single: float = 0.0
     fold: float = 0.0
 
+    @property
+    def silent(self) -> bool:
+        """Whether no part of it shows in three decimals: nothing was there to be measured."""
+        return max(self.image, self.training, self.generator, self.single, self.fold) < _SHOWN
+
+
+_SHOWN = 0.0005
 
 PRIOR = Noise(image=0.12, training=0.012, source="assumed", generator=0.012)
 """For a pooled F-score at IoU 0.5. Stated, not measured on the user's data: U-Nets on fluorescence nuclei."""
@@ -69,10 +76,13 @@ def pilot(
     images
         Rows of one dataset, amount of real data and segmenter; see `synthbench.statistics.compare`.
 
+    An arm whose scores equal the baseline's on every image tells nothing of noise, and is left out where others don't.
+
     Returns
     -------
     Noise or None
-        None where there is no pair of runs on two or more test images of one fold.
+        None where there is no pair of runs on two or more test images (or groups) of one fold. It is `Noise.silent`
+        where no arm differs from the baseline.
 
     Raises
     ------
@@ -85,9 +95,12 @@ def pilot(
         raise ConfigError(f"baseline {baseline!r} is not among the arms{nearest(str(baseline), names)}")
     matched = {arm: pair(found.runs, arm, baseline) for arm in names if arm != baseline}
     resampled, by_fold = resample(images, found, matched, draws, seed=0)
-    arms = [parts for own in resampled.values() if (parts := _parts(own, found.present))]
+    moved = {arm: own for arm, own in resampled.items() if own.exact.any() or own.drawn.any()}
+    arms = [parts for own in (moved or resampled).values() if (parts := _parts(own, found))]
     if not arms:
         return None
+    if not moved:
+        return Noise(0.0, 0.0, _many_arms(len(arms)))
     parts = [part for arm in arms for part in arm]
     image2, single2 = _of_images(parts)
     training2, generator2, words = _of_training(parts, single2)
@@ -102,8 +115,11 @@ def pilot(
             generator2 = min(generator2, left)
         fold2 = max(left - generator2 * float(np.mean([1 / part.generators for part in split])), 0.0)
     image, training, generator, single, fold = np.sqrt([image2, training2, generator2, single2, fold2]).tolist()
-    many = f"{len(arms)} arm{'s' if len(arms) > 1 else ''}"
-    return Noise(image, training, "; ".join([many, *words]), generator, single, fold)
+    return Noise(image, training, "; ".join([_many_arms(len(arms)), *words]), generator, single, fold)
+
+
+def _many_arms(count: int) -> str:
+    return f"{count} arm{'s' if count > 1 else ''}"
 
 
 @dataclass(frozen=True, eq=False)
@@ -138,12 +154,13 @@ class _Part:
         return generator2 / self.generators + shared / self.seeds + own / len(self.differences)
 
 
-def _parts(own: Resampled, present: np.ndarray) -> list[_Part]:
-    """Return the folds of an arm that have two test images or more."""
+def _parts(own: Resampled, found: Tally) -> list[_Part]:
+    """Return the folds of an arm that have two test images, or groups of them, or more."""
     out = []
     for _, rows in own.pairs.reset_index(drop=True).groupby("fold"):
         at = rows.index.to_numpy()
-        images = int((present[rows["mine"]] & present[rows["base"]]).any(axis=0).sum())
+        seen = (found.present[rows["mine"]] & found.present[rows["base"]]).any(axis=0)
+        images = len(np.unique(found.units[seen]))
         if images < 2:
             continue
         generator, seed = (

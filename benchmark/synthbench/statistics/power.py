@@ -12,9 +12,11 @@ import numpy as np
 from synthbench.statistics.differences import LEVEL
 from synthbench.statistics.noise import BASELINE_SHARE, Noise
 from synthbench.statistics.repeats import joint_freedom, prior_freedom
+from synthbench.statistics.together import WILD_ARM, WILD_BASELINE, two_way
 
 POWER = 0.8
 _STUDIES = 10_000
+_TAG_TABLES = 5
 
 
 def detectable(
@@ -31,19 +33,19 @@ def detectable(
 
     The test is the leaderboard's own (`synthbench.statistics.compare`): two-sided at 5 %, over test images, over
     training again and, with several folds, over those, all of whose spreads the study will have to estimate with the
-    degrees of freedom that its design has. It is corrected for the number of arms by Bonferroni, which is Holm's rule
-    for the first arm to be found: where several arms differ, the study sees a little more than is said here.
+    degrees of freedom that its design has, from all arms together where the test does so. It is corrected for the
+    number of arms by Bonferroni, which is Holm's rule for the first arm to be found: where several arms differ, the
+    study sees a little more than is said here.
 
-    What the test can't see blurs the difference all the same: with one segmenter seed, training again. With one
-    generator seed the difference is that of the one generator trained, and the generator's noise plays no part, unless
-    folds train it again.
+    One segmenter seed in one fold decides nothing. With one generator seed the difference is that of the one generator
+    trained, and the generator's noise plays no part, unless folds train it again.
 
     Parameters
     ----------
     noise
         Of one pair and one image.
     images
-        Test images, over all folds.
+        Test images, or groups of them that belong together, over all folds.
     seeds
         Segmenter seeds.
     arms
@@ -58,7 +60,8 @@ def detectable(
     Returns
     -------
     float
-        In units of the score; NaN for fewer than two test images, of which there is no interval, or fewer than folds.
+        In units of the score; NaN for fewer than two test images, of which there is no interval, or fewer than folds;
+        infinite for one seed in one fold, which finds nothing however large.
 
     Raises
     ------
@@ -79,6 +82,8 @@ def detectable(
             raise ValueError(f"noise: {name} is {getattr(noise, name)}; give a standard deviation, 0 or above")
     if images < 2 or images < folds:
         return float("nan")
+    if seeds == 1 and folds == 1:
+        return float("inf")
     if folds > 1:
         error2, limits = _over_folds(noise, images, seeds, arms, generator_seeds, folds)
     else:
@@ -118,12 +123,12 @@ def _over_seeds(noise: Noise, images: int, seeds: int, arms: int, generator_seed
     error2 = noise.image**2 / images + base2 / seeds + own2 / pairs + generator2 / generator_seeds
     shared = (generator_seeds - 1) / (pairs - 1) * BASELINE_SHARE if pairs > 1 else 1.0
     image2 = (noise.image**2 + shared * noise.single**2) / images
-    levels = []
-    if seeds > 1:
-        levels.append(((base2 + own2 / generator_seeds) / seeds, seeds - 1))
-    if generator_seeds > 1:
-        levels.append(((generator2 + own2 / seeds) / generator_seeds, generator_seeds - 1))
-    estimates, freedom = _estimates(levels, arms)
+    levels = [((base2 + own2 / generator_seeds) / seeds, seeds - 1)]
+    crossed = [((generator2 + own2 / seeds) / generator_seeds, generator_seeds - 1)] if generator_seeds > 1 else []
+    estimates, freedom = _estimates(levels + crossed, arms)
+    if arms > 1 and base2 > 0:
+        of_generators = _estimates(crossed, arms)
+        estimates, freedom = _together(base2, own2, seeds, arms, generator_seeds, (estimates, freedom), of_generators)
     image2s = image2 * _chances(images - 1, 3)
     return error2, np.sqrt(image2s + estimates) * _factor(joint_freedom(image2s, images - 1, estimates, freedom), arms)
 
@@ -146,6 +151,42 @@ def _estimates(levels: list[tuple[float, int]], arms: int) -> tuple[np.ndarray, 
     lent = prior_freedom(np.full(arms - 1, float(np.mean(welch))))
     prior = sum(error2 for error2, _ in levels) * _chances(lent, 2)
     return (welch * total + lent * prior) / (welch + lent), welch + lent
+
+
+def _together(
+    base2: float,
+    own2: float,
+    seeds: int,
+    arms: int,
+    generator_seeds: int,
+    alone: tuple[np.ndarray, np.ndarray],
+    of_generators: tuple[np.ndarray, np.ndarray],
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return spreads and freedoms of the first arm in studies that estimate its training with the others'.
+
+    Parameters
+    ----------
+    alone
+        What the test falls back on where the baseline varies more than the arms.
+    of_generators
+        What generator seeds add, where there are several.
+    """
+    rng = np.random.default_rng((_TAG_TABLES, _STUDIES))
+    row, column = (index.ravel() for index in np.indices((arms + 1, seeds)))
+    scale = np.where(row == 0, 1.0, 1 / generator_seeds)
+    noise = np.where(row == 0, base2, own2 / generator_seeds)
+    tables = np.sqrt(noise) * rng.standard_normal((_STUDIES, len(row)))
+    variance, pooled, p = two_way(tables, row, column, scale)
+    shared = variance * (1 + 1 / generator_seeds) / seeds
+    own = (tables[:, row == 1] - tables[:, row == 0]).var(axis=1, ddof=1) / seeds
+    wild = p[:, 1] < WILD_ARM
+    training, freedom = np.where(wild, np.maximum(own, shared), shared), np.where(wild, seeds - 1, pooled)
+    more, more_freedom = of_generators
+    doubt = training**2 / freedom + np.divide(more**2, more_freedom, out=np.zeros(_STUDIES), where=more_freedom > 0)
+    total, joint = training + more, (training + more) ** 2 / doubt
+    baseline = p[:, 0] < WILD_BASELINE
+    estimates, few = alone
+    return np.where(baseline, np.maximum(estimates, shared + more), total), np.where(baseline, few, joint)
 
 
 def _chances(freedom: float, place: int) -> np.ndarray:

@@ -57,20 +57,27 @@ def measure(pairs: pd.DataFrame, difference: np.ndarray, by_fold: bool) -> Sprea
     if folds.ngroups > 1:
         means = folds.mean().to_numpy()
         return Spread(float(means.var(ddof=1)) / len(means), len(means) - 1, with_images=by_fold)
-    errors = [(float(means.var(ddof=1)) / len(means), len(means) - 1) for means in _levels(pairs, difference)]
-    total = sum(error2 for error2, _ in errors)
+    return add(*(level(pairs, difference, name) for name in ("seed", "generator_seed")))
+
+
+def level(pairs: pd.DataFrame, difference: np.ndarray, name: str) -> Spread:
+    """Return the spread of the means over one kind of seeds; nothing where it wasn't repeated.
+
+    Generator seeds count as repeated where they cross segmenter seeds, not where each has its own.
+    """
+    if name == "generator_seed" and pairs.groupby("seed")["generator_seed"].nunique().max() < 2:
+        return Spread(0.0, 0)
+    means = pd.Series(difference, index=pairs.index).groupby(pairs[name]).mean().to_numpy()
+    return Spread(float(means.var(ddof=1)) / len(means), len(means) - 1) if len(means) > 1 else Spread(0.0, 0)
+
+
+def add(*parts: Spread) -> Spread:
+    """Return the sum of independent errors, with the degrees of freedom of Welch and Satterthwaite."""
+    total = sum(part.error2 for part in parts)
     if not total:
-        return Spread(0.0, sum(freedom for _, freedom in errors))
-    return Spread(total, total**2 / sum(error2**2 / freedom for error2, freedom in errors))
-
-
-def _levels(pairs: pd.DataFrame, difference: np.ndarray) -> list[np.ndarray]:
-    """Return the means of each level that was repeated: segmenter seeds, and generator seeds that cross them."""
-    values = pd.Series(difference, index=pairs.index)
-    levels = [values.groupby(pairs["seed"]).mean().to_numpy()]
-    if pairs.groupby("seed")["generator_seed"].nunique().max() > 1:
-        levels.append(values.groupby(pairs["generator_seed"]).mean().to_numpy())
-    return [means for means in levels if len(means) > 1]
+        return Spread(0.0, sum(part.freedom for part in parts))
+    doubt = sum(part.error2**2 / part.freedom for part in parts if part.error2)
+    return Spread(total, total**2 / doubt if doubt else np.inf)
 
 
 def image_variance(drawn: np.ndarray, folds: pd.Series) -> float:
@@ -109,7 +116,7 @@ def joint_freedom(
     image2
         Squared standard error of other test images.
     images
-        Its degrees of freedom; below 1 counts as 1.
+        Its degrees of freedom, those of units that belong together; below 1 counts as 1.
     error2, freedom
         Of repeated training; 0 and 0 where nothing was repeated.
     """

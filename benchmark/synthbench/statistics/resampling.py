@@ -1,8 +1,11 @@
-"""Test images drawn again with replacement, and what every pair of runs makes of each draw."""
+"""Test images drawn again with replacement, and what every pair of runs makes of each draw.
+
+What is drawn are units: images that belong together (a well, a patient) are drawn together, as one.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,18 +30,22 @@ class Resampled:
         ``(pairs,)``, arm minus baseline on the images themselves.
     drawn : ndarray
         ``(draws, pairs)``, the same on the resamples.
-    images : int
-        Test images that some pair is scored on.
-    freedom : int
-        Degrees of freedom of what varies over images: their number, minus the groups they were resampled in. 0 where
-        nothing can be told from them.
+    images, units : int
+        Test images that some pair is scored on, and the units that they make.
+    few : float
+        By how much resampling so few units, of such sizes, falls short of the variance; 1 or more.
+    freedom : float
+        Degrees of freedom of what varies over units: their number less one where all are of one size, else fewer. 0
+        where nothing can be told from them.
     """
 
     pairs: pd.DataFrame
     exact: np.ndarray
     drawn: np.ndarray
     images: int
-    freedom: int
+    units: int
+    few: float
+    freedom: float
 
     @property
     def shares(self) -> np.ndarray:
@@ -63,21 +70,52 @@ def resample(
     Returns
     -------
     dict, bool
-        By arm; and whether every image belongs to one fold, so that folds were resampled each by itself.
+        By arm; and whether every unit belongs to one fold, so that folds were resampled each by itself.
     """
     sides = {arm: _Sides(found, pairs) for arm, pairs in matched.items() if len(pairs)}
-    weights = _Weights(images, found.images, draws, seed)
+    weights = _Weights(images, found, draws, seed)
     drawn = {arm: np.empty((draws, len(matched[arm]))) for arm in sides}
     for start, stop, block in weights.blocks():
         for arm, side in sides.items():
             drawn[arm][start:stop] = side.difference(block)
-    once = np.ones((1, len(found.images)))
+    once = np.ones((1, weights.size))
     out = {}
     for arm, side in sides.items():
-        groups = sum(bool(side.seen[members].any()) for members in weights.strata)
-        count = int(side.seen.sum())
-        out[arm] = Resampled(matched[arm], side.difference(once)[0], drawn[arm], count, max(count - groups, 0))
+        few, freedom = smallness([side.sizes[members] for members in weights.strata])
+        counts = int(side.seen.sum()), len(np.unique(found.units[side.seen]))
+        out[arm] = Resampled(matched[arm], side.difference(once)[0], drawn[arm], *counts, few, freedom)
     return out, weights.by_fold
+
+
+def smallness(strata: Sequence[np.ndarray]) -> tuple[float, float]:
+    """Return by how much a bootstrap of few units is too narrow, and the degrees of freedom of its variance.
+
+    A mean over units of different sizes follows the largest: their residuals are small because the mean goes with them.
+    Both figures are those of a weighted mean of units that vary alike (Bell & McCaffrey 2002): the variance is a
+    quadratic form in the units, and the sums of powers of their shares give its trace and that of its square. For n
+    units of one size they are n / (n − 1) and n − 1.
+
+    Parameters
+    ----------
+    strata
+        Sizes of the units, ``(units,)``, 0 or above, of each stratum that is resampled by itself; strata count alike.
+
+    Returns
+    -------
+    few, freedom : float
+        1 and 0 where no stratum has two units.
+    """
+    truth = expected = squares = 0.0
+    for sizes in strata:
+        if not sizes.sum() > 0:
+            continue
+        s2, s3, s4, s5 = (float(np.sum((sizes / sizes.sum()) ** power)) for power in (2, 3, 4, 5))
+        truth += s2
+        expected += s2 - 2 * s3 + s2**2
+        squares += s4 + 2 * s3**2 + 4 * s2 * s4 + s2**4 - 4 * s5 - 4 * s2**2 * s3
+    if expected < 1e-12:
+        return 1.0, 0.0
+    return truth / expected, expected**2 / squares
 
 
 def pair(runs: pd.DataFrame, arm: str, baseline: str) -> pd.DataFrame:
@@ -114,20 +152,22 @@ def possible_pairs(runs: pd.DataFrame, arm: str, baseline: str) -> int:
 
 
 class _Weights:
-    """How often each test image occurs in each resample, made block by block, the same blocks for every arm."""
+    """How often each unit occurs in each resample, made block by block, the same blocks for every arm."""
 
-    def __init__(self, images: pd.DataFrame, names: list[str], draws: int, seed: int) -> None:
+    def __init__(self, images: pd.DataFrame, found: Tally, draws: int, seed: int) -> None:
+        units = dict(zip(found.images, found.units.tolist(), strict=True))
         homes = images[["image", "fold"]].drop_duplicates()
-        home = homes.groupby(homes["image"].astype(str))["fold"].agg(["nunique", "first"]).loc[names]
+        homes = homes.assign(unit=homes["image"].astype(str).map(units)).dropna(subset="unit")
+        home = homes.groupby("unit")["fold"].agg(["nunique", "first"]).sort_index()
         folds = home["first"].astype(str).to_numpy()
         self.strata = [np.flatnonzero(folds == f) for f in np.unique(folds)]
         self.by_fold = not (home["nunique"] > 1).any()
         if not self.by_fold:
-            self.strata = [np.arange(len(names))]
-        self.size, self.draws, self.seed = len(names), draws, seed
+            self.strata = [np.arange(len(home))]
+        self.size, self.draws, self.seed = len(home), draws, seed
 
     def blocks(self) -> Iterator[tuple[int, int, np.ndarray]]:
-        """Yield the numbers of the first draw and of the one after the last, and ``(draws, images)`` float64."""
+        """Yield the numbers of the first draw and of the one after the last, and ``(draws, units)`` float64."""
         step = max(_BLOCK // self.size, 1)
         for start in range(0, self.draws, step):
             stop = min(start + step, self.draws)
@@ -152,18 +192,20 @@ class _Sides:
         self.seen = shared.any(axis=0)
         self._mine = _Side(found, mine, shared[:, :, None])
         self._base = _Side(found, base, shared[:, :, None])
+        self.sizes = self._mine.sizes + self._base.sizes
 
     def difference(self, weights: np.ndarray) -> np.ndarray:
-        """Return ``(draws, pairs)`` for the weights of the images, ``(draws, images)``."""
+        """Return ``(draws, pairs)`` for the weights of the units, ``(draws, units)``."""
         return self._mine.score(weights) - self._base.score(weights)
 
 
 class _Side:
     def __init__(self, found: Tally, rows: np.ndarray, shared: np.ndarray) -> None:
         self._shape = (len(rows), found.above.shape[2])
-        self._above = _flat(found.above[rows] * shared)
-        self._below = _flat(found.below[rows] * shared)
-        self._counts = None if found.counts is None else _flat(found.counts[rows] * shared)
+        self._above = _flat(found.above[rows] * shared, found.units)
+        self._below = _flat(found.below[rows] * shared, found.units)
+        self._counts = None if found.counts is None else _flat(found.counts[rows] * shared, found.units)
+        self.sizes: np.ndarray = self._below.sum(axis=1)
 
     def score(self, weights: np.ndarray) -> np.ndarray:
         """Return ``(draws, runs)``."""
@@ -172,6 +214,12 @@ class _Side:
         return combine((weights @ self._above).reshape(shape), (weights @ self._below).reshape(shape), counts)
 
 
-def _flat(array: np.ndarray) -> np.ndarray:
+def _flat(array: np.ndarray, units: np.ndarray) -> np.ndarray:
+    """Sum over the images of each unit: ``(runs, images, parts)`` to ``(units, runs × parts)``."""
     runs, images, parts = array.shape
-    return np.ascontiguousarray(array.transpose(1, 0, 2)).reshape(images, runs * parts)
+    flat = np.ascontiguousarray(array.transpose(1, 0, 2)).reshape(images, runs * parts)
+    if np.array_equal(units, np.arange(images)):
+        return flat
+    out = np.zeros((int(units.max()) + 1, runs * parts))
+    np.add.at(out, units, flat)
+    return out

@@ -46,6 +46,8 @@ _PARTS_OF = {
 }
 AGGREGATIONS = ("pooled", "per_image")
 COUNTS = ("tp", "fp", "fn")
+UNIT = "unit"
+"""The column that says which test images belong together; an image without a value there belongs to itself."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,6 +59,8 @@ class Tally:
     runs : DataFrame
         One row per run: ``arm``, ``fold``, ``generator_seed`` (text, empty for none), ``seed``.
     images : list of str
+    units : ndarray
+        ``(images,)``, int: images with the same number belong together (a well, a patient), and are resampled together.
     above, below : ndarray
         ``(runs, images, parts)`` float64; a part is an IoU threshold or a class. Zero where a run lacks an image.
     counts : ndarray or None
@@ -68,6 +72,7 @@ class Tally:
 
     runs: pd.DataFrame
     images: list[str]
+    units: np.ndarray
     above: np.ndarray
     below: np.ndarray
     counts: np.ndarray | None
@@ -138,9 +143,8 @@ def tally(images: pd.DataFrame, metric: str = "f1", iou: float | str = 0.5, aggr
 
     present = np.zeros(shape[:2], bool)
     present[run_codes, image_codes] = True
-    return Tally(
-        runs, [str(n) for n in names], spread(above), spread(below), None if counts is None else spread(counts), present
-    )
+    sides = spread(above), spread(below), None if counts is None else spread(counts)
+    return Tally(runs, [str(n) for n in names], _units(rows, names), *sides, present)
 
 
 def run_scores(
@@ -237,6 +241,21 @@ def _parts(rows: pd.DataFrame, metric: str, aggregation: str) -> tuple[pd.Series
     if aggregation == "pooled":
         return above, below, None
     return (above / below.where(below > 0)).fillna(0.0), (union > 0).astype(float), None
+
+
+def _units(rows: pd.DataFrame, names: pd.Index) -> np.ndarray:
+    """Number what is resampled: the images that share a value of `UNIT`, and each of the others by itself."""
+    if UNIT not in rows:
+        return np.arange(len(names))
+    own = pd.DataFrame({"image": rows["image"].astype(str), UNIT: rows[UNIT].fillna("").astype(str)})
+    homes = own.drop_duplicates().set_index("image")[UNIT]
+    if not homes.index.is_unique:
+        name = homes.index[homes.index.duplicated()][0]
+        both = ", ".join(sorted(homes[name]))
+        raise DataError(f"results: image {name!r} is of several units ({both}); the run folder is damaged")
+    homes = homes.loc[list(names)]
+    keys = [f"group {unit}" if unit else f"image {name}" for name, unit in homes.items()]
+    return np.asarray(pd.factorize(np.array(keys, object), sort=True)[0])
 
 
 def _codes(keys: pd.DataFrame) -> tuple[np.ndarray, pd.DataFrame]:

@@ -1,0 +1,131 @@
+"""The tables of docs/statistics.md: studies with a known truth, judged as a leaderboard judges them.
+
+``python tests/statistics/simulate.py [--studies N] [TABLE …]`` prints them as Markdown; all of them take
+half an hour of one processor core with the numbers of studies that the page names.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from studies import Judged, Truth, judge
+
+SIZES = {"5": (10,) * 5, "10": (5,) * 10, "20": (5,) * 20}
+UNEQUAL = {"5, of 26, 6, 6, 6 and 6": (26, 6, 6, 6, 6), "10, of 1 … 10": tuple(range(1, 11)), "2": (25, 25)}
+WELL = {"well_spread": 0.05, "image_spread": 0.03, "training": 0.006}
+KNOWN = 2.802
+"""Standard errors of the difference that the best possible test, which knows all variances, finds in 80 %."""
+
+
+def groups(studies: int) -> Iterator[list[str]]:
+    """Wells that are resampled together: one arm without effect, coverage; and five arms of three seeds, alarms."""
+    yield ["wells", "2 seeds", "3 seeds", "10 seeds", "boards of five arms × 3 seeds with a false alarm"]
+    for name, wells in {**SIZES, **UNEQUAL}.items():
+        held = [judge(Truth(seeds=seeds, wells=wells, **WELL), studies).held for seeds in (2, 3, 10)]
+        five = judge(Truth((0.0,) * 5, wells=wells, **WELL), studies // 2)
+        yield [name, *map(share, held), share(five.alarms)]
+    loose = judge(Truth(seeds=10, wells=SIZES["5"], joined=False, **WELL), studies).held
+    five = judge(Truth((0.0,) * 5, wells=SIZES["5"], joined=False, **WELL), studies // 2)
+    yield ["5, taken for 50 independent images", "", "", share(loose), share(five.alarms)]
+
+
+def coverage(studies: int) -> Iterator[list[str]]:
+    """Images that are independent."""
+    yield ["noise: training, arm × image", "arms", "2 seeds", "3 seeds", "10 seeds"]
+    for arms in (1, 5):
+        for training, image in ((0.0, 0.06), (0.006, 0.03), (0.02, 0.02)):
+            truths = [Truth((0.02,) * arms, s, training=training, image_spread=image) for s in (2, 3, 10)]
+            held = [judge(truth, studies if arms == 1 else studies // 4).held for truth in truths]
+            yield [f"{training or 'none'}, {image}", str(arms), *map(share, held)]
+
+
+def one(studies: int) -> Iterator[list[str]]:
+    """One seed: the interval holds the noise of training that is assumed; folds of one seed are repeats."""
+    yield [
+        "design of five arms without effect",
+        "noise of training",
+        "intervals that hold 0",
+        "boards that call an arm",
+    ]
+    for folds, name in ((1, "1 fold × 1 seed"), (3, "3 folds × 1 seed"), (5, "5 folds × 1 seed")):
+        for training in (0.004, 0.012 / np.sqrt(2), 0.012):
+            found = judge(Truth((0.0,) * 5, 1, folds, (1,) * 30, training=training), studies // 2)
+            yield [name, f"{training:.4f}", share(found.held), share(found.alarms)]
+
+
+def power(studies: int) -> Iterator[list[str]]:
+    """An arm whose effect the best possible test finds in 80 %, among arms without effect."""
+    yield ["arms", "seeds", "found", "found after Holm", "false alarms"]
+    for arms, seeds in ((5, 2), (5, 3), (2, 2), (2, 3)):
+        found, null = _power(arms, seeds, studies)
+        yield [str(arms), str(seeds), share(found.found), share(found.found_holm), share(null.alarms)]
+
+
+def _power(arms: int, seeds: int, studies: int) -> tuple[Judged, Judged]:
+    truth = Truth((0.0,) * arms, seeds, training=0.02, image_spread=0.02)
+    first = KNOWN * truth.error
+    found = judge(Truth((first, *truth.effects[1:]), seeds, training=0.02, image_spread=0.02), studies)
+    return found, judge(truth, studies, first=studies)
+
+
+def unequal(studies: int) -> Iterator[list[str]]:
+    """Five arms without effect, one of which, or the baseline, varies more: boards with a false alarm."""
+    yield ["what varies more", "2 seeds", "3 seeds", "5 seeds"]
+    for name, wild in (
+        ("nothing", {}),
+        ("one arm, 2 times", {1: 2.0}),
+        ("one arm, 4 times", {1: 4.0}),
+        ("real images alone, 1.5 times", {0: 1.5}),
+        ("real images alone, 2 times", {0: 2.0}),
+        ("real images alone, 3 times", {0: 3.0}),
+    ):
+        truths = [Truth((0.0,) * 5, s, training=0.02, image_spread=0.02, wild=wild) for s in (2, 3, 5)]
+        yield [name, *(share(judge(truth, studies).alarms) for truth in truths)]
+
+
+def folds(studies: int) -> Iterator[list[str]]:
+    """Folds, alike and not."""
+    yield ["folds", "seeds", "images", "folds alike", "folds differ"]
+    for count, seeds, images in ((2, 2, 20), (3, 1, 10), (3, 3, 10), (5, 3, 10)):
+        truths = [Truth((0.02,), seeds, count, (1,) * images, training=0.007, fold_spread=s) for s in (0.0, 0.02)]
+        yield [str(count), str(seeds), str(images), *(share(judge(truth, studies).held) for truth in truths)]
+
+
+def share(value: float) -> str:
+    """Return ``".953"``."""
+    return f"{value:.3f}".removeprefix("0")
+
+
+TABLES: dict[str, tuple[Callable[[int], Iterator[list[str]]], int]] = {
+    "groups": (groups, 400),
+    "one": (one, 400),
+    "power": (power, 400),
+    "unequal": (unequal, 300),
+    "coverage": (coverage, 400),
+    "folds": (folds, 400),
+}
+
+
+def main() -> None:
+    """Print the tables that are asked for."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("tables", nargs="*", metavar="TABLE", help=f"of {', '.join(TABLES)}")
+    parser.add_argument("--studies", type=int, help="instead of the numbers of the page")
+    args = parser.parse_args()
+    for name in args.tables or TABLES:
+        table, studies = TABLES[name]
+        count = args.studies or studies
+        print(f"\n{name} ({count} studies)\n", flush=True)
+        for row in table(count):
+            print(f"| {' | '.join(row)} |", flush=True)
+
+
+if __name__ == "__main__":
+    main()
