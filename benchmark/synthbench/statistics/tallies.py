@@ -247,7 +247,7 @@ def _units(rows: pd.DataFrame, names: pd.Index) -> np.ndarray:
     """Number what is resampled: the images that share a value of `UNIT`, and each of the others by itself."""
     if UNIT not in rows:
         return np.arange(len(names))
-    own = pd.DataFrame({"image": rows["image"].astype(str), UNIT: rows[UNIT].fillna("").astype(str)})
+    own = pd.DataFrame({"image": rows["image"].astype(str), UNIT: rows[UNIT].astype(object).fillna("").astype(str)})
     homes = own.drop_duplicates().set_index("image")[UNIT]
     if not homes.index.is_unique:
         name = homes.index[homes.index.duplicated()][0]
