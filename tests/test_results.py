@@ -268,9 +268,10 @@ def test_a_run_folder_without_units_gets_them_from_its_study(tmp_path: Path) -> 
 
 
 def test_groups_that_images_share_are_told_unless_they_are_units() -> None:
-    """Not those of one value, nor of one image each, nor those that lie within units."""
+    """Not those of one value or two, nor of one image each, nor any where the split names a group."""
     frame = of_wells()
-    assert loose_groups(frame) == {"well": 2, "half": 2}
-    assert loose_groups(with_units(frame, {"d": "well"})) == {"half": 2}
-    assert loose_groups(with_units(frame, {"d": "plate"})) == {}
+    assert loose_groups(frame) == {}
+    frame = pd.concat([frame, frame.assign(**{"image": "more " + frame["image"], "group:well": "c"})])
+    assert loose_groups(frame) == {"site": 5, "well": 3}
+    assert loose_groups(with_units(frame, {"d": "half"})) == {}
     assert loose_groups(frame[list(HEAD)]) == {}

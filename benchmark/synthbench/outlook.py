@@ -88,7 +88,7 @@ def outlook(plan: Plan, store: Store, earlier: Results | None = None) -> list[Ou
                 seeds,
                 detectable(noise, units, seeds, len(arms), generator_seeds=generator_seeds, folds=folds),
                 noise,
-                loose_groups(tested),
+                loose_groups(tested if groups.get(dataset) else tested.drop(columns="unit")),
             )
             for folds, generator_seeds, seeds in sorted(set(arms))
         ]

@@ -115,6 +115,12 @@ def test_a_table_may_be_written_as_people_write_it(tmp_path, text):
     assert table.unused() == []
 
 
+@pytest.mark.parametrize("blank", ["", "NaN", "n/a", "NA", "None", "<NA>", "null"])
+def test_what_programs_write_for_a_missing_value_is_no_group(tmp_path, blank):
+    (tmp_path / "t.csv").write_text(f"id,well,site\na,{blank},1\n", encoding="utf-8")
+    assert Table(tmp_path / "t.csv").of(called("images/a.png")) == {"site": "1"}
+
+
 @pytest.mark.parametrize(
     ("text", "says"),
     [

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from synthbench.datasets.recipe import Notes
-from synthbench.datasets.walk import Item, by_stem, groups_of, safe_id, split_of, with_ids
+from synthbench.datasets.walk import Item, by_stem, folders, groups_of, safe_id, split_of, with_ids
 from synthbench.errors import DataError
 from synthbench.samples import check_id
 
@@ -83,3 +83,11 @@ def test_a_letter_and_its_accent_make_the_same_id_as_the_accented_letter() -> No
 def test_two_files_of_one_name_are_refused_all_at_once() -> None:
     with pytest.raises(DataError, match=r"2 problems: \(1\) .*both get the id 'x-[0-9a-f]{8}'.*\(2\) .*rename one"):
         with_ids([_item("x"), _item("x"), _item("x")])
+
+
+def test_a_link_that_leads_back_brings_no_file_again(tmp_path: Path) -> None:
+    (tmp_path / "images" / "a").mkdir(parents=True)
+    (tmp_path / "images" / "a" / "back").symlink_to(tmp_path)
+    (tmp_path / "images" / "self").symlink_to(tmp_path / "images")
+    found = [folder.relative_to(tmp_path).as_posix() for folder in folders(tmp_path, 4)]
+    assert found == [".", "images", "images/a"]

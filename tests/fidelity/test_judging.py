@@ -110,7 +110,7 @@ def test_images_alone_are_enough_and_without_training_images_there_is_no_floor(
     assert result["images"]["synthetic"]["found"] == "8 images (.png), no masks"
     said = text(result)
     assert "no floor: give the real training images by --train" in said
-    assert "FID and KID are these distances on the published Inception weights alone" in said
+    assert "FID and KID are names of these distances on the published Inception weights alone" in said
 
 
 def test_every_form_that_can_be_imported_is_read(many: list[Sample], tmp_path: Path) -> None:

@@ -75,10 +75,18 @@ def _score(found: SimpleNamespace, fraction: int) -> float:
     return float((2 * sums["tp"] / (2 * sums["tp"] + sums["fp"] + sums["fn"])).mean())
 
 
+def test_a_study_of_one_amount_says_that_it_has_no_positive_control(frames: SimpleNamespace) -> None:
+    one, more = (
+        leads(table(amounts(frames, sizes, gain=0.0), draws=DRAWS)) for sizes in ({45: 0.0}, {45: 0.0, 180: 0.0})
+    )
+    assert any(line.startswith("No larger amount of real images of phantom-nuclei") for line in one)
+    assert not any(line.startswith("No larger amount") for line in more)
+
+
 def test_without_headroom_nothing_could_be_seen_to_help(frames: SimpleNamespace, tmp_path: Path) -> None:
     found = amounts(frames, {45: 0.0, 180: 0.0}, gain=0.0)
     for where, said in everywhere(found, tmp_path).items():
-        assert "less than this study can detect: nothing synthetic could be seen to help here." in said, where
+        assert "too little for this study to tell from nothing: nothing synthetic could be seen" in said, where
     made = table(found, draws=DRAWS)
     assert made["recovered"].isna().all()
     row = made.set_index(["fraction", "arm"]).loc[(45, ARM)].to_dict()

@@ -75,6 +75,7 @@ def test_what_differs_in_value_or_place_differs(tmp_path: Path) -> None:
         *("f()", "f(*a)", "f(**a)", "f(a=a)", "f(a)", "f[a]", "f[a:]", "f[:a]", "f[::a]", "f[:]"),
         *("x = 1", "x = True", "x = 1.0", "x = '1'", "x = b'1'", "x = 1j", "x = ...", "x = None", "x: None"),
         *("return_ = 1", "def f(): return", "def f(): return None", "def f(a): 0", "def f(*a): 0", "def f(*, a): 0"),
+        *("def f(): return ''", "def f(): return f''", "g(f'')", "g('')"),
         *("f'{a}'", "f'{a!r}'", "f'{a:x}'", "f'{a:{x}}'", "f'a'", "f'{a}b'", "f'b{a}'", "f'{a}' f'{b}'"),
         *("def f(a, b=1): 0", "def f(a=1, b=1): 0", "def f(a, /, b=1): 0", "def f(*, a, b=1): 0", "lambda: 0"),
         *("if a: b", "if a: b\nelse: c", "while a: b", "for a in b: c", "async def f(): 0", "with a: b"),

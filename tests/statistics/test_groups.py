@@ -69,7 +69,7 @@ def test_wells_are_as_good_as_images_that_hold_their_counts() -> None:
 
 
 def test_the_worth_in_real_images_rests_on_wells_too() -> None:
-    frame = study(Truth((0.03,), wells=(10,) * 5, **WELL), 2)
+    frame = study(Truth((0.03,), 8, wells=(10,) * 5, **WELL), 2)
     more = frame[frame["arm"] == "real"].assign(tp=lambda t: np.minimum(t["tp"] + 4, 40))
     more = more.assign(fp=40 - more["tp"], fn=40 - more["tp"])
     joined = worth(frame, {90: more}, 45)[ARM]

@@ -135,3 +135,23 @@ def test_the_interval_of_a_score_holds_the_truth(training: float, seeds: int) ->
         found = level(synthetic(rng, images=40, seeds=seeds, spread=0.1, training=training), draws=400)
         held += found.low <= 0.6 <= found.high
     assert 0.88 <= held / studies <= 0.995
+
+
+@pytest.mark.parametrize(
+    ("metric", "value"), [("pq", 0.5), ("sq", 0.75), ("rq", 2 / 3), ("aji", 0.4), ("aji_plus", 0.6)]
+)
+def test_any_score_that_is_zero_where_nothing_is_found_has_a_level(metric: str, value: float) -> None:
+    """By hand: 2 of 3 true and 3 predicted instances matched, with an IoU of .75 each."""
+    counts = {"true": 3, "predicted": 3, "tp": 2, "fp": 1, "fn": 1, "iou": 0.5, "pq_tp": 2, "pq_iou_sum": 1.5}
+    aji = {"aji_shared": 40, "aji_union": 100, "aji_plus_shared": 60, "aji_plus_union": 100}
+    rows = [{"fold": 0, "generator_seed": None, "seed": s, "image": f"i{i}"} for s in range(2) for i in range(25)]
+    frame = pd.DataFrame(rows).assign(**counts, **aji)
+    assert level(frame, metric, draws=200).value == pytest.approx(value)
+
+
+def test_more_real_images_lend_no_arm_their_spread() -> None:
+    """The share and the difference of one arm rest on the same noise: what one tells from zero, the other does."""
+    frame = cell({"real": 0.0, "g": 0.03, "more": 0.1}, noise=0.02)
+    alone = compare(frame[frame["arm"] != "more"], draws=500).differences["g"]
+    beside = compare(frame, draws=500, apart=["more"]).differences["g"]
+    assert (beside.training_error, beside.freedom) == (alone.training_error, alone.freedom)

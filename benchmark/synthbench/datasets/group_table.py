@@ -15,6 +15,9 @@ _DELIMITERS = (",", ";", "\t")
 _LONGEST = 200
 _LARGEST = 2**26
 
+_UNKNOWN = ("nan", "na", "n/a", "<na>", "null", "none")
+"""What programs write where a value is missing."""
+
 
 class Table:
     """A CSV table of images: a column of ids, and one for each group.
@@ -92,4 +95,6 @@ class Table:
 
 
 def _clean(text: str) -> str:
-    return " ".join(spelt(text).split())[:_LONGEST]
+    """Return a cell's text; nothing where it says that nothing is known."""
+    found = " ".join(spelt(text).split())[:_LONGEST]
+    return "" if found.lower() in _UNKNOWN else found

@@ -57,11 +57,19 @@ def is_picture(path: Path) -> bool:
 
 
 def folders(path: Path, depth: int) -> Iterator[Path]:
-    """Yield `path` and the folders below it, at most `depth` levels down; hidden ones are left out."""
+    """Yield `path` and the folders below it, at most `depth` levels down; hidden ones are left out.
+
+    So are links to a folder that this way leads through already: they would bring the same files again.
+    """
+    yield from _folders(path, depth, (path.resolve(),))
+
+
+def _folders(path: Path, depth: int, above: tuple[Path, ...]) -> Iterator[Path]:
     yield path
-    if depth > 0:
-        for child in subfolders(path):
-            yield from folders(child, depth - 1)
+    for child in subfolders(path) if depth > 0 else ():
+        where = child.resolve()
+        if where not in above:
+            yield from _folders(child, depth - 1, (*above, where))
 
 
 def subfolders(path: Path) -> list[Path]:

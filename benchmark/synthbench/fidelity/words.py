@@ -46,7 +46,7 @@ def _head(result: Mapping[str, Any]) -> str:
     title = ", ".join(filter(None, (encoder["name"], encoder["variant"])))
     lines.append(f"encoder: {title} ({encoder['fingerprint']})")
     if result["frechet"]["name"] != "FID":
-        lines.append("FID and KID are these distances on the published Inception weights alone; these are others'")
+        lines.append("FID and KID are names of these distances on the published Inception weights alone")
     return "\n".join(lines)
 
 
@@ -80,11 +80,8 @@ def _span(kernel: Mapping[str, Any], part: str) -> str:
 def _told_apart(kernel: Mapping[str, Any]) -> str:
     """Return what the p-values are of."""
     if kernel["floor_p"] is None:
-        return f"permutations that put the sets as far apart, of {kernel['permutations']:,}"
-    return (
-        "permutations that put synthetic and all real images as far apart, "
-        f"of {kernel['permutations']:,}; floor: training and real images"
-    )
+        return f"share of {kernel['permutations']:,} permutations as far apart"
+    return f"share of {kernel['permutations']:,} permutations as far apart; floor: training from real ones"
 
 
 def _copies(found: Mapping[str, Any]) -> str:
@@ -121,9 +118,9 @@ def _copies(found: Mapping[str, Any]) -> str:
 def _by_mask(found: Mapping[str, Any]) -> list[list[str]]:
     """Return a row of copies for each origin of masks that occurs."""
     told = {
-        "new": "of these, with new masks",
-        "recombined": "of these, with objects of training masks in new places",
-        "training": "of these, with a training mask, turned, warped or as it is",
+        "new": "among images with new masks",
+        "recombined": "among images with objects of training masks in new places",
+        "training": "among images with a training mask, turned, warped or as it is",
     }
     counts = found["masks"] or {}
     return [

@@ -21,7 +21,7 @@ def leads(table: pd.DataFrame) -> list[str]:
     for _, part in table.groupby(["dataset", "fraction", "segmenter"], sort=False):
         rows = records(part)
         lines += [*_nothing_found(rows), *_headroom(rows, int(most[part.index[0]]))]
-    return [*lines, *_one_generator_seed(table)]
+    return [*lines, *_no_control(table), *_one_generator_seed(table)]
 
 
 def found_nothing(rows: Sequence[Mapping[str, Any]]) -> bool:
@@ -56,6 +56,8 @@ def _score(row: Mapping[str, Any]) -> str:
 def _headroom(rows: Sequence[Mapping[str, Any]], most: int) -> Iterator[str]:
     """Say what the largest amount of real images brings beside this one."""
     first = rows[0]
+    if found_nothing(rows):
+        return
     if pd.isna(first["headroom"]):
         if first["fraction"] < most:
             yield (
@@ -80,11 +82,23 @@ def _headroom(rows: Sequence[Mapping[str, Any]], most: int) -> Iterator[str]:
         helped = any(str(row["verdict"]).startswith("better") for row in rows)
         rest = "nothing synthetic could be seen to help here"
         rest = "what improved it isn't what more real images bring" if helped else rest
-        yield f"{start}, less than this study can detect: {rest}."
+        yield f"{start}, too little for this study to tell from nothing: {rest}."
     else:
         shares = [row for row in rows if not pd.isna(row["recovered"])]
         parts = [f"{short(row['arm'])} {'' if i else 'recovers '}{recovered(row)}" for i, row in enumerate(shares)]
         yield f"{start}; of that, {', '.join(parts)}." if parts else f"{start}."
+
+
+def _no_control(table: pd.DataFrame) -> Iterator[str]:
+    """Say of which datasets there is one amount of real images, and so no positive control."""
+    compared = table[table["generator"] != ""]
+    amounts = compared.groupby("dataset", sort=False)["fraction"].nunique()
+    names = [str(name) for name, count in amounts.items() if count == 1]
+    if names:
+        yield (
+            f"No larger amount of real images of {' and '.join(names)} as a positive control: what there is to gain "
+            "isn't known."
+        )
 
 
 def _one_generator_seed(table: pd.DataFrame) -> Iterator[str]:

@@ -232,6 +232,7 @@ def _deltas(comparison: Comparison, baseline: str) -> dict[str, dict[str, Any]]:
                 "delta_pairs": d.pairs,
                 "delta_images": d.images if d.pairs else np.nan,
                 "delta_units": d.units if d.pairs else np.nan,
+                "delta_alone": d.alone,
                 "p": corrected[arm],
                 "verdict": verdict(d, corrected[arm]),
                 **_no_rank(),
@@ -261,7 +262,7 @@ def _direction(value: float) -> str:
 def _no_delta(reason: str) -> dict[str, Any]:
     words = {"ok": "no baseline", "partial": "no baseline"}
     names = ("delta", "delta_low", "delta_high", "delta_seeds", "delta_pairs", "delta_images", "delta_units", "p")
-    return {**dict.fromkeys(names, np.nan), "verdict": words.get(reason, reason), **_no_rank()}
+    return {**dict.fromkeys(names, np.nan), "delta_alone": False, "verdict": words.get(reason, reason), **_no_rank()}
 
 
 def _no_rank() -> dict[str, float]:

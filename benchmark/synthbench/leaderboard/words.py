@@ -71,7 +71,7 @@ def design(table: pd.DataFrame, images: Sequence[pd.DataFrame]) -> str:
     real = " or ".join(str(n) for n in dict.fromkeys(table["fraction"]))
     tested = max((frame["image"].nunique() for frame in images if len(frame)), default=0)
     groups = max((frame[UNIT].nunique() for frame in images if UNIT in frame), default=0)
-    joined = f", in {_many(groups, 'group')} that belong together" if groups else ""
+    joined = f", in {_many(groups, 'group')} of images that belong together" if groups else ""
     return (
         f"{_many(arms, 'arm')}, {_many(segmenters, 'segmenter')}, {int(table['runs_planned'].sum())} trainings: "
         f"on {real} real images, with and without synthetic ones, for equally many steps; tested on {tested} "
@@ -94,6 +94,12 @@ def cautions(table: pd.DataFrame) -> list[str]:
             "that doesn't show. This comparison may be too small to show anything."
             for row in _deltas(rows)
             if row["generator"] == NEGATIVE_CONTROL and not row["verdict"].startswith("worse")
+        )
+        lines.extend(
+            f"{row['segmenter']} {_place(rows)}: trainings of {short(row['arm'])} differ more than those of the other "
+            "arms, so it is judged by its own alone: its interval is wider."
+            for row in rows
+            if row["delta_alone"]
         )
         lines.extend(_no_better_than_repeats(rows))
         lines.extend(_unchanged(rows))
@@ -137,7 +143,9 @@ def _loose(table: pd.DataFrame) -> Iterator[str]:
         if loose:
             yield (
                 f"Test images of {dataset} share groups ({loose}) and are treated as independent. If images of one "
-                f"group belong together, intervals are too narrow: say “split: {{group: {loose.partition(':')[0]}}}”."
+                "group belong together, as those of a well or a patient do, intervals are too narrow: say "
+                f"“split: {{group: {loose.partition(':')[0]}}}”, or with scheme: kfold where the dataset's own split "
+                "divides them."
             )
 
 
@@ -225,6 +233,8 @@ def _outcome(rows: Sequence[Mapping[str, Any]]) -> str:
     segmenter = rows[0]["segmenter"]
     if found_nothing(rows):
         return f"no more can be said of {segmenter} than that it found nothing on real images"
+    if all(r["verdict"] == ONE_SEED for r in _deltas(rows)):
+        return f"one seed of {segmenter} decides nothing"
     helped = [r for r in _deltas(rows) if r["verdict"] == "better"]
     hurt = [r for r in _deltas(rows) if r["verdict"].startswith("worse") and r["generator"] != NEGATIVE_CONTROL]
     better, worse = ([_name(r, rows) for r in named] for named in (helped, hurt))

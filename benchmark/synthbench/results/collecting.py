@@ -199,8 +199,9 @@ def fidelity_row(found: Mapping[str, Any]) -> dict[str, Any]:
         names = ("synthetic_images", "near", "expected", "z", "authenticity", "authenticity_held_out", "c_t")
         row |= {"copies": len(copied["copies"]), "leaked": len(copied["leaked"])}
         row |= {name: copied[name] for name in names}
-        for head, counted in (("masks", copied["masks"]), ("copies", copied["copies_by_mask"])):
-            row |= {f"{head}_{origin}": count for origin, count in (counted or {}).items()}
+        copies = copied["copies_by_mask"] or {}
+        for origin, count in (copied["masks"] or {}).items():
+            row |= {f"masks_{origin}": count, f"copies_{origin}": copies.get(origin, 0)}
     for name, gap in (found["masks"] or {}).items():
         row |= {f"mask_{name}": gap["distance"], f"floor_mask_{name}": gap["floor"]}
     return row

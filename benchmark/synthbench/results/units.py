@@ -12,6 +12,8 @@ from synthbench.study import Study
 
 GROUP = "group:"
 UNIT = "unit"
+FEWEST = 3
+"""Values of a group from which it may be what images were taken from."""
 
 
 def split_groups(study: Study) -> dict[str, str]:
@@ -46,8 +48,8 @@ def with_units(images: pd.DataFrame, groups: Mapping[str, str]) -> pd.DataFrame:
 def loose_groups(images: pd.DataFrame) -> dict[str, int]:
     """Return the groups that test images share without being resampled together, and how many values each has.
 
-    Of a dataset with its split's group in the column ``unit``, only groups that join several units are told. Those with
-    most values come first: they are the likeliest to be what images were taken from, not what they show.
+    Only groups of three values or more are told, for those of two are as a rule kinds, not what images were taken from;
+    and none of a dataset whose split names a group already. Those with most values come first: they are the likeliest.
 
     Parameters
     ----------
@@ -55,15 +57,12 @@ def loose_groups(images: pd.DataFrame) -> dict[str, int]:
         Rows of one dataset.
     """
     columns = [name for name in map(str, images.columns) if name.startswith(GROUP)]
-    if not columns:
+    if not columns or (UNIT in images and (images[UNIT].fillna("") != "").any()):
         return {}
-    homes = images[["image", *([UNIT] if UNIT in images else []), *columns]].drop_duplicates("image")
-    own = homes[UNIT].fillna("").astype(str) if UNIT in homes else pd.Series("", index=homes.index)
-    units = own.where(own != "", "image " + homes["image"].astype(str))
+    homes = images[["image", *columns]].drop_duplicates("image")
     found = {}
     for column in columns:
-        values = homes[column].replace("", np.nan)
-        shared = units.groupby(values).nunique()
-        if len(shared) > 1 and shared.max() > 1:
+        shared = homes[column].replace("", np.nan).value_counts()
+        if len(shared) >= FEWEST and shared.max() > 1:
             found[column.removeprefix(GROUP)] = len(shared)
     return dict(sorted(found.items(), key=lambda item: -item[1]))

@@ -99,8 +99,10 @@ def _put(value: Any, put: Any) -> None:
                 continue
             if isinstance(field, list):
                 field = list(_joined(field) if isinstance(value, ast.JoinedStr) else _telling(field))
-            if field == [] or (isinstance(field, ast.JoinedStr) and not list(_joined(field.values))):
+            if field == []:
                 continue
+            if name == "format_spec" and isinstance(field, ast.JoinedStr) and not list(_joined(field.values)):
+                continue  # parsers of some versions leave an empty one out
             put(name)
             put("=")
             _put(field, put)

@@ -44,6 +44,8 @@ class Difference:
         What of `training_error` is assumed, because nothing was trained again (`synthbench.statistics.PRIOR`).
     freedom : float
         Degrees of freedom behind `training_error`; with folds, behind the whole error.
+    alone : bool
+        Whether the arm's trainings vary more than those of the other arms, so that it is judged by its own.
     """
 
     value: float
@@ -60,6 +62,7 @@ class Difference:
     training_error: float = 0.0
     assumed_error: float = 0.0
     freedom: float = 0.0
+    alone: bool = False
 
     @property
     def once(self) -> bool:
@@ -219,7 +222,15 @@ def compare(
         counts = own.images, own.units, len(own.pairs), possible
         parts = (float(np.sqrt(part)) for part in (blur.image2, blur.training2, blur.assumed2))
         differences[arm] = Difference(
-            value, low, high, np.nan if once(own.pairs) else p, *repeats, *counts, *parts, blur.spread.freedom
+            value,
+            low,
+            high,
+            np.nan if once(own.pairs) else p,
+            *repeats,
+            *counts,
+            *parts,
+            blur.spread.freedom,
+            blur.alone,
         )
     return Comparison(baseline, differences, all_draws)
 

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from synthbench.statistics.differences import DRAWS, Difference, compare
-from synthbench.statistics.tallies import check_columns
+from synthbench.statistics.tallies import FOUND, check_columns, seed_text
 
 _OWN, _NOTHING = "own", "nothing"
 
@@ -43,9 +43,10 @@ def level(
     """
     check_columns(images, ["fold", "generator_seed", "seed", "image", "tp", "fn"])
     kept = images.drop(columns=[name for name in images if str(name).startswith("group:")])
-    place = kept["fold"].astype(str) + "/" + kept["generator_seed"].astype(str) + "/" + kept["image"].astype(str)
+    place = kept["fold"].astype(str) + "/" + seed_text(kept["generator_seed"]) + "/" + kept["image"].astype(str)
     own = kept.assign(arm=_OWN, image=place)
-    nothing = own.assign(arm=_NOTHING, tp=0, fn=own["tp"] + own["fn"])
+    none = {name: 0 for name in FOUND if name in own}
+    nothing = own.assign(arm=_NOTHING, **none, fn=own["tp"] + own["fn"])
     both = pd.concat([own, nothing], ignore_index=True)
     found = compare(both, _NOTHING, metric, iou, aggregation, draws, seed).differences[_OWN]
     low, high = np.clip([found.low, found.high], 0.0, 1.0)

@@ -11,7 +11,7 @@ import numpy as np
 
 from synthbench.statistics.differences import LEVEL
 from synthbench.statistics.noise import BASELINE_SHARE, Noise
-from synthbench.statistics.repeats import joint_freedom, prior_freedom
+from synthbench.statistics.repeats import crossed_freedom, joint, joint_freedom, prior_freedom
 from synthbench.statistics.together import WILD_ARM, WILD_BASELINE, two_way
 
 POWER = 0.8
@@ -126,11 +126,18 @@ def _over_seeds(noise: Noise, images: int, seeds: int, arms: int, generator_seed
     levels = [((base2 + own2 / generator_seeds) / seeds, seeds - 1)]
     crossed = [((generator2 + own2 / seeds) / generator_seeds, generator_seeds - 1)] if generator_seeds > 1 else []
     estimates, freedom = _estimates(levels + crossed, arms)
-    if arms > 1 and base2 > 0:
-        of_generators = _estimates(crossed, arms)
-        estimates, freedom = _together(base2, own2, seeds, arms, generator_seeds, (estimates, freedom), of_generators)
     image2s = image2 * _chances(images - 1, 3)
-    return error2, np.sqrt(image2s + estimates) * _factor(joint_freedom(image2s, images - 1, estimates, freedom), arms)
+    if arms > 1 and base2 > 0:
+        alone, of_generators = (estimates, freedom), _estimates(crossed, arms)
+        estimates, whole = _together(
+            base2, own2, seeds, arms, generator_seeds, alone, of_generators, (image2s, images - 1)
+        )
+    elif crossed and arms == 1:
+        parts = [(error * _chances(few, place), few) for place, (error, few) in enumerate(levels + crossed)]
+        whole = crossed_freedom(image2s, images - 1, *parts)
+    else:
+        whole = joint_freedom(image2s, images - 1, estimates, freedom)
+    return error2, np.sqrt(image2s + estimates) * _factor(whole, arms)
 
 
 def _estimates(levels: list[tuple[float, int]], arms: int) -> tuple[np.ndarray, np.ndarray]:
@@ -145,7 +152,7 @@ def _estimates(levels: list[tuple[float, int]], arms: int) -> tuple[np.ndarray, 
     total = np.sum(drawn, axis=0) * np.ones(_STUDIES)
     if not np.any(total):
         return np.zeros(_STUDIES), np.zeros(_STUDIES)
-    welch = total**2 / np.sum([d**2 / freedom for d, (_, freedom) in zip(drawn, levels, strict=True)], axis=0)
+    welch = joint(drawn, [freedom for _, freedom in levels])
     if arms == 1:
         return total, welch
     lent = prior_freedom(np.full(arms - 1, float(np.mean(welch))))
@@ -161,8 +168,9 @@ def _together(
     generator_seeds: int,
     alone: tuple[np.ndarray, np.ndarray],
     of_generators: tuple[np.ndarray, np.ndarray],
+    of_images: tuple[np.ndarray, float],
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return spreads and freedoms of the first arm in studies that estimate its training with the others'.
+    """Return spreads of the first arm in studies that estimate its training with the others', and whole freedoms.
 
     Parameters
     ----------
@@ -170,6 +178,8 @@ def _together(
         What the test falls back on where the baseline varies more than the arms.
     of_generators
         What generator seeds add, where there are several.
+    of_images
+        What test images add.
     """
     rng = np.random.default_rng((_TAG_TABLES, _STUDIES))
     row, column = (index.ravel() for index in np.indices((arms + 1, seeds)))
@@ -182,11 +192,13 @@ def _together(
     wild = p[:, 1] < WILD_ARM
     training, freedom = np.where(wild, np.maximum(own, shared), shared), np.where(wild, seeds - 1, pooled)
     more, more_freedom = of_generators
-    doubt = training**2 / freedom + np.divide(more**2, more_freedom, out=np.zeros(_STUDIES), where=more_freedom > 0)
-    total, joint = training + more, (training + more) ** 2 / doubt
+    known = joint([training, more], [freedom, more_freedom]) if np.any(more) else freedom
+    whole = joint_freedom(*of_images, training + more, known)
     baseline = p[:, 0] < WILD_BASELINE
     estimates, few = alone
-    return np.where(baseline, np.maximum(estimates, shared + more), total), np.where(baseline, few, joint)
+    fallback = np.maximum(estimates, shared + more)
+    few = joint_freedom(*of_images, fallback, few)
+    return np.where(baseline, fallback, training + more), np.where(baseline, few, whole)
 
 
 def _chances(freedom: float, place: int) -> np.ndarray:

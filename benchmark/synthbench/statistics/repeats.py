@@ -9,12 +9,13 @@ doi:10.1002/sim.2532). The arms of one cell lend each other their spread, the mo
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 from scipy.special import digamma, polygamma
+from scipy.stats import t
 
 SHARED = 0.25
 """Squared correlation of two arms' differences from the same baseline, when all runs vary alike."""
@@ -24,12 +25,14 @@ SHARED = 0.25
 class Spread:
     """Squared standard error of a mean difference over repeated training, and its degrees of freedom.
 
-    `with_images`: it holds what test images do as well, as the spread over folds does whose images differ.
+    `with_images`: it holds what test images do as well, as the spread over folds does whose images differ. `levels`:
+    of a sum over segmenter seeds and generator seeds that cross them, both parts with their degrees of freedom.
     """
 
     error2: float
     freedom: float
     with_images: bool = False
+    levels: tuple[tuple[float, float], ...] = ()
 
 
 def measure(pairs: pd.DataFrame, difference: np.ndarray, by_fold: bool) -> Spread:
@@ -72,12 +75,33 @@ def level(pairs: pd.DataFrame, difference: np.ndarray, name: str) -> Spread:
 
 
 def add(*parts: Spread) -> Spread:
-    """Return the sum of independent errors, with the degrees of freedom of Welch and Satterthwaite."""
+    """Return the sum of independent errors, with its degrees of freedom; see `joint`."""
     total = sum(part.error2 for part in parts)
     if not total:
         return Spread(0.0, sum(part.freedom for part in parts))
-    doubt = sum(part.error2**2 / part.freedom for part in parts if part.error2)
-    return Spread(total, total**2 / doubt if doubt else np.inf)
+    known = [part for part in parts if part.error2]
+    levels = tuple((part.error2, part.freedom) for part in known)
+    freedom = float(joint([error2 for error2, _ in levels], [freedom for _, freedom in levels]))
+    return Spread(total, freedom, levels=levels if len(levels) > 1 else ())
+
+
+def joint(errors2: Sequence[np.ndarray | float], freedoms: Sequence[np.ndarray | float]) -> np.ndarray:
+    """Return the degrees of freedom of a sum of squared errors, each with its own.
+
+    Welch–Satterthwaite takes the shares for known. One that is known from two seeds comes out small by chance as often
+    as not, and then lends the sum the many degrees of another: so each counts 1 + 5/ν times (see `joint_freedom`).
+
+    Parameters
+    ----------
+    errors2
+        Each a number, or ``(studies,)``; the sum is above 0.
+    freedoms
+        ν of each, above 0; infinite for what is known.
+    """
+    counted = [np.asarray(error2) * (1 + 5 / freedom) for error2, freedom in zip(errors2, freedoms, strict=True)]
+    doubt = np.sum([part**2 / freedom for part, freedom in zip(counted, freedoms, strict=True)], axis=0)
+    total2 = np.square(np.sum(counted, axis=0))
+    return np.divide(total2, doubt, out=np.full(np.shape(total2), np.inf), where=doubt > 0)
 
 
 def image_variance(drawn: np.ndarray, folds: pd.Series) -> float:
@@ -128,7 +152,41 @@ def joint_freedom(
     return np.minimum(joint, most)
 
 
-def lend(own: Mapping[str, Spread], pairs: Mapping[str, int]) -> dict[str, Spread]:
+def crossed_freedom(
+    image2: np.ndarray | float,
+    images: float,
+    seeds: tuple[np.ndarray | float, np.ndarray | float],
+    generators: tuple[np.ndarray | float, np.ndarray | float],
+) -> np.ndarray:
+    """Return the degrees of freedom of a standard error over test images, segmenter seeds and generator seeds.
+
+    Two generator seeds that happen to be alike say little of how generators vary, and no weighting of degrees of
+    freedom can make up for that: the half widths of the two parts' own intervals are added in squares instead (Howe
+    1974), and the degrees are those whose interval is as wide.
+
+    Parameters
+    ----------
+    image2, images
+        As in `joint_freedom`.
+    seeds, generators
+        Squared error and degrees of freedom of each.
+    """
+    rest2, generator2 = np.asarray(image2 + seeds[0]), np.asarray(generators[0])
+    wide = np.interp(np.log(joint_freedom(image2, images, *seeds)), *_T_SQUARED)
+    wide_generator = np.interp(np.log(generators[1]), *_T_SQUARED)
+    total2 = rest2 + generator2
+    both = np.divide(
+        rest2 * wide + generator2 * wide_generator, total2, out=np.array(wide + 0 * total2), where=total2 > 0
+    )
+    return np.exp(np.interp(-both, -_T_SQUARED[1], _T_SQUARED[0]))
+
+
+_GRID = np.geomspace(1, 1e6, 2000)
+_T_SQUARED = np.log(_GRID), np.square(t.isf(0.025, _GRID))
+"""The square of Student's t that 95 % lie within, by the logarithm of its degrees of freedom."""
+
+
+def lend(own: Mapping[str, Spread], pairs: Mapping[str, int], apart: Collection[str] = ()) -> dict[str, Spread]:
     """Moderate each arm's spread by that of the other arms of its cell.
 
     The prior is the geometric mean of the others' variances, freed of bias: a wild arm moves it less than a mean.
@@ -139,8 +197,11 @@ def lend(own: Mapping[str, Spread], pairs: Mapping[str, int]) -> dict[str, Sprea
         What each arm shows by itself.
     pairs
         Pairs of runs of each arm; an error found on more pairs is scaled to fewer.
+    apart
+        Arms that lend nothing: they aren't taken to vary like the others.
     """
-    return {arm: _moderate(arm, own, pairs) for arm in own}
+    lenders = {arm: spread for arm, spread in own.items() if arm not in apart}
+    return {arm: _moderate(arm, {**lenders, arm: spread}, pairs) for arm, spread in own.items()}
 
 
 def _moderate(arm: str, own: Mapping[str, Spread], pairs: Mapping[str, int]) -> Spread:

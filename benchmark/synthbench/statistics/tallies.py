@@ -38,6 +38,9 @@ WHOLE_IMAGE: dict[str, Parts] = {
 """Of instances too, but without a threshold: once for each image."""
 SEMANTIC = ("miou", "miou_star", "dice", "cldice")
 METRICS = (*COUNTED, *WHOLE_IMAGE, *SEMANTIC)
+FOUND = ("tp", "pq_tp", "pq_iou_sum", "aji_shared", "aji_plus_shared")
+"""Columns that are 0 where nothing is found right."""
+
 _PANOPTIC = ("true", "predicted", "pq_tp", "pq_iou_sum")
 _PARTS_OF = {
     **dict.fromkeys(("pq", "sq", "rq"), _PANOPTIC),

@@ -4,13 +4,22 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
 
 from synthbench.statistics.noise import BASELINE_SHARE, PRIOR
-from synthbench.statistics.repeats import Spread, add, image_variance, joint_freedom, lend, level, measure
+from synthbench.statistics.repeats import (
+    Spread,
+    add,
+    crossed_freedom,
+    image_variance,
+    joint_freedom,
+    lend,
+    level,
+    measure,
+)
 from synthbench.statistics.resampling import Resampled
 from synthbench.statistics.together import Together, together
 
@@ -21,7 +30,8 @@ _TAG_SEEDS = 72
 class Parts:
     """The parts of a squared standard error, where they come from, and their joint degrees of freedom.
 
-    `assumed2` is what of `training2` was assumed, not measured.
+    `assumed2` is what of `training2` was assumed, not measured; `alone`: whether an arm whose trainings vary more than
+    the others' is judged by its own.
     """
 
     image2: float
@@ -29,6 +39,7 @@ class Parts:
     spread: Spread
     freedom: float
     assumed2: float
+    alone: bool = False
 
 
 def once(pairs: pd.DataFrame) -> bool:
@@ -47,7 +58,7 @@ def uncertainty(arms: Mapping[str, Resampled], by_fold: bool, apart: Collection[
         Arms whose trainings aren't taken to vary like the others'.
     """
     out = {}
-    for arm, (spread, assumed2) in _training(arms, by_fold, apart).items():
+    for arm, (spread, assumed2, alone) in _training(arms, by_fold, apart).items():
         own = arms[arm]
         total2 = float((own.drawn @ own.shares).var()) * own.few
         folds = own.pairs["fold"] if by_fold else pd.Series(0, index=own.pairs.index)
@@ -56,31 +67,42 @@ def uncertainty(arms: Mapping[str, Resampled], by_fold: bool, apart: Collection[
             image2 = min(image2, spread.error2)
             out[arm] = Parts(image2, spread.error2 - image2, spread, spread.freedom, 0.0)
         else:
-            freedom = float(joint_freedom(image2, own.freedom, spread.error2, spread.freedom))
-            out[arm] = Parts(image2, spread.error2, spread, freedom, assumed2)
+            freedom = _whole_freedom(image2, own.freedom, spread)
+            out[arm] = Parts(image2, spread.error2, spread, freedom, assumed2, alone)
     return out
 
 
-def _training(arms: Mapping[str, Resampled], by_fold: bool, apart: Collection[str]) -> dict[str, tuple[Spread, float]]:
-    """Return the error of repeated training of each arm, and what of it is assumed."""
+def _whole_freedom(image2: float, images: float, spread: Spread) -> float:
+    if spread.levels:
+        return float(crossed_freedom(image2, images, *spread.levels))
+    return float(joint_freedom(image2, images, spread.error2, spread.freedom))
+
+
+def _training(
+    arms: Mapping[str, Resampled], by_fold: bool, apart: Collection[str]
+) -> dict[str, tuple[Spread, float, bool]]:
+    """Return the error of repeated training of each arm, what of it is assumed, and whether the arm is judged alone."""
     pairs = {arm: own.pairs for arm, own in arms.items()}
     exact = {arm: own.exact for arm, own in arms.items()}
     lent = lend(
-        {arm: measure(pairs[arm], exact[arm], by_fold) for arm in arms}, {arm: len(own) for arm, own in pairs.items()}
+        {arm: measure(pairs[arm], exact[arm], by_fold) for arm in arms},
+        {arm: len(own) for arm, own in pairs.items()},
+        apart,
     )
     seeds = {arm: level(pairs[arm], exact[arm], "seed") for arm in arms}
     generators = {arm: level(pairs[arm], exact[arm], "generator_seed") for arm in arms}
-    many = lend(generators, {arm: own["generator_seed"].nunique() for arm, own in pairs.items()})
+    many = lend(generators, {arm: own["generator_seed"].nunique() for arm, own in pairs.items()}, apart)
     generators = {arm: many[arm] if own.freedom else own for arm, own in generators.items()}
     pool = together(pairs, exact, apart)
     out = {}
     for arm in arms:
         if once(pairs[arm]):
-            out[arm] = _of_one_seed(arm, generators[arm], lent[arm], pool)
+            out[arm] = *_of_one_seed(arm, generators[arm], lent[arm], pool), False
         elif pool is None or arm not in pool.scales:
-            out[arm] = lent[arm], 0.0
+            out[arm] = lent[arm], 0.0, False
         else:
-            out[arm] = _pooled(arm, seeds[arm], generators[arm], lent[arm], pool), 0.0
+            alone = arm in pool.wild and not pool.baseline_wild
+            out[arm] = _pooled(arm, seeds[arm], generators[arm], lent[arm], pool), 0.0, alone
     return out
 
 
@@ -89,9 +111,8 @@ def _pooled(arm: str, seeds: Spread, generators: Spread, lent: Spread, pool: Tog
     shared2 = pool.variance * pool.scales[arm]
     if pool.baseline_wild:
         return Spread(max(lent.error2, shared2 + generators.error2), lent.freedom)
-    if arm in pool.wild:
-        return add(Spread(max(seeds.error2, shared2), seeds.freedom), generators)
-    return add(Spread(shared2, pool.freedom), generators)
+    training = Spread(max(seeds.error2, shared2), seeds.freedom) if arm in pool.wild else Spread(shared2, pool.freedom)
+    return replace(add(training, generators), levels=())
 
 
 def _of_one_seed(arm: str, generators: Spread, lent: Spread, pool: Together | None) -> tuple[Spread, float]:

@@ -280,8 +280,9 @@ def test_a_mask_that_is_too_large_is_cut_after_it_has_become_planes(blob_set: Sa
     """So that cells at the edge are told as in training; specks that the cut leaves are background in both."""
     generator = fitted(blob_set, mode="conditional", masks="train", largest=32)
     for index in range(20):
-        told, labels, _ = generator._mask(generator.sampler, 0, index, np.random.default_rng(index))
-        rng, whole = np.random.default_rng(index), generator.sampler.sample(0, index).labels
+        drawn = generator.sampler.sample(0, index)
+        told, labels, _ = generator._mask(generator.sampler, drawn, np.random.default_rng(index))
+        rng, whole = np.random.default_rng(index), drawn.labels
         top, left = (int(rng.integers(side - 32 + 1)) for side in whole.shape)
         expected = generator.joint.mask(whole)[:, top : top + 32, left : left + 32]
         specks = (whole[top : top + 32, left : left + 32] > 0) & (labels == 0)
