@@ -34,6 +34,7 @@ from synthbench.metrics.overlap import overlap
 from synthbench.metrics.semantic import cldice, confusion, scores
 from synthbench.processes.child import die_with_parent, start_tracker
 from synthbench.processes.count import usable_processors
+from synthbench.processes.signals import held
 from synthbench.samples import check_ignored
 
 MAX_CLASSES = 256
@@ -390,7 +391,9 @@ def _in_processes(
     start_tracker()
     pool = ProcessPoolExecutor(workers, get_context("spawn"), _attend_to_the_parent)
     try:
-        yield from pool.map(work, *files)
+        with held():  # a process that begins reads from this one what it is to do
+            results = pool.map(work, *files)
+        yield from results
     except BrokenProcessPool:
         time.sleep(SIGNALS_SPREAD)
         raise SynthbenchError(
