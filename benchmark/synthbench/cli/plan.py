@@ -111,9 +111,9 @@ def _print_outlook(seen: Sequence[Outlook]) -> None:
         told = ", ".join(f"{name}: {count}" for name, count in loose.items())
         print(
             f"{dataset}: test images share groups ({told}) and are treated as independent; if images of one group "
-            "belong together, as those of a well or a patient do, this promises too much, and training images may be of "
-            f"the same groups: say “split: {{group: {next(iter(loose))}}}”, or with scheme: kfold where the dataset's own "
-            "split divides them"
+            "belong together, as those of a well or a patient do, this promises too much, and training images may be "
+            f"of the same groups: say “split: {{group: {next(iter(loose))}}}”, or with scheme: kfold where the "
+            "dataset's own split divides them"
         )
 
 

@@ -144,8 +144,8 @@ def _loose(table: pd.DataFrame) -> Iterator[str]:
             yield (
                 f"Test images of {dataset} share groups ({loose}) and are treated as independent. If images of one "
                 "group belong together, as those of a well or a patient do, intervals are too narrow, and training "
-                f"images may be of the same groups: say “split: {{group: {loose.partition(':')[0]}}}”, or with scheme: kfold where the dataset's own split "
-                "divides them."
+                f"images may be of the same groups: say “split: {{group: {loose.partition(':')[0]}}}”, or with "
+                "scheme: kfold where the dataset's own split divides them."
             )
 
 
