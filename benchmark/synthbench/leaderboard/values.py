@@ -11,6 +11,7 @@ import pandas as pd
 MINUS = "−"
 MISSING = "missing"
 NOT_APPLICABLE = "n/a"
+NO_HEADROOM = "no headroom seen"
 _EVERY_SCORE = (
     "f1@",
     "precision@",
@@ -180,7 +181,7 @@ def _recovered(row: Mapping[str, Any]) -> str:
     if pd.isna(row.get("headroom", np.nan)) or row["verdict"] == "baseline" or pd.isna(row["delta"]):
         return NOT_APPLICABLE
     if pd.isna(row["recovered"]):
-        return "one seed" if row["headroom_seeds"] == 1 and row["folds"] == 1 else "no headroom seen"
+        return "one seed" if row["headroom_seeds"] == 1 and row["folds"] == 1 else NO_HEADROOM
     return recovered(row)
 
 
@@ -193,6 +194,8 @@ def _worth(row: Mapping[str, Any]) -> str:
     """Return additional images with their interval; an end of the curve is shown as more (or less) than that."""
     if pd.isna(row.get("worth", np.nan)):
         return NOT_APPLICABLE
+    if row.get("headroom_low", np.nan) <= 0:
+        return NO_HEADROOM  # along a flat curve, any gain is worth as many images as there are
     least, most = row["worth_least"], row["worth_most"]
 
     def images(value: float) -> str:
