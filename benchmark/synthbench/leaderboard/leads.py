@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from synthbench.leaderboard.columns import title
-from synthbench.leaderboard.values import records, recovered, short, signed
+from synthbench.leaderboard.values import listed, records, recovered, short, signed
 
 NOTHING = 0.05
 """F-score at the lowest threshold (of classes: Dice of the foreground) below which nothing was found."""
@@ -96,7 +96,7 @@ def _no_control(table: pd.DataFrame) -> Iterator[str]:
     names = [str(name) for name, count in amounts.items() if count == 1]
     if names:
         yield (
-            f"No larger amount of real images of {' and '.join(names)} as a positive control: what there is to gain "
+            f"No larger amount of real images of {listed(names)} as a positive control: what there is to gain "
             "isn't known."
         )
 
@@ -105,9 +105,9 @@ def _one_generator_seed(table: pd.DataFrame) -> Iterator[str]:
     trained = table[(table["generator_steps"] > 0) & (table["generator_seeds"] == 1)]
     names = list(dict.fromkeys(trained["generator"]))
     if names:
-        every = f"{', '.join(names[:-1])} and {names[-1]}" if len(names) > 1 else names[0]
         which = "these trained generators" if len(names) > 1 else "that one trained generator"
-        yield f"One generator seed: what is said of {every} is about {which}. Training again could give another."
+        told = f"what is said of {listed(names)} is about {which}"
+        yield f"One generator seed: {told}. Training again could give another."
 
 
 def place(row: Mapping[str, Any]) -> str:

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 
 import pandas as pd
 
+from synthbench.leaderboard.values import listed
+
 MADE_BY = ("device", "versions", "code")
 _TOLD = 6
 
@@ -20,11 +22,11 @@ def mixtures(table: pd.DataFrame) -> Iterator[str]:
     """Yield a sentence for each way in which the rows of a table weren't made alike."""
     if len(devices := sorted(_entries(table, "device"))) > 1:
         yield (
-            f"Rows mix devices: {_and(devices)}. They compute with different precision, so that part of a difference "
+            f"Rows mix devices: {listed(devices)}. They compute with different precision, so that part of a difference "
             "may be theirs."
         )
     for column, noun in (("versions", "versions"), ("code", "states of the code")):
-        found = [f"{name} {_and(sorted(kinds))}" for name, kinds in sorted(_by_name(table, column).items())]
+        found = [f"{name} {listed(sorted(kinds))}" for name, kinds in sorted(_by_name(table, column).items())]
         if found:
             more = f"; and {len(found) - _TOLD} more" if len(found) > _TOLD else ""
             yield f"Rows mix {noun}: {'; '.join(found[:_TOLD])}{more}. Part of a difference may be theirs."
@@ -42,7 +44,3 @@ def _by_name(table: pd.DataFrame, column: str) -> dict[str, set[str]]:
 def _entries(rows: pd.DataFrame, name: str) -> set[str]:
     texts = rows[name].fillna("").astype(str) if name in rows else pd.Series(dtype=str)
     return {entry for text in texts for entry in text.split(", ") if entry}
-
-
-def _and(names: list[str]) -> str:
-    return f"{', '.join(names[:-1])} and {names[-1]}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -159,6 +159,11 @@ def _interval(row: Mapping[str, Any], name: str) -> str:
     if pd.isna(value):
         return NOT_APPLICABLE
     return signed(value) + ("" if pd.isna(low) else f" [{signed(low)}, {signed(high)}]")
+
+
+def listed(names: Sequence[str]) -> str:
+    """Return ``"a"``, ``"a and b"`` or ``"a, b and c"``."""
+    return f"{', '.join(names[:-1])} and {names[-1]}" if len(names) > 1 else names[0]
 
 
 def first_words(verdict: str) -> str:

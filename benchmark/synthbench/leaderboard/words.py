@@ -8,9 +8,9 @@ from typing import Any
 import pandas as pd
 
 from synthbench.leaderboard.columns import title
-from synthbench.leaderboard.leads import found_nothing
+from synthbench.leaderboard.leads import found_nothing, place
 from synthbench.leaderboard.mixtures import mixtures
-from synthbench.leaderboard.values import MISSING, delta, records, short
+from synthbench.leaderboard.values import MISSING, delta, listed, records, short
 from synthbench.results import UNIT
 from synthbench.statistics import PRIOR
 
@@ -56,7 +56,7 @@ def details(table: pd.DataFrame) -> list[tuple[str, list[str]]]:
         parts = [_detail(r) for r in _deltas(rows)]
         parts += [f"{short(r['arm'])} {MISSING}" for r in rows if r["status"] == MISSING]
         if parts:
-            lines.append((f"{rows[0]['segmenter']} {_place(rows)}, difference in {title(rows[0]['metric'])}", parts))
+            lines.append((f"{place(rows[0])}, difference in {title(rows[0]['metric'])}", parts))
     return lines
 
 
@@ -90,13 +90,13 @@ def cautions(table: pd.DataFrame) -> list[str]:
     lines.extend(_loose(table))
     for _, rows in _cells(table):
         lines.extend(
-            f"{row['segmenter']} {_place(rows)}: images with wrong masks ({short(row['arm'])}) should have hurt, and "
+            f"{place(row)}: images with wrong masks ({short(row['arm'])}) should have hurt, and "
             "that doesn't show. This comparison may be too small to show anything."
             for row in _deltas(rows)
             if row["generator"] == NEGATIVE_CONTROL and not row["verdict"].startswith("worse")
         )
         lines.extend(
-            f"{row['segmenter']} {_place(rows)}: trainings of {short(row['arm'])} differ more than those of the other "
+            f"{place(row)}: trainings of {short(row['arm'])} differ more than those of the other "
             "arms, so it is judged by its own alone: its interval is wider."
             for row in rows
             if row["delta_alone"]
@@ -158,7 +158,7 @@ def _no_better_than_repeats(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     for row in helped:
         if row["rank_high"] >= control["rank_low"]:
             yield (
-                f"{row['segmenter']} {_place(rows)}: {short(row['arm'])} can't be told from repeating the real "
+                f"{place(row)}: {short(row['arm'])} can't be told from repeating the real "
                 f"images ({short(control['arm'])}), so its gain may owe nothing to what is new in it."
             )
 
@@ -172,7 +172,7 @@ def _unchanged(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
         if same > 0:
             every = "All" if same >= pairs else f"{same:.0f} of {pairs:.0f}"
             yield (
-                f"{row['segmenter']} {_place(rows)}, {short(row['arm'])}: nothing changed: did it look at the "
+                f"{place(row)}, {short(row['arm'])}: nothing changed: did it look at the "
                 f"synthetic images? {every} trainings predict just what those on real images alone do."
             )
 
@@ -181,26 +181,26 @@ def _copied(table: pd.DataFrame) -> Iterator[str]:
     if "fidelity_sets" not in table:
         return
     for row in records(table.drop_duplicates(["dataset", "fraction", "generator"])):
-        place = f"{row['generator']} ({row['dataset']}, {row['fraction']} real images)"
-        of = f"of {row['synthetic_images']:.0f} synthetic images of {place}"
+        source = f"{row['generator']} ({row['dataset']}, {row['fraction']} real images)"
+        of = f"of {row['synthetic_images']:.0f} synthetic images of {source}"
         if row["leaked"] > 0:
             yield f"{row['leaked']:.0f} {of} are copies of test images: its scores prove nothing."
         known = row["generator"] in COPYING
         if row["copies"] > 0 and not known:
             yield f"{row['copies']:.0f} {of} repeat training images{_by_mask(row)}."
         if row["c_t"] < CROWDED and not known and not row["copies"] > 0:
-            yield f"The images of {place} lie nearer to training images than by chance (C_T {row['c_t']:.1f})."
+            yield f"The images of {source} lie nearer to training images than by chance (C_T {row['c_t']:.1f})."
         if row["sets_searched"] < row["fidelity_sets"]:
-            yield f"Copies couldn't be sought in all images of {place}: too few real images are held out to judge by."
+            yield f"Copies couldn't be sought in all images of {source}: too few real images are held out to judge by."
         sizes = row["image_area"], row["test_image_area"]
         if max(sizes) > RESIZED * min(sizes):
             yield (
-                f"Images of {place} have {sizes[0]:,.0f} pixels, test images {sizes[1]:,.0f}: its distances hold that "
+                f"Images of {source} have {sizes[0]:,.0f} pixels, test images {sizes[1]:,.0f}: its distances hold that "
                 "difference too."
             )
         done, planned = row["fidelity_sets"], row["fidelity_sets_planned"]
         if done < planned:
-            yield f"Distances of {place} are of {done:.0f} of {planned:.0f} synthetic sets; the others' are of all."
+            yield f"Distances of {source} are of {done:.0f} of {planned:.0f} synthetic sets; the others' are of all."
 
 
 def _by_mask(row: Mapping[str, Any]) -> str:
@@ -238,10 +238,10 @@ def _outcome(rows: Sequence[Mapping[str, Any]]) -> str:
     helped = [r for r in _deltas(rows) if r["verdict"] == "better"]
     hurt = [r for r in _deltas(rows) if r["verdict"].startswith("worse") and r["generator"] != NEGATIVE_CONTROL]
     better, worse = ([_name(r, rows) for r in named] for named in (helped, hurt))
-    first = f"{_and(better)} improved {segmenter}" if better else f"no generator measurably improved {segmenter}"
+    first = f"{listed(better)} improved {segmenter}" if better else f"no generator measurably improved {segmenter}"
     lost = [_name(r, rows) for r in rows if r["status"] == MISSING]
-    first += f", and {_and(worse)} hurt it" if worse else ""
-    return f"{first} ({_and(lost)} {MISSING})" if lost else first
+    first += f", and {listed(worse)} hurt it" if worse else ""
+    return f"{first} ({listed(lost)} {MISSING})" if lost else first
 
 
 def _name(row: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> str:
@@ -255,10 +255,6 @@ def _place(rows: Sequence[Mapping[str, Any]]) -> str:
 
 def _many(count: int, noun: str) -> str:
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
-
-
-def _and(names: Sequence[str]) -> str:
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
 
 
 def _upper(sentence: str) -> str:

@@ -7,7 +7,6 @@ each file beside them, so that an edit that contradicts nothing is found too.
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -16,6 +15,7 @@ import numpy as np
 import pandas as pd
 
 from synthbench.errors import DataError
+from synthbench.store import file_digest
 
 SEAL = "seal.json"
 _RUN = ("dataset", "fold", "fraction", "arm", "generator", "segmenter", "generator_seed", "seed")
@@ -31,7 +31,9 @@ Place = Callable[[int], str]
 def seal(folder: Path, names: Iterable[str]) -> None:
     """Write the SHA-256 of each file of a folder beside them."""
     beside = folder / f"{SEAL}.part"
-    beside.write_text(json.dumps({name: _digest(folder / name) for name in names}, indent=1) + "\n", encoding="utf-8")
+    beside.write_text(
+        json.dumps({name: file_digest(folder / name) for name in names}, indent=1) + "\n", encoding="utf-8"
+    )
     beside.replace(folder / SEAL)
 
 
@@ -56,7 +58,7 @@ def check_seal(folder: Path, names: Iterable[str], way_out: str) -> None:
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         raise DataError(f"{path}: can't be read; {way_out}") from None
     for name, digest in sealed.items():
-        if _digest(folder / name) != digest:
+        if file_digest(folder / name) != digest:
             raise DataError(f"{folder / name}: was changed since the run wrote it; {way_out}")
 
 
@@ -208,8 +210,3 @@ def _refuse(table: pd.DataFrame, wrong: pd.Series, place: Place, way_out: str, w
         row = table.iloc[found[0]]
         told = words.format_map({str(name): value for name, value in row.items()})
         raise DataError(f"{place(int(table.index[found[0]]))}: {told}; {way_out}")
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

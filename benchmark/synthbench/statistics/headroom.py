@@ -45,11 +45,6 @@ class Headroom:
     gain: Difference
     shares: dict[str, Share]
 
-    @property
-    def told(self) -> bool:
-        """Whether the gain is above zero at 95 %."""
-        return bool(self.gain.low > 0)
-
 
 def headroom(
     images: pd.DataFrame,

@@ -71,12 +71,12 @@ def pilot(
     generator seed the generator's noise is as large as the segmenters'. That folds differ shows in folds alone; without
     them it is left out.
 
+    An arm whose scores equal the baseline's on every image tells nothing of noise, and is left out where others don't.
+
     Parameters
     ----------
     images
         Rows of one dataset, amount of real data and segmenter; see `synthbench.statistics.compare`.
-
-    An arm whose scores equal the baseline's on every image tells nothing of noise, and is left out where others don't.
 
     Returns
     -------

@@ -11,11 +11,11 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 import pandas as pd
 from scipy.special import digamma, polygamma
-from scipy.stats import t
 
 SHARED = 0.25
 """Squared correlation of two arms' differences from the same baseline, when all runs vary alike."""
@@ -172,18 +172,23 @@ def crossed_freedom(
         Squared error and degrees of freedom of each.
     """
     rest2, generator2 = np.asarray(image2 + seeds[0]), np.asarray(generators[0])
-    wide = np.interp(np.log(joint_freedom(image2, images, *seeds)), *_T_SQUARED)
-    wide_generator = np.interp(np.log(generators[1]), *_T_SQUARED)
+    places, squares = _t_squared()
+    wide = np.interp(np.log(joint_freedom(image2, images, *seeds)), places, squares)
+    wide_generator = np.interp(np.log(generators[1]), places, squares)
     total2 = rest2 + generator2
     both = np.divide(
         rest2 * wide + generator2 * wide_generator, total2, out=np.array(wide + 0 * total2), where=total2 > 0
     )
-    return np.exp(np.interp(-both, -_T_SQUARED[1], _T_SQUARED[0]))
+    return np.exp(np.interp(-both, -squares, places))
 
 
-_GRID = np.geomspace(1, 1e6, 2000)
-_T_SQUARED = np.log(_GRID), np.square(t.isf(0.025, _GRID))
-"""The square of Student's t that 95 % lie within, by the logarithm of its degrees of freedom."""
+@cache
+def _t_squared() -> tuple[np.ndarray, np.ndarray]:
+    """Return logarithms of degrees of freedom, and the square of Student's t that 95 % lie within at each."""
+    from scipy.stats import t
+
+    freedoms = np.geomspace(1, 1e6, 2000)
+    return np.log(freedoms), np.square(t.isf(0.025, freedoms))
 
 
 def lend(own: Mapping[str, Spread], pairs: Mapping[str, int], apart: Collection[str] = ()) -> dict[str, Spread]:

@@ -18,7 +18,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy.stats import f as f_distribution
 
 WILD_ARM = 0.05
 """An arm varies more than the others below this p."""
@@ -138,6 +137,8 @@ def two_way(
     p : ndarray
         ``(studies, rows)``: of a row that varies no more than the others; 1 where that can't be told.
     """
+    from scipy.stats import f as f_distribution
+
     whole, freedom = _left(values, row, column, scale)
     p = np.ones((len(values), int(row.max()) + 1))
     for name in range(p.shape[1]):

@@ -20,7 +20,17 @@ from pycocotools import mask as rle_masks
 
 from synthbench.datasets.overlaps import Stamp, paint
 from synthbench.datasets.pixels import read_image
-from synthbench.datasets.readers.coco_files import Listed, Shelf, category_names, divide, json_files, key, listed, load
+from synthbench.datasets.readers.coco_files import (
+    Listed,
+    Shelf,
+    by_number,
+    category_names,
+    divide,
+    json_files,
+    key,
+    listed,
+    load,
+)
 from synthbench.datasets.readers.coco_masks import encode, merge
 from synthbench.datasets.recipe import Notes, Recipe
 from synthbench.datasets.walk import Item, split_of, with_ids
@@ -39,7 +49,7 @@ def classes(path: Path) -> tuple[str, ...]:
     names: dict[str, str] = {}
     for file in json_files(path):
         names.update(category_names(load(file)))
-    return tuple(dict.fromkeys(["background", *(names[one] for one in names)]))
+    return tuple(dict.fromkeys(["background", *(names[one] for one in sorted(names, key=by_number))]))
 
 
 def read(path: Path, recipe: Recipe, notes: Notes) -> Iterator[Sample]:

@@ -101,10 +101,10 @@ def category_names(content: dict[str, Any]) -> dict[str, str]:
     """Return the name of each category that occurs in the annotations, by its id; one without a name has its id."""
     names = {key(row.get("id")): row.get("name") for row in content["categories"]}
     used = {key(row.get("category_id")) for row in content["annotations"]}
-    return {one: str(names.get(one) or one) for one in sorted(map(str, used), key=_by_number)}
+    return {one: str(names.get(one) or one) for one in sorted(map(str, used), key=by_number)}
 
 
-def _by_number(text: str) -> tuple[bool, int, str]:
+def by_number(text: str) -> tuple[bool, int, str]:
     plain = text.isdecimal() and len(text) < 20
     return (not plain, int(text) if plain else 0, text)
 
