@@ -1,4 +1,5 @@
-"""What a study's choice of a plugin comes to: its configuration with every default, its budget, its source.
+"""What a study's choice of a plugin comes to: its configuration with every default, its budget, its source and
+what else its results hang on.
 
 Reading that means importing the plugin's class, and with it torch or tensorflow: seconds. The answer depends on the
 plugin's source and the choice alone, so the store remembers it; not where a fit reads other files, or the plugin has a
@@ -7,7 +8,6 @@ fingerprint, which may change.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 from collections.abc import Mapping
@@ -21,7 +21,7 @@ from synthbench.errors import ConfigError, PluginError, StoreError, nearest
 from synthbench.plugin.api import Budget, Generator
 from synthbench.plugin.registry import one_line, registry
 from synthbench.sources import core_source, plugin_source, plugin_versions
-from synthbench.store import Store, key_of, writing
+from synthbench.store import Store, file_digest, key_of, writing
 from synthbench.study import BudgetChoice, first_problem
 
 
@@ -101,9 +101,8 @@ def describe(
         sized = _sized(cls, answer, owner)
         answer["unfit"] = {task: reason for task in sorted(entry.spec.tasks) if (reason := sized.unfit(task))}
         files = files_of(sized, owner)
-        lasting = not files and not tells(cls)
         fingerprint = fingerprint_of(cls, sized, owner) if kind != "encoder" else ""
-        if lasting:
+        if not files and not tells(cls):
             _remember(memo, answer)
     return Described(
         kind=kind,
@@ -182,8 +181,7 @@ def files_of(config: Any, owner: str) -> dict[str, str]:
     found = {}
     try:
         for name, path in config.files().items():
-            with path.open("rb") as file:
-                found[name] = hashlib.file_digest(file, "sha256").hexdigest()
+            found[name] = file_digest(path)
     except OSError as error:
         raise PluginError(f"{owner}: {name}: {path}: can't be read: {error.strerror or error}") from None
     except (ConfigError, PluginError) as error:

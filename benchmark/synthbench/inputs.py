@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from synthbench.errors import DataError, StoreError
 from synthbench.samples import SampleSet
-from synthbench.store import Store, key_of, writing
+from synthbench.store import Store, key_of, remove
 
 IMPORTED = "imported"
 """Folder of the store with what was imported from plain folders: copies, that can be made again."""
-
-_SAMPLES = "samples/"
 
 
 def open_planned(store: Store, where: Mapping[str, Any], fingerprint: str) -> SampleSet:
@@ -65,7 +60,7 @@ def open_drawn(store: Store, key: str, drawn: Mapping[str, Any]) -> SampleSet:
     StoreError
         If it isn't there or was damaged, or is another one.
     """
-    artifact = store.get("draw", key, later=(f"{_SAMPLES}images/", f"{_SAMPLES}labels/"))
+    artifact = store.get("draw", key, later=("samples/images/", "samples/labels/", "samples/ignore/"))
     samples = open_set(store, artifact.folder / "samples")
     made = {name: artifact.record["content"].get(name) for name in ("generator", "seed")}
     same = key_of(made) == drawn["drawn"] and samples.fingerprint == artifact.record.get("fingerprint")
@@ -91,10 +86,7 @@ def doom(store: Store, folder: Path) -> bool:
         return True
     if folder.resolve().parent != store.root / IMPORTED:
         return False
-    aside = folder.with_name(f".{folder.name}.doomed-{os.getpid()}")
-    with contextlib.suppress(FileNotFoundError), writing(folder):
-        os.replace(folder, aside)
-        shutil.rmtree(aside)
+    remove(folder)
     return True
 
 

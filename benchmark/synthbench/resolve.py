@@ -14,7 +14,7 @@ from synthbench.datasets import library
 from synthbench.describe import Described, describe, pick_encoder
 from synthbench.errors import ConfigError, DataError
 from synthbench.inputs import IMPORTED
-from synthbench.plugin.api import Context, Progress, silent
+from synthbench.plugin.api import Context, Progress, silent, unheard
 from synthbench.plugin.registry import registry
 from synthbench.samples import SampleSet, check_sizes
 from synthbench.sources import PROTOCOL, core_source
@@ -75,11 +75,7 @@ class Resolved:
     encoder_fingerprint: str
 
 
-def _nobody(words: str) -> None:
-    """Tell nobody."""
-
-
-def resolve(study: Study, store: Store, progress: Progress = silent, tell: Callable[[str], None] = _nobody) -> Resolved:
+def resolve(study: Study, store: Store, progress: Progress = silent, tell: Callable[[str], None] = unheard) -> Resolved:
     """Find and check everything a study names.
 
     Parameters
@@ -159,7 +155,7 @@ def _choice(store: Store, kind: str, choice: PluginChoice, study: Study, seeds: 
 
 
 def open_dataset(
-    choice: DatasetChoice, store: Store, progress: Progress = silent, tell: Callable[[str], None] = _nobody
+    choice: DatasetChoice, store: Store, progress: Progress = silent, tell: Callable[[str], None] = unheard
 ) -> tuple[SampleSet, Path]:
     """Return a dataset's samples and their folder.
 

@@ -38,10 +38,6 @@ PLAN = "plan.json"
 """What a run writes first into its folder, and what tells that it is one."""
 
 
-def _nobody(words: str) -> None:
-    """Tell nobody."""
-
-
 @dataclass(frozen=True)
 class Machine:
     """How a study is run: what ``--engine``, ``--workers``, ``--threads``, ``--device`` and ``--time-limit`` say."""
@@ -227,7 +223,7 @@ def _write(path: Path, text: str) -> None:
     os.replace(beside, path)
 
 
-def pictures(plan: Plan, store: Store, tell: Callable[[str], None] = _nobody) -> dict[str, list[Sample]]:
+def pictures(plan: Plan, store: Store, tell: Callable[[str], None]) -> dict[str, list[Sample]]:
     """Return a few real training samples, and the first of each synthetic set of seed 0, for a page.
 
     What can't be read is left out, and `tell` hears of it; a synthetic set is then drawn again by the next run.

@@ -121,9 +121,9 @@ class Store:
         ----------
         kind, key
         thorough
-            Hash every file,
+            Hash every file.
         later
-            but not those whose names begin so: whoever reads them verifies them, as sample sets do.
+            Beginnings of names of files that aren't hashed even so: who reads them verifies them, as sample sets do.
         """
         folder = self.folder(kind, key)
         record = read_record(folder)
@@ -139,9 +139,9 @@ class Store:
         return Artifact(folder, record) if intact else None
 
     def get(self, kind: str, key: str, *, later: tuple[str, ...] = ()) -> Artifact:
-        """Return an artifact that is about to be read, every file verified; raise `StoreError` if it isn't there.
+        """Return an artifact that is about to be read, verified; raise `StoreError` if it isn't there.
 
-        What is damaged is removed, so that the next run computes it again. Of `later`, see `find`.
+        What is damaged is removed, so that the next run computes it again. See `find` for `later`.
         """
         found = self.find(kind, key, thorough=True, later=later)
         if found is not None:
@@ -245,11 +245,15 @@ class Store:
 
     def discard(self, kind: str, key: str) -> None:
         """Remove an artifact, complete or damaged."""
-        folder = self.folder(kind, key)
-        doomed = folder.with_name(f".{key}.doomed-{os.getpid()}")
-        with contextlib.suppress(FileNotFoundError), writing(folder):
-            os.replace(folder, doomed)
-            shutil.rmtree(doomed)
+        remove(self.folder(kind, key))
+
+
+def remove(folder: Path) -> None:
+    """Rename a folder aside and remove it, if it is there."""
+    doomed = folder.with_name(f".{folder.name}.doomed-{os.getpid()}")
+    with contextlib.suppress(FileNotFoundError), writing(folder):
+        os.replace(folder, doomed)
+        shutil.rmtree(doomed)
 
 
 @contextlib.contextmanager

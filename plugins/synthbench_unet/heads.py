@@ -164,7 +164,7 @@ def foreground_losses(
     return out
 
 
-def dice_loss(shares: torch.Tensor, targets: torch.Tensor, known: torch.Tensor | float = 1.0) -> torch.Tensor:
+def dice_loss(shares: torch.Tensor, targets: torch.Tensor, known: torch.Tensor) -> torch.Tensor:
     """Return 1 − soft Dice over the whole batch, mean over the K planes (Milletari 2016).
 
     Parameters
@@ -172,7 +172,7 @@ def dice_loss(shares: torch.Tensor, targets: torch.Tensor, known: torch.Tensor |
     shares, targets
         ``(B, K, P, P)``.
     known
-        ``(B, 1, P, P)``, 0 for pixels that have no part in it, else 1; by default 1 everywhere.
+        ``(B, 1, P, P)``, 0 for pixels that have no part in it, else 1.
     """
     shares, targets = shares * known, targets * known
     both = (shares * targets).sum(dim=(0, 2, 3))

@@ -202,7 +202,7 @@ def test_dice_agrees_with_monai() -> None:
     shares = torch.rand(3, 4, 8, 8, generator=generator)
     targets = (torch.rand(3, 4, 8, 8, generator=generator) > 0.5).float()
     oracle = DiceLoss(batch=True, smooth_nr=1.0, smooth_dr=1.0)
-    assert float(dice_loss(shares, targets)) == pytest.approx(float(oracle(shares, targets)), abs=1e-6)
+    assert float(dice_loss(shares, targets, torch.ones(()))) == pytest.approx(float(oracle(shares, targets)), abs=1e-6)
 
 
 @pytest.mark.parametrize("decoding", ["distance", "binary"])

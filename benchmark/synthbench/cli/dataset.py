@@ -6,7 +6,8 @@
                their file names; a study then keeps a well together by split: {group: well}
   add NAME     draw or download a dataset of a plugin (see 'synthbench list datasets'); licence and citation are shown
                first. A path that has a plugin's name is meant when it is written with a slash: ./NAME
-  check        duplicates, near duplicates across splits, empty masks, objects in pieces, sizes
+  check        duplicates, near duplicates across splits, empty masks, objects in pieces, masks that seem to be no
+                label maps of objects, ignored pixels, sizes
   show         write a picture sheet
   list         what was added
 
@@ -84,7 +85,6 @@ def _add_recipe(parser: argparse.ArgumentParser) -> None:
         metavar="VALUE",
         help="what masks hold where the label is unknown, such as 255: neither trained on nor scored",
     )
-
     parser.add_argument(
         "--white",
         type=_number,

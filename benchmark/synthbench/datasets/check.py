@@ -10,9 +10,9 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
-from skimage.measure import label as connected
 
 from synthbench.datasets.looks import Look, look
+from synthbench.datasets.pieces import pieces_of
 from synthbench.datasets.questions import ask_all, ask_one
 from synthbench.errors import DataError
 from synthbench.metrics.similarity import near_duplicates, thumbnail
@@ -236,10 +236,8 @@ def _check_objects(sample: Sample, report: Report) -> np.ndarray:
     if not len(labels):
         report.empty_masks.append(sample.id)
         return areas
-    regions = connected(sample.labels, connectivity=2, background=0)
-    first = np.unique(regions, return_index=True)[1]
-    owners, pieces = np.unique(sample.labels.ravel()[first], return_counts=True)
-    broken = [int(label) for label, count in zip(owners, pieces, strict=True) if label > 0 and count > 1]
+    owners, pieces = np.unique(pieces_of(sample.labels).label, return_counts=True)
+    broken = owners[pieces > 1].tolist()
     if broken:
         report.objects_in_pieces[sample.id] = broken
     return areas

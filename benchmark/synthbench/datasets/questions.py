@@ -56,7 +56,7 @@ def ask_one(seen: Look, ways: Ways = OF_DATASETS) -> None:
     ------
     DataError
         For a picture, frayed labels, and a binary mask: of 255 or 65,535 with soft edges or in two pieces alike, of
-        another number in five.
+        another number in five; for an only value that reaches all four sides around two holes or more.
     """
     if seen.labels >= SCATTERED and seen.main == seen.high in FULL and seen.rest <= CRUMBS:
         raise DataError(

@@ -15,6 +15,7 @@ import sys
 from typing import IO
 
 from synthbench.processes.family import end
+from synthbench.processes.signals import STOPS
 
 
 class Guard:
@@ -56,7 +57,7 @@ class Guard:
 
 def stand(mark: str, pipe: IO[bytes]) -> None:
     """Wait until the pipe closes, then end the families, unless the owner said that it is done."""
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    for number in STOPS:
         signal.signal(number, signal.SIG_IGN)
     words = [line.decode().strip() for line in pipe]
     if "done" not in words:

@@ -64,13 +64,13 @@ def assert_contract(kind: str, name: str, config: Mapping[str, Any] | None = Non
     ------
     AssertionError
         If a promise is violated.
+    PluginError
+        If there is no such plugin, or it can't be loaded.
 
     Warns
     -----
     UserWarning
         If more promises were skipped than kept.
-    PluginError
-        If there is no such plugin, or it can't be loaded.
     """
     findings = run_contract(kind, name, config)
     violated = [f for f in findings if f.status == "violated"]

@@ -123,6 +123,17 @@ def test_json_files_named_for_splits_give_official_splits(put, bring, grey, tmp_
     assert [s.id for s in alone] == ["0"]
 
 
+def test_classes_of_several_files_are_in_the_order_of_their_ids(put, bring, grey, tmp_path):
+    for name, ids in (("test", (1, 3)), ("train", (2,))):
+        put(f"{name}.png", grey)
+        categories = [{"id": one, "name": f"c{one}"} for one in ids]
+        rows = [_annotation(_uncompressed(_disc(8, 8, 5)), category=one) for one in ids]
+        path = _write(tmp_path / f"{name}.json", rows, (f"{name}.png",))
+        path.write_text(json.dumps({**json.loads(path.read_text(encoding="utf-8")), "categories": categories}))
+    _, found = bring(task="semantic")
+    assert found.recipe.classes == ("background", "c1", "c2", "c3")
+
+
 def test_categories_become_classes_when_the_task_is_semantic(put, bring, grey, tmp_path):
     put("a.png", grey)
     cell, debris = _disc(8, 8, 5), _disc(8, 8, 2)

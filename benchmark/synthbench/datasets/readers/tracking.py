@@ -21,7 +21,6 @@ from synthbench.samples import Sample
 
 Truth = Literal["gold", "silver"]
 Wanted = Literal["gold", "silver", "each"]
-WANTED: tuple[Wanted, ...] = ("gold", "silver", "each")
 DEPTH = 2
 _SEQUENCE = re.compile(r"\d{2,}")
 _FRAME = re.compile(r"t(\d+)")
