@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -13,6 +14,9 @@ from synthbench.datasets.questions import ask_one
 from synthbench.datasets.recipe import Notes, Recipe
 from synthbench.errors import DataError
 from synthbench.samples import IGNORED, MAX_LABEL, Sample, unmarked
+
+if TYPE_CHECKING:
+    from synthbench.datasets.walk import Item
 
 _FEW_BITS = {8: 255, 10: 1023, 12: 4095, 14: 16383}
 
@@ -31,6 +35,23 @@ def sample_of(
         )
     known, ignore = unmarked(labels)
     return Sample(name, image, known, groups, ignore)
+
+
+def read_pairs(path: Path, items: Sequence[tuple[str, Item]], recipe: Recipe, notes: Notes) -> Iterator[Sample]:
+    """Yield each image with its mask, by id.
+
+    Raises
+    ------
+    DataError
+        At the end, for all that can't be used together; it names `path`.
+    """
+    notes.expect(items)
+    for name, item in items:
+        with notes.trying():
+            image = read_image(item.image, notes)
+            labels = read_mask(item.masks[0], recipe, notes)
+            yield sample_of(name, image, labels, item.groups, str(item.image), str(item.masks[0]))
+    notes.refuse(path)
 
 
 def read_image(path: Path, notes: Notes) -> np.ndarray:

@@ -133,9 +133,7 @@ def distances(synthetic: Seen, real: Seen, floor: Seen | None, encoder: str, var
     ValueError
         If the numbers of images differ, or features can't be compared.
     """
-    counts = {
-        name: len(part.names) for name, part in (("synthetic", synthetic), ("real", real), ("floor", floor)) if part
-    }
+    counts = _counts(synthetic=synthetic, real=real, floor=floor)
     if len(set(counts.values())) != 1:
         raise ValueError(f"unequal numbers of images: {counts}")
     x, y = synthetic.features, real.features
@@ -179,35 +177,29 @@ def kernel(synthetic: Seen, real: Seen, train: Seen | None, encoder: str, varian
         If features can't be compared.
     """
     x, y = synthetic.features, real.features
-    low, high = kernel_interval(x, y, seed=0)
-    pooled = y if train is None else np.concatenate([y, train.features])
-    found = {
+    other = None if train is None else train.features
+    floor: dict[str, Any] = dict.fromkeys(("value", "low", "high")) if other is None else _estimate(other, y)
+    return {
         "name": distance_names(encoder, variant)[1],
-        "images": {name: len(part.names) for name, part in _named(synthetic, real, train).items()},
-        "value": kernel_distance(x, y),
-        "low": low,
-        "high": high,
-        "p": permutation_test(x, pooled, seed=0),
+        "images": _counts(synthetic=synthetic, real=real, train=train),
+        **_estimate(x, y),
+        "p": permutation_test(x, y if other is None else np.concatenate([y, other]), seed=0),
         "permutations": PERMUTATIONS,
-        "floor": None,
-        "floor_low": None,
-        "floor_high": None,
-        "floor_p": None,
+        "floor": floor["value"],
+        "floor_low": floor["low"],
+        "floor_high": floor["high"],
+        "floor_p": None if other is None else permutation_test(other, y, seed=0),
     }
-    if train is not None:
-        other = train.features
-        low, high = kernel_interval(other, y, seed=0)
-        found |= {
-            "floor": kernel_distance(other, y),
-            "floor_low": low,
-            "floor_high": high,
-            "floor_p": permutation_test(other, y, seed=0),
-        }
-    return found
 
 
-def _named(synthetic: Seen, real: Seen, train: Seen | None) -> dict[str, Seen]:
-    return {"synthetic": synthetic, "real": real} | ({} if train is None else {"train": train})
+def _estimate(x: np.ndarray, y: np.ndarray) -> dict[str, float]:
+    low, high = kernel_interval(x, y, seed=0)
+    return {"value": kernel_distance(x, y), "low": low, "high": high}
+
+
+def _counts(**parts: Seen | None) -> dict[str, int]:
+    """Return how many images each set has, of those that are there."""
+    return {name: len(part.names) for name, part in parts.items() if part is not None}
 
 
 def masks(synthetic: Seen, real: Seen, floor: Seen | None) -> dict[str, Any] | None:

@@ -136,8 +136,8 @@ def _divided(images: np.ndarray, chosen: np.ndarray) -> tuple[np.ndarray, float]
     inside, ends, everything, size = np.zeros(len(chosen)), np.zeros(len(chosen)), 0.0, 0.0
     for start in range(0, total, _BLOCK):
         rows = slice(start, start + _BLOCK)
-        kernel = (images[rows] @ images.T / images.shape[1] + 1) ** 3
-        kernel[np.arange(len(kernel)), start + np.arange(len(kernel))] = 0.0
+        kernel = _kernel(images[rows], images)
+        np.fill_diagonal(kernel[:, start:], 0.0)
         everything += kernel.sum()
         size += np.abs(kernel).sum()
         for first in range(0, len(chosen), _CHOICES):
@@ -179,6 +179,12 @@ def _sums(x: np.ndarray, y: np.ndarray, often_x: np.ndarray, often_y: np.ndarray
     total = np.zeros(len(often_x))
     for start in range(0, len(x), _BLOCK):
         rows = slice(start, start + _BLOCK)
-        kernel = (x[rows] @ y.T / x.shape[1] + 1) ** 3
+        kernel = _kernel(x[rows], y)
         total += np.einsum("bi,bi->b", often_x[:, rows] @ kernel, often_y)
     return total
+
+
+def _kernel(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Return ``(n, m)``: the cubic kernel of each two images."""
+    kernel: np.ndarray = (x @ y.T / x.shape[1] + 1) ** 3
+    return kernel

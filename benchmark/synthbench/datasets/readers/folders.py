@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
-from synthbench.datasets.pixels import read_image, read_mask, sample_of
+from synthbench.datasets.pixels import read_pairs
 from synthbench.datasets.recipe import Notes, Recipe
 from synthbench.datasets.walk import Item, by_stem, folders, groups_of, pictures, subfolders, with_ids
 from synthbench.errors import some
@@ -44,13 +44,7 @@ def read(path: Path, recipe: Recipe, notes: Notes) -> Iterator[Sample]:
         If images have no masks, or files can't be used.
     """
     items = with_ids([item for pair in _pairs(path) for item in _items(*pair, notes)])
-    notes.expect(items)
-    for name, item in items:
-        with notes.trying():
-            image = read_image(item.image, notes)
-            labels = read_mask(item.masks[0], recipe, notes)
-            yield sample_of(name, image, labels, item.groups, str(item.image), str(item.masks[0]))
-    notes.refuse(path)
+    yield from read_pairs(path, items, recipe, notes)
 
 
 def _pairs(path: Path) -> list[tuple[Path, Path, dict[str, str]]]:

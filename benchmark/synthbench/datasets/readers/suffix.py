@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from synthbench.datasets.pixels import read_image, read_mask, sample_of
+from synthbench.datasets.pixels import read_pairs
 from synthbench.datasets.recipe import Notes, Recipe
 from synthbench.datasets.walk import Item, by_stem, folders, groups_of, pictures, spelt, with_ids
 from synthbench.samples import Sample
@@ -34,13 +34,7 @@ def sniff(path: Path) -> str | None:
 def read(path: Path, recipe: Recipe, notes: Notes) -> Iterator[Sample]:
     """Yield image after image with its mask; raise `DataError` for all that is there without the other."""
     items = with_ids([item for folder in folders(path, DEPTH) for item in _items(path, folder, notes)])
-    notes.expect(items)
-    for name, item in items:
-        with notes.trying():
-            image = read_image(item.image, notes)
-            labels = read_mask(item.masks[0], recipe, notes)
-            yield sample_of(name, image, labels, item.groups, str(item.image), str(item.masks[0]))
-    notes.refuse(path)
+    yield from read_pairs(path, items, recipe, notes)
 
 
 def _by_products(folder: Path) -> list[Path]:

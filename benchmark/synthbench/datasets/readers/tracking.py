@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
 
-from synthbench.datasets.pixels import read_image, read_mask, sample_of
+from synthbench.datasets.pixels import read_pairs
 from synthbench.datasets.recipe import Notes, Recipe
 from synthbench.datasets.walk import Item, folders, groups_of, pictures, with_ids
 from synthbench.errors import DataError, some
@@ -71,13 +71,7 @@ def read(path: Path, recipe: Recipe, notes: Notes, *, truth: Wanted | None = Non
         notes.add(f"segmentations of the {own} truth", len(found))
         items += found
     named = with_ids(items)
-    notes.expect(named)
-    for name, item in named:
-        with notes.trying():
-            image = read_image(item.image, notes)
-            labels = read_mask(item.masks[0], recipe, notes)
-            yield sample_of(name, image, labels, item.groups, str(item.image), str(item.masks[0]))
-    notes.refuse(path)
+    yield from read_pairs(path, named, recipe, notes)
 
 
 def _best_truth(path: Path) -> Truth | None:
