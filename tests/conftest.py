@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -144,6 +145,16 @@ class Trial:
             stderr=subprocess.STDOUT,
             text=True,
         )
+
+    def remaining(self, patience: float = 5) -> list[str]:
+        """Return what `left` does once that is nothing, or after some seconds.
+
+        The process in which Python keeps account of shared memory ends itself, a moment after the last that it served.
+        """
+        deadline = time.monotonic() + patience
+        while (found := self.left()) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        return found
 
     def left(self) -> list[str]:
         """Return the command lines of processes that were started here and that still run."""

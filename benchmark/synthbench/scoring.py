@@ -270,7 +270,7 @@ def semantic_summary(images: Mapping[str, tuple[np.ndarray, float]]) -> dict[str
     matrices = [matrix for matrix, _ in images.values() if matrix.any()]
     if not matrices:
         raise DataError("every pixel is ignored: there is nothing to score; give another value to ignore")
-    together = scores(np.sum(matrices, axis=0))
+    pooled_scores = scores(np.sum(matrices, axis=0))
     each = [scores(matrix) for matrix in matrices]
     means = {
         "miou": float(np.mean([s["miou"] for s in each])),
@@ -284,11 +284,11 @@ def semantic_summary(images: Mapping[str, tuple[np.ndarray, float]]) -> dict[str
         "images": len(matrices),
         "classes": len(matrices[0]),
         "pooled": {
-            "iou": together["iou"].tolist(),
-            "dice": together["dice"].tolist(),
-            "miou": together["miou"],
-            "miou_star": together["miou_star"],
-            "accuracy": together["accuracy"],
+            "iou": pooled_scores["iou"].tolist(),
+            "dice": pooled_scores["dice"].tolist(),
+            "miou": pooled_scores["miou"],
+            "miou_star": pooled_scores["miou_star"],
+            "accuracy": pooled_scores["accuracy"],
         },
         "per_image": means,
     }
@@ -310,9 +310,7 @@ def _score_files(reader: MaskReader, true_file: Path, found_file: Path) -> Heard
 
 
 def _heard(result: Result, true: Seen, found: Seen) -> Heard[Result]:
-    told = Counter(true.told)
-    told.update(found.told)
-    return Heard(result, true.look, found.look, told)
+    return Heard(result, true.look, found.look, Counter(true.told) + Counter(found.told))
 
 
 def _confuse_files(reader: MaskReader, true_file: Path, found_file: Path) -> Heard[tuple[np.ndarray, float]]:
@@ -375,7 +373,7 @@ def _each(
         truth,
     )
     if notes is not None:
-        for what, count in sum((Counter(one.told) for one in heard), Counter()).items():
+        for what, count in (pair for one in heard for pair in one.told.items()):
             notes.add(what, count)
     return dict(zip(names, (one.result for one in heard), strict=True))
 
@@ -392,8 +390,9 @@ def _in_processes(
     pool = ProcessPoolExecutor(workers, get_context("spawn"), _attend_to_the_parent)
     try:
         with held():  # a process that begins reads from this one what it is to do
-            results = pool.map(work, *files)
-        yield from results
+            waiting = [pool.submit(work, *pair) for pair in zip(*files, strict=True)][::-1]
+        while waiting:
+            yield waiting.pop().result()
     except BrokenProcessPool:
         time.sleep(SIGNALS_SPREAD)
         raise SynthbenchError(

@@ -40,7 +40,7 @@ def test_a_plugin_that_ends_its_process_is_told(trial) -> None:
 
 def test_what_a_plugin_left_running_is_ended(trial) -> None:
     trial.run("check", "troubled", "--config", "trouble=litter", code=None)
-    assert trial.left() == []
+    assert trial.remaining() == []
 
 
 def until(wanted: Callable[[], object], seconds: float = 90) -> None:

@@ -43,17 +43,17 @@ def checkpoints(trial) -> list[Path]:
 
 def test_a_task_may_have_processes_of_its_own(trial) -> None:
     trial.run("run", troubled(trial, "pool"))
-    assert trial.left() == []
+    assert trial.remaining() == []
 
 
 def test_what_a_finished_task_left_running_is_ended(trial) -> None:
     trial.run("run", troubled(trial, "litter"))
-    assert trial.left() == []
+    assert trial.remaining() == []
 
 
 def test_a_task_that_ran_out_of_time_leaves_nothing_behind(trial) -> None:
     trial.run("run", troubled(trial, "family"), "--time-limit", "8", code=3)
-    assert trial.left() == []
+    assert trial.remaining() == []
 
 
 @pytest.mark.parametrize("trouble", ["family", "frozen"])
@@ -72,7 +72,7 @@ def test_a_stopped_run_leaves_nothing_behind(trial) -> None:
     process.terminate()
     process.communicate(timeout=60)
     assert process.returncode == 128 + signal.SIGTERM
-    assert trial.left() == []
+    assert trial.remaining() == []
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
@@ -103,7 +103,7 @@ def test_a_signal_to_every_process_stops_and_crashes_nothing(trial) -> None:
     assert "Traceback" not in output
     assert "stopped in fit" in output
     assert checkpoints(trial)
-    assert trial.left() == []
+    assert trial.remaining() == []
 
 
 def test_a_terminal_that_hangs_up_stops_a_run(trial) -> None:
@@ -124,7 +124,7 @@ def test_a_terminal_that_hangs_up_stops_a_run(trial) -> None:
     _, status = os.waitpid(child, 0)
     assert os.waitstatus_to_exitcode(status) == 128 + signal.SIGHUP
     assert checkpoints(trial)
-    assert trial.left() == []
+    assert trial.remaining() == []
 
 
 def test_an_ignored_hang_up_stays_ignored(trial) -> None:

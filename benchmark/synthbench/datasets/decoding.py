@@ -8,11 +8,10 @@ import numpy as np
 
 from synthbench.datasets.palettes import check_palette
 from synthbench.datasets.recipe import Notes
-from synthbench.datasets.tiffs import read_tiff, upright
+from synthbench.datasets.tiffs import ORIENTATION, read_tiff, upright
 from synthbench.errors import DataError
 from synthbench.rasters import TIFFS, opened, pixels_of, refusing
 
-ORIENTATION = 274
 _LOSSY = ("JPEG", "MPO", "WEBP", "JPEG2000")
 _PLAIN_MODES = ("1", "L", "LA", "RGB", "RGBA", "I", "F")
 _PNG = b"\x89PNG\r\n\x1a\n"

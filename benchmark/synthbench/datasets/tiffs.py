@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from tifffile import TiffPage, TiffPageSeries
 
 BLACK_IS_ZERO, WHITE_IS_ZERO, RGB, PALETTE, YCBCR = 1, 0, 2, 3, 6
+ORIENTATION = 274
+"""The tag of TIFF and EXIF that says how a picture is turned."""
 _OTHERS = {4: "a transparency mask", 5: "CMYK", 8: "CIELAB", 9: "ICCLAB", 10: "ITULAB", 32803: "a raw Bayer pattern"}
 _JPEG = (6, 7, 34892)
 _LOSSY = {6: "JPEG", 7: "JPEG", 34892: "JPEG", 50001: "WebP", 33003: "JPEG 2000", 34712: "JPEG 2000"}
@@ -72,7 +74,7 @@ def read_tiff(path: Path, notes: Notes, *, mask: bool, classes: bool = False) ->
         pixels = _as_planes(pixels, series.axes, axes)
         written_by_tifffile = series.kind == "shaped"
         bits = page.bitspersample if isinstance(page.bitspersample, int) else 8 * pixels.itemsize
-        orientation = page.tags.valueof(274, default=1)
+        orientation = page.tags.valueof(ORIENTATION, default=1)
         colours = page.colormap if page.photometric == PALETTE else None
         if mask and colours is not None:
             check_palette(path, pixels, (colours >> 8).T, classes=classes)

@@ -14,7 +14,7 @@ from synthbench.engine.base import Engine, Event, Options, Outcome
 from synthbench.engine.devices import inherited
 from synthbench.engine.worker import work
 from synthbench.plan import Task
-from synthbench.processes.child import CONTEXT, spawn
+from synthbench.processes.child import CONTEXT, how_it_ended, spawn
 from synthbench.processes.family import end, new_mark
 from synthbench.processes.guard import Guard
 from synthbench.processes.signals import held
@@ -141,9 +141,7 @@ class LocalEngine(Engine):
             return []
         if self._stop.value:
             return [self._outcome(worker, "stopped", "its process was ended while the run stopped")]
-        code = worker.process.exitcode
-        how = f"was killed by signal {-code}" if code is not None and code < 0 else f"ended with exit code {code}"
-        return [self._outcome(worker, "crashed", f"its process {how}")]
+        return [self._outcome(worker, "crashed", f"its process {how_it_ended(worker.process)}")]
 
     def _remove(self, worker: _Worker) -> None:
         """End a worker, and all that it has started."""

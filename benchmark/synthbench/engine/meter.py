@@ -94,7 +94,7 @@ def plugin_facts(task: Task) -> dict[str, Any]:
     entry = registry().entries.get((kinds.get(task.kind, task.kind.removeprefix("fit-")), task.plugin))
     if entry is None or entry.distribution == PROJECT:
         return {}
-    found = importlib.util.find_spec(entry.spec.target.partition(":")[0].partition(".")[0])
+    found = importlib.util.find_spec(entry.spec.package)
     state = checkout(Path(found.origin)) if found is not None and found.origin else {}
     return {"plugin_source": {"distribution": entry.distribution, "version": entry.version, "state": state}}
 

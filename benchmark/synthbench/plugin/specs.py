@@ -48,6 +48,11 @@ class Spec:
     requires: tuple[str, ...] = ()
     install: str = ""
 
+    @property
+    def package(self) -> str:
+        """Name of the import package that the class is in."""
+        return self.target.partition(":")[0].partition(".")[0]
+
     def __post_init__(self) -> None:
         if not isinstance(self.name, str) or not _NAME.fullmatch(self.name):
             raise ValueError(f"plugin name {self.name!r}: use lower case letters, digits and single hyphens")

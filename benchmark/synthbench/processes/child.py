@@ -100,3 +100,9 @@ def _attend(parent: Any) -> None:
         time.sleep(PATIENCE)
         os.killpg(os.getpid(), signal.SIGKILL)
     os._exit(1)
+
+
+def how_it_ended(process: Any) -> str:
+    """Return what a process that has been joined ended with, in words."""
+    code = process.exitcode
+    return f"was killed by signal {-code}" if code < 0 else f"ended with exit code {code}"

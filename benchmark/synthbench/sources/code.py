@@ -56,12 +56,7 @@ def plugin_source(entry: Registered) -> str:
     PluginError
         If the package can't be found.
     """
-    return _package_source(package_of(entry), entry.distribution)
-
-
-def package_of(entry: Registered) -> str:
-    """Return the name of the import package that a plugin's class is in."""
-    return entry.spec.target.partition(":")[0].partition(".")[0]
+    return _package_source(entry.spec.package, entry.distribution)
 
 
 @cache

@@ -9,7 +9,7 @@ from pathlib import Path
 from synthbench.plugin import hookspecs
 from synthbench.plugin.registry import Registered, distribution_version
 from synthbench.sources import distributions
-from synthbench.sources.code import core_files, package_of, package_roots, top_names, used
+from synthbench.sources.code import core_files, package_roots, top_names, used
 
 CORE = "synthbench"
 NUMERIC = ("torch", "monai", "numpy", "scipy", "scikit-image")
@@ -26,7 +26,7 @@ def plugin_versions(entry: Registered) -> dict[str, str | None]:
     what trains or predicts, `NUMERIC`. One that isn't installed is left out, unless the plugin says it needs it: a
     library that may be used where it is there makes results new when it comes.
     """
-    roots = package_roots(package_of(entry), entry.distribution)
+    roots = package_roots(entry.spec.package, entry.distribution)
     core = sorted(used(roots) - set(core_files("train")))
     always = () if entry.spec.kind == "dataset" else NUMERIC
     names = {distributions.normal(name) for name in always} | _imported([*roots, *core], entry.distribution)

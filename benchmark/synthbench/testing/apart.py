@@ -9,7 +9,7 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 from synthbench.errors import SynthbenchError
-from synthbench.processes.child import CONTEXT, lead, spawn
+from synthbench.processes.child import CONTEXT, how_it_ended, lead, spawn
 from synthbench.processes.family import end, new_mark
 from synthbench.processes.guard import Guard
 from synthbench.testing.contract import examine_plugin
@@ -40,9 +40,8 @@ def examine_apart(kind: str, name: str, config: Mapping[str, Any] | None = None)
             yield said
     except EOFError:
         process.join()
-        code = process.exitcode
-        how = f"was killed by signal {-code}" if code < 0 else f"ended with exit code {code}"
-        yield Finding("the_process_survives", "The plugin leaves its process running", "violated", f"the process {how}")
+        how = f"the process {how_it_ended(process)}"
+        yield Finding("the_process_survives", "The plugin leaves its process running", "violated", how)
     finally:
         end([process.pid], mark)
         process.join()

@@ -45,7 +45,7 @@ def examine_plugin(kind: str, name: str, config: Mapping[str, Any] | None = None
     found = registry()
     spec = found.get(kind, name).spec
     cls: Any = found.load(kind, name)
-    yield from examine_package(spec.target.split(".")[0].split(":")[0])
+    yield from examine_package(spec.package)
     if kind == "generator":
         yield from examine_generator(cls, spec.tasks, config)
     elif kind == "segmenter":
