@@ -136,7 +136,8 @@ class Display:
         self._announced = time.monotonic()
         left = self._left()
         head = f"[{len(self.ended)}/{len(self._tasks)}{', ' + left if left else ''}]"
-        self._console.print(f"{head} {text}", style=style, markup=False, highlight=False, soft_wrap=True)
+        with contextlib.suppress(OSError):  # the terminal may have hung up; its signal stops the run
+            self._console.print(f"{head} {text}", style=style, markup=False, highlight=False, soft_wrap=True)
 
     def _left(self) -> str:
         """Return the time that is left, as far as it can be told, from like tasks and from how far the running are."""

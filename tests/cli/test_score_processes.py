@@ -39,8 +39,9 @@ def test_what_ends_scoring_ends_all_of_it(trial, folders: list[Path], number: in
     process.send_signal(number)
     output, _ = process.communicate(timeout=60)
     assert process.returncode == (-number if number == signal.SIGKILL else 128 + number)
-    assert number == signal.SIGKILL or "synthbench: stopped" in output
-    assert "Traceback" not in output
+    if number != signal.SIGKILL:  # nothing keeps Python from telling of a process that it was about to start
+        assert "synthbench: stopped" in output
+        assert "Traceback" not in output
     deadline = time.monotonic() + 10
     while trial.left():
         assert time.monotonic() < deadline, trial.left()

@@ -50,20 +50,33 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"synthbench: error: {_line(str(error))}", file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt as interrupt:
-        try:
-            print("synthbench: stopped; what is finished is kept, the same command goes on from here", file=sys.stderr)
-        except OSError:  # the terminal has hung up
-            for stream in (1, 2):
-                os.dup2(os.open(os.devnull, os.O_WRONLY), stream)
-        return BY_SIGNAL + number_of(interrupt)
+        return _stopped(interrupt)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except OSError as error:
+        if (behind := _interrupt_behind(error)) is not None:  # what couldn't be written to a terminal that hung up
+            return _stopped(behind)
         where = f"{error.filename}: " if error.filename else ""
         way = "; free some space" if error.errno == errno.ENOSPC else ""
         print(f"synthbench: error: {_line(f'{where}{error.strerror or error}{way}')}", file=sys.stderr)
         return 2
+
+
+def _stopped(interrupt: KeyboardInterrupt) -> int:
+    try:
+        print("synthbench: stopped; what is finished is kept, the same command goes on from here", file=sys.stderr)
+    except OSError:  # the terminal has hung up
+        for stream in (1, 2):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream)
+    return BY_SIGNAL + number_of(interrupt)
+
+
+def _interrupt_behind(error: BaseException | None) -> KeyboardInterrupt | None:
+    """Return the signal to stop that was being handled when an error came, if there is one."""
+    while error is not None and not isinstance(error, KeyboardInterrupt):
+        error = error.__context__
+    return error
 
 
 def _line(text: str) -> str:

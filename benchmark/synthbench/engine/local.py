@@ -52,6 +52,7 @@ class LocalEngine(Engine):
         self._guard: Guard | None = None
         self._leases = [[gpu] for gpu in gpus][:workers] or [[] for _ in range(workers)]
         self._workers: list[_Worker] = []
+        self._heard: list[Event | Outcome] = []
 
     def free(self) -> int:
         return len(self._leases) - sum(worker.task is not None for worker in self._workers)
@@ -70,24 +71,27 @@ class LocalEngine(Engine):
         except OSError:
             worker.process.join(1)
 
-    @held()
     def wait(self, seconds: float) -> list[Event | Outcome]:
-        busy = [worker for worker in self._workers if worker.task is not None]
-        wait([w.pipe for w in busy] + [w.process.sentinel for w in busy], self._patience(busy, seconds))
-        heard: list[Event | Outcome] = []
-        for worker in busy:
-            heard.extend(self._hear(worker))
-            if worker.task is not None and not worker.process.is_alive():
-                heard.extend(self._hear(worker))
-                heard.extend(self._bury(worker))
-            elif worker.task is not None and self._overdue(worker):
-                heard.append(self._end(worker))
+        with held():  # a signal that came meanwhile is raised below: what was heard is kept for `close`
+            busy = [worker for worker in self._workers if worker.task is not None]
+            wait([w.pipe for w in busy] + [w.process.sentinel for w in busy], self._patience(busy, seconds))
+            for worker in busy:
+                self._heard.extend(self._hear(worker))
+                if worker.task is not None and not worker.process.is_alive():
+                    self._heard.extend(self._hear(worker))
+                    self._heard.extend(self._bury(worker))
+                elif worker.task is not None and self._overdue(worker):
+                    self._heard.append(self._end(worker))
+        return self._taken()
+
+    def _taken(self) -> list[Event | Outcome]:
+        heard, self._heard = self._heard, []
         return heard
 
     @held()
     def close(self, grace: float = 0.0) -> list[Event | Outcome]:
         self._stop.value = 1
-        heard: list[Event | Outcome] = []
+        heard = self._taken()
         until = time.monotonic() + grace
         while time.monotonic() < until and any(worker.task is not None for worker in self._workers):
             heard.extend(self.wait(0.1))

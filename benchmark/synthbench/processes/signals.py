@@ -70,5 +70,5 @@ def held() -> Iterator[None]:
     finally:
         for number in ours:
             signal.signal(number, before[number])
-    if came:
-        signal.raise_signal(came[0])
+        if came:  # also where the block failed: what was asked of the command comes before that
+            signal.raise_signal(came[0])
