@@ -22,12 +22,14 @@ def images(
     generator_spread: float = 0.0,
     fold_spread: float = 0.0,
     rng_seed: int = 0,
+    only_first: bool = False,
 ) -> pd.DataFrame:
     """Return an `images` frame of one cell: `real`, and arms with that effect on recall and precision.
 
     Noise: `image_spread` per image, common to all arms; `effect_spread` per arm and image; `seed_spread` per training
     of a segmenter, `generator_spread` per training of a generator, `fold_spread` per arm and fold; and of 20 to 60
-    objects, each found or not. The effect is that of the mean generator where there are several.
+    objects, each found or not. The effect is that of the mean generator where there are several; other arms than the
+    first have none with `only_first`.
     """
     rng = np.random.default_rng((7, rng_seed))
     names = ["real", ARM, *(f"real + g{i} × 1" for i in range(1, arms))]
@@ -37,7 +39,8 @@ def images(
         base = 0.7 + rng.normal(0, image_spread, count)
         for arm in names:
             made = arm != "real"
-            level = base + made * (effect + rng.normal(0, fold_spread) + rng.normal(0, effect_spread, count))
+            own = 0.0 if only_first and arm != ARM else effect
+            level = base + made * (own + rng.normal(0, fold_spread) + rng.normal(0, effect_spread, count))
             for generator_seed in range(generator_seeds) if made else [np.nan]:
                 one = made * rng.normal(0, generator_spread) if generator_seeds > 1 else 0.0
                 for seed in range(seeds):

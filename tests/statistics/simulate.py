@@ -8,14 +8,18 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+from crossed import ARM, images
 from studies import Judged, Truth, judge
+
+from synthbench.statistics import Noise, compare, detectable, holm, pilot
 
 SIZES = {"5": (10,) * 5, "10": (5,) * 10, "20": (5,) * 20}
 UNEQUAL = {"5, of 26, 6, 6, 6 and 6": (26, 6, 6, 6, 6), "10, of 1 … 10": tuple(range(1, 11)), "2": (25, 25)}
@@ -93,9 +97,47 @@ def unequal(studies: int) -> Iterator[list[str]]:
 def folds(studies: int) -> Iterator[list[str]]:
     """Folds, alike and not."""
     yield ["folds", "seeds", "images", "folds alike", "folds differ"]
-    for count, seeds, images in ((2, 2, 20), (3, 1, 10), (3, 3, 10), (5, 3, 10)):
-        truths = [Truth((0.02,), seeds, count, (1,) * images, training=0.007, fold_spread=s) for s in (0.0, 0.02)]
-        yield [str(count), str(seeds), str(images), *(share(judge(truth, studies).held) for truth in truths)]
+    for count, seeds, wells in ((2, 2, 20), (3, 1, 10), (3, 3, 10), (5, 3, 10)):
+        truths = [Truth((0.02,), seeds, count, (1,) * wells, training=0.007, fold_spread=s) for s in (0.0, 0.02)]
+        yield [str(count), str(seeds), str(wells), *(share(judge(truth, studies).held) for truth in truths)]
+
+
+def promises(studies: int) -> Iterator[list[str]]:
+    """What `plan` promises to find in 4 of 5 studies, and in how many it is found; the noise is that of 100 pilots."""
+    yield ["generator seeds", "seeds", "folds", "arms", "test images", "promised", "found"]
+    for generators, seeds, folds, arms, count in (
+        (3, 3, 1, 1, 40),
+        (3, 3, 1, 3, 40),
+        (2, 3, 1, 1, 40),
+        (2, 3, 1, 3, 40),
+        (2, 5, 1, 3, 40),
+        (1, 3, 1, 1, 40),
+        (1, 3, 1, 2, 50),
+        (1, 2, 1, 5, 50),
+        (1, 3, 1, 5, 50),
+        (1, 2, 3, 1, 40),
+        (1, 2, 3, 3, 40),
+    ):
+        spreads = {"generator_spread": 0.02, "seed_spread": 0.007 if folds > 1 else 0.014, "count": count}
+        drawn = partial(images, 0.0, generators, seeds, folds=folds, fold_spread=0.01 * (folds > 1), **spreads)
+        noise = mean_of(pilot(drawn(rng_seed=number, arms=arms), draws=300) for number in range(100))
+        design = {"seeds": seeds, "arms": arms, "generator_seeds": generators, "folds": folds}
+        smallest = detectable(noise, images=count * folds, **design)
+        hits = []
+        for number in range(1000, 1000 + studies):
+            frame = images(smallest, *drawn.args[1:], **drawn.keywords, rng_seed=number, arms=arms, only_first=True)
+            differences = compare(frame, draws=4000, seed=number).differences
+            adjusted = dict(zip(differences, holm([d.p for d in differences.values()]), strict=True))
+            hits.append(adjusted[ARM] < 0.05)
+        yield [*map(str, (generators, seeds, folds, arms, count)), f"{smallest:.3f}", share(float(np.mean(hits)))]
+
+
+def mean_of(pilots: Iterable[Noise]) -> Noise:
+    """Return what many pilots say on average, so that a test isn't of one pilot's luck."""
+    several, parts = list(pilots), ("image", "training", "generator", "single", "fold")
+    return Noise(
+        source="", **{name: float(np.sqrt(np.mean([getattr(p, name) ** 2 for p in several]))) for name in parts}
+    )
 
 
 def share(value: float) -> str:
@@ -110,6 +152,7 @@ TABLES: dict[str, tuple[Callable[[int], Iterator[list[str]]], int]] = {
     "unequal": (unequal, 300),
     "coverage": (coverage, 400),
     "folds": (folds, 400),
+    "promises": (promises, 400),
 }
 
 

@@ -7,16 +7,18 @@ parts are taken from a pilot (earlier results of the same data and segmenter), o
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 
 from synthbench.statistics.differences import LEVEL
 from synthbench.statistics.noise import BASELINE_SHARE, Noise
-from synthbench.statistics.repeats import crossed_freedom, joint, joint_freedom, prior_freedom
+from synthbench.statistics.repeats import crossed_freedom, joint, joint_freedom, moderated
 from synthbench.statistics.together import WILD_ARM, WILD_BASELINE, two_way
 
 POWER = 0.8
 _STUDIES = 10_000
-_TAG_TABLES = 5
+_TAG_STUDIES = 5
 
 
 def detectable(
@@ -32,10 +34,11 @@ def detectable(
     """Return the smallest true difference that is found significant with probability `power`.
 
     The test is the leaderboard's own (`synthbench.statistics.compare`): two-sided at 5 %, over test images, over
-    training again and, with several folds, over those, all of whose spreads the study will have to estimate with the
-    degrees of freedom that its design has, from all arms together where the test does so. It is corrected for the
-    number of arms by Bonferroni, which is Holm's rule for the first arm to be found: where several arms differ, the
-    study sees a little more than is said here.
+    training again and, with several folds, over those. Studies are drawn whose arms differ by noise alone, and judged
+    with the spreads and degrees of freedom that each estimates for itself, from all arms together where the test does
+    so; the difference is the one that carries the first arm over its limit in a share `power` of them. The limit is
+    corrected for the number of arms by Bonferroni, which is Holm's rule for the first arm to be found: where several
+    arms differ, the study sees a little more than is said here.
 
     One segmenter seed in one fold decides nothing. With one generator seed the difference is that of the one generator
     trained, and the generator's noise plays no part, unless folds train it again.
@@ -68,9 +71,6 @@ def detectable(
     ValueError
         If a number can't be used; the message names it.
     """
-    from scipy.optimize import brentq
-    from scipy.special import ndtr
-
     counts = {"images": images, "seeds": seeds, "arms": arms, "generator_seeds": generator_seeds, "folds": folds}
     for name, value in counts.items():
         if not value >= 1:
@@ -84,18 +84,37 @@ def detectable(
         return float("nan")
     if seeds == 1 and folds == 1:
         return float("inf")
+    rng = np.random.default_rng((_TAG_STUDIES, _STUDIES))
     if folds > 1:
-        error2, limits = _over_folds(noise, images, seeds, arms, generator_seeds, folds)
+        judged = _over_folds(rng, noise, images, seeds, arms, generator_seeds, folds)
     else:
-        error2, limits = _over_seeds(noise, images, seeds, arms, generator_seeds)
-    if error2 == 0:
-        return 0.0
+        judged = _over_seeds(rng, noise, images, seeds, arms, generator_seeds)
+    limits = np.sqrt(judged.error2) * _factor(judged.freedom, arms)
+    return max(0.0, float(np.quantile(limits - judged.error, power)))
 
-    def lacking(difference: float) -> float:
-        return float(np.mean(ndtr((difference - limits) / np.sqrt(error2)))) - power
 
-    most = float(limits.max()) + 4 * float(np.sqrt(error2))
-    return float(brentq(lacking, 0.0, most)) if lacking(0.0) < 0 else 0.0
+class _Judged(NamedTuple):
+    """The first arm in studies: its error, its squared standard error and degrees of freedom as estimated there.
+
+    All ``(studies,)``.
+    """
+
+    error: np.ndarray
+    error2: np.ndarray
+    freedom: np.ndarray
+
+
+class _Level(NamedTuple):
+    """Squared standard errors of all arms over one kind of repeats, and degrees of freedom, ``(studies, arms)``."""
+
+    error2: np.ndarray
+    freedom: np.ndarray
+
+    @classmethod
+    def of(cls, means: np.ndarray) -> _Level:
+        """Measure it on the means of the repeats, ``(studies, arms, repeats)``."""
+        error2 = means.var(axis=2, ddof=1) / means.shape[2]
+        return cls(error2, np.full(error2.shape, means.shape[2] - 1.0))
 
 
 def _training2(noise: Noise, images: float) -> tuple[float, float]:
@@ -105,105 +124,101 @@ def _training2(noise: Noise, images: float) -> tuple[float, float]:
 
 
 def _over_folds(
-    noise: Noise, images: int, seeds: int, arms: int, generator_seeds: int, folds: int
-) -> tuple[float, np.ndarray]:
-    """Return the squared error of the difference, and the limits of a test over the means of folds."""
+    rng: np.random.Generator, noise: Noise, images: int, seeds: int, arms: int, generator_seeds: int, folds: int
+) -> _Judged:
+    """Judge the first arm of studies by a test over the means of folds."""
     base2, own2 = _training2(noise, images / folds)
-    fold2 = noise.fold**2 + noise.generator**2 / generator_seeds + base2 / seeds + own2 / (seeds * generator_seeds)
-    error2 = noise.image**2 / images + fold2 / folds
-    estimates, freedom = _estimates([(error2, folds - 1)], arms)
-    return error2, np.sqrt(estimates) * _factor(freedom, arms)
+    fold2 = noise.fold**2 + noise.generator**2 / generator_seeds + noise.image**2 * folds / images
+    baseline = _normal(rng, base2 / seeds, folds)
+    means = _normal(rng, fold2 + own2 / (seeds * generator_seeds), arms, folds) - baseline[:, None]
+    return _Judged(means[:, 0].mean(axis=1), *_lent(_Level.of(means)))
 
 
-def _over_seeds(noise: Noise, images: int, seeds: int, arms: int, generator_seeds: int) -> tuple[float, np.ndarray]:
-    """Return the squared error of the difference, and the limits of a test over seeds and test images."""
+def _over_seeds(
+    rng: np.random.Generator, noise: Noise, images: int, seeds: int, arms: int, generator_seeds: int
+) -> _Judged:
+    """Judge the first arm of studies by a test over segmenter seeds, generator seeds that cross them, and images."""
     base2, own2 = _training2(noise, images)
-    pairs = seeds * generator_seeds
     generator2 = noise.generator**2 if generator_seeds > 1 else 0.0
-    error2 = noise.image**2 / images + base2 / seeds + own2 / pairs + generator2 / generator_seeds
+    trained = _normal(rng, base2, 1, seeds), _normal(rng, own2 / generator_seeds, arms, seeds)
+    by_seed = trained[1] - trained[0]
+    by_generator = _normal(rng, generator2, arms, generator_seeds)
+    error = _normal(rng, noise.image**2 / images) + by_seed[:, 0].mean(axis=1) + by_generator[:, 0].mean(axis=1)
+    pairs = seeds * generator_seeds
     shared = (generator_seeds - 1) / (pairs - 1) * BASELINE_SHARE if pairs > 1 else 1.0
     image2 = (noise.image**2 + shared * noise.single**2) / images
-    levels = [((base2 + own2 / generator_seeds) / seeds, seeds - 1)]
-    crossed = [((generator2 + own2 / seeds) / generator_seeds, generator_seeds - 1)] if generator_seeds > 1 else []
-    estimates, freedom = _estimates(levels + crossed, arms)
-    image2s = image2 * _chances(images - 1, 3)
+    of_images = image2 * rng.chisquare(images - 1, _STUDIES) / (images - 1), images - 1
+    levels = [_Level.of(by_seed)]
+    if generator_seeds > 1:
+        levels.append(_Level.of(by_generator + _normal(rng, own2 / seeds, arms, generator_seeds)))
     if arms > 1 and base2 > 0:
-        alone, of_generators = (estimates, freedom), _estimates(crossed, arms)
-        estimates, whole = _together(
-            base2, own2, seeds, arms, generator_seeds, alone, of_generators, (image2s, images - 1)
-        )
-    elif crossed and arms == 1:
-        parts = [(error * _chances(few, place), few) for place, (error, few) in enumerate(levels + crossed)]
-        whole = crossed_freedom(image2s, images - 1, *parts)
+        training2, freedom = _together(np.concatenate(trained, axis=1), generator_seeds, levels, of_images)
+    elif arms > 1 or generator_seeds == 1:
+        training2, known = _lent(_summed(levels))
+        freedom = joint_freedom(*of_images, training2, known)
     else:
-        whole = joint_freedom(image2s, images - 1, estimates, freedom)
-    return error2, np.sqrt(image2s + estimates) * _factor(whole, arms)
-
-
-def _estimates(levels: list[tuple[float, int]], arms: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return the spreads that studies estimate, ``(studies,)``, and their freedoms, with what other arms lend.
-
-    Parameters
-    ----------
-    levels
-        The true squared error of each level, and its degrees of freedom.
-    """
-    drawn = [error2 * _chances(freedom, place) for place, (error2, freedom) in enumerate(levels)]
-    total = np.sum(drawn, axis=0) * np.ones(_STUDIES)
-    if not np.any(total):
-        return np.zeros(_STUDIES), np.zeros(_STUDIES)
-    welch = joint(drawn, [freedom for _, freedom in levels])
-    if arms == 1:
-        return total, welch
-    lent = prior_freedom(np.full(arms - 1, float(np.mean(welch))))
-    prior = sum(error2 for error2, _ in levels) * _chances(lent, 2)
-    return (welch * total + lent * prior) / (welch + lent), welch + lent
+        parts = [(level.error2[:, 0], level.freedom[:, 0]) for level in levels]
+        training2, freedom = parts[0][0] + parts[1][0], crossed_freedom(*of_images, *parts)
+    return _Judged(error, of_images[0] + training2, freedom)
 
 
 def _together(
-    base2: float,
-    own2: float,
-    seeds: int,
-    arms: int,
-    generator_seeds: int,
-    alone: tuple[np.ndarray, np.ndarray],
-    of_generators: tuple[np.ndarray, np.ndarray],
-    of_images: tuple[np.ndarray, float],
+    tables: np.ndarray, generator_seeds: int, levels: list[_Level], of_images: tuple[np.ndarray, float]
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return spreads of the first arm in studies that estimate its training with the others', and whole freedoms.
+    """Return what training does to the first arm where its variance is estimated with the others', and whole freedoms.
 
     Parameters
     ----------
-    alone
-        What the test falls back on where the baseline varies more than the arms.
-    of_generators
-        What generator seeds add, where there are several.
+    tables
+        What training does to each run, over generator seeds; ``(studies, 1 + arms, seeds)``, the baseline first.
+    levels
+        What arms show by themselves, over segmenter seeds and, where there are several, over generator seeds.
     of_images
-        What test images add.
+        What test images add, ``(studies,)``, and its freedom.
     """
-    rng = np.random.default_rng((_TAG_TABLES, _STUDIES))
-    row, column = (index.ravel() for index in np.indices((arms + 1, seeds)))
+    _, rows, seeds = tables.shape
+    row, column = (index.ravel() for index in np.indices((rows, seeds)))
     scale = np.where(row == 0, 1.0, 1 / generator_seeds)
-    noise = np.where(row == 0, base2, own2 / generator_seeds)
-    tables = np.sqrt(noise) * rng.standard_normal((_STUDIES, len(row)))
-    variance, pooled, p = two_way(tables, row, column, scale)
+    variance, pooled, p = two_way(tables.reshape(len(tables), -1), row, column, scale)
     shared = variance * (1 + 1 / generator_seeds) / seeds
-    own = (tables[:, row == 1] - tables[:, row == 0]).var(axis=1, ddof=1) / seeds
     wild = p[:, 1] < WILD_ARM
-    training, freedom = np.where(wild, np.maximum(own, shared), shared), np.where(wild, seeds - 1, pooled)
-    more, more_freedom = of_generators
-    known = joint([training, more], [freedom, more_freedom]) if np.any(more) else freedom
-    whole = joint_freedom(*of_images, training + more, known)
+    training = np.where(wild, np.maximum(levels[0].error2[:, 0], shared), shared)
+    known = np.where(wild, seeds - 1, pooled)
+    more = np.zeros(_STUDIES)
+    if generator_seeds > 1:
+        more, more_freedom = _lent(levels[1])
+        known = joint([training, more], [known, more_freedom])
+    alone, few = _lent(_summed(levels))
+    fallback = np.maximum(alone, shared + more)
     baseline = p[:, 0] < WILD_BASELINE
-    estimates, few = alone
-    fallback = np.maximum(estimates, shared + more)
-    few = joint_freedom(*of_images, fallback, few)
-    return np.where(baseline, fallback, training + more), np.where(baseline, few, whole)
+    return (
+        np.where(baseline, fallback, training + more),
+        np.where(
+            baseline,
+            joint_freedom(*of_images, fallback, few),
+            joint_freedom(*of_images, training + more, known),
+        ),
+    )
 
 
-def _chances(freedom: float, place: int) -> np.ndarray:
-    """Return how studies misjudge a variance, ``(studies,)``: chi-square over its freedom, the same in every call."""
-    return np.random.default_rng((place, _STUDIES)).chisquare(freedom, _STUDIES) / freedom
+def _summed(levels: list[_Level]) -> _Level:
+    if len(levels) == 1:
+        return levels[0]
+    error2, freedom = zip(*levels, strict=True)
+    return _Level(np.sum(error2, axis=0), joint(error2, freedom))
+
+
+def _lent(level: _Level) -> tuple[np.ndarray, np.ndarray]:
+    """Return the first arm's squared error and freedom, with what the other arms lend it."""
+    own = level.error2[:, 0], level.freedom[:, 0]
+    if level.error2.shape[1] == 1 or not level.error2.any():
+        return own
+    return moderated(*own, level.error2[:, 1:], level.freedom[:, 1:])
+
+
+def _normal(rng: np.random.Generator, variance: float, *shape: int) -> np.ndarray:
+    """Draw errors of that variance, ``(studies, *shape)``."""
+    return np.sqrt(variance) * rng.standard_normal((_STUDIES, *shape))
 
 
 def _factor(freedom: np.ndarray, arms: int) -> np.ndarray:

@@ -20,6 +20,8 @@ from scipy.special import digamma, polygamma
 SHARED = 0.25
 """Squared correlation of two arms' differences from the same baseline, when all runs vary alike."""
 
+_NEWTON_STEPS = 12
+
 
 @dataclass(frozen=True)
 class Spread:
@@ -218,12 +220,26 @@ def _moderate(arm: str, own: Mapping[str, Spread], pairs: Mapping[str, int]) -> 
     ]
     if not others:
         return mine
-    freedoms = np.array([freedom for _, freedom in others])
-    logs = np.log([error2 for error2, _ in others]) - (digamma(freedoms / 2) - np.log(freedoms / 2))
-    prior = float(np.exp(logs.mean()))
+    error2, freedom = moderated(mine.error2, mine.freedom, *np.array(others).T)
+    return Spread(float(error2), float(freedom), mine.with_images)
+
+
+def moderated(
+    error2: np.ndarray | float, freedom: np.ndarray | float, others2: np.ndarray, freedoms: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return squared errors and their degrees of freedom, with what other arms lend them.
+
+    Parameters
+    ----------
+    error2, freedom
+        Of the arms themselves, ``(...)``.
+    others2, freedoms
+        Of the others, scaled to the same number of repeats, ``(..., others)``, above 0.
+    """
+    logs = np.log(others2) - (digamma(freedoms / 2) - np.log(freedoms / 2))
     weight = prior_freedom(freedoms)
-    freedom = mine.freedom + weight
-    return Spread((mine.freedom * mine.error2 + weight * prior) / freedom, freedom, mine.with_images)
+    whole = freedom + weight
+    return (freedom * np.asarray(error2) + weight * np.exp(logs.mean(axis=-1))) / whole, whole
 
 
 def _repeats(spread: Spread, pairs: int) -> float:
@@ -231,13 +247,26 @@ def _repeats(spread: Spread, pairs: int) -> float:
     return spread.freedom + 1 if spread.with_images else pairs
 
 
-def prior_freedom(freedoms: np.ndarray) -> float:
-    """Return the degrees of freedom that the other arms of a cell lend to one, from their own, ``(arms,)``.
+def prior_freedom(freedoms: np.ndarray) -> np.ndarray:
+    """Return the degrees of freedom that the other arms of a cell lend to one, from their own.
 
     Those of a chi-square whose logarithm is as uncertain as the mean of theirs, made fewer because all arms share one
     baseline.
-    """
-    from scipy.optimize import brentq
 
-    noise = float(np.mean(polygamma(1, freedoms / 2))) / len(freedoms)
-    return 2 * brentq(lambda half: float(polygamma(1, half)) - noise, 1e-3, 1e6) / (1 + SHARED * (len(freedoms) - 1))
+    Parameters
+    ----------
+    freedoms
+        ``(..., others)``, above 0.
+    """
+    others = freedoms.shape[-1]
+    noise = polygamma(1, freedoms / 2).mean(axis=-1) / others
+    return 2 * _inverse_trigamma(noise) / (1 + SHARED * (others - 1))
+
+
+def _inverse_trigamma(values: np.ndarray) -> np.ndarray:
+    """Solve trigamma(y) = value for y above 0, by Newton's steps on the reciprocal, which is nearly straight."""
+    y = 0.5 + 1 / np.asarray(values)
+    for _ in range(_NEWTON_STEPS):
+        trigamma = polygamma(1, y)
+        y = y + trigamma * (1 - trigamma / values) / polygamma(2, y)
+    return y
