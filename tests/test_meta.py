@@ -25,7 +25,7 @@ import synthbench.cli
 from synthbench.cli import build_parser
 from synthbench.plugin import hookspecs
 from synthbench.plugin.registry import registry
-from synthbench.study import DEFAULT, make_study, read_study
+from synthbench.study.model import DEFAULT, make_study, read_study
 from synthbench.testing.packages import imported, private_imports
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -7,7 +7,7 @@ import torch
 from torch.nn import functional as F
 
 from synthbench.samples import IGNORED, Sample
-from synthbench.toolkit.images import normalise
+from synthbench.toolkit.intensity.images import normalise
 
 FLOW_SCALE = 5.0
 """The network predicts five times the flow (Cellpose's convention)."""
@@ -17,7 +17,7 @@ _MIRROR = np.array([[1, 0], [0, -1]])
 SYMMETRIES = np.stack(
     [np.linalg.matrix_power(_TURN, s % 4) @ (_MIRROR if s >= 4 else np.eye(2, dtype=int)) for s in range(8)]
 ).astype(np.float32)
-"""``(8, 2, 2)``: what each symmetry of `synthbench.toolkit.patches.dihedral` does to a vector (y, x)."""
+"""``(8, 2, 2)``: what each symmetry of `synthbench.toolkit.training.patches.dihedral` does to a vector (y, x)."""
 
 
 def encode(sample: Sample) -> tuple[np.ndarray, np.ndarray]:

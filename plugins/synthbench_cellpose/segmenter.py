@@ -14,12 +14,12 @@ from torch.nn import functional as F
 
 from synthbench import Budget, Config, Context, Instances, SampleSet, Segmenter, Stopped, TrainingMix
 from synthbench.errors import ConfigError, StoreError
-from synthbench.toolkit import loop
-from synthbench.toolkit.batches import Batches
-from synthbench.toolkit.images import normalise, to_channels
-from synthbench.toolkit.optimise import one_cycle, set_rate
-from synthbench.toolkit.patches import PatchStream
-from synthbench.toolkit.tuning import portion, tune
+from synthbench.toolkit.intensity.images import normalise, to_channels
+from synthbench.toolkit.training import loop
+from synthbench.toolkit.training.batches import Batches
+from synthbench.toolkit.training.patches import PatchStream
+from synthbench.toolkit.training.schedules import one_cycle, set_rate
+from synthbench.toolkit.training.threshold_tuning import portion, tune
 from synthbench_cellpose import flows, library
 
 WEIGHTS = "weights.safetensors"

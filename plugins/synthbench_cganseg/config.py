@@ -10,7 +10,7 @@ from pydantic import Field
 
 from synthbench import Budget
 from synthbench.errors import ConfigError
-from synthbench.toolkit.presets import MaskConfig, changed, settled
+from synthbench.toolkit.training.budget_defaults import MaskConfig, changed, settled
 from synthbench_cganseg.networks import Norm
 from synthbench_cganseg.perceptual import choose
 
@@ -56,15 +56,15 @@ class CGanSegConfig(MaskConfig):
         for each image and augmentation, and for masks too; the published code draws it once for a batch of images.
     appearance : bool, optional
         Whether the generator is told the light of the image and of its objects beside the mask (this project's choice);
-        see `synthbench.toolkit.appearance`. Left open, it follows from the budget.
+        see `synthbench.toolkit.intensity.conditioning`. Left open, it follows from the budget.
     grain : bool
         Whether drawn images get the pixel noise of a training image, in training before the other networks see them,
-        and then as much as they lack (this project's choice); see `synthbench.toolkit.grain`. Without it the
-        discriminator knows drawn images by their lack of noise, and asks for nothing else.
+        and then as much as they lack (this project's choice); see `synthbench.toolkit.intensity.pixel_noise`. Without
+        it the discriminator knows drawn images by their lack of noise, and asks for nothing else.
     texture : bool
         Whether drawn objects get the texture of training objects of similar size in the same way (this project's
-        choice); see `synthbench.toolkit.texture`. It goes with `appearance`: without that there is none. Nor where
-        objects are hardly anything else; see `synthbench.toolkit.texture.BODY`.
+        choice); see `synthbench.toolkit.intensity.texture`. It goes with `appearance`: without that there is none. Nor
+        where objects are hardly anything else; see `synthbench.toolkit.intensity.texture.BODY`.
     image_gan, mask_gan : float, optional
         Weight of each discriminator's verdict. Left open, they follow from the budget.
     judges_rate : float, optional
@@ -81,8 +81,8 @@ class CGanSegConfig(MaskConfig):
     momentum : float, optional
         Adam's first β. Left open, it follows from the budget.
     masks, layout, density, touching
-        Which masks images are drawn to; see `synthbench.toolkit.presets.MaskConfig`. The paper's dense images are
-        ``masks: recombine`` with a `density`, scattered or as colonies (``layout: discs``).
+        Which masks images are drawn to; see `synthbench.toolkit.training.budget_defaults.MaskConfig`. The paper's dense
+        images are ``masks: recombine`` with a `density`, scattered or as colonies (``layout: discs``).
     """
 
     filters: int | None = Field(None, ge=2)

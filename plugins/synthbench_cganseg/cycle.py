@@ -14,10 +14,10 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from synthbench.toolkit import loop
-from synthbench.toolkit.appearance import lit
-from synthbench.toolkit.augment import diff_augment
-from synthbench.toolkit.texture import rough
+from synthbench.toolkit.intensity.conditioning import lit
+from synthbench.toolkit.intensity.texture import rough
+from synthbench.toolkit.training import loop
+from synthbench.toolkit.training.augmentation import diff_augment
 from synthbench_cganseg.config import CGanSegConfig
 from synthbench_cganseg.losses import absolute, cross_entropy, dice, judged, verdict
 from synthbench_cganseg.networks import Segmenter, StyleUNet, mixed_noise

@@ -13,16 +13,16 @@ from torch import nn
 
 from synthbench import Budget, Context, Generator, Sample, SampleSet, TrainingMix
 from synthbench.errors import StoreError
-from synthbench.toolkit import loop
-from synthbench.toolkit.appearance import Appearance, lit
-from synthbench.toolkit.batches import Batches
-from synthbench.toolkit.collapse import refuse_flat
-from synthbench.toolkit.joint import Joint
-from synthbench.toolkit.journal import so_far
-from synthbench.toolkit.masks import MaskSampler
-from synthbench.toolkit.optimise import linear_tail
-from synthbench.toolkit.patches import PatchStream
-from synthbench.toolkit.texture import topped_up
+from synthbench.toolkit.intensity.conditioning import Appearance, lit
+from synthbench.toolkit.intensity.texture import topped_up
+from synthbench.toolkit.masks.codec import Joint
+from synthbench.toolkit.masks.sampler import MaskSampler
+from synthbench.toolkit.training import loop
+from synthbench.toolkit.training.batches import Batches
+from synthbench.toolkit.training.mode_collapse import refuse_flat
+from synthbench.toolkit.training.patches import PatchStream
+from synthbench.toolkit.training.schedules import linear_tail
+from synthbench.toolkit.training.training_log import so_far
 from synthbench_cganseg.config import CGanSegConfig
 from synthbench_cganseg.cycle import DISCRIMINATORS, Cycle, optimisers
 from synthbench_cganseg.discriminator import discriminator

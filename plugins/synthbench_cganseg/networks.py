@@ -16,7 +16,7 @@ from monai.networks.nets import BasicUNet
 from torch import nn
 from torch.nn import functional
 
-from synthbench.toolkit.enlarge import doubled
+from synthbench.toolkit.layers.upsampling import doubled
 
 Norm = Literal["batch", "pixel"]
 

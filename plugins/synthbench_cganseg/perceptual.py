@@ -12,7 +12,7 @@ from torch.nn import functional
 from torchvision import models
 
 from synthbench.errors import ConfigError, PluginError, nearest
-from synthbench.toolkit import weights
+from synthbench.toolkit.training import weights
 
 SHARES = (1 / 32, 1 / 16, 1 / 8, 1 / 4, 1.0)
 """Weights of the five layers of VGG19; a network of fewer has the last of them."""

@@ -12,7 +12,7 @@ import numpy as np
 
 from synthbench import Context, Generator, Sample, SampleSet
 from synthbench.errors import DataError
-from synthbench.toolkit.masks_objects import tidy
+from synthbench.toolkit.masks.objects import tidy
 
 TRAIN = "train"
 _ORDER = 41

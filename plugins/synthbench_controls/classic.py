@@ -8,8 +8,8 @@ from scipy import ndimage
 
 from synthbench import Config, Context, Sample, SampleSet
 from synthbench.samples import MASK, unmarked
-from synthbench.toolkit.images import HIGH, LOW
-from synthbench.toolkit.masks_objects import speck_limit
+from synthbench.toolkit.intensity.images import HIGH, LOW
+from synthbench.toolkit.masks.objects import speck_limit
 from synthbench_controls.base import Control, name, to_dtype, without_fragments
 
 _DRAW = 43

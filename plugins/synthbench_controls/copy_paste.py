@@ -13,10 +13,10 @@ from scipy import ndimage
 from synthbench import Config, Context, Sample, SampleSet
 from synthbench.errors import DataError
 from synthbench.samples import MASK
-from synthbench.toolkit.images import to_channels
-from synthbench.toolkit.masks_objects import Cutout, areas, cutouts, speck_limit, tidy, touching_share
-from synthbench.toolkit.masks_place import Canvas, overlap
-from synthbench.toolkit.patches import dihedral
+from synthbench.toolkit.intensity.images import to_channels
+from synthbench.toolkit.masks.objects import Cutout, areas, cutouts, speck_limit, tidy, touching_share
+from synthbench.toolkit.masks.placement import Canvas, overlap
+from synthbench.toolkit.training.patches import dihedral
 from synthbench_controls.base import Control, name, to_dtype, without_fragments
 
 NEIGHBOURS = 8

@@ -6,7 +6,7 @@ import numpy as np
 
 from synthbench import Context, Sample, SampleSet
 from synthbench.samples import MASK, unmarked
-from synthbench.toolkit.masks_objects import speck_limit, tidy
+from synthbench.toolkit.masks.objects import speck_limit, tidy
 from synthbench_controls.base import Control, name
 
 _DRAW = 42

@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 
 from synthbench import Budget
 from synthbench.errors import ConfigError
-from synthbench.toolkit.presets import MaskConfig, changed, settled
+from synthbench.toolkit.training.budget_defaults import MaskConfig, changed, settled
 from synthbench_diffusion.process import Prediction, Schedule
 
 _CONDITIONAL = (
@@ -40,14 +40,14 @@ class DiffusionConfig(MaskConfig):
         Of the moving average of the weights, which draws the samples.
     appearance : bool, optional
         Whether the network is told the light of the image and of its objects beside the mask (this project's choice);
-        see `synthbench.toolkit.appearance`; conditional mode. Left open, it follows from the budget.
+        see `synthbench.toolkit.intensity.conditioning`; conditional mode. Left open, it follows from the budget.
     texture : bool
         Whether drawn objects get the texture laid over that they lack beside the training object whose light they are
         told (this project's choice); without `appearance` there is none, nor where objects are hardly anything else
-        (`synthbench.toolkit.texture.BODY`); conditional mode.
+        (`synthbench.toolkit.intensity.texture.BODY`); conditional mode.
     grain : bool
         Whether drawn images get the pixel noise that they lack beside a training image (this project's choice): a
-        network that finds the mean of what it might be draws none. See `synthbench.toolkit.grain`.
+        network that finds the mean of what it might be draws none. See `synthbench.toolkit.intensity.pixel_noise`.
     mask_weight : float
         Weight of the mask's error against the image's; joint mode.
     dropped : float, optional
@@ -60,7 +60,7 @@ class DiffusionConfig(MaskConfig):
         Longest side in pixels of an image that is drawn to a mask; of a larger mask a random part is taken. The memory
         of the network's attention grows with the fourth power of it.
     masks, layout, density, touching
-        Which masks images are drawn to; see `synthbench.toolkit.presets.MaskConfig`; conditional mode.
+        Which masks images are drawn to; see `synthbench.toolkit.training.budget_defaults.MaskConfig`; conditional mode.
     """
 
     mode: Literal["joint", "conditional"] = "joint"

@@ -12,17 +12,17 @@ import torch
 from synthbench import Budget, Context, Generator, Sample, SampleSet, TrainingMix
 from synthbench.errors import StoreError
 from synthbench.samples import MASK
-from synthbench.toolkit import loop
-from synthbench.toolkit.appearance import Appearance, lit
-from synthbench.toolkit.batches import Batches
-from synthbench.toolkit.collapse import LOOKED_AT, refuse_collapse
-from synthbench.toolkit.joint import Joint
-from synthbench.toolkit.journal import so_far
-from synthbench.toolkit.masks import MaskDraw, MaskSampler
-from synthbench.toolkit.masks_objects import tidy
-from synthbench.toolkit.optimise import Ema, one_cycle, set_rate
-from synthbench.toolkit.patches import PatchStream
-from synthbench.toolkit.texture import topped_up
+from synthbench.toolkit.intensity.conditioning import Appearance, lit
+from synthbench.toolkit.intensity.texture import topped_up
+from synthbench.toolkit.masks.codec import Joint
+from synthbench.toolkit.masks.objects import tidy
+from synthbench.toolkit.masks.sampler import MaskDraw, MaskSampler
+from synthbench.toolkit.training import loop
+from synthbench.toolkit.training.batches import Batches
+from synthbench.toolkit.training.mode_collapse import LOOKED_AT, refuse_collapse
+from synthbench.toolkit.training.patches import PatchStream
+from synthbench.toolkit.training.schedules import Ema, one_cycle, set_rate
+from synthbench.toolkit.training.training_log import so_far
 from synthbench_diffusion.config import DiffusionConfig
 from synthbench_diffusion.network import Denoiser
 from synthbench_diffusion.process import Process, guided

@@ -7,8 +7,8 @@ from monai.networks.nets import DiffusionModelUNet
 from torch import nn
 from torch.nn import functional as F
 
-from synthbench.toolkit.evening import evened
-from synthbench.toolkit.mending import Mending
+from synthbench.toolkit.layers.cycle_spinning import evened
+from synthbench.toolkit.layers.residual_refinement import Mending
 
 GROUP = 8
 """Channels that are normalised together, at least. Alone, a channel would lose what the time adds to it."""
@@ -74,7 +74,7 @@ class Denoiser(nn.Module):
         return found if self.mend is None else self.mend(found, x)
 
     def evened(self, noisy: torch.Tensor, times: torch.Tensor) -> torch.Tensor:
-        """Return the mean of what is found with the squares laid at `fold` places; see `synthbench.toolkit.evening`."""
+        """Return the mean of what is found with the squares laid at `fold` places."""
         return evened(lambda moved: self(moved, times), noisy, self.fold, self.block)
 
     @property

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from synthbench.errors import PluginError, nearest
-from synthbench.toolkit import weights
+from synthbench.toolkit.training import weights
 from synthbench_encoders.base import EncoderConfig, Features, NetworkEncoder
 
 

@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 from pydantic import Field
 
 from synthbench.errors import PluginError
-from synthbench.toolkit import weights
+from synthbench.toolkit.training import weights
 from synthbench_encoders.base import EncoderConfig, Features, NetworkEncoder
 
 SCRIPT = "inception-2015-12-05.pt"

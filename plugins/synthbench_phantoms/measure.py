@@ -12,7 +12,7 @@ from skimage.measure import regionprops
 from skimage.morphology import skeletonize
 
 from synthbench.samples import Sample, Task
-from synthbench.toolkit.images import to_channels
+from synthbench.toolkit.intensity.images import to_channels
 
 DEPTHS = np.array([1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0, 11.0, 16.0, 24.0, 40.0])
 """Pixels from a region's border at which its light is measured; deeper is taken as equally deep."""

@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 
 from synthbench import Budget
 from synthbench.errors import ConfigError
-from synthbench.toolkit.presets import MaskConfig, settled
+from synthbench.toolkit.training.budget_defaults import MaskConfig, settled
 from synthbench_pix2pix.networks import Norm
 from synthbench_pix2pix.structure import Structure
 
@@ -34,7 +34,8 @@ class Pix2PixConfig(MaskConfig):
     noise : int
         Planes of white noise beside the condition; 0 for none.
     appearance : bool
-        Whether the network is told the light of each image and each object; see `synthbench.toolkit.appearance`.
+        Whether the network is told the light of each image and each object; see
+        `synthbench.toolkit.intensity.conditioning`.
     grain : bool
         Whether pixel noise, as strong as in each training image, is laid over what the network draws before the
         discriminator sees it, and over drawn samples as much as they lack (this project's choice). The absolute
@@ -42,7 +43,7 @@ class Pix2PixConfig(MaskConfig):
     texture : bool
         Whether drawn objects get the texture laid over that they lack beside the training object whose light they are
         told, for the same reason (this project's choice); not in training. Without `appearance` there is none, nor
-        where objects are hardly anything else; see `synthbench.toolkit.texture.BODY`.
+        where objects are hardly anything else; see `synthbench.toolkit.intensity.texture.BODY`.
     l1 : float
         Weight of the absolute difference against the adversarial term.
     structure : {"auto", "none", "weighted", "ssim", "cldice"}
@@ -56,7 +57,7 @@ class Pix2PixConfig(MaskConfig):
     learning_rate : float, optional
         Of Adam, constant for half of the steps and then falling to 0. Left open, it follows from the budget.
     masks, layout, density, touching
-        Which masks images are drawn to; see `synthbench.toolkit.presets.MaskConfig`.
+        Which masks images are drawn to; see `synthbench.toolkit.training.budget_defaults.MaskConfig`.
     """
 
     filters: int | None = Field(None, ge=4)

@@ -10,16 +10,16 @@ import numpy as np
 import torch
 
 from synthbench import Budget, Context, Generator, Sample, SampleSet, TrainingMix
-from synthbench.toolkit import loop
-from synthbench.toolkit.appearance import Appearance, lit
-from synthbench.toolkit.batches import Batches
-from synthbench.toolkit.collapse import refuse_flat
-from synthbench.toolkit.joint import Joint
-from synthbench.toolkit.journal import so_far
-from synthbench.toolkit.masks import MaskSampler
-from synthbench.toolkit.optimise import linear_tail, set_rate
-from synthbench.toolkit.patches import PatchStream
-from synthbench.toolkit.texture import topped_up
+from synthbench.toolkit.intensity.conditioning import Appearance, lit
+from synthbench.toolkit.intensity.texture import topped_up
+from synthbench.toolkit.masks.codec import Joint
+from synthbench.toolkit.masks.sampler import MaskSampler
+from synthbench.toolkit.training import loop
+from synthbench.toolkit.training.batches import Batches
+from synthbench.toolkit.training.mode_collapse import refuse_flat
+from synthbench.toolkit.training.patches import PatchStream
+from synthbench.toolkit.training.schedules import linear_tail, set_rate
+from synthbench.toolkit.training.training_log import so_far
 from synthbench_pix2pix.config import Pix2PixConfig
 from synthbench_pix2pix.losses import Losses, Term, l1
 from synthbench_pix2pix.networks import UNet, discriminator

@@ -10,7 +10,7 @@ from monai.networks.nets.patchgan_discriminator import PatchDiscriminator
 from torch import nn
 from torch.nn import functional
 
-from synthbench.toolkit.enlarge import doubled
+from synthbench.toolkit.layers.upsampling import doubled
 
 Norm = Literal["batch", "instance", "none"]
 

@@ -13,7 +13,7 @@ import numpy as np
 from synthbench_stardist.runtime import tensorflow
 
 if TYPE_CHECKING:
-    from synthbench_stardist.segmenter import StarDistConfig
+    from synthbench_stardist.config import StarDistConfig
 
 _INITIAL = 31
 

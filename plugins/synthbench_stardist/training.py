@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 import numpy as np
 
 from synthbench import Context
-from synthbench.toolkit.patches import PatchStream
+from synthbench.toolkit.training.patches import PatchStream
 from synthbench_stardist.network import from_arrays, to_arrays
 from synthbench_stardist.runtime import tensorflow
 
 if TYPE_CHECKING:
-    from synthbench_stardist.segmenter import StarDistConfig
+    from synthbench_stardist.config import StarDistConfig
 
 Example = tuple[np.ndarray, np.ndarray, np.ndarray]
 Made = TypeVar("Made")
@@ -86,7 +86,7 @@ class Ahead(Generic[Made]):
 
 
 class Variables:
-    """Keras variables as a part of `synthbench.toolkit.loop.train`."""
+    """Keras variables as a part of `synthbench.toolkit.training.loop.train`."""
 
     def __init__(self, variables: list[Any]) -> None:
         self.variables = variables
@@ -105,9 +105,9 @@ def train(model: Any, stream: PatchStream, config: StarDistConfig, context: Cont
 
     Pixels of unknown label have no part in the losses; see `without_unknown`.
 
-    Progress, checkpoints and stopping are those of `synthbench.toolkit.loop.train`.
+    Progress, checkpoints and stopping are those of `synthbench.toolkit.training.loop.train`.
     """
-    from synthbench.toolkit import loop
+    from synthbench.toolkit.training import loop
 
     tf = tensorflow()
     network = model.keras_model

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from synthbench import Budget, Config
 from synthbench.errors import ConfigError
-from synthbench.toolkit.presets import changed, settled
+from synthbench.toolkit.training.budget_defaults import changed, settled
 from synthbench_stylegan2.networks import FIRST
 
 
@@ -19,9 +19,9 @@ class StyleGan2MaskConfig(Config):
     ----------
     mask : {"grey", "distance", "none"}, optional
         How instances are drawn: as the paper's grey levels, or as distance and foreground; see
-        `synthbench.toolkit.joint`. With ``none`` only images are drawn, and their label maps are empty: the paper's
-        StyleGAN2 without masks, for measuring fidelity, not for training segmenters. Left open, it follows from the
-        budget; see `sized`.
+        `synthbench.toolkit.masks.codec`. With ``none`` only images are drawn, and their label maps are empty: the
+        paper's StyleGAN2 without masks, for measuring fidelity, not for training segmenters. Left open, it follows from
+        the budget; see `sized`.
     levels : int
         Grey levels of ``mask: grey``; the paper has 4 for LIVECell and 3 for TissueNet.
     group : str, optional
@@ -51,8 +51,8 @@ class StyleGan2MaskConfig(Config):
     mixing : float
         Share of the steps that mix the styles of two z.
     diff_augment : bool, optional
-        Whether all that the discriminator sees is augmented by `synthbench.toolkit.augment.diff_augment`. Left open, it
-        follows from the budget; see `sized`.
+        Whether all that the discriminator sees is augmented by `synthbench.toolkit.training.augmentation.diff_augment`.
+        Left open, it follows from the budget; see `sized`.
     ada, apa : bool
         Whether, with the chance p, it is augmented by `ada_augment` too, and drawn samples are shown among the real
         ones (Jiang et al. 2021, arXiv 2111.06849).

@@ -11,7 +11,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from synthbench.metrics.frechet import frechet_distance
-from synthbench.toolkit.collapse import Diverged
+from synthbench.toolkit.training.mode_collapse import Diverged
 
 INTERVAL = 4
 """Steps from one change of p to the next."""

@@ -12,12 +12,12 @@ import torch
 from synthbench import Budget, Context, Generator, Sample, SampleSet, TrainingMix
 from synthbench.errors import StoreError
 from synthbench.samples import MASK
-from synthbench.toolkit import loop
-from synthbench.toolkit.batches import Batches
-from synthbench.toolkit.collapse import LOOKED_AT, refuse_collapse
-from synthbench.toolkit.joint import Joint, MaskForm
-from synthbench.toolkit.journal import so_far
-from synthbench.toolkit.patches import PatchStream
+from synthbench.toolkit.masks.codec import Joint, MaskForm
+from synthbench.toolkit.training import loop
+from synthbench.toolkit.training.batches import Batches
+from synthbench.toolkit.training.mode_collapse import LOOKED_AT, refuse_collapse
+from synthbench.toolkit.training.patches import PatchStream
+from synthbench.toolkit.training.training_log import so_far
 from synthbench_stylegan2.classes import Classes
 from synthbench_stylegan2.config import StyleGan2MaskConfig
 from synthbench_stylegan2.control import Best

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from synthbench.toolkit.enlarge import doubled
+from synthbench.toolkit.layers.upsampling import doubled
 
 AFTER_RELU = math.sqrt(2.0)
 """Gain of a layer that follows, or is followed by, `relu`: it keeps the variance."""

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from synthbench.toolkit.enlarge import doubled
+from synthbench.toolkit.layers.upsampling import doubled
 from synthbench_stylegan2.layers import AFTER_RELU, Conv, Layer, Linear, Modulated, Noise, relu
 
 FIRST = 4

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from synthbench.toolkit import loop
-from synthbench.toolkit.augment import ada_augment, diff_augment
-from synthbench.toolkit.optimise import Ema
+from synthbench.toolkit.training import loop
+from synthbench.toolkit.training.augmentation import ada_augment, diff_augment
+from synthbench.toolkit.training.schedules import Ema
 from synthbench_stylegan2.config import StyleGan2MaskConfig
 from synthbench_stylegan2.control import Adaptive
 from synthbench_stylegan2.discriminator import Discriminator, Verdict

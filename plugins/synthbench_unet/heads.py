@@ -19,7 +19,7 @@ from torch.nn import functional
 from synthbench import Instances, Sample
 from synthbench.errors import DataError
 from synthbench.samples import IGNORED
-from synthbench.toolkit.distance import Thresholds, decode, decode_components, normalised_distance, scores
+from synthbench.toolkit.masks.distance import Thresholds, decode, decode_components, normalised_distance, scores
 from synthbench_unet.config import UNetConfig
 
 SMOOTH = 1.0

@@ -14,8 +14,8 @@ from torch import nn
 from torch.nn import functional
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from synthbench.toolkit.loop import autocast
-from synthbench.toolkit.tiles import predict_tiled
+from synthbench.toolkit.layers.tiles import predict_tiled
+from synthbench.toolkit.training.loop import autocast
 
 MULTIPLE = 16
 """The network halves its input four times."""

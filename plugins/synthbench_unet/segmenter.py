@@ -13,13 +13,13 @@ import torch
 
 from synthbench import Budget, Context, Instances, Sample, SampleSet, Segmenter, Stopped, TrainingMix
 from synthbench.errors import StoreError
-from synthbench.toolkit import loop
-from synthbench.toolkit.batches import Batches
-from synthbench.toolkit.images import normalise, to_channels
-from synthbench.toolkit.loop import autocast, load_weights, runtime, save_weights
-from synthbench.toolkit.optimise import Ema, one_cycle, set_rate
-from synthbench.toolkit.patches import PatchStream
-from synthbench.toolkit.tuning import portion, tune
+from synthbench.toolkit.intensity.images import normalise, to_channels
+from synthbench.toolkit.training import loop
+from synthbench.toolkit.training.batches import Batches
+from synthbench.toolkit.training.loop import autocast, load_weights, runtime, save_weights
+from synthbench.toolkit.training.patches import PatchStream
+from synthbench.toolkit.training.schedules import Ema, one_cycle, set_rate
+from synthbench.toolkit.training.threshold_tuning import portion, tune
 from synthbench_unet.config import UNetConfig
 from synthbench_unet.heads import default_thresholds, head_for
 from synthbench_unet.network import Predictor, build, fitting

@@ -8,8 +8,8 @@ from pydantic import Field
 
 from synthbench import Budget, Config
 from synthbench.errors import ConfigError
-from synthbench.toolkit.joint import MaskForm
-from synthbench.toolkit.presets import changed, settled
+from synthbench.toolkit.masks.codec import MaskForm
+from synthbench.toolkit.training.budget_defaults import changed, settled
 
 
 class VqVaePixelCnnConfig(Config):
@@ -34,7 +34,7 @@ class VqVaePixelCnnConfig(Config):
         Share of the steps that train the VQ-VAE; the PixelCNN gets the rest.
     grain : bool
         Whether drawn images get the pixel noise that they lack beside a training image (this project's choice): codes
-        have no room for it. See `synthbench.toolkit.grain`.
+        have no room for it. See `synthbench.toolkit.intensity.pixel_noise`.
     mask_weight : float
         Weight of the mask's error against the image's.
     learning_rate : float, optional
@@ -42,7 +42,7 @@ class VqVaePixelCnnConfig(Config):
     temperature : float
         Divides the logits when drawing; below 1, rare codes become rarer.
     mask : {"distance", "grey"}
-        How instances are drawn; see `synthbench.toolkit.joint`.
+        How instances are drawn; see `synthbench.toolkit.masks.codec`.
     levels : int
         Grey levels of ``mask: grey``.
     """

@@ -15,14 +15,14 @@ from torch.nn import functional as F
 from synthbench import Budget, Context, Generator, Sample, SampleSet, TrainingMix
 from synthbench.errors import StoreError
 from synthbench.samples import MASK, Task
-from synthbench.toolkit import loop
-from synthbench.toolkit.batches import Batches
-from synthbench.toolkit.collapse import LOOKED_AT, refuse_collapse
-from synthbench.toolkit.evening import evened
-from synthbench.toolkit.joint import Joint
-from synthbench.toolkit.journal import so_far
-from synthbench.toolkit.optimise import Ema, one_cycle, set_rate
-from synthbench.toolkit.patches import PatchStream
+from synthbench.toolkit.layers.cycle_spinning import evened
+from synthbench.toolkit.masks.codec import Joint
+from synthbench.toolkit.training import loop
+from synthbench.toolkit.training.batches import Batches
+from synthbench.toolkit.training.mode_collapse import LOOKED_AT, refuse_collapse
+from synthbench.toolkit.training.patches import PatchStream
+from synthbench.toolkit.training.schedules import Ema, one_cycle, set_rate
+from synthbench.toolkit.training.training_log import so_far
 from synthbench_vqvae.config import VqVaePixelCnnConfig
 from synthbench_vqvae.pixelcnn import PixelCNN, Sampler
 

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from synthbench.cli._arguments import add_study, study_from
-from synthbench.study import DEFAULT, Study, make_study, read_study
+from synthbench.study.model import DEFAULT, Study, make_study, read_study
 
 
 def study(*words: str) -> Study:

@@ -75,7 +75,7 @@ def test_a_configuration_is_tried(capsys: pytest.CaptureFixture[str], monkeypatc
         tried.append((kind, name, config))
         return []
 
-    monkeypatch.setattr("synthbench.testing.apart.examine_apart", examine)
+    monkeypatch.setattr("synthbench.testing.subprocess.examine_apart", examine)
     assert main(["check", "classic", "--config", "scale=2", "--config", "blur=0"]) == 0
     assert tried == [("generator", "classic", {"scale": "2", "blur": "0"})]
     for pair, told in (
@@ -100,7 +100,7 @@ def test_more_skipped_than_kept_is_not_green(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, statuses: list[str], code: int, words: str
 ) -> None:
     findings = [Finding(f"check_{i}", f"promise {i}", status, "") for i, status in enumerate(statuses)]
-    monkeypatch.setattr("synthbench.testing.apart.examine_apart", lambda *_: iter(findings))
+    monkeypatch.setattr("synthbench.testing.subprocess.examine_apart", lambda *_: iter(findings))
     assert main(["check", "duplicate"]) == code
     assert capsys.readouterr().out.splitlines()[-1].startswith(words)
     assert main(["check", "duplicate", "--json"]) == code

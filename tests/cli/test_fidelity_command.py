@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import json
-import runpy
 from pathlib import Path
 
 import pytest
 
+from helpers.blobs import blobs
 from synthbench.cli import main
 from synthbench.samples import SampleSet
-
-blobs = runpy.run_path(str(Path(__file__).parents[1] / "conftest.py"))["blobs"]
 
 pytestmark = pytest.mark.usefixtures("trial_registry")
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import runpy
 import shutil
 import signal
 import subprocess
@@ -15,19 +14,18 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from helpers import frames
 from synthbench.cli import main
 from synthbench.results import Results, load_results, save_results
-from synthbench.study import make_study
-
-FRAMES = runpy.run_path(str(Path(__file__).parents[1] / "leaderboard" / "frames.py"))
+from synthbench.study.model import make_study
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run folder as `synthbench run` leaves it, with a failed training."""
     run = tmp_path_factory.mktemp("run")
-    made = FRAMES["results"](segmenters=("unet",), count=10, seeds=2)
-    made = FRAMES["lose"](made, (made.runs["generator"] == "pix2pix") & (made.runs["seed"] == 0))
+    made = frames.results(segmenters=("unet",), count=10, seeds=2)
+    made = frames.lose(made, (made.runs["generator"] == "pix2pix") & (made.runs["seed"] == 0))
     study = make_study({"name": "trial", "datasets": ["phantom-nuclei"], "segmenters": ["unet"]}, "trial")
     (run / "study.yaml").write_text(study.to_yaml(), encoding="utf-8")
     save_results(Results(study, made.images, made.runs, made.fidelity, made.agreement, made.tasks), run)
@@ -93,8 +91,8 @@ def test_groups_have_rows(folder: Path, capsys: pytest.CaptureFixture[str]) -> N
 def test_the_tables_survive_the_disk(folder: Path) -> None:
     from synthbench.leaderboard import table
 
-    made = FRAMES["results"](segmenters=("unet",), count=10, seeds=2)
-    made = FRAMES["lose"](made, (made.runs["generator"] == "pix2pix") & (made.runs["seed"] == 0))
+    made = frames.results(segmenters=("unet",), count=10, seeds=2)
+    made = frames.lose(made, (made.runs["generator"] == "pix2pix") & (made.runs["seed"] == 0))
     pd.testing.assert_frame_equal(
         table(load_results(folder), draws=200), table(made, draws=200), check_dtype=False, rtol=1e-12
     )

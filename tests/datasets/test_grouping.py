@@ -10,12 +10,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from synthbench.datasets.finding import Named
 from synthbench.datasets.group_table import Table
 from synthbench.datasets.name_pattern import Pattern
-from synthbench.datasets.walk import Named
+from synthbench.datasets.splits import freeze, make_splits, thaw
 from synthbench.errors import ConfigError, DataError
 from synthbench.samples import SampleSet
-from synthbench.splits import freeze, make_splits, thaw
 
 
 def called(path: str, name: str = "", stem: str = "") -> Named:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from synthbench.datasets.pieces import pieces_of
+from synthbench.datasets.components import pieces_of
 from synthbench.datasets.pixels import read_image, read_mask, tell_depth, tidy_image, tidy_labels
 from synthbench.datasets.recipe import Notes, Recipe
 from synthbench.errors import ConfigError, DataError

@@ -11,16 +11,16 @@ from pathlib import Path
 
 import pytest
 
-from synthbench.costs import Costs, in_words
 from synthbench.engine import devices
 from synthbench.engine.base import Engine, Options, Outcome
 from synthbench.engine.local import LocalEngine
 from synthbench.engine.schedule import Missing, run_tasks
 from synthbench.errors import ConfigError, StoreError
-from synthbench.plan import Task
 from synthbench.processes.signals import Interrupted
 from synthbench.store import Store, key_of
-from synthbench.why import differences, explain, flat
+from synthbench.study.explain import differences, explain, flat
+from synthbench.study.plan import Task
+from synthbench.study.runtime_estimates import Costs, in_words
 
 
 class Scripted(Engine):

@@ -254,11 +254,11 @@ def test_plan_tells_what_would_run_and_why_explains_a_key(trial) -> None:
     ]  # fmt: skip
     trial.run("run", changed)
     key = next(row["key"] for row in rows if row["kind"] == "fit-generator")
-    why = json.loads(trial.run("why", key, "--json").stdout)
+    why = json.loads(trial.run("explain", key, "--json").stdout)
     assert why["differences"] == [["plugin.config.gain", 1.5, 1.2]]
-    assert "plugin.config.gain: 1.5 here, 1.2 there" in trial.run("why", key[:12]).stdout
-    assert "give a run folder" in trial.run("why", key, "--run", "nowhere", code=2).stderr
-    assert "see results/tasks.csv there, or give --run DIR" in trial.run("why", "0" * 12, code=2).stderr
+    assert "plugin.config.gain: 1.5 here, 1.2 there" in trial.run("explain", key[:12]).stdout
+    assert "give a run folder" in trial.run("explain", key, "--run", "nowhere", code=2).stderr
+    assert "see results/tasks.csv there, or give --run DIR" in trial.run("explain", "0" * 12, code=2).stderr
 
 
 def test_a_record_says_what_made_it_and_what_it_cost(trial) -> None:

@@ -2,56 +2,52 @@
 
 from __future__ import annotations
 
-import runpy
 import shutil
 from collections.abc import Callable
-from pathlib import Path
-from types import SimpleNamespace
+from types import ModuleType, SimpleNamespace
 
 import pandas as pd
 import pytest
 
-FRAMES = SimpleNamespace(**runpy.run_path(str(Path(__file__).parent / "frames.py")))
+from helpers import frames as made
 
 
 @pytest.fixture(scope="session")
-def frames() -> SimpleNamespace:
-    """The functions of frames.py."""
-    return FRAMES
+def frames() -> ModuleType:
+    """The functions of `helpers.frames`."""
+    return made
 
 
 @pytest.fixture(scope="session")
 def whole() -> SimpleNamespace:
     """Four arms, two segmenters, three seeds, 50 images, ten thresholds: pix2pix helps, shuffled hurts."""
     effects = {"real": 0.0, "real + duplicate × 50": 0.0, "real + pix2pix × 50": 0.06, "real + shuffled × 50": -0.15}
-    return FRAMES.results(effects=effects, seed_spread=0.002)
+    return made.results(effects=effects, seed_spread=0.002)
 
 
 @pytest.fixture(scope="session")
 def gaps(whole: SimpleNamespace) -> SimpleNamespace:
     """The same, but U-Net failed on all of pix2pix and on one seed of duplicate."""
     unet = whole.runs["segmenter"] == "unet"
-    lost = FRAMES.lose(whole, unet & (whole.runs["generator"] == "pix2pix"))
-    return FRAMES.lose(lost, unet & (whole.runs["generator"] == "duplicate") & (whole.runs["seed"] == 1))
+    lost = made.lose(whole, unet & (whole.runs["generator"] == "pix2pix"))
+    return made.lose(lost, unet & (whole.runs["generator"] == "duplicate") & (whole.runs["seed"] == 1))
 
 
 @pytest.fixture(scope="session")
 def small() -> SimpleNamespace:
     """Two arms, one segmenter, two seeds, eight images, three thresholds."""
     effects = {"real": 0.0, "real + pix2pix × 9": 0.05}
-    return FRAMES.results(effects=effects, segmenters=("unet",), seeds=2, count=8, ious=(0.5, 0.75, 0.9))
+    return made.results(effects=effects, segmenters=("unet",), seeds=2, count=8, ious=(0.5, 0.75, 0.9))
 
 
 @pytest.fixture(scope="session")
 def semantic() -> SimpleNamespace:
     """Two arms of a semantic study with two classes."""
-    table = FRAMES.images(
-        {"real": 0.0, "real + copy-paste × 9": 0.04}, segmenters=("unet",), count=12, ious=(0.5, 0.55)
-    )
+    table = made.images({"real": 0.0, "real + copy-paste × 9": 0.04}, segmenters=("unet",), count=12, ious=(0.5, 0.55))
     pixels = table.drop(columns=["iou", "true", "predicted", "difficulty"])
     pixels["class"] = (table["iou"] > 0.5).astype(int)
     pixels["cldice"] = pixels["dice"] - 0.1
-    return FRAMES.results(table=pixels)
+    return made.results(table=pixels)
 
 
 @pytest.fixture(scope="session")

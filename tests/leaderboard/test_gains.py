@@ -9,9 +9,9 @@ import pandas as pd
 import pytest
 
 from synthbench.leaderboard import as_json, by_group, csv, table
+from synthbench.leaderboard.formatting import text
+from synthbench.leaderboard.narrative import cautions
 from synthbench.leaderboard.render import markdown, shown
-from synthbench.leaderboard.values import text
-from synthbench.leaderboard.words import cautions
 from synthbench.statistics import paired_difference
 
 DUPLICATE, PIX2PIX = "real + duplicate × 50", "real + pix2pix × 50"

@@ -10,10 +10,10 @@ import pytest
 
 from synthbench.errors import ConfigError, DataError
 from synthbench.leaderboard import by_group, table
-from synthbench.leaderboard.cells import cells
+from synthbench.leaderboard.blocks import cells
 from synthbench.leaderboard.columns import definition, title
-from synthbench.leaderboard.values import distance, duration, number, signed, text
-from synthbench.leaderboard.words import cautions
+from synthbench.leaderboard.formatting import distance, duration, number, signed, text
+from synthbench.leaderboard.narrative import cautions
 
 DRAWS = 600
 _MADE: dict[int, pd.DataFrame] = {}

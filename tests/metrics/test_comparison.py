@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import runpy
-from pathlib import Path
-
 import numpy as np
 import pytest
 
+from helpers.blobs import blobs
 from synthbench.metrics.comparison import LEAST, Seen, distances, kernel, masks
-from synthbench.metrics.copying import NotHeldOut, copies
+from synthbench.metrics.duplicates import NotHeldOut, copies
 from synthbench.samples import Sample
-
-blobs = runpy.run_path(str(Path(__file__).parents[1] / "conftest.py"))["blobs"]
 
 
 def seen(samples: list[Sample], labelled: bool = True) -> Seen:

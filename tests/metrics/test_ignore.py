@@ -11,12 +11,12 @@ from pycocotools import mask as rle
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
-from synthbench.metrics.aggregated import aji, aji_plus
+from synthbench.folders.score import score_image
+from synthbench.metrics.aggregated_jaccard import aji, aji_plus
 from synthbench.metrics.coco import coco_ap
 from synthbench.metrics.ignore import leave_out
 from synthbench.metrics.matching import count
 from synthbench.metrics.overlap import overlap
-from synthbench.scoring import score_image
 
 TRUTH = np.zeros((10, 20), np.uint16)
 TRUTH[1:5, 1:5], TRUTH[1:5, 7:11] = 3, 300

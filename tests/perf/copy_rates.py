@@ -19,13 +19,13 @@ from scipy import ndimage
 from torch import nn
 
 from synthbench import Context, Sample, SampleSet
-from synthbench.fidelity.reading import open_pictures
-from synthbench.metrics.alike import turned
+from synthbench.folders.fidelity.reading import open_pictures
 from synthbench.metrics.comparison import Seen
-from synthbench.metrics.copying import copies
-from synthbench.metrics.remainder import Traces
+from synthbench.metrics.duplicates import copies
+from synthbench.metrics.residual_similarity import turned
+from synthbench.metrics.residuals import Traces
 from synthbench.plugin.registry import registry
-from synthbench.toolkit.masks import MaskSampler
+from synthbench.toolkit.masks.sampler import MaskSampler
 
 CONTROLS = ("duplicate", "shuffled", "classic", "copy-paste")
 STEPS, PATCH = 400, 96

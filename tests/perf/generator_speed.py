@@ -15,7 +15,7 @@ import time
 from typing import Any
 
 from synthbench import Budget
-from synthbench.engine import meter
+from synthbench.engine import resource_monitor
 from synthbench.processes.count import usable_processors
 
 GENERATORS = ("pix2pix", "cgan-seg", "diffusion", "stylegan2-mask", "vqvae-pixelcnn")
@@ -30,7 +30,7 @@ def measure(name: str, device: str, budget: str, patch: int | None, batch: int |
 
     from synthbench import Context, SampleSet
     from synthbench.plugin.registry import registry
-    from synthbench.toolkit.batches import Batches
+    from synthbench.toolkit.training.batches import Batches
 
     cls = registry().load("generator", name)
     named = cls.budgets[budget]
@@ -55,7 +55,7 @@ def measure(name: str, device: str, budget: str, patch: int | None, batch: int |
     budgeted = Budget(steps + WARM, count, side)
     cls(config).fit(train, Context(seed=0, budget=budgeted, device=device, threads=usable_processors()))
     seconds = asked[WARM + steps - 1] - asked[WARM]
-    resident = meter.Memory().peak_mb() * 2**20
+    resident = resource_monitor.Memory().peak_mb() * 2**20
     return {
         "name": name,
         "patch": side,

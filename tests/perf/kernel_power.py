@@ -15,8 +15,8 @@ import numpy as np
 from scipy import ndimage
 
 from synthbench import Context
-from synthbench.fidelity.looking import open_eye
-from synthbench.fidelity.reading import Pictures, open_pictures
+from synthbench.folders.fidelity.feature_extraction import open_eye
+from synthbench.folders.fidelity.reading import Pictures, open_pictures
 from synthbench.metrics.kernel import kernel_distance, kernel_interval, permutation_test
 
 BLURS = (0.0, 0.5, 1.0, 2.0)

@@ -11,7 +11,6 @@ import json
 import os
 import platform
 import re
-import runpy
 import subprocess
 import sys
 import tempfile
@@ -25,16 +24,18 @@ from typing import Any
 
 import numpy as np
 
-from synthbench.metrics.aggregated import aji, aji_cellpose, aji_plus
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from helpers.crowds import crowd
+from synthbench.folders.score import score_image
+from synthbench.metrics.aggregated_jaccard import aji, aji_cellpose, aji_plus
 from synthbench.metrics.coco import coco_ap
 from synthbench.metrics.matching import IOU_THRESHOLDS, count
 from synthbench.metrics.overlap import overlap
 from synthbench.samples import write_array
-from synthbench.scoring import score_image
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "speed.md"
 PROCESSORS = os.cpu_count() or 1
-crowd = runpy.run_path(str(Path(__file__).with_name("crowds.py")))["crowd"]
 
 
 @dataclass
@@ -207,7 +208,7 @@ def _run(folder: Path, images: int, workers: int) -> dict[str, Any]:
     """Score in a fresh process, and look at the memory of it and of its workers after each image."""
     code = f"""
 import json, time, psutil
-from synthbench.scoring import score_folders
+from synthbench.folders.score import score_folders
 me, most = psutil.Process(), 0
 def look(done, total):
     global most

@@ -11,8 +11,8 @@ from synthbench.engine.base import Options, Outcome
 from synthbench.engine.local import LocalEngine
 from synthbench.engine.schedule import run_tasks
 from synthbench.engine.serial import SerialEngine
-from synthbench.plan import Task
 from synthbench.store import Store, key_of
+from synthbench.study.plan import Task
 
 COUNT = 1000
 
@@ -28,14 +28,14 @@ def trivial_tasks() -> list[Task]:
 
 
 def install_kind(monkeypatch) -> None:
-    module = ModuleType("synthbench.tasks.trial")
+    module = ModuleType("synthbench.engine.tasks.trial")
 
     def run(work) -> dict:
         (work.folder / "answer.txt").write_text(str(work.task.content["number"]))
         return {}
 
     module.run = run
-    monkeypatch.setitem(sys.modules, "synthbench.tasks.trial", module)
+    monkeypatch.setitem(sys.modules, "synthbench.engine.tasks.trial", module)
 
 
 def test_a_thousand_trivial_tasks_cost_less_than_5_ms_each_and_less_than_1_s_again(tmp_path: Path, monkeypatch) -> None:

@@ -10,8 +10,8 @@ import pytest
 import scipy.linalg
 
 from synthbench.metrics.frechet import frechet_distance
+from synthbench.metrics.mask_realism import measure_masks
 from synthbench.metrics.memorisation import nearest_training
-from synthbench.metrics.realism import measure_masks
 
 DIMENSIONS = 2048
 

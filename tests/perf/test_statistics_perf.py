@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import runpy
 import time
-from pathlib import Path
 
 import pandas as pd
 
+from helpers.frames import images as make_images
 from synthbench.statistics import compare
-
-make_images = runpy.run_path(str(Path(__file__).parents[1] / "leaderboard" / "frames.py"))["images"]
 
 
 def crossed() -> pd.DataFrame:

@@ -14,8 +14,8 @@ import torch
 from synthbench import Budget, Context, Sample, SampleSet, Stopped, TrainingMix
 from synthbench.errors import ConfigError, StoreError
 from synthbench.metrics.matching import count, pooled
-from synthbench.toolkit import loop
-from synthbench.toolkit.patches import PatchStream, dihedral
+from synthbench.toolkit.training import loop
+from synthbench.toolkit.training.patches import PatchStream, dihedral
 
 pytest.importorskip("cellpose", reason="needs the extra 'cellpose'")
 

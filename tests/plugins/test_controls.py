@@ -11,8 +11,8 @@ from scipy import ndimage
 from synthbench import Context, Sample, SampleSet
 from synthbench.errors import DataError
 from synthbench.testing.contract import assert_contract
-from synthbench.toolkit.masks_objects import areas, cutouts, tidy
-from synthbench.toolkit.patches import dihedral
+from synthbench.toolkit.masks.objects import areas, cutouts, tidy
+from synthbench.toolkit.training.patches import dihedral
 from synthbench_controls.base import without_fragments
 from synthbench_controls.classic import Classic, ClassicConfig
 from synthbench_controls.copy_paste import CopyPaste, CopyPasteConfig, _background

@@ -20,7 +20,7 @@ from synthbench.metrics.frechet import frechet_distance
 from synthbench.metrics.kernel import kernel_distance
 from synthbench.plugin.variants import variant_of
 from synthbench.samples import SampleSet, read_array
-from synthbench.toolkit import weights
+from synthbench.toolkit.training import weights
 from synthbench_encoders import inception
 from synthbench_encoders.classifier import Classifier, ClassifierConfig
 from synthbench_encoders.classifier_network import classifier_features

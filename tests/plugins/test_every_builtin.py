@@ -17,7 +17,7 @@ from synthbench.plugin.api import LOG
 from synthbench.plugin.registry import registry
 from synthbench.samples import SampleSet, read_array
 from synthbench.testing import run_contract
-from synthbench.toolkit import loop
+from synthbench.toolkit.training import loop
 
 TRAINED = {
     ("segmenter", "unet"),

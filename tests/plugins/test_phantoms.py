@@ -14,7 +14,7 @@ from skimage.draw import polygon
 from synthbench import Context, Sample, SampleSet
 from synthbench.errors import DataError, StoreError
 from synthbench.testing import assert_contract
-from synthbench.toolkit.masks_objects import touching_share
+from synthbench.toolkit.masks.objects import touching_share
 from synthbench_phantoms import filaments, optics, shapes
 from synthbench_phantoms.datasets import PhantomFilaments, PhantomGrains, PhantomNuclei, PhantomPhase
 from synthbench_phantoms.generator import Phantom, draw_objects

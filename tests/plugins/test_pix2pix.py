@@ -14,10 +14,10 @@ from torch.nn import functional
 from synthbench import Budget, Context, Sample, SampleSet, Stopped
 from synthbench.errors import ConfigError, DataError, StoreError
 from synthbench.testing.contract import assert_contract
-from synthbench.toolkit import checkpoints
-from synthbench.toolkit.grain import noise
-from synthbench.toolkit.loop import Diverged
-from synthbench.toolkit.texture import measure
+from synthbench.toolkit.intensity.pixel_noise import noise
+from synthbench.toolkit.intensity.texture import measure
+from synthbench.toolkit.training import checkpoints
+from synthbench.toolkit.training.loop import Diverged
 from synthbench_pix2pix import generator as generator_module
 from synthbench_pix2pix.generator import Pix2Pix, Pix2PixConfig
 from synthbench_pix2pix.losses import Losses, Term, l1

@@ -17,7 +17,7 @@ from synthbench.errors import DataError, StoreError
 from synthbench.metrics.matching import count, pooled
 from synthbench.plugin.api import Budget, Context, Stopped, TrainingMix
 from synthbench.samples import Sample, SampleSet, read_array
-from synthbench.toolkit.distance import Thresholds
+from synthbench.toolkit.masks.distance import Thresholds
 from synthbench_unet.config import UNetConfig
 from synthbench_unet.heads import SemanticHead, default_thresholds, dice_loss, head_for
 from synthbench_unet.network import MIRRORS, Predictor, build, fitting, folded

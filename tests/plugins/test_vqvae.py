@@ -12,8 +12,8 @@ import torch
 
 from synthbench import Budget, Context, Sample, SampleSet, Stopped
 from synthbench.errors import ConfigError, DataError, StoreError
-from synthbench.toolkit import checkpoints, loop
-from synthbench.toolkit.collapse import Diverged
+from synthbench.toolkit.training import checkpoints, loop
+from synthbench.toolkit.training.mode_collapse import Diverged
 from synthbench_vqvae import generator as generator_module
 from synthbench_vqvae.generator import REVIVE, VqVaePixelCnn, VqVaePixelCnnConfig
 from synthbench_vqvae.pixelcnn import PixelCNN, Sampler

@@ -26,7 +26,7 @@ STUBBORN = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); 
 @pytest.fixture
 def mark(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """A mark, and the end of those who bear it."""
-    monkeypatch.syspath_prepend(str(Path(__file__).parent))
+    monkeypatch.syspath_prepend(str(Path(__file__).parents[1]))
     mark = family.new_mark()
     yield mark
     family.end([], mark, grace=0)
@@ -35,7 +35,7 @@ def mark(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
 def spawned(name: str, *words: object, mark: str) -> tuple[Any, Any]:
     """Spawn a function of heads.py, and return the process and what it says first."""
     ours, theirs = multiprocessing.Pipe()
-    process = spawn(getattr(importlib.import_module("heads"), name), (theirs, *words), mark)
+    process = spawn(getattr(importlib.import_module("helpers.heads"), name), (theirs, *words), mark)
     theirs.close()
     assert ours.poll(60)
     return process, ours.recv()

@@ -14,11 +14,10 @@ from pathlib import Path
 
 import numpy as np
 
-sys.path.insert(0, str(Path(__file__).parent))
+sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from crossed import ARM, images
-from studies import Judged, Truth, judge
-
+from helpers.crossed import ARM, images
+from helpers.studies import Judged, Truth, judge
 from synthbench.statistics import Noise, compare, detectable, holm, pilot
 
 SIZES = {"5": (10,) * 5, "10": (5,) * 10, "20": (5,) * 20}

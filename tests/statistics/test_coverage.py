@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import runpy
-from pathlib import Path
-
 import numpy as np
 import pytest
 
+from helpers.crossed import images as make_crossed
+from helpers.frames import images as make_images
 from synthbench.statistics import compare, holm
-
-make_crossed = runpy.run_path(str(Path(__file__).parent / "crossed.py"))["images"]
-make_images = runpy.run_path(str(Path(__file__).parents[1] / "leaderboard" / "frames.py"))["images"]
 
 
 def studies(effect: float, arms: int, seeds: int, training: float, images: float, repeats: int) -> tuple[float, float]:

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import runpy
-from pathlib import Path
-
 import numpy as np
 import pandas as pd
 import pytest
 
+from helpers.frames import images as make_images
 from synthbench.errors import ConfigError, DataError
 from synthbench.metrics import matching, semantic
 from synthbench.statistics import PRIOR, compare, holm, paired_difference, ranks, run_scores
-
-make_images = runpy.run_path(str(Path(__file__).parents[1] / "leaderboard" / "frames.py"))["images"]
 
 
 def rows(arm: str, seed: int, counts: dict[str, tuple[int, int, int]], **more: object) -> pd.DataFrame:

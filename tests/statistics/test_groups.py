@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import runpy
-from pathlib import Path
-
 import numpy as np
 import pandas as pd
 import pytest
 from scipy import stats
 
+from helpers.studies import Truth, judge, study
 from synthbench.errors import DataError
 from synthbench.statistics import compare, detectable, paired_difference, pilot, worth
 from synthbench.statistics.resampling import smallness
 
-studies = runpy.run_path(str(Path(__file__).parent / "studies.py"))
-Truth, judge, study = studies["Truth"], studies["judge"], studies["study"]
 ARM = "real + g0 × 1"
 WELL = {"well_spread": 0.05, "image_spread": 0.03, "training": 0.006}
 

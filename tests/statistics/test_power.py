@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import runpy
-from pathlib import Path
-
 import numpy as np
 import pandas as pd
 import pytest
 from scipy import stats
 
+from helpers.crossed import images as make_crossed
+from helpers.frames import images as make_images
 from synthbench.errors import ConfigError
 from synthbench.statistics import PRIOR, Noise, compare, detectable, holm, pilot
 
-make_images = runpy.run_path(str(Path(__file__).parents[1] / "leaderboard" / "frames.py"))["images"]
-make_crossed = runpy.run_path(str(Path(__file__).parent / "crossed.py"))["images"]
 PARTS = ("image", "training", "generator", "single", "fold")
 
 

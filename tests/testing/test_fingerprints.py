@@ -8,8 +8,8 @@ from collections.abc import Iterator
 import pytest
 
 import synthbench
-from synthbench.testing.findings import Violation
-from synthbench.testing.promises import check_config
+from synthbench.testing.check_results import Violation
+from synthbench.testing.shared_checks import check_config
 
 calls = itertools.count()
 

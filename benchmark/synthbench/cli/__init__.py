@@ -19,7 +19,7 @@ from collections.abc import Generator, Sequence
 
 from synthbench import __version__
 from synthbench.errors import SynthbenchError
-from synthbench.escaping import printable
+from synthbench.io.escaping import printable
 from synthbench.processes.signals import number_of, stopping
 
 BY_SIGNAL = 128

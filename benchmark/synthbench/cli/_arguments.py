@@ -112,7 +112,7 @@ COLUMNS = "further columns of the table: pq, aji, aji+, precision, recall, jacca
 
 def columns_from(args: argparse.Namespace) -> list[str]:
     """Return what ``--columns`` names; raise `ConfigError` for what is no column."""
-    from synthbench.leaderboard.requested import columns_of, names_of
+    from synthbench.leaderboard.optional_columns import columns_of, names_of
 
     names = names_of(args.columns)
     columns_of(names, "mean")
@@ -120,8 +120,8 @@ def columns_from(args: argparse.Namespace) -> list[str]:
 
 
 def machine_from(args: argparse.Namespace) -> Any:
-    """Return what `add_machine` took, as a `synthbench.running.Machine`."""
-    from synthbench.running import Machine
+    """Return what `add_machine` took, as a `synthbench.runner.Machine`."""
+    from synthbench.runner import Machine
 
     return Machine(args.engine, args.workers, args.threads, args.device, args.time_limit)
 
@@ -134,7 +134,7 @@ def run_folder(args: argparse.Namespace, study: Any) -> Path:
 def study_from(args: argparse.Namespace) -> Any:
     """Return the study that the arguments name; raise `ConfigError` if it isn't one."""
     from synthbench.errors import ConfigError
-    from synthbench.study import DEFAULT, make_study, named_after, read_study
+    from synthbench.study.model import DEFAULT, make_study, named_after, read_study
 
     content = read_study(args.study or DEFAULT)
     if args.study is None and any(getattr(args, option) is not None for option in _OWN):

@@ -24,10 +24,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     kinds, config = kinds_of(args.name, args.kind), pairs_from(args)
-    from synthbench.describe import full_config
     from synthbench.plugin.registry import registry
-    from synthbench.testing.apart import examine_apart
-    from synthbench.testing.findings import hardly_tried
+    from synthbench.study.provenance.plugins import full_config
+    from synthbench.testing.check_results import hardly_tried
+    from synthbench.testing.subprocess import examine_apart
 
     if config:
         for kind in kinds:

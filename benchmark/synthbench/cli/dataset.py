@@ -200,14 +200,14 @@ def _groups(samples: SampleSet) -> dict[str, int]:
 
 def _told(groups: dict[str, int]) -> str:
     """Return ``", groups site (2), well (36)"``, or nothing; splits are told elsewhere, and one value tells nothing."""
-    from synthbench.escaping import printable
+    from synthbench.io.escaping import printable
 
     told = ", ".join(f"{printable(name)} ({count})" for name, count in groups.items() if count > 1 and name != "split")
     return f", groups {told}" if told else ""
 
 
 def _check(args: argparse.Namespace) -> int:
-    from synthbench.datasets.check import check
+    from synthbench.datasets.checks import check
 
     samples, _ = _resolve(args)
     with _bar(samples.name) as progress:
@@ -220,8 +220,8 @@ def _show(args: argparse.Namespace) -> int:
     from PIL import Image
 
     from synthbench.errors import DataError
-    from synthbench.files import write_whole
-    from synthbench.pictures import sheet
+    from synthbench.io.atomic import write_whole
+    from synthbench.samples.pictures import sheet
 
     samples, _ = _resolve(args)
     out = Path(args.out or f"{samples.name}.png").expanduser()

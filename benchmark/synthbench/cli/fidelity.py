@@ -40,8 +40,8 @@ def run(args: argparse.Namespace) -> int:
 
     from synthbench.engine.devices import choose
     from synthbench.errors import ConfigError
-    from synthbench.fidelity.judging import judge
-    from synthbench.fidelity.words import text
+    from synthbench.folders.fidelity.evaluate import judge
+    from synthbench.folders.fidelity.formatting import text
     from synthbench.plugin.api import silent
     from synthbench.processes.count import usable_processors
 

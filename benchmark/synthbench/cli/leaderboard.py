@@ -30,7 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     from synthbench import leaderboard, load_results
     from synthbench.errors import ConfigError
-    from synthbench.files import write_whole
+    from synthbench.io.atomic import write_whole
 
     iou = _threshold(args.iou)
     if args.by and args.format == "html":

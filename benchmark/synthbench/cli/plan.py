@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 from synthbench.cli._arguments import add_machine, add_study, machine_from, open_store, run_folder, study_from
 
 if TYPE_CHECKING:
-    from synthbench.outlook import Outlook
-    from synthbench.resolve import Resolved
+    from synthbench.results.power import Outlook
+    from synthbench.study.resolve import Resolved
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -28,11 +28,11 @@ def run(args: argparse.Namespace) -> int:
 
     from rich.console import Console
 
-    from synthbench.costs import Costs, in_words
-    from synthbench.outlook import outlook
-    from synthbench.plan import missing_control
     from synthbench.results import load_results
-    from synthbench.running import check_folder, prepare
+    from synthbench.results.power import outlook
+    from synthbench.runner import check_folder, prepare
+    from synthbench.study.plan import missing_control
+    from synthbench.study.runtime_estimates import Costs, in_words
 
     machine = machine_from(args)
     machine.check()

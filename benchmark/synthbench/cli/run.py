@@ -36,7 +36,7 @@ def run(args: argparse.Namespace) -> int:
     from rich.console import Console
 
     from synthbench import leaderboard
-    from synthbench.running import WAY_OUT, pictures, run_study
+    from synthbench.runner import WAY_OUT, pictures, run_study
     from synthbench.store import writing
 
     console = Console(stderr=True, markup=False, quiet=args.quiet)

@@ -41,27 +41,27 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from synthbench import scoring
     from synthbench.datasets.pairs import MaskReader
     from synthbench.datasets.recipe import Notes
     from synthbench.errors import ConfigError
+    from synthbench.folders import score
 
     if args.semantic and args.components:
         raise ConfigError("--components makes instances of connected pieces; leave it out, or leave out --semantic")
-    report = _counter if sys.stderr.isatty() else scoring.silent
+    report = _counter if sys.stderr.isatty() else score.silent
     reader = MaskReader(args.semantic, args.ignore, args.components, args.trust_masks)
     notes = Notes()
     empty = 0
     if args.semantic:
-        images = scoring.confusions(args.predicted, args.truth, report, args.workers, reader, notes)
-        result = scoring.semantic_summary(images)
+        images = score.confusions(args.predicted, args.truth, report, args.workers, reader, notes)
+        result = score.semantic_summary(images)
     else:
-        scored = scoring.match_folders(args.predicted, args.truth, report, args.workers, reader, notes)
+        scored = score.match_folders(args.predicted, args.truth, report, args.workers, reader, notes)
         empty = sum(image.counts.empty for image in scored.values())
         _doubt(args, [image.counts for image in scored.values()])
         if args.ignore is not None and not any(image.ignored for image in scored.values()):
             print(f"{args.truth}: no label map holds {args.ignore}, so nothing is ignored", file=sys.stderr)
-        result = scoring.summary(scored)
+        result = score.summary(scored)
     for line in notes.lines():
         print(line, file=sys.stderr)
     if args.json:

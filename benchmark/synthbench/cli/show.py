@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from synthbench.cli._arguments import add_plugin, kinds_of
 
 if TYPE_CHECKING:
-    from synthbench.plugin.manual import Manual, Option
+    from synthbench.plugin.docs import Manual, Option
 
 MARGIN = "    "
 
@@ -24,7 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from synthbench.plugin.manual import manual
+    from synthbench.plugin.docs import manual
 
     found = [manual(kind, args.name) for kind in kinds_of(args.name, args.kind)]
     if args.json:

@@ -10,7 +10,7 @@ from synthbench.datasets.palettes import check_palette
 from synthbench.datasets.recipe import Notes
 from synthbench.datasets.tiffs import ORIENTATION, read_tiff, upright
 from synthbench.errors import DataError
-from synthbench.rasters import TIFFS, opened, pixels_of, refusing
+from synthbench.io.images import TIFFS, opened, pixels_of, refusing
 
 _LOSSY = ("JPEG", "MPO", "WEBP", "JPEG2000")
 _PLAIN_MODES = ("1", "L", "LA", "RGB", "RGBA", "I", "F")

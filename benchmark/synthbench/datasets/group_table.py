@@ -7,7 +7,7 @@ import io
 from collections.abc import Iterator
 from pathlib import Path
 
-from synthbench.datasets.walk import Named, spelt
+from synthbench.datasets.finding import Named, spelt
 from synthbench.errors import ConfigError, DataError
 
 ID_COLUMNS = ("id", "image", "image_id", "file", "filename", "file_name", "name", "sample")

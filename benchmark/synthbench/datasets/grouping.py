@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from synthbench.datasets.finding import Named, split_of
 from synthbench.datasets.group_table import Table
 from synthbench.datasets.name_pattern import Pattern
 from synthbench.datasets.recipe import Notes
-from synthbench.datasets.walk import Named, split_of
 from synthbench.errors import ConfigError, DataError, some
 from synthbench.samples import Sample
 

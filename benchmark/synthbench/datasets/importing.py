@@ -9,13 +9,13 @@ from typing import Any
 
 import numpy as np
 
+from synthbench.datasets.finding import safe_id, subfolders
 from synthbench.datasets.grouping import Grouping, grouping, tell_of_tables
+from synthbench.datasets.mask_checks import ask_all
 from synthbench.datasets.pixels import tell_depth
-from synthbench.datasets.questions import ask_all
 from synthbench.datasets.readers import coco, folders, npz, per_object, sample_set, suffix, tracking
 from synthbench.datasets.recipe import Notes, Recipe
 from synthbench.datasets.scale import Scale, Scaling
-from synthbench.datasets.walk import safe_id, subfolders
 from synthbench.errors import ConfigError, DataError, nearest, together
 from synthbench.plugin.api import Progress, silent
 from synthbench.plugin.registry import registry

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from itertools import pairwise
 
-from synthbench.datasets.walk import Named, bare, spelt
+from synthbench.datasets.finding import Named, bare, spelt
 from synthbench.errors import ConfigError, DataError
 
 _TOKEN = re.compile(r"\{(?P<name>[^\W\d][\w-]*)(?::(?P<width>[1-9]\d?))?\}|(?P<any>\*)|(?P<text>[^{}*]+)")

@@ -9,11 +9,11 @@ from pathlib import Path
 import numpy as np
 
 from synthbench.datasets.decoding import read_numbers
-from synthbench.datasets.looks import FULL, Look, look
+from synthbench.datasets.finding import spelt
+from synthbench.datasets.mask_checks import OF_SCORE, SCATTERED, ask_all, ask_one
+from synthbench.datasets.mask_statistics import FULL, Look, look
 from synthbench.datasets.pixels import in_pieces, whole_numbers
-from synthbench.datasets.questions import OF_SCORE, SCATTERED, ask_all, ask_one
 from synthbench.datasets.recipe import Notes
-from synthbench.datasets.walk import spelt
 from synthbench.errors import DataError, some, together
 from synthbench.samples import check_labels
 

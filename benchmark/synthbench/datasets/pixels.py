@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from synthbench.datasets.decoding import read_numbers, read_picture
-from synthbench.datasets.looks import FULL, look
-from synthbench.datasets.questions import ask_one
+from synthbench.datasets.mask_checks import ask_one
+from synthbench.datasets.mask_statistics import FULL, look
 from synthbench.datasets.recipe import Notes, Recipe
 from synthbench.errors import DataError
 from synthbench.samples import IGNORED, MAX_LABEL, Sample, unmarked
 
 if TYPE_CHECKING:
-    from synthbench.datasets.walk import Item
+    from synthbench.datasets.item import Item
 
 _FEW_BITS = {8: 255, 10: 1023, 12: 4095, 14: 16383}
 
@@ -128,7 +128,7 @@ def tidy_labels(mask: np.ndarray, where: str, recipe: Recipe, notes: Notes) -> n
     """Return a mask as a label map (task `instances`) or a class map (task `semantic`).
 
     Where it holds the recipe's value to ignore, it becomes `IGNORED` (−1).
-    What was seen of a mask of objects is kept in `notes.looks`, for `synthbench.datasets.questions.ask_all`.
+    What was seen of a mask of objects is kept in `notes.looks`, for `synthbench.datasets.mask_checks.ask_all`.
 
     Raises
     ------

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from synthbench.datasets.looks import Look
+from synthbench.datasets.mask_statistics import Look
 from synthbench.datasets.scale import Measuring, Ranges, Scaling, check_white
 from synthbench.errors import ConfigError, DataError, nearest, together
 from synthbench.samples import TASKS, Task, check_ignored
 
 if TYPE_CHECKING:
-    from synthbench.datasets.walk import Item
+    from synthbench.datasets.item import Item
 
 BINARY_CLASSES = ("background", "foreground")
 

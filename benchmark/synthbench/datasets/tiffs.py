@@ -11,7 +11,7 @@ import numpy as np
 from synthbench.datasets.palettes import check_palette
 from synthbench.datasets.recipe import Notes
 from synthbench.errors import DataError
-from synthbench.rasters import check_size, refusing
+from synthbench.io.images import check_size, refusing
 
 if TYPE_CHECKING:
     from tifffile import TiffPage, TiffPageSeries

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from synthbench.plan import Task
+from synthbench.study.plan import Task
 
 Status = Literal["done", "stored", "failed", "timeout", "crashed", "stopped"]
 

@@ -13,11 +13,11 @@ from typing import Any
 from synthbench.engine.base import Engine, Event, Options, Outcome
 from synthbench.engine.devices import inherited
 from synthbench.engine.worker import work
-from synthbench.plan import Task
 from synthbench.processes.child import CONTEXT, how_it_ended, spawn
 from synthbench.processes.family import end, new_mark
 from synthbench.processes.guard import Guard
 from synthbench.processes.signals import held
+from synthbench.study.plan import Task
 
 
 @dataclass

@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from synthbench.engine.base import Engine, Event, Outcome
-from synthbench.plan import Task
 from synthbench.processes.signals import Interrupted, number_of
+from synthbench.study.plan import Task
 
 GRACE = 4.0
 TICK = 0.5

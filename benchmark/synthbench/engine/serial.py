@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from synthbench.engine.base import Engine, Event, Options, Outcome
 from synthbench.engine.devices import inherited
-from synthbench.engine.perform import perform
-from synthbench.plan import Task
+from synthbench.engine.run_task import perform
+from synthbench.study.plan import Task
 
 
 class SerialEngine(Engine):

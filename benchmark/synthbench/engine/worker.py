@@ -9,7 +9,7 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 from synthbench.engine.base import Event, Options
-from synthbench.engine.perform import perform
+from synthbench.engine.run_task import perform
 from synthbench.processes.child import lead
 
 

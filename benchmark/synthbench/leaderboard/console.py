@@ -11,11 +11,11 @@ from rich.table import Table
 from rich.text import Text
 
 from synthbench.leaderboard.columns import title
-from synthbench.leaderboard.leads import leads
+from synthbench.leaderboard.formatting import MISSING, duration, first_words, records, short, text
+from synthbench.leaderboard.headline import leads
+from synthbench.leaderboard.narrative import cautions, headline
 from synthbench.leaderboard.render import boards
 from synthbench.leaderboard.tables import table
-from synthbench.leaderboard.values import MISSING, duration, first_words, records, short, text
-from synthbench.leaderboard.words import cautions, headline
 
 if TYPE_CHECKING:
     from synthbench.results import Results

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from synthbench.leaderboard.cells import Cell
+from synthbench.leaderboard.blocks import Cell
 from synthbench.statistics import headroom
 
 HEADROOM = ("headroom", "headroom_low", "headroom_high", "headroom_images", "headroom_seeds")

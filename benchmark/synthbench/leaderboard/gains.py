@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from synthbench.leaderboard.cells import Cell
+from synthbench.leaderboard.blocks import Cell
 from synthbench.statistics import Difference, compare, holm, worth
 
 _BESIDE = "real + "

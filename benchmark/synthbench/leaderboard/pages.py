@@ -15,11 +15,14 @@ from markupsafe import Markup
 from PIL import Image
 
 from synthbench import __version__
-from synthbench.escaping import printable
+from synthbench.io.escaping import printable
 from synthbench.leaderboard import charts
-from synthbench.leaderboard.cells import Cell, cells
+from synthbench.leaderboard.blocks import Cell, cells
 from synthbench.leaderboard.columns import definition, title
-from synthbench.leaderboard.leads import leads
+from synthbench.leaderboard.curves import difference_lines, score_lines
+from synthbench.leaderboard.formatting import MISSING, delta, duration, first_words, number, records, short, text
+from synthbench.leaderboard.headline import leads
+from synthbench.leaderboard.narrative import cautions, design, details, headline
 from synthbench.leaderboard.render import (
     boards,
     cost_columns,
@@ -29,10 +32,7 @@ from synthbench.leaderboard.render import (
     mask_columns,
     shown,
 )
-from synthbench.leaderboard.series import difference_lines, score_lines
 from synthbench.leaderboard.tables import COSTS, REAL, by_group, groups_of, table
-from synthbench.leaderboard.values import MISSING, delta, duration, first_words, number, records, short, text
-from synthbench.leaderboard.words import cautions, design, details, headline
 
 if TYPE_CHECKING:
     from synthbench.results import Results

@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from synthbench.escaping import csv_escaped
+from synthbench.io.escaping import csv_escaped
 from synthbench.leaderboard.columns import definition, title
-from synthbench.leaderboard.leads import leads
-from synthbench.leaderboard.nearness import COUNTED, IMAGES, MASKS
-from synthbench.leaderboard.values import MISSING, NOT_APPLICABLE, is_score, records, text
-from synthbench.leaderboard.words import cautions, details, headline
+from synthbench.leaderboard.fidelity import COUNTED, IMAGES, MASKS
+from synthbench.leaderboard.formatting import MISSING, NOT_APPLICABLE, is_score, records, text
+from synthbench.leaderboard.headline import leads
+from synthbench.leaderboard.narrative import cautions, details, headline
 
 _NOT_SHOWN = ("spread", "task", "dataset", "fraction", "generator", "synthetic", "folds", "metric", "aggregation")
 _MARKUP = {"&": "&amp;", "<": "&lt;", ">": "&gt;", "|": "&#124;", "*": "\\*", "`": "\\`", "](": "]\\("}

@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 
-from synthbench.files import write_whole
-from synthbench.leaderboard.cells import cells
+from synthbench.io.atomic import write_whole
+from synthbench.leaderboard.blocks import cells
 from synthbench.leaderboard.pages import INDEX, PICTURES, page
-from synthbench.pictures import annotated, displayed
 from synthbench.samples import Sample, Task
+from synthbench.samples.pictures import annotated, displayed
 
 if TYPE_CHECKING:
     from synthbench.results import Results

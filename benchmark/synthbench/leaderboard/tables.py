@@ -10,13 +10,13 @@ import numpy as np
 import pandas as pd
 
 from synthbench.errors import ConfigError, nearest
-from synthbench.leaderboard.cells import Cell, cells
+from synthbench.leaderboard.blocks import Cell, cells
 from synthbench.leaderboard.controls import no_controls, of_more_real_images, unchanged
+from synthbench.leaderboard.fidelity import agreement, fidelity, no_agreement
 from synthbench.leaderboard.gains import against_copies, in_real_images, none
-from synthbench.leaderboard.mixtures import MADE_BY, entries
-from synthbench.leaderboard.nearness import agreement, fidelity, no_agreement
-from synthbench.leaderboard.requested import COCO, at, columns_of, scores_of
-from synthbench.leaderboard.words import ONE_SEED
+from synthbench.leaderboard.mixed_conditions import MADE_BY, entries
+from synthbench.leaderboard.narrative import ONE_SEED
+from synthbench.leaderboard.optional_columns import COCO, at, columns_of, scores_of
 from synthbench.results import loose_groups
 from synthbench.statistics import Comparison, Difference, compare, holm, run_scores
 
@@ -53,7 +53,7 @@ def table(
     draws
         Resamples behind the intervals.
     columns
-        Further ones: see `synthbench.leaderboard.requested.columns_of`.
+        Further ones: see `synthbench.leaderboard.optional_columns.columns_of`.
 
     Returns
     -------

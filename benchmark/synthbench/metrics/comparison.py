@@ -8,13 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from synthbench.metrics.alike import Looks, Masked
 from synthbench.metrics.features import distance_names
 from synthbench.metrics.frechet import frechet_distance
 from synthbench.metrics.kernel import PERMUTATIONS, kernel_distance, kernel_interval, permutation_test
+from synthbench.metrics.mask_realism import MEASURES, compare_masks, measure_masks
 from synthbench.metrics.prdc import NEIGHBOURS, prdc
-from synthbench.metrics.realism import MEASURES, compare_masks, measure_masks
-from synthbench.metrics.remainder import FINE, Traces, traces
+from synthbench.metrics.residual_similarity import Looks, Masked
+from synthbench.metrics.residuals import FINE, Traces, traces
 from synthbench.metrics.similarity import SIDE, thumbnail
 
 LEAST = NEIGHBOURS + 1

@@ -318,8 +318,8 @@ class Segmenter(_Configured, ABC):
     def fit(self, train: TrainingMix, validation: SampleSet, context: Context) -> None:
         """Learn from the mix in exactly ``context.budget.steps`` optimiser steps.
 
-        Patches come from `synthbench.toolkit.patches.PatchStream`, so that every segmenter of a seed sees the same
-        real patches in the same order. Thresholds are tuned on `validation` and nothing else.
+        Patches come from `synthbench.toolkit.training.patches.PatchStream`, so that every segmenter of a seed sees the
+        same real patches in the same order. Thresholds are tuned on `validation` and nothing else.
         """
 
     @abstractmethod

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 AUTOCAST = "bfloat16"
-"""The type of most operations on a GPU, within `synthbench.toolkit.loop.autocast`."""
+"""The type of most operations on a GPU, within `synthbench.toolkit.training.loop.autocast`."""
 
 TF32 = True
 """Whether a GPU may round the factors of products of float32 to TF32."""

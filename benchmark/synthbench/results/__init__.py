@@ -1,8 +1,8 @@
 """What a study found, as tidy tables, and the folder that keeps them."""
 
 from synthbench.results.collecting import FAILURES, WHOLE_IMAGE, collect, fidelity_row, image_rows
+from synthbench.results.resampling_units import UNIT, loose_groups, split_groups, with_units
 from synthbench.results.tables import COUNT, GROUP, TABLES, Results, load_results, save_results
-from synthbench.results.units import UNIT, loose_groups, split_groups, with_units
 
 __all__ = [
     "FAILURES",

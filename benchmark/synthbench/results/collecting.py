@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from synthbench.plan import SCORES, Agreement, Cell, Fidelity, Plan
-from synthbench.results.provenance import made_by
+from synthbench.results.made_by import made_by
+from synthbench.results.resampling_units import split_groups, with_units
 from synthbench.results.tables import COUNT, GROUP, Results
-from synthbench.results.units import split_groups, with_units
 from synthbench.store import Artifact, Store
+from synthbench.study.plan import SCORES, Agreement, Cell, Fidelity, Plan
 
 
 def collect(plan: Plan, store: Store, ended: Mapping[str, Mapping[str, Any]]) -> Results:

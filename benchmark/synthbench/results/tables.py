@@ -15,10 +15,10 @@ from typing import Any
 import pandas as pd
 
 from synthbench.errors import DataError
-from synthbench.escaping import csv_escaped, csv_unescaped, printable_cells
+from synthbench.io.escaping import csv_escaped, csv_unescaped, printable_cells
 from synthbench.results import checking
-from synthbench.results.units import GROUP, UNIT, split_groups, with_units
-from synthbench.study import Study, make_study, read_study
+from synthbench.results.resampling_units import GROUP, UNIT, split_groups, with_units
+from synthbench.study.model import Study, make_study, read_study
 
 TABLES = ("images", "runs", "fidelity", "agreement", "tasks")
 COUNT = "count:"

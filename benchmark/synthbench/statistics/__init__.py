@@ -9,12 +9,12 @@ Difference(value=-0.021, low=-0.038, high=-0.004, ...)
 """
 
 from synthbench.statistics.differences import Comparison, Difference, compare, holm, paired_difference, ranks
+from synthbench.statistics.equivalent_images import Worth, worth
 from synthbench.statistics.headroom import Headroom, Share, headroom
-from synthbench.statistics.learning_curve import Worth, worth
-from synthbench.statistics.levels import level
+from synthbench.statistics.image_counts import METRICS, run_scores
 from synthbench.statistics.noise import PRIOR, Noise, pilot
 from synthbench.statistics.power import detectable
-from synthbench.statistics.tallies import METRICS, run_scores
+from synthbench.statistics.score_intervals import level
 
 __all__ = [
     "METRICS",

@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 
 from synthbench.errors import ConfigError, DataError, nearest
+from synthbench.statistics.image_counts import tally
 from synthbench.statistics.resampling import pair, possible_pairs, resample
-from synthbench.statistics.tallies import tally
 from synthbench.statistics.uncertainty import errors, once, uncertainty
 
 LEVEL = 0.95
@@ -168,7 +168,7 @@ def compare(
     scored on the test images they share. Each draw resamples the test images with replacement (within folds, where
     every image belongs to one), images of one `unit` together, recomputes both scores from the resampled counts, and
     adds an error of repeated training; how well both are known, with few seeds, folds or images, makes the tails those
-    of Student's t (`synthbench.statistics.repeats`, `synthbench.statistics.together`).
+    of Student's t (`synthbench.statistics.variance_components`, `synthbench.statistics.pooled_variance`).
 
     The interval covers: other test images of the same kind, and other seeds of the segmenter and, where they were
     varied, of the generator. It doesn't cover: another dataset; and other training images, unless there are folds. With
@@ -183,7 +183,7 @@ def compare(
     baseline
         The arm to compare with.
     metric, iou, aggregation
-        See `synthbench.statistics.tallies.tally`.
+        See `synthbench.statistics.image_counts.tally`.
     draws
         Resamples, 2 or more.
     seed
@@ -196,7 +196,7 @@ def compare(
     ConfigError
         If the metric, the threshold or the baseline isn't there, or `draws` isn't a number of draws.
     DataError
-        If the rows are damaged; see `synthbench.statistics.tallies.tally`.
+        If the rows are damaged; see `synthbench.statistics.image_counts.tally`.
     """
     if isinstance(draws, bool) or not isinstance(draws, Integral) or draws < 2:
         raise ConfigError(f"draws: {draws!r}; give a whole number, 2 or more")

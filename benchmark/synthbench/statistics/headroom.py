@@ -15,7 +15,7 @@ import pandas as pd
 
 from synthbench.errors import ConfigError, nearest
 from synthbench.statistics.differences import DRAWS, LEVEL, Difference, compare
-from synthbench.statistics.tallies import check_columns
+from synthbench.statistics.image_counts import check_columns
 
 
 @dataclass(frozen=True)

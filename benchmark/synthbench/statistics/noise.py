@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 
 from synthbench.errors import ConfigError, nearest
+from synthbench.statistics.image_counts import Tally, tally
 from synthbench.statistics.resampling import Resampled, pair, resample
-from synthbench.statistics.tallies import Tally, tally
 
 BASELINE_SHARE = 0.5
 """Of the variance between segmenter seeds: the baseline's run, which an arm's runs with other generator seeds share."""

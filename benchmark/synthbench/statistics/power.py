@@ -13,8 +13,8 @@ import numpy as np
 
 from synthbench.statistics.differences import LEVEL
 from synthbench.statistics.noise import BASELINE_SHARE, Noise
-from synthbench.statistics.repeats import crossed_freedom, joint, joint_freedom, moderated
-from synthbench.statistics.together import WILD_ARM, WILD_BASELINE, two_way
+from synthbench.statistics.pooled_variance import WILD_ARM, WILD_BASELINE, two_way
+from synthbench.statistics.variance_components import crossed_freedom, joint, joint_freedom, moderated
 
 POWER = 0.8
 _STUDIES = 10_000

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from synthbench.statistics.tallies import Tally, combine
+from synthbench.statistics.image_counts import Tally, combine
 
 _BLOCK = 4_000_000
 _TAG_IMAGES = 71

@@ -10,7 +10,9 @@ import numpy as np
 import pandas as pd
 
 from synthbench.statistics.noise import BASELINE_SHARE, PRIOR
-from synthbench.statistics.repeats import (
+from synthbench.statistics.pooled_variance import Together, together
+from synthbench.statistics.resampling import Resampled
+from synthbench.statistics.variance_components import (
     Spread,
     add,
     crossed_freedom,
@@ -20,8 +22,6 @@ from synthbench.statistics.repeats import (
     level,
     measure,
 )
-from synthbench.statistics.resampling import Resampled
-from synthbench.statistics.together import Together, together
 
 _TAG_SEEDS = 72
 

@@ -8,11 +8,11 @@ A plugin's own test is two lines::
 and ``synthbench check NAME`` prints what each check found.
 """
 
+from synthbench.testing.check_results import Finding
 from synthbench.testing.contract import assert_contract, examine_plugin, run_contract
 from synthbench.testing.data import discs
 from synthbench.testing.datasets import check_dataset
 from synthbench.testing.encoders import check_encoder
-from synthbench.testing.findings import Finding
 from synthbench.testing.generators import check_generator
 from synthbench.testing.segmenters import check_segmenter
 

@@ -7,9 +7,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from synthbench.plugin.registry import registry
+from synthbench.testing.check_results import Finding, hardly_tried
 from synthbench.testing.datasets import examine_dataset
 from synthbench.testing.encoders import examine_encoder
-from synthbench.testing.findings import Finding, hardly_tried
 from synthbench.testing.generators import examine_generator
 from synthbench.testing.packages import examine_package
 from synthbench.testing.segmenters import examine_segmenter

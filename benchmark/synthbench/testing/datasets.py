@@ -13,9 +13,9 @@ import numpy as np
 from synthbench.errors import NotDownloaded
 from synthbench.plugin.api import Context, Dataset
 from synthbench.samples import Sample
-from synthbench.testing.bench import SEED, stirred
-from synthbench.testing.findings import Finding, Skipped, demand, doing, examine
-from synthbench.testing.promises import check_config
+from synthbench.testing.check_results import Finding, Skipped, demand, doing, examine
+from synthbench.testing.harness import SEED, stirred
+from synthbench.testing.shared_checks import check_config
 
 FIRST = 6
 """How many samples are looked at."""

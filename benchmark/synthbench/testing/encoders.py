@@ -11,11 +11,11 @@ import numpy as np
 
 from synthbench.plugin.api import Context, Encoder
 from synthbench.plugin.variants import variant_of
-from synthbench.testing.bench import SEED, stirred
+from synthbench.testing.check_results import Finding, Skipped, demand, doing, examine
 from synthbench.testing.data import discs
-from synthbench.testing.findings import Finding, Skipped, demand, doing, examine
 from synthbench.testing.folders import check_saved
-from synthbench.testing.promises import check_config
+from synthbench.testing.harness import SEED, stirred
+from synthbench.testing.shared_checks import check_config
 
 TOLERANCE = 1e-3
 """Features of one image may differ by this share of their spread between batches: sums in another order."""

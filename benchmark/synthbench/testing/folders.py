@@ -5,7 +5,7 @@ from __future__ import annotations
 import zipfile
 from pathlib import Path
 
-from synthbench.testing.findings import demand
+from synthbench.testing.check_results import demand
 
 _PICKLE_NAMES = {".pkl", ".pickle", ".joblib", ".dill"}
 

@@ -14,12 +14,12 @@ from scipy import ndimage
 from synthbench.plugin.api import Budget, Context, Generator
 from synthbench.plugin.specs import TASK_NAMES
 from synthbench.samples import Sample, SampleSet, Task
-from synthbench.testing.bench import SEED, Bench, stirred
+from synthbench.testing.check_results import Finding, Skipped, demand, doing, empty_home, examine, refusing
 from synthbench.testing.data import inverted, partly_unknown
-from synthbench.testing.findings import Finding, Skipped, demand, doing, empty_home, examine, refusing
-from synthbench.testing.learnt import changed
-from synthbench.testing.origins import wrong_origin
-from synthbench.testing.promises import (
+from synthbench.testing.harness import SEED, Bench, stirred
+from synthbench.testing.learning import changed
+from synthbench.testing.mask_origins import wrong_origin
+from synthbench.testing.shared_checks import (
     Untouched,
     budgets_are_named,
     check_no_steps,

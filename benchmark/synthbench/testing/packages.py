@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from synthbench.testing.findings import Finding, Violation, demand, doing, examine
+from synthbench.testing.check_results import Finding, Violation, demand, doing, examine
 
 HEAVY = ("torch", "tensorflow", "numpy", "pydantic")
 """What listing plugins must not import."""

@@ -13,16 +13,10 @@ import numpy as np
 from synthbench.plugin.api import Segmenter, TrainingMix
 from synthbench.plugin.specs import TASK_NAMES
 from synthbench.samples import SampleSet, Task
-from synthbench.testing.bench import stirred
-from synthbench.testing.findings import Finding, Skipped, demand, doing, empty_home, examine, refusing
-from synthbench.testing.mixes import (
-    another_seed_another_fit,
-    mix_is_learnt_from,
-    share_is_kept,
-    unknown_is_no_background,
-    validation_is_not_trained_on,
-)
-from synthbench.testing.promises import (
+from synthbench.testing.check_results import Finding, Skipped, demand, doing, empty_home, examine, refusing
+from synthbench.testing.harness import stirred
+from synthbench.testing.segmenter_harness import HALF, SegmenterBench, blank, check_answer, same
+from synthbench.testing.shared_checks import (
     budgets_are_named,
     check_no_steps,
     check_progress,
@@ -30,7 +24,13 @@ from synthbench.testing.promises import (
     configuration_is_declared,
     stop_and_resume,
 )
-from synthbench.testing.segmenter_bench import HALF, SegmenterBench, blank, check_answer, same
+from synthbench.testing.training_mix import (
+    another_seed_another_fit,
+    mix_is_learnt_from,
+    share_is_kept,
+    unknown_is_no_background,
+    validation_is_not_trained_on,
+)
 from synthbench.testing.watch import Watch
 
 

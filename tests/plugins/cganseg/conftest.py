@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from synthbench import Budget, Context, SampleSet
-from synthbench.toolkit.appearance import Appearance
-from synthbench.toolkit.joint import Joint
+from synthbench.toolkit.intensity.conditioning import Appearance
+from synthbench.toolkit.masks.codec import Joint
 from synthbench_cganseg.config import CGanSegConfig
 from synthbench_cganseg.cycle import Cycle
 from synthbench_cganseg.generator import CGanSeg

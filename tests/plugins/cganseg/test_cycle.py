@@ -10,7 +10,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from synthbench.toolkit.texture import BANDS, measure
+from synthbench.toolkit.intensity.texture import BANDS, measure
 from synthbench_cganseg.losses import dice
 
 TERMS = {"image_gan", "mask_gan", "image_cycle", "image_pair", "mask_cycle", "mask_pair"}

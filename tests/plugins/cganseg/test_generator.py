@@ -12,9 +12,9 @@ from torch import nn
 
 from synthbench import Context, Sample, SampleSet, Stopped
 from synthbench.errors import ConfigError, DataError, StoreError
-from synthbench.toolkit import checkpoints
-from synthbench.toolkit.loop import Diverged
-from synthbench.toolkit.texture import measure
+from synthbench.toolkit.intensity.texture import measure
+from synthbench.toolkit.training import checkpoints
+from synthbench.toolkit.training.loop import Diverged
 from synthbench_cganseg.config import CGanSegConfig
 from synthbench_cganseg.generator import CGanSeg
 

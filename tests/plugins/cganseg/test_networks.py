@@ -11,7 +11,7 @@ from scipy import ndimage
 from torch import nn
 from torch.nn import functional
 
-from synthbench.toolkit.appearance import lit
+from synthbench.toolkit.intensity.conditioning import lit
 from synthbench_cganseg.discriminator import LinearAttention, discriminator
 from synthbench_cganseg.networks import STYLE, Modulated, Segmenter, StyleUNet, mixed_noise
 

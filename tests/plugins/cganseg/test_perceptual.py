@@ -12,7 +12,7 @@ from torch import nn
 from torchvision import models
 
 from synthbench.errors import ConfigError, PluginError
-from synthbench.toolkit import weights
+from synthbench.toolkit.training import weights
 from synthbench_cganseg import perceptual
 from synthbench_cganseg.config import CGanSegConfig
 from synthbench_cganseg.generator import CGanSeg

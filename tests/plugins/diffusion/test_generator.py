@@ -17,10 +17,10 @@ pytest.importorskip("einops")
 
 from synthbench import Budget, Context, Sample, SampleSet, Stopped
 from synthbench.errors import ConfigError, DataError, StoreError
-from synthbench.toolkit import checkpoints
-from synthbench.toolkit.grain import noise
-from synthbench.toolkit.loop import Diverged
-from synthbench.toolkit.texture import measure
+from synthbench.toolkit.intensity.pixel_noise import noise
+from synthbench.toolkit.intensity.texture import measure
+from synthbench.toolkit.training import checkpoints
+from synthbench.toolkit.training.loop import Diverged
 from synthbench_diffusion.config import DiffusionConfig
 from synthbench_diffusion.generator import Diffusion
 from synthbench_diffusion.network import Denoiser

@@ -10,7 +10,7 @@ import torch
 pytest.importorskip("einops")
 
 
-from synthbench.toolkit.mending import Mending
+from synthbench.toolkit.layers.residual_refinement import Mending
 from synthbench_diffusion.network import Denoiser
 from synthbench_diffusion.process import Process
 

@@ -13,7 +13,7 @@ from torch import nn
 import synthbench_stylegan2.generator as generator_module
 from synthbench import Budget, Context, Sample, SampleSet, Stopped
 from synthbench.errors import ConfigError, DataError, StoreError
-from synthbench.toolkit.loop import Diverged
+from synthbench.toolkit.training.loop import Diverged
 from synthbench_stylegan2.classes import Classes
 from synthbench_stylegan2.config import StyleGan2MaskConfig
 from synthbench_stylegan2.control import Best

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from synthbench.toolkit.loop import Diverged
+from synthbench.toolkit.training.loop import Diverged
 from synthbench_stylegan2.control import Adaptive, Best
 from synthbench_stylegan2.losses import PathLength, d2d_ce, of_discriminator, of_generator, r1
 

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from synthbench.toolkit.enlarge import doubled
+from synthbench.toolkit.layers.upsampling import doubled
 from synthbench_stylegan2.discriminator import Discriminator, with_spread
 from synthbench_stylegan2.layers import Conv, Layer, Modulated
 from synthbench_stylegan2.networks import Drawer, Mapping, Synthesis, merged_widths, widths

@@ -18,6 +18,8 @@ from typing import Any
 
 from pycocotools import mask as rle_masks
 
+from synthbench.datasets.finding import split_of, with_ids
+from synthbench.datasets.item import Item
 from synthbench.datasets.overlaps import Stamp, paint
 from synthbench.datasets.pixels import read_image
 from synthbench.datasets.readers.coco_files import (
@@ -33,7 +35,6 @@ from synthbench.datasets.readers.coco_files import (
 )
 from synthbench.datasets.readers.coco_masks import encode, merge
 from synthbench.datasets.recipe import Notes, Recipe
-from synthbench.datasets.walk import Item, split_of, with_ids
 from synthbench.errors import ConfigError, DataError, nearest
 from synthbench.samples import Sample
 

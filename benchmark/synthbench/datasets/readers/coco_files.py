@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from synthbench.datasets.finding import folders, groups_of, is_picture, spelt, split_of
 from synthbench.datasets.recipe import Notes
-from synthbench.datasets.walk import folders, groups_of, is_picture, spelt, split_of
 from synthbench.errors import DataError, some
 
 DEPTH = 2

@@ -10,9 +10,10 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
+from synthbench.datasets.finding import by_stem, folders, groups_of, pictures, subfolders, with_ids
+from synthbench.datasets.item import Item
 from synthbench.datasets.pixels import read_pairs
 from synthbench.datasets.recipe import Notes, Recipe
-from synthbench.datasets.walk import Item, by_stem, folders, groups_of, pictures, subfolders, with_ids
 from synthbench.errors import some
 from synthbench.samples import Sample
 

@@ -12,10 +12,10 @@ from pathlib import Path
 
 import numpy as np
 
+from synthbench.datasets.finding import folders, safe_id, split_of
 from synthbench.datasets.pixels import sample_of, scaled, tidy_image, tidy_labels
 from synthbench.datasets.recipe import Notes, Recipe
 from synthbench.datasets.streams import Archive
-from synthbench.datasets.walk import folders, safe_id, split_of
 from synthbench.errors import DataError
 from synthbench.samples import Sample
 

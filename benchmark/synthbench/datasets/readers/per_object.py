@@ -10,10 +10,11 @@ from pathlib import Path
 
 import numpy as np
 
+from synthbench.datasets.finding import folders, groups_of, pictures, with_ids
+from synthbench.datasets.item import Item
 from synthbench.datasets.overlaps import Stamp, paint
 from synthbench.datasets.pixels import read_image, read_numbers, sample_of, whole_numbers
 from synthbench.datasets.recipe import Notes, Recipe
-from synthbench.datasets.walk import Item, folders, groups_of, pictures, with_ids
 from synthbench.errors import DataError
 from synthbench.samples import Sample
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+from synthbench.datasets.finding import subfolders
 from synthbench.datasets.recipe import Notes, Recipe
-from synthbench.datasets.walk import subfolders
 from synthbench.errors import ConfigError
 from synthbench.samples import INDEX, Sample, SampleSet
 

@@ -13,9 +13,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
 
+from synthbench.datasets.finding import folders, groups_of, pictures, with_ids
+from synthbench.datasets.item import Item
 from synthbench.datasets.pixels import read_pairs
 from synthbench.datasets.recipe import Notes, Recipe
-from synthbench.datasets.walk import Item, folders, groups_of, pictures, with_ids
 from synthbench.errors import DataError, some
 from synthbench.samples import Sample
 

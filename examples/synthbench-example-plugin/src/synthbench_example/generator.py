@@ -12,7 +12,7 @@ from scipy import ndimage
 
 from synthbench import Config, Context, Generator, Sample, SampleSet
 from synthbench.samples import MASK
-from synthbench.toolkit.masks_objects import tidy
+from synthbench.toolkit.masks.objects import tidy
 
 
 class Settings(Config):

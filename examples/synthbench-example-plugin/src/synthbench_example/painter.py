@@ -13,13 +13,13 @@ from torch import nn
 from torch.nn import functional as F
 
 from synthbench import Budget, Context, Generator, Sample, SampleSet, TrainingMix
-from synthbench.toolkit import loop
-from synthbench.toolkit.batches import Batches
-from synthbench.toolkit.joint import Joint
-from synthbench.toolkit.journal import so_far
-from synthbench.toolkit.masks import MaskSampler
-from synthbench.toolkit.patches import PatchStream
-from synthbench.toolkit.presets import MaskConfig
+from synthbench.toolkit.masks.codec import Joint
+from synthbench.toolkit.masks.sampler import MaskSampler
+from synthbench.toolkit.training import loop
+from synthbench.toolkit.training.batches import Batches
+from synthbench.toolkit.training.budget_defaults import MaskConfig
+from synthbench.toolkit.training.patches import PatchStream
+from synthbench.toolkit.training.training_log import so_far
 
 
 class Settings(MaskConfig):
@@ -32,7 +32,7 @@ class Settings(MaskConfig):
     learning_rate : float
         Of Adam.
     masks, layout, density, touching
-        Which masks images are painted to; see `synthbench.toolkit.presets.MaskConfig`.
+        Which masks images are painted to; see `synthbench.toolkit.training.budget_defaults.MaskConfig`.
     """
 
     width: int = Field(default=16, ge=1)

@@ -19,7 +19,7 @@ from skimage.segmentation import watershed
 
 from synthbench import Config, Context, Instances, SampleSet, Segmenter, TrainingMix
 from synthbench.metrics.matching import count, pooled
-from synthbench.toolkit.images import normalise, to_channels
+from synthbench.toolkit.intensity.images import normalise, to_channels
 
 
 class Settings(Config):

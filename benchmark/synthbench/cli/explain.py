@@ -1,0 +1,38 @@
+"""Explain a key: what it is made of, and what differs from the nearest stored one."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+from synthbench.cli._arguments import add_store, open_store
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "key", help="a key, or its first digits, of what is stored, or in a run folder: results/tasks.csv shows them"
+    )
+    parser.add_argument("--run", metavar="DIR", help="a run folder, for keys that are planned and not stored")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    add_store(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    store = open_store(args, make=False)
+
+    from synthbench.study.explain import explain
+
+    plans = [Path(args.run) / "plan.json"] if args.run else sorted(Path("runs").glob("*/plan.json"))
+    found = explain(args.key, store, plans)
+    if args.json:
+        print(json.dumps(vars(found), indent=1, default=list))
+        return 0
+    print(f"{found.kind} {found.key}\n{found.label}\n{'stored' if found.stored else 'not stored'}")
+    if found.nearest is None:
+        print(f"there is no other {found.kind} in the store to compare with")
+        return 0
+    print(f"nearest stored: {found.nearest[:12]}; differs in:")
+    for path, here, there in found.differences:
+        print(f"  {path}: {json.dumps(here)} here, {json.dumps(there)} there")
+    return 0

@@ -1,0 +1,177 @@
+"""Finding files: pictures in folders, official splits in names, ids that are unique."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from synthbench.datasets.item import Item
+from synthbench.datasets.recipe import Notes
+from synthbench.errors import DataError, together
+
+PICTURES = (".png", ".tif", ".tiff", ".jpg", ".jpeg", ".bmp")
+_SPLITS = {
+    "train": "train",
+    "training": "train",
+    "val": "validation",
+    "valid": "validation",
+    "validation": "validation",
+    "test": "test",
+    "testing": "test",
+}
+_SPLIT = re.compile(rf"(?:^|[^a-z])({'|'.join(_SPLITS)})\d*$")
+
+
+def pictures(folder: Path) -> list[Path]:
+    """Return the picture files directly in a folder, by name; hidden files are left out."""
+    return sorted(p for p in folder.iterdir() if is_picture(p))
+
+
+def is_picture(path: Path) -> bool:
+    return path.suffix.lower() in PICTURES and not path.name.startswith(".") and path.is_file()
+
+
+def folders(path: Path, depth: int) -> Iterator[Path]:
+    """Yield `path` and the folders below it, at most `depth` levels down; hidden ones are left out.
+
+    So are links to a folder that this way leads through already: they would bring the same files again.
+    """
+    yield from _folders(path, depth, (path.resolve(),))
+
+
+def _folders(path: Path, depth: int, above: tuple[Path, ...]) -> Iterator[Path]:
+    yield path
+    for child in subfolders(path) if depth > 0 else ():
+        where = child.resolve()
+        if where not in above:
+            yield from _folders(child, depth - 1, (*above, where))
+
+
+def subfolders(path: Path) -> list[Path]:
+    return sorted(p for p in path.iterdir() if p.is_dir() and not p.name.startswith((".", "__")))
+
+
+def split_of(name: str) -> str | None:
+    """Return the official split that a folder or file is named for: its name ends in train, val, test or the like.
+
+    >>> split_of("livecell_coco_val"), split_of("stage1_test_extra")
+    ('validation', None)
+    """
+    found = _SPLIT.search(name.lower())
+    return _SPLITS[found.group(1)] if found else None
+
+
+def groups_of(root: Path, folder: Path) -> dict[str, str]:
+    """Return the groups that the way from `root` to `folder` tells: ``split``, and the other names as ``folder``."""
+    groups: dict[str, str] = {}
+    rest = []
+    for part in folder.relative_to(root).parts:
+        split = split_of(part)
+        if split and "split" not in groups:
+            groups["split"] = split
+        else:
+            rest.append(part)
+    return {**groups, "folder": "/".join(rest)} if rest else groups
+
+
+def by_stem(files: Sequence[Path], notes: Notes) -> dict[str, Path]:
+    """Return files by stem, spelt as `spelt` does; two that differ in their suffix only are a problem in `notes`."""
+    found: dict[str, Path] = {}
+    for path in files:
+        other = found.setdefault(spelt(path.stem), path)
+        if other is not path:
+            notes.problem(f"{path} and {other.name} have one name; move one of them away")
+    return found
+
+
+def spelt(name: str) -> str:
+    """Return a name with each letter as one character where there is one: macOS writes an ä as a and two dots.
+
+    >>> spelt("a\\u0308") == "\\u00e4"
+    True
+    """
+    return unicodedata.normalize("NFC", name)
+
+
+def with_ids(items: Sequence[Item]) -> list[tuple[str, Item]]:
+    """Give each item an id: its stem, before it the split or folder where the stem alone is taken.
+
+    Where letters that can't be in an id made the difference, or a difference of case that some file systems don't
+    keep, the id ends in a hash of what the item is called. A folder that all items share tells nothing, and is no
+    longer a group of theirs.
+
+    Raises
+    ------
+    DataError
+        If two items still share an id.
+    """
+    if len({item.groups.get("folder") for item in items}) == 1:
+        items = [replace(item, groups={k: v for k, v in item.groups.items() if k != "folder"}) for item in items]
+    names = [safe_id(item.stem) for item in items]
+    stems = Counter(names)
+    long = [spelt("-".join([*item.groups.values(), item.stem])) for item in items]
+    names = [safe_id(long[i]) if stems[name] > 1 else name for i, name in enumerate(names)]
+    taken = Counter(name.casefold() for name in names)
+    names = [_hashed(name, long[i]) if taken[name.casefold()] > 1 else name for i, name in enumerate(names)]
+    found: dict[str, Item] = {}
+    twice = []
+    for name, item in zip(names, items, strict=True):
+        other = found.setdefault(name, item)
+        if other is not item:
+            twice.append(f"{item.image} and {other.image} both get the id {name!r}; rename one of them")
+    if twice:
+        raise DataError(together(twice, Path(os.path.commonpath([item.image.parent for item in items]))))
+    return list(found.items())
+
+
+def _hashed(name: str, text: str) -> str:
+    return f"{name[:180]}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
+
+
+def safe_id(text: str) -> str:
+    """Return `text` as a sample id: what can't be in one becomes ``_``; a long one is cut, and ends in its hash."""
+    name = re.sub(r"[^A-Za-z0-9._+-]+", "_", spelt(text))
+    if not re.match(r"[A-Za-z0-9]", name):
+        name = f"s{name}"
+    if len(name) > 200:
+        name = f"{name[:180]}-{hashlib.sha256(text.encode()).hexdigest()[:16]}"
+    return name
+
+
+@dataclass(frozen=True)
+class Named:
+    """What an image may be called.
+
+    Attributes
+    ----------
+    id : str
+        Of the sample.
+    stem : str
+        What the id was made from.
+    path : Path
+        Relative to what is imported.
+    """
+
+    id: str
+    stem: str
+    path: Path
+
+    @property
+    def names(self) -> list[str]:
+        """Every name that a table may have for it, the surest first."""
+        tails = ["/".join(self.path.parts[i:]) for i in range(len(self.path.parts))]
+        return [self.id, *(spelt(name) for tail in tails for name in (tail, bare(tail))), spelt(self.stem)]
+
+
+def bare(name: str) -> str:
+    """Return a file name without the suffix of a picture."""
+    for end in (".ome.tif", ".ome.tiff", *PICTURES):
+        if name.lower().endswith(end):
+            return name[: -len(end)]
+    return name

@@ -1,0 +1,115 @@
+"""What a task is handed, and the reading of its inputs."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from synthbench.errors import StoreError
+from synthbench.plugin.api import LOG, Context
+from synthbench.plugin.registry import registry
+from synthbench.samples import SampleSet
+from synthbench.store import Store
+from synthbench.study.inputs import open_drawn, open_planned
+from synthbench.study.plan import Task
+from synthbench.study.provenance import conditions, core_source, core_versions
+from synthbench.study.provenance.plugins import changed
+
+
+@dataclass(frozen=True)
+class Work:
+    """One task, about to run.
+
+    Attributes
+    ----------
+    task : Task
+    store : Store
+    folder : Path
+        Where the artifact's files go; it becomes visible when the task succeeds.
+    context : Context
+        Without seed and budget: those are the task's.
+    stage : callable
+        Called with the name of each stage as it begins: what a failure is reported with.
+    """
+
+    task: Task
+    store: Store
+    folder: Path
+    context: Context
+    stage: Callable[[str], None]
+
+    def samples(self, name: str) -> SampleSet:
+        """Open one of the task's sets of real samples; raise `DataError` if it isn't the one in the key."""
+        planned = self.task.content[name]
+        fingerprint = planned if isinstance(planned, str) else planned["set"]
+        return open_planned(self.store, self.task.where[name], fingerprint)
+
+    def drawn(self, planned: Mapping[str, Any]) -> SampleSet:
+        """Open the first samples of the task's synthetic set; raise `StoreError` if it isn't the one in the key."""
+        return open_drawn(self.store, self.task.where["draw"], planned)
+
+    def keep_log(self) -> None:
+        """Put what training logged beside the model."""
+        logged = self.context.folder / LOG if self.context.folder else None
+        if logged is not None and logged.is_dir():
+            shutil.copytree(logged, self.folder / LOG)
+
+    def verify(self) -> None:
+        """Raise `StoreError` if this process doesn't compute as the key says: on another device, or by other code."""
+        content, device = self.task.content, self.context.device
+        if "on" in content and content["on"] != (now := conditions(device)):
+            told, here = (f"{part['device']} in {part['precision']}" for part in (content["on"], now))
+            raise StoreError(f"planned for {told}, and this process computes on {here}; run the study again")
+        part = PARTS.get(self.task.kind)
+        if part and (content["core"] != core_source(part) or content.get("versions", {}) != _versions(content, part)):
+            raise StoreError(f"synthbench's own code, or a library it uses, {CHANGED}")
+
+    def load(self, kind: str, part: Mapping[str, Any], *, fits: bool = False) -> Any:
+        """Import a plugin's class.
+
+        Parameters
+        ----------
+        kind
+        part
+            The plugin's part of the key of what it trained, or is to train.
+        fits
+            Whether it trains here, and so reads the files that its configuration names.
+
+        Raises
+        ------
+        StoreError
+            If its source, the versions that it imports, its files or its fingerprint aren't those in the key.
+        """
+        cls = registry().load(kind, part["name"])
+        self.compare(cls, kind, part, fits=fits)
+        return cls
+
+    def compare(self, cls: Any, kind: str, part: Mapping[str, Any], *, fits: bool = True) -> None:
+        """Raise `StoreError` as `load` does: once more after a training, whose files may have changed meanwhile."""
+        if words := changed(cls, part, kind, reads=fits):
+            raise StoreError(f"{words} {SINCE}")
+
+
+def _versions(content: Mapping[str, Any], part: str) -> dict[str, Any]:
+    return core_versions(part) if "versions" in content else {}
+
+
+PARTS = {
+    "fit-generator": "train",
+    "fit-segmenter": "train",
+    "encode": "encode",
+    "evaluate": "evaluate",
+    "assess": "assess",
+}
+"""Which modules of the core a kind of task hangs on."""
+
+SINCE = "since the study was planned; run it again"
+CHANGED = f"changed {SINCE}"
+
+
+def configured(cls: Any, plugin: Mapping[str, Any]) -> Any:
+    """Return an instance of a plugin's class from its part of a key."""
+    return cls(cls.Config.model_validate(dict(plugin["config"])))

@@ -1,0 +1,1 @@
+"""Two folders of files against each other, without a study: scores of predictions, fidelity of synthetic images."""

@@ -1,0 +1,157 @@
+"""The cells of a study: one dataset, amount of real data and segmenter each, over all folds."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from synthbench.errors import DataError
+from synthbench.results import WHOLE_IMAGE
+from synthbench.results.checking import check_sums
+from synthbench.statistics.image_counts import CELL, seed_text
+
+if TYPE_CHECKING:
+    from synthbench.results import Results
+
+_NEEDED = [*CELL, "fold", "arm", "generator", "synthetic", "generator_seed", "seed", "status"]
+
+
+@dataclass(frozen=True, eq=False)
+class Cell:
+    """What is compared with each other, and nothing else.
+
+    Attributes
+    ----------
+    dataset, fraction, segmenter
+        `fraction` is the number of real training images; that of the first fold, where folds differ by an image.
+    task : str
+        ``"instances"`` or ``"semantic"``.
+    runs : DataFrame
+        All planned trainings, done or not.
+    images : DataFrame
+        The scored images of those that are done; no rows when none is.
+    """
+
+    dataset: str
+    fraction: int
+    segmenter: str
+    task: str
+    runs: pd.DataFrame
+    images: pd.DataFrame
+
+    @property
+    def arms(self) -> list[str]:
+        """The arms in the study's order."""
+        return list(dict.fromkeys(self.runs["arm"]))
+
+    @property
+    def title(self) -> str:
+        """``"unet on phantom-nuclei, 45 real images"``."""
+        return f"{self.segmenter} on {self.dataset}, {self.fraction} real images"
+
+
+def cells(results: Results) -> Iterator[Cell]:
+    """Yield the cells of a study, in its order.
+
+    Raises
+    ------
+    DataError
+        If a table lacks a column, counts contradict each other, or there is no planned training.
+    """
+    lacking = [name for name in _NEEDED if name not in results.runs]
+    if lacking:
+        raise DataError(f"results/runs.csv: no column {lacking[0]!r}; run the study again")
+    runs = _clean(results.runs)
+    if runs.empty:
+        raise DataError("results/runs.csv: no training was planned; there is nothing to show")
+    images = _clean(results.images) if len(results.images) else results.images
+    if not images.empty:
+        check_sums(images, lambda row: f"results.images, row {row}", "load the results anew")
+    if runs.groupby("dataset")["fold"].nunique().max() > 1:
+        names = _common_names(runs)
+        runs = _rename(runs, names)
+        images = _rename(images, names) if len(images) else images
+    for _, rows in runs.groupby(CELL, sort=False):
+        dataset, fraction, segmenter = (rows[name].iloc[0] for name in CELL)
+        scored = images
+        if len(images):
+            here = (images.dataset == dataset) & (images.fraction == fraction) & (images.segmenter == segmenter)
+            scored = images[here]
+        task = _task(scored if len(scored) else images)
+        scored = scored.drop(columns=[c for c in _other(task) if c in scored])
+        yield Cell(str(dataset), int(fraction), str(segmenter), task, rows.reset_index(drop=True), scored)
+
+
+def fidelity_of(results: Results, cell: Cell) -> pd.DataFrame:
+    """Return the fidelity rows of a cell's dataset and amount of real data."""
+    return _of_generators(results.fidelity, cell)
+
+
+def agreement_of(results: Results, cell: Cell) -> pd.DataFrame:
+    """Return the agreement rows of a cell's dataset, amount of real data and segmenter."""
+    table = results.agreement
+    if table.empty:
+        return table
+    rows = _of_generators(table[table["segmenter"] == cell.segmenter], cell)
+    rows = rows.drop(columns=[c for c in _other(cell.task) if c in rows])
+    return rows.assign(fraction=cell.fraction, generator_seed=seed_text(rows["generator_seed"]))
+
+
+def _of_generators(table: pd.DataFrame, cell: Cell) -> pd.DataFrame:
+    """Return the rows nearest in amount of real data: folds may differ by an image."""
+    if table.empty:
+        return table
+    near = (table["fraction"] - cell.fraction).abs()
+    nearest = near.groupby([table["dataset"], table["fold"], table["generator"]]).transform("min")
+    here = (table["dataset"] == cell.dataset) & (near == nearest) & table["generator"].isin(set(cell.runs["generator"]))
+    return table[here]
+
+
+def _clean(table: pd.DataFrame) -> pd.DataFrame:
+    out = table.copy()
+    for name in ("dataset", "arm", "generator", "segmenter", "status", "error"):
+        if name in out and (out[name].isna().any() or not pd.api.types.is_string_dtype(out[name])):
+            out[name] = out[name].fillna("").astype(str)
+    out["generator_seed"] = seed_text(out["generator_seed"])
+    return out
+
+
+def _task(images: pd.DataFrame) -> str:
+    semantic = "class" in images and ("iou" not in images or images["iou"].isna().all())
+    return "semantic" if semantic else "instances"
+
+
+def _other(task: str) -> tuple[str, ...]:
+    return ("iou", "true", "predicted", "difficulty", *WHOLE_IMAGE) if task == "semantic" else ("class", "cldice")
+
+
+def _common_names(runs: pd.DataFrame) -> pd.DataFrame:
+    """Give what is the same arm in all folds one name: folds may differ by an image, and so may amounts.
+
+    The k-th smallest amount of real data of one fold is that of another, and so with synthetic samples.
+    """
+    keys = ["dataset", "fold", "fraction", "arm", "synthetic"]
+    names = runs[keys].drop_duplicates()
+    by_fold = names.groupby(["dataset", "fold"])
+    names = names.assign(level=by_fold["fraction"].rank("dense"), stem=names["arm"].map(_stem))
+    names["step"] = names.groupby(["dataset", "fold", "fraction", "stem"])["synthetic"].rank("dense")
+    same = ["dataset", "level", "stem", "step"]
+    names["new_arm"] = names.groupby(same)["arm"].transform("first")
+    names["new_synthetic"] = names.groupby(same)["synthetic"].transform("first")
+    names["new_fraction"] = names.groupby(["dataset", "level"])["fraction"].transform("first")
+    return names[[*keys[:-1], "new_arm", "new_synthetic", "new_fraction"]]
+
+
+def _stem(arm: str) -> str:
+    return re.sub(r" × \d+", "", arm)
+
+
+def _rename(table: pd.DataFrame, names: pd.DataFrame) -> pd.DataFrame:
+    merged = table.merge(names, on=["dataset", "fold", "fraction", "arm"], how="left", validate="many_to_one")
+    for name in ("arm", "synthetic", "fraction"):
+        merged[name] = merged.pop(f"new_{name}").where(lambda new: new.notna(), merged[name])
+    return merged[table.columns]

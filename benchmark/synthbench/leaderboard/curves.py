@@ -1,0 +1,54 @@
+"""F-score by IoU threshold, as curves: of each arm, and of its difference from real images alone."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from synthbench.leaderboard.blocks import Cell
+from synthbench.leaderboard.charts import Line
+from synthbench.leaderboard.formatting import short
+from synthbench.statistics.image_counts import tally
+
+_PAIR = ["fold", "seed"]
+_REST = ["arm", "generator_seed"]
+
+
+def score_lines(cell: Cell, places: dict[str, int], aggregation: str) -> list[Line]:
+    """Return one line per arm that was scored: mean over trainings, from the lowest to the highest of them."""
+    return [_line(arm, runs, places) for arm, runs in _by_arm(_by_iou(cell, aggregation), cell)]
+
+
+def difference_lines(cell: Cell, places: dict[str, int], aggregation: str, baseline: str) -> list[Line]:
+    """Return one line per arm of its difference from the baseline, trainings of one fold and seed being paired."""
+    runs = _by_iou(cell, aggregation)
+    base = runs.loc[runs.index.get_level_values("arm") == baseline].groupby(_PAIR).mean()
+    lines = []
+    for arm, own in _by_arm(runs, cell):
+        if arm == baseline:
+            continue
+        keys = own.reset_index(_REST, drop=True).index
+        paired = own.to_numpy() - base.reindex(keys).to_numpy()
+        paired = paired[~np.isnan(paired).any(axis=1)]
+        if len(paired):
+            lines.append(_line(arm, pd.DataFrame(paired, columns=own.columns), places))
+    return lines
+
+
+def _by_iou(cell: Cell, aggregation: str) -> pd.DataFrame:
+    """Return F-scores with one row per run (indexed by what makes it) and one column per threshold."""
+    found = tally(cell.images, "f1", "mean", aggregation)
+    above, below = found.above.sum(axis=1), found.below.sum(axis=1)
+    scores = np.divide(above, below, out=np.zeros_like(above), where=below > 0)
+    return pd.DataFrame(scores, pd.MultiIndex.from_frame(found.runs), sorted(set(cell.images["iou"].round(2))))
+
+
+def _by_arm(runs: pd.DataFrame, cell: Cell) -> list[tuple[str, pd.DataFrame]]:
+    own = runs.index.get_level_values("arm")
+    return [(arm, runs.loc[own == arm]) for arm in cell.arms if (own == arm).any()]
+
+
+def _line(arm: str, runs: pd.DataFrame, places: dict[str, int]) -> Line:
+    values = runs.to_numpy()
+    x = [float(c) for c in runs.columns]
+    return Line(short(arm), x, values.mean(axis=0), values.min(axis=0), values.max(axis=0), places[arm])

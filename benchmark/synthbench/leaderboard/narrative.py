@@ -1,0 +1,261 @@
+"""What a table shows, in plain words, losses included."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+
+from synthbench.leaderboard.columns import title
+from synthbench.leaderboard.formatting import MISSING, delta, listed, records, short
+from synthbench.leaderboard.headline import found_nothing, place
+from synthbench.leaderboard.mixed_conditions import mixtures
+from synthbench.results import UNIT
+from synthbench.statistics import PRIOR
+
+NEGATIVE_CONTROL = "shuffled"
+REPEATED = "duplicate"
+COPYING = (REPEATED, NEGATIVE_CONTROL, "classic")
+"""Controls that are made of training images, and say so."""
+ONE_SEED = "undecided, one seed"
+FEW_SEEDS = 3
+FEW_IMAGES = 20
+FEW_GROUPS = 10
+RESIZED = 2
+"""Ratio of areas from which distances of features say much of the magnification, for encoders resize images."""
+
+CROWDED = -3
+"""C_T below which a set of synthetic images is nearer to the training images than by chance."""
+
+
+def headline(table: pd.DataFrame) -> str:
+    """Return one sentence: which arms helped which segmenter, or that none did."""
+    boards = list(_cells(table))
+    compared = [rows for _, rows in boards if _deltas(rows)]
+    if not compared:
+        return "Nothing could be compared: no arm has scores beside those of real images alone."
+    if len(boards) <= 3:
+        same = len({(rows[0]["dataset"], rows[0]["fraction"]) for rows in compared}) == 1
+        outcomes = sorted((_outcome(rows) for rows in compared), key=lambda text: text.startswith("no "))
+        if same:
+            return f"On {compared[0][0]['dataset']}, {'; '.join(outcomes)}."
+        return _upper("; ".join(f"{_outcome(rows)} {_place(rows)}" for rows in compared)) + "."
+    counts = [_count(rows) for rows in compared]
+    better, worse, open_ = (sum(c[i] for c in counts) for i in range(3))
+    return (
+        f"Against real images alone, synthetic data helped in {better} of {better + worse + open_} comparisons, "
+        f"hurt in {worse}, and made no difference that can be told in {open_}."
+    )
+
+
+def details(table: pd.DataFrame) -> list[tuple[str, list[str]]]:
+    """Return for each cell what is compared, and every arm's difference with its interval."""
+    lines = []
+    for _, rows in _cells(table):
+        parts = [_detail(r) for r in _deltas(rows)]
+        parts += [f"{short(r['arm'])} {MISSING}" for r in rows if r["status"] == MISSING]
+        if parts:
+            lines.append((f"{place(rows[0])}, difference in {title(rows[0]['metric'])}", parts))
+    return lines
+
+
+def _detail(row: Mapping[str, Any]) -> str:
+    value, verdict = delta(row), str(row["verdict"])
+    return f"{short(row['arm'])} {value}" if verdict.startswith(value) else f"{short(row['arm'])} {value} ({verdict})"
+
+
+def design(table: pd.DataFrame, images: Sequence[pd.DataFrame]) -> str:
+    """Return one sentence on how large the comparison is."""
+    arms, segmenters = table["arm"].nunique(), table["segmenter"].nunique()
+    real = " or ".join(str(n) for n in dict.fromkeys(table["fraction"]))
+    tested = max((frame["image"].nunique() for frame in images if len(frame)), default=0)
+    groups = max((frame[UNIT].nunique() for frame in images if UNIT in frame), default=0)
+    joined = f", in {_many(groups, 'group')} of images that belong together" if groups else ""
+    return (
+        f"{_many(arms, 'arm')}, {_many(segmenters, 'segmenter')}, {int(table['runs_planned'].sum())} trainings: "
+        f"on {real} real images, with and without synthetic ones, for equally many steps; tested on {tested} "
+        f"others{joined}."
+    )
+
+
+def cautions(table: pd.DataFrame) -> list[str]:
+    """Return what a reader must know before he believes the table: failures, few seeds, controls that misbehave."""
+    lines = []
+    planned, done = int(table["runs_planned"].sum()), int(table["runs_ok"].sum())
+    if done < planned:
+        lines.append(f"{planned - done} of {planned} trainings are missing. Means and differences are over the rest.")
+    lines.extend(_few_seeds(table))
+    lines.extend(_few_images(table))
+    lines.extend(_loose(table))
+    for _, rows in _cells(table):
+        lines.extend(
+            f"{place(row)}: images with wrong masks ({short(row['arm'])}) should have hurt, and "
+            "that doesn't show. This comparison may be too small to show anything."
+            for row in _deltas(rows)
+            if row["generator"] == NEGATIVE_CONTROL and not row["verdict"].startswith("worse")
+        )
+        lines.extend(
+            f"{place(row)}: trainings of {short(row['arm'])} differ more than those of the other "
+            "arms, so it is judged by its own alone: its interval is wider."
+            for row in rows
+            if row["delta_alone"]
+        )
+        lines.extend(_no_better_than_repeats(rows))
+        lines.extend(_unchanged(rows))
+    lines.extend(_copied(table))
+    lines.extend(mixtures(table))
+    if "unscored" in table and table["unscored"].fillna(False).astype(bool).any():
+        lines.append("COCO AP with an asterisk rests on objects without a score; don't compare it with the others.")
+    return lines
+
+
+def _few_seeds(table: pd.DataFrame) -> Iterator[str]:
+    once = table["verdict"] == ONE_SEED
+    if once.any():
+        yield (
+            "One seed decides nothing: training again could give another difference. The interval holds a noise of "
+            f"training that is assumed, {PRIOR.training:.3f} (standard deviation)."
+        )
+    seeds = table.loc[~once, "delta_seeds"].dropna()
+    if len(seeds) and 1 < seeds.min() < FEW_SEEDS:
+        yield (
+            f"With {seeds.min():.0f} seeds, the chance of training again is poorly known: intervals are wide on that "
+            "account."
+        )
+
+
+def _few_images(table: pd.DataFrame) -> Iterator[str]:
+    known = table.dropna(subset=["delta_units"])
+    joined = known["delta_units"] < known["delta_images"]
+    for rows, least, noun, of in (
+        (known[~joined], FEW_IMAGES, "test image", ""),
+        (known[joined], FEW_GROUPS, "group", " of test images"),
+    ):
+        if len(rows) and rows["delta_units"].min() < least:
+            few = _many(int(rows["delta_units"].min()), noun) + of
+            yield f"With {few}, differences are poorly known: other images could show others."
+
+
+def _loose(table: pd.DataFrame) -> Iterator[str]:
+    """Say that test images share groups which the split doesn't know of: that may make intervals far too narrow."""
+    for dataset, loose in table[["dataset", "loose"]].drop_duplicates().itertuples(index=False):
+        if loose:
+            yield (
+                f"Test images of {dataset} share groups ({loose}) and are treated as independent. If images of one "
+                "group belong together, as those of a well or a patient do, intervals are too narrow, and training "
+                f"images may be of the same groups: say “split: {{group: {loose.partition(':')[0]}}}”, or with "
+                "scheme: kfold where the dataset's own split divides them."
+            )
+
+
+def _no_better_than_repeats(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    controls = [r for r in _deltas(rows) if r["generator"] == REPEATED]
+    if not controls:
+        return
+    control = max(controls, key=lambda r: r["delta"])
+    helped = [r for r in _deltas(rows) if r["generator"] != REPEATED and r["verdict"].startswith("better")]
+    for row in helped:
+        if row["rank_high"] >= control["rank_low"]:
+            yield (
+                f"{place(row)}: {short(row['arm'])} can't be told from repeating the real "
+                f"images ({short(control['arm'])}), so its gain may owe nothing to what is new in it."
+            )
+
+
+def _unchanged(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """Name the arms whose trainings predict, on every test image, what the baseline's predict."""
+    if found_nothing(rows):
+        return
+    for row in rows:
+        same, pairs = row["unchanged"], row["delta_pairs"]
+        if same > 0:
+            every = "All" if same >= pairs else f"{same:.0f} of {pairs:.0f}"
+            yield (
+                f"{place(row)}, {short(row['arm'])}: nothing changed: did it look at the "
+                f"synthetic images? {every} trainings predict just what those on real images alone do."
+            )
+
+
+def _copied(table: pd.DataFrame) -> Iterator[str]:
+    if "fidelity_sets" not in table:
+        return
+    for row in records(table.drop_duplicates(["dataset", "fraction", "generator"])):
+        source = f"{row['generator']} ({row['dataset']}, {row['fraction']} real images)"
+        of = f"of {row['synthetic_images']:.0f} synthetic images of {source}"
+        if row["leaked"] > 0:
+            yield f"{row['leaked']:.0f} {of} are copies of test images: its scores prove nothing."
+        known = row["generator"] in COPYING
+        if row["copies"] > 0 and not known:
+            yield f"{row['copies']:.0f} {of} repeat training images{_by_mask(row)}."
+        if row["c_t"] < CROWDED and not known and not row["copies"] > 0:
+            yield f"The images of {source} lie nearer to training images than by chance (C_T {row['c_t']:.1f})."
+        if row["sets_searched"] < row["fidelity_sets"]:
+            yield f"Copies couldn't be sought in all images of {source}: too few real images are held out to judge by."
+        sizes = row["image_area"], row["test_image_area"]
+        if max(sizes) > RESIZED * min(sizes):
+            yield (
+                f"Images of {source} have {sizes[0]:,.0f} pixels, test images {sizes[1]:,.0f}: its distances hold that "
+                "difference too."
+            )
+        done, planned = row["fidelity_sets"], row["fidelity_sets_planned"]
+        if done < planned:
+            yield f"Distances of {source} are of {done:.0f} of {planned:.0f} synthetic sets; the others' are of all."
+
+
+def _by_mask(row: Mapping[str, Any]) -> str:
+    """Say to which masks the copies were drawn; where no masks are known, that they may have the layout alone."""
+    kinds = {"new": "with new masks", "training": "drawn to training masks"}
+    told = [
+        f"{row[f'copies_{kind}']:.0f} of {row[f'masks_{kind}']:.0f} {what}"
+        for kind, what in kinds.items()
+        if row.get(f"masks_{kind}", 0) > 0
+    ]
+    return f": {' and '.join(told)}" if told else ", in their layout at least"
+
+
+def _cells(table: pd.DataFrame) -> Iterator[tuple[Any, list[dict[str, Any]]]]:
+    for key, part in table.groupby(["dataset", "fraction", "segmenter"], sort=False):
+        yield key, records(part)
+
+
+def _deltas(rows: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    return [r for r in rows if not pd.isna(r["delta"])]
+
+
+def _count(rows: Sequence[Mapping[str, Any]]) -> tuple[int, int, int]:
+    words = [r["verdict"].partition(",")[0] for r in _deltas(rows)]
+    return words.count("better"), words.count("worse"), words.count("undecided")
+
+
+def _outcome(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Say which arms helped and which hurt; that the negative control hurts is no news."""
+    segmenter = rows[0]["segmenter"]
+    if found_nothing(rows):
+        return f"no more can be said of {segmenter} than that it found nothing on real images"
+    if all(r["verdict"] == ONE_SEED for r in _deltas(rows)):
+        return f"one seed of {segmenter} decides nothing"
+    helped = [r for r in _deltas(rows) if r["verdict"] == "better"]
+    hurt = [r for r in _deltas(rows) if r["verdict"].startswith("worse") and r["generator"] != NEGATIVE_CONTROL]
+    better, worse = ([_name(r, rows) for r in named] for named in (helped, hurt))
+    first = f"{listed(better)} improved {segmenter}" if better else f"no generator measurably improved {segmenter}"
+    lost = [_name(r, rows) for r in rows if r["status"] == MISSING]
+    first += f", and {listed(worse)} hurt it" if worse else ""
+    return f"{first} ({listed(lost)} {MISSING})" if lost else first
+
+
+def _name(row: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> str:
+    alone = sum(r["generator"] == row["generator"] for r in rows) == 1
+    return str(row["generator"] if alone else short(row["arm"]))
+
+
+def _place(rows: Sequence[Mapping[str, Any]]) -> str:
+    return f"on {rows[0]['dataset']} with {rows[0]['fraction']} real images"
+
+
+def _many(count: int, noun: str) -> str:
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
+def _upper(sentence: str) -> str:
+    return sentence[:1].upper() + sentence[1:]

@@ -1,0 +1,181 @@
+"""What a planned study will be able to see: per cell, the smallest difference that its design detects as a rule."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import pandas as pd
+
+from synthbench.results import GROUP, Results, collect, loose_groups, split_groups, with_units
+from synthbench.statistics import PRIOR, Noise, detectable, pilot
+from synthbench.store import Store
+from synthbench.study.plan import Cell, Plan
+
+_AMOUNT = r" × \d+"
+
+
+@dataclass(frozen=True)
+class Outlook:
+    """The smallest Δ of one cell.
+
+    Attributes
+    ----------
+    dataset, fraction, segmenter
+        The cell; `fraction` in real training images.
+    images, units, pairs, arms : int
+        Test images, what of them will be resampled (groups that the split keeps together, or images), pairs of runs per
+        arm, arms beside `real`.
+    folds, generator_seeds, seeds : int
+        What the pairs are made of; of the arm that has fewest.
+    difference : float
+        Found with probability 0.8; NaN with fewer than two test images or groups; infinite with one seed in one fold.
+    noise : Noise
+        What it rests on.
+    loose : dict of str to int
+        Groups that test images share without being resampled together, and how many values each has.
+    """
+
+    dataset: str
+    fraction: int
+    segmenter: str
+    images: int
+    units: int
+    pairs: int
+    arms: int
+    folds: int
+    generator_seeds: int
+    seeds: int
+    difference: float
+    noise: Noise
+    loose: dict[str, int]
+
+
+def outlook(plan: Plan, store: Store, earlier: Results | None = None) -> list[Outlook]:
+    """Return the smallest detectable Δ of each cell of a plan that compares anything.
+
+    The noise is measured on the cell's own results, if some are stored; else on those of an earlier run, of the same
+    dataset and segmenter and the nearest amount of real data; else assumed.
+
+    Parameters
+    ----------
+    earlier
+        The results of another run, a pilot.
+    """
+    groups = split_groups(plan.resolved.study)
+    stored = collect(plan, store, {}).images
+    pilots = stored, None if earlier is None else with_units(earlier.images, groups)
+    out = []
+    for (dataset, fraction, segmenter), members in _cells(plan):
+        arms = _arms(plan, members)
+        if not arms or all(cell.arm != "real" for cell in members):
+            continue
+        tested = _tested(plan, members, groups.get(dataset))
+        images, units = len(tested), tested["unit"].nunique()
+        noise = _noise(*pilots, dataset, fraction, segmenter)
+        found = [
+            Outlook(
+                dataset,
+                fraction,
+                segmenter,
+                images,
+                units,
+                folds * generator_seeds * seeds,
+                len(arms),
+                folds,
+                generator_seeds,
+                seeds,
+                detectable(noise, units, seeds, len(arms), generator_seeds=generator_seeds, folds=folds),
+                noise,
+                loose_groups(tested if groups.get(dataset) else tested.drop(columns="unit")),
+            )
+            for folds, generator_seeds, seeds in sorted(set(arms))
+        ]
+        out.append(max(found, key=lambda o: o.difference))
+    return out
+
+
+def _tested(plan: Plan, members: Sequence[Cell], group: str | None) -> pd.DataFrame:
+    """Return one row per test image of a cell and fold, with its groups, and the unit that it will be resampled in."""
+    rows = [
+        {"fold": fold, "image": entry.id, **{f"{GROUP}{name}": value for name, value in entry.groups.items()}}
+        for fold, arena in {plan.resolved.arenas[c.arena].fold: plan.resolved.arenas[c.arena] for c in members}.items()
+        for entry in arena.test.entries
+    ]
+    table = pd.DataFrame(rows).drop(columns=f"{GROUP}split", errors="ignore")
+    own = table["fold"].astype(str) + " " + table["image"]
+    kept = table.get(f"{GROUP}{group}", own)
+    return table.assign(unit=kept.where(kept.notna(), own))
+
+
+def _cells(plan: Plan) -> Iterator[tuple[tuple[str, int, str], list[Cell]]]:
+    """Yield each cell over all folds, whose amounts of real data may differ by an image; the first one's counts."""
+    amounts: dict[tuple[str, int], set[int]] = {}
+    for arena in plan.resolved.arenas:
+        amounts.setdefault((arena.dataset, arena.fold), set()).add(len(arena.train))
+    cells: dict[tuple[str, int, str], list[Cell]] = {}
+    for cell in plan.cells:
+        arena = plan.resolved.arenas[cell.arena]
+        level = sorted(amounts[arena.dataset, arena.fold]).index(len(arena.train))
+        cells.setdefault((arena.dataset, level, cell.segmenter), []).append(cell)
+    for (dataset, _, segmenter), members in cells.items():
+        yield (dataset, len(plan.resolved.arenas[members[0].arena].train), segmenter), members
+
+
+def _arms(plan: Plan, members: Sequence[Cell]) -> list[tuple[int, int, int]]:
+    """Return folds, generator seeds and segmenter seeds of each arm but `real`; amounts may differ between folds."""
+    amounts: dict[tuple[int, str], set[int]] = {}
+    for cell in members:
+        amounts.setdefault((cell.arena, _stem(cell.arm)), set()).add(cell.synthetic)
+    arms: dict[tuple[str, int], list[Cell]] = {}
+    for cell in members:
+        if cell.arm != "real":
+            step = sorted(amounts[cell.arena, _stem(cell.arm)]).index(cell.synthetic)
+            arms.setdefault((_stem(cell.arm), step), []).append(cell)
+    return [
+        (
+            len({plan.resolved.arenas[c.arena].fold for c in own}),
+            len({c.generator_seed for c in own}),
+            len({c.seed for c in own}),
+        )
+        for own in arms.values()
+    ]
+
+
+def _stem(arm: str) -> str:
+    return re.sub(_AMOUNT, "", arm)
+
+
+def _noise(stored: pd.DataFrame, earlier: pd.DataFrame | None, dataset: str, fraction: int, segmenter: str) -> Noise:
+    """Return the noise that the nearest results show; those whose arms don't differ from `real` at all show none."""
+    nothing = ""
+    for table, words in ((stored, "stored"), (earlier, "the earlier run's")):
+        for rows in _near(table, dataset, fraction, segmenter):
+            if not (rows["arm"] == "real").any():
+                continue
+            instances = "iou" in rows and rows["iou"].notna().any()
+            found = pilot(rows) if instances else pilot(rows.drop(columns="iou", errors="ignore"), metric="miou_star")
+            if found is not None and not found.silent:
+                return replace(found, source=f"{words} results, {found.source}")
+            if found is not None:
+                nothing = f", for in {words} results no arm differs from real, which tells nothing"
+    if nothing or earlier is None:
+        return replace(PRIOR, source=f"{PRIOR.source}{nothing}")
+    return replace(PRIOR, source=f"{PRIOR.source}, for the earlier run has no {segmenter} on {dataset}")
+
+
+def _near(table: pd.DataFrame | None, dataset: str, fraction: int, segmenter: str) -> Iterator[pd.DataFrame]:
+    """Yield the rows of each amount of real data over all folds, the nearest first."""
+    if table is None or table.empty:
+        return
+    here = table[(table["dataset"] == dataset) & (table["segmenter"] == segmenter)]
+    stem = here["arm"].astype(str).str.replace(_AMOUNT, "", regex=True)
+    step = here.groupby(["fold", "fraction", stem])["synthetic"].rank("dense")
+    level = here.groupby("fold")["fraction"].rank("dense")
+    alike = here.assign(
+        arm=stem.where(here["arm"] == "real", stem + " × " + step.astype(str)),
+        fraction=here.groupby(level)["fraction"].transform("first"),
+    )
+    for amount in sorted(alike["fraction"].unique(), key=lambda n: abs(n - fraction)):
+        yield alike[alike["fraction"] == amount]

@@ -1,0 +1,49 @@
+"""Samples and sample sets: the one type, and the one on-disk form, of every collection of annotated images.
+
+A sample set on disk is a folder::
+
+    samples.json            name, task, classes, info, and one row per sample, with its digest
+    images/<id>.png|tif     uint8 or uint16, (height, width) or (height, width, 3)
+    labels/<id>.png|tif     label map: 0 is background; instance ids, or classes when the task is semantic
+    ignore/<id>.png         1 where nobody knows the label; only of samples that have such pixels
+
+PNG holds what PNG can; 16-bit RGB and labels above 65,535 go to TIFF.
+"""
+
+from synthbench.io.images import read_array, suffix_for, write_array
+from synthbench.samples.entries import INDEX, Entry
+from synthbench.samples.sample import (
+    IGNORED,
+    MASK,
+    MAX_LABEL,
+    ORIGINS,
+    TASKS,
+    Sample,
+    Task,
+    check_id,
+    check_ignored,
+    check_labels,
+    unmarked,
+)
+from synthbench.samples.sample_set import SampleSet, check_sizes
+
+__all__ = [
+    "Entry",
+    "IGNORED",
+    "INDEX",
+    "MASK",
+    "MAX_LABEL",
+    "ORIGINS",
+    "TASKS",
+    "Sample",
+    "SampleSet",
+    "Task",
+    "check_id",
+    "check_ignored",
+    "check_labels",
+    "check_sizes",
+    "read_array",
+    "suffix_for",
+    "unmarked",
+    "write_array",
+]

@@ -1,0 +1,143 @@
+"""What is known of a sample of a set without reading its pixels, and how these are read and written."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from synthbench.errors import DataError
+from synthbench.io.images import read_array, suffix_for, write_array
+from synthbench.samples.sample import Sample, check_id
+
+INDEX = "samples.json"
+FORMAT = 2
+"""Of sets with an ignore region; sets without one are still written as format 1."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What is known of a sample without reading its pixels."""
+
+    id: str
+    groups: Mapping[str, str]
+    height: int
+    width: int
+    channels: int
+    dtype: str
+    objects: int
+    covered: float
+    digest: str
+    ignored: float = 0.0
+
+    @classmethod
+    def of(cls, sample: Sample) -> Entry:
+        """Measure a sample.
+
+        `objects` counts distinct labels above 0; `covered` is the share of pixels they fill, and `ignored` that of
+        pixels without a known label.
+        """
+        present = np.unique(sample.labels)
+        return cls(
+            id=sample.id,
+            groups=sample.groups,
+            height=sample.image.shape[0],
+            width=sample.image.shape[1],
+            channels=1 if sample.image.ndim == 2 else 3,
+            dtype=sample.image.dtype.name,
+            objects=int((present > 0).sum()),
+            covered=float((sample.labels > 0).mean()),
+            digest=sample.digest,
+            ignored=0.0 if sample.ignore is None else float(sample.ignore.mean()),
+        )
+
+
+Pixels = tuple[np.ndarray, np.ndarray, np.ndarray | None]
+"""Image, labels, ignore region."""
+
+State = tuple[tuple[int, ...], ...]
+"""Of files: which, how large, and changed when."""
+
+
+class Loader:
+    """Reads the pixels of one sample, wherever it is kept, and remembers that they were found to be the right ones."""
+
+    def __init__(self, read: Callable[[], Pixels], files: Sequence[Path] = ()) -> None:
+        self.read = read
+        self._files = tuple(files)
+        self._sound: State | None = None
+
+    def __call__(self, entry: Entry) -> Sample | None:
+        """Return the sample, or None if it isn't the one that `entry` knows.
+
+        Its digest is computed at the first reading, and again when a file was written to since: a training reads its
+        samples more than once.
+        """
+        state = self._state()
+        image, labels, ignore = self.read()
+        sample = Sample(entry.id, image, labels, entry.groups, ignore)
+        if not state or state != self._sound:
+            if sample.digest != entry.digest:
+                return None
+            self._sound = state if state == self._state() else None
+        return sample
+
+    def _state(self) -> State:
+        try:
+            found = [path.stat() for path in self._files]
+        except OSError:
+            return ()
+        return tuple((s.st_dev, s.st_ino, s.st_size, s.st_mtime_ns, s.st_ctime_ns) for s in found)
+
+
+def read_entry(row: Mapping[str, Any]) -> Entry:
+    """Return a row of an index, checked; raise `DataError`, `KeyError` or `TypeError` for another than was written."""
+    entry = Entry(**{name: row[name] for name in Entry.__dataclass_fields__})
+    check_id(entry.id)
+    texts = [entry.dtype, entry.digest, row["image"], row["labels"], *entry.groups, *entry.groups.values()]
+    numbers = [entry.height, entry.width, entry.channels, entry.objects]
+    if not all(isinstance(text, str) for text in texts) or not all(type(number) is int for number in numbers):
+        raise TypeError(f"the row of {entry.id!r}")
+    shares = (entry.covered, entry.ignored)
+    if not all(isinstance(share, int | float) and 0 <= share <= 1 for share in shares) or min(numbers) < 0:
+        raise TypeError(f"the row of {entry.id!r}")
+    if not isinstance(row.get("ignore", ""), str) or ("ignore" in row) != (entry.ignored > 0):
+        raise TypeError(f"the row of {entry.id!r}")
+    return entry
+
+
+def held(image: np.ndarray, labels: np.ndarray, ignore: np.ndarray | None) -> Callable[[], Pixels]:
+    return lambda: (image, labels, ignore)
+
+
+def on_disk(folder: Path, entry: Entry, image: str, labels: str, ignore: str | None) -> Loader:
+    paths = [folder / part for part in (image, labels, *([ignore] if ignore else []))]
+    for path in paths:
+        if not path.resolve().is_relative_to(folder.resolve()):
+            raise DataError(f"{folder / INDEX}: sample {entry.id!r} points outside the set: {path}")
+
+    def load() -> Pixels:
+        image, labels, *region = (read_array(path, (entry.height, entry.width)) for path in paths)
+        return image, labels, region[0] > 0 if region else None
+
+    return Loader(load, paths)
+
+
+def write_sample(folder: Path, sample: Sample) -> dict[str, Any]:
+    files = {}
+    arrays = {"images": sample.image, "labels": sample.labels}
+    if sample.ignore is not None:
+        arrays["ignore"] = sample.ignore.astype(np.uint8)
+    for part, array in arrays.items():
+        (folder / part).mkdir(exist_ok=True)
+        files[part] = f"{part}/{sample.id}{suffix_for(array)}"
+        if (folder / files[part]).exists():
+            raise DataError(f"sample {sample.id!r}: the id occurs twice")
+        write_array(folder / files[part], array)
+    entry = Entry.of(sample)
+    row = {name: getattr(entry, name) for name in Entry.__dataclass_fields__ if name != "ignored" or entry.ignored}
+    places = {"image": files["images"], "labels": files["labels"]}
+    return {**row, "groups": dict(entry.groups), **places, **({"ignore": files["ignore"]} if entry.ignored else {})}

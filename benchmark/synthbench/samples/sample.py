@@ -1,0 +1,179 @@
+"""One image with its label map, and what is asked of both."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+
+from synthbench.errors import ConfigError, DataError
+
+Task = Literal["instances", "semantic"]
+TASKS: tuple[Task, ...] = ("instances", "semantic")
+MAX_LABEL = 2**31 - 1
+MASK = "mask"
+"""Group of a drawn sample that says where its mask comes from: one of `ORIGINS`."""
+ORIGINS = ("new", "training", "recombined")
+"""New; a training mask, turned, warped or cut, or as it is; objects of training masks in new places."""
+IGNORED = -1
+"""What `Sample.marked` holds where the label is unknown."""
+LONGEST_TEXT = 1000
+_SAFE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,199}")
+
+
+@dataclass(frozen=True, eq=False)
+class Sample:
+    """One image with its label map.
+
+    Parameters
+    ----------
+    id
+        Unique within its set; letters, digits, ``.``, ``_``, ``+`` and ``-``.
+    image
+        ``(height, width)`` or ``(height, width, 3)``, uint8 or uint16.
+    labels
+        ``(height, width)``, any integer type, 0 … 2³¹ − 1; 0 is background.
+        Task `instances`: one id per object. Task `semantic`: the class of each pixel.
+        Stored as the smallest of uint8, uint16 and uint32 that holds it.
+    groups
+        What the sample belongs to, by name: ``cell_type``, ``well``, ``time`` …;
+        the reserved name ``split`` carries a dataset's official split (``train``, ``validation``, ``test``);
+        ``mask`` says where a drawn sample's mask comes from (``new``, ``training``, ``recombined``).
+    ignore
+        ``(height, width)`` bool: where the label is unknown (unlabelled, ambiguous, a drawn boundary). Losses and
+        metrics leave these pixels out. `labels` becomes 0 there, so that nothing can depend on it. None where every
+        pixel is labelled; a mask without a True becomes None.
+
+    Raises
+    ------
+    DataError
+        If an array has the wrong shape or type, or the two don't fit together.
+    """
+
+    id: str
+    image: np.ndarray
+    labels: np.ndarray
+    groups: Mapping[str, str] = field(default_factory=dict)
+    ignore: np.ndarray | None = None
+
+    def __post_init__(self) -> None:
+        check_id(self.id)
+        check_image(self.image, self.id)
+        object.__setattr__(self, "labels", check_labels(self.labels, self.id))
+        if self.image.shape[:2] != self.labels.shape:
+            raise DataError(
+                f"sample {self.id!r}: the image is {_size(self.image)} and its mask is {_size(self.labels)}; "
+                "give a mask of the image's size"
+            )
+        object.__setattr__(self, "groups", {str(k): str(v) for k, v in self.groups.items()})
+        if self.ignore is not None:
+            check_ignore(self.ignore, self.labels.shape, self.id)
+            object.__setattr__(self, "ignore", self.ignore if self.ignore.any() else None)
+        if self.ignore is not None and self.labels[self.ignore].any():
+            object.__setattr__(self, "labels", check_labels(np.where(self.ignore, 0, self.labels), self.id))
+
+    @property
+    def marked(self) -> np.ndarray:
+        """``(height, width)`` int32: the labels, and `IGNORED` (−1) where they are unknown. See `unmarked`."""
+        labels = self.labels.astype(np.int32)
+        if self.ignore is not None:
+            labels[self.ignore] = IGNORED
+        return labels
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 over id, groups, pixels, labels and, where there is one, the ignore region.
+
+        Independent of file format and integer width of the labels.
+        """
+        head = [self.id, sorted(self.groups.items()), list(self.image.shape), self.image.dtype.name]
+        out = hashlib.sha256(json.dumps(head).encode())
+        out.update(np.ascontiguousarray(self.image).data)
+        out.update(np.ascontiguousarray(self.labels, dtype="<u4").data)
+        if self.ignore is not None:
+            out.update(np.packbits(self.ignore).data)
+        return out.hexdigest()
+
+
+def check_id(name: str) -> None:
+    """Raise `DataError` unless `name` can be a sample's id (and so a file name on every system)."""
+    if not isinstance(name, str) or not _SAFE_ID.fullmatch(name):
+        raise DataError(f"sample id {name!r}: use letters, digits, '.', '_', '+' and '-', at most 200 of them")
+
+
+def check_image(image: np.ndarray, name: str) -> None:
+    """Raise `DataError` unless `image` is grey or RGB, uint8 or uint16, and not empty."""
+    if not isinstance(image, np.ndarray) or image.dtype not in (np.uint8, np.uint16):
+        kind = getattr(image, "dtype", type(image).__name__)
+        raise DataError(f"sample {name!r}: the image is {kind}; convert it to uint8 or uint16")
+    if not (image.ndim == 2 or (image.ndim == 3 and image.shape[2] == 3)):
+        raise DataError(
+            f"sample {name!r}: the image has shape {image.shape}; give (height, width) or (height, width, 3)"
+        )
+    if image.size == 0:
+        raise DataError(f"sample {name!r}: the image is empty, {_size(image)}")
+
+
+def check_labels(labels: np.ndarray, name: str) -> np.ndarray:
+    """Return `labels` in the smallest of uint8, uint16, uint32 that holds it; raise `DataError` for anything else."""
+    if not isinstance(labels, np.ndarray) or labels.dtype.kind not in "iub":
+        kind = getattr(labels, "dtype", type(labels).__name__)
+        raise DataError(f"sample {name!r}: the mask is {kind}; give a label map of whole numbers")
+    if labels.ndim != 2:
+        raise DataError(f"sample {name!r}: the mask has shape {labels.shape}; give one label map, (height, width)")
+    if labels.size == 0:
+        raise DataError(f"sample {name!r}: the mask is empty, {_size(labels)}")
+    low, high = int(labels.min()), int(labels.max())
+    if low < 0:
+        raise DataError(f"sample {name!r}: the mask holds {low}; labels are 0 (background) and above")
+    if high > MAX_LABEL:
+        raise DataError(f"sample {name!r}: the mask holds {high}; labels go up to {MAX_LABEL}")
+    return labels.astype(np.min_scalar_type(high), copy=False)
+
+
+def check_ignore(ignore: np.ndarray, shape: tuple[int, ...], name: str) -> None:
+    """Raise `DataError` unless `ignore` is a bool mask of this shape."""
+    if not isinstance(ignore, np.ndarray) or ignore.dtype != bool:
+        kind = getattr(ignore, "dtype", type(ignore).__name__)
+        raise DataError(f"sample {name!r}: the ignore region is {kind}; give a mask of True and False")
+    if ignore.shape != shape:
+        sizes = ["×".join(map(str, side)) for side in (ignore.shape, shape)]
+        raise DataError(
+            f"sample {name!r}: the ignore region is {sizes[0]} and the mask is {sizes[1]}; give both the same size"
+        )
+
+
+def check_ignored(value: int | None, task: Task) -> None:
+    """Raise `ConfigError` unless masks of this task can hold `value` where the label is unknown; None is no value."""
+    if value is None:
+        return
+    if not 0 <= value <= MAX_LABEL:
+        raise ConfigError(f"ignore {value}: masks hold 0 to {MAX_LABEL}")
+    if value == 0 and task == "instances":
+        raise ConfigError("ignore 0: 0 is the background of instances, and has to stay it; give another value")
+
+
+def unmarked(labels: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
+    """Return labels and ignore region of a label map that has `IGNORED` (−1) where the label is unknown.
+
+    Parameters
+    ----------
+    labels
+        ``(height, width)`` integers.
+
+    Returns
+    -------
+    labels, ignore
+        0 where it was −1; and where that is, bool, or None where it is nowhere.
+    """
+    ignore = labels == IGNORED if labels.dtype.kind == "i" else np.zeros(labels.shape, bool)
+    return (np.where(ignore, 0, labels), ignore) if ignore.any() else (labels, None)
+
+
+def _size(array: np.ndarray) -> str:
+    return "×".join(str(n) for n in array.shape[:2])

@@ -1,7 +1,0 @@
-"""What an artifact's numbers hang on beside its inputs: code, versions of what it imports, device and precision."""
-
-from synthbench.sources.code import PROTOCOL, core_source, plugin_source
-from synthbench.sources.conditions import conditions
-from synthbench.sources.versions import core_versions, plugin_versions
-
-__all__ = ["PROTOCOL", "conditions", "core_source", "core_versions", "plugin_source", "plugin_versions"]

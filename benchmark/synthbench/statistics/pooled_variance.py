@@ -1,0 +1,195 @@
+"""How much trainings vary, told from all arms of a comparison together: arms × seeds, two ways.
+
+One arm of two seeds knows its spread with a single degree of freedom. But all arms of a seed are trained on the same
+real patches in the same order, and are compared with the same run of the baseline: in a table of arms (the baseline
+among them) by seeds, what is left beside the arms' levels and the seeds' is the chance of single trainings, and A
+compared arms with S seeds know it with A · (S − 1) degrees of freedom.
+
+That takes trainings of all arms to vary alike. Each arm's share of what is left is held against the others' (an F
+test). An arm that varies more than the rest is judged by its own spread alone, and taken out of the table where it
+stands far out, lest it blur the others. Where it is the baseline, on which all differences rest, nothing is pooled.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+WILD_ARM = 0.05
+"""An arm varies more than the others below this p."""
+
+WILD_BASELINE = 0.1
+"""The baseline does; it counts for more, because every difference rests on it."""
+
+FAR_OUT = 0.001
+"""An arm is taken out of the table below this p. More often would make the rest look calmer than it is."""
+
+_SAME = 1e-12
+
+
+@dataclass(frozen=True)
+class Together:
+    """The variance of one training of the segmenter, and which arms it holds for.
+
+    Attributes
+    ----------
+    variance, freedom : float
+    scales : dict of str to float
+        By arm: the squared error of its mean difference is so many times `variance`.
+    wild : frozenset of str
+        Arms that vary more than the others.
+    baseline_wild : bool
+        Whether the baseline does.
+    """
+
+    variance: float
+    freedom: float
+    scales: Mapping[str, float]
+    wild: frozenset[str]
+    baseline_wild: bool
+
+
+def together(
+    pairs: Mapping[str, pd.DataFrame], differences: Mapping[str, np.ndarray], apart: Collection[str] = ()
+) -> Together | None:
+    """Estimate the variance of training from all arms that can be put into one table of arms by seeds.
+
+    Parameters
+    ----------
+    pairs, differences
+        By arm: its pairs of runs, and their differences, as in `synthbench.statistics.variance_components.measure`.
+    apart
+        Arms that aren't taken to vary like the others.
+
+    Returns
+    -------
+    Together or None
+        None where fewer than two arms are compared over two seeds or more, with several folds, or where nothing varies.
+    """
+    if any(own["fold"].nunique() > 1 for own in pairs.values()):
+        return None
+    tables = {arm: _by_seed(own, differences[arm]) for arm, own in pairs.items() if arm not in apart}
+    known = {arm: table for arm, table in tables.items() if table is not None}
+    bases: dict[Any, frozenset[int]] = {}
+    for table in known.values():
+        for seed, base in table["base"].items():
+            if bases.setdefault(seed, base) != base:
+                return None
+    rows = _distinct({arm: table for arm, table in known.items() if len(table) > 1})
+    wild: set[str] = set()
+    while len(rows) > 1:
+        variance, freedom, p = _fit(rows, bases)
+        calm = p.pop("")
+        wild |= {arm for arm, value in p.items() if value < WILD_ARM}
+        furthest = min(p, key=lambda arm: p[arm])
+        if p[furthest] < min(FAR_OUT, calm) and len(rows) > 2:
+            del rows[furthest]
+            continue
+        if not variance > _SAME**2:
+            return None
+        scales = {}
+        for arm, table in known.items():
+            shared = np.array([1 / len(bases[seed]) for seed in table.index])
+            scales[arm] = float((table["scale"] + shared).sum()) / len(table) ** 2
+        return Together(variance, freedom, scales, frozenset(wild), calm < WILD_BASELINE)
+    return None
+
+
+def _fit(
+    rows: Mapping[str, pd.DataFrame], bases: Mapping[Any, frozenset[int]]
+) -> tuple[float, float, dict[str, float]]:
+    """Return the variance of one training, its degrees of freedom, and p of each arm; the baseline's is ``""``."""
+    seeds = sorted(set().union(*(table.index for table in rows.values())))
+    cells = [("", seed, 0.0, 1 / len(bases[seed])) for seed in seeds]
+    for arm, table in rows.items():
+        own = zip(table.index, table["d"], table["scale"], strict=True)
+        cells += [(arm, seed, value, scale) for seed, value, scale in own]
+    frame = pd.DataFrame(cells, columns=["arm", "seed", "d", "scale"])
+    row, arms = pd.factorize(frame["arm"])
+    column = pd.factorize(frame["seed"])[0]
+    variance, freedom, p = two_way(frame["d"].to_numpy()[None], row, column, frame["scale"].to_numpy())
+    return float(variance[0]), freedom, dict(zip(arms, p[0].tolist(), strict=True))
+
+
+def two_way(
+    values: np.ndarray, row: np.ndarray, column: np.ndarray, scale: np.ndarray
+) -> tuple[np.ndarray, float, np.ndarray]:
+    """Fit level of the row plus level of the column, and return what is left.
+
+    Parameters
+    ----------
+    values
+        ``(studies, cells)``.
+    row, column
+        ``(cells,)``, int from 0; not every row needs every column.
+    scale
+        ``(cells,)``: the variance of each cell, in units of the one that is sought.
+
+    Returns
+    -------
+    variance : ndarray
+        ``(studies,)``.
+    freedom : float
+    p : ndarray
+        ``(studies, rows)``: of a row that varies no more than the others; 1 where that can't be told.
+    """
+    from scipy.stats import f as f_distribution
+
+    whole, freedom = _left(values, row, column, scale)
+    p = np.ones((len(values), int(row.max()) + 1))
+    for name in range(p.shape[1]):
+        others = row != name
+        rest, left = _left(values[:, others], row[others], column[others], scale[others])
+        if left < 1 or freedom <= left:
+            continue
+        share = np.maximum(whole - rest, 0.0) / (freedom - left)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            ratio = np.where(share > _SAME**2, share / (rest / left), 0.0)
+        p[:, name] = f_distribution.sf(ratio, freedom - left, left)
+    return whole / max(freedom, 1), float(freedom), p
+
+
+def _left(values: np.ndarray, row: np.ndarray, column: np.ndarray, scale: np.ndarray) -> tuple[np.ndarray, int]:
+    """Return the weighted sum of squares beside rows and columns, ``(studies,)``, and its degrees of freedom."""
+    weight = 1 / np.sqrt(scale)
+    design = np.hstack([row[:, None] == np.unique(row), column[:, None] == np.unique(column)]) * weight[:, None]
+    basis, sizes, _ = np.linalg.svd(design, full_matrices=False)
+    basis = basis[:, sizes > 1e-9 * sizes[0]]
+    weighted = values * weight
+    left = weighted - (weighted @ basis) @ basis.T
+    return np.square(left).sum(axis=1), len(row) - basis.shape[1]
+
+
+def _by_seed(pairs: pd.DataFrame, difference: np.ndarray) -> pd.DataFrame | None:
+    """Return by seed the mean difference ``d``, its ``scale`` beside the baseline's, and the baseline's runs ``base``.
+
+    None where seeds have other generator seeds: what these do would look like the seeds' doing.
+    """
+    seeds = pairs.assign(d=difference).groupby("seed")
+    generators = {frozenset(own["generator_seed"]) for _, own in seeds}
+    if len(generators) > 1:
+        return None
+    table = pd.DataFrame({"d": seeds["d"].mean(), "scale": 1 / seeds["d"].size()})
+    return table.assign(base=pd.Series({seed: frozenset(own["base"]) for seed, own in seeds}))
+
+
+def _distinct(tables: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
+    """Leave out arms that move with the baseline, or another arm, to the digit: they are no trainings of their own."""
+    kept: dict[str, pd.DataFrame] = {}
+    for arm, table in tables.items():
+        twin = any(
+            table.index.equals(other.index) and np.allclose(_centred(table), _centred(other), rtol=0, atol=_SAME)
+            for other in kept.values()
+        )
+        if not twin and float(np.abs(_centred(table)).max()) > _SAME:
+            kept[arm] = table
+    return kept
+
+
+def _centred(table: pd.DataFrame) -> np.ndarray:
+    values = table["d"].to_numpy(float)
+    return values - values.mean()

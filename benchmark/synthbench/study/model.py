@@ -1,0 +1,311 @@
+"""A study: the grid of datasets × folds × fractions × arms × segmenters × seeds, as a YAML file and as models."""
+
+from __future__ import annotations
+
+import math
+import re
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from synthbench.errors import ConfigError, nearest
+from synthbench.io.escaping import printable
+from synthbench.io.safe_yaml import read_yaml
+
+STUDIES = Path(__file__).parent / "studies"
+DEFAULT = STUDIES / "default.yaml"
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class BudgetChoice(_Model):
+    """A named budget, with any of its numbers replaced."""
+
+    name: str = "quick"
+    steps: Annotated[int, Field(ge=1, strict=True)] | None = None
+    batch_size: Annotated[int, Field(ge=1, strict=True)] | None = None
+    patch_size: Annotated[int, Field(ge=8, strict=True)] | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_name(cls, value: Any) -> Any:
+        return {"name": value} if isinstance(value, str) else value
+
+
+Seeds = Annotated[int, Field(ge=1, le=1000, strict=True)]
+
+
+def _finite(config: dict[str, Any]) -> dict[str, Any]:
+    """Raise `ValueError` where a configuration holds a number that is none."""
+    rest: list[tuple[str, Any]] = list(config.items())
+    while rest:
+        name, value = rest.pop()
+        if isinstance(value, float) and not math.isfinite(value):
+            raise ValueError(f"{name} is {value}; give a finite number")
+        if isinstance(value, dict):
+            rest += [(f"{name}.{key}", inner) for key, inner in value.items()]
+        elif isinstance(value, list | tuple):
+            rest += [(name, inner) for inner in value]
+    return config
+
+
+PluginConfig = Annotated[dict[str, Any], AfterValidator(_finite)]
+
+
+class PluginChoice(_Model):
+    """A plugin by name, with its configuration; a bare name stands for the defaults."""
+
+    name: str
+    label: str = ""
+    config: PluginConfig = {}
+    budget: BudgetChoice | None = None
+    seeds: Seeds | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_name(cls, value: Any) -> Any:
+        return {"name": value} if isinstance(value, str) else value
+
+    @property
+    def title(self) -> str:
+        """What tables call it: the label, or the name."""
+        return self.label or self.name
+
+    @field_validator("label")
+    @classmethod
+    def _label_fits_a_table(cls, value: str) -> str:
+        if value != printable(value):
+            raise ValueError("a label has no control characters, nor signs that turn the direction of writing")
+        if value and not re.fullmatch(r"[^\s|,×+][^|,×+\n]{0,59}", value):
+            raise ValueError("a label is at most 60 characters, without '|', ',', '×', '+' and line breaks")
+        return value
+
+
+class SplitChoice(_Model):
+    """How a dataset is divided into training, validation and test samples.
+
+    Attributes
+    ----------
+    scheme
+        ``official`` (the dataset's own), ``holdout`` (a seeded share for testing) or ``kfold``. ``auto``: official
+        where the dataset has a test split, else holdout.
+    folds
+        How many folds of ``kfold`` there are; all of them are run.
+    test, validation
+        Shares; validation is taken from the training samples, unless the dataset has a validation split.
+    group
+        Samples of one group (a well, a video, a patient) stay together.
+    seed
+    file
+        Use the splits frozen in this file, and none of the above but `group`, which is checked for leaks.
+    """
+
+    scheme: Literal["auto", "official", "holdout", "kfold"] = "auto"
+    folds: Annotated[int, Field(ge=2, le=50)] = 5
+    test: Annotated[float, Field(gt=0, lt=1)] = 0.2
+    validation: Annotated[float, Field(gt=0, lt=1)] = 0.15
+    group: str | None = None
+    seed: int = 0
+    file: str | None = None
+
+
+class DatasetChoice(_Model):
+    """A dataset by the name of a plugin or of an imported set, or by path.
+
+    Attributes
+    ----------
+    name
+    config
+        Of a plugin.
+    task, classes
+        What the label maps of a path are: ``instances`` (by default) or ``semantic``, and the names of the classes.
+    ignore
+        What the label maps of a path hold where the label is unknown, such as 255.
+    split
+    """
+
+    name: str
+    config: PluginConfig = {}
+    task: Literal["instances", "semantic"] | None = None
+    classes: list[str] = []
+    ignore: Annotated[int, Field(ge=0, strict=True)] | None = None
+    split: SplitChoice = SplitChoice()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_name(cls, value: Any) -> Any:
+        return {"name": value} if isinstance(value, str) else value
+
+
+Amount = Annotated[int, Field(ge=1, strict=True)] | Annotated[str, Field(pattern=r"^\d+(\.\d+)?x$")]
+Fraction = Annotated[int, Field(ge=1, strict=True)] | Annotated[float, Field(gt=0, le=1, strict=True)]
+
+
+class Study(_Model):
+    """What `synthbench run` runs.
+
+    Attributes
+    ----------
+    name
+    datasets
+    generators
+        Each makes an arm ``real + G × n`` per amount; the arm ``real`` is always there.
+    segmenters
+    fractions
+        How much of the real training data the arms have: shares (0 … 1], or numbers of images. Nested: the smaller
+        is part of the larger.
+    synthetic
+        How many synthetic samples an arm gets: a number, or a multiple of the real ones (``"2x"``).
+    share
+        The share of each batch that the synthetic samples fill.
+    synthetic_only
+        Add the arms ``G × n only``, trained without real data.
+    seeds
+        Segmenter seeds: each is one training per arm. A segmenter may have its own number.
+    generator_seeds
+        Generator seeds: each is one training and one drawing, and every segmenter seed is run on each. By default 1;
+        2 where a generator trains in the budget ``standard`` or ``paper``, for what is said of one trained generator
+        needn't hold for the next.
+    budget
+        Of everything that doesn't have its own.
+    encoder
+        For the fidelity of the synthetic images; by default Inception where its weights are on the machine, else
+        a fixed-seed untrained network.
+    """
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,79}$")] = "study"
+    datasets: Annotated[list[DatasetChoice], Field(min_length=1)]
+    generators: list[PluginChoice] = []
+    segmenters: Annotated[list[PluginChoice], Field(min_length=1)]
+    fractions: Annotated[list[Fraction], Field(min_length=1)] = [1.0]
+    synthetic: Annotated[list[Amount], Field(min_length=1)] = ["1x"]
+    share: Annotated[float, Field(gt=0, lt=1)] = 0.5
+    synthetic_only: bool = False
+    seeds: Seeds = 3
+    generator_seeds: Seeds | None = None
+    budget: BudgetChoice = BudgetChoice()
+    encoder: PluginChoice | None = None
+
+    @model_validator(mode="after")
+    def _titles_are_unique(self) -> Study:
+        for kind in ("generators", "segmenters", "datasets"):
+            titles = [getattr(choice, "title", choice.name) for choice in getattr(self, kind)]
+            for title in titles:
+                if titles.count(title) > 1:
+                    way = "name it once" if kind == "datasets" else "give one of them a label of its own"
+                    raise ValueError(f"{kind}: {title!r} occurs twice; {way}")
+                if kind == "generators" and title == "real":
+                    raise ValueError("generators: 'real' is the arm without synthetic data, always there")
+        return self
+
+    def to_yaml(self) -> str:
+        """Return the study with every default written out."""
+        return yaml.safe_dump(self.model_dump(mode="json", exclude_none=True), sort_keys=False, allow_unicode=True)
+
+
+def read_study(path: str | Path) -> dict[str, Any]:
+    """Return a study file's mapping, unvalidated, so that a command line can replace parts of it.
+
+    Where it has no name, it is named after the file, or where that is called study, as many are, after its folder.
+
+    Raises
+    ------
+    ConfigError
+        If the file can't be read or isn't a YAML mapping.
+    """
+    path = Path(path)
+    content = read_yaml(path)
+    if not isinstance(content, dict):
+        given = "nothing" if content is None else type(content).__name__
+        raise ConfigError(f"{path}: a study is a mapping (datasets: …, segmenters: …), not {given}")
+    name = path.resolve().parent.name if path.stem == "study" else path.stem
+    return {"name": named_after(name), **content}
+
+
+def named_after(text: str) -> str:
+    """Return a name for a study that a text comes near to."""
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", text).strip("-._")[:80] or "study"
+
+
+def make_study(content: dict[str, Any], source: str) -> Study:
+    """Validate a mapping.
+
+    Raises
+    ------
+    ConfigError
+        One line: where it comes from, the key, what is wrong, and the nearest right key.
+    """
+    try:
+        return Study.model_validate(content)
+    except ValidationError as error:
+        raise ConfigError(f"{source}: {first_problem(error, Study)}") from None
+
+
+def first_problem(error: ValidationError, model: type[BaseModel]) -> str:
+    """Return a validation error as one line: the first problem's key, value and reason."""
+    problem = min(error.errors(), key=lambda found: found["type"] != "extra_forbidden")
+    where = ".".join(str(part) for part in problem["loc"] if not _is_union_tag(part)) or "the study"
+    if problem["type"] == "extra_forbidden":
+        names, key = _fields_at(model, problem["loc"][:-1]), str(problem["loc"][-1])
+        if model is Study and len(problem["loc"]) == 1 and key in DatasetChoice.model_fields:
+            return f"{where}: is a key of a dataset, as in datasets: [{{name: …, {key}: …}}]"
+        hint = nearest(key, names) or f"; there are: {', '.join(names) or 'none at all'}"
+        return f"{where}: no such key{hint}"
+    if problem["type"] == "missing":
+        return f"{where}: is missing"
+    first = problem["loc"][0] if problem["loc"] else None
+    if model is Study and problem["type"] == "list_type" and isinstance(problem["input"], str | int | float):
+        return f"{first}: give a list, as in [{problem['input']}]"
+    if model is Study and first in _WORDS:
+        return f"{first}: {problem['input']!r} won't do; {_WORDS[first]}"
+    given = f" (given: {problem['input']!r})"
+    said = _SAID.get(problem["type"], problem["msg"].removeprefix("Value error, "))
+    place = f"{where}: " if problem["loc"] else ""
+    return f"{place}{said}{given if problem['loc'] and len(given) < 120 else ''}"
+
+
+_SAID = {
+    "list_type": "give a list, as in [a, b]",
+    "too_short": "give at least one",
+    "model_type": "give a mapping of keys to values, as in {name: …}",
+    "dict_type": "give a mapping of keys to values, as in {name: …}",
+}
+"""What is said instead of pydantic's words, by its type of problem."""
+
+_WORDS: dict[Any, str] = {
+    "name": "give letters, digits, '.', '_' and '-', at most 80, the first a letter or a digit",
+    "fractions": "give shares above 0 and up to 1.0, or whole numbers of images",
+    "synthetic": "give whole numbers of samples from 1 up, or multiples such as 2x",
+}
+
+
+def _is_union_tag(part: Any) -> bool:
+    return isinstance(part, str) and ("[" in part or part in ("int", "float", "str"))
+
+
+def _fields_at(model: type[BaseModel], where: tuple[Any, ...]) -> list[str]:
+    """Return the field names of the model found by following a location; those of `model` where that fails."""
+    current: Any = model
+    for part in where:
+        if isinstance(part, str) and isinstance(current, type) and issubclass(current, BaseModel):
+            field = current.model_fields.get(part)
+            current = _model_within(field.annotation) if field else None
+    return (
+        list(current.model_fields)
+        if isinstance(current, type) and issubclass(current, BaseModel)
+        else list(model.model_fields)
+    )
+
+
+def _model_within(annotation: Any) -> Any:
+    if isinstance(annotation, type) and not hasattr(annotation, "__args__"):
+        return annotation
+    for inner in getattr(annotation, "__args__", ()):
+        found = _model_within(inner)
+        if isinstance(found, type) and issubclass(found, BaseModel):
+            return found
+    return None

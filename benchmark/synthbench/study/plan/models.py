@@ -1,0 +1,141 @@
+"""What a plan consists of: tasks with their keys, and which of them each row of the results comes from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from synthbench.store import Store
+from synthbench.study.resolve import Resolved
+
+
+@dataclass(frozen=True)
+class Task:
+    """One unit of the plan.
+
+    Attributes
+    ----------
+    kind : str
+        ``fit-generator``, ``draw``, ``encode``, ``assess``, ``fit-segmenter`` or ``evaluate``.
+    key : str
+        SHA-256 of `content`: everything the result depends on.
+    content : mapping
+    needs : tuple of str
+        Keys of the tasks whose artifacts it reads.
+    where : mapping
+        How to find its inputs; not part of the key.
+    label : str
+        For people.
+    plugin : str
+        The plugin that does the work, or an empty string.
+    """
+
+    kind: str
+    key: str
+    content: Mapping[str, Any]
+    needs: tuple[str, ...]
+    where: Mapping[str, Any]
+    label: str
+    plugin: str = ""
+
+
+SCORES = ("evaluate", "assess")
+"""Kinds of task whose small files are what tables show: always verified by their hash, not by a look at the clock."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One training of a segmenter in one arm: where a row of results comes from."""
+
+    arena: int
+    arm: str
+    generator: str
+    synthetic: int
+    segmenter: str
+    generator_seed: int | None
+    seed: int
+    fit: str
+    evaluate: str
+    draw: str | None = None
+    fit_generator: str | None = None
+
+
+@dataclass(frozen=True)
+class Fidelity:
+    """One comparison of a synthetic set with real images."""
+
+    arena: int
+    generator: str
+    generator_seed: int
+    n: int
+    draw: str
+    assess: str
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """What a segmenter trained on real images alone makes of synthetic ones: are their masks right?"""
+
+    arena: int
+    generator: str
+    generator_seed: int
+    segmenter: str
+    seed: int
+    evaluate: str
+
+
+@dataclass
+class Plan:
+    """The tasks of a study, each after what it needs.
+
+    Attributes
+    ----------
+    resolved : Resolved
+    conditions : mapping
+        The kind of device that every task of the plan computes on, and its precision: part of their keys.
+    tasks : dict
+        Key → `Task`, in an order in which they can run.
+    cells : list of Cell
+    fidelity : list of Fidelity
+    agreements : list of Agreement
+    """
+
+    resolved: Resolved
+    conditions: Mapping[str, str]
+    tasks: dict[str, Task] = field(default_factory=dict)
+    cells: list[Cell] = field(default_factory=list)
+    fidelity: list[Fidelity] = field(default_factory=list)
+    agreements: list[Agreement] = field(default_factory=list)
+
+    def targets(self) -> list[str]:
+        """Return the keys of the tasks whose results are the study's."""
+        scored = [cell.evaluate for cell in self.cells] + [row.evaluate for row in self.agreements]
+        return scored + [row.assess for row in self.fidelity]
+
+    def lacking(self, store: Store) -> list[Task]:
+        """Return the tasks that must run, in order: of the targets that the store lacks, and what those need.
+
+        An artifact that nothing missing depends on isn't made again; one that was damaged is.
+        """
+        stored: dict[str, bool] = {}
+
+        def has(key: str) -> bool:
+            if key not in stored:
+                task = self.tasks[key]
+                stored[key] = store.find(task.kind, key, thorough=task.kind in SCORES) is not None
+                if not stored[key] and store.folder(task.kind, key).exists():
+                    damaged.append(key)
+            return stored[key]
+
+        damaged: list[str] = []
+        for key in self.tasks:
+            has(key)
+        wanted = [key for key in self.targets() if not has(key)] + damaged
+        needed: set[str] = set()
+        while wanted:
+            key = wanted.pop()
+            if key not in needed:
+                needed.add(key)
+                wanted.extend(need for need in self.tasks[key].needs if not has(need))
+        return [task for key, task in self.tasks.items() if key in needed]

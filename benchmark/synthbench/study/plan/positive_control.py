@@ -1,0 +1,27 @@
+"""Has a study a positive control: more real images, beside which a gain by synthetic ones can be read?"""
+
+from __future__ import annotations
+
+from synthbench.study.resolve import Resolved
+
+
+def missing_control(resolved: Resolved) -> str:
+    """Return what a study without a larger amount of real data should be told, with the line to add; else ``""``."""
+    study = resolved.study
+    if not study.generators or len(study.fractions) > 1:
+        return ""
+    used = [(len(arena.train), len(arena.split.train)) for arena in resolved.arenas]
+    if any(amount < every for amount, every in used):
+        real, amounts = f"the same {used[0][0]} real images", [study.fractions[0], 1.0]
+        if len({amount for amount, _ in used}) > 1:
+            real = "the same amount of real images"
+    else:
+        real = "all the real images there are"
+        quarters = {every // 4 for _, every in used}
+        if min(quarters) < 1:
+            return ""
+        amounts = [quarters.pop() if len(quarters) == 1 else 0.25, 1.0]
+    return (
+        f"no positive control: every arm has {real}, so nothing will show what more of them bring, and whether "
+        f"synthetic ones could help at all; say “fractions: [{amounts[0]}, {amounts[1]}]”"
+    )

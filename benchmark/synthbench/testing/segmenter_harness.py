@@ -1,0 +1,170 @@
+"""The bench that segmenters are tried on, and how what they say is looked at and compared."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from synthbench.plugin.api import Budget, Context, Instances, Segmenter, TrainingMix
+from synthbench.samples import SampleSet
+from synthbench.testing.check_results import demand, doing
+from synthbench.testing.data import inverted
+from synthbench.testing.harness import SEED, Bench, stirred
+from synthbench.testing.learning import arrays
+from synthbench.testing.shared_checks import Untouched, in_memory
+from synthbench.testing.watch import Watch
+
+HALF = "16-bit images, half of them synthetic"
+
+MIXED_PATCHES = 8
+"""A fit on a mix takes at least as many patches, so that a share of a quarter is told from one of three."""
+
+
+class SegmenterBench(Bench):
+    """A bench that keeps the segmenter fitted on the plain pictures."""
+
+    def fit(self, mix: TrainingMix, context: Context, validation: SampleSet | None = None) -> Segmenter:
+        segmenter = self.make()
+        segmenter.fit(mix, validation if validation is not None else mix.reference[:2], context)
+        return segmenter
+
+    @property
+    def mix(self) -> TrainingMix:
+        """The plain pictures, on disk."""
+        return TrainingMix(self.once("drawing the pictures", lambda: self.pictures().save(self.folder / "train")))
+
+    @property
+    def probe(self) -> np.ndarray:
+        """An image that no fit has seen."""
+        return self.pictures(1, seed=9)[0].image
+
+    @property
+    def watch(self) -> Watch:
+        """What was seen of the plain fit."""
+        return self.once("fit", self._plain_fit)[0]
+
+    @property
+    def fitted(self) -> Segmenter:
+        """The segmenter fitted on the plain pictures."""
+        return self.once("fit", self._plain_fit)[1]
+
+    def _plain_fit(self) -> tuple[Watch, Segmenter]:
+        watch, folder, mix = Watch(), self.new_folder("checkpoints"), self.mix
+        with doing("fit"), stirred(1), watch.counting():
+            context = self.context(folder=folder, progress=watch.progress, should_stop=watch.should_stop)
+            return watch, self.fit(mix, context)
+
+    @property
+    def second(self) -> tuple[Untouched, Untouched, Segmenter, Watch]:
+        """A second segmenter, fitted on copies of the plain pictures in memory, and whether these were left alone."""
+        return self.once("a second fit", self._second_fit)
+
+    def _second_fit(self) -> tuple[Untouched, Untouched, Segmenter, Watch]:
+        train, validation, watch = in_memory(self.mix.real), in_memory(self.mix.real[:2]), Watch()
+        untouched = Untouched(train), Untouched(validation)
+        with doing("a second fit"), stirred(2), watch.counting():
+            return *untouched, self.fit(TrainingMix(train), self.context(), validation), watch
+
+    @property
+    def half(self) -> Segmenter:
+        """A segmenter fitted on `half_mix`."""
+        return self.once(f"fit on {HALF}", lambda: self.try_fit(self.half_mix, HALF))
+
+    @property
+    def half_mix(self) -> TrainingMix:
+        """16-bit images, half of them synthetic."""
+        return TrainingMix(self.deep_pictures(1), self.deep_pictures(2), share=0.5)
+
+    def deep_pictures(self, seed: int, count: int = 4) -> SampleSet:
+        return self.pictures(count, dtype="uint16", seed=seed)
+
+    @property
+    def mixed(self) -> Budget:
+        """The smoke budget, with as few steps as `MIXED_PATCHES` need."""
+        whole = self.budget
+        return replace(whole, steps=min(whole.steps, max(self.few.steps, -(-MIXED_PATCHES // whole.batch_size))))
+
+    def try_fit(self, mix: TrainingMix, what: str, seed: int = SEED, validation: SampleSet | None = None) -> Segmenter:
+        """Fit in few steps, validated on pictures like the mix's unless others are given."""
+        first = mix.reference[0].image
+        unseen = self.pictures(2, dtype=first.dtype.name, channels=3 if first.ndim == 3 else 1, task=mix.task, seed=5)
+        with doing(f"fit on {what}"):
+            return self.fit(mix, self.context(self.mixed).with_seed(seed), validation or unseen)
+
+    def predict(self, segmenter: Segmenter, image: np.ndarray, reference: SampleSet, what: str) -> Instances:
+        """Predict, and look at the answer."""
+        with doing(f"predict on {what}"):
+            found = segmenter.predict(image)
+        check_answer(found, image, reference, what)
+        return found
+
+    def says(self, segmenter: Segmenter) -> list[Instances]:
+        """Predict the unseen image and the first plain pictures."""
+        images = self.once("reading pictures", lambda: [self.probe, *(s.image.copy() for s in self.mix.real[:2])])
+        return [self.predict(segmenter, image, self.mix.real, "a plain picture") for image in images]
+
+    def says_of_deep(self, segmenter: Segmenter) -> list[Instances]:
+        """Predict 16-bit images, bright ones and dark ones."""
+        bright = self.deep_pictures(5, 2)
+        images = [sample.image for samples in (bright, inverted(bright)) for sample in samples]
+        return [self.predict(segmenter, image, bright, "a 16-bit image") for image in images]
+
+    def agree(self, one: Segmenter, other: Segmenter) -> bool:
+        """Return whether two segmenters predict the same; where neither finds anything, whether they learnt the same.
+
+        Equal predictions without an object say nothing: the arrays that are saved speak for them.
+        """
+        found, again = self.says(one), self.says(other)
+        if not all(same(a, b) for a, b in zip(found, again, strict=True)):
+            return False
+        return not all(map(blank, found)) or arrays(self.numbers(one)) == arrays(self.numbers(other))
+
+
+def same(one: Instances, other: Instances) -> bool:
+    """Return whether two predictions are the same, but for the last digits of scores."""
+    if (one.scores is None) != (other.scores is None) or not np.array_equal(one.labels, other.labels):
+        return False
+    return one.scores is None or other.scores is None or np.allclose(one.scores, other.scores, rtol=1e-5, atol=1e-7)
+
+
+def blank(found: Instances) -> bool:
+    """Return whether nothing is found: every pixel has one label."""
+    return bool(np.ptp(found.labels) == 0)
+
+
+def check_answer(found: Instances, image: np.ndarray, reference: SampleSet, what: str) -> None:
+    """Raise `Violation` unless a prediction has the form that the contract asks for."""
+    where = f"predict on {what} gave"
+    demand(isinstance(found, Instances), f"{where} {type(found).__name__}, not synthbench.Instances")
+    labels = found.labels
+    demand(
+        isinstance(labels, np.ndarray) and labels.dtype.kind in "iu",
+        f"{where} labels that are no array of whole numbers",
+    )
+    demand(
+        labels.shape == image.shape[:2], f"{where} labels of shape {labels.shape}, and the image is {image.shape[:2]}"
+    )
+    demand(int(labels.min()) >= 0, f"{where} the label {int(labels.min())}; labels are 0 and above")
+    present = np.unique(labels[labels > 0])
+    if reference.task == "semantic":
+        known = len(reference.classes)
+        demand(
+            present.size == 0 or present[-1] < known,
+            f"{where} the class {present[-1:]}; there are {known} classes from 0",
+        )
+        return
+    count = int(present.size)
+    demand(
+        np.array_equal(present, np.arange(1, count + 1)),
+        f"{where} {count} labels up to {present[-1:]}: number them 1 … n without gaps",
+    )
+    if found.scores is not None:
+        scores = np.asarray(found.scores)
+        demand(
+            scores.shape == (count,),
+            f"{where} scores of shape {scores.shape} for {count} instances: one each, in the order of the labels",
+        )
+        demand(
+            scores.dtype.kind == "f" and bool(np.isfinite(scores).all()), f"{where} scores that are not finite floats"
+        )

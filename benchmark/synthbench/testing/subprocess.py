@@ -1,0 +1,59 @@
+"""The contract tests in a process of their own: what a plugin does there can't end, or outlive, who asked for them."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator, Mapping
+from multiprocessing.connection import Connection
+from typing import Any
+
+from synthbench.errors import SynthbenchError
+from synthbench.processes.child import CONTEXT, how_it_ended, lead, spawn
+from synthbench.processes.family import end, new_mark
+from synthbench.processes.guard import Guard
+from synthbench.testing.check_results import Finding
+from synthbench.testing.contract import examine_plugin
+
+
+def examine_apart(kind: str, name: str, config: Mapping[str, Any] | None = None) -> Iterator[Finding]:
+    """Yield the findings of `synthbench.testing.run_contract` as they come, from a process of their own.
+
+    When this generator ends, and when this process dies, nothing runs on that the plugin has started. A plugin that
+    ends the process violates the promise ``the_process_survives``.
+
+    Raises
+    ------
+    PluginError
+        If there is no such plugin, or it can't be loaded.
+    """
+    mark = new_mark()
+    guard = Guard(mark)
+    ours, theirs = CONTEXT.Pipe()
+    process = spawn(_serve, (theirs, kind, name, config), mark)
+    guard.watch(process.pid)
+    theirs.close()
+    try:
+        while (said := ours.recv()) is not None:
+            if isinstance(said, SynthbenchError):
+                raise said
+            yield said
+    except EOFError:
+        process.join()
+        how = f"the process {how_it_ended(process)}"
+        yield Finding("the_process_survives", "The plugin leaves its process running", "violated", how)
+    finally:
+        end([process.pid], mark)
+        process.join()
+        guard.dismiss()
+
+
+def _serve(pipe: Connection, kind: str, name: str, config: Mapping[str, Any] | None) -> None:
+    lead(lambda: os._exit(1))
+    sys.stdout = sys.stderr  # what a plugin prints is none of the findings
+    try:
+        for finding in examine_plugin(kind, name, config):
+            pipe.send(finding)
+        pipe.send(None)
+    except SynthbenchError as error:
+        pipe.send(error)

@@ -1,0 +1,1 @@
+"""Intensities: normalisation, intensity statistics and conditioning on them, texture, pixel noise."""

@@ -1,0 +1,175 @@
+"""What a generator is told of the light of an image, beside its mask: a few numbers, and those of the objects.
+
+A mask says nothing of how bright each object is, nor how blurred. A generator that is trained to be near the image
+therefore draws all objects alike, unless it is told. Kept is the light of the nearest object, everywhere; the
+generator sees it where the mask that it draws to has objects (`lit`), not where the real ones are, so that a mask that
+a segmenter found isn't mended by what is told beside it.
+
+Beside it the texture of the objects is kept, which a generator isn't told: it is laid over what it draws.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import torch
+from scipy import ndimage
+
+from synthbench.errors import StoreError
+from synthbench.samples import SampleSet
+from synthbench.toolkit.intensity.intensity_statistics import (
+    appearance,
+    borrowed,
+    crispness,
+    objects,
+    painted,
+    standardised,
+)
+from synthbench.toolkit.intensity.texture import BODY, against_contrast, measure, strengths
+from synthbench.toolkit.masks.codec import Joint
+
+
+@dataclass(frozen=True, eq=False)
+class Appearance:
+    """The light of the training images, in the network's range.
+
+    Attributes
+    ----------
+    numbers : ndarray
+        ``(images, N)`` float32, standardised; see `synthbench.toolkit.intensity.intensity_statistics.appearance`.
+    objects : tuple of ndarray
+        Per training image, area, light and standardised crispness of its objects, ``(objects, channels + 3)`` float32;
+        see `synthbench.toolkit.intensity.intensity_statistics`. For a semantic task ``(0, 0)``.
+    textures : tuple of ndarray
+        Per training image, that of its objects, ``(objects, channels · BANDS)`` float32; see
+        `synthbench.toolkit.intensity.texture`. For a semantic task ``(0, 0)``; without columns where the objects are no
+        bodies (`synthbench.toolkit.intensity.texture.BODY`).
+    """
+
+    numbers: np.ndarray
+    objects: tuple[np.ndarray, ...]
+    textures: tuple[np.ndarray, ...]
+
+    @classmethod
+    def of(cls, train: SampleSet, joint: Joint) -> Self:
+        """Measure a training set in the range that `joint` encodes it in."""
+        if joint.form == "classes":
+            rows = [
+                appearance(joint.encode(sample, k)[0], sample.labels, joint.masks) for k, sample in enumerate(train)
+            ]
+            return replace(cls.untold(len(train)), numbers=standardised(rows))
+        rows, found, edges, textures, shares = [], [], [], [], []
+        for position, sample in enumerate(train):
+            image, _ = joint.encode(sample, position)
+            rows.append(appearance(image, sample.labels > 0, 2))
+            found.append(objects(image, sample.labels))
+            edges.append(crispness(image, sample.labels))
+            textures.append(measure(image, sample.labels))
+            shares.append(against_contrast(textures[-1], found[-1][:, 1:-1], image[:, sample.labels == 0]))
+        steep = standardised(np.concatenate(edges)[:, None])
+        parts = np.split(steep, np.cumsum([len(edge) for edge in edges])[:-1])
+        told = [np.concatenate(pair, axis=1) for pair in zip(found, parts, strict=True)]
+        share = np.concatenate(shares)
+        if len(share) and np.median(share) > BODY:
+            textures = [table[:, :0] for table in textures]
+        return cls(standardised(rows), tuple(told), tuple(textures))
+
+    @classmethod
+    def untold(cls, images: int) -> Self:
+        """Return an appearance of no planes."""
+        nothing = (np.zeros((0, 0), np.float32),) * images
+        return cls(np.zeros((images, 0), np.float32), nothing, nothing)
+
+    @property
+    def planes(self) -> int:
+        """How many planes the generator is told."""
+        return self.numbers.shape[1] + self.of_objects
+
+    @property
+    def of_objects(self) -> int:
+        """How many of them are the light of single objects; they come first."""
+        return max(0, self.objects[0].shape[1] - 1)
+
+    def own(self, labels: np.ndarray, position: int) -> np.ndarray:
+        """Return the planes of a training image, ``(planes, height, width)`` float32."""
+        return self._planes(labels, self.objects[position][:, 1:], position)
+
+    def texture(self, labels: np.ndarray, position: int) -> np.ndarray:
+        """Return how strong that of a training image's objects is, ``(channels · BANDS, height, width)`` float32.
+
+        ``(0, height, width)`` where the appearance has no objects.
+        """
+        return (
+            strengths(labels, self.textures[position]) if self.of_objects else np.zeros((0, *labels.shape), np.float32)
+        )
+
+    def like(self, labels: np.ndarray, position: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+        """Return the planes of new objects, and their texture, both from a training image's objects of similar area.
+
+        Returns
+        -------
+        planes : ndarray
+            ``(planes, height, width)`` float32.
+        texture : ndarray
+            ``(objects, channels · BANDS)`` float32, by rising id.
+        """
+        tables = [np.concatenate(pair, axis=1) for pair in zip(self.objects, self.textures, strict=True)]
+        donors = tables[position] if len(tables[position]) else np.concatenate(tables)
+        light = borrowed(labels, donors, rng) if self.of_objects else donors
+        return self._planes(labels, light[:, : self.of_objects], position), light[:, self.of_objects :]
+
+    def _planes(self, labels: np.ndarray, light: np.ndarray, position: int) -> np.ndarray:
+        numbers = self.numbers[position][:, None, None]
+        everywhere = np.broadcast_to(numbers, (len(numbers), *labels.shape))
+        if not self.of_objects:
+            return everywhere
+        if labels.any():
+            nearest = ndimage.distance_transform_edt(labels == 0, return_distances=False, return_indices=True)
+            of_objects = painted(labels[tuple(nearest)], light)
+        else:
+            of_objects = np.zeros((self.of_objects, *labels.shape), np.float32)
+        return np.concatenate([of_objects, everywhere])
+
+    def save(self, path: Path) -> None:
+        rows = {
+            "numbers": self.numbers.tolist(),
+            "columns": self.objects[0].shape[1],
+            "objects": [found.tolist() for found in self.objects],
+            "bands": self.textures[0].shape[1],
+            "textures": [found.tolist() for found in self.textures],
+        }
+        path.write_text(json.dumps(rows), encoding="utf-8")
+
+    @classmethod
+    def load(cls, path: Path) -> Self:
+        """Return what `save` wrote; raise `StoreError` if the file is missing or damaged."""
+        try:
+            rows: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+            found, textures = (
+                tuple(np.array(table, np.float32).reshape(len(table), int(rows[width])) for table in rows[name])
+                for name, width in (("objects", "columns"), ("textures", "bands"))
+            )
+            numbers = np.array(rows["numbers"], np.float32).reshape(len(found), -1)
+            return cls(numbers, found, textures)
+        except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+            raise StoreError(f"{path}: can't be read: {error!r}; fit again") from None
+
+
+def lit(mask: torch.Tensor, told: torch.Tensor, of_objects: int) -> torch.Tensor:
+    """Return what the generator sees: the mask, and what it is told, of objects where the mask has them.
+
+    Parameters
+    ----------
+    mask
+        ``(B, K, H, W)``, −1 … 1; of instances the second plane is the foreground.
+    told
+        ``(B, N, H, W)``.
+    of_objects
+        How many of the N are the light of single objects; 0 for classes.
+    """
+    objects = told[:, :of_objects] * (mask[:, 1:2] + 1) / 2 if of_objects else told[:, :0]
+    return torch.cat([mask, objects, told[:, of_objects:]], dim=1)

@@ -1,0 +1,1 @@
+"""What networks of several methods are made of, or are applied with."""

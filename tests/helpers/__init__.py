@@ -1,0 +1,1 @@
+"""What several test files share: small samples, tables of results, studies of known truth."""
