@@ -16,7 +16,7 @@ from synthbench.testing.check_results import Finding, Violation, demand, doing, 
 HEAVY = ("torch", "tensorflow", "numpy", "pydantic")
 """What listing plugins must not import."""
 
-PUBLIC = ("synthbench", "synthbench.samples", "synthbench.errors")
+PUBLIC = ("synthbench", "synthbench.samples", "synthbench.errors", "synthbench.types")
 PUBLIC_ROOMS = ("synthbench.toolkit", "synthbench.datasets", "synthbench.metrics", "synthbench.testing")
 """What a plugin may import of the core: these modules, and every module in these rooms."""
 
