@@ -213,11 +213,11 @@ def test_a_damaged_artifact_is_found_and_computed_again(trial, kind: str, harm) 
 
 def test_plan_tells_the_smallest_difference_that_it_can_find(trial) -> None:
     """Assumed at first, and where no arm differs in what is stored; else from an earlier run, or assumed again."""
-    before = json.loads(trial.run("plan", trial.study(), "--json").stdout)["detectable"]
+    before = json.loads(trial.run("plan", trial.study(), "--json").stdout)["detectable_effects"]
     assert [row["noise"]["source"] for row in before] == ["assumed"]
     assert before[0]["difference"] > 0
     trial.run("run", trial.study(), "--out", trial.folder / "pilot")
-    after = json.loads(trial.run("plan", trial.study(), "--json").stdout)["detectable"]
+    after = json.loads(trial.run("plan", trial.study(), "--json").stdout)["detectable_effects"]
     silent = "assumed, for in {} results no arm differs from real, which tells nothing"
     assert after[0]["noise"]["source"] == silent.format("stored")
     other = trial.study(segmenters=[{"name": "threshold", "config": {"seconds": 0.01}}])

@@ -197,7 +197,7 @@ def test_cautions_name_controls_that_misbehave(frames: SimpleNamespace) -> None:
 
 def test_an_arm_that_is_judged_by_its_own_trainings_is_named(frames: SimpleNamespace) -> None:
     found = table(frames.results(effects={"real": 0.0, "real + g × 5": 0.0}), draws=DRAWS)
-    found["delta_alone"] = found["arm"] == "real + g × 5"
+    found["delta_own_variance"] = found["arm"] == "real + g × 5"
     told = [line for line in cautions(found) if "judged by its own alone" in line]
     assert len(told) == found["segmenter"].nunique()
     assert "trainings of g × 5 differ more" in told[0]

@@ -8,9 +8,9 @@ import pandas as pd
 import pytest
 
 from helpers.crossed import images as make_crossed
-from synthbench.cli.plan import _print_outlook
-from synthbench.results.power import outlook
-from synthbench.statistics import PRIOR, detectable, pilot
+from synthbench.cli.plan import _print_detectable_effects
+from synthbench.results.power import detectable_effects
+from synthbench.statistics import PRIOR, estimate_noise, minimum_detectable_effect
 from synthbench.study.plan import Cell
 
 
@@ -55,16 +55,16 @@ def nothing_stored(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_crossed_seeds_are_counted_as_such() -> None:
-    (found,) = outlook(plan(generator_seeds=3, seeds=3), None)  # type: ignore[arg-type]
+    (found,) = detectable_effects(plan(generator_seeds=3, seeds=3), None)  # type: ignore[arg-type]
     assert (found.folds, found.generator_seeds, found.seeds, found.pairs, found.images) == (1, 3, 3, 9, 20)
-    assert found.difference == detectable(PRIOR, 20, 3, 1, generator_seeds=3)
-    assert found.difference > detectable(PRIOR, 20, 9, 1)
+    assert found.difference == minimum_detectable_effect(PRIOR, 20, 3, 1, generator_seeds=3)
+    assert found.difference > minimum_detectable_effect(PRIOR, 20, 9, 1)
 
 
 def test_folds_that_differ_by_an_image_are_one_cell_and_one_arm() -> None:
-    (found,) = outlook(plan(folds=3, seeds=2, train=(66, 67, 67)), None)  # type: ignore[arg-type]
+    (found,) = detectable_effects(plan(folds=3, seeds=2, train=(66, 67, 67)), None)  # type: ignore[arg-type]
     assert (found.fraction, found.folds, found.arms, found.pairs, found.images) == (66, 3, 1, 6, 60)
-    assert found.difference == detectable(PRIOR, 60, 2, 1, folds=3)
+    assert found.difference == minimum_detectable_effect(PRIOR, 60, 2, 1, folds=3)
 
 
 def test_what_the_prior_has_to_assume_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
@@ -75,7 +75,7 @@ def test_what_the_prior_has_to_assume_is_shown(capsys: pytest.CaptureFixture[str
         "one test image shows no difference": plan(test=1),
     }
     for words, study in cases.items():
-        _print_outlook(outlook(study, None))  # type: ignore[arg-type]
+        _print_detectable_effects(detectable_effects(study, None))  # type: ignore[arg-type]
         assert words in capsys.readouterr().out
 
 
@@ -91,7 +91,7 @@ def test_an_earlier_run_of_all_its_folds_is_the_pilot() -> None:
     rows["arm"] = rows["arm"].where(~made, "real + g × " + rows["fraction"].astype(str))
     alone = rows[made].assign(fraction=lambda table: table["fraction"] - 26)
     earlier = SimpleNamespace(images=pd.concat([rows, alone], ignore_index=True))
-    (found,) = outlook(plan(folds=3, train=(40, 41, 41)), None, earlier)  # type: ignore[arg-type]
+    (found,) = detectable_effects(plan(folds=3, train=(40, 41, 41)), None, earlier)  # type: ignore[arg-type]
     assert found.noise.source == "the earlier run's results, 1 arm"
     assert found.noise.image > 0
 
@@ -101,25 +101,25 @@ def test_an_earlier_run_of_all_its_folds_is_the_pilot() -> None:
 
 @pytest.mark.parametrize("folds", [1, 3])
 def test_groups_are_the_sample_size(folds: int, capsys: pytest.CaptureFixture[str]) -> None:
-    (found,) = outlook(plan(folds=folds, wells=5, group="well"), None)  # type: ignore[arg-type]
+    (found,) = detectable_effects(plan(folds=folds, wells=5, group="well"), None)  # type: ignore[arg-type]
     assert (found.images, found.units, found.loose) == (20 * folds, 5 * folds, {})
-    assert found.difference == detectable(PRIOR, 5 * folds, 3, 1, folds=folds)
-    _print_outlook([found])
+    assert found.difference == minimum_detectable_effect(PRIOR, 5 * folds, 3, 1, folds=folds)
+    _print_detectable_effects([found])
     assert f"{20 * folds} test images in {5 * folds} groups, 1 arm" in capsys.readouterr().out
 
 
 def test_groups_that_the_split_does_not_keep_together_are_told(capsys: pytest.CaptureFixture[str]) -> None:
-    (found,) = outlook(plan(wells=5), None)  # type: ignore[arg-type]
+    (found,) = detectable_effects(plan(wells=5), None)  # type: ignore[arg-type]
     assert (found.units, found.loose) == (20, {"well": 5})
-    _print_outlook([found])
+    _print_detectable_effects([found])
     assert "share groups (well: 5) and are treated as independent" in (told := capsys.readouterr().out)
     assert "say “split: {group: well}”" in told
-    assert outlook(plan(wells=20), None)[0].loose == {}, "every image has a well of its own"  # type: ignore[arg-type]
-    assert outlook(plan(wells=1), None)[0].loose == {}, "one well says nothing of the others"  # type: ignore[arg-type]
+    assert detectable_effects(plan(wells=20), None)[0].loose == {}, "every image has a well of its own"  # type: ignore[arg-type]
+    assert detectable_effects(plan(wells=1), None)[0].loose == {}, "one well says nothing of the others"  # type: ignore[arg-type]
 
 
 def test_one_group_of_many_images_shows_no_difference(capsys: pytest.CaptureFixture[str]) -> None:
-    _print_outlook(outlook(plan(wells=1, group="well"), None))  # type: ignore[arg-type]
+    _print_detectable_effects(detectable_effects(plan(wells=1, group="well"), None))  # type: ignore[arg-type]
     assert "one group of 20 test images shows no difference" in capsys.readouterr().out
 
 
@@ -135,14 +135,14 @@ def test_stored_differences_of_zero_promise_nothing(
     same = pd.concat([real, real.assign(arm="real + g × 40", generator_seed=0.0)], ignore_index=True)
     same["synthetic"] = 0
     monkeypatch.setattr("synthbench.results.power.collect", lambda *_: SimpleNamespace(images=same))
-    (found,) = outlook(plan(), None)  # type: ignore[arg-type]
-    assert found.difference == detectable(PRIOR, 20, 3, 1)
-    _print_outlook([found])
+    (found,) = detectable_effects(plan(), None)  # type: ignore[arg-type]
+    assert found.difference == minimum_detectable_effect(PRIOR, 20, 3, 1)
+    _print_detectable_effects([found])
     assert "noise: assumed, for in stored results no arm differs from real, which tells nothing" in (
         capsys.readouterr().out
     )
     earlier = SimpleNamespace(images=rows.assign(synthetic=0))
-    (found,) = outlook(plan(), None, earlier)  # type: ignore[arg-type]
+    (found,) = detectable_effects(plan(), None, earlier)  # type: ignore[arg-type]
     assert found.noise.source.startswith("the earlier run's results, 1 arm")
 
 
@@ -150,4 +150,4 @@ def test_an_arm_that_equals_real_does_not_make_the_others_look_calm() -> None:
     rows = make_crossed(0.0, 1, 3, seed_spread=0.03)
     real = rows[rows["arm"] == "real"]
     both = pd.concat([rows, real.assign(arm="real + same × 1", generator_seed=0.0)], ignore_index=True)
-    assert pilot(both, draws=200) == pilot(rows, draws=200)
+    assert estimate_noise(both, draws=200) == estimate_noise(rows, draws=200)

@@ -18,7 +18,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from helpers.crossed import ARM, images
 from helpers.studies import Judged, Truth, judge
-from synthbench.statistics import Noise, compare, detectable, holm, pilot
+from synthbench.statistics import Noise, compare, estimate_noise, holm, minimum_detectable_effect
 
 SIZES = {"5": (10,) * 5, "10": (5,) * 10, "20": (5,) * 20}
 UNEQUAL = {"5, of 26, 6, 6, 6 and 6": (26, 6, 6, 6, 6), "10, of 1 … 10": tuple(range(1, 11)), "2": (25, 25)}
@@ -81,7 +81,7 @@ def _power(arms: int, seeds: int, studies: int) -> tuple[Judged, Judged]:
 def unequal(studies: int) -> Iterator[list[str]]:
     """Five arms without effect, one of which, or the baseline, varies more: boards with a false alarm."""
     yield ["what varies more", "2 seeds", "3 seeds", "5 seeds"]
-    for name, wild in (
+    for name, outliers in (
         ("nothing", {}),
         ("one arm, 2 times", {1: 2.0}),
         ("one arm, 4 times", {1: 4.0}),
@@ -89,7 +89,7 @@ def unequal(studies: int) -> Iterator[list[str]]:
         ("real images alone, 2 times", {0: 2.0}),
         ("real images alone, 3 times", {0: 3.0}),
     ):
-        truths = [Truth((0.0,) * 5, s, training=0.02, image_spread=0.02, wild=wild) for s in (2, 3, 5)]
+        truths = [Truth((0.0,) * 5, s, training=0.02, image_spread=0.02, outliers=outliers) for s in (2, 3, 5)]
         yield [name, *(share(judge(truth, studies).alarms) for truth in truths)]
 
 
@@ -119,9 +119,9 @@ def promises(studies: int) -> Iterator[list[str]]:
     ):
         spreads = {"generator_spread": 0.02, "seed_spread": 0.007 if folds > 1 else 0.014, "count": count}
         drawn = partial(images, 0.0, generators, seeds, folds=folds, fold_spread=0.01 * (folds > 1), **spreads)
-        noise = mean_of(pilot(drawn(rng_seed=number, arms=arms), draws=300) for number in range(100))
+        noise = mean_of(estimate_noise(drawn(rng_seed=number, arms=arms), draws=300) for number in range(100))
         design = {"seeds": seeds, "arms": arms, "generator_seeds": generators, "folds": folds}
-        smallest = detectable(noise, images=count * folds, **design)
+        smallest = minimum_detectable_effect(noise, images=count * folds, **design)
         hits = []
         for number in range(1000, 1000 + studies):
             frame = images(smallest, *drawn.args[1:], **drawn.keywords, rng_seed=number, arms=arms, only_first=True)
@@ -133,7 +133,7 @@ def promises(studies: int) -> Iterator[list[str]]:
 
 def mean_of(pilots: Iterable[Noise]) -> Noise:
     """Return what many pilots say on average, so that a test isn't of one pilot's luck."""
-    several, parts = list(pilots), ("image", "training", "generator", "single", "fold")
+    several, parts = list(pilots), ("image", "training", "generator", "residual", "fold")
     return Noise(
         source="", **{name: float(np.sqrt(np.mean([getattr(p, name) ** 2 for p in several]))) for name in parts}
     )

@@ -207,7 +207,7 @@ def test_the_interval_of_one_seed_is_that_of_a_mean_over_images_and_an_assumed_n
     frame = pd.concat([rows("real", 0, zero), rows("arm", 0, counts)])
     found = paired_difference(frame, "arm", aggregation="per_image", draws=4000)
     error = (tp / 100).std(ddof=1) / np.sqrt(80)
-    assert (found.seeds, found.once, found.assumed_error) == (1, True, PRIOR.training)
+    assert (found.seeds, found.single_training, found.assumed_error) == (1, True, PRIOR.training)
     assert found.high - found.low == pytest.approx(2 * 1.96 * np.hypot(error, PRIOR.training), rel=0.06)
 
 
@@ -309,7 +309,7 @@ def test_folds_are_a_t_test_of_their_means_however_many_seeds_each_has() -> None
     found = paired_difference(frame, "arm")
     scores = run_scores(frame).pivot_table(values="score", index="fold", columns="arm")
     means = (scores["arm"] - scores["real"]).to_numpy()
-    assert found.freedom == 2
+    assert found.dof == 2
     assert found.value == pytest.approx(means.mean())
     assert found.high - found.low == pytest.approx(2 * 4.303 * means.std(ddof=1) / np.sqrt(3), rel=0.08)
 

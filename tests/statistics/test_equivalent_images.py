@@ -11,7 +11,7 @@ from scipy.optimize import isotonic_regression
 
 from helpers.frames import images as make_images
 from synthbench.errors import ConfigError, DataError
-from synthbench.statistics import worth
+from synthbench.statistics import equivalent_real_images
 from synthbench.statistics.equivalent_images import rising
 
 SIZES = (40, 80, 160, 320)
@@ -32,7 +32,7 @@ def study(gains: dict[str, float], rng_seed: int = 0, **choices: object) -> dict
 
 def test_a_doublings_gain_is_worth_as_many_images_as_there_are() -> None:
     frames = study({"g": STEP, "half": STEP / 2})
-    found = worth(frames[80], frames, 80)
+    found = equivalent_real_images(frames[80], frames, 80)
     assert found["real + g × 50"].value == pytest.approx(80, abs=25)
     assert found["real + half × 50"].value == pytest.approx(80 * (2**0.5 - 1), abs=20)
     assert found["real + g × 50"].low < 80 < found["real + g × 50"].high
@@ -40,14 +40,14 @@ def test_a_doublings_gain_is_worth_as_many_images_as_there_are() -> None:
 
 def test_a_loss_is_worth_less_than_nothing() -> None:
     frames = study({"bad": -STEP}, seeds=5)
-    found = worth(frames[160], frames, 160)["real + bad × 50"]
+    found = equivalent_real_images(frames[160], frames, 160)["real + bad × 50"]
     assert found.value == pytest.approx(-80, abs=25)
     assert found.high < 0
 
 
 def test_beyond_the_curve_nothing_is_claimed() -> None:
     frames = study({"good": 0.3, "bad": -0.3})
-    found = worth(frames[80], frames, 80)
+    found = equivalent_real_images(frames[80], frames, 80)
     good, bad = found["real + good × 50"], found["real + bad × 50"]
     assert (good.value, good.high, good.most) == (240, 240, 240)
     assert (bad.value, bad.low, bad.least) == (-40, -40, -40)
@@ -57,7 +57,7 @@ def test_intervals_hold_the_truth() -> None:
     inside = []
     for repeat in range(40):
         frames = study({"g": STEP}, rng_seed=repeat, count=60)
-        w = worth(frames[80], frames, 80, draws=400, seed=repeat)["real + g × 50"]
+        w = equivalent_real_images(frames[80], frames, 80, draws=400, seed=repeat)["real + g × 50"]
         inside.append(w.low <= 80 <= w.high)
     assert np.mean(inside) >= 0.88
 
@@ -78,7 +78,7 @@ def test_worth_has_the_sign_of_the_difference(levels: list[int], gain: int, plac
     frames = {n: run("real", level) for n, level in zip(sizes, levels, strict=True)}
     gain = 0 if tie else gain
     both = pd.concat([frames[sizes[place]], run("arm", own + gain)], ignore_index=True)
-    found = worth(both, {**frames, sizes[place]: both}, sizes[place], draws=20)["arm"]
+    found = equivalent_real_images(both, {**frames, sizes[place]: both}, sizes[place], draws=20)["arm"]
     assert found.least <= found.value <= found.most
     at_the_end = found.value == 0 and (found.most == 0 if gain > 0 else found.least == 0)
     assert np.sign(found.value) == np.sign(gain) or at_the_end
@@ -87,32 +87,32 @@ def test_worth_has_the_sign_of_the_difference(levels: list[int], gain: int, plac
 
 def test_of_one_image_the_interval_of_worth_is_unknown() -> None:
     frames = {n: rows[rows["image"] == "test-000"] for n, rows in study({"g": STEP}).items()}
-    found = worth(frames[80], frames, 80, draws=50)["real + g × 50"]
+    found = equivalent_real_images(frames[80], frames, 80, draws=50)["real + g × 50"]
     assert np.isfinite(found.value)
     assert np.isnan([found.low, found.high]).all()
 
 
 def test_without_another_amount_there_is_no_curve() -> None:
     frames = study({"g": 0.02})
-    assert worth(frames[80], {80: frames[80]}, 80) == {}
-    assert worth(frames[80], {160: frames[160][frames[160]["arm"] != "real"]}, 80) == {}
+    assert equivalent_real_images(frames[80], {80: frames[80]}, 80) == {}
+    assert equivalent_real_images(frames[80], {160: frames[160][frames[160]["arm"] != "real"]}, 80) == {}
 
 
 @pytest.mark.parametrize("amount", [0, -40, 40.5, np.nan, "40", True])
 def test_amounts_are_positive_whole_numbers(amount: object) -> None:
     frames = study({"g": 0.02})
     with pytest.raises(ValueError, match=r"amount: .* real images; give a whole number"):
-        worth(frames[80], {amount: frames[40]}, 80)  # type: ignore[dict-item]
+        equivalent_real_images(frames[80], {amount: frames[40]}, 80)  # type: ignore[dict-item]
     with pytest.raises(ValueError, match=r"amount: .* real images"):
-        worth(frames[80], frames, amount)  # type: ignore[arg-type]
+        equivalent_real_images(frames[80], frames, amount)  # type: ignore[arg-type]
 
 
 def test_a_curve_without_its_baseline_or_columns_is_refused() -> None:
     frames = study({"g": 0.02})
     with pytest.raises(ConfigError, match=r"baseline 'reel' is not among the arms.*'real'"):
-        worth(frames[80], frames, 80, "reel")
+        equivalent_real_images(frames[80], frames, 80, "reel")
     with pytest.raises(DataError, match="no column 'arm'"):
-        worth(frames[80], {**frames, 160: frames[160].drop(columns="arm")}, 80)
+        equivalent_real_images(frames[80], {**frames, 160: frames[160].drop(columns="arm")}, 80)
 
 
 @given(st.lists(st.floats(-1, 1), min_size=1, max_size=9))

@@ -9,7 +9,13 @@ from scipy import stats
 
 from helpers.studies import Truth, judge, study
 from synthbench.errors import DataError
-from synthbench.statistics import compare, detectable, paired_difference, pilot, worth
+from synthbench.statistics import (
+    compare,
+    equivalent_real_images,
+    estimate_noise,
+    minimum_detectable_effect,
+    paired_difference,
+)
 from synthbench.statistics.resampling import smallness
 
 ARM = "real + g0 × 1"
@@ -58,18 +64,18 @@ def test_wells_are_as_good_as_images_that_hold_their_counts() -> None:
         other = parts.differences[arm]
         assert (one.value, one.low, one.high, one.p) == (other.value, other.low, other.high, other.p)
     assert whole.ranks().equals(parts.ranks())
-    one, other = pilot(summed(frame)), pilot(frame)
+    one, other = estimate_noise(summed(frame)), estimate_noise(frame)
     assert one is not None
     assert one == other
-    assert detectable(one, 6, 3, 2) == detectable(other, 6, 3, 2)
+    assert minimum_detectable_effect(one, 6, 3, 2) == minimum_detectable_effect(other, 6, 3, 2)
 
 
 def test_the_worth_in_real_images_rests_on_wells_too() -> None:
     frame = study(Truth((0.03,), 8, wells=(10,) * 5, **WELL), 2)
     more = frame[frame["arm"] == "real"].assign(tp=lambda t: np.minimum(t["tp"] + 4, 40))
     more = more.assign(fp=40 - more["tp"], fn=40 - more["tp"])
-    joined = worth(frame, {90: more}, 45)[ARM]
-    loose = worth(frame.drop(columns="unit"), {90: more.drop(columns="unit")}, 45)[ARM]
+    joined = equivalent_real_images(frame, {90: more}, 45)[ARM]
+    loose = equivalent_real_images(frame.drop(columns="unit"), {90: more.drop(columns="unit")}, 45)[ARM]
     assert joined.value == loose.value
     assert joined.high - joined.low > loose.high - loose.low
 
@@ -125,11 +131,11 @@ def test_wells_that_folds_share_are_resampled_over_all_folds() -> None:
 @pytest.mark.parametrize("sizes", [(3.0,) * 6, (26.0, 6.0, 6.0, 6.0, 6.0), (1.0, 2.0, 3.0, 10.0), (5.0, 5.0, 0.0)])
 def test_how_far_resampling_falls_short_is_the_expectation_of_its_quadratic_form(sizes: tuple[float, ...]) -> None:
     shares = np.array([s for s in sizes if s]) / sum(sizes)
-    residual = np.eye(len(shares)) - shares
-    form = residual.T @ np.diag(shares**2) @ residual
-    few, freedom = smallness([np.array(sizes)])
+    maker = np.eye(len(shares)) - shares
+    form = maker.T @ np.diag(shares**2) @ maker
+    few, dof = smallness([np.array(sizes)])
     assert few == pytest.approx(np.sum(shares**2) / np.trace(form))
-    assert freedom == pytest.approx(np.trace(form) ** 2 / np.trace(form @ form))
+    assert dof == pytest.approx(np.trace(form) ** 2 / np.trace(form @ form))
 
 
 def test_units_of_one_size_have_their_number_less_one() -> None:
@@ -139,9 +145,9 @@ def test_units_of_one_size_have_their_number_less_one() -> None:
 
 
 def test_one_large_well_among_small_ones_is_few() -> None:
-    few, freedom = smallness([np.array([26.0, 6, 6, 6, 6])])
+    few, dof = smallness([np.array([26.0, 6, 6, 6, 6])])
     assert few > 2
-    assert freedom < 3
+    assert dof < 3
 
 
 # -- coverage -------------------------------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from synthbench.errors import ConfigError
-from synthbench.statistics import compare, headroom, level
+from synthbench.statistics import compare, headroom, score_interval
 from synthbench.statistics.headroom import share
 
 
@@ -112,7 +112,7 @@ def synthetic(rng: np.random.Generator, *, images: int, seeds: int, spread: floa
 def test_a_score_by_itself_is_the_mean_over_trainings() -> None:
     rows = synthetic(np.random.default_rng(0), images=30, seeds=3, spread=0.1, training=0.02)
     sums = rows.groupby("seed")[["tp", "fp", "fn"]].sum()
-    found = level(rows, draws=1_000)
+    found = score_interval(rows, draws=1_000)
     assert found.value == pytest.approx((2 * sums["tp"] / (2 * sums["tp"] + sums["fp"] + sums["fn"])).mean())
     assert found.low < found.value < found.high
     assert (found.seeds, found.images) == (3, 30)
@@ -121,7 +121,7 @@ def test_a_score_by_itself_is_the_mean_over_trainings() -> None:
 def test_images_of_other_generator_seeds_are_other_images() -> None:
     rng = np.random.default_rng(1)
     sets = [synthetic(rng, images=20, seeds=2, spread=0.1, training=0.0).assign(generator_seed=g) for g in (0, 1)]
-    found = level(pd.concat(sets, ignore_index=True), draws=500)
+    found = score_interval(pd.concat(sets, ignore_index=True), draws=500)
     assert found.images == 40
     assert 0 <= found.low < found.high <= 1
 
@@ -132,7 +132,7 @@ def test_the_interval_of_a_score_holds_the_truth(training: float, seeds: int) ->
     studies = 120
     for study in range(studies):
         rng = np.random.default_rng((11, seeds, study))
-        found = level(synthetic(rng, images=40, seeds=seeds, spread=0.1, training=training), draws=400)
+        found = score_interval(synthetic(rng, images=40, seeds=seeds, spread=0.1, training=training), draws=400)
         held += found.low <= 0.6 <= found.high
     assert 0.88 <= held / studies <= 0.995
 
@@ -146,12 +146,12 @@ def test_any_score_that_is_zero_where_nothing_is_found_has_a_level(metric: str, 
     aji = {"aji_shared": 40, "aji_union": 100, "aji_plus_shared": 60, "aji_plus_union": 100}
     rows = [{"fold": 0, "generator_seed": None, "seed": s, "image": f"i{i}"} for s in range(2) for i in range(25)]
     frame = pd.DataFrame(rows).assign(**counts, **aji)
-    assert level(frame, metric, draws=200).value == pytest.approx(value)
+    assert score_interval(frame, metric, draws=200).value == pytest.approx(value)
 
 
 def test_more_real_images_lend_no_arm_their_spread() -> None:
     """The share and the difference of one arm rest on the same noise: what one tells from zero, the other does."""
     frame = cell({"real": 0.0, "g": 0.03, "more": 0.1}, noise=0.02)
     alone = compare(frame[frame["arm"] != "more"], draws=500).differences["g"]
-    beside = compare(frame, draws=500, apart=["more"]).differences["g"]
-    assert (beside.training_error, beside.freedom) == (alone.training_error, alone.freedom)
+    beside = compare(frame, draws=500, unpooled=["more"]).differences["g"]
+    assert (beside.training_error, beside.dof) == (alone.training_error, alone.dof)

@@ -10,9 +10,9 @@ import pytest
 
 from helpers.crossed import images as make_crossed
 from helpers.studies import Truth, judge, study
-from synthbench.statistics import PRIOR, compare, detectable, holm, paired_difference
+from synthbench.statistics import PRIOR, compare, holm, minimum_detectable_effect, paired_difference
 from synthbench.statistics.noise import Noise
-from synthbench.statistics.pooled_variance import together, two_way
+from synthbench.statistics.pooled_variance import pool_variance, two_way
 
 HERE = Path(__file__).parent
 
@@ -34,16 +34,19 @@ def noise(rows: int, seeds: int, seed: int) -> np.ndarray:
 def test_it_is_the_residual_of_an_analysis_of_variance() -> None:
     scores = noise(4, 3, 1) + np.arange(3)
     left = scores - scores.mean(1, keepdims=True) - scores.mean(0) + scores.mean()
-    found = together(*arms(scores))
+    found = pool_variance(*arms(scores))
     assert found is not None
-    assert found.freedom == 6
+    assert found.dof == 6
     assert found.variance == pytest.approx((left**2).sum() / 6)
     assert found.scales == pytest.approx(dict.fromkeys(("a1", "a2", "a3"), 2 / 3))
 
 
 def test_what_seeds_have_in_common_and_what_levels_arms_have_does_not_matter() -> None:
     scores = noise(4, 3, 2)
-    one, other = together(*arms(scores)), together(*arms(scores + 5 * np.arange(4)[:, None] + 7 * np.arange(3)))
+    one, other = (
+        pool_variance(*arms(scores)),
+        pool_variance(*arms(scores + 5 * np.arange(4)[:, None] + 7 * np.arange(3))),
+    )
     assert one is not None
     assert other is not None
     assert one.variance == pytest.approx(other.variance)
@@ -52,9 +55,9 @@ def test_what_seeds_have_in_common_and_what_levels_arms_have_does_not_matter() -
 def test_a_lost_seed_costs_one_degree_of_freedom() -> None:
     pairs, differences = arms(noise(4, 3, 3))
     pairs["a2"], differences["a2"] = pairs["a2"].iloc[:2], differences["a2"][:2]
-    found = together(pairs, differences)
+    found = pool_variance(pairs, differences)
     assert found is not None
-    assert found.freedom == 5
+    assert found.dof == 5
     assert found.scales["a2"] == 1
 
 
@@ -63,50 +66,50 @@ def test_it_is_unbiased_also_where_generator_seeds_are_averaged() -> None:
     row, column = (index.ravel() for index in np.indices((4, 3)))
     scale = np.where(row == 0, 1.0, 1 / 3)
     values = rng.normal(size=(4000, 12)) * np.sqrt(scale) + column
-    variance, freedom, p = two_way(values, row, column, scale)
-    assert freedom == 6
+    variance, dof, p = two_way(values, row, column, scale)
+    assert dof == 6
     assert variance.mean() == pytest.approx(1, abs=0.03)
     assert (p < 0.1).mean(axis=0) == pytest.approx(np.full(4, 0.1), abs=0.02), "p is uniform where all vary alike"
 
 
 def test_with_one_arm_or_one_seed_or_folds_there_is_no_table() -> None:
     pairs, differences = arms(noise(4, 3, 5))
-    assert together({"a1": pairs["a1"]}, {"a1": differences["a1"]}) is None
-    assert together(pairs, differences, apart=["a1", "a2"]) is None
-    assert together(*arms(noise(4, 1, 5))) is None
-    assert together({name: own.assign(fold=[0, 0, 1]) for name, own in pairs.items()}, differences) is None
-    assert together(pairs, {name: np.zeros(3) for name in pairs}) is None
+    assert pool_variance({"a1": pairs["a1"]}, {"a1": differences["a1"]}) is None
+    assert pool_variance(pairs, differences, unpooled=["a1", "a2"]) is None
+    assert pool_variance(*arms(noise(4, 1, 5))) is None
+    assert pool_variance({name: own.assign(fold=[0, 0, 1]) for name, own in pairs.items()}, differences) is None
+    assert pool_variance(pairs, {name: np.zeros(3) for name in pairs}) is None
 
 
 def test_seeds_with_generators_of_their_own_are_left_to_each_arm() -> None:
     pairs, differences = arms(noise(4, 3, 9))
     own = {name: frame.assign(generator_seed=frame["seed"].astype(str)) for name, frame in pairs.items()}
-    assert together(own, differences) is None
+    assert pool_variance(own, differences) is None
 
 
 def test_arms_of_the_same_numbers_are_one_training() -> None:
     """Counted as several, arms that equal the baseline or each other would make chance look small."""
     scores = noise(4, 3, 6)
-    one = together(*arms(scores))
-    other = together(*arms(np.vstack([scores, scores[1], scores[0], scores[0] + 0.1])))
+    one = pool_variance(*arms(scores))
+    other = pool_variance(*arms(np.vstack([scores, scores[1], scores[0], scores[0] + 0.1])))
     assert one is not None
     assert other is not None
-    assert (one.variance, one.freedom) == (pytest.approx(other.variance), other.freedom)
+    assert (one.variance, one.dof) == (pytest.approx(other.variance), other.dof)
 
 
 def test_a_wild_arm_is_judged_by_itself_and_taken_out() -> None:
     scores = noise(6, 3, 7)
-    found, wild = together(*arms(scores)), together(*arms(np.vstack([scores, [0.0, 0.4, -0.5]])))
+    found, outliers = pool_variance(*arms(scores)), pool_variance(*arms(np.vstack([scores, [0.0, 0.4, -0.5]])))
     assert found is not None
-    assert wild is not None
-    assert "a6" in wild.wild
-    assert (wild.variance, wild.freedom) == (pytest.approx(found.variance), found.freedom)
+    assert outliers is not None
+    assert "a6" in outliers.outliers
+    assert (outliers.variance, outliers.dof) == (pytest.approx(found.variance), found.dof)
 
 
 def test_a_wild_baseline_is_told() -> None:
-    found = together(*arms(np.vstack([[0.0, 0.2, -0.3], noise(6, 3, 8)])))
+    found = pool_variance(*arms(np.vstack([[0.0, 0.2, -0.3], noise(6, 3, 8)])))
     assert found is not None
-    assert found.baseline_wild
+    assert found.baseline_is_outlier
 
 
 # -- in a comparison ------------------------------------------------------------------------------------------------
@@ -114,14 +117,14 @@ def test_a_wild_baseline_is_told() -> None:
 
 def test_five_arms_of_two_seeds_have_five_degrees_of_freedom() -> None:
     found = compare(study(Truth((0.0,) * 5, 2), 1), draws=200).differences
-    assert {round(d.freedom, 6) for d in found.values()} == {5.0}
+    assert {round(d.dof, 6) for d in found.values()} == {5.0}
     assert len({d.training_error for d in found.values()}) == 1
 
 
 def test_one_seed_gives_no_test_no_rank_and_an_interval_with_the_assumed_noise() -> None:
     found = compare(study(Truth((0.2, 0.0, -0.4), 1), 0), draws=500)
     for difference in found.differences.values():
-        assert difference.once
+        assert difference.single_training
         assert np.isnan(difference.p)
         assert difference.assumed_error == difference.training_error == PRIOR.training
         assert difference.high - difference.low > 2 * 1.9 * PRIOR.training
@@ -133,7 +136,7 @@ def test_one_seed_gives_no_test_no_rank_and_an_interval_with_the_assumed_noise()
 def test_generator_seeds_are_no_segmenter_seeds() -> None:
     """The arm's trainings are in their spread; the baseline's one is assumed."""
     found = paired_difference(make_crossed(0.2, 4, 1), "real + g × 1")
-    assert found.once
+    assert found.single_training
     assert np.isnan(found.p)
     assert found.assumed_error == pytest.approx(PRIOR.training * np.sqrt(0.5))
     assert found.training_error > found.assumed_error
@@ -143,7 +146,7 @@ def test_an_arm_that_lost_all_but_one_seed_is_undecided_beside_others_that_are_n
     frame = study(Truth((0.2, 0.2, 0.0), 3, training=0.004), 0)
     found = compare(frame[(frame["arm"] != "real + g0 × 1") | (frame["seed"] == 0)], draws=500)
     one, other = found.differences["real + g0 × 1"], found.differences["real + g1 × 1"]
-    assert one.once
+    assert one.single_training
     assert np.isnan(one.p)
     assert one.assumed_error == 0, "the others show how trainings vary"
     assert other.p < 0.01
@@ -154,8 +157,8 @@ def test_an_arm_that_lost_all_but_one_seed_is_undecided_beside_others_that_are_n
 
 def test_folds_of_one_seed_are_trainings_again() -> None:
     found = compare(study(Truth((0.2,), 1, 4, (1,) * 15), 0), draws=500).differences["real + g0 × 1"]
-    assert not found.once
-    assert (found.seeds, found.folds, found.freedom) == (1, 4, 3)
+    assert not found.single_training
+    assert (found.seeds, found.folds, found.dof) == (1, 4, 3)
     assert found.p < 0.05
 
 
@@ -182,7 +185,7 @@ def test_without_an_effect_arms_together_call_one_as_rarely_as_is_said(seeds: in
 def test_what_a_plan_promises_is_found_in_four_of_five(count: int, seeds: int) -> None:
     """Few draws would blunt the corrected p-values."""
     spreads = {"training": 0.02, "image_spread": 0.02, "objects": 1000}
-    smallest = detectable(Noise(image=0.02, training=0.02 * np.sqrt(2), source=""), 50, seeds, count)
+    smallest = minimum_detectable_effect(Noise(image=0.02, training=0.02 * np.sqrt(2), source=""), 50, seeds, count)
     strong = Truth((smallest, *(0.0,) * (count - 1)), seeds, **spreads)
     hits = []
     for number in range(200):

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from synthbench.cli._arguments import add_machine, add_study, machine_from, open_store, run_folder, study_from
 
 if TYPE_CHECKING:
-    from synthbench.results.power import Outlook
+    from synthbench.results.power import DetectableEffect
     from synthbench.study.resolve import Resolved
 
 
@@ -29,7 +29,7 @@ def run(args: argparse.Namespace) -> int:
     from rich.console import Console
 
     from synthbench.results import load_results
-    from synthbench.results.power import outlook
+    from synthbench.results.power import detectable_effects
     from synthbench.runner import check_folder, prepare
     from synthbench.study.plan import missing_control
     from synthbench.study.runtime_estimates import Costs, in_words
@@ -37,11 +37,11 @@ def run(args: argparse.Namespace) -> int:
     machine = machine_from(args)
     machine.check()
     check_folder(run_folder(args, study))
-    earlier = load_results(args.pilot) if args.pilot else None
+    earlier = load_results(args.estimate_noise) if args.estimate_noise else None
     plan = prepare(study, store, Console(stderr=True, markup=False), machine.kind())
     lacking = {task.key for task in plan.lacking(store)}
     costs = Costs(store, (task.kind for task in plan.tasks.values()))
-    seen = outlook(plan, store, earlier)
+    seen = detectable_effects(plan, store, earlier)
     control = missing_control(plan.resolved)
     if args.json:
         rows = [
@@ -49,7 +49,11 @@ def run(args: argparse.Namespace) -> int:
             for key, task in plan.tasks.items()
         ]
         smallest = [asdict(o) | {"difference": o.difference if isfinite(o.difference) else None} for o in seen]
-        print(json.dumps({"tasks": rows, "detectable": smallest, "warnings": [control] if control else []}, indent=1))
+        print(
+            json.dumps(
+                {"tasks": rows, "detectable_effects": smallest, "warnings": [control] if control else []}, indent=1
+            )
+        )
         return 0
     print(f"{'TASK':<16}{'STORED':>8}{'TO RUN':>8}  EXPECTED")
     for kind in dict.fromkeys(task.kind for task in plan.tasks.values()):
@@ -63,7 +67,7 @@ def run(args: argparse.Namespace) -> int:
     if any(costs.of(task) is None for task in plan.tasks.values() if task.key in lacking):
         print("unknown cost: nothing like it has run with this store yet")
     _print_budgets(plan.resolved)
-    _print_outlook(seen)
+    _print_detectable_effects(seen)
     if control:
         print(f"{plan.resolved.study.name}: {control}")
     for task in plan.tasks.values():
@@ -81,7 +85,7 @@ def _print_budgets(resolved: Resolved) -> None:
             print(f"{choice.title}: {budget['steps']:,} steps of {budget['batch_size']} patches of {side}²")
 
 
-def _print_outlook(seen: Sequence[Outlook]) -> None:
+def _print_detectable_effects(seen: Sequence[DetectableEffect]) -> None:
     """Print a line per cell: a difference from real that is smaller than this will rarely be found."""
     for cell in seen:
         if isnan(cell.difference):
@@ -117,7 +121,7 @@ def _print_outlook(seen: Sequence[Outlook]) -> None:
         )
 
 
-def _repeats(cell: Outlook) -> str:
+def _repeats(cell: DetectableEffect) -> str:
     """Return ``"3 folds × 3 generator seeds × 2 seeds each"``, without what there is one of."""
     counts = ((cell.folds, "fold"), (cell.generator_seeds, "generator seed"))
     parts = [_many(count, noun) for count, noun in counts if count > 1]

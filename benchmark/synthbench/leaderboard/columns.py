@@ -47,8 +47,8 @@ DEFINITIONS = {
     "delta_pairs": "Pairs of trainings (arm, real) behind delta.",
     "delta_images": "Test images behind delta.",
     "delta_units": "What of them was resampled: groups of test images that the split keeps together, else images.",
-    "delta_alone": "Whether the trainings of this arm differ more than those of the others, so that its interval rests "
-    "on its own alone.",
+    "delta_own_variance": "Whether the trainings of this arm vary more than those of the other arms, so that its "
+    "interval is computed from their variance alone.",
     "loose": "Groups that test images share, with the number of their values, although the split doesn't keep them "
     "together: images of one group were treated as independent.",
     "p": "Two-sided p-value of no difference from real, corrected for the number of arms (Holm).",

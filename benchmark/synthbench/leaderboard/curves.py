@@ -8,7 +8,7 @@ import pandas as pd
 from synthbench.leaderboard.blocks import Cell
 from synthbench.leaderboard.charts import Line
 from synthbench.leaderboard.formatting import short
-from synthbench.statistics.image_counts import tally
+from synthbench.statistics.image_counts import image_counts
 
 _PAIR = ["fold", "seed"]
 _REST = ["arm", "generator_seed"]
@@ -37,7 +37,7 @@ def difference_lines(cell: Cell, places: dict[str, int], aggregation: str, basel
 
 def _by_iou(cell: Cell, aggregation: str) -> pd.DataFrame:
     """Return F-scores with one row per run (indexed by what makes it) and one column per threshold."""
-    found = tally(cell.images, "f1", "mean", aggregation)
+    found = image_counts(cell.images, "f1", "mean", aggregation)
     above, below = found.above.sum(axis=1), found.below.sum(axis=1)
     scores = np.divide(above, below, out=np.zeros_like(above), where=below > 0)
     return pd.DataFrame(scores, pd.MultiIndex.from_frame(found.runs), sorted(set(cell.images["iou"].round(2))))

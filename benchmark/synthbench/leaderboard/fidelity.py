@@ -10,7 +10,7 @@ import pandas as pd
 from synthbench.errors import DataError
 from synthbench.leaderboard.blocks import Cell, agreement_of, fidelity_of
 from synthbench.results import COUNT
-from synthbench.statistics import level
+from synthbench.statistics import score_interval
 
 if TYPE_CHECKING:
     from synthbench.results import Results
@@ -113,7 +113,7 @@ def agreement(
         return {}
     out = {}
     for generator, own in rows.groupby("generator", sort=False):
-        found = level(own, metric, iou, aggregation, draws)
+        found = score_interval(own, metric, iou, aggregation, draws)
         numbers = (found.value, found.low, found.high, float(found.seeds), float(found.images))
         out[str(generator)] = dict(zip(AGREEMENT, numbers, strict=True))
     return out

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from synthbench.leaderboard.blocks import Cell
-from synthbench.statistics import Difference, compare, holm, worth
+from synthbench.statistics import Difference, compare, equivalent_real_images, holm
 
 _BESIDE = "real + "
 COPIES = "duplicate"
@@ -70,7 +70,7 @@ def in_real_images(
     }
     if cell.images.empty or not (cell.images["arm"] == baseline).any() or len(curve) < 2:
         return {}
-    found = worth(cell.images, curve, cell.fraction, baseline, metric, iou, aggregation, draws)
+    found = equivalent_real_images(cell.images, curve, cell.fraction, baseline, metric, iou, aggregation, draws)
     return {arm: {name: getattr(w, name.removeprefix("worth_"), w.value) for name in WORTH} for arm, w in found.items()}
 
 

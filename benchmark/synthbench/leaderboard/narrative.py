@@ -99,7 +99,7 @@ def cautions(table: pd.DataFrame) -> list[str]:
             f"{place(row)}: trainings of {short(row['arm'])} differ more than those of the other "
             "arms, so it is judged by its own alone: its interval is wider."
             for row in rows
-            if row["delta_alone"]
+            if row["delta_own_variance"]
         )
         lines.extend(_no_better_than_repeats(rows))
         lines.extend(_unchanged(rows))

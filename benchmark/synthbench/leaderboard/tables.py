@@ -232,7 +232,7 @@ def _deltas(comparison: Comparison, baseline: str) -> dict[str, dict[str, Any]]:
                 "delta_pairs": d.pairs,
                 "delta_images": d.images if d.pairs else np.nan,
                 "delta_units": d.units if d.pairs else np.nan,
-                "delta_alone": d.alone,
+                "delta_own_variance": d.own_variance,
                 "p": corrected[arm],
                 "verdict": verdict(d, corrected[arm]),
                 **_no_rank(),
@@ -250,7 +250,7 @@ def verdict(difference: Difference, p: float) -> str:
     """Say what a difference and its corrected p-value show: better, worse or undecided, as one seed always is."""
     if np.isnan(difference.value):
         return "no pairs"
-    if difference.once:
+    if difference.single_training:
         return ONE_SEED
     return "undecided" if np.isnan(p) or p >= SURE or not difference.value else _direction(difference.value)
 
@@ -262,7 +262,12 @@ def _direction(value: float) -> str:
 def _no_delta(reason: str) -> dict[str, Any]:
     words = {"ok": "no baseline", "partial": "no baseline"}
     names = ("delta", "delta_low", "delta_high", "delta_seeds", "delta_pairs", "delta_images", "delta_units", "p")
-    return {**dict.fromkeys(names, np.nan), "delta_alone": False, "verdict": words.get(reason, reason), **_no_rank()}
+    return {
+        **dict.fromkeys(names, np.nan),
+        "delta_own_variance": False,
+        "verdict": words.get(reason, reason),
+        **_no_rank(),
+    }
 
 
 def _no_rank() -> dict[str, float]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import pandas as pd
 
 from synthbench.results import GROUP, Results, collect, loose_groups, split_groups, with_units
-from synthbench.statistics import PRIOR, Noise, detectable, pilot
+from synthbench.statistics import PRIOR, Noise, estimate_noise, minimum_detectable_effect
 from synthbench.store import Store
 from synthbench.study.plan import Cell, Plan
 
@@ -17,7 +17,7 @@ _AMOUNT = r" × \d+"
 
 
 @dataclass(frozen=True)
-class Outlook:
+class DetectableEffect:
     """The smallest Δ of one cell.
 
     Attributes
@@ -52,7 +52,7 @@ class Outlook:
     loose: dict[str, int]
 
 
-def outlook(plan: Plan, store: Store, earlier: Results | None = None) -> list[Outlook]:
+def detectable_effects(plan: Plan, store: Store, earlier: Results | None = None) -> list[DetectableEffect]:
     """Return the smallest detectable Δ of each cell of a plan that compares anything.
 
     The noise is measured on the cell's own results, if some are stored; else on those of an earlier run, of the same
@@ -75,7 +75,7 @@ def outlook(plan: Plan, store: Store, earlier: Results | None = None) -> list[Ou
         images, units = len(tested), tested["unit"].nunique()
         noise = _noise(*pilots, dataset, fraction, segmenter)
         found = [
-            Outlook(
+            DetectableEffect(
                 dataset,
                 fraction,
                 segmenter,
@@ -86,7 +86,7 @@ def outlook(plan: Plan, store: Store, earlier: Results | None = None) -> list[Ou
                 folds,
                 generator_seeds,
                 seeds,
-                detectable(noise, units, seeds, len(arms), generator_seeds=generator_seeds, folds=folds),
+                minimum_detectable_effect(noise, units, seeds, len(arms), generator_seeds=generator_seeds, folds=folds),
                 noise,
                 loose_groups(tested if groups.get(dataset) else tested.drop(columns="unit")),
             )
@@ -155,8 +155,12 @@ def _noise(stored: pd.DataFrame, earlier: pd.DataFrame | None, dataset: str, fra
             if not (rows["arm"] == "real").any():
                 continue
             instances = "iou" in rows and rows["iou"].notna().any()
-            found = pilot(rows) if instances else pilot(rows.drop(columns="iou", errors="ignore"), metric="miou_star")
-            if found is not None and not found.silent:
+            found = (
+                estimate_noise(rows)
+                if instances
+                else estimate_noise(rows.drop(columns="iou", errors="ignore"), metric="miou_star")
+            )
+            if found is not None and not found.is_zero:
                 return replace(found, source=f"{words} results, {found.source}")
             if found is not None:
                 nothing = f", for in {words} results no arm differs from real, which tells nothing"

@@ -9,12 +9,12 @@ Difference(value=-0.021, low=-0.038, high=-0.004, ...)
 """
 
 from synthbench.statistics.differences import Comparison, Difference, compare, holm, paired_difference, ranks
-from synthbench.statistics.equivalent_images import Worth, worth
+from synthbench.statistics.equivalent_images import EquivalentRealImages, equivalent_real_images
 from synthbench.statistics.headroom import Headroom, Share, headroom
 from synthbench.statistics.image_counts import METRICS, run_scores
-from synthbench.statistics.noise import PRIOR, Noise, pilot
-from synthbench.statistics.power import detectable
-from synthbench.statistics.score_intervals import level
+from synthbench.statistics.noise import PRIOR, Noise, estimate_noise
+from synthbench.statistics.power import minimum_detectable_effect
+from synthbench.statistics.score_intervals import score_interval
 
 __all__ = [
     "METRICS",
@@ -24,15 +24,15 @@ __all__ = [
     "Headroom",
     "Noise",
     "Share",
-    "Worth",
+    "EquivalentRealImages",
     "compare",
-    "detectable",
+    "minimum_detectable_effect",
     "headroom",
     "holm",
-    "level",
+    "score_interval",
     "paired_difference",
-    "pilot",
+    "estimate_noise",
     "ranks",
     "run_scores",
-    "worth",
+    "equivalent_real_images",
 ]

@@ -10,9 +10,9 @@ import numpy as np
 import pandas as pd
 
 from synthbench.errors import ConfigError, DataError, nearest
-from synthbench.statistics.image_counts import tally
+from synthbench.statistics.image_counts import image_counts
 from synthbench.statistics.resampling import pair, possible_pairs, resample
-from synthbench.statistics.uncertainty import errors, once, uncertainty
+from synthbench.statistics.standard_errors import draw_errors, standard_errors, trained_once
 
 LEVEL = 0.95
 DRAWS = 10_000
@@ -42,9 +42,9 @@ class Difference:
         The two parts of the standard error: other test images, and training again (with folds, on other images).
     assumed_error : float
         What of `training_error` is assumed, because nothing was trained again (`synthbench.statistics.PRIOR`).
-    freedom : float
+    dof : float
         Degrees of freedom behind `training_error`; with folds, behind the whole error.
-    alone : bool
+    own_variance : bool
         Whether the arm's trainings vary more than those of the other arms, so that it is judged by its own.
     """
 
@@ -61,11 +61,11 @@ class Difference:
     image_error: float = 0.0
     training_error: float = 0.0
     assumed_error: float = 0.0
-    freedom: float = 0.0
-    alone: bool = False
+    dof: float = 0.0
+    own_variance: bool = False
 
     @property
-    def once(self) -> bool:
+    def single_training(self) -> bool:
         """Whether the segmenter was trained with one seed in one fold: then nothing is decided."""
         return self.seeds == 1 and self.folds == 1
 
@@ -102,7 +102,7 @@ class Comparison:
         can't be told from any. Each such comparison is at 95 % by itself: that all ranges hold at once is less sure.
         """
         arms = list(self.draws)
-        unsure = {arm for arm, difference in self.differences.items() if difference.once}
+        unsure = {arm for arm, difference in self.differences.items() if difference.single_training}
         values = {a: 0.0 if a == self.baseline else self.differences[a].value for a in arms}
         rows = []
         for arm in arms:
@@ -160,7 +160,7 @@ def compare(
     draws: int = DRAWS,
     seed: int = 0,
     *,
-    apart: Collection[str] = (),
+    unpooled: Collection[str] = (),
 ) -> Comparison:
     """Compare every arm of one cell with the baseline.
 
@@ -183,12 +183,12 @@ def compare(
     baseline
         The arm to compare with.
     metric, iou, aggregation
-        See `synthbench.statistics.image_counts.tally`.
+        See `synthbench.statistics.image_counts.image_counts`.
     draws
         Resamples, 2 or more.
     seed
         Of the resamples; an arm's draws don't depend on the order of the arms.
-    apart
+    unpooled
         Arms whose trainings aren't taken to vary like the others'.
 
     Raises
@@ -196,17 +196,17 @@ def compare(
     ConfigError
         If the metric, the threshold or the baseline isn't there, or `draws` isn't a number of draws.
     DataError
-        If the rows are damaged; see `synthbench.statistics.image_counts.tally`.
+        If the rows are damaged; see `synthbench.statistics.image_counts.image_counts`.
     """
     if isinstance(draws, bool) or not isinstance(draws, Integral) or draws < 2:
         raise ConfigError(f"draws: {draws!r}; give a whole number, 2 or more")
-    found = tally(images, metric, iou, aggregation)
+    found = image_counts(images, metric, iou, aggregation)
     names = sorted(set(found.runs["arm"]))
     if baseline not in names:
         raise ConfigError(f"baseline {baseline!r} is not among the arms{nearest(str(baseline), names)}")
     matched = {arm: pair(found.runs, arm, baseline) for arm in names if arm != baseline}
     arms, by_fold = resample(images, found, matched, int(draws), seed)
-    blurs = uncertainty(arms, by_fold, apart)
+    blurs = standard_errors(arms, by_fold, unpooled)
     base_noise = np.random.default_rng((seed, _TAG_BASELINE)).standard_normal(int(draws))
     differences, all_draws = {}, {baseline: np.zeros(int(draws))}
     for arm in matched:
@@ -216,7 +216,7 @@ def compare(
             continue
         own, blur = arms[arm], blurs[arm]
         value = float(own.exact @ own.shares)
-        total = all_draws[arm] = value + errors(arm, own, blur, base_noise, seed)
+        total = all_draws[arm] = value + draw_errors(arm, own, blur, base_noise, seed)
         low, high, p = _summary(total)
         repeats = int(own.pairs["seed"].nunique()), int(own.pairs["fold"].nunique())
         counts = own.images, own.units, len(own.pairs), possible
@@ -225,12 +225,12 @@ def compare(
             value,
             low,
             high,
-            np.nan if once(own.pairs) else p,
+            np.nan if trained_once(own.pairs) else p,
             *repeats,
             *counts,
             *parts,
-            blur.spread.freedom,
-            blur.alone,
+            blur.spread.dof,
+            blur.own_variance,
         )
     return Comparison(baseline, differences, all_draws)
 

@@ -23,7 +23,7 @@ _SAME = 1e-12
 
 
 @dataclass(frozen=True)
-class Worth:
+class EquivalentRealImages:
     """Additional real images that would have given an arm's gain.
 
     Attributes
@@ -43,7 +43,7 @@ class Worth:
     most: int
 
 
-def worth(
+def equivalent_real_images(
     images: pd.DataFrame,
     curve: Mapping[int, pd.DataFrame],
     amount: int,
@@ -53,7 +53,7 @@ def worth(
     aggregation: str = "pooled",
     draws: int = DRAWS,
     seed: int = 0,
-) -> dict[str, Worth]:
+) -> dict[str, EquivalentRealImages]:
     """Read the gain of each arm off the learning curve of the baseline.
 
     The baseline at other amounts is compared with itself at `amount` like any arm, so that curve and gains come from
@@ -95,7 +95,7 @@ def worth(
         rows[rows["arm"] == baseline].assign(arm=names[n], fraction=amount) for n, rows in curve.items() if n in names
     ]
     frame = pd.concat([images.assign(fraction=amount), *others], ignore_index=True)
-    found = compare(frame, baseline, metric, iou, aggregation, draws, seed, apart=names.values())
+    found = compare(frame, baseline, metric, iou, aggregation, draws, seed, unpooled=names.values())
     reached = {n: name for n, name in names.items() if name in found.draws}
     if not reached:
         return {}
@@ -113,7 +113,7 @@ def worth(
         value = float(_needed(sizes, point, np.array([difference.value]), own)[0]) - amount
         spread = _needed(sizes, drawn, found.draws[arm], own) - amount
         low, high = np.quantile(spread, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-        out[arm] = Worth(value, float(low), float(high), least, most)
+        out[arm] = EquivalentRealImages(value, float(low), float(high), least, most)
     return out
 
 

@@ -88,7 +88,7 @@ def headroom(
     same = {name: images[name].iloc[0] for name in ("fraction",) if name in images}
     control = larger[larger["arm"] == baseline].assign(arm=more, **same)
     both = pd.concat([images, control], ignore_index=True)
-    found = compare(both, baseline, metric, iou, aggregation, draws, seed, apart=[more])
+    found = compare(both, baseline, metric, iou, aggregation, draws, seed, unpooled=[more])
     if more not in found.draws:
         return None
     gain, drawn = found.differences[more], found.draws[more]

@@ -54,7 +54,7 @@ UNIT = "unit"
 
 
 @dataclass(frozen=True, eq=False)
-class Tally:
+class ImageCounts:
     """One metric of every run and image of a cell, as the two sides of a fraction.
 
     Attributes
@@ -96,7 +96,9 @@ def combine(above: np.ndarray, below: np.ndarray, counts: np.ndarray | None) -> 
     return (ratio * kept).sum(axis=-1) / np.maximum(kept.sum(axis=-1), 1)
 
 
-def tally(images: pd.DataFrame, metric: str = "f1", iou: float | str = 0.5, aggregation: str = "pooled") -> Tally:
+def image_counts(
+    images: pd.DataFrame, metric: str = "f1", iou: float | str = 0.5, aggregation: str = "pooled"
+) -> ImageCounts:
     """Arrange one metric of one cell.
 
     Parameters
@@ -147,14 +149,20 @@ def tally(images: pd.DataFrame, metric: str = "f1", iou: float | str = 0.5, aggr
     present = np.zeros(shape[:2], bool)
     present[run_codes, image_codes] = True
     sides = spread(above), spread(below), None if counts is None else spread(counts)
-    return Tally(runs, [str(n) for n in names], _units(rows, names), *sides, present)
+    return ImageCounts(runs, [str(n) for n in names], _units(rows, names), *sides, present)
 
 
 def run_scores(
     images: pd.DataFrame, metric: str = "f1", iou: float | str = 0.5, aggregation: str = "pooled"
 ) -> pd.DataFrame:
-    """Score every run of one cell: columns ``arm``, ``fold``, ``generator_seed``, ``seed``, ``score``; see `tally`."""
-    found = tally(images, metric, iou, aggregation)
+    """Score every run of one block; see `image_counts`.
+
+    Returns
+    -------
+    DataFrame
+        One row per run: ``arm``, ``fold``, ``generator_seed``, ``seed``, ``score`` (0 … 1).
+    """
+    found = image_counts(images, metric, iou, aggregation)
     return found.runs.assign(score=found.scores())
 
 

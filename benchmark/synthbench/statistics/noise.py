@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from synthbench.errors import ConfigError, nearest
-from synthbench.statistics.image_counts import Tally, tally
+from synthbench.statistics.image_counts import ImageCounts, image_counts
 from synthbench.statistics.resampling import Resampled, pair, resample
 
 BASELINE_SHARE = 0.5
@@ -40,13 +40,13 @@ class Noise:
     training: float
     source: str
     generator: float = 0.0
-    single: float = 0.0
+    residual: float = 0.0
     fold: float = 0.0
 
     @property
-    def silent(self) -> bool:
+    def is_zero(self) -> bool:
         """Whether no part of it shows in three decimals: nothing was there to be measured."""
-        return max(self.image, self.training, self.generator, self.single, self.fold) < _SHOWN
+        return max(self.image, self.training, self.generator, self.residual, self.fold) < _SHOWN
 
 
 _SHOWN = 0.0005
@@ -55,7 +55,7 @@ PRIOR = Noise(image=0.12, training=0.012, source="assumed", generator=0.012)
 """For a pooled F-score at IoU 0.5. Stated, not measured on the user's data: U-Nets on fluorescence nuclei."""
 
 
-def pilot(
+def estimate_noise(
     images: pd.DataFrame,
     baseline: str = "real",
     metric: str = "f1",
@@ -81,7 +81,7 @@ def pilot(
     Returns
     -------
     Noise or None
-        None where there is no pair of runs on two or more test images (or groups) of one fold. It is `Noise.silent`
+        None where there is no pair of runs on two or more test images (or groups) of one fold. It is `Noise.is_zero`
         where no arm differs from the baseline.
 
     Raises
@@ -89,7 +89,7 @@ def pilot(
     ConfigError
         If the baseline is not among the arms.
     """
-    found = tally(images, metric, iou, aggregation)
+    found = image_counts(images, metric, iou, aggregation)
     names = sorted(set(found.runs["arm"]))
     if baseline not in names:
         raise ConfigError(f"baseline {baseline!r} is not among the arms{nearest(str(baseline), names)}")
@@ -107,15 +107,15 @@ def pilot(
     between = [_of_folds(arm, image2 if by_fold else 0.0, single2) for arm in arms if len(arm) > 1]
     fold2 = 0.0
     if between:
-        apart, split = max(float(np.mean(between)), 0.0), [part for arm in arms if len(arm) > 1 for part in arm]
+        fold_variance, split = max(float(np.mean(between)), 0.0), [part for arm in arms if len(arm) > 1 for part in arm]
         if not any(part.repeated for part in parts):
-            training2 = min(training2, apart)
-        left = max(apart - float(np.mean([part.error2(training2, 0.0) for part in split])), 0.0)
+            training2 = min(training2, fold_variance)
+        left = max(fold_variance - float(np.mean([part.error2(training2, 0.0) for part in split])), 0.0)
         if not any((part.same_seed | part.neither).any() for part in parts):
             generator2 = min(generator2, left)
         fold2 = max(left - generator2 * float(np.mean([1 / part.generators for part in split])), 0.0)
-    image, training, generator, single, fold = np.sqrt([image2, training2, generator2, single2, fold2]).tolist()
-    return Noise(image, training, "; ".join([_many_arms(len(arms)), *words]), generator, single, fold)
+    image, training, generator, residual, fold = np.sqrt([image2, training2, generator2, single2, fold2]).tolist()
+    return Noise(image, training, "; ".join([_many_arms(len(arms)), *words]), generator, residual, fold)
 
 
 def _many_arms(count: int) -> str:
@@ -143,7 +143,7 @@ class _Part:
     def repeated(self) -> bool:
         return len(self.differences) > 1
 
-    def apart(self, which: np.ndarray) -> float:
+    def half_squared_difference(self, which: np.ndarray) -> float:
         """Return half the mean squared difference between two pairs of runs of a kind."""
         gaps = np.square(self.differences[:, None] - self.differences[None, :]) / 2
         return float(gaps[which].mean())
@@ -154,7 +154,7 @@ class _Part:
         return generator2 / self.generators + shared / self.seeds + own / len(self.differences)
 
 
-def _parts(own: Resampled, found: Tally) -> list[_Part]:
+def _parts(own: Resampled, found: ImageCounts) -> list[_Part]:
     """Return the folds of an arm that have two test images, or groups of them, or more."""
     out = []
     for _, rows in own.pairs.reset_index(drop=True).groupby("fold"):
@@ -179,25 +179,27 @@ def _of_images(parts: Sequence[_Part]) -> tuple[float, float]:
     found = [(p.covariance, p.same_generator | p.neither) for p in parts if (p.same_generator | p.neither).any()]
     if found:
         shared = np.mean([covariance[which].mean() for covariance, which in found])
-        single = np.mean([np.diag(covariance).mean() - covariance[which].mean() for covariance, which in found])
-        return max(float(shared), 0.0), max(float(single), 0.0)
+        residual = np.mean([np.diag(covariance).mean() - covariance[which].mean() for covariance, which in found])
+        return max(float(shared), 0.0), max(float(residual), 0.0)
     found = [(p.covariance, p.same_seed) for p in parts if p.same_seed.any()]
     if found:
         own = np.mean([np.diag(covariance).mean() - covariance[which].mean() for covariance, which in found])
-        single = max(float(own), 0.0) / (1 - BASELINE_SHARE)
-        return max(float(alone) - single, 0.0), single
+        residual = max(float(own), 0.0) / (1 - BASELINE_SHARE)
+        return max(float(alone) - residual, 0.0), residual
     return float(alone), 0.0
 
 
 def _of_training(parts: Sequence[_Part], single2: float) -> tuple[float, float, list[str]]:
     """Return the variances of training the segmenters and the generator again, and what is assumed of them."""
 
-    def apart(kind: str) -> float | None:
+    def half_squared_difference(kind: str) -> float | None:
         found = [(p, getattr(p, kind)) for p in parts if getattr(p, kind).any()]
-        return float(np.mean([p.apart(which) for p, which in found])) if found else None
+        return float(np.mean([p.half_squared_difference(which) for p, which in found])) if found else None
 
     chance = single2 * float(np.mean([1 / part.images for part in parts]))
-    by_seed, by_generator, by_both = (apart(kind) for kind in ("same_generator", "same_seed", "neither"))
+    by_seed, by_generator, by_both = (
+        half_squared_difference(kind) for kind in ("same_generator", "same_seed", "neither")
+    )
     if by_seed is not None:
         training2 = max(by_seed - chance, 0.0)
         if by_both is not None:

@@ -19,25 +19,25 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-WILD_ARM = 0.05
+ARM_OUTLIER_P = 0.05
 """An arm varies more than the others below this p."""
 
-WILD_BASELINE = 0.1
+BASELINE_OUTLIER_P = 0.1
 """The baseline does; it counts for more, because every difference rests on it."""
 
-FAR_OUT = 0.001
+REMOVED_OUTLIER_P = 0.001
 """An arm is taken out of the table below this p. More often would make the rest look calmer than it is."""
 
 _SAME = 1e-12
 
 
 @dataclass(frozen=True)
-class Together:
+class PooledVariance:
     """The variance of one training of the segmenter, and which arms it holds for.
 
     Attributes
     ----------
-    variance, freedom : float
+    variance, dof : float
     scales : dict of str to float
         By arm: the squared error of its mean difference is so many times `variance`.
     wild : frozenset of str
@@ -47,22 +47,23 @@ class Together:
     """
 
     variance: float
-    freedom: float
+    dof: float
     scales: Mapping[str, float]
-    wild: frozenset[str]
-    baseline_wild: bool
+    outliers: frozenset[str]
+    baseline_is_outlier: bool
 
 
-def together(
-    pairs: Mapping[str, pd.DataFrame], differences: Mapping[str, np.ndarray], apart: Collection[str] = ()
-) -> Together | None:
+def pool_variance(
+    pairs: Mapping[str, pd.DataFrame], differences: Mapping[str, np.ndarray], unpooled: Collection[str] = ()
+) -> PooledVariance | None:
     """Estimate the variance of training from all arms that can be put into one table of arms by seeds.
 
     Parameters
     ----------
     pairs, differences
-        By arm: its pairs of runs, and their differences, as in `synthbench.statistics.variance_components.measure`.
-    apart
+        By arm: its pairs of runs, and their differences; see
+        `synthbench.statistics.variance_components.training_component`.
+    unpooled
         Arms that aren't taken to vary like the others.
 
     Returns
@@ -72,7 +73,7 @@ def together(
     """
     if any(own["fold"].nunique() > 1 for own in pairs.values()):
         return None
-    tables = {arm: _by_seed(own, differences[arm]) for arm, own in pairs.items() if arm not in apart}
+    tables = {arm: _by_seed(own, differences[arm]) for arm, own in pairs.items() if arm not in unpooled}
     known = {arm: table for arm, table in tables.items() if table is not None}
     bases: dict[Any, frozenset[int]] = {}
     for table in known.values():
@@ -80,13 +81,13 @@ def together(
             if bases.setdefault(seed, base) != base:
                 return None
     rows = _distinct({arm: table for arm, table in known.items() if len(table) > 1})
-    wild: set[str] = set()
+    outliers: set[str] = set()
     while len(rows) > 1:
-        variance, freedom, p = _fit(rows, bases)
+        variance, dof, p = _fit(rows, bases)
         calm = p.pop("")
-        wild |= {arm for arm, value in p.items() if value < WILD_ARM}
+        outliers |= {arm for arm, value in p.items() if value < ARM_OUTLIER_P}
         furthest = min(p, key=lambda arm: p[arm])
-        if p[furthest] < min(FAR_OUT, calm) and len(rows) > 2:
+        if p[furthest] < min(REMOVED_OUTLIER_P, calm) and len(rows) > 2:
             del rows[furthest]
             continue
         if not variance > _SAME**2:
@@ -95,7 +96,7 @@ def together(
         for arm, table in known.items():
             shared = np.array([1 / len(bases[seed]) for seed in table.index])
             scales[arm] = float((table["scale"] + shared).sum()) / len(table) ** 2
-        return Together(variance, freedom, scales, frozenset(wild), calm < WILD_BASELINE)
+        return PooledVariance(variance, dof, scales, frozenset(outliers), calm < BASELINE_OUTLIER_P)
     return None
 
 
@@ -111,8 +112,8 @@ def _fit(
     frame = pd.DataFrame(cells, columns=["arm", "seed", "d", "scale"])
     row, arms = pd.factorize(frame["arm"])
     column = pd.factorize(frame["seed"])[0]
-    variance, freedom, p = two_way(frame["d"].to_numpy()[None], row, column, frame["scale"].to_numpy())
-    return float(variance[0]), freedom, dict(zip(arms, p[0].tolist(), strict=True))
+    variance, dof, p = two_way(frame["d"].to_numpy()[None], row, column, frame["scale"].to_numpy())
+    return float(variance[0]), dof, dict(zip(arms, p[0].tolist(), strict=True))
 
 
 def two_way(
@@ -133,24 +134,24 @@ def two_way(
     -------
     variance : ndarray
         ``(studies,)``.
-    freedom : float
+    dof : float
     p : ndarray
         ``(studies, rows)``: of a row that varies no more than the others; 1 where that can't be told.
     """
     from scipy.stats import f as f_distribution
 
-    whole, freedom = _left(values, row, column, scale)
+    whole, dof = _left(values, row, column, scale)
     p = np.ones((len(values), int(row.max()) + 1))
     for name in range(p.shape[1]):
         others = row != name
         rest, left = _left(values[:, others], row[others], column[others], scale[others])
-        if left < 1 or freedom <= left:
+        if left < 1 or dof <= left:
             continue
-        share = np.maximum(whole - rest, 0.0) / (freedom - left)
+        share = np.maximum(whole - rest, 0.0) / (dof - left)
         with np.errstate(divide="ignore", invalid="ignore"):
             ratio = np.where(share > _SAME**2, share / (rest / left), 0.0)
-        p[:, name] = f_distribution.sf(ratio, freedom - left, left)
-    return whole / max(freedom, 1), float(freedom), p
+        p[:, name] = f_distribution.sf(ratio, dof - left, left)
+    return whole / max(dof, 1), float(dof), p
 
 
 def _left(values: np.ndarray, row: np.ndarray, column: np.ndarray, scale: np.ndarray) -> tuple[np.ndarray, int]:

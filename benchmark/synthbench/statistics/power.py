@@ -13,15 +13,15 @@ import numpy as np
 
 from synthbench.statistics.differences import LEVEL
 from synthbench.statistics.noise import BASELINE_SHARE, Noise
-from synthbench.statistics.pooled_variance import WILD_ARM, WILD_BASELINE, two_way
-from synthbench.statistics.variance_components import crossed_freedom, joint, joint_freedom, moderated
+from synthbench.statistics.pooled_variance import ARM_OUTLIER_P, BASELINE_OUTLIER_P, two_way
+from synthbench.statistics.variance_components import combined_dof, crossed_dof, moderate_variance, sum_dof
 
 POWER = 0.8
 _STUDIES = 10_000
 _TAG_STUDIES = 5
 
 
-def detectable(
+def minimum_detectable_effect(
     noise: Noise,
     images: int,
     seeds: int,
@@ -77,7 +77,7 @@ def detectable(
             raise ValueError(f"{name}: {value}; give 1 or more")
     if not 1 - LEVEL < power < 1:
         raise ValueError(f"power: {power}; give a share above {1 - LEVEL:.2f} and below 1")
-    for name in ("image", "training", "generator", "single", "fold"):
+    for name in ("image", "training", "generator", "residual", "fold"):
         if not 0 <= getattr(noise, name) < np.inf:
             raise ValueError(f"noise: {name} is {getattr(noise, name)}; give a standard deviation, 0 or above")
     if images < 2 or images < folds:
@@ -89,11 +89,11 @@ def detectable(
         judged = _over_folds(rng, noise, images, seeds, arms, generator_seeds, folds)
     else:
         judged = _over_seeds(rng, noise, images, seeds, arms, generator_seeds)
-    limits = np.sqrt(judged.error2) * _factor(judged.freedom, arms)
+    limits = np.sqrt(judged.error2) * _factor(judged.dof, arms)
     return max(0.0, float(np.quantile(limits - judged.error, power)))
 
 
-class _Judged(NamedTuple):
+class _FirstArm(NamedTuple):
     """The first arm in studies: its error, its squared standard error and degrees of freedom as estimated there.
 
     All ``(studies,)``.
@@ -101,14 +101,14 @@ class _Judged(NamedTuple):
 
     error: np.ndarray
     error2: np.ndarray
-    freedom: np.ndarray
+    dof: np.ndarray
 
 
 class _Level(NamedTuple):
     """Squared standard errors of all arms over one kind of repeats, and degrees of freedom, ``(studies, arms)``."""
 
     error2: np.ndarray
-    freedom: np.ndarray
+    dof: np.ndarray
 
     @classmethod
     def of(cls, means: np.ndarray) -> _Level:
@@ -119,24 +119,24 @@ class _Level(NamedTuple):
 
 def _training2(noise: Noise, images: float) -> tuple[float, float]:
     """Return the variances that segmenter seeds bring to one pair of runs: the baseline's, and the arm's own."""
-    both = noise.training**2 + noise.single**2 / images
+    both = noise.training**2 + noise.residual**2 / images
     return BASELINE_SHARE * both, (1 - BASELINE_SHARE) * both
 
 
 def _over_folds(
     rng: np.random.Generator, noise: Noise, images: int, seeds: int, arms: int, generator_seeds: int, folds: int
-) -> _Judged:
+) -> _FirstArm:
     """Judge the first arm of studies by a test over the means of folds."""
     base2, own2 = _training2(noise, images / folds)
     fold2 = noise.fold**2 + noise.generator**2 / generator_seeds + noise.image**2 * folds / images
     baseline = _normal(rng, base2 / seeds, folds)
     means = _normal(rng, fold2 + own2 / (seeds * generator_seeds), arms, folds) - baseline[:, None]
-    return _Judged(means[:, 0].mean(axis=1), *_lent(_Level.of(means)))
+    return _FirstArm(means[:, 0].mean(axis=1), *_moderated(_Level.of(means)))
 
 
 def _over_seeds(
     rng: np.random.Generator, noise: Noise, images: int, seeds: int, arms: int, generator_seeds: int
-) -> _Judged:
+) -> _FirstArm:
     """Judge the first arm of studies by a test over segmenter seeds, generator seeds that cross them, and images."""
     base2, own2 = _training2(noise, images)
     generator2 = noise.generator**2 if generator_seeds > 1 else 0.0
@@ -146,23 +146,23 @@ def _over_seeds(
     error = _normal(rng, noise.image**2 / images) + by_seed[:, 0].mean(axis=1) + by_generator[:, 0].mean(axis=1)
     pairs = seeds * generator_seeds
     shared = (generator_seeds - 1) / (pairs - 1) * BASELINE_SHARE if pairs > 1 else 1.0
-    image2 = (noise.image**2 + shared * noise.single**2) / images
+    image2 = (noise.image**2 + shared * noise.residual**2) / images
     of_images = image2 * rng.chisquare(images - 1, _STUDIES) / (images - 1), images - 1
     levels = [_Level.of(by_seed)]
     if generator_seeds > 1:
         levels.append(_Level.of(by_generator + _normal(rng, own2 / seeds, arms, generator_seeds)))
     if arms > 1 and base2 > 0:
-        training2, freedom = _together(np.concatenate(trained, axis=1), generator_seeds, levels, of_images)
+        training2, dof = _pooled_training(np.concatenate(trained, axis=1), generator_seeds, levels, of_images)
     elif arms > 1 or generator_seeds == 1:
-        training2, known = _lent(_summed(levels))
-        freedom = joint_freedom(*of_images, training2, known)
+        training2, known = _moderated(_summed(levels))
+        dof = combined_dof(*of_images, training2, known)
     else:
-        parts = [(level.error2[:, 0], level.freedom[:, 0]) for level in levels]
-        training2, freedom = parts[0][0] + parts[1][0], crossed_freedom(*of_images, *parts)
-    return _Judged(error, of_images[0] + training2, freedom)
+        parts = [(level.error2[:, 0], level.dof[:, 0]) for level in levels]
+        training2, dof = parts[0][0] + parts[1][0], crossed_dof(*of_images, *parts)
+    return _FirstArm(error, of_images[0] + training2, dof)
 
 
-def _together(
+def _pooled_training(
     tables: np.ndarray, generator_seeds: int, levels: list[_Level], of_images: tuple[np.ndarray, float]
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return what training does to the first arm where its variance is estimated with the others', and whole freedoms.
@@ -181,22 +181,22 @@ def _together(
     scale = np.where(row == 0, 1.0, 1 / generator_seeds)
     variance, pooled, p = two_way(tables.reshape(len(tables), -1), row, column, scale)
     shared = variance * (1 + 1 / generator_seeds) / seeds
-    wild = p[:, 1] < WILD_ARM
-    training = np.where(wild, np.maximum(levels[0].error2[:, 0], shared), shared)
-    known = np.where(wild, seeds - 1, pooled)
+    outliers = p[:, 1] < ARM_OUTLIER_P
+    training = np.where(outliers, np.maximum(levels[0].error2[:, 0], shared), shared)
+    known = np.where(outliers, seeds - 1, pooled)
     more = np.zeros(_STUDIES)
     if generator_seeds > 1:
-        more, more_freedom = _lent(levels[1])
-        known = joint([training, more], [known, more_freedom])
-    alone, few = _lent(_summed(levels))
+        more, generator_dof = _moderated(levels[1])
+        known = sum_dof([training, more], [known, generator_dof])
+    alone, few = _moderated(_summed(levels))
     fallback = np.maximum(alone, shared + more)
-    baseline = p[:, 0] < WILD_BASELINE
+    baseline = p[:, 0] < BASELINE_OUTLIER_P
     return (
         np.where(baseline, fallback, training + more),
         np.where(
             baseline,
-            joint_freedom(*of_images, fallback, few),
-            joint_freedom(*of_images, training + more, known),
+            combined_dof(*of_images, fallback, few),
+            combined_dof(*of_images, training + more, known),
         ),
     )
 
@@ -204,16 +204,16 @@ def _together(
 def _summed(levels: list[_Level]) -> _Level:
     if len(levels) == 1:
         return levels[0]
-    error2, freedom = zip(*levels, strict=True)
-    return _Level(np.sum(error2, axis=0), joint(error2, freedom))
+    error2, dof = zip(*levels, strict=True)
+    return _Level(np.sum(error2, axis=0), sum_dof(error2, dof))
 
 
-def _lent(level: _Level) -> tuple[np.ndarray, np.ndarray]:
+def _moderated(level: _Level) -> tuple[np.ndarray, np.ndarray]:
     """Return the first arm's squared error and freedom, with what the other arms lend it."""
-    own = level.error2[:, 0], level.freedom[:, 0]
+    own = level.error2[:, 0], level.dof[:, 0]
     if level.error2.shape[1] == 1 or not level.error2.any():
         return own
-    return moderated(*own, level.error2[:, 1:], level.freedom[:, 1:])
+    return moderate_variance(*own, level.error2[:, 1:], level.dof[:, 1:])
 
 
 def _normal(rng: np.random.Generator, variance: float, *shape: int) -> np.ndarray:
@@ -221,8 +221,8 @@ def _normal(rng: np.random.Generator, variance: float, *shape: int) -> np.ndarra
     return np.sqrt(variance) * rng.standard_normal((_STUDIES, *shape))
 
 
-def _factor(freedom: np.ndarray, arms: int) -> np.ndarray:
+def _factor(dof: np.ndarray, arms: int) -> np.ndarray:
     """Return Student's t from which on a difference is significant."""
     from scipy.stats import t
 
-    return np.asarray(t.isf((1 - LEVEL) / (2 * arms), freedom))
+    return np.asarray(t.isf((1 - LEVEL) / (2 * arms), dof))

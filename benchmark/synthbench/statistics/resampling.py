@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from synthbench.statistics.image_counts import Tally, combine
+from synthbench.statistics.image_counts import ImageCounts, combine
 
 _BLOCK = 4_000_000
 _TAG_IMAGES = 71
@@ -25,7 +25,8 @@ class Resampled:
     Attributes
     ----------
     pairs : DataFrame
-        ``fold``, ``generator_seed``, ``seed``, and the rows ``mine`` and ``base`` of `Tally.runs`; one row or more.
+        ``fold``, ``generator_seed``, ``seed``, and the row numbers ``mine`` and ``base`` in `ImageCounts.runs`; at
+        least one row.
     exact : ndarray
         ``(pairs,)``, arm minus baseline on the images themselves.
     drawn : ndarray
@@ -34,7 +35,7 @@ class Resampled:
         Test images that some pair is scored on, and the units that they make.
     few : float
         By how much resampling so few units, of such sizes, falls short of the variance; 1 or more.
-    freedom : float
+    dof : float
         Degrees of freedom of what varies over units: their number less one where all are of one size, else fewer. 0
         where nothing can be told from them.
     """
@@ -45,7 +46,7 @@ class Resampled:
     images: int
     units: int
     few: float
-    freedom: float
+    dof: float
 
     @property
     def shares(self) -> np.ndarray:
@@ -56,7 +57,7 @@ class Resampled:
 
 
 def resample(
-    images: pd.DataFrame, found: Tally, matched: dict[str, pd.DataFrame], draws: int, seed: int
+    images: pd.DataFrame, found: ImageCounts, matched: dict[str, pd.DataFrame], draws: int, seed: int
 ) -> tuple[dict[str, Resampled], bool]:
     """Score all pairs on the same resamples of the test images.
 
@@ -78,12 +79,12 @@ def resample(
     for start, stop, block in weights.blocks():
         for arm, side in sides.items():
             drawn[arm][start:stop] = side.difference(block)
-    once = np.ones((1, weights.size))
+    all_once = np.ones((1, weights.size))
     out = {}
     for arm, side in sides.items():
-        few, freedom = smallness([side.sizes[members] for members in weights.strata])
+        few, dof = smallness([side.sizes[members] for members in weights.strata])
         counts = int(side.seen.sum()), len(np.unique(found.units[side.seen]))
-        out[arm] = Resampled(matched[arm], side.difference(once)[0], drawn[arm], *counts, few, freedom)
+        out[arm] = Resampled(matched[arm], side.difference(all_once)[0], drawn[arm], *counts, few, dof)
     return out, weights.by_fold
 
 
@@ -102,7 +103,7 @@ def smallness(strata: Sequence[np.ndarray]) -> tuple[float, float]:
 
     Returns
     -------
-    few, freedom : float
+    few, dof : float
         1 and 0 where no stratum has two units.
     """
     truth = expected = squares = 0.0
@@ -154,7 +155,7 @@ def possible_pairs(runs: pd.DataFrame, arm: str, baseline: str) -> int:
 class _Weights:
     """How often each unit occurs in each resample, made block by block, the same blocks for every arm."""
 
-    def __init__(self, images: pd.DataFrame, found: Tally, draws: int, seed: int) -> None:
+    def __init__(self, images: pd.DataFrame, found: ImageCounts, draws: int, seed: int) -> None:
         units = dict(zip(found.images, found.units.tolist(), strict=True))
         homes = images[["image", "fold"]].drop_duplicates()
         homes = homes.assign(unit=homes["image"].astype(str).map(units)).dropna(subset="unit")
@@ -186,7 +187,7 @@ class _Weights:
 class _Sides:
     """The two runs of each pair, arranged for matrix products, on the images that both have."""
 
-    def __init__(self, found: Tally, pairs: pd.DataFrame) -> None:
+    def __init__(self, found: ImageCounts, pairs: pd.DataFrame) -> None:
         mine, base = pairs["mine"].to_numpy(), pairs["base"].to_numpy()
         shared = found.present[mine] & found.present[base]
         self.seen = shared.any(axis=0)
@@ -200,7 +201,7 @@ class _Sides:
 
 
 class _Side:
-    def __init__(self, found: Tally, rows: np.ndarray, shared: np.ndarray) -> None:
+    def __init__(self, found: ImageCounts, rows: np.ndarray, shared: np.ndarray) -> None:
         self._shape = (len(rows), found.above.shape[2])
         self._above = _flat(found.above[rows] * shared, found.units)
         self._below = _flat(found.below[rows] * shared, found.units)

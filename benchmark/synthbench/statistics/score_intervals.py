@@ -13,7 +13,7 @@ from synthbench.statistics.image_counts import FOUND, check_columns, seed_text
 _OWN, _NOTHING = "own", "nothing"
 
 
-def level(
+def score_interval(
     images: pd.DataFrame,
     metric: str = "f1",
     iou: float | str = 0.5,

@@ -24,7 +24,7 @@ _NEWTON_STEPS = 12
 
 
 @dataclass(frozen=True)
-class Spread:
+class VarianceComponent:
     """Squared standard error of a mean difference over repeated training, and its degrees of freedom.
 
     `with_images`: it holds what test images do as well, as the spread over folds does whose images differ. `levels`:
@@ -32,12 +32,12 @@ class Spread:
     """
 
     error2: float
-    freedom: float
+    dof: float
     with_images: bool = False
     levels: tuple[tuple[float, float], ...] = ()
 
 
-def measure(pairs: pd.DataFrame, difference: np.ndarray, by_fold: bool) -> Spread:
+def training_component(pairs: pd.DataFrame, difference: np.ndarray, by_fold: bool) -> VarianceComponent:
     """Estimate how repeated training moves the mean difference of one arm.
 
     With several folds it is the spread of their means: it holds all that differs between folds, seeds and test images
@@ -56,52 +56,56 @@ def measure(pairs: pd.DataFrame, difference: np.ndarray, by_fold: bool) -> Sprea
     Returns
     -------
     Spread
-        With `freedom` 0 where nothing was repeated.
+        With `dof` 0 where nothing was repeated.
     """
     folds = pd.Series(difference, index=pairs.index).groupby(pairs["fold"])
     if folds.ngroups > 1:
         means = folds.mean().to_numpy()
-        return Spread(float(means.var(ddof=1)) / len(means), len(means) - 1, with_images=by_fold)
-    return add(*(level(pairs, difference, name) for name in ("seed", "generator_seed")))
+        return VarianceComponent(float(means.var(ddof=1)) / len(means), len(means) - 1, with_images=by_fold)
+    return add_components(*(seed_component(pairs, difference, name) for name in ("seed", "generator_seed")))
 
 
-def level(pairs: pd.DataFrame, difference: np.ndarray, name: str) -> Spread:
+def seed_component(pairs: pd.DataFrame, difference: np.ndarray, name: str) -> VarianceComponent:
     """Return the spread of the means over one kind of seeds; nothing where it wasn't repeated.
 
     Generator seeds count as repeated where they cross segmenter seeds, not where each has its own.
     """
     if name == "generator_seed" and pairs.groupby("seed")["generator_seed"].nunique().max() < 2:
-        return Spread(0.0, 0)
+        return VarianceComponent(0.0, 0)
     means = pd.Series(difference, index=pairs.index).groupby(pairs[name]).mean().to_numpy()
-    return Spread(float(means.var(ddof=1)) / len(means), len(means) - 1) if len(means) > 1 else Spread(0.0, 0)
+    return (
+        VarianceComponent(float(means.var(ddof=1)) / len(means), len(means) - 1)
+        if len(means) > 1
+        else VarianceComponent(0.0, 0)
+    )
 
 
-def add(*parts: Spread) -> Spread:
-    """Return the sum of independent errors, with its degrees of freedom; see `joint`."""
+def add_components(*parts: VarianceComponent) -> VarianceComponent:
+    """Return the sum of independent errors, with its degrees of freedom; see `sum_dof`."""
     total = sum(part.error2 for part in parts)
     if not total:
-        return Spread(0.0, sum(part.freedom for part in parts))
+        return VarianceComponent(0.0, sum(part.dof for part in parts))
     known = [part for part in parts if part.error2]
-    levels = tuple((part.error2, part.freedom) for part in known)
-    freedom = float(joint([error2 for error2, _ in levels], [freedom for _, freedom in levels]))
-    return Spread(total, freedom, levels=levels if len(levels) > 1 else ())
+    levels = tuple((part.error2, part.dof) for part in known)
+    dof = float(sum_dof([error2 for error2, _ in levels], [dof for _, dof in levels]))
+    return VarianceComponent(total, dof, levels=levels if len(levels) > 1 else ())
 
 
-def joint(errors2: Sequence[np.ndarray | float], freedoms: Sequence[np.ndarray | float]) -> np.ndarray:
+def sum_dof(errors2: Sequence[np.ndarray | float], dofs: Sequence[np.ndarray | float]) -> np.ndarray:
     """Return the degrees of freedom of a sum of squared errors, each with its own.
 
     Welch–Satterthwaite takes the shares for known. One that is known from two seeds comes out small by chance as often
-    as not, and then lends the sum the many degrees of another: so each counts 1 + 5/ν times (see `joint_freedom`).
+    as not, and then lends the sum the many degrees of another: so each counts 1 + 5/ν times (see `combined_dof`).
 
     Parameters
     ----------
     errors2
         Each a number, or ``(studies,)``; the sum is above 0.
-    freedoms
+    dofs
         ν of each, above 0; infinite for what is known.
     """
-    counted = [np.asarray(error2) * (1 + 5 / freedom) for error2, freedom in zip(errors2, freedoms, strict=True)]
-    doubt = np.sum([part**2 / freedom for part, freedom in zip(counted, freedoms, strict=True)], axis=0)
+    counted = [np.asarray(error2) * (1 + 5 / dof) for error2, dof in zip(errors2, dofs, strict=True)]
+    doubt = np.sum([part**2 / dof for part, dof in zip(counted, dofs, strict=True)], axis=0)
     total2 = np.square(np.sum(counted, axis=0))
     return np.divide(total2, doubt, out=np.full(np.shape(total2), np.inf), where=doubt > 0)
 
@@ -127,8 +131,8 @@ def image_variance(drawn: np.ndarray, folds: pd.Series) -> float:
     return total
 
 
-def joint_freedom(
-    image2: np.ndarray | float, images: float, error2: np.ndarray | float, freedom: np.ndarray | float
+def combined_dof(
+    image2: np.ndarray | float, images: float, error2: np.ndarray | float, dof: np.ndarray | float
 ) -> np.ndarray:
     """Return the degrees of freedom of a standard error that has both parts.
 
@@ -143,18 +147,18 @@ def joint_freedom(
         Squared standard error of other test images.
     images
         Its degrees of freedom, those of units that belong together; below 1 counts as 1.
-    error2, freedom
+    error2, dof
         Of repeated training; 0 and 0 where nothing was repeated.
     """
     most = max(images, 1)
-    known = np.maximum(freedom, 1)
+    known = np.maximum(dof, 1)
     training2 = np.asarray(error2) * (1 + 5 / known)
     parts = training2**2 / known + np.square(image2) / most
-    joint = np.divide((training2 + image2) ** 2, parts, out=np.full(np.shape(parts), float(most)), where=parts > 0)
-    return np.minimum(joint, most)
+    dof = np.divide((training2 + image2) ** 2, parts, out=np.full(np.shape(parts), float(most)), where=parts > 0)
+    return np.minimum(dof, most)
 
 
-def crossed_freedom(
+def crossed_dof(
     image2: np.ndarray | float,
     images: float,
     seeds: tuple[np.ndarray | float, np.ndarray | float],
@@ -169,13 +173,13 @@ def crossed_freedom(
     Parameters
     ----------
     image2, images
-        As in `joint_freedom`.
+        As in `combined_dof`.
     seeds, generators
         Squared error and degrees of freedom of each.
     """
     rest2, generator2 = np.asarray(image2 + seeds[0]), np.asarray(generators[0])
     places, squares = _t_squared()
-    wide = np.interp(np.log(joint_freedom(image2, images, *seeds)), places, squares)
+    wide = np.interp(np.log(combined_dof(image2, images, *seeds)), places, squares)
     wide_generator = np.interp(np.log(generators[1]), places, squares)
     total2 = rest2 + generator2
     both = np.divide(
@@ -189,11 +193,13 @@ def _t_squared() -> tuple[np.ndarray, np.ndarray]:
     """Return logarithms of degrees of freedom, and the square of Student's t that 95 % lie within at each."""
     from scipy.stats import t
 
-    freedoms = np.geomspace(1, 1e6, 2000)
-    return np.log(freedoms), np.square(t.isf(0.025, freedoms))
+    dofs = np.geomspace(1, 1e6, 2000)
+    return np.log(dofs), np.square(t.isf(0.025, dofs))
 
 
-def lend(own: Mapping[str, Spread], pairs: Mapping[str, int], apart: Collection[str] = ()) -> dict[str, Spread]:
+def moderate_components(
+    own: Mapping[str, VarianceComponent], pairs: Mapping[str, int], unpooled: Collection[str] = ()
+) -> dict[str, VarianceComponent]:
     """Moderate each arm's spread by that of the other arms of its cell.
 
     The prior is the geometric mean of the others' variances, freed of bias: a wild arm moves it less than a mean.
@@ -204,50 +210,50 @@ def lend(own: Mapping[str, Spread], pairs: Mapping[str, int], apart: Collection[
         What each arm shows by itself.
     pairs
         Pairs of runs of each arm; an error found on more pairs is scaled to fewer.
-    apart
+    unpooled
         Arms that lend nothing: they aren't taken to vary like the others.
     """
-    lenders = {arm: spread for arm, spread in own.items() if arm not in apart}
-    return {arm: _moderate(arm, {**lenders, arm: spread}, pairs) for arm, spread in own.items()}
+    lenders = {arm: spread for arm, spread in own.items() if arm not in unpooled}
+    return {arm: _moderate_component(arm, {**lenders, arm: spread}, pairs) for arm, spread in own.items()}
 
 
-def _moderate(arm: str, own: Mapping[str, Spread], pairs: Mapping[str, int]) -> Spread:
+def _moderate_component(arm: str, own: Mapping[str, VarianceComponent], pairs: Mapping[str, int]) -> VarianceComponent:
     mine = own[arm]
     others = [
-        (s.error2 * _repeats(s, pairs[name]) / _repeats(mine, pairs[arm]), s.freedom)
+        (s.error2 * _repeats(s, pairs[name]) / _repeats(mine, pairs[arm]), s.dof)
         for name, s in own.items()
-        if name != arm and s.freedom > 0 and s.error2 > 0 and s.with_images == mine.with_images
+        if name != arm and s.dof > 0 and s.error2 > 0 and s.with_images == mine.with_images
     ]
     if not others:
         return mine
-    error2, freedom = moderated(mine.error2, mine.freedom, *np.array(others).T)
-    return Spread(float(error2), float(freedom), mine.with_images)
+    error2, dof = moderate_variance(mine.error2, mine.dof, *np.array(others).T)
+    return VarianceComponent(float(error2), float(dof), mine.with_images)
 
 
-def moderated(
-    error2: np.ndarray | float, freedom: np.ndarray | float, others2: np.ndarray, freedoms: np.ndarray
+def moderate_variance(
+    error2: np.ndarray | float, dof: np.ndarray | float, others2: np.ndarray, dofs: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return squared errors and their degrees of freedom, with what other arms lend them.
 
     Parameters
     ----------
-    error2, freedom
+    error2, dof
         Of the arms themselves, ``(...)``.
-    others2, freedoms
+    others2, dofs
         Of the others, scaled to the same number of repeats, ``(..., others)``, above 0.
     """
-    logs = np.log(others2) - (digamma(freedoms / 2) - np.log(freedoms / 2))
-    weight = prior_freedom(freedoms)
-    whole = freedom + weight
-    return (freedom * np.asarray(error2) + weight * np.exp(logs.mean(axis=-1))) / whole, whole
+    logs = np.log(others2) - (digamma(dofs / 2) - np.log(dofs / 2))
+    weight = prior_dof(dofs)
+    whole = dof + weight
+    return (dof * np.asarray(error2) + weight * np.exp(logs.mean(axis=-1))) / whole, whole
 
 
-def _repeats(spread: Spread, pairs: int) -> float:
+def _repeats(spread: VarianceComponent, pairs: int) -> float:
     """Return what an error shrinks with: the number of folds, where it is theirs, else of pairs."""
-    return spread.freedom + 1 if spread.with_images else pairs
+    return spread.dof + 1 if spread.with_images else pairs
 
 
-def prior_freedom(freedoms: np.ndarray) -> np.ndarray:
+def prior_dof(dofs: np.ndarray) -> np.ndarray:
     """Return the degrees of freedom that the other arms of a cell lend to one, from their own.
 
     Those of a chi-square whose logarithm is as uncertain as the mean of theirs, made fewer because all arms share one
@@ -255,11 +261,11 @@ def prior_freedom(freedoms: np.ndarray) -> np.ndarray:
 
     Parameters
     ----------
-    freedoms
+    dofs
         ``(..., others)``, above 0.
     """
-    others = freedoms.shape[-1]
-    noise = polygamma(1, freedoms / 2).mean(axis=-1) / others
+    others = dofs.shape[-1]
+    noise = polygamma(1, dofs / 2).mean(axis=-1) / others
     return 2 * _inverse_trigamma(noise) / (1 + SHARED * (others - 1))
 
 
