@@ -19,7 +19,7 @@ from synthbench.toolkit.training import loop
 from synthbench.toolkit.training.batches import Batches
 from synthbench.toolkit.training.patches import PatchStream
 from synthbench.toolkit.training.schedules import one_cycle, set_rate
-from synthbench.toolkit.training.threshold_tuning import portion, tune
+from synthbench.toolkit.training.threshold_tuning import subsample, tune
 from synthbench_cellpose import flows, library
 
 WEIGHTS = "weights.safetensors"
@@ -61,7 +61,7 @@ class CellposeConfig(Config):
     learning_rate: float = Field(5e-3, gt=0, description="highest rate of AdamW: the library's")
     weight_decay: float = Field(1e-5, ge=0, description="of AdamW: the library's")
 
-    def sized(self, budget: Budget) -> Self:
+    def resolve(self, budget: Budget) -> Self:
         """Return the configuration; raise `ConfigError` if the network can't halve the patches three times."""
         if self.diam_mean is None and budget.patch_size % MULTIPLE:
             way = f"use --patch {max(1, budget.patch_size // MULTIPLE) * MULTIPLE}"
@@ -108,8 +108,8 @@ class Cellpose(Segmenter):
         self._thresholds: dict[str, float] = dict(START)
 
     def fit(self, train: TrainingMix, validation: SampleSet, context: Context) -> None:
-        self.config = self.config.sized(context.budget)
-        loop.runtime(context)
+        self.config = self.config.resolve(context.budget)
+        loop.prepare_torch(context)
         stream = PatchStream(train, context.budget, context.seed, encode=flows.encode)
         self._diameter = mean_diameter(train.reference)
         side = self._side(context.budget.patch_size)
@@ -141,7 +141,7 @@ class Cellpose(Segmenter):
     @classmethod
     def load(cls, folder: Path, context: Context) -> Self:
         new = super().load(folder, context)
-        loop.runtime(context)
+        loop.prepare_torch(context)
         try:
             state = json.loads((folder / STATE).read_text(encoding="utf-8"))
             new._diameter = float(state["diameter"])
@@ -192,7 +192,7 @@ class Cellpose(Segmenter):
 
     def _tune(self, validation: SampleSet, context: Context) -> dict[str, float]:
         """Return the thresholds that are best on validation images, spread evenly over the set."""
-        samples = [validation[position] for position in portion(validation, TUNING_PIXELS)]
+        samples = [validation[position] for position in subsample(validation, TUNING_PIXELS)]
         said = [self._flows(self._input(sample.image)) for sample in samples]
         rounds = 200 * self._diameter / self._model.diam_mean
 

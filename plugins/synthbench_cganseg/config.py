@@ -10,7 +10,7 @@ from pydantic import Field
 
 from synthbench import Budget
 from synthbench.errors import ConfigError
-from synthbench.toolkit.training.budget_defaults import MaskConfig, changed, settled
+from synthbench.toolkit.training.budget_defaults import MaskConfig, changed, resolve_defaults
 from synthbench_cganseg.networks import Norm
 from synthbench_cganseg.perceptual import choose
 
@@ -28,7 +28,7 @@ class CGanSegConfig(MaskConfig):
     Attributes
     ----------
     filters : int, optional
-        Width of the StyleUNet at full resolution. Left open, it follows from the budget; see `sized`.
+        Width of the StyleUNet at full resolution. Left open, it follows from the budget; see `resolve`.
     depth : int
         How often the StyleUNet halves the resolution.
     segmenter_filters : int, optional
@@ -111,7 +111,7 @@ class CGanSegConfig(MaskConfig):
     learning_rate: float | None = Field(None, gt=0)
     momentum: float | None = Field(None, ge=0, lt=1)
 
-    def sized(self, budget: Budget) -> Self:
+    def resolve(self, budget: Budget) -> Self:
         """Return the configuration with nothing left open.
 
         A long training has the paper's sizes, weights, perceptual network and learning rate, and the momentum of its
@@ -139,7 +139,7 @@ class CGanSegConfig(MaskConfig):
                 f"patches of {budget.patch_size} are too small for a depth of {self.depth}; give patches of {side} or "
                 f"more{shallower} (images smaller than a patch can't take part)"
             )
-        return settled(
+        return resolve_defaults(
             self,
             budget,
             short={

@@ -14,8 +14,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from synthbench.toolkit.intensity.conditioning import lit
-from synthbench.toolkit.intensity.texture import rough
+from synthbench.toolkit.intensity.conditioning import conditioning_planes
+from synthbench.toolkit.intensity.texture import random_texture
 from synthbench.toolkit.training import loop
 from synthbench.toolkit.training.augmentation import diff_augment
 from synthbench_cganseg.config import CGanSegConfig
@@ -43,7 +43,7 @@ class Cycle:
     config
     semantic
         Whether a mask has one class per pixel, or a distance and a foreground.
-    of_objects
+    object_planes
         How many of the told planes are the light of single objects.
     random
         On the device of the networks.
@@ -58,7 +58,7 @@ class Cycle:
         config: CGanSegConfig,
         *,
         semantic: bool,
-        of_objects: int,
+        object_planes: int,
         random: torch.Generator,
     ) -> None:
         self.draws = draws
@@ -67,7 +67,7 @@ class Cycle:
         self.perceptual = perceptual
         self.config = config
         self.semantic = semantic
-        self.of_objects = of_objects
+        self.object_planes = object_planes
         self.random = random
 
     def terms(
@@ -109,7 +109,7 @@ class Cycle:
         channels = self.draws.to_image.out_channels
         grain, texture = strength[:, :channels], strength[:, channels:]
         noise = grain * torch.randn(grain.shape, generator=self.random, device=grain.device)
-        return noise + rough(texture, self.random) if texture.shape[1] else noise
+        return noise + random_texture(texture, self.random) if texture.shape[1] else noise
 
     def weighted(self, terms: dict[str, torch.Tensor]) -> torch.Tensor:
         """Return the weighted sum of the generators' terms."""
@@ -133,7 +133,7 @@ class Cycle:
     def image_of(self, mask: torch.Tensor, told: torch.Tensor) -> torch.Tensor:
         """Draw images to masks, in the light that is told, each in a random style."""
         noise = mixed_noise(len(mask), self.draws.convolutions, self.config.mixing, self.random)
-        image: torch.Tensor = self.draws(lit(mask, told, self.of_objects), noise, self.random)
+        image: torch.Tensor = self.draws(conditioning_planes(mask, told, self.object_planes), noise, self.random)
         return image
 
     def mask_of(self, logits: torch.Tensor) -> torch.Tensor:

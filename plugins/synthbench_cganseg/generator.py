@@ -13,16 +13,16 @@ from torch import nn
 
 from synthbench import Budget, Context, Generator, Sample, SampleSet, TrainingMix
 from synthbench.errors import StoreError
-from synthbench.toolkit.intensity.conditioning import Appearance, lit
-from synthbench.toolkit.intensity.texture import topped_up
+from synthbench.toolkit.intensity.conditioning import IntensityConditioning, conditioning_planes
+from synthbench.toolkit.intensity.texture import match_texture
 from synthbench.toolkit.masks.codec import Joint
 from synthbench.toolkit.masks.sampler import MaskSampler
 from synthbench.toolkit.training import loop
 from synthbench.toolkit.training.batches import Batches
-from synthbench.toolkit.training.mode_collapse import refuse_flat
+from synthbench.toolkit.training.mode_collapse import check_flat
 from synthbench.toolkit.training.patches import PatchStream
 from synthbench.toolkit.training.schedules import linear_tail
-from synthbench.toolkit.training.training_log import so_far
+from synthbench.toolkit.training.training_log import preview_of
 from synthbench_cganseg.config import CGanSegConfig
 from synthbench_cganseg.cycle import DISCRIMINATORS, Cycle, optimisers
 from synthbench_cganseg.discriminator import discriminator
@@ -68,27 +68,29 @@ class CGanSeg(Generator):
     }
 
     def fit(self, train: SampleSet, context: Context) -> None:
-        self.config = self.config.sized(context.budget)
+        self.config = self.config.resolve(context.budget)
         self.joint = Joint.of(train, "distance", 1)
         told = self.config.appearance
-        self.appearance = Appearance.of(train, self.joint) if told else Appearance.untold(len(train))
+        self.appearance = (
+            IntensityConditioning.of(train, self.joint) if told else IntensityConditioning.none(len(train))
+        )
         self.sampler = self.config.sampler(train)
-        random = loop.runtime(context)
+        random = loop.prepare_torch(context)
         self.device = torch.device(context.device)
         self.network = self._build()
         self._train(train, context, random)
         self.network.eval()
-        self.refuse_collapse(train, context.seed)
+        self.check_mode_collapse(train, context.seed)
 
     def draw(self, index: int | range, seed: int) -> Iterator[Sample]:
         for i in range(index, index + 1) if isinstance(index, int) else index:
             mask = self.sampler.sample(seed, i)
             rng = np.random.default_rng((seed, _DRAW, i))
-            donor = int(rng.choice(self.sampler.alike(mask.source)))
-            told, texture = self.appearance.like(mask.labels, donor, rng)
+            donor = int(rng.choice(self.sampler.similar_masks(mask.source)))
+            told, texture = self.appearance.planes_for(mask.labels, donor, rng)
             planes = self._image(mask.labels, told, rng)
             if self.config.texture:
-                planes = topped_up(planes, mask.labels, texture, rng)
+                planes = match_texture(planes, mask.labels, texture, rng)
             grain = rng if self.config.grain else None
             self.counts.update(drawn=1, removed=mask.removed, unplaced=mask.unplaced)
             image = self.joint.picture(planes, mask.labels, donor, grain)
@@ -105,9 +107,9 @@ class CGanSeg(Generator):
     @classmethod
     def load(cls, folder: Path, context: Context) -> Self:
         new = super().load(folder, context)
-        loop.runtime(context)
+        loop.prepare_torch(context)
         new.joint = Joint.load(folder / _JOINT)
-        new.appearance = Appearance.load(folder / _APPEARANCE)
+        new.appearance = IntensityConditioning.load(folder / _APPEARANCE)
         new.sampler = MaskSampler.load(folder)
         new.device = torch.device(context.device)
         new.network = new._build()
@@ -130,7 +132,7 @@ class CGanSeg(Generator):
             config.style,
             config.norm,
             told.planes,
-            told.of_objects,
+            told.object_planes,
         )
         return network.to(self.device, memory_format=self._layout)
 
@@ -159,7 +161,7 @@ class CGanSeg(Generator):
             choice.build(self.device),
             config,
             semantic=joint.form == "classes",
-            of_objects=self.appearance.of_objects,
+            object_planes=self.appearance.object_planes,
             random=random,
         )
 
@@ -173,7 +175,7 @@ class CGanSeg(Generator):
             budget,
             context.seed,
             encode=lambda sample: self._encode(sample, train.position(sample.id)),
-            relit=False,
+            augment_intensity=False,
         )
         batches = Batches(stream, context.device)
 
@@ -191,7 +193,7 @@ class CGanSeg(Generator):
             context,
             parts={**parts, "draws": of_generators, "judging": of_judges},
             step=step,
-            draw=so_far(self, context.seed, self.network),
+            draw=preview_of(self, context.seed, self.network),
             task=train.task,
         )
         self.counts.clear()
@@ -213,7 +215,7 @@ class CGanSeg(Generator):
         """Return the image of a training sample, and its mask with what is told of its light, and with its noise."""
         image, mask = self.joint.encode(sample, position)
         grain = self.joint.grain_of(sample.labels, position) if self.config.grain else np.zeros_like(image)
-        planes = [mask, self.appearance.own(sample.labels, position), grain]
+        planes = [mask, self.appearance.training_planes(sample.labels, position), grain]
         if self.config.texture:
             planes.append(self.appearance.texture(sample.labels, position))
         return image, np.concatenate(planes)
@@ -233,7 +235,7 @@ class CGanSeg(Generator):
         margin = ((0, 0), (MARGIN, MARGIN), (MARGIN, MARGIN))
         planes = (self.joint.mask(labels), told)
         mask, light = (torch.from_numpy(np.pad(a, margin, mode="symmetric"))[None] for a in planes)
-        seen = lit(mask, light, self.appearance.of_objects).to(self.device)
+        seen = conditioning_planes(mask, light, self.appearance.object_planes).to(self.device)
         noise = torch.from_numpy(rng.standard_normal((1, 1, STYLE), dtype=np.float32))
         styles = noise.expand(-1, self.network.convolutions, -1).to(self.device)
         grain = torch.Generator().manual_seed(int(rng.integers(2**62)))
@@ -241,12 +243,12 @@ class CGanSeg(Generator):
         inside: np.ndarray = image[:, MARGIN:-MARGIN, MARGIN:-MARGIN]
         return inside
 
-    def refuse_collapse(self, train: SampleSet, seed: int) -> None:
+    def check_mode_collapse(self, train: SampleSet, seed: int) -> None:
         """Raise `Diverged` if the images of the first training masks are flat where the real ones aren't."""
         spreads = []
         for position in range(min(4, len(train))):
             sample = train[position]
-            own = self.appearance.own(sample.labels, position)
+            own = self.appearance.training_planes(sample.labels, position)
             drawn = self._image(sample.labels, own, np.random.default_rng((seed, _DRAW)))
             spreads.append((float(drawn.clip(-1, 1).std()), float(self.joint.encode(sample, position)[0].std())))
-        refuse_flat(spreads)
+        check_flat(spreads)

@@ -130,7 +130,7 @@ class StyleUNet(nn.Module):
         ``batch``, of all convolutions that aren't modulated; or ``pixel``, of all (Karras et al. 2018, section 4.2).
     told
         How many of the inputs, the last ones, the last convolution sees too.
-    of_objects
+    object_planes
         How many of these, the first ones, are the light of single objects: that of each channel, then others.
     """
 
@@ -143,7 +143,7 @@ class StyleUNet(nn.Module):
         style: bool,
         norm: Norm = "batch",
         told: int = 0,
-        of_objects: int = 0,
+        object_planes: int = 0,
     ) -> None:
         super().__init__()
         self.told = told
@@ -161,7 +161,7 @@ class StyleUNet(nn.Module):
         self.to_image = nn.Conv2d(filters + told, channels, 1)
         nn.init.normal_(self.to_image.weight, std=_FAINT / math.sqrt(filters + told))
         nn.init.zeros_(self.to_image.bias)
-        self.light = _blurring(channels) if of_objects else None
+        self.light = _blurring(channels) if object_planes else None
 
     def forward(self, mask: torch.Tensor, noise: torch.Tensor, random: torch.Generator) -> torch.Tensor:
         """Return images ``(B, channels, H, W)`` of about −1 … 1.

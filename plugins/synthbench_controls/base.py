@@ -12,7 +12,7 @@ import numpy as np
 
 from synthbench import Context, Generator, Sample, SampleSet
 from synthbench.errors import DataError
-from synthbench.toolkit.masks.objects import tidy
+from synthbench.toolkit.masks.objects import relabel
 
 TRAIN = "train"
 _ORDER = 41
@@ -82,12 +82,12 @@ def without_fragments(warped: np.ndarray, original: np.ndarray, limit: int, grow
     removed : int
         Pieces below the limit that hold less than half of their object.
     """
-    pieces, _ = tidy(warped)
+    pieces, _ = relabel(warped)
     ids, first, sizes = np.unique(pieces, return_index=True, return_counts=True)
     parents, areas = np.unique(original, return_counts=True)
     whole = areas[np.searchsorted(parents, warped.ravel()[first])]
     specks = (ids > 0) & (sizes < limit * growth) & (sizes < 0.5 * whole * growth)
-    labels, _ = tidy(np.where(specks[pieces - ids[0]], 0, pieces))
+    labels, _ = relabel(np.where(specks[pieces - ids[0]], 0, pieces))
     return labels, int(specks.sum())
 
 

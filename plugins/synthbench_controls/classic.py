@@ -9,7 +9,7 @@ from scipy import ndimage
 from synthbench import Config, Context, Sample, SampleSet
 from synthbench.samples import MASK, unmarked
 from synthbench.toolkit.intensity.images import HIGH, LOW
-from synthbench.toolkit.masks.objects import speck_limit
+from synthbench.toolkit.masks.objects import min_object_area
 from synthbench_controls.base import Control, name, to_dtype, without_fragments
 
 _DRAW = 43
@@ -60,7 +60,7 @@ class Classic(Control):
 
     def fit(self, train: SampleSet, context: Context) -> None:
         super().fit(train, context)
-        self.limit = speck_limit(s.labels for s in train) if train.task == "instances" else 1
+        self.limit = min_object_area(s.labels for s in train) if train.task == "instances" else 1
 
     def sample(self, index: int, seed: int) -> Sample:
         rng = np.random.default_rng((seed, _DRAW, index))

@@ -14,7 +14,7 @@ from synthbench import Config, Context, Sample, SampleSet
 from synthbench.errors import DataError
 from synthbench.samples import MASK
 from synthbench.toolkit.intensity.images import to_channels
-from synthbench.toolkit.masks.objects import Cutout, areas, cutouts, speck_limit, tidy, touching_share
+from synthbench.toolkit.masks.objects import Cutout, areas, cutouts, min_object_area, relabel, touching_share
 from synthbench.toolkit.masks.placement import Canvas, overlap
 from synthbench.toolkit.training.patches import dihedral
 from synthbench_controls.base import Control, name, to_dtype, without_fragments
@@ -97,7 +97,7 @@ class CopyPaste(Control):
         found = [areas(mask) for mask in masks]
         if not any(len(a) for a in found):
             raise DataError(f"{train.name!r}: the training masks hold no objects: there is nothing to paste")
-        self.limit = speck_limit(masks)
+        self.limit = min_object_area(masks)
         self.touching = touching_share(masks) if self.config.touching is None else self.config.touching
         self.sizes = np.log([np.median(a) if len(a) else np.nan for a in found])
         self.colours = np.stack([_background(s) for s in train]) / _whites(train)[:, None]
@@ -119,7 +119,7 @@ class CopyPaste(Control):
             if not self._paste_round(canvas, light, goal, own, lenders, rng):
                 break
         hidden = before > 0 if base.ignore is None else (before > 0) | base.ignore
-        labels, cut = tidy(np.where(hidden, 0, canvas.labels), self.limit)
+        labels, cut = relabel(np.where(hidden, 0, canvas.labels), self.limit)
         labels[labels > 0] += before.max(initial=0)
         self.counts["pasted"] += canvas.count - int(before.max(initial=0))
         self.counts["removed"] += removed + cut

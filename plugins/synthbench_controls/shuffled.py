@@ -6,7 +6,7 @@ import numpy as np
 
 from synthbench import Context, Sample, SampleSet
 from synthbench.samples import MASK, unmarked
-from synthbench.toolkit.masks.objects import speck_limit, tidy
+from synthbench.toolkit.masks.objects import min_object_area, relabel
 from synthbench_controls.base import Control, name
 
 _DRAW = 42
@@ -22,7 +22,7 @@ class Shuffled(Control):
 
     def fit(self, train: SampleSet, context: Context) -> None:
         super().fit(train, context)
-        self.limit = speck_limit(s.labels for s in train) if train.task == "instances" else 1
+        self.limit = min_object_area(s.labels for s in train) if train.task == "instances" else 1
 
     def sample(self, index: int, seed: int) -> Sample:
         rng = np.random.default_rng((seed, _DRAW, index))
@@ -36,7 +36,7 @@ class Shuffled(Control):
             marked = fit_to(marked, source.labels.shape, rng)
         labels, ignore = unmarked(marked)
         if cut and self.train.task == "instances":
-            labels, removed = tidy(labels, self.limit)
+            labels, removed = relabel(labels, self.limit)
             self.counts["removed"] += removed
         groups = {"source": source.id, "mask_source": other.id, MASK: "training"}
         return Sample(name(index), source.image, labels, groups, ignore)

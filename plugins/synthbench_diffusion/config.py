@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 
 from synthbench import Budget
 from synthbench.errors import ConfigError
-from synthbench.toolkit.training.budget_defaults import MaskConfig, changed, settled
+from synthbench.toolkit.training.budget_defaults import MaskConfig, changed, resolve_defaults
 from synthbench_diffusion.process import Prediction, Schedule
 
 _CONDITIONAL = (
@@ -26,7 +26,7 @@ class DiffusionConfig(MaskConfig):
         Whether image and mask are drawn at once, or the image to a mask of the mask sampler.
     filters, levels, fold : int, optional
         Of the network; see `synthbench_diffusion.network.Denoiser`. Left open, they follow from the budget; see
-        `sized`.
+        `resolve`.
     times : int
         T, steps between image and noise in training.
     sampling_steps : int, optional
@@ -104,7 +104,7 @@ class DiffusionConfig(MaskConfig):
             )
         return self
 
-    def sized(self, budget: Budget) -> Self:
+    def resolve(self, budget: Budget) -> Self:
         """Return the configuration with nothing left open that its mode has.
 
         A short training has a small network that sees squares of 4 × 4 pixels, is told the light of the objects, and
@@ -134,7 +134,7 @@ class DiffusionConfig(MaskConfig):
             "learning_rate": 1e-4,
         }
         guidance = 1.0 if self.dropped == 0 else 2.0
-        found = settled(self, budget, short=short, long=long)
+        found = resolve_defaults(self, budget, short=short, long=long)
         block = (found.fold or 1) * 2 ** ((found.levels or 1) - 1)
         if budget.patch_size % block:
             raise ConfigError(
@@ -147,6 +147,6 @@ class DiffusionConfig(MaskConfig):
             "short": {"appearance": True, "guidance": 1.0},
             "long": {"appearance": False, "guidance": guidance},
         }
-        found = settled(found, budget, **conditional)
+        found = resolve_defaults(found, budget, **conditional)
         dropped = {"dropped": 0.0 if found.guidance == 1 else 0.2}
-        return settled(found, budget, short=dropped, long=dropped)
+        return resolve_defaults(found, budget, short=dropped, long=dropped)

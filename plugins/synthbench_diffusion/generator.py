@@ -12,17 +12,17 @@ import torch
 from synthbench import Budget, Context, Generator, Sample, SampleSet, TrainingMix
 from synthbench.errors import StoreError
 from synthbench.samples import MASK
-from synthbench.toolkit.intensity.conditioning import Appearance, lit
-from synthbench.toolkit.intensity.texture import topped_up
+from synthbench.toolkit.intensity.conditioning import IntensityConditioning, conditioning_planes
+from synthbench.toolkit.intensity.texture import match_texture
 from synthbench.toolkit.masks.codec import Joint
-from synthbench.toolkit.masks.objects import tidy
-from synthbench.toolkit.masks.sampler import MaskDraw, MaskSampler
+from synthbench.toolkit.masks.objects import relabel
+from synthbench.toolkit.masks.sampler import MaskSampler, SampledMask
 from synthbench.toolkit.training import loop
 from synthbench.toolkit.training.batches import Batches
-from synthbench.toolkit.training.mode_collapse import LOOKED_AT, refuse_collapse
+from synthbench.toolkit.training.mode_collapse import LOOKED_AT, check_mode_collapse
 from synthbench.toolkit.training.patches import PatchStream
 from synthbench.toolkit.training.schedules import Ema, one_cycle, set_rate
-from synthbench.toolkit.training.training_log import so_far
+from synthbench.toolkit.training.training_log import preview_of
 from synthbench_diffusion.config import DiffusionConfig
 from synthbench_diffusion.network import Denoiser
 from synthbench_diffusion.process import Process, guided
@@ -59,12 +59,14 @@ class Diffusion(Generator):
     }
 
     def fit(self, train: SampleSet, context: Context) -> None:
-        self.side, self.config = context.budget.patch_size, self.config.sized(context.budget)
+        self.side, self.config = context.budget.patch_size, self.config.resolve(context.budget)
         self.joint = Joint.of(train, "distance", levels=1)
         self.sampler = self.config.sampler(train) if self.conditional else None
         told = self.config.appearance
-        self.appearance = Appearance.of(train, self.joint) if told else Appearance.untold(len(train))
-        random = loop.runtime(context)
+        self.appearance = (
+            IntensityConditioning.of(train, self.joint) if told else IntensityConditioning.none(len(train))
+        )
+        random = loop.prepare_torch(context)
         self._build(context)
         self._train(train, context, random)
 
@@ -80,10 +82,10 @@ class Diffusion(Generator):
                 drawn = self.sampler.sample(seed, i)
                 groups = drawn.groups
                 mask, labels, donor = self._mask(self.sampler, drawn, rng)
-                told, texture = self.appearance.like(labels, donor, rng)
+                told, texture = self.appearance.planes_for(labels, donor, rng)
                 planes = self._planes(rng, np.concatenate([mask, told]))
                 if self.config.texture:
-                    planes = topped_up(planes, labels, texture, rng)
+                    planes = match_texture(planes, labels, texture, rng)
                 image = self.joint.picture(planes, labels, donor, self._grainy(rng))
             yield Sample(f"{i:06d}", image, labels, groups)
 
@@ -99,9 +101,9 @@ class Diffusion(Generator):
     @classmethod
     def load(cls, folder: Path, context: Context) -> Self:
         new = super().load(folder, context)
-        loop.runtime(context)
+        loop.prepare_torch(context)
         new.joint = Joint.load(folder / _JOINT)
-        new.appearance = Appearance.load(folder / _APPEARANCE)
+        new.appearance = IntensityConditioning.load(folder / _APPEARANCE)
         new.sampler = MaskSampler.load(folder) if new.conditional else None
         try:
             new.side = int((folder / _SIDE).read_text(encoding="utf-8"))
@@ -133,9 +135,9 @@ class Diffusion(Generator):
         def encoded(sample: Sample) -> tuple[np.ndarray, np.ndarray]:
             position = train.position(sample.id)
             image, mask = self.joint.encode(sample, position)
-            return image, np.concatenate([mask, self.appearance.own(sample.labels, position)])
+            return image, np.concatenate([mask, self.appearance.training_planes(sample.labels, position)])
 
-        stream = PatchStream(TrainingMix(train), budget, context.seed, encode=encoded, relit=False)
+        stream = PatchStream(TrainingMix(train), budget, context.seed, encode=encoded, augment_intensity=False)
         batches = Batches(stream, context.device)
         network: torch.nn.Module = self.network.train()
         ema = Ema(network, config.decay)
@@ -166,23 +168,23 @@ class Diffusion(Generator):
             context,
             parts={"network": network, "average": ema, "optimiser": optimiser, "noise": random},
             step=step,
-            draw=so_far(self, context.seed),
+            draw=preview_of(self, context.seed),
             task=train.task,
         )
         self.counts.clear()
-        self._refuse_collapse(stream.first(LOOKED_AT), context.seed)
+        self._check_mode_collapse(stream.first(LOOKED_AT), context.seed)
 
     def _seen(self, planes: torch.Tensor) -> torch.Tensor:
         """Return what the network is told, of the planes of masks and of their light ``(B, masks + N, H, W)``."""
         mask, told = planes[:, : self.joint.masks], planes[:, self.joint.masks :]
-        return lit(mask, told, self.appearance.of_objects)
+        return conditioning_planes(mask, told, self.appearance.object_planes)
 
     def _left_out(self, condition: torch.Tensor, random: torch.Generator) -> torch.Tensor:
         """Return the condition ``(B, K, H, W)``, zero for a random share of the batch."""
         kept = torch.rand(len(condition), generator=random, device=self.device) >= self.config.dropped
         return condition * kept[:, None, None, None]
 
-    def _refuse_collapse(self, real: np.ndarray, seed: int) -> None:
+    def _check_mode_collapse(self, real: np.ndarray, seed: int) -> None:
         """Raise `Diverged` if drawn planes are flat or alike where those of training patches aren't."""
         channels, rng = self.joint.channels, np.random.default_rng((seed, _LOOK))
         if self.conditional:
@@ -190,7 +192,7 @@ class Diffusion(Generator):
             real = real[:, :channels]
         else:
             drawn = [self._planes(rng, None) for _ in real]
-        refuse_collapse(np.stack(drawn), real, channels)
+        check_mode_collapse(np.stack(drawn), real, channels)
 
     # -- drawing ------------------------------------------------------------------------------------------------------
 
@@ -198,7 +200,7 @@ class Diffusion(Generator):
         return rng if self.config.grain else None
 
     def _mask(
-        self, sampler: MaskSampler, drawn: MaskDraw, rng: np.random.Generator
+        self, sampler: MaskSampler, drawn: SampledMask, rng: np.random.Generator
     ) -> tuple[np.ndarray, np.ndarray, int]:
         """Return a label map's planes and itself, and the image whose range its image gets.
 
@@ -208,11 +210,11 @@ class Diffusion(Generator):
         window = tuple(_span(side, self.config.largest, rng) for side in drawn.labels.shape)
         told, labels, specks = self.joint.mask(drawn.labels)[:, *window].copy(), drawn.labels[window], 0
         if sampler.task == "instances":
-            kept, specks = tidy(labels, self.joint.smallest)
+            kept, specks = relabel(labels, self.joint.smallest)
             told[:, (labels > 0) & (kept == 0)] = -1.0
             labels = kept
         self.counts.update(drawn=1, removed=drawn.removed + specks, unplaced=drawn.unplaced)
-        return told, np.ascontiguousarray(labels), int(rng.choice(sampler.alike(drawn.source)))
+        return told, np.ascontiguousarray(labels), int(rng.choice(sampler.similar_masks(drawn.source)))
 
     @torch.no_grad()
     def _planes(self, rng: np.random.Generator, told: np.ndarray | None) -> np.ndarray:

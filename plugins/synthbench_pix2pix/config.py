@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 
 from synthbench import Budget
 from synthbench.errors import ConfigError
-from synthbench.toolkit.training.budget_defaults import MaskConfig, settled
+from synthbench.toolkit.training.budget_defaults import MaskConfig, resolve_defaults
 from synthbench_pix2pix.networks import Norm
 from synthbench_pix2pix.structure import Structure
 
@@ -23,9 +23,9 @@ class Pix2PixConfig(MaskConfig):
     ----------
     filters, discriminator_filters : int, optional
         Width of the generator and of the discriminator, at half resolution. Left open, they follow from the budget;
-        see `sized`.
+        see `resolve`.
     depth : int, optional
-        How often the generator halves the resolution. Left open, it follows from the budget; see `sized`.
+        How often the generator halves the resolution. Left open, it follows from the budget; see `resolve`.
     norm : {"batch", "instance", "none"}, optional
         Left open, ``batch``, but for steps of one patch ``instance``: Isola et al. normalise by the image itself, in
         training and when drawing, and one patch's running statistics are none of any other's.
@@ -80,7 +80,7 @@ class Pix2PixConfig(MaskConfig):
             raise ValueError(f"structure_weight: {self.structure_weight:g} needs a structure, and there is none")
         return self
 
-    def sized(self, budget: Budget) -> Self:
+    def resolve(self, budget: Budget) -> Self:
         """Return the configuration with nothing left open.
 
         A long training has the paper's widths and learning rate, and halves the resolution until 2 × 2 points are left,
@@ -94,7 +94,7 @@ class Pix2PixConfig(MaskConfig):
         """
         deepest = max((budget.patch_size // 2).bit_length() - 1, 1)
         norm = "instance" if budget.batch_size == 1 else "batch"
-        found = settled(
+        found = resolve_defaults(
             self,
             budget,
             short={"filters": 24, "discriminator_filters": 16, "depth": 4, "learning_rate": 4e-4, "norm": norm},

@@ -10,16 +10,16 @@ import numpy as np
 import torch
 
 from synthbench import Budget, Context, Generator, Sample, SampleSet, TrainingMix
-from synthbench.toolkit.intensity.conditioning import Appearance, lit
-from synthbench.toolkit.intensity.texture import topped_up
+from synthbench.toolkit.intensity.conditioning import IntensityConditioning, conditioning_planes
+from synthbench.toolkit.intensity.texture import match_texture
 from synthbench.toolkit.masks.codec import Joint
 from synthbench.toolkit.masks.sampler import MaskSampler
 from synthbench.toolkit.training import loop
 from synthbench.toolkit.training.batches import Batches
-from synthbench.toolkit.training.mode_collapse import refuse_flat
+from synthbench.toolkit.training.mode_collapse import check_flat
 from synthbench.toolkit.training.patches import PatchStream
 from synthbench.toolkit.training.schedules import linear_tail, set_rate
-from synthbench.toolkit.training.training_log import so_far
+from synthbench.toolkit.training.training_log import preview_of
 from synthbench_pix2pix.config import Pix2PixConfig
 from synthbench_pix2pix.losses import Losses, Term, l1
 from synthbench_pix2pix.networks import UNet, discriminator
@@ -54,15 +54,17 @@ class Pix2Pix(Generator):
     }
 
     def fit(self, train: SampleSet, context: Context) -> None:
-        self.config = self.config.sized(context.budget)
+        self.config = self.config.resolve(context.budget)
         self.joint = Joint.of(train, "distance", 1)
         if self.config.structure == "auto":
             found = suited(train)
             idle = {"structure_weight": None} if found == "none" else {}
             self.config = self.config.model_copy(update={"structure": found, **idle})
-        random = loop.runtime(context)
+        random = loop.prepare_torch(context)
         told = self.config.appearance
-        self.appearance = Appearance.of(train, self.joint) if told else Appearance.untold(len(train))
+        self.appearance = (
+            IntensityConditioning.of(train, self.joint) if told else IntensityConditioning.none(len(train))
+        )
         self.sampler = self.config.sampler(train)
         self.device = torch.device(context.device)
         self.network = self._build()
@@ -73,11 +75,11 @@ class Pix2Pix(Generator):
         for i in range(index, index + 1) if isinstance(index, int) else index:
             mask = self.sampler.sample(seed, i)
             rng = np.random.default_rng((seed, _DRAW, i))
-            donor = int(rng.choice(self.sampler.alike(mask.source)))
-            told, texture = self.appearance.like(mask.labels, donor, rng)
+            donor = int(rng.choice(self.sampler.similar_masks(mask.source)))
+            told, texture = self.appearance.planes_for(mask.labels, donor, rng)
             planes = self._image(mask.labels, told, rng)
             if self.config.texture:
-                planes = topped_up(planes, mask.labels, texture, rng)
+                planes = match_texture(planes, mask.labels, texture, rng)
             grain = rng if self.config.grain else None
             self.counts.update(drawn=1, removed=mask.removed, unplaced=mask.unplaced)
             image = self.joint.picture(planes, mask.labels, donor, grain)
@@ -93,9 +95,9 @@ class Pix2Pix(Generator):
     @classmethod
     def load(cls, folder: Path, context: Context) -> Self:
         new = super().load(folder, context)
-        loop.runtime(context)
+        loop.prepare_torch(context)
         new.joint = Joint.load(folder / _JOINT)
-        new.appearance = Appearance.load(folder / _APPEARANCE)
+        new.appearance = IntensityConditioning.load(folder / _APPEARANCE)
         new.sampler = MaskSampler.load(folder)
         new.device = torch.device(context.device)
         new.network = new._build()
@@ -130,7 +132,7 @@ class Pix2Pix(Generator):
             budget,
             context.seed,
             encode=lambda sample: self._encode(sample, train.position(sample.id)),
-            relit=False,
+            augment_intensity=False,
         )
         batches = Batches(stream, context.device)
 
@@ -166,22 +168,22 @@ class Pix2Pix(Generator):
             context,
             parts={**parts, "noise": random},
             step=step,
-            draw=so_far(self, context.seed, self.network),
+            draw=preview_of(self, context.seed, self.network),
             task=train.task,
         )
         self.counts.clear()
-        self.refuse_collapse(train, context.seed)
+        self.check_mode_collapse(train, context.seed)
 
     def _encode(self, sample: Sample, position: int) -> tuple[np.ndarray, np.ndarray]:
         """Return the image of a training sample, and its mask with what is told of its light, and with its noise."""
         image, mask = self.joint.encode(sample, position)
         grain = self.joint.grain_of(sample.labels, position) if self.config.grain else np.zeros_like(image)
-        return image, np.concatenate([mask, self.appearance.own(sample.labels, position), grain])
+        return image, np.concatenate([mask, self.appearance.training_planes(sample.labels, position), grain])
 
     def _seen(self, planes: torch.Tensor) -> torch.Tensor:
         """Return what both networks see of masks, their light and whatever follows, ``(B, masks + N + …, H, W)``."""
         mask, told = planes[:, : self.joint.masks], planes[:, self.joint.masks : self._told]
-        return lit(mask, told, self.appearance.of_objects)
+        return conditioning_planes(mask, told, self.appearance.object_planes)
 
     @torch.no_grad()
     def _image(self, labels: np.ndarray, told: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -200,13 +202,13 @@ class Pix2Pix(Generator):
         inside: np.ndarray = image[:, MARGIN:-MARGIN, MARGIN:-MARGIN]
         return inside
 
-    def refuse_collapse(self, train: SampleSet, seed: int) -> None:
+    def check_mode_collapse(self, train: SampleSet, seed: int) -> None:
         """Raise `Diverged` if the images of the first training masks are flat where the real ones aren't."""
         self.network.eval()
         spreads = []
         for position in range(min(4, len(train))):
             sample = train[position]
-            own = self.appearance.own(sample.labels, position)
+            own = self.appearance.training_planes(sample.labels, position)
             drawn = self._image(sample.labels, own, np.random.default_rng((seed, _DRAW)))
             spreads.append((float(drawn.std()), float(self.joint.encode(sample, position)[0].std())))
-        refuse_flat(spreads)
+        check_flat(spreads)

@@ -24,7 +24,7 @@ class StarDistConfig(Config):
     distance_weight: float = Field(0.2, ge=0, description="weight of the distances' loss beside the probability's 1")
     background_weight: float = Field(1e-4, ge=0, description="pull of the distances towards 0 outside of objects")
 
-    def sized(self, budget: Budget) -> Self:
+    def resolve(self, budget: Budget) -> Self:
         """Return the configuration; raise `ConfigError` if the U-Net can't halve the patches as often as it does."""
         multiple = self.grid * 2**self.depth
         if budget.patch_size % multiple:

@@ -19,7 +19,7 @@ from synthbench.errors import StoreError
 from synthbench.metrics.ignore import leave_out
 from synthbench.toolkit.intensity.images import normalise, to_channels
 from synthbench.toolkit.training.patches import PatchStream
-from synthbench.toolkit.training.threshold_tuning import portion
+from synthbench.toolkit.training.threshold_tuning import subsample
 from synthbench_stardist import network, runtime, training
 from synthbench_stardist.config import StarDistConfig
 
@@ -65,7 +65,7 @@ class StarDist(Segmenter):
         self._device, self._threads = "cpu", 1
 
     def fit(self, train: TrainingMix, validation: SampleSet, context: Context) -> None:
-        self.config = self.config.sized(context.budget)
+        self.config = self.config.resolve(context.budget)
         stream = PatchStream(train, context.budget, context.seed)
         self._prepare(stream.channels, context)
         with self._running():
@@ -123,7 +123,7 @@ class StarDist(Segmenter):
 
     def _tune(self, validation: SampleSet) -> None:
         """Choose the thresholds on validation images, spread evenly over the set."""
-        chosen = (validation[position] for position in portion(validation, TUNING_PIXELS))
+        chosen = (validation[position] for position in subsample(validation, TUNING_PIXELS))
         samples = [sample for sample in chosen if sample.labels.any()]
         if not samples:
             return

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from synthbench import Budget, Config
 from synthbench.errors import ConfigError
-from synthbench.toolkit.training.budget_defaults import changed, settled
+from synthbench.toolkit.training.budget_defaults import changed, resolve_defaults
 from synthbench_stylegan2.networks import FIRST
 
 
@@ -21,7 +21,7 @@ class StyleGan2MaskConfig(Config):
         How instances are drawn: as the paper's grey levels, or as distance and foreground; see
         `synthbench.toolkit.masks.codec`. With ``none`` only images are drawn, and their label maps are empty: the
         paper's StyleGAN2 without masks, for measuring fidelity, not for training segmenters. Left open, it follows from
-        the budget; see `sized`.
+        the budget; see `resolve`.
     levels : int
         Grey levels of ``mask: grey``; the paper has 4 for LIVECell and 3 for TissueNet.
     group : str, optional
@@ -29,7 +29,7 @@ class StyleGan2MaskConfig(Config):
         two values or more; an empty text means no classes.
     channels, base, fold : int, optional
         Of both networks: channels at low resolutions, channels times side at high ones, and how many times smaller
-        than the image the highest resolution is. Left open, they follow from the budget; see `sized`.
+        than the image the highest resolution is. Left open, they follow from the budget; see `resolve`.
     latent : int
         Length of z and w.
     mapping_layers : int
@@ -52,7 +52,7 @@ class StyleGan2MaskConfig(Config):
         Share of the steps that mix the styles of two z.
     diff_augment : bool, optional
         Whether all that the discriminator sees is augmented by `synthbench.toolkit.training.augmentation.diff_augment`.
-        Left open, it follows from the budget; see `sized`.
+        Left open, it follows from the budget; see `resolve`.
     ada, apa : bool
         Whether, with the chance p, it is augmented by `ada_augment` too, and drawn samples are shown among the real
         ones (Jiang et al. 2021, arXiv 2111.06849).
@@ -92,7 +92,7 @@ class StyleGan2MaskConfig(Config):
     decay: float = Field(0.999, ge=0, lt=1)
     check_every: int = Field(500, ge=1)
 
-    def sized(self, budget: Budget) -> Self:
+    def resolve(self, budget: Budget) -> Self:
         """Return the configuration with nothing left open.
 
         A short training has narrow networks without the highest resolutions; a long one has the widths of StyleGAN2.
@@ -109,7 +109,7 @@ class StyleGan2MaskConfig(Config):
         ConfigError
             If the patches have no side that can be drawn, or an option is given that would have no effect.
         """
-        found = settled(
+        found = resolve_defaults(
             self,
             budget,
             short={"mask": "distance", "channels": 64, "base": 1024, "fold": 4, "diff_augment": False, "path": 0.0},

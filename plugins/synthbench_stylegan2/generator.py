@@ -15,9 +15,9 @@ from synthbench.samples import MASK
 from synthbench.toolkit.masks.codec import Joint, MaskForm
 from synthbench.toolkit.training import loop
 from synthbench.toolkit.training.batches import Batches
-from synthbench.toolkit.training.mode_collapse import LOOKED_AT, refuse_collapse
+from synthbench.toolkit.training.mode_collapse import LOOKED_AT, check_mode_collapse
 from synthbench.toolkit.training.patches import PatchStream
-from synthbench.toolkit.training.training_log import so_far
+from synthbench.toolkit.training.training_log import preview_of
 from synthbench_stylegan2.classes import Classes
 from synthbench_stylegan2.config import StyleGan2MaskConfig
 from synthbench_stylegan2.control import Best
@@ -57,11 +57,11 @@ class StyleGan2Mask(Generator):
     }
 
     def fit(self, train: SampleSet, context: Context) -> None:
-        self.side, self.config = context.budget.patch_size, self.config.sized(context.budget)
+        self.side, self.config = context.budget.patch_size, self.config.resolve(context.budget)
         form: MaskForm = "distance" if self.config.mask == "distance" else "grey"
         self.joint = Joint.of(train, form, self.config.levels)
         self.classes = Classes.of(train, self.config.group)
-        random = loop.runtime(context)
+        random = loop.prepare_torch(context)
         self._build(context)
         self._train(train, context, random)
         self.counts.clear()
@@ -90,7 +90,7 @@ class StyleGan2Mask(Generator):
     @classmethod
     def load(cls, folder: Path, context: Context) -> Self:
         new = super().load(folder, context)
-        loop.runtime(context)
+        loop.prepare_torch(context)
         new.joint = Joint.load(folder / _JOINT)
         new.classes = Classes.load(folder / _CLASSES)
         try:
@@ -142,7 +142,7 @@ class StyleGan2Mask(Generator):
         )
         stream = PatchStream(
             TrainingMix(train), budget, context.seed, encode=lambda s: self._encoded(s, train.position(s.id)),
-            relit=False,
+            augment_intensity=False,
         )  # fmt: skip
         batches = Batches(stream, context.device)
         members = torch.tensor(self.classes.members, device=self.device)
@@ -166,11 +166,11 @@ class StyleGan2Mask(Generator):
             context,
             parts={**training.parts, "best": best},
             step=step,
-            draw=so_far(self, context.seed),
+            draw=preview_of(self, context.seed),
             task=train.task,
         )
         best.restore(average)
-        self._refuse_collapse(stream.first(LOOKED_AT), context.seed)
+        self._check_mode_collapse(stream.first(LOOKED_AT), context.seed)
 
     def _count_lost(self, train: SampleSet) -> None:
         """Count the objects of the training masks for which there is no grey level."""
@@ -181,10 +181,10 @@ class StyleGan2Mask(Generator):
         image, mask = self.joint.encode(sample, position)
         return image, mask[: self.masks]
 
-    def _refuse_collapse(self, real: np.ndarray, seed: int) -> None:
+    def _check_mode_collapse(self, real: np.ndarray, seed: int) -> None:
         """Raise `Diverged` if drawn patches are flat or alike, though z and class differ; the noise is the same."""
         drawn = self._drawn(self.network, LOOKED_AT, seed, noise=seed)
-        refuse_collapse(drawn.numpy(), real, self.joint.channels)
+        check_mode_collapse(drawn.numpy(), real, self.joint.channels)
 
     # -- drawing ------------------------------------------------------------------------------------------------------
 

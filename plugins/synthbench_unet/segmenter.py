@@ -16,10 +16,10 @@ from synthbench.errors import StoreError
 from synthbench.toolkit.intensity.images import normalise, to_channels
 from synthbench.toolkit.training import loop
 from synthbench.toolkit.training.batches import Batches
-from synthbench.toolkit.training.loop import autocast, load_weights, runtime, save_weights
+from synthbench.toolkit.training.loop import autocast, load_weights, prepare_torch, save_weights
 from synthbench.toolkit.training.patches import PatchStream
 from synthbench.toolkit.training.schedules import Ema, one_cycle, set_rate
-from synthbench.toolkit.training.threshold_tuning import portion, tune
+from synthbench.toolkit.training.threshold_tuning import subsample, tune
 from synthbench_unet.config import UNetConfig
 from synthbench_unet.heads import default_thresholds, head_for
 from synthbench_unet.network import Predictor, build, fitting
@@ -86,7 +86,7 @@ class UNet(Segmenter):
 
     def _prepare(self, context: Context, task: str, channels: int, classes: int) -> None:
         """Build the network, with initial weights drawn from the seed, and what decodes its output."""
-        self.generator = runtime(context)
+        self.generator = prepare_torch(context)
         self.task, self.channels, self.classes = task, channels, classes
         self.head = head_for(self.config, task, classes)
         self.network = build(channels, self.head.planes, self.config.features).to(context.device)
@@ -135,7 +135,7 @@ class UNet(Segmenter):
                 raise Stopped("left off while choosing thresholds")
 
         planes, truths, ignores = [], [], []
-        for position in portion(validation):
+        for position in subsample(validation):
             between()
             sample = validation[position]
             planes.append(self._planes(sample.image))

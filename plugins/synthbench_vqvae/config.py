@@ -9,7 +9,7 @@ from pydantic import Field
 from synthbench import Budget, Config
 from synthbench.errors import ConfigError
 from synthbench.toolkit.masks.codec import MaskForm
-from synthbench.toolkit.training.budget_defaults import changed, settled
+from synthbench.toolkit.training.budget_defaults import changed, resolve_defaults
 
 
 class VqVaePixelCnnConfig(Config):
@@ -18,7 +18,7 @@ class VqVaePixelCnnConfig(Config):
     Attributes
     ----------
     filters : int, optional
-        Width of the VQ-VAE's first stage, doubled at the second. Left open, it follows from the budget; see `sized`.
+        Width of the VQ-VAE's first stage, doubled at the second. Left open, it follows from the budget; see `resolve`.
     stages : int
         How often it halves the resolution: a code stands for a square of 2^stages pixels.
     codes : int
@@ -63,7 +63,7 @@ class VqVaePixelCnnConfig(Config):
     mask: MaskForm = "distance"
     levels: int = Field(4, ge=1, le=32)
 
-    def sized(self, budget: Budget) -> Self:
+    def resolve(self, budget: Budget) -> Self:
         """Return the configuration with nothing left open; a long training has networks twice to four times as large.
 
         Raises
@@ -83,7 +83,7 @@ class VqVaePixelCnnConfig(Config):
             raise ConfigError(f"{idle[0]} is for mask: grey, and this is mask: distance")
         if budget.steps < 2:
             raise ConfigError("two networks train one after the other; use --steps 2 or more")
-        return settled(
+        return resolve_defaults(
             self,
             budget,
             short={"filters": 32, "prior_filters": 64, "prior_layers": 6, "learning_rate": 1e-3},

@@ -19,10 +19,10 @@ from synthbench.toolkit.layers.cycle_spinning import evened
 from synthbench.toolkit.masks.codec import Joint
 from synthbench.toolkit.training import loop
 from synthbench.toolkit.training.batches import Batches
-from synthbench.toolkit.training.mode_collapse import LOOKED_AT, refuse_collapse
+from synthbench.toolkit.training.mode_collapse import LOOKED_AT, check_mode_collapse
 from synthbench.toolkit.training.patches import PatchStream
 from synthbench.toolkit.training.schedules import Ema, one_cycle, set_rate
-from synthbench.toolkit.training.training_log import so_far
+from synthbench.toolkit.training.training_log import preview_of
 from synthbench_vqvae.config import VqVaePixelCnnConfig
 from synthbench_vqvae.pixelcnn import PixelCNN, Sampler
 
@@ -61,9 +61,9 @@ class VqVaePixelCnn(Generator):
     }
 
     def fit(self, train: SampleSet, context: Context) -> None:
-        self.side, self.config = context.budget.patch_size, self.config.sized(context.budget)
+        self.side, self.config = context.budget.patch_size, self.config.resolve(context.budget)
         self.joint = Joint.of(train, self.config.mask, self.config.levels)
-        loop.runtime(context)
+        loop.prepare_torch(context)
         self._build(context)
         self._train(train, context)
 
@@ -89,7 +89,7 @@ class VqVaePixelCnn(Generator):
     @classmethod
     def load(cls, folder: Path, context: Context) -> Self:
         new = super().load(folder, context)
-        loop.runtime(context)
+        loop.prepare_torch(context)
         new.joint = Joint.load(folder / _JOINT)
         try:
             new.side = int((folder / _SIDE).read_text(encoding="utf-8"))
@@ -132,7 +132,11 @@ class VqVaePixelCnn(Generator):
         budget = context.budget
         mix = TrainingMix(train)
         stream = PatchStream(
-            mix, budget, context.seed, encode=lambda s: self.joint.encode(s, train.position(s.id)), relit=False
+            mix,
+            budget,
+            context.seed,
+            encode=lambda s: self.joint.encode(s, train.position(s.id)),
+            augment_intensity=False,
         )
         batches = Batches(stream, context.device)
         first = max(1, min(budget.steps - 1, round(budget.steps * self.config.share)))
@@ -150,7 +154,7 @@ class VqVaePixelCnn(Generator):
         if lost := self.joint.lost(train):
             self.counts["lost"] = lost
         self._ready()
-        self._refuse_collapse(stream.first(LOOKED_AT), context.seed)
+        self._check_mode_collapse(stream.first(LOOKED_AT), context.seed)
 
     def _phase(
         self,
@@ -192,7 +196,7 @@ class VqVaePixelCnn(Generator):
             step=step,
             steps=steps,
             name=name,
-            draw=so_far(self, context.seed) if task else None,
+            draw=preview_of(self, context.seed) if task else None,
             task=task or "instances",
         )
 
@@ -271,12 +275,12 @@ class VqVaePixelCnn(Generator):
         if float(image.std()) > 0 and len(torch.unique(self._codes(batches, number))) == 1:
             raise loop.Diverged("the codebook has collapsed to one code; use more steps")
 
-    def _refuse_collapse(self, real: np.ndarray, seed: int) -> None:
+    def _check_mode_collapse(self, real: np.ndarray, seed: int) -> None:
         """Raise `Diverged` if drawn planes are flat or alike where those of training patches aren't."""
         places, sampler = self.side // 2**self.config.stages, Sampler(self.prior)
         rngs = [np.random.default_rng((seed, _LOOK, i)) for i in range(len(real))]
         drawn = [self._decoded(torch.from_numpy(sampler.sample(places, places, self._picker(rng)))) for rng in rngs]
-        refuse_collapse(np.stack(drawn), real, self.joint.channels, ONE_COLOUR)
+        check_mode_collapse(np.stack(drawn), real, self.joint.channels, ONE_COLOUR)
 
     def _picker(self, rng: np.random.Generator) -> Callable[[np.ndarray], int]:
         """Return what draws a code by its logits."""

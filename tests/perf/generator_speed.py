@@ -34,7 +34,7 @@ def measure(name: str, device: str, budget: str, patch: int | None, batch: int |
 
     cls = registry().load("generator", name)
     named = cls.budgets[budget]
-    config = cls.Config().sized(named)
+    config = cls.Config().resolve(named)
     side, count = patch or named.patch_size, batch or named.batch_size
     phantom = registry().load("dataset", "phantom-nuclei")
     drawn = phantom(phantom.Config(train=IMAGES, validation=0, test=0, size=max(256, side)))

@@ -41,7 +41,7 @@ def noise(shape: tuple[int, ...], dtype: str = "uint8", seed: int = 1) -> np.nda
 
 def untrained(channels: int = 1, config: CellposeConfig | None = None) -> Cellpose:
     """A Cellpose with random weights; the last of them are large, so that its flows meet somewhere."""
-    loop.runtime(Context(seed=4))
+    loop.prepare_torch(Context(seed=4))
     segmenter = Cellpose(config)
     segmenter._build(channels, segmenter._diameter, "cpu")
     segmenter._model.net.eval()
@@ -109,7 +109,7 @@ def test_the_flow_of_a_turned_picture_is_the_turned_flow(symmetry: int) -> None:
 def test_batches_of_the_stream_become_flows_of_what_they_show() -> None:
     labels = discs()
     samples = SampleSet.of([Sample("discs", (40 * labels).astype(np.uint8), labels)])
-    stream = PatchStream(TrainingMix(samples), Budget(1, 16, 48), 0, encode=flows.encode, relit=False)
+    stream = PatchStream(TrainingMix(samples), Budget(1, 16, 48), 0, encode=flows.encode, augment_intensity=False)
     images, planes = (torch.from_numpy(part) for part in stream.batch(0))
     symmetries = [stream.draw(slot).symmetry for slot in range(16)]
     assert len(set(symmetries)) > 4
@@ -167,8 +167,8 @@ def test_the_mean_diameter_is_that_of_the_median_objects() -> None:
 def test_without_diam_mean_pictures_are_left_at_their_size() -> None:
     assert Cellpose()._side(96) == 96
     with pytest.raises(ConfigError, match="--patch 96"):
-        CellposeConfig().sized(Budget(1, 2, 100))
-    assert CellposeConfig(diam_mean=20).sized(Budget(1, 2, 100)).diam_mean == 20
+        CellposeConfig().resolve(Budget(1, 2, 100))
+    assert CellposeConfig(diam_mean=20).resolve(Budget(1, 2, 100)).diam_mean == 20
 
 
 def test_diam_mean_scales_patches_and_predictions_alike(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,7 +11,7 @@ from scipy import ndimage
 from synthbench import Context, Sample, SampleSet
 from synthbench.errors import DataError
 from synthbench.testing.contract import assert_contract
-from synthbench.toolkit.masks.objects import areas, cutouts, tidy
+from synthbench.toolkit.masks.objects import areas, cutouts, relabel
 from synthbench.toolkit.training.patches import dihedral
 from synthbench_controls.base import without_fragments
 from synthbench_controls.classic import Classic, ClassicConfig
@@ -350,11 +350,11 @@ def test_masks_come_from_images_of_the_same_size_where_there_are_any():
 
 def test_masks_that_were_cut_are_valid_and_without_specks(blob_set):
     """Pieces that reflection or the edge made are objects of their own, or counted."""
-    small = Sample("small", blob_set[0].image[:40, :40], tidy(blob_set[0].labels[:40, :40], 30)[0])
+    small = Sample("small", blob_set[0].image[:40, :40], relabel(blob_set[0].labels[:40, :40], 30)[0])
     wide = Sample("wide", np.pad(blob_set[1].image, (0, 16)), np.pad(blob_set[1].labels, (0, 16)))
     generator = fitted(Shuffled, SampleSet.of([small, wide]))
     for sample in generator.draw(range(24), 0):
-        again, _ = tidy(sample.labels)
+        again, _ = relabel(sample.labels)
         assert np.array_equal(np.unique(again), np.unique(sample.labels))
         assert (areas(sample.labels) >= generator.limit).all()
     assert generator.counts["removed"] > 0

@@ -14,8 +14,8 @@ from torch.nn import functional
 from synthbench import Budget, Context, Sample, SampleSet, Stopped
 from synthbench.errors import ConfigError, DataError, StoreError
 from synthbench.testing.contract import assert_contract
-from synthbench.toolkit.intensity.pixel_noise import noise
-from synthbench.toolkit.intensity.texture import measure
+from synthbench.toolkit.intensity.pixel_noise import measure_noise
+from synthbench.toolkit.intensity.texture import measure_texture
 from synthbench.toolkit.training import checkpoints
 from synthbench.toolkit.training.loop import Diverged
 from synthbench_pix2pix import generator as generator_module
@@ -94,7 +94,7 @@ def reconstruction(generator: Pix2Pix, train: SampleSet) -> float:
     """Mean absolute difference between the drawn and the real image of each training mask."""
     total = 0.0
     for position, sample in enumerate(train):
-        own = generator.appearance.own(sample.labels, position)
+        own = generator.appearance.training_planes(sample.labels, position)
         drawn = generator._image(sample.labels, own, np.random.default_rng(0))
         total += float(np.abs(drawn - generator.joint.encode(sample, position)[0]).mean())
     return total / len(train)
@@ -245,7 +245,7 @@ def test_flat_images_are_a_failure(blob_set):
     generator = fitted(blob_set)
     torch.nn.init.zeros_(generator.network.to_image.weight)
     with pytest.raises(Diverged, match="flat"):
-        generator.refuse_collapse(blob_set, 0)
+        generator.check_mode_collapse(blob_set, 0)
 
 
 def test_an_empty_set_and_an_image_smaller_than_a_patch_are_refused(blob_set):
@@ -293,7 +293,7 @@ def test_images_are_drawn_beyond_their_edge_where_the_mask_is_mirrored(blob_set,
     """What the network's padding does to its border is cut off."""
     labels, seen = blob_set[0].labels, []
     hook = drawn_from.network.register_forward_hook(lambda _, given, found: seen.extend([given[0][0], found[0]]))
-    image = drawn_from._image(labels, drawn_from.appearance.own(labels, 0), np.random.default_rng(0))
+    image = drawn_from._image(labels, drawn_from.appearance.training_planes(labels, 0), np.random.default_rng(0))
     hook.remove()
     mask = np.pad(drawn_from.joint.mask(labels), [(0, 0), (16, 16), (16, 16)], mode="symmetric")
     assert np.array_equal(seen[0][: len(mask)], mask)
@@ -315,7 +315,7 @@ def test_masks_can_be_chosen(blob_set):
 def test_drawn_images_are_as_noisy_as_real_ones(blob_set):
     def noisiness(samples, generator) -> np.ndarray:
         pairs = [(generator.joint.encode(s, 0)[0], s.labels > 0) for s in samples]
-        return np.median([noise(planes, inside, 2)[:, 0] for planes, inside in pairs], axis=0)
+        return np.median([measure_noise(planes, inside, 2)[:, 0] for planes, inside in pairs], axis=0)
 
     generator = fitted(blob_set, steps=1)
     assert noisiness(generator.draw(range(12), 0), generator) == pytest.approx(noisiness(blob_set, generator), rel=0.35)
@@ -333,7 +333,7 @@ def test_drawn_objects_get_the_texture_of_training_objects(blob_set):
         return Sample(plain.id, np.clip(image, 0, 255).astype(np.uint8), plain.labels)
 
     def roughness(samples, generator: Pix2Pix) -> float:
-        found = [measure(generator.joint.encode(sample, 0)[0], sample.labels) for sample in samples]
+        found = [measure_texture(generator.joint.encode(sample, 0)[0], sample.labels) for sample in samples]
         return float(np.median(np.linalg.norm(np.concatenate(found), axis=1)))
 
     train = SampleSet.of([spotted(seed) for seed in range(12)])
@@ -389,7 +389,7 @@ def test_losses_are_those_of_the_paper():
 
 
 def test_a_long_training_has_the_figures_of_the_papers():
-    found, budget = Pix2PixConfig().sized(Pix2Pix.budgets["paper"]), Pix2Pix.budgets["paper"]
+    found, budget = Pix2PixConfig().resolve(Pix2Pix.budgets["paper"]), Pix2Pix.budgets["paper"]
     assert (found.filters, found.discriminator_filters, found.depth, found.norm) == (64, 64, 7, "instance")
     assert (found.learning_rate, found.l1, budget.batch_size, budget.patch_size) == (2e-4, 100, 1, 256)
 

@@ -285,14 +285,14 @@ def test_codes_are_left_alone_in_the_end(blob_set: SampleSet, monkeypatch: pytes
 
 
 def test_sizes_left_open_are_those_of_the_budget_and_the_others_stand() -> None:
-    found = VqVaePixelCnnConfig().sized(VqVaePixelCnn.budgets["paper"])
+    found = VqVaePixelCnnConfig().resolve(VqVaePixelCnn.budgets["paper"])
     assert (found.stages, found.codes, found.dimension) == (3, 256, 64)
     assert (found.decay, found.commitment, found.temperature) == (0.99, 0.25, 1)
 
 
 def test_grey_levels_are_refused_where_masks_are_distances() -> None:
     with pytest.raises(ConfigError, match="levels: 5 is for mask: grey"):
-        VqVaePixelCnnConfig(levels=5).sized(Budget(4, 2, 32))
+        VqVaePixelCnnConfig(levels=5).resolve(Budget(4, 2, 32))
 
 
 def test_a_patch_of_odd_size_is_refused(blob_set: SampleSet) -> None:
@@ -309,11 +309,11 @@ def test_without_objects_there_is_nothing_to_learn() -> None:
 def test_flat_drawings_are_a_failure(blob_set: SampleSet) -> None:
     generator = fitted(blob_set)
     real = np.stack([np.concatenate(generator.joint.encode(sample, 0))[:, :32, :32] for sample in blob_set])
-    generator._refuse_collapse(real, 0)
+    generator._check_mode_collapse(real, 0)
     for parameter in [*generator.coder.decoder.parameters()][-2:]:
         torch.nn.init.zeros_(parameter)
     with pytest.raises(Diverged, match="flat"):
-        generator._refuse_collapse(real, 0)
+        generator._check_mode_collapse(real, 0)
 
 
 def test_objects_for_which_there_is_no_level_are_counted() -> None:

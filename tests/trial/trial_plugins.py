@@ -150,7 +150,7 @@ class Threshold(synthbench.Segmenter):
         seconds: float = 0.0
         beside: Path | None = None
 
-        def sized(self, budget):
+        def resolve(self, budget):
             if budget.patch_size % 2:
                 raise ConfigError(f"a patch of {budget.patch_size} is odd; use --patch {budget.patch_size + 1}")
             return self

@@ -27,7 +27,7 @@ class Config(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    def sized(self, budget: Budget) -> Self:
+    def resolve(self, budget: Budget) -> Self:
         """Return the configuration with what it leaves open filled in for a budget; as it is, unless overridden.
 
         It is asked before anything runs, so that a budget that doesn't fit is refused at once. A plugin asks it itself
@@ -43,7 +43,7 @@ class Config(BaseModel):
     def files(self) -> Mapping[str, Path]:
         """Return the files that fitting reads beside the training samples, like pretrained weights, by a short name.
 
-        It is asked of the sized configuration before anything runs. What is in the files is part of every key, so
+        It is asked of the resolved configuration before anything runs. What is in the files is part of every key, so
         another file under the same name makes results new.
 
         Raises

@@ -80,7 +80,7 @@ def manual(kind: str, name: str) -> Manual:
     budgets: dict[str, Budget] = dict(getattr(cls, "budgets", {}))
     config = cls.Config()
     default = config.model_dump(mode="json")
-    sized = {name: config.sized(budget).model_dump(mode="json") for name, budget in budgets.items()}
+    sized = {name: config.resolve(budget).model_dump(mode="json") for name, budget in budgets.items()}
     known: dict[str, tuple[str, str]] = {}
     for base in reversed(cls.Config.__mro__):
         own = getattr(base, "__annotations__", {})

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from synthbench import Budget, Context, SampleSet
-from synthbench.toolkit.intensity.conditioning import Appearance
+from synthbench.toolkit.intensity.conditioning import IntensityConditioning
 from synthbench.toolkit.masks.codec import Joint
 from synthbench_cganseg.config import CGanSegConfig
 from synthbench_cganseg.cycle import Cycle
@@ -51,7 +51,7 @@ def cycle() -> Callable[..., tuple[Cycle, *tuple[torch.Tensor, ...]]]:
         torch.manual_seed(0)
         generator = CGanSeg(CGanSegConfig(**{**SMALL, **config}))
         generator.joint = Joint.of(train, "distance", 1)
-        generator.appearance = Appearance.of(train, generator.joint)
+        generator.appearance = IntensityConditioning.of(train, generator.joint)
         generator.device = torch.device("cpu")
         generator.network = generator._build()
         pairs = [generator._encode(train[k], k) for k in range(2)]

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from synthbench.toolkit.intensity.texture import BANDS, measure
+from synthbench.toolkit.intensity.texture import BANDS, measure_texture
 from synthbench_cganseg.losses import dice
 
 TERMS = {"image_gan", "mask_gan", "image_cycle", "image_pair", "mask_cycle", "mask_pair"}
@@ -154,7 +154,7 @@ def test_what_they_see_of_it_has_the_texture_of_its_objects(cycle, blob_set):
     for k in range(2):
         labels = blob_set[k].labels
         assert not seen[k, :, torch.from_numpy(labels == 0)].any()
-        wanted, found = measure(image[k].numpy(), labels), measure(seen[k].numpy(), labels)
+        wanted, found = measure_texture(image[k].numpy(), labels), measure_texture(seen[k].numpy(), labels)
         assert np.sqrt((found**2).mean()) == pytest.approx(np.sqrt((wanted**2).mean()), rel=0.3)
 
 

@@ -12,7 +12,7 @@ from torch import nn
 
 from synthbench import Context, Sample, SampleSet, Stopped
 from synthbench.errors import ConfigError, DataError, StoreError
-from synthbench.toolkit.intensity.texture import measure
+from synthbench.toolkit.intensity.texture import measure_texture
 from synthbench.toolkit.training import checkpoints
 from synthbench.toolkit.training.loop import Diverged
 from synthbench_cganseg.config import CGanSegConfig
@@ -29,7 +29,7 @@ def drawn_from(fitted, blob_set: SampleSet) -> CGanSeg:
 
 
 def test_a_long_training_is_told_the_mask_alone_as_in_the_paper(fitted, blob_set):
-    quick, paper = (CGanSegConfig().sized(CGanSeg.budgets[name]) for name in ("quick", "paper"))
+    quick, paper = (CGanSegConfig().resolve(CGanSeg.budgets[name]) for name in ("quick", "paper"))
     assert (quick.appearance, quick.norm, quick.mask_cycle) == (True, "pixel", 10)
     assert (paper.appearance, paper.norm, paper.mask_cycle) == (False, "batch", 100)
     alone = fitted(blob_set, appearance=False)
@@ -85,7 +85,7 @@ def test_rates_fall_in_the_second_half_and_are_those_asked_for(fitted, blob_set,
 
 def test_each_image_is_drawn_in_one_style_of_its_own(drawn_from, blob_set):
     labels, styles = blob_set[0].labels, []
-    told = drawn_from.appearance.own(labels, 0)
+    told = drawn_from.appearance.training_planes(labels, 0)
     hook = drawn_from.network.register_forward_pre_hook(lambda _, given: styles.append(given[1][0]))
     for seed in range(2):
         drawn_from._image(labels, told, np.random.default_rng(seed))
@@ -95,7 +95,7 @@ def test_each_image_is_drawn_in_one_style_of_its_own(drawn_from, blob_set):
 
 
 def test_a_long_training_has_the_figures_of_the_paper():
-    found = CGanSegConfig().sized(CGanSeg.budgets["paper"])
+    found = CGanSegConfig().resolve(CGanSeg.budgets["paper"])
     assert (found.filters, found.depth, found.heads, found.head_width) == (64, 4, 8, 64)
     assert (found.image_gan, found.mask_gan, found.judges_rate, found.augment, found.mixing) == (1, 1, 1, 0.2, 0.9)
     assert (found.image_cycle, found.image_pair, found.mask_cycle, found.mask_pair) == (100, 50, 100, 50)
@@ -108,7 +108,7 @@ def test_the_first_steps_stay_in_the_range_of_the_images(fitted, blob_set, steps
     generator = fitted(blob_set, steps=steps, patch=64, norm="pixel", filters=8, depth=4, image_gan=50.0)
     for k in range(3):
         labels = blob_set[k].labels
-        image = generator._image(labels, generator.appearance.own(labels, k), np.random.default_rng(k))
+        image = generator._image(labels, generator.appearance.training_planes(labels, k), np.random.default_rng(k))
         assert -2 < image.min() < image.max() < 2
 
 
@@ -130,7 +130,7 @@ def test_drawn_objects_have_the_texture_of_training_objects(fitted):
     train = SampleSet.of(Sample(str(k), image, labels) for k, image in enumerate(images))
 
     def roughness(samples, generator):
-        found = [measure(generator.joint.encode(sample, 0)[0], sample.labels) for sample in samples]
+        found = [measure_texture(generator.joint.encode(sample, 0)[0], sample.labels) for sample in samples]
         return np.median(found, axis=(0, 1))
 
     textured = fitted(train, masks="train", grain=False)
@@ -159,7 +159,7 @@ def test_objects_are_as_bright_as_the_generator_is_told(fitted):
     generator = fitted(train, steps=150, patch=32, batch=4, learning_rate=3e-3, masks="train")
     wanted, drawn = [], []
     for k in range(12):
-        own = generator.appearance.own(labels, k)
+        own = generator.appearance.training_planes(labels, k)
         image = generator._image(labels, own, np.random.default_rng(k))[0]
         wanted += [float(own[0][labels == i][0]) for i in (3, 7)]
         drawn += [float(np.median(image[labels == i])) for i in (3, 7)]
@@ -170,7 +170,7 @@ def test_objects_are_as_bright_as_the_generator_is_told(fitted):
 def test_the_ablation_without_style_learns_too(fitted, blob_set):
     generator = fitted(blob_set, steps=80, patch=64, learning_rate=3e-3, style=False)
     labels = blob_set[0].labels
-    told = generator.appearance.own(labels, 0)
+    told = generator.appearance.training_planes(labels, 0)
     first, second = (generator._image(labels, told, np.random.default_rng(k)) for k in range(2))
     assert np.array_equal(first, second)
     sample = next(iter(generator.draw(1, 0)))
@@ -191,7 +191,7 @@ def test_flat_images_are_a_failure(fitted, blob_set, level):
             nn.init.zeros_(layer.weight)
     nn.init.constant_(generator.network.to_image.bias, level)
     with pytest.raises(Diverged, match="flat"):
-        generator.refuse_collapse(blob_set, 0)
+        generator.check_mode_collapse(blob_set, 0)
 
 
 def test_what_cannot_be_learnt_from_is_refused(fitted, blob_set):

@@ -11,7 +11,7 @@ from scipy import ndimage
 from torch import nn
 from torch.nn import functional
 
-from synthbench.toolkit.intensity.conditioning import lit
+from synthbench.toolkit.intensity.conditioning import conditioning_planes
 from synthbench_cganseg.discriminator import LinearAttention, discriminator
 from synthbench_cganseg.networks import STYLE, Modulated, Segmenter, StyleUNet, mixed_noise
 
@@ -102,7 +102,7 @@ def test_the_first_images_are_the_objects_light_blurred_on_grey(cycle, blob_set)
     """So that no chance of the first weights draws objects darker than their background."""
     around, image, mask, told, _ = cycle(blob_set)
     drawn = around.image_of(mask, told).detach()[:, 0]
-    light = lit(mask, told, around.of_objects)[:, mask.shape[1]].numpy()
+    light = conditioning_planes(mask, told, around.object_planes)[:, mask.shape[1]].numpy()
     blurred = np.stack([ndimage.gaussian_filter(plane, 1.5, mode="constant", truncate=2) for plane in light])
     assert np.corrcoef(drawn.numpy().ravel(), blurred.ravel())[0, 1] > 0.9
     untold = StyleUNet(2, 1, 4, 3, True)(mask, torch.randn(2, 6, STYLE), torch.Generator())
@@ -115,7 +115,7 @@ def test_an_image_of_pixel_norms_is_the_same_in_training_and_drawing(cycle, blob
     for layer in (*network.before, *network.after):
         nn.init.zeros_(layer.noise)
     assert not any(isinstance(module, nn.BatchNorm2d) for module in network.modules())
-    seen, styles = lit(mask, told, around.of_objects), torch.randn(2, 6, STYLE)
+    seen, styles = conditioning_planes(mask, told, around.object_planes), torch.randn(2, 6, STYLE)
     images = [network.train(mode)(seen, styles, torch.Generator().manual_seed(0)) for mode in (True, False)]
     assert torch.equal(*images)
     assert torch.allclose(network(seen[:1], styles[:1], torch.Generator()), images[1][:1], atol=1e-5)

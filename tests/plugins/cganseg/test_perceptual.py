@@ -72,7 +72,7 @@ def test_weights_are_taken_from_a_file_and_recorded(fitted, cycle, blob_set, squ
 def test_a_long_training_needs_vgg19_and_a_short_one_nothing(tmp_path: Path, monkeypatch):
     """What is trained follows from configuration and budget, not from what a machine happens to have."""
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
-    quick, paper = (CGanSegConfig().sized(CGanSeg.budgets[name]).perceptual for name in ("quick", "paper"))
+    quick, paper = (CGanSegConfig().resolve(CGanSeg.budgets[name]).perceptual for name in ("quick", "paper"))
     assert (quick, paper) == ("off", "vgg19")
     assert choose("off", None).build(torch.device("cpu")) is None
     weights.checkpoints().mkdir(parents=True)
@@ -84,12 +84,12 @@ def test_a_long_training_needs_vgg19_and_a_short_one_nothing(tmp_path: Path, mon
 def test_a_long_training_asks_for_vgg19_before_it_begins(tmp_path: Path, monkeypatch, squeezenet):
     """Plans are refused, and keys know the weights; without a perceptual network there is nothing to ask for."""
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
-    quick, paper = (CGanSegConfig().sized(CGanSeg.budgets[name]) for name in ("quick", "paper"))
+    quick, paper = (CGanSegConfig().resolve(CGanSeg.budgets[name]) for name in ("quick", "paper"))
     assert quick.files() == {}
     with pytest.raises(PluginError, match="no weights of vgg19 at"):
         paper.files()
     own = CGanSegConfig(perceptual="squeezenet1_0", perceptual_weights=squeezenet)
-    assert own.sized(CGanSeg.budgets["paper"]).files() == {"perceptual": squeezenet}
+    assert own.resolve(CGanSeg.budgets["paper"]).files() == {"perceptual": squeezenet}
 
 
 def test_networks_without_weights_and_weights_without_network_are_refused(tmp_path: Path, monkeypatch, squeezenet):

@@ -17,8 +17,8 @@ pytest.importorskip("einops")
 
 from synthbench import Budget, Context, Sample, SampleSet, Stopped
 from synthbench.errors import ConfigError, DataError, StoreError
-from synthbench.toolkit.intensity.pixel_noise import noise
-from synthbench.toolkit.intensity.texture import measure
+from synthbench.toolkit.intensity.pixel_noise import measure_noise
+from synthbench.toolkit.intensity.texture import measure_texture
 from synthbench.toolkit.training import checkpoints
 from synthbench.toolkit.training.loop import Diverged
 from synthbench_diffusion.config import DiffusionConfig
@@ -54,11 +54,11 @@ def test_more_drawing_steps_than_times_are_refused() -> None:
 
 
 def test_sizes_follow_from_the_budget_where_they_are_left_open() -> None:
-    short, long = (DiffusionConfig().sized(Diffusion.budgets[name]) for name in ("quick", "paper"))
+    short, long = (DiffusionConfig().resolve(Diffusion.budgets[name]) for name in ("quick", "paper"))
     assert short.sampling_steps < long.sampling_steps == 50
     assert short.fold > long.fold == 1
     assert (short.prediction, long.prediction) == ("sample", "epsilon")
-    chosen = DiffusionConfig(fold=2, sampling_steps=7).sized(Diffusion.budgets["paper"])
+    chosen = DiffusionConfig(fold=2, sampling_steps=7).resolve(Diffusion.budgets["paper"])
     assert (chosen.fold, chosen.sampling_steps, chosen.levels) == (2, 7, long.levels)
 
 
@@ -164,7 +164,7 @@ def test_the_rate_falls_to_its_end_and_the_process_is_the_one_asked_for(blob_set
 
 
 def test_a_long_training_has_the_figures_of_the_papers() -> None:
-    found = DiffusionConfig(mode="conditional").sized(Diffusion.budgets["paper"])
+    found = DiffusionConfig(mode="conditional").resolve(Diffusion.budgets["paper"])
     assert (found.times, found.schedule, found.prediction, found.sampling_steps) == (1000, "linear_beta", "epsilon", 50)
     assert (found.learning_rate, found.dropped, found.guidance) == (1e-4, 0.2, 2)
 
@@ -220,11 +220,11 @@ def test_flat_images_are_a_failure(blob_set: SampleSet, mode: str) -> None:
     generator = fitted(blob_set, mode=mode, prediction="sample")
     torch.nn.init.zeros_(generator.network.unet.out[-1].conv.weight)
     torch.nn.init.constant_(generator.network.unet.out[-1].conv.bias, -50.0)
-    told = [generator.appearance.own(sample.labels, k) for k, sample in enumerate(blob_set)]
+    told = [generator.appearance.training_planes(sample.labels, k) for k, sample in enumerate(blob_set)]
     pairs = [generator.joint.encode(sample, k) for k, sample in enumerate(blob_set)]
     real = np.stack([np.concatenate([*pair, own])[:, :32, :32] for pair, own in zip(pairs, told, strict=True)])
     with pytest.raises(Diverged, match="flat"):
-        generator._refuse_collapse(real, 0)
+        generator._check_mode_collapse(real, 0)
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -232,7 +232,7 @@ def test_smooth_drawings_get_the_grain_of_training_images(
     blob_set: SampleSet, monkeypatch: pytest.MonkeyPatch, mode: str
 ) -> None:
     def grains(samples: Iterable[Sample]) -> float:
-        return float(np.median([noise(s.image[None].astype(np.float32), s.labels > 0, 2) for s in samples]))
+        return float(np.median([measure_noise(s.image[None].astype(np.float32), s.labels > 0, 2) for s in samples]))
 
     generator = fitted(blob_set, mode=mode)
     smooth = ndimage.gaussian_filter(np.concatenate(generator.joint.encode(blob_set[0], 0)), (0, 6, 6))
@@ -254,7 +254,7 @@ def test_images_to_masks_get_light_and_texture_of_training_objects(
         return Sample(sample.id, np.clip(image, 0, 255).astype(np.uint8), sample.labels)
 
     def roughness(samples: Iterable[Sample]) -> float:
-        found = [measure(generator.joint.encode(sample, 0)[0], sample.labels) for sample in samples]
+        found = [measure_texture(generator.joint.encode(sample, 0)[0], sample.labels) for sample in samples]
         return float(np.median(np.linalg.norm(np.concatenate(found), axis=1)))
 
     train = SampleSet.of([spotted(sample, seed) for seed, sample in enumerate(blob_set)])
@@ -269,7 +269,7 @@ def test_images_to_masks_get_light_and_texture_of_training_objects(
 
 def test_a_network_to_masks_is_told_the_light_in_a_short_training(blob_set: SampleSet) -> None:
     told, alone = (fitted(blob_set, mode="conditional", steps=1, appearance=choice) for choice in (None, False))
-    long = DiffusionConfig(mode="conditional").sized(Diffusion.budgets["paper"])
+    long = DiffusionConfig(mode="conditional").resolve(Diffusion.budgets["paper"])
     assert (told.config.appearance, long.appearance) == (True, False)
     planes = [generator.network.unet.conv_in.conv.in_channels // alone.network.fold**2 for generator in (told, alone)]
     assert planes == [alone.joint.planes + told.appearance.planes, alone.joint.planes]
@@ -332,7 +332,7 @@ def test_options_of_the_other_mode_are_refused(mode: str, asked: dict[str, float
 def test_conditions_are_dropped_where_guidance_needs_it(
     budget: str, asked: dict[str, float], guidance: float, dropped: float
 ) -> None:
-    found = DiffusionConfig(mode="conditional", **asked).sized(Diffusion.budgets[budget])
+    found = DiffusionConfig(mode="conditional", **asked).resolve(Diffusion.budgets[budget])
     assert (found.guidance, found.dropped) == (guidance, dropped)
 
 

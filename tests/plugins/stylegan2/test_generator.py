@@ -61,12 +61,12 @@ def drawn_from(blob_set: SampleSet) -> StyleGan2Mask:
 )
 def test_options_that_would_have_no_effect_are_refused(config: dict[str, object], told: str) -> None:
     with pytest.raises(ConfigError, match=told):
-        StyleGan2MaskConfig(**config).sized(Budget(10, 4, 64))
+        StyleGan2MaskConfig(**config).resolve(Budget(10, 4, 64))
 
 
 def test_networks_are_as_wide_as_the_budget_has_time() -> None:
     def sizes(budget: Budget, **given: object) -> tuple[object, ...]:
-        found = StyleGan2MaskConfig(**given).sized(budget)
+        found = StyleGan2MaskConfig(**given).resolve(budget)
         return found.channels, found.base, found.fold, found.diff_augment, found.mask, found.path
 
     assert sizes(StyleGan2Mask.budgets["quick"]) == (64, 1024, 4, False, "distance", 0)
@@ -180,7 +180,7 @@ def test_flat_planes_and_one_and_the_same_picture_are_failures(
 ) -> None:
     generator = fitted(blob_set, steps=1)
     real = np.stack([np.concatenate(generator.joint.encode(s, 0)) for s in blob_set])
-    generator._refuse_collapse(real, 0)
+    generator._check_mode_collapse(real, 0)
     with torch.no_grad():
         for parameter in generator.network.mapping.parameters():
             parameter.zero_()
@@ -188,11 +188,11 @@ def test_flat_planes_and_one_and_the_same_picture_are_failures(
             if name.endswith("strength"):
                 parameter.fill_(0.3)
     with pytest.raises(Diverged, match="one and the same"):
-        generator._refuse_collapse(real, 0)
+        generator._check_mode_collapse(real, 0)
     generator = fitted(blob_set, steps=1)
     nn.init.zeros_(getattr(generator.network.synthesis, head).out.conv.weight)
     with pytest.raises(Diverged, match=f"{what} that the network draws are flat"):
-        generator._refuse_collapse(real, 0)
+        generator._check_mode_collapse(real, 0)
 
 
 def test_objects_for_which_there_is_no_level_are_counted() -> None:

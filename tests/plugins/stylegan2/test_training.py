@@ -143,7 +143,7 @@ def test_the_average_follows_the_network() -> None:
 
 def test_the_papers_figures_are_the_defaults() -> None:
     budget = StyleGan2Mask.budgets["paper"]
-    found = StyleGan2MaskConfig().sized(budget)
+    found = StyleGan2MaskConfig().resolve(budget)
     assert (found.latent, found.mapping_layers, found.embedding, found.levels) == (512, 2, 2048, 4)
     assert (found.d2d, found.margin, found.temperature) == (0.5, 0.9, 0.25)
     assert (found.r1, found.r1_every, found.path, found.path_every, found.mixing) == (0.2, 16, 2, 4, 0.9)

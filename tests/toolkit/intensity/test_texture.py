@@ -7,7 +7,14 @@ import pytest
 import torch
 from scipy import ndimage
 
-from synthbench.toolkit.intensity.texture import BANDS, against_contrast, measure, rough, strengths, topped_up
+from synthbench.toolkit.intensity.texture import (
+    BANDS,
+    contrast_ratio,
+    match_texture,
+    measure_texture,
+    random_texture,
+    texture_strengths,
+)
 
 
 @pytest.fixture(scope="module")
@@ -38,34 +45,35 @@ def strength(texture: np.ndarray) -> np.ndarray:
 
 
 def test_smooth_objects_get_the_texture_that_is_wanted(labels, spotted):
-    wanted = measure(spotted, labels)
+    wanted = measure_texture(spotted, labels)
     assert wanted.shape == (len(np.unique(labels)) - 1, 2 * BANDS)
     smooth = np.where(labels, 0, -1)[None].repeat(2, axis=0).astype(np.float32)
-    found = topped_up(smooth, labels, wanted, np.random.default_rng(2))
-    assert strength(measure(found, labels)) == pytest.approx(strength(wanted), rel=0.15)
+    found = match_texture(smooth, labels, wanted, np.random.default_rng(2))
+    assert strength(measure_texture(found, labels)) == pytest.approx(strength(wanted), rel=0.15)
     assert np.array_equal(found[:, labels == 0], smooth[:, labels == 0])
-    laid = rough(torch.from_numpy(strengths(labels, wanted))[None], torch.Generator().manual_seed(3))[0].numpy()
-    assert strength(measure(laid, labels)) == pytest.approx(strength(wanted), rel=0.15)
+    strengths = torch.from_numpy(texture_strengths(labels, wanted))[None]
+    laid = random_texture(strengths, torch.Generator().manual_seed(3))[0].numpy()
+    assert strength(measure_texture(laid, labels)) == pytest.approx(strength(wanted), rel=0.15)
     assert not laid[:, labels == 0].any()
 
 
 def test_only_what_lacks_is_added(labels, spotted):
-    wanted = measure(spotted, labels)
-    assert np.array_equal(topped_up(spotted, labels, 0.99 * wanted, np.random.default_rng(2)), spotted)
+    wanted = measure_texture(spotted, labels)
+    assert np.array_equal(match_texture(spotted, labels, 0.99 * wanted, np.random.default_rng(2)), spotted)
     levels = np.array([spotted[0][labels == k].mean() if k in labels else 0 for k in range(labels.max() + 1)])
     plain = np.where(labels, levels[labels], -1)
     half = (plain + 0.5 * (spotted[:1] - plain)).astype(np.float32)
-    found = topped_up(half, labels, wanted[:, :BANDS], np.random.default_rng(2))
-    assert strength(measure(found, labels)) == pytest.approx(strength(wanted[:, :BANDS]), rel=0.15)
+    found = match_texture(half, labels, wanted[:, :BANDS], np.random.default_rng(2))
+    assert strength(measure_texture(found, labels)) == pytest.approx(strength(wanted[:, :BANDS]), rel=0.15)
 
 
 def test_levels_of_neighbours_and_ground_are_no_texture(labels):
     levels = np.random.default_rng(0).uniform(-0.5, 0.9, labels.max() + 1)
     plain = np.where(labels, levels[labels], -1)[None].astype(np.float32)
-    assert measure(plain, labels).max() < 1e-5
-    assert measure(plain, np.zeros_like(labels)).shape == (0, BANDS)
+    assert measure_texture(plain, labels).max() < 1e-5
+    assert measure_texture(plain, np.zeros_like(labels)).shape == (0, BANDS)
     assert np.array_equal(
-        topped_up(plain, np.zeros_like(labels), np.zeros((0, BANDS)), np.random.default_rng(0)), plain
+        match_texture(plain, np.zeros_like(labels), np.zeros((0, BANDS)), np.random.default_rng(0)), plain
     )
 
 
@@ -74,17 +82,19 @@ def test_the_dome_of_a_blurred_object_is_no_texture(labels):
     dome = np.sqrt(depth) / 5 - 0.5
     spots = 0.2 * ndimage.gaussian_filter(np.random.default_rng(0).standard_normal(labels.shape), 1.0)
     domed, spotted, flat = (np.where(labels, p, -1)[None].astype(np.float32) for p in (dome, dome + spots, spots))
-    assert strength(measure(domed, labels)).max() < 0.15 * domed[0, labels > 0].std()
-    assert strength(measure(spotted, labels))[:2] == pytest.approx(strength(measure(flat, labels))[:2], rel=0.15)
+    assert strength(measure_texture(domed, labels)).max() < 0.15 * domed[0, labels > 0].std()
+    assert strength(measure_texture(spotted, labels))[:2] == pytest.approx(
+        strength(measure_texture(flat, labels))[:2], rel=0.15
+    )
 
 
 def test_channels_share_the_spots(labels, spotted):
     """Tissue is darker or lighter in all colours at once; independent spots would be coloured ones."""
     smooth = np.zeros((2, *labels.shape), np.float32)
-    found = topped_up(
+    found = match_texture(
         smooth,
         labels,
-        np.repeat(measure(spotted[:1], labels), 2, axis=0).reshape(-1, 2 * BANDS),
+        np.repeat(measure_texture(spotted[:1], labels), 2, axis=0).reshape(-1, 2 * BANDS),
         np.random.default_rng(2),
     )
     assert np.allclose(found[0], found[1], atol=1e-6)
@@ -92,8 +102,8 @@ def test_channels_share_the_spots(labels, spotted):
 
 def test_planes_stay_within_their_range_and_follow_the_generator(labels, spotted):
     bright = np.full((1, *labels.shape), 0.99, np.float32)
-    wanted = measure(spotted[:1], labels)
-    one, again, other = (topped_up(bright, labels, wanted, np.random.default_rng(k)) for k in (3, 3, 4))
+    wanted = measure_texture(spotted[:1], labels)
+    one, again, other = (match_texture(bright, labels, wanted, np.random.default_rng(k)) for k in (3, 3, 4))
     assert one.max() == 1.0
     assert np.array_equal(one, again)
     assert not np.array_equal(one, other)
@@ -103,14 +113,14 @@ def test_texture_is_compared_with_the_contrast_of_its_object():
     """Deviations of 5 in all, against distances of 10 and 2.5; nothing is told without a background."""
     textures = np.array([[3.0, 0, 0, 4.0, 0, 0], [0, 5.0, 0, 0, 0, 0]])
     light, ground = np.array([[7.0, 9.0], [1.0, 3.5]]), np.array([[1.0, 0, 2], [1, 1, 9]])
-    assert against_contrast(textures, light, ground).tolist() == pytest.approx([0.5, 2.0])
-    assert against_contrast(textures, light, ground[:, :0]).shape == (0,)
+    assert contrast_ratio(textures, light, ground).tolist() == pytest.approx([0.5, 2.0])
+    assert contrast_ratio(textures, light, ground[:, :0]).shape == (0,)
 
 
 def test_where_no_texture_is_wanted_none_is_laid_over(labels, spotted):
-    assert np.array_equal(topped_up(spotted, labels, np.zeros((36, 0)), np.random.default_rng(0)), spotted)
+    assert np.array_equal(match_texture(spotted, labels, np.zeros((36, 0)), np.random.default_rng(0)), spotted)
 
 
 def test_large_ids_cost_nothing(labels, spotted):
     large = np.where(labels, labels + 2_000_000_000, 0)
-    assert np.array_equal(measure(spotted, large), measure(spotted, labels))
+    assert np.array_equal(measure_texture(spotted, large), measure_texture(spotted, labels))

@@ -17,11 +17,11 @@ from synthbench.toolkit.masks.distance import (
     closed,
     decode,
     decode_components,
+    drop_small,
     encode,
     inner_borders,
     normalised_distance,
     scores,
-    tidy,
 )
 
 any_labels = hnp.arrays(
@@ -138,7 +138,7 @@ def test_scores_are_mean_foreground() -> None:
 
 def test_tidying_drops_the_small_and_closes_gaps() -> None:
     labels = np.array([[3, 3, 3, 0], [9, 7, 7, 7]])
-    np.testing.assert_array_equal(tidy(labels, 2), [[1, 1, 1, 0], [0, 2, 2, 2]])
+    np.testing.assert_array_equal(drop_small(labels, 2), [[1, 1, 1, 0], [0, 2, 2, 2]])
 
 
 def test_perfect_planes_of_real_nuclei_give_the_nuclei_back(real_data) -> None:

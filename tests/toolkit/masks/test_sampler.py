@@ -13,7 +13,7 @@ from skimage.measure import label as connected
 
 from synthbench.errors import ConfigError, DataError, StoreError
 from synthbench.samples import SampleSet
-from synthbench.toolkit.masks.objects import areas, cutouts, speck_limit, tidy, touching_share
+from synthbench.toolkit.masks.objects import areas, cutouts, min_object_area, relabel, touching_share
 from synthbench.toolkit.masks.placement import Canvas, overlap
 from synthbench.toolkit.masks.sampler import MaskSampler
 from synthbench.toolkit.training.patches import dihedral
@@ -39,26 +39,26 @@ def is_valid(labels: np.ndarray) -> bool:
 @settings(max_examples=100, deadline=None)
 @given(small_maps, st.integers(1, 6))
 def test_tidy_leaves_connected_numbered_objects_of_the_limit_and_loses_none_uncounted(labels, limit):
-    tidied, removed = tidy(labels, limit)
+    relabelled, removed = relabel(labels, limit)
     pieces = connected(labels, background=0, connectivity=2)
     sizes = np.bincount(pieces.ravel())[1:]
-    assert is_valid(tidied)
-    assert (areas(tidied) >= limit).all()
+    assert is_valid(relabelled)
+    assert (areas(relabelled) >= limit).all()
     assert removed == (sizes < limit).sum()
-    assert sorted(areas(tidied)) == sorted(sizes[sizes >= limit])
+    assert sorted(areas(relabelled)) == sorted(sizes[sizes >= limit])
 
 
 def test_tidy_makes_one_object_per_piece_and_joins_diagonals():
     labels = np.array([[5, 0, 0, 5], [0, 5, 0, 5], [0, 0, 0, 7]])
-    tidied, removed = tidy(labels, 2)
-    assert tidied.tolist() == [[1, 0, 0, 2], [0, 1, 0, 2], [0, 0, 0, 0]]
+    relabelled, removed = relabel(labels, 2)
+    assert relabelled.tolist() == [[1, 0, 0, 2], [0, 1, 0, 2], [0, 0, 0, 0]]
     assert removed == 1
 
 
 @settings(max_examples=100, deadline=None)
 @given(small_maps)
 def test_cutouts_put_together_again_are_the_label_map(labels):
-    valid, _ = tidy(labels)
+    valid, _ = relabel(labels)
     rebuilt = np.zeros_like(valid)
     for cut in cutouts(valid):
         rebuilt[cut.box][cut.mask] = cut.label
@@ -80,8 +80,8 @@ def test_speck_limit_ignores_a_few_stray_pixels():
     for i in range(200):
         rows[i, :10] = i + 1
     rows[200, 0] = 201
-    assert speck_limit([rows]) == 10
-    assert speck_limit([np.zeros((4, 4), np.uint8)]) == 1
+    assert min_object_area([rows]) == 10
+    assert min_object_area([np.zeros((4, 4), np.uint8)]) == 1
 
 
 def test_touching_share_counts_both_sides_of_each_contact_diagonals_too():

@@ -8,14 +8,14 @@ import torch
 
 from synthbench.plugin.api import Budget, TrainingMix
 from synthbench.samples import SampleSet
-from synthbench.toolkit.training.batches import Batches, Resident
+from synthbench.toolkit.training.batches import Batches, DeviceCache
 from synthbench.toolkit.training.patches import PatchStream
 
 
-@pytest.fixture(params=[True, False], ids=["relit", "plain"])
+@pytest.fixture(params=[True, False], ids=["augment_intensity", "plain"])
 def stream(blob_set: SampleSet, request: pytest.FixtureRequest) -> PatchStream:
     mix = TrainingMix(blob_set[:8], blob_set[8:], share=0.25)
-    return PatchStream(mix, Budget(steps=6, batch_size=4, patch_size=32), seed=5, relit=request.param)
+    return PatchStream(mix, Budget(steps=6, batch_size=4, patch_size=32), seed=5, augment_intensity=request.param)
 
 
 def test_batches_on_a_cpu_are_the_streams_own(stream: PatchStream) -> None:
@@ -31,7 +31,7 @@ def test_batches_on_a_cpu_are_the_streams_own(stream: PatchStream) -> None:
 
 @pytest.mark.parametrize("room", [2**30, 50_000, 0], ids=["all fit", "some fit", "none fits"])
 def test_patches_cut_on_a_device_are_those_cut_in_numpy(stream: PatchStream, room: int) -> None:
-    resident = Resident(stream, torch.device("cpu"), room)
+    resident = DeviceCache(stream, torch.device("cpu"), room)
     for step in range(len(stream) // 4):
         images, targets = resident.batch(step)
         expected = stream.batch(step)

@@ -10,7 +10,7 @@ from pydantic import Field, ValidationError
 from synthbench import Budget, Config
 from synthbench.plugin.registry import registry
 from synthbench.samples import SampleSet
-from synthbench.toolkit.training.budget_defaults import LONG, MaskConfig, settled
+from synthbench.toolkit.training.budget_defaults import LONG, MaskConfig, resolve_defaults
 
 TRAINED = ("pix2pix", "cgan-seg", "diffusion", "stylegan2-mask", "vqvae-pixelcnn")
 
@@ -24,18 +24,18 @@ class Widths(Config):
 def test_what_is_open_follows_from_the_budget_and_what_is_given_stays() -> None:
     usual = {"short": {"width": 4, "depth": 2}, "long": {"width": 64, "depth": 5}}
     given = Widths(depth=3)
-    assert settled(given, Budget(LONG - 1), **usual) == Widths(width=4, depth=3)
-    assert settled(given, Budget(LONG), **usual) == Widths(width=64, depth=3)
+    assert resolve_defaults(given, Budget(LONG - 1), **usual) == Widths(width=4, depth=3)
+    assert resolve_defaults(given, Budget(LONG), **usual) == Widths(width=64, depth=3)
     assert given == Widths(depth=3)
     with pytest.raises(ValidationError, match="width"):
-        settled(given, Budget(1), short={"width": 1}, long={})
+        resolve_defaults(given, Budget(1), short={"width": 1}, long={})
 
 
 @pytest.mark.parametrize("name", TRAINED)
 @pytest.mark.parametrize("budget", ["smoke", "quick", "standard", "paper"])
 def test_no_size_is_open_once_the_budget_is_known(name: str, budget: str) -> None:
     cls = registry().load("generator", name)
-    found, short = (cls.Config().sized(cls.budgets[b]).model_dump() for b in (budget, "smoke"))
+    found, short = (cls.Config().resolve(cls.budgets[b]).model_dump() for b in (budget, "smoke"))
     opened = {k for k, v in cls.Config().model_dump().items() if v is None and short[k] is not None}
     assert opened
     assert all(found[k] is not None for k in opened)

@@ -10,7 +10,7 @@ from torch import nn
 
 from synthbench.errors import StoreError
 from synthbench.plugin.api import Budget, Context, Stopped
-from synthbench.toolkit.training.loop import Diverged, autocast, load_weights, runtime, save_weights, train
+from synthbench.toolkit.training.loop import Diverged, autocast, load_weights, prepare_torch, save_weights, train
 from synthbench.toolkit.training.schedules import Ema, cosine, linear_tail, one_cycle, set_rate
 
 STEPS = 12
@@ -20,7 +20,7 @@ class Work:
     """Two networks, two optimisers, batch norm, dropout, an average, and noise: all that a GAN needs kept."""
 
     def __init__(self, context: Context) -> None:
-        self.noise = runtime(context)
+        self.noise = prepare_torch(context)
         self.network = nn.Sequential(nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4), nn.Dropout(0.5), nn.Conv2d(4, 1, 1))
         self.critic = nn.Linear(4, 1)
         self.adam = torch.optim.AdamW(self.network.parameters(), lr=1e-2)

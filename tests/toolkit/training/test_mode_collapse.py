@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from synthbench.toolkit.training import loop
-from synthbench.toolkit.training.mode_collapse import Diverged, refuse_collapse, refuse_flat
+from synthbench.toolkit.training.mode_collapse import Diverged, check_flat, check_mode_collapse
 
 
 @pytest.mark.parametrize(
@@ -20,12 +20,12 @@ from synthbench.toolkit.training.mode_collapse import Diverged, refuse_collapse,
 )
 def test_flat_and_endless_values_are_refused(spreads: list[tuple[float, float]], word: str) -> None:
     with pytest.raises(Diverged, match=word):
-        refuse_flat(iter(spreads))
+        check_flat(iter(spreads))
 
 
 @pytest.mark.parametrize("spreads", [[(0.0, 0.5), (0.2, 0.4)], [(0.0, 0.0)], []])
 def test_one_blank_image_among_others_and_blank_training_images_are_none(spreads: list[tuple[float, float]]) -> None:
-    refuse_flat(spreads)
+    check_flat(spreads)
 
 
 def test_it_is_the_failure_that_the_loop_knows() -> None:
@@ -62,15 +62,15 @@ def test_what_is_flat_or_the_same_each_time_is_refused(how: str, said: str) -> N
     """An image of one colour is flat in each of its channels, whatever lies between them."""
     rng = np.random.default_rng(0)
     real = planes(rng, "")
-    refuse_collapse(planes(rng, ""), real, 3)
+    check_mode_collapse(planes(rng, ""), real, 3)
     with pytest.raises(Diverged, match=said):
-        refuse_collapse(planes(rng, how), real, 3)
+        check_mode_collapse(planes(rng, how), real, 3)
     if how != "endless":
-        refuse_collapse(planes(rng, how), planes(rng, how), 3)
+        check_mode_collapse(planes(rng, how), planes(rng, how), 3)
 
 
 def test_images_alone_can_be_looked_at() -> None:
     real = planes(np.random.default_rng(0), "")[:, :3]
-    refuse_collapse(0.1 * real, real, 3)
+    check_mode_collapse(0.1 * real, real, 3)
     with pytest.raises(Diverged, match="flat"):
-        refuse_collapse(0.01 * real, real, 3)
+        check_mode_collapse(0.01 * real, real, 3)

@@ -82,7 +82,7 @@ def test_the_mask_goes_with_the_image() -> None:
         TrainingMix(samples),
         BUDGET,
         0,
-        relit=False,
+        augment_intensity=False,
         encode=lambda s: (s.image[None].astype(np.float32), s.labels[None]),
     )
     corners = set()

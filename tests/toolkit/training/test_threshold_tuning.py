@@ -10,7 +10,7 @@ import pytest
 
 from synthbench.plugin.api import Stopped
 from synthbench.samples import Sample, SampleSet
-from synthbench.toolkit.training.threshold_tuning import portion, tune
+from synthbench.toolkit.training.threshold_tuning import subsample, tune
 
 GRID = {"level": (0.2, 0.4, 0.6, 0.8), "grow": (0, 1, 2)}
 START = {"level": 0.2, "grow": 0}
@@ -69,10 +69,10 @@ def test_the_search_can_be_stopped() -> None:
 def test_a_portion_is_spread_over_the_set() -> None:
     blank = np.zeros((10, 10), np.uint8)
     samples = SampleSet.of([Sample(f"s{i}", blank, blank) for i in range(10)])
-    assert portion(samples, 1000) == list(range(10))
-    assert portion(samples, 500) == [0, 2, 4, 6, 8]
-    assert portion(samples, 1) == [0]
-    assert portion(SampleSet.of([]), 1) == []
+    assert subsample(samples, 1000) == list(range(10))
+    assert subsample(samples, 500) == [0, 2, 4, 6, 8]
+    assert subsample(samples, 1) == [0]
+    assert subsample(SampleSet.of([]), 1) == []
 
 
 def test_what_is_found_in_the_ignore_region_doesnt_decide():

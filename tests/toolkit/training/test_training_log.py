@@ -14,7 +14,7 @@ from torch import nn
 from synthbench import Budget, Context, Sample, Stopped
 from synthbench.errors import StoreError
 from synthbench.toolkit.training import loop
-from synthbench.toolkit.training.training_log import PICTURES, ROWS, Journal, so_far
+from synthbench.toolkit.training.training_log import PICTURES, ROWS, TrainingLog, preview_of
 
 STEPS = 450
 
@@ -27,7 +27,7 @@ def learn(folder: Path | None, *, stop: int | None = None, every: float = 20.0, 
         folder=folder,
         should_stop=lambda: stop is not None and next(asked) >= stop,
     )
-    noise = loop.runtime(context)
+    noise = loop.prepare_torch(context)
     network = nn.Linear(2, 1)
     optimiser = torch.optim.Adam(network.parameters(), 1e-2)
 
@@ -85,7 +85,7 @@ def test_fewer_steps_than_pictures_are_no_trouble(tmp_path: Path) -> None:
 def test_a_log_that_cannot_be_written_is_said_by_name(tmp_path: Path) -> None:
     (tmp_path / "log").write_text("in the way")
     with pytest.raises(StoreError, match=r"log: the log can't be written"):
-        Journal(Context(folder=tmp_path), "training", 10)
+        TrainingLog(Context(folder=tmp_path), "training", 10)
 
 
 def test_drawing_amid_training_leaves_the_networks_as_they_were() -> None:
@@ -97,7 +97,7 @@ def test_drawing_amid_training_leaves_the_networks_as_they_were() -> None:
             seen.append((index, seed, network.training, still.training))
             return []
 
-    so_far(Draws(), 7, network, still)()
+    preview_of(Draws(), 7, network, still)()
     assert seen == [(range(3), 7, False, False)]
     assert (network.training, still.training) == (True, False)
 

@@ -165,7 +165,7 @@ def _sized(cls: Any, answer: Mapping[str, Any], owner: str) -> Any:
     if not answer["budget"].get("steps"):
         return config
     try:
-        return config.sized(Budget(**answer["budget"]))
+        return config.resolve(Budget(**answer["budget"]))
     except ConfigError as error:
         raise ConfigError(f"{owner}: {error}") from None
 

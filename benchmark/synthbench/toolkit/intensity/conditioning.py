@@ -2,8 +2,8 @@
 
 A mask says nothing of how bright each object is, nor how blurred. A generator that is trained to be near the image
 therefore draws all objects alike, unless it is told. Kept is the light of the nearest object, everywhere; the
-generator sees it where the mask that it draws to has objects (`lit`), not where the real ones are, so that a mask that
-a segmenter found isn't mended by what is told beside it.
+generator sees it where the mask that it draws to has objects (`conditioning_planes`), not where the real ones are, so
+that the conditioning doesn't correct a mask that a segmenter predicted.
 
 Beside it the texture of the objects is kept, which a generator isn't told: it is laid over what it draws.
 """
@@ -22,28 +22,29 @@ from scipy import ndimage
 from synthbench.errors import StoreError
 from synthbench.samples import SampleSet
 from synthbench.toolkit.intensity.intensity_statistics import (
-    appearance,
-    borrowed,
-    crispness,
-    objects,
-    painted,
-    standardised,
+    edge_sharpness,
+    intensity_statistics,
+    object_statistics,
+    paint_objects,
+    sample_similar_objects,
+    standardise,
 )
-from synthbench.toolkit.intensity.texture import BODY, against_contrast, measure, strengths
+from synthbench.toolkit.intensity.texture import BODY, contrast_ratio, measure_texture, texture_strengths
 from synthbench.toolkit.masks.codec import Joint
 
 
 @dataclass(frozen=True, eq=False)
-class Appearance:
+class IntensityConditioning:
     """The light of the training images, in the network's range.
 
     Attributes
     ----------
     numbers : ndarray
-        ``(images, N)`` float32, standardised; see `synthbench.toolkit.intensity.intensity_statistics.appearance`.
+        ``(images, N)`` float32, standardised; see `synthbench.toolkit.intensity.intensity_statistics`.
     objects : tuple of ndarray
-        Per training image, area, light and standardised crispness of its objects, ``(objects, channels + 3)`` float32;
-        see `synthbench.toolkit.intensity.intensity_statistics`. For a semantic task ``(0, 0)``.
+        Per training image, area, light and standardised edge sharpness of its objects,
+        ``(objects, channels + 3)`` float32; see
+        `synthbench.toolkit.intensity.intensity_statistics`. For a semantic task ``(0, 0)``.
     textures : tuple of ndarray
         Per training image, that of its objects, ``(objects, channels · BANDS)`` float32; see
         `synthbench.toolkit.intensity.texture`. For a semantic task ``(0, 0)``; without columns where the objects are no
@@ -59,27 +60,28 @@ class Appearance:
         """Measure a training set in the range that `joint` encodes it in."""
         if joint.form == "classes":
             rows = [
-                appearance(joint.encode(sample, k)[0], sample.labels, joint.masks) for k, sample in enumerate(train)
+                intensity_statistics(joint.encode(sample, k)[0], sample.labels, joint.masks)
+                for k, sample in enumerate(train)
             ]
-            return replace(cls.untold(len(train)), numbers=standardised(rows))
+            return replace(cls.none(len(train)), numbers=standardise(rows))
         rows, found, edges, textures, shares = [], [], [], [], []
         for position, sample in enumerate(train):
             image, _ = joint.encode(sample, position)
-            rows.append(appearance(image, sample.labels > 0, 2))
-            found.append(objects(image, sample.labels))
-            edges.append(crispness(image, sample.labels))
-            textures.append(measure(image, sample.labels))
-            shares.append(against_contrast(textures[-1], found[-1][:, 1:-1], image[:, sample.labels == 0]))
-        steep = standardised(np.concatenate(edges)[:, None])
+            rows.append(intensity_statistics(image, sample.labels > 0, 2))
+            found.append(object_statistics(image, sample.labels))
+            edges.append(edge_sharpness(image, sample.labels))
+            textures.append(measure_texture(image, sample.labels))
+            shares.append(contrast_ratio(textures[-1], found[-1][:, 1:-1], image[:, sample.labels == 0]))
+        steep = standardise(np.concatenate(edges)[:, None])
         parts = np.split(steep, np.cumsum([len(edge) for edge in edges])[:-1])
         told = [np.concatenate(pair, axis=1) for pair in zip(found, parts, strict=True)]
         share = np.concatenate(shares)
         if len(share) and np.median(share) > BODY:
             textures = [table[:, :0] for table in textures]
-        return cls(standardised(rows), tuple(told), tuple(textures))
+        return cls(standardise(rows), tuple(told), tuple(textures))
 
     @classmethod
-    def untold(cls, images: int) -> Self:
+    def none(cls, images: int) -> Self:
         """Return an appearance of no planes."""
         nothing = (np.zeros((0, 0), np.float32),) * images
         return cls(np.zeros((images, 0), np.float32), nothing, nothing)
@@ -87,14 +89,14 @@ class Appearance:
     @property
     def planes(self) -> int:
         """How many planes the generator is told."""
-        return self.numbers.shape[1] + self.of_objects
+        return self.numbers.shape[1] + self.object_planes
 
     @property
-    def of_objects(self) -> int:
+    def object_planes(self) -> int:
         """How many of them are the light of single objects; they come first."""
         return max(0, self.objects[0].shape[1] - 1)
 
-    def own(self, labels: np.ndarray, position: int) -> np.ndarray:
+    def training_planes(self, labels: np.ndarray, position: int) -> np.ndarray:
         """Return the planes of a training image, ``(planes, height, width)`` float32."""
         return self._planes(labels, self.objects[position][:, 1:], position)
 
@@ -104,10 +106,12 @@ class Appearance:
         ``(0, height, width)`` where the appearance has no objects.
         """
         return (
-            strengths(labels, self.textures[position]) if self.of_objects else np.zeros((0, *labels.shape), np.float32)
+            texture_strengths(labels, self.textures[position])
+            if self.object_planes
+            else np.zeros((0, *labels.shape), np.float32)
         )
 
-    def like(self, labels: np.ndarray, position: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    def planes_for(self, labels: np.ndarray, position: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
         """Return the planes of new objects, and their texture, both from a training image's objects of similar area.
 
         Returns
@@ -119,20 +123,20 @@ class Appearance:
         """
         tables = [np.concatenate(pair, axis=1) for pair in zip(self.objects, self.textures, strict=True)]
         donors = tables[position] if len(tables[position]) else np.concatenate(tables)
-        light = borrowed(labels, donors, rng) if self.of_objects else donors
-        return self._planes(labels, light[:, : self.of_objects], position), light[:, self.of_objects :]
+        light = sample_similar_objects(labels, donors, rng) if self.object_planes else donors
+        return self._planes(labels, light[:, : self.object_planes], position), light[:, self.object_planes :]
 
     def _planes(self, labels: np.ndarray, light: np.ndarray, position: int) -> np.ndarray:
         numbers = self.numbers[position][:, None, None]
         everywhere = np.broadcast_to(numbers, (len(numbers), *labels.shape))
-        if not self.of_objects:
+        if not self.object_planes:
             return everywhere
         if labels.any():
             nearest = ndimage.distance_transform_edt(labels == 0, return_distances=False, return_indices=True)
-            of_objects = painted(labels[tuple(nearest)], light)
+            object_planes = paint_objects(labels[tuple(nearest)], light)
         else:
-            of_objects = np.zeros((self.of_objects, *labels.shape), np.float32)
-        return np.concatenate([of_objects, everywhere])
+            object_planes = np.zeros((self.object_planes, *labels.shape), np.float32)
+        return np.concatenate([object_planes, everywhere])
 
     def save(self, path: Path) -> None:
         rows = {
@@ -159,7 +163,7 @@ class Appearance:
             raise StoreError(f"{path}: can't be read: {error!r}; fit again") from None
 
 
-def lit(mask: torch.Tensor, told: torch.Tensor, of_objects: int) -> torch.Tensor:
+def conditioning_planes(mask: torch.Tensor, told: torch.Tensor, object_planes: int) -> torch.Tensor:
     """Return what the generator sees: the mask, and what it is told, of objects where the mask has them.
 
     Parameters
@@ -168,8 +172,8 @@ def lit(mask: torch.Tensor, told: torch.Tensor, of_objects: int) -> torch.Tensor
         ``(B, K, H, W)``, −1 … 1; of instances the second plane is the foreground.
     told
         ``(B, N, H, W)``.
-    of_objects
+    object_planes
         How many of the N are the light of single objects; 0 for classes.
     """
-    objects = told[:, :of_objects] * (mask[:, 1:2] + 1) / 2 if of_objects else told[:, :0]
-    return torch.cat([mask, objects, told[:, of_objects:]], dim=1)
+    objects = told[:, :object_planes] * (mask[:, 1:2] + 1) / 2 if object_planes else told[:, :0]
+    return torch.cat([mask, objects, told[:, object_planes:]], dim=1)

@@ -16,7 +16,7 @@ _FEW = 8
 _FLAT = 0.1
 
 
-def appearance(planes: np.ndarray, classes: np.ndarray, count: int) -> np.ndarray:
+def intensity_statistics(planes: np.ndarray, classes: np.ndarray, count: int) -> np.ndarray:
     """Return robust numbers of an image's light: ``(2 · count · channels,)`` float32, NaN where unknown.
 
     They are the median and the spread (10th to 90th percentile) of each class and channel.
@@ -40,7 +40,7 @@ def appearance(planes: np.ndarray, classes: np.ndarray, count: int) -> np.ndarra
     return np.concatenate(numbers).astype(np.float32)
 
 
-def standardised(rows: Sequence[np.ndarray]) -> np.ndarray:
+def standardise(rows: Sequence[np.ndarray]) -> np.ndarray:
     """Return appearance numbers ``(images, numbers)`` with mean 0 and spread 1 over the images, unknown ones 0."""
     table = np.stack(rows).astype(np.float64)
     known = np.isfinite(table)
@@ -51,7 +51,7 @@ def standardised(rows: Sequence[np.ndarray]) -> np.ndarray:
     return np.clip(centred / np.where(spread > 1e-6, spread, 1.0), -3.0, 3.0).astype(np.float32)
 
 
-def objects(planes: np.ndarray, labels: np.ndarray) -> np.ndarray:
+def object_statistics(planes: np.ndarray, labels: np.ndarray) -> np.ndarray:
     """Return the area and the light of each object, ``(objects, channels + 2)`` float32, by rising id.
 
     The columns are the logarithm of the area, the median of each channel, and the spread within the object (standard
@@ -69,7 +69,7 @@ def objects(planes: np.ndarray, labels: np.ndarray) -> np.ndarray:
     return np.stack([area, *medians, np.sqrt(variance)], axis=1).astype(np.float32)
 
 
-def crispness(planes: np.ndarray, labels: np.ndarray) -> np.ndarray:
+def edge_sharpness(planes: np.ndarray, labels: np.ndarray) -> np.ndarray:
     """Return how steep the edge of each object is, ``(objects,)`` float32, by rising id; NaN where it can't be told.
 
     That is the upper quartile of the gradient along the rim, away from other objects, as part of the contrast between
@@ -103,7 +103,7 @@ def crispness(planes: np.ndarray, labels: np.ndarray) -> np.ndarray:
     return np.array(found, np.float32)
 
 
-def painted(labels: np.ndarray, light: np.ndarray) -> np.ndarray:
+def paint_objects(labels: np.ndarray, light: np.ndarray) -> np.ndarray:
     """Return each object's light at its pixels, ``(columns, height, width)`` float32, 0 on background.
 
     Parameters
@@ -117,7 +117,7 @@ def painted(labels: np.ndarray, light: np.ndarray) -> np.ndarray:
     return np.moveaxis(table[index.reshape(labels.shape)], -1, 0)
 
 
-def borrowed(labels: np.ndarray, donors: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+def sample_similar_objects(labels: np.ndarray, donors: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Return for each object the light of a random one of the donors nearest in area, ``(objects, columns − 1)``.
 
     Parameters
@@ -126,7 +126,7 @@ def borrowed(labels: np.ndarray, donors: np.ndarray, rng: np.random.Generator) -
         ``(n, columns)``, the first the logarithm of the area, as `objects` gives them; n is at least 1 where there are
         objects.
     """
-    areas = objects(np.zeros((1, *labels.shape), np.float32), labels)[:, 0]
+    areas = object_statistics(np.zeros((1, *labels.shape), np.float32), labels)[:, 0]
     nearest = np.argsort(np.abs(areas[:, None] - donors[:, 0]), axis=1, kind="stable")[:, :_NEAREST]
     chosen = [int(rng.choice(row)) for row in nearest]
     return donors[chosen, 1:]

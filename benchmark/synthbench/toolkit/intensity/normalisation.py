@@ -15,12 +15,12 @@ from synthbench.toolkit.intensity.images import to_channels
 
 LOW, HIGH = 0.1, 99.9
 """Percentiles of each channel of an image that become −1 and 1; what lies beyond is clipped."""
-STEEPEST = 0.5
+MIN_EXPONENT = 0.5
 """Smallest exponent: the square root, which evens out the noise of counted photons."""
 
 
 @dataclass(frozen=True)
-class Range:
+class IntensityNormalisation:
     """The range of one training image.
 
     Attributes
@@ -40,7 +40,7 @@ class Range:
     dtype: str
 
     @classmethod
-    def of(cls, image: np.ndarray, objects: np.ndarray | None = None) -> Range:
+    def from_image(cls, image: np.ndarray, objects: np.ndarray | None = None) -> IntensityNormalisation:
         """Measure an image.
 
         Parameters
@@ -57,7 +57,7 @@ class Range:
             floor, top = np.minimum(floor, typical), np.maximum(top, typical)
         return cls(tuple(floor.tolist()), tuple(top.tolist()), len(planes), image.dtype.name)
 
-    def scaled(self, image: np.ndarray, exponent: float) -> np.ndarray:
+    def normalise(self, image: np.ndarray, exponent: float) -> np.ndarray:
         """Return an image ``(height, width[, 3])`` as ``(channels, height, width)`` float32 in −1 … 1.
 
         A share s of the range becomes ``2 s^exponent − 1``; a constant channel becomes −1.
@@ -66,8 +66,8 @@ class Range:
         share = np.clip((_planes(image) - floor) / span, 0.0, 1.0)
         return (2.0 * share**exponent - 1.0).astype(np.float32)
 
-    def restored(self, planes: np.ndarray, exponent: float) -> np.ndarray:
-        """Return planes in −1 … 1 as an image of this range, dtype and number of channels: what undoes `scaled`."""
+    def denormalise(self, planes: np.ndarray, exponent: float) -> np.ndarray:
+        """Return planes in −1 … 1 as an image of this range, dtype and number of channels: what undoes `normalise`."""
         floor, span = self._span()
         share = (np.clip(to_channels(planes, self.channels), -1.0, 1.0) + 1.0) / 2.0
         values = np.rint(share.astype(np.float64) ** (1.0 / exponent) * span + floor)
@@ -79,14 +79,16 @@ class Range:
         return floor, np.where(top > floor, top - floor, 1.0)
 
 
-def fitting_exponent(images: Iterable[np.ndarray]) -> float:
-    """Return the exponent, `STEEPEST` … 1, that brings the median of the images nearest to the middle of the range.
+def fit_exponent(images: Iterable[np.ndarray]) -> float:
+    """Return the exponent, `MIN_EXPONENT` … 1, that brings the median of the images nearest to the middle of the range.
 
     Fluorescence, mostly dark, gets the square root; phase contrast and stained tissue stay linear.
     """
-    shares = [(np.median(Range.of(image).scaled(image, 1.0)) + 1.0) / 2.0 for image in images]
+    shares = [
+        (np.median(IntensityNormalisation.from_image(image).normalise(image, 1.0)) + 1.0) / 2.0 for image in images
+    ]
     typical = float(np.clip(np.median(shares), 1e-3, 0.999))
-    return float(np.clip(np.log(0.5) / np.log(typical), STEEPEST, 1.0))
+    return float(np.clip(np.log(0.5) / np.log(typical), MIN_EXPONENT, 1.0))
 
 
 def _planes(image: np.ndarray) -> np.ndarray:

@@ -12,7 +12,7 @@ _NORMAL_MEDIAN = 0.6745
 _FEW = 64
 
 
-def noise(planes: np.ndarray, classes: np.ndarray, count: int) -> np.ndarray:
+def measure_noise(planes: np.ndarray, classes: np.ndarray, count: int) -> np.ndarray:
     """Return the standard deviation of the pixel noise, ``(count, channels)`` float32, per class and channel.
 
     From the median response of a second difference in both directions, which shapes and shading hardly move
@@ -38,7 +38,7 @@ def noise(planes: np.ndarray, classes: np.ndarray, count: int) -> np.ndarray:
     return np.stack(levels).astype(np.float32)
 
 
-def topped_up(planes: np.ndarray, classes: np.ndarray, wanted: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+def match_noise(planes: np.ndarray, classes: np.ndarray, wanted: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Return drawn planes with as much white noise as they lack.
 
     Parameters
@@ -48,7 +48,7 @@ def topped_up(planes: np.ndarray, classes: np.ndarray, wanted: np.ndarray, rng: 
     classes
         ``(height, width)``, 0 … count − 1.
     wanted
-        ``(count, channels)``: standard deviations, as `noise` measures them.
+        ``(count, channels)``: standard deviations, as `measure_noise` measures them.
     rng
 
     Returns
@@ -56,7 +56,7 @@ def topped_up(planes: np.ndarray, classes: np.ndarray, wanted: np.ndarray, rng: 
     ndarray
         As `planes`. Where they have the noise already, they stay as they are.
     """
-    own = noise(planes, classes, len(wanted))
+    own = measure_noise(planes, classes, len(wanted))
     lacking = np.sqrt(np.maximum(wanted.astype(np.float64) ** 2 - own.astype(np.float64) ** 2, 0.0))
     white = rng.standard_normal(planes.shape, dtype=np.float32)
     strength = np.moveaxis(lacking.astype(np.float32)[classes], -1, 0)

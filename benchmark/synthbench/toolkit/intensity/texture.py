@@ -36,7 +36,7 @@ _MANY = 13
 _TINY = 1e-6
 
 
-def measure(planes: np.ndarray, labels: np.ndarray) -> np.ndarray:
+def measure_texture(planes: np.ndarray, labels: np.ndarray) -> np.ndarray:
     """Return how rough each object is inside, ``(objects, channels · BANDS)`` float32, by rising id.
 
     Standard deviations of the bands, fine to coarse, of each channel in turn. What lies outside of an object, and its
@@ -56,13 +56,13 @@ def measure(planes: np.ndarray, labels: np.ndarray) -> np.ndarray:
     return np.sqrt(np.array(variances, np.float32)).reshape(len(variances), len(planes) * BANDS)
 
 
-def against_contrast(textures: np.ndarray, light: np.ndarray, ground: np.ndarray) -> np.ndarray:
+def contrast_ratio(textures: np.ndarray, light: np.ndarray, ground: np.ndarray) -> np.ndarray:
     """Return the texture of objects as a part of their contrast with the background; see `BODY`.
 
     Parameters
     ----------
     textures
-        ``(objects, channels · BANDS)``, as `measure` gives it.
+        ``(objects, channels · BANDS)``, as `measure_texture` gives it.
     light
         ``(objects, channels)``: their medians.
     ground
@@ -80,15 +80,16 @@ def against_contrast(textures: np.ndarray, light: np.ndarray, ground: np.ndarray
     return share
 
 
-def strengths(labels: np.ndarray, wanted: np.ndarray) -> np.ndarray:
-    """Return how strong the texture of `rough` is to be, ``(channels · BANDS, height, width)`` float32, 0 … 1.
+def texture_strengths(labels: np.ndarray, wanted: np.ndarray) -> np.ndarray:
+    """Return how strong the texture of `random_texture` is to be, ``(channels · BANDS, height, width)`` float32, 0 … 1.
 
     Parameters
     ----------
     labels
         ``(height, width)``.
     wanted
-        ``(objects, channels · BANDS)``, as `measure` gives it, by rising id, for objects that are smooth without.
+        ``(objects, channels · BANDS)``, as `measure_texture` gives it, by rising id, for objects that are
+        smooth without.
     """
     fields = _fields(labels.shape, np.random.default_rng(0))
     found = np.zeros((wanted.shape[1], *labels.shape), np.float32)
@@ -98,13 +99,13 @@ def strengths(labels: np.ndarray, wanted: np.ndarray) -> np.ndarray:
     return found
 
 
-def rough(strength: torch.Tensor, random: torch.Generator) -> torch.Tensor:
+def random_texture(strength: torch.Tensor, random: torch.Generator) -> torch.Tensor:
     """Return random texture, ``(B, channels, H, W)``, the same in all channels but for its strength.
 
     Parameters
     ----------
     strength
-        ``(B, channels · BANDS, H, W)``, as `strengths` gives it.
+        ``(B, channels · BANDS, H, W)``, as `texture_strengths` gives it.
     random
         On the device of `strength`.
     """
@@ -117,7 +118,7 @@ def rough(strength: torch.Tensor, random: torch.Generator) -> torch.Tensor:
     return (strength.unflatten(1, (-1, BANDS)) * units[:, None]).sum(dim=2)
 
 
-def topped_up(planes: np.ndarray, labels: np.ndarray, wanted: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+def match_texture(planes: np.ndarray, labels: np.ndarray, wanted: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Return drawn planes whose objects have as much texture as they lack laid over.
 
     It is random, and the same in all channels but for its strength.
@@ -129,7 +130,8 @@ def topped_up(planes: np.ndarray, labels: np.ndarray, wanted: np.ndarray, rng: n
     labels
         ``(height, width)``.
     wanted
-        ``(objects, channels · BANDS)``, as `measure` gives it, by rising id. Without columns, nothing is wanted.
+        ``(objects, channels · BANDS)``, as `measure_texture` gives it, by rising id. Without columns,
+        nothing is wanted.
     rng
 
     Returns

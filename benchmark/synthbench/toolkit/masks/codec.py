@@ -17,10 +17,10 @@ from scipy import ndimage
 from synthbench.errors import DataError, StoreError
 from synthbench.samples import Sample, SampleSet
 from synthbench.toolkit.intensity.images import to_channels
-from synthbench.toolkit.intensity.normalisation import Range, fitting_exponent
-from synthbench.toolkit.intensity.pixel_noise import noise, topped_up
+from synthbench.toolkit.intensity.normalisation import IntensityNormalisation, fit_exponent
+from synthbench.toolkit.intensity.pixel_noise import match_noise, measure_noise
 from synthbench.toolkit.masks import distance, graph_colouring
-from synthbench.toolkit.masks.objects import areas, speck_limit, tidy
+from synthbench.toolkit.masks.objects import areas, min_object_area, relabel
 
 MaskForm = Literal["distance", "grey"]
 LARGEST = 1.5
@@ -44,7 +44,7 @@ class Joint:
     smallest, largest : int
         Area of an object in pixels; pieces below and objects above are removed from what is drawn.
     exponent : float
-    ranges : tuple of Range
+    ranges : tuple of IntensityNormalisation
         Of the training images; a drawn image gets one of them.
     grain : tuple
         Of the training images; the pixel noise of each class or, for instances, of background and objects, and of each
@@ -58,7 +58,7 @@ class Joint:
     smallest: int
     largest: int
     exponent: float
-    ranges: tuple[Range, ...]
+    ranges: tuple[IntensityNormalisation, ...]
     grain: tuple[Any, ...]
 
     @classmethod
@@ -78,19 +78,19 @@ class Joint:
         if not semantic and not len(found):
             raise DataError("the training masks hold no objects: there is nothing to draw new ones from")
         classes = max(len(train.classes), 1 + max(int(mask.max()) for mask in labels))
-        channels, exponent = max(entry.channels for entry in train.entries), fitting_exponent(s.image for s in train)
-        ranges = tuple(Range.of(sample.image, sample.labels) for sample in train)
+        channels, exponent = max(entry.channels for entry in train.entries), fit_exponent(s.image for s in train)
+        ranges = tuple(IntensityNormalisation.from_image(sample.image, sample.labels) for sample in train)
         grain = []
         for sample, own in zip(train, ranges, strict=True):
-            planes = to_channels(own.scaled(sample.image, exponent), channels)
+            planes = to_channels(own.normalise(sample.image, exponent), channels)
             kinds = (sample.labels, classes) if semantic else (sample.labels > 0, 2)
-            grain.append(noise(planes, *kinds).tolist())
+            grain.append(measure_noise(planes, *kinds).tolist())
         return cls(
             form="classes" if semantic else form,
             masks=classes if semantic else 2 if form == "distance" else 1,
             channels=channels,
             levels=levels,
-            smallest=1 if semantic else speck_limit(labels),
+            smallest=1 if semantic else min_object_area(labels),
             largest=1 if semantic else int(LARGEST * found.max()),
             exponent=exponent,
             ranges=ranges,
@@ -112,7 +112,7 @@ class Joint:
         mask : ndarray
             ``(masks, H, W)`` float32, −1 … 1.
         """
-        image = to_channels(self.ranges[position].scaled(sample.image, self.exponent), self.channels)
+        image = to_channels(self.ranges[position].normalise(sample.image, self.exponent), self.channels)
         return image, self.mask(sample.labels, position)
 
     def mask(self, labels: np.ndarray, position: int = 0) -> np.ndarray:
@@ -168,8 +168,8 @@ class Joint:
         own = self.ranges[position]
         planes = to_channels(planes, own.channels)
         if rng is not None:
-            planes = topped_up(planes, self._kinds(labels), self._wanted(position)[:, : own.channels], rng)
-        return own.restored(planes, self.exponent)
+            planes = match_noise(planes, self._kinds(labels), self._wanted(position)[:, : own.channels], rng)
+        return own.denormalise(planes, self.exponent)
 
     def decode(
         self, planes: np.ndarray, position: int, rng: np.random.Generator | None = None
@@ -206,7 +206,7 @@ class Joint:
             raw = graph_colouring.decode(mask[0] * graph_colouring.HIGHEST, self.levels, (1, mask[0].size)).labels
         sizes = np.bincount(raw.ravel())
         huge = np.flatnonzero(sizes[1:] > self.largest) + 1
-        labels, specks = tidy(np.where(np.isin(raw, huge), 0, raw), self.smallest)
+        labels, specks = relabel(np.where(np.isin(raw, huge), 0, raw), self.smallest)
         return labels, lost + specks + len(huge)
 
     def save(self, path: Path) -> None:
@@ -217,7 +217,9 @@ class Joint:
         """Return what `save` wrote; raise `StoreError` if the file is missing or damaged."""
         try:
             rows: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-            ranges = tuple(Range(tuple(r.pop("floor")), tuple(r.pop("top")), **r) for r in rows.pop("ranges"))
+            ranges = tuple(
+                IntensityNormalisation(tuple(r.pop("floor")), tuple(r.pop("top")), **r) for r in rows.pop("ranges")
+            )
             return cls(ranges=ranges, grain=tuple(rows.pop("grain")), **rows)
         except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
             raise StoreError(f"{path}: can't be read: {error}; fit again") from None

@@ -131,7 +131,7 @@ def decode(distance: np.ndarray, foreground: np.ndarray, thresholds: Thresholds 
     smooth = ndimage.gaussian_filter(distance, SMOOTH)
     peaks = inside & (smooth >= ndimage.maximum_filter(np.where(inside, smooth, -np.inf), size=3))
     basins = watershed(-smooth, ndimage.label(peaks, structure=_ALL_NEIGHBOURS)[0], mask=inside)
-    return tidy(join_basins(basins, smooth, thresholds.valley, thresholds.seed), thresholds.area)
+    return drop_small(join_basins(basins, smooth, thresholds.valley, thresholds.seed), thresholds.area)
 
 
 def join_basins(basins: np.ndarray, height: np.ndarray, valley: float, seed: float) -> np.ndarray:
@@ -228,10 +228,10 @@ def decode_components(foreground: np.ndarray, thresholds: Thresholds | None = No
     """
     thresholds = thresholds or Thresholds()
     components, _ = ndimage.label(foreground >= thresholds.foreground)
-    return tidy(components, thresholds.area)
+    return drop_small(components, thresholds.area)
 
 
-def tidy(labels: np.ndarray, area: int) -> np.ndarray:
+def drop_small(labels: np.ndarray, area: int) -> np.ndarray:
     """Drop the instances of fewer than `area` pixels, and number the others 1 … n in their order; int32."""
     sizes = np.bincount(labels.ravel())
     kept = sizes >= max(1, area)

@@ -81,7 +81,7 @@ def areas(labels: np.ndarray) -> np.ndarray:
     return counts[ids > 0]
 
 
-def speck_limit(masks: Iterable[np.ndarray]) -> int:
+def min_object_area(masks: Iterable[np.ndarray]) -> int:
     """Return the area in pixels below which a piece is a speck, by the training label maps: at least 1.
 
     It is the `AREA_PERCENTILE` of the objects' areas, so that a few stray pixels in the annotation don't set it.
@@ -91,7 +91,7 @@ def speck_limit(masks: Iterable[np.ndarray]) -> int:
     return max(1, int(np.percentile(together, AREA_PERCENTILE, method="lower"))) if together.size else 1
 
 
-def tidy(labels: np.ndarray, limit: float = 1) -> tuple[np.ndarray, int]:
+def relabel(labels: np.ndarray, limit: float = 1) -> tuple[np.ndarray, int]:
     """Make a cut, warped or drawn label map valid: connected objects, numbered 1 … n, none a speck.
 
     An object in pieces becomes one object per piece (diagonal neighbours are connected).

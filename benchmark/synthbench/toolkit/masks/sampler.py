@@ -17,7 +17,7 @@ import numpy as np
 
 from synthbench.errors import ConfigError, DataError, StoreError
 from synthbench.samples import MASK, MAX_LABEL, SampleSet, Task
-from synthbench.toolkit.masks.objects import Cutout, areas, cutouts, speck_limit, tidy, touching_share
+from synthbench.toolkit.masks.objects import Cutout, areas, cutouts, min_object_area, relabel, touching_share
 from synthbench.toolkit.masks.placement import Canvas
 from synthbench.toolkit.training.patches import dihedral
 
@@ -36,7 +36,7 @@ _ORDER, _DRAW = 31, 32
 
 
 @dataclass(frozen=True, eq=False)
-class MaskDraw:
+class SampledMask:
     """A new label map, and how it came about.
 
     Attributes
@@ -134,7 +134,7 @@ class MaskSampler:
         if not any(len(a) for a in found):
             raise DataError("the training masks hold no objects: there is nothing to draw new masks from")
         self._sizes = np.array([np.median(a) if len(a) else np.nan for a in found])
-        self.limit = speck_limit(self.masks)
+        self.limit = min_object_area(self.masks)
         if self._touching is None and self.mode != "train":
             self.touching = touching_share(self.masks)
 
@@ -156,7 +156,7 @@ class MaskSampler:
         """Return label map `index` of `seed`, ``(height, width)`` int32: a function of the two alone."""
         return self.sample(seed, index).labels
 
-    def sample(self, seed: int, index: int) -> MaskDraw:
+    def sample(self, seed: int, index: int) -> SampledMask:
         """Return label map `index` of `seed`, with its source and what was lost on the way."""
         epoch, place = divmod(index, len(self.masks))
         order = np.random.default_rng((seed, _ORDER, epoch)).permutation(len(self.masks))
@@ -165,17 +165,17 @@ class MaskSampler:
         recombine = {"train": False, "recombine": True, "mixed": bool(rng.integers(2))}[self.mode]
         return self._recombined(source, rng) if recombine else self._turned(source, rng)
 
-    def _turned(self, source: int, rng: np.random.Generator) -> MaskDraw:
+    def _turned(self, source: int, rng: np.random.Generator) -> SampledMask:
         mask = self.masks[source]
         square = mask.shape[0] == mask.shape[1]
         turned = dihedral(mask, int(rng.choice(range(8) if square else (0, 2, 4, 6))))
         labels, removed = np.ascontiguousarray(turned, dtype=np.int32), 0
         if self.task == "instances":
-            labels, removed = tidy(labels, self.limit)
+            labels, removed = relabel(labels, self.limit)
         share = _share(labels)
-        return MaskDraw(labels, source, False, _share(mask), share, 0, removed)
+        return SampledMask(labels, source, False, _share(mask), share, 0, removed)
 
-    def _recombined(self, source: int, rng: np.random.Generator) -> MaskDraw:
+    def _recombined(self, source: int, rng: np.random.Generator) -> SampledMask:
         shape = self.masks[source].shape
         share = _share(self.masks[source]) if self.density is None else self.density
         goal = share * shape[0] * shape[1]
@@ -194,10 +194,10 @@ class MaskSampler:
                     canvas.put(mask, corner)
             if canvas.count == before:
                 break
-        labels, removed = tidy(canvas.labels, self.limit)
-        return MaskDraw(labels, source, True, share, _share(labels), unplaced, removed)
+        labels, removed = relabel(canvas.labels, self.limit)
+        return SampledMask(labels, source, True, share, _share(labels), unplaced, removed)
 
-    def alike(self, position: int) -> list[int]:
+    def similar_masks(self, position: int) -> list[int]:
         """Return the training masks nearest in object size to one of them, itself first: at most `NEIGHBOURS`.
 
         A mask without objects has the set's usual size. For a semantic task it is the mask itself alone.
@@ -212,7 +212,7 @@ class MaskSampler:
 
     def _pool(self, source: int) -> list[Cutout]:
         """Return the objects of the masks nearest in object size: whole ones, where there are any."""
-        objects = [cut for i in self.alike(source) for cut in self._cutouts(i) if cut.area >= self.limit]
+        objects = [cut for i in self.similar_masks(source) for cut in self._cutouts(i) if cut.area >= self.limit]
         return [cut for cut in objects if cut.whole] or objects
 
     def _cut(self, position: int) -> list[Cutout]:

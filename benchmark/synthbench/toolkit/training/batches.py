@@ -35,7 +35,7 @@ class Batches:
         self._batch: Callable[[int], Planes] = self._from_stream
         if self.device.type == "cuda":
             free, _ = torch.cuda.mem_get_info(self.device)
-            self._batch = Resident(stream, self.device, int(GPU_SHARE * free)).batch
+            self._batch = DeviceCache(stream, self.device, int(GPU_SHARE * free)).batch
 
     def __len__(self) -> int:
         """Return the number of steps."""
@@ -52,7 +52,7 @@ class Batches:
         return torch.from_numpy(images), torch.from_numpy(targets)
 
 
-class Resident:
+class DeviceCache:
     """Encoded samples kept on a device, and patches cut from them there.
 
     Parameters
@@ -76,7 +76,7 @@ class Resident:
         cuts = [self._cut(draw) for draw in draws]
         images = torch.stack([image for image, _ in cuts])
         targets = torch.stack([target for _, target in cuts])
-        return (self._relight(images, draws) if self.stream.relit else images), targets
+        return (self._relight(images, draws) if self.stream.augment_intensity else images), targets
 
     def _cut(self, draw: Draw) -> Planes:
         image, target = self._planes(draw)

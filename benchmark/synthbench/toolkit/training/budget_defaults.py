@@ -24,7 +24,7 @@ def changed(config: Config, names: Iterable[str]) -> list[str]:
     return [f"{name}: {value}" for name, value in found.items() if value != fields[name].default]
 
 
-def settled(config: C, budget: Budget, *, short: Mapping[str, Any], long: Mapping[str, Any]) -> C:
+def resolve_defaults(config: C, budget: Budget, *, short: Mapping[str, Any], long: Mapping[str, Any]) -> C:
     """Return the configuration with what it leaves open filled in.
 
     Parameters

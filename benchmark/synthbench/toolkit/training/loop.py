@@ -1,9 +1,9 @@
-"""The training loop that every trained plugin shares: one function, `train`, that can be killed and taken up again.
+"""The training loop that every trained plugin shares: one function, `train`, that can be interrupted and resumed.
 
-A plugin prepares its networks after `runtime` has seeded torch, names everything that changes during training, and
+A plugin builds its networks after `prepare_torch` has seeded torch, names everything that changes during training, and
 gives a function that takes one step::
 
-    generator = runtime(context)
+    generator = prepare_torch(context)
     parts = {"network": network, "optimiser": optimiser, "noise": generator}
 
     def step(number: int) -> dict[str, torch.Tensor]:
@@ -34,7 +34,7 @@ from synthbench.plugin.precision import AUTOCAST, TF32
 from synthbench.samples import Task
 from synthbench.toolkit.training import checkpoints
 from synthbench.toolkit.training.mode_collapse import Diverged
-from synthbench.toolkit.training.training_log import Draw, Journal
+from synthbench.toolkit.training.training_log import Draw, TrainingLog
 
 Losses = Mapping[str, float | torch.Tensor]
 """What a step gives back: named scalars. Tensors are better than floats on a GPU: they are read once a second."""
@@ -43,7 +43,7 @@ CHECKPOINT_SECONDS = 20.0
 _REPORT_SECONDS = 1.0
 
 
-def runtime(context: Context) -> torch.Generator:
+def prepare_torch(context: Context) -> torch.Generator:
     """Prepare torch for one task: threads, determinism, seeds.
 
     Seeds torch's global generators too, because the initial weights of a network and its dropout draw from them;
@@ -124,7 +124,7 @@ def train(
     path = context.folder / f"{name}.pt" if context.folder is not None else None
     run = _run(name, parts, total, context)
     first = _resume(path, parts, total, run, context) if path is not None else 0
-    journal = Journal(context, name, total, first, draw, task)
+    journal = TrainingLog(context, name, total, first, draw, task)
     meter = _Meter(context.budget.batch_size)
 
     def sound(done: int) -> str:

@@ -10,16 +10,16 @@ import numpy as np
 FLAT = 1e-3
 """A spread of drawn values below this, where the real ones have more, is a collapse."""
 COLLAPSED = 0.02
-"""So is one below this share of the real ones' spread, in what `refuse_collapse` looks at."""
+"""So is one below this share of the real ones' spread, in what `check_mode_collapse` looks at."""
 LOOKED_AT = 8
-"""Samples that `refuse_collapse` should be shown."""
+"""Samples that `check_mode_collapse` should be shown."""
 
 
 class Diverged(RuntimeError):
     """A loss became infinite or NaN, or what a network draws is flat."""
 
 
-def refuse_flat(spreads: Iterable[tuple[float, float]]) -> None:
+def check_flat(spreads: Iterable[tuple[float, float]]) -> None:
     """Raise `Diverged` if all drawn images are flat whose real ones aren't, or a drawn value isn't finite.
 
     Parameters
@@ -35,7 +35,7 @@ def refuse_flat(spreads: Iterable[tuple[float, float]]) -> None:
         raise Diverged("the network draws flat images; lower the learning rate")
 
 
-def refuse_collapse(drawn: np.ndarray, real: np.ndarray, channels: int, share: float = COLLAPSED) -> None:
+def check_mode_collapse(drawn: np.ndarray, real: np.ndarray, channels: int, share: float = COLLAPSED) -> None:
     """Raise `Diverged` if drawn planes are flat, or all alike, where real ones aren't, or aren't finite.
 
     Spreads are the mean standard deviation of a plane over its pixels, and of a pixel over the samples.

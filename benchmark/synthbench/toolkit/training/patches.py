@@ -66,7 +66,7 @@ class PatchStream:
     encode
         What is cut from; by default the normalised image, and the label map as the one target plane, −1 where the
         label is unknown (`synthbench.samples.Sample.marked`).
-    relit
+    augment_intensity
         Whether intensity augmentation is on.
 
     Raises
@@ -76,12 +76,18 @@ class PatchStream:
     """
 
     def __init__(
-        self, mix: TrainingMix, budget: Budget, seed: int, *, encode: Encode | None = None, relit: bool = True
+        self,
+        mix: TrainingMix,
+        budget: Budget,
+        seed: int,
+        *,
+        encode: Encode | None = None,
+        augment_intensity: bool = True,
     ) -> None:
         self.mix = mix
         self.budget = budget
         self.seed = seed
-        self.relit = relit
+        self.augment_intensity = augment_intensity
         self.channels = 3 if any(e.channels == 3 for e in mix.reference.entries) else 1
         self._encode = encode or self._plain
         self._cache: dict[tuple[bool, int], tuple[np.ndarray, np.ndarray]] = {}
@@ -133,7 +139,7 @@ class PatchStream:
         window = self.window(draw, image.shape[1], image.shape[2])
         patch = dihedral(image[:, window[0], window[1]], draw.symmetry)
         cut_target = dihedral(target[:, window[0], window[1]], draw.symmetry)
-        if self.relit:
+        if self.augment_intensity:
             patch = relight(patch, draw.gain, draw.offset, draw.gamma)
         return np.ascontiguousarray(patch), np.ascontiguousarray(cut_target)
 

@@ -78,7 +78,7 @@ def tune(
     return best
 
 
-def portion(validation: SampleSet, pixels: int = PIXELS) -> list[int]:
+def subsample(validation: SampleSet, pixels: int = PIXELS) -> list[int]:
     """Return the positions of evenly spaced samples that have about `pixels` pixels together; at least one, or none."""
     total = sum(entry.height * entry.width for entry in validation.entries)
     if total <= pixels:

@@ -32,7 +32,7 @@ Draw = Callable[[], Sequence[Sample]]
 """Draws a few samples with what has been learnt so far; must leave training as it was, random numbers included."""
 
 
-def so_far(generator: Generator, seed: int, *networks: nn.Module) -> Draw:
+def preview_of(generator: Generator, seed: int, *networks: nn.Module) -> Draw:
     """Return what draws a generator's first samples amid training, its networks switched to drawing meanwhile."""
 
     def draw() -> Sequence[Sample]:
@@ -47,7 +47,7 @@ def so_far(generator: Generator, seed: int, *networks: nn.Module) -> Draw:
     return draw
 
 
-class Journal:
+class TrainingLog:
     """The journal of one training, or of one of its phases.
 
     Parameters

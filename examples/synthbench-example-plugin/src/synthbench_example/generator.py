@@ -12,7 +12,7 @@ from scipy import ndimage
 
 from synthbench import Config, Context, Generator, Sample, SampleSet
 from synthbench.samples import MASK
-from synthbench.toolkit.masks.objects import tidy
+from synthbench.toolkit.masks.objects import relabel
 
 
 class Settings(Config):
@@ -46,7 +46,7 @@ class Elastic(Generator):
             place = self._displaced(chosen.labels.shape, rng)
             labels = ndimage.map_coordinates(chosen.labels, place, order=0, mode="mirror")
             if self.train.task == "instances":
-                labels, _ = tidy(labels)  # what bending pulled apart becomes an object per piece, numbered 1 … n
+                labels, _ = relabel(labels)  # what bending pulled apart becomes an object per piece, numbered 1 … n
             yield Sample(f"{i:06d}", _resampled(chosen.image, place), labels, {MASK: "training"})
 
     def _displaced(self, shape: tuple[int, int], rng: np.random.Generator) -> np.ndarray:

@@ -19,7 +19,7 @@ from synthbench.toolkit.training import loop
 from synthbench.toolkit.training.batches import Batches
 from synthbench.toolkit.training.budget_defaults import MaskConfig
 from synthbench.toolkit.training.patches import PatchStream
-from synthbench.toolkit.training.training_log import so_far
+from synthbench.toolkit.training.training_log import preview_of
 
 
 class Settings(MaskConfig):
@@ -53,7 +53,7 @@ class Painter(Generator):
     def fit(self, train: SampleSet, context: Context) -> None:
         self.joint = Joint.of(train, "distance", 1)  # images in −1 … 1, instances as distance and foreground
         self.sampler = self.config.sampler(train)
-        loop.runtime(context)  # seeds torch: before any network is built
+        loop.prepare_torch(context)  # seeds torch: before any network is built
         self.network = self._network(context)
         optimiser = torch.optim.Adam(self.network.parameters(), self.config.learning_rate)
         stream = PatchStream(
@@ -61,7 +61,7 @@ class Painter(Generator):
             context.budget,
             context.seed,
             encode=lambda sample: self.joint.encode(sample, train.position(sample.id)),
-            relit=False,  # the light of an image is what is to be learnt
+            augment_intensity=False,  # the light of an image is what is to be learnt
         )
         batches = Batches(stream, context.device)
 
@@ -80,7 +80,7 @@ class Painter(Generator):
             context,
             parts={"network": self.network, "optimiser": optimiser},  # all that changes: a killed fit goes on from it
             step=step,
-            draw=so_far(self, context.seed, self.network),  # pictures for the log
+            draw=preview_of(self, context.seed, self.network),  # pictures for the log
             task=train.task,
         )
         self.network.eval()
@@ -92,7 +92,9 @@ class Painter(Generator):
         for i in [index] if isinstance(index, int) else index:
             mask = self.sampler.sample(seed, i)
             rng = np.random.default_rng((seed, i))
-            like = int(rng.choice(self.sampler.alike(mask.source)))  # the training image whose range of light it gets
+            like = int(
+                rng.choice(self.sampler.similar_masks(mask.source))
+            )  # the training image whose range of light it gets
             planes = torch.from_numpy(self.joint.mask(mask.labels))[None].to(device)
             image = self.joint.picture(self.network(planes)[0].cpu().numpy(), mask.labels, like, rng)
             self.counts.update(removed=mask.removed, unplaced=mask.unplaced)
