@@ -10,7 +10,7 @@ import pytest
 
 from synthbench.errors import ConfigError, DataError
 from synthbench.leaderboard import by_group, table
-from synthbench.leaderboard.blocks import cells
+from synthbench.leaderboard.blocks import blocks
 from synthbench.leaderboard.columns import definition, title
 from synthbench.leaderboard.formatting import distance, duration, number, signed, text
 from synthbench.leaderboard.narrative import cautions
@@ -308,10 +308,10 @@ def test_damaged_results_are_named(whole: SimpleNamespace) -> None:
     broken = SimpleNamespace(**vars(whole))
     broken.runs = whole.runs.drop(columns="arm")
     with pytest.raises(DataError, match=r"runs.csv: no column 'arm'"):
-        list(cells(broken))
+        list(blocks(broken))
     broken.runs = whole.runs[:0]
     with pytest.raises(DataError, match="nothing to show"):
-        list(cells(broken))
+        list(blocks(broken))
 
 
 def test_counts_that_contradict_each_other_make_no_table(whole: SimpleNamespace) -> None:

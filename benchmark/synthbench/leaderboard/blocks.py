@@ -1,4 +1,4 @@
-"""The cells of a study: one dataset, amount of real data and segmenter each, over all folds."""
+"""The comparison blocks of a study: one dataset, amount of real data and segmenter each, over all folds."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ import pandas as pd
 from synthbench.errors import DataError
 from synthbench.results import WHOLE_IMAGE
 from synthbench.results.checking import check_sums
-from synthbench.statistics.image_counts import CELL, seed_text
+from synthbench.statistics.image_counts import BLOCK, seed_text
 
 if TYPE_CHECKING:
     from synthbench.results import Results
 
-_NEEDED = [*CELL, "fold", "arm", "generator", "synthetic", "generator_seed", "seed", "status"]
+_NEEDED = [*BLOCK, "fold", "arm", "generator", "synthetic", "generator_seed", "seed", "status"]
 
 
 @dataclass(frozen=True, eq=False)
-class Cell:
+class ComparisonBlock:
     """What is compared with each other, and nothing else.
 
     Attributes
@@ -54,8 +54,8 @@ class Cell:
         return f"{self.segmenter} on {self.dataset}, {self.fraction} real images"
 
 
-def cells(results: Results) -> Iterator[Cell]:
-    """Yield the cells of a study, in its order.
+def blocks(results: Results) -> Iterator[ComparisonBlock]:
+    """Yield the comparison blocks of a study, in its order.
 
     Raises
     ------
@@ -75,39 +75,41 @@ def cells(results: Results) -> Iterator[Cell]:
         names = _common_names(runs)
         runs = _rename(runs, names)
         images = _rename(images, names) if len(images) else images
-    for _, rows in runs.groupby(CELL, sort=False):
-        dataset, fraction, segmenter = (rows[name].iloc[0] for name in CELL)
+    for _, rows in runs.groupby(BLOCK, sort=False):
+        dataset, fraction, segmenter = (rows[name].iloc[0] for name in BLOCK)
         scored = images
         if len(images):
             here = (images.dataset == dataset) & (images.fraction == fraction) & (images.segmenter == segmenter)
             scored = images[here]
         task = _task(scored if len(scored) else images)
         scored = scored.drop(columns=[c for c in _other(task) if c in scored])
-        yield Cell(str(dataset), int(fraction), str(segmenter), task, rows.reset_index(drop=True), scored)
+        yield ComparisonBlock(str(dataset), int(fraction), str(segmenter), task, rows.reset_index(drop=True), scored)
 
 
-def fidelity_of(results: Results, cell: Cell) -> pd.DataFrame:
-    """Return the fidelity rows of a cell's dataset and amount of real data."""
-    return _of_generators(results.fidelity, cell)
+def fidelity_of(results: Results, block: ComparisonBlock) -> pd.DataFrame:
+    """Return the fidelity rows of a block's dataset and amount of real data."""
+    return _of_generators(results.fidelity, block)
 
 
-def agreement_of(results: Results, cell: Cell) -> pd.DataFrame:
-    """Return the agreement rows of a cell's dataset, amount of real data and segmenter."""
+def agreement_of(results: Results, block: ComparisonBlock) -> pd.DataFrame:
+    """Return the agreement rows of a block's dataset, amount of real data and segmenter."""
     table = results.agreement
     if table.empty:
         return table
-    rows = _of_generators(table[table["segmenter"] == cell.segmenter], cell)
-    rows = rows.drop(columns=[c for c in _other(cell.task) if c in rows])
-    return rows.assign(fraction=cell.fraction, generator_seed=seed_text(rows["generator_seed"]))
+    rows = _of_generators(table[table["segmenter"] == block.segmenter], block)
+    rows = rows.drop(columns=[c for c in _other(block.task) if c in rows])
+    return rows.assign(fraction=block.fraction, generator_seed=seed_text(rows["generator_seed"]))
 
 
-def _of_generators(table: pd.DataFrame, cell: Cell) -> pd.DataFrame:
+def _of_generators(table: pd.DataFrame, block: ComparisonBlock) -> pd.DataFrame:
     """Return the rows nearest in amount of real data: folds may differ by an image."""
     if table.empty:
         return table
-    near = (table["fraction"] - cell.fraction).abs()
+    near = (table["fraction"] - block.fraction).abs()
     nearest = near.groupby([table["dataset"], table["fold"], table["generator"]]).transform("min")
-    here = (table["dataset"] == cell.dataset) & (near == nearest) & table["generator"].isin(set(cell.runs["generator"]))
+    here = (
+        (table["dataset"] == block.dataset) & (near == nearest) & table["generator"].isin(set(block.runs["generator"]))
+    )
     return table[here]
 
 

@@ -1,4 +1,4 @@
-"""What a cell's controls say: whether an arm changed anything, and what more real images bring."""
+"""What a block's controls say: whether an arm changed anything, and what more real images bring."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from synthbench.leaderboard.blocks import Cell
+from synthbench.leaderboard.blocks import ComparisonBlock
 from synthbench.statistics import headroom
 
 HEADROOM = ("headroom", "headroom_low", "headroom_high", "headroom_images", "headroom_seeds")
@@ -17,12 +17,12 @@ _SEEN = ("prediction", "tp", "fp", "fn", "dice", "iou_sum", "cldice")
 _TRAINING = ["fold", "generator_seed", "seed"]
 
 
-def unchanged(cell: Cell, baseline: str) -> dict[str, int]:
+def unchanged(block: ComparisonBlock, baseline: str) -> dict[str, int]:
     """Return by arm how many of its trainings predict just what the baseline's of the same fold and seed do.
 
     Compared are the stored hashes of the predicted label maps and all counts, of every test image at every threshold.
     """
-    images = cell.images
+    images = block.images
     if images.empty or not (images["arm"] == baseline).any():
         return {}
     seen = [name for name in ("image", "iou", "class", *_SEEN) if name in images]
@@ -40,28 +40,34 @@ def unchanged(cell: Cell, baseline: str) -> dict[str, int]:
 
 
 def of_more_real_images(
-    cell: Cell, others: Sequence[Cell], metric: str, iou: float | str, aggregation: str, baseline: str, draws: int
+    block: ComparisonBlock,
+    others: Sequence[ComparisonBlock],
+    metric: str,
+    iou: float | str,
+    aggregation: str,
+    baseline: str,
+    draws: int,
 ) -> dict[str, dict[str, float]]:
     """Return by arm, the baseline included, the columns `HEADROOM`, and `RECOVERED` where the gain can be told.
 
     Parameters
     ----------
     others
-        Cells of the same study; those of another dataset or segmenter are ignored. The one with the most real images
+        Blocks of the same study; those of another dataset or segmenter are ignored. The one with the most real images
         is compared with; at that amount itself, and where its baseline has no scores, nothing is returned.
     """
-    same = [c for c in others if (c.dataset, c.segmenter) == (cell.dataset, cell.segmenter)]
+    same = [c for c in others if (c.dataset, c.segmenter) == (block.dataset, block.segmenter)]
     most = max(same, key=lambda c: c.fraction)
-    scored = [not c.images.empty and bool((c.images["arm"] == baseline).any()) for c in (cell, most)]
-    if most.fraction <= cell.fraction or not all(scored):
+    scored = [not c.images.empty and bool((c.images["arm"] == baseline).any()) for c in (block, most)]
+    if most.fraction <= block.fraction or not all(scored):
         return {}
-    found = headroom(cell.images, most.images, baseline, metric, iou, aggregation, draws)
+    found = headroom(block.images, most.images, baseline, metric, iou, aggregation, draws)
     if found is None:
         return {}
     gain = found.gain
     numbers = (gain.value, gain.low, gain.high, float(most.fraction), float(gain.seeds))
-    out: dict[str, dict[str, float]] = {arm: dict(zip(HEADROOM, numbers, strict=True)) for arm in cell.arms}
-    if gain.seeds == 1 and cell.runs["fold"].nunique() == 1:  # without training again nothing is decided
+    out: dict[str, dict[str, float]] = {arm: dict(zip(HEADROOM, numbers, strict=True)) for arm in block.arms}
+    if gain.seeds == 1 and block.runs["fold"].nunique() == 1:  # without training again nothing is decided
         return out
     for arm, part in found.shares.items():
         out[arm] |= dict(zip(RECOVERED, (part.value, part.low, part.high), strict=True))

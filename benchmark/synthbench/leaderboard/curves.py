@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from synthbench.leaderboard.blocks import Cell
+from synthbench.leaderboard.blocks import ComparisonBlock
 from synthbench.leaderboard.charts import Line
 from synthbench.leaderboard.formatting import short
 from synthbench.statistics.image_counts import image_counts
@@ -14,17 +14,17 @@ _PAIR = ["fold", "seed"]
 _REST = ["arm", "generator_seed"]
 
 
-def score_lines(cell: Cell, places: dict[str, int], aggregation: str) -> list[Line]:
+def score_lines(block: ComparisonBlock, places: dict[str, int], aggregation: str) -> list[Line]:
     """Return one line per arm that was scored: mean over trainings, from the lowest to the highest of them."""
-    return [_line(arm, runs, places) for arm, runs in _by_arm(_by_iou(cell, aggregation), cell)]
+    return [_line(arm, runs, places) for arm, runs in _by_arm(_by_iou(block, aggregation), block)]
 
 
-def difference_lines(cell: Cell, places: dict[str, int], aggregation: str, baseline: str) -> list[Line]:
+def difference_lines(block: ComparisonBlock, places: dict[str, int], aggregation: str, baseline: str) -> list[Line]:
     """Return one line per arm of its difference from the baseline, trainings of one fold and seed being paired."""
-    runs = _by_iou(cell, aggregation)
+    runs = _by_iou(block, aggregation)
     base = runs.loc[runs.index.get_level_values("arm") == baseline].groupby(_PAIR).mean()
     lines = []
-    for arm, own in _by_arm(runs, cell):
+    for arm, own in _by_arm(runs, block):
         if arm == baseline:
             continue
         keys = own.reset_index(_REST, drop=True).index
@@ -35,17 +35,17 @@ def difference_lines(cell: Cell, places: dict[str, int], aggregation: str, basel
     return lines
 
 
-def _by_iou(cell: Cell, aggregation: str) -> pd.DataFrame:
+def _by_iou(block: ComparisonBlock, aggregation: str) -> pd.DataFrame:
     """Return F-scores with one row per run (indexed by what makes it) and one column per threshold."""
-    found = image_counts(cell.images, "f1", "mean", aggregation)
+    found = image_counts(block.images, "f1", "mean", aggregation)
     above, below = found.above.sum(axis=1), found.below.sum(axis=1)
     scores = np.divide(above, below, out=np.zeros_like(above), where=below > 0)
-    return pd.DataFrame(scores, pd.MultiIndex.from_frame(found.runs), sorted(set(cell.images["iou"].round(2))))
+    return pd.DataFrame(scores, pd.MultiIndex.from_frame(found.runs), sorted(set(block.images["iou"].round(2))))
 
 
-def _by_arm(runs: pd.DataFrame, cell: Cell) -> list[tuple[str, pd.DataFrame]]:
+def _by_arm(runs: pd.DataFrame, block: ComparisonBlock) -> list[tuple[str, pd.DataFrame]]:
     own = runs.index.get_level_values("arm")
-    return [(arm, runs.loc[own == arm]) for arm in cell.arms if (own == arm).any()]
+    return [(arm, runs.loc[own == arm]) for arm in block.arms if (own == arm).any()]
 
 
 def _line(arm: str, runs: pd.DataFrame, places: dict[str, int]) -> Line:

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from synthbench.errors import DataError
-from synthbench.leaderboard.blocks import Cell, agreement_of, fidelity_of
+from synthbench.leaderboard.blocks import ComparisonBlock, agreement_of, fidelity_of
 from synthbench.results import COUNT
 from synthbench.statistics import score_interval
 
@@ -25,7 +25,7 @@ MASKS = ("area", "eccentricity", "solidity", "spacing", "count", "covered", "tou
 COUNTED = ("lost", "removed", "unplaced", "empty")
 
 
-def fidelity(results: Results, cell: Cell) -> dict[str, dict[str, Any]]:
+def fidelity(results: Results, block: ComparisonBlock) -> dict[str, dict[str, Any]]:
     """Return by generator the means over folds and generator seeds, distances under their true names.
 
     Distances on other features have columns of their own. An interval's ends are means too: whatever the sets have in
@@ -37,7 +37,7 @@ def fidelity(results: Results, cell: Cell) -> dict[str, dict[str, Any]]:
         If generators were compared by different numbers of images: such distances can't stand in one table.
     """
     out: dict[str, dict[str, Any]] = {}
-    rows = fidelity_of(results, cell)
+    rows = fidelity_of(results, block)
     if rows.empty or "metric_fd" not in rows:
         return out
     planned = rows.groupby("generator").size()
@@ -102,13 +102,13 @@ AGREEMENT = ("agreement", "agreement_low", "agreement_high", "agreement_seeds", 
 
 
 def agreement(
-    results: Results, cell: Cell, metric: str, iou: float | str, aggregation: str, draws: int
+    results: Results, block: ComparisonBlock, metric: str, iou: float | str, aggregation: str, draws: int
 ) -> dict[str, dict[str, float]]:
     """Return by generator the columns `AGREEMENT`: the score on its images of segmenters trained on real ones alone.
 
     The interval is over synthetic images and over segmenters trained again; with several generator seeds, over those.
     """
-    rows = agreement_of(results, cell)
+    rows = agreement_of(results, block)
     if rows.empty:
         return {}
     out = {}

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from synthbench.leaderboard.blocks import Cell
+from synthbench.leaderboard.blocks import ComparisonBlock
 from synthbench.statistics import Difference, compare, equivalent_real_images, holm
 
 _BESIDE = "real + "
@@ -19,7 +19,7 @@ WORTH = ("worth", "worth_low", "worth_high", "worth_least", "worth_most")
 
 
 def against_copies(
-    cell: Cell, metric: str, iou: float | str, aggregation: str, draws: int
+    block: ComparisonBlock, metric: str, iou: float | str, aggregation: str, draws: int
 ) -> dict[str, dict[str, float]]:
     """Compare each arm with the arm that has as many copies of real images as this one has synthetic ones.
 
@@ -29,17 +29,17 @@ def against_copies(
         By arm, the columns `AGAINST_COPIES`; arms without such a partner aren't there. The p-values are corrected
         (Holm) for the number of arms compared with copies.
     """
-    if cell.images.empty:
+    if block.images.empty:
         return {}
-    arms = cell.runs.drop_duplicates("arm")[["arm", "generator", "synthetic"]].itertuples(index=False, name=None)
+    arms = block.runs.drop_duplicates("arm")[["arm", "generator", "synthetic"]].itertuples(index=False, name=None)
     known = {arm: (generator, (amount, arm.startswith(_BESIDE))) for arm, generator, amount in arms}
     found: dict[str, Difference] = {}
     for copies, (generator, mix) in known.items():
         if generator != COPIES:
             continue
         rivals = [arm for arm, (other, of) in known.items() if other not in ("", COPIES) and of == mix]
-        if rivals and (cell.images["arm"] == copies).any():
-            every = compare(cell.images, copies, metric, iou, aggregation, draws).differences
+        if rivals and (block.images["arm"] == copies).any():
+            every = compare(block.images, copies, metric, iou, aggregation, draws).differences
             found |= {arm: every[arm] for arm in rivals if arm in every}
     corrected = holm([d.p for d in found.values()])
     return {
@@ -49,14 +49,20 @@ def against_copies(
 
 
 def in_real_images(
-    cell: Cell, others: Sequence[Cell], metric: str, iou: float | str, aggregation: str, baseline: str, draws: int
+    block: ComparisonBlock,
+    others: Sequence[ComparisonBlock],
+    metric: str,
+    iou: float | str,
+    aggregation: str,
+    baseline: str,
+    draws: int,
 ) -> dict[str, dict[str, float]]:
     """Read each arm's gain off the learning curve of real images, where the study has several amounts of them.
 
     Parameters
     ----------
     others
-        Cells of the same study; those of another dataset or segmenter are ignored.
+        Blocks of the same study; those of another dataset or segmenter are ignored.
 
     Returns
     -------
@@ -66,11 +72,11 @@ def in_real_images(
     curve = {
         c.fraction: c.images
         for c in others
-        if (c.dataset, c.segmenter) == (cell.dataset, cell.segmenter) and len(c.images)
+        if (c.dataset, c.segmenter) == (block.dataset, block.segmenter) and len(c.images)
     }
-    if cell.images.empty or not (cell.images["arm"] == baseline).any() or len(curve) < 2:
+    if block.images.empty or not (block.images["arm"] == baseline).any() or len(curve) < 2:
         return {}
-    found = equivalent_real_images(cell.images, curve, cell.fraction, baseline, metric, iou, aggregation, draws)
+    found = equivalent_real_images(block.images, curve, block.fraction, baseline, metric, iou, aggregation, draws)
     return {arm: {name: getattr(w, name.removeprefix("worth_"), w.value) for name in WORTH} for arm, w in found.items()}
 
 

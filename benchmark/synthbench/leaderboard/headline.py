@@ -25,7 +25,7 @@ def leads(table: pd.DataFrame) -> list[str]:
 
 
 def found_nothing(rows: Sequence[Mapping[str, Any]]) -> bool:
-    """Whether a cell's baseline finds next to nothing on real test images."""
+    """Whether a block's baseline finds next to nothing on real test images."""
     return any(row["verdict"] == "baseline" and _level(row) < NOTHING for row in rows)
 
 

@@ -31,7 +31,7 @@ CROWDED = -3
 
 def headline(table: pd.DataFrame) -> str:
     """Return one sentence: which arms helped which segmenter, or that none did."""
-    boards = list(_cells(table))
+    boards = list(_blocks(table))
     compared = [rows for _, rows in boards if _deltas(rows)]
     if not compared:
         return "Nothing could be compared: no arm has scores beside those of real images alone."
@@ -50,9 +50,9 @@ def headline(table: pd.DataFrame) -> str:
 
 
 def details(table: pd.DataFrame) -> list[tuple[str, list[str]]]:
-    """Return for each cell what is compared, and every arm's difference with its interval."""
+    """Return for each block what is compared, and every arm's difference with its interval."""
     lines = []
-    for _, rows in _cells(table):
+    for _, rows in _blocks(table):
         parts = [_detail(r) for r in _deltas(rows)]
         parts += [f"{short(r['arm'])} {MISSING}" for r in rows if r["status"] == MISSING]
         if parts:
@@ -88,7 +88,7 @@ def cautions(table: pd.DataFrame) -> list[str]:
     lines.extend(_few_seeds(table))
     lines.extend(_few_images(table))
     lines.extend(_loose(table))
-    for _, rows in _cells(table):
+    for _, rows in _blocks(table):
         lines.extend(
             f"{place(row)}: images with wrong masks ({short(row['arm'])}) should have hurt, and "
             "that doesn't show. This comparison may be too small to show anything."
@@ -214,7 +214,7 @@ def _by_mask(row: Mapping[str, Any]) -> str:
     return f": {' and '.join(told)}" if told else ", in their layout at least"
 
 
-def _cells(table: pd.DataFrame) -> Iterator[tuple[Any, list[dict[str, Any]]]]:
+def _blocks(table: pd.DataFrame) -> Iterator[tuple[Any, list[dict[str, Any]]]]:
     for key, part in table.groupby(["dataset", "fraction", "segmenter"], sort=False):
         yield key, records(part)
 

@@ -17,7 +17,7 @@ from PIL import Image
 from synthbench import __version__
 from synthbench.io.escaping import printable
 from synthbench.leaderboard import charts
-from synthbench.leaderboard.blocks import Cell, cells
+from synthbench.leaderboard.blocks import ComparisonBlock, blocks
 from synthbench.leaderboard.columns import definition, title
 from synthbench.leaderboard.curves import difference_lines, score_lines
 from synthbench.leaderboard.formatting import MISSING, delta, duration, first_words, number, records, short, text
@@ -86,8 +86,8 @@ def page(
         See `synthbench.leaderboard.table`.
     """
     found = table(results, iou, aggregation, columns=columns)
-    parts = list(cells(results))
-    places = {arm: i for i, arm in enumerate(dict.fromkeys([REAL, *(arm for cell in parts for arm in cell.arms)]))}
+    parts = list(blocks(results))
+    places = {arm: i for i, arm in enumerate(dict.fromkeys([REAL, *(arm for block in parts for arm in block.arms)]))}
     used = [name for _, part in boards(found) for name in _all_columns(part)]
     metric = str(found["metric"].iloc[0])
     environment = Environment(
@@ -104,13 +104,15 @@ def page(
         headline=headline(found),
         leads=leads(found),
         details=details(found),
-        design=design(found, [cell.images for cell in parts]),
+        design=design(found, [block.images for block in parts]),
         cautions=cautions(found),
         aggregation=aggregation,
         boards=[_grid(heading, part, shown(part)) for heading, part in boards(found)],
         notes=[(name, title(name, metric), definition(name)) for name in [*dict.fromkeys(used), "aggregation"]],
         forests=[_forest(heading, part) for heading, part in boards(found)],
-        curves=[_curves(cell, places, aggregation) for cell in parts if cell.task != "semantic" and len(cell.images)],
+        curves=[
+            _curves(block, places, aggregation) for block in parts if block.task != "semantic" and len(block.images)
+        ],
         strata=_strata(results, parts, iou, aggregation),
         pictures=_pictures(folder),
         fidelity=[grid for heading, part in boards(found) for grid in _fidelity(heading, part)],
@@ -183,23 +185,23 @@ def _forest(heading: str, part: pd.DataFrame) -> dict[str, Any]:
     return {"heading": heading, "metric": metric, "rows": shown_rows, "ticks": ticks, "zero": f"{axis(0):.3f}%"}
 
 
-def _curves(cell: Cell, places: dict[str, int], aggregation: str) -> dict[str, Any]:
-    lines = score_lines(cell, places, aggregation)
+def _curves(block: ComparisonBlock, places: dict[str, int], aggregation: str) -> dict[str, Any]:
+    lines = score_lines(block, places, aggregation)
     told = "; ".join(f"{line.label} from {line.mid[0]:.3f} to {line.mid[-1]:.3f}" for line in lines)
-    charts_ = [charts.curves(lines, f"F-score by IoU threshold, {cell.title}", told, f"F-score ({aggregation})")]
-    gaps = difference_lines(cell, places, aggregation, REAL)
+    charts_ = [charts.curves(lines, f"F-score by IoU threshold, {block.title}", told, f"F-score ({aggregation})")]
+    gaps = difference_lines(block, places, aggregation, REAL)
     if gaps:
         told = "; ".join(f"{line.label} from {line.mid[0]:+.3f} to {line.mid[-1]:+.3f}" for line in gaps)
-        heading = f"Difference in F-score from real images alone by IoU threshold, {cell.title}"
+        heading = f"Difference in F-score from real images alone by IoU threshold, {block.title}"
         charts_.append(charts.curves(gaps, heading, told, "difference from real", zero_line=True))
-    return {"title": cell.title, "charts": charts_}
+    return {"title": block.title, "charts": charts_}
 
 
-def _strata(results: Results, parts: Sequence[Cell], iou: float | str, aggregation: str) -> list[Grid]:
-    names = dict.fromkeys(name for cell in parts for name in groups_of(cell))
+def _strata(results: Results, parts: Sequence[ComparisonBlock], iou: float | str, aggregation: str) -> list[Grid]:
+    names = dict.fromkeys(name for block in parts for name in groups_of(block))
     grids = []
     for name in names:
-        values = {value for cell in parts if name in cell.images for value in cell.images[name].dropna().unique()}
+        values = {value for block in parts if name in block.images for value in block.images[name].dropna().unique()}
         if 2 <= len(values) <= _MOST_STRATA:
             strata = by_group(results, name, iou, aggregation, draws=_GROUP_DRAWS)
             columns = ["value", "images", "segmenter", "arm", "score", "delta", "verdict", "coverage"]

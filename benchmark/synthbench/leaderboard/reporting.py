@@ -15,7 +15,7 @@ import numpy as np
 from PIL import Image
 
 from synthbench.io.atomic import write_whole
-from synthbench.leaderboard.blocks import cells
+from synthbench.leaderboard.blocks import blocks
 from synthbench.leaderboard.pages import INDEX, PICTURES, page
 from synthbench.samples import Sample, Task
 from synthbench.samples.pictures import annotated, displayed
@@ -54,7 +54,7 @@ def report(
     run_folder = Path(run_folder)
     run_folder.mkdir(parents=True, exist_ok=True)
     if pictures is not None:
-        semantic = any(cell.task == "semantic" for cell in cells(results))
+        semantic = any(block.task == "semantic" for block in blocks(results))
         _write_pictures(run_folder, pictures, "semantic" if semantic else "instances")
     return write_whole(run_folder / "report.html", page(results, run_folder, columns=columns))
 

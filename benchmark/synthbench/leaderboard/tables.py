@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from synthbench.errors import ConfigError, nearest
-from synthbench.leaderboard.blocks import Cell, cells
+from synthbench.leaderboard.blocks import ComparisonBlock, blocks
 from synthbench.leaderboard.controls import no_controls, of_more_real_images, unchanged
 from synthbench.leaderboard.fidelity import agreement, fidelity, no_agreement
 from synthbench.leaderboard.gains import against_copies, in_real_images, none
@@ -68,8 +68,8 @@ def table(
         If the threshold wasn't scored, a column isn't known, or the results are damaged.
     """
     asked = columns_of(columns, iou)
-    parts = list(cells(results))
-    found = [_cell_rows(results, cell, parts, iou, aggregation, baseline, draws, asked) for cell in parts]
+    parts = list(blocks(results))
+    found = [_block_rows(results, block, parts, iou, aggregation, baseline, draws, asked) for block in parts]
     made = pd.DataFrame([row for rows in found for row in rows])
     made.attrs["columns"] = asked
     return made
@@ -97,24 +97,24 @@ def by_group(
     """
     rows: list[dict[str, Any]] = []
     known: set[str] = set()
-    for cell in cells(results):
-        names = groups_of(cell)
+    for block in blocks(results):
+        names = groups_of(block)
         known.update(names)
         column = group if group in names else f"group:{group}"
         if column not in names:
             continue
-        for value, images in cell.images.groupby(column):
-            rows.extend(_stratum(cell, images, column, str(value), iou, aggregation, baseline, draws))
+        for value, images in block.images.groupby(column):
+            rows.extend(_stratum(block, images, column, str(value), iou, aggregation, baseline, draws))
     if not rows:
         there = f"; there are {', '.join(sorted(known))}" if known else "; these test images have none"
         raise ConfigError(f"group {group!r} is not there{nearest(group, known) or there}")
     return pd.DataFrame(rows)
 
 
-def groups_of(cell: Cell) -> list[str]:
-    """Return the columns by which a cell's test images can be told apart."""
-    names = [str(c) for c in cell.images]
-    return [c for c in names if (c == "difficulty" or c.startswith("group:")) and cell.images[c].notna().any()]
+def groups_of(block: ComparisonBlock) -> list[str]:
+    """Return the columns by which a block's test images can be told apart."""
+    names = [str(c) for c in block.images]
+    return [c for c in names if (c == "difficulty" or c.startswith("group:")) and block.images[c].notna().any()]
 
 
 def headline_metric(task: str, iou: float | str) -> tuple[str, str]:
@@ -139,56 +139,58 @@ def mean_over_runs(scores: pd.DataFrame) -> pd.Series:
     return scores.groupby(["arm", "fold"])["score"].mean().groupby("arm").mean()
 
 
-def compared(cell: Cell, iou: float | str, aggregation: str, baseline: str = REAL, draws: int = DRAWS) -> Comparison:
-    """Compare a cell's arms by its headline metric; empty when the baseline has no scores."""
-    metric, _ = headline_metric(cell.task, iou)
-    if cell.images.empty or not (cell.images["arm"] == baseline).any():
+def compared(
+    block: ComparisonBlock, iou: float | str, aggregation: str, baseline: str = REAL, draws: int = DRAWS
+) -> Comparison:
+    """Compare a block's arms by its headline metric; empty when the baseline has no scores."""
+    metric, _ = headline_metric(block.task, iou)
+    if block.images.empty or not (block.images["arm"] == baseline).any():
         return Comparison(baseline, {}, {})
-    return compare(cell.images, baseline, metric, iou, aggregation, draws)
+    return compare(block.images, baseline, metric, iou, aggregation, draws)
 
 
-def _cell_rows(
+def _block_rows(
     results: Results,
-    cell: Cell,
-    parts: Sequence[Cell],
+    block: ComparisonBlock,
+    parts: Sequence[ComparisonBlock],
     iou: float | str,
     aggregation: str,
     baseline: str,
     draws: int,
     asked: Sequence[str],
 ) -> list[dict[str, Any]]:
-    metric, headline = headline_metric(cell.task, iou)
-    every = score_columns(cell.task, iou) | scores_of(asked, cell.task)
-    scores = {name: _scores(cell, *what, aggregation) for name, what in every.items()}
+    metric, headline = headline_metric(block.task, iou)
+    every = score_columns(block.task, iou) | scores_of(asked, block.task)
+    scores = {name: _scores(block, *what, aggregation) for name, what in every.items()}
     means = {name: mean_over_runs(found) for name, found in scores.items()}
     spread = scores[headline].groupby(["arm", "fold"])["score"].std().groupby("arm").mean()
-    deltas = _deltas(compared(cell, iou, aggregation, baseline, draws), baseline)
-    copies = against_copies(cell, metric, iou, aggregation, draws)
-    worths = in_real_images(cell, parts, metric, iou, aggregation, baseline, draws)
-    near = fidelity(results, cell)
-    more = of_more_real_images(cell, parts, metric, iou, aggregation, baseline, draws)
-    same = unchanged(cell, baseline)
-    agreed = agreement(results, cell, metric, iou, aggregation, draws)
-    loose = ", ".join(f"{name}: {count}" for name, count in loose_groups(cell.images).items())
+    deltas = _deltas(compared(block, iou, aggregation, baseline, draws), baseline)
+    copies = against_copies(block, metric, iou, aggregation, draws)
+    worths = in_real_images(block, parts, metric, iou, aggregation, baseline, draws)
+    near = fidelity(results, block)
+    more = of_more_real_images(block, parts, metric, iou, aggregation, baseline, draws)
+    same = unchanged(block, baseline)
+    agreed = agreement(results, block, metric, iou, aggregation, draws)
+    loose = ", ".join(f"{name}: {count}" for name, count in loose_groups(block.images).items())
     rows = []
-    for arm in cell.arms:
-        runs = cell.runs[cell.runs["arm"] == arm]
+    for arm in block.arms:
+        runs = block.runs[block.runs["arm"] == arm]
         first = runs.iloc[0]
         state = _coverage(runs)
         rows.append(
             {
-                "dataset": cell.dataset,
-                "task": cell.task,
-                "fraction": cell.fraction,
+                "dataset": block.dataset,
+                "task": block.task,
+                "fraction": block.fraction,
                 "folds": runs["fold"].nunique(),
-                "segmenter": cell.segmenter,
+                "segmenter": block.segmenter,
                 "arm": arm,
                 "generator": first["generator"],
                 "synthetic": int(first["synthetic"]),
                 "metric": headline,
-                "aggregation": aggregation if cell.task == "instances" else "pooled",
+                "aggregation": aggregation if block.task == "instances" else "pooled",
                 **{name: found.get(arm, np.nan) for name, found in means.items()},
-                **_coco(cell, runs, asked),
+                **_coco(block, runs, asked),
                 "spread": spread.get(arm, np.nan),
                 **deltas.get(arm, _no_delta(state["status"])),
                 **_sameness(deltas.get(arm, {}), same.get(arm)),
@@ -209,10 +211,10 @@ def _cell_rows(
     return sorted(rows, key=lambda row: (np.nan_to_num(row["rank"], nan=np.inf), -np.nan_to_num(row[headline])))
 
 
-def _scores(cell: Cell, metric: str, iou: float | str, aggregation: str) -> pd.DataFrame:
-    if cell.images.empty or (metric == "cldice" and cell.images["cldice"].isna().all()):
+def _scores(block: ComparisonBlock, metric: str, iou: float | str, aggregation: str) -> pd.DataFrame:
+    if block.images.empty or (metric == "cldice" and block.images["cldice"].isna().all()):
         return pd.DataFrame({"arm": [], "fold": [], "score": []})
-    return run_scores(cell.images, metric, iou, aggregation)
+    return run_scores(block.images, metric, iou, aggregation)
 
 
 def _deltas(comparison: Comparison, baseline: str) -> dict[str, dict[str, Any]]:
@@ -274,8 +276,8 @@ def _no_rank() -> dict[str, float]:
     return {"rank": np.nan, "rank_low": np.nan, "rank_high": np.nan}
 
 
-def _coco(cell: Cell, runs: pd.DataFrame, asked: Sequence[str]) -> dict[str, Any]:
-    if cell.task == "semantic" or "coco_ap" not in runs:
+def _coco(block: ComparisonBlock, runs: pd.DataFrame, asked: Sequence[str]) -> dict[str, Any]:
+    if block.task == "semantic" or "coco_ap" not in runs:
         return {}
     names = [name for name in COCO if name in runs and (name == "coco_ap" or name in asked)]
     values = runs[names].apply(pd.to_numeric, errors="coerce").groupby(runs["fold"]).mean().mean()
@@ -317,7 +319,7 @@ def _cost(runs: pd.DataFrame) -> dict[str, Any]:
 
 
 def _stratum(
-    cell: Cell,
+    block: ComparisonBlock,
     images: pd.DataFrame,
     group: str,
     value: str,
@@ -326,21 +328,21 @@ def _stratum(
     baseline: str,
     draws: int,
 ) -> Iterator[dict[str, Any]]:
-    metric, headline = headline_metric(cell.task, iou)
+    metric, headline = headline_metric(block.task, iou)
     means = mean_over_runs(run_scores(images, metric, iou, aggregation))
-    deltas = _deltas(compared(replace(cell, images=images), iou, aggregation, baseline, draws), baseline)
-    for arm in cell.arms:
-        state = _coverage(cell.runs[cell.runs["arm"] == arm])
+    deltas = _deltas(compared(replace(block, images=images), iou, aggregation, baseline, draws), baseline)
+    for arm in block.arms:
+        state = _coverage(block.runs[block.runs["arm"] == arm])
         yield {
-            "dataset": cell.dataset,
-            "fraction": cell.fraction,
-            "segmenter": cell.segmenter,
+            "dataset": block.dataset,
+            "fraction": block.fraction,
+            "segmenter": block.segmenter,
             "group": group.removeprefix("group:"),
             "value": value,
             "images": images["image"].nunique(),
             "arm": arm,
             "metric": headline,
-            "aggregation": aggregation if cell.task == "instances" else "pooled",
+            "aggregation": aggregation if block.task == "instances" else "pooled",
             "score": means.get(arm, np.nan),
             **deltas.get(arm, _no_delta(state["status"])),
             **state,

@@ -29,7 +29,7 @@ def collect(plan: Plan, store: Store, ended: Mapping[str, Mapping[str, Any]]) ->
     runs: list[dict[str, Any]] = []
     for cell in plan.cells:
         evaluated = artifacts[cell.evaluate]
-        head = _cell_head(plan, cell)
+        head = _run_head(plan, cell)
         scores = json.loads((evaluated.folder / "scores.json").read_text()) if evaluated else None
         runs.append({**head, **_run_row(plan, cell, artifacts, scores, ended)})
         if scores:
@@ -44,7 +44,7 @@ def collect(plan: Plan, store: Store, ended: Mapping[str, Mapping[str, Any]]) ->
     )
 
 
-def _cell_head(plan: Plan, cell: Cell) -> dict[str, Any]:
+def _run_head(plan: Plan, cell: Cell) -> dict[str, Any]:
     arena = plan.resolved.arenas[cell.arena]
     return {
         "dataset": arena.dataset,

@@ -18,7 +18,7 @@ _AMOUNT = r" × \d+"
 
 @dataclass(frozen=True)
 class DetectableEffect:
-    """The smallest Δ of one cell.
+    """The smallest Δ of one block.
 
     Attributes
     ----------
@@ -53,9 +53,9 @@ class DetectableEffect:
 
 
 def detectable_effects(plan: Plan, store: Store, earlier: Results | None = None) -> list[DetectableEffect]:
-    """Return the smallest detectable Δ of each cell of a plan that compares anything.
+    """Return the smallest detectable Δ of each block of a plan that compares anything.
 
-    The noise is measured on the cell's own results, if some are stored; else on those of an earlier run, of the same
+    The noise is measured on the block's own results, if some are stored; else on those of an earlier run, of the same
     dataset and segmenter and the nearest amount of real data; else assumed.
 
     Parameters
@@ -97,7 +97,7 @@ def detectable_effects(plan: Plan, store: Store, earlier: Results | None = None)
 
 
 def _tested(plan: Plan, members: Sequence[Cell], group: str | None) -> pd.DataFrame:
-    """Return one row per test image of a cell and fold, with its groups, and the unit that it will be resampled in."""
+    """Return one row per test image of a block and fold, with its groups, and the unit that it will be resampled in."""
     rows = [
         {"fold": fold, "image": entry.id, **{f"{GROUP}{name}": value for name, value in entry.groups.items()}}
         for fold, arena in {plan.resolved.arenas[c.arena].fold: plan.resolved.arenas[c.arena] for c in members}.items()
@@ -110,7 +110,7 @@ def _tested(plan: Plan, members: Sequence[Cell], group: str | None) -> pd.DataFr
 
 
 def _cells(plan: Plan) -> Iterator[tuple[tuple[str, int, str], list[Cell]]]:
-    """Yield each cell over all folds, whose amounts of real data may differ by an image; the first one's counts."""
+    """Yield each block over all folds, whose amounts of real data may differ by an image; the first one's counts."""
     amounts: dict[tuple[str, int], set[int]] = {}
     for arena in plan.resolved.arenas:
         amounts.setdefault((arena.dataset, arena.fold), set()).add(len(arena.train))

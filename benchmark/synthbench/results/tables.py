@@ -94,7 +94,7 @@ def save_results(results: Results, run: Path) -> None:
 
 
 _FILES = tuple(f"{name}.csv" for name in TABLES)
-CELL_COLUMNS = ("dataset", "fold", "fraction", "arm", "segmenter", "generator_seed", "seed")
+RUN_COLUMNS = ("dataset", "fold", "fraction", "arm", "segmenter", "generator_seed", "seed")
 _NUMBERS = (
     *("fold", "fraction", "synthetic", "generator_seed", "seed", "iou", "class", "true", "predicted", "tp", "fp", "fn"),
     *("iou_sum", "dice", "cldice", "coco_ap", "seconds", "fit_seconds", "predict_seconds", "fd", "kd", "n"),
@@ -147,8 +147,8 @@ def _read(path: Path, way_out: str) -> pd.DataFrame:
 
 
 _NEEDED = {
-    "images": (*CELL_COLUMNS, "image", "tp", "fp", "fn", "dice"),
-    "runs": (*CELL_COLUMNS, "generator", "synthetic", "status"),
+    "images": (*RUN_COLUMNS, "image", "tp", "fp", "fn", "dice"),
+    "runs": (*RUN_COLUMNS, "generator", "synthetic", "status"),
     "fidelity": ("dataset", "fold", "fraction", "generator"),
     "agreement": ("dataset", "fold", "fraction", "generator", "segmenter", "seed", "image", "tp", "fp", "fn", "dice"),
     "tasks": ("kind", "key", "status"),

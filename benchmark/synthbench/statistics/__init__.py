@@ -1,7 +1,7 @@
 """How much an arm differs from the baseline, how surely, and which ranks the data allow.
 
 Everything here takes the `images` frame of a run (one row per run, test image and IoU threshold or class) and looks
-at one cell of a study: one dataset, one amount of real data, one segmenter.
+at one block of a study: one dataset, one amount of real data, one segmenter.
 
 >>> from synthbench.statistics import paired_difference
 >>> paired_difference(images, "real + pix2pix × 100")  # doctest: +SKIP

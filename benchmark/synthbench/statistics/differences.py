@@ -77,7 +77,7 @@ class Difference:
 
 @dataclass(frozen=True, eq=False)
 class Comparison:
-    """All arms of a cell against one baseline, from the same resamples.
+    """All arms of a block against one baseline, from the same resamples.
 
     Attributes
     ----------
@@ -147,7 +147,7 @@ def ranks(
     draws: int = DRAWS,
     seed: int = 0,
 ) -> pd.DataFrame:
-    """Rank the arms of one cell; see `Comparison.ranks`."""
+    """Rank the arms of one block; see `Comparison.ranks`."""
     return compare(images, baseline, metric, iou, aggregation, draws, seed).ranks()
 
 
@@ -162,7 +162,7 @@ def compare(
     *,
     unpooled: Collection[str] = (),
 ) -> Comparison:
-    """Compare every arm of one cell with the baseline.
+    """Compare every arm of one block with the baseline.
 
     Runs are paired by fold, generator seed (where the baseline has one) and segmenter seed, and both runs of a pair are
     scored on the test images they share. Each draw resamples the test images with replacement (within folds, where

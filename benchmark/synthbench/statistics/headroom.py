@@ -56,7 +56,7 @@ def headroom(
     draws: int = DRAWS,
     seed: int = 0,
 ) -> Headroom | None:
-    """Compare the baseline on more real images with that of a cell, and each arm of the cell with both.
+    """Compare the baseline on more real images with that of a block, and each arm of the block with both.
 
     The baseline of the larger amount is one more arm of the comparison, so that all come from the same resamples,
     paired by fold, seed and test image.

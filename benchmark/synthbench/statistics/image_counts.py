@@ -15,9 +15,9 @@ import pandas as pd
 from synthbench.errors import ConfigError, DataError, nearest
 
 RUN = ["arm", "fold", "generator_seed", "seed"]
-"""What makes one training of the segmenter, within a cell."""
+"""What makes one training of the segmenter, within a block."""
 
-CELL = ["dataset", "fraction", "segmenter"]
+BLOCK = ["dataset", "fraction", "segmenter"]
 """What a comparison holds fixed."""
 
 Parts = Callable[[pd.DataFrame], tuple[pd.Series, pd.Series]]
@@ -55,7 +55,7 @@ UNIT = "unit"
 
 @dataclass(frozen=True, eq=False)
 class ImageCounts:
-    """One metric of every run and image of a cell, as the two sides of a fraction.
+    """One metric of every run and image of a block, as the two sides of a fraction.
 
     Attributes
     ----------
@@ -99,7 +99,7 @@ def combine(above: np.ndarray, below: np.ndarray, counts: np.ndarray | None) -> 
 def image_counts(
     images: pd.DataFrame, metric: str = "f1", iou: float | str = 0.5, aggregation: str = "pooled"
 ) -> ImageCounts:
-    """Arrange one metric of one cell.
+    """Arrange one metric of one block.
 
     Parameters
     ----------
@@ -123,9 +123,9 @@ def image_counts(
     ConfigError
         If the metric, the threshold or the aggregation is not there.
     DataError
-        If the frame is empty, lacks a column, holds several cells, a row twice, or a count that is none.
+        If the frame is empty, lacks a column, holds several blocks, a row twice, or a count that is none.
     """
-    _check_cell(images)
+    _check_block(images)
     rows, part = _rows(images, metric, iou)
     if aggregation not in AGGREGATIONS:
         raise ConfigError(f"aggregation {aggregation!r} is not one of {', '.join(AGGREGATIONS)}")
@@ -173,13 +173,13 @@ def seed_text(seeds: pd.Series) -> pd.Series:
     return pd.Series(texts[codes], index=seeds.index)
 
 
-def _check_cell(images: pd.DataFrame) -> None:
+def _check_block(images: pd.DataFrame) -> None:
     if images.empty:
         raise DataError("results: there is no scored image")
     check_columns(images, [*RUN, "image"])
     if "iou" not in images and "class" not in images:
         raise DataError("results: no column 'iou' or 'class'; run the study again")
-    for name in CELL:
+    for name in BLOCK:
         if name in images and images[name].nunique(dropna=False) > 1:
             values = ", ".join(str(v) for v in images[name].unique()[:4])
             raise DataError(f"results hold several values of {name} ({values} …); compare one at a time")

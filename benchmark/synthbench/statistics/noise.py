@@ -63,7 +63,7 @@ def estimate_noise(
     aggregation: str = "pooled",
     draws: int = 2_000,
 ) -> Noise | None:
-    """Measure the noise on results that are there: the mean variances over the arms of a cell.
+    """Measure the noise on results that are there: the mean variances over the arms of a block.
 
     What differs between two pairs of runs tells the parts apart: those of one generator seed differ by the segmenters'
     training, those of different segmenter seeds also by the generator's, those of different folds by all of it. What

@@ -14,7 +14,7 @@ import pandas as pd
 
 from synthbench.statistics.image_counts import ImageCounts, combine
 
-_BLOCK = 4_000_000
+_CHUNK = 4_000_000
 _TAG_IMAGES = 71
 
 
@@ -64,7 +64,7 @@ def resample(
     Parameters
     ----------
     images, found
-        The rows of a cell, and their tally.
+        The rows of a block, and their tally.
     matched
         By arm, what `pair` returns; arms without pairs are left out.
 
@@ -76,9 +76,9 @@ def resample(
     sides = {arm: _Sides(found, pairs) for arm, pairs in matched.items() if len(pairs)}
     weights = _Weights(images, found, draws, seed)
     drawn = {arm: np.empty((draws, len(matched[arm]))) for arm in sides}
-    for start, stop, block in weights.blocks():
+    for start, stop, chunk in weights.chunks():
         for arm, side in sides.items():
-            drawn[arm][start:stop] = side.difference(block)
+            drawn[arm][start:stop] = side.difference(chunk)
     all_once = np.ones((1, weights.size))
     out = {}
     for arm, side in sides.items():
@@ -153,7 +153,7 @@ def possible_pairs(runs: pd.DataFrame, arm: str, baseline: str) -> int:
 
 
 class _Weights:
-    """How often each unit occurs in each resample, made block by block, the same blocks for every arm."""
+    """How often each unit occurs in each resample, made in chunks, the same chunks for every arm."""
 
     def __init__(self, images: pd.DataFrame, found: ImageCounts, draws: int, seed: int) -> None:
         units = dict(zip(found.images, found.units.tolist(), strict=True))
@@ -167,14 +167,14 @@ class _Weights:
             self.strata = [np.arange(len(home))]
         self.size, self.draws, self.seed = len(home), draws, seed
 
-    def blocks(self) -> Iterator[tuple[int, int, np.ndarray]]:
+    def chunks(self) -> Iterator[tuple[int, int, np.ndarray]]:
         """Yield the numbers of the first draw and of the one after the last, and ``(draws, units)`` float64."""
-        step = max(_BLOCK // self.size, 1)
+        step = max(_CHUNK // self.size, 1)
         for start in range(0, self.draws, step):
             stop = min(start + step, self.draws)
-            yield start, stop, self._block(start, stop)
+            yield start, stop, self._chunk(start, stop)
 
-    def _block(self, start: int, stop: int) -> np.ndarray:
+    def _chunk(self, start: int, stop: int) -> np.ndarray:
         rng = np.random.default_rng((self.seed, _TAG_IMAGES, start))
         out = np.empty((stop - start, self.size))
         for members in self.strata:

@@ -3,7 +3,7 @@
 A bootstrap over few seeds is too narrow: over three it gives their range at best, which holds the truth in 75 % of
 cases where 95 % is said. So the seed level isn't resampled: its mean square is estimated beside that of the images, as
 in studies of many readers and many cases (Obuchowski & Rockette 1995; degrees of freedom after Hillis 2007,
-doi:10.1002/sim.2532). The arms of one cell lend each other their spread, the more so the more they are
+doi:10.1002/sim.2532). The arms of one block lend each other their spread, the more so the more they are
 (a moderated t, Smyth 2004, doi:10.2202/1544-6115.1027; the prior's weight is set by the number of arms, not fitted).
 """
 
@@ -200,7 +200,7 @@ def _t_squared() -> tuple[np.ndarray, np.ndarray]:
 def moderate_components(
     own: Mapping[str, VarianceComponent], pairs: Mapping[str, int], unpooled: Collection[str] = ()
 ) -> dict[str, VarianceComponent]:
-    """Moderate each arm's spread by that of the other arms of its cell.
+    """Moderate each arm's spread by that of the other arms of its block.
 
     The prior is the geometric mean of the others' variances, freed of bias: a wild arm moves it less than a mean.
 
@@ -254,7 +254,7 @@ def _repeats(spread: VarianceComponent, pairs: int) -> float:
 
 
 def prior_dof(dofs: np.ndarray) -> np.ndarray:
-    """Return the degrees of freedom that the other arms of a cell lend to one, from their own.
+    """Return the degrees of freedom that the other arms of a block lend to one, from their own.
 
     Those of a chi-square whose logarithm is as uncertain as the mean of theirs, made fewer because all arms share one
     baseline.
