@@ -1,4 +1,4 @@
-"""What a planned study will be able to see: per cell, the smallest difference that its design detects as a rule."""
+"""What a planned study will be able to see: per comparison block, its minimum detectable effect."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class DetectableEffect:
     Attributes
     ----------
     dataset, fraction, segmenter
-        The cell; `fraction` in real training images.
+        The comparison block; `fraction` in real training images.
     images, units, pairs, arms : int
         Test images, what of them will be resampled (groups that the split keeps together, or images), pairs of runs per
         arm, arms beside `real`.
@@ -67,7 +67,7 @@ def detectable_effects(plan: Plan, store: Store, earlier: Results | None = None)
     stored = collect(plan, store, {}).images
     pilots = stored, None if earlier is None else with_units(earlier.images, groups)
     out = []
-    for (dataset, fraction, segmenter), members in _cells(plan):
+    for (dataset, fraction, segmenter), members in _blocks(plan):
         arms = _arms(plan, members)
         if not arms or all(cell.arm != "real" for cell in members):
             continue
@@ -109,17 +109,17 @@ def _tested(plan: Plan, members: Sequence[Cell], group: str | None) -> pd.DataFr
     return table.assign(unit=kept.where(kept.notna(), own))
 
 
-def _cells(plan: Plan) -> Iterator[tuple[tuple[str, int, str], list[Cell]]]:
+def _blocks(plan: Plan) -> Iterator[tuple[tuple[str, int, str], list[Cell]]]:
     """Yield each block over all folds, whose amounts of real data may differ by an image; the first one's counts."""
     amounts: dict[tuple[str, int], set[int]] = {}
     for arena in plan.resolved.arenas:
         amounts.setdefault((arena.dataset, arena.fold), set()).add(len(arena.train))
-    cells: dict[tuple[str, int, str], list[Cell]] = {}
+    blocks: dict[tuple[str, int, str], list[Cell]] = {}
     for cell in plan.cells:
         arena = plan.resolved.arenas[cell.arena]
         level = sorted(amounts[arena.dataset, arena.fold]).index(len(arena.train))
-        cells.setdefault((arena.dataset, level, cell.segmenter), []).append(cell)
-    for (dataset, _, segmenter), members in cells.items():
+        blocks.setdefault((arena.dataset, level, cell.segmenter), []).append(cell)
+    for (dataset, _, segmenter), members in blocks.items():
         yield (dataset, len(plan.resolved.arenas[members[0].arena].train), segmenter), members
 
 
