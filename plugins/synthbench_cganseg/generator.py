@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Self
 
@@ -82,19 +81,18 @@ class CGanSeg(Generator):
         self.network.eval()
         self.check_mode_collapse(train, context.seed)
 
-    def draw(self, index: int | range, seed: int) -> Iterator[Sample]:
-        for i in range(index, index + 1) if isinstance(index, int) else index:
-            mask = self.sampler.sample(seed, i)
-            rng = np.random.default_rng((seed, _DRAW, i))
-            donor = int(rng.choice(self.sampler.similar_masks(mask.source)))
-            told, texture = self.appearance.planes_for(mask.labels, donor, rng)
-            planes = self._image(mask.labels, told, rng)
-            if self.config.texture:
-                planes = match_texture(planes, mask.labels, texture, rng)
-            grain = rng if self.config.grain else None
-            self.counts.update(drawn=1, removed=mask.removed, unplaced=mask.unplaced)
-            image = self.joint.picture(planes, mask.labels, donor, grain)
-            yield Sample(f"{i:06d}", image, mask.labels, mask.groups)
+    def sample(self, index: int, seed: int) -> Sample:
+        mask = self.sampler.sample(seed, index)
+        rng = np.random.default_rng((seed, _DRAW, index))
+        donor = int(rng.choice(self.sampler.similar_masks(mask.source)))
+        told, texture = self.appearance.planes_for(mask.labels, donor, rng)
+        planes = self._image(mask.labels, told, rng)
+        if self.config.texture:
+            planes = match_texture(planes, mask.labels, texture, rng)
+        grain = rng if self.config.grain else None
+        self.counts.update(drawn=1, removed=mask.removed, unplaced=mask.unplaced)
+        image = self.joint.picture(planes, mask.labels, donor, grain)
+        return Sample(f"{index:06d}", image, mask.labels, mask.groups)
 
     def save(self, folder: Path) -> None:
         super().save(folder)

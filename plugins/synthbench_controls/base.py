@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
 from typing import Self
@@ -36,15 +35,14 @@ class Control(Generator):
         self.train = train
         self._read = lru_cache(maxsize=64)(train.__getitem__)
 
-    def draw(self, index: int | range, seed: int) -> Iterator[Sample]:
-        """Yield the samples of these indices; each is a function of ``(seed, index)`` alone."""
-        for i in range(index, index + 1) if isinstance(index, int) else index:
-            self.counts["drawn"] += 1
-            yield self.sample(i, seed)
+    def sample(self, index: int, seed: int) -> Sample:
+        """Return one sample; see `synthbench.Generator.sample`."""
+        self.counts["drawn"] += 1
+        return self._sample(index, seed)
 
     @abstractmethod
-    def sample(self, index: int, seed: int) -> Sample:
-        """Return one sample."""
+    def _sample(self, index: int, seed: int) -> Sample:
+        """Return one sample, uncounted."""
 
     def save(self, folder: Path) -> None:
         super().save(folder)

@@ -62,7 +62,7 @@ class Classic(Control):
         super().fit(train, context)
         self.limit = min_object_area(s.labels for s in train) if train.task == "instances" else 1
 
-    def sample(self, index: int, seed: int) -> Sample:
+    def _sample(self, index: int, seed: int) -> Sample:
         rng = np.random.default_rng((seed, _DRAW, index))
         source = self._read(self.position(index, seed))
         zoom = _factor(self.config.scale, rng)

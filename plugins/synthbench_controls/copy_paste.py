@@ -104,7 +104,7 @@ class CopyPaste(Control):
         self._cutouts = lru_cache(maxsize=64)(self._whole)
         self._contrast = lru_cache(maxsize=1024)(self._measure)
 
-    def sample(self, index: int, seed: int) -> Sample:
+    def _sample(self, index: int, seed: int) -> Sample:
         rng = np.random.default_rng((seed, _DRAW, index))
         own = self.position(index, seed)
         base = self._read(own)

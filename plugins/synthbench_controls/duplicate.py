@@ -14,7 +14,7 @@ class Duplicate(Control):
     this control; a benchmark without it can't tell new information from more repetition.
     """
 
-    def sample(self, index: int, seed: int) -> Sample:
+    def _sample(self, index: int, seed: int) -> Sample:
         source = self._read(self.position(index, seed))
         groups = {"source": source.id, MASK: "training"}
         return Sample(name(index), source.image, source.labels, groups, source.ignore)

@@ -24,7 +24,7 @@ class Shuffled(Control):
         super().fit(train, context)
         self.limit = min_object_area(s.labels for s in train) if train.task == "instances" else 1
 
-    def sample(self, index: int, seed: int) -> Sample:
+    def _sample(self, index: int, seed: int) -> Sample:
         rng = np.random.default_rng((seed, _DRAW, index))
         own = self.position(index, seed)
         source, other = self._read(own), self._read(self._partner(own, rng))

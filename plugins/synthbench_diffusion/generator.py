@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Self
 
@@ -70,24 +70,23 @@ class Diffusion(Generator):
         self._build(context)
         self._train(train, context, random)
 
-    def draw(self, index: int | range, seed: int) -> Iterator[Sample]:
-        for i in range(index, index + 1) if isinstance(index, int) else index:
-            rng = np.random.default_rng((seed, _DRAW, i))
-            if self.sampler is None:
-                donor = int(rng.integers(len(self.joint.ranges)))
-                image, labels, removed = self.joint.decode(self._planes(rng, None), donor, self._grainy(rng))
-                groups = {MASK: "new"}
-                self.counts.update(drawn=1, removed=removed)
-            else:
-                drawn = self.sampler.sample(seed, i)
-                groups = drawn.groups
-                mask, labels, donor = self._mask(self.sampler, drawn, rng)
-                told, texture = self.appearance.planes_for(labels, donor, rng)
-                planes = self._planes(rng, np.concatenate([mask, told]))
-                if self.config.texture:
-                    planes = match_texture(planes, labels, texture, rng)
-                image = self.joint.picture(planes, labels, donor, self._grainy(rng))
-            yield Sample(f"{i:06d}", image, labels, groups)
+    def sample(self, index: int, seed: int) -> Sample:
+        rng = np.random.default_rng((seed, _DRAW, index))
+        if self.sampler is None:
+            donor = int(rng.integers(len(self.joint.ranges)))
+            image, labels, removed = self.joint.decode(self._planes(rng, None), donor, self._grainy(rng))
+            groups = {MASK: "new"}
+            self.counts.update(drawn=1, removed=removed)
+        else:
+            drawn = self.sampler.sample(seed, index)
+            groups = drawn.groups
+            mask, labels, donor = self._mask(self.sampler, drawn, rng)
+            told, texture = self.appearance.planes_for(labels, donor, rng)
+            planes = self._planes(rng, np.concatenate([mask, told]))
+            if self.config.texture:
+                planes = match_texture(planes, labels, texture, rng)
+            image = self.joint.picture(planes, labels, donor, self._grainy(rng))
+        return Sample(f"{index:06d}", image, labels, groups)
 
     def save(self, folder: Path) -> None:
         super().save(folder)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Self
 
@@ -66,13 +65,12 @@ class Phantom(Generator):
             context.progress(done, len(chosen), "measured")
         self._rows = completed(rows)
 
-    def draw(self, index: int | range, seed: int) -> Iterator[Sample]:
-        """Yield the samples of these indices; see `synthbench.Generator.draw`."""
-        for i in (index,) if isinstance(index, int) else index:
-            rng = np.random.default_rng((seed, _TAG, i))
-            row = self._rows[rng.integers(len(self._rows))]
-            labels = draw_objects(rng, row) if self._set["task"] == "instances" else draw_classes(rng, row)
-            yield Sample(f"{i:06d}", self._photograph(rng, row, labels), labels, {MASK: "new"})
+    def sample(self, index: int, seed: int) -> Sample:
+        """Return one sample; see `synthbench.Generator.sample`."""
+        rng = np.random.default_rng((seed, _TAG, index))
+        row = self._rows[rng.integers(len(self._rows))]
+        labels = draw_objects(rng, row) if self._set["task"] == "instances" else draw_classes(rng, row)
+        return Sample(f"{index:06d}", self._photograph(rng, row, labels), labels, {MASK: "new"})
 
     def save(self, folder: Path) -> None:
         super().save(folder)

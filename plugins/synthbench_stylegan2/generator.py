@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Self
 
@@ -67,18 +66,17 @@ class StyleGan2Mask(Generator):
         self.counts.clear()
         self._count_lost(train)
 
-    def draw(self, index: int | range, seed: int) -> Iterator[Sample]:
-        for i in range(index, index + 1) if isinstance(index, int) else index:
-            rng = np.random.default_rng((seed, _DRAW, i))
-            which, donor, groups = self.classes.draw(rng)
-            planes = self._planes(rng, which)
-            if self.masks:
-                image, labels, removed = self.joint.decode(planes, donor)
-            else:
-                labels, removed = np.zeros(planes.shape[1:], np.int32), 0
-                image = self.joint.picture(planes, labels, donor)
-            self.counts.update(drawn=1, removed=removed)
-            yield Sample(f"{i:06d}", image, labels, {**groups, MASK: "new"} if self.masks else groups)
+    def sample(self, index: int, seed: int) -> Sample:
+        rng = np.random.default_rng((seed, _DRAW, index))
+        which, donor, groups = self.classes.draw(rng)
+        planes = self._planes(rng, which)
+        if self.masks:
+            image, labels, removed = self.joint.decode(planes, donor)
+        else:
+            labels, removed = np.zeros(planes.shape[1:], np.int32), 0
+            image = self.joint.picture(planes, labels, donor)
+        self.counts.update(drawn=1, removed=removed)
+        return Sample(f"{index:06d}", image, labels, {**groups, MASK: "new"} if self.masks else groups)
 
     def save(self, folder: Path) -> None:
         super().save(folder)

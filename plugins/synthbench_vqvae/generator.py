@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Self
@@ -67,17 +67,16 @@ class VqVaePixelCnn(Generator):
         self._build(context)
         self._train(train, context)
 
-    def draw(self, index: int | range, seed: int) -> Iterator[Sample]:
+    def sample(self, index: int, seed: int) -> Sample:
         places, sampler = self.side // 2**self.config.stages, Sampler(self.prior)
-        for i in range(index, index + 1) if isinstance(index, int) else index:
-            rng = np.random.default_rng((seed, _DRAW, i))
-            donor = int(rng.integers(len(self.joint.ranges)))
-            codes = sampler.sample(places, places, self._picker(rng))
-            grain = rng if self.config.grain else None
-            planes = self._evened(self._decoded(torch.from_numpy(codes)))
-            image, labels, removed = self.joint.decode(planes, donor, grain)
-            self.counts.update(drawn=1, removed=removed)
-            yield Sample(f"{i:06d}", image, labels, {MASK: "new"})
+        rng = np.random.default_rng((seed, _DRAW, index))
+        donor = int(rng.integers(len(self.joint.ranges)))
+        codes = sampler.sample(places, places, self._picker(rng))
+        grain = rng if self.config.grain else None
+        planes = self._evened(self._decoded(torch.from_numpy(codes)))
+        image, labels, removed = self.joint.decode(planes, donor, grain)
+        self.counts.update(drawn=1, removed=removed)
+        return Sample(f"{index:06d}", image, labels, {MASK: "new"})
 
     def save(self, folder: Path) -> None:
         super().save(folder)

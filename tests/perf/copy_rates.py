@@ -75,7 +75,7 @@ def main() -> None:
     for name in CONTROLS:
         generator = registry().load("generator", name)()
         generator.fit(SampleSet.of([rest[i] for i in train]), Context())
-        drawn = list(generator.draw(range(len(train)), 0))
+        drawn = generator.sample_batch(range(len(train)), 0)
         looked = seen([s.image for s in drawn], [s.labels for s in drawn])
         print(f"{name} | {share(looked, plain.take(held_out), plain.take(train)):.1%}", flush=True)
 

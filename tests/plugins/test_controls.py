@@ -48,7 +48,7 @@ def test_it_keeps_the_contract(name):
 def test_duplicates_are_the_training_images_each_once_before_any_again(blob_set):
     generator = fitted(Duplicate, blob_set)
     for first in (0, len(blob_set), 5 * len(blob_set)):
-        drawn = list(generator.draw(range(first, first + len(blob_set)), 9))
+        drawn = generator.sample_batch(range(first, first + len(blob_set)), 9)
         assert sorted(sample.groups["source"] for sample in drawn) == sorted(blob_set.ids)
         for sample in drawn:
             source = blob_set[sample.groups["source"]]
@@ -58,7 +58,7 @@ def test_duplicates_are_the_training_images_each_once_before_any_again(blob_set)
 
 def test_another_seed_gives_another_order(blob_set):
     generator = fitted(Duplicate, blob_set)
-    orders = {tuple(s.groups["source"] for s in generator.draw(range(12), seed)) for seed in range(5)}
+    orders = {tuple(s.groups["source"] for s in generator.sample_batch(range(12), seed)) for seed in range(5)}
     assert len(orders) == 5
 
 
@@ -69,7 +69,7 @@ def test_another_seed_gives_another_order(blob_set):
 def test_augmented_labels_lie_on_augmented_objects(dtype):
     train = SampleSet.of([square("a", dtype=dtype), square("b", dtype=dtype, at=30, side=30)])
     generator = fitted(Classic, train, noise=0.01)
-    for sample in generator.draw(range(20), 0):
+    for sample in generator.sample_batch(range(20), 0):
         light = sample.image.astype(float)
         bright = light > (light.min() + light.max()) / 2
         inside = sample.labels > 0
@@ -78,7 +78,7 @@ def test_augmented_labels_lie_on_augmented_objects(dtype):
 
 
 def test_augmented_images_differ_from_their_sources_and_from_each_other(blob_set):
-    drawn = list(fitted(Classic, blob_set).draw(range(36), 0))
+    drawn = fitted(Classic, blob_set).sample_batch(range(36), 0)
     assert len({sample.image.tobytes() for sample in drawn}) == 36
     assert all((s.labels > 0).tolist() != (blob_set[s.groups["source"]].labels > 0).tolist() for s in drawn)
 
@@ -86,7 +86,7 @@ def test_augmented_images_differ_from_their_sources_and_from_each_other(blob_set
 def test_an_object_cut_to_a_speck_is_removed_and_counted(blob_set):
     generator = fitted(Classic, blob_set, scale=1.0, elastic=0.0)
     smallest = min(areas(sample.labels).min() for sample in blob_set)
-    drawn = list(generator.draw(range(36), 0))
+    drawn = generator.sample_batch(range(36), 0)
     assert all((areas(sample.labels) >= 0.4 * smallest).all() for sample in drawn)
     assert generator.counts["removed"] > 0
     assert generator.counts["drawn"] == 36
@@ -115,7 +115,7 @@ def test_pieces_of_one_object_become_objects_where_they_are_large():
 def test_without_any_strength_an_augmented_image_is_a_training_image_or_its_mirror(blob_set):
     generator = Classic(ClassicConfig(**STILL))
     generator.fit(blob_set, Context())
-    for sample in generator.draw(range(6), 0):
+    for sample in generator.sample_batch(range(6), 0):
         source = blob_set[sample.groups["source"]].image
         same = [np.array_equal(sample.image, image) for image in (source, source[:, ::-1])]
         assert any(same)
@@ -125,7 +125,8 @@ def relit(**strength) -> np.ndarray:
     """Return 60 drawings, changed in one way, of three bands: at 0, 1/4 and 1 of the image's range."""
     bands = np.repeat(np.array([50, 75, 150], np.uint8), 32)[:, None].repeat(64, axis=1)
     train = SampleSet.of([Sample("bands", bands, (bands > 100).astype(np.uint8))])
-    return np.stack([s.image for s in fitted(Classic, train, **{**STILL, **strength}).draw(range(60), 0)]).astype(float)
+    generator = fitted(Classic, train, **{**STILL, **strength})
+    return np.stack([s.image for s in generator.sample_batch(range(60), 0)]).astype(float)
 
 
 def test_contrast_brightness_and_gamma_change_as_much_as_they_are_asked_to():
@@ -156,15 +157,15 @@ def test_augmented_objects_are_turned_scaled_and_mirrored_as_far_as_they_are_ask
     labels = np.zeros((96, 96), np.uint8)
     labels[44:52, 28:68] = labels[36:44, 28:32] = 1
     train = SampleSet.of([Sample("bar", np.where(labels > 0, 200, 20).astype(np.uint8), labels)])
-    turned = [s.labels > 0 for s in fitted(Classic, train, **{**STILL, "rotation": 30}).draw(range(60), 0)]
+    turned = [s.labels > 0 for s in fitted(Classic, train, **{**STILL, "rotation": 30}).sample_batch(range(60), 0)]
     angles = [
         np.degrees(0.5 * np.arctan2(2 * c[0, 1], c[1, 1] - c[0, 0])) for c in map(np.cov, map(np.nonzero, turned))
     ]
     assert 50 < np.ptp(angles) < 75
-    scaled = [s.labels > 0 for s in fitted(Classic, train, **{**STILL, "scale": 1.5}).draw(range(60), 0)]
+    scaled = [s.labels > 0 for s in fitted(Classic, train, **{**STILL, "scale": 1.5}).sample_batch(range(60), 0)]
     factors = [np.sqrt(there.sum() / (labels > 0).sum()) for there in scaled]
     assert (min(factors), max(factors)) == pytest.approx((1 / 1.5, 1.5), rel=0.05)
-    still = [s.labels for s in fitted(Classic, train, **STILL).draw(range(20), 0)]
+    still = [s.labels for s in fitted(Classic, train, **STILL).sample_batch(range(20), 0)]
     mirrored = [np.array_equal(found, labels[:, ::-1]) for found in still]
     assert mirrored == [not np.array_equal(found, labels) for found in still]
     assert 5 < sum(mirrored) < 15
@@ -178,7 +179,7 @@ def test_a_warp_moves_pixels_as_far_as_it_is_asked_to(blob_set):
 
 
 def test_class_maps_keep_their_classes(semantic_set):
-    for sample in fitted(Classic, semantic_set).draw(range(8), 0):
+    for sample in fitted(Classic, semantic_set).sample_batch(range(8), 0):
         assert set(np.unique(sample.labels)) <= {0, 1}
         assert sample.image[sample.labels == 1].mean() > sample.image[sample.labels == 0].mean()
 
@@ -189,7 +190,7 @@ def test_class_maps_keep_their_classes(semantic_set):
 def test_the_target_density_is_reached(blob_set):
     generator = fitted(CopyPaste, blob_set, touching=1.0)
     before = np.mean([entry.covered for entry in blob_set.entries])
-    drawn = list(generator.draw(range(24), 0))
+    drawn = generator.sample_batch(range(24), 0)
     after = np.mean([(sample.labels > 0).mean() for sample in drawn])
     assert 1.6 * before < after < 2.2 * before or after > 0.55
 
@@ -197,7 +198,7 @@ def test_the_target_density_is_reached(blob_set):
 def test_the_density_is_capped():
     train = SampleSet.of([square(f"s{i}", side=16) for i in range(4)])
     largest = 16 * 16 / 96 / 96
-    for sample in fitted(CopyPaste, train, added=10.0, most=0.15).draw(range(8), 0):
+    for sample in fitted(CopyPaste, train, added=10.0, most=0.15).sample_batch(range(8), 0):
         assert 0.1 < (sample.labels > 0).mean() < 0.15 + largest
 
 
@@ -205,7 +206,7 @@ def test_no_pasted_object_covers_another_or_is_lost_uncounted(blob_set):
     generator = fitted(CopyPaste, blob_set, added=2.0)
     for i in range(12):
         generator.counts.clear()
-        (sample,) = generator.draw(i, 0)
+        sample = generator.sample(i, 0)
         source = blob_set[sample.groups["source"]].labels
         base, _ = without_fragments(source, source, generator.limit, 1.0)
         for label in range(1, base.max() + 1):
@@ -223,7 +224,7 @@ def test_small_real_objects_keep_their_labels():
     train = SampleSet.of([small, *(square(f"s{i}", side=30) for i in range(200))])
     generator = fitted(CopyPaste, train)
     assert generator.limit > 9
-    (drawn,) = [s for s in generator.draw(range(len(train)), 0) if s.groups["source"] == "small"]
+    (drawn,) = [s for s in generator.sample_batch(range(len(train)), 0) if s.groups["source"] == "small"]
     assert len(np.unique(drawn.labels[labels == 2])) == 1
     assert drawn.labels[41, 41] > 0
     assert (drawn.labels == drawn.labels[41, 41]).sum() == 9
@@ -247,7 +248,7 @@ def test_backgrounds_are_told_apart_whatever_part_of_16_bits_a_camera_uses():
 def test_where_nothing_fits_it_is_counted():
     full = square("full", side=96, at=0)
     generator = fitted(CopyPaste, SampleSet.of([full, square("a", side=60, at=20)]), most=1.0, added=5.0)
-    list(generator.draw(range(4), 0))
+    generator.sample_batch(range(4), 0)
     assert generator.counts["unplaced"] > 0
 
 
@@ -258,7 +259,7 @@ def test_pasted_objects_take_the_light_of_their_new_place():
     train = SampleSet.of([Sample("dim", light, dim.labels), bright])
     generator = fitted(CopyPaste, train, touching=0.0, donors=2)
     seen = 0
-    for sample in generator.draw(range(12), 0):
+    for sample in generator.sample_batch(range(12), 0):
         if sample.groups["source"] != "dim" or sample.labels.max() < 2:
             continue
         seen += 1
@@ -271,7 +272,7 @@ def test_pasted_objects_take_the_light_of_their_new_place():
 
 def test_pixels_far_from_pasted_objects_are_untouched(blob_set):
     generator = fitted(CopyPaste, blob_set)
-    for sample in generator.draw(range(6), 0):
+    for sample in generator.sample_batch(range(6), 0):
         source = blob_set[sample.groups["source"]]
         far = ~ndimage.binary_dilation(sample.labels > 0, iterations=12)
         assert np.array_equal(sample.image[far], source.image[far])
@@ -281,7 +282,7 @@ def test_pasted_objects_are_turned_and_mirrored_every_way():
     labels = np.zeros((64, 64), np.uint8)
     labels[20:32, 20:24] = labels[28:32, 20:27] = 1
     train = SampleSet.of([Sample("hook", np.where(labels > 0, 200, 20).astype(np.uint8), labels)])
-    drawn = fitted(CopyPaste, train, touching=0.0, added=4.0).draw(range(20), 0)
+    drawn = fitted(CopyPaste, train, touching=0.0, added=4.0).sample_batch(range(20), 0)
     hook = cutouts(labels)[0].mask
     shapes = {(m.shape, m.tobytes()) for m in (np.ascontiguousarray(dihedral(hook, k)) for k in range(8))}
     found = [c.mask for s in drawn for c in cutouts(s.labels) if c.whole]
@@ -326,7 +327,7 @@ def test_grey_and_rgb_images_may_lend_to_each_other():
     rgb = Sample("rgb", np.stack([grey.image] * 3, axis=-1), grey.labels)
     generator = CopyPaste(CopyPasteConfig(touching=0.0))
     generator.fit(SampleSet.of([grey, rgb]), Context())
-    shapes = {sample.groups["source"]: sample.image.shape for sample in generator.draw(range(4), 0)}
+    shapes = {sample.groups["source"]: sample.image.shape for sample in generator.sample_batch(range(4), 0)}
     assert shapes == {"grey": (96, 96), "rgb": (96, 96, 3)}
 
 
@@ -334,7 +335,7 @@ def test_grey_and_rgb_images_may_lend_to_each_other():
 
 
 def test_no_image_keeps_its_own_mask(blob_set):
-    for sample in fitted(Shuffled, blob_set).draw(range(60), 0):
+    for sample in fitted(Shuffled, blob_set).sample_batch(range(60), 0):
         assert sample.groups["mask_source"] != sample.groups["source"]
         assert np.array_equal(sample.image, blob_set[sample.groups["source"]].image)
         assert np.array_equal(sample.labels, blob_set[sample.groups["mask_source"]].labels)
@@ -342,7 +343,7 @@ def test_no_image_keeps_its_own_mask(blob_set):
 
 def test_masks_come_from_images_of_the_same_size_where_there_are_any():
     train = SampleSet.of([square("a"), square("b"), square("wide", size=120), square("tiny", size=70)])
-    for sample in fitted(Shuffled, train).draw(range(24), 0):
+    for sample in fitted(Shuffled, train).sample_batch(range(24), 0):
         if sample.groups["source"] in "ab":
             assert sample.groups["mask_source"] in "ab"
         assert sample.image.shape == sample.labels.shape
@@ -353,7 +354,7 @@ def test_masks_that_were_cut_are_valid_and_without_specks(blob_set):
     small = Sample("small", blob_set[0].image[:40, :40], relabel(blob_set[0].labels[:40, :40], 30)[0])
     wide = Sample("wide", np.pad(blob_set[1].image, (0, 16)), np.pad(blob_set[1].labels, (0, 16)))
     generator = fitted(Shuffled, SampleSet.of([small, wide]))
-    for sample in generator.draw(range(24), 0):
+    for sample in generator.sample_batch(range(24), 0):
         again, _ = relabel(sample.labels)
         assert np.array_equal(np.unique(again), np.unique(sample.labels))
         assert (areas(sample.labels) >= generator.limit).all()
@@ -362,7 +363,7 @@ def test_masks_that_were_cut_are_valid_and_without_specks(blob_set):
 
 def test_a_lone_mask_is_turned():
     alone = square("alone", at=5)
-    (sample,) = fitted(Shuffled, SampleSet.of([alone])).draw(0, 0)
+    sample = fitted(Shuffled, SampleSet.of([alone])).sample(0, 0)
     assert np.array_equal(sample.labels, alone.labels[::-1, ::-1])
 
 
@@ -393,7 +394,7 @@ def with_region(samples: SampleSet, columns: slice = slice(0, 30)) -> SampleSet:
 def test_duplicates_and_shuffled_masks_bring_their_ignore_region(blob_set):
     train = with_region(blob_set)
     for cls, source in ((Duplicate, "source"), (Shuffled, "mask_source")):
-        for sample in fitted(cls, train).draw(range(4), 1):
+        for sample in fitted(cls, train).sample_batch(range(4), 1):
             whose = train[sample.groups[source]]
             assert np.array_equal(sample.ignore, whose.ignore)
             assert np.array_equal(sample.labels, whose.labels)
@@ -406,7 +407,8 @@ def test_a_shuffled_mask_is_cut_together_with_its_ignore_region():
         region = np.zeros(size, bool)
         region[:, size[1] // 2 :] = True
         samples.append(Sample(f"s{i}", np.zeros(size, np.uint8), region.astype(np.uint8) * 0 + 1, ignore=region))
-    for sample in fitted(Shuffled, SampleSet.of(samples, task="semantic", classes=("a", "b"))).draw(range(6), 0):
+    train = SampleSet.of(samples, task="semantic", classes=("a", "b"))
+    for sample in fitted(Shuffled, train).sample_batch(range(6), 0):
         ignore = np.zeros(sample.labels.shape, bool) if sample.ignore is None else sample.ignore
         assert np.array_equal(ignore, sample.labels == 0)
 
@@ -420,7 +422,7 @@ def test_classic_warps_the_ignore_region_as_it_warps_the_image(blob_set):
         [Sample("a", region.astype(np.uint8) * 200, labels, ignore=region)], task="semantic", classes=("a", "b")
     )
     light = {"gain": 1, "gamma": 1, "offset": 0, "noise": 0, "blur": 0}
-    for sample in fitted(Classic, train, **light).draw(range(4), 3):
+    for sample in fitted(Classic, train, **light).sample_batch(range(4), 3):
         assert np.array_equal(sample.ignore, sample.labels == 0)
         assert (sample.image[sample.ignore] >= 90).mean() > 0.98
         assert (sample.image[~sample.ignore] <= 110).mean() > 0.98
@@ -428,7 +430,7 @@ def test_classic_warps_the_ignore_region_as_it_warps_the_image(blob_set):
 
 def test_pasted_objects_end_at_the_ignore_region_and_stay_numbered(blob_set):
     train = with_region(blob_set)
-    for sample in fitted(CopyPaste, train, added=3.0).draw(range(6), 2):
+    for sample in fitted(CopyPaste, train, added=3.0).sample_batch(range(6), 2):
         base = train[sample.groups["source"]]
         assert np.array_equal(sample.ignore, base.ignore)
         assert not sample.labels[base.ignore].any()
@@ -465,7 +467,7 @@ def test_pasting_takes_no_light_from_unknown_pixels(blob_set):
     ],
 )
 def test_every_sample_says_where_its_mask_comes_from(cls, origins, blob_set):
-    drawn = list(fitted(cls, blob_set).draw(range(8), 2))
+    drawn = fitted(cls, blob_set).sample_batch(range(8), 2)
     assert {sample.groups["mask"] for sample in drawn} <= origins
     for sample in drawn:
         if sample.groups["mask"] == "recombined":

@@ -98,7 +98,7 @@ def test_an_image_to_a_mask_follows_one_with_objects_of_similar_size(
     name: str, config: dict[str, object], two_kinds: SampleSet
 ) -> None:
     """A drawn image has the depth of the one whose range it is given."""
-    drawn = list(small(name, two_kinds, masks="train", **config).draw(range(18), 0))
+    drawn = list(small(name, two_kinds, masks="train", **config).sample_batch(range(18), 0))
     assert all((s.image.dtype == np.uint8) == ((s.labels > 0).sum() == 72) for s in drawn)
     assert len({s.image.dtype for s in drawn}) == 2
 
@@ -114,7 +114,7 @@ def test_an_image_to_a_mask_follows_one_with_objects_of_similar_size(
 def test_images_drawn_with_their_masks_follow_any_training_image(
     name: str, config: dict[str, object], two_kinds: SampleSet
 ) -> None:
-    drawn = [s.image.dtype for s in small(name, two_kinds, **config).draw(range(12), 0)]
+    drawn = [s.image.dtype for s in small(name, two_kinds, **config).sample_batch(range(12), 0)]
     assert 0 < drawn.count(np.dtype(np.uint8)) < 12
 
 
@@ -126,7 +126,7 @@ def test_patches_may_be_as_large_as_512(name: str) -> None:
     train = SampleSet.of(phantom(phantom.Config(train=1, validation=0, test=0, size=512)).samples(Context()))
     generator = registry().load("generator", name)()
     generator.fit(train, Context(seed=0, budget=Budget(2, 1, 512)))
-    (sample,) = generator.draw(0, 0)
+    sample = generator.sample(0, 0)
     assert sample.image.shape == sample.labels.shape == (512, 512)
     assert sample.image.dtype == train[0].image.dtype
 
@@ -149,7 +149,7 @@ def trained_on(kind: str, name: str, train: SampleSet, context: Context) -> Any:
 
 def check_answer(found: Any, train: SampleSet) -> None:
     if isinstance(found, Generator):
-        (sample,) = found.draw(0, 0)
+        sample = found.sample(0, 0)
         assert (sample.image.dtype, sample.image.ndim) == (train[0].image.dtype, train[0].image.ndim)
         assert sample.image.std() > 0
     else:

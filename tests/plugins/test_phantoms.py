@@ -223,7 +223,7 @@ def fitted(train: SampleSet) -> Phantom:
 
 def test_drawn_objects_have_the_number_the_sizes_and_the_light_of_the_training_images() -> None:
     train = drawn(PhantomNuclei, train=0, validation=0, test=8, size=128)
-    made = SampleSet.of(fitted(train).draw(range(16), 0))
+    made = SampleSet.of(fitted(train).sample_batch(range(16), 0))
     for name in ("objects", "covered"):
         real, fake = (np.mean([getattr(e, name) for e in s.entries]) for s in (train, made))
         assert fake == pytest.approx(real, rel=0.3), name
@@ -246,7 +246,7 @@ def test_drawn_noise_and_contrast_are_those_of_a_plain_scene() -> None:
     assert row.noise[:, 0] == pytest.approx(120, rel=0.1)
     assert row.profile[0, 0] == pytest.approx(3000, abs=40)
     assert row.profile[1, 0, :6] == pytest.approx(8000, abs=80)
-    for sample in fitted(train).draw(range(4), 1):
+    for sample in fitted(train).sample_batch(range(4), 1):
         assert sample.image.dtype == np.uint16
         assert sample.image.shape == (96, 128)
         assert sample.image[sample.labels == 0].mean() == pytest.approx(3000, abs=50)
@@ -264,7 +264,7 @@ def test_drawn_objects_have_the_stretch_and_texture_and_differ_in_light_as_train
         samples.append(Sample(str(i), image.astype(np.uint16), labels))
     train = SampleSet.of(samples)
     real, fake = (
-        [measure(sample, "instances", 0, 1) for sample in t] for t in (train, list(fitted(train).draw(range(6), 0)))
+        [measure(sample, "instances", 0, 1) for sample in t] for t in (train, fitted(train).sample_batch(range(6), 0))
     )
     for name in ("texture", "scale", "spread"):
         ours, theirs = (np.median([getattr(row, name) for row in rows], axis=0) for rows in (fake, real))
@@ -286,7 +286,7 @@ def test_as_many_drawn_objects_touch_as_training_objects_do() -> None:
 @pytest.mark.parametrize("cls", [PhantomFilaments, PhantomGrains])
 def test_drawn_classes_have_the_shares_and_the_light_of_the_training_images(cls) -> None:
     train = drawn(cls, train=0, validation=0, test=8, size=128)
-    made = SampleSet.of(fitted(train).draw(range(16), 0), task="semantic", classes=cls.classes)
+    made = SampleSet.of(fitted(train).sample_batch(range(16), 0), task="semantic", classes=cls.classes)
     count = len(cls.classes)
     real, fake = (
         np.mean([np.bincount(s.labels.ravel(), minlength=count) for s in t], 0) / 128**2 for t in (train, made)
@@ -301,7 +301,7 @@ def test_drawn_classes_have_the_shares_and_the_light_of_the_training_images(cls)
 
 def test_thin_classes_are_drawn_thin() -> None:
     train = drawn(PhantomFilaments, train=0, validation=0, test=4, size=128)
-    for sample in fitted(train).draw(range(4), 0):
+    for sample in fitted(train).sample_batch(range(4), 0):
         on = sample.labels == 1
         assert np.percentile(ndimage.distance_transform_edt(on)[on], 90) < 5
 
@@ -333,7 +333,7 @@ def test_drawn_images_have_the_channels_and_the_depth_of_the_one_they_follow() -
     levels = {("uint16", 2): 30_000, ("uint8", 3): 100, ("uint8", 2): 60}
     for order in (train, train[::-1]):
         seen = set()
-        for sample in fitted(SampleSet.of(order)).draw(range(16), 0):
+        for sample in fitted(SampleSet.of(order)).sample_batch(range(16), 0):
             kind = sample.image.dtype.name, sample.image.ndim
             assert sample.image.mean() == pytest.approx(levels[kind], rel=0.1)
             assert sample.image.std() == pytest.approx(0.02 * levels[kind], rel=0.6)
@@ -348,7 +348,7 @@ def test_large_ids_are_measured_as_small_ones() -> None:
 
 def test_classes_need_no_names() -> None:
     sample = plain("a", 100, np.uint8, 1, number=2)
-    for made in fitted(SampleSet.of([sample], task="semantic")).draw(range(3), 0):
+    for made in fitted(SampleSet.of([sample], task="semantic")).sample_batch(range(3), 0):
         assert set(np.unique(made.labels)) <= {0, 1, 2}
 
 
@@ -366,7 +366,7 @@ def test_real_images_are_measured_and_followed(real_data, folder: str) -> None:
 
     paths = sorted((real_data / folder / "train" / "images").glob("*.png"))[::20][:6]
     samples = [Sample(p.stem, read_array(p), read_array(p.parent.parent / "labels" / p.name)) for p in paths]
-    made = list(fitted(SampleSet.of(samples)).draw(range(6), 0))
+    made = fitted(SampleSet.of(samples)).sample_batch(range(6), 0)
     sizes = {s.image.shape for s in samples}
     assert all(s.image.shape in sizes and s.image.dtype == np.uint8 for s in made)
     real, fake = (np.mean([s.image.mean() for s in t]) for t in (samples, made))

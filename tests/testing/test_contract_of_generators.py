@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import pickle
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar, Self
@@ -27,14 +26,11 @@ class Copies(Generator):
     def fit(self, train: SampleSet, context: Context) -> None:
         self.train = train
 
-    def draw(self, index: int | range, seed: int) -> Iterator[Sample]:
-        for i in [index] if isinstance(index, int) else index:
-            yield self.sample(i, seed)
-
-    def sample(self, i: int, seed: int) -> Sample:
-        rng = np.random.default_rng((seed, i))
+    def sample(self, index: int, seed: int) -> Sample:
+        rng = np.random.default_rng((seed, index))
         chosen = self.train[int(rng.integers(len(self.train)))]
-        return Sample(f"{i:06d}", np.ascontiguousarray(np.rot90(chosen.image, i % 4)), np.rot90(chosen.labels, i % 4))
+        image, labels = (np.ascontiguousarray(np.rot90(plane, index % 4)) for plane in (chosen.image, chosen.labels))
+        return Sample(f"{index:06d}", image, labels)
 
     def save(self, folder: Path) -> None:
         super().save(folder)
@@ -119,10 +115,19 @@ class CountsOn(Copies):
         return super().sample(self.drawn, seed)
 
 
-class StartAndStopOnly(Copies):
-    def draw(self, index, seed):
-        bounds = (index, index + 1) if isinstance(index, int) else (index.start, index.stop)
-        return (self.sample(i, seed) for i in range(*bounds))
+class SortsItsBatch(Copies):
+    def sample_batch(self, indices, seed):
+        return super().sample_batch(sorted(indices), seed)
+
+
+class OneStreamPerBatch(Copies):
+    def sample_batch(self, indices, seed):
+        first = indices[0] if indices else 0
+        return [replace(self.sample(first, seed), id=f"{i:06d}") for i in indices]
+
+
+class NoBatches(Copies):
+    sample_batch_size = 0
 
 
 class GlobalRandom(Copies):
@@ -176,14 +181,15 @@ class NeedsObjects(Copies):
         self.smallest = min(int(np.bincount(s.labels.ravel())[1:].min()) for s in train)
 
 
-class YieldsTuples(Copies):
-    def draw(self, index, seed):
-        return ((s.image, s.labels) for s in super().draw(index, seed))
+class ReturnsTuples(Copies):
+    def sample(self, index, seed):
+        sample = super().sample(index, seed)
+        return sample.image, sample.labels
 
 
 class DrawsTooMany(Copies):
-    def draw(self, index, seed):
-        return super().draw(range(10), seed)
+    def sample_batch(self, indices, seed):
+        return super().sample_batch(range(10), seed)
 
 
 class RemembersThePath(Copies):
@@ -322,9 +328,9 @@ class CountsShares(Copies):
 
 
 class CountsDown(Copies):
-    def draw(self, index, seed):
+    def sample(self, index, seed):
         self.counts["drawn"] -= 1
-        return super().draw(index, seed)
+        return super().sample(index, seed)
 
 
 class KeepsAtHome(Copies):
@@ -348,19 +354,21 @@ class WrongDefault(Copies):
 @pytest.mark.parametrize(
     ("cls", "check", "words"),
     [
-        (OneSeed, "draws_stand_alone", "draw(range(6)) yields the same samples with another seed"),
-        (OneSample, "fits_and_draws", "draw(range(6)) yielded the same sample six times"),
-        (NoMasks, "fits_and_draws", "yielded six masks without an object"),
+        (OneSeed, "samples_stand_alone", "samples 0 … 5 are the same with another seed"),
+        (OneSample, "fits_and_draws", "samples 0 … 5 are all the same"),
+        (NoMasks, "fits_and_draws", "samples 0 … 5 have no object"),
         (Thumbnails, "fits_and_draws", "sample 0 is 8×40, and a patch of 64 doesn't fit"),
         (EvenNumbers, "fits_and_draws", "sample 0 holds 6 labels up to 12: number them 1 … n without gaps"),
         (Striped, "fits_and_draws", "sample 0 has 5 objects in several pieces, and no training image more than 0"),
         (ForgetsTheForm, "sixteen_bits", "trained on 16-bit images, what load gives draws other samples"),
         (ForgetsTheForm, "colour_and_odd_sizes", "trained on RGB images, what load gives draws other samples"),
         (CountsShares, "fits_and_draws", "self.counts['lost'] is 0.5: count in plain whole numbers from 0 up"),
-        (CountsDown, "fits_and_draws", "self.counts['drawn'] is -1: count in plain whole numbers from 0 up"),
+        (CountsDown, "fits_and_draws", "self.counts['drawn'] is -6: count in plain whole numbers from 0 up"),
         (KeepsAtHome, "saved_is_enough", "raised AssertionError: no light at home"),
-        (CountsOn, "draws_stand_alone", "sample 3 of draw(3) differs from sample 3 of draw(range(6))"),
-        (StartAndStopOnly, "draws_stand_alone", "draw(range(5, -1, -2)) yielded 0 samples, not 3"),
+        (CountsOn, "samples_stand_alone", "sample(3, 3) differs when it is called again"),
+        (SortsItsBatch, "batches_equal_single_samples", "sample 5 of sample_batch([5, 3, 1], 3) differs from sample(5"),
+        (OneStreamPerBatch, "batches_equal_single_samples", "sample 3 of sample_batch([2, 3, 4], 3) differs"),
+        (NoBatches, "batches_equal_single_samples", "sample_batch_size is 0"),
         (GlobalRandom, "same_seed_same_draw", "derive every random choice from context.seed"),
         (WrongIds, "ids_name_the_index", "has the id 'fake-0', not '000000'"),
         (WritesIntoTraining, "training_set_is_untouched", "fit changed the pixels of its training samples"),
@@ -369,9 +377,9 @@ class WrongDefault(Copies):
         (GreyOnly, "colour_and_odd_sizes", "the training images have"),
         (SquareOnly, "colour_and_odd_sizes", "fit on RGB images of odd sizes raised ValueError"),
         (NeedsObjects, "empty_and_lone_objects", "fit on images with no, one and six objects raised ValueError"),
-        (NeedsObjects, "poor_training_sets", "fit and draw on images that are all background raised ValueError"),
-        (YieldsTuples, "fits_and_draws", "draw(range(0, 6)) yielded tuple, not synthbench.Sample"),
-        (DrawsTooMany, "fits_and_draws", "yielded 10 samples, not 6"),
+        (NeedsObjects, "poor_training_sets", "fit and sample on images that are all background raised ValueError"),
+        (ReturnsTuples, "fits_and_draws", "sample(0, 3) returned tuple, not synthbench.Sample"),
+        (DrawsTooMany, "batches_equal_single_samples", "returned 10 samples, not 1"),
         (
             RemembersThePath,
             "saved_is_enough",
@@ -409,7 +417,7 @@ class Unfinished(Generator):
         pass
 
 
-@pytest.mark.parametrize(("cls", "words"), [(Unfinished, "Unfinished has no draw"), (NeedsAKey, "has no default")])
+@pytest.mark.parametrize(("cls", "words"), [(Unfinished, "Unfinished has no sample"), (NeedsAKey, "has no default")])
 def test_what_cannot_be_made_is_told_once(cls: type[Generator], words: str) -> None:
     first, *others = found(cls).values()
     assert (first.check, first.status) == ("configuration_is_declared", "violated")
@@ -575,7 +583,7 @@ class TrainsWhenDrawing(Trained):
     [
         (NeverLooks, "training_set_is_learnt_from", "fitted on other samples it draws the same ones"),
         (HiddenSteps, "budget_is_kept", "fit took 50 optimiser steps, and HiddenSteps.budgets is empty"),
-        (TrainsWhenDrawing, "budget_is_kept", "draw took 3 optimiser steps: all training belongs in fit"),
+        (TrainsWhenDrawing, "budget_is_kept", "sample took 3 optimiser steps: all training belongs in fit"),
     ],
 )
 def test_who_does_nothing_or_too_much_is_found(cls: type[Generator], check: str, words: str) -> None:

@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -75,12 +74,11 @@ class Brighter(synthbench.Generator):
         new.train = synthbench.SampleSet.open(folder / "train")
         return new
 
-    def draw(self, index, seed) -> Iterator[synthbench.Sample]:
-        for i in [index] if isinstance(index, int) else index:
-            sample = self.train[(i + seed) % len(self.train)]
-            image = np.clip(sample.image * self.config.gain, 0, 255).astype(np.uint8)
-            self.counts["drawn"] += 1
-            yield synthbench.Sample(f"{i:06d}", image, sample.labels)
+    def sample(self, index, seed) -> synthbench.Sample:
+        sample = self.train[(index + seed) % len(self.train)]
+        image = np.clip(sample.image * self.config.gain, 0, 255).astype(np.uint8)
+        self.counts["drawn"] += 1
+        return synthbench.Sample(f"{index:06d}", image, sample.labels)
 
 
 STUBBORN = "import signal, time; [signal.signal(n, signal.SIG_IGN) for n in (1, 2, 15)]; time.sleep(600)"
@@ -134,11 +132,15 @@ class Troubled(Brighter):
             ctypes.PyDLL(None).sleep(600)  # no thread of this process runs meanwhile
         self.train = train
 
-    def draw(self, index, seed):
-        drawn = list(super().draw(index, seed))
+    def sample(self, index, seed):
+        sample = super().sample(index, seed)
         if self.config.trouble == "wide":
-            drawn = [synthbench.Sample(s.id, s.image.astype(np.uint16), s.labels) for s in drawn]
-        yield from drawn[:-1] if self.config.trouble == "few" else drawn
+            return synthbench.Sample(sample.id, sample.image.astype(np.uint16), sample.labels)
+        return sample
+
+    def sample_batch(self, indices, seed):
+        samples = super().sample_batch(indices, seed)
+        return samples[:-1] if self.config.trouble == "few" else samples
 
 
 class Threshold(synthbench.Segmenter):

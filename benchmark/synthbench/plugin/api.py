@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar, Self
@@ -266,10 +266,13 @@ class Generator(_Configured, ABC):
     """Learns from training samples, then draws new annotated samples.
 
     The class attributes `Config` (a subclass of `synthbench.Config`) and `budgets` (name → `Budget`) describe it.
-    A generator that doesn't train leaves `budgets` empty.
+    A generator that doesn't train leaves `budgets` empty. `sample` is what an author writes; `sample_batch` is
+    overridden where several samples at once are faster than one by one.
 
     Attributes
     ----------
+    sample_batch_size : int
+        How many samples a run asks `sample_batch` for at once.
     counts : Counter
         What fitting and drawing have come to so far, by name; a run keeps it beside the synthetic set. Leaderboards
         show ``lost`` objects of the training masks, which the generator can't learn; ``removed`` pieces of drawn masks;
@@ -281,6 +284,7 @@ class Generator(_Configured, ABC):
     """
 
     supports_ignore: ClassVar[bool] = False
+    sample_batch_size: ClassVar[int] = 1
 
     def __init__(self, config: _Config | None = None) -> None:
         super().__init__(config)
@@ -294,12 +298,26 @@ class Generator(_Configured, ABC):
         """
 
     @abstractmethod
-    def draw(self, index: int | range, seed: int) -> Iterator[Sample]:
-        """Yield the synthetic samples of these indices.
+    def sample(self, index: int, seed: int) -> Sample:
+        """Return one synthetic sample.
 
-        Sample i of seed s is a function of ``(s, i)`` alone: not of how many are drawn, or in which batches.
-        The images have the dtype and the channels of the training images; ids are ``f"{i:06d}"``.
+        Parameters
+        ----------
+        index
+            Position in the synthetic set, 0 or more.
+        seed
+            Seed of the synthetic set.
+
+        Returns
+        -------
+        Sample
+            A function of ``(seed, index)`` alone, whatever was drawn before. Its image has the dtype and the channels
+            of the training images; its id is ``f"{index:06d}"``.
         """
+
+    def sample_batch(self, indices: Sequence[int], seed: int) -> list[Sample]:
+        """Return several samples, in the order of `indices`: to the bit those that `sample` returns one by one."""
+        return [self.sample(index, seed) for index in indices]
 
 
 class Segmenter(_Configured, ABC):

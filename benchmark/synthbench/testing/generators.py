@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -107,9 +107,9 @@ class _GeneratorBench(Bench):
 
     @property
     def drawn(self) -> list[Sample]:
-        """``draw(range(6))`` of the fitted generator."""
+        """The samples 0 … 5 of the fitted generator, one by one."""
         fitted = self.fitted
-        return self.once("draw(range(6))", lambda: self.draw(fitted, range(6)))
+        return self.once("sample", lambda: [self.sample(fitted, i) for i in range(6)])
 
     @property
     def deep(self) -> Generator:
@@ -125,14 +125,20 @@ class _GeneratorBench(Bench):
         with doing(f"fit on {what}"):
             return self.fit(train, self.context(self.few).with_seed(seed))
 
-    def draw(self, generator: Generator, index: int | range, seed: int = DRAW_SEED) -> list[Sample]:
-        call = f"draw({index})"
+    def sample(self, generator: Generator, index: int, seed: int = DRAW_SEED) -> Sample:
+        call = f"sample({index}, {seed})"
         with doing(call):
-            samples = list(generator.draw(index, seed))
+            sample = generator.sample(index, seed)
+        demand(isinstance(sample, Sample), f"{call} returned {type(sample).__name__}, not synthbench.Sample")
+        return sample
+
+    def sample_batch(self, generator: Generator, indices: Sequence[int], seed: int = DRAW_SEED) -> list[Sample]:
+        call = f"sample_batch({list(indices)}, {seed})"
+        with doing(call):
+            samples = list(generator.sample_batch(indices, seed))
         for sample in samples:
-            demand(isinstance(sample, Sample), f"{call} yielded {type(sample).__name__}, not synthbench.Sample")
-        count = 1 if isinstance(index, int) else len(index)
-        demand(len(samples) == count, f"{call} yielded {len(samples)} samples, not {count}")
+            demand(isinstance(sample, Sample), f"{call} returned {type(sample).__name__}, not synthbench.Sample")
+        demand(len(samples) == len(indices), f"{call} returned {len(samples)} samples, not {len(indices)}")
         return samples
 
 
@@ -140,14 +146,14 @@ class _GeneratorBench(Bench):
 
 
 def fits_and_draws(bench: _GeneratorBench) -> None:
-    """fit learns from samples and draw yields different ones of the same task, dtype and channels, with objects."""
+    """fit learns from samples, and sample returns different ones of the same task, dtype and channels, with objects."""
     drawn, train = bench.drawn, bench.train
     _check_drawn(bench, drawn, train, range(6))
-    demand(len({_content(sample) for sample in drawn}) > 1, "draw(range(6)) yielded the same sample six times")
+    demand(len({_content(sample) for sample in drawn}) > 1, "samples 0 … 5 are all the same")
     _check_counts(bench.fitted)
     demand(
         bench.trains or any(sample.labels.any() for sample in drawn),  # a few steps may be too few to learn of objects
-        "draw(range(6)) yielded six masks without an object, and the training images have objects",
+        "samples 0 … 5 have no object, and the training images have objects",
     )
 
 
@@ -158,11 +164,11 @@ def ids_name_the_index(bench: _GeneratorBench) -> None:
 
 
 def training_set_is_untouched(bench: _GeneratorBench) -> None:
-    """fit and draw don't write into the arrays of the training samples."""
+    """fit and sample don't write into the arrays of the training samples."""
     untouched, generator, _ = bench.second
     demand(untouched, "fit changed the pixels of its training samples: work on copies")
-    bench.draw(generator, range(3))
-    demand(untouched, "draw changed the pixels of the training samples: work on copies")
+    bench.sample_batch(generator, range(3))
+    demand(untouched, "sampling changed the pixels of the training samples: work on copies")
 
 
 def budget_is_kept(bench: _GeneratorBench) -> None:
@@ -170,8 +176,8 @@ def budget_is_kept(bench: _GeneratorBench) -> None:
     check_steps(bench, bench.watch, bench.second[2])
     fitted, watch = bench.fitted, Watch()
     with watch.counting():
-        bench.draw(fitted, 0)
-    check_no_steps(watch, "draw")
+        bench.sample(fitted, 0)
+    check_no_steps(watch, "sample")
 
 
 def progress_is_reported(bench: _GeneratorBench) -> None:
@@ -179,34 +185,42 @@ def progress_is_reported(bench: _GeneratorBench) -> None:
     check_progress(bench, bench.watch)
 
 
-def draws_stand_alone(bench: _GeneratorBench) -> None:
-    """Sample i of a seed depends on the seed and i, and on nothing else: not on number, order, or batches."""
+def samples_stand_alone(bench: _GeneratorBench) -> None:
+    """Sample i of a seed depends on the seed and i alone: not on what was drawn before."""
     expected = [sample.digest for sample in bench.drawn]
-    for index, chosen in (
-        (3, [3]),
-        (range(2, 5), [2, 3, 4]),
-        (range(5, -1, -2), [5, 3, 1]),
-        (range(6), list(range(6))),
-    ):
+    for i in (3, 5, 0):
         with stirred(5):
-            found = bench.draw(bench.fitted, index)
-        for i, sample in zip(chosen, found, strict=True):
-            demand(
-                sample.digest == expected[i],
-                f"sample {i} of draw({index}) differs from sample {i} of draw(range(6)): "
-                "sample i must depend on seed and i alone",
-            )
-    others = (bench.draw(bench.fitted, i, DRAW_SEED + 1)[0] for i in range(6))
+            repeated = bench.sample(bench.fitted, i)
+        demand(
+            repeated.digest == expected[i],
+            f"sample({i}, {DRAW_SEED}) differs when it is called again: sample i must depend on seed and i alone",
+        )
+    others = (bench.sample(bench.fitted, i, DRAW_SEED + 1) for i in range(6))
     demand(
         any(_content(other) != _content(sample) for other, sample in zip(others, bench.drawn, strict=True)),
-        "draw(range(6)) yields the same samples with another seed: derive every random choice of a draw from its seed",
+        "samples 0 … 5 are the same with another seed: derive every random choice in sample from its seed",
     )
+
+
+def batches_equal_single_samples(bench: _GeneratorBench) -> None:
+    """sample_batch returns to the bit what sample returns one by one, in any order and number."""
+    expected = [sample.digest for sample in bench.drawn]
+    for indices in ([3], range(2, 5), range(5, -1, -2), range(6), []):
+        with stirred(6):
+            batch = bench.sample_batch(bench.fitted, indices)
+        for i, sample in zip(indices, batch, strict=True):
+            demand(
+                sample.digest == expected[i],
+                f"sample {i} of sample_batch({list(indices)}, {DRAW_SEED}) differs from sample({i}, {DRAW_SEED})",
+            )
+    size = bench.cls.sample_batch_size
+    demand(type(size) is int and size >= 1, f"sample_batch_size is {size!r}; expected an integer ≥ 1")
 
 
 def same_seed_same_draw(bench: _GeneratorBench) -> None:
     """Two fits with one seed draw the same samples, whatever the global random state."""
     expected = [sample.digest for sample in bench.drawn[:3]]
-    found = [sample.digest for sample in bench.draw(bench.second[1], range(3))]
+    found = [sample.digest for sample in bench.sample_batch(bench.second[1], range(3))]
     demand(
         found == expected,
         "a second fit with the same seed draws other samples: derive every random choice from context.seed",
@@ -222,7 +236,7 @@ def stops_and_resumes(bench: _GeneratorBench) -> None:
     """fit stops when asked to, leaves a checkpoint, and taken up again goes on to where an uninterrupted fit ends."""
     expected = [sample.digest for sample in bench.drawn[:3]] if bench.trains else []
     resumed = stop_and_resume(bench, bench.watch, lambda context: bench.fit(bench.train, context))
-    found = [sample.digest for sample in bench.draw(resumed, range(3))]
+    found = [sample.digest for sample in bench.sample_batch(resumed, range(3))]
     demand(found == expected, "a fit that was stopped and taken up again draws other samples than an uninterrupted one")
 
 
@@ -268,9 +282,9 @@ def training_set_is_learnt_from(bench: _GeneratorBench) -> None:
     """A generator fitted on other samples draws others."""
     train = inverted(bench.deep_pictures)
     other = bench.try_fit(train, "other 16-bit images")
-    expected = [_content(sample) for sample in bench.draw(bench.deep, range(3))]
+    expected = [_content(sample) for sample in bench.sample_batch(bench.deep, range(3))]
     demand(
-        [_content(sample) for sample in bench.draw(other, range(3))] != expected,
+        [_content(sample) for sample in bench.sample_batch(other, range(3))] != expected,
         "fitted on other samples it draws the same ones: learn from the training samples",
     )
 
@@ -315,8 +329,8 @@ def poor_training_sets(bench: _GeneratorBench) -> None:
         "images of 24×20": bench.pictures(3, size=(24, 20)),
     }
     for what, train in sets.items():
-        with refusing(f"fit and draw on {what}"):
-            drawn = list(bench.fit(train, bench.context(bench.few)).draw(range(2), DRAW_SEED))
+        with refusing(f"fit and sample on {what}"):
+            drawn = list(bench.fit(train, bench.context(bench.few)).sample_batch(range(2), DRAW_SEED))
             _check_drawn(bench, drawn, train, range(2))
 
 
@@ -326,7 +340,7 @@ def _try_on(bench: _GeneratorBench, train: SampleSet, what: str) -> tuple[Genera
 
 
 def _draw_from(bench: _GeneratorBench, generator: Generator, train: SampleSet, what: str) -> list[Sample]:
-    drawn = bench.draw(generator, range(3))
+    drawn = bench.sample_batch(generator, range(3))
     _check_drawn(bench, drawn, train, range(3), f"trained on {what}, ")
     _check_counts(generator)
     return drawn
@@ -341,7 +355,7 @@ def _check_loaded(
     try:
         with doing(f"{when}load from a moved folder, without the training samples,"), stirred(6), empty_home():
             loaded = bench.cls.load(moved, bench.context(budget))
-            found = [sample.digest for sample in bench.draw(loaded, range(3))]
+            found = [sample.digest for sample in bench.sample_batch(loaded, range(3))]
     finally:
         hidden.rename(bench.folder / "train")
         shutil.rmtree(moved)
@@ -421,7 +435,8 @@ CHECKS = (
     training_set_is_untouched,
     budget_is_kept,
     progress_is_reported,
-    draws_stand_alone,
+    samples_stand_alone,
+    batches_equal_single_samples,
     same_seed_same_draw,
     saved_is_enough,
     stops_and_resumes,

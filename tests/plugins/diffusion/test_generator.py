@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -39,8 +39,8 @@ def fitted(
     return generator
 
 
-def pixels(generator: Diffusion, index: int | range, seed: int = 0) -> list[bytes]:
-    return [sample.image.tobytes() + sample.labels.tobytes() for sample in generator.draw(index, seed)]
+def pixels(generator: Diffusion, indices: Sequence[int], seed: int = 0) -> list[bytes]:
+    return [sample.image.tobytes() + sample.labels.tobytes() for sample in generator.sample_batch(indices, seed)]
 
 
 @pytest.fixture(scope="module", params=MODES)
@@ -64,7 +64,7 @@ def test_sizes_follow_from_the_budget_where_they_are_left_open() -> None:
 
 def test_a_sample_depends_on_seed_and_index_alone(drawn_from: Diffusion) -> None:
     expected = pixels(drawn_from, range(4))
-    assert [pixels(drawn_from, i)[0] for i in (3, 1)] == [expected[3], expected[1]]
+    assert pixels(drawn_from, [3, 1]) == [expected[3], expected[1]]
     assert pixels(drawn_from, range(4), seed=1) != expected
     assert len(set(expected)) == 4
 
@@ -80,7 +80,7 @@ def test_what_was_saved_draws_the_same_bytes(drawn_from: Diffusion, tmp_path: Pa
 def test_samples_have_the_size_of_patches_or_masks_and_valid_masks(drawn_from: Diffusion, blob_set: SampleSet) -> None:
     before = drawn_from.counts["drawn"]
     side = blob_set[0].labels.shape[0] if drawn_from.conditional else 32
-    for sample in drawn_from.draw(range(6), 0):
+    for sample in drawn_from.sample_batch(range(6), 0):
         assert sample.image.shape == sample.labels.shape == (side, side)
         ids, areas = np.unique(sample.labels[sample.labels > 0], return_counts=True)
         assert ids.tolist() == list(range(1, len(ids) + 1))
@@ -128,11 +128,11 @@ def test_a_drawing_takes_the_steps_that_were_asked_for(
     """Three, the last one evened out at four places where there is no mask; with guidance two images in each."""
     generator, seen = fitted(blob_set, steps=1, sampling_steps=3, fold=4, **config), []
     generator.network.register_forward_pre_hook(lambda _, given: seen.append(len(given[0])))
-    first = pixels(generator, 0)
+    first = pixels(generator, [0])
     assert seen == asked
     if "guidance" in config:
         generator.config = generator.config.model_copy(update={"guidance": 3})
-        assert pixels(generator, 0) != first
+        assert pixels(generator, [0]) != first
 
 
 def test_errors_weigh_what_was_asked_for(blob_set: SampleSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -171,7 +171,7 @@ def test_a_long_training_has_the_figures_of_the_papers() -> None:
 
 @pytest.mark.parametrize("mode", MODES)
 def test_class_maps_are_drawn_too(semantic_set: SampleSet, mode: str) -> None:
-    for sample in fitted(semantic_set, mode=mode).draw(range(3), 0):
+    for sample in fitted(semantic_set, mode=mode).sample_batch(range(3), 0):
         assert sample.image.shape[:2] == sample.labels.shape
         assert set(np.unique(sample.labels)) <= {0, 1}
 
@@ -189,7 +189,7 @@ def test_a_stopped_training_goes_on_to_the_same_weights(blob_set: SampleSet, tmp
 
 def test_what_draws_is_the_average_of_the_weights(blob_set: SampleSet) -> None:
     """Without an average the last weights draw, with one those of before: the same training, other pictures."""
-    assert pixels(fitted(blob_set, decay=0.0), 0) != pixels(fitted(blob_set, decay=0.99), 0)
+    assert pixels(fitted(blob_set, decay=0.0), [0]) != pixels(fitted(blob_set, decay=0.99), [0])
 
 
 @pytest.mark.slow
@@ -200,7 +200,7 @@ def test_objects_are_drawn_where_the_masks_have_them(blob_set: SampleSet) -> Non
             blob_set, steps=300, batch=8, mode=mode, filters=16, fold=2, sampling_steps=10, learning_rate=2e-3
         )
         inside, outside, objects, pixels = [], [], 0, 0
-        for sample in trained.draw(range(12), 0):
+        for sample in trained.sample_batch(range(12), 0):
             inside.append(sample.image[sample.labels > 0].ravel())
             outside.append(sample.image[sample.labels == 0].ravel())
             objects += int(sample.labels.max())
@@ -238,9 +238,9 @@ def test_smooth_drawings_get_the_grain_of_training_images(
     smooth = ndimage.gaussian_filter(np.concatenate(generator.joint.encode(blob_set[0], 0)), (0, 6, 6))
     shown = smooth[:, :32, :32] if mode == "joint" else smooth[:1]
     monkeypatch.setattr(generator, "_planes", lambda rng, mask: shown)
-    assert grains(generator.draw(range(12), 0)) == pytest.approx(grains(blob_set), rel=0.2)
+    assert grains(generator.sample_batch(range(12), 0)) == pytest.approx(grains(blob_set), rel=0.2)
     generator.config = generator.config.model_copy(update={"grain": False})
-    assert grains(generator.draw(range(12), 0)) < 0.2 * grains(blob_set)
+    assert grains(generator.sample_batch(range(12), 0)) < 0.2 * grains(blob_set)
 
 
 def test_images_to_masks_get_light_and_texture_of_training_objects(
@@ -262,9 +262,9 @@ def test_images_to_masks_get_light_and_texture_of_training_objects(
     monkeypatch.setattr(
         generator, "_planes", lambda rng, told: np.where(told[1] > 0, told[generator.joint.masks], -0.8)[None]
     )
-    assert roughness(generator.draw(range(12), 0)) == pytest.approx(roughness(train), rel=0.3)
+    assert roughness(generator.sample_batch(range(12), 0)) == pytest.approx(roughness(train), rel=0.3)
     generator.config = generator.config.model_copy(update={"texture": False})
-    assert roughness(generator.draw(range(12), 0)) < 0.5 * roughness(train)
+    assert roughness(generator.sample_batch(range(12), 0)) < 0.5 * roughness(train)
 
 
 def test_a_network_to_masks_is_told_the_light_in_a_short_training(blob_set: SampleSet) -> None:
@@ -295,7 +295,7 @@ def test_images_have_the_size_of_masks_of_any_size(blob_set: SampleSet, largest:
     """Sides that no block of the network fits."""
     cut = [Sample(s.id, s.image[:59, :37].copy(), s.labels[:59, :37].copy()) for s in blob_set]
     generator = fitted(SampleSet.of(cut), mode="conditional", largest=largest)
-    for sample in generator.draw(range(4), 0):
+    for sample in generator.sample_batch(range(4), 0):
         assert sample.image.shape == sample.labels.shape
         assert sorted(sample.labels.shape) == [37, min(59, largest)]
 

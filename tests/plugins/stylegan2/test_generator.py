@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -30,8 +31,8 @@ def fitted(
     return generator
 
 
-def pixels(generator: StyleGan2Mask, index: int | range, seed: int = 0) -> list[bytes]:
-    return [sample.image.tobytes() + sample.labels.tobytes() for sample in generator.draw(index, seed)]
+def pixels(generator: StyleGan2Mask, indices: Sequence[int], seed: int = 0) -> list[bytes]:
+    return [sample.image.tobytes() + sample.labels.tobytes() for sample in generator.sample_batch(indices, seed)]
 
 
 @pytest.fixture(scope="module")
@@ -93,7 +94,7 @@ def test_classes_are_read_off_the_samples(typed_set: SampleSet, blob_set: Sample
 
 def test_a_sample_depends_on_seed_and_index_alone(drawn_from: StyleGan2Mask) -> None:
     expected = pixels(drawn_from, range(4))
-    assert [pixels(drawn_from, i)[0] for i in (3, 1)] == [expected[3], expected[1]]
+    assert pixels(drawn_from, [3, 1]) == [expected[3], expected[1]]
     assert pixels(drawn_from, range(4), seed=1) != expected
     assert len(set(expected)) == 4
 
@@ -103,7 +104,9 @@ def test_what_was_saved_draws_the_same_bytes(typed_set: SampleSet, tmp_path: Pat
     generator.save(tmp_path)
     loaded = StyleGan2Mask.load(tmp_path, Context(seed=9))
     assert pixels(loaded, range(3)) == pixels(generator, range(3))
-    assert [s.groups for s in loaded.draw(range(3), 0)] == [s.groups for s in generator.draw(range(3), 0)]
+    assert [s.groups for s in loaded.sample_batch(range(3), 0)] == [
+        s.groups for s in generator.sample_batch(range(3), 0)
+    ]
     for name in ("classes.json", "side.txt"):
         kept = (tmp_path / name).read_text()
         (tmp_path / name).write_text("{}")
@@ -113,14 +116,14 @@ def test_what_was_saved_draws_the_same_bytes(typed_set: SampleSet, tmp_path: Pat
 
 
 def test_classes_are_drawn_by_their_shares(typed_set: SampleSet) -> None:
-    drawn = Counter(sample.groups["cell_type"] for sample in fitted(typed_set, steps=1).draw(range(90), 0))
+    drawn = Counter(sample.groups["cell_type"] for sample in fitted(typed_set, steps=1).sample_batch(range(90), 0))
     assert set(drawn) == {"bright", "dark"}
     assert drawn["dark"] == pytest.approx(60, abs=14)
 
 
 def test_without_masks_there_are_images_alone(blob_set: SampleSet) -> None:
     generator = fitted(blob_set, mask="none")
-    drawn = list(generator.draw(range(3), 0))
+    drawn = generator.sample_batch(range(3), 0)
     assert all(not s.labels.any() and s.image.shape == (32, 32) and np.ptp(s.image) > 0 for s in drawn)
     assert generator.network.synthesis.mask_head is None
 
@@ -131,7 +134,7 @@ def test_instances_can_be_drawn_as_distances_and_classes_as_planes(
     assert fitted(blob_set, mask="distance", steps=1).masks == 2
     semantic = fitted(semantic_set, steps=1)
     assert semantic.masks == 2
-    assert max(int(s.labels.max()) for s in semantic.draw(range(3), 0)) <= 1
+    assert max(int(s.labels.max()) for s in semantic.sample_batch(range(3), 0)) <= 1
 
 
 def test_a_stopped_training_goes_on_to_the_same_weights(

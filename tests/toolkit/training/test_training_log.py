@@ -93,8 +93,8 @@ def test_drawing_amid_training_leaves_the_networks_as_they_were() -> None:
     seen = []
 
     class Draws:
-        def draw(self, index: range, seed: int) -> list[Sample]:
-            seen.append((index, seed, network.training, still.training))
+        def sample_batch(self, indices: range, seed: int) -> list[Sample]:
+            seen.append((indices, seed, network.training, still.training))
             return []
 
     preview_of(Draws(), 7, network, still)()

@@ -23,16 +23,17 @@ def run(work: Work) -> dict[str, Any]:
     count, empty = content["count"], []
 
     def drawn() -> Iterator[Sample]:
-        given = 0
-        for sample in generator.draw(range(count), content["seed"]):
-            _check_image(sample, fitted.record["images"], where["plugin"])
-            _check_origin(sample, where["plugin"])
-            given += 1
-            empty.append(not sample.labels.any())
-            work.context.progress(given, count, "")
-            yield sample
-        if given != count:
-            raise DataError(f"generator {where['plugin']!r} drew {given} samples, asked for {count}")
+        for first in range(0, count, generator.sample_batch_size):
+            indices = range(first, min(first + generator.sample_batch_size, count))
+            batch = generator.sample_batch(indices, content["seed"])
+            if len(batch) != len(indices):
+                raise DataError(f"generator {where['plugin']!r} drew {len(batch)} samples, asked for {len(indices)}")
+            for index, sample in zip(indices, batch, strict=True):
+                _check_image(sample, fitted.record["images"], where["plugin"])
+                _check_origin(sample, where["plugin"])
+                empty.append(not sample.labels.any())
+                work.context.progress(index + 1, count, "")
+                yield sample
 
     samples = SampleSet.write(
         work.folder / "samples",

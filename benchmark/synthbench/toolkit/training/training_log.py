@@ -39,7 +39,7 @@ def preview_of(generator: Generator, seed: int, *networks: nn.Module) -> Draw:
         training = [network.training for network in networks]
         for network in networks:
             network.eval()
-        drawn = list(generator.draw(range(SHOWN), seed))
+        drawn = generator.sample_batch(range(SHOWN), seed)
         for network, mode in zip(networks, training, strict=True):
             network.train(mode)
         return drawn

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Self
 
@@ -39,15 +38,14 @@ class Elastic(Generator):
         self.train = train
         context.progress(len(train), len(train), "")
 
-    def draw(self, index: int | range, seed: int) -> Iterator[Sample]:
-        for i in [index] if isinstance(index, int) else index:
-            rng = np.random.default_rng((seed, i))
-            chosen = self.train[int(rng.integers(len(self.train)))]
-            place = self._displaced(chosen.labels.shape, rng)
-            labels = ndimage.map_coordinates(chosen.labels, place, order=0, mode="mirror")
-            if self.train.task == "instances":
-                labels, _ = relabel(labels)  # what bending pulled apart becomes an object per piece, numbered 1 … n
-            yield Sample(f"{i:06d}", _resampled(chosen.image, place), labels, {MASK: "training"})
+    def sample(self, index: int, seed: int) -> Sample:
+        rng = np.random.default_rng((seed, index))
+        chosen = self.train[int(rng.integers(len(self.train)))]
+        place = self._displaced(chosen.labels.shape, rng)
+        labels = ndimage.map_coordinates(chosen.labels, place, order=0, mode="mirror")
+        if self.train.task == "instances":
+            labels, _ = relabel(labels)  # what bending pulled apart becomes an object per piece, numbered 1 … n
+        return Sample(f"{index:06d}", _resampled(chosen.image, place), labels, {MASK: "training"})
 
     def _displaced(self, shape: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
         """Return where each pixel is taken from, (2, height, width)."""

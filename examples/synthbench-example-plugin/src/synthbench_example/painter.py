@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Self
 
@@ -87,18 +86,17 @@ class Painter(Generator):
         self.counts.clear()  # of the pictures
 
     @torch.no_grad()
-    def draw(self, index: int | range, seed: int) -> Iterator[Sample]:
+    def sample(self, index: int, seed: int) -> Sample:
         device = next(self.network.parameters()).device
-        for i in [index] if isinstance(index, int) else index:
-            mask = self.sampler.sample(seed, i)
-            rng = np.random.default_rng((seed, i))
-            like = int(
-                rng.choice(self.sampler.similar_masks(mask.source))
-            )  # the training image whose range of light it gets
-            planes = torch.from_numpy(self.joint.mask(mask.labels))[None].to(device)
-            image = self.joint.picture(self.network(planes)[0].cpu().numpy(), mask.labels, like, rng)
-            self.counts.update(removed=mask.removed, unplaced=mask.unplaced)
-            yield Sample(f"{i:06d}", image, mask.labels, mask.groups)
+        mask = self.sampler.sample(seed, index)
+        rng = np.random.default_rng((seed, index))
+        like = int(
+            rng.choice(self.sampler.similar_masks(mask.source))
+        )  # the training image whose range of light it gets
+        planes = torch.from_numpy(self.joint.mask(mask.labels))[None].to(device)
+        image = self.joint.picture(self.network(planes)[0].cpu().numpy(), mask.labels, like, rng)
+        self.counts.update(removed=mask.removed, unplaced=mask.unplaced)
+        return Sample(f"{index:06d}", image, mask.labels, mask.groups)
 
     def _network(self, context: Context) -> nn.Sequential:
         width = self.config.width
