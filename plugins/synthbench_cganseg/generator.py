@@ -14,7 +14,7 @@ from synthbench import Budget, Context, Generator, Sample, SampleSet, TrainingMi
 from synthbench.errors import StoreError
 from synthbench.toolkit.intensity.conditioning import IntensityConditioning, conditioning_planes
 from synthbench.toolkit.intensity.texture import match_texture
-from synthbench.toolkit.masks.codec import Joint
+from synthbench.toolkit.masks.codec import ImageMaskCodec
 from synthbench.toolkit.masks.sampler import MaskSampler
 from synthbench.toolkit.training import loop
 from synthbench.toolkit.training.batches import Batches
@@ -34,7 +34,7 @@ MARGIN = 16
 SETTLING = 32
 """Batches that the statistics of the batch norms are taken from in the end."""
 
-_JOINT, _APPEARANCE = "joint.json", "appearance.json"
+_CODEC, _APPEARANCE = "codec.json", "appearance.json"
 _WEIGHTS, _TRAINING = "generator.safetensors", "training.json"
 _DRAW = 81
 
@@ -68,10 +68,10 @@ class CGanSeg(Generator):
 
     def fit(self, train: SampleSet, context: Context) -> None:
         self.config = self.config.resolve(context.budget)
-        self.joint = Joint.of(train, "distance", 1)
+        self.codec = ImageMaskCodec.of(train, "distance", 1)
         told = self.config.appearance
         self.appearance = (
-            IntensityConditioning.of(train, self.joint) if told else IntensityConditioning.none(len(train))
+            IntensityConditioning.of(train, self.codec) if told else IntensityConditioning.none(len(train))
         )
         self.sampler = self.config.sampler(train)
         random = loop.prepare_torch(context)
@@ -91,12 +91,12 @@ class CGanSeg(Generator):
             planes = match_texture(planes, mask.labels, texture, rng)
         grain = rng if self.config.grain else None
         self.counts.update(drawn=1, removed=mask.removed, unplaced=mask.unplaced)
-        image = self.joint.picture(planes, mask.labels, donor, grain)
+        image = self.codec.decode_image(planes, mask.labels, donor, grain)
         return Sample(f"{index:06d}", image, mask.labels, mask.groups)
 
     def save(self, folder: Path) -> None:
         super().save(folder)
-        self.joint.save(folder / _JOINT)
+        self.codec.save(folder / _CODEC)
         self.appearance.save(folder / _APPEARANCE)
         self.sampler.save(folder)
         loop.save_weights(self.network, folder / _WEIGHTS)
@@ -106,7 +106,7 @@ class CGanSeg(Generator):
     def load(cls, folder: Path, context: Context) -> Self:
         new = super().load(folder, context)
         loop.prepare_torch(context)
-        new.joint = Joint.load(folder / _JOINT)
+        new.codec = ImageMaskCodec.load(folder / _CODEC)
         new.appearance = IntensityConditioning.load(folder / _APPEARANCE)
         new.sampler = MaskSampler.load(folder)
         new.device = torch.device(context.device)
@@ -121,10 +121,10 @@ class CGanSeg(Generator):
 
     def _build(self) -> StyleUNet:
         config = self.config
-        told, joint = self.appearance, self.joint
+        told, codec = self.appearance, self.codec
         network = StyleUNet(
-            joint.masks + told.planes,
-            joint.channels,
+            codec.mask_planes + told.planes,
+            codec.image_planes,
             config.filters,
             config.depth,
             config.style,
@@ -141,9 +141,9 @@ class CGanSeg(Generator):
 
     def _cycle(self, random: torch.Generator) -> Cycle:
         """Return the cycle around the generator's network, its other networks new."""
-        config, joint = self.config, self.joint
-        segments = Segmenter(joint.channels, joint.masks, config.segmenter_filters)
-        planes = dict(zip(DISCRIMINATORS, (joint.channels, joint.masks), strict=True))
+        config, codec = self.config, self.codec
+        segments = Segmenter(codec.image_planes, codec.mask_planes, config.segmenter_filters)
+        planes = dict(zip(DISCRIMINATORS, (codec.image_planes, codec.mask_planes), strict=True))
         judges = nn.ModuleDict(
             {
                 name: discriminator(count, config.discriminator_filters, config.heads, config.head_width)
@@ -158,7 +158,7 @@ class CGanSeg(Generator):
             judges.to(self.device, memory_format=self._layout),
             choice.build(self.device),
             config,
-            semantic=joint.form == "classes",
+            semantic=codec.mask_encoding == "classes",
             object_planes=self.appearance.object_planes,
             random=random,
         )
@@ -211,8 +211,8 @@ class CGanSeg(Generator):
 
     def _encode(self, sample: Sample, position: int) -> tuple[np.ndarray, np.ndarray]:
         """Return the image of a training sample, and its mask with what is told of its light, and with its noise."""
-        image, mask = self.joint.encode(sample, position)
-        grain = self.joint.grain_of(sample.labels, position) if self.config.grain else np.zeros_like(image)
+        image, mask = self.codec.encode(sample, position)
+        grain = self.codec.pixel_noise_planes(sample.labels, position) if self.config.grain else np.zeros_like(image)
         planes = [mask, self.appearance.training_planes(sample.labels, position), grain]
         if self.config.texture:
             planes.append(self.appearance.texture(sample.labels, position))
@@ -220,7 +220,7 @@ class CGanSeg(Generator):
 
     def _parts(self, planes: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """Take mask, told planes and noise apart."""
-        masks, told = self.joint.masks, self.appearance.planes
+        masks, told = self.codec.mask_planes, self.appearance.planes
         return planes[:, :masks], planes[:, masks : masks + told], planes[:, masks + told :]
 
     @torch.no_grad()
@@ -231,7 +231,7 @@ class CGanSeg(Generator):
         network's zero padding shows at its borders.
         """
         margin = ((0, 0), (MARGIN, MARGIN), (MARGIN, MARGIN))
-        planes = (self.joint.mask(labels), told)
+        planes = (self.codec.encode_mask(labels), told)
         mask, light = (torch.from_numpy(np.pad(a, margin, mode="symmetric"))[None] for a in planes)
         seen = conditioning_planes(mask, light, self.appearance.object_planes).to(self.device)
         noise = torch.from_numpy(rng.standard_normal((1, 1, STYLE), dtype=np.float32))
@@ -248,5 +248,5 @@ class CGanSeg(Generator):
             sample = train[position]
             own = self.appearance.training_planes(sample.labels, position)
             drawn = self._image(sample.labels, own, np.random.default_rng((seed, _DRAW)))
-            spreads.append((float(drawn.clip(-1, 1).std()), float(self.joint.encode(sample, position)[0].std())))
+            spreads.append((float(drawn.clip(-1, 1).std()), float(self.codec.encode(sample, position)[0].std())))
         check_flat(spreads)

@@ -16,7 +16,7 @@ from monai.networks.nets import BasicUNet
 from torch import nn
 from torch.nn import functional
 
-from synthbench.toolkit.layers.upsampling import doubled
+from synthbench.toolkit.layers.upsampling import upsample2x
 
 Norm = Literal["batch", "pixel"]
 
@@ -186,7 +186,7 @@ class StyleUNet(nn.Module):
             x = encoder(functional.max_pool2d(x, 2))
         styles = [None] * self.convolutions if self.mapping is None else self.mapping(noise).unbind(dim=1)
         for k, (before, after) in enumerate(zip(self.before, self.after, strict=True)):
-            x = doubled(before(x, styles[2 * k], random))
+            x = upsample2x(before(x, styles[2 * k], random))
             x = after(torch.cat([x, skips.pop()], dim=1), styles[2 * k + 1], random)
         told = seen[:, seen.shape[1] - self.told :].to(x.dtype)
         image: torch.Tensor = self.to_image(torch.cat([x, told], dim=1))

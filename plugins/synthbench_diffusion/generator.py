@@ -14,7 +14,7 @@ from synthbench.errors import StoreError
 from synthbench.samples import MASK
 from synthbench.toolkit.intensity.conditioning import IntensityConditioning, conditioning_planes
 from synthbench.toolkit.intensity.texture import match_texture
-from synthbench.toolkit.masks.codec import Joint
+from synthbench.toolkit.masks.codec import ImageMaskCodec
 from synthbench.toolkit.masks.objects import relabel
 from synthbench.toolkit.masks.sampler import MaskSampler, SampledMask
 from synthbench.toolkit.training import loop
@@ -27,7 +27,7 @@ from synthbench_diffusion.config import DiffusionConfig
 from synthbench_diffusion.network import Denoiser
 from synthbench_diffusion.process import Process, guided
 
-_JOINT, _APPEARANCE, _SIDE, _WEIGHTS = "joint.json", "appearance.json", "side.txt", "denoiser.safetensors"
+_CODEC, _APPEARANCE, _SIDE, _WEIGHTS = "codec.json", "appearance.json", "side.txt", "denoiser.safetensors"
 _DRAW, _LOOK = 71, 72
 
 
@@ -60,11 +60,11 @@ class Diffusion(Generator):
 
     def fit(self, train: SampleSet, context: Context) -> None:
         self.side, self.config = context.budget.patch_size, self.config.resolve(context.budget)
-        self.joint = Joint.of(train, "distance", levels=1)
+        self.codec = ImageMaskCodec.of(train, "distance", levels=1)
         self.sampler = self.config.sampler(train) if self.conditional else None
         told = self.config.appearance
         self.appearance = (
-            IntensityConditioning.of(train, self.joint) if told else IntensityConditioning.none(len(train))
+            IntensityConditioning.of(train, self.codec) if told else IntensityConditioning.none(len(train))
         )
         random = loop.prepare_torch(context)
         self._build(context)
@@ -73,8 +73,8 @@ class Diffusion(Generator):
     def sample(self, index: int, seed: int) -> Sample:
         rng = np.random.default_rng((seed, _DRAW, index))
         if self.sampler is None:
-            donor = int(rng.integers(len(self.joint.ranges)))
-            image, labels, removed = self.joint.decode(self._planes(rng, None), donor, self._grainy(rng))
+            donor = int(rng.integers(len(self.codec.normalisations)))
+            image, labels, removed = self.codec.decode(self._planes(rng, None), donor, self._grainy(rng))
             groups = {MASK: "new"}
             self.counts.update(drawn=1, removed=removed)
         else:
@@ -85,12 +85,12 @@ class Diffusion(Generator):
             planes = self._planes(rng, np.concatenate([mask, told]))
             if self.config.texture:
                 planes = match_texture(planes, labels, texture, rng)
-            image = self.joint.picture(planes, labels, donor, self._grainy(rng))
+            image = self.codec.decode_image(planes, labels, donor, self._grainy(rng))
         return Sample(f"{index:06d}", image, labels, groups)
 
     def save(self, folder: Path) -> None:
         super().save(folder)
-        self.joint.save(folder / _JOINT)
+        self.codec.save(folder / _CODEC)
         self.appearance.save(folder / _APPEARANCE)
         (folder / _SIDE).write_text(f"{self.side}\n", encoding="utf-8")
         if self.sampler is not None:
@@ -101,7 +101,7 @@ class Diffusion(Generator):
     def load(cls, folder: Path, context: Context) -> Self:
         new = super().load(folder, context)
         loop.prepare_torch(context)
-        new.joint = Joint.load(folder / _JOINT)
+        new.codec = ImageMaskCodec.load(folder / _CODEC)
         new.appearance = IntensityConditioning.load(folder / _APPEARANCE)
         new.sampler = MaskSampler.load(folder) if new.conditional else None
         try:
@@ -121,19 +121,19 @@ class Diffusion(Generator):
         config = self.config
         self.device = torch.device(context.device)
         self.process = Process(config.times, config.schedule, config.prediction)
-        drawn = self.joint.channels if self.conditional else self.joint.planes
-        told = self.joint.planes - drawn + self.appearance.planes
+        drawn = self.codec.image_planes if self.conditional else self.codec.planes
+        told = self.codec.planes - drawn + self.appearance.planes
         network = Denoiser(drawn, told, config.filters, config.levels, config.fold)
         self.network = network.to(self.device, memory_format=torch.channels_last).eval()
 
     # -- training ---------------------------------------------------------------------------------------------------
 
     def _train(self, train: SampleSet, context: Context, random: torch.Generator) -> None:
-        config, budget, channels = self.config, context.budget, self.joint.channels
+        config, budget, channels = self.config, context.budget, self.codec.image_planes
 
         def encoded(sample: Sample) -> tuple[np.ndarray, np.ndarray]:
             position = train.position(sample.id)
-            image, mask = self.joint.encode(sample, position)
+            image, mask = self.codec.encode(sample, position)
             return image, np.concatenate([mask, self.appearance.training_planes(sample.labels, position)])
 
         stream = PatchStream(TrainingMix(train), budget, context.seed, encode=encoded, augment_intensity=False)
@@ -175,7 +175,7 @@ class Diffusion(Generator):
 
     def _seen(self, planes: torch.Tensor) -> torch.Tensor:
         """Return what the network is told, of the planes of masks and of their light ``(B, masks + N, H, W)``."""
-        mask, told = planes[:, : self.joint.masks], planes[:, self.joint.masks :]
+        mask, told = planes[:, : self.codec.mask_planes], planes[:, self.codec.mask_planes :]
         return conditioning_planes(mask, told, self.appearance.object_planes)
 
     def _left_out(self, condition: torch.Tensor, random: torch.Generator) -> torch.Tensor:
@@ -185,7 +185,7 @@ class Diffusion(Generator):
 
     def _check_mode_collapse(self, real: np.ndarray, seed: int) -> None:
         """Raise `Diverged` if drawn planes are flat or alike where those of training patches aren't."""
-        channels, rng = self.joint.channels, np.random.default_rng((seed, _LOOK))
+        channels, rng = self.codec.image_planes, np.random.default_rng((seed, _LOOK))
         if self.conditional:
             drawn = [self._planes(rng, patch[channels:]) for patch in real]
             real = real[:, :channels]
@@ -207,9 +207,9 @@ class Diffusion(Generator):
         edge cuts is taken to go on.
         """
         window = tuple(_span(side, self.config.largest, rng) for side in drawn.labels.shape)
-        told, labels, specks = self.joint.mask(drawn.labels)[:, *window].copy(), drawn.labels[window], 0
+        told, labels, specks = self.codec.encode_mask(drawn.labels)[:, *window].copy(), drawn.labels[window], 0
         if sampler.task == "instances":
-            kept, specks = relabel(labels, self.joint.smallest)
+            kept, specks = relabel(labels, self.codec.min_area)
             told[:, (labels > 0) & (kept == 0)] = -1.0
             labels = kept
         self.counts.update(drawn=1, removed=drawn.removed + specks, unplaced=drawn.unplaced)
@@ -232,14 +232,14 @@ class Diffusion(Generator):
             ``(channels, H, W)`` to a mask, ``(channels + masks, side, side)`` without.
         """
         predict: Callable[..., torch.Tensor] = self.network
-        last = self.network.evened if told is None else None
-        shape: tuple[int, ...] = (self.joint.planes, self.side, self.side)
+        last = self.network.cycle_spin if told is None else None
+        shape: tuple[int, ...] = (self.codec.planes, self.side, self.side)
         if told is not None:
             margins = [(0, 0), *((0, -side % self.network.block) for side in told.shape[1:])]
             whole = np.pad(told, margins, mode="symmetric")
             seen = self._seen(torch.from_numpy(whole)[None].to(self.device))
             predict = guided(self.network, seen, self.config.guidance)
-            shape = (self.joint.channels, *whole.shape[1:])
+            shape = (self.codec.image_planes, *whole.shape[1:])
         noise = torch.from_numpy(rng.standard_normal((1, *shape), dtype=np.float32))
         drawn = self.process.draw(predict, noise.to(self.device), self.config.sampling_steps, last)[0].cpu().numpy()
         return drawn if told is None else drawn[:, : told.shape[1], : told.shape[2]]

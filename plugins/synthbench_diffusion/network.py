@@ -7,8 +7,8 @@ from monai.networks.nets import DiffusionModelUNet
 from torch import nn
 from torch.nn import functional as F
 
-from synthbench.toolkit.layers.cycle_spinning import evened
-from synthbench.toolkit.layers.residual_refinement import Mending
+from synthbench.toolkit.layers.cycle_spinning import cycle_spin
+from synthbench.toolkit.layers.residual_refinement import ResidualRefinement
 
 GROUP = 8
 """Channels that are normalised together, at least. Alone, a channel would lose what the time adds to it."""
@@ -21,7 +21,7 @@ class Denoiser(nn.Module):
     Squares of `fold` × `fold` pixels become channels before the network and pixels again after it, which saves the
     levels of highest resolution, the dearest ones (Luhman & Luhman 2022, arXiv 2207.04316). Each pixel of a square then
     comes from other weights, which shows as a grid of dots. With a condition, which has the outlines, that is mended at
-    full resolution; without one mending makes ragged shapes, and `evened` is for the last step of a drawing. The
+    full resolution; without one mending makes ragged shapes, and `cycle_spin` is for the last step of a drawing. The
     condition, as large as the image, is joined as further channels, not by SPADE as in NuDiff. All this is this
     project's choice.
 
@@ -56,7 +56,7 @@ class Denoiser(nn.Module):
         last = self.unet.out[-1].conv
         assert isinstance(last, nn.Conv2d)
         last.reset_parameters()  # MONAI's zeros would be a flat image, where the network is asked for the clean one
-        self.mend = Mending(planes, planes + told) if fold > 1 and told else None
+        self.refinement = ResidualRefinement(planes, planes + told) if fold > 1 and told else None
 
     def forward(self, noisy: torch.Tensor, times: torch.Tensor, condition: torch.Tensor | None = None) -> torch.Tensor:
         """Return ``(B, planes, H, W)`` for noisy planes of that shape.
@@ -71,11 +71,11 @@ class Denoiser(nn.Module):
         """
         x = noisy if condition is None else torch.cat([noisy, condition], dim=1)
         found = F.pixel_shuffle(self.unet(F.pixel_unshuffle(x, self.fold), times), self.fold)
-        return found if self.mend is None else self.mend(found, x)
+        return found if self.refinement is None else self.refinement(found, x)
 
-    def evened(self, noisy: torch.Tensor, times: torch.Tensor) -> torch.Tensor:
+    def cycle_spin(self, noisy: torch.Tensor, times: torch.Tensor) -> torch.Tensor:
         """Return the mean of what is found with the squares laid at `fold` places."""
-        return evened(lambda moved: self(moved, times), noisy, self.fold, self.block)
+        return cycle_spin(lambda moved: self(moved, times), noisy, self.fold, self.block)
 
     @property
     def block(self) -> int:

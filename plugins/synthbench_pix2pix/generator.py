@@ -11,7 +11,7 @@ import torch
 from synthbench import Budget, Context, Generator, Sample, SampleSet, TrainingMix
 from synthbench.toolkit.intensity.conditioning import IntensityConditioning, conditioning_planes
 from synthbench.toolkit.intensity.texture import match_texture
-from synthbench.toolkit.masks.codec import Joint
+from synthbench.toolkit.masks.codec import ImageMaskCodec
 from synthbench.toolkit.masks.sampler import MaskSampler
 from synthbench.toolkit.training import loop
 from synthbench.toolkit.training.batches import Batches
@@ -27,7 +27,7 @@ from synthbench_pix2pix.structure import structural, suited
 MARGIN = 16
 """Pixels by which an image is drawn larger on each side, and cut back."""
 
-_JOINT, _APPEARANCE, _WEIGHTS = "joint.json", "appearance.json", "generator.safetensors"
+_CODEC, _APPEARANCE, _WEIGHTS = "codec.json", "appearance.json", "generator.safetensors"
 _DRAW = 51
 
 
@@ -54,7 +54,7 @@ class Pix2Pix(Generator):
 
     def fit(self, train: SampleSet, context: Context) -> None:
         self.config = self.config.resolve(context.budget)
-        self.joint = Joint.of(train, "distance", 1)
+        self.codec = ImageMaskCodec.of(train, "distance", 1)
         if self.config.structure == "auto":
             found = suited(train)
             idle = {"structure_weight": None} if found == "none" else {}
@@ -62,7 +62,7 @@ class Pix2Pix(Generator):
         random = loop.prepare_torch(context)
         told = self.config.appearance
         self.appearance = (
-            IntensityConditioning.of(train, self.joint) if told else IntensityConditioning.none(len(train))
+            IntensityConditioning.of(train, self.codec) if told else IntensityConditioning.none(len(train))
         )
         self.sampler = self.config.sampler(train)
         self.device = torch.device(context.device)
@@ -80,12 +80,12 @@ class Pix2Pix(Generator):
             planes = match_texture(planes, mask.labels, texture, rng)
         grain = rng if self.config.grain else None
         self.counts.update(drawn=1, removed=mask.removed, unplaced=mask.unplaced)
-        image = self.joint.picture(planes, mask.labels, donor, grain)
+        image = self.codec.decode_image(planes, mask.labels, donor, grain)
         return Sample(f"{index:06d}", image, mask.labels, mask.groups)
 
     def save(self, folder: Path) -> None:
         super().save(folder)
-        self.joint.save(folder / _JOINT)
+        self.codec.save(folder / _CODEC)
         self.appearance.save(folder / _APPEARANCE)
         self.sampler.save(folder)
         loop.save_weights(self.network, folder / _WEIGHTS)
@@ -94,7 +94,7 @@ class Pix2Pix(Generator):
     def load(cls, folder: Path, context: Context) -> Self:
         new = super().load(folder, context)
         loop.prepare_torch(context)
-        new.joint = Joint.load(folder / _JOINT)
+        new.codec = ImageMaskCodec.load(folder / _CODEC)
         new.appearance = IntensityConditioning.load(folder / _APPEARANCE)
         new.sampler = MaskSampler.load(folder)
         new.device = torch.device(context.device)
@@ -106,20 +106,20 @@ class Pix2Pix(Generator):
     def _build(self) -> UNet:
         config = self.config
         inputs = self._told + config.noise
-        network = UNet(inputs, self.joint.channels, config.filters, config.depth, config.norm, config.dropout)
+        network = UNet(inputs, self.codec.image_planes, config.filters, config.depth, config.norm, config.dropout)
         return network.to(self.device, memory_format=torch.channels_last)
 
     @property
     def _told(self) -> int:
         """Planes of mask and appearance: what both networks see."""
-        return self.joint.masks + self.appearance.planes
+        return self.codec.mask_planes + self.appearance.planes
 
     def _train(self, train: SampleSet, context: Context, random: torch.Generator) -> None:
         config, budget = self.config, context.budget
-        judge = discriminator(self._told + self.joint.channels, config.discriminator_filters, config.norm)
+        judge = discriminator(self._told + self.codec.image_planes, config.discriminator_filters, config.norm)
         judge = judge.to(self.device, memory_format=torch.channels_last)
         assert config.structure != "auto"
-        of_structure = structural(config.structure, config.structure_weight, self.joint.form == "classes")
+        of_structure = structural(config.structure, config.structure_weight, self.codec.mask_encoding == "classes")
         losses = Losses([Term("l1", config.l1, l1), *of_structure])
         draws, judges = (
             torch.optim.Adam(net.parameters(), config.learning_rate, betas=(0.5, 0.999))
@@ -139,7 +139,7 @@ class Pix2Pix(Generator):
                 set_rate(optimiser, config.learning_rate * linear_tail(number, budget.steps))
             real, planes = batches[number]
             told, grain = self._seen(planes), planes[:, self._told :]
-            shape = (len(real), config.noise + self.joint.channels, *real.shape[2:])
+            shape = (len(real), config.noise + self.codec.image_planes, *real.shape[2:])
             noise = torch.randn(shape, generator=random, device=self.device)
             with loop.autocast(self.device):
                 smooth = self.network(torch.cat([told, noise[:, : config.noise]], dim=1))
@@ -153,7 +153,7 @@ class Pix2Pix(Generator):
             judge.requires_grad_(False)
             with loop.autocast(self.device):
                 verdict = judge(torch.cat([told, fake], dim=1))[-1]
-            drawn, parts = losses.generator(verdict, smooth, real, (planes[:, : self.joint.masks] + 1) / 2)
+            drawn, parts = losses.generator(verdict, smooth, real, (planes[:, : self.codec.mask_planes] + 1) / 2)
             draws.zero_grad()
             drawn.backward()
             draws.step()
@@ -174,13 +174,13 @@ class Pix2Pix(Generator):
 
     def _encode(self, sample: Sample, position: int) -> tuple[np.ndarray, np.ndarray]:
         """Return the image of a training sample, and its mask with what is told of its light, and with its noise."""
-        image, mask = self.joint.encode(sample, position)
-        grain = self.joint.grain_of(sample.labels, position) if self.config.grain else np.zeros_like(image)
+        image, mask = self.codec.encode(sample, position)
+        grain = self.codec.pixel_noise_planes(sample.labels, position) if self.config.grain else np.zeros_like(image)
         return image, np.concatenate([mask, self.appearance.training_planes(sample.labels, position), grain])
 
     def _seen(self, planes: torch.Tensor) -> torch.Tensor:
         """Return what both networks see of masks, their light and whatever follows, ``(B, masks + N + …, H, W)``."""
-        mask, told = planes[:, : self.joint.masks], planes[:, self.joint.masks : self._told]
+        mask, told = planes[:, : self.codec.mask_planes], planes[:, self.codec.mask_planes : self._told]
         return conditioning_planes(mask, told, self.appearance.object_planes)
 
     @torch.no_grad()
@@ -191,7 +191,7 @@ class Pix2Pix(Generator):
         network's zero padding darkens its borders.
         """
         margin = ((0, 0), (MARGIN, MARGIN), (MARGIN, MARGIN))
-        planes = np.pad(np.concatenate([self.joint.mask(labels), told]), margin, mode="symmetric")
+        planes = np.pad(np.concatenate([self.codec.encode_mask(labels), told]), margin, mode="symmetric")
         seen = self._seen(torch.from_numpy(planes)[None])
         noise = torch.from_numpy(rng.standard_normal((1, self.config.noise, *seen.shape[2:]), dtype=np.float32))
         self.network.keep_dropping(torch.Generator().manual_seed(int(rng.integers(2**62))))
@@ -208,5 +208,5 @@ class Pix2Pix(Generator):
             sample = train[position]
             own = self.appearance.training_planes(sample.labels, position)
             drawn = self._image(sample.labels, own, np.random.default_rng((seed, _DRAW)))
-            spreads.append((float(drawn.std()), float(self.joint.encode(sample, position)[0].std())))
+            spreads.append((float(drawn.std()), float(self.codec.encode(sample, position)[0].std())))
         check_flat(spreads)

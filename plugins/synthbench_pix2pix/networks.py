@@ -10,7 +10,7 @@ from monai.networks.nets.patchgan_discriminator import PatchDiscriminator
 from torch import nn
 from torch.nn import functional
 
-from synthbench.toolkit.layers.upsampling import doubled
+from synthbench.toolkit.layers.upsampling import upsample2x
 
 Norm = Literal["batch", "instance", "none"]
 
@@ -62,7 +62,7 @@ class Decoder(nn.Module):
 
     def forward(self, x: torch.Tensor, skip: torch.Tensor) -> torch.Tensor:
         x = functional.relu(self.dropout(self.norm(self.convolution(x))))
-        return torch.cat([doubled(x), skip], dim=1)
+        return torch.cat([upsample2x(x), skip], dim=1)
 
 
 class UNet(nn.Module):

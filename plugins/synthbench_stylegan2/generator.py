@@ -11,7 +11,7 @@ import torch
 from synthbench import Budget, Context, Generator, Sample, SampleSet, TrainingMix
 from synthbench.errors import StoreError
 from synthbench.samples import MASK
-from synthbench.toolkit.masks.codec import Joint, MaskForm
+from synthbench.toolkit.masks.codec import ImageMaskCodec, MaskEncoding
 from synthbench.toolkit.training import loop
 from synthbench.toolkit.training.batches import Batches
 from synthbench.toolkit.training.mode_collapse import LOOKED_AT, check_mode_collapse
@@ -24,7 +24,7 @@ from synthbench_stylegan2.discriminator import Discriminator
 from synthbench_stylegan2.networks import Drawer, Mapping, Synthesis
 from synthbench_stylegan2.training import Training
 
-_JOINT, _CLASSES, _SIDE, _WEIGHTS = "joint.json", "classes.json", "side.txt", "generator.safetensors"
+_CODEC, _CLASSES, _SIDE, _WEIGHTS = "codec.json", "classes.json", "side.txt", "generator.safetensors"
 _DRAW, _LOOK = 82, 83
 COMPARED = 128
 """Drawn patches in each comparison, with twice as many training patches."""
@@ -57,8 +57,8 @@ class StyleGan2Mask(Generator):
 
     def fit(self, train: SampleSet, context: Context) -> None:
         self.side, self.config = context.budget.patch_size, self.config.resolve(context.budget)
-        form: MaskForm = "distance" if self.config.mask == "distance" else "grey"
-        self.joint = Joint.of(train, form, self.config.levels)
+        form: MaskEncoding = "distance" if self.config.mask == "distance" else "grey"
+        self.codec = ImageMaskCodec.of(train, form, self.config.levels)
         self.classes = Classes.of(train, self.config.group)
         random = loop.prepare_torch(context)
         self._build(context)
@@ -71,16 +71,16 @@ class StyleGan2Mask(Generator):
         which, donor, groups = self.classes.draw(rng)
         planes = self._planes(rng, which)
         if self.masks:
-            image, labels, removed = self.joint.decode(planes, donor)
+            image, labels, removed = self.codec.decode(planes, donor)
         else:
             labels, removed = np.zeros(planes.shape[1:], np.int32), 0
-            image = self.joint.picture(planes, labels, donor)
+            image = self.codec.decode_image(planes, labels, donor)
         self.counts.update(drawn=1, removed=removed)
         return Sample(f"{index:06d}", image, labels, {**groups, MASK: "new"} if self.masks else groups)
 
     def save(self, folder: Path) -> None:
         super().save(folder)
-        self.joint.save(folder / _JOINT)
+        self.codec.save(folder / _CODEC)
         self.classes.save(folder / _CLASSES)
         (folder / _SIDE).write_text(f"{self.side}\n", encoding="utf-8")
         loop.save_weights(self.network, folder / _WEIGHTS)
@@ -89,7 +89,7 @@ class StyleGan2Mask(Generator):
     def load(cls, folder: Path, context: Context) -> Self:
         new = super().load(folder, context)
         loop.prepare_torch(context)
-        new.joint = Joint.load(folder / _JOINT)
+        new.codec = ImageMaskCodec.load(folder / _CODEC)
         new.classes = Classes.load(folder / _CLASSES)
         try:
             new.side = int((folder / _SIDE).read_text(encoding="utf-8"))
@@ -102,7 +102,7 @@ class StyleGan2Mask(Generator):
     @property
     def masks(self) -> int:
         """Planes of the mask that are drawn."""
-        return 0 if self.config.mask == "none" else self.joint.masks
+        return 0 if self.config.mask == "none" else self.codec.mask_planes
 
     def _build(self, context: Context) -> None:
         config = self.config
@@ -113,9 +113,9 @@ class StyleGan2Mask(Generator):
             config.channels,
             config.base,
             config.latent,
-            self.joint.channels,
+            self.codec.image_planes,
             self.masks,
-            classes=self.joint.form == "classes",
+            classes=self.codec.mask_encoding == "classes",
         )
         network = Drawer(Mapping(config.latent, len(self.classes.names), config.mapping_layers), synthesis)
         self.network = network.to(self.device, memory_format=torch.channels_last).eval()
@@ -124,7 +124,7 @@ class StyleGan2Mask(Generator):
 
     def _train(self, train: SampleSet, context: Context, random: torch.Generator) -> None:
         config, budget = self.config, context.budget
-        planes, classes = self.joint.channels + self.masks, len(self.classes.names)
+        planes, classes = self.codec.image_planes + self.masks, len(self.classes.names)
         judge = Discriminator(
             self.side, config.fold, config.channels, config.base, planes, classes, config.embedding
         ).to(self.device, memory_format=torch.channels_last)  # fmt: skip
@@ -132,7 +132,7 @@ class StyleGan2Mask(Generator):
             config,
             self.network.train(),
             judge,
-            channels=self.joint.channels,
+            channels=self.codec.image_planes,
             shares=self.classes.shares,
             batch=budget.batch_size,
             seed=context.seed,
@@ -145,7 +145,7 @@ class StyleGan2Mask(Generator):
         batches = Batches(stream, context.device)
         members = torch.tensor(self.classes.members, device=self.device)
         average = training.average.module
-        best = Best(lambda: torch.from_numpy(stream.first(2 * COMPARED)), self.joint.channels)
+        best = Best(lambda: torch.from_numpy(stream.first(2 * COMPARED)), self.codec.image_planes)
 
         def step(number: int) -> dict[str, float | torch.Tensor]:
             slots = range(number * budget.batch_size, (number + 1) * budget.batch_size)
@@ -172,17 +172,17 @@ class StyleGan2Mask(Generator):
 
     def _count_lost(self, train: SampleSet) -> None:
         """Count the objects of the training masks for which there is no grey level."""
-        if self.masks and self.joint.form == "grey":
-            self.counts["lost"] = self.joint.lost(train)
+        if self.masks and self.codec.mask_encoding == "grey":
+            self.counts["lost"] = self.codec.count_lost(train)
 
     def _encoded(self, sample: Sample, position: int) -> tuple[np.ndarray, np.ndarray]:
-        image, mask = self.joint.encode(sample, position)
+        image, mask = self.codec.encode(sample, position)
         return image, mask[: self.masks]
 
     def _check_mode_collapse(self, real: np.ndarray, seed: int) -> None:
         """Raise `Diverged` if drawn patches are flat or alike, though z and class differ; the noise is the same."""
         drawn = self._drawn(self.network, LOOKED_AT, seed, noise=seed)
-        check_mode_collapse(drawn.numpy(), real, self.joint.channels)
+        check_mode_collapse(drawn.numpy(), real, self.codec.image_planes)
 
     # -- drawing ------------------------------------------------------------------------------------------------------
 

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from synthbench.toolkit.layers.upsampling import doubled
+from synthbench.toolkit.layers.upsampling import upsample2x
 
 AFTER_RELU = math.sqrt(2.0)
 """Gain of a layer that follows, or is followed by, `relu`: it keeps the variance."""
@@ -123,7 +123,7 @@ class Layer(nn.Module):
         """Map ``(B, inputs, H, W)`` to ``(B, outputs, H, W)``, or twice the size; noise is drawn from `random`."""
         x = self.conv.scaled(x, w)
         if self.up:
-            x = doubled(x)
+            x = upsample2x(x)
         if self.noise is not None:
             x = self.noise(x, random)
         return relu(x + self.conv.bias[:, None, None].to(x.dtype))

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from synthbench.toolkit.layers.upsampling import doubled
+from synthbench.toolkit.layers.upsampling import upsample2x
 from synthbench_stylegan2.layers import AFTER_RELU, Conv, Layer, Linear, Modulated, Noise, relu
 
 FIRST = 4
@@ -126,7 +126,7 @@ class Synthesis(nn.Module):
         w = styles.unbind(dim=1)
         x = merged = self.first(self.start.expand(len(styles), -1, -1, -1), w[0], random)
         for k, (block, take, merge) in enumerate(zip(self.blocks, self.take, self.merge, strict=True), 1):
-            part = doubled(take(merged, w[2 * k - 1]))
+            part = upsample2x(take(merged, w[2 * k - 1]))
             x = block(x, w[2 * k - 1], w[2 * k], random)
             merged = relu(merge(torch.cat([part, x], dim=1)))
         image = self.image_head(merged, w[-1], random)
@@ -180,7 +180,7 @@ class Head(nn.Module):
         x = self.hidden(x, w, random)
         if self.fold > 1:
             for _ in range(self.fold.bit_length() - 1):
-                x = doubled(x)
+                x = upsample2x(x)
             x = self.fine(x)
             x = relu(x if self.grain is None else self.grain(x, random))
         return self.out(x, w).float()

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from synthbench import Budget, Config
 from synthbench.errors import ConfigError
-from synthbench.toolkit.masks.codec import MaskForm
+from synthbench.toolkit.masks.codec import MaskEncoding
 from synthbench.toolkit.training.budget_defaults import changed, resolve_defaults
 
 
@@ -60,7 +60,7 @@ class VqVaePixelCnnConfig(Config):
     mask_weight: float = Field(1.0, ge=0)
     learning_rate: float | None = Field(None, gt=0)
     temperature: float = Field(1.0, gt=0)
-    mask: MaskForm = "distance"
+    mask: MaskEncoding = "distance"
     levels: int = Field(4, ge=1, le=32)
 
     def resolve(self, budget: Budget) -> Self:

@@ -15,8 +15,8 @@ from torch.nn import functional as F
 from synthbench import Budget, Context, Generator, Sample, SampleSet, TrainingMix
 from synthbench.errors import StoreError
 from synthbench.samples import MASK, Task
-from synthbench.toolkit.layers.cycle_spinning import evened
-from synthbench.toolkit.masks.codec import Joint
+from synthbench.toolkit.layers.cycle_spinning import cycle_spin
+from synthbench.toolkit.masks.codec import ImageMaskCodec
 from synthbench.toolkit.training import loop
 from synthbench.toolkit.training.batches import Batches
 from synthbench.toolkit.training.mode_collapse import LOOKED_AT, check_mode_collapse
@@ -26,7 +26,7 @@ from synthbench.toolkit.training.training_log import preview_of
 from synthbench_vqvae.config import VqVaePixelCnnConfig
 from synthbench_vqvae.pixelcnn import PixelCNN, Sampler
 
-_JOINT, _CODER, _PRIOR, _SIDE = "joint.json", "vqvae.safetensors", "pixelcnn.safetensors", "side.txt"
+_CODEC, _CODER, _PRIOR, _SIDE = "codec.json", "vqvae.safetensors", "pixelcnn.safetensors", "side.txt"
 _DRAW, _LOOK = 62, 63
 REVIVE, REVIVING = 25, 0.6
 """Codes that nothing uses are renewed every so many steps, in this share of the VQ-VAE's training."""
@@ -62,7 +62,7 @@ class VqVaePixelCnn(Generator):
 
     def fit(self, train: SampleSet, context: Context) -> None:
         self.side, self.config = context.budget.patch_size, self.config.resolve(context.budget)
-        self.joint = Joint.of(train, self.config.mask, self.config.levels)
+        self.codec = ImageMaskCodec.of(train, self.config.mask, self.config.levels)
         loop.prepare_torch(context)
         self._build(context)
         self._train(train, context)
@@ -70,17 +70,17 @@ class VqVaePixelCnn(Generator):
     def sample(self, index: int, seed: int) -> Sample:
         places, sampler = self.side // 2**self.config.stages, Sampler(self.prior)
         rng = np.random.default_rng((seed, _DRAW, index))
-        donor = int(rng.integers(len(self.joint.ranges)))
+        donor = int(rng.integers(len(self.codec.normalisations)))
         codes = sampler.sample(places, places, self._picker(rng))
         grain = rng if self.config.grain else None
         planes = self._evened(self._decoded(torch.from_numpy(codes)))
-        image, labels, removed = self.joint.decode(planes, donor, grain)
+        image, labels, removed = self.codec.decode(planes, donor, grain)
         self.counts.update(drawn=1, removed=removed)
         return Sample(f"{index:06d}", image, labels, {MASK: "new"})
 
     def save(self, folder: Path) -> None:
         super().save(folder)
-        self.joint.save(folder / _JOINT)
+        self.codec.save(folder / _CODEC)
         (folder / _SIDE).write_text(f"{self.side}\n", encoding="utf-8")
         loop.save_weights(self.coder, folder / _CODER)
         loop.save_weights(self.prior, folder / _PRIOR)
@@ -89,7 +89,7 @@ class VqVaePixelCnn(Generator):
     def load(cls, folder: Path, context: Context) -> Self:
         new = super().load(folder, context)
         loop.prepare_torch(context)
-        new.joint = Joint.load(folder / _JOINT)
+        new.codec = ImageMaskCodec.load(folder / _CODEC)
         try:
             new.side = int((folder / _SIDE).read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
@@ -106,8 +106,8 @@ class VqVaePixelCnn(Generator):
         self.device = torch.device(context.device)
         self.coder = VQVAE(
             spatial_dims=2,
-            in_channels=self.joint.planes,
-            out_channels=self.joint.planes,
+            in_channels=self.codec.planes,
+            out_channels=self.codec.planes,
             channels=widths,
             num_res_layers=1,
             num_res_channels=widths,
@@ -134,7 +134,7 @@ class VqVaePixelCnn(Generator):
             mix,
             budget,
             context.seed,
-            encode=lambda s: self.joint.encode(s, train.position(s.id)),
+            encode=lambda s: self.codec.encode(s, train.position(s.id)),
             augment_intensity=False,
         )
         batches = Batches(stream, context.device)
@@ -150,7 +150,7 @@ class VqVaePixelCnn(Generator):
             "pixelcnn", prior, self._following(prior, batches), first, budget.steps, context, average, train.task
         )
         self.counts.clear()
-        if lost := self.joint.lost(train):
+        if lost := self.codec.count_lost(train):
             self.counts["lost"] = lost
         self._ready()
         self._check_mode_collapse(stream.first(LOOKED_AT), context.seed)
@@ -205,7 +205,7 @@ class VqVaePixelCnn(Generator):
         The codebook follows the encoder faster in the first steps, when that moves most: slower, all places would end
         at the one code that is least far from them.
         """
-        channels = self.joint.channels
+        channels = self.codec.image_planes
         book = self.coder.quantizer.quantizer
 
         def losses(number: int) -> dict[str, torch.Tensor]:
@@ -247,7 +247,7 @@ class VqVaePixelCnn(Generator):
         book.ema_cluster_size[unused] = RENEWED
 
     def _mask_error(self, planes: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-        if self.joint.form == "classes":
+        if self.codec.mask_encoding == "classes":
             return F.cross_entropy(planes, mask.argmax(dim=1))
         return F.mse_loss(planes, mask)
 
@@ -279,7 +279,7 @@ class VqVaePixelCnn(Generator):
         places, sampler = self.side // 2**self.config.stages, Sampler(self.prior)
         rngs = [np.random.default_rng((seed, _LOOK, i)) for i in range(len(real))]
         drawn = [self._decoded(torch.from_numpy(sampler.sample(places, places, self._picker(rng)))) for rng in rngs]
-        check_mode_collapse(np.stack(drawn), real, self.joint.channels, ONE_COLOUR)
+        check_mode_collapse(np.stack(drawn), real, self.codec.image_planes, ONE_COLOUR)
 
     def _picker(self, rng: np.random.Generator) -> Callable[[np.ndarray], int]:
         """Return what draws a code by its logits."""
@@ -303,5 +303,5 @@ class VqVaePixelCnn(Generator):
         It is coded again at other places, and the mean is taken (this project's choice).
         """
         once, side = torch.from_numpy(planes)[None].to(self.device), 2**self.config.stages
-        found = evened(lambda moved: self._coded(moved)[0], once, side, side)[0].cpu().numpy()
-        return np.concatenate([found[: self.joint.channels], planes[self.joint.channels :]])
+        found = cycle_spin(lambda moved: self._coded(moved)[0], once, side, side)[0].cpu().numpy()
+        return np.concatenate([found[: self.codec.image_planes], planes[self.codec.image_planes :]])

@@ -97,7 +97,7 @@ def reconstruction(generator: Pix2Pix, train: SampleSet) -> float:
     for position, sample in enumerate(train):
         own = generator.appearance.training_planes(sample.labels, position)
         drawn = generator._image(sample.labels, own, np.random.default_rng(0))
-        total += float(np.abs(drawn - generator.joint.encode(sample, position)[0]).mean())
+        total += float(np.abs(drawn - generator.codec.encode(sample, position)[0]).mean())
     return total / len(train)
 
 
@@ -296,7 +296,7 @@ def test_images_are_drawn_beyond_their_edge_where_the_mask_is_mirrored(blob_set,
     hook = drawn_from.network.register_forward_hook(lambda _, given, found: seen.extend([given[0][0], found[0]]))
     image = drawn_from._image(labels, drawn_from.appearance.training_planes(labels, 0), np.random.default_rng(0))
     hook.remove()
-    mask = np.pad(drawn_from.joint.mask(labels), [(0, 0), (16, 16), (16, 16)], mode="symmetric")
+    mask = np.pad(drawn_from.codec.encode_mask(labels), [(0, 0), (16, 16), (16, 16)], mode="symmetric")
     assert np.array_equal(seen[0][: len(mask)], mask)
     assert np.array_equal(seen[1][:, 16:-16, 16:-16], image)
 
@@ -315,7 +315,7 @@ def test_masks_can_be_chosen(blob_set):
 
 def test_drawn_images_are_as_noisy_as_real_ones(blob_set):
     def noisiness(samples, generator) -> np.ndarray:
-        pairs = [(generator.joint.encode(s, 0)[0], s.labels > 0) for s in samples]
+        pairs = [(generator.codec.encode(s, 0)[0], s.labels > 0) for s in samples]
         return np.median([measure_noise(planes, inside, 2)[:, 0] for planes, inside in pairs], axis=0)
 
     generator = fitted(blob_set, steps=1)
@@ -336,7 +336,7 @@ def test_drawn_objects_get_the_texture_of_training_objects(blob_set):
         return Sample(plain.id, np.clip(image, 0, 255).astype(np.uint8), plain.labels)
 
     def roughness(samples, generator: Pix2Pix) -> float:
-        found = [measure_texture(generator.joint.encode(sample, 0)[0], sample.labels) for sample in samples]
+        found = [measure_texture(generator.codec.encode(sample, 0)[0], sample.labels) for sample in samples]
         return float(np.median(np.linalg.norm(np.concatenate(found), axis=1)))
 
     train = SampleSet.of([spotted(seed) for seed in range(12)])
@@ -351,7 +351,7 @@ def test_the_network_is_told_the_mask_alone_if_asked_for(blob_set):
     assert alone.appearance.planes == 0 < told.appearance.planes
     sample = blob_set[0]
     planes = torch.from_numpy(alone._encode(sample, 0)[1])[None]
-    assert torch.equal(alone._seen(planes), torch.from_numpy(alone.joint.mask(sample.labels))[None])
+    assert torch.equal(alone._seen(planes), torch.from_numpy(alone.codec.encode_mask(sample.labels))[None])
 
 
 # -- networks and losses ----------------------------------------------------------------------------------------------

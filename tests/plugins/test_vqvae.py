@@ -101,8 +101,8 @@ def test_a_sample_depends_on_seed_and_index_alone(drawn_from: VqVaePixelCnn) -> 
 def test_what_was_saved_draws_the_same_bytes(drawn_from: VqVaePixelCnn, tmp_path: Path) -> None:
     drawn_from.save(tmp_path)
     assert pixels(VqVaePixelCnn.load(tmp_path, Context(seed=9)), range(2)) == pixels(drawn_from, range(2))
-    (tmp_path / "joint.json").write_text("{}")
-    with pytest.raises(StoreError, match=r"joint\.json"):
+    (tmp_path / "codec.json").write_text("{}")
+    with pytest.raises(StoreError, match=r"codec\.json"):
         VqVaePixelCnn.load(tmp_path, Context())
 
 
@@ -110,7 +110,7 @@ def test_training_lowers_the_error_of_what_is_decoded(blob_set: SampleSet) -> No
     def error(generator: VqVaePixelCnn) -> float:
         total = 0.0
         for position, sample in enumerate(blob_set):
-            planes = torch.from_numpy(np.concatenate(generator.joint.encode(sample, position)))[None, :, :32, :32]
+            planes = torch.from_numpy(np.concatenate(generator.codec.encode(sample, position)))[None, :, :32, :32]
             codes = generator.coder.index_quantize(planes)[0]
             total += float(((torch.from_numpy(generator._decoded(codes)) - planes[0]) ** 2).mean())
         return total / len(blob_set)
@@ -121,7 +121,7 @@ def test_training_lowers_the_error_of_what_is_decoded(blob_set: SampleSet) -> No
 def test_class_maps_are_drawn_too(semantic_set: SampleSet) -> None:
     generator = fitted(semantic_set, steps=60, share=0.8)
     drawn = generator.sample_batch(range(3), 0)
-    assert generator.joint.form == "classes"
+    assert generator.codec.mask_encoding == "classes"
     assert all(sample.image.shape == sample.labels.shape == (32, 32) for sample in drawn)
     assert set(np.unique([sample.labels for sample in drawn])) == {0, 1}
 
@@ -157,7 +157,7 @@ def test_a_dead_code_comes_back(blob_set: SampleSet) -> None:
     book.ema_cluster_size.fill_(2.0)
     book.ema_cluster_size[dead] = 0.0
     book.embedding.weight[dead] = 1e3
-    planes = torch.rand(2, generator.joint.planes, 32, 32, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    planes = torch.rand(2, generator.codec.planes, 32, 32, generator=torch.Generator().manual_seed(0)) * 2 - 1
     living = book.embedding.weight[8:].clone()
     assert not set(generator.coder.index_quantize(planes).unique().tolist()) & set(dead)
     generator._revive(planes)
@@ -203,7 +203,7 @@ def test_the_codebook_sums_in_full_precision(blob_set: SampleSet, monkeypatch: p
     monkeypatch.setattr(loop, "autocast", lambda device: torch.autocast("cpu", dtype=torch.bfloat16))
     found = []
     generator.coder.encoder.register_forward_hook(lambda module, given, result: found.append(result))
-    planes = torch.rand(2, generator.joint.planes, 32, 32, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    planes = torch.rand(2, generator.codec.planes, 32, 32, generator=torch.Generator().manual_seed(0)) * 2 - 1
     decoded, _ = generator._coded(planes)
     assert (found[0].dtype, decoded.dtype) == (torch.bfloat16, torch.float32)
     assert torch.allclose(book.ema_w.sum(dim=0), found[0].float().sum(dim=(0, 2, 3)), rtol=1e-5, atol=1e-4)
@@ -309,7 +309,7 @@ def test_without_objects_there_is_nothing_to_learn() -> None:
 
 def test_flat_drawings_are_a_failure(blob_set: SampleSet) -> None:
     generator = fitted(blob_set)
-    real = np.stack([np.concatenate(generator.joint.encode(sample, 0))[:, :32, :32] for sample in blob_set])
+    real = np.stack([np.concatenate(generator.codec.encode(sample, 0))[:, :32, :32] for sample in blob_set])
     generator._check_mode_collapse(real, 0)
     for parameter in [*generator.coder.decoder.parameters()][-2:]:
         torch.nn.init.zeros_(parameter)
@@ -328,14 +328,14 @@ def test_objects_for_which_there_is_no_level_are_counted() -> None:
 def test_drawn_images_are_evened_out_and_their_masks_stay(
     drawn_from: VqVaePixelCnn, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    joint, block = drawn_from.joint, 2**drawn_from.config.stages
+    codec, block = drawn_from.codec, 2**drawn_from.config.stages
     pattern = torch.arange(block)[:, None] + 3.0 * torch.arange(block)
 
     def coded(planes: torch.Tensor) -> tuple[torch.Tensor, None]:
         return planes + pattern.repeat(planes.shape[2] // block, planes.shape[3] // block), None
 
-    planes = np.random.default_rng(0).uniform(-1, 1, (joint.planes, 32, 32)).astype(np.float32)
+    planes = np.random.default_rng(0).uniform(-1, 1, (codec.planes, 32, 32)).astype(np.float32)
     monkeypatch.setattr(drawn_from, "_coded", coded)
     found = drawn_from._evened(planes)
-    assert np.allclose(found[: joint.channels], planes[: joint.channels] + float(pattern.mean()), atol=1e-4)
-    assert np.array_equal(found[joint.channels :], planes[joint.channels :])
+    assert np.allclose(found[: codec.image_planes], planes[: codec.image_planes] + float(pattern.mean()), atol=1e-4)
+    assert np.array_equal(found[codec.image_planes :], planes[codec.image_planes :])

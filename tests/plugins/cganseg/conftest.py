@@ -10,7 +10,7 @@ import torch
 
 from synthbench import Budget, Context, SampleSet
 from synthbench.toolkit.intensity.conditioning import IntensityConditioning
-from synthbench.toolkit.masks.codec import Joint
+from synthbench.toolkit.masks.codec import ImageMaskCodec
 from synthbench_cganseg.config import CGanSegConfig
 from synthbench_cganseg.cycle import Cycle
 from synthbench_cganseg.generator import CGanSeg
@@ -50,8 +50,8 @@ def cycle() -> Callable[..., tuple[Cycle, *tuple[torch.Tensor, ...]]]:
     def build(train: SampleSet, **config: object) -> tuple[Cycle, *tuple[torch.Tensor, ...]]:
         torch.manual_seed(0)
         generator = CGanSeg(CGanSegConfig(**{**SMALL, **config}))
-        generator.joint = Joint.of(train, "distance", 1)
-        generator.appearance = IntensityConditioning.of(train, generator.joint)
+        generator.codec = ImageMaskCodec.of(train, "distance", 1)
+        generator.appearance = IntensityConditioning.of(train, generator.codec)
         generator.device = torch.device("cpu")
         generator.network = generator._build()
         pairs = [generator._encode(train[k], k) for k in range(2)]

@@ -34,7 +34,7 @@ def test_a_long_training_is_told_the_mask_alone_as_in_the_paper(fitted, blob_set
     assert (quick.appearance, quick.norm, quick.mask_cycle) == (True, "pixel", 10)
     assert (paper.appearance, paper.norm, paper.mask_cycle) == (False, "batch", 100)
     alone = fitted(blob_set, appearance=False)
-    assert alone.network.encoders[0][0].convolution.in_channels == alone.joint.masks
+    assert alone.network.encoders[0][0].convolution.in_channels == alone.codec.mask_planes
 
 
 def test_a_sample_depends_on_seed_and_index_alone(drawn_from):
@@ -131,7 +131,7 @@ def test_drawn_objects_have_the_texture_of_training_objects(fitted):
     train = SampleSet.of(Sample(str(k), image, labels) for k, image in enumerate(images))
 
     def roughness(samples, generator):
-        found = [measure_texture(generator.joint.encode(sample, 0)[0], sample.labels) for sample in samples]
+        found = [measure_texture(generator.codec.encode(sample, 0)[0], sample.labels) for sample in samples]
         return np.median(found, axis=(0, 1))
 
     textured = fitted(train, masks="train", grain=False)

@@ -84,7 +84,7 @@ def test_samples_have_the_size_of_patches_or_masks_and_valid_masks(drawn_from: D
         assert sample.image.shape == sample.labels.shape == (side, side)
         ids, areas = np.unique(sample.labels[sample.labels > 0], return_counts=True)
         assert ids.tolist() == list(range(1, len(ids) + 1))
-        assert (areas >= drawn_from.joint.smallest).all()
+        assert (areas >= drawn_from.codec.min_area).all()
     assert drawn_from.counts["drawn"] == before + 6
 
 
@@ -221,7 +221,7 @@ def test_flat_images_are_a_failure(blob_set: SampleSet, mode: str) -> None:
     torch.nn.init.zeros_(generator.network.unet.out[-1].conv.weight)
     torch.nn.init.constant_(generator.network.unet.out[-1].conv.bias, -50.0)
     told = [generator.appearance.training_planes(sample.labels, k) for k, sample in enumerate(blob_set)]
-    pairs = [generator.joint.encode(sample, k) for k, sample in enumerate(blob_set)]
+    pairs = [generator.codec.encode(sample, k) for k, sample in enumerate(blob_set)]
     real = np.stack([np.concatenate([*pair, own])[:, :32, :32] for pair, own in zip(pairs, told, strict=True)])
     with pytest.raises(Diverged, match="flat"):
         generator._check_mode_collapse(real, 0)
@@ -235,7 +235,7 @@ def test_smooth_drawings_get_the_grain_of_training_images(
         return float(np.median([measure_noise(s.image[None].astype(np.float32), s.labels > 0, 2) for s in samples]))
 
     generator = fitted(blob_set, mode=mode)
-    smooth = ndimage.gaussian_filter(np.concatenate(generator.joint.encode(blob_set[0], 0)), (0, 6, 6))
+    smooth = ndimage.gaussian_filter(np.concatenate(generator.codec.encode(blob_set[0], 0)), (0, 6, 6))
     shown = smooth[:, :32, :32] if mode == "joint" else smooth[:1]
     monkeypatch.setattr(generator, "_planes", lambda rng, mask: shown)
     assert grains(generator.sample_batch(range(12), 0)) == pytest.approx(grains(blob_set), rel=0.2)
@@ -254,13 +254,13 @@ def test_images_to_masks_get_light_and_texture_of_training_objects(
         return Sample(sample.id, np.clip(image, 0, 255).astype(np.uint8), sample.labels)
 
     def roughness(samples: Iterable[Sample]) -> float:
-        found = [measure_texture(generator.joint.encode(sample, 0)[0], sample.labels) for sample in samples]
+        found = [measure_texture(generator.codec.encode(sample, 0)[0], sample.labels) for sample in samples]
         return float(np.median(np.linalg.norm(np.concatenate(found), axis=1)))
 
     train = SampleSet.of([spotted(sample, seed) for seed, sample in enumerate(blob_set)])
     generator = fitted(train, steps=1, mode="conditional", grain=False)
     monkeypatch.setattr(
-        generator, "_planes", lambda rng, told: np.where(told[1] > 0, told[generator.joint.masks], -0.8)[None]
+        generator, "_planes", lambda rng, told: np.where(told[1] > 0, told[generator.codec.mask_planes], -0.8)[None]
     )
     assert roughness(generator.sample_batch(range(12), 0)) == pytest.approx(roughness(train), rel=0.3)
     generator.config = generator.config.model_copy(update={"texture": False})
@@ -272,7 +272,7 @@ def test_a_network_to_masks_is_told_the_light_in_a_short_training(blob_set: Samp
     long = DiffusionConfig(mode="conditional").resolve(Diffusion.budgets["paper"])
     assert (told.config.appearance, long.appearance) == (True, False)
     planes = [generator.network.unet.conv_in.conv.in_channels // alone.network.fold**2 for generator in (told, alone)]
-    assert planes == [alone.joint.planes + told.appearance.planes, alone.joint.planes]
+    assert planes == [alone.codec.planes + told.appearance.planes, alone.codec.planes]
     assert fitted(blob_set, mode="joint", steps=1).appearance.planes == 0
 
 
@@ -284,7 +284,7 @@ def test_a_mask_that_is_too_large_is_cut_after_it_has_become_planes(blob_set: Sa
         told, labels, _ = generator._mask(generator.sampler, drawn, np.random.default_rng(index))
         rng, whole = np.random.default_rng(index), drawn.labels
         top, left = (int(rng.integers(side - 32 + 1)) for side in whole.shape)
-        expected = generator.joint.mask(whole)[:, top : top + 32, left : left + 32]
+        expected = generator.codec.encode_mask(whole)[:, top : top + 32, left : left + 32]
         specks = (whole[top : top + 32, left : left + 32] > 0) & (labels == 0)
         assert np.array_equal(told[:, ~specks], expected[:, ~specks])
         assert (told[:, specks] == -1).all()

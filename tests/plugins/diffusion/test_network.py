@@ -10,7 +10,7 @@ import torch
 pytest.importorskip("einops")
 
 
-from synthbench.toolkit.layers.residual_refinement import Mending
+from synthbench.toolkit.layers.residual_refinement import ResidualRefinement
 from synthbench_diffusion.network import Denoiser
 from synthbench_diffusion.process import Process
 
@@ -30,9 +30,9 @@ def test_the_network_keeps_shape_and_heeds_time_and_condition(fold: int) -> None
 
 
 def test_folds_are_mended_beside_a_condition_alone() -> None:
-    assert isinstance(Denoiser(1, 1, 8, 2, 4).mend, Mending)
-    assert Denoiser(1, 0, 8, 2, 4).mend is None
-    assert Denoiser(1, 1, 8, 2, 1).mend is None
+    assert isinstance(Denoiser(1, 1, 8, 2, 4).refinement, ResidualRefinement)
+    assert Denoiser(1, 0, 8, 2, 4).refinement is None
+    assert Denoiser(1, 1, 8, 2, 1).refinement is None
 
 
 @pytest.mark.parametrize("fold", [2, 3, 4])
@@ -45,16 +45,16 @@ def test_rows_and_columns_of_a_folds_squares_are_evened_out(fold: int) -> None:
         last.bias.copy_((down**2 + 3 * right).flatten().float())
     noisy, times = torch.randn(2, 1, 6 * fold, 4 * fold), torch.tensor([5, 7])
     assert network(noisy, times).std() > 1
-    assert network.evened(noisy, times).shape == noisy.shape
-    assert network.evened(noisy, times).std() < 1e-5
-    assert network.evened(noisy, times).mean().item() == pytest.approx(last.bias.mean().item(), abs=1e-4)
+    assert network.cycle_spin(noisy, times).shape == noisy.shape
+    assert network.cycle_spin(noisy, times).std() < 1e-5
+    assert network.cycle_spin(noisy, times).mean().item() == pytest.approx(last.bias.mean().item(), abs=1e-4)
 
 
 def test_without_folds_there_is_nothing_to_even_out() -> None:
     torch.manual_seed(0)
     network = Denoiser(2, 0, 8, 2, 1).eval()
     noisy, times = torch.randn(1, 2, 16, 16), torch.tensor([5])
-    assert torch.equal(network.evened(noisy, times), network(noisy, times))
+    assert torch.equal(network.cycle_spin(noisy, times), network(noisy, times))
 
 
 def test_the_last_step_of_a_drawing_may_be_anothers() -> None:

@@ -182,7 +182,7 @@ def test_flat_planes_and_one_and_the_same_picture_are_failures(
     blob_set: SampleSet, drawn_from: StyleGan2Mask, head: str, what: str
 ) -> None:
     generator = fitted(blob_set, steps=1)
-    real = np.stack([np.concatenate(generator.joint.encode(s, 0)) for s in blob_set])
+    real = np.stack([np.concatenate(generator.codec.encode(s, 0)) for s in blob_set])
     generator._check_mode_collapse(real, 0)
     with torch.no_grad():
         for parameter in generator.network.mapping.parameters():

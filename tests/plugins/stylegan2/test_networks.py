@@ -7,7 +7,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from synthbench.toolkit.layers.upsampling import doubled
+from synthbench.toolkit.layers.upsampling import upsample2x
 from synthbench_stylegan2.discriminator import Discriminator, with_spread
 from synthbench_stylegan2.layers import Conv, Layer, Modulated
 from synthbench_stylegan2.networks import Drawer, Mapping, Synthesis, merged_widths, widths
@@ -42,7 +42,7 @@ def test_twice_the_size_is_filtered_by_1_3_3_1() -> None:
     spread[:, :, ::2, ::2] = x
     line = torch.tensor([1.0, 3.0, 3.0, 1.0]) / 4
     expected = F.conv2d(spread, torch.outer(line, line)[None, None], padding=2)[:, :, :10, :12]
-    assert torch.allclose(doubled(x)[:, :, 2:-2, 2:-2], expected[:, :, 2:-2, 2:-2], atol=1e-6)
+    assert torch.allclose(upsample2x(x)[:, :, 2:-2, 2:-2], expected[:, :, 2:-2, 2:-2], atol=1e-6)
 
 
 def test_noise_is_one_plane_for_all_channels_and_comes_from_its_generator() -> None:

@@ -13,7 +13,7 @@ from synthbench import Sample, SampleSet
 from synthbench.errors import StoreError
 from synthbench.toolkit.intensity.conditioning import IntensityConditioning, conditioning_planes
 from synthbench.toolkit.intensity.texture import BANDS
-from synthbench.toolkit.masks.codec import Joint
+from synthbench.toolkit.masks.codec import ImageMaskCodec
 
 
 def two_objects(left: int, right: int, background: int = 20) -> Sample:
@@ -25,12 +25,12 @@ def two_objects(left: int, right: int, background: int = 20) -> Sample:
 
 def test_every_pixel_is_told_the_light_of_the_nearest_object():
     train = SampleSet.of([two_objects(80, 240), two_objects(240, 130)])
-    joint = Joint.of(train, "distance", 1)
-    appearance = IntensityConditioning.of(train, joint)
+    codec = ImageMaskCodec.of(train, "distance", 1)
+    appearance = IntensityConditioning.of(train, codec)
     labels = train[0].labels
     planes = appearance.training_planes(labels, 0)
     assert planes.shape == (appearance.planes, 32, 48)
-    image, _ = joint.encode(train[0], 0)
+    image, _ = codec.encode(train[0], 0)
     columns = np.arange(48)
     expected = np.where(columns < 25, image[0, 10, 10], image[0, 15, 35])
     assert np.allclose(planes[0, 16], expected)
@@ -44,7 +44,7 @@ def test_every_pixel_is_told_the_light_of_the_nearest_object():
 def test_new_objects_borrow_the_light_of_those_of_their_size():
     """Of one image's two objects, the five nearest in area are both: each turns up, and no other light."""
     train = SampleSet.of([two_objects(80, 240), two_objects(240, 130)])
-    appearance = IntensityConditioning.of(train, Joint.of(train, "distance", 1))
+    appearance = IntensityConditioning.of(train, ImageMaskCodec.of(train, "distance", 1))
     labels = train[0].labels
     known = set(appearance.objects[1][:, 1].tolist())
     found = [
@@ -59,7 +59,7 @@ def test_every_object_is_told_how_blurred_it_is():
     sharp, other = two_objects(80, 240), two_objects(240, 130)
     blurred = Sample("blurred", ndimage.gaussian_filter(other.image, 2), other.labels)
     train = SampleSet.of([sharp, blurred])
-    appearance = IntensityConditioning.of(train, Joint.of(train, "distance", 1))
+    appearance = IntensityConditioning.of(train, ImageMaskCodec.of(train, "distance", 1))
     first, second = (appearance.training_planes(sharp.labels, k)[2][sharp.labels > 0] for k in range(2))
     assert second.max() < -0.5 < 0.5 < first.min()
 
@@ -70,7 +70,7 @@ def test_new_objects_get_light_and_texture_of_the_same_object():
     spots = np.random.default_rng(0).integers(-25, 25, rough.image.shape)
     image = np.where(rough.labels == 3, rough.image + spots, rough.image).astype(np.uint8)
     train = SampleSet.of([Sample("spotted", image, rough.labels)])
-    appearance = IntensityConditioning.of(train, Joint.of(train, "distance", 1))
+    appearance = IntensityConditioning.of(train, ImageMaskCodec.of(train, "distance", 1))
     bright, dim = (int(n) for n in np.argsort(-appearance.objects[0][:, 1]))
     assert appearance.textures[0][bright].min() > 5 * appearance.textures[0][dim].max()
     for k in range(10):
@@ -87,7 +87,7 @@ def test_objects_that_are_nothing_but_texture_have_none_to_lay_over():
     spots = np.random.default_rng(0).integers(-60, 60, sample.image.shape)
     image = np.where(sample.labels, sample.image + spots, sample.image).astype(np.uint8)
     train = SampleSet.of([Sample("halos", image, sample.labels)])
-    appearance = IntensityConditioning.of(train, Joint.of(train, "distance", 1))
+    appearance = IntensityConditioning.of(train, ImageMaskCodec.of(train, "distance", 1))
     assert appearance.textures[0].shape == (2, 0)
     assert appearance.texture(sample.labels, 0).shape == (0, 32, 48)
     assert appearance.planes_for(sample.labels, 0, np.random.default_rng(0))[1].shape == (2, 0)
@@ -98,7 +98,7 @@ def test_an_image_without_objects_or_without_ground_decides_nothing():
     empty = Sample("empty", sample.image, np.zeros_like(sample.labels))
     full = Sample("full", sample.image, np.ones_like(sample.labels))
     train = SampleSet.of([empty, sample, full])
-    appearance = IntensityConditioning.of(train, Joint.of(train, "distance", 1))
+    appearance = IntensityConditioning.of(train, ImageMaskCodec.of(train, "distance", 1))
     assert [table.shape for table in appearance.textures] == [(0, BANDS), (2, BANDS), (1, BANDS)]
     assert [table.shape for table in appearance.objects] == [(0, 4), (2, 4), (1, 4)]
 
@@ -106,7 +106,7 @@ def test_an_image_without_objects_or_without_ground_decides_nothing():
 def test_light_that_was_saved_is_the_same_and_damage_is_named(semantic_set, blob_set, tmp_path: Path):
     path = tmp_path / "appearance.json"
     for train in (semantic_set, blob_set):
-        appearance = IntensityConditioning.of(train, Joint.of(train, "distance", 1))
+        appearance = IntensityConditioning.of(train, ImageMaskCodec.of(train, "distance", 1))
         for some in (appearance, IntensityConditioning.none(len(train))):
             some.save(path)
             again = IntensityConditioning.load(path)

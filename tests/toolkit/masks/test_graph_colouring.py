@@ -10,7 +10,7 @@ from hypothesis.extra import numpy as hnp
 from scipy import ndimage
 
 from synthbench.metrics.matching import count
-from synthbench.toolkit.masks.graph_colouring import colours, decode, encode, touching_pairs
+from synthbench.toolkit.masks.graph_colouring import decode, encode, greedy_colouring, touching_pairs
 
 ALL = (1, 10**9)
 
@@ -52,7 +52,7 @@ def test_a_clean_round_trip_is_exact(labels: np.ndarray) -> None:
 
 @given(hnp.arrays(np.int32, (8, 8), elements=st.integers(0, 5)))
 def test_no_two_that_touch_share_a_level(labels: np.ndarray) -> None:
-    level = colours(labels, 5)
+    level = greedy_colouring(labels, 5)
     assert level[0] == 0
     for a, b in touching_pairs(labels):
         assert level[a] != level[b]

@@ -30,7 +30,7 @@ from synthbench.toolkit.intensity.intensity_statistics import (
     standardise,
 )
 from synthbench.toolkit.intensity.texture import BODY, contrast_ratio, measure_texture, texture_strengths
-from synthbench.toolkit.masks.codec import Joint
+from synthbench.toolkit.masks.codec import ImageMaskCodec
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,17 +56,17 @@ class IntensityConditioning:
     textures: tuple[np.ndarray, ...]
 
     @classmethod
-    def of(cls, train: SampleSet, joint: Joint) -> Self:
-        """Measure a training set in the range that `joint` encodes it in."""
-        if joint.form == "classes":
+    def of(cls, train: SampleSet, codec: ImageMaskCodec) -> Self:
+        """Measure a training set in the range that `codec` encodes it in."""
+        if codec.mask_encoding == "classes":
             rows = [
-                intensity_statistics(joint.encode(sample, k)[0], sample.labels, joint.masks)
+                intensity_statistics(codec.encode(sample, k)[0], sample.labels, codec.mask_planes)
                 for k, sample in enumerate(train)
             ]
             return replace(cls.none(len(train)), numbers=standardise(rows))
         rows, found, edges, textures, shares = [], [], [], [], []
         for position, sample in enumerate(train):
-            image, _ = joint.encode(sample, position)
+            image, _ = codec.encode(sample, position)
             rows.append(intensity_statistics(image, sample.labels > 0, 2))
             found.append(object_statistics(image, sample.labels))
             edges.append(edge_sharpness(image, sample.labels))

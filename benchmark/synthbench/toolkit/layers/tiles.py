@@ -1,10 +1,12 @@
-"""Predicting images of any size with a network that wants sides of a certain multiple."""
+"""Apply a network whose input sides must be multiples of a number to images of any size."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
 import numpy as np
+
+__all__ = ["predict_tiled"]
 
 
 def predict_tiled(
@@ -17,20 +19,21 @@ def predict_tiled(
 ) -> np.ndarray:
     """Apply `predict` to an image of any size, in overlapping tiles where it is larger than one.
 
-    The image is reflected at its edges up to sides that `multiple` divides. Where tiles overlap, they are blended
-    with weights that fall towards their edges.
+    The image is padded by reflection until `multiple` divides its sides. Overlapping tiles are blended with weights
+    that fall linearly towards the edges of a tile.
 
     Parameters
     ----------
     predict
         ``(C, h, w)`` float32 → ``(K, h, w)``; h and w are multiples of `multiple`.
     planes
-        ``(C, H, W)``; H and W from 1 up.
+        ``(C, H, W)``; H and W ≥ 1.
     tile
-        Longest side that is predicted at once; a multiple of `multiple`.
+        Longest side in pixels that is predicted at once; a multiple of `multiple`.
     overlap
-        Pixels that neighbouring tiles share at least; less than `tile`.
+        Smallest overlap of neighbouring tiles in pixels; less than `tile`.
     multiple
+        The sides that `predict` is given are multiples of this.
 
     Returns
     -------
@@ -58,39 +61,39 @@ def predict_tiled(
     weights = np.zeros(sides, np.float32)
     for row in rows:
         for column in columns:
-            part = (slice(None), slice(row, row + spans[0]), slice(column, column + spans[1]))
-            answer = np.asarray(predict(np.ascontiguousarray(padded[part])), np.float32)
+            tile_window = (slice(None), slice(row, row + spans[0]), slice(column, column + spans[1]))
+            prediction = np.asarray(predict(np.ascontiguousarray(padded[tile_window])), np.float32)
             if total is None:
-                total = np.zeros((answer.shape[0], *sides), np.float32)
-            total[part] += answer * weight
-            weights[part[1:]] += weight
+                total = np.zeros((prediction.shape[0], *sides), np.float32)
+            total[tile_window] += prediction * weight
+            weights[tile_window[1:]] += weight
     assert total is not None
     return (total / weights)[window]
 
 
 def _around(side: int, full: int) -> list[tuple[int, int]]:
-    """Padding before and after, as equal as can be."""
+    """Return the padding before and after a side, as equal as possible."""
     return [((full - side) // 2, full - side - (full - side) // 2)]
 
 
 def _count(side: int, tile: int, overlap: int) -> int:
-    """Fewest tiles that cover `side` with this overlap."""
+    """Return the smallest number of tiles that cover `side` with this overlap."""
     return 1 if side <= tile else -(-(side - overlap) // (tile - overlap))
 
 
 def _span(side: int, tile: int, overlap: int, multiple: int) -> int:
-    """Side of the smallest tiles that cover `side` in as few as tiles of side `tile` would."""
+    """Return the smallest tile side that covers `side` with as few tiles as `tile` needs."""
     count = _count(side, tile, overlap)
     return -(-(side + (count - 1) * overlap) // (count * multiple)) * multiple
 
 
 def _starts(side: int, span: int, overlap: int) -> list[int]:
-    """First pixels of the tiles, evenly spaced from edge to edge."""
+    """Return the first pixel of each tile, evenly spaced from edge to edge."""
     count = _count(side, span, overlap)
     return [round(i * (side - span) / max(1, count - 1)) for i in range(count)]
 
 
 def _ramp(side: int, overlap: int) -> np.ndarray:
-    """Weights along one side of a tile: 1 in the middle, falling linearly over `overlap` pixels, never 0."""
+    """Return blending weights along a side: 1 in the middle, falling linearly over `overlap` pixels, never 0."""
     edge = np.minimum(np.arange(side), np.arange(side)[::-1]) + 1.0
     return np.minimum(1.0, edge / (overlap + 1.0))

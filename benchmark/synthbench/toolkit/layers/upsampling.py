@@ -1,16 +1,19 @@
-"""Planes of twice the size, the same way on every device."""
+"""Bilinear upsampling by a factor of 2, with the same values on every device."""
 
 from __future__ import annotations
 
 import torch
 from torch.nn import functional
 
+__all__ = ["upsample2x", "upsample2x_by_shifts"]
 
-def doubled(x: torch.Tensor) -> torch.Tensor:
+
+def upsample2x(x: torch.Tensor) -> torch.Tensor:
     """Return planes of twice the size, interpolated linearly along both axes: the filter (1, 3, 3, 1) / 4.
 
-    What ``interpolate(x, scale_factor=2, mode="bilinear")`` gives. Off the CPU, torch's deterministic mode replaces
-    that by gathers whose gradients are sorted sums, many times as slow; shifts and sums are deterministic anyway.
+    The values are those of ``torch.nn.functional.interpolate(x, scale_factor=2, mode="bilinear")``. On a GPU, torch's
+    deterministic mode computes the gradient of that by sorted sums, which is slow; `upsample2x_by_shifts` is
+    deterministic and fast.
 
     Parameters
     ----------
@@ -24,11 +27,11 @@ def doubled(x: torch.Tensor) -> torch.Tensor:
     """
     if x.device.type == "cpu":
         return functional.interpolate(x, scale_factor=2.0, mode="bilinear", align_corners=False)
-    return by_shifts(x)
+    return upsample2x_by_shifts(x)
 
 
-def by_shifts(x: torch.Tensor) -> torch.Tensor:
-    """Return what `doubled` does, by shifts and sums; differentiable twice."""
+def upsample2x_by_shifts(x: torch.Tensor) -> torch.Tensor:
+    """Return what `upsample2x` returns, computed by shifts and sums; twice differentiable."""
     for axis in (2, 3):
         last = x.shape[axis] - 1
         before = torch.cat([x.narrow(axis, 0, 1), x.narrow(axis, 0, last)], dim=axis)

@@ -1,7 +1,7 @@
-"""Image and mask as the planes of one picture, for generators that draw both at once, and back.
+"""Encode a sample as image planes and mask planes in −1 … 1, and decode planes that a network has drawn.
 
-Semantic masks are a plane per class. Instances are, by choice, a distance and a foreground plane, which a watershed
-decodes, or one grey plane (`synthbench.toolkit.masks.graph_colouring`).
+A semantic mask has a plane per class. An instance mask has a distance plane and a foreground plane, which a watershed
+decodes (`synthbench.toolkit.masks.distance`), or one grey-level plane (`synthbench.toolkit.masks.graph_colouring`).
 """
 
 from __future__ import annotations
@@ -22,192 +22,223 @@ from synthbench.toolkit.intensity.pixel_noise import match_noise, measure_noise
 from synthbench.toolkit.masks import distance, graph_colouring
 from synthbench.toolkit.masks.objects import areas, min_object_area, relabel
 
-MaskForm = Literal["distance", "grey"]
-LARGEST = 1.5
-"""A decoded object may be this many times as large as the largest of the training masks."""
+__all__ = ["ImageMaskCodec", "MaskEncoding"]
+
+MaskEncoding = Literal["distance", "grey"]
+"""How instances are encoded."""
+
+_MAX_AREA_RATIO = 1.5
+"""Largest area of a decoded object, relative to the largest object of the training masks."""
 _ALL = distance.Thresholds(area=1)
 
 
 @dataclass(frozen=True)
-class Joint:
-    """How samples become planes, learnt from the training samples.
+class ImageMaskCodec:
+    """Maps samples to planes and back, with ranges that were measured on the training samples.
 
     Attributes
     ----------
-    form : {"classes", "distance", "grey"}
-    masks : int
-        Planes of the mask.
-    channels : int
-        Planes of the image: 3 if any training image has colour.
+    mask_encoding : {"classes", "distance", "grey"}
+    mask_planes, image_planes : int
+        Number of planes of the mask and of the image; the image has 3 if any training image has colour.
     levels : int
-        Grey levels of the form ``grey``.
-    smallest, largest : int
-        Area of an object in pixels; pieces below and objects above are removed from what is drawn.
+        Grey levels of the encoding ``grey``.
+    min_area, max_area : int
+        Allowed area of a decoded object in pixels.
     exponent : float
-    ranges : tuple of IntensityNormalisation
-        Of the training images; a drawn image gets one of them.
-    grain : tuple
-        Of the training images; the pixel noise of each class or, for instances, of background and objects, and of each
-        channel: ``[class][channel]``.
+        Exponent of the intensity normalisation, the same for all images.
+    normalisations : tuple
+        Intensity normalisation of each training image; a decoded image gets one of them.
+    pixel_noise : tuple
+        Standard deviation of the pixel noise of each training image, ``[class][channel]``; for instances the classes
+        are background and objects.
     """
 
-    form: str
-    masks: int
-    channels: int
+    mask_encoding: str
+    mask_planes: int
+    image_planes: int
     levels: int
-    smallest: int
-    largest: int
+    min_area: int
+    max_area: int
     exponent: float
-    ranges: tuple[IntensityNormalisation, ...]
-    grain: tuple[Any, ...]
+    normalisations: tuple[IntensityNormalisation, ...]
+    pixel_noise: tuple[Any, ...]
 
     @classmethod
-    def of(cls, train: SampleSet, form: MaskForm, levels: int) -> Self:
-        """Measure a training set.
+    def of(cls, train: SampleSet, mask_encoding: MaskEncoding, levels: int) -> Self:
+        """Return the codec of a training set.
+
+        Parameters
+        ----------
+        train
+        mask_encoding
+            Of instances; a semantic mask always has a plane per class.
+        levels
+            Grey levels of the encoding ``grey``, 1 … 255.
 
         Raises
         ------
         DataError
-            If there are no samples, or an instance task has no objects at all.
+            If there are no samples, or no sample of an instance task has an object.
         """
         if len(train) == 0:
             raise DataError("there are no training samples to learn from")
         semantic = train.task == "semantic"
         labels = [sample.labels for sample in train]
-        found = np.concatenate([areas(mask) for mask in labels])
-        if not semantic and not len(found):
+        object_areas = np.concatenate([areas(mask) for mask in labels])
+        if not semantic and not len(object_areas):
             raise DataError("the training masks hold no objects: there is nothing to draw new ones from")
         classes = max(len(train.classes), 1 + max(int(mask.max()) for mask in labels))
         channels, exponent = max(entry.channels for entry in train.entries), fit_exponent(s.image for s in train)
-        ranges = tuple(IntensityNormalisation.from_image(sample.image, sample.labels) for sample in train)
-        grain = []
-        for sample, own in zip(train, ranges, strict=True):
-            planes = to_channels(own.normalise(sample.image, exponent), channels)
+        normalisations = tuple(IntensityNormalisation.from_image(sample.image, sample.labels) for sample in train)
+        pixel_noise = []
+        for sample, normalisation in zip(train, normalisations, strict=True):
+            planes = to_channels(normalisation.normalise(sample.image, exponent), channels)
             kinds = (sample.labels, classes) if semantic else (sample.labels > 0, 2)
-            grain.append(measure_noise(planes, *kinds).tolist())
+            pixel_noise.append(measure_noise(planes, *kinds).tolist())
         return cls(
-            form="classes" if semantic else form,
-            masks=classes if semantic else 2 if form == "distance" else 1,
-            channels=channels,
+            mask_encoding="classes" if semantic else mask_encoding,
+            mask_planes=classes if semantic else 2 if mask_encoding == "distance" else 1,
+            image_planes=channels,
             levels=levels,
-            smallest=1 if semantic else min_object_area(labels),
-            largest=1 if semantic else int(LARGEST * found.max()),
+            min_area=1 if semantic else min_object_area(labels),
+            max_area=1 if semantic else int(_MAX_AREA_RATIO * object_areas.max()),
             exponent=exponent,
-            ranges=ranges,
-            grain=tuple(grain),
+            normalisations=normalisations,
+            pixel_noise=tuple(pixel_noise),
         )
 
     @property
     def planes(self) -> int:
-        """Planes of image and mask together."""
-        return self.channels + self.masks
+        """Number of planes of image and mask together."""
+        return self.image_planes + self.mask_planes
 
     def encode(self, sample: Sample, position: int) -> tuple[np.ndarray, np.ndarray]:
-        """Return the planes of training sample `position`.
+        """Return the planes of a training sample.
+
+        Parameters
+        ----------
+        sample
+        position
+            Its index in the training set.
 
         Returns
         -------
         image : ndarray
-            ``(channels, H, W)`` float32, −1 … 1.
+            ``(image_planes, H, W)`` float32, −1 … 1.
         mask : ndarray
-            ``(masks, H, W)`` float32, −1 … 1.
+            ``(mask_planes, H, W)`` float32, −1 … 1.
         """
-        image = to_channels(self.ranges[position].normalise(sample.image, self.exponent), self.channels)
-        return image, self.mask(sample.labels, position)
+        image = to_channels(self.normalisations[position].normalise(sample.image, self.exponent), self.image_planes)
+        return image, self.encode_mask(sample.labels, position)
 
-    def mask(self, labels: np.ndarray, position: int = 0) -> np.ndarray:
-        """Return the planes of a label map alone, ``(masks, H, W)`` float32, −1 … 1.
+    def encode_mask(self, labels: np.ndarray, position: int = 0) -> np.ndarray:
+        """Return the planes of a label map, ``(mask_planes, H, W)`` float32, −1 … 1.
 
-        Grey levels are shuffled by `position`.
+        Parameters
+        ----------
+        labels
+            ``(H, W)`` integers.
+        position
+            Seed of the order of the grey levels.
         """
-        if self.form == "classes":
-            planes = (labels == np.arange(self.masks)[:, None, None]).astype(np.float32)
-        elif self.form == "distance":
+        if self.mask_encoding == "classes":
+            planes = (labels == np.arange(self.mask_planes)[:, None, None]).astype(np.float32)
+        elif self.mask_encoding == "distance":
             planes = distance.encode(labels)
         else:
             rng = np.random.default_rng((position, 61))
             planes = (
                 graph_colouring.encode(labels, self.levels, rng).plane[None].astype(np.float32)
-                / graph_colouring.HIGHEST
+                / graph_colouring.MAX_GREY
             )
         return (2 * planes - 1).astype(np.float32)
 
-    def lost(self, train: SampleSet) -> int:
-        """Return how many objects of the training masks have no grey level, and so are none to the network."""
-        if self.form != "grey":
+    def count_lost(self, train: SampleSet) -> int:
+        """Return the number of objects of the training masks without a grey level, which a network can't learn."""
+        if self.mask_encoding != "grey":
             return 0
         return sum(graph_colouring.encode(sample.labels, self.levels).dropped for sample in train)
 
-    def grain_of(self, labels: np.ndarray, position: int) -> np.ndarray:
-        """Return how strong the pixel noise of training image `position` is, ``(channels, H, W)`` float32.
+    def pixel_noise_planes(self, labels: np.ndarray, position: int) -> np.ndarray:
+        """Return the standard deviation of a training image's pixel noise, ``(image_planes, H, W)`` float32.
 
         Parameters
         ----------
         labels
-            ``(H, W)``; where there are objects, or the classes.
+            ``(H, W)`` instances or classes.
         position
+            Index of the training image.
         """
-        return np.moveaxis(self._wanted(position)[self._kinds(labels)], -1, 0)
+        return np.moveaxis(self._noise_of(position)[self._noise_classes(labels)], -1, 0)
 
-    def picture(
+    def decode_image(
         self, planes: np.ndarray, labels: np.ndarray, position: int, rng: np.random.Generator | None = None
     ) -> np.ndarray:
-        """Return the image of drawn planes, with the range of training image `position`.
+        """Return the image of drawn planes, with the intensity range of a training image.
 
         Parameters
         ----------
         planes
-            ``(channels, H, W)`` float32, about −1 … 1.
+            ``(image_planes, H, W)`` float32, about −1 … 1.
         labels
-            ``(H, W)``; where there are objects, or the classes.
+            ``(H, W)`` instances or classes.
         position
+            Index of the training image.
         rng
-            Adds the pixel noise that the planes lack beside training image `position`; see
-            `synthbench.toolkit.intensity.pixel_noise`. None: they stay as they are.
+            Draws the pixel noise that the planes lack compared with that training image; see
+            `synthbench.toolkit.intensity.pixel_noise`. None: no noise is added.
+
+        Returns
+        -------
+        ndarray
+            ``(H, W)`` or ``(H, W, 3)``, with the dtype of the training image.
         """
-        own = self.ranges[position]
-        planes = to_channels(planes, own.channels)
+        normalisation = self.normalisations[position]
+        planes = to_channels(planes, normalisation.channels)
         if rng is not None:
-            planes = match_noise(planes, self._kinds(labels), self._wanted(position)[:, : own.channels], rng)
-        return own.denormalise(planes, self.exponent)
+            planes = match_noise(
+                planes, self._noise_classes(labels), self._noise_of(position)[:, : normalisation.channels], rng
+            )
+        return normalisation.denormalise(planes, self.exponent)
 
     def decode(
         self, planes: np.ndarray, position: int, rng: np.random.Generator | None = None
     ) -> tuple[np.ndarray, np.ndarray, int]:
-        """Return image, labels, and how many objects were removed, with the range of training image `position`.
+        """Return the image and the labels of drawn planes, and the number of objects that were removed.
 
         Parameters
         ----------
         planes
-            ``(channels + masks, H, W)`` float32, about −1 … 1.
+            ``(planes, H, W)`` float32, about −1 … 1.
         position, rng
-            See `picture`.
+            See `decode_image`.
         """
-        labels, removed = self._labels(planes[self.channels :])
-        return self.picture(planes[: self.channels], labels, position, rng), labels, removed
+        labels, removed = self._labels(planes[self.image_planes :])
+        return self.decode_image(planes[: self.image_planes], labels, position, rng), labels, removed
 
-    def _kinds(self, labels: np.ndarray) -> np.ndarray:
-        """Return the classes that pixel noise was measured by: of instances, whether there is an object."""
-        return labels if self.form == "classes" else (labels > 0).astype(np.int32)
+    def _noise_classes(self, labels: np.ndarray) -> np.ndarray:
+        """Return the classes for which pixel noise was measured; for instances, background and objects."""
+        return labels if self.mask_encoding == "classes" else (labels > 0).astype(np.int32)
 
-    def _wanted(self, position: int) -> np.ndarray:
-        """Return the pixel noise of a training image, ``(classes, channels)`` float32."""
-        return np.array(self.grain[position], np.float32)
+    def _noise_of(self, position: int) -> np.ndarray:
+        """Return the noise of a training image, ``(classes, image_planes)`` float32."""
+        return np.array(self.pixel_noise[position], np.float32)
 
     def _labels(self, planes: np.ndarray) -> tuple[np.ndarray, int]:
-        mask, lost = (planes + 1) / 2, 0
-        if self.form == "classes":
+        mask, unseeded = (planes + 1) / 2, 0
+        if self.mask_encoding == "classes":
             return mask.argmax(axis=0).astype(np.int32), 0
-        if self.form == "distance":
-            found = distance.decode(mask[0], mask[1], _ALL)
-            _, lost = ndimage.label((mask[1] >= _ALL.foreground) & (found == 0))
-            raw = distance.closed(found, mask[0])
+        if self.mask_encoding == "distance":
+            objects = distance.decode(mask[0], mask[1], _ALL)
+            _, unseeded = ndimage.label((mask[1] >= _ALL.foreground) & (objects == 0))
+            raw = distance.closed(objects, mask[0])
         else:
-            raw = graph_colouring.decode(mask[0] * graph_colouring.HIGHEST, self.levels, (1, mask[0].size)).labels
+            raw = graph_colouring.decode(mask[0] * graph_colouring.MAX_GREY, self.levels, (1, mask[0].size)).labels
         sizes = np.bincount(raw.ravel())
-        huge = np.flatnonzero(sizes[1:] > self.largest) + 1
-        labels, specks = relabel(np.where(np.isin(raw, huge), 0, raw), self.smallest)
-        return labels, lost + specks + len(huge)
+        huge = np.flatnonzero(sizes[1:] > self.max_area) + 1
+        labels, specks = relabel(np.where(np.isin(raw, huge), 0, raw), self.min_area)
+        return labels, unseeded + specks + len(huge)
 
     def save(self, path: Path) -> None:
         path.write_text(json.dumps(asdict(self)), encoding="utf-8")
@@ -217,9 +248,10 @@ class Joint:
         """Return what `save` wrote; raise `StoreError` if the file is missing or damaged."""
         try:
             rows: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-            ranges = tuple(
-                IntensityNormalisation(tuple(r.pop("floor")), tuple(r.pop("top")), **r) for r in rows.pop("ranges")
+            normalisations = tuple(
+                IntensityNormalisation(tuple(row.pop("floor")), tuple(row.pop("top")), **row)
+                for row in rows.pop("normalisations")
             )
-            return cls(ranges=ranges, grain=tuple(rows.pop("grain")), **rows)
+            return cls(normalisations=normalisations, pixel_noise=tuple(rows.pop("pixel_noise")), **rows)
         except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
             raise StoreError(f"{path}: can't be read: {error}; fit again") from None

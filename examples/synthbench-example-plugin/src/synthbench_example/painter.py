@@ -12,7 +12,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from synthbench import Budget, Context, Generator, Sample, SampleSet, TrainingMix
-from synthbench.toolkit.masks.codec import Joint
+from synthbench.toolkit.masks.codec import ImageMaskCodec
 from synthbench.toolkit.masks.sampler import MaskSampler
 from synthbench.toolkit.training import loop
 from synthbench.toolkit.training.batches import Batches
@@ -50,7 +50,7 @@ class Painter(Generator):
     }
 
     def fit(self, train: SampleSet, context: Context) -> None:
-        self.joint = Joint.of(train, "distance", 1)  # images in −1 … 1, instances as distance and foreground
+        self.codec = ImageMaskCodec.of(train, "distance", 1)  # images in −1 … 1, instances as distance and foreground
         self.sampler = self.config.sampler(train)
         loop.prepare_torch(context)  # seeds torch: before any network is built
         self.network = self._network(context)
@@ -59,7 +59,7 @@ class Painter(Generator):
             TrainingMix(train),
             context.budget,
             context.seed,
-            encode=lambda sample: self.joint.encode(sample, train.position(sample.id)),
+            encode=lambda sample: self.codec.encode(sample, train.position(sample.id)),
             augment_intensity=False,  # the light of an image is what is to be learnt
         )
         batches = Batches(stream, context.device)
@@ -93,32 +93,32 @@ class Painter(Generator):
         like = int(
             rng.choice(self.sampler.similar_masks(mask.source))
         )  # the training image whose range of light it gets
-        planes = torch.from_numpy(self.joint.mask(mask.labels))[None].to(device)
-        image = self.joint.picture(self.network(planes)[0].cpu().numpy(), mask.labels, like, rng)
+        planes = torch.from_numpy(self.codec.encode_mask(mask.labels))[None].to(device)
+        image = self.codec.decode_image(self.network(planes)[0].cpu().numpy(), mask.labels, like, rng)
         self.counts.update(removed=mask.removed, unplaced=mask.unplaced)
         return Sample(f"{index:06d}", image, mask.labels, mask.groups)
 
     def _network(self, context: Context) -> nn.Sequential:
         width = self.config.width
         return nn.Sequential(
-            nn.Conv2d(self.joint.masks, width, 9, padding=4, padding_mode="reflect"),
+            nn.Conv2d(self.codec.mask_planes, width, 9, padding=4, padding_mode="reflect"),
             nn.ReLU(),
             nn.Conv2d(width, width, 3, padding=1, padding_mode="reflect"),
             nn.ReLU(),
-            nn.Conv2d(width, self.joint.channels, 1),
+            nn.Conv2d(width, self.codec.image_planes, 1),
             nn.Tanh(),
         ).to(context.device)
 
     def save(self, folder: Path) -> None:
         super().save(folder)
-        self.joint.save(folder / "joint.json")
+        self.codec.save(folder / "codec.json")
         self.sampler.save(folder)
         loop.save_weights(self.network, folder / "network.safetensors")
 
     @classmethod
     def load(cls, folder: Path, context: Context) -> Self:
         new = super().load(folder, context)
-        new.joint = Joint.load(folder / "joint.json")
+        new.codec = ImageMaskCodec.load(folder / "codec.json")
         new.sampler = MaskSampler.load(folder)
         new.network = new._network(context)
         loop.load_weights(new.network, folder / "network.safetensors")
