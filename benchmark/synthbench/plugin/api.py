@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any, ClassVar, Self
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, model_validator
+from pydantic_core import PydanticCustomError
 
 from synthbench.errors import ConfigError, nearest
 from synthbench.samples import Sample, SampleSet, Task
@@ -23,9 +24,37 @@ CONFIG_FILE = "config.json"
 
 
 class Config(BaseModel):
-    """Base of every plugin's configuration: unknown keys are refused, values can't be changed later."""
+    """Base of every plugin's configuration: unknown keys are refused, values can't be changed later.
+
+    Attributes
+    ----------
+    renamed : mapping
+        Old name → new name, for keys that were renamed; a configuration with an old one is refused in one line that
+        names the new one. Subclasses inherit the entries of their bases.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+    renamed: ClassVar[Mapping[str, str]] = {}
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
+        super().__pydantic_init_subclass__(**kwargs)
+        for old, new in cls.__dict__.get("renamed", {}).items():
+            if new not in cls.model_fields or old in cls.model_fields:
+                raise TypeError(f"{cls.__name__}.renamed: {old!r} must be no field, and {new!r} one")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _refuse_renamed(cls, values: Any) -> Any:
+        if not isinstance(values, Mapping):
+            return values
+        renamed = {old: new for base in reversed(cls.__mro__) for old, new in base.__dict__.get("renamed", {}).items()}
+        for key in values:
+            if key in renamed and key not in cls.model_fields:
+                raise PydanticCustomError(
+                    "renamed_key", "{old}: was renamed; use {new}", {"old": key, "new": renamed[key]}
+                )
+        return values
 
     def resolve(self, budget: Budget) -> Self:
         """Return the configuration with what it leaves open filled in for a budget; as it is, unless overridden.
