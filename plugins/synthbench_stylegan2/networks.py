@@ -22,7 +22,7 @@ def widths(side: int, channels: int, base: int) -> list[int]:
 
 
 def merged_widths(count: int, channels: int) -> list[int]:
-    """Return the channels of the skip path by resolution: of 512, for instance 512, 384, 256, 192, 128 …"""
+    """Return the channels of the skip path by resolution: for 512 channels, 512, 384, 256, 192, 128 and so on."""
     return [max(4, channels * (4 - k % 2) // (4 * 2 ** (k // 2))) for k in range(count)]
 
 

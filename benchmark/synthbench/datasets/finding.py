@@ -91,9 +91,9 @@ def by_stem(files: Sequence[Path], notes: Notes) -> dict[str, Path]:
 
 
 def spelt(name: str) -> str:
-    """Return a name with each letter as one character where there is one: macOS writes an ä as a and two dots.
+    r"""Return a name with each letter as one character where there is one: macOS writes an ä as a and two dots.
 
-    >>> spelt("a\\u0308") == "\\u00e4"
+    >>> spelt("a\u0308") == "\u00e4"
     True
     """
     return unicodedata.normalize("NFC", name)

@@ -28,8 +28,9 @@ _AT_A_TIME = 6
 
 
 def terminal(results: Results, iou: float | str = 0.5, columns: Sequence[str] = ()) -> RenderableType:
-    """Return what rich prints: the sentence, what comes first, a table per dataset and amount of real data, cautions
-    and errors.
+    """Return what rich prints.
+
+    That is the headline, what comes first, a table per dataset and amount of real data, cautions and errors.
 
     Parameters
     ----------

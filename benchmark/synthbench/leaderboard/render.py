@@ -117,8 +117,10 @@ def csv(table: pd.DataFrame) -> str:
 
 
 def as_json(table: pd.DataFrame) -> str:
-    """Return the leaderboard as JSON: what is said before and after the table, ``columns`` with their definitions, and
-    ``rows``; null where there is no number.
+    """Return the leaderboard as JSON.
+
+    It holds what is said before and after the table, ``columns`` with their definitions, and ``rows``; null where there
+    is no number.
     """
     rows = [{name: _json_value(value) for name, value in row.items()} for row in records(table)]
     columns = {str(name): definition(str(name)) for name in table.columns}

@@ -47,7 +47,7 @@ def discs(
     Returns
     -------
     SampleSet
-        In memory, with the ids ``discs-0`` …
+        In memory; the ids are ``discs-0``, ``discs-1`` and so on.
     """
     height, width = (size, size) if isinstance(size, int) else size
     samples = [

@@ -1,5 +1,4 @@
-"""What a study's choice of a plugin comes to: its configuration with every default, its budget, its source and
-what else its results hang on.
+"""A plugin as a study uses it: configuration, budget, source, and whatever else its results depend on.
 
 Reading that means importing the plugin's class, and with it torch or tensorflow: seconds. The answer depends on the
 plugin's source and the choice alone, so the store remembers it; not where a fit reads other files, or the plugin has a

@@ -132,7 +132,7 @@ class _Hashed:
 
 
 def states(parts: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the state of every part: a network, an optimiser, a `torch.Generator` …"""
+    """Return the state of every part: a network, an optimiser, or a `torch.Generator`."""
     return {name: _state(part) for name, part in parts.items()}
 
 
