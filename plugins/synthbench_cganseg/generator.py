@@ -39,7 +39,7 @@ _WEIGHTS, _TRAINING = "generator.safetensors", "training.json"
 _DRAW = 81
 
 
-class CGanSeg(Generator):
+class CGanSeg(Generator[CGanSegConfig]):
     """A StyleUNet and a segmenter, trained in a cycle on pairs against two discriminators (iScience 2024).
 
     The paper draws binary masks. Here, by this project's choice, a mask of instances is (distance per instance,

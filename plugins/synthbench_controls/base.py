@@ -5,19 +5,21 @@ from __future__ import annotations
 from abc import abstractmethod
 from functools import lru_cache
 from pathlib import Path
-from typing import Self
+from typing import Self, TypeVar
 
 import numpy as np
 
-from synthbench import Context, Generator, Sample, SampleSet
+from synthbench import Config, Context, Generator, Sample, SampleSet
 from synthbench.errors import DataError
 from synthbench.toolkit.masks.objects import relabel
+
+ConfigT = TypeVar("ConfigT", bound=Config)
 
 TRAIN = "train"
 _ORDER = 41
 
 
-class Control(Generator):
+class Control(Generator[ConfigT]):
     """A generator that learns nothing: its artifact is the training set.
 
     Attributes

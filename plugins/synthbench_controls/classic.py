@@ -47,7 +47,7 @@ class ClassicConfig(Config):
     blur: float = Field(1.2, ge=0)
 
 
-class Classic(Control):
+class Classic(Control[ClassicConfig]):
     """Sample i is the training image at the i-th place of seeded permutations, warped, relit, blurred and made noisy.
 
     Image, label map and ignore region go through one geometry (linear and nearest-neighbour interpolation), and are

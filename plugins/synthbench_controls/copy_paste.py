@@ -77,7 +77,7 @@ class Donor:
     alpha: np.ndarray
 
 
-class CopyPaste(Control):
+class CopyPaste(Control[CopyPasteConfig]):
     """Sample i is the training image at the i-th place of seeded permutations, with objects of others added.
 
     Objects are whole ones (not cut by a border) of the training images most alike in object size and background

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from synthbench import Sample
+from synthbench import Config, Sample
 from synthbench.samples import MASK
 from synthbench_controls.base import Control, name
 
 
-class Duplicate(Control):
+class Duplicate(Control[Config]):
     """Sample i is the training image at the i-th place of seeded permutations, unchanged.
 
     All are used once before any repeats. A study of Pink (2026, PMLR 318) found that synthetic data did not beat

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from synthbench import Context, Sample, SampleSet
+from synthbench import Config, Context, Sample, SampleSet
 from synthbench.samples import MASK, unmarked
 from synthbench.toolkit.masks.objects import min_object_area, relabel
 from synthbench_controls.base import Control, name
@@ -12,7 +12,7 @@ from synthbench_controls.base import Control, name
 _DRAW = 42
 
 
-class Shuffled(Control):
+class Shuffled(Control[Config]):
     """Sample i is the training image at the i-th place of seeded permutations, with another one's mask.
 
     The mask, and its ignore region with it, comes from an image of the same size where there is one; else from any

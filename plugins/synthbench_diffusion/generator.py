@@ -31,7 +31,7 @@ _CODEC, _APPEARANCE, _SIDE, _WEIGHTS = "codec.json", "appearance.json", "side.tx
 _DRAW, _LOOK = 71, 72
 
 
-class Diffusion(Generator):
+class Diffusion(Generator[DiffusionConfig]):
     """A network learns to take noise away from training patches; drawing takes it from pure noise.
 
     After Ho et al. 2020 (DDPM, arXiv 2006.11239) and Song et al. 2021 (DDIM, arXiv 2010.02502), on cells as NuDiff

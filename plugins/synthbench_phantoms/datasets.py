@@ -29,7 +29,7 @@ class PhantomConfig(synthbench.Config):
     seed: int = Field(0, ge=0, description="of the drawing")
 
 
-class _Phantom(Dataset):
+class _Phantom(Dataset[PhantomConfig]):
     """Two kinds of pictures in turn, told apart by a group."""
 
     Config = PhantomConfig

@@ -27,7 +27,7 @@ class PhantomGeneratorConfig(synthbench.Config):
     images: int = Field(32, ge=1, description="training images that are measured, evenly spread over the set")
 
 
-class Phantom(Generator):
+class Phantom(Generator[PhantomGeneratorConfig]):
     """Measures the training images, and draws images with those statistics; nothing is trained.
 
     Each drawn image follows one training image: its size, the number, areas and stretch of its objects (or the

@@ -31,7 +31,7 @@ _CODEC, _APPEARANCE, _WEIGHTS = "codec.json", "appearance.json", "generator.safe
 _DRAW = 51
 
 
-class Pix2Pix(Generator):
+class Pix2Pix(Generator[Pix2PixConfig]):
     """A U-Net draws the image, a PatchGAN judges it beside its mask (Isola et al. 2017; set up as in arXiv 2512.10334).
 
     The condition of an instance dataset is (distance per instance, foreground without inner borders), so touching

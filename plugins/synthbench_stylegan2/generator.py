@@ -30,7 +30,7 @@ COMPARED = 128
 """Drawn patches in each comparison, with twice as many training patches."""
 
 
-class StyleGan2Mask(Generator):
+class StyleGan2Mask(Generator[StyleGan2MaskConfig]):
     """StyleGAN2 that draws image and mask at once from z and a class (ICAART 2025).
 
     The skip path carries features instead of colours; image and mask part at its end

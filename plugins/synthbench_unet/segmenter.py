@@ -28,7 +28,7 @@ WEIGHTS = "network.safetensors"
 STATE = "unet.json"
 
 
-class UNet(Segmenter):
+class UNet(Segmenter[UNetConfig]):
     """A U-Net (Ronneberger 2015) for instances and for classes of pixels.
 
     The network is MONAI's BasicUNet with batch norm, trained by AdamW with a one-cycle schedule; a running average

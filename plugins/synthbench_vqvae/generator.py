@@ -38,7 +38,7 @@ RENEWED = 1.0
 """A renewed code begins as one that so many places take."""
 
 
-class VqVaePixelCnn(Generator):
+class VqVaePixelCnn(Generator[VqVaePixelCnnConfig]):
     """Image and mask at once from discrete codes (arXiv 2408.00707, "dual image").
 
     Image and mask are joined as planes; a VQ-VAE (MONAI's, with a codebook by moving average) codes them as a small

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Generic, Self, TypeVar, cast
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, model_validator
@@ -235,15 +235,18 @@ class Instances:
 
 _Config = Config
 
+ConfigT = TypeVar("ConfigT", bound=Config)
+"""The configuration of a plugin's class: ``class Method(Generator[MethodConfig])`` types `self.config`."""
 
-class _Configured:
+
+class _Configured(Generic[ConfigT]):
     """Configuration, named budgets, and a folder that remembers the configuration."""
 
     Config: ClassVar[type[_Config]] = _Config
     budgets: ClassVar[Mapping[str, Budget]] = {}
 
-    def __init__(self, config: _Config | None = None) -> None:
-        self.config: Any = config if config is not None else self.Config()
+    def __init__(self, config: ConfigT | None = None) -> None:
+        self.config: ConfigT = config if config is not None else cast("ConfigT", self.Config())
 
     @classmethod
     def budget(cls, name: str) -> Budget:
@@ -288,10 +291,11 @@ class _Configured:
     @classmethod
     def load(cls, folder: Path, context: Context) -> Self:
         """Return what `save` wrote. Override, and begin with ``new = super().load(folder, context)``."""
-        return cls(cls.Config.model_validate_json((folder / CONFIG_FILE).read_text(encoding="utf-8")))
+        text = (folder / CONFIG_FILE).read_text(encoding="utf-8")
+        return cls(cast("ConfigT", cls.Config.model_validate_json(text)))
 
 
-class Generator(_Configured, ABC):
+class Generator(_Configured[ConfigT], ABC):
     """Learns from training samples, then draws new annotated samples.
 
     The class attributes `Config` (a subclass of `synthbench.Config`) and `budgets` (name → `Budget`) describe it.
@@ -315,7 +319,7 @@ class Generator(_Configured, ABC):
     supports_ignore: ClassVar[bool] = False
     sample_batch_size: ClassVar[int] = 1
 
-    def __init__(self, config: _Config | None = None) -> None:
+    def __init__(self, config: ConfigT | None = None) -> None:
         super().__init__(config)
         self.counts: Counter[str] = Counter()
 
@@ -349,7 +353,7 @@ class Generator(_Configured, ABC):
         return [self.sample(index, seed) for index in indices]
 
 
-class Segmenter(_Configured, ABC):
+class Segmenter(_Configured[ConfigT], ABC):
     """Learns from samples, then maps an image to a label map.
 
     Attributes
@@ -374,7 +378,7 @@ class Segmenter(_Configured, ABC):
         """Segment one image, ``(height, width[, 3])``, uint8 or uint16, of any size."""
 
 
-class Encoder(_Configured, ABC):
+class Encoder(_Configured[ConfigT], ABC):
     """Maps images to feature vectors."""
 
     def prepare(self, context: Context) -> None:
@@ -392,12 +396,12 @@ class Encoder(_Configured, ABC):
         """
 
     @classmethod
-    def unavailable(cls, config: Any) -> str:
+    def unavailable(cls, config: ConfigT) -> str:
         """Why it can't run with this configuration (missing weights); an empty string when it can."""
         return ""
 
 
-class Dataset(_Configured, ABC):
+class Dataset(_Configured[ConfigT], ABC):
     """A dataset that is drawn or downloaded.
 
     Attributes

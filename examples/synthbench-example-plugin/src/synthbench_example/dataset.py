@@ -36,7 +36,7 @@ class Settings(Config):
     seed: int = 0
 
 
-class Epithelium(Dataset):
+class Epithelium(Dataset[Settings]):
     """Image i depends on the configuration and i alone."""
 
     Config = Settings

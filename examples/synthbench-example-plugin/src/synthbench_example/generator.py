@@ -29,7 +29,7 @@ class Settings(Config):
     scale: float = Field(default=12.0, gt=0)
 
 
-class Elastic(Generator):
+class Elastic(Generator[Settings]):
     """Keeps the training samples; it doesn't train, so `budgets` stays empty."""
 
     Config = Settings

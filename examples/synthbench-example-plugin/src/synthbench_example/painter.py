@@ -38,7 +38,7 @@ class Settings(MaskConfig):
     learning_rate: float = Field(default=2e-3, gt=0)
 
 
-class Painter(Generator):
+class Painter(Generator[Settings]):
     """Three convolutions from the planes of a mask to an image, trained on the absolute difference."""
 
     Config = Settings

@@ -34,7 +34,7 @@ class Settings(Config):
     candidates: tuple[float, ...] = Field(default=(0.08, 0.12, 0.16, 0.2, 0.25), min_length=1)
 
 
-class Watershed(Segmenter):
+class Watershed(Segmenter[Settings]):
     """Learns three numbers, all at once, so `budgets` stays empty."""
 
     Config = Settings
