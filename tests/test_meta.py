@@ -191,6 +191,65 @@ def test_every_module_says_what_it_is(path: Path) -> None:
     assert ast.get_docstring(ast.parse(path.read_text(encoding="utf-8")))
 
 
+# -- words ----------------------------------------------------------------------------------------------------------
+
+RETIRED_NAMES = {
+    "doubled": "upsample2x",
+    "evening": "cycle_spinning",
+    "lit": "conditioning",
+    "mending": "residual_refinement",
+    "outlook": "detectable_effects",
+    "presets": "budget_defaults",
+    "speck": "small_object",
+    "tally": "image_counts",
+}
+"""Words that were part of names in this code, and the field's term for each, which replaced it."""
+
+RETIRED_PHRASES = {"thus and so": "so"}
+"""The same of what users read: messages, docstrings and documents."""
+
+
+def parts_of(name: str) -> set[str]:
+    """``_ImageCounts`` → ``image``, ``counts``; ``image_counts`` → the same."""
+    return {word.lower() for word in re.findall(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])", name)}
+
+
+@cache
+def words_in_names() -> dict[str, set[str]]:
+    """The words that names in the code are made of → the files: modules, classes, functions, arguments, variables."""
+    places: dict[str, set[str]] = {}
+    for path in [path for folder in ("benchmark", "plugins", "examples") for path in (ROOT / folder).rglob("*.py")]:
+        names = {path.stem}
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            names |= {getattr(node, field, None) or "" for field in ("name", "arg", "attr", "id")}
+        for word in {word for name in names for word in parts_of(name)}:
+            places.setdefault(word, set()).add(str(path.relative_to(ROOT)))
+    return places
+
+
+@cache
+def pages() -> dict[str, str]:
+    """What people read: every text in the code, templates, and documents; the change log may name what was."""
+    paths = [path for folder in ("benchmark", "plugins", "examples") for path in (ROOT / folder).rglob("*.py")]
+    paths += [*CORE.rglob("*.tmpl"), *CORE.rglob("*.html"), *ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")]
+    return {
+        str(path.relative_to(ROOT)): re.sub(r"\s+", " ", path.read_text(encoding="utf-8"))
+        for path in paths
+        if path.name != "CHANGELOG.md"
+    }
+
+
+@pytest.mark.parametrize("word", RETIRED_NAMES)
+def test_a_retired_word_is_no_part_of_a_name(word: str) -> None:
+    assert sorted(words_in_names().get(word, ())) == [], f"the term is {RETIRED_NAMES[word]}"
+
+
+@pytest.mark.parametrize("phrase", RETIRED_PHRASES)
+def test_a_retired_phrase_is_not_read_anywhere(phrase: str) -> None:
+    wrong = [name for name, text in pages().items() if re.search(rf"\b{phrase}\b", text, re.IGNORECASE)]
+    assert wrong == [], f"say: {RETIRED_PHRASES[phrase]}"
+
+
 # -- documents ------------------------------------------------------------------------------------------------------
 
 
