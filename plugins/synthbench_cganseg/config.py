@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal, Self
+from typing import ClassVar, Literal, Self
 
 from pydantic import Field
 
 from synthbench import Budget
 from synthbench.errors import ConfigError
-from synthbench.toolkit.training.budget_defaults import MaskConfig, changed, resolve_defaults
+from synthbench.toolkit.masks.config import MaskConfig
+from synthbench.toolkit.training.budget_defaults import non_default, resolve_defaults
 from synthbench_cganseg.networks import Norm
 from synthbench_cganseg.perceptual import choose
 
@@ -54,17 +55,17 @@ class CGanSegConfig(MaskConfig):
     augment : float
         Chance of each differentiable augmentation of what the discriminators see: light, translation, cutout. Drawn
         for each image and augmentation, and for masks too; the published code draws it once for a batch of images.
-    appearance : bool, optional
+    intensity_conditioning : bool, optional
         Whether the generator is told the light of the image and of its objects beside the mask (this project's choice);
         see `synthbench.toolkit.intensity.conditioning`. Left open, it follows from the budget.
-    grain : bool
+    pixel_noise : bool
         Whether drawn images get the pixel noise of a training image, in training before the other networks see them,
         and then as much as they lack (this project's choice); see `synthbench.toolkit.intensity.pixel_noise`. Without
         it the discriminator knows drawn images by their lack of noise, and asks for nothing else.
     texture : bool
         Whether drawn objects get the texture of training objects of similar size in the same way (this project's
-        choice); see `synthbench.toolkit.intensity.texture`. It goes with `appearance`: without that there is none. Nor
-        where objects are hardly anything else; see `synthbench.toolkit.intensity.texture.BODY`.
+        choice); see `synthbench.toolkit.intensity.texture`. It needs `intensity_conditioning`, and isn't added where
+        objects are hardly anything else; see `synthbench.toolkit.intensity.texture.BODY`.
     image_gan, mask_gan : float, optional
         Weight of each discriminator's verdict. Left open, they follow from the budget.
     judges_rate : float, optional
@@ -80,10 +81,13 @@ class CGanSegConfig(MaskConfig):
         follows from the budget.
     momentum : float, optional
         Adam's first β. Left open, it follows from the budget.
-    masks, layout, density, touching
-        Which masks images are drawn to; see `synthbench.toolkit.training.budget_defaults.MaskConfig`. The paper's dense
-        images are ``masks: recombine`` with a `density`, scattered or as colonies (``layout: discs``).
+    mask_source, object_layout, foreground_fraction, touching_fraction
+        Which masks images are drawn to; see `synthbench.toolkit.masks.config.MaskConfig`. The paper's dense
+        images are ``mask_source: recombine`` with a `foreground_fraction`, scattered or as colonies
+        (``object_layout: discs``).
     """
+
+    renamed: ClassVar[Mapping[str, str]] = {"appearance": "intensity_conditioning", "grain": "pixel_noise"}
 
     filters: int | None = Field(None, ge=2)
     depth: int = Field(4, ge=1, le=6)
@@ -97,8 +101,8 @@ class CGanSegConfig(MaskConfig):
     perceptual: str | None = None
     perceptual_weights: Path | None = None
     augment: float = Field(0.2, ge=0, le=1)
-    appearance: bool | None = None
-    grain: bool = True
+    intensity_conditioning: bool | None = None
+    pixel_noise: bool = True
     texture: bool = True
     image_gan: float | None = Field(None, ge=0)
     mask_gan: float | None = Field(None, ge=0)
@@ -131,7 +135,7 @@ class CGanSegConfig(MaskConfig):
             If the patches are too small for the depth, or for the discriminators, or an option would have no effect.
         """
         side = max(SMALLEST, 2 * 2**self.depth)
-        if not self.style and (idle := changed(self, ("mixing",))):
+        if not self.style and (idle := non_default(self, ("mixing",))):
             raise ConfigError(f"{idle[0]} is of styles, and with style: false there are none; leave it out")
         if budget.patch_size < side:
             shallower = ", or a smaller depth" if budget.patch_size >= SMALLEST else ""
@@ -145,7 +149,7 @@ class CGanSegConfig(MaskConfig):
             short={
                 **dict(zip(_WIDTHS, (8, 8, 16, 2, 16), strict=True)),
                 "norm": "pixel",
-                "appearance": True,
+                "intensity_conditioning": True,
                 "perceptual": "off",
                 "image_gan": 50.0,
                 "mask_gan": 10.0,
@@ -157,7 +161,7 @@ class CGanSegConfig(MaskConfig):
             long={
                 **dict(zip(_WIDTHS, (64, 64, 64, 8, 64), strict=True)),
                 "norm": "batch",
-                "appearance": False,
+                "intensity_conditioning": False,
                 "perceptual": "vgg19",
                 "image_gan": 1.0,
                 "mask_gan": 1.0,

@@ -34,7 +34,7 @@ MARGIN = 16
 SETTLING = 32
 """Batches that the statistics of the batch norms are taken from in the end."""
 
-_CODEC, _APPEARANCE = "codec.json", "appearance.json"
+_CODEC, _INTENSITY = "codec.json", "intensity.json"
 _WEIGHTS, _TRAINING = "generator.safetensors", "training.json"
 _DRAW = 81
 
@@ -69,10 +69,8 @@ class CGanSeg(Generator[CGanSegConfig]):
     def fit(self, train: SampleSet, context: Context) -> None:
         self.config = self.config.resolve(context.budget)
         self.codec = ImageMaskCodec.of(train, "distance", 1)
-        told = self.config.appearance
-        self.appearance = (
-            IntensityConditioning.of(train, self.codec) if told else IntensityConditioning.none(len(train))
-        )
+        told = self.config.intensity_conditioning
+        self.intensity = IntensityConditioning.of(train, self.codec) if told else IntensityConditioning.none(len(train))
         self.sampler = self.config.sampler(train)
         random = loop.prepare_torch(context)
         self.device = torch.device(context.device)
@@ -85,11 +83,11 @@ class CGanSeg(Generator[CGanSegConfig]):
         mask = self.sampler.sample(seed, index)
         rng = np.random.default_rng((seed, _DRAW, index))
         donor = int(rng.choice(self.sampler.similar_masks(mask.source)))
-        told, texture = self.appearance.planes_for(mask.labels, donor, rng)
+        told, texture = self.intensity.planes_for(mask.labels, donor, rng)
         planes = self._image(mask.labels, told, rng)
         if self.config.texture:
             planes = match_texture(planes, mask.labels, texture, rng)
-        grain = rng if self.config.grain else None
+        grain = rng if self.config.pixel_noise else None
         self.counts.update(drawn=1, removed=mask.removed, unplaced=mask.unplaced)
         image = self.codec.decode_image(planes, mask.labels, donor, grain)
         return Sample(f"{index:06d}", image, mask.labels, mask.groups)
@@ -97,7 +95,7 @@ class CGanSeg(Generator[CGanSegConfig]):
     def save(self, folder: Path) -> None:
         super().save(folder)
         self.codec.save(folder / _CODEC)
-        self.appearance.save(folder / _APPEARANCE)
+        self.intensity.save(folder / _INTENSITY)
         self.sampler.save(folder)
         loop.save_weights(self.network, folder / _WEIGHTS)
         (folder / _TRAINING).write_text(json.dumps({"perceptual": self.perceptual}) + "\n", encoding="utf-8")
@@ -107,7 +105,7 @@ class CGanSeg(Generator[CGanSegConfig]):
         new = super().load(folder, context)
         loop.prepare_torch(context)
         new.codec = ImageMaskCodec.load(folder / _CODEC)
-        new.appearance = IntensityConditioning.load(folder / _APPEARANCE)
+        new.intensity = IntensityConditioning.load(folder / _INTENSITY)
         new.sampler = MaskSampler.load(folder)
         new.device = torch.device(context.device)
         new.network = new._build()
@@ -121,7 +119,7 @@ class CGanSeg(Generator[CGanSegConfig]):
 
     def _build(self) -> StyleUNet:
         config = self.config
-        told, codec = self.appearance, self.codec
+        told, codec = self.intensity, self.codec
         network = StyleUNet(
             codec.mask_planes + told.planes,
             codec.image_planes,
@@ -159,7 +157,7 @@ class CGanSeg(Generator[CGanSegConfig]):
             choice.build(self.device),
             config,
             semantic=codec.mask_encoding == "classes",
-            object_planes=self.appearance.object_planes,
+            object_planes=self.intensity.object_planes,
             random=random,
         )
 
@@ -212,15 +210,17 @@ class CGanSeg(Generator[CGanSegConfig]):
     def _encode(self, sample: Sample, position: int) -> tuple[np.ndarray, np.ndarray]:
         """Return the image of a training sample, and its mask with what is told of its light, and with its noise."""
         image, mask = self.codec.encode(sample, position)
-        grain = self.codec.pixel_noise_planes(sample.labels, position) if self.config.grain else np.zeros_like(image)
-        planes = [mask, self.appearance.training_planes(sample.labels, position), grain]
+        grain = (
+            self.codec.pixel_noise_planes(sample.labels, position) if self.config.pixel_noise else np.zeros_like(image)
+        )
+        planes = [mask, self.intensity.training_planes(sample.labels, position), grain]
         if self.config.texture:
-            planes.append(self.appearance.texture(sample.labels, position))
+            planes.append(self.intensity.texture(sample.labels, position))
         return image, np.concatenate(planes)
 
     def _parts(self, planes: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """Take mask, told planes and noise apart."""
-        masks, told = self.codec.mask_planes, self.appearance.planes
+        masks, told = self.codec.mask_planes, self.intensity.planes
         return planes[:, :masks], planes[:, masks : masks + told], planes[:, masks + told :]
 
     @torch.no_grad()
@@ -233,7 +233,7 @@ class CGanSeg(Generator[CGanSegConfig]):
         margin = ((0, 0), (MARGIN, MARGIN), (MARGIN, MARGIN))
         planes = (self.codec.encode_mask(labels), told)
         mask, light = (torch.from_numpy(np.pad(a, margin, mode="symmetric"))[None] for a in planes)
-        seen = conditioning_planes(mask, light, self.appearance.object_planes).to(self.device)
+        seen = conditioning_planes(mask, light, self.intensity.object_planes).to(self.device)
         noise = torch.from_numpy(rng.standard_normal((1, 1, STYLE), dtype=np.float32))
         styles = noise.expand(-1, self.network.convolutions, -1).to(self.device)
         grain = torch.Generator().manual_seed(int(rng.integers(2**62)))
@@ -246,7 +246,7 @@ class CGanSeg(Generator[CGanSegConfig]):
         spreads = []
         for position in range(min(4, len(train))):
             sample = train[position]
-            own = self.appearance.training_planes(sample.labels, position)
+            own = self.intensity.training_planes(sample.labels, position)
             drawn = self._image(sample.labels, own, np.random.default_rng((seed, _DRAW)))
             spreads.append((float(drawn.clip(-1, 1).std()), float(self.codec.encode(sample, position)[0].std())))
         check_flat(spreads)

@@ -14,7 +14,14 @@ from synthbench import Config, Context, Sample, SampleSet
 from synthbench.errors import DataError
 from synthbench.samples import MASK
 from synthbench.toolkit.intensity.images import to_channels
-from synthbench.toolkit.masks.objects import Cutout, areas, cutouts, min_object_area, relabel, touching_share
+from synthbench.toolkit.masks.objects import (
+    Cutout,
+    areas,
+    cutouts,
+    fraction_of_touching_objects,
+    min_object_area,
+    relabel,
+)
 from synthbench.toolkit.masks.placement import Canvas, overlap
 from synthbench.toolkit.training.patches import dihedral
 from synthbench_controls.base import Control, name, to_dtype, without_fragments
@@ -98,7 +105,7 @@ class CopyPaste(Control[CopyPasteConfig]):
         if not any(len(a) for a in found):
             raise DataError(f"{train.name!r}: the training masks hold no objects: there is nothing to paste")
         self.limit = min_object_area(masks)
-        self.touching = touching_share(masks) if self.config.touching is None else self.config.touching
+        self.touching = fraction_of_touching_objects(masks) if self.config.touching is None else self.config.touching
         self.sizes = np.log([np.median(a) if len(a) else np.nan for a in found])
         self.colours = np.stack([_background(s) for s in train]) / _whites(train)[:, None]
         self._cutouts = lru_cache(maxsize=64)(self._whole)

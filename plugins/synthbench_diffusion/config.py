@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Literal, Self
+from collections.abc import Mapping
+from typing import ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
 from synthbench import Budget
 from synthbench.errors import ConfigError
-from synthbench.toolkit.training.budget_defaults import MaskConfig, changed, resolve_defaults
+from synthbench.toolkit.masks.config import MaskConfig
+from synthbench.toolkit.training.budget_defaults import non_default, resolve_defaults
 from synthbench_diffusion.process import Prediction, Schedule
 
 _CONDITIONAL = (
-    *("appearance", "texture", "dropped", "guidance", "largest"),
-    *("masks", "layout", "density", "touching"),
+    *("intensity_conditioning", "texture", "dropped", "guidance", "largest"),
+    *("mask_source", "object_layout", "foreground_fraction", "touching_fraction"),
 )
 
 
@@ -38,14 +40,14 @@ class DiffusionConfig(MaskConfig):
         Highest rate of Adam, which rises and falls once. Left open, it follows from the budget.
     decay : float
         Of the moving average of the weights, which draws the samples.
-    appearance : bool, optional
+    intensity_conditioning : bool, optional
         Whether the network is told the light of the image and of its objects beside the mask (this project's choice);
         see `synthbench.toolkit.intensity.conditioning`; conditional mode. Left open, it follows from the budget.
     texture : bool
         Whether drawn objects get the texture laid over that they lack beside the training object whose light they are
-        told (this project's choice); without `appearance` there is none, nor where objects are hardly anything else
-        (`synthbench.toolkit.intensity.texture.BODY`); conditional mode.
-    grain : bool
+        told (this project's choice); without `intensity_conditioning` there is none, nor where objects are hardly
+        anything else (`synthbench.toolkit.intensity.texture.BODY`); conditional mode.
+    pixel_noise : bool
         Whether drawn images get the pixel noise that they lack beside a training image (this project's choice): a
         network that finds the mean of what it might be draws none. See `synthbench.toolkit.intensity.pixel_noise`.
     mask_weight : float
@@ -59,9 +61,11 @@ class DiffusionConfig(MaskConfig):
     largest : int
         Longest side in pixels of an image that is drawn to a mask; of a larger mask a random part is taken. The memory
         of the network's attention grows with the fourth power of it.
-    masks, layout, density, touching
-        Which masks images are drawn to; see `synthbench.toolkit.training.budget_defaults.MaskConfig`; conditional mode.
+    mask_source, object_layout, foreground_fraction, touching_fraction
+        Which masks images are drawn to; see `synthbench.toolkit.masks.config.MaskConfig`; conditional mode.
     """
+
+    renamed: ClassVar[Mapping[str, str]] = {"appearance": "intensity_conditioning", "grain": "pixel_noise"}
 
     mode: Literal["joint", "conditional"] = "joint"
     filters: int | None = Field(None, ge=8, multiple_of=8)
@@ -73,9 +77,9 @@ class DiffusionConfig(MaskConfig):
     prediction: Prediction | None = None
     learning_rate: float | None = Field(None, gt=0)
     decay: float = Field(0.999, ge=0, lt=1)
-    appearance: bool | None = None
+    intensity_conditioning: bool | None = None
     texture: bool = True
-    grain: bool = True
+    pixel_noise: bool = True
     mask_weight: float = Field(1.0, ge=0)
     dropped: float | None = Field(None, ge=0, lt=1)
     guidance: float | None = Field(None, ge=0)
@@ -89,7 +93,7 @@ class DiffusionConfig(MaskConfig):
 
     @model_validator(mode="after")
     def _of_the_mode(self) -> Self:
-        idle = changed(self, _CONDITIONAL if self.mode == "joint" else ("mask_weight",))
+        idle = non_default(self, _CONDITIONAL if self.mode == "joint" else ("mask_weight",))
         if idle:
             other = "conditional" if self.mode == "joint" else "joint"
             raise ValueError(f"{idle[0]} is for mode: {other}, and this is mode: {self.mode}")
@@ -144,8 +148,8 @@ class DiffusionConfig(MaskConfig):
         if self.mode == "joint":
             return found
         conditional = {
-            "short": {"appearance": True, "guidance": 1.0},
-            "long": {"appearance": False, "guidance": guidance},
+            "short": {"intensity_conditioning": True, "guidance": 1.0},
+            "long": {"intensity_conditioning": False, "guidance": guidance},
         }
         found = resolve_defaults(found, budget, **conditional)
         dropped = {"dropped": 0.0 if found.guidance == 1 else 0.2}

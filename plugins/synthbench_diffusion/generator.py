@@ -27,7 +27,7 @@ from synthbench_diffusion.config import DiffusionConfig
 from synthbench_diffusion.network import Denoiser
 from synthbench_diffusion.process import Process, guided
 
-_CODEC, _APPEARANCE, _SIDE, _WEIGHTS = "codec.json", "appearance.json", "side.txt", "denoiser.safetensors"
+_CODEC, _INTENSITY, _SIDE, _WEIGHTS = "codec.json", "intensity.json", "side.txt", "denoiser.safetensors"
 _DRAW, _LOOK = 71, 72
 
 
@@ -62,10 +62,8 @@ class Diffusion(Generator[DiffusionConfig]):
         self.side, self.config = context.budget.patch_size, self.config.resolve(context.budget)
         self.codec = ImageMaskCodec.of(train, "distance", levels=1)
         self.sampler = self.config.sampler(train) if self.conditional else None
-        told = self.config.appearance
-        self.appearance = (
-            IntensityConditioning.of(train, self.codec) if told else IntensityConditioning.none(len(train))
-        )
+        told = self.config.intensity_conditioning
+        self.intensity = IntensityConditioning.of(train, self.codec) if told else IntensityConditioning.none(len(train))
         random = loop.prepare_torch(context)
         self._build(context)
         self._train(train, context, random)
@@ -81,7 +79,7 @@ class Diffusion(Generator[DiffusionConfig]):
             drawn = self.sampler.sample(seed, index)
             groups = drawn.groups
             mask, labels, donor = self._mask(self.sampler, drawn, rng)
-            told, texture = self.appearance.planes_for(labels, donor, rng)
+            told, texture = self.intensity.planes_for(labels, donor, rng)
             planes = self._planes(rng, np.concatenate([mask, told]))
             if self.config.texture:
                 planes = match_texture(planes, labels, texture, rng)
@@ -91,7 +89,7 @@ class Diffusion(Generator[DiffusionConfig]):
     def save(self, folder: Path) -> None:
         super().save(folder)
         self.codec.save(folder / _CODEC)
-        self.appearance.save(folder / _APPEARANCE)
+        self.intensity.save(folder / _INTENSITY)
         (folder / _SIDE).write_text(f"{self.side}\n", encoding="utf-8")
         if self.sampler is not None:
             self.sampler.save(folder)
@@ -102,7 +100,7 @@ class Diffusion(Generator[DiffusionConfig]):
         new = super().load(folder, context)
         loop.prepare_torch(context)
         new.codec = ImageMaskCodec.load(folder / _CODEC)
-        new.appearance = IntensityConditioning.load(folder / _APPEARANCE)
+        new.intensity = IntensityConditioning.load(folder / _INTENSITY)
         new.sampler = MaskSampler.load(folder) if new.conditional else None
         try:
             new.side = int((folder / _SIDE).read_text(encoding="utf-8"))
@@ -122,7 +120,7 @@ class Diffusion(Generator[DiffusionConfig]):
         self.device = torch.device(context.device)
         self.process = Process(config.times, config.schedule, config.prediction)
         drawn = self.codec.image_planes if self.conditional else self.codec.planes
-        told = self.codec.planes - drawn + self.appearance.planes
+        told = self.codec.planes - drawn + self.intensity.planes
         network = Denoiser(drawn, told, config.filters, config.levels, config.fold)
         self.network = network.to(self.device, memory_format=torch.channels_last).eval()
 
@@ -134,7 +132,7 @@ class Diffusion(Generator[DiffusionConfig]):
         def encoded(sample: Sample) -> tuple[np.ndarray, np.ndarray]:
             position = train.position(sample.id)
             image, mask = self.codec.encode(sample, position)
-            return image, np.concatenate([mask, self.appearance.training_planes(sample.labels, position)])
+            return image, np.concatenate([mask, self.intensity.training_planes(sample.labels, position)])
 
         stream = PatchStream(TrainingMix(train), budget, context.seed, encode=encoded, augment_intensity=False)
         batches = Batches(stream, context.device)
@@ -176,7 +174,7 @@ class Diffusion(Generator[DiffusionConfig]):
     def _seen(self, planes: torch.Tensor) -> torch.Tensor:
         """Return what the network is told, of the planes of masks and of their light ``(B, masks + N, H, W)``."""
         mask, told = planes[:, : self.codec.mask_planes], planes[:, self.codec.mask_planes :]
-        return conditioning_planes(mask, told, self.appearance.object_planes)
+        return conditioning_planes(mask, told, self.intensity.object_planes)
 
     def _left_out(self, condition: torch.Tensor, random: torch.Generator) -> torch.Tensor:
         """Return the condition ``(B, K, H, W)``, zero for a random share of the batch."""
@@ -196,7 +194,7 @@ class Diffusion(Generator[DiffusionConfig]):
     # -- drawing ------------------------------------------------------------------------------------------------------
 
     def _grainy(self, rng: np.random.Generator) -> np.random.Generator | None:
-        return rng if self.config.grain else None
+        return rng if self.config.pixel_noise else None
 
     def _mask(
         self, sampler: MaskSampler, drawn: SampledMask, rng: np.random.Generator

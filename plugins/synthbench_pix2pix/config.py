@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Literal, Self
+from collections.abc import Mapping
+from typing import ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
 from synthbench import Budget
 from synthbench.errors import ConfigError
-from synthbench.toolkit.training.budget_defaults import MaskConfig, resolve_defaults
+from synthbench.toolkit.masks.config import MaskConfig
+from synthbench.toolkit.training.budget_defaults import resolve_defaults
 from synthbench_pix2pix.networks import Norm
 from synthbench_pix2pix.structure import Structure
 
@@ -33,17 +35,17 @@ class Pix2PixConfig(MaskConfig):
         In the two innermost decoders, in training and when drawing; the paper's only noise, 0.5.
     noise : int
         Planes of white noise beside the condition; 0 for none.
-    appearance : bool
+    intensity_conditioning : bool
         Whether the network is told the light of each image and each object; see
         `synthbench.toolkit.intensity.conditioning`.
-    grain : bool
+    pixel_noise : bool
         Whether pixel noise, as strong as in each training image, is laid over what the network draws before the
         discriminator sees it, and over drawn samples as much as they lack (this project's choice). The absolute
         difference forbids the network to draw noise.
     texture : bool
         Whether drawn objects get the texture laid over that they lack beside the training object whose light they are
-        told, for the same reason (this project's choice); not in training. Without `appearance` there is none, nor
-        where objects are hardly anything else; see `synthbench.toolkit.intensity.texture.BODY`.
+        told, for the same reason (this project's choice); not in training. Without `intensity_conditioning` there
+        is none, nor where objects are hardly anything else; see `synthbench.toolkit.intensity.texture.BODY`.
     l1 : float
         Weight of the absolute difference against the adversarial term.
     structure : {"auto", "none", "weighted", "ssim", "cldice"}
@@ -56,9 +58,11 @@ class Pix2PixConfig(MaskConfig):
         Its weight; None for the candidate's own. Where `auto` comes to ``none``, it counts for nothing.
     learning_rate : float, optional
         Of Adam, constant for half of the steps and then falling to 0. Left open, it follows from the budget.
-    masks, layout, density, touching
-        Which masks images are drawn to; see `synthbench.toolkit.training.budget_defaults.MaskConfig`.
+    mask_source, object_layout, foreground_fraction, touching_fraction
+        Which masks images are drawn to; see `synthbench.toolkit.masks.config.MaskConfig`.
     """
+
+    renamed: ClassVar[Mapping[str, str]] = {"appearance": "intensity_conditioning", "grain": "pixel_noise"}
 
     filters: int | None = Field(None, ge=4)
     discriminator_filters: int | None = Field(None, ge=4)
@@ -66,8 +70,8 @@ class Pix2PixConfig(MaskConfig):
     norm: Norm | None = None
     dropout: float = Field(0.0, ge=0, lt=1)
     noise: int = Field(1, ge=0)
-    appearance: bool = True
-    grain: bool = True
+    intensity_conditioning: bool = True
+    pixel_noise: bool = True
     texture: bool = True
     l1: float = Field(100.0, ge=0)
     structure: Structure | Literal["auto"] = "auto"
@@ -85,7 +89,8 @@ class Pix2PixConfig(MaskConfig):
 
         A long training has the paper's widths and learning rate, and halves the resolution until 2 × 2 points are left,
         seven times at most; the sizes of a short one are this project's choice. In both, the noise is this project's
-        too: the papers' is ``dropout: 0.5, noise: 0, appearance: false, grain: false, texture: false``.
+        too: the papers' is ``dropout: 0.5,
+        noise: 0, intensity_conditioning: false, pixel_noise: false, texture: false``.
 
         Raises
         ------

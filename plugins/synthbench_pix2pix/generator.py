@@ -27,7 +27,7 @@ from synthbench_pix2pix.structure import structural, suited
 MARGIN = 16
 """Pixels by which an image is drawn larger on each side, and cut back."""
 
-_CODEC, _APPEARANCE, _WEIGHTS = "codec.json", "appearance.json", "generator.safetensors"
+_CODEC, _INTENSITY, _WEIGHTS = "codec.json", "intensity.json", "generator.safetensors"
 _DRAW = 51
 
 
@@ -60,10 +60,8 @@ class Pix2Pix(Generator[Pix2PixConfig]):
             idle = {"structure_weight": None} if found == "none" else {}
             self.config = self.config.model_copy(update={"structure": found, **idle})
         random = loop.prepare_torch(context)
-        told = self.config.appearance
-        self.appearance = (
-            IntensityConditioning.of(train, self.codec) if told else IntensityConditioning.none(len(train))
-        )
+        told = self.config.intensity_conditioning
+        self.intensity = IntensityConditioning.of(train, self.codec) if told else IntensityConditioning.none(len(train))
         self.sampler = self.config.sampler(train)
         self.device = torch.device(context.device)
         self.network = self._build()
@@ -74,11 +72,11 @@ class Pix2Pix(Generator[Pix2PixConfig]):
         mask = self.sampler.sample(seed, index)
         rng = np.random.default_rng((seed, _DRAW, index))
         donor = int(rng.choice(self.sampler.similar_masks(mask.source)))
-        told, texture = self.appearance.planes_for(mask.labels, donor, rng)
+        told, texture = self.intensity.planes_for(mask.labels, donor, rng)
         planes = self._image(mask.labels, told, rng)
         if self.config.texture:
             planes = match_texture(planes, mask.labels, texture, rng)
-        grain = rng if self.config.grain else None
+        grain = rng if self.config.pixel_noise else None
         self.counts.update(drawn=1, removed=mask.removed, unplaced=mask.unplaced)
         image = self.codec.decode_image(planes, mask.labels, donor, grain)
         return Sample(f"{index:06d}", image, mask.labels, mask.groups)
@@ -86,7 +84,7 @@ class Pix2Pix(Generator[Pix2PixConfig]):
     def save(self, folder: Path) -> None:
         super().save(folder)
         self.codec.save(folder / _CODEC)
-        self.appearance.save(folder / _APPEARANCE)
+        self.intensity.save(folder / _INTENSITY)
         self.sampler.save(folder)
         loop.save_weights(self.network, folder / _WEIGHTS)
 
@@ -95,7 +93,7 @@ class Pix2Pix(Generator[Pix2PixConfig]):
         new = super().load(folder, context)
         loop.prepare_torch(context)
         new.codec = ImageMaskCodec.load(folder / _CODEC)
-        new.appearance = IntensityConditioning.load(folder / _APPEARANCE)
+        new.intensity = IntensityConditioning.load(folder / _INTENSITY)
         new.sampler = MaskSampler.load(folder)
         new.device = torch.device(context.device)
         new.network = new._build()
@@ -112,7 +110,7 @@ class Pix2Pix(Generator[Pix2PixConfig]):
     @property
     def _told(self) -> int:
         """Planes of mask and appearance: what both networks see."""
-        return self.codec.mask_planes + self.appearance.planes
+        return self.codec.mask_planes + self.intensity.planes
 
     def _train(self, train: SampleSet, context: Context, random: torch.Generator) -> None:
         config, budget = self.config, context.budget
@@ -175,13 +173,15 @@ class Pix2Pix(Generator[Pix2PixConfig]):
     def _encode(self, sample: Sample, position: int) -> tuple[np.ndarray, np.ndarray]:
         """Return the image of a training sample, and its mask with what is told of its light, and with its noise."""
         image, mask = self.codec.encode(sample, position)
-        grain = self.codec.pixel_noise_planes(sample.labels, position) if self.config.grain else np.zeros_like(image)
-        return image, np.concatenate([mask, self.appearance.training_planes(sample.labels, position), grain])
+        grain = (
+            self.codec.pixel_noise_planes(sample.labels, position) if self.config.pixel_noise else np.zeros_like(image)
+        )
+        return image, np.concatenate([mask, self.intensity.training_planes(sample.labels, position), grain])
 
     def _seen(self, planes: torch.Tensor) -> torch.Tensor:
         """Return what both networks see of masks, their light and whatever follows, ``(B, masks + N + …, H, W)``."""
         mask, told = planes[:, : self.codec.mask_planes], planes[:, self.codec.mask_planes : self._told]
-        return conditioning_planes(mask, told, self.appearance.object_planes)
+        return conditioning_planes(mask, told, self.intensity.object_planes)
 
     @torch.no_grad()
     def _image(self, labels: np.ndarray, told: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -206,7 +206,7 @@ class Pix2Pix(Generator[Pix2PixConfig]):
         spreads = []
         for position in range(min(4, len(train))):
             sample = train[position]
-            own = self.appearance.training_planes(sample.labels, position)
+            own = self.intensity.training_planes(sample.labels, position)
             drawn = self._image(sample.labels, own, np.random.default_rng((seed, _DRAW)))
             spreads.append((float(drawn.std()), float(self.codec.encode(sample, position)[0].std())))
         check_flat(spreads)

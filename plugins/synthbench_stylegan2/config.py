@@ -8,7 +8,7 @@ from pydantic import Field
 
 from synthbench import Budget, Config
 from synthbench.errors import ConfigError
-from synthbench.toolkit.training.budget_defaults import changed, resolve_defaults
+from synthbench.toolkit.training.budget_defaults import non_default, resolve_defaults
 from synthbench_stylegan2.networks import FIRST
 
 
@@ -120,11 +120,11 @@ class StyleGan2MaskConfig(Config):
             fitting = max(least, 1 << (side.bit_length() - 1))
             finer = ", or a smaller fold" if side < least and (found.fold or 1) > 1 else ""
             raise ConfigError(f"a patch of {side} isn't a power of two from {least} up; use --patch {fitting}{finer}")
-        if found.mask != "grey" and (idle := changed(self, ("levels",))):
+        if found.mask != "grey" and (idle := non_default(self, ("levels",))):
             raise ConfigError(f"{idle[0]} is for mask: grey, and this is mask: {found.mask}; give mask: grey")
-        if not (self.ada or self.apa) and (idle := changed(self, ("sure", "rise"))):
+        if not (self.ada or self.apa) and (idle := non_default(self, ("sure", "rise"))):
             raise ConfigError(f"{idle[0]} is of the chance p, and ada and apa, which go by it, are off")
         for penalty in ("r1", "path"):
-            if not getattr(found, penalty) and (idle := changed(self, (f"{penalty}_every",))):
+            if not getattr(found, penalty) and (idle := non_default(self, (f"{penalty}_every",))):
                 raise ConfigError(f"{idle[0]}: {penalty} is 0 with this budget; give {penalty} too, or leave it out")
         return found

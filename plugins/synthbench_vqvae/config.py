@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Self
+from collections.abc import Mapping
+from typing import ClassVar, Self
 
 from pydantic import Field
 
 from synthbench import Budget, Config
 from synthbench.errors import ConfigError
 from synthbench.toolkit.masks.codec import MaskEncoding
-from synthbench.toolkit.training.budget_defaults import changed, resolve_defaults
+from synthbench.toolkit.training.budget_defaults import non_default, resolve_defaults
 
 
 class VqVaePixelCnnConfig(Config):
@@ -32,7 +33,7 @@ class VqVaePixelCnnConfig(Config):
         Of the PixelCNN. Left open, they follow from the budget.
     share : float
         Share of the steps that train the VQ-VAE; the PixelCNN gets the rest.
-    grain : bool
+    pixel_noise : bool
         Whether drawn images get the pixel noise that they lack beside a training image (this project's choice): codes
         have no room for it. See `synthbench.toolkit.intensity.pixel_noise`.
     mask_weight : float
@@ -47,6 +48,8 @@ class VqVaePixelCnnConfig(Config):
         Grey levels of ``mask: grey``.
     """
 
+    renamed: ClassVar[Mapping[str, str]] = {"grain": "pixel_noise"}
+
     filters: int | None = Field(None, ge=4)
     stages: int = Field(3, ge=1, le=5)
     codes: int = Field(256, ge=2)
@@ -56,7 +59,7 @@ class VqVaePixelCnnConfig(Config):
     prior_filters: int | None = Field(None, ge=4)
     prior_layers: int | None = Field(None, ge=1)
     share: float = Field(0.5, gt=0, lt=1)
-    grain: bool = True
+    pixel_noise: bool = True
     mask_weight: float = Field(1.0, ge=0)
     learning_rate: float | None = Field(None, gt=0)
     temperature: float = Field(1.0, gt=0)
@@ -79,7 +82,7 @@ class VqVaePixelCnnConfig(Config):
                 f"a patch of {side} isn't two or more codes of {block}; use --patch "
                 f"{max(2, round(side / block)) * block}{fewer}"
             )
-        if self.mask == "distance" and (idle := changed(self, ("levels",))):
+        if self.mask == "distance" and (idle := non_default(self, ("levels",))):
             raise ConfigError(f"{idle[0]} is for mask: grey, and this is mask: distance")
         if budget.steps < 2:
             raise ConfigError("two networks train one after the other; use --steps 2 or more")

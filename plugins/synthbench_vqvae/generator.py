@@ -72,7 +72,7 @@ class VqVaePixelCnn(Generator[VqVaePixelCnnConfig]):
         rng = np.random.default_rng((seed, _DRAW, index))
         donor = int(rng.integers(len(self.codec.normalisations)))
         codes = sampler.sample(places, places, self._picker(rng))
-        grain = rng if self.config.grain else None
+        grain = rng if self.config.pixel_noise else None
         planes = self._evened(self._decoded(torch.from_numpy(codes)))
         image, labels, removed = self.codec.decode(planes, donor, grain)
         self.counts.update(drawn=1, removed=removed)

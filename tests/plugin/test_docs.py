@@ -54,9 +54,9 @@ def test_open_keys_are_told_by_budget() -> None:
     options = {option.name: option for option in manual("generator", "pix2pix").options}
     assert options["filters"].default is None
     assert options["filters"].settled == {"smoke": 24, "quick": 24, "standard": 64, "paper": 64}
-    assert options["density"].settled == {}
-    assert options["masks"].kind == '{"auto", "train", "recombine", "mixed"}'
-    assert "colonies" in options["layout"].words
+    assert options["foreground_fraction"].settled == {}
+    assert options["mask_source"].kind == '{"auto", "train", "recombine", "mixed"}'
+    assert "colonies" in options["object_layout"].words
 
 
 def test_an_unknown_plugin_is_named() -> None:

@@ -98,7 +98,7 @@ def test_an_image_to_a_mask_follows_one_with_objects_of_similar_size(
     name: str, config: dict[str, object], two_kinds: SampleSet
 ) -> None:
     """A drawn image has the depth of the one whose range it is given."""
-    drawn = list(small(name, two_kinds, masks="train", **config).sample_batch(range(18), 0))
+    drawn = list(small(name, two_kinds, mask_source="train", **config).sample_batch(range(18), 0))
     assert all((s.image.dtype == np.uint8) == ((s.labels > 0).sum() == 72) for s in drawn)
     assert len({s.image.dtype for s in drawn}) == 2
 

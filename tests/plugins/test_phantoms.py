@@ -14,7 +14,7 @@ from skimage.draw import polygon
 from synthbench import Context, Sample, SampleSet
 from synthbench.errors import DataError, StoreError
 from synthbench.testing import assert_contract
-from synthbench.toolkit.masks.objects import touching_share
+from synthbench.toolkit.masks.objects import fraction_of_touching_objects
 from synthbench_phantoms import filaments, optics, shapes
 from synthbench_phantoms.datasets import PhantomFilaments, PhantomGrains, PhantomNuclei, PhantomPhase
 from synthbench_phantoms.generator import Phantom, draw_objects
@@ -279,7 +279,7 @@ def test_as_many_drawn_objects_touch_as_training_objects_do() -> None:
     row = measure(Sample("a", np.zeros(labels.shape, np.uint8), labels), "instances", 0, 1)
     for touching in (0.0, 1.0):
         made = [draw_objects(np.random.default_rng(k), replace(row, touching=touching)) for k in range(6)]
-        shares.append(touching_share(made))
+        shares.append(fraction_of_touching_objects(made))
     assert shares[0] + 0.3 < shares[1]
 
 

@@ -83,8 +83,8 @@ def test_dropout_as_the_only_noise_is_drawn_from_the_seed(blob_set):
 
 def test_damaged_artifacts_are_refused(drawn_from, tmp_path: Path):
     drawn_from.save(tmp_path)
-    (tmp_path / "appearance.json").write_text('{"numbers": 3}')
-    with pytest.raises(StoreError, match=r"appearance\.json"):
+    (tmp_path / "intensity.json").write_text('{"numbers": 3}')
+    with pytest.raises(StoreError, match=r"intensity\.json"):
         Pix2Pix.load(tmp_path, Context())
 
 
@@ -95,7 +95,7 @@ def reconstruction(generator: Pix2Pix, train: SampleSet) -> float:
     """Mean absolute difference between the drawn and the real image of each training mask."""
     total = 0.0
     for position, sample in enumerate(train):
-        own = generator.appearance.training_planes(sample.labels, position)
+        own = generator.intensity.training_planes(sample.labels, position)
         drawn = generator._image(sample.labels, own, np.random.default_rng(0))
         total += float(np.abs(drawn - generator.codec.encode(sample, position)[0]).mean())
     return total / len(train)
@@ -191,9 +191,9 @@ def test_the_rate_falls_in_the_second_half_and_momentum_is_the_papers(blob_set, 
         assert (group["lr"], tuple(group["betas"])) == (pytest.approx(1e-3), (0.5, 0.999))
 
 
-@pytest.mark.parametrize("grain", [True, False])
-def test_the_discriminator_sees_image_beside_mask_and_drawn_images_with_their_noise(blob_set, monkeypatch, grain):
-    """Or it would know them by their lack of noise; without `grain` the generator's output is what it sees."""
+@pytest.mark.parametrize("pixel_noise", [True, False])
+def test_the_discriminator_sees_image_beside_mask_and_drawn_images_with_their_noise(blob_set, monkeypatch, pixel_noise):
+    """Or it would know them by their lack of noise; without `pixel_noise` the generator's output is what it sees."""
     seen, drawn = [], []
 
     def watched(*sizes):
@@ -208,7 +208,7 @@ def test_the_discriminator_sees_image_beside_mask_and_drawn_images_with_their_no
 
     monkeypatch.setattr(generator_module, "discriminator", watched)
     monkeypatch.setattr(UNet, "forward", smooth)
-    generator = fitted(blob_set, steps=1, grain=grain)
+    generator = fitted(blob_set, steps=1, pixel_noise=pixel_noise)
     real, fake, again = seen
     told = generator._told
     assert torch.equal(real[:, :told], fake[:, :told])
@@ -216,7 +216,7 @@ def test_the_discriminator_sees_image_beside_mask_and_drawn_images_with_their_no
     assert torch.equal(fake, again)
     assert real[:, told:].std() > 0.1
     added = fake[:, told:] - drawn[0]
-    assert (float(added.std()) > 0.01) == grain
+    assert (float(added.std()) > 0.01) == pixel_noise
 
 
 def test_objects_are_drawn_where_the_mask_has_them(trained):
@@ -294,7 +294,7 @@ def test_images_are_drawn_beyond_their_edge_where_the_mask_is_mirrored(blob_set,
     """What the network's padding does to its border is cut off."""
     labels, seen = blob_set[0].labels, []
     hook = drawn_from.network.register_forward_hook(lambda _, given, found: seen.extend([given[0][0], found[0]]))
-    image = drawn_from._image(labels, drawn_from.appearance.training_planes(labels, 0), np.random.default_rng(0))
+    image = drawn_from._image(labels, drawn_from.intensity.training_planes(labels, 0), np.random.default_rng(0))
     hook.remove()
     mask = np.pad(drawn_from.codec.encode_mask(labels), [(0, 0), (16, 16), (16, 16)], mode="symmetric")
     assert np.array_equal(seen[0][: len(mask)], mask)
@@ -303,9 +303,9 @@ def test_images_are_drawn_beyond_their_edge_where_the_mask_is_mirrored(blob_set,
 
 def test_masks_can_be_chosen(blob_set):
     sources = sorted((s.labels > 0).sum() for s in blob_set)
-    turned = fitted(blob_set, masks="train")
+    turned = fitted(blob_set, mask_source="train")
     assert sorted((s.labels > 0).sum() for s in turned.sample_batch(range(12), 0)) == sources
-    recombined = fitted(blob_set, masks="recombine")
+    recombined = fitted(blob_set, mask_source="recombine")
     assert sorted((s.labels > 0).sum() for s in recombined.sample_batch(range(12), 0)) != sources
     assert recombined.counts["drawn"] == 12
 
@@ -322,7 +322,7 @@ def test_drawn_images_are_as_noisy_as_real_ones(blob_set):
     assert noisiness(generator.sample_batch(range(12), 0), generator) == pytest.approx(
         noisiness(blob_set, generator), rel=0.35
     )
-    smooth = fitted(blob_set, steps=1, grain=False)
+    smooth = fitted(blob_set, steps=1, pixel_noise=False)
     assert (noisiness(smooth.sample_batch(range(12), 0), smooth) < 0.5 * noisiness(blob_set, smooth)).all()
 
 
@@ -340,15 +340,17 @@ def test_drawn_objects_get_the_texture_of_training_objects(blob_set):
         return float(np.median(np.linalg.norm(np.concatenate(found), axis=1)))
 
     train = SampleSet.of([spotted(seed) for seed in range(12)])
-    rough, smooth = (fitted(train, steps=1, texture=texture, grain=False, masks="train") for texture in (True, False))
+    rough, smooth = (
+        fitted(train, steps=1, texture=texture, pixel_noise=False, mask_source="train") for texture in (True, False)
+    )
     wanted = roughness(train, rough)
     assert roughness(rough.sample_batch(range(12), 0), rough) == pytest.approx(wanted, rel=0.3)
     assert roughness(smooth.sample_batch(range(12), 0), smooth) < 0.5 * wanted
 
 
 def test_the_network_is_told_the_mask_alone_if_asked_for(blob_set):
-    told, alone = fitted(blob_set, steps=1), fitted(blob_set, steps=1, appearance=False)
-    assert alone.appearance.planes == 0 < told.appearance.planes
+    told, alone = fitted(blob_set, steps=1), fitted(blob_set, steps=1, intensity_conditioning=False)
+    assert alone.intensity.planes == 0 < told.intensity.planes
     sample = blob_set[0]
     planes = torch.from_numpy(alone._encode(sample, 0)[1])[None]
     assert torch.equal(alone._seen(planes), torch.from_numpy(alone.codec.encode_mask(sample.labels))[None])

@@ -221,7 +221,7 @@ def test_a_step_for_each_network_is_needed(blob_set: SampleSet) -> None:
 def test_drawings_get_the_grain_of_training_images(drawn_from: VqVaePixelCnn, monkeypatch: pytest.MonkeyPatch) -> None:
     config = drawn_from.config
     with_grain = drawn_from.sample(0, 0)
-    monkeypatch.setattr(drawn_from, "config", config.model_copy(update={"grain": False}))
+    monkeypatch.setattr(drawn_from, "config", config.model_copy(update={"pixel_noise": False}))
     smooth = drawn_from.sample(0, 0)
     assert np.array_equal(smooth.labels, with_grain.labels)
     added = with_grain.image.astype(float) - smooth.image

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import inspect
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from types import UnionType
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from synthbench.plugin.api import Budget
 from synthbench.plugin.registry import registry
@@ -90,7 +92,9 @@ def manual(kind: str, name: str) -> Manual:
         of_type, words = known.get(key, ("", ""))
         settled = {name: found[key] for name, found in sized.items()} if default[key] is None else {}
         settled = {name: value for name, value in settled.items() if value is not None}
-        options.append(Option(key, default[key], of_type, info.description or words, settled))
+        options.append(
+            Option(key, default[key], of_type or kind_of(info.annotation), info.description or words, settled)
+        )
     text = inspect.cleandoc(cls.__doc__ or "")
     first = _SECTION.search(text)
     return Manual(
@@ -103,6 +107,19 @@ def manual(kind: str, name: str) -> Manual:
         tuple(options),
         bool(getattr(cls, "supports_ignore", False)),
     )
+
+
+def kind_of(annotation: Any) -> str:
+    """Return the values that a type hint allows, in words: ``'{"a", "b"}'``, ``"float, optional"``."""
+    origin, arguments = get_origin(annotation), get_args(annotation)
+    if origin is Literal:
+        return "{" + ", ".join(json.dumps(value) for value in arguments) + "}"
+    if origin is Annotated:
+        return kind_of(arguments[0])
+    if origin in (Union, UnionType):
+        kinds = [kind_of(each) for each in arguments if each is not type(None)]
+        return " or ".join(kinds) + (", optional" if type(None) in arguments else "")
+    return annotation.__name__ if isinstance(annotation, type) and origin is None else str(annotation)
 
 
 def documented(docstring: str) -> dict[str, tuple[str, str]]:

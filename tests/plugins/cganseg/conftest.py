@@ -51,7 +51,7 @@ def cycle() -> Callable[..., tuple[Cycle, *tuple[torch.Tensor, ...]]]:
         torch.manual_seed(0)
         generator = CGanSeg(CGanSegConfig(**{**SMALL, **config}))
         generator.codec = ImageMaskCodec.of(train, "distance", 1)
-        generator.appearance = IntensityConditioning.of(train, generator.codec)
+        generator.intensity = IntensityConditioning.of(train, generator.codec)
         generator.device = torch.device("cpu")
         generator.network = generator._build()
         pairs = [generator._encode(train[k], k) for k in range(2)]

@@ -51,7 +51,7 @@ def test_each_term_reaches_the_networks_it_is_made_of(cycle, blob_set):
 
 
 def test_no_distance_is_asked_back_from_a_drawn_image(cycle, blob_set):
-    around, image, mask, told, noise = cycle(blob_set, grain=False, texture=False)
+    around, image, mask, told, noise = cycle(blob_set, pixel_noise=False, texture=False)
     around.image_of = lambda mask, told: image
     first = around.terms(image, mask, told, noise)[0]
     changed = mask.clone()
@@ -143,11 +143,11 @@ def test_what_the_other_networks_see_of_a_drawn_image_has_the_noise_of_its_train
     assert any(torch.equal(planes, seen) for planes in asked)
     shares = seen[noise > 0] / noise[noise > 0]
     assert float(shares.std()) == pytest.approx(1, abs=0.1)
-    assert torch.equal(cycle(blob_set, grain=False, texture=False)[4], torch.zeros_like(image))
+    assert torch.equal(cycle(blob_set, pixel_noise=False, texture=False)[4], torch.zeros_like(image))
 
 
 def test_what_they_see_of_it_has_the_texture_of_its_objects(cycle, blob_set):
-    around, image, mask, told, noise = cycle(blob_set, grain=False)
+    around, image, mask, told, noise = cycle(blob_set, pixel_noise=False)
     assert noise.shape[1] == image.shape[1] * (1 + BANDS)
     around.image_of = lambda mask, told: torch.zeros_like(image)
     seen = around.terms(image, mask, told, noise)[1]["image"]
@@ -162,7 +162,7 @@ def test_what_they_see_of_it_has_the_texture_of_its_objects(cycle, blob_set):
 def test_terms_are_those_of_the_paper(cycle, blob_set, semantic_set, task):
     """LSGAN, half the absolute difference, cross-entropy with Dice; of two images that are given instead of drawn."""
     train, semantic = (blob_set, False) if task == "instances" else (semantic_set, True)
-    around, image, mask, told, noise = cycle(train, augment=0.0, grain=False, texture=False)
+    around, image, mask, told, noise = cycle(train, augment=0.0, pixel_noise=False, texture=False)
     drawn, again = torch.rand((2, *image.shape), generator=torch.Generator().manual_seed(0))
     given = iter((drawn, again))
     around.image_of = lambda mask, told: next(given)
@@ -195,7 +195,7 @@ def test_terms_are_those_of_the_paper(cycle, blob_set, semantic_set, task):
 
 
 def test_the_perceptual_difference_is_added_to_the_absolute_one(cycle, blob_set):
-    around, image, mask, told, noise = cycle(blob_set, grain=False, texture=False)
+    around, image, mask, told, noise = cycle(blob_set, pixel_noise=False, texture=False)
     drawn, again = torch.rand((2, *image.shape), generator=torch.Generator().manual_seed(0))
 
     class Means:

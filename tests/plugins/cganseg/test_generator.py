@@ -31,9 +31,9 @@ def drawn_from(fitted, blob_set: SampleSet) -> CGanSeg:
 
 def test_a_long_training_is_told_the_mask_alone_as_in_the_paper(fitted, blob_set):
     quick, paper = (CGanSegConfig().resolve(CGanSeg.budgets[name]) for name in ("quick", "paper"))
-    assert (quick.appearance, quick.norm, quick.mask_cycle) == (True, "pixel", 10)
-    assert (paper.appearance, paper.norm, paper.mask_cycle) == (False, "batch", 100)
-    alone = fitted(blob_set, appearance=False)
+    assert (quick.intensity_conditioning, quick.norm, quick.mask_cycle) == (True, "pixel", 10)
+    assert (paper.intensity_conditioning, paper.norm, paper.mask_cycle) == (False, "batch", 100)
+    alone = fitted(blob_set, intensity_conditioning=False)
     assert alone.network.encoders[0][0].convolution.in_channels == alone.codec.mask_planes
 
 
@@ -86,7 +86,7 @@ def test_rates_fall_in_the_second_half_and_are_those_asked_for(fitted, blob_set,
 
 def test_each_image_is_drawn_in_one_style_of_its_own(drawn_from, blob_set):
     labels, styles = blob_set[0].labels, []
-    told = drawn_from.appearance.training_planes(labels, 0)
+    told = drawn_from.intensity.training_planes(labels, 0)
     hook = drawn_from.network.register_forward_pre_hook(lambda _, given: styles.append(given[1][0]))
     for seed in range(2):
         drawn_from._image(labels, told, np.random.default_rng(seed))
@@ -109,7 +109,7 @@ def test_the_first_steps_stay_in_the_range_of_the_images(fitted, blob_set, steps
     generator = fitted(blob_set, steps=steps, patch=64, norm="pixel", filters=8, depth=4, image_gan=50.0)
     for k in range(3):
         labels = blob_set[k].labels
-        image = generator._image(labels, generator.appearance.training_planes(labels, k), np.random.default_rng(k))
+        image = generator._image(labels, generator.intensity.training_planes(labels, k), np.random.default_rng(k))
         assert -2 < image.min() < image.max() < 2
 
 
@@ -134,8 +134,8 @@ def test_drawn_objects_have_the_texture_of_training_objects(fitted):
         found = [measure_texture(generator.codec.encode(sample, 0)[0], sample.labels) for sample in samples]
         return np.median(found, axis=(0, 1))
 
-    textured = fitted(train, masks="train", grain=False)
-    smooth = fitted(train, masks="train", grain=False, texture=False)
+    textured = fitted(train, mask_source="train", pixel_noise=False)
+    smooth = fitted(train, mask_source="train", pixel_noise=False, texture=False)
     real = roughness(train, textured)
     assert roughness(textured.sample_batch(range(4), 0), textured) == pytest.approx(real, rel=0.25)
     assert roughness(smooth.sample_batch(range(4), 0), smooth).max() < 0.5 * real.min()
@@ -157,10 +157,10 @@ def test_objects_are_as_bright_as_the_generator_is_told(fitted):
     labels[8:24, 4:20], labels[12:22, 30:40] = 3, 7
     levels = [np.array([20, 0, 0, left, 0, 0, 0, right]) for left, right in rng.integers(60, 240, (12, 2))]
     train = SampleSet.of([Sample(f"{k}", level[labels].astype(np.uint8), labels) for k, level in enumerate(levels)])
-    generator = fitted(train, steps=150, patch=32, batch=4, learning_rate=3e-3, masks="train")
+    generator = fitted(train, steps=150, patch=32, batch=4, learning_rate=3e-3, mask_source="train")
     wanted, drawn = [], []
     for k in range(12):
-        own = generator.appearance.training_planes(labels, k)
+        own = generator.intensity.training_planes(labels, k)
         image = generator._image(labels, own, np.random.default_rng(k))[0]
         wanted += [float(own[0][labels == i][0]) for i in (3, 7)]
         drawn += [float(np.median(image[labels == i])) for i in (3, 7)]
@@ -171,7 +171,7 @@ def test_objects_are_as_bright_as_the_generator_is_told(fitted):
 def test_the_ablation_without_style_learns_too(fitted, blob_set):
     generator = fitted(blob_set, steps=80, patch=64, learning_rate=3e-3, style=False)
     labels = blob_set[0].labels
-    told = generator.appearance.training_planes(labels, 0)
+    told = generator.intensity.training_planes(labels, 0)
     first, second = (generator._image(labels, told, np.random.default_rng(k)) for k in range(2))
     assert np.array_equal(first, second)
     sample = generator.sample(1, 0)
@@ -217,10 +217,10 @@ def test_patches_need_not_be_multiples_of_what_the_segmenter_halves(fitted, blob
 
 def test_dense_masks_and_colonies_are_recombined_from_training_objects(fitted, blob_set):
     usual = np.mean([(s.labels > 0).mean() for s in blob_set])
-    dense = fitted(blob_set, masks="recombine", density=min(0.9, 1.5 * usual))
+    dense = fitted(blob_set, mask_source="recombine", foreground_fraction=min(0.9, 1.5 * usual))
     shares = [(s.labels > 0).mean() for s in dense.sample_batch(range(6), 0)]
     assert np.mean(shares) > 1.2 * usual
-    colonies = fitted(blob_set, masks="recombine", layout="discs", density=0.5 * usual)
+    colonies = fitted(blob_set, mask_source="recombine", object_layout="discs", foreground_fraction=0.5 * usual)
     for sample in colonies.sample_batch(range(4), 0):
         assert sample.labels.max() == len(np.unique(sample.labels)) - 1
     semantic = {"masks": "recombine"}

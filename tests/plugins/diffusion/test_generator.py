@@ -220,7 +220,7 @@ def test_flat_images_are_a_failure(blob_set: SampleSet, mode: str) -> None:
     generator = fitted(blob_set, mode=mode, prediction="sample")
     torch.nn.init.zeros_(generator.network.unet.out[-1].conv.weight)
     torch.nn.init.constant_(generator.network.unet.out[-1].conv.bias, -50.0)
-    told = [generator.appearance.training_planes(sample.labels, k) for k, sample in enumerate(blob_set)]
+    told = [generator.intensity.training_planes(sample.labels, k) for k, sample in enumerate(blob_set)]
     pairs = [generator.codec.encode(sample, k) for k, sample in enumerate(blob_set)]
     real = np.stack([np.concatenate([*pair, own])[:, :32, :32] for pair, own in zip(pairs, told, strict=True)])
     with pytest.raises(Diverged, match="flat"):
@@ -239,7 +239,7 @@ def test_smooth_drawings_get_the_grain_of_training_images(
     shown = smooth[:, :32, :32] if mode == "joint" else smooth[:1]
     monkeypatch.setattr(generator, "_planes", lambda rng, mask: shown)
     assert grains(generator.sample_batch(range(12), 0)) == pytest.approx(grains(blob_set), rel=0.2)
-    generator.config = generator.config.model_copy(update={"grain": False})
+    generator.config = generator.config.model_copy(update={"pixel_noise": False})
     assert grains(generator.sample_batch(range(12), 0)) < 0.2 * grains(blob_set)
 
 
@@ -258,7 +258,7 @@ def test_images_to_masks_get_light_and_texture_of_training_objects(
         return float(np.median(np.linalg.norm(np.concatenate(found), axis=1)))
 
     train = SampleSet.of([spotted(sample, seed) for seed, sample in enumerate(blob_set)])
-    generator = fitted(train, steps=1, mode="conditional", grain=False)
+    generator = fitted(train, steps=1, mode="conditional", pixel_noise=False)
     monkeypatch.setattr(
         generator, "_planes", lambda rng, told: np.where(told[1] > 0, told[generator.codec.mask_planes], -0.8)[None]
     )
@@ -268,17 +268,19 @@ def test_images_to_masks_get_light_and_texture_of_training_objects(
 
 
 def test_a_network_to_masks_is_told_the_light_in_a_short_training(blob_set: SampleSet) -> None:
-    told, alone = (fitted(blob_set, mode="conditional", steps=1, appearance=choice) for choice in (None, False))
+    told, alone = (
+        fitted(blob_set, mode="conditional", steps=1, intensity_conditioning=choice) for choice in (None, False)
+    )
     long = DiffusionConfig(mode="conditional").resolve(Diffusion.budgets["paper"])
-    assert (told.config.appearance, long.appearance) == (True, False)
+    assert (told.config.intensity_conditioning, long.intensity_conditioning) == (True, False)
     planes = [generator.network.unet.conv_in.conv.in_channels // alone.network.fold**2 for generator in (told, alone)]
-    assert planes == [alone.codec.planes + told.appearance.planes, alone.codec.planes]
-    assert fitted(blob_set, mode="joint", steps=1).appearance.planes == 0
+    assert planes == [alone.codec.planes + told.intensity.planes, alone.codec.planes]
+    assert fitted(blob_set, mode="joint", steps=1).intensity.planes == 0
 
 
 def test_a_mask_that_is_too_large_is_cut_after_it_has_become_planes(blob_set: SampleSet) -> None:
     """So that cells at the edge are told as in training; specks that the cut leaves are background in both."""
-    generator = fitted(blob_set, mode="conditional", masks="train", largest=32)
+    generator = fitted(blob_set, mode="conditional", mask_source="train", largest=32)
     for index in range(20):
         drawn = generator.sampler.sample(0, index)
         told, labels, _ = generator._mask(generator.sampler, drawn, np.random.default_rng(index))

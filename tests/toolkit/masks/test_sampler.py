@@ -13,7 +13,7 @@ from skimage.measure import label as connected
 
 from synthbench.errors import ConfigError, DataError, StoreError
 from synthbench.samples import SampleSet
-from synthbench.toolkit.masks.objects import areas, cutouts, min_object_area, relabel, touching_share
+from synthbench.toolkit.masks.objects import areas, cutouts, fraction_of_touching_objects, min_object_area, relabel
 from synthbench.toolkit.masks.placement import Canvas, overlap
 from synthbench.toolkit.masks.sampler import MaskSampler
 from synthbench.toolkit.training.patches import dihedral
@@ -86,8 +86,8 @@ def test_speck_limit_ignores_a_few_stray_pixels():
 
 def test_touching_share_counts_both_sides_of_each_contact_diagonals_too():
     labels = np.array([[1, 1, 0, 3], [0, 0, 2, 0], [0, 0, 0, 0], [4, 0, 0, 5]])
-    assert touching_share([labels]) == pytest.approx(3 / 5)
-    assert touching_share([np.zeros((3, 3), int)]) == 0
+    assert fraction_of_touching_objects([labels]) == pytest.approx(3 / 5)
+    assert fraction_of_touching_objects([np.zeros((3, 3), int)]) == 0
 
 
 # -- placing ----------------------------------------------------------------------------------------------------------
@@ -125,7 +125,7 @@ def test_placed_objects_never_overlap_and_keep_their_distance(seed, touch, heigh
         expected += 1
     assert canvas.count == expected > 0
     if not touch:
-        assert touching_share([canvas.labels]) == 0
+        assert fraction_of_touching_objects([canvas.labels]) == 0
 
 
 def test_objects_moved_up_to_a_neighbour_touch_it():
@@ -137,7 +137,7 @@ def test_objects_moved_up_to_a_neighbour_touch_it():
         canvas.put(np.ones((12, 12), bool), corner)
         assert canvas.covered <= 24 * 24 + 12 * 12
         near = abs(corner[0] + 6 - 32) < 29 and abs(corner[1] + 6 - 32) < 29
-        assert touching_share([canvas.labels]) == 1.0 or not near
+        assert fraction_of_touching_objects([canvas.labels]) == 1.0 or not near
 
 
 def test_objects_stay_where_they_are_allowed():
@@ -234,16 +234,16 @@ def test_magnifications_do_not_mix():
 
 
 def test_what_finds_no_room_is_counted(masks):
-    draw = MaskSampler(masks, mode="recombine", density=1.0).sample(0, 0)
+    draw = MaskSampler(masks, mode="recombine", foreground_fraction=1.0).sample(0, 0)
     assert draw.unplaced > 0
     assert 0.3 < draw.reached < 1.0
 
 
 def test_as_many_objects_touch_as_are_asked_to(masks):
-    apart = MaskSampler(masks, mode="recombine", touching=0.0)
-    close = MaskSampler(masks, mode="recombine", touching=1.0)
-    assert touching_share([apart.draw(0, i) for i in range(6)]) == 0
-    assert touching_share([close.draw(0, i) for i in range(6)]) > 0.5
+    apart = MaskSampler(masks, mode="recombine", touching_fraction=0.0)
+    close = MaskSampler(masks, mode="recombine", touching_fraction=1.0)
+    assert fraction_of_touching_objects([apart.draw(0, i) for i in range(6)]) == 0
+    assert fraction_of_touching_objects([close.draw(0, i) for i in range(6)]) > 0.5
 
 
 def test_colonies_leave_more_of_the_image_empty():
@@ -283,7 +283,7 @@ def test_what_cannot_be_drawn_from_is_refused_in_one_line(masks, semantic_set, t
     with pytest.raises(DataError, match="no training masks"):
         MaskSampler([])
     with pytest.raises(ConfigError, match=r"density is 1\.5"):
-        MaskSampler(masks, density=1.5)
+        MaskSampler(masks, foreground_fraction=1.5)
     with pytest.raises(StoreError, match=r"masks\.npz"):
         MaskSampler.load(tmp_path)
     (tmp_path / "masks.npz").write_bytes(b"PK\x03\x04 not a zip")

@@ -118,7 +118,7 @@ def relabel(labels: np.ndarray, limit: float = 1) -> tuple[np.ndarray, int]:
     return numbers[pieces], int((~kept[1:]).sum())
 
 
-def touching_share(masks: Sequence[np.ndarray]) -> float:
+def fraction_of_touching_objects(masks: Sequence[np.ndarray]) -> float:
     """Return the share, 0 … 1, of the objects in instance label maps that have another one within one pixel."""
     touching = total = 0
     for mask in masks:

@@ -17,7 +17,14 @@ import numpy as np
 
 from synthbench.errors import ConfigError, DataError, StoreError
 from synthbench.samples import MASK, MAX_LABEL, SampleSet, Task
-from synthbench.toolkit.masks.objects import Cutout, areas, cutouts, min_object_area, relabel, touching_share
+from synthbench.toolkit.masks.objects import (
+    Cutout,
+    areas,
+    cutouts,
+    fraction_of_touching_objects,
+    min_object_area,
+    relabel,
+)
 from synthbench.toolkit.masks.placement import Canvas
 from synthbench.toolkit.training.patches import dihedral
 
@@ -84,11 +91,11 @@ class MaskSampler:
     task
     mode
         Semantic class maps can't be recombined.
-    layout
+    object_layout
         Where recombined objects lie: ``"scatter"``, anywhere; ``"discs"``, in one to four discs, as colonies do.
-    density
+    foreground_fraction
         Covered share to aim at, instead of the training mask's own; 0 … 1.
-    touching
+    touching_fraction
         Share of recombined objects that are moved up to a neighbour, instead of the training masks' own; 0 … 1.
 
     Raises
@@ -105,25 +112,25 @@ class MaskSampler:
         *,
         task: Task = "instances",
         mode: Mode = "train",
-        layout: Layout = "scatter",
-        density: float | None = None,
-        touching: float | None = None,
+        object_layout: Layout = "scatter",
+        foreground_fraction: float | None = None,
+        touching_fraction: float | None = None,
     ) -> None:
         if task == "semantic" and mode != "train":
-            raise ConfigError(f"masks: {mode!r} needs instances, and this dataset is semantic; use masks: train")
-        for name, value in (("density", density), ("touching", touching)):
+            raise ConfigError(f"mask_source: {mode} requires an instance-segmentation task; set mask_source: train")
+        for name, value in (("foreground_fraction", foreground_fraction), ("touching_fraction", touching_fraction)):
             if value is not None and not 0 <= value <= 1:
-                raise ConfigError(f"{name} is {value}; give 0 … 1, or leave it out")
+                raise ConfigError(f"{name}: {value} is invalid; expected 0 … 1")
         if len(masks) == 0:
             raise DataError("there are no training masks to draw new ones from")
         self.masks = [mask.astype(np.min_scalar_type(int(mask.max(initial=0))), copy=False) for mask in masks]
         self.task: Task = task
         self.mode: Mode = mode
-        self.layout: Layout = layout
-        self.density = density
-        self._touching = touching
+        self.object_layout: Layout = object_layout
+        self.foreground_fraction = foreground_fraction
+        self._touching_fraction = touching_fraction
         self.limit = 1
-        self.touching = touching or 0.0
+        self.touching_fraction = touching_fraction or 0.0
         self._sizes = np.ones(len(masks))
         if task == "instances":
             self._measure()
@@ -135,8 +142,8 @@ class MaskSampler:
             raise DataError("the training masks hold no objects: there is nothing to draw new masks from")
         self._sizes = np.array([np.median(a) if len(a) else np.nan for a in found])
         self.limit = min_object_area(self.masks)
-        if self._touching is None and self.mode != "train":
-            self.touching = touching_share(self.masks)
+        if self._touching_fraction is None and self.mode != "train":
+            self.touching_fraction = fraction_of_touching_objects(self.masks)
 
     @classmethod
     def of(
@@ -144,13 +151,20 @@ class MaskSampler:
         samples: SampleSet,
         *,
         mode: Mode = "train",
-        layout: Layout = "scatter",
-        density: float | None = None,
-        touching: float | None = None,
+        object_layout: Layout = "scatter",
+        foreground_fraction: float | None = None,
+        touching_fraction: float | None = None,
     ) -> MaskSampler:
         """Return a sampler of a training set's masks."""
         masks = [sample.labels for sample in samples]
-        return cls(masks, task=samples.task, mode=mode, layout=layout, density=density, touching=touching)
+        return cls(
+            masks,
+            task=samples.task,
+            mode=mode,
+            object_layout=object_layout,
+            foreground_fraction=foreground_fraction,
+            touching_fraction=touching_fraction,
+        )
 
     def draw(self, seed: int, index: int) -> np.ndarray:
         """Return label map `index` of `seed`, ``(height, width)`` int32: a function of the two alone."""
@@ -177,9 +191,9 @@ class MaskSampler:
 
     def _recombined(self, source: int, rng: np.random.Generator) -> SampledMask:
         shape = self.masks[source].shape
-        share = _share(self.masks[source]) if self.density is None else self.density
+        share = _share(self.masks[source]) if self.foreground_fraction is None else self.foreground_fraction
         goal = share * shape[0] * shape[1]
-        allowed = _discs(shape, goal, rng) if self.layout == "discs" else None
+        allowed = _discs(shape, goal, rng) if self.object_layout == "discs" else None
         canvas = Canvas(np.zeros(shape, np.int32), allowed)
         pool = self._pool(source)
         unplaced = 0
@@ -187,7 +201,7 @@ class MaskSampler:
             batch = _enough(pool, goal - canvas.covered, rng)
             before = canvas.count
             for mask in batch:
-                corner = canvas.find(mask, rng, touch=bool(rng.random() < self.touching))
+                corner = canvas.find(mask, rng, touch=bool(rng.random() < self.touching_fraction))
                 if corner is None:
                     unplaced += 1
                 else:
@@ -223,9 +237,9 @@ class MaskSampler:
         settings = {
             "task": self.task,
             "mode": self.mode,
-            "layout": self.layout,
-            "density": self.density,
-            "touching": self._touching,
+            "object_layout": self.object_layout,
+            "foreground_fraction": self.foreground_fraction,
+            "touching_fraction": self._touching_fraction,
         }
         arrays = {f"mask_{i:06d}": mask for i, mask in enumerate(self.masks)}
         text = np.frombuffer(json.dumps(settings, sort_keys=True).encode(), np.uint8)

@@ -13,10 +13,10 @@ from torch.nn import functional as F
 
 from synthbench import Budget, Context, Generator, Sample, SampleSet, TrainingMix
 from synthbench.toolkit.masks.codec import ImageMaskCodec
+from synthbench.toolkit.masks.config import MaskConfig
 from synthbench.toolkit.masks.sampler import MaskSampler
 from synthbench.toolkit.training import loop
 from synthbench.toolkit.training.batches import Batches
-from synthbench.toolkit.training.budget_defaults import MaskConfig
 from synthbench.toolkit.training.patches import PatchStream
 from synthbench.toolkit.training.training_log import preview_of
 
@@ -30,8 +30,8 @@ class Settings(MaskConfig):
         Channels between the layers.
     learning_rate : float
         Of Adam.
-    masks, layout, density, touching
-        Which masks images are painted to; see `synthbench.toolkit.training.budget_defaults.MaskConfig`.
+    mask_source, object_layout, foreground_fraction, touching_fraction
+        Which masks images are painted to; see `synthbench.toolkit.masks.config.MaskConfig`.
     """
 
     width: int = Field(default=16, ge=1)
