@@ -24,9 +24,13 @@ def test_json_holds_the_same(capsys: pytest.CaptureFixture[str]) -> None:
     (found,) = json.loads(capsys.readouterr().out)["plugins"]
     assert (found["kind"], found["name"]) == ("segmenter", "unet")
     assert found["budgets"]["quick"]["steps"] == 500
-    assert {"name": "clip", "default": 1.0, "kind": "", "words": "Largest norm of a gradient.", "settled": {}} in found[
-        "options"
-    ]
+    assert {
+        "name": "clip",
+        "default": 1.0,
+        "kind": "float",
+        "words": "Largest norm of a gradient.",
+        "settled": {},
+    } in found["options"]
 
 
 def test_an_unknown_name_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:

@@ -119,7 +119,9 @@ def kind_of(annotation: Any) -> str:
     if origin in (Union, UnionType):
         kinds = [kind_of(each) for each in arguments if each is not type(None)]
         return " or ".join(kinds) + (", optional" if type(None) in arguments else "")
-    return annotation.__name__ if isinstance(annotation, type) and origin is None else str(annotation)
+    if origin is not None:
+        return f"{kind_of(origin)} of {', '.join(dict.fromkeys(kind_of(each) for each in arguments))}"
+    return annotation.__name__ if isinstance(annotation, type) else str(annotation).removeprefix("typing.")
 
 
 def documented(docstring: str) -> dict[str, tuple[str, str]]:
