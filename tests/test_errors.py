@@ -6,7 +6,7 @@ import errno
 
 import pytest
 
-from synthbench.errors import of_disk
+from synthbench.errors import write_error_reason
 
 
 @pytest.mark.parametrize(
@@ -18,10 +18,10 @@ from synthbench.errors import of_disk
     ],
 )
 def test_a_full_disk_is_called_that_whoever_met_it(error: Exception) -> None:
-    assert of_disk(error) == "the disk is full; free some space, and run again"
+    assert write_error_reason(error) == "the disk is full; free some space, and run again"
 
 
 def test_anything_else_keeps_its_words() -> None:
-    assert of_disk(PermissionError(errno.EACCES, "Permission denied", "/x")) == "Permission denied"
-    assert of_disk(RuntimeError("file\n write failed")) == "file write failed"
-    assert of_disk(RuntimeError()) == "RuntimeError"
+    assert write_error_reason(PermissionError(errno.EACCES, "Permission denied", "/x")) == "Permission denied"
+    assert write_error_reason(RuntimeError("file\n write failed")) == "file write failed"
+    assert write_error_reason(RuntimeError()) == "RuntimeError"

@@ -7,7 +7,7 @@ import errno
 import os
 from collections.abc import Iterable, Sequence
 
-LISTED = 10
+MAX_LISTED = 10
 """How many problems a message tells; of the others it tells the number."""
 
 
@@ -40,13 +40,13 @@ class StoreError(SynthbenchError):
     """The store can't be read or written."""
 
 
-def unnamed(error: Exception, path: object) -> str:
+def message_without_path(error: Exception, path: object) -> str:
     """Return the first line of an error's message without the path, which is named beside it."""
     first = (str(error).splitlines() or [type(error).__name__])[0]
     return first.replace(repr(str(path)), "").replace(str(path), "").strip(" :") or type(error).__name__
 
 
-def together(problems: Sequence[str], where: object) -> str:
+def join_problems(problems: Sequence[str], where: object) -> str:
     """Return problems as one line: the first ten, and how many more there are.
 
     Parameters
@@ -59,19 +59,19 @@ def together(problems: Sequence[str], where: object) -> str:
     if len(problems) == 1:
         return problems[0]
     below = f"{where}{os.sep}"
-    told = [f"({i}) {problem.replace(below, '')}" for i, problem in enumerate(problems[:LISTED], 1)]
-    more = f"; and {len(problems) - LISTED:,} more" if len(problems) > LISTED else ""
+    told = [f"({i}) {problem.replace(below, '')}" for i, problem in enumerate(problems[:MAX_LISTED], 1)]
+    more = f"; and {len(problems) - MAX_LISTED:,} more" if len(problems) > MAX_LISTED else ""
     return f"{where}: {len(problems):,} problems: {'; '.join(told)}{more}"
 
 
-def some(names: Iterable[object]) -> str:
+def join_names(names: Iterable[object]) -> str:
     """Return names joined by commas: the first ten, and how many more there are."""
     known = [str(name) for name in names]
-    more = f" and {len(known) - LISTED:,} more" if len(known) > LISTED else ""
-    return ", ".join(known[:LISTED]) + more
+    more = f" and {len(known) - MAX_LISTED:,} more" if len(known) > MAX_LISTED else ""
+    return ", ".join(known[:MAX_LISTED]) + more
 
 
-def of_disk(error: Exception) -> str:
+def write_error_reason(error: Exception) -> str:
     """Return why something couldn't be written; of a full disk, so called, with the way out.
 
     Libraries that write for themselves put the system's words into errors of their own.
@@ -83,7 +83,7 @@ def of_disk(error: Exception) -> str:
     return text or type(error).__name__
 
 
-def nearest(word: str, known: Iterable[str]) -> str:
+def suggest(word: str, known: Iterable[str]) -> str:
     """Return ``" (did you mean 'x'?)"`` for the known word nearest to `word`, or an empty string.
 
     A path is no misspelt word.

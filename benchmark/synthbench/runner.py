@@ -202,7 +202,7 @@ def record_study(plan: Plan, folder: Path) -> None:
     for arena in plan.resolved.arenas:
         found.setdefault(arena.dataset, {})[arena.fold] = arena.split
     for name, folds in found.items():
-        splits.freeze(folder / "splits" / f"{name}.json", [folds[i] for i in sorted(folds)])
+        splits.write_splits(folder / "splits" / f"{name}.json", [folds[i] for i in sorted(folds)])
 
 
 def _write_failures(folder: Path, plan: Plan, ended: Mapping[str, Mapping[str, Any]]) -> None:

@@ -10,8 +10,8 @@ from pydantic import Field
 
 import synthbench
 from synthbench import Context, Dataset, Sample
-from synthbench.datasets.download import Remote, cache, fetch, sha256_of
-from synthbench.datasets.recipe import Notes
+from synthbench.datasets.download import Remote, cache_folder, fetch, sha256_of
+from synthbench.datasets.import_options import ImportLog
 from synthbench.datasets.unpack import unpack
 from synthbench.errors import DataError, NotDownloaded
 
@@ -34,7 +34,7 @@ class ArchiveConfig(LocalConfig):
     )
 
 
-class Catalogued(Dataset):
+class CatalogueDataset(Dataset):
     """A dataset that lies in an archive.
 
     Attributes
@@ -67,7 +67,7 @@ class Catalogued(Dataset):
         given = self._given()
         if given is not None and given.is_dir():
             return given
-        folder = context.folder or cache(self.name)
+        folder = context.folder or cache_folder(self.name)
         remotes = self.remotes()
         if remotes:
             path = fetch(remotes[0], folder, context, given)
@@ -89,7 +89,7 @@ class Catalogued(Dataset):
         """Whether a file of the archive is needed."""
         return True
 
-    def told(self, samples: Iterable[Sample], notes: Notes, context: Context) -> Iterator[Sample]:
+    def told(self, samples: Iterable[Sample], notes: ImportLog, context: Context) -> Iterator[Sample]:
         """Pass samples on, tell progress, and keep at the end what was done to the data."""
         for done, sample in enumerate(samples, 1):
             yield sample
@@ -97,7 +97,7 @@ class Catalogued(Dataset):
         self.said = notes.lines()
 
 
-class Published(Catalogued):
+class DownloadableDataset(CatalogueDataset):
     """A dataset whose one archive can be downloaded by anyone.
 
     Attributes
@@ -117,7 +117,7 @@ class Published(Catalogued):
         return (Remote(self.config.url or self.url, self.config.sha256 or self.sha256, f"{self.name}.zip"),)
 
 
-def home(root: Path, *parts: str) -> Path:
+def find_root(root: Path, *parts: str) -> Path:
     """Return the folder at or below `root`, at most two levels down, that holds all of `parts`.
 
     Raises

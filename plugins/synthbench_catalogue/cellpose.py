@@ -6,17 +6,17 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from synthbench import Context, Sample
-from synthbench.datasets.download import cache, sha256_of
+from synthbench.datasets.download import cache_folder, sha256_of
+from synthbench.datasets.import_options import ImportLog, ImportOptions
 from synthbench.datasets.readers import suffix
-from synthbench.datasets.recipe import Notes, Recipe
 from synthbench.datasets.unpack import unpack
 from synthbench.errors import DataError
-from synthbench_catalogue.base import Catalogued, home
+from synthbench_catalogue.base import CatalogueDataset, find_root
 
 SPLITS = ("train", "test")
 
 
-class Cellpose(Catalogued):
+class Cellpose(CatalogueDataset):
     """Official splits train and test, from folders of these names with ``000_img.png`` and ``000_masks.png``.
 
     Give the folder that holds both, an archive of it, or a folder with ``train.zip`` and ``test.zip``. Images are
@@ -32,18 +32,18 @@ class Cellpose(Catalogued):
     def samples(self, context: Context) -> Iterator[Sample]:
         """Yield training images, then test images; ids are ``train-000`` and so on."""
         folders = self._splits(context)
-        notes = Notes()
+        notes = ImportLog()
         for split, folder in folders.items():
-            for sample in self.told(suffix.read(folder, Recipe(trusted=True), notes), notes, context):
+            for sample in self.told(suffix.read(folder, ImportOptions(trusted=True), notes), notes, context):
                 yield Sample(f"{split}-{sample.id}", sample.image, sample.labels, {"split": split})
 
     def _splits(self, context: Context) -> dict[str, Path]:
         root = self.unpacked(context)
         packed = {split: root / f"{split}.zip" for split in SPLITS}
         if not all(path.is_file() for path in packed.values()):
-            root = home(root, *SPLITS)
+            root = find_root(root, *SPLITS)
             return {split: root / split for split in SPLITS}
-        work = context.folder or cache(self.name)
+        work = context.folder or cache_folder(self.name)
         found = {}
         for split, path in packed.items():
             unpacked = unpack(path, work / f"unpacked-{sha256_of(path)[:16]}", context, self.wanted)

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from synthbench import Context, Sample
+from synthbench.datasets.import_options import ImportLog, ImportOptions
 from synthbench.datasets.readers import folders
-from synthbench.datasets.recipe import Notes, Recipe
-from synthbench_catalogue.base import Published, home
+from synthbench_catalogue.base import DownloadableDataset, find_root
 
 
-class Dsb2018(Published):
+class Dsb2018(DownloadableDataset):
     """Official splits train and test. Tiles of one slide are among the images: keep to the official splits."""
 
     name = "dsb2018"
@@ -22,9 +22,9 @@ class Dsb2018(Published):
 
     def samples(self, context: Context) -> Iterator[Sample]:
         """Yield test and training images; group ``split``."""
-        root = home(self.unpacked(context), "train/images", "test/images")
-        notes = Notes()
-        yield from self.told(folders.read(root, Recipe(trusted=True), notes), notes, context)
+        root = find_root(self.unpacked(context), "train/images", "test/images")
+        notes = ImportLog()
+        yield from self.told(folders.read(root, ImportOptions(trusted=True), notes), notes, context)
 
     @staticmethod
     def wanted(name: str) -> bool:

@@ -12,12 +12,12 @@ from typing import Literal
 from pydantic import Field
 
 from synthbench import Context, Sample
-from synthbench.datasets.download import Remote, cache, fetch, sha256_of
+from synthbench.datasets.download import Remote, cache_folder, fetch, sha256_of
+from synthbench.datasets.import_options import ImportLog, ImportOptions
 from synthbench.datasets.readers import coco
-from synthbench.datasets.recipe import Notes, Recipe
 from synthbench.datasets.unpack import unpack
 from synthbench.errors import DataError
-from synthbench_catalogue.base import Catalogued, LocalConfig
+from synthbench_catalogue.base import CatalogueDataset, LocalConfig
 
 CellType = Literal["A172", "BT474", "BV2", "Huh7", "MCF7", "SHSY5Y", "SkBr3", "SKOV3"]
 ANNOTATIONS = tuple(f"livecell_coco_{split}.json" for split in ("train", "val", "test"))
@@ -36,7 +36,7 @@ class LiveCellConfig(LocalConfig):
     cell_types: tuple[CellType, ...] = Field((), description="only these cell lines; none named means all")
 
 
-class LiveCell(Catalogued):
+class LiveCell(CatalogueDataset):
     """Official splits train, validation and test, by COCO files.
 
     Of overlapping cells the smaller lies on top. The published files list some images twice, and some for training and
@@ -62,17 +62,17 @@ class LiveCell(Catalogued):
     def samples(self, context: Context) -> Iterator[Sample]:
         """Yield the images of one split after another."""
         root = self._gathered(context)
-        spans = spans_of(path.stem for path in root.rglob("*.tif"))
-        notes = Notes()
+        spans = imaging_spans(path.stem for path in root.rglob("*.tif"))
+        notes = ImportLog()
         wanted = self.config.cell_types
-        for sample in self.told(coco.read(root, Recipe(), notes), notes, context):
-            groups = groups_of(sample.id, spans)
+        for sample in self.told(coco.read(root, ImportOptions(), notes), notes, context):
+            groups = groups_from_name(sample.id, spans)
             if not wanted or groups["cell_type"] in wanted:
                 yield Sample(sample.id, sample.image, sample.labels, {**sample.groups, **groups})
 
     def _gathered(self, context: Context) -> Path:
         """Return a folder that holds the three JSON files, and the images below it."""
-        work = context.folder or cache(self.name)
+        work = context.folder or cache_folder(self.name)
         given = self._given()
         files = {remote.filename: fetch(remote, work, context) for remote in self.remotes()}
         if given is not None:
@@ -91,14 +91,14 @@ class LiveCell(Catalogued):
         return root
 
 
-def groups_of(stem: str, spans: dict[str, tuple[int, int]]) -> dict[str, str]:
+def groups_from_name(stem: str, spans: dict[str, tuple[int, int]]) -> dict[str, str]:
     """Return what an image's name tells, e.g. ``A172_Phase_A7_1_00d00h00m_1``.
 
     Parameters
     ----------
     stem
     spans
-        Cell line → first and last minute, as `spans_of` gives them.
+        Cell line → first and last minute, as `imaging_spans` gives them.
 
     Raises
     ------
@@ -118,7 +118,7 @@ def groups_of(stem: str, spans: dict[str, tuple[int, int]]) -> dict[str, str]:
     }
 
 
-def spans_of(stems: Iterable[str]) -> dict[str, tuple[int, int]]:
+def imaging_spans(stems: Iterable[str]) -> dict[str, tuple[int, int]]:
     """Return by cell line the first and the last minute at which it was pictured."""
     spans: dict[str, tuple[int, int]] = {}
     for found in filter(None, map(_NAME.fullmatch, stems)):

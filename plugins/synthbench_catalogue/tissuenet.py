@@ -8,10 +8,10 @@ from typing import Literal
 from pydantic import Field
 
 from synthbench import Context, Sample
+from synthbench.datasets.import_options import ImportLog, ImportOptions
 from synthbench.datasets.readers import npz
-from synthbench.datasets.recipe import Notes, Recipe
 from synthbench.errors import DataError
-from synthbench_catalogue.base import Catalogued, LocalConfig
+from synthbench_catalogue.base import CatalogueDataset, LocalConfig
 
 
 class TissueNetConfig(LocalConfig):
@@ -20,7 +20,7 @@ class TissueNetConfig(LocalConfig):
     mask: Literal["cell", "nucleus"] = Field("cell", description="which of the two label maps of an image to use")
 
 
-class TissueNet(Catalogued):
+class TissueNet(CatalogueDataset):
     """Official splits by the names of the npz files; groups ``tissue`` and ``platform`` where they hold them.
 
     The two channels become RGB: nuclei green, membrane blue, red empty.
@@ -35,13 +35,13 @@ class TissueNet(Catalogued):
 
     def samples(self, context: Context) -> Iterator[Sample]:
         """Yield the images of one npz file after another."""
-        given, notes = self._given(), Notes()
+        given, notes = self._given(), ImportLog()
         root = given if given and given.suffix.lower() == ".npz" else self.unpacked(context)
         if not any(self.wanted(path.name) for path in (root, *root.rglob("*"))):
             raise DataError(f"{root}: there is no npz file in it; {self.obtain}")
 
-        def read(notes: Notes) -> Iterator[Sample]:
-            return npz.read(root, Recipe(trusted=True), notes, mask=("cell", "nucleus").index(self.config.mask))
+        def read(notes: ImportLog) -> Iterator[Sample]:
+            return npz.read(root, ImportOptions(trusted=True), notes, mask=("cell", "nucleus").index(self.config.mask))
 
         notes.measure_by(read, str(root))
         yield from self.told(read(notes), notes, context)

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from pydantic import Field
 
 from synthbench import Context, Sample
+from synthbench.datasets.import_options import ImportLog, ImportOptions
 from synthbench.datasets.readers import tracking
-from synthbench.datasets.recipe import Notes, Recipe
-from synthbench_catalogue.base import ArchiveConfig, Published, home
+from synthbench_catalogue.base import ArchiveConfig, DownloadableDataset, find_root
 
 _SITE = "https://data.celltrackingchallenge.net/training-datasets"
 
@@ -18,14 +18,14 @@ _SITE = "https://data.celltrackingchallenge.net/training-datasets"
 class TrackingConfig(ArchiveConfig):
     """Which of the two kinds of annotation to use."""
 
-    truth: tracking.Wanted = Field(
+    truth: tracking.TruthChoice = Field(
         "gold",
         description="gold: drawn by hand, few frames; silver: merged from programs' results, every frame; each: gold "
         "in the sequences that have it, silver in the others",
     )
 
 
-class _Challenge(Published):
+class _Challenge(DownloadableDataset):
     """Two sequences, ``01`` and ``02``, without official splits: split by the group ``sequence``."""
 
     Config = TrackingConfig
@@ -37,9 +37,9 @@ class _Challenge(Published):
 
     def samples(self, context: Context) -> Iterator[Sample]:
         """Yield the annotated frames, sequence by sequence; groups ``sequence`` and ``time`` (frame number)."""
-        root = home(self.unpacked(context), "01")
-        notes = Notes()
-        found = tracking.read(root, Recipe(trusted=True), notes, truth=self.config.truth)
+        root = find_root(self.unpacked(context), "01")
+        notes = ImportLog()
+        found = tracking.read(root, ImportOptions(trusted=True), notes, truth=self.config.truth)
         yield from self.told(found, notes, context)
 
     @staticmethod

@@ -7,16 +7,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from synthbench import Context, Sample
-from synthbench.datasets.pixels import read_image, read_mask, sample_of
-from synthbench.datasets.recipe import Notes, Recipe
+from synthbench.datasets.import_options import ImportLog, ImportOptions
+from synthbench.datasets.pixels import make_sample, read_image, read_mask
 from synthbench.errors import DataError
-from synthbench_catalogue.base import Published, home
+from synthbench_catalogue.base import DownloadableDataset, find_root
 
 COMMIT = "9501d80c747cf82870dd596818fcf5c28c94d733"
 _SPLITS = {"train": "train", "val": "test"}
 
 
-class Usiigaci(Published):
+class Usiigaci(DownloadableDataset):
     """45 training and 5 held-out images, 16 bit; with so few to test on, k-fold splits tell more.
 
     The authors call the held-out images validation; here they are the split ``test``.
@@ -30,12 +30,12 @@ class Usiigaci(Published):
 
     def samples(self, context: Context) -> Iterator[Sample]:
         """Yield the images by number, training images first; group ``split``."""
-        root = home(self.unpacked(context), "Mask R-CNN/train") / "Mask R-CNN"
-        notes = Notes()
+        root = find_root(self.unpacked(context), "Mask R-CNN/train") / "Mask R-CNN"
+        notes = ImportLog()
         yield from self.told(self._read(root, notes), notes, context)
 
     @staticmethod
-    def _read(root: Path, notes: Notes) -> Iterator[Sample]:
+    def _read(root: Path, notes: ImportLog) -> Iterator[Sample]:
         sets = {split: sorted(root.glob(f"{split}/set*"), key=_number) for split in _SPLITS}
         notes.total = sum(map(len, sets.values()))
         for split, found in sets.items():
@@ -45,8 +45,8 @@ class Usiigaci(Published):
                     for path in paths:
                         if not path.is_file():
                             raise DataError(f"{folder}: has no {path.name}; is this the right archive?")
-                    image, labels = read_image(paths[0], notes), read_mask(paths[1], Recipe(trusted=True), notes)
-                    yield sample_of(folder.name, image, labels, {"split": _SPLITS[split]}, *map(str, paths))
+                    image, labels = read_image(paths[0], notes), read_mask(paths[1], ImportOptions(trusted=True), notes)
+                    yield make_sample(folder.name, image, labels, {"split": _SPLITS[split]}, *map(str, paths))
         notes.refuse(root)
 
     @staticmethod

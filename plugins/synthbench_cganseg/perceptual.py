@@ -11,7 +11,7 @@ from torch import nn
 from torch.nn import functional
 from torchvision import models
 
-from synthbench.errors import ConfigError, PluginError, nearest
+from synthbench.errors import ConfigError, PluginError, suggest
 from synthbench.toolkit.training import weights
 
 SHARES = (1 / 32, 1 / 16, 1 / 8, 1 / 4, 1.0)
@@ -131,7 +131,7 @@ def choose(wanted: str, path: Path | None) -> Choice:
         return Choice("off")
     known = [name for name in models.list_models(module=models) if name.startswith(("vgg", "alexnet", "squeezenet"))]
     if wanted not in known:
-        raise ConfigError(f"perceptual: there is no {wanted!r}{nearest(wanted, known) or f'; there are {known}'}")
+        raise ConfigError(f"perceptual: there is no {wanted!r}{suggest(wanted, known) or f'; there are {known}'}")
     file = _cached(wanted) if path is None else path.expanduser()
     if not file.is_file():
         where = f"; fetch {_published(wanted).url}, or give perceptual: off" if path is None else ""

@@ -7,7 +7,7 @@ from pydantic import Field
 from scipy import ndimage
 
 from synthbench import Config, Context, Sample, SampleSet
-from synthbench.samples import MASK, unmarked
+from synthbench.samples import MASK, split_ignored
 from synthbench.toolkit.intensity.images import HIGH, LOW
 from synthbench.toolkit.masks.objects import min_object_area
 from synthbench_controls.base import Control, name, to_dtype, without_fragments
@@ -67,7 +67,7 @@ class Classic(Control[ClassicConfig]):
         source = self._read(self.position(index, seed))
         zoom = _factor(self.config.scale, rng)
         places = self._geometry(source.labels.shape, zoom, rng)
-        labels, ignore = unmarked(ndimage.map_coordinates(source.marked, places, order=0, mode="reflect"))
+        labels, ignore = split_ignored(ndimage.map_coordinates(source.marked, places, order=0, mode="reflect"))
         if self.train.task == "instances":
             labels, removed = without_fragments(labels, source.labels, self.limit, zoom**2)
             self.counts["removed"] += removed

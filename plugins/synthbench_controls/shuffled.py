@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from synthbench import Config, Context, Sample, SampleSet
-from synthbench.samples import MASK, unmarked
+from synthbench.samples import MASK, split_ignored
 from synthbench.toolkit.masks.objects import min_object_area, relabel
 from synthbench_controls.base import Control, name
 
@@ -34,7 +34,7 @@ class Shuffled(Control[Config]):
         cut = marked.shape != source.labels.shape
         if cut:
             marked = fit_to(marked, source.labels.shape, rng)
-        labels, ignore = unmarked(marked)
+        labels, ignore = split_ignored(marked)
         if cut and self.train.task == "instances":
             labels, removed = relabel(labels, self.limit)
             self.counts["removed"] += removed

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from synthbench.errors import PluginError, nearest
+from synthbench.errors import PluginError, suggest
 from synthbench.toolkit.training import weights
 from synthbench_encoders.base import EncoderConfig, Features, NetworkEncoder
 
@@ -84,7 +84,7 @@ def _published(architecture: str) -> Any:
     known = models.list_models(module=models)
     if architecture not in known:
         raise PluginError(
-            f"architecture {architecture!r} is not a classifier of torchvision{nearest(architecture, known)}"
+            f"architecture {architecture!r} is not a classifier of torchvision{suggest(architecture, known)}"
         )
     return models.get_model_weights(architecture).DEFAULT
 

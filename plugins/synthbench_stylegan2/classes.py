@@ -11,7 +11,7 @@ from typing import Any, Self
 import numpy as np
 
 from synthbench import SampleSet
-from synthbench.errors import DataError, StoreError, nearest
+from synthbench.errors import DataError, StoreError, suggest
 
 USUAL = "cell_type"
 
@@ -47,7 +47,7 @@ class Classes:
         values = [entry.groups.get(wanted, "") for entry in train.entries]
         if group and not all(values):
             lacking = train.entries[values.index("")]
-            hint = nearest(group, lacking.groups) or f"; it has: {', '.join(lacking.groups) or 'none'}"
+            hint = suggest(group, lacking.groups) or f"; it has: {', '.join(lacking.groups) or 'none'}"
             raise DataError(f"sample {lacking.id!r} has no group {group!r}{hint}")
         names = tuple(sorted(set(values)))
         if not wanted or not all(values) or len(names) < 2:

@@ -10,7 +10,7 @@ import pytest
 import tifffile
 from PIL import Image
 
-from synthbench.datasets.importing import Import, import_set
+from synthbench.datasets.importing import Import, prepare_import
 from synthbench.samples import Sample
 
 Put = Callable[[str, np.ndarray], Path]
@@ -38,7 +38,7 @@ def bring(tmp_path: Path) -> Bring:
     """Import what is in the test's folder, or at a path: all samples, and the import with its notes."""
 
     def run(path: Path | None = None, **recipe: object) -> tuple[list[Sample], Import]:
-        found = import_set(path or tmp_path, **recipe)  # type: ignore[arg-type]
+        found = prepare_import(path or tmp_path, **recipe)  # type: ignore[arg-type]
         return list(found.samples()), found
 
     return run

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from skimage.measure import label
 
-from synthbench.datasets.components import pieces_of
+from synthbench.datasets.components import connected_components
 
 
 def expected(labels: np.ndarray, diagonal: bool) -> list[tuple[int, int, bool]]:
@@ -23,7 +23,7 @@ def test_pieces_are_those_of_skimage(seed: int, diagonal: bool) -> None:
     labels = rng.integers(0, rng.integers(2, 5), rng.integers(1, 24, 2)).astype(rng.choice(["uint8", "int64"]))
     if seed % 2:
         labels = np.kron(labels, np.ones((2, 3), labels.dtype))
-    found = pieces_of(labels, diagonal=diagonal)
+    found = connected_components(labels, diagonal=diagonal)
     told = zip(found.label.tolist(), found.area.tolist(), found.inside.tolist(), strict=True)
     assert sorted(told) == expected(labels, diagonal)
 
@@ -33,7 +33,7 @@ def test_a_spiral_is_one_piece_and_a_chessboard_one_or_many() -> None:
     for k in range(0, 20, 2):
         spiral[k, max(0, k - 2) : 41 - k], spiral[k : 41 - k, 40 - k] = True, True
         spiral[40 - k, k : 41 - k], spiral[k + 2 : 41 - k, k] = True, True
-    assert len(pieces_of(spiral, diagonal=False)) == int(label(spiral, connectivity=1).max()) == 1
+    assert len(connected_components(spiral, diagonal=False)) == int(label(spiral, connectivity=1).max()) == 1
     board = np.indices((8, 8)).sum(axis=0) % 2
-    assert (len(pieces_of(board)), len(pieces_of(board, diagonal=False))) == (1, 32)
-    assert len(pieces_of(np.zeros((3, 3), np.uint8))) == 0
+    assert (len(connected_components(board)), len(connected_components(board, diagonal=False))) == (1, 32)
+    assert len(connected_components(np.zeros((3, 3), np.uint8))) == 0

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
-from synthbench.datasets.decoding import read_numbers, read_picture
+from synthbench.datasets.decoding import decode_image, decode_mask
+from synthbench.datasets.import_options import ImportLog, ImportOptions
 from synthbench.datasets.pixels import read_mask
-from synthbench.datasets.recipe import Notes, Recipe
 from synthbench.errors import DataError
 
 RNG = np.random.default_rng(5)
@@ -31,9 +31,9 @@ def test_exif_orientation_is_applied_as_pillow_applies_it(tmp_path, suffix, orie
     exif[274] = orientation
     path = tmp_path / f"a{suffix}"
     Image.fromarray(COLOUR).save(path, exif=exif)
-    notes = Notes()
+    notes = ImportLog()
     with Image.open(path) as picture:
-        np.testing.assert_array_equal(read_picture(path, notes), np.asarray(ImageOps.exif_transpose(picture)))
+        np.testing.assert_array_equal(decode_image(path, notes), np.asarray(ImageOps.exif_transpose(picture)))
     assert notes.counts == ({"images turned as their orientation tag says": 1} if orientation > 1 else {})
 
 
@@ -41,36 +41,36 @@ def test_a_mask_is_turned_as_its_image_is(tmp_path):
     exif = Image.Exif()
     exif[274] = 6
     Image.fromarray(LABELS).save(tmp_path / "m.png", exif=exif)
-    np.testing.assert_array_equal(read_numbers(tmp_path / "m.png", Notes()), np.rot90(LABELS, -1))
+    np.testing.assert_array_equal(decode_mask(tmp_path / "m.png", ImportLog()), np.rot90(LABELS, -1))
 
 
 def test_transparent_images_are_refused_and_opaque_ones_read(tmp_path):
     grey = Image.fromarray(LABELS * 100)
     grey.save(tmp_path / "a.png", transparency=7)
-    np.testing.assert_array_equal(read_picture(tmp_path / "a.png", Notes())[..., 0], LABELS * 100)
+    np.testing.assert_array_equal(decode_image(tmp_path / "a.png", ImportLog())[..., 0], LABELS * 100)
     grey.save(tmp_path / "b.png", transparency=100)
     with pytest.raises(DataError, match=r"b\.png: some of its pixels are transparent; save it without"):
-        read_picture(tmp_path / "b.png", Notes())
+        decode_image(tmp_path / "b.png", ImportLog())
 
 
 def test_ink_is_refused(tmp_path):
     Image.fromarray(COLOUR).convert("CMYK").save(tmp_path / "a.jpg")
     with pytest.raises(DataError, match=r"a\.jpg: its pixels are CMYK, inks for print; save it as grey or RGB"):
-        read_picture(tmp_path / "a.jpg", Notes())
+        decode_image(tmp_path / "a.jpg", ImportLog())
 
 
 def test_an_animation_is_refused(tmp_path):
     frames = [Image.fromarray(LABELS * k) for k in (1, 2, 3)]
     frames[0].save(tmp_path / "a.png", save_all=True, append_images=frames[1:])
-    for read in (read_picture, read_numbers):
+    for read in (decode_image, decode_mask):
         with pytest.raises(DataError, match=r"a\.png: holds 3 pictures, one after another; save each as a file"):
-            read(tmp_path / "a.png", Notes())
+            read(tmp_path / "a.png", ImportLog())
 
 
 def test_a_jpeg_of_another_name_is_no_mask(tmp_path):
     Image.fromarray(LABELS).save(tmp_path / "m.png", format="JPEG")
     with pytest.raises(DataError, match=r"m\.png: a JPEG keeps no exact numbers"):
-        read_numbers(tmp_path / "m.png", Notes())
+        decode_mask(tmp_path / "m.png", ImportLog())
 
 
 @pytest.mark.parametrize("bits", [1, 2, 4, 8])
@@ -91,13 +91,13 @@ def test_a_png_mask_of_few_bits_gives_the_numbers_that_were_saved(tmp_path, bits
         b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", body) + chunk(b"IEND", b"")
     )
     expected = labels * 255 if bits == 1 else labels
-    np.testing.assert_array_equal(read_numbers(tmp_path / "m.png", Notes()), expected)
+    np.testing.assert_array_equal(decode_mask(tmp_path / "m.png", ImportLog()), expected)
 
 
 def test_an_interlaced_or_deep_png_is_read_as_any_other(tmp_path):
     deep = LABELS.astype(np.uint16) * 300
     Image.fromarray(deep).save(tmp_path / "deep.png")
-    np.testing.assert_array_equal(read_numbers(tmp_path / "deep.png", Notes()), deep)
+    np.testing.assert_array_equal(decode_mask(tmp_path / "deep.png", ImportLog()), deep)
 
 
 @pytest.mark.parametrize(
@@ -114,7 +114,7 @@ def test_an_interlaced_or_deep_png_is_read_as_any_other(tmp_path):
 )
 def test_a_palette_mask_gives_its_indices(tmp_path, colours, classes):
     with_palette(LABELS, *colours).save(tmp_path / "m.png")
-    np.testing.assert_array_equal(read_numbers(tmp_path / "m.png", Notes(), classes=classes), LABELS)
+    np.testing.assert_array_equal(decode_mask(tmp_path / "m.png", ImportLog(), classes=classes), LABELS)
 
 
 @pytest.mark.parametrize(
@@ -129,4 +129,4 @@ def test_a_palette_mask_gives_its_indices(tmp_path, colours, classes):
 def test_a_palette_that_contradicts_its_indices_is_refused(tmp_path, colours, says):
     with_palette(LABELS, *colours).save(tmp_path / "m.png")
     with pytest.raises(DataError, match=rf"m\.png: .*{says}.*grey whole numbers"):
-        read_mask(tmp_path / "m.png", Recipe("semantic", ("background", "a", "b")), Notes())
+        read_mask(tmp_path / "m.png", ImportOptions("semantic", ("background", "a", "b")), ImportLog())

@@ -13,7 +13,7 @@ import pytest
 import requests
 
 from synthbench.datasets import download
-from synthbench.datasets.download import Remote, Resuming, fetch, notice
+from synthbench.datasets.download import Remote, ResumingDownloader, download_notice, fetch
 from synthbench.errors import DataError
 from synthbench.plugin.api import Context, Dataset, Stopped
 
@@ -147,7 +147,7 @@ def test_a_part_that_is_whole_already_is_kept(server: Server, tmp_path: Path) ->
     part, out = tmp_path / "data.bin.part", tmp_path / "out"
     part.write_bytes(BODY)
     Path(f"{part}.json").write_text(f'{{"url": "{server.url}", "tag": "\\"one\\""}}', encoding="utf-8")
-    Resuming(part, Context())(server.url, str(out), None)
+    ResumingDownloader(part, Context())(server.url, str(out), None)
     assert out.read_bytes() == BODY
     assert server.asked == [f"bytes={len(BODY)}-"]
 
@@ -232,7 +232,7 @@ def test_the_notice_names_source_licence_citation_and_file() -> None:
         def samples(self, context: Context) -> Iterator:
             return iter(())
 
-    text = notice(Cells())
+    text = download_notice(Cells())
     for word in (
         "https://example.org",
         "CC0-1.0",

@@ -10,16 +10,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from synthbench.datasets.finding import Named
-from synthbench.datasets.group_table import Table
-from synthbench.datasets.name_pattern import Pattern
-from synthbench.datasets.splits import freeze, make_splits, thaw
+from synthbench.datasets.files import ImageName
+from synthbench.datasets.group_table import GroupTable
+from synthbench.datasets.name_pattern import NamePattern
+from synthbench.datasets.splits import make_splits, read_splits, write_splits
 from synthbench.errors import ConfigError, DataError
 from synthbench.samples import SampleSet
 
 
-def called(path: str, name: str = "", stem: str = "") -> Named:
-    return Named(name or Path(path).stem, stem or Path(path).stem, Path(path))
+def called(path: str, name: str = "", stem: str = "") -> ImageName:
+    return ImageName(name or Path(path).stem, stem or Path(path).stem, Path(path))
 
 
 @pytest.mark.parametrize(
@@ -47,15 +47,15 @@ def called(path: str, name: str = "", stem: str = "") -> Named:
     ],
 )
 def test_a_pattern_names_parts_of_a_file_name(pattern, path, parts):
-    assert Pattern(pattern).of(called(path)) == parts
+    assert NamePattern(pattern).of(called(path)) == parts
 
 
 def test_a_name_that_fits_in_more_than_one_way_is_not_guessed():
     with pytest.raises(DataError, match=r"'\{a\}_\{b\}': a of 'x_y_z' could be 'x' or 'x_y'; write more of the name"):
-        Pattern("{a}_{b}").of(called("x_y_z.png"))
+        NamePattern("{a}_{b}").of(called("x_y_z.png"))
     with pytest.raises(DataError, match="well of"):
-        Pattern("*_{well}_*").of(called("a_b_c_d.png"))
-    assert Pattern("{a}_{b:1}").of(called("x_y_z.png")) == {"a": "x_y", "b": "z"}
+        NamePattern("*_{well}_*").of(called("a_b_c_d.png"))
+    assert NamePattern("{a}_{b:1}").of(called("x_y_z.png")) == {"a": "x_y", "b": "z"}
 
 
 @pytest.mark.parametrize(
@@ -75,12 +75,12 @@ def test_a_name_that_fits_in_more_than_one_way_is_not_guessed():
 )
 def test_a_pattern_that_can_not_be_understood_is_refused(pattern, says):
     with pytest.raises(ConfigError, match=says):
-        Pattern(pattern)
+        NamePattern(pattern)
 
 
 def test_no_name_keeps_a_pattern_busy():
     """A regular expression of such parts would try billions of ways."""
-    pattern = Pattern("_".join(f"{{p{i}}}" for i in range(40)) + "!")
+    pattern = NamePattern("_".join(f"{{p{i}}}" for i in range(40)) + "!")
     begin = time.process_time()
     assert pattern.of(called("_" * 250 + ".png")) is None
     assert time.process_time() - begin < 1
@@ -89,7 +89,7 @@ def test_no_name_keeps_a_pattern_busy():
 @settings(max_examples=200, deadline=None)
 @given(st.lists(st.text("abc12", min_size=1, max_size=4), min_size=2, max_size=5), st.sampled_from("_-. "))
 def test_parts_that_do_not_hold_the_text_between_them_are_found(parts, between):
-    pattern = Pattern(between.join(f"{{p{i}}}" for i in range(len(parts))))
+    pattern = NamePattern(between.join(f"{{p{i}}}" for i in range(len(parts))))
     found = pattern.of(called(f"{between.join(parts)}.png"))
     assert found == {f"p{i}": part for i, part in enumerate(parts)}
 
@@ -108,7 +108,7 @@ def test_parts_that_do_not_hold_the_text_between_them_are_found(parts, between):
 )
 def test_a_table_may_be_written_as_people_write_it(tmp_path, text):
     (tmp_path / "t.csv").write_text(text, encoding="utf-8")
-    table = Table(tmp_path / "t.csv")
+    table = GroupTable(tmp_path / "t.csv")
     assert table.of(called("images/a.png")) == {"well": "A1", "site": "1"}
     assert table.of(called("images/b.tif")) == {"well": "B2", "site": "2"}
     assert table.of(called("images/c.tif")) is None
@@ -118,7 +118,7 @@ def test_a_table_may_be_written_as_people_write_it(tmp_path, text):
 @pytest.mark.parametrize("blank", ["", "NaN", "n/a", "NA", "None", "<NA>", "null"])
 def test_what_programs_write_for_a_missing_value_is_no_group(tmp_path, blank):
     (tmp_path / "t.csv").write_text(f"id,well,site\na,{blank},1\n", encoding="utf-8")
-    assert Table(tmp_path / "t.csv").of(called("images/a.png")) == {"site": "1"}
+    assert GroupTable(tmp_path / "t.csv").of(called("images/a.png")) == {"site": "1"}
 
 
 @pytest.mark.parametrize(
@@ -136,22 +136,22 @@ def test_what_programs_write_for_a_missing_value_is_no_group(tmp_path, blank):
 def test_a_table_that_can_not_be_understood_is_refused(tmp_path, text, says):
     (tmp_path / "t.csv").write_text(text, encoding="utf-8")
     with pytest.raises(ConfigError, match=rf"t\.csv: .*{says}"):
-        Table(tmp_path / "t.csv")
+        GroupTable(tmp_path / "t.csv")
 
 
 def test_a_table_in_another_encoding_says_what_to_do(tmp_path):
     (tmp_path / "t.csv").write_bytes("id,wéll\n".encode("latin-1"))
     with pytest.raises(ConfigError, match=r"can't be read: .*; save it as CSV, in UTF-8"):
-        Table(tmp_path / "t.csv")
+        GroupTable(tmp_path / "t.csv")
     with pytest.raises(ConfigError, match="no such table"):
-        Table(tmp_path / "none.csv")
+        GroupTable(tmp_path / "none.csv")
 
 
 def test_a_table_without_end_is_refused():
     if not Path("/dev/zero").is_char_device():
         pytest.skip("there is no /dev/zero here")
     with pytest.raises(ConfigError, match=r"/dev/zero: is larger than 64 MiB; is this the right table\?"):
-        Table(Path("/dev/zero"))
+        GroupTable(Path("/dev/zero"))
 
 
 @pytest.fixture
@@ -265,8 +265,8 @@ def test_real_wells_are_split_whole(real_data, tmp_path, bring):
         by_well.setdefault(entry.groups["well"], []).append(entry.id)
     assert {len(ids) for ids in by_well.values()} == {2}
     assert len(by_well) == 36
-    freeze(tmp_path / "splits.json", make_splits(samples, "kfold", folds=4, group="well"))
-    folds = thaw(tmp_path / "splits.json")
+    write_splits(tmp_path / "splits.json", make_splits(samples, "kfold", folds=4, group="well"))
+    folds = read_splits(tmp_path / "splits.json")
     assert sorted(name for fold in folds for name in fold.test) == sorted(samples.ids)
     for fold in folds:
         fold.check(samples, "well")
@@ -276,8 +276,8 @@ def test_real_wells_are_split_whole(real_data, tmp_path, bring):
 
 def test_real_file_names_tell_what_the_table_tells(real_data, bring):
     folder = real_data / "wells_bbbc039"
-    table = Table(folder / "groups.csv")
-    pattern = Pattern("{well}_s{site}")
+    table = GroupTable(folder / "groups.csv")
+    pattern = NamePattern("{well}_s{site}")
     files = sorted((folder / "images").iterdir())
     assert len(files) == 72
     for file in files:

@@ -7,7 +7,7 @@ import json
 import numpy as np
 import pytest
 
-from synthbench.datasets.importing import FORMS, detect, import_set
+from synthbench.datasets.importing import FORMATS, detect_format, prepare_import
 from synthbench.errors import ConfigError, DataError
 
 
@@ -41,10 +41,10 @@ def _lay_out(form: str, put, tmp_path, grey, two_cells) -> None:
         put("a_masks.png", two_cells)
 
 
-@pytest.mark.parametrize("form", [form.name for form in FORMS])
+@pytest.mark.parametrize("form", [form.name for form in FORMATS])
 def test_each_form_is_recognised_also_one_folder_down(put, tmp_path, grey, two_cells, form):
     _lay_out(form, put, tmp_path, grey, two_cells)
-    found = import_set(tmp_path)
+    found = prepare_import(tmp_path)
     assert found.form.name == form
     (sample,) = found.samples()
     np.testing.assert_array_equal(sample.image, grey)
@@ -56,7 +56,7 @@ def test_each_form_is_recognised_also_one_folder_down(put, tmp_path, grey, two_c
 def test_an_unpacked_archive_with_one_folder_in_it_is_entered(put, tmp_path, grey, two_cells):
     put("a/b/c/d/images/x.png", grey)
     put("a/b/c/d/labels/x.png", two_cells)
-    assert detect(tmp_path)[0].name == "folders"
+    assert detect_format(tmp_path)[0].name == "folders"
 
 
 @pytest.mark.parametrize(
@@ -76,7 +76,7 @@ def test_an_unpacked_archive_with_one_folder_in_it_is_entered(put, tmp_path, gre
 )
 def test_where_nothing_is_found_the_way_out_is_told(tmp_path, make, says):
     with pytest.raises(DataError, match=says) as error:
-        import_set(make(tmp_path))
+        prepare_import(make(tmp_path))
     assert "\n" not in str(error.value)
 
 
@@ -84,7 +84,7 @@ def test_empty_image_folders_are_no_dataset(tmp_path):
     (tmp_path / "images").mkdir()
     (tmp_path / "labels").mkdir()
     with pytest.raises(DataError, match="no annotated images were found"):
-        import_set(tmp_path)
+        prepare_import(tmp_path)
 
 
 def test_samples_are_read_one_at_a_time(put, tmp_path, grey, two_cells):
@@ -92,7 +92,7 @@ def test_samples_are_read_one_at_a_time(put, tmp_path, grey, two_cells):
         put(f"images/{name}.png", grey)
         put(f"labels/{name}.png", two_cells)
     (tmp_path / "images" / "c.png").write_bytes(b"broken")
-    found = import_set(tmp_path)
+    found = prepare_import(tmp_path)
     stream = found.samples()
     assert [next(stream).id, next(stream).id] == ["a", "b"]
     with pytest.raises(DataError, match=r"c\.png: can't be read"):
@@ -108,9 +108,9 @@ def test_binary_masks_are_recognised_when_the_whole_set_was_seen(put, tmp_path, 
     with pytest.raises(
         DataError, match=r"no mask holds more than one label, and that of .*a.png is in pieces.*--components"
     ):
-        import_set(tmp_path).write(tmp_path / "out")
+        prepare_import(tmp_path).write(tmp_path / "out")
     assert not (tmp_path / "out").exists()
-    (samples, found) = list(import_set(tmp_path, components=True).samples()), import_set(tmp_path)
+    (samples, found) = list(prepare_import(tmp_path, components=True).samples()), prepare_import(tmp_path)
     assert [len(np.unique(s.labels)) - 1 for s in samples] == [2, 2]
     assert found.recipe.components is False
 
@@ -119,7 +119,7 @@ def test_what_was_done_travels_with_the_written_set(put, tmp_path, grey, two_cel
     put("in/images/a.png", np.stack([grey] * 3, axis=-1))
     put("in/labels/a.png", two_cells)
     seen = []
-    samples = import_set(tmp_path / "in", name="mine").write(tmp_path / "out", lambda *args: seen.append(args))
+    samples = prepare_import(tmp_path / "in", name="mine").write(tmp_path / "out", lambda *args: seen.append(args))
     assert samples.name == "mine"
     assert samples.info["form"] == "folders"
     assert samples.info["import"] == ["colour images with three equal channels stored as grey: 1", "objects: 2"]
@@ -130,7 +130,7 @@ def test_instances_have_no_classes(put, tmp_path, grey, two_cells):
     put("images/a.png", grey)
     put("labels/a.png", two_cells)
     with pytest.raises(ConfigError, match="only a semantic set has classes; add --task semantic"):
-        import_set(tmp_path, classes=("background", "cell"))
+        prepare_import(tmp_path, classes=("background", "cell"))
 
 
 # -- a value that means unknown -------------------------------------------------------------------------------------
@@ -156,7 +156,7 @@ def test_a_value_of_the_masks_becomes_the_ignore_region_in_every_form(put, tmp_p
 def test_forms_without_values_refuse_one_to_ignore(put, tmp_path, grey, two_cells, form):
     _lay_out(form, put, tmp_path, grey, two_cells)
     with pytest.raises(ConfigError, match="--ignore 255: the masks of this form"):
-        import_set(tmp_path, ignore=255)
+        prepare_import(tmp_path, ignore=255)
 
 
 def test_classes_and_components_are_those_of_the_known_pixels(put, bring, grey):

@@ -10,7 +10,7 @@ import pytest
 
 import synthbench
 from synthbench.datasets import library
-from synthbench.datasets.library import Library, build, default_root, resolve
+from synthbench.datasets.library import Library, build_dataset, default_root, open_dataset
 from synthbench.errors import ConfigError, DataError, PluginError
 from synthbench.plugin.api import Context
 from synthbench.plugin.registry import Registered, Registry
@@ -69,7 +69,7 @@ def test_what_is_added_is_found_by_name(tmp_path, cells):
     added = shelf.add(cells)
     assert shelf.names() == ["cells"]
     assert shelf.open("cells").fingerprint == added.fingerprint
-    assert resolve("cells", library=shelf)[1] == tmp_path / "library" / "cells"
+    assert open_dataset("cells", library=shelf)[1] == tmp_path / "library" / "cells"
     with pytest.raises(DataError, match=r"there is a dataset 'cells' already, at .*; give another --name"):
         shelf.add(cells)
     assert shelf.add(cells, name="again").fingerprint == added.fingerprint
@@ -98,37 +98,37 @@ def test_an_unknown_name_gets_the_nearest(tmp_path, cells):
     with pytest.raises(
         DataError, match=r"cellz: neither a path nor a dataset of the library or of a plugin \(did you mean 'cells'\?\)"
     ):
-        resolve("cellz", library=shelf)
+        open_dataset("cellz", library=shelf)
 
 
 def test_a_plugins_name_is_near_too_and_not_free_for_imports(tmp_path, cells):
     shelf = Library(tmp_path / "library")
     with pytest.raises(DataError, match=r"did you mean 'phantom-nuclei'"):
-        resolve("phantom-nucleii", library=shelf)
+        open_dataset("phantom-nucleii", library=shelf)
     with pytest.raises(DataError, match=r"'phantom-nuclei' is a plugin's; give another --name"):
         shelf.add(cells, name="phantom-nuclei")
 
 
 def test_a_path_is_imported_once_and_again_only_when_a_file_changes(tmp_path, cells, put, grey, monkeypatch):
     shelf = Library(tmp_path / "library")
-    first, folder = resolve(cells, library=shelf)
+    first, folder = open_dataset(cells, library=shelf)
     assert len(first) == 3
     with monkeypatch.context() as patch:
         patch.setattr(SampleSet, "write", lambda *a, **k: pytest.fail("imported again"))
-        assert resolve(cells, library=shelf)[1] == folder
+        assert open_dataset(cells, library=shelf)[1] == folder
     put("cells/images/a.png", grey + np.uint8(1))
     os.utime(cells / "images" / "a.png", ns=(1, 1))
-    changed, other = resolve(cells, library=shelf)
+    changed, other = open_dataset(cells, library=shelf)
     assert other != folder
     assert changed.fingerprint != first.fingerprint
-    semantic, third = resolve(cells, library=shelf, task="semantic", classes=("background", "a", "b"))
+    semantic, third = open_dataset(cells, library=shelf, task="semantic", classes=("background", "a", "b"))
     assert (semantic.task, third in (folder, other)) == ("semantic", False)
     assert shelf.names() == []
 
 
 def test_the_path_of_a_sample_set_is_opened_where_it_is(tmp_path, blob_set):
     blob_set.save(tmp_path / "blobs")
-    samples, folder = resolve(tmp_path / "blobs", tmp_path / "imported")
+    samples, folder = open_dataset(tmp_path / "blobs", tmp_path / "imported")
     assert (samples.fingerprint, folder) == (blob_set.fingerprint, tmp_path / "blobs")
     assert not (tmp_path / "imported").exists()
 
@@ -147,7 +147,7 @@ def test_a_file_in_the_place_of_the_library_says_where_to(tmp_path, cells):
 
 
 def test_a_plugin_dataset_is_built_with_its_terms(dots, tmp_path):
-    samples = build("dots", {"count": 2}, tmp_path / "out", Context(folder=tmp_path))
+    samples = build_dataset("dots", {"count": 2}, tmp_path / "out", Context(folder=tmp_path))
     assert (len(samples), samples.task, samples.classes) == (2, "semantic", ("background", "dot"))
     assert {key: samples.info[key] for key in ("source", "licence", "citation", "plugin", "config")} == {
         "source": "https://example.org/dots",
@@ -169,7 +169,7 @@ def test_a_plugin_dataset_is_built_with_its_terms(dots, tmp_path):
 )
 def test_a_plugin_dataset_that_can_not_be_built_is_one_line(dots, tmp_path, name, config, error, says):
     with pytest.raises(error, match=says) as raised:
-        build(name, config, tmp_path / "out", Context(folder=tmp_path))
+        build_dataset(name, config, tmp_path / "out", Context(folder=tmp_path))
     assert "\n" not in str(raised.value)
     assert not (tmp_path / "out").exists()
 
@@ -177,7 +177,7 @@ def test_a_plugin_dataset_that_can_not_be_built_is_one_line(dots, tmp_path, name
 def test_a_plugin_dataset_in_the_library_leaves_no_work_behind(dots, tmp_path):
     shelf = Library(tmp_path / "library")
     with pytest.raises(DataError, match=r"'dots' isn't in the library yet; add it by 'synthbench dataset add dots'"):
-        resolve("dots", library=shelf)
+        open_dataset("dots", library=shelf)
     shelf.build("dots", {}, name="mine")
     assert shelf.names() == ["mine"]
     assert not (shelf.root / ".work" / "dots").exists()

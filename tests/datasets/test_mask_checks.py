@@ -12,8 +12,8 @@ from PIL import Image
 from scipy.ndimage import distance_transform_edt, gaussian_filter
 from skimage.segmentation import find_boundaries
 
-from synthbench.datasets.mask_checks import OF_SCORE, ask_all, ask_one
-from synthbench.datasets.mask_statistics import Look, look
+from synthbench.datasets.mask_checks import SCORE_OPTIONS, check_mask, check_masks
+from synthbench.datasets.mask_statistics import MaskStatistics, mask_statistics
 from synthbench.errors import DataError
 from synthbench.samples import read_array
 
@@ -48,10 +48,10 @@ def tiled(rng: np.random.Generator, count: int = 12) -> np.ndarray:
 
 
 def ask(masks: Masks, *, in_pieces: bool = True) -> None:
-    looks = [look(mask, f"{i}.png") for i, mask in enumerate(masks)]
+    looks = [mask_statistics(mask, f"{i}.png") for i, mask in enumerate(masks)]
     for seen in looks if in_pieces else ():
-        ask_one(seen)
-    ask_all(looks, "set", in_pieces=in_pieces)
+        check_mask(seen)
+    check_masks(looks, "set", in_pieces=in_pieces)
 
 
 def three(change: Callable[[np.ndarray], np.ndarray]) -> Masks:
@@ -167,13 +167,13 @@ def test_where_each_piece_becomes_an_object_nothing_is_asked_about_pieces() -> N
 
 def test_the_ways_out_are_those_of_the_command() -> None:
     with pytest.raises(DataError, match=r"use --components .*, --semantic for classes, or --trust-masks"):
-        ask_one(look((cells() > 0) * 255, "a.png"), OF_SCORE)
+        check_mask(mask_statistics((cells() > 0) * 255, "a.png"), SCORE_OPTIONS)
 
 
 def test_a_mask_is_measured() -> None:
     mask = np.zeros((8, 10), np.uint8)
     mask[0, :4], mask[2, :4], mask[4:6, 2:5] = 3, 3, 9
-    assert look(mask, "a") == Look(
+    assert mask_statistics(mask, "a") == MaskStatistics(
         where="a",
         labels=2,
         few=(3, 9),
@@ -200,12 +200,12 @@ def test_a_mask_is_measured() -> None:
 )
 def test_real_label_maps_pass_and_real_images_are_no_label_maps(real_data: Path, folder: str) -> None:
     maps = sorted((real_data / folder / "labels").glob("*.png"))[:40]
-    looks = [look(read_array(path), path.name) for path in maps]
+    looks = [mask_statistics(read_array(path), path.name) for path in maps]
     for seen in looks:
-        ask_one(seen)
-        ask_all([seen], folder)
-    ask_all(looks, folder)
+        check_mask(seen)
+        check_masks([seen], folder)
+    check_masks(looks, folder)
     for path in sorted((real_data / folder / "images").glob("*.png"))[:2]:
         image = read_array(path)
         with pytest.raises(DataError, match="no label map"):
-            ask_one(look(image if image.ndim == 2 else image[..., 0], path.name))
+            check_mask(mask_statistics(image if image.ndim == 2 else image[..., 0], path.name))

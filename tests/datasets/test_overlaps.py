@@ -6,8 +6,8 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from synthbench.datasets.overlaps import Stamp, paint
-from synthbench.datasets.recipe import Notes
+from synthbench.datasets.import_options import ImportLog
+from synthbench.datasets.overlaps import ObjectMask, paint_objects
 
 SHAPE = (12, 15)
 
@@ -23,8 +23,8 @@ def masks(draw) -> np.ndarray:
 @settings(max_examples=150, deadline=None)
 @given(st.lists(masks(), max_size=7))
 def test_every_pixel_belongs_to_the_smallest_object_that_covers_it(objects):
-    notes = Notes()
-    labels = paint([Stamp.of(mask, i + 1) for i, mask in enumerate(objects)], SHAPE, notes)
+    notes = ImportLog()
+    labels = paint_objects([ObjectMask.of(mask, i + 1) for i, mask in enumerate(objects)], SHAPE, notes)
     areas = [int(mask.sum()) for mask in objects]
     for y, x in np.ndindex(SHAPE):
         covering = [i for i, mask in enumerate(objects) if mask[y, x]]

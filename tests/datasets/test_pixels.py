@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from synthbench.datasets.components import pieces_of
-from synthbench.datasets.pixels import read_image, read_mask, tell_depth, tidy_image, tidy_labels
-from synthbench.datasets.recipe import Notes, Recipe
+from synthbench.datasets.components import connected_components
+from synthbench.datasets.import_options import ImportLog, ImportOptions
+from synthbench.datasets.pixels import log_bit_depth, read_image, read_mask, to_label_map, to_sample_image
 from synthbench.errors import ConfigError, DataError
 
-SEMANTIC = Recipe("semantic", ("background", "a", "b"))
+SEMANTIC = ImportOptions("semantic", ("background", "a", "b"))
 
 
 def _squares(*places: tuple[int, int, int], value: int = 255, dtype: str = "uint8") -> np.ndarray:
@@ -33,7 +33,7 @@ def _squares(*places: tuple[int, int, int], value: int = 255, dtype: str = "uint
 )
 def test_grey_in_any_png_mode_is_read_as_grey(tmp_path, grey, mode, shape, note):
     Image.fromarray(grey).convert(mode).save(tmp_path / "a.png")
-    notes = Notes()
+    notes = ImportLog()
     image = read_image(tmp_path / "a.png", notes)
     np.testing.assert_array_equal(image, grey)
     assert image.shape == shape
@@ -44,12 +44,12 @@ def test_a_palette_picture_gives_its_colours_and_not_its_indices(tmp_path):
     picture = Image.new("P", (8, 8), 1)
     picture.putpalette([0, 0, 0, 200, 10, 30])
     picture.save(tmp_path / "a.png")
-    assert read_image(tmp_path / "a.png", Notes())[0, 0].tolist() == [200, 10, 30]
+    assert read_image(tmp_path / "a.png", ImportLog())[0, 0].tolist() == [200, 10, 30]
 
 
 def test_sixteen_bits_per_colour_are_read_from_tiff_and_refused_from_png(put, tmp_path, grey):
     colour = np.stack([grey.astype(np.uint16) * 257, grey.astype(np.uint16), grey.astype(np.uint16) // 2], axis=-1)
-    np.testing.assert_array_equal(read_image(put("a.tif", colour), Notes()), colour)
+    np.testing.assert_array_equal(read_image(put("a.tif", colour), ImportLog()), colour)
     head = (
         b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR" + (32).to_bytes(4, "big") + (24).to_bytes(4, "big") + bytes([16, 2, 0, 0, 0])
     )
@@ -57,7 +57,7 @@ def test_sixteen_bits_per_colour_are_read_from_tiff_and_refused_from_png(put, tm
     with pytest.raises(
         DataError, match=r"b\.png: a PNG with 16 bits per colour can't be read without loss; save .* TIFF"
     ):
-        read_image(tmp_path / "b.png", Notes())
+        read_image(tmp_path / "b.png", ImportLog())
 
 
 @pytest.mark.parametrize(
@@ -80,8 +80,8 @@ def test_sixteen_bits_per_colour_are_read_from_tiff_and_refused_from_png(put, tm
     ],
 )
 def test_other_types_become_unsigned_by_a_stated_rule(image, expected, note):
-    notes = Notes()
-    result = tidy_image(image, "a", notes)
+    notes = ImportLog()
+    result = to_sample_image(image, "a", notes)
     assert result.dtype == expected.dtype
     np.testing.assert_array_equal(result, expected)
     assert note in " ".join(notes.lines())
@@ -89,10 +89,10 @@ def test_other_types_become_unsigned_by_a_stated_rule(image, expected, note):
 
 @pytest.mark.parametrize(("top", "bits"), [(200, 8), (900, 10), (4095, 12), (16000, 14), (16384, None), (65535, None)])
 def test_unused_bits_are_told_with_the_option_that_stretches(top, bits):
-    notes = Notes()
+    notes = ImportLog()
     for high in (1, top):
-        tidy_image(np.array([[0, high]], np.uint16), "a", notes)
-    tell_depth(notes)
+        to_sample_image(np.array([[0, high]], np.uint16), "a", notes)
+    log_bit_depth(notes)
     expected = (
         f"uint16 images of {bits} bits (none is above {top}), kept as they are; --white {2 ** (bits or 0) - 1} would "
         "stretch them over all 16: 2"
@@ -102,8 +102,8 @@ def test_unused_bits_are_told_with_the_option_that_stretches(top, bits):
 
 def test_channels_first_are_turned(grey):
     planes = np.stack([grey, grey // 2, grey // 3])
-    notes = Notes()
-    np.testing.assert_array_equal(tidy_image(planes, "a", notes), np.moveaxis(planes, 0, -1))
+    notes = ImportLog()
+    np.testing.assert_array_equal(to_sample_image(planes, "a", notes), np.moveaxis(planes, 0, -1))
     assert notes.lines() == ["images turned from channels first to channels last: 1"]
 
 
@@ -120,7 +120,7 @@ def test_channels_first_are_turned(grey):
 )
 def test_an_image_that_would_lose_something_is_refused(image, says):
     with pytest.raises(DataError, match=f"^a: .*{says}"):
-        tidy_image(image, "a", Notes())
+        to_sample_image(image, "a", ImportLog())
 
 
 @pytest.mark.parametrize("high", [1, 255, 256, 65535, 65536, 2**31 - 1])
@@ -129,7 +129,7 @@ def test_labels_up_to_two_billion_are_kept(put, high):
 
     labels = _squares((2, 2, 4), value=1, dtype="uint32") + _squares((10, 10, 4), value=high, dtype="uint32")
     path = put("mask.tif", labels)
-    np.testing.assert_array_equal(read_mask(path, Recipe(), Notes()), labels)
+    np.testing.assert_array_equal(read_mask(path, ImportOptions(), ImportLog()), labels)
 
 
 @pytest.mark.parametrize(
@@ -146,20 +146,20 @@ def test_labels_up_to_two_billion_are_kept(put, high):
 )
 def test_what_is_no_label_map_is_refused(mask, says):
     with pytest.raises(DataError, match=f"^m: .*{says}"):
-        tidy_labels(mask, "m", Recipe(), Notes())
+        to_label_map(mask, "m", ImportOptions(), ImportLog())
 
 
 def test_a_grey_mask_in_three_channels_is_one_mask():
     mask = _squares((2, 2, 4), value=3) + _squares((9, 9, 2), value=4)
-    np.testing.assert_array_equal(tidy_labels(np.stack([mask] * 3, axis=-1), "m", Recipe(), Notes()), mask)
+    np.testing.assert_array_equal(to_label_map(np.stack([mask] * 3, axis=-1), "m", ImportOptions(), ImportLog()), mask)
 
 
 def test_a_mask_of_objects_is_asked_unless_it_is_trusted():
     binary = _squares((2, 2, 4), (10, 10, 4))
-    notes = Notes()
+    notes = ImportLog()
     with pytest.raises(DataError, match=r"m: a binary mask.*--components .*--task semantic .*--trust-masks"):
-        tidy_labels(binary, "m", Recipe(), notes)
-    np.testing.assert_array_equal(tidy_labels(binary, "m", Recipe(trusted=True), Notes()), binary)
+        to_label_map(binary, "m", ImportOptions(), notes)
+    np.testing.assert_array_equal(to_label_map(binary, "m", ImportOptions(trusted=True), ImportLog()), binary)
     assert [seen.where for seen in notes.looks] == ["m"]
 
 
@@ -169,43 +169,43 @@ def test_an_alpha_channel_that_says_no_more_than_the_numbers_is_dropped(channels
     grey = [mask] * (channels - 1)
     for alpha in (np.full_like(mask, 255), np.full_like(mask, 90), (mask > 0) * 255):
         stacked = np.stack([*grey, alpha.astype(np.uint8)], axis=-1)
-        np.testing.assert_array_equal(tidy_labels(stacked, "m", Recipe(), Notes()), mask)
+        np.testing.assert_array_equal(to_label_map(stacked, "m", ImportOptions(), ImportLog()), mask)
     for numbers, alpha in ((0 * mask, mask), (np.full_like(mask, 255), (mask > 0) * 255)):
         stacked = np.stack([*[numbers] * (channels - 1), alpha.astype(np.uint8)], axis=-1)
         with pytest.raises(DataError, match=r"m: its alpha channel marks other pixels .*save one grey channel"):
-            tidy_labels(stacked, "m", Recipe("semantic"), Notes())
+            to_label_map(stacked, "m", ImportOptions("semantic"), ImportLog())
 
 
 def test_components_make_each_piece_of_each_label_an_object():
     mask = _squares((2, 2, 4), (10, 10, 4)) + _squares((2, 6, 4), value=9)
-    notes = Notes()
-    labels = tidy_labels(mask, "m", Recipe(components=True), notes)
+    notes = ImportLog()
+    labels = to_label_map(mask, "m", ImportOptions(components=True), notes)
     assert len(np.unique(labels)) == 4
-    assert len(pieces_of(labels == labels[3, 3])) == 1
+    assert len(connected_components(labels == labels[3, 3])) == 1
     assert notes.counts == {"objects made of connected pieces": 3, "labels that they come from": 2}
 
 
-@pytest.mark.parametrize("recipe", [Recipe(), Recipe(components=True), SEMANTIC])
+@pytest.mark.parametrize("recipe", [ImportOptions(), ImportOptions(components=True), SEMANTIC])
 def test_a_jpeg_is_no_mask(tmp_path, recipe):
     """Its numbers near edges are new ones, which would be objects."""
     Image.fromarray(_squares((2, 2, 8), value=7)).save(tmp_path / "a.jpg")
     with pytest.raises(DataError, match=r"a\.jpg: a JPEG keeps no exact numbers.*png or tif"):
-        read_mask(tmp_path / "a.jpg", recipe, Notes())
+        read_mask(tmp_path / "a.jpg", recipe, ImportLog())
 
 
 def test_class_maps_are_kept_and_two_valued_ones_become_classes():
     classes = _squares((2, 2, 4), value=1) + _squares((9, 9, 5), value=2)
-    np.testing.assert_array_equal(tidy_labels(classes, "m", SEMANTIC, Notes()), classes)
-    notes = Notes()
-    binary = tidy_labels(_squares((2, 2, 4)), "m", Recipe("semantic"), notes)
+    np.testing.assert_array_equal(to_label_map(classes, "m", SEMANTIC, ImportLog()), classes)
+    notes = ImportLog()
+    binary = to_label_map(_squares((2, 2, 4)), "m", ImportOptions("semantic"), notes)
     assert np.unique(binary).tolist() == [0, 1]
     assert notes.lines() == ["binary masks of 0 and 255 stored as classes 0 and 1: 1"]
     with pytest.raises(DataError, match=r"m: the mask holds 7, and the 3 classes \(background, a, b\) are 0 … 2"):
-        tidy_labels(_squares((2, 2, 4), value=7), "m", SEMANTIC, Notes())
+        to_label_map(_squares((2, 2, 4), value=7), "m", SEMANTIC, ImportLog())
     with pytest.raises(DataError, match=r"m: the mask holds 255 beside the classes .*use --ignore 255"):
-        tidy_labels(classes + _squares((15, 15, 4)), "m", SEMANTIC, Notes())
+        to_label_map(classes + _squares((15, 15, 4)), "m", SEMANTIC, ImportLog())
     with pytest.raises(DataError, match=r"m: the mask holds 1 … 3 and no 0; classes start at 0 .*subtract 1"):
-        tidy_labels(classes + np.uint8(1), "m", SEMANTIC, Notes())
+        to_label_map(classes + np.uint8(1), "m", SEMANTIC, ImportLog())
 
 
 @pytest.mark.parametrize(
@@ -221,4 +221,4 @@ def test_class_maps_are_kept_and_two_valued_ones_become_classes():
 )
 def test_a_recipe_that_contradicts_itself_is_refused(recipe, says):
     with pytest.raises(ConfigError, match=says):
-        Recipe(**recipe)
+        ImportOptions(**recipe)

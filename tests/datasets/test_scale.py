@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from synthbench.datasets.importing import import_set
-from synthbench.datasets.recipe import Notes, Recipe
-from synthbench.datasets.scale import Scale
+from synthbench.datasets.import_options import ImportLog, ImportOptions
+from synthbench.datasets.importing import prepare_import
+from synthbench.datasets.intensity_scale import IntensityScale
 from synthbench.errors import ConfigError, DataError
 
 SHAPE = (24, 32)
@@ -22,7 +22,7 @@ def imported(put, tmp_path, two_cells):
         for i, image in enumerate(images):
             put(f"images/{i}.tif", image)
             put(f"labels/{i}.tif", two_cells)
-        found = import_set(tmp_path, **recipe)
+        found = prepare_import(tmp_path, **recipe)
         return [sample.image for sample in found.samples()], found.notes.lines()
 
     return run
@@ -99,7 +99,7 @@ def test_a_white_of_eight_bits_gives_eight_bits(imported):
 @pytest.mark.parametrize("white", [0, -1, float("nan"), float("inf")])
 def test_a_white_that_is_none_is_refused(white):
     with pytest.raises(ConfigError, match=r"--white .*: give the value that is white, above 0"):
-        Recipe(white=white)
+        ImportOptions(white=white)
 
 
 @pytest.mark.parametrize(
@@ -120,7 +120,7 @@ def test_what_has_no_scale_is_refused_by_name(imported, images, says):
 
 
 def test_without_the_set_the_first_image_makes_the_scale_and_others_have_to_fit():
-    scaling = Notes().scaling
+    scaling = ImportLog().scaling
     told: list[str] = []
     first = scaling.apply(np.array([[0.5, 3.5]]), "a", told.append)
     assert first.tolist() == [[0, 65535]]
@@ -131,5 +131,5 @@ def test_without_the_set_the_first_image_makes_the_scale_and_others_have_to_fit(
 
 
 def test_a_constant_set_is_black_or_its_value():
-    assert Scale(-3.5, -3.5, np.dtype(np.uint16), "").apply(np.full((2, 2), -3.5), "a").max() == 0
-    assert Scale(0.0, 0.0, np.dtype(np.uint8), "").apply(np.full((2, 2), 7), "a").min() == 7
+    assert IntensityScale(-3.5, -3.5, np.dtype(np.uint16), "").apply(np.full((2, 2), -3.5), "a").max() == 0
+    assert IntensityScale(0.0, 0.0, np.dtype(np.uint8), "").apply(np.full((2, 2), 7), "a").min() == 7

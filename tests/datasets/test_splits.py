@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from synthbench.datasets.splits import Split, fraction, freeze, make_splits, thaw
+from synthbench.datasets.splits import Split, make_splits, read_splits, take_fraction, write_splits
 from synthbench.errors import ConfigError, DataError
 from synthbench.samples import Entry, SampleSet
 
@@ -180,7 +180,7 @@ def test_fractions_are_nested_and_of_the_right_size(objects, amounts, seed):
         count = int(amount * len(objects) + 0.5 + 1e-9)
         if count == 0:
             continue
-        chosen = fraction(samples, samples.ids, amount, seed)
+        chosen = take_fraction(samples, samples.ids, amount, seed)
         assert len(chosen) == count
         assert previous <= set(chosen)
         assert list(chosen) == sorted(chosen)
@@ -193,7 +193,7 @@ def test_a_fraction_holds_each_group_in_proportion(wells, seed):
     samples = _set(len(wells), well=wells)
     sizes = Counter(wells)
     for count in range(1, len(wells) + 1):
-        chosen = Counter(int(name[1:]) for name in fraction(samples, samples.ids, count, seed, stratify="well"))
+        chosen = Counter(int(name[1:]) for name in take_fraction(samples, samples.ids, count, seed, stratify="well"))
         held = Counter(wells[i] for i in chosen)
         for well, size in sizes.items():
             assert abs(held[well] - count * size / len(wells)) <= 1 + len(sizes) / 2
@@ -202,17 +202,17 @@ def test_a_fraction_holds_each_group_in_proportion(wells, seed):
 def test_by_default_sparse_and_crowded_images_are_both_kept():
     samples = _set(100, objects=[1] * 50 + [300] * 50)
     for seed in range(5):
-        chosen = fraction(samples, samples.ids, 0.1, seed)
+        chosen = take_fraction(samples, samples.ids, 0.1, seed)
         assert 4 <= sum(name >= "s050" for name in chosen) <= 6
 
 
 def test_a_share_of_one_is_all_and_a_number_of_one_is_one():
     samples = _set(45)
-    assert fraction(samples, samples.ids, 1.0) == samples.ids
-    assert len(fraction(samples, samples.ids, 1)) == 1
-    assert len(fraction(samples, samples.ids, 0.1)) == 5
-    assert len(fraction(samples, samples.ids, 0.7)) == 32
-    assert fraction(samples, samples.ids, 0.1, 0) != fraction(samples, samples.ids, 0.1, 1)
+    assert take_fraction(samples, samples.ids, 1.0) == samples.ids
+    assert len(take_fraction(samples, samples.ids, 1)) == 1
+    assert len(take_fraction(samples, samples.ids, 0.1)) == 5
+    assert len(take_fraction(samples, samples.ids, 0.7)) == 32
+    assert take_fraction(samples, samples.ids, 0.1, 0) != take_fraction(samples, samples.ids, 0.1, 1)
 
 
 @pytest.mark.parametrize(
@@ -231,7 +231,7 @@ def test_a_share_of_one_is_all_and_a_number_of_one_is_one():
 def test_a_fraction_that_leaves_nothing_is_refused(amount, error, says):
     samples = _set(20)
     with pytest.raises(error, match=says):
-        fraction(samples, samples.ids, amount)
+        take_fraction(samples, samples.ids, amount)
 
 
 # -- files ----------------------------------------------------------------------------------------------------------
@@ -241,22 +241,22 @@ def test_the_same_bytes_on_every_machine(tmp_path):
     """The hash was computed once; if it changes, studies frozen before can't be repeated."""
     samples = _set(30, well=[f"w{i % 9}" for i in range(30)])
     splits = make_splits(samples, "kfold", folds=3, group="well", seed=7)
-    assert freeze(tmp_path / "a.json", splits) == freeze(tmp_path / "b.json", splits)
+    assert write_splits(tmp_path / "a.json", splits) == write_splits(tmp_path / "b.json", splits)
     assert (tmp_path / "a.json").read_bytes() == (tmp_path / "b.json").read_bytes()
     assert splits[0].sha256 == GOLDEN_SPLIT
-    assert "".join(name[1:] for name in fraction(samples, samples.ids, 5, seed=3)) == GOLDEN_FRACTION
+    assert "".join(name[1:] for name in take_fraction(samples, samples.ids, 5, seed=3)) == GOLDEN_FRACTION
 
 
 def test_what_was_frozen_thaws_as_it_was(tmp_path):
     splits = make_splits(_set(30), "kfold", folds=4)
-    freeze(tmp_path / "deep" / "splits.json", splits)
-    assert thaw(tmp_path / "deep" / "splits.json") == splits
+    write_splits(tmp_path / "deep" / "splits.json", splits)
+    assert read_splits(tmp_path / "deep" / "splits.json") == splits
     assert [p.name for p in (tmp_path / "deep").iterdir()] == ["splits.json"]
 
 
 def test_a_thawed_split_is_held_against_its_dataset(tmp_path):
-    freeze(tmp_path / "s.json", make_splits(_set(30), "holdout"))
-    (split,) = thaw(tmp_path / "s.json")
+    write_splits(tmp_path / "s.json", make_splits(_set(30), "holdout"))
+    (split,) = read_splits(tmp_path / "s.json")
     split.check(_set(31))
     with pytest.raises(DataError, match="no sample 's0"):
         split.check(_set(5))
@@ -275,24 +275,24 @@ def test_a_thawed_split_is_held_against_its_dataset(tmp_path):
     ],
 )
 def test_an_altered_file_is_refused(tmp_path, change, says):
-    freeze(tmp_path / "s.json", make_splits(_set(30)))
+    write_splits(tmp_path / "s.json", make_splits(_set(30)))
     content = json.loads((tmp_path / "s.json").read_text(encoding="utf-8"))
     change(content)
     (tmp_path / "s.json").write_text(json.dumps(content), encoding="utf-8")
     with pytest.raises(DataError, match=rf"s\.json: {says}"):
-        thaw(tmp_path / "s.json")
+        read_splits(tmp_path / "s.json")
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{", "null"])
 def test_a_file_that_is_no_split_is_refused(tmp_path, text):
     (tmp_path / "s.json").write_text(text, encoding="utf-8")
     with pytest.raises(DataError, match=r"s\.json: (can't be read|damaged)"):
-        thaw(tmp_path / "s.json")
+        read_splits(tmp_path / "s.json")
 
 
 def test_a_missing_file_and_a_place_that_can_not_be_written(tmp_path):
     with pytest.raises(DataError, match="no such file of splits"):
-        thaw(tmp_path / "none.json")
+        read_splits(tmp_path / "none.json")
     (tmp_path / "file").touch()
     with pytest.raises(DataError, match=r"file/s\.json: can't be written"):
-        freeze(tmp_path / "file" / "s.json", make_splits(_set(30)))
+        write_splits(tmp_path / "file" / "s.json", make_splits(_set(30)))

@@ -10,8 +10,8 @@ import pytest
 import tifffile
 from PIL import Image
 
+from synthbench.datasets.import_options import ImportLog, ImportOptions
 from synthbench.datasets.pixels import read_image, read_mask
-from synthbench.datasets.recipe import Notes, Recipe
 from synthbench.errors import DataError
 
 SHAPE = (12, 17)
@@ -24,7 +24,7 @@ LABELS[2:5, 2:6], LABELS[6:10, 9:14] = 1, 2
 
 
 def both(path: Path) -> list[Callable[[], np.ndarray]]:
-    return [lambda: read_image(path, Notes()), lambda: read_mask(path, Recipe(), Notes())]
+    return [lambda: read_image(path, ImportLog()), lambda: read_mask(path, ImportOptions(), ImportLog())]
 
 
 def appended(path: Path, pages: int) -> None:
@@ -89,7 +89,7 @@ def test_several_pictures_are_no_image_and_no_mask(tmp_path, write, says):
 )
 def test_samples_per_pixel_are_colours(tmp_path, options):
     tifffile.imwrite(tmp_path / "a.tif", COLOUR, **options)
-    np.testing.assert_array_equal(read_image(tmp_path / "a.tif", Notes()), COLOUR)
+    np.testing.assert_array_equal(read_image(tmp_path / "a.tif", ImportLog()), COLOUR)
 
 
 @pytest.mark.parametrize(
@@ -103,9 +103,9 @@ def test_samples_per_pixel_are_colours(tmp_path, options):
 )
 def test_three_channels_are_colours_and_no_mask(tmp_path, options):
     tifffile.imwrite(tmp_path / "a.tif", STACK, **options)
-    np.testing.assert_array_equal(read_image(tmp_path / "a.tif", Notes()), COLOUR)
+    np.testing.assert_array_equal(read_image(tmp_path / "a.tif", ImportLog()), COLOUR)
     with pytest.raises(DataError, match=r"three channels|colour picture"):
-        read_mask(tmp_path / "a.tif", Recipe(), Notes())
+        read_mask(tmp_path / "a.tif", ImportOptions(), ImportLog())
 
 
 def test_axes_of_one_and_reduced_copies_are_passed_over(tmp_path):
@@ -117,18 +117,18 @@ def test_axes_of_one_and_reduced_copies_are_passed_over(tmp_path):
         file.write(GREY, metadata=None)
         file.write(GREY[::4, ::4], metadata=None, subfiletype=1)
     for name in ("one", "pyramid", "thumbnail"):
-        np.testing.assert_array_equal(read_image(tmp_path / f"{name}.tif", Notes()), GREY)
+        np.testing.assert_array_equal(read_image(tmp_path / f"{name}.tif", ImportLog()), GREY)
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "uint16"])
 def test_an_image_whose_zero_is_white_is_inverted_and_a_mask_refused(tmp_path, dtype):
     stored = GREY.astype(dtype)
     tifffile.imwrite(tmp_path / "a.tif", stored, photometric="miniswhite")
-    notes = Notes()
+    notes = ImportLog()
     np.testing.assert_array_equal(read_image(tmp_path / "a.tif", notes), np.iinfo(dtype).max - stored)
     assert notes.lines()[0] == "images whose 0 is white (MinIsWhite) inverted: 1"
     with pytest.raises(DataError, match=r"a\.tif: the mask says that its 0 is white .*MinIsBlack"):
-        read_mask(tmp_path / "a.tif", Recipe(), Notes())
+        read_mask(tmp_path / "a.tif", ImportOptions(), ImportLog())
 
 
 def test_bits_are_black_and_white_as_the_file_says(tmp_path):
@@ -138,8 +138,8 @@ def test_bits_are_black_and_white_as_the_file_says(tmp_path):
     tifffile.imwrite(tmp_path / "white.tif", bits, photometric="miniswhite", metadata=None, software="other")
     Image.fromarray(bits).save(tmp_path / "black.tif")
     for name, expected in (("own", bits), ("white", ~bits), ("black", bits)):
-        np.testing.assert_array_equal(read_image(tmp_path / f"{name}.tif", Notes()), expected * 255)
-        mask = read_mask(tmp_path / f"{name}.tif", Recipe("semantic"), Notes())
+        np.testing.assert_array_equal(read_image(tmp_path / f"{name}.tif", ImportLog()), expected * 255)
+        mask = read_mask(tmp_path / f"{name}.tif", ImportOptions("semantic"), ImportLog())
         np.testing.assert_array_equal(mask > 0, expected)
 
 
@@ -148,16 +148,16 @@ def test_a_palette_gives_an_image_its_colours_and_a_mask_its_numbers(tmp_path):
     tifffile.imwrite(tmp_path / "a.tif", GREY, photometric="palette", colormap=table)
     with Image.open(tmp_path / "a.tif") as picture:
         expected = np.asarray(picture.convert("RGB"))
-    notes = Notes()
+    notes = ImportLog()
     np.testing.assert_array_equal(read_image(tmp_path / "a.tif", notes), expected)
     assert notes.lines() == ["palette images stored in the colours of their palette: 1"]
     tifffile.imwrite(tmp_path / "m.tif", LABELS.astype(np.uint8), photometric="palette", colormap=table)
-    np.testing.assert_array_equal(read_mask(tmp_path / "m.tif", Recipe(), Notes()), LABELS)
+    np.testing.assert_array_equal(read_mask(tmp_path / "m.tif", ImportOptions(), ImportLog()), LABELS)
     white = np.zeros((3, 256), np.uint16)
     white[:, 0] = 65535
     tifffile.imwrite(tmp_path / "w.tif", (LABELS == 1).astype(np.uint8), photometric="palette", colormap=white)
     with pytest.raises(DataError, match=r"w\.tif: in its palette 0 is the colour 255, 255, 255 and 1 is black"):
-        read_mask(tmp_path / "w.tif", Recipe(), Notes())
+        read_mask(tmp_path / "w.tif", ImportOptions(), ImportLog())
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
@@ -175,8 +175,8 @@ def test_orientation_is_applied_to_images_and_masks(tmp_path, orientation):
     tag = [(274, 3, 1, orientation, True)]
     for name, array in (("i", COLOUR), ("m", LABELS.astype(np.uint8))):
         tifffile.imwrite(tmp_path / f"{name}.tif", array, extratags=tag, metadata=None)
-    notes = Notes()
-    found = [read_image(tmp_path / "i.tif", notes), read_mask(tmp_path / "m.tif", Recipe(), notes)]
+    notes = ImportLog()
+    found = [read_image(tmp_path / "i.tif", notes), read_mask(tmp_path / "m.tif", ImportOptions(), notes)]
     for stored, array in zip((COLOUR, LABELS.astype(np.uint8)), found, strict=True):
         way = turn[orientation - 1]
         picture = Image.fromarray(stored)
@@ -196,16 +196,16 @@ def test_inks_and_other_colour_spaces_are_refused(tmp_path, mode, says):
 def test_a_mask_compressed_with_loss_is_refused(tmp_path):
     pytest.importorskip("imagecodecs")
     tifffile.imwrite(tmp_path / "a.tif", np.kron(GREY, np.ones((4, 4), np.uint8)), compression="jpeg")
-    assert read_image(tmp_path / "a.tif", Notes()).shape == (48, 68)
+    assert read_image(tmp_path / "a.tif", ImportLog()).shape == (48, 68)
     with pytest.raises(DataError, match=r"a\.tif: the mask is a TIFF compressed by JPEG.*without loss"):
-        read_mask(tmp_path / "a.tif", Recipe(), Notes())
+        read_mask(tmp_path / "a.tif", ImportOptions(), ImportLog())
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "int8", ">u2", "int16", "uint32", ">i4", "int64", "uint64", "bool"])
 def test_labels_of_any_integer_type_and_byte_order_are_kept(tmp_path, dtype):
     labels = (LABELS > 0) if dtype == "bool" else LABELS.astype(dtype)
     tifffile.imwrite(tmp_path / "a.tif", labels, byteorder=">" if dtype.startswith(">") else None)
-    np.testing.assert_array_equal(read_mask(tmp_path / "a.tif", Recipe(trusted=True), Notes()), labels)
+    np.testing.assert_array_equal(read_mask(tmp_path / "a.tif", ImportOptions(trusted=True), ImportLog()), labels)
 
 
 @pytest.mark.parametrize("bits", [2, 4])
@@ -213,7 +213,7 @@ def test_few_bits_of_an_image_are_spread_over_eight(tmp_path, bits):
     pytest.importorskip("imagecodecs")
     values = (GREY % 2**bits).astype(np.uint8)
     tifffile.imwrite(tmp_path / "a.tif", values, bitspersample=bits, metadata=None)
-    np.testing.assert_array_equal(read_image(tmp_path / "a.tif", Notes()), values * (255 // (2**bits - 1)))
+    np.testing.assert_array_equal(read_image(tmp_path / "a.tif", ImportLog()), values * (255 // (2**bits - 1)))
     labels = np.where(LABELS > 0, LABELS, 0).astype(np.uint8)
     tifffile.imwrite(tmp_path / "m.tif", labels, bitspersample=bits, metadata=None)
-    np.testing.assert_array_equal(read_mask(tmp_path / "m.tif", Recipe(), Notes()), labels)
+    np.testing.assert_array_equal(read_mask(tmp_path / "m.tif", ImportOptions(), ImportLog()), labels)

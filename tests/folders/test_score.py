@@ -12,7 +12,7 @@ import pytest
 import tifffile
 from PIL import Image
 
-from synthbench.datasets.recipe import Notes
+from synthbench.datasets.import_options import ImportLog
 from synthbench.errors import DataError, SynthbenchError
 from synthbench.folders.score import score_folders, score_image, summary
 from synthbench.metrics.matching import IOU_THRESHOLDS
@@ -373,7 +373,7 @@ def test_the_pieces_of_binary_masks_can_be_scored(folders: tuple[Path, Path]) ->
     plain = score_folders(*folders)
     for folder in folders:
         change(folder, binary(255))
-    notes = Notes()
+    notes = ImportLog()
     pieces = score_folders(*folders, components=True, notes=notes)
     assert pieces["counts"] == plain["counts"]
     assert pieces["pooled"] == plain["pooled"]
@@ -402,7 +402,7 @@ def test_classes_of_binary_masks_are_0_and_1_however_they_are_saved(
     plain = score_folders(*folders, semantic=True)
     for folder, value in zip(folders, values, strict=True):
         change(folder, binary(value))
-    notes = Notes()
+    notes = ImportLog()
     assert score_folders(*folders, semantic=True, notes=notes) == plain
     assert any("of 0 and" in line and "scored as classes 0 and 1" in line for line in notes.lines())
 

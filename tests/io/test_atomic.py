@@ -10,13 +10,13 @@ from pathlib import Path
 import pytest
 
 from synthbench.errors import DataError
-from synthbench.io.atomic import write_whole
+from synthbench.io.atomic import atomic_write
 
 
 def test_text_is_utf8_and_bytes_are_bytes(tmp_path: Path) -> None:
-    assert write_whole(tmp_path / "a.txt", "Δ") == tmp_path / "a.txt"
+    assert atomic_write(tmp_path / "a.txt", "Δ") == tmp_path / "a.txt"
     assert (tmp_path / "a.txt").read_bytes() == "Δ".encode()
-    write_whole(tmp_path / "a.txt", b"\x00\xff")
+    atomic_write(tmp_path / "a.txt", b"\x00\xff")
     assert (tmp_path / "a.txt").read_bytes() == b"\x00\xff"
     assert [path.name for path in tmp_path.iterdir()] == ["a.txt"]
 
@@ -26,7 +26,7 @@ def test_a_link_stays_and_its_file_is_replaced(tmp_path: Path) -> None:
     target.write_text("old")
     target.chmod(0o640)
     link.symlink_to(target)
-    write_whole(link, "new")
+    atomic_write(link, "new")
     assert link.is_symlink()
     assert target.read_text() == "new"
     assert stat.S_IMODE(target.stat().st_mode) == 0o640
@@ -35,7 +35,7 @@ def test_a_link_stays_and_its_file_is_replaced(tmp_path: Path) -> None:
 def test_a_link_to_nothing_makes_the_file_it_leads_to(tmp_path: Path) -> None:
     link = tmp_path / "link.txt"
     link.symlink_to(tmp_path / "later.txt")
-    write_whole(link, "new")
+    atomic_write(link, "new")
     assert link.is_symlink()
     assert (tmp_path / "later.txt").read_text() == "new"
 
@@ -45,14 +45,14 @@ def test_a_pipe_is_written_into_and_stays_one(tmp_path: Path) -> None:
     os.mkfifo(pipe)
     reader = threading.Thread(target=lambda: heard.append(pipe.read_text()))
     reader.start()
-    write_whole(pipe, "through")
+    atomic_write(pipe, "through")
     reader.join(10)
     assert heard == ["through"]
     assert stat.S_ISFIFO(pipe.stat().st_mode)
 
 
 def test_a_device_is_written_into_and_stays_one() -> None:
-    write_whole(Path(os.devnull), "gone")
+    atomic_write(Path(os.devnull), "gone")
     assert stat.S_ISCHR(os.stat(os.devnull).st_mode)
 
 
@@ -60,9 +60,9 @@ def test_what_cannot_be_written_is_told_and_leaves_what_was_there(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with pytest.raises(DataError, match=r"nowhere.*can't be written: No such file.*give another --out"):
-        write_whole(tmp_path / "nowhere" / "a.txt", "x")
+        atomic_write(tmp_path / "nowhere" / "a.txt", "x")
     with pytest.raises(DataError, match="can't be written"):
-        write_whole(tmp_path, "x")
+        atomic_write(tmp_path, "x")
     file = tmp_path / "a.txt"
     file.write_text("old")
 
@@ -71,6 +71,6 @@ def test_what_cannot_be_written_is_told_and_leaves_what_was_there(
 
     monkeypatch.setattr(Path, "write_bytes", full)
     with pytest.raises(DataError, match="No space left on device"):
-        write_whole(file, "new")
+        atomic_write(file, "new")
     assert file.read_text() == "old"
     assert [path.name for path in tmp_path.iterdir()] == ["a.txt"]

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from synthbench.errors import ConfigError
-from synthbench.io.safe_yaml import DEEPEST, LONGEST, read_yaml
+from synthbench.io.safe_yaml import MAX_BYTES, MAX_DEPTH, read_yaml
 from synthbench.study.model import read_study
 
 
@@ -55,13 +55,13 @@ def bomb(levels: int, width: int = 9) -> str:
     [
         (bomb(9), r"line \d+: its aliases stand for more than 100,000 values; write fewer"),
         (f"config:\n  {bomb(30).replace(chr(10), chr(10) + '  ')}", "its aliases stand for more than"),
-        (bomb(60, 1), f"nested more than {DEEPEST} levels deep"),
+        (bomb(60, 1), f"nested more than {MAX_DEPTH} levels deep"),
         ("config: &c {a: *c}", r"line 1: refers to itself; an alias \(\*name\) may not stand within its own anchor"),
         ("a: &d [1, *d]", "refers to itself"),
         ("a: &d\n  <<: *d\n", "refers to itself"),
-        ("a: " + "[" * 100 + "]" * 100, f"nested more than {DEEPEST} levels deep"),
-        ("a: " + "[" * 5000 + "]" * 5000, f"nested more than {DEEPEST} levels deep"),
-        ("a: " + "{a: " * 3000, f"nested more than {DEEPEST} levels deep"),
+        ("a: " + "[" * 100 + "]" * 100, f"nested more than {MAX_DEPTH} levels deep"),
+        ("a: " + "[" * 5000 + "]" * 5000, f"nested more than {MAX_DEPTH} levels deep"),
+        ("a: " + "{a: " * 3000, f"nested more than {MAX_DEPTH} levels deep"),
         ("a: 1\nb: {c: 1, c: 2}", "line 2: not YAML: 'c' is given twice"),
         ("a: &x {b: 1}\nc: {<<: *x, <<: *x}", r"line 2: not YAML: '<<' is given twice; give it once, with a list"),
         ("c: {<<: 3}", "line 1: not YAML: << names what is no mapping"),
@@ -76,7 +76,7 @@ def bomb(levels: int, width: int = 9) -> str:
         ("a: \0", "not YAML: special characters are not allowed"),
         ("- 1", "a study is a mapping .*, not list"),
         ("", "a study is a mapping .*, not nothing"),
-        ("a: " + "x" * LONGEST, r"is longer than 1,024 KiB; is this the right file\?"),
+        ("a: " + "x" * MAX_BYTES, r"is longer than 1,024 KiB; is this the right file\?"),
     ],
 )
 def test_what_can_not_be_meant_is_one_line(file, text, says):

@@ -19,7 +19,7 @@ import tifffile
 from PIL import Image
 
 from synthbench import Context, Sample, SampleSet
-from synthbench.datasets.download import notice, sha256_of
+from synthbench.datasets.download import download_notice, sha256_of
 from synthbench.datasets.library import Library
 from synthbench.errors import ConfigError, DataError
 from synthbench.plugin.registry import registry
@@ -254,12 +254,12 @@ def test_livecell_is_read_as_published_images_listed_twice_or_in_two_splits(tmp_
 )
 def test_stages_are_thirds_of_the_time_a_cell_line_was_pictured(hours: int, stage: str) -> None:
     name = f"BV2_Phase_A4_1_{hours // 24:02d}d{hours % 24:02d}h00m_1"
-    assert livecell.groups_of(name, {"BV2": (0, 72 * 60)})["stage"] == stage
+    assert livecell.groups_from_name(name, {"BV2": (0, 72 * 60)})["stage"] == stage
 
 
 def test_a_name_that_is_not_livecells_is_refused() -> None:
     with pytest.raises(DataError, match="'A172_00d00h00m' is not of the form"):
-        livecell.groups_of("A172_00d00h00m", {})
+        livecell.groups_from_name("A172_00d00h00m", {})
 
 
 def npz_files(folder: Path) -> Path:
@@ -366,7 +366,7 @@ def test_every_dataset_names_source_licence_and_citation(name: str) -> None:
     assert dataset.source
     assert dataset.licence
     assert dataset.citation
-    text = notice(dataset)
+    text = download_notice(dataset)
     for remote in dataset.remotes():
         assert remote.url.startswith("https://")
         assert remote.url in text

@@ -341,10 +341,10 @@ def test_what_is_no_ignore_region_is_refused_in_one_line(region, says):
 def test_marked_labels_say_where_they_are_unknown():
     marked = Sample("a", GREY, LABELS, ignore=REGION).marked
     assert np.array_equal(marked, np.where(REGION, -1, LABELS.astype(int)))
-    labels, ignore = module.unmarked(marked)
+    labels, ignore = module.split_ignored(marked)
     assert np.array_equal(labels, np.where(REGION, 0, LABELS))
     assert np.array_equal(ignore, REGION)
-    assert module.unmarked(LABELS)[1] is None
+    assert module.split_ignored(LABELS)[1] is None
 
 
 def test_a_set_keeps_its_ignore_regions_on_disk(tmp_path):

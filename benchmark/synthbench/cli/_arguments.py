@@ -59,7 +59,7 @@ def pairs_from(args: argparse.Namespace) -> dict[str, str]:
 
 def kinds_of(name: str, kind: str | None) -> list[str]:
     """Return the kinds that have a plugin of this name, or the one given; raise `PluginError` if there is none."""
-    from synthbench.errors import PluginError, nearest
+    from synthbench.errors import PluginError, suggest
     from synthbench.plugin.registry import registry
 
     found = registry()
@@ -67,7 +67,7 @@ def kinds_of(name: str, kind: str | None) -> list[str]:
         return [found.get(kind, name).spec.kind]
     kinds = [each for each, known in found.entries if known == name]
     if not kinds:
-        hint = nearest(name, {known for _, known in found.entries}) or "; 'synthbench list' shows them all"
+        hint = suggest(name, {known for _, known in found.entries}) or "; 'synthbench list' shows them all"
         raise PluginError(f"unknown plugin {name!r}{hint}{found.of_problems()}")
     return kinds
 

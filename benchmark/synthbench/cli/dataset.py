@@ -148,10 +148,10 @@ def _add(args: argparse.Namespace) -> int:
             raise ConfigError(
                 f"--from is for datasets of plugins, and {args.what!r} is none (see 'synthbench list datasets')"
             )
-        from synthbench.datasets.importing import import_set
+        from synthbench.datasets.importing import prepare_import
 
         recipe = _recipe(args) | {"groups": args.groups, "group_from": args.group_from, "truth": args.truth}
-        found = import_set(args.what, name=args.name, **recipe)
+        found = prepare_import(args.what, name=args.name, **recipe)
         if not args.json:
             print(f"found {found.found}", flush=True)
         with _bar(found.name) as progress:
@@ -207,11 +207,11 @@ def _told(groups: dict[str, int]) -> str:
 
 
 def _check(args: argparse.Namespace) -> int:
-    from synthbench.datasets.checks import check
+    from synthbench.datasets.checks import check_dataset
 
     samples, _ = _resolve(args)
     with _bar(samples.name) as progress:
-        report = check(samples, progress)
+        report = check_dataset(samples, progress)
     print(report.json() if args.json else report.text())
     return 0
 
@@ -220,17 +220,17 @@ def _show(args: argparse.Namespace) -> int:
     from PIL import Image
 
     from synthbench.errors import DataError
-    from synthbench.io.atomic import write_whole
-    from synthbench.samples.pictures import sheet
+    from synthbench.io.atomic import atomic_write
+    from synthbench.samples.pictures import contact_sheet
 
     samples, _ = _resolve(args)
     out = Path(args.out or f"{samples.name}.png").expanduser()
     if out.suffix.lower() not in PICTURES:
         raise DataError(f"{out}: a picture sheet's name ends in one of {', '.join(PICTURES)}")
-    picture = sheet(_rows(samples, args.count), task=samples.task)
+    picture = contact_sheet(_rows(samples, args.count), task=samples.task)
     file = io.BytesIO()
     picture.save(file, Image.registered_extensions()[out.suffix.lower()])
-    write_whole(out, file.getvalue())
+    atomic_write(out, file.getvalue())
     groups = _groups(samples)
     row = {"name": samples.name, "out": str(out), "groups": groups}
     print(json.dumps(row) if args.json else f"wrote {out}{_told(groups)}")
@@ -292,10 +292,10 @@ def _row(name: str, samples: SampleSet) -> dict[str, Any]:
 
 
 def _resolve(args: argparse.Namespace) -> tuple[SampleSet, Path]:
-    from synthbench.datasets.library import resolve
+    from synthbench.datasets.library import open_dataset
 
     with _bar(Path(args.what).name) as progress:
-        return resolve(args.what, **_recipe(args), progress=progress)
+        return open_dataset(args.what, **_recipe(args), progress=progress)
 
 
 @contextmanager

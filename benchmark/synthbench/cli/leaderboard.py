@@ -30,7 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     from synthbench import leaderboard, load_results
     from synthbench.errors import ConfigError
-    from synthbench.io.atomic import write_whole
+    from synthbench.io.atomic import atomic_write
 
     iou = _threshold(args.iou)
     if args.by and args.format == "html":
@@ -48,7 +48,7 @@ def run(args: argparse.Namespace) -> int:
         else:
             text = write(leaderboard.table(results, iou, args.aggregation, columns=columns))
     if args.out:
-        write_whole(Path(args.out).expanduser(), text)
+        atomic_write(Path(args.out).expanduser(), text)
     else:
         sys.stdout.write(text)
     return 0

@@ -41,8 +41,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    from synthbench.datasets.import_options import ImportLog
     from synthbench.datasets.pairs import MaskReader
-    from synthbench.datasets.recipe import Notes
     from synthbench.errors import ConfigError
     from synthbench.folders import score
 
@@ -50,7 +50,7 @@ def run(args: argparse.Namespace) -> int:
         raise ConfigError("--components makes instances of connected pieces; leave it out, or leave out --semantic")
     report = _counter if sys.stderr.isatty() else score.silent
     reader = MaskReader(args.semantic, args.ignore, args.components, args.trust_masks)
-    notes = Notes()
+    notes = ImportLog()
     empty = 0
     if args.semantic:
         images = score.confusions(args.predicted, args.truth, report, args.workers, reader, notes)

@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from synthbench.datasets.components import pieces_of
-from synthbench.datasets.mask_checks import ask_all, ask_one
-from synthbench.datasets.mask_statistics import Look, look
+from synthbench.datasets.components import connected_components
+from synthbench.datasets.mask_checks import check_mask, check_masks
+from synthbench.datasets.mask_statistics import MaskStatistics, mask_statistics
 from synthbench.errors import DataError
 from synthbench.metrics.similarity import near_duplicates, thumbnail
 from synthbench.plugin.api import Progress, silent
@@ -28,7 +28,7 @@ NAMED = 6
 
 
 @dataclass(frozen=True)
-class Twins:
+class NearDuplicate:
     """Two samples whose images are nearly the same, under some flip or rotation."""
 
     first: str
@@ -38,8 +38,8 @@ class Twins:
 
 
 @dataclass
-class Report:
-    """What `check` found. Everything is by sample id.
+class DatasetReport:
+    """What `check_dataset` found. Everything is by sample id.
 
     Attributes
     ----------
@@ -92,7 +92,7 @@ class Report:
     class_shares: dict[str, float] = field(default_factory=dict)
     unreadable: dict[str, str] = field(default_factory=dict)
     duplicates: list[list[str]] = field(default_factory=list)
-    near_duplicates: list[Twins] = field(default_factory=list)
+    near_duplicates: list[NearDuplicate] = field(default_factory=list)
     shared_groups: list[str] = field(default_factory=list)
     leaks: list[tuple[str, str]] = field(default_factory=list)
     empty_masks: list[str] = field(default_factory=list)
@@ -147,7 +147,7 @@ class Report:
         return found + ([f"classes that never occur: {', '.join(absent)}"] if absent else [])
 
 
-def check(samples: SampleSet, progress: Progress = silent) -> Report:
+def check_dataset(samples: SampleSet, progress: Progress = silent) -> DatasetReport:
     """Look a sample set over, reading each sample once.
 
     Raises
@@ -157,14 +157,14 @@ def check(samples: SampleSet, progress: Progress = silent) -> Report:
     """
     if not samples:
         raise DataError(f"sample set {samples.name!r}: is empty, there is nothing to check")
-    report = Report(samples.name, samples.task, samples.fingerprint, len(samples))
+    report = DatasetReport(samples.name, samples.task, samples.fingerprint, len(samples))
     _describe(samples, report)
     seen: dict[str, list[str]] = defaultdict(list)
     thumbs: list[np.ndarray] = []
     read: list[int] = []
     counts: list[int] = []
     areas: list[np.ndarray] = []
-    looks: list[Look] = []
+    looks: list[MaskStatistics] = []
     pixels = np.zeros(max(len(samples.classes), 1), np.int64)
     for position, entry in enumerate(samples.entries):
         try:
@@ -180,7 +180,7 @@ def check(samples: SampleSet, progress: Progress = silent) -> Report:
         if samples.task == "instances":
             area = _check_objects(sample, report)
             areas.append(area)
-            looks.append(look(sample.labels, sample.id))
+            looks.append(mask_statistics(sample.labels, sample.id))
             counts.append(len(area))
         else:
             pixels += _check_classes(sample, len(pixels), report)
@@ -202,23 +202,23 @@ def check(samples: SampleSet, progress: Progress = silent) -> Report:
     return report
 
 
-def _doubts(looks: Sequence[Look], name: str) -> list[str]:
+def _doubts(looks: Sequence[MaskStatistics], name: str) -> list[str]:
     """Return what the questions to masks would refuse, mask by mask; of all together where each alone passes."""
     doubts = []
     for seen in looks:
         try:
-            ask_one(seen)
+            check_mask(seen)
         except DataError as error:
             doubts.append(str(error))
     if not doubts:
         try:
-            ask_all(looks, name)
+            check_masks(looks, name)
         except DataError as error:
             doubts.append(str(error))
     return doubts
 
 
-def _describe(samples: SampleSet, report: Report) -> None:
+def _describe(samples: SampleSet, report: DatasetReport) -> None:
     entries = samples.entries
     report.sizes = dict(Counter(f"{e.height}×{e.width}" for e in entries).most_common())
     report.kinds = dict(Counter(f"{'grey' if e.channels == 1 else 'RGB'} {e.dtype}" for e in entries).most_common())
@@ -230,20 +230,20 @@ def _describe(samples: SampleSet, report: Report) -> None:
     report.groups = {name: len({e.groups[name] for e in entries if name in e.groups}) for name in names}
 
 
-def _check_objects(sample: Sample, report: Report) -> np.ndarray:
+def _check_objects(sample: Sample, report: DatasetReport) -> np.ndarray:
     """Return the objects' areas; note an empty mask and objects in pieces."""
     labels, areas = np.unique(sample.labels[sample.labels > 0], return_counts=True)
     if not len(labels):
         report.empty_masks.append(sample.id)
         return areas
-    owners, pieces = np.unique(pieces_of(sample.labels).label, return_counts=True)
+    owners, pieces = np.unique(connected_components(sample.labels).label, return_counts=True)
     broken = owners[pieces > 1].tolist()
     if broken:
         report.objects_in_pieces[sample.id] = broken
     return areas
 
 
-def _check_classes(sample: Sample, classes: int, report: Report) -> np.ndarray:
+def _check_classes(sample: Sample, classes: int, report: DatasetReport) -> np.ndarray:
     """Return the number of pixels of each class; note a mask of background alone, and classes without a name."""
     if not (sample.labels > 0).any():
         report.empty_masks.append(sample.id)
@@ -261,7 +261,7 @@ def _pixel_hash(image: np.ndarray) -> str:
 
 def _twins(
     samples: SampleSet, read: Sequence[int], thumbs: Sequence[np.ndarray], duplicates: Sequence[Sequence[str]]
-) -> list[Twins]:
+) -> list[NearDuplicate]:
     """Return the near duplicates: across splits where the set has them. Exact duplicates are told elsewhere."""
     if len(thumbs) < 2:
         return []
@@ -274,12 +274,12 @@ def _twins(
         a, b = entries[i].id, entries[j].id
         across = len(set(splits)) == 1 or splits[i] != splits[j]
         if i < j and across and not (a in same and same[a] == same.get(b)):
-            found.append(Twins(a, b, round(correlation, 4), (splits[i], splits[j])))
+            found.append(NearDuplicate(a, b, round(correlation, 4), (splits[i], splits[j])))
     return sorted(found, key=lambda twins: -twins.correlation)
 
 
-def _shared_groups(samples: SampleSet, twins: Sequence[Twins]) -> list[str]:
-    def shared(pair: Twins) -> set[tuple[str, str]]:
+def _shared_groups(samples: SampleSet, twins: Sequence[NearDuplicate]) -> list[str]:
+    def shared(pair: NearDuplicate) -> set[tuple[str, str]]:
         first, second = (samples.entries[samples.position(name)].groups.items() for name in (pair.first, pair.second))
         return set(first) & set(second)
 
@@ -290,7 +290,7 @@ def _shared_groups(samples: SampleSet, twins: Sequence[Twins]) -> list[str]:
     return sorted(name for name in common if len(values[name]) > 1)
 
 
-def _leaks(samples: SampleSet, report: Report) -> list[tuple[str, str]]:
+def _leaks(samples: SampleSet, report: DatasetReport) -> list[tuple[str, str]]:
     def split(name: str) -> str:
         return samples.entries[samples.position(name)].groups.get("split", "")
 
@@ -310,7 +310,7 @@ def _quantiles(measured: Mapping[str, float]) -> str:
     return ", ".join(f"{name} {value:,.0f}" for name, value in measured.items())
 
 
-def _twins_text(twins: Twins) -> str:
+def _twins_text(twins: NearDuplicate) -> str:
     first, second = (
         f"{name} ({split})" if split else name
         for name, split in zip((twins.first, twins.second), twins.splits, strict=True)

@@ -8,7 +8,7 @@ import numpy as np
 
 
 @dataclass(frozen=True, eq=False)
-class Pieces:
+class Components:
     """Connected pieces, one entry each.
 
     Attributes
@@ -29,7 +29,7 @@ class Pieces:
         return len(self.label)
 
 
-def pieces_of(labels: np.ndarray, *, diagonal: bool = True) -> Pieces:
+def connected_components(labels: np.ndarray, *, diagonal: bool = True) -> Components:
     """Return the connected pieces of equal numbers above 0.
 
     Parameters
@@ -57,7 +57,7 @@ def pieces_of(labels: np.ndarray, *, diagonal: bool = True) -> Pieces:
     root = _joined(len(value), below, above)
     known, piece = np.unique(root, return_inverse=True)
     outside = (row == 0) | (row == height - 1) | (left == 0) | (right == width)
-    return Pieces(
+    return Components(
         label=value[known],
         area=np.bincount(piece, weights=length, minlength=len(known)).astype(np.int64),
         inside=np.bincount(piece, weights=outside, minlength=len(known)) == 0,

@@ -6,18 +6,18 @@ from pathlib import Path
 
 import numpy as np
 
+from synthbench.datasets.import_options import ImportLog
 from synthbench.datasets.palettes import check_palette
-from synthbench.datasets.recipe import Notes
-from synthbench.datasets.tiffs import ORIENTATION, read_tiff, upright
+from synthbench.datasets.tiffs import ORIENTATION, apply_orientation, read_tiff
 from synthbench.errors import DataError
-from synthbench.io.images import TIFFS, opened, pixels_of, refusing
+from synthbench.io.images import TIFF_SUFFIXES, decoder_errors, open_image, pixels_of
 
 _LOSSY = ("JPEG", "MPO", "WEBP", "JPEG2000")
 _PLAIN_MODES = ("1", "L", "LA", "RGB", "RGBA", "I", "F")
 _PNG = b"\x89PNG\r\n\x1a\n"
 
 
-def read_picture(path: Path, notes: Notes) -> np.ndarray:
+def decode_image(path: Path, notes: ImportLog) -> np.ndarray:
     """Read an image file in its colours and the right way up; see `synthbench.datasets.tiffs.read_tiff`.
 
     Returns
@@ -30,15 +30,15 @@ def read_picture(path: Path, notes: Notes) -> np.ndarray:
     DataError
         If it can't be read, or not without loss; if it is an animation, or see-through in places.
     """
-    if path.suffix.lower() in TIFFS:
+    if path.suffix.lower() in TIFF_SUFFIXES:
         return read_tiff(path, notes, mask=False)
-    with refusing(path):
+    with decoder_errors(path):
         colour, depth = _png_head(path)
         if depth == 16 and colour in (2, 4, 6):
             raise DataError(
                 f"{path}: a PNG with 16 bits per colour can't be read without loss; save it as a 16-bit TIFF"
             )
-        with opened(path) as file:
+        with open_image(path) as file:
             _still(path, file)
             orientation = file.getexif().get(ORIENTATION, 1)
             if "transparency" in file.info:
@@ -52,10 +52,10 @@ def read_picture(path: Path, notes: Notes) -> np.ndarray:
                 raise DataError(f"{path}: its pixels are CMYK, inks for print; save it as grey or RGB")
             else:
                 pixels = np.asarray(file.convert("RGB"))
-    return upright(pixels, orientation, notes, mask=False)
+    return apply_orientation(pixels, orientation, notes, mask=False)
 
 
-def read_numbers(path: Path, notes: Notes, *, classes: bool = False) -> np.ndarray:
+def decode_mask(path: Path, notes: ImportLog, *, classes: bool = False) -> np.ndarray:
     """Read a mask file as numbers, the right way up; of a palette, the indices.
 
     Parameters
@@ -76,13 +76,13 @@ def read_numbers(path: Path, notes: Notes, *, classes: bool = False) -> np.ndarr
         If it can't be read, was saved with loss, is an animation, or has a palette in which 0 isn't what it looks
         like.
     """
-    if path.suffix.lower() in TIFFS:
+    if path.suffix.lower() in TIFF_SUFFIXES:
         return read_tiff(path, notes, mask=True, classes=classes)
     if path.suffix.lower() in (".jpg", ".jpeg"):
         raise _lossy(path, "JPEG")
-    with refusing(path):
+    with decoder_errors(path):
         _, depth = _png_head(path)
-        with opened(path) as file:
+        with open_image(path) as file:
             _still(path, file)
             if file.format in _LOSSY:
                 raise _lossy(path, str(file.format))
@@ -92,7 +92,7 @@ def read_numbers(path: Path, notes: Notes, *, classes: bool = False) -> np.ndarr
                 check_palette(path, numbers, np.array(file.getpalette("RGB") or []).reshape(-1, 3), classes=classes)
         if depth in (2, 4) and file.mode == "L":  # Pillow spreads them over 8 bits
             numbers = numbers // np.uint8(255 // (2**depth - 1))
-    return upright(numbers, orientation, notes, mask=True)
+    return apply_orientation(numbers, orientation, notes, mask=True)
 
 
 def _lossy(path: Path, form: str) -> DataError:

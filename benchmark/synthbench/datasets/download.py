@@ -48,7 +48,7 @@ class Remote:
         return self.name or PurePosixPath(self.url.split("?")[0]).name
 
 
-def notice(dataset: Dataset) -> str:
+def download_notice(dataset: Dataset) -> str:
     """Return what is shown before a download: source, licence, whom to cite, and what would be fetched.
 
     The files are what the dataset's ``remotes()`` returns, a sequence of `Remote`, where it has such a method.
@@ -59,7 +59,7 @@ def notice(dataset: Dataset) -> str:
     return "\n".join(lines)
 
 
-def cache(name: str) -> Path:
+def cache_folder(name: str) -> Path:
     """Return the folder of the user's cache where a dataset's files are kept when no other is given."""
     import pooch
 
@@ -111,7 +111,7 @@ def _retrieve(remote: Remote, known: str | None, folder: Path, context: Context)
             known_hash=f"sha256:{known.lower()}" if known else None,
             fname=remote.filename,
             path=folder,
-            downloader=Resuming(part, context),
+            downloader=ResumingDownloader(part, context),
         )
     except SynthbenchError:
         raise
@@ -175,7 +175,7 @@ def sha256_of(path: Path) -> str:
         raise DataError(f"{path}: can't be read: {error.strerror or error}") from None
 
 
-class Resuming:
+class ResumingDownloader:
     """A downloader in pooch's form that goes on from ``.part`` files.
 
     Parameters

@@ -7,7 +7,7 @@ import io
 from collections.abc import Iterator
 from pathlib import Path
 
-from synthbench.datasets.finding import Named, spelt
+from synthbench.datasets.files import ImageName, nfc
 from synthbench.errors import ConfigError, DataError
 
 ID_COLUMNS = ("id", "image", "image_id", "file", "filename", "file_name", "name", "sample")
@@ -19,7 +19,7 @@ _UNKNOWN = ("nan", "na", "n/a", "<na>", "null", "none")
 """What programs write where a value is missing."""
 
 
-class Table:
+class GroupTable:
     """A CSV table of images: a column of ids, and one for each group.
 
     The column of ids is the first that is called id, image, file or the like, else the first of all. An id is that of a
@@ -73,13 +73,13 @@ class Table:
             where = f"{self.path}: the row of {cells[min(key, len(cells) - 1)]!r}"
             if len(cells) != len(header):
                 raise ConfigError(f"{where} has {len(cells)} cells, and the header {len(header)}")
-            name, values = spelt(cells[key].strip().replace("\\", "/")), [_clean(cell) for cell in cells]
+            name, values = nfc(cells[key].strip().replace("\\", "/")), [_clean(cell) for cell in cells]
             groups = {column: value for column, value in zip(header, values, strict=True) if value}
             groups.pop(header[key], None)
             if self.rows.setdefault(name, groups) != groups:
                 raise ConfigError(f"{where} is there twice, and the two differ; keep one")
 
-    def of(self, named: Named) -> dict[str, str] | None:
+    def of(self, named: ImageName) -> dict[str, str] | None:
         """Return an image's groups; None where no row is its; `DataError` where the row is another's as well."""
         name = next((name for name in named.names if name in self.rows), None)
         if name is None:
@@ -96,5 +96,5 @@ class Table:
 
 def _clean(text: str) -> str:
     """Return a cell's text; nothing where it says that nothing is known."""
-    found = " ".join(spelt(text).split())[:_LONGEST]
+    found = " ".join(nfc(text).split())[:_LONGEST]
     return "" if found.lower() in _UNKNOWN else found

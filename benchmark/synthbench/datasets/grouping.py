@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from synthbench.datasets.finding import Named, split_of
-from synthbench.datasets.group_table import Table
-from synthbench.datasets.name_pattern import Pattern
-from synthbench.datasets.recipe import Notes
-from synthbench.errors import ConfigError, DataError, some
+from synthbench.datasets.files import ImageName, split_of
+from synthbench.datasets.group_table import GroupTable
+from synthbench.datasets.import_options import ImportLog
+from synthbench.datasets.name_pattern import NamePattern
+from synthbench.errors import ConfigError, DataError, join_names
 from synthbench.samples import Sample
 
 _LARGEST = 2**22
@@ -27,12 +27,12 @@ class Grouping:
         Where both tell a group, the table's counts.
     """
 
-    table: Table | None = None
-    pattern: Pattern | None = None
+    table: GroupTable | None = None
+    pattern: NamePattern | None = None
     strangers: list[str] = field(default_factory=list)
     others: list[str] = field(default_factory=list)
 
-    def of(self, sample: Sample, root: Path, notes: Notes) -> Sample:
+    def of(self, sample: Sample, root: Path, notes: ImportLog) -> Sample:
         """Return a sample with its groups; what has none is kept for `finish`."""
         named = _named(sample.id, root, notes)
         told: dict[str, str] = {}
@@ -54,41 +54,41 @@ class Grouping:
             )
         return replace(sample, groups={**sample.groups, **told}) if told else sample
 
-    def finish(self, notes: Notes) -> None:
+    def finish(self, notes: ImportLog) -> None:
         """Note as a problem which images have no row or another name, and count the rows that no image has."""
         if self.pattern and self.others:
-            which = f"{len(self.others)} file names aren't of this form: {some(self.others)}"
+            which = f"{len(self.others)} file names aren't of this form: {join_names(self.others)}"
             notes.problem(f"--group-from {self.pattern.text!r}: {which}")
         if self.table is None:
             return
         unused = self.table.unused()
         if self.strangers:
-            rows = f"; rows without an image: {some(unused)}" if unused else ""
-            which = f"{len(self.strangers)} images have no row: {some(self.strangers)}{rows}"
+            rows = f"; rows without an image: {join_names(unused)}" if unused else ""
+            which = f"{len(self.strangers)} images have no row: {join_names(self.strangers)}{rows}"
             notes.problem(f"{self.table.path}: {which}; ids are file names, with or without suffix")
-        notes.add(f"rows of {self.table.path.name} without an image, passed over ({some(unused)})", len(unused))
+        notes.add(f"rows of {self.table.path.name} without an image, passed over ({join_names(unused)})", len(unused))
 
 
-def grouping(table: str | Path | None, pattern: str | None) -> Grouping:
+def make_grouping(table: str | Path | None, pattern: str | None) -> Grouping:
     """Return what a table and a pattern tell; raise `ConfigError` where they can't be understood."""
-    return Grouping(Table(Path(table).expanduser()) if table else None, Pattern(pattern) if pattern else None)
+    return Grouping(GroupTable(Path(table).expanduser()) if table else None, NamePattern(pattern) if pattern else None)
 
 
-def _named(name: str, root: Path, notes: Notes) -> Named:
+def _named(name: str, root: Path, notes: ImportLog) -> ImageName:
     stem, path = notes.files.get(name, (name, Path(name)))
-    return Named(name, stem, path.relative_to(root) if path.is_relative_to(root) else Path(path.name))
+    return ImageName(name, stem, path.relative_to(root) if path.is_relative_to(root) else Path(path.name))
 
 
-def tell_of_tables(root: Path, notes: Notes) -> None:
+def log_unused_tables(root: Path, notes: ImportLog) -> None:
     """Say so where a CSV file beside the images has a row for each of them, and wasn't asked for."""
     for path in sorted(root.glob("*.csv")):
         if not path.is_file() or path.stat().st_size > _LARGEST or not notes.files:
             continue
         try:
-            table = Table(path)
+            table = GroupTable(path)
             if any(table.of(_named(name, root, notes)) is None for name in notes.files):
                 continue
         except (ConfigError, DataError):
             continue
-        what = f"images described by {path.name} ({some(table.columns)}); --groups {path} would make groups of it"
+        what = f"images described by {path.name} ({join_names(table.columns)}); --groups {path} would make groups of it"
         notes.add(what, len(notes.files))

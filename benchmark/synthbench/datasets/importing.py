@@ -9,21 +9,21 @@ from typing import Any
 
 import numpy as np
 
-from synthbench.datasets.finding import safe_id, subfolders
-from synthbench.datasets.grouping import Grouping, grouping, tell_of_tables
-from synthbench.datasets.mask_checks import ask_all
-from synthbench.datasets.pixels import tell_depth
+from synthbench.datasets.files import safe_id, subfolders
+from synthbench.datasets.grouping import Grouping, log_unused_tables, make_grouping
+from synthbench.datasets.import_options import ImportLog, ImportOptions
+from synthbench.datasets.intensity_scale import IntensityScale, Rescaler
+from synthbench.datasets.mask_checks import check_masks
+from synthbench.datasets.pixels import log_bit_depth
 from synthbench.datasets.readers import coco, folders, npz, per_object, sample_set, suffix, tracking
-from synthbench.datasets.recipe import Notes, Recipe
-from synthbench.datasets.scale import Scale, Scaling
-from synthbench.errors import ConfigError, DataError, nearest, together
+from synthbench.errors import ConfigError, DataError, join_problems, suggest
 from synthbench.plugin.api import Progress, silent
 from synthbench.plugin.registry import registry
 from synthbench.samples import Sample, SampleSet, Task
 
 
 @dataclass(frozen=True)
-class Form:
+class ImportFormat:
     """A form in which annotated images are found.
 
     Attributes
@@ -37,24 +37,24 @@ class Form:
 
     name: str
     sniff: Callable[[Path], str | None]
-    read: Callable[[Path, Recipe, Notes], Iterator[Sample]]
+    read: Callable[[Path, ImportOptions, ImportLog], Iterator[Sample]]
 
 
-FORMS = (
-    Form("sample set", sample_set.sniff, sample_set.read),
-    Form("npz", npz.sniff, npz.read),
-    Form("coco", coco.sniff, coco.read),
-    Form("cell tracking challenge", tracking.sniff, tracking.read),
-    Form("one mask per object", per_object.sniff, per_object.read),
-    Form("folders", folders.sniff, folders.read),
-    Form("_masks suffix", suffix.sniff, suffix.read),
+FORMATS = (
+    ImportFormat("sample set", sample_set.sniff, sample_set.read),
+    ImportFormat("npz", npz.sniff, npz.read),
+    ImportFormat("coco", coco.sniff, coco.read),
+    ImportFormat("cell tracking challenge", tracking.sniff, tracking.read),
+    ImportFormat("one mask per object", per_object.sniff, per_object.read),
+    ImportFormat("folders", folders.sniff, folders.read),
+    ImportFormat("_masks suffix", suffix.sniff, suffix.read),
 )
 """In the order in which they are looked for: the more specific first."""
 
-WITHOUT_VALUES = ("coco", "one mask per object", "sample set")
+FORMATS_WITHOUT_VALUES = ("coco", "one mask per object", "sample set")
 """Forms whose masks have no value that could mean "unknown"; a sample set has its ignore region already."""
 
-KNOWN = (
+FORMATS_IN_WORDS = (
     "images/ with labels/ or masks/, image.png with image_masks.png, <id>/images with <id>/masks, COCO JSON, npz with "
     "X and y, Cell Tracking Challenge folders (01, 01_GT/SEG)"
 )
@@ -82,13 +82,13 @@ class Import:
     """
 
     path: Path
-    form: Form
+    form: ImportFormat
     found: str
     name: str
-    recipe: Recipe
+    recipe: ImportOptions
     info: dict[str, Any]
     groups: Grouping | None = None
-    notes: Notes = field(default_factory=Notes)
+    notes: ImportLog = field(default_factory=ImportLog)
 
     def samples(self, progress: Progress = silent) -> Iterator[Sample]:
         """Yield the samples, one at a time; `notes` is filled on the way.
@@ -100,7 +100,7 @@ class Import:
             maps of objects.
         """
         white = self.recipe.white
-        self.notes = Notes(Scaling(Scale.of_white(white)) if white is not None else None)
+        self.notes = ImportLog(Rescaler(IntensityScale.of_white(white)) if white is not None else None)
         unasked = replace(self.recipe, trusted=True)
         self.notes.measure_by(lambda notes: self.form.read(self.path, unasked, notes), str(self.path))
         done = 0
@@ -121,9 +121,9 @@ class Import:
                 f"{self.path}: no mask holds {self.recipe.ignore}; leave out --ignore, or give another value"
             )
         if self.groups is None:
-            tell_of_tables(self._root, self.notes)
-        ask_all(self.notes.looks, self.path, in_pieces=not self.recipe.components)
-        tell_depth(self.notes)
+            log_unused_tables(self._root, self.notes)
+        check_masks(self.notes.looks, self.path, in_pieces=not self.recipe.components)
+        log_bit_depth(self.notes)
         if self.recipe.trusted:
             self.notes.add("masks taken for label maps of objects unasked (--trust-masks)", done)
         if self.notes.counts:
@@ -137,7 +137,7 @@ class Import:
         except DataError as error:
             if not self.notes.problems:
                 raise
-            if str(error) != together(self.notes.problems, self.path):
+            if str(error) != join_problems(self.notes.problems, self.path):
                 self.notes.problem(str(error))
         if self.groups:
             self.groups.finish(self.notes)
@@ -159,7 +159,7 @@ class Import:
         )
 
 
-def detect(path: str | Path) -> tuple[Form, Path, str]:
+def detect_format(path: str | Path) -> tuple[ImportFormat, Path, str]:
     """Find the form of what is at `path`: of itself, or of the only folder in it.
 
     Returns
@@ -174,20 +174,20 @@ def detect(path: str | Path) -> tuple[Form, Path, str]:
     """
     path = Path(path).expanduser()
     if not path.exists():
-        hint = nearest(str(path), registry().names("dataset"))
+        hint = suggest(str(path), registry().names("dataset"))
         raise DataError(f"{path}: no such file or folder{hint}")
     if path.is_file() and path.suffix.lower() in (".zip", ".tar", ".gz", ".tgz", ".7z"):
         raise DataError(f"{path}: is an archive; unpack it, and give the folder")
-    for form in FORMS:
+    for form in FORMATS:
         found = form.sniff(path)
         if found:
             return form, path, found
     if path.is_dir():
         inside = subfolders(path)
         if len(inside) == 1:
-            return detect(inside[0])
+            return detect_format(inside[0])
         if not any(path.iterdir()):
-            raise DataError(f"{path}: is empty; the forms that can be imported are: {KNOWN}")
+            raise DataError(f"{path}: is empty; the forms that can be imported are: {FORMATS_IN_WORDS}")
         if any(path.glob("*_seg.npy")):
             raise DataError(
                 f"{path}: holds Cellpose's _seg.npy files, which are pickles and aren't opened; save the masks as "
@@ -195,10 +195,10 @@ def detect(path: str | Path) -> tuple[Form, Path, str]:
             )
     if path.suffix.lower() == ".json":
         raise DataError(f"{path}: isn't JSON with the lists 'images' and 'annotations', as COCO has them")
-    raise DataError(f"{path}: no annotated images were found; the forms that can be imported are: {KNOWN}")
+    raise DataError(f"{path}: no annotated images were found; the forms that can be imported are: {FORMATS_IN_WORDS}")
 
 
-def import_set(
+def prepare_import(
     path: str | Path,
     *,
     name: str | None = None,
@@ -208,7 +208,7 @@ def import_set(
     ignore: int | None = None,
     groups: str | Path | None = None,
     group_from: str | None = None,
-    truth: tracking.Wanted | None = None,
+    truth: tracking.TruthChoice | None = None,
     white: float | None = None,
     trusted: bool = False,
 ) -> Import:
@@ -230,9 +230,9 @@ def import_set(
     ignore
         What masks hold where the label is unknown, such as 255.
     groups
-        A table of what images belong to; see `synthbench.datasets.group_table.Table`.
+        A table of what images belong to; see `synthbench.datasets.group_table.GroupTable`.
     group_from
-        The form of file names, with named parts; see `synthbench.datasets.name_pattern.Pattern`.
+        The form of file names, with named parts; see `synthbench.datasets.name_pattern.NamePattern`.
     truth
         Which segmentations of Cell Tracking Challenge folders to take; see `synthbench.datasets.readers.tracking.read`.
     white
@@ -248,8 +248,8 @@ def import_set(
         If task, classes, components, ignore and white don't fit together, the form has no masks of values, or groups
         can't be understood.
     """
-    told = grouping(groups, group_from) if groups or group_from else None
-    form, at, found = detect(path)
+    told = make_grouping(groups, group_from) if groups or group_from else None
+    form, at, found = detect_format(path)
     info: dict[str, Any] = {"form": form.name, "found": found}
     if form.name == "sample set":
         own = sample_set.open_set(at)
@@ -257,11 +257,11 @@ def import_set(
         name, info = name or own.name, dict(own.info)
     if form.name == "coco" and task == "semantic" and not classes:
         classes = coco.classes(at)
-    if ignore is not None and form.name in WITHOUT_VALUES:
+    if ignore is not None and form.name in FORMATS_WITHOUT_VALUES:
         raise ConfigError(f"{at}: --ignore {ignore}: the masks of this form ({form.name}) hold no values; leave it out")
     if truth and form.read is not tracking.read:
         raise ConfigError(f"{at}: --truth is for Cell Tracking Challenge folders; leave it out")
-    recipe = Recipe(task or "instances", tuple(classes), components, ignore, truth, white, trusted)
+    recipe = ImportOptions(task or "instances", tuple(classes), components, ignore, truth, white, trusted)
     return Import(
         at, form, found, name or safe_id(at.resolve().stem if at.is_file() else at.resolve().name), recipe, info, told
     )

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
-from synthbench.datasets.download import notice
-from synthbench.datasets.importing import import_set
-from synthbench.datasets.readers.tracking import Wanted
-from synthbench.errors import ConfigError, DataError, nearest
+from synthbench.datasets.download import download_notice
+from synthbench.datasets.importing import prepare_import
+from synthbench.datasets.readers.tracking import TruthChoice
+from synthbench.errors import ConfigError, DataError, suggest
 from synthbench.plugin.api import Context, Progress, silent
 from synthbench.plugin.registry import registry
 from synthbench.samples import INDEX, Sample, SampleSet, Task
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 HOME = "SYNTHBENCH_HOME"
 ARCHIVE = "archive"
 """The key of a plugin's configuration that ``--from PATH`` fills."""
-READING = 2
+READER_VERSION = 2
 """Raised when files are read in another way, so that what was imported before is imported again."""
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}")
 
@@ -78,19 +78,19 @@ class Library:
         ignore: int | None = None,
         groups: str | Path | None = None,
         group_from: str | None = None,
-        truth: Wanted | None = None,
+        truth: TruthChoice | None = None,
         white: float | None = None,
         trusted: bool = False,
         progress: Progress = silent,
     ) -> SampleSet:
-        """Import what is at `path`; see `synthbench.datasets.importing.import_set`.
+        """Import what is at `path`; see `synthbench.datasets.importing.prepare_import`.
 
         Raises
         ------
         DataError
             If the name is taken, or the data can't be used; nothing is left behind then.
         """
-        found = import_set(
+        found = prepare_import(
             path,
             name=name,
             task=task,
@@ -116,7 +116,7 @@ class Library:
         folder = self._free(name or plugin)
         work = self.root / ".work" / plugin
         _make(work)
-        samples = build(plugin, config, folder, Context(folder=work, progress=progress))
+        samples = build_dataset(plugin, config, folder, Context(folder=work, progress=progress))
         shutil.rmtree(work, ignore_errors=True)
         return samples
 
@@ -130,7 +130,7 @@ class Library:
         return folder
 
 
-def build(name: str, config: Mapping[str, Any], folder: Path, context: Context) -> SampleSet:
+def build_dataset(name: str, config: Mapping[str, Any], folder: Path, context: Context) -> SampleSet:
     """Write the samples of a dataset plugin to a new folder, with source, licence and citation.
 
     Parameters
@@ -161,7 +161,7 @@ def build(name: str, config: Mapping[str, Any], folder: Path, context: Context) 
         key = ".".join(map(str, problem["loc"]))
         fields = cls.Config.model_fields
         hint = (
-            (nearest(key, fields) or f"; there are: {', '.join(fields) or 'none'}")
+            (suggest(key, fields) or f"; there are: {', '.join(fields) or 'none'}")
             if problem["type"] == "extra_forbidden"
             else ""
         )
@@ -185,7 +185,7 @@ def build(name: str, config: Mapping[str, Any], folder: Path, context: Context) 
     )
 
 
-def added(name: str, config: Mapping[str, Any], library: Library | None = None) -> tuple[SampleSet, Path] | None:
+def find_built(name: str, config: Mapping[str, Any], library: Library | None = None) -> tuple[SampleSet, Path] | None:
     """Return the library's set of a plugin's name and its folder, if it was made with this configuration.
 
     Where its archive was makes no difference: what it holds is checked when it is added.
@@ -202,11 +202,11 @@ def added(name: str, config: Mapping[str, Any], library: Library | None = None) 
     return (samples, library.folder(name)) if same else None
 
 
-def terms(name: str, config: Mapping[str, Any]) -> str:
+def download_terms(name: str, config: Mapping[str, Any]) -> str:
     """Return what is shown before a plugin's dataset is downloaded; an empty string where nothing would be."""
     cls: type[Dataset] = registry().load("dataset", name)
     dataset = cls(cls.Config.model_validate(dict(config)))
-    return notice(dataset) if getattr(dataset, "remotes", tuple)() else ""
+    return download_notice(dataset) if getattr(dataset, "remotes", tuple)() else ""
 
 
 def _some(dataset: Dataset, context: Context, name: str, info: dict[str, Any]) -> Iterator[Sample]:
@@ -221,7 +221,7 @@ def _some(dataset: Dataset, context: Context, name: str, info: dict[str, Any]) -
         info["import"] = said
 
 
-def resolve(
+def open_dataset(
     name_or_path: str | Path,
     imported: Path | None = None,
     *,
@@ -247,7 +247,7 @@ def resolve(
     library
         By default the one at `default_root`.
     task, classes, components, ignore, white, trusted
-        How masks are understood when something is imported; see `synthbench.datasets.importing.import_set`.
+        How masks are understood when something is imported; see `synthbench.datasets.importing.prepare_import`.
 
     Returns
     -------
@@ -279,13 +279,13 @@ def resolve(
         raise DataError(f"{text}: neither a path nor a dataset of the library or of a plugin{_hint(text, known)}")
     if (path / INDEX).is_file():
         return SampleSet.open(path), path
-    found = import_set(
+    found = prepare_import(
         path, task=task, classes=classes, components=components, ignore=ignore, white=white, trusted=trusted
     )
     told = [found.recipe.task, *found.recipe.classes, str(components)]
     told += [f"ignore {ignore}"] if ignore is not None else []
     told += [f"white {white:g}"] if white is not None else []
-    state = _state_of(path, [*told, *(["trusted"] if trusted else []), f"reading {READING}"])
+    state = _state_of(path, [*told, *(["trusted"] if trusted else []), f"reading {READER_VERSION}"])
     folder = (imported or library.root / ".imported") / f"{found.name}-{state[:20]}"
     if (folder / INDEX).is_file():
         return SampleSet.open(folder), folder
@@ -307,7 +307,7 @@ def _state_of(path: Path, told: Sequence[str]) -> str:
 
 def _hint(name: str, known: Sequence[str]) -> str:
     return (
-        nearest(name, known)
+        suggest(name, known)
         or f"; there are: {', '.join(known) or 'none'} (see 'synthbench dataset list', 'synthbench list datasets')"
     )
 

@@ -6,20 +6,20 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from synthbench.datasets.components import pieces_of
+from synthbench.datasets.components import connected_components
 
-FULL = (255, 65535)
+TYPE_MAXIMA = (255, 65535)
 """The largest numbers of 8 and 16 bits: of a mask, rather a colour or a sign than the number of an object."""
-ALIKE = 4
+SIMILAR_AREA = 4
 """Pieces of one label are alike when they have at least 1/4 of the area of its largest."""
-FEW = 16
+MAX_VALUES_KEPT = 16
 """Numbers of a mask that are kept one by one."""
 WINDOW = 8192
 """Pieces are looked for in so many central rows and columns of a larger mask."""
 
 
 @dataclass(frozen=True)
-class Look:
+class MaskStatistics:
     """What is seen of one mask.
 
     Attributes
@@ -29,7 +29,7 @@ class Look:
     labels : int
         Different numbers above 0.
     few : tuple of int
-        These numbers, where they are at most `FEW`.
+        These numbers, where they are at most `MAX_VALUES_KEPT`.
     zero : bool
         Whether any pixel is 0.
     high, below : int
@@ -75,16 +75,16 @@ class Look:
     @property
     def beside(self) -> bool:
         """Whether 255 (or 65,535) stands beside numbers 1 … k that are far from it."""
-        return self.high in FULL and 0 < self.below <= self.high // 2 and self.consecutive
+        return self.high in TYPE_MAXIMA and 0 < self.below <= self.high // 2 and self.consecutive
 
 
-def look(labels: np.ndarray, where: str) -> Look:
+def mask_statistics(labels: np.ndarray, where: str) -> MaskStatistics:
     """Measure a mask, ``(height, width)`` of whole numbers 0 … 2³¹ − 1; about 20 ms per megapixel."""
     present, areas = _counts(labels)
     zero = bool(len(present) and present[0] == 0)
     present, areas = (present[1:], areas[1:]) if zero else (present, areas)
     if not len(present):
-        return Look(where, 0, (), zero, 0, 0, True, 0, 0.0, 0.0, False, 0.0, (), 0, 0, 0.0, 0)
+        return MaskStatistics(where, 0, (), zero, 0, 0, True, 0, 0.0, 0.0, False, 0.0, (), 0, 0, 0.0, 0)
     part = _middle(labels)
     owners, alike, pieces = _alike(part)
     high, main = int(present[-1]), int(present[areas.argmax()])
@@ -93,10 +93,10 @@ def look(labels: np.ndarray, where: str) -> Look:
     left, right = part[:, :-1], part[:, 1:]
     both = (left > 0) & (right > 0)
     differing = np.count_nonzero(both & (left != right)) / max(np.count_nonzero(both), 1)
-    return Look(
+    return MaskStatistics(
         where=where,
         labels=len(present),
-        few=tuple(map(int, present)) if len(present) <= FEW else (),
+        few=tuple(map(int, present)) if len(present) <= MAX_VALUES_KEPT else (),
         zero=zero,
         high=high,
         below=int(present[-2]) if len(present) > 1 else 0,
@@ -134,16 +134,16 @@ def _middle(labels: np.ndarray) -> np.ndarray:
 
 def _alike(labels: np.ndarray) -> tuple[np.ndarray, np.ndarray, int]:
     """Return the labels in order, how many pieces alike each has, and the number of all pieces."""
-    found = pieces_of(labels)
+    found = connected_components(labels)
     known, position = np.unique(found.label, return_inverse=True)
     largest = np.zeros(len(known), np.int64)
     np.maximum.at(largest, position, found.area)
-    alike = np.bincount(position[ALIKE * found.area >= largest[position]], minlength=len(known))
+    alike = np.bincount(position[SIMILAR_AREA * found.area >= largest[position]], minlength=len(known))
     return known, alike, len(found)
 
 
 def _holes(labels: np.ndarray) -> int:
     """Count the unlabelled pieces alike that don't reach a side."""
-    found = pieces_of(labels == 0, diagonal=False)
+    found = connected_components(labels == 0, diagonal=False)
     areas = found.area[found.inside]
-    return int((ALIKE * areas >= areas.max()).sum()) if len(areas) else 0
+    return int((SIMILAR_AREA * areas >= areas.max()).sum()) if len(areas) else 0

@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 from itertools import pairwise
 
-from synthbench.datasets.finding import Named, bare, spelt
+from synthbench.datasets.files import ImageName, nfc, without_suffix
 from synthbench.errors import ConfigError, DataError
 
 _TOKEN = re.compile(r"\{(?P<name>[^\W\d][\w-]*)(?::(?P<width>[1-9]\d?))?\}|(?P<any>\*)|(?P<text>[^{}*]+)")
 
 
-class Pattern:
+class NamePattern:
     """A file name with named parts: ``{well}_{site}``.
 
     A part stands for one character or more, ``{row:1}`` for exactly so many; ``*`` for any text. All else stands for
@@ -30,7 +30,7 @@ class Pattern:
 
     def __init__(self, text: str) -> None:
         self.text = text
-        self.levels = [self._tokens(spelt(level)) for level in bare(text).split("/")]
+        self.levels = [self._tokens(nfc(level)) for level in without_suffix(text).split("/")]
         names = [token["name"] for level in self.levels for token in level if token["name"]]
         if not names or len(set(names)) < len(names):
             raise ConfigError(
@@ -56,7 +56,7 @@ class Pattern:
                 )
         return tokens
 
-    def of(self, named: Named) -> dict[str, str] | None:
+    def of(self, named: ImageName) -> dict[str, str] | None:
         """Return an image's groups; None where its name isn't of this form.
 
         Raises
@@ -64,11 +64,11 @@ class Pattern:
         DataError
             If the name is of this form in more than one way.
         """
-        folders = [spelt(part) for part in named.path.parts[:-1]]
+        folders = [nfc(part) for part in named.path.parts[:-1]]
         depth = len(self.levels) - 1
         if depth > len(folders):
             return None
-        for last in dict.fromkeys([spelt(bare(named.path.name)), spelt(named.stem)]):
+        for last in dict.fromkeys([nfc(without_suffix(named.path.name)), nfc(named.stem)]):
             found: dict[str, str] | None = {}
             for level, name in zip(self.levels, [*folders[len(folders) - depth :], last], strict=True):
                 parts = self._match(level, name)

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from synthbench.datasets.recipe import Notes
+from synthbench.datasets.import_options import ImportLog
 
 
 @dataclass(frozen=True, eq=False)
-class Stamp:
+class ObjectMask:
     """One object: its mask, cut to its bounding box.
 
     Attributes
@@ -29,7 +29,7 @@ class Stamp:
     value: int
 
     @classmethod
-    def of(cls, mask: np.ndarray, value: int) -> Stamp:
+    def of(cls, mask: np.ndarray, value: int) -> ObjectMask:
         """Cut a mask of the whole image, ``(height, width)`` bool, to its bounding box."""
         rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
         if not len(rows):
@@ -38,7 +38,7 @@ class Stamp:
         return cls(int(rows[0]), int(columns[0]), window.copy(), value)
 
 
-def paint(stamps: Sequence[Stamp], shape: tuple[int, int], notes: Notes) -> np.ndarray:
+def paint_objects(stamps: Sequence[ObjectMask], shape: tuple[int, int], notes: ImportLog) -> np.ndarray:
     """Return a label map in which the smaller object lies on top; of two equally large ones, the later.
 
     Overlapping pixels, objects that end up wholly hidden, and objects without a pixel are counted in `notes`.

@@ -8,22 +8,22 @@ from pathlib import Path
 
 import numpy as np
 
-from synthbench.datasets.decoding import read_numbers
-from synthbench.datasets.finding import spelt
-from synthbench.datasets.mask_checks import OF_SCORE, SCATTERED, ask_all, ask_one
-from synthbench.datasets.mask_statistics import FULL, Look, look
-from synthbench.datasets.pixels import in_pieces, whole_numbers
-from synthbench.datasets.recipe import Notes
-from synthbench.errors import DataError, some, together
+from synthbench.datasets.decoding import decode_mask
+from synthbench.datasets.files import nfc
+from synthbench.datasets.import_options import ImportLog
+from synthbench.datasets.mask_checks import MANY_LABELS, SCORE_OPTIONS, check_mask, check_masks
+from synthbench.datasets.mask_statistics import TYPE_MAXIMA, MaskStatistics, mask_statistics
+from synthbench.datasets.pixels import split_components, to_integers
+from synthbench.errors import DataError, join_names, join_problems
 from synthbench.samples import check_labels
 
-SUFFIXES = (".png", ".tif", ".tiff")
+MASK_SUFFIXES = (".png", ".tif", ".tiff")
 MANY_CLASSES = 32
 """Masks with more values than this are pictures when these lie scattered."""
 
 
 @dataclass(frozen=True, eq=False)
-class Seen:
+class ReadMask:
     """A mask, and what is told of it.
 
     Attributes
@@ -37,7 +37,7 @@ class Seen:
     """
 
     labels: np.ndarray
-    look: Look | None
+    statistics: MaskStatistics | None
     told: dict[str, int]
 
 
@@ -62,7 +62,7 @@ class MaskReader:
     components: bool = False
     trusted: bool = False
 
-    def pair(self, true_file: Path, found_file: Path) -> tuple[Seen, Seen, np.ndarray | None]:
+    def pair(self, true_file: Path, found_file: Path) -> tuple[ReadMask, ReadMask, np.ndarray | None]:
         """Read a true and a predicted mask, and where the true one holds the value to ignore.
 
         Raises
@@ -71,7 +71,7 @@ class MaskReader:
             If one can't be read, or gives itself away as no mask of this kind; or if they differ in size. The message
             names the file.
         """
-        notes = Notes(), Notes()
+        notes = ImportLog(), ImportLog()
         true, found = (self._numbers(path, told) for path, told in zip((true_file, found_file), notes, strict=True))
         if true.shape != found.shape:
             raise DataError(
@@ -85,39 +85,41 @@ class MaskReader:
             region,
         )
 
-    def _numbers(self, path: Path, notes: Notes) -> np.ndarray:
-        numbers = whole_numbers(read_numbers(path, notes, classes=self.semantic), str(path))
+    def _numbers(self, path: Path, notes: ImportLog) -> np.ndarray:
+        numbers = to_integers(decode_mask(path, notes, classes=self.semantic), str(path))
         return check_labels(numbers, path.stem)
 
-    def _seen(self, labels: np.ndarray, known: np.ndarray, path: Path, notes: Notes) -> Seen:
+    def _seen(self, labels: np.ndarray, known: np.ndarray, path: Path, notes: ImportLog) -> ReadMask:
         """Return a mask as it is scored; what lies in the ignored region, 0 in `known`, isn't asked about."""
-        seen = None if self.trusted else look(known, str(path))
+        seen = None if self.trusted else mask_statistics(known, str(path))
         if self.semantic:
             labels = self._classes(labels, seen, notes)
         elif self.components:
-            labels = in_pieces(labels, notes)
+            labels = split_components(labels, notes)
         elif seen is not None:
-            ask_one(seen, OF_SCORE)
-        return Seen(labels, seen, notes.counts)
+            check_mask(seen, SCORE_OPTIONS)
+        return ReadMask(labels, seen, notes.counts)
 
-    def _classes(self, labels: np.ndarray, seen: Look | None, notes: Notes) -> np.ndarray:
+    def _classes(self, labels: np.ndarray, seen: MaskStatistics | None, notes: ImportLog) -> np.ndarray:
         if seen is None:
             return labels
-        if seen.labels > MANY_CLASSES and seen.pieces > SCATTERED:
+        if seen.labels > MANY_CLASSES and seen.pieces > MANY_LABELS:
             raise DataError(
                 f"{seen.where}: no mask of classes: its {seen.labels} values lie scattered, as those of a picture do; "
-                f"give a number to each class, or say {OF_SCORE.trust} if they are classes"
+                f"give a number to each class, or say {SCORE_OPTIONS.trust} if they are classes"
             )
-        if seen.labels == 1 and seen.high in FULL:
+        if seen.labels == 1 and seen.high in TYPE_MAXIMA:
             notes.add(f"binary masks of 0 and {seen.high} scored as classes 0 and 1")
             return np.where(labels == seen.high, labels.dtype.type(1), labels)
         return labels
 
-    def ask(self, found: Sequence[Look], true: Sequence[Look], predicted: Path, truth: Path) -> None:
+    def ask(
+        self, found: Sequence[MaskStatistics], true: Sequence[MaskStatistics], predicted: Path, truth: Path
+    ) -> None:
         """Raise `DataError` for what the masks of the two folders show together."""
         if not self.semantic:
             for looks, folder in ((found, predicted), (true, truth)):
-                ask_all(looks, folder, OF_SCORE, in_pieces=not self.components)
+                check_masks(looks, folder, SCORE_OPTIONS, in_pieces=not self.components)
             return
         for looks, folder in ((found, predicted), (true, truth)):
             _one_meaning(looks, folder)
@@ -126,19 +128,20 @@ class MaskReader:
             without, other = (predicted, truth) if zeros[1] else (truth, predicted)
             raise DataError(
                 f"{without}: no mask holds a 0, and those of {other} do: one counts classes from 1 on, the other from "
-                f"0; renumber one of them, or say {OF_SCORE.trust} if they are right"
+                f"0; renumber one of them, or say {SCORE_OPTIONS.trust} if they are right"
             )
 
 
-def _one_meaning(looks: Sequence[Look], folder: Path) -> None:
+def _one_meaning(looks: Sequence[MaskStatistics], folder: Path) -> None:
     """Raise `DataError` where 255 (or 65,535) can't be a class beside the others."""
-    full = [seen for seen in looks if seen.high in FULL]
-    others = [seen for seen in looks if 1 < (seen.below if seen.high in FULL else seen.high) <= 127]
+    full = [seen for seen in looks if seen.high in TYPE_MAXIMA]
+    others = [seen for seen in looks if 1 < (seen.below if seen.high in TYPE_MAXIMA else seen.high) <= 127]
     for seen in full:
         if 0 < seen.below <= seen.high // 2:
             raise DataError(
                 f"{seen.where}: {seen.high} stands beside classes up to {seen.below}: a boundary or an ignored region; "
-                f"use --ignore {seen.high} where TRUTH holds it, set it to 0, or say {OF_SCORE.trust} if it is a class"
+                f"use --ignore {seen.high} where TRUTH holds it, set it to 0, or say {SCORE_OPTIONS.trust} if it "
+                "is a class"
             )
         if seen.labels == 1 and others:
             raise DataError(
@@ -147,7 +150,7 @@ def _one_meaning(looks: Sequence[Look], folder: Path) -> None:
             )
 
 
-def paired_files(predicted: Path, truth: Path) -> dict[str, tuple[Path, Path]]:
+def pair_files(predicted: Path, truth: Path) -> dict[str, tuple[Path, Path]]:
     """Return the true and the predicted file of each image, by its name without ending.
 
     Raises
@@ -159,7 +162,7 @@ def paired_files(predicted: Path, truth: Path) -> dict[str, tuple[Path, Path]]:
     found, true = _label_maps(predicted), _label_maps(truth)
     problems = [*_missing(found, true, predicted, truth), *_missing(true, found, truth, predicted)]
     if problems:
-        raise DataError(together(problems, predicted))
+        raise DataError(join_problems(problems, predicted))
     return {name: (true[name], found[name]) for name in true}
 
 
@@ -169,17 +172,17 @@ def _label_maps(folder: Path) -> dict[str, Path]:
     files: dict[str, Path] = {}
     twice = []
     for path in sorted(folder.iterdir()):
-        if path.name.startswith(".") or path.suffix.lower() not in SUFFIXES or not path.is_file():
+        if path.name.startswith(".") or path.suffix.lower() not in MASK_SUFFIXES or not path.is_file():
             continue
-        other = files.setdefault(spelt(path.stem), path)
+        other = files.setdefault(nfc(path.stem), path)
         if other is not path:
             twice.append(f"{path}: {other.name} has the same name; keep one of the two")
     if twice:
-        raise DataError(together(twice, folder))
+        raise DataError(join_problems(twice, folder))
     if not files:
         inside = next((name for name in ("labels", "masks") if (folder / name).is_dir()), "")
         hint = f"; did you mean {folder / inside}?" if inside else ""
-        raise DataError(f"{folder}: no label maps ({', '.join(SUFFIXES)}) in it{hint}")
+        raise DataError(f"{folder}: no label maps ({', '.join(MASK_SUFFIXES)}) in it{hint}")
     return files
 
 
@@ -188,5 +191,5 @@ def _missing(having: Mapping[str, Path], wanting: Mapping[str, Path], has: Path,
     missing = sorted(set(having) - set(wanting))
     if len(missing) < 2:
         return [f"{wants}: no label map named {name!r}, and {has} has {having[name].name}" for name in missing]
-    named = some(repr(name) for name in missing)
+    named = join_names(repr(name) for name in missing)
     return [f"{wants}: no label maps named {named}, and {has} has them"]

@@ -8,36 +8,38 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from synthbench.datasets.decoding import read_numbers, read_picture
-from synthbench.datasets.mask_checks import ask_one
-from synthbench.datasets.mask_statistics import FULL, look
-from synthbench.datasets.recipe import Notes, Recipe
+from synthbench.datasets.decoding import decode_image, decode_mask
+from synthbench.datasets.import_options import ImportLog, ImportOptions
+from synthbench.datasets.mask_checks import check_mask
+from synthbench.datasets.mask_statistics import TYPE_MAXIMA, mask_statistics
 from synthbench.errors import DataError
-from synthbench.samples import IGNORED, MAX_LABEL, Sample, unmarked
+from synthbench.samples import IGNORED, MAX_LABEL, Sample, split_ignored
 
 if TYPE_CHECKING:
-    from synthbench.datasets.item import Item
+    from synthbench.datasets.found_image import FoundImage
 
 _FEW_BITS = {8: 255, 10: 1023, 12: 4095, 14: 16383}
 
 
-def sample_of(
+def make_sample(
     name: str, image: np.ndarray, labels: np.ndarray, groups: Mapping[str, str], image_at: str, mask_at: str
 ) -> Sample:
     """Return a sample; raise `DataError`, naming both files, when image and mask differ in size.
 
-    `labels` may be what `tidy_labels` gives, with `IGNORED` where the label is unknown.
+    `labels` may be what `to_label_map` gives, with `IGNORED` where the label is unknown.
     """
     if image.shape[:2] != labels.shape:
         sizes = [f"{a.shape[0]}×{a.shape[1]}" for a in (image, labels)]
         raise DataError(
             f"{mask_at}: the mask is {sizes[1]} and its image {image_at} is {sizes[0]}; give a mask of the image's size"
         )
-    known, ignore = unmarked(labels)
+    known, ignore = split_ignored(labels)
     return Sample(name, image, known, groups, ignore)
 
 
-def read_pairs(path: Path, items: Sequence[tuple[str, Item]], recipe: Recipe, notes: Notes) -> Iterator[Sample]:
+def read_pairs(
+    path: Path, items: Sequence[tuple[str, FoundImage]], recipe: ImportOptions, notes: ImportLog
+) -> Iterator[Sample]:
     """Yield each image with its mask, by id.
 
     Raises
@@ -50,16 +52,16 @@ def read_pairs(path: Path, items: Sequence[tuple[str, Item]], recipe: Recipe, no
         with notes.trying():
             image = read_image(item.image, notes)
             labels = read_mask(item.masks[0], recipe, notes)
-            yield sample_of(name, image, labels, item.groups, str(item.image), str(item.masks[0]))
+            yield make_sample(name, image, labels, item.groups, str(item.image), str(item.masks[0]))
     notes.refuse(path)
 
 
-def read_image(path: Path, notes: Notes) -> np.ndarray:
-    """Read an image file as uint8 or uint16, grey or RGB; see `read_picture` and `tidy_image`."""
-    return tidy_image(read_picture(path, notes), str(path), notes)
+def read_image(path: Path, notes: ImportLog) -> np.ndarray:
+    """Read an image file as uint8 or uint16, grey or RGB; see `decode_image` and `to_sample_image`."""
+    return to_sample_image(decode_image(path, notes), str(path), notes)
 
 
-def tidy_image(image: np.ndarray, where: str, notes: Notes) -> np.ndarray:
+def to_sample_image(image: np.ndarray, where: str, notes: ImportLog) -> np.ndarray:
     """Return an image as uint8 or uint16, ``(height, width)`` or ``(height, width, 3)``.
 
     Opaque alpha is dropped; an RGB image of three equal channels becomes grey; channels first become channels last.
@@ -88,10 +90,10 @@ def tidy_image(image: np.ndarray, where: str, notes: Notes) -> np.ndarray:
     if image.ndim == 3 and (image == image[..., :1]).all():
         image = np.ascontiguousarray(image[..., 0])
         notes.add("colour images with three equal channels stored as grey")
-    return scaled(image, where, notes)
+    return rescale(image, where, notes)
 
 
-def scaled(image: np.ndarray, where: str, notes: Notes) -> np.ndarray:
+def rescale(image: np.ndarray, where: str, notes: ImportLog) -> np.ndarray:
     """Return pixels as uint8 or uint16 in the scale of the set, whatever their shape."""
     image = notes.scaling.apply(image, where, notes.add)
     if image.dtype == np.uint16:
@@ -100,7 +102,7 @@ def scaled(image: np.ndarray, where: str, notes: Notes) -> np.ndarray:
     return image
 
 
-def tell_depth(notes: Notes) -> None:
+def log_bit_depth(notes: ImportLog) -> None:
     """Tell in `notes` where uint16 images use the lowest bits alone, as 12-bit cameras leave them."""
     bits = next((bits for bits, top in _FEW_BITS.items() if notes.brightest <= top), None)
     if notes.deep and bits and notes.scaling.scale is None:
@@ -119,16 +121,16 @@ def _drop_axes(array: np.ndarray) -> np.ndarray:
     return array
 
 
-def read_mask(path: Path, recipe: Recipe, notes: Notes) -> np.ndarray:
-    """Read a mask file as a label map or class map; see `read_numbers` and `tidy_labels`."""
-    return tidy_labels(read_numbers(path, notes, classes=recipe.task == "semantic"), str(path), recipe, notes)
+def read_mask(path: Path, recipe: ImportOptions, notes: ImportLog) -> np.ndarray:
+    """Read a mask file as a label map or class map; see `decode_mask` and `to_label_map`."""
+    return to_label_map(decode_mask(path, notes, classes=recipe.task == "semantic"), str(path), recipe, notes)
 
 
-def tidy_labels(mask: np.ndarray, where: str, recipe: Recipe, notes: Notes) -> np.ndarray:
+def to_label_map(mask: np.ndarray, where: str, recipe: ImportOptions, notes: ImportLog) -> np.ndarray:
     """Return a mask as a label map (task `instances`) or a class map (task `semantic`).
 
     Where it holds the recipe's value to ignore, it becomes `IGNORED` (−1).
-    What was seen of a mask of objects is kept in `notes.looks`, for `synthbench.datasets.mask_checks.ask_all`.
+    What was seen of a mask of objects is kept in `notes.looks`, for `synthbench.datasets.mask_checks.check_masks`.
 
     Raises
     ------
@@ -136,7 +138,7 @@ def tidy_labels(mask: np.ndarray, where: str, recipe: Recipe, notes: Notes) -> n
         If it is a float array, holds negative or too large numbers, is coloured, is a binary mask where instances
         are wanted, is a picture, or holds a class that has no name.
     """
-    labels = whole_numbers(mask, where)
+    labels = to_integers(mask, where)
     if recipe.ignore is None:
         return _known_labels(labels, where, recipe, notes)
     ignore = labels == recipe.ignore
@@ -146,18 +148,18 @@ def tidy_labels(mask: np.ndarray, where: str, recipe: Recipe, notes: Notes) -> n
     return np.where(ignore, IGNORED, known.astype(np.int64))
 
 
-def _known_labels(labels: np.ndarray, where: str, recipe: Recipe, notes: Notes) -> np.ndarray:
+def _known_labels(labels: np.ndarray, where: str, recipe: ImportOptions, notes: ImportLog) -> np.ndarray:
     if recipe.task == "semantic":
         return _class_map(labels, where, recipe, notes)
     if not recipe.trusted:
-        seen = look(labels, where)
+        seen = mask_statistics(labels, where)
         notes.looks.append(seen)
         if not recipe.components:
-            ask_one(seen)
-    return in_pieces(labels, notes) if recipe.components else labels
+            check_mask(seen)
+    return split_components(labels, notes) if recipe.components else labels
 
 
-def in_pieces(labels: np.ndarray, notes: Notes) -> np.ndarray:
+def split_components(labels: np.ndarray, notes: ImportLog) -> np.ndarray:
     """Return a label map, uint32, in which each connected piece (8 neighbours) of a label is an object of its own."""
     from skimage.measure import label as connected
 
@@ -168,7 +170,7 @@ def in_pieces(labels: np.ndarray, notes: Notes) -> np.ndarray:
     return labels
 
 
-def whole_numbers(mask: np.ndarray, where: str) -> np.ndarray:
+def to_integers(mask: np.ndarray, where: str) -> np.ndarray:
     """Return a mask as ``(height, width)`` of whole numbers 0 … 2³¹ − 1; raise `DataError` if it isn't that."""
     mask = _drop_axes(mask)
     if mask.ndim == 3 and mask.shape[2] in (2, 4):
@@ -206,12 +208,12 @@ def _without_alpha(mask: np.ndarray, where: str) -> np.ndarray:
     return numbers[..., 0] if numbers.shape[-1] == 1 else numbers
 
 
-def _class_map(labels: np.ndarray, where: str, recipe: Recipe, notes: Notes) -> np.ndarray:
+def _class_map(labels: np.ndarray, where: str, recipe: ImportOptions, notes: ImportLog) -> np.ndarray:
     present = np.unique(labels)
-    if len(recipe.classes) == 2 and present[-1] in FULL and np.isin(present, (0, present[-1])).all():
+    if len(recipe.classes) == 2 and present[-1] in TYPE_MAXIMA and np.isin(present, (0, present[-1])).all():
         notes.add(f"binary masks of 0 and {present[-1]} stored as classes 0 and 1")
         return (labels > 0).astype(np.uint8)
-    if present[-1] in FULL and present[-1] >= len(recipe.classes) > int(present[:-1].max(initial=0)):
+    if present[-1] in TYPE_MAXIMA and present[-1] >= len(recipe.classes) > int(present[:-1].max(initial=0)):
         raise DataError(
             f"{where}: the mask holds {present[-1]} beside the classes {', '.join(recipe.classes)}; use --ignore "
             f"{present[-1]} if it marks what isn't annotated, or name all classes by --classes a,b,…"

@@ -17,7 +17,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from synthbench.errors import ConfigError, DataError, nearest
+from synthbench.errors import ConfigError, DataError, suggest
 from synthbench.samples import Entry, SampleSet
 
 PARTS = ("train", "validation", "test")
@@ -118,7 +118,7 @@ def make_splits(
         If the scheme is unknown or a number is out of its range.
     """
     if scheme not in SCHEMES:
-        raise ConfigError(f"split scheme {scheme!r}{nearest(scheme, SCHEMES) or '; there are: ' + ', '.join(SCHEMES)}")
+        raise ConfigError(f"split scheme {scheme!r}{suggest(scheme, SCHEMES) or '; there are: ' + ', '.join(SCHEMES)}")
     for name, share in (("test", test), ("validation", validation)):
         if not 0 < share < 1:
             raise ConfigError(f"split: {name} is {share}; give a share between 0 and 1")
@@ -238,7 +238,7 @@ def _rank(name: str, seed: int, tag: str) -> str:
 # -- fractions ------------------------------------------------------------------------------------------------------
 
 
-def fraction(
+def take_fraction(
     samples: SampleSet, ids: Sequence[str], amount: float, seed: int = 0, *, stratify: str | None = None
 ) -> tuple[str, ...]:
     """Return a stratified part of some ids; of one seed, a smaller part lies within every larger one.
@@ -314,7 +314,7 @@ def _strata(samples: SampleSet, ids: Sequence[str], seed: int, stratify: str | N
 # -- files ----------------------------------------------------------------------------------------------------------
 
 
-def freeze(path: str | Path, splits: Sequence[Split]) -> str:
+def write_splits(path: str | Path, splits: Sequence[Split]) -> str:
     """Write splits to a JSON file, the same bytes on every machine; return the SHA-256 that it carries.
 
     Raises
@@ -341,8 +341,8 @@ def freeze(path: str | Path, splits: Sequence[Split]) -> str:
     return str(content["sha256"])
 
 
-def thaw(path: str | Path) -> tuple[Split, ...]:
-    """Read what `freeze` wrote; raise `DataError` if the file is missing, damaged or altered."""
+def read_splits(path: str | Path) -> tuple[Split, ...]:
+    """Read what `write_splits` wrote; raise `DataError` if the file is missing, damaged or altered."""
     path = Path(path)
     try:
         content = json.loads(path.read_text(encoding="utf-8"))

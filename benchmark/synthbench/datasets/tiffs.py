@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from synthbench.datasets.import_options import ImportLog
 from synthbench.datasets.palettes import check_palette
-from synthbench.datasets.recipe import Notes
 from synthbench.errors import DataError
-from synthbench.io.images import check_size, refusing
+from synthbench.io.images import check_size, decoder_errors
 
 if TYPE_CHECKING:
     from tifffile import TiffPage, TiffPageSeries
@@ -24,11 +24,11 @@ _JPEG = (6, 7, 34892)
 _LOSSY = {6: "JPEG", 7: "JPEG", 34892: "JPEG", 50001: "WebP", 33003: "JPEG 2000", 34712: "JPEG 2000"}
 _AXES = {"Z": "slices in depth", "T": "times", "C": "channels", "S": "samples", "I": "pages", "Q": "pages"}
 _REDUCED, _TRANSPARENCY = 1, 4
-TURNED = "turned as their orientation tag says"
+ORIENTED = "turned as their orientation tag says"
 """In the notes, of images and masks."""
 
 
-def read_tiff(path: Path, notes: Notes, *, mask: bool, classes: bool = False) -> np.ndarray:
+def read_tiff(path: Path, notes: ImportLog, *, mask: bool, classes: bool = False) -> np.ndarray:
     """Read a TIFF file that holds one picture; reduced copies of it (pyramids, thumbnails) are passed over.
 
     Orientation tags are applied. An image with a palette gets its colours, one whose 0 is white is inverted, and
@@ -56,7 +56,7 @@ def read_tiff(path: Path, notes: Notes, *, mask: bool, classes: bool = False) ->
     import tifffile
 
     logging.getLogger("tifffile").setLevel(logging.CRITICAL)  # what it warns of, the exception says
-    with refusing(path), tifffile.TiffFile(path) as file:
+    with decoder_errors(path), tifffile.TiffFile(path) as file:
         if not file.pages:
             raise ValueError("no picture in it")
         series = _only(path, file.series)
@@ -88,14 +88,14 @@ def read_tiff(path: Path, notes: Notes, *, mask: bool, classes: bool = False) ->
     elif not mask and bits in (2, 4) and pixels.dtype == np.uint8:
         pixels = pixels * np.uint8(255 // (2**bits - 1))
         notes.add(f"images of {bits} bits spread over 8")
-    return upright(pixels, orientation, notes, mask=mask)
+    return apply_orientation(pixels, orientation, notes, mask=mask)
 
 
-def upright(pixels: np.ndarray, orientation: object, notes: Notes, *, mask: bool) -> np.ndarray:
+def apply_orientation(pixels: np.ndarray, orientation: object, notes: ImportLog, *, mask: bool) -> np.ndarray:
     """Turn pixels as the orientation (1 … 8) of TIFF and EXIF says; an unknown one is taken for 1."""
     if orientation not in range(2, 9):
         return pixels
-    notes.add(f"{'masks' if mask else 'images'} {TURNED}")
+    notes.add(f"{'masks' if mask else 'images'} {ORIENTED}")
     if orientation in (5, 6, 7, 8):
         pixels = pixels.swapaxes(0, 1)
     if orientation in (3, 4, 7, 8):
@@ -117,7 +117,7 @@ def _only(path: Path, found: list[TiffPageSeries]) -> TiffPageSeries:
     return whole[0]
 
 
-def _plane(path: Path, series: TiffPageSeries, notes: Notes, *, mask: bool) -> str:
+def _plane(path: Path, series: TiffPageSeries, notes: ImportLog, *, mask: bool) -> str:
     """Return the axes that are longer than 1; raise `DataError` unless they are one picture's."""
     kept = [
         (axis, length) for axis, length in zip(series.axes, series.shape, strict=True) if length > 1 or axis in "YX"
@@ -152,7 +152,7 @@ def _known_colours(path: Path, page: TiffPage) -> None:
     raise DataError(f"{path}: its pixels are {name} (photometric {kind}); save it as grey or RGB")
 
 
-def _inverted(path: Path, pixels: np.ndarray, bits: int, notes: Notes, *, mask: bool) -> np.ndarray:
+def _inverted(path: Path, pixels: np.ndarray, bits: int, notes: ImportLog, *, mask: bool) -> np.ndarray:
     if mask and bits != 1:
         raise DataError(
             f"{path}: the mask says that its 0 is white (photometric MinIsWhite), so 0 may or may not be the "

@@ -13,10 +13,10 @@ from typing import Any, Generic, TypeVar
 
 import numpy as np
 
-from synthbench.datasets.mask_statistics import Look
-from synthbench.datasets.pairs import MaskReader, Seen, paired_files
-from synthbench.datasets.recipe import Notes
-from synthbench.errors import DataError, SynthbenchError, together
+from synthbench.datasets.import_options import ImportLog
+from synthbench.datasets.mask_statistics import MaskStatistics
+from synthbench.datasets.pairs import MaskReader, ReadMask, pair_files
+from synthbench.errors import DataError, SynthbenchError, join_problems
 from synthbench.metrics.aggregated_jaccard import AggregatedJaccard, aji, aji_plus, per_image_aji, pooled_aji
 from synthbench.metrics.ignore import leave_out
 from synthbench.metrics.matching import (
@@ -35,7 +35,7 @@ from synthbench.metrics.semantic import cldice, confusion, scores
 from synthbench.processes.child import die_with_parent, start_tracker
 from synthbench.processes.count import usable_processors
 from synthbench.processes.signals import held
-from synthbench.samples import check_ignored
+from synthbench.samples import check_ignore_value
 
 MAX_CLASSES = 256
 IMAGES_PER_WORKER = 32
@@ -44,7 +44,7 @@ IMAGES_PER_WORKER = 32
 SIGNALS_SPREAD = 0.2
 """Seconds within which a signal that is sent to all processes has reached them all."""
 
-Report = Callable[[int, int], None]
+ProgressCallback = Callable[[int, int], None]
 """Called with (images done, images in all)."""
 Result = TypeVar("Result")
 OBJECTS, CLASSES = MaskReader(), MaskReader(semantic=True)
@@ -52,7 +52,7 @@ OBJECTS, CLASSES = MaskReader(), MaskReader(semantic=True)
 
 
 def silent(done: int, total: int) -> None:
-    """A `Report` that says nothing."""
+    """A `ProgressCallback` that says nothing."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -118,12 +118,12 @@ def score_folders(
     truth: str | Path,
     *,
     semantic: bool = False,
-    report: Report = silent,
+    report: ProgressCallback = silent,
     workers: int | None = 1,
     ignore: int | None = None,
     components: bool = False,
     trusted: bool = False,
-    notes: Notes | None = None,
+    notes: ImportLog | None = None,
 ) -> dict[str, Any]:
     """Score every label map of a folder against the one of the same name in another.
 
@@ -175,13 +175,13 @@ def score_folders(
 def match_folders(
     predicted: str | Path,
     truth: str | Path,
-    report: Report = silent,
+    report: ProgressCallback = silent,
     workers: int | None = 1,
     reader: MaskReader = OBJECTS,
-    notes: Notes | None = None,
+    notes: ImportLog | None = None,
 ) -> dict[str, ImageScore]:
     """Score the instances of two folders, as `score_folders` does; return the score of each image by name."""
-    check_ignored(reader.ignore, "instances")
+    check_ignore_value(reader.ignore, "instances")
     return _each(_score_files, reader, Path(predicted), Path(truth), report, workers, notes)
 
 
@@ -237,10 +237,10 @@ def _figures(images: Sequence[ImageScore]) -> dict[str, Any]:
 def confusions(
     predicted: str | Path,
     truth: str | Path,
-    report: Report = silent,
+    report: ProgressCallback = silent,
     workers: int | None = 1,
     reader: MaskReader = CLASSES,
-    notes: Notes | None = None,
+    notes: ImportLog | None = None,
 ) -> dict[str, tuple[np.ndarray, float]]:
     """Return the confusion matrix and the clDice of the foreground of each image by name.
 
@@ -295,25 +295,25 @@ def semantic_summary(images: Mapping[str, tuple[np.ndarray, float]]) -> dict[str
 
 
 @dataclass(frozen=True)
-class Heard(Generic[Result]):
+class PairResult(Generic[Result]):
     """What one pair of files gives: the result, what is seen of both masks, and what was done to their pixels."""
 
     result: Result
-    true: Look | None
-    found: Look | None
+    true: MaskStatistics | None
+    found: MaskStatistics | None
     told: Mapping[str, int]
 
 
-def _score_files(reader: MaskReader, true_file: Path, found_file: Path) -> Heard[ImageScore]:
+def _score_files(reader: MaskReader, true_file: Path, found_file: Path) -> PairResult[ImageScore]:
     true, found, region = reader.pair(true_file, found_file)
     return _heard(score_image(true.labels, found.labels, region), true, found)
 
 
-def _heard(result: Result, true: Seen, found: Seen) -> Heard[Result]:
-    return Heard(result, true.look, found.look, Counter(true.told) + Counter(found.told))
+def _heard(result: Result, true: ReadMask, found: ReadMask) -> PairResult[Result]:
+    return PairResult(result, true.statistics, found.statistics, Counter(true.told) + Counter(found.told))
 
 
-def _confuse_files(reader: MaskReader, true_file: Path, found_file: Path) -> Heard[tuple[np.ndarray, float]]:
+def _confuse_files(reader: MaskReader, true_file: Path, found_file: Path) -> PairResult[tuple[np.ndarray, float]]:
     true_seen, found_seen, region = reader.pair(true_file, found_file)
     true, found = true_seen.labels, found_seen.labels
     if region is not None:
@@ -327,8 +327,8 @@ def _confuse_files(reader: MaskReader, true_file: Path, found_file: Path) -> Hea
 
 
 def _tried(
-    work: Callable[[MaskReader, Path, Path], Heard[Result]], reader: MaskReader, true_file: Path, found_file: Path
-) -> Heard[Result] | str:
+    work: Callable[[MaskReader, Path, Path], PairResult[Result]], reader: MaskReader, true_file: Path, found_file: Path
+) -> PairResult[Result] | str:
     """Return the result for two files, or what is wrong with them, so that all of it can be told at once."""
     try:
         return work(reader, true_file, found_file)
@@ -337,18 +337,18 @@ def _tried(
 
 
 def _each(
-    work: Callable[[MaskReader, Path, Path], Heard[Result]],
+    work: Callable[[MaskReader, Path, Path], PairResult[Result]],
     reader: MaskReader,
     predicted: Path,
     truth: Path,
-    report: Report,
+    report: ProgressCallback,
     workers: int | None,
-    notes: Notes | None,
+    notes: ImportLog | None,
 ) -> dict[str, Result]:
     """Return the result of `work` for each true file and its predicted one, by name; the masks are asked."""
     if workers is not None and workers < 1:
         raise ValueError(f"workers: {workers}; give 1 or more")
-    pairs = paired_files(predicted, truth)
+    pairs = pair_files(predicted, truth)
     names = sorted(pairs)
     files = [pairs[name][0] for name in names], [pairs[name][1] for name in names]
     if workers is None:
@@ -356,7 +356,7 @@ def _each(
     task = partial(_tried, work, reader)
     results = map(task, *files) if workers == 1 else _in_processes(task, files, min(workers, len(names)))
     report(0, len(names))
-    heard: list[Heard[Result]] = []
+    heard: list[PairResult[Result]] = []
     problems: list[str] = []
     for done, result in enumerate(results, start=1):
         if isinstance(result, str):
@@ -365,7 +365,7 @@ def _each(
             heard.append(result)
         report(done, len(names))
     if problems:
-        raise DataError(together(problems, predicted))
+        raise DataError(join_problems(problems, predicted))
     reader.ask(
         [one.found for one in heard if one.found is not None],
         [one.true for one in heard if one.true is not None],

@@ -10,7 +10,7 @@ from pathlib import Path
 from synthbench.errors import DataError
 
 
-def write_whole(path: Path, content: str | bytes, way: str = "give another --out") -> Path:
+def atomic_write(path: Path, content: str | bytes, way: str = "give another --out") -> Path:
     """Write a file beside its place, and rename it there.
 
     A link stays one: the file that it leads to is replaced. What is no regular file, like a pipe or ``/dev/stdout``, is

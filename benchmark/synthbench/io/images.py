@@ -12,17 +12,17 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from synthbench.errors import DataError, unnamed
+from synthbench.errors import DataError, message_without_path
 
 if TYPE_CHECKING:
     from PIL.Image import Image as Picture
 
-TIFFS = (".tif", ".tiff")
-LARGE = 2 * 89_478_485
+TIFF_SUFFIXES = (".tif", ".tiff")
+PILLOW_MAX_PIXELS = 2 * 89_478_485
 """Pixels above which Pillow takes an image for a decompression bomb; here a file of so many has to be plausible."""
-MOST = 2**30
+MAX_PIXELS = 2**30
 """Pixels that an image may have."""
-PACKED = 400
+MAX_PIXELS_PER_BYTE = 400
 """Pixels per byte of its file that a large image may have: sparse label maps have 100; deflated zeros, up to 1,032."""
 _pillow = threading.Lock()
 
@@ -33,13 +33,13 @@ def check_size(path: Path, height: int, width: int) -> None:
     Called before memory is taken for its pixels.
     """
     pixels = height * width
-    if pixels > MOST:
+    if pixels > MAX_PIXELS:
         raise DataError(
-            f"{path}: {height}×{width} are {pixels / 1e6:,.0f} megapixels, and an image may have {MOST / 1e6:,.0f}; "
-            "cut it into tiles"
+            f"{path}: {height}×{width} are {pixels / 1e6:,.0f} megapixels, and at most "
+            f"{MAX_PIXELS / 1e6:,.0f} are allowed; cut it into tiles"
         )
     size = path.stat().st_size
-    if pixels > LARGE and pixels > PACKED * size:
+    if pixels > PILLOW_MAX_PIXELS and pixels > MAX_PIXELS_PER_BYTE * size:
         raise DataError(
             f"{path}: {size:,} bytes that unpack to {pixels / 1e6:,.0f} megapixels ({height}×{width}), as "
             "decompression bombs do; if you trust the file, save it as a TIFF without compression, or cut it into tiles"
@@ -47,7 +47,7 @@ def check_size(path: Path, height: int, width: int) -> None:
 
 
 @contextlib.contextmanager
-def opened(path: Path, *, ours: bool = False) -> Iterator[Picture]:
+def open_image(path: Path, *, ours: bool = False) -> Iterator[Picture]:
     """Open an image file by Pillow, its pixels unread, whatever its size; `check_size` is asked instead of Pillow.
 
     Parameters
@@ -71,7 +71,7 @@ def opened(path: Path, *, ours: bool = False) -> Iterator[Picture]:
 
 
 @contextlib.contextmanager
-def refusing(path: Path) -> Iterator[None]:
+def decoder_errors(path: Path) -> Iterator[None]:
     """Turn whatever a decoder raises into a `DataError` that names the file."""
     try:
         yield
@@ -81,7 +81,7 @@ def refusing(path: Path) -> Iterator[None]:
         raise DataError(f"{path}: no such file") from None
     except Exception as error:  # decoders raise anything on corrupt input
         raise DataError(
-            f"{path}: can't be read as an image ({unnamed(error, path)}); replace it, or take it out"
+            f"{path}: can't be read as an image ({message_without_path(error, path)}); replace it, or take it out"
         ) from None
 
 
@@ -118,11 +118,11 @@ def read_array(path: Path, size: tuple[int, int] | None = None) -> np.ndarray:
     ----------
     path
     size
-        Height and width of an image that `write_array` wrote: any up to `MOST` pixels is read then, and one that has
-        another size is refused unread. Without it, `check_size` is asked.
+        Expected height and width, of an image that `write_array` wrote. Then any size up to `MAX_PIXELS` is read,
+        and an image of another size is refused before its pixels are read. Without it, `check_size` is applied.
     """
-    with refusing(path):
-        array = _read_tiff(path, size) if path.suffix.lower() in TIFFS else _read_picture(path, size)
+    with decoder_errors(path):
+        array = _read_tiff(path, size) if path.suffix.lower() in TIFF_SUFFIXES else _read_picture(path, size)
     if array.ndim == 3 and array.shape[2] == 4 and array.dtype.kind == "u":
         opaque = bool((array[..., 3] == np.iinfo(array.dtype).max).all())
         array = array[..., :3] if opaque else array
@@ -130,7 +130,7 @@ def read_array(path: Path, size: tuple[int, int] | None = None) -> np.ndarray:
 
 
 def _read_picture(path: Path, size: tuple[int, int] | None) -> np.ndarray:
-    with opened(path, ours=size is not None) as file:
+    with open_image(path, ours=size is not None) as file:
         _compare(path, (file.height, file.width), size)
         file.load()
         return pixels_of(file)
@@ -166,5 +166,5 @@ def _read_tiff(path: Path, size: tuple[int, int] | None) -> np.ndarray:
 def _compare(path: Path, found: tuple[int, int], expected: tuple[int, int] | None) -> None:
     if expected is not None and found != expected:
         raise DataError(f"{path}: is {'×'.join(map(str, found))}, and was written as {'×'.join(map(str, expected))}")
-    if expected is not None and math.prod(expected) > MOST:
+    if expected is not None and math.prod(expected) > MAX_PIXELS:
         check_size(path, *expected)

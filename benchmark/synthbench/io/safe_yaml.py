@@ -13,11 +13,11 @@ import yaml
 
 from synthbench.errors import ConfigError
 
-LONGEST = 2**20
+MAX_BYTES = 2**20
 """Bytes of a file."""
-DEEPEST = 40
+MAX_DEPTH = 40
 """Levels of lists and mappings."""
-MOST = 100_000
+MAX_VALUES = 100_000
 """Values, counted as often as aliases stand for them."""
 _MERGE = "tag:yaml.org,2002:merge"
 _PLAIN = ("null", "bool", "int", "float", "str", "seq", "map")
@@ -69,14 +69,14 @@ def read_yaml(path: Path) -> Any:
     """
     try:
         with path.open("rb") as file:
-            content = file.read(LONGEST + 1)
+            content = file.read(MAX_BYTES + 1)
         text = content.decode("utf-8-sig")
     except FileNotFoundError:
         raise ConfigError(f"{path}: no such study file") from None
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: can't be read: {getattr(error, 'strerror', None) or error}") from None
-    if len(content) > LONGEST:
-        raise ConfigError(f"{path}: is longer than {LONGEST // 2**10:,} KiB; is this the right file?")
+    if len(content) > MAX_BYTES:
+        raise ConfigError(f"{path}: is longer than {MAX_BYTES // 2**10:,} KiB; is this the right file?")
     try:
         return _load(text)
     except yaml.YAMLError as error:
@@ -92,7 +92,7 @@ def read_yaml(path: Path) -> Any:
     except _Refused as error:
         raise ConfigError(f"{path}, line {error.line}: {error}") from None
     except RecursionError:
-        raise ConfigError(f"{path}: is nested more than {DEEPEST} levels deep") from None
+        raise ConfigError(f"{path}: is nested more than {MAX_DEPTH} levels deep") from None
     except (ValueError, TypeError, LookupError, ArithmeticError) as error:  # of !!int, !!float with other text
         raise ConfigError(f"{path}: not YAML: {str(error)[:200]}") from None
 
@@ -131,10 +131,10 @@ class _Measure:
             for child in _children(node):
                 deep, many = self.of(child)
                 height, count = max(height, deep + 1), count + many
-            if height > DEEPEST:
-                raise _Refused(node, f"is nested more than {DEEPEST} levels deep")
-            if count > MOST:
-                raise _Refused(node, f"its aliases stand for more than {MOST:,} values; write fewer")
+            if height > MAX_DEPTH:
+                raise _Refused(node, f"is nested more than {MAX_DEPTH} levels deep")
+            if count > MAX_VALUES:
+                raise _Refused(node, f"its aliases stand for more than {MAX_VALUES:,} values; write fewer")
             self.open.remove(id(node))
             self.known[id(node)] = height, count
         return self.known[id(node)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from synthbench.errors import ConfigError, nearest
+from synthbench.errors import ConfigError, suggest
 from synthbench.leaderboard.columns import DEFINITIONS, definition
 from synthbench.statistics.image_counts import COUNTED, SEMANTIC, WHOLE_IMAGE
 
@@ -49,7 +49,7 @@ def columns_of(names: Sequence[str], iou: float | str) -> list[str]:
             column = at(column, iou)
         elif column not in (*WHOLE_IMAGE, *SEMANTIC, *COCO) and not _defined(column):
             known = (*COUNTED, *WHOLE_IMAGE, *SEMANTIC, *COCO, *DEFINITIONS)
-            hint = nearest(name, known) or f"; there are {', '.join((*COUNTED, *WHOLE_IMAGE, *COCO))}"
+            hint = suggest(name, known) or f"; there are {', '.join((*COUNTED, *WHOLE_IMAGE, *COCO))}"
             raise ConfigError(f"columns: no column {name!r}{hint}")
         if column not in found:
             found.append(column)

@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 
-from synthbench.io.atomic import write_whole
+from synthbench.io.atomic import atomic_write
 from synthbench.leaderboard.blocks import blocks
 from synthbench.leaderboard.pages import INDEX, PICTURES, page
 from synthbench.samples import Sample, Task
-from synthbench.samples.pictures import annotated, displayed
+from synthbench.samples.pictures import draw_annotation, stretch_samples
 
 if TYPE_CHECKING:
     from synthbench.results import Results
@@ -56,7 +56,7 @@ def report(
     if pictures is not None:
         semantic = any(block.task == "semantic" for block in blocks(results))
         _write_pictures(run_folder, pictures, "semantic" if semantic else "instances")
-    return write_whole(run_folder / "report.html", page(results, run_folder, columns=columns))
+    return atomic_write(run_folder / "report.html", page(results, run_folder, columns=columns))
 
 
 def _write_pictures(folder: Path, pictures: Mapping[str, Sequence[Sample]], task: Task) -> None:
@@ -65,9 +65,9 @@ def _write_pictures(folder: Path, pictures: Mapping[str, Sequence[Sample]], task
     for number, (title, samples) in enumerate(pictures.items()):
         shots = []
         cut = [_cut(sample) for sample in samples]
-        for i, (sample, shown) in enumerate(zip(cut, displayed(cut), strict=True)):
+        for i, (sample, shown) in enumerate(zip(cut, stretch_samples(cut), strict=True)):
             file = f"{number:02d}-{i:02d}.png"
-            sides = [shown, annotated(replace(sample, image=shown), task)]
+            sides = [shown, draw_annotation(replace(sample, image=shown), task)]
             Image.fromarray(_beside(sides)).save(beside / file)
             shots.append({"file": file, "told": _told(title, sample, task)})
         index.append({"title": title, "pictures": shots})

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from synthbench.errors import ConfigError, nearest
+from synthbench.errors import ConfigError, suggest
 from synthbench.leaderboard.blocks import ComparisonBlock, blocks
 from synthbench.leaderboard.controls import no_controls, of_more_real_images, unchanged
 from synthbench.leaderboard.fidelity import agreement, fidelity, no_agreement
@@ -107,7 +107,7 @@ def by_group(
             rows.extend(_stratum(block, images, column, str(value), iou, aggregation, baseline, draws))
     if not rows:
         there = f"; there are {', '.join(sorted(known))}" if known else "; these test images have none"
-        raise ConfigError(f"group {group!r} is not there{nearest(group, known) or there}")
+        raise ConfigError(f"group {group!r} is not there{suggest(group, known) or there}")
     return pd.DataFrame(rows)
 
 

@@ -17,7 +17,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, model_validator
 from pydantic_core import PydanticCustomError
 
-from synthbench.errors import ConfigError, nearest
+from synthbench.errors import ConfigError, suggest
 from synthbench.samples import Sample, SampleSet, Task
 
 CONFIG_FILE = "config.json"
@@ -263,7 +263,7 @@ class _Configured(Generic[ConfigT]):
             return cls.budgets[name]
         except KeyError:
             known = cls.budgets or dict.fromkeys(BUDGET_NAMES)
-            hint = nearest(name, known) or f"; there are: {', '.join(known)}"
+            hint = suggest(name, known) or f"; there are: {', '.join(known)}"
             raise ConfigError(f"there is no budget {name!r}{hint}") from None
 
     def fingerprint(self) -> str:

@@ -20,7 +20,7 @@ from typing import Any, Protocol
 
 import pluggy
 
-from synthbench.errors import PluginError, nearest
+from synthbench.errors import PluginError, suggest
 from synthbench.plugin import hookspecs
 from synthbench.plugin.specs import KINDS, Spec
 
@@ -109,7 +109,7 @@ class Registry:
             return self.entries[kind, name]
         except KeyError:
             known = self.names(kind)
-            hint = nearest(name, known) or f"; there are: {', '.join(sorted(known)) or 'none'}"
+            hint = suggest(name, known) or f"; there are: {', '.join(sorted(known)) or 'none'}"
             broken = self.of_problems()
             raise PluginError(f"unknown {kind} {name!r}{hint}{broken}") from None
 
@@ -195,7 +195,7 @@ def _specs_of(plugin: Any, name: str) -> list[Spec]:
     meant = {a for a in dir(plugin) if a.startswith("synthbench_") and callable(getattr(plugin, a))}
     for attribute in sorted(marked | meant):
         if attribute not in hookspecs.HOOKS:
-            raise PluginError(f"no hook is called {attribute!r}{nearest(attribute, hookspecs.HOOKS)}")
+            raise PluginError(f"no hook is called {attribute!r}{suggest(attribute, hookspecs.HOOKS)}")
         if attribute not in marked:
             raise PluginError(f"{attribute} is not marked with @synthbench.hookimpl")
     if not marked:

@@ -21,9 +21,9 @@ from synthbench.samples.sample import (
     Sample,
     Task,
     check_id,
-    check_ignored,
+    check_ignore_value,
     check_labels,
-    unmarked,
+    split_ignored,
 )
 from synthbench.samples.sample_set import SampleSet, check_sizes
 
@@ -39,11 +39,11 @@ __all__ = [
     "SampleSet",
     "Task",
     "check_id",
-    "check_ignored",
+    "check_ignore_value",
     "check_labels",
     "check_sizes",
     "read_array",
     "suffix_for",
-    "unmarked",
+    "split_ignored",
     "write_array",
 ]

@@ -109,11 +109,11 @@ def read_entry(row: Mapping[str, Any]) -> Entry:
     return entry
 
 
-def held(image: np.ndarray, labels: np.ndarray, ignore: np.ndarray | None) -> Callable[[], Pixels]:
+def load_from_memory(image: np.ndarray, labels: np.ndarray, ignore: np.ndarray | None) -> Callable[[], Pixels]:
     return lambda: (image, labels, ignore)
 
 
-def on_disk(folder: Path, entry: Entry, image: str, labels: str, ignore: str | None) -> Loader:
+def load_from_disk(folder: Path, entry: Entry, image: str, labels: str, ignore: str | None) -> Loader:
     paths = [folder / part for part in (image, labels, *([ignore] if ignore else []))]
     for path in paths:
         if not path.resolve().is_relative_to(folder.resolve()):

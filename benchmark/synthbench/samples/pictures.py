@@ -33,7 +33,7 @@ _STRIPE = 3
 _GAP, _TITLE, _CAPTION, _PAPER, _INK = 6, 22, 22, (255, 255, 255), (40, 40, 40)
 
 
-def display(image: np.ndarray, low: float = LOW, high: float = HIGH, least: float = 0.0) -> np.ndarray:
+def stretch_contrast(image: np.ndarray, low: float = LOW, high: float = HIGH, least: float = 0.0) -> np.ndarray:
     """Stretch an image for display: the `low` and `high` percentiles become black and white.
 
     The channels of an RGB image are stretched alike, so that colours stay; a uint8 RGB image is left as it is.
@@ -62,14 +62,14 @@ def display(image: np.ndarray, low: float = LOW, high: float = HIGH, least: floa
     return grey if grey.ndim == 3 else np.repeat(grey[..., None], 3, axis=2)
 
 
-def displayed(samples: Sequence[Sample]) -> list[np.ndarray]:
-    """Return the images of samples that are shown side by side, each stretched by `display` on its own.
+def stretch_samples(samples: Sequence[Sample]) -> list[np.ndarray]:
+    """Return the images of samples that are shown side by side, each stretched by `stretch_contrast` on its own.
 
     One without objects is stretched no further than most of those with objects: its noise isn't made to look like much.
     """
     spans = [top - floor for floor, top in (_ends(s.image) for s in samples if s.labels.any())]
     usual = float(np.median(spans)) if spans else 0.0
-    return [display(s.image, least=0.0 if s.labels.any() else usual) for s in samples]
+    return [stretch_contrast(s.image, least=0.0 if s.labels.any() else usual) for s in samples]
 
 
 def _ends(image: np.ndarray, low: float = LOW, high: float = HIGH) -> tuple[float, float]:
@@ -79,13 +79,13 @@ def _ends(image: np.ndarray, low: float = LOW, high: float = HIGH) -> tuple[floa
     return float(floor), float(top)
 
 
-def outlines(image: np.ndarray, labels: np.ndarray) -> np.ndarray:
+def draw_outlines(image: np.ndarray, labels: np.ndarray) -> np.ndarray:
     """Draw the outline of each object, one pixel wide and inside the object, over the image.
 
     Parameters
     ----------
     image
-        ``(height, width)`` or ``(height, width, 3)``; stretched by `display`.
+        ``(height, width)`` or ``(height, width, 3)``; stretched by `stretch_contrast`.
     labels
         ``(height, width)`` label map, 0 for background.
 
@@ -100,13 +100,13 @@ def outlines(image: np.ndarray, labels: np.ndarray) -> np.ndarray:
         If the two differ in size.
     """
     _same_size(image, labels)
-    picture = display(image)
-    edge = inner_edges(labels)
+    picture = stretch_contrast(image)
+    edge = inner_boundaries(labels)
     picture[edge] = OBJECT_COLOURS[(labels[edge].astype(np.int64) - 1) % len(OBJECT_COLOURS)]
     return picture
 
 
-def inner_edges(labels: np.ndarray) -> np.ndarray:
+def inner_boundaries(labels: np.ndarray) -> np.ndarray:
     """Return where a labelled pixel has a neighbour (of four) with another label: ``(height, width)`` bool."""
     edge = np.zeros(labels.shape, bool)
     down = labels[1:] != labels[:-1]
@@ -118,25 +118,25 @@ def inner_edges(labels: np.ndarray) -> np.ndarray:
     return edge & (labels > 0)
 
 
-def tinted(image: np.ndarray, classes: np.ndarray) -> np.ndarray:
-    """Lay translucent colours over the pixels of classes 1, 2, 3 …; see `outlines` for parameters and errors."""
+def draw_classes(image: np.ndarray, classes: np.ndarray) -> np.ndarray:
+    """Lay translucent colours over the pixels of classes 1, 2, 3 …; see `draw_outlines` for parameters and errors."""
     _same_size(image, classes)
-    picture = display(image)
+    picture = stretch_contrast(image)
     inside = classes > 0
     colour = CLASS_COLOURS[(classes[inside].astype(np.int64) - 1) % len(CLASS_COLOURS)]
     picture[inside] = ((1 - _ALPHA) * picture[inside] + _ALPHA * colour).round().astype(np.uint8)
     return picture
 
 
-def annotated(sample: Sample, task: Task = "instances") -> np.ndarray:
-    """Return a sample's picture with what its label map says: `outlines`, or `tinted` when the task is semantic.
+def draw_annotation(sample: Sample, task: Task = "instances") -> np.ndarray:
+    """Return a sample's image with its label map drawn over it, and stripes where the label is unknown.
 
-    Where the label is unknown it is `hatched`.
+    Instances are drawn by `draw_outlines`, classes by `draw_classes`.
     """
     return _annotated(sample.image, sample.labels, sample.ignore, task)
 
 
-def hatched(picture: np.ndarray, ignore: np.ndarray) -> np.ndarray:
+def draw_ignored(picture: np.ndarray, ignore: np.ndarray) -> np.ndarray:
     """Draw grey stripes over a picture ``(height, width, 3)`` uint8, where `ignore`, ``(height, width)`` bool, says."""
     rows, columns = np.nonzero(ignore)
     out = picture.copy()
@@ -145,11 +145,11 @@ def hatched(picture: np.ndarray, ignore: np.ndarray) -> np.ndarray:
 
 
 def _annotated(image: np.ndarray, labels: np.ndarray, ignore: np.ndarray | None, task: Task) -> np.ndarray:
-    picture = (outlines if task == "instances" else tinted)(image, labels)
-    return picture if ignore is None else hatched(picture, ignore)
+    picture = (draw_outlines if task == "instances" else draw_classes)(image, labels)
+    return picture if ignore is None else draw_ignored(picture, ignore)
 
 
-def sheet(
+def contact_sheet(
     rows: Mapping[str, Sequence[Sample]], *, task: Task = "instances", tile: int = 256, columns: int = 4
 ) -> Image.Image:
     """Lay out samples, each image beside its annotation, in titled blocks.
@@ -201,7 +201,7 @@ _Cell = tuple[str, Image.Image]
 
 
 def _lines(samples: Sequence[Sample], task: Task, tile: int, columns: int) -> list[list[_Cell]]:
-    shown = displayed(samples)
+    shown = stretch_samples(samples)
     cells = [(_caption(s, task), _pair(image, s, task, tile)) for s, image in zip(samples, shown, strict=True)]
     return [cells[start : start + columns] for start in range(0, len(cells), columns)]
 

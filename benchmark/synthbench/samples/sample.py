@@ -22,7 +22,7 @@ ORIGINS = ("new", "training", "recombined")
 """New; a training mask, turned, warped or cut, or as it is; objects of training masks in new places."""
 IGNORED = -1
 """What `Sample.marked` holds where the label is unknown."""
-LONGEST_TEXT = 1000
+MAX_TEXT = 1000
 _SAFE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,199}")
 
 
@@ -79,7 +79,7 @@ class Sample:
 
     @property
     def marked(self) -> np.ndarray:
-        """``(height, width)`` int32: the labels, and `IGNORED` (−1) where they are unknown. See `unmarked`."""
+        """``(height, width)`` int32: the labels, and `IGNORED` (−1) where they are unknown. See `split_ignored`."""
         labels = self.labels.astype(np.int32)
         if self.ignore is not None:
             labels[self.ignore] = IGNORED
@@ -148,7 +148,7 @@ def check_ignore(ignore: np.ndarray, shape: tuple[int, ...], name: str) -> None:
         )
 
 
-def check_ignored(value: int | None, task: Task) -> None:
+def check_ignore_value(value: int | None, task: Task) -> None:
     """Raise `ConfigError` unless masks of this task can hold `value` where the label is unknown; None is no value."""
     if value is None:
         return
@@ -158,7 +158,7 @@ def check_ignored(value: int | None, task: Task) -> None:
         raise ConfigError("ignore 0: 0 is the background of instances, and has to stay it; give another value")
 
 
-def unmarked(labels: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
+def split_ignored(labels: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
     """Return labels and ignore region of a label map that has `IGNORED` (−1) where the label is unknown.
 
     Parameters

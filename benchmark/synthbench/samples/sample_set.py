@@ -12,8 +12,17 @@ from pathlib import Path
 from typing import Any, overload
 
 from synthbench.errors import DataError
-from synthbench.samples.entries import FORMAT, INDEX, Entry, Loader, held, on_disk, read_entry, write_sample
-from synthbench.samples.sample import LONGEST_TEXT, TASKS, Sample, Task
+from synthbench.samples.entries import (
+    FORMAT,
+    INDEX,
+    Entry,
+    Loader,
+    load_from_disk,
+    load_from_memory,
+    read_entry,
+    write_sample,
+)
+from synthbench.samples.sample import MAX_TEXT, TASKS, Sample, Task
 
 Damaged = Callable[[DataError], Exception]
 """Is told of a sample that can't be read as it was written, and returns what is raised."""
@@ -82,7 +91,7 @@ class SampleSet(Sequence[Sample]):
     ) -> SampleSet:
         """Hold samples in memory."""
         kept = list(samples)
-        loaders = [Loader(held(sample.image, sample.labels, sample.ignore)) for sample in kept]
+        loaders = [Loader(load_from_memory(sample.image, sample.labels, sample.ignore)) for sample in kept]
         return cls([Entry.of(s) for s in kept], loaders, name=name, task=task, classes=classes, info=info)
 
     @classmethod
@@ -116,11 +125,11 @@ class SampleSet(Sequence[Sample]):
             classes, info = index["classes"], index["info"]
             if not isinstance(info, dict) or not isinstance(classes, list):
                 raise TypeError("classes or info")
-            if not all(isinstance(text, str) and len(text) <= LONGEST_TEXT for text in [index["name"], *classes]):
+            if not all(isinstance(text, str) and len(text) <= MAX_TEXT for text in [index["name"], *classes]):
                 raise TypeError("name or classes")
             entries = [read_entry(row) for row in rows]
             loaders = [
-                on_disk(folder, entry, row["image"], row["labels"], row.get("ignore"))
+                load_from_disk(folder, entry, row["image"], row["labels"], row.get("ignore"))
                 for row, entry in zip(rows, entries, strict=True)
             ]
             about = {name: index[name] for name in ("name", "task", "classes", "info")}

@@ -9,7 +9,7 @@ from numbers import Integral
 import numpy as np
 import pandas as pd
 
-from synthbench.errors import ConfigError, DataError, nearest
+from synthbench.errors import ConfigError, DataError, suggest
 from synthbench.statistics.image_counts import image_counts
 from synthbench.statistics.resampling import pair, possible_pairs, resample
 from synthbench.statistics.standard_errors import draw_errors, standard_errors, trained_once
@@ -134,7 +134,7 @@ def paired_difference(
     """
     found = compare(images, baseline, metric, iou, aggregation, draws, seed).differences
     if arm not in found:
-        raise DataError(f"arm {arm!r} has no scores to compare with {baseline!r}{nearest(arm, found)}")
+        raise DataError(f"arm {arm!r} has no scores to compare with {baseline!r}{suggest(arm, found)}")
     return found[arm]
 
 
@@ -203,7 +203,7 @@ def compare(
     found = image_counts(images, metric, iou, aggregation)
     names = sorted(set(found.runs["arm"]))
     if baseline not in names:
-        raise ConfigError(f"baseline {baseline!r} is not among the arms{nearest(str(baseline), names)}")
+        raise ConfigError(f"baseline {baseline!r} is not among the arms{suggest(str(baseline), names)}")
     matched = {arm: pair(found.runs, arm, baseline) for arm in names if arm != baseline}
     arms, by_fold = resample(images, found, matched, int(draws), seed)
     blurs = standard_errors(arms, by_fold, unpooled)

@@ -15,7 +15,7 @@ from numbers import Integral
 import numpy as np
 import pandas as pd
 
-from synthbench.errors import ConfigError, nearest
+from synthbench.errors import ConfigError, suggest
 from synthbench.statistics.differences import DRAWS, LEVEL, compare
 from synthbench.statistics.image_counts import check_columns
 
@@ -89,7 +89,7 @@ def equivalent_real_images(
     for rows in (images, *curve.values()):
         check_columns(rows, ["arm"])
     if baseline not in set(images["arm"]):
-        raise ConfigError(f"baseline {baseline!r} is not among the arms{nearest(baseline, set(images['arm']))}")
+        raise ConfigError(f"baseline {baseline!r} is not among the arms{suggest(baseline, set(images['arm']))}")
     names = {n: f"{baseline}, {n} images" for n in sorted(curve) if n != amount}
     others = [
         rows[rows["arm"] == baseline].assign(arm=names[n], fraction=amount) for n, rows in curve.items() if n in names

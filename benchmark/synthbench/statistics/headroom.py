@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from synthbench.errors import ConfigError, nearest
+from synthbench.errors import ConfigError, suggest
 from synthbench.statistics.differences import DRAWS, LEVEL, Difference, compare
 from synthbench.statistics.image_counts import check_columns
 
@@ -83,7 +83,7 @@ def headroom(
     for rows in (images, larger):
         check_columns(rows, ["arm"])
     if baseline not in set(images["arm"]):
-        raise ConfigError(f"baseline {baseline!r} is not among the arms{nearest(baseline, set(images['arm']))}")
+        raise ConfigError(f"baseline {baseline!r} is not among the arms{suggest(baseline, set(images['arm']))}")
     more = f"{baseline}, more images"
     same = {name: images[name].iloc[0] for name in ("fraction",) if name in images}
     control = larger[larger["arm"] == baseline].assign(arm=more, **same)

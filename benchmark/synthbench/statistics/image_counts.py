@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from synthbench.errors import ConfigError, DataError, nearest
+from synthbench.errors import ConfigError, DataError, suggest
 
 RUN = ["arm", "fold", "generator_seed", "seed"]
 """What makes one training of the segmenter, within a block."""
@@ -210,7 +210,7 @@ def _check_counts(rows: pd.DataFrame, metric: str) -> None:
 def _rows(images: pd.DataFrame, metric: str, iou: float | str) -> tuple[pd.DataFrame, pd.Series]:
     """Return the rows that a metric needs, and the part each belongs to."""
     if metric not in METRICS:
-        raise ConfigError(f"metric {metric!r} is not known{nearest(metric, METRICS)}")
+        raise ConfigError(f"metric {metric!r} is not known{suggest(metric, METRICS)}")
     instances = "iou" in images
     if not instances and metric not in SEMANTIC:
         raise ConfigError(f"metric {metric!r} is of instances, and this is a semantic task")

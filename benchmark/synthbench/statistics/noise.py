@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from synthbench.errors import ConfigError, nearest
+from synthbench.errors import ConfigError, suggest
 from synthbench.statistics.image_counts import ImageCounts, image_counts
 from synthbench.statistics.resampling import Resampled, pair, resample
 
@@ -92,7 +92,7 @@ def estimate_noise(
     found = image_counts(images, metric, iou, aggregation)
     names = sorted(set(found.runs["arm"]))
     if baseline not in names:
-        raise ConfigError(f"baseline {baseline!r} is not among the arms{nearest(str(baseline), names)}")
+        raise ConfigError(f"baseline {baseline!r} is not among the arms{suggest(str(baseline), names)}")
     matched = {arm: pair(found.runs, arm, baseline) for arm in names if arm != baseline}
     resampled, by_fold = resample(images, found, matched, draws, seed=0)
     moved = {arm: own for arm, own in resampled.items() if own.exact.any() or own.drawn.any()}

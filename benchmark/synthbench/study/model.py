@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from synthbench.errors import ConfigError, nearest
+from synthbench.errors import ConfigError, suggest
 from synthbench.io.escaping import printable
 from synthbench.io.safe_yaml import read_yaml
 
@@ -253,7 +253,7 @@ def first_problem(error: ValidationError, model: type[BaseModel]) -> str:
         names, key = _fields_at(model, problem["loc"][:-1]), str(problem["loc"][-1])
         if model is Study and len(problem["loc"]) == 1 and key in DatasetChoice.model_fields:
             return f"{where}: is a key of a dataset, as in datasets: [{{name: …, {key}: …}}]"
-        hint = nearest(key, names) or f"; there are: {', '.join(names) or 'none at all'}"
+        hint = suggest(key, names) or f"; there are: {', '.join(names) or 'none at all'}"
         return f"{where}: no such key{hint}"
     if problem["type"] == "missing":
         return f"{where}: is missing"

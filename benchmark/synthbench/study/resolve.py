@@ -165,7 +165,7 @@ def open_dataset(
         if choice.config:
             raise ConfigError(f"dataset {choice.name!r}: config is for plugins, and this is none; leave it out")
         imported = store.root / IMPORTED
-        samples, folder = library.resolve(
+        samples, folder = library.open_dataset(
             choice.name, imported, task=choice.task, classes=choice.classes, ignore=choice.ignore, progress=progress
         )
         _check_told(choice, samples)
@@ -173,7 +173,7 @@ def open_dataset(
     if choice.ignore is not None:
         raise ConfigError(f"dataset {choice.name!r}: ignore is for label maps at a path; leave it out")
     described = describe(store, "dataset", choice.name, choice.config)
-    if added := library.added(choice.name, described.config):
+    if added := library.find_built(choice.name, described.config):
         _check_told(choice, added[0])
         return added
     content = {
@@ -186,10 +186,10 @@ def open_dataset(
     with store.locked("dataset", key):
         found = store.find("dataset", key)
         if found is None:
-            tell(library.terms(choice.name, described.config))
+            tell(library.download_terms(choice.name, described.config))
             folder = store.begin("dataset", key)
             context = Context(folder=store.work_folder("dataset", key), progress=progress)
-            library.build(choice.name, dict(described.config), folder / "samples", context)
+            library.build_dataset(choice.name, dict(described.config), folder / "samples", context)
             found = store.commit("dataset", key, content, {"label": choice.name})
     samples = SampleSet.open(found.folder / "samples")
     _check_told(choice, samples)
@@ -215,7 +215,7 @@ def _arenas(choice: DatasetChoice, samples: SampleSet, folder: Path, study: Stud
     arenas = []
     for fold, split in enumerate(_splits(choice, samples)):
         for amount in study.fractions:
-            chosen = splits.fraction(samples, split.train, amount, seed=choice.split.seed)
+            chosen = splits.take_fraction(samples, split.train, amount, seed=choice.split.seed)
             arenas.append(
                 Arena(
                     dataset=Path(choice.name).expanduser().resolve().name,
@@ -232,7 +232,7 @@ def _arenas(choice: DatasetChoice, samples: SampleSet, folder: Path, study: Stud
 
 def _splits(choice: DatasetChoice, samples: SampleSet) -> Sequence[splits.Split]:
     if choice.split.file:
-        return [split.check(samples, choice.split.group) for split in splits.thaw(choice.split.file)]
+        return [split.check(samples, choice.split.group) for split in splits.read_splits(choice.split.file)]
     return splits.make_splits(samples, **choice.split.model_dump(exclude={"file"}))
 
 

@@ -71,7 +71,7 @@ def test_any_mask_survives_the_compressed_form(runs):
     bits = np.repeat(np.arange(len(runs)) % 2 == 1, runs)[: HEIGHT * WIDTH]
     mask = np.pad(bits, (0, HEIGHT * WIDTH - len(bits))).reshape(HEIGHT, WIDTH, order="F")
     packed = _compressed(mask)
-    assert masks.runs(packed["counts"], "here") == _uncompressed(mask)["counts"]
+    assert masks.decode_runs(packed["counts"], "here") == _uncompressed(mask)["counts"]
 
 
 def test_the_smaller_object_lies_on_top_and_what_it_hides_is_counted(put, bring, grey, tmp_path):

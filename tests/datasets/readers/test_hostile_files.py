@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from synthbench.datasets.importing import import_set
+from synthbench.datasets.importing import prepare_import
 from synthbench.errors import SynthbenchError
 from synthbench.samples import INDEX, Sample, SampleSet
 
@@ -70,7 +70,7 @@ def _read_all(folder: Path, seed: int, kind: str) -> None:
     for number in range(COUNT):
         index.write_text(json.dumps(_damaged(good, rng)))
         try:
-            found = import_set(folder, task=rng.choice(["instances", "semantic"]) if kind == "coco" else None)
+            found = prepare_import(folder, task=rng.choice(["instances", "semantic"]) if kind == "coco" else None)
             list(found.write(folder.parent / f"{number}"))
             taken += 1
         except SynthbenchError as error:

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from synthbench.datasets.import_options import ImportLog, ImportOptions
 from synthbench.datasets.readers import npz
-from synthbench.datasets.recipe import Notes, Recipe
 from synthbench.errors import DataError
 
 
@@ -50,12 +50,12 @@ def test_images_of_two_channels_become_rgb_and_floats_are_rescaled(bring, tmp_pa
 
 def test_another_mask_can_be_asked_for(tmp_path, tissue):
     path = _save(tmp_path / "a.npz", tissue)
-    notes = Notes()
-    notes.measure_by(lambda other: npz.read(path, Recipe(), other, mask=1), "a")
-    samples = list(npz.read(path, Recipe(), notes, mask=1))
+    notes = ImportLog()
+    notes.measure_by(lambda other: npz.read(path, ImportOptions(), other, mask=1), "a")
+    samples = list(npz.read(path, ImportOptions(), notes, mask=1))
     np.testing.assert_array_equal(samples[2].labels, tissue["y"][2, ..., 1])
     with pytest.raises(DataError, match=r"a\.npz: y\[0\]: has 2 masks, and mask 2 was asked for"):
-        next(npz.read(path, Recipe(), Notes(), mask=2))
+        next(npz.read(path, ImportOptions(), ImportLog(), mask=2))
 
 
 def test_whole_numbers_in_floats_are_kept_exactly(bring, tmp_path, tissue):

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from synthbench.datasets.importing import import_set
+from synthbench.datasets.importing import prepare_import
 from synthbench.errors import ConfigError, DataError
 
 
 def test_a_sample_set_is_taken_as_it_is(semantic_set, tmp_path, bring):
     written = semantic_set.save(tmp_path / "discs")
-    found = import_set(tmp_path / "discs")
+    found = prepare_import(tmp_path / "discs")
     assert (found.form.name, found.name, found.recipe.task) == ("sample set", "discs", "semantic")
     copy = found.write(tmp_path / "copy")
     assert copy.fingerprint == written.fingerprint

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from synthbench.datasets.import_options import ImportLog, ImportOptions
 from synthbench.datasets.readers import tracking
-from synthbench.datasets.recipe import Notes, Recipe
 from synthbench.errors import DataError
 
 
@@ -59,7 +59,7 @@ def test_silver_truth_can_be_asked_for(put, tmp_path, grey, two_cells):
     put("PhC/01_GT/SEG/man_seg001.tif", two_cells)
     for frame in range(3):
         put(f"PhC/02_ST/SEG/man_seg{frame:03d}.tif", two_cells)
-    samples = list(tracking.read(tmp_path / "PhC", Recipe(), Notes(), truth="silver"))
+    samples = list(tracking.read(tmp_path / "PhC", ImportOptions(), ImportLog(), truth="silver"))
     assert [s.id for s in samples] == ["02-t000", "02-t001", "02-t002"]
 
 

@@ -18,24 +18,24 @@ from typing import Any
 
 from pycocotools import mask as rle_masks
 
-from synthbench.datasets.finding import split_of, with_ids
-from synthbench.datasets.item import Item
-from synthbench.datasets.overlaps import Stamp, paint
+from synthbench.datasets.files import assign_ids, split_of
+from synthbench.datasets.found_image import FoundImage
+from synthbench.datasets.import_options import ImportLog, ImportOptions
+from synthbench.datasets.overlaps import ObjectMask, paint_objects
 from synthbench.datasets.pixels import read_image
 from synthbench.datasets.readers.coco_files import (
-    Listed,
-    Shelf,
+    ImageIndex,
+    ListedImage,
+    assign_shared_images,
     by_number,
     category_names,
-    divide,
     json_files,
-    key,
-    listed,
-    load,
+    list_images,
+    load_json,
+    normalise_id,
 )
-from synthbench.datasets.readers.coco_masks import encode, merge
-from synthbench.datasets.recipe import Notes, Recipe
-from synthbench.errors import ConfigError, DataError, nearest
+from synthbench.datasets.readers.coco_masks import encode, merge_listings
+from synthbench.errors import ConfigError, DataError, suggest
 from synthbench.samples import Sample
 
 
@@ -49,11 +49,11 @@ def classes(path: Path) -> tuple[str, ...]:
     """Return the names of the classes: background, and the categories that occur, in the order of their ids."""
     names: dict[str, str] = {}
     for file in json_files(path):
-        names.update(category_names(load(file)))
+        names.update(category_names(load_json(file)))
     return tuple(dict.fromkeys(["background", *(names[one] for one in sorted(names, key=by_number))]))
 
 
-def read(path: Path, recipe: Recipe, notes: Notes) -> Iterator[Sample]:
+def read(path: Path, recipe: ImportOptions, notes: ImportLog) -> Iterator[Sample]:
     """Yield the images of one JSON file after another; objects are numbered in the order of their annotations.
 
     Raises
@@ -64,14 +64,15 @@ def read(path: Path, recipe: Recipe, notes: Notes) -> Iterator[Sample]:
         If a category isn't one of the recipe's classes.
     """
     files = json_files(path)
-    shelf = Shelf(path)
-    contents = {files[0]: load(files[0])} if len(files) == 1 else {}  # several may not fit into the memory together
-    images = {file: listed(contents.get(file) or load(file), file, shelf, notes) for file in files}
-    divide(images, notes)
+    shelf = ImageIndex(path)
+    # Several files may not fit into memory together.
+    contents = {files[0]: load_json(files[0])} if len(files) == 1 else {}
+    images = {file: list_images(contents.get(file) or load_json(file), file, shelf, notes) for file in files}
+    assign_shared_images(images, notes)
     notes.total += sum(map(len, images.values()))
     ids: set[str] = set()
     for file in files:
-        found = _File(file, contents.get(file) or load(file), recipe, notes)
+        found = _File(file, contents.get(file) or load_json(file), recipe, notes)
         for name, image in _named(images[file]):
             if name in ids:
                 name = "-".join([split_of(file.stem) or file.stem, name])  # noqa: PLW2901
@@ -84,8 +85,8 @@ def read(path: Path, recipe: Recipe, notes: Notes) -> Iterator[Sample]:
     notes.refuse(path)
 
 
-def _named(images: dict[Path, Listed]) -> list[tuple[str, Listed]]:
-    items = with_ids([Item(path.stem, path, (), image.groups) for path, image in images.items()])
+def _named(images: dict[Path, ListedImage]) -> list[tuple[str, ListedImage]]:
+    items = assign_ids([FoundImage(path.stem, path, (), image.groups) for path, image in images.items()])
     return [(name, images[item.image]) for name, item in items]
 
 
@@ -95,16 +96,16 @@ class _File:
 
     file: Path
     content: dict[str, Any]
-    recipe: Recipe
-    notes: Notes
+    recipe: ImportOptions
+    notes: ImportLog
 
     def __post_init__(self) -> None:
         self.values = self._values()
         self.drawn = 0
         self.rows: dict[str | None, list[tuple[int, dict[str, Any]]]] = defaultdict(list)
         for number, row in enumerate(self.content["annotations"]):
-            self.rows[key(row.get("image_id"))].append((number, row))
-        known = {key(row.get("id")) for row in self.content["images"]}
+            self.rows[normalise_id(row.get("image_id"))].append((number, row))
+        known = {normalise_id(row.get("id")) for row in self.content["images"]}
         strangers = [row for one, rows in self.rows.items() if one not in known for row in rows]
         if strangers and len(strangers) == len(self.content["annotations"]):
             self.notes.problem(
@@ -113,7 +114,7 @@ class _File:
             )
         self.notes.add("annotations of images that aren't listed, left out", len(strangers))
 
-    def sample(self, name: str, found: Listed) -> Sample:
+    def sample(self, name: str, found: ListedImage) -> Sample:
         """Return an image with its label map."""
         where = f"{self.file}: image {found.path.name}"
         image = read_image(found.path, self.notes)
@@ -127,16 +128,16 @@ class _File:
         listings = [self._objects(self.rows[one], height, width, where) for one in found.keys]
         objects = listings[0]
         for again in listings[1:]:
-            objects = merge(objects, again, self.notes)
+            objects = merge_listings(objects, again, self.notes)
         self.notes.add(f"images listed twice in {self.file.name}, made one", int(len(listings) > 1))
         self.drawn += len(objects)
         stamps = []
         for number, (encoded, value) in enumerate(objects, start=1):
             x, y, w, h = (int(v) for v in rle_masks.toBbox(encoded))
             window = rle_masks.decode(encoded)[y : y + h, x : x + w].astype(bool)
-            stamps.append(Stamp(y, x, window, number if self.values is None else value))
+            stamps.append(ObjectMask(y, x, window, number if self.values is None else value))
         groups = {group: value for group, value in found.groups.items() if group != "folder"}
-        return Sample(name, image, paint(stamps, (height, width), self.notes), groups)
+        return Sample(name, image, paint_objects(stamps, (height, width), self.notes), groups)
 
     def finish(self) -> None:
         """Note it as a problem where there are annotations, and none has a mask."""
@@ -154,14 +155,16 @@ class _File:
             if row.get("iscrowd") in (1, True, "1", "true", "True"):
                 self.notes.add("crowd regions, left out")
                 continue
-            name = key(row.get("id")) or f"number {number + 1}"
+            name = normalise_id(row.get("id")) or f"number {number + 1}"
             try:
                 mask = encode(row.get("segmentation"), height, width, f"{where}: annotation {name}", self.notes)
             except DataError as error:
                 problems.append(str(error))
                 continue
             if mask is not None:
-                found.append((mask, 0 if self.values is None else self.values[str(key(row.get("category_id")))]))
+                found.append(
+                    (mask, 0 if self.values is None else self.values[str(normalise_id(row.get("category_id")))])
+                )
         if problems:
             others = f" ({len(problems) - 1:,} more of this image can't be read either)" if len(problems) > 1 else ""
             raise DataError(problems[0] + others)
@@ -177,7 +180,7 @@ class _File:
             return None
         for name in names.values():
             if name not in self.recipe.classes:
-                hint = nearest(name, self.recipe.classes) or f"; the classes are: {', '.join(self.recipe.classes)}"
+                hint = suggest(name, self.recipe.classes) or f"; the classes are: {', '.join(self.recipe.classes)}"
                 raise ConfigError(
                     f"{self.file}: the category {name!r} is no class{hint}; leave out --classes to take them all"
                 )

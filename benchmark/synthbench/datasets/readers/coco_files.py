@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from synthbench.datasets.finding import folders, groups_of, is_picture, spelt, split_of
-from synthbench.datasets.recipe import Notes
-from synthbench.errors import DataError, some
+from synthbench.datasets.files import groups_from_path, is_image_file, nfc, split_of, walk_folders
+from synthbench.datasets.import_options import ImportLog
+from synthbench.errors import DataError, join_names
 
 DEPTH = 2
 PICTURE_DEPTH = 4
@@ -21,7 +21,7 @@ _ORDER = ("test", "validation", "train")
 
 
 @dataclass
-class Listed:
+class ListedImage:
     """A picture that a JSON file lists.
 
     Attributes
@@ -29,7 +29,7 @@ class Listed:
     path : Path
     groups : dict
     keys : list of str
-        Its ids, as `key` gives them: several where the file lists it several times.
+        Its ids, as `normalise_id` gives them: several where the file lists it several times.
     sizes : set of (height, width)
         As the file has them, where it does.
     """
@@ -46,7 +46,7 @@ def json_files(path: Path) -> list[Path]:
         return [path] if _looks_right(path) else []
     if not path.is_dir():
         return []
-    return [file for folder in folders(path, DEPTH) for file in sorted(folder.iterdir()) if _looks_right(file)]
+    return [file for folder in walk_folders(path, DEPTH) for file in sorted(folder.iterdir()) if _looks_right(file)]
 
 
 def _looks_right(path: Path) -> bool:
@@ -57,7 +57,7 @@ def _looks_right(path: Path) -> bool:
         return text.find(b'"annotations"') >= 0 and text.find(b'"images"') >= 0
 
 
-def load(path: Path) -> dict[str, Any]:
+def load_json(path: Path) -> dict[str, Any]:
     """Return a file's content: lists ``images``, ``annotations`` and ``categories``, of objects.
 
     A byte order mark is passed over; annotations may also be an object of objects, as in LIVECell's files of single
@@ -86,7 +86,7 @@ def load(path: Path) -> dict[str, Any]:
     return content
 
 
-def key(value: Any) -> str | None:
+def normalise_id(value: Any) -> str | None:
     """Return an id as text, the same for 7, 7.0 and "7"; None for what can be no id.
 
     >>> key(7.0), key("a"), key(None)
@@ -99,8 +99,8 @@ def key(value: Any) -> str | None:
 
 def category_names(content: dict[str, Any]) -> dict[str, str]:
     """Return the name of each category that occurs in the annotations, by its id; one without a name has its id."""
-    names = {key(row.get("id")): row.get("name") for row in content["categories"]}
-    used = {key(row.get("category_id")) for row in content["annotations"]}
+    names = {normalise_id(row.get("id")): row.get("name") for row in content["categories"]}
+    used = {normalise_id(row.get("category_id")) for row in content["annotations"]}
     return {one: str(names.get(one) or one) for one in sorted(map(str, used), key=by_number)}
 
 
@@ -109,14 +109,14 @@ def by_number(text: str) -> tuple[bool, int, str]:
     return (not plain, int(text) if plain else 0, text)
 
 
-def listed(content: dict[str, Any], file: Path, shelf: Shelf, notes: Notes) -> dict[Path, Listed]:
+def list_images(content: dict[str, Any], file: Path, shelf: ImageIndex, notes: ImportLog) -> dict[Path, ListedImage]:
     """Return the pictures that a file lists, in its order; what is missing or twofold is a problem in `notes`."""
     split = split_of(file.stem)
-    found: dict[Path, Listed] = {}
+    found: dict[Path, ListedImage] = {}
     owner: dict[str, Path] = {}
     missing: list[str] = []
     for row in content["images"]:
-        name, one = row.get("file_name"), key(row.get("id"))
+        name, one = row.get("file_name"), normalise_id(row.get("id"))
         if not isinstance(name, str) or one is None:
             notes.problem(f"{file}: an image has no file_name or no id: {str(row)[:80]}")
             continue
@@ -127,14 +127,14 @@ def listed(content: dict[str, Any], file: Path, shelf: Shelf, notes: Notes) -> d
                 continue
             if owner.setdefault(one, path) != path:
                 raise DataError(f"{file}: {owner[one].name} and {path.name} have one id, {one}; give each its own")
-            groups = {**groups_of(shelf.root, path.parent), **({"split": split} if split else {})}
-            image = found.setdefault(path, Listed(path, groups))
+            groups = {**groups_from_path(shelf.root, path.parent), **({"split": split} if split else {})}
+            image = found.setdefault(path, ListedImage(path, groups))
             if one not in image.keys:
                 image.keys.append(one)
             image.sizes |= {size for size in [(row.get("height"), row.get("width"))] if all(map(_is_size, size))}
     if missing:
         what = f"the image {missing[0]} is" if len(missing) == 1 else f"{len(missing)} images are"
-        which = "" if len(missing) == 1 else f": {some(missing)}"
+        which = "" if len(missing) == 1 else f": {join_names(missing)}"
         there = "it" if len(missing) == 1 else "them"
         notes.problem(f"{file}: {what} not below {shelf.root}; put {there} there{which}")
     return found
@@ -144,7 +144,7 @@ def _is_size(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and value > 0
 
 
-def divide(files: dict[Path, dict[Path, Listed]], notes: Notes) -> None:
+def assign_shared_images(files: dict[Path, dict[Path, ListedImage]], notes: ImportLog) -> None:
     """Leave a picture that the files of several splits list to one of them: test before validation before train.
 
     Nothing that is trained on is tested on then, and the sets that results are compared on stay as published. Files
@@ -174,7 +174,7 @@ def _rank(split: str | None) -> int:
     return _ORDER.index(split) if split in _ORDER else len(_ORDER)
 
 
-class Shelf:
+class ImageIndex:
     """The picture files that belong to some JSON files."""
 
     def __init__(self, path: Path) -> None:
@@ -183,10 +183,10 @@ class Shelf:
             root = root.parent
         self.root = root
         self.files: dict[str, list[Path]] = defaultdict(list)
-        for folder in folders(root, PICTURE_DEPTH) if root.is_dir() else ():
+        for folder in walk_folders(root, PICTURE_DEPTH) if root.is_dir() else ():
             for file in sorted(folder.iterdir()):
-                if is_picture(file):
-                    self.files[spelt(file.name)].append(file)
+                if is_image_file(file):
+                    self.files[nfc(file.name)].append(file)
         self.loosely: dict[str, list[Path]] = defaultdict(list)
         for name, paths in self.files.items():
             self.loosely[name.casefold()] += paths
@@ -201,12 +201,12 @@ class Shelf:
         DataError
             If it could be either of two files.
         """
-        parts = PurePosixPath(spelt(name).replace("\\", "/")).parts
+        parts = PurePosixPath(nfc(name).replace("\\", "/")).parts
         last = parts[-1] if parts else ""
         hits = self.files.get(last) or self.loosely.get(last.casefold()) or []
         for narrower in (
-            [p for p in hits if tuple(map(spelt, p.parts[-len(parts) :])) == parts],
-            [p for p in hits if split and groups_of(self.root, p.parent).get("split") == split],
+            [p for p in hits if tuple(map(nfc, p.parts[-len(parts) :])) == parts],
+            [p for p in hits if split and groups_from_path(self.root, p.parent).get("split") == split],
         ):
             hits = narrower if len(hits) > 1 and narrower else hits
         if len(hits) > 1:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from pycocotools import mask as rle_masks
 
-from synthbench.datasets.recipe import Notes
+from synthbench.datasets.import_options import ImportLog
 from synthbench.errors import DataError
 
 SAME = 0.5
@@ -20,7 +20,7 @@ _LONGEST = 30
 """Bits of a run length: enough for any image."""
 
 
-def encode(segmentation: Any, height: int, width: int, where: str, notes: Notes) -> Any:
+def encode(segmentation: Any, height: int, width: int, where: str, notes: ImportLog) -> Any:
     """Return a segmentation as pycocotools' compressed run lengths; None when there is nothing in it.
 
     Parameters
@@ -52,7 +52,7 @@ def encode(segmentation: Any, height: int, width: int, where: str, notes: Notes)
     return rle_masks.merge(rle_masks.frPyObjects(polygons, height, width))
 
 
-def merge(first: list[Any], second: list[Any], notes: Notes) -> list[Any]:
+def merge_listings(first: list[Any], second: list[Any], notes: ImportLog) -> list[Any]:
     """Return the objects of two listings of one image: all of the first, and what the second has more.
 
     Parameters
@@ -71,7 +71,7 @@ def merge(first: list[Any], second: list[Any], notes: Notes) -> list[Any]:
     return [*first, *new]
 
 
-def _polygons(segmentation: list[Any], height: int, width: int, where: str, notes: Notes) -> list[list[float]]:
+def _polygons(segmentation: list[Any], height: int, width: int, where: str, notes: ImportLog) -> list[list[float]]:
     if {*map(type, segmentation)} <= {int, float}:
         raise DataError(f"{where}: the polygon is one flat list; COCO has a list of such lists: [[x1, y1, x2, y2, …]]")
     found = []
@@ -95,7 +95,7 @@ def _polygons(segmentation: list[Any], height: int, width: int, where: str, note
     return found
 
 
-def _check_reach(polygon: list[float], height: int, width: int, where: str, notes: Notes) -> None:
+def _check_reach(polygon: list[float], height: int, width: int, where: str, notes: ImportLog) -> None:
     """Raise `DataError` where a coordinate is no number, or lies more than the image's size beyond its edge."""
     outside, span = False, 0.0
     for axis, values, size in (("x", polygon[::2], width), ("y", polygon[1::2], height)):
@@ -125,7 +125,7 @@ def _from_runs(segmentation: dict[str, Any], height: int, width: int, where: str
     if size != [height, width]:
         raise DataError(f"{where}: a mask is for {_shown(size)} (height, width) and the image is {[height, width]}")
     if isinstance(counts, str):
-        counts = runs(counts, where)
+        counts = decode_runs(counts, where)
     if (
         not isinstance(counts, list)
         or {*map(type, counts)} - {int}
@@ -136,7 +136,7 @@ def _from_runs(segmentation: dict[str, Any], height: int, width: int, where: str
     return rle_masks.frPyObjects({"size": [height, width], "counts": counts}, height, width)
 
 
-def runs(text: str, where: str) -> list[int]:
+def decode_runs(text: str, where: str) -> list[int]:
     """Return the run lengths of COCO's compressed form.
 
     Each number is written in groups of five bits, the lowest first, as characters from ``0`` on; bit 32 says that

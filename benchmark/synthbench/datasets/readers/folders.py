@@ -10,11 +10,11 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
-from synthbench.datasets.finding import by_stem, folders, groups_of, pictures, subfolders, with_ids
-from synthbench.datasets.item import Item
+from synthbench.datasets.files import assign_ids, by_stem, groups_from_path, image_files, subfolders, walk_folders
+from synthbench.datasets.found_image import FoundImage
+from synthbench.datasets.import_options import ImportLog, ImportOptions
 from synthbench.datasets.pixels import read_pairs
-from synthbench.datasets.recipe import Notes, Recipe
-from synthbench.errors import some
+from synthbench.errors import join_names
 from synthbench.samples import Sample
 
 IMAGES = ("images", "image", "imgs", "img", "raw")
@@ -26,17 +26,17 @@ DEPTH = 3
 def sniff(path: Path) -> str | None:
     """Say what is there when some folder has one of images and one of masks in it."""
     pairs = _pairs(path)
-    count = sum(len(pictures(images)) for images, _, _ in pairs)
+    count = sum(len(image_files(images)) for images, _, _ in pairs)
     if not count:
         return None
     names = sorted({f"{images.name}/ and {masks.name}/" for images, masks, _ in pairs})
-    splits = Counter(groups.get("split", "") for images, _, groups in pairs for _ in pictures(images))
+    splits = Counter(groups.get("split", "") for images, _, groups in pairs for _ in image_files(images))
     told = ", ".join(f"{split} {n}" for split, n in splits.items() if split)
     rest = f" ({splits['']} are in none: studies leave them out)" if splits[""] else ""
     return f"{count} images in {', '.join(names)}" + (f"; official splits: {told}{rest}" if told else "")
 
 
-def read(path: Path, recipe: Recipe, notes: Notes) -> Iterator[Sample]:
+def read(path: Path, recipe: ImportOptions, notes: ImportLog) -> Iterator[Sample]:
     """Yield image after image with the mask of its name.
 
     Raises
@@ -44,7 +44,7 @@ def read(path: Path, recipe: Recipe, notes: Notes) -> Iterator[Sample]:
     DataError
         If images have no masks, or files can't be used.
     """
-    items = with_ids([item for pair in _pairs(path) for item in _items(*pair, notes)])
+    items = assign_ids([item for pair in _pairs(path) for item in _items(*pair, notes)])
     yield from read_pairs(path, items, recipe, notes)
 
 
@@ -53,33 +53,33 @@ def _pairs(path: Path) -> list[tuple[Path, Path, dict[str, str]]]:
     if not path.is_dir():
         return []
     found = []
-    for root in folders(path, DEPTH):
+    for root in walk_folders(path, DEPTH):
         children = {child.name.lower(): child for child in subfolders(root)}
         images = next((children[name] for name in IMAGES if name in children), None)
         masks = next((children[name] for name in MASKS if name in children), None)
         if images is None or masks is None:
             continue
-        below = groups_of(path, root)
-        if pictures(images):
+        below = groups_from_path(path, root)
+        if image_files(images):
             found.append((images, masks, below))
         found += [
-            (child, masks / child.name, {**below, **groups_of(images, child)})
+            (child, masks / child.name, {**below, **groups_from_path(images, child)})
             for child in subfolders(images)
-            if (masks / child.name).is_dir() and pictures(child)
+            if (masks / child.name).is_dir() and image_files(child)
         ]
     return found
 
 
-def _items(images: Path, masks: Path, groups: dict[str, str], notes: Notes) -> list[Item]:
-    by_name = by_stem(pictures(masks), notes)
+def _items(images: Path, masks: Path, groups: dict[str, str], notes: ImportLog) -> list[FoundImage]:
+    by_name = by_stem(image_files(masks), notes)
     items, bare = [], []
-    for stem, image in by_stem(pictures(images), notes).items():
+    for stem, image in by_stem(image_files(images), notes).items():
         mask = next((by_name.pop(name) for name in _names(stem) if name in by_name), None)
         if mask is None:
             bare.append(image)
         else:
-            items.append(Item(stem, image, (mask,), groups))
-    left = f"; masks without an image there: {some(mask.name for mask in by_name.values())}" if by_name else ""
+            items.append(FoundImage(stem, image, (mask,), groups))
+    left = f"; masks without an image there: {join_names(mask.name for mask in by_name.values())}" if by_name else ""
     for image in bare:
         notes.problem(
             f"{image}: has no mask; add {masks / image.stem}.png (or .tif), or take the image away"

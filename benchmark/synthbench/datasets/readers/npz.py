@@ -12,10 +12,10 @@ from pathlib import Path
 
 import numpy as np
 
-from synthbench.datasets.finding import folders, safe_id, split_of
-from synthbench.datasets.pixels import sample_of, scaled, tidy_image, tidy_labels
-from synthbench.datasets.recipe import Notes, Recipe
-from synthbench.datasets.streams import Archive
+from synthbench.datasets.files import safe_id, split_of, walk_folders
+from synthbench.datasets.import_options import ImportLog, ImportOptions
+from synthbench.datasets.npz_file import NpzFile
+from synthbench.datasets.pixels import make_sample, rescale, to_label_map, to_sample_image
 from synthbench.errors import DataError
 from synthbench.samples import Sample
 
@@ -27,21 +27,21 @@ DEPTH = 1
 def sniff(path: Path) -> str | None:
     """Say what is there when the file is an npz file, or the folder holds some."""
     told = []
-    notes = Notes()
+    notes = ImportLog()
     for file in _files(path):
         with notes.trying():
-            archive = Archive(file)
+            archive = NpzFile(file)
             images, masks = _names(archive)
             told.append(f"{file.name} ({images} {_size(archive, images)}, {masks} {_size(archive, masks)})")
     notes.refuse(path)
     return f"npz arrays in {', '.join(told)}" if told else None
 
 
-def read(path: Path, recipe: Recipe, notes: Notes, *, mask: int = 0) -> Iterator[Sample]:
+def read(path: Path, recipe: ImportOptions, notes: ImportLog, *, mask: int = 0) -> Iterator[Sample]:
     """Yield the images of one npz file after another; ids are ``<file>-<index>``.
 
     Images of two channels become RGB: the first channel green, the second blue, red empty. Types are changed as
-    `synthbench.datasets.pixels.tidy_image` says.
+    `synthbench.datasets.pixels.to_sample_image` says.
 
     Parameters
     ----------
@@ -53,7 +53,7 @@ def read(path: Path, recipe: Recipe, notes: Notes, *, mask: int = 0) -> Iterator
     DataError
         If arrays are missing, differ in length, hold Python objects, or are cut short.
     """
-    archives = [Archive(file) for file in _files(path)]
+    archives = [NpzFile(file) for file in _files(path)]
     notes.total += sum(archive.headers[_names(archive)[0]].shape[0] for archive in archives)
     for archive in archives:
         images, masks = _names(archive)
@@ -61,10 +61,10 @@ def read(path: Path, recipe: Recipe, notes: Notes, *, mask: int = 0) -> Iterator
         for index, (image, labels) in enumerate(zip(archive.rows(images), archive.rows(masks), strict=True)):
             image_at, mask_at = (f"{archive.path}: {name}[{index}]" for name in (images, masks))
             with notes.trying():
-                yield sample_of(
+                yield make_sample(
                     f"{safe_id(archive.path.stem)}-{index:05d}",
                     _image(image, image_at, notes),
-                    tidy_labels(_channel(labels, mask, mask_at, notes), mask_at, recipe, notes),
+                    to_label_map(_channel(labels, mask, mask_at, notes), mask_at, recipe, notes),
                     {name: values[index] for name, values in groups.items()},
                     image_at,
                     mask_at,
@@ -77,10 +77,12 @@ def _files(path: Path) -> list[Path]:
         return [path] if path.suffix.lower() == ".npz" else []
     if not path.is_dir():
         return []
-    return [file for folder in folders(path, DEPTH) for file in sorted(folder.glob("*.npz")) if file.name[0] != "."]
+    return [
+        file for folder in walk_folders(path, DEPTH) for file in sorted(folder.glob("*.npz")) if file.name[0] != "."
+    ]
 
 
-def _names(archive: Archive) -> tuple[str, str]:
+def _names(archive: NpzFile) -> tuple[str, str]:
     found = []
     for what, names in (("images", IMAGES), ("masks", MASKS)):
         name = next((name for name in names if name in archive.headers), None)
@@ -95,12 +97,12 @@ def _names(archive: Archive) -> tuple[str, str]:
     return found[0], found[1]
 
 
-def _size(archive: Archive, name: str) -> str:
+def _size(archive: NpzFile, name: str) -> str:
     header = archive.headers[name]
     return f"{'×'.join(map(str, header.shape))} {header.dtype}"
 
 
-def _groups(archive: Archive, count: int, notes: Notes) -> dict[str, list[str]]:
+def _groups(archive: NpzFile, count: int, notes: ImportLog) -> dict[str, list[str]]:
     split = split_of(archive.path.stem)
     groups = {"split": [split] * count} if split else {}
     for name, header in archive.headers.items():
@@ -115,15 +117,15 @@ def _groups(archive: Archive, count: int, notes: Notes) -> dict[str, list[str]]:
     return groups
 
 
-def _image(image: np.ndarray, where: str, notes: Notes) -> np.ndarray:
+def _image(image: np.ndarray, where: str, notes: ImportLog) -> np.ndarray:
     if image.ndim != 3 or image.shape[2] != 2:
-        return tidy_image(image, where, notes)
+        return to_sample_image(image, where, notes)
     notes.add("images of two channels stored as RGB: the first green, the second blue")
-    first, second = np.moveaxis(scaled(image, where, notes), -1, 0)
+    first, second = np.moveaxis(rescale(image, where, notes), -1, 0)
     return np.stack([np.zeros_like(first), first, second], axis=-1)
 
 
-def _channel(labels: np.ndarray, mask: int, where: str, notes: Notes) -> np.ndarray:
+def _channel(labels: np.ndarray, mask: int, where: str, notes: ImportLog) -> np.ndarray:
     if labels.ndim != 3:
         return labels
     if mask >= labels.shape[2]:

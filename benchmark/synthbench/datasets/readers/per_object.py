@@ -10,11 +10,12 @@ from pathlib import Path
 
 import numpy as np
 
-from synthbench.datasets.finding import folders, groups_of, pictures, with_ids
-from synthbench.datasets.item import Item
-from synthbench.datasets.overlaps import Stamp, paint
-from synthbench.datasets.pixels import read_image, read_numbers, sample_of, whole_numbers
-from synthbench.datasets.recipe import Notes, Recipe
+from synthbench.datasets.decoding import decode_mask
+from synthbench.datasets.files import assign_ids, groups_from_path, image_files, walk_folders
+from synthbench.datasets.found_image import FoundImage
+from synthbench.datasets.import_options import ImportLog, ImportOptions
+from synthbench.datasets.overlaps import ObjectMask, paint_objects
+from synthbench.datasets.pixels import make_sample, read_image, to_integers
 from synthbench.errors import DataError
 from synthbench.samples import Sample
 
@@ -23,14 +24,14 @@ DEPTH = 2
 
 def sniff(path: Path) -> str | None:
     """Say what is there when folders hold one image of their own name in images/, and masks in masks/."""
-    items = _items(path, Notes())
+    items = _items(path, ImportLog())
     if not items:
         return None
     count = sum(len(item.masks) for item in items)
     return f"{len(items)} images with {count} objects, one mask file per object"
 
 
-def read(path: Path, recipe: Recipe, notes: Notes) -> Iterator[Sample]:
+def read(path: Path, recipe: ImportOptions, notes: ImportLog) -> Iterator[Sample]:
     """Yield image after image; its objects are numbered in the order of their mask files' names.
 
     Raises
@@ -38,7 +39,7 @@ def read(path: Path, recipe: Recipe, notes: Notes) -> Iterator[Sample]:
     DataError
         If a file can't be used, or a mask differs from its image in size.
     """
-    items = with_ids(_items(path, notes))
+    items = assign_ids(_items(path, notes))
     notes.expect(items)
     for name, item in items:
         with notes.trying():
@@ -47,30 +48,30 @@ def read(path: Path, recipe: Recipe, notes: Notes) -> Iterator[Sample]:
             for value, mask_at in enumerate(item.masks, start=1):
                 with notes.trying():
                     stamps.append(_stamp(mask_at, image, item, value if recipe.task == "instances" else 1, notes))
-            labels = paint(stamps, (image.shape[0], image.shape[1]), notes)
-            yield sample_of(name, image, labels.astype(np.uint32), item.groups, str(item.image), str(item.image))
+            labels = paint_objects(stamps, (image.shape[0], image.shape[1]), notes)
+            yield make_sample(name, image, labels.astype(np.uint32), item.groups, str(item.image), str(item.image))
     notes.refuse(path)
 
 
-def _stamp(mask_at: Path, image: np.ndarray, item: Item, value: int, notes: Notes) -> Stamp:
-    mask = whole_numbers(read_numbers(mask_at, notes), str(mask_at)) > 0
+def _stamp(mask_at: Path, image: np.ndarray, item: FoundImage, value: int, notes: ImportLog) -> ObjectMask:
+    mask = to_integers(decode_mask(mask_at, notes), str(mask_at)) > 0
     if mask.shape != image.shape[:2]:
         sizes = [f"{a.shape[0]}×{a.shape[1]}" for a in (mask, image)]
         raise DataError(f"{mask_at}: the mask is {sizes[0]} and its image {item.image} is {sizes[1]}")
-    return Stamp.of(mask, value)
+    return ObjectMask.of(mask, value)
 
 
-def _items(path: Path, notes: Notes) -> list[Item]:
+def _items(path: Path, notes: ImportLog) -> list[FoundImage]:
     if not path.is_dir():
         return []
     found, bare = [], []
-    for folder in folders(path, DEPTH):
+    for folder in walk_folders(path, DEPTH):
         image = _own_image(folder)
         if image is None:
             continue
-        groups = groups_of(path, folder.parent) if folder != path else {}
+        groups = groups_from_path(path, folder.parent) if folder != path else {}
         if (folder / "masks").is_dir():
-            found.append(Item(folder.name, image, tuple(pictures(folder / "masks")), groups))
+            found.append(FoundImage(folder.name, image, tuple(image_files(folder / "masks")), groups))
         else:
             bare.append(image)
     annotated = {item.image.parents[2] for item in found}
@@ -86,5 +87,5 @@ def _items(path: Path, notes: Notes) -> list[Item]:
 
 def _own_image(folder: Path) -> Path | None:
     inside = folder / "images"
-    files = pictures(inside) if inside.is_dir() else []
+    files = image_files(inside) if inside.is_dir() else []
     return files[0] if len(files) == 1 and files[0].stem == folder.name else None

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from synthbench.datasets.finding import subfolders
-from synthbench.datasets.recipe import Notes, Recipe
+from synthbench.datasets.files import subfolders
+from synthbench.datasets.import_options import ImportLog, ImportOptions
 from synthbench.errors import ConfigError
 from synthbench.samples import INDEX, Sample, SampleSet
 
@@ -20,7 +20,7 @@ def sniff(path: Path) -> str | None:
     return f"a sample set of {len(samples)} samples, task {samples.task}"
 
 
-def read(path: Path, recipe: Recipe, notes: Notes) -> Iterator[Sample]:
+def read(path: Path, recipe: ImportOptions, notes: ImportLog) -> Iterator[Sample]:
     """Yield the samples as they are; raise `ConfigError` when the recipe wants something else of them."""
     samples = open_set(path)
     if samples.task != recipe.task or (recipe.task == "semantic" and samples.classes != tuple(recipe.classes)):

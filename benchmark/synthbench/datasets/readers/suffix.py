@@ -11,10 +11,10 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from synthbench.datasets.finding import by_stem, folders, groups_of, pictures, spelt, with_ids
-from synthbench.datasets.item import Item
+from synthbench.datasets.files import assign_ids, by_stem, groups_from_path, image_files, nfc, walk_folders
+from synthbench.datasets.found_image import FoundImage
+from synthbench.datasets.import_options import ImportLog, ImportOptions
 from synthbench.datasets.pixels import read_pairs
-from synthbench.datasets.recipe import Notes, Recipe
 from synthbench.samples import Sample
 
 DEPTH = 2
@@ -28,13 +28,13 @@ def sniff(path: Path) -> str | None:
     """Say what is there when some folder holds files that end in ``_masks``."""
     if not path.is_dir():
         return None
-    count = sum(len(_masks(folder, Notes())) for folder in folders(path, DEPTH))
+    count = sum(len(_masks(folder, ImportLog())) for folder in walk_folders(path, DEPTH))
     return f"{count} images beside their masks, which end in _masks" if count else None
 
 
-def read(path: Path, recipe: Recipe, notes: Notes) -> Iterator[Sample]:
+def read(path: Path, recipe: ImportOptions, notes: ImportLog) -> Iterator[Sample]:
     """Yield image after image with its mask; raise `DataError` for all that is there without the other."""
-    items = with_ids([item for folder in folders(path, DEPTH) for item in _items(path, folder, notes)])
+    items = assign_ids([item for folder in walk_folders(path, DEPTH) for item in _items(path, folder, notes)])
     yield from read_pairs(path, items, recipe, notes)
 
 
@@ -43,22 +43,22 @@ def _by_products(folder: Path) -> list[Path]:
 
     A picture is one when the image that it was made of is there as well, so that a name may end as theirs do.
     """
-    files = pictures(folder)
-    stems = {spelt(file.stem) for file in files}
+    files = image_files(folder)
+    stems = {nfc(file.stem) for file in files}
     found = []
     for file in files:
-        match = _BY_PRODUCT.fullmatch(spelt(file.stem))
+        match = _BY_PRODUCT.fullmatch(nfc(file.stem))
         if match and {match["image"], f"{match['image']}_img"} & stems:
             found.append(file)
     return found
 
 
-def _masks(folder: Path, notes: Notes) -> dict[str, Path]:
+def _masks(folder: Path, notes: ImportLog) -> dict[str, Path]:
     """Return the masks of a folder by the name of their image."""
     found: dict[str, Path] = {}
     others = set(_by_products(folder))
-    for mask in pictures(folder):
-        match = _MASK.fullmatch(spelt(mask.stem)) if mask not in others else None
+    for mask in image_files(folder):
+        match = _MASK.fullmatch(nfc(mask.stem)) if mask not in others else None
         if not match:
             continue
         other = found.setdefault(match["stem"], mask)
@@ -67,18 +67,18 @@ def _masks(folder: Path, notes: Notes) -> dict[str, Path]:
     return found
 
 
-def _items(root: Path, folder: Path, notes: Notes) -> list[Item]:
+def _items(root: Path, folder: Path, notes: ImportLog) -> list[FoundImage]:
     masks = _masks(folder, notes)
     if not masks:
         return []
     apart = {*masks.values(), *_by_products(folder)}
-    images = by_stem([p for p in pictures(folder) if p not in apart and not _MASK.fullmatch(spelt(p.stem))], notes)
-    groups = groups_of(root, folder)
+    images = by_stem([p for p in image_files(folder) if p not in apart and not _MASK.fullmatch(nfc(p.stem))], notes)
+    groups = groups_from_path(root, folder)
     items = []
     for stem, image in images.items():
         name = stem if stem in masks else stem.removesuffix("_img")
         if name in masks:
-            items.append(Item(name, image, (masks.pop(name),), groups))
+            items.append(FoundImage(name, image, (masks.pop(name),), groups))
         else:
             notes.problem(f"{image}: has no mask; add {folder / name}_masks.png (or .tif), or take the image away")
     for stem, mask in masks.items():

@@ -13,15 +13,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
 
-from synthbench.datasets.finding import folders, groups_of, pictures, with_ids
-from synthbench.datasets.item import Item
+from synthbench.datasets.files import assign_ids, groups_from_path, image_files, walk_folders
+from synthbench.datasets.found_image import FoundImage
+from synthbench.datasets.import_options import ImportLog, ImportOptions
 from synthbench.datasets.pixels import read_pairs
-from synthbench.datasets.recipe import Notes, Recipe
-from synthbench.errors import DataError, some
+from synthbench.errors import DataError, join_names
 from synthbench.samples import Sample
 
 Truth = Literal["gold", "silver"]
-Wanted = Literal["gold", "silver", "each"]
+TruthChoice = Literal["gold", "silver", "each"]
 DEPTH = 2
 _SEQUENCE = re.compile(r"\d{2,}")
 _FRAME = re.compile(r"t(\d+)")
@@ -35,7 +35,7 @@ def sniff(path: Path) -> str | None:
     truth = _best_truth(path)
     if truth is None:
         return None
-    found = {folder.name: len(pictures(_masks(folder, truth))) for folder in _sequences(path, truth)}
+    found = {folder.name: len(image_files(_masks(folder, truth))) for folder in _sequences(path, truth)}
     told = ", ".join(f"{name} ({count} frames)" for name, count in found.items())
     others = ", ".join(folder.name for folder in _sequences(path, "silver") if folder.name not in found)
     return f"Cell Tracking Challenge sequences {told}, {truth} truth" + (
@@ -43,7 +43,7 @@ def sniff(path: Path) -> str | None:
     )
 
 
-def read(path: Path, recipe: Recipe, notes: Notes, *, truth: Wanted | None = None) -> Iterator[Sample]:
+def read(path: Path, recipe: ImportOptions, notes: ImportLog, *, truth: TruthChoice | None = None) -> Iterator[Sample]:
     """Yield the annotated frames, sequence by sequence.
 
     Parameters
@@ -65,13 +65,13 @@ def read(path: Path, recipe: Recipe, notes: Notes, *, truth: Wanted | None = Non
             f"{path}: no sequence has {kind or 'any'} truth (NN_{_FOLDER[kind or 'gold']}/SEG/man_seg*.tif)"
         )
     left = [folder.name for one in _ORDER for folder in _sequences(path, one) if folder not in sequences]
-    notes.add(f"sequences without {wanted} truth, left out ({some(left)}); --truth each takes them", len(left))
+    notes.add(f"sequences without {wanted} truth, left out ({join_names(left)}); --truth each takes them", len(left))
     items = []
     for sequence, own in sequences.items():
         found = _items(path, sequence, own, {"truth": own} if wanted == "each" else {}, notes)
         notes.add(f"segmentations of the {own} truth", len(found))
         items += found
-    named = with_ids(items)
+    named = assign_ids(items)
     yield from read_pairs(path, named, recipe, notes)
 
 
@@ -79,7 +79,7 @@ def _best_truth(path: Path) -> Truth | None:
     return next((truth for truth in _ORDER if _sequences(path, truth)), None)
 
 
-def _wanted(path: Path, wanted: Wanted) -> dict[Path, Truth]:
+def _wanted(path: Path, wanted: TruthChoice) -> dict[Path, Truth]:
     """Return the sequences to read, in the order of their names, and the truth to use of each."""
     kinds = _ORDER if wanted == "each" else (wanted,)
     found: dict[Path, Truth] = {}
@@ -92,19 +92,19 @@ def _wanted(path: Path, wanted: Wanted) -> dict[Path, Truth]:
 def _sequences(path: Path, truth: Truth) -> list[Path]:
     if not path.is_dir():
         return []
-    found = [folder for folder in folders(path, DEPTH) if folder != path and _SEQUENCE.fullmatch(folder.name)]
-    return [folder for folder in found if _masks(folder, truth).is_dir() and pictures(_masks(folder, truth))]
+    found = [folder for folder in walk_folders(path, DEPTH) if folder != path and _SEQUENCE.fullmatch(folder.name)]
+    return [folder for folder in found if _masks(folder, truth).is_dir() and image_files(_masks(folder, truth))]
 
 
 def _masks(sequence: Path, truth: Truth) -> Path:
     return sequence.with_name(f"{sequence.name}_{_FOLDER[truth]}") / "SEG"
 
 
-def _items(root: Path, sequence: Path, truth: Truth, more: dict[str, str], notes: Notes) -> list[Item]:
-    frames = {match[1]: p for p in pictures(sequence) if (match := _FRAME.fullmatch(p.stem))}
+def _items(root: Path, sequence: Path, truth: Truth, more: dict[str, str], notes: ImportLog) -> list[FoundImage]:
+    frames = {match[1]: p for p in image_files(sequence) if (match := _FRAME.fullmatch(p.stem))}
     used = set()
     items = []
-    for mask in pictures(_masks(sequence, truth)):
+    for mask in image_files(_masks(sequence, truth)):
         match = _SEGMENTATION.fullmatch(mask.stem)
         if match is None:
             notes.problem(f"{mask}: is not named man_seg<frame>.tif; rename it, or take it away")
@@ -116,7 +116,12 @@ def _items(root: Path, sequence: Path, truth: Truth, more: dict[str, str], notes
             notes.problem(f"{mask}: has no frame {sequence / ('t' + match[1])}.tif; add it, or take the mask away")
             continue
         used.add(match[1])
-        groups = {**groups_of(root, sequence.parent), "sequence": sequence.name, "time": str(int(match[1])), **more}
-        items.append(Item(f"{sequence.name}-t{match[1]}", frames[match[1]], (mask,), groups))
+        groups = {
+            **groups_from_path(root, sequence.parent),
+            "sequence": sequence.name,
+            "time": str(int(match[1])),
+            **more,
+        }
+        items.append(FoundImage(f"{sequence.name}-t{match[1]}", frames[match[1]], (mask,), groups))
     notes.add("frames without a segmentation, left out", len(frames) - len(used))
     return items

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from synthbench.datasets.scale import RESCALED
+from synthbench.datasets.intensity_scale import RESCALED
 from synthbench.errors import DataError
 from synthbench.folders.fidelity.feature_extraction import Eye, Look, look, open_eye
 from synthbench.folders.fidelity.reading import Pictures, open_pictures
@@ -51,7 +51,7 @@ def judge(
         Name of an encoder plugin, and keys of its configuration. By default Inception where its weights are on the
         machine, else the untrained network.
     task, components
-        How masks are understood; see `datasets.importing.import_set`.
+        How masks are understood; see `datasets.importing.prepare_import`.
     white
         The value that is white in the images of all folders that aren't sample sets.
     device, threads, progress

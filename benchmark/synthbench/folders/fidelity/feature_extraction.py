@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from synthbench.errors import ConfigError, DataError, PluginError, SynthbenchError, together
+from synthbench.errors import ConfigError, DataError, PluginError, SynthbenchError, join_problems
 from synthbench.folders.fidelity.reading import Pictures
 from synthbench.metrics.comparison import Seen
 from synthbench.plugin.api import Context
@@ -109,7 +109,7 @@ def look(pictures: Pictures, positions: Sequence[int], eye: Eye, report: Callabl
             yield image
             report(done)
         if problems:
-            raise DataError(together(problems, pictures.path))
+            raise DataError(join_problems(problems, pictures.path))
 
     try:
         features = np.asarray(eye.encoder.encode(images()))

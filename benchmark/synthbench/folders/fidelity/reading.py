@@ -8,12 +8,12 @@ from pathlib import Path
 
 import numpy as np
 
-from synthbench.datasets.finding import PICTURES, pictures
-from synthbench.datasets.importing import detect, import_set
+from synthbench.datasets.files import IMAGE_SUFFIXES, image_files
+from synthbench.datasets.import_options import ImportLog
+from synthbench.datasets.importing import detect_format, prepare_import
+from synthbench.datasets.intensity_scale import RESCALED, UNCHANGED, IntensityScale, Rescaler, check_white
 from synthbench.datasets.pixels import read_image
 from synthbench.datasets.readers.folders import IMAGES
-from synthbench.datasets.recipe import Notes
-from synthbench.datasets.scale import RESCALED, UNCHANGED, Scale, Scaling, check_white
 from synthbench.errors import DataError
 from synthbench.samples import MASK, ORIGINS, Sample, SampleSet, Task
 
@@ -72,7 +72,7 @@ def open_pictures(
     components
         Make each connected piece of a mask an object of its own.
     white
-        The value that is white in all images that aren't a sample set; see `synthbench.datasets.scale`.
+        The value that is white in all images that aren't a sample set; see `synthbench.datasets.intensity_scale`.
 
     Raises
     ------
@@ -81,14 +81,14 @@ def open_pictures(
     """
     path = Path(path).expanduser()
     try:
-        form, at, found = detect(path)
+        form, at, found = detect_format(path)
     except DataError:
         files = _plain(path)
         if not files:
             raise
         return _plain_pictures(path, files, white)
     own = form.name == "sample set" and not components
-    ready = import_set(path, task=task, components=components, white=None if own else white)
+    ready = prepare_import(path, task=task, components=components, white=None if own else white)
     if own:
         stored = SampleSet.open(at)
         said = [str(line) for line in stored.info.get("import", ())]
@@ -113,20 +113,20 @@ def _plain(path: Path) -> list[Path]:
     if not path.is_dir():
         return []
     places = [path, *(path / name for name in IMAGES if (path / name).is_dir())]
-    return next((files for files in map(pictures, places) if files), [])
+    return next((files for files in map(image_files, places) if files), [])
 
 
 def _plain_pictures(path: Path, files: list[Path], white: float | None) -> Pictures:
     check_white(white)
-    notes = Notes(Scaling(Scale.of_white(white)) if white is not None else None)
+    notes = ImportLog(Rescaler(IntensityScale.of_white(white)) if white is not None else None)
 
-    def read_all(measuring: Notes) -> Iterator[np.ndarray]:
+    def read_all(measuring: ImportLog) -> Iterator[np.ndarray]:
         for file in files:
             with measuring.trying():
                 yield read_image(file, measuring)
 
     notes.measure_by(read_all, str(path))
-    kinds = ", ".join(suffix for suffix in PICTURES if any(file.suffix.lower() == suffix for file in files))
+    kinds = ", ".join(suffix for suffix in IMAGE_SUFFIXES if any(file.suffix.lower() == suffix for file in files))
     return Pictures(
         path,
         f"{len(files)} images ({kinds}), no masks",

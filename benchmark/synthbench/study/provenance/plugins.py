@@ -16,7 +16,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from synthbench.errors import ConfigError, PluginError, StoreError, nearest
+from synthbench.errors import ConfigError, PluginError, StoreError, suggest
 from synthbench.plugin.api import Budget, Generator
 from synthbench.plugin.registry import one_line, registry
 from synthbench.store import Store, file_digest, key_of, writing
@@ -268,7 +268,7 @@ def pick_encoder(store: Store, name: str | None, config: Mapping[str, Any]) -> t
         if name:
             raise ConfigError(f"encoder {name!r} can't run: {reason}")
     raise StoreError(
-        f"no encoder can run; there are: {', '.join(registry().names('encoder'))}{nearest('untrained', [])}"
+        f"no encoder can run; there are: {', '.join(registry().names('encoder'))}{suggest('untrained', [])}"
     )
 
 

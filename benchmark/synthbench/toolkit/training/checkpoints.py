@@ -17,7 +17,7 @@ from typing import IO, Any, cast
 
 import torch
 
-from synthbench.errors import StoreError, of_disk
+from synthbench.errors import StoreError, write_error_reason
 
 _KIND = b"synthbench checkpoint 2\n"
 _DIGITS = 64
@@ -51,7 +51,7 @@ def write(path: Path, content: Mapping[str, Any]) -> str:
     except (OSError, RuntimeError) as error:
         with contextlib.suppress(OSError):
             beside.unlink()
-        raise StoreError(f"the checkpoint can't be written: {of_disk(error)}: {path}") from None
+        raise StoreError(f"the checkpoint can't be written: {write_error_reason(error)}: {path}") from None
     return rest.digest
 
 

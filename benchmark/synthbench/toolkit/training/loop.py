@@ -28,7 +28,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from synthbench.errors import StoreError, of_disk
+from synthbench.errors import StoreError, write_error_reason
 from synthbench.plugin.api import Context, Stopped
 from synthbench.plugin.precision import AUTOCAST, TF32
 from synthbench.samples import Task
@@ -307,7 +307,7 @@ def save_weights(module: nn.Module, path: Path) -> None:
     except Exception as error:
         with contextlib.suppress(OSError):
             beside.unlink()
-        raise StoreError(f"{path}: the weights can't be written: {of_disk(error)}") from None
+        raise StoreError(f"{path}: the weights can't be written: {write_error_reason(error)}") from None
 
 
 def load_weights(module: nn.Module, path: Path) -> None:

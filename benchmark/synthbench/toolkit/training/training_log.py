@@ -15,7 +15,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from synthbench.errors import StoreError, of_disk
+from synthbench.errors import StoreError, write_error_reason
 from synthbench.plugin.api import LOG, Context, Generator
 from synthbench.samples import Sample, Task
 
@@ -100,12 +100,12 @@ class TrainingLog:
 
     def picture(self, done: int) -> None:
         """Draw samples, of a network whose weights are finite; see `due`."""
-        from synthbench.samples.pictures import sheet
+        from synthbench.samples.pictures import contact_sheet
 
         assert self.folder is not None
         assert self.draw is not None
         title = f"{self.name}, step {done} of {self.total}"
-        image = sheet({title: self.draw()}, task=self.task, tile=160, columns=3)
+        image = contact_sheet({title: self.draw()}, task=self.task, tile=160, columns=3)
         with self._writing():
             image.save(self.folder / f"{self.name}-{done:06d}.png")
 
@@ -120,7 +120,7 @@ class TrainingLog:
         try:
             yield
         except (OSError, ValueError) as error:
-            raise StoreError(f"{self.folder}: the log can't be written: {of_disk(error)}") from None
+            raise StoreError(f"{self.folder}: the log can't be written: {write_error_reason(error)}") from None
 
 
 def _step(line: str) -> float:

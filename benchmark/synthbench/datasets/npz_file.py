@@ -16,7 +16,7 @@ from synthbench.errors import DataError
 
 
 @dataclass(frozen=True)
-class Header:
+class ArrayHeader:
     """Shape and type of an array, known before it is read."""
 
     shape: tuple[int, ...]
@@ -24,14 +24,14 @@ class Header:
     dtype: np.dtype
 
 
-class Archive:
+class NpzFile:
     """An npz file.
 
     Attributes
     ----------
     path : Path
     headers : dict
-        Name of an array → `Header`.
+        Name of an array → `ArrayHeader`.
 
     Raises
     ------
@@ -41,7 +41,7 @@ class Archive:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.headers: dict[str, Header] = {}
+        self.headers: dict[str, ArrayHeader] = {}
         try:
             with zipfile.ZipFile(path) as archive:
                 for member in archive.namelist():
@@ -75,10 +75,10 @@ class Archive:
             raise DataError(f"{self.path}: {name} can't be read: {error}") from None
 
 
-def _header(file: IO[bytes]) -> Header:
+def _header(file: IO[bytes]) -> ArrayHeader:
     version = np.lib.format.read_magic(file)
     read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-    return Header(*read(file))
+    return ArrayHeader(*read(file))
 
 
 def _read(file: IO[bytes], dtype: np.dtype, count: int) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""What an import is told (`Recipe`), and what it has to say afterwards (`Notes`)."""
+"""What an import is told (`ImportOptions`), and what it has to say afterwards (`ImportLog`)."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from synthbench.datasets.mask_statistics import Look
-from synthbench.datasets.scale import Measuring, Ranges, Scaling, check_white
-from synthbench.errors import ConfigError, DataError, nearest, together
-from synthbench.samples import TASKS, Task, check_ignored
+from synthbench.datasets.intensity_scale import RangeCollector, Rescaler, ValueRange, check_white
+from synthbench.datasets.mask_statistics import MaskStatistics
+from synthbench.errors import ConfigError, DataError, join_problems, suggest
+from synthbench.samples import TASKS, Task, check_ignore_value
 
 if TYPE_CHECKING:
-    from synthbench.datasets.item import Item
+    from synthbench.datasets.found_image import FoundImage
 
 BINARY_CLASSES = ("background", "foreground")
 
 
 @dataclass(frozen=True)
-class Recipe:
+class ImportOptions:
     """How masks are understood.
 
     Parameters
@@ -56,7 +56,7 @@ class Recipe:
 
     def __post_init__(self) -> None:
         if self.task not in TASKS:
-            raise ConfigError(f"task {self.task!r}{nearest(self.task, TASKS) or ': give instances or semantic'}")
+            raise ConfigError(f"task {self.task!r}{suggest(self.task, TASKS) or ': give instances or semantic'}")
         if self.task == "instances" and self.classes:
             raise ConfigError(
                 f"classes {', '.join(self.classes)}: only a semantic set has classes; add --task semantic"
@@ -65,7 +65,7 @@ class Recipe:
             raise ConfigError(
                 "--components makes instances of connected pieces; leave it out, or leave out --task semantic"
             )
-        check_ignored(self.ignore, self.task)
+        check_ignore_value(self.ignore, self.task)
         check_white(self.white)
         classes = tuple(self.classes) or (BINARY_CLASSES if self.task == "semantic" else ())
         if self.task == "semantic" and (len(classes) < 2 or len(set(classes)) < len(classes) or not all(classes)):
@@ -76,7 +76,7 @@ class Recipe:
         object.__setattr__(self, "classes", classes)
 
 
-class Notes:
+class ImportLog:
     """What a reader did to the data on its way in, counted.
 
     Attributes
@@ -97,21 +97,21 @@ class Notes:
         What was seen of each mask of objects.
     """
 
-    def __init__(self, scaling: Scaling | None = None) -> None:
+    def __init__(self, scaling: Rescaler | None = None) -> None:
         self.total = 0
         self.counts: dict[str, int] = {}
         self.files: dict[str, tuple[str, Path]] = {}
         self.problems: list[str] = []
-        self.scaling = scaling or Scaling()
+        self.scaling = scaling or Rescaler()
         self.deep = self.brightest = 0
-        self.looks: list[Look] = []
+        self.looks: list[MaskStatistics] = []
 
     def add(self, what: str, count: int = 1) -> None:
         """Count something that was done; a count of zero leaves no trace."""
         if count:
             self.counts[what] = self.counts.get(what, 0) + count
 
-    def expect(self, items: Iterable[tuple[str, Item]]) -> None:
+    def expect(self, items: Iterable[tuple[str, FoundImage]]) -> None:
         """Count images that are about to be read, by id, and keep what they are called."""
         for name, item in items:
             self.total += 1
@@ -131,11 +131,11 @@ class Notes:
             self.problem(str(error))
 
     def refuse(self, where: object) -> None:
-        """Raise `DataError` with the problems found at `where`, if there are any; see `errors.together`."""
+        """Raise `DataError` with the problems found at `where`, if there are any; see `errors.join_problems`."""
         if self.problems:
-            raise DataError(together(self.problems, where))
+            raise DataError(join_problems(self.problems, where))
 
-    def measure_by(self, read: Callable[[Notes], Iterable[object]], where: str) -> None:
+    def measure_by(self, read: Callable[[ImportLog], Iterable[object]], where: str) -> None:
         """Let images of wide types have the scale of a whole set.
 
         Parameters
@@ -146,9 +146,9 @@ class Notes:
             The set, for errors.
         """
 
-        def ranges() -> Ranges:
-            measuring = Measuring()
-            aside = Notes(measuring)
+        def ranges() -> ValueRange:
+            measuring = RangeCollector()
+            aside = ImportLog(measuring)
             try:
                 for _ in read(aside):
                     pass

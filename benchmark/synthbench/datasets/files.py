@@ -11,11 +11,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from synthbench.datasets.item import Item
-from synthbench.datasets.recipe import Notes
-from synthbench.errors import DataError, together
+from synthbench.datasets.found_image import FoundImage
+from synthbench.datasets.import_options import ImportLog
+from synthbench.errors import DataError, join_problems
 
-PICTURES = (".png", ".tif", ".tiff", ".jpg", ".jpeg", ".bmp")
+IMAGE_SUFFIXES = (".png", ".tif", ".tiff", ".jpg", ".jpeg", ".bmp")
 _SPLITS = {
     "train": "train",
     "training": "train",
@@ -28,16 +28,16 @@ _SPLITS = {
 _SPLIT = re.compile(rf"(?:^|[^a-z])({'|'.join(_SPLITS)})\d*$")
 
 
-def pictures(folder: Path) -> list[Path]:
+def image_files(folder: Path) -> list[Path]:
     """Return the picture files directly in a folder, by name; hidden files are left out."""
-    return sorted(p for p in folder.iterdir() if is_picture(p))
+    return sorted(p for p in folder.iterdir() if is_image_file(p))
 
 
-def is_picture(path: Path) -> bool:
-    return path.suffix.lower() in PICTURES and not path.name.startswith(".") and path.is_file()
+def is_image_file(path: Path) -> bool:
+    return path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".") and path.is_file()
 
 
-def folders(path: Path, depth: int) -> Iterator[Path]:
+def walk_folders(path: Path, depth: int) -> Iterator[Path]:
     """Yield `path` and the folders below it, at most `depth` levels down; hidden ones are left out.
 
     So are links to a folder that this way leads through already: they would bring the same files again.
@@ -67,7 +67,7 @@ def split_of(name: str) -> str | None:
     return _SPLITS[found.group(1)] if found else None
 
 
-def groups_of(root: Path, folder: Path) -> dict[str, str]:
+def groups_from_path(root: Path, folder: Path) -> dict[str, str]:
     """Return the groups that the way from `root` to `folder` tells: ``split``, and the other names as ``folder``."""
     groups: dict[str, str] = {}
     rest = []
@@ -80,26 +80,26 @@ def groups_of(root: Path, folder: Path) -> dict[str, str]:
     return {**groups, "folder": "/".join(rest)} if rest else groups
 
 
-def by_stem(files: Sequence[Path], notes: Notes) -> dict[str, Path]:
-    """Return files by stem, spelt as `spelt` does; two that differ in their suffix only are a problem in `notes`."""
+def by_stem(files: Sequence[Path], notes: ImportLog) -> dict[str, Path]:
+    """Return files by stem, normalised by `nfc`; two that differ in their suffix only are a problem in `notes`."""
     found: dict[str, Path] = {}
     for path in files:
-        other = found.setdefault(spelt(path.stem), path)
+        other = found.setdefault(nfc(path.stem), path)
         if other is not path:
             notes.problem(f"{path} and {other.name} have one name; move one of them away")
     return found
 
 
-def spelt(name: str) -> str:
+def nfc(name: str) -> str:
     r"""Return a name with each letter as one character where there is one: macOS writes an ä as a and two dots.
 
-    >>> spelt("a\u0308") == "\u00e4"
+    >>> nfc("a\u0308") == "\u00e4"
     True
     """
     return unicodedata.normalize("NFC", name)
 
 
-def with_ids(items: Sequence[Item]) -> list[tuple[str, Item]]:
+def assign_ids(items: Sequence[FoundImage]) -> list[tuple[str, FoundImage]]:
     """Give each item an id: its stem, before it the split or folder where the stem alone is taken.
 
     Where letters that can't be in an id made the difference, or a difference of case that some file systems don't
@@ -115,18 +115,18 @@ def with_ids(items: Sequence[Item]) -> list[tuple[str, Item]]:
         items = [replace(item, groups={k: v for k, v in item.groups.items() if k != "folder"}) for item in items]
     names = [safe_id(item.stem) for item in items]
     stems = Counter(names)
-    long = [spelt("-".join([*item.groups.values(), item.stem])) for item in items]
+    long = [nfc("-".join([*item.groups.values(), item.stem])) for item in items]
     names = [safe_id(long[i]) if stems[name] > 1 else name for i, name in enumerate(names)]
     taken = Counter(name.casefold() for name in names)
     names = [_hashed(name, long[i]) if taken[name.casefold()] > 1 else name for i, name in enumerate(names)]
-    found: dict[str, Item] = {}
+    found: dict[str, FoundImage] = {}
     twice = []
     for name, item in zip(names, items, strict=True):
         other = found.setdefault(name, item)
         if other is not item:
             twice.append(f"{item.image} and {other.image} both get the id {name!r}; rename one of them")
     if twice:
-        raise DataError(together(twice, Path(os.path.commonpath([item.image.parent for item in items]))))
+        raise DataError(join_problems(twice, Path(os.path.commonpath([item.image.parent for item in items]))))
     return list(found.items())
 
 
@@ -136,7 +136,7 @@ def _hashed(name: str, text: str) -> str:
 
 def safe_id(text: str) -> str:
     """Return `text` as a sample id: what can't be in one becomes ``_``; a long one is cut, and ends in its hash."""
-    name = re.sub(r"[^A-Za-z0-9._+-]+", "_", spelt(text))
+    name = re.sub(r"[^A-Za-z0-9._+-]+", "_", nfc(text))
     if not re.match(r"[A-Za-z0-9]", name):
         name = f"s{name}"
     if len(name) > 200:
@@ -145,7 +145,7 @@ def safe_id(text: str) -> str:
 
 
 @dataclass(frozen=True)
-class Named:
+class ImageName:
     """What an image may be called.
 
     Attributes
@@ -166,12 +166,12 @@ class Named:
     def names(self) -> list[str]:
         """Every name that a table may have for it, the surest first."""
         tails = ["/".join(self.path.parts[i:]) for i in range(len(self.path.parts))]
-        return [self.id, *(spelt(name) for tail in tails for name in (tail, bare(tail))), spelt(self.stem)]
+        return [self.id, *(nfc(name) for tail in tails for name in (tail, without_suffix(tail))), nfc(self.stem)]
 
 
-def bare(name: str) -> str:
+def without_suffix(name: str) -> str:
     """Return a file name without the suffix of a picture."""
-    for end in (".ome.tif", ".ome.tiff", *PICTURES):
+    for end in (".ome.tif", ".ome.tiff", *IMAGE_SUFFIXES):
         if name.lower().endswith(end):
             return name[: -len(end)]
     return name

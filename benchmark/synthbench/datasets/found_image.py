@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 @dataclass(frozen=True)
-class Item:
+class FoundImage:
     """An annotated image that was found, unread.
 
     Attributes

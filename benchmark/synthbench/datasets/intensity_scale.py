@@ -17,7 +17,7 @@ UNCHANGED = "with unchanged values stored as"
 
 
 @dataclass(frozen=True)
-class Scale:
+class IntensityScale:
     """How numbers become uint8 or uint16.
 
     Attributes
@@ -38,7 +38,7 @@ class Scale:
     chosen: bool = False
 
     @classmethod
-    def of_white(cls, white: float) -> Scale:
+    def of_white(cls, white: float) -> IntensityScale:
         """Return the scale in which 0 is black and `white` is white: uint8 up to 255 if it is whole, else uint16."""
         dtype = np.dtype(np.uint8 if white == int(white) and 1 < white <= 255 else np.uint16)
         top = 255 if dtype == np.uint8 else _TOP
@@ -65,7 +65,7 @@ class Scale:
 
 
 @dataclass
-class Ranges:
+class ValueRange:
     """What the images of a set hold that are neither uint8 nor uint16.
 
     Attributes
@@ -97,26 +97,26 @@ class Ranges:
             raise DataError(f"{where}: the image holds {low:.0f} … {high:.0f}; convert it to uint8 or uint16")
         self.low, self.high = min(self.low, low), max(self.high, high)
 
-    def scale(self, where: str) -> Scale:
+    def scale(self, where: str) -> IntensityScale:
         """Return the rule that suits all of them; raise `DataError` where there is none without loss."""
         unit = not self.integers and self.high <= 1
         if self.low >= 0 and self.whole and self.high <= _TOP and not unit:
             dtype = np.dtype(np.uint8 if self.high <= 255 else np.uint16)
-            return Scale(0.0, 0.0, dtype, f"{{kind}} images {UNCHANGED} {dtype}")
+            return IntensityScale(0.0, 0.0, dtype, f"{{kind}} images {UNCHANGED} {dtype}")
         dtype = np.dtype(np.uint16)
         if self.low >= 0 and unit:
-            return Scale(0.0, 1.0, dtype, "{kind} images of 0 … 1 stored as 0 … 65535 (uint16)")
+            return IntensityScale(0.0, 1.0, dtype, "{kind} images of 0 … 1 stored as 0 … 65535 (uint16)")
         if self.integers and self.high - self.low > _TOP:
             raise DataError(
                 f"{where}: its images hold {self.low:.0f} … {self.high:.0f}, more than 16 bits; "
                 "convert them to uint8 or uint16"
             )
         told = f"{self.low:g} … {self.high:g}, the range of all, became 0 … 65535 (uint16)"
-        return Scale(self.low, self.high, dtype, f"{{kind}} images {RESCALED}: {told}")
+        return IntensityScale(self.low, self.high, dtype, f"{{kind}} images {RESCALED}: {told}")
 
 
 @dataclass
-class Scaling:
+class Rescaler:
     """The scale of a set, found when the first image asks for it.
 
     Parameters
@@ -130,8 +130,8 @@ class Scaling:
         The set, for errors.
     """
 
-    scale: Scale | None = None
-    measure: Callable[[], Ranges] | None = None
+    scale: IntensityScale | None = None
+    measure: Callable[[], ValueRange] | None = None
     where: str = ""
     _wrong: str = ""
 
@@ -144,7 +144,7 @@ class Scaling:
         if plain and (self.scale is None or not self.scale.chosen):
             return image
         if not plain:
-            own = Ranges()
+            own = ValueRange()
             own.add(image, where)
             if self.scale is None:
                 self.scale = self._found(own, where)
@@ -152,7 +152,7 @@ class Scaling:
         told(self.scale.told.format(kind=image.dtype.name))
         return self.scale.apply(image, where)
 
-    def _found(self, own: Ranges, where: str) -> Scale:
+    def _found(self, own: ValueRange, where: str) -> IntensityScale:
         """Return the scale of the set; what is wrong with it is found once, and told of every image."""
         if self._wrong:
             raise DataError(self._wrong)
@@ -163,7 +163,7 @@ class Scaling:
             raise
 
 
-class Measuring(Scaling):
+class RangeCollector(Rescaler):
     """What stands for the scale while the images of a set are measured.
 
     Attributes
@@ -173,7 +173,7 @@ class Measuring(Scaling):
 
     def __init__(self) -> None:
         super().__init__()
-        self.ranges = Ranges()
+        self.ranges = ValueRange()
 
     def apply(self, image: np.ndarray, where: str, told: Callable[[str], None]) -> np.ndarray:
         """Take an image into account, and return an empty one of its shape."""
