@@ -29,7 +29,7 @@ from synthbench.study.inputs import open_set
 from synthbench.study.model import Study
 from synthbench.study.plan import Plan, make_plan
 from synthbench.study.resolve import resolve
-from synthbench.study.runtime_estimates import Costs, in_words
+from synthbench.study.runtime_estimates import RuntimeEstimates, format_duration
 
 ENGINES = ("local", "serial")
 PICTURES = 6
@@ -171,12 +171,12 @@ def check_folder(folder: Path) -> None:
 def _run(plan: Plan, store: Store, machine: Machine, console: Console) -> dict[str, dict[str, Any]]:
     lacking = plan.lacking(store)
     engine, workers = machine.build(store)
-    costs = Costs(store, (task.kind for task in lacking))
-    seconds, unknown = costs.total(lacking)
+    estimates = RuntimeEstimates(store, (task.kind for task in lacking))
+    seconds, unknown = estimates.total(lacking)
     if seconds:
         more = f", and {unknown} tasks of unknown cost" if unknown else ""
-        console.print(f"expected: {in_words(seconds / workers)}{more}", highlight=False)
-    with Display(lacking, len(plan.tasks) - len(lacking), costs, workers, console) as display:
+        console.print(f"expected: {format_duration(seconds / workers)}{more}", highlight=False)
+    with Display(lacking, len(plan.tasks) - len(lacking), estimates, workers, console) as display:
         run_tasks(lacking, engine, display)
     return display.ended
 
@@ -199,8 +199,8 @@ def record_study(plan: Plan, folder: Path) -> None:
         (folder / "splits").mkdir(parents=True, exist_ok=True)
         _write(folder / "study.yaml", plan.resolved.study.to_yaml())
     found: dict[str, dict[int, splits.Split]] = {}
-    for arena in plan.resolved.arenas:
-        found.setdefault(arena.dataset, {})[arena.fold] = arena.split
+    for condition in plan.resolved.conditions:
+        found.setdefault(condition.dataset, {})[condition.fold] = condition.split
     for name, folds in found.items():
         splits.write_splits(folder / "splits" / f"{name}.json", [folds[i] for i in sorted(folds)])
 
@@ -231,10 +231,12 @@ def pictures(plan: Plan, store: Store, tell: Callable[[str], None]) -> dict[str,
 
     What can't be read is left out, and `tell` hears of it; a synthetic set is then drawn again by the next run.
     """
-    arena = plan.resolved.arenas[0]
-    sets: dict[str, Callable[[], SampleSet]] = {"real": lambda: open_set(store, arena.folder).subset(arena.train.ids)}
-    for cell in plan.cells:
-        if cell.arena == 0 and cell.draw and cell.generator_seed == 0 and cell.generator not in sets:
+    condition = plan.resolved.conditions[0]
+    sets: dict[str, Callable[[], SampleSet]] = {
+        "real": lambda: open_set(store, condition.folder).subset(condition.train.ids)
+    }
+    for cell in plan.training_runs:
+        if cell.condition == 0 and cell.draw and cell.generator_seed == 0 and cell.generator not in sets:
             drawn = store.find("draw", cell.draw)
             if drawn:
                 sets[cell.generator] = partial(open_set, store, drawn.folder / "samples")

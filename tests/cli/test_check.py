@@ -1,4 +1,4 @@
-"""synthbench check: a line per promise, and an exit code."""
+"""synthbench check: a line per check, and an exit code."""
 
 from __future__ import annotations
 
@@ -10,26 +10,26 @@ from collections.abc import Callable
 import pytest
 
 from synthbench.cli import main
-from synthbench.testing import Finding
+from synthbench.testing import CheckResult
 
 
-def test_a_line_per_promise(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_line_per_check(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["check", "duplicate"]) == 0
-    first, *promises, last = capsys.readouterr().out.splitlines()
+    first, *lines, last = capsys.readouterr().out.splitlines()
     assert first == "generator duplicate"
-    assert {line.split()[0] for line in promises} <= {"✓", "–"}
-    assert sum(line.startswith("  ✓ ") for line in promises) >= 10
-    assert last.split(", ")[0] == f"{sum(line.startswith('  ✓ ') for line in promises)} kept"
+    assert {line.split()[0] for line in lines} <= {"✓", "–"}
+    assert sum(line.startswith("  ✓ ") for line in lines) >= 10
+    assert last.split(", ")[0] == f"{sum(line.startswith('  ✓ ') for line in lines)} passed"
 
 
 def test_a_violation_is_marked_and_exits_with_1(trial) -> None:
     answer = json.loads(trial.run("check", "blind", "--json", code=1).stdout)
-    violated = [f for f in answer["findings"] if f["status"] == "violated"]
-    assert answer["violated"] == len(violated)
-    assert [f["check"] for f in violated] == ["listing_stays_light", "mix_is_learnt_from", "share_is_kept"]
-    bad = violated[1]
-    assert "a fit on other synthetic samples predicts the same" in bad["sentence"]
-    assert f"✗ {bad['promise']}: {bad['sentence']}" in trial.run("check", "blind", code=1).stdout
+    failed = [f for f in answer["results"] if f["status"] == "failed"]
+    assert answer["failed"] == len(failed)
+    assert [f["check"] for f in failed] == ["listing_stays_light", "mix_is_learnt_from", "synthetic_ratio_is_kept"]
+    bad = failed[1]
+    assert "a fit on other synthetic samples predicts the same" in bad["message"]
+    assert f"✗ {bad['description']}: {bad['message']}" in trial.run("check", "blind", code=1).stdout
 
 
 def test_a_plugin_that_ends_its_process_is_told(trial) -> None:
@@ -71,11 +71,11 @@ def test_an_unknown_name_gets_the_nearest(capsys: pytest.CaptureFixture[str]) ->
 def test_a_configuration_is_tried(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     tried = []
 
-    def examine(kind: str, name: str, config: dict[str, str]) -> list[Finding]:
+    def examine(kind: str, name: str, config: dict[str, str]) -> list[CheckResult]:
         tried.append((kind, name, config))
         return []
 
-    monkeypatch.setattr("synthbench.testing.subprocess.examine_apart", examine)
+    monkeypatch.setattr("synthbench.testing.subprocess.iter_contract_in_subprocess", examine)
     assert main(["check", "classic", "--config", "scale=2", "--config", "blur=0"]) == 0
     assert tried == [("generator", "classic", {"scale": "2", "blur": "0"})]
     for pair, told in (
@@ -91,17 +91,17 @@ def test_a_configuration_is_tried(capsys: pytest.CaptureFixture[str], monkeypatc
 @pytest.mark.parametrize(
     ("statuses", "code", "words"),
     [
-        (["kept", "skipped"], 0, ""),
-        (["kept", "skipped", "skipped"], 3, "! hardly tried: 2 promises were skipped and 1 kept"),
-        (["kept", "skipped", "skipped", "violated"], 1, "! hardly tried: 2 promises were skipped and 1 kept"),
+        (["passed", "skipped"], 0, ""),
+        (["passed", "skipped", "skipped"], 3, "! 2 checks were skipped and only 1 passed"),
+        (["passed", "skipped", "skipped", "failed"], 1, "! 2 checks were skipped and only 1 passed"),
     ],
 )
-def test_more_skipped_than_kept_is_not_green(
+def test_more_skipped_than_passed_is_not_green(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, statuses: list[str], code: int, words: str
 ) -> None:
-    findings = [Finding(f"check_{i}", f"promise {i}", status, "") for i, status in enumerate(statuses)]
-    monkeypatch.setattr("synthbench.testing.subprocess.examine_apart", lambda *_: iter(findings))
+    results = [CheckResult(f"check_{i}", f"description {i}", status, "") for i, status in enumerate(statuses)]
+    monkeypatch.setattr("synthbench.testing.subprocess.iter_contract_in_subprocess", lambda *_: iter(results))
     assert main(["check", "duplicate"]) == code
     assert capsys.readouterr().out.splitlines()[-1].startswith(words)
     assert main(["check", "duplicate", "--json"]) == code
-    assert json.loads(capsys.readouterr().out)["hardly_tried"] == bool(words)
+    assert json.loads(capsys.readouterr().out)["mostly_skipped"] == bool(words)

@@ -11,7 +11,15 @@ from synthbench.cli.list import lines
 from synthbench.plugin.registry import Problem, registry
 from synthbench.plugin.specs import KINDS
 
-ROW = {"kind": "generator", "name": "gan", "tasks": "instances", "from": "x 1.0", "needs": "", "summary": "", "off": ""}
+ROW = {
+    "kind": "generator",
+    "name": "gan",
+    "tasks": "instances",
+    "from": "x 1.0",
+    "needs": "",
+    "summary": "",
+    "disabled_reason": "",
+}
 
 
 def test_every_registered_plugin_is_listed_under_its_kind(capsys: pytest.CaptureFixture[str]) -> None:
@@ -33,7 +41,7 @@ def test_one_kind_can_be_asked_for(kind: str, capsys: pytest.CaptureFixture[str]
     rows = json.loads(capsys.readouterr().out)["plugins"]
     assert [row["name"] for row in rows] == registry().names(kind)
     assert {row["kind"] for row in rows} <= {kind}
-    assert all(set(row) == {"kind", "name", "tasks", "from", "needs", "summary", "off"} for row in rows)
+    assert all(set(row) == {"kind", "name", "tasks", "from", "needs", "summary", "disabled_reason"} for row in rows)
 
 
 def test_nothing_built_in_is_broken() -> None:
@@ -51,7 +59,9 @@ def test_long_summaries_are_wrapped_in_their_column() -> None:
 
 
 def test_what_is_off_says_why_below_its_row() -> None:
-    text = lines([{**ROW, "off": "needs torch: pip install torch"}], [Problem("bad", "dist", "ImportError: x")], 80)
-    assert text[2].strip() == "OFF: needs torch: pip install torch"
-    assert text[-1] == "plugin 'bad' of dist is off: ImportError: x"
+    text = lines(
+        [{**ROW, "disabled_reason": "needs torch: pip install torch"}], [Problem("bad", "dist", "ImportError: x")], 80
+    )
+    assert text[2].strip() == "DISABLED: needs torch: pip install torch"
+    assert text[-1] == "plugin 'bad' of dist is disabled: ImportError: x"
     assert "BROKEN" in text

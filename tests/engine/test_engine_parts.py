@@ -20,7 +20,7 @@ from synthbench.processes.signals import Interrupted
 from synthbench.store import Store, key_of
 from synthbench.study.explain import differences, explain, flat
 from synthbench.study.plan import Task
-from synthbench.study.runtime_estimates import Costs, in_words
+from synthbench.study.runtime_estimates import RuntimeEstimates, format_duration
 
 
 class Scripted(Engine):
@@ -176,19 +176,19 @@ def test_costs_are_learnt_from_the_store_and_from_the_run(tmp_path: Path) -> Non
         put(store, {"seed": seed, "count": 5}, seconds)
     like = Task("draw", "k", {"seed": 7, "count": 5}, (), {}, "", "p")
     other = Task("draw", "k", {"seed": 7, "count": 6}, (), {}, "", "p")
-    costs = Costs(store, ["draw"])
-    assert costs.of(like) == 2.0
-    assert costs.of(other) is None
-    assert costs.total([like, other]) == (2.0, 1)
-    costs.learn(other, 4.0)
-    assert costs.of(other) == 4.0
+    estimates = RuntimeEstimates(store, ["draw"])
+    assert estimates.seconds(like) == 2.0
+    assert estimates.seconds(other) is None
+    assert estimates.total([like, other]) == (2.0, 1)
+    estimates.learn(other, 4.0)
+    assert estimates.seconds(other) == 4.0
 
 
 @pytest.mark.parametrize(
     ("seconds", "words"), [(0, "0 s"), (89, "89 s"), (120, "2 min"), (5400, "1 h 30 min"), (7260, "2 h 01 min")]
 )
 def test_durations_in_words(seconds: float, words: str) -> None:
-    assert in_words(seconds) == words
+    assert format_duration(seconds) == words
 
 
 def test_why_names_what_differs_from_the_nearest(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from synthbench.engine.base import Event, Outcome
 from synthbench.engine.progress import Display
 from synthbench.store import Store
 from synthbench.study.plan import Task
-from synthbench.study.runtime_estimates import Costs
+from synthbench.study.runtime_estimates import RuntimeEstimates
 
 
 @pytest.fixture
@@ -28,7 +28,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 def test_a_task_that_has_trained_is_not_expected_to_begin_again(tmp_path: Path, clock: list[float]) -> None:
     tasks = [Task("fit-segmenter", key, {"plugin": {"budget": {}}}, (), {}, key) for key in "ab"]
     out = io.StringIO()
-    with Display(tasks, 0, Costs(Store(tmp_path), ["fit-segmenter"]), 1, Console(file=out)) as listen:
+    with Display(tasks, 0, RuntimeEstimates(Store(tmp_path), ["fit-segmenter"]), 1, Console(file=out)) as listen:
         listen(Event("a", "fit", 0, 100))
         clock[0] = 300.0
         listen(Outcome("a", "done", seconds=300.0))
@@ -47,6 +47,6 @@ def test_a_task_that_has_trained_is_not_expected_to_begin_again(tmp_path: Path, 
 def test_what_a_task_tells_is_shown_at_once(tmp_path: Path) -> None:
     tasks = [Task("fit-segmenter", "a", {"plugin": {"budget": {}}}, (), {}, "unet on real")]
     out = io.StringIO()
-    with Display(tasks, 0, Costs(Store(tmp_path), ["fit-segmenter"]), 1, Console(file=out)) as listen:
+    with Display(tasks, 0, RuntimeEstimates(Store(tmp_path), ["fit-segmenter"]), 1, Console(file=out)) as listen:
         listen(Event("a", "fit", told="the checkpoint training.pt was damaged; training begins again at step 0"))
     assert "fit-segmenter: unet on real: the checkpoint training.pt was damaged; training begins" in out.getvalue()

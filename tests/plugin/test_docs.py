@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from synthbench.errors import PluginError
-from synthbench.plugin.docs import documented, manual
+from synthbench.plugin.docs import documented, plugin_docs
 from synthbench.plugin.registry import registry
 
 DOCSTRING = """Of a plugin.
@@ -43,15 +43,15 @@ def test_what_a_docstring_lists_is_found_by_name() -> None:
 
 @pytest.mark.parametrize(("kind", "name"), sorted(registry().entries))
 def test_every_built_in_plugin_says_what_it_does_and_what_each_key_is(kind: str, name: str) -> None:
-    if registry().get(kind, name).off:
-        pytest.skip(registry().get(kind, name).off)
-    found = manual(kind, name)
+    if registry().get(kind, name).disabled_reason:
+        pytest.skip(registry().get(kind, name).disabled_reason)
+    found = plugin_docs(kind, name)
     assert found.words
     assert [option.name for option in found.options if not option.words] == []
 
 
 def test_open_keys_are_told_by_budget() -> None:
-    options = {option.name: option for option in manual("generator", "pix2pix").options}
+    options = {option.name: option for option in plugin_docs("generator", "pix2pix").options}
     assert options["filters"].default is None
     assert options["filters"].settled == {"smoke": 24, "quick": 24, "standard": 64, "paper": 64}
     assert options["foreground_fraction"].settled == {}
@@ -61,4 +61,4 @@ def test_open_keys_are_told_by_budget() -> None:
 
 def test_an_unknown_plugin_is_named() -> None:
     with pytest.raises(PluginError, match="did you mean 'pix2pix'"):
-        manual("generator", "pix2pixel")
+        plugin_docs("generator", "pix2pixel")

@@ -130,11 +130,11 @@ def test_a_broken_plugin_is_off_with_its_reason(name: str, listed: dict[str, Any
 @pytest.mark.parametrize("name", SPEC_OFF)
 def test_a_plugin_that_lacks_something_is_listed_as_off(name: str, listed: dict[str, Any]) -> None:
     (row,) = [row for row in listed["plugins"] if row["name"] == name]
-    assert row["off"].startswith(SPEC_OFF[name][1])
+    assert row["disabled_reason"].startswith(SPEC_OFF[name][1])
 
 
 def test_the_rest_goes_on(listed: dict[str, Any]) -> None:
-    names = {(row["kind"], row["name"]): row["off"] for row in listed["plugins"]}
+    names = {(row["kind"], row["name"]): row["disabled_reason"] for row in listed["plugins"]}
     assert names["generator", "duplicate"] == ""
     assert names["generator", "example-elastic"] == ""
     assert [row["from"].split()[0] for row in listed["plugins"] if row["name"] == "duplicate"] == ["synthbench"]
@@ -146,10 +146,10 @@ def test_the_list_names_each_with_its_reason(site: Any) -> None:
     assert done.returncode == 0
     text = " ".join(done.stdout.split())
     for name, (_, reason) in PLUGIN_OFF.items():
-        assert f"plugin {name!r} of broken-{'alone' if name == 'import-error' else 'plugins'} is off:" in text
+        assert f"plugin {name!r} of broken-{'alone' if name == 'import-error' else 'plugins'} is disabled:" in text
         assert reason in text
     for _, reason in SPEC_OFF.values():
-        assert f"OFF: {reason}" in text
+        assert f"DISABLED: {reason}" in text
     assert max(map(len, done.stdout.splitlines())) <= 120
 
 
@@ -172,4 +172,4 @@ def test_asking_for_a_broken_plugin_says_where_the_reasons_are(site: Any, listed
     done = site.synthbench("check", "gan", "--kind", "generator")
     assert done.returncode == 2
     (line,) = done.stderr.splitlines()
-    assert line.endswith(f"{len(listed['problems'])} plugins are off, 'synthbench list' says why")
+    assert line.endswith(f"{len(listed['problems'])} plugins are disabled, 'synthbench list' says why")

@@ -28,7 +28,9 @@ def test_every_hook_brings_its_plugins_into_the_list(hook: str, example_site: An
     done = example_site.synthbench("list", f"{kind}s", "--json")
     assert done.returncode == 0, done.stderr
     mine = [row for row in json.loads(done.stdout)["plugins"] if row["from"].startswith("synthbench-example-plugin ")]
-    assert [(row["kind"], row["name"], row["off"]) for row in mine] == [(kind, name, "") for name in PLUGINS[hook]]
+    assert [(row["kind"], row["name"], row["disabled_reason"]) for row in mine] == [
+        (kind, name, "") for name in PLUGINS[hook]
+    ]
 
 
 @pytest.mark.parametrize(
@@ -41,9 +43,9 @@ def test_every_hook_brings_its_plugins_into_the_list(hook: str, example_site: An
 )
 def test_every_plugin_of_the_example_keeps_the_contract(hook: str, name: str, example_site: Any) -> None:
     done = example_site.synthbench("check", name, "--kind", HOOKS[hook], "--json")
-    findings = json.loads(done.stdout)["findings"]
-    assert [f["sentence"] for f in findings if f["status"] == "violated"] == []
-    assert sum(f["status"] == "kept" for f in findings) >= 8
+    results = json.loads(done.stdout)["results"]
+    assert [f["message"] for f in results if f["status"] == "failed"] == []
+    assert sum(f["status"] == "passed" for f in results) >= 8
     assert done.returncode == 0
 
 

@@ -30,7 +30,7 @@ def test_it_is_discovered(name: str, site: Any) -> None:
     rows = json.loads(site.synthbench("list", f"{NEW[name]}s", "--json").stdout)["plugins"]
     (row,) = [row for row in rows if row["name"] == name]
     assert row["from"] == f"synthbench-{name} 0.1.0"
-    assert row["off"] == ""
+    assert row["disabled_reason"] == ""
 
 
 @pytest.mark.parametrize("name", NEW)

@@ -64,10 +64,10 @@ def test_an_entry_point_that_cannot_be_loaded_is_a_problem() -> None:
     found = discover([Gone("gone", "x", None), Point("fine", "y", generator("gan"))])
     assert found.names("generator") == ["gan"]
     assert found.problems[0].reason == "ModuleNotFoundError: No module named 'gone'"
-    with pytest.raises(PluginError, match="the plugin 'gone' is off: ModuleNotFoundError: No module named 'gone'"):
+    with pytest.raises(PluginError, match="the plugin 'gone' is disabled: ModuleNotFoundError: No module named 'gone'"):
         found.get("generator", "zzz")
     many = discover([Gone("gone", "x", None), Gone("lost", "x", None)])
-    with pytest.raises(PluginError, match="; 2 plugins are off, 'synthbench list' says why"):
+    with pytest.raises(PluginError, match="; 2 plugins are disabled, 'synthbench list' says why"):
         many.get("generator", "zzz")
 
 
@@ -89,7 +89,7 @@ def test_a_class_of_the_wrong_kind_is_refused() -> None:
 
 def test_requirements_are_looked_up_with_their_range() -> None:
     def off(*requires: str) -> str:
-        return discover([Point("a", "x", generator("gan", requires=requires))]).get("generator", "gan").off
+        return discover([Point("a", "x", generator("gan", requires=requires))]).get("generator", "gan").disabled_reason
 
     assert off("numpy", "pluggy>=1.0", "scikit-image>=0.1") == ""
     assert off("numpy<1") == "needs numpy<1: pip install 'numpy<1'"

@@ -38,9 +38,9 @@ BUILT_IN = [key for key, entry in registry().entries.items() if entry.distributi
 )
 def test_it_keeps_the_contract(kind: str, name: str) -> None:
     if registry().get(kind, name).missing:
-        pytest.skip(registry().get(kind, name).off)
-    findings = run_contract(kind, name)
-    assert [f"{f.check}: {f.sentence}" for f in findings if f.status == "violated"] == []
+        pytest.skip(registry().get(kind, name).disabled_reason)
+    results = run_contract(kind, name)
+    assert [f"{f.check}: {f.message}" for f in results if f.status == "failed"] == []
     trained = bool(getattr(registry().load(kind, name), "budgets", {}))
     assert trained == ((kind, name) in TRAINED)
 
@@ -163,7 +163,7 @@ def test_networks_train_and_answer_in_bfloat16(
 ) -> None:
     """A GPU's autocast, on the CPU: no step mixes types that don't go together, or hands NumPy one that it lacks."""
     if registry().get(kind, name).missing:
-        pytest.skip(registry().get(kind, name).off)
+        pytest.skip(registry().get(kind, name).disabled_reason)
     entered = []
 
     def autocast(device: object) -> torch.autocast:
@@ -185,7 +185,7 @@ def test_what_a_gpu_trained_answers_there_and_on_a_cpu(
     kind: str, name: str, blob_set: SampleSet, tmp_path: Path
 ) -> None:
     if registry().get(kind, name).missing:
-        pytest.skip(registry().get(kind, name).off)
+        pytest.skip(registry().get(kind, name).disabled_reason)
     torch.cuda.reset_peak_memory_stats()
     found = trained_on(kind, name, blob_set, Context(seed=0, device="cuda"))
     assert torch.cuda.max_memory_allocated() > 0

@@ -173,7 +173,7 @@ def test_thresholds_are_chosen_on_the_validation_samples(blob_set: SampleSet, mo
 def test_a_synthetic_share_is_trained_on(blob_set: SampleSet) -> None:
     synthetic = SampleSet.of([picture((40, 40, 3))])
     unet = UNet(UNetConfig(**SMALL))
-    unet.fit(TrainingMix(blob_set, synthetic, share=0.5), blob_set[:2], Context(budget=BUDGET))
+    unet.fit(TrainingMix(blob_set, synthetic, synthetic_ratio=0.5), blob_set[:2], Context(budget=BUDGET))
     assert unet.channels == 1
 
 

@@ -11,7 +11,7 @@ from helpers.crossed import images as make_crossed
 from synthbench.cli.plan import _print_detectable_effects
 from synthbench.results.power import detectable_effects
 from synthbench.statistics import PRIOR, estimate_noise, minimum_detectable_effect
-from synthbench.study.plan import Cell
+from synthbench.study.plan import TrainingRun
 
 
 def plan(
@@ -32,21 +32,21 @@ def plan(
         groups = [{"well": f"{fold}-{i % wells}", "split": "test"} if wells else {} for i in range(test)]
         return SimpleNamespace(entries=[SimpleNamespace(id=f"{fold}-{i}", groups=g) for i, g in enumerate(groups)])
 
-    arenas = [
+    conditions = [
         SimpleNamespace(dataset="d", fold=fold, train=range(train[fold % len(train)]), test=tested(fold))
         for fold in range(folds)
     ]
     cells = []
-    for arena, place in enumerate(arenas):
+    for condition, place in enumerate(conditions):
         amount = len(place.train)
-        cells += [Cell(arena, "real", "", 0, "unet", None, s, "", "") for s in range(seeds)]
+        cells += [TrainingRun(condition, "real", "", 0, "unet", None, s, "", "") for s in range(seeds)]
         cells += [
-            Cell(arena, f"real + g × {amount}", "g", amount, "unet", g, s, "", "")
+            TrainingRun(condition, f"real + g × {amount}", "g", amount, "unet", g, s, "", "")
             for g in range(generator_seeds)
             for s in range(seeds)
         ]
     study = SimpleNamespace(datasets=[SimpleNamespace(name="d", split=SimpleNamespace(group=group))])
-    return SimpleNamespace(resolved=SimpleNamespace(arenas=arenas, study=study), cells=cells)
+    return SimpleNamespace(resolved=SimpleNamespace(conditions=conditions, study=study), training_runs=cells)
 
 
 @pytest.fixture(autouse=True)

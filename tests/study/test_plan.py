@@ -46,7 +46,7 @@ def test_tasks_come_after_what_they_need(tmp_path: Path, trial_study: dict) -> N
 
 def test_every_arm_has_the_real_one_beside_it_and_as_much_training(tmp_path: Path, trial_study: dict) -> None:
     plan = plan_of(tmp_path, trial_study, synthetic=[2, "1x"], synthetic_only=True)
-    assert {cell.arm for cell in plan.cells} == {
+    assert {cell.arm for cell in plan.training_runs} == {
         "real",
         "real + brighter × 2",
         "brighter × 2 only",
@@ -64,16 +64,16 @@ def test_a_sweep_over_amounts_draws_once(tmp_path: Path, trial_study: dict) -> N
 
 
 def test_a_larger_amount_leaves_the_training_on_a_smaller_one_as_it_is(tmp_path: Path, trial_study: dict) -> None:
-    small = {cell.arm: cell.fit for cell in plan_of(tmp_path, trial_study, synthetic=[4]).cells}
-    large = {cell.arm: cell.fit for cell in plan_of(tmp_path, trial_study, synthetic=[4, 9]).cells}
+    small = {cell.arm: cell.fit for cell in plan_of(tmp_path, trial_study, synthetic=[4]).training_runs}
+    large = {cell.arm: cell.fit for cell in plan_of(tmp_path, trial_study, synthetic=[4, 9]).training_runs}
     assert small.items() <= large.items()
 
 
 def test_generator_seeds_and_segmenter_seeds_are_crossed(tmp_path: Path, trial_study: dict) -> None:
     plan = plan_of(tmp_path, trial_study, seeds=2, generator_seeds=3)
-    cells = [cell for cell in plan.cells if cell.generator]
+    cells = [cell for cell in plan.training_runs if cell.generator]
     assert {(cell.generator_seed, cell.seed) for cell in cells} == {(g, s) for g in range(3) for s in range(2)}
-    assert len([cell for cell in plan.cells if not cell.generator]) == 2
+    assert len([cell for cell in plan.training_runs if not cell.generator]) == 2
 
 
 def test_fidelity_compares_equal_numbers_of_images(tmp_path: Path, trial_study: dict) -> None:
@@ -86,14 +86,14 @@ def test_every_segmenter_trained_on_real_images_alone_looks_at_every_synthetic_s
     tmp_path: Path, trial_study: dict
 ) -> None:
     plan = plan_of(tmp_path, trial_study, seeds=2, generator_seeds=2, synthetic=[3])
-    fits = {cell.seed: cell.fit for cell in plan.cells if not cell.generator}
-    assert [(row.generator, row.generator_seed, row.seed) for row in plan.agreements] == [
+    fits = {cell.seed: cell.fit for cell in plan.training_runs if not cell.generator}
+    assert [(row.generator, row.generator_seed, row.seed) for row in plan.label_consistency] == [
         ("brighter", 0, 0),
         ("brighter", 0, 1),
         ("brighter", 1, 0),
         ("brighter", 1, 1),
     ]
-    for row in plan.agreements:
+    for row in plan.label_consistency:
         task = plan.tasks[row.evaluate]
         assert task.content["segmenter"] == fits[row.seed]
         assert task.content["synthetic"]["take"] == 3
@@ -104,9 +104,9 @@ def test_every_segmenter_trained_on_real_images_alone_looks_at_every_synthetic_s
 def test_agreement_is_measured_on_no_more_images_than_it_needs(
     tmp_path: Path, trial_study: dict, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("synthbench.study.plan.builder.AGREEMENT_IMAGES", 2)
+    monkeypatch.setattr("synthbench.study.plan.builder.LABEL_CONSISTENCY_IMAGES", 2)
     plan = plan_of(tmp_path, trial_study, synthetic=[4])
-    assert {plan.tasks[row.evaluate].content["synthetic"]["take"] for row in plan.agreements} == {2}
+    assert {plan.tasks[row.evaluate].content["synthetic"]["take"] for row in plan.label_consistency} == {2}
     assert all(row.n > 2 for row in plan.fidelity), "fidelity uses what there is"
 
 
@@ -130,7 +130,7 @@ def test_a_study_without_more_real_images_is_told_what_to_add(
         assert told.startswith("no positive control: ")
         assert re.search(line, told)
         added = yaml.safe_load(re.search("“(.*)”", told)[1])
-        assert len(plan_of(tmp_path, trial_study, **(changes | added)).resolved.arenas) == 2
+        assert len(plan_of(tmp_path, trial_study, **(changes | added)).resolved.conditions) == 2
 
 
 @pytest.mark.parametrize(
@@ -163,10 +163,10 @@ def test_a_plugins_dataset_is_the_librarys_where_it_was_added_as_the_study_wants
     tmp_path: Path, trial_study: dict, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SYNTHBENCH_HOME", str(tmp_path / "home"))
-    drawn = plan_of(tmp_path, trial_study).resolved.arenas[0]
+    drawn = plan_of(tmp_path, trial_study).resolved.conditions[0]
     Library().build("discs", {})
-    added = plan_of(tmp_path, trial_study).resolved.arenas[0]
-    other = plan_of(tmp_path, trial_study, datasets=[{"name": "discs", "config": {"count": 15}}]).resolved.arenas[0]
+    added = plan_of(tmp_path, trial_study).resolved.conditions[0]
+    other = plan_of(tmp_path, trial_study, datasets=[{"name": "discs", "config": {"count": 15}}]).resolved.conditions[0]
     assert (tmp_path / "store") in drawn.folder.parents
     assert added.folder == Library().folder("discs")
     assert added.train.fingerprint == drawn.train.fingerprint
@@ -191,15 +191,17 @@ def test_what_a_dataset_would_download_is_told_before(
 def test_folds_have_tests_of_their_own_and_share_nothing_by_chance(tmp_path: Path, trial_study: dict) -> None:
     split = {"scheme": "kfold", "folds": 3}
     plan = plan_of(tmp_path, trial_study, datasets=[{"name": "discs", "split": split}])
-    arenas = plan.resolved.arenas
-    assert sorted(name for arena in arenas for name in arena.test.ids) == sorted(f"disc-{i}" for i in range(12))
-    assert len({cell.fit for cell in plan.cells}) == len(plan.cells)
+    conditions = plan.resolved.conditions
+    assert sorted(name for condition in conditions for name in condition.test.ids) == sorted(
+        f"disc-{i}" for i in range(12)
+    )
+    assert len({cell.fit for cell in plan.training_runs}) == len(plan.training_runs)
 
 
 def test_nothing_is_lacking_but_what_leads_to_a_missing_target(tmp_path: Path, trial_study: dict) -> None:
     plan, store = plan_of(tmp_path, trial_study), Store(tmp_path / "store")
     assert {task.key for task in plan.lacking(store)} == set(plan.tasks)
-    cell = next(cell for cell in plan.cells if cell.generator)
+    cell = next(cell for cell in plan.training_runs if cell.generator)
     task = plan.tasks[cell.evaluate]
     store.begin(task.kind, task.key)
     store.commit(task.kind, task.key, task.content, {})
@@ -248,7 +250,7 @@ def test_plugins_that_would_take_ignored_pixels_for_background_are_refused(
 ) -> None:
     changes = {"datasets": [str(ignoring_set(tmp_path / "partly", blob_set, split))]}
     if not refused:
-        assert plan_of(tmp_path, trial_study, **changes).cells
+        assert plan_of(tmp_path, trial_study, **changes).training_runs
         return
     with pytest.raises(
         ConfigError, match=f"{refused} would take the ignored pixels of dataset 'partly' for background"
@@ -262,7 +264,7 @@ def test_plugins_that_support_ignored_pixels_get_them(
     for kind, name in (("generator", "brighter"), ("segmenter", "threshold")):
         monkeypatch.setattr(registry().load(kind, name), "supports_ignore", True)
     path = ignoring_set(tmp_path / "partly", blob_set, "train")
-    assert plan_of(tmp_path, trial_study, datasets=[str(path)]).resolved.arenas[0].train.ignoring
+    assert plan_of(tmp_path, trial_study, datasets=[str(path)]).resolved.conditions[0].train.ignoring
 
 
 def test_a_study_says_which_value_of_a_paths_masks_is_unknown(
@@ -279,7 +281,7 @@ def test_a_study_says_which_value_of_a_paths_masks_is_unknown(
     with pytest.raises(ConfigError, match="segmenter 'threshold' would take the ignored pixels"):
         plan_of(tmp_path, trial_study, **study)
     monkeypatch.setattr(registry().load("segmenter", "threshold"), "supports_ignore", True)
-    (arena,) = plan_of(tmp_path, trial_study, **study).resolved.arenas
-    assert {entry.ignored for entry in arena.train.entries} == {20 / 64}
+    (condition,) = plan_of(tmp_path, trial_study, **study).resolved.conditions
+    assert {entry.ignored for entry in condition.train.entries} == {20 / 64}
     with pytest.raises(ConfigError, match="dataset 'discs': ignore is for label maps at a path"):
         plan_of(tmp_path, trial_study, datasets=[{"name": "discs", "ignore": 255}])

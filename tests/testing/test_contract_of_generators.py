@@ -15,7 +15,7 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field
 
 from synthbench import Budget, Config, Context, Generator, Sample, SampleSet, Stopped
-from synthbench.testing import Finding, check_generator, discs
+from synthbench.testing import CheckResult, check_generator, discs
 
 TASKS = ("instances",)
 
@@ -89,16 +89,16 @@ class Trained(Copies):
         return new
 
 
-def found(cls: Any, **how: Any) -> dict[str, Finding]:
-    return {finding.check: finding for finding in check_generator(cls, tasks=TASKS, **how)}
+def found(cls: Any, **how: Any) -> dict[str, CheckResult]:
+    return {result.check: result for result in check_generator(cls, tasks=TASKS, **how)}
 
 
 @pytest.mark.parametrize("cls", [Copies, Trained])
 def test_what_keeps_the_contract_passes(cls: type[Generator]) -> None:
-    findings = found(cls)
-    assert {f.check: f.sentence for f in findings.values() if f.status == "violated"} == {}
-    assert all(f.promise for f in findings.values())
-    skipped = {f.check for f in findings.values() if f.status == "skipped"}
+    results = found(cls)
+    assert {f.check: f.message for f in results.values() if f.status == "failed"} == {}
+    assert all(f.description for f in results.values())
+    skipped = {f.check for f in results.values() if f.status == "skipped"}
     training = {"budgets_are_named", "progress_is_reported", "stops_and_resumes"}
     training.add("another_seed_another_fit")
     never = {"every_claimed_task", "unknown_is_no_background"}
@@ -401,15 +401,15 @@ class WrongDefault(Copies):
     ],
 )
 def test_a_broken_promise_is_told_in_a_sentence(cls: type[Generator], check: str, words: str) -> None:
-    finding = found(cls)[check]
-    assert finding.status == "violated"
-    assert words in finding.sentence
-    assert "\n" not in finding.sentence
+    result = found(cls)[check]
+    assert result.status == "failed"
+    assert words in result.message
+    assert "\n" not in result.message
 
 
 def test_a_lost_configuration_is_told() -> None:
-    finding = found(ForgetsConfig, config={"light": 0.5})["saved_is_enough"]
-    assert (finding.status, finding.sentence) == ("violated", "load gave another configuration than was saved")
+    result = found(ForgetsConfig, config={"light": 0.5})["saved_is_enough"]
+    assert (result.status, result.message) == ("failed", "load gave another configuration than was saved")
 
 
 class Unfinished(Generator):
@@ -420,14 +420,14 @@ class Unfinished(Generator):
 @pytest.mark.parametrize(("cls", "words"), [(Unfinished, "Unfinished has no sample"), (NeedsAKey, "has no default")])
 def test_what_cannot_be_made_is_told_once(cls: type[Generator], words: str) -> None:
     first, *others = found(cls).values()
-    assert (first.check, first.status) == ("configuration_is_declared", "violated")
-    assert words in first.sentence
-    assert {(f.status, f.sentence) for f in others} == {("skipped", "it can't be tried, as said above")}
+    assert (first.check, first.status) == ("configuration_is_declared", "failed")
+    assert words in first.message
+    assert {(f.status, f.message) for f in others} == {("skipped", "depends on the check that failed above")}
 
 
 def test_a_key_without_default_can_be_given() -> None:
-    findings = found(NeedsAKey, config={"light": 0.5})
-    assert [f.check for f in findings.values() if f.status == "violated"] == ["configuration_is_declared"]
+    results = found(NeedsAKey, config={"light": 0.5})
+    assert [f.check for f in results.values() if f.status == "failed"] == ["configuration_is_declared"]
 
 
 def test_the_home_of_the_user_is_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -438,14 +438,14 @@ def test_the_home_of_the_user_is_left_alone(tmp_path: Path, monkeypatch: pytest.
 
     monkeypatch.setenv("SYNTHBENCH_HOME", str(tmp_path))
     (tmp_path / "light").write_text("1")
-    assert "fit raised FileNotFoundError" in found(ReadsAtHome)["fits_and_draws"].sentence
+    assert "fit raised FileNotFoundError" in found(ReadsAtHome)["fits_and_draws"].message
     assert os.environ["SYNTHBENCH_HOME"] == str(tmp_path)
 
 
 def test_after_a_failed_fit_the_rest_says_so_once() -> None:
-    findings = found(Crashes)
-    assert findings["ids_name_the_index"].status == "skipped"
-    assert findings["ids_name_the_index"].sentence == "fit failed above"
+    results = found(Crashes)
+    assert results["ids_name_the_index"].status == "skipped"
+    assert results["ids_name_the_index"].message == "fit failed above"
 
 
 class OneStepMore(Trained):
@@ -536,14 +536,14 @@ class EndsEarly(Trained):
     ],
 )
 def test_a_broken_promise_of_training_is_told_in_a_sentence(cls: type[Generator], check: str, words: str) -> None:
-    finding = found(cls)[check]
-    assert finding.status == "violated"
-    assert words in finding.sentence
+    result = found(cls)[check]
+    assert result.status == "failed"
+    assert words in result.message
 
 
 def test_what_is_trained_a_little_need_not_draw_objects_yet() -> None:
     """A run counts empty masks, and shows how many there are."""
-    assert found(NoMasksYet)["fits_and_draws"].status == "kept"
+    assert found(NoMasksYet)["fits_and_draws"].status == "passed"
 
 
 class NeverLooks(Copies):
@@ -587,9 +587,9 @@ class TrainsWhenDrawing(Trained):
     ],
 )
 def test_who_does_nothing_or_too_much_is_found(cls: type[Generator], check: str, words: str) -> None:
-    finding = found(cls)[check]
-    assert finding.status == "violated"
-    assert words in finding.sentence
+    result = found(cls)[check]
+    assert result.status == "failed"
+    assert words in result.message
 
 
 class CopiesOfUnknown(Copies):
@@ -605,8 +605,8 @@ class CopiesWithRegion(CopiesOfUnknown):
 
 
 def test_who_takes_unknown_pixels_for_background_is_found() -> None:
-    finding = found(CopiesOfUnknown)["unknown_is_no_background"]
-    assert finding.status == "violated"
-    assert "it draws what it draws where these pixels are background" in finding.sentence
-    finding = found(CopiesWithRegion)["unknown_is_no_background"]
-    assert finding.status == "kept", finding.sentence
+    result = found(CopiesOfUnknown)["unknown_is_no_background"]
+    assert result.status == "failed"
+    assert "it draws what it draws where these pixels are background" in result.message
+    result = found(CopiesWithRegion)["unknown_is_no_background"]
+    assert result.status == "passed", result.message

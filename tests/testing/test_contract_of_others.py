@@ -10,8 +10,8 @@ import pytest
 
 from synthbench import Config, Dataset, Encoder, Sample
 from synthbench.errors import DataError, NotDownloaded
-from synthbench.testing import Finding, assert_contract, check_dataset, check_encoder, discs
-from synthbench.testing.packages import examine_package
+from synthbench.testing import CheckResult, assert_contract, check_dataset, check_encoder, discs
+from synthbench.testing.packages import iter_package_checks
 
 
 class Moments(Encoder):
@@ -68,12 +68,12 @@ class NoWeights(Moments):
         return "no weights on this machine; give weights: PATH"
 
 
-def violated(findings: list[Any]) -> dict[str, str]:
-    return {f.check: f.sentence for f in findings if f.status == "violated"}
+def failures(results: list[Any]) -> dict[str, str]:
+    return {f.check: f.message for f in results if f.status == "failed"}
 
 
 def test_an_encoder_that_keeps_the_contract_passes() -> None:
-    assert violated(check_encoder(Moments)) == {}
+    assert failures(check_encoder(Moments)) == {}
 
 
 @pytest.mark.parametrize(
@@ -89,20 +89,24 @@ def test_an_encoder_that_keeps_the_contract_passes() -> None:
     ],
 )
 def test_a_broken_promise_of_an_encoder_is_told(cls: type[Encoder], check: str, words: str) -> None:
-    assert words in violated(check_encoder(cls))[check]
+    assert words in failures(check_encoder(cls))[check]
 
 
 def test_an_encoder_without_its_weights_is_skipped_with_its_reason() -> None:
-    findings = {f.check: f for f in check_encoder(NoWeights)}
-    assert findings["a_row_per_image"].status == "skipped"
-    assert findings["a_row_per_image"].sentence == "no weights on this machine; give weights: PATH"
-    assert findings["configuration_is_declared"].status == "kept"
+    results = {f.check: f for f in check_encoder(NoWeights)}
+    assert results["a_row_per_image"].status == "skipped"
+    assert results["a_row_per_image"].message == "no weights on this machine; give weights: PATH"
+    assert results["configuration_is_declared"].status == "passed"
 
 
 def test_a_test_of_what_is_hardly_tried_warns(monkeypatch: pytest.MonkeyPatch) -> None:
-    findings = [Finding("a", "a", "kept"), Finding("b", "b", "skipped", "why"), Finding("c", "c", "skipped", "why")]
-    monkeypatch.setattr("synthbench.testing.contract.examine_plugin", lambda *_: iter(findings))
-    with pytest.warns(UserWarning, match="encoder 'untrained' is hardly tried: 2 promises were skipped and 1 kept"):
+    results = [
+        CheckResult("a", "a", "passed"),
+        CheckResult("b", "b", "skipped", "why"),
+        CheckResult("c", "c", "skipped", "why"),
+    ]
+    monkeypatch.setattr("synthbench.testing.contract.iter_contract", lambda *_: iter(results))
+    with pytest.warns(UserWarning, match="encoder 'untrained': 2 checks were skipped and only 1 passed"):
         assert_contract("encoder", "untrained")
 
 
@@ -190,7 +194,7 @@ class OneImage(Drawn):
 
 
 def test_a_dataset_that_keeps_the_contract_passes() -> None:
-    assert violated(check_dataset(Drawn)) == {}
+    assert failures(check_dataset(Drawn)) == {}
 
 
 @pytest.mark.parametrize(
@@ -211,19 +215,19 @@ def test_a_dataset_that_keeps_the_contract_passes() -> None:
     ],
 )
 def test_a_broken_promise_of_a_dataset_is_told(cls: type[Dataset], check: str, words: str) -> None:
-    assert words in violated(check_dataset(cls))[check]
+    assert words in failures(check_dataset(cls))[check]
 
 
 def test_a_semantic_dataset_names_its_classes() -> None:
     assert (
-        "name the classes, background first" in violated(check_dataset(Drawn, task="semantic"))["classes_fit_the_task"]
+        "name the classes, background first" in failures(check_dataset(Drawn, task="semantic"))["classes_fit_the_task"]
     )
 
 
 def test_a_dataset_that_is_not_on_the_machine_is_skipped_with_its_reason() -> None:
-    findings = {f.check: f for f in check_dataset(Unreachable)}
-    assert findings["order_is_fixed"].status == "skipped"
-    assert "the machine is offline" in findings["order_is_fixed"].sentence
+    results = {f.check: f for f in check_dataset(Unreachable)}
+    assert results["order_is_fixed"].status == "skipped"
+    assert "the machine is offline" in results["order_is_fixed"].message
 
 
 def test_a_dataset_that_would_be_downloaded_is_not_touched() -> None:
@@ -236,9 +240,9 @@ def test_a_dataset_that_would_be_downloaded_is_not_touched() -> None:
 
     from synthbench.datasets.download import Remote
 
-    findings = {f.check: f for f in check_dataset(Downloads)}
-    assert findings["order_is_fixed"].status == "skipped"
-    assert "it would download https://example.org/cells.zip" in findings["order_is_fixed"].sentence
+    results = {f.check: f for f in check_dataset(Downloads)}
+    assert results["order_is_fixed"].status == "skipped"
+    assert "it would download https://example.org/cells.zip" in results["order_is_fixed"].message
 
 
 @pytest.fixture
@@ -250,14 +254,14 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_a_package_that_is_heavy_to_list_is_told(package: Path) -> None:
     (package / "heavy_plugin_.py").write_text("import numpy\n")
-    assert violated(list(examine_package("heavy_plugin_"))) == {
+    assert failures(list(iter_package_checks("heavy_plugin_"))) == {
         "listing_stays_light": "import heavy_plugin_ imports numpy: import them in the module that holds the class"
     }
 
 
 def test_a_package_that_uses_private_names_is_told(package: Path) -> None:
     (package / "nosy_plugin_.py").write_text("def f():\n    from synthbench import store\n")
-    (sentence,) = violated(list(examine_package("nosy_plugin_"))).values()
+    (sentence,) = failures(list(iter_package_checks("nosy_plugin_"))).values()
     assert sentence.startswith("nosy_plugin_.py:2 imports synthbench.store: plugins use synthbench, synthbench.samples")
 
 
@@ -266,4 +270,4 @@ def test_public_names_are_fine(package: Path) -> None:
         "from synthbench import hookimpl\n"
         "def f():\n    from synthbench.toolkit import images\n    import synthbench.errors\n"
     )
-    assert violated(list(examine_package("fine_plugin_"))) == {}
+    assert failures(list(iter_package_checks("fine_plugin_"))) == {}

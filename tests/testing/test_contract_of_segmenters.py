@@ -14,7 +14,7 @@ import pytest
 from scipy import ndimage
 
 from synthbench import Budget, Config, Instances, SampleSet, Segmenter, Stopped
-from synthbench.testing import Finding, check_segmenter
+from synthbench.testing import CheckResult, check_segmenter
 
 
 class Levels(Segmenter):
@@ -28,7 +28,7 @@ class Levels(Segmenter):
     def fit(self, train, validation, context):
         self.semantic = train.task == "semantic"
         real, synthetic = (self._level(part) for part in (train.real, train.synthetic))
-        share = train.share if len(train.real) else 1.0
+        share = train.synthetic_ratio if len(train.real) else 1.0
         self.level = ((1 - share) * real + share * synthetic) if share else real
 
     def _level(self, samples):
@@ -78,7 +78,7 @@ class Learned(Levels):
                 if mark:
                     mark.write_text(json.dumps([step, light.item()]))
                 raise Stopped
-            samples = train.synthetic if train.share * (step + 1) % 1 < train.share else train.real
+            samples = train.synthetic if train.synthetic_ratio * (step + 1) % 1 < train.synthetic_ratio else train.real
             optimiser.zero_grad()
             (light - float(samples[step % len(samples)].image.mean())).square().sum().backward()
             optimiser.step()
@@ -105,21 +105,21 @@ class Learned(Levels):
         return new
 
 
-def found(cls: Any, tasks: tuple[str, ...] = ("instances",), **how: Any) -> dict[str, Finding]:
-    return {finding.check: finding for finding in check_segmenter(cls, tasks=tasks, **how)}
+def found(cls: Any, tasks: tuple[str, ...] = ("instances",), **how: Any) -> dict[str, CheckResult]:
+    return {result.check: result for result in check_segmenter(cls, tasks=tasks, **how)}
 
 
 @pytest.mark.parametrize("tasks", [("instances",), ("semantic",), ("instances", "semantic")])
 def test_what_keeps_the_contract_passes(tasks: tuple[str, ...]) -> None:
-    findings = found(Levels, tasks)
-    assert {f.check: f.sentence for f in findings.values() if f.status == "violated"} == {}
-    assert (findings["every_claimed_task"].status == "kept") == (len(tasks) == 2)
+    results = found(Levels, tasks)
+    assert {f.check: f.message for f in results.values() if f.status == "failed"} == {}
+    assert (results["every_claimed_task"].status == "passed") == (len(tasks) == 2)
 
 
 def test_what_keeps_the_contract_of_training_passes() -> None:
-    findings = found(Learned)
-    assert {f.check: f.sentence for f in findings.values() if f.status == "violated"} == {}
-    skipped = [f.check for f in findings.values() if f.status == "skipped"]
+    results = found(Learned)
+    assert {f.check: f.message for f in results.values() if f.status == "failed"} == {}
+    skipped = [f.check for f in results.values() if f.status == "skipped"]
     assert skipped == ["unknown_is_no_background", "every_claimed_task"]
 
 
@@ -228,21 +228,21 @@ class UsesTheFilesAgain(Levels):
     ],
 )
 def test_a_broken_promise_is_told_in_a_sentence(cls: type[Segmenter], check: str, words: str) -> None:
-    finding = found(cls)[check]
-    assert finding.status == "violated"
-    assert words in finding.sentence
-    assert "\n" not in finding.sentence
+    result = found(cls)[check]
+    assert result.status == "failed"
+    assert words in result.message
+    assert "\n" not in result.message
 
 
 def test_a_class_that_does_not_exist_is_told() -> None:
-    finding = found(OneClassTooMany, ("semantic",))["fits_and_predicts"]
-    assert finding.status == "violated"
-    assert "there are 3 classes from 0" in finding.sentence
+    result = found(OneClassTooMany, ("semantic",))["fits_and_predicts"]
+    assert result.status == "failed"
+    assert "there are 3 classes from 0" in result.message
 
 
 class RealOnly(Learned):
     def fit(self, train, validation, context):
-        super().fit(replace(train, share=0.0) if train.share < 1 else train, validation, context)
+        super().fit(replace(train, synthetic_ratio=0.0) if train.synthetic_ratio < 1 else train, validation, context)
 
 
 class LearnsFromValidation(Learned):
@@ -278,28 +278,32 @@ class StartsOver(LeavesNothing):
     ],
 )
 def test_a_broken_promise_of_training_is_told_in_a_sentence(cls: type[Segmenter], check: str, words: str) -> None:
-    finding = found(cls)[check]
-    assert finding.status == "violated"
-    assert words in finding.sentence
+    result = found(cls)[check]
+    assert result.status == "failed"
+    assert words in result.message
 
 
 class Blind(Levels):
     """Learns from real samples alone."""
 
     def fit(self, train, validation, context):
-        super().fit(replace(train, synthetic=None, share=0.0) if len(train.real) else train, validation, context)
+        super().fit(
+            replace(train, synthetic=None, synthetic_ratio=0.0) if len(train.real) else train, validation, context
+        )
 
 
 class SyntheticOnly(Levels):
     def fit(self, train, validation, context):
-        super().fit(replace(train, share=1.0) if train.synthetic else train, validation, context)
+        super().fit(replace(train, synthetic_ratio=1.0) if train.synthetic else train, validation, context)
 
 
 class HalfAndHalf(Levels):
     """Learns from both parts alike, whatever their share."""
 
     def fit(self, train, validation, context):
-        super().fit(replace(train, share=0.5) if train.synthetic and len(train.real) else train, validation, context)
+        super().fit(
+            replace(train, synthetic_ratio=0.5) if train.synthetic and len(train.real) else train, validation, context
+        )
 
 
 class NamesTheSet(Blind):
@@ -307,7 +311,10 @@ class NamesTheSet(Blind):
 
     def fit(self, train, validation, context):
         super().fit(train, validation, context)
-        self.told = {"set": [str(e.digest) for e in (train.synthetic or train.real).entries], "share": train.share}
+        self.told = {
+            "set": [str(e.digest) for e in (train.synthetic or train.real).entries],
+            "share": train.synthetic_ratio,
+        }
 
     def save(self, folder):
         super().save(folder)
@@ -318,8 +325,11 @@ class TrainedNamesTheSet(Learned):
     """As `NamesTheSet`, and takes its steps on real samples alone."""
 
     def fit(self, train, validation, context):
-        super().fit(replace(train, share=0.0) if train.share < 1 else train, validation, context)
-        self.told = {"set": [str(e.digest) for e in (train.synthetic or train.real).entries], "share": train.share}
+        super().fit(replace(train, synthetic_ratio=0.0) if train.synthetic_ratio < 1 else train, validation, context)
+        self.told = {
+            "set": [str(e.digest) for e in (train.synthetic or train.real).entries],
+            "share": train.synthetic_ratio,
+        }
 
     def save(self, folder):
         super().save(folder)
@@ -346,7 +356,11 @@ class OneBox(Levels):
     [
         (Blind, "mix_is_learnt_from", "a fit on other synthetic samples predicts the same"),
         (SyntheticOnly, "mix_is_learnt_from", "a fit on other real samples predicts the same"),
-        (HalfAndHalf, "share_is_kept", "a fit with three times the share of synthetic samples predicts the same"),
+        (
+            HalfAndHalf,
+            "synthetic_ratio_is_kept",
+            "a fit with three times the share of synthetic samples predicts the same",
+        ),
         (NamesTheSet, "mix_is_learnt_from", "a fit on other synthetic samples predicts the same"),
         (TrainedNamesTheSet, "mix_is_learnt_from", "a fit on other synthetic samples saves the same numbers"),
         (Empty, "something_is_found", "it finds nothing on any of its training images"),
@@ -354,9 +368,9 @@ class OneBox(Levels):
     ],
 )
 def test_who_does_nothing_is_found(cls: type[Segmenter], check: str, words: str) -> None:
-    finding = found(cls)[check]
-    assert finding.status == "violated"
-    assert words in finding.sentence
+    result = found(cls)[check]
+    assert result.status == "failed"
+    assert words in result.message
 
 
 class EmptyAfterTraining(Learned):
@@ -383,16 +397,16 @@ class RestlessAndEmpty(EmptyAfterTraining):
 
 
 def test_a_short_training_that_finds_nothing_yet_is_no_violation_and_is_said() -> None:
-    findings = found(EmptyAfterTraining)
-    assert {f.check: f.sentence for f in findings.values() if f.status == "violated"} == {}
-    assert "finds nothing yet" in findings["something_is_found"].sentence
-    assert findings["something_is_found"].status == "skipped"
+    results = found(EmptyAfterTraining)
+    assert {f.check: f.message for f in results.values() if f.status == "failed"} == {}
+    assert "finds nothing yet" in results["something_is_found"].message
+    assert results["something_is_found"].status == "skipped"
 
 
 def test_where_nothing_is_found_the_weights_speak() -> None:
-    findings = found(RestlessAndEmpty)
-    assert "a second fit with the same seed predicts otherwise" in findings["same_seed_same_prediction"].sentence
-    assert "what load gives predicts otherwise" in findings["saved_is_enough"].sentence
+    results = found(RestlessAndEmpty)
+    assert "a second fit with the same seed predicts otherwise" in results["same_seed_same_prediction"].message
+    assert "what load gives predicts otherwise" in results["saved_is_enough"].message
 
 
 class TunesOnValidation(Learned):
@@ -426,10 +440,10 @@ class TrainsOnBoth(Learned):
 
 
 def test_validation_samples_choose_thresholds_and_nothing_else() -> None:
-    assert found(TunesOnValidation)["validation_is_not_trained_on"].status == "kept"
-    finding = found(TrainsOnBoth)["validation_is_not_trained_on"]
-    assert finding.status == "violated"
-    assert "every number that it learns from the mix changes with the validation samples too" in finding.sentence
+    assert found(TunesOnValidation)["validation_is_not_trained_on"].status == "passed"
+    result = found(TrainsOnBoth)["validation_is_not_trained_on"]
+    assert result.status == "failed"
+    assert "every number that it learns from the mix changes with the validation samples too" in result.message
 
 
 def steps(count: int) -> None:
@@ -532,15 +546,15 @@ class TrainsWhenAsked(Learned):
     ],
 )
 def test_hidden_training_is_found(cls: type[Segmenter], words: str) -> None:
-    finding = found(cls)["budget_is_kept"]
-    assert finding.status == "violated"
-    assert words in finding.sentence
+    result = found(cls)["budget_is_kept"]
+    assert result.status == "failed"
+    assert words in result.message
 
 
 def test_steps_in_other_processes_are_not_vouched_for() -> None:
-    finding = found(ElsewhereUnseen)["budget_is_kept"]
-    assert finding.status == "skipped"
-    assert "starts processes of its own, so optimiser steps can't be counted" in finding.sentence
+    result = found(ElsewhereUnseen)["budget_is_kept"]
+    assert result.status == "skipped"
+    assert "starts processes of its own, so optimiser steps can't be counted" in result.message
 
 
 class CountsObjects(Levels):
@@ -574,8 +588,8 @@ class RefusesUnknown(CountsKnownObjects):
 
 @pytest.mark.parametrize("tasks", [("instances",), ("instances", "semantic")])
 def test_who_takes_unknown_pixels_for_background_is_found(tasks: tuple[str, ...]) -> None:
-    finding = found(CountsObjects, tasks)["unknown_is_no_background"]
-    assert finding.status == "violated"
-    assert "learns what it learns where these pixels are background: leave out Sample.ignore" in finding.sentence
-    assert found(CountsKnownObjects, tasks)["unknown_is_no_background"].status == "kept"
-    assert found(RefusesUnknown, tasks)["unknown_is_no_background"].status == "violated"
+    result = found(CountsObjects, tasks)["unknown_is_no_background"]
+    assert result.status == "failed"
+    assert "learns what it learns where these pixels are background: leave out Sample.ignore" in result.message
+    assert found(CountsKnownObjects, tasks)["unknown_is_no_background"].status == "passed"
+    assert found(RefusesUnknown, tasks)["unknown_is_no_background"].status == "failed"

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 import synthbench
-from synthbench.testing.check_results import Violation
+from synthbench.testing.check_results import CheckFailure
 from synthbench.testing.shared_checks import check_config
 
 calls = itertools.count()
@@ -63,5 +63,5 @@ def test_nothing_and_a_lasting_text_are_kept(cls: type) -> None:
     ],
 )
 def test_anything_else_is_a_violation(cls: type, line: str) -> None:
-    with pytest.raises(Violation, match=line):
+    with pytest.raises(CheckFailure, match=line):
         check_config(cls, {})

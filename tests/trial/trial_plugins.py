@@ -53,7 +53,7 @@ class Brighter(synthbench.Generator):
 
         gain: float = 1.2
 
-        def unfit(self, task):
+        def unsupported_reason(self, task):
             return (
                 f"gain: {self.gain} leaves nothing of objects; give less"
                 if task == "instances" and self.gain > 8
@@ -196,7 +196,7 @@ class Blind(Threshold):
     budgets: ClassVar = {}
 
     def fit(self, train, validation, context):
-        super().fit(replace(train, synthetic=None, share=0.0) if train.real else train, validation, context)
+        super().fit(replace(train, synthetic=None, synthetic_ratio=0.0) if train.real else train, validation, context)
 
     def predict(self, image):
         grey = image.mean(axis=2) if image.ndim == 3 else image

@@ -1,8 +1,8 @@
 """Try a plugin against the contract.
 
-Fits it on small drawn pictures with the smoke budget, in a process of its own, and prints one line per promise:
-✓ kept, ✗ violated, – skipped.
-Exits with 1 when a promise is violated, and with 3 when none is, but more are skipped than kept.
+Fits it on small drawn pictures with the smoke budget, in a process of its own, and prints one line per check:
+✓ passed, ✗ failed, – skipped.
+Exits with 1 when a check fails, and with 3 when none does, but more are skipped than pass.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ import json
 
 from synthbench.cli._arguments import add_config, add_plugin, kinds_of, pairs_from
 
-VIOLATED, HARDLY_TRIED = 1, 3
-MARKS = {"kept": "✓", "violated": "✗", "skipped": "–"}
+FAILED, MOSTLY_SKIPPED = 1, 3
+MARKS = {"passed": "✓", "failed": "✗", "skipped": "–"}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -26,29 +26,29 @@ def run(args: argparse.Namespace) -> int:
     kinds, config = kinds_of(args.name, args.kind), pairs_from(args)
     from synthbench.plugin.registry import registry
     from synthbench.study.provenance.plugins import full_config
-    from synthbench.testing.check_results import hardly_tried
-    from synthbench.testing.subprocess import examine_apart
+    from synthbench.testing.check_results import mostly_skipped
+    from synthbench.testing.subprocess import iter_contract_in_subprocess
 
     if config:
         for kind in kinds:
             full_config(registry().load(kind, args.name), config, f"{kind} {args.name!r}")
-    rows, told = [], ""
+    rows, warning = [], ""
     for kind in kinds:
-        findings = []
+        results = []
         if not args.json:
             print(f"{kind} {args.name}")
-        for finding in examine_apart(kind, args.name, config):
-            findings.append(finding)
-            rows.append({"kind": kind, **vars(finding)})
+        for result in iter_contract_in_subprocess(kind, args.name, config):
+            results.append(result)
+            rows.append({"kind": kind, **vars(result)})
             if not args.json:
-                sentence = f": {finding.sentence}" if finding.sentence else ""
-                print(f"  {MARKS[finding.status]} {finding.promise}{sentence}", flush=True)
-        told = told or hardly_tried(findings)
-    violated = sum(row["status"] == "violated" for row in rows)
+                message = f": {result.message}" if result.message else ""
+                print(f"  {MARKS[result.status]} {result.description}{message}", flush=True)
+        warning = warning or mostly_skipped(results)
+    failed = sum(row["status"] == "failed" for row in rows)
     if args.json:
         print(
             json.dumps(
-                {"name": args.name, "violated": violated, "hardly_tried": bool(told), "findings": rows},
+                {"name": args.name, "failed": failed, "mostly_skipped": bool(warning), "results": rows},
                 indent=1,
                 ensure_ascii=False,
             )
@@ -56,6 +56,6 @@ def run(args: argparse.Namespace) -> int:
     else:
         counts = [(sum(row["status"] == status for row in rows), status) for status in MARKS]
         print(", ".join(f"{count} {status}" for count, status in counts if count))
-        if told:
-            print(f"! {told}")
-    return VIOLATED if violated else HARDLY_TRIED if told else 0
+        if warning:
+            print(f"! {warning}")
+    return FAILED if failed else MOSTLY_SKIPPED if warning else 0

@@ -1,4 +1,4 @@
-"""List the plugins: what they do, where they come from, what they need, and why one is off."""
+"""List the plugins: what they do, where they come from, what they need, and why one is disabled."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def _row(entry: Registered) -> dict[str, str]:
         "from": f"{entry.distribution} {entry.version}",
         "needs": ", ".join(spec.requires),
         "summary": spec.summary,
-        "off": entry.off,
+        "disabled_reason": entry.disabled_reason,
     }
 
 
@@ -53,7 +53,7 @@ def lines(rows: Sequence[dict[str, str]], problems: Sequence[Problem], width: in
     if problems:
         out += ["", "BROKEN"]
     for problem in problems:
-        out += _hang("", f"plugin {problem.plugin!r} of {problem.distribution} is off: {problem.reason}", 0, width)
+        out += _hang("", f"plugin {problem.plugin!r} of {problem.distribution} is disabled: {problem.reason}", 0, width)
     return out[1:]
 
 
@@ -62,11 +62,11 @@ def _table(kind: str, rows: Sequence[dict[str, str]], width: int) -> list[str]:
     wide = {c: max([len(heads[c]), *(len(row[c]) for row in rows)]) for c in COLUMNS[:-1]}
     margin = sum(wide.values()) + 2 * len(wide)
     out = []
-    for row in [{**heads, "off": ""}, *rows]:
+    for row in [{**heads, "disabled_reason": ""}, *rows]:
         left = "  ".join((row[c] or "–").ljust(wide[c]) for c in COLUMNS[:-1]) + "  "
         out += _hang(left, row["summary"], margin, width)
-        if row["off"]:
-            out += _hang(" " * (wide["name"] + 2), f"OFF: {row['off']}", wide["name"] + 2, width)
+        if row["disabled_reason"]:
+            out += _hang(" " * (wide["name"] + 2), f"DISABLED: {row['disabled_reason']}", wide["name"] + 2, width)
     return out
 
 

@@ -1,4 +1,4 @@
-"""Say what `run` would do with the same arguments: what is stored, what would run, what it costs, what it can show."""
+"""Say what `run` would do with the same arguments: what is stored, what would run, how long, and what it can show."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def run(args: argparse.Namespace) -> int:
     from synthbench.results.power import detectable_effects
     from synthbench.runner import check_folder, prepare
     from synthbench.study.plan import missing_control
-    from synthbench.study.runtime_estimates import Costs, in_words
+    from synthbench.study.runtime_estimates import RuntimeEstimates, format_duration
 
     machine = machine_from(args)
     machine.check()
@@ -40,12 +40,18 @@ def run(args: argparse.Namespace) -> int:
     earlier = load_results(args.estimate_noise) if args.estimate_noise else None
     plan = prepare(study, store, Console(stderr=True, markup=False), machine.kind())
     lacking = {task.key for task in plan.lacking(store)}
-    costs = Costs(store, (task.kind for task in plan.tasks.values()))
+    estimates = RuntimeEstimates(store, (task.kind for task in plan.tasks.values()))
     seen = detectable_effects(plan, store, earlier)
     control = missing_control(plan.resolved)
     if args.json:
         rows = [
-            {"key": key, "kind": task.kind, "label": task.label, "runs": key in lacking, "seconds": costs.of(task)}
+            {
+                "key": key,
+                "kind": task.kind,
+                "label": task.label,
+                "runs": key in lacking,
+                "seconds": estimates.seconds(task),
+            }
             for key, task in plan.tasks.items()
         ]
         smallest = [asdict(o) | {"difference": o.difference if isfinite(o.difference) else None} for o in seen]
@@ -59,12 +65,12 @@ def run(args: argparse.Namespace) -> int:
     for kind in dict.fromkeys(task.kind for task in plan.tasks.values()):
         tasks = [task for task in plan.tasks.values() if task.kind == kind]
         missing = [task for task in tasks if task.key in lacking]
-        seconds, unknown = costs.total(missing)
+        seconds, unknown = estimates.total(missing)
         words = " + ".join(
-            [in_words(seconds)] * bool(seconds or not unknown) + [f"{unknown} of unknown cost"] * bool(unknown)
+            [format_duration(seconds)] * bool(seconds or not unknown) + [f"{unknown} of unknown cost"] * bool(unknown)
         )
         print(f"{kind:<16}{len(tasks) - len(missing):>8}{len(missing):>8}  {words}")
-    if any(costs.of(task) is None for task in plan.tasks.values() if task.key in lacking):
+    if any(estimates.seconds(task) is None for task in plan.tasks.values() if task.key in lacking):
         print("unknown cost: nothing like it has run with this store yet")
     _print_budgets(plan.resolved)
     _print_detectable_effects(seen)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from synthbench.cli._arguments import add_plugin, kinds_of
 
 if TYPE_CHECKING:
-    from synthbench.plugin.docs import Manual, Option
+    from synthbench.plugin.docs import Option, PluginDocs
 
 MARGIN = "    "
 
@@ -24,9 +24,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from synthbench.plugin.docs import manual
+    from synthbench.plugin.docs import plugin_docs
 
-    found = [manual(kind, args.name) for kind in kinds_of(args.name, args.kind)]
+    found = [plugin_docs(kind, args.name) for kind in kinds_of(args.name, args.kind)]
     if args.json:
         print(json.dumps({"plugins": [asdict(each) for each in found]}, indent=1, ensure_ascii=False))
         return 0
@@ -45,7 +45,7 @@ def _value(option: Option) -> str:
     return ", ".join(f"{value} ({', '.join(budgets)})" for value, budgets in names.items())
 
 
-def _lines(found: Manual, width: int) -> Iterator[str]:
+def _lines(found: PluginDocs, width: int) -> Iterator[str]:
     yield f"{found.kind} {found.name}, for {' and '.join(found.tasks)} ({found.source})"
     for paragraph in found.words.split("\n\n"):
         yield ""

@@ -147,7 +147,7 @@ def build_dataset(name: str, config: Mapping[str, Any], folder: Path, context: C
     Raises
     ------
     PluginError
-        If the plugin is unknown or off.
+        If the plugin is unknown or disabled.
     ConfigError
         If the configuration doesn't fit it.
     DataError

@@ -48,11 +48,11 @@ class LocalEngine(Engine):
         self.options = options
         self._stop: Any = CONTEXT.Value("b", 0, lock=False)
         self._mark = new_mark()
-        self._hired = 0
+        self._spawned = 0
         self._guard: Guard | None = None
         self._leases = [[gpu] for gpu in gpus][:workers] or [[] for _ in range(workers)]
         self._workers: list[_Worker] = []
-        self._heard: list[Event | Outcome] = []
+        self._messages: list[Event | Outcome] = []
 
     def free(self) -> int:
         return len(self._leases) - sum(worker.task is not None for worker in self._workers)
@@ -62,7 +62,7 @@ class LocalEngine(Engine):
         idle = [worker for worker in self._workers if worker.task is None]
         worker = next((w for w in idle if task.plugin in w.used), None)
         if worker is None and len(self._workers) < len(self._leases):
-            worker = self._hire()
+            worker = self._spawn_worker()
         worker = worker or idle[0]
         worker.task, worker.began, worker.stage = task, time.monotonic(), "start"
         worker.used.add(task.plugin)
@@ -76,22 +76,22 @@ class LocalEngine(Engine):
             busy = [worker for worker in self._workers if worker.task is not None]
             wait([w.pipe for w in busy] + [w.process.sentinel for w in busy], self._patience(busy, seconds))
             for worker in busy:
-                self._heard.extend(self._hear(worker))
+                self._messages.extend(self._poll(worker))
                 if worker.task is not None and not worker.process.is_alive():
-                    self._heard.extend(self._hear(worker))
-                    self._heard.extend(self._bury(worker))
+                    self._messages.extend(self._poll(worker))
+                    self._messages.extend(self._reap(worker))
                 elif worker.task is not None and self._overdue(worker):
-                    self._heard.append(self._end(worker))
-        return self._taken()
+                    self._messages.append(self._end(worker))
+        return self._take_messages()
 
-    def _taken(self) -> list[Event | Outcome]:
-        heard, self._heard = self._heard, []
+    def _take_messages(self) -> list[Event | Outcome]:
+        heard, self._messages = self._messages, []
         return heard
 
     @held()
     def close(self, grace: float = 0.0) -> list[Event | Outcome]:
         self._stop.value = 1
-        heard = self._taken()
+        heard = self._take_messages()
         until = time.monotonic() + grace
         while time.monotonic() < until and any(worker.task is not None for worker in self._workers):
             heard.extend(self.wait(0.1))
@@ -110,12 +110,12 @@ class LocalEngine(Engine):
         self._workers.clear()
         return heard
 
-    def _hire(self) -> _Worker:
+    def _spawn_worker(self) -> _Worker:
         taken = [worker.gpus for worker in self._workers]
         gpus = next(lease for lease in self._leases if taken.count(lease) < self._leases.count(lease))
         self._guard = self._guard or Guard(self._mark)
-        self._hired += 1
-        mark = f"{self._mark}-{self._hired}."
+        self._spawned += 1
+        mark = f"{self._mark}-{self._spawned}."
         ours, theirs = CONTEXT.Pipe()
         with inherited(gpus, self.options.threads):
             process = spawn(work, (theirs, self._stop, self.options), mark)
@@ -125,7 +125,7 @@ class LocalEngine(Engine):
         self._workers.append(worker)
         return worker
 
-    def _hear(self, worker: _Worker) -> list[Event | Outcome]:
+    def _poll(self, worker: _Worker) -> list[Event | Outcome]:
         heard: list[Event | Outcome] = []
         try:
             while worker.pipe.poll():
@@ -139,7 +139,7 @@ class LocalEngine(Engine):
             worker.process.join(1)
         return heard
 
-    def _bury(self, worker: _Worker) -> list[Outcome]:
+    def _reap(self, worker: _Worker) -> list[Outcome]:
         self._remove(worker)
         if worker.task is None:
             return []

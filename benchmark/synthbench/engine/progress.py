@@ -11,9 +11,9 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from synthbench.engine.base import Event, Outcome
-from synthbench.engine.schedule import Heard, Missing
+from synthbench.engine.schedule import Message, Missing
 from synthbench.study.plan import Task
-from synthbench.study.runtime_estimates import Costs, in_words
+from synthbench.study.runtime_estimates import RuntimeEstimates, format_duration
 
 ANNOUNCE_EVERY = 20.0
 LONG = ("fit", "draw", "predict", "encode")
@@ -29,17 +29,19 @@ class Display:
         Those that will run.
     stored
         How many of the study's tasks the store had.
-    costs
+    estimates
     workers
         Tasks at a time, for the estimate.
     console
     """
 
-    def __init__(self, tasks: Sequence[Task], stored: int, costs: Costs, workers: int, console: Console) -> None:
+    def __init__(
+        self, tasks: Sequence[Task], stored: int, estimates: RuntimeEstimates, workers: int, console: Console
+    ) -> None:
         self.ended: dict[str, dict[str, Any]] = {}
         self._tasks = {task.key: task for task in tasks}
         self._stored = stored
-        self._costs = costs
+        self._estimates = estimates
         self._workers = workers
         self._console = console
         self._running: dict[str, tuple[float, float]] = {}
@@ -65,7 +67,7 @@ class Display:
         with contextlib.suppress(OSError):  # the terminal may have hung up
             self._progress.stop()
 
-    def __call__(self, heard: Heard) -> None:
+    def __call__(self, heard: Message) -> None:
         if isinstance(heard, Event):
             self._advance(heard)
         elif isinstance(heard, Outcome):
@@ -115,7 +117,7 @@ class Display:
         }
         self._close(outcome.key)
         if outcome.ok:
-            self._costs.learn(task, outcome.seconds)
+            self._estimates.learn(task, outcome.seconds)
             if not self._console.is_terminal:
                 self._say(f"{task.kind}: {task.label}: {outcome.seconds:.1f} s")
         else:
@@ -146,7 +148,7 @@ class Display:
             if key in self.ended:
                 continue
             began, share = self._running.get(key, (now, 0.0))
-            expected = self._costs.of(task)
+            expected = self._estimates.seconds(task)
             if share > 0.05:
                 known += (now - began) * (1 - share) / share
             elif expected is not None:
@@ -155,4 +157,4 @@ class Display:
                 unknown += 1
         if len(self.ended) == len(self._tasks) or (known < 1 and unknown):
             return ""
-        return f"{'over' if unknown else 'about'} {in_words(known / max(1, self._workers))} left"
+        return f"{'over' if unknown else 'about'} {format_duration(known / max(1, self._workers))} left"

@@ -11,7 +11,7 @@ from typing import Any
 
 from synthbench.engine import resource_monitor
 from synthbench.engine.base import Event, Options, Outcome
-from synthbench.engine.tasks.context import Work
+from synthbench.engine.tasks.context import TaskContext
 from synthbench.errors import SynthbenchError
 from synthbench.plugin.api import Context, Stopped
 from synthbench.store import Store
@@ -22,7 +22,7 @@ LONG = ("fit-generator", "fit-segmenter")
 """Kinds of task that leave checkpoints."""
 
 
-def perform(
+def run_task(
     task: Task, options: Options, report: Callable[[Event], None], should_stop: Callable[[], bool] = lambda: False
 ) -> Outcome:
     """Run a task unless the store has it, and put its artifact into the store.
@@ -67,9 +67,9 @@ def perform(
             began, worked = time.perf_counter(), time.process_time()
             memory.start()
             runner = importlib.import_module(f"synthbench.engine.tasks.{task.kind.replace('-', '_')}")
-            work = Work(task, store, folder, context, enter)
-            work.verify()
-            extra = runner.run(work)
+            ctx = TaskContext(task, store, folder, context, enter)
+            ctx.verify()
+            extra = runner.run(ctx)
             enter("store")
             extra["cpu_seconds"] = round(time.process_time() - worked, 4)
             facts = _facts(task, options, extra, time.perf_counter() - began, memory)

@@ -22,10 +22,10 @@ class Missing:
     because: str
 
 
-Heard = Event | Outcome | Missing
+Message = Event | Outcome | Missing
 
 
-def run_tasks(tasks: Sequence[Task], engine: Engine, listen: Callable[[Heard], None]) -> None:
+def run_tasks(tasks: Sequence[Task], engine: Engine, listen: Callable[[Message], None]) -> None:
     """Run tasks, listed in an order in which they can run, and tell `listen` of everything.
 
     Raises

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from synthbench.engine.base import Engine, Event, Options, Outcome
 from synthbench.engine.devices import inherited
-from synthbench.engine.run_task import perform
+from synthbench.engine.run_task import run_task
 from synthbench.study.plan import Task
 
 
@@ -13,18 +13,18 @@ class SerialEngine(Engine):
 
     def __init__(self, options: Options, gpus: list[str]) -> None:
         self.options = options
-        self._heard: list[Event | Outcome] = []
+        self._messages: list[Event | Outcome] = []
         self._gpus = gpus[:1]
 
     def free(self) -> int:
-        return 0 if self._heard else 1
+        return 0 if self._messages else 1
 
     def start(self, task: Task) -> None:
         with inherited(self._gpus, self.options.threads):
-            self._heard.append(perform(task, self.options, self._heard.append))
+            self._messages.append(run_task(task, self.options, self._messages.append))
 
     def wait(self, seconds: float) -> list[Event | Outcome]:
-        heard, self._heard = self._heard, []
+        heard, self._messages = self._messages, []
         return heard
 
     def close(self, grace: float = 0.0) -> list[Event | Outcome]:

@@ -9,7 +9,7 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 from synthbench.engine.base import Event, Options
-from synthbench.engine.run_task import perform
+from synthbench.engine.run_task import run_task
 from synthbench.processes.child import lead
 
 
@@ -29,4 +29,4 @@ def work(pipe: Connection, stop: Any, options: Options) -> None:
             except EOFError:
                 return
             asked.clear()
-            pipe.send(perform(task, options, report, lambda: bool(stop.value) or asked.is_set()))
+            pipe.send(run_task(task, options, report, lambda: bool(stop.value) or asked.is_set()))

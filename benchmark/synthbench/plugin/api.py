@@ -82,7 +82,7 @@ class Config(BaseModel):
         """
         return {}
 
-    def unfit(self, task: Task) -> str:
+    def unsupported_reason(self, task: Task) -> str:
         """Return why this configuration doesn't suit one of the plugin's tasks, with the way out; "" where it does.
 
         It is asked before anything runs, so that a study with a dataset of that task is refused at once.
@@ -187,20 +187,20 @@ class TrainingMix:
     real : SampleSet
         May be empty when the arm is synthetic only.
     synthetic : SampleSet or None
-    share : float
-        Share of each batch that synthetic samples fill, 0 … 1, in the mean.
+    synthetic_ratio : float
+        Fraction of each batch that synthetic samples fill, 0 … 1, in the mean.
     """
 
     real: SampleSet
     synthetic: SampleSet | None = None
-    share: float = 0.0
+    synthetic_ratio: float = 0.0
 
     def __post_init__(self) -> None:
-        if not 0.0 <= self.share <= 1.0:
-            raise ConfigError(f"share is {self.share}; give 0 … 1")
-        if self.share > 0 and not self.synthetic:
-            raise ConfigError(f"share is {self.share}, and there are no synthetic samples")
-        if self.share < 1 and len(self.real) == 0:
+        if not 0.0 <= self.synthetic_ratio <= 1.0:
+            raise ConfigError(f"synthetic_ratio is {self.synthetic_ratio}; give 0 … 1")
+        if self.synthetic_ratio > 0 and not self.synthetic:
+            raise ConfigError(f"synthetic_ratio is {self.synthetic_ratio}, and there are no synthetic samples")
+        if self.synthetic_ratio < 1 and len(self.real) == 0:
             raise ConfigError("there are no real training samples")
 
     @property

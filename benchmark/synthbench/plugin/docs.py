@@ -42,7 +42,7 @@ class Option:
 
 
 @dataclass(frozen=True)
-class Manual:
+class PluginDocs:
     """A plugin.
 
     Attributes
@@ -69,13 +69,13 @@ class Manual:
     supports_ignore: bool = False
 
 
-def manual(kind: str, name: str) -> Manual:
-    """Return the manual of an installed plugin; its class is imported.
+def plugin_docs(kind: str, name: str) -> PluginDocs:
+    """Return the plugin_docs of an installed plugin; its class is imported.
 
     Raises
     ------
     PluginError
-        If it is unknown or off.
+        If it is unknown or disabled.
     """
     entry = registry().get(kind, name)
     cls: Any = registry().load(kind, name)
@@ -97,7 +97,7 @@ def manual(kind: str, name: str) -> Manual:
         )
     text = inspect.cleandoc(cls.__doc__ or "")
     first = _SECTION.search(text)
-    return Manual(
+    return PluginDocs(
         kind,
         name,
         f"{entry.distribution} {entry.version}",

@@ -58,7 +58,7 @@ class Registered:
         return tuple(name for name in self.spec.requires if not _satisfied(name))
 
     @property
-    def off(self) -> str:
+    def disabled_reason(self) -> str:
         """Why it can't be used: one line, or an empty string when it can."""
         if self.missing:
             way = self.spec.install or f"pip install {' '.join(map(_quoted, self.missing))}"
@@ -68,7 +68,7 @@ class Registered:
 
 @dataclass(frozen=True)
 class Problem:
-    """A plugin that is off, and why: one line."""
+    """A plugin that is disabled, and why: one line."""
 
     plugin: str
     distribution: str
@@ -116,8 +116,8 @@ class Registry:
     def of_problems(self) -> str:
         """Return what to add to a message about a name that isn't there: a broken plugin may have had it."""
         if len(self.problems) > 1:
-            return f"; {len(self.problems)} plugins are off, 'synthbench list' says why"
-        return "".join(f"; the plugin {p.plugin!r} is off: {p.reason}" for p in self.problems)
+            return f"; {len(self.problems)} plugins are disabled, 'synthbench list' says why"
+        return "".join(f"; the plugin {p.plugin!r} is disabled: {p.reason}" for p in self.problems)
 
     def load(self, kind: str, name: str) -> type:
         """Import a plugin's class.
@@ -128,8 +128,8 @@ class Registry:
             If it is unknown, lacks a requirement, can't be imported, or isn't a subclass of its kind's base.
         """
         entry = self.get(kind, name)
-        if entry.off:
-            raise PluginError(f"{kind} {name!r} is off: {entry.off}")
+        if entry.disabled_reason:
+            raise PluginError(f"{kind} {name!r} is disabled: {entry.disabled_reason}")
         module_name, _, class_name = entry.spec.target.partition(":")
         try:
             module = importlib.import_module(module_name)

@@ -28,7 +28,7 @@ class Spec:
         Which of ``"instances"`` and ``"semantic"`` it can do.
     requires
         The distributions it needs beyond the core's own, as ``pip`` knows them: ``"stardist"``, ``"cellpose>=3.1,<4"``.
-        When one is missing, or outside its range, the plugin is listed as off. Their versions are part of every
+        When one is missing, or outside its range, the plugin is listed as disabled. Their versions are part of every
         key of its artifacts.
     install
         What installs them, for the message: ``"pip install 'synthbench[stardist]'"``.

@@ -13,7 +13,7 @@ from synthbench.results.made_by import made_by
 from synthbench.results.resampling_units import split_groups, with_units
 from synthbench.results.tables import COUNT, GROUP, Results
 from synthbench.store import Artifact, Store
-from synthbench.study.plan import SCORES, Agreement, Cell, Fidelity, Plan
+from synthbench.study.plan import SCORES, Fidelity, LabelConsistency, Plan, TrainingRun
 
 
 def collect(plan: Plan, store: Store, ended: Mapping[str, Mapping[str, Any]]) -> Results:
@@ -27,7 +27,7 @@ def collect(plan: Plan, store: Store, ended: Mapping[str, Mapping[str, Any]]) ->
     artifacts = {key: store.find(task.kind, key, thorough=task.kind in SCORES) for key, task in plan.tasks.items()}
     images: list[dict[str, Any]] = []
     runs: list[dict[str, Any]] = []
-    for cell in plan.cells:
+    for cell in plan.training_runs:
         evaluated = artifacts[cell.evaluate]
         head = _run_head(plan, cell)
         scores = json.loads((evaluated.folder / "scores.json").read_text()) if evaluated else None
@@ -44,12 +44,12 @@ def collect(plan: Plan, store: Store, ended: Mapping[str, Mapping[str, Any]]) ->
     )
 
 
-def _run_head(plan: Plan, cell: Cell) -> dict[str, Any]:
-    arena = plan.resolved.arenas[cell.arena]
+def _run_head(plan: Plan, cell: TrainingRun) -> dict[str, Any]:
+    condition = plan.resolved.conditions[cell.condition]
     return {
-        "dataset": arena.dataset,
-        "fold": arena.fold,
-        "fraction": len(arena.train),
+        "dataset": condition.dataset,
+        "fold": condition.fold,
+        "fraction": len(condition.train),
         "arm": cell.arm,
         "generator": cell.generator,
         "synthetic": cell.synthetic,
@@ -61,7 +61,7 @@ def _run_head(plan: Plan, cell: Cell) -> dict[str, Any]:
 
 def _run_row(
     plan: Plan,
-    cell: Cell,
+    cell: TrainingRun,
     artifacts: Mapping[str, Artifact | None],
     scores: Mapping[str, Any] | None,
     ended: Mapping[str, Mapping[str, Any]],
@@ -147,12 +147,12 @@ def _class_rows(head: Mapping[str, Any], image: Mapping[str, Any]) -> Iterator[d
         yield {**head, "class": label, "tp": tp, "fp": fp, "fn": fn, "dice": dice, "cldice": image["cldice"]}
 
 
-def _generated(plan: Plan, row: Fidelity | Agreement) -> dict[str, Any]:
-    arena = plan.resolved.arenas[row.arena]
+def _generated(plan: Plan, row: Fidelity | LabelConsistency) -> dict[str, Any]:
+    condition = plan.resolved.conditions[row.condition]
     return {
-        "dataset": arena.dataset,
-        "fold": arena.fold,
-        "fraction": len(arena.train),
+        "dataset": condition.dataset,
+        "fold": condition.fold,
+        "fraction": len(condition.train),
         "generator": row.generator,
         "generator_seed": row.generator_seed,
     }
@@ -208,7 +208,7 @@ def fidelity_row(found: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _agreement_rows(plan: Plan, artifacts: Mapping[str, Artifact | None]) -> Iterator[dict[str, Any]]:
-    for row in plan.agreements:
+    for row in plan.label_consistency:
         if evaluated := artifacts[row.evaluate]:
             head = {**_generated(plan, row), "segmenter": row.segmenter, "seed": row.seed}
             scores = json.loads((evaluated.folder / "scores.json").read_text())

@@ -11,7 +11,7 @@ import pandas as pd
 from synthbench.results import GROUP, Results, collect, loose_groups, split_groups, with_units
 from synthbench.statistics import PRIOR, Noise, estimate_noise, minimum_detectable_effect
 from synthbench.store import Store
-from synthbench.study.plan import Cell, Plan
+from synthbench.study.plan import Plan, TrainingRun
 
 _AMOUNT = r" × \d+"
 
@@ -96,12 +96,14 @@ def detectable_effects(plan: Plan, store: Store, earlier: Results | None = None)
     return out
 
 
-def _tested(plan: Plan, members: Sequence[Cell], group: str | None) -> pd.DataFrame:
+def _tested(plan: Plan, members: Sequence[TrainingRun], group: str | None) -> pd.DataFrame:
     """Return one row per test image of a block and fold, with its groups, and the unit that it will be resampled in."""
     rows = [
         {"fold": fold, "image": entry.id, **{f"{GROUP}{name}": value for name, value in entry.groups.items()}}
-        for fold, arena in {plan.resolved.arenas[c.arena].fold: plan.resolved.arenas[c.arena] for c in members}.items()
-        for entry in arena.test.entries
+        for fold, condition in {
+            plan.resolved.conditions[c.condition].fold: plan.resolved.conditions[c.condition] for c in members
+        }.items()
+        for entry in condition.test.entries
     ]
     table = pd.DataFrame(rows).drop(columns=f"{GROUP}split", errors="ignore")
     own = table["fold"].astype(str) + " " + table["image"]
@@ -109,33 +111,33 @@ def _tested(plan: Plan, members: Sequence[Cell], group: str | None) -> pd.DataFr
     return table.assign(unit=kept.where(kept.notna(), own))
 
 
-def _blocks(plan: Plan) -> Iterator[tuple[tuple[str, int, str], list[Cell]]]:
+def _blocks(plan: Plan) -> Iterator[tuple[tuple[str, int, str], list[TrainingRun]]]:
     """Yield each block over all folds, whose amounts of real data may differ by an image; the first one's counts."""
     amounts: dict[tuple[str, int], set[int]] = {}
-    for arena in plan.resolved.arenas:
-        amounts.setdefault((arena.dataset, arena.fold), set()).add(len(arena.train))
-    blocks: dict[tuple[str, int, str], list[Cell]] = {}
-    for cell in plan.cells:
-        arena = plan.resolved.arenas[cell.arena]
-        level = sorted(amounts[arena.dataset, arena.fold]).index(len(arena.train))
-        blocks.setdefault((arena.dataset, level, cell.segmenter), []).append(cell)
+    for condition in plan.resolved.conditions:
+        amounts.setdefault((condition.dataset, condition.fold), set()).add(len(condition.train))
+    blocks: dict[tuple[str, int, str], list[TrainingRun]] = {}
+    for cell in plan.training_runs:
+        condition = plan.resolved.conditions[cell.condition]
+        level = sorted(amounts[condition.dataset, condition.fold]).index(len(condition.train))
+        blocks.setdefault((condition.dataset, level, cell.segmenter), []).append(cell)
     for (dataset, _, segmenter), members in blocks.items():
-        yield (dataset, len(plan.resolved.arenas[members[0].arena].train), segmenter), members
+        yield (dataset, len(plan.resolved.conditions[members[0].condition].train), segmenter), members
 
 
-def _arms(plan: Plan, members: Sequence[Cell]) -> list[tuple[int, int, int]]:
+def _arms(plan: Plan, members: Sequence[TrainingRun]) -> list[tuple[int, int, int]]:
     """Return folds, generator seeds and segmenter seeds of each arm but `real`; amounts may differ between folds."""
     amounts: dict[tuple[int, str], set[int]] = {}
     for cell in members:
-        amounts.setdefault((cell.arena, _stem(cell.arm)), set()).add(cell.synthetic)
-    arms: dict[tuple[str, int], list[Cell]] = {}
+        amounts.setdefault((cell.condition, _stem(cell.arm)), set()).add(cell.synthetic)
+    arms: dict[tuple[str, int], list[TrainingRun]] = {}
     for cell in members:
         if cell.arm != "real":
-            step = sorted(amounts[cell.arena, _stem(cell.arm)]).index(cell.synthetic)
+            step = sorted(amounts[cell.condition, _stem(cell.arm)]).index(cell.synthetic)
             arms.setdefault((_stem(cell.arm), step), []).append(cell)
     return [
         (
-            len({plan.resolved.arenas[c.arena].fold for c in own}),
+            len({plan.resolved.conditions[c.condition].fold for c in own}),
             len({c.generator_seed for c in own}),
             len({c.seed for c in own}),
         )

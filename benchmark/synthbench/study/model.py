@@ -22,7 +22,7 @@ class _Model(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class BudgetChoice(_Model):
+class BudgetConfig(_Model):
     """A named budget, with any of its numbers replaced."""
 
     name: str = "quick"
@@ -53,16 +53,16 @@ def _finite(config: dict[str, Any]) -> dict[str, Any]:
     return config
 
 
-PluginConfig = Annotated[dict[str, Any], AfterValidator(_finite)]
+HyperParameters = Annotated[dict[str, Any], AfterValidator(_finite)]
 
 
-class PluginChoice(_Model):
+class PluginConfig(_Model):
     """A plugin by name, with its configuration; a bare name stands for the defaults."""
 
     name: str
     label: str = ""
-    config: PluginConfig = {}
-    budget: BudgetChoice | None = None
+    config: HyperParameters = {}
+    budget: BudgetConfig | None = None
     seeds: Seeds | None = None
 
     @model_validator(mode="before")
@@ -85,7 +85,7 @@ class PluginChoice(_Model):
         return value
 
 
-class SplitChoice(_Model):
+class SplitConfig(_Model):
     """How a dataset is divided into training, validation and test samples.
 
     Attributes
@@ -113,7 +113,7 @@ class SplitChoice(_Model):
     file: str | None = None
 
 
-class DatasetChoice(_Model):
+class DatasetConfig(_Model):
     """A dataset by the name of a plugin or of an imported set, or by path.
 
     Attributes
@@ -129,11 +129,11 @@ class DatasetChoice(_Model):
     """
 
     name: str
-    config: PluginConfig = {}
+    config: HyperParameters = {}
     task: Literal["instances", "semantic"] | None = None
     classes: list[str] = []
     ignore: Annotated[int, Field(ge=0, strict=True)] | None = None
-    split: SplitChoice = SplitChoice()
+    split: SplitConfig = SplitConfig()
 
     @model_validator(mode="before")
     @classmethod
@@ -160,8 +160,8 @@ class Study(_Model):
         is part of the larger.
     synthetic
         How many synthetic samples an arm gets: a number, or a multiple of the real ones (``"2x"``).
-    share
-        The share of each batch that the synthetic samples fill.
+    synthetic_ratio
+        The fraction of each batch that the synthetic samples fill.
     synthetic_only
         Add the arms ``G × n only``, trained without real data.
     seeds
@@ -178,17 +178,17 @@ class Study(_Model):
     """
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,79}$")] = "study"
-    datasets: Annotated[list[DatasetChoice], Field(min_length=1)]
-    generators: list[PluginChoice] = []
-    segmenters: Annotated[list[PluginChoice], Field(min_length=1)]
+    datasets: Annotated[list[DatasetConfig], Field(min_length=1)]
+    generators: list[PluginConfig] = []
+    segmenters: Annotated[list[PluginConfig], Field(min_length=1)]
     fractions: Annotated[list[Fraction], Field(min_length=1)] = [1.0]
     synthetic: Annotated[list[Amount], Field(min_length=1)] = ["1x"]
-    share: Annotated[float, Field(gt=0, lt=1)] = 0.5
+    synthetic_ratio: Annotated[float, Field(gt=0, lt=1)] = 0.5
     synthetic_only: bool = False
     seeds: Seeds = 3
     generator_seeds: Seeds | None = None
-    budget: BudgetChoice = BudgetChoice()
-    encoder: PluginChoice | None = None
+    budget: BudgetConfig = BudgetConfig()
+    encoder: PluginConfig | None = None
 
     @model_validator(mode="after")
     def _titles_are_unique(self) -> Study:
@@ -205,6 +205,10 @@ class Study(_Model):
     def to_yaml(self) -> str:
         """Return the study with every default written out."""
         return yaml.safe_dump(self.model_dump(mode="json", exclude_none=True), sort_keys=False, allow_unicode=True)
+
+
+RENAMED = {"share": "synthetic_ratio"}
+"""Keys of a study by the names that they had in earlier versions."""
 
 
 def read_study(path: str | Path) -> dict[str, Any]:
@@ -250,8 +254,10 @@ def first_problem(error: ValidationError, model: type[BaseModel]) -> str:
     problem = min(error.errors(), key=lambda found: found["type"] != "extra_forbidden")
     where = ".".join(str(part) for part in problem["loc"] if not _is_union_tag(part)) or "the study"
     if problem["type"] == "extra_forbidden":
+        if model is Study and where in RENAMED:
+            return f"{where}: this key is now called {RENAMED[where]}"
         names, key = _fields_at(model, problem["loc"][:-1]), str(problem["loc"][-1])
-        if model is Study and len(problem["loc"]) == 1 and key in DatasetChoice.model_fields:
+        if model is Study and len(problem["loc"]) == 1 and key in DatasetConfig.model_fields:
             return f"{where}: is a key of a dataset, as in datasets: [{{name: …, {key}: …}}]"
         hint = suggest(key, names) or f"; there are: {', '.join(names) or 'none at all'}"
         return f"{where}: no such key{hint}"

@@ -16,9 +16,9 @@ from synthbench.plugin.registry import registry
 from synthbench.samples import SampleSet, check_sizes
 from synthbench.store import Store, key_of
 from synthbench.study.inputs import IMPORTED
-from synthbench.study.model import DatasetChoice, PluginChoice, Study
+from synthbench.study.model import DatasetConfig, PluginConfig, Study
 from synthbench.study.provenance import PROTOCOL, core_source
-from synthbench.study.provenance.plugins import Described, describe, pick_encoder
+from synthbench.study.provenance.plugins import PluginFingerprint, fingerprint_plugin, pick_encoder
 
 SMALLEST = 3
 LONG = ("standard", "paper")
@@ -26,7 +26,7 @@ LONG = ("standard", "paper")
 
 
 @dataclass(frozen=True)
-class Arena:
+class Condition:
     """One dataset, one fold, one amount of real training data: where arms are compared.
 
     Attributes
@@ -54,11 +54,11 @@ class Arena:
 
 
 @dataclass(frozen=True)
-class Choice:
+class StudyPlugin:
     """A plugin of the study: how tables call it, what it is, and how many seeds it has."""
 
     title: str
-    plugin: Described
+    plugin: PluginFingerprint
     seeds: int
 
 
@@ -67,10 +67,10 @@ class Resolved:
     """A study with everything it names."""
 
     study: Study
-    arenas: tuple[Arena, ...]
-    generators: tuple[Choice, ...]
-    segmenters: tuple[Choice, ...]
-    encoder: Described
+    conditions: tuple[Condition, ...]
+    generators: tuple[StudyPlugin, ...]
+    segmenters: tuple[StudyPlugin, ...]
+    encoder: PluginFingerprint
     encoder_fingerprint: str
 
 
@@ -101,7 +101,7 @@ def resolve(study: Study, store: Store, progress: Progress = silent, tell: Calla
     encoder, fingerprint = pick_encoder(
         store, study.encoder.name if study.encoder else None, study.encoder.config if study.encoder else {}
     )
-    arenas: list[Arena] = []
+    conditions: list[Condition] = []
     for choice in study.datasets:
         samples, folder = open_dataset(choice, store, progress, tell)
         for plugin in (*generators, *segmenters):
@@ -110,51 +110,51 @@ def resolve(study: Study, store: Store, progress: Progress = silent, tell: Calla
                     f"{plugin.plugin.kind} {plugin.title!r} can't do task {samples.task!r} of dataset {choice.name!r}; "
                     f"it does {', '.join(sorted(plugin.plugin.tasks))}: take it out of the study"
                 )
-            if reason := plugin.plugin.unfit.get(samples.task):
+            if reason := plugin.plugin.unsupported_reason.get(samples.task):
                 raise ConfigError(f"{plugin.plugin.kind} {plugin.title!r} on dataset {choice.name!r}: {reason}")
-        arenas.extend(_arenas(choice, samples, folder, study))
-    _check_distinct(arenas)
-    for arena in arenas:
-        _check_arena(arena, (*generators, *segmenters))
-    return Resolved(study, tuple(arenas), generators, segmenters, encoder, fingerprint)
+        conditions.extend(_conditions(choice, samples, folder, study))
+    _check_distinct(conditions)
+    for condition in conditions:
+        _check_condition(condition, (*generators, *segmenters))
+    return Resolved(study, tuple(conditions), generators, segmenters, encoder, fingerprint)
 
 
-def _check_distinct(arenas: Sequence[Arena]) -> None:
-    """Raise `ConfigError` if two arenas couldn't be told apart in a table."""
+def _check_distinct(conditions: Sequence[Condition]) -> None:
+    """Raise `ConfigError` if two conditions couldn't be told apart in a table."""
     folders: dict[str, Path] = {}
     seen: set[tuple[str, int, int]] = set()
-    for arena in arenas:
-        if folders.setdefault(arena.dataset, arena.folder) != arena.folder:
+    for condition in conditions:
+        if folders.setdefault(condition.dataset, condition.folder) != condition.folder:
             raise ConfigError(
-                f"datasets: two are called {arena.dataset!r}; keep one of them under another name by "
+                f"datasets: two are called {condition.dataset!r}; keep one of them under another name by "
                 "'synthbench dataset add PATH --name NAME'"
             )
-        place = arena.dataset, arena.fold, len(arena.train)
+        place = condition.dataset, condition.fold, len(condition.train)
         if place in seen:
             raise ConfigError(
-                f"fractions: two of them come to {len(arena.train)} images of {arena.dataset!r}; leave one out"
+                f"fractions: two of them come to {len(condition.train)} images of {condition.dataset!r}; leave one out"
             )
         seen.add(place)
 
 
-def _generator_seeds(study: Study, generators: Sequence[Choice]) -> int:
+def _generator_seeds(study: Study, generators: Sequence[StudyPlugin]) -> int:
     """Return how many seeds generators have by default: two where one of them trains for long."""
     names = [(choice.budget or study.budget).name for choice in study.generators]
     long = [name in LONG and bool(g.plugin.budget.get("steps")) for name, g in zip(names, generators, strict=True)]
     return 2 if any(long) else 1
 
 
-def _choice(store: Store, kind: str, choice: PluginChoice, study: Study, seeds: int) -> Choice:
-    described = describe(store, kind, choice.name, choice.config, choice.budget or study.budget)
+def _choice(store: Store, kind: str, choice: PluginConfig, study: Study, seeds: int) -> StudyPlugin:
+    described = fingerprint_plugin(store, kind, choice.name, choice.config, choice.budget or study.budget)
     if choice.budget and not described.budget.get("steps"):
         raise ConfigError(
             f"{kind} {choice.title!r}: takes no training steps, so its budget would change nothing; leave it out"
         )
-    return Choice(choice.title, described, choice.seeds or seeds)
+    return StudyPlugin(choice.title, described, choice.seeds or seeds)
 
 
 def open_dataset(
-    choice: DatasetChoice, store: Store, progress: Progress = silent, tell: Callable[[str], None] = unheard
+    choice: DatasetConfig, store: Store, progress: Progress = silent, tell: Callable[[str], None] = unheard
 ) -> tuple[SampleSet, Path]:
     """Return a dataset's samples and their folder.
 
@@ -172,7 +172,7 @@ def open_dataset(
         return samples, folder
     if choice.ignore is not None:
         raise ConfigError(f"dataset {choice.name!r}: ignore is for label maps at a path; leave it out")
-    described = describe(store, "dataset", choice.name, choice.config)
+    described = fingerprint_plugin(store, "dataset", choice.name, choice.config)
     if added := library.find_built(choice.name, described.config):
         _check_told(choice, added[0])
         return added
@@ -196,7 +196,7 @@ def open_dataset(
     return samples, found.folder / "samples"
 
 
-def _check_told(choice: DatasetChoice, samples: SampleSet) -> None:
+def _check_told(choice: DatasetConfig, samples: SampleSet) -> None:
     """Raise `ConfigError` if a dataset isn't what the study says of it."""
     if choice.task and choice.task != samples.task:
         raise ConfigError(
@@ -206,18 +206,18 @@ def _check_told(choice: DatasetChoice, samples: SampleSet) -> None:
         raise ConfigError(f"dataset {choice.name!r}: its classes are {', '.join(samples.classes)}; leave them out")
 
 
-def _arenas(choice: DatasetChoice, samples: SampleSet, folder: Path, study: Study) -> list[Arena]:
+def _conditions(choice: DatasetConfig, samples: SampleSet, folder: Path, study: Study) -> list[Condition]:
     if len(samples) < SMALLEST:
         raise DataError(
             f"dataset {choice.name!r} has {len(samples)} sample(s); it takes at least {SMALLEST}: "
             "one each to train, to validate and to test"
         )
-    arenas = []
+    conditions = []
     for fold, split in enumerate(_splits(choice, samples)):
         for amount in study.fractions:
             chosen = splits.take_fraction(samples, split.train, amount, seed=choice.split.seed)
-            arenas.append(
-                Arena(
+            conditions.append(
+                Condition(
                     dataset=Path(choice.name).expanduser().resolve().name,
                     folder=folder,
                     fold=fold,
@@ -227,33 +227,35 @@ def _arenas(choice: DatasetChoice, samples: SampleSet, folder: Path, study: Stud
                     test=samples.subset(split.test),
                 )
             )
-    return arenas
+    return conditions
 
 
-def _splits(choice: DatasetChoice, samples: SampleSet) -> Sequence[splits.Split]:
+def _splits(choice: DatasetConfig, samples: SampleSet) -> Sequence[splits.Split]:
     if choice.split.file:
         return [split.check(samples, choice.split.group) for split in splits.read_splits(choice.split.file)]
     return splits.make_splits(samples, **choice.split.model_dump(exclude={"file"}))
 
 
-def _check_arena(arena: Arena, choices: Sequence[Choice]) -> None:
-    if not any(entry.objects for entry in arena.train.entries):
-        raise DataError(f"{arena.label}: no training image has any object (all background); there is nothing to learn")
+def _check_condition(condition: Condition, choices: Sequence[StudyPlugin]) -> None:
+    if not any(entry.objects for entry in condition.train.entries):
+        raise DataError(
+            f"{condition.label}: no training image has any object (all background); there is nothing to learn"
+        )
     for choice in choices:
         if choice.plugin.budget.get("steps"):
-            check_sizes(arena.train, choice.plugin.budget["patch_size"])
-        _check_ignore(arena, choice)
+            check_sizes(condition.train, choice.plugin.budget["patch_size"])
+        _check_ignore(condition, choice)
 
 
-def _check_ignore(arena: Arena, choice: Choice) -> None:
+def _check_ignore(condition: Condition, choice: StudyPlugin) -> None:
     """Raise `ConfigError` if a plugin would take pixels without a known label for background."""
     kind, name = choice.plugin.kind, choice.plugin.name
-    learnt = (arena.train, arena.validation) if kind == "segmenter" else (arena.train,)
+    learnt = (condition.train, condition.validation) if kind == "segmenter" else (condition.train,)
     cls: Any = registry().load(kind, name) if any(samples.ignoring for samples in learnt) else None
     if cls is not None and not cls.supports_ignore:
         raise ConfigError(
-            f"{kind} {choice.title!r} would take the ignored pixels of dataset {arena.dataset!r} for background; take "
-            "it out of the study, or crop the images to what is labelled"
+            f"{kind} {choice.title!r} would take the ignored pixels of dataset {condition.dataset!r} for background; "
+            "take it out of the study, or crop the images to what is labelled"
         )
 
 

@@ -11,7 +11,7 @@ from synthbench.store import Store, canonical
 from synthbench.study.plan import Task
 
 
-class Costs:
+class RuntimeEstimates:
     """Seconds per kind of task, plugin and budget: the median of what is known.
 
     Parameters
@@ -32,14 +32,14 @@ class Costs:
     def learn(self, task: Task, seconds: float) -> None:
         self._known[_class_of(task.kind, task.plugin, task.content)].append(seconds)
 
-    def of(self, task: Task) -> float | None:
+    def seconds(self, task: Task) -> float | None:
         """Return the expected seconds of a task; None where nothing like it was ever run."""
         known = self._known.get(_class_of(task.kind, task.plugin, task.content))
         return median(known) if known else None
 
     def total(self, tasks: Iterable[Task]) -> tuple[float, int]:
         """Return the expected seconds of the tasks that can be told, and how many can't."""
-        costs = [self.of(task) for task in tasks]
+        costs = [self.seconds(task) for task in tasks]
         return sum(cost for cost in costs if cost is not None), sum(cost is None for cost in costs)
 
 
@@ -49,7 +49,7 @@ def _class_of(kind: str, plugin: str, content: Mapping[str, Any]) -> str:
     return canonical([kind, plugin, budget, content.get("count")])
 
 
-def in_words(seconds: float) -> str:
+def format_duration(seconds: float) -> str:
     """Return a duration as people say it: ``"40 s"``, ``"3 min"``, ``"1 h 20 min"``."""
     if seconds < 90:
         return f"{max(0, round(seconds))} s"

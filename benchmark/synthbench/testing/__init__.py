@@ -1,15 +1,15 @@
-"""Contract tests for plugins: what the core promises its users of every generator, segmenter, encoder and dataset.
+"""Contract tests for plugins: what every generator, segmenter, encoder and dataset must do.
 
 A plugin's own test is two lines::
 
     def test_keeps_the_contract():
         assert_contract("generator", "my-generator")
 
-and ``synthbench check NAME`` prints what each check found.
+and ``synthbench check NAME`` prints the result of each check.
 """
 
-from synthbench.testing.check_results import Finding
-from synthbench.testing.contract import assert_contract, examine_plugin, run_contract
+from synthbench.testing.check_results import CheckResult
+from synthbench.testing.contract import assert_contract, iter_contract, run_contract
 from synthbench.testing.data import discs
 from synthbench.testing.datasets import check_dataset
 from synthbench.testing.encoders import check_encoder
@@ -17,13 +17,13 @@ from synthbench.testing.generators import check_generator
 from synthbench.testing.segmenters import check_segmenter
 
 __all__ = [
-    "Finding",
+    "CheckResult",
     "assert_contract",
     "check_dataset",
     "check_encoder",
     "check_generator",
     "check_segmenter",
     "discs",
-    "examine_plugin",
+    "iter_contract",
     "run_contract",
 ]

@@ -1,4 +1,4 @@
-"""What a contract test finds, and how a row of checks is gone through."""
+"""Results of contract checks, and the loop that runs a list of checks."""
 
 from __future__ import annotations
 
@@ -15,74 +15,74 @@ from pydantic import ValidationError
 from synthbench.errors import SynthbenchError
 from synthbench.plugin.api import Stopped
 
-Status = Literal["kept", "violated", "skipped"]
+Status = Literal["passed", "failed", "skipped"]
 Subject = TypeVar("Subject")
 
 
-class Violation(AssertionError):
-    """A promise of the contract is broken; the message is one sentence that says how."""
+class CheckFailure(AssertionError):
+    """A contract check failed; the message is one sentence that says how."""
 
 
-class Unusable(Violation):
-    """A promise is broken without which none of the others can be tried."""
+class FatalCheckFailure(CheckFailure):
+    """A check failed whose success all other checks depend on, so these are skipped."""
 
 
 class Skipped(Exception):
-    """A promise can't be tried here; the message says why."""
+    """A check can't be run here; the message says why."""
 
 
 @dataclass(frozen=True)
-class Finding:
-    """What one check found.
+class CheckResult:
+    """The result of one check.
 
     Attributes
     ----------
     check : str
         Name of the check.
-    promise : str
-        What the contract promises: the first line of the check's docstring.
-    status : {"kept", "violated", "skipped"}
-    sentence : str
-        How it is violated, or why it was skipped; empty where it is kept.
+    description : str
+        What the contract asks for: the first line of the check's docstring.
+    status : {"passed", "failed", "skipped"}
+    message : str
+        What is wrong, or why the check was skipped; empty where it passed.
     """
 
     check: str
-    promise: str
+    description: str
     status: Status
-    sentence: str = ""
+    message: str = ""
 
 
-def hardly_tried(findings: Iterable[Finding]) -> str:
-    """Return a sentence if more promises were skipped than kept, so that nothing is shown; "" otherwise."""
-    statuses = [finding.status for finding in findings]
-    kept, skipped = statuses.count("kept"), statuses.count("skipped")
-    return f"hardly tried: {skipped} promises were skipped and {kept} kept" if skipped > kept else ""
+def mostly_skipped(results: Iterable[CheckResult]) -> str:
+    """Return a sentence if more checks were skipped than passed, so that nothing is shown; "" otherwise."""
+    statuses = [result.status for result in results]
+    passed, skipped = statuses.count("passed"), statuses.count("skipped")
+    return f"{skipped} checks were skipped and only {passed} passed" if skipped > passed else ""
 
 
-def examine(checks: Iterable[Callable[[Subject], None]], subject: Subject) -> Iterator[Finding]:
-    """Run checks one by one, each in an empty home, and yield what each finds. An unforeseen error is a violation too.
+def run_checks(checks: Iterable[Callable[[Subject], None]], subject: Subject) -> Iterator[CheckResult]:
+    """Run checks one by one, each with an empty ``$SYNTHBENCH_HOME``, and yield their results.
 
-    After a violation that is `Unusable`, the rest is skipped.
+    An unexpected error counts as a failure. After a `FatalCheckFailure` the remaining checks are skipped.
     """
     usable = True
     for check in checks:
         name = check.__name__
-        promise = (check.__doc__ or "").strip().split("\n", 1)[0].rstrip(".")
+        description = (check.__doc__ or "").strip().split("\n", 1)[0].rstrip(".")
         if not usable:
-            yield Finding(name, promise, "skipped", "it can't be tried, as said above")
+            yield CheckResult(name, description, "skipped", "depends on the check that failed above")
             continue
         try:
             with empty_home():
                 check(subject)
-        except Violation as violation:
-            usable = not isinstance(violation, Unusable)
-            yield Finding(name, promise, "violated", str(violation))
+        except CheckFailure as failure:
+            usable = not isinstance(failure, FatalCheckFailure)
+            yield CheckResult(name, description, "failed", str(failure))
         except Skipped as skipped:
-            yield Finding(name, promise, "skipped", str(skipped))
+            yield CheckResult(name, description, "skipped", str(skipped))
         except Exception as error:
-            yield Finding(name, promise, "violated", f"the check met {describe(error)}")
+            yield CheckResult(name, description, "failed", f"the check raised {describe(error)}")
         else:
-            yield Finding(name, promise, "kept")
+            yield CheckResult(name, description, "passed")
 
 
 @contextlib.contextmanager
@@ -101,34 +101,34 @@ def empty_home() -> Iterator[None]:
                 os.environ[name] = before
 
 
-def demand(condition: object, sentence: str) -> None:
-    """Raise `Violation` with the sentence unless the condition holds."""
+def require(condition: object, sentence: str) -> None:
+    """Raise `CheckFailure` with the sentence unless the condition holds."""
     if not condition:
-        raise Violation(sentence)
+        raise CheckFailure(sentence)
 
 
 @contextlib.contextmanager
-def doing(what: str) -> Iterator[None]:
-    """Turn what a plugin raises within into a `Violation`, as in ``"fit raised ValueError: … (plugin/file.py:12)"``."""
+def plugin_call(what: str) -> Iterator[None]:
+    """Turn what a plugin raises within into a `CheckFailure`: ``"fit raised ValueError: … (plugin/file.py:12)"``."""
     try:
         yield
-    except (Violation, Skipped):
+    except (CheckFailure, Skipped):
         raise
     except (Exception, SystemExit) as error:
-        raise Violation(f"{what} raised {describe(error)}") from error
+        raise CheckFailure(f"{what} raised {describe(error)}") from error
 
 
 @contextlib.contextmanager
-def refusing(what: str) -> Iterator[None]:
-    """Like `doing`, but a `SynthbenchError` of one line is an answer too."""
+def plugin_call_may_refuse(what: str) -> Iterator[None]:
+    """Like `plugin_call`, but a `SynthbenchError` of one line is an answer too."""
     try:
         yield
     except SynthbenchError as error:
-        demand("\n" not in str(error), f"{what} raised {type(error).__name__} with a message of more than one line")
-    except (Violation, Skipped):
+        require("\n" not in str(error), f"{what} raised {type(error).__name__} with a message of more than one line")
+    except (CheckFailure, Skipped):
         raise
     except (Exception, SystemExit) as error:
-        raise Violation(
+        raise CheckFailure(
             f"{what} raised {describe(error)}; raise synthbench.errors.DataError with one clear line"
         ) from error
 

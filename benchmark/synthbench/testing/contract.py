@@ -7,16 +7,16 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from synthbench.plugin.registry import registry
-from synthbench.testing.check_results import Finding, hardly_tried
-from synthbench.testing.datasets import examine_dataset
-from synthbench.testing.encoders import examine_encoder
-from synthbench.testing.generators import examine_generator
-from synthbench.testing.packages import examine_package
-from synthbench.testing.segmenters import examine_segmenter
+from synthbench.testing.check_results import CheckResult, mostly_skipped
+from synthbench.testing.datasets import iter_dataset_checks
+from synthbench.testing.encoders import iter_encoder_checks
+from synthbench.testing.generators import iter_generator_checks
+from synthbench.testing.packages import iter_package_checks
+from synthbench.testing.segmenters import iter_segmenter_checks
 
 
-def run_contract(kind: str, name: str, config: Mapping[str, Any] | None = None) -> list[Finding]:
-    """Try an installed plugin against everything the contract promises.
+def run_contract(kind: str, name: str, config: Mapping[str, Any] | None = None) -> list[CheckResult]:
+    """Run all contract checks on an installed plugin.
 
     Parameters
     ----------
@@ -29,7 +29,7 @@ def run_contract(kind: str, name: str, config: Mapping[str, Any] | None = None) 
 
     Returns
     -------
-    list of Finding
+    list of CheckResult
         One per check, in order.
 
     Raises
@@ -37,43 +37,43 @@ def run_contract(kind: str, name: str, config: Mapping[str, Any] | None = None) 
     PluginError
         If there is no such plugin, or it can't be loaded.
     """
-    return list(examine_plugin(kind, name, config))
+    return list(iter_contract(kind, name, config))
 
 
-def examine_plugin(kind: str, name: str, config: Mapping[str, Any] | None = None) -> Iterator[Finding]:
-    """Yield the findings of `run_contract` as they come."""
+def iter_contract(kind: str, name: str, config: Mapping[str, Any] | None = None) -> Iterator[CheckResult]:
+    """Yield the results of `run_contract` as they come."""
     found = registry()
     spec = found.get(kind, name).spec
     cls: Any = found.load(kind, name)
-    yield from examine_package(spec.package)
+    yield from iter_package_checks(spec.package)
     if kind == "generator":
-        yield from examine_generator(cls, spec.tasks, config)
+        yield from iter_generator_checks(cls, spec.tasks, config)
     elif kind == "segmenter":
-        yield from examine_segmenter(cls, spec.tasks, config)
+        yield from iter_segmenter_checks(cls, spec.tasks, config)
     elif kind == "encoder":
-        yield from examine_encoder(cls, config)
+        yield from iter_encoder_checks(cls, config)
     else:
         (task,) = spec.tasks
-        yield from examine_dataset(cls, task, config)
+        yield from iter_dataset_checks(cls, task, config)
 
 
 def assert_contract(kind: str, name: str, config: Mapping[str, Any] | None = None) -> None:
-    """Fail with one sentence per violated promise: the one line of a plugin's own test.
+    """Fail with one sentence per failed check: the one line of a plugin's own test.
 
     Raises
     ------
     AssertionError
-        If a promise is violated.
+        If a check fails.
     PluginError
         If there is no such plugin, or it can't be loaded.
 
     Warns
     -----
     UserWarning
-        If more promises were skipped than kept.
+        If more checks were skipped than passed.
     """
-    findings = run_contract(kind, name, config)
-    violated = [f for f in findings if f.status == "violated"]
-    assert not violated, "\n".join(f"{f.check}: {f.sentence}" for f in violated)
-    if told := hardly_tried(findings):
-        warnings.warn(f"{kind} {name!r} is {told}", stacklevel=2)
+    results = run_contract(kind, name, config)
+    failed = [f for f in results if f.status == "failed"]
+    assert not failed, "\n".join(f"{f.check}: {f.message}" for f in failed)
+    if warning := mostly_skipped(results):
+        warnings.warn(f"{kind} {name!r}: {warning}", stacklevel=2)

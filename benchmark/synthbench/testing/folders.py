@@ -5,19 +5,19 @@ from __future__ import annotations
 import zipfile
 from pathlib import Path
 
-from synthbench.testing.check_results import demand
+from synthbench.testing.check_results import require
 
 _PICKLE_NAMES = {".pkl", ".pickle", ".joblib", ".dill"}
 
 
 def check_saved(folder: Path) -> None:
-    """Raise `Violation` if the folder holds a pickle in any guise, or nothing."""
+    """Raise `CheckFailure` if the folder holds a pickle in any guise, or nothing."""
     files = [path for path in sorted(folder.rglob("*")) if path.is_file()]
-    demand(files, "save wrote nothing; call super().save(folder) first")
+    require(files, "save wrote nothing; call super().save(folder) first")
     for path in files:
         name = path.relative_to(folder)
-        demand(not path.is_symlink(), f"save made a link, {name}: write the content")
-        demand(
+        require(not path.is_symlink(), f"save made a link, {name}: write the content")
+        require(
             not is_pickle(path),
             f"save wrote a pickle, {name}: write weights as safetensors and the rest as JSON or npz",
         )

@@ -1,4 +1,4 @@
-"""The bench that generators and segmenters are tried on: small sets, contexts, fits that are made once and kept."""
+"""The harness that generators and segmenters are tried on: small sets, contexts, fits that are made once and kept."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import numpy as np
 
 from synthbench.plugin.api import Budget, Context
 from synthbench.samples import SampleSet, Task
-from synthbench.testing.check_results import Skipped, doing
+from synthbench.testing.check_results import Skipped, plugin_call
 from synthbench.testing.data import discs
 from synthbench.testing.folders import check_saved
 from synthbench.testing.learning import Numbers, numbers
@@ -24,7 +24,7 @@ FEW_STEPS = 2
 """Steps of the fits that only have to work; those whose results are compared take the whole smoke budget."""
 
 
-class Bench:
+class Harness:
     """One plugin class, and what the checks share.
 
     Parameters
@@ -34,7 +34,7 @@ class Bench:
     tasks
         The tasks its spec claims.
     folder
-        An empty folder that the bench may fill.
+        An empty folder that the harness may fill.
     config
         Its configuration; by default the defaults.
     """
@@ -73,7 +73,7 @@ class Bench:
 
     def make(self) -> Any:
         """Return a new object of the class, unfitted."""
-        with doing(f"{self.cls.__name__}(config)"):
+        with plugin_call(f"{self.cls.__name__}(config)"):
             return self.cls(self.cls.Config(**self.keys))
 
     def once(self, key: str, make: Callable[[], Any]) -> Any:
@@ -87,7 +87,7 @@ class Bench:
         return self._kept[key]
 
     def pictures(self, count: int = 6, **how: Any) -> SampleSet:
-        """Draw a small set of the bench's own task and size."""
+        """Draw a small set of the harness's own task and size."""
         return discs(count, **{"size": self.side, "task": self.task, **how})
 
     def context(self, budget: Budget | None = None, **fields: Any) -> Context:
@@ -102,7 +102,7 @@ class Bench:
     def saved(self, fitted: Any) -> Path:
         """Save a fitted object into a new folder, look for pickles there, and return the folder."""
         folder = self.new_folder("saved")
-        with doing("save"):
+        with plugin_call("save"):
             fitted.save(folder)
         check_saved(folder)
         return folder
@@ -113,7 +113,7 @@ class Bench:
 
 
 @contextlib.contextmanager
-def stirred(seed: int) -> Iterator[None]:
+def perturbed_global_rng(seed: int) -> Iterator[None]:
     """Put the global random generators into another state, and back: what draws from them gives itself away."""
     state, numpy_state = random.getstate(), np.random.get_state()  # noqa: NPY002
     random.seed(seed)

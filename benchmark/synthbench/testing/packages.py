@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from synthbench.testing.check_results import Finding, Violation, demand, doing, examine
+from synthbench.testing.check_results import CheckFailure, CheckResult, plugin_call, require, run_checks
 
 HEAVY = ("torch", "tensorflow", "numpy", "pydantic")
 """What listing plugins must not import."""
@@ -28,31 +28,31 @@ class Package:
     name: str
 
 
-def examine_package(name: str) -> Iterator[Finding]:
-    """Yield the findings about a plugin's import package."""
-    return examine(CHECKS, Package(name))
+def iter_package_checks(name: str) -> Iterator[CheckResult]:
+    """Yield the results about a plugin's import package."""
+    return run_checks(CHECKS, Package(name))
 
 
 def listing_stays_light(package: Package) -> None:
     """Importing the package imports neither torch, tensorflow, numpy nor pydantic."""
     code = f"import sys, {package.name}; print(*[name for name in {HEAVY} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
-    demand(
+    require(
         done.returncode == 0,
         f"import {package.name} fails in a fresh process: {(done.stderr.strip().splitlines() or ['?'])[-1]}",
     )
     loaded = done.stdout.split()
-    demand(
+    require(
         not loaded, f"import {package.name} imports {', '.join(loaded)}: import them in the module that holds the class"
     )
 
 
 def only_public_names(package: Package) -> None:
     """Of synthbench's own modules the package imports the public ones only."""
-    with doing(f"reading the source of {package.name}"):
+    with plugin_call(f"reading the source of {package.name}"):
         wrong = list(private_imports(package.name))
     if wrong:
-        raise Violation(
+        raise CheckFailure(
             f"{wrong[0]}: plugins use {', '.join(PUBLIC)} and {', '.join(f'{room}.*' for room in PUBLIC_ROOMS)}"
         )
 

@@ -1,4 +1,4 @@
-"""The bench that segmenters are tried on, and how what they say is looked at and compared."""
+"""The harness that segmenters are tried on, and how what they say is looked at and compared."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ import numpy as np
 
 from synthbench.plugin.api import Budget, Context, Instances, Segmenter, TrainingMix
 from synthbench.samples import SampleSet
-from synthbench.testing.check_results import demand, doing
+from synthbench.testing.check_results import plugin_call, require
 from synthbench.testing.data import inverted
-from synthbench.testing.harness import SEED, Bench, stirred
+from synthbench.testing.harness import SEED, Harness, perturbed_global_rng
 from synthbench.testing.learning import arrays
 from synthbench.testing.shared_checks import Untouched, in_memory
 from synthbench.testing.watch import Watch
@@ -21,8 +21,8 @@ MIXED_PATCHES = 8
 """A fit on a mix takes at least as many patches, so that a share of a quarter is told from one of three."""
 
 
-class SegmenterBench(Bench):
-    """A bench that keeps the segmenter fitted on the plain pictures."""
+class SegmenterHarness(Harness):
+    """A harness that keeps the segmenter fitted on the plain pictures."""
 
     def fit(self, mix: TrainingMix, context: Context, validation: SampleSet | None = None) -> Segmenter:
         segmenter = self.make()
@@ -51,7 +51,7 @@ class SegmenterBench(Bench):
 
     def _plain_fit(self) -> tuple[Watch, Segmenter]:
         watch, folder, mix = Watch(), self.new_folder("checkpoints"), self.mix
-        with doing("fit"), stirred(1), watch.counting():
+        with plugin_call("fit"), perturbed_global_rng(1), watch.counting():
             context = self.context(folder=folder, progress=watch.progress, should_stop=watch.should_stop)
             return watch, self.fit(mix, context)
 
@@ -63,7 +63,7 @@ class SegmenterBench(Bench):
     def _second_fit(self) -> tuple[Untouched, Untouched, Segmenter, Watch]:
         train, validation, watch = in_memory(self.mix.real), in_memory(self.mix.real[:2]), Watch()
         untouched = Untouched(train), Untouched(validation)
-        with doing("a second fit"), stirred(2), watch.counting():
+        with plugin_call("a second fit"), perturbed_global_rng(2), watch.counting():
             return *untouched, self.fit(TrainingMix(train), self.context(), validation), watch
 
     @property
@@ -74,7 +74,7 @@ class SegmenterBench(Bench):
     @property
     def half_mix(self) -> TrainingMix:
         """16-bit images, half of them synthetic."""
-        return TrainingMix(self.deep_pictures(1), self.deep_pictures(2), share=0.5)
+        return TrainingMix(self.deep_pictures(1), self.deep_pictures(2), synthetic_ratio=0.5)
 
     def deep_pictures(self, seed: int, count: int = 4) -> SampleSet:
         return self.pictures(count, dtype="uint16", seed=seed)
@@ -89,12 +89,12 @@ class SegmenterBench(Bench):
         """Fit in few steps, validated on pictures like the mix's unless others are given."""
         first = mix.reference[0].image
         unseen = self.pictures(2, dtype=first.dtype.name, channels=3 if first.ndim == 3 else 1, task=mix.task, seed=5)
-        with doing(f"fit on {what}"):
+        with plugin_call(f"fit on {what}"):
             return self.fit(mix, self.context(self.mixed).with_seed(seed), validation or unseen)
 
     def predict(self, segmenter: Segmenter, image: np.ndarray, reference: SampleSet, what: str) -> Instances:
         """Predict, and look at the answer."""
-        with doing(f"predict on {what}"):
+        with plugin_call(f"predict on {what}"):
             found = segmenter.predict(image)
         check_answer(found, image, reference, what)
         return found
@@ -134,37 +134,37 @@ def blank(found: Instances) -> bool:
 
 
 def check_answer(found: Instances, image: np.ndarray, reference: SampleSet, what: str) -> None:
-    """Raise `Violation` unless a prediction has the form that the contract asks for."""
+    """Raise `CheckFailure` unless a prediction has the form that the contract asks for."""
     where = f"predict on {what} gave"
-    demand(isinstance(found, Instances), f"{where} {type(found).__name__}, not synthbench.Instances")
+    require(isinstance(found, Instances), f"{where} {type(found).__name__}, not synthbench.Instances")
     labels = found.labels
-    demand(
+    require(
         isinstance(labels, np.ndarray) and labels.dtype.kind in "iu",
         f"{where} labels that are no array of whole numbers",
     )
-    demand(
+    require(
         labels.shape == image.shape[:2], f"{where} labels of shape {labels.shape}, and the image is {image.shape[:2]}"
     )
-    demand(int(labels.min()) >= 0, f"{where} the label {int(labels.min())}; labels are 0 and above")
+    require(int(labels.min()) >= 0, f"{where} the label {int(labels.min())}; labels are 0 and above")
     present = np.unique(labels[labels > 0])
     if reference.task == "semantic":
         known = len(reference.classes)
-        demand(
+        require(
             present.size == 0 or present[-1] < known,
             f"{where} the class {present[-1:]}; there are {known} classes from 0",
         )
         return
     count = int(present.size)
-    demand(
+    require(
         np.array_equal(present, np.arange(1, count + 1)),
         f"{where} {count} labels up to {present[-1:]}: number them 1 … n without gaps",
     )
     if found.scores is not None:
         scores = np.asarray(found.scores)
-        demand(
+        require(
             scores.shape == (count,),
             f"{where} scores of shape {scores.shape} for {count} instances: one each, in the order of the labels",
         )
-        demand(
+        require(
             scores.dtype.kind == "f" and bool(np.isfinite(scores).all()), f"{where} scores that are not finite floats"
         )

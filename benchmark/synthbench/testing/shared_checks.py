@@ -1,4 +1,4 @@
-"""Promises that plugins of several kinds make."""
+"""Contract checks for plugins of several kinds."""
 
 from __future__ import annotations
 
@@ -10,33 +10,33 @@ import numpy as np
 
 from synthbench.plugin.api import BUDGET_NAMES, LOG, Budget, Config, Context, Encoder, Stopped
 from synthbench.samples import Sample, SampleSet
-from synthbench.testing.check_results import Skipped, Unusable, Violation, demand, doing
-from synthbench.testing.harness import Bench, stirred
+from synthbench.testing.check_results import CheckFailure, FatalCheckFailure, Skipped, plugin_call, require
+from synthbench.testing.harness import Harness, perturbed_global_rng
 from synthbench.testing.watch import Watch
 
 GRADIENTS_PER_STEP = 16
 """More computations of gradients for each optimiser step are taken for steps that aren't an optimiser's."""
 
 
-def configuration_is_declared(bench: Bench) -> None:
+def configuration_is_declared(harness: Harness) -> None:
     """Config is a synthbench.Config: every key has a default, unknown keys are refused, JSON brings it back."""
-    check_config(bench.cls, bench.keys)
+    check_config(harness.cls, harness.keys)
 
 
 def check_config(cls: Any, keys: Mapping[str, Any]) -> None:
-    """Raise `Violation` unless the class's `Config` keeps the contract, `Unusable` where none of it can be made."""
+    """Raise `CheckFailure` unless the class's `Config` is as required, `FatalCheckFailure` if it can't be created."""
     missing = sorted(getattr(cls, "__abstractmethods__", ()))
     if missing:
-        raise Unusable(f"{cls.__name__} has no {', no '.join(missing)}: write what synthbench leaves open")
-    demand(
+        raise FatalCheckFailure(f"{cls.__name__} has no {', no '.join(missing)}: write what synthbench leaves open")
+    require(
         isinstance(cls.Config, type) and issubclass(cls.Config, Config),
         f"{cls.__name__}.Config is no subclass of synthbench.Config",
     )
     open_keys = [name for name, field in cls.Config.model_fields.items() if field.is_required()]
     if open_keys:
-        kind = Violation if set(open_keys) <= set(keys) else Unusable
+        kind = CheckFailure if set(open_keys) <= set(keys) else FatalCheckFailure
         raise kind(f"{cls.__name__}.Config: {' and '.join(open_keys)} has no default; give every key one")
-    with doing(f"{cls.__name__}.Config() without arguments"):
+    with plugin_call(f"{cls.__name__}.Config() without arguments"):
         cls.Config()
     config = cls.Config(**keys)
     try:
@@ -44,125 +44,125 @@ def check_config(cls: Any, keys: Mapping[str, Any]) -> None:
     except ValueError:
         pass
     else:
-        raise Violation(
+        raise CheckFailure(
             f"{cls.__name__}.Config accepts a key it doesn't declare; leave model_config as synthbench.Config has it"
         )
-    with doing(f"{cls.__name__}.Config read back from its JSON"):
+    with plugin_call(f"{cls.__name__}.Config read back from its JSON"):
         again = cls.Config.model_validate_json(config.model_dump_json())
-    demand(again == config, f"{cls.__name__}.Config written to JSON and read back is another configuration")
-    demand(cls(config).config == config, f"{cls.__name__}(config).config is not that configuration")
+    require(again == config, f"{cls.__name__}.Config written to JSON and read back is another configuration")
+    require(cls(config).config == config, f"{cls.__name__}(config).config is not that configuration")
     if not issubclass(cls, Encoder):
         _check_fingerprint(cls, config)
 
 
 def _check_fingerprint(cls: Any, config: Config) -> None:
-    """Raise `Violation` unless `fingerprint` says the same text of two objects."""
-    with doing(f"{cls.__name__}.fingerprint()"):
+    """Raise `CheckFailure` unless `fingerprint` says the same text of two objects."""
+    with plugin_call(f"{cls.__name__}.fingerprint()"):
         found, again = (cls(config).fingerprint() for _ in range(2))
-    demand(isinstance(found, str), f"fingerprint() gave {type(found).__name__}: return text, by default an empty one")
-    demand(found == again, "fingerprint() says something else each time, so that no result would be found again")
+    require(isinstance(found, str), f"fingerprint() gave {type(found).__name__}: return text, by default an empty one")
+    require(found == again, "fingerprint() says something else each time, so that no result would be found again")
 
 
-def budgets_are_named(bench: Bench) -> None:
+def budgets_are_named(harness: Harness) -> None:
     """What trains has the budgets smoke, quick, standard and paper; what doesn't train has none."""
-    if not bench.trains:
+    if not harness.trains:
         raise Skipped("it doesn't train")
-    budgets = bench.cls.budgets
+    budgets = harness.cls.budgets
     for name in BUDGET_NAMES:
-        demand(
+        require(
             name in budgets,
-            f"there is no budget {name!r}: {bench.cls.__name__}.budgets names smoke, quick, standard and paper",
+            f"there is no budget {name!r}: {harness.cls.__name__}.budgets names smoke, quick, standard and paper",
         )
     for name, budget in budgets.items():
-        demand(name in BUDGET_NAMES, f"budget {name!r} has no meaning; the names are {', '.join(BUDGET_NAMES)}")
-        demand(isinstance(budget, Budget), f"budget {name!r} is {type(budget).__name__}, not synthbench.Budget")
-        demand(budget.steps > 0, f"budget {name!r} has no steps; what doesn't train leaves `budgets` empty")
+        require(name in BUDGET_NAMES, f"budget {name!r} has no meaning; the names are {', '.join(BUDGET_NAMES)}")
+        require(isinstance(budget, Budget), f"budget {name!r} is {type(budget).__name__}, not synthbench.Budget")
+        require(budget.steps > 0, f"budget {name!r} has no steps; what doesn't train leaves `budgets` empty")
 
 
-def check_steps(bench: Bench, *watches: Watch) -> None:
-    """Raise `Violation` unless the watched fits took the smoke budget's steps; without budgets, none.
+def check_steps(harness: Harness, *watches: Watch) -> None:
+    """Raise `CheckFailure` unless the watched fits took the smoke budget's steps; without budgets, none.
 
     No optimiser and no parameter may get more steps than the budget has, and all optimisers together no fewer.
     """
     watch = max(watches, key=lambda watch: (sum(watch.counts()), watch.gradients))
     counts, updates, gradients = watch.counts(), max(watch.updates.values(), default=0), watch.gradients
-    total, budget, name = sum(counts), bench.budget.steps, bench.cls.__name__
-    if not bench.trains:
+    total, budget, name = sum(counts), harness.budget.steps, harness.cls.__name__
+    if not harness.trains:
         way = f"and {name}.budgets is empty: name its budgets, and take context.budget.steps of them"
-        demand(not total, f"fit took {total:,} optimiser steps, {way}")
-        demand(not gradients, f"fit computed gradients {gradients:,} times, {way}")
+        require(not total, f"fit took {total:,} optimiser steps, {way}")
+        require(not gradients, f"fit computed gradients {gradients:,} times, {way}")
     unseen = "it starts processes of its own" if watch.processes else "it may be JAX's" if "jax" in sys.modules else ""
     if not total and unseen:
         raise Skipped(f"{unseen}, so optimiser steps can't be counted")
-    if not bench.trains:
+    if not harness.trains:
         return
-    demand(total, "fit took no optimiser step; what doesn't train leaves `budgets` empty")
-    demand(max(counts) <= budget, f"fit took {max(counts):,} steps with one optimiser, and the budget is {budget}")
-    demand(updates <= budget, f"fit took {updates:,} steps with one parameter, and the budget is {budget}")
-    demand(total >= budget, f"fit took {total} optimiser steps, and the budget is {budget}: take them all")
-    demand(
+    require(total, "fit took no optimiser step; what doesn't train leaves `budgets` empty")
+    require(max(counts) <= budget, f"fit took {max(counts):,} steps with one optimiser, and the budget is {budget}")
+    require(updates <= budget, f"fit took {updates:,} steps with one parameter, and the budget is {budget}")
+    require(total >= budget, f"fit took {total} optimiser steps, and the budget is {budget}: take them all")
+    require(
         gradients <= GRADIENTS_PER_STEP * total,
         f"fit computed gradients {gradients:,} times for {total} optimiser steps: what changes weights is a step",
     )
 
 
 def check_no_steps(watch: Watch, what: str) -> None:
-    """Raise `Violation` if optimiser steps were taken where there should be none."""
+    """Raise `CheckFailure` if optimiser steps were taken where there should be none."""
     count = sum(watch.counts())
-    demand(not count, f"{what} took {count:,} optimiser steps: all training belongs in fit, and in its budget")
+    require(not count, f"{what} took {count:,} optimiser steps: all training belongs in fit, and in its budget")
 
 
-def check_progress(bench: Bench, watch: Watch) -> None:
-    """Raise `Violation` unless the watched fit reported whole, growing numbers up to its total."""
-    if not bench.trains:
+def check_progress(harness: Harness, watch: Watch) -> None:
+    """Raise `CheckFailure` unless the watched fit reported whole, growing numbers up to its total."""
+    if not harness.trains:
         raise Skipped("it doesn't train")
-    demand(watch.reports, "fit never called context.progress(done, total, note)")
+    require(watch.reports, "fit never called context.progress(done, total, note)")
     for done, total, note in watch.reports:
-        demand(
+        require(
             isinstance(note, str) and 0 <= done <= total,
             f"progress({done!r}, {total!r}, {note!r}): give 0 ≤ done ≤ total and a text",
         )
     done, total, _ = watch.reports[-1]
-    demand(done == total, f"the last report was progress({done}, {total}): report the end too")
+    require(done == total, f"the last report was progress({done}, {total}): report the end too")
 
 
-def stop_and_resume(bench: Bench, whole: Watch, fit: Callable[[Context], Any]) -> Any:
+def stop_and_resume(harness: Harness, whole: Watch, fit: Callable[[Context], Any]) -> Any:
     """Stop a fit at its second question, fit again in the same folder, and return what that gives.
 
     Parameters
     ----------
-    bench
+    harness
     whole
         What was seen of an uninterrupted fit.
     fit
 
     Raises
     ------
-    Violation
+    CheckFailure
         If it doesn't raise `Stopped`, leaves no checkpoint, or takes steps again that it had taken.
     """
-    if not bench.trains:
+    if not harness.trains:
         raise Skipped("it doesn't train")
-    folder, watch, later = bench.new_folder("checkpoints"), Watch(stop_after=1), Watch()
+    folder, watch, later = harness.new_folder("checkpoints"), Watch(stop_after=1), Watch()
     try:
-        with stirred(3), watch.counting():
-            fit(bench.context(folder=folder, should_stop=watch.should_stop, progress=watch.progress))
+        with perturbed_global_rng(3), watch.counting():
+            fit(harness.context(folder=folder, should_stop=watch.should_stop, progress=watch.progress))
     except Stopped:
         pass
     else:
-        raise Violation(
+        raise CheckFailure(
             f"fit asked context.should_stop() {watch.asked} times and went on to the end: ask between steps, and "
             "when it is true leave a checkpoint and raise synthbench.Stopped"
         )
     left = [path.relative_to(folder) for path in folder.rglob("*") if path.is_file()]
-    demand(
+    require(
         any(path.parts[0] != LOG for path in left),
         "fit was stopped and left nothing in context.folder: leave a checkpoint before it raises synthbench.Stopped",
     )
-    with doing("fit, taken up again after it was stopped,"), stirred(4), later.counting():
-        resumed = fit(bench.context(folder=folder))
+    with plugin_call("fit, taken up again after it was stopped,"), perturbed_global_rng(4), later.counting():
+        resumed = fit(harness.context(folder=folder))
     before, after, all_steps = (sum(seen.steps.values()) for seen in (watch, later, whole))
-    demand(
+    require(
         before + after <= all_steps,
         f"fit took {before} optimiser steps before it was stopped and {after} when it was taken up again, and an "
         f"uninterrupted one takes {all_steps}: go on from the checkpoint",

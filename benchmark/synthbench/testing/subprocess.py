@@ -12,12 +12,12 @@ from synthbench.errors import SynthbenchError
 from synthbench.processes.child import CONTEXT, how_it_ended, lead, spawn
 from synthbench.processes.family import end, new_mark
 from synthbench.processes.guard import Guard
-from synthbench.testing.check_results import Finding
-from synthbench.testing.contract import examine_plugin
+from synthbench.testing.check_results import CheckResult
+from synthbench.testing.contract import iter_contract
 
 
-def examine_apart(kind: str, name: str, config: Mapping[str, Any] | None = None) -> Iterator[Finding]:
-    """Yield the findings of `synthbench.testing.run_contract` as they come, from a process of their own.
+def iter_contract_in_subprocess(kind: str, name: str, config: Mapping[str, Any] | None = None) -> Iterator[CheckResult]:
+    """Yield the results of `synthbench.testing.run_contract` as they come, from a process of their own.
 
     When this generator ends, and when this process dies, nothing runs on that the plugin has started. A plugin that
     ends the process violates the promise ``the_process_survives``.
@@ -41,7 +41,7 @@ def examine_apart(kind: str, name: str, config: Mapping[str, Any] | None = None)
     except EOFError:
         process.join()
         how = f"the process {how_it_ended(process)}"
-        yield Finding("the_process_survives", "The plugin leaves its process running", "violated", how)
+        yield CheckResult("the_process_survives", "The plugin leaves its process running", "failed", how)
     finally:
         end([process.pid], mark)
         process.join()
@@ -50,10 +50,10 @@ def examine_apart(kind: str, name: str, config: Mapping[str, Any] | None = None)
 
 def _serve(pipe: Connection, kind: str, name: str, config: Mapping[str, Any] | None) -> None:
     lead(lambda: os._exit(1))
-    sys.stdout = sys.stderr  # what a plugin prints is none of the findings
+    sys.stdout = sys.stderr  # what a plugin prints is none of the results
     try:
-        for finding in examine_plugin(kind, name, config):
-            pipe.send(finding)
+        for result in iter_contract(kind, name, config):
+            pipe.send(result)
         pipe.send(None)
     except SynthbenchError as error:
         pipe.send(error)

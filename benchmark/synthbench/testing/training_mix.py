@@ -5,99 +5,106 @@ from __future__ import annotations
 import numpy as np
 
 from synthbench.plugin.api import Instances, Segmenter, TrainingMix
-from synthbench.testing.check_results import Skipped, demand
+from synthbench.testing.check_results import Skipped, require
 from synthbench.testing.data import inverted, partly_unknown
 from synthbench.testing.harness import SEED
 from synthbench.testing.learning import changed
-from synthbench.testing.segmenter_harness import HALF, SegmenterBench, blank
+from synthbench.testing.segmenter_harness import HALF, SegmenterHarness, blank
 
 QUARTERS = (0.25, 0.75)
 
 
-def another_seed_another_fit(bench: SegmenterBench) -> None:
+def another_seed_another_fit(harness: SegmenterHarness) -> None:
     """A fit with another seed learns something else."""
-    if not bench.trains:
+    if not harness.trains:
         raise Skipped("it doesn't train")
-    other = bench.try_fit(bench.half_mix, f"{HALF}, with another seed", SEED + 1)
-    demand(
-        changed(bench.numbers(other), bench.numbers(bench.half), (SEED, SEED + 1)),
+    other = harness.try_fit(harness.half_mix, f"{HALF}, with another seed", SEED + 1)
+    require(
+        changed(harness.numbers(other), harness.numbers(harness.half), (SEED, SEED + 1)),
         "a fit with another seed saves the same numbers: derive every random choice from context.seed",
     )
 
 
-def mix_is_learnt_from(bench: SegmenterBench) -> None:
+def mix_is_learnt_from(harness: SegmenterHarness) -> None:
     """fit learns from the real and from the synthetic samples of the mix: with others, it predicts otherwise."""
-    mix, others = bench.half_mix, inverted(bench.deep_pictures(3))
+    mix, others = harness.half_mix, inverted(harness.deep_pictures(3))
     for what, other in (
-        ("real samples", TrainingMix(others, mix.synthetic, mix.share)),
-        ("synthetic samples", TrainingMix(mix.real, others, mix.share)),
+        ("real samples", TrainingMix(others, mix.synthetic, mix.synthetic_ratio)),
+        ("synthetic samples", TrainingMix(mix.real, others, mix.synthetic_ratio)),
     ):
-        found = bench.try_fit(other, f"{HALF}, with other {what}")
+        found = harness.try_fit(other, f"{HALF}, with other {what}")
         _demand_another(
-            bench, bench.half, found, (), f"a fit on other {what}", "train on the mix, in the share it gives"
+            harness, harness.half, found, (), f"a fit on other {what}", "train on the mix, in the share it gives"
         )
-    alone = bench.try_fit(TrainingMix(mix.real), "the real ones of 16-bit images")
-    _demand_another(bench, found, alone, (0.0, mix.share), "a fit without the synthetic samples", "train on both")
+    alone = harness.try_fit(TrainingMix(mix.real), "the real ones of 16-bit images")
+    _demand_another(
+        harness, found, alone, (0.0, mix.synthetic_ratio), "a fit without the synthetic samples", "train on both"
+    )
 
 
-def share_is_kept(bench: SegmenterBench) -> None:
+def synthetic_ratio_is_kept(harness: SegmenterHarness) -> None:
     """fit learns from synthetic samples in the share that the mix gives: with another share, it predicts otherwise."""
-    real, synthetic = bench.deep_pictures(1), inverted(bench.deep_pictures(2))
+    real, synthetic = harness.deep_pictures(1), inverted(harness.deep_pictures(2))
     few, many = (
-        bench.try_fit(TrainingMix(real, synthetic, share), f"16-bit images, {share:.0%} of them synthetic")
+        harness.try_fit(TrainingMix(real, synthetic, share), f"16-bit images, {share:.0%} of them synthetic")
         for share in QUARTERS
     )
     _demand_another(
-        bench, few, many, QUARTERS, "a fit with three times the share of synthetic samples", "keep mix.share"
+        harness,
+        few,
+        many,
+        QUARTERS,
+        "a fit with three times the share of synthetic samples",
+        "keep mix.synthetic_ratio",
     )
 
 
-def validation_is_not_trained_on(bench: SegmenterBench) -> None:
+def validation_is_not_trained_on(harness: SegmenterHarness) -> None:
     """Not all that is learnt from the mix depends on the validation samples: they choose thresholds, and no more."""
-    if not bench.trains:
+    if not harness.trains:
         raise Skipped("it doesn't train, and what is tuned on validation samples can't be told from what is learnt")
-    mix = bench.half_mix
-    expected = bench.numbers(bench.half)
-    other_mix = TrainingMix(inverted(mix.real), inverted(bench.deep_pictures(2)), mix.share)
-    of_mix = changed(expected, bench.numbers(bench.try_fit(other_mix, f"other {HALF}")))
-    validation = inverted(bench.deep_pictures(6, 2))
-    found = bench.try_fit(mix, f"{HALF}, with other validation samples", validation=validation)
-    of_validation = changed(expected, bench.numbers(found))
-    demand(
+    mix = harness.half_mix
+    expected = harness.numbers(harness.half)
+    other_mix = TrainingMix(inverted(mix.real), inverted(harness.deep_pictures(2)), mix.synthetic_ratio)
+    of_mix = changed(expected, harness.numbers(harness.try_fit(other_mix, f"other {HALF}")))
+    validation = inverted(harness.deep_pictures(6, 2))
+    found = harness.try_fit(mix, f"{HALF}, with other validation samples", validation=validation)
+    of_validation = changed(expected, harness.numbers(found))
+    require(
         not of_mix or of_mix - of_validation,
         "every number that it learns from the mix changes with the validation samples too: learn from the mix alone",
     )
 
 
-def unknown_is_no_background(bench: SegmenterBench) -> None:
+def unknown_is_no_background(harness: SegmenterHarness) -> None:
     """Where it supports ignore regions, pixels of unknown label are not taken for background."""
-    if not bench.cls.supports_ignore:
+    if not harness.cls.supports_ignore:
         raise Skipped("it doesn't say supports_ignore, so studies refuse it samples with an ignore region")
-    for task in bench.tasks:
+    for task in harness.tasks:
         what = f"images of the task {task!r}, much of them unknown"
-        pair = partly_unknown(bench.pictures(4, task=task))
-        unknown, background = (bench.try_fit(TrainingMix(train), what, validation=train) for train in pair)
-        bench.predict(unknown, bench.probe, pair[0], f"an unseen image, after fit on {what}")
-        demand(
-            changed(bench.numbers(unknown), bench.numbers(background)),
+        pair = partly_unknown(harness.pictures(4, task=task))
+        unknown, background = (harness.try_fit(TrainingMix(train), what, validation=train) for train in pair)
+        harness.predict(unknown, harness.probe, pair[0], f"an unseen image, after fit on {what}")
+        require(
+            changed(harness.numbers(unknown), harness.numbers(background)),
             f"a fit on {what}, learns what it learns where these pixels are background: leave out Sample.ignore",
         )
 
 
 def _demand_another(
-    bench: SegmenterBench, one: Segmenter, other: Segmenter, given: tuple[float, ...], what: str, way: str
+    harness: SegmenterHarness, one: Segmenter, other: Segmenter, given: tuple[float, ...], what: str, way: str
 ) -> None:
-    """Raise `Violation` unless two segmenters are different ones.
+    """Raise `CheckFailure` unless two segmenters are different ones.
 
     That shows in their predictions; and in the numbers they save, where a short training may not show in predictions
     yet, because nothing is found, or because there are no scores.
     """
-    found, again = bench.says_of_deep(one), bench.says_of_deep(other)
+    found, again = harness.says_of_deep(one), harness.says_of_deep(other)
     if any(_differ(a, b) for a, b in zip(found, again, strict=True)):
         return
     silent = all(blank(each) or each.scores is None for each in found)
-    demand(bench.trains and silent, f"{what} predicts the same: {way}")
-    demand(changed(bench.numbers(one), bench.numbers(other), given), f"{what} saves the same numbers: {way}")
+    require(harness.trains and silent, f"{what} predicts the same: {way}")
+    require(changed(harness.numbers(one), harness.numbers(other), given), f"{what} saves the same numbers: {way}")
 
 
 def _differ(one: Instances, other: Instances) -> bool:

@@ -13,7 +13,7 @@ import pytest
 from synthbench import samples
 from synthbench import store as store_module
 from synthbench.engine.base import Event, Options, Outcome
-from synthbench.engine.run_task import perform
+from synthbench.engine.run_task import run_task
 from synthbench.engine.tasks import context
 from synthbench.errors import PluginError
 from synthbench.plugin.registry import registry
@@ -23,8 +23,8 @@ from synthbench.store import Store
 from synthbench.study.inputs import open_drawn, open_set
 from synthbench.study.model import make_study
 from synthbench.study.plan import Plan, Task, make_plan
-from synthbench.study.provenance import conditions
-from synthbench.study.provenance.plugins import describe
+from synthbench.study.provenance import compute_settings
+from synthbench.study.provenance.plugins import fingerprint_plugin
 from synthbench.study.resolve import resolve
 
 pytestmark = pytest.mark.usefixtures("trial_registry")
@@ -56,7 +56,7 @@ def first(plan: Plan, kind: str, which: Callable[[Task], bool] = lambda _: True)
 
 
 def carry_out(task: Task, store: Store, told: list[Event] | None = None) -> Outcome:
-    return perform(task, Options(str(store.root), device="cpu"), (told if told is not None else []).append)
+    return run_task(task, Options(str(store.root), device="cpu"), (told if told is not None else []).append)
 
 
 def carry_out_all(plan: Plan, store: Store) -> None:
@@ -188,10 +188,10 @@ def test_a_task_that_was_planned_for_a_gpu_runs_on_no_cpu(planned: Plan, store: 
 
 
 def test_an_override_of_the_precision_is_another_key(planned: Plan, store: Store, monkeypatch) -> None:
-    assert planned.conditions == {"device": "cpu", "precision": "float32"}
+    assert planned.compute == {"device": "cpu", "precision": "float32"}
     monkeypatch.setenv("ONEDNN_DEFAULT_FPMATH_MODE", "BF16")
-    assert conditions("cpu")["precision"] == "float32, ONEDNN_DEFAULT_FPMATH_MODE=BF16"
-    assert conditions("cuda:1")["device"] == "cuda"
+    assert compute_settings("cpu")["precision"] == "float32, ONEDNN_DEFAULT_FPMATH_MODE=BF16"
+    assert compute_settings("cuda:1")["device"] == "cuda"
     assert "this process computes on cpu in float32, ONEDNN" in carry_out(first(planned, "fit-generator"), store).error
 
 
@@ -200,13 +200,13 @@ def test_an_override_of_the_precision_is_another_key(planned: Plan, store: Store
 )
 def test_a_fingerprint_is_part_of_the_key_and_asked_every_time(store: Store, monkeypatch, kind: str, name: str) -> None:
     cls = registry().load(kind, name)
-    plain = describe(store, kind, name, {})
+    plain = fingerprint_plugin(store, kind, name, {})
     assert "fingerprint" not in plain.content()
     (memo,) = (store.root / ".memo").iterdir()
     memo.unlink()
     said = iter(["tool 1.0", "tool 1.1"])
     monkeypatch.setattr(cls, "fingerprint", lambda self: next(said), raising=False)
-    found = [describe(store, kind, name, {}).content()["fingerprint"] for _ in range(2)]
+    found = [fingerprint_plugin(store, kind, name, {}).content()["fingerprint"] for _ in range(2)]
     assert found == ["tool 1.0", "tool 1.1"]
 
 
@@ -239,7 +239,7 @@ def gives_a_number(self: object) -> int:
 def test_a_fingerprint_that_fails_is_one_line(store: Store, monkeypatch, said, line: str) -> None:
     monkeypatch.setattr(registry().load("segmenter", "threshold"), "fingerprint", said)
     with pytest.raises(PluginError, match=line):
-        describe(store, "segmenter", "threshold", {})
+        fingerprint_plugin(store, "segmenter", "threshold", {})
 
 
 def test_an_encoders_weights_must_be_the_planned_ones(planned: Plan, store: Store, monkeypatch) -> None:
@@ -297,7 +297,7 @@ def test_a_task_that_meets_a_damaged_picture_has_it_drawn_again(planned: Plan, s
 def test_a_damaged_picture_of_a_drawn_dataset_has_it_drawn_again(store: Store, trial_study: dict) -> None:
     study = make_study(trial_study, "test")
     plan = make_plan(resolve(study, store))
-    folder = plan.resolved.arenas[0].folder
+    folder = plan.resolved.conditions[0].folder
     task = first(plan, "fit-generator")
     file = folder / "images" / f"{task.where['train']['ids'][0]}.png"
     flip(file)
@@ -318,7 +318,7 @@ def test_a_damaged_picture_of_an_import_has_it_imported_again(store: Store, tria
         samples.write_array(tmp_path / "plain" / "masks" / f"{i}.png", (image > 99).astype(np.uint8))
     study = make_study(trial_study | {"datasets": [str(tmp_path / "plain")]}, "test")
     plan = make_plan(resolve(study, store))
-    folder = plan.resolved.arenas[0].folder
+    folder = plan.resolved.conditions[0].folder
     assert folder.parent == store.root / "imported"
     task = first(plan, "fit-generator")
     flip(folder / "images" / f"{task.where['train']['ids'][0]}.png")
@@ -329,7 +329,7 @@ def test_a_damaged_picture_of_an_import_has_it_imported_again(store: Store, tria
 
 
 def test_a_users_own_damaged_set_is_left_to_the_user(planned: Plan, store: Store, folder: Path) -> None:
-    file = folder / "images" / f"{planned.resolved.arenas[0].train.ids[0]}.png"
+    file = folder / "images" / f"{planned.resolved.conditions[0].train.ids[0]}.png"
     flip(file)
     outcome = carry_out(first(planned, "fit-generator"), store)
     assert str(folder.name) in outcome.error or str(file) in outcome.error

@@ -59,7 +59,7 @@ def test_masks_are_measured_without_their_ignore_region(blob_set: SampleSet, tmp
         stage=lambda _: None,
         load=lambda *_: Means,
         samples=lambda _: samples,
-        context=Context(),
+        plugin_context=Context(),
         folder=tmp_path,
     )
     run(work)

@@ -21,7 +21,7 @@ class Supports(Segmenter):
 @pytest.mark.parametrize(("real", "drawn"), [(REGION, None), (None, REGION), (None, None)])
 def test_unknown_pixels_real_or_drawn_go_to_who_supports_them_alone(real, drawn) -> None:
     sets = [SampleSet.of([Sample("a", IMAGE, IMAGE, ignore=region)]) for region in (real, drawn)]
-    mix = TrainingMix(*sets, share=0.5)
+    mix = TrainingMix(*sets, synthetic_ratio=0.5)
     check_ignored(Supports, mix, "any")
     if real is None and drawn is None:
         check_ignored(Segmenter, mix, "any")

@@ -14,9 +14,9 @@ from synthbench.plugin.registry import Registered
 from synthbench.plugin.specs import GeneratorSpec
 from synthbench.store import Store
 from synthbench.study import provenance
-from synthbench.study.model import BudgetChoice
+from synthbench.study.model import BudgetConfig
 from synthbench.study.provenance import code, distributions
-from synthbench.study.provenance.plugins import describe, pick_encoder
+from synthbench.study.provenance.plugins import fingerprint_plugin, pick_encoder
 
 pytestmark = pytest.mark.usefixtures("trial_registry")
 
@@ -56,21 +56,23 @@ def test_the_core_counts_by_the_part_that_matters() -> None:
 
 
 def test_a_description_has_every_default_and_the_budgets_numbers(store: Store) -> None:
-    found = describe(store, "segmenter", "threshold", {}, BudgetChoice(name="smoke", steps=5))
+    found = fingerprint_plugin(store, "segmenter", "threshold", {}, BudgetConfig(name="smoke", steps=5))
     assert found.config == {"seconds": 0.0, "beside": None}
     assert found.budget == {"steps": 5, "batch_size": 2, "patch_size": 16}
 
 
 def test_what_does_not_train_has_one_budget_whatever_its_name(store: Store) -> None:
-    budgets = [describe(store, "generator", "brighter", {}, BudgetChoice(name=n)).budget for n in ("smoke", "quick")]
+    budgets = [
+        fingerprint_plugin(store, "generator", "brighter", {}, BudgetConfig(name=n)).budget for n in ("smoke", "quick")
+    ]
     assert budgets[0] == budgets[1]
     assert budgets[0]["steps"] == 0
 
 
 def test_a_description_is_remembered_without_importing_the_plugin(store: Store, monkeypatch) -> None:
-    first = describe(store, "segmenter", "threshold", {"seconds": 1})
+    first = fingerprint_plugin(store, "segmenter", "threshold", {"seconds": 1})
     monkeypatch.setattr("synthbench.plugin.registry.Registry.load", lambda *_: pytest.fail("imported again"))
-    assert describe(store, "segmenter", "threshold", {"seconds": 1}) == first
+    assert fingerprint_plugin(store, "segmenter", "threshold", {"seconds": 1}) == first
 
 
 def test_what_is_in_the_files_that_a_fit_reads_is_part_of_the_key(store: Store, tmp_path: Path) -> None:
@@ -78,24 +80,24 @@ def test_what_is_in_the_files_that_a_fit_reads_is_part_of_the_key(store: Store, 
     file = tmp_path / "weights"
     config = {"beside": str(file)}
     file.write_bytes(b"one")
-    first, again = (describe(store, "segmenter", "threshold", config) for _ in range(2))
+    first, again = (fingerprint_plugin(store, "segmenter", "threshold", config) for _ in range(2))
     file.write_bytes(b"two")
-    other = describe(store, "segmenter", "threshold", config)
+    other = fingerprint_plugin(store, "segmenter", "threshold", config)
     assert first.content() == again.content() != other.content()
     assert first.content()["files"] == {"beside": hashlib.sha256(b"one").hexdigest()}
-    assert "files" not in describe(store, "segmenter", "threshold", {}).content()
+    assert "files" not in fingerprint_plugin(store, "segmenter", "threshold", {}).content()
 
 
 def test_a_missing_file_is_told_before_anything_runs(store: Store, tmp_path: Path) -> None:
     config = {"beside": str(tmp_path / "nowhere")}
     with pytest.raises(PluginError, match=r"segmenter 'threshold': beside: .*nowhere: can't be read: No such file"):
-        describe(store, "segmenter", "threshold", config)
+        fingerprint_plugin(store, "segmenter", "threshold", config)
 
 
 @pytest.mark.parametrize("config", [{"secs": 1}, {"seconds": "long"}])
 def test_a_wrong_configuration_is_one_line(store: Store, config: dict) -> None:
     with pytest.raises(ConfigError, match="segmenter 'threshold': config: sec"):
-        describe(store, "segmenter", "threshold", config)
+        fingerprint_plugin(store, "segmenter", "threshold", config)
 
 
 def test_an_encoder_that_can_not_run_says_what_it_needs(store: Store) -> None:
@@ -125,8 +127,8 @@ def test_a_plugins_source_counts_what_it_uses_of_the_core_and_what_that_uses(tmp
     for name, text in texts.items():
         (core / name).parent.mkdir(parents=True, exist_ok=True)
         (core / name).write_text(text)
-    monkeypatch.setattr(code, "_CORE", core)
-    monkeypatch.setattr(code, "_ONLY_TOLD", {core / "errors.py"})
+    monkeypatch.setattr(code, "CORE", core)
+    monkeypatch.setattr(code, "NOT_HASHED", {core / "errors.py"})
 
     def source(imports: str) -> str:
         return provenance.plugin_source(package(tmp_path / "plugins", generator=imports))
@@ -142,9 +144,9 @@ def test_a_plugins_source_counts_what_it_uses_of_the_core_and_what_that_uses(tmp
 
     deep = {"toolkit/__init__.py", "toolkit/loop.py", "metrics/__init__.py", "metrics/overlap.py"}
     assert counted("from synthbench.toolkit import loop") == deep
-    assert counted("import synthbench.toolkit.training.loop as loop") == deep
+    assert counted("import synthbench.toolkit.loop as loop") == deep
     flat = {"toolkit/__init__.py", "toolkit/masks.py", "samples.py"}
-    assert counted("from synthbench.toolkit.masks.sampler import x") == flat
+    assert counted("from synthbench.toolkit.masks import x") == flat
     assert counted("from synthbench import toolkit") == set(texts) - {"metrics/kernel.py", "errors.py"}
     assert counted("from synthbench import Context\nfrom .toolkit import loop\nimport numpy") == set()
     assert counted("this is no Python") == set()

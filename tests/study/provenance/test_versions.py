@@ -162,7 +162,7 @@ def test_built_in_plugins_name_what_they_use() -> None:
     found = {
         name: plugin_versions(registry().get("segmenter", name)).keys()
         for name in ("unet", "stardist", "cellpose")
-        if not registry().get("segmenter", name).off
+        if not registry().get("segmenter", name).disabled_reason
     }
     assert {"torch", "monai", "numpy", "scipy", "scikit-image"} <= found["unet"]
     assert "stardist" not in found or {"tensorflow", "stardist"} <= found["stardist"]

@@ -30,10 +30,10 @@ def test_instance_masks_are_recombined_and_class_masks_are_not(blob_set: SampleS
     ],
 )
 def test_recombined_masks_require_instances(config: dict[str, Any], named: list[str]) -> None:
-    reason = MaskConfig(**config).unfit("semantic")
+    reason = MaskConfig(**config).unsupported_reason("semantic")
     assert bool(reason) == bool(named)
     assert all(words in reason for words in named)
-    assert MaskConfig(**config).unfit("instances") == ""
+    assert MaskConfig(**config).unsupported_reason("instances") == ""
 
 
 @pytest.mark.parametrize(

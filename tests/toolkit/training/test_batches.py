@@ -14,7 +14,7 @@ from synthbench.toolkit.training.patches import PatchStream
 
 @pytest.fixture(params=[True, False], ids=["augment_intensity", "plain"])
 def stream(blob_set: SampleSet, request: pytest.FixtureRequest) -> PatchStream:
-    mix = TrainingMix(blob_set[:8], blob_set[8:], share=0.25)
+    mix = TrainingMix(blob_set[:8], blob_set[8:], synthetic_ratio=0.25)
     return PatchStream(mix, Budget(steps=6, batch_size=4, patch_size=32), seed=5, augment_intensity=request.param)
 
 

@@ -24,7 +24,7 @@ def halves(blob_set: SampleSet) -> tuple[SampleSet, SampleSet]:
 @pytest.mark.parametrize("share", [0.1, 0.3, 0.5, 0.9])
 def test_arms_differ_in_nothing_but_the_synthetic_patches(halves: tuple[SampleSet, SampleSet], share: float) -> None:
     real = PatchStream(TrainingMix(halves[0]), BUDGET, seed=1)
-    mixed = PatchStream(TrainingMix(*halves, share=share), BUDGET, seed=1)
+    mixed = PatchStream(TrainingMix(*halves, synthetic_ratio=share), BUDGET, seed=1)
     synthetic = [mixed.draw(slot).synthetic for slot in range(len(mixed))]
     assert 0 < sum(synthetic) < len(mixed)
     for slot, other in enumerate(synthetic):
@@ -44,7 +44,7 @@ def test_synthetic_samples_are_dealt_out_evenly(share: float, start: int, length
 
 @pytest.mark.parametrize("share", [0.0, 1.0, 0.5])
 def test_every_sample_comes_once_in_an_epoch(halves: tuple[SampleSet, SampleSet], share: float) -> None:
-    stream = PatchStream(TrainingMix(*halves, share=share), BUDGET, seed=3)
+    stream = PatchStream(TrainingMix(*halves, synthetic_ratio=share), BUDGET, seed=3)
     draws = [stream.draw(slot) for slot in range(40)]
     if share > 0:
         places = [draw.index for draw in draws if draw.synthetic]
@@ -138,7 +138,7 @@ def test_grey_synthetic_images_join_rgb_ones() -> None:
     colour = SampleSet.of([Sample("c", rng.integers(0, 255, (30, 30, 3)).astype(np.uint8), labels)])
     grey = SampleSet.of([Sample("g", rng.integers(0, 255, (30, 30)).astype(np.uint8), labels)])
     for real, synthetic, channels in ((colour, grey, 3), (grey, colour, 1)):
-        stream = PatchStream(TrainingMix(real, synthetic, share=0.5), BUDGET, 0)
+        stream = PatchStream(TrainingMix(real, synthetic, synthetic_ratio=0.5), BUDGET, 0)
         assert stream.batch(0)[0].shape == (5, channels, 24, 24)
 
 

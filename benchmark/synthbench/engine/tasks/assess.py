@@ -5,25 +5,25 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from synthbench.engine.tasks.context import Work
+from synthbench.engine.tasks.context import TaskContext
 from synthbench.engine.tasks.encode import load_seen
 from synthbench.metrics.comparison import Seen, distances, kernel, masks
 from synthbench.metrics.duplicates import NotHeldOut, copies
 
 
-def run(work: Work) -> dict[str, Any]:
+def run(ctx: TaskContext) -> dict[str, Any]:
     """Compare all images of each set, or equally many where a figure depends on it; look for copies in all of them."""
-    work.stage("load")
-    content = work.task.content
-    seen = {name: _seen(work, name) for name in ("synthetic", "test", "train")}
-    encoded, of_test = (work.store.get("encode", work.task.where[name]).record for name in ("synthetic", "test"))
+    ctx.stage("load")
+    content = ctx.task.content
+    seen = {name: _seen(ctx, name) for name in ("synthetic", "test", "train")}
+    encoded, of_test = (ctx.store.get("encode", ctx.task.where[name]).record for name in ("synthetic", "test"))
     synthetic = seen["synthetic"].take(range(content["n"]))
     test, floor = (seen[name].take(content["spread"][name]) for name in ("test", "train"))
-    work.stage("compare")
+    ctx.stage("compare")
     names = encoded["encoder"], encoded.get("variant", "")
     apart = distances(synthetic, test, floor, *names)
     apart["kernel"] = kernel(seen["synthetic"], seen["test"], seen["train"], *names)
-    work.stage("look for copies")
+    ctx.stage("look for copies")
     try:
         found = copies(seen["synthetic"], seen["test"], seen["train"])
     except NotHeldOut:
@@ -36,9 +36,9 @@ def run(work: Work) -> dict[str, Any]:
         "memorisation": found,
         "masks": masks(synthetic, test, floor),
     }
-    (work.folder / "fidelity.json").write_text(json.dumps(result, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+    (ctx.folder / "fidelity.json").write_text(json.dumps(result, indent=1, allow_nan=False) + "\n", encoding="utf-8")
     return {}
 
 
-def _seen(work: Work, name: str) -> Seen:
-    return load_seen(work.store.get("encode", work.task.where[name]).folder)
+def _seen(ctx: TaskContext, name: str) -> Seen:
+    return load_seen(ctx.store.get("encode", ctx.task.where[name]).folder)

@@ -15,12 +15,12 @@ from synthbench.samples import SampleSet
 from synthbench.store import Store
 from synthbench.study.inputs import open_drawn, open_planned
 from synthbench.study.plan import Task
-from synthbench.study.provenance import conditions, core_source, core_versions
+from synthbench.study.provenance import compute_settings, core_source, core_versions
 from synthbench.study.provenance.plugins import changed
 
 
 @dataclass(frozen=True)
-class Work:
+class TaskContext:
     """One task, about to run.
 
     Attributes
@@ -29,7 +29,7 @@ class Work:
     store : Store
     folder : Path
         Where the artifact's files go; it becomes visible when the task succeeds.
-    context : Context
+    plugin_context : Context
         Without seed and budget: those are the task's.
     stage : callable
         Called with the name of each stage as it begins: what a failure is reported with.
@@ -38,7 +38,7 @@ class Work:
     task: Task
     store: Store
     folder: Path
-    context: Context
+    plugin_context: Context
     stage: Callable[[str], None]
 
     def samples(self, name: str) -> SampleSet:
@@ -53,16 +53,18 @@ class Work:
 
     def keep_log(self) -> None:
         """Put what training logged beside the model."""
-        logged = self.context.folder / LOG if self.context.folder else None
+        logged = self.plugin_context.folder / LOG if self.plugin_context.folder else None
         if logged is not None and logged.is_dir():
             shutil.copytree(logged, self.folder / LOG)
 
     def verify(self) -> None:
         """Raise `StoreError` if this process doesn't compute as the key says: on another device, or by other code."""
-        content, device = self.task.content, self.context.device
-        if "on" in content and content["on"] != (now := conditions(device)):
-            told, here = (f"{part['device']} in {part['precision']}" for part in (content["on"], now))
-            raise StoreError(f"planned for {told}, and this process computes on {here}; run the study again")
+        content, device = self.task.content, self.plugin_context.device
+        if "compute" in content and content["compute"] != (now := compute_settings(device)):
+            planned, here = (
+                f"{settings['device']} in {settings['precision']}" for settings in (content["compute"], now)
+            )
+            raise StoreError(f"planned for {planned}, and this process computes on {here}; run the study again")
         part = PARTS.get(self.task.kind)
         if part and (content["core"] != core_source(part) or content.get("versions", {}) != _versions(content, part)):
             raise StoreError(f"synthbench's own code, or a library it uses, {CHANGED}")

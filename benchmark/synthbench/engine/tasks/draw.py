@@ -6,20 +6,20 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
-from synthbench.engine.tasks.context import Work
+from synthbench.engine.tasks.context import TaskContext
 from synthbench.errors import DataError
 from synthbench.plugin.api import Budget
 from synthbench.samples import MASK, ORIGINS, Sample, SampleSet
 
 
-def run(work: Work) -> dict[str, Any]:
-    content, where = work.task.content, work.task.where
-    work.stage("load")
-    fitted = work.store.get("fit-generator", where["generator"])
+def run(ctx: TaskContext) -> dict[str, Any]:
+    content, where = ctx.task.content, ctx.task.where
+    ctx.stage("load")
+    fitted = ctx.store.get("fit-generator", where["generator"])
     fit = fitted.record["content"]
-    context = replace(work.context, seed=content["seed"], budget=Budget(**fit["plugin"]["budget"]))
-    generator = work.load("generator", fit["plugin"]).load(fitted.folder / "model", context)
-    work.stage("draw")
+    context = replace(ctx.plugin_context, seed=content["seed"], budget=Budget(**fit["plugin"]["budget"]))
+    generator = ctx.load("generator", fit["plugin"]).load(fitted.folder / "model", context)
+    ctx.stage("draw")
     count, empty = content["count"], []
 
     def drawn() -> Iterator[Sample]:
@@ -32,11 +32,11 @@ def run(work: Work) -> dict[str, Any]:
                 _check_image(sample, fitted.record["images"], where["plugin"])
                 _check_origin(sample, where["plugin"])
                 empty.append(not sample.labels.any())
-                work.context.progress(index + 1, count, "")
+                ctx.plugin_context.progress(index + 1, count, "")
                 yield sample
 
     samples = SampleSet.write(
-        work.folder / "samples",
+        ctx.folder / "samples",
         drawn(),
         name=where["plugin"],
         task=fitted.record["task"],

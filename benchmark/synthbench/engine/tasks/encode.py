@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from synthbench.engine.tasks.context import CHANGED, Work, configured
+from synthbench.engine.tasks.context import CHANGED, TaskContext, configured
 from synthbench.errors import StoreError
 from synthbench.metrics.comparison import Seen
 from synthbench.metrics.mask_realism import MEASURES
@@ -17,16 +17,16 @@ from synthbench.plugin.variants import variant_of
 from synthbench.samples import MASK
 
 
-def run(work: Work) -> dict[str, Any]:
-    content = work.task.content
-    work.stage("load")
+def run(ctx: TaskContext) -> dict[str, Any]:
+    content = ctx.task.content
+    ctx.stage("load")
     drawn = "drawn" in content["images"]
-    images = work.drawn(content["images"]) if drawn else work.samples("images")
-    encoder = configured(work.load("encoder", content["encoder"]), content["encoder"])
-    encoder.prepare(work.context)
+    images = ctx.drawn(content["images"]) if drawn else ctx.samples("images")
+    encoder = configured(ctx.load("encoder", content["encoder"]), content["encoder"])
+    encoder.prepare(ctx.plugin_context)
     if encoder.fingerprint() != content["weights"]:
         raise StoreError(f"encoder {content['encoder']['name']!r}: its weights {CHANGED}")
-    work.stage("encode")
+    ctx.stage("encode")
 
     seen = Seen()
     areas = []
@@ -37,13 +37,13 @@ def run(work: Work) -> dict[str, Any]:
             seen.add(sample.id, sample.image, sample.labels, sample.ignore, task=images.task, origin=origin)
             areas.append(sample.image.shape[0] * sample.image.shape[1])
             yield sample.image
-            work.context.progress(done, len(images), "")
+            ctx.plugin_context.progress(done, len(images), "")
 
     features = np.asarray(encoder.encode(pixels()))
     if features.ndim != 2 or len(features) != len(images) or not np.isfinite(features).all():
         raise ValueError(f"the encoder gave features of shape {features.shape} for {len(images)} images, or NaN")
     seen.features = features
-    save_seen(seen, work.folder)
+    save_seen(seen, ctx.folder)
     return {
         "images": len(images),
         "dimension": features.shape[1],

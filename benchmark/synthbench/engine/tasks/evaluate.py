@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from synthbench.engine.tasks.context import Work
+from synthbench.engine.tasks.context import TaskContext
 from synthbench.metrics import coco, matching, semantic
 from synthbench.metrics.aggregated_jaccard import AggregatedJaccard, aji, aji_plus
 from synthbench.metrics.ignore import leave_out
@@ -19,31 +19,31 @@ from synthbench.plugin.api import Budget, Instances
 from synthbench.samples import Sample, check_labels, suffix_for, write_array
 
 
-def run(work: Work) -> dict[str, Any]:
-    where = work.task.where
-    work.stage("load")
-    fitted = work.store.get("fit-segmenter", where["segmenter"])
+def run(ctx: TaskContext) -> dict[str, Any]:
+    where = ctx.task.where
+    ctx.stage("load")
+    fitted = ctx.store.get("fit-segmenter", where["segmenter"])
     fit = fitted.record["content"]
-    context = replace(work.context, seed=fit["seed"], budget=Budget(**fit["plugin"]["budget"]))
-    segmenter = work.load("segmenter", fit["plugin"]).load(fitted.folder / "model", context)
-    drawn = work.task.content.get("synthetic")
-    test = work.drawn(drawn) if drawn else work.samples("test")
-    work.stage("predict")
+    context = replace(ctx.plugin_context, seed=fit["seed"], budget=Budget(**fit["plugin"]["budget"]))
+    segmenter = ctx.load("segmenter", fit["plugin"]).load(fitted.folder / "model", context)
+    drawn = ctx.task.content.get("synthetic")
+    test = ctx.drawn(drawn) if drawn else ctx.samples("test")
+    ctx.stage("predict")
     samples, answers = [], []
-    (work.folder / "labels").mkdir()
+    (ctx.folder / "labels").mkdir()
     for done, sample in enumerate(test, 1):
         answer = checked(segmenter.predict(sample.image), sample)
-        file = work.folder / "labels" / f"{sample.id}{suffix_for(answer.labels)}"
+        file = ctx.folder / "labels" / f"{sample.id}{suffix_for(answer.labels)}"
         write_array(file, answer.labels)
         samples.append(sample)
         answers.append(answer)
-        work.context.progress(done, len(test), "")
-    work.stage("score")
+        ctx.plugin_context.progress(done, len(test), "")
+    ctx.stage("score")
     if test.task == "semantic":
         scores = score_semantic(samples, answers, len(test.classes) or 2)
     else:
         scores = score_instances(samples, answers)
-    (work.folder / "scores.json").write_text(json.dumps(scores, allow_nan=False) + "\n", encoding="utf-8")
+    (ctx.folder / "scores.json").write_text(json.dumps(scores, allow_nan=False) + "\n", encoding="utf-8")
     return {"images": len(test)}
 
 

@@ -5,24 +5,24 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from synthbench.engine.tasks.context import Work, configured
+from synthbench.engine.tasks.context import TaskContext, configured
 from synthbench.plugin.api import Budget
 
 
-def run(work: Work) -> dict[str, Any]:
-    plugin = work.task.content["plugin"]
-    work.stage("load")
-    generator = configured(work.load("generator", plugin, fits=True), plugin)
-    train = work.samples("train")
-    context = replace(work.context, seed=work.task.content["seed"], budget=Budget(**plugin["budget"]))
-    work.stage("fit")
+def run(ctx: TaskContext) -> dict[str, Any]:
+    plugin = ctx.task.content["plugin"]
+    ctx.stage("load")
+    generator = configured(ctx.load("generator", plugin, fits=True), plugin)
+    train = ctx.samples("train")
+    context = replace(ctx.plugin_context, seed=ctx.task.content["seed"], budget=Budget(**plugin["budget"]))
+    ctx.stage("fit")
     generator.fit(train, context)
-    work.compare(type(generator), "generator", plugin)
-    work.stage("save")
-    model = work.folder / "model"
+    ctx.compare(type(generator), "generator", plugin)
+    ctx.stage("save")
+    model = ctx.folder / "model"
     model.mkdir()
     generator.save(model)
-    work.keep_log()
+    ctx.keep_log()
     return {
         "task": train.task,
         "classes": list(train.classes),

@@ -5,28 +5,28 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from synthbench.engine.tasks.context import Work, configured
+from synthbench.engine.tasks.context import TaskContext, configured
 from synthbench.errors import DataError
 from synthbench.plugin.api import Budget, TrainingMix
 
 
-def run(work: Work) -> dict[str, Any]:
-    content = work.task.content
+def run(ctx: TaskContext) -> dict[str, Any]:
+    content = ctx.task.content
     plugin, synthetic = content["plugin"], content["synthetic"]
-    work.stage("load")
-    segmenter = configured(work.load("segmenter", plugin, fits=True), plugin)
-    drawn = work.drawn(synthetic) if synthetic else None
-    mix = TrainingMix(work.samples("train"), drawn, content["share"])
+    ctx.stage("load")
+    segmenter = configured(ctx.load("segmenter", plugin, fits=True), plugin)
+    drawn = ctx.drawn(synthetic) if synthetic else None
+    mix = TrainingMix(ctx.samples("train"), drawn, content["synthetic_ratio"])
     check_ignored(segmenter, mix, plugin["name"])
-    context = replace(work.context, seed=content["seed"], budget=Budget(**plugin["budget"]))
-    work.stage("fit")
-    segmenter.fit(mix, work.samples("validation"), context)
-    work.compare(type(segmenter), "segmenter", plugin)
-    work.stage("save")
-    model = work.folder / "model"
+    context = replace(ctx.plugin_context, seed=content["seed"], budget=Budget(**plugin["budget"]))
+    ctx.stage("fit")
+    segmenter.fit(mix, ctx.samples("validation"), context)
+    ctx.compare(type(segmenter), "segmenter", plugin)
+    ctx.stage("save")
+    model = ctx.folder / "model"
     model.mkdir()
     segmenter.save(model)
-    work.keep_log()
+    ctx.keep_log()
     return {"real": len(mix.real), "synthetic": len(drawn or ())}
 
 

@@ -8,41 +8,41 @@ from typing import Any
 
 from synthbench.samples import SampleSet
 from synthbench.store import key_of
-from synthbench.study.plan.models import Agreement, Cell, Fidelity, Plan, Task
-from synthbench.study.provenance import PROTOCOL, conditions, core_source, core_versions
-from synthbench.study.provenance.plugins import Described
-from synthbench.study.resolve import Arena, Choice, Resolved, amount_of, spread
+from synthbench.study.plan.models import Fidelity, LabelConsistency, Plan, Task, TrainingRun
+from synthbench.study.provenance import PROTOCOL, compute_settings, core_source, core_versions
+from synthbench.study.provenance.plugins import PluginFingerprint
+from synthbench.study.resolve import Condition, Resolved, StudyPlugin, amount_of, spread
 
 REAL = "real"
-AGREEMENT_IMAGES = 100
+LABEL_CONSISTENCY_IMAGES = 100
 """Synthetic images at most that agreement is measured on: every segmenter seed looks at them, and they cost as much to
 segment as test images do."""
 
 
 def make_plan(resolved: Resolved, device: str = "cpu") -> Plan:
     """Lay out a resolved study as tasks, for one kind of device: ``"cpu"`` or ``"cuda"``."""
-    plan = Plan(resolved, conditions(device))
-    for number, arena in enumerate(resolved.arenas):
-        _plan_arena(plan, number, arena)
+    plan = Plan(resolved, compute_settings(device))
+    for number, condition in enumerate(resolved.conditions):
+        _plan_condition(plan, number, condition)
     return plan
 
 
-def _plan_arena(plan: Plan, number: int, arena: Arena) -> None:
+def _plan_condition(plan: Plan, number: int, condition: Condition) -> None:
     study = plan.resolved.study
-    amounts = sorted({amount_of(amount, len(arena.train)) for amount in study.synthetic})
+    amounts = sorted({amount_of(amount, len(condition.train)) for amount in study.synthetic})
     draws = {
-        (generator.title, seed): _plan_draw(plan, arena, generator, seed, amounts[-1])
+        (generator.title, seed): _plan_draw(plan, condition, generator, seed, amounts[-1])
         for generator in plan.resolved.generators
         for seed in range(generator.seeds)
     }
     for segmenter in plan.resolved.segmenters:
         for seed in range(segmenter.seeds):
             for arm in _arms(plan.resolved, amounts):
-                fit, evaluate = _plan_segmenter(plan, arena, segmenter, seed, arm, draws)
+                fit, evaluate = _plan_segmenter(plan, condition, segmenter, seed, arm, draws)
                 draw = draws.get((arm.generator, arm.generator_seed or 0))
-                plan.cells.append(
-                    Cell(
-                        arena=number,
+                plan.training_runs.append(
+                    TrainingRun(
+                        condition=number,
                         arm=arm.name,
                         generator=arm.generator,
                         synthetic=arm.synthetic,
@@ -55,12 +55,12 @@ def _plan_arena(plan: Plan, number: int, arena: Arena) -> None:
                         fit_generator=draw.fit.key if draw else None,
                     )
                 )
-    count = min(len(arena.train), len(arena.test), amounts[-1])
+    count = min(len(condition.train), len(condition.test), amounts[-1])
     for (title, seed), drawn in draws.items():
         if count >= 2:
-            assess = _plan_assess(plan, arena, f"{title} of seed {seed}", drawn, amounts[-1], count)
+            assess = _plan_assess(plan, condition, f"{title} of seed {seed}", drawn, amounts[-1], count)
             plan.fidelity.append(Fidelity(number, title, seed, count, drawn.draw.key, assess))
-            _plan_agreements(plan, number, title, seed, drawn, min(count, AGREEMENT_IMAGES))
+            _plan_label_consistency(plan, number, title, seed, drawn, min(count, LABEL_CONSISTENCY_IMAGES))
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ class _Arm:
     generator: str = ""
     generator_seed: int | None = None
     synthetic: int = 0
-    share: float = 0.0
+    synthetic_ratio: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -85,46 +85,53 @@ def _arms(resolved: Resolved, amounts: list[int]) -> Iterator[_Arm]:
     for generator in resolved.generators:
         for seed in range(generator.seeds):
             for amount in amounts:
-                yield _Arm(f"{REAL} + {generator.title} × {amount}", generator.title, seed, amount, study.share)
+                yield _Arm(
+                    f"{REAL} + {generator.title} × {amount}", generator.title, seed, amount, study.synthetic_ratio
+                )
                 if study.synthetic_only:
                     yield _Arm(f"{generator.title} × {amount} only", generator.title, seed, amount, 1.0)
 
 
-def _plan_draw(plan: Plan, arena: Arena, generator: Choice, seed: int, count: int) -> _Drawn:
+def _plan_draw(plan: Plan, condition: Condition, generator: StudyPlugin, seed: int, count: int) -> _Drawn:
     fit = _add(
         plan,
         "fit-generator",
         {
             "plugin": generator.plugin.content(),
             "seed": seed,
-            "train": arena.train.fingerprint,
+            "train": condition.train.fingerprint,
             "core": core_source("train"),
-            "on": plan.conditions,
+            "compute": plan.compute,
         },
-        where={"train": _where(arena, arena.train)},
-        label=f"{generator.title} · seed {seed} · {arena.label}",
+        where={"train": _where(condition, condition.train)},
+        label=f"{generator.title} · seed {seed} · {condition.label}",
         plugin=generator.plugin,
     )
     identity = {"generator": fit.key, "seed": seed}
     draw = _add(
         plan,
         "draw",
-        {**identity, "count": count, "on": plan.conditions},
+        {**identity, "count": count, "compute": plan.compute},
         needs=(fit.key,),
         where={"generator": fit.key, "plugin": generator.plugin.name},
-        label=f"{generator.title} × {count} · seed {seed} · {arena.label}",
+        label=f"{generator.title} × {count} · seed {seed} · {condition.label}",
         plugin=generator.plugin,
     )
     return _Drawn(fit, draw, key_of(identity))
 
 
 def _plan_segmenter(
-    plan: Plan, arena: Arena, segmenter: Choice, seed: int, arm: _Arm, draws: Mapping[tuple[str, int], _Drawn]
+    plan: Plan,
+    condition: Condition,
+    segmenter: StudyPlugin,
+    seed: int,
+    arm: _Arm,
+    draws: Mapping[tuple[str, int], _Drawn],
 ) -> tuple[str, str]:
     drawn = draws[arm.generator, arm.generator_seed or 0] if arm.generator else None
-    title = f"{segmenter.title} on {arm.name} · seed {seed} · {arena.label}"
+    title = f"{segmenter.title} on {arm.name} · seed {seed} · {condition.label}"
     synthetic = {"drawn": drawn.identity, "take": arm.synthetic} if drawn else None
-    real = arena.train if arm.share < 1 else arena.train[:0]
+    real = condition.train if arm.synthetic_ratio < 1 else condition.train[:0]
     fit = _add(
         plan,
         "fit-segmenter",
@@ -132,16 +139,16 @@ def _plan_segmenter(
             "plugin": segmenter.plugin.content(),
             "seed": seed,
             "train": real.fingerprint,
-            "validation": arena.validation.fingerprint,
+            "validation": condition.validation.fingerprint,
             "synthetic": synthetic,
-            "share": arm.share,
+            "synthetic_ratio": arm.synthetic_ratio,
             "core": core_source("train"),
-            "on": plan.conditions,
+            "compute": plan.compute,
         },
         needs=(drawn.draw.key,) if drawn else (),
         where={
-            "train": _where(arena, real),
-            "validation": _where(arena, arena.validation),
+            "train": _where(condition, real),
+            "validation": _where(condition, condition.validation),
             "draw": drawn.draw.key if drawn else None,
         },
         label=title,
@@ -150,22 +157,22 @@ def _plan_segmenter(
     evaluate = _add(
         plan,
         "evaluate",
-        {"segmenter": fit.key, "test": arena.test.fingerprint, **_scored(plan)},
+        {"segmenter": fit.key, "test": condition.test.fingerprint, **_scored(plan)},
         needs=(fit.key,),
-        where={"segmenter": fit.key, "plugin": segmenter.plugin.name, "test": _where(arena, arena.test)},
+        where={"segmenter": fit.key, "plugin": segmenter.plugin.name, "test": _where(condition, condition.test)},
         label=title,
         plugin=segmenter.plugin,
     )
     return fit.key, evaluate.key
 
 
-def _plan_agreements(plan: Plan, number: int, title: str, seed: int, drawn: _Drawn, count: int) -> None:
+def _plan_label_consistency(plan: Plan, number: int, title: str, seed: int, drawn: _Drawn, count: int) -> None:
     """Let each segmenter's trainings on real images alone look at synthetic ones."""
-    arena = plan.resolved.arenas[number]
+    condition = plan.resolved.conditions[number]
     for segmenter in plan.resolved.segmenters:
         for own in range(segmenter.seeds):
             looks = f"looking at {title} of seed {seed} × {count}"
-            fit, _ = _plan_segmenter(plan, arena, segmenter, own, _Arm(REAL), {})
+            fit, _ = _plan_segmenter(plan, condition, segmenter, own, _Arm(REAL), {})
             evaluate = _add(
                 plan,
                 "evaluate",
@@ -176,17 +183,17 @@ def _plan_agreements(plan: Plan, number: int, title: str, seed: int, drawn: _Dra
                 },
                 needs=(fit, drawn.draw.key),
                 where={"segmenter": fit, "plugin": segmenter.plugin.name, "draw": drawn.draw.key},
-                label=f"{segmenter.title} on real · seed {own}, {looks} · {arena.label}",
+                label=f"{segmenter.title} on real · seed {own}, {looks} · {condition.label}",
                 plugin=segmenter.plugin,
             )
-            plan.agreements.append(Agreement(number, title, seed, segmenter.title, own, evaluate.key))
+            plan.label_consistency.append(LabelConsistency(number, title, seed, segmenter.title, own, evaluate.key))
 
 
-def _plan_assess(plan: Plan, arena: Arena, source: str, drawn: _Drawn, amount: int, count: int) -> str:
+def _plan_assess(plan: Plan, condition: Condition, source: str, drawn: _Drawn, amount: int, count: int) -> str:
     """Compare with test images; the floor is what training images reach, at the same count."""
     encoder = plan.resolved.encoder
-    real = {"test": arena.test, "train": arena.train}
-    looks = {name: _plan_encode(plan, arena, part) for name, part in real.items()}
+    real = {"test": condition.test, "train": condition.train}
+    looks = {name: _plan_encode(plan, condition, part) for name, part in real.items()}
     looks["synthetic"] = _add(
         plan,
         "encode",
@@ -196,7 +203,7 @@ def _plan_assess(plan: Plan, arena: Arena, source: str, drawn: _Drawn, amount: i
         },
         needs=(drawn.draw.key,),
         where={"draw": drawn.draw.key},
-        label=f"{source} × {amount} · {arena.label}",
+        label=f"{source} × {amount} · {condition.label}",
         plugin=encoder,
     ).key
     assess = _add(
@@ -211,12 +218,12 @@ def _plan_assess(plan: Plan, arena: Arena, source: str, drawn: _Drawn, amount: i
         },
         needs=tuple(looks.values()),
         where=looks,
-        label=f"{source} · {arena.label}",
+        label=f"{source} · {condition.label}",
     )
     return assess.key
 
 
-def _plan_encode(plan: Plan, arena: Arena, samples: SampleSet) -> str:
+def _plan_encode(plan: Plan, condition: Condition, samples: SampleSet) -> str:
     encoder = plan.resolved.encoder
     task = _add(
         plan,
@@ -225,15 +232,15 @@ def _plan_encode(plan: Plan, arena: Arena, samples: SampleSet) -> str:
             "images": {"set": samples.fingerprint},
             **_encoded(plan),
         },
-        where={"images": _where(arena, samples)},
-        label=f"{len(samples)} real images · {arena.label}",
+        where={"images": _where(condition, samples)},
+        label=f"{len(samples)} real images · {condition.label}",
         plugin=encoder,
     )
     return task.key
 
 
 def _scored(plan: Plan) -> dict[str, Any]:
-    return {"core": core_source("evaluate"), "versions": core_versions("evaluate"), "on": plan.conditions}
+    return {"core": core_source("evaluate"), "versions": core_versions("evaluate"), "compute": plan.compute}
 
 
 def _encoded(plan: Plan) -> dict[str, Any]:
@@ -242,12 +249,12 @@ def _encoded(plan: Plan) -> dict[str, Any]:
         "weights": plan.resolved.encoder_fingerprint,
         "core": core_source("encode"),
         "versions": core_versions("encode"),
-        "on": plan.conditions,
+        "compute": plan.compute,
     }
 
 
-def _where(arena: Arena, samples: SampleSet) -> dict[str, Any]:
-    return {"folder": str(arena.folder), "ids": list(samples.ids)}
+def _where(condition: Condition, samples: SampleSet) -> dict[str, Any]:
+    return {"folder": str(condition.folder), "ids": list(samples.ids)}
 
 
 def _add(
@@ -258,7 +265,7 @@ def _add(
     where: Mapping[str, Any],
     label: str,
     needs: tuple[str, ...] = (),
-    plugin: Described | None = None,
+    plugin: PluginFingerprint | None = None,
 ) -> Task:
     """Add a task, or return the one with its key that is there."""
     whole = {"kind": kind, "protocol": PROTOCOL, **content}

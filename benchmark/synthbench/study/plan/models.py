@@ -45,10 +45,10 @@ SCORES = ("evaluate", "assess")
 
 
 @dataclass(frozen=True)
-class Cell:
+class TrainingRun:
     """One training of a segmenter in one arm: where a row of results comes from."""
 
-    arena: int
+    condition: int
     arm: str
     generator: str
     synthetic: int
@@ -65,7 +65,7 @@ class Cell:
 class Fidelity:
     """One comparison of a synthetic set with real images."""
 
-    arena: int
+    condition: int
     generator: str
     generator_seed: int
     n: int
@@ -74,10 +74,10 @@ class Fidelity:
 
 
 @dataclass(frozen=True)
-class Agreement:
+class LabelConsistency:
     """What a segmenter trained on real images alone makes of synthetic ones: are their masks right?"""
 
-    arena: int
+    condition: int
     generator: str
     generator_seed: int
     segmenter: str
@@ -92,25 +92,25 @@ class Plan:
     Attributes
     ----------
     resolved : Resolved
-    conditions : mapping
+    compute : mapping
         The kind of device that every task of the plan computes on, and its precision: part of their keys.
     tasks : dict
         Key → `Task`, in an order in which they can run.
-    cells : list of Cell
+    training_runs : list of TrainingRun
     fidelity : list of Fidelity
-    agreements : list of Agreement
+    label_consistency : list of LabelConsistency
     """
 
     resolved: Resolved
-    conditions: Mapping[str, str]
+    compute: Mapping[str, str]
     tasks: dict[str, Task] = field(default_factory=dict)
-    cells: list[Cell] = field(default_factory=list)
+    training_runs: list[TrainingRun] = field(default_factory=list)
     fidelity: list[Fidelity] = field(default_factory=list)
-    agreements: list[Agreement] = field(default_factory=list)
+    label_consistency: list[LabelConsistency] = field(default_factory=list)
 
     def targets(self) -> list[str]:
         """Return the keys of the tasks whose results are the study's."""
-        scored = [cell.evaluate for cell in self.cells] + [row.evaluate for row in self.agreements]
+        scored = [run.evaluate for run in self.training_runs] + [row.evaluate for row in self.label_consistency]
         return scored + [row.assess for row in self.fidelity]
 
     def lacking(self, store: Store) -> list[Task]:

@@ -10,7 +10,7 @@ def missing_control(resolved: Resolved) -> str:
     study = resolved.study
     if not study.generators or len(study.fractions) > 1:
         return ""
-    used = [(len(arena.train), len(arena.split.train)) for arena in resolved.arenas]
+    used = [(len(condition.train), len(condition.split.train)) for condition in resolved.conditions]
     if any(amount < every for amount, every in used):
         real, amounts = f"the same {used[0][0]} real images", [study.fractions[0], 1.0]
         if len({amount for amount, _ in used}) > 1:

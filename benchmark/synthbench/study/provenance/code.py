@@ -16,7 +16,7 @@ from synthbench.study.provenance.syntax_trees import Import, source
 PROTOCOL = 1
 """Raised when the meaning of a result changes though no hashed source does."""
 
-_CORE = Path(__file__).parents[2]
+CORE = Path(__file__).parents[2]
 _SAMPLES = ("samples/sample.py", "samples/entries.py", "samples/sample_set.py", "io/images.py")
 _CORE_PARTS = {
     "train": (*_SAMPLES, "plugin/api.py"),
@@ -25,7 +25,7 @@ _CORE_PARTS = {
     "evaluate": (*_SAMPLES, "metrics", "engine/tasks/evaluate.py"),
     "dataset": (*_SAMPLES, "datasets"),
 }
-_ONLY_TOLD = {_CORE / "errors.py", _CORE / "samples" / "pictures.py"}
+NOT_HASHED = {CORE / "errors.py", CORE / "samples" / "pictures.py"}
 """What people read and look at: it changes no result."""
 
 _NO_DATA = (".pyc", ".pyo", ".pyi", ".md", ".rst", "~")
@@ -40,7 +40,7 @@ def core_source(part: str) -> str:
 
 def core_files(part: str) -> list[Path]:
     """Return the files and folders of the core that a kind of work depends on."""
-    return [_CORE / name for name in _CORE_PARTS[part]]
+    return [CORE / name for name in _CORE_PARTS[part]]
 
 
 def plugin_source(entry: Registered) -> str:
@@ -99,7 +99,7 @@ def used(roots: Iterable[Path]) -> set[Path]:
     found: set[Path] = set()
     unread = [path for root in roots for path in _python_files(root)]
     while unread:
-        new = {path for item in _seen(unread.pop()) for path in _core_files(item)} - found - _ONLY_TOLD
+        new = {path for item in _seen(unread.pop()) for path in _core_files(item)} - found - NOT_HASHED
         found |= new
         unread += new
     return found
@@ -135,7 +135,7 @@ def _files(module: str) -> Iterator[Path]:
         return
     yield from _python_files(found)
     around = found.parent
-    while around != _CORE:
+    while around != CORE:
         yield around / "__init__.py"
         around = around.parent
 
@@ -143,8 +143,8 @@ def _files(module: str) -> Iterator[Path]:
 def _file(module: str) -> Path | None:
     """Return the file or the folder of a module below the core, or None of any other."""
     top, _, below = module.partition(".")
-    at = _CORE.joinpath(*below.split("."))
-    if top != _CORE.name or not below:
+    at = CORE.joinpath(*below.split("."))
+    if top != CORE.name or not below:
         return None
     return at if at.is_dir() else at.with_suffix(".py") if at.with_suffix(".py").is_file() else None
 

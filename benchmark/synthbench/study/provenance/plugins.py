@@ -20,12 +20,12 @@ from synthbench.errors import ConfigError, PluginError, StoreError, suggest
 from synthbench.plugin.api import Budget, Generator
 from synthbench.plugin.registry import one_line, registry
 from synthbench.store import Store, file_digest, key_of, writing
-from synthbench.study.model import BudgetChoice, first_problem
+from synthbench.study.model import BudgetConfig, first_problem
 from synthbench.study.provenance import core_source, plugin_source, plugin_versions
 
 
 @dataclass(frozen=True)
-class Described:
+class PluginFingerprint:
     """A plugin as a key sees it.
 
     Attributes
@@ -40,7 +40,7 @@ class Described:
     versions : mapping
         Major and minor, of the distributions that it computes with.
     tasks : frozenset of str
-    unfit : mapping
+    unsupported_reason : mapping
         Which of them this configuration doesn't suit, and why.
     files : mapping
         SHA-256 of the files that fitting reads beside the training samples, by what the plugin calls them.
@@ -55,7 +55,7 @@ class Described:
     source: str
     versions: Mapping[str, str | None]
     tasks: frozenset[str]
-    unfit: Mapping[str, str] = field(default_factory=dict)
+    unsupported_reason: Mapping[str, str] = field(default_factory=dict)
     files: Mapping[str, str] = field(default_factory=dict)
     fingerprint: str = ""
 
@@ -72,22 +72,22 @@ class Described:
         }
 
 
-def describe(
-    store: Store, kind: str, name: str, config: Mapping[str, Any], budget: BudgetChoice | None = None
-) -> Described:
+def fingerprint_plugin(
+    store: Store, kind: str, name: str, config: Mapping[str, Any], budget: BudgetConfig | None = None
+) -> PluginFingerprint:
     """Describe a choice of a plugin.
 
     Raises
     ------
     PluginError
-        If it is unknown or off, or a file that it needs is missing.
+        If it is unknown or disabled, or a file that it needs is missing.
     ConfigError
         If the configuration or the budget doesn't fit it.
     """
     entry = registry().get(kind, name)
     source, versions = plugin_source(entry), plugin_versions(entry)
     asked = {
-        "plugin": [kind, name, entry.spec.target, entry.off],
+        "plugin": [kind, name, entry.spec.target, entry.disabled_reason],
         "source": [source, core_source("train"), versions],
         "config": dict(config),
         "budget": budget.model_dump() if budget else None,
@@ -98,12 +98,14 @@ def describe(
         cls, owner = registry().load(kind, name), f"{kind} {name!r}"
         answer = {"config": full_config(cls, config, owner), "budget": _budget(cls, budget, owner)}
         sized = _sized(cls, answer, owner)
-        answer["unfit"] = {task: reason for task in sorted(entry.spec.tasks) if (reason := sized.unfit(task))}
+        answer["unsupported_reason"] = {
+            task: reason for task in sorted(entry.spec.tasks) if (reason := sized.unsupported_reason(task))
+        }
         files = files_of(sized, owner)
         fingerprint = fingerprint_of(cls, sized, owner) if kind != "encoder" else ""
         if not files and not tells(cls):
             _remember(memo, answer)
-    return Described(
+    return PluginFingerprint(
         kind=kind,
         name=name,
         config=answer["config"],
@@ -111,7 +113,7 @@ def describe(
         source=source,
         versions=versions,
         tasks=entry.spec.tasks,
-        unfit=answer["unfit"],
+        unsupported_reason=answer["unsupported_reason"],
         files=files,
         fingerprint=fingerprint,
     )
@@ -120,7 +122,7 @@ def describe(
 def _recall(path: Path) -> dict[str, Any] | None:
     try:
         answer = json.loads(path.read_text(encoding="utf-8"))
-        return answer if {"config", "budget", "unfit"} <= answer.keys() else None
+        return answer if {"config", "budget", "unsupported_reason"} <= answer.keys() else None
     except (OSError, ValueError, AttributeError):
         return None
 
@@ -146,7 +148,7 @@ def full_config(cls: Any, config: Mapping[str, Any], owner: str) -> dict[str, An
     return full
 
 
-def _budget(cls: Any, choice: BudgetChoice | None, owner: str) -> dict[str, int]:
+def _budget(cls: Any, choice: BudgetConfig | None, owner: str) -> dict[str, int]:
     if choice is None:
         return {}
     try:
@@ -230,7 +232,7 @@ def changed(cls: Any, part: Mapping[str, Any], kind: str, *, reads: bool) -> str
     cls
         Its class.
     part
-        Its part of a key; see `Described.content`.
+        Its part of a key; see `PluginFingerprint.content`.
     kind
     reads
         Whether the files count that a fit reads.
@@ -246,7 +248,7 @@ def changed(cls: Any, part: Mapping[str, Any], kind: str, *, reads: bool) -> str
     return f"{owner}: {' and '.join(found)} changed" if found else ""
 
 
-def pick_encoder(store: Store, name: str | None, config: Mapping[str, Any]) -> tuple[Described, str]:
+def pick_encoder(store: Store, name: str | None, config: Mapping[str, Any]) -> tuple[PluginFingerprint, str]:
     """Return the encoder for fidelity, and the fingerprint of its network and weights.
 
     Without a name: the first of `PREFERRED` that can run here.
@@ -260,7 +262,7 @@ def pick_encoder(store: Store, name: str | None, config: Mapping[str, Any]) -> t
         if not name and ("encoder", candidate) not in registry().entries:
             continue
         cls: Any = registry().load("encoder", candidate)
-        described = describe(store, "encoder", candidate, config if name else {})
+        described = fingerprint_plugin(store, "encoder", candidate, config if name else {})
         built = cls.Config.model_validate(dict(described.config))
         reason = cls.unavailable(built)
         if not reason:

@@ -58,14 +58,14 @@ class MaskConfig(Config):
             raise ValueError(f"{unused[0]} applies to recombined masks only; set mask_source: mixed")
         return self
 
-    def unfit(self, task: Task) -> str:
+    def unsupported_reason(self, task: Task) -> str:
         """Return why these masks can't be made for a task, with a hint; "" if they can."""
         unused = non_default(self, _RECOMBINED_ONLY)
         if task == "semantic" and self.mask_source in ("recombine", "mixed"):
             return f"mask_source: {self.mask_source} requires an instance-segmentation task; set mask_source: train"
         if task == "semantic" and unused:
             return f"{unused[0]} requires an instance-segmentation task; remove it"
-        return super().unfit(task)
+        return super().unsupported_reason(task)
 
     def sampler(self, train: SampleSet) -> MaskSampler:
         """Return the sampler of new masks, from the masks of a training set."""

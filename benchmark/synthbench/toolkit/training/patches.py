@@ -101,7 +101,7 @@ class PatchStream:
 
     def draw(self, slot: int) -> Draw:
         """Return what is in a slot; any slot, in any order."""
-        share = self.mix.share
+        share = self.mix.synthetic_ratio
         synthetic = int((slot + 1) * share) > int(slot * share)
         samples = self._samples(synthetic)
         turn = int(slot * share) if synthetic else slot

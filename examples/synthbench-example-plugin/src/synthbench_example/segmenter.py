@@ -92,7 +92,7 @@ def _measured(mix: TrainingMix) -> tuple[float, float, float]:
 
     Those of the real and of the synthetic samples, weighed by the share that the mix gives them.
     """
-    parts = ((mix.real, 1 - mix.share), (mix.synthetic, mix.share))
+    parts = ((mix.real, 1 - mix.synthetic_ratio), (mix.synthetic, mix.synthetic_ratio))
     return tuple(sum(share * np.array(_medians(samples)) for samples, share in parts if samples and share > 0))
 
 

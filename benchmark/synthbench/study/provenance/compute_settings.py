@@ -10,7 +10,7 @@ _OVERRIDES = ("NVIDIA_TF32_OVERRIDE", "TORCH_ALLOW_TF32_CUBLAS_OVERRIDE", "ONEDN
 """Variables by which libraries are told to compute otherwise than they are asked to."""
 
 
-def conditions(device: str) -> dict[str, str]:
+def compute_settings(device: str) -> dict[str, str]:
     """Return what a key says of where its task computes.
 
     Parameters
