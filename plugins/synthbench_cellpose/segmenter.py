@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from pydantic import Field
 from torch.nn import functional as F
+from torch.optim.lr_scheduler import LambdaLR
 
 from synthbench import Budget, Config, Context, Instances, SampleSet, Segmenter, Stopped, TrainingMix
 from synthbench.errors import ConfigError, StoreError
@@ -18,7 +19,7 @@ from synthbench.toolkit.intensity.images import normalise, to_channels
 from synthbench.toolkit.training import loop
 from synthbench.toolkit.training.batches import Batches
 from synthbench.toolkit.training.patches import PatchStream
-from synthbench.toolkit.training.schedules import one_cycle, set_rate
+from synthbench.toolkit.training.schedules import one_cycle
 from synthbench.toolkit.training.threshold_tuning import subsample, tune
 from synthbench_cellpose import flows, library
 
@@ -168,6 +169,7 @@ class Cellpose(Segmenter):
         network, config, budget = self._model.net, self.config, context.budget
         learning = [parameter for parameter in network.parameters() if parameter.requires_grad]
         optimiser = torch.optim.AdamW(learning, lr=config.learning_rate, weight_decay=config.weight_decay)
+        schedule = LambdaLR(optimiser, lambda number: one_cycle(number, budget.steps))
         batches = Batches(stream, context.device)
         missing = network.nchan - stream.channels
         network.train()
@@ -178,16 +180,16 @@ class Cellpose(Segmenter):
             images, planes = batches[number]
             images, planes = flows.resize(images, flows.turn(planes, symmetries), side)
             images = F.pad(images, (0, 0, 0, 0, 0, missing)).contiguous(memory_format=torch.channels_last)
-            set_rate(optimiser, config.learning_rate * one_cycle(number, budget.steps))
             with loop.autocast(context.device):
                 said = network(images)[0]
             loss = flows.loss(said.float(), planes)
             optimiser.zero_grad(set_to_none=True)
             loss.backward()
             optimiser.step()
+            schedule.step()
             return {"loss": loss.detach()}
 
-        loop.train(context, parts={"network": network, "optimiser": optimiser}, step=step)
+        loop.train(context, parts={"network": network, "optimiser": optimiser, "schedule": schedule}, step=step)
         network.eval()
 
     def _tune(self, validation: SampleSet, context: Context) -> dict[str, float]:

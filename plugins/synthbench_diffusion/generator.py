@@ -8,6 +8,7 @@ from typing import Self
 
 import numpy as np
 import torch
+from torch.optim.lr_scheduler import LambdaLR
 
 from synthbench import Budget, Context, Generator, Sample, SampleSet, TrainingMix
 from synthbench.errors import StoreError
@@ -21,7 +22,7 @@ from synthbench.toolkit.training import loop
 from synthbench.toolkit.training.batches import Batches
 from synthbench.toolkit.training.mode_collapse import LOOKED_AT, check_mode_collapse
 from synthbench.toolkit.training.patches import PatchStream
-from synthbench.toolkit.training.schedules import Ema, one_cycle, set_rate
+from synthbench.toolkit.training.schedules import averaged_model, one_cycle
 from synthbench.toolkit.training.training_log import preview_of
 from synthbench_diffusion.config import DiffusionConfig
 from synthbench_diffusion.network import Denoiser
@@ -137,11 +138,11 @@ class Diffusion(Generator[DiffusionConfig]):
         stream = PatchStream(TrainingMix(train), budget, context.seed, encode=encoded, augment_intensity=False)
         batches = Batches(stream, context.device)
         network: torch.nn.Module = self.network.train()
-        ema = Ema(network, config.decay)
+        average = averaged_model(network, config.decay)
         optimiser = torch.optim.Adam(network.parameters(), self.config.learning_rate)
+        schedule = LambdaLR(optimiser, lambda number: one_cycle(number, budget.steps))
 
         def step(number: int) -> dict[str, torch.Tensor]:
-            set_rate(optimiser, self.config.learning_rate * one_cycle(number, budget.steps))
             image, mask = batches[number]
             clean = image if self.conditional else torch.cat([image, mask], dim=1)
             told = self._left_out(self._seen(mask), random) if self.conditional else None
@@ -157,13 +158,20 @@ class Diffusion(Generator[DiffusionConfig]):
             torch.stack(list(losses.values())).sum().backward()
             torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
             optimiser.step()
-            ema.update(number)
+            schedule.step()
+            average.update_parameters(network)
             return losses
 
-        self.network = ema.module
+        self.network = average.module
         loop.train(
             context,
-            parts={"network": network, "average": ema, "optimiser": optimiser, "noise": random},
+            parts={
+                "network": network,
+                "average": average,
+                "optimiser": optimiser,
+                "schedule": schedule,
+                "noise": random,
+            },
             step=step,
             draw=preview_of(self, context.seed),
             task=train.task,

@@ -10,7 +10,7 @@ import torch
 
 from synthbench.toolkit.training import loop
 from synthbench.toolkit.training.augmentation import ada_augment, diff_augment
-from synthbench.toolkit.training.schedules import Ema
+from synthbench.toolkit.training.schedules import averaged_model
 from synthbench_stylegan2.config import StyleGan2MaskConfig
 from synthbench_stylegan2.control import Adaptive
 from synthbench_stylegan2.discriminator import Discriminator, Verdict
@@ -56,7 +56,7 @@ class Training:
         self.channels, self.seed, self.random = channels, seed, random
         self.device = random.device
         self.shares = torch.tensor(shares, device=self.device)
-        self.average = Ema(network, config.decay)
+        self.average = averaged_model(network, config.decay)
         self.draws, self.judges = (
             torch.optim.Adam(net.parameters(), config.learning_rate, betas=BETAS) for net in (network, judge)
         )
@@ -86,7 +86,7 @@ class Training:
             **self._discriminate(number, real, classes, rng),
             **self._draw(number, len(real), rng),
         }
-        self.average.update(number)
+        self.average.update_parameters(self.network)
         return losses
 
     def _discriminate(

@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 import torch
+from torch.optim.lr_scheduler import LambdaLR
 
 from synthbench import Budget, Context, Instances, Sample, SampleSet, Segmenter, Stopped, TrainingMix
 from synthbench.errors import StoreError
@@ -18,7 +19,7 @@ from synthbench.toolkit.training import loop
 from synthbench.toolkit.training.batches import Batches
 from synthbench.toolkit.training.loop import autocast, load_weights, prepare_torch, save_weights
 from synthbench.toolkit.training.patches import PatchStream
-from synthbench.toolkit.training.schedules import Ema, one_cycle, set_rate
+from synthbench.toolkit.training.schedules import averaged_model, one_cycle
 from synthbench.toolkit.training.threshold_tuning import subsample, tune
 from synthbench_unet.config import UNetConfig
 from synthbench_unet.heads import default_thresholds, head_for
@@ -101,13 +102,13 @@ class UNet(Segmenter[UNetConfig]):
         optimiser = torch.optim.AdamW(
             network.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay, foreach=True
         )
-        average = Ema(network, config.average)
+        schedule = LambdaLR(optimiser, lambda number: one_cycle(number, budget.steps))
+        average = averaged_model(network, config.average)
         stream = PatchStream(mix, budget, context.seed, encode=self._encode)
         batches = Batches(stream, context.device)
 
         def step(number: int) -> dict[str, torch.Tensor]:
             images, targets = (fitting(part) for part in batches[number])
-            set_rate(optimiser, config.learning_rate * one_cycle(number, budget.steps))
             with autocast(context.device):
                 logits = network(images.contiguous(memory_format=torch.channels_last))
             losses = self.head.losses(logits.float(), targets)
@@ -115,11 +116,13 @@ class UNet(Segmenter[UNetConfig]):
             sum(losses.values()).backward()
             torch.nn.utils.clip_grad_norm_(network.parameters(), config.clip, foreach=True)
             optimiser.step()
-            average.update(number)
+            schedule.step()
+            average.update_parameters(network)
             return losses
 
-        loop.train(context, parts={"network": network, "optimiser": optimiser, "average": average}, step=step)
-        network.load_state_dict(average.state_dict())
+        parts = {"network": network, "optimiser": optimiser, "schedule": schedule, "average": average}
+        loop.train(context, parts=parts, step=step)
+        network.load_state_dict(average.module.state_dict())
 
     def _encode(self, sample: Sample) -> tuple[np.ndarray, np.ndarray]:
         return normalise(sample.image), self.head.encode(sample)

@@ -11,6 +11,8 @@ import numpy as np
 import torch
 from monai.networks.nets import VQVAE
 from torch.nn import functional as F
+from torch.optim.lr_scheduler import LambdaLR
+from torch.optim.swa_utils import AveragedModel
 
 from synthbench import Budget, Context, Generator, Sample, SampleSet, TrainingMix
 from synthbench.errors import StoreError
@@ -21,7 +23,7 @@ from synthbench.toolkit.training import loop
 from synthbench.toolkit.training.batches import Batches
 from synthbench.toolkit.training.mode_collapse import LOOKED_AT, check_mode_collapse
 from synthbench.toolkit.training.patches import PatchStream
-from synthbench.toolkit.training.schedules import Ema, one_cycle, set_rate
+from synthbench.toolkit.training.schedules import averaged_model, one_cycle
 from synthbench.toolkit.training.training_log import preview_of
 from synthbench_vqvae.config import VqVaePixelCnnConfig
 from synthbench_vqvae.pixelcnn import PixelCNN, Sampler
@@ -144,7 +146,7 @@ class VqVaePixelCnn(Generator[VqVaePixelCnnConfig]):
         self.coder.eval()
         self._refuse_one_code(batches, first)
         prior: torch.nn.Module = self.prior.train()
-        average = Ema(prior)
+        average = averaged_model(prior)
         self.prior = average.module
         self._phase(
             "pixelcnn", prior, self._following(prior, batches), first, budget.steps, context, average, train.task
@@ -163,7 +165,7 @@ class VqVaePixelCnn(Generator[VqVaePixelCnnConfig]):
         first: int,
         last: int,
         context: Context,
-        average: Ema | None = None,
+        average: AveragedModel | None = None,
         task: Task | None = None,
     ) -> None:
         """Train one network in the steps first … last − 1 of the budget; with a task, samples can be drawn by then.
@@ -173,17 +175,18 @@ class VqVaePixelCnn(Generator[VqVaePixelCnnConfig]):
         rate, steps = self.config.learning_rate, last - first
         trained = [p for p in network.parameters() if p.requires_grad]
         optimiser = torch.optim.Adam(trained, rate)
+        schedule = LambdaLR(optimiser, lambda number: one_cycle(number, steps))
         averages = {} if average is None else {"average": average}
 
         def step(number: int) -> dict[str, torch.Tensor]:
-            set_rate(optimiser, rate * one_cycle(number, steps))
             losses = loss(first + number)
             optimiser.zero_grad(set_to_none=True)
             sum(losses.values()).backward()
             torch.nn.utils.clip_grad_norm_(trained, 1.0)
             optimiser.step()
-            for kept in averages.values():
-                kept.update(number)
+            schedule.step()
+            if average is not None:
+                average.update_parameters(network)
             return losses
 
         def progress(done: int, total: int, note: str = "") -> None:
@@ -191,7 +194,7 @@ class VqVaePixelCnn(Generator[VqVaePixelCnnConfig]):
 
         loop.train(
             replace(context, progress=progress),
-            parts={name: network, "optimiser": optimiser, **averages},
+            parts={name: network, "optimiser": optimiser, "schedule": schedule, **averages},
             step=step,
             steps=steps,
             name=name,

@@ -7,11 +7,12 @@ from pathlib import Path
 import pytest
 import torch
 from torch import nn
+from torch.optim.lr_scheduler import LambdaLR
 
 from synthbench.errors import StoreError
 from synthbench.plugin.api import Budget, Context, Stopped
 from synthbench.toolkit.training.loop import Diverged, autocast, load_weights, prepare_torch, save_weights, train
-from synthbench.toolkit.training.schedules import Ema, cosine, linear_tail, one_cycle, set_rate
+from synthbench.toolkit.training.schedules import averaged_model, cosine, linear_tail, linear_warmup, one_cycle
 
 STEPS = 12
 
@@ -25,18 +26,18 @@ class Work:
         self.critic = nn.Linear(4, 1)
         self.adam = torch.optim.AdamW(self.network.parameters(), lr=1e-2)
         self.rms = torch.optim.RMSprop(self.critic.parameters(), lr=1e-2)
-        self.average = Ema(self.network, 0.9)
+        self.schedule = LambdaLR(self.adam, lambda step: one_cycle(step, STEPS))
+        self.average = averaged_model(self.network, 0.9)
         self.seen: list[int] = []
         self.poison = -1
 
     @property
     def parts(self) -> dict[str, object]:
-        names = ("network", "critic", "adam", "rms", "average", "noise")
+        names = ("network", "critic", "adam", "schedule", "rms", "average", "noise")
         return {name: getattr(self, name) for name in names}
 
     def step(self, number: int) -> dict[str, torch.Tensor | float]:
         self.seen.append(number)
-        set_rate(self.adam, 1e-2 * one_cycle(number, STEPS))
         images = torch.randn(2, 1, 4, 4, generator=self.noise)
         loss = (self.network(images) ** 2).mean()
         critic = (self.critic(images.flatten(1)[:, :4]) - 1).square().mean()
@@ -44,7 +45,8 @@ class Work:
             optimiser.zero_grad()
             value.backward()
             optimiser.step()
-        self.average.update(number)
+        self.schedule.step()
+        self.average.update_parameters(self.network)
         if number == self.poison:
             return {"loss": loss * float("nan"), "critic": critic}
         return {"loss": loss, "critic": critic.item()}
@@ -220,25 +222,29 @@ def test_schedules_start_peak_and_end_where_they_say() -> None:
     assert tail[75] == pytest.approx(0.5)
     assert tail[-1] == pytest.approx(0.02)
     assert one_cycle(0, 1) > 0
+    assert [one_cycle(steps, steps), cosine(steps, steps), linear_tail(steps, steps)] == pytest.approx([1e-4, 0, 0])
+    assert [linear_warmup(step, 4) for step in (0, 1, 3, 9)] == [0.25, 0.5, 1.0, 1.0]
 
 
 def test_the_average_follows_the_network() -> None:
     network = nn.Linear(1, 1, bias=False)
     nn.init.zeros_(network.weight)
-    average = Ema(network, 0.5)
+    average, expected = averaged_model(network, 0.5), 0.0
     network.weight.data.fill_(1.0)
-    average.update(0)
-    assert float(average.module.weight) == pytest.approx(0.9)
-    average.update(1000)
-    assert float(average.module.weight) == pytest.approx(0.95)
+    for step in range(20):
+        average.update_parameters(network)
+        kept = min(0.5, (1 + step) / (10 + step))
+        expected = kept * expected + (1 - kept)
+        assert float(average.module.weight) == pytest.approx(expected)
     assert not average.module.training
+    assert not average.module.weight.requires_grad
 
 
 def test_the_average_has_the_statistics_of_the_network() -> None:
     network = nn.BatchNorm1d(2)
-    average = Ema(network)
+    average = averaged_model(network)
     network(torch.tensor([[1.0, 2.0], [3.0, 6.0]]))
-    average.update(0)
+    average.update_parameters(network)
     assert average.module.running_mean.tolist() == pytest.approx([0.2, 0.4])
 
 

@@ -1,14 +1,15 @@
-"""Learning-rate schedules and weight averages, free of hidden state: what they do depends on the step alone."""
+"""Learning-rate schedules for `torch.optim.lr_scheduler.LambdaLR`, and the moving average of a network's weights."""
 
 from __future__ import annotations
 
-import copy
 import math
-from collections.abc import Mapping
 from typing import Any
 
 import torch
 from torch import nn
+from torch.optim.swa_utils import AveragedModel
+
+__all__ = ["averaged_model", "cosine", "linear_tail", "linear_warmup", "one_cycle", "set_rate"]
 
 
 def one_cycle(step: int, steps: int, *, warm: float = 0.25, start: float = 0.04, end: float = 1e-4) -> float:
@@ -17,32 +18,38 @@ def one_cycle(step: int, steps: int, *, warm: float = 0.25, start: float = 0.04,
     Parameters
     ----------
     step
-        0 … steps − 1.
+        0 … steps − 1; beyond, the factor stays at `end`.
     steps
+        Number of steps of the training.
     warm
-        Share of the steps on the way up.
+        Fraction of the steps on the way up.
     start, end
-        Factors at the first and the last step; 1 is the top.
+        Factors at the first and the last step; 1 is the highest.
     """
-    progress = step / max(1, steps - 1)
+    progress = min(1.0, step / max(1, steps - 1))
     if progress < warm:
         return start + (1 - start) * _half_cosine(progress / warm)
     return end + (1 - end) * (1 - _half_cosine((progress - warm) / (1 - warm)))
 
 
+def linear_warmup(step: int, steps: int) -> float:
+    """Return the factor of the learning rate at a step: linearly up to 1 in the first `steps` steps, then 1."""
+    return min(1.0, (step + 1) / max(1, steps))
+
+
 def cosine(step: int, steps: int, *, end: float = 0.0) -> float:
-    """Return the factor of the learning rate at a step: from 1 down to `end` by a cosine (Loshchilov 2017)."""
-    return end + (1 - end) * (1 - _half_cosine(step / max(1, steps - 1)))
+    """Return the factor of the learning rate at a step: from 1 down to `end` by a cosine (Loshchilov & Hutter 2017)."""
+    return end + (1 - end) * (1 - _half_cosine(min(1.0, step / max(1, steps - 1))))
 
 
 def linear_tail(step: int, steps: int, *, flat: float = 0.5) -> float:
-    """Return the factor of the learning rate at a step: 1 for the share `flat`, then linearly towards 0 (pix2pix)."""
+    """Return the factor of the learning rate at a step: 1 for the fraction `flat`, then linearly to 0 (pix2pix)."""
     return min(1.0, (steps - step) / max(1.0, steps * (1 - flat)))
 
 
-def _half_cosine(share: float) -> float:
-    """From 0 to 1, gently at both ends."""
-    return (1 - math.cos(math.pi * share)) / 2
+def _half_cosine(fraction: float) -> float:
+    """Return half a cosine wave from 0 to 1."""
+    return (1 - math.cos(math.pi * fraction)) / 2
 
 
 def set_rate(optimiser: torch.optim.Optimizer, rate: float) -> None:
@@ -51,41 +58,27 @@ def set_rate(optimiser: torch.optim.Optimizer, rate: float) -> None:
         group["lr"] = rate
 
 
-class Ema:
-    """An exponential moving average of a network's weights; its buffers are copied.
+def averaged_model(network: nn.Module, decay: float = 0.999) -> AveragedModel:
+    """Return an exponential moving average of a network's weights; its buffers are copies of the network's.
+
+    Call ``update_parameters(network)`` after each optimiser step. After step t = 0, 1, … the average keeps the
+    fraction min(`decay`, (1 + t) / (10 + t)) of its former value. It starts at the network's weights, is in evaluation
+    mode and takes no gradient; the averaged network is its attribute ``module``.
 
     Parameters
     ----------
     network
-        Copied; the copy, `module`, is in evaluation mode and takes no gradient.
+        It is copied, on its device.
     decay
-        Share of the average that stays at each update; less in the first steps, where it is (1 + t) / (10 + t).
-
-    Attributes
-    ----------
-    module : nn.Module
-        The averaged network.
+        0 … 1.
     """
 
-    def __init__(self, network: nn.Module, decay: float = 0.999) -> None:
-        self.decay = decay
-        self.module = copy.deepcopy(network).eval().requires_grad_(False)
-        self._averaged: list[torch.Tensor] = list(self.module.parameters())
-        self._live: list[torch.Tensor] = list(network.parameters())
-        self._buffers = list(zip(self.module.buffers(), network.buffers(), strict=True))
-
     @torch.no_grad()
-    def update(self, step: int) -> None:
-        """Take in the network's weights as they are after step number `step`."""
-        weight = 1 - min(self.decay, (1 + step) / (10 + step))
-        torch._foreach_lerp_(self._averaged, self._live, weight)
-        for mine, theirs in self._buffers:
-            mine.copy_(theirs)
+    def update(averages: Any, weights: Any, _: Any) -> None:
+        step = int(average.n_averaged) - 1  # kept on the CPU, so that reading it doesn't wait for a GPU
+        torch._foreach_lerp_(averages, weights, 1 - min(decay, (1 + step) / (10 + step)))
 
-    def state_dict(self) -> dict[str, Any]:
-        """Return the averaged network's state."""
-        return self.module.state_dict()
-
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Take up a state that `state_dict` gave."""
-        self.module.load_state_dict(state)
+    average = AveragedModel(network, multi_avg_fn=update)
+    average.n_averaged.fill_(1)  # at 0, the first update would replace the initial weights
+    average.eval().requires_grad_(False)
+    return average
