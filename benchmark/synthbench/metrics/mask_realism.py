@@ -11,6 +11,7 @@ from typing import TypedDict
 
 import numpy as np
 
+from synthbench.metrics.contacts import touching_labels
 from synthbench.metrics.matching import IOU_THRESHOLDS, count, per_image, pooled
 from synthbench.metrics.overlap import label_runs
 
@@ -171,7 +172,7 @@ def _measure(labels: np.ndarray, labelled: int) -> dict[str, np.ndarray]:
     area = np.bincount(owner, lengths, n)
     middle = left + (lengths - 1) / 2
     centre_y, centre_x = (np.bincount(owner, lengths * part, n) / area for part in (y, middle))
-    touching = np.array([len(_touching(labels)) / n]) if n else np.zeros(0)
+    touching = np.array([len(touching_labels(labels)) / n]) if n else np.zeros(0)
     return {
         "area": area,
         "eccentricity": _eccentricity(owner, y - centre_y[owner], middle - centre_x[owner], lengths, area),
@@ -230,20 +231,6 @@ def _spacing(centres: np.ndarray) -> np.ndarray:
     if len(centres) < 2:
         return np.zeros(0)
     return np.asarray(cKDTree(centres).query(centres, k=2)[0][:, 1], np.float64)
-
-
-def _touching(labels: np.ndarray) -> np.ndarray:
-    """Return the labels that touch another one, by sides or corners."""
-    found = []
-    for a, b in (
-        (labels[:, 1:], labels[:, :-1]),
-        (labels[1:], labels[:-1]),
-        (labels[1:, 1:], labels[:-1, :-1]),
-        (labels[1:, :-1], labels[:-1, 1:]),
-    ):
-        meet = (a != b) & (a != 0) & (b != 0)
-        found += [a[meet], b[meet]]
-    return np.unique(np.concatenate(found))
 
 
 def _wasserstein(first: np.ndarray, second: np.ndarray) -> float | None:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from synthbench.metrics.assignment import assign
+from synthbench.metrics.contacts import contacts
 from synthbench.metrics.overlap import Overlap, as_label_map, overlap
 
 IOU_THRESHOLDS: tuple[float, ...] = tuple(round(0.5 + 0.05 * i, 2) for i in range(10))
@@ -207,13 +208,7 @@ def touching(labels: np.ndarray) -> bool:
     labels = as_label_map(labels, "labels")
     if labels.ndim != 2:
         raise ValueError(f"labels: shape {labels.shape}; give one label map, (height, width)")
-    neighbours = (
-        (labels[:, 1:], labels[:, :-1]),
-        (labels[1:], labels[:-1]),
-        (labels[1:, 1:], labels[:-1, :-1]),
-        (labels[1:, :-1], labels[:-1, 1:]),
-    )
-    return any(bool(((a != b) & (a != 0) & (b != 0)).any()) for a, b in neighbours)
+    return any(len(first) > 0 for first, _ in contacts(labels))
 
 
 def _match(table: Overlap, iou: np.ndarray, level: float) -> tuple[int, float]:

@@ -13,15 +13,15 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
-__all__ = ["MAX_GREY", "DecodedMask", "GreyMask", "decode", "encode", "greedy_colouring", "touching_pairs"]
+from synthbench.metrics.contacts import touching_pairs
+
+__all__ = ["MAX_GREY", "DecodedMask", "GreyMask", "decode", "encode", "greedy_colouring"]
 
 MAX_GREY = 255
 _FLAT = 0.75
 """A pixel is flat where the smoothed plane varies by less than this fraction of a level's height (3×3 window)."""
 _CLEAN = 0.1
 """A plane whose values are all closer to a level than this fraction of a level's height is decoded exactly."""
-
-_NEIGHBOURS = ((0, 1), (1, 0), (1, 1), (1, -1))
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,7 +104,7 @@ def greedy_colouring(labels: np.ndarray, count: int) -> np.ndarray:
         ``(height, width)``, ids 1 … count without gaps.
     """
     neighbours: list[set[int]] = [set() for _ in range(count + 1)]
-    for a, b in touching_pairs(labels):
+    for a, b in touching_pairs(labels).tolist():
         neighbours[a].add(b)
         neighbours[b].add(a)
     level = np.zeros(count + 1, np.int64)
@@ -120,19 +120,6 @@ def greedy_colouring(labels: np.ndarray, count: int) -> np.ndarray:
                     level[other] = next(k for k in range(1, len(taken) + 2) if k not in taken)
                     queue.append(other)
     return level
-
-
-def touching_pairs(labels: np.ndarray) -> list[tuple[int, int]]:
-    """Return the pairs of objects that touch in the 8-neighbourhood, the lower id first, without repetition."""
-    height, width = labels.shape
-    pairs_of_pixels = []
-    for down, right in _NEIGHBOURS:
-        a = labels[: height - down, max(0, -right) : width - max(0, right)]
-        b = labels[down:, max(0, right) : width - max(0, -right)]
-        meet = (a != b) & (a > 0) & (b > 0)
-        pairs_of_pixels.append(np.stack([a[meet], b[meet]], axis=1))
-    pairs = np.unique(np.sort(np.concatenate(pairs_of_pixels), axis=1), axis=0)
-    return [(int(a), int(b)) for a, b in pairs]
 
 
 def decode(plane: np.ndarray, levels: int, areas: tuple[int, int]) -> DecodedMask:

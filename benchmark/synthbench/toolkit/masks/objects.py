@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from scipy import ndimage
 from skimage.measure import label as connected
+
+from synthbench.metrics.contacts import touching_labels
 
 AREA_PERCENTILE = 1.0
 """Percentile of the training objects' areas below which a piece counts as a speck."""
@@ -123,15 +125,5 @@ def fraction_of_touching_objects(masks: Sequence[np.ndarray]) -> float:
     touching = total = 0
     for mask in masks:
         total += areas(mask).size
-        touching += len(set(_touching_ids(mask)))
+        touching += len(touching_labels(mask))
     return touching / total if total else 0.0
-
-
-def _touching_ids(labels: np.ndarray) -> Iterator[int]:
-    """Yield the ids on both sides of each contact, over the eight neighbours; ids may repeat."""
-    height, width = labels.shape
-    for dy, dx in ((0, 1), (1, 0), (1, 1), (1, -1)):
-        here = labels[: height - dy, max(0, -dx) : width - max(0, dx)]
-        there = labels[dy:, max(0, dx) : width + min(0, dx)]
-        contact = (here != there) & (here > 0) & (there > 0)
-        yield from np.unique(np.concatenate([here[contact], there[contact]])).tolist()

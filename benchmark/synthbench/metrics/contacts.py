@@ -1,0 +1,50 @@
+"""Which objects of a label map touch each other: pixels of two objects side by side, or corner to corner."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+__all__ = ["contacts", "touching_labels", "touching_pairs"]
+
+_NEIGHBOURS = ((0, 1), (1, 0), (1, 1), (1, -1))
+"""Rows and columns to one neighbour of each opposite pair of the 8-neighbourhood."""
+
+
+def contacts(labels: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Yield, for each of the four directions, the labels on both sides of every contact between two objects.
+
+    Parameters
+    ----------
+    labels
+        ``(height, width)`` label map of any integer type; 0 is background.
+
+    Yields
+    ------
+    first, second : ndarray
+        ``(contacts,)``, of the type of `labels`.
+    """
+    height, width = labels.shape
+    for down, right in _NEIGHBOURS:
+        here = labels[: height - down, max(0, -right) : width - max(0, right)]
+        there = labels[down:, max(0, right) : width - max(0, -right)]
+        contact = (here != there) & (here != 0) & (there != 0)
+        yield here[contact], there[contact]
+
+
+def touching_pairs(labels: np.ndarray) -> np.ndarray:
+    """Return the pairs of labels that touch, each once.
+
+    Returns
+    -------
+    ndarray
+        ``(pairs, 2)`` in lexicographic order, the smaller label first; see `contacts` for the parameter.
+    """
+    pairs = np.concatenate([np.stack(sides, axis=1) for sides in contacts(labels)])
+    return np.unique(np.sort(pairs, axis=1), axis=0)
+
+
+def touching_labels(labels: np.ndarray) -> np.ndarray:
+    """Return the labels that touch another one, in ascending order; see `contacts` for the parameter."""
+    return np.unique(np.concatenate([side for sides in contacts(labels) for side in sides]))
