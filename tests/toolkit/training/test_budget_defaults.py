@@ -7,7 +7,12 @@ from pydantic import Field, ValidationError
 
 from synthbench import Budget, Config
 from synthbench.plugin.registry import registry
-from synthbench.toolkit.training.budget_defaults import LONG_TRAINING_STEPS, resolve_defaults
+from synthbench.toolkit.training.budget_defaults import (
+    LONG_TRAINING_STEPS,
+    Preset,
+    resolve_defaults,
+    resolve_preset,
+)
 
 TRAINED = ("pix2pix", "cgan-seg", "diffusion", "stylegan2-mask", "vqvae-pixelcnn")
 
@@ -26,6 +31,27 @@ def test_what_is_open_follows_from_the_budget_and_what_is_given_stays() -> None:
     assert given == Widths(depth=3)
     with pytest.raises(ValidationError, match="width"):
         resolve_defaults(given, Budget(1), short={"width": 1}, long={})
+
+
+class Presets(Widths):
+    preset: Preset | None = None
+
+
+@pytest.mark.parametrize(
+    ("preset", "steps", "resolved", "width"),
+    [
+        (None, LONG_TRAINING_STEPS - 1, "microscopy", 4),
+        (None, LONG_TRAINING_STEPS, "paper", 64),
+        ("paper", 1, "paper", 64),
+        ("microscopy", LONG_TRAINING_STEPS, "microscopy", 4),
+    ],
+)
+def test_a_preset_follows_from_the_budget_unless_it_is_given(
+    preset: Preset | None, steps: int, resolved: Preset, width: int
+) -> None:
+    config = Presets(preset=preset, depth=3)
+    found = resolve_preset(config, Budget(steps), paper={"width": 64, "depth": 9}, microscopy={"width": 4, "depth": 2})
+    assert found == Presets(preset=resolved, width=width, depth=3)
 
 
 @pytest.mark.parametrize("name", TRAINED)
