@@ -179,16 +179,16 @@ def test_what_readers_verify_themselves_is_not_hashed_twice(store: Store) -> Non
     state = path.stat()
     path.write_text("jello")
     os.utime(path, ns=(state.st_atime_ns, state.st_mtime_ns))
-    assert store.find("trial", KEY, thorough=True, later=("other/",)) is None
-    assert store.get("trial", KEY, later=("deep/",)).record["content"] == CONTENT
+    assert store.find("trial", KEY, thorough=True, unverified=("other/",)) is None
+    assert store.get("trial", KEY, unverified=("deep/",)).record["content"] == CONTENT
     path.write_text("longer")
-    assert store.find("trial", KEY, thorough=True, later=("deep/",)) is None
+    assert store.find("trial", KEY, thorough=True, unverified=("deep/",)) is None
 
 
 def test_a_spoilt_artifact_is_lacking_and_its_files_stay_readable(store: Store) -> None:
     put(store)
-    store.spoil("trial", KEY)
-    store.spoil("trial", KEY)
+    store.invalidate("trial", KEY)
+    store.invalidate("trial", KEY)
     assert store.find("trial", KEY) is None
     assert (store.folder("trial", KEY) / "deep" / "file.txt").read_text() == "hello"
     put(store)
@@ -204,7 +204,7 @@ def test_a_path_tells_whose_it_is(store: Store, tmp_path: Path) -> None:
 
 def test_a_store_that_is_only_read_is_not_made(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match=r"typo: there is no store; name one with --store"):
-        Store(tmp_path / "typo", make=False)
+        Store(tmp_path / "typo", create=False)
     (tmp_path / "there").mkdir()
-    assert Store(tmp_path / "there", make=False).kinds() == []
+    assert Store(tmp_path / "there", create=False).kinds() == []
     assert [path.name for path in tmp_path.rglob("*")] == ["there"]

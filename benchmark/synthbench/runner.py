@@ -24,7 +24,7 @@ from synthbench.errors import ConfigError, SynthbenchError
 from synthbench.processes.count import usable_processors
 from synthbench.results import FAILURES, Results, collect, save_results
 from synthbench.samples import Sample, SampleSet
-from synthbench.store import Store, writing
+from synthbench.store import Store, disk_errors
 from synthbench.study.inputs import open_set
 from synthbench.study.model import Study
 from synthbench.study.plan import Plan, make_plan
@@ -143,7 +143,7 @@ def run_study(study: Study, store: Store, folder: Path, machine: Machine, consol
         ended = _run(plan, store, machine, console)
     results = collect(plan, store, ended)
     record_study(plan, folder)
-    with writing(folder, WAY_OUT):
+    with disk_errors(folder, WAY_OUT):
         save_results(results, folder)
         _write_failures(folder, plan, ended)
     failed = sum(row.get("status") in FAILURES for row in ended.values())
@@ -183,7 +183,7 @@ def _run(plan: Plan, store: Store, machine: Machine, console: Console) -> dict[s
 
 def record_plan(plan: Plan, folder: Path) -> None:
     """Write what each key is made of, and the machine and versions, into the run folder."""
-    with writing(folder, WAY_OUT):
+    with disk_errors(folder, WAY_OUT):
         folder.mkdir(parents=True, exist_ok=True)
         tasks = {key: {"kind": t.kind, "label": t.label, "content": t.content} for key, t in plan.tasks.items()}
         _write(folder / PLAN, json.dumps(tasks, indent=1))
@@ -195,7 +195,7 @@ def record_plan(plan: Plan, folder: Path) -> None:
 
 def record_study(plan: Plan, folder: Path) -> None:
     """Write the study with its defaults, and its splits: at the end, so that they fit the results beside them."""
-    with writing(folder, WAY_OUT):
+    with disk_errors(folder, WAY_OUT):
         (folder / "splits").mkdir(parents=True, exist_ok=True)
         _write(folder / "study.yaml", plan.resolved.study.to_yaml())
     found: dict[str, dict[int, splits.Split]] = {}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 from pathlib import Path
 from typing import Any
 
@@ -19,16 +18,11 @@ def label_value(text: str) -> int:
     return int(text)
 
 
-def home() -> Path:
-    """Return synthbench's own folder: ``$SYNTHBENCH_HOME``, else ``~/.local/share/synthbench``."""
-    return Path(os.environ.get("SYNTHBENCH_HOME") or Path.home() / ".local" / "share" / "synthbench")
+def open_store(args: argparse.Namespace, *, create: bool = True) -> Any:
+    """Return the store; `create`: whether one that isn't there is created."""
+    from synthbench.store import Store, default_store_folder
 
-
-def open_store(args: argparse.Namespace, *, make: bool = True) -> Any:
-    """Return the store; `make`: whether one that isn't there is made."""
-    from synthbench.store import Store
-
-    return Store(args.store or home() / "store", make=make)
+    return Store(args.store or default_store_folder(), create=create)
 
 
 def add_plugin(parser: argparse.ArgumentParser) -> None:

@@ -19,7 +19,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    store = open_store(args, make=False)
+    store = open_store(args, create=False)
 
     from synthbench.study.explain import explain
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from synthbench.errors import DataError, StoreError
 from synthbench.samples import SampleSet
-from synthbench.store import Store, key_of, remove
+from synthbench.store import Store, key_of, remove_folder
 
 IMPORTED = "imported"
 """Folder of the store with what was imported from plain folders: copies, that can be made again."""
@@ -60,7 +60,7 @@ def open_drawn(store: Store, key: str, drawn: Mapping[str, Any]) -> SampleSet:
     StoreError
         If it isn't there or was damaged, or is another one.
     """
-    artifact = store.get("draw", key, later=("samples/images/", "samples/labels/", "samples/ignore/"))
+    artifact = store.get("draw", key, unverified=("samples/images/", "samples/labels/", "samples/ignore/"))
     samples = open_set(store, artifact.folder / "samples")
     made = {name: artifact.record["content"].get(name) for name in ("generator", "seed")}
     same = key_of(made) == drawn["drawn"] and samples.fingerprint == artifact.record.get("fingerprint")
@@ -82,11 +82,11 @@ def doom(store: Store, folder: Path) -> bool:
     """See to it that the next run makes a damaged set again; return False if none can: it isn't the store's own."""
     owner = store.owner(folder)
     if owner is not None:
-        store.spoil(*owner)
+        store.invalidate(*owner)
         return True
     if folder.resolve().parent != store.root / IMPORTED:
         return False
-    remove(folder)
+    remove_folder(folder)
     return True
 
 

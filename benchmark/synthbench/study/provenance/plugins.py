@@ -19,7 +19,7 @@ from pydantic import ValidationError
 from synthbench.errors import ConfigError, PluginError, StoreError, suggest
 from synthbench.plugin.api import Budget, Generator
 from synthbench.plugin.registry import one_line, registry
-from synthbench.store import Store, file_digest, key_of, writing
+from synthbench.store import Store, disk_errors, file_digest, key_of
 from synthbench.study.model import BudgetConfig, first_problem
 from synthbench.study.provenance import core_source, plugin_source, plugin_versions
 
@@ -128,7 +128,7 @@ def _recall(path: Path) -> dict[str, Any] | None:
 
 
 def _remember(path: Path, answer: Mapping[str, Any]) -> None:
-    with writing(path):
+    with disk_errors(path):
         path.parent.mkdir(exist_ok=True)
         beside = path.with_suffix(f".{os.getpid()}")
         beside.write_text(json.dumps(answer), encoding="utf-8")

@@ -1,53 +1,27 @@
-"""The store: artifacts found by key, written atomically, verified when read, shared by studies.
-
-On disk::
-
-    <root>/<kind>/<key>/record.json     what made it, what it cost, and the SHA-256 of every other file
-    <root>/<kind>/<key>/…               the artifact's files
-    <root>/.work/<kind>-<key>/          checkpoints of a task that hasn't finished
-    <root>/.locks/<kind>-<key>          held by whoever computes that artifact
-
-An artifact appears by one rename, so a half-written one can't be seen. Locks are the operating system's and die
-with their process. Keys are SHA-256 over canonical JSON.
-"""
+"""`Store`: find, write and lock artifacts."""
 
 from __future__ import annotations
 
 import contextlib
-import errno
-import fcntl
-import hashlib
-import json
 import os
 import re
 import shutil
-import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from synthbench.errors import StoreError
+from filelock import FileLock, Timeout
 
-RECORD = "record.json"
+from synthbench.errors import StoreError
+from synthbench.store._disk import disk_errors, remove_folder
+from synthbench.store._records import RECORD, file_state, is_intact, read_record, write_record
+
+POLL = 0.1
+"""Seconds between two tries to get a lock."""
+
 _KIND = re.compile(r"[a-z][a-z-]*")
 _KEY = re.compile(r"[0-9a-f]{64}")
-
-
-def canonical(content: Any) -> str:
-    """Return JSON with one spelling per value: sorted keys, no spaces, ASCII, no NaN.
-
-    Raises
-    ------
-    ValueError, TypeError
-        If the content isn't JSON.
-    """
-    return json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False)
-
-
-def key_of(content: Any) -> str:
-    """Return the SHA-256 of the canonical JSON of `content`, as 64 hexadecimal digits."""
-    return hashlib.sha256(canonical(content).encode()).hexdigest()
 
 
 @dataclass(frozen=True)
@@ -76,8 +50,8 @@ class Store:
     Parameters
     ----------
     root
-    make
-        Whether it may be made, and written to; else it is there to be read, and nothing is created.
+    create
+        Whether it may be created and written to. If False it is only read, and nothing is created.
 
     Raises
     ------
@@ -85,9 +59,9 @@ class Store:
         If the folder can't be made or written, or isn't there to be read.
     """
 
-    def __init__(self, root: str | Path, *, make: bool = True) -> None:
+    def __init__(self, root: str | Path, *, create: bool = True) -> None:
         self.root = Path(root).expanduser().resolve()
-        if not make:
+        if not create:
             if not self.root.is_dir():
                 raise StoreError(f"{self.root}: there is no store; name one with --store, which a run has made")
             return
@@ -104,14 +78,20 @@ class Store:
             )
 
     def folder(self, kind: str, key: str) -> Path:
-        """Return where an artifact is, or would be."""
+        """Return where an artifact is, or would be.
+
+        Raises
+        ------
+        StoreError
+            If kind or key aren't names of one.
+        """
         if not _KIND.fullmatch(kind) or not _KEY.fullmatch(key):
             raise StoreError(f"{kind}/{key}: not a kind and a key of 64 hexadecimal digits")
         return self.root / kind / key
 
     # -- reading ------------------------------------------------------------------------------------------------
 
-    def find(self, kind: str, key: str, *, thorough: bool = False, later: tuple[str, ...] = ()) -> Artifact | None:
+    def find(self, kind: str, key: str, *, thorough: bool = False, unverified: tuple[str, ...] = ()) -> Artifact | None:
         """Return an artifact, or None if there is none or it was damaged.
 
         A file whose size and time of change are those of its writing is trusted, unless `thorough`; any other is
@@ -122,8 +102,8 @@ class Store:
         kind, key
         thorough
             Hash every file.
-        later
-            Beginnings of names of files that aren't hashed even so: who reads them verifies them, as sample sets do.
+        unverified
+            Prefixes of file names that are not hashed even then: their reader verifies them, as sample sets do.
         """
         folder = self.folder(kind, key)
         record = read_record(folder)
@@ -131,21 +111,26 @@ class Store:
             return None
         try:
             intact = all(
-                _intact(folder / name, known, thorough and not name.startswith(later))
-                for name, known in record["files"].items()
+                is_intact(folder / name, recorded, thorough and not name.startswith(unverified))
+                for name, recorded in record["files"].items()
             )
         except (KeyError, TypeError, AttributeError):
             return None
         return Artifact(folder, record) if intact else None
 
-    def get(self, kind: str, key: str, *, later: tuple[str, ...] = ()) -> Artifact:
-        """Return an artifact that is about to be read, verified; raise `StoreError` if it isn't there.
+    def get(self, kind: str, key: str, *, unverified: tuple[str, ...] = ()) -> Artifact:
+        """Return an artifact that is about to be read, verified.
 
-        What is damaged is removed, so that the next run computes it again. See `find` for `later`.
+        What is damaged is removed, so that the next run computes it again. See `find` for `unverified`.
+
+        Raises
+        ------
+        StoreError
+            If it isn't there, or was damaged.
         """
-        found = self.find(kind, key, thorough=True, later=later)
-        if found is not None:
-            return found
+        artifact = self.find(kind, key, thorough=True, unverified=unverified)
+        if artifact is not None:
+            return artifact
         if self.folder(kind, key).exists():
             self.discard(kind, key)
             raise StoreError(f"{kind}/{key[:12]}: was damaged, and is removed; run the study again to compute it")
@@ -182,24 +167,20 @@ class Store:
         """
         self.folder(kind, key)
         path = self.root / ".locks" / f"{kind}-{key}"
-        with writing(path):
-            handle = path.open("w")
-        with handle:
-            while True:
-                try:
-                    fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                    break
-                except BlockingIOError:
-                    if should_stop():
-                        raise StoreError(f"{kind}/{key[:12]}: another process is still computing it") from None
-                    time.sleep(0.1)
+        lock = FileLock(path)
+        while not _acquired(lock, path):
+            if should_stop():
+                raise StoreError(f"{kind}/{key[:12]}: another process is still computing it")
+        try:
             yield
+        finally:
+            lock.release()
 
     def work_folder(self, kind: str, key: str) -> Path:
         """Return the task's folder for checkpoints; it outlives a killed process."""
         self.folder(kind, key)
         path = self.root / ".work" / f"{kind}-{key}"
-        with writing(path):
+        with disk_errors(path):
             path.mkdir(parents=True, exist_ok=True)
         return path
 
@@ -207,7 +188,7 @@ class Store:
         """Return an empty folder to write an artifact into; call with its lock held."""
         folder = self.folder(kind, key)
         beside = folder.with_name(f".{key}.part")
-        with writing(beside):
+        with disk_errors(beside):
             if beside.exists():
                 shutil.rmtree(beside)
             beside.mkdir(parents=True)
@@ -222,11 +203,16 @@ class Store:
             What the key is the SHA-256 of.
         facts
             What isn't part of the key: seconds, peak memory, versions, hardware, label …
+
+        Raises
+        ------
+        StoreError
+            If it can't be written.
         """
         folder = self.folder(kind, key)
         beside = folder.with_name(f".{key}.part")
-        with writing(beside):
-            files = {str(p.relative_to(beside)): _measure(p) for p in sorted(beside.rglob("*")) if p.is_file()}
+        with disk_errors(beside):
+            files = {str(p.relative_to(beside)): file_state(p) for p in sorted(beside.rglob("*")) if p.is_file()}
             record = {**facts, "kind": kind, "key": key, "content": content, "files": files}
             write_record(beside / RECORD, record)
             if folder.exists():
@@ -237,71 +223,28 @@ class Store:
             shutil.rmtree(checkpoints, ignore_errors=True)
         return Artifact(folder, record)
 
-    def spoil(self, kind: str, key: str) -> None:
+    def invalidate(self, kind: str, key: str) -> None:
         """Mark an artifact as damaged, so that the next run computes it again; who is reading it isn't disturbed."""
         path = self.folder(kind, key) / RECORD
-        with contextlib.suppress(FileNotFoundError), writing(path):
+        with contextlib.suppress(FileNotFoundError), disk_errors(path):
             path.unlink()
 
     def discard(self, kind: str, key: str) -> None:
         """Remove an artifact, complete or damaged."""
-        remove(self.folder(kind, key))
+        remove_folder(self.folder(kind, key))
 
 
-def remove(folder: Path) -> None:
-    """Rename a folder aside and remove it, if it is there."""
-    doomed = folder.with_name(f".{folder.name}.doomed-{os.getpid()}")
-    with contextlib.suppress(FileNotFoundError), writing(folder):
-        os.replace(folder, doomed)
-        shutil.rmtree(doomed)
-
-
-@contextlib.contextmanager
-def writing(path: Path, way: str = "name another store with --store") -> Iterator[None]:
-    """Turn a full or read-only disk into one line, with a way out."""
-    try:
-        yield
-    except OSError as error:
-        if isinstance(error, FileNotFoundError):
-            raise
-        out = "free some space" if error.errno == errno.ENOSPC else way
-        raise StoreError(f"{error.filename or path}: can't be written: {error.strerror or error}; {out}") from None
-
-
-def write_record(path: Path, record: Mapping[str, Any]) -> None:
-    """Write a record with a seal: the SHA-256 of everything else in it."""
-    sealed = {**record, "seal": key_of(record)}
-    path.write_text(json.dumps(sealed, indent=1, allow_nan=False) + "\n", encoding="utf-8")
-
-
-def read_record(folder: Path) -> dict[str, Any] | None:
-    """Return a folder's record, or None if there is none or its seal is broken."""
-    try:
-        record = json.loads((folder / RECORD).read_text(encoding="utf-8"))
-        seal = record.pop("seal")
-        return record if seal == key_of(record) else None
-    except (OSError, ValueError, KeyError, AttributeError, TypeError, RecursionError):
-        return None
-
-
-def _measure(path: Path) -> dict[str, Any]:
-    state = path.stat()
-    return {"sha256": file_digest(path), "bytes": state.st_size, "changed_ns": state.st_mtime_ns}
-
-
-def _intact(path: Path, known: Mapping[str, Any], thorough: bool) -> bool:
-    try:
-        state = path.stat()
-        if state.st_size != known["bytes"]:
+def _acquired(lock: FileLock, path: Path) -> bool:
+    """Try for a moment to get a lock; return whether that worked."""
+    with disk_errors(path):
+        try:
+            lock.acquire(timeout=POLL, poll_interval=POLL)
+        except Timeout:
             return False
-        if not thorough and state.st_mtime_ns == known["changed_ns"]:
-            return True
-        return file_digest(path) == known["sha256"]
-    except OSError:
-        return False
+    return True
 
 
-def file_digest(path: Path) -> str:
-    """Return the SHA-256 of a file's bytes."""
-    with path.open("rb") as handle:
-        return hashlib.file_digest(handle, "sha256").hexdigest()
+def default_store_folder() -> Path:
+    """Return ``$SYNTHBENCH_HOME/store``, or without that variable ``~/.local/share/synthbench/store``."""
+    home = os.environ.get("SYNTHBENCH_HOME")
+    return (Path(home) if home else Path.home() / ".local" / "share" / "synthbench") / "store"

@@ -1,0 +1,31 @@
+"""The store: artifacts found by key, written atomically, verified when read, shared by studies.
+
+On disk::
+
+    <root>/<kind>/<key>/record.json     what made it, what it cost, and the SHA-256 of every other file
+    <root>/<kind>/<key>/…               the artifact's files
+    <root>/.work/<kind>-<key>/          checkpoints of a task that hasn't finished
+    <root>/.locks/<kind>-<key>          held by the process that computes that artifact
+
+An artifact appears by one rename, so a half-written one is never visible. Locks belong to the operating system and
+end with their process. Keys are SHA-256 of canonical JSON.
+"""
+
+from synthbench.store._disk import disk_errors, remove_folder
+from synthbench.store._keys import canonical, file_digest, key_of
+from synthbench.store._records import RECORD, read_record, write_record
+from synthbench.store._store import Artifact, Store, default_store_folder
+
+__all__ = [
+    "RECORD",
+    "Artifact",
+    "Store",
+    "canonical",
+    "default_store_folder",
+    "disk_errors",
+    "file_digest",
+    "key_of",
+    "read_record",
+    "remove_folder",
+    "write_record",
+]
