@@ -205,7 +205,7 @@ RETIRED_NAMES = {
 }
 """Words that were part of names in this code, and the field's term for each, which replaced it."""
 
-RETIRED_PHRASES = {"thus and so": "so"}
+RETIRED_PHRASES = {"settles? nothing": "draw no conclusions"}
 """The same of what users read: messages, docstrings and documents."""
 
 
@@ -281,6 +281,13 @@ def test_documented_command_lines_are_understood(command: str) -> None:
             parser.parse_args([words[0], "--help"])
     else:
         parser.parse_args(words)
+
+
+def test_the_toolkits_modules_in_the_documents_exist() -> None:
+    section = DOCS["CONTRIBUTING.md"].split("### The toolkit")[1].split("\n## ")[0]
+    named = re.findall(r"`((?:training|masks|intensity|layers|generators)\.\w+)`", section)
+    assert named
+    assert [name for name in named if not (CORE / "toolkit" / f"{name.replace('.', '/')}.py").exists()] == []
 
 
 def test_yaml_in_the_readme_is_a_study() -> None:
