@@ -50,12 +50,12 @@ def refused(trial, *words: object, **environment: object) -> str:
 
 
 STUDY_MISTAKES = {
-    "a name that is no file name": ({"name": "my study"}, "name: 'my study' won't do; give letters, digits"),
+    "a name that is no file name": ({"name": "my study"}, "name: invalid value 'my study'; expected letters, digits"),
     "a dataset's key for the study": (
         {"split": "kfold"},
         "split: is a key of a dataset, as in datasets: [{name: …, split: …}]",
     ),
-    "no list": ({"datasets": "discs"}, "datasets: give a list, as in [discs]"),
+    "no list": ({"datasets": "discs"}, "datasets: expected a list, such as [discs]"),
     "an empty list": ({"segmenters": []}, "segmenters: give at least one"),
     "no mapping": ({"budget": 500}, "budget: give a mapping of keys to values, as in {name: …} (given: 500)"),
     "an unknown key beside a missing one": ({"datasets": None, "dataset": ["discs"]}, "dataset: no such key"),
@@ -64,7 +64,7 @@ STUDY_MISTAKES = {
         {"generators": [{"name": "brighter", "label": "real"}]},
         "'real' is the arm without synthetic",
     ),
-    "a truth value for an amount": ({"synthetic": [True]}, "synthetic: True won't do"),
+    "a truth value for an amount": ({"synthetic": [True]}, "synthetic: invalid value True"),
     "too many real images": ({"fractions": [500]}, "fractions: 500 real images were asked for, and 7 are for training"),
     "unknown generator": ({"generators": ["brigter"]}, "did you mean 'brighter'"),
     "unknown segmenter": ({"segmenters": ["treshold"]}, "did you mean 'threshold'"),

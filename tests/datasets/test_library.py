@@ -162,8 +162,8 @@ def test_a_plugin_dataset_is_built_with_its_terms(dots, tmp_path):
     ("name", "config", "error", "says"),
     [
         ("dot", {}, PluginError, r"unknown dataset 'dot' \(did you mean 'dots'\?\)"),
-        ("dots", {"cuont": 2}, ConfigError, r"dataset 'dots': config cuont: .*\(did you mean 'count'\?\)"),
-        ("dots", {"count": "many"}, ConfigError, "dataset 'dots': config count: .*valid integer"),
+        ("dots", {"cuont": 2}, ConfigError, r"dataset 'dots': config: cuont: .*\(did you mean 'count'\?\)"),
+        ("dots", {"count": "many"}, ConfigError, "dataset 'dots': config: count: .*valid integer.*'many'"),
         ("dots", {"count": 0}, DataError, "dataset 'dots': its plugin gave no sample"),
     ],
 )

@@ -17,6 +17,7 @@ from synthbench.datasets.importing import prepare_import
 from synthbench.datasets.readers.tracking import TruthChoice
 from synthbench.errors import ConfigError, DataError, suggest
 from synthbench.plugin.api import Context, Progress, silent
+from synthbench.plugin.config_errors import first_problem
 from synthbench.plugin.registry import registry
 from synthbench.samples import INDEX, Sample, SampleSet, Task
 
@@ -157,15 +158,7 @@ def build_dataset(name: str, config: Mapping[str, Any], folder: Path, context: C
     try:
         settings = cls.Config.model_validate(dict(config))
     except ValidationError as error:
-        problem = error.errors()[0]
-        key = ".".join(map(str, problem["loc"]))
-        fields = cls.Config.model_fields
-        hint = (
-            (suggest(key, fields) or f"; there are: {', '.join(fields) or 'none'}")
-            if problem["type"] == "extra_forbidden"
-            else ""
-        )
-        raise ConfigError(f"dataset {name!r}: config {key}: {problem['msg']}{hint}") from None
+        raise ConfigError(f"dataset {name!r}: config: {first_problem(error, cls.Config)}") from None
     (task,) = registry().get("dataset", name).spec.tasks
     dataset = cls(settings)
     info: dict[str, Any] = {

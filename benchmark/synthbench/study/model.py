@@ -10,9 +10,10 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from synthbench.errors import ConfigError, suggest
+from synthbench.errors import ConfigError
 from synthbench.io.escaping import printable
 from synthbench.io.safe_yaml import read_yaml
+from synthbench.plugin.config_errors import first_problem
 
 STUDIES = Path(__file__).parent / "studies"
 DEFAULT = STUDIES / "default.yaml"
@@ -246,72 +247,23 @@ def make_study(content: dict[str, Any], source: str) -> Study:
     try:
         return Study.model_validate(content)
     except ValidationError as error:
-        raise ConfigError(f"{source}: {first_problem(error, Study)}") from None
+        raise ConfigError(f"{source}: {_problem(error)}") from None
 
 
-def first_problem(error: ValidationError, model: type[BaseModel]) -> str:
-    """Return a validation error as one line: the first problem's key, value and reason."""
-    problem = min(error.errors(), key=lambda found: found["type"] != "extra_forbidden")
-    where = ".".join(str(part) for part in problem["loc"] if not _is_union_tag(part)) or "the study"
-    if problem["type"] == "extra_forbidden":
-        if model is Study and where in RENAMED:
-            return f"{where}: this key is now called {RENAMED[where]}"
-        names, key = _fields_at(model, problem["loc"][:-1]), str(problem["loc"][-1])
-        if model is Study and len(problem["loc"]) == 1 and key in DatasetConfig.model_fields:
-            return f"{where}: is a key of a dataset, as in datasets: [{{name: …, {key}: …}}]"
-        hint = suggest(key, names) or f"; there are: {', '.join(names) or 'none at all'}"
-        return f"{where}: no such key{hint}"
-    if problem["type"] == "missing":
-        return f"{where}: is missing"
-    first = problem["loc"][0] if problem["loc"] else None
-    if model is Study and problem["type"] == "list_type" and isinstance(problem["input"], str | int | float):
-        return f"{first}: give a list, as in [{problem['input']}]"
-    if model is Study and first in _WORDS:
-        return f"{first}: {problem['input']!r} won't do; {_WORDS[first]}"
-    given = f" (given: {problem['input']!r})"
-    said = _SAID.get(problem["type"], problem["msg"].removeprefix("Value error, "))
-    place = f"{where}: " if problem["loc"] else ""
-    return f"{place}{said}{given if problem['loc'] and len(given) < 120 else ''}"
-
-
-_SAID = {
-    "list_type": "give a list, as in [a, b]",
-    "too_short": "give at least one",
-    "model_type": "give a mapping of keys to values, as in {name: …}",
-    "dict_type": "give a mapping of keys to values, as in {name: …}",
+_EXPECTED = {
+    "name": "letters, digits, '.', '_' and '-', at most 80 of them, the first a letter or a digit",
+    "fractions": "fractions above 0 and up to 1.0, or integers ≥ 1 (numbers of images)",
+    "synthetic": "integers ≥ 1 (numbers of samples), or multiples such as 2x",
 }
-"""What is said instead of pydantic's words, by its type of problem."""
-
-_WORDS: dict[Any, str] = {
-    "name": "give letters, digits, '.', '_' and '-', at most 80, the first a letter or a digit",
-    "fractions": "give shares above 0 and up to 1.0, or whole numbers of images",
-    "synthetic": "give whole numbers of samples from 1 up, or multiples such as 2x",
-}
+"""What these keys take, in words."""
 
 
-def _is_union_tag(part: Any) -> bool:
-    return isinstance(part, str) and ("[" in part or part in ("int", "float", "str"))
-
-
-def _fields_at(model: type[BaseModel], where: tuple[Any, ...]) -> list[str]:
-    """Return the field names of the model found by following a location; those of `model` where that fails."""
-    current: Any = model
-    for part in where:
-        if isinstance(part, str) and isinstance(current, type) and issubclass(current, BaseModel):
-            field = current.model_fields.get(part)
-            current = _model_within(field.annotation) if field else None
-    return (
-        list(current.model_fields)
-        if isinstance(current, type) and issubclass(current, BaseModel)
-        else list(model.model_fields)
-    )
-
-
-def _model_within(annotation: Any) -> Any:
-    if isinstance(annotation, type) and not hasattr(annotation, "__args__"):
-        return annotation
-    for inner in getattr(annotation, "__args__", ()):
-        found = _model_within(inner)
-        if isinstance(found, type) and issubclass(found, BaseModel):
-            return found
-    return None
+def _problem(error: ValidationError) -> str:
+    problem = min(error.errors(include_url=False), key=lambda each: each["type"] != "extra_forbidden")
+    where = ".".join(map(str, problem["loc"]))
+    key = where if len(problem["loc"]) == 1 else ""
+    if problem["type"] == "extra_forbidden" and where in RENAMED:
+        return f"{where}: this key is now called {RENAMED[where]}"
+    if problem["type"] == "extra_forbidden" and key in DatasetConfig.model_fields:
+        return f"{key}: is a key of a dataset, as in datasets: [{{name: …, {key}: …}}]"
+    return first_problem(error, Study, _EXPECTED, "the study")
