@@ -21,6 +21,7 @@ from synthbench.toolkit.training.batches import Batches
 from synthbench.toolkit.training.patches import PatchStream
 from synthbench.toolkit.training.schedules import one_cycle
 from synthbench.toolkit.training.threshold_tuning import subsample, tune
+from synthbench.toolkit.training.weights import load_weights, save_weights
 from synthbench_cellpose import flows, library
 
 WEIGHTS = "weights.safetensors"
@@ -136,7 +137,7 @@ class Cellpose(Segmenter):
             "diam_mean": self._model.diam_mean,
             "thresholds": self._thresholds,
         }
-        loop.save_weights(self._model.net, folder / WEIGHTS)
+        save_weights(self._model.net, folder / WEIGHTS)
         (folder / STATE).write_text(json.dumps(state, indent=1) + "\n", encoding="utf-8")
 
     @classmethod
@@ -150,7 +151,7 @@ class Cellpose(Segmenter):
             new._build(int(state["channels"]), float(state["diam_mean"]), context.device)
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise StoreError(f"{folder / STATE}: can't be read: {error}; fit again") from None
-        loop.load_weights(new._model.net, folder / WEIGHTS)
+        load_weights(new._model.net, folder / WEIGHTS)
         return new
 
     def _side(self, patch_size: int) -> int:
@@ -176,7 +177,7 @@ class Cellpose(Segmenter):
 
         def step(number: int) -> dict[str, torch.Tensor]:
             first = number * budget.batch_size
-            symmetries = [stream.draw(slot).symmetry for slot in range(first, first + budget.batch_size)]
+            symmetries = [stream.slot(slot).symmetry for slot in range(first, first + budget.batch_size)]
             images, planes = batches[number]
             images, planes = flows.resize(images, flows.turn(planes, symmetries), side)
             images = F.pad(images, (0, 0, 0, 0, 0, missing)).contiguous(memory_format=torch.channels_last)
@@ -189,7 +190,7 @@ class Cellpose(Segmenter):
             schedule.step()
             return {"loss": loss.detach()}
 
-        loop.train(context, parts={"network": network, "optimiser": optimiser, "schedule": schedule}, step=step)
+        loop.train(context, state={"network": network, "optimiser": optimiser, "schedule": schedule}, step=step)
         network.eval()
 
     def _tune(self, validation: SampleSet, context: Context) -> dict[str, float]:

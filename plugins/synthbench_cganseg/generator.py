@@ -22,6 +22,7 @@ from synthbench.toolkit.training.mode_collapse import check_flat
 from synthbench.toolkit.training.patches import PatchStream
 from synthbench.toolkit.training.schedules import linear_tail
 from synthbench.toolkit.training.training_log import preview_of
+from synthbench.toolkit.training.weights import load_weights, save_weights
 from synthbench_cganseg.config import CGanSegConfig
 from synthbench_cganseg.cycle import DISCRIMINATORS, Cycle, optimisers
 from synthbench_cganseg.discriminator import discriminator
@@ -80,7 +81,7 @@ class CGanSeg(Generator[CGanSegConfig]):
         self.check_mode_collapse(train, context.seed)
 
     def sample(self, index: int, seed: int) -> Sample:
-        mask = self.sampler.sample(seed, index)
+        mask = self.sampler.sample_mask(index, seed)
         rng = np.random.default_rng((seed, _DRAW, index))
         donor = int(rng.choice(self.sampler.similar_masks(mask.source)))
         told, texture = self.intensity.planes_for(mask.labels, donor, rng)
@@ -97,7 +98,7 @@ class CGanSeg(Generator[CGanSegConfig]):
         self.codec.save(folder / _CODEC)
         self.intensity.save(folder / _INTENSITY)
         self.sampler.save(folder)
-        loop.save_weights(self.network, folder / _WEIGHTS)
+        save_weights(self.network, folder / _WEIGHTS)
         (folder / _TRAINING).write_text(json.dumps({"perceptual": self.perceptual}) + "\n", encoding="utf-8")
 
     @classmethod
@@ -109,7 +110,7 @@ class CGanSeg(Generator[CGanSegConfig]):
         new.sampler = MaskSampler.load(folder)
         new.device = torch.device(context.device)
         new.network = new._build()
-        loop.load_weights(new.network, folder / _WEIGHTS)
+        load_weights(new.network, folder / _WEIGHTS)
         new.network.eval()
         try:
             new.perceptual = json.loads((folder / _TRAINING).read_text(encoding="utf-8"))["perceptual"]
@@ -187,9 +188,9 @@ class CGanSeg(Generator[CGanSegConfig]):
         parts = {"generator": self.network, "segmenter": cycle.segments, "judges": cycle.judges, "noise": random}
         loop.train(
             context,
-            parts={**parts, "draws": of_generators, "judging": of_judges},
+            state={**parts, "draws": of_generators, "judging": of_judges},
             step=step,
-            draw=preview_of(self, context.seed, self.network),
+            preview=preview_of(self, context.seed, self.network),
             task=train.task,
         )
         self.counts.clear()

@@ -95,7 +95,7 @@ class Choice:
         """Return the network, or None; raise `PluginError` if the file can't be read or holds another's weights."""
         if self.path is None:
             return None
-        tensors = weights.state_dict(self.path, self.expected)
+        tensors = weights.read_state_dict(self.path, self.expected)
         own = {key.removeprefix("features."): value for key, value in tensors.items() if key.startswith("features.")}
         with torch.device("meta"):
             features = models.get_model(self.architecture, weights=None).features
@@ -146,4 +146,4 @@ def _published(architecture: str) -> Any:
 
 
 def _cached(architecture: str) -> Path:
-    return weights.checkpoints() / _published(architecture).url.rsplit("/", 1)[-1]
+    return weights.torch_hub_folder() / _published(architecture).url.rsplit("/", 1)[-1]

@@ -60,7 +60,7 @@ class Classic(Control[ClassicConfig]):
 
     def fit(self, train: SampleSet, context: Context) -> None:
         super().fit(train, context)
-        self.limit = min_object_area(s.labels for s in train) if train.task == "instances" else 1
+        self.min_area = min_object_area(s.labels for s in train) if train.task == "instances" else 1
 
     def _sample(self, index: int, seed: int) -> Sample:
         rng = np.random.default_rng((seed, _DRAW, index))
@@ -69,7 +69,7 @@ class Classic(Control[ClassicConfig]):
         places = self._geometry(source.labels.shape, zoom, rng)
         labels, ignore = split_ignored(ndimage.map_coordinates(source.marked, places, order=0, mode="reflect"))
         if self.train.task == "instances":
-            labels, removed = without_fragments(labels, source.labels, self.limit, zoom**2)
+            labels, removed = without_fragments(labels, source.labels, self.min_area, zoom**2)
             self.counts["removed"] += removed
         planes = np.moveaxis(np.atleast_3d(source.image), -1, 0).astype(np.float32)
         warped = np.stack([ndimage.map_coordinates(plane, places, order=1, mode="reflect") for plane in planes])

@@ -16,10 +16,10 @@ from synthbench.samples import MASK
 from synthbench.toolkit.intensity.images import to_channels
 from synthbench.toolkit.masks.objects import (
     Cutout,
-    areas,
     cutouts,
     fraction_of_touching_objects,
     min_object_area,
+    object_areas,
     relabel,
 )
 from synthbench.toolkit.masks.placement import Canvas, overlap
@@ -101,10 +101,10 @@ class CopyPaste(Control[CopyPasteConfig]):
         if train.task != "instances":
             raise DataError(f"copy-paste needs instances, and {train.name!r} is {train.task}")
         masks = [s.labels for s in train]
-        found = [areas(mask) for mask in masks]
+        found = [object_areas(mask) for mask in masks]
         if not any(len(a) for a in found):
             raise DataError(f"{train.name!r}: the training masks hold no objects: there is nothing to paste")
-        self.limit = min_object_area(masks)
+        self.min_area = min_object_area(masks)
         self.touching = fraction_of_touching_objects(masks) if self.config.touching is None else self.config.touching
         self.sizes = np.log([np.median(a) if len(a) else np.nan for a in found])
         self.colours = np.stack([_background(s) for s in train]) / _whites(train)[:, None]
@@ -115,7 +115,7 @@ class CopyPaste(Control[CopyPasteConfig]):
         rng = np.random.default_rng((seed, _DRAW, index))
         own = self.position(index, seed)
         base = self._read(own)
-        before, removed = without_fragments(base.labels, base.labels, self.limit, 1.0)
+        before, removed = without_fragments(base.labels, base.labels, self.min_area, 1.0)
         canvas = Canvas(before)
         light = _planes(base.image)
         share = self.train.entries[own].covered
@@ -126,7 +126,7 @@ class CopyPaste(Control[CopyPasteConfig]):
             if not self._paste_round(canvas, light, goal, own, lenders, rng):
                 break
         hidden = before > 0 if base.ignore is None else (before > 0) | base.ignore
-        labels, cut = relabel(np.where(hidden, 0, canvas.labels), self.limit)
+        labels, cut = relabel(np.where(hidden, 0, canvas.labels), self.min_area)
         labels[labels > 0] += before.max(initial=0)
         self.counts["pasted"] += canvas.count - int(before.max(initial=0))
         self.counts["removed"] += removed + cut
@@ -156,7 +156,7 @@ class CopyPaste(Control[CopyPasteConfig]):
         for position, cut, symmetry in sorted(chosen, key=lambda item: -item[1].area):
             mask = np.ascontiguousarray(dihedral(cut.mask, symmetry))
             corner = canvas.find(mask, rng, touch=bool(rng.random() < self.touching))
-            if corner is None or self._visible(canvas, mask, corner) < self.limit:
+            if corner is None or self._visible(canvas, mask, corner) < self.min_area:
                 self.counts["unplaced"] += 1
                 continue
             blend(light, canvas, self._donor(position, cut, symmetry, own, len(light)), corner)
@@ -179,7 +179,7 @@ class CopyPaste(Control[CopyPasteConfig]):
 
     def _whole(self, position: int) -> tuple[Cutout, ...]:
         found = cutouts(self._read(position).labels)
-        large = [cut for cut in found if cut.area >= self.limit] or found
+        large = [cut for cut in found if cut.area >= self.min_area] or found
         return tuple([cut for cut in large if cut.whole] or large)
 
     def _measure(self, position: int) -> float:

@@ -22,7 +22,7 @@ class Shuffled(Control[Config]):
 
     def fit(self, train: SampleSet, context: Context) -> None:
         super().fit(train, context)
-        self.limit = min_object_area(s.labels for s in train) if train.task == "instances" else 1
+        self.min_area = min_object_area(s.labels for s in train) if train.task == "instances" else 1
 
     def _sample(self, index: int, seed: int) -> Sample:
         rng = np.random.default_rng((seed, _DRAW, index))
@@ -36,7 +36,7 @@ class Shuffled(Control[Config]):
             marked = fit_to(marked, source.labels.shape, rng)
         labels, ignore = split_ignored(marked)
         if cut and self.train.task == "instances":
-            labels, removed = relabel(labels, self.limit)
+            labels, removed = relabel(labels, self.min_area)
             self.counts["removed"] += removed
         groups = {"source": source.id, "mask_source": other.id, MASK: "training"}
         return Sample(name(index), source.image, labels, groups, ignore)

@@ -20,10 +20,11 @@ from synthbench.toolkit.masks.objects import relabel
 from synthbench.toolkit.masks.sampler import MaskSampler, SampledMask
 from synthbench.toolkit.training import loop
 from synthbench.toolkit.training.batches import Batches
-from synthbench.toolkit.training.mode_collapse import LOOKED_AT, check_mode_collapse
+from synthbench.toolkit.training.mode_collapse import SAMPLES_TO_CHECK, check_mode_collapse
 from synthbench.toolkit.training.patches import PatchStream
 from synthbench.toolkit.training.schedules import averaged_model, one_cycle
 from synthbench.toolkit.training.training_log import preview_of
+from synthbench.toolkit.training.weights import load_weights, save_weights
 from synthbench_diffusion.config import DiffusionConfig
 from synthbench_diffusion.network import Denoiser
 from synthbench_diffusion.process import Process, guided
@@ -77,7 +78,7 @@ class Diffusion(Generator[DiffusionConfig]):
             groups = {MASK: "new"}
             self.counts.update(drawn=1, removed=removed)
         else:
-            drawn = self.sampler.sample(seed, index)
+            drawn = self.sampler.sample_mask(index, seed)
             groups = drawn.groups
             mask, labels, donor = self._mask(self.sampler, drawn, rng)
             told, texture = self.intensity.planes_for(labels, donor, rng)
@@ -94,7 +95,7 @@ class Diffusion(Generator[DiffusionConfig]):
         (folder / _SIDE).write_text(f"{self.side}\n", encoding="utf-8")
         if self.sampler is not None:
             self.sampler.save(folder)
-        loop.save_weights(self.network, folder / _WEIGHTS)
+        save_weights(self.network, folder / _WEIGHTS)
 
     @classmethod
     def load(cls, folder: Path, context: Context) -> Self:
@@ -108,7 +109,7 @@ class Diffusion(Generator[DiffusionConfig]):
         except (OSError, ValueError) as error:
             raise StoreError(f"{folder / _SIDE}: can't be read: {error}; fit again") from None
         new._build(context)
-        loop.load_weights(new.network, folder / _WEIGHTS)
+        load_weights(new.network, folder / _WEIGHTS)
         return new
 
     @property
@@ -165,7 +166,7 @@ class Diffusion(Generator[DiffusionConfig]):
         self.network = average.module
         loop.train(
             context,
-            parts={
+            state={
                 "network": network,
                 "average": average,
                 "optimiser": optimiser,
@@ -173,11 +174,11 @@ class Diffusion(Generator[DiffusionConfig]):
                 "noise": random,
             },
             step=step,
-            draw=preview_of(self, context.seed),
+            preview=preview_of(self, context.seed),
             task=train.task,
         )
         self.counts.clear()
-        self._check_mode_collapse(stream.first(LOOKED_AT), context.seed)
+        self._check_mode_collapse(stream.first_patches(SAMPLES_TO_CHECK), context.seed)
 
     def _seen(self, planes: torch.Tensor) -> torch.Tensor:
         """Return what the network is told, of the planes of masks and of their light ``(B, masks + N, H, W)``."""

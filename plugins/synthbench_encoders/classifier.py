@@ -64,7 +64,9 @@ class Classifier(NetworkEncoder):
         preset = _published(self.config.architecture)
         path = self._path()
         expected = "" if self.config.weights else path.stem.rsplit("-", 1)[-1]
-        features = classifier_features(self.config.architecture, weights.state_dict(path, expected), str(path), device)
+        features = classifier_features(
+            self.config.architecture, weights.read_state_dict(path, expected), str(path), device
+        )
         how = preset.transforms()
         mean, spread = (torch.tensor(values, device=device)[:, None, None] for values in (how.mean, how.std))
         return lambda batch: features((batch / 255 - mean) / spread)
@@ -90,4 +92,4 @@ def _published(architecture: str) -> Any:
 
 
 def _cached(preset: Any) -> Path:
-    return weights.checkpoints() / preset.url.rsplit("/", 1)[-1]
+    return weights.torch_hub_folder() / preset.url.rsplit("/", 1)[-1]

@@ -73,11 +73,11 @@ class Inception(NetworkEncoder):
         if expected == SCRIPT_SHA256:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", FutureWarning)
-                script = torch.jit.load(io.BytesIO(weights.read(path, expected)), map_location=device).eval()
+                script = torch.jit.load(io.BytesIO(weights.read_bytes(path, expected)), map_location=device).eval()
             return lambda batch: script.layers((batch - 128) / 128).flatten(1)
         from synthbench_encoders.inception_network import inception_network
 
-        network = inception_network(weights.state_dict(path, expected), str(path)).to(device)
+        network = inception_network(weights.read_state_dict(path, expected), str(path)).to(device)
         return lambda batch: network((batch - 128) / 128)
 
     def _path(self) -> Path:
@@ -90,7 +90,7 @@ class Inception(NetworkEncoder):
 
 def _places() -> list[Path]:
     """Where clean-fid, pytorch-fid and torch-fidelity keep their copies."""
-    return [Path(tempfile.gettempdir()) / SCRIPT, *(weights.checkpoints() / name for name in (SCRIPT, *TENSORS))]
+    return [Path(tempfile.gettempdir()) / SCRIPT, *(weights.torch_hub_folder() / name for name in (SCRIPT, *TENSORS))]
 
 
 def _find(config: InceptionConfig) -> Path | None:

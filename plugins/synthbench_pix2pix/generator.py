@@ -17,8 +17,9 @@ from synthbench.toolkit.training import loop
 from synthbench.toolkit.training.batches import Batches
 from synthbench.toolkit.training.mode_collapse import check_flat
 from synthbench.toolkit.training.patches import PatchStream
-from synthbench.toolkit.training.schedules import linear_tail, set_rate
+from synthbench.toolkit.training.schedules import linear_tail, set_learning_rate
 from synthbench.toolkit.training.training_log import preview_of
+from synthbench.toolkit.training.weights import load_weights, save_weights
 from synthbench_pix2pix.config import Pix2PixConfig
 from synthbench_pix2pix.losses import Losses, Term, l1
 from synthbench_pix2pix.networks import UNet, discriminator
@@ -69,7 +70,7 @@ class Pix2Pix(Generator[Pix2PixConfig]):
         self.network.eval()
 
     def sample(self, index: int, seed: int) -> Sample:
-        mask = self.sampler.sample(seed, index)
+        mask = self.sampler.sample_mask(index, seed)
         rng = np.random.default_rng((seed, _DRAW, index))
         donor = int(rng.choice(self.sampler.similar_masks(mask.source)))
         told, texture = self.intensity.planes_for(mask.labels, donor, rng)
@@ -86,7 +87,7 @@ class Pix2Pix(Generator[Pix2PixConfig]):
         self.codec.save(folder / _CODEC)
         self.intensity.save(folder / _INTENSITY)
         self.sampler.save(folder)
-        loop.save_weights(self.network, folder / _WEIGHTS)
+        save_weights(self.network, folder / _WEIGHTS)
 
     @classmethod
     def load(cls, folder: Path, context: Context) -> Self:
@@ -97,7 +98,7 @@ class Pix2Pix(Generator[Pix2PixConfig]):
         new.sampler = MaskSampler.load(folder)
         new.device = torch.device(context.device)
         new.network = new._build()
-        loop.load_weights(new.network, folder / _WEIGHTS)
+        load_weights(new.network, folder / _WEIGHTS)
         new.network.eval()
         return new
 
@@ -134,7 +135,7 @@ class Pix2Pix(Generator[Pix2PixConfig]):
 
         def step(number: int) -> dict[str, torch.Tensor]:
             for optimiser in (draws, judges):
-                set_rate(optimiser, config.learning_rate * linear_tail(number, budget.steps))
+                set_learning_rate(optimiser, config.learning_rate * linear_tail(number, budget.steps))
             real, planes = batches[number]
             told, grain = self._seen(planes), planes[:, self._told :]
             shape = (len(real), config.noise + self.codec.image_planes, *real.shape[2:])
@@ -162,9 +163,9 @@ class Pix2Pix(Generator[Pix2PixConfig]):
         parts = {"generator": self.network, "discriminator": judge, "draws": draws, "judges": judges}
         loop.train(
             context,
-            parts={**parts, "noise": random},
+            state={**parts, "noise": random},
             step=step,
-            draw=preview_of(self, context.seed, self.network),
+            preview=preview_of(self, context.seed, self.network),
             task=train.task,
         )
         self.counts.clear()

@@ -132,7 +132,7 @@ def train(model: Any, stream: PatchStream, config: StarDistConfig, context: Cont
             return {"loss": float(take(*batch))}
 
         parts = {"network": Variables(network.variables), "optimiser": Variables(optimiser.variables)}
-        loop.train(replace(context, device="cpu"), parts=parts, step=step)
+        loop.train(replace(context, device="cpu"), state=parts, step=step)
 
 
 def without_unknown(probability: Any, said: Any, rays: Any) -> tuple[Any, list[Any]]:

@@ -14,9 +14,10 @@ from synthbench.samples import MASK
 from synthbench.toolkit.masks.codec import ImageMaskCodec, MaskEncoding
 from synthbench.toolkit.training import loop
 from synthbench.toolkit.training.batches import Batches
-from synthbench.toolkit.training.mode_collapse import LOOKED_AT, check_mode_collapse
+from synthbench.toolkit.training.mode_collapse import SAMPLES_TO_CHECK, check_mode_collapse
 from synthbench.toolkit.training.patches import PatchStream
 from synthbench.toolkit.training.training_log import preview_of
+from synthbench.toolkit.training.weights import load_weights, save_weights
 from synthbench_stylegan2.classes import Classes
 from synthbench_stylegan2.config import StyleGan2MaskConfig
 from synthbench_stylegan2.control import Best
@@ -83,7 +84,7 @@ class StyleGan2Mask(Generator[StyleGan2MaskConfig]):
         self.codec.save(folder / _CODEC)
         self.classes.save(folder / _CLASSES)
         (folder / _SIDE).write_text(f"{self.side}\n", encoding="utf-8")
-        loop.save_weights(self.network, folder / _WEIGHTS)
+        save_weights(self.network, folder / _WEIGHTS)
 
     @classmethod
     def load(cls, folder: Path, context: Context) -> Self:
@@ -96,7 +97,7 @@ class StyleGan2Mask(Generator[StyleGan2MaskConfig]):
         except (OSError, ValueError) as error:
             raise StoreError(f"{folder / _SIDE}: can't be read: {error}; fit again") from None
         new._build(context)
-        loop.load_weights(new.network, folder / _WEIGHTS)
+        load_weights(new.network, folder / _WEIGHTS)
         return new
 
     @property
@@ -145,13 +146,13 @@ class StyleGan2Mask(Generator[StyleGan2MaskConfig]):
         batches = Batches(stream, context.device)
         members = torch.tensor(self.classes.members, device=self.device)
         average = training.average.module
-        best = Best(lambda: torch.from_numpy(stream.first(2 * COMPARED)), self.codec.image_planes)
+        best = Best(lambda: torch.from_numpy(stream.first_patches(2 * COMPARED)), self.codec.image_planes)
 
         def step(number: int) -> dict[str, float | torch.Tensor]:
             slots = range(number * budget.batch_size, (number + 1) * budget.batch_size)
             real = torch.cat(batches[number], dim=1)
             losses: dict[str, float | torch.Tensor] = {}
-            losses.update(training.step(number, real, members[[stream.draw(slot).index for slot in slots]]))
+            losses.update(training.step(number, real, members[[stream.slot(slot).index for slot in slots]]))
             if (number + 1) % config.check_every == 0 or config.check_every < number + 1 == budget.steps:
                 best.look(self._drawn(average, COMPARED, context.seed), average)
             losses["augmented"] = training.adaptive.p
@@ -162,13 +163,13 @@ class StyleGan2Mask(Generator[StyleGan2MaskConfig]):
         self.network = average
         loop.train(
             context,
-            parts={**training.parts, "best": best},
+            state={**training.parts, "best": best},
             step=step,
-            draw=preview_of(self, context.seed),
+            preview=preview_of(self, context.seed),
             task=train.task,
         )
         best.restore(average)
-        self._check_mode_collapse(stream.first(LOOKED_AT), context.seed)
+        self._check_mode_collapse(stream.first_patches(SAMPLES_TO_CHECK), context.seed)
 
     def _count_lost(self, train: SampleSet) -> None:
         """Count the objects of the training masks for which there is no grey level."""
@@ -181,7 +182,7 @@ class StyleGan2Mask(Generator[StyleGan2MaskConfig]):
 
     def _check_mode_collapse(self, real: np.ndarray, seed: int) -> None:
         """Raise `Diverged` if drawn patches are flat or alike, though z and class differ; the noise is the same."""
-        drawn = self._drawn(self.network, LOOKED_AT, seed, noise=seed)
+        drawn = self._drawn(self.network, SAMPLES_TO_CHECK, seed, noise=seed)
         check_mode_collapse(drawn.numpy(), real, self.codec.image_planes)
 
     # -- drawing ------------------------------------------------------------------------------------------------------

@@ -19,7 +19,13 @@ from torch.nn import functional
 from synthbench import Instances, Sample
 from synthbench.errors import DataError
 from synthbench.samples import IGNORED
-from synthbench.toolkit.masks.distance import Thresholds, decode, decode_components, normalised_distance, scores
+from synthbench.toolkit.masks.distance import (
+    Thresholds,
+    decode,
+    decode_components,
+    mean_foreground,
+    normalised_distance,
+)
 from synthbench_unet.config import UNetConfig
 
 SMOOTH = 1.0
@@ -92,7 +98,7 @@ class DistanceHead(Head):
 
     def decode(self, planes: np.ndarray, thresholds: Mapping[str, Any]) -> Instances:
         labels = decode(planes[0], planes[1], Thresholds(**thresholds))
-        return Instances(labels, scores(labels, planes[1]))
+        return Instances(labels, mean_foreground(labels, planes[1]))
 
 
 class BinaryHead(Head):
@@ -113,7 +119,7 @@ class BinaryHead(Head):
 
     def decode(self, planes: np.ndarray, thresholds: Mapping[str, Any]) -> Instances:
         labels = decode_components(planes[0], Thresholds(**thresholds))
-        return Instances(labels, scores(labels, planes[0]))
+        return Instances(labels, mean_foreground(labels, planes[0]))
 
 
 class SemanticHead(Head):

@@ -17,10 +17,11 @@ from synthbench.errors import StoreError
 from synthbench.toolkit.intensity.images import normalise, to_channels
 from synthbench.toolkit.training import loop
 from synthbench.toolkit.training.batches import Batches
-from synthbench.toolkit.training.loop import autocast, load_weights, prepare_torch, save_weights
+from synthbench.toolkit.training.loop import autocast, prepare_torch
 from synthbench.toolkit.training.patches import PatchStream
 from synthbench.toolkit.training.schedules import averaged_model, one_cycle
 from synthbench.toolkit.training.threshold_tuning import subsample, tune
+from synthbench.toolkit.training.weights import load_weights, save_weights
 from synthbench_unet.config import UNetConfig
 from synthbench_unet.heads import default_thresholds, head_for
 from synthbench_unet.network import Predictor, build, fitting
@@ -121,7 +122,7 @@ class UNet(Segmenter[UNetConfig]):
             return losses
 
         parts = {"network": network, "optimiser": optimiser, "schedule": schedule, "average": average}
-        loop.train(context, parts=parts, step=step)
+        loop.train(context, state=parts, step=step)
         network.load_state_dict(average.module.state_dict())
 
     def _encode(self, sample: Sample) -> tuple[np.ndarray, np.ndarray]:

@@ -21,10 +21,11 @@ from synthbench.toolkit.layers.cycle_spinning import cycle_spin
 from synthbench.toolkit.masks.codec import ImageMaskCodec
 from synthbench.toolkit.training import loop
 from synthbench.toolkit.training.batches import Batches
-from synthbench.toolkit.training.mode_collapse import LOOKED_AT, check_mode_collapse
+from synthbench.toolkit.training.mode_collapse import SAMPLES_TO_CHECK, check_mode_collapse
 from synthbench.toolkit.training.patches import PatchStream
 from synthbench.toolkit.training.schedules import averaged_model, one_cycle
 from synthbench.toolkit.training.training_log import preview_of
+from synthbench.toolkit.training.weights import load_weights, save_weights
 from synthbench_vqvae.config import VqVaePixelCnnConfig
 from synthbench_vqvae.pixelcnn import PixelCNN, Sampler
 
@@ -84,8 +85,8 @@ class VqVaePixelCnn(Generator[VqVaePixelCnnConfig]):
         super().save(folder)
         self.codec.save(folder / _CODEC)
         (folder / _SIDE).write_text(f"{self.side}\n", encoding="utf-8")
-        loop.save_weights(self.coder, folder / _CODER)
-        loop.save_weights(self.prior, folder / _PRIOR)
+        save_weights(self.coder, folder / _CODER)
+        save_weights(self.prior, folder / _PRIOR)
 
     @classmethod
     def load(cls, folder: Path, context: Context) -> Self:
@@ -97,8 +98,8 @@ class VqVaePixelCnn(Generator[VqVaePixelCnnConfig]):
         except (OSError, ValueError) as error:
             raise StoreError(f"{folder / _SIDE}: can't be read: {error}; fit again") from None
         new._build(context)
-        loop.load_weights(new.coder, folder / _CODER)
-        loop.load_weights(new.prior, folder / _PRIOR)
+        load_weights(new.coder, folder / _CODER)
+        load_weights(new.prior, folder / _PRIOR)
         new._ready()
         return new
 
@@ -155,7 +156,7 @@ class VqVaePixelCnn(Generator[VqVaePixelCnnConfig]):
         if lost := self.codec.count_lost(train):
             self.counts["lost"] = lost
         self._ready()
-        self._check_mode_collapse(stream.first(LOOKED_AT), context.seed)
+        self._check_mode_collapse(stream.first_patches(SAMPLES_TO_CHECK), context.seed)
 
     def _phase(
         self,
@@ -194,11 +195,11 @@ class VqVaePixelCnn(Generator[VqVaePixelCnnConfig]):
 
         loop.train(
             replace(context, progress=progress),
-            parts={name: network, "optimiser": optimiser, "schedule": schedule, **averages},
+            state={name: network, "optimiser": optimiser, "schedule": schedule, **averages},
             step=step,
             steps=steps,
             name=name,
-            draw=preview_of(self, context.seed) if task else None,
+            preview=preview_of(self, context.seed) if task else None,
             task=task or "instances",
         )
 

@@ -49,7 +49,10 @@ def main() -> None:
     }
     print(f"{len(rest)} of {len(every)} images of {given.folder}, {given.splits} splits", flush=True)
     sampler = MaskSampler([sample.labels for sample in rest], mode="recombine")
-    masks = {"training": [s.labels for s in rest], "recombined": [sampler.draw(0, i) for i in range(len(rest))]}
+    masks = {
+        "training": [s.labels for s in rest],
+        "recombined": [sampler.sample_mask(i, 0).labels for i in range(len(rest))],
+    }
     plain = seen([s.image for s in rest], masks["training"])
     made = {
         name: seen([make(s, rng(name, i)) for i, s in enumerate(rest)], masks["training"])

@@ -111,7 +111,7 @@ def test_batches_of_the_stream_become_flows_of_what_they_show() -> None:
     samples = SampleSet.of([Sample("discs", (40 * labels).astype(np.uint8), labels)])
     stream = PatchStream(TrainingMix(samples), Budget(1, 16, 48), 0, encode=flows.encode, augment_intensity=False)
     images, planes = (torch.from_numpy(part) for part in stream.batch(0))
-    symmetries = [stream.draw(slot).symmetry for slot in range(16)]
+    symmetries = [stream.slot(slot).symmetry for slot in range(16)]
     assert len(set(symmetries)) > 4
     turned = flows.turn(planes, symmetries)
     for image, target in zip(images, turned, strict=True):

@@ -11,7 +11,7 @@ from scipy import ndimage
 from synthbench import Context, Sample, SampleSet
 from synthbench.errors import DataError
 from synthbench.testing.contract import assert_contract
-from synthbench.toolkit.masks.objects import areas, cutouts, relabel
+from synthbench.toolkit.masks.objects import cutouts, object_areas, relabel
 from synthbench.toolkit.training.patches import dihedral
 from synthbench_controls.base import without_fragments
 from synthbench_controls.classic import Classic, ClassicConfig
@@ -85,9 +85,9 @@ def test_augmented_images_differ_from_their_sources_and_from_each_other(blob_set
 
 def test_an_object_cut_to_a_speck_is_removed_and_counted(blob_set):
     generator = fitted(Classic, blob_set, scale=1.0, elastic=0.0)
-    smallest = min(areas(sample.labels).min() for sample in blob_set)
+    smallest = min(object_areas(sample.labels).min() for sample in blob_set)
     drawn = generator.sample_batch(range(36), 0)
-    assert all((areas(sample.labels) >= 0.4 * smallest).all() for sample in drawn)
+    assert all((object_areas(sample.labels) >= 0.4 * smallest).all() for sample in drawn)
     assert generator.counts["removed"] > 0
     assert generator.counts["drawn"] == 36
 
@@ -109,7 +109,7 @@ def test_pieces_of_one_object_become_objects_where_they_are_large():
     warped[:, 6:8] = 0
     labels, removed = without_fragments(warped, original, limit=12, growth=1.0)
     assert removed == 0
-    assert sorted(areas(labels)) == [40, 40]
+    assert sorted(object_areas(labels)) == [40, 40]
 
 
 def test_without_any_strength_an_augmented_image_is_a_training_image_or_its_mirror(blob_set):
@@ -208,7 +208,7 @@ def test_no_pasted_object_covers_another_or_is_lost_uncounted(blob_set):
         generator.counts.clear()
         sample = generator.sample(i, 0)
         source = blob_set[sample.groups["source"]].labels
-        base, _ = without_fragments(source, source, generator.limit, 1.0)
+        base, _ = without_fragments(source, source, generator.min_area, 1.0)
         for label in range(1, base.max() + 1):
             now = np.unique(sample.labels[base == label])
             assert len(now) == 1
@@ -223,7 +223,7 @@ def test_small_real_objects_keep_their_labels():
     small = Sample("small", np.where(labels > 0, 200, 20).astype(np.uint8), labels)
     train = SampleSet.of([small, *(square(f"s{i}", side=30) for i in range(200))])
     generator = fitted(CopyPaste, train)
-    assert generator.limit > 9
+    assert generator.min_area > 9
     (drawn,) = [s for s in generator.sample_batch(range(len(train)), 0) if s.groups["source"] == "small"]
     assert len(np.unique(drawn.labels[labels == 2])) == 1
     assert drawn.labels[41, 41] > 0
@@ -357,7 +357,7 @@ def test_masks_that_were_cut_are_valid_and_without_specks(blob_set):
     for sample in generator.sample_batch(range(24), 0):
         again, _ = relabel(sample.labels)
         assert np.array_equal(np.unique(again), np.unique(sample.labels))
-        assert (areas(sample.labels) >= generator.limit).all()
+        assert (object_areas(sample.labels) >= generator.min_area).all()
     assert generator.counts["removed"] > 0
 
 

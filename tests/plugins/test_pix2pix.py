@@ -185,7 +185,7 @@ def test_terms_compare_under_masks_of_0_to_1(blob_set, monkeypatch):
 def test_the_rate_falls_in_the_second_half_and_momentum_is_the_papers(blob_set, tmp_path: Path):
     """Of four steps the last has half of the rate."""
     fitted(blob_set, steps=4, learning_rate=2e-3, context={"folder": tmp_path})
-    parts = checkpoints.read(tmp_path / "training.pt")["parts"]
+    parts = checkpoints.read(tmp_path / "training.pt")["state"]
     for name in ("draws", "judges"):
         (group,) = parts[name]["param_groups"]
         assert (group["lr"], tuple(group["betas"])) == (pytest.approx(1e-3), (0.5, 0.999))

@@ -128,7 +128,7 @@ def test_class_maps_are_drawn_too(semantic_set: SampleSet) -> None:
 
 def test_the_prior_that_draws_is_the_average(blob_set: SampleSet, tmp_path: Path) -> None:
     generator = fitted(blob_set, context={"folder": tmp_path})
-    parts = checkpoints.read(tmp_path / "pixelcnn.pt")["parts"]
+    parts = checkpoints.read(tmp_path / "pixelcnn.pt")["state"]
     for name, value in generator.prior.state_dict().items():
         assert torch.equal(value, parts["average"][name])
         assert not torch.equal(value, parts["pixelcnn"][name])
@@ -272,7 +272,7 @@ def test_the_codebook_follows_faster_in_the_first_steps_alone(blob_set: SampleSe
 def test_both_rates_fall_to_their_end(blob_set: SampleSet, tmp_path: Path) -> None:
     fitted(blob_set, learning_rate=2e-3, context={"folder": tmp_path})
     for name in ("vqvae", "pixelcnn"):
-        (group,) = checkpoints.read(tmp_path / f"{name}.pt")["parts"]["optimiser"]["param_groups"]
+        (group,) = checkpoints.read(tmp_path / f"{name}.pt")["state"]["optimiser"]["param_groups"]
         assert group["lr"] == pytest.approx(2e-3 * 1e-4)
 
 

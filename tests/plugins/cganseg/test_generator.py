@@ -78,7 +78,7 @@ def test_rates_fall_in_the_second_half_and_are_those_asked_for(fitted, blob_set,
     """Of four steps the last has half of the rate; the mapping a tenth of that, the discriminators their share."""
     config = {"learning_rate": 2e-3, "judges_rate": 0.3, "momentum": 0.7}
     fitted(blob_set, steps=4, context={"folder": tmp_path}, **config)
-    parts = checkpoints.read(tmp_path / "training.pt")["parts"]
+    parts = checkpoints.read(tmp_path / "training.pt")["state"]
     groups = [*parts["draws"]["param_groups"], *parts["judging"]["param_groups"]]
     assert [group["lr"] for group in groups] == pytest.approx([1e-3, 1e-4, 3e-4])
     assert {tuple(group["betas"]) for group in groups} == {(0.7, 0.999)}

@@ -64,7 +64,7 @@ def test_weights_are_taken_from_a_file_and_recorded(fitted, cycle, blob_set, squ
     )
     kept = squeezed.perceptual.features.state_dict()
     original = models.squeezenet1_0(weights=None)
-    original.load_state_dict(weights.state_dict(squeezenet))
+    original.load_state_dict(weights.read_state_dict(squeezenet))
     assert all(torch.equal(value, original.features.state_dict()[key]) for key, value in kept.items())
     assert plain.perceptual is None
 
@@ -75,7 +75,7 @@ def test_a_long_training_needs_vgg19_and_a_short_one_nothing(tmp_path: Path, mon
     quick, paper = (CGanSegConfig().resolve(CGanSeg.budgets[name]).perceptual for name in ("quick", "paper"))
     assert (quick, paper) == ("off", "vgg19")
     assert choose("off", None).build(torch.device("cpu")) is None
-    weights.checkpoints().mkdir(parents=True)
+    weights.torch_hub_folder().mkdir(parents=True)
     perceptual._cached("vgg19").write_bytes(b"cut off")
     with pytest.raises(PluginError, match="SHA-256"):
         choose("vgg19", None).build(torch.device("cpu"))

@@ -156,7 +156,7 @@ def test_errors_weigh_what_was_asked_for(blob_set: SampleSet, tmp_path: Path, mo
 def test_the_rate_falls_to_its_end_and_the_process_is_the_one_asked_for(blob_set: SampleSet, tmp_path: Path) -> None:
     config: dict[str, Any] = {"times": 200, "schedule": "cosine", "learning_rate": 2e-3}
     process = fitted(blob_set, context={"folder": tmp_path}, **config).process
-    (group,) = checkpoints.read(tmp_path / "training.pt")["parts"]["optimiser"]["param_groups"]
+    (group,) = checkpoints.read(tmp_path / "training.pt")["state"]["optimiser"]["param_groups"]
     assert group["lr"] == pytest.approx(2e-3 * 1e-4)
     clean, noise, times = torch.ones(2, 1, 1, 1), torch.zeros(2, 1, 1, 1), torch.tensor([5, 120])
     expected = Process(200, "cosine", "sample").noisy(clean, noise, times)
@@ -282,7 +282,7 @@ def test_a_mask_that_is_too_large_is_cut_after_it_has_become_planes(blob_set: Sa
     """So that cells at the edge are told as in training; specks that the cut leaves are background in both."""
     generator = fitted(blob_set, mode="conditional", mask_source="train", largest=32)
     for index in range(20):
-        drawn = generator.sampler.sample(0, index)
+        drawn = generator.sampler.sample_mask(index, 0)
         told, labels, _ = generator._mask(generator.sampler, drawn, np.random.default_rng(index))
         rng, whole = np.random.default_rng(index), drawn.labels
         top, left = (int(rng.integers(side - 32 + 1)) for side in whole.shape)

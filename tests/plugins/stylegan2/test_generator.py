@@ -190,7 +190,7 @@ def test_flat_planes_and_one_and_the_same_picture_are_failures(
         for name, parameter in generator.network.named_parameters():
             if name.endswith("strength"):
                 parameter.fill_(0.3)
-    with pytest.raises(Diverged, match="one and the same"):
+    with pytest.raises(Diverged, match="all the same"):
         generator._check_mode_collapse(real, 0)
     generator = fitted(blob_set, steps=1)
     nn.init.zeros_(getattr(generator.network.synthesis, head).out.conv.weight)

@@ -14,14 +14,14 @@ from synthbench.samples import SampleSet, read_array
 from synthbench.toolkit.masks.distance import (
     Thresholds,
     boxes,
-    closed,
     decode,
     decode_components,
     drop_small,
     encode,
     inner_borders,
+    mean_foreground,
     normalised_distance,
-    scores,
+    restore_borders,
 )
 
 any_labels = hnp.arrays(
@@ -100,7 +100,7 @@ def test_any_planes_decode_to_instances_within_the_foreground(
         sizes = np.bincount(labels.ravel())
         assert (sizes[1:] >= area).all()
         assert not labels[planes[1] < level].any()
-        assert len(scores(labels, planes[1])) == labels.max()
+        assert len(mean_foreground(labels, planes[1])) == labels.max()
         for label in range(1, labels.max() + 1):
             assert ndimage.label(labels == label)[1] == 1
 
@@ -124,7 +124,7 @@ def test_an_instance_with_two_humps_stays_one() -> None:
 @pytest.mark.parametrize("shape", [(1, 1), (1, 30), (30, 1), (17, 23)])
 def test_blank_planes_hold_nothing_and_full_ones_one_instance(shape: tuple[int, int]) -> None:
     assert not decode(np.zeros(shape), np.zeros(shape)).any()
-    assert scores(np.zeros(shape, int), np.zeros(shape)).shape == (0,)
+    assert mean_foreground(np.zeros(shape, int), np.zeros(shape)).shape == (0,)
     full = np.ones(shape, np.float32)
     assert (decode(full, full, Thresholds(area=1)) == 1).all()
     np.testing.assert_array_equal(normalised_distance(full.astype(np.uint8)), full)
@@ -133,7 +133,7 @@ def test_blank_planes_hold_nothing_and_full_ones_one_instance(shape: tuple[int, 
 def test_scores_are_mean_foreground() -> None:
     labels = np.array([[1, 1, 0], [0, 2, 2]])
     foreground = np.array([[0.5, 1.0, 0.3], [0.2, 0.25, 0.75]])
-    np.testing.assert_allclose(scores(labels, foreground), [0.75, 0.5])
+    np.testing.assert_allclose(mean_foreground(labels, foreground), [0.75, 0.5])
 
 
 def test_tidying_drops_the_small_and_closes_gaps() -> None:
@@ -165,9 +165,9 @@ def test_borders_between_instances_are_given_back_and_real_gaps_stay() -> None:
     labels[4:20, 3:15], labels[4:20, 15:27], labels[4:20, 28:38] = 1, 2, 3
     planes = encode(labels)
     decoded = decode(*planes)
-    assert (closed(decoded, planes[0]) == labels).all()
+    assert (restore_borders(decoded, planes[0]) == labels).all()
     assert (decoded != labels).sum() == 2 * 16
     apart = np.where(labels > 0, labels, 0)[:, [*range(15), *range(27, 40)]]
     planes = encode(apart)
-    assert ((closed(decode(*planes), planes[0]) > 0) == (apart > 0)).all()
-    assert not closed(np.zeros((4, 4), np.int32), np.ones((4, 4))).any()
+    assert ((restore_borders(decode(*planes), planes[0]) > 0) == (apart > 0)).all()
+    assert not restore_borders(np.zeros((4, 4), np.int32), np.ones((4, 4))).any()

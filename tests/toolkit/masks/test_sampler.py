@@ -13,7 +13,13 @@ from skimage.measure import label as connected
 
 from synthbench.errors import ConfigError, DataError, StoreError
 from synthbench.samples import SampleSet
-from synthbench.toolkit.masks.objects import areas, cutouts, fraction_of_touching_objects, min_object_area, relabel
+from synthbench.toolkit.masks.objects import (
+    cutouts,
+    fraction_of_touching_objects,
+    min_object_area,
+    object_areas,
+    relabel,
+)
 from synthbench.toolkit.masks.placement import Canvas, overlap
 from synthbench.toolkit.masks.sampler import MaskSampler
 from synthbench.toolkit.training.patches import dihedral
@@ -43,9 +49,9 @@ def test_tidy_leaves_connected_numbered_objects_of_the_limit_and_loses_none_unco
     pieces = connected(labels, background=0, connectivity=2)
     sizes = np.bincount(pieces.ravel())[1:]
     assert is_valid(relabelled)
-    assert (areas(relabelled) >= limit).all()
+    assert (object_areas(relabelled) >= limit).all()
     assert removed == (sizes < limit).sum()
-    assert sorted(areas(relabelled)) == sorted(sizes[sizes >= limit])
+    assert sorted(object_areas(relabelled)) == sorted(sizes[sizes >= limit])
 
 
 def test_tidy_makes_one_object_per_piece_and_joins_diagonals():
@@ -157,33 +163,33 @@ def test_objects_stay_where_they_are_allowed():
 @pytest.mark.parametrize("mode", ["train", "recombine", "mixed"])
 @pytest.mark.parametrize("layout", ["scatter", "discs"])
 def test_a_mask_depends_on_seed_and_index_alone(masks, mode, layout, tmp_path: Path):
-    sampler = MaskSampler(masks, mode=mode, layout=layout)
-    expected = [sampler.draw(3, i) for i in range(8)]
+    sampler = MaskSampler(masks, mode=mode, object_layout=layout)
+    expected = [sampler.sample_mask(i, 3).labels for i in range(8)]
     sampler.save(tmp_path)
     loaded = MaskSampler.load(tmp_path)
     for i in (7, 2, 5, 0):
-        assert np.array_equal(loaded.draw(3, i), expected[i])
-    assert any(not np.array_equal(sampler.draw(4, i), expected[i]) for i in range(8))
+        assert np.array_equal(loaded.sample_mask(i, 3).labels, expected[i])
+    assert any(not np.array_equal(sampler.sample_mask(i, 4).labels, expected[i]) for i in range(8))
 
 
 @pytest.mark.parametrize("mode", ["train", "recombine", "mixed"])
 def test_masks_are_valid_label_maps_without_specks(masks, mode):
     sampler = MaskSampler(masks, mode=mode)
     for i in range(12):
-        labels = sampler.draw(0, i)
+        labels = sampler.sample_mask(i, 0).labels
         assert is_valid(labels)
-        assert (areas(labels) >= sampler.limit).all()
+        assert (object_areas(labels) >= sampler.min_area).all()
 
 
 def test_train_mode_gives_every_mask_once_before_any_again_turned_or_mirrored(masks):
     sampler = MaskSampler(masks)
     for first in (0, len(masks)):
-        draws = [sampler.sample(0, i) for i in range(first, first + len(masks))]
+        draws = [sampler.sample_mask(i, 0) for i in range(first, first + len(masks))]
         assert sorted(draw.source for draw in draws) == list(range(len(masks)))
         for draw in draws:
             turned = [dihedral(masks[draw.source], s) > 0 for s in range(8)]
             assert any(np.array_equal(draw.labels > 0, t) for t in turned) or draw.removed
-    assert len({sampler.draw(0, i * len(masks)).tobytes() for i in range(12)}) > 6
+    assert len({sampler.sample_mask(i * len(masks), 0).labels.tobytes() for i in range(12)}) > 6
 
 
 def test_masks_have_sizes_of_training_images():
@@ -192,16 +198,16 @@ def test_masks_have_sizes_of_training_images():
     for mode in ("train", "recombine"):
         sampler = MaskSampler([wide, tall], mode=mode)
         for i in range(8):
-            draw = sampler.sample(0, i)
+            draw = sampler.sample_mask(i, 0)
             assert draw.labels.shape == (wide, tall)[draw.source].shape
 
 
 def test_recombined_masks_reach_the_share_of_a_training_mask_with_training_shapes(masks):
     sampler = MaskSampler(masks, mode="recombine")
     shapes = {dihedral(cut.mask, s).tobytes() for m in masks for cut in cutouts(m) for s in range(8)}
-    largest = max(areas(m).max() for m in masks)
+    largest = max(object_areas(m).max() for m in masks)
     for i in range(12):
-        draw = sampler.sample(1, i)
+        draw = sampler.sample_mask(i, 1)
         assert draw.target == pytest.approx((masks[draw.source] > 0).mean())
         assert draw.reached == pytest.approx((draw.labels > 0).mean())
         assert abs(draw.reached - draw.target) * draw.labels.size <= largest
@@ -210,7 +216,7 @@ def test_recombined_masks_reach_the_share_of_a_training_mask_with_training_shape
 
 @pytest.mark.parametrize(("mode", "origins"), [("train", {"training"}), ("recombine", {"recombined"}), ("mixed", None)])
 def test_a_mask_says_where_it_comes_from(masks, mode, origins):
-    drawn = [MaskSampler(masks, mode=mode).sample(2, i) for i in range(12)]
+    drawn = [MaskSampler(masks, mode=mode).sample_mask(i, 2) for i in range(12)]
     assert {draw.groups["mask"] for draw in drawn} == (origins or {"training", "recombined"})
     assert all((draw.groups["mask"] == "recombined") == draw.recombined for draw in drawn)
 
@@ -228,13 +234,13 @@ def test_magnifications_do_not_mix():
         coarse.append(mask)
     sampler = MaskSampler(fine + coarse, mode="recombine")
     for i in range(16):
-        draw = sampler.sample(0, i)
+        draw = sampler.sample_mask(i, 0)
         whole = [cut.area for cut in cutouts(draw.labels) if cut.whole]
         assert all(area == 16 for area in whole) if draw.source < 8 else all(area >= 900 for area in whole)
 
 
 def test_what_finds_no_room_is_counted(masks):
-    draw = MaskSampler(masks, mode="recombine", foreground_fraction=1.0).sample(0, 0)
+    draw = MaskSampler(masks, mode="recombine", foreground_fraction=1.0).sample_mask(0, 0)
     assert draw.unplaced > 0
     assert 0.3 < draw.reached < 1.0
 
@@ -242,8 +248,8 @@ def test_what_finds_no_room_is_counted(masks):
 def test_as_many_objects_touch_as_are_asked_to(masks):
     apart = MaskSampler(masks, mode="recombine", touching_fraction=0.0)
     close = MaskSampler(masks, mode="recombine", touching_fraction=1.0)
-    assert fraction_of_touching_objects([apart.draw(0, i) for i in range(6)]) == 0
-    assert fraction_of_touching_objects([close.draw(0, i) for i in range(6)]) > 0.5
+    assert fraction_of_touching_objects([apart.sample_mask(i, 0).labels for i in range(6)]) == 0
+    assert fraction_of_touching_objects([close.sample_mask(i, 0).labels for i in range(6)]) > 0.5
 
 
 def test_colonies_leave_more_of_the_image_empty():
@@ -253,8 +259,8 @@ def test_colonies_leave_more_of_the_image_empty():
         mask[20 * y + 3 : 20 * y + 9, 20 * x + 3 : 20 * x + 9] = k + 1
 
     def emptiness(layout: str) -> float:
-        sampler = MaskSampler([mask], mode="recombine", layout=layout)
-        tiles = [(sampler.draw(0, i) > 0).reshape(4, 40, 4, 40).any(axis=(1, 3)) for i in range(6)]
+        sampler = MaskSampler([mask], mode="recombine", object_layout=layout)
+        tiles = [(sampler.sample_mask(i, 0).labels > 0).reshape(4, 40, 4, 40).any(axis=(1, 3)) for i in range(6)]
         return 1 - float(np.mean(tiles))
 
     assert emptiness("scatter") < 0.05 < 0.3 < emptiness("discs")
@@ -263,7 +269,7 @@ def test_colonies_leave_more_of_the_image_empty():
 def test_class_maps_are_turned_and_keep_their_classes(semantic_set: SampleSet):
     sampler = MaskSampler.of(semantic_set)
     for i in range(len(semantic_set)):
-        draw = sampler.sample(0, i)
+        draw = sampler.sample_mask(i, 0)
         assert np.array_equal(np.bincount(draw.labels.ravel()), np.bincount(semantic_set[draw.source].labels.ravel()))
         assert draw.removed == 0
 
@@ -271,7 +277,7 @@ def test_class_maps_are_turned_and_keep_their_classes(semantic_set: SampleSet):
 def test_an_image_without_objects_gives_an_empty_mask(masks):
     empty = np.zeros((64, 64), np.uint8)
     sampler = MaskSampler([*masks[:2], empty], mode="recombine")
-    drawn = [sampler.sample(0, i) for i in range(6)]
+    drawn = [sampler.sample_mask(i, 0) for i in range(6)]
     assert all((draw.labels == 0).all() == (draw.source == 2) for draw in drawn)
 
 
@@ -282,7 +288,7 @@ def test_what_cannot_be_drawn_from_is_refused_in_one_line(masks, semantic_set, t
         MaskSampler([np.zeros((8, 8), np.uint8)])
     with pytest.raises(DataError, match="no training masks"):
         MaskSampler([])
-    with pytest.raises(ConfigError, match=r"density is 1\.5"):
+    with pytest.raises(ConfigError, match=r"foreground_fraction: 1\.5"):
         MaskSampler(masks, foreground_fraction=1.5)
     with pytest.raises(StoreError, match=r"masks\.npz"):
         MaskSampler.load(tmp_path)

@@ -129,7 +129,7 @@ def test_ada_scales_and_stretches_by_what_the_paper_says_whatever_the_shape_of_t
     """In pixels the map is a turn, a stretch and a turn: its singular values are s·f and s/f."""
     image = torch.zeros(4000, 1, 20, 40)
     pixels = torch.diag(torch.tensor([20.0, 10.0]))
-    maps = pixels @ augmentation._transforms(image, 1.0, chance())[:, :2, :2] @ torch.linalg.inv(pixels)
+    maps = pixels @ augmentation.affine_transforms(image, 1.0, chance())[:, :2, :2] @ torch.linalg.inv(pixels)
     large, small = torch.linalg.svdvals(maps).log2().unbind(dim=1)
     assert ((large + small) / 2).square().mean().sqrt() == pytest.approx(0.2, rel=0.05)
     assert ((large - small) / 2).square().mean().sqrt() == pytest.approx(0.2, rel=0.05)
@@ -138,7 +138,7 @@ def test_ada_scales_and_stretches_by_what_the_paper_says_whatever_the_shape_of_t
 
 
 def test_ada_moves_by_an_eighth_of_the_side():
-    maps = augmentation._transforms(torch.zeros(4000, 1, 20, 40), 1.0, chance())
+    maps = augmentation.affine_transforms(torch.zeros(4000, 1, 20, 40), 1.0, chance())
     moved = torch.linalg.solve(maps[:, :2, :2], maps[:, :2, 2]) / 2
     assert moved.square().mean(dim=0).sqrt().tolist() == pytest.approx([1 / 8, 1 / 8], rel=0.05)
 
@@ -146,7 +146,7 @@ def test_ada_moves_by_an_eighth_of_the_side():
 def test_ada_changes_light_by_what_the_paper_says():
     """Two levels tell brightness and contrast apart."""
     levels = torch.tensor([-0.5, 0.5]).expand(4000, 1, 1, 2)
-    dark, light = augmentation._tinted(levels, 1.0, chance()).flatten(1).unbind(dim=1)
+    dark, light = augmentation.adjust_colours(levels, 1.0, chance()).flatten(1).unbind(dim=1)
     contrast = light - dark
     assert contrast.log2().square().mean().sqrt() == pytest.approx(0.5, rel=0.05)
     assert ((dark + light) / 2 / contrast).square().mean().sqrt() == pytest.approx(0.2, rel=0.05)
@@ -155,7 +155,7 @@ def test_ada_changes_light_by_what_the_paper_says():
 def test_hue_turns_around_grey_and_keeps_brightness():
     """Grey planes go the way that the mean of coloured ones goes, and colours keep their distance among each other."""
     planes = pictures(200, 3, 0, 4)
-    tinted, grey = (augmentation._tinted(x, 1.0, chance(5)) for x in (planes, planes.mean(dim=1, keepdim=True)))
+    tinted, grey = (augmentation.adjust_colours(x, 1.0, chance(5)) for x in (planes, planes.mean(dim=1, keepdim=True)))
     assert torch.allclose(tinted.mean(dim=1, keepdim=True), grey, atol=1e-4)
     before, after = (x.var(dim=1).flatten(1) for x in (planes, tinted))
     ratio = after / before

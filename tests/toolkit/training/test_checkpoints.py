@@ -18,7 +18,7 @@ from synthbench.plugin.api import Budget, Context, Stopped
 from synthbench.toolkit.training import checkpoints, loop
 
 STEPS = 6
-CONTENT = {"step": 3, "parts": {"network": {"weight": torch.arange(6.0), "name": "a"}}, "cpu": torch.get_rng_state()}
+CONTENT = {"step": 3, "state": {"network": {"weight": torch.arange(6.0), "name": "a"}}, "cpu": torch.get_rng_state()}
 
 
 @pytest.fixture
@@ -30,9 +30,9 @@ def test_what_was_written_is_read(path: Path) -> None:
     digest = checkpoints.write(path, CONTENT)
     found = checkpoints.read(path)
     assert found["step"] == 3
-    assert torch.equal(found["parts"]["network"]["weight"], torch.arange(6.0))
+    assert torch.equal(found["state"]["network"]["weight"], torch.arange(6.0))
     assert torch.equal(found["cpu"], CONTENT["cpu"])
-    assert checkpoints.digest_of(path) == digest
+    assert checkpoints.stored_digest(path) == digest
     assert [file.name for file in path.parent.iterdir()] == ["training.pt"]
 
 
@@ -45,7 +45,7 @@ def test_no_flipped_bit_is_read(path: Path) -> None:
         flipped = bytearray(whole)
         flipped[place] ^= 1 << number % 8
         path.write_bytes(flipped)
-        with pytest.raises(checkpoints.Odd):
+        with pytest.raises(checkpoints.UnusableCheckpoint):
             checkpoints.read(path)
 
 
@@ -53,26 +53,26 @@ def test_no_flipped_bit_is_read(path: Path) -> None:
 def test_no_cut_file_is_read(path: Path, kept: int) -> None:
     checkpoints.write(path, CONTENT)
     path.write_bytes(path.read_bytes()[:kept])
-    with pytest.raises(checkpoints.Odd):
+    with pytest.raises(checkpoints.UnusableCheckpoint):
         checkpoints.read(path)
 
 
 def test_nor_one_that_was_prolonged(path: Path) -> None:
     checkpoints.write(path, CONTENT)
     path.write_bytes(path.read_bytes() + b"\0")
-    with pytest.raises(checkpoints.Odd, match="was damaged"):
+    with pytest.raises(checkpoints.UnusableCheckpoint, match="was damaged"):
         checkpoints.read(path)
 
 
 def test_a_plain_torch_archive_is_of_another_version(path: Path) -> None:
     torch.save(CONTENT, path)
-    with pytest.raises(checkpoints.Odd, match="another version"):
+    with pytest.raises(checkpoints.UnusableCheckpoint, match="another version"):
         checkpoints.read(path)
 
 
 def test_a_pickle_behind_a_right_checksum_is_not_loaded(path: Path) -> None:
     checkpoints.write(path, {"harmful": io.StringIO()})
-    with pytest.raises(checkpoints.Odd, match="can't be read by torch"):
+    with pytest.raises(checkpoints.UnusableCheckpoint, match="can't be read by torch"):
         checkpoints.read(path)
 
 
@@ -142,7 +142,7 @@ def fit(folder: Path, stop: int = STEPS, **changes: Any) -> tuple[list[int], lis
 
     parts = {"network": network, "optimiser": optimiser, "noise": noise}
     with contextlib.suppress(Stopped):
-        loop.train(context, parts=parts, step=step, name=name)
+        loop.train(context, state=parts, step=step, name=name)
     return taken, told, network.weight.detach().clone()
 
 
@@ -170,9 +170,9 @@ def test_a_flipped_bit_anywhere_begins_again_and_is_told(tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [
-        ({"task": "b" * 64}, "is of another training"),
-        ({"seed": 4}, "is of another training"),
-        ({"budget": Budget(STEPS, 3, 4)}, "is of another training"),
+        ({"task": "b" * 64}, "belongs to another training"),
+        ({"seed": 4}, "belongs to another training"),
+        ({"budget": Budget(STEPS, 3, 4)}, "belongs to another training"),
     ],
 )
 def test_a_checkpoint_of_another_task_is_not_taken_up(tmp_path: Path, changes: dict[str, Any], reason: str) -> None:
@@ -187,7 +187,7 @@ def test_a_checkpoint_of_another_phase_is_not_taken_up(tmp_path: Path) -> None:
     (tmp_path / "training.pt").rename(tmp_path / "second.pt")
     taken, told, _ = fit(tmp_path, name="second")
     assert taken == list(range(STEPS))
-    assert "is of another training" in told[0]
+    assert "belongs to another training" in told[0]
 
 
 def test_a_checkpoint_of_another_torch_is_not_taken_up(tmp_path: Path) -> None:
@@ -207,7 +207,7 @@ def test_a_checkpoint_that_fits_in_part_leaves_no_part_behind(tmp_path: Path) ->
     fit(tmp_path, 3)
     path = tmp_path / "training.pt"
     content = checkpoints.read(path)
-    content["parts"]["optimiser"]["param_groups"] = []
+    content["state"]["optimiser"]["param_groups"] = []
     checkpoints.write(path, content)
     taken, told, weights = fit(tmp_path)
     assert taken == list(range(STEPS))
@@ -219,14 +219,14 @@ def test_a_second_phase_begins_again_where_the_first_has_become_another(tmp_path
     """It has learnt from what the first came to."""
     fit(tmp_path, name="first")
     fit(tmp_path, 3, name="second")
-    loop._finished.clear()  # another process
+    loop.finished_phases.clear()  # another process
     first = checkpoints.read(tmp_path / "first.pt")
     assert fit(tmp_path, name="first")[0] == []
     assert fit(tmp_path, 0, name="second")[1] == []
-    loop._finished.clear()
-    first["parts"]["network"]["weight"] += 1
+    loop.finished_phases.clear()
+    first["state"]["network"]["weight"] += 1
     checkpoints.write(tmp_path / "first.pt", first)
     assert fit(tmp_path, name="first")[0] == []
     taken, told, _ = fit(tmp_path, name="second")
     assert taken == list(range(STEPS))
-    assert told == ["the checkpoint second.pt is of another training; second begins again at step 0"]
+    assert told == ["the checkpoint second.pt belongs to another training; second begins again at step 0"]

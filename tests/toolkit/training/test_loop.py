@@ -11,8 +11,9 @@ from torch.optim.lr_scheduler import LambdaLR
 
 from synthbench.errors import StoreError
 from synthbench.plugin.api import Budget, Context, Stopped
-from synthbench.toolkit.training.loop import Diverged, autocast, load_weights, prepare_torch, save_weights, train
+from synthbench.toolkit.training.loop import Diverged, autocast, prepare_torch, train
 from synthbench.toolkit.training.schedules import averaged_model, cosine, linear_tail, linear_warmup, one_cycle
+from synthbench.toolkit.training.weights import load_weights, save_weights
 
 STEPS = 12
 
@@ -59,7 +60,7 @@ class Work:
 def run(context: Context, *, every: float = 20.0, poison: int = -1) -> Work:
     work = Work(context)
     work.poison = poison
-    train(context, parts=work.parts, step=work.step, every=every)
+    train(context, state=work.parts, step=work.step, checkpoint_seconds=every)
     return work
 
 
@@ -100,7 +101,7 @@ def test_a_killed_run_goes_on_from_its_last_checkpoint(context: Context) -> None
         return work.step(number)
 
     with pytest.raises(Killed):
-        train(context, parts=work.parts, step=step, every=0.0)
+        train(context, state=work.parts, step=step, checkpoint_seconds=0.0)
     rest = run(context)
     assert 1 < len(rest.seen) < STEPS
     assert all(torch.equal(a, b) for a, b in zip(whole.weights(), rest.weights(), strict=True))
@@ -125,7 +126,7 @@ def test_a_checkpoint_of_networks_of_another_shape_is_left_alone(context: Contex
     work = Work(context)
     work.critic = nn.Linear(4, 2)
     work.rms = torch.optim.RMSprop(work.critic.parameters(), lr=1e-2)
-    train(context, parts=work.parts, step=work.step)
+    train(context, state=work.parts, step=work.step)
     assert work.seen == list(range(STEPS))
 
 
@@ -159,7 +160,7 @@ def test_weights_broken_by_the_last_step_are_an_error(context: Context) -> None:
         return losses
 
     with pytest.raises(Diverged, match="critic"):
-        train(context, parts=work.parts, step=step)
+        train(context, state=work.parts, step=step)
 
 
 def test_progress_begins_and_ends_and_names_the_losses(context: Context) -> None:
@@ -173,7 +174,7 @@ def test_progress_begins_and_ends_and_names_the_losses(context: Context) -> None
 def test_phases_of_one_fit_have_checkpoints_of_their_own(context: Context, tmp_path: Path) -> None:
     for phase in ("first", "second"):
         work = Work(context)
-        train(context, parts=work.parts, step=work.step, steps=5, name=phase)
+        train(context, state=work.parts, step=work.step, steps=5, name=phase)
         assert work.seen == list(range(5))
     assert {path.name for path in tmp_path.glob("*.*")} == {"first.pt", "second.pt"}
 

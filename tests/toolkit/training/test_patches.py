@@ -11,7 +11,7 @@ from synthbench.errors import DataError
 from synthbench.plugin.api import Budget, TrainingMix
 from synthbench.samples import Sample, SampleSet
 from synthbench.toolkit.training import patches
-from synthbench.toolkit.training.patches import PatchStream, dihedral, relight
+from synthbench.toolkit.training.patches import PatchStream, adjust_intensity, dihedral
 
 BUDGET = Budget(steps=10, batch_size=5, patch_size=24)
 
@@ -25,10 +25,10 @@ def halves(blob_set: SampleSet) -> tuple[SampleSet, SampleSet]:
 def test_arms_differ_in_nothing_but_the_synthetic_patches(halves: tuple[SampleSet, SampleSet], share: float) -> None:
     real = PatchStream(TrainingMix(halves[0]), BUDGET, seed=1)
     mixed = PatchStream(TrainingMix(*halves, synthetic_ratio=share), BUDGET, seed=1)
-    synthetic = [mixed.draw(slot).synthetic for slot in range(len(mixed))]
+    synthetic = [mixed.slot(slot).synthetic for slot in range(len(mixed))]
     assert 0 < sum(synthetic) < len(mixed)
     for slot, other in enumerate(synthetic):
-        same = all(np.array_equal(a, b) for a, b in zip(real.cut(slot), mixed.cut(slot), strict=True))
+        same = all(np.array_equal(a, b) for a, b in zip(real.patch(slot), mixed.patch(slot), strict=True))
         assert same != other
 
 
@@ -38,14 +38,14 @@ def test_synthetic_samples_are_dealt_out_evenly(share: float, start: int, length
     blank = np.zeros((4, 4), np.uint8)
     one = SampleSet.of([Sample("a", blank, blank)])
     stream = PatchStream(TrainingMix(one, one, share), Budget(1, 1, 4), seed=0)
-    found = sum(stream.draw(slot).synthetic for slot in range(start, start + length))
+    found = sum(stream.slot(slot).synthetic for slot in range(start, start + length))
     assert abs(found - share * length) <= 1 + 1e-6
 
 
 @pytest.mark.parametrize("share", [0.0, 1.0, 0.5])
 def test_every_sample_comes_once_in_an_epoch(halves: tuple[SampleSet, SampleSet], share: float) -> None:
     stream = PatchStream(TrainingMix(*halves, synthetic_ratio=share), BUDGET, seed=3)
-    draws = [stream.draw(slot) for slot in range(40)]
+    draws = [stream.slot(slot) for slot in range(40)]
     if share > 0:
         places = [draw.index for draw in draws if draw.synthetic]
         for epoch in range(len(places) // 5):
@@ -70,7 +70,7 @@ def test_a_batch_is_its_slots(halves: tuple[SampleSet, SampleSet]) -> None:
     assert images.shape == targets.shape == (5, 1, 24, 24)
     assert (images.dtype, targets.dtype) == (np.float32, np.int32)
     for place in range(5):
-        image, target = stream.cut(20 + place)
+        image, target = stream.patch(20 + place)
         np.testing.assert_array_equal(images[place], image)
         np.testing.assert_array_equal(targets[place], target)
 
@@ -87,7 +87,7 @@ def test_the_mask_goes_with_the_image() -> None:
     )
     corners = set()
     for slot in range(len(stream)):
-        image, labels = stream.cut(slot)
+        image, labels = stream.patch(slot)
         np.testing.assert_array_equal(image, labels)
         corners.add(int(labels.min()))
     assert len(corners) > 20
@@ -95,8 +95,8 @@ def test_the_mask_goes_with_the_image() -> None:
 
 def test_crops_reach_every_place_and_turn_every_way(halves: tuple[SampleSet, SampleSet]) -> None:
     stream = PatchStream(TrainingMix(halves[0]), BUDGET, seed=1)
-    draws = [stream.draw(slot) for slot in range(500)]
-    rows, columns = zip(*(stream.window(draw, 26, 27) for draw in draws), strict=True)
+    draws = [stream.slot(slot) for slot in range(500)]
+    rows, columns = zip(*(stream.crop(draw, 26, 27) for draw in draws), strict=True)
     assert {(part.start, part.stop) for part in rows} == {(0, 24), (1, 25), (2, 26)}
     assert {(part.start, part.stop) for part in columns} == {(0, 24), (1, 25), (2, 26), (3, 27)}
     assert {draw.symmetry for draw in draws} == set(range(8))
@@ -104,7 +104,7 @@ def test_crops_reach_every_place_and_turn_every_way(halves: tuple[SampleSet, Sam
 
 def test_the_light_of_patches_differs_in_gain_offset_and_gamma(halves: tuple[SampleSet, SampleSet]) -> None:
     stream = PatchStream(TrainingMix(halves[0]), BUDGET, seed=1)
-    light = np.array([(d.gain, d.offset, d.gamma) for d in map(stream.draw, range(500))])
+    light = np.array([(d.gain, d.offset, d.gamma) for d in map(stream.slot, range(500))])
     assert light.min(axis=0) == pytest.approx([0.7, -0.1, 0.5**0.5], abs=0.02)
     assert light.max(axis=0) == pytest.approx([1.4, 0.1, 2**0.5], abs=0.02)
     assert np.abs(np.corrcoef(light.T) - np.eye(3)).max() < 0.15
@@ -157,7 +157,7 @@ def test_the_eight_symmetries_are_distinct_and_keep_the_pixels(symmetry: int) ->
 
 
 def test_relighting_is_its_formula() -> None:
-    found = relight(np.array([-0.5, 0.0, 0.25, 1.0], np.float32), gain=2, offset=0.1, gamma=0.5)
+    found = adjust_intensity(np.array([-0.5, 0.0, 0.25, 1.0], np.float32), gain=2, offset=0.1, gamma=0.5)
     assert found.dtype == np.float32
     np.testing.assert_allclose(found, [-0.9, 0.1, 1.1, 2.1], rtol=1e-6)
 
@@ -170,9 +170,9 @@ def test_patches_carry_the_ignore_region_with_the_labels(blob_set):
     )
     stream = PatchStream(TrainingMix(train), Budget(steps=8, batch_size=2, patch_size=32), 3)
     for slot in range(len(stream)):
-        draw = stream.draw(slot)
+        draw = stream.slot(slot)
         sample = train[draw.index]
-        window = stream.window(draw, *sample.labels.shape)
-        _, target = stream.cut(slot)
+        window = stream.crop(draw, *sample.labels.shape)
+        _, target = stream.patch(slot)
         expected = dihedral(np.where(sample.ignore, -1, sample.labels.astype(int))[window], draw.symmetry)
         assert np.array_equal(target[0], expected)

@@ -14,7 +14,7 @@ from torch import nn
 from synthbench import Budget, Context, Sample, Stopped
 from synthbench.errors import StoreError
 from synthbench.toolkit.training import loop
-from synthbench.toolkit.training.training_log import PICTURES, ROWS, TrainingLog, preview_of
+from synthbench.toolkit.training.training_log import MAX_LOSS_ROWS, PREVIEWS, TrainingLog, preview_of
 
 STEPS = 450
 
@@ -44,7 +44,7 @@ def learn(folder: Path | None, *, stop: int | None = None, every: float = 20.0, 
         return [Sample("0", grey, np.zeros((16, 16), np.uint8))]
 
     parts = {"network": network, "optimiser": optimiser, "noise": noise}
-    loop.train(context, parts=parts, step=step, every=every, draw=draw)
+    loop.train(context, state=parts, step=step, checkpoint_seconds=every, preview=draw)
     return network
 
 
@@ -57,11 +57,11 @@ def test_losses_and_pictures_are_kept_and_readable(tmp_path: Path) -> None:
     rows = [json.loads(line) for line in (tmp_path / "log" / "training.jsonl").read_text().splitlines()]
     assert [row["step"] for row in rows] == [*range(0, STEPS, 3), STEPS - 1][: len(rows)]
     assert rows[-1]["step"] == STEPS - 1
-    assert len(rows) <= ROWS + 1
+    assert len(rows) <= MAX_LOSS_ROWS + 1
     assert rows[0]["rare"] == 2 * rows[0]["loss"]
     assert rows[-1]["loss"] < rows[0]["loss"]
     pictures = sorted((tmp_path / "log").glob("*.png"))
-    assert [int(path.stem.rpartition("-")[2]) for path in pictures] == [STEPS * k // PICTURES for k in range(1, 6)]
+    assert [int(path.stem.rpartition("-")[2]) for path in pictures] == [STEPS * k // PREVIEWS for k in range(1, 6)]
     assert Image.open(pictures[0]).size[0] > 100
 
 
@@ -114,7 +114,7 @@ def test_nothing_is_drawn_of_networks_that_are_broken(tmp_path: Path) -> None:
 
     context = Context(budget=Budget(1, 1, 8), folder=tmp_path)
     with pytest.raises(loop.Diverged, match="network has weights that aren't finite"):
-        loop.train(context, parts={"network": network}, step=step, draw=draw)
+        loop.train(context, state={"network": network}, step=step, preview=draw)
 
 
 @pytest.mark.parametrize("line", ["{", '{"step": "x"}', "[3]", '{"stop": 3}', "\udcff", "null"])

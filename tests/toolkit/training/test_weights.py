@@ -21,16 +21,16 @@ def test_nothing_but_named_tensors_is_read(content: object, tmp_path: Path) -> N
     path = tmp_path / "x.pth"
     torch.save(content, path)
     with pytest.raises(PluginError, match=r"x\.pth: not a (file of weights|state dict)"):
-        weights.state_dict(path)
+        weights.read_state_dict(path)
 
 
 @pytest.mark.parametrize("name", ["x.pth", "x.safetensors"])
 def test_a_damaged_file_is_one_line(name: str, tmp_path: Path) -> None:
     (tmp_path / name).write_bytes(b"\x00garbage")
     with pytest.raises(PluginError, match="not a file of weights") as caught:
-        weights.state_dict(tmp_path / name)
+        weights.read_state_dict(tmp_path / name)
     assert "\n" not in str(caught.value)
     with pytest.raises(PluginError, match="can't be read"):
-        weights.state_dict(tmp_path / "absent.pth")
+        weights.read_state_dict(tmp_path / "absent.pth")
     with pytest.raises(PluginError, match="SHA-256"):
-        weights.state_dict(tmp_path / name, "abc")
+        weights.read_state_dict(tmp_path / name, "abc")

@@ -20,7 +20,7 @@ from synthbench.toolkit.intensity.images import to_channels
 from synthbench.toolkit.intensity.normalisation import IntensityNormalisation, fit_exponent
 from synthbench.toolkit.intensity.pixel_noise import match_noise, measure_noise
 from synthbench.toolkit.masks import distance, graph_colouring
-from synthbench.toolkit.masks.objects import areas, min_object_area, relabel
+from synthbench.toolkit.masks.objects import min_object_area, object_areas, relabel
 
 __all__ = ["ImageMaskCodec", "MaskEncoding"]
 
@@ -85,8 +85,8 @@ class ImageMaskCodec:
             raise DataError("there are no training samples to learn from")
         semantic = train.task == "semantic"
         labels = [sample.labels for sample in train]
-        object_areas = np.concatenate([areas(mask) for mask in labels])
-        if not semantic and not len(object_areas):
+        all_areas = np.concatenate([object_areas(mask) for mask in labels])
+        if not semantic and not len(all_areas):
             raise DataError("the training masks hold no objects: there is nothing to draw new ones from")
         classes = max(len(train.classes), 1 + max(int(mask.max()) for mask in labels))
         channels, exponent = max(entry.channels for entry in train.entries), fit_exponent(s.image for s in train)
@@ -102,7 +102,7 @@ class ImageMaskCodec:
             image_planes=channels,
             levels=levels,
             min_area=1 if semantic else min_object_area(labels),
-            max_area=1 if semantic else int(_MAX_AREA_RATIO * object_areas.max()),
+            max_area=1 if semantic else int(_MAX_AREA_RATIO * all_areas.max()),
             exponent=exponent,
             normalisations=normalisations,
             pixel_noise=tuple(pixel_noise),
@@ -232,7 +232,7 @@ class ImageMaskCodec:
         if self.mask_encoding == "distance":
             objects = distance.decode(mask[0], mask[1], _ALL)
             _, unseeded = ndimage.label((mask[1] >= _ALL.foreground) & (objects == 0))
-            raw = distance.closed(objects, mask[0])
+            raw = distance.restore_borders(objects, mask[0])
         else:
             raw = graph_colouring.decode(mask[0] * graph_colouring.MAX_GREY, self.levels, (1, mask[0].size)).labels
         sizes = np.bincount(raw.ravel())

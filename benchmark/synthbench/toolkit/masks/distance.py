@@ -187,7 +187,7 @@ def _passes(basins: np.ndarray, height: np.ndarray) -> Iterable[tuple[int, int, 
     return zip(first[order].tolist(), second[order].tolist(), heights[order].tolist(), strict=True)
 
 
-def closed(labels: np.ndarray, distance: np.ndarray) -> np.ndarray:
+def restore_borders(labels: np.ndarray, distance: np.ndarray) -> np.ndarray:
     """Give decoded instances back the borders between them, which the foreground plane leaves out.
 
     A background pixel beside an instance, with another instance at most two pixels away, is taken for a border that the
@@ -239,7 +239,7 @@ def drop_small(labels: np.ndarray, area: int) -> np.ndarray:
     return (np.cumsum(kept) * kept).astype(np.int32)[labels]
 
 
-def scores(labels: np.ndarray, foreground: np.ndarray) -> np.ndarray:
+def mean_foreground(labels: np.ndarray, foreground: np.ndarray) -> np.ndarray:
     """Return the mean of `foreground` in each instance 1 … n of `labels`: ``(n,)`` float64."""
     flat = labels.ravel()
     sizes = np.bincount(flat)[1:]

@@ -77,7 +77,7 @@ def _largest_piece(mask: np.ndarray, box: tuple[slice, slice]) -> tuple[np.ndarr
     return pieces[rows, columns] == keep, shifted
 
 
-def areas(labels: np.ndarray) -> np.ndarray:
+def object_areas(labels: np.ndarray) -> np.ndarray:
     """Return the areas of an instance label map's objects in pixels, ``(objects,)``, by rising id."""
     ids, counts = np.unique(labels, return_counts=True)
     return counts[ids > 0]
@@ -88,7 +88,7 @@ def min_object_area(masks: Iterable[np.ndarray]) -> int:
 
     It is the `AREA_PERCENTILE` of the objects' areas, so that a few stray pixels in the annotation don't set it.
     """
-    found = [areas(mask) for mask in masks]
+    found = [object_areas(mask) for mask in masks]
     together = np.concatenate(found) if found else np.zeros(0)
     return max(1, int(np.percentile(together, AREA_PERCENTILE, method="lower"))) if together.size else 1
 
@@ -124,6 +124,6 @@ def fraction_of_touching_objects(masks: Sequence[np.ndarray]) -> float:
     """Return the share, 0 … 1, of the objects in instance label maps that have another one within one pixel."""
     touching = total = 0
     for mask in masks:
-        total += areas(mask).size
+        total += object_areas(mask).size
         touching += len(touching_labels(mask))
     return touching / total if total else 0.0

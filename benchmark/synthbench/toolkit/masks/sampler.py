@@ -1,7 +1,7 @@
-"""New label maps from training masks only: turned and mirrored, or recombined object by object.
+"""New label maps made from the training masks: flipped and rotated, or recombined object by object.
 
-The conditional generators draw their masks here. Nothing but the training masks is ever looked at, and what
-`MaskSampler.save` writes is all it needs, so a generator's artifact holds its mask bank.
+Mask-to-image generators get their masks here. The sampler uses the training masks only, and `MaskSampler.save` writes
+all that it needs, so the artifact of a generator contains its masks.
 """
 
 from __future__ import annotations
@@ -14,29 +14,33 @@ from pathlib import Path
 from typing import Literal, Self
 
 import numpy as np
+from numpy.typing import NDArray
 
 from synthbench.errors import ConfigError, DataError, StoreError
 from synthbench.samples import MASK, MAX_LABEL, SampleSet, Task
 from synthbench.toolkit.masks.objects import (
     Cutout,
-    areas,
     cutouts,
     fraction_of_touching_objects,
     min_object_area,
+    object_areas,
     relabel,
 )
 from synthbench.toolkit.masks.placement import Canvas
 from synthbench.toolkit.training.patches import dihedral
+from synthbench.types import BoolMask, LabelMap
+
+__all__ = ["Layout", "MaskSampler", "Mode", "SampledMask"]
 
 Mode = Literal["train", "recombine", "mixed"]
 Layout = Literal["scatter", "discs"]
 
-NEIGHBOURS = 8
-"""How many training masks of the most similar object size lend their objects to a recombined mask."""
-ROUNDS = 4
-"""How often a recombined mask that is short of its target is added to."""
-DISC_FILL = 0.4
-"""Share of the discs' area that the objects of a colony are meant to cover."""
+SIMILAR_MASKS = 8
+"""Number of training masks, those of the most similar object size, whose objects a recombined mask may contain."""
+PLACING_ROUNDS = 4
+"""How often objects are added to a recombined mask that covers less than its target."""
+DISC_COVERAGE = 0.4
+"""Fraction of the discs' area that objects are to cover in the layout ``discs``."""
 
 _FILE = "masks.npz"
 _ORDER, _DRAW = 31, 32
@@ -44,24 +48,25 @@ _ORDER, _DRAW = 31, 32
 
 @dataclass(frozen=True, eq=False)
 class SampledMask:
-    """A new label map, and how it came about.
+    """A new label map, and how it was made.
 
     Attributes
     ----------
     labels : ndarray
         ``(height, width)`` int32. Instances: objects are connected and numbered 1 … n. Semantic: classes.
     source : int
-        Position of the training mask that gave the size, and the mask itself or the target.
+        Position of the training mask that it has its size from, and either its objects or its target.
     recombined : bool
+        Whether objects were rearranged.
     target, reached : float
-        Covered share that was aimed at, and what it became; 0 … 1.
+        Foreground fraction that was aimed at, and the one of `labels`; 0 … 1.
     unplaced : int
-        Objects that no room was found for.
+        Objects for which no free place was found.
     removed : int
-        Pieces that were cut to specks, and removed.
+        Pieces that were removed because flipping, rotating or the image border left them too small.
     """
 
-    labels: np.ndarray
+    labels: NDArray[np.int32]
     source: int
     recombined: bool
     target: float
@@ -71,44 +76,51 @@ class SampledMask:
 
     @property
     def groups(self) -> dict[str, str]:
-        """What a sample of this mask says of where it comes from."""
+        """The groups of a sample with this mask: whether the mask is a training mask or recombined."""
         return {MASK: "recombined" if self.recombined else "training"}
 
 
 class MaskSampler:
-    """Draws label maps from training masks.
+    """Samples new label maps from training masks.
 
-    Mode ``"train"`` takes every training mask once, in an order of the seed, before any comes again; flipped and
-    turned by those of the eight symmetries that keep its height and width. Mode ``"recombine"`` takes the size and
-    the covered share of a training mask, and pastes single objects of the training masks that are nearest to it in
-    object size (so magnifications don't mix), each flipped and turned, without overlap, until that share is covered.
-    As many of them touch a neighbour as do in the training masks. Mode ``"mixed"`` does either, with even chances.
+    Mode ``"train"`` uses every training mask once, in an order that depends on the seed, before any is used again. The
+    mask is flipped and rotated by one of the eight symmetries that keep its height and width. Mode ``"recombine"``
+    takes the size and the foreground fraction of a training mask, and pastes single objects, each flipped and rotated,
+    without overlap until that fraction is covered. The objects come from the training masks of the most similar object
+    size, so magnifications aren't mixed, and as many touch a neighbour as in the training masks. Mode ``"mixed"`` uses
+    either, with equal probability.
 
     Parameters
     ----------
     masks
-        Training label maps ``(height, width)``, whole numbers; class maps for a semantic task.
+        Training label maps ``(height, width)``, integers; class maps for a semantic task.
     task
     mode
-        Semantic class maps can't be recombined.
+        A semantic task allows ``"train"`` only.
     object_layout
-        Where recombined objects lie: ``"scatter"``, anywhere; ``"discs"``, in one to four discs, as colonies do.
+        Where recombined objects are placed. ``"scatter"``: anywhere; ``"discs"``: in one to four discs, as colonies.
     foreground_fraction
-        Covered share to aim at, instead of the training mask's own; 0 … 1.
+        Foreground fraction to aim at, 0 … 1; None: that of the training mask.
     touching_fraction
-        Share of recombined objects that are moved up to a neighbour, instead of the training masks' own; 0 … 1.
+        Fraction of the recombined objects that are moved until they touch a neighbour, 0 … 1; None: that of the
+        training masks.
+
+    Attributes
+    ----------
+    min_area : int
+        Smallest area of an object in pixels, by `synthbench.toolkit.masks.objects.min_object_area`.
 
     Raises
     ------
     ConfigError
-        If a semantic task is to be recombined, or a share is out of range.
+        If the masks of a semantic task are to be recombined, or a fraction is out of range.
     DataError
-        If there are no masks, or an instance task has no objects at all.
+        If there are no masks, or the masks of an instance task contain no objects.
     """
 
     def __init__(
         self,
-        masks: Sequence[np.ndarray],
+        masks: Sequence[LabelMap],
         *,
         task: Task = "instances",
         mode: Mode = "train",
@@ -122,26 +134,26 @@ class MaskSampler:
             if value is not None and not 0 <= value <= 1:
                 raise ConfigError(f"{name}: {value} is invalid; expected 0 … 1")
         if len(masks) == 0:
-            raise DataError("there are no training masks to draw new ones from")
+            raise DataError("there are no training masks to sample from")
         self.masks = [mask.astype(np.min_scalar_type(int(mask.max(initial=0))), copy=False) for mask in masks]
         self.task: Task = task
         self.mode: Mode = mode
         self.object_layout: Layout = object_layout
         self.foreground_fraction = foreground_fraction
         self._touching_fraction = touching_fraction
-        self.limit = 1
+        self.min_area = 1
         self.touching_fraction = touching_fraction or 0.0
-        self._sizes = np.ones(len(masks))
+        self._typical_areas = np.ones(len(masks))
         if task == "instances":
             self._measure()
         self._cutouts = lru_cache(maxsize=64)(self._cut)
 
     def _measure(self) -> None:
-        found = [areas(mask) for mask in self.masks]
-        if not any(len(a) for a in found):
-            raise DataError("the training masks hold no objects: there is nothing to draw new masks from")
-        self._sizes = np.array([np.median(a) if len(a) else np.nan for a in found])
-        self.limit = min_object_area(self.masks)
+        areas = [object_areas(mask) for mask in self.masks]
+        if not any(len(of_mask) for of_mask in areas):
+            raise DataError("the training masks contain no objects")
+        self._typical_areas = np.array([np.median(of_mask) if len(of_mask) else np.nan for of_mask in areas])
+        self.min_area = min_object_area(self.masks)
         if self._touching_fraction is None and self.mode != "train":
             self.touching_fraction = fraction_of_touching_objects(self.masks)
 
@@ -155,7 +167,7 @@ class MaskSampler:
         foreground_fraction: float | None = None,
         touching_fraction: float | None = None,
     ) -> MaskSampler:
-        """Return a sampler of a training set's masks."""
+        """Return a sampler of the masks of a training set."""
         masks = [sample.labels for sample in samples]
         return cls(
             masks,
@@ -166,41 +178,42 @@ class MaskSampler:
             touching_fraction=touching_fraction,
         )
 
-    def draw(self, seed: int, index: int) -> np.ndarray:
-        """Return label map `index` of `seed`, ``(height, width)`` int32: a function of the two alone."""
-        return self.sample(seed, index).labels
+    def sample_mask(self, index: int, seed: int) -> SampledMask:
+        """Return the label map number `index` of a seed: it depends on ``(seed, index)`` alone.
 
-    def sample(self, seed: int, index: int) -> SampledMask:
-        """Return label map `index` of `seed`, with its source and what was lost on the way."""
+        Parameters
+        ----------
+        index
+            0 or above.
+        seed
+        """
         epoch, place = divmod(index, len(self.masks))
         order = np.random.default_rng((seed, _ORDER, epoch)).permutation(len(self.masks))
         rng = np.random.default_rng((seed, _DRAW, index))
         source = int(order[place])
         recombine = {"train": False, "recombine": True, "mixed": bool(rng.integers(2))}[self.mode]
-        return self._recombined(source, rng) if recombine else self._turned(source, rng)
+        return self._recombine(source, rng) if recombine else self._transform(source, rng)
 
-    def _turned(self, source: int, rng: np.random.Generator) -> SampledMask:
+    def _transform(self, source: int, rng: np.random.Generator) -> SampledMask:
         mask = self.masks[source]
         square = mask.shape[0] == mask.shape[1]
-        turned = dihedral(mask, int(rng.choice(range(8) if square else (0, 2, 4, 6))))
-        labels, removed = np.ascontiguousarray(turned, dtype=np.int32), 0
+        transformed = dihedral(mask, int(rng.choice(range(8) if square else (0, 2, 4, 6))))
+        labels, removed = np.ascontiguousarray(transformed, dtype=np.int32), 0
         if self.task == "instances":
-            labels, removed = relabel(labels, self.limit)
-        share = _share(labels)
-        return SampledMask(labels, source, False, _share(mask), share, 0, removed)
+            labels, removed = relabel(labels, self.min_area)
+        return SampledMask(labels, source, False, _foreground(mask), _foreground(labels), 0, removed)
 
-    def _recombined(self, source: int, rng: np.random.Generator) -> SampledMask:
+    def _recombine(self, source: int, rng: np.random.Generator) -> SampledMask:
         shape = self.masks[source].shape
-        share = _share(self.masks[source]) if self.foreground_fraction is None else self.foreground_fraction
-        goal = share * shape[0] * shape[1]
-        allowed = _discs(shape, goal, rng) if self.object_layout == "discs" else None
+        target = _foreground(self.masks[source]) if self.foreground_fraction is None else self.foreground_fraction
+        target_pixels = target * shape[0] * shape[1]
+        allowed = _discs(shape, target_pixels, rng) if self.object_layout == "discs" else None
         canvas = Canvas(np.zeros(shape, np.int32), allowed)
-        pool = self._pool(source)
+        objects = self._similar_objects(source)
         unplaced = 0
-        for _ in range(ROUNDS):
-            batch = _enough(pool, goal - canvas.covered, rng)
+        for _ in range(PLACING_ROUNDS):
             before = canvas.count
-            for mask in batch:
+            for mask in _choose_objects(objects, target_pixels - canvas.covered, rng):
                 corner = canvas.find(mask, rng, touch=bool(rng.random() < self.touching_fraction))
                 if corner is None:
                     unplaced += 1
@@ -208,25 +221,26 @@ class MaskSampler:
                     canvas.put(mask, corner)
             if canvas.count == before:
                 break
-        labels, removed = relabel(canvas.labels, self.limit)
-        return SampledMask(labels, source, True, share, _share(labels), unplaced, removed)
+        labels, removed = relabel(canvas.labels, self.min_area)
+        return SampledMask(labels, source, True, target, _foreground(labels), unplaced, removed)
 
     def similar_masks(self, position: int) -> list[int]:
-        """Return the training masks nearest in object size to one of them, itself first: at most `NEIGHBOURS`.
+        """Return the positions of the training masks of the most similar object size, at most `SIMILAR_MASKS`.
 
-        A mask without objects has the set's usual size. For a semantic task it is the mask itself alone.
+        The mask itself comes first; for a semantic task it is the only one. A mask without objects is treated as one of
+        the median object size.
         """
         if self.task == "semantic":
             return [position]
-        sizes = np.log(self._sizes)
-        own = sizes[position] if np.isfinite(sizes[position]) else float(np.nanmedian(sizes))
-        distance = np.abs(sizes - own)
+        sizes = np.log(self._typical_areas)
+        size = sizes[position] if np.isfinite(sizes[position]) else float(np.nanmedian(sizes))
+        distance = np.abs(sizes - size)
         distance[position] = -1.0
-        return [int(i) for i in np.argsort(distance, kind="stable")[:NEIGHBOURS] if np.isfinite(distance[i])]
+        return [int(i) for i in np.argsort(distance, kind="stable")[:SIMILAR_MASKS] if np.isfinite(distance[i])]
 
-    def _pool(self, source: int) -> list[Cutout]:
-        """Return the objects of the masks nearest in object size: whole ones, where there are any."""
-        objects = [cut for i in self.similar_masks(source) for cut in self._cutouts(i) if cut.area >= self.limit]
+    def _similar_objects(self, source: int) -> list[Cutout]:
+        """Return the objects of the similar masks; only those that no image border cuts, if there are any."""
+        objects = [cut for i in self.similar_masks(source) for cut in self._cutouts(i) if cut.area >= self.min_area]
         return [cut for cut in objects if cut.whole] or objects
 
     def _cut(self, position: int) -> list[Cutout]:
@@ -260,21 +274,21 @@ class MaskSampler:
                 settings = json.loads(bytes(stored["settings"]))
                 masks = [stored[name] for name in sorted(stored.files) if name.startswith("mask_")]
             if any(m.ndim != 2 or m.dtype.kind != "u" or m.max(initial=0) > MAX_LABEL for m in masks):
-                raise ValueError("an array is no label map")
+                raise ValueError("an array isn't a label map")
             return cls(masks, **settings)
         except Exception as error:  # zip and npy readers raise anything on damaged input
             raise StoreError(f"{path}: the training masks can't be read: {error}; fit again") from None
 
 
-def _share(labels: np.ndarray) -> float:
+def _foreground(labels: LabelMap) -> float:
     return float((labels > 0).mean())
 
 
-def _enough(pool: list[Cutout], missing: float, rng: np.random.Generator) -> list[np.ndarray]:
-    """Return random objects, flipped and turned, of `missing` pixels in all give or take one, largest first."""
-    chosen: list[np.ndarray] = []
-    while pool:
-        cut = pool[rng.integers(len(pool))]
+def _choose_objects(objects: list[Cutout], missing: float, rng: np.random.Generator) -> list[BoolMask]:
+    """Return random objects, flipped and rotated, largest first; their areas add up to about `missing` pixels."""
+    chosen: list[BoolMask] = []
+    while objects:
+        cut = objects[rng.integers(len(objects))]
         if missing < cut.area / 2:
             break
         missing -= cut.area
@@ -282,15 +296,15 @@ def _enough(pool: list[Cutout], missing: float, rng: np.random.Generator) -> lis
     return sorted(chosen, key=lambda mask: -int(mask.sum()))
 
 
-def _discs(shape: tuple[int, ...], goal: float, rng: np.random.Generator) -> np.ndarray:
-    """Return where colonies lie, ``shape`` bool: one to four equal discs with room for `goal` pixels of objects."""
+def _discs(shape: tuple[int, ...], target_pixels: float, rng: np.random.Generator) -> BoolMask:
+    """Return one to four equal discs, ``shape`` bool, with room for objects of `target_pixels` pixels."""
     count = int(rng.integers(1, 5))
     centres = (rng.random((count, 2)) * shape).tolist()
-    room = min(goal / DISC_FILL, shape[0] * shape[1])
-    radius = float(np.sqrt(room / count / np.pi))
+    area = min(target_pixels / DISC_COVERAGE, shape[0] * shape[1])
+    radius = float(np.sqrt(area / count / np.pi))
     rows, columns = np.ogrid[: shape[0], : shape[1]]
     inside = np.zeros(shape, bool)
-    while inside.sum() < room:
+    while inside.sum() < area:
         for y, x in centres:
             inside |= (rows - y) ** 2 + (columns - x) ** 2 <= radius**2
         radius *= 1.1

@@ -86,12 +86,12 @@ def ada_augment(
     """
     if p <= 0:
         return planes
-    grid = F.affine_grid(_transforms(planes, p, random)[:, :2], list(planes.shape), align_corners=False)
+    grid = F.affine_grid(affine_transforms(planes, p, random)[:, :2], list(planes.shape), align_corners=False)
     image = F.grid_sample(planes[:, :channels], grid, padding_mode="reflection", align_corners=False)
     if channels < planes.shape[1]:
         mask = F.grid_sample(planes[:, channels:], grid, "nearest", padding_mode="reflection", align_corners=False)
-        return torch.cat([_tinted(image, p, random), mask], dim=1)
-    return _tinted(image, p, random)
+        return torch.cat([adjust_colours(image, p, random), mask], dim=1)
+    return adjust_colours(image, p, random)
 
 
 # -- DiffAugment ------------------------------------------------------------------------------------------------------
@@ -137,7 +137,7 @@ def _cut_out(planes: torch.Tensor, chosen: torch.Tensor, random: torch.Generator
 # -- ADA --------------------------------------------------------------------------------------------------------------
 
 
-def _transforms(planes: torch.Tensor, p: float, random: torch.Generator | None) -> torch.Tensor:
+def affine_transforms(planes: torch.Tensor, p: float, random: torch.Generator | None) -> torch.Tensor:
     """Return ``(B, 3, 3)``: where each pixel of the result comes from, in coordinates of −1 … 1."""
     tall = planes.shape[2] / planes.shape[3]
     once = 1 - math.sqrt(1 - p)  # of two turns, one before and one after stretching, happens at least one: p
@@ -170,7 +170,7 @@ def _matrix(*rows: torch.Tensor) -> torch.Tensor:
     return torch.stack([*rows, none, none, one], dim=1).reshape(-1, 3, 3)
 
 
-def _tinted(image: torch.Tensor, p: float, random: torch.Generator | None) -> torch.Tensor:
+def adjust_colours(image: torch.Tensor, p: float, random: torch.Generator | None) -> torch.Tensor:
     brightness = _with_chance(p, 0.2 * _normal(image, random), 0.0, random)
     contrast = _with_chance(p, torch.exp2(0.5 * _normal(image, random)), 1.0, random)
     angle = _with_chance(p, math.pi * (2 * _uniform(image, random) - 1), 0.0, random)

@@ -1,17 +1,17 @@
-"""The training loop that every trained plugin shares: one function, `train`, that can be interrupted and resumed.
+"""The training loop that every trained plugin shares: `train`, which can be interrupted and resumed.
 
-A plugin builds its networks after `prepare_torch` has seeded torch, names everything that changes during training, and
-gives a function that takes one step::
+A plugin calls `prepare_torch`, builds its networks, names everything that changes during training, and passes a
+function that takes one step::
 
-    generator = prepare_torch(context)
-    parts = {"network": network, "optimiser": optimiser, "noise": generator}
+    random = prepare_torch(context)
+    state = {"network": network, "optimiser": optimiser, "random": random}
 
     def step(number: int) -> dict[str, torch.Tensor]:
         images, targets = batches[number]
         ...
         return {"loss": loss}
 
-    train(context, parts=parts, step=step)
+    train(context, state=state, step=step)
 """
 
 from __future__ import annotations
@@ -28,31 +28,40 @@ from typing import Any
 import torch
 from torch import nn
 
-from synthbench.errors import StoreError, write_error_reason
 from synthbench.plugin.api import Context, Stopped
 from synthbench.plugin.precision import AUTOCAST, TF32
 from synthbench.samples import Task
 from synthbench.toolkit.training import checkpoints
+from synthbench.toolkit.training.checkpoints import State
 from synthbench.toolkit.training.mode_collapse import Diverged
-from synthbench.toolkit.training.training_log import Draw, TrainingLog
+from synthbench.toolkit.training.training_log import Preview, TrainingLog
+
+__all__ = ["CHECKPOINT_SECONDS", "Diverged", "Losses", "autocast", "prepare_torch", "train"]
 
 Losses = Mapping[str, float | torch.Tensor]
-"""What a step gives back: named scalars. Tensors are better than floats on a GPU: they are read once a second."""
+"""What a step returns: scalars by name. Prefer tensors to floats on a GPU: they are read about once a second."""
 
 CHECKPOINT_SECONDS = 20.0
+"""Shortest time between two checkpoints, by default."""
+
 _REPORT_SECONDS = 1.0
 
 
 def prepare_torch(context: Context) -> torch.Generator:
-    """Prepare torch for one task: threads, determinism, seeds.
+    """Set the threads, the determinism and the seeds of torch for one task.
 
-    Seeds torch's global generators too, because the initial weights of a network and its dropout draw from them;
-    `train` keeps their state in its checkpoints.
+    The global generators of torch are seeded too, because initial weights and dropout use them; `train` keeps their
+    states in its checkpoints.
+
+    Parameters
+    ----------
+    context
+        Its seed, device and number of threads are used.
 
     Returns
     -------
     torch.Generator
-        On the task's device, seeded by ``context.seed``; put it among the parts of `train` if it is drawn from.
+        On the task's device, seeded by ``context.seed``. If a step uses it, it belongs to the state of `train`.
     """
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     torch.set_num_threads(max(1, context.threads))
@@ -70,7 +79,7 @@ def prepare_torch(context: Context) -> torch.Generator:
 
 
 def autocast(device: str | torch.device) -> AbstractContextManager[Any]:
-    """Return a context in which a GPU computes in bfloat16; on a CPU it does nothing."""
+    """Return a context manager for mixed precision: bfloat16 on a GPU, no change on a CPU."""
     if torch.device(device).type == "cuda":
         return torch.autocast("cuda", dtype=getattr(torch, AUTOCAST))
     return contextlib.nullcontext()
@@ -79,97 +88,99 @@ def autocast(device: str | torch.device) -> AbstractContextManager[Any]:
 def train(
     context: Context,
     *,
-    parts: Mapping[str, Any],
+    state: Mapping[str, State],
     step: Callable[[int], Losses],
     steps: int | None = None,
     name: str = "training",
-    every: float = CHECKPOINT_SECONDS,
-    draw: Draw | None = None,
+    checkpoint_seconds: float = CHECKPOINT_SECONDS,
+    preview: Preview | None = None,
     task: Task = "instances",
 ) -> None:
-    """Take the budget's steps, from the first or from where a checkpoint left off.
+    """Take the steps of the budget, from the first one or from the last checkpoint.
 
-    Resumed training ends with the weights of uninterrupted training, bit for bit on a CPU, if `step` depends on its
-    number and the parts alone. A checkpoint that was altered, or is another version's or another task's, isn't resumed:
-    training begins again at step 0, and ``context.tell`` hears why.
+    A resumed training ends with the weights of an uninterrupted one, bit for bit on a CPU, provided that `step` depends
+    on its number and on `state` alone. A checkpoint that is damaged, or was written by another version or for another
+    task, is not used: training begins again at step 0, and ``context.tell`` is told why.
 
     Parameters
     ----------
     context
-    parts
-        Everything that changes, by name: networks, optimisers, averages … with ``state_dict`` and
-        ``load_state_dict``, or a `torch.Generator`. States hold tensors, numbers and strings.
+    state
+        Everything that changes during training, by name: networks, optimisers, weight averages … with ``state_dict``
+        and ``load_state_dict``, or a `torch.Generator`. Their states may hold tensors, numbers and strings.
     step
-        Called with the number of the step, 0 … steps − 1; computes, steps its optimisers, and returns its losses.
+        Called with the number of the step, 0 … steps − 1; computes the losses, steps its optimisers, and returns the
+        losses.
     steps
         By default ``context.budget.steps``.
     name
-        Names the checkpoint; a plugin that trains in several phases gives each its own.
-    every
-        Seconds between checkpoints, at least; more when writing one takes long. Without ``context.folder`` there
-        are none.
-    draw, task
-        Draws samples for the log, and how their label maps are shown; see `synthbench.toolkit.training.training_log`.
+        Name of the checkpoint. A plugin that trains in several phases gives each phase its own.
+    checkpoint_seconds
+        Shortest time between two checkpoints; it is longer where writing one takes long. Without ``context.folder``
+        no checkpoints are written.
+    preview, task
+        Returns a few samples for the training log, and how their label maps are shown; see
+        `synthbench.toolkit.training.training_log`.
 
     Raises
     ------
     Stopped
-        When ``context.should_stop()`` says so; a checkpoint has been left.
+        If ``context.should_stop()`` is true; a checkpoint has been written.
     Diverged
-        When a loss isn't finite; no checkpoint holds what came of it.
+        If a loss or a weight isn't finite; no checkpoint holds such a state.
     StoreError
-        When a checkpoint can't be written.
+        If a checkpoint or the log can't be written.
     """
     total = context.budget.steps if steps is None else steps
     path = context.folder / f"{name}.pt" if context.folder is not None else None
-    run = _run(name, parts, total, context)
-    first = _resume(path, parts, total, run, context) if path is not None else 0
-    journal = TrainingLog(context, name, total, first, draw, task)
-    meter = _Meter(context.budget.batch_size)
+    identity = _identity(name, state, total, context)
+    first = _resume(path, state, total, identity, context) if path is not None else 0
+    log = TrainingLog(context, name, total, first, preview, task)
+    meter = _LossMeter(context.budget.batch_size)
 
-    def sound(done: int) -> str:
-        note = meter.read(done)
-        _refuse_broken(parts, done)
-        return note
+    def check(done: int) -> str:
+        summary = meter.read(done)
+        _check_weights(state, done)
+        return summary
 
     context.progress(first, total, "")
-    last_save, pause = time.monotonic(), every
+    last_save, pause = time.monotonic(), checkpoint_seconds
     for number in range(first, total):
         if context.should_stop():
-            sound(number)
+            check(number)
             if path is not None:
-                _checkpoint(path, parts, number, run, context)
-            raise Stopped(f"left off at step {number} of {total}")
+                _save(path, state, number, identity, context)
+            raise Stopped(f"stopped at step {number} of {total}")
         losses = step(number)
         meter.add(losses)
-        journal.note(number, losses)
-        if journal.due(number + 1):
-            sound(number + 1)
-            journal.picture(number + 1)
+        log.record(number, losses)
+        if log.preview_due(number + 1):
+            check(number + 1)
+            log.save_preview(number + 1)
         now = time.monotonic()
         if now - meter.since >= _REPORT_SECONDS:
             context.progress(number + 1, total, meter.read(number + 1))
         if path is not None and now - last_save >= pause and number + 1 < total:
-            sound(number + 1)
-            _checkpoint(path, parts, number + 1, run, context)
+            check(number + 1)
+            _save(path, state, number + 1, identity, context)
             last_save = time.monotonic()
-            pause = max(every, 20 * (last_save - now))
-    note = sound(total)
+            pause = max(checkpoint_seconds, 20 * (last_save - now))
+    summary = check(total)
     if path is not None:
-        last = _checkpoint(path, parts, total, run, context) if first < total else checkpoints.digest_of(path)
-        _finished[path.parent][name] = last
-    context.progress(total, total, note)
+        digest = _save(path, state, total, identity, context) if first < total else checkpoints.stored_digest(path)
+        finished_phases[path.parent][name] = digest
+    context.progress(total, total, summary)
 
 
-def _refuse_broken(parts: Mapping[str, Any], number: int) -> None:
-    """Raise `Diverged` if the last step broke a network after its losses were computed."""
-    for name, part in parts.items():
-        if isinstance(part, nn.Module) and not all(bool(p.isfinite().all()) for p in part.parameters()):
-            raise Diverged(f"{name} has weights that aren't finite after step {number}; lower the learning rate")
+def _check_weights(state: Mapping[str, State], done: int) -> None:
+    """Raise `Diverged` if the last step made a weight infinite or NaN, which its losses don't show yet."""
+    for name, each in state.items():
+        if isinstance(each, nn.Module) and not all(bool(p.isfinite().all()) for p in each.parameters()):
+            raise Diverged(f"{name} has weights that aren't finite after step {done}; lower the learning rate")
 
 
-class _Meter:
-    """Sums losses where they are, so that a GPU isn't waited for at every step; a NaN stays in the sum."""
+class _LossMeter:
+    """Sums losses on their device, so that a GPU doesn't wait at every step; a NaN stays in the sum."""
 
     def __init__(self, batch_size: int) -> None:
         self.batch_size = batch_size
@@ -183,12 +194,12 @@ class _Meter:
             total, count = self.sums.get(name, (0.0, 0))
             self.sums[name] = (total + (loss.detach() if isinstance(loss, torch.Tensor) else loss), count + 1)
 
-    def read(self, number: int) -> str:
-        """Return the means since the last reading, and the speed; raise `Diverged` if one isn't finite."""
+    def read(self, done: int) -> str:
+        """Return the mean losses since the last reading, and the speed; raise `Diverged` if a loss isn't finite."""
         means = {name: float(total) / count for name, (total, count) in self.sums.items()}
         for name, mean in means.items():
             if not math.isfinite(mean):
-                raise Diverged(f"{name} is {mean} by step {number}; lower the learning rate")
+                raise Diverged(f"{name} is {mean} by step {done}; lower the learning rate")
         now = time.monotonic()
         speed = self.count * self.batch_size / max(now - self.since, 1e-9)
         self.since, self.count, self.sums = now, 0, {}
@@ -197,83 +208,86 @@ class _Meter:
 
 # -- checkpoints ------------------------------------------------------------------------------------------------------
 
-_finished: dict[Path, dict[str, str]] = {}
-"""The phases that this process has been through, by folder: name → digest of what each ended with."""
+finished_phases: dict[Path, dict[str, str]] = {}
+"""Training phases that this process has finished, by folder: name → digest of the last checkpoint."""
 
 
-def _checkpoint(path: Path, parts: Mapping[str, Any], number: int, run: Mapping[str, Any], context: Context) -> str:
-    """Write every part's state, and return the checksum of what was written."""
+def _save(path: Path, state: Mapping[str, State], done: int, identity: Mapping[str, Any], context: Context) -> str:
+    """Write a checkpoint after `done` steps, and return its digest."""
     content = {
-        "run": run,
-        "step": number,
-        "parts": checkpoints.states(parts),
+        "run": identity,
+        "step": done,
+        "state": checkpoints.state_dicts(state),
         "cpu": torch.get_rng_state(),
         "cuda": torch.cuda.get_rng_state(context.device) if _on_cuda(context) else torch.empty(0, dtype=torch.uint8),
     }
     return checkpoints.write(path, content)
 
 
-def _resume(path: Path, parts: Mapping[str, Any], total: int, run: Mapping[str, Any], context: Context) -> int:
-    """Restore every part from `path`, and return the step to go on from: 0 if there is no checkpoint of this run.
-
-    What is odd about one is told, and it isn't used.
-    """
+def _resume(path: Path, state: Mapping[str, State], total: int, identity: Mapping[str, Any], context: Context) -> int:
+    """Restore `state` from a checkpoint, and return the next step; 0 if there is no usable checkpoint of this run."""
     try:
         content = checkpoints.read(path)
-        _check(content, parts, total, run)
-        with checkpoints.all_or_none(parts):
-            checkpoints.restore(parts, content["parts"])
+        _check_identity(content, state, total, identity)
+        with checkpoints.all_or_nothing(state):
+            checkpoints.load_state_dicts(state, content["state"])
             torch.set_rng_state(content["cpu"])
             if _on_cuda(context):
                 torch.cuda.set_rng_state(content["cuda"], context.device)
     except FileNotFoundError:
         return 0
-    except checkpoints.Odd as odd:
-        context.tell(f"the checkpoint {path.name} {odd}; {path.stem} begins again at step 0")
+    except checkpoints.UnusableCheckpoint as reason:
+        context.tell(f"the checkpoint {path.name} {reason}; {path.stem} begins again at step 0")
         return 0
     return int(content["step"])
 
 
-def _check(content: Mapping[str, Any], parts: Mapping[str, Any], total: int, run: Mapping[str, Any]) -> None:
-    """Raise `Odd` if a sound checkpoint isn't one of this run."""
-    theirs = content.get("run")
-    if not isinstance(theirs, dict) or theirs.keys() != run.keys():
-        raise checkpoints.Odd("was written by another version")
-    if theirs["torch"] != run["torch"]:
-        raise checkpoints.Odd(f"was written with torch {theirs['torch']}, and this is {run['torch']}")
-    if theirs != run:
-        raise checkpoints.Odd("is of another training")
+def _check_identity(
+    content: Mapping[str, Any], state: Mapping[str, State], total: int, identity: Mapping[str, Any]
+) -> None:
+    """Raise `UnusableCheckpoint` if an undamaged checkpoint belongs to another run."""
+    stored = content.get("run")
+    if not isinstance(stored, dict) or stored.keys() != identity.keys():
+        raise checkpoints.UnusableCheckpoint("was written by another version")
+    if stored["torch"] != identity["torch"]:
+        raise checkpoints.UnusableCheckpoint(
+            f"was written with torch {stored['torch']}, and this is {identity['torch']}"
+        )
     step = content.get("step")
-    if not isinstance(step, int) or not 0 <= step <= total or content["parts"].keys() != parts.keys():
-        raise checkpoints.Odd("is of another training")
+    same_run = stored == identity and isinstance(step, int) and 0 <= step <= total
+    if not same_run or content["state"].keys() != state.keys():
+        raise checkpoints.UnusableCheckpoint("belongs to another training")
 
 
-def _run(name: str, parts: Mapping[str, Any], total: int, context: Context) -> dict[str, Any]:
-    """What a checkpoint must agree with to be this run's: task, seed, budget, device, networks, what went before."""
+def _identity(name: str, state: Mapping[str, State], total: int, context: Context) -> dict[str, Any]:
+    """Return what a checkpoint must agree with: task, seed, budget, device, networks, and earlier phases."""
     budget = context.budget
     shapes = {
-        name: {key: list(value.shape) for key, value in part.state_dict().items() if isinstance(value, torch.Tensor)}
-        for name, part in parts.items()
-        if isinstance(part, nn.Module)
+        name: {key: list(value.shape) for key, value in each.state_dict().items() if isinstance(value, torch.Tensor)}
+        for name, each in state.items()
+        if isinstance(each, nn.Module)
     }
     return {
         "task": context.task,
         "phase": name,
-        "after": _before(name, context),
+        "after": _earlier_phases(name, context),
         "seed": context.seed,
         "budget": [total, budget.batch_size, budget.patch_size],
-        "parts": sorted(parts),
+        "state": sorted(state),
         "shapes": shapes,
         "device": torch.device(context.device).type,
         "torch": str(torch.__version__),
     }
 
 
-def _before(name: str, context: Context) -> dict[str, str]:
-    """Return the phases that came before this one in the folder: what it learns from, so theirs are its beginnings."""
+def _earlier_phases(name: str, context: Context) -> dict[str, str]:
+    """Return the phases that were finished in the folder before this one, with the digests of their checkpoints.
+
+    A phase learns from the results of earlier ones, so its checkpoint is valid only after the same ones.
+    """
     if context.folder is None:
         return {}
-    phases = _finished.setdefault(context.folder, {})
+    phases = finished_phases.setdefault(context.folder, {})
     for later in list(phases)[list(phases).index(name) :] if name in phases else ():
         del phases[later]
     return dict(phases)
@@ -281,50 +295,3 @@ def _before(name: str, context: Context) -> dict[str, str]:
 
 def _on_cuda(context: Context) -> bool:
     return torch.device(context.device).type == "cuda"
-
-
-# -- weights ----------------------------------------------------------------------------------------------------------
-
-
-def save_weights(module: nn.Module, path: Path) -> None:
-    """Write a module's parameters and buffers as safetensors, beside and renamed.
-
-    Raises
-    ------
-    StoreError
-        When the file can't be written.
-    """
-    from safetensors.torch import save_file
-
-    tensors = {
-        name: value.detach().cpu().clone(memory_format=torch.contiguous_format)
-        for name, value in module.state_dict().items()
-    }
-    beside = path.with_suffix(".tmp")
-    try:
-        save_file(tensors, beside)
-        os.replace(beside, path)
-    except Exception as error:
-        with contextlib.suppress(OSError):
-            beside.unlink()
-        raise StoreError(f"{path}: the weights can't be written: {write_error_reason(error)}") from None
-
-
-def load_weights(module: nn.Module, path: Path) -> None:
-    """Read what `save_weights` wrote into a module of the same shape, on whatever device that is.
-
-    Raises
-    ------
-    StoreError
-        When the file is missing, damaged, or holds another network's weights.
-    """
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-
-    try:
-        module.load_state_dict(load_file(path))
-    except FileNotFoundError:
-        raise StoreError(f"{path}: the weights are missing; fit again") from None
-    except (OSError, SafetensorError, RuntimeError) as error:
-        reason = " ".join(str(error).split())[:200]
-        raise StoreError(f"{path}: the weights can't be read: {reason}") from None

@@ -1,46 +1,58 @@
-"""The patch stream: which sample, which crop, which flip comes next, drawn from the seed by the core.
+"""The patch stream: which sample, which crop, which flip comes next, drawn from the seed.
 
-Every segmenter of a seed sees the same real patches in the same order, and two arms differ in nothing but the
-synthetic ones: the real patch of a slot depends on ``(seed, slot)`` alone, and a synthetic sample takes a slot's
-place without moving the others.
+Every segmenter of a seed sees the same real patches in the same order, and two arms differ in the synthetic patches
+only: the real patch of a slot depends on ``(seed, slot)`` alone, and a synthetic one takes the place of a slot without
+moving the others.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any, TypeAlias, TypeVar, cast
 
 import numpy as np
+from numpy.typing import NDArray
 
 from synthbench.plugin.api import Budget, TrainingMix
 from synthbench.samples import Sample, SampleSet, check_sizes
 from synthbench.toolkit.intensity.images import normalise, to_channels
+from synthbench.types import IntArray, Planes
 
-Encode = Callable[[Sample], tuple[np.ndarray, np.ndarray]]
-"""Sample → image planes ``(C, H, W)`` float32 and target planes ``(K, H, W)``; called once per sample, and kept."""
+__all__ = ["EncodeSample", "PatchStream", "Slot", "adjust_intensity", "dihedral"]
+
+TargetPlanes: TypeAlias = NDArray[Any]
+"""What a network is trained to predict, ``(K, H, W)``, of any numeric dtype."""
+
+EncodeSample: TypeAlias = Callable[[Sample], tuple[Planes, TargetPlanes]]
+"""Sample → image planes ``(C, H, W)`` float32 and target planes ``(K, H, W)``; called once per sample, and cached."""
 
 CACHE_BYTES = 4 * 2**30
+"""Memory that the encoded samples of one stream may take."""
+
 _REAL, _SYNTHETIC, _ORDER = 1, 2, 3
-_ORDERS = 16
-"""Epochs whose order is remembered."""
+_CACHED_ORDERS = 16
+"""Epochs whose order is cached."""
+
+ArrayT = TypeVar("ArrayT", bound=NDArray[Any])
 
 
 @dataclass(frozen=True)
-class Draw:
+class Slot:
     """One slot of the stream.
 
     Attributes
     ----------
     synthetic : bool
-        From the synthetic samples, or the real ones.
+        Whether its sample is synthetic.
     index : int
-        Position in its sample set.
+        Position of the sample in its set.
     y, x : float
-        Where the crop lies between the first and the last place it can, 0 … 1: the same for every patch size.
+        Where the crop lies between the first and the last possible place, 0 … 1, whatever the patch size is.
     symmetry : int
         One of the eight flips and rotations; see `dihedral`.
     gain, offset, gamma : float
-        Conventional intensity augmentation of the normalised image; see `relight`.
+        Intensity augmentation of the normalised image; see `adjust_intensity`.
     """
 
     synthetic: bool
@@ -59,15 +71,15 @@ class PatchStream:
     Parameters
     ----------
     mix
-        Real and synthetic samples, and the share of the slots that synthetic ones take. Slots are dealt out
-        evenly: any run of k slots holds ``share · k`` synthetic ones, give or take one.
+        Real and synthetic samples, and the ratio of the slots that synthetic ones take. They are spread evenly: among
+        any k consecutive slots ``ratio · k`` are synthetic, plus or minus one.
     budget
     seed
     encode
-        What is cut from; by default the normalised image, and the label map as the one target plane, −1 where the
-        label is unknown (`synthbench.samples.Sample.marked`).
+        What patches are cropped from; by default the normalised image, and the label map as the only target plane, −1
+        where the label is unknown (`synthbench.samples.Sample.marked`).
     augment_intensity
-        Whether intensity augmentation is on.
+        Whether the intensities of patches are augmented.
 
     Raises
     ------
@@ -81,7 +93,7 @@ class PatchStream:
         budget: Budget,
         seed: int,
         *,
-        encode: Encode | None = None,
+        encode: EncodeSample | None = None,
         augment_intensity: bool = True,
     ) -> None:
         self.mix = mix
@@ -89,26 +101,31 @@ class PatchStream:
         self.seed = seed
         self.augment_intensity = augment_intensity
         self.channels = 3 if any(e.channels == 3 for e in mix.reference.entries) else 1
-        self._encode = encode or self._plain
-        self._cache: dict[tuple[bool, int], tuple[np.ndarray, np.ndarray]] = {}
-        self._cached = 0
-        self._orders: dict[tuple[bool, int], np.ndarray] = {}
+        self._encode = encode or _default_encoding
+        self._cache: dict[tuple[bool, int], tuple[Planes, TargetPlanes]] = {}
+        self._cached_bytes = 0
+        self._orders: dict[tuple[bool, int], IntArray] = {}
         for samples in (mix.real, mix.synthetic):
             check_sizes(samples, budget.patch_size)
 
     def __len__(self) -> int:
+        """Return the number of slots."""
         return self.budget.steps * self.budget.batch_size
 
-    def draw(self, slot: int) -> Draw:
-        """Return what is in a slot; any slot, in any order."""
-        share = self.mix.synthetic_ratio
-        synthetic = int((slot + 1) * share) > int(slot * share)
+    def __iter__(self) -> Iterator[tuple[Planes, TargetPlanes]]:
+        """Yield the batches of all steps."""
+        return (self.batch(step) for step in range(self.budget.steps))
+
+    def slot(self, number: int) -> Slot:
+        """Return what is in a slot; slots can be asked for in any order."""
+        ratio = self.mix.synthetic_ratio
+        synthetic = int((number + 1) * ratio) > int(number * ratio)
         samples = self._samples(synthetic)
-        turn = int(slot * share) if synthetic else slot
+        turn = int(number * ratio) if synthetic else number
         epoch, place = divmod(turn, len(samples))
-        rng = np.random.default_rng((self.seed, _SYNTHETIC if synthetic else _REAL, slot))
+        rng = np.random.default_rng((self.seed, _SYNTHETIC if synthetic else _REAL, number))
         y, x, gain, offset, gamma = rng.random(5)
-        return Draw(
+        return Slot(
             synthetic=synthetic,
             index=int(self._order(synthetic, epoch)[place]),
             y=float(y),
@@ -119,76 +136,82 @@ class PatchStream:
             gamma=2.0 ** (float(gamma) - 0.5),
         )
 
-    def planes(self, draw: Draw) -> tuple[np.ndarray, np.ndarray]:
-        """Return the encoded planes of a draw's whole sample: image and targets, kept in memory while they fit."""
-        key = (draw.synthetic, draw.index)
+    def planes(self, slot: Slot) -> tuple[Planes, TargetPlanes]:
+        """Return the encoded planes of a slot's whole sample: image and targets, cached while memory allows."""
+        key = (slot.synthetic, slot.index)
         if key in self._cache:
             return self._cache[key]
-        image, target = self._encode(self._samples(draw.synthetic)[draw.index])
-        pair = (to_channels(image, self.channels), target)
-        size = pair[0].nbytes + pair[1].nbytes
-        if self._cached + size <= CACHE_BYTES:
-            self._cache[key] = pair
-            self._cached += size
-        return pair
+        image, target = self._encode(self._samples(slot.synthetic)[slot.index])
+        planes = (to_channels(image, self.channels), target)
+        size = planes[0].nbytes + planes[1].nbytes
+        if self._cached_bytes + size <= CACHE_BYTES:
+            self._cache[key] = planes
+            self._cached_bytes += size
+        return planes
 
-    def cut(self, slot: int) -> tuple[np.ndarray, np.ndarray]:
-        """Return a slot's patch: image ``(C, P, P)`` float32 and targets ``(K, P, P)``."""
-        draw = self.draw(slot)
-        image, target = self.planes(draw)
-        window = self.window(draw, image.shape[1], image.shape[2])
-        patch = dihedral(image[:, window[0], window[1]], draw.symmetry)
-        cut_target = dihedral(target[:, window[0], window[1]], draw.symmetry)
-        if self.augment_intensity:
-            patch = relight(patch, draw.gain, draw.offset, draw.gamma)
-        return np.ascontiguousarray(patch), np.ascontiguousarray(cut_target)
-
-    def window(self, draw: Draw, height: int, width: int) -> tuple[slice, slice]:
-        """Return the rows and columns of a draw's crop in an image of this size."""
+    def crop(self, slot: Slot, height: int, width: int) -> tuple[slice, slice]:
+        """Return the rows and columns of a slot's patch in an image of this size."""
         size = self.budget.patch_size
-        top = int(draw.y * (height - size + 1))
-        left = int(draw.x * (width - size + 1))
+        top = int(slot.y * (height - size + 1))
+        left = int(slot.x * (width - size + 1))
         return slice(top, top + size), slice(left, left + size)
 
-    def batch(self, step: int) -> tuple[np.ndarray, np.ndarray]:
-        """Return a step's patches: images ``(B, C, P, P)`` float32 and targets ``(B, K, P, P)``."""
+    def patch(self, number: int) -> tuple[Planes, TargetPlanes]:
+        """Return the patch of a slot: image ``(C, P, P)`` float32 and targets ``(K, P, P)``."""
+        slot = self.slot(number)
+        image, target = self.planes(slot)
+        rows, columns = self.crop(slot, image.shape[1], image.shape[2])
+        image_patch = dihedral(image[:, rows, columns], slot.symmetry)
+        target_patch = dihedral(target[:, rows, columns], slot.symmetry)
+        if self.augment_intensity:
+            image_patch = adjust_intensity(image_patch, slot.gain, slot.offset, slot.gamma)
+        return np.ascontiguousarray(image_patch), np.ascontiguousarray(target_patch)
+
+    def batch(self, step: int) -> tuple[Planes, TargetPlanes]:
+        """Return the patches of a step: images ``(B, C, P, P)`` float32 and targets ``(B, K, P, P)``."""
         first = step * self.budget.batch_size
-        cuts = [self.cut(slot) for slot in range(first, first + self.budget.batch_size)]
-        return np.stack([image for image, _ in cuts]), np.stack([target for _, target in cuts])
+        patches = [self.patch(number) for number in range(first, first + self.budget.batch_size)]
+        return np.stack([image for image, _ in patches]), np.stack([target for _, target in patches])
 
-    def first(self, count: int) -> np.ndarray:
-        """Return the patches of the first slots, image and targets joined: ``(count, C + K, P, P)``, or fewer."""
-        return np.stack([np.concatenate(self.cut(slot)) for slot in range(min(count, len(self)))])
-
-    def __iter__(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        return (self.batch(step) for step in range(self.budget.steps))
+    def first_patches(self, count: int) -> Planes:
+        """Return the patches of the first slots, image and targets joined: ``(n, C + K, P, P)``, n ≤ `count`."""
+        return np.stack([np.concatenate(self.patch(number)) for number in range(min(count, len(self)))])
 
     def _samples(self, synthetic: bool) -> SampleSet:
         samples = self.mix.synthetic if synthetic else self.mix.real
         assert samples is not None
         return samples
 
-    def _order(self, synthetic: bool, epoch: int) -> np.ndarray:
-        """Every sample once per epoch, in an order of that epoch's own."""
+    def _order(self, synthetic: bool, epoch: int) -> IntArray:
+        """Return the order of the samples in an epoch: a permutation of its own."""
         key = (synthetic, epoch)
         if key not in self._orders:
-            if len(self._orders) >= _ORDERS:
+            if len(self._orders) >= _CACHED_ORDERS:
                 self._orders.clear()
             rng = np.random.default_rng((self.seed, _ORDER, int(synthetic), epoch))
             self._orders[key] = rng.permutation(len(self._samples(synthetic)))
         return self._orders[key]
 
-    def _plain(self, sample: Sample) -> tuple[np.ndarray, np.ndarray]:
-        return normalise(sample.image), sample.marked[None]
+
+def _default_encoding(sample: Sample) -> tuple[Planes, TargetPlanes]:
+    return normalise(sample.image), sample.marked[None]
 
 
-def dihedral(planes: np.ndarray, symmetry: int) -> np.ndarray:
-    """Apply one of the eight symmetries of the square to the last two axes: 0 is none, +4 mirrors, then turns."""
-    if symmetry >= 4:
-        planes = planes[..., ::-1]
-    return np.rot90(planes, symmetry % 4, axes=(-2, -1))
+def dihedral(planes: ArrayT, symmetry: int) -> ArrayT:
+    """Apply one of the eight symmetries of the square to the last two axes.
+
+    Parameters
+    ----------
+    planes
+        ``(…, H, W)``.
+    symmetry
+        0 … 3: that many quarter turns; 4 … 7: mirrored, then ``symmetry − 4`` quarter turns.
+    """
+    mirrored = planes[..., ::-1] if symmetry >= 4 else planes
+    return cast(ArrayT, np.rot90(mirrored, symmetry % 4, axes=(-2, -1)))
 
 
-def relight(image: np.ndarray, gain: float, offset: float, gamma: float) -> np.ndarray:
-    """Return ``gain · max(image, 0)^gamma + offset``, float32; values below 0 only get gain and offset."""
-    return (gain * np.where(image > 0, np.abs(image) ** gamma, image) + offset).astype(np.float32)
+def adjust_intensity(image: Planes, gain: float, offset: float, gamma: float) -> Planes:
+    """Return ``gain · image^gamma + offset``, float32; the exponent doesn't apply to values below 0."""
+    adjusted: Planes = (gain * np.where(image > 0, np.abs(image) ** gamma, image) + offset).astype(np.float32)
+    return adjusted

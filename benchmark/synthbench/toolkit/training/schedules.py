@@ -9,7 +9,7 @@ import torch
 from torch import nn
 from torch.optim.swa_utils import AveragedModel
 
-__all__ = ["averaged_model", "cosine", "linear_tail", "linear_warmup", "one_cycle", "set_rate"]
+__all__ = ["averaged_model", "cosine", "linear_tail", "linear_warmup", "one_cycle", "set_learning_rate"]
 
 
 def one_cycle(step: int, steps: int, *, warm: float = 0.25, start: float = 0.04, end: float = 1e-4) -> float:
@@ -52,7 +52,7 @@ def _half_cosine(fraction: float) -> float:
     return (1 - math.cos(math.pi * fraction)) / 2
 
 
-def set_rate(optimiser: torch.optim.Optimizer, rate: float) -> None:
+def set_learning_rate(optimiser: torch.optim.Optimizer, rate: float) -> None:
     """Set the learning rate of every parameter group."""
     for group in optimiser.param_groups:
         group["lr"] = rate

@@ -1,28 +1,93 @@
-"""Weight files: where other tools keep them, whether they are the ones they should be, and how they are read.
+"""Files of network weights: saving and loading a plugin's own, and reading pretrained ones safely.
 
-A file is read once into memory; its hash is taken of the very bytes that are then loaded.
+Nothing is unpickled. A pretrained file is read into memory once, and its SHA-256 is computed from the same bytes that
+are then loaded.
 """
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import hashlib
 import io
 import os
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
-from synthbench.errors import PluginError
+from synthbench.errors import PluginError, StoreError, write_error_reason
+
+if TYPE_CHECKING:
+    import torch
+
+__all__ = ["load_weights", "read_bytes", "read_state_dict", "save_weights", "sha256", "torch_hub_folder"]
+
+# -- a plugin's own weights -------------------------------------------------------------------------------------------
 
 
-def checkpoints() -> Path:
-    """Return the folder in which torch keeps what it downloads."""
+def save_weights(module: torch.nn.Module, path: Path) -> None:
+    """Write the parameters and buffers of a module as safetensors.
+
+    The file is written under another name and renamed, so `path` never holds a partial file.
+
+    Raises
+    ------
+    StoreError
+        If the file can't be written.
+    """
+    import torch
+    from safetensors.torch import save_file
+
+    tensors = {
+        name: value.detach().cpu().clone(memory_format=torch.contiguous_format)
+        for name, value in module.state_dict().items()
+    }
+    temporary = path.with_suffix(".tmp")
+    try:
+        save_file(tensors, temporary)
+        os.replace(temporary, path)
+    except Exception as error:
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+        raise StoreError(f"{path}: the weights can't be written: {write_error_reason(error)}") from None
+
+
+def load_weights(module: torch.nn.Module, path: Path) -> None:
+    """Read what `save_weights` wrote into a module of the same architecture, on the module's device.
+
+    Raises
+    ------
+    StoreError
+        If the file is missing or damaged, or holds the weights of another architecture.
+    """
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        module.load_state_dict(load_file(path))
+    except FileNotFoundError:
+        raise StoreError(f"{path}: the weights are missing; fit again") from None
+    except (OSError, SafetensorError, RuntimeError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise StoreError(f"{path}: the weights can't be read: {reason}") from None
+
+
+# -- pretrained weights -----------------------------------------------------------------------------------------------
+
+
+def torch_hub_folder() -> Path:
+    """Return the folder in which `torch.hub` keeps downloaded checkpoints."""
     cache = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache"))
     return Path(os.environ.get("TORCH_HOME", cache / "torch")) / "hub" / "checkpoints"
 
 
 def sha256(path: Path) -> str:
-    """Return the SHA-256 of a file; a file that hasn't changed is read once."""
+    """Return the SHA-256 of a file, 64 hexadecimal digits; it is computed again only if the file changed.
+
+    Raises
+    ------
+    PluginError
+        If the file can't be read.
+    """
     try:
         stat = path.stat()
         return _sha256(path, stat.st_mtime_ns, stat.st_size)
@@ -31,41 +96,58 @@ def sha256(path: Path) -> str:
 
 
 @functools.cache
-def _sha256(path: Path, changed: int, size: int) -> str:
+def _sha256(path: Path, modified_ns: int, size: int) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def read(path: Path, expected: str = "") -> bytes:
-    """Return a file's bytes; raise `PluginError` if they haven't the expected SHA-256 (or its beginning)."""
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise PluginError(f"{path}: can't be read: {error.strerror or error}") from None
-    found = hashlib.sha256(content).hexdigest()
-    if not found.startswith(expected):
-        raise PluginError(f"{path}: SHA-256 {found[:16]}…, not {expected[:16]}…; fetch the file again")
-    return content
+def read_bytes(path: Path, expected: str = "") -> bytes:
+    """Return the content of a file after checking its SHA-256.
 
-
-def state_dict(path: Path, expected: str = "") -> dict[str, Any]:
-    """Read tensors by name from safetensors, or from a torch checkpoint in which nothing but tensors is allowed.
+    Parameters
+    ----------
+    path
+    expected
+        The SHA-256 or its first digits; empty: not checked.
 
     Raises
     ------
     PluginError
-        If the file can't be read so, or hasn't the expected SHA-256.
+        If the file can't be read or has another SHA-256.
+    """
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise PluginError(f"{path}: can't be read: {error.strerror or error}") from None
+    digest = hashlib.sha256(content).hexdigest()
+    if not digest.startswith(expected):
+        raise PluginError(f"{path}: SHA-256 is {digest[:16]}…, expected {expected[:16]}…; download the file again")
+    return content
+
+
+def read_state_dict(path: Path, expected: str = "") -> dict[str, torch.Tensor]:
+    """Return the tensors of a safetensors file, or of a torch checkpoint that holds tensors only, by name.
+
+    Parameters
+    ----------
+    path, expected
+        As for `read_bytes`.
+
+    Raises
+    ------
+    PluginError
+        If the file can't be read, isn't a state dict, or has another SHA-256.
     """
     import torch
     from safetensors.torch import load
 
-    content = read(path, expected)
+    content = read_bytes(path, expected)
     try:
         if path.suffix == ".safetensors":
             tensors = load(content)
         else:
             tensors = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
-    except Exception as error:  # both readers raise anything on a damaged file
+    except Exception as error:  # both readers raise exceptions of any class for a damaged file
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise PluginError(f"{path}: not a file of weights (safetensors, or a torch state dict): {reason}") from None
     if not isinstance(tensors, dict) or not all(isinstance(value, torch.Tensor) for value in tensors.values()):

@@ -19,6 +19,7 @@ from synthbench.toolkit.training import loop
 from synthbench.toolkit.training.batches import Batches
 from synthbench.toolkit.training.patches import PatchStream
 from synthbench.toolkit.training.training_log import preview_of
+from synthbench.toolkit.training.weights import load_weights, save_weights
 
 
 class Settings(MaskConfig):
@@ -77,9 +78,9 @@ class Painter(Generator[Settings]):
         self.network.train()
         loop.train(
             context,
-            parts={"network": self.network, "optimiser": optimiser},  # all that changes: a killed fit goes on from it
+            state={"network": self.network, "optimiser": optimiser},  # all that changes: a killed fit goes on from it
             step=step,
-            draw=preview_of(self, context.seed, self.network),  # pictures for the log
+            preview=preview_of(self, context.seed, self.network),  # pictures for the log
             task=train.task,
         )
         self.network.eval()
@@ -88,7 +89,7 @@ class Painter(Generator[Settings]):
     @torch.no_grad()
     def sample(self, index: int, seed: int) -> Sample:
         device = next(self.network.parameters()).device
-        mask = self.sampler.sample(seed, index)
+        mask = self.sampler.sample_mask(index, seed)
         rng = np.random.default_rng((seed, index))
         like = int(
             rng.choice(self.sampler.similar_masks(mask.source))
@@ -113,7 +114,7 @@ class Painter(Generator[Settings]):
         super().save(folder)
         self.codec.save(folder / "codec.json")
         self.sampler.save(folder)
-        loop.save_weights(self.network, folder / "network.safetensors")
+        save_weights(self.network, folder / "network.safetensors")
 
     @classmethod
     def load(cls, folder: Path, context: Context) -> Self:
@@ -121,6 +122,6 @@ class Painter(Generator[Settings]):
         new.codec = ImageMaskCodec.load(folder / "codec.json")
         new.sampler = MaskSampler.load(folder)
         new.network = new._network(context)
-        loop.load_weights(new.network, folder / "network.safetensors")
+        load_weights(new.network, folder / "network.safetensors")
         new.network.eval()
         return new
