@@ -282,7 +282,7 @@ def test_an_image_without_objects_gives_an_empty_mask(masks):
 
 
 def test_what_cannot_be_drawn_from_is_refused_in_one_line(masks, semantic_set, tmp_path: Path):
-    with pytest.raises(ConfigError, match="semantic"):
+    with pytest.raises(ConfigError, match="mask_source: recombine"):
         MaskSampler.of(semantic_set, mode="recombine")
     with pytest.raises(DataError, match="no objects"):
         MaskSampler([np.zeros((8, 8), np.uint8)])
