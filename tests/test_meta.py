@@ -194,14 +194,29 @@ def test_every_module_says_what_it_is(path: Path) -> None:
 # -- words ----------------------------------------------------------------------------------------------------------
 
 RETIRED_NAMES = {
+    "appearance": "intensity_conditioning",
+    "arena": "condition",
+    "bench": "harness",
+    "bury": "reap",
+    "crispness": "edge_sharpness",
     "doubled": "upsample2x",
     "evening": "cycle_spinning",
+    "hire": "spawn",
+    "joint": "codec",
     "lit": "conditioning",
     "mending": "residual_refinement",
+    "optimise": "schedules, ema",
     "outlook": "detectable_effects",
+    "portion": "subsample",
     "presets": "budget_defaults",
+    "promises": "checks",
+    "resident": "device_cache",
     "speck": "small_object",
     "tally": "image_counts",
+    "tidy": "relabel",
+    "topped": "match_noise, match_texture",
+    "unfit": "unsupported_reason",
+    "worn": "mask_origins",
 }
 """Words that were part of names in this code, and the field's term for each, which replaced it."""
 

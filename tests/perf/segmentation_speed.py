@@ -230,31 +230,30 @@ def page(found: Measured) -> str:
     lines = [
         "# Speed of scoring label maps",
         "",
-        "Measured side by side in one run by `python tests/perf/segmentation_speed.py`, which writes this page;",
-        "`tests/perf/test_segmentation_perf.py` measures the same and fails when a promise isn't kept. The label maps "
-        "are drawn:",
-        f"{height:,} × {width:,} pixels, {found.cells[0]:,} true and {found.cells[1]:,} predicted cells, many of them "
-        "touching.",
+        "All figures come from one run of `python tests/perf/segmentation_speed.py`, which writes this page;",
+        "`tests/perf/test_segmentation_perf.py` measures the same and fails if a guaranteed speed is not reached. The",
+        f"label maps are simulated: {height:,} × {width:,} pixels, {found.cells[0]:,} true and {found.cells[1]:,} "
+        "predicted cells, many of them touching.",
         "",
         f"{_machine()},",
         ", ".join(f"{name} {version(name)}" for name in ("numpy", "scipy", "stardist", "cellpose"))
-        + f"; {found.load:.1f} processes were running or waiting beforehand.",
+        + f"; load average {found.load:.1f} before the run.",
         "",
-        "One pair, ten thresholds where there are thresholds, processor time, compiled and loaded beforehand:",
+        "CPU time for one pair, with ten thresholds where a function takes thresholds, after imports and compilation:",
         "",
-        "| call | ms | times `count` |",
+        "| call | ms | relative to `count` |",
         "|:--|--:|--:|",
         *(f"| {name} | {1e3 * seconds:,.1f} | {seconds / ours:.1f} |" for name, seconds in found.pair.items()),
         "",
-        "The same in a fresh process, import included, NumPy loaded beforehand:",
+        "The same in a new process, including the import of the package but not of NumPy:",
         "",
         "| package | s | packages loaded |",
         "|:--|--:|--:|",
         *(f"| {name} | {seconds:.2f} | {len(packages)} |" for name, (seconds, packages) in found.cold.items()),
         "",
-        "Folders of PNG files, with reading, every figure of `synthbench score`, and the start of the processes:",
+        "Folders of PNG files, including reading, all scores of `synthbench score`, and the start of the processes:",
         "",
-        "| pairs | processes | s | pairs per s | memory of all processes, MiB |",
+        "| pairs | processes | s | pairs per s | memory of all processes (MiB) |",
         "|--:|--:|--:|--:|--:|",
         *(
             f"| {run['images']:,} | {run['workers']} | {run['seconds']:.1f} | {run['images'] / run['seconds']:.0f} "
