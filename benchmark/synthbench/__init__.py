@@ -1,5 +1,7 @@
 """synthbench: does synthetic training data help to segment cells in micrographs, by how much, how surely?
 
+``run``, ``plan``, ``score`` and ``load_results`` do what the commands do. The rest is what plugins are made of.
+
 Names are imported when first used, so ``import synthbench`` costs next to nothing.
 """
 
@@ -29,8 +31,14 @@ _HOME = {
     "Sample": "synthbench.samples",
     "SampleSet": "synthbench.samples",
     "SynthbenchError": "synthbench.errors",
+    "Study": "synthbench.study.model",
+    "run": "synthbench.runner",
+    "plan": "synthbench.runner",
+    "score": "synthbench.folders.score:score_folders",
+    "Results": "synthbench.results",
     "load_results": "synthbench.results",
 }
+"""Name → module, or module and name there."""
 
 __all__ = [
     "__version__",
@@ -52,6 +60,11 @@ __all__ = [
     "Sample",
     "SampleSet",
     "SynthbenchError",
+    "Study",
+    "run",
+    "plan",
+    "score",
+    "Results",
     "load_results",
 ]
 
@@ -59,7 +72,8 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     if name not in _HOME:
         raise AttributeError(f"module 'synthbench' has no attribute {name!r}")
-    return getattr(importlib.import_module(_HOME[name]), name)
+    module, _, attribute = _HOME[name].partition(":")
+    return getattr(importlib.import_module(module), attribute or name)
 
 
 def __dir__() -> list[str]:
@@ -68,6 +82,7 @@ def __dir__() -> list[str]:
 
 if TYPE_CHECKING:
     from synthbench.errors import SynthbenchError
+    from synthbench.folders.score import score_folders as score
     from synthbench.plugin.api import (
         Budget,
         Config,
@@ -82,5 +97,7 @@ if TYPE_CHECKING:
     )
     from synthbench.plugin.hookspecs import hookimpl
     from synthbench.plugin.specs import DatasetSpec, EncoderSpec, GeneratorSpec, SegmenterSpec
-    from synthbench.results import load_results
+    from synthbench.results import Results, load_results
+    from synthbench.runner import plan, run
     from synthbench.samples import Sample, SampleSet
+    from synthbench.study.model import Study

@@ -28,7 +28,7 @@ def test_a_bare_name_stands_for_a_plugin_with_its_defaults() -> None:
 @pytest.mark.parametrize(
     ("change", "line"),
     [
-        ({"share": 0.5}, "share: this key is now called synthetic_ratio"),
+        ({"share": 0.5}, "share: was renamed; use synthetic_ratio"),
         ({"sedes": 3}, "sedes: no such key (did you mean 'seeds'?)"),
         ({"seeds": "many"}, "seeds: "),
         ({"seeds": 0}, "seeds: "),

@@ -29,20 +29,16 @@ def run(args: argparse.Namespace) -> int:
     from rich.console import Console
 
     from synthbench.results import load_results
-    from synthbench.results.power import detectable_effects
-    from synthbench.runner import check_folder, prepare
-    from synthbench.study.plan import missing_control
-    from synthbench.study.runtime_estimates import RuntimeEstimates, format_duration
+    from synthbench.runner import check_folder, plan_study
+    from synthbench.study.runtime_estimates import format_duration
 
     machine = machine_from(args)
     machine.check()
     check_folder(run_folder(args, study))
-    earlier = load_results(args.estimate_noise) if args.estimate_noise else None
-    plan = prepare(study, store, Console(stderr=True, markup=False), machine.kind())
-    lacking = {task.key for task in plan.lacking(store)}
-    estimates = RuntimeEstimates(store, (task.kind for task in plan.tasks.values()))
-    seen = detectable_effects(plan, store, earlier)
-    control = missing_control(plan.resolved)
+    pilot = load_results(args.pilot) if args.pilot else None
+    planned = plan_study(study, store, Console(stderr=True, markup=False), machine.kind(), pilot)
+    plan, estimates, seen = planned.plan, planned.estimates, planned.detectable_effects
+    lacking = {task.key for task in planned.missing}
     if args.json:
         rows = [
             {
@@ -55,11 +51,7 @@ def run(args: argparse.Namespace) -> int:
             for key, task in plan.tasks.items()
         ]
         smallest = [asdict(o) | {"difference": o.difference if isfinite(o.difference) else None} for o in seen]
-        print(
-            json.dumps(
-                {"tasks": rows, "detectable_effects": smallest, "warnings": [control] if control else []}, indent=1
-            )
-        )
+        print(json.dumps({"tasks": rows, "detectable_effects": smallest, "warnings": planned.warnings}, indent=1))
         return 0
     print(f"{'TASK':<16}{'STORED':>8}{'TO RUN':>8}  EXPECTED")
     for kind in dict.fromkeys(task.kind for task in plan.tasks.values()):
@@ -74,8 +66,8 @@ def run(args: argparse.Namespace) -> int:
         print("unknown cost: nothing like it has run with this store yet")
     _print_budgets(plan.resolved)
     _print_detectable_effects(seen)
-    if control:
-        print(f"{plan.resolved.study.name}: {control}")
+    for warning in planned.warnings:
+        print(f"{plan.resolved.study.name}: {warning}")
     for task in plan.tasks.values():
         if task.key in lacking:
             print(f"{task.key[:12]}  {task.kind}: {task.label}")

@@ -36,15 +36,12 @@ def run(args: argparse.Namespace) -> int:
     from rich.console import Console
 
     from synthbench import leaderboard
-    from synthbench.runner import WAY_OUT, pictures, run_study
-    from synthbench.store import disk_errors
+    from synthbench.runner import run_study
 
     console = Console(stderr=True, markup=False, quiet=args.quiet)
     folder = run_folder(args, study)
     ran = run_study(study, store, folder, machine_from(args), console)
-    shown = pictures(ran.plan, store, lambda words: console.print(words, style="yellow", soft_wrap=True))
-    with disk_errors(folder, WAY_OUT):
-        page = leaderboard.report(folder, ran.results, shown, columns)
+    page = ran.write_report(columns)
     Console(width=None if sys.stdout.isatty() else PAGE_WIDTH, markup=False).print(
         leaderboard.terminal(ran.results, columns=columns)
     )

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+import os
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -250,6 +252,21 @@ def make_study(content: dict[str, Any], source: str) -> Study:
         raise ConfigError(f"{source}: {_problem(error)}") from None
 
 
+def load_study(study: Study | Mapping[str, Any] | str | os.PathLike[str]) -> Study:
+    """Return a study from a file, from a mapping of what stands in one, or as it is.
+
+    Raises
+    ------
+    ConfigError
+        If it can't be read, or isn't valid.
+    """
+    if isinstance(study, Study):
+        return study
+    if isinstance(study, Mapping):
+        return make_study(dict(study), "study")
+    return make_study(read_study(Path(study)), os.fspath(study))
+
+
 _EXPECTED = {
     "name": "letters, digits, '.', '_' and '-', at most 80 of them, the first a letter or a digit",
     "fractions": "fractions above 0 and up to 1.0, or integers ≥ 1 (numbers of images)",
@@ -263,7 +280,7 @@ def _problem(error: ValidationError) -> str:
     where = ".".join(map(str, problem["loc"]))
     key = where if len(problem["loc"]) == 1 else ""
     if problem["type"] == "extra_forbidden" and where in RENAMED:
-        return f"{where}: this key is now called {RENAMED[where]}"
+        return f"{where}: was renamed; use {RENAMED[where]}"
     if problem["type"] == "extra_forbidden" and key in DatasetConfig.model_fields:
         return f"{key}: is a key of a dataset, as in datasets: [{{name: …, {key}: …}}]"
     return first_problem(error, Study, _EXPECTED, "the study")

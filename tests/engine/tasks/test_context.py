@@ -17,7 +17,7 @@ from synthbench.engine.run_task import run_task
 from synthbench.engine.tasks import context
 from synthbench.errors import PluginError
 from synthbench.plugin.registry import registry
-from synthbench.runner import pictures
+from synthbench.runner import previews
 from synthbench.samples import Sample, SampleSet
 from synthbench.store import Store
 from synthbench.study.inputs import open_drawn, open_set
@@ -267,7 +267,7 @@ def test_a_damaged_picture_of_a_drawn_set_is_told_and_drawn_again(planned: Plan,
     before = file.read_bytes()
     harm(file)
     told: list[str] = []
-    shown = pictures(planned, store, told.append)
+    shown = previews(planned, store, told.append)
     assert list(shown) == ["real"]
     found = planned.lacking(store)
     if told:
@@ -277,7 +277,7 @@ def test_a_damaged_picture_of_a_drawn_set_is_told_and_drawn_again(planned: Plan,
     assert [task.key for task in found] == [draw.key]
     carry_out_all(planned, store)
     assert file.read_bytes() == before
-    assert list(pictures(planned, store, told.append)) == ["real", "brighter"]
+    assert list(previews(planned, store, told.append)) == ["real", "brighter"]
 
 
 def test_a_task_that_meets_a_damaged_picture_has_it_drawn_again(planned: Plan, store: Store) -> None:
@@ -335,7 +335,7 @@ def test_a_users_own_damaged_set_is_left_to_the_user(planned: Plan, store: Store
     assert str(folder.name) in outcome.error or str(file) in outcome.error
     assert "make it anew" not in outcome.error
     told: list[str] = []
-    assert "real" not in pictures(planned, store, told.append)
+    assert "real" not in previews(planned, store, told.append)
     assert told[0].startswith("no pictures of real in the report: ")
 
 

@@ -1,0 +1,43 @@
+"""A few images of each kind for the report."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+from synthbench.errors import SynthbenchError
+from synthbench.samples import Sample, SampleSet
+from synthbench.store import Store
+from synthbench.study.inputs import open_set
+from synthbench.study.plan import Plan
+
+__all__ = ["PREVIEWS", "previews"]
+
+PREVIEWS = 6
+"""Images of each kind."""
+
+
+def previews(plan: Plan, store: Store, tell: Callable[[str], None]) -> dict[str, list[Sample]]:
+    """Return a few real training samples, and the first of each synthetic set of seed 0, for a page.
+
+    What can't be read is left out, and `tell` hears of it; a synthetic set is then drawn again by the next run.
+    """
+    condition = plan.resolved.conditions[0]
+    sets: dict[str, Callable[[], SampleSet]] = {
+        "real": lambda: open_set(store, condition.folder).subset(condition.train.ids)
+    }
+    for run in plan.training_runs:
+        if run.condition == 0 and run.draw and run.generator_seed == 0 and run.generator not in sets:
+            drawn = store.find("draw", run.draw)
+            if drawn:
+                sets[run.generator] = partial(open_set, store, drawn.folder / "samples")
+    return {title: shown for title, get in sets.items() if (shown := _first(title, get, tell))}
+
+
+def _first(title: str, get: Callable[[], SampleSet], tell: Callable[[str], None]) -> list[Sample]:
+    try:
+        samples = get()
+        return [samples[i] for i in range(min(PREVIEWS, len(samples)))]
+    except (SynthbenchError, OSError) as error:
+        tell(f"no pictures of {title} in the report: {error}")
+        return []

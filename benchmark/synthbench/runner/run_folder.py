@@ -1,0 +1,85 @@
+"""The run folder: what a run may write over, and what it writes beside its tables."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from synthbench.datasets import splits
+from synthbench.engine import resource_monitor
+from synthbench.errors import ConfigError
+from synthbench.io.atomic import atomic_write
+from synthbench.results import FAILURES
+from synthbench.store import disk_errors
+from synthbench.study.plan import Plan
+
+__all__ = ["OTHER_FOLDER", "PLAN", "check_folder", "record_failures", "record_plan", "record_study"]
+
+OTHER_FOLDER = "give another folder with --out"
+"""The hint of errors about a run folder."""
+
+PLAN = "plan.json"
+"""What a run writes first into its folder, and what shows that it is one."""
+
+
+def check_folder(folder: Path) -> None:
+    """Raise `ConfigError` if a folder holds something else than a run: a run would write over it.
+
+    Hidden files don't count.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise ConfigError(f"{folder}: is a file, not a run folder; {OTHER_FOLDER}")
+    if not folder.is_dir() or all(path.name.startswith(".") for path in folder.iterdir()):
+        return
+    try:
+        tasks = json.loads((folder / PLAN).read_text(encoding="utf-8"))
+        if all({"kind", "label", "content"} <= set(task) for task in tasks.values()):
+            return
+    except (OSError, ValueError, AttributeError, TypeError, RecursionError):
+        pass
+    raise ConfigError(f"{folder}: holds files that no run wrote; {OTHER_FOLDER}")
+
+
+def record_plan(plan: Plan, folder: Path) -> None:
+    """Write what each key is made of, and the machine and versions, into the run folder."""
+    with disk_errors(folder, OTHER_FOLDER):
+        folder.mkdir(parents=True, exist_ok=True)
+        tasks = {key: {"kind": t.kind, "label": t.label, "content": t.content} for key, t in plan.tasks.items()}
+        _write(folder / PLAN, json.dumps(tasks, indent=1))
+        _write(
+            folder / "environment.json",
+            json.dumps({**resource_monitor.facts(), "versions": resource_monitor.versions()}, indent=1),
+        )
+
+
+def record_study(plan: Plan, folder: Path) -> None:
+    """Write the study with its defaults, and its splits: at the end, so that they fit the results beside them."""
+    with disk_errors(folder, OTHER_FOLDER):
+        (folder / "splits").mkdir(parents=True, exist_ok=True)
+        _write(folder / "study.yaml", plan.resolved.study.to_yaml())
+    found: dict[str, dict[int, splits.Split]] = {}
+    for condition in plan.resolved.conditions:
+        found.setdefault(condition.dataset, {})[condition.fold] = condition.split
+    for name, folds in found.items():
+        splits.write_splits(folder / "splits" / f"{name}.json", [folds[i] for i in sorted(folds)])
+
+
+def record_failures(folder: Path, plan: Plan, ended: Mapping[str, Mapping[str, Any]]) -> None:
+    """Write the tracebacks of this run, or remove those of the last."""
+    parts = [
+        f"{plan.tasks[key].kind}: {plan.tasks[key].label}\n"
+        f"{row['status']} in {row['stage']}\n{row['traceback'] or row['error']}\n"
+        for key, row in ended.items()
+        if row["status"] in FAILURES
+    ]
+    path = folder / "failures.txt"
+    if parts:
+        _write(path, "\n".join(parts))
+    else:
+        path.unlink(missing_ok=True)
+
+
+def _write(path: Path, text: str) -> None:
+    atomic_write(path, text, OTHER_FOLDER)
