@@ -1,4 +1,9 @@
-"""Hyper-parameters of pix2pix, and those that follow from the budget where they are left open."""
+"""Hyper-parameters of pix2pix.
+
+Names are those of the authors' PyTorch implementation (pytorch-CycleGAN-and-pix2pix) in snake case; sections and
+equations are those of Isola et al., "Image-to-image translation with conditional adversarial networks", CVPR 2017
+(arXiv 1611.07004).
+"""
 
 from __future__ import annotations
 
@@ -9,113 +14,131 @@ from pydantic import Field, model_validator
 
 from synthbench import Budget
 from synthbench.errors import ConfigError
-from synthbench.toolkit.masks.config import MaskConfig
-from synthbench.toolkit.training.budget_defaults import resolve_defaults
+from synthbench.toolkit.generators.config import MaskToImageConfig
+from synthbench.toolkit.training.budget_defaults import resolve_defaults, resolve_preset
 from synthbench_pix2pix.networks import Norm
 from synthbench_pix2pix.structure import Structure
 
-SMALLEST = 24
-"""Side of the smallest patches that the discriminator can judge."""
+__all__ = ["Pix2PixConfig"]
 
 
-class Pix2PixConfig(MaskConfig):
-    """Hyper-parameters of pix2pix.
+class Pix2PixConfig(MaskToImageConfig):
+    """Hyper-parameters of pix2pix."""
 
-    Attributes
-    ----------
-    filters, discriminator_filters : int, optional
-        Width of the generator and of the discriminator, at half resolution. Left open, they follow from the budget;
-        see `resolve`.
-    depth : int, optional
-        How often the generator halves the resolution. Left open, it follows from the budget; see `resolve`.
-    norm : {"batch", "instance", "none"}, optional
-        Left open, ``batch``, but for steps of one patch ``instance``: Isola et al. normalise by the image itself, in
-        training and when drawing, and one patch's running statistics are none of any other's.
-    dropout : float
-        In the two innermost decoders, in training and when drawing; the paper's only noise, 0.5.
-    noise : int
-        Planes of white noise beside the condition; 0 for none.
-    intensity_conditioning : bool
-        Whether the network is told the light of each image and each object; see
-        `synthbench.toolkit.intensity.conditioning`.
-    pixel_noise : bool
-        Whether pixel noise, as strong as in each training image, is laid over what the network draws before the
-        discriminator sees it, and over drawn samples as much as they lack (this project's choice). The absolute
-        difference forbids the network to draw noise.
-    texture : bool
-        Whether drawn objects get the texture laid over that they lack beside the training object whose light they are
-        told, for the same reason (this project's choice); not in training. Without `intensity_conditioning` there
-        is none, nor where objects are hardly anything else; see `synthbench.toolkit.intensity.texture.BODY`.
-    l1 : float
-        Weight of the absolute difference against the adversarial term.
-    structure : {"auto", "none", "weighted", "ssim", "cldice"}
-        The structural term; see `synthbench_pix2pix.structure`. `auto` is ``cldice`` for a semantic dataset of thin
-        lines, and ``none`` for any other. Beside 12 images of actin, 48 drawn with ``cldice`` gave a U-Net a Dice
-        0.013 higher [−0.002, 0.028] and a clDice 0.010 higher [0.002, 0.018] than 48 drawn with none (one training of
-        pix2pix each), and real images alone did no worse; ``weighted`` and ``ssim`` gave lower ones
-        (`leaderboards/filaments-structure`).
-    structure_weight : float or None
-        Its weight; None for the candidate's own. Where `auto` comes to ``none``, it counts for nothing.
-    learning_rate : float, optional
-        Of Adam, constant for half of the steps and then falling to 0. Left open, it follows from the budget.
-    mask_source, object_layout, foreground_fraction, touching_fraction
-        Which masks images are drawn to; see `synthbench.toolkit.masks.config.MaskConfig`.
-    """
+    renamed: ClassVar[Mapping[str, str]] = {
+        "filters": "ngf",
+        "discriminator_filters": "ndf",
+        "depth": "num_downs",
+        "noise": "noise_planes",
+        "l1": "lambda_l1",
+        "structure": "structural_loss",
+        "structure_weight": "lambda_structural",
+        "learning_rate": "lr",
+    }
 
-    renamed: ClassVar[Mapping[str, str]] = {"appearance": "intensity_conditioning", "grain": "pixel_noise"}
-
-    filters: int | None = Field(None, ge=4)
-    discriminator_filters: int | None = Field(None, ge=4)
-    depth: int | None = Field(None, ge=1, le=8)
-    norm: Norm | None = None
-    dropout: float = Field(0.0, ge=0, lt=1)
-    noise: int = Field(1, ge=0)
-    intensity_conditioning: bool = True
-    pixel_noise: bool = True
-    texture: bool = True
-    l1: float = Field(100.0, ge=0)
-    structure: Structure | Literal["auto"] = "auto"
-    structure_weight: float | None = Field(None, gt=0)
-    learning_rate: float | None = Field(None, gt=0)
+    ngf: int | None = Field(None, ge=4, description="planes of the generator after its first downsampling (6.1.1)")
+    ndf: int | None = Field(None, ge=4, description="planes of the discriminator's first layer (6.1.2)")
+    num_downs: int | None = Field(
+        None, ge=1, le=8, description="how often the generator halves the resolution (6.1.1); 8 in the paper"
+    )
+    n_layers_d: int = Field(
+        3, ge=1, le=5, description="downsampling layers of the discriminator; 3 see patches of 70 × 70 (6.1.2)"
+    )
+    upsampling: Literal["transposed", "bilinear"] | None = Field(
+        None,
+        description="transposed: the paper's U-Net (6.1.1); bilinear: 3×3 convolutions and bilinear upsampling, with a "
+        "stage at full resolution (this project's)",
+    )
+    norm: Norm | None = Field(
+        None,
+        description="normalisation of both networks; instance is batch norm with the statistics of the image itself, "
+        "as in the paper (3.3)",
+    )
+    dropout: float | None = Field(
+        None,
+        ge=0,
+        lt=1,
+        description="probability in the innermost decoder blocks, in training and in sampling (3.1); 0.5, the only "
+        "noise, in the paper",
+    )
+    noise_planes: int | None = Field(
+        None, ge=0, description="planes of Gaussian noise beside the condition, z in equation 1; 0 in the paper (3.1)"
+    )
+    lambda_l1: float = Field(100.0, ge=0, description="weight λ of the L1 term in equation 4")
+    structural_loss: Structure | Literal["auto"] | None = Field(
+        None,
+        description="further term on the foreground (this project's; see synthbench_pix2pix.structure); auto: cldice "
+        "for a semantic dataset of thin lines, else none",
+    )
+    lambda_structural: float | None = Field(
+        None, gt=0, description="weight of the structural term; by default one that suits the term"
+    )
+    lr: float | None = Field(
+        None, gt=0, description="learning rate of Adam (3.3), constant in the first half and then falling linearly to 0"
+    )
+    beta1: float = Field(0.5, ge=0, lt=1, description="Adam's β₁ (3.3)")
 
     @model_validator(mode="after")
-    def _weighs_something(self) -> Self:
-        if self.structure == "none" and self.structure_weight is not None:
-            raise ValueError(f"structure_weight: {self.structure_weight:g} needs a structure, and there is none")
+    def _check_structural_loss(self) -> Self:
+        if self.structural_loss == "none" and self.lambda_structural is not None:
+            raise ValueError(
+                f"lambda_structural: {self.lambda_structural:g} has no effect with structural_loss: none; remove it"
+            )
         return self
 
     def resolve(self, budget: Budget) -> Self:
-        """Return the configuration with nothing left open.
+        """Return the configuration with a value for every key.
 
-        A long training has the paper's widths and learning rate, and halves the resolution until 2 × 2 points are left,
-        seven times at most; the sizes of a short one are this project's choice. In both, the noise is this project's
-        too: the papers' is ``dropout: 0.5,
-        noise: 0, intensity_conditioning: false, pixel_noise: false, texture: false``.
+        Sizes and the learning rate follow from the budget, the paper's in a long training; everything else follows
+        from the preset.
 
         Raises
         ------
         ConfigError
-            If the patches are too small for the depth, or for the discriminator.
+            If the patches are too small for the generator or for the discriminator.
         """
-        deepest = max((budget.patch_size // 2).bit_length() - 1, 1)
-        norm = "instance" if budget.batch_size == 1 else "batch"
-        found = resolve_defaults(
+        halvings = budget.patch_size.bit_length() - 1
+        resolved = resolve_defaults(
             self,
             budget,
-            short={"filters": 24, "discriminator_filters": 16, "depth": 4, "learning_rate": 4e-4, "norm": norm},
-            long={
-                "filters": 64,
-                "discriminator_filters": 64,
-                "depth": min(7, deepest),
-                "learning_rate": 2e-4,
-                "norm": norm,
+            short={"ngf": 24, "ndf": 16, "num_downs": 4, "lr": 4e-4},
+            long={"ngf": 64, "ndf": 64, "lr": 2e-4},
+        )
+        resolved = resolve_preset(
+            resolved,
+            budget,
+            paper={
+                "num_downs": min(8, halvings),
+                "upsampling": "transposed",
+                "norm": "instance",
+                "dropout": 0.5,
+                "noise_planes": 0,
+                "structural_loss": "none" if self.lambda_structural is None else "auto",
+                "intensity_conditioning": False,
+                "pixel_noise": False,
+                "texture": False,
+            },
+            microscopy={
+                "num_downs": min(7, max(halvings - 1, 1)),
+                "upsampling": "bilinear",
+                "norm": "instance" if budget.batch_size == 1 else "batch",
+                "dropout": 0.0,
+                "noise_planes": 1,
+                "structural_loss": "auto",
+                "intensity_conditioning": True,
+                "pixel_noise": True,
+                "texture": True,
             },
         )
-        side = max(SMALLEST, 2 * 2 ** (found.depth or 0))
+        assert resolved.num_downs is not None
+        bottleneck = 1 if resolved.upsampling == "transposed" else 2
+        smallest_for_d = 3 * 2**resolved.n_layers_d
+        side = max(smallest_for_d, bottleneck * 2**resolved.num_downs)
         if budget.patch_size < side:
-            shallower = ", or a smaller depth" if budget.patch_size >= SMALLEST else ""
+            smaller = "" if budget.patch_size < smallest_for_d else ", or a smaller num_downs"
             raise ConfigError(
-                f"patches of {budget.patch_size} are too small for a depth of {found.depth}; give patches of {side} or "
-                f"more{shallower} (images smaller than a patch can't take part)"
+                f"patches of {budget.patch_size} are too small for num_downs: {resolved.num_downs} and n_layers_d: "
+                f"{resolved.n_layers_d}; give patches of {side} or more{smaller} (images must not be smaller than a "
+                "patch)"
             )
-        return found
+        return resolved

@@ -9,6 +9,8 @@ from typing import Protocol
 import torch
 from torch.nn import functional
 
+__all__ = ["Comparison", "Losses", "Term", "adversarial", "l1"]
+
 
 class Comparison(Protocol):
     """Compares a drawn image with the real one, given the condition; all ``(B, planes, H, W)``. Returns a scalar."""
@@ -31,9 +33,9 @@ def l1(fake: torch.Tensor, real: torch.Tensor, condition: torch.Tensor) -> torch
 
 
 def adversarial(logits: torch.Tensor, *, real: bool) -> torch.Tensor:
-    """Mean cross-entropy of patch logits against one verdict: L_cGAN of Isola et al. 2017, equation 1.
+    """Mean cross-entropy of patch logits against all real, or all fake: L_cGAN of Isola et al. 2017, equation 1.
 
-    On logits, unlike MONAI's loss on probabilities: large ones keep a gradient, and infinite ones show as NaN.
+    Computed from logits, so that large ones keep a gradient, and infinite ones show as NaN.
     """
     logits = logits.float()
     return functional.binary_cross_entropy_with_logits(logits, torch.full_like(logits, float(real)))
@@ -52,21 +54,25 @@ class Losses:
         self.terms = tuple(terms)
 
     def generator(
-        self, judged: torch.Tensor, fake: torch.Tensor, real: torch.Tensor, condition: torch.Tensor
+        self, logits: torch.Tensor, fake: torch.Tensor, real: torch.Tensor, condition: torch.Tensor
     ) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
-        """Return the generator's loss, and its parts by name.
+        """Return the generator's loss, and its terms by name.
 
         Parameters
         ----------
-        judged
-            Logits of the fake image.
+        logits
+            The discriminator's, of the fake image.
+        fake, real
+            ``(B, planes, H, W)``, −1 … 1.
+        condition
+            ``(B, mask_planes, H, W)``, 0 … 1.
         """
-        parts = {"gan": adversarial(judged, real=True)}
+        terms = {"gan": adversarial(logits, real=True)}
         for term in self.terms:
-            parts[term.name] = term.compare(fake.float(), real, condition)
+            terms[term.name] = term.compare(fake.float(), real, condition)
         weights = {term.name: term.weight for term in self.terms}
-        return sum((weights.get(name, 1.0) * value for name, value in parts.items()), torch.zeros(())), parts
+        return sum((weights.get(name, 1.0) * value for name, value in terms.items()), torch.zeros(())), terms
 
-    def discriminator(self, of_real: torch.Tensor, of_fake: torch.Tensor) -> torch.Tensor:
+    def discriminator(self, logits_real: torch.Tensor, logits_fake: torch.Tensor) -> torch.Tensor:
         """Return the discriminator's loss, halved as in section 3.3 of Isola et al., from its logits."""
-        return (adversarial(of_real, real=True) + adversarial(of_fake, real=False)) / 2
+        return (adversarial(logits_real, real=True) + adversarial(logits_fake, real=False)) / 2

@@ -1,7 +1,7 @@
-"""The structural term of filaments: the drawn image is held closest to the real one where the mask has something.
+"""Structural terms for filaments: they compare the generated image with the real one, or its mask, on the foreground.
 
-arXiv 2512.10334 names a "filament-aware structural loss" and publishes no more of it. These three candidates are this
-project's; all compare the drawn image with the real one, or with its mask, on the foreground.
+arXiv 2512.10334 names a "filament-aware structural loss" without defining it. These three candidates are this
+project's. How they compare stands in `leaderboards/filaments-structure`.
 """
 
 from __future__ import annotations
@@ -19,13 +19,15 @@ from torch.nn import functional
 from synthbench import SampleSet
 from synthbench_pix2pix.losses import Term
 
+__all__ = ["Structure", "cldice_loss", "foreground", "ridges", "ssim_loss", "structural", "suited", "weighted_l1"]
+
 Structure = Literal["none", "weighted", "ssim", "cldice"]
 
 WEIGHTS = {"weighted": 50.0, "ssim": 10.0, "cldice": 10.0}
 """Weights that make each term about as large as the absolute difference (100 · L1) late in training."""
 
 FAINT = 0.02
-"""Where the lines of a real image are fainter than this, of an image in −1 … 1, they are measured by this."""
+"""Smallest mean ridge strength of a real image that others are divided by; for images in −1 … 1."""
 
 SIGMAS = (1.0, 2.0)
 """Scales of `ridges`, in pixels: lines of about two to six pixels."""
@@ -33,7 +35,7 @@ SIGMAS = (1.0, 2.0)
 THIN = 8.0
 """Width in pixels below which a foreground counts as lines."""
 
-_LOOKED_AT = 32
+_MEASURED_IMAGES = 32
 _WINDOW, _SIGMA = 11, 1.5
 _REACH = 5
 
@@ -41,16 +43,16 @@ _REACH = 5
 def suited(train: SampleSet) -> Structure:
     """Return the term for a training set: ``cldice`` where classes are lines, else ``none``.
 
-    What is looked at is the width of the foreground: its area against the length of its centre lines, in up to 32
+    Lines are foregrounds with a mean width below `THIN`: area divided by the length of the centre lines, in up to 32
     images.
     """
     if train.task != "semantic":
         return "none"
     area = length = 0
-    for position in np.unique(np.linspace(0, len(train) - 1, _LOOKED_AT).round().astype(int)):
-        there = train[int(position)].labels > 0
-        area += int(there.sum())
-        length += int(skeletonize(there).sum())
+    for position in np.unique(np.linspace(0, len(train) - 1, _MEASURED_IMAGES).round().astype(int)):
+        inside = train[int(position)].labels > 0
+        area += int(inside.sum())
+        length += int(skeletonize(inside).sum())
     return "cldice" if 0 < area < THIN * length else "none"
 
 
@@ -67,7 +69,7 @@ def structural(structure: Structure, weight: float | None, semantic: bool) -> li
     """
     if structure == "none":
         return []
-    compare = {"weighted": weighted, "ssim": dissimilar, "cldice": broken}[structure]
+    compare = {"weighted": weighted_l1, "ssim": ssim_loss, "cldice": cldice_loss}[structure]
 
     def on_foreground(fake: torch.Tensor, real: torch.Tensor, condition: torch.Tensor) -> torch.Tensor:
         return compare(fake, real, foreground(condition, semantic))
@@ -81,43 +83,44 @@ def foreground(condition: torch.Tensor, semantic: bool) -> torch.Tensor:
     return (first < 0.5).float() if semantic else (first > 0).float()
 
 
-def weighted(fake: torch.Tensor, real: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+def weighted_l1(fake: torch.Tensor, real: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
     """Mean absolute difference on the foreground, twice at its boundary, and one pixel beyond; 0 without foreground."""
     border = _dilated(mask, 3) - (1 - _dilated(1 - mask, 3))
-    share = mask + border
-    gap = (fake - real).abs().mean(dim=1, keepdim=True)
-    return (share * gap).sum() / share.sum().clamp(min=1)
+    weight = mask + border
+    difference = (fake - real).abs().mean(dim=1, keepdim=True)
+    return (weight * difference).sum() / weight.sum().clamp(min=1)
 
 
-def dissimilar(fake: torch.Tensor, real: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+def ssim_loss(fake: torch.Tensor, real: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
     """1 − structural similarity (Wang 2004; Gaussian window), mean over the foreground and what is close to it."""
-    drawn, seen = (functional.pad(image, [_WINDOW // 2] * 4, mode="reflect") for image in (fake, real))
+    padded_fake, padded_real = (functional.pad(image, [_WINDOW // 2] * 4, mode="reflect") for image in (fake, real))
     window, sigma = [_WINDOW] * 2, [_SIGMA] * 2
-    similar, _ = compute_ssim_and_cs(drawn, seen, 2, window, sigma, data_range=2.0)
+    ssim, _ = compute_ssim_and_cs(padded_fake, padded_real, 2, window, sigma, data_range=2.0)
     near = _dilated(mask, _REACH)
-    return (near * (1 - similar.mean(dim=1, keepdim=True))).sum() / near.sum().clamp(min=1)
+    return (near * (1 - ssim.mean(dim=1, keepdim=True))).sum() / near.sum().clamp(min=1)
 
 
-def broken(fake: torch.Tensor, real: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-    """1 − soft clDice (Shit 2021) between the mask and how much the drawn image looks like lines there.
+def cldice_loss(fake: torch.Tensor, real: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+    """1 − soft clDice (Shit et al. 2021) between the mask and the ridges of the generated image.
 
-    The likeness is that of `ridges`, as part of what the real image reaches in the mask, squeezed below 1. Lines may be
-    brighter or darker than what surrounds them: each real image tells which. Patches without foreground don't count,
-    because nothing tells there what a line is; without any others, it is 0.
+    The strength of `ridges`, relative to the mean strength of the real image in the mask, is mapped to 0 … 1. Each real
+    image tells whether its lines are brighter or darker than their surroundings. Patches without foreground don't
+    count; if there are no others, the loss is 0.
     """
-    there = mask.sum((1, 2, 3)) > 0
-    if not bool(there.any()):
+    has_foreground = mask.sum((1, 2, 3)) > 0
+    if not bool(has_foreground.any()):
         return 0.0 * fake.sum()
-    fake, real, mask = fake[there], real[there], mask[there]
+    fake, real, mask = fake[has_foreground], real[has_foreground], mask[has_foreground]
     planes = [image.mean(dim=1, keepdim=True) for image in (fake, real)]
     outside = 1 - mask
-    inner, outer = ((planes[1] * part).sum((1, 2, 3)) / part.sum((1, 2, 3)).clamp(min=1) for part in (mask, outside))
+    inner, outer = (
+        (planes[1] * region).sum((1, 2, 3)) / region.sum((1, 2, 3)).clamp(min=1) for region in (mask, outside)
+    )
     sign = torch.where(inner >= outer, 1.0, -1.0)[:, None, None, None]
-    drawn, seen = (ridges(sign * plane) for plane in planes)
-    usual = (seen * mask).sum((1, 2, 3), keepdim=True) / mask.sum((1, 2, 3), keepdim=True).clamp(min=1)
-    likeness = torch.tanh(drawn / usual.clamp(min=FAINT))
-    value: torch.Tensor = SoftclDiceLoss(iter_=3)(likeness, mask)
-    return value
+    ridges_fake, ridges_real = (ridges(sign * plane) for plane in planes)
+    strength = (ridges_real * mask).sum((1, 2, 3), keepdim=True) / mask.sum((1, 2, 3), keepdim=True).clamp(min=1)
+    loss: torch.Tensor = SoftclDiceLoss(iter_=3)(torch.tanh(ridges_fake / strength.clamp(min=FAINT)), mask)
+    return loss
 
 
 def ridges(plane: torch.Tensor) -> torch.Tensor:
@@ -130,13 +133,13 @@ def ridges(plane: torch.Tensor) -> torch.Tensor:
     plane
         ``(B, 1, H, W)`` float32.
     """
-    found = []
+    responses = []
     for sigma in SIGMAS:
         smooth, first, second = _kernels(sigma, plane)
         yy, xx, xy = (_filtered(plane, *pair) for pair in ((second, smooth), (smooth, second), (first, first)))
         lower = (yy + xx) / 2 - (((yy - xx) / 2) ** 2 + xy**2 + 1e-12).sqrt()
-        found.append(functional.relu(-lower) * sigma**2)
-    return torch.stack(found).amax(dim=0)
+        responses.append(functional.relu(-lower) * sigma**2)
+    return torch.stack(responses).amax(dim=0)
 
 
 def _kernels(sigma: float, like: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:

@@ -39,8 +39,8 @@ def test_a_budget_is_of_whole_networks(option: tuple[str, str]) -> None:
 
 def test_entries_of_a_file_are_chosen_by_name_or_label(tmp_path: Path) -> None:
     arms = [
-        {"name": "pix2pix", "label": "plain", "config": {"structure": "none"}},
-        {"name": "pix2pix", "label": "lines", "config": {"structure": "cldice"}},
+        {"name": "pix2pix", "label": "plain", "config": {"structural_loss": "none"}},
+        {"name": "pix2pix", "label": "lines", "config": {"structural_loss": "cldice"}},
         "duplicate",
     ]
     path = tmp_path / "study.yaml"

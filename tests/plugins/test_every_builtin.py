@@ -89,7 +89,7 @@ def small(name: str, train: SampleSet, **config: object) -> Generator:
 @pytest.mark.parametrize(
     ("name", "config"),
     [
-        ("pix2pix", {"filters": 8, "depth": 3}),
+        ("pix2pix", {"ngf": 8, "num_downs": 3}),
         ("cgan-seg", {"filters": 4, "depth": 3}),
         ("diffusion", {"filters": 8, "levels": 2, "sampling_steps": 1, "mode": "conditional"}),
     ],

@@ -12,13 +12,13 @@ from synthbench import Sample, SampleSet
 from synthbench_pix2pix.structure import (
     SIGMAS,
     WEIGHTS,
-    broken,
-    dissimilar,
+    cldice_loss,
     foreground,
     ridges,
+    ssim_loss,
     structural,
     suited,
-    weighted,
+    weighted_l1,
 )
 
 
@@ -37,17 +37,17 @@ def test_the_foreground_is_what_is_not_background() -> None:
     assert foreground(distances, semantic=False)[0, 0].tolist() == [[0, 1], [1, 0]]
 
 
-def test_weighted_counts_the_foreground_and_its_boundary_alone() -> None:
+def test_weighted_l1_counts_the_foreground_and_its_boundary_alone() -> None:
     """5 × 5 pixels, one of them foreground: it has weight 2, its eight neighbours 1, the others none."""
     mask = torch.zeros(1, 1, 5, 5)
     mask[..., 2, 2] = 1
     real, fake = torch.zeros(1, 3, 5, 5), torch.zeros(1, 3, 5, 5)
     fake[:, 0, 2, 2], fake[:, :, 1, 1], fake[:, :, 0, 0] = 3.0, 0.5, 9.0
-    assert weighted(fake, real, mask).item() == pytest.approx((2 * 1.0 + 0.5) / (2 + 8))
-    assert weighted(fake, real, torch.zeros_like(mask)).item() == 0
+    assert weighted_l1(fake, real, mask).item() == pytest.approx((2 * 1.0 + 0.5) / (2 + 8))
+    assert weighted_l1(fake, real, torch.zeros_like(mask)).item() == 0
 
 
-def test_dissimilar_is_scikit_images_similarity_where_the_mask_is() -> None:
+def test_ssim_loss_is_scikit_images_similarity_where_the_mask_is() -> None:
     rng = np.random.default_rng(0)
     real = rng.uniform(-1, 1, (24, 24))
     fake = np.clip(real + rng.normal(0, 0.2, real.shape), -1, 1)
@@ -60,10 +60,10 @@ def test_dissimilar_is_scikit_images_similarity_where_the_mask_is() -> None:
         use_sample_covariance=False,
         full=True,
     )[1][5:-5, 5:-5]
-    assert dissimilar(*images, everywhere).item() == pytest.approx(1 - expected.mean(), abs=1e-6)
+    assert ssim_loss(*images, everywhere).item() == pytest.approx(1 - expected.mean(), abs=1e-6)
     spot = torch.zeros_like(everywhere)
     spot[..., 12, 12] = 1
-    assert dissimilar(*images, spot).item() == pytest.approx(1 - expected[10:15, 10:15].mean(), abs=1e-6)
+    assert ssim_loss(*images, spot).item() == pytest.approx(1 - expected[10:15, 10:15].mean(), abs=1e-6)
 
 
 def test_ridges_are_the_negative_lower_eigenvalue_of_the_hessian() -> None:
@@ -81,12 +81,12 @@ def test_ridges_are_the_negative_lower_eigenvalue_of_the_hessian() -> None:
 
 
 @pytest.mark.parametrize("dark", [False, True])
-def test_broken_rewards_whole_lines_of_either_sign(dark: bool) -> None:
+def test_cldice_loss_rewards_whole_lines_of_either_sign(dark: bool) -> None:
     image, mask = line()
     image = -image if dark else image
     gap = image.clone()
     gap[..., 14:26] = image[..., :1, :1]
-    whole, cut, flat = (broken(fake, image, mask).item() for fake in (image, gap, torch.zeros_like(image)))
+    whole, cut, flat = (cldice_loss(fake, image, mask).item() for fake in (image, gap, torch.zeros_like(image)))
     assert whole < 0.25
     assert whole + 0.1 < cut < flat
 
@@ -114,11 +114,11 @@ def test_patches_without_foreground_say_nothing_of_lines() -> None:
     noise = torch.randn(image.shape, generator=torch.Generator().manual_seed(0))
     fake = (0.5 * image + 0.05 * noise).requires_grad_()
     blank = torch.zeros_like(mask)
-    assert broken(fake, noise, blank).item() == 0
-    alone = broken(fake, image, mask)
-    both = broken(torch.cat([fake, fake]), torch.cat([image, noise]), torch.cat([mask, blank]))
+    assert cldice_loss(fake, noise, blank).item() == 0
+    alone = cldice_loss(fake, image, mask)
+    both = cldice_loss(torch.cat([fake, fake]), torch.cat([image, noise]), torch.cat([mask, blank]))
     assert both.item() == pytest.approx(alone.item(), abs=1e-6)
-    (gradient,) = torch.autograd.grad(broken(fake, 1e-4 * image, mask), fake)
+    (gradient,) = torch.autograd.grad(cldice_loss(fake, 1e-4 * image, mask), fake)
     assert gradient.norm() < 1
 
 

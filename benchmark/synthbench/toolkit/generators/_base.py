@@ -1,0 +1,106 @@
+"""What all trained generators with an image–mask codec share: training in the loop, weights on disk."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Protocol, Self, TypeVar
+
+import torch
+from torch import nn
+
+from synthbench.plugin.api import Config, Context, Generator
+from synthbench.samples import Task
+from synthbench.toolkit.masks.codec import ImageMaskCodec
+from synthbench.toolkit.training import loop
+from synthbench.toolkit.training.checkpoints import State
+from synthbench.toolkit.training.training_log import preview_of
+from synthbench.toolkit.training.weights import load_weights, save_weights
+
+__all__ = ["CodecGenerator", "Training"]
+
+ConfigT = TypeVar("ConfigT", bound=Config)
+
+_CODEC = "codec.json"
+
+
+class Training(Protocol):
+    """The training step of a method: its losses, optimisers, and the networks that only training needs."""
+
+    @property
+    def state(self) -> Mapping[str, State]:
+        """Everything that changes during training, by name; see `synthbench.toolkit.training.loop.train`."""
+
+    def step(self, number: int) -> loop.Losses:
+        """Take optimiser step `number`, and return its losses by name."""
+
+
+class CodecGenerator(Generator[ConfigT]):
+    """A trained generator whose networks see samples as planes of an image–mask codec.
+
+    A subclass creates `codec` in `fit`, and writes `networks` and `build_networks`. What it saves beside its weights,
+    it writes in `save_state` and reads in `load_state`.
+
+    Attributes
+    ----------
+    codec : ImageMaskCodec
+        Of the training set.
+    device : torch.device
+    """
+
+    codec: ImageMaskCodec
+    device: torch.device
+
+    @property
+    @abstractmethod
+    def networks(self) -> Mapping[str, nn.Module]:
+        """The networks that sampling needs, by name: their weights are saved as ``<name>.safetensors``."""
+
+    @abstractmethod
+    def build_networks(self) -> None:
+        """Create `networks` on `device` with initial weights, from the configuration and the codec."""
+
+    def save_state(self, folder: Path) -> None:
+        """Write what `load_state` needs; nothing, unless overridden."""
+
+    def load_state(self, folder: Path) -> None:
+        """Read what `save_state` wrote; the codec is there, the networks aren't yet."""
+
+    def save(self, folder: Path) -> None:
+        super().save(folder)
+        self.codec.save(folder / _CODEC)
+        self.save_state(folder)
+        for name, network in self.networks.items():
+            save_weights(network, folder / f"{name}.safetensors")
+
+    @classmethod
+    def load(cls, folder: Path, context: Context) -> Self:
+        new = super().load(folder, context)
+        loop.prepare_torch(context)
+        new.device = torch.device(context.device)
+        new.codec = ImageMaskCodec.load(folder / _CODEC)
+        new.load_state(folder)
+        new.build_networks()
+        for name, network in new.networks.items():
+            load_weights(network, folder / f"{name}.safetensors")
+            network.eval()
+        return new
+
+    def run_training(self, training: Training, context: Context, task: Task) -> None:
+        """Take the budget's steps with pictures for the log; the networks are in evaluation mode afterwards.
+
+        `counts` is empty afterwards: what the pictures counted isn't part of the result.
+        """
+        for network in self.networks.values():
+            network.train()
+        loop.train(
+            context,
+            state=training.state,
+            step=training.step,
+            preview=preview_of(self, context.seed, *self.networks.values()),
+            task=task,
+        )
+        for network in self.networks.values():
+            network.eval()
+        self.counts.clear()

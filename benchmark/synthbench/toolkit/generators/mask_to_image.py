@@ -1,0 +1,295 @@
+"""Base class of generators that draw an image to a mask.
+
+Masks come from a mask sampler. What is drawn to one gets the intensity range of a training image with objects of
+similar size, and, where the configuration asks for it, that image's intensity statistics, pixel noise and texture. A
+method adds its network, and its training step::
+
+    class Method(MaskToImageGenerator[MethodConfig]):
+        Config = MethodConfig
+
+        def build_network(self) -> nn.Module: ...
+        def training(self, batches, context, random) -> Training: ...
+        def generate(self, condition, rng) -> torch.Tensor: ...
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar, TypeVar
+
+import numpy as np
+import torch
+from torch import nn
+
+from synthbench.plugin.api import Context, TrainingMix
+from synthbench.samples import Sample, SampleSet
+from synthbench.toolkit.generators._base import CodecGenerator, Training
+from synthbench.toolkit.generators.config import MaskToImageConfig
+from synthbench.toolkit.intensity.conditioning import IntensityConditioning, conditioning_planes
+from synthbench.toolkit.intensity.texture import match_texture
+from synthbench.toolkit.masks.codec import ImageMaskCodec
+from synthbench.toolkit.masks.sampler import MaskSampler
+from synthbench.toolkit.training import loop
+from synthbench.toolkit.training.batches import Batches
+from synthbench.toolkit.training.mode_collapse import check_flat
+from synthbench.toolkit.training.patches import PatchStream
+from synthbench.types import LabelMap, Planes
+
+__all__ = ["ConditionedBatch", "ConditionedBatches", "MaskToImageGenerator", "Training"]
+
+ConfigT = TypeVar("ConfigT", bound=MaskToImageConfig)
+
+_CONDITIONING = "intensity.json"
+_CHECKED = 4
+
+
+@dataclass(frozen=True)
+class ConditionedBatch:
+    """Training patches, and what belongs to them; float32, on the device that trains.
+
+    Attributes
+    ----------
+    image : torch.Tensor
+        ``(B, image_planes, H, W)``, −1 … 1.
+    mask : torch.Tensor
+        ``(B, mask_planes, H, W)``, −1 … 1, as the codec encodes it.
+    intensities : torch.Tensor
+        ``(B, N, H, W)``, the planes of `IntensityConditioning`; N is 0 without intensity conditioning.
+    pixel_noise : torch.Tensor
+        ``(B, image_planes, H, W)``, the standard deviation of the image's pixel noise; 0 where it isn't modelled.
+    texture : torch.Tensor
+        ``(B, M, H, W)``, the strength of the objects' texture; M is 0 where training doesn't use it.
+    """
+
+    image: torch.Tensor
+    mask: torch.Tensor
+    intensities: torch.Tensor
+    pixel_noise: torch.Tensor
+    texture: torch.Tensor
+
+
+class ConditionedBatches:
+    """The batches of a training by step: ``batches[number]`` is a `ConditionedBatch`.
+
+    Parameters
+    ----------
+    generator
+        Fitted but for its network.
+    train
+    context
+    """
+
+    def __init__(self, generator: MaskToImageGenerator[ConfigT], train: SampleSet, context: Context) -> None:
+        codec, conditioning = generator.codec, generator.conditioning
+        self._sizes = [codec.mask_planes, conditioning.planes, codec.image_planes]
+        stream = PatchStream(
+            TrainingMix(train),
+            context.budget,
+            context.seed,
+            encode=lambda sample: generator.encode(sample, train.position(sample.id)),
+            augment_intensity=False,
+        )
+        self._batches = Batches(stream, context.device)
+
+    def __len__(self) -> int:
+        """Return the number of steps."""
+        return len(self._batches)
+
+    def __getitem__(self, number: int) -> ConditionedBatch:
+        """Return the batch of a step; raise `IndexError` past the last."""
+        image, planes = self._batches[number]
+        rest = planes.shape[1] - sum(self._sizes)
+        return ConditionedBatch(image, *planes.split([*self._sizes, rest], dim=1))
+
+
+class MaskToImageGenerator(CodecGenerator[ConfigT]):
+    """A trained generator that draws images to masks of a mask sampler.
+
+    The condition of an instance dataset is (distance per instance, foreground without inner borders), so that touching
+    objects stay apart; of a semantic one, a plane per class. With intensity conditioning, planes of intensity
+    statistics follow.
+
+    Attributes
+    ----------
+    conditioning : IntensityConditioning
+        Of the training set; without planes where the configuration has no intensity conditioning.
+    sampler : MaskSampler
+        Of the training masks.
+    network : nn.Module
+        Maps conditions to images.
+    margin : int
+        Pixels by which an image is drawn larger on each side and then cropped, so that the network's zero padding
+        doesn't show at its borders.
+    random_stream : int
+        Separates the random numbers of this method's samples from those of others.
+    trains_on_texture : bool
+        Whether training batches hold the texture strengths where the configuration has `texture`.
+    counts : Counter
+        What sampling has come to: ``drawn`` samples, ``removed`` small objects and ``unplaced`` objects of their masks.
+    """
+
+    random_stream: ClassVar[int]
+    trains_on_texture: ClassVar[bool] = False
+
+    conditioning: IntensityConditioning
+    sampler: MaskSampler
+    network: nn.Module
+
+    @property
+    def margin(self) -> int:
+        return 16
+
+    # -- what a method writes -----------------------------------------------------------------------------------------
+
+    @abstractmethod
+    def build_network(self) -> nn.Module:
+        """Return a new generator network that takes `condition_planes` planes, on the CPU or on `device`."""
+
+    @abstractmethod
+    def training(self, batches: ConditionedBatches, context: Context, random: torch.Generator) -> Training:
+        """Return the training step of `network`.
+
+        Parameters
+        ----------
+        batches
+        context
+        random
+            On `device`, seeded by the context's seed; put it into the training's state if it is used.
+        """
+
+    @abstractmethod
+    def generate(self, condition: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
+        """Return the image of one condition: ``(1, condition_planes, H, W)`` → ``(1, image_planes, H, W)``.
+
+        Every random number comes from `rng`; the values are about −1 … 1.
+        """
+
+    def resolve_config(self, train: SampleSet, context: Context) -> ConfigT:
+        """Return the configuration with nothing left open."""
+        return self.config.resolve(context.budget)
+
+    # -- fitting ------------------------------------------------------------------------------------------------------
+
+    def fit(self, train: SampleSet, context: Context) -> None:
+        self.codec = ImageMaskCodec.of(train, "distance", 1)
+        self.config = self.resolve_config(train, context)
+        self.conditioning = (
+            IntensityConditioning.of(train, self.codec)
+            if self.config.intensity_conditioning
+            else IntensityConditioning.none(len(train))
+        )
+        self.sampler = self.config.sampler(train)
+        random = loop.prepare_torch(context)
+        self.device = torch.device(context.device)
+        self.build_networks()
+        batches = ConditionedBatches(self, train, context)
+        self.run_training(self.training(batches, context, random), context, train.task)
+        self.check_images(train, context.seed)
+
+    def encode(self, sample: Sample, position: int) -> tuple[Planes, Planes]:
+        """Return the image planes of a training sample, and all planes that belong to them.
+
+        Parameters
+        ----------
+        sample
+        position
+            Its index in the training set.
+
+        Returns
+        -------
+        image : ndarray
+            ``(image_planes, H, W)`` float32, −1 … 1.
+        planes : ndarray
+            ``(K, H, W)`` float32: mask, intensities, pixel noise, texture; see `ConditionedBatch`.
+        """
+        image, mask = self.codec.encode(sample, position)
+        intensities = self.conditioning.training_planes(sample.labels, position)
+        noise = (
+            self.codec.pixel_noise_planes(sample.labels, position) if self.config.pixel_noise else np.zeros_like(image)
+        )
+        planes = [mask, intensities, noise]
+        if self.trains_on_texture and self.config.texture:
+            planes.append(self.conditioning.texture(sample.labels, position))
+        return image, np.concatenate(planes)
+
+    @property
+    def condition_planes(self) -> int:
+        """Number of planes of a condition: the mask's, and the intensities'."""
+        return self.codec.mask_planes + self.conditioning.planes
+
+    def condition(self, mask: torch.Tensor, intensities: torch.Tensor) -> torch.Tensor:
+        """Return what the network sees of masks and intensities: ``(B, condition_planes, H, W)``."""
+        return conditioning_planes(mask, intensities, self.conditioning.object_planes)
+
+    def check_images(self, train: SampleSet, seed: int) -> None:
+        """Raise `Diverged` if the images drawn to the first training masks are flat where the real ones aren't."""
+        spreads = []
+        for position in range(min(_CHECKED, len(train))):
+            sample = train[position]
+            intensities = self.conditioning.training_planes(sample.labels, position)
+            rng = np.random.default_rng((seed, self.random_stream))
+            drawn = self.image_planes(sample.labels, intensities, rng).clip(-1, 1)
+            spreads.append((float(drawn.std()), float(self.codec.encode(sample, position)[0].std())))
+        check_flat(spreads)
+
+    # -- sampling -----------------------------------------------------------------------------------------------------
+
+    def sample(self, index: int, seed: int) -> Sample:
+        mask = self.sampler.sample_mask(index, seed)
+        rng = np.random.default_rng((seed, self.random_stream, index))
+        donor = int(rng.choice(self.sampler.similar_masks(mask.source)))
+        intensities, texture = self.conditioning.planes_for(mask.labels, donor, rng)
+        planes = self.image_planes(mask.labels, intensities, rng)
+        if self.config.texture:
+            planes = match_texture(planes, mask.labels, texture, rng)
+        image = self.codec.decode_image(planes, mask.labels, donor, rng if self.config.pixel_noise else None)
+        self.counts.update(drawn=1, removed=mask.removed, unplaced=mask.unplaced)
+        return Sample(f"{index:06d}", image, mask.labels, mask.groups)
+
+    @torch.no_grad()
+    def image_planes(self, labels: LabelMap, intensities: Planes, rng: np.random.Generator) -> Planes:
+        """Return the image of a mask, without pixel noise and texture.
+
+        Images are drawn one by one, so that a sample doesn't depend on others.
+
+        Parameters
+        ----------
+        labels
+            ``(H, W)``.
+        intensities
+            ``(N, H, W)`` float32, the planes of `IntensityConditioning`.
+        rng
+
+        Returns
+        -------
+        ndarray
+            ``(image_planes, H, W)`` float32, about −1 … 1.
+        """
+        margin, (height, width) = self.margin, labels.shape
+        borders = ((0, 0), (margin, margin), (margin, margin))
+        mask, around = (
+            torch.from_numpy(np.pad(planes, borders, mode="symmetric"))[None]
+            for planes in (self.codec.encode_mask(labels), intensities)
+        )
+        image = self.generate(self.condition(mask, around).to(self.device), rng)[0].cpu().numpy()
+        return np.asarray(image[:, margin : margin + height, margin : margin + width])
+
+    # -- networks and files -------------------------------------------------------------------------------------------
+
+    @property
+    def networks(self) -> Mapping[str, nn.Module]:
+        return {"generator": self.network}
+
+    def build_networks(self) -> None:
+        self.network = self.build_network().to(self.device)
+
+    def save_state(self, folder: Path) -> None:
+        self.conditioning.save(folder / _CONDITIONING)
+        self.sampler.save(folder)
+
+    def load_state(self, folder: Path) -> None:
+        self.conditioning = IntensityConditioning.load(folder / _CONDITIONING)
+        self.sampler = MaskSampler.load(folder)

@@ -1,0 +1,98 @@
+"""The training step of pix2pix: one step of the discriminator, then one of the generator (section 3.3)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import torch
+from torch import nn
+
+from synthbench.toolkit.generators.mask_to_image import ConditionedBatches
+from synthbench.toolkit.training.checkpoints import State
+from synthbench.toolkit.training.loop import autocast
+from synthbench.toolkit.training.schedules import linear_tail, set_learning_rate
+from synthbench_pix2pix.config import Pix2PixConfig
+from synthbench_pix2pix.losses import Losses
+
+__all__ = ["Pix2PixTraining"]
+
+
+class Pix2PixTraining:
+    """Generator, discriminator, their optimisers, and one training step.
+
+    Parameters
+    ----------
+    generator, discriminator
+        On the device of the batches.
+    losses
+    config
+        Resolved.
+    batches
+    condition
+        Maps mask and intensities to what both networks see; see `MaskToImageGenerator.condition`.
+    random
+        Draws noise, on the device of the batches.
+    """
+
+    def __init__(
+        self,
+        generator: nn.Module,
+        discriminator: nn.Module,
+        losses: Losses,
+        config: Pix2PixConfig,
+        batches: ConditionedBatches,
+        condition: Callable[[torch.Tensor, torch.Tensor], torch.Tensor],
+        random: torch.Generator,
+    ) -> None:
+        assert config.lr is not None
+        assert config.noise_planes is not None
+        self.generator = generator
+        self.discriminator = discriminator
+        self.losses = losses
+        self.lr = config.lr
+        self.noise_planes = config.noise_planes
+        self.batches = batches
+        self.condition = condition
+        self.random = random
+        betas = (config.beta1, 0.999)
+        self.opt_g = torch.optim.Adam(generator.parameters(), self.lr, betas=betas)
+        self.opt_d = torch.optim.Adam(discriminator.parameters(), self.lr, betas=betas)
+
+    @property
+    def state(self) -> Mapping[str, State]:
+        return {
+            "generator": self.generator,
+            "discriminator": self.discriminator,
+            "opt_g": self.opt_g,
+            "opt_d": self.opt_d,
+            "noise": self.random,
+        }
+
+    def step(self, number: int) -> dict[str, torch.Tensor]:
+        for optimiser in (self.opt_g, self.opt_d):
+            set_learning_rate(optimiser, self.lr * linear_tail(number, len(self.batches)))
+        batch = self.batches[number]
+        real, condition = batch.image, self.condition(batch.mask, batch.intensities)
+        noise_shape = (len(real), self.noise_planes + real.shape[1], *real.shape[2:])
+        noise = torch.randn(noise_shape, generator=self.random, device=real.device)
+        z, pixel_noise = noise[:, : self.noise_planes], batch.pixel_noise * noise[:, self.noise_planes :]
+
+        with autocast(real.device):
+            generated = self.generator(torch.cat([condition, z], dim=1))
+            fake = (generated.float() + pixel_noise).clamp(-1, 1)
+            logits_real = self.discriminator(torch.cat([condition, real], dim=1))[-1]
+            logits_fake = self.discriminator(torch.cat([condition, fake.detach()], dim=1))[-1]
+        loss_d = self.losses.discriminator(logits_real, logits_fake)
+        self.opt_d.zero_grad()
+        loss_d.backward()
+        self.opt_d.step()
+
+        self.discriminator.requires_grad_(False)
+        with autocast(real.device):
+            logits = self.discriminator(torch.cat([condition, fake], dim=1))[-1]
+        loss_g, terms = self.losses.generator(logits, generated, real, (batch.mask + 1) / 2)
+        self.opt_g.zero_grad()
+        loss_g.backward()
+        self.opt_g.step()
+        self.discriminator.requires_grad_(True)
+        return {**terms, "discriminator": loss_d}
