@@ -14,7 +14,7 @@ def test_a_plugin_is_shown_with_budgets_and_keys(capsys: pytest.CaptureFixture[s
     out = capsys.readouterr().out
     assert out.startswith("generator pix2pix, for instances and semantic (synthbench ")
     assert "  quick: 2,000 steps of 4 patches of 128²" in out
-    assert "  filters: 24 (smoke, quick), 64 (standard, paper)    int" in out
+    assert "  ngf: 24 (smoke, quick), 64 (standard, paper)    int" in out
     assert "  foreground_fraction: none    float" in out
     assert all(len(line) <= 120 for line in out.splitlines())
 
