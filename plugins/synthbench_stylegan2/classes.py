@@ -8,12 +8,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Self
 
-import numpy as np
-
 from synthbench import SampleSet
 from synthbench.errors import DataError, StoreError, suggest
 
-USUAL = "cell_type"
+_DEFAULT_GROUP = "cell_type"
 
 
 @dataclass(frozen=True)
@@ -43,28 +41,26 @@ class Classes:
         DataError
             If a sample lacks the group that was named.
         """
-        wanted = USUAL if group is None else group
-        values = [entry.groups.get(wanted, "") for entry in train.entries]
+        name = _DEFAULT_GROUP if group is None else group
+        values = [entry.groups.get(name, "") for entry in train.entries]
         if group and not all(values):
             lacking = train.entries[values.index("")]
             hint = suggest(group, lacking.groups) or f"; it has: {', '.join(lacking.groups) or 'none'}"
             raise DataError(f"sample {lacking.id!r} has no group {group!r}{hint}")
         names = tuple(sorted(set(values)))
-        if not wanted or not all(values) or len(names) < 2:
+        if not name or not all(values) or len(names) < 2:
             return cls("", (), (0,) * len(values))
-        return cls(wanted, names, tuple(names.index(value) for value in values))
+        return cls(name, names, tuple(names.index(value) for value in values))
 
     @property
-    def shares(self) -> list[float]:
-        """The share of each class in the training samples; of everything, without classes."""
+    def fractions(self) -> list[float]:
+        """The fraction of the training samples that each class has; ``[1.0]`` without classes."""
         counts = Counter(self.members)
         return [counts[k] / len(self.members) for k in range(max(1, len(self.names)))]
 
-    def draw(self, rng: np.random.Generator) -> tuple[int, int, dict[str, str]]:
-        """Draw a class by its share, a training sample that has it, and say the groups of what is drawn."""
-        donor = int(rng.integers(len(self.members)))
-        which = self.members[donor]
-        return which, donor, {self.group: self.names[which]} if self.names else {}
+    def groups(self, position: int) -> dict[str, str]:
+        """Return the group with the class of training sample `position`; nothing without classes."""
+        return {self.group: self.names[self.members[position]]} if self.names else {}
 
     def save(self, path: Path) -> None:
         path.write_text(json.dumps(asdict(self)), encoding="utf-8")

@@ -1,130 +1,173 @@
-"""Hyper-parameters, and those that follow from the budget where they are left open."""
+"""Hyper-parameters of StyleGAN2 with masks, and the two presets that give those that are left open."""
 
 from __future__ import annotations
 
-from typing import Literal, Self
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal, Self
 
 from pydantic import Field
 
 from synthbench import Budget, Config
 from synthbench.errors import ConfigError
-from synthbench.toolkit.training.budget_defaults import non_default, resolve_defaults
-from synthbench_stylegan2.networks import FIRST
+from synthbench.toolkit.training.budget_defaults import Preset, non_default, resolve_preset
+from synthbench_stylegan2.networks import BASE_SIDE
+
+PAPER: Mapping[str, Any] = {
+    "mask_encoding": "grey",
+    "channel_max": 512,
+    "channel_base": 16_384,
+    "pixel_unshuffle_factor": 1,
+    "resampling": "filtered",
+    "diff_augment": True,
+    "pl_weight": 2.0,
+    "r1_images": "original",
+}
+MICROSCOPY: Mapping[str, Any] = {
+    "mask_encoding": "distance",
+    "channel_max": 64,
+    "channel_base": 1024,
+    "pixel_unshuffle_factor": 4,
+    "resampling": "cheap",
+    "diff_augment": False,
+    "pl_weight": 0.0,
+    "r1_images": "augmented",
+}
 
 
 class StyleGan2MaskConfig(Config):
-    """Hyper-parameters; where the paper gives a figure, that is the default.
+    """Hyper-parameters of `synthbench_stylegan2.generator.StyleGan2Mask`.
 
-    Attributes
-    ----------
-    mask : {"grey", "distance", "none"}, optional
-        How instances are drawn: as the paper's grey levels, or as distance and foreground; see
-        `synthbench.toolkit.masks.codec`. With ``none`` only images are drawn, and their label maps are empty: the
-        paper's StyleGAN2 without masks, for measuring fidelity, not for training segmenters. Left open, it follows from
-        the budget; see `resolve`.
-    levels : int
-        Grey levels of ``mask: grey``; the paper has 4 for LIVECell and 3 for TissueNet.
-    group : str, optional
-        The group of the samples that gives their class. Left open, it is ``cell_type`` where all samples have it with
-        two values or more; an empty text means no classes.
-    channels, base, fold : int, optional
-        Of both networks: channels at low resolutions, channels times side at high ones, and how many times smaller
-        than the image the highest resolution is. Left open, they follow from the budget; see `resolve`.
-    latent : int
-        Length of z and w.
-    mapping_layers : int
-        The paper has 2 for LIVECell and 4 for TissueNet.
-    embedding : int
-        Length of the vectors of D2D-CE, which has an effect only where the samples have classes.
-    d2d : float
-        Weight of D2D-CE.
-    margin, temperature : float
-        Of D2D-CE: m_p and τ.
-    learning_rate : float
-        Of both Adams; 5e-4 for TissueNet.
-    r1 : float
-    path : float, optional
-        Weights of the penalties; 0 for none. Left open, that of the path length follows from the budget; the paper
-        has 2.
-    r1_every, path_every : int
-        Steps from one of these penalties to the next, which then counts so many times. It joins the loss of its step.
-    mixing : float
-        Share of the steps that mix the styles of two z.
-    diff_augment : bool, optional
-        Whether all that the discriminator sees is augmented by `synthbench.toolkit.training.augmentation.diff_augment`.
-        Left open, it follows from the budget; see `resolve`.
-    ada, apa : bool
-        Whether, with the chance p, it is augmented by `ada_augment` too, and drawn samples are shown among the real
-        ones (Jiang et al. 2021, arXiv 2111.06849).
-    sure : float
-        p rises while the mean sign of the discriminator's verdict on real images is above this, and falls below it.
-    rise : int
-        Images in which p could go from 0 to 1. With ADA's figure, p stays near 0 in a short training.
-    decay : float
-        Of the moving average of the weights, which draws the samples.
-    check_every : int
-        Steps from one comparison of drawn and training patches to the next; the best of them is kept.
+    Names are those of stylegan2-ada-pytorch and, for ReACGAN's loss, of PyTorch-StudioGAN. "The paper" is ICAART 2025,
+    "StyleGAN2 with masks"; where it gives a value, that is the default. Fields whose default is None are set by the
+    preset.
     """
 
-    mask: Literal["grey", "distance", "none"] | None = None
-    levels: int = Field(4, ge=1, le=32)
-    group: str | None = None
-    channels: int | None = Field(None, ge=4)
-    base: int | None = Field(None, ge=32)
-    fold: Literal[1, 2, 4] | None = None
-    latent: int = Field(512, ge=2)
-    mapping_layers: int = Field(2, ge=1, le=8)
-    embedding: int = Field(2048, ge=2)
-    d2d: float = Field(0.5, ge=0)
-    margin: float = Field(0.9, ge=0, le=1)
-    temperature: float = Field(0.25, gt=0)
-    learning_rate: float = Field(2.5e-3, gt=0)
-    r1: float = Field(0.2, ge=0)
-    r1_every: int = Field(16, ge=1)
-    path: float | None = Field(None, ge=0)
-    path_every: int = Field(4, ge=1)
-    mixing: float = Field(0.9, ge=0, le=1)
-    diff_augment: bool | None = None
-    ada: bool = True
-    apa: bool = True
-    sure: float = Field(0.6, ge=-1, le=1)
-    rise: int = Field(500_000, ge=1)
-    decay: float = Field(0.999, ge=0, lt=1)
-    check_every: int = Field(500, ge=1)
+    renamed: ClassVar[Mapping[str, str]] = {
+        "mask": "mask_encoding",
+        "levels": "grey_levels",
+        "group": "class_group",
+        "channels": "channel_max",
+        "base": "channel_base",
+        "fold": "pixel_unshuffle_factor",
+        "latent": "z_dim",
+        "embedding": "d_embed_dim",
+        "d2d": "cond_lambda",
+        "margin": "m_p",
+        "r1": "r1_gamma",
+        "path": "pl_weight",
+        "r1_every": "d_reg_interval",
+        "path_every": "g_reg_interval",
+        "mixing": "style_mixing_prob",
+        "sure": "ada_target",
+        "rise": "ada_kimg",
+        "decay": "ema_decay",
+        "check_every": "selection_interval",
+    }
+
+    preset: Preset | None = Field(
+        None,
+        description="paper: the published method; microscopy: small networks at lower resolution for short trainings. "
+        "By default paper from 10,000 steps on, else microscopy",
+    )
+    mask_encoding: Literal["grey", "distance", "none"] | None = Field(
+        None,
+        description="instances as the paper's grey-level mask, or as distance and foreground; none draws images with "
+        "empty label maps, for measuring fidelity. Semantic masks always have a plane per class",
+    )
+    grey_levels: int = Field(
+        4, ge=1, le=32, description="grey levels of mask_encoding: grey; the paper: 4 for LIVECell, 3 for TissueNet"
+    )
+    class_group: str | None = Field(
+        None,
+        description="group of the samples that gives their class; by default cell_type, if all samples have it and it "
+        "has two values or more; an empty string: no classes",
+    )
+    channel_max: int | None = Field(None, ge=4, description="largest number of channels of both networks")
+    channel_base: int | None = Field(
+        None, ge=32, description="channels at resolution r are channel_base / r, up to channel_max"
+    )
+    pixel_unshuffle_factor: Literal[1, 2, 4] | None = Field(
+        None, description="how many times smaller than the image the networks' highest resolution is; 1 as published"
+    )
+    resampling: Literal["filtered", "cheap"] | None = Field(
+        None,
+        description="filtered: StyleGAN2's (1, 3, 3, 1) filter around strided convolutions; cheap: convolutions at the "
+        "lower resolution, and 2×2 means in the discriminator",
+    )
+    z_dim: int = Field(512, ge=2, description="length of z")
+    w_dim: int = Field(512, ge=2, description="length of w")
+    mapping_layers: int = Field(
+        2, ge=1, le=8, description="layers of the mapping network; the paper: 2 for LIVECell, 4 for TissueNet"
+    )
+    d_embed_dim: int = Field(2048, ge=2, description="length of the embeddings of D2D-CE; only with classes")
+    cond_lambda: float = Field(0.5, ge=0, description="weight of D2D-CE (ReACGAN, arXiv 2111.01118)")
+    m_p: float = Field(0.9, ge=0, le=1, description="positive margin of D2D-CE; the negative one is 1 − m_p")
+    temperature: float = Field(0.25, gt=0, description="temperature τ of D2D-CE")
+    learning_rate: float = Field(2.5e-3, gt=0, description="of both Adam optimisers; the paper: 5e-4 for TissueNet")
+    r1_gamma: float = Field(0.2, ge=0, description="γ of the R1 penalty γ / 2 · |∇D|² (Mescheder et al. 2018); 0: none")
+    r1_images: Literal["original", "augmented"] | None = Field(
+        None,
+        description="the real images that the gradient of R1 is taken with respect to: before augmentation, as in "
+        "stylegan2-ada-pytorch, or after it",
+    )
+    d_reg_interval: int = Field(16, ge=1, description="R1 is added in every n-th step, times n")
+    pl_weight: float | None = Field(
+        None, ge=0, description="weight of the path-length penalty (StyleGAN2, eq. 4); the paper: 2; 0: none"
+    )
+    g_reg_interval: int = Field(4, ge=1, description="the path-length penalty is added in every n-th step, times n")
+    pl_batch_shrink: int = Field(
+        2, ge=1, description="the path length is measured on batch_size / pl_batch_shrink images"
+    )
+    pl_decay: float = Field(0.01, gt=0, le=1, description="of the moving average of the path length")
+    style_mixing_prob: float = Field(
+        0.9, ge=0, le=1, description="probability that the images of a batch mix the styles of two z"
+    )
+    diff_augment: bool | None = Field(
+        None, description="whether all that the discriminator sees is augmented by DiffAugment (arXiv 2006.10738)"
+    )
+    ada: bool = Field(
+        True, description="whether it is augmented with the adaptive probability p too (ADA, arXiv 2006.06676)"
+    )
+    apa: bool = Field(
+        True,
+        description="whether, with the probability p, generated images are presented as real (APA, arXiv 2111.06849)",
+    )
+    ada_target: float = Field(
+        0.6,
+        ge=-1,
+        le=1,
+        description="p rises while r_t = E[sign(D(real))] exceeds this, and else falls (ADA, sec. 3.1)",
+    )
+    ada_kimg: float = Field(500.0, gt=0, description="thousands of images in which p can change by 1")
+    ema_decay: float = Field(
+        0.999, ge=0, lt=1, description="of the moving average of the generator's weights, which draws the samples"
+    )
+    selection_interval: int = Field(
+        500, ge=1, description="steps between comparisons of drawn and training patches; the best weights are kept"
+    )
 
     def resolve(self, budget: Budget) -> Self:
         """Return the configuration with nothing left open.
 
-        A short training has narrow networks without the highest resolutions; a long one has the widths of StyleGAN2.
-        Both sets are this project's choice. In a short one the discriminator hasn't the time to learn the patches of
-        several dozen images by heart, and DiffAugment only slows it down: after 400 steps of 8 nuclei patches of 128²
-        the Fréchet distance of the features of `synthbench_stylegan2.control` was 1.5 with it and 0.8 without. With a
-        dozen small images it helps even then. Nor does a short training learn grey levels: after 3,000 steps on nuclei
-        it mixed them within one nucleus, and a U-Net trained on real images agreed with its masks by an F-score of .11,
-        where distances reached .64 (and .81 on the board `leaderboards/nuclei-all-generators`). The path length costs
-        it a fifth of its steps.
-
         Raises
         ------
         ConfigError
-            If the patches have no side that can be drawn, or an option is given that would have no effect.
+            If the networks can't draw patches of that size, or an option has no effect.
         """
-        found = resolve_defaults(
-            self,
-            budget,
-            short={"mask": "distance", "channels": 64, "base": 1024, "fold": 4, "diff_augment": False, "path": 0.0},
-            long={"mask": "grey", "channels": 512, "base": 16_384, "fold": 1, "diff_augment": True, "path": 2.0},
-        )
-        least, side = 2 * FIRST * (found.fold or 1), budget.patch_size
-        if side < least or side & (side - 1):
-            fitting = max(least, 1 << (side.bit_length() - 1))
-            finer = ", or a smaller fold" if side < least and (found.fold or 1) > 1 else ""
-            raise ConfigError(f"a patch of {side} isn't a power of two from {least} up; use --patch {fitting}{finer}")
-        if found.mask != "grey" and (idle := non_default(self, ("levels",))):
-            raise ConfigError(f"{idle[0]} is for mask: grey, and this is mask: {found.mask}; give mask: grey")
-        if not (self.ada or self.apa) and (idle := non_default(self, ("sure", "rise"))):
-            raise ConfigError(f"{idle[0]} is of the chance p, and ada and apa, which go by it, are off")
-        for penalty in ("r1", "path"):
-            if not getattr(found, penalty) and (idle := non_default(self, (f"{penalty}_every",))):
-                raise ConfigError(f"{idle[0]}: {penalty} is 0 with this budget; give {penalty} too, or leave it out")
-        return found
+        config = resolve_preset(self, budget, paper=PAPER, microscopy=MICROSCOPY)
+        factor, side = config.pixel_unshuffle_factor or 1, budget.patch_size
+        smallest = 2 * BASE_SIDE * factor
+        if side < smallest or side & (side - 1):
+            nearest = max(smallest, 1 << (side.bit_length() - 1))
+            hint = ", or a smaller pixel_unshuffle_factor" if side < smallest and factor > 1 else ""
+            raise ConfigError(f"patch size {side} isn't a power of two ≥ {smallest}; use --patch {nearest}{hint}")
+        if config.mask_encoding != "grey" and (unused := non_default(self, ("grey_levels",))):
+            raise ConfigError(
+                f"{unused[0]} requires mask_encoding: grey, and it is {config.mask_encoding}; give mask_encoding: grey"
+            )
+        if not (self.ada or self.apa) and (unused := non_default(self, ("ada_target", "ada_kimg"))):
+            raise ConfigError(f"{unused[0]} requires ada or apa, and both are off")
+        for weight, interval in (("r1_gamma", "d_reg_interval"), ("pl_weight", "g_reg_interval")):
+            if not getattr(config, weight) and (unused := non_default(self, (interval,))):
+                raise ConfigError(f"{unused[0]} requires {weight}, which is 0 here; give {weight} too")
+        return config

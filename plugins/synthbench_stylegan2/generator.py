@@ -1,51 +1,42 @@
-"""StyleGAN2 with masks: fit it against its discriminator, draw image and mask from z and a class."""
+"""StyleGAN2 with masks: trained against its discriminator; image and mask are drawn from z and a class."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Self
 
 import numpy as np
 import torch
+from torch import nn
 
-from synthbench import Budget, Context, Generator, Sample, SampleSet, TrainingMix
-from synthbench.errors import StoreError
-from synthbench.samples import MASK
-from synthbench.toolkit.masks.codec import ImageMaskCodec, MaskEncoding
+from synthbench import Budget, Context, Sample, SampleSet
+from synthbench.toolkit.generators.joint import JointGenerator
+from synthbench.toolkit.masks.codec import ImageMaskCodec
 from synthbench.toolkit.training import loop
 from synthbench.toolkit.training.batches import Batches
-from synthbench.toolkit.training.mode_collapse import SAMPLES_TO_CHECK, check_mode_collapse
-from synthbench.toolkit.training.patches import PatchStream
 from synthbench.toolkit.training.training_log import preview_of
-from synthbench.toolkit.training.weights import load_weights, save_weights
+from synthbench.types import Image, LabelMap, Planes
 from synthbench_stylegan2.classes import Classes
 from synthbench_stylegan2.config import StyleGan2MaskConfig
-from synthbench_stylegan2.control import Best
 from synthbench_stylegan2.discriminator import Discriminator
-from synthbench_stylegan2.networks import Drawer, Mapping, Synthesis
-from synthbench_stylegan2.training import Training
+from synthbench_stylegan2.networks import GeneratorNetwork, MappingNetwork, SynthesisNetwork
+from synthbench_stylegan2.selection import BestWeights
+from synthbench_stylegan2.training import StyleGan2Training
 
-_CODEC, _CLASSES, _SIDE, _WEIGHTS = "codec.json", "classes.json", "side.txt", "generator.safetensors"
-_DRAW, _LOOK = 82, 83
+_CLASSES = "classes.json"
 COMPARED = 128
-"""Drawn patches in each comparison, with twice as many training patches."""
+"""Drawn patches in each comparison for the selection of weights, with twice as many training patches."""
 
 
-class StyleGan2Mask(Generator[StyleGan2MaskConfig]):
-    """StyleGAN2 that draws image and mask at once from z and a class (ICAART 2025).
+class StyleGan2Mask(JointGenerator[StyleGan2MaskConfig]):
+    """StyleGAN2 that draws image and mask together from z and a class (ICAART 2025).
 
     The skip path carries features instead of colours; image and mask part at its end
-    (`synthbench_stylegan2.networks.Synthesis`). The discriminator sees both. Where the samples have classes, ReACGAN's
-    D2D-CE tells them apart, and a drawn sample carries its class, drawn by the shares of the training samples, in its
-    groups. Samples have the size of the training patches.
+    (`synthbench_stylegan2.networks.SynthesisNetwork`). The discriminator sees both. Where the samples have classes,
+    they are learnt by ReACGAN's D2D-CE, and a drawn sample has its class, drawn by its fraction of the training
+    samples, in its groups. Samples have the size of the training patches.
 
-    A discriminator and a few thousand patches on a CPU give rough pictures; the method is made for a GPU.
-
-    Attributes
-    ----------
-    counts : Counter
-        ``lost`` objects of the training masks, which would have needed one grey level more than there are; and what
-        drawing has come to: ``drawn`` samples, and ``removed`` specks and giants of their masks.
+    A few thousand patches on a CPU give rough images; the method is made for a GPU.
     """
 
     Config = StyleGan2MaskConfig
@@ -55,155 +46,142 @@ class StyleGan2Mask(Generator[StyleGan2MaskConfig]):
         "standard": Budget(steps=20_000, batch_size=16, patch_size=256),
         "paper": Budget(steps=60_000, batch_size=16, patch_size=512),
     }
+    random_stream = 82
 
-    def fit(self, train: SampleSet, context: Context) -> None:
-        self.side, self.config = context.budget.patch_size, self.config.resolve(context.budget)
-        form: MaskEncoding = "distance" if self.config.mask == "distance" else "grey"
-        self.codec = ImageMaskCodec.of(train, form, self.config.levels)
-        self.classes = Classes.of(train, self.config.group)
-        random = loop.prepare_torch(context)
-        self._build(context)
-        self._train(train, context, random)
-        self.counts.clear()
-        self._count_lost(train)
-
-    def sample(self, index: int, seed: int) -> Sample:
-        rng = np.random.default_rng((seed, _DRAW, index))
-        which, donor, groups = self.classes.draw(rng)
-        planes = self._planes(rng, which)
-        if self.masks:
-            image, labels, removed = self.codec.decode(planes, donor)
-        else:
-            labels, removed = np.zeros(planes.shape[1:], np.int32), 0
-            image = self.codec.decode_image(planes, labels, donor)
-        self.counts.update(drawn=1, removed=removed)
-        return Sample(f"{index:06d}", image, labels, {**groups, MASK: "new"} if self.masks else groups)
-
-    def save(self, folder: Path) -> None:
-        super().save(folder)
-        self.codec.save(folder / _CODEC)
-        self.classes.save(folder / _CLASSES)
-        (folder / _SIDE).write_text(f"{self.side}\n", encoding="utf-8")
-        save_weights(self.network, folder / _WEIGHTS)
-
-    @classmethod
-    def load(cls, folder: Path, context: Context) -> Self:
-        new = super().load(folder, context)
-        loop.prepare_torch(context)
-        new.codec = ImageMaskCodec.load(folder / _CODEC)
-        new.classes = Classes.load(folder / _CLASSES)
-        try:
-            new.side = int((folder / _SIDE).read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
-            raise StoreError(f"{folder / _SIDE}: can't be read: {error}; fit again") from None
-        new._build(context)
-        load_weights(new.network, folder / _WEIGHTS)
-        return new
+    network: GeneratorNetwork
+    classes: Classes
 
     @property
-    def masks(self) -> int:
-        """Planes of the mask that are drawn."""
-        return 0 if self.config.mask == "none" else self.codec.mask_planes
+    def networks(self) -> Mapping[str, nn.Module]:
+        return {"generator": self.network}
 
-    def _build(self, context: Context) -> None:
+    def build_networks(self) -> None:
         config = self.config
-        self.device = torch.device(context.device)
-        synthesis = Synthesis(
-            self.side,
-            config.fold,
-            config.channels,
-            config.base,
-            config.latent,
+        synthesis = SynthesisNetwork(
+            self.patch_size,
+            config.pixel_unshuffle_factor,
+            config.channel_max,
+            config.channel_base,
+            config.w_dim,
             self.codec.image_planes,
-            self.masks,
+            self.mask_planes,
             classes=self.codec.mask_encoding == "classes",
+            filtered=config.resampling == "filtered",
         )
-        network = Drawer(Mapping(config.latent, len(self.classes.names), config.mapping_layers), synthesis)
+        mapping = MappingNetwork(config.z_dim, config.w_dim, len(self.classes.names), config.mapping_layers)
+        network = GeneratorNetwork(mapping, synthesis)
         self.network = network.to(self.device, memory_format=torch.channels_last).eval()
 
     # -- training -----------------------------------------------------------------------------------------------------
 
-    def _train(self, train: SampleSet, context: Context, random: torch.Generator) -> None:
-        config, budget = self.config, context.budget
-        planes, classes = self.codec.image_planes + self.masks, len(self.classes.names)
-        judge = Discriminator(
-            self.side, config.fold, config.channels, config.base, planes, classes, config.embedding
-        ).to(self.device, memory_format=torch.channels_last)  # fmt: skip
-        training = Training(
+    def fit_codec(self, train: SampleSet) -> ImageMaskCodec:
+        encoding = self.config.mask_encoding
+        return ImageMaskCodec.of(train, "grey" if encoding in (None, "none") else encoding, self.config.grey_levels)
+
+    def prepare(self, train: SampleSet) -> None:
+        self.classes = Classes.of(train, self.config.class_group)
+
+    def encode(self, sample: Sample, position: int) -> tuple[Planes, Planes]:
+        image, mask = self.codec.encode(sample, position)
+        return image, mask[: self.mask_planes]
+
+    def train_networks(self, train: SampleSet, batches: Batches, context: Context, random: torch.Generator) -> None:
+        config, budget, stream = self.config, context.budget, batches.stream
+        discriminator = Discriminator(
+            self.patch_size,
+            config.pixel_unshuffle_factor,
+            config.channel_max,
+            config.channel_base,
+            self.codec.image_planes + self.mask_planes,
+            len(self.classes.names),
+            config.d_embed_dim,
+            filtered=config.resampling == "filtered",
+        )
+        training = StyleGan2Training(
             config,
             self.network.train(),
-            judge,
-            channels=self.codec.image_planes,
-            shares=self.classes.shares,
-            batch=budget.batch_size,
+            discriminator.to(self.device, memory_format=torch.channels_last),
+            image_planes=self.codec.image_planes,
+            class_fractions=self.classes.fractions,
+            batch_size=budget.batch_size,
             seed=context.seed,
             random=random,
         )
-        stream = PatchStream(
-            TrainingMix(train), budget, context.seed, encode=lambda s: self._encoded(s, train.position(s.id)),
-            augment_intensity=False,
-        )  # fmt: skip
-        batches = Batches(stream, context.device)
-        members = torch.tensor(self.classes.members, device=self.device)
-        average = training.average.module
-        best = Best(lambda: torch.from_numpy(stream.first_patches(2 * COMPARED)), self.codec.image_planes)
+        class_of_sample = torch.tensor(self.classes.members, device=self.device)
+        self.network = training.average.module
+        best = BestWeights(lambda: torch.from_numpy(stream.first_patches(2 * COMPARED)), self.codec.image_planes)
 
-        def step(number: int) -> dict[str, float | torch.Tensor]:
+        def step(number: int) -> loop.Losses:
             slots = range(number * budget.batch_size, (number + 1) * budget.batch_size)
-            real = torch.cat(batches[number], dim=1)
+            classes = class_of_sample[[stream.slot(slot).index for slot in slots]]
             losses: dict[str, float | torch.Tensor] = {}
-            losses.update(training.step(number, real, members[[stream.slot(slot).index for slot in slots]]))
-            if (number + 1) % config.check_every == 0 or config.check_every < number + 1 == budget.steps:
-                best.look(self._drawn(average, COMPARED, context.seed), average)
-            losses["augmented"] = training.adaptive.p
+            losses.update(training.step(number, torch.cat(batches[number], dim=1), classes))
+            done = number + 1
+            if done % config.selection_interval == 0 or config.selection_interval < done == budget.steps:
+                best.update(self._draw_patches(COMPARED, context.seed), self.network)
+            losses["ada_p"] = training.augmentation.p
             if np.isfinite(best.last):
-                losses["distance"] = best.last
+                losses["frechet_distance"] = best.last
             return losses
 
-        self.network = average
         loop.train(
             context,
-            state={**training.parts, "best": best},
+            state={**training.state, "best": best},
             step=step,
             preview=preview_of(self, context.seed),
             task=train.task,
         )
-        best.restore(average)
-        self._check_mode_collapse(stream.first_patches(SAMPLES_TO_CHECK), context.seed)
+        best.restore(self.network)
 
-    def _count_lost(self, train: SampleSet) -> None:
-        """Count the objects of the training masks for which there is no grey level."""
-        if self.masks and self.codec.mask_encoding == "grey":
-            self.counts["lost"] = self.codec.count_lost(train)
+    # -- sampling -----------------------------------------------------------------------------------------------------
 
-    def _encoded(self, sample: Sample, position: int) -> tuple[np.ndarray, np.ndarray]:
-        image, mask = self.codec.encode(sample, position)
-        return image, mask[: self.masks]
+    @property
+    def mask_planes(self) -> int:
+        return 0 if self.config.mask_encoding == "none" else self.codec.mask_planes
 
-    def _check_mode_collapse(self, real: np.ndarray, seed: int) -> None:
-        """Raise `Diverged` if drawn patches are flat or alike, though z and class differ; the noise is the same."""
-        drawn = self._drawn(self.network, SAMPLES_TO_CHECK, seed, noise=seed)
-        check_mode_collapse(drawn.numpy(), real, self.codec.image_planes)
+    def draw_planes(self, donor: int, rng: np.random.Generator) -> Planes:
+        return self._synthesise(donor, rng, None)
 
-    # -- drawing ------------------------------------------------------------------------------------------------------
+    def planes_for_check(self, donor: int, rng: np.random.Generator, seed: int) -> Planes:
+        """Return planes whose layer noise is the same in all samples, so that only z and the class differ."""
+        return self._synthesise(donor, rng, seed)
 
-    def _drawn(self, network: Drawer, count: int, seed: int, noise: int | None = None) -> torch.Tensor:
-        """Draw patches from a seed to look at, ``(count, planes, side, side)`` on the CPU."""
-        rngs = [np.random.default_rng((seed, _LOOK, i)) for i in range(count)]
-        found = [self._planes(rng, self.classes.draw(rng)[0], network, noise) for rng in rngs]
-        return torch.from_numpy(np.stack(found))
+    def decode(self, planes: Planes, donor: int, rng: np.random.Generator) -> tuple[Image, LabelMap, int]:
+        if self.mask_planes:
+            return self.codec.decode(planes, donor)
+        labels = np.zeros(planes.shape[1:], np.int32)
+        return self.codec.decode_image(planes, labels, donor), labels, 0
+
+    def groups(self, donor: int) -> dict[str, str]:
+        return {**self.classes.groups(donor), **(super().groups(donor) if self.mask_planes else {})}
 
     @torch.no_grad()
-    def _planes(
-        self, rng: np.random.Generator, which: int, network: Drawer | None = None, noise: int | None = None
-    ) -> np.ndarray:
-        """Draw planes of a class, ``(channels + masks, side, side)`` float32; one by one, so that no batch counts.
+    def _synthesise(self, donor: int, rng: np.random.Generator, noise_seed: int | None) -> Planes:
+        """Return the planes of a z drawn from `rng` and the donor's class.
 
-        All randomness is drawn on the CPU, so that it is the same on every device. `noise` seeds the layers' noise;
-        None: `rng` does.
+        They are drawn one by one and all random numbers come from the CPU, so that a sample depends neither on others
+        nor on the device. Without `noise_seed`, `rng` seeds the noise of the layers.
         """
-        z = torch.from_numpy(rng.standard_normal((1, self.config.latent), dtype=np.float32)).to(self.device)
-        random = torch.Generator().manual_seed(int(rng.integers(2**62)) if noise is None else noise)
-        planes = (network or self.network)(z, torch.tensor([which], device=self.device), random)
-        drawn: np.ndarray = planes[0].float().cpu().numpy()
-        return drawn
+        z = torch.from_numpy(rng.standard_normal((1, self.config.z_dim), dtype=np.float32)).to(self.device)
+        noise = torch.Generator().manual_seed(int(rng.integers(2**62)) if noise_seed is None else noise_seed)
+        classes = torch.tensor([self.classes.members[donor]], device=self.device)
+        planes: Planes = self.network(z, classes, noise)[0].float().cpu().numpy()
+        return planes
+
+    def _draw_patches(self, count: int, seed: int) -> torch.Tensor:
+        """Draw patches to compare with training patches, ``(count, planes, side, side)`` on the CPU."""
+        patches = []
+        for index in range(count):
+            rng = np.random.default_rng((seed, self.random_stream + 1, index))
+            patches.append(self.draw_planes(self.draw_donor(rng), rng))
+        return torch.from_numpy(np.stack(patches))
+
+    # -- files --------------------------------------------------------------------------------------------------------
+
+    def save_state(self, folder: Path) -> None:
+        super().save_state(folder)
+        self.classes.save(folder / _CLASSES)
+
+    def load_state(self, folder: Path) -> None:
+        super().load_state(folder)
+        self.classes = Classes.load(folder / _CLASSES)

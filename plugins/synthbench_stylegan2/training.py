@@ -1,4 +1,4 @@
-"""One step of the training: the discriminator's, then the drawing network's."""
+"""An optimiser step: the discriminator's, then the generator's."""
 
 from __future__ import annotations
 
@@ -11,30 +11,30 @@ import torch
 from synthbench.toolkit.training import loop
 from synthbench.toolkit.training.augmentation import ada_augment, diff_augment
 from synthbench.toolkit.training.schedules import averaged_model
+from synthbench_stylegan2.adaptive import AdaptiveProbability
 from synthbench_stylegan2.config import StyleGan2MaskConfig
-from synthbench_stylegan2.control import Adaptive
-from synthbench_stylegan2.discriminator import Discriminator, Verdict
-from synthbench_stylegan2.losses import PathLength, d2d_ce, of_discriminator, of_generator, r1
-from synthbench_stylegan2.networks import Drawer
+from synthbench_stylegan2.discriminator import Discriminator, Logits
+from synthbench_stylegan2.losses import PathLengthPenalty, d2d_ce, discriminator_loss, generator_loss, r1_penalty
+from synthbench_stylegan2.networks import GeneratorNetwork
 
-BETAS = (0.0, 0.99)
+_BETAS = (0.0, 0.99)
 _STEP = 81
 
 
-class Training:
-    """Everything that changes during training, and what a step does.
+class StyleGan2Training:
+    """Networks, optimisers and averages of a training, and its step.
 
     Parameters
     ----------
     config
-    network, judge
-        The drawing network and the discriminator, on the device that trains.
-    channels
-        Planes of the image; those after them are the mask's.
-    shares
-        Of the classes; one of 1 where there are none.
-    batch
-        Patches in a step.
+        Resolved.
+    network, discriminator
+        On the device that trains.
+    image_planes
+        Planes of the image; the others are the mask's.
+    class_fractions
+        Fraction of the training samples that each class has; ``[1.0]`` without classes.
+    batch_size
     seed
     random
         On the device; draws z, noise, classes and augmentations.
@@ -43,34 +43,34 @@ class Training:
     def __init__(
         self,
         config: StyleGan2MaskConfig,
-        network: Drawer,
-        judge: Discriminator,
+        network: GeneratorNetwork,
+        discriminator: Discriminator,
         *,
-        channels: int,
-        shares: Sequence[float],
-        batch: int,
+        image_planes: int,
+        class_fractions: Sequence[float],
+        batch_size: int,
         seed: int,
         random: torch.Generator,
     ) -> None:
-        self.config, self.network, self.judge = config, network, judge
-        self.channels, self.seed, self.random = channels, seed, random
+        self.config, self.network, self.discriminator = config, network, discriminator
+        self.image_planes, self.seed, self.random = image_planes, seed, random
         self.device = random.device
-        self.shares = torch.tensor(shares, device=self.device)
-        self.average = averaged_model(network, config.decay)
-        self.draws, self.judges = (
-            torch.optim.Adam(net.parameters(), config.learning_rate, betas=BETAS) for net in (network, judge)
+        self.class_fractions = torch.tensor(class_fractions, device=self.device)
+        self.average = averaged_model(network, config.ema_decay)
+        self.opt_g, self.opt_d = (
+            torch.optim.Adam(net.parameters(), config.learning_rate, betas=_BETAS) for net in (network, discriminator)
         )
-        self.adaptive = Adaptive(config.sure, batch / config.rise)
-        self.lengths = PathLength(self.device)
+        self.augmentation = AdaptiveProbability(config.ada_target, batch_size / (1000 * config.ada_kimg))
+        self.path_length = PathLengthPenalty(self.device, config.pl_decay)
 
     @property
-    def parts(self) -> dict[str, Any]:
-        """What a checkpoint keeps."""
-        names = ("network", "judge", "average", "draws", "judges", "adaptive", "lengths", "random")
+    def state(self) -> dict[str, Any]:
+        """What a checkpoint keeps, by name."""
+        names = ("network", "discriminator", "average", "opt_g", "opt_d", "augmentation", "path_length", "random")
         return {name: getattr(self, name) for name in names}
 
     def step(self, number: int, real: torch.Tensor, classes: torch.Tensor) -> dict[str, torch.Tensor]:
-        """Take one step of both networks, and return the losses.
+        """Take an optimiser step of both networks, and return the losses.
 
         Parameters
         ----------
@@ -83,90 +83,99 @@ class Training:
         """
         rng = np.random.default_rng((self.seed, _STEP, number))
         losses = {
-            **self._discriminate(number, real, classes, rng),
-            **self._draw(number, len(real), rng),
+            **self._step_discriminator(number, real, classes, rng),
+            **self._step_generator(number, len(real), rng),
         }
         self.average.update_parameters(self.network)
         return losses
 
-    def _discriminate(
+    def _step_discriminator(
         self, number: int, real: torch.Tensor, classes: torch.Tensor, rng: np.random.Generator
     ) -> dict[str, torch.Tensor]:
-        config, p = self.config, self.adaptive.p
+        config, p = self.config, self.augmentation.p
         pseudo = min(len(real) - 1, int(rng.binomial(len(real), p))) if config.apa else 0
         with torch.no_grad():
-            told = self._classes(len(real) + pseudo)
-            styles = self._styles(told, rng)
+            fake_classes = self.sample_classes(len(real) + pseudo)
+            ws = self._sample_styles(fake_classes, rng)
             with loop.autocast(self.device):
-                drawn = self.network.synthesis(styles, self.random)
-        if pseudo:  # APA: drawn samples are shown as real ones
-            real = torch.cat([drawn[len(real) :], real[pseudo:]])
-            classes = torch.cat([told[len(classes) :], classes[pseudo:]])
-        seen = self._augmented(real)
-        penal = config.r1 > 0 and number % config.r1_every == 0
-        of_real = self.judge(seen.requires_grad_()) if penal else self._judged(seen)  # no bfloat16
-        of_fake = self._judged(self._augmented(drawn[: len(real)]))
+                fake = self.network.synthesis(ws, self.random)
+        if pseudo:  # APA: generated images are presented as real
+            real = torch.cat([fake[len(real) :], real[pseudo:]])
+            classes = torch.cat([fake_classes[len(classes) :], classes[pseudo:]])
+        penalise = config.r1_gamma > 0 and number % config.d_reg_interval == 0
+        if penalise and config.r1_images == "original":
+            real = penalised = real.detach().requires_grad_()
+            real = self.augment(real)
+        else:
+            real = self.augment(real)
+            if penalise:
+                real = penalised = real.detach().requires_grad_()
+        real_logits = self.discriminator(real) if penalise else self._discriminate(real)  # R1 without bfloat16
+        fake_logits = self._discriminate(self.augment(fake[: len(real)]))
         losses = {
-            "judge": of_discriminator(of_real.logit, of_fake.logit),
-            **self._told_apart("judged", of_real, classes),
+            "d_loss": discriminator_loss(real_logits.logit, fake_logits.logit),
+            **self.class_loss("d_class", real_logits, classes),
         }
-        if penal:
-            losses["r1"] = config.r1 * config.r1_every * r1(of_real.logit, seen)
-        _take(self.judges, losses)
+        if penalise:
+            penalty = r1_penalty(real_logits.logit, penalised)
+            losses["r1_penalty"] = config.r1_gamma * config.d_reg_interval * penalty
+        _minimise(self.opt_d, losses)
         if config.ada or config.apa:
-            self.adaptive.update(of_real.logit[pseudo:])
+            self.augmentation.update(real_logits.logit[pseudo:])
         return losses
 
-    def _draw(self, number: int, count: int, rng: np.random.Generator) -> dict[str, torch.Tensor]:
-        config, told = self.config, self._classes(count)
-        self.judge.requires_grad_(False)
-        styles = self._styles(told, rng)
+    def _step_generator(self, number: int, count: int, rng: np.random.Generator) -> dict[str, torch.Tensor]:
+        config, classes = self.config, self.sample_classes(count)
+        self.discriminator.requires_grad_(False)
+        ws = self._sample_styles(classes, rng)
         with loop.autocast(self.device):
-            drawn = self.network.synthesis(styles, self.random)
-        verdict = self._judged(self._augmented(drawn))
-        losses = {"draw": of_generator(verdict.logit), **self._told_apart("drawn", verdict, told)}
-        if config.path and number % config.path_every == 0:  # half a batch, as in StyleGAN2; no bfloat16
-            styles = self._styles(told[: max(1, count // 2)], rng)
-            planes = self.network.synthesis(styles, self.random)
-            losses["path"] = config.path * config.path_every * self.lengths.penalty(planes, styles, self.random)
-        _take(self.draws, losses)
-        self.judge.requires_grad_(True)
+            fake = self.network.synthesis(ws, self.random)
+        logits = self._discriminate(self.augment(fake))
+        losses = {"g_loss": generator_loss(logits.logit), **self.class_loss("g_class", logits, classes)}
+        if config.pl_weight and number % config.g_reg_interval == 0:  # without bfloat16
+            ws = self._sample_styles(classes[: max(1, count // config.pl_batch_shrink)], rng)
+            fake = self.network.synthesis(ws, self.random)
+            penalty = self.path_length(fake, ws, self.random)
+            losses["pl_penalty"] = config.pl_weight * config.g_reg_interval * penalty
+        _minimise(self.opt_g, losses)
+        self.discriminator.requires_grad_(True)
         return losses
 
-    def _styles(self, classes: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
-        """Draw styles for classes, in a share of the steps mixed of two."""
-        shape = (2, len(classes), self.config.latent)
+    def _sample_styles(self, classes: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
+        """Draw z and return styles, mixed from two z with the probability `style_mixing_prob`."""
+        shape = (2, len(classes), self.config.z_dim)
         first, second = torch.randn(shape, generator=self.random, device=self.device)
-        if rng.random() >= self.config.mixing:
+        if rng.random() >= self.config.style_mixing_prob:
             return self.network.styles(first, classes)
-        crossing = int(rng.integers(1, self.network.synthesis.styles))
-        return self.network.styles(first, classes, second, crossing)
+        cutoff = int(rng.integers(1, self.network.synthesis.num_ws))
+        return self.network.styles(first, classes, second, cutoff)
 
-    def _classes(self, count: int) -> torch.Tensor:
-        """Draw classes by their shares, ``(count,)`` int64."""
-        return torch.multinomial(self.shares, count, replacement=True, generator=self.random)
+    def sample_classes(self, count: int) -> torch.Tensor:
+        """Draw classes by their fractions in the training set, ``(count,)`` int64."""
+        return torch.multinomial(self.class_fractions, count, replacement=True, generator=self.random)
 
-    def _augmented(self, planes: torch.Tensor) -> torch.Tensor:
+    def augment(self, planes: torch.Tensor) -> torch.Tensor:
+        """Return augmented planes, ``(B, planes, H, W)``; the gradient passes."""
         if self.config.diff_augment:
-            planes = diff_augment(planes, self.channels, random=self.random)
+            planes = diff_augment(planes, self.image_planes, random=self.random)
         if self.config.ada:
-            planes = ada_augment(planes, self.channels, self.adaptive.p, random=self.random)
+            planes = ada_augment(planes, self.image_planes, self.augmentation.p, random=self.random)
         return planes
 
-    def _judged(self, planes: torch.Tensor) -> Verdict:
+    def _discriminate(self, planes: torch.Tensor) -> Logits:
         with loop.autocast(self.device):
-            verdict: Verdict = self.judge(planes)
-        return verdict
+            logits: Logits = self.discriminator(planes)
+        return logits
 
-    def _told_apart(self, name: str, verdict: Verdict, classes: torch.Tensor) -> dict[str, torch.Tensor]:
+    def class_loss(self, name: str, logits: Logits, classes: torch.Tensor) -> dict[str, torch.Tensor]:
         """Return the weighted D2D-CE by its name; nothing without classes."""
-        if len(self.shares) == 1:
+        if len(self.class_fractions) == 1:
             return {}
-        config, proxies = self.config, self.judge.of_classes()
-        return {name: config.d2d * d2d_ce(verdict.embedding, proxies, classes, config.margin, config.temperature)}
+        config, proxies = self.config, self.discriminator.proxies()
+        return {name: config.cond_lambda * d2d_ce(logits.embedding, proxies, classes, config.m_p, config.temperature)}
 
 
-def _take(optimiser: torch.optim.Optimizer, losses: dict[str, torch.Tensor]) -> None:
+def _minimise(optimiser: torch.optim.Optimizer, losses: dict[str, torch.Tensor]) -> None:
     optimiser.zero_grad(set_to_none=True)
     torch.stack(list(losses.values())).sum().backward()
     optimiser.step()

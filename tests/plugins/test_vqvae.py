@@ -130,7 +130,7 @@ def test_the_prior_that_draws_is_the_average(blob_set: SampleSet, tmp_path: Path
     generator = fitted(blob_set, context={"folder": tmp_path})
     parts = checkpoints.read(tmp_path / "pixelcnn.pt")["state"]
     for name, value in generator.prior.state_dict().items():
-        assert torch.equal(value, parts["average"][name])
+        assert torch.equal(value, parts["average"][f"module.{name}"])
         assert not torch.equal(value, parts["pixelcnn"][name])
 
 

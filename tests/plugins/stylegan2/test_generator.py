@@ -11,16 +11,23 @@ import pytest
 import torch
 from torch import nn
 
-import synthbench_stylegan2.generator as generator_module
 from synthbench import Budget, Context, Sample, SampleSet, Stopped
 from synthbench.errors import ConfigError, DataError, StoreError
 from synthbench.toolkit.training.loop import Diverged
 from synthbench_stylegan2.classes import Classes
 from synthbench_stylegan2.config import StyleGan2MaskConfig
-from synthbench_stylegan2.control import Best
 from synthbench_stylegan2.generator import StyleGan2Mask
+from synthbench_stylegan2.selection import BestWeights
 
-SMALL = {"mask": "grey", "path": 2.0, "channels": 16, "base": 256, "latent": 32, "embedding": 16}
+SMALL = {
+    "mask_encoding": "grey",
+    "pl_weight": 2.0,
+    "channel_max": 16,
+    "channel_base": 256,
+    "z_dim": 32,
+    "w_dim": 32,
+    "d_embed_dim": 16,
+}
 
 
 def fitted(
@@ -52,27 +59,40 @@ def drawn_from(blob_set: SampleSet) -> StyleGan2Mask:
 
 
 @pytest.mark.parametrize(
-    ("config", "told"),
+    ("config", "unused"),
     [
-        ({"mask": "distance", "levels": 3}, "levels: 3 is for mask: grey, and this is mask: distance"),
-        ({"ada": False, "apa": False, "rise": 9}, "rise: 9 is of the chance p"),
-        ({"path_every": 7}, "path_every: 7: path is 0 with this budget"),
-        ({"r1": 0, "r1_every": 3}, "r1_every: 3: r1 is 0"),
+        ({"mask_encoding": "distance", "grey_levels": 3}, "grey_levels: 3"),
+        ({"ada": False, "apa": False, "ada_kimg": 9}, "ada_kimg: 9"),
+        ({"g_reg_interval": 7}, "g_reg_interval: 7"),
+        ({"r1_gamma": 0, "d_reg_interval": 3}, "d_reg_interval: 3"),
     ],
 )
-def test_options_that_would_have_no_effect_are_refused(config: dict[str, object], told: str) -> None:
-    with pytest.raises(ConfigError, match=told):
+def test_options_that_would_have_no_effect_are_refused(config: dict[str, object], unused: str) -> None:
+    with pytest.raises(ConfigError, match=unused):
         StyleGan2MaskConfig(**config).resolve(Budget(10, 4, 64))
 
 
 def test_networks_are_as_wide_as_the_budget_has_time() -> None:
     def sizes(budget: Budget, **given: object) -> tuple[object, ...]:
         found = StyleGan2MaskConfig(**given).resolve(budget)
-        return found.channels, found.base, found.fold, found.diff_augment, found.mask, found.path
+        sizes = found.channel_max, found.channel_base, found.pixel_unshuffle_factor
+        return *sizes, found.diff_augment, found.mask_encoding, found.pl_weight, found.r1_images, found.resampling
 
-    assert sizes(StyleGan2Mask.budgets["quick"]) == (64, 1024, 4, False, "distance", 0)
-    assert sizes(StyleGan2Mask.budgets["paper"]) == (512, 16_384, 1, True, "grey", 2)
-    assert sizes(Budget(5, 1, 64), fold=2, base=512, mask="none", path=1) == (64, 512, 2, False, "none", 1)
+    microscopy = (64, 1024, 4, False, "distance", 0, "augmented", "cheap")
+    paper = (512, 16_384, 1, True, "grey", 2, "original", "filtered")
+    for name in ("smoke", "quick"):
+        assert sizes(StyleGan2Mask.budgets[name]) == microscopy
+    for name in ("standard", "paper"):
+        assert sizes(StyleGan2Mask.budgets[name]) == paper
+    assert sizes(StyleGan2Mask.budgets["quick"], preset="paper") == paper
+    given = {"pixel_unshuffle_factor": 2, "channel_base": 512, "mask_encoding": "none", "pl_weight": 1}
+    assert sizes(Budget(5, 1, 64), **given) == (64, 512, 2, False, "none", 1, "augmented", "cheap")
+
+
+def test_a_former_key_is_refused_with_the_present_one_named() -> None:
+    for former, present in StyleGan2MaskConfig.renamed.items():
+        with pytest.raises(ValueError, match=present):
+            StyleGan2MaskConfig(**{former: 1})
 
 
 @pytest.mark.parametrize(("patch", "fitting"), [(48, 32), (16, 32), (96, 64)])
@@ -84,10 +104,10 @@ def test_a_patch_that_is_no_power_of_two_is_refused(blob_set: SampleSet, patch: 
 def test_classes_are_read_off_the_samples(typed_set: SampleSet, blob_set: SampleSet) -> None:
     found = Classes.of(typed_set, None)
     assert (found.group, found.names, found.members) == ("cell_type", ("bright", "dark"), (0,) * 4 + (1,) * 8)
-    assert found.shares == pytest.approx([1 / 3, 2 / 3])
+    assert found.fractions == pytest.approx([1 / 3, 2 / 3])
     for group, samples in [("", typed_set), ("well", typed_set), (None, blob_set)]:
         assert Classes.of(samples, group).names == ()
-        assert Classes.of(samples, group).shares == [1.0]
+        assert Classes.of(samples, group).fractions == [1.0]
     with pytest.raises(DataError, match="did you mean 'cell_type'"):
         Classes.of(typed_set, "cell-type")
 
@@ -107,7 +127,7 @@ def test_what_was_saved_draws_the_same_bytes(typed_set: SampleSet, tmp_path: Pat
     assert [s.groups for s in loaded.sample_batch(range(3), 0)] == [
         s.groups for s in generator.sample_batch(range(3), 0)
     ]
-    for name in ("classes.json", "side.txt"):
+    for name in ("classes.json", "patch_size.txt"):
         kept = (tmp_path / name).read_text()
         (tmp_path / name).write_text("{}")
         with pytest.raises(StoreError, match=name.replace(".", r"\.")):
@@ -122,7 +142,7 @@ def test_classes_are_drawn_by_their_shares(typed_set: SampleSet) -> None:
 
 
 def test_without_masks_there_are_images_alone(blob_set: SampleSet) -> None:
-    generator = fitted(blob_set, mask="none")
+    generator = fitted(blob_set, mask_encoding="none")
     drawn = generator.sample_batch(range(3), 0)
     assert all(not s.labels.any() and s.image.shape == (32, 32) and np.ptp(s.image) > 0 for s in drawn)
     assert generator.network.synthesis.mask_head is None
@@ -131,9 +151,9 @@ def test_without_masks_there_are_images_alone(blob_set: SampleSet) -> None:
 def test_instances_can_be_drawn_as_distances_and_classes_as_planes(
     blob_set: SampleSet, semantic_set: SampleSet
 ) -> None:
-    assert fitted(blob_set, mask="distance", steps=1).masks == 2
+    assert fitted(blob_set, mask_encoding="distance", steps=1).mask_planes == 2
     semantic = fitted(semantic_set, steps=1)
-    assert semantic.masks == 2
+    assert semantic.mask_planes == 2
     assert max(int(s.labels.max()) for s in semantic.sample_batch(range(3), 0)) <= 1
 
 
@@ -141,8 +161,8 @@ def test_a_stopped_training_goes_on_to_the_same_weights(
     typed_set: SampleSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With augmentation at work, drawn samples among the real ones, and weights kept on the way."""
-    monkeypatch.setattr(generator_module, "COMPARED", 8)
-    config = {"steps": 12, "sure": -1.0, "rise": 20, "check_every": 5, "diff_augment": True}
+    monkeypatch.setattr("synthbench_stylegan2.generator.COMPARED", 8)
+    config = {"steps": 12, "ada_target": -1.0, "ada_kimg": 0.02, "selection_interval": 5, "diff_augment": True}
     whole = fitted(typed_set, **config)
     asked = iter(range(100))
     context = {"folder": tmp_path, "should_stop": lambda: next(asked) == 7}
@@ -159,14 +179,14 @@ def test_the_best_of_the_averages_that_were_looked_at_draws(
     """Here the first of three, because what is drawn later is made worse before it is compared."""
     seen: list[dict[str, torch.Tensor]] = []
 
-    class Watched(Best):
-        def look(self, drawn: torch.Tensor, network: nn.Module) -> None:
-            super().look(drawn + 9 * len(seen), network)
+    class Watched(BestWeights):
+        def update(self, drawn: torch.Tensor, network: nn.Module) -> None:
+            super().update(drawn + 9 * len(seen), network)
             seen.append({name: value.clone() for name, value in network.state_dict().items()})
 
-    monkeypatch.setattr(generator_module, "COMPARED", 4)
-    monkeypatch.setattr(generator_module, "Best", Watched)
-    found = fitted(blob_set, steps=6, check_every=2).network.state_dict()
+    monkeypatch.setattr("synthbench_stylegan2.generator.COMPARED", 4)
+    monkeypatch.setattr("synthbench_stylegan2.generator.BestWeights", Watched)
+    found = fitted(blob_set, steps=6, selection_interval=2).network.state_dict()
     assert len(seen) == 3
     assert all(torch.equal(value, seen[0][name]) for name, value in found.items())
     assert not all(torch.equal(value, seen[2][name]) for name, value in found.items())
@@ -183,7 +203,7 @@ def test_flat_planes_and_one_and_the_same_picture_are_failures(
 ) -> None:
     generator = fitted(blob_set, steps=1)
     real = np.stack([np.concatenate(generator.codec.encode(s, 0)) for s in blob_set])
-    generator._check_mode_collapse(real, 0)
+    generator.check_samples(real, 0)
     with torch.no_grad():
         for parameter in generator.network.mapping.parameters():
             parameter.zero_()
@@ -191,11 +211,11 @@ def test_flat_planes_and_one_and_the_same_picture_are_failures(
             if name.endswith("strength"):
                 parameter.fill_(0.3)
     with pytest.raises(Diverged, match="all the same"):
-        generator._check_mode_collapse(real, 0)
+        generator.check_samples(real, 0)
     generator = fitted(blob_set, steps=1)
     nn.init.zeros_(getattr(generator.network.synthesis, head).out.conv.weight)
-    with pytest.raises(Diverged, match=f"{what} that the network draws are flat"):
-        generator._check_mode_collapse(real, 0)
+    with pytest.raises(Diverged, match=f"{what} that the network generates are flat"):
+        generator.check_samples(real, 0)
 
 
 def test_objects_for_which_there_is_no_level_are_counted() -> None:
@@ -203,7 +223,7 @@ def test_objects_for_which_there_is_no_level_are_counted() -> None:
     labels = np.kron(np.array([[1, 2], [3, 4]]), np.ones((16, 16), int))
     noise = np.random.default_rng(0).integers(0, 200, (3, 32, 32)).astype(np.uint8)
     train = SampleSet.of(Sample(f"s{i}", image, labels) for i, image in enumerate(noise))
-    assert [fitted(train, steps=1, levels=levels).counts["lost"] for levels in (2, 4)] == [6, 0]
+    assert [fitted(train, steps=1, grey_levels=levels).counts["lost"] for levels in (2, 4)] == [6, 0]
 
 
 def test_without_objects_there_is_nothing_to_learn() -> None:
@@ -215,10 +235,11 @@ def test_without_objects_there_is_nothing_to_learn() -> None:
 @pytest.mark.slow
 def test_the_class_decides_what_is_drawn_and_masks_go_with_images(typed_set: SampleSet) -> None:
     """So short a training is far from its end: what counts is how bright a class is, and its objects against that."""
-    generator = fitted(typed_set, steps=300, batch=8, fold=2, diff_augment=True)
+    generator = fitted(typed_set, steps=300, batch=8, pixel_unshuffle_factor=2, diff_augment=True)
     light, together = [], []
     for which in range(2):
-        planes = [generator._planes(np.random.default_rng((9, which, i)), which) for i in range(24)]
+        donor = generator.classes.members.index(which)
+        planes = [generator.draw_planes(donor, np.random.default_rng((9, which, i))) for i in range(24)]
         image, mask = np.stack(planes)[:, :2].swapaxes(0, 1).reshape(2, -1)
         light.append(float(image.mean()))
         together.append(float(np.corrcoef(image, mask)[0, 1]))

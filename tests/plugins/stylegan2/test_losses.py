@@ -9,8 +9,9 @@ from torch import nn
 from torch.nn import functional as F
 
 from synthbench.toolkit.training.loop import Diverged
-from synthbench_stylegan2.control import Adaptive, Best
-from synthbench_stylegan2.losses import PathLength, d2d_ce, of_discriminator, of_generator, r1
+from synthbench_stylegan2.adaptive import AdaptiveProbability
+from synthbench_stylegan2.losses import PathLengthPenalty, d2d_ce, discriminator_loss, generator_loss, r1_penalty
+from synthbench_stylegan2.selection import BestWeights
 
 
 def chance(seed: int = 0) -> torch.Generator:
@@ -36,29 +37,29 @@ def test_easy_images_have_no_gradient() -> None:
 
 def test_adversarial_losses_and_r1_by_hand() -> None:
     logit = torch.tensor([0.0, 2.0])
-    assert of_generator(logit).item() == pytest.approx((np.log(2) + np.log1p(np.exp(-2))) / 2)
-    assert of_discriminator(logit, -logit).item() == pytest.approx(2 * of_generator(logit).item())
+    assert generator_loss(logit).item() == pytest.approx((np.log(2) + np.log1p(np.exp(-2))) / 2)
+    assert discriminator_loss(logit, -logit).item() == pytest.approx(2 * generator_loss(logit).item())
     slope, planes = torch.randn(1, 2, 4, 4), torch.randn(3, 2, 4, 4, requires_grad=True)
-    penalty = r1((slope * planes).sum(dim=(1, 2, 3)), planes)
+    penalty = r1_penalty((slope * planes).sum(dim=(1, 2, 3)), planes)
     assert penalty.item() == pytest.approx(0.5 * slope.square().sum().item(), rel=1e-5)
 
 
 def test_path_length_by_hand() -> None:
     """Planes that are all k times one number of the style: a step in it is k · Σ noise / √(H W) long."""
-    lengths, k = PathLength(torch.device("cpu")), torch.tensor(3.0, requires_grad=True)
+    path_length, k = PathLengthPenalty(torch.device("cpu"), 0.01), torch.tensor(3.0, requires_grad=True)
     styles = torch.ones(2, 2, 5, requires_grad=True)
     planes = (k * styles[:, 0, 0])[:, None, None, None].expand(2, 1, 4, 4)
     noise = torch.randn((2, 1, 4, 4), generator=chance())
     expected = (3 * noise.sum(dim=(1, 2, 3)) / 4).abs() / 2**0.5
-    penalty = lengths.penalty(planes, styles, chance())
-    assert lengths.mean.item() == pytest.approx(0.01 * expected.mean().item(), rel=1e-5)
-    assert penalty.item() == pytest.approx((expected - lengths.mean).square().mean().item(), rel=1e-5)
+    penalty = path_length(planes, styles, chance())
+    assert path_length.pl_mean.item() == pytest.approx(0.01 * expected.mean().item(), rel=1e-5)
+    assert penalty.item() == pytest.approx((expected - path_length.pl_mean).square().mean().item(), rel=1e-5)
     penalty.backward()
     assert k.grad > 0
 
 
 def test_the_chance_of_augmentation_follows_how_sure_the_discriminator_is() -> None:
-    adaptive = Adaptive(0.6, 0.05)
+    adaptive = AdaptiveProbability(0.6, 0.05)
     for _ in range(8):
         adaptive.update(torch.ones(5))
     assert adaptive.p == pytest.approx(0.4)
@@ -66,7 +67,7 @@ def test_the_chance_of_augmentation_follows_how_sure_the_discriminator_is() -> N
         adaptive.update(torch.tensor([1.0, 1.0, 1.0, 1.0, -1.0, -1.0]))
     assert adaptive.p == pytest.approx(0.2)
     adaptive.update(-torch.ones(5))
-    again = Adaptive(0.6, 0.05)
+    again = AdaptiveProbability(0.6, 0.05)
     again.load_state_dict(adaptive.state_dict())
     for one in (adaptive, again):
         for _ in range(3):
@@ -79,20 +80,20 @@ def test_the_chance_of_augmentation_follows_how_sure_the_discriminator_is() -> N
 
 def test_the_weights_nearest_to_the_training_patches_are_kept() -> None:
     real = torch.randn(32, 2, 16, 16, generator=chance())
-    kept, best, seen = nn.Linear(1, 1), Best(lambda: real, 1), []
+    kept, best, seen = nn.Linear(1, 1), BestWeights(lambda: real, 1), []
     for value, shift in enumerate([2.0, 0.1, 1.0]):
         nn.init.constant_(kept.weight, value)
-        best.look(real.flip(0) + shift, kept)
+        best.update(real.flip(0) + shift, kept)
         seen.append(best.last)
     assert best.distance == min(seen) == seen[1]
-    again = Best(lambda: real, 1)
+    again = BestWeights(lambda: real, 1)
     again.load_state_dict(best.state_dict())
     again.restore(kept)
     assert (kept.weight.item(), again.last) == (1.0, seen[2])
-    best.look(real, kept)
+    best.update(real, kept)
     assert best.last == pytest.approx(0, abs=1e-6)
     with pytest.raises(Diverged, match="aren't finite"):
-        best.look(real * torch.nan, kept)
+        best.update(real * torch.nan, kept)
 
 
 @pytest.mark.parametrize("channels", [1, 2])
@@ -102,8 +103,8 @@ def test_blurred_images_are_seen_even_beside_good_masks(channels: int) -> None:
     mask = F.avg_pool2d(torch.randn(64, 2, 32, 32, generator=chance(1)), 9, 1, 4).sign()
     real, drawn = (torch.cat([0.05 * grain[:, :channels], mask], dim=1), torch.cat([grain[:, :channels], mask], dim=1))
     drawn[:, :channels] = 0.05 * F.avg_pool2d(drawn[:, :channels], 5, 1, 2)
-    best, network = Best(lambda: real, channels), nn.Linear(1, 1)
-    best.look(real.flip(0), network)
+    best, network = BestWeights(lambda: real, channels), nn.Linear(1, 1)
+    best.update(real.flip(0), network)
     same = best.last
-    best.look(drawn, network)
+    best.update(drawn, network)
     assert best.last > same + 2

@@ -1,1 +1,1 @@
-"""Base classes of trained generators: `mask_to_image` draws an image to a mask that a sampler gives."""
+"""Base classes of trained generators: `joint` draws image and mask together, `mask_to_image` an image to a mask."""

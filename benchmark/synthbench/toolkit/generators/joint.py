@@ -1,0 +1,186 @@
+"""Base class of generators that draw image and mask together, as the planes of an image–mask codec.
+
+A method adds its networks, its training, and how planes are drawn::
+
+    class Method(JointGenerator[MethodConfig]):
+        Config = MethodConfig
+        random_stream = 1
+
+        @property
+        def networks(self) -> Mapping[str, nn.Module]: ...
+        def build_networks(self) -> None: ...
+        def train_networks(self, train, batches, context, random) -> None: ...
+        def draw_planes(self, donor, rng) -> Planes: ...
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from pathlib import Path
+from typing import ClassVar, TypeVar
+
+import numpy as np
+import torch
+
+from synthbench.errors import StoreError
+from synthbench.plugin.api import Config, Context, TrainingMix
+from synthbench.samples import MASK, Sample, SampleSet
+from synthbench.toolkit.generators._base import CodecGenerator, Training
+from synthbench.toolkit.masks.codec import ImageMaskCodec
+from synthbench.toolkit.training import loop
+from synthbench.toolkit.training.batches import Batches
+from synthbench.toolkit.training.mode_collapse import MIN_STD_RATIO, SAMPLES_TO_CHECK, check_mode_collapse
+from synthbench.toolkit.training.patches import PatchStream
+from synthbench.types import Image, LabelMap, Planes
+
+__all__ = ["JointGenerator", "Training"]
+
+ConfigT = TypeVar("ConfigT", bound=Config)
+
+_PATCH_SIZE = "patch_size.txt"
+
+
+class JointGenerator(CodecGenerator[ConfigT]):
+    """A trained generator that draws image and mask together; its samples have the size of the training patches.
+
+    A sample gets the intensity range of a training image, its donor.
+
+    Attributes
+    ----------
+    patch_size : int
+        Side of the training patches in pixels.
+    random_stream : int
+        Separates the random numbers of this method's samples from those of others; `random_stream` + 1 is used by the
+        check for mode collapse.
+    min_std_ratio : float
+        Drawn planes that vary less than this fraction of the training patches' variation are a mode collapse.
+    counts : Counter
+        What fitting and sampling have come to: ``lost`` objects of the training masks that the grey-level encoding
+        can't represent; ``drawn`` samples, and objects ``removed`` from their masks because of their area.
+    """
+
+    random_stream: ClassVar[int]
+    min_std_ratio: ClassVar[float] = MIN_STD_RATIO
+
+    patch_size: int
+
+    # -- what a method writes -----------------------------------------------------------------------------------------
+
+    @abstractmethod
+    def train_networks(self, train: SampleSet, batches: Batches, context: Context, random: torch.Generator) -> None:
+        """Take the budget's optimiser steps; afterwards, `draw_planes` uses the trained networks.
+
+        Parameters
+        ----------
+        train
+        batches
+            By step: image planes ``(B, image_planes, H, W)`` and mask planes ``(B, mask_planes, H, W)`` in −1 … 1.
+        context
+        random
+            On `device`, seeded by the context's seed; put it into the training's state if it is drawn from.
+        """
+
+    @abstractmethod
+    def draw_planes(self, donor: int, rng: np.random.Generator) -> Planes:
+        """Return new planes, ``(image_planes + mask_planes, H, W)`` float32, about −1 … 1.
+
+        Parameters
+        ----------
+        donor
+            Index of the training image whose intensity range the sample gets.
+        rng
+            Every random number comes from it.
+        """
+
+    def fit_codec(self, train: SampleSet) -> ImageMaskCodec:
+        """Return the codec; by default instances are encoded as distance and foreground."""
+        return ImageMaskCodec.of(train, "distance", 1)
+
+    def prepare(self, train: SampleSet) -> None:
+        """Measure what else the networks need of the training set, when the codec is there; nothing by default."""
+
+    def encode(self, sample: Sample, position: int) -> tuple[Planes, Planes]:
+        """Return the image planes and the mask planes of training sample `position`."""
+        return self.codec.encode(sample, position)
+
+    def decode(self, planes: Planes, donor: int, rng: np.random.Generator) -> tuple[Image, LabelMap, int]:
+        """Return the image and the labels of drawn planes, and the number of objects that were removed."""
+        return self.codec.decode(planes, donor)
+
+    def groups(self, donor: int) -> dict[str, str]:
+        """Return the groups of a new sample."""
+        return {MASK: "new"}
+
+    def planes_for_check(self, donor: int, rng: np.random.Generator, seed: int) -> Planes:
+        """Return planes for the check for mode collapse; by default those of `draw_planes`."""
+        return self.draw_planes(donor, rng)
+
+    # -- fitting ------------------------------------------------------------------------------------------------------
+
+    def fit(self, train: SampleSet, context: Context) -> None:
+        self.config = self.config.resolve(context.budget)
+        self.patch_size = context.budget.patch_size
+        self.codec = self.fit_codec(train)
+        self.prepare(train)
+        random = loop.prepare_torch(context)
+        self.device = torch.device(context.device)
+        self.build_networks()
+        stream = PatchStream(
+            TrainingMix(train),
+            context.budget,
+            context.seed,
+            encode=lambda sample: self.encode(sample, train.position(sample.id)),
+            augment_intensity=False,
+        )
+        self.train_networks(train, Batches(stream, context.device), context, random)
+        for network in self.networks.values():
+            network.eval()
+        self.counts.clear()  # what the pictures of the log counted isn't part of the result
+        if self.mask_planes and self.codec.mask_encoding == "grey":
+            self.counts["lost"] = self.codec.count_lost(train)
+        self.check_samples(stream.first_patches(SAMPLES_TO_CHECK), context.seed)
+
+    @property
+    def mask_planes(self) -> int:
+        """Number of planes of the mask that the networks draw."""
+        return self.codec.mask_planes
+
+    def check_samples(self, real: Planes, seed: int) -> None:
+        """Raise `Diverged` if drawn planes are flat, or all alike, where those of training patches aren't.
+
+        Parameters
+        ----------
+        real
+            ``(n, planes, H, W)`` float32, of training patches.
+        seed
+        """
+        drawn = []
+        for index in range(len(real)):
+            rng = np.random.default_rng((seed, self.random_stream + 1, index))
+            drawn.append(self.planes_for_check(self.draw_donor(rng), rng, seed))
+        check_mode_collapse(np.stack(drawn), real, self.codec.image_planes, self.min_std_ratio)
+
+    # -- sampling -----------------------------------------------------------------------------------------------------
+
+    def sample(self, index: int, seed: int) -> Sample:
+        rng = np.random.default_rng((seed, self.random_stream, index))
+        donor = self.draw_donor(rng)
+        image, labels, removed = self.decode(self.draw_planes(donor, rng), donor, rng)
+        self.counts.update(drawn=1, removed=removed)
+        return Sample(f"{index:06d}", image, labels, self.groups(donor))
+
+    def draw_donor(self, rng: np.random.Generator) -> int:
+        """Draw the index of a training image."""
+        return int(rng.integers(len(self.codec.normalisations)))
+
+    # -- files --------------------------------------------------------------------------------------------------------
+
+    def save_state(self, folder: Path) -> None:
+        (folder / _PATCH_SIZE).write_text(f"{self.patch_size}\n", encoding="utf-8")
+
+    def load_state(self, folder: Path) -> None:
+        path = folder / _PATCH_SIZE
+        try:
+            self.patch_size = int(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise StoreError(f"{path}: can't be read: {error}; fit again") from None
