@@ -132,9 +132,9 @@ from synthbench.metrics import aggregated_jaccard
 cells = numpy.kron([[1, 2], [3, 0]], numpy.ones((4, 4), int))
 table = overlap.overlap(cells, numpy.roll(cells, 2))
 matching.quality([matching.count_overlap(table, {thresholds})])
-aji.aji(table)
+aggregated_jaccard.aji(table)
 if "scipy" in sys.modules:
-    aji.aji_plus(table)
+    aggregated_jaccard.aji_plus(table)
 print(*{{name.partition(".")[0] for name in set(sys.modules) - before}} - set(sys.stdlib_module_names))
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
