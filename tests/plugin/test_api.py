@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from synthbench import Config
 from synthbench.errors import ConfigError
-from synthbench.study.provenance.plugins import full_config
+from synthbench.study.provenance.plugin_settings import full_config
 
 
 class Shared(Config):

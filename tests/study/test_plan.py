@@ -17,7 +17,7 @@ from synthbench.samples import Sample, SampleSet, write_array
 from synthbench.store import Store, key_of
 from synthbench.study.model import make_study
 from synthbench.study.plan import Plan, make_plan, missing_control
-from synthbench.study.resolve import amount_of, resolve, spread
+from synthbench.study.resolve import amount_of, in_hash_order, resolve
 
 pytestmark = pytest.mark.usefixtures("trial_registry")
 
@@ -222,8 +222,8 @@ def test_an_amount_that_comes_to_nothing_is_refused() -> None:
 
 def test_a_spread_is_nested_and_has_nothing_to_do_with_the_order(blob_set: SampleSet) -> None:
     turned = blob_set.subset(blob_set.ids[::-1])
-    assert spread(blob_set, 5).ids == spread(turned, 5).ids
-    assert set(spread(blob_set, 3).ids) <= set(spread(blob_set, 5).ids)
+    assert in_hash_order(blob_set, 5).ids == in_hash_order(turned, 5).ids
+    assert set(in_hash_order(blob_set, 3).ids) <= set(in_hash_order(blob_set, 5).ids)
 
 
 def ignoring_set(folder: Path, blob_set: SampleSet, split: str) -> Path:

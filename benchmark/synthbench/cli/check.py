@@ -25,7 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     kinds, config = kinds_of(args.name, args.kind), pairs_from(args)
     from synthbench.plugin.registry import registry
-    from synthbench.study.provenance.plugins import full_config
+    from synthbench.study.provenance.plugin_settings import full_config
     from synthbench.testing.check_results import mostly_skipped
     from synthbench.testing.subprocess import iter_contract_in_subprocess
 

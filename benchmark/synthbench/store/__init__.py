@@ -11,12 +11,13 @@ An artifact appears by one rename, so a half-written one is never visible. Locks
 end with their process. Keys are SHA-256 of canonical JSON.
 """
 
-from synthbench.store._disk import disk_errors, remove_folder
+from synthbench.store._disk import OTHER_STORE, disk_errors, remove_folder
 from synthbench.store._keys import canonical, file_digest, key_of
 from synthbench.store._records import RECORD, read_record, write_record
 from synthbench.store._store import Artifact, Store, default_store_folder
 
 __all__ = [
+    "OTHER_STORE",
     "RECORD",
     "Artifact",
     "Store",

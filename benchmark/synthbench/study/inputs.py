@@ -14,7 +14,7 @@ IMPORTED = "imported"
 """Folder of the store with what was imported from plain folders: copies, that can be made again."""
 
 
-def open_planned(store: Store, where: Mapping[str, Any], fingerprint: str) -> SampleSet:
+def open_real(store: Store, where: Mapping[str, Any], fingerprint: str) -> SampleSet:
     """Open a set of real samples.
 
     Parameters
@@ -44,7 +44,7 @@ def open_planned(store: Store, where: Mapping[str, Any], fingerprint: str) -> Sa
     return found
 
 
-def open_drawn(store: Store, key: str, drawn: Mapping[str, Any]) -> SampleSet:
+def open_synthetic(store: Store, key: str, drawn: Mapping[str, Any]) -> SampleSet:
     """Open the first samples of a synthetic set.
 
     Parameters
@@ -73,12 +73,16 @@ def open_set(store: Store, folder: Path) -> SampleSet:
     """Open a sample set; where a damaged file of it is met and the set can be made again, it is marked for that."""
 
     def damaged(error: DataError) -> Exception:
-        return StoreError(f"{_plain(error)}; run the study again to make it anew") if doom(store, folder) else error
+        return (
+            StoreError(f"{_plain(error)}; run the study again to make it anew")
+            if mark_for_rebuild(store, folder)
+            else error
+        )
 
     return SampleSet.open(folder, damaged)
 
 
-def doom(store: Store, folder: Path) -> bool:
+def mark_for_rebuild(store: Store, folder: Path) -> bool:
     """See to it that the next run makes a damaged set again; return False if none can: it isn't the store's own."""
     owner = store.owner(folder)
     if owner is not None:

@@ -17,8 +17,9 @@ from synthbench.samples import SampleSet, check_sizes
 from synthbench.store import Store, key_of
 from synthbench.study.inputs import IMPORTED
 from synthbench.study.model import DatasetConfig, PluginConfig, Study
-from synthbench.study.provenance import PROTOCOL, core_source
-from synthbench.study.provenance.plugins import PluginFingerprint, fingerprint_plugin, pick_encoder
+from synthbench.study.provenance import task_content
+from synthbench.study.provenance.encoders import pick_encoder
+from synthbench.study.provenance.plugins import PluginFingerprint, fingerprint_plugin
 
 SMALLEST = 3
 LONG = ("standard", "paper")
@@ -176,12 +177,7 @@ def open_dataset(
     if added := library.find_built(choice.name, described.config):
         _check_told(choice, added[0])
         return added
-    content = {
-        "kind": "dataset",
-        "protocol": PROTOCOL,
-        "plugin": described.content(),
-        "core": core_source("dataset"),
-    }
+    content = task_content("dataset", {"plugin": described.content()})
     key = key_of(content)
     with store.locked("dataset", key):
         found = store.find("dataset", key)
@@ -273,7 +269,7 @@ def amount_of(amount: int | str, real: int) -> int:
     return count
 
 
-def spread(samples: SampleSet, count: int) -> SampleSet:
+def in_hash_order(samples: SampleSet, count: int) -> SampleSet:
     """Return `count` samples in an order that has nothing to do with the set's own: by the SHA-256 of the ids."""
     rank: Callable[[str], str] = lambda name: hashlib.sha256(name.encode()).hexdigest()  # noqa: E731
     return samples.subset(sorted(samples.ids, key=rank)[:count])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 from collections.abc import Callable
@@ -11,7 +12,6 @@ import numpy as np
 import pytest
 
 from synthbench import samples
-from synthbench import store as store_module
 from synthbench.engine.base import Event, Options, Outcome
 from synthbench.engine.run_task import run_task
 from synthbench.engine.tasks import context
@@ -20,7 +20,7 @@ from synthbench.plugin.registry import registry
 from synthbench.runner import previews
 from synthbench.samples import Sample, SampleSet
 from synthbench.store import Store
-from synthbench.study.inputs import open_drawn, open_set
+from synthbench.study.inputs import open_set, open_synthetic
 from synthbench.study.model import make_study
 from synthbench.study.plan import Plan, Task, make_plan
 from synthbench.study.provenance import compute_settings
@@ -123,10 +123,10 @@ def test_another_synthetic_set_under_the_key_is_not_used(planned: Plan, store: S
     carry_out_all(planned, store)
     task = first(planned, "fit-segmenter", lambda task: bool(task.content["synthetic"]))
     key, drawn = task.where["draw"], task.content["synthetic"]
-    assert len(open_drawn(store, key, drawn)) == 4
+    assert len(open_synthetic(store, key, drawn)) == 4
     for other in (drawn | {"drawn": "0" * 64}, drawn | {"take": 5}):
         with pytest.raises(Exception, match="isn't the synthetic set that the study was planned with"):
-            open_drawn(store, key, other)
+            open_synthetic(store, key, other)
 
 
 # -- code, files, fingerprints, devices -------------------------------------------------------------------------------
@@ -173,7 +173,7 @@ def test_code_that_changed_since_planning_stops_the_task(
 @pytest.mark.parametrize("kind", ["fit-generator", "fit-segmenter", "encode", "evaluate"])
 def test_a_core_that_changed_since_planning_stops_the_task(planned: Plan, store: Store, monkeypatch, kind: str) -> None:
     task = learns_from(kind, planned, store)
-    monkeypatch.setattr(context, "core_source", lambda part: "0")
+    monkeypatch.setattr(context, "task_code", lambda kind: {"core": "0"})
     outcome = carry_out(task, store)
     assert outcome.error.startswith("synthbench's own code, or a library it uses, changed since the study was planned")
 
@@ -232,7 +232,7 @@ def gives_a_number(self: object) -> int:
 @pytest.mark.parametrize(
     ("said", "line"),
     [
-        (fails, r"segmenter 'threshold': its fingerprint can't be told: FileNotFoundError: .*'tool'"),
+        (fails, r"segmenter 'threshold': fingerprint\(\) failed: FileNotFoundError: .*'tool'"),
         (gives_a_number, r"segmenter 'threshold': fingerprint\(\) gave int; return text"),
     ],
 )
@@ -361,9 +361,11 @@ def test_files_of_a_drawn_set_are_hashed_by_who_decodes_them(planned: Plan, stor
     carry_out_all(planned, store)
     task = first(planned, "fit-segmenter", lambda task: bool(task.content["synthetic"]))
     hashed: list[str] = []
-    whole = store_module.file_digest
-    monkeypatch.setattr(store_module, "file_digest", lambda path: (hashed.append(path.name), whole(path))[1])
-    open_drawn(store, task.where["draw"], task.content["synthetic"])
+    digest = hashlib.file_digest
+    monkeypatch.setattr(
+        hashlib, "file_digest", lambda file, kind: (hashed.append(Path(file.name).name), digest(file, kind))[1]
+    )
+    open_synthetic(store, task.where["draw"], task.content["synthetic"])
     assert hashed == ["samples.json"]
 
 

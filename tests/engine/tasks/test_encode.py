@@ -56,9 +56,9 @@ def test_masks_are_measured_without_their_ignore_region(blob_set: SampleSet, tmp
     content = {"images": {}, "encoder": {"name": "means", "config": {}}, "weights": "means"}
     work = SimpleNamespace(
         task=SimpleNamespace(content=content),
-        stage=lambda _: None,
-        load=lambda *_: Means,
-        samples=lambda _: samples,
+        enter_stage=lambda _: None,
+        load_plugin=lambda *_: Means,
+        open_real=lambda _: samples,
         plugin_context=Context(),
         folder=tmp_path,
     )

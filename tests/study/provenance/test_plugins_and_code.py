@@ -16,7 +16,8 @@ from synthbench.store import Store
 from synthbench.study import provenance
 from synthbench.study.model import BudgetConfig
 from synthbench.study.provenance import code, distributions
-from synthbench.study.provenance.plugins import fingerprint_plugin, pick_encoder
+from synthbench.study.provenance.encoders import pick_encoder
+from synthbench.study.provenance.plugins import fingerprint_plugin
 
 pytestmark = pytest.mark.usefixtures("trial_registry")
 

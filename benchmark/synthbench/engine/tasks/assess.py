@@ -13,17 +13,17 @@ from synthbench.metrics.duplicates import NotHeldOut, copies
 
 def run(ctx: TaskContext) -> dict[str, Any]:
     """Compare all images of each set, or equally many where a figure depends on it; look for copies in all of them."""
-    ctx.stage("load")
+    ctx.enter_stage("load")
     content = ctx.task.content
     seen = {name: _seen(ctx, name) for name in ("synthetic", "test", "train")}
     encoded, of_test = (ctx.store.get("encode", ctx.task.where[name]).record for name in ("synthetic", "test"))
     synthetic = seen["synthetic"].take(range(content["n"]))
     test, floor = (seen[name].take(content["spread"][name]) for name in ("test", "train"))
-    ctx.stage("compare")
+    ctx.enter_stage("compare")
     names = encoded["encoder"], encoded.get("variant", "")
     apart = distances(synthetic, test, floor, *names)
     apart["kernel"] = kernel(seen["synthetic"], seen["test"], seen["train"], *names)
-    ctx.stage("look for copies")
+    ctx.enter_stage("look for copies")
     try:
         found = copies(seen["synthetic"], seen["test"], seen["train"])
     except NotHeldOut:

@@ -1,4 +1,4 @@
-"""What a task is handed, and the reading of its inputs."""
+"""What a task is given, and how it opens its inputs."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from synthbench.plugin.api import LOG, Context
 from synthbench.plugin.registry import registry
 from synthbench.samples import SampleSet
 from synthbench.store import Store
-from synthbench.study.inputs import open_drawn, open_planned
+from synthbench.study.inputs import open_real, open_synthetic
 from synthbench.study.plan import Task
-from synthbench.study.provenance import compute_settings, core_source, core_versions
-from synthbench.study.provenance.plugins import changed
+from synthbench.study.provenance import compute_settings, task_code
+from synthbench.study.provenance.plugins import changes_since
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class TaskContext:
         Where the artifact's files go; it becomes visible when the task succeeds.
     plugin_context : Context
         Without seed and budget: those are the task's.
-    stage : callable
+    enter_stage : callable
         Called with the name of each stage as it begins: what a failure is reported with.
     """
 
@@ -39,17 +39,17 @@ class TaskContext:
     store: Store
     folder: Path
     plugin_context: Context
-    stage: Callable[[str], None]
+    enter_stage: Callable[[str], None]
 
-    def samples(self, name: str) -> SampleSet:
+    def open_real(self, name: str) -> SampleSet:
         """Open one of the task's sets of real samples; raise `DataError` if it isn't the one in the key."""
         planned = self.task.content[name]
         fingerprint = planned if isinstance(planned, str) else planned["set"]
-        return open_planned(self.store, self.task.where[name], fingerprint)
+        return open_real(self.store, self.task.where[name], fingerprint)
 
-    def drawn(self, planned: Mapping[str, Any]) -> SampleSet:
+    def open_synthetic(self, planned: Mapping[str, Any]) -> SampleSet:
         """Open the first samples of the task's synthetic set; raise `StoreError` if it isn't the one in the key."""
-        return open_drawn(self.store, self.task.where["draw"], planned)
+        return open_synthetic(self.store, self.task.where["draw"], planned)
 
     def keep_log(self) -> None:
         """Put what training logged beside the model."""
@@ -65,17 +65,16 @@ class TaskContext:
                 f"{settings['device']} in {settings['precision']}" for settings in (content["compute"], now)
             )
             raise StoreError(f"planned for {planned}, and this process computes on {here}; run the study again")
-        part = PARTS.get(self.task.kind)
-        if part and (content["core"] != core_source(part) or content.get("versions", {}) != _versions(content, part)):
+        if any(content[name] != now for name, now in task_code(self.task.kind).items()):
             raise StoreError(f"synthbench's own code, or a library it uses, {CHANGED}")
 
-    def load(self, kind: str, part: Mapping[str, Any], *, fits: bool = False) -> Any:
+    def load_plugin(self, kind: str, planned: Mapping[str, Any], *, fits: bool = False) -> Any:
         """Import a plugin's class.
 
         Parameters
         ----------
         kind
-        part
+        planned
             The plugin's part of the key of what it trained, or is to train.
         fits
             Whether it trains here, and so reads the files that its configuration names.
@@ -85,28 +84,15 @@ class TaskContext:
         StoreError
             If its source, the versions that it imports, its files or its fingerprint aren't those in the key.
         """
-        cls = registry().load(kind, part["name"])
-        self.compare(cls, kind, part, fits=fits)
+        cls = registry().load(kind, planned["name"])
+        self.check_plugin(cls, kind, planned, fits=fits)
         return cls
 
-    def compare(self, cls: Any, kind: str, part: Mapping[str, Any], *, fits: bool = True) -> None:
-        """Raise `StoreError` as `load` does: once more after a training, whose files may have changed meanwhile."""
-        if words := changed(cls, part, kind, reads=fits):
-            raise StoreError(f"{words} {SINCE}")
+    def check_plugin(self, cls: Any, kind: str, planned: Mapping[str, Any], *, fits: bool = True) -> None:
+        """Raise `StoreError` as `load_plugin` does. Called again after a fit, as files may have changed meanwhile."""
+        if changes := changes_since(cls, planned, kind, fits=fits):
+            raise StoreError(f"{changes} {SINCE}")
 
-
-def _versions(content: Mapping[str, Any], part: str) -> dict[str, Any]:
-    return core_versions(part) if "versions" in content else {}
-
-
-PARTS = {
-    "fit-generator": "train",
-    "fit-segmenter": "train",
-    "encode": "encode",
-    "evaluate": "evaluate",
-    "assess": "assess",
-}
-"""Which modules of the core a kind of task hangs on."""
 
 SINCE = "since the study was planned; run it again"
 CHANGED = f"changed {SINCE}"

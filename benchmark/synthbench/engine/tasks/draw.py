@@ -14,12 +14,12 @@ from synthbench.samples import MASK, ORIGINS, Sample, SampleSet
 
 def run(ctx: TaskContext) -> dict[str, Any]:
     content, where = ctx.task.content, ctx.task.where
-    ctx.stage("load")
+    ctx.enter_stage("load")
     fitted = ctx.store.get("fit-generator", where["generator"])
     fit = fitted.record["content"]
     context = replace(ctx.plugin_context, seed=content["seed"], budget=Budget(**fit["plugin"]["budget"]))
-    generator = ctx.load("generator", fit["plugin"]).load(fitted.folder / "model", context)
-    ctx.stage("draw")
+    generator = ctx.load_plugin("generator", fit["plugin"]).load(fitted.folder / "model", context)
+    ctx.enter_stage("draw")
     count, empty = content["count"], []
 
     def drawn() -> Iterator[Sample]:

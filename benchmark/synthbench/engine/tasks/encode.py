@@ -19,14 +19,14 @@ from synthbench.samples import MASK
 
 def run(ctx: TaskContext) -> dict[str, Any]:
     content = ctx.task.content
-    ctx.stage("load")
+    ctx.enter_stage("load")
     drawn = "drawn" in content["images"]
-    images = ctx.drawn(content["images"]) if drawn else ctx.samples("images")
-    encoder = configured(ctx.load("encoder", content["encoder"]), content["encoder"])
+    images = ctx.open_synthetic(content["images"]) if drawn else ctx.open_real("images")
+    encoder = configured(ctx.load_plugin("encoder", content["encoder"]), content["encoder"])
     encoder.prepare(ctx.plugin_context)
     if encoder.fingerprint() != content["weights"]:
         raise StoreError(f"encoder {content['encoder']['name']!r}: its weights {CHANGED}")
-    ctx.stage("encode")
+    ctx.enter_stage("encode")
 
     seen = Seen()
     areas = []

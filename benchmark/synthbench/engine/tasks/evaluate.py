@@ -21,14 +21,14 @@ from synthbench.samples import Sample, check_labels, suffix_for, write_array
 
 def run(ctx: TaskContext) -> dict[str, Any]:
     where = ctx.task.where
-    ctx.stage("load")
+    ctx.enter_stage("load")
     fitted = ctx.store.get("fit-segmenter", where["segmenter"])
     fit = fitted.record["content"]
     context = replace(ctx.plugin_context, seed=fit["seed"], budget=Budget(**fit["plugin"]["budget"]))
-    segmenter = ctx.load("segmenter", fit["plugin"]).load(fitted.folder / "model", context)
+    segmenter = ctx.load_plugin("segmenter", fit["plugin"]).load(fitted.folder / "model", context)
     drawn = ctx.task.content.get("synthetic")
-    test = ctx.drawn(drawn) if drawn else ctx.samples("test")
-    ctx.stage("predict")
+    test = ctx.open_synthetic(drawn) if drawn else ctx.open_real("test")
+    ctx.enter_stage("predict")
     samples, answers = [], []
     (ctx.folder / "labels").mkdir()
     for done, sample in enumerate(test, 1):
@@ -38,7 +38,7 @@ def run(ctx: TaskContext) -> dict[str, Any]:
         samples.append(sample)
         answers.append(answer)
         ctx.plugin_context.progress(done, len(test), "")
-    ctx.stage("score")
+    ctx.enter_stage("score")
     if test.task == "semantic":
         scores = score_semantic(samples, answers, len(test.classes) or 2)
     else:

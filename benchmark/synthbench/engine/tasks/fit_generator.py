@@ -11,14 +11,14 @@ from synthbench.plugin.api import Budget
 
 def run(ctx: TaskContext) -> dict[str, Any]:
     plugin = ctx.task.content["plugin"]
-    ctx.stage("load")
-    generator = configured(ctx.load("generator", plugin, fits=True), plugin)
-    train = ctx.samples("train")
+    ctx.enter_stage("load")
+    generator = configured(ctx.load_plugin("generator", plugin, fits=True), plugin)
+    train = ctx.open_real("train")
     context = replace(ctx.plugin_context, seed=ctx.task.content["seed"], budget=Budget(**plugin["budget"]))
-    ctx.stage("fit")
+    ctx.enter_stage("fit")
     generator.fit(train, context)
-    ctx.compare(type(generator), "generator", plugin)
-    ctx.stage("save")
+    ctx.check_plugin(type(generator), "generator", plugin)
+    ctx.enter_stage("save")
     model = ctx.folder / "model"
     model.mkdir()
     generator.save(model)

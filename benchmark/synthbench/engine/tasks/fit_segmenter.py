@@ -13,16 +13,16 @@ from synthbench.plugin.api import Budget, TrainingMix
 def run(ctx: TaskContext) -> dict[str, Any]:
     content = ctx.task.content
     plugin, synthetic = content["plugin"], content["synthetic"]
-    ctx.stage("load")
-    segmenter = configured(ctx.load("segmenter", plugin, fits=True), plugin)
-    drawn = ctx.drawn(synthetic) if synthetic else None
-    mix = TrainingMix(ctx.samples("train"), drawn, content["synthetic_ratio"])
+    ctx.enter_stage("load")
+    segmenter = configured(ctx.load_plugin("segmenter", plugin, fits=True), plugin)
+    drawn = ctx.open_synthetic(synthetic) if synthetic else None
+    mix = TrainingMix(ctx.open_real("train"), drawn, content["synthetic_ratio"])
     check_ignored(segmenter, mix, plugin["name"])
     context = replace(ctx.plugin_context, seed=content["seed"], budget=Budget(**plugin["budget"]))
-    ctx.stage("fit")
-    segmenter.fit(mix, ctx.samples("validation"), context)
-    ctx.compare(type(segmenter), "segmenter", plugin)
-    ctx.stage("save")
+    ctx.enter_stage("fit")
+    segmenter.fit(mix, ctx.open_real("validation"), context)
+    ctx.check_plugin(type(segmenter), "segmenter", plugin)
+    ctx.enter_stage("save")
     model = ctx.folder / "model"
     model.mkdir()
     segmenter.save(model)

@@ -14,7 +14,8 @@ from synthbench.metrics.comparison import Seen
 from synthbench.plugin.api import Context
 from synthbench.plugin.registry import registry
 from synthbench.plugin.variants import variant_of
-from synthbench.study.provenance.plugins import PREFERRED, fingerprint_of, full_config
+from synthbench.study.provenance.encoders import PREFERRED
+from synthbench.study.provenance.plugin_settings import full_config, own_fingerprint
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,7 @@ def open_eye(name: str | None, config: Mapping[str, Any], context: Context) -> E
             raise ConfigError(f"encoder {name!r} can't run: {reason}")
         if not reason:
             encoder = cls(built)
-            said = fingerprint_of(cls, built, f"encoder {candidate!r}")
+            said = own_fingerprint(cls, built, f"encoder {candidate!r}")
             eye = Eye(encoder, candidate, variant_of(encoder), said)
             encoder.prepare(context)
             return eye

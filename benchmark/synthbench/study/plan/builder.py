@@ -1,4 +1,4 @@
-"""Study → tasks, what each needs, and their keys."""
+"""A resolved study as tasks: what each needs, and its key."""
 
 from __future__ import annotations
 
@@ -9,58 +9,33 @@ from typing import Any
 from synthbench.samples import SampleSet
 from synthbench.store import key_of
 from synthbench.study.plan.models import Fidelity, LabelConsistency, Plan, Task, TrainingRun
-from synthbench.study.provenance import PROTOCOL, compute_settings, core_source, core_versions
+from synthbench.study.provenance import compute_settings, task_content
 from synthbench.study.provenance.plugins import PluginFingerprint
-from synthbench.study.resolve import Condition, Resolved, StudyPlugin, amount_of, spread
+from synthbench.study.resolve import Condition, Resolved, StudyPlugin, amount_of, in_hash_order
+
+__all__ = ["LABEL_CONSISTENCY_IMAGES", "REAL", "make_plan"]
 
 REAL = "real"
+"""Name of the arm without synthetic images."""
+
 LABEL_CONSISTENCY_IMAGES = 100
-"""Synthetic images at most that agreement is measured on: every segmenter seed looks at them, and they cost as much to
-segment as test images do."""
+"""Synthetic images at most that label consistency is measured on: they are segmented by every seed of every segmenter,
+and cost as much as test images do."""
 
 
 def make_plan(resolved: Resolved, device: str = "cpu") -> Plan:
-    """Lay out a resolved study as tasks, for one kind of device: ``"cpu"`` or ``"cuda"``."""
+    """Lay out a resolved study as tasks.
+
+    Parameters
+    ----------
+    resolved
+    device
+        The kind of device that all tasks compute on, ``"cpu"`` or ``"cuda"``.
+    """
     plan = Plan(resolved, compute_settings(device))
     for number, condition in enumerate(resolved.conditions):
         _plan_condition(plan, number, condition)
     return plan
-
-
-def _plan_condition(plan: Plan, number: int, condition: Condition) -> None:
-    study = plan.resolved.study
-    amounts = sorted({amount_of(amount, len(condition.train)) for amount in study.synthetic})
-    draws = {
-        (generator.title, seed): _plan_draw(plan, condition, generator, seed, amounts[-1])
-        for generator in plan.resolved.generators
-        for seed in range(generator.seeds)
-    }
-    for segmenter in plan.resolved.segmenters:
-        for seed in range(segmenter.seeds):
-            for arm in _arms(plan.resolved, amounts):
-                fit, evaluate = _plan_segmenter(plan, condition, segmenter, seed, arm, draws)
-                draw = draws.get((arm.generator, arm.generator_seed or 0))
-                plan.training_runs.append(
-                    TrainingRun(
-                        condition=number,
-                        arm=arm.name,
-                        generator=arm.generator,
-                        synthetic=arm.synthetic,
-                        segmenter=segmenter.title,
-                        generator_seed=arm.generator_seed,
-                        seed=seed,
-                        fit=fit,
-                        evaluate=evaluate,
-                        draw=draw.draw.key if draw else None,
-                        fit_generator=draw.fit.key if draw else None,
-                    )
-                )
-    count = min(len(condition.train), len(condition.test), amounts[-1])
-    for (title, seed), drawn in draws.items():
-        if count >= 2:
-            assess = _plan_assess(plan, condition, f"{title} of seed {seed}", drawn, amounts[-1], count)
-            plan.fidelity.append(Fidelity(number, title, seed, count, drawn.draw.key, assess))
-            _plan_label_consistency(plan, number, title, seed, drawn, min(count, LABEL_CONSISTENCY_IMAGES))
 
 
 @dataclass(frozen=True)
@@ -73,10 +48,51 @@ class _Arm:
 
 
 @dataclass(frozen=True)
-class _Drawn:
+class _SyntheticSet:
     fit: Task
     draw: Task
     identity: str
+
+    def first(self, count: int) -> dict[str, Any]:
+        """Return the part of a key that stands for the first `count` samples."""
+        return {"drawn": self.identity, "take": count}
+
+
+def _plan_condition(plan: Plan, number: int, condition: Condition) -> None:
+    study = plan.resolved.study
+    amounts = sorted({amount_of(amount, len(condition.train)) for amount in study.synthetic})
+    synthetic_sets = {
+        (generator.title, seed): _plan_draw(plan, condition, generator, seed, amounts[-1])
+        for generator in plan.resolved.generators
+        for seed in range(generator.seeds)
+    }
+    for segmenter in plan.resolved.segmenters:
+        for seed in range(segmenter.seeds):
+            for arm in _arms(plan.resolved, amounts):
+                synthetic = synthetic_sets[arm.generator, arm.generator_seed or 0] if arm.generator else None
+                fit, evaluate = _plan_training(plan, condition, segmenter, seed, arm, synthetic)
+                plan.training_runs.append(
+                    TrainingRun(
+                        condition=number,
+                        arm=arm.name,
+                        generator=arm.generator,
+                        synthetic=arm.synthetic,
+                        segmenter=segmenter.title,
+                        generator_seed=arm.generator_seed,
+                        seed=seed,
+                        fit=fit.key,
+                        evaluate=evaluate.key,
+                        draw=synthetic.draw.key if synthetic else None,
+                        fit_generator=synthetic.fit.key if synthetic else None,
+                    )
+                )
+    count = min(len(condition.train), len(condition.test), amounts[-1])
+    if count < 2:
+        return
+    for (title, seed), synthetic in synthetic_sets.items():
+        assess = _plan_assess(plan, condition, f"{title} of seed {seed}", synthetic, amounts[-1], count)
+        plan.fidelity.append(Fidelity(number, title, seed, count, synthetic.draw.key, assess.key))
+        _plan_label_consistency(plan, number, title, seed, synthetic, min(count, LABEL_CONSISTENCY_IMAGES))
 
 
 def _arms(resolved: Resolved, amounts: list[int]) -> Iterator[_Arm]:
@@ -85,25 +101,18 @@ def _arms(resolved: Resolved, amounts: list[int]) -> Iterator[_Arm]:
     for generator in resolved.generators:
         for seed in range(generator.seeds):
             for amount in amounts:
-                yield _Arm(
-                    f"{REAL} + {generator.title} × {amount}", generator.title, seed, amount, study.synthetic_ratio
-                )
+                name = f"{generator.title} × {amount}"
+                yield _Arm(f"{REAL} + {name}", generator.title, seed, amount, study.synthetic_ratio)
                 if study.synthetic_only:
-                    yield _Arm(f"{generator.title} × {amount} only", generator.title, seed, amount, 1.0)
+                    yield _Arm(f"{name} only", generator.title, seed, amount, 1.0)
 
 
-def _plan_draw(plan: Plan, condition: Condition, generator: StudyPlugin, seed: int, count: int) -> _Drawn:
+def _plan_draw(plan: Plan, condition: Condition, generator: StudyPlugin, seed: int, count: int) -> _SyntheticSet:
     fit = _add(
         plan,
         "fit-generator",
-        {
-            "plugin": generator.plugin.content(),
-            "seed": seed,
-            "train": condition.train.fingerprint,
-            "core": core_source("train"),
-            "compute": plan.compute,
-        },
-        where={"train": _where(condition, condition.train)},
+        {"plugin": generator.plugin.content(), "seed": seed, "train": condition.train.fingerprint},
+        where={"train": _location(condition, condition.train)},
         label=f"{generator.title} · seed {seed} · {condition.label}",
         plugin=generator.plugin,
     )
@@ -111,26 +120,20 @@ def _plan_draw(plan: Plan, condition: Condition, generator: StudyPlugin, seed: i
     draw = _add(
         plan,
         "draw",
-        {**identity, "count": count, "compute": plan.compute},
+        {**identity, "count": count},
         needs=(fit.key,),
         where={"generator": fit.key, "plugin": generator.plugin.name},
         label=f"{generator.title} × {count} · seed {seed} · {condition.label}",
         plugin=generator.plugin,
     )
-    return _Drawn(fit, draw, key_of(identity))
+    return _SyntheticSet(fit, draw, key_of(identity))
 
 
-def _plan_segmenter(
-    plan: Plan,
-    condition: Condition,
-    segmenter: StudyPlugin,
-    seed: int,
-    arm: _Arm,
-    draws: Mapping[tuple[str, int], _Drawn],
-) -> tuple[str, str]:
-    drawn = draws[arm.generator, arm.generator_seed or 0] if arm.generator else None
-    title = f"{segmenter.title} on {arm.name} · seed {seed} · {condition.label}"
-    synthetic = {"drawn": drawn.identity, "take": arm.synthetic} if drawn else None
+def _plan_training(
+    plan: Plan, condition: Condition, segmenter: StudyPlugin, seed: int, arm: _Arm, synthetic: _SyntheticSet | None
+) -> tuple[Task, Task]:
+    """Train a segmenter in one arm, and evaluate it on the test images."""
+    label = f"{segmenter.title} on {arm.name} · seed {seed} · {condition.label}"
     real = condition.train if arm.synthetic_ratio < 1 else condition.train[:0]
     fit = _add(
         plan,
@@ -140,136 +143,133 @@ def _plan_segmenter(
             "seed": seed,
             "train": real.fingerprint,
             "validation": condition.validation.fingerprint,
-            "synthetic": synthetic,
+            "synthetic": synthetic.first(arm.synthetic) if synthetic else None,
             "synthetic_ratio": arm.synthetic_ratio,
-            "core": core_source("train"),
-            "compute": plan.compute,
         },
-        needs=(drawn.draw.key,) if drawn else (),
+        needs=(synthetic.draw.key,) if synthetic else (),
         where={
-            "train": _where(condition, real),
-            "validation": _where(condition, condition.validation),
-            "draw": drawn.draw.key if drawn else None,
+            "train": _location(condition, real),
+            "validation": _location(condition, condition.validation),
+            "draw": synthetic.draw.key if synthetic else None,
         },
-        label=title,
+        label=label,
         plugin=segmenter.plugin,
     )
     evaluate = _add(
         plan,
         "evaluate",
-        {"segmenter": fit.key, "test": condition.test.fingerprint, **_scored(plan)},
+        {"segmenter": fit.key, "test": condition.test.fingerprint},
         needs=(fit.key,),
-        where={"segmenter": fit.key, "plugin": segmenter.plugin.name, "test": _where(condition, condition.test)},
-        label=title,
+        where={
+            "segmenter": fit.key,
+            "plugin": segmenter.plugin.name,
+            "test": _location(condition, condition.test),
+        },
+        label=label,
         plugin=segmenter.plugin,
     )
-    return fit.key, evaluate.key
+    return fit, evaluate
 
 
-def _plan_label_consistency(plan: Plan, number: int, title: str, seed: int, drawn: _Drawn, count: int) -> None:
-    """Let each segmenter's trainings on real images alone look at synthetic ones."""
+def _plan_label_consistency(
+    plan: Plan, number: int, title: str, generator_seed: int, synthetic: _SyntheticSet, count: int
+) -> None:
+    """Let the segmenters that were trained on real images alone segment synthetic ones."""
     condition = plan.resolved.conditions[number]
     for segmenter in plan.resolved.segmenters:
-        for own in range(segmenter.seeds):
-            looks = f"looking at {title} of seed {seed} × {count}"
-            fit, _ = _plan_segmenter(plan, condition, segmenter, own, _Arm(REAL), {})
+        for seed in range(segmenter.seeds):
+            fit, _ = _plan_training(plan, condition, segmenter, seed, _Arm(REAL), None)
+            source = f"{title} of seed {generator_seed} × {count}"
             evaluate = _add(
                 plan,
                 "evaluate",
-                {
-                    "segmenter": fit,
-                    "synthetic": {"drawn": drawn.identity, "take": count},
-                    **_scored(plan),
-                },
-                needs=(fit, drawn.draw.key),
-                where={"segmenter": fit, "plugin": segmenter.plugin.name, "draw": drawn.draw.key},
-                label=f"{segmenter.title} on real · seed {own}, {looks} · {condition.label}",
+                {"segmenter": fit.key, "synthetic": synthetic.first(count)},
+                needs=(fit.key, synthetic.draw.key),
+                where={"segmenter": fit.key, "plugin": segmenter.plugin.name, "draw": synthetic.draw.key},
+                label=f"{segmenter.title} on real · seed {seed}, looking at {source} · {condition.label}",
                 plugin=segmenter.plugin,
             )
-            plan.label_consistency.append(LabelConsistency(number, title, seed, segmenter.title, own, evaluate.key))
+            plan.label_consistency.append(
+                LabelConsistency(number, title, generator_seed, segmenter.title, seed, evaluate.key)
+            )
 
 
-def _plan_assess(plan: Plan, condition: Condition, source: str, drawn: _Drawn, amount: int, count: int) -> str:
-    """Compare with test images; the floor is what training images reach, at the same count."""
-    encoder = plan.resolved.encoder
+def _plan_assess(
+    plan: Plan, condition: Condition, source: str, synthetic: _SyntheticSet, amount: int, count: int
+) -> Task:
+    """Compare synthetic images with test images; training images, at the same count, are the real-vs-real baseline."""
     real = {"test": condition.test, "train": condition.train}
-    looks = {name: _plan_encode(plan, condition, part) for name, part in real.items()}
-    looks["synthetic"] = _add(
+    encoded = {name: _plan_encode(plan, condition, samples).key for name, samples in real.items()}
+    encoded["synthetic"] = _add(
         plan,
         "encode",
-        {
-            "images": {"drawn": drawn.identity, "take": amount},
-            **_encoded(plan),
-        },
-        needs=(drawn.draw.key,),
-        where={"draw": drawn.draw.key},
+        {"images": synthetic.first(amount), **_encoder(plan)},
+        needs=(synthetic.draw.key,),
+        where={"draw": synthetic.draw.key},
         label=f"{source} × {amount} · {condition.label}",
-        plugin=encoder,
+        plugin=plan.resolved.encoder,
     ).key
-    assess = _add(
+    positions = {
+        name: [samples.position(sample) for sample in in_hash_order(samples, count).ids]
+        for name, samples in real.items()
+    }
+    return _add(
         plan,
         "assess",
-        {
-            **looks,
-            "n": count,
-            "spread": {name: [part.position(i) for i in spread(part, count).ids] for name, part in real.items()},
-            "core": core_source("assess"),
-            "versions": core_versions("assess"),
-        },
-        needs=tuple(looks.values()),
-        where=looks,
+        {**encoded, "n": count, "spread": positions},
+        needs=tuple(encoded.values()),
+        where=encoded,
         label=f"{source} · {condition.label}",
+        compute=False,
     )
-    return assess.key
 
 
-def _plan_encode(plan: Plan, condition: Condition, samples: SampleSet) -> str:
-    encoder = plan.resolved.encoder
-    task = _add(
+def _plan_encode(plan: Plan, condition: Condition, samples: SampleSet) -> Task:
+    return _add(
         plan,
         "encode",
-        {
-            "images": {"set": samples.fingerprint},
-            **_encoded(plan),
-        },
-        where={"images": _where(condition, samples)},
+        {"images": {"set": samples.fingerprint}, **_encoder(plan)},
+        where={"images": _location(condition, samples)},
         label=f"{len(samples)} real images · {condition.label}",
-        plugin=encoder,
+        plugin=plan.resolved.encoder,
     )
-    return task.key
 
 
-def _scored(plan: Plan) -> dict[str, Any]:
-    return {"core": core_source("evaluate"), "versions": core_versions("evaluate"), "compute": plan.compute}
+def _encoder(plan: Plan) -> dict[str, Any]:
+    return {"encoder": plan.resolved.encoder.content(), "weights": plan.resolved.encoder_fingerprint}
 
 
-def _encoded(plan: Plan) -> dict[str, Any]:
-    return {
-        "encoder": plan.resolved.encoder.content(),
-        "weights": plan.resolved.encoder_fingerprint,
-        "core": core_source("encode"),
-        "versions": core_versions("encode"),
-        "compute": plan.compute,
-    }
-
-
-def _where(condition: Condition, samples: SampleSet) -> dict[str, Any]:
+def _location(condition: Condition, samples: SampleSet) -> dict[str, Any]:
     return {"folder": str(condition.folder), "ids": list(samples.ids)}
 
 
 def _add(
     plan: Plan,
     kind: str,
-    content: Mapping[str, Any],
+    inputs: Mapping[str, Any],
     *,
     where: Mapping[str, Any],
     label: str,
     needs: tuple[str, ...] = (),
     plugin: PluginFingerprint | None = None,
+    compute: bool = True,
 ) -> Task:
-    """Add a task, or return the one with its key that is there."""
-    whole = {"kind": kind, "protocol": PROTOCOL, **content}
-    key = key_of(whole)
+    """Add a task, or return the one with its key that is there.
+
+    Parameters
+    ----------
+    plan, kind
+    inputs
+        What the task reads, and its plugin: the part of its key that differs from task to task.
+    where, label, needs
+        See `Task`.
+    plugin
+        The plugin that does the work.
+    compute
+        Whether the result depends on the device.
+    """
+    content = task_content(kind, inputs, plan.compute if compute else None)
+    key = key_of(content)
     if key not in plan.tasks:
-        plan.tasks[key] = Task(kind, key, whole, needs, where, label, plugin.name if plugin else "")
+        plan.tasks[key] = Task(kind, key, content, needs, where, label, plugin.name if plugin else "")
     return plan.tasks[key]

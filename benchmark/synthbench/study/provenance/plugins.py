@@ -8,20 +8,27 @@ fingerprint, which may change.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
+from synthbench.io.atomic import atomic_write
+from synthbench.plugin.registry import registry
+from synthbench.store import OTHER_STORE, Store, disk_errors, key_of
+from synthbench.study.model import BudgetConfig
+from synthbench.study.provenance.code import core_source, plugin_source
+from synthbench.study.provenance.plugin_settings import (
+    file_hashes,
+    full_budget,
+    full_config,
+    has_fingerprint,
+    own_fingerprint,
+    resolved_config,
+)
+from synthbench.study.provenance.versions import plugin_versions
 
-from synthbench.errors import ConfigError, PluginError, StoreError, suggest
-from synthbench.plugin.api import Budget, Generator
-from synthbench.plugin.registry import one_line, registry
-from synthbench.store import Store, disk_errors, file_digest, key_of
-from synthbench.study.model import BudgetConfig, first_problem
-from synthbench.study.provenance import core_source, plugin_source, plugin_versions
+__all__ = ["PluginFingerprint", "changes_since", "fingerprint_plugin"]
 
 
 @dataclass(frozen=True)
@@ -75,7 +82,17 @@ class PluginFingerprint:
 def fingerprint_plugin(
     store: Store, kind: str, name: str, config: Mapping[str, Any], budget: BudgetConfig | None = None
 ) -> PluginFingerprint:
-    """Describe a choice of a plugin.
+    """Return everything about a plugin that its results depend on.
+
+    Parameters
+    ----------
+    store
+        Remembers what the plugin's class says.
+    kind, name
+    config
+        The keys that the study gives.
+    budget
+        None for what has no budget.
 
     Raises
     ------
@@ -86,137 +103,38 @@ def fingerprint_plugin(
     """
     entry = registry().get(kind, name)
     source, versions = plugin_source(entry), plugin_versions(entry)
-    asked = {
+    question = {
         "plugin": [kind, name, entry.spec.target, entry.disabled_reason],
         "source": [source, core_source("train"), versions],
         "config": dict(config),
         "budget": budget.model_dump() if budget else None,
     }
-    memo = store.root / ".memo" / f"{key_of(asked)}.json"
-    answer, files, fingerprint = _recall(memo), {}, ""
-    if answer is None:
+    memo = store.root / ".memo" / f"{key_of(question)}.json"
+    settings, files, fingerprint = _read_memo(memo), {}, ""
+    if settings is None:
         cls, owner = registry().load(kind, name), f"{kind} {name!r}"
-        answer = {"config": full_config(cls, config, owner), "budget": _budget(cls, budget, owner)}
-        sized = _sized(cls, answer, owner)
-        answer["unsupported_reason"] = {
-            task: reason for task in sorted(entry.spec.tasks) if (reason := sized.unsupported_reason(task))
+        settings = {"config": full_config(cls, config, owner), "budget": full_budget(cls, budget, owner)}
+        resolved = resolved_config(cls, settings, owner)
+        settings["unsupported_reason"] = {
+            task: reason for task in sorted(entry.spec.tasks) if (reason := resolved.unsupported_reason(task))
         }
-        files = files_of(sized, owner)
-        fingerprint = fingerprint_of(cls, sized, owner) if kind != "encoder" else ""
-        if not files and not tells(cls):
-            _remember(memo, answer)
+        files = file_hashes(resolved, owner)
+        fingerprint = own_fingerprint(cls, resolved, owner) if kind != "encoder" else ""
+        if not files and not has_fingerprint(cls):
+            _write_memo(memo, settings)
     return PluginFingerprint(
         kind=kind,
         name=name,
-        config=answer["config"],
-        budget=answer["budget"],
         source=source,
         versions=versions,
         tasks=entry.spec.tasks,
-        unsupported_reason=answer["unsupported_reason"],
         files=files,
         fingerprint=fingerprint,
+        **settings,
     )
 
 
-def _recall(path: Path) -> dict[str, Any] | None:
-    try:
-        answer = json.loads(path.read_text(encoding="utf-8"))
-        return answer if {"config", "budget", "unsupported_reason"} <= answer.keys() else None
-    except (OSError, ValueError, AttributeError):
-        return None
-
-
-def _remember(path: Path, answer: Mapping[str, Any]) -> None:
-    with disk_errors(path):
-        path.parent.mkdir(exist_ok=True)
-        beside = path.with_suffix(f".{os.getpid()}")
-        beside.write_text(json.dumps(answer), encoding="utf-8")
-        os.replace(beside, path)
-
-
-def full_config(cls: Any, config: Mapping[str, Any], owner: str) -> dict[str, Any]:
-    """Return a configuration with its defaults, as JSON; raise `ConfigError` with one line if it doesn't validate."""
-    try:
-        full: dict[str, Any] = cls.Config.model_validate(dict(config)).model_dump(mode="json")
-    except ValidationError as error:
-        raise ConfigError(f"{owner}: config: {first_problem(error, cls.Config)}") from None
-    try:
-        key_of(full)
-    except (TypeError, ValueError) as error:
-        raise ConfigError(f"{owner}: its configuration isn't JSON: {error}") from None
-    return full
-
-
-def _budget(cls: Any, choice: BudgetConfig | None, owner: str) -> dict[str, int]:
-    if choice is None:
-        return {}
-    try:
-        budget = asdict(cls.budget(choice.name))
-    except ConfigError as error:
-        raise ConfigError(f"{owner}: {error}") from None
-    if cls.budgets:
-        budget |= choice.model_dump(exclude={"name"}, exclude_none=True)
-    return budget
-
-
-def _sized(cls: Any, answer: Mapping[str, Any], owner: str) -> Any:
-    """Return the configuration with what its budget settles; raise `ConfigError` if that doesn't fit it."""
-    config = cls.Config.model_validate(dict(answer["config"]))
-    if not answer["budget"].get("steps"):
-        return config
-    try:
-        return config.resolve(Budget(**answer["budget"]))
-    except ConfigError as error:
-        raise ConfigError(f"{owner}: {error}") from None
-
-
-def files_of(config: Any, owner: str) -> dict[str, str]:
-    """Return the SHA-256 of the files that a configuration names, by its names for them.
-
-    Raises
-    ------
-    PluginError, ConfigError
-        If one is missing or can't be read.
-    """
-    found = {}
-    try:
-        for name, path in config.files().items():
-            found[name] = file_digest(path)
-    except OSError as error:
-        raise PluginError(f"{owner}: {name}: {path}: can't be read: {error.strerror or error}") from None
-    except (ConfigError, PluginError) as error:
-        raise type(error)(f"{owner}: {error}") from None
-    return found
-
-
-def tells(cls: Any) -> bool:
-    """Whether a plugin's class says more of itself than its source and versions do."""
-    return getattr(cls, "fingerprint", None) is not Generator.fingerprint
-
-
-def fingerprint_of(cls: Any, config: Any, owner: str) -> str:
-    """Return what a plugin with this configuration says that its results hang on beside source and versions.
-
-    Raises
-    ------
-    PluginError, ConfigError
-        If it fails at that, or says anything else than text.
-    """
-    if not tells(cls):
-        return ""
-    try:
-        said = cls(config).fingerprint()
-    except (ConfigError, PluginError) as error:
-        raise type(error)(f"{owner}: {error}") from None
-    except (Exception, SystemExit) as error:  # it may run anything
-        raise PluginError(f"{owner}: its fingerprint can't be told: {one_line(error)}") from error
-    if not isinstance(said, str):
-        raise PluginError(f"{owner}: fingerprint() gave {type(said).__name__}; return text")
-    return said
-
-
-_WORDS = {
+_PARTS = {
     "source": "its source",
     "versions": "the versions of what it imports",
     "files": "a file that it reads",
@@ -224,55 +142,39 @@ _WORDS = {
 }
 
 
-def changed(cls: Any, part: Mapping[str, Any], kind: str, *, reads: bool) -> str:
-    """Return what of a plugin is no longer as a key has it, or an empty string.
+def changes_since(cls: Any, planned: Mapping[str, Any], kind: str, *, fits: bool) -> str:
+    """Return what of a plugin isn't any more as a key has it, in words; an empty string if nothing changed.
 
     Parameters
     ----------
     cls
         Its class.
-    part
+    planned
         Its part of a key; see `PluginFingerprint.content`.
     kind
-    reads
-        Whether the files count that a fit reads.
+    fits
+        Whether it is trained here, so that the files count that its configuration names.
     """
-    entry, owner = registry().get(kind, part["name"]), f"{kind} {part['name']!r}"
-    config = _sized(cls, part, owner)
+    entry, owner = registry().get(kind, planned["name"]), f"{kind} {planned['name']!r}"
+    resolved = resolved_config(cls, planned, owner)
     now: dict[str, Any] = {"source": plugin_source(entry), "versions": plugin_versions(entry)}
-    if reads:
-        now["files"] = files_of(config, owner)
+    if fits:
+        now["files"] = file_hashes(resolved, owner)
     if kind != "encoder":
-        now["fingerprint"] = fingerprint_of(cls, config, owner)
-    found = [_WORDS[name] for name, value in now.items() if value != (part.get(name) or type(value)())]
-    return f"{owner}: {' and '.join(found)} changed" if found else ""
+        now["fingerprint"] = own_fingerprint(cls, resolved, owner)
+    changed = [_PARTS[name] for name, value in now.items() if value != (planned.get(name) or type(value)())]
+    return f"{owner}: {' and '.join(changed)} changed" if changed else ""
 
 
-def pick_encoder(store: Store, name: str | None, config: Mapping[str, Any]) -> tuple[PluginFingerprint, str]:
-    """Return the encoder for fidelity, and the fingerprint of its network and weights.
-
-    Without a name: the first of `PREFERRED` that can run here.
-
-    Raises
-    ------
-    PluginError, ConfigError
-        If the named one can't run, with what would make it.
-    """
-    for candidate in [name] if name else PREFERRED:
-        if not name and ("encoder", candidate) not in registry().entries:
-            continue
-        cls: Any = registry().load("encoder", candidate)
-        described = fingerprint_plugin(store, "encoder", candidate, config if name else {})
-        built = cls.Config.model_validate(dict(described.config))
-        reason = cls.unavailable(built)
-        if not reason:
-            return described, fingerprint_of(cls, built, f"encoder {candidate!r}")
-        if name:
-            raise ConfigError(f"encoder {name!r} can't run: {reason}")
-    raise StoreError(
-        f"no encoder can run; there are: {', '.join(registry().names('encoder'))}{suggest('untrained', [])}"
-    )
+def _read_memo(path: Path) -> dict[str, Any] | None:
+    try:
+        settings: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        return settings if settings.keys() == {"config", "budget", "unsupported_reason"} else None
+    except (OSError, ValueError, AttributeError):
+        return None
 
 
-PREFERRED = ("inception", "untrained")
-"""Only the first may be called FID and KID; the second needs no weights and so runs anywhere."""
+def _write_memo(path: Path, settings: Mapping[str, Any]) -> None:
+    with disk_errors(path):
+        path.parent.mkdir(exist_ok=True)
+    atomic_write(path, json.dumps(settings), OTHER_STORE)
