@@ -65,7 +65,7 @@ class CGanSegConfig(MaskConfig):
     texture : bool
         Whether drawn objects get the texture of training objects of similar size in the same way (this project's
         choice); see `synthbench.toolkit.intensity.texture`. It needs `intensity_conditioning`, and isn't added where
-        objects are hardly anything else; see `synthbench.toolkit.intensity.texture.BODY`.
+        objects are hardly anything else; see `synthbench.toolkit.intensity.texture.MAX_TEXTURE_RATIO`.
     image_gan, mask_gan : float, optional
         Weight of each discriminator's verdict. Left open, they follow from the budget.
     judges_rate : float, optional

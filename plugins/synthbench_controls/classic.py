@@ -8,7 +8,7 @@ from scipy import ndimage
 
 from synthbench import Config, Context, Sample, SampleSet
 from synthbench.samples import MASK, split_ignored
-from synthbench.toolkit.intensity.images import HIGH, LOW
+from synthbench.toolkit.intensity.images import HIGH_PERCENTILE, LOW_PERCENTILE
 from synthbench.toolkit.masks.objects import min_object_area
 from synthbench_controls.base import Control, name, to_dtype, without_fragments
 
@@ -92,7 +92,7 @@ class Classic(Control[ClassicConfig]):
 
     def _relight(self, image: np.ndarray, original: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """Return ``(channels, height, width)`` with other contrast, brightness and sharpness, in the same units."""
-        floor, top = np.percentile(original, (LOW, HIGH))
+        floor, top = np.percentile(original, (LOW_PERCENTILE, HIGH_PERCENTILE))
         span = max(top - floor, 1.0)
         value = (image - floor) / span
         value = np.where(value > 0, np.abs(value) ** _factor(self.config.gamma, rng), value)

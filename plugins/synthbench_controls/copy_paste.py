@@ -22,7 +22,7 @@ from synthbench.toolkit.masks.objects import (
     object_areas,
     relabel,
 )
-from synthbench.toolkit.masks.placement import Canvas, overlap
+from synthbench.toolkit.masks.placement import Canvas, overlapping_slices
 from synthbench.toolkit.training.patches import dihedral
 from synthbench_controls.base import Control, name, to_dtype, without_fragments
 
@@ -155,7 +155,7 @@ class CopyPaste(Control[CopyPasteConfig]):
         pasted = 0
         for position, cut, symmetry in sorted(chosen, key=lambda item: -item[1].area):
             mask = np.ascontiguousarray(dihedral(cut.mask, symmetry))
-            corner = canvas.find(mask, rng, touch=bool(rng.random() < self.touching))
+            corner = canvas.find_place(mask, rng, touch=bool(rng.random() < self.touching))
             if corner is None or self._visible(canvas, mask, corner) < self.min_area:
                 self.counts["unplaced"] += 1
                 continue
@@ -165,7 +165,7 @@ class CopyPaste(Control[CopyPasteConfig]):
 
     @staticmethod
     def _visible(canvas: Canvas, mask: np.ndarray, corner: tuple[int, int]) -> int:
-        _, part = overlap(canvas.labels.shape, mask.shape, corner)
+        _, part = overlapping_slices(canvas.labels.shape, mask.shape, corner)
         return int(mask[part].sum())
 
     def _lenders(self, own: int, rng: np.random.Generator) -> list[tuple[int, Cutout]]:
@@ -223,14 +223,14 @@ def blend(light: np.ndarray, canvas: Canvas, donor: Donor, corner: tuple[int, in
     """
     rows, columns = ndimage.find_objects(donor.mask.astype(np.int8))[0]
     around = (corner[0] - rows.start, corner[1] - columns.start)
-    here, part = overlap(canvas.labels.shape, donor.mask.shape, around)
+    here, part = overlapping_slices(canvas.labels.shape, donor.mask.shape, around)
     mask = donor.mask[part]
     free = canvas.labels[here] == 0
     alpha = np.where(free, donor.alpha[part], 0.0)
     target = light[:, here[0], here[1]]
     background = np.median(target[:, mask & free], axis=1)[:, None, None]
     target += alpha * (donor.light[:, part[0], part[1]] + background - target)
-    canvas.put(donor.mask[rows, columns], corner)
+    canvas.place(donor.mask[rows, columns], corner)
 
 
 def _background(sample: Sample) -> np.ndarray:

@@ -46,7 +46,7 @@ class DiffusionConfig(MaskConfig):
     texture : bool
         Whether drawn objects get the texture laid over that they lack beside the training object whose light they are
         told (this project's choice); without `intensity_conditioning` there is none, nor where objects are hardly
-        anything else (`synthbench.toolkit.intensity.texture.BODY`); conditional mode.
+        anything else (`synthbench.toolkit.intensity.texture.MAX_TEXTURE_RATIO`); conditional mode.
     pixel_noise : bool
         Whether drawn images get the pixel noise that they lack beside a training image (this project's choice): a
         network that finds the mean of what it might be draws none. See `synthbench.toolkit.intensity.pixel_noise`.

@@ -13,7 +13,7 @@ from synthbench.metrics.matching import count, pooled
 from synthbench.samples import SampleSet, read_array
 from synthbench.toolkit.masks.distance import (
     Thresholds,
-    boxes,
+    bounding_boxes,
     decode,
     decode_components,
     drop_small,
@@ -64,9 +64,9 @@ def test_inner_borders_are_where_two_instances_meet(labels: np.ndarray) -> None:
 @given(any_labels)
 def test_boxes_hold_their_instances(labels: np.ndarray) -> None:
     huge = labels.astype(np.int64) * 400_000_000
-    assert [box for _, box in boxes(labels)] == [box for _, box in boxes(huge)]
-    assert [label * 400_000_000 for label, _ in boxes(labels)] == [label for label, _ in boxes(huge)]
-    for label, box in boxes(labels):
+    assert [box for _, box in bounding_boxes(labels)] == [box for _, box in bounding_boxes(huge)]
+    assert [label * 400_000_000 for label, _ in bounding_boxes(labels)] == [label for label, _ in bounding_boxes(huge)]
+    for label, box in bounding_boxes(labels):
         assert (labels[box] == label).sum() == (labels == label).sum()
         inside = labels[box] == label
         assert inside[0].any()

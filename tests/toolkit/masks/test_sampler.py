@@ -20,7 +20,7 @@ from synthbench.toolkit.masks.objects import (
     object_areas,
     relabel,
 )
-from synthbench.toolkit.masks.placement import Canvas, overlap
+from synthbench.toolkit.masks.placement import Canvas, overlapping_slices
 from synthbench.toolkit.masks.sampler import MaskSampler
 from synthbench.toolkit.training.patches import dihedral
 
@@ -104,12 +104,12 @@ def test_the_last_free_place_is_found():
     labels[31:36, 12:20] = 0
     canvas = Canvas(labels)
     shape = np.ones((5, 8), bool)
-    assert canvas.find(shape, np.random.default_rng(0), touch=True) == (31, 12)
+    assert canvas.find_place(shape, np.random.default_rng(0), touch=True) == (31, 12)
 
 
 def test_there_is_no_place_where_none_is_free():
     canvas = Canvas(np.ones((40, 40), np.int32))
-    assert canvas.find(np.ones((3, 3), bool), np.random.default_rng(0)) is None
+    assert canvas.find_place(np.ones((3, 3), bool), np.random.default_rng(0)) is None
 
 
 @settings(max_examples=25, deadline=None)
@@ -121,12 +121,12 @@ def test_placed_objects_never_overlap_and_keep_their_distance(seed, touch, heigh
     shape[0, :3] = False
     expected = 0
     for _ in range(20):
-        corner = canvas.find(shape, rng, touch=touch)
+        corner = canvas.find_place(shape, rng, touch=touch)
         if corner is None:
             continue
         before = canvas.covered
-        canvas.put(shape, corner)
-        _, part = overlap(canvas.labels.shape, shape.shape, corner)
+        canvas.place(shape, corner)
+        _, part = overlapping_slices(canvas.labels.shape, shape.shape, corner)
         assert canvas.covered - before == shape[part].sum()
         expected += 1
     assert canvas.count == expected > 0
@@ -139,8 +139,8 @@ def test_objects_moved_up_to_a_neighbour_touch_it():
     labels[20:44, 20:44] = 1
     for seed in range(10):
         canvas = Canvas(labels)
-        corner = canvas.find(np.ones((12, 12), bool), np.random.default_rng(seed), touch=True)
-        canvas.put(np.ones((12, 12), bool), corner)
+        corner = canvas.find_place(np.ones((12, 12), bool), np.random.default_rng(seed), touch=True)
+        canvas.place(np.ones((12, 12), bool), corner)
         assert canvas.covered <= 24 * 24 + 12 * 12
         near = abs(corner[0] + 6 - 32) < 29 and abs(corner[1] + 6 - 32) < 29
         assert fraction_of_touching_objects([canvas.labels]) == 1.0 or not near
@@ -151,8 +151,8 @@ def test_objects_stay_where_they_are_allowed():
     allowed[10:50, 20:60] = True
     canvas, rng = Canvas(np.zeros((80, 80), np.int32), allowed), np.random.default_rng(3)
     for _ in range(8):
-        corner = canvas.find(np.ones((7, 7), bool), rng)
-        canvas.put(np.ones((7, 7), bool), corner)
+        corner = canvas.find_place(np.ones((7, 7), bool), rng)
+        canvas.place(np.ones((7, 7), bool), corner)
     assert canvas.covered == 8 * 49
     assert not (canvas.labels > 0)[~allowed].any()
 

@@ -1,61 +1,98 @@
-"""Robust numbers of an image's light, in the network's range: levels, spreads, and those of single objects."""
+"""Intensity statistics of images and of single objects, in the value range of a generator's network."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import ndimage
 
-from synthbench.toolkit.masks.distance import boxes
+from synthbench.toolkit.masks.distance import bounding_boxes
+from synthbench.types import FloatArray, LabelMap, Planes
 
-_NEAREST = 5
-_SMOOTH = 0.7
-_AROUND = 4
-_FEW = 8
-_FLAT = 0.1
+__all__ = [
+    "edge_sharpness",
+    "intensity_statistics",
+    "object_statistics",
+    "paint_objects",
+    "sample_similar_objects",
+    "standardise",
+]
+
+_SIMILAR_OBJECTS = 5
+_GRADIENT_SIGMA = 0.7
+_SURROUNDINGS = 4
+_MIN_PIXELS = 8
+_MIN_CONTRAST = 0.1
 
 
-def intensity_statistics(planes: np.ndarray, classes: np.ndarray, count: int) -> np.ndarray:
-    """Return robust numbers of an image's light: ``(2 · count · channels,)`` float32, NaN where unknown.
-
-    They are the median and the spread (10th to 90th percentile) of each class and channel.
+def intensity_statistics(planes: Planes, classes: LabelMap, count: int) -> NDArray[np.float32]:
+    """Return robust intensity statistics of an image: median and spread of each class and channel.
 
     Parameters
     ----------
     planes
         ``(channels, height, width)``, −1 … 1.
     classes
-        ``(height, width)``, 0 … count − 1; for instances, whether there is an object.
+        ``(height, width)``, 0 … count − 1; for instances: whether there is an object.
     count
+        Number of classes.
+
+    Returns
+    -------
+    ndarray
+        ``(2 · count · channels,)`` float32: for each class the medians, then the spreads (10th to 90th percentile). NaN
+        for a class without pixels.
     """
-    numbers = []
+    statistics = []
     for number in range(count):
-        inside = planes[:, classes == number]
-        if inside.shape[1] == 0:
-            numbers += [np.full(len(planes), np.nan)] * 2
+        values = planes[:, classes == number]
+        if values.shape[1] == 0:
+            statistics += [np.full(len(planes), np.nan)] * 2
             continue
-        low, middle, high = np.percentile(inside, (10, 50, 90), axis=1)
-        numbers += [middle, high - low]
-    return np.concatenate(numbers).astype(np.float32)
+        low, median, high = np.percentile(values, (10, 50, 90), axis=1)
+        statistics += [median, high - low]
+    return np.concatenate(statistics).astype(np.float32)
 
 
-def standardise(rows: Sequence[np.ndarray]) -> np.ndarray:
-    """Return appearance numbers ``(images, numbers)`` with mean 0 and spread 1 over the images, unknown ones 0."""
+def standardise(rows: Sequence[FloatArray]) -> NDArray[np.float32]:
+    """Return statistics with mean 0 and standard deviation 1 over the images, clipped to −3 … 3; NaN becomes 0.
+
+    Parameters
+    ----------
+    rows
+        One array ``(numbers,)`` per image.
+
+    Returns
+    -------
+    ndarray
+        ``(images, numbers)`` float32.
+    """
     table = np.stack(rows).astype(np.float64)
     known = np.isfinite(table)
     counts = np.maximum(known.sum(axis=0), 1)
     mean = np.where(known, table, 0.0).sum(axis=0) / counts
     centred = np.where(known, table - mean, 0.0)
-    spread = np.sqrt((centred**2).sum(axis=0) / counts)
-    return np.clip(centred / np.where(spread > 1e-6, spread, 1.0), -3.0, 3.0).astype(np.float32)
+    std = np.sqrt((centred**2).sum(axis=0) / counts)
+    return np.clip(centred / np.where(std > 1e-6, std, 1.0), -3.0, 3.0).astype(np.float32)
 
 
-def object_statistics(planes: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """Return the area and the light of each object, ``(objects, channels + 2)`` float32, by rising id.
+def object_statistics(planes: Planes, labels: LabelMap) -> NDArray[np.float32]:
+    """Return the area and the intensity statistics of each object.
 
-    The columns are the logarithm of the area, the median of each channel, and the spread within the object (standard
-    deviation, over all channels).
+    Parameters
+    ----------
+    planes
+        ``(channels, height, width)``, −1 … 1.
+    labels
+        ``(height, width)``.
+
+    Returns
+    -------
+    ndarray
+        ``(objects, channels + 2)`` float32, in the order of the labels: the natural logarithm of the area, the median
+        of each channel, and the standard deviation within the object (root mean square over the channels).
     """
     ids = np.unique(labels[labels > 0])
     if ids.size == 0:
@@ -64,17 +101,17 @@ def object_statistics(planes: np.ndarray, labels: np.ndarray) -> np.ndarray:
     numbers = np.arange(1, ids.size + 1)
     area = np.log(np.bincount(dense.ravel())[1:])
     medians = [ndimage.median(plane, dense, numbers) for plane in planes]
-    with np.errstate(invalid="ignore"):  # of the background, which may have no pixels
+    with np.errstate(invalid="ignore"):  # the background may have no pixels
         variance = np.mean([ndimage.variance(plane, dense, numbers) for plane in planes], axis=0)
     return np.stack([area, *medians, np.sqrt(variance)], axis=1).astype(np.float32)
 
 
-def edge_sharpness(planes: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """Return how steep the edge of each object is, ``(objects,)`` float32, by rising id; NaN where it can't be told.
+def edge_sharpness(planes: Planes, labels: LabelMap) -> NDArray[np.float32]:
+    """Return how steep the edge of each object is.
 
-    That is the upper quartile of the gradient along the rim, away from other objects, as part of the contrast between
-    the object and the background around it, per pixel: .42, .31 and .22 of a disk that a Gaussian of half a pixel, one
-    and two pixels blurs. An object without background near, or of a contrast below a twentieth of the range, has none.
+    It is the upper quartile of the gradient magnitude along the edge, away from other objects, divided by the contrast
+    between the object and the background around it, per pixel: 0.42, 0.31 and 0.22 for a disc that a Gaussian of half a
+    pixel, one and two pixels blurs.
 
     Parameters
     ----------
@@ -82,51 +119,75 @@ def edge_sharpness(planes: np.ndarray, labels: np.ndarray) -> np.ndarray:
         ``(channels, height, width)``, −1 … 1.
     labels
         ``(height, width)``.
+
+    Returns
+    -------
+    ndarray
+        ``(objects,)`` float32, in the order of the labels; NaN for an object without background around it, or with a
+        contrast of less than a twentieth of the range.
     """
     plane = planes.mean(axis=0)
-    steepness = ndimage.gaussian_gradient_magnitude(plane, _SMOOTH)
-    found = []
-    for number, box in boxes(labels):
-        around = tuple(slice(max(0, side.start - _AROUND), side.stop + _AROUND) for side in box)
+    gradient = ndimage.gaussian_gradient_magnitude(plane, _GRADIENT_SIGMA)
+    sharpness = []
+    for number, box in bounding_boxes(labels):
+        around = tuple(slice(max(0, side.start - _SURROUNDINGS), side.stop + _SURROUNDINGS) for side in box)
         inside = labels[around] == number
         others = (labels[around] > 0) & ~inside
-        rim = ndimage.binary_dilation(inside) & ~ndimage.binary_erosion(inside, iterations=2)
-        rim &= ~ndimage.binary_dilation(others, iterations=3)
-        beside = ndimage.binary_dilation(inside, iterations=_AROUND) & ~ndimage.binary_dilation(inside, iterations=2)
-        beside &= ~others
-        steep = np.nan
-        if min(rim.sum(), beside.sum()) >= _FEW:
-            contrast = abs(np.median(plane[around][inside]) - np.median(plane[around][beside]))
-            if contrast > _FLAT:
-                steep = np.percentile(steepness[around][rim], 75) / contrast
-        found.append(steep)
-    return np.array(found, np.float32)
+        edge = ndimage.binary_dilation(inside) & ~ndimage.binary_erosion(inside, iterations=2)
+        edge &= ~ndimage.binary_dilation(others, iterations=3)
+        background = ndimage.binary_dilation(inside, iterations=_SURROUNDINGS)
+        background &= ~ndimage.binary_dilation(inside, iterations=2) & ~others
+        of_object = np.nan
+        if min(edge.sum(), background.sum()) >= _MIN_PIXELS:
+            contrast = abs(np.median(plane[around][inside]) - np.median(plane[around][background]))
+            if contrast > _MIN_CONTRAST:
+                of_object = np.percentile(gradient[around][edge], 75) / contrast
+        sharpness.append(of_object)
+    return np.array(sharpness, np.float32)
 
 
-def paint_objects(labels: np.ndarray, light: np.ndarray) -> np.ndarray:
-    """Return each object's light at its pixels, ``(columns, height, width)`` float32, 0 on background.
+def paint_objects(labels: LabelMap, values: NDArray[np.float32]) -> Planes:
+    """Return planes in which each object has its own constant values.
 
     Parameters
     ----------
-    light
-        ``(objects, columns)``, by rising id.
+    labels
+        ``(height, width)``.
+    values
+        ``(objects, columns)``, in the order of the labels.
+
+    Returns
+    -------
+    ndarray
+        ``(columns, height, width)`` float32; 0 in the background.
     """
     ids, index = np.unique(labels, return_inverse=True)
-    table = np.zeros((len(ids), light.shape[1]), np.float32)
-    table[ids > 0] = light
+    table = np.zeros((len(ids), values.shape[1]), np.float32)
+    table[ids > 0] = values
     return np.moveaxis(table[index.reshape(labels.shape)], -1, 0)
 
 
-def sample_similar_objects(labels: np.ndarray, donors: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Return for each object the light of a random one of the donors nearest in area, ``(objects, columns − 1)``.
+def sample_similar_objects(
+    labels: LabelMap, training_objects: NDArray[np.float32], rng: np.random.Generator
+) -> NDArray[np.float32]:
+    """Return for each object the statistics of a random training object of similar area.
 
     Parameters
     ----------
-    donors
-        ``(n, columns)``, the first the logarithm of the area, as `objects` gives them; n is at least 1 where there are
-        objects.
+    labels
+        ``(height, width)``.
+    training_objects
+        ``(n, columns)``, the first column the logarithm of the area, as in `object_statistics`; n is at least 1 if
+        there are objects in `labels`.
+    rng
+
+    Returns
+    -------
+    ndarray
+        ``(objects, columns − 1)``, in the order of the labels: a row of `training_objects` without the area.
     """
     areas = object_statistics(np.zeros((1, *labels.shape), np.float32), labels)[:, 0]
-    nearest = np.argsort(np.abs(areas[:, None] - donors[:, 0]), axis=1, kind="stable")[:, :_NEAREST]
-    chosen = [int(rng.choice(row)) for row in nearest]
-    return donors[chosen, 1:]
+    differences = np.abs(areas[:, None] - training_objects[:, 0])
+    similar = np.argsort(differences, axis=1, kind="stable")[:, :_SIMILAR_OBJECTS]
+    chosen = [int(rng.choice(row)) for row in similar]
+    return training_objects[chosen, 1:]

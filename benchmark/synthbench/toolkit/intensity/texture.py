@@ -1,8 +1,8 @@
-"""The texture of objects: measured on training images, and laid over drawn ones that lack it.
+"""The texture of objects: measured on training images, and added to generated objects that have less of it.
 
-Coarser than the noise of single pixels (`synthbench.toolkit.intensity.pixel_noise`), and lacking for the same reason:
-no guess at where the bright spots of a nucleus lie is better than none, so a network that is trained to be near the
-image draws it smooth.
+Texture is coarser than the noise of single pixels (`synthbench.toolkit.intensity.pixel_noise`), and is missing for the
+same reason: where the bright spots of a nucleus are can't be predicted from a mask, so a network that is trained to be
+close to the image generates a smooth object.
 """
 
 from __future__ import annotations
@@ -11,39 +11,49 @@ import itertools
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from scipy import ndimage, optimize
 from torchvision.transforms.functional import gaussian_blur
 
-from synthbench.toolkit.masks.distance import boxes
+from synthbench.toolkit.masks.distance import bounding_boxes
+from synthbench.types import BoolMask, LabelMap, Planes
+
+__all__ = [
+    "BANDS",
+    "MAX_TEXTURE_RATIO",
+    "contrast_ratio",
+    "match_texture",
+    "measure_texture",
+    "random_texture",
+    "texture_strengths",
+]
 
 SCALES = (0.7, 1.4, 2.8, 5.6)
-"""Standard deviations of the Gaussians, in pixels; what lies between two neighbouring ones is a band."""
+"""Standard deviations of Gaussians in pixels; a band is the difference of two consecutive smoothings."""
 
 BANDS = len(SCALES) - 1
+"""Number of bands, from fine to coarse."""
 
-BODY = 0.5
-"""Objects are bodies where the texture of most is less than this part of their contrast with the background.
+MAX_TEXTURE_RATIO = 0.5
+"""Texture is added only if it is weaker than this fraction of the contrast with the background, for most objects.
 
-It is .04 of fluorescent nuclei and .08 of stained ones. Of cells in phase contrast it is 3: there halos and rims are
-all that an object is, and have to be drawn; with random texture over them, images were further from real ones than
-procedural ones are.
+For nuclei the ratio is about 0.05. For cells in phase contrast it is about 3: there an object consists of halos and
+edges, which a network has to learn.
 """
 
-_REACH = 3.0
-_RIM = 2
-_FEW = 8
-_MANY = 13
-_TINY = 1e-6
+_TRUNCATE = 3.0
+_EDGE_WIDTH = 2
+_MIN_PIXELS = 8
+_MIN_PIXELS_FOR_SHADING = 13
+_EPSILON = 1e-6
 
 
-def measure_texture(planes: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """Return how rough each object is inside, ``(objects, channels · BANDS)`` float32, by rising id.
+def measure_texture(planes: Planes, labels: LabelMap) -> NDArray[np.float32]:
+    """Return the strength of the texture inside each object: the standard deviations of its bands.
 
-    Standard deviations of the bands, fine to coarse, of each channel in turn. What lies outside of an object, and its
-    rim where it has enough pixels without, doesn't count; nor does the shading that follows the distance to its edge,
-    which a network learns: laid over at random instead, the dome of a blurred nucleus becomes holes. An object
-    that the edge of the image cuts is measured as if it ended there, so a part of its shading does count: real nuclei
-    that are cut in the middle come out a tenth rougher.
+    Pixels outside the object don't contribute, nor do those at its edge if there are enough others. Shading that
+    depends on the distance from the edge is removed, because a network learns it, and it isn't random. An object that
+    the border of the image cuts is measured as if it ended there, so part of its shading does contribute.
 
     Parameters
     ----------
@@ -51,77 +61,94 @@ def measure_texture(planes: np.ndarray, labels: np.ndarray) -> np.ndarray:
         ``(channels, height, width)``, −1 … 1.
     labels
         ``(height, width)``.
-    """
-    variances = [_variances(planes[:, *box], owned, inside) for box, owned, inside in _objects(labels)]
-    return np.sqrt(np.array(variances, np.float32)).reshape(len(variances), len(planes) * BANDS)
-
-
-def contrast_ratio(textures: np.ndarray, light: np.ndarray, ground: np.ndarray) -> np.ndarray:
-    """Return the texture of objects as a part of their contrast with the background; see `BODY`.
-
-    Parameters
-    ----------
-    textures
-        ``(objects, channels · BANDS)``, as `measure_texture` gives it.
-    light
-        ``(objects, channels)``: their medians.
-    ground
-        ``(channels, pixels)``: the background.
 
     Returns
     -------
     ndarray
-        ``(objects,)`` float32; ``(0,)`` where there is no background.
+        ``(objects, channels · BANDS)`` float32, in the order of the labels; for each channel the bands from fine to
+        coarse.
     """
-    if ground.size == 0:
+    variances = [_band_variances(planes[:, *box], mask, inside) for box, mask, inside in _objects(labels)]
+    return np.sqrt(np.array(variances, np.float32)).reshape(len(variances), len(planes) * BANDS)
+
+
+def contrast_ratio(
+    textures: NDArray[np.float32], medians: NDArray[np.float32], background: Planes
+) -> NDArray[np.float32]:
+    """Return the ratio of each object's texture to its contrast with the background; see `MAX_TEXTURE_RATIO`.
+
+    Parameters
+    ----------
+    textures
+        ``(objects, channels · BANDS)``, as `measure_texture` returns it.
+    medians
+        ``(objects, channels)``: the median of each object.
+    background
+        ``(channels, pixels)``: the pixels of the background.
+
+    Returns
+    -------
+    ndarray
+        ``(objects,)`` float32; ``(0,)`` without background.
+    """
+    if background.size == 0:
         return np.zeros(0, np.float32)
-    contrast = np.linalg.norm(light - np.median(ground, axis=1), axis=1)
-    share: np.ndarray = np.linalg.norm(textures, axis=1) / np.maximum(contrast, _TINY)
-    return share
+    contrast = np.linalg.norm(medians - np.median(background, axis=1), axis=1)
+    ratio: NDArray[np.float32] = np.linalg.norm(textures, axis=1) / np.maximum(contrast, _EPSILON)
+    return ratio
 
 
-def texture_strengths(labels: np.ndarray, wanted: np.ndarray) -> np.ndarray:
-    """Return how strong the texture of `random_texture` is to be, ``(channels · BANDS, height, width)`` float32, 0 … 1.
+def texture_strengths(labels: LabelMap, target: NDArray[np.float32]) -> Planes:
+    """Return the strength with which `random_texture` gives smooth objects a texture.
 
     Parameters
     ----------
     labels
         ``(height, width)``.
-    wanted
-        ``(objects, channels · BANDS)``, as `measure_texture` gives it, by rising id, for objects that are
-        smooth without.
+    target
+        ``(objects, channels · BANDS)``, as `measure_texture` returns it, in the order of the labels.
+
+    Returns
+    -------
+    ndarray
+        ``(channels · BANDS, height, width)`` float32, 0 … 1.
     """
-    fields = _fields(labels.shape, np.random.default_rng(0))
-    found = np.zeros((wanted.shape[1], *labels.shape), np.float32)
-    for (box, owned, inside), row in zip(_objects(labels), wanted, strict=True):
-        strength = _solved(row.reshape(-1, BANDS) ** 2, fields[:, *box], owned, inside)
-        found[:, *box] += strength.reshape(-1, 1, 1) * owned
-    return found
+    fields = _random_fields(labels.shape, np.random.default_rng(0))
+    strengths = np.zeros((target.shape[1], *labels.shape), np.float32)
+    for (box, mask, inside), row in zip(_objects(labels), target, strict=True):
+        strength = _solve_strengths(row.reshape(-1, BANDS) ** 2, fields[:, *box], mask, inside)
+        strengths[:, *box] += strength.reshape(-1, 1, 1) * mask
+    return strengths
 
 
 def random_texture(strength: torch.Tensor, random: torch.Generator) -> torch.Tensor:
-    """Return random texture, ``(B, channels, H, W)``, the same in all channels but for its strength.
+    """Return random texture; the channels differ in its strength only.
 
     Parameters
     ----------
     strength
-        ``(B, channels · BANDS, H, W)``, as `texture_strengths` gives it.
+        ``(B, channels · BANDS, H, W)``, as `texture_strengths` returns it.
     random
         On the device of `strength`.
+
+    Returns
+    -------
+    torch.Tensor
+        ``(B, channels, H, W)``.
     """
     white = torch.randn((len(strength), BANDS, *strength.shape[2:]), generator=random, device=strength.device)
     fields = [
-        torch.sub(*(gaussian_blur(part, 2 * int(_REACH * scale + 0.5) + 1, scale) for scale in pair))
-        for part, pair in zip(white.split(1, dim=1), itertools.pairwise(SCALES), strict=True)
+        torch.sub(*(gaussian_blur(noise, 2 * int(_TRUNCATE * scale + 0.5) + 1, scale) for scale in pair))
+        for noise, pair in zip(white.split(1, dim=1), itertools.pairwise(SCALES), strict=True)
     ]
-    units = torch.cat([field / field.std(dim=(2, 3), keepdim=True).clamp_min(_TINY) for field in fields], dim=1)
+    units = torch.cat([field / field.std(dim=(2, 3), keepdim=True).clamp_min(_EPSILON) for field in fields], dim=1)
     return (strength.unflatten(1, (-1, BANDS)) * units[:, None]).sum(dim=2)
 
 
-def match_texture(planes: np.ndarray, labels: np.ndarray, wanted: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Return drawn planes whose objects have as much texture as they lack laid over.
+def match_texture(planes: Planes, labels: LabelMap, target: NDArray[np.float32], rng: np.random.Generator) -> Planes:
+    """Return generated planes with random texture added to the objects that have less than the target.
 
-    It is random, and the same in all channels but for its strength.
+    The channels differ in the strength of the texture only.
 
     Parameters
     ----------
@@ -129,72 +156,76 @@ def match_texture(planes: np.ndarray, labels: np.ndarray, wanted: np.ndarray, rn
         ``(channels, height, width)`` float32, −1 … 1.
     labels
         ``(height, width)``.
-    wanted
-        ``(objects, channels · BANDS)``, as `measure_texture` gives it, by rising id. Without columns,
-        nothing is wanted.
+    target
+        ``(objects, channels · BANDS)``, as `measure_texture` returns it, in the order of the labels; without columns
+        nothing is added.
     rng
 
     Returns
     -------
     ndarray
-        As `planes`, within −1 … 1. Objects that are as rough already stay as they are.
+        As `planes`, clipped to −1 … 1; objects with enough texture are unchanged.
     """
-    if not wanted.size:
+    if not target.size:
         return planes
-    found = planes.copy()
-    fields = _fields(labels.shape, rng)
-    for (box, owned, inside), row in zip(_objects(labels), wanted, strict=True):
-        lacking = row.reshape(-1, BANDS) ** 2 - _variances(planes[:, *box], owned, inside)
-        strength = _solved(lacking, fields[:, *box], owned, inside)
-        found[:, *box] += np.einsum("ck,khw->chw", strength, fields[:, *box]) * owned
-    return np.clip(found, -1.0, 1.0)
+    textured = planes.copy()
+    fields = _random_fields(labels.shape, rng)
+    for (box, mask, inside), row in zip(_objects(labels), target, strict=True):
+        missing = row.reshape(-1, BANDS) ** 2 - _band_variances(planes[:, *box], mask, inside)
+        strength = _solve_strengths(missing, fields[:, *box], mask, inside)
+        textured[:, *box] += np.einsum("ck,khw->chw", strength, fields[:, *box]) * mask
+    return np.clip(textured, -1.0, 1.0)
 
 
-def _objects(labels: np.ndarray) -> list[tuple[tuple[slice, slice], np.ndarray, np.ndarray]]:
-    """Return box, pixels and pixels away from the rim of each object, by rising id."""
-    found = []
-    for number, box in boxes(labels):
-        owned = labels[box] == number
-        inside = ndimage.binary_erosion(owned, iterations=_RIM)
-        found.append((box, owned, inside if inside.sum() >= _FEW else owned))
-    return found
+def _objects(labels: LabelMap) -> list[tuple[tuple[slice, slice], BoolMask, BoolMask]]:
+    """Return bounding box, mask and mask without the edge of each object, in the order of the labels."""
+    objects = []
+    for number, box in bounding_boxes(labels):
+        mask = labels[box] == number
+        inside = ndimage.binary_erosion(mask, iterations=_EDGE_WIDTH)
+        objects.append((box, mask, inside if inside.sum() >= _MIN_PIXELS else mask))
+    return objects
 
 
-def _fields(shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
-    """Return noise of each band, ``(BANDS, height, width)`` float32, independent and of unit variance."""
+def _random_fields(shape: tuple[int, ...], rng: np.random.Generator) -> NDArray[np.float32]:
+    """Return independent noise of each band, ``(BANDS, height, width)`` float32, of unit variance."""
     white = _bands(rng.standard_normal((BANDS, *shape), dtype=np.float32), np.ones(shape, bool))
     fields = np.stack([white[k, k] for k in range(BANDS)])
-    return fields / np.maximum(fields.std(axis=(1, 2), keepdims=True), _TINY)
+    return fields / np.maximum(fields.std(axis=(1, 2), keepdims=True), _EPSILON)
 
 
-def _bands(planes: np.ndarray, owned: np.ndarray) -> np.ndarray:
-    """Return what lies between neighbouring scales, ``(channels, BANDS, height, width)``, 0 outside of `owned`."""
-    weight = owned.astype(np.float32)
-    smooth = []
+def _bands(planes: Planes, mask: BoolMask) -> NDArray[np.float32]:
+    """Return the bands of planes within a mask, ``(channels, BANDS, height, width)``, 0 outside."""
+    weight = mask.astype(np.float32)
+    smoothed = []
     for scale in SCALES:
-        near = np.maximum(ndimage.gaussian_filter(weight, scale, truncate=_REACH), _TINY)
-        sums = ndimage.gaussian_filter(planes * weight, (0, scale, scale), truncate=_REACH)
-        smooth.append(weight * sums / near)
-    return np.stack([fine - coarse for fine, coarse in itertools.pairwise(smooth)], axis=1)
+        weights = np.maximum(ndimage.gaussian_filter(weight, scale, truncate=_TRUNCATE), _EPSILON)
+        sums = ndimage.gaussian_filter(planes * weight, (0, scale, scale), truncate=_TRUNCATE)
+        smoothed.append(weight * sums / weights)
+    return np.stack([fine - coarse for fine, coarse in itertools.pairwise(smoothed)], axis=1)
 
 
-def _variances(planes: np.ndarray, owned: np.ndarray, inside: np.ndarray) -> np.ndarray:
-    """Return the variance of each band of the planes of one object beside its shading, ``(channels, BANDS)``."""
-    bands = _bands(planes, owned)[:, :, inside]
-    depth = ndimage.distance_transform_edt(np.pad(owned, 1))[1:-1, 1:-1][inside]
-    shades, _ = np.linalg.qr(np.vander(depth, 3 if len(depth) >= _MANY else 1).astype(np.float32))
-    variances: np.ndarray = (bands - bands @ shades @ shades.T).var(axis=2)
+def _band_variances(planes: Planes, mask: BoolMask, inside: BoolMask) -> NDArray[np.float32]:
+    """Return the variance of each band of an object's planes, shading removed, ``(channels, BANDS)``."""
+    bands = _bands(planes, mask)[:, :, inside]
+    depth = ndimage.distance_transform_edt(np.pad(mask, 1))[1:-1, 1:-1][inside]
+    degrees = 3 if len(depth) >= _MIN_PIXELS_FOR_SHADING else 1
+    shading, _ = np.linalg.qr(np.vander(depth, degrees).astype(np.float32))
+    variances: NDArray[np.float32] = (bands - bands @ shading @ shading.T).var(axis=2)
     return variances
 
 
-def _solved(lacking: np.ndarray, fields: np.ndarray, owned: np.ndarray, inside: np.ndarray) -> np.ndarray:
-    """Return how strong each field is to be so that an object gets these variances, ``(channels, BANDS)`` 0 … 1.
+def _solve_strengths(
+    variances: NDArray[np.float32], fields: NDArray[np.float32], mask: BoolMask, inside: BoolMask
+) -> NDArray[np.float32]:
+    """Return the strength of each field that adds these variances to an object, ``(channels, BANDS)``, 0 … 1.
 
-    Bands overlap, and an object has less of a coarse field than the plane has, so each field is measured in the object.
+    Bands overlap, and a coarse field varies less in an object than in the plane, so each field is measured in the
+    object.
     """
-    lacking = np.maximum(lacking, 0.0)
-    if not lacking.any():
-        return np.zeros_like(lacking, dtype=np.float32)
-    brought = _variances(fields, owned, inside).T.astype(np.float64)
-    squares = [optimize.nnls(brought, row)[0] for row in lacking.astype(np.float64)]
+    variances = np.maximum(variances, 0.0)
+    if not variances.any():
+        return np.zeros_like(variances, dtype=np.float32)
+    of_fields = _band_variances(fields, mask, inside).T.astype(np.float64)
+    squares = [optimize.nnls(of_fields, row)[0] for row in variances.astype(np.float64)]
     return np.sqrt(np.minimum(squares, 1.0)).astype(np.float32)

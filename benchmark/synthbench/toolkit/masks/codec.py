@@ -249,7 +249,7 @@ class ImageMaskCodec:
         try:
             rows: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
             normalisations = tuple(
-                IntensityNormalisation(tuple(row.pop("floor")), tuple(row.pop("top")), **row)
+                IntensityNormalisation(tuple(row.pop("low")), tuple(row.pop("high")), **row)
                 for row in rows.pop("normalisations")
             )
             return cls(normalisations=normalisations, pixel_noise=tuple(rows.pop("pixel_noise")), **rows)

@@ -1,7 +1,7 @@
-"""Instances as planes that a network can draw: a normalised distance per instance, and the foreground.
+"""Instances as two planes that a network can predict: a normalised distance map and the foreground; and back.
 
-A binary mask loses touching cells. The distance keeps them apart: in every instance, whatever its size, it rises
-from its border to 1 at its middle, so that neighbours meet in a valley.
+A binary mask doesn't separate touching cells. The distance map does: in every instance, whatever its size, it rises
+from the border to 1 in the middle, so there is a valley between neighbours.
 """
 
 from __future__ import annotations
@@ -10,31 +10,48 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import ndimage
 
-SMOOTH = 1.0
-"""Standard deviation, in pixels, of the smoothing of a predicted distance."""
+from synthbench.types import BoolMask, FloatArray, LabelMap, Planes
 
-_ALL_NEIGHBOURS = np.ones((3, 3), bool)
+__all__ = [
+    "Thresholds",
+    "bounding_boxes",
+    "decode",
+    "decode_components",
+    "drop_small",
+    "encode",
+    "inner_borders",
+    "join_basins",
+    "mean_foreground",
+    "normalised_distance",
+    "restore_borders",
+]
+
+SMOOTHING_SIGMA = 1.0
+"""Standard deviation in pixels of the Gaussian that smooths a predicted distance map."""
+
+_EIGHT_NEIGHBOURS = np.ones((3, 3), bool)
 
 
 @dataclass(frozen=True)
 class Thresholds:
-    """How planes become instances.
+    """How planes are decoded into instances.
 
-    `synthbench.toolkit.training.threshold_tuning` chooses them on the validation samples.
+    `synthbench.toolkit.training.threshold_tuning` selects them on the validation samples.
 
     Attributes
     ----------
     foreground : float
-        A pixel belongs to an instance from this probability on, 0 … 1.
+        Smallest foreground probability of a pixel that belongs to an instance, 0 … 1.
     seed : float
-        An instance's largest smoothed distance is at least this, 0 … 1.
+        Smallest maximum of the smoothed distance in an instance, 0 … 1.
     valley : float
-        Two neighbouring maxima are two instances if the valley between them is deeper than this, measured from the
-        lower of them, 0 … 1.
+        Two neighbouring maxima become two instances if the valley between them is deeper than this, measured from the
+        lower maximum, 0 … 1.
     area : int
-        Instances of fewer pixels are dropped.
+        Smallest area of an instance in pixels.
     """
 
     foreground: float = 0.5
@@ -43,8 +60,8 @@ class Thresholds:
     area: int = 8
 
 
-def encode(labels: np.ndarray) -> np.ndarray:
-    """Return the planes of a label map: distance, and foreground without inner borders.
+def encode(labels: LabelMap) -> Planes:
+    """Return the planes of a label map: the distance map, and the foreground without inner borders.
 
     Parameters
     ----------
@@ -59,30 +76,35 @@ def encode(labels: np.ndarray) -> np.ndarray:
     return np.stack([normalised_distance(labels), (labels > 0) & ~inner_borders(labels)]).astype(np.float32)
 
 
-def normalised_distance(labels: np.ndarray) -> np.ndarray:
-    """Return each pixel's distance from the outside of its instance, divided by the instance's largest.
+def normalised_distance(labels: LabelMap) -> NDArray[np.float32]:
+    """Return the distance of each pixel from the outside of its instance, divided by the largest one in the instance.
 
-    The edge of the image is not a border: an instance that it cuts is taken to go on.
+    The edge of the image isn't a border: an instance that it cuts is treated as if it went on.
+
+    Parameters
+    ----------
+    labels
+        ``(H, W)``, any integer type; 0 is background.
 
     Returns
     -------
     ndarray
-        ``(H, W)`` float32: 0 on background, above 0 … 1 in instances.
+        ``(H, W)`` float32: 0 in the background, in (0, 1] in instances.
     """
-    out = np.zeros(labels.shape, np.float32)
-    for label, box in boxes(labels):
+    normalised = np.zeros(labels.shape, np.float32)
+    for label, box in bounding_boxes(labels):
         around = tuple(slice(max(0, side.start - 1), side.stop + 1) for side in box)
         inside = labels[around] == label
         if inside.all():
-            out[around] = 1.0
+            normalised[around] = 1.0
             continue
         distance = ndimage.distance_transform_edt(inside)
-        out[around][inside] = (distance / distance.max())[inside]
-    return out
+        normalised[around][inside] = (distance / distance.max())[inside]
+    return normalised
 
 
-def boxes(labels: np.ndarray) -> list[tuple[int, tuple[slice, slice]]]:
-    """Return the labels above 0 in order, each with the rows and columns of its bounding box."""
+def bounding_boxes(labels: LabelMap) -> list[tuple[int, tuple[slice, slice]]]:
+    """Return the labels above 0 in ascending order, each with the rows and columns of its bounding box."""
     if int(labels.max()) <= labels.size:
         return [(i, box) for i, box in enumerate(ndimage.find_objects(labels.astype(np.int32)), 1) if box is not None]
     present, dense = np.unique(labels, return_inverse=True)
@@ -91,24 +113,25 @@ def boxes(labels: np.ndarray) -> list[tuple[int, tuple[slice, slice]]]:
     return list(zip(values, ndimage.find_objects(dense), strict=True))
 
 
-def inner_borders(labels: np.ndarray) -> np.ndarray:
-    """Return which pixels touch another instance, diagonals included: ``(H, W)`` bool."""
-    out = np.zeros(labels.shape, bool)
+def inner_borders(labels: LabelMap) -> BoolMask:
+    """Return the pixels that touch another instance, diagonally included: ``(H, W)`` bool."""
+    borders = np.zeros(labels.shape, bool)
     height, width = labels.shape
     for down, right in ((0, 1), (1, 0), (1, 1), (1, -1)):
         here = (slice(0, height - down), slice(max(0, -right), width - max(0, right)))
         there = (slice(down, height), slice(max(0, right), width - max(0, -right)))
         touch = (labels[here] != labels[there]) & (labels[here] > 0) & (labels[there] > 0)
-        out[here] |= touch
-        out[there] |= touch
-    return out
+        borders[here] |= touch
+        borders[there] |= touch
+    return borders
 
 
-def decode(distance: np.ndarray, foreground: np.ndarray, thresholds: Thresholds | None = None) -> np.ndarray:
-    """Return the instances of predicted planes: a watershed of the smoothed distance, shallow valleys filled.
+def decode(distance: FloatArray, foreground: FloatArray, thresholds: Thresholds | None = None) -> NDArray[np.int32]:
+    """Return the instances of predicted planes, by a watershed of the smoothed distance map.
 
-    Every local maximum begins a basin; basins are then joined across their valleys, the highest first, as long as
-    the valley is shallow. So an instance of irregular shape, which has several maxima, stays in one piece.
+    Every local maximum is the seed of a basin. Neighbouring basins are then joined in the order of the pass between
+    them, the highest first, where the valley is shallow; so an instance of irregular shape, which has several maxima,
+    stays one instance.
 
     Parameters
     ----------
@@ -120,7 +143,7 @@ def decode(distance: np.ndarray, foreground: np.ndarray, thresholds: Thresholds 
     Returns
     -------
     ndarray
-        ``(H, W)`` int32: 0, and 1 … n without gaps.
+        ``(H, W)`` int32: 0 and 1 … n, every number used.
     """
     from skimage.segmentation import watershed
 
@@ -128,19 +151,19 @@ def decode(distance: np.ndarray, foreground: np.ndarray, thresholds: Thresholds 
     inside = foreground >= thresholds.foreground
     if not inside.any():
         return np.zeros(distance.shape, np.int32)
-    smooth = ndimage.gaussian_filter(distance, SMOOTH)
+    smooth = ndimage.gaussian_filter(distance, SMOOTHING_SIGMA)
     peaks = inside & (smooth >= ndimage.maximum_filter(np.where(inside, smooth, -np.inf), size=3))
-    basins = watershed(-smooth, ndimage.label(peaks, structure=_ALL_NEIGHBOURS)[0], mask=inside)
+    basins = watershed(-smooth, ndimage.label(peaks, structure=_EIGHT_NEIGHBOURS)[0], mask=inside)
     return drop_small(join_basins(basins, smooth, thresholds.valley, thresholds.seed), thresholds.area)
 
 
-def join_basins(basins: np.ndarray, height: np.ndarray, valley: float, seed: float) -> np.ndarray:
-    """Join neighbouring basins whose valley is no deeper than `valley`, and drop those nowhere as high as `seed`.
+def join_basins(basins: LabelMap, height: FloatArray, valley: float, seed: float) -> NDArray[np.int64]:
+    """Join neighbouring basins whose valley isn't deeper than `valley`, and remove those lower than `seed` everywhere.
 
     Parameters
     ----------
     basins
-        ``(H, W)`` int: 0, and 1 … n.
+        ``(H, W)`` int: 0 and 1 … n.
     height
         ``(H, W)`` float.
     valley, seed
@@ -149,7 +172,7 @@ def join_basins(basins: np.ndarray, height: np.ndarray, valley: float, seed: flo
     Returns
     -------
     ndarray
-        ``(H, W)`` int64, with gaps.
+        ``(H, W)`` int64; not every number is used.
     """
     count = int(basins.max()) + 1
     peak = np.full(count, -np.inf, height.dtype)
@@ -161,18 +184,18 @@ def join_basins(basins: np.ndarray, height: np.ndarray, valley: float, seed: flo
             basin = root[basin]
         return basin
 
-    for first, second, height_of_pass in _passes(basins, height):
+    for first, second, pass_height in _passes(basins, height):
         low, high = sorted((root_of(first), root_of(second)), key=peak.__getitem__)
-        if peak[low] - height_of_pass <= valley:
+        if peak[low] - pass_height <= valley:
             root[low] = high
-    home = np.array([root_of(basin) for basin in range(count)])
-    home[peak[home] < seed] = 0
-    home[0] = 0
-    return home[basins]
+    joined = np.array([root_of(basin) for basin in range(count)])
+    joined[peak[joined] < seed] = 0
+    joined[0] = 0
+    return joined[basins]
 
 
-def _passes(basins: np.ndarray, height: np.ndarray) -> Iterable[tuple[int, int, float]]:
-    """Return each two neighbouring basins with the height of the highest pass between them, the highest first."""
+def _passes(basins: LabelMap, height: FloatArray) -> Iterable[tuple[int, int, float]]:
+    """Return all pairs of neighbouring basins with the height of the highest pass between them, the highest first."""
     pairs, passes = [], []
     for here, there in (((slice(None), slice(1, None)), (slice(None), slice(-1))), ((slice(1, None),), (slice(-1),))):
         a, b = basins[here], basins[there]
@@ -187,16 +210,16 @@ def _passes(basins: np.ndarray, height: np.ndarray) -> Iterable[tuple[int, int, 
     return zip(first[order].tolist(), second[order].tolist(), heights[order].tolist(), strict=True)
 
 
-def restore_borders(labels: np.ndarray, distance: np.ndarray) -> np.ndarray:
-    """Give decoded instances back the borders between them, which the foreground plane leaves out.
+def restore_borders(labels: NDArray[np.int32], distance: FloatArray) -> NDArray[np.int32]:
+    """Add the borders between neighbours, which the foreground plane leaves out, to decoded instances.
 
-    A background pixel beside an instance, with another instance at most two pixels away, is taken for a border that the
-    two share if the distance plane has half a pixel there, measured by the instance's own size.
+    A background pixel next to an instance, with another instance at most two pixels away, is a border between the two
+    if the distance plane is at least that of half a pixel in an instance of this size.
 
     Parameters
     ----------
     labels
-        ``(H, W)`` int32: 0, and 1 … n; see `decode`.
+        ``(H, W)`` int32: 0 and 1 … n; see `decode`.
     distance
         ``(H, W)`` float, about 0 … 1.
 
@@ -207,39 +230,39 @@ def restore_borders(labels: np.ndarray, distance: np.ndarray) -> np.ndarray:
     """
     if not labels.any():
         return labels
-    nobody = np.int32(labels.max() + 1)
+    no_label = np.int32(labels.max() + 1)
     highest = ndimage.maximum_filter(labels, size=5)
-    lowest = ndimage.minimum_filter(np.where(labels > 0, labels, nobody), size=5)
+    lowest = ndimage.minimum_filter(np.where(labels > 0, labels, no_label), size=5)
     between = (labels == 0) & (highest > 0) & (lowest < highest)
     if not between.any():
         return labels
-    away, (rows, columns) = ndimage.distance_transform_edt(labels == 0, return_indices=True)
+    from_instance, (rows, columns) = ndimage.distance_transform_edt(labels == 0, return_indices=True)
     nearest = labels[rows, columns]
-    radius = ndimage.maximum(ndimage.distance_transform_edt(labels > 0), labels, np.arange(nobody))
+    radius = ndimage.maximum(ndimage.distance_transform_edt(labels > 0), labels, np.arange(no_label))
     half_a_pixel = 0.5 / (1 + np.asarray(radius))
-    border = between & (away < 2) & (distance >= half_a_pixel[nearest])
+    border = between & (from_instance < 2) & (distance >= half_a_pixel[nearest])
     return np.where(border, nearest, labels).astype(np.int32)
 
 
-def decode_components(foreground: np.ndarray, thresholds: Thresholds | None = None) -> np.ndarray:
-    """Return the connected components of the foreground as instances: what cGAN-Seg (2024) does.
+def decode_components(foreground: FloatArray, thresholds: Thresholds | None = None) -> NDArray[np.int32]:
+    """Return the connected components of the foreground as instances, as cGAN-Seg (2024) does.
 
-    Touching cells become one. Arguments and result are those of `decode`.
+    Touching cells become one instance. Parameters and result are those of `decode`.
     """
     thresholds = thresholds or Thresholds()
     components, _ = ndimage.label(foreground >= thresholds.foreground)
     return drop_small(components, thresholds.area)
 
 
-def drop_small(labels: np.ndarray, area: int) -> np.ndarray:
-    """Drop the instances of fewer than `area` pixels, and number the others 1 … n in their order; int32."""
+def drop_small(labels: LabelMap, area: int) -> NDArray[np.int32]:
+    """Remove the instances of fewer than `area` pixels, and number the others 1 … n in their order; int32."""
     sizes = np.bincount(labels.ravel())
     kept = sizes >= max(1, area)
     kept[0] = False
     return (np.cumsum(kept) * kept).astype(np.int32)[labels]
 
 
-def mean_foreground(labels: np.ndarray, foreground: np.ndarray) -> np.ndarray:
+def mean_foreground(labels: LabelMap, foreground: FloatArray) -> NDArray[np.float64]:
     """Return the mean of `foreground` in each instance 1 … n of `labels`: ``(n,)`` float64."""
     flat = labels.ravel()
     sizes = np.bincount(flat)[1:]

@@ -1,4 +1,4 @@
-"""Objects of label maps: their areas, their cut-outs, and label maps made valid again after cutting and warping."""
+"""Objects of label maps: areas, cut-outs, and relabelling after a label map was cropped, warped or generated."""
 
 from __future__ import annotations
 
@@ -6,15 +6,26 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import ndimage
 from skimage.measure import label as connected
 
 from synthbench.metrics.contacts import touching_labels
+from synthbench.types import BoolMask, IntArray, LabelMap
 
-AREA_PERCENTILE = 1.0
-"""Percentile of the training objects' areas below which a piece counts as a speck."""
+__all__ = [
+    "Cutout",
+    "cutouts",
+    "fraction_of_touching_objects",
+    "min_object_area",
+    "object_areas",
+    "relabel",
+]
 
-_EIGHT = np.ones((3, 3), bool)
+MIN_AREA_PERCENTILE = 1.0
+"""Percentile of the areas of the training objects below which an object is a small object."""
+
+_EIGHT_NEIGHBOURS = np.ones((3, 3), bool)
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,14 +37,14 @@ class Cutout:
     mask : ndarray
         ``(height, width)`` bool, the object in its bounding box.
     top, left : int
-        Where the box lies in the label map.
+        Row and column of the box's first pixel in the label map.
     label : int
-        The object's id there.
+        The object's label there.
     whole : bool
-        Whether it keeps clear of the label map's border, which would have cut it.
+        Whether it doesn't reach the border of the label map, which might have cut it.
     """
 
-    mask: np.ndarray
+    mask: BoolMask
     top: int
     left: int
     label: int
@@ -41,20 +52,22 @@ class Cutout:
 
     @property
     def area(self) -> int:
+        """Number of pixels."""
         return int(self.mask.sum())
 
     @property
     def box(self) -> tuple[slice, slice]:
+        """Rows and columns of the bounding box in the label map."""
         return slice(self.top, self.top + self.mask.shape[0]), slice(self.left, self.left + self.mask.shape[1])
 
 
-def cutouts(labels: np.ndarray) -> list[Cutout]:
-    """Return every object of an instance label map ``(height, width)``, by rising id.
+def cutouts(labels: LabelMap) -> list[Cutout]:
+    """Return the objects of an instance label map, ``(height, width)``, in the order of their labels.
 
-    An object in several pieces gives its largest piece.
+    Of an object in several pieces the largest one is returned.
     """
     height, width = labels.shape
-    found = []
+    objects = []
     ids = np.unique(labels)
     ids = ids[ids > 0]
     dense = np.searchsorted(ids, labels) + 1
@@ -62,12 +75,12 @@ def cutouts(labels: np.ndarray) -> list[Cutout]:
     for number, box in enumerate(ndimage.find_objects(dense), start=1):
         mask, (rows, columns) = _largest_piece(dense[box] == number, box)
         whole = rows.start > 0 and columns.start > 0 and rows.stop < height and columns.stop < width
-        found.append(Cutout(mask, rows.start, columns.start, int(ids[number - 1]), whole))
-    return found
+        objects.append(Cutout(mask, rows.start, columns.start, int(ids[number - 1]), whole))
+    return objects
 
 
-def _largest_piece(mask: np.ndarray, box: tuple[slice, slice]) -> tuple[np.ndarray, tuple[slice, slice]]:
-    pieces, count = ndimage.label(mask, structure=_EIGHT)
+def _largest_piece(mask: BoolMask, box: tuple[slice, slice]) -> tuple[BoolMask, tuple[slice, slice]]:
+    pieces, count = ndimage.label(mask, structure=_EIGHT_NEIGHBOURS)
     if count == 1:
         return mask, box
     keep = int(np.bincount(pieces.ravel())[1:].argmax()) + 1
@@ -77,32 +90,33 @@ def _largest_piece(mask: np.ndarray, box: tuple[slice, slice]) -> tuple[np.ndarr
     return pieces[rows, columns] == keep, shifted
 
 
-def object_areas(labels: np.ndarray) -> np.ndarray:
-    """Return the areas of an instance label map's objects in pixels, ``(objects,)``, by rising id."""
+def object_areas(labels: LabelMap) -> IntArray:
+    """Return the area of each object of an instance label map in pixels, ``(objects,)``, in the order of the labels."""
     ids, counts = np.unique(labels, return_counts=True)
     return counts[ids > 0]
 
 
-def min_object_area(masks: Iterable[np.ndarray]) -> int:
-    """Return the area in pixels below which a piece is a speck, by the training label maps: at least 1.
+def min_object_area(masks: Iterable[LabelMap]) -> int:
+    """Return the smallest area in pixels that an object should have, according to the training label maps; at least 1.
 
-    It is the `AREA_PERCENTILE` of the objects' areas, so that a few stray pixels in the annotation don't set it.
+    It is a low percentile of the objects' areas (`MIN_AREA_PERCENTILE`), so that a few stray pixels in the annotation
+    don't determine it.
     """
-    found = [object_areas(mask) for mask in masks]
-    together = np.concatenate(found) if found else np.zeros(0)
-    return max(1, int(np.percentile(together, AREA_PERCENTILE, method="lower"))) if together.size else 1
+    areas = [object_areas(mask) for mask in masks]
+    all_areas = np.concatenate(areas) if areas else np.zeros(0)
+    return max(1, int(np.percentile(all_areas, MIN_AREA_PERCENTILE, method="lower"))) if all_areas.size else 1
 
 
-def relabel(labels: np.ndarray, limit: float = 1) -> tuple[np.ndarray, int]:
-    """Make a cut, warped or drawn label map valid: connected objects, numbered 1 … n, none a speck.
+def relabel(labels: LabelMap, min_area: float = 1) -> tuple[NDArray[np.int32], int]:
+    """Return a valid label map: connected objects, labelled 1 … n, without small objects.
 
-    An object in pieces becomes one object per piece (diagonal neighbours are connected).
+    An object in several pieces becomes one object per piece; diagonal neighbours are connected.
 
     Parameters
     ----------
     labels
-        ``(height, width)``, any integer type.
-    limit
+        ``(height, width)``, any integer type; cropped, warped or generated.
+    min_area
         Pieces of a smaller area, in pixels, are removed.
 
     Returns
@@ -110,18 +124,18 @@ def relabel(labels: np.ndarray, limit: float = 1) -> tuple[np.ndarray, int]:
     labels : ndarray
         ``(height, width)`` int32.
     removed : int
-        How many pieces were removed.
+        Number of pieces that were removed.
     """
     pieces = connected(labels, background=0, connectivity=2)
     sizes = np.bincount(pieces.ravel())
     sizes[0] = 0
-    kept = sizes >= max(limit, 1)
+    kept = sizes >= max(min_area, 1)
     numbers = np.where(kept, np.cumsum(kept), 0).astype(np.int32)
     return numbers[pieces], int((~kept[1:]).sum())
 
 
-def fraction_of_touching_objects(masks: Sequence[np.ndarray]) -> float:
-    """Return the share, 0 … 1, of the objects in instance label maps that have another one within one pixel."""
+def fraction_of_touching_objects(masks: Sequence[LabelMap]) -> float:
+    """Return the fraction, 0 … 1, of the objects in instance label maps that touch another one, diagonally included."""
     touching = total = 0
     for mask in masks:
         total += object_areas(mask).size

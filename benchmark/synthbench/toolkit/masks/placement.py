@@ -1,4 +1,4 @@
-"""Finding room for one more object among others: a few random tries, then a search of all places by FFT."""
+"""Placing objects in a label map without overlap: a few random places are tried, then all are searched by FFT."""
 
 from __future__ import annotations
 
@@ -8,47 +8,52 @@ import numpy as np
 from scipy import ndimage
 from scipy.signal import fftconvolve
 
-TRIES = 32
-SEARCH_SIDE = 256
-"""Longest side of the map that all places are searched in; larger images are searched on a coarser grid."""
+from synthbench.types import BoolMask, LabelMap
 
-_EIGHT = np.ones((3, 3), bool)
+__all__ = ["Canvas", "overlapping_slices"]
+
+RANDOM_TRIES = 32
+"""Random places that are tried before all places are searched."""
+MAX_SEARCH_SIDE = 256
+"""Longest side of the grid on which all places are searched; larger images are searched on a coarser grid."""
+
+_EIGHT_NEIGHBOURS = np.ones((3, 3), bool)
 
 
 class Canvas:
-    """A label map that objects are placed on, one after another, without overlap.
+    """A label map in which objects are placed one after another, without overlap.
 
-    An object's centre lies within the image; its edge may hang over the border, where it is cut off.
+    The centre of an object is inside the image; the part beyond the border is cut off.
 
     Parameters
     ----------
     labels
-        ``(height, width)``, what is there already; copied.
+        ``(height, width)``, the objects that are there already; copied.
     allowed
-        ``(height, width)`` bool, where objects may lie; everywhere by default.
+        ``(height, width)`` bool, where objects may be placed; by default everywhere.
 
     Attributes
     ----------
     labels : ndarray
         ``(height, width)`` int32.
     count : int
-        The highest id in use.
+        The highest label in use.
     """
 
-    def __init__(self, labels: np.ndarray, allowed: np.ndarray | None = None) -> None:
+    def __init__(self, labels: LabelMap, allowed: BoolMask | None = None) -> None:
         self.labels = labels.astype(np.int32)
         self.count = int(self.labels.max(initial=0))
-        self._taken = self.labels > 0
+        self._occupied = self.labels > 0
         if allowed is not None:
-            self._taken |= ~allowed
+            self._occupied |= ~allowed
 
     @property
     def covered(self) -> int:
-        """Pixels that belong to objects."""
+        """Number of pixels that belong to objects."""
         return int((self.labels > 0).sum())
 
-    def find(self, mask: np.ndarray, rng: np.random.Generator, *, touch: bool = False) -> tuple[int, int] | None:
-        """Return the top left corner of a free place for an object, or None if none was found.
+    def find_place(self, mask: BoolMask, rng: np.random.Generator, *, touch: bool = False) -> tuple[int, int] | None:
+        """Return the top left corner of a free place for an object; None if there is none.
 
         Parameters
         ----------
@@ -56,90 +61,102 @@ class Canvas:
             ``(h, w)`` bool, the object in its bounding box.
         rng
         touch
-            Move the object up to its nearest neighbour, if there is one within its own size, until the two touch.
-            Otherwise at least one pixel of background stays between it and the others.
+            Whether the object is moved towards its nearest neighbour until the two touch, if there is one within the
+            object's own size. Otherwise at least one pixel of background separates it from the others.
         """
         pad = 0 if touch else 1
-        claim = mask if touch else ndimage.binary_dilation(np.pad(mask, 1), _EIGHT)
-        corner = self._try(claim, rng) or self._search(claim, rng)
+        claim = mask if touch else ndimage.binary_dilation(np.pad(mask, 1), _EIGHT_NEIGHBOURS)
+        corner = self._try_random(claim, rng) or self._search_all(claim, rng)
         if corner is None:
             return None
         if touch:
-            corner = self._slide(mask, corner)
+            corner = self._move_to_neighbour(mask, corner)
         return corner[0] + pad, corner[1] + pad
 
-    def put(self, mask: np.ndarray, corner: tuple[int, int]) -> int:
-        """Write an object with its box's top left at `corner`, and return its new id."""
-        here, part = overlap(self.labels.shape, mask.shape, corner)
+    def place(self, mask: BoolMask, corner: tuple[int, int]) -> int:
+        """Write an object into the label map, its bounding box beginning at `corner`, and return its new label."""
+        in_canvas, in_mask = overlapping_slices(self.labels.shape, mask.shape, corner)
         self.count += 1
-        self.labels[here][mask[part]] = self.count
-        self._taken[here] |= mask[part]
+        self.labels[in_canvas][mask[in_mask]] = self.count
+        self._occupied[in_canvas] |= mask[in_mask]
         return self.count
 
-    def _free(self, mask: np.ndarray, corner: tuple[int, int]) -> bool:
-        here, part = overlap(self.labels.shape, mask.shape, corner)
-        return not (self._taken[here] & mask[part]).any()
+    def _is_free(self, mask: BoolMask, corner: tuple[int, int]) -> bool:
+        in_canvas, in_mask = overlapping_slices(self.labels.shape, mask.shape, corner)
+        return not (self._occupied[in_canvas] & mask[in_mask]).any()
 
-    def _try(self, mask: np.ndarray, rng: np.random.Generator) -> tuple[int, int] | None:
-        centres = (rng.random((TRIES, 2)) * self.labels.shape).astype(int)
+    def _try_random(self, mask: BoolMask, rng: np.random.Generator) -> tuple[int, int] | None:
+        centres = (rng.random((RANDOM_TRIES, 2)) * self.labels.shape).astype(int)
         for y, x in centres.tolist():
             corner = (y - mask.shape[0] // 2, x - mask.shape[1] // 2)
-            if self._free(mask, corner):
+            if self._is_free(mask, corner):
                 return corner
         return None
 
-    def _search(self, mask: np.ndarray, rng: np.random.Generator) -> tuple[int, int] | None:
-        """Search all places of a grid, by correlation; on a coarse grid it misses the tightest, and errs on none."""
+    def _search_all(self, mask: BoolMask, rng: np.random.Generator) -> tuple[int, int] | None:
+        """Search all places of a grid by correlation; a coarse grid misses tight places, but returns free ones only."""
         height, width = mask.shape
-        step = math.ceil(max(self.labels.shape) / SEARCH_SIDE)
+        step = math.ceil(max(self.labels.shape) / MAX_SEARCH_SIDE)
         half = np.array([height // 2, width // 2])
         margin = ((height // 2, height - height // 2), (width // 2, width - width // 2))
-        taken = _coarse(np.pad(self._taken, margin), step)
-        shape = _coarse(mask, step)
-        hits = fftconvolve(taken.astype(np.float32), shape[::-1, ::-1].astype(np.float32), mode="valid")
-        centres = np.argwhere(hits < 0.5) * step
+        occupied = _any_in_blocks(np.pad(self._occupied, margin), step)
+        template = _any_in_blocks(mask, step)
+        collisions = fftconvolve(occupied.astype(np.float32), template[::-1, ::-1].astype(np.float32), mode="valid")
+        centres = np.argwhere(collisions < 0.5) * step
         centres = centres[(centres < self.labels.shape).all(axis=1)]
         if len(centres) == 0:
             return None
         y, x = (centres[rng.integers(len(centres))] - half).tolist()
         return (y, x)
 
-    def _slide(self, mask: np.ndarray, corner: tuple[int, int]) -> tuple[int, int]:
+    def _move_to_neighbour(self, mask: BoolMask, corner: tuple[int, int]) -> tuple[int, int]:
         height, width = mask.shape
         centre = (corner[0] + height // 2, corner[1] + width // 2)
-        near, _ = overlap(self.labels.shape, (3 * height, 3 * width), (corner[0] - height, corner[1] - width))
-        others = np.argwhere(self.labels[near] > 0) + np.array([near[0].start, near[1].start])
+        surroundings, _ = overlapping_slices(
+            self.labels.shape, (3 * height, 3 * width), (corner[0] - height, corner[1] - width)
+        )
+        others = np.argwhere(self.labels[surroundings] > 0) + np.array([side.start for side in surroundings])
         if len(others) == 0:
             return corner
-        way = others[((others - centre) ** 2).sum(axis=1).argmin()] - centre
-        length = float(np.hypot(*way))
+        direction = others[((others - centre) ** 2).sum(axis=1).argmin()] - centre
+        length = float(np.hypot(*direction))
         for k in range(1, math.ceil(length) + 1):
-            shift = np.rint(way * (k / max(length, 1.0))).astype(int)
-            there = (corner[0] + int(shift[0]), corner[1] + int(shift[1]))
-            if not self._free(mask, there):
-                shift = np.rint(way * ((k - 1) / max(length, 1.0))).astype(int)
+            shift = np.rint(direction * (k / max(length, 1.0))).astype(int)
+            moved = (corner[0] + int(shift[0]), corner[1] + int(shift[1]))
+            if not self._is_free(mask, moved):
+                shift = np.rint(direction * ((k - 1) / max(length, 1.0))).astype(int)
                 return corner[0] + int(shift[0]), corner[1] + int(shift[1])
         return corner
 
 
-def overlap(
-    canvas: tuple[int, ...], piece: tuple[int, ...], corner: tuple[int, int]
+def overlapping_slices(
+    canvas: tuple[int, ...], patch: tuple[int, ...], corner: tuple[int, int]
 ) -> tuple[tuple[slice, slice], tuple[slice, slice]]:
-    """Return the part of a canvas that a piece at `corner` covers, and the part of the piece that lies on the canvas.
+    """Return where a patch and a canvas overlap.
 
-    Both are (rows, columns); they are empty if the two don't meet.
+    Parameters
+    ----------
+    canvas, patch
+        Shapes, ``(height, width)``.
+    corner
+        Row and column of the patch's first pixel in the canvas; may be negative.
+
+    Returns
+    -------
+    in_canvas, in_patch : tuple of slice
+        Rows and columns of the overlap in the canvas and in the patch; empty if the two don't overlap.
     """
-    here, part = [], []
-    for size, length, start in zip(canvas, piece, corner, strict=False):
+    in_canvas, in_patch = [], []
+    for size, length, start in zip(canvas, patch, corner, strict=False):
         low = min(max(start, 0), size)
         high = max(low, min(start + length, size))
-        here.append(slice(low, high))
-        part.append(slice(low - start, high - start))
-    return (here[0], here[1]), (part[0], part[1])
+        in_canvas.append(slice(low, high))
+        in_patch.append(slice(low - start, high - start))
+    return (in_canvas[0], in_canvas[1]), (in_patch[0], in_patch[1])
 
 
-def _coarse(mask: np.ndarray, step: int) -> np.ndarray:
-    """Return whether anything is set in each block of ``step × step``, the last blocks filled up with unset."""
+def _any_in_blocks(mask: BoolMask, step: int) -> BoolMask:
+    """Return whether any pixel is set in each block of ``step × step``; missing pixels of the last ones are unset."""
     if step == 1:
         return mask
     height, width = (-n % step for n in mask.shape)

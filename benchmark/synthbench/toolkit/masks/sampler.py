@@ -214,11 +214,11 @@ class MaskSampler:
         for _ in range(PLACING_ROUNDS):
             before = canvas.count
             for mask in _choose_objects(objects, target_pixels - canvas.covered, rng):
-                corner = canvas.find(mask, rng, touch=bool(rng.random() < self.touching_fraction))
+                corner = canvas.find_place(mask, rng, touch=bool(rng.random() < self.touching_fraction))
                 if corner is None:
                     unplaced += 1
                 else:
-                    canvas.put(mask, corner)
+                    canvas.place(mask, corner)
             if canvas.count == before:
                 break
         labels, removed = relabel(canvas.labels, self.min_area)
