@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import configparser
+import dataclasses
 import importlib
 import inspect
 import pkgutil
@@ -310,6 +311,16 @@ def test_yaml_in_the_readme_is_a_study() -> None:
     assert blocks
     for block in blocks:
         make_study(yaml.safe_load(block), "README.md")
+
+
+def test_python_in_the_readme_uses_names_that_exist() -> None:
+    tables = {field.name for field in dataclasses.fields(synthbench.Results)}
+    owners = {"synthbench": set(synthbench.__all__), "results": tables}
+    blocks = re.findall(r"^```python\n(.*?)^```", DOCS["README.md"], re.MULTILINE | re.DOTALL)
+    assert blocks
+    for node in ast.walk(ast.parse("".join(blocks))):
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id in owners:
+            assert node.attr in owners[node.value.id]
 
 
 def test_the_default_study_is_valid_and_is_part_of_the_package() -> None:
