@@ -203,7 +203,6 @@ RETIRED_NAMES = {
     "doubled": "upsample2x",
     "evening": "cycle_spinning",
     "hire": "spawn",
-    "joint": "codec",
     "lit": "conditioning",
     "mending": "residual_refinement",
     "optimise": "schedules, ema",
