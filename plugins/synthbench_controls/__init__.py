@@ -1,4 +1,4 @@
-"""Trivial arms that every generator must beat: real images again, augmented, recomposed, or wrongly paired."""
+"""Control arms: real samples again, augmented, recombined, or with the wrong masks. Every generator must beat them."""
 
 from collections.abc import Iterable
 
@@ -10,21 +10,21 @@ def synthbench_generators() -> Iterable[GeneratorSpec]:
     yield GeneratorSpec(
         "duplicate",
         "synthbench_controls.duplicate:Duplicate",
-        summary="training images again, count-matched",
+        summary="training samples again, as many as there are synthetic ones",
     )
     yield GeneratorSpec(
         "classic",
         "synthbench_controls.classic:Classic",
-        summary="strong conventional augmentation of training images",
+        summary="strong conventional augmentation of training samples",
     )
     yield GeneratorSpec(
         "copy-paste",
         "synthbench_controls.copy_paste:CopyPaste",
-        summary="training objects pasted onto training images, edges blended",
+        summary="objects of training images pasted into other training images",
         tasks=frozenset({"instances"}),
     )
     yield GeneratorSpec(
         "shuffled",
         "synthbench_controls.shuffled:Shuffled",
-        summary="training images with the masks of others: must hurt",
+        summary="training images with the masks of others, which must hurt",
     )

@@ -1,20 +1,21 @@
-"""Training images again, as many as there are synthetic ones: what more data of the same kind is worth by itself."""
+"""Control `duplicate`: training samples again, as many as there are synthetic ones."""
 
 from __future__ import annotations
 
 from synthbench import Config, Sample
 from synthbench.samples import MASK
-from synthbench_controls.base import Control, name
+from synthbench_controls.base import Control, sample_id
 
 
 class Duplicate(Control[Config]):
-    """Sample i is the training image at the i-th place of seeded permutations, unchanged.
+    """Training samples, unchanged, in random order.
 
-    All are used once before any repeats. A study of Pink (2026, PMLR 318) found that synthetic data did not beat
-    this control; a benchmark without it can't tell new information from more repetition.
+    Every one is used once before any is used again. This control shows what more repetitions of the same data are
+    worth; Pink (2026, PMLR 318) found that synthetic data did not beat it.
     """
 
-    def _sample(self, index: int, seed: int) -> Sample:
-        source = self._read(self.position(index, seed))
+    def make_sample(self, index: int, seed: int) -> Sample:
+        """Return sample `index` of a seed."""
+        source = self.training_sample(self.position(index, seed))
         groups = {"source": source.id, MASK: "training"}
-        return Sample(name(index), source.image, source.labels, groups, source.ignore)
+        return Sample(sample_id(index), source.image, source.labels, groups, source.ignore)

@@ -13,11 +13,12 @@ from synthbench.errors import DataError
 from synthbench.testing.contract import assert_contract
 from synthbench.toolkit.masks.objects import cutouts, object_areas, relabel
 from synthbench.toolkit.training.patches import dihedral
-from synthbench_controls.base import without_fragments
+from synthbench_controls.base import remove_fragments
 from synthbench_controls.classic import Classic, ClassicConfig
-from synthbench_controls.copy_paste import CopyPaste, CopyPasteConfig, _background
+from synthbench_controls.copy_paste import CopyPaste, CopyPasteConfig
 from synthbench_controls.duplicate import Duplicate
-from synthbench_controls.shuffled import Shuffled, fit_to
+from synthbench_controls.pasting import background_colour, contrast, cut_object
+from synthbench_controls.shuffled import Shuffled, fit_to_shape
 
 NAMES = ("duplicate", "classic", "copy-paste", "shuffled")
 STILL = {"rotation": 0, "scale": 1, "elastic": 0, "gain": 1, "gamma": 1, "offset": 0, "noise": 0, "blur": 0}
@@ -97,7 +98,7 @@ def test_a_small_object_that_is_whole_stays_and_a_small_rest_of_a_large_one_goes
     original[1:11, 1:11], original[15:18, 15:18] = 3, 7
     warped = np.zeros((20, 20), np.uint8)
     warped[0:2, 0:4], warped[15:18, 15:18] = 3, 7
-    labels, removed = without_fragments(warped, original, limit=12, growth=1.0)
+    labels, removed = remove_fragments(warped, original, min_area=12, scale=1.0)
     assert removed == 1
     assert np.array_equal(labels, warped == 7)
 
@@ -107,7 +108,7 @@ def test_pieces_of_one_object_become_objects_where_they_are_large():
     original[2:12, 2:12] = 1
     warped = original.copy()
     warped[:, 6:8] = 0
-    labels, removed = without_fragments(warped, original, limit=12, growth=1.0)
+    labels, removed = remove_fragments(warped, original, min_area=12, scale=1.0)
     assert removed == 0
     assert sorted(object_areas(labels)) == [40, 40]
 
@@ -172,8 +173,8 @@ def test_augmented_objects_are_turned_scaled_and_mirrored_as_far_as_they_are_ask
 
 
 def test_a_warp_moves_pixels_as_far_as_it_is_asked_to(blob_set):
-    generator = fitted(Classic, blob_set, rotation=0, elastic=2.5, spacing=8)
-    moved = generator._geometry((200, 200), 1.0, np.random.default_rng(0))[0] - np.indices((200, 200))[0]
+    generator = fitted(Classic, blob_set, rotation=0, elastic=2.5, elastic_spacing=8)
+    moved = generator.source_coordinates((200, 200), 1.0, np.random.default_rng(0))[0] - np.indices((200, 200))[0]
     assert moved[::8, ::8].std() == pytest.approx(2.5, rel=0.1)
     assert np.abs(np.diff(moved, axis=0)).max() < 2.5
 
@@ -188,7 +189,7 @@ def test_class_maps_keep_their_classes(semantic_set):
 
 
 def test_the_target_density_is_reached(blob_set):
-    generator = fitted(CopyPaste, blob_set, touching=1.0)
+    generator = fitted(CopyPaste, blob_set, touching_fraction=1.0)
     before = np.mean([entry.covered for entry in blob_set.entries])
     drawn = generator.sample_batch(range(24), 0)
     after = np.mean([(sample.labels > 0).mean() for sample in drawn])
@@ -198,17 +199,17 @@ def test_the_target_density_is_reached(blob_set):
 def test_the_density_is_capped():
     train = SampleSet.of([square(f"s{i}", side=16) for i in range(4)])
     largest = 16 * 16 / 96 / 96
-    for sample in fitted(CopyPaste, train, added=10.0, most=0.15).sample_batch(range(8), 0):
+    for sample in fitted(CopyPaste, train, pasted_ratio=10.0, max_foreground_fraction=0.15).sample_batch(range(8), 0):
         assert 0.1 < (sample.labels > 0).mean() < 0.15 + largest
 
 
 def test_no_pasted_object_covers_another_or_is_lost_uncounted(blob_set):
-    generator = fitted(CopyPaste, blob_set, added=2.0)
+    generator = fitted(CopyPaste, blob_set, pasted_ratio=2.0)
     for i in range(12):
         generator.counts.clear()
         sample = generator.sample(i, 0)
         source = blob_set[sample.groups["source"]].labels
-        base, _ = without_fragments(source, source, generator.min_area, 1.0)
+        base, _ = remove_fragments(source, source, generator.min_area, 1.0)
         for label in range(1, base.max() + 1):
             now = np.unique(sample.labels[base == label])
             assert len(now) == 1
@@ -239,7 +240,7 @@ def test_backgrounds_are_told_apart_whatever_part_of_16_bits_a_camera_uses():
         train = SampleSet.of([Sample(s.id, im, s.labels) for s, im in zip(squares, images, strict=True)])
         generator = fitted(CopyPaste, train)
         sets[scale] = generator.colours
-        lent = {place for place, _ in generator._lenders(0, np.random.default_rng(0))}
+        lent = {place for place, _ in generator.similar_objects(0, np.random.default_rng(0))}
         assert lent <= set(range(8))
     assert np.allclose(sets[1], sets[17])
     assert np.allclose(sets[1], sets[257])
@@ -247,7 +248,9 @@ def test_backgrounds_are_told_apart_whatever_part_of_16_bits_a_camera_uses():
 
 def test_where_nothing_fits_it_is_counted():
     full = square("full", side=96, at=0)
-    generator = fitted(CopyPaste, SampleSet.of([full, square("a", side=60, at=20)]), most=1.0, added=5.0)
+    generator = fitted(
+        CopyPaste, SampleSet.of([full, square("a", side=60, at=20)]), max_foreground_fraction=1.0, pasted_ratio=5.0
+    )
     generator.sample_batch(range(4), 0)
     assert generator.counts["unplaced"] > 0
 
@@ -257,7 +260,7 @@ def test_pasted_objects_take_the_light_of_their_new_place():
     light = np.where(dim.labels > 0, 90, 60).astype(np.uint8)
     bright = square("bright", at=60)
     train = SampleSet.of([Sample("dim", light, dim.labels), bright])
-    generator = fitted(CopyPaste, train, touching=0.0, donors=2)
+    generator = fitted(CopyPaste, train, touching_fraction=0.0, source_images=2)
     seen = 0
     for sample in generator.sample_batch(range(12), 0):
         if sample.groups["source"] != "dim" or sample.labels.max() < 2:
@@ -282,7 +285,7 @@ def test_pasted_objects_are_turned_and_mirrored_every_way():
     labels = np.zeros((64, 64), np.uint8)
     labels[20:32, 20:24] = labels[28:32, 20:27] = 1
     train = SampleSet.of([Sample("hook", np.where(labels > 0, 200, 20).astype(np.uint8), labels)])
-    drawn = fitted(CopyPaste, train, touching=0.0, added=4.0).sample_batch(range(20), 0)
+    drawn = fitted(CopyPaste, train, touching_fraction=0.0, pasted_ratio=4.0).sample_batch(range(20), 0)
     hook = cutouts(labels)[0].mask
     shapes = {(m.shape, m.tobytes()) for m in (np.ascontiguousarray(dihedral(hook, k)) for k in range(8))}
     found = [c.mask for s in drawn for c in cutouts(s.labels) if c.whole]
@@ -291,8 +294,8 @@ def test_pasted_objects_are_turned_and_mirrored_every_way():
 
 @pytest.mark.parametrize("donors", [1, 2, 5])
 def test_as_many_images_lend_objects_as_are_asked_to(blob_set, donors):
-    generator = fitted(CopyPaste, blob_set, donors=donors)
-    lenders = [{place for place, _ in generator._lenders(0, np.random.default_rng(k))} for k in range(40)]
+    generator = fitted(CopyPaste, blob_set, source_images=donors)
+    lenders = [{place for place, _ in generator.similar_objects(0, np.random.default_rng(k))} for k in range(40)]
     assert {len(places) for places in lenders} == {donors}
     assert len(set.union(*lenders)) == 8
 
@@ -303,9 +306,10 @@ def test_the_edge_of_a_pasted_object_falls_as_it_is_asked_to(feather):
     labels = square("a", side=40, at=28).labels
     labels[28:68, 8:28] = 2
     image = np.where(labels > 0, 200, 20).astype(np.uint8)
-    generator = fitted(CopyPaste, SampleSet.of([Sample("two", image, labels)]), feather=feather)
-    cut = next(cut for cut in generator._cutouts(0) if cut.label == 1)
-    donor = generator._donor(0, cut, 0, 0, 1)
+    train = SampleSet.of([Sample("two", image, labels)])
+    generator = fitted(CopyPaste, train, feather_sigma=feather)
+    cut = next(cut for cut in generator.complete_objects(0) if cut.label == 1)
+    donor = cut_object(train[0], cut, channels=1, gain=1.0, symmetry=0, feather_sigma=feather)
     middle = donor.mask.shape[0] // 2
     first, last = np.flatnonzero(donor.mask[middle])[[0, -1]]
     expected = [math.erfc((k + 0.5) / feather / math.sqrt(2)) for k in range(3)]
@@ -325,7 +329,7 @@ def test_there_must_be_objects_to_paste(semantic_set):
 def test_grey_and_rgb_images_may_lend_to_each_other():
     grey = square("grey")
     rgb = Sample("rgb", np.stack([grey.image] * 3, axis=-1), grey.labels)
-    generator = CopyPaste(CopyPasteConfig(touching=0.0))
+    generator = CopyPaste(CopyPasteConfig(touching_fraction=0.0))
     generator.fit(SampleSet.of([grey, rgb]), Context())
     shapes = {sample.groups["source"]: sample.image.shape for sample in generator.sample_batch(range(4), 0)}
     assert shapes == {"grey": (96, 96), "rgb": (96, 96, 3)}
@@ -370,8 +374,8 @@ def test_a_lone_mask_is_turned():
 def test_a_mask_is_cut_or_continued_to_fit():
     labels = np.arange(1, 13).reshape(3, 4)
     rng = np.random.default_rng(0)
-    assert fit_to(labels, (7, 4), rng).tolist() == labels[[0, 1, 2, 2, 1, 0, 0]].tolist()
-    cut = fit_to(labels, (2, 2), rng)
+    assert fit_to_shape(labels, (7, 4), rng).tolist() == labels[[0, 1, 2, 2, 1, 0, 0]].tolist()
+    cut = fit_to_shape(labels, (2, 2), rng)
     assert cut.shape == (2, 2)
     assert (cut[:, 1] - cut[:, 0] == 1).all()
     assert (cut[1] - cut[0] == 4).all()
@@ -430,7 +434,7 @@ def test_classic_warps_the_ignore_region_as_it_warps_the_image(blob_set):
 
 def test_pasted_objects_end_at_the_ignore_region_and_stay_numbered(blob_set):
     train = with_region(blob_set)
-    for sample in fitted(CopyPaste, train, added=3.0).sample_batch(range(6), 2):
+    for sample in fitted(CopyPaste, train, pasted_ratio=3.0).sample_batch(range(6), 2):
         base = train[sample.groups["source"]]
         assert np.array_equal(sample.ignore, base.ignore)
         assert not sample.labels[base.ignore].any()
@@ -444,16 +448,17 @@ def test_pasting_takes_no_light_from_unknown_pixels(blob_set):
     dark = SampleSet.of(
         [Sample(s.id, np.where(s.ignore, 0, s.image).astype(np.uint8), s.labels, s.groups, s.ignore) for s in train]
     )
-    first, second = (fitted(CopyPaste, samples) for samples in (train, dark))
     compared = 0
     for position in range(len(train)):
-        assert first._measure(position) == second._measure(position)
-        assert np.array_equal(_background(train[position]), _background(dark[position]))
-        for cut in first._whole(position) if train[position].labels.any() else ():
-            donors = [generator._donor(position, cut, 0, position, 1) for generator in (first, second)]
-            lights = [donor.light[:, donor.mask] for donor in donors]
+        assert contrast(train[position]) == contrast(dark[position])
+        assert np.array_equal(background_colour(train[position]), background_colour(dark[position]))
+        for cut in cutouts(train[position].labels):
+            first, second = (
+                cut_object(samples[position], cut, channels=1, gain=1.0, symmetry=0, feather_sigma=1.0)
+                for samples in (train, dark)
+            )
             compared += 1
-            assert np.array_equal(*lights)
+            assert np.array_equal(first.planes[:, first.mask], second.planes[:, second.mask])
     assert compared > 5
 
 
