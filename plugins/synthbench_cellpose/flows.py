@@ -59,7 +59,7 @@ def targets(labels: np.ndarray) -> np.ndarray:
     return np.concatenate([inside[None], flow.astype(np.float32)])
 
 
-def turn(planes: torch.Tensor, symmetries: list[int]) -> torch.Tensor:
+def transform_flows(planes: torch.Tensor, symmetries: list[int]) -> torch.Tensor:
     """Return targets whose flows point the right way, after the stream flipped and turned them as pictures.
 
     Parameters
@@ -85,18 +85,18 @@ def resize(images: torch.Tensor, planes: torch.Tensor, side: int) -> tuple[torch
     return smooth, torch.cat([inside, flow], dim=1)
 
 
-def loss(said: torch.Tensor, planes: torch.Tensor) -> torch.Tensor:
+def loss(output: torch.Tensor, planes: torch.Tensor) -> torch.Tensor:
     """Return Cellpose's loss: half the mean squared error of the scaled flow, plus cross-entropy of the inside.
 
     Parameters
     ----------
-    said
+    output
         ``(B, 3, P, P)``, the network's output: flow y, flow x, logit of the inside.
     planes
         ``(B, 3, P, P)``, as `targets` gives them; pixels whose first plane is below 0 have no part in the means. A
         batch of nothing else has a loss of 0.
     """
-    flow = F.mse_loss(said[:, :2], FLOW_SCALE * planes[:, 1:], reduction="none").mean(dim=1)
-    inside = F.binary_cross_entropy_with_logits(said[:, 2], planes[:, 0].clamp(min=0), reduction="none")
+    flow = F.mse_loss(output[:, :2], FLOW_SCALE * planes[:, 1:], reduction="none").mean(dim=1)
+    inside = F.binary_cross_entropy_with_logits(output[:, 2], planes[:, 0].clamp(min=0), reduction="none")
     known = (planes[:, 0] >= 0).float()
     return ((0.5 * flow + inside) * known).sum() / known.sum().clamp(min=1)

@@ -26,27 +26,27 @@ from synthbench_cellpose import flows, library
 
 WEIGHTS = "weights.safetensors"
 STATE = "cellpose.json"
-MULTIPLE = 8
+STRIDE = 8
 """The network halves an image three times."""
 
-SMALLEST = 16
+MIN_SIDE = 16
 """Images with a shorter side are continued to this size before they are predicted."""
 
 TILE = 1024
 """Larger images are predicted in overlapping tiles of this side; Cellpose's 224 computes a 256² image thrice over."""
 
-LEAST_CHANNELS = 2
+MIN_CHANNELS = 2
 """Grey and nothing: Cellpose's own resizing loses the only channel of an image that has one."""
 
 DIAMETER_SAMPLES = 200
 TUNING_PIXELS = 1_500_000
-GRID: Mapping[str, tuple[float, ...]] = {
+THRESHOLD_GRID: Mapping[str, tuple[float, ...]] = {
     "cellprob_threshold": (0.0, -1.0, 1.0, -2.0, 2.0, -3.0),
     "flow_threshold": (0.4, 0.6, 0.8, 1.2, 0.0),
 }
 """Thresholds that are tried; a flow threshold of 0 keeps every object."""
 
-START = {"cellprob_threshold": 0.0, "flow_threshold": 0.4}
+DEFAULT_THRESHOLDS = {"cellprob_threshold": 0.0, "flow_threshold": 0.4}
 """Cellpose's own, kept where nothing beats them."""
 
 
@@ -65,9 +65,9 @@ class CellposeConfig(Config):
 
     def resolve(self, budget: Budget) -> Self:
         """Return the configuration; raise `ConfigError` if the network can't halve the patches three times."""
-        if self.diam_mean is None and budget.patch_size % MULTIPLE:
-            way = f"use --patch {max(1, budget.patch_size // MULTIPLE) * MULTIPLE}"
-            raise ConfigError(f"a patch of {budget.patch_size} doesn't divide by {MULTIPLE}; {way}")
+        if self.diam_mean is None and budget.patch_size % STRIDE:
+            way = f"use --patch {max(1, budget.patch_size // STRIDE) * STRIDE}"
+            raise ConfigError(f"a patch of {budget.patch_size} doesn't divide by {STRIDE}; {way}")
         return self
 
 
@@ -104,40 +104,40 @@ class Cellpose(Segmenter):
 
     def __init__(self, config: CellposeConfig | None = None) -> None:
         super().__init__(config)
-        self._model: Any = None
+        self.model: Any = None
         self._channels = 1
-        self._diameter = 30.0
-        self._thresholds: dict[str, float] = dict(START)
+        self.diameter = 30.0
+        self.thresholds: dict[str, float] = dict(DEFAULT_THRESHOLDS)
 
     def fit(self, train: TrainingMix, validation: SampleSet, context: Context) -> None:
         self.config = self.config.resolve(context.budget)
         loop.prepare_torch(context)
         stream = PatchStream(train, context.budget, context.seed, encode=flows.encode)
-        self._diameter = mean_diameter(train.reference)
-        side = self._side(context.budget.patch_size)
-        self._build(stream.channels, self._diameter * (side / context.budget.patch_size), context.device)
+        self.diameter = mean_diameter(train.reference)
+        side = self.patch_side(context.budget.patch_size)
+        self.build(stream.channels, self.diameter * (side / context.budget.patch_size), context.device)
         self._train(stream, side, context)
-        self._thresholds = self._tune(validation, context)
+        self.thresholds = self.tune_thresholds(validation, context)
 
     def predict(self, image: np.ndarray) -> Instances:
         height, width = image.shape[:2]
-        labels, cellprob = self._evaluate(self._input(image), **self._thresholds)
+        labels, cellprob = self._evaluate(self.as_input(image), **self.thresholds)
         labels, cellprob = labels[:height, :width], cellprob[:height, :width]
-        present, dense = np.unique(labels, return_inverse=True)
-        dense = dense.reshape(labels.shape).astype(np.int32) + int(present[0] > 0)
-        areas = np.bincount(dense.ravel())
-        sums = np.bincount(dense.ravel(), weights=1 / (1 + np.exp(-cellprob.ravel().astype(np.float64))))
-        return Instances(dense, sums[1:] / areas[1:])
+        present, numbered = np.unique(labels, return_inverse=True)
+        numbered = numbered.reshape(labels.shape).astype(np.int32) + int(present[0] > 0)
+        areas = np.bincount(numbered.ravel())
+        sums = np.bincount(numbered.ravel(), weights=1 / (1 + np.exp(-cellprob.ravel().astype(np.float64))))
+        return Instances(numbered, sums[1:] / areas[1:])
 
     def save(self, folder: Path) -> None:
         super().save(folder)
         state = {
             "channels": self._channels,
-            "diameter": self._diameter,
-            "diam_mean": self._model.diam_mean,
-            "thresholds": self._thresholds,
+            "diameter": self.diameter,
+            "diam_mean": self.model.diam_mean,
+            "thresholds": self.thresholds,
         }
-        save_weights(self._model.net, folder / WEIGHTS)
+        save_weights(self.model.net, folder / WEIGHTS)
         (folder / STATE).write_text(json.dumps(state, indent=1) + "\n", encoding="utf-8")
 
     @classmethod
@@ -146,28 +146,28 @@ class Cellpose(Segmenter):
         loop.prepare_torch(context)
         try:
             state = json.loads((folder / STATE).read_text(encoding="utf-8"))
-            new._diameter = float(state["diameter"])
-            new._thresholds = {name: float(state["thresholds"][name]) for name in START}
-            new._build(int(state["channels"]), float(state["diam_mean"]), context.device)
+            new.diameter = float(state["diameter"])
+            new.thresholds = {name: float(state["thresholds"][name]) for name in DEFAULT_THRESHOLDS}
+            new.build(int(state["channels"]), float(state["diam_mean"]), context.device)
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise StoreError(f"{folder / STATE}: can't be read: {error}; fit again") from None
-        load_weights(new._model.net, folder / WEIGHTS)
+        load_weights(new.model.net, folder / WEIGHTS)
         return new
 
-    def _side(self, patch_size: int) -> int:
+    def patch_side(self, patch_size: int) -> int:
         """Return the side of a patch as it enters the network."""
         if self.config.diam_mean is None:
             return patch_size
-        scaled = patch_size * self.config.diam_mean / self._diameter
-        return max(1, round(scaled / MULTIPLE)) * MULTIPLE
+        scaled = patch_size * self.config.diam_mean / self.diameter
+        return max(1, round(scaled / STRIDE)) * STRIDE
 
-    def _build(self, channels: int, diam_mean: float, device: str) -> None:
+    def build(self, channels: int, diam_mean: float, device: str) -> None:
         self._channels = channels
-        self._model = library.model(max(channels, LEAST_CHANNELS), diam_mean, device)
+        self.model = library.model(max(channels, MIN_CHANNELS), diam_mean, device)
 
     def _train(self, stream: PatchStream, side: int, context: Context) -> None:
         """Take the budget's steps."""
-        network, config, budget = self._model.net, self.config, context.budget
+        network, config, budget = self.model.net, self.config, context.budget
         learning = [parameter for parameter in network.parameters() if parameter.requires_grad]
         optimiser = torch.optim.AdamW(learning, lr=config.learning_rate, weight_decay=config.weight_decay)
         schedule = LambdaLR(optimiser, lambda number: one_cycle(number, budget.steps))
@@ -179,11 +179,11 @@ class Cellpose(Segmenter):
             first = number * budget.batch_size
             symmetries = [stream.slot(slot).symmetry for slot in range(first, first + budget.batch_size)]
             images, planes = batches[number]
-            images, planes = flows.resize(images, flows.turn(planes, symmetries), side)
+            images, planes = flows.resize(images, flows.transform_flows(planes, symmetries), side)
             images = F.pad(images, (0, 0, 0, 0, 0, missing)).contiguous(memory_format=torch.channels_last)
             with loop.autocast(context.device):
-                said = network(images)[0]
-            loss = flows.loss(said.float(), planes)
+                output = network(images)[0]
+            loss = flows.loss(output.float(), planes)
             optimiser.zero_grad(set_to_none=True)
             loss.backward()
             optimiser.step()
@@ -193,32 +193,32 @@ class Cellpose(Segmenter):
         loop.train(context, state={"network": network, "optimiser": optimiser, "schedule": schedule}, step=step)
         network.eval()
 
-    def _tune(self, validation: SampleSet, context: Context) -> dict[str, float]:
+    def tune_thresholds(self, validation: SampleSet, context: Context) -> dict[str, float]:
         """Return the thresholds that are best on validation images, spread evenly over the set."""
         samples = [validation[position] for position in subsample(validation, TUNING_PIXELS)]
-        said = [self._flows(self._input(sample.image)) for sample in samples]
-        rounds = 200 * self._diameter / self._model.diam_mean
+        output = [self._flows(self.as_input(sample.image)) for sample in samples]
+        rounds = 200 * self.diameter / self.model.diam_mean
 
         def decode(index: int, values: Mapping[str, float]) -> np.ndarray:
-            flow, cellprob = said[index]
+            flow, cellprob = output[index]
             labels = library.dynamics().resize_and_compute_masks(
-                flow, cellprob, niter=rounds, device=self._model.device, **values
+                flow, cellprob, niter=rounds, device=self.model.device, **values
             )
             height, width = samples[index].labels.shape
             return labels[:height, :width]
 
         def between() -> None:
             if context.should_stop():
-                raise Stopped("left off while tuning thresholds")
+                raise Stopped("stopped while tuning thresholds")
             context.progress(context.budget.steps, context.budget.steps, "tuning thresholds")
 
         truths, ignores = [sample.labels for sample in samples], [sample.ignore for sample in samples]
-        return tune(decode, truths, GRID, START, ignores=ignores, between=between)
+        return tune(decode, truths, THRESHOLD_GRID, DEFAULT_THRESHOLDS, ignores=ignores, between=between)
 
-    def _input(self, image: np.ndarray) -> np.ndarray:
-        """Return a normalised image as ``(height, width, channels)`` float32, continued to `SMALLEST` if need be."""
+    def as_input(self, image: np.ndarray) -> np.ndarray:
+        """Return a normalised image as ``(height, width, channels)`` float32, continued to `MIN_SIDE` if need be."""
         planes = np.moveaxis(to_channels(normalise(image), self._channels), 0, -1)
-        missing = [max(0, SMALLEST - side) for side in planes.shape[:2]]
+        missing = [max(0, MIN_SIDE - side) for side in planes.shape[:2]]
         return np.pad(planes, ((0, missing[0]), (0, missing[1]), (0, 0)), mode="edge") if any(missing) else planes
 
     def _flows(self, planes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -232,12 +232,12 @@ class Cellpose(Segmenter):
         return labels, cellprob
 
     def _eval(self, planes: np.ndarray, **options: Any) -> Any:
-        return self._model.eval(
+        return self.model.eval(
             planes,
             channels=None,
             channel_axis=-1,
             normalize=False,
-            diameter=self._diameter,
+            diameter=self.diameter,
             bsize=TILE,
             batch_size=1,
             **options,

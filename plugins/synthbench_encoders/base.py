@@ -17,16 +17,17 @@ Features = Callable[[Any], Any]
 
 
 class EncoderConfig(Config):
-    """What every encoder can be told.
+    """What every encoder can be told."""
 
-    Parameters
-    ----------
-    white
-        The value of a 16-bit image that becomes 255; the same for real and synthetic images. Set it to 4095 for
-        the 12-bit camera whose images are stored in 16 bits.
-    """
+    renamed: ClassVar[dict[str, str]] = {"white": "white_level"}
 
-    white: int = Field(default=65535, ge=1, le=65535)
+    white_level: int = Field(
+        65535,
+        ge=1,
+        le=65535,
+        description="the value of a 16-bit image that becomes 255, the same for real and synthetic images; 4095 for a "
+        "12-bit camera whose images are stored in 16 bits",
+    )
 
 
 class NetworkEncoder(Encoder):
@@ -56,7 +57,7 @@ class NetworkEncoder(Encoder):
         assert self._network is not None
         rows: list[np.ndarray] = []
         with torch.inference_mode(), torch.backends.cudnn.flags(allow_tf32=False, deterministic=True, benchmark=False):
-            for batch in batches(images, self.side(), self.config.white):
+            for batch in batches(images, self.side(), self.config.white_level):
                 features = self._network(torch.from_numpy(batch).to(self._device))
                 rows.append(features.float().cpu().numpy())
         if not rows:

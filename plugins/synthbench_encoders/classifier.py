@@ -5,31 +5,30 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from pydantic import Field
+
 from synthbench.errors import PluginError, suggest
 from synthbench.toolkit.training import weights
 from synthbench_encoders.base import EncoderConfig, Features, NetworkEncoder
 
 
 class ClassifierConfig(EncoderConfig):
-    """Which network, and its weights.
+    """Which network, and its weights."""
 
-    Parameters
-    ----------
-    architecture
-        As torchvision names it: ``squeezenet1_0``, ``resnet50``, ``vit_b_16`` …
-    weights
-        Its state dict, as safetensors or as a torch checkpoint, with any number of classes. Without it, the file that
-        torchvision would download is looked for where torchvision would put it.
-    """
-
-    architecture: str = "squeezenet1_0"
-    weights: Path | None = None
+    architecture: str = Field(
+        "squeezenet1_0", description="as torchvision names it: squeezenet1_0, resnet50, vit_b_16 …"
+    )
+    weights: Path | None = Field(
+        None,
+        description="its state dict, as safetensors or as a torch checkpoint, with any number of classes; without it, "
+        "the file that torchvision would download is looked for where torchvision would put it",
+    )
 
 
 class Classifier(NetworkEncoder):
     """What enters the layer that decides on the class, averaged over the image where it is a map.
 
-    Images are resized to what the network was trained on, by the rule of `pictures.resized`, and normalised as
+    Images are resized to what the network was trained on, by the rule of `pictures.resize`, and normalised as
     torchvision does for it.
     """
 
@@ -48,7 +47,7 @@ class Classifier(NetworkEncoder):
 
     def fingerprint(self) -> str:
         digest = weights.sha256(self._path())
-        return f"{self.config.architecture} resize-{self.side()} white:{self.config.white} sha256:{digest}"
+        return f"{self.config.architecture} resize-{self.side()} white:{self.config.white_level} sha256:{digest}"
 
     def variant(self) -> str:
         return f"{self.config.architecture}, own weights" if self.config.weights else str(self.config.architecture)

@@ -22,20 +22,19 @@ TENSORS_SHA256 = "6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129
 
 
 class InceptionConfig(EncoderConfig):
-    """Which file to take.
+    """Which file to take."""
 
-    Parameters
-    ----------
-    weights
-        ``inception-2015-12-05.pt``, the TorchScript file of clean-fid and StyleGAN, or the state dict of pytorch-fid
-        and torch-fidelity. Without it both are looked for where those tools keep them.
-    sha256
-        Of a state dict that isn't the published one. Distances on its features are no longer called FID and KID. A
-        TorchScript file is a program, so the published one is the only one that is ever opened.
-    """
-
-    weights: Path | None = None
-    sha256: str = Field(default="", pattern="^([0-9a-f]{64})?$")
+    weights: Path | None = Field(
+        None,
+        description="inception-2015-12-05.pt, the TorchScript file of clean-fid and StyleGAN, or the state dict of "
+        "pytorch-fid and torch-fidelity; without it both are looked for where those tools keep them",
+    )
+    sha256: str = Field(
+        "",
+        pattern="^([0-9a-f]{64})?$",
+        description="of a state dict that isn't the published one; distances on its features are no longer called FID "
+        "and KID. A TorchScript file is a program, so the published one is the only one that is ever opened",
+    )
 
 
 class Inception(NetworkEncoder):
@@ -48,9 +47,8 @@ class Inception(NetworkEncoder):
     def unavailable(cls, config: Any) -> str:
         path = _find(config)
         if path is None:
-            return (
-                f"no Inception weights; fetch {SCRIPT_URL} and put it at {_places()[0]}, or give its path as 'weights'"
-            )
+            place = weight_files()[0]
+            return f"no Inception weights; fetch {SCRIPT_URL} and put it at {place}, or give its path as 'weights'"
         if not path.is_file():
             return f"no Inception weights at {path}; fetch {SCRIPT_URL}"
         found, expected = weights.sha256(path), _expected(path, config)
@@ -60,7 +58,7 @@ class Inception(NetworkEncoder):
 
     def fingerprint(self) -> str:
         path = self._path()
-        return f"inception-v3-2015 clean-resize-299 white:{self.config.white} sha256:{weights.sha256(path)}"
+        return f"inception-v3-2015 clean-resize-299 white:{self.config.white_level} sha256:{weights.sha256(path)}"
 
     def variant(self) -> str:
         return "" if weights.sha256(self._path()) in (SCRIPT_SHA256, TENSORS_SHA256) else "own weights"
@@ -88,7 +86,7 @@ class Inception(NetworkEncoder):
         return path
 
 
-def _places() -> list[Path]:
+def weight_files() -> list[Path]:
     """Where clean-fid, pytorch-fid and torch-fidelity keep their copies."""
     return [Path(tempfile.gettempdir()) / SCRIPT, *(weights.torch_hub_folder() / name for name in (SCRIPT, *TENSORS))]
 
@@ -96,7 +94,7 @@ def _places() -> list[Path]:
 def _find(config: InceptionConfig) -> Path | None:
     if config.weights is not None:
         return config.weights.expanduser()
-    return next((path for path in _places() if path.is_file()), None)
+    return next((path for path in weight_files() if path.is_file()), None)
 
 
 def _expected(path: Path, config: InceptionConfig) -> str:

@@ -10,7 +10,7 @@ BATCH = 16
 """Images encoded at a time: fixed, so that features don't hang on a setting."""
 
 
-def resized(image: np.ndarray, size: int, white: int) -> np.ndarray:
+def resize(image: np.ndarray, size: int, white_level: int) -> np.ndarray:
     """Return an image as three planes of one size, as clean-fid resizes them (Parmar 2022).
 
     Each channel is resized in floating point by Pillow's bicubic filter, which widens with the factor when it
@@ -23,7 +23,7 @@ def resized(image: np.ndarray, size: int, white: int) -> np.ndarray:
         ``(height, width)`` or ``(height, width, 3)``, uint8 or uint16.
     size
         Side of the result.
-    white
+    white_level
         The 16-bit value that becomes 255. A fixed scale, and no stretching image by image: a generator that draws
         too dark must not look right.
 
@@ -41,7 +41,7 @@ def resized(image: np.ndarray, size: int, white: int) -> np.ndarray:
 
     if image.dtype not in (np.uint8, np.uint16) or not (image.ndim == 2 or (image.ndim == 3 and image.shape[2] == 3)):
         raise ValueError(f"images: {image.dtype} of shape {image.shape}; give grey or RGB, uint8 or uint16")
-    scale = 255 / white if image.dtype == np.uint16 else 1.0
+    scale = 255 / white_level if image.dtype == np.uint16 else 1.0
     channels = [image] if image.ndim == 2 else [image[..., i] for i in range(3)]
     planes = [
         np.asarray(Image.fromarray(channel.astype(np.float32) * np.float32(scale)).resize((size, size), Image.BICUBIC))
@@ -50,11 +50,11 @@ def resized(image: np.ndarray, size: int, white: int) -> np.ndarray:
     return np.broadcast_to(np.stack(planes).clip(0, 255), (3, size, size))
 
 
-def batches(images: Iterable[np.ndarray], size: int, white: int) -> Iterator[np.ndarray]:
+def batches(images: Iterable[np.ndarray], size: int, white_level: int) -> Iterator[np.ndarray]:
     """Yield images by `BATCH`, each batch ``(n, 3, size, size)`` float32, 0 … 255; the last may be shorter."""
     waiting: list[np.ndarray] = []
     for image in images:
-        waiting.append(resized(image, size, white))
+        waiting.append(resize(image, size, white_level))
         if len(waiting) == BATCH:
             yield np.stack(waiting)
             waiting = []

@@ -19,7 +19,7 @@ from synthbench_encoders.base import Features, NetworkEncoder
 WIDTHS = (32, 64, 128, 256)
 SLOPE = 0.2
 KEY = 2408
-LIGHT = 2.5
+INTENSITY_WEIGHT = 2.5
 """Weight of mean and spread of the grey levels, so that they count among the many others."""
 
 
@@ -30,9 +30,8 @@ class Untrained(NetworkEncoder):
 
     def fingerprint(self) -> str:
         digest = hashlib.sha256(b"".join(layer.tobytes() for layer in layers())).hexdigest()
-        return (
-            f"untrained {'-'.join(map(str, WIDTHS))} clean-resize-{self.size} white:{self.config.white} sha256:{digest}"
-        )
+        white = self.config.white_level
+        return f"untrained {'-'.join(map(str, WIDTHS))} clean-resize-{self.size} white:{white} sha256:{digest}"
 
     def build(self, device: str) -> Features:
         import torch
@@ -42,11 +41,11 @@ class Untrained(NetworkEncoder):
 
         def features(batch: torch.Tensor) -> torch.Tensor:
             planes = batch / 127.5 - 1
-            kept = [LIGHT * planes.mean(dim=(2, 3)), LIGHT * planes.std(dim=(2, 3))]
+            columns = [INTENSITY_WEIGHT * planes.mean(dim=(2, 3)), INTENSITY_WEIGHT * planes.std(dim=(2, 3))]
             for layer in filters:
                 planes = functional.leaky_relu(functional.conv2d(planes, layer, stride=2, padding=1), SLOPE)
-                kept += [planes.mean(dim=(2, 3)), planes.std(dim=(2, 3))]
-            return torch.cat(kept, dim=1)
+                columns += [planes.mean(dim=(2, 3)), planes.std(dim=(2, 3))]
+            return torch.cat(columns, dim=1)
 
         return features
 

@@ -2,34 +2,51 @@
 
 from __future__ import annotations
 
-from typing import Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field
 
 from synthbench import Budget, Config
 from synthbench.errors import ConfigError
 
+Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+
 
 class StarDistConfig(Config):
-    """StarDist's hyper-parameters; the defaults are the library's, but for grid and learning rate."""
+    """StarDist's hyper-parameters, with the names of its `Config2D`; defaults are its own but for grid and rate."""
+
+    renamed: ClassVar[dict[str, str]] = {
+        "depth": "unet_n_depth",
+        "filters": "unet_n_filter_base",
+        "learning_rate": "train_learning_rate",
+        "distance_loss": "train_dist_loss",
+        "distance_weight": "train_loss_weights",
+        "background_weight": "train_background_reg",
+    }
 
     n_rays: int = Field(32, ge=4, le=128, description="directions in which the distance to the border is predicted")
     grid: Literal[1, 2, 4] = Field(2, description="prediction at every grid-th pixel; the library's default is 1")
-    depth: int = Field(3, ge=1, le=5, description="levels of the U-Net")
-    filters: int = Field(32, ge=4, le=256, description="channels of the U-Net's first level, doubled at each next")
-    learning_rate: float = Field(
+    unet_n_depth: int = Field(3, ge=1, le=5, description="number of times that the U-Net halves its input")
+    unet_n_filter_base: int = Field(
+        32, ge=4, le=256, description="channels of the U-Net's first level, doubled at each next"
+    )
+    train_learning_rate: float = Field(
         1e-3, gt=0, description="highest rate of Adam; the library's, for 40,000 steps, is 3e-4"
     )
-    distance_loss: Literal["mae", "mse", "iou"] = Field("mae", description="loss of the distances")
-    distance_weight: float = Field(0.2, ge=0, description="weight of the distances' loss beside the probability's 1")
-    background_weight: float = Field(1e-4, ge=0, description="pull of the distances towards 0 outside of objects")
+    train_dist_loss: Literal["mae", "mse", "iou"] = Field("mae", description="loss of the distances")
+    train_loss_weights: tuple[Weight, Weight] = Field(
+        (1.0, 0.2), description="weights of the losses of the object probability and of the distances"
+    )
+    train_background_reg: float = Field(
+        1e-4, ge=0, description="weight of the regulariser that pulls distances outside of objects towards 0"
+    )
 
     def resolve(self, budget: Budget) -> Self:
         """Return the configuration; raise `ConfigError` if the U-Net can't halve the patches as often as it does."""
-        multiple = self.grid * 2**self.depth
+        multiple = self.grid * 2**self.unet_n_depth
         if budget.patch_size % multiple:
             raise ConfigError(
-                f"a patch of {budget.patch_size} doesn't divide by {multiple} (grid × 2^depth); "
+                f"a patch of {budget.patch_size} doesn't divide by {multiple} (grid × 2^unet_n_depth); "
                 f"use --patch {max(1, budget.patch_size // multiple) * multiple}"
             )
         return self

@@ -25,7 +25,7 @@ def tensorflow() -> ModuleType:
     if "tensorflow" not in sys.modules:
         with contextlib.suppress(ImportError):
             importlib.import_module("triton")
-    with _held_stderr():
+    with held_stderr():
         import tensorflow as tf
     tf.get_logger().setLevel("ERROR")
     return tf
@@ -60,10 +60,10 @@ def start(device: str, threads: int) -> contextlib.AbstractContextManager[Any]:
         for gpu in tf.config.get_visible_devices("GPU"):
             tf.config.experimental.set_memory_growth(gpu, True)
     tf.config.experimental.enable_op_determinism()
-    return tf.device(_place(device, len(tf.config.list_logical_devices("GPU"))))
+    return tf.device(device_name(device, len(tf.config.list_logical_devices("GPU"))))
 
 
-def _place(device: str, gpus: int) -> str:
+def device_name(device: str, gpus: int) -> str:
     """Return TensorFlow's name of a device."""
     if device == "cpu":
         return "/CPU:0"
@@ -79,7 +79,7 @@ def _place(device: str, gpus: int) -> str:
 
 
 @contextlib.contextmanager
-def _held_stderr() -> Iterator[None]:
+def held_stderr() -> Iterator[None]:
     """Keep what C++ writes to file descriptor 2 in a file; give it out if the body raises."""
     sys.stderr.flush()
     kept = os.dup(2)

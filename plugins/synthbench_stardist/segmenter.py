@@ -60,35 +60,35 @@ class StarDist(Segmenter):
 
     def __init__(self, config: StarDistConfig | None = None) -> None:
         super().__init__(config)
-        self._model: Any = None
+        self.model: Any = None
         self._channels = 1
         self._device, self._threads = "cpu", 1
 
     def fit(self, train: TrainingMix, validation: SampleSet, context: Context) -> None:
         self.config = self.config.resolve(context.budget)
         stream = PatchStream(train, context.budget, context.seed)
-        self._prepare(stream.channels, context)
-        with self._running():
-            network.initialise(self._model.keras_model.weights, context.seed)
-            training.train(self._model, stream, self.config, context)
+        self.build(stream.channels, context)
+        with self.on_device():
+            network.initialise(self.model.keras_model.weights, context.seed)
+            training.train(self.model, stream, self.config, context)
             context.progress(context.budget.steps, context.budget.steps, "tuning thresholds")
-            self._tune(validation)
+            self.tune_thresholds(validation)
 
     def predict(self, image: np.ndarray) -> Instances:
-        planes = self._input(image)
+        planes = self.as_input(image)
         tiles = tuple(-(-side // TILE) for side in planes.shape[:2])
-        with self._running():
-            labels, details = self._model.predict_instances(planes, n_tiles=(*tiles, 1), show_tile_progress=False)
-        return without_gaps(labels, np.asarray(details["prob"], np.float64))
+        with self.on_device():
+            labels, details = self.model.predict_instances(planes, n_tiles=(*tiles, 1), show_tile_progress=False)
+        return relabelled(labels, np.asarray(details["prob"], np.float64))
 
     def save(self, folder: Path) -> None:
         super().save(folder)
         from safetensors.numpy import save_file
 
-        thresholds = self._model.thresholds
+        thresholds = self.model.thresholds
         state = {"channels": self._channels, "prob": float(thresholds.prob), "nms": float(thresholds.nms)}
         beside = folder / f"{WEIGHTS}.tmp"
-        save_file(network.to_arrays(self._model.keras_model.weights), beside)
+        save_file(network.to_arrays(self.model.keras_model.weights), beside)
         os.replace(beside, folder / WEIGHTS)
         (folder / STATE).write_text(json.dumps(state, indent=1) + "\n", encoding="utf-8")
 
@@ -100,45 +100,45 @@ class StarDist(Segmenter):
         new = super().load(folder, context)
         try:
             state = json.loads((folder / STATE).read_text(encoding="utf-8"))
-            new._prepare(int(state["channels"]), context)
-            new._model.thresholds = {"prob": float(state["prob"]), "nms": float(state["nms"])}
-            network.from_arrays(new._model.keras_model.weights, load_file(folder / WEIGHTS))
+            new.build(int(state["channels"]), context)
+            new.model.thresholds = {"prob": float(state["prob"]), "nms": float(state["nms"])}
+            network.from_arrays(new.model.keras_model.weights, load_file(folder / WEIGHTS))
         except (OSError, SafetensorError, ValueError, KeyError, TypeError) as error:
             raise StoreError(f"{folder}: the trained StarDist can't be read: {error}; fit again") from None
         return new
 
-    def _prepare(self, channels: int, context: Context) -> None:
+    def build(self, channels: int, context: Context) -> None:
         """Build the network for images of so many channels, on the task's device."""
         self._channels, self._device, self._threads = channels, context.device, context.threads
-        with self._running():
-            self._model = network.build(self.config, channels)
+        with self.on_device():
+            self.model = network.build(self.config, channels)
 
-    def _running(self) -> AbstractContextManager[Any]:
+    def on_device(self) -> AbstractContextManager[Any]:
         """Return a context in which TensorFlow computes on the task's device."""
         return runtime.start(self._device, self._threads)
 
-    def _input(self, image: np.ndarray) -> np.ndarray:
+    def as_input(self, image: np.ndarray) -> np.ndarray:
         """Return a normalised image as ``(height, width, channels)`` float32."""
         return np.ascontiguousarray(np.moveaxis(to_channels(normalise(image), self._channels), 0, -1))
 
-    def _tune(self, validation: SampleSet) -> None:
+    def tune_thresholds(self, validation: SampleSet) -> None:
         """Choose the thresholds on validation images, spread evenly over the set."""
         chosen = (validation[position] for position in subsample(validation, TUNING_PIXELS))
         samples = [sample for sample in chosen if sample.labels.any()]
         if not samples:
             return
-        with contextlib.redirect_stdout(io.StringIO()), leaving_out(self._model, samples):
-            found = self._model.optimize_thresholds(
-                [self._input(sample.image) for sample in samples],
-                [training.dense(sample.labels) for sample in samples],
+        with contextlib.redirect_stdout(io.StringIO()), ignoring_regions(self.model, samples):
+            found = self.model.optimize_thresholds(
+                [self.as_input(sample.image) for sample in samples],
+                [training.relabel(sample.labels) for sample in samples],
                 predict_kwargs={"n_tiles": None},
                 optimize_kwargs={"verbose": 0},
             )
-        self._model.thresholds = {"prob": float(np.clip(found["prob"], 0.01, 0.99)), "nms": found["nms"]}
+        self.model.thresholds = {"prob": float(np.clip(found["prob"], 0.01, 0.99)), "nms": found["nms"]}
 
 
 @contextlib.contextmanager
-def leaving_out(model: Any, samples: Sequence[Sample]) -> Iterator[None]:
+def ignoring_regions(model: Any, samples: Sequence[Sample]) -> Iterator[None]:
     """Leave the samples' ignore regions out of what the model finds, while its thresholds are tuned on these samples.
 
     ``optimize_thresholds`` asks for the instances of one sample after another, in their order, and so round by round.
@@ -160,7 +160,7 @@ def leaving_out(model: Any, samples: Sequence[Sample]) -> Iterator[None]:
         del model._instances_from_prediction
 
 
-def without_gaps(labels: np.ndarray, scores: np.ndarray) -> Instances:
+def relabelled(labels: np.ndarray, scores: np.ndarray) -> Instances:
     """Number the objects that are left 1 … n, and keep their scores.
 
     Parameters

@@ -17,8 +17,8 @@ from synthbench_stardist.runtime import tensorflow
 if TYPE_CHECKING:
     from synthbench_stardist.config import StarDistConfig
 
-Example = tuple[np.ndarray, np.ndarray, np.ndarray]
-Made = TypeVar("Made")
+Batch = tuple[np.ndarray, np.ndarray, np.ndarray]
+Item = TypeVar("Item")
 
 
 def targets(labels: np.ndarray, n_rays: int, grid: int) -> tuple[np.ndarray, np.ndarray]:
@@ -41,20 +41,20 @@ def targets(labels: np.ndarray, n_rays: int, grid: int) -> tuple[np.ndarray, np.
     from stardist.geometry import star_dist
     from stardist.utils import edt_prob
 
-    numbered = dense(np.maximum(labels, 0))
+    numbered = relabel(np.maximum(labels, 0))
     probability = edt_prob(numbered[::grid, ::grid])[..., None].astype(np.float32)
     rays = star_dist(numbered, n_rays, mode="cpp", grid=(grid, grid)).astype(np.float32)
     unknown = labels[::grid, ::grid, None] < 0
     return np.where(unknown, np.float32(-1), probability), np.concatenate([rays, probability], axis=-1)
 
 
-def dense(labels: np.ndarray) -> np.ndarray:
+def relabel(labels: np.ndarray) -> np.ndarray:
     """Return a label map, int32, with ids 1 … n: the library takes memory by the largest id."""
     ids, numbered = np.unique(labels, return_inverse=True)
     return numbered.reshape(labels.shape).astype(np.int32) + np.int32(ids[0] > 0)
 
 
-def examples(stream: PatchStream, step: int, n_rays: int, grid: int) -> Example:
+def training_batch(stream: PatchStream, step: int, n_rays: int, grid: int) -> Batch:
     """Return a step's images ``(B, P, P, C)``, probabilities and distances, float32."""
     images, labels = stream.batch(step)
     pairs = [targets(plane[0], n_rays, grid) for plane in labels]
@@ -62,23 +62,23 @@ def examples(stream: PatchStream, step: int, n_rays: int, grid: int) -> Example:
     return np.ascontiguousarray(np.moveaxis(images, 1, -1)), probability, distances
 
 
-class Ahead(Generic[Made]):
+class Prefetch(Generic[Item]):
     """Makes item n + 1, n + 2 … in threads while item n is used; items are asked for in order."""
 
-    def __init__(self, make: Callable[[int], Made], total: int, threads: int) -> None:
+    def __init__(self, make: Callable[[int], Item], total: int, threads: int) -> None:
         self._make = make
         self._total = total
         self._depth = threads + 1
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="patches")
-        self._pending: dict[int, Future[Made]] = {}
+        self._pending: dict[int, Future[Item]] = {}
 
-    def __enter__(self) -> Ahead[Made]:
+    def __enter__(self) -> Prefetch[Item]:
         return self
 
     def __exit__(self, *_: object) -> None:
         self._pool.shutdown(wait=True, cancel_futures=True)
 
-    def __getitem__(self, number: int) -> Made:
+    def __getitem__(self, number: int) -> Item:
         for ahead in range(number, min(number + self._depth, self._total)):
             if ahead not in self._pending:
                 self._pending[ahead] = self._pool.submit(self._make, ahead)
@@ -103,7 +103,7 @@ class Variables:
 def train(model: Any, stream: PatchStream, config: StarDistConfig, context: Context) -> None:
     """Take the budget's steps with the library's losses, Adam, and a learning rate that rises, then falls to zero.
 
-    Pixels of unknown label have no part in the losses; see `without_unknown`.
+    Pixels of unknown label have no part in the losses; see `mask_unknown`.
 
     Progress, checkpoints and stopping are those of `synthbench.toolkit.training.loop.train`.
     """
@@ -111,21 +111,21 @@ def train(model: Any, stream: PatchStream, config: StarDistConfig, context: Cont
 
     tf = tensorflow()
     network = model.keras_model
-    model.prepare_for_training(optimizer=_adam(config.learning_rate, context.budget.steps))
+    model.prepare_for_training(optimizer=_adam(config.train_learning_rate, context.budget.steps))
     optimiser = network.optimizer
     optimiser.build(network.trainable_variables)
 
     @tf.function
     def take(images: Any, probability: Any, distances: Any) -> Any:
         with tf.GradientTape() as tape:
-            wanted, said = without_unknown(probability, *network(images, training=True))
-            loss = network.compute_loss(y=[wanted, distances], y_pred=said)
+            targets, outputs = mask_unknown(probability, *network(images, training=True))
+            loss = network.compute_loss(y=[targets, distances], y_pred=outputs)
         gradients = tape.gradient(loss, network.trainable_variables)
         optimiser.apply_gradients(zip(gradients, network.trainable_variables, strict=True))
         return loss
 
     total, workers = context.budget.steps, max(1, context.threads - 1)
-    with Ahead(lambda n: examples(stream, n, config.n_rays, config.grid), total, workers) as ahead:
+    with Prefetch(lambda n: training_batch(stream, n, config.n_rays, config.grid), total, workers) as ahead:
 
         def step(number: int) -> dict[str, float]:
             batch = (tf.convert_to_tensor(part) for part in ahead[number])
@@ -135,7 +135,7 @@ def train(model: Any, stream: PatchStream, config: StarDistConfig, context: Cont
         loop.train(replace(context, device="cpu"), state=parts, step=step)
 
 
-def without_unknown(probability: Any, said: Any, rays: Any) -> tuple[Any, list[Any]]:
+def mask_unknown(probability: Any, predicted: Any, rays: Any) -> tuple[Any, list[Any]]:
     """Return the probability that is wanted, and what the network says, such that unknown pixels don't count.
 
     Where the wanted probability is below 0, the library leaves out the loss of the probability, and `targets` have
@@ -146,13 +146,13 @@ def without_unknown(probability: Any, said: Any, rays: Any) -> tuple[Any, list[A
     ----------
     probability
         What is wanted, ``(B, h, w, 1)``.
-    said, rays
+    predicted, rays
         The network's probability and distances, ``(B, h, w, 1)`` and ``(B, h, w, n_rays)``.
     """
     tf = tensorflow()
     unknown = probability < 0
     nothing = tf.reduce_all(unknown)
-    return tf.where(nothing, 0.0, probability), [tf.where(nothing, 0.0, said), tf.where(unknown, 0.0, rays)]
+    return tf.where(nothing, 0.0, probability), [tf.where(nothing, 0.0, predicted), tf.where(unknown, 0.0, rays)]
 
 
 def _adam(peak: float, steps: int) -> Any:

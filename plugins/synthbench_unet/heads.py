@@ -84,15 +84,17 @@ class DistanceHead(Head):
         self.activation = nn.Sigmoid()
 
     def encode(self, sample: Sample) -> np.ndarray:
-        return _unknown(np.stack([normalised_distance(sample.labels), sample.labels > 0]).astype(np.float16), sample)
+        return _mark_unknown(
+            np.stack([normalised_distance(sample.labels), sample.labels > 0]).astype(np.float16), sample
+        )
 
     def losses(self, logits: torch.Tensor, targets: torch.Tensor) -> dict[str, torch.Tensor]:
         distance, inside = targets.float().clamp(min=0).split(1, dim=1)
         known = (targets[:, 1:] >= 0).float()
-        apart = functional.mse_loss(logits[:, :1].sigmoid(), distance, reduction="none")
+        error = functional.mse_loss(logits[:, :1].sigmoid(), distance, reduction="none")
         weight = known * (1 + 4 * inside)
         return {
-            "distance": 4 * self.config.distance_weight * _mean(apart, weight),
+            "distance": 4 * self.config.distance_weight * _weighted_mean(error, weight),
             **foreground_losses(logits[:, 1:], inside, self.config.loss, known),
         }
 
@@ -112,7 +114,7 @@ class BinaryHead(Head):
         self.activation = nn.Sigmoid()
 
     def encode(self, sample: Sample) -> np.ndarray:
-        return _unknown((sample.labels[None] > 0).astype(np.float16), sample)
+        return _mark_unknown((sample.labels[None] > 0).astype(np.float16), sample)
 
     def losses(self, logits: torch.Tensor, targets: torch.Tensor) -> dict[str, torch.Tensor]:
         return foreground_losses(logits, targets.float().clamp(min=0), self.config.loss, (targets >= 0).float())
@@ -139,10 +141,10 @@ class SemanticHead(Head):
     def losses(self, logits: torch.Tensor, targets: torch.Tensor) -> dict[str, torch.Tensor]:
         known = (targets >= 0).float()
         one_hot = functional.one_hot(targets[:, 0].long().clamp(min=0), self.planes).movedim(-1, 1).float()
-        out = {"ce": _mean(-(one_hot * logits.log_softmax(dim=1)).sum(dim=1, keepdim=True), known)}
+        losses = {"ce": _weighted_mean(-(one_hot * logits.log_softmax(dim=1)).sum(dim=1, keepdim=True), known)}
         if self.config.loss == "ce+dice":
-            out["dice"] = dice_loss(logits.softmax(dim=1), one_hot, known)
-        return out
+            losses["dice"] = dice_loss(logits.softmax(dim=1), one_hot, known)
+        return losses
 
     def decode(self, planes: np.ndarray, thresholds: Mapping[str, Any]) -> Instances:
         return Instances(planes.argmax(axis=0).astype(np.int32))
@@ -164,33 +166,35 @@ def foreground_losses(
     logits: torch.Tensor, inside: torch.Tensor, kind: str, known: torch.Tensor
 ) -> dict[str, torch.Tensor]:
     """Return the losses of one plane of logits towards a mask of 0 and 1; `known` is 1 where the label is."""
-    out = {"ce": _mean(functional.binary_cross_entropy_with_logits(logits, inside, reduction="none"), known)}
+    losses = {
+        "ce": _weighted_mean(functional.binary_cross_entropy_with_logits(logits, inside, reduction="none"), known)
+    }
     if kind == "ce+dice":
-        out["dice"] = dice_loss(logits.sigmoid(), inside, known)
-    return out
+        losses["dice"] = dice_loss(logits.sigmoid(), inside, known)
+    return losses
 
 
-def dice_loss(shares: torch.Tensor, targets: torch.Tensor, known: torch.Tensor) -> torch.Tensor:
+def dice_loss(probabilities: torch.Tensor, targets: torch.Tensor, known: torch.Tensor) -> torch.Tensor:
     """Return 1 − soft Dice over the whole batch, mean over the K planes (Milletari 2016).
 
     Parameters
     ----------
-    shares, targets
+    probabilities, targets
         ``(B, K, P, P)``.
     known
         ``(B, 1, P, P)``, 0 for pixels that have no part in it, else 1.
     """
-    shares, targets = shares * known, targets * known
-    both = (shares * targets).sum(dim=(0, 2, 3))
-    either = shares.sum(dim=(0, 2, 3)) + targets.sum(dim=(0, 2, 3))
-    return 1 - ((2 * both + SMOOTH) / (either + SMOOTH)).mean()
+    probabilities, targets = probabilities * known, targets * known
+    intersection = (probabilities * targets).sum(dim=(0, 2, 3))
+    total = probabilities.sum(dim=(0, 2, 3)) + targets.sum(dim=(0, 2, 3))
+    return 1 - ((2 * intersection + SMOOTH) / (total + SMOOTH)).mean()
 
 
-def _mean(values: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
+def _weighted_mean(values: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
     """Return the weighted mean; 0 where nothing has weight."""
     return (values * weight).sum() / weight.sum().clamp(min=1e-6)
 
 
-def _unknown(planes: np.ndarray, sample: Sample) -> np.ndarray:
+def _mark_unknown(planes: np.ndarray, sample: Sample) -> np.ndarray:
     """Return target planes with −1 where the sample's label is unknown."""
     return planes if sample.ignore is None else np.where(sample.ignore, planes.dtype.type(IGNORED), planes)

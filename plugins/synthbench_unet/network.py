@@ -17,13 +17,13 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 from synthbench.toolkit.layers.tiles import predict_tiled
 from synthbench.toolkit.training.loop import autocast
 
-MULTIPLE = 16
+STRIDE = 16
 """The network halves its input four times."""
 
-SMALLEST = 2 * MULTIPLE
+MIN_SIDE = 2 * STRIDE
 """Batch norm needs more than one value in the lowest stage."""
 
-MIRRORS: tuple[tuple[int, ...], ...] = ((), (-1,), (-2,), (-2, -1))
+FLIPS: tuple[tuple[int, ...], ...] = ((), (-1,), (-2,), (-2, -1))
 """Axes turned round: the image, and its three mirror images."""
 
 
@@ -42,20 +42,20 @@ def build(channels: int, planes: int, features: Sequence[int]) -> nn.Module:
     )
     for part in network.modules():
         if isinstance(part, UpCat):
-            part.is_pad = False  # sides are multiples of MULTIPLE: there is nothing to pad, and looking costs 3 %
+            part.is_pad = False  # sides are multiples of STRIDE: there is nothing to pad, and looking costs 3 %
     return network.to(memory_format=torch.channels_last)
 
 
-def fitting(patches: torch.Tensor) -> torch.Tensor:
+def pad_to_multiple(patches: torch.Tensor) -> torch.Tensor:
     """Repeat the last rows and columns until the network can take the patches."""
-    down, right = (max(SMALLEST, -(-side // MULTIPLE) * MULTIPLE) - side for side in patches.shape[-2:])
+    down, right = (max(MIN_SIDE, -(-side // STRIDE) * STRIDE) - side for side in patches.shape[-2:])
     if not down and not right:
         return patches
     return functional.pad(patches.float(), (0, right, 0, down), mode="replicate")
 
 
-def folded(network: nn.Module) -> nn.Module:
-    """Return a copy for prediction, with each batch norm folded into its convolution: the same planes, sooner."""
+def fuse_batch_norm(network: nn.Module) -> nn.Module:
+    """Return a copy for prediction, with each batch norm fused into its convolution: the same planes, sooner."""
     copy = deepcopy(network).eval()
     for block in copy.modules():
         if isinstance(block, Convolution):
@@ -75,25 +75,25 @@ class Predictor:
     activation
         Applied to the network's output, ``(1, K, h, w)``.
     flips
-        Whether to average over `MIRRORS`.
+        Whether to average over `FLIPS`.
     """
 
     def __init__(self, network: nn.Module, device: str, activation: nn.Module, flips: bool) -> None:
-        self.network = folded(network)
+        self.network = fuse_batch_norm(network)
         self.device = device
         self.activation = activation
-        self.mirrors = MIRRORS if flips else MIRRORS[:1]
+        self.flips = FLIPS if flips else FLIPS[:1]
 
     def __call__(self, planes: np.ndarray) -> np.ndarray:
         """Return the output planes ``(K, H, W)`` float32 of an image's planes ``(C, H, W)``."""
-        return predict_tiled(self._predict, planes, multiple=MULTIPLE)
+        return predict_tiled(self._predict, planes, multiple=STRIDE)
 
     @torch.inference_mode()
     def _predict(self, planes: np.ndarray) -> np.ndarray:
         image = torch.from_numpy(np.ascontiguousarray(planes))[None].to(self.device)
         total = torch.zeros(())
-        for axes in self.mirrors:
+        for axes in self.flips:
             with autocast(self.device):
                 answer = self.network(image.flip(axes).contiguous(memory_format=torch.channels_last))
             total = total.to(self.device) + self.activation(answer.float()).flip(axes)
-        return (total[0] / len(self.mirrors)).cpu().numpy()
+        return (total[0] / len(self.flips)).cpu().numpy()

@@ -24,7 +24,7 @@ from synthbench.toolkit.training.threshold_tuning import subsample, tune
 from synthbench.toolkit.training.weights import load_weights, save_weights
 from synthbench_unet.config import UNetConfig
 from synthbench_unet.heads import default_thresholds, head_for
-from synthbench_unet.network import Predictor, build, fitting
+from synthbench_unet.network import Predictor, build, pad_to_multiple
 
 WEIGHTS = "network.safetensors"
 STATE = "unet.json"
@@ -48,10 +48,10 @@ class UNet(Segmenter[UNetConfig]):
 
     def fit(self, train: TrainingMix, validation: SampleSet, context: Context) -> None:
         """Train the network, then choose the thresholds of its decoding on the validation samples."""
-        self._prepare(context, train.task, _channels(train), _classes(train))
+        self._build_network(context, train.task, count_channels(train), count_classes(train))
         self._train(train, context)
-        self._ready(context)
-        self._choose_thresholds(validation, context)
+        self._build_predictor(context)
+        self.tune_thresholds(validation, context)
 
     def predict(self, image: np.ndarray) -> Instances:
         """Segment one image, ``(height, width[, 3])``, uint8 or uint16, of any size."""
@@ -80,13 +80,13 @@ class UNet(Segmenter[UNetConfig]):
             task, channels, classes, thresholds = (state[k] for k in ("task", "channels", "classes", "thresholds"))
         except (OSError, ValueError, KeyError) as error:
             raise StoreError(f"{folder / STATE}: can't be read: {error!r}; fit again") from None
-        new._prepare(context, task, channels, classes)
+        new._build_network(context, task, channels, classes)
         load_weights(new.network, folder / WEIGHTS)
-        new._ready(context)
+        new._build_predictor(context)
         new.thresholds = thresholds
         return new
 
-    def _prepare(self, context: Context, task: str, channels: int, classes: int) -> None:
+    def _build_network(self, context: Context, task: str, channels: int, classes: int) -> None:
         """Build the network, with initial weights drawn from the seed, and what decodes its output."""
         self.generator = prepare_torch(context)
         self.task, self.channels, self.classes = task, channels, classes
@@ -94,9 +94,9 @@ class UNet(Segmenter[UNetConfig]):
         self.network = build(channels, self.head.planes, self.config.features).to(context.device)
         self.thresholds: dict[str, Any] = default_thresholds(self.head)
 
-    def _ready(self, context: Context) -> None:
+    def _build_predictor(self, context: Context) -> None:
         """Prepare the trained network for predictions."""
-        self.predictor = Predictor(self.network, context.device, self.head.activation, self.config.flips)
+        self.predictor = Predictor(self.network, context.device, self.head.activation, self.config.flip_tta)
 
     def _train(self, mix: TrainingMix, context: Context) -> None:
         budget, config, network = context.budget, self.config, self.network.train()
@@ -104,18 +104,18 @@ class UNet(Segmenter[UNetConfig]):
             network.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay, foreach=True
         )
         schedule = LambdaLR(optimiser, lambda number: one_cycle(number, budget.steps))
-        average = averaged_model(network, config.average)
+        average = averaged_model(network, config.ema_decay)
         stream = PatchStream(mix, budget, context.seed, encode=self._encode)
         batches = Batches(stream, context.device)
 
         def step(number: int) -> dict[str, torch.Tensor]:
-            images, targets = (fitting(part) for part in batches[number])
+            images, targets = (pad_to_multiple(part) for part in batches[number])
             with autocast(context.device):
                 logits = network(images.contiguous(memory_format=torch.channels_last))
             losses = self.head.losses(logits.float(), targets)
             optimiser.zero_grad(set_to_none=True)
             sum(losses.values()).backward()
-            torch.nn.utils.clip_grad_norm_(network.parameters(), config.clip, foreach=True)
+            torch.nn.utils.clip_grad_norm_(network.parameters(), config.max_grad_norm, foreach=True)
             optimiser.step()
             schedule.step()
             average.update_parameters(network)
@@ -128,15 +128,15 @@ class UNet(Segmenter[UNetConfig]):
     def _encode(self, sample: Sample) -> tuple[np.ndarray, np.ndarray]:
         return normalise(sample.image), self.head.encode(sample)
 
-    def _choose_thresholds(self, validation: SampleSet, context: Context) -> None:
+    def tune_thresholds(self, validation: SampleSet, context: Context) -> None:
         if not self.head.grid:
             return
         steps = context.budget.steps
 
         def between() -> None:
-            context.progress(steps, steps, "choosing thresholds")
+            context.progress(steps, steps, "tuning thresholds")
             if context.should_stop():
-                raise Stopped("left off while choosing thresholds")
+                raise Stopped("stopped while tuning thresholds")
 
         planes, truths, ignores = [], [], []
         for position in subsample(validation):
@@ -159,12 +159,12 @@ class UNet(Segmenter[UNetConfig]):
         return self.predictor(to_channels(normalise(image), self.channels))
 
 
-def _channels(mix: TrainingMix) -> int:
+def count_channels(mix: TrainingMix) -> int:
     """3 if any image of the mix's reference has colours, else 1."""
     return 3 if any(entry.channels == 3 for entry in mix.reference.entries) else 1
 
 
-def _classes(mix: TrainingMix) -> int:
+def count_classes(mix: TrainingMix) -> int:
     """Number of classes of a semantic mix: as many as have names, else as the highest in its masks says."""
     if mix.task != "semantic":
         return 0

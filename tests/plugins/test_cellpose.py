@@ -20,7 +20,7 @@ from synthbench.toolkit.training.patches import PatchStream, dihedral
 pytest.importorskip("cellpose", reason="needs the extra 'cellpose'")
 
 from synthbench_cellpose import flows, library
-from synthbench_cellpose.segmenter import START, Cellpose, CellposeConfig, mean_diameter
+from synthbench_cellpose.segmenter import DEFAULT_THRESHOLDS, Cellpose, CellposeConfig, mean_diameter
 
 BUDGET = Budget(steps=4, batch_size=2, patch_size=32)
 
@@ -43,11 +43,11 @@ def untrained(channels: int = 1, config: CellposeConfig | None = None) -> Cellpo
     """A Cellpose with random weights; the last of them are large, so that its flows meet somewhere."""
     loop.prepare_torch(Context(seed=4))
     segmenter = Cellpose(config)
-    segmenter._build(channels, segmenter._diameter, "cpu")
-    segmenter._model.net.eval()
+    segmenter.build(channels, segmenter.diameter, "cpu")
+    segmenter.model.net.eval()
     with torch.no_grad():
-        segmenter._model.net.output[2].weight *= 100
-    segmenter._thresholds = {"cellprob_threshold": -9.0, "flow_threshold": 0.0}
+        segmenter.model.net.output[2].weight *= 100
+    segmenter.thresholds = {"cellprob_threshold": -9.0, "flow_threshold": 0.0}
     return segmenter
 
 
@@ -102,7 +102,7 @@ def test_the_flow_of_a_turned_picture_is_the_turned_flow(symmetry: int) -> None:
     labels = discs()
     turned = torch.from_numpy(dihedral(flows.targets(labels), symmetry).copy())[None]
     np.testing.assert_allclose(
-        flows.turn(turned, [symmetry])[0], flows.targets(dihedral(labels, symmetry).copy()), atol=1e-6
+        flows.transform_flows(turned, [symmetry])[0], flows.targets(dihedral(labels, symmetry).copy()), atol=1e-6
     )
 
 
@@ -113,7 +113,7 @@ def test_batches_of_the_stream_become_flows_of_what_they_show() -> None:
     images, planes = (torch.from_numpy(part) for part in stream.batch(0))
     symmetries = [stream.slot(slot).symmetry for slot in range(16)]
     assert len(set(symmetries)) > 4
-    turned = flows.turn(planes, symmetries)
+    turned = flows.transform_flows(planes, symmetries)
     for image, target in zip(images, turned, strict=True):
         shown = np.unique(image[0].numpy().round(4), return_inverse=True)[1].reshape(48, 48)
         np.testing.assert_allclose(target, flows.targets(shown), atol=1e-6)
@@ -165,7 +165,7 @@ def test_the_mean_diameter_is_that_of_the_median_objects() -> None:
 
 
 def test_without_diam_mean_pictures_are_left_at_their_size() -> None:
-    assert Cellpose()._side(96) == 96
+    assert Cellpose().patch_side(96) == 96
     with pytest.raises(ConfigError, match="--patch 96"):
         CellposeConfig().resolve(Budget(1, 2, 100))
     assert CellposeConfig(diam_mean=20).resolve(Budget(1, 2, 100)).diam_mean == 20
@@ -173,13 +173,13 @@ def test_without_diam_mean_pictures_are_left_at_their_size() -> None:
 
 def test_diam_mean_scales_patches_and_predictions_alike(monkeypatch: pytest.MonkeyPatch) -> None:
     segmenter = untrained(config=CellposeConfig(diam_mean=20))
-    segmenter._diameter = 11.0
-    side = segmenter._side(32)
+    segmenter.diameter = 11.0
+    side = segmenter.patch_side(32)
     assert side == 56
-    segmenter._build(1, segmenter._diameter * (side / 32), "cpu")
+    segmenter.build(1, segmenter.diameter * (side / 32), "cpu")
     seen: list[tuple[int, ...]] = []
-    forward = segmenter._model.net.forward
-    monkeypatch.setattr(segmenter._model.net, "forward", lambda x: (seen.append(tuple(x.shape)), forward(x))[1])
+    forward = segmenter.model.net.forward
+    monkeypatch.setattr(segmenter.model.net, "forward", lambda x: (seen.append(tuple(x.shape)), forward(x))[1])
     said = segmenter.predict(noise((64, 96)))
     assert said.labels.shape == (64, 96)
     padded = [int(np.ceil(length * side / 32 / 16)) * 16 + 16 for length in (64, 96)]
@@ -234,7 +234,7 @@ def test_an_object_that_fills_the_image_is_one_object(random: Cellpose, monkeypa
 
 def test_what_is_loaded_predicts_what_was_saved(tmp_path: Path) -> None:
     segmenter = untrained(config=CellposeConfig(diam_mean=20))
-    segmenter._diameter = 17.5
+    segmenter.diameter = 17.5
     segmenter.save(tmp_path)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["cellpose.json", "config.json", "weights.safetensors"]
     loaded = Cellpose.load(tmp_path, Context())
@@ -270,13 +270,13 @@ def tuned(labels: list[np.ndarray], monkeypatch: pytest.MonkeyPatch, shift: floa
 
     monkeypatch.setattr(segmenter, "_flows", said)
     samples = [Sample(f"s{i}", noise(mask.shape), mask) for i, mask in enumerate(labels)]
-    return segmenter._tune(SampleSet.of(samples), Context())
+    return segmenter.tune_thresholds(SampleSet.of(samples), Context())
 
 
 def test_thresholds_stay_at_the_librarys_where_nothing_beats_them(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert tuned([discs()], monkeypatch, shift=0.0) == START
-    assert tuned([np.zeros((20, 20), np.uint8)], monkeypatch, shift=0.0) == START
-    assert untrained()._tune(SampleSet.of([]), Context()) == START
+    assert tuned([discs()], monkeypatch, shift=0.0) == DEFAULT_THRESHOLDS
+    assert tuned([np.zeros((20, 20), np.uint8)], monkeypatch, shift=0.0) == DEFAULT_THRESHOLDS
+    assert untrained().tune_thresholds(SampleSet.of([]), Context()) == DEFAULT_THRESHOLDS
 
 
 def test_thresholds_follow_the_validation_images(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -286,7 +286,7 @@ def test_thresholds_follow_the_validation_images(monkeypatch: pytest.MonkeyPatch
 def test_tuning_stops_when_asked() -> None:
     samples = SampleSet.of([Sample("s", noise((48, 48)), discs())])
     with pytest.raises(Stopped):
-        untrained()._tune(samples, Context(should_stop=lambda: True))
+        untrained().tune_thresholds(samples, Context(should_stop=lambda: True))
 
 
 # -- training ---------------------------------------------------------------------------------------------------------
@@ -300,7 +300,7 @@ def trained(samples: SampleSet, **changes: object) -> Cellpose:
 
 
 def equal(first: Cellpose, second: Cellpose) -> bool:
-    one, two = first._model.net.state_dict(), second._model.net.state_dict()
+    one, two = first.model.net.state_dict(), second.model.net.state_dict()
     return all(torch.equal(one[name], two[name]) for name in one)
 
 
@@ -316,7 +316,7 @@ def test_equal_seeds_give_equal_weights_in_exactly_the_budgets_steps(
     second, third = trained(blob_set), trained(blob_set, seed=6)
     assert equal(first, second)
     assert not equal(first, third)
-    assert first._thresholds == second._thresholds
+    assert first.thresholds == second.thresholds
     np.testing.assert_array_equal(first.predict(blob_set[3].image).labels, second.predict(blob_set[3].image).labels)
 
 
@@ -357,7 +357,7 @@ def test_unknown_pixels_have_no_part_in_the_loss(symmetry: int) -> None:
     labels = discs()
     sample = Sample("a", np.zeros(labels.shape, np.uint8), labels, ignore=region_of(labels))
     cut = dihedral(flows.encode(sample)[1], symmetry).copy()
-    planes = flows.turn(torch.from_numpy(cut)[None], [symmetry])
+    planes = flows.transform_flows(torch.from_numpy(cut)[None], [symmetry])
     unknown = torch.from_numpy(dihedral(sample.ignore, symmetry).copy())[None]
     said = torch.randn(1, 3, 48, 48, generator=torch.Generator().manual_seed(0), requires_grad=True)
     loss = flows.loss(said, planes)
@@ -396,7 +396,7 @@ def test_labels_within_the_region_change_nothing_and_the_region_does(blob_set: S
         )
         segmenter = Cellpose()
         segmenter.fit(TrainingMix(train), train[:1], Context(budget=BUDGET))
-        fits.append(list(segmenter._model.net.state_dict().values()))
+        fits.append(list(segmenter.model.net.state_dict().values()))
     assert all(torch.equal(a, b) for a, b in zip(fits[0], fits[1], strict=True))
     assert not all(torch.equal(a, b) for a, b in zip(fits[0], fits[2], strict=True))
 
@@ -413,6 +413,6 @@ def test_thresholds_are_tuned_without_the_region(monkeypatch: pytest.MonkeyPatch
     image = np.where(labels > 0, 200, 20).astype(np.uint8)
     region = region_of(labels)
     validation = SampleSet.of([Sample("a", image, labels, ignore=region), Sample("b", image, labels)])
-    untrained()._tune(validation, Context(budget=BUDGET))
+    untrained().tune_thresholds(validation, Context(budget=BUDGET))
     assert np.array_equal(given[0], region)
     assert given[1] is None

@@ -26,7 +26,7 @@ from synthbench_encoders.classifier import Classifier, ClassifierConfig
 from synthbench_encoders.classifier_network import classifier_features
 from synthbench_encoders.inception import Inception, InceptionConfig
 from synthbench_encoders.inception_network import inception_network
-from synthbench_encoders.pictures import BATCH, batches, resized
+from synthbench_encoders.pictures import BATCH, batches, resize
 from synthbench_encoders.untrained import Untrained, layers
 
 
@@ -40,23 +40,23 @@ def micrograph(seed: int, *shape: int, dtype: str = "uint8") -> np.ndarray:
 
 @pytest.mark.parametrize("shape", [(40, 61), (300, 500), (299, 299)])
 def test_resizing_is_clean_fids(shape: tuple[int, int]) -> None:
-    resize = pytest.importorskip("cleanfid.resize")
+    cleanfid = pytest.importorskip("cleanfid.resize")
     image = micrograph(0, *shape, 3)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
-        expected = resize.build_resizer("clean")(image)
-    np.testing.assert_array_equal(resized(image, 299, 65535), expected.transpose(2, 0, 1))
+        expected = cleanfid.build_resizer("clean")(image)
+    np.testing.assert_array_equal(resize(image, 299, 65535), expected.transpose(2, 0, 1))
 
 
 def test_grey_is_repeated_and_sixteen_bit_has_one_fixed_scale() -> None:
     grey = micrograph(1, 50, 60)
-    planes = resized(grey, 32, 65535)
+    planes = resize(grey, 32, 65535)
     assert planes.shape == (3, 32, 32)
     assert planes.dtype == np.float32
     np.testing.assert_array_equal(planes[0], planes[2])
-    np.testing.assert_allclose(resized(grey.astype(np.uint16) * 257, 32, 65535), planes, atol=1e-3)
-    np.testing.assert_allclose(resized(grey.astype(np.uint16), 32, 255), planes, atol=1e-3)
-    dark = resized((grey // 16).astype(np.uint16), 32, 65535)
+    np.testing.assert_allclose(resize(grey.astype(np.uint16) * 257, 32, 65535), planes, atol=1e-3)
+    np.testing.assert_allclose(resize(grey.astype(np.uint16), 32, 255), planes, atol=1e-3)
+    dark = resize((grey // 16).astype(np.uint16), 32, 65535)
     assert dark.max() < 1
 
 
@@ -280,7 +280,7 @@ def test_weights_are_found_where_other_tools_keep_them(tmp_path: Path, monkeypat
     assert inception.SCRIPT_URL in reason
     assert str(tmp_path / "temporary" / inception.SCRIPT) in reason
     assert "\n" not in reason
-    for path in inception._places():
+    for path in inception.weight_files():
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(b"cut off")
         assert str(path) in Inception.unavailable(InceptionConfig())
@@ -338,7 +338,7 @@ def test_squeezenet_sees_nuclei_as_torchvision_does(real_data: Path) -> None:
     network = models.squeezenet1_0()
     network.load_state_dict(load_file(path))
     mean, spread = torch.tensor([0.485, 0.456, 0.406]), torch.tensor([0.229, 0.224, 0.225])
-    batch = torch.from_numpy(np.stack([resized(image, 224, 65535) for image in images]))
+    batch = torch.from_numpy(np.stack([resize(image, 224, 65535) for image in images]))
     with torch.inference_mode():
         normal = (batch / 255 - mean[:, None, None]) / spread[:, None, None]
         expected = network.eval().features(normal).mean(dim=(2, 3))

@@ -19,19 +19,19 @@ if not all(importlib.util.find_spec(name) for name in ("stardist", "tensorflow")
     pytest.skip("needs the extra 'stardist'", allow_module_level=True)
 
 from synthbench_stardist import network, runtime, training
-from synthbench_stardist.segmenter import StarDist, StarDistConfig, without_gaps
+from synthbench_stardist.segmenter import StarDist, StarDistConfig, relabelled
 
-SMALL = StarDistConfig(n_rays=8, depth=1, filters=4)
+SMALL = StarDistConfig(n_rays=8, unet_n_depth=1, unet_n_filter_base=4)
 BUDGET = Budget(steps=6, batch_size=2, patch_size=32)
 
 
 def untrained(channels: int = 1, seed: int = 0) -> StarDist:
     """A small StarDist with random weights, and thresholds that let some of its polygons through."""
     segmenter = StarDist(SMALL)
-    segmenter._prepare(channels, Context())
-    with segmenter._running():
-        network.initialise(segmenter._model.keras_model.weights, seed)
-    segmenter._model.thresholds = {"prob": 0.5, "nms": 0.2}
+    segmenter.build(channels, Context())
+    with segmenter.on_device():
+        network.initialise(segmenter.model.keras_model.weights, seed)
+    segmenter.model.thresholds = {"prob": 0.5, "nms": 0.2}
     return segmenter
 
 
@@ -112,7 +112,7 @@ def test_examples_are_made_ahead_and_handed_out_in_order() -> None:
             raise RuntimeError("broken patch")
         return number**2
 
-    with training.Ahead(make, total=9, threads=2) as ahead:
+    with training.Prefetch(make, total=9, threads=2) as ahead:
         assert [ahead[n] for n in range(4)] == [0, 1, 4, 9]
         assert sorted(made) == list(range(max(made) + 1))
         assert [ahead[n] for n in range(4, 7)] == [16, 25, 36]
@@ -125,7 +125,7 @@ def test_examples_are_made_ahead_and_handed_out_in_order() -> None:
 
 def test_initial_weights_are_glorots_and_come_from_the_seed_alone(small: StarDist) -> None:
     again, other = untrained(), untrained(seed=1)
-    first, second, third = (network.to_arrays(s._model.keras_model.weights) for s in (small, again, other))
+    first, second, third = (network.to_arrays(s.model.keras_model.weights) for s in (small, again, other))
     for name, array in first.items():
         np.testing.assert_array_equal(array, second[name])
         if name.endswith("bias"):
@@ -137,7 +137,7 @@ def test_initial_weights_are_glorots_and_come_from_the_seed_alone(small: StarDis
 
 
 def test_weights_of_another_network_are_refused(small: StarDist) -> None:
-    weights = small._model.keras_model.weights
+    weights = small.model.keras_model.weights
     arrays = network.to_arrays(weights)
     with pytest.raises(ValueError, match="missing or too many"):
         network.from_arrays(weights, {**arrays, "999.kernel": np.zeros(1)})
@@ -197,20 +197,20 @@ def test_an_rgb_network_takes_grey_images() -> None:
 def test_scores_are_the_probabilities_at_the_centres(small: StarDist) -> None:
     image = noise((48, 48))
     said = small.predict(image)
-    labels, details = small._model.predict_instances(small._input(image), show_tile_progress=False)
+    labels, details = small.model.predict_instances(small.as_input(image), show_tile_progress=False)
     ids = [np.unique(labels[said.labels == k + 1]).item() for k in range(len(said.scores))]
     np.testing.assert_allclose(said.scores, [details["prob"][i - 1] for i in ids])
 
 
 def test_an_object_hidden_under_others_leaves_no_gap_and_takes_its_score_along() -> None:
     labels = np.array([[0, 3, 3], [1, 1, 0]])
-    said = without_gaps(labels, np.array([0.9, 0.8, 0.7]))
+    said = relabelled(labels, np.array([0.9, 0.8, 0.7]))
     np.testing.assert_array_equal(said.labels, [[0, 2, 2], [1, 1, 0]])
     np.testing.assert_array_equal(said.scores, [0.9, 0.7])
 
 
 def test_no_object_gives_no_scores() -> None:
-    said = without_gaps(np.zeros((4, 5), np.int32), np.zeros(0))
+    said = relabelled(np.zeros((4, 5), np.int32), np.zeros(0))
     assert said.labels.shape == (4, 5)
     assert said.scores.shape == (0,)
 
@@ -220,11 +220,11 @@ def test_no_object_gives_no_scores() -> None:
 
 def test_thresholds_stay_at_the_librarys_without_objects_to_tune_on() -> None:
     segmenter = untrained()
-    before = segmenter._model.thresholds
+    before = segmenter.model.thresholds
     empty = Sample("empty", noise((32, 32)), np.zeros((32, 32), np.uint8))
     for validation in (SampleSet.of([]), SampleSet.of([empty])):
-        segmenter._tune(validation)
-        assert segmenter._model.thresholds == before
+        segmenter.tune_thresholds(validation)
+        assert segmenter.model.thresholds == before
 
 
 def test_thresholds_follow_the_validation_images(blob_set: SampleSet, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -235,11 +235,11 @@ def test_thresholds_follow_the_validation_images(blob_set: SampleSet, monkeypatc
         seen.extend(int(label.max()) for label in labels)
         return {"prob": 1.7, "nms": 0.3}
 
-    monkeypatch.setattr(segmenter._model, "optimize_thresholds", optimise)
+    monkeypatch.setattr(segmenter.model, "optimize_thresholds", optimise)
     high = [Sample(s.id, s.image, np.where(s.labels > 0, 2**31 - 1 - s.labels.astype(np.int64), 0)) for s in blob_set]
-    segmenter._tune(SampleSet.of(high))
+    segmenter.tune_thresholds(SampleSet.of(high))
     assert seen == [entry.objects for entry in blob_set.entries]
-    assert segmenter._model.thresholds == (0.99, 0.3)
+    assert segmenter.model.thresholds == (0.99, 0.3)
 
 
 # -- training ---------------------------------------------------------------------------------------------------------
@@ -252,19 +252,19 @@ def test_a_patch_that_the_network_cant_halve_is_refused_with_one_that_it_can(blo
 
 def test_a_gpu_that_tensorflow_cant_see_is_a_warning_and_the_cpu() -> None:
     with pytest.warns(UserWarning, match="tensorflow\\[and-cuda\\]"):
-        assert runtime._place("cuda:7", gpus=2) == "/CPU:0"
-    assert runtime._place("cuda:1", gpus=2) == "/GPU:1"
-    assert runtime._place("cuda", gpus=1) == "/GPU:0"
-    assert runtime._place("cpu", gpus=1) == "/CPU:0"
+        assert runtime.device_name("cuda:7", gpus=2) == "/CPU:0"
+    assert runtime.device_name("cuda:1", gpus=2) == "/GPU:1"
+    assert runtime.device_name("cuda", gpus=1) == "/GPU:0"
+    assert runtime.device_name("cpu", gpus=1) == "/CPU:0"
 
 
 def test_what_the_import_writes_is_shown_if_it_fails(capfd: pytest.CaptureFixture[str]) -> None:
-    with runtime._held_stderr():
+    with runtime.held_stderr():
         os.write(2, b"chatter\n")
     assert capfd.readouterr().err == ""
 
     def fail() -> None:
-        with runtime._held_stderr():
+        with runtime.held_stderr():
             os.write(2, b"reason\n")
             raise ImportError
 
@@ -283,11 +283,11 @@ def trained(samples: SampleSet, **changes: object) -> StarDist:
 @pytest.mark.slow
 def test_equal_seeds_give_equal_weights_in_exactly_the_budgets_steps(blob_set: SampleSet) -> None:
     first, second, third = trained(blob_set), trained(blob_set), trained(blob_set, seed=6)
-    assert int(first._model.keras_model.optimizer.iterations.numpy()) == BUDGET.steps
-    one, two, three = (network.to_arrays(s._model.keras_model.weights) for s in (first, second, third))
+    assert int(first.model.keras_model.optimizer.iterations.numpy()) == BUDGET.steps
+    one, two, three = (network.to_arrays(s.model.keras_model.weights) for s in (first, second, third))
     assert all(np.array_equal(one[name], two[name]) for name in one)
     assert not all(np.array_equal(one[name], three[name]) for name in one)
-    assert first._model.thresholds == second._model.thresholds
+    assert first.model.thresholds == second.model.thresholds
     np.testing.assert_array_equal(first.predict(blob_set[3].image).labels, second.predict(blob_set[3].image).labels)
 
 
@@ -300,7 +300,7 @@ def test_training_stopped_and_taken_up_again_ends_with_the_same_weights(blob_set
     resumed = trained(blob_set, folder=tmp_path, progress=lambda done, total, note="": first_step.append(done))
     whole = trained(blob_set)
     assert first_step[0] == 3
-    one, two = (network.to_arrays(s._model.keras_model.weights) for s in (resumed, whole))
+    one, two = (network.to_arrays(s.model.keras_model.weights) for s in (resumed, whole))
     assert all(np.array_equal(one[name], two[name]) for name in one)
 
 
@@ -310,7 +310,7 @@ def test_the_loss_falls_and_nothing_is_printed(blob_set: SampleSet, capfd: pytes
     context = Context(
         seed=2, budget=Budget(60, 2, 32), progress=lambda done, total, note="": notes.append(note), threads=2
     )
-    segmenter = StarDist(StarDistConfig(n_rays=8, depth=1, filters=8))
+    segmenter = StarDist(StarDistConfig(n_rays=8, unet_n_depth=1, unet_n_filter_base=8))
     segmenter.fit(TrainingMix(blob_set), blob_set[:3], context)
     segmenter.predict(blob_set[0].image)
     losses = [float(note.split()[1].rstrip(",")) for note in notes if note.startswith("loss")]
@@ -351,7 +351,10 @@ def test_no_gradient_comes_from_unknown_pixels(blob_set: SampleSet, distance_los
     """Neither from the probability, nor from the distances, nor from the pull that empties what lies outside."""
     tf = runtime.tensorflow()
     model = network.build(
-        StarDistConfig(n_rays=8, depth=1, filters=4, distance_loss=distance_loss, background_weight=10.0), 1
+        StarDistConfig(
+            n_rays=8, unet_n_depth=1, unet_n_filter_base=4, train_dist_loss=distance_loss, train_background_reg=10.0
+        ),
+        1,
     )
     model.prepare_for_training()
     sample = with_region(blob_set)[0]
@@ -362,7 +365,7 @@ def test_no_gradient_comes_from_unknown_pixels(blob_set: SampleSet, distance_los
 
     def loss() -> tuple[float, list[np.ndarray]]:
         with tf.GradientTape() as tape:
-            wanted, answer = training.without_unknown(probability, said, rays)
+            wanted, answer = training.mask_unknown(probability, said, rays)
             value = model.keras_model.compute_loss(y=[wanted, distances], y_pred=answer)
         return float(value), [part.numpy() for part in tape.gradient(value, [said, rays])]
 
@@ -384,14 +387,14 @@ def test_labels_within_the_region_change_nothing_and_the_region_does(blob_set: S
     for train in (with_region(blob_set), with_region(SampleSet.of(emptied)), SampleSet.of(emptied)):
         segmenter = StarDist(SMALL)
         segmenter.fit(TrainingMix(train), train[:1], Context(budget=Budget(steps=2, batch_size=2, patch_size=32)))
-        fits.append([np.array(v) for v in segmenter._model.keras_model.get_weights()])
+        fits.append([np.array(v) for v in segmenter.model.keras_model.get_weights()])
     assert all(np.array_equal(a, b) for a, b in zip(fits[0], fits[1], strict=True))
     assert not all(np.array_equal(a, b) for a, b in zip(fits[0], fits[2], strict=True))
 
 
 def test_thresholds_are_tuned_without_what_lies_in_the_region(small: StarDist) -> None:
     """The library's tuning asks for sample after sample; what it gets has nothing in the region of each."""
-    from synthbench_stardist.segmenter import leaving_out
+    from synthbench_stardist.segmenter import ignoring_regions
 
     truth = np.zeros((32, 32), np.uint8)
     truth[4:12, 4:12] = 1
@@ -406,15 +409,15 @@ def test_thresholds_are_tuned_without_what_lies_in_the_region(small: StarDist) -
             return found, {}
 
     model = Model()
-    with leaving_out(model, samples):
+    with ignoring_regions(model, samples):
         counts = [len(np.unique(model._instances_from_prediction()[0])) - 1 for _ in range(4)]
     assert counts == [2, 1, 2, 1]
     assert model._instances_from_prediction()[0] is found
-    with leaving_out(small._model, samples):
-        small._model.optimize_thresholds(
-            [small._input(sample.image) for sample in samples],
-            [training.dense(sample.labels) for sample in samples],
+    with ignoring_regions(small.model, samples):
+        small.model.optimize_thresholds(
+            [small.as_input(sample.image) for sample in samples],
+            [training.relabel(sample.labels) for sample in samples],
             predict_kwargs={"n_tiles": None},
             optimize_kwargs={"verbose": 0},
         )
-    small._model.thresholds = {"prob": 0.5, "nms": 0.2}
+    small.model.thresholds = {"prob": 0.5, "nms": 0.2}

@@ -20,7 +20,7 @@ from synthbench.samples import Sample, SampleSet, read_array
 from synthbench.toolkit.masks.distance import Thresholds
 from synthbench_unet.config import UNetConfig
 from synthbench_unet.heads import SemanticHead, default_thresholds, dice_loss, head_for
-from synthbench_unet.network import MIRRORS, Predictor, build, fitting, folded
+from synthbench_unet.network import FLIPS, Predictor, build, fuse_batch_norm, pad_to_multiple
 from synthbench_unet.segmenter import UNet
 
 SMALL = {"features": (4, 4, 8, 8, 8, 4)}
@@ -166,7 +166,7 @@ def test_thresholds_are_chosen_on_the_validation_samples(blob_set: SampleSet, mo
     faint = np.array([1, 0.35], np.float32)[:, None, None]
     drawn = {sample.image.tobytes(): faint * unet.head.encode(sample) for sample in blob_set}
     monkeypatch.setattr(unet, "_planes", lambda image: drawn[image.tobytes()])
-    unet._choose_thresholds(blob_set, Context(budget=BUDGET))
+    unet.tune_thresholds(blob_set, Context(budget=BUDGET))
     assert unet.thresholds["foreground"] == 0.3
 
 
@@ -234,7 +234,7 @@ def test_a_prediction_over_flips_turns_with_the_image() -> None:
     network = build(1, 2, SMALL["features"])
     image = np.random.default_rng(0).random((1, 48, 32), dtype=np.float32)
     predictor = Predictor(network, "cpu", nn.Sigmoid(), flips=True)
-    for axes in MIRRORS[1:]:
+    for axes in FLIPS[1:]:
         np.testing.assert_allclose(predictor(np.flip(image, axes)), np.flip(predictor(image), axes), atol=1e-5)
 
 
@@ -243,7 +243,7 @@ def test_folding_batch_norm_changes_no_prediction() -> None:
     network = build(1, 2, SMALL["features"])
     network(torch.randn(4, 1, 32, 32))
     image = torch.randn(1, 1, 48, 32)
-    fast = folded(network)
+    fast = fuse_batch_norm(network)
     assert not any(isinstance(part, nn.BatchNorm2d) for part in fast.modules())
     with torch.no_grad():
         torch.testing.assert_close(fast(image), network.eval()(image), rtol=1e-4, atol=1e-5)
@@ -252,7 +252,7 @@ def test_folding_batch_norm_changes_no_prediction() -> None:
 @pytest.mark.parametrize(("side", "expected"), [(1, 32), (16, 32), (32, 32), (33, 48), (128, 128)])
 def test_patches_are_fitted_to_the_network(side: int, expected: int) -> None:
     patches = torch.arange(side, dtype=torch.float32).expand(1, 1, side, side)
-    fit = fitting(patches)
+    fit = pad_to_multiple(patches)
     assert fit.shape == (1, 1, expected, expected)
     assert torch.equal(fit[..., :side, :side], patches)
     assert (fit[..., side:] == side - 1).all()
