@@ -1,4 +1,8 @@
-"""Hyper-parameters of cGAN-Seg, and those that follow from the budget where they are left open."""
+"""Hyper-parameters of cGAN-Seg.
+
+Sources are the paper (Zargari et al., "Enhanced cell segmentation with limited training datasets using cycle generative
+adversarial networks", iScience 2024) and its published code (abzargar/cGAN-Seg).
+"""
 
 from __future__ import annotations
 
@@ -10,167 +14,173 @@ from pydantic import Field
 
 from synthbench import Budget
 from synthbench.errors import ConfigError
-from synthbench.toolkit.masks.config import MaskConfig
-from synthbench.toolkit.training.budget_defaults import non_default, resolve_defaults
-from synthbench_cganseg.networks import Norm
+from synthbench.toolkit.generators.config import MaskToImageConfig
+from synthbench.toolkit.training.budget_defaults import non_default, resolve_defaults, resolve_preset
 from synthbench_cganseg.perceptual import choose
 
-Handover = Literal["straight-through", "soft"]
+__all__ = ["CGanSegConfig"]
 
-_WIDTHS = ("filters", "segmenter_filters", "discriminator_filters", "heads", "head_width")
-
-SMALLEST = 24
-"""Side of the smallest patches that the discriminators can judge."""
+_MIN_DISCRIMINATOR_PATCH = 24
 
 
-class CGanSegConfig(MaskConfig):
-    """Hyper-parameters of cGAN-Seg.
+class CGanSegConfig(MaskToImageConfig):
+    """Hyper-parameters of cGAN-Seg."""
 
-    Attributes
-    ----------
-    filters : int, optional
-        Width of the StyleUNet at full resolution. Left open, it follows from the budget; see `resolve`.
-    depth : int
-        How often the StyleUNet halves the resolution.
-    segmenter_filters : int, optional
-        Width of the segmenter at full resolution. Left open, it follows from the budget.
-    discriminator_filters : int, optional
-        Width of the discriminators at half resolution. Left open, it follows from the budget.
-    heads, head_width : int, optional
-        Of the discriminators' attention. Left open, they follow from the budget.
-    norm : {"batch", "pixel"}, optional
-        Of the StyleUNet; see `synthbench_cganseg.networks`. With ``pixel`` an image is the same in training and when
-        drawing, whatever was drawn beside it. Left open, it follows from the budget.
-    style : bool
-        Without it the generator is a plain U-Net: no style, no noise (an ablation of the paper).
-    mixing : float
-        Chance that an image is drawn in two styles in training.
-    perceptual : str, optional
-        Network whose features compare images, as torchvision calls it: a VGG, like ``"vgg19"``, AlexNet or a
-        SqueezeNet; its weights must be there. Or ``"off"`` for none (an ablation of the paper). Left open, it follows
-        from the budget. Which weights it was stands in ``training.json`` beside a fitted generator.
-    perceptual_weights : Path or None
-        Its state dict, as safetensors or as a torch checkpoint. Without it, the file that torchvision would download
-        is looked for where torchvision would put it.
-    augment : float
-        Chance of each differentiable augmentation of what the discriminators see: light, translation, cutout. Drawn
-        for each image and augmentation, and for masks too; the published code draws it once for a batch of images.
-    intensity_conditioning : bool, optional
-        Whether the generator is told the light of the image and of its objects beside the mask (this project's choice);
-        see `synthbench.toolkit.intensity.conditioning`. Left open, it follows from the budget.
-    pixel_noise : bool
-        Whether drawn images get the pixel noise of a training image, in training before the other networks see them,
-        and then as much as they lack (this project's choice); see `synthbench.toolkit.intensity.pixel_noise`. Without
-        it the discriminator knows drawn images by their lack of noise, and asks for nothing else.
-    texture : bool
-        Whether drawn objects get the texture of training objects of similar size in the same way (this project's
-        choice); see `synthbench.toolkit.intensity.texture`. It needs `intensity_conditioning`, and isn't added where
-        objects are hardly anything else; see `synthbench.toolkit.intensity.texture.MAX_TEXTURE_RATIO`.
-    image_gan, mask_gan : float, optional
-        Weight of each discriminator's verdict. Left open, they follow from the budget.
-    judges_rate : float, optional
-        Learning rate of the discriminators, against the generators'. Left open, it follows from the budget.
-    image_cycle, mask_cycle : float
-        Weights of what comes back from a round through both networks. Left open, `mask_cycle` follows from the budget.
-    image_pair, mask_pair : float
-        Weights of what is drawn to the other half of a training pair, which the paper calls identity.
-    handover : {"straight-through", "soft"}
-        How the segmenter's mask is handed to the generator and the discriminator; see `synthbench_cganseg.cycle`.
-    learning_rate : float, optional
-        Of Adam, constant for half of the steps and then falling to 0; in the paper it doesn't fall. Left open, it
-        follows from the budget.
-    momentum : float, optional
-        Adam's first β. Left open, it follows from the budget.
-    mask_source, object_layout, foreground_fraction, touching_fraction
-        Which masks images are drawn to; see `synthbench.toolkit.masks.config.MaskConfig`. The paper's dense
-        images are ``mask_source: recombine`` with a `foreground_fraction`, scattered or as colonies
-        (``object_layout: discs``).
-    """
+    renamed: ClassVar[Mapping[str, str]] = {
+        "filters": "gen_filters",
+        "depth": "gen_depth",
+        "segmenter_filters": "seg_filters",
+        "discriminator_filters": "ndf",
+        "heads": "attention_heads",
+        "head_width": "attention_dim_head",
+        "mixing": "mixed_prob",
+        "augment": "p_diff",
+        "image_gan": "image_gan_weight",
+        "mask_gan": "mask_gan_weight",
+        "judges_rate": "d_lr_ratio",
+        "image_cycle": "image_cycle_weight",
+        "mask_cycle": "mask_cycle_weight",
+        "image_pair": "image_identity_weight",
+        "mask_pair": "mask_identity_weight",
+        "handover": "mask_gradient",
+        "learning_rate": "lr",
+        "momentum": "beta1",
+    }
 
-    renamed: ClassVar[Mapping[str, str]] = {"appearance": "intensity_conditioning", "grain": "pixel_noise"}
-
-    filters: int | None = Field(None, ge=2)
-    depth: int = Field(4, ge=1, le=6)
-    segmenter_filters: int | None = Field(None, ge=2)
-    discriminator_filters: int | None = Field(None, ge=2)
-    heads: int | None = Field(None, ge=1)
-    head_width: int | None = Field(None, ge=1)
-    norm: Norm | None = None
-    style: bool = True
-    mixing: float = Field(0.9, ge=0, le=1)
-    perceptual: str | None = None
-    perceptual_weights: Path | None = None
-    augment: float = Field(0.2, ge=0, le=1)
-    intensity_conditioning: bool | None = None
-    pixel_noise: bool = True
-    texture: bool = True
-    image_gan: float | None = Field(None, ge=0)
-    mask_gan: float | None = Field(None, ge=0)
-    judges_rate: float | None = Field(None, gt=0)
-    image_cycle: float = Field(100.0, ge=0)
-    image_pair: float = Field(50.0, ge=0)
-    mask_cycle: float | None = Field(None, ge=0)
-    mask_pair: float = Field(50.0, ge=0)
-    handover: Handover = "straight-through"
-    learning_rate: float | None = Field(None, gt=0)
-    momentum: float | None = Field(None, ge=0, lt=1)
+    architecture: Literal["paper", "microscopy"] | None = Field(
+        None,
+        description="paper: StyleUNet and discriminators of the published code; microscopy: without transposed "
+        "convolutions and without norm in the discriminators (this project's; see synthbench_cganseg.microscopy)",
+    )
+    gen_filters: int | None = Field(None, ge=2, description="planes of the StyleUNet at full resolution")
+    gen_depth: int = Field(4, ge=1, le=6, description="how often the StyleUNet halves the resolution")
+    seg_filters: int | None = Field(None, ge=2, description="planes of the segmentation U-Net at full resolution")
+    ndf: int | None = Field(None, ge=2, description="planes of the discriminators' first layer")
+    attention_heads: int | None = Field(None, ge=1, description="heads of the discriminators' linear attention")
+    attention_dim_head: int | None = Field(None, ge=1, description="planes of a head of the linear attention")
+    norm: Literal["batch", "pixel"] | None = Field(
+        None,
+        description="norm of the StyleUNet: batch norm in the encoder, or pixel norm in all layers (this project's; "
+        "only with architecture: microscopy)",
+    )
+    style: bool = Field(True, description="false: a plain U-Net without style and noise, an ablation of the paper")
+    mixed_prob: float = Field(
+        0.9, ge=0, le=1, description="probability of style mixing: an image gets two styles in training"
+    )
+    perceptual: str | None = Field(
+        None,
+        description="network of the perceptual loss by its torchvision name, vgg19 in the paper: a VGG, AlexNet or "
+        "SqueezeNet; off for none, an ablation of the paper. training.json in the fitted generator names its weights",
+    )
+    perceptual_weights: Path | None = Field(
+        None,
+        description="weights of that network, safetensors or a torch checkpoint; by default the file in torchvision's "
+        "cache",
+    )
+    diff_augment: Literal["batch", "sample"] | None = Field(
+        None,
+        description="differentiable augmentation of what discriminators see. batch: images only, all augmentations for "
+        "a whole batch or none; sample: each augmentation of each image and mask by itself (this project's)",
+    )
+    p_diff: float = Field(0.2, ge=0, le=1, description="probability of the differentiable augmentation")
+    mask_gradient: Literal["none", "straight-through", "soft"] | None = Field(
+        None,
+        description="gradient of the mask that the segmentation network hands over. none: hard masks without a "
+        "gradient; straight-through: hard masks with the gradient of the probabilities; soft: probabilities (the last "
+        "two are this project's)",
+    )
+    image_gan_weight: float | None = Field(None, ge=0, description="weight of the image discriminator's LSGAN loss")
+    mask_gan_weight: float | None = Field(None, ge=0, description="weight of the mask discriminator's LSGAN loss")
+    image_cycle_weight: float = Field(
+        100.0, ge=0, description="weight of L1/2 plus perceptual loss, image → mask → image"
+    )
+    mask_cycle_weight: float | None = Field(
+        None, ge=0, description="weight of cross-entropy plus Dice, mask → image → mask"
+    )
+    image_identity_weight: float = Field(
+        50.0,
+        ge=0,
+        description="weight of L1/2 plus perceptual loss between the image of a mask and its own image",
+    )
+    mask_identity_weight: float = Field(
+        50.0, ge=0, description="weight of cross-entropy plus Dice between the mask of an image and its own mask"
+    )
+    lr: float | None = Field(None, gt=0, description="learning rate of Adam")
+    lr_decay: bool | None = Field(
+        None,
+        description="whether the learning rate falls linearly to 0 in the second half (this project's); it is constant "
+        "in the paper",
+    )
+    d_lr_ratio: float | None = Field(
+        None, gt=0, description="learning rate of the discriminators, relative to lr; 1 in the paper"
+    )
+    beta1: float | None = Field(None, ge=0, lt=1, description="Adam's β₁")
 
     def resolve(self, budget: Budget) -> Self:
-        """Return the configuration with nothing left open.
+        """Return the configuration with a value for every key.
 
-        A long training has the paper's sizes, weights, perceptual network and learning rate, and the momentum of its
-        code (the discriminators' first width is open there: that of the other networks; its patches are 512 × 768, here
-        they are square). What a short one has is this project's choice: no perceptual network, so that it needs no
-        weights of others; a generator that is told the light of the objects, because it doesn't learn in that time to
-        draw it from a style; pixel norm, because batch norm of two patches draws otherwise in training than when
-        drawing; discriminators that weigh more and learn more slowly: on phase contrast, 1,000 steps with the paper's
-        weights drew flat shapes (kernel distance 4.8 million, on SqueezeNet), 600 steps with ten times as much halos
-        and bodies (3.4 million), and now they weigh 50 (images) and 10 (masks) times as much; and a tenth of the weight
-        for masks that come back, which seem to be easiest to find in hard and bright objects. What it comes to stands
-        in `docs/generators.md`.
+        Widths and the learning rate follow from the budget, the paper's in a long training; everything else follows
+        from the preset. `docs/ablations.md` says what the preset `microscopy` brings.
 
         Raises
         ------
         ConfigError
-            If the patches are too small for the depth, or for the discriminators, or an option would have no effect.
+            If the patches are too small for the networks, or a key has no effect.
         """
-        side = max(SMALLEST, 2 * 2**self.depth)
-        if not self.style and (idle := non_default(self, ("mixing",))):
-            raise ConfigError(f"{idle[0]} is of styles, and with style: false there are none; leave it out")
+        if not self.style and (unused := non_default(self, ("mixed_prob",))):
+            raise ConfigError(f"{unused[0]} has no effect with style: false; remove it")
+        side = max(_MIN_DISCRIMINATOR_PATCH, 2 * 2**self.gen_depth)
         if budget.patch_size < side:
-            shallower = ", or a smaller depth" if budget.patch_size >= SMALLEST else ""
+            smaller = ", or a smaller gen_depth" if budget.patch_size >= _MIN_DISCRIMINATOR_PATCH else ""
             raise ConfigError(
-                f"patches of {budget.patch_size} are too small for a depth of {self.depth}; give patches of {side} or "
-                f"more{shallower} (images smaller than a patch can't take part)"
+                f"patches of {budget.patch_size} are too small for gen_depth: {self.gen_depth}; give patches of {side} "
+                f"or more{smaller} (images must not be smaller than a patch)"
             )
-        return resolve_defaults(
-            self,
+        sizes = ("gen_filters", "seg_filters", "ndf", "attention_heads", "attention_dim_head", "lr")
+        resolved = resolve_preset(
+            resolve_defaults(
+                self,
+                budget,
+                short=dict(zip(sizes, (8, 8, 16, 2, 16, 1e-3), strict=True)),
+                long=dict(zip(sizes, (64, 64, 64, 8, 64, 1e-4), strict=True)),
+            ),
             budget,
-            short={
-                **dict(zip(_WIDTHS, (8, 8, 16, 2, 16), strict=True)),
-                "norm": "pixel",
-                "intensity_conditioning": True,
-                "perceptual": "off",
-                "image_gan": 50.0,
-                "mask_gan": 10.0,
-                "judges_rate": 0.4,
-                "mask_cycle": 10.0,
-                "learning_rate": 1e-3,
-                "momentum": 0.5,
-            },
-            long={
-                **dict(zip(_WIDTHS, (64, 64, 64, 8, 64), strict=True)),
+            paper={
+                "architecture": "paper",
                 "norm": "batch",
                 "intensity_conditioning": False,
+                "pixel_noise": False,
+                "texture": False,
                 "perceptual": "vgg19",
-                "image_gan": 1.0,
-                "mask_gan": 1.0,
-                "judges_rate": 1.0,
-                "mask_cycle": 100.0,
-                "learning_rate": 1e-4,
-                "momentum": 0.9,
+                "diff_augment": "batch",
+                "mask_gradient": "none",
+                "image_gan_weight": 1.0,
+                "mask_gan_weight": 1.0,
+                "mask_cycle_weight": 100.0,
+                "lr_decay": False,
+                "d_lr_ratio": 1.0,
+                "beta1": 0.9,
+            },
+            microscopy={
+                "architecture": "microscopy",
+                "norm": "pixel",
+                "intensity_conditioning": True,
+                "pixel_noise": True,
+                "texture": True,
+                "perceptual": "off",
+                "diff_augment": "sample",
+                "mask_gradient": "straight-through",
+                "image_gan_weight": 50.0,
+                "mask_gan_weight": 10.0,
+                "mask_cycle_weight": 10.0,
+                "lr_decay": True,
+                "d_lr_ratio": 0.4,
+                "beta1": 0.5,
             },
         )
+        if resolved.norm == "pixel" and resolved.architecture == "paper":
+            raise ConfigError("norm: pixel requires architecture: microscopy; set norm: batch")
+        return resolved
 
     def files(self) -> Mapping[str, Path]:
         """Return the weights of the network that compares images."""

@@ -1,4 +1,4 @@
-"""Likeness of images in the features of a pretrained network, with weights from a local file."""
+"""Perceptual loss: the difference of images in the features of a pretrained network, with weights from a file."""
 
 from __future__ import annotations
 
@@ -14,8 +14,10 @@ from torchvision import models
 from synthbench.errors import ConfigError, PluginError, suggest
 from synthbench.toolkit.training import weights
 
-SHARES = (1 / 32, 1 / 16, 1 / 8, 1 / 4, 1.0)
-"""Weights of the five layers of VGG19; a network of fewer has the last of them."""
+__all__ = ["LAYER_WEIGHTS", "Perceptual", "PerceptualNetwork", "choose", "first_of_each_resolution"]
+
+LAYER_WEIGHTS = (1 / 32, 1 / 16, 1 / 8, 1 / 4, 1.0)
+"""Weights of the five layers of VGG19; a network with fewer layers gets the last of them."""
 
 
 class Perceptual(nn.Module):
@@ -25,55 +27,58 @@ class Perceptual(nn.Module):
     ----------
     features
         The convolutional part of a torchvision network.
-    mean, spread
+    mean, std
         Of the network's training images, 0 … 1, three each.
     relative
-        Divide a layer's difference by the mean size of the real image's features. The paper's weights are made for
-        the sizes of VGG19's; with SqueezeNet's the term begins near 50, and drowns the others (this project's choice).
+        Whether a layer's difference is divided by the mean absolute feature of the real image (this project's), because
+        the layer weights suit the magnitudes of VGG19's features alone.
     """
 
-    def __init__(self, features: nn.Sequential, mean: list[float], spread: list[float], *, relative: bool) -> None:
+    mean: torch.Tensor
+    std: torch.Tensor
+
+    def __init__(self, features: nn.Sequential, mean: list[float], std: list[float], *, relative: bool) -> None:
         super().__init__()
         self.relative = relative
         self.layers = first_of_each_resolution(features)
         self.features = features[: self.layers[-1] + 1].float().eval().requires_grad_(False)
         self.register_buffer("mean", torch.tensor(mean)[:, None, None])
-        self.register_buffer("spread", torch.tensor(spread)[:, None, None])
+        self.register_buffer("std", torch.tensor(std)[:, None, None])
 
-    def seen(self, images: torch.Tensor) -> list[torch.Tensor]:
+    def features_of(self, images: torch.Tensor) -> list[torch.Tensor]:
         """Return the features of images ``(B, 1 or 3, H, W)``, −1 … 1, by layer."""
-        x = ((images.expand(-1, 3, -1, -1) + 1) / 2 - self.mean) / self.spread
-        kept = []
+        x = ((images.expand(-1, 3, -1, -1) + 1) / 2 - self.mean) / self.std
+        features = []
         for number, layer in enumerate(self.features):
             x = layer(x)
             if number in self.layers:
-                kept.append(x)
-        return kept
+                features.append(x)
+        return features
 
-    def forward(self, drawn: torch.Tensor, real: list[torch.Tensor]) -> torch.Tensor:
+    def forward(self, fake: torch.Tensor, real: list[torch.Tensor]) -> torch.Tensor:
         """Compare images with the features of others."""
         terms = []
-        for share, own, other in zip(SHARES[-len(real) :], self.seen(drawn), real, strict=True):
-            term = share * functional.l1_loss(own.float(), other.float())
+        for weight, own, other in zip(LAYER_WEIGHTS[-len(real) :], self.features_of(fake), real, strict=True):
+            term = weight * functional.l1_loss(own.float(), other.float())
             terms.append(term / other.float().abs().mean().clamp(min=1e-6) if self.relative else term)
         return torch.stack(terms).sum()
 
 
 def first_of_each_resolution(features: nn.Sequential) -> list[int]:
     """Return which layers give the first features of each resolution: a network's resolutions end at its poolings."""
-    found, waiting = [], True
+    indices, is_first = [], True
     for number, layer in enumerate(features):
         if isinstance(layer, nn.MaxPool2d):
-            waiting = True
-        elif waiting and not isinstance(layer, nn.Conv2d | nn.BatchNorm2d):
-            found.append(number)
-            waiting = False
-    return found
+            is_first = True
+        elif is_first and not isinstance(layer, nn.Conv2d | nn.BatchNorm2d):
+            indices.append(number)
+            is_first = False
+    return indices
 
 
 @dataclass(frozen=True)
-class Choice:
-    """Which network compares images.
+class PerceptualNetwork:
+    """Which network compares images, and the file with its weights.
 
     Attributes
     ----------
@@ -108,12 +113,12 @@ class Choice:
         return Perceptual(features, how.mean, how.std, relative=self.architecture != "vgg19").to(device)
 
 
-def choose(wanted: str, path: Path | None) -> Choice:
-    """Find the network that is wanted.
+def choose(name: str, path: Path | None) -> PerceptualNetwork:
+    """Return the network of a name.
 
     Parameters
     ----------
-    wanted
+    name
         ``"off"``, or a torchvision classifier made of one stack of convolutions: VGG, AlexNet, SqueezeNet.
     path
         Its weights; by default the file that torchvision would download, where torchvision would put it.
@@ -125,19 +130,19 @@ def choose(wanted: str, path: Path | None) -> Choice:
     PluginError
         If its weights are missing.
     """
-    if wanted == "off":
+    if name == "off":
         if path is not None:
-            raise ConfigError("perceptual is off beside perceptual_weights: name the network, like 'vgg19'")
-        return Choice("off")
-    known = [name for name in models.list_models(module=models) if name.startswith(("vgg", "alexnet", "squeezenet"))]
-    if wanted not in known:
-        raise ConfigError(f"perceptual: there is no {wanted!r}{suggest(wanted, known) or f'; there are {known}'}")
-    file = _cached(wanted) if path is None else path.expanduser()
+            raise ConfigError("perceptual_weights has no effect with perceptual: off; name the network, like 'vgg19'")
+        return PerceptualNetwork("off")
+    known = [model for model in models.list_models(module=models) if model.startswith(("vgg", "alexnet", "squeezenet"))]
+    if name not in known:
+        raise ConfigError(f"perceptual: there is no {name!r}{suggest(name, known) or f'; there are {known}'}")
+    file = _cached(name) if path is None else path.expanduser()
     if not file.is_file():
-        where = f"; fetch {_published(wanted).url}, or give perceptual: off" if path is None else ""
-        raise PluginError(f"no weights of {wanted} at {file}{where}")
+        where = f"; fetch {_published(name).url}, or give perceptual: off" if path is None else ""
+        raise PluginError(f"no weights of {name} at {file}{where}")
     expected = file.stem.rsplit("-", 1)[-1] if path is None else ""
-    return Choice(f"{wanted} sha256:{weights.sha256(file)}", wanted, file, expected)
+    return PerceptualNetwork(f"{name} sha256:{weights.sha256(file)}", name, file, expected)
 
 
 def _published(architecture: str) -> Any:

@@ -90,7 +90,7 @@ def small(name: str, train: SampleSet, **config: object) -> Generator:
     ("name", "config"),
     [
         ("pix2pix", {"ngf": 8, "num_downs": 3}),
-        ("cgan-seg", {"filters": 4, "depth": 3}),
+        ("cgan-seg", {"gen_filters": 4, "gen_depth": 3}),
         ("diffusion", {"filters": 8, "levels": 2, "sampling_steps": 1, "mode": "conditional"}),
     ],
 )

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from synthbench import Budget, Context, SampleSet
+from synthbench.toolkit.generators.mask_to_image import ConditionedBatch
 from synthbench.toolkit.intensity.conditioning import IntensityConditioning
 from synthbench.toolkit.masks.codec import ImageMaskCodec
 from synthbench_cganseg.config import CGanSegConfig
@@ -16,15 +17,15 @@ from synthbench_cganseg.cycle import Cycle
 from synthbench_cganseg.generator import CGanSeg
 
 SMALL = {
-    "filters": 4,
-    "image_gan": 1.0,
-    "mask_gan": 1.0,
-    "mask_cycle": 100.0,
-    "depth": 3,
-    "segmenter_filters": 4,
-    "discriminator_filters": 4,
-    "heads": 2,
-    "head_width": 4,
+    "gen_filters": 4,
+    "image_gan_weight": 1.0,
+    "mask_gan_weight": 1.0,
+    "mask_cycle_weight": 100.0,
+    "gen_depth": 3,
+    "seg_filters": 4,
+    "ndf": 4,
+    "attention_heads": 2,
+    "attention_dim_head": 4,
     "perceptual": "off",
 }
 
@@ -44,18 +45,21 @@ def fitted() -> Callable[..., CGanSeg]:
 
 
 @pytest.fixture(scope="session")
-def cycle() -> Callable[..., tuple[Cycle, *tuple[torch.Tensor, ...]]]:
-    """Return what makes an untrained cycle, and image, mask, told planes and noise of two samples."""
+def cycle() -> Callable[..., tuple[Cycle, ConditionedBatch]]:
+    """Return what makes an untrained cycle, and a batch of two samples."""
 
-    def build(train: SampleSet, **config: object) -> tuple[Cycle, *tuple[torch.Tensor, ...]]:
+    def build(train: SampleSet, **config: object) -> tuple[Cycle, ConditionedBatch]:
         torch.manual_seed(0)
-        generator = CGanSeg(CGanSegConfig(**{**SMALL, **config}))
+        generator = CGanSeg(CGanSegConfig(**{**SMALL, "intensity_conditioning": True, **config}))
+        generator.config = generator.config.resolve(Budget(1, 2, 32))
         generator.codec = ImageMaskCodec.of(train, "distance", 1)
-        generator.intensity = IntensityConditioning.of(train, generator.codec)
+        generator.conditioning = IntensityConditioning.of(train, generator.codec)
         generator.device = torch.device("cpu")
-        generator.network = generator._build()
-        pairs = [generator._encode(train[k], k) for k in range(2)]
-        image, planes = (torch.from_numpy(np.stack(part)) for part in zip(*pairs, strict=True))
-        return generator._cycle(torch.Generator().manual_seed(0)), image, *generator._parts(planes)
+        generator.build_networks()
+        image, planes = (
+            torch.from_numpy(np.stack(part))
+            for part in zip(*(generator.encode(train[k], k) for k in range(2)), strict=True)
+        )
+        return generator.cycle(torch.Generator().manual_seed(0)), generator.batch(image, planes)
 
     return build

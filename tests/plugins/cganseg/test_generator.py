@@ -31,8 +31,8 @@ def drawn_from(fitted, blob_set: SampleSet) -> CGanSeg:
 
 def test_a_long_training_is_told_the_mask_alone_as_in_the_paper(fitted, blob_set):
     quick, paper = (CGanSegConfig().resolve(CGanSeg.budgets[name]) for name in ("quick", "paper"))
-    assert (quick.intensity_conditioning, quick.norm, quick.mask_cycle) == (True, "pixel", 10)
-    assert (paper.intensity_conditioning, paper.norm, paper.mask_cycle) == (False, "batch", 100)
+    assert (quick.intensity_conditioning, quick.norm, quick.mask_cycle_weight) == (True, "pixel", 10)
+    assert (paper.intensity_conditioning, paper.norm, paper.mask_cycle_weight) == (False, "batch", 100)
     alone = fitted(blob_set, intensity_conditioning=False)
     assert alone.network.encoders[0][0].convolution.in_channels == alone.codec.mask_planes
 
@@ -67,8 +67,8 @@ def test_a_stopped_training_goes_on_to_the_same_weights(fitted, blob_set, tmp_pa
 
 def test_the_mapping_network_learns_more_slowly(fitted, blob_set):
     """Adam's first step is as long as the rate: a tenth for the mapping."""
-    before = fitted(blob_set, steps=1, learning_rate=1e-12).network.state_dict()
-    after = fitted(blob_set, steps=1, learning_rate=1e-3).network.state_dict()
+    before = fitted(blob_set, steps=1, lr=1e-12).network.state_dict()
+    after = fitted(blob_set, steps=1, lr=1e-3).network.state_dict()
     moved = {key: float((after[key] - before[key]).abs().max()) for key in before}
     assert moved["to_image.weight"] == pytest.approx(1e-3, rel=0.01)
     assert moved["mapping.layers.0.weight"] == pytest.approx(1e-4, rel=0.01)
@@ -76,40 +76,69 @@ def test_the_mapping_network_learns_more_slowly(fitted, blob_set):
 
 def test_rates_fall_in_the_second_half_and_are_those_asked_for(fitted, blob_set, tmp_path: Path):
     """Of four steps the last has half of the rate; the mapping a tenth of that, the discriminators their share."""
-    config = {"learning_rate": 2e-3, "judges_rate": 0.3, "momentum": 0.7}
+    config = {"lr": 2e-3, "d_lr_ratio": 0.3, "beta1": 0.7}
     fitted(blob_set, steps=4, context={"folder": tmp_path}, **config)
     parts = checkpoints.read(tmp_path / "training.pt")["state"]
-    groups = [*parts["draws"]["param_groups"], *parts["judging"]["param_groups"]]
+    groups = [*parts["opt_g"]["param_groups"], *parts["opt_d"]["param_groups"]]
     assert [group["lr"] for group in groups] == pytest.approx([1e-3, 1e-4, 3e-4])
     assert {tuple(group["betas"]) for group in groups} == {(0.7, 0.999)}
 
 
 def test_each_image_is_drawn_in_one_style_of_its_own(drawn_from, blob_set):
     labels, styles = blob_set[0].labels, []
-    told = drawn_from.intensity.training_planes(labels, 0)
+    told = drawn_from.conditioning.training_planes(labels, 0)
     hook = drawn_from.network.register_forward_pre_hook(lambda _, given: styles.append(given[1][0]))
     for seed in range(2):
-        drawn_from._image(labels, told, np.random.default_rng(seed))
+        drawn_from.image_planes(labels, told, np.random.default_rng(seed))
     hook.remove()
     assert all(torch.equal(style, style[:1].expand_as(style)) for style in styles)
     assert not torch.allclose(*styles)
 
 
-def test_a_long_training_has_the_figures_of_the_paper():
-    found = CGanSegConfig().resolve(CGanSeg.budgets["paper"])
-    assert (found.filters, found.depth, found.heads, found.head_width) == (64, 4, 8, 64)
-    assert (found.image_gan, found.mask_gan, found.judges_rate, found.augment, found.mixing) == (1, 1, 1, 0.2, 0.9)
-    assert (found.image_cycle, found.image_pair, found.mask_cycle, found.mask_pair) == (100, 50, 100, 50)
-    assert (found.learning_rate, CGanSeg.budgets["paper"].batch_size) == (1e-4, 2)
+@pytest.mark.parametrize("budget", ["standard", "paper"])
+def test_a_long_training_is_the_published_method(budget):
+    """As the published code has it."""
+    config = CGanSegConfig().resolve(CGanSeg.budgets[budget])
+    assert (config.preset, config.architecture, config.norm, config.perceptual) == ("paper", "paper", "batch", "vgg19")
+    assert (config.gen_filters, config.seg_filters, config.ndf, config.gen_depth) == (64, 64, 64, 4)
+    assert (config.attention_heads, config.attention_dim_head) == (8, 64)
+    assert (config.intensity_conditioning, config.pixel_noise, config.texture) == (False, False, False)
+    assert (config.mask_gradient, config.diff_augment, config.p_diff, config.mixed_prob) == ("none", "batch", 0.2, 0.9)
+    assert (config.image_gan_weight, config.mask_gan_weight) == (1, 1)
+    assert (config.image_cycle_weight, config.image_identity_weight) == (100, 50)
+    assert (config.mask_cycle_weight, config.mask_identity_weight) == (100, 50)
+    assert (config.lr, config.lr_decay, config.d_lr_ratio, config.beta1) == (1e-4, False, 1, 0.9)
+    assert CGanSeg.budgets["paper"].batch_size == 2
+
+
+@pytest.mark.parametrize("style", [True, False])
+def test_the_published_networks_train_and_sample(fitted, blob_set, style):
+    generator = fitted(blob_set, preset="paper", style=style, steps=2)
+    assert (generator.margin, generator.conditioning.planes) == (0, 0)
+    expected = pixels(generator, range(3))
+    assert pixels(generator, [2, 0]) == [expected[2], expected[0]]
+
+
+@pytest.mark.parametrize(("old", "new"), list(CGanSegConfig.renamed.items()))
+def test_an_old_key_is_refused_with_the_new_one_named(old, new):
+    with pytest.raises(ValueError, match=new):
+        CGanSegConfig.model_validate({old: 1})
+
+
+def test_pixel_norm_needs_the_architecture_that_has_it(fitted, blob_set):
+    with pytest.raises(ConfigError, match="norm: pixel"):
+        fitted(blob_set, preset="paper", norm="pixel")
 
 
 @pytest.mark.parametrize("steps", [2, 8])
 def test_the_first_steps_stay_in_the_range_of_the_images(fitted, blob_set, steps):
     """Without any norm the features grew a hundredfold in two steps, and images were blank."""
-    generator = fitted(blob_set, steps=steps, patch=64, norm="pixel", filters=8, depth=4, image_gan=50.0)
+    generator = fitted(blob_set, steps=steps, patch=64, norm="pixel", gen_filters=8, gen_depth=4, image_gan_weight=50.0)
     for k in range(3):
         labels = blob_set[k].labels
-        image = generator._image(labels, generator.intensity.training_planes(labels, k), np.random.default_rng(k))
+        image = generator.image_planes(
+            labels, generator.conditioning.training_planes(labels, k), np.random.default_rng(k)
+        )
         assert -2 < image.min() < image.max() < 2
 
 
@@ -143,7 +172,7 @@ def test_drawn_objects_have_the_texture_of_training_objects(fitted):
 
 @pytest.mark.slow
 def test_objects_are_drawn_where_the_mask_has_them(fitted, blob_set):
-    generator = fitted(blob_set, steps=80, patch=64, learning_rate=3e-3)
+    generator = fitted(blob_set, steps=80, patch=64, lr=3e-3)
     for sample in generator.sample_batch(range(6), 0):
         inside = ndimage.binary_erosion(sample.labels > 0)
         outside = ~ndimage.binary_dilation(sample.labels > 0)
@@ -157,11 +186,11 @@ def test_objects_are_as_bright_as_the_generator_is_told(fitted):
     labels[8:24, 4:20], labels[12:22, 30:40] = 3, 7
     levels = [np.array([20, 0, 0, left, 0, 0, 0, right]) for left, right in rng.integers(60, 240, (12, 2))]
     train = SampleSet.of([Sample(f"{k}", level[labels].astype(np.uint8), labels) for k, level in enumerate(levels)])
-    generator = fitted(train, steps=150, patch=32, batch=4, learning_rate=3e-3, mask_source="train")
+    generator = fitted(train, steps=150, patch=32, batch=4, lr=3e-3, mask_source="train")
     wanted, drawn = [], []
     for k in range(12):
-        own = generator.intensity.training_planes(labels, k)
-        image = generator._image(labels, own, np.random.default_rng(k))[0]
+        own = generator.conditioning.training_planes(labels, k)
+        image = generator.image_planes(labels, own, np.random.default_rng(k))[0]
         wanted += [float(own[0][labels == i][0]) for i in (3, 7)]
         drawn += [float(np.median(image[labels == i])) for i in (3, 7)]
     assert np.corrcoef(wanted, drawn)[0, 1] > 0.8
@@ -169,10 +198,10 @@ def test_objects_are_as_bright_as_the_generator_is_told(fitted):
 
 @pytest.mark.slow
 def test_the_ablation_without_style_learns_too(fitted, blob_set):
-    generator = fitted(blob_set, steps=80, patch=64, learning_rate=3e-3, style=False)
+    generator = fitted(blob_set, steps=80, patch=64, lr=3e-3, style=False)
     labels = blob_set[0].labels
-    told = generator.intensity.training_planes(labels, 0)
-    first, second = (generator._image(labels, told, np.random.default_rng(k)) for k in range(2))
+    told = generator.conditioning.training_planes(labels, 0)
+    first, second = (generator.image_planes(labels, told, np.random.default_rng(k)) for k in range(2))
     assert np.array_equal(first, second)
     sample = generator.sample(1, 0)
     inside = ndimage.binary_erosion(sample.labels > 0)
@@ -181,18 +210,18 @@ def test_the_ablation_without_style_learns_too(fitted, blob_set):
 
 def test_training_that_goes_astray_is_a_failure(fitted, blob_set, tmp_path: Path):
     with pytest.raises(Diverged, match="learning rate"):
-        fitted(blob_set, steps=6, learning_rate=1e18, context={"folder": tmp_path})
+        fitted(blob_set, steps=6, lr=1e18, context={"folder": tmp_path})
 
 
 @pytest.mark.parametrize("level", [0.0, -9.0])
 def test_flat_images_are_a_failure(fitted, blob_set, level):
     generator = fitted(blob_set, steps=1)
     if level == 0:
-        for layer in (generator.network.to_image, generator.network.light):
+        for layer in (generator.network.to_image, generator.network.blur):
             nn.init.zeros_(layer.weight)
     nn.init.constant_(generator.network.to_image.bias, level)
     with pytest.raises(Diverged, match="flat"):
-        generator.check_mode_collapse(blob_set, 0)
+        generator.check_images(blob_set, 0)
 
 
 def test_what_cannot_be_learnt_from_is_refused(fitted, blob_set):
@@ -200,10 +229,10 @@ def test_what_cannot_be_learnt_from_is_refused(fitted, blob_set):
         fitted(blob_set[:0])
     with pytest.raises(DataError, match="smaller than a patch"):
         fitted(blob_set, patch=128)
-    with pytest.raises(ConfigError, match="give patches of 64 or more, or a smaller depth"):
-        fitted(blob_set, patch=32, depth=5)
-    with pytest.raises(ConfigError, match=r"mixing: 0\.5 is of styles, and with style: false there are none"):
-        fitted(blob_set, style=False, mixing=0.5)
+    with pytest.raises(ConfigError, match="give patches of 64 or more, or a smaller gen_depth"):
+        fitted(blob_set, patch=32, gen_depth=5)
+    with pytest.raises(ConfigError, match=r"mixed_prob: 0\.5 has no effect"):
+        fitted(blob_set, style=False, mixed_prob=0.5)
     empty = SampleSet.of([Sample("a", np.zeros((32, 32), np.uint8), np.zeros((32, 32), np.int32))])
     with pytest.raises(DataError, match="no objects"):
         fitted(empty)
@@ -211,7 +240,7 @@ def test_what_cannot_be_learnt_from_is_refused(fitted, blob_set):
 
 @pytest.mark.parametrize(("depth", "patch"), [(3, 24), (2, 28)])
 def test_patches_need_not_be_multiples_of_what_the_segmenter_halves(fitted, blob_set, depth, patch):
-    sample = fitted(blob_set, depth=depth, patch=patch).sample(0, 0)
+    sample = fitted(blob_set, gen_depth=depth, patch=patch).sample(0, 0)
     assert sample.image.std() > 0
 
 
@@ -223,7 +252,7 @@ def test_dense_masks_and_colonies_are_recombined_from_training_objects(fitted, b
     colonies = fitted(blob_set, mask_source="recombine", object_layout="discs", foreground_fraction=0.5 * usual)
     for sample in colonies.sample_batch(range(4), 0):
         assert sample.labels.max() == len(np.unique(sample.labels)) - 1
-    semantic = {"masks": "recombine"}
+    semantic = {"mask_source": "recombine"}
     with pytest.raises(ConfigError, match="semantic"):
         fitted(SampleSet.of(list(blob_set), task="semantic"), **semantic)
 

@@ -6,15 +6,15 @@ import pytest
 import torch
 from torch.nn import functional
 
-from synthbench_cganseg.losses import absolute, cross_entropy, dice, judged, verdict
+from synthbench_cganseg.losses import cross_entropy, dice, discriminator_loss, half_l1, lsgan
 
 
 def test_terms_have_the_values_of_a_calculation_by_hand():
     logits = torch.tensor([[[[0.5, 2.0]]]])
-    assert verdict(logits, real=True) == pytest.approx((0.25 + 1) / 2)
-    assert judged(logits, logits) == pytest.approx(((0.25 + 1) / 2 + (0.25 + 4) / 2) / 2)
-    assert judged(logits, logits - 1) == pytest.approx(((0.25 + 1) / 2 + (0.25 + 1) / 2) / 2)
-    assert absolute(torch.tensor([0.0, 1.0]), torch.tensor([1.0, 0.5])) == pytest.approx(0.375)
+    assert lsgan(logits, real=True) == pytest.approx((0.25 + 1) / 2)
+    assert discriminator_loss(logits, logits) == pytest.approx(((0.25 + 1) / 2 + (0.25 + 4) / 2) / 2)
+    assert discriminator_loss(logits, logits - 1) == pytest.approx(((0.25 + 1) / 2 + (0.25 + 1) / 2) / 2)
+    assert half_l1(torch.tensor([0.0, 1.0]), torch.tensor([1.0, 0.5])) == pytest.approx(0.375)
     mask, shares = torch.tensor([[[[1.0, 0.0, 1.0]]]]), torch.tensor([[[[0.5, 0.5, 1.0]]]])
     assert dice(shares, mask) == pytest.approx(1 - (2 * 1.5 + 1) / (1.5 + 2 + 1))
 

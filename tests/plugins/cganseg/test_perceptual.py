@@ -45,12 +45,12 @@ def test_the_perceptual_term_weighs_layers_as_the_paper_does(relative):
     network = Perceptual(features, [0.4, 0.5, 0.6], [0.2, 0.3, 0.4], relative=relative)
     drawn, real = torch.rand(2, 1, 2, 32, 32).mul(2).sub(1).transpose(1, 2)
     expected = 0.0
-    mean, spread = torch.tensor([0.4, 0.5, 0.6])[:, None, None], torch.tensor([0.2, 0.3, 0.4])[:, None, None]
+    mean, std = torch.tensor([0.4, 0.5, 0.6])[:, None, None], torch.tensor([0.2, 0.3, 0.4])[:, None, None]
     for layer, share in zip((1, 4, 7, 12, 17), (1 / 32, 1 / 16, 1 / 8, 1 / 4, 1), strict=True):
-        a, b = (features[: layer + 1](((x.repeat(1, 3, 1, 1) + 1) / 2 - mean) / spread) for x in (drawn, real))
+        a, b = (features[: layer + 1](((x.repeat(1, 3, 1, 1) + 1) / 2 - mean) / std) for x in (drawn, real))
         expected += share * float((a - b).abs().mean()) / (float(b.mean()) if relative else 1)
-    assert float(network(drawn, network.seen(real))) == pytest.approx(expected, rel=1e-5)
-    assert float(network(real, network.seen(real))) == 0
+    assert float(network(drawn, network.features_of(real))) == pytest.approx(expected, rel=1e-5)
+    assert float(network(real, network.features_of(real))) == 0
 
 
 def test_weights_are_taken_from_a_file_and_recorded(fitted, cycle, blob_set, squeezenet, tmp_path: Path):

@@ -83,8 +83,7 @@ class ConditionedBatches:
     """
 
     def __init__(self, generator: MaskToImageGenerator[ConfigT], train: SampleSet, context: Context) -> None:
-        codec, conditioning = generator.codec, generator.conditioning
-        self._sizes = [codec.mask_planes, conditioning.planes, codec.image_planes]
+        self._split = generator.batch
         stream = PatchStream(
             TrainingMix(train),
             context.budget,
@@ -100,9 +99,7 @@ class ConditionedBatches:
 
     def __getitem__(self, number: int) -> ConditionedBatch:
         """Return the batch of a step; raise `IndexError` past the last."""
-        image, planes = self._batches[number]
-        rest = planes.shape[1] - sum(self._sizes)
-        return ConditionedBatch(image, *planes.split([*self._sizes, rest], dim=1))
+        return self._split(*self._batches[number])
 
 
 class MaskToImageGenerator(CodecGenerator[ConfigT]):
@@ -214,6 +211,11 @@ class MaskToImageGenerator(CodecGenerator[ConfigT]):
         if self.trains_on_texture and self.config.texture:
             planes.append(self.conditioning.texture(sample.labels, position))
         return image, np.concatenate(planes)
+
+    def batch(self, image: torch.Tensor, planes: torch.Tensor) -> ConditionedBatch:
+        """Return stacked results of `encode` as a batch."""
+        sizes = [self.codec.mask_planes, self.conditioning.planes, self.codec.image_planes]
+        return ConditionedBatch(image, *planes.split([*sizes, planes.shape[1] - sum(sizes)], dim=1))
 
     @property
     def condition_planes(self) -> int:
