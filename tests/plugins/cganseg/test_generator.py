@@ -252,9 +252,8 @@ def test_dense_masks_and_colonies_are_recombined_from_training_objects(fitted, b
     colonies = fitted(blob_set, mask_source="recombine", object_layout="discs", foreground_fraction=0.5 * usual)
     for sample in colonies.sample_batch(range(4), 0):
         assert sample.labels.max() == len(np.unique(sample.labels)) - 1
-    semantic = {"mask_source": "recombine"}
-    with pytest.raises(ConfigError, match="semantic"):
-        fitted(SampleSet.of(list(blob_set), task="semantic"), **semantic)
+    with pytest.raises(ConfigError, match="mask_source: recombine"):
+        fitted(SampleSet.of(list(blob_set), task="semantic"), mask_source="recombine")
 
 
 @pytest.mark.parametrize(("dtype", "channels"), [("uint8", 3), ("uint16", 1)])
