@@ -18,7 +18,7 @@ from synthbench.errors import write_error_reason
     ],
 )
 def test_a_full_disk_is_called_that_whoever_met_it(error: Exception) -> None:
-    assert write_error_reason(error) == "the disk is full; free some space, and run again"
+    assert write_error_reason(error) == "the disk is full; free some space and run again"
 
 
 def test_anything_else_keeps_its_words() -> None:

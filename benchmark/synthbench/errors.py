@@ -1,4 +1,4 @@
-"""Errors that a user can mend: one clear line each, never a traceback."""
+"""Errors that a user can fix: one clear line each, never a traceback."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ import os
 from collections.abc import Iterable, Sequence
 
 MAX_LISTED = 10
-"""How many problems a message tells; of the others it tells the number."""
+"""How many problems or names a message lists; of the others it gives the number."""
 
 
 class SynthbenchError(Exception):
-    """Something the user gave is wrong; the message names it and the way out.
+    """Something the user gave is wrong; the message names it, with a hint how to fix it.
 
     The command line prints the message as one line and exits with `exit_code`.
     """
@@ -25,7 +25,7 @@ class DataError(SynthbenchError, ValueError):
 
 
 class NotDownloaded(DataError):
-    """A dataset has to be fetched, and isn't on this machine; the message says from where."""
+    """A dataset must be downloaded first; the message says from where."""
 
 
 class ConfigError(SynthbenchError, ValueError):
@@ -41,7 +41,7 @@ class StoreError(SynthbenchError):
 
 
 def message_without_path(error: Exception, path: object) -> str:
-    """Return the first line of an error's message without the path, which is named beside it."""
+    """Return the first line of an error's message without `path`, for messages that name the path themselves."""
     first = (str(error).splitlines() or [type(error).__name__])[0]
     return first.replace(repr(str(path)), "").replace(str(path), "").strip(" :") or type(error).__name__
 
@@ -54,14 +54,14 @@ def join_problems(problems: Sequence[str], where: object) -> str:
     problems
         At least one. One alone is returned as it is.
     where
-        The folder or file that they are found in; named once, and left out of the paths below it.
+        The folder or file they are in; named once, and left out of the paths below it.
     """
     if len(problems) == 1:
         return problems[0]
     below = f"{where}{os.sep}"
-    told = [f"({i}) {problem.replace(below, '')}" for i, problem in enumerate(problems[:MAX_LISTED], 1)]
+    listed = [f"({i}) {problem.replace(below, '')}" for i, problem in enumerate(problems[:MAX_LISTED], 1)]
     more = f"; and {len(problems) - MAX_LISTED:,} more" if len(problems) > MAX_LISTED else ""
-    return f"{where}: {len(problems):,} problems: {'; '.join(told)}{more}"
+    return f"{where}: {len(problems):,} problems: {'; '.join(listed)}{more}"
 
 
 def join_names(names: Iterable[object]) -> str:
@@ -72,21 +72,21 @@ def join_names(names: Iterable[object]) -> str:
 
 
 def write_error_reason(error: Exception) -> str:
-    """Return why something couldn't be written; of a full disk, so called, with the way out.
+    """Return why something couldn't be written; for a full disk, with a hint.
 
-    Libraries that write for themselves put the system's words into errors of their own.
+    Libraries that write files put the system's message into errors of their own.
     """
     text = " ".join(str(getattr(error, "strerror", None) or error).split())
     full = getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT)
     if full or "No space left" in text or "quota exceeded" in text.lower():
-        return "the disk is full; free some space, and run again"
+        return "the disk is full; free some space and run again"
     return text or type(error).__name__
 
 
 def suggest(word: str, known: Iterable[str]) -> str:
-    """Return ``" (did you mean 'x'?)"`` for the known word nearest to `word`, or an empty string.
+    """Return ``" (did you mean 'x'?)"`` for the known word most similar to `word`, or an empty string.
 
-    A path is no misspelt word.
+    There is no suggestion for a path.
     """
     if "/" in word or "\\" in word:
         return ""

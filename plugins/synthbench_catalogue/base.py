@@ -49,7 +49,7 @@ class CatalogueDataset(Dataset):
     name: ClassVar[str]
     obtain: ClassVar[str] = ""
 
-    said: Sequence[str] = ()
+    import_notes: Sequence[str] = ()
     """What was done to the data, once the last sample was taken: kept with the samples, and shown."""
 
     def remotes(self) -> tuple[Remote, ...]:
@@ -89,12 +89,12 @@ class CatalogueDataset(Dataset):
         """Whether a file of the archive is needed."""
         return True
 
-    def told(self, samples: Iterable[Sample], notes: ImportLog, context: Context) -> Iterator[Sample]:
+    def told(self, samples: Iterable[Sample], log: ImportLog, context: Context) -> Iterator[Sample]:
         """Pass samples on, tell progress, and keep at the end what was done to the data."""
         for done, sample in enumerate(samples, 1):
             yield sample
-            context.progress(done, max(notes.total, done), f"{self.name}: {sample.id}")
-        self.said = notes.lines()
+            context.progress(done, max(log.total, done), f"{self.name}: {sample.id}")
+        self.import_notes = log.lines()
 
 
 class DownloadableDataset(CatalogueDataset):

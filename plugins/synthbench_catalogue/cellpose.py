@@ -32,9 +32,9 @@ class Cellpose(CatalogueDataset):
     def samples(self, context: Context) -> Iterator[Sample]:
         """Yield training images, then test images; ids are ``train-000`` and so on."""
         folders = self._splits(context)
-        notes = ImportLog()
+        log = ImportLog()
         for split, folder in folders.items():
-            for sample in self.told(suffix.read(folder, ImportOptions(trusted=True), notes), notes, context):
+            for sample in self.told(suffix.read(folder, ImportOptions(trusted=True), log), log, context):
                 yield Sample(f"{split}-{sample.id}", sample.image, sample.labels, {"split": split})
 
     def _splits(self, context: Context) -> dict[str, Path]:

@@ -23,8 +23,8 @@ class Dsb2018(DownloadableDataset):
     def samples(self, context: Context) -> Iterator[Sample]:
         """Yield test and training images; group ``split``."""
         root = find_root(self.unpacked(context), "train/images", "test/images")
-        notes = ImportLog()
-        yield from self.told(folders.read(root, ImportOptions(trusted=True), notes), notes, context)
+        log = ImportLog()
+        yield from self.told(folders.read(root, ImportOptions(trusted=True), log), log, context)
 
     @staticmethod
     def wanted(name: str) -> bool:

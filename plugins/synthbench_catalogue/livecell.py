@@ -63,9 +63,9 @@ class LiveCell(CatalogueDataset):
         """Yield the images of one split after another."""
         root = self._gathered(context)
         spans = imaging_spans(path.stem for path in root.rglob("*.tif"))
-        notes = ImportLog()
+        log = ImportLog()
         wanted = self.config.cell_types
-        for sample in self.told(coco.read(root, ImportOptions(), notes), notes, context):
+        for sample in self.told(coco.read(root, ImportOptions(), log), log, context):
             groups = groups_from_name(sample.id, spans)
             if not wanted or groups["cell_type"] in wanted:
                 yield Sample(sample.id, sample.image, sample.labels, {**sample.groups, **groups})

@@ -35,16 +35,16 @@ class TissueNet(CatalogueDataset):
 
     def samples(self, context: Context) -> Iterator[Sample]:
         """Yield the images of one npz file after another."""
-        given, notes = self._given(), ImportLog()
+        given, log = self._given(), ImportLog()
         root = given if given and given.suffix.lower() == ".npz" else self.unpacked(context)
         if not any(self.wanted(path.name) for path in (root, *root.rglob("*"))):
             raise DataError(f"{root}: there is no npz file in it; {self.obtain}")
 
-        def read(notes: ImportLog) -> Iterator[Sample]:
-            return npz.read(root, ImportOptions(trusted=True), notes, mask=("cell", "nucleus").index(self.config.mask))
+        def read(log: ImportLog) -> Iterator[Sample]:
+            return npz.read(root, ImportOptions(trusted=True), log, mask=("cell", "nucleus").index(self.config.mask))
 
-        notes.measure_by(read, str(root))
-        yield from self.told(read(notes), notes, context)
+        log.measure_with(read, str(root))
+        yield from self.told(read(log), log, context)
 
     @staticmethod
     def wanted(name: str) -> bool:

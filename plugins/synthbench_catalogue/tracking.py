@@ -38,9 +38,9 @@ class _Challenge(DownloadableDataset):
     def samples(self, context: Context) -> Iterator[Sample]:
         """Yield the annotated frames, sequence by sequence; groups ``sequence`` and ``time`` (frame number)."""
         root = find_root(self.unpacked(context), "01")
-        notes = ImportLog()
-        found = tracking.read(root, ImportOptions(trusted=True), notes, truth=self.config.truth)
-        yield from self.told(found, notes, context)
+        log = ImportLog()
+        found = tracking.read(root, ImportOptions(trusted=True), log, truth=self.config.truth)
+        yield from self.told(found, log, context)
 
     @staticmethod
     def wanted(name: str) -> bool:

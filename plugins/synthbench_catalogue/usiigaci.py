@@ -31,23 +31,23 @@ class Usiigaci(DownloadableDataset):
     def samples(self, context: Context) -> Iterator[Sample]:
         """Yield the images by number, training images first; group ``split``."""
         root = find_root(self.unpacked(context), "Mask R-CNN/train") / "Mask R-CNN"
-        notes = ImportLog()
-        yield from self.told(self._read(root, notes), notes, context)
+        log = ImportLog()
+        yield from self.told(self._read(root, log), log, context)
 
     @staticmethod
-    def _read(root: Path, notes: ImportLog) -> Iterator[Sample]:
+    def _read(root: Path, log: ImportLog) -> Iterator[Sample]:
         sets = {split: sorted(root.glob(f"{split}/set*"), key=_number) for split in _SPLITS}
-        notes.total = sum(map(len, sets.values()))
+        log.total = sum(map(len, sets.values()))
         for split, found in sets.items():
             for folder in found:
                 paths = folder / "raw.tif", folder / "instances_ids.png"
-                with notes.trying():
+                with log.collecting_errors():
                     for path in paths:
                         if not path.is_file():
                             raise DataError(f"{folder}: has no {path.name}; is this the right archive?")
-                    image, labels = read_image(paths[0], notes), read_mask(paths[1], ImportOptions(trusted=True), notes)
+                    image, labels = read_image(paths[0], log), read_mask(paths[1], ImportOptions(trusted=True), log)
                     yield make_sample(folder.name, image, labels, {"split": _SPLITS[split]}, *map(str, paths))
-        notes.refuse(root)
+        log.raise_problems(root)
 
     @staticmethod
     def wanted(name: str) -> bool:

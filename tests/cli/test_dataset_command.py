@@ -125,7 +125,7 @@ def test_what_was_added_is_not_looked_for_on_the_disk(capsys, cells, home):
     ("args", "says"),
     [
         (["add", "nowhere"], "nowhere: no such file or folder"),
-        (["add", "cells", "--classes", "a,b"], "only a semantic set has classes; add --task semantic"),
+        (["add", "cells", "--classes", "a,b"], r"only semantic .*--task semantic"),
         (
             ["add", "cells", "--task", "semantic"],
             "holds 2, and the 2 classes (background, foreground) are 0 … 1; name them",

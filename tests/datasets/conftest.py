@@ -35,10 +35,10 @@ def put(tmp_path: Path) -> Put:
 
 @pytest.fixture
 def bring(tmp_path: Path) -> Bring:
-    """Import what is in the test's folder, or at a path: all samples, and the import with its notes."""
+    """Import what is in the test's folder, or at a path: all samples, and the import with its log."""
 
-    def run(path: Path | None = None, **recipe: object) -> tuple[list[Sample], Import]:
-        found = prepare_import(path or tmp_path, **recipe)  # type: ignore[arg-type]
+    def run(path: Path | None = None, **options: object) -> tuple[list[Sample], Import]:
+        found = prepare_import(path or tmp_path, **options)  # type: ignore[arg-type]
         return list(found.samples()), found
 
     return run

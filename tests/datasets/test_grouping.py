@@ -174,14 +174,14 @@ def test_table_and_file_names_tell_groups_and_the_table_counts(bring, wells, tmp
         "A01_s2": {"well": "X1", "site": "2", "patient": "p"},
         "B07_s1": {"well": "X2", "site": "1"},
     }
-    assert "rows of t.csv without an image, passed over (C01_s1): 1" in found.notes.lines()
-    assert found.info["import"] == found.notes.lines()
+    assert "rows of t.csv without an image, passed over (C01_s1): 1" in found.log.lines()
+    assert found.info["import"] == found.log.lines()
 
 
 def test_a_table_beside_the_images_that_was_not_asked_for_is_told_of(bring, wells):
     (wells / "other.csv").write_text("id,well\nA01_s1,X1\n")
     _, found = bring(wells)
-    assert not any("--groups" in line for line in found.notes.lines())
+    assert not any("--groups" in line for line in found.log.lines())
     (wells / "wells.csv").write_text("id,well\nA01_s1,X1\nA01_s2,X1\nB07_s1,X2\n")
     samples, found = bring(wells)
     said = f"images described by wells.csv (well); --groups {wells / 'wells.csv'} would make groups of it: 3"

@@ -70,7 +70,7 @@ def test_what_is_added_is_found_by_name(tmp_path, cells):
     assert shelf.names() == ["cells"]
     assert shelf.open("cells").fingerprint == added.fingerprint
     assert open_dataset("cells", library=shelf)[1] == tmp_path / "library" / "cells"
-    with pytest.raises(DataError, match=r"there is a dataset 'cells' already, at .*; give another --name"):
+    with pytest.raises(DataError, match=r"'cells' already exists at .*--name"):
         shelf.add(cells)
     assert shelf.add(cells, name="again").fingerprint == added.fingerprint
 
@@ -93,11 +93,9 @@ def test_a_name_can_not_be_a_path(tmp_path, cells, name):
 def test_an_unknown_name_gets_the_nearest(tmp_path, cells):
     shelf = Library(tmp_path / "library")
     shelf.add(cells)
-    with pytest.raises(DataError, match=r"no dataset is called 'cell' \(did you mean 'cells'\?\)"):
+    with pytest.raises(DataError, match=r"no dataset.*'cell' \(did you mean 'cells'\?\)"):
         shelf.open("cell")
-    with pytest.raises(
-        DataError, match=r"cellz: neither a path nor a dataset of the library or of a plugin \(did you mean 'cells'\?\)"
-    ):
+    with pytest.raises(DataError, match=r"cellz: not a path, .*dataset plugin \(did you mean 'cells'\?\)"):
         open_dataset("cellz", library=shelf)
 
 
@@ -105,7 +103,7 @@ def test_a_plugins_name_is_near_too_and_not_free_for_imports(tmp_path, cells):
     shelf = Library(tmp_path / "library")
     with pytest.raises(DataError, match=r"did you mean 'phantom-nuclei'"):
         open_dataset("phantom-nucleii", library=shelf)
-    with pytest.raises(DataError, match=r"'phantom-nuclei' is a plugin's; give another --name"):
+    with pytest.raises(DataError, match=r"'phantom-nuclei' .*another --name"):
         shelf.add(cells, name="phantom-nuclei")
 
 
@@ -164,7 +162,7 @@ def test_a_plugin_dataset_is_built_with_its_terms(dots, tmp_path):
         ("dot", {}, PluginError, r"unknown dataset 'dot' \(did you mean 'dots'\?\)"),
         ("dots", {"cuont": 2}, ConfigError, r"dataset 'dots': config: cuont: .*\(did you mean 'count'\?\)"),
         ("dots", {"count": "many"}, ConfigError, "dataset 'dots': config: count: .*valid integer.*'many'"),
-        ("dots", {"count": 0}, DataError, "dataset 'dots': its plugin gave no sample"),
+        ("dots", {"count": 0}, DataError, r"dataset 'dots':.*plugin.*no sample"),
     ],
 )
 def test_a_plugin_dataset_that_can_not_be_built_is_one_line(dots, tmp_path, name, config, error, says):
@@ -176,7 +174,7 @@ def test_a_plugin_dataset_that_can_not_be_built_is_one_line(dots, tmp_path, name
 
 def test_a_plugin_dataset_in_the_library_leaves_no_work_behind(dots, tmp_path):
     shelf = Library(tmp_path / "library")
-    with pytest.raises(DataError, match=r"'dots' isn't in the library yet; add it by 'synthbench dataset add dots'"):
+    with pytest.raises(DataError, match=r"'dots' isn't in the library yet; add it.*'synthbench dataset add dots'"):
         open_dataset("dots", library=shelf)
     shelf.build("dots", {}, name="mine")
     assert shelf.names() == ["mine"]

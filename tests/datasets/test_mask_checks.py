@@ -51,7 +51,7 @@ def ask(masks: Masks, *, in_pieces: bool = True) -> None:
     looks = [mask_statistics(mask, f"{i}.png") for i, mask in enumerate(masks)]
     for seen in looks if in_pieces else ():
         check_mask(seen)
-    check_masks(looks, "set", in_pieces=in_pieces)
+    check_masks(looks, "set", check_components=in_pieces)
 
 
 def three(change: Callable[[np.ndarray], np.ndarray]) -> Masks:
@@ -79,46 +79,46 @@ def saved_as_jpeg(mask: np.ndarray) -> np.ndarray:
 
 
 REFUSED: dict[str, tuple[Masks, str]] = {
-    "0 and 255": (three(lambda m: (m > 0) * 255), "0.png: a binary mask.*only value is 255, in 6 separate pieces"),
-    "0 and 65535": (three(lambda m: (m > 0) * 65535), "only value is 65535"),
-    "0 and 1": (three(lambda m: (m > 0) * 1), "only value is 1, in 6 separate pieces"),
-    "one binary mask among label maps": ([cells(0), cells(1), (cells(2) > 0) * 7], "2.png: a binary mask"),
-    "binary, few pieces": ([(cells(s, 2) > 0) * 1 for s in range(3)], "no mask holds more than one label"),
+    "0 and 255": (three(lambda m: (m > 0) * 255), "0.png: binary mask.*255, has 6 separate"),
+    "0 and 65535": (three(lambda m: (m > 0) * 65535), "only value, 65535"),
+    "0 and 1": (three(lambda m: (m > 0) * 1), "only value, 1, has 6 separate"),
+    "one binary mask among label maps": ([cells(0), cells(1), (cells(2) > 0) * 7], "2.png: binary mask"),
+    "binary, few pieces": ([(cells(s, 2) > 0) * 1 for s in range(3)], "no mask has more than one label"),
     "inverted binary": (three(lambda m: (m == 0) * 255), "reaches all four sides around 6 holes"),
     "inverted binary of 1": (three(lambda m: (m == 0) * 1), "the holes seem to be the objects"),
-    "ilastik": (three(lambda m: 1 + (m > 0)), "no mask holds a 0, and 1 covers 8"),
-    "ilastik, cells first": (three(lambda m: 2 - (m > 0)), "no mask holds a 0, and 2 covers"),
-    "ilastik, one mask": ([1 + (cells() > 0)], "no mask holds a 0"),
-    "background of 255": (three(lambda m: np.where(m == 0, 255, m)), "no mask holds a 0, and 255 covers"),
-    "background of 1000": (three(lambda m: np.where(m == 0, 1000, m)), "no mask holds a 0, and 1000 covers"),
+    "ilastik": (three(lambda m: 1 + (m > 0)), "no mask contains 0, and 1 covers 8"),
+    "ilastik, cells first": (three(lambda m: 2 - (m > 0)), "no mask contains 0, and 2 covers"),
+    "ilastik, one mask": ([1 + (cells() > 0)], "no mask contains 0"),
+    "background of 255": (three(lambda m: np.where(m == 0, 255, m)), "no mask contains 0, and 255 covers"),
+    "background of 1000": (three(lambda m: np.where(m == 0, 1000, m)), "no mask contains 0, and 1000 covers"),
     "inside and border": (
         three(lambda m: (m > 0) + find_boundaries(m, mode="inner") * 1),
-        "6 of 6 labels .*numbers 1, 2 seem to be classes",
+        "6 of 6 labels .*1, 2 seem to be classes",
     ),
     "inside and border, one mask": ([(cells() > 0) + find_boundaries(cells(), mode="inner") * 1], "classes"),
-    "four types": (three(lambda m: (m % 4 + 1) * (m > 0)), "the numbers 1, 2, 3, 4 seem to be classes"),
-    "boundary of 255": (three(lambda m: boundary(m, 255)), "255 stands beside 1 … 6 in 3 of 3.*--ignore 255"),
+    "four types": (three(lambda m: (m % 4 + 1) * (m > 0)), "values 1, 2, 3, 4 seem to be classes"),
+    "boundary of 255": (three(lambda m: boundary(m, 255)), "255 .* 1 … 6 in 3 of 3.*--ignore 255"),
     "boundary of 255, one mask": ([boundary(cells(), 255)], "--ignore 255"),
-    "region of 255": (three(lambda m: corner(m, 255)), "a boundary or an ignored region.*--ignore 255"),
+    "region of 255": (three(lambda m: corner(m, 255)), "boundary.*--ignore 255"),
     "region of 65535": (three(lambda m: corner(m, 65535)), "--ignore 65535"),
-    "saturated": ([np.minimum(grid(18, 18), 255)], "255 lies in several.*more objects than 8 bits hold"),
-    "wrapped": ([grid(18, 18) % 256], "numbers lie in several separate pieces, and its 255 numbers end at 255"),
-    "wrapped by few": ([grid(13, 20) % 256], "more objects than 8 bits hold"),
-    "squeezed into 8 bits": ([np.ceil(grid(25, 25) * (255 / 625)).astype(int)], "more objects than 8 bits hold"),
-    "soft edges": ([resized((cells(s) > 0) * 255) for s in range(3)], "0.png: a binary mask with soft edges"),
+    "saturated": ([np.minimum(grid(18, 18), 255)], "label 255 has several.* 8 bits"),
+    "wrapped": ([grid(18, 18) % 256], "labels have several separate .* its 255 labels end at 255"),
+    "wrapped by few": ([grid(13, 20) % 256], " 8 bits"),
+    "squeezed into 8 bits": ([np.ceil(grid(25, 25) * (255 / 625)).astype(int)], " 8 bits"),
+    "soft edges": ([resized((cells(s) > 0) * 255) for s in range(3)], "0.png: binary mask with soft edges"),
     "soft edges of one cell": ([resized((cells(s, 1) > 0) * 255) for s in range(3)], "as after resizing"),
-    "labels resized with smoothing": ([resized(cells(s)) for s in range(3)], "separate pieces, most of them crumbs"),
-    "saved as JPEG": ([saved_as_jpeg((cells(s) > 0) * 255) for s in range(3)], "no label map"),
-    "labels saved as JPEG": ([saved_as_jpeg(cells(s)) for s in range(3)], "no label map"),
-    "probabilities": (three(lambda m: np.rint(255 * gaussian_filter((m > 0) * 1.0, 2)).astype(int)), "no label map"),
-    "distances": (three(lambda m: distance_transform_edt(m > 0).astype(int)), "no label map"),
+    "labels resized with smoothing": ([resized(cells(s)) for s in range(3)], "separate components, most of them tiny"),
+    "saved as JPEG": ([saved_as_jpeg((cells(s) > 0) * 255) for s in range(3)], "not a label map"),
+    "labels saved as JPEG": ([saved_as_jpeg(cells(s)) for s in range(3)], "not a label map"),
+    "probabilities": (three(lambda m: np.rint(255 * gaussian_filter((m > 0) * 1.0, 2)).astype(int)), "not a label map"),
+    "distances": (three(lambda m: distance_transform_edt(m > 0).astype(int)), "not a label map"),
     "three greys": (three(lambda m: np.where(m % 2 == 1, 128, (m > 0) * 255)), "seem to be classes"),
-    "noise": ([np.random.default_rng(0).integers(0, 200, (64, 64))], "no label map: its 199 values lie in"),
+    "noise": ([np.random.default_rng(0).integers(0, 200, (64, 64))], "not a label map: its 199 values form"),
     "smooth picture": (
         [np.rint(60000 * gaussian_filter(np.random.default_rng(0).random((96, 96)), 6)).astype(int)],
-        "no label map",
+        "not a label map",
     ),
-    "gradient": ([np.add.outer(np.arange(64), np.arange(64))], "of its labelled pixels side by side 100% differ"),
+    "gradient": ([np.add.outer(np.arange(64), np.arange(64))], "100% of neighbouring labelled pixels differ"),
 }
 PASSED: dict[str, Masks] = {
     "label maps": three(lambda m: m),
@@ -175,21 +175,21 @@ def test_a_mask_is_measured() -> None:
     mask[0, :4], mask[2, :4], mask[4:6, 2:5] = 3, 3, 9
     assert mask_statistics(mask, "a") == MaskStatistics(
         where="a",
-        labels=2,
-        few=(3, 9),
-        zero=True,
-        high=9,
-        below=3,
+        label_count=2,
+        values=(3, 9),
+        has_background=True,
+        largest=9,
+        second_largest=3,
         consecutive=False,
-        main=3,
-        main_share=0.1,
-        rest=6.0,
-        framed=False,
-        pieces=1.5,
-        broken=(3,),
-        single=0,
-        top=1,
-        differing=0.0,
+        dominant=3,
+        dominant_fraction=0.1,
+        median_other_area=6.0,
+        dominant_on_all_sides=False,
+        components_per_label=1.5,
+        disconnected_labels=(3,),
+        components_of_only_label=0,
+        components_of_largest=1,
+        differing_fraction=0.0,
         holes=0,
     )
 
@@ -207,5 +207,5 @@ def test_real_label_maps_pass_and_real_images_are_no_label_maps(real_data: Path,
     check_masks(looks, folder)
     for path in sorted((real_data / folder / "images").glob("*.png"))[:2]:
         image = read_array(path)
-        with pytest.raises(DataError, match="no label map"):
+        with pytest.raises(DataError, match="not a label map"):
             check_mask(mask_statistics(image if image.ndim == 2 else image[..., 0], path.name))

@@ -23,8 +23,8 @@ def masks(draw) -> np.ndarray:
 @settings(max_examples=150, deadline=None)
 @given(st.lists(masks(), max_size=7))
 def test_every_pixel_belongs_to_the_smallest_object_that_covers_it(objects):
-    notes = ImportLog()
-    labels = paint_objects([ObjectMask.of(mask, i + 1) for i, mask in enumerate(objects)], SHAPE, notes)
+    log = ImportLog()
+    labels = paint_objects([ObjectMask.of(mask, i + 1) for i, mask in enumerate(objects)], SHAPE, log)
     areas = [int(mask.sum()) for mask in objects]
     for y, x in np.ndindex(SHAPE):
         covering = [i for i, mask in enumerate(objects) if mask[y, x]]
@@ -32,9 +32,7 @@ def test_every_pixel_belongs_to_the_smallest_object_that_covers_it(objects):
         assert labels[y, x] == expected
     depth = np.sum(objects, axis=0) if objects else np.zeros(SHAPE)
     seen = set(np.unique(labels)) - {0}
-    assert notes.counts.get("overlapping pixels given to the smaller object", 0) == int(
-        np.clip(depth - 1, 0, None).sum()
-    )
-    assert notes.counts.get("annotations without a pixel, dropped", 0) == areas.count(0)
+    assert log.counts.get("overlapping pixels given to the smaller object", 0) == int(np.clip(depth - 1, 0, None).sum())
+    assert log.counts.get("annotations without a pixel, dropped", 0) == areas.count(0)
     hidden = len(objects) - areas.count(0) - len(seen)
-    assert notes.counts.get("objects wholly hidden by smaller ones, dropped", 0) == hidden
+    assert log.counts.get("objects wholly hidden by smaller ones, dropped", 0) == hidden

@@ -33,11 +33,11 @@ def _squares(*places: tuple[int, int, int], value: int = 255, dtype: str = "uint
 )
 def test_grey_in_any_png_mode_is_read_as_grey(tmp_path, grey, mode, shape, note):
     Image.fromarray(grey).convert(mode).save(tmp_path / "a.png")
-    notes = ImportLog()
-    image = read_image(tmp_path / "a.png", notes)
+    log = ImportLog()
+    image = read_image(tmp_path / "a.png", log)
     np.testing.assert_array_equal(image, grey)
     assert image.shape == shape
-    assert notes.lines()[-1:] == ([note] if note else [])
+    assert log.lines()[-1:] == ([note] if note else [])
 
 
 def test_a_palette_picture_gives_its_colours_and_not_its_indices(tmp_path):
@@ -74,48 +74,51 @@ def test_sixteen_bits_per_colour_are_read_from_tiff_and_refused_from_png(put, tm
             "float64 images with unchanged values stored as uint16",
         ),
         (np.array([[0.0, 1.0]]), np.array([[0, 65535]], np.uint16), "of 0 … 1 stored as 0 … 65535"),
-        (np.array([[-1.0, 0.0, 1.0]]), np.array([[0, 32768, 65535]], np.uint16), "rescaled alike: -1 … 1, the range"),
+        (
+            np.array([[-1.0, 0.0, 1.0]]),
+            np.array([[0, 32768, 65535]], np.uint16),
+            "rescaled together: -1 … 1, the range",
+        ),
         (np.array([[0.25, 0.25]], np.float32), np.array([[16384, 16384]], np.uint16), "float32 images of 0 … 1"),
         (np.array([[False, True]]), np.array([[0, 255]], np.uint8), ""),
     ],
 )
 def test_other_types_become_unsigned_by_a_stated_rule(image, expected, note):
-    notes = ImportLog()
-    result = to_sample_image(image, "a", notes)
+    log = ImportLog()
+    result = to_sample_image(image, "a", log)
     assert result.dtype == expected.dtype
     np.testing.assert_array_equal(result, expected)
-    assert note in " ".join(notes.lines())
+    assert note in " ".join(log.lines())
 
 
 @pytest.mark.parametrize(("top", "bits"), [(200, 8), (900, 10), (4095, 12), (16000, 14), (16384, None), (65535, None)])
 def test_unused_bits_are_told_with_the_option_that_stretches(top, bits):
-    notes = ImportLog()
+    log = ImportLog()
     for high in (1, top):
-        to_sample_image(np.array([[0, high]], np.uint16), "a", notes)
-    log_bit_depth(notes)
-    expected = (
-        f"uint16 images of {bits} bits (none is above {top}), kept as they are; --white {2 ** (bits or 0) - 1} would "
-        "stretch them over all 16: 2"
-    )
-    assert notes.lines() == ([expected] if bits else [])
+        to_sample_image(np.array([[0, high]], np.uint16), "a", log)
+    log_bit_depth(log)
+    told = "".join(log.lines())
+    assert bool(told) == bool(bits)
+    for value in (f"{bits} bits", f"maximum {top}", f"--white {2 ** (bits or 0) - 1} ") if bits else ():
+        assert value in told
 
 
 def test_channels_first_are_turned(grey):
     planes = np.stack([grey, grey // 2, grey // 3])
-    notes = ImportLog()
-    np.testing.assert_array_equal(to_sample_image(planes, "a", notes), np.moveaxis(planes, 0, -1))
-    assert notes.lines() == ["images turned from channels first to channels last: 1"]
+    log = ImportLog()
+    np.testing.assert_array_equal(to_sample_image(planes, "a", log), np.moveaxis(planes, 0, -1))
+    assert log.lines() == ["images transposed from channels first to channels last: 1"]
 
 
 @pytest.mark.parametrize(
     ("image", "says"),
     [
-        (np.zeros((4, 5, 4), np.uint8), "the image has 4 channels, the last no opaque alpha"),
-        (np.zeros((9, 5, 7), np.uint8), r"shape \(9, 5, 7\); save single planes"),
+        (np.zeros((4, 5, 4), np.uint8), "the image has 4 channels.* opaque alpha"),
+        (np.zeros((9, 5, 7), np.uint8), r"shape \(9, 5, 7\); save .*single plane"),
         (np.zeros((0, 5), np.uint8), "the image is empty"),
-        (np.array([[0, 70000]]), "holds 0 … 70000; convert it to uint8 or uint16"),
+        (np.array([[0, 70000]]), "contains 0 … 70000; convert it to uint8 or uint16"),
         (np.full((4, 5), np.inf), "NaN or infinity"),
-        (np.zeros((4, 5), complex), "the image is complex128"),
+        (np.zeros((4, 5), complex), "the image type is complex128"),
     ],
 )
 def test_an_image_that_would_lose_something_is_refused(image, says):
@@ -135,12 +138,12 @@ def test_labels_up_to_two_billion_are_kept(put, high):
 @pytest.mark.parametrize(
     ("mask", "says"),
     [
-        (_squares((2, 2, 4)).astype(np.float32), "the mask is float32; save it as whole numbers"),
-        (_squares((2, 2, 4)).astype(np.float64) / 255, "the mask is float64"),
-        (_squares((2, 2, 4), value=-2, dtype="int16"), "the mask holds -2; labels are 0"),
-        (np.full((4, 5), 2**31, np.int64), "the mask holds 2147483648; labels go up to 2147483647"),
-        (np.random.default_rng(0).integers(0, 9, (4, 5, 3)), "the mask is a colour picture"),
-        (np.zeros((7, 4, 9), int), r"shape \(7, 4, 9\); give one label map"),
+        (_squares((2, 2, 4)).astype(np.float32), r"the mask.*is float32; save it as"),
+        (_squares((2, 2, 4)).astype(np.float64) / 255, "the mask type is float64"),
+        (_squares((2, 2, 4), value=-2, dtype="int16"), "the mask contains -2"),
+        (np.full((4, 5), 2**31, np.int64), "the mask contains 2147483648"),
+        (np.random.default_rng(0).integers(0, 9, (4, 5, 3)), "the mask is a colour image"),
+        (np.zeros((7, 4, 9), int), r"shape \(7, 4, 9\); expected one label map"),
         (np.zeros((0, 4), int), "the mask is empty"),
     ],
 )
@@ -156,11 +159,11 @@ def test_a_grey_mask_in_three_channels_is_one_mask():
 
 def test_a_mask_of_objects_is_asked_unless_it_is_trusted():
     binary = _squares((2, 2, 4), (10, 10, 4))
-    notes = ImportLog()
-    with pytest.raises(DataError, match=r"m: a binary mask.*--components .*--task semantic .*--trust-masks"):
-        to_label_map(binary, "m", ImportOptions(), notes)
+    log = ImportLog()
+    with pytest.raises(DataError, match=r"m:.*mask.*--components.*--task semantic.*--trust-masks"):
+        to_label_map(binary, "m", ImportOptions(), log)
     np.testing.assert_array_equal(to_label_map(binary, "m", ImportOptions(trusted=True), ImportLog()), binary)
-    assert [seen.where for seen in notes.looks] == ["m"]
+    assert [seen.where for seen in log.mask_statistics] == ["m"]
 
 
 @pytest.mark.parametrize("channels", [2, 4])
@@ -172,53 +175,53 @@ def test_an_alpha_channel_that_says_no_more_than_the_numbers_is_dropped(channels
         np.testing.assert_array_equal(to_label_map(stacked, "m", ImportOptions(), ImportLog()), mask)
     for numbers, alpha in ((0 * mask, mask), (np.full_like(mask, 255), (mask > 0) * 255)):
         stacked = np.stack([*[numbers] * (channels - 1), alpha.astype(np.uint8)], axis=-1)
-        with pytest.raises(DataError, match=r"m: its alpha channel marks other pixels .*save one grey channel"):
+        with pytest.raises(DataError, match=r"m:.*alpha channel.*pixels.*save one grey channel"):
             to_label_map(stacked, "m", ImportOptions("semantic"), ImportLog())
 
 
 def test_components_make_each_piece_of_each_label_an_object():
     mask = _squares((2, 2, 4), (10, 10, 4)) + _squares((2, 6, 4), value=9)
-    notes = ImportLog()
-    labels = to_label_map(mask, "m", ImportOptions(components=True), notes)
+    log = ImportLog()
+    labels = to_label_map(mask, "m", ImportOptions(components=True), log)
     assert len(np.unique(labels)) == 4
     assert len(connected_components(labels == labels[3, 3])) == 1
-    assert notes.counts == {"objects made of connected pieces": 3, "labels that they come from": 2}
+    assert log.counts == {"objects made of connected pieces": 3, "labels that they come from": 2}
 
 
-@pytest.mark.parametrize("recipe", [ImportOptions(), ImportOptions(components=True), SEMANTIC])
-def test_a_jpeg_is_no_mask(tmp_path, recipe):
+@pytest.mark.parametrize("options", [ImportOptions(), ImportOptions(components=True), SEMANTIC])
+def test_a_jpeg_is_no_mask(tmp_path, options):
     """Its numbers near edges are new ones, which would be objects."""
     Image.fromarray(_squares((2, 2, 8), value=7)).save(tmp_path / "a.jpg")
-    with pytest.raises(DataError, match=r"a\.jpg: a JPEG keeps no exact numbers.*png or tif"):
-        read_mask(tmp_path / "a.jpg", recipe, ImportLog())
+    with pytest.raises(DataError, match=r"a\.jpg: JPEG"):
+        read_mask(tmp_path / "a.jpg", options, ImportLog())
 
 
 def test_class_maps_are_kept_and_two_valued_ones_become_classes():
     classes = _squares((2, 2, 4), value=1) + _squares((9, 9, 5), value=2)
     np.testing.assert_array_equal(to_label_map(classes, "m", SEMANTIC, ImportLog()), classes)
-    notes = ImportLog()
-    binary = to_label_map(_squares((2, 2, 4)), "m", ImportOptions("semantic"), notes)
+    log = ImportLog()
+    binary = to_label_map(_squares((2, 2, 4)), "m", ImportOptions("semantic"), log)
     assert np.unique(binary).tolist() == [0, 1]
-    assert notes.lines() == ["binary masks of 0 and 255 stored as classes 0 and 1: 1"]
-    with pytest.raises(DataError, match=r"m: the mask holds 7, and the 3 classes \(background, a, b\) are 0 … 2"):
+    assert log.lines() == ["binary masks of 0 and 255 stored as classes 0 and 1: 1"]
+    with pytest.raises(DataError, match=r"m: the mask.*7,.*the 3 classes \(background, a, b\) are 0 … 2"):
         to_label_map(_squares((2, 2, 4), value=7), "m", SEMANTIC, ImportLog())
-    with pytest.raises(DataError, match=r"m: the mask holds 255 beside the classes .*use --ignore 255"):
+    with pytest.raises(DataError, match=r"m: the mask contains 255 beside the classes .*use --ignore 255"):
         to_label_map(classes + _squares((15, 15, 4)), "m", SEMANTIC, ImportLog())
-    with pytest.raises(DataError, match=r"m: the mask holds 1 … 3 and no 0; classes start at 0 .*subtract 1"):
+    with pytest.raises(DataError, match=r"m: the mask contains 1 … 3 but not 0.*subtract 1"):
         to_label_map(classes + np.uint8(1), "m", SEMANTIC, ImportLog())
 
 
 @pytest.mark.parametrize(
-    ("recipe", "says"),
+    ("options", "says"),
     [
         ({"task": "instance"}, r"task 'instance' \(did you mean 'instances'\?\)"),
-        ({"classes": ("a", "b")}, "only a semantic set has classes; add --task semantic"),
-        ({"task": "semantic", "classes": ("a",)}, "at least two different ones"),
-        ({"task": "semantic", "classes": ("a", "a")}, "at least two different ones"),
-        ({"task": "semantic", "classes": ("a", "")}, "at least two different ones"),
-        ({"task": "semantic", "components": True}, "leave it out, or leave out --task semantic"),
+        ({"classes": ("a", "b")}, r"only semantic .*--task semantic"),
+        ({"task": "semantic", "classes": ("a",)}, "at least two different"),
+        ({"task": "semantic", "classes": ("a", "a")}, "at least two different"),
+        ({"task": "semantic", "classes": ("a", "")}, "at least two different"),
+        ({"task": "semantic", "components": True}, r"--components .*--task semantic"),
     ],
 )
-def test_a_recipe_that_contradicts_itself_is_refused(recipe, says):
+def test_a_recipe_that_contradicts_itself_is_refused(options, says):
     with pytest.raises(ConfigError, match=says):
-        ImportOptions(**recipe)
+        ImportOptions(**options)

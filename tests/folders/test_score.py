@@ -146,7 +146,7 @@ def test_endings_may_differ_and_other_files_are_passed_over(folders: tuple[Path,
     labels = np.asarray(Image.open(predicted / "b.png")).astype(np.uint32) * 100_000
     (predicted / "b.png").unlink()
     tifffile.imwrite(predicted / "b.TIF", labels)
-    (predicted / "notes.txt").write_text("mine")
+    (predicted / "log.txt").write_text("mine")
     (truth / ".hidden.png").write_text("not an image")
     assert score_folders(predicted, truth) == expected
 
@@ -211,10 +211,10 @@ def doubled(path: Path) -> None:
     [
         (corrupt, "can't be read as an image"),
         (cut_off, "can't be read as an image"),
-        (floating, "the mask is float32; save it as whole numbers"),
-        (negative, "holds -3"),
-        (coloured, "a colour picture; export a label map"),
-        (cropped, "20×29, and .*b.png is 20×30"),
+        (floating, r"the mask.*is float32; save it as"),
+        (negative, "contains -3"),
+        (coloured, r"a colour.*export a label map"),
+        (cropped, r"20×29.*b.png.*is 20×30"),
         (doubled, "b.png has the same name"),
         (Path.unlink, "no label map named 'b'"),
     ],
@@ -225,7 +225,7 @@ def test_what_does_not_fit_is_refused_by_name(
 ) -> None:
     harm(folders[side] / "b.png")
     if harm is cropped and side == 1:
-        words = "20×30, and .*b.png is 20×29"
+        words = r"20×30.*b.png.*is 20×29"
     with pytest.raises(DataError, match=words) as caught:
         score_folders(*folders)
     assert str(folders[side]) in str(caught.value)
@@ -252,9 +252,9 @@ def test_all_names_that_one_folder_lacks_are_told_at_once(folders: tuple[Path, P
         score_folders(*folders)
     said = str(caught.value)
     assert f"2 problems: (1) {truth}: no label maps named 'more00', " in said
-    assert "'more09' and 2 more, and" in said
+    assert "'more09' and 2 more, but" in said
     assert "(2) " in said
-    assert "no label map named 'b', and" in said
+    assert "no label map named 'b', but" in said
     assert "\n" not in said
 
 
@@ -272,7 +272,7 @@ def test_folders_that_are_none_are_refused(folders: tuple[Path, Path], tmp_path:
     with pytest.raises(DataError, match=r"a\.png: not a folder"):
         score_folders(predicted, truth / "a.png")
     shutil.move(truth, tmp_path / "set" / "labels")
-    with pytest.raises(DataError, match=r"set: no label maps .*did you mean .*labels\?"):
+    with pytest.raises(DataError, match=r"set:.*no label maps.*did you mean.*labels\?"):
         score_folders(predicted, tmp_path / "set")
 
 
@@ -350,10 +350,10 @@ def change(folder: Path, how: Callable[[np.ndarray], np.ndarray]) -> None:
 @pytest.mark.parametrize(
     ("how", "says"),
     [
-        (binary(255), r"a\.png: a binary mask.*--components .*, --semantic for classes, or --trust-masks"),
-        (lambda labels: np.where(labels > 0, labels, 255).astype(np.uint8), "no mask holds a 0, and 255 covers"),
-        (lambda labels: 1 + (labels > 0).astype(np.uint8), "no mask holds a 0, and 1 covers"),
-        (lambda labels: np.random.default_rng(0).integers(0, 256, labels.shape, dtype=np.uint8), "no label map"),
+        (binary(255), r"a\.png:.*mask.*--components.*, --semantic for classes, or --trust-masks"),
+        (lambda labels: np.where(labels > 0, labels, 255).astype(np.uint8), r"no mask.*0, and 255 covers"),
+        (lambda labels: 1 + (labels > 0).astype(np.uint8), r"no mask.*0, and 1 covers"),
+        (lambda labels: np.random.default_rng(0).integers(0, 256, labels.shape, dtype=np.uint8), "not a label map"),
     ],
     ids=["binary", "background of 255", "classes from 1", "a picture"],
 )
@@ -373,11 +373,11 @@ def test_the_pieces_of_binary_masks_can_be_scored(folders: tuple[Path, Path]) ->
     plain = score_folders(*folders)
     for folder in folders:
         change(folder, binary(255))
-    notes = ImportLog()
-    pieces = score_folders(*folders, components=True, notes=notes)
+    log = ImportLog()
+    pieces = score_folders(*folders, components=True, log=log)
     assert pieces["counts"] == plain["counts"]
     assert pieces["pooled"] == plain["pooled"]
-    assert notes.counts == {"objects made of connected pieces": 7, "labels that they come from": 4}
+    assert log.counts == {"objects made of connected pieces": 7, "labels that they come from": 4}
 
 
 def test_pieces_and_ignored_pixels_go_together(folders: tuple[Path, Path]) -> None:
@@ -402,9 +402,9 @@ def test_classes_of_binary_masks_are_0_and_1_however_they_are_saved(
     plain = score_folders(*folders, semantic=True)
     for folder, value in zip(folders, values, strict=True):
         change(folder, binary(value))
-    notes = ImportLog()
-    assert score_folders(*folders, semantic=True, notes=notes) == plain
-    assert any("of 0 and" in line and "scored as classes 0 and 1" in line for line in notes.lines())
+    log = ImportLog()
+    assert score_folders(*folders, semantic=True, log=log) == plain
+    assert any("of 0 and" in line and "scored as classes 0 and 1" in line for line in log.lines())
 
 
 def test_classes_that_do_not_mean_the_same_have_no_score(folders: tuple[Path, Path]) -> None:
@@ -412,14 +412,14 @@ def test_classes_that_do_not_mean_the_same_have_no_score(folders: tuple[Path, Pa
     for folder in folders:
         change(folder, binary(1))
     change(truth, lambda labels: labels + 1)
-    with pytest.raises(DataError, match=r"truth: no mask holds a 0, and those of .*predicted do: .*renumber"):
+    with pytest.raises(DataError, match=r"truth: no mask.*0,.*those of.*predicted.*renumber"):
         score_folders(*folders, semantic=True)
     change(truth, lambda labels: labels - 1)
     with Image.open(truth / "a.png") as picture:
         labels = np.array(picture)
     labels[:2] = 255
     write_array(truth / "a.png", labels)
-    with pytest.raises(DataError, match=r"a\.png: 255 stands beside classes up to 1: .*--ignore 255"):
+    with pytest.raises(DataError, match=r"a\.png: 255 occurs beside classes up to 1.*--ignore 255"):
         score_folders(*folders, semantic=True)
     assert score_folders(*folders, semantic=True, ignore=255)["classes"] == 2
     write_array(truth / "a.png", (labels == 1).astype(np.uint8) * 255)
@@ -432,7 +432,7 @@ def test_classes_that_do_not_mean_the_same_have_no_score(folders: tuple[Path, Pa
 def test_pictures_are_no_classes(folders: tuple[Path, Path]) -> None:
     change(folders[1], lambda labels: np.random.default_rng(0).integers(0, 256, (64, 64), dtype=np.uint8))
     change(folders[0], lambda labels: np.zeros((64, 64), np.uint8))
-    with pytest.raises(DataError, match="no mask of classes: its 255 values lie scattered"):
+    with pytest.raises(DataError, match=r"mask of classes: its 255 values.*scattered"):
         score_folders(*folders, semantic=True)
 
 
@@ -441,5 +441,5 @@ def test_a_stack_of_masks_has_no_score(folders: tuple[Path, Path]) -> None:
         (folder / "a.png").unlink()
         for _ in range(3):
             tifffile.imwrite(folder / "a.tif", np.ones((20, 30), np.uint8), append=(folder / "a.tif").exists())
-    with pytest.raises(DataError, match=r"a\.tif: holds 3 pictures .*; save each as a file of its own"):
+    with pytest.raises(DataError, match=r"a\.tif:.*3.*; save each as a file of its own"):
         score_folders(*folders)

@@ -59,7 +59,7 @@ def test_a_device_is_written_into_and_stays_one() -> None:
 def test_what_cannot_be_written_is_told_and_leaves_what_was_there(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with pytest.raises(DataError, match=r"nowhere.*can't be written: No such file.*give another --out"):
+    with pytest.raises(DataError, match=r"nowhere.*can't be written: No such file.*another --out"):
         atomic_write(tmp_path / "nowhere" / "a.txt", "x")
     with pytest.raises(DataError, match="can't be written"):
         atomic_write(tmp_path, "x")

@@ -71,14 +71,14 @@ def test_an_empty_mask_of_a_set_reads_back_however_well_it_packs(tmp_path: Path,
     if suffix == ".png":
         Image.fromarray(empty).save(tmp_path / "a.png", compress_level=9)
     np.testing.assert_array_equal(read_array(tmp_path / f"a{suffix}", (2000, 2000)), empty)
-    with pytest.raises(DataError, match=r"bytes that unpack to 4 megapixels \(2000×2000\), as decompression bombs do"):
+    with pytest.raises(DataError, match=r"bytes that.*to 4 megapixels \(2000×2000\), as decompression bombs do"):
         read_mask(tmp_path / f"a{suffix}", ImportOptions(), ImportLog())
 
 
 def test_a_file_of_another_size_than_was_written_is_refused_unread(tmp_path: Path) -> None:
     samples = SampleSet.write(tmp_path / "set", [Sample("a", label_map(24).astype(np.uint8), label_map(24))])
     declared(tmp_path / "set/images/a.png", 30_000, 30_000)
-    with pytest.raises(DataError, match=r"a\.png: is 30000×30000, and was written as 24×24"):
+    with pytest.raises(DataError, match=r"a\.png:.*is 30000×30000,.*was written"):
         samples[0]
 
 
@@ -90,7 +90,7 @@ def test_a_bomb_is_refused_in_one_line_and_unread(tmp_path: Path, side: int) -> 
         for name in ("ImageWidth", "ImageLength", "RowsPerStrip"):
             file.pages[0].tags[name].overwrite(side)
     for path in (tmp_path / "a.png", tmp_path / "b.tif"):
-        for read in (read_image, lambda p, notes: read_mask(p, ImportOptions(), notes), lambda p, _: read_array(p)):
+        for read in (read_image, lambda p, log: read_mask(p, ImportOptions(), log), lambda p, _: read_array(p)):
             with pytest.raises(DataError, match=rf"{path.name}: .*(megapixels|pixels)") as error:
                 read(path, ImportLog())
             assert "\n" not in str(error.value)

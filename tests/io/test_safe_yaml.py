@@ -53,30 +53,30 @@ def bomb(levels: int, width: int = 9) -> str:
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        (bomb(9), r"line \d+: its aliases stand for more than 100,000 values; write fewer"),
-        (f"config:\n  {bomb(30).replace(chr(10), chr(10) + '  ')}", "its aliases stand for more than"),
+        (bomb(9), r"line \d+: its aliases.*more than 100,000.*values"),
+        (f"config:\n  {bomb(30).replace(chr(10), chr(10) + '  ')}", r"its aliases.*more than"),
         (bomb(60, 1), f"nested more than {MAX_DEPTH} levels deep"),
-        ("config: &c {a: *c}", r"line 1: refers to itself; an alias \(\*name\) may not stand within its own anchor"),
+        ("config: &c {a: *c}", r"line 1: refers to itself; an alias \(\*name\).*its own anchor"),
         ("a: &d [1, *d]", "refers to itself"),
         ("a: &d\n  <<: *d\n", "refers to itself"),
         ("a: " + "[" * 100 + "]" * 100, f"nested more than {MAX_DEPTH} levels deep"),
         ("a: " + "[" * 5000 + "]" * 5000, f"nested more than {MAX_DEPTH} levels deep"),
         ("a: " + "{a: " * 3000, f"nested more than {MAX_DEPTH} levels deep"),
-        ("a: 1\nb: {c: 1, c: 2}", "line 2: not YAML: 'c' is given twice"),
-        ("a: &x {b: 1}\nc: {<<: *x, <<: *x}", r"line 2: not YAML: '<<' is given twice; give it once, with a list"),
-        ("c: {<<: 3}", "line 1: not YAML: << names what is no mapping"),
-        ("a: !!binary /////w==", r"line 1: .*binary' is no kind of value here; give texts, numbers"),
-        ("a: !!set {x, y}", "set' is no kind of value here"),
-        ("a: !!python/object/apply:os.system [ls]", "os.system' is no kind of value here"),
-        ("a: !!int x", "not YAML: invalid literal"),
-        ("a: !!float ''", "not YAML: "),
-        ("a: !!int [1]", "not YAML: expected a scalar node"),
-        ("a: " + "9" * 5000, "not YAML: Exceeds the limit"),
-        ("? [1, 2]\n: 3", "not YAML: found unhashable key"),
-        ("a: \0", "not YAML: special characters are not allowed"),
+        ("a: 1\nb: {c: 1, c: 2}", r"line 2:.*YAML: 'c' is given twice"),
+        ("a: &x {b: 1}\nc: {<<: *x, <<: *x}", r"line 2:.*YAML: '<<' is given twice;.*it once, with a list"),
+        ("c: {<<: 3}", r"line 1:.*YAML: <<.*mapping"),
+        ("a: !!binary /////w==", r"line 1: .*binary' is not supported"),
+        ("a: !!set {x, y}", "set' is not supported"),
+        ("a: !!python/object/apply:os.system [ls]", r"os.system' is not supported"),
+        ("a: !!int x", "YAML: invalid literal"),
+        ("a: !!float ''", "invalid YAML: "),
+        ("a: !!int [1]", "YAML: expected a scalar node"),
+        ("a: " + "9" * 5000, "YAML: Exceeds the limit"),
+        ("? [1, 2]\n: 3", "YAML: found unhashable key"),
+        ("a: \0", "YAML: special characters are not allowed"),
         ("- 1", "a study is a mapping .*, not list"),
         ("", "a study is a mapping .*, not nothing"),
-        ("a: " + "x" * MAX_BYTES, r"is longer than 1,024 KiB; is this the right file\?"),
+        ("a: " + "x" * MAX_BYTES, r"than 1,024 KiB; is this the right file\?"),
     ],
 )
 def test_what_can_not_be_meant_is_one_line(file, text, says):
@@ -103,7 +103,7 @@ def test_a_bomb_costs_neither_time_nor_memory(file):
         "try: read_study(sys.argv[1])\nexcept ValueError as error: print(error)"
     )
     done = subprocess.run([sys.executable, "-c", code, file], capture_output=True, text=True, timeout=60, check=True)
-    assert "its aliases stand for" in done.stdout or "nested more than" in done.stdout
+    assert "its aliases expand to" in done.stdout or "nested more than" in done.stdout
 
 
 PIECES = [

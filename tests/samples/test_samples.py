@@ -33,16 +33,16 @@ images = st.one_of(
 @pytest.mark.parametrize(
     ("image", "labels", "says"),
     [
-        (GREY.astype(float), NONE, "the image is float64; convert it to uint8 or uint16"),
+        (GREY.astype(float), NONE, "the image type is float64; convert it to uint8 or uint16"),
         (GREY[None], NONE, r"the image has shape \(1, 6, 8\)"),
         (np.zeros((6, 8, 4), np.uint8), NONE, r"the image has shape \(6, 8, 4\)"),
         (GREY[:0], NONE[:0], "the image is empty"),
-        ([[1, 2]], NONE, "the image is list"),
-        (GREY, NONE.astype(float), "the mask is float64; give a label map of whole numbers"),
+        ([[1, 2]], NONE, "the image type is list"),
+        (GREY, NONE.astype(float), "the mask type is float64"),
         (GREY, NONE[None], r"the mask has shape \(1, 6, 8\)"),
-        (GREY, NONE.astype(np.int16) - 1, "the mask holds -1"),
-        (GREY, NONE.astype(np.int64) + MAX_LABEL + 1, "the mask holds 2147483648"),
-        (GREY, NONE[:5], "the image is 6×8 and its mask is 5×8; give a mask of the image's size"),
+        (GREY, NONE.astype(np.int16) - 1, "the mask contains -1"),
+        (GREY, NONE.astype(np.int64) + MAX_LABEL + 1, "the mask contains 2147483648"),
+        (GREY, NONE[:5], "the image is 6×8 but its mask is 5×8"),
     ],
 )
 def test_what_is_no_sample_is_refused_in_one_line(image, labels, says):
@@ -53,7 +53,7 @@ def test_what_is_no_sample_is_refused_in_one_line(image, labels, says):
 
 @pytest.mark.parametrize("name", ["", "a/b", "../a", ".a", "a b", "a\n", "a" * 201, "ä", 7])
 def test_an_id_can_be_a_file_name_everywhere(name):
-    with pytest.raises(DataError, match="use letters, digits"):
+    with pytest.raises(DataError, match=r"use.*letters, digits"):
         Sample(name, GREY, NONE)
 
 
@@ -136,7 +136,7 @@ def test_an_id_that_occurs_twice_is_refused(blob_set, tmp_path):
 
 def test_a_set_is_never_written_over_another(blob_set, tmp_path):
     blob_set[:2].save(tmp_path / "set")
-    with pytest.raises(DataError, match=r"set: exists already; name another folder, or remove it"):
+    with pytest.raises(DataError, match=r"set:.*exists.*another folder, or remove it"):
         blob_set.save(tmp_path / "set")
     assert len(SampleSet.open(tmp_path / "set")) == 2
 
@@ -177,7 +177,7 @@ def test_altered_pixels_are_found_when_they_are_read(blob_set, tmp_path):
     labels = samples[2].labels.copy()
     labels[0, 0] ^= 1
     write_array(tmp_path / "set" / "labels" / "blobs-2.png", labels)
-    with pytest.raises(DataError, match="the files of 'blobs-2' were altered since they were written"):
+    with pytest.raises(DataError, match="'blobs-2' have changed"):
         samples[2]
 
 
@@ -190,14 +190,14 @@ def _edit(folder, change) -> None:
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        (lambda i: i.update(format=99), "format 99, this version reads 1"),
+        (lambda i: i.update(format=99), r"format.*99.*this version reads 1"),
         (lambda i: i.pop("task"), r"damaged index \(KeyError\('task'\)\)"),
         (lambda i: i["samples"][0].pop("digest"), "damaged index"),
         (lambda i: i.update(samples=None), "damaged index"),
         (lambda i: i.update(task="segment"), "task 'segment' is not one of instances, semantic"),
         (lambda i: i["samples"].append(i["samples"][0]), "the id 'blobs-0' occurs twice"),
-        (lambda i: i["samples"][0].update(image="../../secret.png"), "sample 'blobs-0' points outside the set"),
-        (lambda i: i["samples"][0].update(labels="/etc/passwd"), "sample 'blobs-0' points outside the set"),
+        (lambda i: i["samples"][0].update(image="../../secret.png"), r"sample 'blobs-0'.*outside the set"),
+        (lambda i: i["samples"][0].update(labels="/etc/passwd"), r"sample 'blobs-0'.*outside the set"),
         (lambda i: i["samples"][0].update(id="../x"), r"sample id '\.\./x'"),
     ],
 )
@@ -214,7 +214,7 @@ def test_a_link_out_of_the_set_is_refused(blob_set, tmp_path):
     picture = tmp_path / "set" / "images" / "blobs-0.png"
     picture.rename(tmp_path / "elsewhere.png")
     picture.symlink_to(tmp_path / "elsewhere.png")
-    with pytest.raises(DataError, match="points outside the set"):
+    with pytest.raises(DataError, match="outside the set"):
         SampleSet.open(tmp_path / "set")
 
 
@@ -328,8 +328,8 @@ def test_the_ignore_region_is_part_of_the_digest():
 @pytest.mark.parametrize(
     ("region", "says"),
     [
-        (REGION[:5], "the ignore region is 5×8 and the mask is 6×8; give both the same size"),
-        (REGION.astype(np.uint8), "the ignore region is uint8; give a mask of True and False"),
+        (REGION[:5], "the ignore region is 5×8 but the mask is 6×8"),
+        (REGION.astype(np.uint8), "the ignore region is uint8"),
         ([[True]], "the ignore region is list"),
     ],
 )
@@ -354,7 +354,7 @@ def test_a_set_keeps_its_ignore_regions_on_disk(tmp_path):
     assert np.array_equal(written["a"].ignore, REGION)
     assert written["b"].ignore is None
     assert [entry.ignored for entry in written.entries] == [6 / 48, 0.0]
-    assert (written.ignoring, written[1:].ignoring) == (True, False)
+    assert (written.has_ignored, written[1:].has_ignored) == (True, False)
     again = written.save(tmp_path / "again")
     assert again.fingerprint == written.fingerprint
 
@@ -370,9 +370,9 @@ def test_only_sets_with_an_ignore_region_are_of_format_2(tmp_path):
 def test_an_altered_ignore_region_is_noticed(tmp_path):
     written = SampleSet.write(tmp_path / "set", [Sample("a", GREY, LABELS, ignore=REGION)])
     write_array(tmp_path / "set" / "ignore" / "a.png", np.roll(REGION, 1, axis=0).astype(np.uint8))
-    with pytest.raises(DataError, match="were altered"):
+    with pytest.raises(DataError, match="have changed"):
         written["a"]
     index = tmp_path / "set" / INDEX
     index.write_text(index.read_text().replace("ignore/a.png", "../../a.png"))
-    with pytest.raises(DataError, match="points outside"):
+    with pytest.raises(DataError, match="outside the set"):
         SampleSet.open(tmp_path / "set")

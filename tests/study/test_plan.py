@@ -264,7 +264,7 @@ def test_plugins_that_support_ignored_pixels_get_them(
     for kind, name in (("generator", "brighter"), ("segmenter", "threshold")):
         monkeypatch.setattr(registry().load(kind, name), "supports_ignore", True)
     path = ignoring_set(tmp_path / "partly", blob_set, "train")
-    assert plan_of(tmp_path, trial_study, datasets=[str(path)]).resolved.conditions[0].train.ignoring
+    assert plan_of(tmp_path, trial_study, datasets=[str(path)]).resolved.conditions[0].train.has_ignored
 
 
 def test_a_study_says_which_value_of_a_paths_masks_is_unknown(

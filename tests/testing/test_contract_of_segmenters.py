@@ -581,7 +581,7 @@ class CountsKnownObjects(CountsObjects):
 
 class RefusesUnknown(CountsKnownObjects):
     def fit(self, train, validation, context):
-        if train.reference.ignoring:
+        if train.reference.has_ignored:
             raise ValueError("what is this?")
         super().fit(train, validation, context)
 

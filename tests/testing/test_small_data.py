@@ -34,7 +34,7 @@ def test_classes_grow_brighter() -> None:
 def test_what_is_unknown_is_background_in_the_other_set(task: str) -> None:
     unknown, background = partly_unknown(discs(3, task=task))
     assert [entry.ignored for entry in unknown.entries] == [1.0, 0.5, 0.5]
-    assert not background.ignoring
+    assert not background.has_ignored
     for first, second in zip(unknown, background, strict=True):
         assert np.array_equal(first.labels, second.labels)
         assert np.array_equal(first.image, second.image)

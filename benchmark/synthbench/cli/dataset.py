@@ -39,7 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = actions.add_parser("add", help="import annotated images, or draw or download a dataset of a plugin")
     add.add_argument("what", metavar="PATH|NAME")
     add.add_argument("--name", help="what to call it; by default the folder's or the plugin's name")
-    _add_recipe(add)
+    _add_import_options(add)
     add.add_argument(
         "--groups", metavar="TABLE.csv", help="what images belong to: a column of file names or ids, and others"
     )
@@ -59,13 +59,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add.set_defaults(action=_add)
     check = actions.add_parser("check", help="look a dataset over: duplicates, leaks between splits, odd masks, sizes")
     check.add_argument("what", metavar="NAME|PATH")
-    _add_recipe(check)
+    _add_import_options(check)
     check.set_defaults(action=_check)
     show = actions.add_parser("show", help="write a picture sheet: images beside their outlines or classes")
     show.add_argument("what", metavar="NAME|PATH")
     show.add_argument("--out", metavar="FILE.png", help="by default NAME.png in this folder")
     show.add_argument("--count", type=_positive, default=8, help="samples of each split (default 8)")
-    _add_recipe(show)
+    _add_import_options(show)
     show.set_defaults(action=_show)
     listing = actions.add_parser("list", help="what was added")
     listing.set_defaults(action=_list)
@@ -73,7 +73,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action.add_argument("--json", action="store_true", help="print JSON")
 
 
-def _add_recipe(parser: argparse.ArgumentParser) -> None:
+def _add_import_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--task", choices=["instances", "semantic"], help="what the masks mean (default instances)")
     parser.add_argument(
         "--classes", type=_names, default=(), metavar="A,B", help="classes of a semantic set, background first"
@@ -99,7 +99,7 @@ def _add_recipe(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _recipe(args: argparse.Namespace) -> dict[str, Any]:
+def _import_options(args: argparse.Namespace) -> dict[str, Any]:
     return {name: getattr(args, name) for name in ("task", "classes", "components", "ignore", "white", "trusted")}
 
 
@@ -131,7 +131,7 @@ def _add(args: argparse.Namespace) -> int:
 
     library = Library()
     if args.what in registry().names("dataset"):
-        if any(_recipe(args).values()) or args.ignore == 0 or args.groups or args.group_from or args.truth:
+        if any(_import_options(args).values()) or args.ignore == 0 or args.groups or args.group_from or args.truth:
             raise ConfigError(
                 f"{args.what} is a dataset of a plugin; --task, --classes, --components, --ignore, --white, "
                 "--trust-masks, --groups, --group-from and --truth are for imports"
@@ -150,12 +150,12 @@ def _add(args: argparse.Namespace) -> int:
             )
         from synthbench.datasets.importing import prepare_import
 
-        recipe = _recipe(args) | {"groups": args.groups, "group_from": args.group_from, "truth": args.truth}
-        found = prepare_import(args.what, name=args.name, **recipe)
+        options = _import_options(args) | {"groups": args.groups, "group_from": args.group_from, "truth": args.truth}
+        found = prepare_import(args.what, name=args.name, **options)
         if not args.json:
-            print(f"found {found.found}", flush=True)
+            print(f"found {found.description}", flush=True)
         with _bar(found.name) as progress:
-            samples = library.add(args.what, name=args.name, progress=progress, **recipe)
+            samples = library.add(args.what, name=args.name, progress=progress, **options)
         folder = library.folder(found.name)
     _print_added(samples, folder, args.json)
     return 0
@@ -295,7 +295,7 @@ def _resolve(args: argparse.Namespace) -> tuple[SampleSet, Path]:
     from synthbench.datasets.library import open_dataset
 
     with _bar(Path(args.what).name) as progress:
-        return open_dataset(args.what, **_recipe(args), progress=progress)
+        return open_dataset(args.what, **_import_options(args), progress=progress)
 
 
 @contextmanager

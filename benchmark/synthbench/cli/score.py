@@ -50,19 +50,19 @@ def run(args: argparse.Namespace) -> int:
         raise ConfigError("--components makes instances of connected pieces; leave it out, or leave out --semantic")
     report = _counter if sys.stderr.isatty() else score.silent
     reader = MaskReader(args.semantic, args.ignore, args.components, args.trust_masks)
-    notes = ImportLog()
+    log = ImportLog()
     empty = 0
     if args.semantic:
-        images = score.confusions(args.predicted, args.truth, report, args.workers, reader, notes)
+        images = score.confusions(args.predicted, args.truth, report, args.workers, reader, log)
         result = score.semantic_summary(images)
     else:
-        scored = score.match_folders(args.predicted, args.truth, report, args.workers, reader, notes)
+        scored = score.match_folders(args.predicted, args.truth, report, args.workers, reader, log)
         empty = sum(image.counts.empty for image in scored.values())
         _doubt(args, [image.counts for image in scored.values()])
         if args.ignore is not None and not any(image.ignored for image in scored.values()):
             print(f"{args.truth}: no label map holds {args.ignore}, so nothing is ignored", file=sys.stderr)
         result = score.summary(scored)
-    for line in notes.lines():
+    for line in log.lines():
         print(line, file=sys.stderr)
     if args.json:
         print(json.dumps(result, indent=1))
@@ -119,12 +119,12 @@ def _whole_images(result: dict[str, Any]) -> str:
             values += [figures[name][part] for name in ("aji", "aji_plus")]
             row += [f"{value:.4f}" for value in values]
         rows.append(row)
-    notes = [
+    log = [
         "SQ mean IoU of the matched pairs, RQ their F-score, PQ = SQ × RQ, at IoU > 0.5; AJI of Kumar 2017, AJI+ its "
         "one-to-one variant",
         "hard: in the true label map an instance touches another within one pixel; easy: none does",
     ]
-    return "\n".join([*_headed(rows, 2), *notes])
+    return "\n".join([*_headed(rows, 2), *log])
 
 
 def _headed(rows: Sequence[Sequence[str]], lead: int) -> list[str]:

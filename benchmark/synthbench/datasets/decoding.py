@@ -1,4 +1,4 @@
-"""Image files as they mean themselves: read as pictures, or as the numbers of a mask."""
+"""Image files decoded as their metadata says: as images, or as the values of a mask."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ _PLAIN_MODES = ("1", "L", "LA", "RGB", "RGBA", "I", "F")
 _PNG = b"\x89PNG\r\n\x1a\n"
 
 
-def decode_image(path: Path, notes: ImportLog) -> np.ndarray:
-    """Read an image file in its colours and the right way up; see `synthbench.datasets.tiffs.read_tiff`.
+def decode_image(path: Path, log: ImportLog) -> np.ndarray:
+    """Read an image file with its palette and orientation applied; see `synthbench.datasets.tiffs.read_tiff`.
 
     Returns
     -------
@@ -28,10 +28,10 @@ def decode_image(path: Path, notes: ImportLog) -> np.ndarray:
     Raises
     ------
     DataError
-        If it can't be read, or not without loss; if it is an animation, or see-through in places.
+        If it can't be read without loss, is an animation, or has transparent pixels.
     """
     if path.suffix.lower() in TIFF_SUFFIXES:
-        return read_tiff(path, notes, mask=False)
+        return read_tiff(path, log, mask=False)
     with decoder_errors(path):
         colour, depth = _png_head(path)
         if depth == 16 and colour in (2, 4, 6):
@@ -44,24 +44,24 @@ def decode_image(path: Path, notes: ImportLog) -> np.ndarray:
             if "transparency" in file.info:
                 pixels = np.asarray(file.convert("RGBA"))
                 if (pixels[..., 3] < 255).any():
-                    raise DataError(f"{path}: some of its pixels are transparent; save it without transparency")
+                    raise DataError(f"{path}: has transparent pixels; save it without transparency")
                 pixels = pixels[..., :3]
             elif file.mode in _PLAIN_MODES or file.mode.startswith("I;16"):
                 pixels = pixels_of(file)
             elif file.mode == "CMYK":
-                raise DataError(f"{path}: its pixels are CMYK, inks for print; save it as grey or RGB")
+                raise DataError(f"{path}: its pixels are CMYK; save it as grey or RGB")
             else:
                 pixels = np.asarray(file.convert("RGB"))
-    return apply_orientation(pixels, orientation, notes, mask=False)
+    return apply_orientation(pixels, orientation, log, mask=False)
 
 
-def decode_mask(path: Path, notes: ImportLog, *, classes: bool = False) -> np.ndarray:
+def decode_mask(path: Path, log: ImportLog, *, classes: bool = False) -> np.ndarray:
     """Read a mask file as numbers, the right way up; of a palette, the indices.
 
     Parameters
     ----------
     path
-    notes
+    log
     classes
         Which number it is matters, as it does for classes; of objects only the background's does.
 
@@ -77,7 +77,7 @@ def decode_mask(path: Path, notes: ImportLog, *, classes: bool = False) -> np.nd
         like.
     """
     if path.suffix.lower() in TIFF_SUFFIXES:
-        return read_tiff(path, notes, mask=True, classes=classes)
+        return read_tiff(path, log, mask=True, classes=classes)
     if path.suffix.lower() in (".jpg", ".jpeg"):
         raise _lossy(path, "JPEG")
     with decoder_errors(path):
@@ -92,18 +92,18 @@ def decode_mask(path: Path, notes: ImportLog, *, classes: bool = False) -> np.nd
                 check_palette(path, numbers, np.array(file.getpalette("RGB") or []).reshape(-1, 3), classes=classes)
         if depth in (2, 4) and file.mode == "L":  # Pillow spreads them over 8 bits
             numbers = numbers // np.uint8(255 // (2**depth - 1))
-    return apply_orientation(numbers, orientation, notes, mask=True)
+    return apply_orientation(numbers, orientation, log, mask=True)
 
 
 def _lossy(path: Path, form: str) -> DataError:
-    return DataError(f"{path}: a {form} keeps no exact numbers, so it is no mask any more; save masks as png or tif")
+    return DataError(f"{path}: {form} compression changes the values of a mask; save masks as PNG or TIFF")
 
 
 def _still(path: Path, file: object) -> None:
     """Raise `DataError` for an animation. The further pictures of a JPEG (MPO) are by-products of its first."""
     frames = getattr(file, "n_frames", 1)
     if frames > 1 and getattr(file, "format", "") != "MPO":
-        raise DataError(f"{path}: holds {frames} pictures, one after another; save each as a file of its own")
+        raise DataError(f"{path}: contains {frames} frames; save each as a file of its own")
 
 
 def _png_head(path: Path) -> tuple[int, int]:

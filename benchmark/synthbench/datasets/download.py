@@ -1,4 +1,4 @@
-"""Fetching files: pooch with pinned hashes, taken up again where a cut connection left off."""
+"""Downloads: pooch with pinned hashes, resumed where a connection was interrupted."""
 
 from __future__ import annotations
 
@@ -17,26 +17,26 @@ from synthbench.plugin.api import Context, Dataset, Stopped
 log = logging.getLogger(__name__)
 
 CHUNK = 2**16
-TRIES = 4
-"""How often a connection may fail without having brought a single byte."""
+MAX_ATTEMPTS = 4
+"""Consecutive attempts without a single byte received after which a download fails."""
 TIMEOUT = 30.0
-"""Seconds without an answer after which a connection has failed."""
+"""Seconds without a response after which an attempt fails."""
 _BUSY = (408, 425, 429, 500, 502, 503, 504)
 
 
 @dataclass(frozen=True)
 class Remote:
-    """A file to fetch.
+    """A file to download.
 
     Parameters
     ----------
     url
-        Where it is.
+        Its address.
     sha256
-        Its published hash, 64 hexadecimal digits; None where none is published. Then the hash found first is logged,
-        kept beside the file, and held against later downloads to the same folder.
+        Its published hash, 64 hexadecimal digits; None where none is published. Then the hash of the first download is
+        logged, kept beside the file, and later downloads to the same folder must have it.
     name
-        What it is called here; by default the last part of the URL.
+        The name of the local file; by default the last part of the URL.
     """
 
     url: str
@@ -49,13 +49,13 @@ class Remote:
 
 
 def download_notice(dataset: Dataset) -> str:
-    """Return what is shown before a download: source, licence, whom to cite, and what would be fetched.
+    """Return what is shown before a download: source, licence, citation, and the files to download.
 
     The files are what the dataset's ``remotes()`` returns, a sequence of `Remote`, where it has such a method.
     """
     remotes: Sequence[Remote] = getattr(dataset, "remotes", tuple)()
     lines = [f"source:   {dataset.source}", f"licence:  {dataset.licence}", f"citation: {dataset.citation}"]
-    lines += [f"fetches:  {r.url} (sha256 {r.sha256 or 'not published'})" for r in remotes]
+    lines += [f"download: {r.url} (sha256 {r.sha256 or 'not published'})" for r in remotes]
     return "\n".join(lines)
 
 
@@ -66,36 +66,36 @@ def cache_folder(name: str) -> Path:
     return Path(pooch.os_cache("synthbench")) / name
 
 
-def fetch(remote: Remote, folder: Path, context: Context, given: Path | None = None) -> Path:
-    """Return the path of a file, checked; download it to `folder` unless it is there or was given by hand.
+def fetch(remote: Remote, folder: Path, context: Context, local_copy: Path | None = None) -> Path:
+    """Return the path of a verified file; download it to `folder` unless it is there or a local copy is given.
 
     Parameters
     ----------
     remote
     folder
-        Where it is kept; a broken download leaves ``<name>.part`` there, and the next call goes on from it.
+        Where it is kept; an interrupted download leaves ``<name>.part`` there, and the next call resumes it.
     context
-        Its `progress` is told bytes; its `should_stop` is asked between chunks.
-    given
-        A file fetched by hand, checked and used in place.
+        Its `progress` gets the bytes received; its `should_stop` is called between chunks.
+    local_copy
+        A file downloaded manually, verified and used in place.
 
     Raises
     ------
     DataError
-        If it can't be reached, is refused, or hasn't the hash it should have.
+        If it can't be downloaded, or its SHA-256 is wrong.
     Stopped
-        If `context.should_stop` said so.
+        If `context.should_stop` returned true.
     """
-    if given is not None:
-        return _given(remote, given)
+    if local_copy is not None:
+        return _verified(remote, local_copy)
     folder.mkdir(parents=True, exist_ok=True)
     ledger = folder / f"{remote.filename}.sha256"
     known = remote.sha256 or (ledger.read_text(encoding="ascii").strip() if ledger.is_file() else None)
     path = _retrieve(remote, known, folder, context)
     if known is None:
-        found = sha256_of(path)
-        ledger.write_text(found + "\n", encoding="ascii")
-        log.warning("%s: no hash is published; found sha256 %s, kept in %s", remote.filename, found, ledger)
+        digest = sha256_of(path)
+        ledger.write_text(digest + "\n", encoding="ascii")
+        log.warning("%s: no hash is published; its SHA-256 is %s, saved to %s", remote.filename, digest, ledger)
     return path
 
 
@@ -106,7 +106,7 @@ def _retrieve(remote: Remote, known: str | None, folder: Path, context: Context)
     pooch.get_logger().setLevel(logging.ERROR)
     part = folder / f"{remote.filename}.part"
     try:
-        got = pooch.retrieve(
+        downloaded = pooch.retrieve(
             remote.url,
             known_hash=f"sha256:{known.lower()}" if known else None,
             fname=remote.filename,
@@ -119,26 +119,22 @@ def _retrieve(remote: Remote, known: str | None, folder: Path, context: Context)
         if "hash" not in str(error):
             raise
         raise DataError(
-            f"{remote.url}: what came has not the sha256 {known}; it was thrown away. "
-            + (
-                "Try again, or fetch it by hand and give it by 'synthbench dataset add … --from PATH'"
-                if remote.sha256
-                else _changed(remote, folder)
-            )
+            f"{remote.url}: SHA-256 mismatch (expected {known}); the file was deleted; "
+            + (f"try again, or {_manually(remote)}" if remote.sha256 else _changed(remote, folder))
         ) from None
     except requests.RequestException as error:
-        raise NotDownloaded(f"{remote.url}: can't be fetched ({_reason(error)}); {_by_hand(remote)}") from None
+        raise NotDownloaded(f"{remote.url}: download failed ({_reason(error)}); {_manually(remote)}") from None
     except OSError as error:
         raise DataError(f"{folder / remote.filename}: can't be written: {error.strerror or error}") from None
-    return Path(got)
+    return Path(downloaded)
 
 
 def _changed(remote: Remote, folder: Path) -> str:
-    return f"It has changed since it was first fetched; to accept that, remove {folder / remote.filename}.sha256"
+    return f"it has changed since the first download; to accept that, remove {folder / remote.filename}.sha256"
 
 
-def _by_hand(remote: Remote) -> str:
-    return f"download it by hand, on any machine, and give {remote.filename} by 'synthbench dataset add … --from PATH'"
+def _manually(remote: Remote) -> str:
+    return f"download {remote.filename} manually and add it with 'synthbench dataset add … --from PATH'"
 
 
 def _reason(error: Exception) -> str:
@@ -146,23 +142,22 @@ def _reason(error: Exception) -> str:
 
     response = getattr(error, "response", None)
     if response is not None:
-        return f"the server answers {response.status_code} {response.reason}".rstrip()
+        return f"the server responded {response.status_code} {response.reason}".rstrip()
     if isinstance(error, requests.Timeout):
-        return f"no answer within {TIMEOUT:.0f} s"
+        return f"no response within {TIMEOUT:.0f} s"
     if isinstance(error, requests.ConnectionError):
         return "no connection"
     return str(error).splitlines()[0]
 
 
-def _given(remote: Remote, given: Path) -> Path:
-    if not given.is_file():
-        raise DataError(f"{given}: no such file; give the file that is at {remote.url}")
-    if remote.sha256 and (found := sha256_of(given)) != remote.sha256.lower():
+def _verified(remote: Remote, path: Path) -> Path:
+    if not path.is_file():
+        raise DataError(f"{path}: no such file; expected the file from {remote.url}")
+    if remote.sha256 and (digest := sha256_of(path)) != remote.sha256.lower():
         raise DataError(
-            f"{given}: its sha256 is {found}, and that of {remote.url} is {remote.sha256}; "
-            "the file is damaged or another one: fetch it again"
+            f"{path}: SHA-256 mismatch: {digest}, but {remote.url} has {remote.sha256}; download the file again"
         )
-    return given
+    return path
 
 
 def sha256_of(path: Path) -> str:
@@ -176,17 +171,17 @@ def sha256_of(path: Path) -> str:
 
 
 class ResumingDownloader:
-    """A downloader in pooch's form that goes on from ``.part`` files.
+    """A downloader for pooch that resumes from ``.part`` files.
 
     Parameters
     ----------
     part
-        Where bytes collect until the file is whole. ``<part>.json`` beside it holds the URL and the server's tag of
-        the file: if either changes, the download begins anew.
+        The incomplete file. ``<part>.json`` beside it holds the URL and the server's entity tag: if either changes, the
+        download starts again.
     context
-        Told of progress, asked whether to stop.
+        Receives progress, and says whether to stop.
     pause
-        Seconds before the second try; doubled before each further one.
+        Seconds before the second attempt; doubled before each further one.
     """
 
     def __init__(self, part: Path, context: Context, pause: float = 0.5) -> None:
@@ -196,14 +191,14 @@ class ResumingDownloader:
         self._tag = part.with_name(part.name + ".json")
 
     def __call__(self, url: str, output_file: str, pooch: Any) -> None:
-        """Fetch `url` to the file `output_file`.
+        """Download `url` to the file `output_file`.
 
         Raises
         ------
         requests.RequestException
-            If it can't be had.
+            If the download fails.
         Stopped
-            If the user asked to stop; the part stays.
+            If the user asked to stop; the incomplete file is kept.
         """
         import requests
 
@@ -211,18 +206,18 @@ class ResumingDownloader:
         while True:
             before = self._size()
             try:
-                if self._go_on(url):
+                if self._resume(url):
                     break
-                raise requests.ConnectionError("the connection was cut")
+                raise requests.ConnectionError("the connection was interrupted")
             except (requests.ConnectionError, requests.Timeout, requests.exceptions.ChunkedEncodingError) as error:
                 failures = 1 if self._size() > before else failures + 1
-                if failures >= TRIES:
+                if failures >= MAX_ATTEMPTS:
                     raise
-                log.info("%s: %s; trying again from byte %d", url, _reason(error), self._size())
+                log.info("%s: %s; resuming at byte %d", url, _reason(error), self._size())
                 time.sleep(self.pause * 2 ** (failures - 1))
             except requests.HTTPError as error:
                 failures += 1
-                if failures >= TRIES or error.response is None or error.response.status_code not in _BUSY:
+                if failures >= MAX_ATTEMPTS or error.response is None or error.response.status_code not in _BUSY:
                     raise
                 time.sleep(self.pause * 2 ** (failures - 1))
         os.replace(self.part, output_file)
@@ -231,55 +226,55 @@ class ResumingDownloader:
     def _size(self) -> int:
         return self.part.stat().st_size if self.part.is_file() else 0
 
-    def _go_on(self, url: str) -> bool:
-        """Ask for what is missing, append it, and return whether the file is whole."""
+    def _resume(self, url: str) -> bool:
+        """Request the missing bytes, append them, and return whether the file is complete."""
         import requests
 
-        have, headers = self._size(), {"Accept-Encoding": "identity"}
+        received, headers = self._size(), {"Accept-Encoding": "identity"}
         tag = self._remembered(url)
-        if have and tag is None:
+        if received and tag is None:
             self.part.unlink()
-            have = 0
-        elif have:
-            headers |= {"Range": f"bytes={have}-", "If-Range": tag or ""}
-        with requests.get(url, headers=headers, stream=True, timeout=TIMEOUT) as answer:
-            if answer.status_code == 416:
+            received = 0
+        elif received:
+            headers |= {"Range": f"bytes={received}-", "If-Range": tag or ""}
+        with requests.get(url, headers=headers, stream=True, timeout=TIMEOUT) as response:
+            if response.status_code == 416:
                 self._tag.unlink(missing_ok=True)
-                return _length_of(answer) == have
-            answer.raise_for_status()
-            if answer.status_code != 206:
-                have = 0
-            elif not answer.headers.get("Content-Range", "").startswith(f"bytes {have}-"):
+                return _length_of(response) == received
+            response.raise_for_status()
+            if response.status_code != 206:
+                received = 0
+            elif not response.headers.get("Content-Range", "").startswith(f"bytes {received}-"):
                 self._tag.unlink(missing_ok=True)
                 return False
-            self._remember(url, answer)
-            total = have + int(answer.headers.get("Content-Length", 0))
-            written = self._append(answer, have, total)
-            return "Content-Length" not in answer.headers or written == total
+            self._remember(url, response)
+            total = received + int(response.headers.get("Content-Length", 0))
+            written = self._append(response, received, total)
+            return "Content-Length" not in response.headers or written == total
 
-    def _append(self, answer: Any, have: int, total: int) -> int:
+    def _append(self, response: Any, received: int, total: int) -> int:
         shown = 0.0
-        with self.part.open("ab" if have else "wb") as file:
-            for chunk in answer.iter_content(CHUNK):
+        with self.part.open("ab" if received else "wb") as file:
+            for chunk in response.iter_content(CHUNK):
                 file.write(chunk)
-                have += len(chunk)
+                received += len(chunk)
                 if time.monotonic() - shown > 0.2:
                     shown = time.monotonic()
-                    self.context.progress(have, max(total, have), f"{self.part.stem} {have / 1e6:.1f} MB")
+                    self.context.progress(received, max(total, received), f"{self.part.stem} {received / 1e6:.1f} MB")
                 if self.context.should_stop():
                     raise Stopped(f"{self.part} is kept")
-        self.context.progress(have, max(total, have), f"{self.part.stem} {have / 1e6:.1f} MB")
-        return have
+        self.context.progress(received, max(total, received), f"{self.part.stem} {received / 1e6:.1f} MB")
+        return received
 
-    def _remember(self, url: str, answer: Any) -> None:
-        tag = answer.headers.get("ETag") or answer.headers.get("Last-Modified")
+    def _remember(self, url: str, response: Any) -> None:
+        tag = response.headers.get("ETag") or response.headers.get("Last-Modified")
         if tag and not tag.startswith("W/"):
             self._tag.write_text(json.dumps({"url": url, "tag": tag}), encoding="utf-8")
         else:
             self._tag.unlink(missing_ok=True)
 
     def _remembered(self, url: str) -> str | None:
-        """The server's tag of the file that the part belongs to; None if it can't be gone on with."""
+        """Return the entity tag of the file that the part belongs to; None if it can't be resumed."""
         try:
             kept = json.loads(self._tag.read_text(encoding="utf-8"))
             return str(kept["tag"]) if kept["url"] == url else None
@@ -287,7 +282,7 @@ class ResumingDownloader:
             return None
 
 
-def _length_of(answer: Any) -> int:
-    """The whole length in ``Content-Range: bytes */1234``; −1 if it isn't told."""
-    length = answer.headers.get("Content-Range", "").rpartition("/")[2]
+def _length_of(response: Any) -> int:
+    """Return the total length from ``Content-Range: bytes */1234``; −1 if it isn't given."""
+    length = response.headers.get("Content-Range", "").rpartition("/")[2]
     return int(length) if length.isdigit() else -1

@@ -1,4 +1,4 @@
-"""Finding files: pictures in folders, official splits in names, ids that are unique."""
+"""Finding image files, the official splits that names state, and unique ids."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _SPLIT = re.compile(rf"(?:^|[^a-z])({'|'.join(_SPLITS)})\d*$")
 
 
 def image_files(folder: Path) -> list[Path]:
-    """Return the picture files directly in a folder, by name; hidden files are left out."""
+    """Return the image files directly in a folder, sorted by name, without hidden files."""
     return sorted(p for p in folder.iterdir() if is_image_file(p))
 
 
@@ -38,19 +38,19 @@ def is_image_file(path: Path) -> bool:
 
 
 def walk_folders(path: Path, depth: int) -> Iterator[Path]:
-    """Yield `path` and the folders below it, at most `depth` levels down; hidden ones are left out.
+    """Yield `path` and the folders at most `depth` levels below it, without hidden ones.
 
-    So are links to a folder that this way leads through already: they would bring the same files again.
+    Links to a folder that is above them are skipped, as they would repeat the same files.
     """
-    yield from _folders(path, depth, (path.resolve(),))
+    yield from _walk(path, depth, (path.resolve(),))
 
 
-def _folders(path: Path, depth: int, above: tuple[Path, ...]) -> Iterator[Path]:
+def _walk(path: Path, depth: int, above: tuple[Path, ...]) -> Iterator[Path]:
     yield path
     for child in subfolders(path) if depth > 0 else ():
         where = child.resolve()
         if where not in above:
-            yield from _folders(child, depth - 1, (*above, where))
+            yield from _walk(child, depth - 1, (*above, where))
 
 
 def subfolders(path: Path) -> list[Path]:
@@ -58,7 +58,7 @@ def subfolders(path: Path) -> list[Path]:
 
 
 def split_of(name: str) -> str | None:
-    """Return the official split that a folder or file is named for: its name ends in train, val, test or the like.
+    """Return the official split that a name states: one that ends in train, val, test or similar; else None.
 
     >>> split_of("livecell_coco_val"), split_of("stage1_test_extra")
     ('validation', None)
@@ -68,7 +68,7 @@ def split_of(name: str) -> str | None:
 
 
 def groups_from_path(root: Path, folder: Path) -> dict[str, str]:
-    """Return the groups that the way from `root` to `folder` tells: ``split``, and the other names as ``folder``."""
+    """Return the groups that the path from `root` to `folder` states: ``split``, and the other names as ``folder``."""
     groups: dict[str, str] = {}
     rest = []
     for part in folder.relative_to(root).parts:
@@ -80,18 +80,18 @@ def groups_from_path(root: Path, folder: Path) -> dict[str, str]:
     return {**groups, "folder": "/".join(rest)} if rest else groups
 
 
-def by_stem(files: Sequence[Path], notes: ImportLog) -> dict[str, Path]:
-    """Return files by stem, normalised by `nfc`; two that differ in their suffix only are a problem in `notes`."""
+def by_stem(files: Sequence[Path], log: ImportLog) -> dict[str, Path]:
+    """Return files by stem, normalised by `nfc`; files that differ only in suffix are a problem in `log`."""
     found: dict[str, Path] = {}
     for path in files:
         other = found.setdefault(nfc(path.stem), path)
         if other is not path:
-            notes.problem(f"{path} and {other.name} have one name; move one of them away")
+            log.add_problem(f"{path} and {other.name} have the same name without suffix; remove one of them")
     return found
 
 
 def nfc(name: str) -> str:
-    r"""Return a name with each letter as one character where there is one: macOS writes an ä as a and two dots.
+    r"""Return a name in Unicode's composed form (NFC); macOS decomposes letters such as ä.
 
     >>> nfc("a\u0308") == "\u00e4"
     True
@@ -100,16 +100,15 @@ def nfc(name: str) -> str:
 
 
 def assign_ids(items: Sequence[FoundImage]) -> list[tuple[str, FoundImage]]:
-    """Give each item an id: its stem, before it the split or folder where the stem alone is taken.
+    """Assign each image an id: its stem, preceded by split or folder where several images have the same stem.
 
-    Where letters that can't be in an id made the difference, or a difference of case that some file systems don't
-    keep, the id ends in a hash of what the item is called. A folder that all items share tells nothing, and is no
-    longer a group of theirs.
+    Where ids would still differ only in replaced characters or in case, they end in a hash of the full name. A folder
+    that all images share is removed from their groups.
 
     Raises
     ------
     DataError
-        If two items still share an id.
+        If two images still have the same id.
     """
     if len({item.groups.get("folder") for item in items}) == 1:
         items = [replace(item, groups={k: v for k, v in item.groups.items() if k != "folder"}) for item in items]
@@ -135,7 +134,7 @@ def _hashed(name: str, text: str) -> str:
 
 
 def safe_id(text: str) -> str:
-    """Return `text` as a sample id: what can't be in one becomes ``_``; a long one is cut, and ends in its hash."""
+    """Return `text` as a sample id: other characters become ``_``; a long one is truncated and ends in its hash."""
     name = re.sub(r"[^A-Za-z0-9._+-]+", "_", nfc(text))
     if not re.match(r"[A-Za-z0-9]", name):
         name = f"s{name}"
@@ -146,16 +145,16 @@ def safe_id(text: str) -> str:
 
 @dataclass(frozen=True)
 class ImageName:
-    """What an image may be called.
+    """The names by which a table or pattern may refer to an image.
 
     Attributes
     ----------
     id : str
         Of the sample.
     stem : str
-        What the id was made from.
+        The stem that the id was made from.
     path : Path
-        Relative to what is imported.
+        Relative to the imported folder.
     """
 
     id: str
@@ -164,13 +163,13 @@ class ImageName:
 
     @property
     def names(self) -> list[str]:
-        """Every name that a table may have for it, the surest first."""
+        """Every name that a table may use for it, the most specific first."""
         tails = ["/".join(self.path.parts[i:]) for i in range(len(self.path.parts))]
         return [self.id, *(nfc(name) for tail in tails for name in (tail, without_suffix(tail))), nfc(self.stem)]
 
 
 def without_suffix(name: str) -> str:
-    """Return a file name without the suffix of a picture."""
+    """Return a file name without the suffix of an image file."""
     for end in (".ome.tif", ".ome.tiff", *IMAGE_SUFFIXES):
         if name.lower().endswith(end):
             return name[: -len(end)]

@@ -32,13 +32,13 @@ class Grouping:
     strangers: list[str] = field(default_factory=list)
     others: list[str] = field(default_factory=list)
 
-    def of(self, sample: Sample, root: Path, notes: ImportLog) -> Sample:
+    def of(self, sample: Sample, root: Path, log: ImportLog) -> Sample:
         """Return a sample with its groups; what has none is kept for `finish`."""
-        named = _named(sample.id, root, notes)
+        named = _named(sample.id, root, log)
         told: dict[str, str] = {}
         for source, missing in ((self.pattern, self.others), (self.table, self.strangers)):
             found: dict[str, str] | None = {}
-            with notes.trying():
+            with log.collecting_errors():
                 found = source.of(named) if source else {}
             if found is None:
                 missing.append(named.path.name)
@@ -46,27 +46,27 @@ class Grouping:
         if "split" in told:
             split = split_of(told["split"])
             if split is None:
-                notes.problem(f"{named.path}: its split {told['split']!r} is none of train, validation and test")
+                log.add_problem(f"{named.path}: its split {told['split']!r} is none of train, validation and test")
             told["split"] = split or ""
         for name in told.keys() & sample.groups.keys():
-            notes.add(
+            log.count(
                 f"groups {name} of the folders or files replaced by those given", told[name] != sample.groups[name]
             )
         return replace(sample, groups={**sample.groups, **told}) if told else sample
 
-    def finish(self, notes: ImportLog) -> None:
+    def finish(self, log: ImportLog) -> None:
         """Note as a problem which images have no row or another name, and count the rows that no image has."""
         if self.pattern and self.others:
             which = f"{len(self.others)} file names aren't of this form: {join_names(self.others)}"
-            notes.problem(f"--group-from {self.pattern.text!r}: {which}")
+            log.add_problem(f"--group-from {self.pattern.text!r}: {which}")
         if self.table is None:
             return
         unused = self.table.unused()
         if self.strangers:
             rows = f"; rows without an image: {join_names(unused)}" if unused else ""
             which = f"{len(self.strangers)} images have no row: {join_names(self.strangers)}{rows}"
-            notes.problem(f"{self.table.path}: {which}; ids are file names, with or without suffix")
-        notes.add(f"rows of {self.table.path.name} without an image, passed over ({join_names(unused)})", len(unused))
+            log.add_problem(f"{self.table.path}: {which}; ids are file names, with or without suffix")
+        log.count(f"rows of {self.table.path.name} without an image, passed over ({join_names(unused)})", len(unused))
 
 
 def make_grouping(table: str | Path | None, pattern: str | None) -> Grouping:
@@ -74,21 +74,21 @@ def make_grouping(table: str | Path | None, pattern: str | None) -> Grouping:
     return Grouping(GroupTable(Path(table).expanduser()) if table else None, NamePattern(pattern) if pattern else None)
 
 
-def _named(name: str, root: Path, notes: ImportLog) -> ImageName:
-    stem, path = notes.files.get(name, (name, Path(name)))
+def _named(name: str, root: Path, log: ImportLog) -> ImageName:
+    stem, path = log.files.get(name, (name, Path(name)))
     return ImageName(name, stem, path.relative_to(root) if path.is_relative_to(root) else Path(path.name))
 
 
-def log_unused_tables(root: Path, notes: ImportLog) -> None:
+def log_unused_tables(root: Path, log: ImportLog) -> None:
     """Say so where a CSV file beside the images has a row for each of them, and wasn't asked for."""
     for path in sorted(root.glob("*.csv")):
-        if not path.is_file() or path.stat().st_size > _LARGEST or not notes.files:
+        if not path.is_file() or path.stat().st_size > _LARGEST or not log.files:
             continue
         try:
             table = GroupTable(path)
-            if any(table.of(_named(name, root, notes)) is None for name in notes.files):
+            if any(table.of(_named(name, root, log)) is None for name in log.files):
                 continue
         except (ConfigError, DataError):
             continue
         what = f"images described by {path.name} ({join_names(table.columns)}); --groups {path} would make groups of it"
-        notes.add(what, len(notes.files))
+        log.count(what, len(log.files))

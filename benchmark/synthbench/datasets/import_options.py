@@ -1,4 +1,4 @@
-"""What an import is told (`ImportOptions`), and what it has to say afterwards (`ImportLog`)."""
+"""Options of an import (`ImportOptions`), and the record of what it did to the data (`ImportLog`)."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ BINARY_CLASSES = ("background", "foreground")
 
 @dataclass(frozen=True)
 class ImportOptions:
-    """How masks are understood.
+    """How images and masks are interpreted.
 
     Parameters
     ----------
@@ -29,21 +29,21 @@ class ImportOptions:
     classes
         Names of the classes of a semantic set, background first; by default background and foreground.
     components
-        Task `instances`: each connected piece (8 neighbours) of a label is an object of its own, so that binary
-        masks become label maps.
+        Task `instances`: each connected component (8 neighbours) of a label becomes an object of its own, so that
+        binary masks become label maps.
     ignore
-        What masks hold where the label is unknown (`synthbench.samples.Sample.ignore`); None where no value means that.
+        The value of masks where the label is unknown (`synthbench.samples.Sample.ignore`); None if there is none.
     truth
-        Of Cell Tracking Challenge folders: ``gold``, ``silver``, or of each sequence the better that it has.
+        Of Cell Tracking Challenge folders: ``gold``, ``silver``, or ``each``: the better one that a sequence has.
     white
-        The value that is white in all images, so that they become one scale; None to take them as they are.
+        The white level of all images, which are then rescaled; None to keep their values.
     trusted
-        Task `instances`: the masks are label maps of objects, and nothing is asked about them.
+        Task `instances`: the masks are label maps of objects, and aren't checked for plausibility.
 
     Raises
     ------
     ConfigError
-        If they don't fit together.
+        If options contradict each other.
     """
 
     task: Task = "instances"
@@ -56,109 +56,109 @@ class ImportOptions:
 
     def __post_init__(self) -> None:
         if self.task not in TASKS:
-            raise ConfigError(f"task {self.task!r}{suggest(self.task, TASKS) or ': give instances or semantic'}")
+            raise ConfigError(f"task {self.task!r}{suggest(self.task, TASKS) or '; expected instances or semantic'}")
         if self.task == "instances" and self.classes:
             raise ConfigError(
-                f"classes {', '.join(self.classes)}: only a semantic set has classes; add --task semantic"
+                f"classes {', '.join(self.classes)}: only semantic sets have classes; add --task semantic"
             )
         if self.task == "semantic" and self.components:
             raise ConfigError(
-                "--components makes instances of connected pieces; leave it out, or leave out --task semantic"
+                "--components makes instances of connected components; remove it, or remove --task semantic"
             )
         check_ignore_value(self.ignore, self.task)
         check_white(self.white)
         classes = tuple(self.classes) or (BINARY_CLASSES if self.task == "semantic" else ())
         if self.task == "semantic" and (len(classes) < 2 or len(set(classes)) < len(classes) or not all(classes)):
             raise ConfigError(
-                f"classes {', '.join(classes)}: name at least two different ones, background first "
+                f"classes {', '.join(classes)}: expected at least two different names, background first "
                 "(--classes background,cell)"
             )
         object.__setattr__(self, "classes", classes)
 
 
 class ImportLog:
-    """What a reader did to the data on its way in, counted.
+    """What a reader did to the data, counted, and the problems it found.
 
     Attributes
     ----------
     total : int
-        How many samples the reader expects to yield; 0 while it isn't known.
+        Expected number of samples; 0 while it isn't known.
     counts : dict
         What was done → how often.
     files : dict
-        Sample id → what it was made from, and the image file; where there is one.
+        Sample id → the stem it was made from, and the image file, if there is one.
     problems : list of str
-        What makes the data unusable, each once, in the order in which it was found: see `refuse`.
+        What makes the data unusable, each once, in order of discovery; see `raise_problems`.
     scaling : Scaling
-        How images of other types become uint8 or uint16: one scale for all that share these notes.
-    deep, brightest : int
-        How many images were uint16, and the largest value in them.
-    looks : list of Look
-        What was seen of each mask of objects.
+        How images of other types become uint8 or uint16: one scale for all images that share this log.
+    uint16_images, uint16_maximum : int
+        Number of uint16 images, and the largest value in them.
+    mask_statistics : list of Look
+        Statistics of each mask of objects.
     """
 
-    def __init__(self, scaling: Rescaler | None = None) -> None:
+    def __init__(self, rescaler: Rescaler | None = None) -> None:
         self.total = 0
         self.counts: dict[str, int] = {}
         self.files: dict[str, tuple[str, Path]] = {}
         self.problems: list[str] = []
-        self.scaling = scaling or Rescaler()
-        self.deep = self.brightest = 0
-        self.looks: list[MaskStatistics] = []
+        self.rescaler = rescaler or Rescaler()
+        self.uint16_images = self.uint16_maximum = 0
+        self.mask_statistics: list[MaskStatistics] = []
 
-    def add(self, what: str, count: int = 1) -> None:
-        """Count something that was done; a count of zero leaves no trace."""
-        if count:
-            self.counts[what] = self.counts.get(what, 0) + count
+    def count(self, action: str, number: int = 1) -> None:
+        """Count something that was done; a number of zero is ignored."""
+        if number:
+            self.counts[action] = self.counts.get(action, 0) + number
 
     def expect(self, items: Iterable[tuple[str, FoundImage]]) -> None:
-        """Count images that are about to be read, by id, and keep what they are called."""
+        """Register images that are about to be read, by id."""
         for name, item in items:
             self.total += 1
             self.files[name] = item.stem, item.image
 
-    def problem(self, what: str) -> None:
-        """Keep a problem until the rest is looked at as well, so that all are told at once."""
-        if what not in self.problems:
-            self.problems.append(what)
+    def add_problem(self, message: str) -> None:
+        """Keep a problem until everything is read, so that all are reported at once."""
+        if message not in self.problems:
+            self.problems.append(message)
 
     @contextmanager
-    def trying(self) -> Iterator[None]:
-        """Keep a `DataError` as a problem."""
+    def collecting_errors(self) -> Iterator[None]:
+        """Keep a `DataError` raised within the block as a problem."""
         try:
             yield
         except DataError as error:
-            self.problem(str(error))
+            self.add_problem(str(error))
 
-    def refuse(self, where: object) -> None:
-        """Raise `DataError` with the problems found at `where`, if there are any; see `errors.join_problems`."""
+    def raise_problems(self, where: object) -> None:
+        """Raise `DataError` with the problems found in `where`, if there are any; see `errors.join_problems`."""
         if self.problems:
             raise DataError(join_problems(self.problems, where))
 
-    def measure_by(self, read: Callable[[ImportLog], Iterable[object]], where: str) -> None:
-        """Let images of wide types have the scale of a whole set.
+    def measure_with(self, read: Callable[[ImportLog], Iterable[object]], where: str) -> None:
+        """Determine the scale of images of wide types from the whole set.
 
         Parameters
         ----------
         read
-            ``read(notes)`` reads all images of the set. It is called when the first image of a wide type is met.
+            ``read(log)`` reads all images of the set. It is called at the first image of a wide type.
         where
             The set, for errors.
         """
 
         def ranges() -> ValueRange:
-            measuring = RangeCollector()
-            aside = ImportLog(measuring)
+            collector = RangeCollector()
+            separate_log = ImportLog(collector)
             try:
-                for _ in read(aside):
+                for _ in read(separate_log):
                     pass
             except DataError:
-                if not aside.problems:
-                    raise  # files that can't be used are told by those who read the set afterwards
-            return measuring.ranges
+                if not separate_log.problems:
+                    raise  # unusable files are reported when the set is read
+            return collector.ranges
 
-        self.scaling.measure, self.scaling.where = ranges, where
+        self.rescaler.measure, self.rescaler.where = ranges, where
 
     def lines(self) -> list[str]:
-        """Return a line for each thing that was done: ``"what: count"``."""
-        return [f"{what}: {count:,}" for what, count in self.counts.items()]
+        """Return a line for each thing that was done: ``"action: number"``."""
+        return [f"{action}: {number:,}" for action, number in self.counts.items()]

@@ -1,4 +1,4 @@
-"""Importing: find the form of annotated images by itself, say what was found, and yield samples."""
+"""Importing annotated images: detect their format, describe what was found, and yield samples."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ from synthbench.samples import Sample, SampleSet, Task
 
 @dataclass(frozen=True)
 class ImportFormat:
-    """A form in which annotated images are found.
+    """A format of annotated images.
 
     Attributes
     ----------
     name : str
     sniff : callable
-        ``sniff(path)`` → what was found, in a sentence, or None.
+        ``sniff(path)`` → a description of what was found, or None.
     read : callable
-        ``read(path, recipe, notes)`` → samples.
+        ``read(path, options, log)`` → samples.
     """
 
     name: str
@@ -49,10 +49,10 @@ FORMATS = (
     ImportFormat("folders", folders.sniff, folders.read),
     ImportFormat("_masks suffix", suffix.sniff, suffix.read),
 )
-"""In the order in which they are looked for: the more specific first."""
+"""In the order in which they are tried: the more specific first."""
 
 FORMATS_WITHOUT_VALUES = ("coco", "one mask per object", "sample set")
-"""Forms whose masks have no value that could mean "unknown"; a sample set has its ignore region already."""
+"""Formats whose masks can't have a value for unknown labels; a sample set already has its ignore region."""
 
 FORMATS_IN_WORDS = (
     "images/ with labels/ or masks/, image.png with image_masks.png, <id>/images with <id>/masks, COCO JSON, npz with "
@@ -67,81 +67,81 @@ class Import:
     Attributes
     ----------
     path : Path
-        Where the form was found: what was asked for, or the one folder within it.
+        Where the format was detected: the path given, or the only folder in it.
     form : Form
-    found : str
+    description : str
         What was found, in a sentence.
     name : str
-    recipe : Recipe
+    options : Recipe
     info : dict
-        Travels with the samples: where they came from, and once all are read what was done to them.
+        Metadata of the sample set: where the samples came from and, once all are read, what was done to them.
     groups : Grouping or None
-        What images belong to, where that was told apart from the files.
-    notes : Notes
+        Additional groups of the samples, from a table or from file names.
+    log : Notes
         Filled while samples are read.
     """
 
     path: Path
-    form: ImportFormat
-    found: str
+    format: ImportFormat
+    description: str
     name: str
-    recipe: ImportOptions
+    options: ImportOptions
     info: dict[str, Any]
     groups: Grouping | None = None
-    notes: ImportLog = field(default_factory=ImportLog)
+    log: ImportLog = field(default_factory=ImportLog)
 
     def samples(self, progress: Progress = silent) -> Iterator[Sample]:
-        """Yield the samples, one at a time; `notes` is filled on the way.
+        """Yield the samples, one at a time; `log` is filled on the way.
 
         Raises
         ------
         DataError
-            If files can't be used (told together), there is no sample, or the masks turn out to be no label
+            If files can't be used (all are named at once), there is no sample, or the masks turn out not to be label
             maps of objects.
         """
-        white = self.recipe.white
-        self.notes = ImportLog(Rescaler(IntensityScale.of_white(white)) if white is not None else None)
-        unasked = replace(self.recipe, trusted=True)
-        self.notes.measure_by(lambda notes: self.form.read(self.path, unasked, notes), str(self.path))
+        white = self.options.white
+        self.log = ImportLog(Rescaler(IntensityScale.of_white(white)) if white is not None else None)
+        unchecked = replace(self.options, trusted=True)
+        self.log.measure_with(lambda log: self.format.read(self.path, unchecked, log), str(self.path))
         done = 0
-        for sample in self._found():
-            if self.notes.problems:
-                continue  # nothing will come of it; what else is wrong is to be told as well
-            if self.recipe.task == "instances":
-                count = len(np.unique(sample.labels[sample.labels > 0]))
-                self.notes.add("objects", count)
-                self.notes.add("images without an object", int(count == 0))
+        for sample in self._read():
+            if self.log.problems:
+                continue  # the import will fail; read on to report all problems
+            if self.options.task == "instances":
+                objects = len(np.unique(sample.labels[sample.labels > 0]))
+                self.log.count("objects", objects)
+                self.log.count("images without objects", int(objects == 0))
             done += 1
-            progress(done, self.notes.total, sample.id)
+            progress(done, self.log.total, sample.id)
             yield sample
         if done == 0:
-            raise DataError(f"{self.path}: holds no annotated image")
-        if self.recipe.ignore is not None and "masks with ignored pixels" not in self.notes.counts:
+            raise DataError(f"{self.path}: contains no annotated images")
+        if self.options.ignore is not None and "masks with ignored pixels" not in self.log.counts:
             raise DataError(
-                f"{self.path}: no mask holds {self.recipe.ignore}; leave out --ignore, or give another value"
+                f"{self.path}: no mask contains {self.options.ignore}; remove --ignore or use another value"
             )
         if self.groups is None:
-            log_unused_tables(self._root, self.notes)
-        check_masks(self.notes.looks, self.path, in_pieces=not self.recipe.components)
-        log_bit_depth(self.notes)
-        if self.recipe.trusted:
-            self.notes.add("masks taken for label maps of objects unasked (--trust-masks)", done)
-        if self.notes.counts:
-            self.info["import"] = self.notes.lines()
+            log_unused_tables(self._root, self.log)
+        check_masks(self.log.mask_statistics, self.path, check_components=not self.options.components)
+        log_bit_depth(self.log)
+        if self.options.trusted:
+            self.log.count("masks not checked for plausibility (--trust-masks)", done)
+        if self.log.counts:
+            self.info["import"] = self.log.lines()
 
-    def _found(self) -> Iterator[Sample]:
-        """Yield what the reader finds, with its groups; raise `DataError` at the end for all problems together."""
+    def _read(self) -> Iterator[Sample]:
+        """Yield the samples with their groups; raise `DataError` at the end with all problems."""
         try:
-            for sample in self.form.read(self.path, self.recipe, self.notes):
-                yield self.groups.of(sample, self._root, self.notes) if self.groups else sample
+            for sample in self.format.read(self.path, self.options, self.log):
+                yield self.groups.of(sample, self._root, self.log) if self.groups else sample
         except DataError as error:
-            if not self.notes.problems:
+            if not self.log.problems:
                 raise
-            if str(error) != join_problems(self.notes.problems, self.path):
-                self.notes.problem(str(error))
+            if str(error) != join_problems(self.log.problems, self.path):
+                self.log.add_problem(str(error))
         if self.groups:
-            self.groups.finish(self.notes)
-        self.notes.refuse(self.path)
+            self.groups.finish(self.log)
+        self.log.raise_problems(self.path)
 
     @property
     def _root(self) -> Path:
@@ -153,49 +153,49 @@ class Import:
             folder,
             self.samples(progress),
             name=self.name,
-            task=self.recipe.task,
-            classes=self.recipe.classes,
+            task=self.options.task,
+            classes=self.options.classes,
             info=self.info,
         )
 
 
 def detect_format(path: str | Path) -> tuple[ImportFormat, Path, str]:
-    """Find the form of what is at `path`: of itself, or of the only folder in it.
+    """Detect the format of the data at `path`, or in the only folder in it.
 
     Returns
     -------
-    form, path, found
-        `found` is a sentence for the user.
+    format, path, description
+        The format, where it was detected, and what was found, for the user.
 
     Raises
     ------
     DataError
-        If there is nothing, or nothing that is known.
+        If there is no data in a known format.
     """
     path = Path(path).expanduser()
     if not path.exists():
         hint = suggest(str(path), registry().names("dataset"))
         raise DataError(f"{path}: no such file or folder{hint}")
     if path.is_file() and path.suffix.lower() in (".zip", ".tar", ".gz", ".tgz", ".7z"):
-        raise DataError(f"{path}: is an archive; unpack it, and give the folder")
-    for form in FORMATS:
-        found = form.sniff(path)
-        if found:
-            return form, path, found
+        raise DataError(f"{path}: is an archive; unpack it and use the folder")
+    for known in FORMATS:
+        description = known.sniff(path)
+        if description:
+            return known, path, description
     if path.is_dir():
         inside = subfolders(path)
         if len(inside) == 1:
             return detect_format(inside[0])
         if not any(path.iterdir()):
-            raise DataError(f"{path}: is empty; the forms that can be imported are: {FORMATS_IN_WORDS}")
+            raise DataError(f"{path}: is empty; supported formats: {FORMATS_IN_WORDS}")
         if any(path.glob("*_seg.npy")):
             raise DataError(
-                f"{path}: holds Cellpose's _seg.npy files, which are pickles and aren't opened; save the masks as "
+                f"{path}: contains Cellpose's _seg.npy files, which are pickles and not supported; save the masks as "
                 "PNG or TIFF (cellpose --save_png or --save_tif)"
             )
     if path.suffix.lower() == ".json":
-        raise DataError(f"{path}: isn't JSON with the lists 'images' and 'annotations', as COCO has them")
-    raise DataError(f"{path}: no annotated images were found; the forms that can be imported are: {FORMATS_IN_WORDS}")
+        raise DataError(f"{path}: not a COCO file: needs the lists 'images' and 'annotations'")
+    raise DataError(f"{path}: no annotated images found; supported formats: {FORMATS_IN_WORDS}")
 
 
 def prepare_import(
@@ -212,7 +212,7 @@ def prepare_import(
     white: float | None = None,
     trusted: bool = False,
 ) -> Import:
-    """Prepare an import; nothing but what tells the form is read yet.
+    """Prepare an import; only the format is detected, no image is read yet.
 
     Parameters
     ----------
@@ -226,42 +226,42 @@ def prepare_import(
         Names of the classes of a semantic set, background first. By default the categories of a COCO file, else
         background and foreground.
     components
-        Make each connected piece of a label an object of its own.
+        Make each connected component of a label an object of its own.
     ignore
-        What masks hold where the label is unknown, such as 255.
+        The value of masks where the label is unknown, such as 255.
     groups
-        A table of what images belong to; see `synthbench.datasets.group_table.GroupTable`.
+        A table of groups by image; see `synthbench.datasets.group_table.GroupTable`.
     group_from
-        The form of file names, with named parts; see `synthbench.datasets.name_pattern.NamePattern`.
+        A pattern of file names with named parts; see `synthbench.datasets.name_pattern.NamePattern`.
     truth
         Which segmentations of Cell Tracking Challenge folders to take; see `synthbench.datasets.readers.tracking.read`.
     white
-        The value that is white in all images; by default images keep their values, and floats become one scale.
+        The white level of all images; by default images keep their values, and floats are rescaled together.
     trusted
-        Take the masks for label maps of objects without a question.
+        Don't check whether masks are label maps of objects.
 
     Raises
     ------
     DataError
-        If nothing that is known is found there.
+        If there is no data in a known format.
     ConfigError
-        If task, classes, components, ignore and white don't fit together, the form has no masks of values, or groups
-        can't be understood.
+        If options contradict each other, don't apply to the format, or the groups are invalid.
     """
-    told = make_grouping(groups, group_from) if groups or group_from else None
-    form, at, found = detect_format(path)
-    info: dict[str, Any] = {"form": form.name, "found": found}
-    if form.name == "sample set":
-        own = sample_set.open_set(at)
-        task, classes = task or own.task, classes or own.classes
-        name, info = name or own.name, dict(own.info)
-    if form.name == "coco" and task == "semantic" and not classes:
+    additional_groups = make_grouping(groups, group_from) if groups or group_from else None
+    detected, at, description = detect_format(path)
+    info: dict[str, Any] = {"format": detected.name, "found": description}
+    if detected.name == "sample set":
+        existing = sample_set.open_set(at)
+        task, classes = task or existing.task, classes or existing.classes
+        name, info = name or existing.name, dict(existing.info)
+    if detected.name == "coco" and task == "semantic" and not classes:
         classes = coco.classes(at)
-    if ignore is not None and form.name in FORMATS_WITHOUT_VALUES:
-        raise ConfigError(f"{at}: --ignore {ignore}: the masks of this form ({form.name}) hold no values; leave it out")
-    if truth and form.read is not tracking.read:
-        raise ConfigError(f"{at}: --truth is for Cell Tracking Challenge folders; leave it out")
-    recipe = ImportOptions(task or "instances", tuple(classes), components, ignore, truth, white, trusted)
-    return Import(
-        at, form, found, name or safe_id(at.resolve().stem if at.is_file() else at.resolve().name), recipe, info, told
-    )
+    if ignore is not None and detected.name in FORMATS_WITHOUT_VALUES:
+        raise ConfigError(
+            f"{at}: --ignore {ignore}: masks of the format {detected.name!r} have no values to ignore; remove it"
+        )
+    if truth and detected.read is not tracking.read:
+        raise ConfigError(f"{at}: --truth applies only to Cell Tracking Challenge folders; remove it")
+    options = ImportOptions(task or "instances", tuple(classes), components, ignore, truth, white, trusted)
+    name = name or safe_id(at.resolve().stem if at.is_file() else at.resolve().name)
+    return Import(at, detected, description, name, options, info, additional_groups)

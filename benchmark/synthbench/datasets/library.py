@@ -1,4 +1,4 @@
-"""Where datasets live: a folder of sample sets by name; and the way from a name or path to samples."""
+"""The library of datasets: a folder of sample sets by name, and how a name or path becomes samples."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ if TYPE_CHECKING:
 
 HOME = "SYNTHBENCH_HOME"
 ARCHIVE = "archive"
-"""The key of a plugin's configuration that ``--from PATH`` fills."""
+"""The key of a plugin's configuration that ``--from PATH`` sets."""
 READER_VERSION = 2
-"""Raised when files are read in another way, so that what was imported before is imported again."""
+"""Version of the import; when it increases, datasets given by path are imported again."""
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}")
 
 
@@ -59,13 +59,13 @@ class Library:
     def folder(self, name: str) -> Path:
         """Return where a dataset of this name is or would be; raise `DataError` if it can't be a name."""
         if not _NAME.fullmatch(name):
-            raise DataError(f"dataset name {name!r}: use letters, digits, '.', '_' and '-', at most 80 of them")
+            raise DataError(f"dataset name {name!r}: use at most 80 letters, digits, '.', '_' and '-'")
         return self.root / name
 
     def open(self, name: str) -> SampleSet:
-        """Open a dataset; raise `DataError`, with the nearest name, if there is none."""
+        """Open a dataset; raise `DataError`, with a suggestion, if there is none of this name."""
         if name not in self.names():
-            raise DataError(f"no dataset is called {name!r}{_hint(name, self.names())}")
+            raise DataError(f"no dataset named {name!r}{_hint(name, self.names())}")
         return SampleSet.open(self.folder(name))
 
     def add(
@@ -89,7 +89,7 @@ class Library:
         Raises
         ------
         DataError
-            If the name is taken, or the data can't be used; nothing is left behind then.
+            If the name is taken, or the data can't be used; nothing is written then.
         """
         found = prepare_import(
             path,
@@ -105,13 +105,13 @@ class Library:
             trusted=trusted,
         )
         if found.name in registry().names("dataset"):
-            raise DataError(f"dataset name {found.name!r} is a plugin's; give another --name")
+            raise DataError(f"dataset name {found.name!r} is used by a plugin; choose another --name")
         return found.write(self._free(found.name), progress)
 
     def build(
         self, plugin: str, config: Mapping[str, Any], *, name: str | None = None, progress: Progress = silent
     ) -> SampleSet:
-        """Draw or download the dataset of a plugin; a download that was broken off goes on where it stopped."""
+        """Create or download the dataset of a plugin; an interrupted download is resumed."""
         import shutil
 
         folder = self._free(name or plugin)
@@ -125,7 +125,7 @@ class Library:
         folder = self.folder(name)
         if folder.exists():
             raise DataError(
-                f"there is a dataset {name!r} already, at {folder}; give another --name, or remove that folder"
+                f"dataset {name!r} already exists at {folder}; choose another --name, or remove that folder"
             )
         _make(self.root)
         return folder
@@ -150,9 +150,9 @@ def build_dataset(name: str, config: Mapping[str, Any], folder: Path, context: C
     PluginError
         If the plugin is unknown or disabled.
     ConfigError
-        If the configuration doesn't fit it.
+        If the configuration is invalid.
     DataError
-        If the data can't be had, or there is no sample in it.
+        If the data can't be obtained, or contains no samples.
     """
     cls: type[Dataset] = registry().load("dataset", name)
     try:
@@ -170,7 +170,7 @@ def build_dataset(name: str, config: Mapping[str, Any], folder: Path, context: C
     }
     return SampleSet.write(
         folder,
-        _some(dataset, context, name, info),
+        _samples(dataset, context, name, info),
         name=name,
         task="semantic" if task == "semantic" else "instances",
         classes=cls.classes,
@@ -179,44 +179,44 @@ def build_dataset(name: str, config: Mapping[str, Any], folder: Path, context: C
 
 
 def find_built(name: str, config: Mapping[str, Any], library: Library | None = None) -> tuple[SampleSet, Path] | None:
-    """Return the library's set of a plugin's name and its folder, if it was made with this configuration.
+    """Return the set that a plugin built in the library, and its folder, if the configuration is the same.
 
-    Where its archive was makes no difference: what it holds is checked when it is added.
+    The path of its archive may differ: its content was verified when it was added.
     """
     library = library or Library()
     if name not in library.names():
         return None
     samples = library.open(name)
-    made, asked = (
+    built_config, config_asked = (
         {key: value for key, value in given.items() if key != ARCHIVE}
         for given in (samples.info.get("config", {}), config)
     )
-    same = samples.info.get("plugin") == name and made == asked and not config.get(ARCHIVE)
+    same = samples.info.get("plugin") == name and built_config == config_asked and not config.get(ARCHIVE)
     return (samples, library.folder(name)) if same else None
 
 
 def download_terms(name: str, config: Mapping[str, Any]) -> str:
-    """Return what is shown before a plugin's dataset is downloaded; an empty string where nothing would be."""
+    """Return the notice shown before a plugin's dataset is downloaded; empty where nothing is downloaded."""
     cls: type[Dataset] = registry().load("dataset", name)
     dataset = cls(cls.Config.model_validate(dict(config)))
     return download_notice(dataset) if getattr(dataset, "remotes", tuple)() else ""
 
 
-def _some(dataset: Dataset, context: Context, name: str, info: dict[str, Any]) -> Iterator[Sample]:
-    """Pass on the samples; then put what the plugin says it did to them, if it does, among what travels with them."""
+def _samples(dataset: Dataset, context: Context, name: str, info: dict[str, Any]) -> Iterator[Sample]:
+    """Yield the samples; then add the plugin's notes on how it imported them, if any, to `info`."""
     count = 0
     for count, sample in enumerate(dataset.samples(context), start=1):  # noqa: B007
         yield sample
     if not count:
-        raise DataError(f"dataset {name!r}: its plugin gave no sample")
-    said = [str(line) for line in getattr(dataset, "said", ())]
-    if said:
-        info["import"] = said
+        raise DataError(f"dataset {name!r}: the plugin yielded no samples")
+    notes = [str(line) for line in getattr(dataset, "import_notes", ())]
+    if notes:
+        info["import"] = notes
 
 
 def open_dataset(
     name_or_path: str | Path,
-    imported: Path | None = None,
+    import_folder: Path | None = None,
     *,
     library: Library | None = None,
     task: Task | None = None,
@@ -227,20 +227,20 @@ def open_dataset(
     trusted: bool = False,
     progress: Progress = silent,
 ) -> tuple[SampleSet, Path]:
-    """Return a dataset by its name in the library, or by the path of a sample set or of anything importable.
+    """Return a dataset by its name in the library, or by the path of a sample set or of data that can be imported.
 
-    What is imported is kept, and imported again only when a file's size or time of change is another: so a path can
-    be used in a study as a name can.
+    An import is kept, and repeated only when the size or modification time of a file changes, so a path can be used in
+    a study like a name.
 
     Parameters
     ----------
     name_or_path
-    imported
+    import_folder
         Where imports are kept; by default beside the library's datasets.
     library
         By default the one at `default_root`.
     task, classes, components, ignore, white, trusted
-        How masks are understood when something is imported; see `synthbench.datasets.importing.prepare_import`.
+        How an import interprets images and masks; see `synthbench.datasets.importing.prepare_import`.
 
     Returns
     -------
@@ -250,7 +250,7 @@ def open_dataset(
     Raises
     ------
     DataError
-        If there is neither; the message gives the nearest name.
+        If there is no such dataset; the message suggests a similar name.
     ConfigError
         If a value to ignore is given for a sample set.
     """
@@ -259,49 +259,47 @@ def open_dataset(
     path = Path(name_or_path).expanduser()
     stored = text in library.names()
     if ignore is not None and (stored or (path / INDEX).is_file()):
-        raise ConfigError(
-            f"{text}: is a sample set, whose ignore region was told when it was added; leave out --ignore"
-        )
+        raise ConfigError(f"{text}: is a sample set, whose ignore region is already defined; remove --ignore")
     if stored:
         return library.open(text), library.folder(text)
     if not path.exists():
         known = library.names()
         if text in registry().names("dataset"):
-            raise DataError(f"dataset {text!r} isn't in the library yet; add it by 'synthbench dataset add {text}'")
+            raise DataError(f"dataset {text!r} isn't in the library yet; add it with 'synthbench dataset add {text}'")
         known = [*known, *registry().names("dataset")]
-        raise DataError(f"{text}: neither a path nor a dataset of the library or of a plugin{_hint(text, known)}")
+        raise DataError(f"{text}: not a path, a dataset of the library, or a dataset plugin{_hint(text, known)}")
     if (path / INDEX).is_file():
         return SampleSet.open(path), path
     found = prepare_import(
         path, task=task, classes=classes, components=components, ignore=ignore, white=white, trusted=trusted
     )
-    told = [found.recipe.task, *found.recipe.classes, str(components)]
-    told += [f"ignore {ignore}"] if ignore is not None else []
-    told += [f"white {white:g}"] if white is not None else []
-    state = _state_of(path, [*told, *(["trusted"] if trusted else []), f"reading {READER_VERSION}"])
-    folder = (imported or library.root / ".imported") / f"{found.name}-{state[:20]}"
+    settings = [found.options.task, *found.options.classes, str(components)]
+    settings += [f"ignore {ignore}"] if ignore is not None else []
+    settings += [f"white {white:g}"] if white is not None else []
+    state = _state_of(path, [*settings, *(["trusted"] if trusted else []), f"reading {READER_VERSION}"])
+    folder = (import_folder or library.root / ".imported") / f"{found.name}-{state[:20]}"
     if (folder / INDEX).is_file():
         return SampleSet.open(folder), folder
     _make(folder.parent)
     try:
         return found.write(folder, progress), folder
     except (DataError, OSError):
-        if (folder / INDEX).is_file():  # another process was quicker
+        if (folder / INDEX).is_file():  # another process finished the same import first
             return SampleSet.open(folder), folder
         raise
 
 
-def _state_of(path: Path, told: Sequence[str]) -> str:
-    """Return a hash that changes when a file at or below `path` is added, removed, renamed or written to."""
+def _state_of(path: Path, settings: Sequence[str]) -> str:
+    """Return a hash of the settings and of the names, sizes and modification times of the files at `path`."""
     files = sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
     rows = [[p.relative_to(path).as_posix(), (s := p.stat()).st_size, s.st_mtime_ns] for p in files]
-    return hashlib.sha256(json.dumps([str(path.resolve()), list(told), rows]).encode()).hexdigest()
+    return hashlib.sha256(json.dumps([str(path.resolve()), list(settings), rows]).encode()).hexdigest()
 
 
 def _hint(name: str, known: Sequence[str]) -> str:
     return (
         suggest(name, known)
-        or f"; there are: {', '.join(known) or 'none'} (see 'synthbench dataset list', 'synthbench list datasets')"
+        or f"; available: {', '.join(known) or 'none'} (see 'synthbench dataset list', 'synthbench list datasets')"
     )
 
 

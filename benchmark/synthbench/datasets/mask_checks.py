@@ -1,9 +1,9 @@
-"""Questions to masks before they are believed: whether their numbers are objects.
+"""Plausibility checks of masks: whether their numbers can be object labels.
 
-`dataset add`, `dataset check` and `score` ask the same ones. `check_mask` refuses what a single mask gives away (a
-picture, a binary mask of 255), and `check_masks` what only the masks of a set show together: classes, a background of
-another number, a region to ignore, numbers that didn't fit into 8 bits. An object in pieces, one big object, and
-numbers with gaps are no reason to refuse.
+`dataset add`, `dataset check` and `score` apply the same checks. `check_mask` finds what a single mask gives away (a
+photograph, a binary mask of 255), `check_masks` what only all masks of a set show together: classes, a background other
+than 0, a region to ignore, label numbers that overflowed 8 bits. An object of several components, a single large
+object, and gaps in the numbering are accepted.
 """
 
 from __future__ import annotations
@@ -16,180 +16,197 @@ import numpy as np
 from synthbench.datasets.mask_statistics import MAX_VALUES_KEPT, TYPE_MAXIMA, MaskStatistics
 from synthbench.errors import DataError
 
+__all__ = ["DATASET_OPTIONS", "MANY_LABELS", "SCORE_OPTIONS", "OptionNames", "check_mask", "check_masks"]
+
 MANY_LABELS = 8
-"""A mask of at least so many labels, each in more than so many pieces on average, is a picture."""
+"""A mask with at least this many labels, each with more components than this on average, is a photograph."""
 MAX_DIFFERING = 0.5
-"""So is one in which more than this share of neighbouring labelled pixels differ: in label maps 3 % do."""
+"""So is one in which more than this fraction of neighbouring labelled pixels differ; in label maps it is about 3 %."""
 MAX_EDGE_AREA = 16
-"""Of so few pixels are the grey values at the edges of a binary mask that was resized, or saved with loss."""
+"""Area, in pixels, of the grey values along the edges of a binary mask that was resized or compressed with loss."""
 FRAYED_LABELS, FRAYED_COMPONENTS = 3, 4
-"""So many labels in more than so many pieces each, on average, are frayed: in real label maps it is 1.3 at most."""
+"""From this many labels on, with more than this many components each, labels are frayed; real label maps have ≤ 1.3."""
 BINARY_COMPONENTS = 5
-"""One label in so many pieces alike is no single object."""
+"""A single label with this many components of similar area is not one object."""
 MAX_DISCONNECTED = 1 / 3
-"""Where this share of all labels is in pieces alike, they are classes: of the label maps of objects 2 % at most are."""
+"""Where this fraction of all labels is disconnected, the labels are classes; in real label maps it is at most 2 %."""
 MAX_DISCONNECTED_SHARED = 1 / 5
-"""The same where all masks share the same few numbers."""
+"""The same where all masks share the same few labels."""
 
 
 @dataclass(frozen=True)
 class OptionNames:
-    """The options of a command that lead out, as its refusals name them."""
+    """Names of a command's options, as its error messages recommend them."""
 
-    pieces: str = "--components"
+    components: str = "--components"
     classes: str = "--task semantic"
     ignore: str = "--ignore"
     trust: str = "--trust-masks"
 
-    def trusting(self) -> str:
-        return f"{self.trust} if they are objects"
+    @property
+    def or_trust(self) -> str:
+        """The end of a hint: the option that accepts the masks as they are."""
+        return f"or {self.trust} if these are object labels"
 
 
 DATASET_OPTIONS = OptionNames()
 SCORE_OPTIONS = OptionNames(classes="--semantic")
 
 
-def check_mask(seen: MaskStatistics, ways: OptionNames = DATASET_OPTIONS) -> None:
-    """Raise `DataError` for what a single mask of objects gives away.
+def check_mask(mask: MaskStatistics, options: OptionNames = DATASET_OPTIONS) -> None:
+    """Raise `DataError` where a single mask can't be a label map of objects.
 
     Raises
     ------
     DataError
-        For a picture, frayed labels, and a binary mask: of 255 or 65,535 with soft edges or in two pieces alike, of
-        another number in five; for an only value that reaches all four sides around two holes or more.
+        For a photograph; for frayed labels; for a binary mask (255 or 65,535 with soft edges or in two components of
+        similar area, another value in five); and for a single value that reaches all four sides around two or more
+        holes.
     """
-    if seen.labels >= MANY_LABELS and seen.main == seen.high in TYPE_MAXIMA and seen.rest <= MAX_EDGE_AREA:
+    labels, components = mask.label_count, mask.components_per_label * mask.label_count
+    if labels >= MANY_LABELS and _has_soft_edges(mask):
         raise DataError(
-            f"{seen.where}: a binary mask with soft edges: {seen.labels - 1} other numbers of few pixels each lie "
-            f"beside {seen.high}, as after resizing or saving with loss; make it 0 and {seen.high} again, or say "
-            f"{ways.trusting()}"
+            f"{mask.where}: binary mask with soft edges: {labels - 1} other values cover few pixels each beside "
+            f"{mask.largest}, as after resizing or lossy compression; threshold it to 0 and {mask.largest}, "
+            f"{options.or_trust}"
         )
-    if seen.labels >= MANY_LABELS and seen.pieces > MANY_LABELS:
+    if labels >= MANY_LABELS and mask.components_per_label > MANY_LABELS:
         raise DataError(
-            f"{seen.where}: no label map: its {seen.labels} values lie in {seen.pieces * seen.labels:.0f} separate "
-            f"pieces, as those of a picture do; give a mask with one number for each object, or use {ways.classes} for "
-            "classes"
+            f"{mask.where}: not a label map: its {labels} values form {components:.0f} separate components, as in a "
+            f"photograph; use a mask with one label per object, or {options.classes} for classes"
         )
-    if seen.labels >= MANY_LABELS and seen.differing > MAX_DIFFERING:
+    if labels >= MANY_LABELS and mask.differing_fraction > MAX_DIFFERING:
         raise DataError(
-            f"{seen.where}: no label map: of its labelled pixels side by side {seen.differing:.0%} differ, as those of "
-            f"a picture do; give a mask with one number for each object ({ways.trusting()})"
+            f"{mask.where}: not a label map: {mask.differing_fraction:.0%} of neighbouring labelled pixels differ, as "
+            f"in a photograph; use a mask with one label per object, {options.or_trust}"
         )
-    if seen.labels >= FRAYED_LABELS and seen.pieces > FRAYED_COMPONENTS:
+    if labels >= FRAYED_LABELS and mask.components_per_label > FRAYED_COMPONENTS:
         raise DataError(
-            f"{seen.where}: its {seen.labels} labels lie in {seen.pieces * seen.labels:.0f} separate pieces, most of "
-            "them crumbs, as after resizing with smoothing or saving with loss; save it anew without either, or say "
-            f"{ways.trusting()}"
+            f"{mask.where}: its {labels} labels form {components:.0f} separate components, most of them tiny, as after "
+            f"interpolation or lossy compression; save it again without either, {options.or_trust}"
         )
-    if seen.single >= (2 if seen.high in TYPE_MAXIMA else BINARY_COMPONENTS):
-        raise _binary(seen, ways)
-    if seen.holes >= 2:
+    if mask.components_of_only_label >= (2 if mask.largest in TYPE_MAXIMA else BINARY_COMPONENTS):
+        raise _binary(mask, options)
+    if mask.holes >= 2:
         raise DataError(
-            f"{seen.where}: its only value, {seen.high}, reaches all four sides around {seen.holes} holes: the holes "
-            f"seem to be the objects; make the background 0, or say {ways.trusting()}"
+            f"{mask.where}: its only value, {mask.largest}, reaches all four sides around {mask.holes} holes, so the "
+            f"holes seem to be the objects; set the background to 0, {options.or_trust}"
         )
 
 
-def _binary(seen: MaskStatistics, ways: OptionNames) -> DataError:
+def _has_soft_edges(mask: MaskStatistics) -> bool:
+    return mask.dominant == mask.largest in TYPE_MAXIMA and mask.median_other_area <= MAX_EDGE_AREA
+
+
+def _binary(mask: MaskStatistics, options: OptionNames) -> DataError:
     return DataError(
-        f"{seen.where}: a binary mask, no label map: its only value is {seen.high}, in {seen.single} separate pieces; "
-        f"use {ways.pieces} to make each piece an object, {ways.classes} for classes, or {ways.trusting()}"
+        f"{mask.where}: binary mask, not a label map: its only value, {mask.largest}, has "
+        f"{mask.components_of_only_label} separate components; use {options.components} to make each component an "
+        f"object, {options.classes} for classes, {options.or_trust}"
     )
 
 
 def check_masks(
-    looks: Sequence[MaskStatistics], path: object, ways: OptionNames = DATASET_OPTIONS, *, in_pieces: bool = True
+    masks: Sequence[MaskStatistics],
+    path: object,
+    options: OptionNames = DATASET_OPTIONS,
+    *,
+    check_components: bool = True,
 ) -> None:
-    """Raise `DataError` for what the masks of a set show together.
+    """Raise `DataError` where the masks of a set together can't be label maps of objects.
 
     Parameters
     ----------
-    looks
+    masks
     path
-        The set, for the message; a mask is named beside it.
-    ways
-    in_pieces
-        Whether pieces of a label are asked about; not where each becomes an object of its own.
+        The set, for the message; one mask is named as an example.
+    options
+    check_components
+        Whether components of a label are checked; not where each component becomes an object of its own.
 
     Raises
     ------
     DataError
-        For a background of another number, a region to ignore, and with `in_pieces` for binary masks, classes, and
-        numbers that didn't fit into 8 bits.
+        For a background other than 0 and a region to ignore; with `check_components` also for binary masks, classes,
+        and label numbers that overflowed 8 or 16 bits.
     """
-    masks = [seen for seen in looks if seen.labels]
-    if not masks:
+    labelled = [mask for mask in masks if mask.label_count]
+    if not labelled:
         return
-    _background(masks, path, ways)
-    _ignored(masks, path, ways)
-    if in_pieces:
-        _too_many(masks, ways)
-        _all_binary(masks, path, ways)
-        _classes(masks, path, ways)
+    _check_background(labelled, path, options)
+    _check_ignored(labelled, path, options)
+    if check_components:
+        _check_overflow(labelled, options)
+        _check_binary(labelled, path, options)
+        _check_classes(labelled, path, options)
 
 
-def _background(masks: Sequence[MaskStatistics], path: object, ways: OptionNames) -> None:
-    if any(seen.zero for seen in masks) or len({seen.main for seen in masks}) > 1:
+def _check_background(masks: Sequence[MaskStatistics], path: object, options: OptionNames) -> None:
+    if any(mask.has_background for mask in masks) or len({mask.dominant for mask in masks}) > 1:
         return
-    share, main = float(np.mean([seen.main_share for seen in masks])), masks[0].main
-    if len(masks) >= 5 or share > 0.5 or (len(masks) > 1 and share > MAX_DISCONNECTED):
+    fraction, dominant = float(np.mean([mask.dominant_fraction for mask in masks])), masks[0].dominant
+    if len(masks) >= 5 or fraction > 0.5 or (len(masks) > 1 and fraction > MAX_DISCONNECTED):
         raise DataError(
-            f"{path}: no mask holds a 0, and {main} covers {share:.0%} of them ({masks[0].where}): a background of "
-            f"another number, or classes that start at 1; set the background to 0 (and use {ways.classes} for "
-            f"classes), or say {ways.trusting()}"
+            f"{path}: no mask contains 0, and {dominant} covers {fraction:.0%} of the pixels (e.g. {masks[0].where}): "
+            f"either the background is not 0, or classes start at 1; set the background to 0 (and use "
+            f"{options.classes} for classes), {options.or_trust}"
         )
 
 
-def _ignored(masks: Sequence[MaskStatistics], path: object, ways: OptionNames) -> None:
-    beside = [seen for seen in masks if seen.beside]
-    if len(beside) > 1 or any(seen.below > 1 or seen.top > 1 for seen in beside):
-        one = max(beside, key=lambda seen: seen.below)
+def _check_ignored(masks: Sequence[MaskStatistics], path: object, options: OptionNames) -> None:
+    separate = [mask for mask in masks if mask.has_separate_maximum]
+    if len(separate) > 1 or any(mask.second_largest > 1 or mask.components_of_largest > 1 for mask in separate):
+        example = max(separate, key=lambda mask: mask.second_largest)
         raise DataError(
-            f"{path}: {one.high} stands beside 1 … {one.below} in {len(beside)} of {len(masks)} masks ({one.where}): a "
-            f"boundary or an ignored region, no object; use {ways.ignore} {one.high} to leave it out, set it to 0, or "
-            f"say {ways.trusting()}"
+            f"{path}: {example.largest} occurs beside labels 1 … {example.second_largest} in {len(separate)} of "
+            f"{len(masks)} masks (e.g. {example.where}), so it seems to mark a boundary or an ignored region; use "
+            f"{options.ignore} {example.largest} to ignore it, set it to 0, {options.or_trust}"
         )
 
 
-def _too_many(masks: Sequence[MaskStatistics], ways: OptionNames) -> None:
-    for seen in masks:
-        if seen.high not in TYPE_MAXIMA or seen.labels < seen.high // 2:
+def _check_overflow(masks: Sequence[MaskStatistics], options: OptionNames) -> None:
+    for mask in masks:
+        if mask.largest not in TYPE_MAXIMA or mask.label_count < mask.largest // 2:
             continue
-        early = [label for label in seen.broken if label <= 2 * len(seen.broken) + 2]
-        wrapped = seen.labels == seen.high and len(seen.broken) > 0 and len(early) >= 0.8 * len(seen.broken)
-        if seen.top > 1 or wrapped or len(seen.broken) > MAX_DISCONNECTED * seen.labels:
-            told = f"{seen.high} lies" if seen.top > 1 else f"{len(seen.broken)} numbers lie"
+        disconnected = mask.disconnected_labels
+        early = [label for label in disconnected if label <= 2 * len(disconnected) + 2]
+        wrapped = mask.label_count == mask.largest and len(disconnected) > 0 and len(early) >= 0.8 * len(disconnected)
+        clipped = mask.components_of_largest > 1
+        if clipped or wrapped or len(disconnected) > MAX_DISCONNECTED * mask.label_count:
+            subject = f"label {mask.largest} has" if clipped else f"{len(disconnected)} labels have"
             raise DataError(
-                f"{seen.where}: {told} in several separate pieces, and its {seen.labels} numbers end at {seen.high}: "
-                f"more objects than {8 if seen.high == 255 else 16} bits hold; save it with more bits (uint16 or "
-                f"uint32), use {ways.pieces} to make each piece an object, or say {ways.trusting()}"
+                f"{mask.where}: {subject} several separate components, and its {mask.label_count} labels end at "
+                f"{mask.largest}, so there are more objects than fit into {8 if mask.largest == 255 else 16} bits; "
+                f"save it as uint16 or uint32, use {options.components} to make each component an object, "
+                f"{options.or_trust}"
             )
 
 
-def _all_binary(masks: Sequence[MaskStatistics], path: object, ways: OptionNames) -> None:
-    if any(seen.labels > 1 for seen in masks):
+def _check_binary(masks: Sequence[MaskStatistics], path: object, options: OptionNames) -> None:
+    if any(mask.label_count > 1 for mask in masks):
         return
-    broken = [seen for seen in masks if seen.single > 1]
-    if any(seen.single > 2 for seen in broken):
-        raise _binary(max(broken, key=lambda seen: seen.single), ways)
-    if broken and len(masks) > 1 and len(broken) >= len(masks) / 10:
+    disconnected = [mask for mask in masks if mask.components_of_only_label > 1]
+    if any(mask.components_of_only_label > 2 for mask in disconnected):
+        raise _binary(max(disconnected, key=lambda mask: mask.components_of_only_label), options)
+    if disconnected and len(masks) > 1 and len(disconnected) >= len(masks) / 10:
         raise DataError(
-            f"{path}: no mask holds more than one label, and that of {broken[0].where} is in pieces: these are binary "
-            f"masks, no label maps; use {ways.pieces} to make each piece an object, {ways.classes} for classes, or "
-            f"{ways.trusting()}"
+            f"{path}: no mask has more than one label, and that of {disconnected[0].where} has several separate "
+            f"components, so these are binary masks; use {options.components} to make each component an object, "
+            f"{options.classes} for classes, {options.or_trust}"
         )
 
 
-def _classes(masks: Sequence[MaskStatistics], path: object, ways: OptionNames) -> None:
-    labels, broken = sum(seen.labels for seen in masks), sum(len(seen.broken) for seen in masks)
-    shared = {label for seen in masks for label in seen.few}
-    same = len(masks) > 2 and all(seen.few for seen in masks) and len(shared) <= MAX_VALUES_KEPT
-    every = broken == labels > 1 and all(seen.pieces >= 3 for seen in masks)
-    if every or (broken > 2 and broken >= (MAX_DISCONNECTED_SHARED if same else MAX_DISCONNECTED) * labels):
-        one = max(masks, key=lambda seen: len(seen.broken) / seen.labels)
-        numbers = f"numbers {', '.join(map(str, sorted(shared)))}" if 0 < len(shared) <= 6 else "numbers"
+def _check_classes(masks: Sequence[MaskStatistics], path: object, options: OptionNames) -> None:
+    labels, disconnected = sum(mask.label_count for mask in masks), sum(len(mask.disconnected_labels) for mask in masks)
+    shared = {label for mask in masks for label in mask.values}
+    same_few = len(masks) > 2 and all(mask.values for mask in masks) and len(shared) <= MAX_VALUES_KEPT
+    all_disconnected = disconnected == labels > 1 and all(mask.components_per_label >= 3 for mask in masks)
+    limit = (MAX_DISCONNECTED_SHARED if same_few else MAX_DISCONNECTED) * labels
+    if all_disconnected or (disconnected > 2 and disconnected >= limit):
+        example = max(masks, key=lambda mask: len(mask.disconnected_labels) / mask.label_count)
+        values = f"values {', '.join(map(str, sorted(shared)))}" if 0 < len(shared) <= 6 else "values"
         raise DataError(
-            f"{path}: {broken} of {labels} labels lie in several separate pieces ({one.where}), so the {numbers} seem "
-            f"to be classes, no objects; use {ways.classes}, or {ways.pieces} to make each piece an object, or "
-            f"{ways.trusting()}"
+            f"{path}: {disconnected} of {labels} labels have several separate components (e.g. {example.where}), so "
+            f"the {values} seem to be classes; use {options.classes}, or {options.components} to make each component "
+            f"an object, {options.or_trust}"
         )

@@ -26,56 +26,56 @@ class MaskStatistics:
     ----------
     where : str
         File, or sample.
-    labels : int
+    label_count : int
         Different numbers above 0.
-    few : tuple of int
+    values : tuple of int
         These numbers, where they are at most `MAX_VALUES_KEPT`.
-    zero : bool
+    has_background : bool
         Whether any pixel is 0.
-    high, below : int
+    largest, second_largest : int
         The largest number, and the next; 0 where there is none.
     consecutive : bool
         Whether the numbers below the largest are 1, 2, 3 … without a gap.
-    main, main_share : int, float
+    dominant, dominant_fraction : int, float
         The number above 0 that covers most, and the share of the pixels that it covers.
-    rest : float
+    median_other_area : float
         Pixels of each other number above 0, as a median; 0 where there is none.
-    framed : bool
-        Whether `main` reaches all four sides.
-    pieces : float
+    dominant_on_all_sides : bool
+        Whether `dominant` reaches all four sides.
+    components_per_label : float
         Connected pieces (8 neighbours) per label.
-    broken : tuple of int
+    disconnected_labels : tuple of int
         Labels in two or more pieces alike.
-    single, top : int
+    components_of_only_label, components_of_largest : int
         Pieces alike of the only label (0 where there are several), and of the largest.
-    differing : float
+    differing_fraction : float
         Share of the pairs of labelled pixels side by side that have different labels.
     holes : int
         Unlabelled pieces that don't reach a side, where there is one label that covers most of a mask.
     """
 
     where: str
-    labels: int
-    few: tuple[int, ...]
-    zero: bool
-    high: int
-    below: int
+    label_count: int
+    values: tuple[int, ...]
+    has_background: bool
+    largest: int
+    second_largest: int
     consecutive: bool
-    main: int
-    main_share: float
-    rest: float
-    framed: bool
-    pieces: float
-    broken: tuple[int, ...]
-    single: int
-    top: int
-    differing: float
+    dominant: int
+    dominant_fraction: float
+    median_other_area: float
+    dominant_on_all_sides: bool
+    components_per_label: float
+    disconnected_labels: tuple[int, ...]
+    components_of_only_label: int
+    components_of_largest: int
+    differing_fraction: float
     holes: int
 
     @property
-    def beside(self) -> bool:
+    def has_separate_maximum(self) -> bool:
         """Whether 255 (or 65,535) stands beside numbers 1 … k that are far from it."""
-        return self.high in TYPE_MAXIMA and 0 < self.below <= self.high // 2 and self.consecutive
+        return self.largest in TYPE_MAXIMA and 0 < self.second_largest <= self.largest // 2 and self.consecutive
 
 
 def mask_statistics(labels: np.ndarray, where: str) -> MaskStatistics:
@@ -95,21 +95,21 @@ def mask_statistics(labels: np.ndarray, where: str) -> MaskStatistics:
     differing = np.count_nonzero(both & (left != right)) / max(np.count_nonzero(both), 1)
     return MaskStatistics(
         where=where,
-        labels=len(present),
-        few=tuple(map(int, present)) if len(present) <= MAX_VALUES_KEPT else (),
-        zero=zero,
-        high=high,
-        below=int(present[-2]) if len(present) > 1 else 0,
+        label_count=len(present),
+        values=tuple(map(int, present)) if len(present) <= MAX_VALUES_KEPT else (),
+        has_background=zero,
+        largest=high,
+        second_largest=int(present[-2]) if len(present) > 1 else 0,
         consecutive=len(present) == 1 or int(present[-2]) == len(present) - 1,
-        main=main,
-        main_share=share,
-        rest=float(np.median(np.delete(areas, areas.argmax()))) if len(areas) > 1 else 0.0,
-        framed=framed,
-        pieces=pieces / max(len(owners), 1),
-        broken=tuple(map(int, owners[alike > 1])),
-        single=int(alike[0]) if len(present) == len(owners) == 1 else 0,
-        top=int(alike[-1]) if len(owners) and int(owners[-1]) == high else 0,
-        differing=differing,
+        dominant=main,
+        dominant_fraction=share,
+        median_other_area=float(np.median(np.delete(areas, areas.argmax()))) if len(areas) > 1 else 0.0,
+        dominant_on_all_sides=framed,
+        components_per_label=pieces / max(len(owners), 1),
+        disconnected_labels=tuple(map(int, owners[alike > 1])),
+        components_of_only_label=int(alike[0]) if len(present) == len(owners) == 1 else 0,
+        components_of_largest=int(alike[-1]) if len(owners) and int(owners[-1]) == high else 0,
+        differing_fraction=differing,
         holes=_holes(part) if len(present) == 1 and framed and share > 0.5 else 0,
     )
 

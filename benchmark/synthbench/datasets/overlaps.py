@@ -38,10 +38,10 @@ class ObjectMask:
         return cls(int(rows[0]), int(columns[0]), window.copy(), value)
 
 
-def paint_objects(stamps: Sequence[ObjectMask], shape: tuple[int, int], notes: ImportLog) -> np.ndarray:
+def paint_objects(stamps: Sequence[ObjectMask], shape: tuple[int, int], log: ImportLog) -> np.ndarray:
     """Return a label map in which the smaller object lies on top; of two equally large ones, the later.
 
-    Overlapping pixels, objects that end up wholly hidden, and objects without a pixel are counted in `notes`.
+    Overlapping pixels, objects that end up wholly hidden, and objects without a pixel are counted in `log`.
 
     Returns
     -------
@@ -60,7 +60,7 @@ def paint_objects(stamps: Sequence[ObjectMask], shape: tuple[int, int], notes: I
         labels[window][stamp.mask] = stamp.value
     seen = np.unique(owner)
     empty = sum(not stamp.mask.any() for stamp in stamps)
-    notes.add("overlapping pixels given to the smaller object", overlapping)
-    notes.add("objects wholly hidden by smaller ones, dropped", len(stamps) - empty - int((seen >= 0).sum()))
-    notes.add("annotations without a pixel, dropped", empty)
+    log.count("overlapping pixels given to the smaller object", overlapping)
+    log.count("objects wholly hidden by smaller ones, dropped", len(stamps) - empty - int((seen >= 0).sum()))
+    log.count("annotations without a pixel, dropped", empty)
     return labels

@@ -1,4 +1,4 @@
-"""Masks of two folders that are scored against each other: read as imports read them, and asked the same questions."""
+"""Masks of two folders that are scored against each other, read and checked as imported masks are."""
 
 from __future__ import annotations
 
@@ -17,28 +17,30 @@ from synthbench.datasets.pixels import split_components, to_integers
 from synthbench.errors import DataError, join_names, join_problems
 from synthbench.samples import check_labels
 
+__all__ = ["MASK_SUFFIXES", "MaskReader", "ReadMask", "pair_files"]
+
 MASK_SUFFIXES = (".png", ".tif", ".tiff")
-MANY_CLASSES = 32
-"""Masks with more values than this are pictures when these lie scattered."""
+MAX_CLASS_VALUES = 32
+"""Masks of classes with more values than this are photographs where the values are scattered."""
 
 
 @dataclass(frozen=True, eq=False)
 class ReadMask:
-    """A mask, and what is told of it.
+    """A mask as it is scored.
 
     Attributes
     ----------
     labels : ndarray
-        ``(height, width)``, whole numbers; what they are in the ignored region means nothing.
-    look : Look or None
-        None where nothing is asked.
-    told : dict
+        ``(height, width)`` integers; values in the ignored region have no meaning.
+    statistics : MaskStatistics or None
+        None where masks aren't checked.
+    changes : dict
         What was done to the pixels → how often.
     """
 
     labels: np.ndarray
     statistics: MaskStatistics | None
-    told: dict[str, int]
+    changes: dict[str, int]
 
 
 @dataclass(frozen=True)
@@ -48,13 +50,13 @@ class MaskReader:
     Parameters
     ----------
     semantic
-        Numbers are classes; binary masks of 0 and 255 (or 65,535) become classes 0 and 1.
+        Values are classes; binary masks of 0 and 255 (or 65,535) become classes 0 and 1.
     ignore
-        The value that isn't asked about.
+        The value of the true masks that marks unknown labels.
     components
-        Each connected piece of a label becomes an object of its own.
+        Each connected component of a label becomes an object of its own.
     trusted
-        Nothing is asked.
+        Masks aren't checked for plausibility.
     """
 
     semantic: bool = False
@@ -62,134 +64,147 @@ class MaskReader:
     components: bool = False
     trusted: bool = False
 
-    def pair(self, true_file: Path, found_file: Path) -> tuple[ReadMask, ReadMask, np.ndarray | None]:
-        """Read a true and a predicted mask, and where the true one holds the value to ignore.
+    def read_pair(self, true_file: Path, predicted_file: Path) -> tuple[ReadMask, ReadMask, np.ndarray | None]:
+        """Read a true and a predicted mask, and the region where the true one has the value to ignore.
 
         Raises
         ------
         DataError
-            If one can't be read, or gives itself away as no mask of this kind; or if they differ in size. The message
-            names the file.
+            If a file can't be read, can't be a mask of this kind, or the two differ in size. The message names the
+            file.
         """
-        notes = ImportLog(), ImportLog()
-        true, found = (self._numbers(path, told) for path, told in zip((true_file, found_file), notes, strict=True))
-        if true.shape != found.shape:
+        logs = ImportLog(), ImportLog()
+        true, predicted = (self._read(path, log) for path, log in zip((true_file, predicted_file), logs, strict=True))
+        if true.shape != predicted.shape:
             raise DataError(
-                f"{found_file}: {'×'.join(map(str, found.shape))}, and {true_file} is "
-                f"{'×'.join(map(str, true.shape))}; score label maps of one size"
+                f"{predicted_file}: size {'×'.join(map(str, predicted.shape))} differs from {true_file}, which is "
+                f"{'×'.join(map(str, true.shape))}; the two masks of an image must have the same size"
             )
-        region = None if self.ignore is None else true == self.ignore
+        ignored = None if self.ignore is None else true == self.ignore
         return (
-            self._seen(true, true if region is None else np.where(region, 0, true), true_file, notes[0]),
-            self._seen(found, found if region is None else np.where(region, 0, found), found_file, notes[1]),
-            region,
+            self._checked(true, ignored, true_file, logs[0]),
+            self._checked(predicted, ignored, predicted_file, logs[1]),
+            ignored,
         )
 
-    def _numbers(self, path: Path, notes: ImportLog) -> np.ndarray:
-        numbers = to_integers(decode_mask(path, notes, classes=self.semantic), str(path))
-        return check_labels(numbers, path.stem)
+    def _read(self, path: Path, log: ImportLog) -> np.ndarray:
+        integers = to_integers(decode_mask(path, log, classes=self.semantic), str(path))
+        return check_labels(integers, path.stem)
 
-    def _seen(self, labels: np.ndarray, known: np.ndarray, path: Path, notes: ImportLog) -> ReadMask:
-        """Return a mask as it is scored; what lies in the ignored region, 0 in `known`, isn't asked about."""
-        seen = None if self.trusted else mask_statistics(known, str(path))
+    def _checked(self, labels: np.ndarray, ignored: np.ndarray | None, path: Path, log: ImportLog) -> ReadMask:
+        """Return a mask as it is scored; the ignored region isn't checked."""
+        known = labels if ignored is None else np.where(ignored, 0, labels)
+        statistics = None if self.trusted else mask_statistics(known, str(path))
         if self.semantic:
-            labels = self._classes(labels, seen, notes)
+            labels = self._class_map(labels, statistics, log)
         elif self.components:
-            labels = split_components(labels, notes)
-        elif seen is not None:
-            check_mask(seen, SCORE_OPTIONS)
-        return ReadMask(labels, seen, notes.counts)
+            labels = split_components(labels, log)
+        elif statistics is not None:
+            check_mask(statistics, SCORE_OPTIONS)
+        return ReadMask(labels, statistics, log.counts)
 
-    def _classes(self, labels: np.ndarray, seen: MaskStatistics | None, notes: ImportLog) -> np.ndarray:
-        if seen is None:
+    def _class_map(self, labels: np.ndarray, mask: MaskStatistics | None, log: ImportLog) -> np.ndarray:
+        if mask is None:
             return labels
-        if seen.labels > MANY_CLASSES and seen.pieces > MANY_LABELS:
+        if mask.label_count > MAX_CLASS_VALUES and mask.components_per_label > MANY_LABELS:
             raise DataError(
-                f"{seen.where}: no mask of classes: its {seen.labels} values lie scattered, as those of a picture do; "
-                f"give a number to each class, or say {SCORE_OPTIONS.trust} if they are classes"
+                f"{mask.where}: not a mask of classes: its {mask.label_count} values are scattered, as in a "
+                f"photograph; use one value per class, or {SCORE_OPTIONS.trust} if these are classes"
             )
-        if seen.labels == 1 and seen.high in TYPE_MAXIMA:
-            notes.add(f"binary masks of 0 and {seen.high} scored as classes 0 and 1")
-            return np.where(labels == seen.high, labels.dtype.type(1), labels)
+        if mask.label_count == 1 and mask.largest in TYPE_MAXIMA:
+            log.count(f"binary masks of 0 and {mask.largest} scored as classes 0 and 1")
+            return np.where(labels == mask.largest, labels.dtype.type(1), labels)
         return labels
 
-    def ask(
-        self, found: Sequence[MaskStatistics], true: Sequence[MaskStatistics], predicted: Path, truth: Path
+    def check(
+        self,
+        predicted_masks: Sequence[MaskStatistics],
+        true_masks: Sequence[MaskStatistics],
+        predicted: Path,
+        truth: Path,
     ) -> None:
-        """Raise `DataError` for what the masks of the two folders show together."""
+        """Raise `DataError` where the masks of a folder together can't be what they are said to be."""
+        folders = ((predicted_masks, predicted), (true_masks, truth))
         if not self.semantic:
-            for looks, folder in ((found, predicted), (true, truth)):
-                check_masks(looks, folder, SCORE_OPTIONS, in_pieces=not self.components)
+            for masks, folder in folders:
+                check_masks(masks, folder, SCORE_OPTIONS, check_components=not self.components)
             return
-        for looks, folder in ((found, predicted), (true, truth)):
-            _one_meaning(looks, folder)
-        zeros = [any(seen.zero for seen in looks) for looks in (found, true)]
-        if found and true and zeros[0] != zeros[1]:
-            without, other = (predicted, truth) if zeros[1] else (truth, predicted)
+        for masks, folder in folders:
+            _check_class_values(masks, folder)
+        has_zero = [any(mask.has_background for mask in masks) for masks, _ in folders]
+        if predicted_masks and true_masks and has_zero[0] != has_zero[1]:
+            without, other = (predicted, truth) if has_zero[1] else (truth, predicted)
             raise DataError(
-                f"{without}: no mask holds a 0, and those of {other} do: one counts classes from 1 on, the other from "
-                f"0; renumber one of them, or say {SCORE_OPTIONS.trust} if they are right"
+                f"{without}: no mask contains 0, but those of {other} do, so one numbers classes from 1, the other "
+                f"from 0; renumber one of them, or use {SCORE_OPTIONS.trust} if both are right"
             )
 
 
-def _one_meaning(looks: Sequence[MaskStatistics], folder: Path) -> None:
-    """Raise `DataError` where 255 (or 65,535) can't be a class beside the others."""
-    full = [seen for seen in looks if seen.high in TYPE_MAXIMA]
-    others = [seen for seen in looks if 1 < (seen.below if seen.high in TYPE_MAXIMA else seen.high) <= 127]
-    for seen in full:
-        if 0 < seen.below <= seen.high // 2:
+def _check_class_values(masks: Sequence[MaskStatistics], folder: Path) -> None:
+    """Raise `DataError` where 255 (or 65,535) can't be a class like the others."""
+    with_maximum = [mask for mask in masks if mask.largest in TYPE_MAXIMA]
+    others = [mask for mask in masks if 1 < _largest_class(mask) <= 127]
+    for mask in with_maximum:
+        if 0 < mask.second_largest <= mask.largest // 2:
             raise DataError(
-                f"{seen.where}: {seen.high} stands beside classes up to {seen.below}: a boundary or an ignored region; "
-                f"use --ignore {seen.high} where TRUTH holds it, set it to 0, or say {SCORE_OPTIONS.trust} if it "
-                "is a class"
+                f"{mask.where}: {mask.largest} occurs beside classes up to {mask.second_largest}, so it seems to "
+                f"mark a boundary or an ignored region; use --ignore {mask.largest} if TRUTH contains it, set it to 0, "
+                f"or use {SCORE_OPTIONS.trust} if it is a class"
             )
-        if seen.labels == 1 and others:
+        if mask.label_count == 1 and others:
             raise DataError(
-                f"{folder}: {Path(seen.where).name} holds 0 and {seen.high}, and {Path(others[0].where).name} classes "
-                f"up to {others[0].high}; use one number for each class"
+                f"{folder}: {Path(mask.where).name} contains 0 and {mask.largest}, but {Path(others[0].where).name} "
+                f"classes up to {others[0].largest}; use the same value for a class in all masks"
             )
+
+
+def _largest_class(mask: MaskStatistics) -> int:
+    return mask.second_largest if mask.largest in TYPE_MAXIMA else mask.largest
 
 
 def pair_files(predicted: Path, truth: Path) -> dict[str, tuple[Path, Path]]:
-    """Return the true and the predicted file of each image, by its name without ending.
+    """Return the true and the predicted file of each image, by file name without suffix.
 
     Raises
     ------
     DataError
-        If a folder holds no label maps, two of one name, or none of a name that the other has: all that is missing is
-        told at once.
+        If a folder has no label maps, two of the same name, or lacks one that the other has: all missing files are
+        named at once.
     """
-    found, true = _label_maps(predicted), _label_maps(truth)
-    problems = [*_missing(found, true, predicted, truth), *_missing(true, found, truth, predicted)]
+    predicted_files, true_files = _label_maps(predicted), _label_maps(truth)
+    problems = [
+        *_missing(predicted_files, true_files, predicted, truth),
+        *_missing(true_files, predicted_files, truth, predicted),
+    ]
     if problems:
         raise DataError(join_problems(problems, predicted))
-    return {name: (true[name], found[name]) for name in true}
+    return {name: (true_files[name], predicted_files[name]) for name in true_files}
 
 
 def _label_maps(folder: Path) -> dict[str, Path]:
     if not folder.is_dir():
-        raise DataError(f"{folder}: {'not a folder' if folder.exists() else 'no such folder'}; give one of label maps")
+        raise DataError(f"{folder}: {'not a folder' if folder.exists() else 'no such folder'}; expected label maps")
     files: dict[str, Path] = {}
-    twice = []
+    problems = []
     for path in sorted(folder.iterdir()):
         if path.name.startswith(".") or path.suffix.lower() not in MASK_SUFFIXES or not path.is_file():
             continue
         other = files.setdefault(nfc(path.stem), path)
         if other is not path:
-            twice.append(f"{path}: {other.name} has the same name; keep one of the two")
-    if twice:
-        raise DataError(join_problems(twice, folder))
+            problems.append(f"{path}: {other.name} has the same name without suffix; keep one of them")
+    if problems:
+        raise DataError(join_problems(problems, folder))
     if not files:
-        inside = next((name for name in ("labels", "masks") if (folder / name).is_dir()), "")
-        hint = f"; did you mean {folder / inside}?" if inside else ""
-        raise DataError(f"{folder}: no label maps ({', '.join(MASK_SUFFIXES)}) in it{hint}")
+        subfolder = next((name for name in ("labels", "masks") if (folder / name).is_dir()), "")
+        hint = f"; did you mean {folder / subfolder}?" if subfolder else ""
+        raise DataError(f"{folder}: contains no label maps ({', '.join(MASK_SUFFIXES)}){hint}")
     return files
 
 
-def _missing(having: Mapping[str, Path], wanting: Mapping[str, Path], has: Path, wants: Path) -> list[str]:
-    """Return a line where a folder lacks names that the other has, or nothing."""
-    missing = sorted(set(having) - set(wanting))
-    if len(missing) < 2:
-        return [f"{wants}: no label map named {name!r}, and {has} has {having[name].name}" for name in missing]
-    named = join_names(repr(name) for name in missing)
-    return [f"{wants}: no label maps named {named}, and {has} has them"]
+def _missing(present: Mapping[str, Path], other: Mapping[str, Path], folder: Path, lacking: Path) -> list[str]:
+    """Return one problem where the folder `lacking` lacks names that `folder` has; else nothing."""
+    missing = sorted(set(present) - set(other))
+    if len(missing) == 1:
+        return [f"{lacking}: no label map named {missing[0]!r}, but {folder} has {present[missing[0]].name}"]
+    names = join_names(repr(name) for name in missing)
+    return [f"{lacking}: no label maps named {names}, but {folder} has them"] if missing else []

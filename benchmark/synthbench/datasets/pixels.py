@@ -1,4 +1,4 @@
-"""Pixels as they are found, made into the pixels of a sample; or a refusal that names the file and the way out."""
+"""Pixels of files converted to those of a sample, or an error that names the file and how to fix it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from synthbench.samples import IGNORED, MAX_LABEL, Sample, split_ignored
 if TYPE_CHECKING:
     from synthbench.datasets.found_image import FoundImage
 
-_FEW_BITS = {8: 255, 10: 1023, 12: 4095, 14: 16383}
+_BIT_DEPTHS = {8: 255, 10: 1023, 12: 4095, 14: 16383}
 
 
 def make_sample(
@@ -31,41 +31,41 @@ def make_sample(
     if image.shape[:2] != labels.shape:
         sizes = [f"{a.shape[0]}×{a.shape[1]}" for a in (image, labels)]
         raise DataError(
-            f"{mask_at}: the mask is {sizes[1]} and its image {image_at} is {sizes[0]}; give a mask of the image's size"
+            f"{mask_at}: the mask is {sizes[1]} but its image {image_at} is {sizes[0]}; both must have the same size"
         )
     known, ignore = split_ignored(labels)
     return Sample(name, image, known, groups, ignore)
 
 
 def read_pairs(
-    path: Path, items: Sequence[tuple[str, FoundImage]], recipe: ImportOptions, notes: ImportLog
+    path: Path, items: Sequence[tuple[str, FoundImage]], options: ImportOptions, log: ImportLog
 ) -> Iterator[Sample]:
     """Yield each image with its mask, by id.
 
     Raises
     ------
     DataError
-        At the end, for all that can't be used together; it names `path`.
+        After the last image, with all problems; it names `path`.
     """
-    notes.expect(items)
+    log.expect(items)
     for name, item in items:
-        with notes.trying():
-            image = read_image(item.image, notes)
-            labels = read_mask(item.masks[0], recipe, notes)
+        with log.collecting_errors():
+            image = read_image(item.image, log)
+            labels = read_mask(item.masks[0], options, log)
             yield make_sample(name, image, labels, item.groups, str(item.image), str(item.masks[0]))
-    notes.refuse(path)
+    log.raise_problems(path)
 
 
-def read_image(path: Path, notes: ImportLog) -> np.ndarray:
+def read_image(path: Path, log: ImportLog) -> np.ndarray:
     """Read an image file as uint8 or uint16, grey or RGB; see `decode_image` and `to_sample_image`."""
-    return to_sample_image(decode_image(path, notes), str(path), notes)
+    return to_sample_image(decode_image(path, log), str(path), log)
 
 
-def to_sample_image(image: np.ndarray, where: str, notes: ImportLog) -> np.ndarray:
+def to_sample_image(image: np.ndarray, where: str, log: ImportLog) -> np.ndarray:
     """Return an image as uint8 or uint16, ``(height, width)`` or ``(height, width, 3)``.
 
     Opaque alpha is dropped; an RGB image of three equal channels becomes grey; channels first become channels last.
-    Other types become uint8 or uint16 in the scale of the set, `notes.scaling`. Each is counted in `notes`.
+    Other types become uint8 or uint16 in the scale of the set, `log.rescaler`. Each is counted in `log`.
 
     Raises
     ------
@@ -75,41 +75,42 @@ def to_sample_image(image: np.ndarray, where: str, notes: ImportLog) -> np.ndarr
     image = _drop_axes(image)
     if image.ndim == 3 and image.shape[0] == 3 and image.shape[2] not in (2, 3, 4):
         image = np.moveaxis(image, 0, -1)
-        notes.add("images turned from channels first to channels last")
+        log.count("images transposed from channels first to channels last")
     if image.size == 0:
         raise DataError(f"{where}: the image is empty")
     if image.ndim == 3 and image.shape[2] in (2, 4):
         if image.dtype.kind != "u" or not (image[..., -1] == np.iinfo(image.dtype).max).all():
             raise DataError(
-                f"{where}: the image has {image.shape[2]} channels, the last no opaque alpha; save it as grey or RGB"
+                f"{where}: the image has {image.shape[2]} channels, and the last isn't an opaque alpha "
+                "channel; save it as grey or RGB"
             )
         image = image[..., 0] if image.shape[2] == 2 else image[..., :3]
-        notes.add("opaque alpha channels dropped")
+        log.count("opaque alpha channels dropped")
     if not (image.ndim == 2 or (image.ndim == 3 and image.shape[2] == 3)):
-        raise DataError(f"{where}: the image has shape {image.shape}; save single planes, grey or RGB")
+        raise DataError(f"{where}: the image has shape {image.shape}; save a single plane, grey or RGB")
     if image.ndim == 3 and (image == image[..., :1]).all():
         image = np.ascontiguousarray(image[..., 0])
-        notes.add("colour images with three equal channels stored as grey")
-    return rescale(image, where, notes)
+        log.count("colour images with three equal channels stored as grey")
+    return rescale(image, where, log)
 
 
-def rescale(image: np.ndarray, where: str, notes: ImportLog) -> np.ndarray:
-    """Return pixels as uint8 or uint16 in the scale of the set, whatever their shape."""
-    image = notes.scaling.apply(image, where, notes.add)
+def rescale(image: np.ndarray, where: str, log: ImportLog) -> np.ndarray:
+    """Return pixels, of any shape, as uint8 or uint16 in the intensity scale of the set."""
+    image = log.rescaler.apply(image, where, log.count)
     if image.dtype == np.uint16:
-        notes.deep += 1
-        notes.brightest = max(notes.brightest, int(image.max()))
+        log.uint16_images += 1
+        log.uint16_maximum = max(log.uint16_maximum, int(image.max()))
     return image
 
 
-def log_bit_depth(notes: ImportLog) -> None:
-    """Tell in `notes` where uint16 images use the lowest bits alone, as 12-bit cameras leave them."""
-    bits = next((bits for bits, top in _FEW_BITS.items() if notes.brightest <= top), None)
-    if notes.deep and bits and notes.scaling.scale is None:
-        notes.add(
-            f"uint16 images of {bits} bits (none is above {notes.brightest}), kept as they are; --white "
-            f"{_FEW_BITS[bits]} would stretch them over all 16",
-            notes.deep,
+def log_bit_depth(log: ImportLog) -> None:
+    """Count in `log` the uint16 images whose values use only the lowest bits, as those of 12-bit cameras do."""
+    bits = next((bits for bits, top in _BIT_DEPTHS.items() if log.uint16_maximum <= top), None)
+    if log.uint16_images and bits and log.rescaler.scale is None:
+        log.count(
+            f"uint16 images of {bits} bits (maximum {log.uint16_maximum}), stored unchanged; use --white "
+            f"{_BIT_DEPTHS[bits]} to rescale them to 16 bits",
+            log.uint16_images,
         )
 
 
@@ -121,16 +122,16 @@ def _drop_axes(array: np.ndarray) -> np.ndarray:
     return array
 
 
-def read_mask(path: Path, recipe: ImportOptions, notes: ImportLog) -> np.ndarray:
+def read_mask(path: Path, options: ImportOptions, log: ImportLog) -> np.ndarray:
     """Read a mask file as a label map or class map; see `decode_mask` and `to_label_map`."""
-    return to_label_map(decode_mask(path, notes, classes=recipe.task == "semantic"), str(path), recipe, notes)
+    return to_label_map(decode_mask(path, log, classes=options.task == "semantic"), str(path), options, log)
 
 
-def to_label_map(mask: np.ndarray, where: str, recipe: ImportOptions, notes: ImportLog) -> np.ndarray:
+def to_label_map(mask: np.ndarray, where: str, options: ImportOptions, log: ImportLog) -> np.ndarray:
     """Return a mask as a label map (task `instances`) or a class map (task `semantic`).
 
-    Where it holds the recipe's value to ignore, it becomes `IGNORED` (−1).
-    What was seen of a mask of objects is kept in `notes.looks`, for `synthbench.datasets.mask_checks.check_masks`.
+    Pixels of the value to ignore become `IGNORED` (−1). The statistics of a mask of objects are kept in
+    `log.mask_statistics`, for `synthbench.datasets.mask_checks.check_masks`.
 
     Raises
     ------
@@ -139,93 +140,93 @@ def to_label_map(mask: np.ndarray, where: str, recipe: ImportOptions, notes: Imp
         are wanted, is a picture, or holds a class that has no name.
     """
     labels = to_integers(mask, where)
-    if recipe.ignore is None:
-        return _known_labels(labels, where, recipe, notes)
-    ignore = labels == recipe.ignore
-    notes.add(f"pixels of value {recipe.ignore} ignored", int(ignore.sum()))
-    notes.add("masks with ignored pixels", int(ignore.any()))
-    known = _known_labels(np.where(ignore, 0, labels), where, recipe, notes)
+    if options.ignore is None:
+        return _known_labels(labels, where, options, log)
+    ignore = labels == options.ignore
+    log.count(f"pixels of value {options.ignore} ignored", int(ignore.sum()))
+    log.count("masks with ignored pixels", int(ignore.any()))
+    known = _known_labels(np.where(ignore, 0, labels), where, options, log)
     return np.where(ignore, IGNORED, known.astype(np.int64))
 
 
-def _known_labels(labels: np.ndarray, where: str, recipe: ImportOptions, notes: ImportLog) -> np.ndarray:
-    if recipe.task == "semantic":
-        return _class_map(labels, where, recipe, notes)
-    if not recipe.trusted:
+def _known_labels(labels: np.ndarray, where: str, options: ImportOptions, log: ImportLog) -> np.ndarray:
+    if options.task == "semantic":
+        return _class_map(labels, where, options, log)
+    if not options.trusted:
         seen = mask_statistics(labels, where)
-        notes.looks.append(seen)
-        if not recipe.components:
+        log.mask_statistics.append(seen)
+        if not options.components:
             check_mask(seen)
-    return split_components(labels, notes) if recipe.components else labels
+    return split_components(labels, log) if options.components else labels
 
 
-def split_components(labels: np.ndarray, notes: ImportLog) -> np.ndarray:
+def split_components(labels: np.ndarray, log: ImportLog) -> np.ndarray:
     """Return a label map, uint32, in which each connected piece (8 neighbours) of a label is an object of its own."""
     from skimage.measure import label as connected
 
     before = int((np.unique(labels) > 0).sum())
     labels = connected(labels, connectivity=2, background=0).astype(np.uint32)
-    notes.add("objects made of connected pieces", int(labels.max()))
-    notes.add("labels that they come from", before)
+    log.count("objects made of connected pieces", int(labels.max()))
+    log.count("labels that they come from", before)
     return labels
 
 
 def to_integers(mask: np.ndarray, where: str) -> np.ndarray:
-    """Return a mask as ``(height, width)`` of whole numbers 0 … 2³¹ − 1; raise `DataError` if it isn't that."""
+    """Return a mask as ``(height, width)`` of integers 0 … 2³¹ − 1; raise `DataError` if that isn't possible."""
     mask = _drop_axes(mask)
     if mask.ndim == 3 and mask.shape[2] in (2, 4):
         mask = _without_alpha(mask, where)
     if mask.ndim == 3 and mask.shape[2] == 3:
         if not (mask == mask[..., :1]).all():
             raise DataError(
-                f"{where}: the mask is a colour picture; export a label map of whole numbers, one per object"
+                f"{where}: the mask is a colour image; export a label map of integers, one label per object"
             )
         mask = mask[..., 0]
     if mask.ndim != 2:
-        raise DataError(f"{where}: the mask has shape {mask.shape}; give one label map, (height, width)")
+        raise DataError(f"{where}: the mask has shape {mask.shape}; expected one label map (height, width)")
     if mask.size == 0:
         raise DataError(f"{where}: the mask is empty")
     if mask.dtype.kind not in "iub":
-        raise DataError(f"{where}: the mask is {mask.dtype}; save it as whole numbers (uint16), 0 for background")
+        raise DataError(f"{where}: the mask type is {mask.dtype}; save it as integers (uint16) with 0 for background")
     low, high = int(mask.min()), int(mask.max())
     if low < 0:
-        raise DataError(f"{where}: the mask holds {low}; labels are 0 (background) and above: set negative ones to 0")
+        raise DataError(f"{where}: the mask contains {low}; labels must be ≥ 0 (0 is background)")
     if high > MAX_LABEL:
-        raise DataError(f"{where}: the mask holds {high}; labels go up to {MAX_LABEL}: renumber them")
+        raise DataError(f"{where}: the mask contains {high}; labels must be ≤ {MAX_LABEL}: renumber them")
     return mask
 
 
 def _without_alpha(mask: np.ndarray, where: str) -> np.ndarray:
-    """Drop an alpha channel that says no more than the numbers; raise `DataError` where it does."""
+    """Drop an alpha channel that agrees with the values; raise `DataError` where it doesn't."""
     alpha, numbers = mask[..., -1], mask[..., :-1]
-    says = alpha > 0
-    if not says.all() and (says != (numbers > 0).any(axis=-1)).any():
+    visible = alpha > 0
+    if not visible.all() and (visible != (numbers > 0).any(axis=-1)).any():
         raise DataError(
-            f"{where}: its alpha channel marks other pixels ({says.mean():.1%}) than its colours "
-            f"({(numbers > 0).any(axis=-1).mean():.1%}), so either may be the objects; save one grey channel, 0 for "
-            "background"
+            f"{where}: the alpha channel ({visible.mean():.1%} of the pixels) and the colours "
+            f"({(numbers > 0).any(axis=-1).mean():.1%}) mark different pixels as objects; save one grey channel with 0 "
+            "for background"
         )
     return numbers[..., 0] if numbers.shape[-1] == 1 else numbers
 
 
-def _class_map(labels: np.ndarray, where: str, recipe: ImportOptions, notes: ImportLog) -> np.ndarray:
+def _class_map(labels: np.ndarray, where: str, options: ImportOptions, log: ImportLog) -> np.ndarray:
     present = np.unique(labels)
-    if len(recipe.classes) == 2 and present[-1] in TYPE_MAXIMA and np.isin(present, (0, present[-1])).all():
-        notes.add(f"binary masks of 0 and {present[-1]} stored as classes 0 and 1")
+    if len(options.classes) == 2 and present[-1] in TYPE_MAXIMA and np.isin(present, (0, present[-1])).all():
+        log.count(f"binary masks of 0 and {present[-1]} stored as classes 0 and 1")
         return (labels > 0).astype(np.uint8)
-    if present[-1] in TYPE_MAXIMA and present[-1] >= len(recipe.classes) > int(present[:-1].max(initial=0)):
+    if present[-1] in TYPE_MAXIMA and present[-1] >= len(options.classes) > int(present[:-1].max(initial=0)):
         raise DataError(
-            f"{where}: the mask holds {present[-1]} beside the classes {', '.join(recipe.classes)}; use --ignore "
-            f"{present[-1]} if it marks what isn't annotated, or name all classes by --classes a,b,…"
+            f"{where}: the mask contains {present[-1]} beside the classes {', '.join(options.classes)}; use --ignore "
+            f"{present[-1]} if it marks pixels without annotation, or name all classes with --classes a,b,…"
         )
-    if present[-1] == len(recipe.classes) and present[0] > 0:
+    if present[-1] == len(options.classes) and present[0] > 0:
         raise DataError(
-            f"{where}: the mask holds {present[0]} … {present[-1]} and no 0; classes start at 0 (background): subtract "
-            f"1 where {present[0]} is the background, or name the classes from 0 on by --classes a,b,…"
+            f"{where}: the mask contains {present[0]} … {present[-1]} but not 0, and classes start at 0 (background); "
+            f"subtract 1 if {present[0]} is the background, or name the classes from 0 on with --classes a,b,…"
         )
-    if present[-1] >= len(recipe.classes):
+    if present[-1] >= len(options.classes):
         raise DataError(
-            f"{where}: the mask holds {present[-1]}, and the {len(recipe.classes)} classes "
-            f"({', '.join(recipe.classes)}) are 0 … {len(recipe.classes) - 1}; name them all by --classes a,b,…"
+            f"{where}: the mask contains {present[-1]}, but the {len(options.classes)} classes "
+            f"({', '.join(options.classes)}) are 0 … {len(options.classes) - 1}; name all classes with --classes a,b,…"
         )
     return labels

@@ -1,4 +1,4 @@
-"""TIFF files as their tags mean them: one picture, the right way up, in its colours; or a refusal with the way out."""
+"""TIFF files decoded as their tags say: one image, upright, in its colours; or an error that says how to fix it."""
 
 from __future__ import annotations
 
@@ -18,25 +18,25 @@ if TYPE_CHECKING:
 
 BLACK_IS_ZERO, WHITE_IS_ZERO, RGB, PALETTE, YCBCR = 1, 0, 2, 3, 6
 ORIENTATION = 274
-"""The tag of TIFF and EXIF that says how a picture is turned."""
+"""The orientation tag of TIFF and EXIF."""
 _OTHERS = {4: "a transparency mask", 5: "CMYK", 8: "CIELAB", 9: "ICCLAB", 10: "ITULAB", 32803: "a raw Bayer pattern"}
 _JPEG = (6, 7, 34892)
 _LOSSY = {6: "JPEG", 7: "JPEG", 34892: "JPEG", 50001: "WebP", 33003: "JPEG 2000", 34712: "JPEG 2000"}
-_AXES = {"Z": "slices in depth", "T": "times", "C": "channels", "S": "samples", "I": "pages", "Q": "pages"}
+_AXES = {"Z": "z slices", "T": "time points", "C": "channels", "S": "samples", "I": "pages", "Q": "pages"}
 _REDUCED, _TRANSPARENCY = 1, 4
-ORIENTED = "turned as their orientation tag says"
-"""In the notes, of images and masks."""
+ORIENTED = "rotated as their orientation tag says"
+"""In the log, of images and masks."""
 
 
-def read_tiff(path: Path, notes: ImportLog, *, mask: bool, classes: bool = False) -> np.ndarray:
-    """Read a TIFF file that holds one picture; reduced copies of it (pyramids, thumbnails) are passed over.
+def read_tiff(path: Path, log: ImportLog, *, mask: bool, classes: bool = False) -> np.ndarray:
+    """Read a TIFF file with one image; reduced copies of it (pyramids, thumbnails) are skipped.
 
     Orientation tags are applied. An image with a palette gets its colours, one whose 0 is white is inverted, and
     2 or 4 bits are spread over 8. A mask gives its numbers: the indices of a palette.
 
     Parameters
     ----------
-    path, notes
+    path, log
     mask
         Whether it is read for its numbers.
     classes
@@ -58,16 +58,16 @@ def read_tiff(path: Path, notes: ImportLog, *, mask: bool, classes: bool = False
     logging.getLogger("tifffile").setLevel(logging.CRITICAL)  # what it warns of, the exception says
     with decoder_errors(path), tifffile.TiffFile(path) as file:
         if not file.pages:
-            raise ValueError("no picture in it")
-        series = _only(path, file.series)
+            raise ValueError("the file has no pages")
+        series = _main_series(path, file.series)
         page = series.keyframe
         pixels_in_all = int(np.prod(series.shape, dtype=np.int64)) // page.samplesperpixel
         check_size(path, pixels_in_all // page.imagewidth, page.imagewidth)
-        axes = _plane(path, series, notes, mask=mask)
+        axes = _plane(path, series, log, mask=mask)
         _known_colours(path, page)
         if mask and page.compression in _LOSSY:
             raise DataError(
-                f"{path}: the mask is a TIFF compressed by {_LOSSY[page.compression]}, which keeps no exact numbers; "
+                f"{path}: {_LOSSY[page.compression]} compression changes the values of a mask; "
                 "save masks without loss (LZW, deflate, none)"
             )
         pixels: np.ndarray = series.asarray()
@@ -80,22 +80,22 @@ def read_tiff(path: Path, notes: ImportLog, *, mask: bool, classes: bool = False
             check_palette(path, pixels, (colours >> 8).T, classes=classes)
         white_is_zero = page.photometric == WHITE_IS_ZERO and not (pixels.dtype == bool and written_by_tifffile)
     if white_is_zero:
-        pixels = _inverted(path, pixels, bits, notes, mask=mask)
+        pixels = _inverted(path, pixels, bits, log, mask=mask)
     if not mask and colours is not None:
         pixels = np.moveaxis(colours[:, pixels], 0, -1) >> 8
         pixels = pixels.astype(np.uint8)
-        notes.add("palette images stored in the colours of their palette")
+        log.count("palette images stored in their palette's colours")
     elif not mask and bits in (2, 4) and pixels.dtype == np.uint8:
         pixels = pixels * np.uint8(255 // (2**bits - 1))
-        notes.add(f"images of {bits} bits spread over 8")
-    return apply_orientation(pixels, orientation, notes, mask=mask)
+        log.count(f"images of {bits} bits spread over 8")
+    return apply_orientation(pixels, orientation, log, mask=mask)
 
 
-def apply_orientation(pixels: np.ndarray, orientation: object, notes: ImportLog, *, mask: bool) -> np.ndarray:
-    """Turn pixels as the orientation (1 … 8) of TIFF and EXIF says; an unknown one is taken for 1."""
+def apply_orientation(pixels: np.ndarray, orientation: object, log: ImportLog, *, mask: bool) -> np.ndarray:
+    """Rotate or flip pixels as the orientation tag (1 … 8) says; an unknown value is treated as 1."""
     if orientation not in range(2, 9):
         return pixels
-    notes.add(f"{'masks' if mask else 'images'} {ORIENTED}")
+    log.count(f"{'masks' if mask else 'images'} {ORIENTED}")
     if orientation in (5, 6, 7, 8):
         pixels = pixels.swapaxes(0, 1)
     if orientation in (3, 4, 7, 8):
@@ -105,19 +105,18 @@ def apply_orientation(pixels: np.ndarray, orientation: object, notes: ImportLog,
     return np.ascontiguousarray(pixels)
 
 
-def _only(path: Path, found: list[TiffPageSeries]) -> TiffPageSeries:
-    """Return the one series that is no reduced copy and no transparency mask."""
-    whole = [s for s in found if not int(s.keyframe.subfiletype) & (_REDUCED | _TRANSPARENCY)] or list(found)
-    if len(whole) > 1:
-        sizes = ", ".join("×".join(map(str, s.shape)) for s in whole[:3]) + (", …" if len(whole) > 3 else "")
+def _main_series(path: Path, all_series: list[TiffPageSeries]) -> TiffPageSeries:
+    """Return the only series that is neither a reduced copy nor a transparency mask."""
+    full = [s for s in all_series if not int(s.keyframe.subfiletype) & (_REDUCED | _TRANSPARENCY)] or list(all_series)
+    if len(full) > 1:
+        sizes = ", ".join("×".join(map(str, s.shape)) for s in full[:3]) + (", …" if len(full) > 3 else "")
         raise DataError(
-            f"{path}: holds {len(whole)} pictures ({sizes}), one after another as pages or series; "
-            "save each as a file of its own"
+            f"{path}: contains {len(full)} images ({sizes}) as pages or series; save each as a file of its own"
         )
-    return whole[0]
+    return full[0]
 
 
-def _plane(path: Path, series: TiffPageSeries, notes: ImportLog, *, mask: bool) -> str:
+def _plane(path: Path, series: TiffPageSeries, log: ImportLog, *, mask: bool) -> str:
     """Return the axes that are longer than 1; raise `DataError` unless they are one picture's."""
     kept = [
         (axis, length) for axis, length in zip(series.axes, series.shape, strict=True) if length > 1 or axis in "YX"
@@ -125,15 +124,15 @@ def _plane(path: Path, series: TiffPageSeries, notes: ImportLog, *, mask: bool) 
     more = [(axis, length) for axis, length in kept if axis not in "YXS"]
     colours = [(axis, length) for axis, length in more if axis == "C"]
     if more and not (more == colours and len(more) == 1 and more[0][1] == 3 and series.keyframe.samplesperpixel == 1):
-        told = ", ".join(f"{length} {_AXES.get(axis, f'planes along {axis}')}" for axis, length in more)
+        planes = ", ".join(f"{length} {_AXES.get(axis, f'planes along {axis}')}" for axis, length in more)
         raise DataError(
-            f"{path}: holds {told} of {series.keyframe.imagelength}×{series.keyframe.imagewidth}, no single picture; "
-            + ("save the one mask that belongs to the image" if mask else "save single planes, grey or RGB")
+            f"{path}: contains {planes} of {series.keyframe.imagelength}×{series.keyframe.imagewidth}, not one image; "
+            + ("save the one mask of the image" if mask else "save single planes, grey or RGB")
         )
     if more and mask:
-        raise DataError(f"{path}: holds three channels; save the one mask that belongs to the image")
+        raise DataError(f"{path}: contains three channels; save the one mask of the image")
     if more:
-        notes.add("three channels, which their files don't name as colours, taken for red, green and blue")
+        log.count("images with three unnamed channels, read as red, green and blue")
     return "".join(axis for axis, _ in kept)
 
 
@@ -152,13 +151,13 @@ def _known_colours(path: Path, page: TiffPage) -> None:
     raise DataError(f"{path}: its pixels are {name} (photometric {kind}); save it as grey or RGB")
 
 
-def _inverted(path: Path, pixels: np.ndarray, bits: int, notes: ImportLog, *, mask: bool) -> np.ndarray:
+def _inverted(path: Path, pixels: np.ndarray, bits: int, log: ImportLog, *, mask: bool) -> np.ndarray:
     if mask and bits != 1:
         raise DataError(
-            f"{path}: the mask says that its 0 is white (photometric MinIsWhite), so 0 may or may not be the "
-            "background; save it with 0 as black (MinIsBlack) and 0 for the background"
+            f"{path}: 0 is white in this mask (photometric MinIsWhite), so the background may not be 0; save it as "
+            "MinIsBlack with 0 for the background"
         )
     if pixels.dtype != bool and pixels.dtype.kind != "u":
-        raise DataError(f"{path}: {pixels.dtype} whose 0 is white (MinIsWhite) has no black; save it as MinIsBlack")
-    notes.add(f"{'masks' if mask else 'images'} whose 0 is white (MinIsWhite) inverted")
+        raise DataError(f"{path}: {pixels.dtype} values can't be inverted (MinIsWhite); save it as MinIsBlack")
+    log.count(f"{'masks' if mask else 'images'} of photometric MinIsWhite inverted")
     return ~pixels if pixels.dtype == bool else (pixels.dtype.type(2**bits - 1) - pixels)

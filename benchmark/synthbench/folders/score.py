@@ -123,7 +123,7 @@ def score_folders(
     ignore: int | None = None,
     components: bool = False,
     trusted: bool = False,
-    notes: ImportLog | None = None,
+    log: ImportLog | None = None,
 ) -> dict[str, Any]:
     """Score every label map of a folder against the one of the same name in another.
 
@@ -146,7 +146,7 @@ def score_folders(
         Each connected piece of a label is an instance of its own: for binary masks.
     trusted
         The masks are what they are said to be: no question is asked.
-    notes
+    log
         Told what was done to the pixels.
 
     Returns
@@ -167,9 +167,9 @@ def score_folders(
     """
     if semantic:
         reader = MaskReader(semantic=True, ignore=ignore, trusted=trusted)
-        return semantic_summary(confusions(predicted, truth, report, workers, reader, notes))
+        return semantic_summary(confusions(predicted, truth, report, workers, reader, log))
     reader = MaskReader(ignore=ignore, components=components, trusted=trusted)
-    return summary(match_folders(predicted, truth, report, workers, reader, notes))
+    return summary(match_folders(predicted, truth, report, workers, reader, log))
 
 
 def match_folders(
@@ -178,11 +178,11 @@ def match_folders(
     report: ProgressCallback = silent,
     workers: int | None = 1,
     reader: MaskReader = OBJECTS,
-    notes: ImportLog | None = None,
+    log: ImportLog | None = None,
 ) -> dict[str, ImageScore]:
     """Score the instances of two folders, as `score_folders` does; return the score of each image by name."""
     check_ignore_value(reader.ignore, "instances")
-    return _each(_score_files, reader, Path(predicted), Path(truth), report, workers, notes)
+    return _each(_score_files, reader, Path(predicted), Path(truth), report, workers, log)
 
 
 def summary(scored: Mapping[str, ImageScore]) -> dict[str, Any]:
@@ -240,13 +240,13 @@ def confusions(
     report: ProgressCallback = silent,
     workers: int | None = 1,
     reader: MaskReader = CLASSES,
-    notes: ImportLog | None = None,
+    log: ImportLog | None = None,
 ) -> dict[str, tuple[np.ndarray, float]]:
     """Return the confusion matrix and the clDice of the foreground of each image by name.
 
     The matrices have as many classes as occur in either folder.
     """
-    kept = _each(_confuse_files, reader, Path(predicted), Path(truth), report, workers, notes)
+    kept = _each(_confuse_files, reader, Path(predicted), Path(truth), report, workers, log)
     most = max(len(matrix) for matrix, _ in kept.values())
     return {name: (np.pad(matrix, (0, most - len(matrix))), line) for name, (matrix, line) in kept.items()}
 
@@ -305,16 +305,16 @@ class PairResult(Generic[Result]):
 
 
 def _score_files(reader: MaskReader, true_file: Path, found_file: Path) -> PairResult[ImageScore]:
-    true, found, region = reader.pair(true_file, found_file)
+    true, found, region = reader.read_pair(true_file, found_file)
     return _heard(score_image(true.labels, found.labels, region), true, found)
 
 
 def _heard(result: Result, true: ReadMask, found: ReadMask) -> PairResult[Result]:
-    return PairResult(result, true.statistics, found.statistics, Counter(true.told) + Counter(found.told))
+    return PairResult(result, true.statistics, found.statistics, Counter(true.changes) + Counter(found.changes))
 
 
 def _confuse_files(reader: MaskReader, true_file: Path, found_file: Path) -> PairResult[tuple[np.ndarray, float]]:
-    true_seen, found_seen, region = reader.pair(true_file, found_file)
+    true_seen, found_seen, region = reader.read_pair(true_file, found_file)
     true, found = true_seen.labels, found_seen.labels
     if region is not None:
         true, found = np.where(region, 0, true), np.where(region, 0, found)
@@ -343,7 +343,7 @@ def _each(
     truth: Path,
     report: ProgressCallback,
     workers: int | None,
-    notes: ImportLog | None,
+    log: ImportLog | None,
 ) -> dict[str, Result]:
     """Return the result of `work` for each true file and its predicted one, by name; the masks are asked."""
     if workers is not None and workers < 1:
@@ -366,15 +366,15 @@ def _each(
         report(done, len(names))
     if problems:
         raise DataError(join_problems(problems, predicted))
-    reader.ask(
+    reader.check(
         [one.found for one in heard if one.found is not None],
         [one.true for one in heard if one.true is not None],
         predicted,
         truth,
     )
-    if notes is not None:
+    if log is not None:
         for what, count in (pair for one in heard for pair in one.told.items()):
-            notes.add(what, count)
+            log.count(what, count)
     return dict(zip(names, (one.result for one in heard), strict=True))
 
 

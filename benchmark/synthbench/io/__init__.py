@@ -1,1 +1,1 @@
-"""Files: written whole or not at all, images without loss, YAML without surprises, text that is safe to show."""
+"""Files: atomic writes, lossless images, strict YAML, and text made safe to display."""

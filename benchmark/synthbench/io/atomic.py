@@ -1,4 +1,4 @@
-"""Files that people name: written whole or not at all."""
+"""Atomic writes: a file is replaced completely or not at all."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from pathlib import Path
 from synthbench.errors import DataError
 
 
-def atomic_write(path: Path, content: str | bytes, way: str = "give another --out") -> Path:
-    """Write a file beside its place, and rename it there.
+def atomic_write(path: Path, content: str | bytes, hint: str = "use another --out") -> Path:
+    """Write a file atomically: to a temporary file beside it, which is then renamed.
 
-    A link stays one: the file that it leads to is replaced. What is no regular file, like a pipe or ``/dev/stdout``, is
-    written into.
+    A symbolic link is kept: the file it points to is replaced. Pipes and devices such as ``/dev/stdout`` are written
+    directly. An existing file keeps its permissions.
 
     Parameters
     ----------
     path
     content
         Text is written as UTF-8.
-    way
-        The way out that an error offers.
+    hint
+        What the error message recommends.
 
     Returns
     -------
@@ -32,11 +32,11 @@ def atomic_write(path: Path, content: str | bytes, way: str = "give another --ou
     Raises
     ------
     DataError
-        If it can't be written; what was there before is still there.
+        If it can't be written; an existing file is then unchanged.
     """
     data = content.encode("utf-8") if isinstance(content, str) else content
     try:
-        if _written_into(path):
+        if _is_stream(path):
             with path.open("wb") as handle:
                 handle.write(data)
             return path
@@ -53,12 +53,12 @@ def atomic_write(path: Path, content: str | bytes, way: str = "give another --ou
     except BrokenPipeError:
         raise
     except OSError as error:
-        raise DataError(f"{path}: can't be written: {error.strerror or error}; {way}") from None
+        raise DataError(f"{path}: can't be written: {error.strerror or error}; {hint}") from None
     return path
 
 
-def _written_into(path: Path) -> bool:
-    """Whether this is there and neither a regular file nor a folder; of a link, what it leads to."""
+def _is_stream(path: Path) -> bool:
+    """Whether this exists and is neither a regular file nor a folder; a link is followed."""
     try:
         mode = path.stat().st_mode
     except FileNotFoundError:

@@ -1,4 +1,4 @@
-"""Text of unknown origin made harmless where it is shown: in terminals, on pages, and in spreadsheets."""
+"""Text of unknown origin made safe to display: in terminals, on pages, and in spreadsheets."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ if TYPE_CHECKING:
 _FORMULA = re.compile(r"'*[=+\-@\t\r]")
 _KEPT = "\n\t"
 _DIRECTIONS = {"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"}
-_MARKS = "\u200e\u200f\u061c"
+_DIRECTION_MARKS = "\u200e\u200f\u061c"
 
 
 def printable(text: str) -> str:
-    r"""Return text with the characters that act rather than show as ``\x1b``: controls, and turns of direction.
+    r"""Return text with control characters and changes of writing direction escaped, such as ``\x1b``.
 
     Line breaks, tabs and the letters of all scripts stay.
 
@@ -28,25 +28,25 @@ def printable(text: str) -> str:
     """
     if text.isascii() and text.isprintable():
         return text
-    return "".join(char if char in _KEPT or not _acts(char) else _named(char) for char in text)
+    return "".join(char if char in _KEPT or not _is_control(char) else _escaped(char) for char in text)
 
 
-def _acts(char: str) -> bool:
+def _is_control(char: str) -> bool:
     return (
         unicodedata.category(char) in ("Cc", "Cs", "Zl", "Zp")
         or unicodedata.bidirectional(char) in _DIRECTIONS
-        or char in _MARKS
+        or char in _DIRECTION_MARKS
     )
 
 
-def _named(char: str) -> str:
+def _escaped(char: str) -> str:
     code = ord(char)
     return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
 
 
 def printable_cells(table: pd.DataFrame) -> pd.DataFrame:
     """Return a table whose texts are `printable`."""
-    return _mapped(table, printable)
+    return _map_texts(table, printable)
 
 
 def csv_escaped(table: pd.DataFrame) -> pd.DataFrame:
@@ -54,15 +54,15 @@ def csv_escaped(table: pd.DataFrame) -> pd.DataFrame:
 
     Numbers stay. `csv_unescaped` gives back what was.
     """
-    return _mapped(table, lambda text: f"'{text}" if _FORMULA.match(text) else text)
+    return _map_texts(table, lambda text: f"'{text}" if _FORMULA.match(text) else text)
 
 
 def csv_unescaped(table: pd.DataFrame) -> pd.DataFrame:
     """Return what `csv_escaped` was given, from a table of texts that was read."""
-    return _mapped(table, lambda text: text[1:] if text.startswith("'") and _FORMULA.match(text) else text)
+    return _map_texts(table, lambda text: text[1:] if text.startswith("'") and _FORMULA.match(text) else text)
 
 
-def _mapped(table: pd.DataFrame, change: Callable[[str], str]) -> pd.DataFrame:
+def _map_texts(table: pd.DataFrame, change: Callable[[str], str]) -> pd.DataFrame:
     import numpy as np
 
     out = table.copy(deep=False)

@@ -1,4 +1,4 @@
-"""Image files: read and written without loss; how large they may be."""
+"""Image files: lossless reading and writing, and limits on their size."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ if TYPE_CHECKING:
 
 TIFF_SUFFIXES = (".tif", ".tiff")
 PILLOW_MAX_PIXELS = 2 * 89_478_485
-"""Pixels above which Pillow takes an image for a decompression bomb; here a file of so many has to be plausible."""
+"""Pixels above which Pillow suspects a decompression bomb; here the file must then be large enough to be plausible."""
 MAX_PIXELS = 2**30
-"""Pixels that an image may have."""
+"""Pixels of the largest image that is read."""
 MAX_PIXELS_PER_BYTE = 400
-"""Pixels per byte of its file that a large image may have: sparse label maps have 100; deflated zeros, up to 1,032."""
+"""Pixels per byte of a large image's file, at most: sparse label maps have 100, deflated zeros up to 1,032."""
 _pillow = threading.Lock()
 
 
 def check_size(path: Path, height: int, width: int) -> None:
-    """Raise `DataError` for an image that is too large, or whose file is too small for what it says it holds.
+    """Raise `DataError` for an image that is too large, or whose file is too small for the size it declares.
 
-    Called before memory is taken for its pixels.
+    Called before memory is allocated for its pixels.
     """
     pixels = height * width
     if pixels > MAX_PIXELS:
@@ -41,20 +41,20 @@ def check_size(path: Path, height: int, width: int) -> None:
     size = path.stat().st_size
     if pixels > PILLOW_MAX_PIXELS and pixels > MAX_PIXELS_PER_BYTE * size:
         raise DataError(
-            f"{path}: {size:,} bytes that unpack to {pixels / 1e6:,.0f} megapixels ({height}×{width}), as "
+            f"{path}: {size:,} bytes that decompress to {pixels / 1e6:,.0f} megapixels ({height}×{width}), as "
             "decompression bombs do; if you trust the file, save it as a TIFF without compression, or cut it into tiles"
         )
 
 
 @contextlib.contextmanager
-def open_image(path: Path, *, ours: bool = False) -> Iterator[Picture]:
-    """Open an image file by Pillow, its pixels unread, whatever its size; `check_size` is asked instead of Pillow.
+def open_image(path: Path, *, size_known: bool = False) -> Iterator[Picture]:
+    """Open an image file with Pillow without reading its pixels; `check_size` replaces Pillow's own size check.
 
     Parameters
     ----------
     path
-    ours
-        A file whose size was compared with what is known of it, so that it needs no `check_size`.
+    size_known
+        The size is compared with a known one instead, so that `check_size` isn't needed.
     """
     from PIL import Image
 
@@ -65,14 +65,14 @@ def open_image(path: Path, *, ours: bool = False) -> Iterator[Picture]:
         finally:
             Image.MAX_IMAGE_PIXELS = limit
     with picture:
-        if not ours:
+        if not size_known:
             check_size(path, picture.height, picture.width)
         yield picture
 
 
 @contextlib.contextmanager
 def decoder_errors(path: Path) -> Iterator[None]:
-    """Turn whatever a decoder raises into a `DataError` that names the file."""
+    """Turn any error of a decoder into a `DataError` that names the file."""
     try:
         yield
     except DataError:
@@ -81,7 +81,7 @@ def decoder_errors(path: Path) -> Iterator[None]:
         raise DataError(f"{path}: no such file") from None
     except Exception as error:  # decoders raise anything on corrupt input
         raise DataError(
-            f"{path}: can't be read as an image ({message_without_path(error, path)}); replace it, or take it out"
+            f"{path}: can't be read as an image ({message_without_path(error, path)}); replace or remove it"
         ) from None
 
 
@@ -91,7 +91,7 @@ def suffix_for(array: np.ndarray) -> str:
 
 
 def write_array(path: Path, array: np.ndarray) -> None:
-    """Write an array to PNG or TIFF (by the suffix), losslessly; raise `DataError` when the disk won't take it."""
+    """Write an array losslessly to PNG or TIFF (by the suffix); raise `DataError` if it can't be written."""
     try:
         if path.suffix == ".png":
             from PIL import Image
@@ -130,7 +130,7 @@ def read_array(path: Path, size: tuple[int, int] | None = None) -> np.ndarray:
 
 
 def _read_picture(path: Path, size: tuple[int, int] | None) -> np.ndarray:
-    with open_image(path, ours=size is not None) as file:
+    with open_image(path, size_known=size is not None) as file:
         _compare(path, (file.height, file.width), size)
         file.load()
         return pixels_of(file)
@@ -154,7 +154,7 @@ def _read_tiff(path: Path, size: tuple[int, int] | None) -> np.ndarray:
     logging.getLogger("tifffile").setLevel(logging.CRITICAL)  # what it warns of, the exception says
     with tifffile.TiffFile(path) as file:
         if not file.pages:
-            raise ValueError("no picture in it")
+            raise ValueError("the file has no pages")
         page = file.series[0].keyframe
         _compare(path, (page.imagelength, page.imagewidth), size)
         if size is None:
@@ -163,8 +163,8 @@ def _read_tiff(path: Path, size: tuple[int, int] | None) -> np.ndarray:
     return array
 
 
-def _compare(path: Path, found: tuple[int, int], expected: tuple[int, int] | None) -> None:
-    if expected is not None and found != expected:
-        raise DataError(f"{path}: is {'×'.join(map(str, found))}, and was written as {'×'.join(map(str, expected))}")
+def _compare(path: Path, size: tuple[int, int], expected: tuple[int, int] | None) -> None:
+    if expected is not None and size != expected:
+        raise DataError(f"{path}: size is {'×'.join(map(str, size))}, but {'×'.join(map(str, expected))} was written")
     if expected is not None and math.prod(expected) > MAX_PIXELS:
         check_size(path, *expected)

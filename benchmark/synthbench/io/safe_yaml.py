@@ -1,7 +1,7 @@
-"""YAML that people write by hand: plain values alone, each key once, and no more of them than can be meant.
+"""Strict YAML for files written by hand: plain values only, no duplicate keys, and a limited number of values.
 
-Aliases and merge keys (``<<``) work. What they could be misused for is found before any value is made: a file that
-refers to itself, and one whose aliases stand for millions of values.
+Aliases and merge keys (``<<``) work. Their misuse is detected before any value is constructed: a file that refers to
+itself, and one whose aliases expand to millions of values.
 """
 
 from __future__ import annotations
@@ -14,17 +14,17 @@ import yaml
 from synthbench.errors import ConfigError
 
 MAX_BYTES = 2**20
-"""Bytes of a file."""
+"""Size of a file in bytes."""
 MAX_DEPTH = 40
-"""Levels of lists and mappings."""
+"""Levels of nested lists and mappings."""
 MAX_VALUES = 100_000
-"""Values, counted as often as aliases stand for them."""
+"""Values, after expansion of aliases."""
 _MERGE = "tag:yaml.org,2002:merge"
 _PLAIN = ("null", "bool", "int", "float", "str", "seq", "map")
 
 
 class _Loader(yaml.SafeLoader):
-    """Makes texts, numbers, truth values, lists and mappings, as JSON has them; a date is a text."""
+    """Constructs strings, numbers, booleans, lists and mappings, as in JSON; a date stays a string."""
 
     yaml_implicit_resolvers: ClassVar[dict[Any, Any]] = {  # type: ignore[misc]
         first: [(tag, pattern) for tag, pattern in known if not tag.endswith((":timestamp", ":value"))]
@@ -37,7 +37,7 @@ class _Loader(yaml.SafeLoader):
     }
 
     def flatten_mapping(self, node: yaml.MappingNode) -> None:
-        """Fill in what ``<<`` names: a mapping's own keys come first, then those of the first mapping named, and so on.
+        """Merge the mappings that ``<<`` names; own keys take precedence, then those of the first mapping, and so on.
 
         PyYAML's own order differs from version to version.
         """
@@ -47,7 +47,7 @@ class _Loader(yaml.SafeLoader):
         for value in [value for key, value in node.value if key.tag == _MERGE]:
             for source in value.value if isinstance(value, yaml.SequenceNode) else [value]:
                 if not isinstance(source, yaml.MappingNode):
-                    reason = "<< names what is no mapping; give *name of a mapping, or a list of such"
+                    reason = "<< must name a mapping, or a list of mappings, such as *name"
                     raise yaml.constructor.ConstructorError(None, None, reason, source.start_mark)
                 self.flatten_mapping(source)
                 for key, filled in source.value:
@@ -60,12 +60,12 @@ def _name(key: yaml.Node) -> Any:
 
 
 def read_yaml(path: Path) -> Any:
-    """Return what a YAML file holds.
+    """Return the content of a YAML file.
 
     Raises
     ------
     ConfigError
-        One line, with the number of the line where it is known.
+        If it can't be read or isn't strict YAML: one message line, with the line number where it is known.
     """
     try:
         with path.open("rb") as file:
@@ -76,7 +76,7 @@ def read_yaml(path: Path) -> Any:
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: can't be read: {getattr(error, 'strerror', None) or error}") from None
     if len(content) > MAX_BYTES:
-        raise ConfigError(f"{path}: is longer than {MAX_BYTES // 2**10:,} KiB; is this the right file?")
+        raise ConfigError(f"{path}: is larger than {MAX_BYTES // 2**10:,} KiB; is this the right file?")
     try:
         return _load(text)
     except yaml.YAMLError as error:
@@ -85,16 +85,16 @@ def read_yaml(path: Path) -> Any:
         reason = " ".join(str(getattr(error, "problem", getattr(error, "reason", error)) or error).split())
         if "could not determine a constructor" in reason:
             raise ConfigError(
-                f"{path}{where}: {reason.split()[-1]} is no kind of value here; give texts, numbers, truth values, "
-                "lists and mappings"
+                f"{path}{where}: {reason.split()[-1]} is not supported; use strings, numbers, booleans, lists and "
+                "mappings"
             ) from None
-        raise ConfigError(f"{path}{where}: not YAML: {reason[:200]}") from None
+        raise ConfigError(f"{path}{where}: invalid YAML: {reason[:200]}") from None
     except _Refused as error:
         raise ConfigError(f"{path}, line {error.line}: {error}") from None
     except RecursionError:
         raise ConfigError(f"{path}: is nested more than {MAX_DEPTH} levels deep") from None
     except (ValueError, TypeError, LookupError, ArithmeticError) as error:  # of !!int, !!float with other text
-        raise ConfigError(f"{path}: not YAML: {str(error)[:200]}") from None
+        raise ConfigError(f"{path}: invalid YAML: {str(error)[:200]}") from None
 
 
 class _Refused(Exception):
@@ -109,14 +109,14 @@ def _load(text: str) -> Any:
         node = loader.get_single_node()
         if node is None:
             return None
-        _Measure().of(node)
+        _SizeCheck().of(node)
         return loader.construct_document(node)
     finally:
         loader.dispose()
 
 
-class _Measure:
-    """Height and number of values of nodes, each visited once; what can't be meant raises `_Refused`."""
+class _SizeCheck:
+    """Depth and number of values of nodes, each visited once; raises `_Refused` beyond the limits."""
 
     def __init__(self) -> None:
         self.known: dict[int, tuple[int, int]] = {}
@@ -124,19 +124,19 @@ class _Measure:
 
     def of(self, node: yaml.Node) -> tuple[int, int]:
         if id(node) in self.open:
-            raise _Refused(node, "refers to itself; an alias (*name) may not stand within its own anchor (&name)")
+            raise _Refused(node, "refers to itself; an alias (*name) can't be inside its own anchor (&name)")
         if id(node) not in self.known:
             self.open.add(id(node))
-            height, count = 1, 1
+            depth, count = 1, 1
             for child in _children(node):
-                deep, many = self.of(child)
-                height, count = max(height, deep + 1), count + many
-            if height > MAX_DEPTH:
+                child_depth, child_count = self.of(child)
+                depth, count = max(depth, child_depth + 1), count + child_count
+            if depth > MAX_DEPTH:
                 raise _Refused(node, f"is nested more than {MAX_DEPTH} levels deep")
             if count > MAX_VALUES:
-                raise _Refused(node, f"its aliases stand for more than {MAX_VALUES:,} values; write fewer")
+                raise _Refused(node, f"its aliases expand to more than {MAX_VALUES:,} values")
             self.open.remove(id(node))
-            self.known[id(node)] = height, count
+            self.known[id(node)] = depth, count
         return self.known[id(node)]
 
 
@@ -146,9 +146,9 @@ def _children(node: yaml.Node) -> list[yaml.Node]:
         for key, _ in node.value:
             if isinstance(key, yaml.ScalarNode):
                 if (key.tag, key.value) in seen:
-                    way = "; give it once, with a list: <<: [*a, *b]" if key.tag == _MERGE else ""
+                    hint = "; use it once, with a list: <<: [*a, *b]" if key.tag == _MERGE else ""
                     raise yaml.constructor.ConstructorError(
-                        None, None, f"{key.value!r} is given twice{way}", key.start_mark
+                        None, None, f"{key.value!r} is given twice{hint}", key.start_mark
                     )
                 seen.add((key.tag, key.value))
         return [child for pair in node.value for child in pair]

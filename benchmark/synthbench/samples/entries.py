@@ -1,4 +1,4 @@
-"""What is known of a sample of a set without reading its pixels, and how these are read and written."""
+"""The index entry of a sample, known without reading its pixels, and how the pixels are read and written."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from synthbench.samples.sample import Sample, check_id
 
 INDEX = "samples.json"
 FORMAT = 2
-"""Of sets with an ignore region; sets without one are still written as format 1."""
+"""Version of sets with an ignore region; sets without one are written as version 1."""
 
 
 @dataclass(frozen=True)
 class Entry:
-    """What is known of a sample without reading its pixels."""
+    """What the index of a sample set says about a sample."""
 
     id: str
     groups: Mapping[str, str]
@@ -37,8 +37,8 @@ class Entry:
     def of(cls, sample: Sample) -> Entry:
         """Measure a sample.
 
-        `objects` counts distinct labels above 0; `covered` is the share of pixels they fill, and `ignored` that of
-        pixels without a known label.
+        `objects` is the number of distinct labels above 0, `covered` the fraction of pixels with a label above 0, and
+        `ignored` the fraction of pixels without a known label.
         """
         present = np.unique(sample.labels)
         return cls(
@@ -56,53 +56,53 @@ class Entry:
 
 
 Pixels = tuple[np.ndarray, np.ndarray, np.ndarray | None]
-"""Image, labels, ignore region."""
+"""Image, labels, and ignore region or None."""
 
 State = tuple[tuple[int, ...], ...]
-"""Of files: which, how large, and changed when."""
+"""Identity, size and times of change of files."""
 
 
 class Loader:
-    """Reads the pixels of one sample, wherever it is kept, and remembers that they were found to be the right ones."""
+    """Reads the pixels of one sample, and remembers that their digest was verified."""
 
     def __init__(self, read: Callable[[], Pixels], files: Sequence[Path] = ()) -> None:
         self.read = read
         self._files = tuple(files)
-        self._sound: State | None = None
+        self._verified: State | None = None
 
     def __call__(self, entry: Entry) -> Sample | None:
-        """Return the sample, or None if it isn't the one that `entry` knows.
+        """Return the sample, or None if its digest isn't that of `entry`.
 
-        Its digest is computed at the first reading, and again when a file was written to since: a training reads its
+        The digest is computed at the first reading, and again when a file has changed since: a training reads its
         samples more than once.
         """
         state = self._state()
         image, labels, ignore = self.read()
         sample = Sample(entry.id, image, labels, entry.groups, ignore)
-        if not state or state != self._sound:
+        if not state or state != self._verified:
             if sample.digest != entry.digest:
                 return None
-            self._sound = state if state == self._state() else None
+            self._verified = state if state == self._state() else None
         return sample
 
     def _state(self) -> State:
         try:
-            found = [path.stat() for path in self._files]
+            stats = [path.stat() for path in self._files]
         except OSError:
             return ()
-        return tuple((s.st_dev, s.st_ino, s.st_size, s.st_mtime_ns, s.st_ctime_ns) for s in found)
+        return tuple((s.st_dev, s.st_ino, s.st_size, s.st_mtime_ns, s.st_ctime_ns) for s in stats)
 
 
 def read_entry(row: Mapping[str, Any]) -> Entry:
-    """Return a row of an index, checked; raise `DataError`, `KeyError` or `TypeError` for another than was written."""
+    """Validate a row of an index; raise `DataError`, `KeyError` or `TypeError` if `write_sample` didn't write it."""
     entry = Entry(**{name: row[name] for name in Entry.__dataclass_fields__})
     check_id(entry.id)
     texts = [entry.dtype, entry.digest, row["image"], row["labels"], *entry.groups, *entry.groups.values()]
     numbers = [entry.height, entry.width, entry.channels, entry.objects]
     if not all(isinstance(text, str) for text in texts) or not all(type(number) is int for number in numbers):
         raise TypeError(f"the row of {entry.id!r}")
-    shares = (entry.covered, entry.ignored)
-    if not all(isinstance(share, int | float) and 0 <= share <= 1 for share in shares) or min(numbers) < 0:
+    fractions = (entry.covered, entry.ignored)
+    if not all(isinstance(fraction, int | float) and 0 <= fraction <= 1 for fraction in fractions) or min(numbers) < 0:
         raise TypeError(f"the row of {entry.id!r}")
     if not isinstance(row.get("ignore", ""), str) or ("ignore" in row) != (entry.ignored > 0):
         raise TypeError(f"the row of {entry.id!r}")
@@ -117,7 +117,7 @@ def load_from_disk(folder: Path, entry: Entry, image: str, labels: str, ignore: 
     paths = [folder / part for part in (image, labels, *([ignore] if ignore else []))]
     for path in paths:
         if not path.resolve().is_relative_to(folder.resolve()):
-            raise DataError(f"{folder / INDEX}: sample {entry.id!r} points outside the set: {path}")
+            raise DataError(f"{folder / INDEX}: sample {entry.id!r} has a file outside the set: {path}")
 
     def load() -> Pixels:
         image, labels, *region = (read_array(path, (entry.height, entry.width)) for path in paths)

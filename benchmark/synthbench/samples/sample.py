@@ -1,4 +1,4 @@
-"""One image with its label map, and what is asked of both."""
+"""One image with its label map, and the checks of both."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ MASK = "mask"
 ORIGINS = ("new", "training", "recombined")
 """New; a training mask, turned, warped or cut, or as it is; objects of training masks in new places."""
 IGNORED = -1
-"""What `Sample.marked` holds where the label is unknown."""
+"""The value of `Sample.marked` where the label is unknown."""
 MAX_TEXT = 1000
 _SAFE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,199}")
 
@@ -67,8 +67,8 @@ class Sample:
         object.__setattr__(self, "labels", check_labels(self.labels, self.id))
         if self.image.shape[:2] != self.labels.shape:
             raise DataError(
-                f"sample {self.id!r}: the image is {_size(self.image)} and its mask is {_size(self.labels)}; "
-                "give a mask of the image's size"
+                f"sample {self.id!r}: the image is {_size(self.image)} but its mask is {_size(self.labels)}; "
+                "both must have the same size"
             )
         object.__setattr__(self, "groups", {str(k): str(v) for k, v in self.groups.items()})
         if self.ignore is not None:
@@ -103,17 +103,17 @@ class Sample:
 def check_id(name: str) -> None:
     """Raise `DataError` unless `name` can be a sample's id (and so a file name on every system)."""
     if not isinstance(name, str) or not _SAFE_ID.fullmatch(name):
-        raise DataError(f"sample id {name!r}: use letters, digits, '.', '_', '+' and '-', at most 200 of them")
+        raise DataError(f"sample id {name!r}: use at most 200 letters, digits, '.', '_', '+' and '-'")
 
 
 def check_image(image: np.ndarray, name: str) -> None:
     """Raise `DataError` unless `image` is grey or RGB, uint8 or uint16, and not empty."""
     if not isinstance(image, np.ndarray) or image.dtype not in (np.uint8, np.uint16):
         kind = getattr(image, "dtype", type(image).__name__)
-        raise DataError(f"sample {name!r}: the image is {kind}; convert it to uint8 or uint16")
+        raise DataError(f"sample {name!r}: the image type is {kind}; convert it to uint8 or uint16")
     if not (image.ndim == 2 or (image.ndim == 3 and image.shape[2] == 3)):
         raise DataError(
-            f"sample {name!r}: the image has shape {image.shape}; give (height, width) or (height, width, 3)"
+            f"sample {name!r}: the image has shape {image.shape}; expected (height, width) or (height, width, 3)"
         )
     if image.size == 0:
         raise DataError(f"sample {name!r}: the image is empty, {_size(image)}")
@@ -123,16 +123,16 @@ def check_labels(labels: np.ndarray, name: str) -> np.ndarray:
     """Return `labels` in the smallest of uint8, uint16, uint32 that holds it; raise `DataError` for anything else."""
     if not isinstance(labels, np.ndarray) or labels.dtype.kind not in "iub":
         kind = getattr(labels, "dtype", type(labels).__name__)
-        raise DataError(f"sample {name!r}: the mask is {kind}; give a label map of whole numbers")
+        raise DataError(f"sample {name!r}: the mask type is {kind}; expected a label map of integers")
     if labels.ndim != 2:
-        raise DataError(f"sample {name!r}: the mask has shape {labels.shape}; give one label map, (height, width)")
+        raise DataError(f"sample {name!r}: the mask has shape {labels.shape}; expected one label map (height, width)")
     if labels.size == 0:
         raise DataError(f"sample {name!r}: the mask is empty, {_size(labels)}")
     low, high = int(labels.min()), int(labels.max())
     if low < 0:
-        raise DataError(f"sample {name!r}: the mask holds {low}; labels are 0 (background) and above")
+        raise DataError(f"sample {name!r}: the mask contains {low}; labels must be ≥ 0 (0 is background)")
     if high > MAX_LABEL:
-        raise DataError(f"sample {name!r}: the mask holds {high}; labels go up to {MAX_LABEL}")
+        raise DataError(f"sample {name!r}: the mask contains {high}; labels must be ≤ {MAX_LABEL}")
     return labels.astype(np.min_scalar_type(high), copy=False)
 
 
@@ -140,26 +140,26 @@ def check_ignore(ignore: np.ndarray, shape: tuple[int, ...], name: str) -> None:
     """Raise `DataError` unless `ignore` is a bool mask of this shape."""
     if not isinstance(ignore, np.ndarray) or ignore.dtype != bool:
         kind = getattr(ignore, "dtype", type(ignore).__name__)
-        raise DataError(f"sample {name!r}: the ignore region is {kind}; give a mask of True and False")
+        raise DataError(f"sample {name!r}: the ignore region is {kind}; expected a boolean mask")
     if ignore.shape != shape:
         sizes = ["×".join(map(str, side)) for side in (ignore.shape, shape)]
         raise DataError(
-            f"sample {name!r}: the ignore region is {sizes[0]} and the mask is {sizes[1]}; give both the same size"
+            f"sample {name!r}: the ignore region is {sizes[0]} but the mask is {sizes[1]}; both must have the same size"
         )
 
 
 def check_ignore_value(value: int | None, task: Task) -> None:
-    """Raise `ConfigError` unless masks of this task can hold `value` where the label is unknown; None is no value."""
+    """Raise `ConfigError` unless `value` can mark unknown labels in masks of this task; None marks none."""
     if value is None:
         return
     if not 0 <= value <= MAX_LABEL:
-        raise ConfigError(f"ignore {value}: masks hold 0 to {MAX_LABEL}")
+        raise ConfigError(f"ignore {value}: expected an integer from 0 to {MAX_LABEL}")
     if value == 0 and task == "instances":
-        raise ConfigError("ignore 0: 0 is the background of instances, and has to stay it; give another value")
+        raise ConfigError("ignore 0: 0 is the background of instance masks; use another value")
 
 
 def split_ignored(labels: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
-    """Return labels and ignore region of a label map that has `IGNORED` (−1) where the label is unknown.
+    """Split a label map with `IGNORED` (−1) where the label is unknown into labels and ignore region.
 
     Parameters
     ----------
@@ -169,7 +169,7 @@ def split_ignored(labels: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
     Returns
     -------
     labels, ignore
-        0 where it was −1; and where that is, bool, or None where it is nowhere.
+        The labels, 0 where they were −1; and the region where they were −1, bool, or None if it is empty.
     """
     ignore = labels == IGNORED if labels.dtype.kind == "i" else np.zeros(labels.shape, bool)
     return (np.where(ignore, 0, labels), ignore) if ignore.any() else (labels, None)

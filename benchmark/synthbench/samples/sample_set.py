@@ -24,11 +24,11 @@ from synthbench.samples.entries import (
 )
 from synthbench.samples.sample import MAX_TEXT, TASKS, Sample, Task
 
-Damaged = Callable[[DataError], Exception]
-"""Is told of a sample that can't be read as it was written, and returns what is raised."""
+DamageHandler = Callable[[DataError], Exception]
+"""Receives the error of a sample that can't be read as it was written, and returns the error to raise."""
 
 
-def _as_it_is(error: DataError) -> Exception:
+def _unchanged(error: DataError) -> Exception:
     return error
 
 
@@ -58,7 +58,7 @@ class SampleSet(Sequence[Sample]):
         task: Task = "instances",
         classes: Sequence[str] = (),
         info: Mapping[str, Any] | None = None,
-        damaged: Damaged = _as_it_is,
+        on_damage: DamageHandler = _unchanged,
     ) -> None:
         if task not in TASKS:
             raise DataError(f"sample set {name!r}: task {task!r} is not one of {', '.join(TASKS)}")
@@ -73,11 +73,11 @@ class SampleSet(Sequence[Sample]):
         self.info: Mapping[str, Any] = dict(info or {})
         self.entries = tuple(entries)
         self._loaders = tuple(loaders)
-        self._damaged = damaged
+        self._on_damage = on_damage
         self._index = {entry.id: i for i, entry in enumerate(entries)}
         self._fingerprint: str | None = None
 
-    # -- making one ---------------------------------------------------------------------------------------------
+    # -- construction ---------------------------------------------------------------------------------------------
 
     @classmethod
     def of(
@@ -95,14 +95,14 @@ class SampleSet(Sequence[Sample]):
         return cls([Entry.of(s) for s in kept], loaders, name=name, task=task, classes=classes, info=info)
 
     @classmethod
-    def open(cls, folder: str | Path, damaged: Damaged = _as_it_is) -> SampleSet:
+    def open(cls, folder: str | Path, on_damage: DamageHandler = _unchanged) -> SampleSet:
         """Open a sample set on disk; pixels are read later, sample by sample.
 
         Parameters
         ----------
         folder
-        damaged
-            Is told of a sample whose files can't be read, or aren't those that were written; what it returns is raised.
+        on_damage
+            Receives the error of a sample whose files can't be read, or have changed; what it returns is raised.
 
         Raises
         ------
@@ -120,7 +120,7 @@ class SampleSet(Sequence[Sample]):
             raise DataError(f"{folder / INDEX}: can't be read: {error}") from None
         try:
             if index["format"] not in range(1, FORMAT + 1):
-                raise DataError(f"{folder / INDEX}: format {index['format']}, this version reads 1 to {FORMAT}")
+                raise DataError(f"{folder / INDEX}: unknown format {index['format']}; this version reads 1 to {FORMAT}")
             rows = [{"ignored": 0.0, **row} for row in index["samples"]]
             classes, info = index["classes"], index["info"]
             if not isinstance(info, dict) or not isinstance(classes, list):
@@ -133,7 +133,7 @@ class SampleSet(Sequence[Sample]):
                 for row, entry in zip(rows, entries, strict=True)
             ]
             about = {name: index[name] for name in ("name", "task", "classes", "info")}
-            return cls(entries, loaders, **about, damaged=damaged)
+            return cls(entries, loaders, **about, on_damage=on_damage)
         except DataError:
             raise
         except (KeyError, TypeError, AttributeError, ValueError) as error:
@@ -164,7 +164,7 @@ class SampleSet(Sequence[Sample]):
         """
         folder = Path(folder)
         if folder.exists():
-            raise DataError(f"{folder}: exists already; name another folder, or remove it")
+            raise DataError(f"{folder}: already exists; choose another folder, or remove it")
         folder.parent.mkdir(parents=True, exist_ok=True)
         beside = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
         try:
@@ -190,7 +190,7 @@ class SampleSet(Sequence[Sample]):
         """Write this set to a new folder, and return it opened from there."""
         return SampleSet.write(folder, self, name=self.name, task=self.task, classes=self.classes, info=self.info)
 
-    # -- looking at it ------------------------------------------------------------------------------------------
+    # -- access ------------------------------------------------------------------------------------------
 
     def __len__(self) -> int:
         return len(self.entries)
@@ -209,11 +209,11 @@ class SampleSet(Sequence[Sample]):
             sample = self._loaders[position](entry)
             if sample is None:
                 raise DataError(
-                    f"sample set {self.name!r}: the files of {entry.id!r} were altered since they were written; "
+                    f"sample set {self.name!r}: the files of {entry.id!r} have changed since they were written; "
                     "import it again"
                 )
         except DataError as error:
-            raise self._damaged(error) from None
+            raise self._on_damage(error) from None
         return sample
 
     def __iter__(self) -> Iterator[Sample]:
@@ -234,13 +234,13 @@ class SampleSet(Sequence[Sample]):
         return tuple(entry.id for entry in self.entries)
 
     @property
-    def ignoring(self) -> bool:
-        """Whether any sample has pixels without a known label."""
+    def has_ignored(self) -> bool:
+        """Whether any sample has pixels whose label is unknown."""
         return any(entry.ignored for entry in self.entries)
 
     @property
     def fingerprint(self) -> str:
-        """SHA-256 over task, classes and the digests of the samples, in order. The name and `info` don't count."""
+        """SHA-256 of task, classes and the digests of the samples, in order; name and `info` aren't included."""
         if self._fingerprint is None:
             content = [self.task, list(self.classes), [entry.digest for entry in self.entries]]
             self._fingerprint = hashlib.sha256(json.dumps(content).encode()).hexdigest()
@@ -259,7 +259,7 @@ class SampleSet(Sequence[Sample]):
             task=self.task,
             classes=self.classes,
             info=self.info,
-            damaged=self._damaged,
+            on_damage=self._on_damage,
         )
 
 

@@ -56,7 +56,7 @@ def test_three_forms_of_a_mask_decode_as_pycocotools_does(put, bring, grey, tmp_
     plain, packed = _disc(8, 20, 5), _disc(18, 10, 4)
     _write(tmp_path / "labels.json", [_annotation(s) for s in (polygon, _uncompressed(plain), _compressed(packed))])
     (sample,), found = bring()
-    assert found.found == "COCO annotations in labels.json"
+    assert found.description == "COCO annotations in labels.json"
     truth = coco_masks.decode(coco_masks.merge(coco_masks.frPyObjects(polygon, HEIGHT, WIDTH)))
     np.testing.assert_array_equal(sample.labels == 1, truth == 1)
     np.testing.assert_array_equal(sample.labels == 2, plain)
@@ -81,7 +81,7 @@ def test_the_smaller_object_lies_on_top_and_what_it_hides_is_counted(put, bring,
     (sample,), found = bring()
     np.testing.assert_array_equal(sample.labels == 3, same)
     np.testing.assert_array_equal(sample.labels == 2, large & ~small)
-    lines = found.notes.lines()
+    lines = found.log.lines()
     assert f"overlapping pixels given to the smaller object: {2 * int(small.sum())}" in lines
     assert "objects wholly hidden by smaller ones, dropped: 1" in lines
 
@@ -100,7 +100,7 @@ def test_crowds_boxes_and_lines_are_left_out_and_counted(put, bring, grey, tmp_p
     _write(tmp_path / "labels.json", rows)
     (sample,), found = bring()
     np.testing.assert_array_equal(sample.labels > 0, kept)
-    assert found.notes.counts == {
+    assert found.log.counts == {
         "crowd regions, left out": 1,
         "annotations without a mask, left out": 2,
         "polygons of fewer than three points, dropped": 1,
@@ -118,7 +118,7 @@ def test_json_files_named_for_splits_give_official_splits(put, bring, grey, tmp_
         )
     samples, found = bring()
     assert {s.id: dict(s.groups) for s in samples} == {"0": {"split": "train"}, "validation-0": {"split": "validation"}}
-    assert found.notes.total == 2
+    assert found.log.total == 2
     alone, _ = bring(tmp_path / "annotations" / "cells_val.json")
     assert [s.id for s in alone] == ["0"]
 
@@ -131,7 +131,7 @@ def test_classes_of_several_files_are_in_the_order_of_their_ids(put, bring, grey
         path = _write(tmp_path / f"{name}.json", rows, (f"{name}.png",))
         path.write_text(json.dumps({**json.loads(path.read_text(encoding="utf-8")), "categories": categories}))
     _, found = bring(task="semantic")
-    assert found.recipe.classes == ("background", "c1", "c2", "c3")
+    assert found.options.classes == ("background", "c1", "c2", "c3")
 
 
 def test_categories_become_classes_when_the_task_is_semantic(put, bring, grey, tmp_path):
@@ -139,7 +139,7 @@ def test_categories_become_classes_when_the_task_is_semantic(put, bring, grey, t
     cell, debris = _disc(8, 8, 5), _disc(8, 8, 2)
     _write(tmp_path / "x.json", [_annotation(_uncompressed(cell)), _annotation(_uncompressed(debris), category=2)])
     (sample,), found = bring(task="semantic")
-    assert found.recipe.classes == ("background", "cell", "debris")
+    assert found.options.classes == ("background", "cell", "debris")
     np.testing.assert_array_equal(sample.labels, cell.astype(int) + debris)
     with pytest.raises(ConfigError, match=r"category 'debris' is no class; the classes are: background, cell"):
         bring(task="semantic", classes=("background", "cell"))
@@ -221,7 +221,7 @@ def test_a_polygon_may_reach_a_little_over_the_edge(put, bring, grey, tmp_path):
     _write(tmp_path / "labels.json", [_annotation([[-6, -6, 10, -6, 10, 10, -6, 10]])])
     (sample,), found = bring()
     assert int(sample.labels[:10, :10].sum()) == int(sample.labels.sum()) == 100
-    assert "polygons that reach over the image's edge, cut there: 1" in found.notes.lines()
+    assert "polygons that reach over the image's edge, cut there: 1" in found.log.lines()
 
 
 def test_an_image_listed_twice_is_one_image_with_the_objects_of_both(put, bring, grey, tmp_path):
@@ -239,7 +239,7 @@ def test_an_image_listed_twice_is_one_image_with_the_objects_of_both(put, bring,
         "images listed twice in labels.json, made one": 1,
         "objects drawn in both of two listings, the first kept": 1,
         "objects drawn in only one of two listings, kept": 2,
-    }.items() <= found.notes.counts.items()
+    }.items() <= found.log.counts.items()
 
 
 def test_an_image_listed_twice_alike_is_as_if_listed_once(put, bring, grey, tmp_path):
@@ -251,7 +251,7 @@ def test_an_image_listed_twice_alike_is_as_if_listed_once(put, bring, grey, tmp_
     _write(tmp_path / "labels.json", again, ("a.png", "a.png"))
     (twice,), found = bring()
     assert twice.digest == once.digest
-    assert "objects drawn in only one of two listings, kept" not in found.notes.counts
+    assert "objects drawn in only one of two listings, kept" not in found.log.counts
 
 
 @pytest.mark.parametrize(
@@ -272,8 +272,8 @@ def test_an_image_of_two_splits_is_in_one_that_is_not_trained_on(put, bring, gre
     np.testing.assert_array_equal(both.labels > 0, truth[keeps])
     loses = first if keeps == second else second
     what = f"images listed in {word[keeps]} and in {word[loses]}, kept in {word[keeps]} alone"
-    assert found.notes.counts[what] == 1
-    assert found.notes.total == 3
+    assert found.log.counts[what] == 1
+    assert found.log.total == 3
 
 
 def test_a_picture_of_another_size_than_the_file_says_is_refused_all_at_once(put, bring, grey, tmp_path):
@@ -313,7 +313,7 @@ def test_ids_may_be_texts_a_byte_order_mark_may_lead_and_categories_may_lack(
     (tmp_path / "labels.JSON").write_text(json.dumps(content, ensure_ascii=False), encoding=encoding)
     (sample,), found = bring(task=task)
     assert int(sample.labels.sum()) == 64
-    assert found.recipe.classes == (("background", "nucleus") if task == "semantic" else ())
+    assert found.options.classes == (("background", "nucleus") if task == "semantic" else ())
 
 
 @pytest.mark.parametrize(

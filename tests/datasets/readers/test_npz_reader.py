@@ -41,18 +41,18 @@ def test_images_of_two_channels_become_rgb_and_floats_are_rescaled(bring, tmp_pa
         scaled = np.rint((plane - every.min()) * (65535 / np.ptp(every)))
         np.testing.assert_array_equal(first.image[..., channel + 1], scaled)
     np.testing.assert_array_equal(first.labels, tissue["y"][0, ..., 0])
-    lines = "\n".join(found.notes.lines())
-    assert "float32 images rescaled alike: " in lines
-    assert "the range of all, became 0 … 65535 (uint16): 3" in lines
+    lines = "\n".join(found.log.lines())
+    assert "float32 images rescaled together: " in lines
+    assert "the range of all images, stored as 0 … 65535 (uint16): 3" in lines
     assert "first green, the second blue: 3" in lines
     assert "masks taken from channel 0 of 2: 3" in lines
 
 
 def test_another_mask_can_be_asked_for(tmp_path, tissue):
     path = _save(tmp_path / "a.npz", tissue)
-    notes = ImportLog()
-    notes.measure_by(lambda other: npz.read(path, ImportOptions(), other, mask=1), "a")
-    samples = list(npz.read(path, ImportOptions(), notes, mask=1))
+    log = ImportLog()
+    log.measure_with(lambda other: npz.read(path, ImportOptions(), other, mask=1), "a")
+    samples = list(npz.read(path, ImportOptions(), log, mask=1))
     np.testing.assert_array_equal(samples[2].labels, tissue["y"][2, ..., 1])
     with pytest.raises(DataError, match=r"a\.npz: y\[0\]: has 2 masks, and mask 2 was asked for"):
         next(npz.read(path, ImportOptions(), ImportLog(), mask=2))
@@ -75,7 +75,7 @@ def test_a_folder_of_files_is_one_set_with_splits(bring, tmp_path, tissue):
     for split in ("train", "val", "test"):
         _save(tmp_path / f"{split}.npz", tissue)
     samples, found = bring()
-    assert len(samples) == found.notes.total == 9
+    assert len(samples) == found.log.total == 9
     assert {s.groups["split"] for s in samples} == {"train", "validation", "test"}
 
 
@@ -88,7 +88,7 @@ def test_python_objects_are_never_unpickled(bring, tmp_path, tissue):
     trap[:] = [Trap() for _ in range(3)]
     samples, found = bring(_save(tmp_path / "a.npz", {**tissue, "meta": trap}))
     assert len(samples) == 3
-    assert "array meta of a.npz not read (no plain list of texts or numbers): 1" in found.notes.lines()
+    assert "array meta of a.npz not read (no plain list of texts or numbers): 1" in found.log.lines()
     pickled = np.empty((3, 24, 32), object)
     with pytest.raises(DataError, match=r"X holds Python objects, which aren't opened"):
         bring(_save(tmp_path / "a.npz", {"X": pickled, "y": tissue["y"]}))
@@ -98,10 +98,10 @@ def test_python_objects_are_never_unpickled(bring, tmp_path, tissue):
     ("change", "says"),
     [
         ({"y": np.zeros((2, 24, 32), int)}, r"X is \(3, 24, 32, 2\) and y is \(2, 24, 32\)"),
-        ({"y": np.zeros((3, 24, 31), int)}, r"y\[0\]: the mask is 24×31 and its image .*X\[0\] is 24×32"),
-        ({"y": np.full((3, 24, 32), -1)}, r"y\[0\]: the mask holds -1"),
-        ({"y": np.zeros((3, 24, 32))}, r"y\[0\]: the mask is float64; save it as whole numbers"),
-        ({"X": np.full((3, 24, 32), np.nan)}, r"X\[0\]: the image holds NaN"),
+        ({"y": np.zeros((3, 24, 31), int)}, r"y\[0\]: the mask is 24×31 but its image .*X\[0\] is 24×32"),
+        ({"y": np.full((3, 24, 32), -1)}, r"y\[0\]: the mask contains -1"),
+        ({"y": np.zeros((3, 24, 32))}, r"y\[0\]: the mask type is float64; save it as integers"),
+        ({"X": np.full((3, 24, 32), np.nan)}, r"X\[0\]: the image contains NaN"),
     ],
 )
 def test_arrays_that_do_not_fit_are_refused_by_file_and_index(bring, tmp_path, tissue, change, says):

@@ -21,9 +21,9 @@ def test_of_overlapping_objects_the_smaller_lies_on_top(put, bring, grey):
     put("n1/masks/b.png", _square(1, 1, 10))
     put("n1/masks/c.png", _square(2, 3, 1))
     (sample,), found = bring()
-    assert found.form.name == "one mask per object"
+    assert found.format.name == "one mask per object"
     assert [int((sample.labels == v).sum()) for v in (1, 2, 3)] == [15, 84, 1]
-    assert "overlapping pixels given to the smaller object: 17" in found.notes.lines()
+    assert "overlapping pixels given to the smaller object: 17" in found.log.lines()
 
 
 def test_semantic_means_object_or_not(put, bring, grey):
@@ -31,7 +31,7 @@ def test_semantic_means_object_or_not(put, bring, grey):
     put("n1/masks/a.png", _square(2, 2, 4))
     put("n1/masks/b.png", _square(10, 10, 5))
     (sample,), found = bring(task="semantic")
-    assert found.recipe.classes == ("background", "foreground")
+    assert found.options.classes == ("background", "foreground")
     assert (int(sample.labels.max()), int(sample.labels.sum())) == (1, 41)
 
 
@@ -41,7 +41,7 @@ def test_an_unannotated_folder_is_left_out_but_a_single_gap_is_refused(put, brin
     put("stage1_test/n2/images/n2.png", grey)
     samples, found = bring()
     assert [(s.id, dict(s.groups)) for s in samples] == [("n1", {"split": "train"})]
-    assert "images of a folder without any masks, left out: 1" in found.notes.lines()
+    assert "images of a folder without any masks, left out: 1" in found.log.lines()
     put("stage1_train/n3/images/n3.png", grey)
     with pytest.raises(DataError, match=r"n3\.png: has no masks/ beside images/"):
         bring()
@@ -69,7 +69,7 @@ def test_all_masks_that_can_not_be_used_are_told_at_once(put, bring, grey, tmp_p
 
 def test_the_bowls_own_files_become_label_maps(shared_fixtures, bring):
     samples, found = bring(shared_fixtures / "dsb2018_raw")
-    assert found.found == "8 images with 439 objects, one mask file per object"
+    assert found.description == "8 images with 439 objects, one mask file per object"
     assert sum(len(np.unique(s.labels)) - 1 for s in samples) == 439
     assert {s.image.ndim for s in samples} == {2, 3}
     sample = min(samples, key=lambda s: len(np.unique(s.labels)))

@@ -11,7 +11,7 @@ from synthbench.errors import ConfigError, DataError
 def test_a_sample_set_is_taken_as_it_is(semantic_set, tmp_path, bring):
     written = semantic_set.save(tmp_path / "discs")
     found = prepare_import(tmp_path / "discs")
-    assert (found.form.name, found.name, found.recipe.task) == ("sample set", "discs", "semantic")
+    assert (found.format.name, found.name, found.options.task) == ("sample set", "discs", "semantic")
     copy = found.write(tmp_path / "copy")
     assert copy.fingerprint == written.fingerprint
     by_index, _ = bring(tmp_path / "discs" / "samples.json")

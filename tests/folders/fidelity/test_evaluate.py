@@ -212,12 +212,12 @@ def test_images_on_a_scale_of_their_own_are_not_compared_with_others(many: list[
         (tmp_path / name).mkdir()
         for i, sample in enumerate(many[:8]):
             tifffile.imwrite(tmp_path / name / f"{i}.tif", (sample.image * factor + 0.25).astype(np.float32))
-    with pytest.raises(DataError, match=r"float: its images are rescaled alike: .* and those of .*whole aren't"):
+    with pytest.raises(DataError, match=r"float: its images are rescaled together: .* and those of .*whole aren't"):
         judge(tmp_path / "float", whole, encoder="moments")
-    with pytest.raises(DataError, match=r"rescaled alike: .* and those of .*half aren't; .*--white"):
+    with pytest.raises(DataError, match=r"rescaled together: .* and those of .*half aren't; .*--white"):
         judge(tmp_path / "float", tmp_path / "half", encoder="moments")
     both = judge(tmp_path / "float", tmp_path / "other", encoder="moments")
-    assert any("rescaled alike: " in note for note in both["notes"])
+    assert any("rescaled together: " in note for note in both["notes"])
     unit = judge(tmp_path / "float", tmp_path / "half", encoder="moments", white=3000)
     assert unit["frechet"]["value"] > both["frechet"]["value"]
 

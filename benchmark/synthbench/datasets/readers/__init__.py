@@ -1,5 +1,5 @@
 """Readers: one module per form in which annotated images are found.
 
 Each has ``sniff(path) -> str | None``, a sentence saying what was found, and
-``read(path, recipe, notes) -> Iterator[Sample]``, which counts in `notes` what it did to the data.
+``read(path, options, log) -> Iterator[Sample]``, which counts in `log` what it did to the data.
 """

@@ -53,7 +53,7 @@ def classes(path: Path) -> tuple[str, ...]:
     return tuple(dict.fromkeys(["background", *(names[one] for one in sorted(names, key=by_number))]))
 
 
-def read(path: Path, recipe: ImportOptions, notes: ImportLog) -> Iterator[Sample]:
+def read(path: Path, options: ImportOptions, log: ImportLog) -> Iterator[Sample]:
     """Yield the images of one JSON file after another; objects are numbered in the order of their annotations.
 
     Raises
@@ -61,28 +61,28 @@ def read(path: Path, recipe: ImportOptions, notes: ImportLog) -> Iterator[Sample
     DataError
         If a JSON file is damaged, an image is missing or of another size, or a mask can't be decoded.
     ConfigError
-        If a category isn't one of the recipe's classes.
+        If a category isn't one of the options's classes.
     """
     files = json_files(path)
     shelf = ImageIndex(path)
     # Several files may not fit into memory together.
     contents = {files[0]: load_json(files[0])} if len(files) == 1 else {}
-    images = {file: list_images(contents.get(file) or load_json(file), file, shelf, notes) for file in files}
-    assign_shared_images(images, notes)
-    notes.total += sum(map(len, images.values()))
+    images = {file: list_images(contents.get(file) or load_json(file), file, shelf, log) for file in files}
+    assign_shared_images(images, log)
+    log.total += sum(map(len, images.values()))
     ids: set[str] = set()
     for file in files:
-        found = _File(file, contents.get(file) or load_json(file), recipe, notes)
+        found = _File(file, contents.get(file) or load_json(file), options, log)
         for name, image in _named(images[file]):
             if name in ids:
                 name = "-".join([split_of(file.stem) or file.stem, name])  # noqa: PLW2901
             ids.add(name)
-            notes.files[name] = image.path.stem, image.path
-            with notes.trying():
+            log.files[name] = image.path.stem, image.path
+            with log.collecting_errors():
                 yield found.sample(name, image)
         found.finish()
         del found  # before the next file is read: they are large
-    notes.refuse(path)
+    log.raise_problems(path)
 
 
 def _named(images: dict[Path, ListedImage]) -> list[tuple[str, ListedImage]]:
@@ -96,8 +96,8 @@ class _File:
 
     file: Path
     content: dict[str, Any]
-    recipe: ImportOptions
-    notes: ImportLog
+    options: ImportOptions
+    log: ImportLog
 
     def __post_init__(self) -> None:
         self.values = self._values()
@@ -108,16 +108,16 @@ class _File:
         known = {normalise_id(row.get("id")) for row in self.content["images"]}
         strangers = [row for one, rows in self.rows.items() if one not in known for row in rows]
         if strangers and len(strangers) == len(self.content["annotations"]):
-            self.notes.problem(
+            self.log.add_problem(
                 f"{self.file}: no annotation belongs to a listed image: their image_id is {next(iter(self.rows))!r}, "
                 f"…, and the images have the ids {', '.join(map(str, list(known)[:3])) or 'of none'}, …"
             )
-        self.notes.add("annotations of images that aren't listed, left out", len(strangers))
+        self.log.count("annotations of images that aren't listed, left out", len(strangers))
 
     def sample(self, name: str, found: ListedImage) -> Sample:
         """Return an image with its label map."""
         where = f"{self.file}: image {found.path.name}"
-        image = read_image(found.path, self.notes)
+        image = read_image(found.path, self.log)
         height, width = image.shape[:2]
         for told in found.sizes - {(height, width)}:
             turned = "; it is turned against its annotations" if told == (width, height) else ""
@@ -128,8 +128,8 @@ class _File:
         listings = [self._objects(self.rows[one], height, width, where) for one in found.keys]
         objects = listings[0]
         for again in listings[1:]:
-            objects = merge_listings(objects, again, self.notes)
-        self.notes.add(f"images listed twice in {self.file.name}, made one", int(len(listings) > 1))
+            objects = merge_listings(objects, again, self.log)
+        self.log.count(f"images listed twice in {self.file.name}, made one", int(len(listings) > 1))
         self.drawn += len(objects)
         stamps = []
         for number, (encoded, value) in enumerate(objects, start=1):
@@ -137,12 +137,12 @@ class _File:
             window = rle_masks.decode(encoded)[y : y + h, x : x + w].astype(bool)
             stamps.append(ObjectMask(y, x, window, number if self.values is None else value))
         groups = {group: value for group, value in found.groups.items() if group != "folder"}
-        return Sample(name, image, paint_objects(stamps, (height, width), self.notes), groups)
+        return Sample(name, image, paint_objects(stamps, (height, width), self.log), groups)
 
     def finish(self) -> None:
         """Note it as a problem where there are annotations, and none has a mask."""
-        if self.content["annotations"] and not self.drawn and not self.notes.problems:
-            self.notes.problem(
+        if self.content["annotations"] and not self.drawn and not self.log.problems:
+            self.log.add_problem(
                 f"{self.file}: no annotation has a mask of a single object; boxes alone and crowds (iscrowd: 1) "
                 "don't count"
             )
@@ -153,11 +153,11 @@ class _File:
         found, problems = [], []
         for number, row in rows:
             if row.get("iscrowd") in (1, True, "1", "true", "True"):
-                self.notes.add("crowd regions, left out")
+                self.log.count("crowd regions, left out")
                 continue
             name = normalise_id(row.get("id")) or f"number {number + 1}"
             try:
-                mask = encode(row.get("segmentation"), height, width, f"{where}: annotation {name}", self.notes)
+                mask = encode(row.get("segmentation"), height, width, f"{where}: annotation {name}", self.log)
             except DataError as error:
                 problems.append(str(error))
                 continue
@@ -173,15 +173,15 @@ class _File:
     def _values(self) -> dict[str, int] | None:
         """Return the class of each category id; None for instances, where objects are numbered instead."""
         names = category_names(self.content)
-        if self.recipe.task == "instances":
+        if self.options.task == "instances":
             if len(names) > 1:
                 what = "annotations whose categories were not kept (instances have no class)"
-                self.notes.add(what, len(self.content["annotations"]))
+                self.log.count(what, len(self.content["annotations"]))
             return None
         for name in names.values():
-            if name not in self.recipe.classes:
-                hint = suggest(name, self.recipe.classes) or f"; the classes are: {', '.join(self.recipe.classes)}"
+            if name not in self.options.classes:
+                hint = suggest(name, self.options.classes) or f"; the classes are: {', '.join(self.options.classes)}"
                 raise ConfigError(
                     f"{self.file}: the category {name!r} is no class{hint}; leave out --classes to take them all"
                 )
-        return {one: list(self.recipe.classes).index(name) for one, name in names.items()}
+        return {one: list(self.options.classes).index(name) for one, name in names.items()}

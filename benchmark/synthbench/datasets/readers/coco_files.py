@@ -109,8 +109,8 @@ def by_number(text: str) -> tuple[bool, int, str]:
     return (not plain, int(text) if plain else 0, text)
 
 
-def list_images(content: dict[str, Any], file: Path, shelf: ImageIndex, notes: ImportLog) -> dict[Path, ListedImage]:
-    """Return the pictures that a file lists, in its order; what is missing or twofold is a problem in `notes`."""
+def list_images(content: dict[str, Any], file: Path, shelf: ImageIndex, log: ImportLog) -> dict[Path, ListedImage]:
+    """Return the pictures that a file lists, in its order; what is missing or twofold is a problem in `log`."""
     split = split_of(file.stem)
     found: dict[Path, ListedImage] = {}
     owner: dict[str, Path] = {}
@@ -118,9 +118,9 @@ def list_images(content: dict[str, Any], file: Path, shelf: ImageIndex, notes: I
     for row in content["images"]:
         name, one = row.get("file_name"), normalise_id(row.get("id"))
         if not isinstance(name, str) or one is None:
-            notes.problem(f"{file}: an image has no file_name or no id: {str(row)[:80]}")
+            log.add_problem(f"{file}: an image has no file_name or no id: {str(row)[:80]}")
             continue
-        with notes.trying():
+        with log.collecting_errors():
             path = shelf.find(name, split, file)
             if path is None:
                 missing.append(name)
@@ -136,7 +136,7 @@ def list_images(content: dict[str, Any], file: Path, shelf: ImageIndex, notes: I
         what = f"the image {missing[0]} is" if len(missing) == 1 else f"{len(missing)} images are"
         which = "" if len(missing) == 1 else f": {join_names(missing)}"
         there = "it" if len(missing) == 1 else "them"
-        notes.problem(f"{file}: {what} not below {shelf.root}; put {there} there{which}")
+        log.add_problem(f"{file}: {what} not below {shelf.root}; put {there} there{which}")
     return found
 
 
@@ -144,11 +144,11 @@ def _is_size(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and value > 0
 
 
-def assign_shared_images(files: dict[Path, dict[Path, ListedImage]], notes: ImportLog) -> None:
+def assign_shared_images(files: dict[Path, dict[Path, ListedImage]], log: ImportLog) -> None:
     """Leave a picture that the files of several splits list to one of them: test before validation before train.
 
     Nothing that is trained on is tested on then, and the sets that results are compared on stay as published. Files
-    that aren't named for different splits may not share pictures: that is a problem in `notes`.
+    that aren't named for different splits may not share pictures: that is a problem in `log`.
     """
     order = sorted(files, key=lambda file: _rank(split_of(file.stem)))
     for later, file in enumerate(order):
@@ -158,14 +158,14 @@ def assign_shared_images(files: dict[Path, dict[Path, ListedImage]], notes: Impo
                 continue
             splits = [split_of(one.stem) for one in (other, file)]
             if None in splits or splits[0] == splits[1]:
-                notes.problem(
+                log.add_problem(
                     f"{shared[0]}: is listed in {other.name} and in {file.name}"
                     + (f", as are {len(shared) - 1} others" if len(shared) > 1 else "")
                     + "; import one of these files alone"
                 )
             else:
                 what = f"images listed in {splits[0]} and in {splits[1]}, kept in {splits[0]} alone"
-                notes.add(what, len(shared))
+                log.count(what, len(shared))
             for path in shared:
                 del files[file][path]
 

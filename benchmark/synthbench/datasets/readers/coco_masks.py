@@ -20,7 +20,7 @@ _LONGEST = 30
 """Bits of a run length: enough for any image."""
 
 
-def encode(segmentation: Any, height: int, width: int, where: str, notes: ImportLog) -> Any:
+def encode(segmentation: Any, height: int, width: int, where: str, log: ImportLog) -> Any:
     """Return a segmentation as pycocotools' compressed run lengths; None when there is nothing in it.
 
     Parameters
@@ -31,7 +31,7 @@ def encode(segmentation: Any, height: int, width: int, where: str, notes: Import
         Of the image.
     where
         The annotation, for messages.
-    notes
+    log
 
     Raises
     ------
@@ -39,20 +39,20 @@ def encode(segmentation: Any, height: int, width: int, where: str, notes: Import
         If it is no mask of this image.
     """
     if segmentation is None or segmentation in ([], {}, ""):
-        notes.add("annotations without a mask, left out")
+        log.count("annotations without a mask, left out")
         return None
     if isinstance(segmentation, dict):
         return _from_runs(segmentation, height, width, where)
     if not isinstance(segmentation, list):
         raise DataError(f"{where}: the mask is {_shown(segmentation)}; give polygons or run lengths")
-    polygons = _polygons(segmentation, height, width, where, notes)
+    polygons = _polygons(segmentation, height, width, where, log)
     if not polygons:
-        notes.add("annotations without a mask, left out")
+        log.count("annotations without a mask, left out")
         return None
     return rle_masks.merge(rle_masks.frPyObjects(polygons, height, width))
 
 
-def merge_listings(first: list[Any], second: list[Any], notes: ImportLog) -> list[Any]:
+def merge_listings(first: list[Any], second: list[Any], log: ImportLog) -> list[Any]:
     """Return the objects of two listings of one image: all of the first, and what the second has more.
 
     Parameters
@@ -66,12 +66,12 @@ def merge_listings(first: list[Any], second: list[Any], notes: ImportLog) -> lis
     values = [np.array([value for _, value in objects]) for objects in (second, first)]
     same = (np.asarray(overlaps) >= SAME) & (values[0][:, None] == values[1][None, :])
     new = [one for one, known in zip(second, same.any(axis=1), strict=True) if not known]
-    notes.add("objects drawn in both of two listings, the first kept", len(second) - len(new))
-    notes.add("objects drawn in only one of two listings, kept", len(new) + int((~same.any(axis=0)).sum()))
+    log.count("objects drawn in both of two listings, the first kept", len(second) - len(new))
+    log.count("objects drawn in only one of two listings, kept", len(new) + int((~same.any(axis=0)).sum()))
     return [*first, *new]
 
 
-def _polygons(segmentation: list[Any], height: int, width: int, where: str, notes: ImportLog) -> list[list[float]]:
+def _polygons(segmentation: list[Any], height: int, width: int, where: str, log: ImportLog) -> list[list[float]]:
     if {*map(type, segmentation)} <= {int, float}:
         raise DataError(f"{where}: the polygon is one flat list; COCO has a list of such lists: [[x1, y1, x2, y2, …]]")
     found = []
@@ -88,14 +88,14 @@ def _polygons(segmentation: list[Any], height: int, width: int, where: str, note
         if len(polygon) % 2:
             raise DataError(f"{where}: a polygon has {len(polygon)} numbers; they are pairs: [x1, y1, x2, y2, …]")
         if len(polygon) < _FEWEST:
-            notes.add("polygons of fewer than three points, dropped")
+            log.count("polygons of fewer than three points, dropped")
             continue
-        _check_reach(polygon, height, width, where, notes)
+        _check_reach(polygon, height, width, where, log)
         found.append(polygon)
     return found
 
 
-def _check_reach(polygon: list[float], height: int, width: int, where: str, notes: ImportLog) -> None:
+def _check_reach(polygon: list[float], height: int, width: int, where: str, log: ImportLog) -> None:
     """Raise `DataError` where a coordinate is no number, or lies more than the image's size beyond its edge."""
     outside, span = False, 0.0
     for axis, values, size in (("x", polygon[::2], width), ("y", polygon[1::2], height)):
@@ -111,7 +111,7 @@ def _check_reach(polygon: list[float], height: int, width: int, where: str, note
         span = max(span, high - low)
     if span * len(polygon) > _LONGEST_WAY and _way(polygon) > _LONGEST_WAY:
         raise DataError(f"{where}: a polygon of {len(polygon) // 2:,} points goes to and fro; give an object's outline")
-    notes.add("polygons that reach over the image's edge, cut there", int(outside))
+    log.count("polygons that reach over the image's edge, cut there", int(outside))
 
 
 def _way(polygon: list[float]) -> float:

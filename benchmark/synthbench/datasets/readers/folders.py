@@ -36,7 +36,7 @@ def sniff(path: Path) -> str | None:
     return f"{count} images in {', '.join(names)}" + (f"; official splits: {told}{rest}" if told else "")
 
 
-def read(path: Path, recipe: ImportOptions, notes: ImportLog) -> Iterator[Sample]:
+def read(path: Path, options: ImportOptions, log: ImportLog) -> Iterator[Sample]:
     """Yield image after image with the mask of its name.
 
     Raises
@@ -44,8 +44,8 @@ def read(path: Path, recipe: ImportOptions, notes: ImportLog) -> Iterator[Sample
     DataError
         If images have no masks, or files can't be used.
     """
-    items = assign_ids([item for pair in _pairs(path) for item in _items(*pair, notes)])
-    yield from read_pairs(path, items, recipe, notes)
+    items = assign_ids([item for pair in _pairs(path) for item in _items(*pair, log)])
+    yield from read_pairs(path, items, options, log)
 
 
 def _pairs(path: Path) -> list[tuple[Path, Path, dict[str, str]]]:
@@ -70,10 +70,10 @@ def _pairs(path: Path) -> list[tuple[Path, Path, dict[str, str]]]:
     return found
 
 
-def _items(images: Path, masks: Path, groups: dict[str, str], notes: ImportLog) -> list[FoundImage]:
-    by_name = by_stem(image_files(masks), notes)
+def _items(images: Path, masks: Path, groups: dict[str, str], log: ImportLog) -> list[FoundImage]:
+    by_name = by_stem(image_files(masks), log)
     items, bare = [], []
-    for stem, image in by_stem(image_files(images), notes).items():
+    for stem, image in by_stem(image_files(images), log).items():
         mask = next((by_name.pop(name) for name in _names(stem) if name in by_name), None)
         if mask is None:
             bare.append(image)
@@ -81,11 +81,11 @@ def _items(images: Path, masks: Path, groups: dict[str, str], notes: ImportLog) 
             items.append(FoundImage(stem, image, (mask,), groups))
     left = f"; masks without an image there: {join_names(mask.name for mask in by_name.values())}" if by_name else ""
     for image in bare:
-        notes.problem(
+        log.add_problem(
             f"{image}: has no mask; add {masks / image.stem}.png (or .tif), or take the image away"
             + (left if image is bare[-1] else "")
         )
-    notes.add(f"masks without an image in {masks.name}/, left out", len(by_name))
+    log.count(f"masks without an image in {masks.name}/, left out", len(by_name))
     return items
 
 

@@ -27,17 +27,17 @@ DEPTH = 1
 def sniff(path: Path) -> str | None:
     """Say what is there when the file is an npz file, or the folder holds some."""
     told = []
-    notes = ImportLog()
+    log = ImportLog()
     for file in _files(path):
-        with notes.trying():
+        with log.collecting_errors():
             archive = NpzFile(file)
             images, masks = _names(archive)
             told.append(f"{file.name} ({images} {_size(archive, images)}, {masks} {_size(archive, masks)})")
-    notes.refuse(path)
+    log.raise_problems(path)
     return f"npz arrays in {', '.join(told)}" if told else None
 
 
-def read(path: Path, recipe: ImportOptions, notes: ImportLog, *, mask: int = 0) -> Iterator[Sample]:
+def read(path: Path, options: ImportOptions, log: ImportLog, *, mask: int = 0) -> Iterator[Sample]:
     """Yield the images of one npz file after another; ids are ``<file>-<index>``.
 
     Images of two channels become RGB: the first channel green, the second blue, red empty. Types are changed as
@@ -54,22 +54,22 @@ def read(path: Path, recipe: ImportOptions, notes: ImportLog, *, mask: int = 0) 
         If arrays are missing, differ in length, hold Python objects, or are cut short.
     """
     archives = [NpzFile(file) for file in _files(path)]
-    notes.total += sum(archive.headers[_names(archive)[0]].shape[0] for archive in archives)
+    log.total += sum(archive.headers[_names(archive)[0]].shape[0] for archive in archives)
     for archive in archives:
         images, masks = _names(archive)
-        groups = _groups(archive, archive.headers[images].shape[0], notes)
+        groups = _groups(archive, archive.headers[images].shape[0], log)
         for index, (image, labels) in enumerate(zip(archive.rows(images), archive.rows(masks), strict=True)):
             image_at, mask_at = (f"{archive.path}: {name}[{index}]" for name in (images, masks))
-            with notes.trying():
+            with log.collecting_errors():
                 yield make_sample(
                     f"{safe_id(archive.path.stem)}-{index:05d}",
-                    _image(image, image_at, notes),
-                    to_label_map(_channel(labels, mask, mask_at, notes), mask_at, recipe, notes),
+                    _image(image, image_at, log),
+                    to_label_map(_channel(labels, mask, mask_at, log), mask_at, options, log),
                     {name: values[index] for name, values in groups.items()},
                     image_at,
                     mask_at,
                 )
-    notes.refuse(path)
+    log.raise_problems(path)
 
 
 def _files(path: Path) -> list[Path]:
@@ -102,7 +102,7 @@ def _size(archive: NpzFile, name: str) -> str:
     return f"{'×'.join(map(str, header.shape))} {header.dtype}"
 
 
-def _groups(archive: NpzFile, count: int, notes: ImportLog) -> dict[str, list[str]]:
+def _groups(archive: NpzFile, count: int, log: ImportLog) -> dict[str, list[str]]:
     split = split_of(archive.path.stem)
     groups = {"split": [split] * count} if split else {}
     for name, header in archive.headers.items():
@@ -113,23 +113,23 @@ def _groups(archive: NpzFile, count: int, notes: ImportLog) -> dict[str, list[st
             texts = [value.decode(errors="replace") if isinstance(value, bytes) else str(value) for value in values]
             groups[name.removesuffix("_list")] = texts
         else:
-            notes.add(f"array {name} of {archive.path.name} not read (no plain list of texts or numbers)")
+            log.count(f"array {name} of {archive.path.name} not read (no plain list of texts or numbers)")
     return groups
 
 
-def _image(image: np.ndarray, where: str, notes: ImportLog) -> np.ndarray:
+def _image(image: np.ndarray, where: str, log: ImportLog) -> np.ndarray:
     if image.ndim != 3 or image.shape[2] != 2:
-        return to_sample_image(image, where, notes)
-    notes.add("images of two channels stored as RGB: the first green, the second blue")
-    first, second = np.moveaxis(rescale(image, where, notes), -1, 0)
+        return to_sample_image(image, where, log)
+    log.count("images of two channels stored as RGB: the first green, the second blue")
+    first, second = np.moveaxis(rescale(image, where, log), -1, 0)
     return np.stack([np.zeros_like(first), first, second], axis=-1)
 
 
-def _channel(labels: np.ndarray, mask: int, where: str, notes: ImportLog) -> np.ndarray:
+def _channel(labels: np.ndarray, mask: int, where: str, log: ImportLog) -> np.ndarray:
     if labels.ndim != 3:
         return labels
     if mask >= labels.shape[2]:
         raise DataError(f"{where}: has {labels.shape[2]} masks, and mask {mask} was asked for (the first is 0)")
     if labels.shape[2] > 1:
-        notes.add(f"masks taken from channel {mask} of {labels.shape[2]}")
+        log.count(f"masks taken from channel {mask} of {labels.shape[2]}")
     return labels[..., mask]

@@ -31,7 +31,7 @@ def sniff(path: Path) -> str | None:
     return f"{len(items)} images with {count} objects, one mask file per object"
 
 
-def read(path: Path, recipe: ImportOptions, notes: ImportLog) -> Iterator[Sample]:
+def read(path: Path, options: ImportOptions, log: ImportLog) -> Iterator[Sample]:
     """Yield image after image; its objects are numbered in the order of their mask files' names.
 
     Raises
@@ -39,29 +39,29 @@ def read(path: Path, recipe: ImportOptions, notes: ImportLog) -> Iterator[Sample
     DataError
         If a file can't be used, or a mask differs from its image in size.
     """
-    items = assign_ids(_items(path, notes))
-    notes.expect(items)
+    items = assign_ids(_items(path, log))
+    log.expect(items)
     for name, item in items:
-        with notes.trying():
-            image = read_image(item.image, notes)
+        with log.collecting_errors():
+            image = read_image(item.image, log)
             stamps = []
             for value, mask_at in enumerate(item.masks, start=1):
-                with notes.trying():
-                    stamps.append(_stamp(mask_at, image, item, value if recipe.task == "instances" else 1, notes))
-            labels = paint_objects(stamps, (image.shape[0], image.shape[1]), notes)
+                with log.collecting_errors():
+                    stamps.append(_stamp(mask_at, image, item, value if options.task == "instances" else 1, log))
+            labels = paint_objects(stamps, (image.shape[0], image.shape[1]), log)
             yield make_sample(name, image, labels.astype(np.uint32), item.groups, str(item.image), str(item.image))
-    notes.refuse(path)
+    log.raise_problems(path)
 
 
-def _stamp(mask_at: Path, image: np.ndarray, item: FoundImage, value: int, notes: ImportLog) -> ObjectMask:
-    mask = to_integers(decode_mask(mask_at, notes), str(mask_at)) > 0
+def _stamp(mask_at: Path, image: np.ndarray, item: FoundImage, value: int, log: ImportLog) -> ObjectMask:
+    mask = to_integers(decode_mask(mask_at, log), str(mask_at)) > 0
     if mask.shape != image.shape[:2]:
         sizes = [f"{a.shape[0]}×{a.shape[1]}" for a in (mask, image)]
         raise DataError(f"{mask_at}: the mask is {sizes[0]} and its image {item.image} is {sizes[1]}")
     return ObjectMask.of(mask, value)
 
 
-def _items(path: Path, notes: ImportLog) -> list[FoundImage]:
+def _items(path: Path, log: ImportLog) -> list[FoundImage]:
     if not path.is_dir():
         return []
     found, bare = [], []
@@ -77,11 +77,11 @@ def _items(path: Path, notes: ImportLog) -> list[FoundImage]:
     annotated = {item.image.parents[2] for item in found}
     for image in bare:
         if image.parents[2] in annotated:
-            notes.problem(
+            log.add_problem(
                 f"{image}: has no masks/ beside images/; add the masks, or take {image.parents[1].name}/ away"
             )
     if found:
-        notes.add("images of a folder without any masks, left out", len(bare))
+        log.count("images of a folder without any masks, left out", len(bare))
     return found
 
 

@@ -20,21 +20,21 @@ def sniff(path: Path) -> str | None:
     return f"a sample set of {len(samples)} samples, task {samples.task}"
 
 
-def read(path: Path, recipe: ImportOptions, notes: ImportLog) -> Iterator[Sample]:
-    """Yield the samples as they are; raise `ConfigError` when the recipe wants something else of them."""
+def read(path: Path, options: ImportOptions, log: ImportLog) -> Iterator[Sample]:
+    """Yield the samples as they are; raise `ConfigError` when the options wants something else of them."""
     samples = open_set(path)
-    if samples.task != recipe.task or (recipe.task == "semantic" and samples.classes != tuple(recipe.classes)):
+    if samples.task != options.task or (options.task == "semantic" and samples.classes != tuple(options.classes)):
         have = " ".join([samples.task, ", ".join(samples.classes)]).strip()
-        want = " ".join([recipe.task, ", ".join(recipe.classes)]).strip()
+        want = " ".join([options.task, ", ".join(options.classes)]).strip()
         raise ConfigError(f"{path}: the sample set is {have}, and {want} was asked for; leave out --task and --classes")
-    for given, option in ((recipe.components, "--components"), (recipe.white is not None, "--white")):
+    for given, option in ((options.components, "--components"), (options.white is not None, "--white")):
         if given:
             raise ConfigError(f"{path}: a sample set is taken as it is; leave out {option}")
-    notes.total = len(samples)
+    log.total = len(samples)
     for name in samples.ids:
-        with notes.trying():
+        with log.collecting_errors():
             yield samples[name]
-    notes.refuse(path)
+    log.raise_problems(path)
 
 
 def open_set(path: Path) -> SampleSet:

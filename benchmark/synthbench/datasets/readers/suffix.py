@@ -32,10 +32,10 @@ def sniff(path: Path) -> str | None:
     return f"{count} images beside their masks, which end in _masks" if count else None
 
 
-def read(path: Path, recipe: ImportOptions, notes: ImportLog) -> Iterator[Sample]:
+def read(path: Path, options: ImportOptions, log: ImportLog) -> Iterator[Sample]:
     """Yield image after image with its mask; raise `DataError` for all that is there without the other."""
-    items = assign_ids([item for folder in walk_folders(path, DEPTH) for item in _items(path, folder, notes)])
-    yield from read_pairs(path, items, recipe, notes)
+    items = assign_ids([item for folder in walk_folders(path, DEPTH) for item in _items(path, folder, log)])
+    yield from read_pairs(path, items, options, log)
 
 
 def _by_products(folder: Path) -> list[Path]:
@@ -53,7 +53,7 @@ def _by_products(folder: Path) -> list[Path]:
     return found
 
 
-def _masks(folder: Path, notes: ImportLog) -> dict[str, Path]:
+def _masks(folder: Path, log: ImportLog) -> dict[str, Path]:
     """Return the masks of a folder by the name of their image."""
     found: dict[str, Path] = {}
     others = set(_by_products(folder))
@@ -63,16 +63,16 @@ def _masks(folder: Path, notes: ImportLog) -> dict[str, Path]:
             continue
         other = found.setdefault(match["stem"], mask)
         if other is not mask:
-            notes.problem(f"{mask} and {other.name} are masks of one image; take one of them away")
+            log.add_problem(f"{mask} and {other.name} are masks of one image; take one of them away")
     return found
 
 
-def _items(root: Path, folder: Path, notes: ImportLog) -> list[FoundImage]:
-    masks = _masks(folder, notes)
+def _items(root: Path, folder: Path, log: ImportLog) -> list[FoundImage]:
+    masks = _masks(folder, log)
     if not masks:
         return []
     apart = {*masks.values(), *_by_products(folder)}
-    images = by_stem([p for p in image_files(folder) if p not in apart and not _MASK.fullmatch(nfc(p.stem))], notes)
+    images = by_stem([p for p in image_files(folder) if p not in apart and not _MASK.fullmatch(nfc(p.stem))], log)
     groups = groups_from_path(root, folder)
     items = []
     for stem, image in images.items():
@@ -80,7 +80,7 @@ def _items(root: Path, folder: Path, notes: ImportLog) -> list[FoundImage]:
         if name in masks:
             items.append(FoundImage(name, image, (masks.pop(name),), groups))
         else:
-            notes.problem(f"{image}: has no mask; add {folder / name}_masks.png (or .tif), or take the image away")
+            log.add_problem(f"{image}: has no mask; add {folder / name}_masks.png (or .tif), or take the image away")
     for stem, mask in masks.items():
-        notes.problem(f"{mask}: has no image; add {folder / stem}.png (or .tif), or take the mask away")
+        log.add_problem(f"{mask}: has no image; add {folder / stem}.png (or .tif), or take the mask away")
     return items

@@ -43,21 +43,21 @@ def sniff(path: Path) -> str | None:
     )
 
 
-def read(path: Path, recipe: ImportOptions, notes: ImportLog, *, truth: TruthChoice | None = None) -> Iterator[Sample]:
+def read(path: Path, options: ImportOptions, log: ImportLog, *, truth: TruthChoice | None = None) -> Iterator[Sample]:
     """Yield the annotated frames, sequence by sequence.
 
     Parameters
     ----------
     truth
         Which segmentations to use; ``each``: gold in the sequences that have it, silver in the others, told by the
-        group ``truth``. By default what the recipe says, else gold where there is any, else silver.
+        group ``truth``. By default what the options says, else gold where there is any, else silver.
 
     Raises
     ------
     DataError
         If the truth asked for isn't there, segmentations have no frame, or a file is three-dimensional.
     """
-    wanted = truth or recipe.truth or _best_truth(path)
+    wanted = truth or options.truth or _best_truth(path)
     sequences = _wanted(path, wanted) if wanted else {}
     if wanted is None or not sequences:
         kind = wanted if wanted in _FOLDER else None
@@ -65,14 +65,14 @@ def read(path: Path, recipe: ImportOptions, notes: ImportLog, *, truth: TruthCho
             f"{path}: no sequence has {kind or 'any'} truth (NN_{_FOLDER[kind or 'gold']}/SEG/man_seg*.tif)"
         )
     left = [folder.name for one in _ORDER for folder in _sequences(path, one) if folder not in sequences]
-    notes.add(f"sequences without {wanted} truth, left out ({join_names(left)}); --truth each takes them", len(left))
+    log.count(f"sequences without {wanted} truth, left out ({join_names(left)}); --truth each takes them", len(left))
     items = []
     for sequence, own in sequences.items():
-        found = _items(path, sequence, own, {"truth": own} if wanted == "each" else {}, notes)
-        notes.add(f"segmentations of the {own} truth", len(found))
+        found = _items(path, sequence, own, {"truth": own} if wanted == "each" else {}, log)
+        log.count(f"segmentations of the {own} truth", len(found))
         items += found
     named = assign_ids(items)
-    yield from read_pairs(path, named, recipe, notes)
+    yield from read_pairs(path, named, options, log)
 
 
 def _best_truth(path: Path) -> Truth | None:
@@ -100,20 +100,20 @@ def _masks(sequence: Path, truth: Truth) -> Path:
     return sequence.with_name(f"{sequence.name}_{_FOLDER[truth]}") / "SEG"
 
 
-def _items(root: Path, sequence: Path, truth: Truth, more: dict[str, str], notes: ImportLog) -> list[FoundImage]:
+def _items(root: Path, sequence: Path, truth: Truth, more: dict[str, str], log: ImportLog) -> list[FoundImage]:
     frames = {match[1]: p for p in image_files(sequence) if (match := _FRAME.fullmatch(p.stem))}
     used = set()
     items = []
     for mask in image_files(_masks(sequence, truth)):
         match = _SEGMENTATION.fullmatch(mask.stem)
         if match is None:
-            notes.problem(f"{mask}: is not named man_seg<frame>.tif; rename it, or take it away")
+            log.add_problem(f"{mask}: is not named man_seg<frame>.tif; rename it, or take it away")
             continue
         if match[2]:
-            notes.problem(f"{mask}: one slice of a volume; only two-dimensional sequences can be imported")
+            log.add_problem(f"{mask}: one slice of a volume; only two-dimensional sequences can be imported")
             continue
         if match[1] not in frames:
-            notes.problem(f"{mask}: has no frame {sequence / ('t' + match[1])}.tif; add it, or take the mask away")
+            log.add_problem(f"{mask}: has no frame {sequence / ('t' + match[1])}.tif; add it, or take the mask away")
             continue
         used.add(match[1])
         groups = {
@@ -123,5 +123,5 @@ def _items(root: Path, sequence: Path, truth: Truth, more: dict[str, str], notes
             **more,
         }
         items.append(FoundImage(f"{sequence.name}-t{match[1]}", frames[match[1]], (mask,), groups))
-    notes.add("frames without a segmentation, left out", len(frames) - len(used))
+    log.count("frames without a segmentation, left out", len(frames) - len(used))
     return items

@@ -33,5 +33,5 @@ def run(ctx: TaskContext) -> dict[str, Any]:
 def check_ignored(segmenter: Any, mix: TrainingMix, name: str) -> None:
     """Raise `DataError` if a segmenter would take pixels of unknown label, real or drawn, for background."""
     parts = (mix.real, mix.synthetic)
-    if any(part is not None and part.ignoring for part in parts) and not segmenter.supports_ignore:
+    if any(part is not None and part.has_ignored for part in parts) and not segmenter.supports_ignore:
         raise DataError(f"segmenter {name!r} would take ignored pixels for background; leave it out of the study")

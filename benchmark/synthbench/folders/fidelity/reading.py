@@ -93,10 +93,10 @@ def open_pictures(
         stored = SampleSet.open(at)
         said = [str(line) for line in stored.info.get("import", ())]
         origins = tuple(_origin(entry.groups.get(MASK, "")) for entry in stored.entries)
-        return Pictures(path, found, stored.ids, ready.recipe.task, lambda: said, lambda i: _parts(stored[i]), origins)
+        return Pictures(path, found, stored.ids, ready.options.task, lambda: said, lambda i: _parts(stored[i]), origins)
     kept = list(ready.samples())
     names = tuple(sample.id for sample in kept)
-    return Pictures(path, found, names, ready.recipe.task, ready.notes.lines, lambda i: _parts(kept[i]))
+    return Pictures(path, found, names, ready.options.task, ready.log.lines, lambda i: _parts(kept[i]))
 
 
 def _origin(said: str) -> str:
@@ -122,10 +122,10 @@ def _plain_pictures(path: Path, files: list[Path], white: float | None) -> Pictu
 
     def read_all(measuring: ImportLog) -> Iterator[np.ndarray]:
         for file in files:
-            with measuring.trying():
+            with measuring.collecting_errors():
                 yield read_image(file, measuring)
 
-    notes.measure_by(read_all, str(path))
+    notes.measure_with(read_all, str(path))
     kinds = ", ".join(suffix for suffix in IMAGE_SUFFIXES if any(file.suffix.lower() == suffix for file in files))
     return Pictures(
         path,
