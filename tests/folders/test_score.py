@@ -425,7 +425,7 @@ def test_classes_that_do_not_mean_the_same_have_no_score(folders: tuple[Path, Pa
     write_array(truth / "a.png", (labels == 1).astype(np.uint8) * 255)
     write_array(truth / "b.png", (labels == 1).astype(np.uint8) + (labels == 255))
     write_array(truth / "c.png", (labels == 1).astype(np.uint8) * 2)
-    with pytest.raises(DataError, match=r"truth: a\.png holds 0 and 255, and c\.png classes up to 2"):
+    with pytest.raises(DataError, match=r"truth: a\.png contains 0 and 255, but c\.png classes up to 2"):
         score_folders(*folders, semantic=True)
 
 
