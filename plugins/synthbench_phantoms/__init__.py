@@ -1,4 +1,4 @@
-"""Phantoms: micrographs drawn from a seed, as datasets and as a generator."""
+"""Phantoms: procedural micrographs, as datasets and as a generator."""
 
 from __future__ import annotations
 
@@ -14,11 +14,13 @@ _SEMANTIC = frozenset({"semantic"})
 def synthbench_datasets() -> Iterator[DatasetSpec]:
     home = "synthbench_phantoms.datasets"
     yield DatasetSpec(
-        "phantom-nuclei", f"{home}:PhantomNuclei", "drawn: fluorescent nuclei, sparse and crowded", _INSTANCES
+        "phantom-nuclei", f"{home}:PhantomNuclei", "procedural: fluorescent nuclei, sparse and crowded", _INSTANCES
     )
-    yield DatasetSpec("phantom-phase", f"{home}:PhantomPhase", "drawn: phase contrast cells with halos", _INSTANCES)
-    yield DatasetSpec("phantom-filaments", f"{home}:PhantomFilaments", "drawn: thin crossing filaments", _SEMANTIC)
-    yield DatasetSpec("phantom-grains", f"{home}:PhantomGrains", "drawn: grains of two phases, pores", _SEMANTIC)
+    yield DatasetSpec(
+        "phantom-phase", f"{home}:PhantomPhase", "procedural: phase contrast cells with halos", _INSTANCES
+    )
+    yield DatasetSpec("phantom-filaments", f"{home}:PhantomFilaments", "procedural: thin crossing filaments", _SEMANTIC)
+    yield DatasetSpec("phantom-grains", f"{home}:PhantomGrains", "procedural: grains of two phases, pores", _SEMANTIC)
 
 
 @hookimpl

@@ -1,4 +1,4 @@
-"""The phantoms as datasets: drawn from a seed, never stored."""
+"""Procedural datasets: micrographs that are generated from a seed."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ _TAG = 0x5EED
 
 
 class PhantomConfig(synthbench.Config):
-    """How many pictures, how large, from which seed.
+    """How many images are generated, their size, and the seed.
 
-    Sample i is a function of ``(seed, i, size)`` alone. Test samples come first, then validation, then training:
-    growing the training set changes neither of the others.
+    Sample i depends on ``(seed, i, size)`` alone. Test samples come first, then validation, then training samples, so a
+    larger training set doesn't change the others.
     """
 
-    train: int = Field(24, ge=0, description="training images")
-    validation: int = Field(8, ge=0, description="validation images")
-    test: int = Field(16, ge=0, description="test images")
+    train: int = Field(24, ge=0, description="number of training images")
+    validation: int = Field(8, ge=0, description="number of validation images")
+    test: int = Field(16, ge=0, description="number of test images")
     size: int = Field(192, ge=32, le=4096, description="side of a square image, in pixels")
-    seed: int = Field(0, ge=0, description="of the drawing")
+    seed: int = Field(0, ge=0, description="seed of the images")
 
 
 class _Phantom(Dataset[PhantomConfig]):
-    """Two kinds of pictures in turn, told apart by a group."""
+    """Two kinds of images in turn, which a group distinguishes."""
 
     Config = PhantomConfig
     source = "drawn by synthbench"
@@ -41,19 +41,19 @@ class _Phantom(Dataset[PhantomConfig]):
     kinds: ClassVar[tuple[str, str]]
 
     def samples(self, context: Context) -> Iterator[Sample]:
-        """Yield the samples, half of each kind, in every split."""
+        """Yield the samples; every split has both kinds in turn."""
         config = self.config
         splits = ["test"] * config.test + ["validation"] * config.validation + ["train"] * config.train
         for index, split in enumerate(splits):
             kind = index % 2
             rng = np.random.default_rng((config.seed, _TAG, self.tag, index))
-            image, labels = self.picture(rng, config.size, bool(kind))
+            image, labels = self.render(rng, config.size, bool(kind))
             yield Sample(f"{index:05d}", image, labels, {"split": split, self.group: self.kinds[kind]})
-            context.progress(index + 1, len(splits), "drawn")
+            context.progress(index + 1, len(splits), "generated")
 
     @staticmethod
-    def picture(rng: np.random.Generator, size: int, second: bool) -> tuple[np.ndarray, np.ndarray]:
-        """Draw an image and its labels; `second` chooses the kind."""
+    def render(rng: np.random.Generator, size: int, second: bool) -> tuple[np.ndarray, np.ndarray]:
+        """Return an image and its label map; `second` selects the kind."""
         raise NotImplementedError
 
 
@@ -61,14 +61,14 @@ class PhantomNuclei(_Phantom):
     """Fluorescent nuclei; group ``density``: sparse or crowded."""
 
     tag, group, kinds = 1, "density", ("sparse", "crowded")
-    picture = staticmethod(nuclei.draw)
+    render = staticmethod(nuclei.render)
 
 
 class PhantomPhase(_Phantom):
-    """Cells under phase contrast; group ``shape``: spread or stretched."""
+    """Cells in phase contrast; group ``shape``: spread or stretched."""
 
     tag, group, kinds = 2, "shape", ("spread", "stretched")
-    picture = staticmethod(phase.draw)
+    render = staticmethod(phase.render)
 
 
 class PhantomFilaments(_Phantom):
@@ -76,7 +76,7 @@ class PhantomFilaments(_Phantom):
 
     tag, group, kinds = 3, "density", ("sparse", "dense")
     classes = filaments.CLASSES
-    picture = staticmethod(filaments.draw)
+    render = staticmethod(filaments.render)
 
 
 class PhantomGrains(_Phantom):
@@ -84,4 +84,4 @@ class PhantomGrains(_Phantom):
 
     tag, group, kinds = 4, "grain", ("fine", "coarse")
     classes = grains.CLASSES
-    picture = staticmethod(grains.draw)
+    render = staticmethod(grains.render)

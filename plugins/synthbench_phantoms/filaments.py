@@ -1,4 +1,4 @@
-"""Fluorescent filaments: thin, curved, crossing and branching, in a part of the picture."""
+"""Fluorescent filaments: thin, curved, crossing and branching, in a part of the image."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ STEP = 0.5
 """Distance between the points of a line, in pixels."""
 
 
-def draw(rng: np.random.Generator, size: int, dense: bool) -> tuple[np.ndarray, np.ndarray]:
-    """Draw one picture.
+def render(rng: np.random.Generator, size: int, dense: bool) -> tuple[np.ndarray, np.ndarray]:
+    """Return one random image and its label map.
 
     Returns
     -------
@@ -23,8 +23,8 @@ def draw(rng: np.random.Generator, size: int, dense: bool) -> tuple[np.ndarray, 
         ``(size, size)`` uint8: 0 background, 1 filament.
     """
     shape = (size, size)
-    home = _home(rng, shape)
-    lines = network(rng, shape, rng.uniform(0.05, 0.09) if dense else rng.uniform(0.02, 0.035), home)
+    cell = _cell(rng, shape)
+    lines = network(rng, shape, rng.uniform(0.05, 0.09) if dense else rng.uniform(0.02, 0.035), cell)
     bundled = rng.random(len(lines)) < 0.12
     labels = np.zeros(shape, np.uint8)
     scene = np.zeros(shape)
@@ -33,13 +33,13 @@ def draw(rng: np.random.Generator, size: int, dense: bool) -> tuple[np.ndarray, 
         labels[near(chosen, shape, width / 2)] = 1
         light = sum((splat(line, _beads(rng, len(line), brightness), shape) for line in chosen), np.zeros(shape))
         scene += ndimage.gaussian_filter(light, width / 3.5)
-    faint = network(rng, shape, 0.006, home)
+    faint = network(rng, shape, 0.006, cell)
     veil = sum((splat(line, np.full(len(line), 0.6), shape) for line in faint), np.zeros(shape))
     scene += ndimage.gaussian_filter(veil, rng.uniform(3, 5))
-    haze = rng.uniform(0.02, 0.08) * np.percentile(scene, 99) * home
-    scene += haze * np.clip(1 + 0.3 * shapes.field(rng, shape, 12), 0, None)
-    scene = optics.psf(scene, rng.uniform(0.7, 1.1), rng.uniform(0.1, 0.3)) + 0.004
-    image = optics.camera(
+    haze = rng.uniform(0.02, 0.08) * np.percentile(scene, 99) * cell
+    scene += haze * np.clip(1 + 0.3 * shapes.smooth_noise(rng, shape, 12), 0, None)
+    scene = optics.blur_by_psf(scene, rng.uniform(0.7, 1.1), rng.uniform(0.1, 0.3)) + 0.004
+    image = optics.record(
         rng,
         scene / np.percentile(scene, 99.7),
         photons=np.exp(rng.uniform(np.log(12), np.log(120))),
@@ -51,18 +51,31 @@ def draw(rng: np.random.Generator, size: int, dense: bool) -> tuple[np.ndarray, 
 
 
 def network(
-    rng: np.random.Generator, shape: tuple[int, int], length_share: float, home: np.ndarray | None = None
+    rng: np.random.Generator, shape: tuple[int, int], density: float, cell: np.ndarray | None = None
 ) -> list[np.ndarray]:
-    """Return lines, ``(n, 2)`` points (y, x) each, whose total length in pixels is `length_share` of the area.
+    """Return curved lines; half of them start on an earlier one, like branches.
 
-    Half of them start on an earlier line, as branches do. `home` (0 … 1) is where they lie thick.
+    Parameters
+    ----------
+    rng
+    shape
+        ``(height, width)``.
+    density
+        Total length of the lines in pixels, divided by the number of pixels of the image.
+    cell
+        ``(height, width)``, 0 … 1: the probability that there are lines; by default 1 everywhere.
+
+    Returns
+    -------
+    list of ndarray
+        ``(n, 2)`` points (y, x) of each line, at a distance of `STEP`.
     """
-    wanted = length_share * shape[0] * shape[1]
+    target_length = density * shape[0] * shape[1]
     lines: list[np.ndarray] = []
     total = 0.0
     main = rng.uniform(0, np.pi)
     for _ in range(10 * max(shape)):
-        if total >= wanted:
+        if total >= target_length:
             break
         if lines and rng.random() < 0.5:
             parent = lines[rng.integers(len(lines))]
@@ -72,9 +85,9 @@ def network(
         heading = main + rng.normal(0, 0.9)
         line = _walk(rng, start, heading, rng.uniform(0.15, 0.7) * max(shape))
         inside = (line >= 0).all(axis=1) & (line <= np.array(shape) - 1).all(axis=1)
-        if home is not None:
+        if cell is not None:
             at = np.clip(line, 0, np.array(shape) - 1).astype(int)
-            inside &= home[at[:, 0], at[:, 1]] > rng.uniform(0.1, 0.9)
+            inside &= cell[at[:, 0], at[:, 1]] > rng.uniform(0.1, 0.9)
         line = _longest_run(line, inside)
         if len(line) * STEP >= 6:
             lines.append(line)
@@ -83,8 +96,8 @@ def network(
 
 
 def splat(line: np.ndarray, weight: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
-    """Return a picture with the light of a line's points shared out between the four pixels about each."""
-    out = np.zeros(shape)
+    """Return an image of a line: the weight of each point is distributed to the four nearest pixels."""
+    image = np.zeros(shape)
     base = np.floor(line).astype(int)
     part = line - base
     for dy in (0, 1):
@@ -92,12 +105,12 @@ def splat(line: np.ndarray, weight: np.ndarray, shape: tuple[int, int]) -> np.nd
             y, x = base[:, 0] + dy, base[:, 1] + dx
             ok = (y < shape[0]) & (x < shape[1])
             share = (part[:, 0] if dy else 1 - part[:, 0]) * (part[:, 1] if dx else 1 - part[:, 1])
-            np.add.at(out, (y[ok], x[ok]), STEP * (share * weight)[ok])
-    return out
+            np.add.at(image, (y[ok], x[ok]), STEP * (share * weight)[ok])
+    return image
 
 
 def _walk(rng: np.random.Generator, start: np.ndarray, heading: float, length: float) -> np.ndarray:
-    """A line that keeps its heading for a while: curvature is smooth noise."""
+    """Return a line ``(n, 2)`` whose curvature is smooth noise."""
     count = max(4, int(length / STEP))
     bends = ndimage.gaussian_filter1d(rng.standard_normal(count), 15, mode="nearest")
     angle = heading + rng.normal(0, 0.003) * np.arange(count) + 0.05 * np.cumsum(bends)
@@ -115,23 +128,23 @@ def _longest_run(line: np.ndarray, inside: np.ndarray) -> np.ndarray:
 
 
 def near(lines: list[np.ndarray], shape: tuple[int, int], distance: float) -> np.ndarray:
-    """Return which pixels lie within `distance` of a line, bool."""
-    away = np.ones(shape, bool)
+    """Return the pixels within `distance` of a line, bool."""
+    not_on_line = np.ones(shape, bool)
     for line in lines:
         at = np.rint(line).astype(int)
-        away[np.clip(at[:, 0], 0, shape[0] - 1), np.clip(at[:, 1], 0, shape[1] - 1)] = False
-    return ndimage.distance_transform_edt(away) <= distance if lines else ~away
+        not_on_line[np.clip(at[:, 0], 0, shape[0] - 1), np.clip(at[:, 1], 0, shape[1] - 1)] = False
+    return ndimage.distance_transform_edt(not_on_line) <= distance if lines else ~not_on_line
 
 
 def _beads(rng: np.random.Generator, count: int, brightness: float) -> np.ndarray:
-    """Light along a line: a level of its own, uneven staining."""
+    """Return the intensity along a line: a random level with uneven staining."""
     level = np.exp(np.clip(rng.normal(brightness, 0.35), -0.5, 1.2))
     return level * np.clip(1 + 1.5 * ndimage.gaussian_filter1d(rng.standard_normal(count), 6), 0.25, None)
 
 
-def _home(rng: np.random.Generator, shape: tuple[int, int]) -> np.ndarray:
-    """Where the cell lies, 0 … 1: the picture shows all of it, or a side."""
-    wave = shapes.field(rng, shape, max(shape) / 4)
+def _cell(rng: np.random.Generator, shape: tuple[int, int]) -> np.ndarray:
+    """Return where the cell is, 0 … 1; the image shows all or a part of it."""
+    wave = shapes.smooth_noise(rng, shape, max(shape) / 4)
     y, x = np.meshgrid(np.linspace(-1, 1, shape[0]), np.linspace(-1, 1, shape[1]), indexing="ij")
     angle = rng.uniform(0, 2 * np.pi)
     side = np.sin(angle) * y + np.cos(angle) * x

@@ -1,4 +1,4 @@
-"""The procedural arm: drawn shapes and drawn light, with the statistics of the training images."""
+"""Generator `phantom`: procedural images with the statistics of the training images; nothing is trained."""
 
 from __future__ import annotations
 
@@ -15,32 +15,34 @@ from synthbench import Context, Generator, Sample, SampleSet, Stopped
 from synthbench.errors import DataError, StoreError
 from synthbench.samples import MASK
 from synthbench_phantoms import filaments, shapes
-from synthbench_phantoms.measure import DEPTHS, Measures, completed, measure, regions_of
+from synthbench_phantoms.measure import DEPTHS, ImageStatistics, fill_missing, measure_image, regions_and_depth
 
-STATE = "measures.json"
+STATISTICS_FILE = "measures.json"
 _TAG = 0xFA27
 
 
 class PhantomGeneratorConfig(synthbench.Config):
-    """How much is measured."""
+    """How many training images are measured."""
 
-    images: int = Field(32, ge=1, description="training images that are measured, evenly spread over the set")
+    images: int = Field(
+        32, ge=1, description="number of training images that are measured, evenly spaced in the training set"
+    )
 
 
 class Phantom(Generator[PhantomGeneratorConfig]):
-    """Measures the training images, and draws images with those statistics; nothing is trained.
+    """Measures the training images, and generates images with the same statistics.
 
-    Each drawn image follows one training image: its size, the number, areas and stretch of its objects (or the
-    shares and widths of its classes), and its light by depth inside and outside the borders, texture and noise.
-    No outline and no pixel is copied. Objects of less than `synthbench_phantoms.shapes.SMALLEST` pixels become as large
-    as that.
+    Each generated image reproduces the statistics of one training image: its size, the number, areas and elongations of
+    its objects (or the fractions and widths of its classes), its intensity as a function of the distance from the
+    borders, its texture and its noise. No outline and no pixel is copied. Objects have at least
+    `synthbench_phantoms.shapes.MIN_VISIBLE_AREA` pixels.
     """
 
     Config = PhantomGeneratorConfig
 
     def __init__(self, config: PhantomGeneratorConfig | None = None) -> None:
         super().__init__(config)
-        self._rows: list[Measures] = []
+        self.statistics: list[ImageStatistics] = []
         self._set: dict[str, Any] = {}
 
     def fit(self, train: SampleSet, context: Context) -> None:
@@ -52,7 +54,7 @@ class Phantom(Generator[PhantomGeneratorConfig]):
             If there are none.
         """
         if not len(train):
-            raise DataError(f"sample set {train.name!r}: there is no training image to measure")
+            raise DataError(f"sample set {train.name!r}: there are no training images")
         chosen = np.unique(np.linspace(0, len(train) - 1, min(self.config.images, len(train))).astype(int))
         semantic, channels = train.task == "semantic", max(entry.channels for entry in train.entries)
         classes = max(len(train.classes), *(1 + int(s.labels.max()) for s in train)) if semantic else 0
@@ -60,109 +62,111 @@ class Phantom(Generator[PhantomGeneratorConfig]):
         rows = []
         for done, index in enumerate(chosen, 1):
             if context.should_stop():
-                raise Stopped("measuring begins anew")
-            rows.append(measure(train[int(index)], train.task, self._set["classes"], channels))
+                raise Stopped("stopped while measuring the training images")
+            rows.append(measure_image(train[int(index)], train.task, self._set["classes"], channels))
             context.progress(done, len(chosen), "measured")
-        self._rows = completed(rows)
+        self.statistics = fill_missing(rows)
 
     def sample(self, index: int, seed: int) -> Sample:
         """Return one sample; see `synthbench.Generator.sample`."""
         rng = np.random.default_rng((seed, _TAG, index))
-        row = self._rows[rng.integers(len(self._rows))]
-        labels = draw_objects(rng, row) if self._set["task"] == "instances" else draw_classes(rng, row)
-        return Sample(f"{index:06d}", self._photograph(rng, row, labels), labels, {MASK: "new"})
+        row = self.statistics[rng.integers(len(self.statistics))]
+        labels = sample_objects(rng, row) if self._set["task"] == "instances" else sample_classes(rng, row)
+        return Sample(f"{index:06d}", self._render(rng, row, labels), labels, {MASK: "new"})
 
     def save(self, folder: Path) -> None:
         super().save(folder)
-        state = {"set": self._set, "rows": [row.as_json() for row in self._rows]}
-        (folder / STATE).write_text(json.dumps(state) + "\n", encoding="utf-8")
+        state = {"set": self._set, "rows": [row.as_json() for row in self.statistics]}
+        (folder / STATISTICS_FILE).write_text(json.dumps(state) + "\n", encoding="utf-8")
 
     @classmethod
     def load(cls, folder: Path, context: Context) -> Self:
         new = super().load(folder, context)
         try:
-            state = json.loads((folder / STATE).read_text(encoding="utf-8"))
-            new._set, new._rows = state["set"], [Measures.from_json(row) for row in state["rows"]]
+            state = json.loads((folder / STATISTICS_FILE).read_text(encoding="utf-8"))
+            new._set, new.statistics = state["set"], [ImageStatistics.from_json(row) for row in state["rows"]]
         except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
-            raise StoreError(f"{folder / STATE}: can't be read: {error!r}; fit again") from None
+            raise StoreError(f"{folder / STATISTICS_FILE}: can't be read: {error!r}; fit again") from None
         return new
 
-    def _photograph(self, rng: np.random.Generator, row: Measures, labels: np.ndarray) -> np.ndarray:
-        planes = light(rng, row, labels, *regions_of(labels, self._set["task"], self._set["classes"]))
-        white = max(other.white for other in self._rows if other.dtype == row.dtype)
-        planes = np.clip(np.rint(planes), 0, white).astype(row.dtype)
+    def _render(self, rng: np.random.Generator, row: ImageStatistics, labels: np.ndarray) -> np.ndarray:
+        planes = render_planes(rng, row, labels, *regions_and_depth(labels, self._set["task"], self._set["classes"]))
+        brightest = max(other.max_value for other in self.statistics if other.dtype == row.dtype)
+        planes = np.clip(np.rint(planes), 0, brightest).astype(row.dtype)
         return planes[0] if row.grey else np.ascontiguousarray(np.moveaxis(planes, 0, -1))
 
 
-def draw_objects(rng: np.random.Generator, row: Measures) -> np.ndarray:
-    """Return a label map ``(height, width)`` int32 of objects like those that were measured."""
-    count = rng.poisson(row.count) if row.count > 8 else row.count
+def sample_objects(rng: np.random.Generator, row: ImageStatistics) -> np.ndarray:
+    """Return a label map ``(height, width)`` int32 with objects like those that were measured."""
+    count = rng.poisson(row.object_count) if row.object_count > 8 else row.object_count
     outlines = []
     for which in rng.integers(len(row.areas), size=count if len(row.areas) else 0):
-        area = max(row.areas[which] * np.exp(rng.normal(0, 0.12)), shapes.SMALLEST)
+        area = max(row.areas[which] * np.exp(rng.normal(0, 0.12)), shapes.MIN_VISIBLE_AREA)
         stretch, solidity = row.elongations[which], row.solidities[which]
         if solidity > 0.78 or area < 80:
-            outlines.append(shapes.rounded(rng, area, stretch, 0.03 + 0.5 * max(0.0, 0.95 - solidity)))
+            outlines.append(shapes.rounded_outline(rng, area, stretch, 0.03 + 0.5 * max(0.0, 0.95 - solidity)))
         elif stretch > 2.2:
-            outlines.append(shapes.spindle(rng, area, stretch))
+            outlines.append(shapes.spindle_outline(rng, area, stretch))
         else:
-            outlines.append(shapes.spread(rng, area, int(rng.integers(2, 6))))
-    outlines.sort(key=lambda outline: -shapes.enclosed(outline))
-    labels, _ = shapes.place(rng, (row.height, row.width), outlines, clustering=row.touching, overlap=0.12)
+            outlines.append(shapes.spread_outline(rng, area, int(rng.integers(2, 6))))
+    outlines.sort(key=lambda outline: -shapes.outline_area(outline))
+    labels, _ = shapes.place_objects(
+        rng, (row.height, row.width), outlines, clustering=row.touching_fraction, overlap=0.12
+    )
     return labels
 
 
-def draw_classes(rng: np.random.Generator, row: Measures) -> np.ndarray:
-    """Return a class map ``(height, width)`` uint8 with the classes' shares and widths.
+def sample_classes(rng: np.random.Generator, row: ImageStatistics) -> np.ndarray:
+    """Return a class map ``(height, width)`` uint8 with the measured fractions and widths of the classes.
 
-    Broad classes divide the picture by levels of smooth noise, the rarest first; thin ones are drawn over them.
+    Wide classes divide the image by thresholds on smooth noise, the rarest class first; lines are put on top of them.
     """
     shape = (row.height, row.width)
-    thin = row.length > 0
+    thin = row.line_density > 0
     if thin.all():
-        thin[np.argmax(row.shares)] = False
-    broad = [k for k in np.argsort(row.shares, kind="stable") if not thin[k]]
-    labels = np.full(shape, broad[-1], np.uint8)
-    free, left = np.ones(shape, bool), sum(row.shares[k] for k in broad)
-    for k in broad[:-1]:
-        if row.shares[k] > 0:
-            wave = shapes.field(rng, shape, float(np.clip(row.thickness[k] / 2.5, 1.0, max(shape) / 4)))
-            taken = free & (wave > np.quantile(wave[free], 1 - row.shares[k] / left))
+        thin[np.argmax(row.fractions)] = False
+    wide = [k for k in np.argsort(row.fractions, kind="stable") if not thin[k]]
+    labels = np.full(shape, wide[-1], np.uint8)
+    free, remaining = np.ones(shape, bool), sum(row.fractions[k] for k in wide)
+    for k in wide[:-1]:
+        if row.fractions[k] > 0:
+            wave = shapes.smooth_noise(rng, shape, float(np.clip(row.line_width[k] / 2.5, 1.0, max(shape) / 4)))
+            taken = free & (wave > np.quantile(wave[free], 1 - row.fractions[k] / remaining))
             labels[taken] = k
             free &= ~taken
-            left -= row.shares[k]
+            remaining -= row.fractions[k]
     for k in np.flatnonzero(thin):
-        labels[_web(rng, shape, row.shares[k], row.thickness[k])] = k
+        labels[_lines(rng, shape, row.fractions[k], row.line_width[k])] = k
     return labels
 
 
-def _web(rng: np.random.Generator, shape: tuple[int, int], share: float, width: float) -> np.ndarray:
-    """Lines of a width that cover a share of the picture, bool."""
+def _lines(rng: np.random.Generator, shape: tuple[int, int], fraction: float, width: float) -> np.ndarray:
+    """Return lines of a width that cover a fraction of the image, ``(height, width)`` bool."""
     covered = np.zeros(shape, bool)
     for _ in range(4):
-        missing = share - covered.mean()
-        if missing > 0.1 * share:
+        missing = fraction - covered.mean()
+        if missing > 0.1 * fraction:
             covered |= filaments.near(filaments.network(rng, shape, missing / width), shape, width / 2)
     return covered
 
 
-def light(
-    rng: np.random.Generator, row: Measures, labels: np.ndarray, regions: np.ndarray, depth: np.ndarray
+def render_planes(
+    rng: np.random.Generator, row: ImageStatistics, labels: np.ndarray, regions: np.ndarray, depth: np.ndarray
 ) -> np.ndarray:
-    """Return ``(C, height, width)`` float64, grey values of a picture of `labels` as the measured camera sees it."""
+    """Return the grey values of an image with these labels and statistics, ``(channels, height, width)`` float64."""
     shape = labels.shape
-    planes = np.zeros((row.profile.shape[1], *shape))
-    for region, channels in enumerate(row.profile):
+    planes = np.zeros((row.depth_profile.shape[1], *shape))
+    for region, channels in enumerate(row.depth_profile):
         here = regions == region
         for plane, profile in zip(planes, channels, strict=True):
             plane[here] = np.interp(depth[here], DEPTHS, profile)
-    own = np.clip(rng.standard_normal(int(labels.max(initial=0)) + 1), -2, 2)
-    own[0] = 0
-    planes = planes + row.spread[:, None, None] * ndimage.gaussian_filter(own[labels], 0.7)
-    for region in range(len(row.shares)):
+    of_object = np.clip(rng.standard_normal(int(labels.max(initial=0)) + 1), -2, 2)
+    of_object[0] = 0
+    planes = planes + row.object_std[:, None, None] * ndimage.gaussian_filter(of_object[labels], 0.7)
+    for region in range(len(row.fractions)):
         here = regions == region
         if here.any():
-            bumps = np.where(here, shapes.field(rng, shape, float(row.scale[region])), 0)
-            planes += row.texture[region][:, None, None] * bumps
-    noise = np.moveaxis(row.noise[regions], -1, 0)
+            bumps = np.where(here, shapes.smooth_noise(rng, shape, float(row.texture_sigma[region])), 0)
+            planes += row.texture_std[region][:, None, None] * bumps
+    noise = np.moveaxis(row.noise_std[regions], -1, 0)
     return planes + noise * rng.standard_normal(planes.shape)

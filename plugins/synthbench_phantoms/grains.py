@@ -12,8 +12,8 @@ CLASSES = ("boundary", "ferrite", "martensite", "pore")
 BOUNDARY, FERRITE, MARTENSITE, PORE = range(4)
 
 
-def draw(rng: np.random.Generator, size: int, coarse: bool) -> tuple[np.ndarray, np.ndarray]:
-    """Draw one picture.
+def render(rng: np.random.Generator, size: int, coarse: bool) -> tuple[np.ndarray, np.ndarray]:
+    """Return one random image and its label map.
 
     Returns
     -------
@@ -34,13 +34,13 @@ def draw(rng: np.random.Generator, size: int, coarse: bool) -> tuple[np.ndarray,
     light = _ferrite(rng, grain)
     light = np.where(hard[grain], _martensite(rng, grain), light)
     groove = ndimage.gaussian_filter(edge.astype(float), 0.8)
-    light -= rng.uniform(0.25, 0.45) * groove * np.clip(1 + 0.5 * shapes.field(rng, shape, 8), 0, None)
+    light -= rng.uniform(0.25, 0.45) * groove * np.clip(1 + 0.5 * shapes.smooth_noise(rng, shape, 8), 0, None)
     depth = ndimage.gaussian_filter(hollow.astype(float), 1.2)
     rim = np.clip(ndimage.gaussian_filter(depth, 2.0) - depth, 0, None)
     light = light * (1 - 0.9 * depth) + 0.06 * depth + rng.uniform(0.2, 0.6) * rim
-    light = np.clip(light, 0.01, None) * optics.uneven(rng, shape, rng.uniform(0.05, 0.2))
-    light = optics.psf(light, rng.uniform(0.6, 0.9), 0.05) + 0.02 * shapes.field(rng, shape, 1)
-    image = optics.camera(rng, light, photons=rng.uniform(150, 800), read=rng.uniform(1, 4), white=230)
+    light = np.clip(light, 0.01, None) * optics.uneven_illumination(rng, shape, rng.uniform(0.05, 0.2))
+    light = optics.blur_by_psf(light, rng.uniform(0.6, 0.9), 0.05) + 0.02 * shapes.smooth_noise(rng, shape, 1)
+    image = optics.record(rng, light, photons=rng.uniform(150, 800), read=rng.uniform(1, 4), white=230)
     return image, labels
 
 
@@ -52,8 +52,8 @@ def _grains(rng: np.random.Generator, shape: tuple[int, int], diameter: float) -
     seeds = rng.uniform(0, 1, (count, 2)) * extent - margin
     y, x = np.meshgrid(np.arange(shape[0]), np.arange(shape[1]), indexing="ij")
     wave = 0.09 * diameter
-    warped_y = y + wave * shapes.field(rng, shape, diameter / 4) + 0.5 * shapes.field(rng, shape, 1.5)
-    warped_x = x + wave * shapes.field(rng, shape, diameter / 4) + 0.5 * shapes.field(rng, shape, 1.5)
+    warped_y = y + wave * shapes.smooth_noise(rng, shape, diameter / 4) + 0.5 * shapes.smooth_noise(rng, shape, 1.5)
+    warped_x = x + wave * shapes.smooth_noise(rng, shape, diameter / 4) + 0.5 * shapes.smooth_noise(rng, shape, 1.5)
     points = np.stack([warped_y.ravel(), warped_x.ravel()], axis=1)
     distance, nearest = cKDTree(seeds).query(points, k=2)
     between = np.linalg.norm(seeds[nearest[:, 0]] - seeds[nearest[:, 1]], axis=1)
@@ -64,7 +64,7 @@ def _grains(rng: np.random.Generator, shape: tuple[int, int], diameter: float) -
 def _ferrite(rng: np.random.Generator, grain: np.ndarray) -> np.ndarray:
     """Smooth bright grains, each of its own grey."""
     own = rng.uniform(0.62, 0.72) + 0.05 * rng.standard_normal(grain.max() + 1)
-    return own[grain] + 0.015 * shapes.field(rng, grain.shape, 2)
+    return own[grain] + 0.015 * shapes.smooth_noise(rng, grain.shape, 2)
 
 
 def _martensite(rng: np.random.Generator, grain: np.ndarray) -> np.ndarray:
@@ -74,15 +74,15 @@ def _martensite(rng: np.random.Generator, grain: np.ndarray) -> np.ndarray:
     pitch, strength = rng.uniform(3.5, 7.0, count), rng.uniform(0.06, 0.16, count)
     y, x = np.meshgrid(np.arange(grain.shape[0]), np.arange(grain.shape[1]), indexing="ij")
     across = np.cos(angle)[grain] * y - np.sin(angle)[grain] * x
-    waver = 2.0 * shapes.field(rng, grain.shape, 3) + 1.2 * shapes.field(rng, grain.shape, 10)
+    waver = 2.0 * shapes.smooth_noise(rng, grain.shape, 3) + 1.2 * shapes.smooth_noise(rng, grain.shape, 10)
     laths = np.sin(2 * np.pi * across / pitch[grain] + waver)
-    return own[grain] + strength[grain] * laths + 0.04 * shapes.field(rng, grain.shape, 1)
+    return own[grain] + strength[grain] * laths + 0.04 * shapes.smooth_noise(rng, grain.shape, 1)
 
 
 def _pores(rng: np.random.Generator, shape: tuple[int, int], diameter: float) -> np.ndarray:
     """Round holes, from specks to half a grain."""
     count = rng.poisson(shape[0] * shape[1] / 3000) + 1
     areas = (diameter * rng.uniform(0.12, 0.5, count)) ** 2
-    outlines = [shapes.rounded(rng, max(area, 14.0), rng.uniform(1, 1.8), 0.12) for area in areas]
-    labels, _ = shapes.place(rng, shape, outlines, clustering=0.3, overlap=0.5)
+    outlines = [shapes.rounded_outline(rng, max(area, 14.0), rng.uniform(1, 1.8), 0.12) for area in areas]
+    labels, _ = shapes.place_objects(rng, shape, outlines, clustering=0.3, overlap=0.5)
     return labels > 0

@@ -8,8 +8,8 @@ from scipy import ndimage
 from synthbench_phantoms import optics, shapes
 
 
-def draw(rng: np.random.Generator, size: int, crowded: bool) -> tuple[np.ndarray, np.ndarray]:
-    """Draw one picture.
+def render(rng: np.random.Generator, size: int, crowded: bool) -> tuple[np.ndarray, np.ndarray]:
+    """Return one random image and its label map.
 
     Returns
     -------
@@ -23,15 +23,15 @@ def draw(rng: np.random.Generator, size: int, crowded: bool) -> tuple[np.ndarray
     cover = rng.uniform(0.22, 0.42) if crowded else rng.uniform(0.06, 0.2)
     count = max(3, round(cover * size * size / (np.pi * radius**2)))
     outlines = [_outline(rng, radius) for _ in range(count)]
-    labels, placed = shapes.place(
+    labels, placed = shapes.place_objects(
         rng, shape, outlines, clustering=rng.uniform(0.6, 0.9) if crowded else rng.uniform(0.1, 0.6), overlap=0.22
     )
     scene = _stain(rng, shape, placed)
     scene += _out_of_focus(rng, shape, radius)
     scene += rng.uniform(0.03, 0.12) * ndimage.gaussian_filter(scene, 1.5 * radius)
-    scene = optics.psf(scene, rng.uniform(0.8, 1.5), rng.uniform(0.05, 0.25))
-    scene = (scene + rng.uniform(0.01, 0.06)) * optics.uneven(rng, shape, rng.uniform(0.1, 0.5))
-    image = optics.camera(
+    scene = optics.blur_by_psf(scene, rng.uniform(0.8, 1.5), rng.uniform(0.05, 0.25))
+    scene = (scene + rng.uniform(0.01, 0.06)) * optics.uneven_illumination(rng, shape, rng.uniform(0.1, 0.5))
+    image = optics.record(
         rng,
         scene / max(np.percentile(scene, 99.8), 1e-6),
         photons=np.exp(rng.uniform(np.log(50), np.log(400))),
@@ -47,17 +47,17 @@ def _outline(rng: np.random.Generator, radius: float) -> np.ndarray:
     area = np.pi * radius**2 * np.exp(rng.normal(0, 0.3))
     kind = rng.random()
     if kind < 0.65:
-        return shapes.rounded(rng, area, 1 + abs(rng.normal(0.25, 0.2)), 0.04)
+        return shapes.rounded_outline(rng, area, 1 + abs(rng.normal(0.25, 0.2)), 0.04)
     if kind < 0.8:
-        return shapes.rounded(rng, area, rng.uniform(1.3, 1.9), 0.05, bend=rng.uniform(0.3, 0.8))
+        return shapes.rounded_outline(rng, area, rng.uniform(1.3, 1.9), 0.05, bend=rng.uniform(0.3, 0.8))
     if kind < 0.92:
-        return shapes.rounded(rng, area, rng.uniform(1.0, 1.4), 0.09)
-    return shapes.rounded(rng, 0.4 * area, rng.uniform(1.0, 2.2), 0.08)
+        return shapes.rounded_outline(rng, area, rng.uniform(1.0, 1.4), 0.09)
+    return shapes.rounded_outline(rng, 0.4 * area, rng.uniform(1.0, 2.2), 0.08)
 
 
-def _stain(rng: np.random.Generator, shape: tuple[int, int], placed: list[shapes.Placed]) -> np.ndarray:
+def _stain(rng: np.random.Generator, shape: tuple[int, int], placed: list[shapes.PlacedObject]) -> np.ndarray:
     """Light of the nuclei: a dome each, chromatin in clumps and grains, dark nucleoli."""
-    clumps, grains = shapes.field(rng, shape, rng.uniform(1.6, 3.0)), shapes.field(rng, shape, 0.8)
+    clumps, grains = shapes.smooth_noise(rng, shape, rng.uniform(1.6, 3.0)), shapes.smooth_noise(rng, shape, 0.8)
     texture = rng.uniform(0.1, 0.26) * clumps + rng.uniform(0.05, 0.18) * grains
     spread = rng.uniform(0.1, 0.35)
     scene = np.zeros(shape)
@@ -66,7 +66,7 @@ def _stain(rng: np.random.Generator, shape: tuple[int, int], placed: list[shapes
         padded = np.pad(nucleus.mask, 1)
         depth = ndimage.distance_transform_edt(padded)[1:-1, 1:-1]
         dome = 0.5 + 0.5 * np.sqrt(depth / depth.max())
-        dense = nucleus.reach < 5 or rng.random() < 0.04
+        dense = nucleus.radius < 5 or rng.random() < 0.04
         level = np.exp(np.clip(rng.normal(0.35 if dense else 0.0, spread), -0.8, 0.8))
         light = level * dome * np.clip(1 + (0.5 if dense else 1.0) * texture[window], 0.2, None)
         light *= _nucleoli(rng, nucleus, depth.shape)
@@ -74,12 +74,12 @@ def _stain(rng: np.random.Generator, shape: tuple[int, int], placed: list[shapes
     return scene
 
 
-def _nucleoli(rng: np.random.Generator, nucleus: shapes.Placed, shape: tuple[int, int]) -> np.ndarray:
+def _nucleoli(rng: np.random.Generator, nucleus: shapes.PlacedObject, shape: tuple[int, int]) -> np.ndarray:
     dimming = np.ones(shape)
     y, x = np.ogrid[: shape[0], : shape[1]]
-    for _ in range(rng.integers(0, 4) if nucleus.reach > 6 else 0):
-        at = np.array(shape) / 2 + rng.normal(0, 0.35 * nucleus.reach, 2)
-        width = nucleus.reach * rng.uniform(0.1, 0.2)
+    for _ in range(rng.integers(0, 4) if nucleus.radius > 6 else 0):
+        at = np.array(shape) / 2 + rng.normal(0, 0.35 * nucleus.radius, 2)
+        width = nucleus.radius * rng.uniform(0.1, 0.2)
         dimming *= 1 - rng.uniform(0.2, 0.5) * np.exp(-((y - at[0]) ** 2 + (x - at[1]) ** 2) / (2 * width**2))
     return dimming
 

@@ -1,41 +1,50 @@
-"""What a microscope and its camera make of a scene: blur, uneven light, halos, noise."""
+"""Image formation in a microscope: blur, uneven illumination, phase contrast, and the camera's noise."""
 
 from __future__ import annotations
 
 import numpy as np
 from scipy import ndimage
 
-from synthbench_phantoms.shapes import field
+from synthbench_phantoms.shapes import smooth_noise
 
 
-def psf(scene: np.ndarray, sigma: float, skirt: float = 0.12) -> np.ndarray:
-    """Blur a scene as a lens does: a sharp core, and a share `skirt` of the light in a wide skirt.
+def blur_by_psf(scene: np.ndarray, sigma: float, skirt: float = 0.12) -> np.ndarray:
+    """Blur a scene by a point spread function: a narrow Gaussian core, and a wide one for stray light.
 
     Parameters
     ----------
     scene
-        ``(height, width)``, light, from 0 up.
+        ``(height, width)``, light intensity ≥ 0.
     sigma
-        Standard deviation of the core in pixels; the skirt's is five times that.
+        Standard deviation of the core in pixels; that of the wide Gaussian is five times as large.
     skirt
-        0 … 1.
+        Fraction of the light in the wide Gaussian, 0 … 1.
     """
     core = ndimage.gaussian_filter(scene, sigma, mode="nearest")
     return (1 - skirt) * core + skirt * ndimage.gaussian_filter(scene, 5 * sigma, mode="nearest")
 
 
-def uneven(rng: np.random.Generator, shape: tuple[int, int], amount: float) -> np.ndarray:
-    """Return the light of an uneven lamp: about 1, a slope, a vignette and slow waves of relative height `amount`."""
+def uneven_illumination(rng: np.random.Generator, shape: tuple[int, int], amount: float) -> np.ndarray:
+    """Return uneven illumination ``(height, width)`` around 1: a gradient, a vignette and slow waves.
+
+    Parameters
+    ----------
+    rng
+    shape
+        ``(height, width)``.
+    amount
+        Relative strength, 0 … 1.
+    """
     y, x = np.meshgrid(np.linspace(-1, 1, shape[0]), np.linspace(-1, 1, shape[1]), indexing="ij")
     slope = rng.normal(0, 0.5, 2)
     vignette = (y - rng.normal(0, 0.3)) ** 2 + (x - rng.normal(0, 0.3)) ** 2
-    waves = field(rng, shape, max(shape) / 6)
+    waves = smooth_noise(rng, shape, max(shape) / 6)
     light = 1 + amount * (slope[0] * y + slope[1] * x - 0.5 * vignette + 0.3 * waves)
     return np.clip(light / light.mean(), 0.15, None)
 
 
 def phase_contrast(phase: np.ndarray, ring: float, transmission: float = 0.6) -> np.ndarray:
-    """Return the picture of a transparent object under positive phase contrast.
+    """Return the image of a transparent object in positive phase contrast.
 
     The direct light, and with it what is scattered by less than the ring's width, is delayed by a quarter wave and
     dimmed; the rest passes. Bodies come out dark, their surroundings in a bright halo, wide bodies shade off to the
@@ -44,7 +53,7 @@ def phase_contrast(phase: np.ndarray, ring: float, transmission: float = 0.6) ->
     Parameters
     ----------
     phase
-        ``(height, width)``, delay of the light in radians, from 0 up.
+        ``(height, width)``, phase shift of the light in radians, ≥ 0.
     ring
         Standard deviation, in pixels, of the smoothing that the ring's width amounts to.
     transmission
@@ -63,7 +72,7 @@ def phase_contrast(phase: np.ndarray, ring: float, transmission: float = 0.6) ->
     return through_real**2 + through_imaginary**2
 
 
-def camera(
+def record(
     rng: np.random.Generator,
     light: np.ndarray,
     *,
@@ -72,7 +81,7 @@ def camera(
     white: float = 255.0,
     offset: float = 0.0,
 ) -> np.ndarray:
-    """Record light as 8-bit grey values.
+    """Return the 8-bit grey values that a camera records.
 
     Parameters
     ----------
@@ -80,11 +89,11 @@ def camera(
     light
         ``(height, width)``, 0 … about 1.
     photons
-        Counted where the light is 1: fewer are noisier.
+        Number of photons counted per pixel at intensity 1; the fewer, the noisier.
     read
         Standard deviation of the read noise, in grey values.
     white, offset
-        Grey values of light 1 and, beneath it, of darkness.
+        Grey values of the intensities 1 and 0.
 
     Returns
     -------

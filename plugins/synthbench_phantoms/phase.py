@@ -8,8 +8,8 @@ from scipy import ndimage
 from synthbench_phantoms import optics, shapes
 
 
-def draw(rng: np.random.Generator, size: int, stretched: bool) -> tuple[np.ndarray, np.ndarray]:
-    """Draw one picture.
+def render(rng: np.random.Generator, size: int, stretched: bool) -> tuple[np.ndarray, np.ndarray]:
+    """Return one random image and its label map.
 
     Returns
     -------
@@ -23,8 +23,8 @@ def draw(rng: np.random.Generator, size: int, stretched: bool) -> tuple[np.ndarr
     count = max(3, round(rng.uniform(0.14, 0.34) * size * size / area))
     rounds = rng.random(count) < 0.08
     outlines = [_outline(rng, area, stretched, bool(ball)) for ball in rounds]
-    order = np.argsort([-shapes.enclosed(outline) for outline in outlines], kind="stable")
-    labels, placed = shapes.place(
+    order = np.argsort([-shapes.outline_area(outline) for outline in outlines], kind="stable")
+    labels, placed = shapes.place_objects(
         rng, shape, [outlines[i] for i in order], clustering=rng.uniform(0.3, 0.7), overlap=0.12
     )
     delay = _bodies(rng, shape, placed)
@@ -32,9 +32,9 @@ def draw(rng: np.random.Generator, size: int, stretched: bool) -> tuple[np.ndarr
     delay = ndimage.gaussian_filter(np.clip(delay, 0, None), rng.uniform(0.7, 1.0))
     ring = rng.uniform(5, 8)
     light = optics.phase_contrast(delay, ring)
-    light *= optics.uneven(rng, shape, rng.uniform(0.02, 0.12)) / light.mean()
-    light += rng.uniform(0.008, 0.02) * shapes.field(rng, shape, 6) + 0.012 * shapes.field(rng, shape, 1)
-    image = optics.camera(
+    light *= optics.uneven_illumination(rng, shape, rng.uniform(0.02, 0.12)) / light.mean()
+    light += rng.uniform(0.008, 0.02) * shapes.smooth_noise(rng, shape, 6) + 0.012 * shapes.smooth_noise(rng, shape, 1)
+    image = optics.record(
         rng, light * rng.uniform(0.36, 0.45), photons=rng.uniform(1500, 6000), read=rng.uniform(1, 2.5)
     )
     return image, labels
@@ -43,15 +43,15 @@ def draw(rng: np.random.Generator, size: int, stretched: bool) -> tuple[np.ndarr
 def _outline(rng: np.random.Generator, area: float, stretched: bool, ball: bool) -> np.ndarray:
     own = area * np.exp(rng.normal(0, 0.35))
     if ball:
-        return shapes.rounded(rng, 0.25 * area, rng.uniform(1.0, 1.15), 0.02)
+        return shapes.rounded_outline(rng, 0.25 * area, rng.uniform(1.0, 1.15), 0.02)
     if rng.random() < (0.8 if stretched else 0.15):
-        return shapes.spindle(rng, own, rng.uniform(3.0, 8.0))
-    return shapes.spread(rng, own * 1.2, int(rng.integers(2, 6)))
+        return shapes.spindle_outline(rng, own, rng.uniform(3.0, 8.0))
+    return shapes.spread_outline(rng, own * 1.2, int(rng.integers(2, 6)))
 
 
-def _bodies(rng: np.random.Generator, shape: tuple[int, int], placed: list[shapes.Placed]) -> np.ndarray:
+def _bodies(rng: np.random.Generator, shape: tuple[int, int], placed: list[shapes.PlacedObject]) -> np.ndarray:
     """Delay of the light by the cells, in radians: thin lamella, thick middle, nucleus, granules."""
-    mottle, grain = shapes.field(rng, shape, 2.5), shapes.field(rng, shape, 0.9)
+    mottle, grain = shapes.smooth_noise(rng, shape, 2.5), shapes.smooth_noise(rng, shape, 0.9)
     delay = np.zeros(shape)
     for cell in placed:
         window = (cell.rows, cell.columns)
@@ -94,5 +94,5 @@ def _dirt(rng: np.random.Generator, shape: tuple[int, int]) -> np.ndarray:
     for _ in range(rng.poisson(shape[0] * shape[1] / 2500)):
         y, x = rng.integers(0, shape[0]), rng.integers(0, shape[1])
         dirt[y, x] += rng.uniform(0.5, 3.0)
-    patches = np.clip(shapes.field(rng, shape, 2.0) - 2.2, 0, None)
+    patches = np.clip(shapes.smooth_noise(rng, shape, 2.0) - 2.2, 0, None)
     return ndimage.gaussian_filter(dirt, 1.0) + 0.25 * patches

@@ -1,4 +1,4 @@
-"""Outlines, random fields, and how objects come to lie beside each other."""
+"""Outlines of objects, smooth random noise, and the placement of objects in an image."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from functools import cache
 import numpy as np
 from scipy import ndimage
 
-TRIES = 30
-SMALLEST = 12
-"""Pixels of an object that must show, or it is placed elsewhere."""
+MAX_TRIES = 30
+MIN_VISIBLE_AREA = 12
+"""Pixels of an object that must be visible; otherwise it is placed elsewhere."""
 
 
-def field(rng: np.random.Generator, shape: tuple[int, int], scale: float) -> np.ndarray:
+def smooth_noise(rng: np.random.Generator, shape: tuple[int, int], scale: float) -> np.ndarray:
     """Return smooth Gaussian noise: mean 0, standard deviation 1, float64.
 
     Parameters
@@ -29,15 +29,19 @@ def field(rng: np.random.Generator, shape: tuple[int, int], scale: float) -> np.
     coarse = (shape[0] // step + 3, shape[1] // step + 3)
     smooth = ndimage.gaussian_filter(rng.standard_normal(coarse), scale / step, mode="wrap", truncate=3)
     if step > 1:
-        smooth = _between(shape[0], step, coarse[0]) @ smooth @ _between(shape[1], step, coarse[1]).T
+        smooth = (
+            _interpolation_matrix(shape[0], step, coarse[0])
+            @ smooth
+            @ _interpolation_matrix(shape[1], step, coarse[1]).T
+        )
     smooth = smooth[: shape[0], : shape[1]]
     spread = smooth.std()
     return (smooth - smooth.mean()) / spread if spread > 0 else np.zeros(shape)
 
 
 @cache
-def _between(fine: int, step: int, coarse: int) -> np.ndarray:
-    """The matrix that interpolates `fine` points, `step` to each coarse one."""
+def _interpolation_matrix(fine: int, step: int, coarse: int) -> np.ndarray:
+    """Return the matrix that interpolates `fine` points linearly from coarse ones at a distance of `step`."""
     below, part = np.divmod(np.arange(fine) / step, 1.0)
     matrix = np.zeros((fine, coarse))
     matrix[np.arange(fine), below.astype(int)] = 1 - part
@@ -45,22 +49,22 @@ def _between(fine: int, step: int, coarse: int) -> np.ndarray:
     return matrix
 
 
-def rounded(
+def rounded_outline(
     rng: np.random.Generator, area: float, elongation: float = 1.2, roughness: float = 0.06, bend: float = 0.0
 ) -> np.ndarray:
-    """Return the outline of a round to kidney-shaped body about the origin.
+    """Return the outline of a round or kidney-shaped object around the origin.
 
     Parameters
     ----------
     rng
     area
-        Pixels inside, about.
+        Approximate area in pixels.
     elongation
-        Long axis over short axis, from 1 up.
+        Length of the long axis divided by that of the short axis, at least 1.
     roughness
         Relative height of the undulations of the outline.
     bend
-        0 is straight; 0.5 is a kidney.
+        0: straight; 0.5: kidney-shaped.
 
     Returns
     -------
@@ -76,15 +80,15 @@ def rounded(
     x = elongation * short * radius * np.cos(angle)
     y = short * radius * np.sin(angle)
     y += bend * short * ((x / (elongation * short)) ** 2 - 0.5)
-    return turned(np.stack([y, x], axis=1), rng.uniform(0, 2 * np.pi))
+    return rotate(np.stack([y, x], axis=1), rng.uniform(0, 2 * np.pi))
 
 
-def spindle(rng: np.random.Generator, area: float, elongation: float) -> np.ndarray:
-    """Return the outline of a stretched cell: a bent spine with a belly and thin processes; see `rounded`."""
+def spindle_outline(rng: np.random.Generator, area: float, elongation: float) -> np.ndarray:
+    """Return the outline of an elongated cell, wide in the middle with thin ends; see `rounded_outline`."""
     along = np.linspace(0, 1, 60)
     length = np.sqrt(area * elongation * 1.6)
-    belly, reach = rng.uniform(0.35, 0.65), rng.uniform(0.12, 0.22)
-    width = 0.12 + np.exp(-((np.abs(along - belly) / reach) ** rng.uniform(1.6, 2.6)))
+    belly, radius = rng.uniform(0.35, 0.65), rng.uniform(0.12, 0.22)
+    width = 0.12 + np.exp(-((np.abs(along - belly) / radius) ** rng.uniform(1.6, 2.6)))
     foot = rng.uniform(0, 0.5, 2)
     width += foot[0] * np.exp(-((along / 0.09) ** 2)) + foot[1] * np.exp(-(((1 - along) / 0.09) ** 2))
     width *= np.minimum(1, np.minimum(along, 1 - along) / 0.06) ** 0.5 + 0.01
@@ -95,13 +99,13 @@ def spindle(rng: np.random.Generator, area: float, elongation: float) -> np.ndar
     sides = np.clip(ruffles, 0.5, 1.6) * half
     left = np.stack([spine_y - sides[0], spine_x], axis=1)
     right = np.stack([spine_y + sides[1], spine_x], axis=1)
-    return turned(np.concatenate([left, right[::-1]]), rng.uniform(0, 2 * np.pi))
+    return rotate(np.concatenate([left, right[::-1]]), rng.uniform(0, 2 * np.pi))
 
 
-def spread(rng: np.random.Generator, area: float, arms: int) -> np.ndarray:
-    """Return the outline of a spread cell: a ruffled sheet pulled out into `arms` processes; see `rounded`.
+def spread_outline(rng: np.random.Generator, area: float, arms: int) -> np.ndarray:
+    """Return the outline of a spread cell with a number of processes; see `rounded_outline`.
 
-    The edge between two processes is hollow, as in a sheet held at its corners.
+    The outline is concave between two processes.
     """
     angle = np.linspace(0, 2 * np.pi, 144, endpoint=False)
     corners = np.sort(2 * np.pi * (np.arange(arms) + rng.uniform(-0.33, 0.33, arms)) / arms % (2 * np.pi))
@@ -117,18 +121,26 @@ def spread(rng: np.random.Generator, area: float, arms: int) -> np.ndarray:
     radius = ndimage.gaussian_filter1d(radius, 1.5, mode="wrap") + 0.4 * coarse + 0.08 * fine
     radius = np.clip(radius, 0.25, None)
     y, x = radius * np.sin(angle) * rng.uniform(0.5, 1.0), radius * np.cos(angle)
-    scale = np.sqrt(area / enclosed(np.stack([y, x], axis=1)))
-    return turned(scale * np.stack([y, x], axis=1), rng.uniform(0, 2 * np.pi))
+    scale = np.sqrt(area / outline_area(np.stack([y, x], axis=1)))
+    return rotate(scale * np.stack([y, x], axis=1), rng.uniform(0, 2 * np.pi))
 
 
-def enclosed(outline: np.ndarray) -> float:
-    """Return the area inside an outline, in pixels."""
+def outline_area(outline: np.ndarray) -> float:
+    """Return the area inside an outline in pixels."""
     y, x = outline[:, 0], outline[:, 1]
     return float(abs(np.dot(x, np.roll(y, -1)) - np.dot(y, np.roll(x, -1))) / 2)
 
 
-def filled(outline: np.ndarray) -> tuple[int, int, np.ndarray]:
-    """Return top, left and the mask, bool, of the pixels whose centres lie inside an outline (even-odd rule)."""
+def rasterise(outline: np.ndarray) -> tuple[int, int, np.ndarray]:
+    """Return the pixels whose centres are inside an outline (even-odd rule).
+
+    Returns
+    -------
+    top, left : int
+        Row and column of the first pixel of `mask`.
+    mask : ndarray
+        ``(height, width)`` bool.
+    """
     top, left = np.floor(outline.min(axis=0)).astype(int)
     bottom, right = np.ceil(outline.max(axis=0)).astype(int)
     rows = np.arange(top, bottom + 1)[:, None]
@@ -140,27 +152,27 @@ def filled(outline: np.ndarray) -> tuple[int, int, np.ndarray]:
     return int(top), int(left), (np.cumsum(flips, axis=1) % 2 == 1)[:, :-1]
 
 
-def turned(outline: np.ndarray, angle: float) -> np.ndarray:
-    """Return an outline rotated about the origin."""
+def rotate(outline: np.ndarray, angle: float) -> np.ndarray:
+    """Return an outline rotated around the origin by an angle in radians."""
     cosine, sine = np.cos(angle), np.sin(angle)
     return outline @ np.array([[cosine, -sine], [sine, cosine]])
 
 
 @dataclass(frozen=True, eq=False)
-class Placed:
-    """An object in the picture.
+class PlacedObject:
+    """An object that was placed in an image.
 
     Attributes
     ----------
     label : int
     rows, columns : slice
-        The window it lies in, inside the picture.
+        Its window in the image.
     mask : ndarray
-        Its whole body in the window, bool, with what lies under its neighbours.
+        Its pixels in the window, bool, with those that its neighbours hide.
     centre : tuple of float
-        (y, x), may lie outside the picture.
-    reach : float
-        Radius of a disc of its area.
+        (y, x); may be outside the image.
+    radius : float
+        Root mean square distance of its outline from the centre.
     """
 
     label: int
@@ -168,18 +180,18 @@ class Placed:
     columns: slice
     mask: np.ndarray
     centre: tuple[float, float]
-    reach: float
+    radius: float
 
 
-def place(
+def place_objects(
     rng: np.random.Generator,
     shape: tuple[int, int],
     outlines: Sequence[np.ndarray],
     *,
     clustering: float = 0.5,
     overlap: float = 0.2,
-) -> tuple[np.ndarray, list[Placed]]:
-    """Lay objects into a picture; each lies under those before it.
+) -> tuple[np.ndarray, list[PlacedObject]]:
+    """Place objects in an image; each is partly hidden by those placed before it.
 
     Parameters
     ----------
@@ -189,51 +201,53 @@ def place(
     outlines
         One ``(n, 2)`` array of vertices about the origin per object.
     clustering
-        Share of the objects that are laid against an earlier one.
+        Fraction of the objects that are placed next to an earlier one.
     overlap
-        Largest share of an object that may lie under others.
+        Largest fraction of an object that others may hide.
 
     Returns
     -------
     labels : ndarray
-        ``(height, width)`` int32, 1 … n without gaps, every object in one piece.
-    placed : list of Placed
-        Those for which there was room.
+        ``(height, width)`` int32: 1 … n, every object connected.
+    placed : list of PlacedObject
+        The objects for which a place was found.
     """
     labels = np.zeros(shape, np.int32)
-    placed: list[Placed] = []
+    placed: list[PlacedObject] = []
     for outline in outlines:
-        for _ in range(TRIES):
-            centre = _somewhere(rng, shape, outline, placed, clustering)
-            found = _fit(labels, outline, centre, overlap, len(placed) + 1)
-            if found is not None:
-                placed.append(found)
+        for _ in range(MAX_TRIES):
+            centre = _random_centre(rng, shape, outline, placed, clustering)
+            placed_object = _try_place(labels, outline, centre, overlap, len(placed) + 1)
+            if placed_object is not None:
+                placed.append(placed_object)
                 break
     return labels, placed
 
 
-def _somewhere(
-    rng: np.random.Generator, shape: tuple[int, int], outline: np.ndarray, placed: list[Placed], clustering: float
+def _random_centre(
+    rng: np.random.Generator, shape: tuple[int, int], outline: np.ndarray, placed: list[PlacedObject], clustering: float
 ) -> np.ndarray:
     if placed and rng.random() < clustering:
-        friend = placed[rng.integers(len(placed))]
+        neighbour = placed[rng.integers(len(placed))]
         direction = rng.uniform(0, 2 * np.pi)
-        distance = rng.uniform(0.8, 1.25) * (friend.reach + _reach(outline))
-        return np.array(friend.centre) + distance * np.array([np.sin(direction), np.cos(direction)])
+        distance = rng.uniform(0.8, 1.25) * (neighbour.radius + _radius(outline))
+        return np.array(neighbour.centre) + distance * np.array([np.sin(direction), np.cos(direction)])
     return rng.uniform(0, 1, 2) * np.array(shape)
 
 
-def _reach(outline: np.ndarray) -> float:
+def _radius(outline: np.ndarray) -> float:
     return float(np.sqrt((outline**2).sum(axis=1)).mean())
 
 
-def _fit(labels: np.ndarray, outline: np.ndarray, centre: np.ndarray, overlap: float, label: int) -> Placed | None:
-    """Write the object into `labels` if there is room for it there."""
-    top, left, body = filled(outline + centre)
+def _try_place(
+    labels: np.ndarray, outline: np.ndarray, centre: np.ndarray, overlap: float, label: int
+) -> PlacedObject | None:
+    """Write an object into `labels` if it is visible enough at this place; return None otherwise."""
+    top, left, body = rasterise(outline + centre)
     rows = slice(max(top, 0), min(top + body.shape[0], labels.shape[0]))
     columns = slice(max(left, 0), min(left + body.shape[1], labels.shape[1]))
     mask = body[max(rows.start - top, 0) : rows.stop - top, max(columns.start - left, 0) : columns.stop - left]
-    if rows.stop <= rows.start or columns.stop <= columns.start or mask.sum() < SMALLEST:
+    if rows.stop <= rows.start or columns.stop <= columns.start or mask.sum() < MIN_VISIBLE_AREA:
         return None
     window = (rows, columns)
     free = mask & (labels[window] == 0)
@@ -242,7 +256,7 @@ def _fit(labels: np.ndarray, outline: np.ndarray, centre: np.ndarray, overlap: f
     pieces, count = ndimage.label(free)
     if count > 1:
         free = pieces == np.argmax(np.bincount(pieces.ravel())[1:]) + 1
-    if free.sum() < SMALLEST:
+    if free.sum() < MIN_VISIBLE_AREA:
         return None
     labels[window][free] = label
-    return Placed(label, rows, columns, mask, (float(centre[0]), float(centre[1])), _reach(outline))
+    return PlacedObject(label, rows, columns, mask, (float(centre[0]), float(centre[1])), _radius(outline))

@@ -17,8 +17,8 @@ from synthbench.testing import assert_contract
 from synthbench.toolkit.masks.objects import fraction_of_touching_objects
 from synthbench_phantoms import filaments, optics, shapes
 from synthbench_phantoms.datasets import PhantomFilaments, PhantomGrains, PhantomNuclei, PhantomPhase
-from synthbench_phantoms.generator import Phantom, draw_objects
-from synthbench_phantoms.measure import completed, measure
+from synthbench_phantoms.generator import Phantom, sample_objects
+from synthbench_phantoms.measure import fill_missing, measure_image
 
 DATASETS = [PhantomNuclei, PhantomPhase, PhantomFilaments, PhantomGrains]
 INSTANCES = [PhantomNuclei, PhantomPhase]
@@ -81,7 +81,7 @@ def test_every_object_is_in_one_piece_and_has_a_size(cls) -> None:
     for sample in drawn(cls, train=0, validation=0, test=4, size=128):
         sizes = np.bincount(sample.labels.ravel())[1:]
         assert len(sizes) >= 3
-        assert sizes.min() >= shapes.SMALLEST
+        assert sizes.min() >= shapes.MIN_VISIBLE_AREA
         for label in range(1, len(sizes) + 1):
             assert ndimage.label(sample.labels == label)[1] == 1, f"{sample.id}: object {label}"
 
@@ -136,7 +136,7 @@ def test_grains_have_all_four_classes_dark_boundaries_and_black_pores() -> None:
 
 @pytest.mark.parametrize("scale", [0.8, 3.0, 10.0, 40.0])
 def test_a_field_has_the_mean_spread_and_width_asked_for(scale: float) -> None:
-    noise = shapes.field(np.random.default_rng(0), (512, 400), scale)
+    noise = shapes.smooth_noise(np.random.default_rng(0), (512, 400), scale)
     assert noise.shape == (512, 400)
     assert abs(noise.mean()) < 1e-9
     assert noise.std() == pytest.approx(1)
@@ -147,12 +147,12 @@ def test_a_field_has_the_mean_spread_and_width_asked_for(scale: float) -> None:
 
 def test_filling_an_outline_agrees_with_scikit_image() -> None:
     rng = np.random.default_rng(1)
-    for kind in (lambda: shapes.rounded(rng, 300, 1.5, 0.1, 0.5), lambda: shapes.spread(rng, 900, 4)):
+    for kind in (lambda: shapes.rounded_outline(rng, 300, 1.5, 0.1, 0.5), lambda: shapes.spread_outline(rng, 900, 4)):
         for _ in range(20):
             outline = kind() + 80 + rng.uniform(0, 1, 2)
             expected = np.zeros((160, 160), bool)
             expected[polygon(outline[:, 0], outline[:, 1])] = True
-            top, left, mask = shapes.filled(outline)
+            top, left, mask = shapes.rasterise(outline)
             found = np.zeros_like(expected)
             found[top : top + mask.shape[0], left : left + mask.shape[1]] = mask
             assert np.array_equal(found, expected)
@@ -161,14 +161,22 @@ def test_filling_an_outline_agrees_with_scikit_image() -> None:
 @pytest.mark.parametrize("area", [60, 400, 3000])
 def test_outlines_enclose_the_area_asked_for(area: float) -> None:
     rng = np.random.default_rng(2)
-    assert np.mean([shapes.enclosed(shapes.rounded(rng, area, 1.3)) for _ in range(40)]) == pytest.approx(area, rel=0.1)
-    assert np.mean([shapes.enclosed(shapes.spread(rng, area, 3)) for _ in range(40)]) == pytest.approx(area, rel=0.01)
-    assert np.mean([shapes.enclosed(shapes.spindle(rng, area, 4)) for _ in range(40)]) == pytest.approx(area, rel=0.15)
+    assert np.mean([shapes.outline_area(shapes.rounded_outline(rng, area, 1.3)) for _ in range(40)]) == pytest.approx(
+        area, rel=0.1
+    )
+    assert np.mean([shapes.outline_area(shapes.spread_outline(rng, area, 3)) for _ in range(40)]) == pytest.approx(
+        area, rel=0.01
+    )
+    assert np.mean([shapes.outline_area(shapes.spindle_outline(rng, area, 4)) for _ in range(40)]) == pytest.approx(
+        area, rel=0.15
+    )
 
 
 def test_placing_leaves_no_gaps_in_the_labels_and_keeps_overlap_down() -> None:
     rng = np.random.default_rng(3)
-    labels, placed = shapes.place(rng, (80, 90), [shapes.rounded(rng, 150) for _ in range(80)], overlap=0.2)
+    labels, placed = shapes.place_objects(
+        rng, (80, 90), [shapes.rounded_outline(rng, 150) for _ in range(80)], overlap=0.2
+    )
     assert 10 < len(placed) < 80
     assert np.array_equal(np.unique(labels), np.arange(len(placed) + 1))
     for body in placed:
@@ -190,13 +198,13 @@ def test_phase_contrast_of_nothing_is_even_and_of_a_thin_body_dark_with_a_halo()
 def test_the_psf_keeps_the_light() -> None:
     scene = np.zeros((64, 64))
     scene[32, 32] = 100
-    assert optics.psf(scene, 1.2).sum() == pytest.approx(100, rel=1e-3)
+    assert optics.blur_by_psf(scene, 1.2).sum() == pytest.approx(100, rel=1e-3)
 
 
 def test_the_camera_counts_photons() -> None:
     rng = np.random.default_rng(4)
     for photons in (25, 400):
-        grey = optics.camera(rng, np.full((200, 200), 0.5), photons=photons, read=0, white=200).astype(float)
+        grey = optics.record(rng, np.full((200, 200), 0.5), photons=photons, read=0, white=200).astype(float)
         assert grey.mean() == pytest.approx(100, rel=0.02)
         assert grey.std() == pytest.approx(100 / np.sqrt(0.5 * photons), rel=0.05)
 
@@ -238,14 +246,16 @@ def test_drawn_noise_and_contrast_are_those_of_a_plain_scene() -> None:
     rng = np.random.default_rng(0)
     samples = []
     for i in range(6):
-        labels, _ = shapes.place(rng, (96, 128), [shapes.rounded(rng, 200) for _ in range(12)], clustering=0)
+        labels, _ = shapes.place_objects(
+            rng, (96, 128), [shapes.rounded_outline(rng, 200) for _ in range(12)], clustering=0
+        )
         image = 3000 + 5000 * (labels > 0) + rng.normal(0, 120, labels.shape)
         samples.append(Sample(str(i), image.astype(np.uint16), labels))
     train = SampleSet.of(samples)
-    row = completed([measure(train[0], "instances", 0, 1)])[0]
-    assert row.noise[:, 0] == pytest.approx(120, rel=0.1)
-    assert row.profile[0, 0] == pytest.approx(3000, abs=40)
-    assert row.profile[1, 0, :6] == pytest.approx(8000, abs=80)
+    row = fill_missing([measure_image(train[0], "instances", 0, 1)])[0]
+    assert row.noise_std[:, 0] == pytest.approx(120, rel=0.1)
+    assert row.depth_profile[0, 0] == pytest.approx(3000, abs=40)
+    assert row.depth_profile[1, 0, :6] == pytest.approx(8000, abs=80)
     for sample in fitted(train).sample_batch(range(4), 1):
         assert sample.image.dtype == np.uint16
         assert sample.image.shape == (96, 128)
@@ -258,15 +268,18 @@ def test_drawn_objects_have_the_stretch_and_texture_and_differ_in_light_as_train
     rng, shape = np.random.default_rng(0), (128, 160)
     samples = []
     for i in range(6):
-        labels, placed = shapes.place(rng, shape, [shapes.rounded(rng, 400, 2.5, 0) for _ in range(14)], clustering=0)
+        labels, placed = shapes.place_objects(
+            rng, shape, [shapes.rounded_outline(rng, 400, 2.5, 0) for _ in range(14)], clustering=0
+        )
         own = np.concatenate([[3000], 9000 + rng.normal(0, 700, len(placed))])
-        image = own[labels] + 300 * shapes.field(rng, shape, 3.0) + rng.normal(0, 40, shape)
+        image = own[labels] + 300 * shapes.smooth_noise(rng, shape, 3.0) + rng.normal(0, 40, shape)
         samples.append(Sample(str(i), image.astype(np.uint16), labels))
     train = SampleSet.of(samples)
     real, fake = (
-        [measure(sample, "instances", 0, 1) for sample in t] for t in (train, fitted(train).sample_batch(range(6), 0))
+        [measure_image(sample, "instances", 0, 1) for sample in t]
+        for t in (train, fitted(train).sample_batch(range(6), 0))
     )
-    for name in ("texture", "scale", "spread"):
+    for name in ("texture_std", "texture_sigma", "object_std"):
         ours, theirs = (np.median([getattr(row, name) for row in rows], axis=0) for rows in (fake, real))
         assert ours == pytest.approx(theirs, rel=0.35), name
     ours, theirs = (np.median(np.concatenate([row.elongations for row in rows])) for rows in (fake, real))
@@ -275,10 +288,12 @@ def test_drawn_objects_have_the_stretch_and_texture_and_differ_in_light_as_train
 
 def test_as_many_drawn_objects_touch_as_training_objects_do() -> None:
     rng, shares = np.random.default_rng(0), []
-    labels, _ = shapes.place(rng, (160, 160), [shapes.rounded(rng, 150) for _ in range(20)], clustering=0)
-    row = measure(Sample("a", np.zeros(labels.shape, np.uint8), labels), "instances", 0, 1)
+    labels, _ = shapes.place_objects(
+        rng, (160, 160), [shapes.rounded_outline(rng, 150) for _ in range(20)], clustering=0
+    )
+    row = measure_image(Sample("a", np.zeros(labels.shape, np.uint8), labels), "instances", 0, 1)
     for touching in (0.0, 1.0):
-        made = [draw_objects(np.random.default_rng(k), replace(row, touching=touching)) for k in range(6)]
+        made = [sample_objects(np.random.default_rng(k), replace(row, touching_fraction=touching)) for k in range(6)]
         shares.append(fraction_of_touching_objects(made))
     assert shares[0] + 0.3 < shares[1]
 
@@ -342,7 +357,7 @@ def test_drawn_images_have_the_channels_and_the_depth_of_the_one_they_follow() -
 
 
 def test_large_ids_are_measured_as_small_ones() -> None:
-    small, large = (measure(plain("a", 100, np.uint8, 1, n), "instances", 0, 1) for n in (1, 2_000_000_000))
+    small, large = (measure_image(plain("a", 100, np.uint8, 1, n), "instances", 0, 1) for n in (1, 2_000_000_000))
     assert small.as_json() == large.as_json()
 
 
