@@ -104,6 +104,7 @@ class DatasetReport:
     ignoring_samples: int = 0
 
     def json(self) -> str:
+        """Return the report as JSON."""
         return json.dumps(asdict(self), indent=1, ensure_ascii=False)
 
     def text(self) -> str:

@@ -45,6 +45,7 @@ class Remote:
 
     @property
     def filename(self) -> str:
+        """Name of the downloaded file; by default the last part of the URL's path."""
         return self.name or PurePosixPath(self.url.split("?")[0]).name
 
 

@@ -34,6 +34,7 @@ def image_files(folder: Path) -> list[Path]:
 
 
 def is_image_file(path: Path) -> bool:
+    """Return whether a path is a visible file with the suffix of an image."""
     return path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".") and path.is_file()
 
 
@@ -54,6 +55,7 @@ def _walk(path: Path, depth: int, above: tuple[Path, ...]) -> Iterator[Path]:
 
 
 def subfolders(path: Path) -> list[Path]:
+    """Return the visible folders in a folder, sorted."""
     return sorted(p for p in path.iterdir() if p.is_dir() and not p.name.startswith((".", "__")))
 
 

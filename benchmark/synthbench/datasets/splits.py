@@ -52,6 +52,7 @@ class Split:
 
     @property
     def parts(self) -> dict[str, tuple[str, ...]]:
+        """The ids of the samples by part: train, validation and test."""
         return {part: getattr(self, part) for part in PARTS}
 
     @property

@@ -75,6 +75,7 @@ class Outcome:
 
     @property
     def ok(self) -> bool:
+        """Whether the artifact of the task is in the store."""
         return self.status in ("done", "stored")
 
 

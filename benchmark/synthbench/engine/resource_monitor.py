@@ -31,10 +31,12 @@ class Memory:
     """
 
     def start(self) -> None:
+        """Reset the peak memory of this process, where the system can."""
         with contextlib.suppress(OSError):
             Path("/proc/self/clear_refs").write_text("5")
 
     def peak_mb(self) -> float:
+        """Return the peak memory of this process in MiB, since `start` where the system can tell."""
         with contextlib.suppress(OSError, StopIteration, ValueError):
             lines = Path("/proc/self/status").read_text().splitlines()
             mark = next(line for line in lines if line.startswith("VmHWM:"))

@@ -54,6 +54,7 @@ class Scale:
 
     @property
     def ticks(self) -> list[float]:
+        """Values of the tick marks, all multiples of the step."""
         first = np.ceil(self.low / self.step - 1e-9)
         count = int(np.floor(self.high / self.step + 1e-9) - first) + 1
         return [round(float((first + i) * self.step), 6) + 0.0 for i in range(count)]

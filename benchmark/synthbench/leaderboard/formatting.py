@@ -136,6 +136,7 @@ def _p(value: float) -> str:
 
 
 def delta(row: Mapping[str, Any]) -> str:
+    """Return the difference from the baseline with its interval, or why there is none."""
     if row["verdict"] in ("baseline", "no baseline", "no pairs", MISSING):
         return str(row["verdict"])
     if str(row["verdict"]).startswith("nothing changed"):

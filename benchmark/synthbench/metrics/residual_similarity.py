@@ -79,6 +79,7 @@ class Nearest:
 
     @classmethod
     def blank(cls, n: int) -> Nearest:
+        """Return entries for `n` images for which nothing has been found yet."""
         parts = ((np.full(n, -1.0, np.float32), np.zeros(n, np.int64)) for _ in range(4))
         return cls(*(array for pair in parts for array in pair))
 

@@ -171,6 +171,7 @@ class Context:
     task: str = ""
 
     def with_seed(self, seed: int) -> Context:
+        """Return the same context with another seed."""
         return replace(self, seed=seed)
 
 
@@ -205,10 +206,12 @@ class TrainingMix:
 
     @property
     def task(self) -> str:
+        """The task of the samples: ``instances`` or ``semantic``."""
         return self.reference.task
 
     @property
     def classes(self) -> tuple[str, ...]:
+        """Names of the classes of a semantic task."""
         return self.reference.classes
 
     @property

@@ -95,6 +95,7 @@ class Registry:
         return (entry for (its, _), entry in self.entries.items() if its == kind)
 
     def names(self, kind: str) -> list[str]:
+        """Return the names of the plugins of a kind, in the order of `of_kind`."""
         return [entry.spec.name for entry in self.of_kind(kind)]
 
     def get(self, kind: str, name: str) -> Registered:

@@ -110,10 +110,12 @@ def read_entry(row: Mapping[str, Any]) -> Entry:
 
 
 def load_from_memory(image: np.ndarray, labels: np.ndarray, ignore: np.ndarray | None) -> Callable[[], Pixels]:
+    """Return a loader of arrays that are in memory."""
     return lambda: (image, labels, ignore)
 
 
 def load_from_disk(folder: Path, entry: Entry, image: str, labels: str, ignore: str | None) -> Loader:
+    """Return a loader of a sample's files; a file outside the folder is refused."""
     paths = [folder / part for part in (image, labels, *([ignore] if ignore else []))]
     for path in paths:
         if not path.resolve().is_relative_to(folder.resolve()):
@@ -127,6 +129,7 @@ def load_from_disk(folder: Path, entry: Entry, image: str, labels: str, ignore: 
 
 
 def write_sample(folder: Path, sample: Sample) -> dict[str, Any]:
+    """Write a sample's arrays into a folder, and return its row of the index."""
     files = {}
     arrays = {"images": sample.image, "labels": sample.labels}
     if sample.ignore is not None:

@@ -231,6 +231,7 @@ class SampleSet(Sequence[Sample]):
 
     @property
     def ids(self) -> tuple[str, ...]:
+        """Ids of the samples, in order."""
         return tuple(entry.id for entry in self.entries)
 
     @property

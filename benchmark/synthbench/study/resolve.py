@@ -51,6 +51,7 @@ class Condition:
 
     @property
     def label(self) -> str:
+        """Name for messages: dataset, fold and number of training images."""
         return f"{self.dataset}, fold {self.fold}, {len(self.train)} images"
 
 

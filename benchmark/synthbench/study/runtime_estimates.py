@@ -30,6 +30,7 @@ class RuntimeEstimates:
                 self._known[name].append(float(record.get("seconds", 0.0)))
 
     def learn(self, task: Task, seconds: float) -> None:
+        """Add the measured seconds of a task."""
         self._known[_class_of(task.kind, task.plugin, task.content)].append(seconds)
 
     def seconds(self, task: Task) -> float | None:

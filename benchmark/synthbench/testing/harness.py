@@ -54,10 +54,12 @@ class Harness:
 
     @property
     def trains(self) -> bool:
+        """Whether the plugin trains: it has budgets."""
         return bool(self.cls.budgets)
 
     @property
     def budget(self) -> Budget:
+        """The smoke budget of the plugin."""
         return self.cls.budget("smoke")
 
     @property
@@ -91,6 +93,7 @@ class Harness:
         return discs(count, **{"size": self.side, "task": self.task, **how})
 
     def context(self, budget: Budget | None = None, **fields: Any) -> Context:
+        """Return a context with the seed of the checks; by default with the smoke budget."""
         return Context(seed=SEED, budget=budget or self.budget, **fields)
 
     def new_folder(self, name: str) -> Path:

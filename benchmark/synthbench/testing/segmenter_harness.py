@@ -25,6 +25,7 @@ class SegmenterHarness(Harness):
     """A harness that keeps the segmenter fitted on the plain pictures."""
 
     def fit(self, mix: TrainingMix, context: Context, validation: SampleSet | None = None) -> Segmenter:
+        """Return a new segmenter fitted on a training mix."""
         segmenter = self.make()
         segmenter.fit(mix, validation if validation is not None else mix.reference[:2], context)
         return segmenter
@@ -77,6 +78,7 @@ class SegmenterHarness(Harness):
         return TrainingMix(self.deep_pictures(1), self.deep_pictures(2), synthetic_ratio=0.5)
 
     def deep_pictures(self, seed: int, count: int = 4) -> SampleSet:
+        """Return pictures with 16 bits per channel."""
         return self.pictures(count, dtype="uint16", seed=seed)
 
     @property

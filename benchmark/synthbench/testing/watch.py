@@ -54,9 +54,11 @@ class Watch:
         self._shared = mmap.mmap(-1, 16)
 
     def progress(self, done: int, total: int, note: str = "") -> None:
+        """Record a report of progress."""
         self.reports.append((done, total, note))
 
     def should_stop(self) -> bool:
+        """Count the question, and answer it."""
         self.asked += 1
         return self._stop_after is not None and self.asked > self._stop_after
 

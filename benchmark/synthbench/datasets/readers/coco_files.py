@@ -105,6 +105,7 @@ def category_names(content: dict[str, Any]) -> dict[str, str]:
 
 
 def by_number(text: str) -> tuple[bool, int, str]:
+    """Return a sort key: decimal numbers by value first, then any other text."""
     plain = text.isdecimal() and len(text) < 20
     return (not plain, int(text) if plain else 0, text)
 

@@ -241,6 +241,7 @@ class ImageMaskCodec:
         return labels, unseeded + specks + len(huge)
 
     def save(self, path: Path) -> None:
+        """Write the ranges to a JSON file, for `load`."""
         path.write_text(json.dumps(asdict(self)), encoding="utf-8")
 
     @classmethod

@@ -171,6 +171,7 @@ def _matrix(*rows: torch.Tensor) -> torch.Tensor:
 
 
 def adjust_colours(image: torch.Tensor, p: float, random: torch.Generator | None) -> torch.Tensor:
+    """Return images with random brightness, contrast, hue and saturation, each with probability `p`."""
     brightness = _with_chance(p, 0.2 * _normal(image, random), 0.0, random)
     contrast = _with_chance(p, torch.exp2(0.5 * _normal(image, random)), 1.0, random)
     angle = _with_chance(p, math.pi * (2 * _uniform(image, random) - 1), 0.0, random)
