@@ -1,7 +1,7 @@
-"""The prior over code maps: a gated PixelCNN (van den Oord et al. 2016, arXiv 1606.05328), and its cached sampling.
+"""The prior over maps of codes: a gated PixelCNN (van den Oord et al. 2016, arXiv 1606.05328), and its sampling.
 
-A code depends on those above it (the vertical stack) and on those to its left in its own row (the horizontal stack).
-Both inputs are shifted by one at the beginning, so all convolutions after that may look at their own place.
+A code depends on those above it (vertical stack) and on those to its left in its own row (horizontal stack). Both
+inputs are shifted by one at the beginning, so that all later convolutions may include their own position.
 """
 
 from __future__ import annotations
@@ -41,28 +41,28 @@ class GatedLayer(nn.Module):
 
 
 class PixelCNN(nn.Module):
-    """Says how likely each code is at each place, given the codes before it in reading order.
+    """Predicts each code from the codes before it in raster order.
 
     Parameters
     ----------
-    codes
-        How many there are.
+    num_embeddings
+        Number of codes.
     channels, layers
         Of the two stacks.
     kernel
-        Odd; a layer looks ``kernel // 2`` places far.
+        Odd; a layer reaches ``kernel // 2`` positions.
     """
 
-    def __init__(self, codes: int, channels: int, layers: int, kernel: int = 5) -> None:
+    def __init__(self, num_embeddings: int, channels: int, layers: int, kernel: int = 5) -> None:
         super().__init__()
-        self.embed = nn.Embedding(codes, channels)
+        self.embed = nn.Embedding(num_embeddings, channels)
         self.layers = nn.ModuleList(GatedLayer(channels, kernel) for _ in range(layers))
         self.head = nn.Sequential(
-            nn.ReLU(), nn.Conv2d(channels, 2 * channels, 1), nn.ReLU(), nn.Conv2d(2 * channels, codes, 1)
+            nn.ReLU(), nn.Conv2d(channels, 2 * channels, 1), nn.ReLU(), nn.Conv2d(2 * channels, num_embeddings, 1)
         )
 
     def forward(self, codes: torch.Tensor) -> torch.Tensor:
-        """Return logits, ``(B, codes, H, W)``, for a map of codes ``(B, H, W)`` int64."""
+        """Return logits, ``(B, num_embeddings, H, W)``, for maps of codes ``(B, H, W)`` int64."""
         planes = self.embed(codes).permute(0, 3, 1, 2)
         above = F.pad(planes, (0, 0, 1, 0))[:, :, :-1]
         left = F.pad(planes, (1, 0))[..., :-1]
@@ -72,43 +72,44 @@ class PixelCNN(nn.Module):
 
 
 class Sampler:
-    """Draws maps of codes from a `PixelCNN` in reading order, computing nothing twice.
+    """Draws maps of codes from a `PixelCNN` in raster order, with cached activations.
 
-    Each layer keeps its last rows of the vertical stack and its last places of the horizontal one, so a code costs a
-    few small products rather than a pass over the map. All on the CPU, in NumPy: what is drawn depends on no device.
+    Each layer keeps its last rows of the vertical stack and its last positions of the horizontal one, so a code costs
+    a few small matrix products instead of a pass over the map. It runs on the CPU in NumPy, so that samples don't
+    depend on the device.
     """
 
     def __init__(self, network: PixelCNN) -> None:
         self.embed = _array(network.embed.weight)
-        self.layers = [_Products(layer) for layer in network.layers]
+        self.layers = [_LayerMatrices(layer) for layer in network.layers]
         _, first, _, last = network.head
-        self.head = [_product(first), _product(last)]
+        self.head = [_matrix(first), _matrix(last)]
 
     def sample(self, height: int, width: int, pick: Callable[[np.ndarray], int]) -> np.ndarray:
-        """Draw a map of codes, ``(height, width)`` int64; `pick` chooses a code by its logits, ``(codes,)`` float32."""
+        """Draw a map of codes, ``(height, width)`` int64; `pick` draws a code from logits ``(num_embeddings,)``."""
         codes = np.zeros((height, width), np.int64)
         channels = self.embed.shape[1]
-        kept = [np.zeros((layer.reach + 1, width + 2 * layer.reach, channels), np.float32) for layer in self.layers]
+        cache = [np.zeros((layer.reach + 1, width + 2 * layer.reach, channels), np.float32) for layer in self.layers]
         for y in range(height):
             above = self.embed[codes[y - 1]] if y else np.zeros((width, channels), np.float32)
-            crossed = []
-            for layer, rows in zip(self.layers, kept, strict=True):
+            to_right = []
+            for layer, rows in zip(self.layers, cache, strict=True):
                 rows[:-1] = rows[1:]
                 rows[-1, layer.reach : layer.reach + width] = above
-                around = sliding_window_view(rows, 2 * layer.reach + 1, axis=1).transpose(1, 2, 0, 3)
-                vertical = _apply(layer.down, around.reshape(width, -1))
-                crossed.append(_apply(layer.across, vertical))
+                windows = sliding_window_view(rows, 2 * layer.reach + 1, axis=1).transpose(1, 2, 0, 3)
+                vertical = _apply(layer.down, windows.reshape(width, -1))
+                to_right.append(_apply(layer.across, vertical))
                 above = _gated(vertical)
-            self._across(codes[y], crossed, pick)
+            self._fill_row(codes[y], to_right, pick)
         return codes
 
-    def _across(self, row: np.ndarray, crossed: list[np.ndarray], pick: Callable[[np.ndarray], int]) -> None:
+    def _fill_row(self, row: np.ndarray, to_right: list[np.ndarray], pick: Callable[[np.ndarray], int]) -> None:
         """Fill a row of codes, ``(width,)``, from left to right."""
         channels = self.embed.shape[1]
-        kept = [np.zeros((layer.reach + 1, channels), np.float32) for layer in self.layers]
+        cache = [np.zeros((layer.reach + 1, channels), np.float32) for layer in self.layers]
         for x in range(len(row)):
             left = self.embed[row[x - 1]] if x else np.zeros(channels, np.float32)
-            for layer, places, across in zip(self.layers, kept, crossed, strict=True):
+            for layer, places, across in zip(self.layers, cache, to_right, strict=True):
                 places[:-1] = places[1:]
                 places[-1] = left
                 left = left + _apply(layer.out, _gated(_apply(layer.right, places.T.ravel()) + across[x]))
@@ -116,31 +117,38 @@ class Sampler:
             row[x] = pick(_apply(self.head[1], hidden))
 
 
-class _Products:
-    """A layer's convolutions as matrices."""
+def categorical(logits: np.ndarray, temperature: float, rng: np.random.Generator) -> int:
+    """Draw an index from logits, ``(n,)`` float, that are divided by the temperature."""
+    scaled = logits.astype(np.float64) / temperature
+    cumulative = np.exp(scaled - scaled.max()).cumsum()
+    return int(min(np.searchsorted(cumulative, rng.random() * cumulative[-1], side="right"), len(cumulative) - 1))
+
+
+class _LayerMatrices:
+    """The convolutions of a layer as matrices."""
 
     def __init__(self, layer: GatedLayer) -> None:
         self.reach = layer.reach
-        self.down, self.right, self.across, self.out = map(_product, (layer.down, layer.right, layer.across, layer.out))
+        self.down, self.right, self.across, self.out = map(_matrix, (layer.down, layer.right, layer.across, layer.out))
 
 
-_Product = tuple[np.ndarray, np.ndarray]
+_Matrix = tuple[np.ndarray, np.ndarray]
 
 
-def _product(conv: nn.Conv2d) -> _Product:
+def _matrix(conv: nn.Conv2d) -> _Matrix:
     weight = _array(conv.weight)
     return np.ascontiguousarray(weight.reshape(len(weight), -1).T), _array(conv.bias)
 
 
-def _apply(product: _Product, values: np.ndarray) -> np.ndarray:
-    out: np.ndarray = values @ product[0] + product[1]
-    return out
+def _apply(matrix: _Matrix, values: np.ndarray) -> np.ndarray:
+    product: np.ndarray = values @ matrix[0] + matrix[1]
+    return product
 
 
 def _gated(values: np.ndarray) -> np.ndarray:
     a, b = np.split(values, 2, axis=-1)
-    out: np.ndarray = np.tanh(a) / (1 + np.exp(-b))
-    return out
+    gated: np.ndarray = np.tanh(a) / (1 + np.exp(-b))
+    return gated
 
 
 def _array(tensor: torch.Tensor) -> np.ndarray:
