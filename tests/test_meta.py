@@ -298,11 +298,21 @@ def test_documented_command_lines_are_understood(command: str) -> None:
         parser.parse_args(words)
 
 
-def test_the_toolkits_modules_in_the_documents_exist() -> None:
+def test_the_documents_name_every_public_module_of_the_toolkit() -> None:
     section = DOCS["CONTRIBUTING.md"].split("### The toolkit")[1].split("\n## ")[0]
-    named = re.findall(r"`((?:training|masks|intensity|layers|generators)\.\w+)`", section)
-    assert named
-    assert [name for name in named if not (CORE / "toolkit" / f"{name.replace('.', '/')}.py").exists()] == []
+    toolkit = CORE / "toolkit"
+    folders = "|".join(path.parent.name for path in toolkit.glob("*/__init__.py"))
+    named = set(re.findall(rf"`((?:{folders})\.\w+)`", section))
+    public = {f"{path.parent.name}.{path.stem}" for path in toolkit.glob("*/*.py") if not path.name.startswith("_")}
+    assert named == public
+
+
+def test_the_reference_has_every_public_room() -> None:
+    pages = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "docs" / "api").glob("*.md"))
+    toolkit = {f"toolkit.{path.parent.name}" for path in (CORE / "toolkit").glob("*/__init__.py")}
+    open_to_plugins = {"plugin", "samples", "datasets", "metrics", "testing", "errors", "types"}
+    shown = set(re.findall(r"^::: synthbench\.(\S+)$", pages, re.MULTILINE))
+    assert shown >= toolkit | open_to_plugins
 
 
 def test_yaml_in_the_readme_is_a_study() -> None:
