@@ -11,6 +11,8 @@ from synthbench.errors import DataError
 from synthbench.plugin.api import Budget
 from synthbench.samples import MASK, ORIGINS, Sample, SampleSet
 
+__all__ = ["check_image", "check_origin", "run"]
+
 
 def run(ctx: TaskContext) -> dict[str, Any]:
     content, where = ctx.task.content, ctx.task.where
@@ -29,8 +31,8 @@ def run(ctx: TaskContext) -> dict[str, Any]:
             if len(batch) != len(indices):
                 raise DataError(f"generator {where['plugin']!r} drew {len(batch)} samples, asked for {len(indices)}")
             for index, sample in zip(indices, batch, strict=True):
-                _check_image(sample, fitted.record["images"], where["plugin"])
-                _check_origin(sample, where["plugin"])
+                check_image(sample, fitted.record["images"], where["plugin"])
+                check_origin(sample, where["plugin"])
                 empty.append(not sample.labels.any())
                 ctx.plugin_context.progress(index + 1, count, "")
                 yield sample
@@ -46,22 +48,22 @@ def run(ctx: TaskContext) -> dict[str, Any]:
     return {"samples": len(samples), "fingerprint": samples.fingerprint, "counts": counts}
 
 
-def _check_origin(sample: Sample, plugin: str) -> None:
-    """Raise `DataError` if a sample says something else of its mask than where it comes from."""
+def check_origin(sample: Sample, plugin: str) -> None:
+    """Raise `DataError` if the group `mask` of a sample is no known origin of a mask."""
     origin = sample.groups.get(MASK, "")
     if origin and origin not in ORIGINS:
         raise DataError(
-            f"generator {plugin!r}: sample {sample.id!r} has the group {MASK}: {origin!r}, which says where its mask "
-            f"comes from; give {', '.join(ORIGINS[:-1])} or {ORIGINS[-1]}, or leave it out"
+            f"generator {plugin!r}: sample {sample.id!r} has the group {MASK}: {origin!r}, the origin of its mask; "
+            f"expected {', '.join(ORIGINS[:-1])} or {ORIGINS[-1]}, or no such group"
         )
 
 
-def _check_image(sample: Sample, images: Sequence[tuple[str, int]], plugin: str) -> None:
-    """Raise `DataError` if an image hasn't the dtype and channels of training images: its values mean another light."""
+def check_image(sample: Sample, images: Sequence[tuple[str, int]], plugin: str) -> None:
+    """Raise `DataError` if an image hasn't the dtype and channels of a training image."""
     dtype, channels = sample.image.dtype.name, sample.image.shape[2] if sample.image.ndim == 3 else 1
     if [dtype, channels] not in [list(known) for known in images]:
         trained = " and ".join(f"{name} with {planes}" for name, planes in images)
         raise DataError(
             f"generator {plugin!r}: sample {sample.id!r} is {dtype} with {channels} channel(s), and the training "
-            f"images are {trained}; the plugin must draw what it was trained on"
+            f"images are {trained}; the plugin must return images like those it was trained on"
         )

@@ -1,0 +1,218 @@
+"""The harness that generators are checked with, and the checks that every sample passes."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from scipy import ndimage
+
+from synthbench.plugin.api import Budget, Context, Generator
+from synthbench.samples import Sample, SampleSet
+from synthbench.testing.check_results import empty_home, plugin_call, require
+from synthbench.testing.harness import SEED, Harness, perturbed_global_rng
+from synthbench.testing.mask_origins import wrong_origin
+from synthbench.testing.shared_checks import Untouched, in_memory
+from synthbench.testing.watch import Watch
+from synthbench.types import LabelMap
+
+__all__ = ["SAMPLE_SEED", "GeneratorHarness", "check_counts", "check_loaded", "check_samples", "content_digest"]
+
+SAMPLE_SEED = 3
+"""The seed that samples are drawn with."""
+
+_EIGHT_NEIGHBOURS = np.ones((3, 3), bool)
+
+
+class GeneratorHarness(Harness):
+    """A harness that keeps generators fitted on small pictures; every sample is drawn through it."""
+
+    def fit(self, train: SampleSet, context: Context) -> Generator:
+        generator = self.make()
+        generator.fit(train, context)
+        return generator
+
+    @property
+    def train(self) -> SampleSet:
+        """The plain pictures, on disk."""
+        return self.once("drawing the pictures", lambda: self.pictures().save(self.folder / "train"))
+
+    @property
+    def watch(self) -> Watch:
+        """What was seen of the plain fit."""
+        return self.once("fit", self._plain_fit)[0]
+
+    @property
+    def fitted(self) -> Generator:
+        """The generator fitted on the plain pictures."""
+        return self.once("fit", self._plain_fit)[1]
+
+    def _plain_fit(self) -> tuple[Watch, Generator]:
+        watch, folder, train = Watch(), self.new_folder("checkpoints"), self.train
+        with plugin_call("fit"), perturbed_global_rng(1), watch.counting():
+            context = self.context(folder=folder, progress=watch.progress, should_stop=watch.should_stop)
+            return watch, self.fit(train, context)
+
+    @property
+    def second(self) -> tuple[Untouched, Generator, Watch]:
+        """A second generator, fitted on a copy of the plain pictures in memory; whether that was left alone."""
+        return self.once("a second fit", self._second_fit)
+
+    def _second_fit(self) -> tuple[Untouched, Generator, Watch]:
+        train, watch = in_memory(self.train), Watch()
+        untouched = Untouched(train)
+        with plugin_call("a second fit"), perturbed_global_rng(2), watch.counting():
+            return untouched, self.fit(train, self.context()), watch
+
+    @property
+    def drawn(self) -> list[Sample]:
+        """The samples 0 … 5 of the fitted generator, one by one."""
+        fitted = self.fitted
+        return self.once("sample", lambda: [self.sample(fitted, i) for i in range(6)])
+
+    @property
+    def deep(self) -> Generator:
+        """A generator fitted on `deep_pictures`, in few steps."""
+        return self.once("fit on 16-bit images", lambda: self.try_fit(self.deep_pictures, "16-bit images"))
+
+    @property
+    def deep_pictures(self) -> SampleSet:
+        """Four 16-bit pictures."""
+        return self.pictures(4, dtype="uint16")
+
+    def try_fit(self, train: SampleSet, what: str, seed: int = SEED) -> Generator:
+        """Fit in few steps."""
+        with plugin_call(f"fit on {what}"):
+            return self.fit(train, self.context(self.few).with_seed(seed))
+
+    def sample(self, generator: Generator, index: int, seed: int = SAMPLE_SEED) -> Sample:
+        """Return one sample; raise `Violation` if it is none."""
+        call = f"sample({index}, {seed})"
+        with plugin_call(call):
+            sample = generator.sample(index, seed)
+        require(isinstance(sample, Sample), f"{call} returned {type(sample).__name__}, not synthbench.Sample")
+        return sample
+
+    def sample_batch(self, generator: Generator, indices: Sequence[int], seed: int = SAMPLE_SEED) -> list[Sample]:
+        """Return a batch; raise `Violation` if these aren't as many samples."""
+        call = f"sample_batch({list(indices)}, {seed})"
+        with plugin_call(call):
+            samples = list(generator.sample_batch(indices, seed))
+        for sample in samples:
+            require(isinstance(sample, Sample), f"{call} returned {type(sample).__name__}, not synthbench.Sample")
+        require(len(samples) == len(indices), f"{call} returned {len(samples)} samples, not {len(indices)}")
+        return samples
+
+    def sample_three(self, generator: Generator, train: SampleSet, what: str) -> list[Sample]:
+        """Return samples 0 … 2, checked, of a generator that was trained on `what`."""
+        drawn = self.sample_batch(generator, range(3))
+        check_samples(self, drawn, train, range(3), f"trained on {what}, ")
+        check_counts(generator)
+        return drawn
+
+    def fit_and_sample(self, train: SampleSet, what: str) -> tuple[Generator, list[Sample]]:
+        """Fit in few steps, and return the generator with samples 0 … 2, checked."""
+        generator = self.try_fit(train, what)
+        return generator, self.sample_three(generator, train, what)
+
+
+def check_loaded(
+    harness: GeneratorHarness, generator: Generator, drawn: list[Sample], budget: Budget, when: str = ""
+) -> None:
+    """Raise `CheckFailure` unless the generator, saved and loaded elsewhere, draws its first three samples again."""
+    moved = harness.saved(generator).rename(harness.folder / "moved")
+    hidden = (harness.folder / "train").rename(harness.folder / "hidden")
+    try:
+        with (
+            plugin_call(f"{when}load from a moved folder, without the training samples,"),
+            perturbed_global_rng(6),
+            empty_home(),
+        ):
+            loaded = harness.cls.load(moved, harness.context(budget))
+            found = [sample.digest for sample in harness.sample_batch(loaded, range(3))]
+    finally:
+        hidden.rename(harness.folder / "train")
+        shutil.rmtree(moved)
+    require(loaded.config == generator.config, f"{when}load gave another configuration than was saved")
+    require(
+        found == [sample.digest for sample in drawn],
+        f"{when}what load gives draws other samples than what was saved",
+    )
+
+
+def check_counts(generator: Generator) -> None:
+    """Raise `Violation` unless the generator's counts are integers ≥ 0 by name."""
+    counts = getattr(generator, "counts", None)
+    require(isinstance(counts, Mapping), "self.counts is missing; call super().__init__(config)")
+    for name, count in dict(counts or {}).items():
+        require(
+            isinstance(name, str) and type(count) is int and count >= 0,
+            f"self.counts[{name!r}] is {count!r}; expected an integer ≥ 0",
+        )
+
+
+def content_digest(sample: Sample) -> str:
+    """Return the digest of a sample's image, labels and ignore region, without its id and groups."""
+    return Sample("any", sample.image, sample.labels, ignore=sample.ignore).digest
+
+
+def _count_in_pieces(labels: LabelMap) -> int:
+    """Return the number of objects of a label map that consist of several pieces."""
+    boxes = enumerate(ndimage.find_objects(labels.astype(np.int32)), start=1)
+    return sum(ndimage.label(labels[box] == k, _EIGHT_NEIGHBOURS)[1] > 1 for k, box in boxes if box is not None)
+
+
+def check_samples(
+    harness: Harness, drawn: list[Sample], train: SampleSet, indices: Sequence[int], when: str = ""
+) -> None:
+    """Raise `Violation` unless samples suit their training set: dtype, channels, size, labels, and the mask's origin.
+
+    Parameters
+    ----------
+    harness
+    drawn
+        The samples of `indices`.
+    train
+        What the generator was fitted on.
+    indices
+    when
+        Begins the message, as in ``"trained on RGB images, "``.
+    """
+    first = train[0]
+    most = max(_count_in_pieces(sample.labels) for sample in train) if train.task == "instances" else 0
+    smallest = min(min(entry.height, entry.width) for entry in train.entries)
+    side = min(smallest, harness.budget.patch_size if harness.trains else harness.side)
+    for i, sample in zip(indices, drawn, strict=True):
+        require(
+            sample.image.dtype == first.image.dtype,
+            f"{when}it draws {sample.image.dtype} images, and the training images are {first.image.dtype}",
+        )
+        require(
+            sample.image.ndim == first.image.ndim,
+            f"{when}it draws images of shape {sample.image.shape}, and the training images have {first.image.shape}",
+        )
+        height, width = sample.labels.shape
+        require(
+            min(height, width) >= side,
+            f"{when}sample {i} is {height}×{width}, and a patch of {side} doesn't fit: draw no smaller images than "
+            "segmenters are trained on",
+        )
+        top = int(sample.labels.max(initial=0))
+        if train.task == "instances":
+            count = int(np.unique(sample.labels[sample.labels > 0]).size)
+            require(count == top, f"{when}sample {i} holds {count} labels up to {top}: number them 1 … n without gaps")
+            split = _count_in_pieces(sample.labels)
+            require(
+                split <= most,
+                f"{when}sample {i} has {split} objects in several pieces, and no training image more than {most}: "
+                "make each piece an object, or keep the largest",
+            )
+        if train.task == "semantic":
+            require(
+                top < len(train.classes),
+                f"{when}sample {i} holds class {top}, and there are {len(train.classes)} classes from 0",
+            )
+        require(np.ptp(sample.image) > 0 or np.ptp(first.image) == 0, f"{when}sample {i} is a constant image")
+        wrong = wrong_origin(sample, train)
+        require(not wrong, f"{when}sample {i} {wrong}")
