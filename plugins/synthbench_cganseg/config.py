@@ -14,7 +14,7 @@ from pydantic import Field
 
 from synthbench import Budget
 from synthbench.errors import ConfigError
-from synthbench.toolkit.generators.config import MaskToImageConfig
+from synthbench.toolkit.generators.config import MaskToImageConfig, PresetConfig
 from synthbench.toolkit.training.budget_defaults import non_default, resolve_defaults, resolve_preset
 from synthbench_cganseg.perceptual import choose
 
@@ -23,7 +23,7 @@ __all__ = ["CGanSegConfig"]
 _MIN_DISCRIMINATOR_PATCH = 24
 
 
-class CGanSegConfig(MaskToImageConfig):
+class CGanSegConfig(PresetConfig, MaskToImageConfig):
     """Hyper-parameters of cGAN-Seg."""
 
     renamed: ClassVar[Mapping[str, str]] = {

@@ -14,7 +14,7 @@ from pydantic import Field, model_validator
 
 from synthbench import Budget
 from synthbench.errors import ConfigError
-from synthbench.toolkit.generators.config import MaskToImageConfig
+from synthbench.toolkit.generators.config import MaskToImageConfig, PresetConfig
 from synthbench.toolkit.training.budget_defaults import resolve_defaults, resolve_preset
 from synthbench_pix2pix.networks import Norm
 from synthbench_pix2pix.structure import Structure
@@ -22,7 +22,7 @@ from synthbench_pix2pix.structure import Structure
 __all__ = ["Pix2PixConfig"]
 
 
-class Pix2PixConfig(MaskToImageConfig):
+class Pix2PixConfig(PresetConfig, MaskToImageConfig):
     """Hyper-parameters of pix2pix."""
 
     renamed: ClassVar[Mapping[str, str]] = {

@@ -2,45 +2,35 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Self
+from collections.abc import Mapping
 
 import numpy as np
 import torch
 from pydantic import Field
 from torch import nn
-from torch.nn import functional as F
+from torch.nn import functional
 
-from synthbench import Budget, Context, Generator, Sample, SampleSet, TrainingMix
-from synthbench.toolkit.masks.codec import ImageMaskCodec
-from synthbench.toolkit.masks.config import MaskConfig
-from synthbench.toolkit.masks.sampler import MaskSampler
-from synthbench.toolkit.training import loop
-from synthbench.toolkit.training.batches import Batches
-from synthbench.toolkit.training.patches import PatchStream
-from synthbench.toolkit.training.training_log import preview_of
-from synthbench.toolkit.training.weights import load_weights, save_weights
+from synthbench import Budget, Context
+from synthbench.toolkit.generators.config import MaskToImageConfig
+from synthbench.toolkit.generators.mask_to_image import ConditionedBatches, MaskToImageGenerator
+from synthbench.toolkit.training.checkpoints import State
+from synthbench.toolkit.training.loop import autocast
 
 
-class Settings(MaskConfig):
-    """What a study may set.
+class Settings(MaskToImageConfig):
+    """What a study may set, beside the keys that all mask-to-image generators have."""
 
-    Attributes
-    ----------
-    width : int
-        Channels between the layers.
-    learning_rate : float
-        Of Adam.
-    mask_source, object_layout, foreground_fraction, touching_fraction
-        Which masks images are painted to; see `synthbench.toolkit.masks.config.MaskConfig`.
+    width: int = Field(16, ge=1, description="planes between the layers")
+    learning_rate: float = Field(2e-3, gt=0, description="of Adam")
+    pixel_noise: bool | None = Field(True, description="whether images get the pixel noise of a training image")
+
+
+class Painter(MaskToImageGenerator[Settings]):
+    """Three convolutions from the planes of a mask to an image, trained on the absolute difference.
+
+    The base class draws the masks, encodes and decodes samples, runs the training loop with its checkpoints and log,
+    and saves and loads; a method adds its network, its training step, and how an image is generated.
     """
-
-    width: int = Field(default=16, ge=1)
-    learning_rate: float = Field(default=2e-3, gt=0)
-
-
-class Painter(Generator[Settings]):
-    """Three convolutions from the planes of a mask to an image, trained on the absolute difference."""
 
     Config = Settings
     budgets = {  # noqa: RUF012
@@ -49,79 +39,47 @@ class Painter(Generator[Settings]):
         "standard": Budget(steps=10_000, batch_size=16, patch_size=256),
         "paper": Budget(steps=10_000, batch_size=16, patch_size=256),
     }
+    random_stream = 1  # any number: samples of generators with different ones differ
 
-    def fit(self, train: SampleSet, context: Context) -> None:
-        self.codec = ImageMaskCodec.of(train, "distance", 1)  # images in −1 … 1, instances as distance and foreground
-        self.sampler = self.config.sampler(train)
-        loop.prepare_torch(context)  # seeds torch: before any network is built
-        self.network = self._network(context)
-        optimiser = torch.optim.Adam(self.network.parameters(), self.config.learning_rate)
-        stream = PatchStream(
-            TrainingMix(train),
-            context.budget,
-            context.seed,
-            encode=lambda sample: self.codec.encode(sample, train.position(sample.id)),
-            augment_intensity=False,  # the light of an image is what is to be learnt
-        )
-        batches = Batches(stream, context.device)
-
-        def step(number: int) -> dict[str, torch.Tensor]:
-            real, mask = batches[number]
-            with loop.autocast(context.device):
-                painted = self.network(mask)
-            loss = F.l1_loss(painted.float(), real)
-            optimiser.zero_grad()
-            loss.backward()
-            optimiser.step()
-            return {"l1": loss}
-
-        self.network.train()
-        loop.train(
-            context,
-            state={"network": self.network, "optimiser": optimiser},  # all that changes: a killed fit goes on from it
-            step=step,
-            preview=preview_of(self, context.seed, self.network),  # pictures for the log
-            task=train.task,
-        )
-        self.network.eval()
-        self.counts.clear()  # of the pictures
-
-    @torch.no_grad()
-    def sample(self, index: int, seed: int) -> Sample:
-        device = next(self.network.parameters()).device
-        mask = self.sampler.sample_mask(index, seed)
-        rng = np.random.default_rng((seed, index))
-        like = int(
-            rng.choice(self.sampler.similar_masks(mask.source))
-        )  # the training image whose range of light it gets
-        planes = torch.from_numpy(self.codec.encode_mask(mask.labels))[None].to(device)
-        image = self.codec.decode_image(self.network(planes)[0].cpu().numpy(), mask.labels, like, rng)
-        self.counts.update(removed=mask.removed, unplaced=mask.unplaced)
-        return Sample(f"{index:06d}", image, mask.labels, mask.groups)
-
-    def _network(self, context: Context) -> nn.Sequential:
+    def build_network(self) -> nn.Sequential:
         width = self.config.width
         return nn.Sequential(
-            nn.Conv2d(self.codec.mask_planes, width, 9, padding=4, padding_mode="reflect"),
+            nn.Conv2d(self.condition_planes, width, 9, padding=4, padding_mode="reflect"),
             nn.ReLU(),
             nn.Conv2d(width, width, 3, padding=1, padding_mode="reflect"),
             nn.ReLU(),
             nn.Conv2d(width, self.codec.image_planes, 1),
             nn.Tanh(),
-        ).to(context.device)
+        )
 
-    def save(self, folder: Path) -> None:
-        super().save(folder)
-        self.codec.save(folder / "codec.json")
-        self.sampler.save(folder)
-        save_weights(self.network, folder / "network.safetensors")
+    def training(self, batches: ConditionedBatches, context: Context, random: torch.Generator) -> PainterTraining:
+        return PainterTraining(self, batches)
 
-    @classmethod
-    def load(cls, folder: Path, context: Context) -> Self:
-        new = super().load(folder, context)
-        new.codec = ImageMaskCodec.load(folder / "codec.json")
-        new.sampler = MaskSampler.load(folder)
-        new.network = new._network(context)
-        load_weights(new.network, folder / "network.safetensors")
-        new.network.eval()
-        return new
+    def generate(self, condition: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
+        image: torch.Tensor = self.network(condition)  # a method with noise draws it from rng
+        return image
+
+
+class PainterTraining:
+    """The optimiser, and one training step."""
+
+    def __init__(self, painter: Painter, batches: ConditionedBatches) -> None:
+        self.painter = painter
+        self.batches = batches
+        self.optimiser = torch.optim.Adam(painter.network.parameters(), painter.config.learning_rate)
+
+    @property
+    def state(self) -> Mapping[str, State]:
+        """All that changes during training: an interrupted training resumes from it."""
+        return {"network": self.painter.network, "optimiser": self.optimiser}
+
+    def step(self, number: int) -> dict[str, torch.Tensor]:
+        batch = self.batches[number]
+        condition = self.painter.condition(batch.mask, batch.intensities)
+        with autocast(batch.image.device):
+            painted = self.painter.network(condition)
+        loss = functional.l1_loss(painted.float(), batch.image)
+        self.optimiser.zero_grad()
+        loss.backward()
+        self.optimiser.step()
+        return {"l1": loss}
