@@ -35,7 +35,7 @@ def test_text_says_n_encoder_floor_and_what_each_figure_is(
         "KD(moments)",
         "FD(moments)",
         "coverage",
-        "copies",
+        "train_duplicates",
         "authenticity",
         "C_T",
         "area",

@@ -28,7 +28,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     made = frames.lose(made, (made.runs["generator"] == "pix2pix") & (made.runs["seed"] == 0))
     study = make_study({"name": "trial", "datasets": ["phantom-nuclei"], "segmenters": ["unet"]}, "trial")
     (run / "study.yaml").write_text(study.to_yaml(), encoding="utf-8")
-    save_results(Results(study, made.images, made.runs, made.fidelity, made.agreement, made.tasks), run)
+    save_results(Results(study, made.images, made.runs, made.fidelity, made.label_consistency, made.tasks), run)
     return run
 
 

@@ -22,7 +22,12 @@ def tables(folder: Path) -> dict[str, pd.DataFrame]:
     results = load_results(folder)
     images = results.images
     runs = results.runs[["arm", "segmenter", "seed", "status", "coco_ap"]]
-    return {"images": images, "runs": runs, "fidelity": results.fidelity, "agreement": results.agreement}
+    return {
+        "images": images,
+        "runs": runs,
+        "fidelity": results.fidelity,
+        "label_consistency": results.label_consistency,
+    }
 
 
 def same(one: dict[str, pd.DataFrame], other: dict[str, pd.DataFrame]) -> bool:
@@ -43,7 +48,7 @@ def test_a_study_ends_with_a_table_a_report_and_tidy_results(trial) -> None:
     assert results.fidelity.loc[0, "metric_fd"] == "FD(moments)"
     told = results.fidelity.loc[0, ["count:lost", "count:drawn", "count:empty"]]
     assert told.tolist() == [2, results.runs["synthetic"].max(), 0], "what fitting and drawing have come to is kept"
-    agreed = results.agreement.query("iou == 0.5")
+    agreed = results.label_consistency.query("iou == 0.5")
     assert set(agreed["generator"]) == {"brighter"}
     assert len(agreed) == 2 * results.fidelity.loc[0, "n"], "both segmenter seeds look at them"
     assert (agreed["tp"] > 0).any()

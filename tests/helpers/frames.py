@@ -126,33 +126,33 @@ def fidelity(images: pd.DataFrame, encoder: str = "untrained") -> pd.DataFrame:
             "n": 45,
             "area": 65_536.0,
             "test_area": 65_536.0,
-            "floor_fd": 9.5,
+            "real_vs_real_fd": 9.5,
             "kd_p": 0.0005 + 0.01 * i,
-            "floor_kd": 0.0007,
-            "floor_kd_low": 0.0001,
-            "floor_kd_high": 0.0019,
-            "floor_kd_p": 0.4,
+            "real_vs_real_kd": 0.0007,
+            "real_vs_real_kd_low": 0.0001,
+            "real_vs_real_kd_high": 0.0019,
+            "real_vs_real_kd_p": 0.4,
             "kd_n": 50,
             "kd_test_n": 45,
             "kd_train_n": 60,
             **dict.fromkeys(("precision", "recall", "density", "coverage"), 0.8 - 0.1 * i),
-            **{f"floor_{name}": 0.9 for name in ("precision", "recall", "density", "coverage")},
+            **{f"real_vs_real_{name}": 0.9 for name in ("precision", "recall", "density", "coverage")},
             "synthetic_images": 50,
-            "copies": 50 * (name in ("duplicate", "shuffled")),
-            "leaked": 0,
+            "train_duplicates": 50 * (name in ("duplicate", "shuffled")),
+            "test_duplicates": 0,
             "authenticity": 0.6,
             "authenticity_held_out": 0.7,
             "c_t": -0.5,
             **{f"mask_{name}": 0.1 + i for name in MASKS},
-            **{f"floor_mask_{name}": 0.05 for name in MASKS},
+            **{f"real_vs_real_mask_{name}": 0.05 for name in MASKS},
         }
         for i, name in enumerate(names)
     ]
     return pd.DataFrame(rows)
 
 
-def agreement(images: pd.DataFrame) -> pd.DataFrame:
-    """Return the `agreement` frame: on each generator's images the segmenters do as well as on test images."""
+def label_consistency(images: pd.DataFrame) -> pd.DataFrame:
+    """Return the `label_consistency` frame: on each generator's images the segmenters do as well as on test images."""
     real = images[images["arm"] == "real"].drop(columns=["arm", "synthetic"])
     names = [g for g in images["generator"].unique() if g]
     parts = [real.assign(generator=name, generator_seed=0) for name in names]
@@ -180,7 +180,12 @@ def results(table: pd.DataFrame | None = None, **choices: object) -> SimpleNames
     )
     study = SimpleNamespace(name="phantom-nuclei", to_yaml=lambda: "name: phantom-nuclei\nsegmenters: [unet]\n")
     return SimpleNamespace(
-        study=study, images=made, runs=done, fidelity=fidelity(made), agreement=agreement(made), tasks=tasks
+        study=study,
+        images=made,
+        runs=done,
+        fidelity=fidelity(made),
+        label_consistency=label_consistency(made),
+        tasks=tasks,
     )
 
 
@@ -203,6 +208,6 @@ def lose(
         images=found.images[kept],
         runs=table,
         fidelity=found.fidelity,
-        agreement=found.agreement,
+        label_consistency=found.label_consistency,
         tasks=tasks,
     )

@@ -71,7 +71,9 @@ def renamed() -> Callable[[SimpleNamespace, str, str], SimpleNamespace]:
                 )
             return out
 
-        tables = {name: change(getattr(found, name)) for name in ("images", "runs", "fidelity", "agreement", "tasks")}
+        tables = {
+            name: change(getattr(found, name)) for name in ("images", "runs", "fidelity", "label_consistency", "tasks")
+        }
         return SimpleNamespace(study=found.study, **tables)
 
     return rename

@@ -27,16 +27,16 @@ def test_each_arm_is_compared_with_as_many_copies(frames: SimpleNamespace) -> No
     images = frames.images(effects)
     found = table(frames.results(images), draws=500)
     expected = paired_difference(images[images.segmenter == "unet"], PIX2PIX, DUPLICATE)
-    assert row(found, PIX2PIX)["delta_copies"] == pytest.approx(expected.value)
-    assert row(found, PIX2PIX)["delta_copies_low"] == pytest.approx(expected.low, abs=0.005)
+    assert row(found, PIX2PIX)["delta_vs_duplicate"] == pytest.approx(expected.value)
+    assert row(found, PIX2PIX)["delta_vs_duplicate_low"] == pytest.approx(expected.low, abs=0.005)
     for arm in ("real", DUPLICATE, "real + pix2pix × 90"):
-        assert np.isnan(row(found, arm)["delta_copies"]), arm
+        assert np.isnan(row(found, arm)["delta_vs_duplicate"]), arm
     assert "Δ from copies" in markdown(found)
 
 
 def test_without_copies_or_other_amounts_there_are_no_such_columns(frames: SimpleNamespace) -> None:
     found = table(frames.results(frames.images({"real": 0.0, PIX2PIX: 0.03})), draws=200)
-    assert not {"delta_copies", "worth"} & set(shown(found))
+    assert not {"delta_vs_duplicate", "equivalent_real_images"} & set(shown(found))
 
 
 def test_worth_is_read_off_the_other_amounts(frames: SimpleNamespace) -> None:
@@ -48,13 +48,13 @@ def test_worth_is_read_off_the_other_amounts(frames: SimpleNamespace) -> None:
         ]
     )
     found = table(frames.results(images), draws=500)
-    assert "worth" in shown(found)
+    assert "equivalent_real_images" in shown(found)
     at_45, at_180 = row(found, PIX2PIX), row(found, PIX2PIX, 180)
-    assert at_45["worth"] == pytest.approx(45, abs=20)
-    assert (at_45["worth_least"], at_45["worth_most"]) == (0, 135)
-    assert text(at_45, "worth").startswith("+")
-    assert text(at_180, "worth").startswith("> 0 [")
-    assert text(row(found, "real"), "worth") == "n/a"
+    assert at_45["equivalent_real_images"] == pytest.approx(45, abs=20)
+    assert (at_45["equivalent_real_images_least"], at_45["equivalent_real_images_most"]) == (0, 135)
+    assert text(at_45, "equivalent_real_images").startswith("+")
+    assert text(at_180, "equivalent_real_images").startswith("> 0 [")
+    assert text(row(found, "real"), "equivalent_real_images") == "n/a"
 
 
 def test_of_one_test_image_no_interval_and_no_rank_is_claimed(frames: SimpleNamespace) -> None:
@@ -69,7 +69,7 @@ def test_of_one_test_image_no_interval_and_no_rank_is_claimed(frames: SimpleName
     one = row(found, PIX2PIX)
     assert text(one, "delta").endswith("[one image: no interval]")
     assert text(one, "rank").endswith("(1–3)")
-    assert "[" not in text(one, "worth")
+    assert "[" not in text(one, "equivalent_real_images")
     assert (one["p"], one["verdict"]) == (pytest.approx(np.nan, nan_ok=True), "undecided")
     shown_everywhere = "".join((markdown(found), csv(found), as_json(found)))
     assert "nan" not in shown_everywhere.lower()

@@ -91,7 +91,9 @@ def test_without_headroom_nothing_could_be_seen_to_help(frames: SimpleNamespace,
     assert made["recovered"].isna().all()
     row = made.set_index(["fraction", "arm"]).loc[(45, ARM)].to_dict()
     assert text(row, "recovered") == "no headroom seen"
-    assert text(row, "worth") == "no headroom seen", "along a flat curve any gain would be worth as many as there are"
+    assert text(row, "equivalent_real_images") == "no headroom seen", (
+        "along a flat curve any gain would be worth as many as there are"
+    )
     assert text(made.set_index(["fraction", "arm"]).loc[(180, ARM)].to_dict(), "recovered") == "n/a"
 
 

@@ -91,7 +91,7 @@ def test_report_shows_what_happened(written: Path) -> None:
     assert "Diverged: loss is NaN" in told
     assert "Traceback: <loss> is NaN" in told
     assert "segmenters: [unet]" in told
-    assert "KD(untrained) floor" in told
+    assert "KD(untrained) real-vs-real" in told
     assert "difficulty" in told
     headings = [attrs for attrs in read.all("th") if "col" in (attrs.get("scope") or "")]
     assert headings

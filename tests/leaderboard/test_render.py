@@ -127,7 +127,7 @@ def test_terminal_shows_names_as_they_are(
 
 def test_the_terminal_shows_brackets_in_names_of_segmenters_and_datasets(whole: SimpleNamespace) -> None:
     tables = {}
-    for name in ("images", "runs", "fidelity", "agreement"):
+    for name in ("images", "runs", "fidelity", "label_consistency"):
         tables[name] = getattr(whole, name).replace({"stardist": "[bold]s", "phantom-nuclei": "[red]d"})
     out = io.StringIO()
     Console(width=120, file=out).print(terminal(SimpleNamespace(**{**vars(whole), **tables})))

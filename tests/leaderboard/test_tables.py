@@ -113,7 +113,7 @@ def test_semantic_studies_have_their_own_scores(semantic: SimpleNamespace) -> No
 
 def test_fidelity_keeps_its_true_name_its_count_and_its_floor(whole: SimpleNamespace, frames: SimpleNamespace) -> None:
     offline = made(whole)
-    assert {"KD(untrained)", "KD(untrained) floor", "FD(untrained)", "fidelity_n"} <= set(offline.columns)
+    assert {"KD(untrained)", "KD(untrained) real-vs-real", "FD(untrained)", "fidelity_n"} <= set(offline.columns)
     assert not {"FID", "KID"} & set(offline.columns)
     mixed = SimpleNamespace(**vars(whole))
     mixed.fidelity = pd.concat([frames.fidelity(whole.images)[:1], frames.fidelity(whole.images, "inception")[1:]])
@@ -133,36 +133,41 @@ def test_distances_of_different_numbers_of_images_are_refused(whole: SimpleNames
 
 def test_copies_and_agreement_stand_beside_the_scores(whole: SimpleNamespace) -> None:
     found = made(whole)
-    assert text(found.set_index("generator").loc["duplicate"].iloc[0].to_dict(), "copies") == "50 of 50"
+    assert text(found.set_index("generator").loc["duplicate"].iloc[0].to_dict(), "train_duplicates") == "50 of 50"
     drawn, real = found[found["generator"] != ""], found[found["arm"] == "real"].set_index("segmenter")
-    assert real["agreement"].isna().all()
+    assert real["label_consistency"].isna().all()
     first = whole.images[(whole.images["arm"] == "real") & (whole.images["iou"] == 0.5)]
     for segmenter, part in first.groupby("segmenter"):
         sums = part.groupby("seed")[["tp", "fp", "fn"]].sum()
         expected = (2 * sums["tp"] / (2 * sums["tp"] + sums["fp"] + sums["fn"])).mean()
         own = drawn[drawn["segmenter"] == segmenter]
-        assert own["agreement"].to_numpy() == pytest.approx(expected)
-        assert ((own["agreement_low"] < expected) & (expected < own["agreement_high"])).all()
-        assert own[["agreement_seeds", "agreement_images"]].to_numpy().tolist() == [[3, 50]] * 3
+        assert own["label_consistency"].to_numpy() == pytest.approx(expected)
+        assert ((own["label_consistency_low"] < expected) & (expected < own["label_consistency_high"])).all()
+        assert own[["label_consistency_seeds", "label_consistency_images"]].to_numpy().tolist() == [[3, 50]] * 3
         row = own.iloc[0].to_dict()
-        assert text(row, "agreement") == f"{expected:.3f} [{row['agreement_low']:.3f}, {row['agreement_high']:.3f}]"
+        assert (
+            text(row, "label_consistency")
+            == f"{expected:.3f} [{row['label_consistency_low']:.3f}, {row['label_consistency_high']:.3f}]"
+        )
 
 
 def test_copies_are_counted_apart_by_where_masks_come_from(whole: SimpleNamespace) -> None:
     found = SimpleNamespace(**vars(whole))
     counts = {"masks_new": 10, "masks_recombined": 12, "masks_training": 28}
-    copied = {"copies_new": 1, "copies_recombined": 2, "copies_training": 4}
-    one = whole.fidelity.assign(copies=7, **counts, **copied)
-    found.fidelity = pd.concat([one, one.assign(generator_seed=1, copies=2, copies_new=0, copies_recombined=0)])
+    copied = {"train_duplicates_new": 1, "train_duplicates_recombined": 2, "train_duplicates_training": 4}
+    one = whole.fidelity.assign(train_duplicates=7, **counts, **copied)
+    found.fidelity = pd.concat(
+        [one, one.assign(generator_seed=1, train_duplicates=2, train_duplicates_new=0, train_duplicates_recombined=0)]
+    )
     row = table(found, draws=DRAWS).query("generator == 'pix2pix'").iloc[0]
-    assert (text(row, "copies_new"), text(row, "copies_training")) == ("3 of 44", "8 of 56")
+    assert (text(row, "train_duplicates_new"), text(row, "train_duplicates_training")) == ("3 of 44", "8 of 56")
     said = [line for line in cautions(table(found, draws=DRAWS)) if "of pix2pix" in line and "repeat" in line]
     assert said == [
         "9 of 100 synthetic images of pix2pix (phantom-nuclei, 45 real images) repeat training images: "
         "3 of 44 with new masks and 8 of 56 drawn to training masks."
     ]
     unknown = table(whole, draws=DRAWS).query("generator == 'pix2pix'").iloc[0]
-    assert (text(unknown, "copies_new"), text(unknown, "copies_training")) == ("n/a", "n/a")
+    assert (text(unknown, "train_duplicates_new"), text(unknown, "train_duplicates_training")) == ("n/a", "n/a")
 
 
 def test_p_of_several_sets_is_twice_the_mean_and_the_floor_has_its_interval(whole: SimpleNamespace) -> None:
@@ -170,28 +175,30 @@ def test_p_of_several_sets_is_twice_the_mean_and_the_floor_has_its_interval(whol
     found = SimpleNamespace(**vars(whole))
     found.fidelity = pd.concat([
         whole.fidelity.assign(kd_p=0.01),
-        whole.fidelity.assign(generator_seed=1, kd_p=0.03, floor_kd_low=0.0003, kd_n=48),
+        whole.fidelity.assign(generator_seed=1, kd_p=0.03, real_vs_real_kd_low=0.0003, kd_n=48),
     ])  # fmt: skip
     row = table(found, draws=DRAWS).dropna(subset=["KD(untrained)"]).iloc[0]
-    assert (row["KD(untrained) p"], row["KD(untrained) floor p"]) == pytest.approx((0.04, 0.8))
-    assert (row["KD(untrained) floor low"], row["KD(untrained) floor high"]) == pytest.approx((0.0002, 0.0019))
+    assert (row["KD(untrained) p"], row["KD(untrained) real-vs-real p"]) == pytest.approx((0.04, 0.8))
+    assert (row["KD(untrained) real-vs-real low"], row["KD(untrained) real-vs-real high"]) == pytest.approx(
+        (0.0002, 0.0019)
+    )
     assert row[["kd_n", "kd_test_n", "kd_train_n"]].tolist() == [48, 45, 60]
     assert text(row, "KD(untrained) p") == "0.040 (0.800)"
-    assert text(row, "KD(untrained) floor") == "0.0007 [0.0002, 0.0019]"
+    assert text(row, "KD(untrained) real-vs-real") == "0.0007 [0.0002, 0.0019]"
 
 
 def test_tables_of_distances_without_p_are_still_read(whole: SimpleNamespace) -> None:
     old = SimpleNamespace(**vars(whole))
     old.fidelity = whole.fidelity.drop(
-        columns=[c for c in whole.fidelity if c.startswith(("kd_p", "floor_kd_", "kd_n"))]
+        columns=[c for c in whole.fidelity if c.startswith(("kd_p", "real_vs_real_kd_", "kd_n"))]
     )
     row = table(old, draws=DRAWS).dropna(subset=["KD(untrained)"]).iloc[0]
-    assert (text(row, "KD(untrained) p"), text(row, "KD(untrained) floor")) == ("n/a", "0.0007")
+    assert (text(row, "KD(untrained) p"), text(row, "KD(untrained) real-vs-real")) == ("n/a", "0.0007")
 
 
 def test_a_leak_is_a_caution(whole: SimpleNamespace) -> None:
     leaky = SimpleNamespace(**vars(whole))
-    leaky.fidelity = whole.fidelity.assign(leaked=[0, 2, 0], copies=[50, 3, 50])
+    leaky.fidelity = whole.fidelity.assign(test_duplicates=[0, 2, 0], train_duplicates=[50, 3, 50])
     said = [line for line in cautions(table(leaky, draws=DRAWS)) if "synthetic images" in line]
     place = "of 50 synthetic images of pix2pix (phantom-nuclei, 45 real images)"
     leaked = f"2 {place} are copies of test images: its scores prove nothing."
@@ -201,7 +208,9 @@ def test_a_leak_is_a_caution(whole: SimpleNamespace) -> None:
 def test_what_could_not_be_compared_or_searched_is_a_caution(whole: SimpleNamespace) -> None:
     """Two folds: one of pix2pix's sets is lost, and in copy-paste's second one there was nothing to judge copies by."""
     near = whole.fidelity.assign(c_t=[-9.0, -4.0, -9.0])
-    second = near.assign(fold=1, n=46, kd=near["kd"] + 0.01, copies=[50, 0, np.nan], leaked=[0, 0, np.nan])
+    second = near.assign(
+        fold=1, n=46, kd=near["kd"] + 0.01, train_duplicates=[50, 0, np.nan], test_duplicates=[0, 0, np.nan]
+    )
     second.loc[second["generator"] == "pix2pix", ["fd", "kd"]] = np.nan
     found = SimpleNamespace(**vars(whole))
     found.fidelity = pd.concat([near, second], ignore_index=True)
@@ -235,13 +244,15 @@ def test_objects_and_classes_stand_in_one_study(whole: SimpleNamespace) -> None:
 
     both = SimpleNamespace(**vars(whole))
     both.images = pd.concat([whole.images, of_classes(whole.images)], ignore_index=True)
-    both.agreement = pd.concat([whole.agreement, of_classes(whole.agreement)], ignore_index=True)
+    both.label_consistency = pd.concat(
+        [whole.label_consistency, of_classes(whole.label_consistency)], ignore_index=True
+    )
     both.runs = pd.concat([whole.runs, whole.runs.assign(dataset="lines")], ignore_index=True)
     both.fidelity = pd.concat([whole.fidelity, whole.fidelity.assign(dataset="lines")], ignore_index=True)
     found = table(both, draws=DRAWS)
     drawn = found[found["generator"] != ""]
     assert set(drawn["task"]) == {"instances", "semantic"}
-    assert drawn["agreement"].notna().all()
+    assert drawn["label_consistency"].notna().all()
 
 
 def test_unscored_coco_ap_is_flagged(whole: SimpleNamespace) -> None:

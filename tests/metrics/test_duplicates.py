@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from synthbench.metrics.comparison import Seen
-from synthbench.metrics.duplicates import copies
+from synthbench.metrics.duplicates import find_duplicates
+from synthbench.metrics.feature_set import FeatureSet
 from synthbench.samples import Sample, read_array
 from synthbench.toolkit.training.patches import dihedral
 
@@ -18,8 +18,8 @@ COUNT = 36
 Make = Callable[[Sample, np.random.Generator], np.ndarray]
 
 
-def seen(samples: Sequence[Sample], origin: str = "", labelled: bool = True) -> Seen:
-    found = Seen()
+def seen(samples: Sequence[Sample], origin: str = "", labelled: bool = True) -> FeatureSet:
+    found = FeatureSet()
     for sample in samples:
         found.add(sample.id, sample.image, sample.labels if labelled else None, origin=origin)
     found.features = np.array([[s.image.mean(), s.image.std(), *np.quantile(s.image, (0.1, 0.9))] for s in samples])
@@ -54,7 +54,7 @@ def fields(request: pytest.FixtureRequest) -> list[Sample]:
 
 
 @pytest.fixture(scope="module")
-def parts(fields: list[Sample]) -> tuple[list[Sample], Seen, Seen]:
+def parts(fields: list[Sample]) -> tuple[list[Sample], FeatureSet, FeatureSet]:
     """Training samples; what is seen of them; and of held-out ones."""
     train = fields[: 2 * len(fields) // 3]
     return train, seen(train), seen(fields[len(train) :])
@@ -101,19 +101,23 @@ def blurred(sample: Sample, rng: np.random.Generator) -> np.ndarray:
 
 
 @pytest.mark.parametrize("paint", [flat, shaded])
-def test_images_painted_to_training_masks_are_no_copies(parts: tuple[list[Sample], Seen, Seen], paint: Make) -> None:
+def test_images_painted_to_training_masks_are_no_copies(
+    parts: tuple[list[Sample], FeatureSet, FeatureSet], paint: Make
+) -> None:
     train, training, held_out = parts
-    found = copies(seen(redrawn(train, paint)), held_out, training)
-    assert (found["copies"], found["leaked"]) == ([], [])
+    found = find_duplicates(seen(redrawn(train, paint)), held_out, training)
+    assert (found["train_duplicates"], found["test_duplicates"]) == ([], [])
     assert found["masks"] == {"new": 0, "training": len(train), "recombined": 0}
-    assert found["copies_by_mask"] is None
+    assert found["train_duplicates_by_mask"] is None
     assert found["z"] > -3
 
 
-def test_without_masks_the_same_paintings_are_near_by_their_layout(parts: tuple[list[Sample], Seen, Seen]) -> None:
+def test_without_masks_the_same_paintings_are_near_by_their_layout(
+    parts: tuple[list[Sample], FeatureSet, FeatureSet],
+) -> None:
     train, training, held_out = parts
     painted = redrawn(train, flat)
-    found = copies(seen(painted, labelled=False), held_out, training)
+    found = find_duplicates(seen(painted, labelled=False), held_out, training)
     assert found["masks"] is None
     assert found["z"] < -3
 
@@ -121,7 +125,7 @@ def test_without_masks_the_same_paintings_are_near_by_their_layout(parts: tuple[
 @pytest.mark.parametrize(("spoil", "least"), [(noisy(0.1), 0.95), (noisy(0.3), 0.8), (blurred, 0.9)])
 @pytest.mark.parametrize("mask", ["training", "other", "new"])
 def test_spoilt_copies_are_found_whatever_their_mask(
-    parts: tuple[list[Sample], Seen, Seen], spoil: Make, least: float, mask: str
+    parts: tuple[list[Sample], FeatureSet, FeatureSet], spoil: Make, least: float, mask: str
 ) -> None:
     train, training, held_out = parts
     masks = None
@@ -130,23 +134,23 @@ def test_spoilt_copies_are_found_whatever_their_mask(
         masks = [alike[s.labels.shape][i % len(alike[s.labels.shape])] for i, s in enumerate(train, 1)]
     if mask == "new":
         masks = [np.roll(one, (37, 53), axis=(0, 1)) for one in masks]
-    found = copies(seen(redrawn(train, spoil, masks), "" if mask == "other" else mask), held_out, training)
-    right = [pair for pair in found["copies"] if pair["of"] == train[int(pair["image"])].id]
+    found = find_duplicates(seen(redrawn(train, spoil, masks), "" if mask == "other" else mask), held_out, training)
+    right = [pair for pair in found["train_duplicates"] if pair["of"] == train[int(pair["image"])].id]
     assert len(right) >= least * len(train)
-    counted = found["copies_by_mask"]
-    assert sum(counted.values()) == len(found["copies"])
+    counted = found["train_duplicates_by_mask"]
+    assert sum(counted.values()) == len(found["train_duplicates"])
     assert counted["new" if mask == "new" else "training"] >= least * len(train) - 1
 
 
-def test_what_masks_show_outweighs_what_a_generator_says(parts: tuple[list[Sample], Seen, Seen]) -> None:
+def test_what_masks_show_outweighs_what_a_generator_says(parts: tuple[list[Sample], FeatureSet, FeatureSet]) -> None:
     train, training, held_out = parts
     drawn = redrawn(train[:8], flat) + redrawn(train[8:12], flat, [np.roll(s.labels, 50, 1) for s in train[8:12]])
     looked = seen(drawn)
     for said, others in (("new", "new"), ("recombined", "recombined"), ("", "new"), ("training", "training")):
-        looked.origins = [said] * len(drawn)
+        looked.mask_origins = [said] * len(drawn)
         expected = {"new": 0, "training": 8, "recombined": 0}
         expected[others] += 4
-        assert copies(looked, held_out, training)["masks"] == expected
+        assert find_duplicates(looked, held_out, training)["masks"] == expected
 
 
 def test_real_images_in_place_of_synthetic_ones_are_no_copies(fields: list[Sample]) -> None:
@@ -154,4 +158,4 @@ def test_real_images_in_place_of_synthetic_ones_are_no_copies(fields: list[Sampl
     for split in range(5):
         order = np.random.default_rng((4, split)).permutation(len(fields))
         innocent, real, train = (every.take(part) for part in np.split(order, [len(order) // 4, len(order) // 2]))
-        assert copies(innocent, real, train)["copies"] == []
+        assert find_duplicates(innocent, real, train)["train_duplicates"] == []

@@ -14,7 +14,7 @@ from scipy.spatial import ConvexHull
 from scipy.stats import wasserstein_distance
 from skimage.measure import regionprops_table
 
-from synthbench.metrics.mask_realism import MEASURES, agreement, compare_masks, measure_masks
+from synthbench.metrics.mask_realism import MEASURES, compare_masks, label_consistency, measure_masks
 from synthbench.metrics.matching import touching
 from synthbench.samples import read_array
 
@@ -86,17 +86,17 @@ def test_the_distance_is_scipys_and_the_floor_that_of_other_real_masks() -> None
     assert list(gaps) == list(MEASURES)
     for name, gap in gaps.items():
         assert gap["distance"] == wasserstein_distance(sets[0][name], sets[1][name])
-        assert gap["floor"] == wasserstein_distance(sets[2][name], sets[1][name])
+        assert gap["real_vs_real"] == wasserstein_distance(sets[2][name], sets[1][name])
         assert gap["real"] == sets[1][name].mean()
-    assert gaps["area"]["distance"] > 20 > 2 * gaps["area"]["floor"]
-    assert compare_masks(*sets[:2])["area"]["floor"] is None
+    assert gaps["area"]["distance"] > 20 > 2 * gaps["area"]["real_vs_real"]
+    assert compare_masks(*sets[:2])["area"]["real_vs_real"] is None
 
 
 def test_nothing_to_measure_is_none_and_never_nan() -> None:
     empty, full = measure_masks([np.zeros((5, 5), np.uint8)]), measure_masks([np.ones((5, 5), np.uint8)])
     gaps = compare_masks(empty, full)
-    assert gaps["area"] == {"distance": None, "floor": None, "synthetic": None, "real": 25.0}
-    assert gaps["count"] == {"distance": 1.0, "floor": None, "synthetic": 0.0, "real": 1.0}
+    assert gaps["area"] == {"distance": None, "real_vs_real": None, "synthetic": None, "real": 25.0}
+    assert gaps["count"] == {"distance": 1.0, "real_vs_real": None, "synthetic": 0.0, "real": 1.0}
     assert gaps["spacing"]["real"] is None
     assert measure_masks([])["area"].shape == (0,)
 
@@ -104,14 +104,14 @@ def test_nothing_to_measure_is_none_and_never_nan() -> None:
 def test_agreement_is_the_score_of_the_predictions() -> None:
     mask = np.zeros((20, 20), np.uint8)
     mask[2:8, 2:8], mask[12:18, 12:18] = 1, 2
-    found = agreement([mask, np.where(mask == 1, 7, 0)], [mask, mask])
+    found = label_consistency([mask, np.where(mask == 1, 7, 0)], [mask, mask])
     assert found["pooled"]["recall"][0] == 0.75
     assert found["pooled"]["precision"][0] == 1
     assert found["per_image"]["f1"][0] == pytest.approx((1 + 2 / 3) / 2)
     with pytest.raises(ValueError, match=r"^predicted: 1 label maps, and there are 2 masks"):
-        agreement([mask], [mask, mask])
+        label_consistency([mask], [mask, mask])
     with pytest.raises(ValueError, match=r"^predicted: there are no"):
-        agreement([], [])
+        label_consistency([], [])
 
 
 @pytest.mark.parametrize(
@@ -129,7 +129,7 @@ def test_bad_masks_are_named(mask: np.ndarray, named: str) -> None:
 
 
 def test_bad_measures_are_named() -> None:
-    good = measure_masks([np.eye(4, dtype=int)])
+    good = measure_masks([np.loaded(4, dtype=int)])
     with pytest.raises(ValueError, match=r"^real: count is missing"):
         compare_masks(good, {k: v for k, v in good.items() if k != "count"})
     with pytest.raises(ValueError, match=r"^others: area is missing, or isn't finite"):

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from synthbench.metrics import memorisation
-from synthbench.metrics.memorisation import authenticity, data_copying, nearest_training, nearness
+from synthbench.metrics.feature_copying import authenticity, data_copying
+from synthbench.metrics.memorisation import compare_distances, nearest_training
 from synthbench.metrics.similarity import SIDE, correlations, thumbnails
 from synthbench.samples import read_array
 
@@ -36,16 +36,15 @@ def test_it_is_the_nearest_over_all_pairs_and_symmetries(seed: int, n: int, m: i
         np.testing.assert_allclose(distance[i], one_by_one(images[i : i + 1], training[j : j + 1])[0], atol=1e-5)
 
 
-def test_blocks_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_blocks_change_nothing() -> None:
     rng = np.random.default_rng(1)
     images, training = rng.normal(size=(9, 8, 8)), rng.normal(size=(50, 8, 8))
     whole = nearest_training(images, training)
     features = rng.normal(size=(40, 3)), rng.normal(size=(30, 3))
     share = authenticity(*features)
-    monkeypatch.setattr(memorisation, "_BLOCK", 7)
-    np.testing.assert_array_equal(nearest_training(images, training)[0], whole[0])
-    np.testing.assert_array_equal(nearest_training(images, training)[1], whole[1])
-    assert authenticity(*features) == share
+    np.testing.assert_array_equal(nearest_training(images, training, block=7)[0], whole[0])
+    np.testing.assert_array_equal(nearest_training(images, training, block=7)[1], whole[1])
+    assert authenticity(*features, block=7) == share
 
 
 @pytest.mark.parametrize("turn", range(8))
@@ -93,8 +92,8 @@ def test_a_planted_copy_flipped_and_noisy_is_the_one_that_is_caught(nuclei: list
     drawn[11] = noisy(training[5], np.random.default_rng(1))
     small_training = small(training)
     distance, index = nearest_training(small(drawn), small_training)
-    found = nearness(distance, nearest_training(small(held_out), small_training)[0])
-    assert found["copies"] == [11]
+    found = compare_distances(distance, nearest_training(small(held_out), small_training)[0])
+    assert found["duplicates"] == [11]
     assert index[11] == 5
 
 
@@ -104,8 +103,8 @@ def test_leakage_of_the_test_set_is_caught_by_taking_it_for_the_training_set(nuc
     drawn[:6] = [noisy(image, rng) for image in test[:6]]
     small_test = small(test)
     distance, index = nearest_training(small(drawn), small_test)
-    found = nearness(distance, nearest_training(small(training), small_test)[0])
-    assert found["copies"] == list(range(6))
+    found = compare_distances(distance, nearest_training(small(training), small_test)[0])
+    assert found["duplicates"] == list(range(6))
     assert index[:6].tolist() == list(range(6))
 
 
@@ -121,8 +120,8 @@ def test_real_images_in_place_of_synthetic_ones_raise_few_alarms(real_data: Path
     for _ in range(100):
         order = rng.permutation(len(every))
         innocent, held_out, training = order[:quarter], order[quarter : 2 * quarter], order[2 * quarter :]
-        found = nearness(*(table[np.ix_(part, training)].min(axis=1) for part in (innocent, held_out)))
-        flagged += len(found["copies"]) / quarter
+        found = compare_distances(*(table[np.ix_(part, training)].min(axis=1) for part in (innocent, held_out)))
+        flagged += len(found["duplicates"]) / quarter
         near += (found["near"] - found["expected"]) / 100
         below += found["z"] < -3
     print(f"\n{folder}: copies {flagged:.2f} %, near − expected {near:.3f}, z < −3 in {below:.0f} %")
@@ -137,7 +136,7 @@ def test_real_images_in_place_of_synthetic_ones_raise_few_alarms(real_data: Path
 def test_innocent_sets_are_near_as_often_as_stated() -> None:
     rng = np.random.default_rng(5)
     for m in (5, 19, 60):
-        found = [nearness(rng.gamma(3, size=40), rng.gamma(3, size=m)) for _ in range(800)]
+        found = [compare_distances(rng.gamma(3, size=40), rng.gamma(3, size=m)) for _ in range(800)]
         near = np.array([f["near"] for f in found])
         assert near.mean() == pytest.approx(found[0]["expected"], abs=4 * near.std() / np.sqrt(len(near)))
         z = np.array([f["z"] for f in found])
@@ -149,11 +148,11 @@ def test_z_is_scipys_mann_whitney() -> None:
     rng = np.random.default_rng(6)
     for decimals in (12, 1):
         a, b = rng.gamma(3, size=30).round(decimals), rng.gamma(3.5, size=50).round(decimals)
-        z = nearness(a, b)["z"]
+        z = compare_distances(a, b)["z"]
         expected = stats.mannwhitneyu(a, b, use_continuity=False, method="asymptotic")
         assert 2 * stats.norm.sf(abs(z)) == pytest.approx(expected.pvalue, rel=1e-9)
         assert (z < 0) == (expected.statistic < 750)
-    assert nearness(np.ones(3), np.ones(4))["z"] == 0
+    assert compare_distances(np.ones(3), np.ones(4))["z"] == 0
 
 
 # -- authenticity and C_T ---------------------------------------------------------------------------------------------
@@ -174,7 +173,7 @@ def test_c_t_of_one_cell_is_mann_whitneys_z() -> None:
     rng = np.random.default_rng(8)
     training, held_out, synthetic = (rng.normal(size=(n, 5)) for n in (80, 45, 60))
     to = [np.linalg.norm(part[:, None] - training, axis=2).min(axis=1) for part in (synthetic, held_out)]
-    assert data_copying(training, held_out, synthetic) == pytest.approx(nearness(*to)["z"], rel=1e-9)
+    assert data_copying(training, held_out, synthetic) == pytest.approx(compare_distances(*to)["z"], rel=1e-9)
 
 
 @pytest.mark.parametrize("cells", [1, 4])
@@ -219,9 +218,9 @@ def test_by_default_there_are_never_more_cells_than_the_images_allow() -> None:
         (lambda: nearest_training(np.zeros((2, 4, 4)), np.zeros((0, 4, 4))), "training: there are no"),
         (lambda: nearest_training(np.full((2, 4, 4), np.nan), np.zeros((2, 4, 4))), "images: a pixel isn't"),
         (lambda: nearest_training(np.zeros((2, 4, 4), complex), np.zeros((2, 4, 4))), "images: complex128"),
-        (lambda: nearness(np.array([]), np.ones(3)), "synthetic: shape"),
-        (lambda: nearness(np.ones(3), np.array([1, np.nan])), "held_out: a distance"),
-        (lambda: nearness(np.ones(3), np.array([-1.0])), "held_out: a distance"),
+        (lambda: compare_distances(np.array([]), np.ones(3)), "synthetic: shape"),
+        (lambda: compare_distances(np.ones(3), np.array([1, np.nan])), "held_out: a distance"),
+        (lambda: compare_distances(np.ones(3), np.array([-1.0])), "held_out: a distance"),
         (lambda: authenticity(np.zeros((1, 2)), np.zeros((3, 2))), "training: 1 images"),
         (lambda: authenticity(np.zeros((5, 2)), np.zeros((3, 3))), "synthetic: 3 features"),
         (lambda: data_copying(*np.zeros((3, 5, 2)), cells=6), "cells: 6"),

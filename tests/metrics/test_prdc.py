@@ -21,8 +21,8 @@ def test_the_authors_package_says_the_same(n: int, m: int, d: int, k: int, monke
 
 def test_one_copied_image_is_precise_and_covers_little() -> None:
     real = np.random.default_rng(1).normal(size=(100, 16))
-    copies = real[:1] + 1e-9 * np.random.default_rng(2).normal(size=(50, 16))
-    scores = prdc(real, copies)
+    find_duplicates = real[:1] + 1e-9 * np.random.default_rng(2).normal(size=(50, 16))
+    scores = prdc(real, find_duplicates)
     assert scores["precision"] == 1
     assert scores["recall"] == 0.01
     assert scores["coverage"] < 0.3

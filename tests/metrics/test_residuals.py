@@ -7,7 +7,7 @@ import pytest
 from scipy import ndimage
 
 from synthbench.metrics import residuals as module
-from synthbench.metrics.residuals import FINE, traces
+from synthbench.metrics.residuals import TEXTURE_SIDE, residuals
 from synthbench.metrics.similarity import SIDE
 
 
@@ -36,47 +36,47 @@ def painted(labels: np.ndarray, seed: int) -> np.ndarray:
 def test_pictures_painted_to_one_mask_have_nothing_in_common(labels: np.ndarray) -> None:
     noise = [np.random.default_rng(seed).normal(0, 3, labels.shape) for seed in (1, 2)]
     pictures = [painted(labels, 3 + i) + noise[i] for i in (0, 1)]
-    left = [traces(picture, labels) for picture in pictures]
+    left = [residuals(picture, labels) for picture in pictures]
     assert np.corrcoef(pictures[0].ravel(), pictures[1].ravel())[0, 1] > 0.8
     assert abs(left[0].texture @ left[1].texture) < 0.3
-    assert abs(left[0].light @ left[1].light) < 0.5
+    assert abs(left[0].brightness @ left[1].brightness) < 0.5
 
 
 def test_texture_in_common_remains_whatever_the_light(labels: np.ndarray) -> None:
     grain = texture(labels.shape, 5)
-    first = traces(painted(labels, 6) + grain, labels)
-    same = traces(painted(labels, 6) + grain, labels)
+    first = residuals(painted(labels, 6) + grain, labels)
+    same = residuals(painted(labels, 6) + grain, labels)
     assert first.texture @ same.texture == pytest.approx(1)
-    assert first.light @ same.light == pytest.approx(1)
-    assert first.texture @ traces(200 - 0.5 * (painted(labels, 7) + grain), labels).texture < -0.9
-    other = traces(painted(labels, 7) + grain, labels)
+    assert first.brightness @ same.brightness == pytest.approx(1)
+    assert first.texture @ residuals(200 - 0.5 * (painted(labels, 7) + grain), labels).texture < -0.9
+    other = residuals(painted(labels, 7) + grain, labels)
     assert first.texture @ other.texture > 0.9
-    assert abs(first.light @ other.light) < 0.5
-    assert abs(first.texture @ traces(painted(labels, 6) + texture(labels.shape, 8), labels).texture) < 0.4
+    assert abs(first.brightness @ other.brightness) < 0.5
+    assert abs(first.texture @ residuals(painted(labels, 6) + texture(labels.shape, 8), labels).texture) < 0.4
 
 
 def test_light_in_common_remains_under_noise_that_drowns_the_texture(labels: np.ndarray) -> None:
     image = painted(labels, 6) + texture(labels.shape, 5)
-    noisy = traces(image + np.random.default_rng(6).normal(0, 50, image.shape), labels)
-    assert noisy.light @ traces(image, labels).light > 0.9
-    assert noisy.texture @ traces(image, labels).texture < 0.6
+    noisy = residuals(image + np.random.default_rng(6).normal(0, 50, image.shape), labels)
+    assert noisy.brightness @ residuals(image, labels).brightness > 0.9
+    assert noisy.texture @ residuals(image, labels).texture < 0.6
 
 
 def test_light_that_follows_from_size_is_expected(labels: np.ndarray) -> None:
     area = np.bincount(labels.ravel())
     rng = np.random.default_rng(7)
     drawn = [
-        traces(np.append(0, np.log(area[1:]))[labels] + rng.normal(0, 0.3, labels.shape), labels) for _ in range(2)
+        residuals(np.append(0, np.log(area[1:]))[labels] + rng.normal(0, 0.3, labels.shape), labels) for _ in range(2)
     ]
-    assert abs(drawn[0].light @ drawn[1].light) < 0.5
-    assert drawn[0].objects == pytest.approx(area[1:].sum() ** 2 / (area[1:] ** 2.0).sum())
+    assert abs(drawn[0].brightness @ drawn[1].brightness) < 0.5
+    assert drawn[0].effective_objects == pytest.approx(area[1:].sum() ** 2 / (area[1:] ** 2.0).sum())
 
 
 @pytest.mark.parametrize("turn", range(4))
 def test_they_turn_with_the_image(labels: np.ndarray, turn: int) -> None:
     image = painted(labels, 9) + texture(labels.shape, 10)
-    here, there = traces(np.rot90(image, turn), np.rot90(labels, turn)), traces(image, labels)
-    for part, side in (("texture", FINE), ("light", SIDE)):
+    here, there = residuals(np.rot90(image, turn), np.rot90(labels, turn)), residuals(image, labels)
+    for part, side in (("texture", TEXTURE_SIDE), ("brightness", SIDE)):
         back = np.rot90(getattr(here, part).reshape(side, side), -turn).ravel()
         assert back @ getattr(there, part) > 0.98
 
@@ -84,11 +84,11 @@ def test_they_turn_with_the_image(labels: np.ndarray, turn: int) -> None:
 def test_numbers_of_objects_mean_nothing_and_colour_is_averaged(labels: np.ndarray) -> None:
     image = painted(labels, 11) + texture(labels.shape, 12)
     other = np.random.default_rng(13).permutation(np.arange(1, 26))
-    plain, renamed = traces(image, labels), traces(image, np.append(0, other * 1000)[labels])
-    coloured = traces(np.dstack([image - 3, image, image + 3]), labels)
+    plain, renamed = residuals(image, labels), residuals(image, np.append(0, other * 1000)[labels])
+    coloured = residuals(np.dstack([image - 3, image, image + 3]), labels)
     for same in (renamed, coloured):
         np.testing.assert_allclose(same.texture, plain.texture, atol=1e-4)
-        np.testing.assert_allclose(same.light, plain.light, atol=1e-4)
+        np.testing.assert_allclose(same.brightness, plain.brightness, atol=1e-4)
 
 
 @pytest.mark.parametrize("kind", ["flat", "empty", "full", "one", "classes"])
@@ -97,24 +97,24 @@ def test_any_mask_will_do(labels: np.ndarray, kind: str) -> None:
     masks["one"] = np.zeros_like(labels)
     masks["one"][40:80, 30:90] = 1
     image = np.full(labels.shape, 7.0) if kind == "flat" else texture(labels.shape, 14)
-    left = traces(image, masks[kind])
-    assert left.texture.shape == (FINE * FINE,)
-    assert left.light.shape == (SIDE * SIDE,)
+    left = residuals(image, masks[kind])
+    assert left.texture.shape == (TEXTURE_SIDE * TEXTURE_SIDE,)
+    assert left.brightness.shape == (SIDE * SIDE,)
     assert np.linalg.norm(left.texture) == pytest.approx(0 if kind == "flat" else 1, abs=1e-5)
-    assert np.isfinite(left.light).all()
+    assert np.isfinite(left.brightness).all()
 
 
 def test_large_images_are_averaged_down(labels: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
     image = painted(labels, 15) + texture(labels.shape, 16)
     large, wide = np.kron(image, np.ones((3, 3))), np.kron(labels, np.ones((3, 3), int))
-    whole = traces(image, labels)
-    monkeypatch.setattr(module, "LARGEST", 192)
-    left = traces(np.pad(large, ((0, 1), (0, 2))), np.pad(wide, ((0, 1), (0, 2))))
-    np.testing.assert_allclose(traces(large, wide).texture, whole.texture, atol=1e-4)
-    np.testing.assert_allclose(traces(large, wide).light, whole.light, atol=1e-4)
+    whole = residuals(image, labels)
+    monkeypatch.setattr(module, "MAX_SIDE", 192)
+    left = residuals(np.pad(large, ((0, 1), (0, 2))), np.pad(wide, ((0, 1), (0, 2))))
+    np.testing.assert_allclose(residuals(large, wide).texture, whole.texture, atol=1e-4)
+    np.testing.assert_allclose(residuals(large, wide).brightness, whole.brightness, atol=1e-4)
     assert np.isfinite(left.texture).all()
 
 
 def test_a_mask_of_another_size_is_refused(labels: np.ndarray) -> None:
     with pytest.raises(ValueError, match=r"^labels: shape \(160, 192\), and the image has \(160, 191\)"):
-        traces(np.zeros((160, 191)), labels)
+        residuals(np.zeros((160, 191)), labels)

@@ -20,10 +20,10 @@ from torch import nn
 
 from synthbench import Context, Sample, SampleSet
 from synthbench.folders.fidelity.reading import open_pictures
-from synthbench.metrics.comparison import Seen
-from synthbench.metrics.duplicates import copies
-from synthbench.metrics.residual_similarity import turned
-from synthbench.metrics.residuals import Traces
+from synthbench.metrics.duplicates import find_duplicates
+from synthbench.metrics.feature_set import FeatureSet
+from synthbench.metrics.residuals import Residuals
+from synthbench.metrics.similarity import oriented as turned
 from synthbench.plugin.registry import registry
 from synthbench.toolkit.masks.sampler import MaskSampler
 
@@ -87,27 +87,27 @@ def rng(name: str, index: int) -> np.random.Generator:
     return np.random.default_rng((index, *name.encode()))
 
 
-def seen(images: Sequence[np.ndarray], masks: Sequence[np.ndarray] | None = None) -> Seen:
+def seen(images: Sequence[np.ndarray], masks: Sequence[np.ndarray] | None = None) -> FeatureSet:
     """Look at images; features aren't in question."""
-    found = Seen()
+    found = FeatureSet()
     for i, image in enumerate(images):
         found.add(f"{i:06d}", image, None if masks is None else masks[i])
     found.features = np.array([[image.mean(), image.std()] for image in images])
     return found
 
 
-def share(synthetic: Seen, real: Seen, train: Seen) -> float:
-    return len(copies(synthetic, real, train)["copies"]) / len(synthetic.names)
+def share(synthetic: FeatureSet, real: FeatureSet, train: FeatureSet) -> float:
+    return len(find_duplicates(synthetic, real, train)["train_duplicates"]) / len(synthetic.names)
 
 
-def around(looked: Seen, rng: np.random.Generator) -> Seen:
+def around(looked: FeatureSet, rng: np.random.Generator) -> FeatureSet:
     """Return the same images with their masks, each in one of the eight positions."""
     turns = rng.integers(8, size=len(looked.names)).tolist()
-    for part in (looked.small, looked.layouts):
+    for part in (looked.image_thumbnails, looked.mask_thumbnails):
         part[:] = map(turn, part, turns)
-    looked.traces[:] = [
-        Traces(turn(one.texture, way), turn(one.light, way), one.objects)
-        for one, way in zip(looked.traces, turns, strict=False)
+    looked.residuals[:] = [
+        Residuals(turn(one.texture, way), turn(one.brightness, way), one.effective_objects)
+        for one, way in zip(looked.residuals, turns, strict=False)
     ]
     return looked
 

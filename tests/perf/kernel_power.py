@@ -15,7 +15,7 @@ import numpy as np
 from scipy import ndimage
 
 from synthbench import Context
-from synthbench.folders.fidelity.feature_extraction import open_eye
+from synthbench.folders.fidelity.feature_extraction import load_encoder
 from synthbench.folders.fidelity.reading import Pictures, open_pictures
 from synthbench.metrics.kernel import kernel_distance, kernel_interval, permutation_test
 
@@ -32,8 +32,8 @@ def main() -> None:
     given = parser.parse_args()
     pictures = open_pictures(given.folder)
     order = np.random.default_rng(0).permutation(len(pictures))[: given.images].tolist()
-    eye = open_eye(given.encoder, {}, Context())
-    features = {blur: eye.encoder.encode(blurred(pictures, order, blur)) for blur in BLURS}
+    loaded = load_encoder(given.encoder, {}, Context())
+    features = {blur: loaded.encoder.encode(blurred(pictures, order, blur)) for blur in BLURS}
     print(f"{len(order)} images of {given.folder}, {given.side} synthetic, {given.side} test, the others training")
     print("blur, pixels | p ≤ .05 | p ≤ .05 against the test images alone | the interval leaves the floor")
     for blur in BLURS:

@@ -102,7 +102,7 @@ def test_an_earlier_run_of_all_its_folds_is_the_pilot() -> None:
 @pytest.mark.parametrize("folds", [1, 3])
 def test_groups_are_the_sample_size(folds: int, capsys: pytest.CaptureFixture[str]) -> None:
     (found,) = detectable_effects(plan(folds=folds, wells=5, group="well"), None)  # type: ignore[arg-type]
-    assert (found.images, found.units, found.loose) == (20 * folds, 5 * folds, {})
+    assert (found.images, found.units, found.unmodelled_groups) == (20 * folds, 5 * folds, {})
     assert found.difference == minimum_detectable_effect(PRIOR, 5 * folds, 3, 1, folds=folds)
     _print_detectable_effects([found])
     assert f"{20 * folds} test images in {5 * folds} groups, 1 arm" in capsys.readouterr().out
@@ -110,12 +110,12 @@ def test_groups_are_the_sample_size(folds: int, capsys: pytest.CaptureFixture[st
 
 def test_groups_that_the_split_does_not_keep_together_are_told(capsys: pytest.CaptureFixture[str]) -> None:
     (found,) = detectable_effects(plan(wells=5), None)  # type: ignore[arg-type]
-    assert (found.units, found.loose) == (20, {"well": 5})
+    assert (found.units, found.unmodelled_groups) == (20, {"well": 5})
     _print_detectable_effects([found])
     assert "share groups (well: 5) and are treated as independent" in (told := capsys.readouterr().out)
     assert "say “split: {group: well}”" in told
-    assert detectable_effects(plan(wells=20), None)[0].loose == {}, "every image has a well of its own"  # type: ignore[arg-type]
-    assert detectable_effects(plan(wells=1), None)[0].loose == {}, "one well says nothing of the others"  # type: ignore[arg-type]
+    assert detectable_effects(plan(wells=20), None)[0].unmodelled_groups == {}, "every image has a well of its own"  # type: ignore[arg-type]
+    assert detectable_effects(plan(wells=1), None)[0].unmodelled_groups == {}, "one well says nothing of the others"  # type: ignore[arg-type]
 
 
 def test_one_group_of_many_images_shows_no_difference(capsys: pytest.CaptureFixture[str]) -> None:

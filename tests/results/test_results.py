@@ -9,7 +9,7 @@ import pytest
 
 from synthbench import load_results
 from synthbench.errors import DataError
-from synthbench.results import TABLES, Results, image_rows, loose_groups, save_results, split_groups, with_units
+from synthbench.results import TABLES, Results, image_rows, save_results, split_groups, unmodelled_groups, with_units
 from synthbench.study.model import make_study
 
 STUDY = make_study({"datasets": ["discs"], "segmenters": ["unet"]}, "test")
@@ -130,17 +130,19 @@ def many(tmp_path: Path) -> pd.DataFrame:
     images = pd.DataFrame(rows)
     runs = images[list(HEAD)].drop_duplicates().assign(status="ok", error="", coco_ap=0.3)
     lost = runs[:1].assign(seed=2, status="failed", coco_ap=None)
-    agreement = images[images["seed"] == 0].drop(columns=["arm", "synthetic"]).assign(generator="g", generator_seed=0)
+    label_consistency = (
+        images[images["seed"] == 0].drop(columns=["arm", "synthetic"]).assign(generator="g", generator_seed=0)
+    )
     tasks = results().tasks
     (tmp_path / "study.yaml").write_text(STUDY.to_yaml())
-    save_results(Results(STUDY, images, pd.concat([runs, lost]), pd.DataFrame(), agreement, tasks), tmp_path)
+    save_results(Results(STUDY, images, pd.concat([runs, lost]), pd.DataFrame(), label_consistency, tasks), tmp_path)
     return images
 
 
 WAY_OUT = "collect it anew from the store: synthbench run"
 
 
-@pytest.mark.parametrize("table", ["images", "agreement"])
+@pytest.mark.parametrize("table", ["images", "label_consistency"])
 @pytest.mark.parametrize(
     ("line", "column", "value", "told"),
     [
@@ -270,8 +272,8 @@ def test_a_run_folder_without_units_gets_them_from_its_study(tmp_path: Path) -> 
 def test_groups_that_images_share_are_told_unless_they_are_units() -> None:
     """Not those of one value or two, nor of one image each, nor any where the split names a group."""
     frame = of_wells()
-    assert loose_groups(frame) == {}
+    assert unmodelled_groups(frame) == {}
     frame = pd.concat([frame, frame.assign(**{"image": "more " + frame["image"], "group:well": "c"})])
-    assert loose_groups(frame) == {"site": 5, "well": 3}
-    assert loose_groups(with_units(frame, {"d": "half"})) == {}
-    assert loose_groups(frame[list(HEAD)]) == {}
+    assert unmodelled_groups(frame) == {"site": 5, "well": 3}
+    assert unmodelled_groups(with_units(frame, {"d": "half"})) == {}
+    assert unmodelled_groups(frame[list(HEAD)]) == {}

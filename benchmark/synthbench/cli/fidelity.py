@@ -40,7 +40,7 @@ def run(args: argparse.Namespace) -> int:
 
     from synthbench.engine.devices import choose
     from synthbench.errors import ConfigError
-    from synthbench.folders.fidelity.evaluate import judge
+    from synthbench.folders.fidelity.evaluate import evaluate_fidelity
     from synthbench.folders.fidelity.formatting import text
     from synthbench.plugin.api import silent
     from synthbench.processes.count import usable_processors
@@ -56,7 +56,7 @@ def run(args: argparse.Namespace) -> int:
     device = args.device if args.device != "auto" else "cuda" if choose("auto") else "cpu"
     choose(device)
     threads = os.environ.get("OMP_NUM_THREADS", "")
-    result = judge(
+    result = evaluate_fidelity(
         args.synthetic,
         args.real,
         train=args.train,

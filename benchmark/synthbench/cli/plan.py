@@ -109,13 +109,14 @@ def _print_detectable_effects(seen: Sequence[DetectableEffect]) -> None:
             f"finds a Δ of {max(cell.difference, 0.001):.3f} or more 4 times in 5 "
             f"({design}; noise: {cell.noise.source})"
         )
-    for dataset, loose in {cell.dataset: cell.loose for cell in seen if cell.loose}.items():
-        told = ", ".join(f"{name}: {count}" for name, count in loose.items())
+    by_dataset = {effect.dataset: effect.unmodelled_groups for effect in seen if effect.unmodelled_groups}
+    for dataset, groups in by_dataset.items():
+        told = ", ".join(f"{name}: {count}" for name, count in groups.items())
         print(
-            f"{dataset}: test images share groups ({told}) and are treated as independent; if images of one group "
-            "belong together, as those of a well or a patient do, this promises too much, and training images may be "
-            f"of the same groups: say “split: {{group: {next(iter(loose))}}}”, or with scheme: kfold where the "
-            "dataset's own split divides them"
+            f"{dataset}: test images share groups ({told}) but are treated as independent; if images of one group "
+            "depend on each other (same well, same patient), the estimate is too optimistic, and training images may "
+            f"belong to the same groups; set “split: {{group: {next(iter(groups))}}}”, with “scheme: kfold” if the "
+            "dataset's own split divides groups"
         )
 
 

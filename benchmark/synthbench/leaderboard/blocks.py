@@ -91,9 +91,9 @@ def fidelity_of(results: Results, block: ComparisonBlock) -> pd.DataFrame:
     return _of_generators(results.fidelity, block)
 
 
-def agreement_of(results: Results, block: ComparisonBlock) -> pd.DataFrame:
+def label_consistency_of(results: Results, block: ComparisonBlock) -> pd.DataFrame:
     """Return the agreement rows of a block's dataset, amount of real data and segmenter."""
-    table = results.agreement
+    table = results.label_consistency
     if table.empty:
         return table
     rows = _of_generators(table[table["segmenter"] == block.segmenter], block)

@@ -1,4 +1,4 @@
-"""How near each generator's samples are to real ones: distances, copies, masks, and whether the masks are right."""
+"""Fidelity of each generator's samples: distances from real ones, duplicates, mask shapes, label consistency."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from synthbench.errors import DataError
-from synthbench.leaderboard.blocks import ComparisonBlock, agreement_of, fidelity_of
+from synthbench.leaderboard.blocks import ComparisonBlock, fidelity_of, label_consistency_of
 from synthbench.results import COUNT
 from synthbench.statistics import score_interval
 
@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 
 KERNEL = ("kd_n", "kd_test_n", "kd_train_n")
 IMAGES = ("precision", "recall", "density", "coverage")
-COPIES = ("copies", "leaked", "synthetic_images")
+DUPLICATES = ("train_duplicates", "test_duplicates", "synthetic_images")
 ORIGINS = {"new": ("new", "recombined"), "training": ("training",)}
-"""Masks that are told apart where copies are counted: objects of training masks in new places are new masks."""
+"""Kinds of masks that duplicates are counted by: objects of training masks in new places are new masks."""
 NEW = ("authenticity", "authenticity_held_out", "c_t")
 MASKS = ("area", "eccentricity", "solidity", "spacing", "count", "covered", "touching")
 COUNTED = ("lost", "removed", "unplaced", "empty")
@@ -54,29 +54,32 @@ def fidelity(results: Results, block: ComparisonBlock) -> dict[str, dict[str, An
             str(kd): mean["kd"],
             f"{kd} low": mean["kd_low"],
             f"{kd} high": mean["kd_high"],
-            f"{kd} p": together(part.get("kd_p")),
-            f"{kd} floor": mean["floor_kd"],
-            f"{kd} floor low": mean.get("floor_kd_low", np.nan),
-            f"{kd} floor high": mean.get("floor_kd_high", np.nan),
-            f"{kd} floor p": together(part.get("floor_kd_p")),
+            f"{kd} p": combined_p(part.get("kd_p")),
+            f"{kd} real-vs-real": mean["real_vs_real_kd"],
+            f"{kd} real-vs-real low": mean.get("real_vs_real_kd_low", np.nan),
+            f"{kd} real-vs-real high": mean.get("real_vs_real_kd_high", np.nan),
+            f"{kd} real-vs-real p": combined_p(part.get("real_vs_real_kd_p")),
             str(fd): mean["fd"],
-            f"{fd} floor": mean["floor_fd"],
+            f"{fd} real-vs-real": mean["real_vs_real_fd"],
             "fidelity_n": part["n"].min(),
             **{name: part[name].min() if name in part else np.nan for name in KERNEL},
             "image_area": mean.get("area", np.nan),
             "test_image_area": mean.get("test_area", np.nan),
             "fidelity_sets": len(part),
             "fidelity_sets_planned": int(planned[str(generator)]),
-            "sets_searched": int(part["copies"].notna().sum()) if "copies" in part else 0,
+            "sets_searched": int(part["train_duplicates"].notna().sum()) if "train_duplicates" in part else 0,
         }
         for name in IMAGES:
-            found |= {f"image_{name}": mean.get(name, np.nan), f"image_{name} floor": mean.get(f"floor_{name}", np.nan)}
+            found |= {
+                f"image_{name}": mean.get(name, np.nan),
+                f"image_{name} real-vs-real": mean.get(f"real_vs_real_{name}", np.nan),
+            }
         for name in MASKS:
             mask = f"mask_{name}"
-            found |= {mask: mean.get(mask, np.nan), f"{mask} floor": mean.get(f"floor_{mask}", np.nan)}
-        found |= {name: total.get(name, np.nan) for name in COPIES}
+            found |= {mask: mean.get(mask, np.nan), f"{mask} real-vs-real": mean.get(f"real_vs_real_{mask}", np.nan)}
+        found |= {name: total.get(name, np.nan) for name in DUPLICATES}
         for origin, parts in ORIGINS.items():
-            for head in ("masks", "copies"):
+            for head in ("masks", "train_duplicates"):
                 found[f"{head}_{origin}"] = sum(total.get(f"{head}_{part}", np.nan) for part in parts)
         found |= {name: total.get(f"{COUNT}{name}", np.nan) for name in COUNTED}
         found |= {name: mean.get(name, np.nan) for name in NEW}
@@ -84,12 +87,12 @@ def fidelity(results: Results, block: ComparisonBlock) -> dict[str, dict[str, An
     return out
 
 
-def together(values: pd.Series | None) -> float:
-    """Return one p-value for several sets that may have anything in common: twice their mean (Vovk and Wang 2020).
+def combined_p(values: pd.Series | None) -> float:
+    """Combine p-values of sets that may depend on each other: twice their mean (Vovk and Wang 2020).
 
     Examples
     --------
-    >>> together(pd.Series([0.004])), together(pd.Series([0.004, 0.02])), together(pd.Series([0.5, 0.9]))
+    >>> combined_p(pd.Series([0.004])), combined_p(pd.Series([0.004, 0.02])), combined_p(pd.Series([0.5, 0.9]))
     (0.004, 0.024, 1.0)
     """
     known = pd.Series(dtype=float) if values is None else values.dropna()
@@ -98,27 +101,35 @@ def together(values: pd.Series | None) -> float:
     return float(known.iloc[0] if len(known) == 1 else min(1.0, 2 * known.mean()))
 
 
-AGREEMENT = ("agreement", "agreement_low", "agreement_high", "agreement_seeds", "agreement_images")
+LABEL_CONSISTENCY = (
+    "label_consistency",
+    "label_consistency_low",
+    "label_consistency_high",
+    "label_consistency_seeds",
+    "label_consistency_images",
+)
 
 
-def agreement(
+def label_consistency(
     results: Results, block: ComparisonBlock, metric: str, iou: float | str, aggregation: str, draws: int
 ) -> dict[str, dict[str, float]]:
-    """Return by generator the columns `AGREEMENT`: the score on its images of segmenters trained on real ones alone.
+    """Return by generator the columns `LABEL_CONSISTENCY`.
 
-    The interval is over synthetic images and over segmenters trained again; with several generator seeds, over those.
+    Label consistency says how far segmenters trained on real images alone agree with the synthetic masks: it is their
+    score on the synthetic images. The interval is over synthetic images, segmenter seeds and, where there are several,
+    generator seeds.
     """
-    rows = agreement_of(results, block)
+    rows = label_consistency_of(results, block)
     if rows.empty:
         return {}
     out = {}
     for generator, own in rows.groupby("generator", sort=False):
         found = score_interval(own, metric, iou, aggregation, draws)
         numbers = (found.value, found.low, found.high, float(found.seeds), float(found.images))
-        out[str(generator)] = dict(zip(AGREEMENT, numbers, strict=True))
+        out[str(generator)] = dict(zip(LABEL_CONSISTENCY, numbers, strict=True))
     return out
 
 
-def no_agreement() -> dict[str, float]:
-    """Return the columns of agreement, empty."""
-    return dict.fromkeys(AGREEMENT, np.nan)
+def no_label_consistency() -> dict[str, float]:
+    """Return the columns `LABEL_CONSISTENCY`, empty."""
+    return dict.fromkeys(LABEL_CONSISTENCY, np.nan)

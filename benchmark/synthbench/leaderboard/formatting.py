@@ -26,7 +26,6 @@ _EVERY_SCORE = (
     "miou",
     "cldice",
     "score",
-    "spread",
 )
 
 
@@ -92,29 +91,29 @@ def text(row: Mapping[str, Any], name: str) -> str:
         )
     if name == "delta":
         return delta(row)
-    if name == "delta_copies":
+    if name == "delta_vs_duplicate":
         return _interval(row, name)
-    if name == "worth":
-        return _worth(row)
+    if name == "equivalent_real_images":
+        return _equivalent_images(row)
     if name == "rank":
         return _rank(row)
-    if name in ("copies", "leaked"):
+    if name in ("train_duplicates", "test_duplicates"):
         return NOT_APPLICABLE if pd.isna(value) else f"{value:.0f} of {row['synthetic_images']:.0f}"
-    if name in ("copies_new", "copies_training"):
-        total = row[name.replace("copies", "masks")]
+    if name in ("train_duplicates_new", "train_duplicates_training"):
+        total = row[name.replace("train_duplicates", "masks")]
         return NOT_APPLICABLE if pd.isna(value) or not total else f"{value:.0f} of {total:.0f}"
-    if name.startswith(("image_", "mask_")) and not name.endswith(" floor"):
-        return _beside(value, row.get(f"{name} floor", np.nan))
+    if name.startswith(("image_", "mask_")) and not name.endswith(" real-vs-real"):
+        return _beside(value, row.get(f"{name} real-vs-real", np.nan))
     if name == "authenticity":
         return _beside(value, row.get("authenticity_held_out", np.nan))
-    if name == "agreement":
-        return _agreement(row)
+    if name == "label_consistency":
+        return _label_consistency(row)
     if name == "recovered":
         return _recovered(row)
-    if name in ("p", "p_copies"):
+    if name in ("p", "p_vs_duplicate"):
         return _p(value)
     if name.endswith(" p"):
-        floor = row.get(f"{name.removesuffix(' p')} floor p", np.nan)
+        floor = row.get(f"{name.removesuffix(' p')} real-vs-real p", np.nan)
         return _p(value) + ("" if pd.isna(floor) else f" ({_p(floor)})")
     if name.endswith("_seconds"):
         return duration(value)
@@ -191,27 +190,29 @@ def _recovered(row: Mapping[str, Any]) -> str:
     return recovered(row)
 
 
-def _agreement(row: Mapping[str, Any]) -> str:
-    value, low, high = (row.get(name, np.nan) for name in ("agreement", "agreement_low", "agreement_high"))
+def _label_consistency(row: Mapping[str, Any]) -> str:
+    value, low, high = (
+        row.get(name, np.nan) for name in ("label_consistency", "label_consistency_low", "label_consistency_high")
+    )
     return number(value) + ("" if pd.isna(low) else f" [{number(low)}, {number(high)}]")
 
 
-def _worth(row: Mapping[str, Any]) -> str:
+def _equivalent_images(row: Mapping[str, Any]) -> str:
     """Return additional images with their interval; an end of the curve is shown as more (or less) than that."""
-    if pd.isna(row.get("worth", np.nan)):
+    if pd.isna(row.get("equivalent_real_images", np.nan)):
         return NOT_APPLICABLE
     if row.get("headroom_low", np.nan) <= 0:
         return NO_HEADROOM  # along a flat curve, any gain is worth as many images as there are
-    least, most = row["worth_least"], row["worth_most"]
+    least, most = row["equivalent_real_images_least"], row["equivalent_real_images_most"]
 
     def images(value: float) -> str:
         end = "> " if value >= most else "< " if value <= least else ""
         return f"{end}{signed(value, 0) if round(value) else '0'}"
 
-    value = images(row["worth"])
-    if pd.isna(row["worth_low"]):
+    value = images(row["equivalent_real_images"])
+    if pd.isna(row["equivalent_real_images_low"]):
         return value
-    return f"{value} [{images(row['worth_low'])}, {images(row['worth_high'])}]"
+    return f"{value} [{images(row['equivalent_real_images_low'])}, {images(row['equivalent_real_images_high'])}]"
 
 
 def _rank(row: Mapping[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""What a gain over real images alone is made of: is it more than copies bring, and what is it worth?"""
+"""Gains over real images alone, compared with those of duplicates and of more real images."""
 
 from __future__ import annotations
 
@@ -11,40 +11,46 @@ from synthbench.leaderboard.blocks import ComparisonBlock
 from synthbench.statistics import Difference, compare, equivalent_real_images, holm
 
 _BESIDE = "real + "
-COPIES = "duplicate"
-"""The control that draws real images again."""
+DUPLICATES = "duplicate"
+"""The control that returns real images."""
 
-AGAINST_COPIES = ("delta_copies", "delta_copies_low", "delta_copies_high", "p_copies")
-WORTH = ("worth", "worth_low", "worth_high", "worth_least", "worth_most")
+AGAINST_DUPLICATE = ("delta_vs_duplicate", "delta_vs_duplicate_low", "delta_vs_duplicate_high", "p_vs_duplicate")
+EQUIVALENT_IMAGES = (
+    "equivalent_real_images",
+    "equivalent_real_images_low",
+    "equivalent_real_images_high",
+    "equivalent_real_images_least",
+    "equivalent_real_images_most",
+)
 
 
-def against_copies(
+def against_duplicate(
     block: ComparisonBlock, metric: str, iou: float | str, aggregation: str, draws: int
 ) -> dict[str, dict[str, float]]:
-    """Compare each arm with the arm that has as many copies of real images as this one has synthetic ones.
+    """Compare each arm with the arm of as many duplicates of real images as this one has synthetic ones.
 
     Returns
     -------
     dict
-        By arm, the columns `AGAINST_COPIES`; arms without such a partner aren't there. The p-values are corrected
-        (Holm) for the number of arms compared with copies.
+        By arm, the columns `AGAINST_DUPLICATE`; arms without such a counterpart are left out. The p-values are
+        corrected (Holm) for the number of arms compared.
     """
     if block.images.empty:
         return {}
     arms = block.runs.drop_duplicates("arm")[["arm", "generator", "synthetic"]].itertuples(index=False, name=None)
     known = {arm: (generator, (amount, arm.startswith(_BESIDE))) for arm, generator, amount in arms}
-    found: dict[str, Difference] = {}
-    for copies, (generator, mix) in known.items():
-        if generator != COPIES:
+    differences: dict[str, Difference] = {}
+    for control, (generator, mix) in known.items():
+        if generator != DUPLICATES:
             continue
-        rivals = [arm for arm, (other, of) in known.items() if other not in ("", COPIES) and of == mix]
-        if rivals and (block.images["arm"] == copies).any():
-            every = compare(block.images, copies, metric, iou, aggregation, draws).differences
-            found |= {arm: every[arm] for arm in rivals if arm in every}
-    corrected = holm([d.p for d in found.values()])
+        counterparts = [arm for arm, (other, of) in known.items() if other not in ("", DUPLICATES) and of == mix]
+        if counterparts and (block.images["arm"] == control).any():
+            every = compare(block.images, control, metric, iou, aggregation, draws).differences
+            differences |= {arm: every[arm] for arm in counterparts if arm in every}
+    corrected = holm([d.p for d in differences.values()])
     return {
-        arm: dict(zip(AGAINST_COPIES, (d.value, d.low, d.high, float(p)), strict=True))
-        for (arm, d), p in zip(found.items(), corrected, strict=True)
+        arm: dict(zip(AGAINST_DUPLICATE, (d.value, d.low, d.high, float(p)), strict=True))
+        for (arm, d), p in zip(differences.items(), corrected, strict=True)
     }
 
 
@@ -67,7 +73,7 @@ def in_real_images(
     Returns
     -------
     dict
-        By arm, the columns `WORTH`. Empty where the baseline has no scores at this amount or at no other.
+        By arm, the columns `EQUIVALENT_IMAGES`. Empty where the baseline has no scores at this amount or at no other.
     """
     curve = {
         c.fraction: c.images
@@ -76,10 +82,16 @@ def in_real_images(
     }
     if block.images.empty or not (block.images["arm"] == baseline).any() or len(curve) < 2:
         return {}
-    found = equivalent_real_images(block.images, curve, block.fraction, baseline, metric, iou, aggregation, draws)
-    return {arm: {name: getattr(w, name.removeprefix("worth_"), w.value) for name in WORTH} for arm, w in found.items()}
+    equivalents = equivalent_real_images(block.images, curve, block.fraction, baseline, metric, iou, aggregation, draws)
+    return {
+        arm: {
+            name: getattr(equivalent, name.removeprefix("equivalent_real_images_"), equivalent.value)
+            for name in EQUIVALENT_IMAGES
+        }
+        for arm, equivalent in equivalents.items()
+    }
 
 
-def none() -> Mapping[str, Any]:
-    """Return the columns of both, empty."""
-    return dict.fromkeys((*AGAINST_COPIES, *WORTH), np.nan)
+def no_gains() -> Mapping[str, Any]:
+    """Return the columns `AGAINST_DUPLICATE` and `EQUIVALENT_IMAGES`, empty."""
+    return dict.fromkeys((*AGAINST_DUPLICATE, *EQUIVALENT_IMAGES), np.nan)

@@ -87,7 +87,7 @@ def cautions(table: pd.DataFrame) -> list[str]:
         lines.append(f"{planned - done} of {planned} trainings are missing. Means and differences are over the rest.")
     lines.extend(_few_seeds(table))
     lines.extend(_few_images(table))
-    lines.extend(_loose(table))
+    lines.extend(_unmodelled_groups(table))
     for _, rows in _blocks(table):
         lines.extend(
             f"{place(row)}: images with wrong masks ({short(row['arm'])}) should have hurt, and "
@@ -137,15 +137,15 @@ def _few_images(table: pd.DataFrame) -> Iterator[str]:
             yield f"With {few}, differences are poorly known: other images could show others."
 
 
-def _loose(table: pd.DataFrame) -> Iterator[str]:
+def _unmodelled_groups(table: pd.DataFrame) -> Iterator[str]:
     """Say that test images share groups which the split doesn't know of: that may make intervals far too narrow."""
-    for dataset, loose in table[["dataset", "loose"]].drop_duplicates().itertuples(index=False):
-        if loose:
+    for dataset, groups in table[["dataset", "unmodelled_groups"]].drop_duplicates().itertuples(index=False):
+        if groups:
             yield (
-                f"Test images of {dataset} share groups ({loose}) and are treated as independent. If images of one "
-                "group belong together, as those of a well or a patient do, intervals are too narrow, and training "
-                f"images may be of the same groups: say “split: {{group: {loose.partition(':')[0]}}}”, or with "
-                "scheme: kfold where the dataset's own split divides them."
+                f"Test images of {dataset} share groups ({groups}) but are treated as independent. If images of one group "
+                "depend on each other (same well, same patient), intervals are too narrow, and training images may "
+                f"belong to the same groups: set “split: {{group: {groups.partition(':')[0]}}}”, with “scheme: kfold” "
+                "if the dataset's own split divides groups."
             )
 
 
@@ -183,12 +183,12 @@ def _copied(table: pd.DataFrame) -> Iterator[str]:
     for row in records(table.drop_duplicates(["dataset", "fraction", "generator"])):
         source = f"{row['generator']} ({row['dataset']}, {row['fraction']} real images)"
         of = f"of {row['synthetic_images']:.0f} synthetic images of {source}"
-        if row["leaked"] > 0:
-            yield f"{row['leaked']:.0f} {of} are copies of test images: its scores prove nothing."
+        if row["test_duplicates"] > 0:
+            yield f"{row['test_duplicates']:.0f} {of} are copies of test images: its scores prove nothing."
         known = row["generator"] in COPYING
-        if row["copies"] > 0 and not known:
-            yield f"{row['copies']:.0f} {of} repeat training images{_by_mask(row)}."
-        if row["c_t"] < CROWDED and not known and not row["copies"] > 0:
+        if row["train_duplicates"] > 0 and not known:
+            yield f"{row['train_duplicates']:.0f} {of} repeat training images{_by_mask(row)}."
+        if row["c_t"] < CROWDED and not known and not row["train_duplicates"] > 0:
             yield f"The images of {source} lie nearer to training images than by chance (C_T {row['c_t']:.1f})."
         if row["sets_searched"] < row["fidelity_sets"]:
             yield f"Copies couldn't be sought in all images of {source}: too few real images are held out to judge by."
@@ -207,7 +207,7 @@ def _by_mask(row: Mapping[str, Any]) -> str:
     """Say to which masks the copies were drawn; where no masks are known, that they may have the layout alone."""
     kinds = {"new": "with new masks", "training": "drawn to training masks"}
     told = [
-        f"{row[f'copies_{kind}']:.0f} of {row[f'masks_{kind}']:.0f} {what}"
+        f"{row[f'train_duplicates_{kind}']:.0f} of {row[f'masks_{kind}']:.0f} {what}"
         for kind, what in kinds.items()
         if row.get(f"masks_{kind}", 0) > 0
     ]

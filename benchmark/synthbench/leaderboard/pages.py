@@ -28,9 +28,9 @@ from synthbench.leaderboard.render import (
     cost_columns,
     fidelity_columns,
     generators,
-    likeness_columns,
     mask_columns,
     shown,
+    similarity_columns,
 )
 from synthbench.leaderboard.tables import COSTS, REAL, by_group, groups_of, table
 
@@ -132,7 +132,7 @@ def _shown(value: Any) -> Any:
 
 
 def _all_columns(part: pd.DataFrame) -> list[str]:
-    of_generators = (*fidelity_columns(part), *likeness_columns(part), *mask_columns(part))
+    of_generators = (*fidelity_columns(part), *similarity_columns(part), *mask_columns(part))
     return [*shown(part), *of_generators, *cost_columns(part)]
 
 
@@ -213,7 +213,7 @@ def _strata(results: Results, parts: Sequence[ComparisonBlock], iou: float | str
 
 def _fidelity(heading: str, part: pd.DataFrame) -> list[Grid]:
     made = generators(part)
-    every = {"distances": fidelity_columns, "copies and likeness": likeness_columns, "masks": mask_columns}
+    every = {"distances": fidelity_columns, "duplicates and similarity": similarity_columns, "masks": mask_columns}
     columns = {caption: choose(part) for caption, choose in every.items()}
     return [_grid(f"{heading}: {what}", made, ["generator", *names]) for what, names in columns.items() if names]
 

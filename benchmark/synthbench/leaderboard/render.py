@@ -17,7 +17,7 @@ from synthbench.leaderboard.formatting import MISSING, NOT_APPLICABLE, is_score,
 from synthbench.leaderboard.headline import leads
 from synthbench.leaderboard.narrative import cautions, details, headline
 
-_NOT_SHOWN = ("spread", "task", "dataset", "fraction", "generator", "synthetic", "folds", "metric", "aggregation")
+_NOT_SHOWN = ("score_sd", "task", "dataset", "fraction", "generator", "synthetic", "folds", "metric", "aggregation")
 _MARKUP = {"&": "&amp;", "<": "&lt;", ">": "&gt;", "|": "&#124;", "*": "\\*", "`": "\\`", "](": "]\\("}
 _NAMES = ("segmenter", "arm", "generator", "group", "value", "device")
 
@@ -28,26 +28,32 @@ def shown(table: pd.DataFrame) -> list[str]:
     main = [c for c in scores if c.startswith(("f1@", "miou", "score"))]
     rest = [c for c in scores if c not in main]
     group = [c for c in ("group", "value", "images") if c in table]
-    gains = [c for c in ("delta_copies", "recovered", "worth", "agreement") if c in table and table[c].notna().any()]
+    gains = [
+        c
+        for c in ("delta_vs_duplicate", "recovered", "equivalent_real_images", "label_consistency")
+        if c in table and table[c].notna().any()
+    ]
     names = [*group, "segmenter", "arm", *main, "delta", "verdict", "rank", *gains, "coverage", *rest]
     return [*names, *(c for c in table.attrs.get("columns", ()) if c not in names)]
 
 
 def fidelity_columns(table: pd.DataFrame) -> list[str]:
     """Return the columns of distances, kernel distances first; none where nothing was measured."""
-    names = [c for c in map(str, table.columns) if _is_distance(c) and not c.endswith((" low", " high", " floor p"))]
+    names = [
+        c for c in map(str, table.columns) if _is_distance(c) and not c.endswith((" low", " high", " real-vs-real p"))
+    ]
     kernel = [c for c in names if c.startswith("K")]
     counted = [c for c in ("kd_n",) if kernel and c in table and table[c].notna().any()]
     return [*kernel, *counted, *(c for c in names if c not in kernel), *(["fidelity_n"] if names else [])]
 
 
-def likeness_columns(table: pd.DataFrame) -> list[str]:
+def similarity_columns(table: pd.DataFrame) -> list[str]:
     """Return the columns of copies and of precision … coverage; none where nothing was measured."""
     names = (
-        "copies",
-        "copies_new",
-        "copies_training",
-        "leaked",
+        "train_duplicates",
+        "train_duplicates_new",
+        "train_duplicates_training",
+        "test_duplicates",
         *(f"image_{name}" for name in IMAGES),
         "authenticity",
         "c_t",
@@ -100,7 +106,7 @@ def markdown(table: pd.DataFrame) -> str:
         metric = str(part["metric"].iloc[0])
         grids = [(part, shown(part))]
         if "generator" in part:
-            every = (fidelity_columns(part), likeness_columns(part), mask_columns(part))
+            every = (fidelity_columns(part), similarity_columns(part), mask_columns(part))
             grids += [(generators(part), ["generator", *names]) for names in every if names]
             grids.append((part, ["segmenter", "arm", *cost_columns(part)]))
         used += [name for _, names in grids for name in names]

@@ -12,12 +12,12 @@ import pandas as pd
 from synthbench.errors import ConfigError, suggest
 from synthbench.leaderboard.blocks import ComparisonBlock, blocks
 from synthbench.leaderboard.controls import no_controls, of_more_real_images, unchanged
-from synthbench.leaderboard.fidelity import agreement, fidelity, no_agreement
-from synthbench.leaderboard.gains import against_copies, in_real_images, none
+from synthbench.leaderboard.fidelity import fidelity, label_consistency, no_label_consistency
+from synthbench.leaderboard.gains import against_duplicate, in_real_images, no_gains
 from synthbench.leaderboard.mixed_conditions import MADE_BY, entries
 from synthbench.leaderboard.narrative import ONE_SEED
 from synthbench.leaderboard.optional_columns import COCO, at, columns_of, scores_of
-from synthbench.results import loose_groups
+from synthbench.results import unmodelled_groups
 from synthbench.statistics import Comparison, Difference, compare, holm, run_scores
 
 if TYPE_CHECKING:
@@ -163,15 +163,15 @@ def _block_rows(
     every = score_columns(block.task, iou) | scores_of(asked, block.task)
     scores = {name: _scores(block, *what, aggregation) for name, what in every.items()}
     means = {name: mean_over_runs(found) for name, found in scores.items()}
-    spread = scores[headline].groupby(["arm", "fold"])["score"].std().groupby("arm").mean()
+    score_sd = scores[headline].groupby(["arm", "fold"])["score"].std().groupby("arm").mean()
     deltas = _deltas(compared(block, iou, aggregation, baseline, draws), baseline)
-    copies = against_copies(block, metric, iou, aggregation, draws)
-    worths = in_real_images(block, parts, metric, iou, aggregation, baseline, draws)
+    copies = against_duplicate(block, metric, iou, aggregation, draws)
+    equivalents = in_real_images(block, parts, metric, iou, aggregation, baseline, draws)
     near = fidelity(results, block)
     more = of_more_real_images(block, parts, metric, iou, aggregation, baseline, draws)
     same = unchanged(block, baseline)
-    agreed = agreement(results, block, metric, iou, aggregation, draws)
-    loose = ", ".join(f"{name}: {count}" for name, count in loose_groups(block.images).items())
+    agreed = label_consistency(results, block, metric, iou, aggregation, draws)
+    groups = ", ".join(f"{name}: {count}" for name, count in unmodelled_groups(block.images).items())
     rows = []
     for arm in block.arms:
         runs = block.runs[block.runs["arm"] == arm]
@@ -191,17 +191,17 @@ def _block_rows(
                 "aggregation": aggregation if block.task == "instances" else "pooled",
                 **{name: found.get(arm, np.nan) for name, found in means.items()},
                 **_coco(block, runs, asked),
-                "spread": spread.get(arm, np.nan),
+                "score_sd": score_sd.get(arm, np.nan),
                 **deltas.get(arm, _no_delta(state["status"])),
                 **_sameness(deltas.get(arm, {}), same.get(arm)),
-                "loose": loose,
-                **none(),
+                "unmodelled_groups": groups,
+                **no_gains(),
                 **copies.get(arm, {}),
-                **worths.get(arm, {}),
+                **equivalents.get(arm, {}),
                 **no_controls(),
                 **more.get(arm, {}),
                 **near.get(first["generator"], {}),
-                **agreed.get(first["generator"], no_agreement()),
+                **agreed.get(first["generator"], no_label_consistency()),
                 "generator_seeds": runs["generator_seed"].nunique() if first["generator"] else np.nan,
                 "generator_steps": _steps(runs),
                 **state,

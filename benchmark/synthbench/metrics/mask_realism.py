@@ -38,14 +38,14 @@ class Gap(TypedDict):
     ----------
     distance : float or None
         Wasserstein-1 distance of synthetic from real, in the unit of the measure.
-    floor : float or None
-        The same of other real masks from these: as near as perfect masks would come.
+    real_vs_real : float or None
+        The same distance of other real masks from these: the level that perfect masks would reach.
     synthetic, real : float or None
         Means.
     """
 
     distance: float | None
-    floor: float | None
+    real_vs_real: float | None
     synthetic: float | None
     real: float | None
 
@@ -97,7 +97,7 @@ def compare_masks(synthetic: Measures, real: Measures, others: Measures | None =
     synthetic, real
         Of as many images each, for a small set is far from any other.
     others
-        Of other real masks, for the floor.
+        Measures of other real masks, for `Gap.real_vs_real`.
 
     Returns
     -------
@@ -117,7 +117,7 @@ def compare_masks(synthetic: Measures, real: Measures, others: Measures | None =
     return {
         name: Gap(
             distance=_wasserstein(synthetic[name], real[name]),
-            floor=_wasserstein(others[name], real[name]) if others is not None else None,
+            real_vs_real=_wasserstein(others[name], real[name]) if others is not None else None,
             synthetic=_mean(synthetic[name]),
             real=_mean(real[name]),
         )
@@ -125,7 +125,9 @@ def compare_masks(synthetic: Measures, real: Measures, others: Measures | None =
     }
 
 
-def agreement(predicted: Iterable[np.ndarray], masks: Iterable[np.ndarray]) -> dict[str, dict[str, list[float]]]:
+def label_consistency(
+    predicted: Iterable[np.ndarray], masks: Iterable[np.ndarray]
+) -> dict[str, dict[str, list[float]]]:
     """Score what a segmenter, trained on real images alone, finds in synthetic images against their masks.
 
     Where it disagrees, the free labels are wrong, or the images unlike what it was trained on. Compare with its

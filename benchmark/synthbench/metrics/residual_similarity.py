@@ -1,4 +1,4 @@
-"""Which images of two sets are alike beyond what their masks explain, whichever way round they lie."""
+"""The most similar image of another set, beyond the similarity that similar masks explain."""
 
 from __future__ import annotations
 
@@ -7,149 +7,161 @@ from dataclasses import dataclass
 
 import numpy as np
 
-ALIKE = 0.6
-"""Correlation of two masks' thumbnails from which one is taken to explain why the images are alike."""
+from synthbench.metrics.similarity import ORIENTATIONS, oriented
 
-SURE = 4.5
-"""Standard deviations above 0, by Fisher's z, from which the light of objects isn't alike by chance."""
+__all__ = ["SIMILAR_MASKS", "MaskResiduals", "NearestImages", "ThumbnailSet", "nearest"]
+
+SIMILAR_MASKS = 0.6
+"""Correlation of two masks' thumbnails from which the masks explain that the images are similar."""
+
+MIN_BRIGHTNESS_Z = 4.5
+"""Standard deviations above 0, by Fisher's z, from which the brightness of objects isn't similar by chance."""
 
 _BLOCK = 512
 _PAIRS = 4096
 
 
 @dataclass(frozen=True, eq=False)
-class Masked:
-    """What is compared of images that have masks; see `synthbench.metrics.residuals.Traces`.
+class MaskResiduals:
+    """Masks of a set of images, and what they don't explain of the images.
+
+    All pictures have mean 0 and length 1, or are all 0; see `synthbench.metrics.residuals.Residuals`.
 
     Attributes
     ----------
-    layouts, lights, textures : ndarray
-        ``(n, side, side)``, ``(n, side, side)`` and ``(n, fine, fine)`` float32: thumbnails of the masks, and what of
-        the images these don't explain.
-    objects : ndarray
-        ``(n,)``: how many objects tell of their light.
+    masks : ndarray
+        ``(n, side, side)`` float32: thumbnails of the masks.
+    brightness : ndarray
+        ``(n, side, side)`` float32: unexplained brightness of objects.
+    textures : ndarray
+        ``(n, texture side, texture side)`` float32: unexplained texture.
+    effective_objects : ndarray
+        ``(n,)``: number of objects behind `brightness`.
     """
 
-    layouts: np.ndarray
-    lights: np.ndarray
+    masks: np.ndarray
+    brightness: np.ndarray
     textures: np.ndarray
-    objects: np.ndarray
+    effective_objects: np.ndarray
 
 
 @dataclass(frozen=True, eq=False)
-class Looks:
-    """What is compared of the images of a set, each picture of mean 0 and length 1, or all 0.
+class ThumbnailSet:
+    """Thumbnails of a set of images, each of mean 0 and length 1, or all 0.
 
     Attributes
     ----------
     images : ndarray
-        ``(n, side, side)`` float32, thumbnails.
-    masked : Masked or None
+        ``(n, side, side)`` float32.
+    of_masks : MaskResiduals or None
         None where there are no masks.
     """
 
     images: np.ndarray
-    masked: Masked | None = None
+    of_masks: MaskResiduals | None = None
 
 
 @dataclass(frozen=True, eq=False)
-class Nearest:
-    """What was found nearest to each image, over the eight flips and rotations: correlations, and where.
+class NearestImages:
+    """The largest correlations of each image with those of another set, over flips and rotations, and their positions.
 
     Attributes
     ----------
     image, image_at : ndarray
-        ``(n,)``: the largest correlation with an image whose mask lies otherwise; −1 where there is none.
+        ``(n,)``: of thumbnails, among images whose masks aren't similar; −1 where there is none.
     texture, texture_at : ndarray
-        ``(n,)``: the largest correlation of textures with an image whose mask is alike; −1 where there is none.
-    light, light_at : ndarray
-        ``(n,)``: the same of the objects' light, where there are so many objects that it isn't by chance.
-    layout, layout_at : ndarray
-        ``(n,)``: the largest correlation of masks; −1 without masks.
+        ``(n,)``: of textures, among images with similar masks; −1 where there is none.
+    brightness, brightness_at : ndarray
+        ``(n,)``: of objects' brightness, among images with similar masks and enough objects to rule out chance; −1
+        where there is none.
+    mask, mask_at : ndarray
+        ``(n,)``: of masks; −1 without masks.
     """
 
     image: np.ndarray
     image_at: np.ndarray
     texture: np.ndarray
     texture_at: np.ndarray
-    light: np.ndarray
-    light_at: np.ndarray
-    layout: np.ndarray
-    layout_at: np.ndarray
+    brightness: np.ndarray
+    brightness_at: np.ndarray
+    mask: np.ndarray
+    mask_at: np.ndarray
 
     @classmethod
-    def blank(cls, n: int) -> Nearest:
-        """Return entries for `n` images for which nothing has been found yet."""
-        parts = ((np.full(n, -1.0, np.float32), np.zeros(n, np.int64)) for _ in range(4))
-        return cls(*(array for pair in parts for array in pair))
+    def empty(cls, n: int) -> NearestImages:
+        """Return n images without any neighbour."""
+        pairs = ((np.full(n, -1.0, np.float32), np.zeros(n, np.int64)) for _ in range(4))
+        return cls(*(array for pair in pairs for array in pair))
 
 
-def nearest(first: Looks, second: Looks) -> Nearest:
+def nearest(first: ThumbnailSet, second: ThumbnailSet, *, block: int = _BLOCK, pairs: int = _PAIRS) -> NearestImages:
     """Compare all images of one set with all of another.
 
-    Two images whose masks correlate by `ALIKE` or more, in one of the eight positions, are compared in that position by
-    what their masks don't explain, for they are alike whatever the pixels are. All others are compared as images. Where
-    a set has no masks all are.
+    Two images whose masks correlate by `SIMILAR_MASKS` or more in one of the eight orientations are compared in that
+    orientation by what their masks don't explain, since similar masks make similar images whatever the pixels are. All
+    others are compared as images. Without masks in one of the sets, all are.
 
     Parameters
     ----------
     first, second
         n and m images; m ≥ 1.
+    block, pairs
+        Images, and pairs with similar masks, that are compared at a time; they bound the memory and change no result.
     """
-    found = Nearest.blank(len(first.images))
-    ours, theirs = first.masked, second.masked
-    for start in range(0, len(second.images), _BLOCK):
-        part = slice(start, start + _BLOCK)
-        for turn in range(8):
-            table = _table(first.images, second.images[part], turn)
-            if ours and theirs:
-                layouts = _table(ours.layouts, theirs.layouts[part], turn)
-                _keep(found.layout, found.layout_at, layouts, start)
-                alike = layouts >= ALIKE
-                table[alike] = -1.0
-                for rows, columns in _chunks(alike):
-                    texture = _pairwise(ours.textures, theirs.textures, rows, start + columns, turn)
-                    _keep_pairs(found.texture, found.texture_at, texture, rows, start + columns)
-                    light = _pairwise(ours.lights, theirs.lights, rows, start + columns, turn)
-                    few = np.minimum(ours.objects[rows], theirs.objects[start + columns])
-                    sure = np.arctanh(light.clip(-1 + 1e-9, 1 - 1e-9)) * np.sqrt(np.maximum(few - 3, 0)) >= SURE
-                    _keep_pairs(found.light, found.light_at, np.where(sure, light, -1.0), rows, start + columns)
-            _keep(found.image, found.image_at, table, start)
-    return found
+    result = NearestImages.empty(len(first.images))
+    here, there = first.of_masks, second.of_masks
+    for start in range(0, len(second.images), block):
+        columns_here = slice(start, start + block)
+        for orientation in range(ORIENTATIONS):
+            correlations = _correlations(first.images, second.images[columns_here], orientation)
+            if here and there:
+                of_masks = _correlations(here.masks, there.masks[columns_here], orientation)
+                _keep_larger(result.mask, result.mask_at, of_masks, start)
+                similar_masks = of_masks >= SIMILAR_MASKS
+                correlations[similar_masks] = -1.0
+                for rows, columns in _chunks(similar_masks, start, pairs):
+                    texture = _pairwise(here.textures, there.textures, rows, columns, orientation)
+                    _keep_larger_pairs(result.texture, result.texture_at, texture, rows, columns)
+                    brightness = _pairwise(here.brightness, there.brightness, rows, columns, orientation)
+                    objects = np.minimum(here.effective_objects[rows], there.effective_objects[columns])
+                    z = np.arctanh(brightness.clip(-1 + 1e-9, 1 - 1e-9)) * np.sqrt(np.maximum(objects - 3, 0))
+                    brightness = np.where(z >= MIN_BRIGHTNESS_Z, brightness, -1.0)
+                    _keep_larger_pairs(result.brightness, result.brightness_at, brightness, rows, columns)
+            _keep_larger(result.image, result.image_at, correlations, start)
+    return result
 
 
-def turned(pictures: np.ndarray, turn: int) -> np.ndarray:
-    """Return ``(n, side, side)`` in one of the eight positions: from 4 on mirrored, then turned."""
-    mirrored = pictures[:, :, ::-1] if turn >= 4 else pictures
-    return np.rot90(mirrored, turn % 4, axes=(1, 2))
-
-
-def _table(first: np.ndarray, second: np.ndarray, turn: int) -> np.ndarray:
-    table: np.ndarray = turned(first, turn).reshape(len(first), -1) @ second.reshape(len(second), -1).T
+def _correlations(first: np.ndarray, second: np.ndarray, orientation: int) -> np.ndarray:
+    table: np.ndarray = oriented(first, orientation).reshape(len(first), -1) @ second.reshape(len(second), -1).T
     return table
 
 
-def _keep(best: np.ndarray, at: np.ndarray, table: np.ndarray, start: int) -> None:
-    """Take over what is larger in a table of correlations ``(n, block)`` than the best so far."""
+def _keep_larger(best: np.ndarray, at: np.ndarray, table: np.ndarray, start: int) -> None:
+    """Update the best correlations so far with a table ``(n, block)``."""
     top = table.argmax(axis=1)
     value = table[np.arange(len(table)), top]
-    won = value > best
-    best[won], at[won] = value[won], start + top[won]
+    better = value > best
+    best[better], at[better] = value[better], start + top[better]
 
 
-def _pairwise(first: np.ndarray, second: np.ndarray, rows: np.ndarray, columns: np.ndarray, turn: int) -> np.ndarray:
-    found: np.ndarray = np.einsum("nij,nij->n", turned(first[rows], turn), second[columns]).astype(np.float64)
-    return found
+def _pairwise(
+    first: np.ndarray, second: np.ndarray, rows: np.ndarray, columns: np.ndarray, orientation: int
+) -> np.ndarray:
+    products = np.einsum("nij,nij->n", oriented(first[rows], orientation), second[columns])
+    return np.asarray(products, np.float64)
 
 
-def _keep_pairs(best: np.ndarray, at: np.ndarray, value: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> None:
-    """Take over what is larger in a list of correlations than the best so far."""
-    for row, column, one in zip(rows.tolist(), columns.tolist(), value.tolist(), strict=True):
-        if one > best[row]:
-            best[row], at[row] = one, column
+def _keep_larger_pairs(
+    best: np.ndarray, at: np.ndarray, value: np.ndarray, rows: np.ndarray, columns: np.ndarray
+) -> None:
+    """Update the best correlations so far with a list of pairs."""
+    for row, column, correlation in zip(rows.tolist(), columns.tolist(), value.tolist(), strict=True):
+        if correlation > best[row]:
+            best[row], at[row] = correlation, column
 
 
-def _chunks(chosen: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+def _chunks(chosen: np.ndarray, start: int, size: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Yield rows and columns of the chosen pairs; columns are counted from `start`."""
     rows, columns = np.nonzero(chosen)
-    for start in range(0, len(rows), _PAIRS):
-        yield rows[start : start + _PAIRS], columns[start : start + _PAIRS]
+    for first in range(0, len(rows), size):
+        yield rows[first : first + size], start + columns[first : first + size]

@@ -1,9 +1,9 @@
-"""What of an image its mask doesn't explain: the trace that a copy leaves, and a picture painted to the mask doesn't.
+"""What the mask of an image doesn't explain: texture, and the brightness of single objects.
 
-An image that was drawn to a training mask has its objects where the training image has them, so the two look alike
-without a common pixel. Here every grey value is predicted from the mask, the brightness of each object and
-the distance to edges, and the prediction is taken off. What remains is texture, debris and noise; and which objects
-are brighter than others of their size.
+An image that was drawn to a training mask has its objects where the training image has them, so the two look similar
+without a common pixel. Here every grey value is predicted from the mask, the brightness of each object and the distance
+to edges, and the prediction is subtracted. What remains is texture, debris and noise, and which objects are brighter
+than others of their size: a copy keeps these, an image that was only drawn to the same mask doesn't.
 """
 
 from __future__ import annotations
@@ -15,86 +15,91 @@ from scipy import ndimage
 
 from synthbench.metrics.similarity import SIDE, averaged
 
-FINE = 64
+__all__ = ["MAX_SIDE", "TEXTURE_SIDE", "Residuals", "residuals"]
+
+TEXTURE_SIDE = 64
 """Side of the texture that remains, in pixels."""
 
-LARGEST = 512
-"""Longest side, in pixels, that is looked at; larger images are averaged down by a whole factor."""
+MAX_SIDE = 512
+"""Longest side, in pixels, that is analysed; larger images are averaged down by a whole factor."""
 
 _KNOTS = np.array([1.0, 2.0, 3.0, 4.0, 6.0, 9.0, 14.0, 22.0, 35.0])
-"""Distances from an edge, in pixels, between which brightness runs straight."""
+"""Distances from an edge, in pixels, between which brightness is linear."""
 _BLURS = (1.0, 2.0, 4.0, 8.0)
-"""Standard deviations, in pixels, of the blurs that a mask is seen through."""
+"""Standard deviations, in pixels, of the blurs of the mask."""
 _ROUNDS = 2
 _RIM = 3.0
 """Width, in pixels, over which edges fade out of the texture."""
-_BRIGHT = 2.5
-"""Standard deviations at which the texture is cut off."""
-_MANY = 8
-"""Objects above which brightness is expected from their size."""
+_CLIP = 2.5
+"""Standard deviations at which the texture is clipped."""
+_MANY_OBJECTS = 8
+"""Objects above which brightness is predicted from their size."""
 _NEIGHBOURS = ((np.s_[:-1], np.s_[1:]), (np.s_[:, :-1], np.s_[:, 1:]))
-_SLOW = FINE / 8
+_SLOW = TEXTURE_SIDE / 8
 
 
 @dataclass(frozen=True, eq=False)
-class Traces:
-    """What of an image its mask doesn't explain; pictures of mean 0 and length 1, or all 0 where nothing is left.
+class Residuals:
+    """What the mask of an image doesn't explain; pictures of mean 0 and length 1, or all 0 where nothing is left.
 
     Attributes
     ----------
     texture : ndarray
-        ``(FINE * FINE,)`` float32: what is left within objects and between them, away from edges.
-    light : ndarray
-        ``(SIDE * SIDE,)`` float32: how much brighter each object is than its size lets expect.
-    objects : float
-        How many objects of one size would tell as much of their light.
+        ``(TEXTURE_SIDE * TEXTURE_SIDE,)`` float32: what is left within objects and between them, away from edges.
+    brightness : ndarray
+        ``(SIDE * SIDE,)`` float32: by how much each object is brighter than expected from its size.
+    effective_objects : float
+        Number of objects of equal size that would say as much about brightness.
     """
 
     texture: np.ndarray
-    light: np.ndarray
-    objects: float
+    brightness: np.ndarray
+    effective_objects: float
 
 
-def traces(image: np.ndarray, labels: np.ndarray) -> Traces:
-    """Take off an image what its mask explains.
+def residuals(image: np.ndarray, labels: np.ndarray) -> Residuals:
+    """Subtract from an image what its mask explains.
 
-    Explained are: the course of brightness with the distance from an edge, inside objects and around them, a curve for
-    all and one that grows with the brightness of the nearest object; the mask out of focus; slow changes of light; and
-    brightness as far as it follows from an object's size. The fit is by least squares, to this image alone.
+    Explained are: the profile of brightness over the distance from an edge, inside and around objects, as the sum of
+    one curve for all objects and one in proportion to the brightness of the nearest object; the blurred mask; slow
+    changes of illumination; and brightness as far as it follows from an object's size. The fit is by least squares,
+    to this image alone.
 
     Parameters
     ----------
     image
         ``(height, width)`` or ``(height, width, 3)``, any real type.
     labels
-        ``(height, width)``, whole numbers: objects, or classes; 0 is background.
+        ``(height, width)``, integers: objects, or classes; 0 is background.
 
     Raises
     ------
     ValueError
-        If the two don't fit together.
+        If the shapes differ.
     """
     if image.shape[:2] != labels.shape:
-        raise ValueError(f"labels: shape {labels.shape}, and the image has {image.shape[:2]}")
+        raise ValueError(f"labels: shape {labels.shape}, but the image has {image.shape[:2]}")
     grey = image.mean(axis=2, dtype=np.float64) if image.ndim == 3 else image.astype(np.float64)
     grey, labels = _reduced(grey, labels)
     size = max(float(np.abs(grey).max()), 1e-30)
     inside = labels > 0
     if not inside.any():
-        return Traces(_texture(grey - grey.mean(), size), np.zeros(SIDE * SIDE, np.float32), 0.0)
+        return Residuals(_texture(grey - grey.mean(), size), np.zeros(SIDE * SIDE, np.float32), 0.0)
     region = np.unique(labels, return_inverse=True)[1].reshape(labels.shape) + int(inside.all())
     region = np.where(inside, region, 0)
-    seam = _seam(region)
-    left, light, depth = _unexplained(grey, inside, region, seam)
-    surprise, objects = _surprise(light, region, depth)
-    brighter = averaged(surprise[region].astype(np.float32), SIDE)
-    return Traces(_texture(left * _away(region), size), _unit(brighter, size), objects)
+    contact = _borders(region, between_objects=True)
+    unexplained, brightness, depth = _unexplained(grey, inside, region, contact)
+    excess, effective_objects = _excess_brightness(brightness, region, depth)
+    excess_picture = averaged(excess[region].astype(np.float32), SIDE)
+    return Residuals(
+        _texture(unexplained * _edge_weights(region), size), _unit(excess_picture, size), effective_objects
+    )
 
 
-def _texture(left: np.ndarray, size: float) -> np.ndarray:
-    """Return what is left as a small picture: without slow changes, and without the few pixels that outshine it."""
-    most = _BRIGHT * float(left.std())
-    small = averaged(np.clip(left, -most, most).astype(np.float32), FINE)
+def _texture(unexplained: np.ndarray, size: float) -> np.ndarray:
+    """Return what is unexplained as a small picture, without slow changes, and with the brightest pixels clipped."""
+    limit = _CLIP * float(unexplained.std())
+    small = averaged(np.clip(unexplained, -limit, limit).astype(np.float32), TEXTURE_SIDE)
     return _unit(small - ndimage.gaussian_filter(small, _SLOW, mode="reflect"), size)
 
 
@@ -107,8 +112,8 @@ def _unit(picture: np.ndarray, size: float) -> np.ndarray:
 
 
 def _reduced(grey: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return both by a whole factor smaller, where they are large: means of pixels, and the label in the middle."""
-    step = -(-max(labels.shape) // LARGEST)
+    """Return large images and masks reduced by a whole factor: means of pixels, and the label in the middle."""
+    step = -(-max(labels.shape) // MAX_SIDE)
     if step == 1:
         return grey, labels
     height, width = (max(1, side // step) for side in labels.shape)
@@ -119,80 +124,78 @@ def _reduced(grey: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarr
 
 
 def _unexplained(
-    grey: np.ndarray, inside: np.ndarray, region: np.ndarray, seam: np.ndarray
+    grey: np.ndarray, inside: np.ndarray, region: np.ndarray, contact: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return grey values less what the mask tells of them, the light of each region, and where each pixel lies."""
-    nearest, place, together = _places(inside, region, seam)
-    value, part, own, where = (array.ravel() for array in (grey, region, nearest, place))
-    light = _means(value, part)
-    light -= light[0]
+    """Return grey values minus what the mask predicts, the brightness of each region, and each pixel's depth."""
+    nearest, depth, merged_depth = _depths(inside, region, contact)
+    value, regions, nearest_region, place = (array.ravel() for array in (grey, region, nearest, depth))
+    brightness = _means(value, regions)
+    brightness -= brightness[0]
     for _ in range(_ROUNDS):
-        level, shape = _curves(value, light[own], where)
-        light = _fitted(value - level, shape, part)
-    left = value - level - shape * light[own]
-    if seam.any():
-        for other in (together.ravel(), where) * _ROUNDS:
-            level, shape = _curves(left, light[own], other)
-            left = left - level - shape * light[own]
-    left = left - _blurred(left, light[region], inside, seam)
-    return (left - _means(left, part)[part]).reshape(grey.shape), light, place
+        level, profile = _curves(value, brightness[nearest_region], place)
+        brightness = _fitted(value - level, profile, regions)
+    left = value - level - profile * brightness[nearest_region]
+    if contact.any():
+        for other in (merged_depth.ravel(), place) * _ROUNDS:
+            level, profile = _curves(left, brightness[nearest_region], other)
+            left = left - level - profile * brightness[nearest_region]
+    left = left - _blurred(left, brightness[region], inside, contact)
+    return (left - _means(left, regions)[regions]).reshape(grey.shape), brightness, depth
 
 
-def _surprise(light: np.ndarray, region: np.ndarray, place: np.ndarray) -> tuple[np.ndarray, float]:
-    """Return how much brighter each region is than its size and depth let expect, and how many regions that is."""
-    part = region.ravel()
-    area = np.bincount(part, minlength=len(light))[1:].astype(np.float64)
-    told: list[np.ndarray] = [np.ones_like(area)]
-    if len(area) > _MANY:
-        told += [np.log(area), np.log(area) ** 2, np.bincount(part, place.ravel(), len(light))[1:] / area]
-    columns, weight = np.stack(told, axis=1), np.sqrt(area)
-    expected = columns @ np.linalg.lstsq(columns * weight[:, None], light[1:] * weight, rcond=None)[0]
-    found = np.append(0.0, light[1:] - expected)
-    return found, float(area.sum() ** 2 / (area**2).sum())
+def _excess_brightness(brightness: np.ndarray, region: np.ndarray, depth: np.ndarray) -> tuple[np.ndarray, float]:
+    """Return each region's brightness minus that expected from size and depth, and the effective number of regions."""
+    regions = region.ravel()
+    area = np.bincount(regions, minlength=len(brightness))[1:].astype(np.float64)
+    predictors: list[np.ndarray] = [np.ones_like(area)]
+    if len(area) > _MANY_OBJECTS:
+        mean_depth = np.bincount(regions, depth.ravel(), len(brightness))[1:] / area
+        predictors += [np.log(area), np.log(area) ** 2, mean_depth]
+    columns, weight = np.stack(predictors, axis=1), np.sqrt(area)
+    expected = columns @ np.linalg.lstsq(columns * weight[:, None], brightness[1:] * weight, rcond=None)[0]
+    return np.append(0.0, brightness[1:] - expected), float(area.sum() ** 2 / (area**2).sum())
 
 
-def _away(region: np.ndarray) -> np.ndarray:
-    """Return weights, 0 at edges, where a mask's own errors and any painter's show, and 1 from some pixels on."""
-    edge = np.zeros(region.shape, bool)
-    for here, there in _NEIGHBOURS:
-        step = region[here] != region[there]
-        edge[here] |= step
-        edge[there] |= step
+def _edge_weights(region: np.ndarray) -> np.ndarray:
+    """Return weights: 0 at edges, where errors of the mask show, and 1 from some pixels on."""
+    edge = _borders(region)
     if not edge.any():
         return np.ones(region.shape)
     weight: np.ndarray = np.clip((ndimage.distance_transform_edt(~edge) - 1) / _RIM, 0, 1)
     return weight
 
 
-def _seam(region: np.ndarray) -> np.ndarray:
-    """Return the pixels of objects that touch another object."""
-    seam = np.zeros(region.shape, bool)
+def _borders(region: np.ndarray, *, between_objects: bool = False) -> np.ndarray:
+    """Return the pixels that have another region beside them; of objects alone, those that touch another object."""
+    border = np.zeros(region.shape, bool)
     for here, there in _NEIGHBOURS:
-        touch = (region[here] != region[there]) & (region[here] > 0) & (region[there] > 0)
-        seam[here] |= touch
-        seam[there] |= touch
-    return seam
+        step = region[here] != region[there]
+        if between_objects:
+            step &= (region[here] > 0) & (region[there] > 0)
+        border[here] |= step
+        border[there] |= step
+    return border
 
 
-def _places(inside: np.ndarray, region: np.ndarray, seam: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return, for each pixel, the nearest object, and its place on the scale of knots, those inside objects last.
+def _depths(inside: np.ndarray, region: np.ndarray, contact: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return, for each pixel, the nearest object and the place on the scale of knots, those inside objects last.
 
-    The second place takes objects that touch for one.
+    The second place takes objects that touch as one.
     """
     around, where = ndimage.distance_transform_edt(~inside, return_indices=True)
-    depth = ndimage.distance_transform_edt(inside) if not inside.all() else np.full(inside.shape, _KNOTS[-1])
-    alone = np.minimum(depth, ndimage.distance_transform_edt(~seam) + 1) if seam.any() else depth
+    merged = ndimage.distance_transform_edt(inside) if not inside.all() else np.full(inside.shape, _KNOTS[-1])
+    single = np.minimum(merged, ndimage.distance_transform_edt(~contact) + 1) if contact.any() else merged
     scale = np.arange(len(_KNOTS))
     outside = np.interp(around, _KNOTS, scale)
-    place, together = (
-        np.where(inside, len(_KNOTS) + np.interp(deep, _KNOTS, scale), outside) for deep in (alone, depth)
+    depth, merged_depth = (
+        np.where(inside, len(_KNOTS) + np.interp(distance, _KNOTS, scale), outside) for distance in (single, merged)
     )
-    return region[tuple(where)], place, together
+    return region[tuple(where)], depth, merged_depth
 
 
-def _blurred(left: np.ndarray, light: np.ndarray, inside: np.ndarray, seam: np.ndarray) -> np.ndarray:
-    """Return what the mask out of focus explains: objects as bright as they are, all alike, and where they touch."""
-    planes = [light, inside, seam, seam * light] if seam.any() else [light, inside]
+def _blurred(left: np.ndarray, brightness: np.ndarray, inside: np.ndarray, contact: np.ndarray) -> np.ndarray:
+    """Return what the blurred mask explains: objects of their own brightness, of equal brightness, and contacts."""
+    planes = [brightness, inside, contact, contact * brightness] if contact.any() else [brightness, inside]
     columns = np.stack([
         ndimage.gaussian_filter(plane.astype(np.float32), sigma, mode="reflect").ravel()
         for plane in planes for sigma in _BLURS
@@ -200,20 +203,20 @@ def _blurred(left: np.ndarray, light: np.ndarray, inside: np.ndarray, seam: np.n
     columns -= columns.mean(axis=1, keepdims=True)
     columns /= np.maximum(np.linalg.norm(columns, axis=1, keepdims=True), 1e-12)
     normal = columns @ columns.T
-    found = np.linalg.lstsq(normal.astype(np.float64), columns @ left.astype(np.float32), rcond=1e-6)[0]
-    explained: np.ndarray = found.astype(np.float32) @ columns
+    solution = np.linalg.lstsq(normal.astype(np.float64), columns @ left.astype(np.float32), rcond=1e-6)[0]
+    explained: np.ndarray = solution.astype(np.float32) @ columns
     return explained
 
 
-def _curves(value: np.ndarray, light: np.ndarray, place: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Fit ``level(place) + shape(place) · light``, both straight between knots, and return the two at each pixel."""
+def _curves(value: np.ndarray, brightness: np.ndarray, place: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Fit ``level(place) + profile(place) · brightness``, both piecewise linear; return the two at each pixel."""
     knots = 2 * len(_KNOTS)
     first = np.minimum(place.astype(np.int64), knots - 2)
     beyond = place - first
     sides = ((first, 1 - beyond), (first + 1, beyond))
     moments, aims = [], []
     for power in range(3):
-        weight = light**power
+        weight = brightness**power
         moment = np.diag(sum(np.bincount(at, share**2 * weight, knots) for at, share in sides))
         shared = np.bincount(first, beyond * (1 - beyond) * weight, knots)[:-1]
         moments.append(moment + np.diag(shared, 1) + np.diag(shared, -1))
@@ -221,17 +224,17 @@ def _curves(value: np.ndarray, light: np.ndarray, place: np.ndarray) -> tuple[np
     normal = np.block([[moments[0], moments[1]], [moments[1], moments[2]]])
     scale = 1 / np.sqrt(np.maximum(np.diag(normal), 1e-30))
     solved = np.linalg.lstsq(normal * scale * scale[:, None], np.concatenate(aims[:2]) * scale, rcond=1e-9)[0] * scale
-    level, shape = (part[first] * (1 - beyond) + part[first + 1] * beyond for part in np.split(solved, 2))
-    return level, shape
+    level, profile = (values[first] * (1 - beyond) + values[first + 1] * beyond for values in np.split(solved, 2))
+    return level, profile
 
 
-def _fitted(value: np.ndarray, shape: np.ndarray, part: np.ndarray) -> np.ndarray:
-    """Return how bright each object is, as the factor of the shape that fits its pixels best; 0 for the background."""
-    square = np.bincount(part, shape**2)
-    light: np.ndarray = np.bincount(part, shape * value) / np.where(square > 0, square, 1.0)
-    light[0] = 0.0
-    return light
+def _fitted(value: np.ndarray, profile: np.ndarray, regions: np.ndarray) -> np.ndarray:
+    """Return the brightness of each object: the factor of the profile that fits its pixels best; 0 for background."""
+    square = np.bincount(regions, profile**2)
+    brightness: np.ndarray = np.bincount(regions, profile * value) / np.where(square > 0, square, 1.0)
+    brightness[0] = 0.0
+    return brightness
 
 
-def _means(value: np.ndarray, part: np.ndarray) -> np.ndarray:
-    return np.bincount(part, value) / np.maximum(np.bincount(part), 1)
+def _means(value: np.ndarray, regions: np.ndarray) -> np.ndarray:
+    return np.bincount(regions, value) / np.maximum(np.bincount(regions), 1)

@@ -1,9 +1,6 @@
-"""How alike pictures are, whichever way round they lie: correlation of small thumbnails under flips and rotations.
+"""Similarity of images: the correlation of small thumbnails, over flips and rotations.
 
-Measured on real micrographs (up to 300 each of nuclei, phase contrast, stained tissue, filaments): copies that were
-turned, blurred and given noise and another brightness correlate by .99 and more; different fields by at most .45 in
-most sets, and by up to .78 between frames of one film and between some fields of nuclei. Copies that are cropped or
-shifted by several per cent are not found.
+Copies that are cropped or shifted by several per cent are not found.
 """
 
 from __future__ import annotations
@@ -13,18 +10,34 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 from scipy.ndimage import gaussian_filter
 
+__all__ = [
+    "ORIENTATIONS",
+    "SIDE",
+    "THRESHOLD",
+    "averaged",
+    "correlations",
+    "near_duplicates",
+    "oriented",
+    "thumbnail",
+    "thumbnails",
+]
+
+ORIENTATIONS = 8
+"""Ways in which a square can be turned and reflected onto itself."""
+
 SIDE = 32
 """Side of a thumbnail, in pixels."""
 
 THRESHOLD = 0.9
-"""Correlation from which two pictures are called near duplicates."""
+"""Correlation from which two images are near duplicates."""
 
 BACKGROUND = 4.0
-"""Standard deviation, in thumbnail pixels, of the blur that is taken off: two fields lit alike aren't alike."""
+"""Standard deviation, in thumbnail pixels, of the blur that is subtracted, so that uneven illumination isn't
+compared."""
 
 
 def thumbnail(image: np.ndarray) -> np.ndarray:
-    """Return a picture's thumbnail: grey, averaged down, freed of slow changes of light, of mean 0 and length 1.
+    """Return the thumbnail of an image: grey, averaged down, without uneven illumination, of mean 0 and length 1.
 
     Parameters
     ----------
@@ -34,17 +47,17 @@ def thumbnail(image: np.ndarray) -> np.ndarray:
     Returns
     -------
     ndarray
-        ``(SIDE * SIDE,)`` float32; all 0 for a picture without structure.
+        ``(SIDE * SIDE,)`` float32; all 0 for an image without structure.
 
     Raises
     ------
     ValueError
-        If it is no such picture, or a pixel isn't finite.
+        If the shape or type is another, or a pixel isn't finite.
     """
     if image.ndim not in (2, 3) or (image.ndim == 3 and image.shape[2] != 3) or image.size == 0:
-        raise ValueError(f"image: shape {image.shape}; give (height, width) or (height, width, 3)")
+        raise ValueError(f"image: shape {image.shape}; expected (height, width) or (height, width, 3)")
     if image.dtype.kind not in "fiub" or not np.isfinite(image).all():
-        raise ValueError(f"image: {image.dtype}, or a pixel isn't finite; give real numbers")
+        raise ValueError(f"image: dtype {image.dtype}, or a pixel isn't finite; expected finite real numbers")
     grey = image.mean(axis=2, dtype=np.float32) if image.ndim == 3 else image.astype(np.float32)
     small = averaged(grey, SIDE)
     flat = small - gaussian_filter(small, BACKGROUND, mode="reflect")
@@ -75,13 +88,32 @@ def thumbnails(images: Iterable[np.ndarray]) -> np.ndarray:
     return np.stack(rows) if rows else np.zeros((0, SIDE * SIDE), np.float32)
 
 
+def oriented(pictures: np.ndarray, orientation: int) -> np.ndarray:
+    """Return square pictures in one of the eight orientations of the square.
+
+    Parameters
+    ----------
+    pictures
+        ``(n, side, side)``.
+    orientation
+        0 … 7: quarter turns, from 4 on after a reflection.
+
+    Returns
+    -------
+    ndarray
+        ``(n, side, side)``, a view.
+    """
+    reflected = pictures[:, :, ::-1] if orientation >= 4 else pictures
+    return np.rot90(reflected, orientation % 4, axes=(1, 2))
+
+
 def correlations(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """Return the largest correlation of each pair of thumbnails over the eight flips and rotations of one of them.
+    """Return the largest correlation of each pair of thumbnails over the eight orientations of one of them.
 
     Parameters
     ----------
     first, second
-        ``(n, SIDE * SIDE)`` and ``(m, SIDE * SIDE)``, as `thumbnails` gives them.
+        ``(n, SIDE * SIDE)`` and ``(m, SIDE * SIDE)``, as `thumbnails` returns them.
 
     Returns
     -------
@@ -90,10 +122,9 @@ def correlations(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     """
     best = np.full((len(first), len(second)), -1.0, np.float32)
     square = second.reshape(-1, SIDE, SIDE)
-    for mirrored in (square, square[:, :, ::-1]):
-        for turns in range(4):
-            turned = np.rot90(mirrored, turns, axes=(1, 2)).reshape(len(second), -1)
-            np.maximum(best, first @ turned.T, out=best)
+    for orientation in range(ORIENTATIONS):
+        turned = oriented(square, orientation).reshape(len(second), -1)
+        np.maximum(best, first @ turned.T, out=best)
     return best
 
 

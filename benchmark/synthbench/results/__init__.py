@@ -1,7 +1,7 @@
 """What a study found, as tidy tables, and the folder that keeps them."""
 
 from synthbench.results.collecting import FAILURES, WHOLE_IMAGE, collect, fidelity_row, image_rows
-from synthbench.results.resampling_units import UNIT, loose_groups, split_groups, with_units
+from synthbench.results.resampling_units import UNIT, split_groups, unmodelled_groups, with_units
 from synthbench.results.tables import COUNT, GROUP, TABLES, Results, load_results, save_results
 
 __all__ = [
@@ -16,7 +16,7 @@ __all__ = [
     "fidelity_row",
     "image_rows",
     "load_results",
-    "loose_groups",
+    "unmodelled_groups",
     "save_results",
     "split_groups",
     "with_units",

@@ -86,7 +86,7 @@ def check_images(table: pd.DataFrame, place: Place, way_out: str) -> None:
     Parameters
     ----------
     table
-        Of the form of `synthbench.results.Results.images` or `agreement`, whose counts are numbers.
+        Of the form of `synthbench.results.Results.images` or `label_consistency`, whose counts are numbers.
     place
         Says where a row stands.
     way_out

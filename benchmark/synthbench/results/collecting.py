@@ -39,7 +39,7 @@ def collect(plan: Plan, store: Store, ended: Mapping[str, Mapping[str, Any]]) ->
         with_units(pd.DataFrame(images), split_groups(plan.resolved.study)),
         pd.DataFrame(runs),
         pd.DataFrame(list(_fidelity_rows(plan, artifacts))),
-        pd.DataFrame(list(_agreement_rows(plan, artifacts))),
+        pd.DataFrame(list(_label_consistency_rows(plan, artifacts))),
         pd.DataFrame(list(_task_rows(plan, artifacts, ended))),
     )
 
@@ -170,7 +170,7 @@ def _fidelity_rows(plan: Plan, artifacts: Mapping[str, Artifact | None]) -> Iter
 
 def fidelity_row(found: Mapping[str, Any]) -> dict[str, Any]:
     """Return the figures of one synthetic set as columns."""
-    frechet, kernel, prdc = found["frechet"], found["kernel"], found["prdc"] or {"synthetic": {}, "floor": {}}
+    frechet, kernel, prdc = found["frechet"], found["kernel"], found["prdc"] or {"synthetic": {}, "real_vs_real": {}}
     row = {
         "encoder": found["encoder"]["name"],
         "variant": found["encoder"]["variant"],
@@ -179,35 +179,35 @@ def fidelity_row(found: Mapping[str, Any]) -> dict[str, Any]:
         "test_area": found["area"]["test"],
         "metric_fd": frechet["name"],
         "fd": frechet["value"],
-        "floor_fd": frechet["floor"],
+        "real_vs_real_fd": frechet["real_vs_real"],
         "metric_kd": kernel["name"],
         "kd": kernel["value"],
         "kd_low": kernel["low"],
         "kd_high": kernel["high"],
         "kd_p": kernel["p"],
-        "floor_kd": kernel["floor"],
-        "floor_kd_low": kernel["floor_low"],
-        "floor_kd_high": kernel["floor_high"],
-        "floor_kd_p": kernel["floor_p"],
+        "real_vs_real_kd": kernel["real_vs_real"],
+        "real_vs_real_kd_low": kernel["real_vs_real_low"],
+        "real_vs_real_kd_high": kernel["real_vs_real_high"],
+        "real_vs_real_kd_p": kernel["real_vs_real_p"],
         "kd_n": kernel["images"]["synthetic"],
         "kd_test_n": kernel["images"]["real"],
         "kd_train_n": kernel["images"]["train"],
     }
     row |= prdc["synthetic"]
-    row |= {f"floor_{name}": value for name, value in prdc["floor"].items()}
+    row |= {f"real_vs_real_{name}": value for name, value in prdc["real_vs_real"].items()}
     if copied := found["memorisation"]:
         names = ("synthetic_images", "near", "expected", "z", "authenticity", "authenticity_held_out", "c_t")
-        row |= {"copies": len(copied["copies"]), "leaked": len(copied["leaked"])}
+        row |= {"train_duplicates": len(copied["train_duplicates"]), "test_duplicates": len(copied["test_duplicates"])}
         row |= {name: copied[name] for name in names}
-        copies = copied["copies_by_mask"] or {}
+        copies = copied["train_duplicates_by_mask"] or {}
         for origin, count in (copied["masks"] or {}).items():
-            row |= {f"masks_{origin}": count, f"copies_{origin}": copies.get(origin, 0)}
+            row |= {f"masks_{origin}": count, f"train_duplicates_{origin}": copies.get(origin, 0)}
     for name, gap in (found["masks"] or {}).items():
-        row |= {f"mask_{name}": gap["distance"], f"floor_mask_{name}": gap["floor"]}
+        row |= {f"mask_{name}": gap["distance"], f"real_vs_real_mask_{name}": gap["real_vs_real"]}
     return row
 
 
-def _agreement_rows(plan: Plan, artifacts: Mapping[str, Artifact | None]) -> Iterator[dict[str, Any]]:
+def _label_consistency_rows(plan: Plan, artifacts: Mapping[str, Artifact | None]) -> Iterator[dict[str, Any]]:
     for row in plan.label_consistency:
         if evaluated := artifacts[row.evaluate]:
             head = {**_generated(plan, row), "segmenter": row.segmenter, "seed": row.seed}

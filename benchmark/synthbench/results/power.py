@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 import pandas as pd
 
-from synthbench.results import GROUP, Results, collect, loose_groups, split_groups, with_units
+from synthbench.results import GROUP, Results, collect, split_groups, unmodelled_groups, with_units
 from synthbench.statistics import PRIOR, Noise, estimate_noise, minimum_detectable_effect
 from synthbench.store import Store
 from synthbench.study.plan import Plan, TrainingRun
@@ -33,7 +33,7 @@ class DetectableEffect:
         Found with probability 0.8; NaN with fewer than two test images or groups; infinite with one seed in one fold.
     noise : Noise
         What it rests on.
-    loose : dict of str to int
+    unmodelled_groups : dict of str to int
         Groups that test images share without being resampled together, and how many values each has.
     """
 
@@ -49,7 +49,7 @@ class DetectableEffect:
     seeds: int
     difference: float
     noise: Noise
-    loose: dict[str, int]
+    unmodelled_groups: dict[str, int]
 
 
 def detectable_effects(plan: Plan, store: Store, earlier: Results | None = None) -> list[DetectableEffect]:
@@ -88,7 +88,7 @@ def detectable_effects(plan: Plan, store: Store, earlier: Results | None = None)
                 seeds,
                 minimum_detectable_effect(noise, units, seeds, len(arms), generator_seeds=generator_seeds, folds=folds),
                 noise,
-                loose_groups(tested if groups.get(dataset) else tested.drop(columns="unit")),
+                unmodelled_groups(tested if groups.get(dataset) else tested.drop(columns="unit")),
             )
             for folds, generator_seeds, seeds in sorted(set(arms))
         ]

@@ -45,7 +45,7 @@ def with_units(images: pd.DataFrame, groups: Mapping[str, str]) -> pd.DataFrame:
     return rows.assign(**{UNIT: units})
 
 
-def loose_groups(images: pd.DataFrame) -> dict[str, int]:
+def unmodelled_groups(images: pd.DataFrame) -> dict[str, int]:
     """Return the groups that test images share without being resampled together, and how many values each has.
 
     Only groups of three values or more are told, for those of two are as a rule kinds, not what images were taken from;

@@ -20,7 +20,7 @@ from synthbench.results import checking
 from synthbench.results.resampling_units import GROUP, UNIT, split_groups, with_units
 from synthbench.study.model import Study, make_study, read_study
 
-TABLES = ("images", "runs", "fidelity", "agreement", "tasks")
+TABLES = ("images", "runs", "fidelity", "label_consistency", "tasks")
 COUNT = "count:"
 
 
@@ -43,7 +43,7 @@ class Results:
     fidelity : DataFrame
         One row per synthetic set: distances to test images, count, floor; what looks copied; how far masks are apart;
         what the generator counted are columns ``count:<name>``, see `synthbench.Generator`.
-    agreement : DataFrame
+    label_consistency : DataFrame
         As `images`, of synthetic images, by a segmenter trained on real images alone; without arm.
     tasks : DataFrame
         One row per task: status, error, seconds, peak memory.
@@ -53,7 +53,7 @@ class Results:
     images: pd.DataFrame
     runs: pd.DataFrame
     fidelity: pd.DataFrame
-    agreement: pd.DataFrame
+    label_consistency: pd.DataFrame
     tasks: pd.DataFrame
 
     def __post_init__(self) -> None:
@@ -139,7 +139,7 @@ def _read(path: Path, way_out: str) -> pd.DataFrame:
     def place(row: int) -> str:
         return f"{path}, line {row + 2}"
 
-    if path.stem in ("images", "agreement"):
+    if path.stem in ("images", "label_consistency"):
         checking.check_images(table, place, way_out)
     elif path.stem == "runs":
         checking.check_shares(table, place, way_out)
@@ -150,7 +150,19 @@ _NEEDED = {
     "images": (*RUN_COLUMNS, "image", "tp", "fp", "fn", "dice"),
     "runs": (*RUN_COLUMNS, "generator", "synthetic", "status"),
     "fidelity": ("dataset", "fold", "fraction", "generator"),
-    "agreement": ("dataset", "fold", "fraction", "generator", "segmenter", "seed", "image", "tp", "fp", "fn", "dice"),
+    "label_consistency": (
+        "dataset",
+        "fold",
+        "fraction",
+        "generator",
+        "segmenter",
+        "seed",
+        "image",
+        "tp",
+        "fp",
+        "fn",
+        "dice",
+    ),
     "tasks": ("kind", "key", "status"),
 }
 

@@ -11,8 +11,8 @@ import pytest
 
 from helpers.blobs import blobs
 from synthbench.errors import ConfigError, DataError
-from synthbench.folders.fidelity.evaluate import chosen, judge
-from synthbench.folders.fidelity.feature_extraction import Eye, look
+from synthbench.folders.fidelity.evaluate import chosen, evaluate_fidelity
+from synthbench.folders.fidelity.feature_extraction import LoadedEncoder, extract_features
 from synthbench.folders.fidelity.formatting import text
 from synthbench.folders.fidelity.reading import open_pictures
 from synthbench.metrics.frechet import frechet_distance
@@ -52,22 +52,22 @@ def test_figures_are_the_metrics_on_equally_many_images_and_the_kernel_distance_
 ) -> None:
     parts = {"synthetic": many[:9], "real": many[9:21], "train": many[21:]}
     folders = {name: annotated(tmp_path / name, part) for name, part in parts.items()}
-    result = judge(folders["synthetic"], folders["real"], train=folders["train"], encoder="moments")
+    result = evaluate_fidelity(folders["synthetic"], folders["real"], train=folders["train"], encoder="moments")
     assert result["n"] == 9
     thin = {name: [part[i] for i in chosen(len(part), 9)] for name, part in parts.items()}
     x, y, z = (features(thin[name]) for name in ("synthetic", "real", "train"))
     assert result["frechet"]["name"] == "FD(moments)"
     assert result["frechet"]["value"] == pytest.approx(frechet_distance(x, y))
-    assert result["frechet"]["floor"] == pytest.approx(frechet_distance(z, y))
+    assert result["frechet"]["real_vs_real"] == pytest.approx(frechet_distance(z, y))
     kernel, (u, v, w) = result["kernel"], (features(parts[name]) for name in ("synthetic", "real", "train"))
     assert kernel["images"] == {"synthetic": 9, "real": 12, "train": 19}
-    assert (kernel["value"], kernel["floor"]) == pytest.approx((kernel_distance(u, v), kernel_distance(w, v)))
+    assert (kernel["value"], kernel["real_vs_real"]) == pytest.approx((kernel_distance(u, v), kernel_distance(w, v)))
     assert (kernel["low"], kernel["high"]) == pytest.approx(kernel_interval(u, v, 0))
-    assert (kernel["floor_low"], kernel["floor_high"]) == pytest.approx(kernel_interval(w, v, 0))
+    assert (kernel["real_vs_real_low"], kernel["real_vs_real_high"]) == pytest.approx(kernel_interval(w, v, 0))
     assert kernel["p"] == permutation_test(u, np.concatenate([v, w]), 0)
-    assert kernel["floor_p"] == permutation_test(w, v, 0)
+    assert kernel["real_vs_real_p"] == permutation_test(w, v, 0)
     assert result["prdc"]["synthetic"] == pytest.approx(dict(prdc(y, x)))
-    assert result["prdc"]["floor"] == pytest.approx(dict(prdc(y, z)))
+    assert result["prdc"]["real_vs_real"] == pytest.approx(dict(prdc(y, z)))
     measured = {name: measure_masks(s.labels for s in part) for name, part in thin.items()}
     gaps = compare_masks(measured["synthetic"], measured["real"], measured["train"])
     assert result["masks"] == {name: pytest.approx(dict(gap)) for name, gap in gaps.items()}
@@ -76,35 +76,40 @@ def test_figures_are_the_metrics_on_equally_many_images_and_the_kernel_distance_
 
 def test_json_has_exactly_the_promised_keys_and_the_same_figures_again(many: list[Sample], tmp_path: Path) -> None:
     folders = [annotated(tmp_path / name, many[i : i + 8]) for name, i in (("a", 0), ("b", 8), ("c", 16))]
-    result = judge(*folders[:2], train=folders[2], encoder="moments")
+    result = evaluate_fidelity(*folders[:2], train=folders[2], encoder="moments")
     assert json.loads(json.dumps(result, allow_nan=False)) == result
-    assert result == judge(*folders[:2], train=folders[2], encoder="moments")
+    assert result == evaluate_fidelity(*folders[:2], train=folders[2], encoder="moments")
     assert set(result) == {
         "n", "images", "seed", "encoder", "frechet", "kernel", "prdc", "memorisation", "masks", "notes",
     }  # fmt: skip
     assert set(result["encoder"]) == {"name", "variant", "fingerprint"}
-    assert set(result["frechet"]) == {"name", "value", "floor"}
+    assert set(result["frechet"]) == {"name", "value", "real_vs_real"}
     assert set(result["kernel"]) == {
-        "name", "images", "value", "low", "high", "p", "permutations", "floor", "floor_low", "floor_high", "floor_p",
+        "name", "images", "value", "low", "high", "p", "permutations",
+        "real_vs_real", "real_vs_real_low", "real_vs_real_high", "real_vs_real_p",
     }  # fmt: skip
     assert set(result["prdc"]["synthetic"]) == {"precision", "recall", "density", "coverage"}
     assert set(result["memorisation"]) == {
-        "synthetic_images", "training_images", "held_out_images", "real_in_train", "side", "yardstick", "expected",
-        "near", "copies", "z",
-        "masks", "copies_by_mask",
-        "median", "median_held_out", "leaked_yardstick", "leaked", "authenticity", "authenticity_held_out", "c_t",
+        "synthetic_images", "training_images", "held_out_images", "real_in_train", "side", "held_out_quantile",
+        "duplicate_threshold", "expected",
+        "near", "train_duplicates", "z",
+        "masks", "train_duplicates_by_mask",
+        "median", "median_held_out", "test_duplicate_threshold", "test_duplicates",
+        "authenticity", "authenticity_held_out", "c_t",
     }  # fmt: skip
-    assert all(set(gap) == {"distance", "floor", "synthetic", "real"} for gap in result["masks"].values())
+    assert all(set(gap) == {"distance", "real_vs_real", "synthetic", "real"} for gap in result["masks"].values())
 
 
 def test_images_alone_are_enough_and_without_training_images_there_is_no_floor(
     many: list[Sample], tmp_path: Path
 ) -> None:
     synthetic = plain(tmp_path / "drawn" / "images", [s.image for s in many[:8]]).parent
-    result = judge(synthetic, annotated(tmp_path / "real", many[8:16]), encoder="moments")
+    result = evaluate_fidelity(synthetic, annotated(tmp_path / "real", many[8:16]), encoder="moments")
     assert (result["memorisation"], result["masks"]) == (None, None)
     assert result["kernel"]["p"] == permutation_test(*(features(many[i : i + 8]) for i in (0, 8)), 0)
-    assert result["frechet"]["floor"] is result["kernel"]["floor"] is result["prdc"]["floor"] is None
+    assert (
+        result["frechet"]["real_vs_real"] is result["kernel"]["real_vs_real"] is result["prdc"]["real_vs_real"] is None
+    )
     assert result["images"]["synthetic"]["found"] == "8 images (.png), no masks"
     said = text(result)
     assert "no floor: give the real training images by --train" in said
@@ -116,7 +121,7 @@ def test_every_form_that_can_be_imported_is_read(many: list[Sample], tmp_path: P
     same = [annotated(tmp_path / "folders", many[:8]), tmp_path / "set", tmp_path / "arrays.npz"]
     SampleSet.write(same[1], many[:8])
     np.savez(same[2], X=np.stack([s.image for s in many[:8]]), y=np.stack([s.labels for s in many[:8]]))
-    results = [judge(path, reference, encoder="moments") for path in same]
+    results = [evaluate_fidelity(path, reference, encoder="moments") for path in same]
     assert results[0]["masks"] is not None
     for result in results[1:]:
         for part in ("frechet", "kernel", "prdc", "masks"):
@@ -135,7 +140,7 @@ def test_all_images_that_can_not_be_read_are_told_at_once(many: list[Sample], tm
     for name in ("002", "005"):
         (place / f"{name}{suffix}").write_bytes(b"no picture")
     with pytest.raises(DataError, match=r"set: 2 problems: \(1\) .*002\.\w+: can't be read .*\(2\) .*005\.\w+: can't"):
-        judge(tmp_path / "set", reference, encoder="moments")
+        evaluate_fidelity(tmp_path / "set", reference, encoder="moments")
 
 
 def test_copies_and_leaks_are_told_by_name(many: list[Sample], tmp_path: Path) -> None:
@@ -149,16 +154,16 @@ def test_copies_and_leaks_are_told_by_name(many: list[Sample], tmp_path: Path) -
     real, train = ([s.image for s in part] for part in (many[10:20], many[20:]))
     train.append(real[0])
     folders = [plain(tmp_path / name, part) for name, part in (("s", drawn), ("r", real), ("t", train))]
-    result = judge(*folders[:2], train=folders[2], encoder="moments")
+    result = evaluate_fidelity(*folders[:2], train=folders[2], encoder="moments")
     found = result["memorisation"]
-    assert [(pair["image"], pair["of"]) for pair in found["copies"]] == [("003.png", "005.png")]
-    assert [(pair["image"], pair["of"]) for pair in found["leaked"]] == [("007.png", "002.png")]
+    assert [(pair["image"], pair["of"]) for pair in found["train_duplicates"]] == [("003.png", "005.png")]
+    assert [(pair["image"], pair["of"]) for pair in found["test_duplicates"]] == [("007.png", "002.png")]
     assert (found["real_in_train"], found["held_out_images"]) == (1, 9)
     said = text(result)
     assert "003.png is 005.png (distance" in said
     assert "note: 1 of the 10 real images are training images too" in said
     with pytest.raises(DataError, match="10 of the 10 real images are training images too"):
-        judge(*folders[:2], train=folders[1], encoder="moments")
+        evaluate_fidelity(*folders[:2], train=folders[1], encoder="moments")
 
 
 def test_copies_are_sought_in_all_images_whatever_distances_compare(many: list[Sample], tmp_path: Path) -> None:
@@ -168,12 +173,14 @@ def test_copies_are_sought_in_all_images_whatever_distances_compare(many: list[S
     real, train = [s.image for s in many[:8]], [s.image for s in many[8:]]
     drawn[left_out[0]], drawn[left_out[1]] = np.rot90(train[4]), np.rot90(real[2])
     folders = [plain(tmp_path / name, part) for name, part in (("s", drawn), ("r", real), ("t", train))]
-    result = judge(*folders[:2], train=folders[2], encoder="moments")
+    result = evaluate_fidelity(*folders[:2], train=folders[2], encoder="moments")
     found = result["memorisation"]
     assert result["n"] == 8
     assert found["synthetic_images"] == 30
-    assert [(pair["image"], pair["of"]) for pair in found["copies"]] == [(f"{left_out[0]:03d}.png", "004.png")]
-    assert [(pair["image"], pair["of"]) for pair in found["leaked"]] == [(f"{left_out[1]:03d}.png", "002.png")]
+    assert [(pair["image"], pair["of"]) for pair in found["train_duplicates"]] == [
+        (f"{left_out[0]:03d}.png", "004.png")
+    ]
+    assert [(pair["image"], pair["of"]) for pair in found["test_duplicates"]] == [(f"{left_out[1]:03d}.png", "002.png")]
     said = text(result)
     assert "1 of 30" in said
     assert "all images of all sets are compared in KD(moments) and in the search for copies" in said
@@ -183,10 +190,10 @@ def test_one_rule_for_pixels_of_every_kind(many: list[Sample], tmp_path: Path) -
     eight = plain(tmp_path / "8", [s.image for s in many[:8]])
     sixteen = plain(tmp_path / "16", [s.image.astype(np.uint16) * 257 for s in many[:8]], ".tif")
     colour = plain(tmp_path / "c", [np.stack([s.image, s.image, 255 - s.image], axis=-1) for s in many[:8]])
-    same = judge(eight, sixteen, encoder="untrained")
+    same = evaluate_fidelity(eight, sixteen, encoder="untrained")
     assert same["frechet"]["value"] == pytest.approx(0, abs=1e-6)
     assert "pixels differ: synthetic uint8 grey; real uint16 grey" in same["notes"]
-    assert judge(colour, eight, encoder="untrained")["frechet"]["value"] > 0.01
+    assert evaluate_fidelity(colour, eight, encoder="untrained")["frechet"]["value"] > 0.01
 
 
 def test_whole_numbers_in_wide_types_are_the_images_they_were(many: list[Sample], tmp_path: Path) -> None:
@@ -197,11 +204,11 @@ def test_whole_numbers_in_wide_types_are_the_images_they_were(many: list[Sample]
         (tmp_path / kind).mkdir()
         for i, sample in enumerate(many[:8]):
             tifffile.imwrite(tmp_path / kind / f"{i}.tif", sample.image.astype(kind))
-        same = judge(tmp_path / kind, eight, encoder="untrained")
+        same = evaluate_fidelity(tmp_path / kind, eight, encoder="untrained")
         assert same["frechet"]["value"] == pytest.approx(0, abs=1e-6)
     tifffile.imwrite(tmp_path / "int32" / "0.tif", many[0].image.astype(np.int32) * 16)
     with pytest.raises(DataError, match=r"stored as uint16, and those of .*float32 aren't; save both .*--white"):
-        judge(tmp_path / "int32", tmp_path / "float32", encoder="untrained")
+        evaluate_fidelity(tmp_path / "int32", tmp_path / "float32", encoder="untrained")
 
 
 def test_images_on_a_scale_of_their_own_are_not_compared_with_others(many: list[Sample], tmp_path: Path) -> None:
@@ -213,19 +220,19 @@ def test_images_on_a_scale_of_their_own_are_not_compared_with_others(many: list[
         for i, sample in enumerate(many[:8]):
             tifffile.imwrite(tmp_path / name / f"{i}.tif", (sample.image * factor + 0.25).astype(np.float32))
     with pytest.raises(DataError, match=r"float: its images are rescaled together: .* and those of .*whole aren't"):
-        judge(tmp_path / "float", whole, encoder="moments")
+        evaluate_fidelity(tmp_path / "float", whole, encoder="moments")
     with pytest.raises(DataError, match=r"rescaled together: .* and those of .*half aren't; .*--white"):
-        judge(tmp_path / "float", tmp_path / "half", encoder="moments")
-    both = judge(tmp_path / "float", tmp_path / "other", encoder="moments")
+        evaluate_fidelity(tmp_path / "float", tmp_path / "half", encoder="moments")
+    both = evaluate_fidelity(tmp_path / "float", tmp_path / "other", encoder="moments")
     assert any("rescaled together: " in note for note in both["notes"])
-    unit = judge(tmp_path / "float", tmp_path / "half", encoder="moments", white=3000)
+    unit = evaluate_fidelity(tmp_path / "float", tmp_path / "half", encoder="moments", white=3000)
     assert unit["frechet"]["value"] > both["frechet"]["value"]
 
 
 def test_masks_of_classes_are_left_out_and_said(semantic_set: SampleSet, tmp_path: Path) -> None:
     folder = tmp_path / "set"
     semantic_set.save(folder)
-    result = judge(folder, folder, encoder="moments")
+    result = evaluate_fidelity(folder, folder, encoder="moments")
     assert result["masks"] is None
     assert "masks of classes are not compared; those of objects are" in result["notes"]
 
@@ -254,7 +261,7 @@ def test_what_cannot_be_compared_is_one_line(
     given = {"synthetic": "some", "real": "some", "encoder": "moments"} | change
     folders = [tmp_path / given.pop(name) for name in ("synthetic", "real")]
     with pytest.raises(error, match=words) as caught:
-        judge(*folders, **given)
+        evaluate_fidelity(*folders, **given)
     assert "\n" not in str(caught.value)
 
 
@@ -263,6 +270,8 @@ def test_masks_of_a_sample_set_are_measured_without_their_ignore_region(blob_set
     region[:16] = True
     SampleSet.write(tmp_path / "set", [Sample(s.id, s.image, s.labels, ignore=region) for s in blob_set])
     means = SimpleNamespace(encode=lambda images: np.array([[image.mean()] for image in images]))
-    found = look(open_pictures(tmp_path / "set"), range(4), Eye(means, "means", "", "means"), lambda _: None)
-    covered = [float(measures["covered"][0]) for measures in found.seen.measures]
+    found = extract_features(
+        open_pictures(tmp_path / "set"), range(4), LoadedEncoder(means, "means", "", "means"), lambda _: None
+    )
+    covered = [float(measures["covered"][0]) for measures in found.features.mask_measures]
     assert covered == pytest.approx([(s.labels[16:] > 0).mean() for s in blob_set[:4]])

@@ -11,7 +11,7 @@ import pytest
 import scipy.linalg
 import torch
 
-from synthbench.folders.fidelity.evaluate import judge
+from synthbench.folders.fidelity.evaluate import evaluate_fidelity
 from synthbench.samples import write_array
 
 extractor = pytest.importorskip("torch_fidelity.feature_extractor_inceptionv3")
@@ -60,7 +60,7 @@ def pictures(folder: Path, seed: int, shape: Callable[[int], tuple[int, ...]]) -
 
 def ours(synthetic: Path, real: Path, weights: Path) -> dict:
     config = {"weights": str(weights), "sha256": hashlib.sha256(weights.read_bytes()).hexdigest()}
-    found = judge(synthetic, real, encoder="inception", config=config)
+    found = evaluate_fidelity(synthetic, real, encoder="inception", config=config)
     assert found["frechet"]["name"] == "FD(inception, own weights)"
     assert found["kernel"]["name"] == "KD(inception, own weights)"
     return found

@@ -1,4 +1,4 @@
-"""Look at a set of images once, whatever compares with it: features, thumbnails, and what their masks measure."""
+"""Encode a set of images once for all comparisons: features, thumbnails, residuals and measures of masks."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ import numpy as np
 
 from synthbench.engine.tasks.context import CHANGED, TaskContext, configured
 from synthbench.errors import StoreError
-from synthbench.metrics.comparison import Seen
+from synthbench.metrics.feature_set import FeatureSet
 from synthbench.metrics.mask_realism import MEASURES
-from synthbench.metrics.residuals import Traces
+from synthbench.metrics.residuals import Residuals
 from synthbench.plugin.variants import variant_of
 from synthbench.samples import MASK
 
@@ -28,13 +28,13 @@ def run(ctx: TaskContext) -> dict[str, Any]:
         raise StoreError(f"encoder {content['encoder']['name']!r}: its weights {CHANGED}")
     ctx.enter_stage("encode")
 
-    seen = Seen()
+    kept = FeatureSet()
     areas = []
 
     def pixels() -> Iterator[np.ndarray]:
         for done, sample in enumerate(images, 1):
             origin = sample.groups.get(MASK, "") if drawn else ""
-            seen.add(sample.id, sample.image, sample.labels, sample.ignore, task=images.task, origin=origin)
+            kept.add(sample.id, sample.image, sample.labels, sample.ignore, task=images.task, origin=origin)
             areas.append(sample.image.shape[0] * sample.image.shape[1])
             yield sample.image
             ctx.plugin_context.progress(done, len(images), "")
@@ -42,8 +42,8 @@ def run(ctx: TaskContext) -> dict[str, Any]:
     features = np.asarray(encoder.encode(pixels()))
     if features.ndim != 2 or len(features) != len(images) or not np.isfinite(features).all():
         raise ValueError(f"the encoder gave features of shape {features.shape} for {len(images)} images, or NaN")
-    seen.features = features
-    save_seen(seen, ctx.folder)
+    kept.features = features
+    save_features(kept, ctx.folder)
     return {
         "images": len(images),
         "dimension": features.shape[1],
@@ -53,37 +53,46 @@ def run(ctx: TaskContext) -> dict[str, Any]:
     }
 
 
-def save_seen(seen: Seen, folder: Path) -> None:
-    """Write what was seen of a set as arrays."""
-    np.save(folder / "features.npy", seen.features, allow_pickle=False)
-    np.save(folder / "thumbnails.npy", np.stack(seen.small), allow_pickle=False)
-    if seen.layouts:
-        np.save(folder / "layouts.npy", np.stack(seen.layouts), allow_pickle=False)
-        np.save(folder / "textures.npy", np.stack([one.texture for one in seen.traces]), allow_pickle=False)
-        np.save(folder / "lights.npy", np.stack([one.light for one in seen.traces]), allow_pickle=False)
-        np.save(folder / "objects.npy", np.array([one.objects for one in seen.traces]), allow_pickle=False)
-    (folder / "names.txt").write_text("".join(f"{name}\n" for name in seen.names), encoding="utf-8")
-    (folder / "origins.txt").write_text("".join(f"{origin}\n" for origin in seen.origins), encoding="utf-8")
-    if seen.measures:
-        values = {name: np.concatenate([one[name] for one in seen.measures]) for name in MEASURES}
-        lengths = {f"{name}.lengths": np.array([len(one[name]) for one in seen.measures]) for name in MEASURES}
+def save_features(features: FeatureSet, folder: Path) -> None:
+    """Write a feature set as arrays."""
+    np.save(folder / "features.npy", features.features, allow_pickle=False)
+    np.save(folder / "thumbnails.npy", np.stack(features.image_thumbnails), allow_pickle=False)
+    if features.mask_thumbnails:
+        arrays = {
+            "mask_thumbnails": np.stack(features.mask_thumbnails),
+            "textures": np.stack([one.texture for one in features.residuals]),
+            "brightness": np.stack([one.brightness for one in features.residuals]),
+            "effective_objects": np.array([one.effective_objects for one in features.residuals]),
+        }
+        for name, array in arrays.items():
+            np.save(folder / f"{name}.npy", array, allow_pickle=False)
+    (folder / "names.txt").write_text("".join(f"{name}\n" for name in features.names), encoding="utf-8")
+    (folder / "origins.txt").write_text("".join(f"{origin}\n" for origin in features.mask_origins), encoding="utf-8")
+    if measures := features.mask_measures:
+        values = {name: np.concatenate([one[name] for one in measures]) for name in MEASURES}
+        lengths = {f"{name}.lengths": np.array([len(one[name]) for one in measures]) for name in MEASURES}
         np.savez(folder / "masks.npz", **values, **lengths)
 
 
-def load_seen(folder: Path) -> Seen:
-    """Read what `save_seen` wrote."""
-    seen = Seen((folder / "names.txt").read_text(encoding="utf-8").splitlines())
-    seen.small = list(np.load(folder / "thumbnails.npy", allow_pickle=False))
-    seen.origins = (folder / "origins.txt").read_text(encoding="utf-8").splitlines()
-    seen.features = np.load(folder / "features.npy", allow_pickle=False)
-    if (folder / "layouts.npy").is_file():
-        seen.layouts = list(np.load(folder / "layouts.npy", allow_pickle=False))
-        kept = [np.load(folder / f"{name}.npy", allow_pickle=False) for name in ("textures", "lights", "objects")]
-        seen.traces = [Traces(texture, light, float(many)) for texture, light, many in zip(*kept, strict=True)]
+def load_features(folder: Path) -> FeatureSet:
+    """Read what `save_features` wrote."""
+
+    def array(name: str) -> np.ndarray:
+        loaded: np.ndarray = np.load(folder / f"{name}.npy", allow_pickle=False)
+        return loaded
+
+    features = FeatureSet((folder / "names.txt").read_text(encoding="utf-8").splitlines())
+    features.image_thumbnails = list(array("thumbnails"))
+    features.mask_origins = (folder / "origins.txt").read_text(encoding="utf-8").splitlines()
+    features.features = array("features")
+    if (folder / "mask_thumbnails.npy").is_file():
+        features.mask_thumbnails = list(array("mask_thumbnails"))
+        rows = zip(array("textures"), array("brightness"), array("effective_objects"), strict=True)
+        features.residuals = [Residuals(texture, brightness, float(objects)) for texture, brightness, objects in rows]
     if (folder / "masks.npz").is_file():
         with np.load(folder / "masks.npz", allow_pickle=False) as stored:
             parts = {
                 name: np.split(stored[name], np.cumsum(stored[f"{name}.lengths"])[:-1].astype(int)) for name in MEASURES
             }
-        seen.measures = [{name: parts[name][i] for name in MEASURES} for i in range(len(seen.names))]
-    return seen
+        features.mask_measures = [{name: parts[name][i] for name in MEASURES} for i in range(len(features.names))]
+    return features

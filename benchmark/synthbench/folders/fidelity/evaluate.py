@@ -1,4 +1,4 @@
-"""The figures of one set of synthetic images, or samples, against real ones."""
+"""Compute the fidelity of one set of synthetic images, or samples, against real ones."""
 
 from __future__ import annotations
 
@@ -10,18 +10,20 @@ import numpy as np
 
 from synthbench.datasets.intensity_scale import RESCALED
 from synthbench.errors import DataError
-from synthbench.folders.fidelity.feature_extraction import Eye, Look, look, open_eye
+from synthbench.folders.fidelity.feature_extraction import ExtractedSet, LoadedEncoder, extract_features, load_encoder
 from synthbench.folders.fidelity.reading import Pictures, open_pictures
-from synthbench.metrics.comparison import LEAST, distances, kernel, masks
-from synthbench.metrics.duplicates import NotHeldOut, copies
+from synthbench.metrics.comparison import MIN_IMAGES, compare_features, compare_kernel, compare_mask_shapes
+from synthbench.metrics.duplicates import TooFewHeldOut, find_duplicates
 from synthbench.plugin.api import Context, Progress, silent
 from synthbench.samples import Task
 
+__all__ = ["SEED", "chosen", "evaluate_fidelity"]
+
 SEED = 0
-"""Which images are taken of the larger set."""
+"""Seed of the choice of images from larger sets."""
 
 
-def judge(
+def evaluate_fidelity(
     synthetic: str | Path,
     real: str | Path,
     *,
@@ -37,121 +39,122 @@ def judge(
 ) -> dict[str, Any]:
     """Compare synthetic images, and their masks where both sets have some, with real ones.
 
-    The kernel distance and the search for copies take all images of all sets. The other distances depend on the number
-    of images, so equally many of each set are compared: the larger sets are thinned by a fixed seed. The floor is what
-    real training images reach against the real ones, in the same way.
+    The kernel distance and the search for duplicates use all images of all sets. The other distances depend on the
+    number of images, so the same number of images of each set is compared; larger sets are subsampled with a fixed
+    seed. The real-vs-real figures are those of the real training images in place of the synthetic ones.
 
     Parameters
     ----------
     synthetic, real
         Folders: images, or annotated images in any form that can be imported. The real ones should be test images.
     train
-        The real images that the generator was trained on: for the floor, and to look for copies of any of them.
+        The real images that the generator was trained on: for the real-vs-real figures, and to search for duplicates.
     encoder, config
-        Name of an encoder plugin, and keys of its configuration. By default Inception where its weights are on the
-        machine, else the untrained network.
+        Name of an encoder plugin, and keys of its configuration. By default Inception if its weights are installed,
+        else the untrained network.
     task, components
-        How masks are understood; see `datasets.importing.prepare_import`.
+        How masks are interpreted; see `synthbench.datasets.importing.prepare_import`.
     white
         The value that is white in the images of all folders that aren't sample sets.
     device, threads, progress
-        Where the encoder runs, and who is told how far it is.
+        Where the encoder runs, and what reports its progress.
 
     Returns
     -------
     dict
-        Plain numbers, texts and lists, ready for JSON; `None` where there is nothing to say. Keys: ``n``,
-        ``images``, ``seed``, ``encoder``, ``frechet``, ``kernel``, ``prdc``, ``memorisation``, ``masks``, ``notes``.
+        Numbers, texts and lists, ready for JSON; None where a figure doesn't apply. Keys: ``n``, ``images``, ``seed``,
+        ``encoder``, ``frechet``, ``kernel``, ``prdc``, ``memorisation``, ``masks``, ``notes``.
 
     Raises
     ------
     DataError, ConfigError, PluginError
-        If a folder or the encoder can't be used, there are too few images, or the sets weren't treated alike.
+        If a folder or the encoder can't be used, there are too few images, or the sets were scaled differently.
     """
     paths = {"synthetic": synthetic, "real": real} | ({"train": train} if train is not None else {})
     sets = {name: open_pictures(path, task=task, components=components, white=white) for name, path in paths.items()}
-    fewest = min(sets.values(), key=len)
-    n = len(fewest)
-    if n < LEAST:
-        raise DataError(f"{fewest.path}: {n} images; at least {LEAST} are needed")
-    eye = open_eye(encoder, config or {}, Context(device=device, threads=threads))
-    looks = _look_at_all(sets, eye, progress)
-    _same_treatment(sets)
-    seen = {name: look.seen for name, look in looks.items()}
-    same = {name: part.take(chosen(len(part.names), n)) for name, part in seen.items()}
-    floor = same.get("train")
+    smallest = min(sets.values(), key=len)
+    n = len(smallest)
+    if n < MIN_IMAGES:
+        raise DataError(f"{smallest.path}: {n} images; at least {MIN_IMAGES} are needed")
+    loaded = load_encoder(encoder, config or {}, Context(device=device, threads=threads))
+    extracted = _extract_all(sets, loaded, progress)
+    _check_same_scale(sets)
+    every = {name: one.features for name, one in extracted.items()}
+    equal = {name: features.take(chosen(len(features.names), n)) for name, features in every.items()}
     try:
-        memorisation = copies(seen["synthetic"], seen["real"], seen["train"]) if train is not None else None
-    except NotHeldOut as error:
-        raise DataError(f"{error}; give real images that the generator didn't see, or leave out --train") from None
+        memorisation = find_duplicates(every["synthetic"], every["real"], every["train"]) if "train" in every else None
+    except TooFewHeldOut as error:
+        raise DataError(f"{error}; use real images that the generator wasn't trained on, or omit --train") from None
     return {
         "n": n,
         "images": {
-            name: {"path": str(part.path), "found": part.found, "count": len(part)} for name, part in sets.items()
+            name: {"path": str(images.path), "found": images.found, "count": len(images)}
+            for name, images in sets.items()
         },
         "seed": SEED,
-        "encoder": {"name": eye.name, "variant": eye.variant, "fingerprint": eye.fingerprint},
-        "kernel": kernel(seen["synthetic"], seen["real"], seen.get("train"), eye.name, eye.variant),
-        **distances(same["synthetic"], same["real"], floor, eye.name, eye.variant),
+        "encoder": {"name": loaded.name, "variant": loaded.variant, "fingerprint": loaded.fingerprint},
+        "kernel": compare_kernel(every["synthetic"], every["real"], every.get("train"), loaded.name, loaded.variant),
+        **compare_features(equal["synthetic"], equal["real"], equal.get("train"), loaded.name, loaded.variant),
         "memorisation": memorisation,
-        "masks": masks(same["synthetic"], same["real"], floor),
-        "notes": _notes(sets, looks, memorisation),
+        "masks": compare_mask_shapes(equal["synthetic"], equal["real"], equal.get("train")),
+        "notes": _notes(sets, extracted, memorisation),
     }
 
 
 def chosen(count: int, n: int) -> list[int]:
-    """Return n of `count` positions, in order: the same ones every time."""
+    """Return n of `count` positions in ascending order, always the same ones."""
     return sorted(np.random.default_rng((SEED, 29)).permutation(count)[:n].tolist())
 
 
-def _look_at_all(sets: Mapping[str, Pictures], eye: Eye, progress: Progress) -> dict[str, Look]:
-    """Look at all images of each set, in their order."""
+def _extract_all(sets: Mapping[str, Pictures], encoder: LoadedEncoder, progress: Progress) -> dict[str, ExtractedSet]:
     total, before = sum(map(len, sets.values())), 0
-    seen = {}
-    for name, part in sets.items():
-        already = before
+    extracted = {}
+    for name, images in sets.items():
+        offset = before
 
-        def report(done: int, already: int = already) -> None:
-            progress(already + done, total, "")
+        def report(done: int, offset: int = offset) -> None:
+            progress(offset + done, total, "")
 
-        seen[name] = look(part, range(len(part)), eye, report)
-        before += len(part)
-    return seen
+        extracted[name] = extract_features(images, range(len(images)), encoder, report)
+        before += len(images)
+    return extracted
 
 
-def _same_treatment(sets: Mapping[str, Pictures]) -> None:
-    """Refuse to compare sets whose images were brought to scales of their own."""
-    rules = {name: part.rule for name, part in sets.items()}
-    told = [name for name, rule in rules.items() if rule]
-    own = [name for name in told if RESCALED in rules[name]]
-    if (own and len(set(rules.values())) > 1) or len({rules[name] for name in told}) > 1:
-        first = (own or told)[0]
+def _check_same_scale(sets: Mapping[str, Pictures]) -> None:
+    """Refuse to compare sets whose grey values were rescaled by different rules."""
+    rules = {name: images.rule for name, images in sets.items()}
+    with_rule = [name for name, rule in rules.items() if rule]
+    rescaled = [name for name in with_rule if RESCALED in rules[name]]
+    if (rescaled and len(set(rules.values())) > 1) or len({rules[name] for name in with_rule}) > 1:
+        first = (rescaled or with_rule)[0]
         other = next(name for name in sets if rules[name] != rules[first])
         raise DataError(
-            f"{sets[first].path}: its images are {rules[first]}, and those of {sets[other].path} aren't; save both as "
-            "uint8 or uint16 on one scale, or say by --white which value is white in both"
+            f"{sets[first].path}: its images are {rules[first]}, but those of {sets[other].path} aren't; save both as "
+            "uint8 or uint16 on one scale, or give the white value of both with --white"
         )
 
 
-def _notes(sets: Mapping[str, Pictures], looks: Mapping[str, Look], found: Mapping[str, Any] | None) -> list[str]:
-    """Return what a reader of the figures should know, a sentence each."""
-    said = [
-        f"{name}: {line}" for name, part in sets.items() for line in part.notes() if not line.startswith("objects:")
+def _notes(
+    sets: Mapping[str, Pictures], extracted: Mapping[str, ExtractedSet], memorisation: Mapping[str, Any] | None
+) -> list[str]:
+    """Return what a reader of the figures should know, one sentence each."""
+    notes = [
+        f"{name}: {line}" for name, images in sets.items() for line in images.notes() if not line.startswith("objects:")
     ]
-    forms = {name: ", ".join(sorted(set(part.forms))) for name, part in looks.items()}
-    if len(set(forms.values())) > 1:
-        said.append("pixels differ: " + "; ".join(f"{name} {form}" for name, form in forms.items()))
-    areas = {name: float(np.median(part.areas)) for name, part in looks.items()}
+    formats = {name: ", ".join(sorted(set(one.pixel_formats))) for name, one in extracted.items()}
+    if len(set(formats.values())) > 1:
+        notes.append("pixel types differ: " + "; ".join(f"{name} {form}" for name, form in formats.items()))
+    areas = {name: float(np.median(one.areas)) for name, one in extracted.items()}
     if max(areas.values()) > 1.1 * min(areas.values()):
-        told = "; ".join(f"{name} {area:,.0f}" for name, area in areas.items())
-        said.append(
-            f"sizes differ, in pixels: {told}; images are resized for the encoder, masks are measured as they are"
+        sizes = "; ".join(f"{name} {area:,.0f}" for name, area in areas.items())
+        notes.append(
+            f"image sizes differ, in pixels: {sizes}; images are resized for the encoder, masks are measured unresized"
         )
-    if any(part.masks == "semantic" for part in sets.values()):
-        said.append("masks of classes are not compared; those of objects are")
-    if found and found["real_in_train"]:
-        said.append(
-            f"{found['real_in_train']} of the {len(looks['real'].forms)} real images are training images too: "
-            "too near for a floor; the search for copies leaves them out"
+    if any(images.masks == "semantic" for images in sets.values()):
+        notes.append("masks of classes are not compared, only masks of objects")
+    if memorisation and memorisation["real_in_train"]:
+        notes.append(
+            f"{memorisation['real_in_train']} of the {len(extracted['real'].pixel_formats)} real images are training "
+            "images too: real-vs-real figures are too low; the search for duplicates leaves these images out"
         )
-    return said
+    return notes

@@ -1,4 +1,4 @@
-"""One pass over the images of a set: what every figure needs of them, and then they are let go."""
+"""One pass over the images of a set: everything the comparison needs of them; the images themselves aren't kept."""
 
 from __future__ import annotations
 
@@ -10,17 +10,19 @@ import numpy as np
 
 from synthbench.errors import ConfigError, DataError, PluginError, SynthbenchError, join_problems
 from synthbench.folders.fidelity.reading import Pictures
-from synthbench.metrics.comparison import Seen
+from synthbench.metrics.feature_set import FeatureSet
 from synthbench.plugin.api import Context
 from synthbench.plugin.registry import registry
 from synthbench.plugin.variants import variant_of
 from synthbench.study.provenance.encoders import PREFERRED
 from synthbench.study.provenance.plugin_settings import full_config, own_fingerprint
 
+__all__ = ["ExtractedSet", "LoadedEncoder", "extract_features", "load_encoder"]
+
 
 @dataclass(frozen=True)
-class Eye:
-    """An encoder that is ready, and what it is.
+class LoadedEncoder:
+    """An encoder that is ready to run, and its identity.
 
     Attributes
     ----------
@@ -35,30 +37,30 @@ class Eye:
 
 
 @dataclass(frozen=True, eq=False)
-class Look:
-    """What one pass over the images of a set leaves.
+class ExtractedSet:
+    """The result of one pass over the images of a set.
 
     Attributes
     ----------
-    seen : Seen
-    forms : list of str
-        ``"uint8 grey"`` and the like.
+    features : FeatureSet
+    pixel_formats : list of str
+        One per image, such as ``"uint8 grey"``.
     areas : list of int
-        Pixels.
+        Pixels of each image.
     """
 
-    seen: Seen = field(default_factory=Seen)
-    forms: list[str] = field(default_factory=list)
+    features: FeatureSet = field(default_factory=FeatureSet)
+    pixel_formats: list[str] = field(default_factory=list)
     areas: list[int] = field(default_factory=list)
 
 
-def open_eye(name: str | None, config: Mapping[str, Any], context: Context) -> Eye:
+def load_encoder(name: str | None, config: Mapping[str, Any], context: Context) -> LoadedEncoder:
     """Return the encoder of this name, or the first of `PREFERRED` that can run here.
 
     Raises
     ------
     PluginError, ConfigError
-        If it can't run, with what would make it.
+        If it can't run; the message says what it needs.
     """
     for candidate in [name] if name else PREFERRED:
         if not name and ("encoder", candidate) not in registry().entries:
@@ -70,30 +72,32 @@ def open_eye(name: str | None, config: Mapping[str, Any], context: Context) -> E
             raise ConfigError(f"encoder {name!r} can't run: {reason}")
         if not reason:
             encoder = cls(built)
-            said = own_fingerprint(cls, built, f"encoder {candidate!r}")
-            eye = Eye(encoder, candidate, variant_of(encoder), said)
+            fingerprint = own_fingerprint(cls, built, f"encoder {candidate!r}")
+            loaded = LoadedEncoder(encoder, candidate, variant_of(encoder), fingerprint)
             encoder.prepare(context)
-            return eye
-    raise PluginError(f"no encoder can run; there are: {', '.join(registry().names('encoder'))}")
+            return loaded
+    raise PluginError(f"no encoder can run; installed: {', '.join(registry().names('encoder'))}")
 
 
-def look(pictures: Pictures, positions: Sequence[int], eye: Eye, report: Callable[[int], None]) -> Look:
+def extract_features(
+    pictures: Pictures, positions: Sequence[int], encoder: LoadedEncoder, report: Callable[[int], None]
+) -> ExtractedSet:
     """Read the images at these positions once.
 
     Parameters
     ----------
-    pictures, positions, eye
+    pictures, positions, encoder
     report
-        Called with the number of images read.
+        Called with the number of images read so far.
 
     Raises
     ------
     DataError
-        If images can't be used: all are told at once.
+        If images can't be used; the message lists all of them.
     PluginError
-        If the encoder refuses, or gives something else than a row of finite features per image.
+        If the encoder fails, or doesn't return one row of finite features per image.
     """
-    found = Look()
+    extracted = ExtractedSet()
 
     def images() -> Iterator[np.ndarray]:
         problems: list[str] = []
@@ -104,23 +108,24 @@ def look(pictures: Pictures, positions: Sequence[int], eye: Eye, report: Callabl
                 problems.append(str(error))
                 continue
             origin = pictures.origins[position] if pictures.origins else ""
-            found.seen.add(pictures.names[position], image, labels, ignore, task=pictures.masks, origin=origin)
-            found.forms.append(f"{image.dtype} {'grey' if image.ndim == 2 else 'RGB'}")
-            found.areas.append(image.shape[0] * image.shape[1])
+            name = pictures.names[position]
+            extracted.features.add(name, image, labels, ignore, task=pictures.masks, origin=origin)
+            extracted.pixel_formats.append(f"{image.dtype} {'grey' if image.ndim == 2 else 'RGB'}")
+            extracted.areas.append(image.shape[0] * image.shape[1])
             yield image
             report(done)
         if problems:
             raise DataError(join_problems(problems, pictures.path))
 
     try:
-        features = np.asarray(eye.encoder.encode(images()))
+        features = np.asarray(encoder.encoder.encode(images()))
     except SynthbenchError:
         raise
     except ValueError as error:
-        raise PluginError(f"encoder {eye.name!r}: {error}") from None
+        raise PluginError(f"encoder {encoder.name!r}: {error}") from None
     if features.ndim != 2 or len(features) != len(positions) or not np.isfinite(features).all():
         raise PluginError(
-            f"encoder {eye.name!r}: features of shape {features.shape} for {len(positions)} images, or not finite"
+            f"encoder {encoder.name!r}: features of shape {features.shape} for {len(positions)} images, or not finite"
         )
-    found.seen.features = features
-    return found
+    extracted.features.features = features
+    return extracted

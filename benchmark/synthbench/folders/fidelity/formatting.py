@@ -1,4 +1,4 @@
-"""The figures as text, each with one line that says what it is."""
+"""The fidelity figures as text, each with one line that says what it is."""
 
 from __future__ import annotations
 
@@ -6,142 +6,144 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from synthbench.metrics.mask_realism import MEASURES
-from synthbench.metrics.memorisation import MARGIN
+
+__all__ = ["text"]
 
 PRDC = {
-    "precision": "share of the synthetic images among real ones: is what is drawn believable?",
-    "recall": "share of the real images among synthetic ones: is everything drawn?",
-    "density": "how many real images surround a synthetic one: robust precision",
-    "coverage": "share of the real images with a synthetic one near: robust recall",
+    "precision": "share of the synthetic images that lie among real ones: do they look real?",
+    "recall": "share of the real images that lie among synthetic ones: is their variety covered?",
+    "density": "real images around each synthetic one: precision, robust to outliers",
+    "coverage": "share of the real images with a synthetic one nearby: recall, robust to outliers",
 }
-MOST = 10
-"""Pairs of copies that are named."""
+BY_MASK = {
+    "new": "among images with new masks",
+    "recombined": "among images with objects of training masks in new places",
+    "training": "among images with a training mask, transformed or unchanged",
+}
+MAX_PAIRS = 10
+"""Pairs of duplicates that are listed."""
 
 
 def text(result: Mapping[str, Any]) -> str:
-    """Return what `judge` returns, for people."""
-    parts = [_head(result), _images(result)]
+    """Return what `synthbench.folders.fidelity.evaluate.evaluate_fidelity` returns, as text to read."""
+    sections = [_head(result), _images(result)]
     if result["memorisation"]:
-        parts.append(_copies(result["memorisation"]))
+        sections.append(_duplicates(result["memorisation"]))
     if result["masks"]:
-        parts.append(_masks(result["masks"]))
+        sections.append(_masks(result["masks"]))
     if result["notes"]:
-        parts.append("\n".join(f"note: {note}" for note in result["notes"]))
-    return "\n\n".join(parts)
+        sections.append("\n".join(f"note: {note}" for note in result["notes"]))
+    return "\n\n".join(sections)
 
 
 def _head(result: Mapping[str, Any]) -> str:
     n, encoder = result["n"], result["encoder"]
     names = {"synthetic": "synthetic", "real": "real", "train": "training"}
     lines = []
-    for name, part in result["images"].items():
-        used = f"{n} of {part['count']}" if part["count"] > n else str(n)
-        lines.append(f"{names[name]}: {used} images of {part['path']} ({part['found']})")
-    if any(part["count"] > n for part in result["images"].values()):
+    for name, images in result["images"].items():
+        used = f"{n} of {images['count']}" if images["count"] > n else str(n)
+        lines.append(f"{names[name]}: {used} images of {images['path']} ({images['found']})")
+    if any(images["count"] > n for images in result["images"].values()):
         lines.append(
-            f"{n} of each, drawn by seed {result['seed']}, are compared where a figure depends on the number of images"
+            f"figures that depend on the number of images compare {n} of each set, drawn with seed {result['seed']}"
         )
-        also = " and in the search for copies" if result["memorisation"] else ""
-        lines.append(f"all images of all sets are compared in {result['kernel']['name']}{also}")
+        also = " and the search for duplicates" if result["memorisation"] else ""
+        verb = "use" if also else "uses"
+        lines.append(f"{result['kernel']['name']}{also} {verb} all images of all sets")
     title = ", ".join(filter(None, (encoder["name"], encoder["variant"])))
     lines.append(f"encoder: {title} ({encoder['fingerprint']})")
     if result["frechet"]["name"] != "FID":
-        lines.append("FID and KID are names of these distances on the published Inception weights alone")
+        lines.append("FID and KID are the names of these distances with the published Inception weights only")
     return "\n".join(lines)
 
 
 def _images(result: Mapping[str, Any]) -> str:
     kernel, frechet, prdc = result["kernel"], result["frechet"], result["prdc"]
     rows = [
-        ["", "synthetic", "floor", ""],
-        [kernel["name"], _number(kernel["value"]), _number(kernel["floor"]),
-         "kernel distance, unbiased: 0 in the mean for perfect images, may be below"],
-        ["95 % interval", _span(kernel, ""), _span(kernel, "floor_"), "over images"],
-        ["p", _number(kernel["p"]), _number(kernel["floor_p"]), _told_apart(kernel)],
-        [frechet["name"], _number(frechet["value"]), _number(frechet["floor"]),
-         "Fréchet distance, biased upward for few images: compare at this n alone"],
+        ["", "synthetic", "real vs real", ""],
+        [kernel["name"], _number(kernel["value"]), _number(kernel["real_vs_real"]),
+         "kernel distance, unbiased: 0 on average for perfect images, can be negative"],
+        ["95 % interval", _interval(kernel, ""), _interval(kernel, "real_vs_real_"), "over images"],
+        ["p", _number(kernel["p"]), _number(kernel["real_vs_real_p"]), _p_meaning(kernel)],
+        [frechet["name"], _number(frechet["value"]), _number(frechet["real_vs_real"]),
+         "Fréchet distance, biased upward for few images: compare only at this n"],
     ]  # fmt: skip
     for name, meaning in PRDC.items():
-        floor = prdc["floor"][name] if prdc["floor"] else None
-        rows.append([name, _number(prdc["synthetic"][name]), _number(floor), meaning])
-    told = (
-        "floor: real training images in place of the synthetic ones, as near as perfect images would come"
-        if frechet["floor"] is not None
-        else "no floor: give the real training images by --train, or these figures can't be judged"
+        real_vs_real = prdc["real_vs_real"][name] if prdc["real_vs_real"] else None
+        rows.append([name, _number(prdc["synthetic"][name]), _number(real_vs_real), meaning])
+    explanation = (
+        "real vs real: real training images in place of the synthetic ones, the level that perfect images would reach"
+        if frechet["real_vs_real"] is not None
+        else "no real-vs-real figures: give the real training images with --train to interpret the distances"
     )
-    return "\n".join([*_aligned(rows), told])
+    return "\n".join([*_aligned(rows), explanation])
 
 
-def _span(kernel: Mapping[str, Any], part: str) -> str:
-    low, high = kernel[f"{part}low"], kernel[f"{part}high"]
+def _interval(kernel: Mapping[str, Any], prefix: str) -> str:
+    low, high = kernel[f"{prefix}low"], kernel[f"{prefix}high"]
     return "–" if low is None else f"{_number(low)} … {_number(high)}"
 
 
-def _told_apart(kernel: Mapping[str, Any]) -> str:
-    """Return what the p-values are of."""
-    if kernel["floor_p"] is None:
-        return f"share of {kernel['permutations']:,} permutations as far apart"
-    return f"share of {kernel['permutations']:,} permutations as far apart; floor: training from real ones"
+def _p_meaning(kernel: Mapping[str, Any]) -> str:
+    meaning = f"share of {kernel['permutations']:,} permutations with as large a distance"
+    return meaning if kernel["real_vs_real_p"] is None else f"{meaning}; real vs real: training vs real images"
 
 
-def _copies(found: Mapping[str, Any]) -> str:
-    n = found["synthetic_images"]
-    far, leaked = (f"{MARGIN:g} × {found[key]:.3f}" for key in ("yardstick", "leaked_yardstick"))
-    total, expected, yardstick = found["training_images"], found["expected"], f"{found['yardstick']:.3f}"
+def _duplicates(found: Mapping[str, Any]) -> str:
+    n, training, quantile = found["synthetic_images"], found["training_images"], f"{found['held_out_quantile']:.3f}"
     rows = [
         ["", "synthetic", "held-out", ""],
-        ["copies", f"{len(found['copies'])} of {n}", "", f"nearer than {far} to one of {total} training images"],
+        ["train duplicates", f"{len(found['train_duplicates'])} of {n}", "",
+         f"nearer than {found['duplicate_threshold']:.3f} to one of {training} training images"],
         *_by_mask(found),
-        ["leaked", f"{len(found['leaked'])} of {n}", "", f"nearer than {leaked} to one of the real images"],
-        ["near", _number(found["near"]), _number(expected),
-         f"share within {yardstick}; held-out: to expect without copying"],
+        ["test duplicates", f"{len(found['test_duplicates'])} of {n}", "",
+         f"nearer than {found['test_duplicate_threshold']:.3f} to one of the real images"],
+        ["near", _number(found["near"]), _number(found["expected"]),
+         f"share within {quantile} of a training image; held-out: expected without copying"],
         ["distance", _number(found["median"]), _number(found["median_held_out"]),
          "median to the nearest training image"],
-        ["z", f"{found['z']:.2f}", "0", "of these distances (Mann-Whitney): below −3, nearer than by chance"],
+        ["z", f"{found['z']:.2f}", "0", "of these distances (Mann–Whitney): below −3, nearer than by chance"],
         ["authenticity", _number(found["authenticity"]), _number(found["authenticity_held_out"]),
          "share that doesn't crowd a training image, by features (Alaa 2022)"],
         ["C_T", f"{found['c_t']:.2f}", "0", "z of distances of features (Meehan 2020): below −3, copies"],
     ]  # fmt: skip
-    told = (
-        f"distances: √(2 − 2 × correlation) at {found['side']}² pixels, the least over eight flips and turns;\n"
-        "where masks are alike, of what they don't explain of the images\n"
-        f"{found['held_out_images']} held-out images: {expected:.0%} of such are within {yardstick} of a training image"
+    explanation = (
+        f"distance: √(2 − 2 × correlation) at {found['side']}² pixels, the smallest over eight flips and rotations;\n"
+        "of images with similar masks, the distance of what the masks don't explain\n"
+        f"{found['held_out_images']} held-out images: {found['expected']:.0%} of such images are within {quantile} of "
+        "a training image"
     )
-    pairs = [(kind, pair) for kind in ("copies", "leaked") for pair in found[kind]]
-    named = [
-        f"{pair['image']} is {pair['of']} (distance {pair['distance']:.3f}, {kind})" for kind, pair in pairs[:MOST]
+    pairs = [(kind, pair) for kind in ("train", "test") for pair in found[f"{kind}_duplicates"]]
+    listed = [
+        f"{pair['image']} duplicates {kind} image {pair['of']} (distance {pair['distance']:.3f})"
+        for kind, pair in pairs[:MAX_PAIRS]
     ]
-    more = [f"and {len(pairs) - MOST} more"] if len(pairs) > MOST else []
-    return "\n".join([*_aligned(rows), told, *named, *more])
+    more = [f"and {len(pairs) - MAX_PAIRS} more"] if len(pairs) > MAX_PAIRS else []
+    return "\n".join([*_aligned(rows), explanation, *listed, *more])
 
 
 def _by_mask(found: Mapping[str, Any]) -> list[list[str]]:
-    """Return a row of copies for each origin of masks that occurs."""
-    told = {
-        "new": "among images with new masks",
-        "recombined": "among images with objects of training masks in new places",
-        "training": "among images with a training mask, turned, warped or as it is",
-    }
-    counts = found["masks"] or {}
+    """Return a row of duplicates for each origin of masks that occurs."""
+    images, duplicates = found["masks"] or {}, found["train_duplicates_by_mask"] or {}
     return [
-        [f"  {name}", f"{found['copies_by_mask'][name] if found['copies_by_mask'] else 0} of {count}", "", told[name]]
-        for name, count in counts.items()
+        [f"  {origin}", f"{duplicates.get(origin, 0)} of {count}", "", BY_MASK[origin]]
+        for origin, count in images.items()
         if count
     ]
 
 
 def _masks(masks: Mapping[str, Any]) -> str:
-    rows = [["masks", "distance", "floor", "synthetic", "real", ""]]
+    rows = [["masks", "distance", "real vs real", "synthetic", "real", ""]]
     for name, gap in masks.items():
-        numbers = [_number(gap[key]) for key in ("distance", "floor", "synthetic", "real")]
+        numbers = [_number(gap[key]) for key in ("distance", "real_vs_real", "synthetic", "real")]
         rows.append([name, *numbers, MEASURES[name]])
     return "\n".join(
-        [*_aligned(rows), "distance: Wasserstein-1 of the two distributions, in the same unit as the means"]
+        [*_aligned(rows), "distance: Wasserstein-1 of the two distributions; synthetic, real: means; in the same unit"]
     )
 
 
 def _number(value: float | None) -> str:
-    """Return four digits of a number.
+    """Return a number with four digits.
 
     Examples
     --------
@@ -154,7 +156,7 @@ def _number(value: float | None) -> str:
 
 
 def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:
-    """Return rows with names to the left, numbers to the right, and the last column as it is."""
+    """Return lines with names to the left, numbers to the right, and the last column as it is."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = []
     for first, *middle, last in rows:

@@ -1,0 +1,121 @@
+"""What is kept of each image of a set so that sets can be compared: features, thumbnails, mask measures, residuals."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from synthbench.metrics.mask_realism import MEASURES, measure_masks
+from synthbench.metrics.residual_similarity import MaskResiduals, ThumbnailSet
+from synthbench.metrics.residuals import TEXTURE_SIDE, Residuals, residuals
+from synthbench.metrics.similarity import SIDE, thumbnail
+
+__all__ = ["FeatureSet"]
+
+
+@dataclass(eq=False)
+class FeatureSet:
+    """What is kept of the images of a set, in their order.
+
+    Attributes
+    ----------
+    names : list of str
+        One per image.
+    image_thumbnails : list of ndarray
+        ``(SIDE * SIDE,)`` float32 each.
+    mask_measures : list of dict
+        The result of `measure_masks` for each label map; empty where there are no masks, or masks of classes.
+    mask_thumbnails : list of ndarray
+        ``(SIDE * SIDE,)`` float32 each; empty where there are no masks.
+    residuals : list of Residuals
+        What the mask doesn't explain of each image; empty where there are no masks.
+    mask_origins : list of str
+        Origin of the mask of each synthetic sample, one of `synthbench.samples.ORIGINS`; ``""`` where it is unknown.
+    features : ndarray
+        ``(n, dimension)``, one row per image.
+    """
+
+    names: list[str] = field(default_factory=list)
+    image_thumbnails: list[np.ndarray] = field(default_factory=list)
+    mask_measures: list[dict[str, np.ndarray]] = field(default_factory=list)
+    mask_thumbnails: list[np.ndarray] = field(default_factory=list)
+    residuals: list[Residuals] = field(default_factory=list)
+    mask_origins: list[str] = field(default_factory=list)
+    features: np.ndarray = field(default_factory=lambda: np.zeros((0, 0)))
+
+    def add(
+        self,
+        name: str,
+        image: np.ndarray,
+        labels: np.ndarray | None = None,
+        ignore: np.ndarray | None = None,
+        *,
+        task: str = "instances",
+        origin: str = "",
+    ) -> None:
+        """Add an image, and its label map where it has one.
+
+        Parameters
+        ----------
+        name
+            Name of the image.
+        image
+            ``(height, width)`` or ``(height, width, 3)``, any real type.
+        labels
+            ``(height, width)`` label map of objects, or of classes if `task` is ``"semantic"``.
+        ignore
+            ``(height, width)`` bool: pixels whose label is unknown.
+        task
+            ``"instances"`` or ``"semantic"``.
+        origin
+            Origin of the mask; see `mask_origins`.
+        """
+        self.names.append(name)
+        self.image_thumbnails.append(thumbnail(image))
+        self.mask_origins.append(origin)
+        if labels is None:
+            return
+        if task == "instances":
+            self.mask_measures.append(measure_masks([labels], [ignore]))
+        self.mask_thumbnails.append(thumbnail(labels > 0 if task == "instances" else labels))
+        self.residuals.append(residuals(image, labels))
+
+    def take(self, positions: Iterable[int]) -> FeatureSet:
+        """Return the images at some positions as a new set."""
+        kept = list(positions)
+        return FeatureSet(
+            [self.names[i] for i in kept],
+            [self.image_thumbnails[i] for i in kept],
+            [self.mask_measures[i] for i in kept] if self.mask_measures else [],
+            [self.mask_thumbnails[i] for i in kept] if self.mask_thumbnails else [],
+            [self.residuals[i] for i in kept] if self.residuals else [],
+            [self.mask_origins[i] for i in kept],
+            self.features[kept],
+        )
+
+    @property
+    def thumbnails(self) -> np.ndarray:
+        """Thumbnails of all images, ``(n, SIDE, SIDE)`` float32."""
+        return np.stack(self.image_thumbnails).reshape(-1, SIDE, SIDE)
+
+    @property
+    def thumbnail_set(self) -> ThumbnailSet:
+        """What the search for duplicates compares."""
+        if not self.mask_thumbnails:
+            return ThumbnailSet(self.thumbnails)
+        of_masks = MaskResiduals(
+            np.stack(self.mask_thumbnails).reshape(-1, SIDE, SIDE),
+            np.stack([one.brightness for one in self.residuals]).reshape(-1, SIDE, SIDE),
+            np.stack([one.texture for one in self.residuals]).reshape(-1, TEXTURE_SIDE, TEXTURE_SIDE),
+            np.array([one.effective_objects for one in self.residuals]),
+        )
+        return ThumbnailSet(self.thumbnails, of_masks)
+
+    @property
+    def pooled_mask_measures(self) -> dict[str, np.ndarray] | None:
+        """The measures of all masks, concatenated by name; None where there are none."""
+        if not self.mask_measures:
+            return None
+        return {name: np.concatenate([one[name] for one in self.mask_measures]) for name in MEASURES}
