@@ -29,18 +29,17 @@ def test_text_says_n_encoder_floor_and_what_each_figure_is(
     out, err = capsys.readouterr()
     assert err == ""
     assert "real: 7 of 8 images" in out
-    assert "7 of each, drawn by seed 0, are compared where a figure depends on the number of images" in out
-    rows = {line.split()[0]: line for line in out.splitlines() if line and not line.startswith(" ")}
+    assert "compare 7 of each set, drawn with seed 0" in out
+    rows = {line.split("  ")[0]: line for line in out.splitlines() if line and not line.startswith(" ")}
     for name in (
         "KD(moments)",
         "FD(moments)",
         "coverage",
-        "train_duplicates",
+        "train duplicates",
         "authenticity",
         "C_T",
         "area",
         "touching",
-        "floor:",
     ):
         assert len(rows[name].split()) > 5, name
     table = out[out.index("KD(moments)") :].splitlines()

@@ -10,7 +10,7 @@ import pytest
 
 from synthbench.leaderboard import as_json, by_group, csv, table
 from synthbench.leaderboard.formatting import text
-from synthbench.leaderboard.narrative import cautions
+from synthbench.leaderboard.narrative import caveats
 from synthbench.leaderboard.render import markdown, shown
 from synthbench.statistics import paired_difference
 
@@ -31,7 +31,7 @@ def test_each_arm_is_compared_with_as_many_copies(frames: SimpleNamespace) -> No
     assert row(found, PIX2PIX)["delta_vs_duplicate_low"] == pytest.approx(expected.low, abs=0.005)
     for arm in ("real", DUPLICATE, "real + pix2pix × 90"):
         assert np.isnan(row(found, arm)["delta_vs_duplicate"]), arm
-    assert "Δ from copies" in markdown(found)
+    assert "Δ vs duplicate" in markdown(found)
 
 
 def test_without_copies_or_other_amounts_there_are_no_such_columns(frames: SimpleNamespace) -> None:
@@ -94,4 +94,4 @@ def test_where_the_baseline_failed_the_rest_is_shown_with_a_gap(frames: SimpleNa
 def test_few_test_images_are_a_caution(frames: SimpleNamespace) -> None:
     for count, said in ((19, True), (20, False)):
         found = table(frames.results(frames.images(count=count)), draws=100)
-        assert any(line.startswith("With 19 test images") for line in cautions(found)) == said
+        assert any(line.startswith("With 19 test images") for line in caveats(found)) == said

@@ -15,8 +15,8 @@ from rich.console import Console
 
 from synthbench.leaderboard import as_json, markdown, page, table, terminal
 from synthbench.leaderboard.formatting import text
-from synthbench.leaderboard.headline import leads
-from synthbench.leaderboard.narrative import cautions, headline
+from synthbench.leaderboard.headline import opening_notes
+from synthbench.leaderboard.narrative import caveats, headline
 
 DRAWS = 400
 ARM = "real + pix2pix × 50"
@@ -40,13 +40,13 @@ def everywhere(found: SimpleNamespace, folder: Path) -> dict[str, str]:
     Console(width=118, file=out).print(terminal(found))
     made = table(found, draws=DRAWS)
     said = json.loads(as_json(made))
-    assert list(said) == ["headline", "leads", "cautions", "columns", "rows"]
+    assert list(said) == ["headline", "opening_notes", "caveats", "columns", "rows"]
     whole = page(found, folder)
     return {
         "terminal": re.sub(r"\s+", " ", out.getvalue().split("segmenter ")[0]),
         "md": markdown(made).split("\n|")[0],
         "html": re.sub(r"<[^>]*>", "", whole[: whole.index("<main>")]),
-        "json": "\n".join(said["leads"]),
+        "json": "\n".join(said["opening_notes"]),
     }
 
 
@@ -60,8 +60,8 @@ def test_a_report_leads_with_what_more_real_images_bring(frames: SimpleNamespace
     assert row["recovered_low"] < 0.5 < row["recovered_high"]
     for where, said in everywhere(found, tmp_path).items():
         assert re.search(
-            r"unet on phantom-nuclei with 45 real images: 180 real images instead of 45 bring \+0\.0\d\d "
-            r"\[\+0\.0\d\d, \+0\.\d\d\d\] in F1@\.50; of that, pix2pix × 50 recovers \d\d % \[−?\d+ %, \d+ %\]\.",
+            r"unet on phantom-nuclei with 45 real images: 180 real images instead of 45 change F1@\.50 by "
+            r"\+0\.0\d\d \[\+0\.0\d\d, \+0\.\d\d\d\]; of that, pix2pix × 50 recovers \d\d % \[−?\d+ %, \d+ %\]\.",
             said,
         ), where
         assert "with 180 real images: " not in said or where in ("md", "html"), "nothing is larger than the largest"
@@ -77,7 +77,8 @@ def _score(found: SimpleNamespace, fraction: int) -> float:
 
 def test_a_study_of_one_amount_says_that_it_has_no_positive_control(frames: SimpleNamespace) -> None:
     one, more = (
-        leads(table(amounts(frames, sizes, gain=0.0), draws=DRAWS)) for sizes in ({45: 0.0}, {45: 0.0, 180: 0.0})
+        opening_notes(table(amounts(frames, sizes, gain=0.0), draws=DRAWS))
+        for sizes in ({45: 0.0}, {45: 0.0, 180: 0.0})
     )
     assert any(line.startswith("No larger amount of real images of phantom-nuclei") for line in one)
     assert not any(line.startswith("No larger amount") for line in more)
@@ -86,30 +87,34 @@ def test_a_study_of_one_amount_says_that_it_has_no_positive_control(frames: Simp
 def test_without_headroom_nothing_could_be_seen_to_help(frames: SimpleNamespace, tmp_path: Path) -> None:
     found = amounts(frames, {45: 0.0, 180: 0.0}, gain=0.0)
     for where, said in everywhere(found, tmp_path).items():
-        assert "too little for this study to tell from nothing: nothing synthetic could be seen" in said, where
+        assert "not significantly above zero: no benefit of synthetic images" in said, where
     made = table(found, draws=DRAWS)
     assert made["recovered"].isna().all()
     row = made.set_index(["fraction", "arm"]).loc[(45, ARM)].to_dict()
-    assert text(row, "recovered") == "no headroom seen"
-    assert text(row, "equivalent_real_images") == "no headroom seen", (
-        "along a flat curve any gain would be worth as many as there are"
+    assert text(row, "recovered") == "no headroom"
+    assert text(row, "equivalent_real_images") == "no headroom", (
+        "along a flat curve any gain would be equivalent to all images that there are"
     )
     assert text(made.set_index(["fraction", "arm"]).loc[(180, ARM)].to_dict(), "recovered") == "n/a"
 
 
 def test_headroom_that_isnt_there_explains_no_arm_that_did_better(frames: SimpleNamespace) -> None:
     (said,) = [
-        line for line in leads(table(amounts(frames, {45: 0.0, 180: 0.0}, gain=0.1), draws=DRAWS)) if "45" in line
+        line
+        for line in opening_notes(table(amounts(frames, {45: 0.0, 180: 0.0}, gain=0.1), draws=DRAWS))
+        if "45" in line
     ]
-    assert "what improved it isn't what more real images bring" in said
-    (said,) = [line for line in leads(table(amounts(frames, {45: 0.0, 180: -0.1}), draws=DRAWS)) if "45" in line]
-    assert "more real images do harm here" in said
+    assert "the improvement seen isn't the one that more real images give" in said
+    (said,) = [
+        line for line in opening_notes(table(amounts(frames, {45: 0.0, 180: -0.1}), draws=DRAWS)) if "45" in line
+    ]
+    assert "more real images hurt here" in said
 
 
 def test_one_seed_gives_no_share(frames: SimpleNamespace) -> None:
     made = table(amounts(frames, {45: 0.0, 180: 0.06}, seeds=1), draws=DRAWS)
     assert made["recovered"].isna().all()
-    assert any("one seed: without training again nothing is decided" in line for line in leads(made))
+    assert any("one seed: without repeated training nothing can be decided" in line for line in opening_notes(made))
     assert text(made.set_index(["fraction", "arm"]).loc[(45, ARM)].to_dict(), "recovered") == "one seed"
 
 
@@ -119,29 +124,32 @@ def test_a_control_that_failed_is_missed(frames: SimpleNamespace, lost: int) -> 
     gone = (found.runs["arm"] == "real") & (found.runs["fraction"] == lost)
     found.runs.loc[gone, "status"] = "failed"
     found.images = found.images[~((found.images["arm"] == "real") & (found.images["fraction"] == lost))]
-    said = [line for line in leads(table(found, draws=DRAWS)) if "more of them bring" in line]
-    assert said == [
-        "unet on phantom-nuclei with 45 real images: what more of them bring isn't known, for no training on real "
-        "images alone can be paired with one on 180."
+    said = [
+        line for line in opening_notes(table(found, draws=DRAWS)) if "the gain from more real images is unknown" in line
     ]
+    assert len(said) == 1
+    assert said[0].startswith("unet on phantom-nuclei with 45 real images: ")
+    assert said[0].endswith("paired with one on 180.")
 
 
 def test_one_amount_leads_with_nothing(frames: SimpleNamespace) -> None:
     made = table(amounts(frames, {45: 0.0}), draws=DRAWS)
     assert made["headroom"].isna().all()
-    assert not [line for line in leads(made) if "instead of" in line]
+    assert not [line for line in opening_notes(made) if "instead of" in line]
 
 
 def test_a_baseline_that_found_nothing_can_show_nothing(frames: SimpleNamespace, tmp_path: Path) -> None:
     found = amounts(frames, {45: -0.9}, gain=0.5)
     for where, said in everywhere(found, tmp_path).items():
-        assert "found nothing on real images: this can show nothing (F1@.50 0.0" in said, where
+        assert "almost nothing is found on real images (F1@.50 0.0" in said, where
     made = table(found, draws=DRAWS)
-    assert headline(made) == "On phantom-nuclei, no more can be said of unet than that it found nothing on real images."
-    assert not any("found nothing" in line for line in leads(table(amounts(frames, {45: -0.7}), draws=DRAWS)))
+    assert headline(made) == "On phantom-nuclei, unet found almost nothing on real images."
+    assert not any(
+        "nothing is found" in line for line in opening_notes(table(amounts(frames, {45: -0.7}), draws=DRAWS))
+    )
     strict = table(amounts(frames, {45: -0.1}, ious=(0.5, 0.75, 0.9, 0.95), gain=0.0), 0.95, draws=DRAWS)
     low = strict.assign(**{"f1@0.95": 0.01})
-    assert any("next to nothing is found at this threshold (F1@.95 0.010)" in line for line in leads(low))
+    assert any("almost nothing is found at this threshold (F1@.95 0.010)" in line for line in opening_notes(low))
 
 
 def test_a_semantic_baseline_without_foreground_can_show_nothing(semantic: SimpleNamespace) -> None:
@@ -150,8 +158,8 @@ def test_a_semantic_baseline_without_foreground_can_show_nothing(semantic: Simpl
     found.images = found.images.assign(
         fn=found.images["fn"] + found.images["tp"].where(lost, 0), tp=found.images["tp"].where(~lost, 0)
     )
-    assert any("found nothing on real images" in line for line in leads(table(found, draws=DRAWS)))
-    assert not any("found nothing" in line for line in leads(table(semantic, draws=DRAWS)))
+    assert any("nothing is found on real images" in line for line in opening_notes(table(found, draws=DRAWS)))
+    assert not any("nothing is found" in line for line in opening_notes(table(semantic, draws=DRAWS)))
 
 
 @pytest.mark.parametrize("hashed", [True, False])
@@ -174,9 +182,9 @@ def test_an_arm_that_changed_nothing_is_asked_whether_it_looked(
     assert made["unchanged"].to_dict() == pytest.approx(
         {"real": np.nan, ARM: 3, "real + copy-paste × 50": 0}, nan_ok=True
     )
-    question = "nothing changed: did it look at the synthetic images?"
+    question = "nothing changed: were the synthetic images used?"
     assert made.loc[ARM, "verdict"] == question
-    assert f"pix2pix × 50: {question} All trainings" in "\n".join(cautions(made.reset_index()))
+    assert f"pix2pix × 50: {question} All trainings" in "\n".join(caveats(made.reset_index()))
     rows = [line for line in markdown(made.reset_index()).splitlines() if line.startswith(f"| unet      | {ARM}")]
     assert question in rows[0]
     shown = page(found, tmp_path)
@@ -189,15 +197,15 @@ def test_an_arm_that_changed_nothing_is_asked_whether_it_looked(
     found.images.loc[first & (found.images["image"] == "test-003") & (found.images["iou"] == 0.5), "dice"] += 1e-9
     some = table(found, draws=DRAWS)
     assert some.set_index("arm").loc[ARM, "unchanged"] == 2
-    assert "did it look at the synthetic images? 2 of 3 trainings" in "\n".join(cautions(some))
+    assert "were the synthetic images used? 2 of 3 trainings" in "\n".join(caveats(some))
     assert some.set_index("arm").loc[ARM, "verdict"] != question
 
 
 def test_one_generator_seed_is_about_one_trained_generator(frames: SimpleNamespace, tmp_path: Path) -> None:
     found = frames.results(effects={"real": 0.0, ARM: 0.03, "real + copy-paste × 50": 0.03}, **OPTIONS)
     for where, said in everywhere(found, tmp_path).items():
-        assert "One generator seed: what is said of pix2pix is about that one trained generator." in said, where
+        assert "One generator seed: the results for pix2pix describe this one trained generator" in said, where
         assert "copy-paste is" not in said, "it isn't trained"
     two = found.images[found.images["arm"] != "real"].assign(generator_seed=1.0)
     more = frames.results(table=pd.concat([found.images, two], ignore_index=True))
-    assert not [line for line in leads(table(more, draws=DRAWS)) if "generator seed" in line]
+    assert not [line for line in opening_notes(table(more, draws=DRAWS)) if "generator seed" in line]

@@ -9,7 +9,7 @@ import pytest
 
 from synthbench.leaderboard import markdown, table
 from synthbench.leaderboard.mixed_conditions import entries, mixtures
-from synthbench.leaderboard.narrative import cautions
+from synthbench.leaderboard.narrative import caveats
 from synthbench.results.made_by import made_by
 
 
@@ -48,12 +48,12 @@ def test_rows_that_were_made_alike_need_no_words() -> None:
     [
         (
             record("cuda", gpu="NVIDIA H100"),
-            "Rows mix devices: cpu and cuda (NVIDIA H100). They compute with different",
+            "Rows mix devices: cpu and cuda (NVIDIA H100). Their precision differs",
         ),
-        (record(torch="2.13.0"), "Rows mix versions: torch 2.13.0 and 2.14.1. Part of a difference may be theirs."),
+        (record(torch="2.13.0"), "Rows mix versions: torch 2.13.0 and 2.14.1."),
         (
             record(commit="fedcba9876543210"),
-            "Rows mix states of the code: synthbench 0.1.0 at 0123456789 and 0.1.0 at fedcba9876. Part of a",
+            "Rows mix states of the code: synthbench 0.1.0 at 0123456789 and 0.1.0 at fedcba9876.",
         ),
     ],
 )
@@ -83,11 +83,11 @@ def test_lists_are_joined_and_blanks_left_out() -> None:
 
 def test_the_board_itself_says_so(frames: SimpleNamespace) -> None:
     made = frames.results(frames.images(seeds=2, count=12, segmenters=("unet",)))
-    assert not any(line.startswith("Rows mix") for line in cautions(table(made, draws=50)))
+    assert not any(line.startswith("Rows mix") for line in caveats(table(made, draws=50)))
     arms = made.runs["arm"] == "real"
     made.runs["device"] = arms.map({True: "cpu", False: "cuda (NVIDIA H100)"})
     made.runs["versions"] = arms.map({True: "torch 2.13.0", False: "torch 2.14.1"})
     found = table(made, draws=50)
-    told = [line for line in cautions(found) if line.startswith("Rows mix")]
+    told = [line for line in caveats(found) if line.startswith("Rows mix")]
     assert [line.split(":")[0] for line in told] == ["Rows mix devices", "Rows mix versions"]
     assert "Rows mix devices: cpu and cuda" in markdown(found)

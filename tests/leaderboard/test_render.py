@@ -14,7 +14,7 @@ import pytest
 from rich.console import Console
 
 from synthbench.leaderboard import as_json, by_group, csv, markdown, table, terminal
-from synthbench.leaderboard.narrative import cautions, design, headline
+from synthbench.leaderboard.narrative import caveats, design, headline
 from synthbench.leaderboard.render import generators, mask_columns
 
 GOLDEN = Path(__file__).parent / "golden.md"
@@ -146,7 +146,7 @@ def words(frames: SimpleNamespace, effects: dict[str, float], **choices: object)
         "effect_spread": 0.005,
     } | choices
     found = table(frames.results(effects=effects, **options), draws=DRAWS)
-    return headline(found), "\n".join(cautions(found))
+    return headline(found), "\n".join(caveats(found))
 
 
 def test_headline_says_when_nothing_helped(frames: SimpleNamespace) -> None:
@@ -173,14 +173,14 @@ def test_headline_of_many_comparisons_counts(frames: SimpleNamespace) -> None:
         for f, e in ((10, 0.12), (40, -0.2))
     ]
     found = table(frames.results(table=pd.concat(parts, ignore_index=True)), draws=DRAWS)
-    assert "helped in 2 of 4 comparisons, hurt in 2, and made no difference that can be told in 0" in headline(found)
+    assert "helped in 2 of 4 comparisons, hurt in 2, and made no significant difference in 0" in headline(found)
 
 
 def test_one_seed_decides_nothing_however_large_the_difference(frames: SimpleNamespace) -> None:
     sentence, caution = words(frames, {"real": 0.0, "real + g × 5": 0.1, "real + h × 5": -0.4}, seeds=1)
-    assert sentence == "On phantom-nuclei, one seed of unet decides nothing."
-    assert "One seed decides nothing" in caution
-    assert "a noise of training that is assumed, 0.012" in caution
+    assert sentence == "On phantom-nuclei, one seed of unet can't decide anything."
+    assert "With one seed nothing can be decided" in caution
+    assert "assume a standard deviation of 0.012 between trainings" in caution
 
 
 def test_cautions_name_controls_that_misbehave(frames: SimpleNamespace) -> None:
@@ -188,7 +188,7 @@ def test_cautions_name_controls_that_misbehave(frames: SimpleNamespace) -> None:
     _, caution = words(frames, {"real": 0.0, "real + shuffled × 5": 0.0})
     assert "wrong masks (shuffled × 5) should have hurt" in caution
     _, caution = words(frames, {"real": 0.0, "real + duplicate × 5": 0.1, "real + g × 5": 0.1})
-    assert "g × 5 can't be told from repeating the real images" in caution
+    assert "g × 5 can't be distinguished from repeating the real images" in caution
     _, caution = words(
         frames, {"real": 0.0, "real + duplicate × 5": 0.0, "real + g × 5": 0.1, "real + shuffled × 5": -0.2}
     )
@@ -198,24 +198,24 @@ def test_cautions_name_controls_that_misbehave(frames: SimpleNamespace) -> None:
 def test_an_arm_that_is_judged_by_its_own_trainings_is_named(frames: SimpleNamespace) -> None:
     found = table(frames.results(effects={"real": 0.0, "real + g × 5": 0.0}), draws=DRAWS)
     found["delta_own_variance"] = found["arm"] == "real + g × 5"
-    told = [line for line in cautions(found) if "judged by its own alone" in line]
+    told = [line for line in caveats(found) if "only their own variance" in line]
     assert len(told) == found["segmenter"].nunique()
-    assert "trainings of g × 5 differ more" in told[0]
+    assert "trainings of g × 5 vary more" in told[0]
 
 
 def test_groups_that_the_split_does_not_know_of_are_told_with_the_way_out(frames: SimpleNamespace) -> None:
     made = frames.images(seeds=2, count=30, ious=(0.5, 0.75, 0.9))
     made["group:well"] = "w" + (made["image"].str[-3:].astype(int) // 6).astype(str)
-    found = "\n".join(cautions(table(frames.results(table=made), draws=DRAWS)))
-    assert "share groups (well: 5) and are treated as independent" in found
+    found = "\n".join(caveats(table(frames.results(table=made), draws=DRAWS)))
+    assert "share groups (well: 5) but are treated as independent" in found
     assert "“split: {group: well}”" in found
     joined = made.assign(unit=made["group:well"])
     known = table(frames.results(table=joined), draws=DRAWS)
-    found = "\n".join(cautions(known))
+    found = "\n".join(caveats(known))
     assert "well" not in found
-    assert "With 5 groups of test images, differences are poorly known" in found
+    assert "With 5 groups of test images, differences are uncertain" in found
     assert set(known["delta_units"].dropna()) == {5}
-    assert "in 5 groups of images that belong together" in design(known, [joined])
+    assert "other images from 5 groups" in design(known, [joined])
 
 
 def test_headline_when_there_is_nothing_to_compare(whole: SimpleNamespace, frames: SimpleNamespace) -> None:

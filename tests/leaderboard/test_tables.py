@@ -13,7 +13,7 @@ from synthbench.leaderboard import by_group, table
 from synthbench.leaderboard.blocks import blocks
 from synthbench.leaderboard.columns import definition, title
 from synthbench.leaderboard.formatting import distance, duration, number, signed, text
-from synthbench.leaderboard.narrative import cautions
+from synthbench.leaderboard.narrative import caveats
 
 DRAWS = 600
 _MADE: dict[int, pd.DataFrame] = {}
@@ -161,9 +161,9 @@ def test_copies_are_counted_apart_by_where_masks_come_from(whole: SimpleNamespac
     )
     row = table(found, draws=DRAWS).query("generator == 'pix2pix'").iloc[0]
     assert (text(row, "train_duplicates_new"), text(row, "train_duplicates_training")) == ("3 of 44", "8 of 56")
-    said = [line for line in cautions(table(found, draws=DRAWS)) if "of pix2pix" in line and "repeat" in line]
+    said = [line for line in caveats(table(found, draws=DRAWS)) if "of pix2pix" in line and "repeat" in line]
     assert said == [
-        "9 of 100 synthetic images of pix2pix (phantom-nuclei, 45 real images) repeat training images: "
+        "9 of 100 synthetic images of pix2pix (phantom-nuclei, 45 real images) duplicate training images: "
         "3 of 44 with new masks and 8 of 56 drawn to training masks."
     ]
     unknown = table(whole, draws=DRAWS).query("generator == 'pix2pix'").iloc[0]
@@ -199,10 +199,10 @@ def test_tables_of_distances_without_p_are_still_read(whole: SimpleNamespace) ->
 def test_a_leak_is_a_caution(whole: SimpleNamespace) -> None:
     leaky = SimpleNamespace(**vars(whole))
     leaky.fidelity = whole.fidelity.assign(test_duplicates=[0, 2, 0], train_duplicates=[50, 3, 50])
-    said = [line for line in cautions(table(leaky, draws=DRAWS)) if "synthetic images" in line]
+    said = [line for line in caveats(table(leaky, draws=DRAWS)) if "synthetic images" in line]
     place = "of 50 synthetic images of pix2pix (phantom-nuclei, 45 real images)"
-    leaked = f"2 {place} are copies of test images: its scores prove nothing."
-    assert said == [leaked, f"3 {place} repeat training images, in their layout at least."]
+    leaked = f"2 {place} duplicate test images: its scores are invalid."
+    assert said == [leaked, f"3 {place} duplicate training images, at least in their layout."]
 
 
 def test_what_could_not_be_compared_or_searched_is_a_caution(whole: SimpleNamespace) -> None:
@@ -222,16 +222,14 @@ def test_what_could_not_be_compared_or_searched_is_a_caution(whole: SimpleNamesp
     assert by_name.loc["pix2pix", ["fidelity_sets", "fidelity_sets_planned"]].tolist() == [1, 2]
     near.loc[near["generator"] == names[2], "area"] = 128.0**2
     found.fidelity = pd.concat([near, second.assign(area=near["area"])], ignore_index=True)
-    said = cautions(table(found, draws=DRAWS))
+    said = caveats(table(found, draws=DRAWS))
     place = "(phantom-nuclei, 45 real images)"
-    assert f"Distances of pix2pix {place} are of 1 of 2 synthetic sets; the others' are of all." in said
-    assert f"The images of pix2pix {place} lie nearer to training images than by chance (C_T -4.0)." in said
-    lost = (
-        f"Copies couldn't be sought in all images of {names[2]} {place}: too few real images are held out to judge by."
-    )
+    assert f"Distances of pix2pix {place} are over 1 of 2 synthetic sets." in said
+    assert f"The images of pix2pix {place} are nearer to training images than by chance (C_T -4.0)." in said
+    lost = f"Not all images of {names[2]} {place} could be searched for duplicates: too few real images were held out."
     assert lost in said
     sizes = (
-        f"Images of {names[2]} {place} have 16,384 pixels, test images 65,536: its distances hold that difference too."
+        f"Images of {names[2]} {place} have 16,384 pixels, test images 65,536: its distances include this difference."
     )
     assert [line for line in said if line.startswith("Images of")] == [sizes]
     assert not [line for line in said if "C_T" in line and "duplicate" in line]

@@ -129,7 +129,7 @@ def test_bad_masks_are_named(mask: np.ndarray, named: str) -> None:
 
 
 def test_bad_measures_are_named() -> None:
-    good = measure_masks([np.loaded(4, dtype=int)])
+    good = measure_masks([np.eye(4, dtype=int)])
     with pytest.raises(ValueError, match=r"^real: count is missing"):
         compare_masks(good, {k: v for k, v in good.items() if k != "count"})
     with pytest.raises(ValueError, match=r"^others: area is missing, or isn't finite"):

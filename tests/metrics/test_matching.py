@@ -168,7 +168,7 @@ def test_empty_images_and_one_sided_ones() -> None:
 
 
 def test_empty_images_are_left_out_of_per_image_but_half_empty_ones_are_not() -> None:
-    empty, one = np.zeros((3, 3), int), np.loaded(3, dtype=int)
+    empty, one = np.zeros((3, 3), int), np.eye(3, dtype=int)
     perfect, nothing, missed = count(one, one), count(empty, empty), count(one, empty)
     assert per_image([perfect, nothing])["f1"].tolist() == [1.0] * 10
     assert per_image([perfect, missed])["f1"].tolist() == [0.5] * 10
@@ -269,7 +269,7 @@ def test_touching_means_sides_or_corners_of_two_instances() -> None:
     assert touching(np.array([[1, 0], [0, 2]]))
     assert touching(np.array([[0, 1], [2, 0]]))
     assert not touching(np.zeros((0, 4), bool))
-    for bad in (np.zeros(4, int), np.zeros((2, 2, 2), int), np.loaded(3), None):
+    for bad in (np.zeros(4, int), np.zeros((2, 2, 2), int), np.eye(3), None):
         with pytest.raises(ValueError, match=r"^labels: "):
             touching(bad)
 

@@ -116,5 +116,5 @@ def test_large_images_are_averaged_down(labels: np.ndarray, monkeypatch: pytest.
 
 
 def test_a_mask_of_another_size_is_refused(labels: np.ndarray) -> None:
-    with pytest.raises(ValueError, match=r"^labels: shape \(160, 192\), and the image has \(160, 191\)"):
+    with pytest.raises(ValueError, match=r"^labels: shape \(160, 192\).*\(160, 191\)"):
         residuals(np.zeros((160, 191)), labels)

@@ -12,8 +12,8 @@ from rich.text import Text
 
 from synthbench.leaderboard.columns import title
 from synthbench.leaderboard.formatting import MISSING, duration, first_words, records, short, text
-from synthbench.leaderboard.headline import leads
-from synthbench.leaderboard.narrative import cautions, headline
+from synthbench.leaderboard.headline import opening_notes
+from synthbench.leaderboard.narrative import caveats, headline
 from synthbench.leaderboard.render import boards
 from synthbench.leaderboard.tables import table
 
@@ -39,13 +39,13 @@ def terminal(results: Results, iou: float | str = 0.5, columns: Sequence[str] = 
     """
     found = table(results, iou, columns=columns)
     parts: list[RenderableType] = [Text(headline(found), style="bold")]
-    parts += [*(Text(line) for line in leads(found)), Text()]
+    parts += [*(Text(line) for line in opening_notes(found)), Text()]
     for heading, part in boards(found):
         parts += [_grid(heading, part), Text()]
         asked = list(part.attrs.get("columns", ()))
         for start in range(0, len(asked), _AT_A_TIME):
             parts += [_further(part, asked[start : start + _AT_A_TIME]), Text()]
-    notes = cautions(found)
+    notes = caveats(found)
     notes += [f"{r['segmenter']}, {short(r['arm'])}: {r['error'][:_ERROR]}" for r in records(found) if r["error"]]
     parts += [Text(f"! {note}", style="yellow") for note in notes]
     parts.append(Text("Δ: from real images alone, paired by seed and test image, with its 95 % interval", style="dim"))

@@ -11,7 +11,7 @@ import pandas as pd
 MINUS = "−"
 MISSING = "missing"
 NOT_APPLICABLE = "n/a"
-NO_HEADROOM = "no headroom seen"
+NO_HEADROOM = "no headroom"
 _EVERY_SCORE = (
     "f1@",
     "precision@",

@@ -1,4 +1,4 @@
-"""What a report says before any table: what can't show anything, and what more real images bring."""
+"""The opening notes of a report: comparisons that can't show anything, and the gain from more real images."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from synthbench.leaderboard.columns import title
 from synthbench.leaderboard.formatting import listed, records, recovered, short, signed
 
 NOTHING = 0.05
-"""F-score at the lowest threshold (of classes: Dice of the foreground) below which nothing was found."""
+"""F-score at the lowest threshold (semantic: Dice of the foreground) below which almost nothing is found."""
 
 
-def leads(table: pd.DataFrame) -> list[str]:
-    """Return the lines that come before any table of `synthbench.leaderboard.table`, in their order."""
+def opening_notes(table: pd.DataFrame) -> list[str]:
+    """Return the sentences that come before the tables, from `synthbench.leaderboard.table`."""
     lines = []
     most = table.groupby(["dataset", "segmenter"])["fraction"].transform("max")
     for _, part in table.groupby(["dataset", "fraction", "segmenter"], sort=False):
@@ -25,7 +25,7 @@ def leads(table: pd.DataFrame) -> list[str]:
 
 
 def found_nothing(rows: Sequence[Mapping[str, Any]]) -> bool:
-    """Whether a block's baseline finds next to nothing on real test images."""
+    """Whether the baseline of a block finds almost nothing on real test images."""
     return any(row["verdict"] == "baseline" and _level(row) < NOTHING for row in rows)
 
 
@@ -41,11 +41,13 @@ def _nothing_found(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
             continue
         score = float(row[row["metric"]])
         if _level(row) < NOTHING:
-            yield f"{place(row)}: found nothing on real images: this can show nothing ({_score(row)})."
+            yield (
+                f"{place(row)}: almost nothing is found on real images ({_score(row)}), so no comparison is meaningful."
+            )
         elif score < NOTHING:
             yield (
-                f"{place(row)}: next to nothing is found at this threshold ({_score(row)}), so that differences there "
-                "can show nothing; take a lower --iou."
+                f"{place(row)}: almost nothing is found at this threshold ({_score(row)}), so differences are not "
+                "meaningful; use a lower --iou."
             )
 
 
@@ -54,35 +56,37 @@ def _score(row: Mapping[str, Any]) -> str:
 
 
 def _headroom(rows: Sequence[Mapping[str, Any]], most: int) -> Iterator[str]:
-    """Say what the largest amount of real images brings beside this one."""
+    """Describe the gain from the largest amount of real images."""
     first = rows[0]
     if found_nothing(rows):
         return
     if pd.isna(first["headroom"]):
         if first["fraction"] < most:
             yield (
-                f"{place(first)}: what more of them bring isn't known, for no training on real images alone can be "
-                f"paired with one on {most}."
+                f"{place(first)}: the gain from more real images is unknown, because no training on real images alone "
+                "can "
+                f"be paired with one on {most}."
             )
         return
     low, high = first["headroom_low"], first["headroom_high"]
-    interval = "of unknown uncertainty" if pd.isna(low) else f"[{signed(low)}, {signed(high)}]"
+    interval = "(interval unknown)" if pd.isna(low) else f"[{signed(low)}, {signed(high)}]"
     once = ", one seed" if first["headroom_seeds"] == 1 and first["folds"] == 1 else ""
     start = (
-        f"{place(first)}: {first['headroom_images']:.0f} real images instead of {first['fraction']} bring "
-        f"{signed(first['headroom'])} {interval} in {title(first['metric'])}{once}"
+        f"{place(first)}: {first['headroom_images']:.0f} real images instead of {first['fraction']} change "
+        f"{title(first['metric'])} by {signed(first['headroom'])} {interval}{once}"
     )
     if pd.isna(low):
         yield f"{start}."
     elif once:
-        yield f"{start}: without training again nothing is decided, and no share of it is given."
+        yield f"{start}: without repeated training nothing can be decided, and recovered shares aren't given."
     elif high < 0:
-        yield f"{start}: more real images do harm here, so mend the training first; synthetic ones can show nothing."
+        yield f"{start}: more real images hurt here; fix the training first, synthetic images can't show anything."
     elif low <= 0:
         helped = any(str(row["verdict"]).startswith("better") for row in rows)
-        rest = "nothing synthetic could be seen to help here"
-        rest = "what improved it isn't what more real images bring" if helped else rest
-        yield f"{start}, too little for this study to tell from nothing: {rest}."
+        consequence = "no benefit of synthetic images could be detected here"
+        if helped:
+            consequence = "the improvement seen isn't the one that more real images give"
+        yield f"{start}, not significantly above zero: {consequence}."
     else:
         shares = [row for row in rows if not pd.isna(row["recovered"])]
         parts = [f"{short(row['arm'])} {'' if i else 'recovers '}{recovered(row)}" for i, row in enumerate(shares)]
@@ -90,14 +94,14 @@ def _headroom(rows: Sequence[Mapping[str, Any]], most: int) -> Iterator[str]:
 
 
 def _no_control(table: pd.DataFrame) -> Iterator[str]:
-    """Say of which datasets there is one amount of real images, and so no positive control."""
+    """Name the datasets with only one amount of real images, which lack a positive control."""
     compared = table[table["generator"] != ""]
     amounts = compared.groupby("dataset", sort=False)["fraction"].nunique()
     names = [str(name) for name, count in amounts.items() if count == 1]
     if names:
         yield (
-            f"No larger amount of real images of {listed(names)} as a positive control: what there is to gain "
-            "isn't known."
+            f"No larger amount of real images of {listed(names)} serves as a positive control: the possible gain is "
+            "unknown."
         )
 
 
@@ -105,9 +109,10 @@ def _one_generator_seed(table: pd.DataFrame) -> Iterator[str]:
     trained = table[(table["generator_steps"] > 0) & (table["generator_seeds"] == 1)]
     names = list(dict.fromkeys(trained["generator"]))
     if names:
-        which = "these trained generators" if len(names) > 1 else "that one trained generator"
-        told = f"what is said of {listed(names)} is about {which}"
-        yield f"One generator seed: {told}. Training again could give another."
+        which = "these trained generators" if len(names) > 1 else "this one trained generator"
+        yield (
+            f"One generator seed: the results for {listed(names)} describe {which}; another training could give others."
+        )
 
 
 def place(row: Mapping[str, Any]) -> str:

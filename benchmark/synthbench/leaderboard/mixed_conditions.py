@@ -1,4 +1,4 @@
-"""Rows of a board that weren't made alike: on several devices, with several versions, by several states of the code."""
+"""Rows of a board that were computed under different conditions: devices, versions of packages, states of the code."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pandas as pd
 from synthbench.leaderboard.formatting import listed
 
 MADE_BY = ("device", "versions", "code")
-_TOLD = 6
+_MAX_LISTED = 6
 
 
 def entries(rows: pd.DataFrame, name: str) -> str:
@@ -19,21 +19,18 @@ def entries(rows: pd.DataFrame, name: str) -> str:
 
 
 def mixtures(table: pd.DataFrame) -> Iterator[str]:
-    """Yield a sentence for each way in which the rows of a table weren't made alike."""
+    """Yield a sentence for each way in which the rows of a table were computed under different conditions."""
     if len(devices := sorted(_entries(table, "device"))) > 1:
-        yield (
-            f"Rows mix devices: {listed(devices)}. They compute with different precision, so that part of a difference "
-            "may be theirs."
-        )
+        yield (f"Rows mix devices: {listed(devices)}. Their precision differs, which may explain part of a difference.")
     for column, noun in (("versions", "versions"), ("code", "states of the code")):
-        found = [f"{name} {listed(sorted(kinds))}" for name, kinds in sorted(_by_name(table, column).items())]
-        if found:
-            more = f"; and {len(found) - _TOLD} more" if len(found) > _TOLD else ""
-            yield f"Rows mix {noun}: {'; '.join(found[:_TOLD])}{more}. Part of a difference may be theirs."
+        mixed = [f"{name} {listed(sorted(kinds))}" for name, kinds in sorted(_by_name(table, column).items())]
+        if mixed:
+            more = f"; and {len(mixed) - _MAX_LISTED} more" if len(mixed) > _MAX_LISTED else ""
+            yield f"Rows mix {noun}: {'; '.join(mixed[:_MAX_LISTED])}{more}. This may explain part of a difference."
 
 
 def _by_name(table: pd.DataFrame, column: str) -> dict[str, set[str]]:
-    """Return what is there in more than one form: name → forms."""
+    """Return the names that occur in more than one form: name → forms."""
     found: dict[str, set[str]] = defaultdict(set)
     for entry in _entries(table, column):
         name, _, form = entry.partition(" ")

@@ -1,4 +1,4 @@
-"""What a table shows, in plain words, losses included."""
+"""What a table shows, in sentences: the headline, the details and the caveats."""
 
 from __future__ import annotations
 
@@ -17,24 +17,24 @@ from synthbench.statistics import PRIOR
 NEGATIVE_CONTROL = "shuffled"
 REPEATED = "duplicate"
 COPYING = (REPEATED, NEGATIVE_CONTROL, "classic")
-"""Controls that are made of training images, and say so."""
+"""Controls that consist of training images by design."""
 ONE_SEED = "undecided, one seed"
 FEW_SEEDS = 3
 FEW_IMAGES = 20
 FEW_GROUPS = 10
 RESIZED = 2
-"""Ratio of areas from which distances of features say much of the magnification, for encoders resize images."""
+"""Ratio of areas from which feature distances depend on the magnification, since encoders resize images."""
 
-CROWDED = -3
-"""C_T below which a set of synthetic images is nearer to the training images than by chance."""
+MIN_C_T = -3
+"""C_T below which synthetic images are nearer to the training images than by chance."""
 
 
 def headline(table: pd.DataFrame) -> str:
-    """Return one sentence: which arms helped which segmenter, or that none did."""
+    """Return one sentence: which arms improved which segmenter, or that none did."""
     boards = list(_blocks(table))
     compared = [rows for _, rows in boards if _deltas(rows)]
     if not compared:
-        return "Nothing could be compared: no arm has scores beside those of real images alone."
+        return "Nothing could be compared: no arm other than real images alone has scores."
     if len(boards) <= 3:
         same = len({(rows[0]["dataset"], rows[0]["fraction"]) for rows in compared}) == 1
         outcomes = sorted((_outcome(rows) for rows in compared), key=lambda text: text.startswith("no "))
@@ -44,13 +44,13 @@ def headline(table: pd.DataFrame) -> str:
     counts = [_count(rows) for rows in compared]
     better, worse, open_ = (sum(c[i] for c in counts) for i in range(3))
     return (
-        f"Against real images alone, synthetic data helped in {better} of {better + worse + open_} comparisons, "
-        f"hurt in {worse}, and made no difference that can be told in {open_}."
+        f"Compared with real images alone, synthetic data helped in {better} of {better + worse + open_} comparisons, "
+        f"hurt in {worse}, and made no significant difference in {open_}."
     )
 
 
 def details(table: pd.DataFrame) -> list[tuple[str, list[str]]]:
-    """Return for each block what is compared, and every arm's difference with its interval."""
+    """Return, for each block, what is compared and the difference of every arm with its interval."""
     lines = []
     for _, rows in _blocks(table):
         parts = [_detail(r) for r in _deltas(rows)]
@@ -66,47 +66,50 @@ def _detail(row: Mapping[str, Any]) -> str:
 
 
 def design(table: pd.DataFrame, images: Sequence[pd.DataFrame]) -> str:
-    """Return one sentence on how large the comparison is."""
+    """Return one sentence on the size of the comparison."""
     arms, segmenters = table["arm"].nunique(), table["segmenter"].nunique()
     real = " or ".join(str(n) for n in dict.fromkeys(table["fraction"]))
     tested = max((frame["image"].nunique() for frame in images if len(frame)), default=0)
     groups = max((frame[UNIT].nunique() for frame in images if UNIT in frame), default=0)
-    joined = f", in {_many(groups, 'group')} of images that belong together" if groups else ""
+    joined = f" from {_many(groups, 'group')}" if groups else ""
     return (
-        f"{_many(arms, 'arm')}, {_many(segmenters, 'segmenter')}, {int(table['runs_planned'].sum())} trainings: "
-        f"on {real} real images, with and without synthetic ones, for equally many steps; tested on {tested} "
-        f"others{joined}."
+        f"{_many(arms, 'arm')}, {_many(segmenters, 'segmenter')}, {int(table['runs_planned'].sum())} trainings on "
+        f"{real} "
+        f"real images, with and without synthetic ones, all with the same number of steps; tested on {tested} other "
+        f"images{joined}."
     )
 
 
-def cautions(table: pd.DataFrame) -> list[str]:
-    """Return what a reader must know before he believes the table: failures, few seeds, controls that misbehave."""
+def caveats(table: pd.DataFrame) -> list[str]:
+    """Return what limits the conclusions: failures, few seeds or images, controls with unexpected results."""
     lines = []
     planned, done = int(table["runs_planned"].sum()), int(table["runs_ok"].sum())
     if done < planned:
-        lines.append(f"{planned - done} of {planned} trainings are missing. Means and differences are over the rest.")
+        lines.append(f"{planned - done} of {planned} trainings are missing; means and differences are over the others.")
     lines.extend(_few_seeds(table))
     lines.extend(_few_images(table))
     lines.extend(_unmodelled_groups(table))
     for _, rows in _blocks(table):
         lines.extend(
-            f"{place(row)}: images with wrong masks ({short(row['arm'])}) should have hurt, and "
-            "that doesn't show. This comparison may be too small to show anything."
+            f"{place(row)}: images with wrong masks ({short(row['arm'])}) should have hurt, but no effect is seen. "
+            "This comparison may be too small to detect anything."
             for row in _deltas(rows)
             if row["generator"] == NEGATIVE_CONTROL and not row["verdict"].startswith("worse")
         )
         lines.extend(
-            f"{place(row)}: trainings of {short(row['arm'])} differ more than those of the other "
-            "arms, so it is judged by its own alone: its interval is wider."
+            f"{place(row)}: trainings of {short(row['arm'])} vary more than those of the other arms, so its interval "
+            "uses only their own variance and is wider."
             for row in rows
             if row["delta_own_variance"]
         )
         lines.extend(_no_better_than_repeats(rows))
         lines.extend(_unchanged(rows))
-    lines.extend(_copied(table))
+    lines.extend(_fidelity(table))
     lines.extend(mixtures(table))
     if "unscored" in table and table["unscored"].fillna(False).astype(bool).any():
-        lines.append("COCO AP with an asterisk rests on objects without a score; don't compare it with the others.")
+        lines.append(
+            "COCO AP with an asterisk includes objects without a confidence; don't compare it with the others."
+        )
     return lines
 
 
@@ -114,15 +117,12 @@ def _few_seeds(table: pd.DataFrame) -> Iterator[str]:
     once = table["verdict"] == ONE_SEED
     if once.any():
         yield (
-            "One seed decides nothing: training again could give another difference. The interval holds a noise of "
-            f"training that is assumed, {PRIOR.training:.3f} (standard deviation)."
+            "With one seed nothing can be decided: repeated training could give another difference. The intervals "
+            f"assume a standard deviation of {PRIOR.training:.3f} between trainings."
         )
     seeds = table.loc[~once, "delta_seeds"].dropna()
     if len(seeds) and 1 < seeds.min() < FEW_SEEDS:
-        yield (
-            f"With {seeds.min():.0f} seeds, the chance of training again is poorly known: intervals are wide on that "
-            "account."
-        )
+        yield (f"With {seeds.min():.0f} seeds, the variance between trainings is poorly known, so intervals are wide.")
 
 
 def _few_images(table: pd.DataFrame) -> Iterator[str]:
@@ -134,16 +134,17 @@ def _few_images(table: pd.DataFrame) -> Iterator[str]:
     ):
         if len(rows) and rows["delta_units"].min() < least:
             few = _many(int(rows["delta_units"].min()), noun) + of
-            yield f"With {few}, differences are poorly known: other images could show others."
+            yield f"With {few}, differences are uncertain: other images could give other results."
 
 
 def _unmodelled_groups(table: pd.DataFrame) -> Iterator[str]:
-    """Say that test images share groups which the split doesn't know of: that may make intervals far too narrow."""
+    """Warn that test images share groups that the split doesn't keep together: intervals may be far too narrow."""
     for dataset, groups in table[["dataset", "unmodelled_groups"]].drop_duplicates().itertuples(index=False):
         if groups:
             yield (
-                f"Test images of {dataset} share groups ({groups}) but are treated as independent. If images of one group "
-                "depend on each other (same well, same patient), intervals are too narrow, and training images may "
+                f"Test images of {dataset} share groups ({groups}) but are treated as independent. If images of one "
+                "group depend on each other (same well, same patient), intervals are too narrow, and training images "
+                "may "
                 f"belong to the same groups: set “split: {{group: {groups.partition(':')[0]}}}”, with “scheme: kfold” "
                 "if the dataset's own split divides groups."
             )
@@ -158,13 +159,13 @@ def _no_better_than_repeats(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     for row in helped:
         if row["rank_high"] >= control["rank_low"]:
             yield (
-                f"{place(row)}: {short(row['arm'])} can't be told from repeating the real "
-                f"images ({short(control['arm'])}), so its gain may owe nothing to what is new in it."
+                f"{place(row)}: {short(row['arm'])} can't be distinguished from repeating the real images "
+                f"({short(control['arm'])}), so its gain may not come from new content."
             )
 
 
 def _unchanged(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
-    """Name the arms whose trainings predict, on every test image, what the baseline's predict."""
+    """Name the arms whose trainings make the same predictions as the baseline's on every test image."""
     if found_nothing(rows):
         return
     for row in rows:
@@ -172,46 +173,48 @@ def _unchanged(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
         if same > 0:
             every = "All" if same >= pairs else f"{same:.0f} of {pairs:.0f}"
             yield (
-                f"{place(row)}, {short(row['arm'])}: nothing changed: did it look at the "
-                f"synthetic images? {every} trainings predict just what those on real images alone do."
+                f"{place(row)}, {short(row['arm'])}: nothing changed: were the synthetic images used? {every} "
+                "trainings "
+                "make the same predictions as those on real images alone."
             )
 
 
-def _copied(table: pd.DataFrame) -> Iterator[str]:
+def _fidelity(table: pd.DataFrame) -> Iterator[str]:
     if "fidelity_sets" not in table:
         return
     for row in records(table.drop_duplicates(["dataset", "fraction", "generator"])):
         source = f"{row['generator']} ({row['dataset']}, {row['fraction']} real images)"
         of = f"of {row['synthetic_images']:.0f} synthetic images of {source}"
         if row["test_duplicates"] > 0:
-            yield f"{row['test_duplicates']:.0f} {of} are copies of test images: its scores prove nothing."
+            yield f"{row['test_duplicates']:.0f} {of} duplicate test images: its scores are invalid."
         known = row["generator"] in COPYING
         if row["train_duplicates"] > 0 and not known:
-            yield f"{row['train_duplicates']:.0f} {of} repeat training images{_by_mask(row)}."
-        if row["c_t"] < CROWDED and not known and not row["train_duplicates"] > 0:
-            yield f"The images of {source} lie nearer to training images than by chance (C_T {row['c_t']:.1f})."
+            yield f"{row['train_duplicates']:.0f} {of} duplicate training images{_by_mask(row)}."
+        if row["c_t"] < MIN_C_T and not known and not row["train_duplicates"] > 0:
+            yield f"The images of {source} are nearer to training images than by chance (C_T {row['c_t']:.1f})."
         if row["sets_searched"] < row["fidelity_sets"]:
-            yield f"Copies couldn't be sought in all images of {source}: too few real images are held out to judge by."
+            yield f"Not all images of {source} could be searched for duplicates: too few real images were held out."
         sizes = row["image_area"], row["test_image_area"]
         if max(sizes) > RESIZED * min(sizes):
             yield (
-                f"Images of {source} have {sizes[0]:,.0f} pixels, test images {sizes[1]:,.0f}: its distances hold that "
-                "difference too."
+                f"Images of {source} have {sizes[0]:,.0f} pixels, test images {sizes[1]:,.0f}: its distances include "
+                "this "
+                "difference."
             )
         done, planned = row["fidelity_sets"], row["fidelity_sets_planned"]
         if done < planned:
-            yield f"Distances of {source} are of {done:.0f} of {planned:.0f} synthetic sets; the others' are of all."
+            yield f"Distances of {source} are over {done:.0f} of {planned:.0f} synthetic sets."
 
 
 def _by_mask(row: Mapping[str, Any]) -> str:
-    """Say to which masks the copies were drawn; where no masks are known, that they may have the layout alone."""
-    kinds = {"new": "with new masks", "training": "drawn to training masks"}
-    told = [
+    """Return how many duplicates there are by kind of mask; without masks, images may be similar in layout only."""
+    kinds = {"new": "with new masks", "training": "with training masks"}
+    by_kind = [
         f"{row[f'train_duplicates_{kind}']:.0f} of {row[f'masks_{kind}']:.0f} {what}"
         for kind, what in kinds.items()
         if row.get(f"masks_{kind}", 0) > 0
     ]
-    return f": {' and '.join(told)}" if told else ", in their layout at least"
+    return f": {' and '.join(by_kind)}" if by_kind else ", at least in their layout"
 
 
 def _blocks(table: pd.DataFrame) -> Iterator[tuple[Any, list[dict[str, Any]]]]:
@@ -229,12 +232,12 @@ def _count(rows: Sequence[Mapping[str, Any]]) -> tuple[int, int, int]:
 
 
 def _outcome(rows: Sequence[Mapping[str, Any]]) -> str:
-    """Say which arms helped and which hurt; that the negative control hurts is no news."""
+    """Return which arms helped and which hurt; the negative control is expected to hurt."""
     segmenter = rows[0]["segmenter"]
     if found_nothing(rows):
-        return f"no more can be said of {segmenter} than that it found nothing on real images"
+        return f"{segmenter} found almost nothing on real images"
     if all(r["verdict"] == ONE_SEED for r in _deltas(rows)):
-        return f"one seed of {segmenter} decides nothing"
+        return f"one seed of {segmenter} can't decide anything"
     helped = [r for r in _deltas(rows) if r["verdict"] == "better"]
     hurt = [r for r in _deltas(rows) if r["verdict"].startswith("worse") and r["generator"] != NEGATIVE_CONTROL]
     better, worse = ([_name(r, rows) for r in named] for named in (helped, hurt))

@@ -21,8 +21,8 @@ from synthbench.leaderboard.blocks import ComparisonBlock, blocks
 from synthbench.leaderboard.columns import definition, title
 from synthbench.leaderboard.curves import difference_lines, score_lines
 from synthbench.leaderboard.formatting import MISSING, delta, duration, first_words, number, records, short, text
-from synthbench.leaderboard.headline import leads
-from synthbench.leaderboard.narrative import cautions, design, details, headline
+from synthbench.leaderboard.headline import opening_notes
+from synthbench.leaderboard.narrative import caveats, design, details, headline
 from synthbench.leaderboard.render import (
     boards,
     cost_columns,
@@ -102,10 +102,10 @@ def page(
         name=results.study.name,
         version=__version__,
         headline=headline(found),
-        leads=leads(found),
+        opening_notes=opening_notes(found),
         details=details(found),
         design=design(found, [block.images for block in parts]),
-        cautions=cautions(found),
+        caveats=caveats(found),
         aggregation=aggregation,
         boards=[_grid(heading, part, shown(part)) for heading, part in boards(found)],
         notes=[(name, title(name, metric), definition(name)) for name in [*dict.fromkeys(used), "aggregation"]],

@@ -14,8 +14,8 @@ from synthbench.io.escaping import csv_escaped
 from synthbench.leaderboard.columns import definition, title
 from synthbench.leaderboard.fidelity import COUNTED, IMAGES, MASKS
 from synthbench.leaderboard.formatting import MISSING, NOT_APPLICABLE, is_score, records, text
-from synthbench.leaderboard.headline import leads
-from synthbench.leaderboard.narrative import cautions, details, headline
+from synthbench.leaderboard.headline import opening_notes
+from synthbench.leaderboard.narrative import caveats, details, headline
 
 _NOT_SHOWN = ("score_sd", "task", "dataset", "fraction", "generator", "synthetic", "folds", "metric", "aggregation")
 _MARKUP = {"&": "&amp;", "<": "&lt;", ">": "&gt;", "|": "&#124;", "*": "\\*", "`": "\\`", "](": "]\\("}
@@ -99,7 +99,7 @@ def markdown(table: pd.DataFrame) -> str:
     parts = []
     if "status" in table and "generator" in table:
         told = (f"{what}: {'; '.join(parts)}." for what, parts in details(table))
-        notes = [*leads(table), *told, *cautions(table)]
+        notes = [*opening_notes(table), *told, *caveats(table)]
         parts += [f"**{_plain(headline(table))}**", "\n".join(f"- {_plain(note)}" for note in notes)]
     used: list[str] = []
     for heading, part in boards(table):
@@ -131,7 +131,9 @@ def as_json(table: pd.DataFrame) -> str:
     rows = [{name: _json_value(value) for name, value in row.items()} for row in records(table)]
     columns = {str(name): definition(str(name)) for name in table.columns}
     whole = "status" in table and "generator" in table
-    said = {"headline": headline(table), "leads": leads(table), "cautions": cautions(table)} if whole else {}
+    said = (
+        {"headline": headline(table), "opening_notes": opening_notes(table), "caveats": caveats(table)} if whole else {}
+    )
     return json.dumps({**said, "columns": columns, "rows": rows}, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
 

@@ -27,7 +27,7 @@ REAL = "real"
 SURE = 0.05
 DRAWS = 10_000
 SHOWN_IOUS = (0.5, 0.75, 0.9)
-UNCHANGED = "nothing changed: did it look at the synthetic images?"
+UNCHANGED = "nothing changed: were the synthetic images used?"
 COSTS = ("generator_seconds", "draw_seconds", "fit_seconds", "predict_seconds")
 
 

@@ -11,7 +11,7 @@ from synthbench.plugin.api import Segmenter, TrainingMix
 from synthbench.samples import Sample, SampleSet
 
 IMAGE = np.zeros((4, 5), np.uint8)
-REGION = np.loaded(4, 5, dtype=bool)
+REGION = np.eye(4, 5, dtype=bool)
 
 
 class Supports(Segmenter):
