@@ -1,4 +1,4 @@
-"""The page: everything that the template shows, gathered as plain values."""
+"""The report page: collects the values that the template shows."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def page(
     aggregation: str = "pooled",
     columns: Sequence[str] = (),
 ) -> str:
-    """Return the page as one self-contained HTML file: no request goes out from it.
+    """Return the page as one self-contained HTML file that makes no requests.
 
     Parameters
     ----------
@@ -106,6 +106,7 @@ def page(
         details=details(found),
         design=design(found, [block.images for block in parts]),
         caveats=caveats(found),
+        label_consistency="label_consistency" in used,
         aggregation=aggregation,
         boards=[_grid(heading, part, shown(part)) for heading, part in boards(found)],
         notes=[(name, title(name, metric), definition(name)) for name in [*dict.fromkeys(used), "aggregation"]],
@@ -187,14 +188,16 @@ def _forest(heading: str, part: pd.DataFrame) -> dict[str, Any]:
 
 def _curves(block: ComparisonBlock, places: dict[str, int], aggregation: str) -> dict[str, Any]:
     lines = score_lines(block, places, aggregation)
-    told = "; ".join(f"{line.label} from {line.mid[0]:.3f} to {line.mid[-1]:.3f}" for line in lines)
-    charts_ = [charts.curves(lines, f"F-score by IoU threshold, {block.title}", told, f"F-score ({aggregation})")]
-    gaps = difference_lines(block, places, aggregation, REAL)
-    if gaps:
-        told = "; ".join(f"{line.label} from {line.mid[0]:+.3f} to {line.mid[-1]:+.3f}" for line in gaps)
+    description = "; ".join(f"{line.label} from {line.mid[0]:.3f} to {line.mid[-1]:.3f}" for line in lines)
+    drawings = [
+        charts.curves(lines, f"F-score by IoU threshold, {block.title}", description, f"F-score ({aggregation})")
+    ]
+    differences = difference_lines(block, places, aggregation, REAL)
+    if differences:
+        description = "; ".join(f"{line.label} from {line.mid[0]:+.3f} to {line.mid[-1]:+.3f}" for line in differences)
         heading = f"Difference in F-score from real images alone by IoU threshold, {block.title}"
-        charts_.append(charts.curves(gaps, heading, told, "difference from real", zero_line=True))
-    return {"title": block.title, "charts": charts_}
+        drawings.append(charts.curves(differences, heading, description, "difference from real", zero_line=True))
+    return {"title": block.title, "charts": drawings}
 
 
 def _strata(results: Results, parts: Sequence[ComparisonBlock], iou: float | str, aggregation: str) -> list[Grid]:
@@ -231,7 +234,7 @@ def _costs(heading: str, part: pd.DataFrame) -> dict[str, Any]:
                 "segmenter": row["segmenter"],
                 "arm": short(row["arm"]),
                 "total": duration(total) if seconds else MISSING,
-                "told": ", ".join(f"{_COST_WORDS[name]} {duration(value)}" for name, value in seconds.items()),
+                "description": ", ".join(f"{_COST_WORDS[name]} {duration(value)}" for name, value in seconds.items()),
                 "parts": [(name, f"{100 * value / most:.3f}%") for name, value in seconds.items()],
             }
             for row, seconds, total in rows
@@ -247,7 +250,7 @@ def _failures(results: Results) -> list[dict[str, str]]:
 
 
 def _pictures(folder: Path) -> list[dict[str, Any]]:
-    """Return the pictures that a run folder holds, as data that a page can carry."""
+    """Return the pictures of a run folder, embedded as data."""
     index = folder / PICTURES / INDEX
     if not _own(index, folder):
         return []
@@ -255,17 +258,19 @@ def _pictures(folder: Path) -> list[dict[str, Any]]:
         return [
             {
                 "title": str(row["title"]),
-                "shots": [_shot(folder, Path(str(item["file"])).name, str(item["told"])) for item in row["pictures"]],
+                "shots": [
+                    _shot(folder, Path(str(item["file"])).name, str(item["caption"])) for item in row["pictures"]
+                ],
             }
             for row in json.loads(index.read_text(encoding="utf-8"))
         ]
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        told = f"The list of pictures, {PICTURES}/{INDEX}, is damaged; run the study again to have it made anew."
-        return [{"title": "", "shots": [{"data": "", "told": told}]}]
+        caption = f"The list of pictures, {PICTURES}/{INDEX}, is damaged; run the study again to recreate it."
+        return [{"title": "", "shots": [{"data": "", "caption": caption}]}]
 
 
-def _shot(folder: Path, name: str, told: str) -> dict[str, Any]:
-    """Return a picture as data; one that can't be shown is told in its place, and stops no report."""
+def _shot(folder: Path, name: str, caption: str) -> dict[str, Any]:
+    """Return a picture as data; where it can't be shown, a caption that says so."""
     file = folder / PICTURES / name
     try:
         if not _own(file, folder):
@@ -273,12 +278,12 @@ def _shot(folder: Path, name: str, told: str) -> dict[str, Any]:
         with Image.open(file) as picture:
             picture.verify()
     except Exception:  # decoders raise anything on damaged files
-        return {"data": "", "told": f"{told} (not shown: its file is missing or damaged)"}
-    return {"data": Markup("data:image/png;base64,") + base64.b64encode(file.read_bytes()).decode(), "told": told}
+        return {"data": "", "caption": f"{caption} (not shown: its file is missing or damaged)"}
+    return {"data": Markup("data:image/png;base64,") + base64.b64encode(file.read_bytes()).decode(), "caption": caption}
 
 
 def _environment(folder: Path, found: pd.DataFrame) -> list[tuple[str, str]]:
-    """Say what the study was run on; of a folder that doesn't tell, what is known from its tables."""
+    """Return what the study was run on; without ``environment.json``, what its tables say."""
     facts = {"Segmenters trained on": ", ".join(sorted({d for d in found["device"] if d})) or MISSING}
     try:
         known = json.loads(_read(folder / "environment.json") or "{}")
@@ -296,5 +301,5 @@ def _read(path: Path) -> str:
 
 
 def _own(path: Path, folder: Path) -> bool:
-    """Whether this is a file of the folder's own: a link could put any file of this machine on a page."""
+    """Whether this is a regular file of the folder: a link could put any file of the machine on the page."""
     return path.is_file() and path.resolve() == folder.resolve() / path.relative_to(folder)

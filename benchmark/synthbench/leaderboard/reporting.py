@@ -1,4 +1,4 @@
-"""The page that a run ends with, and the pictures that it shows."""
+"""The report of a run: ``report.html`` and the pictures that it shows."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from synthbench.results import Results
 
 SIDE = 256
-"""Side of the part of an image that is shown, in pixels."""
+"""Side of the crop that is shown, in pixels."""
 
 _GAP = 4
 
@@ -69,7 +69,7 @@ def _write_pictures(folder: Path, pictures: Mapping[str, Sequence[Sample]], task
             file = f"{number:02d}-{i:02d}.png"
             sides = [shown, draw_annotation(replace(sample, image=shown), task)]
             Image.fromarray(_beside(sides)).save(beside / file)
-            shots.append({"file": file, "told": _told(title, sample, task)})
+            shots.append({"file": file, "caption": _caption(title, sample, task)})
         index.append({"title": title, "pictures": shots})
     (beside / INDEX).write_text(json.dumps(index, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     beside.chmod(0o755)
@@ -106,8 +106,8 @@ def _beside(sides: Sequence[np.ndarray]) -> np.ndarray:
     return out
 
 
-def _told(title: str, sample: Sample, task: Task) -> str:
+def _caption(title: str, sample: Sample, task: Task) -> str:
     if task == "semantic":
-        return f"{title}, {sample.id}: the image, and beside it its classes in colour"
+        return f"{title}, {sample.id}: image and classes in colour"
     count = len(np.unique(sample.labels[sample.labels > 0]))
-    return f"{title}, {sample.id}: the image, and beside it the outlines of its {count} objects"
+    return f"{title}, {sample.id}: image and outlines of its {count} objects"
