@@ -43,7 +43,7 @@ def test_json_and_csv_are_for_programs(folder: Path, tmp_path: Path, capsys: pyt
     assert main(["leaderboard", str(folder), "--format", "json", "--iou", "0.75"]) == 0
     rows = json.loads(capsys.readouterr().out)["rows"]
     assert {row["metric"] for row in rows} == {"f1@0.75"}
-    assert {row["arm"]: row["coverage"] for row in rows}["real + pix2pix × 50"] == "1/2"
+    assert {row["arm"]: row["completed"] for row in rows}["real + pix2pix × 50"] == "1/2"
     file = tmp_path / "board.csv"
     assert main(["leaderboard", str(folder), "--format", "csv", "--iou", "mean", "--out", str(file)]) == 0
     assert capsys.readouterr().out == ""

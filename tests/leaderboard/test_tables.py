@@ -54,10 +54,10 @@ def test_numbers_are_those_of_the_rows(whole: SimpleNamespace) -> None:
 def test_gaps_are_counted_and_never_zero(gaps: SimpleNamespace) -> None:
     found = made(gaps).set_index(["segmenter", "arm"])
     lost, partial = found.loc[("unet", "real + pix2pix × 50")], found.loc[("unet", "real + duplicate × 50")]
-    assert (lost["coverage"], lost["status"], lost["verdict"]) == ("0/3", "missing", "missing")
+    assert (lost["completed"], lost["status"], lost["verdict"]) == ("0/3", "missing", "missing")
     assert np.isnan(lost["f1@0.50"])
     assert "loss is NaN" in lost["error"]
-    assert (partial["coverage"], partial["status"], partial["delta_pairs"]) == ("2/3", "partial", 2)
+    assert (partial["completed"], partial["status"], partial["delta_pairs"]) == ("2/3", "partial", 2)
     assert found.loc[("stardist", "real + pix2pix × 50"), "verdict"] == "better"
 
 
@@ -272,7 +272,7 @@ def test_folds_of_unequal_size_are_one_arm(whole: SimpleNamespace, frames: Simpl
     study.fidelity = pd.concat([frames.fidelity(part) for part in parts]).assign(fold=[0, 1, 2])
     found = table(study, draws=DRAWS)
     assert sorted(found["arm"]) == ["real", "real + g × 3", "real + g × 6"]
-    assert set(found["coverage"]) == {"6/6"}
+    assert set(found["completed"]) == {"6/6"}
     assert set(found["folds"]) == {3}
     assert set(found["fraction"]) == {3}
     assert found.set_index("arm")["KD(untrained)"].notna().tolist() == [bool(a != "real") for a in found["arm"]]

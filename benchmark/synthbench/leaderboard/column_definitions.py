@@ -139,7 +139,7 @@ DEFINITIONS = {
     "empty": "Synthetic images without any object.",
     "runs_ok": "Trainings that were finished and scored.",
     "runs_planned": "Trainings that were planned.",
-    "coverage": "Trainings finished / planned. Failed trainings are missing, not zero; means are over the others.",
+    "completed": "Trainings finished / planned. Failed trainings are missing, not zero; means are over the others.",
     "status": "ok: all trainings are there; partial: some; missing: none.",
     "error": "The first error of the failed trainings.",
     "generator_seconds": "Seconds to train the generator; mean over trainings.",

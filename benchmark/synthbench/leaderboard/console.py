@@ -63,7 +63,7 @@ def _grid(heading: str, part: pd.DataFrame) -> Table:
     grid.add_column("segmenter", no_wrap=True)
     grid.add_column("arm", overflow="fold")
     headings = [title(first), *(title(name).removeprefix("F1") for name in others), title("delta", metric), "rank"]
-    for name in (*headings, "runs", "time"):
+    for name in (*headings, "completed", "time"):
         grid.add_column(name.strip(), justify="right", no_wrap=True)
     last = ""
     for row in records(part):
@@ -75,7 +75,7 @@ def _grid(heading: str, part: pd.DataFrame) -> Table:
             *(Text("–" if lost else text(row, name)) for name in others),
             Text(text(row, "delta"), style=_style(row)),
             Text(text(row, "rank")),
-            Text(row["coverage"], style="" if row["status"] == "ok" else "bold red"),
+            Text(row["completed"], style="" if row["status"] == "ok" else "bold red"),
             Text(_time(row)),
         )
         last = row["segmenter"]

@@ -154,7 +154,7 @@ def _table_cell(row: dict[str, Any], name: str) -> TableCell:
     shown_text = text(row, name)
     if name == "arm":
         return TableCell(short(row["arm"]), short(row["arm"]), "text")
-    if name == "coverage":
+    if name == "completed":
         return TableCell(shown_text, str(row["runs_ok"] / row["runs_planned"]), row["status"])
     if isinstance(value, str):
         return TableCell(shown_text, value, "verdict" if name == "verdict" else "text")
@@ -207,7 +207,7 @@ def _strata(results: Results, parts: Sequence[ComparisonBlock], iou: float | str
         values = {value for block in parts if name in block.images for value in block.images[name].dropna().unique()}
         if 2 <= len(values) <= _MOST_STRATA:
             strata = by_group(results, name, iou, aggregation, draws=_GROUP_DRAWS)
-            columns = ["value", "images", "segmenter", "arm", "score", "delta", "verdict", "coverage"]
+            columns = ["value", "images", "segmenter", "arm", "score", "delta", "verdict", "completed"]
             grids += [
                 _grid(f"{heading}, by {name.removeprefix('group:')}", p, columns) for heading, p in boards(strata)
             ]

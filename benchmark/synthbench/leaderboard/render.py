@@ -33,7 +33,7 @@ def shown(table: pd.DataFrame) -> list[str]:
         for c in ("delta_vs_duplicate", "recovered", "equivalent_real_images", "label_consistency")
         if c in table and table[c].notna().any()
     ]
-    names = [*group, "segmenter", "arm", *main, "delta", "verdict", "rank", *gains, "coverage", *rest]
+    names = [*group, "segmenter", "arm", *main, "delta", "verdict", "rank", *gains, "completed", *rest]
     return [*names, *(c for c in table.attrs.get("columns", ()) if c not in names)]
 
 
@@ -162,7 +162,7 @@ def _grid(part: pd.DataFrame, names: Sequence[str], metric: str) -> str:
     lines = [[_plain(title(name, metric)) for name in names]]
     lines += [[_cell(row, name) for name in names] for row in rows]
     widths = [max(len(line[i]) for line in lines) for i in range(len(names))]
-    left = [isinstance(rows[0].get(name), str) and name != "coverage" for name in names]
+    left = [isinstance(rows[0].get(name), str) and name != "completed" for name in names]
 
     def line(cells: Sequence[str]) -> str:
         padded = (c.ljust(w) if is_left else c.rjust(w) for c, w, is_left in zip(cells, widths, left, strict=True))

@@ -176,7 +176,7 @@ def _block_rows(
     for arm in block.arms:
         runs = block.runs[block.runs["arm"] == arm]
         first = runs.iloc[0]
-        state = _coverage(runs)
+        state = _completed(runs)
         rows.append(
             {
                 "dataset": block.dataset,
@@ -297,13 +297,13 @@ def _steps(runs: pd.DataFrame) -> float:
     return float(pd.to_numeric(runs["generator_steps"]).max()) if "generator_steps" in runs else np.nan
 
 
-def _coverage(runs: pd.DataFrame) -> dict[str, Any]:
+def _completed(runs: pd.DataFrame) -> dict[str, Any]:
     done, planned = int((runs["status"] == "ok").sum()), len(runs)
     errors = [e for e in runs.get("error", pd.Series(dtype=str)) if e]
     return {
         "runs_ok": done,
         "runs_planned": planned,
-        "coverage": f"{done}/{planned}",
+        "completed": f"{done}/{planned}",
         "status": "ok" if done == planned else "partial" if done else "missing",
         "error": str(errors[0]).strip().splitlines()[0] if errors else "",
     }
@@ -332,7 +332,7 @@ def _stratum(
     means = mean_over_runs(run_scores(images, metric, iou, aggregation))
     deltas = _deltas(compared(replace(block, images=images), iou, aggregation, baseline, draws), baseline)
     for arm in block.arms:
-        state = _coverage(block.runs[block.runs["arm"] == arm])
+        state = _completed(block.runs[block.runs["arm"] == arm])
         yield {
             "dataset": block.dataset,
             "fraction": block.fraction,
