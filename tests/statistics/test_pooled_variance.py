@@ -22,7 +22,7 @@ def arms(scores: np.ndarray) -> tuple[dict[str, pd.DataFrame], dict[str, np.ndar
     pairs, differences = {}, {}
     for place, row in enumerate(scores[1:], 1):
         seeds = np.arange(len(row))
-        keys = {"fold": 0, "generator_seed": "0", "seed": seeds, "base": seeds, "mine": 100 * place + seeds}
+        keys = {"fold": 0, "generator_seed": "0", "seed": seeds, "base": seeds, "run": 100 * place + seeds}
         pairs[f"a{place}"], differences[f"a{place}"] = pd.DataFrame(keys), row - scores[0]
     return pairs, differences
 

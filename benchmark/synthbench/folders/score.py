@@ -22,7 +22,7 @@ from synthbench.metrics.ignore import leave_out
 from synthbench.metrics.matching import (
     IOU_THRESHOLDS,
     PANOPTIC_IOU,
-    ImageCounts,
+    MatchCounts,
     count_overlap,
     per_image,
     pooled,
@@ -71,8 +71,8 @@ class ImageScore:
         Pixels whose true label is unknown.
     """
 
-    counts: ImageCounts
-    panoptic: ImageCounts
+    counts: MatchCounts
+    panoptic: MatchCounts
     aji: AggregatedJaccard
     aji_plus: AggregatedJaccard
     hard: bool

@@ -38,9 +38,9 @@ def difference_lines(block: ComparisonBlock, places: dict[str, int], aggregation
 def _by_iou(block: ComparisonBlock, aggregation: str) -> pd.DataFrame:
     """Return F-scores with one row per run (indexed by what makes it) and one column per threshold."""
     found = image_counts(block.images, "f1", "mean", aggregation)
-    above, below = found.above.sum(axis=1), found.below.sum(axis=1)
-    scores = np.divide(above, below, out=np.zeros_like(above), where=below > 0)
-    return pd.DataFrame(scores, pd.MultiIndex.from_frame(found.runs), sorted(set(block.images["iou"].round(2))))
+    return pd.DataFrame(
+        found.scores_by_part(), pd.MultiIndex.from_frame(found.runs), sorted(set(block.images["iou"].round(2)))
+    )
 
 
 def _by_arm(runs: pd.DataFrame, block: ComparisonBlock) -> list[tuple[str, pd.DataFrame]]:

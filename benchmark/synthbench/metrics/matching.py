@@ -15,6 +15,7 @@ import numpy as np
 from synthbench.metrics.assignment import assign
 from synthbench.metrics.contacts import contacts
 from synthbench.metrics.overlap import Overlap, as_label_map, overlap
+from synthbench.metrics.rates import RATES, divide, rate
 
 IOU_THRESHOLDS: tuple[float, ...] = tuple(round(0.5 + 0.05 * i, 2) for i in range(10))
 """0.50, 0.55 … 0.95."""
@@ -23,7 +24,7 @@ PANOPTIC_IOU: float = float(np.nextafter(0.5, 1))
 
 
 @dataclass(frozen=True, eq=False)
-class ImageCounts:
+class MatchCounts:
     """What one image contributes to every score.
 
     Attributes
@@ -70,7 +71,7 @@ class ImageCounts:
         return _dice([self])
 
 
-def count(truth: np.ndarray, predicted: np.ndarray, thresholds: Sequence[float] = IOU_THRESHOLDS) -> ImageCounts:
+def count(truth: np.ndarray, predicted: np.ndarray, thresholds: Sequence[float] = IOU_THRESHOLDS) -> MatchCounts:
     """Match the instances of two label maps.
 
     Agrees with ``stardist.matching.matching``, but for two things. That compares in single precision: beyond unions
@@ -92,12 +93,12 @@ def count(truth: np.ndarray, predicted: np.ndarray, thresholds: Sequence[float] 
     return count_overlap(overlap(truth, predicted), thresholds)
 
 
-def count_overlap(table: Overlap, thresholds: Sequence[float] = IOU_THRESHOLDS) -> ImageCounts:
+def count_overlap(table: Overlap, thresholds: Sequence[float] = IOU_THRESHOLDS) -> MatchCounts:
     """Match the instances of an overlap table: `count` for one who has the table already."""
     levels = check_thresholds(thresholds)
     iou = table.iou
     matched = [_match(table, iou, level) for level in levels]
-    return ImageCounts(
+    return MatchCounts(
         true=len(table.true_ids),
         predicted=len(table.predicted_ids),
         thresholds=levels,
@@ -122,7 +123,7 @@ def check_thresholds(thresholds: Sequence[float]) -> np.ndarray:
     return levels
 
 
-def pooled(counts: Iterable[ImageCounts]) -> dict[str, np.ndarray]:
+def pooled(counts: Iterable[MatchCounts]) -> dict[str, np.ndarray]:
     """Scores by threshold from the counts summed over all images.
 
     Returns
@@ -140,10 +141,10 @@ def pooled(counts: Iterable[ImageCounts]) -> dict[str, np.ndarray]:
     )
 
 
-def per_image(counts: Iterable[ImageCounts]) -> dict[str, np.ndarray]:
+def per_image(counts: Iterable[MatchCounts]) -> dict[str, np.ndarray]:
     """Scores by threshold, computed for each image and averaged.
 
-    Images without a true or predicted instance (`ImageCounts.empty`) are left out; when all are, the scores are 0.
+    Images without a true or predicted instance (`MatchCounts.empty`) are left out; when all are, the scores are 0.
     StarDist's ``matching_dataset(by_image=True)`` lets them count as 0.
 
     Returns
@@ -159,7 +160,7 @@ def per_image(counts: Iterable[ImageCounts]) -> dict[str, np.ndarray]:
     return {name: values.mean(axis=0) for name, values in rates.items()}
 
 
-def quality(counts: Iterable[ImageCounts], *, by_image: bool = False) -> dict[str, np.ndarray]:
+def quality(counts: Iterable[MatchCounts], *, by_image: bool = False) -> dict[str, np.ndarray]:
     """Segmentation, recognition and panoptic quality by threshold (Kirillov 2019).
 
     The paper matches at more than 0.5: count at `PANOPTIC_IOU` for its figures. At other thresholds they are
@@ -180,14 +181,14 @@ def quality(counts: Iterable[ImageCounts], *, by_image: bool = False) -> dict[st
     """
     images = _checked(counts)
     if not by_image:
-        sq = _divide(np.sum([c.iou_sum for c in images], axis=0), np.sum([c.tp for c in images], axis=0))
+        sq = divide(np.sum([c.iou_sum for c in images], axis=0), np.sum([c.tp for c in images], axis=0))
         rq = pooled(images)["f1"]
         return {"sq": sq, "rq": rq, "pq": sq * rq}
     each = [quality([c]) for c in images if not c.empty] or [quality(images)]
     return {name: np.mean([one[name] for one in each], axis=0) for name in each[0]}
 
 
-def pooled_dice(counts: Iterable[ImageCounts]) -> float:
+def pooled_dice(counts: Iterable[MatchCounts]) -> float:
     """Dice coefficient of the foreground over the pixels of all images together, 0 … 1; 0/0 is 0."""
     return _dice(_checked(counts))
 
@@ -225,24 +226,15 @@ def _match(table: Overlap, iou: np.ndarray, level: float) -> tuple[int, float]:
 
 
 def _rates(tp: np.ndarray, fp: np.ndarray, fn: np.ndarray) -> dict[str, np.ndarray]:
-    return {
-        "precision": _divide(tp, tp + fp),
-        "recall": _divide(tp, tp + fn),
-        "f1": _divide(2 * tp, 2 * tp + fp + fn),
-        "jaccard_ap": _divide(tp, tp + fp + fn),
-    }
+    return {name: rate(name, tp, fp, fn) for name in RATES}
 
 
-def _divide(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
-    return np.divide(part, whole, out=np.zeros(np.shape(whole)), where=np.asarray(whole) > 0)
-
-
-def _dice(images: Sequence[ImageCounts]) -> float:
+def _dice(images: Sequence[MatchCounts]) -> float:
     whole = sum(c.foreground_true + c.foreground_predicted for c in images)
     return 2 * sum(c.intersection for c in images) / whole if whole else 0.0
 
 
-def _checked(counts: Iterable[ImageCounts]) -> list[ImageCounts]:
+def _checked(counts: Iterable[MatchCounts]) -> list[MatchCounts]:
     images = list(counts)
     if not images:
         raise ValueError("counts: there are no images")

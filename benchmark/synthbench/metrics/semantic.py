@@ -6,6 +6,8 @@ from typing import TypedDict
 
 import numpy as np
 
+from synthbench.metrics.rates import divide
+
 
 class ClassScores(TypedDict):
     """What `scores` returns.
@@ -62,7 +64,7 @@ def confusion(truth: np.ndarray, predicted: np.ndarray, classes: int, ignore: np
         raise ValueError(f"predicted: shape {np.shape(predicted)}, and truth has {np.shape(truth)}")
     pairs = true * classes + found
     if ignore is not None:
-        pairs = pairs[~_region(ignore, truth)]
+        pairs = pairs[~_checked_ignore(ignore, truth).ravel()]
     return np.bincount(pairs, minlength=classes**2).reshape(classes, classes)
 
 
@@ -89,10 +91,10 @@ def scores(matrix: np.ndarray) -> ClassScores:
     right = np.diagonal(matrix)
     true, found = matrix.sum(axis=1), matrix.sum(axis=0)
     union = true + found - right
-    iou = np.divide(right, union, out=np.zeros(len(matrix)), where=union > 0)
+    iou = divide(right, union)
     return ClassScores(
         iou=iou,
-        dice=np.divide(2 * right, true + found, out=np.zeros(len(matrix)), where=union > 0),
+        dice=divide(2 * right, true + found),
         present=true > 0,
         miou=float(iou[union > 0].mean()),
         miou_star=float(iou[true > 0].mean()),
@@ -131,7 +133,7 @@ def cldice(truth: np.ndarray, predicted: np.ndarray, ignore: np.ndarray | None =
     if true.shape != found.shape:
         raise ValueError(f"predicted: shape {found.shape}, and truth has {true.shape}")
     if ignore is not None:
-        known = ~_region(ignore, true).reshape(true.shape)
+        known = ~_checked_ignore(ignore, true)
         true, found = true & known, found & known
     precision = _inside(skeletonize(found), true)
     sensitivity = _inside(skeletonize(true), found)
@@ -150,12 +152,12 @@ def _inside(skeleton: np.ndarray, foreground: np.ndarray) -> float:
     return int((skeleton & foreground).sum()) / length if length else 0.0
 
 
-def _region(ignore: np.ndarray, truth: np.ndarray) -> np.ndarray:
+def _checked_ignore(ignore: np.ndarray, truth: np.ndarray) -> np.ndarray:
     if np.asarray(ignore).dtype != bool or np.shape(ignore) != np.shape(truth):
         raise ValueError(
             f"ignore: {np.asarray(ignore).dtype} of shape {np.shape(ignore)}; give bool, {np.shape(truth)}"
         )
-    return np.ravel(ignore)
+    return np.asarray(ignore)
 
 
 def _classes(labels: np.ndarray, name: str, classes: int) -> np.ndarray:

@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 
 from synthbench.errors import DataError
+from synthbench.metrics.rates import rate
 from synthbench.store import file_digest
 
 SEAL = "seal.json"
@@ -188,8 +189,7 @@ def _check_classes(table: pd.DataFrame, image: pd.Series, place: Place, way_out:
     of_classes = table["class"].notna()
     predicted, true = ((table["tp"] + table[rest]).groupby(image).transform("sum") for rest in ("fp", "fn"))
     _refuse(table, of_classes & (predicted != true), place, way_out, "true and predicted pixels differ in number")
-    both = 2 * table["tp"] + table["fp"] + table["fn"]
-    dice = (2 * table["tp"] / both.where(both > 0)).fillna(0.0)
+    dice = rate("f1", table["tp"], table["fp"], table["fn"])
     wrong = of_classes & ((table["dice"] - dice).abs() > _TOLERANCE)
     _refuse(table, wrong, place, way_out, "dice {dice:g} isn't that of its pixels")
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from synthbench.metrics.rates import rate
 from synthbench.results.made_by import made_by
 from synthbench.results.resampling_units import split_groups, with_units
 from synthbench.results.tables import COUNT, GROUP, Results
@@ -142,8 +143,7 @@ def _class_rows(head: Mapping[str, Any], image: Mapping[str, Any]) -> Iterator[d
     for label in range(len(confusion)):
         tp = int(confusion[label, label])
         fp, fn = int(confusion[:, label].sum()) - tp, int(confusion[label].sum()) - tp
-        both = 2 * tp + fp + fn
-        dice = 2 * tp / both if both else 0.0
+        dice = float(rate("f1", tp, fp, fn))
         yield {**head, "class": label, "tp": tp, "fp": fp, "fn": fn, "dice": dice, "cldice": image["cldice"]}
 
 

@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from synthbench.statistics.image_counts import UNIT
 from synthbench.study.model import Study
 
 GROUP = "group:"
-UNIT = "unit"
 FEWEST = 3
 """Values of a group from which it may be what images were taken from."""
 

@@ -215,7 +215,7 @@ def compare(
             differences[arm] = Difference(np.nan, np.nan, np.nan, np.nan, 0, 0, 0, 0, 0, possible)
             continue
         own, blur = arms[arm], blurs[arm]
-        value = float(own.exact @ own.shares)
+        value = float(own.exact @ own.weights)
         total = all_draws[arm] = value + draw_errors(arm, own, blur, base_noise, seed)
         low, high, p = _summary(total)
         repeats = int(own.pairs["seed"].nunique()), int(own.pairs["fold"].nunique())

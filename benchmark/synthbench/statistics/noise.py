@@ -159,7 +159,7 @@ def _parts(own: Resampled, found: ImageCounts) -> list[_Part]:
     out = []
     for _, rows in own.pairs.reset_index(drop=True).groupby("fold"):
         at = rows.index.to_numpy()
-        seen = (found.present[rows["mine"]] & found.present[rows["base"]]).any(axis=0)
+        seen = (found.present[rows["run"]] & found.present[rows["base"]]).any(axis=0)
         images = len(np.unique(found.units[seen]))
         if images < 2:
             continue

@@ -1,6 +1,6 @@
-"""Test images drawn again with replacement, and what every pair of runs makes of each draw.
+"""Test images resampled with replacement, and the difference of every pair of runs on each resample.
 
-What is drawn are units: images that belong together (a well, a patient) are drawn together, as one.
+What is resampled are units: images that belong together (of one well, of one patient) are drawn together.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ import pandas as pd
 
 from synthbench.statistics.image_counts import ImageCounts, combine
 
+__all__ = ["Resampled", "pair", "possible_pairs", "resample", "smallness"]
+
 _CHUNK = 4_000_000
 _TAG_IMAGES = 71
 
@@ -25,19 +27,19 @@ class Resampled:
     Attributes
     ----------
     pairs : DataFrame
-        ``fold``, ``generator_seed``, ``seed``, and the row numbers ``mine`` and ``base`` in `ImageCounts.runs`; at
-        least one row.
+        ``fold``, ``generator_seed``, ``seed``, and the row numbers ``run`` (of the arm) and ``base`` (of the baseline)
+        in `ImageCounts.runs`; at least one row.
     exact : ndarray
-        ``(pairs,)``, arm minus baseline on the images themselves.
+        ``(pairs,)``: arm minus baseline on the images themselves.
     drawn : ndarray
-        ``(draws, pairs)``, the same on the resamples.
+        ``(draws, pairs)``: the same on the resamples.
     images, units : int
-        Test images that some pair is scored on, and the units that they make.
-    few : float
-        By how much resampling so few units, of such sizes, falls short of the variance; 1 or more.
+        Test images that at least one pair is scored on, and the units that they form.
+    inflation : float
+        Factor by which the variance of the resamples has to be multiplied, for so few units of such sizes; 1 or more.
     dof : float
-        Degrees of freedom of what varies over units: their number less one where all are of one size, else fewer. 0
-        where nothing can be told from them.
+        Degrees of freedom of the variance over units: their number minus one where all have the same size, else fewer.
+        0 where the variance can't be estimated.
     """
 
     pairs: pd.DataFrame
@@ -45,65 +47,77 @@ class Resampled:
     drawn: np.ndarray
     images: int
     units: int
-    few: float
+    inflation: float
     dof: float
 
     @property
-    def shares(self) -> np.ndarray:
-        """The weight of each pair in the mean, ``(pairs,)``: folds alike, pairs alike within a fold."""
+    def weights(self) -> np.ndarray:
+        """The weight of each pair in the mean, ``(pairs,)``: folds count equally, and pairs within a fold."""
         folds = self.pairs["fold"]
         sizes = folds.map(folds.value_counts())
         return (1.0 / (sizes * folds.nunique())).to_numpy(float)
 
 
 def resample(
-    images: pd.DataFrame, found: ImageCounts, matched: dict[str, pd.DataFrame], draws: int, seed: int
+    images: pd.DataFrame, counts: ImageCounts, matched: dict[str, pd.DataFrame], draws: int, seed: int
 ) -> tuple[dict[str, Resampled], bool]:
     """Score all pairs on the same resamples of the test images.
 
     Parameters
     ----------
-    images, found
-        The rows of a block, and their tally.
+    images, counts
+        The rows of a block, and their counts.
     matched
         By arm, what `pair` returns; arms without pairs are left out.
+    draws
+        Number of resamples.
+    seed
+        Seed of the resamples.
 
     Returns
     -------
-    dict, bool
-        By arm; and whether every unit belongs to one fold, so that folds were resampled each by itself.
+    arms : dict of str to Resampled
+    by_fold : bool
+        Whether every unit belongs to one fold, so that each fold was resampled by itself.
     """
-    sides = {arm: _Sides(found, pairs) for arm, pairs in matched.items() if len(pairs)}
-    weights = _Weights(images, found, draws, seed)
-    drawn = {arm: np.empty((draws, len(matched[arm]))) for arm in sides}
+    both_runs = {arm: _Pairs(counts, pairs) for arm, pairs in matched.items() if len(pairs)}
+    weights = _Weights(images, counts, draws, seed)
+    drawn = {arm: np.empty((draws, len(matched[arm]))) for arm in both_runs}
     for start, stop, chunk in weights.chunks():
-        for arm, side in sides.items():
-            drawn[arm][start:stop] = side.difference(chunk)
+        for arm, runs in both_runs.items():
+            drawn[arm][start:stop] = runs.difference(chunk)
     all_once = np.ones((1, weights.size))
-    out = {}
-    for arm, side in sides.items():
-        few, dof = smallness([side.sizes[members] for members in weights.strata])
-        counts = int(side.seen.sum()), len(np.unique(found.units[side.seen]))
-        out[arm] = Resampled(matched[arm], side.difference(all_once)[0], drawn[arm], *counts, few, dof)
-    return out, weights.by_fold
+    arms = {}
+    for arm, runs in both_runs.items():
+        inflation, dof = smallness([runs.sizes[members] for members in weights.strata])
+        arms[arm] = Resampled(
+            matched[arm],
+            runs.difference(all_once)[0],
+            drawn[arm],
+            int(runs.scored.sum()),
+            len(np.unique(counts.units[runs.scored])),
+            inflation,
+            dof,
+        )
+    return arms, weights.by_fold
 
 
 def smallness(strata: Sequence[np.ndarray]) -> tuple[float, float]:
     """Return by how much a bootstrap of few units is too narrow, and the degrees of freedom of its variance.
 
-    A mean over units of different sizes follows the largest: their residuals are small because the mean goes with them.
-    Both figures are those of a weighted mean of units that vary alike (Bell & McCaffrey 2002): the variance is a
-    quadratic form in the units, and the sums of powers of their shares give its trace and that of its square. For n
-    units of one size they are n / (n − 1) and n − 1.
+    A mean over units of different sizes follows the largest: their residuals are small because the mean moves with
+    them. Both numbers are those of a weighted mean of units with equal variance (Bell & McCaffrey 2002): the variance
+    is a quadratic form in the units, and sums of powers of their relative sizes give its trace and that of its square.
+    For n units of one size they are n / (n − 1) and n − 1.
 
     Parameters
     ----------
     strata
-        Sizes of the units, ``(units,)``, 0 or above, of each stratum that is resampled by itself; strata count alike.
+        Sizes of the units, ``(units,)``, 0 or above, of each stratum that is resampled by itself; strata count equally.
 
     Returns
     -------
-    few, dof : float
+    inflation, dof : float
         1 and 0 where no stratum has two units.
     """
     truth = expected = squares = 0.0
@@ -120,9 +134,19 @@ def smallness(strata: Sequence[np.ndarray]) -> tuple[float, float]:
 
 
 def pair(runs: pd.DataFrame, arm: str, baseline: str) -> pd.DataFrame:
-    """Match an arm's runs with the baseline's: ``fold``, ``generator_seed``, ``seed``, and two row numbers in `runs`.
+    """Match the runs of an arm with those of the baseline.
 
-    A baseline without the same generator seed lends its first run of that fold and seed.
+    A run for whose generator seed the baseline has none is matched with the baseline's first run of that fold and seed.
+
+    Parameters
+    ----------
+    runs
+        `ImageCounts.runs`.
+
+    Returns
+    -------
+    DataFrame
+        ``fold``, ``generator_seed``, ``seed``, and the row numbers ``run`` and ``base`` in `runs`.
     """
     exact: dict[tuple[Any, ...], int] = {}
     first: dict[tuple[Any, ...], int] = {}
@@ -136,11 +160,11 @@ def pair(runs: pd.DataFrame, arm: str, baseline: str) -> pd.DataFrame:
         base = exact.get((fold, generator_seed, seed), first.get((fold, seed)))
         if name == arm and base is not None:
             matched.append((fold, generator_seed, seed, row, base))
-    return pd.DataFrame(matched, columns=["fold", "generator_seed", "seed", "mine", "base"])
+    return pd.DataFrame(matched, columns=["fold", "generator_seed", "seed", "run", "base"])
 
 
 def possible_pairs(runs: pd.DataFrame, arm: str, baseline: str) -> int:
-    """Return how many pairs there would be, had every fold and seed that occurs been run for both arms."""
+    """Return the number of pairs if every fold and seed that occurs had been run for both arms."""
     trained: set[tuple[Any, Any]] = set()
     generators: dict[tuple[Any, Any], set[str]] = {}
     for name, fold, generator_seed, seed in runs.itertuples(index=False, name=None):
@@ -153,19 +177,19 @@ def possible_pairs(runs: pd.DataFrame, arm: str, baseline: str) -> int:
 
 
 class _Weights:
-    """How often each unit occurs in each resample, made in chunks, the same chunks for every arm."""
+    """How often each unit occurs in each resample, made chunk by chunk, the same for every arm."""
 
-    def __init__(self, images: pd.DataFrame, found: ImageCounts, draws: int, seed: int) -> None:
-        units = dict(zip(found.images, found.units.tolist(), strict=True))
-        homes = images[["image", "fold"]].drop_duplicates()
-        homes = homes.assign(unit=homes["image"].astype(str).map(units)).dropna(subset="unit")
-        home = homes.groupby("unit")["fold"].agg(["nunique", "first"]).sort_index()
-        folds = home["first"].astype(str).to_numpy()
+    def __init__(self, images: pd.DataFrame, counts: ImageCounts, draws: int, seed: int) -> None:
+        units = dict(zip(counts.images, counts.units.tolist(), strict=True))
+        rows = images[["image", "fold"]].drop_duplicates()
+        rows = rows.assign(unit=rows["image"].astype(str).map(units)).dropna(subset="unit")
+        fold_of_unit = rows.groupby("unit")["fold"].agg(["nunique", "first"]).sort_index()
+        folds = fold_of_unit["first"].astype(str).to_numpy()
         self.strata = [np.flatnonzero(folds == f) for f in np.unique(folds)]
-        self.by_fold = not (home["nunique"] > 1).any()
+        self.by_fold = not (fold_of_unit["nunique"] > 1).any()
         if not self.by_fold:
-            self.strata = [np.arange(len(home))]
-        self.size, self.draws, self.seed = len(home), draws, seed
+            self.strata = [np.arange(len(fold_of_unit))]
+        self.size, self.draws, self.seed = len(fold_of_unit), draws, seed
 
     def chunks(self) -> Iterator[tuple[int, int, np.ndarray]]:
         """Yield the numbers of the first draw and of the one after the last, and ``(draws, units)`` float64."""
@@ -176,51 +200,55 @@ class _Weights:
 
     def _chunk(self, start: int, stop: int) -> np.ndarray:
         rng = np.random.default_rng((self.seed, _TAG_IMAGES, start))
-        out = np.empty((stop - start, self.size))
+        weights = np.empty((stop - start, self.size))
         for members in self.strata:
             n = len(members)
             picks = rng.integers(n, size=(stop - start, n)) + n * np.arange(stop - start)[:, None]
-            out[:, members] = np.bincount(picks.ravel(), minlength=(stop - start) * n).reshape(-1, n)
-        return out
+            weights[:, members] = np.bincount(picks.ravel(), minlength=(stop - start) * n).reshape(-1, n)
+        return weights
 
 
-class _Sides:
+class _Pairs:
     """The two runs of each pair, arranged for matrix products, on the images that both have."""
 
-    def __init__(self, found: ImageCounts, pairs: pd.DataFrame) -> None:
-        mine, base = pairs["mine"].to_numpy(), pairs["base"].to_numpy()
-        shared = found.present[mine] & found.present[base]
-        self.seen = shared.any(axis=0)
-        self._mine = _Side(found, mine, shared[:, :, None])
-        self._base = _Side(found, base, shared[:, :, None])
-        self.sizes = self._mine.sizes + self._base.sizes
+    def __init__(self, counts: ImageCounts, pairs: pd.DataFrame) -> None:
+        run, base = pairs["run"].to_numpy(), pairs["base"].to_numpy()
+        shared = counts.present[run] & counts.present[base]
+        self.scored = shared.any(axis=0)
+        self._run = _Runs(counts, run, shared[:, :, None])
+        self._base = _Runs(counts, base, shared[:, :, None])
+        self.sizes = self._run.sizes + self._base.sizes
 
     def difference(self, weights: np.ndarray) -> np.ndarray:
         """Return ``(draws, pairs)`` for the weights of the units, ``(draws, units)``."""
-        return self._mine.score(weights) - self._base.score(weights)
+        return self._run.score(weights) - self._base.score(weights)
 
 
-class _Side:
-    def __init__(self, found: ImageCounts, rows: np.ndarray, shared: np.ndarray) -> None:
-        self._shape = (len(rows), found.above.shape[2])
-        self._above = _flat(found.above[rows] * shared, found.units)
-        self._below = _flat(found.below[rows] * shared, found.units)
-        self._counts = None if found.counts is None else _flat(found.counts[rows] * shared, found.units)
-        self.sizes: np.ndarray = self._below.sum(axis=1)
+class _Runs:
+    """One run of each pair: sums over the images of each unit."""
+
+    def __init__(self, counts: ImageCounts, rows: np.ndarray, shared: np.ndarray) -> None:
+        self._shape = (len(rows), counts.numerator.shape[2])
+        self._numerator = _by_unit(counts.numerator[rows] * shared, counts.units)
+        self._denominator = _by_unit(counts.denominator[rows] * shared, counts.units)
+        part_counts = counts.part_counts
+        self._part_counts = None if part_counts is None else _by_unit(part_counts[rows] * shared, counts.units)
+        self.sizes: np.ndarray = self._denominator.sum(axis=1)
 
     def score(self, weights: np.ndarray) -> np.ndarray:
         """Return ``(draws, runs)``."""
         shape = (len(weights), *self._shape)
-        counts = None if self._counts is None else (weights @ self._counts).reshape(shape)
-        return combine((weights @ self._above).reshape(shape), (weights @ self._below).reshape(shape), counts)
+        part_counts = None if self._part_counts is None else (weights @ self._part_counts).reshape(shape)
+        numerator, denominator = (weights @ side for side in (self._numerator, self._denominator))
+        return combine(numerator.reshape(shape), denominator.reshape(shape), part_counts)
 
 
-def _flat(array: np.ndarray, units: np.ndarray) -> np.ndarray:
+def _by_unit(array: np.ndarray, units: np.ndarray) -> np.ndarray:
     """Sum over the images of each unit: ``(runs, images, parts)`` to ``(units, runs × parts)``."""
     runs, images, parts = array.shape
     flat = np.ascontiguousarray(array.transpose(1, 0, 2)).reshape(images, runs * parts)
     if np.array_equal(units, np.arange(images)):
         return flat
-    out = np.zeros((int(units.max()) + 1, runs * parts))
-    np.add.at(out, units, flat)
-    return out
+    sums = np.zeros((int(units.max()) + 1, runs * parts))
+    np.add.at(sums, units, flat)
+    return sums

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from synthbench.statistics.differences import DRAWS, Difference, compare
-from synthbench.statistics.image_counts import FOUND, check_columns, seed_text
+from synthbench.statistics.image_counts import ZERO_IF_NOTHING_FOUND, check_columns, seed_text
 
 _OWN, _NOTHING = "own", "nothing"
 
@@ -45,7 +45,7 @@ def score_interval(
     kept = images.drop(columns=[name for name in images if str(name).startswith("group:")])
     place = kept["fold"].astype(str) + "/" + seed_text(kept["generator_seed"]) + "/" + kept["image"].astype(str)
     own = kept.assign(arm=_OWN, image=place)
-    none = {name: 0 for name in FOUND if name in own}
+    none = {name: 0 for name in ZERO_IF_NOTHING_FOUND if name in own}
     nothing = own.assign(arm=_NOTHING, **none, fn=own["tp"] + own["fn"])
     both = pd.concat([own, nothing], ignore_index=True)
     found = compare(both, _NOTHING, metric, iou, aggregation, draws, seed).differences[_OWN]

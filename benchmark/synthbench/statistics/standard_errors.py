@@ -62,9 +62,9 @@ def standard_errors(
     out = {}
     for arm, (spread, assumed2, own_variance) in _training(arms, by_fold, unpooled).items():
         own = arms[arm]
-        total2 = float((own.drawn @ own.shares).var()) * own.few
+        total2 = float((own.drawn @ own.weights).var()) * own.inflation
         folds = own.pairs["fold"] if by_fold else pd.Series(0, index=own.pairs.index)
-        image2 = min(image_variance(own.drawn, folds) * own.few, total2) if spread.dof else total2
+        image2 = min(image_variance(own.drawn, folds) * own.inflation, total2) if spread.dof else total2
         if spread.with_images:
             image2 = min(image2, spread.error2)
             out[arm] = StandardError(image2, spread.error2 - image2, spread, spread.dof, 0.0)
@@ -160,7 +160,7 @@ def draw_errors(arm: str, own: Resampled, parts: StandardError, baseline: np.nda
     if not (own.dof or parts.spread.with_images):
         return np.full(draws, np.nan)
     rng = np.random.default_rng((seed, _TAG_SEEDS, zlib.crc32(arm.encode())))
-    images = np.sqrt(parts.image2) * _smoothed(own.drawn @ own.shares, 1 / own.few, rng)
+    images = np.sqrt(parts.image2) * _smoothed(own.drawn @ own.weights, 1 / own.inflation, rng)
     training = np.sqrt(parts.training2) * (baseline + rng.standard_normal(draws)) / np.sqrt(2)
     out: np.ndarray = (images + training) / np.sqrt(rng.chisquare(parts.dof, draws) / parts.dof)
     return out
