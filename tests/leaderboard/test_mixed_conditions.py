@@ -74,7 +74,7 @@ def test_many_versions_are_counted() -> None:
     rows = [[{"versions": dict.fromkeys(names, version)}] for version in ("1.0", "1.1")]
     (told,) = mixtures(board(*rows))
     assert told.startswith("Rows mix versions: lib0 1.0 and 1.1; lib1")
-    assert "lib5 1.0 and 1.1; and 2 more. Part" in told
+    assert "lib5 1.0 and 1.1; and 2 more." in told
 
 
 def test_lists_are_joined_and_blanks_left_out() -> None:

@@ -161,10 +161,10 @@ def test_copies_are_counted_apart_by_where_masks_come_from(whole: SimpleNamespac
     )
     row = table(found, draws=DRAWS).query("generator == 'pix2pix'").iloc[0]
     assert (text(row, "train_duplicates_new"), text(row, "train_duplicates_training")) == ("3 of 44", "8 of 56")
-    said = [line for line in caveats(table(found, draws=DRAWS)) if "of pix2pix" in line and "repeat" in line]
+    said = [line for line in caveats(table(found, draws=DRAWS)) if "of pix2pix" in line and "duplicate" in line]
     assert said == [
         "9 of 100 synthetic images of pix2pix (phantom-nuclei, 45 real images) duplicate training images: "
-        "3 of 44 with new masks and 8 of 56 drawn to training masks."
+        "3 of 44 with new masks and 8 of 56 with training masks."
     ]
     unknown = table(whole, draws=DRAWS).query("generator == 'pix2pix'").iloc[0]
     assert (text(unknown, "train_duplicates_new"), text(unknown, "train_duplicates_training")) == ("n/a", "n/a")

@@ -113,7 +113,7 @@ def test_groups_that_the_split_does_not_keep_together_are_told(capsys: pytest.Ca
     assert (found.units, found.unmodelled_groups) == (20, {"well": 5})
     _print_detectable_effects([found])
     assert "share groups (well: 5) but are treated as independent" in (told := capsys.readouterr().out)
-    assert "say “split: {group: well}”" in told
+    assert "“split: {group: well}”" in told
     assert detectable_effects(plan(wells=20), None)[0].unmodelled_groups == {}, "every image has a well of its own"  # type: ignore[arg-type]
     assert detectable_effects(plan(wells=1), None)[0].unmodelled_groups == {}, "one well says nothing of the others"  # type: ignore[arg-type]
 

@@ -1,10 +1,10 @@
-"""How far repeated training alone moves a difference: the part of its uncertainty that few seeds make hard to know.
+"""Variance of a difference due to repeated training, and its degrees of freedom.
 
-A bootstrap over few seeds is too narrow: over three it gives their range at best, which holds the truth in 75 % of
-cases where 95 % is said. So the seed level isn't resampled: its mean square is estimated beside that of the images, as
-in studies of many readers and many cases (Obuchowski & Rockette 1995; degrees of freedom after Hillis 2007,
-doi:10.1002/sim.2532). The arms of one block lend each other their spread, the more so the more they are
-(a moderated t, Smyth 2004, doi:10.2202/1544-6115.1027; the prior's weight is set by the number of arms, not fitted).
+A bootstrap over few seeds is too narrow: over three it gives at best their range, which covers the truth in 75 % of
+cases at a nominal 95 %. So seeds aren't resampled: their mean square is estimated beside that of the images, as in
+multi-reader multi-case studies (Obuchowski & Rockette 1995; degrees of freedom after Hillis 2007,
+doi:10.1002/sim.2532). The variance of each arm is moderated by those of the other arms of its block (moderated t, Smyth
+2004, doi:10.2202/1544-6115.1027; the weight of the prior follows from the number of arms and isn't fitted).
 """
 
 from __future__ import annotations
@@ -17,8 +17,23 @@ import numpy as np
 import pandas as pd
 from scipy.special import digamma, polygamma
 
+__all__ = [
+    "SHARED",
+    "VarianceComponent",
+    "add_components",
+    "combined_dof",
+    "crossed_dof",
+    "image_variance",
+    "moderate_components",
+    "moderate_variance",
+    "prior_dof",
+    "seed_component",
+    "sum_dof",
+    "training_component",
+]
+
 SHARED = 0.25
-"""Squared correlation of two arms' differences from the same baseline, when all runs vary alike."""
+"""Squared correlation of two arms' differences from the same baseline, if all runs vary equally."""
 
 _NEWTON_STEPS = 12
 
@@ -27,8 +42,16 @@ _NEWTON_STEPS = 12
 class VarianceComponent:
     """Squared standard error of a mean difference over repeated training, and its degrees of freedom.
 
-    `with_images`: it holds what test images do as well, as the spread over folds does whose images differ. `levels`:
-    of a sum over segmenter seeds and generator seeds that cross them, both parts with their degrees of freedom.
+    Attributes
+    ----------
+    error2 : float
+        Squared standard error.
+    dof : float
+        Its degrees of freedom; 0 where nothing was repeated.
+    with_images : bool
+        Whether it includes the variance over test images, as that over folds with different test images does.
+    levels : tuple
+        Of a sum over segmenter seeds and generator seeds that cross them: squared error and degrees of freedom of both.
     """
 
     error2: float
@@ -38,11 +61,11 @@ class VarianceComponent:
 
 
 def training_component(pairs: pd.DataFrame, difference: np.ndarray, by_fold: bool) -> VarianceComponent:
-    """Estimate how repeated training moves the mean difference of one arm.
+    """Estimate the variance of the mean difference of one arm due to repeated training.
 
-    With several folds it is the spread of their means: it holds all that differs between folds, seeds and test images
-    included, and is known as well as their number allows. The seeds within folds would make it look better known than
-    it is, as they say nothing of how folds differ.
+    With several folds it is the variance of their means: this includes everything that differs between folds, seeds
+    and test images too, and its degrees of freedom follow from their number. Seeds within folds aren't counted, since
+    they don't show how folds differ.
 
     Parameters
     ----------
@@ -55,7 +78,7 @@ def training_component(pairs: pd.DataFrame, difference: np.ndarray, by_fold: boo
 
     Returns
     -------
-    Spread
+    VarianceComponent
         With `dof` 0 where nothing was repeated.
     """
     folds = pd.Series(difference, index=pairs.index).groupby(pairs["fold"])
@@ -66,9 +89,9 @@ def training_component(pairs: pd.DataFrame, difference: np.ndarray, by_fold: boo
 
 
 def seed_component(pairs: pd.DataFrame, difference: np.ndarray, name: str) -> VarianceComponent:
-    """Return the spread of the means over one kind of seeds; nothing where it wasn't repeated.
+    """Estimate the variance of the means over one kind of seeds; 0 with `dof` 0 where it wasn't repeated.
 
-    Generator seeds count as repeated where they cross segmenter seeds, not where each has its own.
+    Generator seeds count as repeated where they cross segmenter seeds, not where each segmenter seed has its own.
     """
     if name == "generator_seed" and pairs.groupby("seed")["generator_seed"].nunique().max() < 2:
         return VarianceComponent(0.0, 0)
@@ -94,15 +117,15 @@ def add_components(*parts: VarianceComponent) -> VarianceComponent:
 def sum_dof(errors2: Sequence[np.ndarray | float], dofs: Sequence[np.ndarray | float]) -> np.ndarray:
     """Return the degrees of freedom of a sum of squared errors, each with its own.
 
-    Welch–Satterthwaite takes the shares for known. One that is known from two seeds comes out small by chance as often
-    as not, and then lends the sum the many degrees of another: so each counts 1 + 5/ν times (see `combined_dof`).
+    Welch–Satterthwaite treats the shares as known. A share estimated from two seeds is often small by chance, and the
+    sum then gets the many degrees of freedom of another: so each counts 1 + 5/ν times (see `combined_dof`).
 
     Parameters
     ----------
     errors2
         Each a number, or ``(studies,)``; the sum is above 0.
     dofs
-        ν of each, above 0; infinite for what is known.
+        ν of each, above 0; infinite for a known variance.
     """
     counted = [np.asarray(error2) * (1 + 5 / dof) for error2, dof in zip(errors2, dofs, strict=True)]
     doubt = np.sum([part**2 / dof for part, dof in zip(counted, dofs, strict=True)], axis=0)
@@ -111,16 +134,16 @@ def sum_dof(errors2: Sequence[np.ndarray | float], dofs: Sequence[np.ndarray | f
 
 
 def image_variance(drawn: np.ndarray, folds: pd.Series) -> float:
-    """Return the variance of the mean difference over test images, without what belongs to single runs.
+    """Return the variance of the mean difference over test images that is common to all runs.
 
-    Pairs of one fold share their images, so what two of them have in common is the images' doing.
+    Pairs of one fold share their images, so their covariance is that of the images.
 
     Parameters
     ----------
     drawn
         ``(draws, pairs)``, differences over resampled images.
     folds
-        ``(pairs,)``; folds count alike.
+        ``(pairs,)``; folds count equally.
     """
     total, names = 0.0, sorted(set(folds), key=str)
     for name in names:
@@ -134,19 +157,19 @@ def image_variance(drawn: np.ndarray, folds: pd.Series) -> float:
 def combined_dof(
     image2: np.ndarray | float, images: float, error2: np.ndarray | float, dof: np.ndarray | float
 ) -> np.ndarray:
-    """Return the degrees of freedom of a standard error that has both parts.
+    """Return the degrees of freedom of a standard error over test images and repeated training.
 
-    Welch–Satterthwaite takes the training's share of the variance for known, and with two seeds covers the truth in
-    90 % of cases where 95 % is said, because that share comes out small by chance. Counting it 1 + 5/ν times, chosen
-    by simulation, brings that to 94 to 97 % for 2, 3 and 10 seeds, whatever the shares (docs/statistics.md). With few
-    images the same happens to theirs, so theirs are the most there are.
+    Welch–Satterthwaite treats the share of training in the variance as known, and with two seeds covers the truth in
+    90 % of cases at a nominal 95 %, because that share is often small by chance. Counting it 1 + 5/ν times, chosen by
+    simulation, gives 94 to 97 % for 2, 3 and 10 seeds, whatever the shares (docs/statistics.md). With few images the
+    same happens to their share, so their degrees of freedom are the upper limit.
 
     Parameters
     ----------
     image2
         Squared standard error of other test images.
     images
-        Its degrees of freedom, those of units that belong together; below 1 counts as 1.
+        Its degrees of freedom; values below 1 count as 1.
     error2, dof
         Of repeated training; 0 and 0 where nothing was repeated.
     """
@@ -166,9 +189,9 @@ def crossed_dof(
 ) -> np.ndarray:
     """Return the degrees of freedom of a standard error over test images, segmenter seeds and generator seeds.
 
-    Two generator seeds that happen to be alike say little of how generators vary, and no weighting of degrees of
-    freedom can make up for that: the half widths of the two parts' own intervals are added in squares instead (Howe
-    1974), and the degrees are those whose interval is as wide.
+    Two generator seeds that happen to be similar say little about how generators vary, and no weighting of degrees of
+    freedom can correct that: instead, the half widths of the two components' own intervals are added in squares (Howe
+    1974), and the result is the number of degrees of freedom with an interval of that width.
 
     Parameters
     ----------
@@ -198,42 +221,46 @@ def _t_squared() -> tuple[np.ndarray, np.ndarray]:
 
 
 def moderate_components(
-    own: Mapping[str, VarianceComponent], pairs: Mapping[str, int], unpooled: Collection[str] = ()
+    components: Mapping[str, VarianceComponent], pairs: Mapping[str, int], unpooled: Collection[str] = ()
 ) -> dict[str, VarianceComponent]:
-    """Moderate each arm's spread by that of the other arms of its block.
+    """Moderate the variance of each arm by those of the other arms of its block.
 
-    The prior is the geometric mean of the others' variances, freed of bias: a wild arm moves it less than a mean.
+    The prior is the bias-corrected geometric mean of the others' variances, which an outlier changes less than a mean.
 
     Parameters
     ----------
-    own
-        What each arm shows by itself.
+    components
+        The estimate of each arm by itself.
     pairs
-        Pairs of runs of each arm; an error found on more pairs is scaled to fewer.
+        Number of pairs of runs of each arm; an error from more pairs is scaled to fewer.
     unpooled
-        Arms that lend nothing: they aren't taken to vary like the others.
+        Arms that don't contribute to the prior of others.
     """
-    lenders = {arm: spread for arm, spread in own.items() if arm not in unpooled}
-    return {arm: _moderate_component(arm, {**lenders, arm: spread}, pairs) for arm, spread in own.items()}
+    contributing = {arm: component for arm, component in components.items() if arm not in unpooled}
+    return {
+        arm: _moderate_component(arm, {**contributing, arm: component}, pairs) for arm, component in components.items()
+    }
 
 
-def _moderate_component(arm: str, own: Mapping[str, VarianceComponent], pairs: Mapping[str, int]) -> VarianceComponent:
-    mine = own[arm]
+def _moderate_component(
+    arm: str, components: Mapping[str, VarianceComponent], pairs: Mapping[str, int]
+) -> VarianceComponent:
+    own = components[arm]
     others = [
-        (s.error2 * _repeats(s, pairs[name]) / _repeats(mine, pairs[arm]), s.dof)
-        for name, s in own.items()
-        if name != arm and s.dof > 0 and s.error2 > 0 and s.with_images == mine.with_images
+        (c.error2 * _repeats(c, pairs[name]) / _repeats(own, pairs[arm]), c.dof)
+        for name, c in components.items()
+        if name != arm and c.dof > 0 and c.error2 > 0 and c.with_images == own.with_images
     ]
     if not others:
-        return mine
-    error2, dof = moderate_variance(mine.error2, mine.dof, *np.array(others).T)
-    return VarianceComponent(float(error2), float(dof), mine.with_images)
+        return own
+    error2, dof = moderate_variance(own.error2, own.dof, *np.array(others).T)
+    return VarianceComponent(float(error2), float(dof), own.with_images)
 
 
 def moderate_variance(
     error2: np.ndarray | float, dof: np.ndarray | float, others2: np.ndarray, dofs: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return squared errors and their degrees of freedom, with what other arms lend them.
+    """Moderate squared errors by those of other arms; return them with their degrees of freedom.
 
     Parameters
     ----------
@@ -244,20 +271,20 @@ def moderate_variance(
     """
     logs = np.log(others2) - (digamma(dofs / 2) - np.log(dofs / 2))
     weight = prior_dof(dofs)
-    whole = dof + weight
-    return (dof * np.asarray(error2) + weight * np.exp(logs.mean(axis=-1))) / whole, whole
+    total = dof + weight
+    return (dof * np.asarray(error2) + weight * np.exp(logs.mean(axis=-1))) / total, total
 
 
-def _repeats(spread: VarianceComponent, pairs: int) -> float:
-    """Return what an error shrinks with: the number of folds, where it is theirs, else of pairs."""
-    return spread.dof + 1 if spread.with_images else pairs
+def _repeats(component: VarianceComponent, pairs: int) -> float:
+    """Return the number that an error is inversely proportional to: of folds, if it is theirs, else of pairs."""
+    return component.dof + 1 if component.with_images else pairs
 
 
 def prior_dof(dofs: np.ndarray) -> np.ndarray:
-    """Return the degrees of freedom that the other arms of a block lend to one, from their own.
+    """Return the degrees of freedom of the prior that the other arms of a block give.
 
-    Those of a chi-square whose logarithm is as uncertain as the mean of theirs, made fewer because all arms share one
-    baseline.
+    They are those of a chi-square whose logarithm is as uncertain as the mean of the others, reduced because all arms
+    share one baseline.
 
     Parameters
     ----------
@@ -265,8 +292,8 @@ def prior_dof(dofs: np.ndarray) -> np.ndarray:
         ``(..., others)``, above 0.
     """
     others = dofs.shape[-1]
-    noise = polygamma(1, dofs / 2).mean(axis=-1) / others
-    return 2 * _inverse_trigamma(noise) / (1 + SHARED * (others - 1))
+    uncertainty = polygamma(1, dofs / 2).mean(axis=-1) / others
+    return 2 * _inverse_trigamma(uncertainty) / (1 + SHARED * (others - 1))
 
 
 def _inverse_trigamma(values: np.ndarray) -> np.ndarray:

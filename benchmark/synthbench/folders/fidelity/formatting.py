@@ -10,10 +10,10 @@ from synthbench.metrics.mask_realism import MEASURES
 __all__ = ["text"]
 
 PRDC = {
-    "precision": "share of the synthetic images that lie among real ones: do they look real?",
-    "recall": "share of the real images that lie among synthetic ones: is their variety covered?",
-    "density": "real images around each synthetic one: precision, robust to outliers",
-    "coverage": "share of the real images with a synthetic one nearby: recall, robust to outliers",
+    "precision": "share of synthetic images among real ones: do they look real?",
+    "recall": "share of real images among synthetic ones: is their variety covered?",
+    "density": "real images around a synthetic one: precision, robust to outliers",
+    "coverage": "share of real images with a synthetic one nearby: recall, robust to outliers",
 }
 BY_MASK = {
     "new": "among images with new masks",
@@ -62,11 +62,11 @@ def _images(result: Mapping[str, Any]) -> str:
     rows = [
         ["", "synthetic", "real vs real", ""],
         [kernel["name"], _number(kernel["value"]), _number(kernel["real_vs_real"]),
-         "kernel distance, unbiased: 0 on average for perfect images, can be negative"],
+         "kernel distance, unbiased: 0 on average for perfect images"],
         ["95 % interval", _interval(kernel, ""), _interval(kernel, "real_vs_real_"), "over images"],
         ["p", _number(kernel["p"]), _number(kernel["real_vs_real_p"]), _p_meaning(kernel)],
         [frechet["name"], _number(frechet["value"]), _number(frechet["real_vs_real"]),
-         "Fréchet distance, biased upward for few images: compare only at this n"],
+         "Fréchet distance, biased upward: compare only at equal n"],
     ]  # fmt: skip
     for name, meaning in PRDC.items():
         real_vs_real = prdc["real_vs_real"][name] if prdc["real_vs_real"] else None
@@ -85,8 +85,8 @@ def _interval(kernel: Mapping[str, Any], prefix: str) -> str:
 
 
 def _p_meaning(kernel: Mapping[str, Any]) -> str:
-    meaning = f"share of {kernel['permutations']:,} permutations with as large a distance"
-    return meaning if kernel["real_vs_real_p"] is None else f"{meaning}; real vs real: training vs real images"
+    meaning = f"share of {kernel['permutations']:,} permutations as far apart"
+    return meaning if kernel["real_vs_real_p"] is None else f"{meaning}; real vs real: training vs real"
 
 
 def _duplicates(found: Mapping[str, Any]) -> str:
