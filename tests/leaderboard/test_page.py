@@ -226,7 +226,7 @@ def test_a_semantic_study_has_a_page(semantic: SimpleNamespace, tmp_path: Path) 
     sample = Sample("s", image, (image > 30).astype(np.uint8))
     text = report(tmp_path, semantic, {"real": [sample]}).read_text(encoding="utf-8")
     assert "mIoU*" in text
-    assert "its classes in colour" in text
+    assert "classes in colour" in text
     assert "F-score by IoU threshold" not in text
 
 

@@ -19,10 +19,10 @@ MEASURES = {
     "area": "pixels of an object",
     "eccentricity": "of the ellipse with an object's moments: 0 a circle, 1 a line",
     "solidity": "area of an object / area of its convex hull",
-    "spacing": "pixels from an object's centre to the next one's",
-    "count": "objects in an image",
-    "covered": "share of an image's pixels, those of unknown label left out, that belong to an object",
-    "touching": "share of an image's objects that touch another within one pixel",
+    "spacing": "pixels from an object's centre to the nearest other one",
+    "count": "objects per image",
+    "covered": "share of an image's pixels that belong to an object",
+    "touching": "share of an image's objects that touch another, by sides or corners",
 }
 """What is measured: the first four of each object (`spacing` where its image has another), the others of each image
 (`touching` where it has an object)."""

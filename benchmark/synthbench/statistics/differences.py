@@ -14,6 +14,8 @@ from synthbench.statistics.image_counts import image_counts
 from synthbench.statistics.resampling import pair, possible_pairs, resample
 from synthbench.statistics.standard_errors import draw_errors, standard_errors, trained_once
 
+__all__ = ["DRAWS", "LEVEL", "Comparison", "Difference", "compare", "holm", "paired_difference", "ranks"]
+
 LEVEL = 0.95
 DRAWS = 10_000
 _TAG_BASELINE = 73
@@ -26,26 +28,26 @@ class Difference:
     Attributes
     ----------
     value : float
-        Mean over the pairs of runs, each fold counting alike; a fraction of 1, signed. NaN when no pair is there.
+        Mean over the pairs of runs, each fold counting equally; −1 … 1. NaN without a pair.
     low, high : float
-        The 95 % interval. NaN when nothing is known of it: fewer than two test images, or groups of them.
+        The 95 % interval. NaN with fewer than two test images, or groups of them.
     p : float
-        Two-sided, of no difference; not corrected for several arms, see `holm`. NaN where nothing is known of training
-        again: there is no test.
+        Two-sided p-value of no difference, not corrected for several arms (see `holm`). NaN where training wasn't
+        repeated: there is no test then.
     seeds, folds : int
         Distinct segmenter seeds and folds among the pairs.
     images, units : int
-        Test images, and what was resampled: groups of images that belong together, and images that are in none.
+        Test images, and resampled units: groups of images that belong together, and images without a group.
     pairs, possible : int
-        Pairs of runs that are there, and that would be if no task had failed (as far as these rows can tell).
+        Pairs of runs, and pairs if no task had failed (as far as these rows show).
     image_error, training_error : float
-        The two parts of the standard error: other test images, and training again (with folds, on other images).
+        The two parts of the standard error: over test images, and over trainings (with folds, on other images).
     assumed_error : float
-        What of `training_error` is assumed, because nothing was trained again (`synthbench.statistics.PRIOR`).
+        The part of `training_error` that is assumed because training wasn't repeated (`synthbench.statistics.PRIOR`).
     dof : float
         Degrees of freedom behind `training_error`; with folds, behind the whole error.
     own_variance : bool
-        Whether the arm's trainings vary more than those of the other arms, so that it is judged by its own.
+        Whether the arm's trainings vary more than those of the other arms, so that only their own variance is used.
     """
 
     value: float
@@ -66,12 +68,12 @@ class Difference:
 
     @property
     def single_training(self) -> bool:
-        """Whether the segmenter was trained with one seed in one fold: then nothing is decided."""
+        """Whether the segmenter was trained with one seed in one fold: then nothing can be decided."""
         return self.seeds == 1 and self.folds == 1
 
     @property
     def coverage(self) -> float:
-        """Share of the possible pairs that are there, 0 … 1."""
+        """Fraction of the possible pairs that were run, 0 … 1."""
         return self.pairs / self.possible if self.possible else 0.0
 
 
@@ -85,8 +87,8 @@ class Comparison:
     differences : dict of str to Difference
         The baseline itself is not among them.
     draws : dict of str to ndarray
-        ``(draws,)`` plausible differences of each arm with pairs, the baseline's being zero; NaN where nothing is known
-        of them.
+        ``(draws,)`` plausible differences of each arm that has pairs; zero for the baseline, NaN where they can't be
+        estimated.
     """
 
     baseline: str
@@ -96,10 +98,10 @@ class Comparison:
     def ranks(self) -> pd.DataFrame:
         """Return ``arm``, ``rank``, ``low``, ``high``, best first.
 
-        `rank` counts the arms with a higher value, ties sharing the better rank. `low` is 1 + the arms that are surely
-        better, `high` the number of arms − those surely worse: the paired 95 % interval of the two arms' difference is
-        on one side of zero. Arms that the data can't tell apart thus have overlapping ranges; an arm of one training
-        can't be told from any. Each such comparison is at 95 % by itself: that all ranges hold at once is less sure.
+        `rank` is 1 + the number of arms with a higher value; ties share the better rank. `low` is 1 + the number of
+        significantly better arms, `high` the number of arms minus that of the significantly worse ones: those whose
+        paired 95 % interval excludes zero. Arms that can't be distinguished thus have overlapping ranges; an arm with
+        a single training can't be distinguished from any. Each comparison is at 95 % by itself, not all at once.
         """
         arms = list(self.draws)
         unsure = {arm for arm, difference in self.differences.items() if difference.single_training}
@@ -107,10 +109,10 @@ class Comparison:
         rows = []
         for arm in arms:
             others = [] if arm in unsure else [o for o in arms if o != arm and o not in unsure]
-            above = sum(_surely_above(self.draws[o], self.draws[arm]) for o in others)
-            under = sum(_surely_above(self.draws[arm], self.draws[o]) for o in others)
+            better = sum(_significantly_above(self.draws[o], self.draws[arm]) for o in others)
+            worse = sum(_significantly_above(self.draws[arm], self.draws[o]) for o in others)
             higher = sum(values[o] > values[arm] + 1e-12 for o in arms)
-            rows.append((arm, 1 + higher, min(1 + above, 1 + higher), max(len(arms) - under, 1 + higher)))
+            rows.append((arm, 1 + higher, min(1 + better, 1 + higher), max(len(arms) - worse, 1 + higher)))
         table = pd.DataFrame(rows, columns=["arm", "rank", "low", "high"])
         return table.sort_values("rank", kind="stable").reset_index(drop=True)
 
@@ -125,17 +127,17 @@ def paired_difference(
     draws: int = DRAWS,
     seed: int = 0,
 ) -> Difference:
-    """Compare one arm with the baseline; see `compare`, whose result this picks from.
+    """Compare one arm with the baseline; one of the results of `compare`.
 
     Raises
     ------
     DataError
         If the arm is not among the rows.
     """
-    found = compare(images, baseline, metric, iou, aggregation, draws, seed).differences
-    if arm not in found:
-        raise DataError(f"arm {arm!r} has no scores to compare with {baseline!r}{suggest(arm, found)}")
-    return found[arm]
+    differences = compare(images, baseline, metric, iou, aggregation, draws, seed).differences
+    if arm not in differences:
+        raise DataError(f"arm {arm!r} has no scores to compare with {baseline!r}{suggest(arm, differences)}")
+    return differences[arm]
 
 
 def ranks(
@@ -167,13 +169,13 @@ def compare(
     Runs are paired by fold, generator seed (where the baseline has one) and segmenter seed, and both runs of a pair are
     scored on the test images they share. Each draw resamples the test images with replacement (within folds, where
     every image belongs to one), images of one `unit` together, recomputes both scores from the resampled counts, and
-    adds an error of repeated training; how well both are known, with few seeds, folds or images, makes the tails those
-    of Student's t (`synthbench.statistics.variance_components`, `synthbench.statistics.pooled_variance`).
+    adds an error of repeated training. With few seeds, folds or images, the tails are those of Student's t
+    (`synthbench.statistics.variance_components`, `synthbench.statistics.pooled_variance`).
 
-    The interval covers: other test images of the same kind, and other seeds of the segmenter and, where they were
-    varied, of the generator. It doesn't cover: another dataset; and other training images, unless there are folds. With
-    one seed, training again is covered as far as it is assumed. Without a column ``unit`` test images are treated as
-    independent: where they come from few wells, videos or patients, the interval is too narrow.
+    The interval covers other test images of the same kind, other seeds of the segmenter and, where they were varied,
+    of the generator. It doesn't cover another dataset, nor other training images, unless there are folds. With one
+    seed, the variance of training is assumed. Without a column ``unit`` test images are treated as independent: where
+    they come from few wells, videos or patients, the interval is too narrow.
 
     Parameters
     ----------
@@ -187,61 +189,64 @@ def compare(
     draws
         Resamples, 2 or more.
     seed
-        Of the resamples; an arm's draws don't depend on the order of the arms.
+        Seed of the resamples; the draws of an arm don't depend on the order of the arms.
     unpooled
-        Arms whose trainings aren't taken to vary like the others'.
+        Arms whose trainings aren't assumed to vary like those of the others.
 
     Raises
     ------
     ConfigError
-        If the metric, the threshold or the baseline isn't there, or `draws` isn't a number of draws.
+        If the metric, the threshold or the baseline isn't available, or `draws` isn't an integer ≥ 2.
     DataError
         If the rows are damaged; see `synthbench.statistics.image_counts.image_counts`.
     """
     if isinstance(draws, bool) or not isinstance(draws, Integral) or draws < 2:
-        raise ConfigError(f"draws: {draws!r}; give a whole number, 2 or more")
-    found = image_counts(images, metric, iou, aggregation)
-    names = sorted(set(found.runs["arm"]))
+        raise ConfigError(f"draws: {draws!r}; expected an integer ≥ 2")
+    counts = image_counts(images, metric, iou, aggregation)
+    names = sorted(set(counts.runs["arm"]))
     if baseline not in names:
         raise ConfigError(f"baseline {baseline!r} is not among the arms{suggest(str(baseline), names)}")
-    matched = {arm: pair(found.runs, arm, baseline) for arm in names if arm != baseline}
-    arms, by_fold = resample(images, found, matched, int(draws), seed)
-    blurs = standard_errors(arms, by_fold, unpooled)
-    base_noise = np.random.default_rng((seed, _TAG_BASELINE)).standard_normal(int(draws))
+    matched = {arm: pair(counts.runs, arm, baseline) for arm in names if arm != baseline}
+    arms, by_fold = resample(images, counts, matched, int(draws), seed)
+    errors = standard_errors(arms, by_fold, unpooled)
+    baseline_noise = np.random.default_rng((seed, _TAG_BASELINE)).standard_normal(int(draws))
     differences, all_draws = {}, {baseline: np.zeros(int(draws))}
     for arm in matched:
-        possible = possible_pairs(found.runs, arm, baseline)
+        possible = possible_pairs(counts.runs, arm, baseline)
         if arm not in arms:
             differences[arm] = Difference(np.nan, np.nan, np.nan, np.nan, 0, 0, 0, 0, 0, possible)
             continue
-        own, blur = arms[arm], blurs[arm]
-        value = float(own.exact @ own.weights)
-        total = all_draws[arm] = value + draw_errors(arm, own, blur, base_noise, seed)
-        low, high, p = _summary(total)
-        repeats = int(own.pairs["seed"].nunique()), int(own.pairs["fold"].nunique())
-        counts = own.images, own.units, len(own.pairs), possible
-        parts = (float(np.sqrt(part)) for part in (blur.image2, blur.training2, blur.assumed2))
+        resampled, error = arms[arm], errors[arm]
+        value = float(resampled.exact @ resampled.weights)
+        all_draws[arm] = value + draw_errors(arm, resampled, error, baseline_noise, seed)
+        low, high, p = _summary(all_draws[arm])
         differences[arm] = Difference(
-            value,
-            low,
-            high,
-            np.nan if trained_once(own.pairs) else p,
-            *repeats,
-            *counts,
-            *parts,
-            blur.spread.dof,
-            blur.own_variance,
+            value=value,
+            low=low,
+            high=high,
+            p=np.nan if trained_once(resampled.pairs) else p,
+            seeds=int(resampled.pairs["seed"].nunique()),
+            folds=int(resampled.pairs["fold"].nunique()),
+            images=resampled.images,
+            units=resampled.units,
+            pairs=len(resampled.pairs),
+            possible=possible,
+            image_error=float(np.sqrt(error.image2)),
+            training_error=float(np.sqrt(error.training2)),
+            assumed_error=float(np.sqrt(error.assumed2)),
+            dof=error.component.dof,
+            own_variance=error.own_variance,
         )
     return Comparison(baseline, differences, all_draws)
 
 
 def holm(p: Sequence[float]) -> np.ndarray:
-    """Correct p-values for their number (Holm 1979); NaN stays NaN and isn't counted.
+    """Correct p-values for multiple comparisons (Holm 1979); NaN stays NaN and isn't counted.
 
     Raises
     ------
     ValueError
-        If one is no probability.
+        If one is not within 0 … 1.
 
     Examples
     --------
@@ -251,17 +256,17 @@ def holm(p: Sequence[float]) -> np.ndarray:
     values = np.asarray(p, float)
     wrong = values[~((values >= 0) & (values <= 1) | np.isnan(values))]
     if len(wrong):
-        raise ValueError(f"p: {wrong[0]}; give probabilities, 0 … 1, or NaN")
-    out = np.full(len(values), np.nan)
+        raise ValueError(f"p: {wrong[0]}; expected probabilities within 0 … 1, or NaN")
+    corrected = np.full(len(values), np.nan)
     known = np.flatnonzero(~np.isnan(values))
     order = known[np.argsort(values[known], kind="stable")]
     steps = values[order] * np.arange(len(order), 0, -1)
-    out[order] = np.minimum(np.maximum.accumulate(steps), 1.0)
-    return out
+    corrected[order] = np.minimum(np.maximum.accumulate(steps), 1.0)
+    return corrected
 
 
 def _summary(draws: np.ndarray) -> tuple[float, float, float]:
-    """Return the ends of the interval and p, NaN of draws that are."""
+    """Return the ends of the interval and p; NaN if any draw is."""
     if np.isnan(draws).any():
         return np.nan, np.nan, np.nan
     low, high = np.quantile(draws, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
@@ -269,5 +274,5 @@ def _summary(draws: np.ndarray) -> tuple[float, float, float]:
     return float(low), float(high), min(2 * (tail + 1) / (len(draws) + 1), 1.0)
 
 
-def _surely_above(better: np.ndarray, worse: np.ndarray) -> bool:
+def _significantly_above(better: np.ndarray, worse: np.ndarray) -> bool:
     return bool(np.quantile(better - worse, (1 - LEVEL) / 2) > 1e-12)
