@@ -114,9 +114,9 @@ def test_a_mistaken_study_is_refused_before_anything_runs(trial, mistake: str) -
 def test_an_unreadable_study_file_is_refused(trial) -> None:
     path = trial.folder / "study.yaml"
     path.write_text("segmenters: [")
-    assert "not YAML" in refused(trial, "run", path)
+    assert "invalid YAML" in refused(trial, "run", path)
     path.write_text("datasets: [discs]\nsegmenters: [threshold]\ndatasets: [cells]\n")
-    assert "line 3: not YAML: 'datasets' is given twice" in refused(trial, "run", path)
+    assert "line 3: invalid YAML: 'datasets' is given twice" in refused(trial, "run", path)
     assert "no such study file" in refused(trial, "run", trial.folder / "none.yaml")
     path.write_bytes(b"\xff\xfe\x00bad")
     assert "study.yaml" in refused(trial, "run", path)

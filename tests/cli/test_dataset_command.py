@@ -133,7 +133,7 @@ def test_what_was_added_is_not_looked_for_on_the_disk(capsys, cells, home):
         (["add", "cells", "--truth", "silver"], "cells: --truth is for Cell Tracking Challenge folders; leave it out"),
         (["add", "cells", "--from", "x.zip"], "--from is for datasets of plugins, and 'cells' is none"),
         (["add", "cells", "--name", "../x"], "dataset name '../x'"),
-        (["check", "nowhere"], "nowhere: neither a path nor a dataset of the library"),
+        (["check", "nowhere"], "nowhere: not a path, a dataset of the library"),
         (["show", "cells", "--out", "x.docx"], "x.docx: a picture sheet's name ends in one of .png"),
     ],
 )

@@ -111,7 +111,7 @@ def test_a_single_task_or_requirement_may_be_a_plain_text() -> None:
         ({"tasks": set()}, "must be some of"),
         ({"tasks": {"panoptic"}}, "must be some of"),
         ({"summary": "two\nlines"}, "must be one line"),
-        ({"requires": ("", "numpy")}, "no name of a distribution"),
+        ({"requires": ("", "numpy")}, "requires ''"),
     ],
 )
 def test_a_malformed_spec_is_refused(how: dict[str, Any], words: str) -> None:

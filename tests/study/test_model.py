@@ -65,10 +65,10 @@ def test_a_mistake_gets_one_line_with_file_key_and_way_out(change: dict, line: s
 @pytest.mark.parametrize(
     ("text", "line"),
     [
-        ("a: [", "line 1: not YAML"),
+        ("a: [", "line 1: invalid YAML"),
         ("- a", "a study is a mapping"),
         ("", "a study is a mapping"),
-        ("a: \x00", "not YAML"),
+        ("a: \x00", "invalid YAML"),
     ],
 )
 def test_an_unreadable_study_file_is_named(tmp_path: Path, text: str, line: str) -> None:

@@ -8,6 +8,7 @@ import shutil
 import textwrap
 from collections.abc import Sequence
 
+from synthbench.cli._tables import table_lines
 from synthbench.plugin.registry import Problem, Registered, registry
 from synthbench.plugin.specs import KINDS
 
@@ -46,31 +47,31 @@ def _row(entry: Registered) -> dict[str, str]:
 
 
 def lines(rows: Sequence[dict[str, str]], problems: Sequence[Problem], width: int) -> list[str]:
-    """Lay rows out in a table per kind, with the summary wrapped to `width`, and what is broken at the end."""
-    out: list[str] = []
+    """Return a table per kind of plugin, with summaries wrapped to `width`, then the plugins that can't be loaded."""
+    blocks = []
     for kind in dict.fromkeys(row["kind"] for row in rows):
-        out += ["", *_table(kind, [row for row in rows if row["kind"] == kind], width)]
+        cells = [
+            [row[column] or "–" for column in COLUMNS[:-1]] + [_summary(row)] for row in rows if row["kind"] == kind
+        ]
+        header = [f"{kind}s".upper(), *COLUMNS[1:]]
+        last = len(COLUMNS) - 1
+        blocks.append(table_lines(header, cells, left=range(last), wrapped=last, width=width, min_wrapped=MIN_SUMMARY))
     if problems:
-        out += ["", "BROKEN"]
-    for problem in problems:
-        out += _hang("", f"plugin {problem.plugin!r} of {problem.distribution} is disabled: {problem.reason}", 0, width)
-    return out[1:]
+        broken = [f"plugin {p.plugin!r} of {p.distribution} is disabled: {p.reason}" for p in problems]
+        blocks.append(
+            [
+                "BROKEN",
+                *(
+                    line
+                    for text in broken
+                    for line in textwrap.wrap(text, width, break_on_hyphens=False, break_long_words=False)
+                ),
+            ]
+        )
+    return "\n\n".join("\n".join(block) for block in blocks).splitlines()
 
 
-def _table(kind: str, rows: Sequence[dict[str, str]], width: int) -> list[str]:
-    heads = {**{c: c for c in COLUMNS}, "name": f"{kind}s".upper()}
-    wide = {c: max([len(heads[c]), *(len(row[c]) for row in rows)]) for c in COLUMNS[:-1]}
-    margin = sum(wide.values()) + 2 * len(wide)
-    out = []
-    for row in [{**heads, "disabled_reason": ""}, *rows]:
-        left = "  ".join((row[c] or "–").ljust(wide[c]) for c in COLUMNS[:-1]) + "  "
-        out += _hang(left, row["summary"], margin, width)
-        if row["disabled_reason"]:
-            out += _hang(" " * (wide["name"] + 2), f"DISABLED: {row['disabled_reason']}", wide["name"] + 2, width)
-    return out
-
-
-def _hang(left: str, text: str, margin: int, width: int) -> list[str]:
-    """Put `text` to the right of `left`, wrapped, its further lines indented by `margin`."""
-    wrapped = textwrap.wrap(text, max(MIN_SUMMARY, width - margin), break_on_hyphens=False, break_long_words=False)
-    return [((" " * margin if n else left) + part).rstrip() for n, part in enumerate(wrapped or [""])]
+def _summary(row: dict[str, str]) -> str:
+    """Return the summary, and on a line of its own why the plugin is disabled."""
+    reason = row["disabled_reason"]
+    return "\n".join([row["summary"], *([f"DISABLED: {reason}"] if reason else [])]).strip("\n")

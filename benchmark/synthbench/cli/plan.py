@@ -10,6 +10,7 @@ from math import isfinite, isnan
 from typing import TYPE_CHECKING
 
 from synthbench.cli._arguments import add_machine, add_study, machine_from, open_store, run_folder, study_from
+from synthbench.cli._tables import table_lines
 
 if TYPE_CHECKING:
     from synthbench.results.power import DetectableEffect
@@ -40,7 +41,7 @@ def run(args: argparse.Namespace) -> int:
     plan, estimates, seen = planned.plan, planned.estimates, planned.detectable_effects
     lacking = {task.key for task in planned.missing}
     if args.json:
-        rows = [
+        tasks_as_json = [
             {
                 "key": key,
                 "kind": task.kind,
@@ -51,17 +52,20 @@ def run(args: argparse.Namespace) -> int:
             for key, task in plan.tasks.items()
         ]
         smallest = [asdict(o) | {"difference": o.difference if isfinite(o.difference) else None} for o in seen]
-        print(json.dumps({"tasks": rows, "detectable_effects": smallest, "warnings": planned.warnings}, indent=1))
+        print(
+            json.dumps({"tasks": tasks_as_json, "detectable_effects": smallest, "warnings": planned.warnings}, indent=1)
+        )
         return 0
-    print(f"{'TASK':<16}{'STORED':>8}{'TO RUN':>8}  EXPECTED")
+    rows = []
     for kind in dict.fromkeys(task.kind for task in plan.tasks.values()):
         tasks = [task for task in plan.tasks.values() if task.kind == kind]
         missing = [task for task in tasks if task.key in lacking]
         seconds, unknown = estimates.total(missing)
-        words = " + ".join(
-            [format_duration(seconds)] * bool(seconds or not unknown) + [f"{unknown} of unknown cost"] * bool(unknown)
+        costs = [format_duration(seconds)] * bool(seconds or not unknown) + [f"{unknown} of unknown cost"] * bool(
+            unknown
         )
-        print(f"{kind:<16}{len(tasks) - len(missing):>8}{len(missing):>8}  {words}")
+        rows.append([kind, str(len(tasks) - len(missing)), str(len(missing)), " + ".join(costs)])
+    print("\n".join(table_lines(["TASK", "STORED", "TO RUN", "EXPECTED"], rows, left=(0, 3))))
     if any(estimates.seconds(task) is None for task in plan.tasks.values() if task.key in lacking):
         print("unknown cost: nothing like it has run with this store yet")
     _print_budgets(plan.resolved)

@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from synthbench.cli._arguments import label_value
+from synthbench.cli._tables import GAP, table_lines
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -103,7 +104,7 @@ def _thresholds(result: dict[str, Any]) -> str:
         row += [f"{result[part][name][i]:.4f}" for part in ("pooled", "per_image") for name in names]
         rows.append(row)
     tail = f"{result['images']} images, Dice of the foreground (all pixels) {result['dice']:.4f}"
-    return "\n".join([*_headed(rows, 4), tail])
+    return "\n".join([*_two_halves(rows, 4), tail])
 
 
 def _whole_images(result: dict[str, Any]) -> str:
@@ -124,14 +125,16 @@ def _whole_images(result: dict[str, Any]) -> str:
         "one-to-one variant",
         "hard: in the true label map an instance touches another within one pixel; easy: none does",
     ]
-    return "\n".join([*_headed(rows, 2), *log])
+    return "\n".join([*_two_halves(rows, 2), *log])
 
 
-def _headed(rows: Sequence[Sequence[str]], lead: int) -> list[str]:
-    """Align the rows, and say above which columns are pooled and which are per image: two halves after `lead`."""
+def _two_halves(rows: Sequence[Sequence[str]], lead: int) -> list[str]:
+    """Return a table whose columns after the first `lead` are pooled, then per image, with that as a headline."""
+    lines = table_lines(rows[0], rows[1:])
     middle = lead + (len(rows[0]) - lead) // 2
-    start, half = (len(_aligned([row[:columns] for row in rows])[0]) for columns in (lead, middle))
-    return ["".ljust(start + 2) + "pooled".ljust(half - start) + "per image", *_aligned(rows)]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    start, half = (sum(widths[:columns]) + GAP * columns for columns in (lead, middle))
+    return ["".ljust(start) + "pooled".ljust(half - start) + "per image", *lines]
 
 
 def _classes(result: dict[str, Any]) -> str:
@@ -142,9 +145,11 @@ def _classes(result: dict[str, Any]) -> str:
     means = [["", "pooled", "per image"]]
     for name, value in result["per_image"].items():
         means.append([name, f"{together[name]:.4f}" if name in together else "–", f"{value:.4f}"])
-    return "\n".join([*_aligned(rows), "", *_aligned(means), f"{result['images']} images"])
-
-
-def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:
-    widths = [max(len(cell) for cell in column) for column in zip(*rows, strict=True)]
-    return ["  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)) for row in rows]
+    return "\n".join(
+        [
+            *table_lines(rows[0], rows[1:]),
+            "",
+            *table_lines(means[0], means[1:], left=(0,)),
+            f"{result['images']} images",
+        ]
+    )

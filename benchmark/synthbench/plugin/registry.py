@@ -16,13 +16,16 @@ from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import pluggy
 
 from synthbench.errors import PluginError, suggest
 from synthbench.plugin import hookspecs
 from synthbench.plugin.specs import KINDS, Spec
+
+if TYPE_CHECKING:
+    from packaging.requirements import Requirement
 
 
 class EntryPoint(Protocol):
@@ -259,16 +262,23 @@ def _target_problem(target: str) -> str:
 
 @cache
 def _satisfied(requirement: str) -> bool:
+    """Whether an installed distribution meets a requirement, or its marker exempts this environment."""
+    parsed = _parsed(requirement)
+    if parsed is None:
+        return False
+    if parsed.marker is not None and not parsed.marker.evaluate():
+        return True
     installed = distribution_version(requirement)
-    asked = re.search(r"[<>=!~].*", requirement)
-    if installed is None or asked is None:
-        return installed is not None
-    from packaging.specifiers import InvalidSpecifier, SpecifierSet
+    return installed is not None and parsed.specifier.contains(installed, prereleases=True)
+
+
+def _parsed(requirement: str) -> Requirement | None:
+    from packaging.requirements import InvalidRequirement, Requirement
 
     try:
-        return SpecifierSet(asked[0]).contains(installed, prereleases=True)
-    except InvalidSpecifier:
-        return False
+        return Requirement(requirement)
+    except InvalidRequirement:
+        return None
 
 
 def _quoted(requirement: str) -> str:
@@ -277,9 +287,9 @@ def _quoted(requirement: str) -> str:
 
 @cache
 def distribution_version(name: str) -> str | None:
-    """Return the installed version of a distribution, or None. A version range in `name` is ignored."""
-    bare = re.split(r"[\s<>=!~;\[]", name, maxsplit=1)[0]
+    """Return the installed version of a distribution, or None; `name` may be a requirement, whose range is ignored."""
+    parsed = _parsed(name)
     try:
-        return importlib.metadata.version(bare)
+        return importlib.metadata.version(parsed.name) if parsed else None
     except importlib.metadata.PackageNotFoundError:
         return None

@@ -8,7 +8,6 @@ from typing import ClassVar
 
 TASK_NAMES = frozenset({"instances", "semantic"})
 _NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
-_REQUIREMENT = re.compile(r"[A-Za-z0-9]")
 _TARGET = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
 
 
@@ -67,8 +66,19 @@ class Spec:
         if not self.tasks or not self.tasks <= TASK_NAMES:
             raise ValueError(f"{self.name}: tasks {sorted(self.tasks)} must be some of {sorted(TASK_NAMES)}")
         for requirement in self.requires:
-            if not isinstance(requirement, str) or not _REQUIREMENT.match(requirement):
-                raise ValueError(f"{self.name}: requires {requirement!r}, which is no name of a distribution")
+            if not _is_requirement(requirement):
+                raise ValueError(
+                    f"{self.name}: requires {requirement!r}, which is not a requirement such as 'scipy>=1.13'"
+                )
+
+
+def _is_requirement(text: object) -> bool:
+    from packaging.requirements import InvalidRequirement, Requirement
+
+    try:
+        return isinstance(text, str) and bool(Requirement(text))
+    except InvalidRequirement:
+        return False
 
 
 @dataclass(frozen=True)

@@ -211,10 +211,8 @@ def _tallest(line: Sequence[_Cell]) -> int:
 
 
 def _font(size: int) -> ImageFont.FreeTypeFont:
-    """Return matplotlib's own sans serif: it has the signs that Pillow's lacks, and is the same on every machine."""
-    import matplotlib
-
-    return ImageFont.truetype(str(Path(matplotlib.get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf"), size)
+    """Return DejaVu Sans, which is shipped: it has characters that Pillow's font lacks."""
+    return ImageFont.truetype(str(Path(__file__).parent / "fonts" / "DejaVuSans.ttf"), size)
 
 
 def _pair(shown: np.ndarray, sample: Sample, task: Task, tile: int) -> Image.Image:

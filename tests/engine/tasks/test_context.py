@@ -116,7 +116,7 @@ def test_pixels_that_change_while_they_are_read_stop_the_task(planned: Plan, sto
     file = folder / "images" / f"{name}.png"
     samples.write_array(file, 255 - samples.read_array(file))
     outcome = carry_out(task, store)
-    assert f"the files of '{name}' were altered since they were written" in outcome.error
+    assert f"the files of '{name}' have changed since they were written" in outcome.error
 
 
 def test_another_synthetic_set_under_the_key_is_not_used(planned: Plan, store: Store) -> None:
@@ -353,7 +353,7 @@ def test_a_sample_that_was_written_to_between_two_readings_is_hashed_again(store
     found = open_set(store, folder)
     image = found[0].image
     samples.write_array(folder / "images" / f"{found.ids[0]}.png", 255 - image)
-    with pytest.raises(Exception, match="were altered since they were written"):
+    with pytest.raises(Exception, match="have changed since they were written"):
         found[0]
 
 
