@@ -207,13 +207,13 @@ class Cellpose(Segmenter):
             height, width = samples[index].labels.shape
             return labels[:height, :width]
 
-        def between() -> None:
+        def before_trial() -> None:
             if context.should_stop():
                 raise Stopped("stopped while tuning thresholds")
             context.progress(context.budget.steps, context.budget.steps, "tuning thresholds")
 
         truths, ignores = [sample.labels for sample in samples], [sample.ignore for sample in samples]
-        return tune(decode, truths, THRESHOLD_GRID, DEFAULT_THRESHOLDS, ignores=ignores, between=between)
+        return tune(decode, truths, THRESHOLD_GRID, DEFAULT_THRESHOLDS, ignores=ignores, before_trial=before_trial)
 
     def as_input(self, image: np.ndarray) -> np.ndarray:
         """Return a normalised image as ``(height, width, channels)`` float32, continued to `MIN_SIDE` if need be."""

@@ -151,7 +151,7 @@ class UNet(Segmenter[UNetConfig]):
             self.head.grid,
             self.thresholds,
             ignores=ignores,
-            between=between,
+            before_trial=between,
         )
 
     def _planes(self, image: np.ndarray) -> np.ndarray:

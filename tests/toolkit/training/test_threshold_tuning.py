@@ -63,7 +63,7 @@ def test_the_search_can_be_stopped() -> None:
         raise Stopped
 
     with pytest.raises(Stopped):
-        tune(decode, [truth()], GRID, START, between=stop)
+        tune(decode, [truth()], GRID, START, before_trial=stop)
 
 
 def test_a_portion_is_spread_over_the_set() -> None:

@@ -143,8 +143,10 @@ def overlapping_slices(
 
     Returns
     -------
-    in_canvas, in_patch : tuple of slice
-        Rows and columns of the overlap in the canvas and in the patch; empty if the two don't overlap.
+    in_canvas : tuple of slice
+        Rows and columns of the overlap in the canvas; empty if the two don't overlap.
+    in_patch : tuple of slice
+        The same in the patch.
     """
     in_canvas, in_patch = [], []
     for size, length, start in zip(canvas, patch, corner, strict=False):

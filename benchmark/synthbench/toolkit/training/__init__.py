@@ -1,1 +1,50 @@
-"""Training: patches and batches, the loop and its checkpoints, schedules, budget defaults, threshold tuning."""
+"""Training of networks. Import from the modules; importing this package imports none of them.
+
+patches
+    `PatchStream`: which patch of which sample comes next, the same for every segmenter of a seed.
+batches
+    `Batches`: the patch stream as tensors on a device.
+loop
+    `prepare_torch` seeds torch, `autocast` is mixed precision, `train` is the resumable training loop.
+checkpoints
+    Files that `train` resumes from, protected by a checksum.
+training_log
+    Losses and pictures that a training leaves; `preview_of` samples from a generator during training.
+schedules
+    Learning-rate schedules and weight averages.
+augmentation
+    `diff_augment` and `ada_augment`: differentiable augmentation for discriminators.
+mode_collapse
+    `check_flat` and `check_mode_collapse` detect generators that failed.
+threshold_tuning
+    `tune` selects thresholds on the validation samples; `subsample` limits how many are used.
+budget_defaults
+    `resolve_defaults` fills in hyper-parameters whose defaults depend on the budget.
+weights
+    Saving and loading a plugin's weights; reading pretrained ones safely.
+"""
+
+from __future__ import annotations
+
+import importlib
+from types import ModuleType
+
+__all__ = [
+    "augmentation",
+    "batches",
+    "budget_defaults",
+    "checkpoints",
+    "loop",
+    "mode_collapse",
+    "patches",
+    "schedules",
+    "threshold_tuning",
+    "training_log",
+    "weights",
+]
+
+
+def __getattr__(name: str) -> ModuleType:
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return importlib.import_module(f"{__name__}.{name}")

@@ -1,8 +1,8 @@
-"""Differentiable augmentations: what a discriminator sees is changed, and the gradient still reaches the generator.
+"""Differentiable augmentation of a discriminator's input: the gradient still reaches the generator.
 
-Two sets of operations, for batches of planes on any device: `diff_augment` (Zhao et al. 2020, arXiv 2006.10738) and
-`ada_augment` (Karras et al. 2020, arXiv 2006.06676). Colours change the planes of the image alone; geometry changes
-image and mask alike.
+There are two sets of operations, for batches of planes on any device: `diff_augment` (Zhao et al. 2020, arXiv
+2006.10738) and `ada_augment` (Karras et al. 2020, arXiv 2006.06676). Colour operations change the planes of the image
+only; geometric ones change image and mask together.
 """
 
 from __future__ import annotations
@@ -14,13 +14,15 @@ from typing import Literal
 import torch
 from torch.nn import functional as F
 
+__all__ = ["POLICIES", "Policy", "ada_augment", "diff_augment"]
+
 Policy = Literal["colour", "translation", "cutout"]
 POLICIES: tuple[Policy, ...] = ("colour", "translation", "cutout")
 
-SHIFT = 1 / 8
-"""Largest translation of `diff_augment`, and deviation of that of `ada_augment`, as a share of the side."""
-CUT = 1 / 2
-"""Side of the square that `diff_augment` cuts out, as a share of the image's."""
+TRANSLATION = 1 / 8
+"""Largest translation of `diff_augment`, and standard deviation of that of `ada_augment`, relative to the side."""
+CUTOUT_SIDE = 1 / 2
+"""Side of the square that `diff_augment` cuts out, relative to that of the image."""
 
 
 def diff_augment(
@@ -31,21 +33,21 @@ def diff_augment(
     p: float = 1.0,
     random: torch.Generator | None = None,
 ) -> torch.Tensor:
-    """Change light, move, and cut a square out (DiffAugment).
+    """Change the colours, translate, and cut out a square (DiffAugment).
 
     Parameters
     ----------
     planes
-        ``(B, C, H, W)``: image planes in −1 … 1, then mask planes of any meaning.
+        ``(B, C, H, W)`` float: image planes in −1 … 1, then mask planes of any meaning.
     channels
-        How many of the planes are the image's: C where there is no mask, 0 for a mask alone.
+        Number of image planes: C without a mask, 0 for a mask alone.
     policies
-        What is done, in this order. ``colour``: brightness, saturation and contrast of the image. ``translation``:
-        by up to an eighth of the side. ``cutout``: a square of half the side. Pixels without content become 0.
+        Operations in this order. ``colour``: brightness, saturation and contrast of the image. ``translation``: by up
+        to an eighth of the side. ``cutout``: a square of half the side. Pixels without content become 0.
     p
-        Chance of each policy for each image of the batch.
+        Probability of each operation for each image of the batch.
     random
-        On the device of `planes`; None: torch's own.
+        On the device of `planes`; None: the global generator of torch.
 
     Returns
     -------
@@ -55,9 +57,9 @@ def diff_augment(
     for policy in policies:
         chosen = _uniform(planes, random) < p
         if policy == "colour":
-            planes = torch.cat([_recoloured(planes[:, :channels], chosen, random), planes[:, channels:]], dim=1)
+            planes = torch.cat([_change_colours(planes[:, :channels], chosen, random), planes[:, channels:]], dim=1)
         elif policy == "translation":
-            planes = _moved(planes, chosen, random)
+            planes = _translate(planes, chosen, random)
         else:
             planes = _cut_out(planes, chosen, random)
     return planes
@@ -66,18 +68,21 @@ def diff_augment(
 def ada_augment(
     planes: torch.Tensor, channels: int, p: float, *, random: torch.Generator | None = None
 ) -> torch.Tensor:
-    """Turn, stretch, move and recolour, each with a chance of `p`: the geometry and colours of ADA.
+    """Rotate, scale, translate and change the colours, each with probability `p`: geometry and colours of ADA.
 
-    Left out, as this project's choice: mirroring and quarter turns, which training patches have already, and the
-    flip of light and dark, which aren't alike in micrographs. What comes in from outside is the image mirrored at its
-    border. The image is interpolated; the mask takes the nearest pixel, so that its values stay what they are.
+    Flips and quarter turns are left out, because training patches have them already, and so is the inversion of the
+    intensity, because bright and dark aren't interchangeable in micrographs (this project's choice). Beyond its border
+    the image is continued by reflection. The image is interpolated linearly; the mask takes the nearest pixel, so its
+    values don't change.
 
     Parameters
     ----------
-    planes, channels, random
+    planes, channels
         As for `diff_augment`.
     p
-        0 … 1.
+        Probability of each operation for each image, 0 … 1.
+    random
+        As for `diff_augment`.
 
     Returns
     -------
@@ -97,7 +102,7 @@ def ada_augment(
 # -- DiffAugment ------------------------------------------------------------------------------------------------------
 
 
-def _recoloured(image: torch.Tensor, chosen: torch.Tensor, random: torch.Generator | None) -> torch.Tensor:
+def _change_colours(image: torch.Tensor, chosen: torch.Tensor, random: torch.Generator | None) -> torch.Tensor:
     brightness = _uniform(image, random) - 0.5
     saturation = 2 * _uniform(image, random)
     contrast = 0.5 + _uniform(image, random)
@@ -110,9 +115,9 @@ def _recoloured(image: torch.Tensor, chosen: torch.Tensor, random: torch.Generat
     return torch.where(chosen, middle + contrast * (new - middle), image)
 
 
-def _moved(planes: torch.Tensor, chosen: torch.Tensor, random: torch.Generator | None) -> torch.Tensor:
+def _translate(planes: torch.Tensor, chosen: torch.Tensor, random: torch.Generator | None) -> torch.Tensor:
     height, width = planes.shape[2:]
-    reach = [round(SHIFT * side) for side in (height, width)]
+    reach = [round(TRANSLATION * side) for side in (height, width)]
     down, right = (
         torch.where(chosen, ((2 * far + 1) * _uniform(planes, random)).floor() - far, 0).long().flatten()
         for far in reach
@@ -129,8 +134,8 @@ def _cut_out(planes: torch.Tensor, chosen: torch.Tensor, random: torch.Generator
     for dim in (2, 3):
         side = planes.shape[dim]
         shape = [1, 1, -1, 1] if dim == 2 else [1, 1, 1, -1]
-        places = torch.arange(side, device=planes.device).add(0.5).reshape(shape)
-        inside = inside & ((places - side * _uniform(planes, random)).abs() < CUT * side / 2)
+        positions = torch.arange(side, device=planes.device).add(0.5).reshape(shape)
+        inside = inside & ((positions - side * _uniform(planes, random)).abs() < CUTOUT_SIDE * side / 2)
     return planes.masked_fill(inside, 0.0)
 
 
@@ -138,30 +143,30 @@ def _cut_out(planes: torch.Tensor, chosen: torch.Tensor, random: torch.Generator
 
 
 def affine_transforms(planes: torch.Tensor, p: float, random: torch.Generator | None) -> torch.Tensor:
-    """Return ``(B, 3, 3)``: where each pixel of the result comes from, in coordinates of −1 … 1."""
-    tall = planes.shape[2] / planes.shape[3]
-    once = 1 - math.sqrt(1 - p)  # of two turns, one before and one after stretching, happens at least one: p
+    """Return the matrices ``(B, 3, 3)`` that map output to input coordinates, −1 … 1."""
+    aspect = planes.shape[2] / planes.shape[3]
+    p_each = 1 - math.sqrt(1 - p)  # of two rotations, before and after stretching, at least one has probability p
 
-    def turn() -> torch.Tensor:
+    def rotation() -> torch.Tensor:
         angle = math.pi * (2 * _uniform(planes, random) - 1)
-        angle = _with_chance(once, angle, 0.0, random).flatten()
+        angle = _with_probability(p_each, angle, 0.0, random).flatten()
         cos, sin, none = angle.cos(), angle.sin(), torch.zeros_like(angle)
-        return _matrix(cos, -sin * tall, none, sin / tall, cos, none)
+        return _matrix(cos, -sin * aspect, none, sin / aspect, cos, none)
 
-    def scale(*, stretch: bool) -> torch.Tensor:
+    def scaling(*, stretch: bool) -> torch.Tensor:
         factor = torch.exp2(0.2 * _normal(planes, random))
-        factor = _with_chance(p, factor, 1.0, random).flatten()
+        factor = _with_probability(p, factor, 1.0, random).flatten()
         none = torch.zeros_like(factor)
         return _matrix(factor, none, none, none, 1 / factor if stretch else factor, none)
 
-    def shift() -> torch.Tensor:
-        across, down = (2 * SHIFT * _normal(planes, random) for _ in range(2))
+    def translation() -> torch.Tensor:
+        across, down = (2 * TRANSLATION * _normal(planes, random) for _ in range(2))
         chosen = _uniform(planes, random) < p
         across, down = (torch.where(chosen, by, 0.0).flatten() for by in (across, down))
         one, none = torch.ones_like(across), torch.zeros_like(across)
         return _matrix(one, none, across, none, one, down)
 
-    return scale(stretch=False) @ turn() @ scale(stretch=True) @ turn() @ shift()
+    return scaling(stretch=False) @ rotation() @ scaling(stretch=True) @ rotation() @ translation()
 
 
 def _matrix(*rows: torch.Tensor) -> torch.Tensor:
@@ -172,24 +177,24 @@ def _matrix(*rows: torch.Tensor) -> torch.Tensor:
 
 def adjust_colours(image: torch.Tensor, p: float, random: torch.Generator | None) -> torch.Tensor:
     """Return images with random brightness, contrast, hue and saturation, each with probability `p`."""
-    brightness = _with_chance(p, 0.2 * _normal(image, random), 0.0, random)
-    contrast = _with_chance(p, torch.exp2(0.5 * _normal(image, random)), 1.0, random)
-    angle = _with_chance(p, math.pi * (2 * _uniform(image, random) - 1), 0.0, random)
-    saturation = _with_chance(p, torch.exp2(_normal(image, random)), 1.0, random)
+    brightness = _with_probability(p, 0.2 * _normal(image, random), 0.0, random)
+    contrast = _with_probability(p, torch.exp2(0.5 * _normal(image, random)), 1.0, random)
+    angle = _with_probability(p, math.pi * (2 * _uniform(image, random) - 1), 0.0, random)
+    saturation = _with_probability(p, torch.exp2(_normal(image, random)), 1.0, random)
     image = contrast * (image + brightness)
     if image.shape[1] != 3:
         return image
     grey = image.mean(dim=1, keepdim=True)
     colour = image - grey
-    across = (colour.roll(1, 1) - colour.roll(2, 1)) / math.sqrt(3)  # the grey axis' cross product with the colour
+    across = (colour.roll(1, 1) - colour.roll(2, 1)) / math.sqrt(3)  # cross product of the grey axis and the colour
     return grey + saturation * (angle.cos() * colour + angle.sin() * across)
 
 
-# -- chance -----------------------------------------------------------------------------------------------------------
+# -- random numbers ---------------------------------------------------------------------------------------------------
 
 
 def _uniform(planes: torch.Tensor, random: torch.Generator | None) -> torch.Tensor:
-    """Return a number of 0 … 1 for each image, ``(B, 1, 1, 1)``."""
+    """Return a uniform random number in 0 … 1 for each image, ``(B, 1, 1, 1)``."""
     return torch.rand((len(planes), 1, 1, 1), generator=random, device=planes.device)
 
 
@@ -197,5 +202,5 @@ def _normal(planes: torch.Tensor, random: torch.Generator | None) -> torch.Tenso
     return torch.randn((len(planes), 1, 1, 1), generator=random, device=planes.device)
 
 
-def _with_chance(p: float, values: torch.Tensor, otherwise: float, random: torch.Generator | None) -> torch.Tensor:
+def _with_probability(p: float, values: torch.Tensor, otherwise: float, random: torch.Generator | None) -> torch.Tensor:
     return torch.where(_uniform(values, random) < p, values, otherwise)

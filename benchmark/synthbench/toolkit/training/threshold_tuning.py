@@ -1,4 +1,4 @@
-"""Choosing how a network's output is decoded, on the validation samples and nothing else."""
+"""Selection of the thresholds that decode a network's output, on the validation samples."""
 
 from __future__ import annotations
 
@@ -10,76 +10,79 @@ import numpy as np
 from synthbench.metrics.ignore import leave_out
 from synthbench.metrics.matching import count, pooled
 from synthbench.samples import SampleSet
+from synthbench.types import BoolMask, LabelMap
 
-IOUS = (0.5, 0.6, 0.7, 0.8, 0.9)
-"""Thresholds of IoU whose scores are averaged."""
+__all__ = ["subsample", "tune"]
 
-PIXELS = 2_000_000
-"""How many pixels of validation images the choice looks at, about; more take longer and tell little."""
+IOU_THRESHOLDS = (0.5, 0.6, 0.7, 0.8, 0.9)
+"""IoU thresholds over which the score is averaged."""
+
+MAX_PIXELS = 2_000_000
+"""Approximate number of pixels of validation images on which thresholds are selected."""
 
 
 def tune(
-    decode: Callable[[int, Mapping[str, Any]], np.ndarray],
-    truths: Sequence[np.ndarray],
+    decode: Callable[[int, Mapping[str, Any]], LabelMap],
+    truths: Sequence[LabelMap],
     grid: Mapping[str, Sequence[Any]],
     start: Mapping[str, Any],
     *,
-    ignores: Sequence[np.ndarray | None] | None = None,
-    between: Callable[[], None] = lambda: None,
+    ignores: Sequence[BoolMask | None] | None = None,
+    before_trial: Callable[[], None] = lambda: None,
 ) -> dict[str, Any]:
     """Return the values of `grid` with the highest mean of the pooled `jaccard_ap` at IoU 0.5, 0.6 … 0.9.
 
-    One value is varied at a time, in the order of the grid, until none gets better: an ascent from `start`, which
-    stays where nothing beats it. Without a true instance there is nothing to choose by, and `start` is returned.
+    This is coordinate ascent from `start`: one value is varied at a time, in the order of the grid, until no change
+    improves the score. If there is no true instance, `start` is returned.
 
     Parameters
     ----------
     decode
-        ``(index, values)`` → predicted label map of validation image `index`.
+        ``(index, values)`` → predicted label map ``(height, width)`` of validation image `index`.
     truths
-        True label maps.
+        True label maps, ``(height, width)``.
     grid
-        Name → values to try.
+        Name → values that are tried.
     start
-        A value of each name.
+        Initial value of each name.
     ignores
-        Where true labels are unknown, image by image: bool, or None; see `synthbench.metrics.ignore.leave_out`.
-    between
-        Called before each trial; what it raises ends the search.
+        Ignore region of each image, ``(height, width)`` bool, or None; see `synthbench.metrics.ignore.leave_out`.
+    before_trial
+        Called before each trial; an exception that it raises ends the search.
 
     Returns
     -------
     dict
-        A value of each name.
+        The selected value of each name.
     """
     best = dict(start)
     regions = ignores or [None] * len(truths)
     if not any(np.any(truth) for truth in truths):
         return best
-    known: dict[tuple[Any, ...], float] = {}
+    scores: dict[tuple[Any, ...], float] = {}
 
     def score(values: Mapping[str, Any]) -> float:
         key = tuple(values[name] for name in best)
-        if key not in known:
-            between()
+        if key not in scores:
+            before_trial()
             pairs = (leave_out(truth, decode(i, values), regions[i]) for i, truth in enumerate(truths))
-            counts = [count(truth, found, IOUS) for truth, found in pairs]
-            known[key] = float(pooled(counts)["jaccard_ap"].mean())
-        return known[key]
+            counts = [count(truth, predicted, IOU_THRESHOLDS) for truth, predicted in pairs]
+            scores[key] = float(pooled(counts)["jaccard_ap"].mean())
+        return scores[key]
 
-    better = True
-    while better:
+    improved = True
+    while improved:
         before = score(best)
         for name, values in grid.items():
             for value in values:
                 if score({**best, name: value}) > score(best):
                     best[name] = value
-        better = score(best) > before
+        improved = score(best) > before
     return best
 
 
-def subsample(validation: SampleSet, pixels: int = PIXELS) -> list[int]:
-    """Return the positions of evenly spaced samples that have about `pixels` pixels together; at least one, or none."""
+def subsample(validation: SampleSet, pixels: int = MAX_PIXELS) -> list[int]:
+    """Return the positions of evenly spaced samples that have about `pixels` pixels in total, but at least one."""
     total = sum(entry.height * entry.width for entry in validation.entries)
     if total <= pixels:
         return list(range(len(validation)))
