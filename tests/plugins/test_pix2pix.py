@@ -1,4 +1,4 @@
-"""pix2pix learns from pairs, draws what its masks say, and keeps the light of the training images."""
+"""pix2pix learns from pairs, draws what its masks say, and keeps the intensities of the training images."""
 
 from __future__ import annotations
 
@@ -117,6 +117,12 @@ def test_a_weight_without_a_structural_loss_is_refused():
         Pix2PixConfig(structural_loss="none", lambda_structural=3)
 
 
+def test_the_published_method_learns_too(blob_set):
+    before = reconstruction(fitted(blob_set, steps=1, preset="paper"), blob_set)
+    after = reconstruction(fitted(blob_set, steps=60, batch=4, preset="paper", lr=2e-3), blob_set)
+    assert after < 0.5 * before
+
+
 def test_training_works_with_instance_norm_too(blob_set):
     before = reconstruction(fitted(blob_set, steps=1, norm="instance"), blob_set)
     after = reconstruction(fitted(blob_set, steps=60, batch=4, norm="instance", lr=2e-3), blob_set)
@@ -211,12 +217,12 @@ def test_the_discriminator_sees_image_beside_mask_and_drawn_images_with_their_no
     monkeypatch.setattr(BilinearUNet, "forward", smooth)
     generator = fitted(blob_set, steps=1, pixel_noise=pixel_noise)
     real, fake, again = seen
-    told = generator.condition_planes
-    assert torch.equal(real[:, :told], fake[:, :told])
+    planes = generator.condition_planes
+    assert torch.equal(real[:, :planes], fake[:, :planes])
     assert set(real[:, 1].unique().tolist()) == {-1.0, 1.0}
     assert torch.equal(fake, again)
-    assert real[:, told:].std() > 0.1
-    added = fake[:, told:] - drawn[0]
+    assert real[:, planes:].std() > 0.1
+    added = fake[:, planes:] - drawn[0]
     assert (float(added.std()) > 0.01) == pixel_noise
 
 
@@ -313,7 +319,7 @@ def test_masks_can_be_chosen(blob_set):
     assert recombined.counts["drawn"] == 12
 
 
-# -- light ------------------------------------------------------------------------------------------------------------
+# -- intensities ------------------------------------------------------------------------------------------------------
 
 
 def test_drawn_images_are_as_noisy_as_real_ones(blob_set):
@@ -351,9 +357,9 @@ def test_drawn_objects_get_the_texture_of_training_objects(blob_set):
     assert roughness(smooth.sample_batch(range(12), 0), smooth) < 0.5 * wanted
 
 
-def test_the_network_is_told_the_mask_alone_if_asked_for(blob_set):
-    told, alone = fitted(blob_set, steps=1), fitted(blob_set, steps=1, intensity_conditioning=False)
-    assert alone.conditioning.planes == 0 < told.conditioning.planes
+def test_without_intensity_conditioning_the_network_sees_the_mask_alone(blob_set):
+    conditioned, alone = fitted(blob_set, steps=1), fitted(blob_set, steps=1, intensity_conditioning=False)
+    assert alone.conditioning.planes == 0 < conditioned.conditioning.planes
     sample = blob_set[0]
     mask = torch.from_numpy(alone.codec.encode_mask(sample.labels))[None]
     intensities = torch.zeros(1, 0, *sample.labels.shape)
@@ -380,7 +386,7 @@ def test_outlines_reach_the_image_at_full_resolution():
     assert changed[14:19, 14:19].mean() > 2 * changed.mean()
 
 
-def test_the_discriminator_judges_patches():
+def test_the_discriminator_classifies_patches():
     logits = patch_discriminator(3, 8, 3, "batch")(torch.zeros(2, 3, 128, 128))[-1]
     assert logits.shape == (2, 1, 14, 14)
 
@@ -392,8 +398,8 @@ def test_losses_are_those_of_the_paper():
     adversarial = functional.binary_cross_entropy_with_logits(logits, torch.ones_like(logits))
     assert parts["l1"] == pytest.approx(0.25)
     assert total.item() == pytest.approx(adversarial.item() + 25.0, rel=1e-5)
-    judged = Losses([]).discriminator(torch.zeros_like(logits), torch.zeros_like(logits))
-    assert judged.item() == pytest.approx(np.log(2))
+    loss = Losses([]).discriminator(torch.zeros_like(logits), torch.zeros_like(logits))
+    assert loss.item() == pytest.approx(np.log(2))
     right = Losses([]).discriminator(torch.full_like(logits, 3.0), torch.full_like(logits, -2.0))
     assert right.item() == pytest.approx((np.log1p(np.exp(-3)) + np.log1p(np.exp(-2))) / 2)
 

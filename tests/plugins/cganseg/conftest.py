@@ -32,7 +32,7 @@ SMALL = {
 
 @pytest.fixture(scope="session")
 def fitted() -> Callable[..., CGanSeg]:
-    """Return what fits a small generator, for three steps unless told otherwise."""
+    """Return what fits a small generator, for three steps by default."""
 
     def fit(
         train: SampleSet, *, steps: int = 3, patch: int = 32, batch: int = 2, context: dict | None = None, **config

@@ -86,7 +86,7 @@ def test_a_mask_handed_straight_through_is_hard_and_has_the_soft_ones_gradient(c
 
 
 def test_a_step_moves_all_four_networks_by_its_own_term_alone(cycle, blob_set):
-    """With the weight of one term alone, a step moves just the networks that the term reaches, and the judges."""
+    """With one weight alone, a step moves just the networks that the term reaches, and the discriminators."""
     moved = {}
     for name in TERMS:
         around, batch = cycle(blob_set, **{f"{term}_weight": float(term == name) for term in TERMS})
@@ -120,11 +120,11 @@ def test_discriminators_see_changed_planes_and_the_gradient_still_arrives(cycle,
     around, batch = cycle(blob_set, p_diff=1.0)
     seen = {}
 
-    def keep(judge: nn.Module, inputs: tuple[torch.Tensor, ...]) -> None:
-        seen["image" if judge is around.discriminators["image"] else "mask"] = inputs[0].detach()
+    def keep(discriminator: nn.Module, inputs: tuple[torch.Tensor, ...]) -> None:
+        seen["image" if discriminator is around.discriminators["image"] else "mask"] = inputs[0].detach()
 
-    for judge in around.discriminators.values():
-        judge.register_forward_pre_hook(keep)
+    for discriminator in around.discriminators.values():
+        discriminator.register_forward_pre_hook(keep)
     terms, fake = around.terms(batch)
     for name in ("image", "mask"):
         assert not torch.equal(seen[name], fake[name].detach())

@@ -29,7 +29,7 @@ def drawn_from(fitted, blob_set: SampleSet) -> CGanSeg:
     return fitted(blob_set)
 
 
-def test_a_long_training_is_told_the_mask_alone_as_in_the_paper(fitted, blob_set):
+def test_a_long_training_is_conditioned_on_the_mask_alone(fitted, blob_set):
     quick, paper = (CGanSegConfig().resolve(CGanSeg.budgets[name]) for name in ("quick", "paper"))
     assert (quick.intensity_conditioning, quick.norm, quick.mask_cycle_weight) == (True, "pixel", 10)
     assert (paper.intensity_conditioning, paper.norm, paper.mask_cycle_weight) == (False, "batch", 100)
@@ -86,10 +86,10 @@ def test_rates_fall_in_the_second_half_and_are_those_asked_for(fitted, blob_set,
 
 def test_each_image_is_drawn_in_one_style_of_its_own(drawn_from, blob_set):
     labels, styles = blob_set[0].labels, []
-    told = drawn_from.conditioning.training_planes(labels, 0)
+    intensities = drawn_from.conditioning.training_planes(labels, 0)
     hook = drawn_from.network.register_forward_pre_hook(lambda _, given: styles.append(given[1][0]))
     for seed in range(2):
-        drawn_from.image_planes(labels, told, np.random.default_rng(seed))
+        drawn_from.image_planes(labels, intensities, np.random.default_rng(seed))
     hook.remove()
     assert all(torch.equal(style, style[:1].expand_as(style)) for style in styles)
     assert not torch.allclose(*styles)
@@ -180,7 +180,7 @@ def test_objects_are_drawn_where_the_mask_has_them(fitted, blob_set):
 
 
 @pytest.mark.slow
-def test_objects_are_as_bright_as_the_generator_is_told(fitted):
+def test_objects_are_as_bright_as_their_conditioning(fitted):
     rng = np.random.default_rng(0)
     labels = np.zeros((32, 48), np.uint8)
     labels[8:24, 4:20], labels[12:22, 30:40] = 3, 7
@@ -200,8 +200,8 @@ def test_objects_are_as_bright_as_the_generator_is_told(fitted):
 def test_the_ablation_without_style_learns_too(fitted, blob_set):
     generator = fitted(blob_set, steps=80, patch=64, lr=3e-3, style=False)
     labels = blob_set[0].labels
-    told = generator.conditioning.training_planes(labels, 0)
-    first, second = (generator.image_planes(labels, told, np.random.default_rng(k)) for k in range(2))
+    intensities = generator.conditioning.training_planes(labels, 0)
+    first, second = (generator.image_planes(labels, intensities, np.random.default_rng(k)) for k in range(2))
     assert np.array_equal(first, second)
     sample = generator.sample(1, 0)
     inside = ndimage.binary_erosion(sample.labels > 0)

@@ -24,11 +24,11 @@ def test_modulated_convolution_is_that_of_weights_scaled_and_brought_to_unit_len
     layer = ModulatedLayer(3, 5, "batch")
     x, style = torch.randn(2, 3, 6, 6), torch.randn(2, STYLE_DIM)
     drawn = layer(x, style, torch.Generator().manual_seed(1))
-    grain = torch.randn((2, 1, 6, 6), generator=torch.Generator().manual_seed(1))
+    noise = torch.randn((2, 1, 6, 6), generator=torch.Generator().manual_seed(1))
     for k in range(2):
         scaled = layer.weight * layer.scales(style[k])[None, :, None, None]
         scaled = scaled / (scaled.square().sum(dim=(1, 2, 3), keepdim=True) + 1e-8).sqrt()
-        noisy = functional.conv2d(x[k : k + 1], scaled, padding=1) + layer.noise[:, None, None] * grain[k : k + 1]
+        noisy = functional.conv2d(x[k : k + 1], scaled, padding=1) + layer.noise[:, None, None] * noise[k : k + 1]
         expected = functional.leaky_relu(noisy, 0.2) * math.sqrt(2)
         assert torch.allclose(drawn[k : k + 1], expected, atol=1e-5)
 
@@ -91,7 +91,7 @@ def test_linear_attention_is_the_weighted_mean_of_the_values():
     assert torch.allclose(layer(x), expected, atol=1e-6)
 
 
-def test_the_discriminator_judges_patches_and_sees_beyond_them():
+def test_the_discriminator_classifies_patches_and_sees_beyond_them():
     torch.manual_seed(0)
     network = DiscriminatorWithoutNorm(3, 8, 2, 4)
     assert network(torch.zeros(2, 3, 128, 128)).shape == (2, 1, 14, 14)
@@ -101,26 +101,26 @@ def test_the_discriminator_judges_patches_and_sees_beyond_them():
     assert (first(point) - first(torch.zeros_like(point)))[..., -1, -1].abs().max() > 0
 
 
-def test_the_first_images_are_the_objects_light_blurred_on_grey(cycle, blob_set):
+def test_the_first_images_are_the_blurred_object_intensities(cycle, blob_set):
     """So that no chance of the first weights draws objects darker than their background."""
     around, batch = cycle(blob_set)
-    image, mask, told = batch.image, batch.mask, batch.intensities
-    drawn = around.image_of(mask, told).detach()[:, 0]
-    light = conditioning_planes(mask, told, around.object_planes)[:, mask.shape[1]].numpy()
-    blurred = np.stack([ndimage.gaussian_filter(plane, 1.5, mode="constant", truncate=2) for plane in light])
+    image, mask, intensities = batch.image, batch.mask, batch.intensities
+    drawn = around.image_of(mask, intensities).detach()[:, 0]
+    object_plane = conditioning_planes(mask, intensities, around.object_planes)[:, mask.shape[1]].numpy()
+    blurred = np.stack([ndimage.gaussian_filter(plane, 1.5, mode="constant", truncate=2) for plane in object_plane])
     assert np.corrcoef(drawn.numpy().ravel(), blurred.ravel())[0, 1] > 0.9
-    untold = BilinearStyleUNet(2, 1, 4, 3, True)(mask, torch.randn(2, 6, STYLE_DIM), torch.Generator())
-    assert 0 < float(untold.detach().std()) < 0.5 * float(image.std())
+    unconditioned = BilinearStyleUNet(2, 1, 4, 3, True)(mask, torch.randn(2, 6, STYLE_DIM), torch.Generator())
+    assert 0 < float(unconditioned.detach().std()) < 0.5 * float(image.std())
 
 
 def test_an_image_of_pixel_norms_is_the_same_in_training_and_drawing(cycle, blob_set):
     around, batch = cycle(blob_set, norm="pixel")
-    mask, told = batch.mask, batch.intensities
+    mask, intensities = batch.mask, batch.intensities
     network = around.generator
     for layer in (*network.before, *network.after):
         nn.init.zeros_(layer.noise)
     assert not any(isinstance(module, nn.BatchNorm2d) for module in network.modules())
-    seen, styles = conditioning_planes(mask, told, around.object_planes), torch.randn(2, 6, STYLE_DIM)
+    seen, styles = conditioning_planes(mask, intensities, around.object_planes), torch.randn(2, 6, STYLE_DIM)
     images = [network.train(mode)(seen, styles, torch.Generator().manual_seed(0)) for mode in (True, False)]
     assert torch.equal(*images)
     assert torch.allclose(network(seen[:1], styles[:1], torch.Generator()), images[1][:1], atol=1e-5)
