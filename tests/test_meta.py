@@ -195,21 +195,30 @@ def test_every_module_says_what_it_is(path: Path) -> None:
 # -- words ----------------------------------------------------------------------------------------------------------
 
 RETIRED_NAMES = {
+    "agreement": "label_consistency",
     "appearance": "intensity_conditioning",
     "arena": "condition",
     "bench": "harness",
     "bury": "reap",
     "crispness": "edge_sharpness",
+    "dissimilar": "ssim_loss",
     "doubled": "upsample2x",
+    "drawer": "generator",
     "evening": "cycle_spinning",
     "hire": "spawn",
+    "journal": "training_log",
+    "judge": "discriminator, evaluate",
+    "judges": "opt_d, discriminators",
+    "leaked": "test_duplicates",
+    "likeness": "similarity",
     "lit": "conditioning",
     "mending": "residual_refinement",
+    "nearness": "nearest-neighbour distance",
     "optimise": "schedules, ema",
     "outlook": "detectable_effects",
     "portion": "subsample",
     "presets": "budget_defaults",
-    "promises": "checks",
+    "promise": "check",
     "resident": "device_cache",
     "speck": "small_object",
     "tally": "image_counts",
@@ -217,10 +226,25 @@ RETIRED_NAMES = {
     "topped": "match_noise, match_texture",
     "unfit": "unsupported_reason",
     "worn": "mask_origins",
+    "worth": "equivalent_real_images",
+    "yardstick": "duplicate_threshold",
 }
 """Words that were part of names in this code, and the field's term for each, which replaced it."""
 
-RETIRED_PHRASES = {"settles? nothing": "draw no conclusions"}
+RETIRED_PHRASES = {
+    "crispness": "edge sharpness",
+    "evened": "averaged, cycle spinning",
+    "journal": "training log",
+    "likeness": "similarity",
+    "nearness": "nearest-neighbour distance",
+    "outlook": "detectable effects",
+    "settles? nothing": "draw no conclusions",
+    "speck": "small object",
+    "tally": "image counts",
+    "thrown away": "deleted",
+    "what came": "the downloaded file",
+    "won't do": "invalid value",
+}
 """The same of what users read: messages, docstrings and documents."""
 
 
