@@ -44,7 +44,7 @@ def test_a_sound_set_has_nothing_odd():
     report = check_dataset(
         _set(*(Sample(f"s{i}", _field(i), TWO, {"split": s, "well": "A1"}) for i, s in enumerate(splits)))
     )
-    assert report.text().endswith("nothing odd was found")
+    assert report.text().endswith("no problems found")
     assert (report.splits, report.groups, report.sizes) == ({"train": 2, "test": 1}, {"well": 1}, {"96×96": 3})
     assert (report.objects, report.object_areas["median"], report.objects_per_image["max"]) == (6, 400, 2)
 
@@ -91,7 +91,7 @@ def test_without_splits_the_group_that_holds_all_near_duplicates_is_named():
     report = check_dataset(_set(*samples))
     assert len(report.near_duplicates) == 3
     assert report.shared_groups == ["film"]
-    assert "all share their film: split by it" in report.text()
+    assert "all share the group film: split by it" in report.text()
 
 
 def test_odd_masks_and_images_are_named():
@@ -105,10 +105,10 @@ def test_odd_masks_and_images_are_named():
             Sample("blank", np.full((96, 96), 7, np.uint16), TWO),
         )
     )
-    assert report.objects_in_pieces == {"pieces": [1]}
+    assert report.disconnected_objects == {"pieces": [1]}
     assert (report.empty_masks, report.blank_images, report.tiny_objects) == (["bare"], ["blank"], 1)
     assert report.kinds == {"grey uint8": 3, "grey uint16": 1}
-    assert "images of several kinds: grey uint8 3, grey uint16 1" in report.text()
+    assert "images of different types: grey uint8 3, grey uint16 1" in report.text()
 
 
 def test_semantic_sets_are_measured_by_class():
@@ -119,10 +119,10 @@ def test_semantic_sets_are_measured_by_class():
         classes=("background", "cell", "ghost"),
     )
     report = check_dataset(samples)
-    assert report.class_shares["cell"] == pytest.approx(48 * 96 / (2 * 96 * 96 - 100))
+    assert report.class_fractions["cell"] == pytest.approx(48 * 96 / (2 * 96 * 96 - 100))
     assert report.unnamed_classes == {"b": [5]}
     assert "classes that never occur: ghost" in report.text()
-    assert report.objects_in_pieces == {}
+    assert report.disconnected_objects == {}
 
 
 def test_damaged_files_are_reported_and_the_rest_is_checked(blob_set, tmp_path):
@@ -139,7 +139,7 @@ def test_the_json_holds_all_that_the_text_says(blob_set):
     assert content["samples"] == 12
     assert content["fingerprint"] == blob_set.fingerprint
     assert content["objects"] == sum(e.objects for e in blob_set.entries)
-    assert set(content) >= {"duplicates", "near_duplicates", "empty_masks", "objects_in_pieces", "sizes", "leaks"}
+    assert set(content) >= {"duplicates", "near_duplicates", "empty_masks", "disconnected_objects", "sizes", "leaks"}
 
 
 def test_an_empty_set_has_nothing_to_check():
@@ -175,10 +175,10 @@ def test_the_share_of_ignored_pixels_is_told_and_is_of_no_class(task):
     samples = [Sample("a", image[0], labels, ignore=region), Sample("b", image[1], labels)]
     classes = ("no", "yes") if task == "semantic" else ()
     report = check_dataset(SampleSet.of(samples, task=task, classes=classes))
-    assert (report.ignored, report.ignoring_samples) == (0.25, 1)
+    assert (report.ignored, report.samples_with_ignored) == (0.25, 1)
     assert "ignored: 25.00% of the pixels, in 1 samples" in report.text()
     if task == "semantic":
-        assert report.class_shares == pytest.approx({"no": 400 / 600, "yes": 200 / 600})
+        assert report.class_fractions == pytest.approx({"no": 400 / 600, "yes": 200 / 600})
     assert "ignored" not in check_dataset(SampleSet.of(samples[1:], task=task, classes=classes)).text()
 
 
@@ -193,5 +193,5 @@ def test_the_share_of_ignored_pixels_is_told_and_is_of_no_class(task):
 def test_masks_that_are_no_label_maps_are_told_as_import_refuses_them(change, says):
     mask = _cells((10, 10, 20, 20, 1), (40, 10, 20, 20, 2), (40, 60, 20, 20, 2))
     report = check_dataset(_set(*(Sample(f"s{i}", _field(i), change(mask).astype(np.uint8)) for i in range(3))))
-    assert any(says in doubt for doubt in report.doubts)
-    assert f"masks in doubt: {report.doubts[0]}" in report.text()
+    assert any(says in doubt for doubt in report.suspicious_masks)
+    assert f"suspicious mask: {report.suspicious_masks[0]}" in report.text()

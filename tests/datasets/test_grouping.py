@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from synthbench.datasets.files import ImageName
 from synthbench.datasets.group_table import GroupTable
 from synthbench.datasets.name_pattern import NamePattern
-from synthbench.datasets.splits import make_splits, read_splits, write_splits
+from synthbench.datasets.split_files import read_splits, write_splits
+from synthbench.datasets.splits import make_splits
 from synthbench.errors import ConfigError, DataError
 from synthbench.samples import SampleSet
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from synthbench.datasets import splits
+from synthbench.datasets.split_files import write_splits
 from synthbench.engine import resource_monitor
 from synthbench.errors import ConfigError
 from synthbench.io.atomic import atomic_write
@@ -63,7 +64,7 @@ def record_study(plan: Plan, folder: Path) -> None:
     for condition in plan.resolved.conditions:
         found.setdefault(condition.dataset, {})[condition.fold] = condition.split
     for name, folds in found.items():
-        splits.write_splits(folder / "splits" / f"{name}.json", [folds[i] for i in sorted(folds)])
+        write_splits(folder / "splits" / f"{name}.json", [folds[i] for i in sorted(folds)])
 
 
 def record_failures(folder: Path, plan: Plan, ended: Mapping[str, Mapping[str, Any]]) -> None:

@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from synthbench.datasets import library, splits
+from synthbench.datasets.fractions import take_fraction
+from synthbench.datasets.split_files import read_splits
 from synthbench.errors import ConfigError, DataError
 from synthbench.plugin.api import Context, Progress, silent, unheard
 from synthbench.plugin.registry import registry
@@ -212,7 +214,7 @@ def _conditions(choice: DatasetConfig, samples: SampleSet, folder: Path, study: 
     conditions = []
     for fold, split in enumerate(_splits(choice, samples)):
         for amount in study.fractions:
-            chosen = splits.take_fraction(samples, split.train, amount, seed=choice.split.seed)
+            chosen = take_fraction(samples, split.train, amount, seed=choice.split.seed)
             conditions.append(
                 Condition(
                     dataset=Path(choice.name).expanduser().resolve().name,
@@ -229,7 +231,7 @@ def _conditions(choice: DatasetConfig, samples: SampleSet, folder: Path, study: 
 
 def _splits(choice: DatasetConfig, samples: SampleSet) -> Sequence[splits.Split]:
     if choice.split.file:
-        return [split.check(samples, choice.split.group) for split in splits.read_splits(choice.split.file)]
+        return [split.check(samples, choice.split.group) for split in read_splits(choice.split.file)]
     return splits.make_splits(samples, **choice.split.model_dump(exclude={"file"}))
 
 
