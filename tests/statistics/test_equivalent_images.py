@@ -12,7 +12,7 @@ from scipy.optimize import isotonic_regression
 from helpers.frames import images as make_images
 from synthbench.errors import ConfigError, DataError
 from synthbench.statistics import equivalent_real_images
-from synthbench.statistics.equivalent_images import rising
+from synthbench.statistics.equivalent_images import isotonic
 
 SIZES = (40, 80, 160, 320)
 STEP = 0.04
@@ -117,4 +117,4 @@ def test_a_curve_without_its_baseline_or_columns_is_refused() -> None:
 
 @given(st.lists(st.floats(-1, 1), min_size=1, max_size=9))
 def test_rising_is_isotonic_regression(values: list[float]) -> None:
-    assert rising(np.array([values]))[0] == pytest.approx(isotonic_regression(values).x, abs=1e-12)
+    assert isotonic(np.array([values]))[0] == pytest.approx(isotonic_regression(values).x, abs=1e-12)

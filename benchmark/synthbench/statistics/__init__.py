@@ -1,7 +1,7 @@
-"""How much an arm differs from the baseline, how surely, and which ranks the data allow.
+"""Differences between arms with intervals, ranks, equivalent real images, headroom and power.
 
-Everything here takes the `images` frame of a run (one row per run, test image and IoU threshold or class) and looks
-at one block of a study: one dataset, one amount of real data, one segmenter.
+Functions take the `images` frame of a run (one row per run, test image and IoU threshold or class), restricted to one
+comparison block of a study: one dataset, one amount of real data, one segmenter.
 
 >>> from synthbench.statistics import paired_difference
 >>> paired_difference(images, "real + pix2pix × 100")  # doctest: +SKIP

@@ -1,9 +1,9 @@
-"""What a gain is worth in real images: how many more annotated ones would have brought the same.
+"""How many more real images would have given the same gain, read off the learning curve of real images.
 
-The learning curve is the baseline's score over the amounts of real data that the study has. No formula is assumed: the
-curve is the least-squares fit that never falls (isotonic regression), straight between the amounts on a logarithmic
-axis, and it isn't continued past its ends. Gains are measured from that curve at the arm's own amount, so that what is
-better than the baseline is worth more than nothing, and what is worse is worth less.
+The learning curve is the baseline's score over the amounts of real data in the study. No formula is assumed: the curve
+is the non-decreasing least-squares fit (isotonic regression), linear between the amounts on a logarithmic axis, and not
+extrapolated. Gains are measured from that curve at the arm's own amount, so that arms better than the baseline are
+equivalent to more images, and worse arms to fewer.
 """
 
 from __future__ import annotations
@@ -19,21 +19,23 @@ from synthbench.errors import ConfigError, suggest
 from synthbench.statistics.differences import DRAWS, LEVEL, compare
 from synthbench.statistics.image_counts import check_columns
 
+__all__ = ["EquivalentRealImages", "equivalent_real_images", "isotonic"]
+
 _SAME = 1e-12
 
 
 @dataclass(frozen=True)
 class EquivalentRealImages:
-    """Additional real images that would have given an arm's gain.
+    """Number of additional real images that would have given an arm's gain.
 
     Attributes
     ----------
     value, low, high : float
-        Images, and the 95 % interval; negative when the arm is worse than the baseline, 0 when it is neither. At `most`
-        (or `least`) the gain (or loss) is as large as the curve's end or larger: it lies beyond the curve, and nothing
-        is known of how far. The interval is NaN where that of the difference is.
+        Number of images, and its 95 % interval; negative if the arm is worse than the baseline, 0 if it is equal. At
+        `most` (or `least`) the gain (or loss) is at or beyond the end of the curve, by an unknown amount. The interval
+        is NaN where that of the difference is.
     least, most : int
-        The ends of the curve: its smallest and largest amount, minus the arm's own.
+        The smallest and the largest amount on the curve, minus the arm's own.
     """
 
     value: float
@@ -56,8 +58,8 @@ def equivalent_real_images(
 ) -> dict[str, EquivalentRealImages]:
     """Read the gain of each arm off the learning curve of the baseline.
 
-    The baseline at other amounts is compared with itself at `amount` like any arm, so that curve and gains come from
-    the same resamples, paired by seed and test image, and the interval holds the uncertainty of both.
+    The baseline at each other amount is one more arm of the comparison, so that curve and gains come from the same
+    resamples, paired by seed and test image, and the interval includes the uncertainty of both.
 
     Parameters
     ----------
@@ -79,13 +81,13 @@ def equivalent_real_images(
     Raises
     ------
     ValueError
-        If an amount isn't a positive whole number.
+        If an amount isn't an integer ≥ 1.
     ConfigError
         If the baseline isn't among the arms of `images`.
     """
     for n in (amount, *curve):
         if isinstance(n, bool) or not isinstance(n, Integral) or n < 1:
-            raise ValueError(f"amount: {n!r} real images; give a whole number, 1 or more")
+            raise ValueError(f"amount: {n!r} real images; expected an integer ≥ 1")
     for rows in (images, *curve.values()):
         check_columns(rows, ["arm"])
     if baseline not in set(images["arm"]):
@@ -95,30 +97,30 @@ def equivalent_real_images(
         rows[rows["arm"] == baseline].assign(arm=names[n], fraction=amount) for n, rows in curve.items() if n in names
     ]
     frame = pd.concat([images.assign(fraction=amount), *others], ignore_index=True)
-    found = compare(frame, baseline, metric, iou, aggregation, draws, seed, unpooled=names.values())
-    reached = {n: name for n, name in names.items() if name in found.draws}
-    if not reached:
+    comparison = compare(frame, baseline, metric, iou, aggregation, draws, seed, unpooled=names.values())
+    on_curve = {n: name for n, name in names.items() if name in comparison.draws}
+    if not on_curve:
         return {}
-    sizes = np.array(sorted([amount, *reached]))
-    labels = [baseline if n == amount else reached[n] for n in sizes]
-    own = int(np.flatnonzero(sizes == amount)[0])
-    exact = [0.0 if name == baseline else found.differences[name].value for name in labels]
-    point = _from_own(np.array([exact]), own)
-    drawn = _from_own(np.stack([found.draws[name] for name in labels], axis=1), own)
+    sizes = np.array(sorted([amount, *on_curve]))
+    labels = [baseline if n == amount else on_curve[n] for n in sizes]
+    position = int(np.flatnonzero(sizes == amount)[0])
+    exact = [0.0 if name == baseline else comparison.differences[name].value for name in labels]
+    point = _relative(np.array([exact]), position)
+    drawn = _relative(np.stack([comparison.draws[name] for name in labels], axis=1), position)
     least, most = int(sizes[0]) - amount, int(sizes[-1]) - amount
-    out = {}
-    for arm, difference in found.differences.items():
-        if arm in names.values() or arm not in found.draws:
+    equivalents = {}
+    for arm, difference in comparison.differences.items():
+        if arm in names.values() or arm not in comparison.draws:
             continue
-        value = float(_needed(sizes, point, np.array([difference.value]), own)[0]) - amount
-        spread = _needed(sizes, drawn, found.draws[arm], own) - amount
-        low, high = np.quantile(spread, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-        out[arm] = EquivalentRealImages(value, float(low), float(high), least, most)
-    return out
+        value = float(_needed(sizes, point, np.array([difference.value]), position)[0]) - amount
+        drawn_amounts = _needed(sizes, drawn, comparison.draws[arm], position) - amount
+        low, high = np.quantile(drawn_amounts, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+        equivalents[arm] = EquivalentRealImages(value, float(low), float(high), least, most)
+    return equivalents
 
 
-def rising(curves: np.ndarray) -> np.ndarray:
-    """Return the nearest curves that never fall: isotonic regression, all points alike, row by row.
+def isotonic(curves: np.ndarray) -> np.ndarray:
+    """Return the nearest non-decreasing curves: isotonic regression with equal weights, row by row.
 
     By the min–max formula (Robertson 1988, eq. 1.4.4): the largest, over starts up to here, of the smallest, over ends
     from here, of the means from start to end.
@@ -135,25 +137,25 @@ def rising(curves: np.ndarray) -> np.ndarray:
     """
     sums = np.concatenate([np.zeros((len(curves), 1)), np.cumsum(curves, axis=1)], axis=1)
     points = curves.shape[1]
-    out = np.full(curves.shape, -np.inf)
+    fitted = np.full(curves.shape, -np.inf)
     for start in range(points):
         means = (sums[:, start + 1 :] - sums[:, [start]]) / np.arange(1, points - start + 1)
         smallest = np.minimum.accumulate(means[:, ::-1], axis=1)[:, ::-1]
-        out[:, start:] = np.maximum(out[:, start:], smallest)
-    return out
+        fitted[:, start:] = np.maximum(fitted[:, start:], smallest)
+    return fitted
 
 
-def _from_own(curves: np.ndarray, own: int) -> np.ndarray:
-    """Return the rising curves, ``(draws, K)``, from their height at the arm's own amount."""
-    up = rising(curves)
-    return up - up[:, [own]]
+def _relative(curves: np.ndarray, position: int) -> np.ndarray:
+    """Return isotonic curves, ``(draws, K)``, minus their value at the arm's own amount."""
+    fitted = isotonic(curves)
+    return fitted - fitted[:, [position]]
 
 
-def _needed(sizes: np.ndarray, curves: np.ndarray, gains: np.ndarray, own: int) -> np.ndarray:
-    """Return the fewest images with which each curve reaches each gain, ``(draws,)``; the ends where it doesn't.
+def _needed(sizes: np.ndarray, curves: np.ndarray, gains: np.ndarray, position: int) -> np.ndarray:
+    """Return the smallest amount at which each curve reaches each gain, ``(draws,)``; the ends where it doesn't.
 
-    No gain needs no other amount than the arm's own, though a flat curve may reach it with fewer. NaN where a gain or a
-    curve is.
+    A gain of zero needs the arm's own amount, even where a flat curve reaches it with fewer images. NaN where a gain or
+    a curve is.
     """
     reaches = curves >= gains[:, None] - _SAME
     after = np.where(reaches.any(axis=1), reaches.argmax(axis=1), len(sizes) - 1)
@@ -162,6 +164,6 @@ def _needed(sizes: np.ndarray, curves: np.ndarray, gains: np.ndarray, own: int) 
     low, high = curves[rows, before], curves[rows, after]
     share = np.divide(gains - low, high - low, out=np.zeros(len(gains)), where=high > low)
     between = np.exp(np.log(sizes[before]) + np.clip(share, 0, 1) * (np.log(sizes[after]) - np.log(sizes[before])))
-    found = np.where(~reaches.any(axis=1), sizes[-1], np.where(after == 0, sizes[0], between))
-    found = np.where(np.abs(gains) <= _SAME, sizes[own], found)
-    return np.where(np.isnan(gains) | np.isnan(curves).any(axis=1), np.nan, found)
+    amounts = np.where(~reaches.any(axis=1), sizes[-1], np.where(after == 0, sizes[0], between))
+    amounts = np.where(np.abs(gains) <= _SAME, sizes[position], amounts)
+    return np.where(np.isnan(gains) | np.isnan(curves).any(axis=1), np.nan, amounts)

@@ -1,9 +1,9 @@
-"""What more real images bring, and what share of that an arm recovers.
+"""The gain from more real images (headroom), and the share of it that an arm recovers.
 
-More real images are the positive control of a study: where they bring nothing that can be told, nothing synthetic could
-be seen to help either. The share is a ratio of two differences that are both uncertain. Its interval holds the shares θ
-for which arm − θ · gain can't be told from zero (Fieller 1954), with the draws of `compare` in place of a normal
-distribution. Where the gain itself can't be told from zero that set has no ends, and no share is given.
+More real images are the positive control of a study: where their gain isn't significant, no benefit of synthetic images
+could be detected either. The share is a ratio of two uncertain differences. Its interval holds the shares θ for which
+arm − θ · gain can't be distinguished from zero (Fieller 1954), with the draws of `compare` in place of a normal
+distribution. Where the gain itself isn't significant that set is unbounded, and no share is given.
 """
 
 from __future__ import annotations
@@ -17,12 +17,14 @@ from synthbench.errors import ConfigError, suggest
 from synthbench.statistics.differences import DRAWS, LEVEL, Difference, compare
 from synthbench.statistics.image_counts import check_columns
 
+__all__ = ["Headroom", "Share", "headroom", "share"]
+
 
 @dataclass(frozen=True)
 class Share:
-    """An arm's difference as a share of what more real images bring: 1 is all of it, below 0 is a loss.
+    """An arm's difference as a share of the gain from more real images: 1 is all of it, below 0 is a loss.
 
-    NaN where that gain can't be told from zero; the ends also where nothing is known of the arm's interval.
+    NaN where that gain isn't significant; `low` and `high` also where the arm has no interval.
     """
 
     value: float
@@ -32,7 +34,7 @@ class Share:
 
 @dataclass(frozen=True, eq=False)
 class Headroom:
-    """What more real images bring a segmenter.
+    """The gain from more real images.
 
     Attributes
     ----------
@@ -56,10 +58,10 @@ def headroom(
     draws: int = DRAWS,
     seed: int = 0,
 ) -> Headroom | None:
-    """Compare the baseline on more real images with that of a block, and each arm of the block with both.
+    """Estimate the gain from more real images, and the share of it that each arm of a block recovers.
 
-    The baseline of the larger amount is one more arm of the comparison, so that all come from the same resamples,
-    paired by fold, seed and test image.
+    The baseline at the larger amount is one more arm of the comparison, so that all differences come from the same
+    resamples, paired by fold, seed and test image.
 
     Parameters
     ----------
@@ -88,40 +90,40 @@ def headroom(
     same = {name: images[name].iloc[0] for name in ("fraction",) if name in images}
     control = larger[larger["arm"] == baseline].assign(arm=more, **same)
     both = pd.concat([images, control], ignore_index=True)
-    found = compare(both, baseline, metric, iou, aggregation, draws, seed, unpooled=[more])
-    if more not in found.draws:
+    comparison = compare(both, baseline, metric, iou, aggregation, draws, seed, unpooled=[more])
+    if more not in comparison.draws:
         return None
-    gain, drawn = found.differences[more], found.draws[more]
+    gain, gain_draws = comparison.differences[more], comparison.draws[more]
     shares = {
-        arm: share(own.value, found.draws[arm], gain.value, drawn)
-        for arm, own in found.differences.items()
-        if arm != more and arm in found.draws
+        arm: share(difference.value, comparison.draws[arm], gain.value, gain_draws)
+        for arm, difference in comparison.differences.items()
+        if arm != more and arm in comparison.draws
     }
     return Headroom(gain, shares)
 
 
-def share(above: float, above_draws: np.ndarray, below: float, below_draws: np.ndarray) -> Share:
-    """Return a ratio and its 95 % interval; NaN where the lower side can't be told from zero, or isn't known.
+def share(numerator: float, numerator_draws: np.ndarray, denominator: float, denominator_draws: np.ndarray) -> Share:
+    """Return a ratio and its 95 % interval; NaN where the denominator isn't significantly above zero.
 
     Parameters
     ----------
-    above, below
+    numerator, denominator
         The two values.
-    above_draws, below_draws
+    numerator_draws, denominator_draws
         ``(draws,)`` plausible values of each, from the same resamples.
     """
     tail = (1 - LEVEL) / 2
-    if not np.quantile(below_draws, tail) > 0:
+    if not np.quantile(denominator_draws, tail) > 0:
         return Share(np.nan, np.nan, np.nan)
-    if np.isnan(above_draws).any():
-        return Share(above / below, np.nan, np.nan)
-    kept = below_draws != 0
-    ratios = above_draws[kept] / below_draws[kept]
+    if np.isnan(numerator_draws).any():
+        return Share(numerator / denominator, np.nan, np.nan)
+    kept = denominator_draws != 0
+    ratios = numerator_draws[kept] / denominator_draws[kept]
     order = np.argsort(ratios, kind="stable")
-    ratios, steps = ratios[order], np.sign(below_draws[kept])[order]
-    start = int((below_draws < 0).sum()) + int(((below_draws == 0) & (above_draws <= 0)).sum())
-    reached = (start + np.cumsum(steps)) / len(below_draws)  # of the draws, those with above ≤ ratio · below
+    ratios, steps = ratios[order], np.sign(denominator_draws[kept])[order]
+    start = int((denominator_draws < 0).sum()) + int(((denominator_draws == 0) & (numerator_draws <= 0)).sum())
+    reached = (start + np.cumsum(steps)) / len(denominator_draws)  # share with numerator ≤ ratio · denominator
     low = ratios[np.argmax(reached >= tail)]
     within = np.flatnonzero(reached <= 1 - tail)
     high = ratios[min(int(within[-1]) + 1, len(ratios) - 1)] if len(within) else ratios[0]
-    return Share(above / below, float(low), float(high))
+    return Share(numerator / denominator, float(low), float(high))

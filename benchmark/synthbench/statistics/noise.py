@@ -1,4 +1,4 @@
-"""What blurs the difference between two arms, part by part, and how it is measured on results that are there."""
+"""Noise of the difference between two arms, by source, and its estimation from existing results."""
 
 from __future__ import annotations
 
@@ -12,13 +12,15 @@ from synthbench.errors import ConfigError, suggest
 from synthbench.statistics.image_counts import ImageCounts, image_counts
 from synthbench.statistics.resampling import Resampled, pair, resample
 
+__all__ = ["BASELINE_SHARE", "PRIOR", "Noise", "estimate_noise"]
+
 BASELINE_SHARE = 0.5
-"""Of the variance between segmenter seeds: the baseline's run, which an arm's runs with other generator seeds share."""
+"""The baseline's share of the variance between segmenter seeds, common to the arm's runs of all generator seeds."""
 
 
 @dataclass(frozen=True)
 class Noise:
-    """What blurs the difference of one pair of runs, as standard deviations in units of the score.
+    """Noise of the difference of one pair of runs, as standard deviations in units of the score.
 
     Attributes
     ----------
@@ -45,14 +47,14 @@ class Noise:
 
     @property
     def is_zero(self) -> bool:
-        """Whether no part of it shows in three decimals: nothing was there to be measured."""
+        """Whether no component reaches .0005: the results show no differences."""
         return max(self.image, self.training, self.generator, self.residual, self.fold) < _SHOWN
 
 
 _SHOWN = 0.0005
 
 PRIOR = Noise(image=0.12, training=0.012, source="assumed", generator=0.012)
-"""For a pooled F-score at IoU 0.5. Stated, not measured on the user's data: U-Nets on fluorescence nuclei."""
+"""Assumed noise of a pooled F-score at IoU 0.5, typical of U-Nets on fluorescence nuclei."""
 
 
 def estimate_noise(
@@ -63,15 +65,15 @@ def estimate_noise(
     aggregation: str = "pooled",
     draws: int = 2_000,
 ) -> Noise | None:
-    """Measure the noise on results that are there: the mean variances over the arms of a block.
+    """Estimate the noise from existing results, as mean variances over the arms of a block.
 
-    What differs between two pairs of runs tells the parts apart: those of one generator seed differ by the segmenters'
-    training, those of different segmenter seeds also by the generator's, those of different folds by all of it. What
-    the results don't hold is assumed, and `source` says so: with one segmenter seed its noise is the prior's, with one
-    generator seed the generator's noise is as large as the segmenters'. That folds differ shows in folds alone; without
-    them it is left out.
+    The components follow from the differences between pairs of runs: pairs with one generator seed differ by training
+    of the segmenters, pairs with different generator seeds also by that of the generator, pairs of different folds by
+    everything. Components that the results don't contain are assumed, and `source` says so: with one segmenter seed its
+    noise is the prior's, with one generator seed the generator's noise equals that of the segmenters. The noise of
+    folds can only be estimated with several folds; otherwise it is omitted.
 
-    An arm whose scores equal the baseline's on every image tells nothing of noise, and is left out where others don't.
+    Arms whose scores equal the baseline's on every image are left out, unless all do.
 
     Parameters
     ----------
@@ -81,30 +83,30 @@ def estimate_noise(
     Returns
     -------
     Noise or None
-        None where there is no pair of runs on two or more test images (or groups) of one fold. It is `Noise.is_zero`
-        where no arm differs from the baseline.
+        None without a pair of runs on at least two test images (or groups) of one fold. It `is_zero` where no arm
+        differs from the baseline.
 
     Raises
     ------
     ConfigError
         If the baseline is not among the arms.
     """
-    found = image_counts(images, metric, iou, aggregation)
-    names = sorted(set(found.runs["arm"]))
+    counts = image_counts(images, metric, iou, aggregation)
+    names = sorted(set(counts.runs["arm"]))
     if baseline not in names:
         raise ConfigError(f"baseline {baseline!r} is not among the arms{suggest(str(baseline), names)}")
-    matched = {arm: pair(found.runs, arm, baseline) for arm in names if arm != baseline}
-    resampled, by_fold = resample(images, found, matched, draws, seed=0)
-    moved = {arm: own for arm, own in resampled.items() if own.exact.any() or own.drawn.any()}
-    arms = [parts for own in (moved or resampled).values() if (parts := _parts(own, found))]
+    matched = {arm: pair(counts.runs, arm, baseline) for arm in names if arm != baseline}
+    resampled, by_fold = resample(images, counts, matched, draws, seed=0)
+    differing = {arm: one for arm, one in resampled.items() if one.exact.any() or one.drawn.any()}
+    arms = [parts for one in (differing or resampled).values() if (parts := _parts(one, counts))]
     if not arms:
         return None
-    if not moved:
+    if not differing:
         return Noise(0.0, 0.0, _many_arms(len(arms)))
     parts = [part for arm in arms for part in arm]
-    image2, single2 = _of_images(parts)
-    training2, generator2, words = _of_training(parts, single2)
-    between = [_of_folds(arm, image2 if by_fold else 0.0, single2) for arm in arms if len(arm) > 1]
+    image2, residual2 = _of_images(parts)
+    training2, generator2, assumptions = _of_training(parts, residual2)
+    between = [_of_folds(arm, image2 if by_fold else 0.0, residual2) for arm in arms if len(arm) > 1]
     fold2 = 0.0
     if between:
         fold_variance, split = max(float(np.mean(between)), 0.0), [part for arm in arms if len(arm) > 1 for part in arm]
@@ -114,8 +116,8 @@ def estimate_noise(
         if not any((part.same_seed | part.neither).any() for part in parts):
             generator2 = min(generator2, left)
         fold2 = max(left - generator2 * float(np.mean([1 / part.generators for part in split])), 0.0)
-    image, training, generator, residual, fold = np.sqrt([image2, training2, generator2, single2, fold2]).tolist()
-    return Noise(image, training, "; ".join([_many_arms(len(arms)), *words]), generator, residual, fold)
+    image, training, generator, residual, fold = np.sqrt([image2, training2, generator2, residual2, fold2]).tolist()
+    return Noise(image, training, "; ".join([_many_arms(len(arms)), *assumptions]), generator, residual, fold)
 
 
 def _many_arms(count: int) -> str:
@@ -126,8 +128,8 @@ def _many_arms(count: int) -> str:
 class _Part:
     """The pairs of runs of one arm in one fold.
 
-    `differences` is ``(pairs,)`` and `covariance` ``(pairs, pairs)``, of one image. The three masks say of every two
-    pairs of runs what they have in common: the generator seed, the segmenter seed, or neither.
+    `differences` is ``(pairs,)``; `covariance` is ``(pairs, pairs)``, per image. The three masks, ``(pairs, pairs)``,
+    mark the pairs of runs that share the generator seed only, the segmenter seed only, or neither.
     """
 
     images: int
@@ -154,27 +156,27 @@ class _Part:
         return generator2 / self.generators + shared / self.seeds + own / len(self.differences)
 
 
-def _parts(own: Resampled, found: ImageCounts) -> list[_Part]:
-    """Return the folds of an arm that have two test images, or groups of them, or more."""
-    out = []
-    for _, rows in own.pairs.reset_index(drop=True).groupby("fold"):
+def _parts(resampled: Resampled, counts: ImageCounts) -> list[_Part]:
+    """Return the folds of an arm with at least two test images, or groups of them."""
+    folds = []
+    for _, rows in resampled.pairs.reset_index(drop=True).groupby("fold"):
         at = rows.index.to_numpy()
-        seen = (found.present[rows["run"]] & found.present[rows["base"]]).any(axis=0)
-        images = len(np.unique(found.units[seen]))
+        scored = (counts.present[rows["run"]] & counts.present[rows["base"]]).any(axis=0)
+        images = len(np.unique(counts.units[scored]))
         if images < 2:
             continue
         generator, seed = (
             rows[name].to_numpy()[:, None] == rows[name].to_numpy() for name in ("generator_seed", "seed")
         )
-        covariance = np.atleast_2d(np.cov(own.drawn[:, at], rowvar=False)) * images * images / (images - 1)
+        covariance = np.atleast_2d(np.cov(resampled.drawn[:, at], rowvar=False)) * images * images / (images - 1)
         kinds = (generator & ~seed, seed & ~generator, ~generator & ~seed)
-        counts = (rows["generator_seed"].nunique(), rows["seed"].nunique())
-        out.append(_Part(images, own.exact[at], covariance, *kinds, *counts))
-    return out
+        seeds = (rows["generator_seed"].nunique(), rows["seed"].nunique())
+        folds.append(_Part(images, resampled.exact[at], covariance, *kinds, *seeds))
+    return folds
 
 
 def _of_images(parts: Sequence[_Part]) -> tuple[float, float]:
-    """Return the variance of one image, and of one image in one pair of runs."""
+    """Return the variances of one image, and of its interaction with one pair of runs."""
     alone = np.mean([np.diag(part.covariance).mean() for part in parts])
     found = [(p.covariance, p.same_generator | p.neither) for p in parts if (p.same_generator | p.neither).any()]
     if found:
@@ -189,14 +191,14 @@ def _of_images(parts: Sequence[_Part]) -> tuple[float, float]:
     return float(alone), 0.0
 
 
-def _of_training(parts: Sequence[_Part], single2: float) -> tuple[float, float, list[str]]:
-    """Return the variances of training the segmenters and the generator again, and what is assumed of them."""
+def _of_training(parts: Sequence[_Part], residual2: float) -> tuple[float, float, list[str]]:
+    """Return the variances of training the segmenters and the generator, and what is assumed about them."""
 
     def half_squared_difference(kind: str) -> float | None:
         found = [(p, getattr(p, kind)) for p in parts if getattr(p, kind).any()]
         return float(np.mean([p.half_squared_difference(which) for p, which in found])) if found else None
 
-    chance = single2 * float(np.mean([1 / part.images for part in parts]))
+    chance = residual2 * float(np.mean([1 / part.images for part in parts]))
     by_seed, by_generator, by_both = (
         half_squared_difference(kind) for kind in ("same_generator", "same_seed", "neither")
     )
@@ -204,17 +206,17 @@ def _of_training(parts: Sequence[_Part], single2: float) -> tuple[float, float, 
         training2 = max(by_seed - chance, 0.0)
         if by_both is not None:
             return training2, max(by_both - by_seed, 0.0), []
-        return training2, training2, ["that of the generator's seeds is assumed"]
-    word = "that of training again is assumed"
+        return training2, training2, ["that of generator seeds is assumed"]
+    assumption = "that of training is assumed"
     if by_generator is None:
-        return PRIOR.training**2, PRIOR.generator**2, [word]
+        return PRIOR.training**2, PRIOR.generator**2, [assumption]
     left = max(by_generator - (1 - BASELINE_SHARE) * chance, 0.0)
     training2 = min(PRIOR.training**2, left / (1 - BASELINE_SHARE))
-    return training2, left - (1 - BASELINE_SHARE) * training2, ["that of the segmenter's seeds is assumed"]
+    return training2, left - (1 - BASELINE_SHARE) * training2, ["that of segmenter seeds is assumed"]
 
 
-def _of_folds(parts: Sequence[_Part], image2: float, single2: float) -> float:
-    """Return the variance of an arm's fold means, without what images do to it."""
+def _of_folds(parts: Sequence[_Part], image2: float, residual2: float) -> float:
+    """Return the variance of an arm's fold means, without that of the images."""
     means = np.array([part.differences.mean() for part in parts])
-    images = np.mean([image2 / part.images + part.error2(single2 / part.images, 0.0) for part in parts])
+    images = np.mean([image2 / part.images + part.error2(residual2 / part.images, 0.0) for part in parts])
     return float(means.var(ddof=1) - images)

@@ -1,13 +1,13 @@
-"""How much trainings vary, told from all arms of a comparison together: arms × seeds, two ways.
+"""The variance of training, pooled over all arms of a comparison by a two-way table of arms by seeds.
 
-One arm of two seeds knows its spread with a single degree of freedom. But all arms of a seed are trained on the same
-real patches in the same order, and are compared with the same run of the baseline: in a table of arms (the baseline
-among them) by seeds, what is left beside the arms' levels and the seeds' is the chance of single trainings, and A
-compared arms with S seeds know it with A · (S − 1) degrees of freedom.
+One arm with two seeds has a single degree of freedom. But all arms of a seed are trained on the same real patches in
+the same order, and are compared with the same run of the baseline: in a table of arms (the baseline among them) by
+seeds, the residuals beside the levels of arms and seeds are due to single trainings. With A compared arms and S seeds
+their variance has A · (S − 1) degrees of freedom.
 
-That takes trainings of all arms to vary alike. Each arm's share of what is left is held against the others' (an F
-test). An arm that varies more than the rest is judged by its own spread alone, and taken out of the table where it
-stands far out, lest it blur the others. Where it is the baseline, on which all differences rest, nothing is pooled.
+This assumes that the trainings of all arms vary equally. Each arm's share of the residuals is compared with that of the
+others (F test). An arm that varies more than the others keeps its own variance, and is removed from the table if it is
+an extreme outlier. If it is the baseline, which all differences share, nothing is pooled.
 """
 
 from __future__ import annotations
@@ -19,27 +19,37 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+__all__ = [
+    "ARM_OUTLIER_P",
+    "BASELINE_OUTLIER_P",
+    "REMOVED_OUTLIER_P",
+    "PooledVariance",
+    "pool_variance",
+    "two_way",
+]
+
 ARM_OUTLIER_P = 0.05
-"""An arm varies more than the others below this p."""
+"""An arm is an outlier below this p."""
 
 BASELINE_OUTLIER_P = 0.1
-"""The baseline does; it counts for more, because every difference rests on it."""
+"""The baseline is an outlier below this p; larger, because every difference depends on it."""
 
 REMOVED_OUTLIER_P = 0.001
-"""An arm is taken out of the table below this p. More often would make the rest look calmer than it is."""
+"""An arm is removed from the table below this p; a larger value would bias the variance of the others downward."""
 
 _SAME = 1e-12
 
 
 @dataclass(frozen=True)
 class PooledVariance:
-    """The variance of one training of the segmenter, and which arms it holds for.
+    """The variance of one training of the segmenter, and the arms that it holds for.
 
     Attributes
     ----------
     variance, dof : float
+        The variance and its degrees of freedom.
     scales : dict of str to float
-        By arm: the squared error of its mean difference is so many times `variance`.
+        By arm: the squared error of its mean difference, in units of `variance`.
     wild : frozenset of str
         Arms that vary more than the others.
     baseline_wild : bool
@@ -64,7 +74,7 @@ def pool_variance(
         By arm: its pairs of runs, and their differences; see
         `synthbench.statistics.variance_components.training_component`.
     unpooled
-        Arms that aren't taken to vary like the others.
+        Arms that aren't assumed to vary like the others.
 
     Returns
     -------
@@ -84,10 +94,10 @@ def pool_variance(
     outliers: set[str] = set()
     while len(rows) > 1:
         variance, dof, p = _fit(rows, bases)
-        calm = p.pop("")
+        baseline_p = p.pop("")
         outliers |= {arm for arm, value in p.items() if value < ARM_OUTLIER_P}
         furthest = min(p, key=lambda arm: p[arm])
-        if p[furthest] < min(REMOVED_OUTLIER_P, calm) and len(rows) > 2:
+        if p[furthest] < min(REMOVED_OUTLIER_P, baseline_p) and len(rows) > 2:
             del rows[furthest]
             continue
         if not variance > _SAME**2:
@@ -96,7 +106,7 @@ def pool_variance(
         for arm, table in known.items():
             shared = np.array([1 / len(bases[seed]) for seed in table.index])
             scales[arm] = float((table["scale"] + shared).sum()) / len(table) ** 2
-        return PooledVariance(variance, dof, scales, frozenset(outliers), calm < BASELINE_OUTLIER_P)
+        return PooledVariance(variance, dof, scales, frozenset(outliers), baseline_p < BASELINE_OUTLIER_P)
     return None
 
 
@@ -119,7 +129,7 @@ def _fit(
 def two_way(
     values: np.ndarray, row: np.ndarray, column: np.ndarray, scale: np.ndarray
 ) -> tuple[np.ndarray, float, np.ndarray]:
-    """Fit level of the row plus level of the column, and return what is left.
+    """Fit one level per row plus one per column, and return the variance of the residuals.
 
     Parameters
     ----------
@@ -136,39 +146,39 @@ def two_way(
         ``(studies,)``.
     dof : float
     p : ndarray
-        ``(studies, rows)``: of a row that varies no more than the others; 1 where that can't be told.
+        ``(studies, rows)``: p-value of the hypothesis that a row varies no more than the others; 1 without a test.
     """
     from scipy.stats import f as f_distribution
 
-    whole, dof = _left(values, row, column, scale)
+    total, dof = _residuals(values, row, column, scale)
     p = np.ones((len(values), int(row.max()) + 1))
     for name in range(p.shape[1]):
         others = row != name
-        rest, left = _left(values[:, others], row[others], column[others], scale[others])
-        if left < 1 or dof <= left:
+        others2, others_dof = _residuals(values[:, others], row[others], column[others], scale[others])
+        if others_dof < 1 or dof <= others_dof:
             continue
-        share = np.maximum(whole - rest, 0.0) / (dof - left)
+        share = np.maximum(total - others2, 0.0) / (dof - others_dof)
         with np.errstate(divide="ignore", invalid="ignore"):
-            ratio = np.where(share > _SAME**2, share / (rest / left), 0.0)
-        p[:, name] = f_distribution.sf(ratio, dof - left, left)
-    return whole / max(dof, 1), float(dof), p
+            ratio = np.where(share > _SAME**2, share / (others2 / others_dof), 0.0)
+        p[:, name] = f_distribution.sf(ratio, dof - others_dof, others_dof)
+    return total / max(dof, 1), float(dof), p
 
 
-def _left(values: np.ndarray, row: np.ndarray, column: np.ndarray, scale: np.ndarray) -> tuple[np.ndarray, int]:
-    """Return the weighted sum of squares beside rows and columns, ``(studies,)``, and its degrees of freedom."""
+def _residuals(values: np.ndarray, row: np.ndarray, column: np.ndarray, scale: np.ndarray) -> tuple[np.ndarray, int]:
+    """Return the weighted sum of squared residuals, ``(studies,)``, and its degrees of freedom."""
     weight = 1 / np.sqrt(scale)
     design = np.hstack([row[:, None] == np.unique(row), column[:, None] == np.unique(column)]) * weight[:, None]
     basis, sizes, _ = np.linalg.svd(design, full_matrices=False)
     basis = basis[:, sizes > 1e-9 * sizes[0]]
     weighted = values * weight
-    left = weighted - (weighted @ basis) @ basis.T
-    return np.square(left).sum(axis=1), len(row) - basis.shape[1]
+    residuals = weighted - (weighted @ basis) @ basis.T
+    return np.square(residuals).sum(axis=1), len(row) - basis.shape[1]
 
 
 def _by_seed(pairs: pd.DataFrame, difference: np.ndarray) -> pd.DataFrame | None:
     """Return by seed the mean difference ``d``, its ``scale`` beside the baseline's, and the baseline's runs ``base``.
 
-    None where seeds have other generator seeds: what these do would look like the seeds' doing.
+    None where segmenter seeds have different generator seeds, since the two effects couldn't be separated.
     """
     seeds = pairs.assign(d=difference).groupby("seed")
     generators = {frozenset(own["generator_seed"]) for _, own in seeds}
@@ -179,7 +189,7 @@ def _by_seed(pairs: pd.DataFrame, difference: np.ndarray) -> pd.DataFrame | None
 
 
 def _distinct(tables: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
-    """Leave out arms that move with the baseline, or another arm, to the digit: they are no trainings of their own."""
+    """Leave out arms whose differences equal those of the baseline or another arm: they aren't independent."""
     kept: dict[str, pd.DataFrame] = {}
     for arm, table in tables.items():
         twin = any(

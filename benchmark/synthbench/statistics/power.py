@@ -1,7 +1,7 @@
-"""What a study can see: the smallest true difference that its design detects as a rule, before it is run.
+"""The minimum detectable effect of a study design, before the study is run.
 
-Test images, segmenters trained again, generators trained again and other training images all blur a difference. Their
-parts are taken from a pilot (earlier results of the same data and segmenter), or from a stated prior
+Test images, repeated training of segmenters and generators, and other training images add noise to a difference. Their
+variances come from a pilot (earlier results of the same data and segmenter), or from a stated prior
 (`synthbench.statistics.noise`).
 """
 
@@ -15,6 +15,8 @@ from synthbench.statistics.differences import LEVEL
 from synthbench.statistics.noise import BASELINE_SHARE, Noise
 from synthbench.statistics.pooled_variance import ARM_OUTLIER_P, BASELINE_OUTLIER_P, two_way
 from synthbench.statistics.variance_components import combined_dof, crossed_dof, moderate_variance, sum_dof
+
+__all__ = ["POWER", "minimum_detectable_effect"]
 
 POWER = 0.8
 _STUDIES = 10_000
@@ -31,40 +33,40 @@ def minimum_detectable_effect(
     generator_seeds: int = 1,
     folds: int = 1,
 ) -> float:
-    """Return the smallest true difference that is found significant with probability `power`.
+    """Return the smallest true difference that is significant with probability `power`.
 
-    The test is the leaderboard's own (`synthbench.statistics.compare`): two-sided at 5 %, over test images, over
-    training again and, with several folds, over those. Studies are drawn whose arms differ by noise alone, and judged
-    with the spreads and degrees of freedom that each estimates for itself, from all arms together where the test does
-    so; the difference is the one that carries the first arm over its limit in a share `power` of them. The limit is
-    corrected for the number of arms by Bonferroni, which is Holm's rule for the first arm to be found: where several
-    arms differ, the study sees a little more than is said here.
+    The test is that of the leaderboard (`synthbench.statistics.compare`): two-sided at 5 %, over test images, repeated
+    training and, with several folds, over those. Studies are simulated whose arms differ by noise alone; each estimates
+    its variances and degrees of freedom as the test does, from all arms together where the test pools. The result is
+    the difference that makes the first arm significant in a fraction `power` of the studies. The threshold is corrected
+    for the number of arms by Bonferroni, which is Holm's rule for the first arm: where several arms differ, slightly
+    smaller differences are detected.
 
-    One segmenter seed in one fold decides nothing. With one generator seed the difference is that of the one generator
-    trained, and the generator's noise plays no part, unless folds train it again.
+    One segmenter seed in one fold can't decide anything. With one generator seed the difference is that of this one
+    generator, and the generator's noise doesn't enter, unless folds train it again.
 
     Parameters
     ----------
     noise
-        Of one pair and one image.
+        Noise of one pair of runs and one image.
     images
-        Test images, or groups of them that belong together, over all folds.
+        Number of test images, or of groups of them, over all folds.
     seeds
-        Segmenter seeds.
+        Number of segmenter seeds.
     arms
-        Arms that are compared with the baseline.
+        Number of arms that are compared with the baseline.
     power
         Above 0.05, below 1.
     generator_seeds
-        Each crossed with all segmenter seeds; all share the baseline's runs.
+        Number of generator seeds, each crossed with all segmenter seeds; all share the baseline's runs.
     folds
-        With test images of their own.
+        Number of folds, each with its own test images.
 
     Returns
     -------
     float
-        In units of the score; NaN for fewer than two test images, of which there is no interval, or fewer than folds;
-        infinite for one seed in one fold, which finds nothing however large.
+        In units of the score. NaN for fewer than two test images, or fewer than folds: there is no interval. Infinite
+        for one seed in one fold: no difference is significant.
 
     Raises
     ------
@@ -74,27 +76,27 @@ def minimum_detectable_effect(
     counts = {"images": images, "seeds": seeds, "arms": arms, "generator_seeds": generator_seeds, "folds": folds}
     for name, value in counts.items():
         if not value >= 1:
-            raise ValueError(f"{name}: {value}; give 1 or more")
+            raise ValueError(f"{name}: {value}; expected an integer ≥ 1")
     if not 1 - LEVEL < power < 1:
-        raise ValueError(f"power: {power}; give a share above {1 - LEVEL:.2f} and below 1")
+        raise ValueError(f"power: {power}; expected a value above {1 - LEVEL:.2f} and below 1")
     for name in ("image", "training", "generator", "residual", "fold"):
         if not 0 <= getattr(noise, name) < np.inf:
-            raise ValueError(f"noise: {name} is {getattr(noise, name)}; give a standard deviation, 0 or above")
+            raise ValueError(f"noise: {name} is {getattr(noise, name)}; expected a standard deviation ≥ 0")
     if images < 2 or images < folds:
         return float("nan")
     if seeds == 1 and folds == 1:
         return float("inf")
     rng = np.random.default_rng((_TAG_STUDIES, _STUDIES))
     if folds > 1:
-        judged = _over_folds(rng, noise, images, seeds, arms, generator_seeds, folds)
+        first_arm = _over_folds(rng, noise, images, seeds, arms, generator_seeds, folds)
     else:
-        judged = _over_seeds(rng, noise, images, seeds, arms, generator_seeds)
-    limits = np.sqrt(judged.error2) * _factor(judged.dof, arms)
-    return max(0.0, float(np.quantile(limits - judged.error, power)))
+        first_arm = _over_seeds(rng, noise, images, seeds, arms, generator_seeds)
+    thresholds = np.sqrt(first_arm.error2) * _critical_t(first_arm.dof, arms)
+    return max(0.0, float(np.quantile(thresholds - first_arm.error, power)))
 
 
 class _FirstArm(NamedTuple):
-    """The first arm in studies: its error, its squared standard error and degrees of freedom as estimated there.
+    """Error of the first arm in each study, and its estimated squared standard error with degrees of freedom.
 
     All ``(studies,)``.
     """
@@ -112,13 +114,13 @@ class _Level(NamedTuple):
 
     @classmethod
     def of(cls, means: np.ndarray) -> _Level:
-        """Measure it on the means of the repeats, ``(studies, arms, repeats)``."""
+        """Estimate it from the means of the repeats, ``(studies, arms, repeats)``."""
         error2 = means.var(axis=2, ddof=1) / means.shape[2]
         return cls(error2, np.full(error2.shape, means.shape[2] - 1.0))
 
 
 def _training2(noise: Noise, images: float) -> tuple[float, float]:
-    """Return the variances that segmenter seeds bring to one pair of runs: the baseline's, and the arm's own."""
+    """Return the variances due to segmenter seeds in one pair of runs: the baseline's, and the arm's own."""
     both = noise.training**2 + noise.residual**2 / images
     return BASELINE_SHARE * both, (1 - BASELINE_SHARE) * both
 
@@ -126,7 +128,7 @@ def _training2(noise: Noise, images: float) -> tuple[float, float]:
 def _over_folds(
     rng: np.random.Generator, noise: Noise, images: int, seeds: int, arms: int, generator_seeds: int, folds: int
 ) -> _FirstArm:
-    """Judge the first arm of studies by a test over the means of folds."""
+    """Simulate the test of the first arm over the means of folds."""
     base2, own2 = _training2(noise, images / folds)
     fold2 = noise.fold**2 + noise.generator**2 / generator_seeds + noise.image**2 * folds / images
     baseline = _normal(rng, base2 / seeds, folds)
@@ -137,7 +139,7 @@ def _over_folds(
 def _over_seeds(
     rng: np.random.Generator, noise: Noise, images: int, seeds: int, arms: int, generator_seeds: int
 ) -> _FirstArm:
-    """Judge the first arm of studies by a test over segmenter seeds, generator seeds that cross them, and images."""
+    """Simulate the test of the first arm over segmenter seeds, generator seeds that cross them, and images."""
     base2, own2 = _training2(noise, images)
     generator2 = noise.generator**2 if generator_seeds > 1 else 0.0
     trained = _normal(rng, base2, 1, seeds), _normal(rng, own2 / generator_seeds, arms, seeds)
@@ -165,16 +167,16 @@ def _over_seeds(
 def _pooled_training(
     tables: np.ndarray, generator_seeds: int, levels: list[_Level], of_images: tuple[np.ndarray, float]
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return what training does to the first arm where its variance is estimated with the others', and whole freedoms.
+    """Return the first arm's variance of training, pooled with those of the others, and the total degrees of freedom.
 
     Parameters
     ----------
     tables
-        What training does to each run, over generator seeds; ``(studies, 1 + arms, seeds)``, the baseline first.
+        ``(studies, 1 + arms, seeds)``: error of each run due to training, mean over generator seeds; baseline first.
     levels
-        What arms show by themselves, over segmenter seeds and, where there are several, over generator seeds.
+        Estimates of single arms, over segmenter seeds and, where there are several, over generator seeds.
     of_images
-        What test images add, ``(studies,)``, and its freedom.
+        Squared error over test images, ``(studies,)``, and its degrees of freedom.
     """
     _, rows, seeds = tables.shape
     row, column = (index.ravel() for index in np.indices((rows, seeds)))
@@ -188,14 +190,14 @@ def _pooled_training(
     if generator_seeds > 1:
         more, generator_dof = _moderated(levels[1])
         known = sum_dof([training, more], [known, generator_dof])
-    alone, few = _moderated(_summed(levels))
-    fallback = np.maximum(alone, shared + more)
+    moderated2, moderated_dof = _moderated(_summed(levels))
+    fallback = np.maximum(moderated2, shared + more)
     baseline = p[:, 0] < BASELINE_OUTLIER_P
     return (
         np.where(baseline, fallback, training + more),
         np.where(
             baseline,
-            combined_dof(*of_images, fallback, few),
+            combined_dof(*of_images, fallback, moderated_dof),
             combined_dof(*of_images, training + more, known),
         ),
     )
@@ -209,7 +211,7 @@ def _summed(levels: list[_Level]) -> _Level:
 
 
 def _moderated(level: _Level) -> tuple[np.ndarray, np.ndarray]:
-    """Return the first arm's squared error and freedom, with what the other arms lend it."""
+    """Return the first arm's squared error and degrees of freedom, moderated by the other arms."""
     own = level.error2[:, 0], level.dof[:, 0]
     if level.error2.shape[1] == 1 or not level.error2.any():
         return own
@@ -221,8 +223,8 @@ def _normal(rng: np.random.Generator, variance: float, *shape: int) -> np.ndarra
     return np.sqrt(variance) * rng.standard_normal((_STUDIES, *shape))
 
 
-def _factor(dof: np.ndarray, arms: int) -> np.ndarray:
-    """Return Student's t from which on a difference is significant."""
+def _critical_t(dof: np.ndarray, arms: int) -> np.ndarray:
+    """Return Student's t above which a difference is significant."""
     from scipy.stats import t
 
     return np.asarray(t.isf((1 - LEVEL) / (2 * arms), dof))

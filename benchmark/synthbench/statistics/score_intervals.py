@@ -1,4 +1,4 @@
-"""A score by itself, with its interval: its difference from a segmenter that finds nothing."""
+"""The interval of a single score: that of its difference from a segmenter that finds nothing."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ import pandas as pd
 
 from synthbench.statistics.differences import DRAWS, Difference, compare
 from synthbench.statistics.image_counts import ZERO_IF_NOTHING_FOUND, check_columns, seed_text
+
+__all__ = ["score_interval"]
 
 _OWN, _NOTHING = "own", "nothing"
 
@@ -21,17 +23,17 @@ def score_interval(
     draws: int = DRAWS,
     seed: int = 0,
 ) -> Difference:
-    """Return a mean score over trainings, with the interval that `compare` gives differences.
+    """Return a mean score over trainings, with an interval like that of differences from `compare`.
 
-    It covers other images of the same kind, training the segmenter again and, where they were varied, the generator.
+    It covers other images of the same kind, other seeds of the segmenter and, where they were varied, of the generator.
 
     Parameters
     ----------
     images
         Rows of one arm, or of no arm: ``fold``, ``generator_seed``, ``seed``, ``image``, and counts. Images of
-        different folds and generator seeds are different images, whatever they are called.
+        different folds and generator seeds are different images, even with the same name.
     metric
-        One of `synthbench.statistics.METRICS` that is 0 where nothing is found right: not ``dice`` of instances,
+        One of `synthbench.statistics.METRICS` that is 0 for a segmenter that finds nothing: not ``dice`` of instances,
         and not ``cldice``.
     iou, aggregation, draws, seed
         See `synthbench.statistics.compare`.
@@ -43,11 +45,11 @@ def score_interval(
     """
     check_columns(images, ["fold", "generator_seed", "seed", "image", "tp", "fn"])
     kept = images.drop(columns=[name for name in images if str(name).startswith("group:")])
-    place = kept["fold"].astype(str) + "/" + seed_text(kept["generator_seed"]) + "/" + kept["image"].astype(str)
-    own = kept.assign(arm=_OWN, image=place)
+    unique_name = kept["fold"].astype(str) + "/" + seed_text(kept["generator_seed"]) + "/" + kept["image"].astype(str)
+    own = kept.assign(arm=_OWN, image=unique_name)
     none = {name: 0 for name in ZERO_IF_NOTHING_FOUND if name in own}
     nothing = own.assign(arm=_NOTHING, **none, fn=own["tp"] + own["fn"])
     both = pd.concat([own, nothing], ignore_index=True)
-    found = compare(both, _NOTHING, metric, iou, aggregation, draws, seed).differences[_OWN]
-    low, high = np.clip([found.low, found.high], 0.0, 1.0)
-    return replace(found, low=float(low), high=float(high))
+    difference = compare(both, _NOTHING, metric, iou, aggregation, draws, seed).differences[_OWN]
+    low, high = np.clip([difference.low, difference.high], 0.0, 1.0)
+    return replace(difference, low=float(low), high=float(high))
