@@ -17,6 +17,8 @@ from synthbench.statistics.image_counts import BLOCK, seed_text
 if TYPE_CHECKING:
     from synthbench.results import Results
 
+__all__ = ["ComparisonBlock", "blocks", "fidelity_of", "label_consistency_of"]
+
 _NEEDED = [*BLOCK, "fold", "arm", "generator", "synthetic", "generator_seed", "seed", "status"]
 
 

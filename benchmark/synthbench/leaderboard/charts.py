@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from markupsafe import Markup
 
+__all__ = ["COLOURS", "Line", "Scale", "colour", "curves", "percent", "spaced", "span_of", "step_for"]
+
 WIDTH, HEIGHT = 460, 300
 LEFT, RIGHT, TOP, BOTTOM = 44, 132, 14, 40
 COLOURS = 7

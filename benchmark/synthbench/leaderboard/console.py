@@ -20,6 +20,8 @@ from synthbench.leaderboard.tables import table
 if TYPE_CHECKING:
     from synthbench.results import Results
 
+__all__ = ["terminal"]
+
 _STYLES = {"better": "green", "worse": "red", MISSING: "bold red", "no pairs": "red", "no baseline": "red"}
 _STYLES |= {"nothing changed": "red"}
 _ERROR = 160

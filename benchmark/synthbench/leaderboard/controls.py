@@ -11,6 +11,8 @@ import pandas as pd
 from synthbench.leaderboard.blocks import ComparisonBlock
 from synthbench.statistics import headroom
 
+__all__ = ["HEADROOM", "RECOVERED", "no_controls", "of_more_real_images", "unchanged"]
+
 HEADROOM = ("headroom", "headroom_low", "headroom_high", "headroom_images", "headroom_seeds")
 RECOVERED = ("recovered", "recovered_low", "recovered_high")
 _SEEN = ("prediction", "tp", "fp", "fn", "dice", "iou_sum", "cldice")

@@ -10,6 +10,8 @@ from synthbench.leaderboard.charts import Line
 from synthbench.leaderboard.formatting import short
 from synthbench.statistics.image_counts import image_counts
 
+__all__ = ["difference_lines", "score_lines"]
+
 _PAIR = ["fold", "seed"]
 _REST = ["arm", "generator_seed"]
 

@@ -15,6 +15,21 @@ from synthbench.statistics import score_interval
 if TYPE_CHECKING:
     from synthbench.results import Results
 
+__all__ = [
+    "COUNTED",
+    "DUPLICATES",
+    "IMAGES",
+    "KERNEL",
+    "LABEL_CONSISTENCY",
+    "MASKS",
+    "NEW",
+    "ORIGINS",
+    "combined_p",
+    "fidelity",
+    "label_consistency",
+    "no_label_consistency",
+]
+
 KERNEL = ("kd_n", "kd_test_n", "kd_train_n")
 IMAGES = ("precision", "recall", "density", "coverage")
 DUPLICATES = ("train_duplicates", "test_duplicates", "synthetic_images")

@@ -8,6 +8,26 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+__all__ = [
+    "MINUS",
+    "MISSING",
+    "NOT_APPLICABLE",
+    "NO_HEADROOM",
+    "delta",
+    "distance",
+    "duration",
+    "first_words",
+    "is_score",
+    "listed",
+    "number",
+    "percent",
+    "records",
+    "recovered",
+    "short",
+    "signed",
+    "text",
+]
+
 MINUS = "−"
 MISSING = "missing"
 NOT_APPLICABLE = "n/a"

@@ -10,6 +10,8 @@ import numpy as np
 from synthbench.leaderboard.blocks import ComparisonBlock
 from synthbench.statistics import Difference, compare, equivalent_real_images, holm
 
+__all__ = ["AGAINST_DUPLICATE", "DUPLICATES", "EQUIVALENT_IMAGES", "against_duplicate", "in_real_images", "no_gains"]
+
 _BESIDE = "real + "
 DUPLICATES = "duplicate"
 """The control that returns real images."""

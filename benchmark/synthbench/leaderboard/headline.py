@@ -10,6 +10,8 @@ import pandas as pd
 from synthbench.leaderboard.columns import title
 from synthbench.leaderboard.formatting import listed, records, recovered, short, signed
 
+__all__ = ["NOTHING", "found_nothing", "opening_notes", "place"]
+
 NOTHING = 0.05
 """F-score at the lowest threshold (semantic: Dice of the foreground) below which almost nothing is found."""
 

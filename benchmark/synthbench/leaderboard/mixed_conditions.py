@@ -9,6 +9,8 @@ import pandas as pd
 
 from synthbench.leaderboard.formatting import listed
 
+__all__ = ["MADE_BY", "entries", "mixtures"]
+
 MADE_BY = ("device", "versions", "code")
 _MAX_LISTED = 6
 

@@ -14,6 +14,22 @@ from synthbench.leaderboard.mixed_conditions import mixtures
 from synthbench.results import UNIT
 from synthbench.statistics import PRIOR
 
+__all__ = [
+    "COPYING",
+    "FEW_GROUPS",
+    "FEW_IMAGES",
+    "FEW_SEEDS",
+    "MIN_C_T",
+    "NEGATIVE_CONTROL",
+    "ONE_SEED",
+    "REPEATED",
+    "RESIZED",
+    "caveats",
+    "design",
+    "details",
+    "headline",
+]
+
 NEGATIVE_CONTROL = "shuffled"
 REPEATED = "duplicate"
 COPYING = (REPEATED, NEGATIVE_CONTROL, "classic")

@@ -9,6 +9,8 @@ from synthbench.errors import ConfigError, suggest
 from synthbench.leaderboard.columns import DEFINITIONS, definition
 from synthbench.statistics.image_counts import COUNTED, SEMANTIC, WHOLE_IMAGE
 
+__all__ = ["COCO", "Score", "at", "columns_of", "names_of", "scores_of"]
+
 COCO = ("coco_ap", "coco_ap50", "coco_ap75")
 _LEVELS = re.compile(r"(?P<metric>[a-z_0-9]+)@(?P<level>mean|0?\.\d{1,2})")
 _ALIASES = {"aji+": "aji_plus", "miou*": "miou_star"}

@@ -37,6 +37,8 @@ from synthbench.leaderboard.tables import COSTS, REAL, by_group, groups_of, tabl
 if TYPE_CHECKING:
     from synthbench.results import Results
 
+__all__ = ["FAILED", "INDEX", "PICTURES", "Grid", "TableCell", "page"]
+
 PICTURES = "pictures"
 INDEX = "index.json"
 FAILED = ("failed", "timeout", "crashed")

@@ -17,6 +17,19 @@ from synthbench.leaderboard.formatting import MISSING, NOT_APPLICABLE, is_score,
 from synthbench.leaderboard.headline import opening_notes
 from synthbench.leaderboard.narrative import caveats, details, headline
 
+__all__ = [
+    "as_json",
+    "boards",
+    "cost_columns",
+    "csv",
+    "fidelity_columns",
+    "generators",
+    "markdown",
+    "mask_columns",
+    "shown",
+    "similarity_columns",
+]
+
 _NOT_SHOWN = ("score_sd", "task", "dataset", "fraction", "generator", "synthetic", "folds", "metric", "aggregation")
 _MARKUP = {"&": "&amp;", "<": "&lt;", ">": "&gt;", "|": "&#124;", "*": "\\*", "`": "\\`", "](": "]\\("}
 _NAMES = ("segmenter", "arm", "generator", "group", "value", "device")

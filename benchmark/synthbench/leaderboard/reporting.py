@@ -23,6 +23,8 @@ from synthbench.samples.pictures import draw_annotation, stretch_samples
 if TYPE_CHECKING:
     from synthbench.results import Results
 
+__all__ = ["SIDE", "crop", "report"]
+
 SIDE = 256
 """Side of the crop that is shown, in pixels."""
 

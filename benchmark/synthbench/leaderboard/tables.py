@@ -23,6 +23,23 @@ from synthbench.statistics import Comparison, Difference, compare, holm, run_sco
 if TYPE_CHECKING:
     from synthbench.results import Results
 
+__all__ = [
+    "COSTS",
+    "DRAWS",
+    "REAL",
+    "SHOWN_IOUS",
+    "SURE",
+    "UNCHANGED",
+    "by_group",
+    "compared",
+    "groups_of",
+    "headline_metric",
+    "mean_over_runs",
+    "score_columns",
+    "table",
+    "verdict",
+]
+
 REAL = "real"
 SURE = 0.05
 DRAWS = 10_000

@@ -14,6 +14,8 @@ import numpy as np
 from synthbench.metrics.assignment import assign
 from synthbench.metrics.overlap import Overlap
 
+__all__ = ["AggregatedJaccard", "aji", "aji_cellpose", "aji_plus", "per_image_aji", "pooled_aji"]
+
 _CERTAIN = 0.5616
 """A pair of more IoU is in every one-to-one matching of the largest IoU sum.
 

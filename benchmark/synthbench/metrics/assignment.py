@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+__all__ = ["assign"]
+
 
 def assign(true: np.ndarray, predicted: np.ndarray, gain: np.ndarray) -> np.ndarray:
     """Choose pairs so that no instance is in two of them, and the sum of their gains is the largest.

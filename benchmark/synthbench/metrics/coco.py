@@ -14,6 +14,8 @@ import numpy as np
 from synthbench.metrics.matching import IOU_THRESHOLDS
 from synthbench.metrics.overlap import Overlap, overlap
 
+__all__ = ["RECALLS", "CocoAP", "coco_ap"]
+
 RECALLS = np.linspace(0, 1, 101)
 """Where COCO reads the curve."""
 

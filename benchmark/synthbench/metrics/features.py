@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+__all__ = ["LARGEST", "PUBLISHED", "check_features", "distance_names", "whole"]
+
 PUBLISHED = "inception"
 """The encoder whose distances are FID and KID, when its weights are the published ones."""
 

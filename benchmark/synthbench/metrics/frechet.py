@@ -6,6 +6,8 @@ import numpy as np
 
 from synthbench.metrics.features import check_features
 
+__all__ = ["LARGE", "TOLERANCE", "frechet_distance"]
+
 LARGE = 512
 """Images or features from which the matrix is squared first."""
 

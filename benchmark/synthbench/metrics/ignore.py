@@ -6,6 +6,8 @@ import numpy as np
 
 from synthbench.metrics.overlap import overlap
 
+__all__ = ["leave_out"]
+
 
 def leave_out(truth: np.ndarray, predicted: np.ndarray, ignore: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
     """Return two label maps of instances without the ignore region; matching, AP, PQ, AJI and Dice start from these.

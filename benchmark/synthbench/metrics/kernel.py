@@ -6,6 +6,8 @@ import numpy as np
 
 from synthbench.metrics.features import check_features, whole
 
+__all__ = ["DRAWS", "PERMUTATIONS", "kernel_distance", "kernel_interval", "permutation_test"]
+
 DRAWS = 1000
 PERMUTATIONS = 1999
 """Permutations behind a p-value: it comes in steps of 1/2,000."""

@@ -15,6 +15,8 @@ from synthbench.metrics.contacts import touching_labels
 from synthbench.metrics.matching import IOU_THRESHOLDS, count, per_image, pooled
 from synthbench.metrics.overlap import label_runs
 
+__all__ = ["MEASURES", "Gap", "Measures", "compare_masks", "label_consistency", "measure_masks"]
+
 MEASURES = {
     "area": "pixels of an object",
     "eccentricity": "of the ellipse with an object's moments: 0 a circle, 1 a line",

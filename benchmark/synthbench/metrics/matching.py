@@ -17,6 +17,20 @@ from synthbench.metrics.contacts import contacts
 from synthbench.metrics.overlap import Overlap, as_label_map, overlap
 from synthbench.metrics.rates import RATES, divide, rate
 
+__all__ = [
+    "IOU_THRESHOLDS",
+    "PANOPTIC_IOU",
+    "MatchCounts",
+    "check_thresholds",
+    "count",
+    "count_overlap",
+    "per_image",
+    "pooled",
+    "pooled_dice",
+    "quality",
+    "touching",
+]
+
 IOU_THRESHOLDS: tuple[float, ...] = tuple(round(0.5 + 0.05 * i, 2) for i in range(10))
 """0.50, 0.55 … 0.95."""
 PANOPTIC_IOU: float = float(np.nextafter(0.5, 1))

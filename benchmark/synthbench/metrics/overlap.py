@@ -8,6 +8,8 @@ import numpy as np
 
 from synthbench.samples import MAX_LABEL
 
+__all__ = ["Overlap", "as_label_map", "check_range", "label_runs", "overlap"]
+
 _MOST_PAIRS = 8_000_000
 """A table of as many possible pairs of labels takes 128 MB; beyond, runs are sorted."""
 

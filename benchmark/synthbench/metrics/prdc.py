@@ -8,6 +8,8 @@ import numpy as np
 
 from synthbench.metrics.features import check_features, whole
 
+__all__ = ["NEIGHBOURS", "Manifolds", "prdc"]
+
 NEIGHBOURS = 5
 _BLOCK = 1024
 

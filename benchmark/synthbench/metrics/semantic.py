@@ -8,6 +8,8 @@ import numpy as np
 
 from synthbench.metrics.rates import divide
 
+__all__ = ["ClassScores", "cldice", "confusion", "scores"]
+
 
 class ClassScores(TypedDict):
     """What `scores` returns.

@@ -18,6 +18,8 @@ from synthbench.errors import DataError
 from synthbench.metrics.rates import rate
 from synthbench.store import file_digest
 
+__all__ = ["SEAL", "Place", "check_images", "check_same_trainings", "check_seal", "check_shares", "check_sums", "seal"]
+
 SEAL = "seal.json"
 _RUN = ("dataset", "fold", "fraction", "arm", "generator", "segmenter", "generator_seed", "seed")
 _SUMS = {"pq_iou_sum": ("pq_tp", 0.5), "aji_shared": ("aji_union", 0.0), "aji_plus_shared": ("aji_plus_union", 0.0)}

@@ -16,6 +16,8 @@ from synthbench.results.tables import COUNT, GROUP, Results
 from synthbench.store import Artifact, Store
 from synthbench.study.plan import SCORES, Fidelity, LabelConsistency, Plan, TrainingRun
 
+__all__ = ["FAILURES", "WHOLE_IMAGE", "collect", "fidelity_row", "image_rows"]
+
 
 def collect(plan: Plan, store: Store, ended: Mapping[str, Mapping[str, Any]]) -> Results:
     """Gather a plan's results from the store.

@@ -13,6 +13,8 @@ from synthbench.statistics import PRIOR, Noise, estimate_noise, minimum_detectab
 from synthbench.store import Store
 from synthbench.study.plan import Plan, TrainingRun
 
+__all__ = ["DetectableEffect", "detectable_effects"]
+
 _AMOUNT = r" × \d+"
 
 

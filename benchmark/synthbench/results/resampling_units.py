@@ -11,6 +11,8 @@ import pandas as pd
 from synthbench.statistics.image_counts import UNIT
 from synthbench.study.model import Study
 
+__all__ = ["FEWEST", "GROUP", "split_groups", "unmodelled_groups", "with_units"]
+
 GROUP = "group:"
 FEWEST = 3
 """Values of a group from which it may be what images were taken from."""

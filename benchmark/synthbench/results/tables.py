@@ -20,6 +20,8 @@ from synthbench.results import checking
 from synthbench.results.resampling_units import GROUP, UNIT, split_groups, with_units
 from synthbench.study.model import Study, make_study, read_study
 
+__all__ = ["COUNT", "RUN_COLUMNS", "TABLES", "Results", "load_results", "save_results"]
+
 TABLES = ("images", "runs", "fidelity", "label_consistency", "tasks")
 COUNT = "count:"
 

@@ -17,6 +17,8 @@ from synthbench.datasets.readers.folders import IMAGES
 from synthbench.errors import DataError
 from synthbench.samples import MASK, ORIGINS, Sample, SampleSet, Task
 
+__all__ = ["Pictures", "open_pictures"]
+
 
 @dataclass(frozen=True)
 class Pictures:
