@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from synthbench.toolkit.masks.distance import bounding_boxes
+from synthbench.toolkit.masks.objects import object_areas
 from synthbench.types import FloatArray, LabelMap, Planes
 
 __all__ = [
@@ -186,8 +187,8 @@ def sample_similar_objects(
     ndarray
         ``(objects, columns − 1)``, in the order of the labels: a row of `training_objects` without the area.
     """
-    areas = object_statistics(np.zeros((1, *labels.shape), np.float32), labels)[:, 0]
-    differences = np.abs(areas[:, None] - training_objects[:, 0])
+    log_areas = np.log(object_areas(labels)).astype(np.float32)
+    differences = np.abs(log_areas[:, None] - training_objects[:, 0])
     similar = np.argsort(differences, axis=1, kind="stable")[:, :_SIMILAR_OBJECTS]
     chosen = [int(rng.choice(row)) for row in similar]
     return training_objects[chosen, 1:]
