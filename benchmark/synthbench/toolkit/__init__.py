@@ -10,6 +10,8 @@ intensity
     Normalisation, intensity statistics and conditioning on them, texture, pixel noise.
 layers
     Building blocks of networks, and ways to apply a network to an image.
+rng
+    Streams of random numbers that are identified by a name.
 """
 
 from __future__ import annotations
@@ -17,7 +19,7 @@ from __future__ import annotations
 import importlib
 from types import ModuleType
 
-__all__ = ["generators", "intensity", "layers", "masks", "training"]
+__all__ = ["generators", "intensity", "layers", "masks", "rng", "training"]
 
 
 def __getattr__(name: str) -> ModuleType:
