@@ -1,156 +1,175 @@
-"""Hyper-parameters, and those that follow from the budget where they are left open."""
+"""Hyper-parameters of the diffusion model, and the two presets that give those that are left open."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import ClassVar, Literal, Self
+from typing import Any, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
 from synthbench import Budget
 from synthbench.errors import ConfigError
-from synthbench.toolkit.masks.config import MaskConfig
-from synthbench.toolkit.training.budget_defaults import non_default, resolve_defaults
-from synthbench_diffusion.process import Prediction, Schedule
+from synthbench.toolkit.generators.config import MaskToImageConfig, PresetConfig
+from synthbench.toolkit.training.budget_defaults import non_default, resolve_defaults, resolve_preset
+from synthbench_diffusion.process import BetaSchedule, PredictionType
 
-_CONDITIONAL = (
-    *("intensity_conditioning", "texture", "dropped", "guidance", "largest"),
+PAPER: Mapping[str, Any] = {
+    "model_channels": 128,
+    "channel_mult": (1, 1, 2, 2, 4, 4),
+    "num_res_blocks": 2,
+    "attention_resolution": 16,
+    "pixel_unshuffle_factor": 1,
+    "prediction_type": "epsilon",
+    "learning_rate": 1e-4,
+    "lr_schedule": "warmup",
+    "ema_decay": 0.9999,
+    "pixel_noise": False,
+}
+MICROSCOPY: Mapping[str, Any] = {
+    "model_channels": 48,
+    "channel_mult": (1, 2, 2),
+    "num_res_blocks": 1,
+    "pixel_unshuffle_factor": 4,
+    "prediction_type": "sample",
+    "learning_rate": 1e-3,
+    "lr_schedule": "one_cycle",
+    "ema_decay": 0.999,
+    "pixel_noise": True,
+}
+_CONDITIONAL_ONLY = (
+    *("intensity_conditioning", "texture", "cond_drop_prob", "guidance_scale", "max_side"),
     *("mask_source", "object_layout", "foreground_fraction", "touching_fraction"),
 )
 
 
-class DiffusionConfig(MaskConfig):
-    """Hyper-parameters of the diffusion models.
+class DiffusionConfig(PresetConfig, MaskToImageConfig):
+    """Hyper-parameters of `synthbench_diffusion.generator.Diffusion`.
 
-    Attributes
-    ----------
-    mode : {"joint", "conditional"}
-        Whether image and mask are drawn at once, or the image to a mask of the mask sampler.
-    filters, levels, fold : int, optional
-        Of the network; see `synthbench_diffusion.network.Denoiser`. Left open, they follow from the budget; see
-        `resolve`.
-    times : int
-        T, steps between image and noise in training.
-    sampling_steps : int, optional
-        Steps of DDIM to draw a sample. Left open, it follows from the budget.
-    schedule : {"linear_beta", "scaled_linear_beta", "cosine"}
-    prediction : {"sample", "epsilon", "v_prediction"}, optional
-        See `synthbench_diffusion.process.Process`. Left open, it follows from the budget.
-    learning_rate : float, optional
-        Highest rate of Adam, which rises and falls once. Left open, it follows from the budget.
-    decay : float
-        Of the moving average of the weights, which draws the samples.
-    intensity_conditioning : bool, optional
-        Whether the network is told the light of the image and of its objects beside the mask (this project's choice);
-        see `synthbench.toolkit.intensity.conditioning`; conditional mode. Left open, it follows from the budget.
-    texture : bool
-        Whether drawn objects get the texture laid over that they lack beside the training object whose light they are
-        told (this project's choice); without `intensity_conditioning` there is none, nor where objects are hardly
-        anything else (`synthbench.toolkit.intensity.texture.MAX_TEXTURE_RATIO`); conditional mode.
-    pixel_noise : bool
-        Whether drawn images get the pixel noise that they lack beside a training image (this project's choice): a
-        network that finds the mean of what it might be draws none. See `synthbench.toolkit.intensity.pixel_noise`.
-    mask_weight : float
-        Weight of the mask's error against the image's; joint mode.
-    dropped : float, optional
-        Share of the training patches whose condition is left out; conditional mode. Left open, it is 0.2, or none where
-        no guidance needs it.
-    guidance : float, optional
-        How far a drawing follows its condition: 1, as learnt; more, exaggerated; conditional mode. Left open, it
-        follows from the budget, and is 1 where no condition was left out.
-    largest : int
-        Longest side in pixels of an image that is drawn to a mask; of a larger mask a random part is taken. The memory
-        of the network's attention grows with the fourth power of it.
-    mask_source, object_layout, foreground_fraction, touching_fraction
-        Which masks images are drawn to; see `synthbench.toolkit.masks.config.MaskConfig`; conditional mode.
+    Names are those of the papers and of improved-diffusion (Nichol & Dhariwal 2021). The preset ``paper`` has the
+    values of DDPM (Ho et al. 2020, app. B, for images of 256²); learning rate, guidance and sampling steps are those of
+    NuDiff (MICCAI 2023). Fields whose default is None are set by the preset. The keys about masks, intensities and
+    textures apply to the conditional mode.
     """
 
-    renamed: ClassVar[Mapping[str, str]] = {"appearance": "intensity_conditioning", "grain": "pixel_noise"}
+    renamed: ClassVar[Mapping[str, str]] = {
+        "filters": "model_channels",
+        "levels": "channel_mult",
+        "fold": "pixel_unshuffle_factor",
+        "times": "timesteps",
+        "schedule": "beta_schedule",
+        "prediction": "prediction_type",
+        "decay": "ema_decay",
+        "dropped": "cond_drop_prob",
+        "guidance": "guidance_scale",
+        "largest": "max_side",
+    }
 
-    mode: Literal["joint", "conditional"] = "joint"
-    filters: int | None = Field(None, ge=8, multiple_of=8)
-    levels: int | None = Field(None, ge=1, le=6)
-    fold: int | None = Field(None, ge=1, le=8)
-    times: int = Field(1000, ge=50)
-    sampling_steps: int | None = Field(None, ge=1)
-    schedule: Schedule = "linear_beta"
-    prediction: Prediction | None = None
-    learning_rate: float | None = Field(None, gt=0)
-    decay: float = Field(0.999, ge=0, lt=1)
-    intensity_conditioning: bool | None = None
-    texture: bool = True
-    pixel_noise: bool = True
-    mask_weight: float = Field(1.0, ge=0)
-    dropped: float | None = Field(None, ge=0, lt=1)
-    guidance: float | None = Field(None, ge=0)
-    largest: int = Field(1024, ge=16)
+    mode: Literal["joint", "conditional"] = Field(
+        "joint", description="joint: image and mask together; conditional: an image to a mask of the mask sampler"
+    )
+    model_channels: int | None = Field(
+        None, ge=8, multiple_of=8, description="channels of the U-Net at its highest resolution"
+    )
+    channel_mult: tuple[int, ...] | None = Field(
+        None,
+        min_length=1,
+        max_length=7,
+        description="channels at each resolution, in multiples of model_channels; each is half the one before",
+    )
+    num_res_blocks: int | None = Field(None, ge=1, description="residual blocks at each resolution")
+    attention_resolution: int | None = Field(
+        None,
+        ge=1,
+        description="side of the feature maps of a training patch with self-attention; by default the smallest maps'",
+    )
+    pixel_unshuffle_factor: int | None = Field(
+        None, ge=1, le=8, description="side of the squares of pixels that become channels before the U-Net; 1: none"
+    )
+    timesteps: int = Field(1000, ge=50, description="T, steps of the diffusion process (DDPM, sec. 4)")
+    sampling_steps: int | None = Field(None, ge=1, description="steps of DDIM to draw a sample (arXiv 2010.02502)")
+    beta_schedule: BetaSchedule = Field("linear_beta", description="variance schedule β; linear_beta is DDPM's")
+    prediction_type: PredictionType | None = Field(
+        None,
+        description="what the network predicts: epsilon, the noise (DDPM, eq. 14), sample, the clean image, or "
+        "v_prediction (arXiv 2202.00512)",
+    )
+    learning_rate: float | None = Field(None, gt=0, description="of Adam; the highest one of its schedule")
+    lr_schedule: Literal["warmup", "one_cycle"] | None = Field(
+        None, description="warmup: it rises in the first 5,000 steps (DDPM); one_cycle: it rises and falls once"
+    )
+    ema_decay: float | None = Field(
+        None, ge=0, lt=1, description="of the moving average of the weights, which draws the samples"
+    )
+    mask_weight: float = Field(1.0, ge=0, description="weight of the mask's error; the image's has 1; joint mode")
+    cond_drop_prob: float | None = Field(
+        None,
+        ge=0,
+        lt=1,
+        description="probability that training omits the condition (classifier-free guidance, arXiv 2207.12598); by "
+        "default 0.2 where the guidance needs it, else 0; conditional mode",
+    )
+    guidance_scale: float | None = Field(
+        None,
+        ge=0,
+        description="w + 1 of classifier-free guidance; 1: none; conditional mode",
+    )
+    max_side: int = Field(
+        1024,
+        ge=16,
+        description="longest side of an image in pixels; larger masks are cropped at random, since the memory of "
+        "attention grows with its fourth power; conditional mode",
+    )
 
     @model_validator(mode="after")
-    def _no_step_twice(self) -> Self:
-        if self.sampling_steps is not None and self.sampling_steps > self.times:
-            raise ValueError(f"sampling_steps: {self.sampling_steps} is more than the {self.times} times; give fewer")
+    def _check_sampling_steps(self) -> Self:
+        if self.sampling_steps is not None and self.sampling_steps > self.timesteps:
+            raise ValueError(f"sampling_steps: {self.sampling_steps} exceeds timesteps: {self.timesteps}")
         return self
 
     @model_validator(mode="after")
-    def _of_the_mode(self) -> Self:
-        idle = non_default(self, _CONDITIONAL if self.mode == "joint" else ("mask_weight",))
-        if idle:
+    def _check_mode(self) -> Self:
+        unused = non_default(self, _CONDITIONAL_ONLY if self.mode == "joint" else ("mask_weight",))
+        if unused:
             other = "conditional" if self.mode == "joint" else "joint"
-            raise ValueError(f"{idle[0]} is for mode: {other}, and this is mode: {self.mode}")
+            raise ValueError(f"{unused[0]} requires mode: {other}, and it is {self.mode}")
         return self
 
     @model_validator(mode="after")
-    def _both_learnt(self) -> Self:
-        if self.mode == "conditional" and self.dropped == 0 and self.guidance not in (None, 1):
+    def _check_guidance(self) -> Self:
+        if self.mode == "conditional" and self.cond_drop_prob == 0 and self.guidance_scale not in (None, 1):
             raise ValueError(
-                f"guidance: {self.guidance:g} compares with the image for no mask, which dropped: 0 never trains; give "
-                "guidance: 1, or drop some"
+                f"guidance_scale: {self.guidance_scale:g} requires cond_drop_prob > 0; give guidance_scale: 1, or a "
+                "cond_drop_prob"
             )
         return self
 
     def resolve(self, budget: Budget) -> Self:
         """Return the configuration with nothing left open that its mode has.
 
-        A short training has a small network that sees squares of 4 × 4 pixels, is told the light of the objects, and
-        draws the image in 20 steps, without guidance: with NuDiff's the contrasts are too strong
-        (`docs/generators.md`). A long one is told the mask alone, works at full resolution, and finds the noise (Ho et
-        al. 2020) with NuDiff's rate, guidance and 50 steps. The rest of both is this project's choice.
-
         Raises
         ------
         ConfigError
-            If the network can't halve the patches as often as it has levels.
+            If the network can't halve the patches as often as `channel_mult` says.
         """
-        short = {
-            "filters": 48,
-            "levels": 3,
-            "fold": 4,
-            "prediction": "sample",
-            "sampling_steps": min(20, self.times),
-            "learning_rate": 1e-3,
-        }
-        long = {
-            "filters": 64,
-            "levels": 4,
-            "fold": 1,
-            "prediction": "epsilon",
-            "sampling_steps": min(50, self.times),
-            "learning_rate": 1e-4,
-        }
-        guidance = 1.0 if self.dropped == 0 else 2.0
-        found = resolve_defaults(self, budget, short=short, long=long)
-        block = (found.fold or 1) * 2 ** ((found.levels or 1) - 1)
+        paper = {**PAPER, "sampling_steps": min(50, self.timesteps)}
+        microscopy = {**MICROSCOPY, "sampling_steps": min(20, self.timesteps)}
+        if self.mode == "conditional":
+            scale = 1.0 if self.cond_drop_prob == 0 else 2.0
+            paper |= {"intensity_conditioning": False, "texture": False, "guidance_scale": scale}
+            microscopy |= {"intensity_conditioning": True, "texture": True, "guidance_scale": 1.0}
+        config = resolve_preset(self, budget, paper=paper, microscopy=microscopy)
+        block = config.side_multiple
         if budget.patch_size % block:
             raise ConfigError(
-                f"a patch of {budget.patch_size} isn't a multiple of {block}, which {found.levels} levels and a fold "
-                f"of {found.fold} need; use --patch {max(1, round(budget.patch_size / block)) * block}"
+                f"patch size {budget.patch_size} isn't a multiple of {block}, which channel_mult and "
+                f"pixel_unshuffle_factor require; use --patch {max(1, round(budget.patch_size / block)) * block}"
             )
         if self.mode == "joint":
-            return found
-        conditional = {
-            "short": {"intensity_conditioning": True, "guidance": 1.0},
-            "long": {"intensity_conditioning": False, "guidance": guidance},
-        }
-        found = resolve_defaults(found, budget, **conditional)
-        dropped = {"dropped": 0.0 if found.guidance == 1 else 0.2}
-        return resolve_defaults(found, budget, short=dropped, long=dropped)
+            return config
+        drop = {"cond_drop_prob": 0.0 if config.guidance_scale == 1 else 0.2}
+        return resolve_defaults(config, budget, short=drop, long=drop)
+
+    @property
+    def side_multiple(self) -> int:
+        """The sides of images are multiples of this, when the configuration is resolved."""
+        return (self.pixel_unshuffle_factor or 1) * 2 ** (len(self.channel_mult or (1,)) - 1)

@@ -1,6 +1,8 @@
-"""The network that finds the noise: MONAI's U-Net with time embedding and attention, on squares of pixels."""
+"""The denoising network: MONAI's U-Net with timestep embedding and attention, optionally on squares of pixels."""
 
 from __future__ import annotations
+
+from collections.abc import Collection, Sequence
 
 import torch
 from monai.networks.nets import DiffusionModelUNet
@@ -10,74 +12,86 @@ from torch.nn import functional as F
 from synthbench.toolkit.layers.cycle_spinning import cycle_spin
 from synthbench.toolkit.layers.residual_refinement import ResidualRefinement
 
-GROUP = 8
-"""Channels that are normalised together, at least. Alone, a channel would lose what the time adds to it."""
-WIDEST = 2
+_CHANNELS_PER_GROUP = 8
+"""Group normalisation of a single channel would remove what the timestep embedding adds to it."""
 
 
 class Denoiser(nn.Module):
-    """Maps noisy planes, their time and a condition to what the process asks for.
+    """Maps noisy planes, their timestep and a condition to the prediction of the diffusion process.
 
-    Squares of `fold` × `fold` pixels become channels before the network and pixels again after it, which saves the
-    levels of highest resolution, the dearest ones (Luhman & Luhman 2022, arXiv 2207.04316). Each pixel of a square then
-    comes from other weights, which shows as a grid of dots. With a condition, which has the outlines, that is mended at
-    full resolution; without one mending makes ragged shapes, and `cycle_spin` is for the last step of a drawing. The
-    condition, as large as the image, is joined as further channels, not by SPADE as in NuDiff. All this is this
-    project's choice.
+    Squares of `pixel_unshuffle_factor`² pixels may become channels before the U-Net and pixels again after it, which
+    saves the highest resolutions (Luhman & Luhman 2022, arXiv 2207.04316). They leave a periodic pattern. With a
+    condition, a refinement at full resolution removes it; without one, refinement makes shapes ragged, and
+    `cycle_spin` is used in the last sampling step instead. The condition, as large as the image, is concatenated.
 
     Parameters
     ----------
     planes
-        What is drawn.
-    told
-        Planes of the condition; 0 for none.
-    filters
-        Width of the first level; it doubles at each further one, up to two times. A multiple of 8.
-    levels
-        Resolutions, each half the one before. The last one has attention.
-    fold
-        Side of the squares; 1 for none.
+        Number of planes to draw.
+    condition_planes
+        Number of planes of the condition; 0 for none.
+    model_channels
+        Channels at the highest resolution; a multiple of 8.
+    channel_mult
+        Channels at each resolution, in multiples of `model_channels`.
+    pixel_unshuffle_factor
+    num_res_blocks
+        Residual blocks at each resolution.
+    attention_levels
+        Indices of the resolutions with self-attention; by default the lowest one's.
     """
 
-    def __init__(self, planes: int, told: int, filters: int, levels: int, fold: int) -> None:
+    def __init__(
+        self,
+        planes: int,
+        condition_planes: int,
+        model_channels: int,
+        channel_mult: Sequence[int],
+        pixel_unshuffle_factor: int,
+        num_res_blocks: int = 1,
+        attention_levels: Collection[int] | None = None,
+    ) -> None:
         super().__init__()
-        widths = tuple(filters * min(2**level, WIDEST) for level in range(levels))
-        self.fold = fold
+        self.factor = pixel_unshuffle_factor
+        levels = range(len(channel_mult))
+        attention = {len(channel_mult) - 1} if attention_levels is None else set(attention_levels)
         self.unet = DiffusionModelUNet(
             spatial_dims=2,
-            in_channels=(planes + told) * fold**2,
-            out_channels=planes * fold**2,
-            num_res_blocks=1,
-            channels=widths,
-            attention_levels=tuple(level == levels - 1 for level in range(levels)),
-            norm_num_groups=filters // GROUP,
-            num_head_channels=filters,
+            in_channels=(planes + condition_planes) * self.factor**2,
+            out_channels=planes * self.factor**2,
+            num_res_blocks=num_res_blocks,
+            channels=tuple(model_channels * multiple for multiple in channel_mult),
+            attention_levels=tuple(level in attention for level in levels),
+            norm_num_groups=model_channels // _CHANNELS_PER_GROUP,
+            num_head_channels=model_channels,
         )
         last = self.unet.out[-1].conv
         assert isinstance(last, nn.Conv2d)
-        last.reset_parameters()  # MONAI's zeros would be a flat image, where the network is asked for the clean one
-        self.refinement = ResidualRefinement(planes, planes + told) if fold > 1 and told else None
+        last.reset_parameters()  # MONAI's zeros would be a flat image where the network predicts the clean one
+        refined = self.factor > 1 and condition_planes > 0
+        self.refinement = ResidualRefinement(planes, planes + condition_planes) if refined else None
 
-    def forward(self, noisy: torch.Tensor, times: torch.Tensor, condition: torch.Tensor | None = None) -> torch.Tensor:
-        """Return ``(B, planes, H, W)`` for noisy planes of that shape.
+    def forward(self, x_t: torch.Tensor, t: torch.Tensor, condition: torch.Tensor | None = None) -> torch.Tensor:
+        """Return the prediction, ``(B, planes, H, W)``.
 
         Parameters
         ----------
-        noisy
-        times
+        x_t
+            ``(B, planes, H, W)``.
+        t
             ``(B,)`` int64, 0 … T − 1.
         condition
-            ``(B, told, H, W)``.
+            ``(B, condition_planes, H, W)``.
         """
-        x = noisy if condition is None else torch.cat([noisy, condition], dim=1)
-        found = F.pixel_shuffle(self.unet(F.pixel_unshuffle(x, self.fold), times), self.fold)
-        return found if self.refinement is None else self.refinement(found, x)
+        x = x_t if condition is None else torch.cat([x_t, condition], dim=1)
+        prediction = F.pixel_shuffle(self.unet(F.pixel_unshuffle(x, self.factor), t), self.factor)
+        return prediction if self.refinement is None else self.refinement(prediction, x)
 
-    def cycle_spin(self, noisy: torch.Tensor, times: torch.Tensor) -> torch.Tensor:
-        """Return the mean of what is found with the squares laid at `fold` places."""
-        return cycle_spin(lambda moved: self(moved, times), noisy, self.fold, self.block)
+    def cycle_spin(self, x_t: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
+        """Return the mean prediction over shifts of the squares; see `synthbench.toolkit.layers.cycle_spinning`."""
+        return cycle_spin(lambda shifted: self(shifted, t), x_t, self.factor, self.side_multiple)
 
     @property
-    def block(self) -> int:
-        """Sides of images are multiples of this."""
-        return self.fold * 2 ** (len(self.unet.block_out_channels) - 1)
+    def side_multiple(self) -> int:
+        """The sides of images are multiples of this."""
+        return self.factor * 2 ** (len(self.unet.block_out_channels) - 1)

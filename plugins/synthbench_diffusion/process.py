@@ -1,4 +1,4 @@
-"""Noise laid on, step by step, and taken off again: DDPM (Ho et al. 2020) to train, DDIM (Song et al. 2021) to draw."""
+"""The diffusion process: DDPM (Ho et al. 2020, arXiv 2006.11239) in training, DDIM (arXiv 2010.02502) for sampling."""
 
 from __future__ import annotations
 
@@ -8,111 +8,119 @@ from typing import Literal
 import torch
 from monai.networks.schedulers import DDPMScheduler
 
-Schedule = Literal["linear_beta", "scaled_linear_beta", "cosine"]
-Prediction = Literal["v_prediction", "epsilon", "sample"]
+BetaSchedule = Literal["linear_beta", "scaled_linear_beta", "cosine"]
+PredictionType = Literal["v_prediction", "epsilon", "sample"]
 Predict = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
-"""Noisy planes ``(B, C, H, W)`` and times ``(B,)`` → the network's prediction, ``(B, C, H, W)``."""
+"""Noisy planes ``(B, C, H, W)`` and timesteps ``(B,)`` → the network's prediction, ``(B, C, H, W)``."""
 
-HEAVIEST = 5.0
-_BETAS = {"linear_beta": (1e-4, 0.02), "scaled_linear_beta": (5e-4, 0.0195), "cosine": None}
+_MAX_WEIGHT = 5.0
+_BETA_RANGES = {"linear_beta": (1e-4, 0.02), "scaled_linear_beta": (5e-4, 0.0195), "cosine": None}
 
 
-class Process:
-    """How images turn into noise in T times, and back in fewer.
+class GaussianDiffusion:
+    """The forward process of T timesteps, and its reversal in fewer steps.
 
     Parameters
     ----------
-    times
+    timesteps
         T.
-    schedule
-        How the variance of the noise grows. Those of Ho et al. are made for 1,000 times; with fewer, each adds so much
-        more that it ends as it does there.
-    prediction
-        What the network is asked for: the noise (``epsilon``, as Ho et al.), the clean image (``sample``), or a mix
-        of both whose variance is the same at all times (``v_prediction``; Salimans & Ho 2022, arXiv 2202.00512). A
-        network with fewer features than a folded square has pixels can't pass the noise on; it can draw the image.
+    beta_schedule
+        The linear schedules are made for T = 1000; for other T, β is scaled by 1000 / T, so that x_T is as noisy.
+    prediction_type
+        What the network predicts: the noise (``epsilon``; Ho et al.), the clean planes (``sample``), or v
+        (``v_prediction``; Salimans & Ho 2022, arXiv 2202.00512).
     """
 
-    def __init__(self, times: int, schedule: Schedule, prediction: Prediction) -> None:
-        self.times = times
-        self.prediction = prediction
-        ends = _BETAS[schedule]
-        betas = {f"beta_{k}": b * 1000 / times for k, b in zip(("start", "end"), ends or (), strict=False)}
-        self._forward = DDPMScheduler(times, schedule, prediction_type=prediction, **betas)
+    def __init__(self, timesteps: int, beta_schedule: BetaSchedule, prediction_type: PredictionType) -> None:
+        self.timesteps = timesteps
+        self.prediction_type = prediction_type
+        ends = _BETA_RANGES[beta_schedule]
+        betas = {f"beta_{k}": b * 1000 / timesteps for k, b in zip(("start", "end"), ends or (), strict=False)}
+        self._scheduler = DDPMScheduler(timesteps, beta_schedule, prediction_type=prediction_type, **betas)
 
-    def noisy(self, clean: torch.Tensor, noise: torch.Tensor, times: torch.Tensor) -> torch.Tensor:
-        """Return clean planes with the noise of their times (Ho et al., eq. 4)."""
-        return self._forward.add_noise(clean, noise, times)
+    def q_sample(self, x_0: torch.Tensor, noise: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
+        """Return x_t for clean planes x_0, ``(B, C, H, W)``, and timesteps ``(B,)`` (Ho et al., eq. 4)."""
+        return self._scheduler.add_noise(x_0, noise, t)
 
-    def wanted(self, clean: torch.Tensor, noise: torch.Tensor, times: torch.Tensor) -> torch.Tensor:
-        """Return what the network should predict of `noisy`."""
-        if self.prediction == "epsilon":
+    def target(self, x_0: torch.Tensor, noise: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
+        """Return what the network should predict for `q_sample`."""
+        if self.prediction_type == "epsilon":
             return noise
-        return clean if self.prediction == "sample" else self._forward.get_velocity(clean, noise, times)
+        return x_0 if self.prediction_type == "sample" else self._scheduler.get_velocity(x_0, noise, t)
 
-    def weights(self, times: torch.Tensor) -> torch.Tensor:
-        """Return what the squared errors of a batch count, ``(B, 1, 1, 1)`` float32.
+    def loss_weights(self, t: torch.Tensor) -> torch.Tensor:
+        """Return the weights of the squared errors at timesteps ``(B,)``: ``(B, 1, 1, 1)`` float32.
 
-        For the clean image it is the weight that the error of a ``v_prediction`` has, signal / noise + 1, up to
-        `HEAVIEST`: otherwise the fine grain, which shows where there is little noise, hardly counts. The limit, like
-        that of Hang et al. 2023 (arXiv 2303.09556), is this project's choice. For the other two it is 1.
+        For ``epsilon`` and ``v_prediction`` they are 1 (Ho et al., eq. 14). For ``sample`` they are SNR + 1, the weight
+        that the error of x_0 has under ``v_prediction``, up to 5; otherwise fine details, which are predicted at small
+        t, would hardly count. The limit resembles that of Hang et al. 2023 (arXiv 2303.09556).
         """
-        left = self._forward.alphas_cumprod.to(times.device)[times].float()[:, None, None, None]
-        return (1.0 / (1.0 - left)).clamp(max=HEAVIEST) if self.prediction == "sample" else torch.ones_like(left)
+        alpha_bar = self._scheduler.alphas_cumprod.to(t.device)[t].float()[:, None, None, None]
+        if self.prediction_type == "sample":
+            return (1.0 / (1.0 - alpha_bar)).clamp(max=_MAX_WEIGHT)
+        return torch.ones_like(alpha_bar)
 
-    def path(self, steps: int) -> list[int]:
-        """Return the times of a drawing in `steps` steps, from the last one down; after them it is clean."""
-        return [round(self.times * step / steps) - 1 for step in range(steps, 0, -1)]
+    def ddim_timesteps(self, steps: int) -> list[int]:
+        """Return the timesteps of sampling in `steps` steps, from T − 1 down."""
+        return [round(self.timesteps * step / steps) - 1 for step in range(steps, 0, -1)]
 
     @torch.no_grad()
-    def draw(self, predict: Predict, noise: torch.Tensor, steps: int, last: Predict | None = None) -> torch.Tensor:
-        """Turn noise ``(B, C, H, W)`` into clean planes, −1 … 1, without further noise (DDIM, eq. 12 with σ = 0).
+    def ddim_sample(
+        self, predict: Predict, x_T: torch.Tensor, steps: int, predict_last: Predict | None = None
+    ) -> torch.Tensor:
+        """Return clean planes, −1 … 1, for noise ``(B, C, H, W)``, deterministically (DDIM, eq. 12 with σ = 0).
 
-        The prediction of the last step is that of `last`, if it is given.
+        Parameters
+        ----------
+        predict
+        x_T
+        steps
+        predict_last
+            Replaces `predict` in the last step.
         """
-        planes, path = noise, self.path(steps)
-        for time, then in zip(path, [*path[1:], None], strict=True):
-            at = torch.full((len(planes),), time, dtype=torch.int64, device=planes.device)
-            found = (last if last and then is None else predict)(planes, at)
-            clean, noise = self._told_apart(found.float(), planes, self._left(time))
-            left = 1.0 if then is None else self._left(then)
-            planes = left**0.5 * clean.clamp(-1.0, 1.0) + (1.0 - left) ** 0.5 * noise
-        return planes
+        x_t, timesteps = x_T, self.ddim_timesteps(steps)
+        for t, following in zip(timesteps, [*timesteps[1:], None], strict=True):
+            batch_t = torch.full((len(x_t),), t, dtype=torch.int64, device=x_t.device)
+            prediction = (predict_last if predict_last and following is None else predict)(x_t, batch_t)
+            x_0, noise = self._split(prediction.float(), x_t, self.alpha_bar(t))
+            alpha_bar = 1.0 if following is None else self.alpha_bar(following)
+            x_t = alpha_bar**0.5 * x_0.clamp(-1.0, 1.0) + (1.0 - alpha_bar) ** 0.5 * noise
+        return x_t
 
-    def _left(self, time: int) -> float:
-        """Return the share of the image's variance that is left at a time (Ho et al.: ᾱ)."""
-        return float(self._forward.alphas_cumprod[time])
+    def alpha_bar(self, t: int) -> float:
+        """Return ᾱ_t, the fraction of the variance of x_t that comes from x_0 (Ho et al., eq. 4)."""
+        return float(self._scheduler.alphas_cumprod[t])
 
-    def _told_apart(self, found: torch.Tensor, noisy: torch.Tensor, left: float) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return the clean planes and the noise that a prediction of noisy planes amounts to."""
-        image, noise = left**0.5, (1.0 - left) ** 0.5
-        if self.prediction == "epsilon":
-            return (noisy - noise * found) / image, found
-        if self.prediction == "v_prediction":
-            return image * noisy - noise * found, image * found + noise * noisy
-        return found, (noisy - image * found) / noise
+    def _split(
+        self, prediction: torch.Tensor, x_t: torch.Tensor, alpha_bar: float
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return x_0 and the noise according to a prediction for x_t."""
+        signal, sigma = alpha_bar**0.5, (1.0 - alpha_bar) ** 0.5
+        if self.prediction_type == "epsilon":
+            return (x_t - sigma * prediction) / signal, prediction
+        if self.prediction_type == "v_prediction":
+            return signal * x_t - sigma * prediction, signal * prediction + sigma * x_t
+        return prediction, (x_t - signal * prediction) / sigma
 
 
-def guided(predict: Callable[..., torch.Tensor], condition: torch.Tensor, scale: float) -> Predict:
-    """Return the prediction for a condition, carried further away from that for none.
-
-    Classifier-free guidance (Ho & Salimans 2022, arXiv 2207.12598, eq. 6 with w = scale − 1): with a scale of 1 it is
-    the conditional prediction. "None" is a condition of zeros, midway between what its planes can be.
+def classifier_free_guidance(predict: Callable[..., torch.Tensor], condition: torch.Tensor, scale: float) -> Predict:
+    """Return predictions with classifier-free guidance (Ho & Salimans 2022, arXiv 2207.12598, eq. 6, w = scale − 1).
 
     Parameters
     ----------
     predict
-        Called with noisy planes, times and condition.
+        Called with noisy planes, timesteps and condition.
     condition
-        ``(B, K, H, W)``, −1 … 1.
+        ``(B, K, H, W)``, −1 … 1; zeros are no condition.
     scale
+        1: no guidance.
     """
 
-    def prediction(noisy: torch.Tensor, times: torch.Tensor) -> torch.Tensor:
+    def guided(x_t: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
         if scale == 1.0:
-            return predict(noisy, times, condition)
+            return predict(x_t, t, condition)
         both = torch.cat([condition, torch.zeros_like(condition)])
-        with_it, without = predict(noisy.repeat(2, 1, 1, 1), times.repeat(2), both).chunk(2)
-        return without + scale * (with_it - without)
+        conditional, unconditional = predict(x_t.repeat(2, 1, 1, 1), t.repeat(2), both).chunk(2)
+        return unconditional + scale * (conditional - unconditional)
 
-    return prediction
+    return guided

@@ -7,9 +7,10 @@ from typing import Any, ClassVar, Literal, Self
 
 from pydantic import Field
 
-from synthbench import Budget, Config
+from synthbench import Budget
 from synthbench.errors import ConfigError
-from synthbench.toolkit.training.budget_defaults import Preset, non_default, resolve_preset
+from synthbench.toolkit.generators.config import PresetConfig
+from synthbench.toolkit.training.budget_defaults import non_default, resolve_preset
 from synthbench_stylegan2.networks import BASE_SIDE
 
 PAPER: Mapping[str, Any] = {
@@ -34,7 +35,7 @@ MICROSCOPY: Mapping[str, Any] = {
 }
 
 
-class StyleGan2MaskConfig(Config):
+class StyleGan2MaskConfig(PresetConfig):
     """Hyper-parameters of `synthbench_stylegan2.generator.StyleGan2Mask`.
 
     Names are those of stylegan2-ada-pytorch and, for ReACGAN's loss, of PyTorch-StudioGAN. "The paper" is ICAART 2025,
@@ -64,11 +65,6 @@ class StyleGan2MaskConfig(Config):
         "check_every": "selection_interval",
     }
 
-    preset: Preset | None = Field(
-        None,
-        description="paper: the published method; microscopy: small networks at lower resolution for short trainings. "
-        "By default paper from 10,000 steps on, else microscopy",
-    )
     mask_encoding: Literal["grey", "distance", "none"] | None = Field(
         None,
         description="instances as the paper's grey-level mask, or as distance and foreground; none draws images with "

@@ -7,10 +7,11 @@ from typing import Any, ClassVar, Literal, Self
 
 from pydantic import Field
 
-from synthbench import Budget, Config
+from synthbench import Budget
 from synthbench.errors import ConfigError
+from synthbench.toolkit.generators.config import PresetConfig
 from synthbench.toolkit.masks.codec import MaskEncoding
-from synthbench.toolkit.training.budget_defaults import Preset, non_default, resolve_preset
+from synthbench.toolkit.training.budget_defaults import non_default, resolve_preset
 
 PAPER: Mapping[str, Any] = {
     "num_hiddens": 128,
@@ -40,7 +41,7 @@ MICROSCOPY: Mapping[str, Any] = {
 }
 
 
-class VqVaePixelCnnConfig(Config):
+class VqVaePixelCnnConfig(PresetConfig):
     """Hyper-parameters of `synthbench_vqvae.generator.VqVaePixelCnn`.
 
     Names are those of the VQ-VAE's authors (van den Oord et al. 2017, arXiv 1711.00937, and their example in Sonnet);
@@ -63,11 +64,6 @@ class VqVaePixelCnnConfig(Config):
         "levels": "grey_levels",
     }
 
-    preset: Preset | None = Field(
-        None,
-        description="paper: the published methods; microscopy: smaller networks with additions for short trainings. By "
-        "default paper from 10,000 steps on, else microscopy",
-    )
     num_hiddens: int | None = Field(
         None, ge=4, description="channels of the VQ-VAE's first stage; twice as many from the second on"
     )

@@ -1,0 +1,101 @@
+"""The training step: predict what the process asks for, at random timesteps (Ho et al. 2020, algorithm 1)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch.optim.lr_scheduler import LambdaLR
+
+from synthbench.toolkit.training import loop
+from synthbench.toolkit.training.batches import Batches
+from synthbench.toolkit.training.checkpoints import State
+from synthbench.toolkit.training.schedules import averaged_model, linear_warmup, one_cycle
+from synthbench_diffusion.conditional import Conditions
+from synthbench_diffusion.config import DiffusionConfig
+from synthbench_diffusion.network import Denoiser
+from synthbench_diffusion.process import GaussianDiffusion
+
+_WARMUP_STEPS = 5000
+
+
+class DiffusionTraining:
+    """Network, average, optimiser and random numbers of a training, and its step.
+
+    Parameters
+    ----------
+    config
+        Resolved.
+    network
+        On the device that trains.
+    process
+    batches
+    image_planes
+        Planes of the image.
+    conditions
+        Of the conditional mode; None: image and mask are drawn together.
+    random
+        On the device; draws timesteps, noise, and omitted conditions.
+    """
+
+    def __init__(
+        self,
+        config: DiffusionConfig,
+        network: Denoiser,
+        process: GaussianDiffusion,
+        batches: Batches,
+        *,
+        image_planes: int,
+        conditions: Conditions | None,
+        random: torch.Generator,
+    ) -> None:
+        self.config, self.network, self.process, self.batches = config, network, process, batches
+        self.image_planes, self.conditions, self.random = image_planes, conditions, random
+        self.average = averaged_model(network, config.ema_decay or 0.0)
+        self.optimiser = torch.optim.Adam(network.parameters(), config.learning_rate or 0.0)
+        steps = len(batches)
+        self.schedule = LambdaLR(
+            self.optimiser,
+            lambda number: (
+                linear_warmup(number, _WARMUP_STEPS) if config.lr_schedule == "warmup" else one_cycle(number, steps)
+            ),
+        )
+
+    @property
+    def state(self) -> Mapping[str, State]:
+        return {
+            "network": self.network,
+            "average": self.average,
+            "optimiser": self.optimiser,
+            "schedule": self.schedule,
+            "random": self.random,
+        }
+
+    def step(self, number: int) -> loop.Losses:
+        """Take optimiser step `number`, and return its losses by name."""
+        image, rest = self.batches[number]
+        condition, x_0, device = None, torch.cat([image, rest], dim=1), image.device
+        if self.conditions is not None:
+            condition, x_0 = self.conditions.network_input(rest), image
+            condition = drop_conditions(condition, self.config.cond_drop_prob or 0.0, self.random)
+        t = torch.randint(self.config.timesteps, (len(x_0),), generator=self.random, device=device)
+        noise = torch.randn(x_0.shape, generator=self.random, device=device)
+        with loop.autocast(device):
+            prediction = self.network(self.process.q_sample(x_0, noise, t), t, condition)
+        errors = self.process.loss_weights(t) * (prediction.float() - self.process.target(x_0, noise, t)) ** 2
+        losses = {"image": errors[:, : self.image_planes].mean()}
+        if self.conditions is None:
+            losses["mask"] = self.config.mask_weight * errors[:, self.image_planes :].mean()
+        self.optimiser.zero_grad(set_to_none=True)
+        torch.stack(list(losses.values())).sum().backward()
+        torch.nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
+        self.optimiser.step()
+        self.schedule.step()
+        self.average.update_parameters(self.network)
+        return losses
+
+
+def drop_conditions(condition: torch.Tensor, probability: float, random: torch.Generator) -> torch.Tensor:
+    """Return conditions ``(B, K, H, W)``, each replaced by zeros with the given probability."""
+    kept = torch.rand(len(condition), generator=random, device=condition.device) >= probability
+    return condition * kept[:, None, None, None]
