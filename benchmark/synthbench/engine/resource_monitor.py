@@ -50,7 +50,7 @@ def gpu_peak_mb() -> float | None:
     torch = sys.modules.get("torch")
     if torch is None or not torch.cuda.is_available():
         return None
-    peak = torch.cuda.max_memory_allocated() / 2**20
+    peak: float = torch.cuda.max_memory_allocated() / 2**20
     torch.cuda.reset_peak_memory_stats()
     return round(peak, 1)
 

@@ -13,12 +13,12 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar, Generic, Self, TypeVar, cast
 
-import numpy as np
 from pydantic import BaseModel, ConfigDict, model_validator
 from pydantic_core import PydanticCustomError
 
 from synthbench.errors import ConfigError, suggest
 from synthbench.samples import Sample, SampleSet, Task
+from synthbench.types import Features, FloatArray, Image, LabelMap
 
 CONFIG_FILE = "config.json"
 
@@ -232,8 +232,8 @@ class Instances:
         ``(n,)`` float, the confidence of instance k + 1 at k; None where the method has none.
     """
 
-    labels: np.ndarray
-    scores: np.ndarray | None = None
+    labels: LabelMap
+    scores: FloatArray | None = None
 
 
 _Config = Config
@@ -377,7 +377,7 @@ class Segmenter(_Configured[ConfigT], ABC):
         """
 
     @abstractmethod
-    def predict(self, image: np.ndarray) -> Instances:
+    def predict(self, image: Image) -> Instances:
         """Segment one image, ``(height, width[, 3])``, uint8 or uint16, of any size."""
 
 
@@ -388,7 +388,7 @@ class Encoder(_Configured[ConfigT], ABC):
         """Load weights and move to ``context.device``; called once before `encode`."""
 
     @abstractmethod
-    def encode(self, images: Iterable[np.ndarray]) -> np.ndarray:
+    def encode(self, images: Iterable[Image]) -> Features:
         """Return features, ``(n, dimension)`` float32 or float64, a row per image; sizes and dtypes may differ."""
 
     @abstractmethod

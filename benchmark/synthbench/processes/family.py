@@ -90,14 +90,14 @@ def _in_session(pid: int, leaders: set[int]) -> bool:
 def _bears(process: psutil.Process, mark: str) -> bool:
     """True if a process has a mark that begins so; where the system doesn't show its environment, it has none."""
     try:
-        return process.environ().get(MARK, "").startswith(mark)
+        return str(process.environ().get(MARK, "")).startswith(mark)
     except (psutil.Error, OSError, ValueError, SystemError):
         return False
 
 
 def _lives(process: psutil.Process) -> bool:
     try:
-        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+        return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
     except psutil.Error:
         return False
 

@@ -42,6 +42,6 @@ def is_intact(path: Path, recorded: Mapping[str, Any], thorough: bool) -> bool:
             return False
         if not thorough and state.st_mtime_ns == recorded["changed_ns"]:
             return True
-        return file_digest(path) == recorded["sha256"]
+        return bool(file_digest(path) == recorded["sha256"])
     except OSError:
         return False

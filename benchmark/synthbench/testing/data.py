@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from synthbench.samples import Sample, SampleSet, Task
 
@@ -91,7 +93,7 @@ def partly_unknown(samples: SampleSet) -> tuple[SampleSet, SampleSet]:
 
 def _picture(
     rng: np.random.Generator, height: int, width: int, objects: int, channels: int, dtype: str, task: Task
-) -> tuple[np.ndarray, np.ndarray]:
+) -> tuple[NDArray[Any], NDArray[Any]]:
     rows, columns = np.mgrid[:height, :width]
     small = min(height, width)
     labels = np.zeros((height, width), np.uint16)

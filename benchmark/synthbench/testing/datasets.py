@@ -24,7 +24,7 @@ SPLITS = ("train", "validation", "test")
 
 
 def check_dataset(
-    cls: type[Dataset], *, task: str = "instances", config: Mapping[str, Any] | None = None
+    cls: type[Dataset[Any]], *, task: str = "instances", config: Mapping[str, Any] | None = None
 ) -> list[CheckResult]:
     """Try a dataset's class against the contract, by its first samples.
 
@@ -45,14 +45,14 @@ def check_dataset(
     return list(iter_dataset_checks(cls, task, config))
 
 
-def iter_dataset_checks(cls: type[Dataset], task: str, config: Mapping[str, Any] | None) -> Iterator[CheckResult]:
+def iter_dataset_checks(cls: type[Dataset[Any]], task: str, config: Mapping[str, Any] | None) -> Iterator[CheckResult]:
     """Yield the results of `check_dataset` as they come."""
     with tempfile.TemporaryDirectory(prefix="synthbench-check-") as folder:
         yield from run_checks(CHECKS, _DatasetHarness(cls, task, Path(folder), dict(config or {})))
 
 
 class _DatasetHarness:
-    def __init__(self, cls: type[Dataset], task: str, folder: Path, keys: dict[str, Any]) -> None:
+    def __init__(self, cls: type[Dataset[Any]], task: str, folder: Path, keys: dict[str, Any]) -> None:
         self.cls, self.task, self.folder, self.keys = cls, task, folder, keys
         self._first: list[Sample] | None = None
         self._failed = False

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from synthbench.plugin.api import Context, Encoder
 from synthbench.plugin.variants import variant_of
@@ -21,7 +22,7 @@ TOLERANCE = 1e-3
 """Features of one image may differ by this share of their spread between batches: sums in another order."""
 
 
-def check_encoder(cls: type[Encoder], *, config: Mapping[str, Any] | None = None) -> list[CheckResult]:
+def check_encoder(cls: type[Encoder[Any]], *, config: Mapping[str, Any] | None = None) -> list[CheckResult]:
     """Try an encoder's class against the contract.
 
     Parameters
@@ -38,19 +39,19 @@ def check_encoder(cls: type[Encoder], *, config: Mapping[str, Any] | None = None
     return list(iter_encoder_checks(cls, config))
 
 
-def iter_encoder_checks(cls: type[Encoder], config: Mapping[str, Any] | None) -> Iterator[CheckResult]:
+def iter_encoder_checks(cls: type[Encoder[Any]], config: Mapping[str, Any] | None) -> Iterator[CheckResult]:
     """Yield the results of `check_encoder` as they come."""
     with tempfile.TemporaryDirectory(prefix="synthbench-check-") as folder:
         yield from run_checks(CHECKS, _EncoderHarness(cls, Path(folder), dict(config or {})))
 
 
 class _EncoderHarness:
-    def __init__(self, cls: type[Encoder], folder: Path, keys: dict[str, Any]) -> None:
+    def __init__(self, cls: type[Encoder[Any]], folder: Path, keys: dict[str, Any]) -> None:
         self.cls, self.folder, self.keys = cls, folder, keys
         self.images = [sample.image for sample in discs(5, size=72)]
-        self._ready: Encoder | None = None
+        self._ready: Encoder[Any] | None = None
 
-    def ready(self) -> Encoder:
+    def ready(self) -> Encoder[Any]:
         """Return the encoder, prepared; skip where it lacks its weights."""
         if self._ready is None:
             with plugin_call("unavailable(config)"):
@@ -61,12 +62,12 @@ class _EncoderHarness:
             self._ready = self.prepared(self.cls(self.cls.Config(**self.keys)))
         return self._ready
 
-    def prepared(self, encoder: Encoder) -> Encoder:
+    def prepared(self, encoder: Encoder[Any]) -> Encoder[Any]:
         with plugin_call("prepare"):
             encoder.prepare(Context(seed=SEED))
         return encoder
 
-    def encode(self, images: list[np.ndarray], what: str) -> np.ndarray:
+    def encode(self, images: list[NDArray[Any]], what: str) -> NDArray[Any]:
         """Encode, and look at the shape and type of the answer."""
         with plugin_call(f"encode of {what}"):
             found = self.ready().encode(iter(images))

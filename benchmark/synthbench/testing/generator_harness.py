@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from scipy import ndimage
@@ -28,8 +29,8 @@ _EIGHT_NEIGHBOURS = np.ones((3, 3), bool)
 class GeneratorHarness(Harness):
     """A harness that keeps generators fitted on small pictures; every sample is drawn through it."""
 
-    def fit(self, train: SampleSet, context: Context) -> Generator:
-        generator = self.make()
+    def fit(self, train: SampleSet, context: Context) -> Generator[Any]:
+        generator: Generator[Any] = self.make()
         generator.fit(train, context)
         return generator
 
@@ -44,22 +45,22 @@ class GeneratorHarness(Harness):
         return self.once("fit", self._plain_fit)[0]
 
     @property
-    def fitted(self) -> Generator:
+    def fitted(self) -> Generator[Any]:
         """The generator fitted on the plain pictures."""
         return self.once("fit", self._plain_fit)[1]
 
-    def _plain_fit(self) -> tuple[Watch, Generator]:
+    def _plain_fit(self) -> tuple[Watch, Generator[Any]]:
         watch, folder, train = Watch(), self.new_folder("checkpoints"), self.train
         with plugin_call("fit"), perturbed_global_rng(1), watch.counting():
             context = self.context(folder=folder, progress=watch.progress, should_stop=watch.should_stop)
             return watch, self.fit(train, context)
 
     @property
-    def second(self) -> tuple[Untouched, Generator, Watch]:
+    def second(self) -> tuple[Untouched, Generator[Any], Watch]:
         """A second generator, fitted on a copy of the plain pictures in memory; whether that was left alone."""
         return self.once("a second fit", self._second_fit)
 
-    def _second_fit(self) -> tuple[Untouched, Generator, Watch]:
+    def _second_fit(self) -> tuple[Untouched, Generator[Any], Watch]:
         train, watch = in_memory(self.train), Watch()
         untouched = Untouched(train)
         with plugin_call("a second fit"), perturbed_global_rng(2), watch.counting():
@@ -72,7 +73,7 @@ class GeneratorHarness(Harness):
         return self.once("sample", lambda: [self.sample(fitted, i) for i in range(6)])
 
     @property
-    def deep(self) -> Generator:
+    def deep(self) -> Generator[Any]:
         """A generator fitted on `deep_pictures`, in few steps."""
         return self.once("fit on 16-bit images", lambda: self.try_fit(self.deep_pictures, "16-bit images"))
 
@@ -81,12 +82,12 @@ class GeneratorHarness(Harness):
         """Four 16-bit pictures."""
         return self.pictures(4, dtype="uint16")
 
-    def try_fit(self, train: SampleSet, what: str, seed: int = SEED) -> Generator:
+    def try_fit(self, train: SampleSet, what: str, seed: int = SEED) -> Generator[Any]:
         """Fit in few steps."""
         with plugin_call(f"fit on {what}"):
             return self.fit(train, self.context(self.few).with_seed(seed))
 
-    def sample(self, generator: Generator, index: int, seed: int = SAMPLE_SEED) -> Sample:
+    def sample(self, generator: Generator[Any], index: int, seed: int = SAMPLE_SEED) -> Sample:
         """Return one sample; raise `Violation` if it is none."""
         call = f"sample({index}, {seed})"
         with plugin_call(call):
@@ -94,7 +95,7 @@ class GeneratorHarness(Harness):
         require(isinstance(sample, Sample), f"{call} returned {type(sample).__name__}, not synthbench.Sample")
         return sample
 
-    def sample_batch(self, generator: Generator, indices: Sequence[int], seed: int = SAMPLE_SEED) -> list[Sample]:
+    def sample_batch(self, generator: Generator[Any], indices: Sequence[int], seed: int = SAMPLE_SEED) -> list[Sample]:
         """Return a batch; raise `Violation` if these aren't as many samples."""
         call = f"sample_batch({list(indices)}, {seed})"
         with plugin_call(call):
@@ -104,21 +105,21 @@ class GeneratorHarness(Harness):
         require(len(samples) == len(indices), f"{call} returned {len(samples)} samples, not {len(indices)}")
         return samples
 
-    def sample_three(self, generator: Generator, train: SampleSet, what: str) -> list[Sample]:
+    def sample_three(self, generator: Generator[Any], train: SampleSet, what: str) -> list[Sample]:
         """Return samples 0 … 2, checked, of a generator that was trained on `what`."""
         drawn = self.sample_batch(generator, range(3))
         check_samples(self, drawn, train, range(3), f"trained on {what}, ")
         check_counts(generator)
         return drawn
 
-    def fit_and_sample(self, train: SampleSet, what: str) -> tuple[Generator, list[Sample]]:
+    def fit_and_sample(self, train: SampleSet, what: str) -> tuple[Generator[Any], list[Sample]]:
         """Fit in few steps, and return the generator with samples 0 … 2, checked."""
         generator = self.try_fit(train, what)
         return generator, self.sample_three(generator, train, what)
 
 
 def check_loaded(
-    harness: GeneratorHarness, generator: Generator, drawn: list[Sample], budget: Budget, when: str = ""
+    harness: GeneratorHarness, generator: Generator[Any], drawn: list[Sample], budget: Budget, when: str = ""
 ) -> None:
     """Raise `CheckFailure` unless the generator, saved and loaded elsewhere, draws its first three samples again."""
     moved = harness.saved(generator).rename(harness.folder / "moved")
@@ -141,7 +142,7 @@ def check_loaded(
     )
 
 
-def check_counts(generator: Generator) -> None:
+def check_counts(generator: Generator[Any]) -> None:
     """Raise `Violation` unless the generator's counts are integers ≥ 0 by name."""
     counts = getattr(generator, "counts", None)
     require(isinstance(counts, Mapping), "self.counts is missing; call super().__init__(config)")

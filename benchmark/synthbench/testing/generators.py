@@ -40,7 +40,7 @@ from synthbench.testing.watch import Watch
 
 
 def check_generator(
-    cls: type[Generator], *, tasks: Iterable[str] = TASK_NAMES, config: Mapping[str, Any] | None = None
+    cls: type[Generator[Any]], *, tasks: Iterable[str] = TASK_NAMES, config: Mapping[str, Any] | None = None
 ) -> list[CheckResult]:
     """Try a generator's class against the contract.
 
@@ -61,7 +61,7 @@ def check_generator(
 
 
 def iter_generator_checks(
-    cls: type[Generator], tasks: Iterable[str], config: Mapping[str, Any] | None
+    cls: type[Generator[Any]], tasks: Iterable[str], config: Mapping[str, Any] | None
 ) -> Iterator[CheckResult]:
     """Yield the results of `check_generator` as they come."""
     with tempfile.TemporaryDirectory(prefix="synthbench-check-") as folder:

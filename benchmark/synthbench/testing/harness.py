@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -18,6 +18,8 @@ from synthbench.testing.check_results import Skipped, plugin_call
 from synthbench.testing.data import discs
 from synthbench.testing.folders import check_saved
 from synthbench.testing.learning import Numbers, numbers
+
+Value = TypeVar("Value")
 
 SEED = 7
 FEW_STEPS = 2
@@ -44,7 +46,7 @@ class Harness:
         self.tasks = sorted(tasks)
         self.folder = folder
         self.keys = dict(config or {})
-        self._kept: dict[str, Any] = {}
+        self._made: dict[str, Any] = {}
         self._failed: set[str] = set()
 
     @property
@@ -60,7 +62,8 @@ class Harness:
     @property
     def budget(self) -> Budget:
         """The smoke budget of the plugin."""
-        return self.cls.budget("smoke")
+        budget: Budget = self.cls.budget("smoke")
+        return budget
 
     @property
     def few(self) -> Budget:
@@ -78,15 +81,16 @@ class Harness:
         with plugin_call(f"{self.cls.__name__}(config)"):
             return self.cls(self.cls.Config(**self.keys))
 
-    def once(self, key: str, make: Callable[[], Any]) -> Any:
+    def once(self, key: str, make: Callable[[], Value]) -> Value:
         """Return what `make` gives, made at the first call. Once it failed, what needs it is skipped."""
         if key in self._failed:
             raise Skipped(f"{key} failed above")
-        if key not in self._kept:
+        if key not in self._made:
             self._failed.add(key)
-            self._kept[key] = make()
+            self._made[key] = make()
             self._failed.discard(key)
-        return self._kept[key]
+        value: Value = self._made[key]
+        return value
 
     def pictures(self, count: int = 6, **how: Any) -> SampleSet:
         """Draw a small set of the harness's own task and size."""

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from synthbench.plugin.api import CONFIG_FILE
 
@@ -85,7 +86,7 @@ def _in_text(text: str) -> Iterator[tuple[str, float]]:
             continue
 
 
-def _digest(array: np.ndarray) -> str:
+def _digest(array: NDArray[Any]) -> str:
     return hashlib.sha256(f"{array.dtype} {array.shape}".encode() + np.ascontiguousarray(array).tobytes()).hexdigest()
 
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+from numpy.typing import NDArray
 
 from synthbench.samples import MASK, ORIGINS, Sample, SampleSet
 
@@ -19,7 +22,7 @@ def wrong_origin(sample: Sample, train: SampleSet) -> str:
     return ""
 
 
-def _same(labels: np.ndarray, other: np.ndarray) -> bool:
+def _same(labels: NDArray[Any], other: NDArray[Any]) -> bool:
     """Whether two masks cover the same pixels in one of the eight positions, and enough objects to mean something."""
     inside = other > 0
     if len(np.unique(other)) < 4 or inside.all():

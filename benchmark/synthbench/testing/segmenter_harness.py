@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from synthbench.plugin.api import Budget, Context, Instances, Segmenter, TrainingMix
 from synthbench.samples import SampleSet
@@ -24,9 +26,9 @@ MIXED_PATCHES = 8
 class SegmenterHarness(Harness):
     """A harness that keeps the segmenter fitted on the plain pictures."""
 
-    def fit(self, mix: TrainingMix, context: Context, validation: SampleSet | None = None) -> Segmenter:
+    def fit(self, mix: TrainingMix, context: Context, validation: SampleSet | None = None) -> Segmenter[Any]:
         """Return a new segmenter fitted on a training mix."""
-        segmenter = self.make()
+        segmenter: Segmenter[Any] = self.make()
         segmenter.fit(mix, validation if validation is not None else mix.reference[:2], context)
         return segmenter
 
@@ -36,7 +38,7 @@ class SegmenterHarness(Harness):
         return TrainingMix(self.once("drawing the pictures", lambda: self.pictures().save(self.folder / "train")))
 
     @property
-    def probe(self) -> np.ndarray:
+    def probe(self) -> NDArray[Any]:
         """An image that no fit has seen."""
         return self.pictures(1, seed=9)[0].image
 
@@ -46,29 +48,29 @@ class SegmenterHarness(Harness):
         return self.once("fit", self._plain_fit)[0]
 
     @property
-    def fitted(self) -> Segmenter:
+    def fitted(self) -> Segmenter[Any]:
         """The segmenter fitted on the plain pictures."""
         return self.once("fit", self._plain_fit)[1]
 
-    def _plain_fit(self) -> tuple[Watch, Segmenter]:
+    def _plain_fit(self) -> tuple[Watch, Segmenter[Any]]:
         watch, folder, mix = Watch(), self.new_folder("checkpoints"), self.mix
         with plugin_call("fit"), perturbed_global_rng(1), watch.counting():
             context = self.context(folder=folder, progress=watch.progress, should_stop=watch.should_stop)
             return watch, self.fit(mix, context)
 
     @property
-    def second(self) -> tuple[Untouched, Untouched, Segmenter, Watch]:
+    def second(self) -> tuple[Untouched, Untouched, Segmenter[Any], Watch]:
         """A second segmenter, fitted on copies of the plain pictures in memory, and whether these were left alone."""
         return self.once("a second fit", self._second_fit)
 
-    def _second_fit(self) -> tuple[Untouched, Untouched, Segmenter, Watch]:
+    def _second_fit(self) -> tuple[Untouched, Untouched, Segmenter[Any], Watch]:
         train, validation, watch = in_memory(self.mix.real), in_memory(self.mix.real[:2]), Watch()
         untouched = Untouched(train), Untouched(validation)
         with plugin_call("a second fit"), perturbed_global_rng(2), watch.counting():
             return *untouched, self.fit(TrainingMix(train), self.context(), validation), watch
 
     @property
-    def half(self) -> Segmenter:
+    def half(self) -> Segmenter[Any]:
         """A segmenter fitted on `half_mix`."""
         return self.once(f"fit on {HALF}", lambda: self.try_fit(self.half_mix, HALF))
 
@@ -87,32 +89,34 @@ class SegmenterHarness(Harness):
         whole = self.budget
         return replace(whole, steps=min(whole.steps, max(self.few.steps, -(-MIXED_PATCHES // whole.batch_size))))
 
-    def try_fit(self, mix: TrainingMix, what: str, seed: int = SEED, validation: SampleSet | None = None) -> Segmenter:
+    def try_fit(
+        self, mix: TrainingMix, what: str, seed: int = SEED, validation: SampleSet | None = None
+    ) -> Segmenter[Any]:
         """Fit in few steps, validated on pictures like the mix's unless others are given."""
         first = mix.reference[0].image
         unseen = self.pictures(2, dtype=first.dtype.name, channels=3 if first.ndim == 3 else 1, task=mix.task, seed=5)
         with plugin_call(f"fit on {what}"):
             return self.fit(mix, self.context(self.mixed).with_seed(seed), validation or unseen)
 
-    def predict(self, segmenter: Segmenter, image: np.ndarray, reference: SampleSet, what: str) -> Instances:
+    def predict(self, segmenter: Segmenter[Any], image: NDArray[Any], reference: SampleSet, what: str) -> Instances:
         """Predict, and look at the answer."""
         with plugin_call(f"predict on {what}"):
             found = segmenter.predict(image)
         check_answer(found, image, reference, what)
         return found
 
-    def says(self, segmenter: Segmenter) -> list[Instances]:
+    def says(self, segmenter: Segmenter[Any]) -> list[Instances]:
         """Predict the unseen image and the first plain pictures."""
         images = self.once("reading pictures", lambda: [self.probe, *(s.image.copy() for s in self.mix.real[:2])])
         return [self.predict(segmenter, image, self.mix.real, "a plain picture") for image in images]
 
-    def says_of_deep(self, segmenter: Segmenter) -> list[Instances]:
+    def says_of_deep(self, segmenter: Segmenter[Any]) -> list[Instances]:
         """Predict 16-bit images, bright ones and dark ones."""
         bright = self.deep_pictures(5, 2)
         images = [sample.image for samples in (bright, inverted(bright)) for sample in samples]
         return [self.predict(segmenter, image, bright, "a 16-bit image") for image in images]
 
-    def agree(self, one: Segmenter, other: Segmenter) -> bool:
+    def agree(self, one: Segmenter[Any], other: Segmenter[Any]) -> bool:
         """Return whether two segmenters predict the same; where neither finds anything, whether they learnt the same.
 
         Equal predictions without an object say nothing: the arrays that are saved speak for them.
@@ -135,7 +139,7 @@ def blank(found: Instances) -> bool:
     return bool(np.ptp(found.labels) == 0)
 
 
-def check_answer(found: Instances, image: np.ndarray, reference: SampleSet, what: str) -> None:
+def check_answer(found: Instances, image: NDArray[Any], reference: SampleSet, what: str) -> None:
     """Raise `CheckFailure` unless a prediction has the form that the contract asks for."""
     where = f"predict on {what} gave"
     require(isinstance(found, Instances), f"{where} {type(found).__name__}, not synthbench.Instances")

@@ -43,7 +43,7 @@ from synthbench.testing.watch import Watch
 
 
 def check_segmenter(
-    cls: type[Segmenter], *, tasks: Iterable[str] = TASK_NAMES, config: Mapping[str, Any] | None = None
+    cls: type[Segmenter[Any]], *, tasks: Iterable[str] = TASK_NAMES, config: Mapping[str, Any] | None = None
 ) -> list[CheckResult]:
     """Try a segmenter's class against the contract.
 
@@ -64,7 +64,7 @@ def check_segmenter(
 
 
 def iter_segmenter_checks(
-    cls: type[Segmenter], tasks: Iterable[str], config: Mapping[str, Any] | None
+    cls: type[Segmenter[Any]], tasks: Iterable[str], config: Mapping[str, Any] | None
 ) -> Iterator[CheckResult]:
     """Yield the results of `check_segmenter` as they come."""
     with tempfile.TemporaryDirectory(prefix="synthbench-check-") as folder:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from synthbench.plugin.api import Instances, Segmenter, TrainingMix
@@ -92,7 +94,7 @@ def unknown_is_no_background(harness: SegmenterHarness) -> None:
 
 
 def _demand_another(
-    harness: SegmenterHarness, one: Segmenter, other: Segmenter, given: tuple[float, ...], what: str, way: str
+    harness: SegmenterHarness, one: Segmenter[Any], other: Segmenter[Any], given: tuple[float, ...], what: str, way: str
 ) -> None:
     """Raise `CheckFailure` unless two segmenters are different ones.
 

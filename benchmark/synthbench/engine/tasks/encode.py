@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from synthbench.engine.tasks.context import CHANGED, TaskContext, configured
 from synthbench.errors import StoreError
@@ -31,7 +32,7 @@ def run(ctx: TaskContext) -> dict[str, Any]:
     kept = FeatureSet()
     areas = []
 
-    def pixels() -> Iterator[np.ndarray]:
+    def pixels() -> Iterator[NDArray[Any]]:
         for done, sample in enumerate(images, 1):
             origin = sample.groups.get(MASK, "") if drawn else ""
             kept.add(sample.id, sample.image, sample.labels, sample.ignore, task=images.task, origin=origin)
@@ -77,8 +78,8 @@ def save_features(features: FeatureSet, folder: Path) -> None:
 def load_features(folder: Path) -> FeatureSet:
     """Read what `save_features` wrote."""
 
-    def array(name: str) -> np.ndarray:
-        loaded: np.ndarray = np.load(folder / f"{name}.npy", allow_pickle=False)
+    def array(name: str) -> NDArray[Any]:
+        loaded: NDArray[Any] = np.load(folder / f"{name}.npy", allow_pickle=False)
         return loaded
 
     features = FeatureSet((folder / "names.txt").read_text(encoding="utf-8").splitlines())

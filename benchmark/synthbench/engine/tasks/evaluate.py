@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from synthbench.engine.tasks.context import TaskContext
 from synthbench.metrics import coco, matching, semantic
@@ -113,7 +114,7 @@ def _pixels(name: str, parts: AggregatedJaccard) -> dict[str, int]:
     return {f"{name}_shared": parts.shared, f"{name}_union": parts.union}
 
 
-def fingerprint(labels: np.ndarray) -> str:
+def fingerprint(labels: NDArray[Any]) -> str:
     """Return 16 hex digits that are the same for the same label map, whatever its integer type."""
     digest = hashlib.sha256(repr(labels.shape).encode())
     digest.update(np.ascontiguousarray(labels, "<u4").tobytes())
