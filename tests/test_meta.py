@@ -399,7 +399,7 @@ def test_the_page_of_generators_has_their_budgets() -> None:
         assert rows[name] == written
 
 
-STUDY_FILES = sorted((ROOT / "leaderboards").rglob("*.yaml"))
+STUDY_FILES = [*sorted((ROOT / "leaderboards").rglob("*.yaml")), *sorted((ROOT / "examples").glob("*.yaml"))]
 
 
 @pytest.mark.parametrize("path", STUDY_FILES, ids=lambda path: f"{path.parent.name}-{path.stem}")
