@@ -1,4 +1,4 @@
-"""How often the kernel distance tells blurred images from real ones: by its p-value, and by its interval and the floor.
+"""How often the kernel distance tells blurred images from real ones: by its p-value, and by its interval and the real-vs-real distance.
 
 ``python tests/perf/kernel_power.py FOLDER``, with a sample set or a folder of annotated images, prints the table of
 ``docs/fidelity.md``. Real images are dealt out at random into synthetic, test and training ones, again and again; the
@@ -35,7 +35,7 @@ def main() -> None:
     loaded = load_encoder(given.encoder, {}, Context())
     features = {blur: loaded.encoder.encode(blurred(pictures, order, blur)) for blur in BLURS}
     print(f"{len(order)} images of {given.folder}, {given.side} synthetic, {given.side} test, the others training")
-    print("blur, pixels | p ≤ .05 | p ≤ .05 against the test images alone | the interval leaves the floor")
+    print("blur, pixels | p ≤ .05 | p ≤ .05 against the test images alone | the interval excludes real vs real")
     for blur in BLURS:
         found = np.array([
             decide(features[0.0], features[blur], given.side, split) for split in range(given.splits)
