@@ -1,4 +1,4 @@
-"""How often the kernel distance tells blurred images from real ones: by its p-value, and by its interval and the real-vs-real distance.
+"""How often blurred images are distinguished from real ones: by the p-value and by the interval of the kernel distance.
 
 ``python tests/perf/kernel_power.py FOLDER``, with a sample set or a folder of annotated images, prints the table of
 ``docs/fidelity.md``. Real images are dealt out at random into synthetic, test and training ones, again and again; the
