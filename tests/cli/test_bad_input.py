@@ -86,7 +86,7 @@ STUDY_MISTAKES = {
     "unknown budget": ({"budget": "smok"}, "did you mean 'smoke'"),
     "zero synthetic samples": ({"synthetic": [0]}, "synthetic"),
     "a multiple that is no sample": ({"synthetic": ["0.01x"]}, "no sample at all"),
-    "a fraction that leaves no image": ({"fractions": [0.001]}, "leaves no image"),
+    "a fraction that leaves no image": ({"fractions": [0.001]}, "leaves no samples"),
     "more images than there are": ({"fractions": [5000]}, "5000"),
     "an impossible pair": ({"segmenters": ["only-semantic"]}, "can't do task 'instances'"),
     "patch larger than an image": ({"segmenters": ["hungry"]}, "smaller than a patch of 4096"),

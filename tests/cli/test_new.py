@@ -63,7 +63,7 @@ def test_a_name_that_the_template_uses_itself_is_no_trouble(kind: str, name: str
     """The class would hide what the module imports, or be no name at all."""
     assert main(["new", kind, name, "--out", str(tmp_path / "x")]) == 0
     module = tmp_path / "x" / "src" / f"synthbench_{name.replace('-', '_')}" / f"{kind}.py"
-    (found,) = re.findall(r"^class (\w+)\((?:Generator|Segmenter)\)", module.read_text(), re.MULTILINE)
+    (found,) = re.findall(r"^class (\w+)\((?:Generator|Segmenter)(?:\[\w+\])?\)", module.read_text(), re.MULTILINE)
     assert found.endswith("Method")
     compile(module.read_text(), str(module), "exec")
 
@@ -86,7 +86,7 @@ def test_an_existing_folder_is_left_alone(tmp_path: Path, capsys: pytest.Capture
     kept.parent.mkdir()
     kept.write_text("mine")
     assert main(["new", "generator", "dusk", "--out", str(kept.parent)]) == 2
-    assert f"{kept.parent}: exists already" in capsys.readouterr().err
+    assert f"{kept.parent}: already exists" in capsys.readouterr().err
     assert [path.name for path in kept.parent.iterdir()] == ["work.txt"]
 
 

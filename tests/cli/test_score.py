@@ -76,7 +76,7 @@ def test_table_names_both_ways_of_averaging_and_counts_what_is_left_out(
     assert len(rows) == 10
     assert rows[0].split()[:6] == ["0.50", "1", "0", "1", "1.0000", "0.5000"]
     assert tail == "2 images, Dice of the foreground (all pixels) 0.6667"
-    assert err == "1 of 2 images are empty in both; per_image leaves them out\n"
+    assert err == "1 of 2 images are empty in both folders; per_image excludes them\n"
 
 
 def test_what_has_no_threshold_is_told_by_difficulty(
@@ -132,7 +132,7 @@ def test_masks_of_one_object_each_are_doubted(tmp_path: Path, capsys: pytest.Cap
         Path(folder).mkdir()
         Image.fromarray(labels.astype(np.uint8)).save(Path(folder) / "x.png")
     assert main(["score", *folders[::way]]) == 0
-    assert capsys.readouterr().err.startswith(f"{folders[0]}: no file has more than one object; if these are binary")
+    assert capsys.readouterr().err.startswith(f"{folders[0]}: no mask has more than one object; if these are binary")
     assert main(["score", folders[1], folders[1]]) == 0
     assert capsys.readouterr().err == ""
 
@@ -170,7 +170,7 @@ def test_ignored_pixels_are_not_scored_and_a_value_that_is_nowhere_is_told(
     assert main(["score", predicted, truth, "--ignore", "254", "--json"]) == 0
     out, err = capsys.readouterr()
     assert json.loads(out)["counts"]["fn"][0] == 1
-    assert f"{truth}: no label map holds 254, so nothing is ignored" in err
+    assert f"{truth}: no label map contains 254, so nothing is ignored" in err
 
 
 @pytest.mark.parametrize("value", ["-1", "x", "2147483648", "1.0"])
@@ -180,4 +180,4 @@ def test_a_value_to_ignore_is_a_whole_number(
     with pytest.raises(SystemExit) as stop:
         main(["score", *folders, f"--ignore={value}"])
     assert stop.value.code == 2
-    assert "is no value of a mask" in capsys.readouterr().err
+    assert "can't be a value of a mask" in capsys.readouterr().err

@@ -24,7 +24,7 @@ def test_pieces_are_those_of_skimage(seed: int, diagonal: bool) -> None:
     if seed % 2:
         labels = np.kron(labels, np.ones((2, 3), labels.dtype))
     found = connected_components(labels, diagonal=diagonal)
-    told = zip(found.label.tolist(), found.area.tolist(), found.inside.tolist(), strict=True)
+    told = zip(found.label.tolist(), found.area.tolist(), found.interior.tolist(), strict=True)
     assert sorted(told) == expected(labels, diagonal)
 
 

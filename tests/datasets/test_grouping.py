@@ -52,7 +52,7 @@ def test_a_pattern_names_parts_of_a_file_name(pattern, path, parts):
 
 
 def test_a_name_that_fits_in_more_than_one_way_is_not_guessed():
-    with pytest.raises(DataError, match=r"'\{a\}_\{b\}': a of 'x_y_z' could be 'x' or 'x_y'; write more of the name"):
+    with pytest.raises(DataError, match=r"'\{a\}_\{b\}': a of 'x_y_z' could be 'x' or 'x_y';.*more"):
         NamePattern("{a}_{b}").of(called("x_y_z.png"))
     with pytest.raises(DataError, match="well of"):
         NamePattern("*_{well}_*").of(called("a_b_c_d.png"))
@@ -62,16 +62,16 @@ def test_a_name_that_fits_in_more_than_one_way_is_not_guessed():
 @pytest.mark.parametrize(
     ("pattern", "says"),
     [
-        ("", "name parts of the file name"),
-        ("plain_*", "name parts of the file name"),
+        ("", r"name.*parts of the file name"),
+        ("plain_*", r"name.*parts of the file name"),
         ("{a}_{a}", "each once"),
-        ("{a", r"can't be understood from '\{a' on"),
-        ("{a}}", r"from '\}' on"),
-        ("{}_{b}", r"from '\{\}_\{b\}' on"),
+        ("{a", r"from '\{a'"),
+        ("{a}}", r"from.*'\}'"),
+        ("{}_{b}", r"from '\{\}_\{b\}'"),
         ("{0a}", "can't be understood"),
         ("{a:0}", "can't be understood"),
-        ("{a}{b}", r"nothing sets \{a\} apart from \{b\}; write the text between them, or a width"),
-        ("*{b}", r"nothing sets \* apart from \{b\}"),
+        ("{a}{b}", r"nothing.*\{a\}.*from \{b\};.*the text between them, or a width"),
+        ("*{b}", r"nothing.*\*.*from \{b\}"),
     ],
 )
 def test_a_pattern_that_can_not_be_understood_is_refused(pattern, says):
@@ -175,7 +175,7 @@ def test_table_and_file_names_tell_groups_and_the_table_counts(bring, wells, tmp
         "A01_s2": {"well": "X1", "site": "2", "patient": "p"},
         "B07_s1": {"well": "X2", "site": "1"},
     }
-    assert "rows of t.csv without an image, passed over (C01_s1): 1" in found.log.lines()
+    assert "rows of t.csv without an image, ignored (C01_s1): 1" in found.log.lines()
     assert found.info["import"] == found.log.lines()
 
 
@@ -185,7 +185,7 @@ def test_a_table_beside_the_images_that_was_not_asked_for_is_told_of(bring, well
     assert not any("--groups" in line for line in found.log.lines())
     (wells / "wells.csv").write_text("id,well\nA01_s1,X1\nA01_s2,X1\nB07_s1,X2\n")
     samples, found = bring(wells)
-    said = f"images described by wells.csv (well); --groups {wells / 'wells.csv'} would make groups of it: 3"
+    said = f"images listed in wells.csv (well); --groups {wells / 'wells.csv'} would import these columns: 3"
     assert said in found.info["import"]
     assert groups(samples) == {"A01_s1": {}, "A01_s2": {}, "B07_s1": {}}
 
@@ -197,7 +197,7 @@ def test_images_without_a_row_and_rows_without_an_image_are_told_together(bring,
         bring(wells, groups=tmp_path / "t.csv", group_from="{well}_s1")
     said = str(raised.value)
     assert "3 problems: (1) images/B07_s1.png: can't be read" in said
-    assert "(2) --group-from '{well}_s1': 1 file names aren't of this form: A01_s2.png" in said
+    assert "(2) --group-from '{well}_s1': 1 file names don't match: A01_s2.png" in said
     assert "t.csv: 1 images have no row: A01_s2.png; rows without an image: A1_s2; ids are file names" in said
 
 
@@ -206,7 +206,7 @@ def test_a_row_that_could_be_two_images_is_refused(put, bring, grey, two_cells, 
         put(f"s/{split}/images/a.png", grey)
         put(f"s/{split}/labels/a.png", two_cells)
     (tmp_path / "t.csv").write_text("id,well\na.png,A01\n")
-    with pytest.raises(DataError, match=r"'a\.png' could be 'test-a' or 'train-a'; give these ids in its place"):
+    with pytest.raises(DataError, match=r"'a\.png'.*'test-a'.*'train-a';.*these ids in"):
         bring(tmp_path / "s", groups=tmp_path / "t.csv")
     for names in (("train-a", "test-a"), ("train/images/a.png", "test/images/a")):
         (tmp_path / "t.csv").write_text(f"id,well\n{names[0]},A01\n{names[1]},B02\n")
@@ -219,7 +219,7 @@ def test_a_table_may_tell_the_split(bring, wells, tmp_path):
     samples, _ = bring(wells, groups=tmp_path / "t.csv")
     assert [s.groups["split"] for s in samples] == ["train", "validation", "test"]
     (tmp_path / "t.csv").write_text("id,split\nA01_s1,Training\nA01_s2,spare\nB07_s1,test\n")
-    with pytest.raises(DataError, match=r"A01_s2\.png: its split 'spare' is none of train, validation and test"):
+    with pytest.raises(DataError, match=r"A01_s2\.png:.*split 'spare'.*train, validation.*test"):
         bring(wells, groups=tmp_path / "t.csv")
 
 

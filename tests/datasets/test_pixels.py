@@ -215,7 +215,7 @@ def test_class_maps_are_kept_and_two_valued_ones_become_classes():
     ("options", "says"),
     [
         ({"task": "instance"}, r"task 'instance' \(did you mean 'instances'\?\)"),
-        ({"classes": ("a", "b")}, r"only semantic .*--task semantic"),
+        ({"classes": ("a", "b")}, r"only semantic sets have classes; add --task semantic"),
         ({"task": "semantic", "classes": ("a",)}, "at least two different"),
         ({"task": "semantic", "classes": ("a", "a")}, "at least two different"),
         ({"task": "semantic", "classes": ("a", "")}, "at least two different"),

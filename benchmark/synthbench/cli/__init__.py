@@ -28,7 +28,7 @@ _ESCAPE = "synthbench.escape"
 
 
 def _escape(error: UnicodeError) -> tuple[str, int]:
-    r"""Write what a terminal's encoding lacks as JSON does, ``\u0394``: so JSON stays JSON in any encoding."""
+    r"""Write characters that the terminal's encoding lacks as JSON does, ``\u0394``, so that JSON stays valid."""
     if not isinstance(error, UnicodeEncodeError):
         raise error
     return json.dumps(error.object[error.start : error.end])[1:-1], error.end
@@ -38,14 +38,14 @@ codecs.register_error(_ESCAPE, _escape)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run a command line; return its exit code. What the user can mend is one line on stderr."""
+    """Run a command line; return its exit code. An error that the user can fix is one line on stderr."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors=_ESCAPE)
     try:
         args = build_parser().parse_args(argv)
         with stopping():
-            return int(args.perform(args))
+            return int(args.run(args))
     except SynthbenchError as error:
         print(f"synthbench: error: {_line(str(error))}", file=sys.stderr)
         return error.exit_code
@@ -55,17 +55,17 @@ def main(argv: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except OSError as error:
-        if (behind := _interrupt_behind(error)) is not None:  # what couldn't be written to a terminal that hung up
+        if (behind := _interrupt_behind(error)) is not None:  # writing to a terminal that hung up
             return _stopped(behind)
         where = f"{error.filename}: " if error.filename else ""
-        way = "; free some space" if error.errno == errno.ENOSPC else ""
-        print(f"synthbench: error: {_line(f'{where}{error.strerror or error}{way}')}", file=sys.stderr)
+        hint = "; free some space" if error.errno == errno.ENOSPC else ""
+        print(f"synthbench: error: {_line(f'{where}{error.strerror or error}{hint}')}", file=sys.stderr)
         return 2
 
 
 def _stopped(interrupt: KeyboardInterrupt) -> int:
     try:
-        print("synthbench: stopped; what is finished is kept, the same command goes on from here", file=sys.stderr)
+        print("synthbench: stopped; finished tasks are kept, and the same command resumes", file=sys.stderr)
     except OSError:  # the terminal has hung up
         for stream in (1, 2):
             os.dup2(os.open(os.devnull, os.O_WRONLY), stream)
@@ -73,14 +73,14 @@ def _stopped(interrupt: KeyboardInterrupt) -> int:
 
 
 def _interrupt_behind(error: BaseException | None) -> KeyboardInterrupt | None:
-    """Return the signal to stop that was being handled when an error came, if there is one."""
+    """Return the signal to stop that was being handled when an error occurred, if there is one."""
     while error is not None and not isinstance(error, KeyboardInterrupt):
         error = error.__context__
     return error
 
 
 def _line(text: str) -> str:
-    """Return a message as one line: names of files may hold line breaks."""
+    """Return a message as one line: file names may contain line breaks."""
     return printable(text).replace("\n", r"\n")
 
 
@@ -105,7 +105,7 @@ def build_parser() -> argparse.ArgumentParser:
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
         module.add_arguments(command)
-        command.set_defaults(perform=module.run)
+        command.set_defaults(run=module.run)
     return parser
 
 

@@ -1,4 +1,4 @@
-"""Arguments that several commands share, and the study they come to."""
+"""Arguments that several commands share, and the study that they define."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def add_store(parser: argparse._ActionsContainer) -> None:
 def label_value(text: str) -> int:
     """Return a value of a mask, for argparse."""
     if not text.isdecimal() or int(text) > 2**31 - 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is no value of a mask; give a whole number, such as 255")
+        raise argparse.ArgumentTypeError(f"{text!r} can't be a value of a mask; expected an integer ≥ 0, such as 255")
     return int(text)
 
 
@@ -29,9 +29,9 @@ def add_plugin(parser: argparse.ArgumentParser) -> None:
     """Add the name of a plugin, and its kind."""
     from synthbench.plugin.specs import KINDS
 
-    parser.add_argument("name", metavar="NAME", help="a plugin, as 'synthbench list' shows it")
+    parser.add_argument("name", metavar="NAME", help="name of a plugin; see 'synthbench list'")
     parser.add_argument(
-        "--kind", choices=list(KINDS), help="for a name that several kinds have; by default all of them"
+        "--kind", choices=list(KINDS), help="kind of the plugin, where several have this name (default: all of them)"
     )
 
 
@@ -47,7 +47,7 @@ def pairs_from(args: argparse.Namespace) -> dict[str, str]:
     from synthbench.errors import ConfigError
 
     if wrong := [pair for pair in args.config if "=" not in pair]:
-        raise ConfigError(f"--config {wrong[0]}: give KEY=VALUE")
+        raise ConfigError(f"--config {wrong[0]}: expected KEY=VALUE")
     return dict(pair.partition("=")[::2] for pair in args.config)
 
 
@@ -69,13 +69,13 @@ def kinds_of(name: str, kind: str | None) -> list[str]:
 def add_study(parser: argparse.ArgumentParser) -> None:
     """Add the study file, and the options that replace parts of it."""
     parser.add_argument("study", nargs="?", metavar="STUDY.yaml", help="a study file (default: a small demonstration)")
-    grid = parser.add_argument_group("what is compared (replaces what the study file says)")
+    grid = parser.add_argument_group("what is compared (overrides the study file)")
     grid.add_argument("--name", help="name of the study, and of its run folder")
     grid.add_argument("--dataset", metavar="A,B", help="datasets: names of plugins or imported sets, or paths")
     grid.add_argument("--generators", metavar="A,B", help="generators, comma-separated; 'none' for none")
     grid.add_argument("--segmenters", metavar="A,B", help="segmenters, comma-separated")
     grid.add_argument("--synthetic", metavar="N,M", help="synthetic samples per arm: numbers, or multiples such as 2x")
-    grid.add_argument("--fractions", metavar="F,G", help="real training data: shares such as 0.1, or numbers of images")
+    grid.add_argument("--fractions", metavar="F,G", help="real training data: fractions (0.1) or numbers of images")
     grid.add_argument("--seeds", metavar="N", help="segmenter seeds")
     grid.add_argument("--generator-seeds", metavar="N", help="generator seeds")
     grid.add_argument("--budget", help="smoke, quick, standard or paper")
@@ -138,9 +138,7 @@ def study_from(args: argparse.Namespace) -> Any:
         if (given := getattr(args, option)) is not None:
             names = _split(given)
             if not names:
-                raise ConfigError(
-                    f"--{option} {given!r}: no name in it" + ("; give names, or none" * (key == "generators"))
-                )
+                raise ConfigError(f"--{option} {given!r}: expected names" + (", or none" * (key == "generators")))
             content[key] = _chosen(content.get(key), [] if names == ["none"] else names)
     if args.synthetic is not None:
         content["synthetic"] = [int(part) if part.isdigit() else part for part in _split(args.synthetic)]
@@ -152,7 +150,7 @@ def study_from(args: argparse.Namespace) -> Any:
             _drop_own(content, "segmenters" if option == "seeds" else "generators", "seeds")
     _replace_budget(content, args)
     if args.inception and args.encoder not in (None, "inception"):
-        raise ConfigError(f"--inception gives the weights of another encoder than --encoder {args.encoder}; drop one")
+        raise ConfigError(f"--inception contradicts --encoder {args.encoder}; remove one of them")
     if args.inception:
         content["encoder"] = {"name": "inception", "config": {"weights": args.inception}}
     elif args.encoder:

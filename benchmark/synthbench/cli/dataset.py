@@ -1,15 +1,15 @@
 """Import, check and show datasets.
 
-  add PATH     import annotated images; the form is found by itself: images/ with labels/ or masks/, image.png with
+  add PATH     import annotated images; the format is detected: images/ with labels/ or masks/, image.png with
                image_masks.png, one mask file per object, COCO JSON, npz with X and y, Cell Tracking Challenge folders
-               --groups TABLE.csv tells what images belong to (id,well,…), --group-from '{well}_{site}' takes it from
-               their file names; a study then keeps a well together by split: {group: well}
-  add NAME     draw or download a dataset of a plugin (see 'synthbench list datasets'); licence and citation are shown
-               first. A path that has a plugin's name is meant when it is written with a slash: ./NAME
-  check        duplicates, near duplicates across splits, empty masks, objects in pieces, masks that seem to be no
-                label maps of objects, ignored pixels, sizes
-  show         write a picture sheet
-  list         what was added
+               --groups TABLE.csv reads groups of images from a table (id,well,…), --group-from '{well}_{site}' from
+               their file names; a study then keeps a well together with split: {group: well}
+  add NAME     create or download a dataset of a plugin (see 'synthbench list datasets'); licence and citation are
+               shown first. To import a path with the name of a plugin, write ./NAME
+  check        duplicates, near duplicates across splits, empty masks, disconnected objects, masks that don't seem to
+               be label maps of objects, ignored pixels, sizes
+  show         write a contact sheet
+  list         datasets in the library
 
 Datasets are kept in $SYNTHBENCH_HOME/datasets, by default ~/.local/share/synthbench/datasets.
 """
@@ -36,12 +36,12 @@ PICTURES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".pdf")
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     actions = parser.add_subparsers(metavar="ACTION", required=True)
-    add = actions.add_parser("add", help="import annotated images, or draw or download a dataset of a plugin")
+    add = actions.add_parser("add", help="import annotated images, or create or download a dataset of a plugin")
     add.add_argument("what", metavar="PATH|NAME")
-    add.add_argument("--name", help="what to call it; by default the folder's or the plugin's name")
+    add.add_argument("--name", help="name of the dataset (default: that of the folder or plugin)")
     _add_import_options(add)
     add.add_argument(
-        "--groups", metavar="TABLE.csv", help="what images belong to: a column of file names or ids, and others"
+        "--groups", metavar="TABLE.csv", help="table of groups: a column of file names or ids, and one per group"
     )
     add.add_argument(
         "--group-from",
@@ -51,51 +51,49 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add.add_argument(
         "--truth",
         choices=["gold", "silver", "each"],
-        help="of Cell Tracking Challenge folders: which segmentations; each: of each sequence gold, else silver",
+        help="segmentations of Cell Tracking Challenge folders; each: gold where a sequence has it, else silver",
     )
-    add.add_argument(
-        "--from", dest="archive", metavar="PATH", help="the file that the download would give, fetched by hand"
-    )
+    add.add_argument("--from", dest="archive", metavar="PATH", help="a manually downloaded copy of the file")
     add.set_defaults(action=_add)
-    check = actions.add_parser("check", help="look a dataset over: duplicates, leaks between splits, odd masks, sizes")
+    check = actions.add_parser("check", help="check a dataset: duplicates, leaks between splits, implausible masks")
     check.add_argument("what", metavar="NAME|PATH")
     _add_import_options(check)
     check.set_defaults(action=_check)
-    show = actions.add_parser("show", help="write a picture sheet: images beside their outlines or classes")
+    show = actions.add_parser("show", help="write a contact sheet: images beside their outlines or classes")
     show.add_argument("what", metavar="NAME|PATH")
-    show.add_argument("--out", metavar="FILE.png", help="by default NAME.png in this folder")
+    show.add_argument("--out", metavar="FILE.png", help="output file (default: NAME.png in the current folder)")
     show.add_argument("--count", type=_positive, default=8, help="samples of each split (default 8)")
     _add_import_options(show)
     show.set_defaults(action=_show)
-    listing = actions.add_parser("list", help="what was added")
+    listing = actions.add_parser("list", help="datasets in the library")
     listing.set_defaults(action=_list)
     for action in (add, check, show, listing):
         action.add_argument("--json", action="store_true", help="print JSON")
 
 
 def _add_import_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--task", choices=["instances", "semantic"], help="what the masks mean (default instances)")
+    parser.add_argument("--task", choices=["instances", "semantic"], help="what the masks contain (default: instances)")
     parser.add_argument(
         "--classes", type=_names, default=(), metavar="A,B", help="classes of a semantic set, background first"
     )
-    parser.add_argument("--components", action="store_true", help="make each connected piece of a mask an object")
+    parser.add_argument("--components", action="store_true", help="make each connected component of a mask an object")
     parser.add_argument(
         "--ignore",
         type=label_value,
         metavar="VALUE",
-        help="what masks hold where the label is unknown, such as 255: neither trained on nor scored",
+        help="value of masks where the label is unknown, such as 255; these pixels are neither trained on nor scored",
     )
     parser.add_argument(
         "--white",
         type=_number,
         metavar="VALUE",
-        help="the value that is white in all images (4095 for 12 bits in 16, 1 for some floats)",
+        help="white level of all images (4095 for 12 bits in 16, 1 for some floats)",
     )
     parser.add_argument(
         "--trust-masks",
         dest="trusted",
         action="store_true",
-        help="take label maps as they are, without asking whether they are binary, classes, or pictures",
+        help="don't check whether label maps are binary masks, classes or photographs",
     )
 
 
@@ -111,12 +109,12 @@ def _number(text: str) -> float:
     try:
         return float(text)
     except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is no number; give a value of pixels, such as 4095") from None
+        raise argparse.ArgumentTypeError(f"{text!r} isn't a number; expected a pixel value such as 4095") from None
 
 
 def _positive(text: str) -> int:
     if not text.isdigit() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r}: give a whole number from 1 up")
+        raise argparse.ArgumentTypeError(f"{text!r}: expected an integer ≥ 1")
     return int(text)
 
 
@@ -133,8 +131,8 @@ def _add(args: argparse.Namespace) -> int:
     if args.what in registry().names("dataset"):
         if any(_import_options(args).values()) or args.ignore == 0 or args.groups or args.group_from or args.truth:
             raise ConfigError(
-                f"{args.what} is a dataset of a plugin; --task, --classes, --components, --ignore, --white, "
-                "--trust-masks, --groups, --group-from and --truth are for imports"
+                f"{args.what} is a dataset plugin; --task, --classes, --components, --ignore, --white, "
+                "--trust-masks, --groups, --group-from and --truth apply only to imports"
             )
         _print_terms(args.what, sys.stderr if args.json else sys.stdout)
         config = {"archive": _archive(args.what, args.archive)} if args.archive else {}
@@ -143,10 +141,10 @@ def _add(args: argparse.Namespace) -> int:
         folder = library.folder(args.name or args.what)
     else:
         if args.what in library.names() and not Path(args.what).exists():
-            raise ConfigError(f"{args.what}: is in {library.root} already; 'synthbench dataset show' looks at it")
+            raise ConfigError(f"{args.what}: already exists in {library.root}; view it with 'synthbench dataset show'")
         if args.archive:
             raise ConfigError(
-                f"--from is for datasets of plugins, and {args.what!r} is none (see 'synthbench list datasets')"
+                f"--from applies only to dataset plugins, not to {args.what!r} (see 'synthbench list datasets')"
             )
         from synthbench.datasets.importing import prepare_import
 
@@ -167,7 +165,7 @@ def _archive(name: str, archive: str) -> str:
 
     plugin: Any = registry().load("dataset", name)
     if "archive" not in plugin.Config.model_fields:
-        raise ConfigError(f"--from: dataset {name!r} takes no file; leave it out")
+        raise ConfigError(f"--from: dataset {name!r} can't be read from a file; remove it")
     return str(Path(archive).expanduser().resolve())
 
 
@@ -186,7 +184,8 @@ def _print_added(samples: SampleSet, folder: Path, as_json: bool) -> None:
         return
     for line in samples.info.get("import", ()):
         print(f"  {line}")
-    print(f"added {folder.name}: {len(samples)} samples, task {samples.task}{_told(_groups(samples))}, at {folder}")
+    groups = _groups_in_words(_groups(samples))
+    print(f"added {folder.name}: {len(samples)} samples, task {samples.task}{groups}, at {folder}")
 
 
 def _groups(samples: SampleSet) -> dict[str, int]:
@@ -198,8 +197,8 @@ def _groups(samples: SampleSet) -> dict[str, int]:
     return {name: len(found) for name, found in sorted(values.items())}
 
 
-def _told(groups: dict[str, int]) -> str:
-    """Return ``", groups site (2), well (36)"``, or nothing; splits are told elsewhere, and one value tells nothing."""
+def _groups_in_words(groups: dict[str, int]) -> str:
+    """Return ``", groups site (2), well (36)"``, or an empty string, without splits and groups of a single value."""
     from synthbench.io.escaping import printable
 
     told = ", ".join(f"{printable(name)} ({count})" for name, count in groups.items() if count > 1 and name != "split")
@@ -226,14 +225,14 @@ def _show(args: argparse.Namespace) -> int:
     samples, _ = _resolve(args)
     out = Path(args.out or f"{samples.name}.png").expanduser()
     if out.suffix.lower() not in PICTURES:
-        raise DataError(f"{out}: a picture sheet's name ends in one of {', '.join(PICTURES)}")
+        raise DataError(f"{out}: unsupported file type; use one of {', '.join(PICTURES)}")
     picture = contact_sheet(_rows(samples, args.count), task=samples.task)
     file = io.BytesIO()
     picture.save(file, Image.registered_extensions()[out.suffix.lower()])
     atomic_write(out, file.getvalue())
     groups = _groups(samples)
     row = {"name": samples.name, "out": str(out), "groups": groups}
-    print(json.dumps(row) if args.json else f"wrote {out}{_told(groups)}")
+    print(json.dumps(row) if args.json else f"wrote {out}{_groups_in_words(groups)}")
     return 0
 
 
@@ -262,14 +261,14 @@ def _list(args: argparse.Namespace) -> int:
             print(f"{row['name']}: damaged: {row['damaged']}")
             continue
         licence = f", {row['licence']}" if row["licence"] else ""
-        print(f"{row['name']}: {row['samples']} samples, task {row['task']}{_told(row['groups'])}{licence}")
+        print(f"{row['name']}: {row['samples']} samples, task {row['task']}{_groups_in_words(row['groups'])}{licence}")
     if not rows:
-        print(f"nothing was added yet to {library.root}; 'synthbench list datasets' shows what plugins offer")
+        print(f"no datasets in {library.root} yet; 'synthbench list datasets' shows those of plugins")
     return 0
 
 
 def _listed(name: str, library: Library) -> dict[str, Any]:
-    """Return a dataset's row, or what is wrong with it: one that is damaged hides no other."""
+    """Return a dataset's row, or its error, so that a damaged dataset doesn't hide the others."""
     from synthbench.errors import DataError
 
     try:

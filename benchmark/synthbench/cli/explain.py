@@ -10,10 +10,8 @@ from synthbench.cli._arguments import add_store, open_store
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "key", help="a key, or its first digits, of what is stored, or in a run folder: results/tasks.csv shows them"
-    )
-    parser.add_argument("--run", metavar="DIR", help="a run folder, for keys that are planned and not stored")
+    parser.add_argument("key", help="a key or its first digits, from the store or a run folder; see results/tasks.csv")
+    parser.add_argument("--run", metavar="DIR", help="a run folder, for keys that are planned but not stored")
     parser.add_argument("--json", action="store_true", help="print JSON")
     add_store(parser)
 
@@ -30,7 +28,7 @@ def run(args: argparse.Namespace) -> int:
         return 0
     print(f"{found.kind} {found.key}\n{found.label}\n{'stored' if found.stored else 'not stored'}")
     if found.nearest is None:
-        print(f"there is no other {found.kind} in the store to compare with")
+        print(f"the store has no other {found.kind} to compare with")
         return 0
     print(f"nearest stored: {found.nearest[:12]}; differs in:")
     for path, here, there in found.differences:

@@ -17,20 +17,20 @@ from synthbench.cli._arguments import add_config, pairs_from
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("synthetic", metavar="SYNTHETIC", help="folder of synthetic images, or of samples")
-    parser.add_argument("real", metavar="REAL", help="folder of real ones that no generator saw (test images)")
     parser.add_argument(
-        "--train", metavar="FOLDER", help="real images that the generator saw: floor, search for copies"
+        "real", metavar="REAL", help="folder of real images that no generator was trained on (test images)"
+    )
+    parser.add_argument(
+        "--train", metavar="FOLDER", help="real images that the generator was trained on: baseline, search for copies"
     )
     parser.add_argument(
         "--encoder", metavar="NAME", help="encoder plugin (default: inception if it can run, else untrained)"
     )
     parser.add_argument("--inception", metavar="FILE", help="Inception weights, for FID and KID")
     add_config(parser, "encoder")
-    parser.add_argument("--task", choices=("instances", "semantic"), help="what the masks hold (default: instances)")
-    parser.add_argument(
-        "--white", type=float, metavar="VALUE", help="the value that is white in all images that aren't 8 or 16 bit"
-    )
-    parser.add_argument("--components", action="store_true", help="each connected piece of a mask is an object")
+    parser.add_argument("--task", choices=("instances", "semantic"), help="what the masks contain (default: instances)")
+    parser.add_argument("--white", type=float, metavar="VALUE", help="white level of images that aren't 8 or 16 bit")
+    parser.add_argument("--components", action="store_true", help="make each connected component of a mask an object")
     parser.add_argument("--device", default="auto", help="where the encoder runs: auto (default), cpu, cuda, cuda:1")
     parser.add_argument("--json", action="store_true", help="print JSON")
 
@@ -47,12 +47,12 @@ def run(args: argparse.Namespace) -> int:
 
     config: dict[str, str] = pairs_from(args)
     if args.inception and args.encoder not in (None, "inception"):
-        raise ConfigError(f"--inception is a file of weights for the encoder 'inception', not for {args.encoder!r}")
+        raise ConfigError(f"--inception contradicts --encoder {args.encoder!r}; remove one of them")
     if args.inception:
         config["weights"] = args.inception
     encoder = "inception" if args.inception else args.encoder
     if config and not encoder:
-        raise ConfigError("--config: name its encoder by --encoder")
+        raise ConfigError("--config: name the encoder with --encoder")
     device = args.device if args.device != "auto" else "cuda" if choose("auto") else "cpu"
     choose(device)
     threads = os.environ.get("OMP_NUM_THREADS", "")

@@ -34,9 +34,9 @@ def run(args: argparse.Namespace) -> int:
 
     iou = _threshold(args.iou)
     if args.by and args.format == "html":
-        raise ConfigError("--by goes with --format md, csv or json; the page shows the groups anyway")
+        raise ConfigError("--by needs --format md, csv or json; the page shows all groups")
     if args.by and args.columns:
-        raise ConfigError("--columns are of whole test sets; leave out --by")
+        raise ConfigError("--columns can't be combined with --by")
     columns = columns_from(args)
     results = load_results(args.folder)
     if args.format == "html":
@@ -62,4 +62,4 @@ def _threshold(text: str) -> float | str:
     try:
         return float(text)
     except ValueError:
-        raise ConfigError(f"--iou {text}: give a threshold, such as 0.75, or 'mean'") from None
+        raise ConfigError(f"--iou {text}: expected a threshold such as 0.75, or 'mean'") from None

@@ -8,10 +8,8 @@ from pathlib import Path
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("kind", choices=["generator", "segmenter"])
-    parser.add_argument("name", metavar="NAME", help="what users will type: lower case letters, digits, hyphens")
-    parser.add_argument(
-        "--out", type=Path, metavar="DIR", help="folder of the distribution; by default synthbench-NAME"
-    )
+    parser.add_argument("name", metavar="NAME", help="name of the plugin: lower case letters, digits, hyphens")
+    parser.add_argument("--out", type=Path, metavar="DIR", help="folder of the distribution (default: synthbench-NAME)")
 
 
 def run(args: argparse.Namespace) -> int:

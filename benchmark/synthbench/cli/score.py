@@ -27,13 +27,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--ignore",
         type=label_value,
         metavar="VALUE",
-        help="what TRUTH holds where the label is unknown, such as 255: these pixels aren't scored",
+        help="value in TRUTH where the label is unknown, such as 255; these pixels aren't scored",
     )
     parser.add_argument(
-        "--components", action="store_true", help="make each connected piece of a mask an object: for binary masks"
+        "--components", action="store_true", help="make each connected component of a mask an object: for binary masks"
     )
     parser.add_argument(
-        "--trust-masks", action="store_true", help="don't ask whether masks are binary, classes, or pictures"
+        "--trust-masks", action="store_true", help="don't check whether masks are binary masks, classes or photographs"
     )
     parser.add_argument(
         "--workers", type=_workers, metavar="N", help="processes (default: one per processor, for many images)"
@@ -48,7 +48,7 @@ def run(args: argparse.Namespace) -> int:
     from synthbench.folders import score
 
     if args.semantic and args.components:
-        raise ConfigError("--components makes instances of connected pieces; leave it out, or leave out --semantic")
+        raise ConfigError("--components makes instances of connected components; remove it, or remove --semantic")
     report = _counter if sys.stderr.isatty() else score.silent
     reader = MaskReader(args.semantic, args.ignore, args.components, args.trust_masks)
     log = ImportLog()
@@ -59,9 +59,9 @@ def run(args: argparse.Namespace) -> int:
     else:
         scored = score.match_folders(args.predicted, args.truth, report, args.workers, reader, log)
         empty = sum(image.counts.empty for image in scored.values())
-        _doubt(args, [image.counts for image in scored.values()])
+        _warn_of_binary_masks(args, [image.counts for image in scored.values()])
         if args.ignore is not None and not any(image.ignored for image in scored.values()):
-            print(f"{args.truth}: no label map holds {args.ignore}, so nothing is ignored", file=sys.stderr)
+            print(f"{args.truth}: no label map contains {args.ignore}, so nothing is ignored", file=sys.stderr)
         result = score.summary(scored)
     for line in log.lines():
         print(line, file=sys.stderr)
@@ -70,25 +70,27 @@ def run(args: argparse.Namespace) -> int:
     else:
         print(_classes(result) if args.semantic else f"{_thresholds(result)}\n\n{_whole_images(result)}")
     if empty:
-        print(f"{empty} of {result['images']} images are empty in both; per_image leaves them out", file=sys.stderr)
+        print(
+            f"{empty} of {result['images']} images are empty in both folders; per_image excludes them", file=sys.stderr
+        )
     return 0
 
 
-def _doubt(args: argparse.Namespace, counts: Sequence[Any]) -> None:
-    """Say where the label maps of one folder hold one object each, and those of the other many: they may be binary."""
+def _warn_of_binary_masks(args: argparse.Namespace, counts: Sequence[Any]) -> None:
+    """Warn where masks of one folder have one object each, and those of the other many: they may be binary."""
     found, true = [c.predicted for c in counts], [c.true for c in counts]
     for folder, own, other in ((args.predicted, found, true), (args.truth, true, found)):
         if max(own) == 1 and sum(other) > 3 * sum(own):
             print(
-                f"{folder}: no file has more than one object; if these are binary masks, --components "
-                "makes each piece an object",
+                f"{folder}: no mask has more than one object; if these are binary masks, use --components "
+                "to make each component an object",
                 file=sys.stderr,
             )
 
 
 def _workers(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number of processes, 1 or more")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of processes; expected an integer ≥ 1")
     return int(text)
 
 

@@ -1,4 +1,4 @@
-"""Connected pieces of a mask, found from its runs: rows of equal pixels, which are far fewer than pixels."""
+"""Connected components of a mask, found from its runs of equal pixels in a row, which are far fewer than pixels."""
 
 from __future__ import annotations
 
@@ -9,28 +9,28 @@ import numpy as np
 
 @dataclass(frozen=True, eq=False)
 class Components:
-    """Connected pieces, one entry each.
+    """Connected components, one entry each.
 
     Attributes
     ----------
     label : ndarray
-        The number that its pixels have.
+        The label of its pixels.
     area : ndarray
-        Its pixels.
-    inside : ndarray
-        Bool: whether it reaches no side of the mask.
+        Number of its pixels.
+    interior : ndarray
+        Bool: whether it touches no side of the mask.
     """
 
     label: np.ndarray
     area: np.ndarray
-    inside: np.ndarray
+    interior: np.ndarray
 
     def __len__(self) -> int:
         return len(self.label)
 
 
 def connected_components(labels: np.ndarray, *, diagonal: bool = True) -> Components:
-    """Return the connected pieces of equal numbers above 0.
+    """Return the connected components of equal labels above 0.
 
     Parameters
     ----------
@@ -42,7 +42,7 @@ def connected_components(labels: np.ndarray, *, diagonal: bool = True) -> Compon
     Returns
     -------
     Pieces
-        In no order that means anything.
+        In no particular order.
     """
     height, width = labels.shape
     starts = np.ones((height, width), bool)
@@ -55,19 +55,19 @@ def connected_components(labels: np.ndarray, *, diagonal: bool = True) -> Compon
     right = left + length
     below, above = _touching(row * (width + 1) + left, row * (width + 1) + right, value, width + 1, int(diagonal))
     root = _joined(len(value), below, above)
-    known, piece = np.unique(root, return_inverse=True)
+    roots, component = np.unique(root, return_inverse=True)
     outside = (row == 0) | (row == height - 1) | (left == 0) | (right == width)
     return Components(
-        label=value[known],
-        area=np.bincount(piece, weights=length, minlength=len(known)).astype(np.int64),
-        inside=np.bincount(piece, weights=outside, minlength=len(known)) == 0,
+        label=value[roots],
+        area=np.bincount(component, weights=length, minlength=len(roots)).astype(np.int64),
+        interior=np.bincount(component, weights=outside, minlength=len(roots)) == 0,
     )
 
 
 def _touching(
     start: np.ndarray, end: np.ndarray, value: np.ndarray, stride: int, reach: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return the pairs of runs of one value that touch in neighbouring rows.
+    """Return the pairs of runs with the same label that touch in neighbouring rows.
 
     `start` and `end` are places in rows of `stride`, one longer than the mask is wide, so that no run reaches the next
     row. Those that a run touches in the row below follow one another.
@@ -82,7 +82,7 @@ def _touching(
 
 
 def _joined(count: int, one: np.ndarray, other: np.ndarray) -> np.ndarray:
-    """Return for each of `count` things the first of those that it is joined to, through pairs of any number."""
+    """Return for each of `count` elements the smallest element connected to it by any number of pairs (union–find)."""
     root = np.arange(count)
     while len(one):
         a, b = root[one], root[other]

@@ -1,4 +1,4 @@
-"""What images belong to, told by a CSV table."""
+"""Groups of images from a CSV table."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from synthbench.errors import ConfigError, DataError
 
 ID_COLUMNS = ("id", "image", "image_id", "file", "filename", "file_name", "name", "sample")
 _DELIMITERS = (",", ";", "\t")
-_LONGEST = 200
-_LARGEST = 2**26
+_MAX_TEXT = 200
+_MAX_BYTES = 2**26
 
 _UNKNOWN = ("nan", "na", "n/a", "<na>", "null", "none")
-"""What programs write where a value is missing."""
+"""What programs write for a missing value."""
 
 
 class GroupTable:
@@ -42,9 +42,9 @@ class GroupTable:
         self.used: dict[str, str] = {}
         try:
             with path.open("rb") as file:
-                content = file.read(_LARGEST + 1)
-            if len(content) > _LARGEST:
-                raise ConfigError(f"{path}: is larger than {_LARGEST // 2**20} MiB; is this the right table?")
+                content = file.read(_MAX_BYTES + 1)
+            if len(content) > _MAX_BYTES:
+                raise ConfigError(f"{path}: is larger than {_MAX_BYTES // 2**20} MiB; is this the right table?")
             self._read(iter(io.StringIO(content.decode("utf-8-sig"), newline="")))
         except FileNotFoundError:
             raise ConfigError(f"{path}: no such table") from None
@@ -54,16 +54,18 @@ class GroupTable:
 
     def _read(self, lines: Iterator[str]) -> None:
         first = next(lines, "")
-        if first.strip().lower().startswith("sep="):  # Excel's way to tell the separator
+        if first.strip().lower().startswith("sep="):  # Excel's declaration of the separator
             first = next(lines, "")
         delimiter = max(_DELIMITERS, key=first.count)
         header = [_clean(name) for name in next(csv.reader([first], delimiter=delimiter), [])]
         if len(header) < 2:
-            raise ConfigError(f"{self.path}: has no second column; give ids, and a column for each group: id,well")
+            raise ConfigError(
+                f"{self.path}: has no second column; expected ids and a column per group, such as id,well"
+            )
         for name in header:
             if not name or header.count(name) > 1:
-                told = f"the column {name!r} occurs twice" if name else "a column has no name"
-                raise ConfigError(f"{self.path}: {told}; give each its own")
+                problem = f"the column {name!r} occurs twice" if name else "a column has no name"
+                raise ConfigError(f"{self.path}: {problem}; use unique names")
         key = next((i for i, name in enumerate(header) if name.lower() in ID_COLUMNS), 0)
         self.columns = [name for i, name in enumerate(header) if i != key]
         reader = csv.reader(lines, delimiter=delimiter)
@@ -72,12 +74,12 @@ class GroupTable:
                 continue
             where = f"{self.path}: the row of {cells[min(key, len(cells) - 1)]!r}"
             if len(cells) != len(header):
-                raise ConfigError(f"{where} has {len(cells)} cells, and the header {len(header)}")
+                raise ConfigError(f"{where} has {len(cells)} cells, but the header {len(header)}")
             name, values = nfc(cells[key].strip().replace("\\", "/")), [_clean(cell) for cell in cells]
             groups = {column: value for column, value in zip(header, values, strict=True) if value}
             groups.pop(header[key], None)
             if self.rows.setdefault(name, groups) != groups:
-                raise ConfigError(f"{where} is there twice, and the two differ; keep one")
+                raise ConfigError(f"{where} occurs twice with different values; keep one")
 
     def of(self, named: ImageName) -> dict[str, str] | None:
         """Return an image's groups; None where no row is its; `DataError` where the row is another's as well."""
@@ -86,7 +88,7 @@ class GroupTable:
             return None
         other = self.used.setdefault(name, named.id)
         if other != named.id:
-            raise DataError(f"{self.path}: {name!r} could be {other!r} or {named.id!r}; give these ids in its place")
+            raise DataError(f"{self.path}: {name!r} matches {other!r} and {named.id!r}; use these ids instead")
         return self.rows[name]
 
     def unused(self) -> list[str]:
@@ -95,6 +97,6 @@ class GroupTable:
 
 
 def _clean(text: str) -> str:
-    """Return a cell's text; nothing where it says that nothing is known."""
-    found = " ".join(nfc(text).split())[:_LONGEST]
+    """Return a cell's text; an empty string for a missing value."""
+    found = " ".join(nfc(text).split())[:_MAX_TEXT]
     return "" if found.lower() in _UNKNOWN else found

@@ -1,4 +1,4 @@
-"""What images belong to, a well, a slide, a patient: told apart from the files that they are in."""
+"""Additional groups of images (well, slide, patient …), from a table or from parts of their file names."""
 
 from __future__ import annotations
 
@@ -13,64 +13,62 @@ from synthbench.errors import ConfigError, DataError, join_names
 from synthbench.samples import Sample
 
 _LARGEST = 2**22
-"""Bytes of a table that is looked into unasked."""
+"""Bytes of the largest table that is read without being named by the user."""
 
 
 @dataclass
 class Grouping:
-    """Groups that samples get on their way in.
+    """Groups that imported samples get.
 
     Attributes
     ----------
     table : Table or None
     pattern : Pattern or None
-        Where both tell a group, the table's counts.
+        Where both define a group, the table takes precedence.
     """
 
     table: GroupTable | None = None
     pattern: NamePattern | None = None
-    strangers: list[str] = field(default_factory=list)
-    others: list[str] = field(default_factory=list)
+    without_row: list[str] = field(default_factory=list)
+    without_match: list[str] = field(default_factory=list)
 
     def of(self, sample: Sample, root: Path, log: ImportLog) -> Sample:
-        """Return a sample with its groups; what has none is kept for `finish`."""
+        """Return a sample with its groups; images without any are kept for `finish`."""
         named = _named(sample.id, root, log)
-        told: dict[str, str] = {}
-        for source, missing in ((self.pattern, self.others), (self.table, self.strangers)):
+        groups: dict[str, str] = {}
+        for source, missing in ((self.pattern, self.without_match), (self.table, self.without_row)):
             found: dict[str, str] | None = {}
             with log.collecting_errors():
                 found = source.of(named) if source else {}
             if found is None:
                 missing.append(named.path.name)
-            told |= found or {}
-        if "split" in told:
-            split = split_of(told["split"])
+            groups |= found or {}
+        if "split" in groups:
+            split = split_of(groups["split"])
             if split is None:
-                log.add_problem(f"{named.path}: its split {told['split']!r} is none of train, validation and test")
-            told["split"] = split or ""
-        for name in told.keys() & sample.groups.keys():
-            log.count(
-                f"groups {name} of the folders or files replaced by those given", told[name] != sample.groups[name]
-            )
-        return replace(sample, groups={**sample.groups, **told}) if told else sample
+                log.add_problem(f"{named.path}: unknown split {groups['split']!r}; expected train, validation or test")
+            groups["split"] = split or ""
+        for name in groups.keys() & sample.groups.keys():
+            log.count(f"groups {name} of folders or files replaced", groups[name] != sample.groups[name])
+        return replace(sample, groups={**sample.groups, **groups}) if groups else sample
 
     def finish(self, log: ImportLog) -> None:
-        """Note as a problem which images have no row or another name, and count the rows that no image has."""
-        if self.pattern and self.others:
-            which = f"{len(self.others)} file names aren't of this form: {join_names(self.others)}"
+        """Report images without a row or match as problems, and count the rows without an image."""
+        if self.pattern and self.without_match:
+            which = f"{len(self.without_match)} file names don't match: {join_names(self.without_match)}"
             log.add_problem(f"--group-from {self.pattern.text!r}: {which}")
         if self.table is None:
             return
         unused = self.table.unused()
-        if self.strangers:
+        if self.without_row:
             rows = f"; rows without an image: {join_names(unused)}" if unused else ""
-            which = f"{len(self.strangers)} images have no row: {join_names(self.strangers)}{rows}"
-            log.add_problem(f"{self.table.path}: {which}; ids are file names, with or without suffix")
-        log.count(f"rows of {self.table.path.name} without an image, passed over ({join_names(unused)})", len(unused))
+            which = f"{len(self.without_row)} images have no row: {join_names(self.without_row)}{rows}"
+            log.add_problem(f"{self.table.path}: {which}; expected ids or file names, with or without suffix")
+        log.count(f"rows of {self.table.path.name} without an image, ignored ({join_names(unused)})", len(unused))
 
 
 def make_grouping(table: str | Path | None, pattern: str | None) -> Grouping:
-    """Return what a table and a pattern tell; raise `ConfigError` where they can't be understood."""
+    """Read a table and a pattern; raise `ConfigError` where they are invalid."""
     return Grouping(GroupTable(Path(table).expanduser()) if table else None, NamePattern(pattern) if pattern else None)
 
 
@@ -80,7 +78,7 @@ def _named(name: str, root: Path, log: ImportLog) -> ImageName:
 
 
 def log_unused_tables(root: Path, log: ImportLog) -> None:
-    """Say so where a CSV file beside the images has a row for each of them, and wasn't asked for."""
+    """Log CSV files beside the images that have a row for each of them and aren't used."""
     for path in sorted(root.glob("*.csv")):
         if not path.is_file() or path.stat().st_size > _LARGEST or not log.files:
             continue
@@ -90,5 +88,6 @@ def log_unused_tables(root: Path, log: ImportLog) -> None:
                 continue
         except (ConfigError, DataError):
             continue
-        what = f"images described by {path.name} ({join_names(table.columns)}); --groups {path} would make groups of it"
+        columns = join_names(table.columns)
+        what = f"images listed in {path.name} ({columns}); --groups {path} would import these columns"
         log.count(what, len(log.files))

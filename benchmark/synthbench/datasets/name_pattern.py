@@ -1,4 +1,4 @@
-"""What images belong to, told by parts of their file names."""
+"""Groups of images from parts of their file names."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ _TOKEN = re.compile(r"\{(?P<name>[^\W\d][\w-]*)(?::(?P<width>[1-9]\d?))?\}|(?P<a
 class NamePattern:
     """A file name with named parts: ``{well}_{site}``.
 
-    A part stands for one character or more, ``{row:1}`` for exactly so many; ``*`` for any text. All else stands for
-    itself. With slashes the pattern tells the folders before the file as well. The suffix may be left out. It is
-    compared with each name in steps that grow with the name's length only.
+    A part matches one or more characters, ``{row:1}`` exactly one, and ``*`` any text. All other characters match
+    themselves. With slashes, the pattern also matches the folders of the file. The suffix is optional. Matching takes
+    time proportional to the length of the name.
 
     Parameters
     ----------
@@ -25,7 +25,7 @@ class NamePattern:
     Raises
     ------
     ConfigError
-        If it has no named part, or one that nothing sets apart from the next.
+        If it has no named part, or two parts without text between them.
     """
 
     def __init__(self, text: str) -> None:
@@ -34,7 +34,7 @@ class NamePattern:
         names = [token["name"] for level in self.levels for token in level if token["name"]]
         if not names or len(set(names)) < len(names):
             raise ConfigError(
-                f"--group-from {text!r}: name parts of the file name, each once, as in '{{well}}_{{site}}'"
+                f"--group-from {text!r}: expected named parts of the file name, each once, such as '{{well}}_{{site}}'"
             )
 
     def _tokens(self, text: str) -> list[dict[str, str | None]]:
@@ -43,26 +43,26 @@ class NamePattern:
             match = _TOKEN.match(text, at)
             if match is None:
                 raise ConfigError(
-                    f"--group-from {self.text!r}: can't be understood from {text[at:]!r} on; parts are {{name}} or "
-                    "{name:3}, * is any text"
+                    f"--group-from {self.text!r}: syntax error at {text[at:]!r}; parts are {{name}} or "
+                    "{name:3}, and * is any text"
                 )
             tokens.append(match.groupdict())
             at = match.end()
         for one, other in pairwise(tokens):
             if not one["text"] and not other["text"] and not one["width"] and not other["width"]:
                 raise ConfigError(
-                    f"--group-from {self.text!r}: nothing sets {_shown(one)} apart from {_shown(other)}; write the "
-                    "text between them, or a width, as in {name:3}"
+                    f"--group-from {self.text!r}: nothing separates {_shown(one)} from {_shown(other)}; add the "
+                    "text between them, or a width such as {name:3}"
                 )
         return tokens
 
     def of(self, named: ImageName) -> dict[str, str] | None:
-        """Return an image's groups; None where its name isn't of this form.
+        """Return an image's groups; None where its name doesn't match.
 
         Raises
         ------
         DataError
-            If the name is of this form in more than one way.
+            If the name matches in more than one way.
         """
         folders = [nfc(part) for part in named.path.parts[:-1]]
         depth = len(self.levels) - 1
@@ -78,7 +78,7 @@ class NamePattern:
         return None
 
     def _match(self, tokens: list[dict[str, str | None]], name: str) -> dict[str, str] | None:
-        """Follow all ways through a name at once, forwards and then backwards: what both reach can be."""
+        """Follow all matches at once, forwards and then backwards; only positions reached by both are possible."""
         forwards = [{0}]
         for token in tokens:
             forwards.append(_after(token, name, forwards[-1]))
@@ -96,7 +96,7 @@ class NamePattern:
                 could = " or ".join(map(repr, texts[:3]))
                 raise DataError(
                     f"--group-from {self.text!r}: {token['name']} of {name!r} could be {could}; "
-                    "write more of the name into the pattern"
+                    "make the pattern more specific"
                 )
             found[str(token["name"])] = name[min(starts) : min(ends)]
         return found

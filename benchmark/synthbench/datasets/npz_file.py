@@ -1,4 +1,4 @@
-"""Arrays of an npz file, read row by row: a zip of npy files, of which no pickle is ever opened."""
+"""Arrays of an npz file, a zip of npy files, read row by row; pickled objects are never loaded."""
 
 from __future__ import annotations
 
@@ -60,7 +60,9 @@ class NpzFile:
             If the array holds Python objects, or the file is damaged.
         """
         if self.headers[name].dtype.hasobject:
-            raise DataError(f"{self.path}: {name} holds Python objects, which aren't opened; save it as a plain array")
+            raise DataError(
+                f"{self.path}: {name} contains Python objects, which aren't loaded; save it as a numeric array"
+            )
         try:
             with zipfile.ZipFile(self.path) as archive, archive.open(f"{name}.npy") as file:
                 header = _header(file)
@@ -84,5 +86,5 @@ def _header(file: IO[bytes]) -> ArrayHeader:
 def _read(file: IO[bytes], dtype: np.dtype, count: int) -> np.ndarray:
     content = file.read(count * dtype.itemsize)
     if len(content) < count * dtype.itemsize:
-        raise EOFError("it is cut short")
+        raise EOFError("the array is truncated")
     return np.frombuffer(content, dtype)

@@ -1,4 +1,4 @@
-"""Unpacking archives safely: no path leads outside, no link, nothing half-unpacked."""
+"""Safe extraction of archives: no paths outside the folder, no links, no partial result."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _DAMAGE = (
 
 
 def unpack(archive: Path, folder: Path, context: Context, wanted: Callable[[str], bool] = lambda name: True) -> Path:
-    """Unpack a zip or tar archive into `folder`, which appears when all of it is there; return the folder.
+    """Unpack a zip or tar archive into `folder`, which appears when it is complete; return the folder.
 
     A folder that exists already is returned as it is.
 
@@ -54,7 +54,7 @@ def unpack(archive: Path, folder: Path, context: Context, wanted: Callable[[str]
     try:
         with _opened(archive) as members:
             chosen = [m for m in members if wanted(m.name)]
-            _check_room(archive, sum(m.size for m in chosen), beside)
+            _check_disk_space(archive, sum(m.size for m in chosen), beside)
             for done, member in enumerate(chosen, 1):
                 target = beside.joinpath(*PurePosixPath(member.name).parts)
                 target.parent.mkdir(parents=True, exist_ok=True)
@@ -91,9 +91,9 @@ def _opened(archive: Path) -> Iterator[list[_Member]]:
             with tarfile.open(archive) as packed:
                 yield [m for entry in packed.getmembers() if (m := _of_tar(archive, packed, entry))]
         else:
-            raise DataError(f"{archive}: neither a zip nor a tar archive")
+            raise DataError(f"{archive}: not a zip or tar archive")
     except _DAMAGE as error:
-        raise DataError(f"{archive}: damaged, or can't be unpacked: {error}") from None
+        raise DataError(f"{archive}: damaged or unsupported: {error}") from None
     except FileNotFoundError as error:
         raise DataError(f"{error.filename}: no such file") from None
     except OSError as error:
@@ -103,14 +103,14 @@ def _opened(archive: Path) -> Iterator[list[_Member]]:
 def _of_zip(archive: Path, opened: zipfile.ZipFile, info: zipfile.ZipInfo) -> _Member | None:
     kind = stat.S_IFMT(info.external_attr >> 16)
     if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
-        raise DataError(f"{archive}: holds a link or a device, {info.filename!r}; it isn't unpacked")
+        raise DataError(f"{archive}: contains a link or a device, {info.filename!r}; not unpacked")
     _check_name(archive, info.filename)
     return None if info.is_dir() else _Member(info.filename, info.file_size, lambda: opened.open(info))
 
 
 def _of_tar(archive: Path, packed: tarfile.TarFile, entry: tarfile.TarInfo) -> _Member | None:
     if not (entry.isreg() or entry.isdir()):
-        raise DataError(f"{archive}: holds a link or a device, {entry.name!r}; it isn't unpacked")
+        raise DataError(f"{archive}: contains a link or a device, {entry.name!r}; not unpacked")
     _check_name(archive, entry.name)
 
     def opened() -> IO[bytes]:
@@ -124,10 +124,10 @@ def _of_tar(archive: Path, packed: tarfile.TarFile, entry: tarfile.TarInfo) -> _
 def _check_name(archive: Path, name: str) -> None:
     parts = PurePosixPath(name).parts
     if not parts or name.startswith("/") or ".." in parts or "\\" in name or ":" in parts[0] or "\0" in name:
-        raise DataError(f"{archive}: holds {name!r}, which leads outside; it isn't unpacked")
+        raise DataError(f"{archive}: contains {name!r}, a path outside the folder; not unpacked")
 
 
-def _check_room(archive: Path, size: int, folder: Path) -> None:
+def _check_disk_space(archive: Path, size: int, folder: Path) -> None:
     free = shutil.disk_usage(folder).free
     if size > free:
-        raise DataError(f"{archive}: needs {size / 1e9:.1f} GB in {folder.parent}, which has {free / 1e9:.1f} GB left")
+        raise DataError(f"{archive}: needs {size / 1e9:.1f} GB in {folder.parent}, but {free / 1e9:.1f} GB are free")

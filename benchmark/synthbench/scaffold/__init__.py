@@ -1,4 +1,4 @@
-"""A new plugin distribution from templates: small, complete, and a method that works from the first day."""
+"""A new plugin distribution from templates: small, complete, with a working method."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _FILES = {
 
 
 def write_plugin(kind: str, name: str, folder: Path) -> list[Path]:
-    """Write a plugin distribution into a new or empty folder; it appears whole or not at all.
+    """Write a plugin distribution into a new or empty folder; the folder appears only when all files are written.
 
     Parameters
     ----------
@@ -50,7 +50,7 @@ def write_plugin(kind: str, name: str, folder: Path) -> list[Path]:
     """
     package = _free_package(kind, name)
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise ConfigError(f"{folder}: exists already; name another folder with --out, or remove it")
+        raise ConfigError(f"{folder}: already exists; choose another folder with --out, or remove it")
     words = {
         "kind": kind,
         "name": name,
@@ -73,9 +73,10 @@ def write_plugin(kind: str, name: str, folder: Path) -> list[Path]:
 
 def _class_name(kind: str, name: str) -> str:
     """Return what the class is called; names that the template uses itself, and Python's own, get a word more."""
-    found = "".join(part.capitalize() for part in name.split("-"))
+    name_in_caps = "".join(part.capitalize() for part in name.split("-"))
     template = (Path(__file__).parent / f"{kind}.py.tmpl").read_text(encoding="utf-8")
-    return f"{found}Method" if keyword.iskeyword(found) or re.search(rf"\b{found}\b", template) else found
+    taken = keyword.iskeyword(name_in_caps) or re.search(rf"\b{name_in_caps}\b", template)
+    return f"{name_in_caps}Method" if taken else name_in_caps
 
 
 def _free_package(kind: str, name: str) -> str:
@@ -83,7 +84,7 @@ def _free_package(kind: str, name: str) -> str:
     if not _NAME.fullmatch(name):
         raise ConfigError(f"plugin name {name!r}: use lower case letters, digits and single hyphens, a letter first")
     if name == "none":
-        raise ConfigError("plugin name 'none': --generators none means no generator; choose another")
+        raise ConfigError("plugin name 'none': reserved (--generators none means no generator); choose another")
     for other in KINDS:
         if (other, name) in registry().entries:
             owner = registry().entries[other, name].distribution
