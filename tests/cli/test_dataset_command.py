@@ -118,7 +118,7 @@ def test_what_was_added_is_not_looked_for_on_the_disk(capsys, cells, home):
     code, _, err = _run(capsys, "add", "mine")
     assert code == 2
     assert "mine: already exists in" in err
-    assert "already; 'synthbench dataset show' looks at it" in err
+    assert "view it with 'synthbench dataset show'" in err
 
 
 @pytest.mark.parametrize(
@@ -201,12 +201,12 @@ def test_a_file_fetched_by_hand_reaches_the_plugin(capsys, dots, cells):
     assert (code, json.loads(out)["info"]["config"]) == (0, {"archive": str(cells)})
     assert "licence: CC0-1.0" in err
     code, _, err = _run(capsys, "add", "drawn", "--from", "cells")
-    assert (code, "--from: dataset 'drawn' takes no file; leave it out" in err) == (2, True)
+    assert (code, "dataset 'drawn' can't be read from a file" in err) == (2, True)
 
 
 def test_how_masks_are_read_is_not_asked_of_a_plugin(capsys, dots):
     code, _, err = _run(capsys, "add", "dots", "--components")
-    assert (code, "--white, --trust-masks, --groups, --group-from and --truth are for imports" in err) == (2, True)
+    assert (code, "--white, --trust-masks, --groups, --group-from and --truth apply only to imports" in err) == (2, True)
 
 
 def test_the_command_imports_nothing_heavy_until_it_runs():
@@ -234,7 +234,7 @@ def test_a_value_to_ignore_is_added_checked_and_shown(capsys, cells):
     assert _run(capsys, "check", str(cells))[0] == 2
     assert "ignored:" not in _run(capsys, "check", str(cells), "--trust-masks")[1]
     code, _, err = _run(capsys, "check", "cells", "--ignore", "255")
-    assert (code, "cells: is a sample set, whose ignore region was told when it was added" in err) == (2, True)
+    assert (code, "cells: is a sample set, whose ignore region is already defined" in err) == (2, True)
     assert _run(capsys, "show", "cells", "--out", "a.png")[0] == 0
     assert _run(capsys, "show", str(cells), "--out", "b.png", "--trust-masks")[0] == 0
     hatched, plain = (np.asarray(Image.open(name).convert("RGB")) for name in ("a.png", "b.png"))

@@ -68,8 +68,8 @@ def test_a_name_that_fits_in_more_than_one_way_is_not_guessed():
         ("{a", r"from '\{a'"),
         ("{a}}", r"from.*'\}'"),
         ("{}_{b}", r"from '\{\}_\{b\}'"),
-        ("{0a}", "can't be understood"),
-        ("{a:0}", "can't be understood"),
+        ("{0a}", "syntax error"),
+        ("{a:0}", "syntax error"),
         ("{a}{b}", r"nothing.*\{a\}.*from \{b\};.*the text between them, or a width"),
         ("*{b}", r"nothing.*\*.*from \{b\}"),
     ],
@@ -129,8 +129,8 @@ def test_what_programs_write_for_a_missing_value_is_no_group(tmp_path, blank):
         ("", "has no second column"),
         ("id,well,well\na,1,2\n", "the column 'well' occurs twice"),
         ("id,,well\na,1,2\n", "a column has no name"),
-        ("id,well\na,1,2\n", "the row of 'a' has 3 cells, and the header 2"),
-        ("id,well\na,1\na,2\n", "the row of 'a' is there twice, and the two differ"),
+        ("id,well\na,1,2\n", "the row of 'a' has 3 cells, but the header 2"),
+        ("id,well\na,1\na,2\n", "the row of 'a' occurs twice with different values"),
         ('id,well\na,"' + "x" * 200_000 + '"\n', "can't be read: field larger than"),
     ],
 )
@@ -198,7 +198,7 @@ def test_images_without_a_row_and_rows_without_an_image_are_told_together(bring,
     said = str(raised.value)
     assert "3 problems: (1) images/B07_s1.png: can't be read" in said
     assert "(2) --group-from '{well}_s1': 1 file names don't match: A01_s2.png" in said
-    assert "t.csv: 1 images have no row: A01_s2.png; rows without an image: A1_s2; ids are file names" in said
+    assert "t.csv: 1 images have no row: A01_s2.png; rows without an image: A1_s2; expected ids or file names" in said
 
 
 def test_a_row_that_could_be_two_images_is_refused(put, bring, grey, two_cells, tmp_path):
