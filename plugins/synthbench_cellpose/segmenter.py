@@ -87,7 +87,7 @@ class Cellpose(Segmenter):
     Scores are the mean of sigmoid(cellprob) over the instance. The thresholds of cellprob and of the flow error are
     those with the best mean ``jaccard_ap`` on validation images.
 
-    Equal seeds give equal weights on one machine; training taken up from a checkpoint ends with the same bits as
+    Equal seeds give equal weights on one machine; training resumed from a checkpoint ends with the same bits as
     training never stopped (on a CPU, with the same number of threads).
 
     Sources: Stringer et al., Nature Methods 18 (2021); Stringer & Pachitariu, Nature Methods 22 (2025) for Cellpose 3.

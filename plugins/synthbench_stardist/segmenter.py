@@ -43,7 +43,7 @@ class StarDist(Segmenter):
     (probability, overlap) come from the library's ``optimize_thresholds`` on about two million pixels of validation
     images; without an object in them, they stay at its defaults, 0.5 and 0.4.
 
-    Equal seeds give equal weights on one machine; a training taken up from a checkpoint ends with the same bits as
+    Equal seeds give equal weights on one machine; a training resumed from a checkpoint ends with the same bits as
     one never stopped (on a CPU, with the same number of threads).
 
     Sources: Schmidt et al., "Cell detection with star-convex polygons", MICCAI 2018; Weigert et al., WACV 2020.

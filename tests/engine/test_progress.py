@@ -48,5 +48,5 @@ def test_what_a_task_tells_is_shown_at_once(tmp_path: Path) -> None:
     tasks = [Task("fit-segmenter", "a", {"plugin": {"budget": {}}}, (), {}, "unet on real")]
     out = io.StringIO()
     with Display(tasks, 0, RuntimeEstimates(Store(tmp_path), ["fit-segmenter"]), 1, Console(file=out)) as listen:
-        listen(Event("a", "fit", told="the checkpoint training.pt was damaged; training begins again at step 0"))
+        listen(Event("a", "fit", message="the checkpoint training.pt was damaged; training begins again at step 0"))
     assert "fit-segmenter: unet on real: the checkpoint training.pt was damaged; training begins" in out.getvalue()

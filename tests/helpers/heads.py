@@ -9,14 +9,14 @@ import sys
 import time
 from multiprocessing.connection import Connection
 
-from synthbench.processes.child import lead, spawn
+from synthbench.processes.child import become_leader, spawn
 
 SLEEP = "import time; time.sleep(600)"
 
 
 def head(pipe: Connection, orphaned: bool) -> None:
     """Lead a family of three: a child, one in a session of its own, and one that was forked twice."""
-    lead()
+    become_leader()
     plain = subprocess.Popen([sys.executable, "-c", SLEEP])
     apart = subprocess.Popen([sys.executable, "-c", SLEEP], start_new_session=True)
     reading, writing = os.pipe()
@@ -41,7 +41,7 @@ def parent(pipe: Connection, mark: str) -> None:
 
 
 def terminates_a_child(pipe: Connection) -> None:
-    lead()
+    become_leader()
     child = multiprocessing.get_context("fork").Process(target=time.sleep, args=(600,))
     child.start()
     child.terminate()

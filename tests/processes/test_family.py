@@ -29,7 +29,7 @@ def mark(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     monkeypatch.syspath_prepend(str(Path(__file__).parents[1]))
     mark = family.new_mark()
     yield mark
-    family.end([], mark, grace=0)
+    family.end_family([], mark, grace=0)
 
 
 def spawned(name: str, *words: object, mark: str) -> tuple[Any, Any]:
@@ -64,7 +64,7 @@ def alive(pids: list[int]) -> list[int]:
 def test_a_family_is_ended_whole_also_when_its_head_has_died(mark: str, orphaned: bool) -> None:
     leader, pids = start(mark, orphaned)
     assert alive(pids) == pids
-    family.end([leader], mark)
+    family.end_family([leader], mark)
     assert alive([leader, *pids]) == []
 
 
@@ -79,14 +79,14 @@ def test_where_environments_are_hidden_the_tree_and_the_sessions_are_left(
     leader, pids = start(mark)
     with monkeypatch.context() as patch:
         patch.setattr(psutil.Process, "environ", hidden)
-        family.end([leader], mark)
+        family.end_family([leader], mark)
     assert alive([leader, *pids[:2]]) == []
 
 
 def test_others_are_left_alone(mark: str) -> None:
     other = subprocess.Popen([sys.executable, "-c", SLEEP])
     leader, _ = start(mark)
-    family.end([leader], mark)
+    family.end_family([leader], mark)
     assert alive([other.pid]) == [other.pid]
     other.kill()
     other.wait()
@@ -97,7 +97,7 @@ def test_who_ignores_sigterm_gets_sigkill(mark: str) -> None:
         process = subprocess.Popen([sys.executable, "-c", STUBBORN], stdout=subprocess.PIPE)
     assert process.stdout is not None
     process.stdout.readline()
-    family.end([], mark, grace=0.2)
+    family.end_family([], mark, grace=0.2)
     assert process.wait(5) == -signal.SIGKILL
 
 
@@ -107,7 +107,7 @@ def test_who_heeds_sigterm_may_clean_up(mark: str) -> None:
         process = subprocess.Popen([sys.executable, "-c", clean], stdout=subprocess.PIPE)
     assert process.stdout is not None
     process.stdout.readline()
-    family.end([], mark, grace=5)
+    family.end_family([], mark, grace=5)
     assert process.wait(5) == 7
 
 

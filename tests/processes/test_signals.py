@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from synthbench.cli import main
-from synthbench.processes.signals import STOPS, Interrupted, held, number_of, stopping
+from synthbench.processes.signals import STOPS, Interrupted, defer_signals, interruptible, signal_number
 
 
 @pytest.fixture(autouse=True)
@@ -25,21 +25,21 @@ def handlers() -> Iterator[None]:
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_is_an_interrupt_that_knows_its_number(number: int) -> None:
-    with pytest.raises(Interrupted) as caught, stopping():
+    with pytest.raises(Interrupted) as caught, interruptible():
         os.kill(os.getpid(), number)
-    assert number_of(caught.value) == number
+    assert signal_number(caught.value) == number
     assert signal.getsignal(number) is signal.SIG_DFL
 
 
 def test_ctrl_c_is_what_it_always_is() -> None:
-    with pytest.raises(KeyboardInterrupt) as caught, stopping():
+    with pytest.raises(KeyboardInterrupt) as caught, interruptible():
         os.kill(os.getpid(), signal.SIGINT)
-    assert number_of(caught.value) == signal.SIGINT
+    assert signal_number(caught.value) == signal.SIGINT
 
 
 def test_what_is_ignored_stays_so() -> None:
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    with stopping(), held():
+    with interruptible(), defer_signals():
         os.kill(os.getpid(), signal.SIGHUP)
     assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
 
@@ -47,12 +47,12 @@ def test_what_is_ignored_stays_so() -> None:
 def test_while_held_a_signal_waits_for_the_end() -> None:
     reached = []
 
-    @held()
+    @defer_signals()
     def reach() -> None:
         os.kill(os.getpid(), signal.SIGTERM)
         reached.append(True)
 
-    with pytest.raises(Interrupted), stopping():
+    with pytest.raises(Interrupted), interruptible():
         reach()
     assert reached
 

@@ -182,7 +182,7 @@ def test_what_a_dataset_would_download_is_told_before(
     monkeypatch.setattr(cls, "licence", "CC0")
     told: list[str] = []
     for _ in range(2):
-        resolve(make_study(trial_study, "test"), Store(tmp_path / "store"), tell=told.append)
+        resolve(make_study(trial_study, "test"), Store(tmp_path / "store"), notify=told.append)
     (words,) = told
     assert "licence:  CC0" in words
     assert "https://example.org/discs.zip" in words

@@ -528,7 +528,7 @@ class EndsEarly(Trained):
         (
             StartsOver,
             "stops_and_resumes",
-            "fit took 1 optimiser steps before it was stopped and 5 when it was taken up again, and an uninterrupted",
+            "fit took 1 optimiser steps before it was stopped and 5 when it was resumed, and an uninterrupted",
         ),
         (SeedlessFit, "another_seed_another_fit", "a fit with another seed saves the same numbers"),
         (Silent, "progress_is_reported", "fit never called context.progress"),

@@ -274,7 +274,7 @@ class StartsOver(LeavesNothing):
         (LearnsFromValidation, "mix_is_learnt_from", "a fit on other real samples predicts the same"),
         (SeedlessFit, "another_seed_another_fit", "a fit with another seed saves the same numbers"),
         (LeavesNothing, "stops_and_resumes", "fit was stopped and left nothing in context.folder"),
-        (StartsOver, "stops_and_resumes", "and 5 when it was taken up again, and an uninterrupted one takes 5"),
+        (StartsOver, "stops_and_resumes", "and 5 when it was resumed, and an uninterrupted one takes 5"),
     ],
 )
 def test_a_broken_promise_of_training_is_told_in_a_sentence(cls: type[Segmenter], check: str, words: str) -> None:

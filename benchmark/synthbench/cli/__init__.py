@@ -20,7 +20,7 @@ from collections.abc import Generator, Sequence
 from synthbench import __version__
 from synthbench.errors import SynthbenchError
 from synthbench.io.escaping import printable
-from synthbench.processes.signals import number_of, stopping
+from synthbench.processes.signals import interruptible, signal_number
 
 BY_SIGNAL = 128
 """Added to the number of the signal that stopped a command, as shells do: Ctrl-C gives 130, SIGTERM 143."""
@@ -44,7 +44,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             stream.reconfigure(errors=_ESCAPE)
     try:
         args = build_parser().parse_args(argv)
-        with stopping():
+        with interruptible():
             return int(args.run(args))
     except SynthbenchError as error:
         print(f"synthbench: error: {_line(str(error))}", file=sys.stderr)
@@ -69,7 +69,7 @@ def _stopped(interrupt: KeyboardInterrupt) -> int:
     except OSError:  # the terminal has hung up
         for stream in (1, 2):
             os.dup2(os.open(os.devnull, os.O_WRONLY), stream)
-    return BY_SIGNAL + number_of(interrupt)
+    return BY_SIGNAL + signal_number(interrupt)
 
 
 def _interrupt_behind(error: BaseException | None) -> KeyboardInterrupt | None:

@@ -39,14 +39,14 @@ class Options:
 
 @dataclass(frozen=True)
 class Event:
-    """Something a running task said: how far it is, or, as `told`, a line for people."""
+    """A report of a running task: how far it is, or a `message` for the user."""
 
     key: str
     stage: str
     done: int = 0
     total: int = 0
     note: str = ""
-    told: str = ""
+    message: str = ""
 
 
 @dataclass(frozen=True)

@@ -14,9 +14,9 @@ from synthbench.engine.base import Engine, Event, Options, Outcome
 from synthbench.engine.devices import inherited
 from synthbench.engine.worker import work
 from synthbench.processes.child import CONTEXT, how_it_ended, spawn
-from synthbench.processes.family import end, new_mark
+from synthbench.processes.family import end_family, new_mark
 from synthbench.processes.guard import Guard
-from synthbench.processes.signals import held
+from synthbench.processes.signals import defer_signals
 from synthbench.study.plan import Task
 
 
@@ -57,7 +57,7 @@ class LocalEngine(Engine):
     def free(self) -> int:
         return len(self._leases) - sum(worker.task is not None for worker in self._workers)
 
-    @held()
+    @defer_signals()
     def start(self, task: Task) -> None:
         idle = [worker for worker in self._workers if worker.task is None]
         worker = next((w for w in idle if task.plugin in w.used), None)
@@ -72,7 +72,7 @@ class LocalEngine(Engine):
             worker.process.join(1)
 
     def wait(self, seconds: float) -> list[Event | Outcome]:
-        with held():  # a signal that came meanwhile is raised below: what was heard is kept for `close`
+        with defer_signals():  # a signal that came meanwhile is raised below: messages are kept for `close`
             busy = [worker for worker in self._workers if worker.task is not None]
             wait([w.pipe for w in busy] + [w.process.sentinel for w in busy], self._patience(busy, seconds))
             for worker in busy:
@@ -85,30 +85,30 @@ class LocalEngine(Engine):
         return self._take_messages()
 
     def _take_messages(self) -> list[Event | Outcome]:
-        heard, self._messages = self._messages, []
-        return heard
+        messages, self._messages = self._messages, []
+        return messages
 
-    @held()
+    @defer_signals()
     def close(self, grace: float = 0.0) -> list[Event | Outcome]:
         self._stop.value = 1
-        heard = self._take_messages()
+        messages = self._take_messages()
         until = time.monotonic() + grace
         while time.monotonic() < until and any(worker.task is not None for worker in self._workers):
-            heard.extend(self.wait(0.1))
+            messages.extend(self.wait(0.1))
         for worker in self._workers:
             worker.pipe.close()
             if worker.task is not None:
-                heard.append(self._outcome(worker, "stopped", "stopped before it left off by itself"))
+                messages.append(self._outcome(worker, "stopped", "stopped before it could leave a checkpoint"))
         for worker in self._workers:
             worker.process.join(0.5 if worker.task is None else 0)
         if self._guard is not None:
-            end([worker.process.pid for worker in self._workers], self._mark)
+            end_family([worker.process.pid for worker in self._workers], self._mark)
             self._guard.dismiss()
             self._guard = None
         for worker in self._workers:
             worker.process.join()
         self._workers.clear()
-        return heard
+        return messages
 
     def _spawn_worker(self) -> _Worker:
         taken = [worker.gpus for worker in self._workers]
@@ -126,18 +126,18 @@ class LocalEngine(Engine):
         return worker
 
     def _poll(self, worker: _Worker) -> list[Event | Outcome]:
-        heard: list[Event | Outcome] = []
+        messages: list[Event | Outcome] = []
         try:
             while worker.pipe.poll():
                 message = worker.pipe.recv()
-                heard.append(message)
+                messages.append(message)
                 if isinstance(message, Outcome):
                     worker.task = None
                 else:
                     worker.stage = message.stage
         except (EOFError, OSError):
             worker.process.join(1)
-        return heard
+        return messages
 
     def _reap(self, worker: _Worker) -> list[Outcome]:
         self._remove(worker)
@@ -149,7 +149,7 @@ class LocalEngine(Engine):
 
     def _remove(self, worker: _Worker) -> None:
         """End a worker, and all that it has started."""
-        end([worker.process.pid], worker.mark)
+        end_family([worker.process.pid], worker.mark)
         worker.process.join()
         worker.pipe.close()
         self._workers.remove(worker)

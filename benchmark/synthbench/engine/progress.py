@@ -67,13 +67,13 @@ class Display:
         with contextlib.suppress(OSError):  # the terminal may have hung up
             self._progress.stop()
 
-    def __call__(self, heard: Message) -> None:
-        if isinstance(heard, Event):
-            self._advance(heard)
-        elif isinstance(heard, Outcome):
-            self._end(heard)
+    def __call__(self, message: Message) -> None:
+        if isinstance(message, Event):
+            self._advance(message)
+        elif isinstance(message, Outcome):
+            self._end(message)
         else:
-            self._miss(heard)
+            self._miss(message)
         self._progress.update(
             self._all,
             completed=len(self.ended),
@@ -83,8 +83,8 @@ class Display:
 
     def _advance(self, event: Event) -> None:
         task = self._tasks[event.key]
-        if event.told:
-            self._say(f"{task.kind}: {task.label}: {event.told}", style="yellow")
+        if event.message:
+            self._say(f"{task.kind}: {task.label}: {event.message}", style="yellow")
             return
         began, share = self._running.get(event.key, (time.monotonic(), 0.0))
         if event.stage in LONG and event.total:

@@ -44,8 +44,8 @@ def run_task(
             last = now
             report(Event(task.key, stage, done, total, note))
 
-    def tell(words: str) -> None:
-        report(Event(task.key, stage, told=words))
+    def notify(line: str) -> None:
+        report(Event(task.key, stage, message=line))
 
     began = time.perf_counter()
     memory = resource_monitor.Memory()
@@ -60,7 +60,7 @@ def run_task(
                 progress=progress,
                 should_stop=should_stop,
                 threads=options.threads,
-                tell=tell,
+                notify=notify,
                 task=task.key,
             )
             folder = store.begin(task.kind, task.key)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from synthbench.engine.base import Engine, Event, Outcome
-from synthbench.processes.signals import Interrupted, number_of
+from synthbench.processes.signals import Interrupted, signal_number
 from synthbench.study.plan import Task
 
 GRACE = 4.0
@@ -66,16 +66,16 @@ def run_tasks(tasks: Sequence[Task], engine: Engine, listen: Callable[[Message],
                 task = waiting.pop(ready.pop())
                 running.add(task.key)
                 engine.start(task)
-            for heard in engine.wait(TICK):
-                if isinstance(heard, Outcome):
-                    settle(heard)
+            for message in engine.wait(TICK):
+                if isinstance(message, Outcome):
+                    settle(message)
                 else:
-                    listen(heard)
+                    listen(message)
     except KeyboardInterrupt as interrupt:
-        for heard in engine.close(GRACE):
+        for message in engine.close(GRACE):
             with contextlib.suppress(OSError):  # the terminal may have hung up
-                listen(heard)
-        raise Interrupted(number_of(interrupt)) from None
+                listen(message)
+        raise Interrupted(signal_number(interrupt)) from None
     finally:
         engine.close()
 

@@ -24,8 +24,8 @@ class SerialEngine(Engine):
             self._messages.append(run_task(task, self.options, self._messages.append))
 
     def wait(self, seconds: float) -> list[Event | Outcome]:
-        heard, self._messages = self._messages, []
-        return heard
+        messages, self._messages = self._messages, []
+        return messages
 
     def close(self, grace: float = 0.0) -> list[Event | Outcome]:
         return self.wait(0)

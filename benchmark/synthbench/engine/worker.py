@@ -10,13 +10,13 @@ from typing import Any
 
 from synthbench.engine.base import Event, Options
 from synthbench.engine.run_task import run_task
-from synthbench.processes.child import lead
+from synthbench.processes.child import become_leader
 
 
 def work(pipe: Connection, stop: Any, options: Options) -> None:
     """Serve until the pipe closes. A task is asked to stop by the parent, or by a signal to this process."""
     asked = threading.Event()
-    lead(asked.set)
+    become_leader(asked.set)
 
     def report(event: Event) -> None:
         pipe.send(event)

@@ -34,7 +34,7 @@ from synthbench.metrics.overlap import overlap
 from synthbench.metrics.semantic import cldice, confusion, scores
 from synthbench.processes.child import die_with_parent, start_tracker
 from synthbench.processes.count import usable_processors
-from synthbench.processes.signals import held
+from synthbench.processes.signals import defer_signals
 from synthbench.samples import check_ignore_value
 
 MAX_CLASSES = 256
@@ -389,7 +389,7 @@ def _in_processes(
     start_tracker()
     pool = ProcessPoolExecutor(workers, get_context("spawn"), _attend_to_the_parent)
     try:
-        with held():  # a process that begins reads from this one what it is to do
+        with defer_signals():  # a process that begins reads from this one what it is to do
             waiting = [pool.submit(work, *pair) for pair in zip(*files, strict=True)][::-1]
         while waiting:
             yield waiting.pop().result()

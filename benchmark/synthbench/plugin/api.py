@@ -128,11 +128,11 @@ Progress = Callable[[int, int, str], None]
 
 
 def silent(done: int, total: int, note: str = "") -> None:
-    """A `Progress` that says nothing."""
+    """Show no progress."""
 
 
-def unheard(words: str) -> None:
-    """Tell nobody."""
+def ignore_message(line: str) -> None:
+    """Do nothing with a message to the user."""
 
 
 @dataclass(frozen=True)
@@ -154,10 +154,10 @@ class Context:
         True when the user asked to stop: leave a checkpoint and raise `Stopped`.
     threads : int
         CPU threads this task may use.
-    tell : callable
-        Is told, in a line, what people should know though it is no failure: a checkpoint that can't be used.
+    notify : callable
+        Called with a line that the user should read though nothing failed: a checkpoint that can't be used.
     task : str
-        The key of the task, so that its checkpoints are told from another's; empty outside of a run.
+        The key of the task, to which its checkpoints belong; empty outside of a run.
     """
 
     seed: int = 0
@@ -167,7 +167,7 @@ class Context:
     progress: Progress = silent
     should_stop: Callable[[], bool] = lambda: False
     threads: int = 1
-    tell: Callable[[str], None] = unheard
+    notify: Callable[[str], None] = ignore_message
     task: str = ""
 
     def with_seed(self, seed: int) -> Context:
@@ -176,7 +176,7 @@ class Context:
 
 
 class Stopped(Exception):
-    """Raised by a plugin that left off because `Context.should_stop` said so."""
+    """Raised by a plugin that stopped because `Context.should_stop` said so."""
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ CONTEXT = multiprocessing.get_context("spawn")
 
 
 def spawn(target: Callable[..., None], args: tuple[Any, ...], mark: str) -> Any:
-    """Start a process that leads a family; `target` calls `lead` first.
+    """Start a process that leads a family; `target` calls `become_leader` first.
 
     Until then it doesn't hear the signals that stop a command: they would end it with a traceback while it starts.
     """
@@ -50,7 +50,7 @@ def start_tracker() -> None:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def lead(asked_to_stop: Callable[[], None] = lambda: None) -> None:
+def become_leader(asked_to_stop: Callable[[], None] = lambda: None) -> None:
     """Make this process the leader of a session, which may have children, and which dies with its parent.
 
     Ctrl-C is the parent's to handle. A scheduler may send the other signals to every process: they call

@@ -24,7 +24,7 @@ ROUNDS = 20
 """How often a family is looked for that goes on forking while it is ended."""
 
 
-def members(leaders: Iterable[int], mark: str) -> list[psutil.Process]:
+def family_members(leaders: Iterable[int], mark: str) -> list[psutil.Process]:
     """Return the living processes of families, but not this one.
 
     Parameters
@@ -37,23 +37,23 @@ def members(leaders: Iterable[int], mark: str) -> list[psutil.Process]:
     kept, me = set(leaders), os.getpid()
     found: dict[int, psutil.Process] = {}
     for process in psutil.process_iter():
-        if process.pid != me and (process.pid in kept or _in_session(process.pid, kept) or _bears(process, mark)):
+        if process.pid != me and (process.pid in kept or _in_session(process.pid, kept) or _has_mark(process, mark)):
             found[process.pid] = process
     for process in list(found.values()):
         with contextlib.suppress(psutil.Error):
             found.update((child.pid, child) for child in process.children(recursive=True) if child.pid != me)
-    return [process for process in found.values() if _lives(process)]
+    return [process for process in found.values() if _is_alive(process)]
 
 
-def end(leaders: Iterable[int], mark: str, grace: float = GRACE) -> None:
+def end_family(leaders: Iterable[int], mark: str, grace: float = GRACE) -> None:
     """End families whole: SIGTERM, then, after `grace` seconds, SIGKILL until none of them is left."""
     kept = list(leaders)
-    found = members(kept, mark)
+    found = family_members(kept, mark)
     if grace and found:
         _signal(found, "terminate")
         _await(found, grace)
     for _ in range(ROUNDS):
-        found = members(kept, mark)
+        found = family_members(kept, mark)
         if not found:
             return
         _signal(found, "kill")
@@ -87,7 +87,7 @@ def _in_session(pid: int, leaders: set[int]) -> bool:
     return False
 
 
-def _bears(process: psutil.Process, mark: str) -> bool:
+def _has_mark(process: psutil.Process, mark: str) -> bool:
     """True if a process has a mark that begins so; where the system doesn't show its environment, it has none."""
     try:
         return str(process.environ().get(MARK, "")).startswith(mark)
@@ -95,7 +95,7 @@ def _bears(process: psutil.Process, mark: str) -> bool:
         return False
 
 
-def _lives(process: psutil.Process) -> bool:
+def _is_alive(process: psutil.Process) -> bool:
     try:
         return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
     except psutil.Error:
@@ -105,7 +105,7 @@ def _lives(process: psutil.Process) -> bool:
 def _await(processes: Collection[psutil.Process], seconds: float) -> None:
     """Wait until processes have ended; their exit codes are left to whoever started them, unlike by psutil's wait."""
     deadline = time.monotonic() + seconds
-    while any(map(_lives, processes)) and time.monotonic() < deadline:
+    while any(map(_is_alive, processes)) and time.monotonic() < deadline:
         time.sleep(0.01)
 
 

@@ -14,7 +14,7 @@ import subprocess
 import sys
 from typing import IO
 
-from synthbench.processes.family import end
+from synthbench.processes.family import end_family
 from synthbench.processes.signals import STOPS
 
 
@@ -61,7 +61,7 @@ def stand(mark: str, pipe: IO[bytes]) -> None:
         signal.signal(number, signal.SIG_IGN)
     words = [line.decode().strip() for line in pipe]
     if "done" not in words:
-        end({int(word) for word in words if word.isdigit()} - {os.getpid()}, mark, grace=0)
+        end_family({int(word) for word in words if word.isdigit()} - {os.getpid()}, mark, grace=0)
 
 
 if __name__ == "__main__":

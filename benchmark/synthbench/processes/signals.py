@@ -25,13 +25,13 @@ class Interrupted(KeyboardInterrupt):
         self.number = number
 
 
-def number_of(interrupt: KeyboardInterrupt) -> int:
+def signal_number(interrupt: KeyboardInterrupt) -> int:
     """Return the signal behind a KeyboardInterrupt; without more, it is Ctrl-C."""
     return interrupt.number if isinstance(interrupt, Interrupted) else signal.SIGINT
 
 
 @contextlib.contextmanager
-def stopping() -> Iterator[None]:
+def interruptible() -> Iterator[None]:
     """Within, SIGTERM and SIGHUP stop a command as Ctrl-C does. What is ignored stays so, as `nohup` wants it."""
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -52,7 +52,7 @@ def _stop(number: int, _frame: FrameType | None) -> None:
 
 
 @contextlib.contextmanager
-def held() -> Iterator[None]:
+def defer_signals() -> Iterator[None]:
     """Hold back the signals that stop a command until the block ends; then let one through.
 
     A handler that raises would else tear a message that is half read, or forget a process that has just begun.

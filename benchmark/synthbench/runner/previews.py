@@ -17,10 +17,10 @@ PREVIEWS = 6
 """Images of each kind."""
 
 
-def previews(plan: Plan, store: Store, tell: Callable[[str], None]) -> dict[str, list[Sample]]:
+def previews(plan: Plan, store: Store, notify: Callable[[str], None]) -> dict[str, list[Sample]]:
     """Return a few real training samples, and the first of each synthetic set of seed 0, for a page.
 
-    What can't be read is left out, and `tell` hears of it; a synthetic set is then drawn again by the next run.
+    What can't be read is left out, and `notify` hears of it; a synthetic set is then drawn again by the next run.
     """
     condition = plan.resolved.conditions[0]
     sets: dict[str, Callable[[], SampleSet]] = {
@@ -31,13 +31,13 @@ def previews(plan: Plan, store: Store, tell: Callable[[str], None]) -> dict[str,
             drawn = store.find("draw", run.draw)
             if drawn:
                 sets[run.generator] = partial(open_set, store, drawn.folder / "samples")
-    return {title: shown for title, get in sets.items() if (shown := _first(title, get, tell))}
+    return {title: shown for title, get in sets.items() if (shown := _first(title, get, notify))}
 
 
-def _first(title: str, get: Callable[[], SampleSet], tell: Callable[[str], None]) -> list[Sample]:
+def _first(title: str, get: Callable[[], SampleSet], notify: Callable[[str], None]) -> list[Sample]:
     try:
         samples = get()
         return [samples[i] for i in range(min(PREVIEWS, len(samples)))]
     except (SynthbenchError, OSError) as error:
-        tell(f"no pictures of {title} in the report: {error}")
+        notify(f"no pictures of {title} in the report: {error}")
         return []

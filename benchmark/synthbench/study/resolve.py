@@ -13,7 +13,7 @@ from synthbench.datasets import library, splits
 from synthbench.datasets.fractions import take_fraction
 from synthbench.datasets.split_files import read_splits
 from synthbench.errors import ConfigError, DataError
-from synthbench.plugin.api import Context, Progress, silent, unheard
+from synthbench.plugin.api import Context, Progress, ignore_message, silent
 from synthbench.plugin.registry import registry
 from synthbench.samples import SampleSet, check_sizes
 from synthbench.store import Store, key_of
@@ -78,14 +78,16 @@ class Resolved:
     encoder_fingerprint: str
 
 
-def resolve(study: Study, store: Store, progress: Progress = silent, tell: Callable[[str], None] = unheard) -> Resolved:
+def resolve(
+    study: Study, store: Store, progress: Progress = silent, notify: Callable[[str], None] = ignore_message
+) -> Resolved:
     """Find and check everything a study names.
 
     Parameters
     ----------
     study, store, progress
-    tell
-        Is told the terms of a dataset before it is downloaded.
+    notify
+        Called with the terms of a dataset before it is downloaded.
 
     Raises
     ------
@@ -107,7 +109,7 @@ def resolve(study: Study, store: Store, progress: Progress = silent, tell: Calla
     )
     conditions: list[Condition] = []
     for choice in study.datasets:
-        samples, folder = open_dataset(choice, store, progress, tell)
+        samples, folder = open_dataset(choice, store, progress, notify)
         for plugin in (*generators, *segmenters):
             if samples.task not in plugin.plugin.tasks:
                 raise ConfigError(
@@ -158,7 +160,7 @@ def _choice(store: Store, kind: str, choice: PluginConfig, study: Study, seeds: 
 
 
 def open_dataset(
-    choice: DatasetConfig, store: Store, progress: Progress = silent, tell: Callable[[str], None] = unheard
+    choice: DatasetConfig, store: Store, progress: Progress = silent, notify: Callable[[str], None] = ignore_message
 ) -> tuple[SampleSet, Path]:
     """Return a dataset's samples and their folder.
 
@@ -185,7 +187,7 @@ def open_dataset(
     with store.locked("dataset", key):
         found = store.find("dataset", key)
         if found is None:
-            tell(library.download_terms(choice.name, described.config))
+            notify(library.download_terms(choice.name, described.config))
             folder = store.begin("dataset", key)
             context = Context(folder=store.work_folder("dataset", key), progress=progress)
             library.build_dataset(choice.name, dict(described.config), folder / "samples", context)

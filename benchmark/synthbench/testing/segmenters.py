@@ -141,11 +141,11 @@ def saved_is_enough(harness: SegmenterHarness) -> None:
 
 
 def stops_and_resumes(harness: SegmenterHarness) -> None:
-    """fit stops when asked to, leaves a checkpoint, and taken up again goes on to where an uninterrupted fit ends."""
+    """fit stops when asked to, leaves a checkpoint, and when resumed ends where an uninterrupted fit ends."""
     resumed = stop_and_resume(harness, harness.watch, lambda context: harness.fit(harness.mix, context))
     require(
         harness.agree(harness.fitted, resumed),
-        "a fit that was stopped and taken up again predicts otherwise than an uninterrupted one",
+        "a fit that was stopped and resumed predicts otherwise than an uninterrupted one",
     )
 
 

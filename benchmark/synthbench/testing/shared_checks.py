@@ -159,12 +159,12 @@ def stop_and_resume(harness: Harness, whole: Watch, fit: Callable[[Context], Any
         any(path.parts[0] != LOG for path in left),
         "fit was stopped and left nothing in context.folder: leave a checkpoint before it raises synthbench.Stopped",
     )
-    with plugin_call("fit, taken up again after it was stopped,"), perturbed_global_rng(4), later.counting():
+    with plugin_call("fit, resumed after it was stopped,"), perturbed_global_rng(4), later.counting():
         resumed = fit(harness.context(folder=folder))
     before, after, all_steps = (sum(seen.steps.values()) for seen in (watch, later, whole))
     require(
         before + after <= all_steps,
-        f"fit took {before} optimiser steps before it was stopped and {after} when it was taken up again, and an "
+        f"fit took {before} optimiser steps before it was stopped and {after} when it was resumed, and an "
         f"uninterrupted one takes {all_steps}: go on from the checkpoint",
     )
     return resumed

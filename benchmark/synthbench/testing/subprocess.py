@@ -9,8 +9,8 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 from synthbench.errors import SynthbenchError
-from synthbench.processes.child import CONTEXT, how_it_ended, lead, spawn
-from synthbench.processes.family import end, new_mark
+from synthbench.processes.child import CONTEXT, become_leader, how_it_ended, spawn
+from synthbench.processes.family import end_family, new_mark
 from synthbench.processes.guard import Guard
 from synthbench.testing.check_results import CheckResult
 from synthbench.testing.contract import iter_contract
@@ -43,13 +43,13 @@ def iter_contract_in_subprocess(kind: str, name: str, config: Mapping[str, Any] 
         how = f"the process {how_it_ended(process)}"
         yield CheckResult("the_process_survives", "The plugin leaves its process running", "failed", how)
     finally:
-        end([process.pid], mark)
+        end_family([process.pid], mark)
         process.join()
         guard.dismiss()
 
 
 def _serve(pipe: Connection, kind: str, name: str, config: Mapping[str, Any] | None) -> None:
-    lead(lambda: os._exit(1))
+    become_leader(lambda: os._exit(1))
     sys.stdout = sys.stderr  # what a plugin prints is none of the results
     try:
         for result in iter_contract(kind, name, config):

@@ -375,13 +375,13 @@ def test_what_a_plugin_tells_reaches_people(planned: Plan, store: Store, monkeyp
 
     def telling(self, train, context):
         assert context.task == task.key
-        context.tell("the checkpoint training.pt was damaged; training begins again at step 0")
+        context.notify("the checkpoint training.pt was damaged; training begins again at step 0")
         fit(self, train, context)
 
     task = first(planned, "fit-generator")
     monkeypatch.setattr(cls, "fit", telling)
     heard: list[Event] = []
     assert carry_out(task, store, heard).ok
-    assert [event.told for event in heard if event.told] == [
+    assert [event.message for event in heard if event.message] == [
         "the checkpoint training.pt was damaged; training begins again at step 0"
     ]

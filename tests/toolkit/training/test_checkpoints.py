@@ -126,7 +126,7 @@ def fit(folder: Path, stop: int = STEPS, **changes: Any) -> tuple[list[int], lis
     asked = iter(range(10**6))
     fields = {"seed": 3, "budget": Budget(STEPS, 2, 4), "folder": folder, "task": "a" * 64, **changes}
     name = fields.pop("name", "training")
-    context = Context(**fields, tell=told.append, should_stop=lambda: next(asked) >= stop)
+    context = Context(**fields, notify=told.append, should_stop=lambda: next(asked) >= stop)
     noise = loop.prepare_torch(context)
     network = nn.Linear(4, 2)
     optimiser = torch.optim.Adam(network.parameters(), lr=0.1)

@@ -100,7 +100,7 @@ def train(
 
     A resumed training ends with the weights of an uninterrupted one, bit for bit on a CPU, provided that `step` depends
     on its number and on `state` alone. A checkpoint that is damaged, or was written by another version or for another
-    task, is not used: training begins again at step 0, and ``context.tell`` is told why.
+    task, is not used: training begins again at step 0, and ``context.notify`` is told why.
 
     Parameters
     ----------
@@ -237,7 +237,7 @@ def _resume(path: Path, state: Mapping[str, State], total: int, identity: Mappin
     except FileNotFoundError:
         return 0
     except checkpoints.UnusableCheckpoint as reason:
-        context.tell(f"the checkpoint {path.name} {reason}; {path.stem} begins again at step 0")
+        context.notify(f"the checkpoint {path.name} {reason}; {path.stem} begins again at step 0")
         return 0
     return int(content["step"])
 
