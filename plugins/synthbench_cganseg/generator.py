@@ -13,6 +13,7 @@ from synthbench import Budget, Context
 from synthbench.errors import StoreError
 from synthbench.samples import Task
 from synthbench.toolkit.generators.mask_to_image import ConditionedBatches, MaskToImageGenerator, Training
+from synthbench.toolkit.training.budget_defaults import resolved
 from synthbench_cganseg.config import CGanSegConfig
 from synthbench_cganseg.cycle import Cycle
 from synthbench_cganseg.layers import STYLE_DIM
@@ -60,17 +61,18 @@ class CGanSeg(MaskToImageGenerator[CGanSegConfig]):
 
     def build_network(self) -> StyleUNet | BilinearStyleUNet:
         config, channels = self.config, self.codec.image_planes
+        filters = resolved(config.gen_filters)
         network: StyleUNet | BilinearStyleUNet
         if config.architecture == "paper":
-            network = StyleUNet(self.condition_planes, channels, config.gen_filters, config.gen_depth, config.style)
+            network = StyleUNet(self.condition_planes, channels, filters, config.gen_depth, config.style)
         else:
             network = BilinearStyleUNet(
                 self.condition_planes,
                 channels,
-                config.gen_filters,
+                filters,
                 config.gen_depth,
                 config.style,
-                config.norm,
+                resolved(config.norm),
                 self.conditioning.planes,
                 self.conditioning.object_planes,
             )
@@ -79,15 +81,16 @@ class CGanSeg(MaskToImageGenerator[CGanSegConfig]):
     def cycle(self, random: torch.Generator) -> Cycle:
         """Return a cycle around `network`, with new other networks."""
         config, codec = self.config, self.codec
-        segmenter = SegmentationUNet(codec.image_planes, codec.mask_planes, config.seg_filters)
+        segmenter = SegmentationUNet(codec.image_planes, codec.mask_planes, resolved(config.seg_filters))
+        attention = resolved(config.attention_heads), resolved(config.attention_dim_head)
         architecture = Discriminator if config.architecture == "paper" else DiscriminatorWithoutNorm
         discriminators = nn.ModuleDict(
             {
-                name: architecture(planes, config.ndf, config.attention_heads, config.attention_dim_head)
+                name: architecture(planes, resolved(config.ndf), *attention)
                 for name, planes in (("image", codec.image_planes), ("mask", codec.mask_planes))
             }
         )
-        choice = choose(config.perceptual, config.perceptual_weights)
+        choice = choose(resolved(config.perceptual), config.perceptual_weights)
         self.perceptual = choice.name
         return Cycle(
             self.network,

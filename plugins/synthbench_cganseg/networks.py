@@ -11,7 +11,7 @@ import itertools
 import math
 
 import torch
-from monai.networks.nets import BasicUNet
+from monai.networks.nets.basic_unet import BasicUNet
 from torch import nn
 from torch.nn import functional
 
@@ -113,7 +113,9 @@ class ModulatedDoubleConvolution(nn.Module):
         self.second = ModulatedConvolution(outputs, outputs)
 
     def forward(self, x: torch.Tensor, style: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:
-        return self.second(self.first(x, style, noise), style, noise)
+        x = self.first(x, style, noise)
+        modulated: torch.Tensor = self.second(x, style, noise)
+        return modulated
 
 
 class ModulatedConvolution(nn.Module):

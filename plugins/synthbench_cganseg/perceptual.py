@@ -151,4 +151,5 @@ def _published(architecture: str) -> Any:
 
 
 def _cached(architecture: str) -> Path:
-    return weights.torch_hub_folder() / _published(architecture).url.rsplit("/", 1)[-1]
+    url: str = _published(architecture).url
+    return weights.torch_hub_folder() / url.rsplit("/", 1)[-1]

@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from synthbench.toolkit.generators.mask_to_image import ConditionedBatches
+from synthbench.toolkit.training.budget_defaults import resolved
 from synthbench.toolkit.training.checkpoints import State
 from synthbench.toolkit.training.loop import autocast
 from synthbench.toolkit.training.schedules import linear_tail
@@ -30,19 +31,17 @@ class CGanSegTraining:
 
     def __init__(self, cycle: Cycle, batches: ConditionedBatches) -> None:
         config = cycle.config
-        assert config.lr is not None
-        assert config.beta1 is not None
         self.cycle = cycle
         self.batches = batches
-        self.lr = config.lr
+        self.lr = resolved(config.lr)
         slow = cycle.generator.slow_parameters()
         is_slow = {id(parameter) for parameter in slow}
         fast = [p for p in (*cycle.generator.parameters(), *cycle.segmenter.parameters()) if id(p) not in is_slow]
         groups = [{"params": fast, "lr_ratio": 1.0}]
         if slow:
             groups.append({"params": slow, "lr_ratio": _MAPPING_LR_RATIO})
-        discriminators = [{"params": list(cycle.discriminators.parameters()), "lr_ratio": config.d_lr_ratio}]
-        betas = (config.beta1, 0.999)
+        discriminators = [{"params": list(cycle.discriminators.parameters()), "lr_ratio": resolved(config.d_lr_ratio)}]
+        betas = (resolved(config.beta1), 0.999)
         self.opt_g = torch.optim.Adam(groups, betas=betas)
         self.opt_d = torch.optim.Adam(discriminators, betas=betas)
         for network in (cycle.segmenter, cycle.discriminators):

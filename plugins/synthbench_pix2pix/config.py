@@ -15,7 +15,7 @@ from pydantic import Field, model_validator
 from synthbench import Budget
 from synthbench.errors import ConfigError
 from synthbench.toolkit.generators.config import MaskToImageConfig, PresetConfig
-from synthbench.toolkit.training.budget_defaults import resolve_defaults, resolve_preset
+from synthbench.toolkit.training.budget_defaults import resolve_defaults, resolve_preset, resolved
 from synthbench_pix2pix.networks import Norm
 from synthbench_pix2pix.structure import Structure
 
@@ -98,14 +98,14 @@ class Pix2PixConfig(PresetConfig, MaskToImageConfig):
             If the patches are too small for the generator or for the discriminator.
         """
         halvings = budget.patch_size.bit_length() - 1
-        resolved = resolve_defaults(
+        config = resolve_defaults(
             self,
             budget,
             short={"ngf": 24, "ndf": 16, "num_downs": 4, "lr": 4e-4},
             long={"ngf": 64, "ndf": 64, "lr": 2e-4},
         )
-        resolved = resolve_preset(
-            resolved,
+        config = resolve_preset(
+            config,
             budget,
             paper={
                 "num_downs": min(8, halvings),
@@ -130,15 +130,14 @@ class Pix2PixConfig(PresetConfig, MaskToImageConfig):
                 "texture": True,
             },
         )
-        assert resolved.num_downs is not None
-        bottleneck = 1 if resolved.upsampling == "transposed" else 2
-        smallest_for_d = 3 * 2**resolved.n_layers_d
-        side = max(smallest_for_d, bottleneck * 2**resolved.num_downs)
+        bottleneck = 1 if config.upsampling == "transposed" else 2
+        smallest_for_d = 3 * 2**config.n_layers_d
+        side = max(smallest_for_d, bottleneck * 2 ** resolved(config.num_downs))
         if budget.patch_size < side:
             smaller = "" if budget.patch_size < smallest_for_d else ", or a smaller num_downs"
             raise ConfigError(
-                f"patches of {budget.patch_size} are too small for num_downs: {resolved.num_downs} and n_layers_d: "
-                f"{resolved.n_layers_d}; give patches of {side} or more{smaller} (images must not be smaller than a "
+                f"patches of {budget.patch_size} are too small for num_downs: {config.num_downs} and n_layers_d: "
+                f"{config.n_layers_d}; give patches of {side} or more{smaller} (images must not be smaller than a "
                 "patch)"
             )
-        return resolved
+        return config

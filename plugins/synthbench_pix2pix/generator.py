@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import numpy as np
 import torch
 
 from synthbench import Budget, Context, SampleSet
 from synthbench.toolkit.generators.mask_to_image import ConditionedBatches, MaskToImageGenerator
+from synthbench.toolkit.training.budget_defaults import resolved
 from synthbench_pix2pix.config import Pix2PixConfig
 from synthbench_pix2pix.losses import Losses, Term, l1
 from synthbench_pix2pix.networks import BilinearUNet, UNet, patch_discriminator, set_dropout_generator
-from synthbench_pix2pix.structure import structural, suited
+from synthbench_pix2pix.structure import Structure, structural, suited
 from synthbench_pix2pix.training import Pix2PixTraining
 
 __all__ = ["Pix2Pix"]
@@ -54,26 +57,27 @@ class Pix2Pix(MaskToImageGenerator[Pix2PixConfig]):
         config = self.config
         architecture = UNet if config.upsampling == "transposed" else BilinearUNet
         network = architecture(
-            self.condition_planes + config.noise_planes,
+            self.condition_planes + resolved(config.noise_planes),
             self.codec.image_planes,
-            config.ngf,
-            config.num_downs,
-            config.norm,
-            config.dropout,
+            resolved(config.ngf),
+            resolved(config.num_downs),
+            resolved(config.norm),
+            resolved(config.dropout),
         )
         return network.to(memory_format=torch.channels_last)
 
     def training(self, batches: ConditionedBatches, context: Context, random: torch.Generator) -> Pix2PixTraining:
         config, codec = self.config, self.codec
-        assert config.structural_loss not in (None, "auto")
+        structural_loss: Structure | Literal["auto"] = resolved(config.structural_loss)
+        assert structural_loss != "auto", "resolve_config replaces it"
         discriminator = patch_discriminator(
-            self.condition_planes + codec.image_planes, config.ndf, config.n_layers_d, config.norm
+            self.condition_planes + codec.image_planes, resolved(config.ndf), config.n_layers_d, resolved(config.norm)
         )
         semantic = codec.mask_encoding == "classes"
-        terms = structural(config.structural_loss, config.lambda_structural, semantic)
+        terms = structural(structural_loss, config.lambda_structural, semantic)
         return Pix2PixTraining(
             self.network,
-            discriminator.to(self.device, memory_format=torch.channels_last),
+            discriminator.to(self.device).to(memory_format=torch.channels_last),
             Losses([Term("l1", config.lambda_l1, l1), *terms]),
             config,
             batches,
@@ -82,7 +86,7 @@ class Pix2Pix(MaskToImageGenerator[Pix2PixConfig]):
         )
 
     def generate(self, condition: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
-        shape = (1, self.config.noise_planes, *condition.shape[2:])
+        shape = (1, resolved(self.config.noise_planes), *condition.shape[2:])
         noise = torch.from_numpy(rng.standard_normal(shape, dtype=np.float32)).to(self.device)
         set_dropout_generator(self.network, torch.Generator().manual_seed(int(rng.integers(2**62))))
         image: torch.Tensor = self.network(torch.cat([condition, noise], dim=1))

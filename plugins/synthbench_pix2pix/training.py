@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from synthbench.toolkit.generators.mask_to_image import ConditionedBatches
+from synthbench.toolkit.training.budget_defaults import resolved
 from synthbench.toolkit.training.checkpoints import State
 from synthbench.toolkit.training.loop import autocast
 from synthbench.toolkit.training.schedules import linear_tail, set_learning_rate
@@ -44,13 +45,11 @@ class Pix2PixTraining:
         condition: Callable[[torch.Tensor, torch.Tensor], torch.Tensor],
         random: torch.Generator,
     ) -> None:
-        assert config.lr is not None
-        assert config.noise_planes is not None
         self.generator = generator
         self.discriminator = discriminator
         self.losses = losses
-        self.lr = config.lr
-        self.noise_planes = config.noise_planes
+        self.lr = resolved(config.lr)
+        self.noise_planes = resolved(config.noise_planes)
         self.batches = batches
         self.condition = condition
         self.random = random

@@ -215,7 +215,7 @@ class MaskToImageGenerator(CodecGenerator[ConfigT]):
     def batch(self, image: torch.Tensor, planes: torch.Tensor) -> ConditionedBatch:
         """Return stacked results of `encode` as a batch."""
         sizes = [self.codec.mask_planes, self.conditioning.planes, self.codec.image_planes]
-        return ConditionedBatch(image, *planes.split([*sizes, planes.shape[1] - sum(sizes)], dim=1))
+        return ConditionedBatch(image, *torch.split(planes, [*sizes, planes.shape[1] - sum(sizes)], dim=1))
 
     @property
     def condition_planes(self) -> int:

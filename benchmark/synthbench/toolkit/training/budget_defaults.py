@@ -7,7 +7,7 @@ from typing import Any, Literal, TypeVar
 
 from synthbench.plugin.api import Budget, Config
 
-__all__ = ["LONG_TRAINING_STEPS", "Preset", "non_default", "resolve_defaults", "resolve_preset"]
+__all__ = ["LONG_TRAINING_STEPS", "Preset", "non_default", "resolve_defaults", "resolve_preset", "resolved"]
 
 LONG_TRAINING_STEPS = 10_000
 """A training of fewer optimiser steps counts as short, meant for a CPU."""
@@ -16,6 +16,7 @@ Preset = Literal["paper", "microscopy"]
 """``paper``: the published method. ``microscopy``: with what this project adds for short trainings on few images."""
 
 ConfigT = TypeVar("ConfigT", bound=Config)
+T = TypeVar("T")
 
 
 def non_default(config: Config, names: Iterable[str]) -> list[str]:
@@ -82,3 +83,16 @@ def resolve_preset(
         )
     defaults = paper if preset == "paper" else microscopy
     return resolve_defaults(config, budget, short=defaults, long=defaults)
+
+
+def resolved(value: T | None) -> T:
+    """Return the value of a field that is None until the configuration is resolved.
+
+    Raises
+    ------
+    ValueError
+        If it still is None.
+    """
+    if value is None:
+        raise ValueError("the configuration has no value for this field; call its resolve(budget)")
+    return value
