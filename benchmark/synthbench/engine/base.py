@@ -9,6 +9,8 @@ from typing import Any, Literal
 
 from synthbench.study.plan import Task
 
+__all__ = ["Engine", "Event", "Options", "Outcome", "Status"]
+
 Status = Literal["done", "stored", "failed", "timeout", "crashed", "stopped"]
 
 

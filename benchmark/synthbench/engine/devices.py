@@ -12,6 +12,8 @@ from pathlib import Path
 
 from synthbench.errors import ConfigError
 
+__all__ = ["KEEP_MEMORY", "THREAD_VARIABLES", "choose", "inherited", "share_cores", "usable", "visible_gpus"]
+
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 KEEP_MEMORY = {"MALLOC_MMAP_THRESHOLD_": str(2**25), "MALLOC_TRIM_THRESHOLD_": str(2**30)}
 """glibc keeps what is freed, instead of asking the kernel for it again in every training step; a larger first value

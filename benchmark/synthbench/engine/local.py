@@ -19,6 +19,8 @@ from synthbench.processes.guard import Guard
 from synthbench.processes.signals import defer_signals
 from synthbench.study.plan import Task
 
+__all__ = ["LocalEngine"]
+
 
 @dataclass
 class _Worker:

@@ -15,6 +15,8 @@ from synthbench.engine.schedule import Message, Missing
 from synthbench.study.plan import Task
 from synthbench.study.runtime_estimates import RuntimeEstimates, format_duration
 
+__all__ = ["ANNOUNCE_EVERY", "Display", "LONG"]
+
 ANNOUNCE_EVERY = 20.0
 LONG = ("fit", "draw", "predict", "encode")
 """Stages whose progress tells how far a task is: the others take no time beside them."""

@@ -18,6 +18,18 @@ from synthbench.plugin.hookspecs import PROJECT
 from synthbench.plugin.registry import registry
 from synthbench.study.plan import Task
 
+__all__ = [
+    "Memory",
+    "checkout",
+    "facts",
+    "gpu_facts",
+    "gpu_peak_mb",
+    "hardware",
+    "plugin_facts",
+    "source_state",
+    "versions",
+]
+
 _WATCHED = (
     "synthbench", "numpy", "scipy", "scikit-image", "torch", "torchvision", "monai", "tensorflow", "keras",
     "stardist", "csbdeep", "cellpose", "clean-fid", "pycocotools", "pydantic",

@@ -17,6 +17,8 @@ from synthbench.plugin.api import Context, Stopped
 from synthbench.store import Store
 from synthbench.study.plan import Task
 
+__all__ = ["LONG", "PROGRESS_EVERY", "run_task"]
+
 PROGRESS_EVERY = 0.2
 LONG = ("fit-generator", "fit-segmenter")
 """Kinds of task that leave checkpoints."""

@@ -10,6 +10,8 @@ from synthbench.engine.base import Engine, Event, Outcome
 from synthbench.processes.signals import Interrupted, signal_number
 from synthbench.study.plan import Task
 
+__all__ = ["GRACE", "Message", "Missing", "TICK", "run_tasks"]
+
 GRACE = 4.0
 TICK = 0.5
 

@@ -7,6 +7,8 @@ from synthbench.engine.devices import inherited
 from synthbench.engine.run_task import run_task
 from synthbench.study.plan import Task
 
+__all__ = ["SerialEngine"]
+
 
 class SerialEngine(Engine):
     """Runs a task within `start`."""

@@ -12,6 +12,8 @@ from synthbench.engine.base import Event, Options
 from synthbench.engine.run_task import run_task
 from synthbench.processes.child import become_leader
 
+__all__ = ["work"]
+
 
 def work(pipe: Connection, stop: Any, options: Options) -> None:
     """Serve until the pipe closes. A task is asked to stop by the parent, or by a signal to this process."""

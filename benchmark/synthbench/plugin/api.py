@@ -20,6 +20,26 @@ from synthbench.errors import ConfigError, suggest
 from synthbench.samples import Sample, SampleSet, Task
 from synthbench.types import Features, FloatArray, Image, LabelMap
 
+__all__ = [
+    "BUDGET_NAMES",
+    "Budget",
+    "CONFIG_FILE",
+    "Config",
+    "ConfigT",
+    "Context",
+    "Dataset",
+    "Encoder",
+    "Generator",
+    "Instances",
+    "LOG",
+    "Progress",
+    "Segmenter",
+    "Stopped",
+    "TrainingMix",
+    "ignore_message",
+    "silent",
+]
+
 CONFIG_FILE = "config.json"
 
 

@@ -13,6 +13,8 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 from synthbench.plugin.api import Budget
 from synthbench.plugin.registry import registry
 
+__all__ = ["Option", "PluginDocs", "documented", "kind_of", "plugin_docs"]
+
 _SECTION = re.compile(r"^(\w[\w ]*)\n-{3,}$", re.MULTILINE)
 _LISTED = ("Attributes", "Parameters")
 

@@ -13,6 +13,18 @@ import pluggy
 
 from synthbench.plugin.specs import DatasetSpec, EncoderSpec, GeneratorSpec, SegmenterSpec
 
+__all__ = [
+    "GROUP",
+    "HOOKS",
+    "PROJECT",
+    "hookimpl",
+    "hookspec",
+    "synthbench_datasets",
+    "synthbench_encoders",
+    "synthbench_generators",
+    "synthbench_segmenters",
+]
+
 PROJECT = "synthbench"
 GROUP = "synthbench"
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+__all__ = ["AUTOCAST", "TF32", "precision"]
+
 AUTOCAST = "bfloat16"
 """The type of most operations on a GPU, within `synthbench.toolkit.training.loop.autocast`."""
 

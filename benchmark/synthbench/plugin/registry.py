@@ -24,6 +24,17 @@ from synthbench.errors import PluginError, suggest
 from synthbench.plugin import hookspecs
 from synthbench.plugin.specs import KINDS, Spec
 
+__all__ = [
+    "EntryPoint",
+    "Problem",
+    "Registered",
+    "Registry",
+    "discover",
+    "distribution_version",
+    "one_line",
+    "registry",
+]
+
 if TYPE_CHECKING:
     from packaging.requirements import Requirement
 

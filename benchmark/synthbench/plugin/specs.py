@@ -6,6 +6,8 @@ import re
 from dataclasses import dataclass
 from typing import ClassVar
 
+__all__ = ["DatasetSpec", "EncoderSpec", "GeneratorSpec", "KINDS", "SegmenterSpec", "Spec", "TASK_NAMES"]
+
 TASK_NAMES = frozenset({"instances", "semantic"})
 _NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 _TARGET = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")

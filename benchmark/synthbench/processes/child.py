@@ -16,6 +16,8 @@ from typing import Any
 from synthbench.processes.family import marked
 from synthbench.processes.signals import STOPS
 
+__all__ = ["CONTEXT", "PATIENCE", "become_leader", "die_with_parent", "how_it_ended", "spawn", "start_tracker"]
+
 PATIENCE = 1.0
 """Seconds that a guard gets to end an orphaned family before it ends itself."""
 

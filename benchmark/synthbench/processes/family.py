@@ -14,6 +14,8 @@ from collections.abc import Collection, Iterable, Iterator
 
 import psutil
 
+__all__ = ["GRACE", "MARK", "ROUNDS", "end_family", "family_members", "marked", "new_mark"]
+
 MARK = "SYNTHBENCH_FAMILY"
 """Name of the environment variable."""
 

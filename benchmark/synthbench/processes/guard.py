@@ -17,6 +17,8 @@ from typing import IO
 from synthbench.processes.family import end_family
 from synthbench.processes.signals import STOPS
 
+__all__ = ["Guard", "stand"]
+
 
 class Guard:
     """Ends families when this process dies.

@@ -8,6 +8,8 @@ import threading
 from collections.abc import Iterator
 from types import FrameType
 
+__all__ = ["Interrupted", "STOPS", "defer_signals", "interruptible", "signal_number"]
+
 STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 

@@ -88,10 +88,12 @@ def plan(
 
     Parameters
     ----------
-    study, store, device, progress
+    study, store, device
         As for `run`.
     pilot
         An earlier run, or its folder: the noise of scores is estimated from it.
+    progress
+        As for `run`.
 
     Returns
     -------

@@ -11,6 +11,8 @@ from typing import Any
 from synthbench.errors import StoreError
 from synthbench.store import Store
 
+__all__ = ["Explained", "differences", "explain", "flat"]
+
 
 @dataclass(frozen=True)
 class Explained:

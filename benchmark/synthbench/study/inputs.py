@@ -10,6 +10,8 @@ from synthbench.errors import DataError, StoreError
 from synthbench.samples import SampleSet
 from synthbench.store import Store, key_of, remove_folder
 
+__all__ = ["IMPORTED", "mark_for_rebuild", "open_real", "open_set", "open_synthetic"]
+
 IMPORTED = "imported"
 """Folder of the store with what was imported from plain folders: copies, that can be made again."""
 

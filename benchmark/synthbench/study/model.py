@@ -17,6 +17,25 @@ from synthbench.io.escaping import printable
 from synthbench.io.safe_yaml import read_yaml
 from synthbench.plugin.config_errors import first_problem
 
+__all__ = [
+    "Amount",
+    "BudgetConfig",
+    "DEFAULT",
+    "DatasetConfig",
+    "Fraction",
+    "HyperParameters",
+    "PluginConfig",
+    "RENAMED",
+    "STUDIES",
+    "Seeds",
+    "SplitConfig",
+    "Study",
+    "load_study",
+    "make_study",
+    "named_after",
+    "read_study",
+]
+
 STUDIES = Path(__file__).parent / "studies"
 DEFAULT = STUDIES / "default.yaml"
 

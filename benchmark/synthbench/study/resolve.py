@@ -23,6 +23,18 @@ from synthbench.study.provenance import task_content
 from synthbench.study.provenance.encoders import pick_encoder
 from synthbench.study.provenance.plugins import PluginFingerprint, fingerprint_plugin
 
+__all__ = [
+    "Condition",
+    "LONG",
+    "Resolved",
+    "SMALLEST",
+    "StudyPlugin",
+    "amount_of",
+    "in_hash_order",
+    "open_dataset",
+    "resolve",
+]
+
 SMALLEST = 3
 LONG = ("standard", "paper")
 """Budgets in which a generator is trained twice unless the study says otherwise."""

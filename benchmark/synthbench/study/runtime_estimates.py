@@ -10,6 +10,8 @@ from typing import Any
 from synthbench.store import Store, canonical
 from synthbench.study.plan import Task
 
+__all__ = ["RuntimeEstimates", "format_duration"]
+
 
 class RuntimeEstimates:
     """Seconds per kind of task, plugin and budget: the median of what is known.

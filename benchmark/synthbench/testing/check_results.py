@@ -15,6 +15,22 @@ from pydantic import ValidationError
 from synthbench.errors import SynthbenchError
 from synthbench.plugin.api import Stopped
 
+__all__ = [
+    "CheckFailure",
+    "CheckResult",
+    "FatalCheckFailure",
+    "Skipped",
+    "Status",
+    "Subject",
+    "describe",
+    "empty_home",
+    "mostly_skipped",
+    "plugin_call",
+    "plugin_call_may_refuse",
+    "require",
+    "run_checks",
+]
+
 Status = Literal["passed", "failed", "skipped"]
 Subject = TypeVar("Subject")
 

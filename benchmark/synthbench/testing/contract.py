@@ -14,6 +14,8 @@ from synthbench.testing.generators import iter_generator_checks
 from synthbench.testing.packages import iter_package_checks
 from synthbench.testing.segmenters import iter_segmenter_checks
 
+__all__ = ["assert_contract", "iter_contract", "run_contract"]
+
 
 def run_contract(kind: str, name: str, config: Mapping[str, Any] | None = None) -> list[CheckResult]:
     """Run all contract checks on an installed plugin.

@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 
 from synthbench.samples import Sample, SampleSet, Task
 
+__all__ = ["CLASSES", "discs", "inverted", "partly_unknown"]
+
 CLASSES = ("background", "disc", "core")
 """Classes of the semantic pictures, each brighter than the one before."""
 

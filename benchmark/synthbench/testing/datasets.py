@@ -17,6 +17,8 @@ from synthbench.testing.check_results import CheckResult, Skipped, plugin_call, 
 from synthbench.testing.harness import SEED, perturbed_global_rng
 from synthbench.testing.shared_checks import check_config
 
+__all__ = ["check_dataset", "iter_dataset_checks"]
+
 FIRST = 6
 """How many samples are looked at."""
 

@@ -18,6 +18,8 @@ from synthbench.testing.folders import check_saved
 from synthbench.testing.harness import SEED, perturbed_global_rng
 from synthbench.testing.shared_checks import check_config
 
+__all__ = ["check_encoder", "iter_encoder_checks"]
+
 TOLERANCE = 1e-3
 """Features of one image may differ by this share of their spread between batches: sums in another order."""
 

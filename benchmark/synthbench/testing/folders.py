@@ -7,6 +7,8 @@ from pathlib import Path
 
 from synthbench.testing.check_results import require
 
+__all__ = ["check_saved", "is_pickle"]
+
 _PICKLE_NAMES = {".pkl", ".pickle", ".joblib", ".dill"}
 
 

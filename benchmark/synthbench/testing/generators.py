@@ -38,6 +38,8 @@ from synthbench.testing.shared_checks import (
 )
 from synthbench.testing.watch import Watch
 
+__all__ = ["check_generator", "iter_generator_checks"]
+
 
 def check_generator(
     cls: type[Generator[Any]], *, tasks: Iterable[str] = TASK_NAMES, config: Mapping[str, Any] | None = None

@@ -19,6 +19,8 @@ from synthbench.testing.data import discs
 from synthbench.testing.folders import check_saved
 from synthbench.testing.learning import Numbers, numbers
 
+__all__ = ["FEW_STEPS", "Harness", "SEED", "Value", "perturbed_global_rng"]
+
 Value = TypeVar("Value")
 
 SEED = 7

@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 
 from synthbench.plugin.api import CONFIG_FILE
 
+__all__ = ["Numbers", "TEXTS", "arrays", "changed", "numbers"]
+
 Numbers = dict[str, float | str]
 """Numbers by file and place in it; of an array, and of a file of unknown form, a SHA-256."""
 

@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 
 from synthbench.samples import MASK, ORIGINS, Sample, SampleSet
 
+__all__ = ["wrong_origin"]
+
 
 def wrong_origin(sample: Sample, train: SampleSet) -> str:
     """Return what is wrong with what a drawn sample says of its mask; an empty text where nothing is."""

@@ -13,6 +13,20 @@ from pathlib import Path
 
 from synthbench.testing.check_results import CheckFailure, CheckResult, plugin_call, require, run_checks
 
+__all__ = [
+    "CHECKS",
+    "HEAVY",
+    "PUBLIC",
+    "PUBLIC_ROOMS",
+    "Package",
+    "imported",
+    "is_public",
+    "iter_package_checks",
+    "listing_stays_light",
+    "only_public_names",
+    "private_imports",
+]
+
 HEAVY = ("torch", "tensorflow", "numpy", "pydantic")
 """What listing plugins must not import."""
 

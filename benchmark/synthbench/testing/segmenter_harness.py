@@ -17,6 +17,8 @@ from synthbench.testing.learning import arrays
 from synthbench.testing.shared_checks import Untouched, in_memory
 from synthbench.testing.watch import Watch
 
+__all__ = ["HALF", "MIXED_PATCHES", "SegmenterHarness", "blank", "check_answer", "same"]
+
 HALF = "16-bit images, half of them synthetic"
 
 MIXED_PATCHES = 8

@@ -41,6 +41,8 @@ from synthbench.testing.training_mix import (
 )
 from synthbench.testing.watch import Watch
 
+__all__ = ["check_segmenter", "iter_segmenter_checks"]
+
 
 def check_segmenter(
     cls: type[Segmenter[Any]], *, tasks: Iterable[str] = TASK_NAMES, config: Mapping[str, Any] | None = None

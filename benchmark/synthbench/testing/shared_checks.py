@@ -14,6 +14,19 @@ from synthbench.testing.check_results import CheckFailure, FatalCheckFailure, Sk
 from synthbench.testing.harness import Harness, perturbed_global_rng
 from synthbench.testing.watch import Watch
 
+__all__ = [
+    "GRADIENTS_PER_STEP",
+    "Untouched",
+    "budgets_are_named",
+    "check_config",
+    "check_no_steps",
+    "check_progress",
+    "check_steps",
+    "configuration_is_declared",
+    "in_memory",
+    "stop_and_resume",
+]
+
 GRADIENTS_PER_STEP = 16
 """More computations of gradients for each optimiser step are taken for steps that aren't an optimiser's."""
 

@@ -15,6 +15,8 @@ from synthbench.processes.guard import Guard
 from synthbench.testing.check_results import CheckResult
 from synthbench.testing.contract import iter_contract
 
+__all__ = ["iter_contract_in_subprocess"]
+
 
 def iter_contract_in_subprocess(kind: str, name: str, config: Mapping[str, Any] | None = None) -> Iterator[CheckResult]:
     """Yield the results of `synthbench.testing.run_contract` as they come, from a process of their own.

@@ -13,6 +13,15 @@ from synthbench.testing.harness import SEED
 from synthbench.testing.learning import changed
 from synthbench.testing.segmenter_harness import HALF, SegmenterHarness, blank
 
+__all__ = [
+    "QUARTERS",
+    "another_seed_another_fit",
+    "mix_is_learnt_from",
+    "synthetic_ratio_is_kept",
+    "unknown_is_no_background",
+    "validation_is_not_trained_on",
+]
+
 QUARTERS = (0.25, 0.75)
 
 
@@ -28,7 +37,7 @@ def another_seed_another_fit(harness: SegmenterHarness) -> None:
 
 
 def mix_is_learnt_from(harness: SegmenterHarness) -> None:
-    """fit learns from the real and from the synthetic samples of the mix: with others, it predicts otherwise."""
+    """A fit learns from the real and from the synthetic samples of the mix: with others, it predicts otherwise."""
     mix, others = harness.half_mix, inverted(harness.deep_pictures(3))
     for what, other in (
         ("real samples", TrainingMix(others, mix.synthetic, mix.synthetic_ratio)),
@@ -45,7 +54,7 @@ def mix_is_learnt_from(harness: SegmenterHarness) -> None:
 
 
 def synthetic_ratio_is_kept(harness: SegmenterHarness) -> None:
-    """fit learns from synthetic samples in the share that the mix gives: with another share, it predicts otherwise."""
+    """A fit uses synthetic samples in the ratio that the mix gives: with another ratio, it predicts otherwise."""
     real, synthetic = harness.deep_pictures(1), inverted(harness.deep_pictures(2))
     few, many = (
         harness.try_fit(TrainingMix(real, synthetic, share), f"16-bit images, {share:.0%} of them synthetic")

@@ -18,6 +18,8 @@ from synthbench.study.plan import Task
 from synthbench.study.provenance import compute_settings, task_code
 from synthbench.study.provenance.plugins import changes_since
 
+__all__ = ["CHANGED", "SINCE", "TaskContext", "configured"]
+
 
 @dataclass(frozen=True)
 class TaskContext:

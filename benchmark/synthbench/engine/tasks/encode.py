@@ -17,6 +17,8 @@ from synthbench.metrics.residuals import Residuals
 from synthbench.plugin.variants import variant_of
 from synthbench.samples import MASK
 
+__all__ = ["load_features", "run", "save_features"]
+
 
 def run(ctx: TaskContext) -> dict[str, Any]:
     content = ctx.task.content

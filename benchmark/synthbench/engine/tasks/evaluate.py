@@ -19,6 +19,8 @@ from synthbench.metrics.overlap import overlap
 from synthbench.plugin.api import Budget, Instances
 from synthbench.samples import Sample, check_labels, suffix_for, write_array
 
+__all__ = ["checked", "fingerprint", "run", "score_instances", "score_semantic"]
+
 
 def run(ctx: TaskContext) -> dict[str, Any]:
     where = ctx.task.where

@@ -8,6 +8,8 @@ from typing import Any
 from synthbench.engine.tasks.context import TaskContext, configured
 from synthbench.plugin.api import Budget
 
+__all__ = ["run"]
+
 
 def run(ctx: TaskContext) -> dict[str, Any]:
     plugin = ctx.task.content["plugin"]

@@ -9,6 +9,8 @@ from synthbench.engine.tasks.context import TaskContext, configured
 from synthbench.errors import DataError
 from synthbench.plugin.api import Budget, TrainingMix
 
+__all__ = ["check_ignored", "run"]
+
 
 def run(ctx: TaskContext) -> dict[str, Any]:
     content = ctx.task.content

@@ -9,6 +9,8 @@ from typing import Any
 from synthbench.store import Store
 from synthbench.study.resolve import Resolved
 
+__all__ = ["Fidelity", "LabelConsistency", "Plan", "SCORES", "Task", "TrainingRun"]
+
 
 @dataclass(frozen=True)
 class Task:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from synthbench.study.resolve import Resolved
 
+__all__ = ["missing_control"]
+
 
 def missing_control(resolved: Resolved) -> str:
     """Return what a study without a larger amount of real data should be told, with the line to add; else ``""``."""

@@ -13,6 +13,18 @@ from synthbench.plugin.registry import Registered
 from synthbench.study.provenance import distributions
 from synthbench.study.provenance.syntax_trees import Import, source
 
+__all__ = [
+    "CORE",
+    "NOT_HASHED",
+    "PROTOCOL",
+    "core_files",
+    "core_source",
+    "package_roots",
+    "plugin_source",
+    "top_names",
+    "used",
+]
+
 PROTOCOL = 1
 """Raised when the meaning of a result changes though no hashed source does."""
 

@@ -6,6 +6,8 @@ import os
 
 from synthbench.plugin.precision import precision
 
+__all__ = ["compute_settings"]
+
 _OVERRIDES = ("NVIDIA_TF32_OVERRIDE", "TORCH_ALLOW_TF32_CUBLAS_OVERRIDE", "ONEDNN_DEFAULT_FPMATH_MODE")
 """Variables by which libraries are told to compute otherwise than they are asked to."""
 

@@ -8,6 +8,8 @@ import re
 import sys
 from functools import cache
 
+__all__ = ["is_own", "minor", "normal", "owners"]
+
 _OTHERWISE = {
     "skimage": "scikit-image",
     "PIL": "pillow",

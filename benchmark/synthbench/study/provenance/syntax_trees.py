@@ -10,6 +10,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+__all__ = ["Import", "Source", "canonical", "source"]
+
 _SILENT = {"ctx", "kind", "type_comment"}
 """Fields that say nothing, or nothing that another field doesn't."""
 

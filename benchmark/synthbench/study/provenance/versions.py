@@ -11,6 +11,8 @@ from synthbench.plugin.registry import Registered, distribution_version
 from synthbench.study.provenance import distributions
 from synthbench.study.provenance.code import core_files, package_roots, top_names, used
 
+__all__ = ["CORE", "NUMERIC", "core_versions", "plugin_versions"]
+
 CORE = "synthbench"
 NUMERIC = ("torch", "monai", "numpy", "scipy", "scikit-image")
 """What most methods compute with, if only by way of another library: part of every key of what trains or predicts."""
