@@ -1,7 +1,7 @@
 """Hyper-parameters of cGAN-Seg.
 
 Sources are the paper (Zargari et al., "Enhanced cell segmentation with limited training datasets using cycle generative
-adversarial networks", iScience 2024) and its published code (abzargar/cGAN-Seg).
+adversarial networks", iScience 2024) and its published code (abzargar/cGAN-Seg), whose names stand in brackets.
 """
 
 from __future__ import annotations
@@ -52,11 +52,17 @@ class CGanSegConfig(PresetConfig, MaskToImageConfig):
         description="paper: StyleUNet and discriminators of the published code; microscopy: without transposed "
         "convolutions and without norm in the discriminators (this project's; see synthbench_cganseg.microscopy)",
     )
-    gen_filters: int | None = Field(None, ge=2, description="planes of the StyleUNet at full resolution")
+    gen_filters: int | None = Field(
+        None, ge=2, description="planes of the StyleUNet at full resolution (StyleUnetGenerator)"
+    )
     gen_depth: int = Field(4, ge=1, le=6, description="how often the StyleUNet halves the resolution")
-    seg_filters: int | None = Field(None, ge=2, description="planes of the segmentation U-Net at full resolution")
-    ndf: int | None = Field(None, ge=2, description="planes of the discriminators' first layer")
-    attention_heads: int | None = Field(None, ge=1, description="heads of the discriminators' linear attention")
+    seg_filters: int | None = Field(
+        None, ge=2, description="planes of the segmentation U-Net at full resolution (UnetSegmentation)"
+    )
+    ndf: int | None = Field(None, ge=2, description="planes of the discriminators' first layer (NLayerDiscriminator)")
+    attention_heads: int | None = Field(
+        None, ge=1, description="heads of the discriminators' linear attention (Shen et al. 2021)"
+    )
     attention_dim_head: int | None = Field(None, ge=1, description="planes of a head of the linear attention")
     norm: Literal["batch", "pixel"] | None = Field(
         None,
@@ -65,7 +71,7 @@ class CGanSegConfig(PresetConfig, MaskToImageConfig):
     )
     style: bool = Field(True, description="false: a plain U-Net without style and noise, an ablation of the paper")
     mixed_prob: float = Field(
-        0.9, ge=0, le=1, description="probability of style mixing: an image gets two styles in training"
+        0.9, ge=0, le=1, description="probability that an image gets two styles in training (Karras et al. 2019, 3.1)"
     )
     perceptual: str | None = Field(
         None,
@@ -82,28 +88,36 @@ class CGanSegConfig(PresetConfig, MaskToImageConfig):
         description="differentiable augmentation of what discriminators see. batch: images only, all augmentations for "
         "a whole batch or none; sample: each augmentation of each image and mask by itself (this project's)",
     )
-    p_diff: float = Field(0.2, ge=0, le=1, description="probability of the differentiable augmentation")
+    p_diff: float = Field(
+        0.2, ge=0, le=1, description="probability of the differentiable augmentation (Zhao et al. 2020)"
+    )
     mask_gradient: Literal["none", "straight-through", "soft"] | None = Field(
         None,
         description="gradient of the mask that the segmentation network hands over. none: hard masks without a "
         "gradient; straight-through: hard masks with the gradient of the probabilities; soft: probabilities (the last "
         "two are this project's)",
     )
-    image_gan_weight: float | None = Field(None, ge=0, description="weight of the image discriminator's LSGAN loss")
-    mask_gan_weight: float | None = Field(None, ge=0, description="weight of the mask discriminator's LSGAN loss")
+    image_gan_weight: float | None = Field(
+        None, ge=0, description="weight of the image discriminator's LSGAN loss (d_img_loss; Mao et al. 2017)"
+    )
+    mask_gan_weight: float | None = Field(
+        None, ge=0, description="weight of the mask discriminator's LSGAN loss (d_mask_loss)"
+    )
     image_cycle_weight: float = Field(
-        100.0, ge=0, description="weight of L1/2 plus perceptual loss, image → mask → image"
+        100.0, ge=0, description="weight of L1/2 plus perceptual loss, image → mask → image (rec_img_loss)"
     )
     mask_cycle_weight: float | None = Field(
-        None, ge=0, description="weight of cross-entropy plus Dice, mask → image → mask"
+        None, ge=0, description="weight of cross-entropy plus Dice, mask → image → mask (rec_mask_loss)"
     )
     image_identity_weight: float = Field(
         50.0,
         ge=0,
-        description="weight of L1/2 plus perceptual loss between the image of a mask and its own image",
+        description="weight of L1/2 plus perceptual loss between the image of a mask and its own image (id_img_loss)",
     )
     mask_identity_weight: float = Field(
-        50.0, ge=0, description="weight of cross-entropy plus Dice between the mask of an image and its own mask"
+        50.0,
+        ge=0,
+        description="weight of cross-entropy plus Dice between the mask of an image and its own mask (id_mask_loss)",
     )
     lr: float | None = Field(None, gt=0, description="learning rate of Adam")
     lr_decay: bool | None = Field(
