@@ -43,7 +43,7 @@ def prdc(real: np.ndarray, synthetic: np.ndarray, neighbours: int = NEIGHBOURS) 
     real, synthetic
         ``(n, d)`` and ``(m, d)``, n, m > neighbours.
     neighbours
-        k.
+        Number of nearest neighbours, k.
 
     Raises
     ------

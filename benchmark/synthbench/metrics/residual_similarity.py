@@ -104,7 +104,7 @@ def nearest(first: ThumbnailSet, second: ThumbnailSet, *, block: int = _BLOCK, p
     Parameters
     ----------
     first, second
-        n and m images; m ≥ 1.
+        Sets of n and m images; m ≥ 1.
     block, pairs
         Images, and pairs with similar masks, that are compared at a time; they bound the memory and change no result.
     """

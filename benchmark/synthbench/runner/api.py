@@ -98,6 +98,7 @@ def plan(
     Returns
     -------
     StudyPlan
+        Tasks, missing artifacts, expected runtimes and detectable effects.
 
     Raises
     ------

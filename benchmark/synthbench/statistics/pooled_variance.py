@@ -145,6 +145,7 @@ def two_way(
     variance : ndarray
         ``(studies,)``.
     dof : float
+        Degrees of freedom of the variance.
     p : ndarray
         ``(studies, rows)``: p-value of the hypothesis that a row varies no more than the others; 1 without a test.
     """

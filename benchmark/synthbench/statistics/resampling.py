@@ -77,6 +77,7 @@ def resample(
     Returns
     -------
     arms : dict of str to Resampled
+        The resampled scores of each arm.
     by_fold : bool
         Whether every unit belongs to one fold, so that each fold was resampled by itself.
     """
@@ -117,8 +118,10 @@ def smallness(strata: Sequence[np.ndarray]) -> tuple[float, float]:
 
     Returns
     -------
-    inflation, dof : float
-        1 and 0 where no stratum has two units.
+    inflation : float
+        Factor by which the variance is inflated.
+    dof : float
+        Degrees of freedom; the two are 1 and 0 where no stratum has two units.
     """
     truth = expected = squares = 0.0
     for sizes in strata:

@@ -125,7 +125,7 @@ def sum_dof(errors2: Sequence[np.ndarray | float], dofs: Sequence[np.ndarray | f
     errors2
         Each a number, or ``(studies,)``; the sum is above 0.
     dofs
-        ν of each, above 0; infinite for a known variance.
+        Degrees of freedom of each, above 0; infinite for a known variance.
     """
     counted = [np.asarray(error2) * (1 + 5 / dof) for error2, dof in zip(errors2, dofs, strict=True)]
     doubt = np.sum([part**2 / dof for part, dof in zip(counted, dofs, strict=True)], axis=0)
