@@ -71,7 +71,7 @@ class CellposeConfig(Config):
         return self
 
 
-class Cellpose(Segmenter):
+class Cellpose(Segmenter[CellposeConfig]):
     """Cellpose 3.1 from scratch: network, targets, loss, dynamics and post-processing are the library's own.
 
     What is not the library's: patches come from the patch stream, so its sampler (which seeds numpy with the number
@@ -93,7 +93,7 @@ class Cellpose(Segmenter):
     Sources: Stringer et al., Nature Methods 18 (2021); Stringer & Pachitariu, Nature Methods 22 (2025) for Cellpose 3.
     """
 
-    Config: ClassVar[type[Config]] = CellposeConfig
+    Config = CellposeConfig
     supports_ignore: ClassVar[bool] = True
     budgets: ClassVar[dict[str, Budget]] = {
         "smoke": Budget(steps=8, batch_size=2, patch_size=64),

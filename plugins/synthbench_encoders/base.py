@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable, Iterable
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 from pydantic import Field
@@ -30,13 +30,15 @@ class EncoderConfig(Config):
     )
 
 
-class NetworkEncoder(Encoder):
+ConfigT = TypeVar("ConfigT", bound=EncoderConfig)
+
+
+class NetworkEncoder(Encoder[ConfigT]):
     """An encoder that is a torch network."""
 
-    Config = EncoderConfig
     size: ClassVar[int]
 
-    def __init__(self, config: Config | None = None) -> None:
+    def __init__(self, config: ConfigT | None = None) -> None:
         super().__init__(config)
         self._network: Features | None = None
         self._device = "cpu"

@@ -25,7 +25,7 @@ class ClassifierConfig(EncoderConfig):
     )
 
 
-class Classifier(NetworkEncoder):
+class Classifier(NetworkEncoder[ClassifierConfig]):
     """What enters the layer that decides on the class, averaged over the image where it is a map.
 
     Images are resized to what the network was trained on, by the rule of `pictures.resize`, and normalised as

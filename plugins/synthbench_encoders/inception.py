@@ -37,7 +37,7 @@ class InceptionConfig(EncoderConfig):
     )
 
 
-class Inception(NetworkEncoder):
+class Inception(NetworkEncoder[InceptionConfig]):
     """The 2048 features of the last pooling layer, of images resized to 299²."""
 
     Config = InceptionConfig

@@ -14,7 +14,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from synthbench_encoders.base import Features, NetworkEncoder
+from synthbench_encoders.base import EncoderConfig, Features, NetworkEncoder
 
 WIDTHS = (32, 64, 128, 256)
 SLOPE = 0.2
@@ -23,9 +23,10 @@ INTENSITY_WEIGHT = 2.5
 """Weight of mean and spread of the grey levels, so that they count among the many others."""
 
 
-class Untrained(NetworkEncoder):
+class Untrained(NetworkEncoder[EncoderConfig]):
     """Mean and standard deviation of every channel, of the image and after each of four convolutions: 966 features."""
 
+    Config = EncoderConfig
     size: ClassVar[int] = 256
 
     def fingerprint(self) -> str:

@@ -14,7 +14,7 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from synthbench import Budget, Config, Context, Instances, Sample, SampleSet, Segmenter, TrainingMix
+from synthbench import Budget, Context, Instances, Sample, SampleSet, Segmenter, TrainingMix
 from synthbench.errors import StoreError
 from synthbench.metrics.ignore import leave_out
 from synthbench.toolkit.intensity.images import normalise, to_channels
@@ -32,7 +32,7 @@ TILE = 1024
 """Images with a longer side are predicted in overlapping tiles of about this size."""
 
 
-class StarDist(Segmenter):
+class StarDist(Segmenter[StarDistConfig]):
     """StarDist 0.9: network, losses, targets, non-maximum suppression and thresholds are the library's own.
 
     What is not the library's: its sampler, shuffler and augmenter are not used, patches come from the patch stream;
@@ -49,7 +49,7 @@ class StarDist(Segmenter):
     Sources: Schmidt et al., "Cell detection with star-convex polygons", MICCAI 2018; Weigert et al., WACV 2020.
     """
 
-    Config: ClassVar[type[Config]] = StarDistConfig
+    Config = StarDistConfig
     supports_ignore: ClassVar[bool] = True
     budgets: ClassVar[dict[str, Budget]] = {
         "smoke": Budget(steps=12, batch_size=2, patch_size=64),
