@@ -17,6 +17,8 @@ from synthbench.toolkit.masks.sampler import MaskSampler, SampledMask
 from synthbench.types import FloatArray, LabelMap, Planes
 from synthbench_diffusion.config import DiffusionConfig
 
+__all__ = ["Condition", "Conditions"]
+
 _INTENSITY = "intensity.json"
 
 

@@ -13,6 +13,8 @@ from synthbench.toolkit.generators.config import MaskToImageConfig, PresetConfig
 from synthbench.toolkit.training.budget_defaults import non_default, resolve_defaults, resolve_preset
 from synthbench_diffusion.process import BetaSchedule, PredictionType
 
+__all__ = ["DiffusionConfig"]
+
 PAPER: Mapping[str, Any] = {
     "model_channels": 128,
     "channel_mult": (1, 1, 2, 2, 4, 4),

@@ -23,6 +23,8 @@ from synthbench_diffusion.network import Denoiser
 from synthbench_diffusion.process import GaussianDiffusion, classifier_free_guidance
 from synthbench_diffusion.training import DiffusionTraining
 
+__all__ = ["Diffusion"]
+
 
 class Diffusion(JointGenerator[DiffusionConfig]):
     """A network learns to remove noise from training patches; sampling starts at pure noise.

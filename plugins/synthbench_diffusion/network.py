@@ -12,6 +12,8 @@ from torch.nn import functional as F
 from synthbench.toolkit.layers.cycle_spinning import cycle_spin
 from synthbench.toolkit.layers.residual_refinement import ResidualRefinement
 
+__all__ = ["Denoiser"]
+
 _CHANNELS_PER_GROUP = 8
 """Group normalisation of a single channel would remove what the timestep embedding adds to it."""
 

@@ -8,6 +8,8 @@ from typing import Literal
 import torch
 from monai.networks.schedulers import DDPMScheduler
 
+__all__ = ["BetaSchedule", "GaussianDiffusion", "Predict", "PredictionType", "classifier_free_guidance"]
+
 BetaSchedule = Literal["linear_beta", "scaled_linear_beta", "cosine"]
 PredictionType = Literal["v_prediction", "epsilon", "sample"]
 Predict = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]

@@ -16,6 +16,8 @@ from synthbench_diffusion.config import DiffusionConfig
 from synthbench_diffusion.network import Denoiser
 from synthbench_diffusion.process import GaussianDiffusion
 
+__all__ = ["DiffusionTraining", "drop_conditions"]
+
 _WARMUP_STEPS = 5000
 
 

@@ -7,6 +7,8 @@ from typing import Any
 
 import torch
 
+__all__ = ["AdaptiveProbability"]
+
 _ADA_INTERVAL = 4
 """Optimiser steps between changes of p."""
 

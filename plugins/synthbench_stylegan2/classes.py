@@ -11,6 +11,8 @@ from typing import Any, Self
 from synthbench import SampleSet
 from synthbench.errors import DataError, StoreError, suggest
 
+__all__ = ["Classes"]
+
 _DEFAULT_GROUP = "cell_type"
 
 

@@ -13,6 +13,8 @@ from synthbench.toolkit.generators.config import PresetConfig
 from synthbench.toolkit.training.budget_defaults import non_default, resolve_preset
 from synthbench_stylegan2.networks import BASE_SIDE
 
+__all__ = ["StyleGan2MaskConfig"]
+
 PAPER: Mapping[str, Any] = {
     "mask_encoding": "grey",
     "channel_max": 512,

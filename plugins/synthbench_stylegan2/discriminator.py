@@ -12,6 +12,8 @@ from torch.nn import functional as F
 from synthbench_stylegan2.layers import LRELU_GAIN, EqualisedConv, EqualisedLinear, lrelu
 from synthbench_stylegan2.networks import BASE_SIDE, channels_by_resolution
 
+__all__ = ["Discriminator", "Logits", "minibatch_stddev"]
+
 _MBSTD_GROUP_SIZE = 4
 
 

@@ -23,6 +23,8 @@ from synthbench_stylegan2.networks import GeneratorNetwork, MappingNetwork, Synt
 from synthbench_stylegan2.selection import BestWeights
 from synthbench_stylegan2.training import StyleGan2Training
 
+__all__ = ["StyleGan2Mask"]
+
 _CLASSES = "classes.json"
 COMPARED = 128
 """Drawn patches in each comparison for the selection of weights, with twice as many training patches."""

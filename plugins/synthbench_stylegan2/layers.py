@@ -13,6 +13,18 @@ from torch.nn import functional as F
 
 from synthbench.toolkit.layers.upsampling import upsample2x
 
+__all__ = [
+    "LRELU_GAIN",
+    "EqualisedConv",
+    "EqualisedLinear",
+    "ModulatedConv",
+    "Noise",
+    "SynthesisLayer",
+    "filter_1331",
+    "lrelu",
+    "replicate_edge",
+]
+
 LRELU_GAIN = math.sqrt(2.0)
 """Gain of the weights of a layer that is followed by `lrelu`."""
 

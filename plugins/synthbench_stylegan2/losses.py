@@ -9,6 +9,8 @@ from typing import Any
 import torch
 from torch.nn import functional as F
 
+__all__ = ["PathLengthPenalty", "d2d_ce", "discriminator_loss", "generator_loss", "r1_penalty"]
+
 
 def discriminator_loss(real: torch.Tensor, fake: torch.Tensor) -> torch.Tensor:
     """Return the logistic loss of logits, ``(B,)`` each."""

@@ -19,6 +19,15 @@ from synthbench_stylegan2.layers import (
     lrelu,
 )
 
+__all__ = [
+    "BASE_SIDE",
+    "GeneratorNetwork",
+    "MappingNetwork",
+    "SynthesisNetwork",
+    "channels_by_resolution",
+    "skip_channels",
+]
+
 BASE_SIDE = 4
 """Side of the learnt constant."""
 _MAPPING_LR_MULTIPLIER = 0.01

@@ -14,6 +14,8 @@ from synthbench.metrics.frechet import frechet_distance
 from synthbench.toolkit.training.mode_collapse import Diverged
 from synthbench.types import Features
 
+__all__ = ["BestWeights", "random_features"]
+
 _WIDTHS = (16, 32, 48)
 """Channels of the untrained network whose features are compared."""
 

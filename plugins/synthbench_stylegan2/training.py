@@ -17,6 +17,8 @@ from synthbench_stylegan2.discriminator import Discriminator, Logits
 from synthbench_stylegan2.losses import PathLengthPenalty, d2d_ce, discriminator_loss, generator_loss, r1_penalty
 from synthbench_stylegan2.networks import GeneratorNetwork
 
+__all__ = ["StyleGan2Training"]
+
 _BETAS = (0.0, 0.99)
 _STEP = 81
 

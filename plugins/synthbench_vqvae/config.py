@@ -13,6 +13,8 @@ from synthbench.toolkit.generators.config import PresetConfig
 from synthbench.toolkit.masks.codec import MaskEncoding
 from synthbench.toolkit.training.budget_defaults import non_default, resolve_preset
 
+__all__ = ["VqVaePixelCnnConfig"]
+
 PAPER: Mapping[str, Any] = {
     "num_hiddens": 128,
     "num_embeddings": 512,

@@ -22,6 +22,8 @@ from synthbench_vqvae.config import VqVaePixelCnnConfig
 from synthbench_vqvae.pixelcnn import PixelCNN, Sampler, categorical
 from synthbench_vqvae.training import PixelCnnTraining, VqVaeTraining, check_codebook, reconstruct
 
+__all__ = ["VqVaePixelCnn"]
+
 
 class VqVaePixelCnn(JointGenerator[VqVaePixelCnnConfig]):
     """Image and mask together from discrete codes (arXiv 2408.00707, "dual image").

@@ -14,6 +14,10 @@ from numpy.lib.stride_tricks import sliding_window_view
 from torch import nn
 from torch.nn import functional as F
 
+from synthbench.types import FloatArray, IntArray
+
+__all__ = ["PixelCNN", "Sampler", "categorical"]
+
 
 def gate(planes: torch.Tensor) -> torch.Tensor:
     """Return ``tanh(a) · sigmoid(b)`` of the two halves of the channels (eq. 2)."""
@@ -85,7 +89,7 @@ class Sampler:
         _, first, _, last = network.head
         self.head = [_matrix(first), _matrix(last)]
 
-    def sample(self, height: int, width: int, pick: Callable[[np.ndarray], int]) -> np.ndarray:
+    def sample(self, height: int, width: int, pick: Callable[[FloatArray], int]) -> IntArray:
         """Draw a map of codes, ``(height, width)`` int64; `pick` draws a code from logits ``(num_embeddings,)``."""
         codes = np.zeros((height, width), np.int64)
         channels = self.embed.shape[1]
@@ -103,7 +107,7 @@ class Sampler:
             self._fill_row(codes[y], to_right, pick)
         return codes
 
-    def _fill_row(self, row: np.ndarray, to_right: list[np.ndarray], pick: Callable[[np.ndarray], int]) -> None:
+    def _fill_row(self, row: IntArray, to_right: list[FloatArray], pick: Callable[[FloatArray], int]) -> None:
         """Fill a row of codes, ``(width,)``, from left to right."""
         channels = self.embed.shape[1]
         cache = [np.zeros((layer.reach + 1, channels), np.float32) for layer in self.layers]
@@ -117,7 +121,7 @@ class Sampler:
             row[x] = pick(_apply(self.head[1], hidden))
 
 
-def categorical(logits: np.ndarray, temperature: float, rng: np.random.Generator) -> int:
+def categorical(logits: FloatArray, temperature: float, rng: np.random.Generator) -> int:
     """Draw an index from logits, ``(n,)`` float, that are divided by the temperature."""
     scaled = logits.astype(np.float64) / temperature
     cumulative = np.exp(scaled - scaled.max()).cumsum()
@@ -132,7 +136,7 @@ class _LayerMatrices:
         self.down, self.right, self.across, self.out = map(_matrix, (layer.down, layer.right, layer.across, layer.out))
 
 
-_Matrix = tuple[np.ndarray, np.ndarray]
+_Matrix = tuple[FloatArray, FloatArray]
 
 
 def _matrix(conv: nn.Conv2d) -> _Matrix:
@@ -140,17 +144,17 @@ def _matrix(conv: nn.Conv2d) -> _Matrix:
     return np.ascontiguousarray(weight.reshape(len(weight), -1).T), _array(conv.bias)
 
 
-def _apply(matrix: _Matrix, values: np.ndarray) -> np.ndarray:
-    product: np.ndarray = values @ matrix[0] + matrix[1]
+def _apply(matrix: _Matrix, values: FloatArray) -> FloatArray:
+    product: FloatArray = values @ matrix[0] + matrix[1]
     return product
 
 
-def _gated(values: np.ndarray) -> np.ndarray:
+def _gated(values: FloatArray) -> FloatArray:
     a, b = np.split(values, 2, axis=-1)
-    gated: np.ndarray = np.tanh(a) / (1 + np.exp(-b))
+    gated: FloatArray = np.tanh(a) / (1 + np.exp(-b))
     return gated
 
 
-def _array(tensor: torch.Tensor) -> np.ndarray:
-    array: np.ndarray = tensor.detach().float().cpu().numpy()
+def _array(tensor: torch.Tensor) -> FloatArray:
+    array: FloatArray = tensor.detach().float().cpu().numpy()
     return array

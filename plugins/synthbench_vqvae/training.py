@@ -18,6 +18,8 @@ from synthbench.toolkit.training.schedules import averaged_model, one_cycle
 from synthbench_vqvae.config import VqVaePixelCnnConfig
 from synthbench_vqvae.pixelcnn import PixelCNN
 
+__all__ = ["PixelCnnTraining", "VqVaeTraining", "check_codebook", "encode", "reconstruct", "restart_unused_codes"]
+
 RESTART_INTERVAL = 25
 """Steps between restarts of unused codes."""
 _RESTART_FRACTION = 0.6

@@ -6,17 +6,19 @@ from collections.abc import Callable
 
 import numpy as np
 
+from synthbench.types import FloatArray, Planes
+
 __all__ = ["predict_tiled"]
 
 
 def predict_tiled(
-    predict: Callable[[np.ndarray], np.ndarray],
-    planes: np.ndarray,
+    predict: Callable[[Planes], Planes],
+    planes: Planes,
     *,
     tile: int = 768,
     overlap: int = 64,
     multiple: int = 16,
-) -> np.ndarray:
+) -> Planes:
     """Apply `predict` to an image of any size, in overlapping tiles where it is larger than one.
 
     The image is padded by reflection until `multiple` divides its sides. Overlapping tiles are blended with weights
@@ -57,7 +59,7 @@ def predict_tiled(
         return np.asarray(predict(padded), np.float32)[window]
     rows, columns = (_starts(side, span, overlap) for side, span in zip(sides, spans, strict=True))
     weight = np.outer(_ramp(spans[0], overlap), _ramp(spans[1], overlap)).astype(np.float32)
-    total: np.ndarray | None = None
+    total: Planes | None = None
     weights = np.zeros(sides, np.float32)
     for row in rows:
         for column in columns:
@@ -93,7 +95,8 @@ def _starts(side: int, span: int, overlap: int) -> list[int]:
     return [round(i * (side - span) / max(1, count - 1)) for i in range(count)]
 
 
-def _ramp(side: int, overlap: int) -> np.ndarray:
+def _ramp(side: int, overlap: int) -> FloatArray:
     """Return blending weights along a side: 1 in the middle, falling linearly over `overlap` pixels, never 0."""
     edge = np.minimum(np.arange(side), np.arange(side)[::-1]) + 1.0
-    return np.minimum(1.0, edge / (overlap + 1.0))
+    ramp: FloatArray = np.minimum(1.0, edge / (overlap + 1.0))
+    return ramp

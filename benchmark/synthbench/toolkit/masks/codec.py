@@ -21,6 +21,7 @@ from synthbench.toolkit.intensity.normalisation import IntensityNormalisation, f
 from synthbench.toolkit.intensity.pixel_noise import match_noise, measure_noise
 from synthbench.toolkit.masks import distance, graph_colouring
 from synthbench.toolkit.masks.objects import min_object_area, object_areas, relabel
+from synthbench.types import FloatArray, Image, LabelMap, Planes
 
 __all__ = ["ImageMaskCodec", "MaskEncoding"]
 
@@ -113,7 +114,7 @@ class ImageMaskCodec:
         """Number of planes of image and mask together."""
         return self.image_planes + self.mask_planes
 
-    def encode(self, sample: Sample, position: int) -> tuple[np.ndarray, np.ndarray]:
+    def encode(self, sample: Sample, position: int) -> tuple[Planes, Planes]:
         """Return the planes of a training sample.
 
         Parameters
@@ -132,7 +133,7 @@ class ImageMaskCodec:
         image = to_channels(self.normalisations[position].normalise(sample.image, self.exponent), self.image_planes)
         return image, self.encode_mask(sample.labels, position)
 
-    def encode_mask(self, labels: np.ndarray, position: int = 0) -> np.ndarray:
+    def encode_mask(self, labels: LabelMap, position: int = 0) -> Planes:
         """Return the planes of a label map, ``(mask_planes, H, W)`` float32, −1 … 1.
 
         Parameters
@@ -152,7 +153,8 @@ class ImageMaskCodec:
                 graph_colouring.encode(labels, self.levels, rng).plane[None].astype(np.float32)
                 / graph_colouring.MAX_GREY
             )
-        return (2 * planes - 1).astype(np.float32)
+        scaled: Planes = (2 * planes - 1).astype(np.float32)
+        return scaled
 
     def count_lost(self, train: SampleSet) -> int:
         """Return the number of objects of the training masks without a grey level, which a network can't learn."""
@@ -160,7 +162,7 @@ class ImageMaskCodec:
             return 0
         return sum(graph_colouring.encode(sample.labels, self.levels).dropped for sample in train)
 
-    def pixel_noise_planes(self, labels: np.ndarray, position: int) -> np.ndarray:
+    def pixel_noise_planes(self, labels: LabelMap, position: int) -> Planes:
         """Return the standard deviation of a training image's pixel noise, ``(image_planes, H, W)`` float32.
 
         Parameters
@@ -173,8 +175,8 @@ class ImageMaskCodec:
         return np.moveaxis(self._noise_of(position)[self._noise_classes(labels)], -1, 0)
 
     def decode_image(
-        self, planes: np.ndarray, labels: np.ndarray, position: int, rng: np.random.Generator | None = None
-    ) -> np.ndarray:
+        self, planes: Planes, labels: LabelMap, position: int, rng: np.random.Generator | None = None
+    ) -> Image:
         """Return the image of drawn planes, with the intensity range of a training image.
 
         Parameters
@@ -203,8 +205,8 @@ class ImageMaskCodec:
         return normalisation.denormalise(planes, self.exponent)
 
     def decode(
-        self, planes: np.ndarray, position: int, rng: np.random.Generator | None = None
-    ) -> tuple[np.ndarray, np.ndarray, int]:
+        self, planes: Planes, position: int, rng: np.random.Generator | None = None
+    ) -> tuple[Image, LabelMap, int]:
         """Return the image and the labels of drawn planes, and the number of objects that were removed.
 
         Parameters
@@ -217,15 +219,15 @@ class ImageMaskCodec:
         labels, removed = self._labels(planes[self.image_planes :])
         return self.decode_image(planes[: self.image_planes], labels, position, rng), labels, removed
 
-    def _noise_classes(self, labels: np.ndarray) -> np.ndarray:
+    def _noise_classes(self, labels: LabelMap) -> LabelMap:
         """Return the classes for which pixel noise was measured; for instances, background and objects."""
         return labels if self.mask_encoding == "classes" else (labels > 0).astype(np.int32)
 
-    def _noise_of(self, position: int) -> np.ndarray:
+    def _noise_of(self, position: int) -> FloatArray:
         """Return the noise of a training image, ``(classes, image_planes)`` float32."""
         return np.array(self.pixel_noise[position], np.float32)
 
-    def _labels(self, planes: np.ndarray) -> tuple[np.ndarray, int]:
+    def _labels(self, planes: Planes) -> tuple[LabelMap, int]:
         mask, unseeded = (planes + 1) / 2, 0
         if self.mask_encoding == "classes":
             return mask.argmax(axis=0).astype(np.int32), 0

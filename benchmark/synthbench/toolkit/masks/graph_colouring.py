@@ -14,6 +14,7 @@ import numpy as np
 from scipy import ndimage
 
 from synthbench.metrics.contacts import touching_pairs
+from synthbench.types import BoolMask, FloatArray, IntArray, LabelMap
 
 __all__ = ["MAX_GREY", "DecodedMask", "GreyMask", "decode", "encode", "greedy_colouring"]
 
@@ -36,7 +37,7 @@ class GreyMask:
         Number of objects with a level, and of objects that would need a further level and became background.
     """
 
-    plane: np.ndarray
+    plane: IntArray
     kept: int
     dropped: int
 
@@ -53,11 +54,11 @@ class DecodedMask:
         Number of objects outside the allowed range of areas.
     """
 
-    labels: np.ndarray
+    labels: LabelMap
     removed: int
 
 
-def encode(labels: np.ndarray, levels: int, rng: np.random.Generator | None = None) -> GreyMask:
+def encode(labels: LabelMap, levels: int, rng: np.random.Generator | None = None) -> GreyMask:
     """Return a label map as a grey plane.
 
     Objects are coloured by `greedy_colouring`.
@@ -92,7 +93,7 @@ def encode(labels: np.ndarray, levels: int, rng: np.random.Generator | None = No
     return GreyMask(table[dense], int(kept[1:].sum()), int((~kept).sum()))
 
 
-def greedy_colouring(labels: np.ndarray, count: int) -> np.ndarray:
+def greedy_colouring(labels: LabelMap, count: int) -> IntArray:
     """Return a level ≥ 1 for each object such that touching objects differ: ``(count + 1,)`` int64, 0 first.
 
     Objects are visited breadth first, from the lowest id on, and each gets the lowest level that none of its neighbours
@@ -122,7 +123,7 @@ def greedy_colouring(labels: np.ndarray, count: int) -> np.ndarray:
     return level
 
 
-def decode(plane: np.ndarray, levels: int, areas: tuple[int, int]) -> DecodedMask:
+def decode(plane: FloatArray | IntArray, levels: int, areas: tuple[int, int]) -> DecodedMask:
     """Return the objects of a grey plane that a network has drawn, with blur and noise.
 
     Where the plane, smoothed by a 3×3 median, is flat, its level is certain. Connected flat pixels of a level are the
@@ -168,12 +169,12 @@ def decode(plane: np.ndarray, levels: int, areas: tuple[int, int]) -> DecodedMas
     return _filter_areas(np.where(regions <= count, regions, 0), low, high)
 
 
-def _nearest_levels(plane: np.ndarray, levels: int) -> np.ndarray:
-    nearest: np.ndarray = np.clip(np.rint(plane * (levels / MAX_GREY)), 0, levels).astype(np.int64)
+def _nearest_levels(plane: FloatArray, levels: int) -> IntArray:
+    nearest: IntArray = np.clip(np.rint(plane * (levels / MAX_GREY)), 0, levels).astype(np.int64)
     return nearest
 
 
-def _components(level: np.ndarray, where: np.ndarray) -> tuple[np.ndarray, int]:
+def _components(level: IntArray, where: BoolMask) -> tuple[LabelMap, int]:
     """Return the connected components of each level above 0, numbered 1 … count, and count."""
     pieces, count = np.zeros(level.shape, np.int32), 0
     for k in range(1, int(level.max(initial=0)) + 1):
@@ -183,7 +184,7 @@ def _components(level: np.ndarray, where: np.ndarray) -> tuple[np.ndarray, int]:
     return pieces, count
 
 
-def _seed_small_objects(markers: np.ndarray, level: np.ndarray, count: int) -> int:
+def _seed_small_objects(markers: LabelMap, level: IntArray, count: int) -> int:
     """Add a marker at the highest level of each connected component without one; return the number of markers."""
     pieces, many = ndimage.label(level > 0, np.ones((3, 3), bool))
     marked = np.zeros(many + 1, bool)
@@ -195,7 +196,7 @@ def _seed_small_objects(markers: np.ndarray, level: np.ndarray, count: int) -> i
     return count
 
 
-def _filter_areas(labels: np.ndarray, low: int, high: int) -> DecodedMask:
+def _filter_areas(labels: LabelMap, low: int, high: int) -> DecodedMask:
     """Keep the objects whose area is in the range, numbered without gaps."""
     sizes = np.bincount(labels.ravel())
     sizes[0] = 0
