@@ -107,7 +107,7 @@ def test_a_process_that_dies_is_one_line(folders: tuple[Path, Path]) -> None:
         for child in multiprocessing.active_children() if done == 1 else ():
             child.kill()
 
-    with pytest.raises(SynthbenchError, match=r"a process that scored images died.*--workers 1"):
+    with pytest.raises(SynthbenchError, match=r"a scoring process died.*--workers 1"):
         score_folders(*folders, workers=2, report=kill)
 
 
@@ -278,7 +278,7 @@ def test_folders_that_are_none_are_refused(folders: tuple[Path, Path], tmp_path:
 
 def test_instances_are_not_taken_for_classes(folders: tuple[Path, Path]) -> None:
     write_array(folders[0] / "b.png", np.full((20, 30), 300, np.uint16))
-    with pytest.raises(DataError, match="b: class 300; these look like instances"):
+    with pytest.raises(DataError, match="b: class 300; these seem to be instances"):
         score_folders(*folders, semantic=True)
 
 
