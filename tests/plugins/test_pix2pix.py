@@ -47,8 +47,9 @@ def drawn_from(blob_set: SampleSet) -> Pix2Pix:
 
 
 @pytest.mark.slow
-def test_it_keeps_the_contract():
-    assert_contract("generator", "pix2pix", SMALL)
+@pytest.mark.parametrize("preset", ["paper", "microscopy"])
+def test_it_keeps_the_contract(preset):
+    assert_contract("generator", "pix2pix", {**SMALL, "preset": preset})
 
 
 def test_a_sample_depends_on_seed_and_index_alone(drawn_from):
