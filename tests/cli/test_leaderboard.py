@@ -101,7 +101,7 @@ def test_the_tables_survive_the_disk(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--iou", "0.52"], "IoU 0.52 was not scored; there are 0.50, 0.55"),
+        (["--iou", "0.52"], "IoU 0.52 was not scored; available: 0.50, 0.55"),
         (["--iou", "half"], "--iou half: give a threshold"),
         (["--by", "difficult"], "group 'difficult' is not there (did you mean 'difficulty'?)"),
         (["--by", "difficulty", "--format", "html"], "--by goes with --format md, csv or json"),

@@ -111,7 +111,7 @@ def test_a_group_called_like_an_image_is_no_image() -> None:
 def test_an_image_of_two_groups_is_refused() -> None:
     frame = wells([0.02, 0.10], 4)
     frame.loc[0, "unit"] = "w1"
-    with pytest.raises(DataError, match=r"image '0-0' is of several units \(w0, w1\)"):
+    with pytest.raises(DataError, match=r"image '0-0' belongs to several units \(w0, w1\)"):
         compare(frame)
 
 

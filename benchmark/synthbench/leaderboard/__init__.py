@@ -4,6 +4,7 @@ from synthbench.leaderboard.console import terminal
 from synthbench.leaderboard.pages import page
 from synthbench.leaderboard.render import as_json, csv, markdown
 from synthbench.leaderboard.reporting import report
-from synthbench.leaderboard.tables import by_group, table
+from synthbench.leaderboard.strata import by_group
+from synthbench.leaderboard.tables import table
 
 __all__ = ["as_json", "by_group", "csv", "markdown", "page", "report", "table", "terminal"]

@@ -11,6 +11,7 @@ from synthbench.leaderboard.columns import title
 from synthbench.leaderboard.formatting import MISSING, delta, listed, records, short
 from synthbench.leaderboard.headline import found_nothing, place
 from synthbench.leaderboard.mixed_conditions import mixtures
+from synthbench.leaderboard.verdicts import ONE_SEED
 from synthbench.results import UNIT
 from synthbench.statistics import PRIOR
 
@@ -21,7 +22,6 @@ __all__ = [
     "FEW_SEEDS",
     "MIN_C_T",
     "NEGATIVE_CONTROL",
-    "ONE_SEED",
     "REPEATED",
     "RESIZED",
     "caveats",
@@ -34,7 +34,6 @@ NEGATIVE_CONTROL = "shuffled"
 REPEATED = "duplicate"
 COPYING = (REPEATED, NEGATIVE_CONTROL, "classic")
 """Controls that consist of training images by design."""
-ONE_SEED = "undecided, one seed"
 FEW_SEEDS = 3
 FEW_IMAGES = 20
 FEW_GROUPS = 10

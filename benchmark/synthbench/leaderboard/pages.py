@@ -32,7 +32,10 @@ from synthbench.leaderboard.render import (
     shown,
     similarity_columns,
 )
-from synthbench.leaderboard.tables import COSTS, REAL, by_group, groups_of, table
+from synthbench.leaderboard.run_columns import COSTS
+from synthbench.leaderboard.strata import by_group, groups_of
+from synthbench.leaderboard.tables import table
+from synthbench.leaderboard.verdicts import REAL
 
 if TYPE_CHECKING:
     from synthbench.results import Results
