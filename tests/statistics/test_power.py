@@ -107,9 +107,9 @@ def test_a_crossed_pilot_tells_the_parts_of_the_noise_apart() -> None:
 @pytest.mark.parametrize(
     ("generator_seeds", "seeds", "assumed"),
     [
-        (1, 1, "that of training again is assumed"),
-        (1, 3, "that of the generator's seeds is assumed"),
-        (3, 1, "that of the segmenter's seeds is assumed"),
+        (1, 1, "that of training is assumed"),
+        (1, 3, "that of generator seeds is assumed"),
+        (3, 1, "that of segmenter seeds is assumed"),
         (3, 3, ""),
     ],
 )
