@@ -234,7 +234,7 @@ class ImageMaskCodec:
         if self.mask_encoding == "distance":
             objects = distance.decode(mask[0], mask[1], _ALL)
             _, unseeded = ndimage.label((mask[1] >= _ALL.foreground) & (objects == 0))
-            raw = distance.restore_borders(objects, mask[0])
+            raw: LabelMap = distance.restore_borders(objects, mask[0])
         else:
             raw = graph_colouring.decode(mask[0] * graph_colouring.MAX_GREY, self.levels, (1, mask[0].size)).labels
         sizes = np.bincount(raw.ravel())
