@@ -91,7 +91,7 @@ def small(name: str, train: SampleSet, **config: object) -> Generator:
     [
         ("pix2pix", {"ngf": 8, "num_downs": 3}),
         ("cgan-seg", {"gen_filters": 4, "gen_depth": 3}),
-        ("diffusion", {"filters": 8, "levels": 2, "sampling_steps": 1, "mode": "conditional"}),
+        ("diffusion", {"model_channels": 8, "channel_mult": (1, 2), "sampling_steps": 1, "mode": "conditional"}),
     ],
 )
 def test_an_image_to_a_mask_follows_one_with_objects_of_similar_size(
@@ -106,9 +106,9 @@ def test_an_image_to_a_mask_follows_one_with_objects_of_similar_size(
 @pytest.mark.parametrize(
     ("name", "config"),
     [
-        ("diffusion", {"filters": 8, "levels": 2, "sampling_steps": 1}),
-        ("stylegan2-mask", {"channels": 16, "base": 256, "latent": 16}),
-        ("vqvae-pixelcnn", {"filters": 8, "codes": 16, "dimension": 8, "prior_filters": 8, "prior_layers": 1}),
+        ("diffusion", {"model_channels": 8, "channel_mult": (1, 2), "sampling_steps": 1}),
+        ("stylegan2-mask", {"channel_max": 16, "channel_base": 256, "z_dim": 16, "w_dim": 16}),
+        ("vqvae-pixelcnn", {"num_hiddens": 8, "num_embeddings": 16, "embedding_dim": 8, "pixelcnn_channels": 8}),
     ],
 )
 def test_images_drawn_with_their_masks_follow_any_training_image(
