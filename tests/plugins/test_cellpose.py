@@ -404,7 +404,7 @@ def test_labels_within_the_region_change_nothing_and_the_region_does(blob_set: S
 def test_thresholds_are_tuned_without_the_region(monkeypatch: pytest.MonkeyPatch) -> None:
     given = []
 
-    def tuned(decode: object, truths: object, grid: object, start: dict, *, ignores: list, between: object) -> dict:
+    def tuned(decode: object, truths: object, grid: object, start: dict, *, ignores: list, before_trial) -> dict:
         given.extend(ignores)
         return start
 

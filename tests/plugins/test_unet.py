@@ -336,7 +336,7 @@ def test_labels_within_the_region_change_nothing_and_the_region_does(task: str, 
 def test_thresholds_are_tuned_without_the_region(monkeypatch: pytest.MonkeyPatch) -> None:
     given = []
 
-    def tuned(decode: Any, truths: Any, grid: Any, start: Any, *, ignores: Any, between: Any) -> Any:
+    def tuned(decode: Any, truths: Any, grid: Any, start: Any, *, ignores: Any, before_trial: Any) -> Any:
         given.extend(ignores)
         return start
 
