@@ -50,7 +50,7 @@ class CGanSeg(MaskToImageGenerator[CGanSegConfig]):
         "standard": Budget(steps=30_000, batch_size=8, patch_size=256),
         "paper": Budget(steps=250_000, batch_size=2, patch_size=512),
     }
-    random_stream = 81
+    random_stream = "cgan-seg"
     trains_on_texture = True
     network: StyleUNet | BilinearStyleUNet
     perceptual: str

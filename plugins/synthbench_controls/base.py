@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 from synthbench import Config, Context, Generator, Sample, SampleSet
 from synthbench.errors import DataError
 from synthbench.toolkit.masks.objects import relabel
+from synthbench.toolkit.rng import stream
 from synthbench.types import FloatArray, LabelMap
 
 ConfigT = TypeVar("ConfigT", bound=Config)
 
 TRAIN_FOLDER = "train"
-_ORDER = 41
 
 
 class Control(Generator[ConfigT]):
@@ -74,7 +74,7 @@ class Control(Generator[ConfigT]):
         Every training sample is used once, in random order, before any is used again.
         """
         epoch, place = divmod(index, len(self.train))
-        order = np.random.default_rng((seed, _ORDER, epoch)).permutation(len(self.train))
+        order = stream(seed, "controls.order", epoch).permutation(len(self.train))
         return int(order[place])
 
 

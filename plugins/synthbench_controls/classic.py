@@ -14,10 +14,9 @@ from synthbench import Config, Context, Sample, SampleSet
 from synthbench.samples import MASK, split_ignored
 from synthbench.toolkit.intensity.images import HIGH_PERCENTILE, LOW_PERCENTILE
 from synthbench.toolkit.masks.objects import min_object_area
+from synthbench.toolkit.rng import stream
 from synthbench.types import FloatArray
 from synthbench_controls.base import Control, remove_fragments, round_to, sample_id
-
-_DRAW = 43
 
 
 class ClassicConfig(Config):
@@ -64,7 +63,7 @@ class Classic(Control[ClassicConfig]):
 
     def make_sample(self, index: int, seed: int) -> Sample:
         """Return sample `index` of a seed."""
-        rng = np.random.default_rng((seed, _DRAW, index))
+        rng = stream(seed, "classic.sample", index)
         source = self.training_sample(self.position(index, seed))
         zoom = _random_factor(self.config.scale, rng)
         coordinates = self.source_coordinates(source.labels.shape, zoom, rng)

@@ -22,6 +22,7 @@ from synthbench.toolkit.masks.objects import (
     relabel,
 )
 from synthbench.toolkit.masks.placement import Canvas, overlapping_slices
+from synthbench.toolkit.rng import stream
 from synthbench.toolkit.training.patches import dihedral
 from synthbench.types import Planes
 from synthbench_controls import pasting
@@ -37,8 +38,6 @@ PASTING_ROUNDS = 4
 """How often objects are pasted into an image that is covered less than its target."""
 WHITE_PERCENTILE = 99.9
 """Percentile of the grey values that counts as white: what a camera reaches without its hot pixels."""
-
-_DRAW = 44
 
 
 class CopyPasteConfig(Config):
@@ -108,7 +107,7 @@ class CopyPaste(Control[CopyPasteConfig]):
 
     def make_sample(self, index: int, seed: int) -> Sample:
         """Return sample `index` of a seed."""
-        rng = np.random.default_rng((seed, _DRAW, index))
+        rng = stream(seed, "copy-paste.sample", index)
         position = self.position(index, seed)
         base = self.training_sample(position)
         base_labels, removed = remove_fragments(base.labels, base.labels, self.min_area, 1.0)

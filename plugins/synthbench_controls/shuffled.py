@@ -7,10 +7,9 @@ import numpy as np
 from synthbench import Config, Context, Sample, SampleSet
 from synthbench.samples import MASK, split_ignored
 from synthbench.toolkit.masks.objects import min_object_area, relabel
+from synthbench.toolkit.rng import stream
 from synthbench.types import LabelMap
 from synthbench_controls.base import Control, sample_id
-
-_DRAW = 42
 
 
 class Shuffled(Control[Config]):
@@ -28,7 +27,7 @@ class Shuffled(Control[Config]):
 
     def make_sample(self, index: int, seed: int) -> Sample:
         """Return sample `index` of a seed."""
-        rng = np.random.default_rng((seed, _DRAW, index))
+        rng = stream(seed, "shuffled.sample", index)
         position = self.position(index, seed)
         source = self.training_sample(position)
         mask_source = self.training_sample(self._choose_mask(position, rng))

@@ -12,6 +12,7 @@ from torch import nn
 from synthbench import Budget, Context, Sample, SampleSet
 from synthbench.toolkit.generators.joint import JointGenerator
 from synthbench.toolkit.intensity.texture import match_texture
+from synthbench.toolkit.rng import stream
 from synthbench.toolkit.training import loop
 from synthbench.toolkit.training.batches import Batches
 from synthbench.toolkit.training.mode_collapse import check_mode_collapse
@@ -50,7 +51,7 @@ class Diffusion(JointGenerator[DiffusionConfig]):
         "standard": Budget(steps=20_000, batch_size=16, patch_size=256),
         "paper": Budget(steps=200_000, batch_size=16, patch_size=256),
     }
-    random_stream = 71
+    random_stream = "diffusion"
 
     network: Denoiser
     process: GaussianDiffusion
@@ -112,7 +113,7 @@ class Diffusion(JointGenerator[DiffusionConfig]):
             super().check_samples(real, seed)
             return
         channels = self.codec.image_planes
-        rng = np.random.default_rng((seed, self.random_stream + 1))
+        rng = stream(seed, f"{self.random_stream}.check")
         drawn = np.stack([self.draw_image(patch[channels:], rng) for patch in real])
         check_mode_collapse(drawn, real[:, :channels], channels)
 
@@ -121,7 +122,7 @@ class Diffusion(JointGenerator[DiffusionConfig]):
     def sample(self, index: int, seed: int) -> Sample:
         if self.conditions is None:
             return super().sample(index, seed)
-        rng = np.random.default_rng((seed, self.random_stream, index))
+        rng = stream(seed, f"{self.random_stream}.sample", index)
         condition = self.conditions.sample(index, seed, rng)
         planes = self.draw_image(condition.planes, rng)
         if self.config.texture:

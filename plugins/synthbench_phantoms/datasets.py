@@ -10,9 +10,8 @@ from pydantic import Field
 
 import synthbench
 from synthbench import Context, Dataset, Sample
+from synthbench.toolkit.rng import stream
 from synthbench_phantoms import filaments, grains, nuclei, phase
-
-_TAG = 0x5EED
 
 
 class PhantomConfig(synthbench.Config):
@@ -36,7 +35,7 @@ class _Phantom(Dataset[PhantomConfig]):
     source = "drawn by synthbench"
     licence = "CC0-1.0"
     citation = "synthbench"
-    tag: ClassVar[int]
+    random_stream: ClassVar[str]
     group: ClassVar[str]
     kinds: ClassVar[tuple[str, str]]
 
@@ -46,7 +45,7 @@ class _Phantom(Dataset[PhantomConfig]):
         splits = ["test"] * config.test + ["validation"] * config.validation + ["train"] * config.train
         for index, split in enumerate(splits):
             kind = index % 2
-            rng = np.random.default_rng((config.seed, _TAG, self.tag, index))
+            rng = stream(config.seed, self.random_stream, index)
             image, labels = self.render(rng, config.size, bool(kind))
             yield Sample(f"{index:05d}", image, labels, {"split": split, self.group: self.kinds[kind]})
             context.progress(index + 1, len(splits), "generated")
@@ -60,21 +59,21 @@ class _Phantom(Dataset[PhantomConfig]):
 class PhantomNuclei(_Phantom):
     """Fluorescent nuclei; group ``density``: sparse or crowded."""
 
-    tag, group, kinds = 1, "density", ("sparse", "crowded")
+    random_stream, group, kinds = "phantom-nuclei", "density", ("sparse", "crowded")
     render = staticmethod(nuclei.render)
 
 
 class PhantomPhase(_Phantom):
     """Cells in phase contrast; group ``shape``: spread or stretched."""
 
-    tag, group, kinds = 2, "shape", ("spread", "stretched")
+    random_stream, group, kinds = "phantom-phase", "shape", ("spread", "stretched")
     render = staticmethod(phase.render)
 
 
 class PhantomFilaments(_Phantom):
     """Fluorescent filaments, semantic; group ``density``: sparse or dense."""
 
-    tag, group, kinds = 3, "density", ("sparse", "dense")
+    random_stream, group, kinds = "phantom-filaments", "density", ("sparse", "dense")
     classes = filaments.CLASSES
     render = staticmethod(filaments.render)
 
@@ -82,6 +81,6 @@ class PhantomFilaments(_Phantom):
 class PhantomGrains(_Phantom):
     """A two-phase alloy with pores, semantic; group ``grain``: fine or coarse."""
 
-    tag, group, kinds = 4, "grain", ("fine", "coarse")
+    random_stream, group, kinds = "phantom-grains", "grain", ("fine", "coarse")
     classes = grains.CLASSES
     render = staticmethod(grains.render)

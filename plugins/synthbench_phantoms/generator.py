@@ -14,11 +14,11 @@ import synthbench
 from synthbench import Context, Generator, Sample, SampleSet, Stopped
 from synthbench.errors import DataError, StoreError
 from synthbench.samples import MASK
+from synthbench.toolkit.rng import stream
 from synthbench_phantoms import filaments, shapes
 from synthbench_phantoms.measure import DEPTHS, ImageStatistics, fill_missing, measure_image, regions_and_depth
 
 STATISTICS_FILE = "measures.json"
-_TAG = 0xFA27
 
 
 class PhantomGeneratorConfig(synthbench.Config):
@@ -69,7 +69,7 @@ class Phantom(Generator[PhantomGeneratorConfig]):
 
     def sample(self, index: int, seed: int) -> Sample:
         """Return one sample; see `synthbench.Generator.sample`."""
-        rng = np.random.default_rng((seed, _TAG, index))
+        rng = stream(seed, "phantom.sample", index)
         row = self.statistics[rng.integers(len(self.statistics))]
         labels = sample_objects(rng, row) if self._set["task"] == "instances" else sample_classes(rng, row)
         return Sample(f"{index:06d}", self._render(rng, row, labels), labels, {MASK: "new"})

@@ -39,7 +39,7 @@ class Pix2Pix(MaskToImageGenerator[Pix2PixConfig]):
         "standard": Budget(steps=40_000, batch_size=8, patch_size=256),
         "paper": Budget(steps=100_000, batch_size=1, patch_size=256),
     }
-    random_stream = 51
+    random_stream = "pix2pix"
 
     def resolve_config(self, train: SampleSet, context: Context) -> Pix2PixConfig:
         config = super().resolve_config(train, context)

@@ -10,12 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from synthbench.toolkit.rng import stream
 from synthbench_stardist.runtime import tensorflow
 
 if TYPE_CHECKING:
     from synthbench_stardist.config import StarDistConfig
-
-_INITIAL = 31
 
 
 def build(config: StarDistConfig, channels: int) -> Any:
@@ -49,7 +48,7 @@ def initialise(variables: Sequence[Any], seed: int) -> None:
             continue
         field = int(np.prod(shape[:-2]))
         limit = np.sqrt(6.0 / (field * (shape[-2] + shape[-1])))
-        rng = np.random.default_rng((seed, _INITIAL, index))
+        rng = stream(seed, "stardist.initial_weights", index)
         variable.assign(rng.uniform(-limit, limit, shape).astype(np.float32))
 
 

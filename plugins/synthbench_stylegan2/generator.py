@@ -12,6 +12,7 @@ from torch import nn
 from synthbench import Budget, Context, Sample, SampleSet
 from synthbench.toolkit.generators.joint import JointGenerator
 from synthbench.toolkit.masks.codec import ImageMaskCodec
+from synthbench.toolkit.rng import stream
 from synthbench.toolkit.training import loop
 from synthbench.toolkit.training.batches import Batches
 from synthbench.toolkit.training.training_log import preview_of
@@ -48,7 +49,7 @@ class StyleGan2Mask(JointGenerator[StyleGan2MaskConfig]):
         "standard": Budget(steps=20_000, batch_size=16, patch_size=256),
         "paper": Budget(steps=60_000, batch_size=16, patch_size=512),
     }
-    random_stream = 82
+    random_stream = "stylegan2-mask"
 
     network: GeneratorNetwork
     classes: Classes
@@ -174,7 +175,7 @@ class StyleGan2Mask(JointGenerator[StyleGan2MaskConfig]):
         """Draw patches to compare with training patches, ``(count, planes, side, side)`` on the CPU."""
         patches = []
         for index in range(count):
-            rng = np.random.default_rng((seed, self.random_stream + 1, index))
+            rng = stream(seed, f"{self.random_stream}.check", index)
             patches.append(self.draw_planes(self.draw_donor(rng), rng))
         return torch.from_numpy(np.stack(patches))
 

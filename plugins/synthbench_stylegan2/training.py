@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from synthbench.toolkit.rng import stream
 from synthbench.toolkit.training import loop
 from synthbench.toolkit.training.augmentation import ada_augment, diff_augment
 from synthbench.toolkit.training.schedules import averaged_model
@@ -20,7 +21,6 @@ from synthbench_stylegan2.networks import GeneratorNetwork
 __all__ = ["StyleGan2Training"]
 
 _BETAS = (0.0, 0.99)
-_STEP = 81
 
 
 class StyleGan2Training:
@@ -83,7 +83,7 @@ class StyleGan2Training:
         classes
             ``(B,)`` int64.
         """
-        rng = np.random.default_rng((self.seed, _STEP, number))
+        rng = stream(self.seed, "stylegan2-mask.step", number)
         losses = {
             **self._step_discriminator(number, real, classes, rng),
             **self._step_generator(number, len(real), rng),

@@ -40,7 +40,7 @@ class VqVaePixelCnn(JointGenerator[VqVaePixelCnnConfig]):
         "standard": Budget(steps=60_000, batch_size=16, patch_size=256),
         "paper": Budget(steps=200_000, batch_size=16, patch_size=256),
     }
-    random_stream = 62
+    random_stream = "vqvae-pixelcnn"
     min_std_ratio = 1e-6  # after a few steps, decoded planes hardly vary
 
     vqvae: VQVAE

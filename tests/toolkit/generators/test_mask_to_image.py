@@ -24,7 +24,7 @@ class Linear(MaskToImageGenerator[MaskToImageConfig]):
     """A 1×1 convolution of the condition."""
 
     Config = MaskToImageConfig
-    random_stream = 7
+    random_stream = "tiny"
     trains_on_texture = True
     seen: list[torch.Tensor]
 

@@ -4,7 +4,7 @@ A method adds its networks, its training, and how planes are drawn::
 
     class Method(JointGenerator[MethodConfig]):
         Config = MethodConfig
-        random_stream = 1
+        random_stream = "my-method"
 
         @property
         def networks(self) -> Mapping[str, nn.Module]: ...
@@ -27,6 +27,7 @@ from synthbench.plugin.api import Config, Context, TrainingMix
 from synthbench.samples import MASK, Sample, SampleSet
 from synthbench.toolkit.generators._base import CodecGenerator, Training
 from synthbench.toolkit.masks.codec import ImageMaskCodec
+from synthbench.toolkit.rng import stream
 from synthbench.toolkit.training import loop
 from synthbench.toolkit.training.batches import Batches
 from synthbench.toolkit.training.mode_collapse import MIN_STD_RATIO, SAMPLES_TO_CHECK, check_mode_collapse
@@ -49,9 +50,8 @@ class JointGenerator(CodecGenerator[ConfigT]):
     ----------
     patch_size : int
         Side of the training patches in pixels.
-    random_stream : int
-        Separates the random numbers of this method's samples from those of others; `random_stream` + 1 is used by the
-        check for mode collapse.
+    random_stream : str
+        Name of the method, with which the names of its streams of random numbers begin; see `synthbench.toolkit.rng`.
     min_std_ratio : float
         Drawn planes that vary less than this fraction of the training patches' variation are a mode collapse.
     counts : Counter
@@ -59,7 +59,7 @@ class JointGenerator(CodecGenerator[ConfigT]):
         can't represent; ``drawn`` samples, and objects ``removed`` from their masks because of their area.
     """
 
-    random_stream: ClassVar[int]
+    random_stream: ClassVar[str]
     min_std_ratio: ClassVar[float] = MIN_STD_RATIO
 
     patch_size: int
@@ -156,14 +156,14 @@ class JointGenerator(CodecGenerator[ConfigT]):
         """
         drawn = []
         for index in range(len(real)):
-            rng = np.random.default_rng((seed, self.random_stream + 1, index))
+            rng = stream(seed, f"{self.random_stream}.check", index)
             drawn.append(self.planes_for_check(self.draw_donor(rng), rng, seed))
         check_mode_collapse(np.stack(drawn), real, self.codec.image_planes, self.min_std_ratio)
 
     # -- sampling -----------------------------------------------------------------------------------------------------
 
     def sample(self, index: int, seed: int) -> Sample:
-        rng = np.random.default_rng((seed, self.random_stream, index))
+        rng = stream(seed, f"{self.random_stream}.sample", index)
         donor = self.draw_donor(rng)
         image, labels, removed = self.decode(self.draw_planes(donor, rng), donor, rng)
         self.counts.update(drawn=1, removed=removed)

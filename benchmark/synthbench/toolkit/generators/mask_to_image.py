@@ -32,6 +32,7 @@ from synthbench.toolkit.intensity.conditioning import IntensityConditioning, con
 from synthbench.toolkit.intensity.texture import match_texture
 from synthbench.toolkit.masks.codec import ImageMaskCodec
 from synthbench.toolkit.masks.sampler import MaskSampler
+from synthbench.toolkit.rng import stream
 from synthbench.toolkit.training import loop
 from synthbench.toolkit.training.batches import Batches
 from synthbench.toolkit.training.mode_collapse import check_flat
@@ -120,15 +121,15 @@ class MaskToImageGenerator(CodecGenerator[ConfigT]):
     margin : int
         Pixels by which an image is drawn larger on each side and then cropped, so that the network's zero padding
         doesn't show at its borders.
-    random_stream : int
-        Separates the random numbers of this method's samples from those of others.
+    random_stream : str
+        Name of the method, with which the names of its streams of random numbers begin; see `synthbench.toolkit.rng`.
     trains_on_texture : bool
         Whether training batches hold the texture strengths where the configuration has `texture`.
     counts : Counter
         What sampling has come to: ``drawn`` samples, ``removed`` small objects and ``unplaced`` objects of their masks.
     """
 
-    random_stream: ClassVar[int]
+    random_stream: ClassVar[str]
     trains_on_texture: ClassVar[bool] = False
 
     conditioning: IntensityConditioning
@@ -232,7 +233,7 @@ class MaskToImageGenerator(CodecGenerator[ConfigT]):
         for position in range(min(_CHECKED, len(train))):
             sample = train[position]
             intensities = self.conditioning.training_planes(sample.labels, position)
-            rng = np.random.default_rng((seed, self.random_stream))
+            rng = stream(seed, f"{self.random_stream}.check", position)
             drawn = self.image_planes(sample.labels, intensities, rng).clip(-1, 1)
             spreads.append((float(drawn.std()), float(self.codec.encode(sample, position)[0].std())))
         check_flat(spreads)
@@ -241,7 +242,7 @@ class MaskToImageGenerator(CodecGenerator[ConfigT]):
 
     def sample(self, index: int, seed: int) -> Sample:
         mask = self.sampler.sample_mask(index, seed)
-        rng = np.random.default_rng((seed, self.random_stream, index))
+        rng = stream(seed, f"{self.random_stream}.sample", index)
         donor = int(rng.choice(self.sampler.similar_masks(mask.source)))
         intensities, texture = self.conditioning.planes_for(mask.labels, donor, rng)
         planes = self.image_planes(mask.labels, intensities, rng)

@@ -8,6 +8,7 @@ close to the image generates a smooth object.
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -16,6 +17,7 @@ from scipy import ndimage, optimize
 from torchvision.transforms.functional import gaussian_blur
 
 from synthbench.toolkit.masks.distance import bounding_boxes
+from synthbench.toolkit.rng import stream
 from synthbench.types import BoolMask, LabelMap, Planes
 
 __all__ = [
@@ -46,6 +48,7 @@ _EDGE_WIDTH = 2
 _MIN_PIXELS = 8
 _MIN_PIXELS_FOR_SHADING = 13
 _EPSILON = 1e-6
+_REFERENCE_FIELDS = 4
 
 
 def measure_texture(planes: Planes, labels: LabelMap) -> NDArray[np.float32]:
@@ -113,10 +116,10 @@ def texture_strengths(labels: LabelMap, target: NDArray[np.float32]) -> Planes:
     ndarray
         ``(channels · BANDS, height, width)`` float32, 0 … 1.
     """
-    fields = _random_fields(labels.shape, np.random.default_rng(0))
+    fields = [_random_fields(labels.shape, stream(0, "texture.fields", k)) for k in range(_REFERENCE_FIELDS)]
     strengths = np.zeros((target.shape[1], *labels.shape), np.float32)
     for (box, mask, inside), row in zip(_objects(labels), target, strict=True):
-        strength = _solve_strengths(row.reshape(-1, BANDS) ** 2, fields[:, *box], mask, inside)
+        strength = _solve_strengths(row.reshape(-1, BANDS) ** 2, [each[:, *box] for each in fields], mask, inside)
         strengths[:, *box] += strength.reshape(-1, 1, 1) * mask
     return strengths
 
@@ -172,7 +175,7 @@ def match_texture(planes: Planes, labels: LabelMap, target: NDArray[np.float32],
     fields = _random_fields(labels.shape, rng)
     for (box, mask, inside), row in zip(_objects(labels), target, strict=True):
         missing = row.reshape(-1, BANDS) ** 2 - _band_variances(planes[:, *box], mask, inside)
-        strength = _solve_strengths(missing, fields[:, *box], mask, inside)
+        strength = _solve_strengths(missing, [fields[:, *box]], mask, inside)
         textured[:, *box] += np.einsum("ck,khw->chw", strength, fields[:, *box]) * mask
     return np.clip(textured, -1.0, 1.0)
 
@@ -216,16 +219,16 @@ def _band_variances(planes: Planes, mask: BoolMask, inside: BoolMask) -> NDArray
 
 
 def _solve_strengths(
-    variances: NDArray[np.float32], fields: NDArray[np.float32], mask: BoolMask, inside: BoolMask
+    variances: NDArray[np.float32], fields: Sequence[NDArray[np.float32]], mask: BoolMask, inside: BoolMask
 ) -> NDArray[np.float32]:
     """Return the strength of each field that adds these variances to an object, ``(channels, BANDS)``, 0 … 1.
 
     Bands overlap, and a coarse field varies less in an object than in the plane, so each field is measured in the
-    object.
+    object; the variances of several realisations are averaged.
     """
     variances = np.maximum(variances, 0.0)
     if not variances.any():
         return np.zeros_like(variances, dtype=np.float32)
-    of_fields = _band_variances(fields, mask, inside).T.astype(np.float64)
+    of_fields = np.mean([_band_variances(each, mask, inside) for each in fields], axis=0).T.astype(np.float64)
     squares = [optimize.nnls(of_fields, row)[0] for row in variances.astype(np.float64)]
     return np.sqrt(np.minimum(squares, 1.0)).astype(np.float32)

@@ -21,6 +21,7 @@ from synthbench.toolkit.intensity.normalisation import IntensityNormalisation, f
 from synthbench.toolkit.intensity.pixel_noise import match_noise, measure_noise
 from synthbench.toolkit.masks import distance, graph_colouring
 from synthbench.toolkit.masks.objects import min_object_area, object_areas, relabel
+from synthbench.toolkit.rng import stream
 from synthbench.types import FloatArray, Image, LabelMap, Planes
 
 __all__ = ["ImageMaskCodec", "MaskEncoding"]
@@ -148,7 +149,7 @@ class ImageMaskCodec:
         elif self.mask_encoding == "distance":
             planes = distance.encode(labels)
         else:
-            rng = np.random.default_rng((position, 61))
+            rng = stream(0, "codec.grey_levels", position)
             planes = (
                 graph_colouring.encode(labels, self.levels, rng).plane[None].astype(np.float32)
                 / graph_colouring.MAX_GREY

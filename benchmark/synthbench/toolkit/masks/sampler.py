@@ -27,6 +27,7 @@ from synthbench.toolkit.masks.objects import (
     relabel,
 )
 from synthbench.toolkit.masks.placement import Canvas
+from synthbench.toolkit.rng import stream
 from synthbench.toolkit.training.patches import dihedral
 from synthbench.types import BoolMask, LabelMap
 
@@ -43,7 +44,6 @@ DISC_COVERAGE = 0.4
 """Fraction of the discs' area that objects are to cover in the layout ``discs``."""
 
 _FILE = "masks.npz"
-_ORDER, _DRAW = 31, 32
 
 
 @dataclass(frozen=True, eq=False)
@@ -188,8 +188,8 @@ class MaskSampler:
         seed
         """
         epoch, place = divmod(index, len(self.masks))
-        order = np.random.default_rng((seed, _ORDER, epoch)).permutation(len(self.masks))
-        rng = np.random.default_rng((seed, _DRAW, index))
+        order = stream(seed, "masks.order", epoch).permutation(len(self.masks))
+        rng = stream(seed, "masks.sample", index)
         source = int(order[place])
         recombine = {"train": False, "recombine": True, "mixed": bool(rng.integers(2))}[self.mode]
         return self._recombine(source, rng) if recombine else self._transform(source, rng)

@@ -31,6 +31,7 @@ from torch import nn
 from synthbench.plugin.api import Context, Stopped
 from synthbench.plugin.precision import AUTOCAST, TF32
 from synthbench.samples import Task
+from synthbench.toolkit.rng import torch_seed, torch_stream
 from synthbench.toolkit.training import checkpoints
 from synthbench.toolkit.training.checkpoints import State
 from synthbench.toolkit.training.mode_collapse import Diverged
@@ -65,7 +66,7 @@ def prepare_torch(context: Context) -> torch.Generator:
     """
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     torch.set_num_threads(max(1, context.threads))
-    torch.manual_seed(context.seed)
+    torch.manual_seed(torch_seed(context.seed, "training.global"))
     torch.use_deterministic_algorithms(True, warn_only=True)
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     torch.backends.cudnn.deterministic = True
@@ -73,9 +74,7 @@ def prepare_torch(context: Context) -> torch.Generator:
     if torch.device(context.device).type == "cuda":
         torch.backends.cuda.matmul.allow_tf32 = TF32
         torch.backends.cudnn.allow_tf32 = TF32
-    generator = torch.Generator(device=context.device)
-    generator.manual_seed(context.seed)
-    return generator
+    return torch_stream(context.seed, "training", device=context.device)
 
 
 def autocast(device: str | torch.device) -> AbstractContextManager[Any]:

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from synthbench.plugin.api import Budget, TrainingMix
 from synthbench.samples import Sample, SampleSet, check_sizes
 from synthbench.toolkit.intensity.images import normalise, to_channels
+from synthbench.toolkit.rng import stream
 from synthbench.types import IntArray, Planes
 
 __all__ = ["EncodeSample", "PatchStream", "Slot", "adjust_intensity", "dihedral"]
@@ -30,7 +31,6 @@ EncodeSample: TypeAlias = Callable[[Sample], tuple[Planes, TargetPlanes]]
 CACHE_BYTES = 4 * 2**30
 """Memory that the encoded samples of one stream may take."""
 
-_REAL, _SYNTHETIC, _ORDER = 1, 2, 3
 _CACHED_ORDERS = 16
 """Epochs whose order is cached."""
 
@@ -123,7 +123,7 @@ class PatchStream:
         samples = self._samples(synthetic)
         turn = int(number * ratio) if synthetic else number
         epoch, place = divmod(turn, len(samples))
-        rng = np.random.default_rng((self.seed, _SYNTHETIC if synthetic else _REAL, number))
+        rng = stream(self.seed, "patches.synthetic" if synthetic else "patches.real", number)
         y, x, gain, offset, gamma = rng.random(5)
         return Slot(
             synthetic=synthetic,
@@ -188,7 +188,7 @@ class PatchStream:
         if key not in self._orders:
             if len(self._orders) >= _CACHED_ORDERS:
                 self._orders.clear()
-            rng = np.random.default_rng((self.seed, _ORDER, int(synthetic), epoch))
+            rng = stream(self.seed, "patches.synthetic.order" if synthetic else "patches.real.order", epoch)
             self._orders[key] = rng.permutation(len(self._samples(synthetic)))
         return self._orders[key]
 

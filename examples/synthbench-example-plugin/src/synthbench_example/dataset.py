@@ -14,6 +14,7 @@ from scipy import ndimage
 from scipy.spatial import cKDTree
 
 from synthbench import Config, Context, Dataset, Sample
+from synthbench.toolkit.rng import stream
 
 
 class Settings(Config):
@@ -48,7 +49,7 @@ class Epithelium(Dataset[Settings]):
         total = self.config.images
         for i in range(total):
             split = "train" if i < total - total // 4 else "test"
-            yield self._draw(f"epithelium-{i:04d}", np.random.default_rng((self.config.seed, i)), split)
+            yield self._draw(f"epithelium-{i:04d}", stream(self.config.seed, "example-epithelium", i), split)
             context.progress(i + 1, total, "")
 
     def _draw(self, name: str, rng: np.random.Generator, split: str) -> Sample:

@@ -12,6 +12,7 @@ from scipy import ndimage
 from synthbench import Config, Context, Generator, Sample, SampleSet
 from synthbench.samples import MASK
 from synthbench.toolkit.masks.objects import relabel
+from synthbench.toolkit.rng import stream
 
 
 class Settings(Config):
@@ -39,7 +40,7 @@ class Elastic(Generator[Settings]):
         context.progress(len(train), len(train), "")
 
     def sample(self, index: int, seed: int) -> Sample:
-        rng = np.random.default_rng((seed, index))
+        rng = stream(seed, "example-elastic.sample", index)
         chosen = self.train[int(rng.integers(len(self.train)))]
         place = self._displaced(chosen.labels.shape, rng)
         labels = ndimage.map_coordinates(chosen.labels, place, order=0, mode="mirror")

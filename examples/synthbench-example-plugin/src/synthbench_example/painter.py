@@ -39,7 +39,7 @@ class Painter(MaskToImageGenerator[Settings]):
         "standard": Budget(steps=10_000, batch_size=16, patch_size=256),
         "paper": Budget(steps=10_000, batch_size=16, patch_size=256),
     }
-    random_stream = 1  # any number: samples of generators with different ones differ
+    random_stream = "example-painter"  # begins the names of its streams of random numbers
 
     def build_network(self) -> nn.Sequential:
         width = self.config.width
