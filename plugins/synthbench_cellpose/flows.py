@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch.nn import functional as F
 
 from synthbench.samples import IGNORED, Sample
@@ -20,7 +23,7 @@ SYMMETRIES = np.stack(
 """``(8, 2, 2)``: what each symmetry of `synthbench.toolkit.training.patches.dihedral` does to a vector (y, x)."""
 
 
-def encode(sample: Sample) -> tuple[np.ndarray, np.ndarray]:
+def encode(sample: Sample) -> tuple[NDArray[Any], NDArray[Any]]:
     """Return a sample as the patch stream cuts it: normalised image, and `targets` of its label map.
 
     Where the label is unknown, the plane of the inside holds −1, and `loss` leaves the pixel out.
@@ -31,7 +34,7 @@ def encode(sample: Sample) -> tuple[np.ndarray, np.ndarray]:
     return normalise(sample.image), planes
 
 
-def targets(labels: np.ndarray) -> np.ndarray:
+def targets(labels: NDArray[Any]) -> NDArray[Any]:
     """Return what the network shall say of an image.
 
     The flow comes from Cellpose's simulated diffusion over the whole object, once per image; crops of it are crops

@@ -17,7 +17,8 @@ def dynamics() -> ModuleType:
     torch.sparse.check_sparse_tensor_invariants.disable()  # said aloud, lest torch warn that it is the default
     from cellpose import dynamics
 
-    return dynamics
+    module: ModuleType = dynamics
+    return module
 
 
 def model(channels: int, diam_mean: float, device: str) -> Any:

@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from pydantic import Field
 from torch.nn import functional as F
 from torch.optim.lr_scheduler import LambdaLR
@@ -119,7 +120,7 @@ class Cellpose(Segmenter[CellposeConfig]):
         self._train(stream, side, context)
         self.thresholds = self.tune_thresholds(validation, context)
 
-    def predict(self, image: np.ndarray) -> Instances:
+    def predict(self, image: NDArray[Any]) -> Instances:
         height, width = image.shape[:2]
         labels, cellprob = self._evaluate(self.as_input(image), **self.thresholds)
         labels, cellprob = labels[:height, :width], cellprob[:height, :width]
@@ -199,9 +200,9 @@ class Cellpose(Segmenter[CellposeConfig]):
         output = [self._flows(self.as_input(sample.image)) for sample in samples]
         rounds = 200 * self.diameter / self.model.diam_mean
 
-        def decode(index: int, values: Mapping[str, float]) -> np.ndarray:
+        def decode(index: int, values: Mapping[str, float]) -> NDArray[Any]:
             flow, cellprob = output[index]
-            labels = library.dynamics().resize_and_compute_masks(
+            labels: NDArray[Any] = library.dynamics().resize_and_compute_masks(
                 flow, cellprob, niter=rounds, device=self.model.device, **values
             )
             height, width = samples[index].labels.shape
@@ -215,23 +216,23 @@ class Cellpose(Segmenter[CellposeConfig]):
         truths, ignores = [sample.labels for sample in samples], [sample.ignore for sample in samples]
         return tune(decode, truths, THRESHOLD_GRID, DEFAULT_THRESHOLDS, ignores=ignores, before_trial=before_trial)
 
-    def as_input(self, image: np.ndarray) -> np.ndarray:
+    def as_input(self, image: NDArray[Any]) -> NDArray[Any]:
         """Return a normalised image as ``(height, width, channels)`` float32, continued to `MIN_SIDE` if need be."""
         planes = np.moveaxis(to_channels(normalise(image), self._channels), 0, -1)
         missing = [max(0, MIN_SIDE - side) for side in planes.shape[:2]]
         return np.pad(planes, ((0, missing[0]), (0, missing[1]), (0, 0)), mode="edge") if any(missing) else planes
 
-    def _flows(self, planes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def _flows(self, planes: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
         """Return flow ``(2, height, width)`` and cellprob ``(height, width)``, float32."""
         _, (_, flow, cellprob), _ = self._eval(planes, compute_masks=False)
         return flow, cellprob
 
-    def _evaluate(self, planes: np.ndarray, **thresholds: float) -> tuple[np.ndarray, np.ndarray]:
+    def _evaluate(self, planes: NDArray[Any], **thresholds: float) -> tuple[NDArray[Any], NDArray[Any]]:
         """Return the label map and cellprob, both ``(height, width)``."""
         labels, (_, _, cellprob), _ = self._eval(planes, **thresholds)
         return labels, cellprob
 
-    def _eval(self, planes: np.ndarray, **options: Any) -> Any:
+    def _eval(self, planes: NDArray[Any], **options: Any) -> Any:
         return self.model.eval(
             planes,
             channels=None,

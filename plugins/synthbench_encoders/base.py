@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, ClassVar, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import Field
 
 from synthbench import Config, Context, Encoder
@@ -50,14 +51,14 @@ class NetworkEncoder(Encoder[ConfigT]):
         self._device = context.device
         self._network = self.build(context.device)
 
-    def encode(self, images: Iterable[np.ndarray]) -> np.ndarray:
+    def encode(self, images: Iterable[NDArray[Any]]) -> NDArray[Any]:
         """Return ``(n, dimension)`` float32 features; `prepare` is called on the CPU if nobody did."""
         import torch
 
         if self._network is None:
             self.prepare(Context())
         assert self._network is not None
-        rows: list[np.ndarray] = []
+        rows: list[NDArray[Any]] = []
         with torch.inference_mode(), torch.backends.cudnn.flags(allow_tf32=False, deterministic=True, benchmark=False):
             for batch in batches(images, self.side(), self.config.white_level):
                 features = self._network(torch.from_numpy(batch).to(self._device))

@@ -91,4 +91,5 @@ def _published(architecture: str) -> Any:
 
 
 def _cached(preset: Any) -> Path:
-    return weights.torch_hub_folder() / preset.url.rsplit("/", 1)[-1]
+    path: Path = weights.torch_hub_folder() / preset.url.rsplit("/", 1)[-1]
+    return path

@@ -21,8 +21,10 @@ CLASSES = 1008
 class _Repooled(nn.Module):
     """Replaces the pooling branch, the last one, of one of torchvision's blocks."""
 
+    branch_pool: nn.Module
+
     def _forward(self, x: torch.Tensor) -> list[torch.Tensor]:
-        *others, _ = super()._forward(x)
+        *others, _ = super()._forward(x)  # type: ignore[misc]
         return [*others, self.branch_pool(self.pool(x))]
 
     def pool(self, x: torch.Tensor) -> torch.Tensor:
@@ -77,4 +79,5 @@ def inception_network(tensors: dict[str, torch.Tensor], source: str) -> nn.Modul
         reason = " ".join(str(error).split())[:200]
         raise PluginError(f"{source}: not the weights of the Inception-v3 of 2015: {reason}") from None
     network.fc = nn.Identity()
-    return network.float().eval().requires_grad_(False)
+    features: nn.Module = network.float().eval().requires_grad_(False)
+    return features

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 BATCH = 16
 """Images encoded at a time: fixed, so that features don't hang on a setting."""
 
 
-def resize(image: np.ndarray, size: int, white_level: int) -> np.ndarray:
+def resize(image: NDArray[Any], size: int, white_level: int) -> NDArray[Any]:
     """Return an image as three planes of one size, as clean-fid resizes them (Parmar 2022).
 
     Each channel is resized in floating point by Pillow's bicubic filter, which widens with the factor when it
@@ -44,15 +46,19 @@ def resize(image: np.ndarray, size: int, white_level: int) -> np.ndarray:
     scale = 255 / white_level if image.dtype == np.uint16 else 1.0
     channels = [image] if image.ndim == 2 else [image[..., i] for i in range(3)]
     planes = [
-        np.asarray(Image.fromarray(channel.astype(np.float32) * np.float32(scale)).resize((size, size), Image.BICUBIC))
+        np.asarray(
+            Image.fromarray(channel.astype(np.float32) * np.float32(scale)).resize(
+                (size, size), Image.Resampling.BICUBIC
+            )
+        )
         for channel in channels
     ]
     return np.broadcast_to(np.stack(planes).clip(0, 255), (3, size, size))
 
 
-def batches(images: Iterable[np.ndarray], size: int, white_level: int) -> Iterator[np.ndarray]:
+def batches(images: Iterable[NDArray[Any]], size: int, white_level: int) -> Iterator[NDArray[Any]]:
     """Yield images by `BATCH`, each batch ``(n, 3, size, size)`` float32, 0 … 255; the last may be shorter."""
-    waiting: list[np.ndarray] = []
+    waiting: list[NDArray[Any]] = []
     for image in images:
         waiting.append(resize(image, size, white_level))
         if len(waiting) == BATCH:

@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import functools
 import hashlib
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from synthbench_encoders.base import EncoderConfig, Features, NetworkEncoder
 
@@ -52,7 +53,7 @@ class Untrained(NetworkEncoder[EncoderConfig]):
 
 
 @functools.cache
-def layers() -> tuple[np.ndarray, ...]:
+def layers() -> tuple[NDArray[Any], ...]:
     """Return the filters, ``(out, in, 3, 3)`` float32 each; every 3 × 3 of them sums to 0.
 
     Uniform before that, from the integers of numpy's Philox generator, whose stream is fixed by its definition; they

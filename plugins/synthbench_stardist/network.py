@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from synthbench.toolkit.rng import stream
 from synthbench_stardist.runtime import tensorflow
@@ -52,7 +53,7 @@ def initialise(variables: Sequence[Any], seed: int) -> None:
         variable.assign(rng.uniform(-limit, limit, shape).astype(np.float32))
 
 
-def to_arrays(variables: Sequence[Any]) -> dict[str, np.ndarray]:
+def to_arrays(variables: Sequence[Any]) -> dict[str, NDArray[Any]]:
     """Return variables by place and name, ``"000.kernel"``.
 
     Numbers in names are left out: Keras goes on counting layers from one network to the next.
@@ -60,7 +61,7 @@ def to_arrays(variables: Sequence[Any]) -> dict[str, np.ndarray]:
     return {_key(index, variable): np.asarray(variable.numpy()) for index, variable in enumerate(variables)}
 
 
-def from_arrays(variables: Sequence[Any], arrays: Mapping[str, np.ndarray]) -> None:
+def from_arrays(variables: Sequence[Any], arrays: Mapping[str, NDArray[Any]]) -> None:
     """Assign what `to_arrays` returned.
 
     Raises

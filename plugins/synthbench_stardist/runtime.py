@@ -28,7 +28,8 @@ def tensorflow() -> ModuleType:
     with held_stderr():
         import tensorflow as tf
     tf.get_logger().setLevel("ERROR")
-    return tf
+    module: ModuleType = tf
+    return module
 
 
 def start(device: str, threads: int) -> contextlib.AbstractContextManager[Any]:
@@ -60,7 +61,10 @@ def start(device: str, threads: int) -> contextlib.AbstractContextManager[Any]:
         for gpu in tf.config.get_visible_devices("GPU"):
             tf.config.experimental.set_memory_growth(gpu, True)
     tf.config.experimental.enable_op_determinism()
-    return tf.device(device_name(device, len(tf.config.list_logical_devices("GPU"))))
+    place: contextlib.AbstractContextManager[Any] = tf.device(
+        device_name(device, len(tf.config.list_logical_devices("GPU")))
+    )
+    return place
 
 
 def device_name(device: str, gpus: int) -> str:

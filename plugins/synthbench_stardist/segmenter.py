@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Self
 
 import numpy as np
+from numpy.typing import NDArray
 
 from synthbench import Budget, Context, Instances, Sample, SampleSet, Segmenter, TrainingMix
 from synthbench.errors import StoreError
@@ -74,7 +75,7 @@ class StarDist(Segmenter[StarDistConfig]):
             context.progress(context.budget.steps, context.budget.steps, "tuning thresholds")
             self.tune_thresholds(validation)
 
-    def predict(self, image: np.ndarray) -> Instances:
+    def predict(self, image: NDArray[Any]) -> Instances:
         planes = self.as_input(image)
         tiles = tuple(-(-side // TILE) for side in planes.shape[:2])
         with self.on_device():
@@ -117,7 +118,7 @@ class StarDist(Segmenter[StarDistConfig]):
         """Return a context in which TensorFlow computes on the task's device."""
         return runtime.start(self._device, self._threads)
 
-    def as_input(self, image: np.ndarray) -> np.ndarray:
+    def as_input(self, image: NDArray[Any]) -> NDArray[Any]:
         """Return a normalised image as ``(height, width, channels)`` float32."""
         return np.ascontiguousarray(np.moveaxis(to_channels(normalise(image), self._channels), 0, -1))
 
@@ -148,7 +149,7 @@ def ignoring_regions(model: Any, samples: Sequence[Sample]) -> Iterator[None]:
         return
     turns, find = cycle(samples), model._instances_from_prediction
 
-    def found(*args: Any, **kwargs: Any) -> tuple[np.ndarray, Any]:
+    def found(*args: Any, **kwargs: Any) -> tuple[NDArray[Any], Any]:
         labels, details = find(*args, **kwargs)
         sample = next(turns)
         return leave_out(sample.labels, labels, sample.ignore)[1], details
@@ -160,7 +161,7 @@ def ignoring_regions(model: Any, samples: Sequence[Sample]) -> Iterator[None]:
         del model._instances_from_prediction
 
 
-def relabelled(labels: np.ndarray, scores: np.ndarray) -> Instances:
+def relabelled(labels: NDArray[Any], scores: NDArray[Any]) -> Instances:
     """Number the objects that are left 1 … n, and keep their scores.
 
     Parameters

@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from synthbench import Context
 from synthbench.toolkit.training.patches import PatchStream
@@ -17,11 +18,11 @@ from synthbench_stardist.runtime import tensorflow
 if TYPE_CHECKING:
     from synthbench_stardist.config import StarDistConfig
 
-Batch = tuple[np.ndarray, np.ndarray, np.ndarray]
+Batch = tuple[NDArray[Any], NDArray[Any], NDArray[Any]]
 Item = TypeVar("Item")
 
 
-def targets(labels: np.ndarray, n_rays: int, grid: int) -> tuple[np.ndarray, np.ndarray]:
+def targets(labels: NDArray[Any], n_rays: int, grid: int) -> tuple[NDArray[Any], NDArray[Any]]:
     """Return what the network shall say of a patch.
 
     Parameters
@@ -48,10 +49,11 @@ def targets(labels: np.ndarray, n_rays: int, grid: int) -> tuple[np.ndarray, np.
     return np.where(unknown, np.float32(-1), probability), np.concatenate([rays, probability], axis=-1)
 
 
-def relabel(labels: np.ndarray) -> np.ndarray:
+def relabel(labels: NDArray[Any]) -> NDArray[Any]:
     """Return a label map, int32, with ids 1 … n: the library takes memory by the largest id."""
     ids, numbered = np.unique(labels, return_inverse=True)
-    return numbered.reshape(labels.shape).astype(np.int32) + np.int32(ids[0] > 0)
+    relabelled: NDArray[Any] = numbered.reshape(labels.shape).astype(np.int32) + np.int32(ids[0] > 0)
+    return relabelled
 
 
 def training_batch(stream: PatchStream, step: int, n_rays: int, grid: int) -> Batch:

@@ -13,6 +13,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import nn
 from torch.nn import functional
 
@@ -53,7 +54,7 @@ class Head(ABC):
         self.config = config
 
     @abstractmethod
-    def encode(self, sample: Sample) -> np.ndarray:
+    def encode(self, sample: Sample) -> NDArray[Any]:
         """Return a sample's target planes, ``(T, H, W)``; −1 where the label is unknown."""
 
     @abstractmethod
@@ -64,7 +65,7 @@ class Head(ABC):
         """
 
     @abstractmethod
-    def decode(self, planes: np.ndarray, thresholds: Mapping[str, Any]) -> Instances:
+    def decode(self, planes: NDArray[Any], thresholds: Mapping[str, Any]) -> Instances:
         """Return the labels, and the scores of instances, of activated planes ``(planes, H, W)``."""
 
 
@@ -83,7 +84,7 @@ class DistanceHead(Head):
         super().__init__(config)
         self.activation = nn.Sigmoid()
 
-    def encode(self, sample: Sample) -> np.ndarray:
+    def encode(self, sample: Sample) -> NDArray[Any]:
         return _mark_unknown(
             np.stack([normalised_distance(sample.labels), sample.labels > 0]).astype(np.float16), sample
         )
@@ -98,7 +99,7 @@ class DistanceHead(Head):
             **foreground_losses(logits[:, 1:], inside, self.config.loss, known),
         }
 
-    def decode(self, planes: np.ndarray, thresholds: Mapping[str, Any]) -> Instances:
+    def decode(self, planes: NDArray[Any], thresholds: Mapping[str, Any]) -> Instances:
         labels = decode(planes[0], planes[1], Thresholds(**thresholds))
         return Instances(labels, mean_foreground(labels, planes[1]))
 
@@ -113,13 +114,13 @@ class BinaryHead(Head):
         super().__init__(config)
         self.activation = nn.Sigmoid()
 
-    def encode(self, sample: Sample) -> np.ndarray:
+    def encode(self, sample: Sample) -> NDArray[Any]:
         return _mark_unknown((sample.labels[None] > 0).astype(np.float16), sample)
 
     def losses(self, logits: torch.Tensor, targets: torch.Tensor) -> dict[str, torch.Tensor]:
         return foreground_losses(logits, targets.float().clamp(min=0), self.config.loss, (targets >= 0).float())
 
-    def decode(self, planes: np.ndarray, thresholds: Mapping[str, Any]) -> Instances:
+    def decode(self, planes: NDArray[Any], thresholds: Mapping[str, Any]) -> Instances:
         labels = decode_components(planes[0], Thresholds(**thresholds))
         return Instances(labels, mean_foreground(labels, planes[0]))
 
@@ -132,7 +133,7 @@ class SemanticHead(Head):
         self.planes = classes
         self.activation = nn.Softmax(dim=1)
 
-    def encode(self, sample: Sample) -> np.ndarray:
+    def encode(self, sample: Sample) -> NDArray[Any]:
         highest = int(sample.labels.max())
         if highest >= self.planes:
             raise DataError(f"sample {sample.id!r}: its mask holds class {highest}; classes are 0 … {self.planes - 1}")
@@ -146,7 +147,7 @@ class SemanticHead(Head):
             losses["dice"] = dice_loss(logits.softmax(dim=1), one_hot, known)
         return losses
 
-    def decode(self, planes: np.ndarray, thresholds: Mapping[str, Any]) -> Instances:
+    def decode(self, planes: NDArray[Any], thresholds: Mapping[str, Any]) -> Instances:
         return Instances(planes.argmax(axis=0).astype(np.int32))
 
 
@@ -195,6 +196,6 @@ def _weighted_mean(values: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
     return (values * weight).sum() / weight.sum().clamp(min=1e-6)
 
 
-def _mark_unknown(planes: np.ndarray, sample: Sample) -> np.ndarray:
+def _mark_unknown(planes: NDArray[Any], sample: Sample) -> NDArray[Any]:
     """Return target planes with −1 where the sample's label is unknown."""
     return planes if sample.ignore is None else np.where(sample.ignore, planes.dtype.type(IGNORED), planes)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from copy import deepcopy
+from typing import Any
 
 import numpy as np
 import torch
-from monai.networks.blocks import Convolution
-from monai.networks.nets import BasicUNet
-from monai.networks.nets.basic_unet import UpCat
+from monai.networks.blocks.convolutions import Convolution
+from monai.networks.nets.basic_unet import BasicUNet, UpCat
+from numpy.typing import NDArray
 from torch import nn
 from torch.nn import functional
 from torch.nn.utils.fusion import fuse_conv_bn_eval
@@ -59,8 +60,9 @@ def fuse_batch_norm(network: nn.Module) -> nn.Module:
     copy = deepcopy(network).eval()
     for block in copy.modules():
         if isinstance(block, Convolution):
-            block.conv = fuse_conv_bn_eval(block.conv, block.adn.N)
-            block.adn.N = nn.Identity()
+            parts: Any = block
+            parts.conv = fuse_conv_bn_eval(parts.conv, parts.adn.N)
+            parts.adn.N = nn.Identity()
     return copy.to(memory_format=torch.channels_last)
 
 
@@ -84,12 +86,12 @@ class Predictor:
         self.activation = activation
         self.flips = FLIPS if flips else FLIPS[:1]
 
-    def __call__(self, planes: np.ndarray) -> np.ndarray:
+    def __call__(self, planes: NDArray[Any]) -> NDArray[Any]:
         """Return the output planes ``(K, H, W)`` float32 of an image's planes ``(C, H, W)``."""
         return predict_tiled(self._predict, planes, multiple=STRIDE)
 
     @torch.inference_mode()
-    def _predict(self, planes: np.ndarray) -> np.ndarray:
+    def _predict(self, planes: NDArray[Any]) -> NDArray[Any]:
         image = torch.from_numpy(np.ascontiguousarray(planes))[None].to(self.device)
         total = torch.zeros(())
         for axes in self.flips:

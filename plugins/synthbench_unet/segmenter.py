@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
-import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch.optim.lr_scheduler import LambdaLR
 
 from synthbench import Budget, Context, Instances, Sample, SampleSet, Segmenter, Stopped, TrainingMix
@@ -53,7 +53,7 @@ class UNet(Segmenter[UNetConfig]):
         self._build_predictor(context)
         self.tune_thresholds(validation, context)
 
-    def predict(self, image: np.ndarray) -> Instances:
+    def predict(self, image: NDArray[Any]) -> Instances:
         """Segment one image, ``(height, width[, 3])``, uint8 or uint16, of any size."""
         return self.head.decode(self._planes(image), self.thresholds)
 
@@ -114,18 +114,19 @@ class UNet(Segmenter[UNetConfig]):
                 logits = network(images.contiguous(memory_format=torch.channels_last))
             losses = self.head.losses(logits.float(), targets)
             optimiser.zero_grad(set_to_none=True)
-            sum(losses.values()).backward()
+            total: Any = sum(losses.values())
+            total.backward()
             torch.nn.utils.clip_grad_norm_(network.parameters(), config.max_grad_norm, foreach=True)
             optimiser.step()
             schedule.step()
             average.update_parameters(network)
             return losses
 
-        parts = {"network": network, "optimiser": optimiser, "schedule": schedule, "average": average}
+        parts: dict[str, Any] = {"network": network, "optimiser": optimiser, "schedule": schedule, "average": average}
         loop.train(context, state=parts, step=step)
         network.load_state_dict(average.module.state_dict())
 
-    def _encode(self, sample: Sample) -> tuple[np.ndarray, np.ndarray]:
+    def _encode(self, sample: Sample) -> tuple[NDArray[Any], NDArray[Any]]:
         return normalise(sample.image), self.head.encode(sample)
 
     def tune_thresholds(self, validation: SampleSet, context: Context) -> None:
@@ -154,7 +155,7 @@ class UNet(Segmenter[UNetConfig]):
             before_trial=between,
         )
 
-    def _planes(self, image: np.ndarray) -> np.ndarray:
+    def _planes(self, image: NDArray[Any]) -> NDArray[Any]:
         """Return the activated output planes of one image, ``(K, H, W)`` float32."""
         return self.predictor(to_channels(normalise(image), self.channels))
 
