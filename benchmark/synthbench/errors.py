@@ -7,6 +7,20 @@ import errno
 import os
 from collections.abc import Iterable, Sequence
 
+__all__ = [
+    "ConfigError",
+    "DataError",
+    "NotDownloaded",
+    "PluginError",
+    "StoreError",
+    "SynthbenchError",
+    "join_names",
+    "join_problems",
+    "message_without_path",
+    "suggest",
+    "write_error_reason",
+]
+
 MAX_LISTED = 10
 """How many problems or names a message lists; of the others it gives the number."""
 

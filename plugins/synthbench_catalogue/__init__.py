@@ -6,6 +6,8 @@ from collections.abc import Iterator
 
 from synthbench import DatasetSpec, hookimpl
 
+__all__ = ["synthbench_datasets"]
+
 _INSTANCES = frozenset({"instances"})
 
 

@@ -15,6 +15,8 @@ from synthbench.datasets.import_options import ImportLog
 from synthbench.datasets.unpack import unpack
 from synthbench.errors import DataError, NotDownloaded
 
+__all__ = ["ArchiveConfig", "CatalogueDataset", "DownloadableDataset", "LocalConfig", "find_root"]
+
 
 class LocalConfig(synthbench.Config):
     """A dataset that can only be read from the user's own copy."""

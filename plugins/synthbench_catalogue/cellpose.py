@@ -13,6 +13,8 @@ from synthbench.datasets.unpack import unpack
 from synthbench.errors import DataError
 from synthbench_catalogue.base import CatalogueDataset, find_root
 
+__all__ = ["Cellpose"]
+
 SPLITS = ("train", "test")
 
 

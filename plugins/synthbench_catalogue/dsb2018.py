@@ -9,6 +9,8 @@ from synthbench.datasets.import_options import ImportLog, ImportOptions
 from synthbench.datasets.readers import folders
 from synthbench_catalogue.base import DownloadableDataset, find_root
 
+__all__ = ["Dsb2018"]
+
 
 class Dsb2018(DownloadableDataset):
     """Official splits train and test. Tiles of one slide are among the images: keep to the official splits."""

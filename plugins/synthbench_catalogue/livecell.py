@@ -19,6 +19,8 @@ from synthbench.datasets.unpack import unpack
 from synthbench.errors import DataError
 from synthbench_catalogue.base import CatalogueDataset, LocalConfig
 
+__all__ = ["ANNOTATIONS", "LiveCell", "LiveCellConfig", "groups_from_name", "imaging_spans"]
+
 CellType = Literal["A172", "BT474", "BV2", "Huh7", "MCF7", "SHSY5Y", "SkBr3", "SKOV3"]
 ANNOTATIONS = tuple(f"livecell_coco_{split}.json" for split in ("train", "val", "test"))
 IMAGES = "images.zip"

@@ -13,6 +13,8 @@ from synthbench.datasets.readers import npz
 from synthbench.errors import DataError
 from synthbench_catalogue.base import CatalogueDataset, LocalConfig
 
+__all__ = ["TissueNet", "TissueNetConfig"]
+
 
 class TissueNetConfig(LocalConfig):
     """Give as `archive` the zip file, the folder of npz files, or one npz file."""

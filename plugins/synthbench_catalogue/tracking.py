@@ -12,6 +12,8 @@ from synthbench.datasets.import_options import ImportLog, ImportOptions
 from synthbench.datasets.readers import tracking
 from synthbench_catalogue.base import ArchiveConfig, DownloadableDataset, find_root
 
+__all__ = ["Psc", "TrackingConfig", "U373"]
+
 _SITE = "https://data.celltrackingchallenge.net/training-datasets"
 
 

@@ -12,6 +12,8 @@ from synthbench.datasets.pixels import make_sample, read_image, read_mask
 from synthbench.errors import DataError
 from synthbench_catalogue.base import DownloadableDataset, find_root
 
+__all__ = ["COMMIT", "Usiigaci"]
+
 COMMIT = "9501d80c747cf82870dd596818fcf5c28c94d733"
 _SPLITS = {"train": "train", "val": "test"}
 

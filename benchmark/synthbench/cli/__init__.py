@@ -22,6 +22,8 @@ from synthbench.errors import SynthbenchError
 from synthbench.io.escaping import printable
 from synthbench.processes.signals import interruptible, signal_number
 
+__all__ = ["build_parser", "main"]
+
 BY_SIGNAL = 128
 """Added to the number of the signal that stopped a command, as shells do: Ctrl-C gives 130, SIGTERM 143."""
 _ESCAPE = "synthbench.escape"

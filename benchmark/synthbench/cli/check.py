@@ -12,6 +12,8 @@ import json
 
 from synthbench.cli._arguments import add_config, add_plugin, kinds_of, pairs_from
 
+__all__ = ["add_arguments", "run"]
+
 FAILED, MOSTLY_SKIPPED = 1, 3
 MARKS = {"passed": "✓", "failed": "✗", "skipped": "–"}
 

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from synthbench.datasets.library import Library
     from synthbench.samples import SampleSet
 
+__all__ = ["add_arguments", "run"]
+
 PICTURES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".pdf")
 
 

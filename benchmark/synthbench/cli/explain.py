@@ -8,6 +8,8 @@ from pathlib import Path
 
 from synthbench.cli._arguments import add_store, open_store
 
+__all__ = ["add_arguments", "run"]
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("key", help="a key or its first digits, from the store or a run folder; see results/tasks.csv")

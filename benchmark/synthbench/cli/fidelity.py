@@ -14,6 +14,8 @@ import sys
 
 from synthbench.cli._arguments import add_config, pairs_from
 
+__all__ = ["add_arguments", "run"]
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("synthetic", metavar="SYNTHETIC", help="folder of synthetic images, or of samples")

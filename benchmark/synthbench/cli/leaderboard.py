@@ -12,6 +12,8 @@ from pathlib import Path
 
 from synthbench.cli._arguments import COLUMNS, columns_from
 
+__all__ = ["add_arguments", "run"]
+
 FORMATS = ("md", "csv", "json", "html")
 
 

@@ -12,6 +12,8 @@ from synthbench.cli._tables import table_lines
 from synthbench.plugin.registry import Problem, Registered, registry
 from synthbench.plugin.specs import KINDS
 
+__all__ = ["add_arguments", "lines", "run"]
+
 COLUMNS = ("name", "tasks", "from", "needs", "summary")
 MIN_SUMMARY = 24
 

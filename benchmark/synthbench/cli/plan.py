@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from synthbench.results.power import DetectableEffect
     from synthbench.study.resolve import Resolved
 
+__all__ = ["add_arguments", "run"]
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_study(parser)

@@ -20,6 +20,8 @@ from synthbench.cli._arguments import (
     study_from,
 )
 
+__all__ = ["add_arguments", "run"]
+
 SOME_FAILED = 3
 PAGE_WIDTH = 120
 

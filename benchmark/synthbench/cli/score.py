@@ -18,6 +18,8 @@ from typing import Any
 from synthbench.cli._arguments import label_value
 from synthbench.cli._tables import GAP, table_lines
 
+__all__ = ["add_arguments", "run"]
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("predicted", metavar="PRED", help="folder of predicted label maps")

@@ -15,6 +15,8 @@ from synthbench.cli._arguments import add_plugin, kinds_of
 if TYPE_CHECKING:
     from synthbench.plugin.docs import Option, PluginDocs
 
+__all__ = ["add_arguments", "run"]
+
 MARGIN = "    "
 
 

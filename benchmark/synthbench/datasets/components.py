@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+__all__ = ["Components", "connected_components"]
+
 
 @dataclass(frozen=True, eq=False)
 class Components:

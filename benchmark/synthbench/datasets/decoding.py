@@ -12,6 +12,8 @@ from synthbench.datasets.tiffs import ORIENTATION, apply_orientation, read_tiff
 from synthbench.errors import DataError
 from synthbench.io.images import TIFF_SUFFIXES, decoder_errors, open_image, pixels_of
 
+__all__ = ["decode_image", "decode_mask"]
+
 _LOSSY = ("JPEG", "MPO", "WEBP", "JPEG2000")
 _PLAIN_MODES = ("1", "L", "LA", "RGB", "RGBA", "I", "F")
 _PNG = b"\x89PNG\r\n\x1a\n"

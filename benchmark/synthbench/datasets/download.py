@@ -14,6 +14,17 @@ from typing import Any
 from synthbench.errors import DataError, NotDownloaded, SynthbenchError
 from synthbench.plugin.api import Context, Dataset, Stopped
 
+__all__ = [
+    "CHUNK",
+    "MAX_ATTEMPTS",
+    "Remote",
+    "ResumingDownloader",
+    "cache_folder",
+    "download_notice",
+    "fetch",
+    "sha256_of",
+]
+
 log = logging.getLogger(__name__)
 
 CHUNK = 2**16

@@ -15,6 +15,22 @@ from synthbench.datasets.found_image import FoundImage
 from synthbench.datasets.import_options import ImportLog
 from synthbench.errors import DataError, join_problems
 
+__all__ = [
+    "IMAGE_SUFFIXES",
+    "ImageName",
+    "assign_ids",
+    "by_stem",
+    "groups_from_path",
+    "image_files",
+    "is_image_file",
+    "nfc",
+    "safe_id",
+    "split_of",
+    "subfolders",
+    "walk_folders",
+    "without_suffix",
+]
+
 IMAGE_SUFFIXES = (".png", ".tif", ".tiff", ".jpg", ".jpeg", ".bmp")
 _SPLITS = {
     "train": "train",

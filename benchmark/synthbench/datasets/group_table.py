@@ -10,6 +10,8 @@ from pathlib import Path
 from synthbench.datasets.files import ImageName, nfc
 from synthbench.errors import ConfigError, DataError
 
+__all__ = ["GroupTable"]
+
 ID_COLUMNS = ("id", "image", "image_id", "file", "filename", "file_name", "name", "sample")
 _DELIMITERS = (",", ";", "\t")
 _MAX_TEXT = 200

@@ -12,6 +12,8 @@ from synthbench.datasets.name_pattern import NamePattern
 from synthbench.errors import ConfigError, DataError, join_names
 from synthbench.samples import Sample
 
+__all__ = ["Grouping", "log_unused_tables", "make_grouping"]
+
 _LARGEST = 2**22
 """Bytes of the largest table that is read without being named by the user."""
 

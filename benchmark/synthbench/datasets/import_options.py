@@ -16,6 +16,8 @@ from synthbench.samples import TASKS, Task, check_ignore_value
 if TYPE_CHECKING:
     from synthbench.datasets.found_image import FoundImage
 
+__all__ = ["ImportLog", "ImportOptions"]
+
 BINARY_CLASSES = ("background", "foreground")
 
 

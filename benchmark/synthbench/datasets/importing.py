@@ -21,6 +21,8 @@ from synthbench.plugin.api import Progress, silent
 from synthbench.plugin.registry import registry
 from synthbench.samples import Sample, SampleSet, Task
 
+__all__ = ["FORMATS", "Import", "ImportFormat", "detect_format", "prepare_import"]
+
 
 @dataclass(frozen=True)
 class ImportFormat:

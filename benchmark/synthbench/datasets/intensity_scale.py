@@ -9,6 +9,8 @@ import numpy as np
 
 from synthbench.errors import ConfigError, DataError
 
+__all__ = ["IntensityScale", "RESCALED", "RangeCollector", "Rescaler", "UNCHANGED", "ValueRange", "check_white"]
+
 UNSIGNED = (np.uint8, np.uint16)
 _TOP = 65535
 RESCALED = "rescaled together"

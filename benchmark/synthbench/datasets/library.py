@@ -24,6 +24,8 @@ from synthbench.samples import INDEX, Sample, SampleSet, Task
 if TYPE_CHECKING:
     from synthbench.plugin.api import Dataset
 
+__all__ = ["Library", "build_dataset", "default_root", "download_terms", "find_built", "open_dataset"]
+
 HOME = "SYNTHBENCH_HOME"
 ARCHIVE = "archive"
 """The key of a plugin's configuration that ``--from PATH`` sets."""

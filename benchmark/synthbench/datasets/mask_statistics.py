@@ -8,6 +8,8 @@ import numpy as np
 
 from synthbench.datasets.components import connected_components
 
+__all__ = ["MAX_VALUES_KEPT", "MaskStatistics", "TYPE_MAXIMA", "mask_statistics"]
+
 TYPE_MAXIMA = (255, 65535)
 """The largest values of uint8 and uint16: in a mask rather a colour or a marker than an object label."""
 SIMILAR_AREA = 4

@@ -8,6 +8,8 @@ from itertools import pairwise
 from synthbench.datasets.files import ImageName, nfc, without_suffix
 from synthbench.errors import ConfigError, DataError
 
+__all__ = ["NamePattern"]
+
 _TOKEN = re.compile(r"\{(?P<name>[^\W\d][\w-]*)(?::(?P<width>[1-9]\d?))?\}|(?P<any>\*)|(?P<text>[^{}*]+)")
 
 

@@ -14,6 +14,8 @@ import numpy as np
 
 from synthbench.errors import DataError
 
+__all__ = ["ArrayHeader", "NpzFile"]
+
 
 @dataclass(frozen=True)
 class ArrayHeader:

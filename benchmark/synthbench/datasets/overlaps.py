@@ -9,6 +9,8 @@ import numpy as np
 
 from synthbench.datasets.import_options import ImportLog
 
+__all__ = ["ObjectMask", "paint_objects"]
+
 
 @dataclass(frozen=True, eq=False)
 class ObjectMask:

@@ -8,6 +8,8 @@ import numpy as np
 
 from synthbench.errors import DataError
 
+__all__ = ["check_palette"]
+
 
 def check_palette(path: Path, indices: np.ndarray, table: np.ndarray, *, classes: bool) -> None:
     """Raise `DataError` where indices and colours of a mask disagree.

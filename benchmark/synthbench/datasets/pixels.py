@@ -18,6 +18,19 @@ from synthbench.samples import IGNORED, MAX_LABEL, Sample, split_ignored
 if TYPE_CHECKING:
     from synthbench.datasets.found_image import FoundImage
 
+__all__ = [
+    "log_bit_depth",
+    "make_sample",
+    "read_image",
+    "read_mask",
+    "read_pairs",
+    "rescale",
+    "split_components",
+    "to_integers",
+    "to_label_map",
+    "to_sample_image",
+]
+
 _BIT_DEPTHS = {8: 255, 10: 1023, 12: 4095, 14: 16383}
 
 

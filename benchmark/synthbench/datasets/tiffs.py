@@ -16,6 +16,8 @@ from synthbench.io.images import check_size, decoder_errors
 if TYPE_CHECKING:
     from tifffile import TiffPage, TiffPageSeries
 
+__all__ = ["ORIENTATION", "apply_orientation", "read_tiff"]
+
 BLACK_IS_ZERO, WHITE_IS_ZERO, RGB, PALETTE, YCBCR = 1, 0, 2, 3, 6
 ORIENTATION = 274
 """The orientation tag of TIFF and EXIF."""

@@ -19,6 +19,8 @@ from typing import IO
 from synthbench.errors import DataError
 from synthbench.plugin.api import Context, Stopped
 
+__all__ = ["unpack"]
+
 CHUNK = 2**20
 _DAMAGE = (
     zipfile.BadZipFile,

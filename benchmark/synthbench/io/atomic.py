@@ -9,6 +9,8 @@ from pathlib import Path
 
 from synthbench.errors import DataError
 
+__all__ = ["atomic_write"]
+
 
 def atomic_write(path: Path, content: str | bytes, hint: str = "use another --out") -> Path:
     """Write a file atomically: to a temporary file beside it, which is then renamed.

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import pandas as pd
 
+__all__ = ["csv_escaped", "csv_unescaped", "printable", "printable_cells"]
+
 _FORMULA = re.compile(r"'*[=+\-@\t\r]")
 _KEPT = "\n\t"
 _DIRECTIONS = {"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"}

@@ -17,6 +17,17 @@ from synthbench.errors import DataError, message_without_path
 if TYPE_CHECKING:
     from PIL.Image import Image as Picture
 
+__all__ = [
+    "TIFF_SUFFIXES",
+    "check_size",
+    "decoder_errors",
+    "open_image",
+    "pixels_of",
+    "read_array",
+    "suffix_for",
+    "write_array",
+]
+
 TIFF_SUFFIXES = (".tif", ".tiff")
 PILLOW_MAX_PIXELS = 2 * 89_478_485
 """Pixels above which Pillow suspects a decompression bomb; here the file must then be large enough to be plausible."""

@@ -13,6 +13,8 @@ import yaml
 
 from synthbench.errors import ConfigError
 
+__all__ = ["MAX_BYTES", "MAX_DEPTH", "read_yaml"]
+
 MAX_BYTES = 2**20
 """Size of a file in bytes."""
 MAX_DEPTH = 40

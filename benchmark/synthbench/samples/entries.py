@@ -13,6 +13,8 @@ from synthbench.errors import DataError
 from synthbench.io.images import read_array, suffix_for, write_array
 from synthbench.samples.sample import Sample, check_id
 
+__all__ = ["Entry", "FORMAT", "INDEX", "Loader", "load_from_disk", "load_from_memory", "read_entry", "write_sample"]
+
 INDEX = "samples.json"
 FORMAT = 2
 """Version of sets with an ignore region; sets without one are written as version 1."""

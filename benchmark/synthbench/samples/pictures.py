@@ -11,6 +11,20 @@ from PIL import Image, ImageDraw, ImageFont
 from synthbench.errors import DataError
 from synthbench.samples import Sample, Task
 
+__all__ = [
+    "CLASS_COLOURS",
+    "HATCH",
+    "OBJECT_COLOURS",
+    "contact_sheet",
+    "draw_annotation",
+    "draw_classes",
+    "draw_ignored",
+    "draw_outlines",
+    "inner_boundaries",
+    "stretch_contrast",
+    "stretch_samples",
+]
+
 LOW, HIGH = 0.5, 99.8
 """Percentiles that become black and white."""
 

@@ -13,6 +13,23 @@ import numpy as np
 
 from synthbench.errors import ConfigError, DataError
 
+__all__ = [
+    "IGNORED",
+    "MASK",
+    "MAX_LABEL",
+    "MAX_TEXT",
+    "ORIGINS",
+    "Sample",
+    "TASKS",
+    "Task",
+    "check_id",
+    "check_ignore",
+    "check_ignore_value",
+    "check_image",
+    "check_labels",
+    "split_ignored",
+]
+
 Task = Literal["instances", "semantic"]
 TASKS: tuple[Task, ...] = ("instances", "semantic")
 MAX_LABEL = 2**31 - 1

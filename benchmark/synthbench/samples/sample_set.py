@@ -24,6 +24,8 @@ from synthbench.samples.entries import (
 )
 from synthbench.samples.sample import MAX_TEXT, TASKS, Sample, Task
 
+__all__ = ["SampleSet", "check_sizes"]
+
 DamageHandler = Callable[[DataError], Exception]
 """Receives the error of a sample that can't be read as it was written, and returns the error to raise."""
 

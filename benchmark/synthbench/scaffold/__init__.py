@@ -16,6 +16,8 @@ from synthbench.errors import ConfigError
 from synthbench.plugin.registry import registry
 from synthbench.plugin.specs import KINDS
 
+__all__ = ["write_plugin"]
+
 _NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 _FILES = {
     "pyproject.toml": "pyproject.toml",

@@ -38,6 +38,8 @@ from synthbench.datasets.readers.coco_masks import encode, merge_listings
 from synthbench.errors import ConfigError, DataError, suggest
 from synthbench.samples import Sample
 
+__all__ = ["classes", "read", "sniff"]
+
 
 def sniff(path: Path) -> str | None:
     """Say what is there when the file, or a JSON file in the folder, has ``images`` and ``annotations``."""

@@ -13,6 +13,18 @@ from synthbench.datasets.files import groups_from_path, is_image_file, nfc, spli
 from synthbench.datasets.import_options import ImportLog
 from synthbench.errors import DataError, join_names
 
+__all__ = [
+    "ImageIndex",
+    "ListedImage",
+    "assign_shared_images",
+    "by_number",
+    "category_names",
+    "json_files",
+    "list_images",
+    "load_json",
+    "normalise_id",
+]
+
 DEPTH = 2
 PICTURE_DEPTH = 4
 _LISTS = ("images", "annotations")

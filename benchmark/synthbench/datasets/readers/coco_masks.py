@@ -11,6 +11,8 @@ from pycocotools import mask as rle_masks
 from synthbench.datasets.import_options import ImportLog
 from synthbench.errors import DataError
 
+__all__ = ["decode_runs", "encode", "merge_listings"]
+
 SAME = 0.5
 """Two objects of one image that is listed twice are the same from this intersection over union on."""
 _FEWEST = 6

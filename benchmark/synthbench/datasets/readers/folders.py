@@ -17,6 +17,8 @@ from synthbench.datasets.pixels import read_pairs
 from synthbench.errors import join_names
 from synthbench.samples import Sample
 
+__all__ = ["IMAGES", "read", "sniff"]
+
 IMAGES = ("images", "image", "imgs", "img", "raw")
 MASKS = ("labels", "label", "masks", "mask", "gt", "groundtruth", "ground_truth", "annotations")
 ENDINGS = ("", "_mask", "_masks", "_label", "_labels", "_seg", "_gt", "_cp_masks")

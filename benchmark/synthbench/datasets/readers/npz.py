@@ -19,6 +19,8 @@ from synthbench.datasets.pixels import make_sample, rescale, to_label_map, to_sa
 from synthbench.errors import DataError
 from synthbench.samples import Sample
 
+__all__ = ["read", "sniff"]
+
 IMAGES = ("X", "x", "images", "image")
 MASKS = ("y", "Y", "labels", "masks", "mask")
 DEPTH = 1

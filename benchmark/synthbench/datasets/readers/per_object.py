@@ -19,6 +19,8 @@ from synthbench.datasets.pixels import make_sample, read_image, to_integers
 from synthbench.errors import DataError
 from synthbench.samples import Sample
 
+__all__ = ["read", "sniff"]
+
 DEPTH = 2
 
 

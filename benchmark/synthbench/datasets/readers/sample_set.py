@@ -10,6 +10,8 @@ from synthbench.datasets.import_options import ImportLog, ImportOptions
 from synthbench.errors import ConfigError
 from synthbench.samples import INDEX, Sample, SampleSet
 
+__all__ = ["open_set", "read", "sniff"]
+
 
 def sniff(path: Path) -> str | None:
     """Say what is there when the folder, or the index file itself, is a sample set."""

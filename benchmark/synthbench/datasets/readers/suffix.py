@@ -17,6 +17,8 @@ from synthbench.datasets.import_options import ImportLog, ImportOptions
 from synthbench.datasets.pixels import read_pairs
 from synthbench.samples import Sample
 
+__all__ = ["read", "sniff"]
+
 DEPTH = 2
 _MASK = re.compile(r"(?P<stem>.+?)(?:_cp)?_masks?")
 _BY_PRODUCT = re.compile(

@@ -20,6 +20,8 @@ from synthbench.datasets.pixels import read_pairs
 from synthbench.errors import DataError, join_names
 from synthbench.samples import Sample
 
+__all__ = ["TruthChoice", "read", "sniff"]
+
 Truth = Literal["gold", "silver"]
 TruthChoice = Literal["gold", "silver", "each"]
 DEPTH = 2
