@@ -91,8 +91,8 @@ class CatalogueDataset(Dataset):
         """Whether a file of the archive is needed."""
         return True
 
-    def told(self, samples: Iterable[Sample], log: ImportLog, context: Context) -> Iterator[Sample]:
-        """Pass samples on, tell progress, and keep at the end what was done to the data."""
+    def with_import_notes(self, samples: Iterable[Sample], log: ImportLog, context: Context) -> Iterator[Sample]:
+        """Yield the samples, report progress, and keep the notes of the import at the end."""
         for done, sample in enumerate(samples, 1):
             yield sample
             context.progress(done, max(log.total, done), f"{self.name}: {sample.id}")

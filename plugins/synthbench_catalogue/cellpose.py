@@ -36,7 +36,7 @@ class Cellpose(CatalogueDataset):
         folders = self._splits(context)
         log = ImportLog()
         for split, folder in folders.items():
-            for sample in self.told(suffix.read(folder, ImportOptions(trusted=True), log), log, context):
+            for sample in self.with_import_notes(suffix.read(folder, ImportOptions(trusted=True), log), log, context):
                 yield Sample(f"{split}-{sample.id}", sample.image, sample.labels, {"split": split})
 
     def _splits(self, context: Context) -> dict[str, Path]:

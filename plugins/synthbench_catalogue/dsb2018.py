@@ -26,7 +26,7 @@ class Dsb2018(DownloadableDataset):
         """Yield test and training images; group ``split``."""
         root = find_root(self.unpacked(context), "train/images", "test/images")
         log = ImportLog()
-        yield from self.told(folders.read(root, ImportOptions(trusted=True), log), log, context)
+        yield from self.with_import_notes(folders.read(root, ImportOptions(trusted=True), log), log, context)
 
     @staticmethod
     def wanted(name: str) -> bool:

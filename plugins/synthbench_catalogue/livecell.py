@@ -67,7 +67,7 @@ class LiveCell(CatalogueDataset):
         spans = imaging_spans(path.stem for path in root.rglob("*.tif"))
         log = ImportLog()
         wanted = self.config.cell_types
-        for sample in self.told(coco.read(root, ImportOptions(), log), log, context):
+        for sample in self.with_import_notes(coco.read(root, ImportOptions(), log), log, context):
             groups = groups_from_name(sample.id, spans)
             if not wanted or groups["cell_type"] in wanted:
                 yield Sample(sample.id, sample.image, sample.labels, {**sample.groups, **groups})

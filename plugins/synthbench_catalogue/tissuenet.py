@@ -46,7 +46,7 @@ class TissueNet(CatalogueDataset):
             return npz.read(root, ImportOptions(trusted=True), log, mask=("cell", "nucleus").index(self.config.mask))
 
         log.measure_with(read, str(root))
-        yield from self.told(read(log), log, context)
+        yield from self.with_import_notes(read(log), log, context)
 
     @staticmethod
     def wanted(name: str) -> bool:

@@ -42,7 +42,7 @@ class _Challenge(DownloadableDataset):
         root = find_root(self.unpacked(context), "01")
         log = ImportLog()
         found = tracking.read(root, ImportOptions(trusted=True), log, truth=self.config.truth)
-        yield from self.told(found, log, context)
+        yield from self.with_import_notes(found, log, context)
 
     @staticmethod
     def wanted(name: str) -> bool:

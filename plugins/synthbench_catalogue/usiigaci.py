@@ -34,7 +34,7 @@ class Usiigaci(DownloadableDataset):
         """Yield the images by number, training images first; group ``split``."""
         root = find_root(self.unpacked(context), "Mask R-CNN/train") / "Mask R-CNN"
         log = ImportLog()
-        yield from self.told(self._read(root, log), log, context)
+        yield from self.with_import_notes(self._read(root, log), log, context)
 
     @staticmethod
     def _read(root: Path, log: ImportLog) -> Iterator[Sample]:

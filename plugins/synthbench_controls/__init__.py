@@ -26,5 +26,5 @@ def synthbench_generators() -> Iterable[GeneratorSpec]:
     yield GeneratorSpec(
         "shuffled",
         "synthbench_controls.shuffled:Shuffled",
-        summary="training images with the masks of others, which must hurt",
+        summary="training images with the masks of others, which must make segmenters worse",
     )

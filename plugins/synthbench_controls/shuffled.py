@@ -1,4 +1,4 @@
-"""Control `shuffled`: training images with the masks of other training images, which must hurt."""
+"""Control `shuffled`: training images with the masks of other training images, which must make segmenters worse."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ Features = Callable[[Any], Any]
 
 
 class EncoderConfig(Config):
-    """What every encoder can be told."""
+    """Configuration keys that every encoder has."""
 
     renamed: ClassVar[dict[str, str]] = {"white": "white_level"}
 

@@ -37,7 +37,7 @@ def resize(image: NDArray[Any], size: int, white_level: int) -> NDArray[Any]:
     Raises
     ------
     ValueError
-        If it is no such image: of floats nobody knows which value is white.
+        If it is no such image: for floats, it is unknown which value is white.
     """
     from PIL import Image
 

@@ -80,7 +80,7 @@ def _martensite(rng: np.random.Generator, grain: np.ndarray) -> np.ndarray:
 
 
 def _pores(rng: np.random.Generator, shape: tuple[int, int], diameter: float) -> np.ndarray:
-    """Round holes, from specks to half a grain."""
+    """Round holes, from a few pixels to half a grain."""
     count = rng.poisson(shape[0] * shape[1] / 3000) + 1
     areas = (diameter * rng.uniform(0.12, 0.5, count)) ** 2
     outlines = [shapes.rounded_outline(rng, max(area, 14.0), rng.uniform(1, 1.8), 0.12) for area in areas]

@@ -85,7 +85,7 @@ def _nucleoli(rng: np.random.Generator, nucleus: shapes.PlacedObject, shape: tup
 
 
 def _out_of_focus(rng: np.random.Generator, shape: tuple[int, int], radius: float) -> np.ndarray:
-    """Faint blurred bodies above and below the focal plane, and specks of dirt: in the picture, not in the labels."""
+    """Faint blurred bodies above and below the focal plane, and small dirt: in the picture, not in the labels."""
     veil = np.zeros(shape)
     for _ in range(rng.poisson(3)):
         y, x = rng.integers(0, shape[0]), rng.integers(0, shape[1])

@@ -25,11 +25,11 @@ def test_json_holds_the_same(capsys: pytest.CaptureFixture[str]) -> None:
     assert (found["kind"], found["name"]) == ("segmenter", "unet")
     assert found["budgets"]["quick"]["steps"] == 500
     assert {
-        "name": "clip",
+        "name": "max_grad_norm",
         "default": 1.0,
         "kind": "float",
-        "words": "Largest norm of a gradient.",
-        "settled": {},
+        "words": "gradients are clipped to this norm",
+        "resolved": {},
     } in found["options"]
 
 

@@ -53,8 +53,8 @@ def test_every_built_in_plugin_says_what_it_does_and_what_each_key_is(kind: str,
 def test_open_keys_are_told_by_budget() -> None:
     options = {option.name: option for option in plugin_docs("generator", "pix2pix").options}
     assert options["ngf"].default is None
-    assert options["ngf"].settled == {"smoke": 24, "quick": 24, "standard": 64, "paper": 64}
-    assert options["foreground_fraction"].settled == {}
+    assert options["ngf"].resolved == {"smoke": 24, "quick": 24, "standard": 64, "paper": 64}
+    assert options["foreground_fraction"].resolved == {}
     assert options["mask_source"].kind == '{"auto", "train", "recombine", "mixed"}'
     assert "colonies" in options["object_layout"].words
 

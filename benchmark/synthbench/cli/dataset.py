@@ -203,8 +203,10 @@ def _groups_in_words(groups: dict[str, int]) -> str:
     """Return ``", groups site (2), well (36)"``, or an empty string, without splits and groups of a single value."""
     from synthbench.io.escaping import printable
 
-    told = ", ".join(f"{printable(name)} ({count})" for name, count in groups.items() if count > 1 and name != "split")
-    return f", groups {told}" if told else ""
+    listing = ", ".join(
+        f"{printable(name)} ({count})" for name, count in groups.items() if count > 1 and name != "split"
+    )
+    return f", groups {listing}" if listing else ""
 
 
 def _check(args: argparse.Namespace) -> int:

@@ -117,9 +117,9 @@ def _print_detectable_effects(seen: Sequence[DetectableEffect]) -> None:
         )
     by_dataset = {effect.dataset: effect.unmodelled_groups for effect in seen if effect.unmodelled_groups}
     for dataset, groups in by_dataset.items():
-        told = ", ".join(f"{name}: {count}" for name, count in groups.items())
+        listing = ", ".join(f"{name}: {count}" for name, count in groups.items())
         print(
-            f"{dataset}: test images share groups ({told}) but are treated as independent; if images of one group "
+            f"{dataset}: test images share groups ({listing}) but are treated as independent; if images of one group "
             "depend on each other (same well, same patient), the estimate is too optimistic, and training images may "
             f"belong to the same groups; set “split: {{group: {next(iter(groups))}}}”, with “scheme: kfold” if the "
             "dataset's own split divides groups"

@@ -39,10 +39,10 @@ def run(args: argparse.Namespace) -> int:
 
 def _value(option: Option) -> str:
     """Return the default, or what is open becomes: ``"24 (smoke, quick), 64 (standard, paper)"``."""
-    if not option.settled:
+    if not option.resolved:
         return "none" if option.default is None else json.dumps(option.default, ensure_ascii=False)
     names: dict[str, list[str]] = {}
-    for budget, value in option.settled.items():
+    for budget, value in option.resolved.items():
         names.setdefault(json.dumps(value, ensure_ascii=False), []).append(budget)
     return ", ".join(f"{value} ({', '.join(budgets)})" for value, budgets in names.items())
 

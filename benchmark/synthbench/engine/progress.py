@@ -144,7 +144,7 @@ class Display:
             self._console.print(f"{head} {text}", style=style, markup=False, highlight=False, soft_wrap=True)
 
     def _left(self) -> str:
-        """Return the time that is left, as far as it can be told, from like tasks and from how far the running are."""
+        """Return the remaining time, as far as similar tasks and the progress of the running ones allow an estimate."""
         now, known, unknown = time.monotonic(), 0.0, 0
         for key, task in self._tasks.items():
             if key in self.ended:

@@ -94,7 +94,7 @@ def fidelity_of(results: Results, block: ComparisonBlock) -> pd.DataFrame:
 
 
 def label_consistency_of(results: Results, block: ComparisonBlock) -> pd.DataFrame:
-    """Return the agreement rows of a block's dataset, amount of real data and segmenter."""
+    """Return the label-consistency rows of a block's dataset, amount of real data and segmenter."""
     table = results.label_consistency
     if table.empty:
         return table

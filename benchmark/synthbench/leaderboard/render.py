@@ -111,8 +111,8 @@ def markdown(table: pd.DataFrame) -> str:
     """Return the leaderboard as Markdown: the sentence, a table per dataset and amount of real data, and footnotes."""
     parts = []
     if "status" in table and "generator" in table:
-        told = (f"{what}: {'; '.join(parts)}." for what, parts in details(table))
-        notes = [*opening_notes(table), *told, *caveats(table)]
+        detail_lines = (f"{what}: {'; '.join(parts)}." for what, parts in details(table))
+        notes = [*opening_notes(table), *detail_lines, *caveats(table)]
         parts += [f"**{_plain(headline(table))}**", "\n".join(f"- {_plain(note)}" for note in notes)]
     used: list[str] = []
     for heading, part in boards(table):

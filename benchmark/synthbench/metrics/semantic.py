@@ -115,7 +115,7 @@ def cldice(truth: np.ndarray, predicted: np.ndarray, ignore: np.ndarray | None =
     truth, predicted
         ``(height, width)`` of one shape, numbers or bool; whatever isn't 0 is foreground.
     ignore
-        Bool, of that shape: pixels that belong to neither foreground, for nobody knows whether they do.
+        Bool, of that shape: pixels that belong to neither foreground, because their label is unknown.
 
     Returns
     -------

@@ -85,7 +85,7 @@ class Config(BaseModel):
         Raises
         ------
         ConfigError
-            If the budget doesn't fit the configuration, with the way out.
+            If the budget doesn't fit the configuration, with a hint.
         """
         return self
 
@@ -103,7 +103,7 @@ class Config(BaseModel):
         return {}
 
     def unsupported_reason(self, task: Task) -> str:
-        """Return why this configuration doesn't suit one of the plugin's tasks, with the way out; "" where it does.
+        """Return why this configuration doesn't suit one of the plugin's tasks, with a hint; "" where it does.
 
         It is asked before anything runs, so that a study with a dataset of that task is refused at once.
         """
@@ -299,7 +299,7 @@ class _Configured(Generic[ConfigT]):
         Raises
         ------
         PluginError
-            If it can't be told, with the way out.
+            If it can't be determined, with a hint.
         """
         return ""
 

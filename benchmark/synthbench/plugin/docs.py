@@ -32,7 +32,7 @@ class Option:
         The values that it takes, in words, as the docstring has it; may be empty.
     words : str
         What it is; may be empty.
-    settled : mapping
+    resolved : mapping
         Where it is open: what it becomes by budget, name → value. Empty else.
     """
 
@@ -40,7 +40,7 @@ class Option:
     default: Any
     kind: str
     words: str
-    settled: Mapping[str, Any]
+    resolved: Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -84,18 +84,18 @@ def plugin_docs(kind: str, name: str) -> PluginDocs:
     budgets: dict[str, Budget] = dict(getattr(cls, "budgets", {}))
     config = cls.Config()
     default = config.model_dump(mode="json")
-    sized = {name: config.resolve(budget).model_dump(mode="json") for name, budget in budgets.items()}
+    by_budget = {name: config.resolve(budget).model_dump(mode="json") for name, budget in budgets.items()}
     known: dict[str, tuple[str, str]] = {}
     for base in reversed(cls.Config.__mro__):
         own = getattr(base, "__annotations__", {})
-        known |= {key: told for key, told in documented(base.__doc__ or "").items() if key in own}
+        known |= {key: entry for key, entry in documented(base.__doc__ or "").items() if key in own}
     options = []
     for key, info in cls.Config.model_fields.items():
         of_type, words = known.get(key, ("", ""))
-        settled = {name: found[key] for name, found in sized.items()} if default[key] is None else {}
-        settled = {name: value for name, value in settled.items() if value is not None}
+        resolved = {name: found[key] for name, found in by_budget.items()} if default[key] is None else {}
+        resolved = {name: value for name, value in resolved.items() if value is not None}
         options.append(
-            Option(key, default[key], of_type or kind_of(info.annotation), info.description or words, settled)
+            Option(key, default[key], of_type or kind_of(info.annotation), info.description or words, resolved)
         )
     text = inspect.cleandoc(cls.__doc__ or "")
     first = _SECTION.search(text)

@@ -262,13 +262,13 @@ def _target_problem(target: str) -> str:
     except (Exception, SystemExit) as error:
         return f"{module_name} can't be found: {one_line(error)}"
     if found is None:
-        return f"there is no module {module_name}; mend the spec's target"
+        return f"there is no module {module_name}; fix the spec's target"
     if not found.has_location or not (found.origin or "").endswith(".py"):
         return ""
     text = Path(str(found.origin)).read_text(encoding="utf-8", errors="replace")
     if re.search(rf"\b{class_name}\b|import \*|^def __getattr__", text, re.MULTILINE):
         return ""
-    return f"{module_name} has no {class_name}; mend the spec's target"
+    return f"{module_name} has no {class_name}; fix the spec's target"
 
 
 @cache

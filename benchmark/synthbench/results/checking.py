@@ -143,8 +143,8 @@ def check_same_trainings(images: pd.DataFrame, runs: pd.DataFrame, path: Path, w
     if both[0] == both[1]:
         return
     lost = len(both[0] - both[1])
-    told = f"{lost} trainings that are done have no scored image" if lost else "images of trainings that aren't done"
-    raise DataError(f"{path}: {told}; {way_out}")
+    problem = f"{lost} trainings that are done have no scored image" if lost else "images of trainings that aren't done"
+    raise DataError(f"{path}: {problem}; {way_out}")
 
 
 def _keys(table: pd.DataFrame) -> set[tuple[str, ...]]:
@@ -210,5 +210,5 @@ def _refuse(table: pd.DataFrame, wrong: pd.Series, place: Place, way_out: str, w
     found = np.flatnonzero(wrong.to_numpy(bool))
     if len(found):
         row = table.iloc[found[0]]
-        told = words.format_map({str(name): value for name, value in row.items()})
-        raise DataError(f"{place(int(table.index[found[0]]))}: {told}; {way_out}")
+        problem = words.format_map({str(name): value for name, value in row.items()})
+        raise DataError(f"{place(int(table.index[found[0]]))}: {problem}; {way_out}")

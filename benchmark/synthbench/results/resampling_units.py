@@ -50,8 +50,9 @@ def with_units(images: pd.DataFrame, groups: Mapping[str, str]) -> pd.DataFrame:
 def unmodelled_groups(images: pd.DataFrame) -> dict[str, int]:
     """Return the groups that test images share without being resampled together, and how many values each has.
 
-    Only groups of three values or more are told, for those of two are as a rule kinds, not what images were taken from;
-    and none of a dataset whose split names a group already. Those with most values come first: they are the likeliest.
+    Only groups of three values or more are reported, because groups of two values are usually kinds of images, not
+    origins; and none of a dataset whose split names a group already. Those with most values come first: they are the
+    likeliest.
 
     Parameters
     ----------

@@ -184,9 +184,9 @@ def _check_table(path: Path, table: pd.DataFrame) -> None:
         counts = pd.to_numeric(table[name])
         wrong = counts[~((counts >= 0) & (counts % 1 == 0))]
         if len(wrong):
-            told = "missing" if pd.isna(wrong.iloc[0]) else f"{wrong.iloc[0]:g}"
+            shown = "missing" if pd.isna(wrong.iloc[0]) else f"{wrong.iloc[0]:g}"
             raise DataError(
-                f"{path}, line {wrong.index[0] + 2}: {name} is {told}, not a count of 0 or more; run the study again"
+                f"{path}, line {wrong.index[0] + 2}: {name} is {shown}, not a count of 0 or more; run the study again"
             )
 
 

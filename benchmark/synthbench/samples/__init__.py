@@ -5,7 +5,7 @@ A sample set on disk is a folder::
     samples.json            name, task, classes, info, and one row per sample, with its digest
     images/<id>.png|tif     uint8 or uint16, (height, width) or (height, width, 3)
     labels/<id>.png|tif     label map: 0 is background; instance ids, or classes when the task is semantic
-    ignore/<id>.png         1 where nobody knows the label; only of samples that have such pixels
+    ignore/<id>.png         1 where the label is unknown; only of samples that have such pixels
 
 PNG holds what PNG can; 16-bit RGB and labels above 65,535 go to TIFF.
 """

@@ -104,7 +104,7 @@ def resolve(
     Raises
     ------
     SynthbenchError
-        With one line that names what is wrong and the way out.
+        With one line that says what is wrong and how to fix it.
     """
     known = {kind: [c.name for c in getattr(study, f"{kind}s")] for kind in ("generator", "segmenter")}
     for kind, names in known.items():
@@ -186,13 +186,13 @@ def open_dataset(
         samples, folder = library.open_dataset(
             choice.name, imported, task=choice.task, classes=choice.classes, ignore=choice.ignore, progress=progress
         )
-        _check_told(choice, samples)
+        _check_dataset_config(choice, samples)
         return samples, folder
     if choice.ignore is not None:
         raise ConfigError(f"dataset {choice.name!r}: ignore is for label maps at a path; leave it out")
     described = fingerprint_plugin(store, "dataset", choice.name, choice.config)
     if added := library.find_built(choice.name, described.config):
-        _check_told(choice, added[0])
+        _check_dataset_config(choice, added[0])
         return added
     content = task_content("dataset", {"plugin": described.content()})
     key = key_of(content)
@@ -205,11 +205,11 @@ def open_dataset(
             library.build_dataset(choice.name, dict(described.config), folder / "samples", context)
             found = store.commit("dataset", key, content, {"label": choice.name})
     samples = SampleSet.open(found.folder / "samples")
-    _check_told(choice, samples)
+    _check_dataset_config(choice, samples)
     return samples, found.folder / "samples"
 
 
-def _check_told(choice: DatasetConfig, samples: SampleSet) -> None:
+def _check_dataset_config(choice: DatasetConfig, samples: SampleSet) -> None:
     """Raise `ConfigError` if a dataset isn't what the study says of it."""
     if choice.task and choice.task != samples.task:
         raise ConfigError(

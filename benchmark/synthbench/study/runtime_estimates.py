@@ -41,7 +41,7 @@ class RuntimeEstimates:
         return median(known) if known else None
 
     def total(self, tasks: Iterable[Task]) -> tuple[float, int]:
-        """Return the expected seconds of the tasks that can be told, and how many can't."""
+        """Return the expected seconds of the tasks that can be estimated, and how many can't."""
         costs = [self.seconds(task) for task in tasks]
         return sum(cost for cost in costs if cost is not None), sum(cost is None for cost in costs)
 

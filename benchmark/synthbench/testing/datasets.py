@@ -1,4 +1,4 @@
-"""The contract of datasets, promise by promise."""
+"""The contract of datasets, check by check."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ class _DatasetHarness:
         return found
 
 
-# -- the promises -----------------------------------------------------------------------------------------------------
+# -- the checks -------------------------------------------------------------------------------------------------------
 
 
 def configuration_is_declared(harness: _DatasetHarness) -> None:

@@ -1,4 +1,4 @@
-"""The contract of encoders, promise by promise."""
+"""The contract of encoders, check by check."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ class _EncoderHarness:
         return found
 
 
-# -- the promises -----------------------------------------------------------------------------------------------------
+# -- the checks -------------------------------------------------------------------------------------------------------
 
 
 def configuration_is_declared(harness: _EncoderHarness) -> None:

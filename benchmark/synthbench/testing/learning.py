@@ -95,7 +95,7 @@ def _digest(array: NDArray[Any]) -> str:
 def _tensors(content: bytes) -> Iterator[tuple[str, str]]:
     """Yield the tensors of a safetensors file: the length of the header, the header, the bytes."""
     begin = 8 + int.from_bytes(content[:8], "little")
-    for name, told in json.loads(content[8:begin]).items():
+    for name, entry in json.loads(content[8:begin]).items():
         if name != "__metadata__":
-            first, last = told["data_offsets"]
+            first, last = entry["data_offsets"]
             yield name, hashlib.sha256(content[begin + first : begin + last]).hexdigest()

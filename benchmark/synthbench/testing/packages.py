@@ -1,4 +1,4 @@
-"""Promises of a plugin's package as a whole: light to list, and built on public names only."""
+"""Checks of a plugin's package as a whole: light to list, and built on public names only."""
 
 from __future__ import annotations
 

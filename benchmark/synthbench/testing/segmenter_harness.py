@@ -22,7 +22,7 @@ __all__ = ["HALF", "MIXED_PATCHES", "SegmenterHarness", "blank", "check_answer",
 HALF = "16-bit images, half of them synthetic"
 
 MIXED_PATCHES = 8
-"""A fit on a mix takes at least as many patches, so that a share of a quarter is told from one of three."""
+"""A fit on a mix takes at least as many patches, so that ratios of one quarter and three quarters differ in effect."""
 
 
 class SegmenterHarness(Harness):

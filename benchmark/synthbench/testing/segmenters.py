@@ -1,4 +1,4 @@
-"""The contract of segmenters, promise by promise."""
+"""The contract of segmenters, check by check."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def iter_segmenter_checks(
         yield from run_checks(CHECKS, SegmenterHarness(cls, tasks, Path(folder), config))
 
 
-# -- the promises -----------------------------------------------------------------------------------------------------
+# -- the checks -------------------------------------------------------------------------------------------------------
 
 
 def fits_and_predicts(harness: SegmenterHarness) -> None:

@@ -22,7 +22,7 @@ def iter_contract_in_subprocess(kind: str, name: str, config: Mapping[str, Any] 
     """Yield the results of `synthbench.testing.run_contract` as they come, from a process of their own.
 
     When this generator ends, and when this process dies, nothing runs on that the plugin has started. A plugin that
-    ends the process violates the promise ``the_process_survives``.
+    ends the process fails the check ``the_process_survives``.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""What segmenters promise of the training mix: that both its parts, and their shares, are learnt from, and no more."""
+"""Checks of how segmenters use the training mix: both its parts, and their shares, are learnt from, and no more."""
 
 from __future__ import annotations
 

@@ -79,7 +79,7 @@ class Watch:
         """Count what happens within."""
         from torch.optim.optimizer import register_optimizer_step_post_hook
 
-        _hear_of_processes()
+        _audit_processes()
         handle = register_optimizer_step_post_hook(self._stepped)
         _watching.append(self)
         try:
@@ -159,6 +159,6 @@ def _started(event: str, _args: Any) -> None:
 
 
 @cache
-def _hear_of_processes() -> None:
+def _audit_processes() -> None:
     """Let Python tell of processes that are started, from now on: a hook like this can't be taken away again."""
     sys.addaudithook(_started)

@@ -121,11 +121,11 @@ class _File:
         where = f"{self.file}: image {found.path.name}"
         image = read_image(found.path, self.log)
         height, width = image.shape[:2]
-        for told in found.sizes - {(height, width)}:
-            turned = "; it is turned against its annotations" if told == (width, height) else ""
+        for declared in found.sizes - {(height, width)}:
+            turned = "; it is turned against its annotations" if declared == (width, height) else ""
             raise DataError(
-                f"{where}: the file has {told[0]:g}×{told[1]:g} (height × width) and the picture is {height}×{width}"
-                f"{turned}; give the picture that was annotated"
+                f"{where}: the file has {declared[0]:g}×{declared[1]:g} (height × width) and the picture is "
+                f"{height}×{width}{turned}; give the picture that was annotated"
             )
         listings = [self._objects(self.rows[one], height, width, where) for one in found.keys]
         objects = listings[0]

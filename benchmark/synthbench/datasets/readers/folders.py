@@ -33,9 +33,9 @@ def sniff(path: Path) -> str | None:
         return None
     names = sorted({f"{images.name}/ and {masks.name}/" for images, masks, _ in pairs})
     splits = Counter(groups.get("split", "") for images, _, groups in pairs for _ in image_files(images))
-    told = ", ".join(f"{split} {n}" for split, n in splits.items() if split)
+    listing = ", ".join(f"{split} {n}" for split, n in splits.items() if split)
     rest = f" ({splits['']} are in none: studies leave them out)" if splits[""] else ""
-    return f"{count} images in {', '.join(names)}" + (f"; official splits: {told}{rest}" if told else "")
+    return f"{count} images in {', '.join(names)}" + (f"; official splits: {listing}{rest}" if listing else "")
 
 
 def read(path: Path, options: ImportOptions, log: ImportLog) -> Iterator[Sample]:

@@ -28,15 +28,15 @@ DEPTH = 1
 
 def sniff(path: Path) -> str | None:
     """Say what is there when the file is an npz file, or the folder holds some."""
-    told = []
+    descriptions = []
     log = ImportLog()
     for file in _files(path):
         with log.collecting_errors():
             archive = NpzFile(file)
             images, masks = _names(archive)
-            told.append(f"{file.name} ({images} {_size(archive, images)}, {masks} {_size(archive, masks)})")
+            descriptions.append(f"{file.name} ({images} {_size(archive, images)}, {masks} {_size(archive, masks)})")
     log.raise_problems(path)
-    return f"npz arrays in {', '.join(told)}" if told else None
+    return f"npz arrays in {', '.join(descriptions)}" if descriptions else None
 
 
 def read(path: Path, options: ImportOptions, log: ImportLog, *, mask: int = 0) -> Iterator[Sample]:
@@ -94,8 +94,8 @@ def _names(archive: NpzFile) -> tuple[str, str]:
         found.append(name)
     shapes = [archive.headers[name].shape for name in found]
     if min(map(len, shapes)) < 3 or shapes[0][0] != shapes[1][0]:
-        told = " and ".join(f"{name} is {shape}" for name, shape in zip(found, shapes, strict=True))
-        raise DataError(f"{archive.path}: {told}; give both as (n, height, width, …)")
+        descriptions = " and ".join(f"{name} is {shape}" for name, shape in zip(found, shapes, strict=True))
+        raise DataError(f"{archive.path}: {descriptions}; give both as (n, height, width, …)")
     return found[0], found[1]
 
 

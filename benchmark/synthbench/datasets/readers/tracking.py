@@ -38,9 +38,9 @@ def sniff(path: Path) -> str | None:
     if truth is None:
         return None
     found = {folder.name: len(image_files(_masks(folder, truth))) for folder in _sequences(path, truth)}
-    told = ", ".join(f"{name} ({count} frames)" for name, count in found.items())
+    listing = ", ".join(f"{name} ({count} frames)" for name, count in found.items())
     others = ", ".join(folder.name for folder in _sequences(path, "silver") if folder.name not in found)
-    return f"Cell Tracking Challenge sequences {told}, {truth} truth" + (
+    return f"Cell Tracking Challenge sequences {listing}, {truth} truth" + (
         f"; {others} with silver truth" if others else ""
     )
 
@@ -51,7 +51,7 @@ def read(path: Path, options: ImportOptions, log: ImportLog, *, truth: TruthChoi
     Parameters
     ----------
     truth
-        Which segmentations to use; ``each``: gold in the sequences that have it, silver in the others, told by the
+        Which segmentations to use; ``each``: gold in the sequences that have it, silver in the others, as noted by the
         group ``truth``. By default what the options says, else gold where there is any, else silver.
 
     Raises

@@ -8,7 +8,7 @@ __all__ = ["missing_control"]
 
 
 def missing_control(resolved: Resolved) -> str:
-    """Return what a study without a larger amount of real data should be told, with the line to add; else ``""``."""
+    """Return the warning for a study without a larger amount of real data, with the line to add; else ``""``."""
     study = resolved.study
     if not study.generators or len(study.fractions) > 1:
         return ""

@@ -9,7 +9,7 @@ from synthbench.plugin.precision import precision
 __all__ = ["compute_settings"]
 
 _OVERRIDES = ("NVIDIA_TF32_OVERRIDE", "TORCH_ALLOW_TF32_CUBLAS_OVERRIDE", "ONEDNN_DEFAULT_FPMATH_MODE")
-"""Variables by which libraries are told to compute otherwise than they are asked to."""
+"""Variables that make libraries compute with another precision than requested."""
 
 
 def compute_settings(device: str) -> dict[str, str]:
@@ -26,5 +26,5 @@ def compute_settings(device: str) -> dict[str, str]:
         ``device``: its kind; ``precision``: the toolkit's there, and whatever the environment overrides.
     """
     kind = device.partition(":")[0]
-    told = [f"{name}={os.environ[name]}" for name in _OVERRIDES if os.environ.get(name)]
-    return {"device": kind, "precision": ", ".join([precision(kind), *told])}
+    overrides = [f"{name}={os.environ[name]}" for name in _OVERRIDES if os.environ.get(name)]
+    return {"device": kind, "precision": ", ".join([precision(kind), *overrides])}

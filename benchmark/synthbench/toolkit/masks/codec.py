@@ -240,8 +240,8 @@ class ImageMaskCodec:
             raw = graph_colouring.decode(mask[0] * graph_colouring.MAX_GREY, self.levels, (1, mask[0].size)).labels
         sizes = np.bincount(raw.ravel())
         huge = np.flatnonzero(sizes[1:] > self.max_area) + 1
-        labels, specks = relabel(np.where(np.isin(raw, huge), 0, raw), self.min_area)
-        return labels, unseeded + specks + len(huge)
+        labels, small = relabel(np.where(np.isin(raw, huge), 0, raw), self.min_area)
+        return labels, unseeded + small + len(huge)
 
     def save(self, path: Path) -> None:
         """Write the ranges to a JSON file, for `load`."""

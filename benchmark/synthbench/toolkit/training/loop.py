@@ -99,7 +99,7 @@ def train(
 
     A resumed training ends with the weights of an uninterrupted one, bit for bit on a CPU, provided that `step` depends
     on its number and on `state` alone. A checkpoint that is damaged, or was written by another version or for another
-    task, is not used: training begins again at step 0, and ``context.notify`` is told why.
+    task, is not used: training begins again at step 0, and the reason is passed to ``context.notify``.
 
     Parameters
     ----------
