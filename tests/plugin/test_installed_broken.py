@@ -48,8 +48,8 @@ PLUGIN_OFF = {
     "task-unknown": (HOOK + "    yield GeneratorSpec('odd', 'a:B', tasks={'panoptic'})\n", "tasks ['panoptic']"),
 }
 SPEC_OFF = {
-    "class-missing": ("'json.decoder:Nowhere'", "json.decoder has no Nowhere; mend the spec's target"),
-    "module-missing": ("'no_such_module:Here'", "there is no module no_such_module; mend the spec's target"),
+    "class-missing": ("'json.decoder:Nowhere'", "json.decoder has no Nowhere; fix the spec's target"),
+    "module-missing": ("'no_such_module:Here'", "there is no module no_such_module; fix the spec's target"),
     "parent-missing": ("'no_such_package.inner:Here'", "no_such_package.inner can't be found"),
     "library-missing": (
         "'json:Here', requires=('no-such-library>=2',)",
