@@ -73,7 +73,7 @@ def synthetic_ratio_is_kept(harness: SegmenterHarness) -> None:
 def validation_is_not_trained_on(harness: SegmenterHarness) -> None:
     """Not all that is learnt from the mix depends on the validation samples: they choose thresholds, and no more."""
     if not harness.trains:
-        raise Skipped("it doesn't train, and what is tuned on validation samples can't be distinguished from what is learnt")
+        raise Skipped("it doesn't train, and tuning on validation samples can't be distinguished from training")
     mix = harness.half_mix
     expected = harness.numbers(harness.half)
     other_mix = TrainingMix(inverted(mix.real), inverted(harness.deep_pictures(2)), mix.synthetic_ratio)
