@@ -11,7 +11,6 @@ from torch import nn
 from torch.nn import functional as F
 
 from synthbench.metrics.frechet import frechet_distance
-from synthbench.toolkit.rng import torch_stream
 from synthbench.toolkit.training.mode_collapse import Diverged
 from synthbench.types import Features
 
@@ -101,7 +100,7 @@ def random_features(planes: torch.Tensor) -> Features:
 
     They are the mean and the standard deviation of each of the 96 channels of three layers.
     """
-    random = torch_stream(0, "stylegan2-mask.random_features")
+    random = torch.Generator().manual_seed(0)
     moments, x = [], planes
     for width in _WIDTHS:
         inputs = x.shape[1]

@@ -41,7 +41,7 @@ def noise(shape: tuple[int, ...], dtype: str = "uint8", seed: int = 1) -> np.nda
 
 def untrained(channels: int = 1, config: CellposeConfig | None = None) -> Cellpose:
     """A Cellpose with random weights; the last of them are large, so that its flows meet somewhere."""
-    loop.prepare_torch(Context(seed=4))
+    loop.prepare_torch(Context(seed=5))
     segmenter = Cellpose(config)
     segmenter.build(channels, segmenter.diameter, "cpu")
     segmenter.model.net.eval()
