@@ -13,7 +13,6 @@ _INSTANCES = frozenset({"instances"})
 
 @hookimpl
 def synthbench_datasets() -> Iterator[DatasetSpec]:
-    home = "synthbench_catalogue"
     for name, target, summary in (
         ("dsb2018", "dsb2018:Dsb2018", "fluorescent nuclei, StarDist's subset of the 2018 Data Science Bowl"),
         ("livecell", "livecell:LiveCell", "phase contrast, eight cell lines, 5,239 images, 1.6 million cells"),
@@ -23,4 +22,4 @@ def synthbench_datasets() -> Iterator[DatasetSpec]:
         ("tissuenet", "tissuenet:TissueNet", "tissue, nuclear and membrane channel; from your own copy"),
         ("cellpose", "cellpose:Cellpose", "cells of many kinds; from your own copy"),
     ):
-        yield DatasetSpec(name, f"{home}.{target}", summary, _INSTANCES)
+        yield DatasetSpec(name, f"synthbench_catalogue.{target}", summary, _INSTANCES)

@@ -1,4 +1,4 @@
-"""What the datasets of the catalogue share: an archive that is fetched, or given by hand, checked and unpacked."""
+"""Base classes of the catalogue: an archive is downloaded or taken from the user, verified and unpacked."""
 
 from __future__ import annotations
 
@@ -21,30 +21,30 @@ __all__ = ["ArchiveConfig", "CatalogueDataset", "DownloadableDataset", "LocalCon
 class LocalConfig(synthbench.Config):
     """A dataset that can only be read from the user's own copy."""
 
-    archive: Path | None = Field(None, description="the copy: an archive, or the folder it was unpacked to")
+    archive: Path | None = Field(None, description="your copy: an archive, or the folder that it was unpacked to")
 
 
 class ArchiveConfig(LocalConfig):
     """A dataset in one archive.
 
-    A folder given as `archive` is used as it is; a file must have the published hash.
+    If `archive` is a folder, it is used as it is; a file must have the published SHA-256.
     """
 
-    url: str | None = Field(None, description="where to fetch it instead, say a mirror")
+    url: str | None = Field(None, description="another address to download from, such as a mirror")
     sha256: str | None = Field(
-        None, pattern="^[0-9a-fA-F]{64}$", description="the hash it must have instead of the published one"
+        None, pattern="^[0-9a-fA-F]{64}$", description="expected SHA-256 of the archive, in place of the published one"
     )
 
 
 class CatalogueDataset(Dataset):
-    """A dataset that lies in an archive.
+    """A dataset that is read from an archive.
 
     Attributes
     ----------
     name : str
-        As the user types it.
+        Name of the plugin.
     obtain : str
-        How to get a copy, where it can't be downloaded without signing up.
+        How to get a copy, if the data can't be downloaded without an account.
     """
 
     Config = LocalConfig
@@ -52,10 +52,10 @@ class CatalogueDataset(Dataset):
     obtain: ClassVar[str] = ""
 
     import_notes: Sequence[str] = ()
-    """What was done to the data, once the last sample was taken: kept with the samples, and shown."""
+    """Changes made to the data, stored and shown with the samples; complete after the last sample."""
 
     def remotes(self) -> tuple[Remote, ...]:
-        """Return the files that `samples` would fetch now."""
+        """Return the files that `samples` would download."""
         return ()
 
     def unpacked(self, context: Context) -> Path:
@@ -64,49 +64,49 @@ class CatalogueDataset(Dataset):
         Raises
         ------
         DataError
-            If it can't be had.
+            If it can't be downloaded or read.
         """
-        given = self._given()
-        if given is not None and given.is_dir():
-            return given
+        local_copy = self._local_copy()
+        if local_copy is not None and local_copy.is_dir():
+            return local_copy
         folder = context.folder or cache_folder(self.name)
         remotes = self.remotes()
         if remotes:
-            path = fetch(remotes[0], folder, context, given)
-        elif given is not None and given.is_file():
-            path = given
+            path = fetch(remotes[0], folder, context, local_copy)
+        elif local_copy is not None and local_copy.is_file():
+            path = local_copy
         else:
-            raise (DataError if given else NotDownloaded)(
-                f"{given or self.name}: {'no such file; ' if given else ''}{self.obtain}, and give it by "
-                f"'synthbench dataset add {self.name} --from PATH'"
-            )
+            hint = f"{self.obtain}, then run 'synthbench dataset add {self.name} --from PATH'"
+            if local_copy is not None:
+                raise DataError(f"{local_copy}: no such file; {hint}")
+            raise NotDownloaded(f"{self.name}: {hint}")
         return unpack(path, folder / f"unpacked-{sha256_of(path)[:16]}", context, self.wanted)
 
-    def _given(self) -> Path | None:
+    def _local_copy(self) -> Path | None:
         archive: Path | None = self.config.archive
         return archive.expanduser() if archive is not None else None
 
     @staticmethod
     def wanted(name: str) -> bool:
-        """Whether a file of the archive is needed."""
+        """Tell whether a file of the archive is needed."""
         return True
 
     def with_import_notes(self, samples: Iterable[Sample], log: ImportLog, context: Context) -> Iterator[Sample]:
-        """Yield the samples, report progress, and keep the notes of the import at the end."""
-        for done, sample in enumerate(samples, 1):
+        """Yield the samples and report progress; afterwards, set `import_notes` from `log`."""
+        for count, sample in enumerate(samples, 1):
             yield sample
-            context.progress(done, max(log.total, done), f"{self.name}: {sample.id}")
+            context.progress(count, max(log.total, count), f"{self.name}: {sample.id}")
         self.import_notes = log.lines()
 
 
 class DownloadableDataset(CatalogueDataset):
-    """A dataset whose one archive can be downloaded by anyone.
+    """A dataset in one archive that can be downloaded without an account.
 
     Attributes
     ----------
     url : str
     sha256 : str or None
-        None where no hash is published.
+        None if no hash is published.
     """
 
     Config = ArchiveConfig
@@ -114,18 +114,18 @@ class DownloadableDataset(CatalogueDataset):
     sha256: ClassVar[str | None] = None
 
     def remotes(self) -> tuple[Remote, ...]:
-        if self.config.archive is not None and self._given().is_dir():
+        if self.config.archive is not None and self._local_copy().is_dir():
             return ()
         return (Remote(self.config.url or self.url, self.config.sha256 or self.sha256, f"{self.name}.zip"),)
 
 
 def find_root(root: Path, *parts: str) -> Path:
-    """Return the folder at or below `root`, at most two levels down, that holds all of `parts`.
+    """Return `root`, or the folder at most two levels below it, that contains all of `parts`.
 
     Raises
     ------
     DataError
-        If there is none: it is another archive than it should be.
+        If there is none: this is the wrong archive.
     """
     level = [root]
     for _ in range(3):
@@ -133,4 +133,4 @@ def find_root(root: Path, *parts: str) -> Path:
             if all((folder / part).exists() for part in parts):
                 return folder
         level = sorted(child for folder in level for child in folder.iterdir() if child.is_dir())
-    raise DataError(f"{root}: has no {' and '.join(parts)} in it; is this the right archive?")
+    raise DataError(f"{root}: {' and '.join(parts)} not found; is this the right archive?")

@@ -22,17 +22,17 @@ class Cellpose(CatalogueDataset):
     """Official splits train and test, from folders of these names with ``000_img.png`` and ``000_masks.png``.
 
     Give the folder that holds both, an archive of it, or a folder with ``train.zip`` and ``test.zip``. Images are
-    kept as they come: RGB, cells green, nuclei red where they were stained.
+    unchanged: RGB, cells green, nuclei red where they were stained.
     """
 
     name = "cellpose"
     source = "https://www.cellpose.org/dataset"
     licence = "non-commercial use; see the terms at cellpose.org/dataset"
     citation = "Stringer et al., Nature Methods 18, 100 (2021)"
-    obtain = "Cellpose's data can't be fetched without accepting its terms; download it at cellpose.org/dataset"
+    obtain = "Cellpose's data can't be downloaded without accepting its terms; download it at cellpose.org/dataset"
 
     def samples(self, context: Context) -> Iterator[Sample]:
-        """Yield training images, then test images; ids are ``train-000`` and so on."""
+        """Yield training images, then test images; ids start at ``train-000`` and ``test-000``."""
         folders = self._splits(context)
         log = ImportLog()
         for split, folder in folders.items():
@@ -41,27 +41,27 @@ class Cellpose(CatalogueDataset):
 
     def _splits(self, context: Context) -> dict[str, Path]:
         root = self.unpacked(context)
-        packed = {split: root / f"{split}.zip" for split in SPLITS}
-        if not all(path.is_file() for path in packed.values()):
+        archives = {split: root / f"{split}.zip" for split in SPLITS}
+        if not all(path.is_file() for path in archives.values()):
             root = find_root(root, *SPLITS)
             return {split: root / split for split in SPLITS}
         work = context.folder or cache_folder(self.name)
-        found = {}
-        for split, path in packed.items():
+        folders = {}
+        for split, path in archives.items():
             unpacked = unpack(path, work / f"unpacked-{sha256_of(path)[:16]}", context, self.wanted)
-            found[split] = _pictures_below(unpacked)
-        return found
+            folders[split] = _image_folder(unpacked)
+        return folders
 
     @staticmethod
     def wanted(name: str) -> bool:
         return name.lower().endswith((".png", ".zip"))
 
 
-def _pictures_below(folder: Path) -> Path:
-    """The folder in which the pictures lie: this one, or its only child."""
+def _image_folder(folder: Path) -> Path:
+    """Return the folder of the images: this one, or its only subfolder."""
     children = [child for child in folder.iterdir() if child.is_dir() and not child.name.startswith((".", "__"))]
     if any(folder.glob("*_masks.png")):
         return folder
     if len(children) == 1:
         return children[0]
-    raise DataError(f"{folder}: has no NNN_masks.png in it; is this the right archive?")
+    raise DataError(f"{folder}: no file NNN_masks.png; is this the right archive?")

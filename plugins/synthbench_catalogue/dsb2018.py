@@ -13,7 +13,7 @@ __all__ = ["Dsb2018"]
 
 
 class Dsb2018(DownloadableDataset):
-    """Official splits train and test. Tiles of one slide are among the images: keep to the official splits."""
+    """Official splits train and test. Some images are tiles of the same slide, so use the official splits."""
 
     name = "dsb2018"
     url = "https://github.com/stardist/stardist/releases/download/0.1.0/dsb2018.zip"

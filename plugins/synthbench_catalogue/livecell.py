@@ -1,4 +1,4 @@
-"""LIVECell: phase contrast pictures of eight cell lines over days of growth."""
+"""LIVECell: phase contrast images of eight cell lines over days of growth."""
 
 from __future__ import annotations
 
@@ -29,23 +29,23 @@ _NAME = re.compile(r"(?P<cell_type>[^_]+)_Phase_(?P<well>[A-Z]\d+)_\d+_(?P<time>
 
 
 class LiveCellConfig(LocalConfig):
-    """Give as `archive` a folder with the three JSON files, and ``images.zip`` or what was unpacked from it."""
+    """`archive` is a folder with the three JSON files and ``images.zip``, or the files unpacked from it."""
 
     url: str = Field(
         "https://livecell-dataset.s3.eu-central-1.amazonaws.com/LIVECell_dataset_2021",
-        description="what the addresses of the four files begin with",
+        description="base URL of the four files",
     )
-    cell_types: tuple[CellType, ...] = Field((), description="only these cell lines; none named means all")
+    cell_types: tuple[CellType, ...] = Field((), description="cell lines to read; empty for all")
 
 
 class LiveCell(CatalogueDataset):
     """Official splits train, validation and test, by COCO files.
 
-    Of overlapping cells the smaller lies on top. The published files list some images twice, and some for training and
-    for validation: each is taken once, and those of both are for validation alone (`synthbench.datasets.readers.coco`
-    says how). Groups: ``cell_type``, ``well``, ``time`` (since the experiment's beginning) and ``stage``, early, mid
-    or late: thirds of the time over which that cell line was pictured (the dataset names no stages; the thirds are
-    this project's choice).
+    Where cells overlap, the smaller one is on top. The published files list some images twice, and some both for
+    training and for validation: each is read once, and those of both splits are used only for validation (see
+    `synthbench.datasets.readers.coco`). Groups: ``cell_type``, ``well``, ``time`` (since the start of the experiment)
+    and ``stage``: early, mid or late, thirds of the time over which that cell line was imaged. The dataset itself
+    defines no stages.
     """
 
     Config = LiveCellConfig
@@ -63,7 +63,7 @@ class LiveCell(CatalogueDataset):
 
     def samples(self, context: Context) -> Iterator[Sample]:
         """Yield the images of one split after another."""
-        root = self._gathered(context)
+        root = self._annotated_folder(context)
         spans = imaging_spans(path.stem for path in root.rglob("*.tif"))
         log = ImportLog()
         wanted = self.config.cell_types
@@ -72,71 +72,72 @@ class LiveCell(CatalogueDataset):
             if not wanted or groups["cell_type"] in wanted:
                 yield Sample(sample.id, sample.image, sample.labels, {**sample.groups, **groups})
 
-    def _gathered(self, context: Context) -> Path:
-        """Return a folder that holds the three JSON files, and the images below it."""
+    def _annotated_folder(self, context: Context) -> Path:
+        """Return a folder with the three JSON files, and the images below it."""
         work = context.folder or cache_folder(self.name)
-        given = self._given()
+        local_copy = self._local_copy()
         files = {remote.filename: fetch(remote, work, context) for remote in self.remotes()}
-        if given is not None:
-            files = {name: given / name for name in (*ANNOTATIONS, IMAGES)}
+        if local_copy is not None:
+            files = {name: local_copy / name for name in (*ANNOTATIONS, IMAGES)}
             missing = [name for name in ANNOTATIONS if not files[name].is_file()]
             if missing:
                 raise DataError(
-                    f"{given}: has no {', '.join(missing)}; give a folder with {', '.join(ANNOTATIONS)} and {IMAGES}"
+                    f"{local_copy}: {', '.join(missing)} not found; the folder must contain "
+                    f"{', '.join(ANNOTATIONS)} and {IMAGES}"
                 )
             if not files[IMAGES].is_file():
-                return given
+                return local_copy
         root = work / f"unpacked-{sha256_of(files[IMAGES])[:16]}"
         unpack(files[IMAGES], root, context, lambda name: name.lower().endswith(".tif"))
         for name in ANNOTATIONS:
-            _share(files[name], root / name)
+            _link_or_copy(files[name], root / name)
         return root
 
 
 def groups_from_name(stem: str, spans: dict[str, tuple[int, int]]) -> dict[str, str]:
-    """Return what an image's name tells, e.g. ``A172_Phase_A7_1_00d00h00m_1``.
+    """Return the groups of an image from its name, such as ``A172_Phase_A7_1_00d00h00m_1``.
 
     Parameters
     ----------
     stem
     spans
-        Cell line → first and last minute, as `imaging_spans` gives them.
+        Cell line → first and last minute, from `imaging_spans`.
 
     Raises
     ------
     DataError
-        If the name isn't of that form.
+        If the name has another form.
     """
-    found = _NAME.fullmatch(stem)
-    if found is None:
-        raise DataError(f"livecell: the image name {stem!r} is not of the form A172_Phase_A7_1_00d00h00m_1")
-    first, last = spans[found["cell_type"]]
-    part = (_minutes(found) - first) / max(last - first, 1)
+    match = _NAME.fullmatch(stem)
+    if match is None:
+        raise DataError(f"livecell: image name {stem!r} doesn't have the form A172_Phase_A7_1_00d00h00m_1")
+    first, last = spans[match["cell_type"]]
+    fraction = (_minutes(match) - first) / max(last - first, 1)
     return {
-        "cell_type": found["cell_type"],
-        "well": found["well"],
-        "time": found["time"],
-        "stage": STAGES[min(int(3 * part), 2)],
+        "cell_type": match["cell_type"],
+        "well": match["well"],
+        "time": match["time"],
+        "stage": STAGES[min(int(3 * fraction), 2)],
     }
 
 
 def imaging_spans(stems: Iterable[str]) -> dict[str, tuple[int, int]]:
-    """Return by cell line the first and the last minute at which it was pictured."""
+    """Return the first and last minute at which each cell line was imaged."""
     spans: dict[str, tuple[int, int]] = {}
-    for found in filter(None, map(_NAME.fullmatch, stems)):
-        minute = _minutes(found)
-        first, last = spans.get(found["cell_type"], (minute, minute))
-        spans[found["cell_type"]] = min(first, minute), max(last, minute)
+    for match in filter(None, map(_NAME.fullmatch, stems)):
+        minute = _minutes(match)
+        first, last = spans.get(match["cell_type"], (minute, minute))
+        spans[match["cell_type"]] = min(first, minute), max(last, minute)
     return spans
 
 
-def _minutes(found: re.Match[str]) -> int:
-    days, hours, minutes = (int(found[k]) for k in (4, 5, 6))
+def _minutes(match: re.Match[str]) -> int:
+    days, hours, minutes = (int(match[group]) for group in (4, 5, 6))
     return (24 * days + hours) * 60 + minutes
 
 
-def _share(source: Path, target: Path) -> None:
-    """Put a large file into a second folder, without copying it where the file system can do that."""
+def _link_or_copy(source: Path, target: Path) -> None:
+    """Put a large file into a second folder: as a hard link if the file system supports it, else as a copy."""
     if target.exists():
         return
     try:

@@ -1,4 +1,4 @@
-"""TissueNet: tissue and cell culture, a nuclear and a membrane channel, from the user's own copy."""
+"""TissueNet: tissue and cell culture with a nuclear and a membrane channel, from the user's own copy."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ __all__ = ["TissueNet", "TissueNetConfig"]
 
 
 class TissueNetConfig(LocalConfig):
-    """Give as `archive` the zip file, the folder of npz files, or one npz file."""
+    """`archive` is the zip file, the folder of npz files, or one npz file."""
 
-    mask: Literal["cell", "nucleus"] = Field("cell", description="which of the two label maps of an image to use")
+    mask: Literal["cell", "nucleus"] = Field("cell", description="label map to use: whole cells or nuclei")
 
 
 class TissueNet(CatalogueDataset):
-    """Official splits by the names of the npz files; groups ``tissue`` and ``platform`` where they hold them.
+    """Official splits by the names of the npz files; groups ``tissue`` and ``platform`` if they contain them.
 
     The two channels become RGB: nuclei green, membrane blue, red empty.
     """
@@ -33,14 +33,15 @@ class TissueNet(CatalogueDataset):
     source = "https://datasets.deepcell.org/data"
     licence = "modified Apache licence: academic, non-commercial use (see datasets.deepcell.org)"
     citation = "Greenwald et al., Nature Biotechnology 40, 555 (2022)"
-    obtain = "TissueNet can't be fetched without an account; download it at datasets.deepcell.org/data"
+    obtain = "TissueNet can't be downloaded without an account; download it at datasets.deepcell.org/data"
 
     def samples(self, context: Context) -> Iterator[Sample]:
         """Yield the images of one npz file after another."""
-        given, log = self._given(), ImportLog()
-        root = given if given and given.suffix.lower() == ".npz" else self.unpacked(context)
+        local_copy, log = self._local_copy(), ImportLog()
+        is_npz = local_copy is not None and local_copy.suffix.lower() == ".npz"
+        root = local_copy if local_copy is not None and is_npz else self.unpacked(context)
         if not any(self.wanted(path.name) for path in (root, *root.rglob("*"))):
-            raise DataError(f"{root}: there is no npz file in it; {self.obtain}")
+            raise DataError(f"{root}: no npz files found; {self.obtain}")
 
         def read(log: ImportLog) -> Iterator[Sample]:
             return npz.read(root, ImportOptions(trusted=True), log, mask=("cell", "nucleus").index(self.config.mask))

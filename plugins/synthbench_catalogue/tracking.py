@@ -1,4 +1,4 @@
-"""Two sets of the Cell Tracking Challenge with phase contrast pictures."""
+"""Two phase contrast datasets of the Cell Tracking Challenge."""
 
 from __future__ import annotations
 
@@ -18,22 +18,22 @@ _SITE = "https://data.celltrackingchallenge.net/training-datasets"
 
 
 class TrackingConfig(ArchiveConfig):
-    """Which of the two kinds of annotation to use."""
+    """Configuration of the Cell Tracking Challenge datasets."""
 
     truth: tracking.TruthChoice = Field(
         "gold",
-        description="gold: drawn by hand, few frames; silver: merged from programs' results, every frame; each: gold "
-        "in the sequences that have it, silver in the others",
+        description="gold: annotated by hand, few frames; silver: merged from computed segmentations, every frame; "
+        "each: gold in the sequences that have it, silver in the others",
     )
 
 
 class _Challenge(DownloadableDataset):
-    """Two sequences, ``01`` and ``02``, without official splits: split by the group ``sequence``."""
+    """Two sequences, ``01`` and ``02``, without official splits; split by the group ``sequence``."""
 
     Config = TrackingConfig
     licence = (
-        "conditions of celltrackingchallenge.net/datasets: cite, acknowledge the challenge; "
-        "other than challenge use needs the data providers' permission"
+        "conditions of celltrackingchallenge.net/datasets: cite and acknowledge the challenge; "
+        "use outside the challenge requires permission of the data providers"
     )
     citation = "Ulman et al., Nature Methods 14, 1141 (2017); Maška et al., Nature Methods 20, 1010 (2023)"
 
@@ -41,8 +41,8 @@ class _Challenge(DownloadableDataset):
         """Yield the annotated frames, sequence by sequence; groups ``sequence`` and ``time`` (frame number)."""
         root = find_root(self.unpacked(context), "01")
         log = ImportLog()
-        found = tracking.read(root, ImportOptions(trusted=True), log, truth=self.config.truth)
-        yield from self.with_import_notes(found, log, context)
+        frames = tracking.read(root, ImportOptions(trusted=True), log, truth=self.config.truth)
+        yield from self.with_import_notes(frames, log, context)
 
     @staticmethod
     def wanted(name: str) -> bool:
@@ -50,7 +50,7 @@ class _Challenge(DownloadableDataset):
 
 
 class U373(_Challenge):
-    """Glioblastoma-astrocytoma U373 cells on polyacrylamide, of Dr S. Kumar, University of California, Berkeley."""
+    """Glioblastoma-astrocytoma U373 cells on polyacrylamide, by Dr S. Kumar, University of California, Berkeley."""
 
     name = "ctc-u373"
     url = f"{_SITE}/PhC-C2DH-U373.zip"
@@ -59,7 +59,7 @@ class U373(_Challenge):
 
 
 class Psc(_Challenge):
-    """Pancreatic stem cells on polystyrene, of Dr T. Becker, Fraunhofer Institution for Marine Biotechnology."""
+    """Pancreatic stem cells on polystyrene, by Dr T. Becker, Fraunhofer Institution for Marine Biotechnology."""
 
     name = "ctc-psc"
     url = f"{_SITE}/PhC-C2DL-PSC.zip"

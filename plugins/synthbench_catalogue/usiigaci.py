@@ -1,4 +1,4 @@
-"""Usiigaci: phase contrast pictures of T98G glioblastoma cells, drawn by hand."""
+"""Usiigaci: phase contrast images of T98G glioblastoma cells, annotated by hand."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _SPLITS = {"train": "train", "val": "test"}
 
 
 class Usiigaci(DownloadableDataset):
-    """45 training and 5 held-out images, 16 bit; with so few to test on, k-fold splits tell more.
+    """45 training and 5 held-out images, 16 bit; with so few test images, prefer k-fold splits.
 
     The authors call the held-out images validation; here they are the split ``test``.
     """
@@ -38,15 +38,15 @@ class Usiigaci(DownloadableDataset):
 
     @staticmethod
     def _read(root: Path, log: ImportLog) -> Iterator[Sample]:
-        sets = {split: sorted(root.glob(f"{split}/set*"), key=_number) for split in _SPLITS}
-        log.total = sum(map(len, sets.values()))
-        for split, found in sets.items():
-            for folder in found:
+        folders = {split: sorted(root.glob(f"{split}/set*"), key=_number) for split in _SPLITS}
+        log.total = sum(map(len, folders.values()))
+        for split, set_folders in folders.items():
+            for folder in set_folders:
                 paths = folder / "raw.tif", folder / "instances_ids.png"
                 with log.collecting_errors():
                     for path in paths:
                         if not path.is_file():
-                            raise DataError(f"{folder}: has no {path.name}; is this the right archive?")
+                            raise DataError(f"{folder}: {path.name} not found; is this the right archive?")
                     image, labels = read_image(paths[0], log), read_mask(paths[1], ImportOptions(trusted=True), log)
                     yield make_sample(folder.name, image, labels, {"split": _SPLITS[split]}, *map(str, paths))
         log.raise_problems(root)

@@ -56,8 +56,8 @@ STUDY_MISTAKES = {
         "split: is a key of a dataset, as in datasets: [{name: …, split: …}]",
     ),
     "no list": ({"datasets": "discs"}, "datasets: expected a list, such as [discs]"),
-    "an empty list": ({"segmenters": []}, "segmenters: give at least one"),
-    "no mapping": ({"budget": 500}, "budget: give a mapping of keys to values, as in {name: …} (given: 500)"),
+    "an empty list": ({"segmenters": []}, "segmenters: expected at least one entry"),
+    "no mapping": ({"budget": 500}, "budget: expected a mapping of keys to values, such as {name: …} (given: 500)"),
     "an unknown key beside a missing one": ({"datasets": None, "dataset": ["discs"]}, "dataset: no such key"),
     "a dataset twice": ({"datasets": ["discs", "discs"]}, "datasets: 'discs' occurs twice; name it once"),
     "an arm called real": (
@@ -65,7 +65,7 @@ STUDY_MISTAKES = {
         "'real' is the arm without synthetic",
     ),
     "a truth value for an amount": ({"synthetic": [True]}, "synthetic: invalid value True"),
-    "too many real images": ({"fractions": [500]}, "fractions: 500 real images were asked for, and 7 are for training"),
+    "too many real images": ({"fractions": [500]}, "fractions: 500 real images requested, but only 7"),
     "unknown generator": ({"generators": ["brigter"]}, "did you mean 'brighter'"),
     "unknown segmenter": ({"segmenters": ["treshold"]}, "did you mean 'threshold'"),
     "unknown dataset": ({"datasets": ["disks"]}, "disks"),
@@ -91,7 +91,10 @@ STUDY_MISTAKES = {
     "an impossible pair": ({"segmenters": ["only-semantic"]}, "can't do task 'instances'"),
     "patch larger than an image": ({"segmenters": ["hungry"]}, "smaller than a patch of 4096"),
     "one image": ({"datasets": [{"name": "discs", "config": {"count": 1}}]}, "at least 3"),
-    "no image": ({"datasets": [{"name": "discs", "config": {"count": 0}}]}, "gave no sample"),
+    "no image": (
+        {"datasets": [{"name": "discs", "config": {"count": 0}}]},
+        "dataset 'discs': the plugin yielded no samples",
+    ),
     "fractions that come to the same": ({"fractions": [4, 4]}, "two of them come to 4 images"),
     "a task that the dataset hasn't": (
         {"datasets": [{"name": "discs", "task": "semantic"}]},
@@ -99,7 +102,7 @@ STUDY_MISTAKES = {
     ),
     "a group that leaks": (
         {"datasets": [{"name": "discs", "split": {"scheme": "official", "group": "well"}}]},
-        r"leaks.*well",
+        "sample set 'discs': the split leaks well 'w2'",
     ),
 }
 
@@ -131,7 +134,7 @@ def test_a_wrong_device_engine_or_number_is_refused(trial) -> None:
     assert "--generators ','" in refused(trial, "run", study, "--generators", ",")
     assert "seeds: " in refused(trial, "run", study, "--seeds", "1e3")
     both = refused(trial, "run", study, "--encoder", "moments", "--inception", "weights.pt")
-    assert "--inception gives the weights of another encoder than --encoder moments; drop one" in both
+    assert "--inception contradicts --encoder moments" in both
 
 
 @pytest.mark.parametrize("counts", [(6, 6), (6, 12)])

@@ -79,7 +79,7 @@ def test_a_configuration_is_tried(capsys: pytest.CaptureFixture[str], monkeypatc
     assert main(["check", "classic", "--config", "scale=2", "--config", "blur=0"]) == 0
     assert tried == [("generator", "classic", {"scale": "2", "blur": "0"})]
     for pair, told in (
-        ("scale", "--config scale: give KEY=VALUE"),
+        ("scale", "--config scale: expected KEY=VALUE"),
         ("scale=0", "generator 'classic': config: scale: Input should be greater than or equal to 1 (given: '0')"),
         ("scal=2", "generator 'classic': config: scal: no such key (did you mean 'scale'?)"),
     ):

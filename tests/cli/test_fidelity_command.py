@@ -47,7 +47,7 @@ def test_text_says_n_encoder_floor_and_what_each_figure_is(
 
 
 def test_json_is_json_and_nothing_else(folders: list[str], capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["fidelity", *folders[:2], "--encoder", "untrained", "--config", "white=4095", "--json"]) == 0
+    assert main(["fidelity", *folders[:2], "--encoder", "untrained", "--config", "white_level=4095", "--json"]) == 0
     result = json.loads(capsys.readouterr().out)
     assert result["n"] == 7
     assert "white:4095" in result["encoder"]["fingerprint"]
@@ -57,10 +57,10 @@ def test_json_is_json_and_nothing_else(folders: list[str], capsys: pytest.Captur
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        (["--encoder", "moments", "--config", "white"], "--config white: give KEY=VALUE"),
-        (["--encoder", "moments", "--inception", "x.pth"], "--inception is a file of weights for the encoder"),
+        (["--encoder", "moments", "--config", "white"], "--config white: expected KEY=VALUE"),
+        (["--encoder", "moments", "--inception", "x.pth"], "--inception contradicts --encoder 'moments'"),
         (["--encoder", "moments", "--device", "tpu"], "--device tpu: "),
-        (["--config", "a=1"], "--config: name its encoder by --encoder"),
+        (["--config", "a=1"], "--config: name the encoder with --encoder"),
         (["--inception", "x.pth"], "no Inception weights at x.pth"),
     ],
 )

@@ -102,10 +102,10 @@ def test_the_tables_survive_the_disk(folder: Path) -> None:
     ("options", "message"),
     [
         (["--iou", "0.52"], "IoU 0.52 was not scored; available: 0.50, 0.55"),
-        (["--iou", "half"], "--iou half: give a threshold"),
+        (["--iou", "half"], "--iou half: expected a threshold"),
         (["--by", "difficult"], "group 'difficult' is not there (did you mean 'difficulty'?)"),
-        (["--by", "difficulty", "--format", "html"], "--by goes with --format md, csv or json"),
-        (["--by", "difficulty", "--columns", "recall"], "--columns are of whole test sets; leave out --by"),
+        (["--by", "difficulty", "--format", "html"], "--by needs --format md, csv or json"),
+        (["--by", "difficulty", "--columns", "recall"], "--columns can't be combined with --by"),
         (["--columns", "recall,precison"], "columns: no column 'precison' (did you mean 'precision'?)"),
         (["--columns", "pq"], "results: no column"),
     ],

@@ -218,7 +218,7 @@ def test_livecell_is_read_from_a_folder_with_or_without_the_images_unpacked(tmp_
     assert [s.digest for s in packed.values()] == [s.digest for s in unpacked.values()]
     assert len(packed) == 5
     (mine / "livecell_coco_val.json").unlink()
-    with pytest.raises(DataError, match=r"has no livecell_coco_val\.json; give a folder with"):
+    with pytest.raises(DataError, match=r"livecell_coco_val\.json not found"):
         read(LiveCell, tmp_path / "other", archive=mine)
 
 
@@ -244,8 +244,8 @@ def test_livecell_is_read_as_published_images_listed_twice_or_in_two_splits(tmp_
         assert np.array_equal(sample.labels, same.labels)
         assert sample.groups["split"] == ("validation" if sample.id == moved else same.groups["split"])
     assert {
-        "images listed twice in livecell_coco_train.json, made one: 1",
-        "images listed in validation and in train, kept in validation alone: 1",
+        "images listed twice in livecell_coco_train.json, merged: 1",
+        "images listed in validation and in train, kept only in validation: 1",
     } <= set(built.info["import"])
 
 
@@ -258,7 +258,7 @@ def test_stages_are_thirds_of_the_time_a_cell_line_was_pictured(hours: int, stag
 
 
 def test_a_name_that_is_not_livecells_is_refused() -> None:
-    with pytest.raises(DataError, match="'A172_00d00h00m' is not of the form"):
+    with pytest.raises(DataError, match="'A172_00d00h00m' doesn't have the form"):
         livecell.groups_from_name("A172_00d00h00m", {})
 
 
@@ -288,7 +288,7 @@ def test_tissuenet_is_read_from_a_folder_an_archive_or_one_file(tmp_path: Path) 
     assert len(read(TissueNet, tmp_path / "work", archive=archive)) == 6
     assert len(read(TissueNet, tmp_path / "work", archive=mine / "tissuenet_v1.0_val.npz")) == 2
     (tmp_path / "other").mkdir()
-    with pytest.raises(DataError, match=r"other: there is no npz file in it; .*datasets\.deepcell\.org"):
+    with pytest.raises(DataError, match=r"other: no npz files found; .*datasets\.deepcell\.org"):
         read(TissueNet, tmp_path / "work", archive=tmp_path / "other")
 
 
@@ -345,7 +345,7 @@ def test_another_archive_than_it_should_be_is_named(tmp_path: Path, make: Callab
 @pytest.mark.parametrize("cls", [TissueNet, Cellpose])
 def test_what_needs_the_users_own_copy_says_where_to_get_it(cls, tmp_path: Path) -> None:
     with pytest.raises(
-        DataError, match=rf"download it at .*, and give it by 'synthbench dataset add {cls.name} --from PATH'"
+        DataError, match=rf"download it at .*, then run 'synthbench dataset add {cls.name} --from PATH'"
     ):
         read(cls, tmp_path)
     with pytest.raises(DataError, match="no such file"):

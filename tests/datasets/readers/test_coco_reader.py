@@ -101,11 +101,11 @@ def test_crowds_boxes_and_lines_are_left_out_and_counted(put, bring, grey, tmp_p
     (sample,), found = bring()
     np.testing.assert_array_equal(sample.labels > 0, kept)
     assert found.log.counts == {
-        "crowd regions, left out": 1,
-        "annotations without a mask, left out": 2,
-        "polygons of fewer than three points, dropped": 1,
+        "crowd regions, omitted": 1,
+        "annotations without a mask, omitted": 2,
+        "polygons of fewer than three points, omitted": 1,
         "annotations without a pixel, dropped": 1,
-        "annotations of images that aren't listed, left out": 1,
+        "annotations of images that aren't listed, omitted": 1,
         "objects": 1,
     }
 
@@ -141,19 +141,19 @@ def test_categories_become_classes_when_the_task_is_semantic(put, bring, grey, t
     (sample,), found = bring(task="semantic")
     assert found.options.classes == ("background", "cell", "debris")
     np.testing.assert_array_equal(sample.labels, cell.astype(int) + debris)
-    with pytest.raises(ConfigError, match=r"category 'debris' is no class; the classes are: background, cell"):
+    with pytest.raises(ConfigError, match=r"category 'debris' .*: background, cell"):
         bring(task="semantic", classes=("background", "cell"))
 
 
 @pytest.mark.parametrize(
     ("segmentation", "says"),
     [
-        ({"size": [HEIGHT, WIDTH + 1], "counts": [HEIGHT * WIDTH]}, r"for \[24, 33\] .* the image is \[24, 32\]"),
+        ({"size": [HEIGHT, WIDTH + 1], "counts": [HEIGHT * WIDTH]}, r"size \[24, 33\].*image is \[24, 32\]"),
         ({"size": [HEIGHT, WIDTH], "counts": [5, 10]}, "don't fill the image"),
         ({"size": [HEIGHT, WIDTH], "counts": [-5, HEIGHT * WIDTH + 5]}, "don't fill the image"),
         ({"size": [HEIGHT, WIDTH], "counts": "0oooooooooo0"}, "don't fill the image"),
-        ({"size": [HEIGHT, WIDTH], "counts": "é"}, "hold 'é'; the file is damaged"),
-        ([["x", "y", "x", "y", "x", "y"]], "a polygon can't be read"),
+        ({"size": [HEIGHT, WIDTH], "counts": "é"}, "'é'; the file is damaged"),
+        ([["x", "y", "x", "y", "x", "y"]], "a polygon contains 'x'"),
     ],
 )
 def test_a_damaged_mask_is_refused_before_c_code_follows_it(put, bring, grey, tmp_path, segmentation, says):
@@ -169,29 +169,29 @@ SQUARE = [[4, 4, 12, 4, 12, 12, 4, 12]]
 @pytest.mark.parametrize(
     ("segmentation", "says"),
     [
-        ([[[4, 4], [12, 4], [12, 12], [4, 12]]], "nested as pairs or deeper; COCO has flat lists"),
-        ([[[4, 4], [12, 4], [12, 12]]], "nested as pairs or deeper"),
-        ([[[[4, 4, 12, 4, 12, 12]]]], "nested as pairs or deeper"),
-        ([4, 4, 12, 4, 12, 12, 4, 12], "one flat list; COCO has a list of such lists"),
-        ([[4, 4, 12, 4, 12, 12], 5], "a polygon is 5; give a list of numbers"),
-        ([[{"x": 4, "y": 4}, {"x": 4, "y": 9}]], "nested as pairs or deeper"),
-        ([[4, 4, 12, 4, 12, 12, 4]], "has 7 numbers; they are pairs"),
-        ([[None, 4, 12, 4, 12, 12]], "can't be read: it holds null where a number belongs"),
-        ([["4", 4, 12, 4, 12, 12]], "it holds '4' where a number belongs"),
-        ([[True, 4, 12, 4, 12, 12]], "it holds true where a number belongs"),
+        ([[[4, 4], [12, 4], [12, 12], [4, 12]]], "a nested list"),
+        ([[[4, 4], [12, 4], [12, 12]]], "a nested list"),
+        ([[[[4, 4, 12, 4, 12, 12]]]], "a nested list"),
+        ([4, 4, 12, 4, 12, 12, 4, 12], "a flat list; expected a list of polygons"),
+        ([[4, 4, 12, 4, 12, 12], 5], "a polygon is 5"),
+        ([[{"x": 4, "y": 4}, {"x": 4, "y": 9}]], "a nested list"),
+        ([[4, 4, 12, 4, 12, 12, 4]], "7 numbers; expected pairs"),
+        ([[None, 4, 12, 4, 12, 12]], "contains null"),
+        ([["4", 4, 12, 4, 12, 12]], "contains '4'"),
+        ([[True, 4, 12, 4, 12, 12]], "contains true"),
         (
             [[4, 4, float("nan"), 4, 12, 12]],
-            "x is nan, and the image goes from 0 to 32; give finite coordinates in pixels",
+            "x = nan, .*from 0 to 32; expected finite coordinates in pixels",
         ),
-        ([[4, 4, 12, float("nan"), 12, 12]], "y is nan, and the image goes from 0 to 24"),
-        ([[4, 4, float("inf"), 4, 12, 12]], "x is inf"),
-        ([[4, float("-inf"), 12, 4, 12, 12]], "y is -inf"),
-        ([[4, 4, 1e9, 4, 12, 12]], r"x is 1000000000\.0"),
-        ([[4, 4, 10**400, 4, 12, 12]], "x is 1000"),
-        ([[4, -25, 12, 4, 12, 12]], "y is -25"),
-        ("52;:1", "the mask is '52;:1'; give polygons or run lengths"),
+        ([[4, 4, 12, float("nan"), 12, 12]], "y = nan, .*from 0 to 24"),
+        ([[4, 4, float("inf"), 4, 12, 12]], "x = inf"),
+        ([[4, float("-inf"), 12, 4, 12, 12]], "y = -inf"),
+        ([[4, 4, 1e9, 4, 12, 12]], r"x = 1000000000\.0"),
+        ([[4, 4, 10**400, 4, 12, 12]], "x = 1000"),
+        ([[4, -25, 12, 4, 12, 12]], "y = -25"),
+        ("52;:1", "the mask is '52;:1'; expected polygons"),
         (7, "the mask is 7"),
-        ({"size": None, "counts": [5]}, "for null"),
+        ({"size": None, "counts": [5]}, "size null"),
         ({"size": [HEIGHT, WIDTH], "counts": ["768"]}, "don't fill the image"),
         ({"size": [HEIGHT, WIDTH], "counts": [True, HEIGHT * WIDTH - 1]}, "don't fill the image"),
         ({"size": [HEIGHT, WIDTH], "counts": "o" * 200_000}, "don't fill the image"),
@@ -208,7 +208,7 @@ def test_a_mask_that_can_not_be_meant_is_refused_with_the_reason(put, bring, gre
 def test_a_polygon_that_would_take_gigabytes_is_refused_before_it_is_decoded(put, bring, grey, tmp_path):
     put("a.png", grey)
     _write(tmp_path / "labels.json", [_annotation([[0, 0, 32, 24] * 100_000])])
-    with pytest.raises(DataError, match=r"annotation number 1: a polygon of 200,000 points goes to and fro"):
+    with pytest.raises(DataError, match=r"annotation number 1: a polygon of 200,000 points"):
         bring()
     fine = [[float(v) for t in np.linspace(0, 6.28, 100_000) for v in (16 + 8 * np.cos(t), 12 + 8 * np.sin(t))]]
     _write(tmp_path / "labels.json", [_annotation(fine)])
@@ -221,7 +221,7 @@ def test_a_polygon_may_reach_a_little_over_the_edge(put, bring, grey, tmp_path):
     _write(tmp_path / "labels.json", [_annotation([[-6, -6, 10, -6, 10, 10, -6, 10]])])
     (sample,), found = bring()
     assert int(sample.labels[:10, :10].sum()) == int(sample.labels.sum()) == 100
-    assert "polygons that reach over the image's edge, cut there: 1" in found.log.lines()
+    assert "polygons that extend beyond the image, clipped: 1" in found.log.lines()
 
 
 def test_an_image_listed_twice_is_one_image_with_the_objects_of_both(put, bring, grey, tmp_path):
@@ -236,9 +236,9 @@ def test_an_image_listed_twice_is_one_image_with_the_objects_of_both(put, bring,
     for value, mask in ((1, kept), (2, alone), (3, more)):
         np.testing.assert_array_equal(samples[0].labels == value, mask)
     assert {
-        "images listed twice in labels.json, made one": 1,
-        "objects drawn in both of two listings, the first kept": 1,
-        "objects drawn in only one of two listings, kept": 2,
+        "images listed twice in labels.json, merged": 1,
+        "objects in both listings of an image, the first kept": 1,
+        "objects in only one of two listings of an image, kept": 2,
     }.items() <= found.log.counts.items()
 
 
@@ -251,7 +251,7 @@ def test_an_image_listed_twice_alike_is_as_if_listed_once(put, bring, grey, tmp_
     _write(tmp_path / "labels.json", again, ("a.png", "a.png"))
     (twice,), found = bring()
     assert twice.digest == once.digest
-    assert "objects drawn in only one of two listings, kept" not in found.log.counts
+    assert "objects in only one of two listings of an image, kept" not in found.log.counts
 
 
 @pytest.mark.parametrize(
@@ -271,7 +271,7 @@ def test_an_image_of_two_splits_is_in_one_that_is_not_trained_on(put, bring, gre
     assert both.groups["split"] == word[keeps]
     np.testing.assert_array_equal(both.labels > 0, truth[keeps])
     loses = first if keeps == second else second
-    what = f"images listed in {word[keeps]} and in {word[loses]}, kept in {word[keeps]} alone"
+    what = f"images listed in {word[keeps]} and in {word[loses]}, kept only in {word[keeps]}"
     assert found.log.counts[what] == 1
     assert found.log.total == 3
 
@@ -284,8 +284,14 @@ def test_a_picture_of_another_size_than_the_file_says_is_refused_all_at_once(put
     with pytest.raises(DataError) as raised:
         bring()
     said = str(raised.value)
-    assert "2 problems: (1) x.json: image b.png: the file has 24×32 (height × width) and the picture is 12×16" in said
-    assert "(2) x.json: image c.png: the file has 24×32 (height × width) and the picture is 32×24; it is turned" in said
+    assert (
+        "2 problems: (1) x.json: image b.png: the JSON file states 24×32 (height × width), but the image is 12×16"
+        in said
+    )
+    assert (
+        "(2) x.json: image c.png: the JSON file states 24×32 (height × width), but the image is 32×24; it is rotated"
+        in said
+    )
 
 
 @pytest.mark.parametrize(
@@ -321,20 +327,20 @@ def test_ids_may_be_texts_a_byte_order_mark_may_lead_and_categories_may_lack(
     [
         (
             {"annotations": [_annotation(SQUARE, image_id=5)]},
-            "no annotation belongs to a listed image: their image_id is '5'",
+            "no annotation belongs to a listed image: .*image_id '5'",
         ),
         (
             {"images": [{"id": 1, "file_name": "a.png"}, {"id": 1, "file_name": "b.png"}]},
-            r"a\.png and b\.png have one id, 1",
+            r"a\.png and b\.png have the same id, 1",
         ),
         ({"images": [{"id": None, "file_name": "a.png"}]}, "an image has no file_name or no id"),
         ({"images": [{"id": [1], "file_name": "a.png"}]}, "an image has no file_name or no id"),
         (
             {"images": [{"id": i, "file_name": f"n{i}.png"} for i in range(12)]},
-            r"12 images are not below .*: n0\.png, .*, n9\.png and 2 more",
+            r"12 images not found in .*: n0\.png, .*, n9\.png and 2 more",
         ),
-        ({"categories": {"1": "cell"}}, "is no COCO file"),
-        ({"annotations": [3]}, "is no COCO file"),
+        ({"categories": {"1": "cell"}}, "not a COCO file"),
+        ({"annotations": [3]}, "not a COCO file"),
     ],
 )
 def test_rows_that_do_not_fit_together_are_named(put, bring, grey, tmp_path, change, says):
@@ -363,14 +369,14 @@ def test_a_deeply_nested_file_is_one_clear_line(put, bring, grey, tmp_path, dept
     put("a.png", grey)
     deep = "[" * depth + "]" * depth
     (tmp_path / "x.json").write_text(f'{{"images": [], "annotations": [], "more": {deep}}}', encoding="utf-8")
-    with pytest.raises(DataError, match=r"x\.json: is nested too deeply"):
+    with pytest.raises(DataError, match=r"x\.json: not a COCO file: nested too deeply"):
         bring()
 
 
 def test_a_missing_image_is_named(put, bring, grey, tmp_path):
     put("other.png", grey)
     _write(tmp_path / "labels.json", [], ("a.png",))
-    with pytest.raises(DataError, match=r"labels\.json: the image a\.png is not below"):
+    with pytest.raises(DataError, match=r"labels\.json: image a\.png not found"):
         bring()
 
 
@@ -378,7 +384,7 @@ def test_a_file_name_can_not_lead_out_of_the_folder(put, bring, grey, tmp_path):
     put("outside.png", grey)
     put("set/other.png", grey)
     _write(tmp_path / "set" / "labels.json", [], ("../outside.png",))
-    with pytest.raises(DataError, match=r"the image \.\./outside\.png is not below"):
+    with pytest.raises(DataError, match=r"image \.\./outside\.png not found"):
         bring(tmp_path / "set")
 
 
@@ -386,14 +392,14 @@ def test_one_image_in_two_files_is_refused(put, bring, grey, tmp_path):
     put("a.png", grey)
     for name in ("one.json", "two.json"):
         _write(tmp_path / name, [_annotation(_uncompressed(_disc(8, 8, 3)))])
-    with pytest.raises(DataError, match=r"a\.png: is listed in one\.json and in two\.json"):
+    with pytest.raises(DataError, match=r"a\.png: listed in both one\.json and two\.json"):
         bring()
 
 
 def test_crowds_alone_are_no_annotation(put, bring, grey, tmp_path):
     put("a.png", grey)
     _write(tmp_path / "labels.json", [_annotation(_uncompressed(_disc(8, 8, 3)), iscrowd=1)])
-    with pytest.raises(DataError, match="no annotation has a mask of a single object"):
+    with pytest.raises(DataError, match="no annotation is the mask of a single object"):
         bring()
 
 
@@ -401,5 +407,5 @@ def test_crowds_alone_are_no_annotation(put, bring, grey, tmp_path):
 def test_a_damaged_json_file_is_one_clear_line(put, bring, grey, tmp_path, text):
     put("a.png", grey)
     (tmp_path / "labels.json").write_text(text, encoding="utf-8")
-    with pytest.raises(DataError, match=r"labels\.json: (can't be read|is no COCO file)"):
+    with pytest.raises(DataError, match=r"labels\.json: (can't be read|not a COCO file)"):
         bring()

@@ -124,7 +124,7 @@ def test_a_mask_without_an_image_is_left_out_and_counted(put, bring, grey, two_c
     put("labels/b.png", two_cells)
     samples, found = bring()
     assert len(samples) == 1
-    assert "masks without an image in labels/, left out: 1" in found.log.lines()
+    assert "masks without an image in labels/, omitted: 1" in found.log.lines()
 
 
 def test_a_mask_of_another_size_is_refused_by_name(put, bring, grey, two_cells):

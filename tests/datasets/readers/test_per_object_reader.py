@@ -41,9 +41,9 @@ def test_an_unannotated_folder_is_left_out_but_a_single_gap_is_refused(put, brin
     put("stage1_test/n2/images/n2.png", grey)
     samples, found = bring()
     assert [(s.id, dict(s.groups)) for s in samples] == [("n1", {"split": "train"})]
-    assert "images of a folder without any masks, left out: 1" in found.log.lines()
+    assert "images of a folder without any masks, omitted: 1" in found.log.lines()
     put("stage1_train/n3/images/n3.png", grey)
-    with pytest.raises(DataError, match=r"n3\.png: has no masks/ beside images/"):
+    with pytest.raises(DataError, match=r"n3\.png: no masks/ beside images/"):
         bring()
 
 
@@ -62,7 +62,7 @@ def test_all_masks_that_can_not_be_used_are_told_at_once(put, bring, grey, tmp_p
     put("s/n3/images/n3.png", grey)
     (tmp_path / "s" / "n2" / "masks" / "a.png").write_bytes(b"no picture")
     with pytest.raises(
-        DataError, match=r"5 problems: \(1\) s/n3/images/n3\.png: has no masks/ .*\(4\) s/n2/masks/a\.png: can't"
+        DataError, match=r"5 problems: \(1\) s/n3/images/n3\.png: no masks/ .*\(4\) s/n2/masks/a\.png: can't"
     ):
         bring()
 

@@ -28,7 +28,7 @@ def test_images_lie_beside_their_masks(put, bring, grey, two_cells):
     [
         (("a.png", "a_masks.png", "b.png"), r"b\.png: has no mask; add .*b_masks\.png"),
         (("a.png", "a_masks.png", "b_masks.png"), r"b_masks\.png: has no image; add .*b\.png"),
-        (("a.png", "a_masks.png", "a_masks.tif"), r"a_masks\.\w+ and a_masks\.\w+ are masks of one image"),
+        (("a.png", "a_masks.png", "a_masks.tif"), r"a_masks\.\w+ and a_masks\.\w+ are masks of the same image"),
     ],
 )
 def test_either_without_the_other_is_refused(put, bring, grey, two_cells, names, says):

@@ -24,10 +24,10 @@ def test_gold_truth_is_used_where_there_is_any_and_bare_frames_are_counted(put, 
         put(f"PhC/02_ST/SEG/man_seg{frame:03d}.tif", two_cells)
     (sample,), found = bring()
     assert found.description == "Cell Tracking Challenge sequences 01 (1 frames), gold truth; 02 with silver truth"
-    assert "sequences without gold truth, left out (02); --truth each takes them: 1" in found.log.lines()
+    assert "sequences without gold truth, omitted (02); --truth each reads them: 1" in found.log.lines()
     assert (sample.id, dict(sample.groups)) == ("01-t001", {"sequence": "01", "time": "1"})
     np.testing.assert_array_equal(sample.image, grey + np.uint8(1))
-    assert "frames without a segmentation, left out: 2" in found.log.lines()
+    assert "frames without a segmentation, omitted: 2" in found.log.lines()
 
 
 def test_each_sequence_may_have_the_better_truth_of_its_own(put, bring, grey, two_cells):
@@ -43,7 +43,7 @@ def test_each_sequence_may_have_the_better_truth_of_its_own(put, bring, grey, tw
     assert {"segmentations of the gold truth: 1", "segmentations of the silver truth: 1"} <= set(found.log.lines())
     silver, found = bring(truth="silver")
     assert [s.id for s in silver] == ["01-t002", "02-t002"]
-    assert not any("left out (" in line for line in found.log.lines())
+    assert not any("omitted (" in line for line in found.log.lines())
 
 
 def test_what_is_wrong_with_a_film_is_told_at_once(put, bring, grey, two_cells):
@@ -66,9 +66,9 @@ def test_silver_truth_can_be_asked_for(put, tmp_path, grey, two_cells):
 @pytest.mark.parametrize(
     ("name", "says"),
     [
-        ("man_seg009.tif", r"man_seg009\.tif: has no frame .*t009\.tif"),
-        ("man_seg_000_004.tif", r"one slice of a volume; only two-dimensional"),
-        ("segmentation.tif", r"segmentation\.tif: is not named man_seg<frame>\.tif"),
+        ("man_seg009.tif", r"man_seg009\.tif: frame .*t009\.tif"),
+        ("man_seg_000_004.tif", r"a slice of a volume; only two-dimensional"),
+        ("segmentation.tif", r"segmentation\.tif: expected the name man_seg<frame>\.tif"),
     ],
 )
 def test_what_has_no_frame_is_refused(put, bring, grey, two_cells, name, says):

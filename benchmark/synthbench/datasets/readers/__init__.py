@@ -1,5 +1,5 @@
-"""Readers: one module per form in which annotated images are found.
+"""Readers: one module per layout of annotated images.
 
-Each has ``sniff(path) -> str | None``, a sentence saying what was found, and
-``read(path, options, log) -> Iterator[Sample]``, which counts in `log` what it did to the data.
+Each has ``sniff(path) -> str | None``, which describes what was detected, and
+``read(path, options, log) -> Iterator[Sample]``, which counts in `log` how it changed the data.
 """

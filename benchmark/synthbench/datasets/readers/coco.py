@@ -1,11 +1,11 @@
-"""COCO JSON: polygons, and run-length encoded masks in both forms, decoded by pycocotools.
+"""COCO JSON: polygons and run-length encoded masks, compressed or not, decoded by pycocotools.
 
-Of overlapping objects the smaller lies on top; of two equally large ones, the later. Crowd regions (``iscrowd: 1``)
-are groups of objects, and are left out. A JSON file that is named for a split gives the official split.
+Where objects overlap, the smaller one is on top; of two equally large ones, the later. Crowd regions (``iscrowd: 1``)
+are groups of objects and are omitted. A JSON file that is named after a split defines the official split.
 
-An image that a file lists twice is one image: its objects are those of the first listing, and those of the second that
-the first lacks (intersection over union below 0.5 with each). One that the files of several splits list is kept in
-one: test before validation before train.
+An image that one file lists twice is read once: its objects are those of the first listing, plus those of the second
+that the first lacks (intersection over union below 0.5 with each). An image that the files of several splits list
+stays in one of them: test before validation before train.
 """
 
 from __future__ import annotations
@@ -35,16 +35,16 @@ from synthbench.datasets.readers.coco_files import (
     normalise_id,
 )
 from synthbench.datasets.readers.coco_masks import encode, merge_listings
-from synthbench.errors import ConfigError, DataError, suggest
+from synthbench.errors import ConfigError, DataError, join_names, suggest
 from synthbench.samples import Sample
 
 __all__ = ["classes", "read", "sniff"]
 
 
 def sniff(path: Path) -> str | None:
-    """Say what is there when the file, or a JSON file in the folder, has ``images`` and ``annotations``."""
-    found = json_files(path)
-    return f"COCO annotations in {', '.join(p.name for p in found)}" if found else None
+    """Describe the annotations if the file, or a JSON file in the folder, has ``images`` and ``annotations``."""
+    files = json_files(path)
+    return f"COCO annotations in {', '.join(file.name for file in files)}" if files else None
 
 
 def classes(path: Path) -> tuple[str, ...]:
@@ -52,7 +52,7 @@ def classes(path: Path) -> tuple[str, ...]:
     names: dict[str, str] = {}
     for file in json_files(path):
         names.update(category_names(load_json(file)))
-    return tuple(dict.fromkeys(["background", *(names[one] for one in sorted(names, key=by_number))]))
+    return tuple(dict.fromkeys(["background", *(names[id_] for id_ in sorted(names, key=by_number))]))
 
 
 def read(path: Path, options: ImportOptions, log: ImportLog) -> Iterator[Sample]:
@@ -61,29 +61,29 @@ def read(path: Path, options: ImportOptions, log: ImportLog) -> Iterator[Sample]
     Raises
     ------
     DataError
-        If a JSON file is damaged, an image is missing or of another size, or a mask can't be decoded.
+        If a JSON file is damaged, an image is missing or has another size, or a mask can't be decoded.
     ConfigError
-        If a category isn't one of the options's classes.
+        If a category isn't one of the classes in `options`.
     """
     files = json_files(path)
-    shelf = ImageIndex(path)
+    image_index = ImageIndex(path)
     # Several files may not fit into memory together.
     contents = {files[0]: load_json(files[0])} if len(files) == 1 else {}
-    images = {file: list_images(contents.get(file) or load_json(file), file, shelf, log) for file in files}
+    images = {file: list_images(contents.get(file) or load_json(file), file, image_index, log) for file in files}
     assign_shared_images(images, log)
     log.total += sum(map(len, images.values()))
     ids: set[str] = set()
     for file in files:
-        found = _File(file, contents.get(file) or load_json(file), options, log)
+        annotations = _AnnotationFile(file, contents.get(file) or load_json(file), options, log)
         for name, image in _named(images[file]):
             if name in ids:
                 name = "-".join([split_of(file.stem) or file.stem, name])  # noqa: PLW2901
             ids.add(name)
             log.files[name] = image.path.stem, image.path
             with log.collecting_errors():
-                yield found.sample(name, image)
-        found.finish()
-        del found  # before the next file is read: they are large
+                yield annotations.sample(name, image)
+        annotations.finish()
+        del annotations  # before the next file is read: they are large
     log.raise_problems(path)
 
 
@@ -93,8 +93,8 @@ def _named(images: dict[Path, ListedImage]) -> list[tuple[str, ListedImage]]:
 
 
 @dataclass
-class _File:
-    """One JSON file's annotations, made into samples image by image."""
+class _AnnotationFile:
+    """The annotations of one JSON file; makes samples from them, image by image."""
 
     file: Path
     content: dict[str, Any]
@@ -102,60 +102,60 @@ class _File:
     log: ImportLog
 
     def __post_init__(self) -> None:
-        self.values = self._values()
-        self.drawn = 0
-        self.rows: dict[str | None, list[tuple[int, dict[str, Any]]]] = defaultdict(list)
+        self.class_values = self._class_values()
+        self.object_count = 0
+        self.annotations: dict[str | None, list[tuple[int, dict[str, Any]]]] = defaultdict(list)
         for number, row in enumerate(self.content["annotations"]):
-            self.rows[normalise_id(row.get("image_id"))].append((number, row))
+            self.annotations[normalise_id(row.get("image_id"))].append((number, row))
         known = {normalise_id(row.get("id")) for row in self.content["images"]}
-        strangers = [row for one, rows in self.rows.items() if one not in known for row in rows]
-        if strangers and len(strangers) == len(self.content["annotations"]):
+        unlisted = sum(len(rows) for image_id, rows in self.annotations.items() if image_id not in known)
+        if unlisted and unlisted == len(self.content["annotations"]):
             self.log.add_problem(
-                f"{self.file}: no annotation belongs to a listed image: their image_id is {next(iter(self.rows))!r}, "
-                f"…, and the images have the ids {', '.join(map(str, list(known)[:3])) or 'of none'}, …"
+                f"{self.file}: no annotation belongs to a listed image: annotations have image_id "
+                f"{next(iter(self.annotations))!r}, …; images have the ids {join_names(known) or 'none'}"
             )
-        self.log.count("annotations of images that aren't listed, left out", len(strangers))
+        self.log.count("annotations of images that aren't listed, omitted", unlisted)
 
-    def sample(self, name: str, found: ListedImage) -> Sample:
+    def sample(self, name: str, listed: ListedImage) -> Sample:
         """Return an image with its label map."""
-        where = f"{self.file}: image {found.path.name}"
-        image = read_image(found.path, self.log)
+        where = f"{self.file}: image {listed.path.name}"
+        image = read_image(listed.path, self.log)
         height, width = image.shape[:2]
-        for declared in found.sizes - {(height, width)}:
-            turned = "; it is turned against its annotations" if declared == (width, height) else ""
+        for stated in listed.sizes - {(height, width)}:
+            rotated = "; it is rotated relative to its annotations" if stated == (width, height) else ""
             raise DataError(
-                f"{where}: the file has {declared[0]:g}×{declared[1]:g} (height × width) and the picture is "
-                f"{height}×{width}{turned}; give the picture that was annotated"
+                f"{where}: the JSON file states {stated[0]:g}×{stated[1]:g} (height × width), but the image is "
+                f"{height}×{width}{rotated}; use the image that was annotated"
             )
-        listings = [self._objects(self.rows[one], height, width, where) for one in found.keys]
+        listings = [self._objects(self.annotations[key], height, width, where) for key in listed.keys]
         objects = listings[0]
-        for again in listings[1:]:
-            objects = merge_listings(objects, again, self.log)
-        self.log.count(f"images listed twice in {self.file.name}, made one", int(len(listings) > 1))
-        self.drawn += len(objects)
-        stamps = []
+        for listing in listings[1:]:
+            objects = merge_listings(objects, listing, self.log)
+        self.log.count(f"images listed twice in {self.file.name}, merged", int(len(listings) > 1))
+        self.object_count += len(objects)
+        masks = []
         for number, (encoded, value) in enumerate(objects, start=1):
             x, y, w, h = (int(v) for v in rle_masks.toBbox(encoded))
             window = rle_masks.decode(encoded)[y : y + h, x : x + w].astype(bool)
-            stamps.append(ObjectMask(y, x, window, number if self.values is None else value))
-        groups = {group: value for group, value in found.groups.items() if group != "folder"}
-        return Sample(name, image, paint_objects(stamps, (height, width), self.log), groups)
+            masks.append(ObjectMask(y, x, window, number if self.class_values is None else value))
+        groups = {group: value for group, value in listed.groups.items() if group != "folder"}
+        return Sample(name, image, paint_objects(masks, (height, width), self.log), groups)
 
     def finish(self) -> None:
-        """Note it as a problem where there are annotations, and none has a mask."""
-        if self.content["annotations"] and not self.drawn and not self.log.problems:
+        """Report a problem if there are annotations, but none has a mask."""
+        if self.content["annotations"] and not self.object_count and not self.log.problems:
             self.log.add_problem(
-                f"{self.file}: no annotation has a mask of a single object; boxes alone and crowds (iscrowd: 1) "
-                "don't count"
+                f"{self.file}: no annotation is the mask of a single object; boxes without masks and crowd regions "
+                "(iscrowd: 1) don't count"
             )
 
     def _objects(
         self, rows: list[tuple[int, dict[str, Any]]], height: int, width: int, where: str
     ) -> list[tuple[Any, int]]:
-        found, problems = [], []
+        objects, problems = [], []
         for number, row in rows:
             if row.get("iscrowd") in (1, True, "1", "true", "True"):
-                self.log.count("crowd regions, left out")
+                self.log.count("crowd regions, omitted")
                 continue
             name = normalise_id(row.get("id")) or f"number {number + 1}"
             try:
@@ -164,26 +164,26 @@ class _File:
                 problems.append(str(error))
                 continue
             if mask is not None:
-                found.append(
-                    (mask, 0 if self.values is None else self.values[str(normalise_id(row.get("category_id")))])
-                )
+                category_id = str(normalise_id(row.get("category_id")))
+                objects.append((mask, 0 if self.class_values is None else self.class_values[category_id]))
         if problems:
-            others = f" ({len(problems) - 1:,} more of this image can't be read either)" if len(problems) > 1 else ""
+            others = f" ({len(problems) - 1:,} more masks of this image can't be read)" if len(problems) > 1 else ""
             raise DataError(problems[0] + others)
-        return found
+        return objects
 
-    def _values(self) -> dict[str, int] | None:
-        """Return the class of each category id; None for instances, where objects are numbered instead."""
+    def _class_values(self) -> dict[str, int] | None:
+        """Return category id → class; None for instances, where objects are numbered instead."""
         names = category_names(self.content)
         if self.options.task == "instances":
             if len(names) > 1:
-                what = "annotations whose categories were not kept (instances have no class)"
-                self.log.count(what, len(self.content["annotations"]))
+                change = "annotations whose categories were dropped (instances have no class)"
+                self.log.count(change, len(self.content["annotations"]))
             return None
         for name in names.values():
             if name not in self.options.classes:
-                hint = suggest(name, self.options.classes) or f"; the classes are: {', '.join(self.options.classes)}"
+                hint = suggest(name, self.options.classes) or f"; they are: {', '.join(self.options.classes)}"
                 raise ConfigError(
-                    f"{self.file}: the category {name!r} is no class{hint}; leave out --classes to take them all"
+                    f"{self.file}: the category {name!r} isn't one of the classes{hint}; omit --classes to import all "
+                    "categories"
                 )
-        return {one: list(self.options.classes).index(name) for one, name in names.items()}
+        return {id_: self.options.classes.index(name) for id_, name in names.items()}

@@ -1,8 +1,7 @@
 """npz files with X, ``(n, height, width[, channels])``, and y, ``(n, height, width[, masks])``: TissueNet's form.
 
-Arrays are read image by image, so that a file larger than the memory can be imported. Arrays of Python objects are
-pickles, and aren't opened. One-dimensional arrays of n texts or whole numbers become groups (``tissue_list`` →
-``tissue``).
+Arrays are read image by image, so a file may be larger than the memory. Arrays of Python objects are pickles and aren't
+opened. One-dimensional arrays of n strings or integers become groups (``tissue_list`` → ``tissue``).
 """
 
 from __future__ import annotations
@@ -27,7 +26,7 @@ DEPTH = 1
 
 
 def sniff(path: Path) -> str | None:
-    """Say what is there when the file is an npz file, or the folder holds some."""
+    """Describe the arrays if `path` is an npz file, or a folder with npz files."""
     descriptions = []
     log = ImportLog()
     for file in _files(path):
@@ -42,18 +41,18 @@ def sniff(path: Path) -> str | None:
 def read(path: Path, options: ImportOptions, log: ImportLog, *, mask: int = 0) -> Iterator[Sample]:
     """Yield the images of one npz file after another; ids are ``<file>-<index>``.
 
-    Images of two channels become RGB: the first channel green, the second blue, red empty. Types are changed as
-    `synthbench.datasets.pixels.to_sample_image` says.
+    Images of two channels become RGB: the first channel green, the second blue, red empty.
+    `synthbench.datasets.pixels.to_sample_image` converts the types of images.
 
     Parameters
     ----------
     mask
-        Which of several masks of an image to use (in TissueNet 0 is whole cells, 1 is nuclei).
+        Index of the mask to use if an image has several (in TissueNet 0 is whole cells, 1 is nuclei).
 
     Raises
     ------
     DataError
-        If arrays are missing, differ in length, hold Python objects, or are cut short.
+        If arrays are missing, differ in length, contain Python objects, or are truncated.
     """
     archives = [NpzFile(file) for file in _files(path)]
     log.total += sum(archive.headers[_names(archive)[0]].shape[0] for archive in archives)
@@ -85,18 +84,18 @@ def _files(path: Path) -> list[Path]:
 
 
 def _names(archive: NpzFile) -> tuple[str, str]:
-    found = []
-    for what, names in (("images", IMAGES), ("masks", MASKS)):
+    chosen = []
+    for role, names in (("images", IMAGES), ("masks", MASKS)):
         name = next((name for name in names if name in archive.headers), None)
         if name is None:
-            have = ", ".join(sorted(archive.headers)) or "nothing"
-            raise DataError(f"{archive.path}: has no {what} (an array called {names[0]}); it holds {have}")
-        found.append(name)
-    shapes = [archive.headers[name].shape for name in found]
+            present = ", ".join(sorted(archive.headers)) or "none"
+            raise DataError(f"{archive.path}: no array of {role}, such as {names[0]}; its arrays: {present}")
+        chosen.append(name)
+    shapes = [archive.headers[name].shape for name in chosen]
     if min(map(len, shapes)) < 3 or shapes[0][0] != shapes[1][0]:
-        descriptions = " and ".join(f"{name} is {shape}" for name, shape in zip(found, shapes, strict=True))
-        raise DataError(f"{archive.path}: {descriptions}; give both as (n, height, width, …)")
-    return found[0], found[1]
+        stated = " and ".join(f"{name} has shape {shape}" for name, shape in zip(chosen, shapes, strict=True))
+        raise DataError(f"{archive.path}: {stated}; expected (n, height, width, …) with the same n")
+    return chosen[0], chosen[1]
 
 
 def _size(archive: NpzFile, name: str) -> str:
@@ -115,7 +114,7 @@ def _groups(archive: NpzFile, count: int, log: ImportLog) -> dict[str, list[str]
             texts = [value.decode(errors="replace") if isinstance(value, bytes) else str(value) for value in values]
             groups[name.removesuffix("_list")] = texts
         else:
-            log.count(f"array {name} of {archive.path.name} not read (no plain list of texts or numbers)")
+            log.count(f"array {name} of {archive.path.name} not read (not a list of n strings or integers)")
     return groups
 
 
@@ -131,7 +130,7 @@ def _channel(labels: np.ndarray, mask: int, where: str, log: ImportLog) -> np.nd
     if labels.ndim != 3:
         return labels
     if mask >= labels.shape[2]:
-        raise DataError(f"{where}: has {labels.shape[2]} masks, and mask {mask} was asked for (the first is 0)")
+        raise DataError(f"{where}: has {labels.shape[2]} masks; there is no mask {mask} (the first is 0)")
     if labels.shape[2] > 1:
         log.count(f"masks taken from channel {mask} of {labels.shape[2]}")
     return labels[..., mask]

@@ -1,6 +1,7 @@
-"""The form of the 2018 Data Science Bowl: ``<id>/images/<id>.png`` and one mask per object in ``<id>/masks/``.
+"""The layout of the 2018 Data Science Bowl: ``<id>/images/<id>.png`` and one mask per object in ``<id>/masks/``.
 
-Of overlapping objects the smaller lies on top. A folder of ids that is named for a split gives the official split.
+Where objects overlap, the smaller one is on top. A folder of ids that is named after a split defines the
+official split.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ DEPTH = 2
 
 
 def sniff(path: Path) -> str | None:
-    """Say what is there when folders hold one image of their own name in images/, and masks in masks/."""
+    """Describe the folders if each has an image of its name in images/ and masks in masks/."""
     items = _items(path, ImportLog())
     if not items:
         return None
@@ -34,60 +35,59 @@ def sniff(path: Path) -> str | None:
 
 
 def read(path: Path, options: ImportOptions, log: ImportLog) -> Iterator[Sample]:
-    """Yield image after image; its objects are numbered in the order of their mask files' names.
+    """Yield each image; its objects are numbered in the order of the names of their mask files.
 
     Raises
     ------
     DataError
-        If a file can't be used, or a mask differs from its image in size.
+        If a file can't be used, or a mask and its image differ in size.
     """
     items = assign_ids(_items(path, log))
     log.expect(items)
     for name, item in items:
         with log.collecting_errors():
             image = read_image(item.image, log)
-            stamps = []
-            for value, mask_at in enumerate(item.masks, start=1):
+            masks = []
+            for number, mask_path in enumerate(item.masks, start=1):
                 with log.collecting_errors():
-                    stamps.append(_stamp(mask_at, image, item, value if options.task == "instances" else 1, log))
-            labels = paint_objects(stamps, (image.shape[0], image.shape[1]), log)
+                    value = number if options.task == "instances" else 1
+                    masks.append(_object_mask(mask_path, image, item, value, log))
+            labels = paint_objects(masks, (image.shape[0], image.shape[1]), log)
             yield make_sample(name, image, labels.astype(np.uint32), item.groups, str(item.image), str(item.image))
     log.raise_problems(path)
 
 
-def _stamp(mask_at: Path, image: np.ndarray, item: FoundImage, value: int, log: ImportLog) -> ObjectMask:
-    mask = to_integers(decode_mask(mask_at, log), str(mask_at)) > 0
+def _object_mask(mask_path: Path, image: np.ndarray, item: FoundImage, value: int, log: ImportLog) -> ObjectMask:
+    mask = to_integers(decode_mask(mask_path, log), str(mask_path)) > 0
     if mask.shape != image.shape[:2]:
-        sizes = [f"{a.shape[0]}×{a.shape[1]}" for a in (mask, image)]
-        raise DataError(f"{mask_at}: the mask is {sizes[0]} and its image {item.image} is {sizes[1]}")
+        sizes = [f"{array.shape[0]}×{array.shape[1]}" for array in (mask, image)]
+        raise DataError(f"{mask_path}: the mask is {sizes[0]} and its image {item.image} is {sizes[1]}")
     return ObjectMask.of(mask, value)
 
 
 def _items(path: Path, log: ImportLog) -> list[FoundImage]:
     if not path.is_dir():
         return []
-    found, bare = [], []
+    items, without_masks = [], []
     for folder in walk_folders(path, DEPTH):
-        image = _own_image(folder)
+        image = _image_of(folder)
         if image is None:
             continue
         groups = groups_from_path(path, folder.parent) if folder != path else {}
         if (folder / "masks").is_dir():
-            found.append(FoundImage(folder.name, image, tuple(image_files(folder / "masks")), groups))
+            items.append(FoundImage(folder.name, image, tuple(image_files(folder / "masks")), groups))
         else:
-            bare.append(image)
-    annotated = {item.image.parents[2] for item in found}
-    for image in bare:
+            without_masks.append(image)
+    annotated = {item.image.parents[2] for item in items}
+    for image in without_masks:
         if image.parents[2] in annotated:
-            log.add_problem(
-                f"{image}: has no masks/ beside images/; add the masks, or take {image.parents[1].name}/ away"
-            )
-    if found:
-        log.count("images of a folder without any masks, left out", len(bare))
-    return found
+            log.add_problem(f"{image}: no masks/ beside images/; add the masks, or remove {image.parents[1].name}/")
+    if items:
+        log.count("images of a folder without any masks, omitted", len(without_masks))
+    return items
 
 
-def _own_image(folder: Path) -> Path | None:
-    inside = folder / "images"
-    files = image_files(inside) if inside.is_dir() else []
+def _image_of(folder: Path) -> Path | None:
+    images = folder / "images"
+    files = image_files(images) if images.is_dir() else []
     return files[0] if len(files) == 1 and files[0].stem == folder.name else None

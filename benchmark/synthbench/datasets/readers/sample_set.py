@@ -1,4 +1,4 @@
-"""synthbench's own form: a folder with samples.json, perhaps the only one in another folder."""
+"""synthbench's own format: a folder with samples.json, or a folder whose only subfolder has it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["open_set", "read", "sniff"]
 
 
 def sniff(path: Path) -> str | None:
-    """Say what is there when the folder, or the index file itself, is a sample set."""
+    """Describe the samples if the folder, or the index file itself, is a sample set."""
     folder = _folder(path)
     if folder is None:
         return None
@@ -23,15 +23,23 @@ def sniff(path: Path) -> str | None:
 
 
 def read(path: Path, options: ImportOptions, log: ImportLog) -> Iterator[Sample]:
-    """Yield the samples as they are; raise `ConfigError` when the options wants something else of them."""
+    """Yield the samples unchanged.
+
+    Raises
+    ------
+    ConfigError
+        If `options` ask for another task or other classes, or for a conversion.
+    DataError
+        If samples are damaged.
+    """
     samples = open_set(path)
     if samples.task != options.task or (options.task == "semantic" and samples.classes != tuple(options.classes)):
-        have = " ".join([samples.task, ", ".join(samples.classes)]).strip()
-        want = " ".join([options.task, ", ".join(options.classes)]).strip()
-        raise ConfigError(f"{path}: the sample set is {have}, and {want} was asked for; leave out --task and --classes")
+        actual = " ".join([samples.task, ", ".join(samples.classes)]).strip()
+        requested = " ".join([options.task, ", ".join(options.classes)]).strip()
+        raise ConfigError(f"{path}: the sample set is {actual}, not {requested}; omit --task and --classes")
     for given, option in ((options.components, "--components"), (options.white is not None, "--white")):
         if given:
-            raise ConfigError(f"{path}: a sample set is taken as it is; leave out {option}")
+            raise ConfigError(f"{path}: {option} doesn't apply to a sample set; omit it")
     log.total = len(samples)
     for name in samples.ids:
         with log.collecting_errors():
@@ -40,13 +48,13 @@ def read(path: Path, options: ImportOptions, log: ImportLog) -> Iterator[Sample]
 
 
 def open_set(path: Path) -> SampleSet:
-    """Open the sample set that `sniff` saw."""
+    """Open the sample set that `sniff` detects."""
     return SampleSet.open(_folder(path) or path)
 
 
 def _folder(path: Path) -> Path | None:
     if path.is_dir():
-        inside = subfolders(path)
-        homes = [path, *inside] if len(inside) == 1 else [path]
-        return next((home for home in homes if (home / INDEX).is_file()), None)
+        children = subfolders(path)
+        candidates = [path, *children] if len(children) == 1 else [path]
+        return next((folder for folder in candidates if (folder / INDEX).is_file()), None)
     return path.parent if path.name == INDEX and path.is_file() else None

@@ -1,8 +1,8 @@
-"""Cellpose's form: each image beside its mask, which has the image's name and ``_masks``.
+"""Cellpose's layout: each image beside its mask, whose name is that of the image followed by ``_masks``.
 
-``a.tif`` or ``a_img.tif`` goes with ``a_masks.tif``, ``a_mask.png`` or ``a_cp_masks.png``. What Cellpose writes beside
-them (``a_flows_cp_masks.tif``, ``a_outlines_cp_masks.png``, ``a_cp_output_cp_masks.png`` …) is left aside. The
-``_seg.npy`` files that it writes as well are pickles, and aren't opened.
+``a.tif`` or ``a_img.tif`` belongs to ``a_masks.tif``, ``a_mask.png`` or ``a_cp_masks.png``. Cellpose's other output
+(``a_flows_cp_masks.tif``, ``a_outlines_cp_masks.png``, ``a_cp_output_cp_masks.png`` …) is ignored. Its ``_seg.npy``
+files are pickles and aren't opened.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _BY_PRODUCT = re.compile(
 
 
 def sniff(path: Path) -> str | None:
-    """Say what is there when some folder holds files that end in ``_masks``."""
+    """Describe the images if a folder contains files that end in ``_masks``."""
     if not path.is_dir():
         return None
     count = sum(len(_masks(folder, ImportLog())) for folder in walk_folders(path, DEPTH))
@@ -35,46 +35,54 @@ def sniff(path: Path) -> str | None:
 
 
 def read(path: Path, options: ImportOptions, log: ImportLog) -> Iterator[Sample]:
-    """Yield image after image with its mask; raise `DataError` for all that is there without the other."""
+    """Yield each image with its mask.
+
+    Raises
+    ------
+    DataError
+        If an image has no mask, a mask no image, or files can't be used.
+    """
     items = assign_ids([item for folder in walk_folders(path, DEPTH) for item in _items(path, folder, log)])
     yield from read_pairs(path, items, options, log)
 
 
 def _by_products(folder: Path) -> list[Path]:
-    """Return what Cellpose writes beside the masks: flows, outlines and figures, with the masks' endings or without.
+    """Return the other output of Cellpose: flows, outlines and figures, with or without ``_masks`` in their names.
 
-    A picture is one when the image that it was made of is there as well, so that a name may end as theirs do.
+    A file counts as such only if the image that it was made from is there too, so an image may have a similar name.
     """
     files = image_files(folder)
     stems = {nfc(file.stem) for file in files}
-    found = []
+    by_products = []
     for file in files:
         match = _BY_PRODUCT.fullmatch(nfc(file.stem))
         if match and {match["image"], f"{match['image']}_img"} & stems:
-            found.append(file)
-    return found
+            by_products.append(file)
+    return by_products
 
 
 def _masks(folder: Path, log: ImportLog) -> dict[str, Path]:
-    """Return the masks of a folder by the name of their image."""
-    found: dict[str, Path] = {}
-    others = set(_by_products(folder))
+    """Return the masks of a folder, by the names of their images."""
+    masks: dict[str, Path] = {}
+    by_products = set(_by_products(folder))
     for mask in image_files(folder):
-        match = _MASK.fullmatch(nfc(mask.stem)) if mask not in others else None
+        match = _MASK.fullmatch(nfc(mask.stem)) if mask not in by_products else None
         if not match:
             continue
-        other = found.setdefault(match["stem"], mask)
+        other = masks.setdefault(match["stem"], mask)
         if other is not mask:
-            log.add_problem(f"{mask} and {other.name} are masks of one image; take one of them away")
-    return found
+            log.add_problem(f"{mask} and {other.name} are masks of the same image; remove one of them")
+    return masks
 
 
 def _items(root: Path, folder: Path, log: ImportLog) -> list[FoundImage]:
     masks = _masks(folder, log)
     if not masks:
         return []
-    apart = {*masks.values(), *_by_products(folder)}
-    images = by_stem([p for p in image_files(folder) if p not in apart and not _MASK.fullmatch(nfc(p.stem))], log)
+    not_images = {*masks.values(), *_by_products(folder)}
+    images = by_stem(
+        [file for file in image_files(folder) if file not in not_images and not _MASK.fullmatch(nfc(file.stem))], log
+    )
     groups = groups_from_path(root, folder)
     items = []
     for stem, image in images.items():
@@ -82,7 +90,7 @@ def _items(root: Path, folder: Path, log: ImportLog) -> list[FoundImage]:
         if name in masks:
             items.append(FoundImage(name, image, (masks.pop(name),), groups))
         else:
-            log.add_problem(f"{image}: has no mask; add {folder / name}_masks.png (or .tif), or take the image away")
+            log.add_problem(f"{image}: has no mask; add {folder / name}_masks.png (or .tif), or remove the image")
     for stem, mask in masks.items():
-        log.add_problem(f"{mask}: has no image; add {folder / stem}.png (or .tif), or take the mask away")
+        log.add_problem(f"{mask}: has no image; add {folder / stem}.png (or .tif), or remove the mask")
     return items

@@ -1,8 +1,8 @@
 """Cell Tracking Challenge folders: ``01/t000.tif`` with ``01_GT/SEG/man_seg000.tif`` or ``01_ST/SEG/…``.
 
-The gold truth (GT) is used where any sequence has it, else the silver truth (ST, made by computer); sequences that have
-the other alone are left out, unless each is to have the better of its own. Frames without a segmentation are left out.
-Groups: ``sequence`` and ``time`` (the frame's number). Frames of one sequence show the
+The gold truth (GT) is used if any sequence has it, otherwise the silver truth (ST, computer-generated); sequences
+without it are omitted. With ``truth="each"``, every sequence is read, with gold truth where it has that. Frames without
+a segmentation are omitted. Groups: ``sequence`` and ``time`` (number of the frame). Frames of one sequence show the
 same cells: split by the group ``sequence``.
 """
 
@@ -33,14 +33,14 @@ _ORDER: tuple[Truth, ...] = ("gold", "silver")
 
 
 def sniff(path: Path) -> str | None:
-    """Say what is there when a numbered folder of frames has a GT or ST folder beside it."""
+    """Describe the sequences if a numbered folder of frames has a GT or ST folder beside it."""
     truth = _best_truth(path)
     if truth is None:
         return None
-    found = {folder.name: len(image_files(_masks(folder, truth))) for folder in _sequences(path, truth)}
-    listing = ", ".join(f"{name} ({count} frames)" for name, count in found.items())
-    others = ", ".join(folder.name for folder in _sequences(path, "silver") if folder.name not in found)
-    return f"Cell Tracking Challenge sequences {listing}, {truth} truth" + (
+    frame_counts = {folder.name: len(image_files(_masks(folder, truth))) for folder in _sequences(path, truth)}
+    listed = ", ".join(f"{name} ({count} frames)" for name, count in frame_counts.items())
+    others = ", ".join(folder.name for folder in _sequences(path, "silver") if folder.name not in frame_counts)
+    return f"Cell Tracking Challenge sequences {listed}, {truth} truth" + (
         f"; {others} with silver truth" if others else ""
     )
 
@@ -51,28 +51,30 @@ def read(path: Path, options: ImportOptions, log: ImportLog, *, truth: TruthChoi
     Parameters
     ----------
     truth
-        Which segmentations to use; ``each``: gold in the sequences that have it, silver in the others, as noted by the
-        group ``truth``. By default what the options says, else gold where there is any, else silver.
+        Which segmentations to use. ``"each"``: gold in the sequences that have it, silver in the others; the group
+        ``truth`` records which. By default as in `options`; if that is None too, gold if there is any, else silver.
 
     Raises
     ------
     DataError
-        If the truth asked for isn't there, segmentations have no frame, or a file is three-dimensional.
+        If no sequence has the truth, segmentations have no frame, or a file is three-dimensional.
     """
     wanted = truth or options.truth or _best_truth(path)
-    sequences = _wanted(path, wanted) if wanted else {}
+    sequences = _truth_by_sequence(path, wanted) if wanted else {}
     if wanted is None or not sequences:
-        kind = wanted if wanted in _FOLDER else None
+        missing = wanted if wanted in _FOLDER else None
         raise DataError(
-            f"{path}: no sequence has {kind or 'any'} truth (NN_{_FOLDER[kind or 'gold']}/SEG/man_seg*.tif)"
+            f"{path}: no sequence has {missing or 'any'} truth (NN_{_FOLDER[missing or 'gold']}/SEG/man_seg*.tif)"
         )
-    left = [folder.name for one in _ORDER for folder in _sequences(path, one) if folder not in sequences]
-    log.count(f"sequences without {wanted} truth, left out ({join_names(left)}); --truth each takes them", len(left))
+    omitted = [folder.name for kind in _ORDER for folder in _sequences(path, kind) if folder not in sequences]
+    log.count(
+        f"sequences without {wanted} truth, omitted ({join_names(omitted)}); --truth each reads them", len(omitted)
+    )
     items = []
-    for sequence, own in sequences.items():
-        found = _items(path, sequence, own, {"truth": own} if wanted == "each" else {}, log)
-        log.count(f"segmentations of the {own} truth", len(found))
-        items += found
+    for sequence, kind in sequences.items():
+        frames = _items(path, sequence, kind, {"truth": kind} if wanted == "each" else {}, log)
+        log.count(f"segmentations of the {kind} truth", len(frames))
+        items += frames
     named = assign_ids(items)
     yield from read_pairs(path, named, options, log)
 
@@ -81,49 +83,49 @@ def _best_truth(path: Path) -> Truth | None:
     return next((truth for truth in _ORDER if _sequences(path, truth)), None)
 
 
-def _wanted(path: Path, wanted: TruthChoice) -> dict[Path, Truth]:
-    """Return the sequences to read, in the order of their names, and the truth to use of each."""
+def _truth_by_sequence(path: Path, wanted: TruthChoice) -> dict[Path, Truth]:
+    """Return the sequences to read, ordered by name, with the truth to use for each."""
     kinds = _ORDER if wanted == "each" else (wanted,)
-    found: dict[Path, Truth] = {}
+    truths: dict[Path, Truth] = {}
     for kind in kinds:
         for sequence in _sequences(path, kind):
-            found.setdefault(sequence, kind)
-    return dict(sorted(found.items()))
+            truths.setdefault(sequence, kind)
+    return dict(sorted(truths.items()))
 
 
 def _sequences(path: Path, truth: Truth) -> list[Path]:
     if not path.is_dir():
         return []
-    found = [folder for folder in walk_folders(path, DEPTH) if folder != path and _SEQUENCE.fullmatch(folder.name)]
-    return [folder for folder in found if _masks(folder, truth).is_dir() and image_files(_masks(folder, truth))]
+    numbered = [folder for folder in walk_folders(path, DEPTH) if folder != path and _SEQUENCE.fullmatch(folder.name)]
+    return [folder for folder in numbered if _masks(folder, truth).is_dir() and image_files(_masks(folder, truth))]
 
 
 def _masks(sequence: Path, truth: Truth) -> Path:
     return sequence.with_name(f"{sequence.name}_{_FOLDER[truth]}") / "SEG"
 
 
-def _items(root: Path, sequence: Path, truth: Truth, more: dict[str, str], log: ImportLog) -> list[FoundImage]:
-    frames = {match[1]: p for p in image_files(sequence) if (match := _FRAME.fullmatch(p.stem))}
+def _items(root: Path, sequence: Path, truth: Truth, extra_groups: dict[str, str], log: ImportLog) -> list[FoundImage]:
+    frames = {match[1]: frame for frame in image_files(sequence) if (match := _FRAME.fullmatch(frame.stem))}
     used = set()
     items = []
     for mask in image_files(_masks(sequence, truth)):
         match = _SEGMENTATION.fullmatch(mask.stem)
         if match is None:
-            log.add_problem(f"{mask}: is not named man_seg<frame>.tif; rename it, or take it away")
+            log.add_problem(f"{mask}: expected the name man_seg<frame>.tif; rename or remove the file")
             continue
         if match[2]:
-            log.add_problem(f"{mask}: one slice of a volume; only two-dimensional sequences can be imported")
+            log.add_problem(f"{mask}: a slice of a volume; only two-dimensional sequences can be imported")
             continue
         if match[1] not in frames:
-            log.add_problem(f"{mask}: has no frame {sequence / ('t' + match[1])}.tif; add it, or take the mask away")
+            log.add_problem(f"{mask}: frame {sequence / ('t' + match[1])}.tif not found; add it, or remove the mask")
             continue
         used.add(match[1])
         groups = {
             **groups_from_path(root, sequence.parent),
             "sequence": sequence.name,
             "time": str(int(match[1])),
-            **more,
+            **extra_groups,
         }
         items.append(FoundImage(f"{sequence.name}-t{match[1]}", frames[match[1]], (mask,), groups))
-    log.count("frames without a segmentation, left out", len(frames) - len(used))
+    log.count("frames without a segmentation, omitted", len(frames) - len(used))
     return items
