@@ -40,10 +40,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     import os
 
+    from synthbench.cli._fidelity_text import fidelity_text
     from synthbench.engine.devices import choose
     from synthbench.errors import ConfigError
     from synthbench.folders.fidelity.evaluate import evaluate_fidelity
-    from synthbench.folders.fidelity.formatting import text
     from synthbench.plugin.api import silent
     from synthbench.processes.count import usable_processors
 
@@ -71,7 +71,7 @@ def run(args: argparse.Namespace) -> int:
         threads=int(threads) if threads.isdigit() else usable_processors(),
         progress=_counter if sys.stderr.isatty() else silent,
     )
-    print(json.dumps(result, indent=1, ensure_ascii=False, allow_nan=False) if args.json else text(result))
+    print(json.dumps(result, indent=1, ensure_ascii=False, allow_nan=False) if args.json else fidelity_text(result))
     return 0
 
 

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 from helpers.blobs import blobs
+from synthbench.cli._fidelity_text import fidelity_text
 from synthbench.errors import ConfigError, DataError
 from synthbench.folders.fidelity.evaluate import chosen, evaluate_fidelity
 from synthbench.folders.fidelity.feature_extraction import LoadedEncoder, extract_features
-from synthbench.folders.fidelity.formatting import text
 from synthbench.folders.fidelity.reading import open_pictures
 from synthbench.metrics.frechet import frechet_distance
 from synthbench.metrics.kernel import kernel_distance, kernel_interval, permutation_test
@@ -111,7 +111,7 @@ def test_images_alone_are_enough_and_without_training_images_there_is_no_floor(
         result["frechet"]["real_vs_real"] is result["kernel"]["real_vs_real"] is result["prdc"]["real_vs_real"] is None
     )
     assert result["images"]["synthetic"]["found"] == "8 images (.png), no masks"
-    said = text(result)
+    said = fidelity_text(result)
     assert "no real-vs-real figures: give the real training images with --train" in said
     assert "FID and KID are the names" in said
 
@@ -159,7 +159,7 @@ def test_copies_and_leaks_are_told_by_name(many: list[Sample], tmp_path: Path) -
     assert [(pair["image"], pair["of"]) for pair in found["train_duplicates"]] == [("003.png", "005.png")]
     assert [(pair["image"], pair["of"]) for pair in found["test_duplicates"]] == [("007.png", "002.png")]
     assert (found["real_in_train"], found["held_out_images"]) == (1, 9)
-    said = text(result)
+    said = fidelity_text(result)
     assert "003.png duplicates train image 005.png (distance" in said
     assert "note: 1 of the 10 real images are training images too" in said
     with pytest.raises(DataError, match="10 of the 10 real images are training images too"):
@@ -181,7 +181,7 @@ def test_copies_are_sought_in_all_images_whatever_distances_compare(many: list[S
         (f"{left_out[0]:03d}.png", "004.png")
     ]
     assert [(pair["image"], pair["of"]) for pair in found["test_duplicates"]] == [(f"{left_out[1]:03d}.png", "002.png")]
-    said = text(result)
+    said = fidelity_text(result)
     assert "1 of 30" in said
     assert "KD(moments) and the search for duplicates use all images of all sets" in said
 

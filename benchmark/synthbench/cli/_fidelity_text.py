@@ -1,13 +1,14 @@
-"""The fidelity figures as text, each with one line that says what it is."""
+"""The results of `synthbench fidelity` as text, each figure with a short explanation."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from synthbench.cli._tables import table_lines
 from synthbench.metrics.mask_realism import MEASURES
 
-__all__ = ["text"]
+__all__ = ["fidelity_text"]
 
 PRDC = {
     "precision": "share of synthetic images among real ones: do they look real?",
@@ -24,8 +25,8 @@ MAX_PAIRS = 10
 """Pairs of duplicates that are listed."""
 
 
-def text(result: Mapping[str, Any]) -> str:
-    """Return what `synthbench.folders.fidelity.evaluate.evaluate_fidelity` returns, as text to read."""
+def fidelity_text(result: Mapping[str, Any]) -> str:
+    """Return the result of `synthbench.folders.fidelity.evaluate.evaluate_fidelity` as text for the terminal."""
     sections = [_head(result), _images(result)]
     if result["memorisation"]:
         sections.append(_duplicates(result["memorisation"]))
@@ -76,7 +77,7 @@ def _images(result: Mapping[str, Any]) -> str:
         if frechet["real_vs_real"] is not None
         else "no real-vs-real figures: give the real training images with --train to interpret the distances"
     )
-    return "\n".join([*_aligned(rows), explanation])
+    return "\n".join([*_table(rows), explanation])
 
 
 def _interval(kernel: Mapping[str, Any], prefix: str) -> str:
@@ -89,42 +90,46 @@ def _p_meaning(kernel: Mapping[str, Any]) -> str:
     return meaning if kernel["real_vs_real_p"] is None else f"{meaning}; real vs real: training vs real"
 
 
-def _duplicates(found: Mapping[str, Any]) -> str:
-    n, training, quantile = found["synthetic_images"], found["training_images"], f"{found['held_out_quantile']:.3f}"
+def _duplicates(search: Mapping[str, Any]) -> str:
+    n, training, quantile = (
+        search["synthetic_images"],
+        search["training_images"],
+        f"{search['held_out_quantile']:.3f}",
+    )
     rows = [
         ["", "synthetic", "held-out", ""],
-        ["train duplicates", f"{len(found['train_duplicates'])} of {n}", "",
-         f"nearer than {found['duplicate_threshold']:.3f} to one of {training} training images"],
-        *_by_mask(found),
-        ["test duplicates", f"{len(found['test_duplicates'])} of {n}", "",
-         f"nearer than {found['test_duplicate_threshold']:.3f} to one of the real images"],
-        ["near", _number(found["near"]), _number(found["expected"]),
+        ["train duplicates", f"{len(search['train_duplicates'])} of {n}", "",
+         f"nearer than {search['duplicate_threshold']:.3f} to one of {training} training images"],
+        *_by_mask(search),
+        ["test duplicates", f"{len(search['test_duplicates'])} of {n}", "",
+         f"nearer than {search['test_duplicate_threshold']:.3f} to one of the real images"],
+        ["near", _number(search["near"]), _number(search["expected"]),
          f"share within {quantile} of a training image; held-out: expected without copying"],
-        ["distance", _number(found["median"]), _number(found["median_held_out"]),
+        ["distance", _number(search["median"]), _number(search["median_held_out"]),
          "median to the nearest training image"],
-        ["z", f"{found['z']:.2f}", "0", "of these distances (Mann–Whitney): below −3, nearer than by chance"],
-        ["authenticity", _number(found["authenticity"]), _number(found["authenticity_held_out"]),
+        ["z", f"{search['z']:.2f}", "0", "of these distances (Mann–Whitney): below −3, nearer than by chance"],
+        ["authenticity", _number(search["authenticity"]), _number(search["authenticity_held_out"]),
          "share that doesn't crowd a training image, by features (Alaa 2022)"],
-        ["C_T", f"{found['c_t']:.2f}", "0", "z of distances of features (Meehan 2020): below −3, copies"],
+        ["C_T", f"{search['c_t']:.2f}", "0", "z of distances of features (Meehan 2020): below −3, copies"],
     ]  # fmt: skip
     explanation = (
-        f"distance: √(2 − 2 × correlation) at {found['side']}² pixels, the smallest over eight flips and rotations;\n"
+        f"distance: √(2 − 2 × correlation) at {search['side']}² pixels, the smallest over eight flips and rotations;\n"
         "of images with similar masks, the distance of what the masks don't explain\n"
-        f"{found['held_out_images']} held-out images: {found['expected']:.0%} of such images are within {quantile} of "
-        "a training image"
+        f"{search['held_out_images']} held-out images: {search['expected']:.0%} of such images are within {quantile} "
+        "of a training image"
     )
-    pairs = [(kind, pair) for kind in ("train", "test") for pair in found[f"{kind}_duplicates"]]
+    pairs = [(kind, pair) for kind in ("train", "test") for pair in search[f"{kind}_duplicates"]]
     listed = [
         f"{pair['image']} duplicates {kind} image {pair['of']} (distance {pair['distance']:.3f})"
         for kind, pair in pairs[:MAX_PAIRS]
     ]
     more = [f"and {len(pairs) - MAX_PAIRS} more"] if len(pairs) > MAX_PAIRS else []
-    return "\n".join([*_aligned(rows), explanation, *listed, *more])
+    return "\n".join([*_table(rows), explanation, *listed, *more])
 
 
-def _by_mask(found: Mapping[str, Any]) -> list[list[str]]:
+def _by_mask(search: Mapping[str, Any]) -> list[list[str]]:
     """Return a row of duplicates for each origin of masks that occurs."""
-    images, duplicates = found["masks"] or {}, found["train_duplicates_by_mask"] or {}
+    images, duplicates = search["masks"] or {}, search["train_duplicates_by_mask"] or {}
     return [
         [f"  {origin}", f"{duplicates.get(origin, 0)} of {count}", "", BY_MASK[origin]]
         for origin, count in images.items()
@@ -138,7 +143,7 @@ def _masks(masks: Mapping[str, Any]) -> str:
         numbers = [_number(gap[key]) for key in ("distance", "real_vs_real", "synthetic", "real")]
         rows.append([name, *numbers, MEASURES[name]])
     return "\n".join(
-        [*_aligned(rows), "distance: Wasserstein-1 of the two distributions; synthetic, real: means; in the same unit"]
+        [*_table(rows), "distance: Wasserstein-1 of the two distributions; synthetic, real: means; in the same unit"]
     )
 
 
@@ -155,11 +160,6 @@ def _number(value: float | None) -> str:
     return "0" if value == 0 else f"{value:.0f}" if 1000 <= abs(value) < 1e6 else f"{value:.4g}"
 
 
-def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:
-    """Return lines with names to the left, numbers to the right, and the last column as it is."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = []
-    for first, *middle, last in rows:
-        numbers = [cell.rjust(width) for cell, width in zip(middle, widths[1:-1], strict=True)]
-        lines.append("  ".join([first.ljust(widths[0]), *numbers, last]).rstrip())
-    return lines
+def _table(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Return lines of a table, the header first: names and explanations to the left, numbers to the right."""
+    return table_lines(rows[0], rows[1:], left=(0, len(rows[0]) - 1))
