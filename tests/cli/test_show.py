@@ -28,7 +28,7 @@ def test_json_holds_the_same(capsys: pytest.CaptureFixture[str]) -> None:
         "name": "max_grad_norm",
         "default": 1.0,
         "kind": "float",
-        "words": "gradients are clipped to this norm",
+        "description": "gradients are clipped to this norm",
         "resolved": {},
     } in found["options"]
 

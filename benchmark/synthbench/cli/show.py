@@ -28,17 +28,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     from synthbench.plugin.docs import plugin_docs
 
-    found = [plugin_docs(kind, args.name) for kind in kinds_of(args.name, args.kind)]
+    plugins = [plugin_docs(kind, args.name) for kind in kinds_of(args.name, args.kind)]
     if args.json:
-        print(json.dumps({"plugins": [asdict(each) for each in found]}, indent=1, ensure_ascii=False))
+        print(json.dumps({"plugins": [asdict(plugin) for plugin in plugins]}, indent=1, ensure_ascii=False))
         return 0
     width = min(100, shutil.get_terminal_size((100, 24)).columns)
-    print("\n\n".join("\n".join(_lines(each, width)) for each in found))
+    print("\n\n".join("\n".join(_lines(plugin, width)) for plugin in plugins))
     return 0
 
 
 def _value(option: Option) -> str:
-    """Return the default, or what is open becomes: ``"24 (smoke, quick), 64 (standard, paper)"``."""
+    """Return the default, by budget if that determines it: ``"24 (smoke, quick), 64 (standard, paper)"``."""
     if not option.resolved:
         return "none" if option.default is None else json.dumps(option.default, ensure_ascii=False)
     names: dict[str, list[str]] = {}
@@ -47,24 +47,24 @@ def _value(option: Option) -> str:
     return ", ".join(f"{value} ({', '.join(budgets)})" for value, budgets in names.items())
 
 
-def _lines(found: PluginDocs, width: int) -> Iterator[str]:
-    yield f"{found.kind} {found.name}, for {' and '.join(found.tasks)} ({found.source})"
-    for paragraph in found.words.split("\n\n"):
+def _lines(plugin: PluginDocs, width: int) -> Iterator[str]:
+    yield f"{plugin.kind} {plugin.name}, for {' and '.join(plugin.tasks)} ({plugin.source})"
+    for paragraph in plugin.description.split("\n\n"):
         yield ""
         yield textwrap.fill(" ".join(paragraph.split()), width, break_on_hyphens=False)
-    if found.supports_ignore:
+    if plugin.supports_ignore:
         yield "\nPixels of unknown label (an ignore region) are supported."
-    if found.budgets:
+    if plugin.budgets:
         yield "\nbudgets"
-    for name, budget in found.budgets.items():
+    for name, budget in plugin.budgets.items():
         yield f"  {name}: {budget.steps:,} steps of {budget.batch_size} patches of {budget.patch_size}²"
-    if found.options:
+    if plugin.options:
         yield "\nconfig"
-    for option in found.options:
+    for option in plugin.options:
         value = _value(option)
         kind = option.kind.removesuffix(", optional")
         yield f"  {option.name}: {value}" + (f"    {kind}" if kind else "")
-        if option.words:
+        if option.description:
             yield textwrap.fill(
-                option.words, width, initial_indent=MARGIN, subsequent_indent=MARGIN, break_on_hyphens=False
+                option.description, width, initial_indent=MARGIN, subsequent_indent=MARGIN, break_on_hyphens=False
             )

@@ -1,4 +1,4 @@
-"""What a plugin says of itself, for people: its docstring, its budgets, and each key of its configuration."""
+"""Documentation of a plugin for users: its description, its budgets, and the keys of its configuration."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 from synthbench.plugin.api import Budget
 from synthbench.plugin.registry import registry
 
-__all__ = ["Option", "PluginDocs", "documented", "kind_of", "plugin_docs"]
+__all__ = ["Option", "PluginDocs", "kind_of", "plugin_docs"]
 
 _SECTION = re.compile(r"^(\w[\w ]*)\n-{3,}$", re.MULTILINE)
-_LISTED = ("Attributes", "Parameters")
+"""Heading of a numpydoc section."""
 
 
 @dataclass(frozen=True)
@@ -27,11 +27,11 @@ class Option:
     ----------
     name : str
     default : object
-        As JSON has it; None where it is open.
+        As in JSON; None if the budget or the data determine it.
     kind : str
-        The values that it takes, in words, as the docstring has it; may be empty.
-    words : str
-        What it is; may be empty.
+        The values that it takes, such as ``"int"`` or ``'{"a", "b"}'``.
+    description : str
+        Description of the field; may be empty.
     resolved : mapping
         Where it is open: what it becomes by budget, name → value. Empty else.
     """
@@ -39,40 +39,40 @@ class Option:
     name: str
     default: Any
     kind: str
-    words: str
+    description: str
     resolved: Mapping[str, Any]
 
 
 @dataclass(frozen=True)
 class PluginDocs:
-    """A plugin.
+    """Documentation of a plugin.
 
     Attributes
     ----------
     kind, name, source : str
         `source` is the distribution and its version.
     tasks : tuple of str
-    words : str
-        Its docstring without the lists of attributes, in paragraphs.
+    description : str
+        The docstring of its class without numpydoc sections, in paragraphs.
     budgets : mapping
-        Name → `Budget`; empty where it doesn't train.
+        Name → `Budget`; empty if it doesn't train.
     options : tuple of Option
     supports_ignore : bool
-        Whether it may be given samples with pixels of unknown label.
+        Whether it accepts samples with pixels of unknown label.
     """
 
     kind: str
     name: str
     source: str
     tasks: tuple[str, ...]
-    words: str
+    description: str
     budgets: Mapping[str, Budget]
     options: tuple[Option, ...]
     supports_ignore: bool = False
 
 
 def plugin_docs(kind: str, name: str) -> PluginDocs:
-    """Return the plugin_docs of an installed plugin; its class is imported.
+    """Return the documentation of an installed plugin; its class is imported.
 
     Raises
     ------
@@ -85,26 +85,19 @@ def plugin_docs(kind: str, name: str) -> PluginDocs:
     config = cls.Config()
     default = config.model_dump(mode="json")
     by_budget = {name: config.resolve(budget).model_dump(mode="json") for name, budget in budgets.items()}
-    known: dict[str, tuple[str, str]] = {}
-    for base in reversed(cls.Config.__mro__):
-        own = getattr(base, "__annotations__", {})
-        known |= {key: entry for key, entry in documented(base.__doc__ or "").items() if key in own}
     options = []
     for key, info in cls.Config.model_fields.items():
-        of_type, words = known.get(key, ("", ""))
-        resolved = {name: found[key] for name, found in by_budget.items()} if default[key] is None else {}
+        resolved = {name: values[key] for name, values in by_budget.items()} if default[key] is None else {}
         resolved = {name: value for name, value in resolved.items() if value is not None}
-        options.append(
-            Option(key, default[key], of_type or kind_of(info.annotation), info.description or words, resolved)
-        )
-    text = inspect.cleandoc(cls.__doc__ or "")
-    first = _SECTION.search(text)
+        options.append(Option(key, default[key], kind_of(info.annotation), info.description or "", resolved))
+    docstring = inspect.cleandoc(cls.__doc__ or "")
+    first_section = _SECTION.search(docstring)
     return PluginDocs(
         kind,
         name,
         f"{entry.distribution} {entry.version}",
         tuple(sorted(entry.spec.tasks)),
-        (text[: first.start()] if first else text).strip(),
+        (docstring[: first_section.start()] if first_section else docstring).strip(),
         budgets,
         tuple(options),
         bool(getattr(cls, "supports_ignore", False)),
@@ -124,26 +117,3 @@ def kind_of(annotation: Any) -> str:
     if origin is not None:
         return f"{kind_of(origin)} of {', '.join(dict.fromkeys(kind_of(each) for each in arguments))}"
     return annotation.__name__ if isinstance(annotation, type) else str(annotation).removeprefix("typing.")
-
-
-def documented(docstring: str) -> dict[str, tuple[str, str]]:
-    """Return what a numpydoc docstring lists under Attributes or Parameters: name → type, description on one line.
-
-    An entry without a description has that of the next one: they were written together.
-    """
-    text = inspect.cleandoc(docstring)
-    parts = _SECTION.split(text)
-    found: dict[str, tuple[str, str]] = {}
-    for title, body in zip(parts[1::2], parts[2::2], strict=True):
-        if title not in _LISTED:
-            continue
-        waiting: list[tuple[str, str]] = []
-        for head, lines in re.findall(r"^(\S.*)\n((?:(?:[ \t]+.*)?\n)*)", body.strip("\n") + "\n", re.MULTILINE):
-            names, _, of_type = head.partition(" : ")
-            waiting += [(name.strip(), of_type) for name in names.split(",")]
-            words = " ".join(lines.split())
-            if words:
-                found |= {name: (own, words) for name, own in waiting}
-                waiting = []
-        found |= {name: (own, "") for name, own in waiting}
-    return found

@@ -18,23 +18,12 @@ from synthbench.toolkit.rng import stream
 
 
 class Settings(Config):
-    """What a study may set.
+    """Configuration of the dataset."""
 
-    Attributes
-    ----------
-    images
-        How many; the last quarter is the official test split.
-    size
-        Height and width, in pixels.
-    cells
-        Cells per image, in the mean.
-    seed
-    """
-
-    images: int = Field(default=24, ge=2)
-    size: int = Field(default=128, ge=32)
-    cells: int = Field(default=40, ge=2)
-    seed: int = 0
+    images: int = Field(default=24, ge=2, description="number of images; the last quarter is the official test split")
+    size: int = Field(default=128, ge=32, description="height and width, in pixels")
+    cells: int = Field(default=40, ge=2, description="mean number of cells per image")
+    seed: int = Field(default=0, description="seed of the images")
 
 
 class Epithelium(Dataset[Settings]):

@@ -16,18 +16,12 @@ from synthbench.toolkit.rng import stream
 
 
 class Settings(Config):
-    """What a study may set.
+    """Configuration of the generator."""
 
-    Attributes
-    ----------
-    strength
-        Root mean square of the displacement, in pixels.
-    scale
-        How smooth the displacement is: standard deviation of the Gaussian it is smoothed by, in pixels.
-    """
-
-    strength: float = Field(default=2.5, ge=0)
-    scale: float = Field(default=12.0, gt=0)
+    strength: float = Field(default=2.5, ge=0, description="root mean square of the displacement, in pixels")
+    scale: float = Field(
+        default=12.0, gt=0, description="standard deviation of the Gaussian that smooths the displacement, in pixels"
+    )
 
 
 class Elastic(Generator[Settings]):

@@ -23,15 +23,13 @@ from synthbench.toolkit.intensity.images import normalise, to_channels
 
 
 class Settings(Config):
-    """What a study may set.
+    """Configuration of the segmenter."""
 
-    Attributes
-    ----------
-    candidates
-        Standard deviations of the smoothing, as shares of the side of a median cell.
-    """
-
-    candidates: tuple[float, ...] = Field(default=(0.08, 0.12, 0.16, 0.2, 0.25), min_length=1)
+    candidates: tuple[float, ...] = Field(
+        default=(0.08, 0.12, 0.16, 0.2, 0.25),
+        min_length=1,
+        description="standard deviations of the smoothing to try, as fractions of the side of a median cell",
+    )
 
 
 class Watershed(Segmenter[Settings]):
