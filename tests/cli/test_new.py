@@ -52,7 +52,7 @@ def test_an_empty_folder_is_filled(tmp_path: Path) -> None:
 )
 def test_a_malformed_name_is_one_line(name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["new", "generator", "--out", str(tmp_path / "x"), "--", name]) == 2
-    assert f"plugin name {name!r}: use lower case letters, digits and single hyphens" in capsys.readouterr().err
+    assert f"plugin name {name!r}: use lower-case letters, digits and single hyphens" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
 
 
@@ -77,7 +77,7 @@ def test_a_taken_name_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[
     assert main(["new", "generator", "unet", "--out", str(tmp_path / "x")]) == 2
     assert "the name 'unet' is taken by a segmenter of synthbench; choose another" in capsys.readouterr().err
     assert main(["new", "generator", "controls", "--out", str(tmp_path / "x")]) == 2
-    assert "the import package synthbench_controls is installed already" in capsys.readouterr().err
+    assert "the import package synthbench_controls is already installed" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
 
 

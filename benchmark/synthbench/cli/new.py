@@ -1,4 +1,4 @@
-"""Write a new plugin: a small distribution that installs, keeps the contract, and runs in a study as it is."""
+"""Create a new plugin: a small distribution that can be installed, checked and run in a study as it is."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ __all__ = ["add_arguments", "run"]
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("kind", choices=["generator", "segmenter"])
-    parser.add_argument("name", metavar="NAME", help="name of the plugin: lower case letters, digits, hyphens")
+    parser.add_argument("name", metavar="NAME", help="name of the plugin: lower-case letters, digits, hyphens")
     parser.add_argument("--out", type=Path, metavar="DIR", help="folder of the distribution (default: synthbench-NAME)")
 
 
