@@ -1,0 +1,72 @@
+"""``synthbench dataset check`` and ``show``."""
+
+from __future__ import annotations
+
+import argparse
+import io
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from synthbench.cli._dataset_row import describe_groups, group_sizes
+from synthbench.cli._import_options import import_options
+from synthbench.cli._progress_bar import progress_bar
+
+if TYPE_CHECKING:
+    from synthbench.samples import SampleSet
+
+PICTURES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".pdf")
+"""File types of contact sheets."""
+
+
+def check(args: argparse.Namespace) -> int:
+    """Print the report of a dataset check; return the exit code."""
+    from synthbench.datasets.checks import check_dataset
+
+    samples = _open_samples(args)
+    with progress_bar(samples.name) as progress:
+        report = check_dataset(samples, progress)
+    print(report.json() if args.json else report.text())
+    return 0
+
+
+def show(args: argparse.Namespace) -> int:
+    """Write a contact sheet; return the exit code."""
+    from PIL import Image
+
+    from synthbench.errors import DataError
+    from synthbench.io.atomic import atomic_write
+    from synthbench.samples.pictures import contact_sheet
+
+    samples = _open_samples(args)
+    output = Path(args.out or f"{samples.name}.png").expanduser()
+    if output.suffix.lower() not in PICTURES:
+        raise DataError(f"{output}: unsupported file type; use one of {', '.join(PICTURES)}")
+    picture = contact_sheet(_samples_by_split(samples, args.count), task=samples.task)
+    buffer = io.BytesIO()
+    picture.save(buffer, Image.registered_extensions()[output.suffix.lower()])
+    atomic_write(output, buffer.getvalue())
+    groups = group_sizes(samples)
+    row = {"name": samples.name, "out": str(output), "groups": groups}
+    print(json.dumps(row) if args.json else f"wrote {output}{describe_groups(groups)}")
+    return 0
+
+
+def _samples_by_split(samples: SampleSet, count: int) -> dict[str, SampleSet]:
+    """Return `count` samples of each split, spread evenly over it."""
+    splits: dict[str, list[str]] = {}
+    for entry in samples.entries:
+        splits.setdefault(entry.groups.get("split", ""), []).append(entry.id)
+    rows = {}
+    for split, ids in splits.items():
+        chosen = [ids[i * len(ids) // min(count, len(ids))] for i in range(min(count, len(ids)))]
+        rows[f"{samples.name}{f', {split}' if split else ''}: {len(chosen)} of {len(ids)}"] = samples.subset(chosen)
+    return rows
+
+
+def _open_samples(args: argparse.Namespace) -> SampleSet:
+    from synthbench.datasets.library import open_dataset
+
+    with progress_bar(Path(args.what).name) as progress:
+        samples, _ = open_dataset(args.what, **import_options(args), progress=progress)
+    return samples
