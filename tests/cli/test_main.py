@@ -86,7 +86,7 @@ def test_an_error_of_the_user_is_one_line_and_its_exit_code(
         (
             KeyboardInterrupt(),
             130,
-            "synthbench: stopped; what is finished is kept, the same command goes on from here\n",
+            "synthbench: stopped; finished tasks are kept, and the same command resumes\n",
         ),
     ):
         monkeypatch.setattr("synthbench.cli.list.run", fails(error))
