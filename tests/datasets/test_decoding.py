@@ -49,13 +49,13 @@ def test_transparent_images_are_refused_and_opaque_ones_read(tmp_path):
     grey.save(tmp_path / "a.png", transparency=7)
     np.testing.assert_array_equal(decode_image(tmp_path / "a.png", ImportLog())[..., 0], LABELS * 100)
     grey.save(tmp_path / "b.png", transparency=100)
-    with pytest.raises(DataError, match=r"b\.png: .*transparen"):
+    with pytest.raises(DataError, match=r"b\.png: has transparent pixels; save it without"):
         decode_image(tmp_path / "b.png", ImportLog())
 
 
 def test_ink_is_refused(tmp_path):
     Image.fromarray(COLOUR).convert("CMYK").save(tmp_path / "a.jpg")
-    with pytest.raises(DataError, match=r"a\.jpg: its pixels are.*CMYK.*save it as grey or RGB"):
+    with pytest.raises(DataError, match=r"a\.jpg: its pixels are CMYK; save it as grey or RGB"):
         decode_image(tmp_path / "a.jpg", ImportLog())
 
 
@@ -63,13 +63,13 @@ def test_an_animation_is_refused(tmp_path):
     frames = [Image.fromarray(LABELS * k) for k in (1, 2, 3)]
     frames[0].save(tmp_path / "a.png", save_all=True, append_images=frames[1:])
     for read in (decode_image, decode_mask):
-        with pytest.raises(DataError, match=r"a\.png:.*3.*save each as a file"):
+        with pytest.raises(DataError, match=r"a\.png: contains 3 frames; save each as a file"):
             read(tmp_path / "a.png", ImportLog())
 
 
 def test_a_jpeg_of_another_name_is_no_mask(tmp_path):
     Image.fromarray(LABELS).save(tmp_path / "m.png", format="JPEG")
-    with pytest.raises(DataError, match=r"m\.png: JPEG"):
+    with pytest.raises(DataError, match=r"m\.png: JPEG compression changes"):
         decode_mask(tmp_path / "m.png", ImportLog())
 
 

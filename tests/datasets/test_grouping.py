@@ -52,9 +52,9 @@ def test_a_pattern_names_parts_of_a_file_name(pattern, path, parts):
 
 
 def test_a_name_that_fits_in_more_than_one_way_is_not_guessed():
-    with pytest.raises(DataError, match=r"'\{a\}_\{b\}': a of 'x_y_z' could be 'x' or 'x_y';.*more"):
+    with pytest.raises(DataError, match=r"'\{a\}_\{b\}': a of 'x_y_z' could be 'x' or 'x_y'; .*more specific"):
         NamePattern("{a}_{b}").of(called("x_y_z.png"))
-    with pytest.raises(DataError, match="well of"):
+    with pytest.raises(DataError, match=r"well of 'a_b_c_d' could be"):
         NamePattern("*_{well}_*").of(called("a_b_c_d.png"))
     assert NamePattern("{a}_{b:1}").of(called("x_y_z.png")) == {"a": "x_y", "b": "z"}
 
@@ -144,7 +144,7 @@ def test_a_table_in_another_encoding_says_what_to_do(tmp_path):
     (tmp_path / "t.csv").write_bytes("id,wéll\n".encode("latin-1"))
     with pytest.raises(ConfigError, match=r"can't be read: .*; save it as CSV, in UTF-8"):
         GroupTable(tmp_path / "t.csv")
-    with pytest.raises(ConfigError, match="no such table"):
+    with pytest.raises(ConfigError, match=r"none\.csv: no such table"):
         GroupTable(tmp_path / "none.csv")
 
 
@@ -206,7 +206,7 @@ def test_a_row_that_could_be_two_images_is_refused(put, bring, grey, two_cells, 
         put(f"s/{split}/images/a.png", grey)
         put(f"s/{split}/labels/a.png", two_cells)
     (tmp_path / "t.csv").write_text("id,well\na.png,A01\n")
-    with pytest.raises(DataError, match=r"'a\.png'.*'test-a'.*'train-a';.*these ids in"):
+    with pytest.raises(DataError, match=r"'a\.png' matches 'test-a' and 'train-a'; use these ids in"):
         bring(tmp_path / "s", groups=tmp_path / "t.csv")
     for names in (("train-a", "test-a"), ("train/images/a.png", "test/images/a")):
         (tmp_path / "t.csv").write_text(f"id,well\n{names[0]},A01\n{names[1]},B02\n")
@@ -219,7 +219,7 @@ def test_a_table_may_tell_the_split(bring, wells, tmp_path):
     samples, _ = bring(wells, groups=tmp_path / "t.csv")
     assert [s.groups["split"] for s in samples] == ["train", "validation", "test"]
     (tmp_path / "t.csv").write_text("id,split\nA01_s1,Training\nA01_s2,spare\nB07_s1,test\n")
-    with pytest.raises(DataError, match=r"A01_s2\.png:.*split 'spare'.*train, validation.*test"):
+    with pytest.raises(DataError, match=r"A01_s2\.png: unknown split 'spare'; .*train, validation or test"):
         bring(wells, groups=tmp_path / "t.csv")
 
 

@@ -207,5 +207,5 @@ def test_real_label_maps_pass_and_real_images_are_no_label_maps(real_data: Path,
     check_masks(looks, folder)
     for path in sorted((real_data / folder / "images").glob("*.png"))[:2]:
         image = read_array(path)
-        with pytest.raises(DataError, match="not a label map"):
+        with pytest.raises(DataError, match=f"{path.name}: not a label map"):
             check_mask(mask_statistics(image if image.ndim == 2 else image[..., 0], path.name))

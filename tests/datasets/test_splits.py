@@ -118,13 +118,13 @@ def test_an_official_split_that_leaks_a_group_is_refused_by_name():
         6, split=["train", "train", "train", "test", "test", "train"], well=["A1", "A1", "A2", "B1", "A2", "C3"]
     )
     assert make_splits(samples, "official")
-    with pytest.raises(DataError, match=r"the split leaks.*well 'A2': 's002' is in train.*'s004' in test;"):
+    with pytest.raises(DataError, match=r"the split leaks well 'A2': 's002' is in train, 's004' in test;"):
         make_splits(samples, "official", group="well")
 
 
 def test_an_official_validation_split_that_leaks_is_refused_too():
     samples = _set(6, split=["train", "train", "validation", "validation", "test", "test"], well=list("ababcd"))
-    with pytest.raises(DataError, match=r"leaks.*well 'a': 's000' is in train.*'s002' in validation"):
+    with pytest.raises(DataError, match=r"leaks well 'a': 's000' is in train, 's002' in validation"):
         make_splits(samples, "official", group="well")
 
 
@@ -160,7 +160,7 @@ def test_what_can_not_be_split_is_one_clear_line(samples, how, error, says):
 
 
 def test_an_id_may_be_in_one_part_only():
-    with pytest.raises(DataError, match=r"'a' is in train and in test;.*may be in one part only"):
+    with pytest.raises(DataError, match=r"'a' is in train and in test; each id may be in one part only"):
         Split(("a", "b"), (), ("a",))
 
 
@@ -260,7 +260,7 @@ def test_a_thawed_split_is_held_against_its_dataset(tmp_path):
     split.check(_set(31))
     with pytest.raises(DataError, match="no sample 's0"):
         split.check(_set(5))
-    with pytest.raises(DataError, match=r"leaks.*well"):
+    with pytest.raises(DataError, match=r"leaks well 'a': 's000' is in train"):
         split.check(_set(30, well=["a"] * 30), "well")
 
 
@@ -291,7 +291,7 @@ def test_a_file_that_is_no_split_is_refused(tmp_path, text):
 
 
 def test_a_missing_file_and_a_place_that_can_not_be_written(tmp_path):
-    with pytest.raises(DataError, match=r"no such.*file"):
+    with pytest.raises(DataError, match=r"none\.json: no such splits file"):
         read_splits(tmp_path / "none.json")
     (tmp_path / "file").touch()
     with pytest.raises(DataError, match=r"file/s\.json: can't be written"):

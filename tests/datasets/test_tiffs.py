@@ -104,7 +104,7 @@ def test_samples_per_pixel_are_colours(tmp_path, options):
 def test_three_channels_are_colours_and_no_mask(tmp_path, options):
     tifffile.imwrite(tmp_path / "a.tif", STACK, **options)
     np.testing.assert_array_equal(read_image(tmp_path / "a.tif", ImportLog()), COLOUR)
-    with pytest.raises(DataError, match=r"three channels|colour"):
+    with pytest.raises(DataError, match=r"a\.tif: (contains three channels|the mask is a colour image)"):
         read_mask(tmp_path / "a.tif", ImportOptions(), ImportLog())
 
 
@@ -197,7 +197,7 @@ def test_a_mask_compressed_with_loss_is_refused(tmp_path):
     pytest.importorskip("imagecodecs")
     tifffile.imwrite(tmp_path / "a.tif", np.kron(GREY, np.ones((4, 4), np.uint8)), compression="jpeg")
     assert read_image(tmp_path / "a.tif", ImportLog()).shape == (48, 68)
-    with pytest.raises(DataError, match=r"a\.tif:.*mask.*without loss"):
+    with pytest.raises(DataError, match=r"a\.tif: JPEG compression .*without loss"):
         read_mask(tmp_path / "a.tif", ImportOptions(), ImportLog())
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import stat
 import tarfile
 import zipfile
@@ -60,7 +61,7 @@ def test_only_what_is_wanted_is_unpacked(tmp_path: Path) -> None:
 def test_a_path_that_leads_outside_is_refused_and_nothing_is_written(tmp_path: Path, pack, name: str) -> None:
     (tmp_path / "in").mkdir()
     archive = pack(tmp_path / "in" / "set.bin", FILES | {name: b"evil"})
-    with pytest.raises(DataError, match=r"leads.*outside"):
+    with pytest.raises(DataError, match=rf"set\.bin: contains {re.escape(repr(name))}, a path outside"):
         unpack(archive, tmp_path / "in" / "deep" / "out", Context())
     assert [p.name for p in tmp_path.rglob("*") if p.is_file()] == ["set.bin"]
 
@@ -70,12 +71,12 @@ def test_links_and_devices_are_refused(tmp_path: Path) -> None:
     entry.external_attr = (stat.S_IFLNK | 0o777) << 16
     with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
         archive.writestr(entry, "/etc/passwd")
-    with pytest.raises(DataError, match="a link or a device"):
+    with pytest.raises(DataError, match=r"a\.zip: contains a link or a device, 'set/link'"):
         unpack(tmp_path / "a.zip", tmp_path / "out", Context())
     for kind in (tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.FIFOTYPE):
         link = tarfile.TarInfo("set/link")
         link.type, link.linkname = kind, "/etc/passwd"
-        with pytest.raises(DataError, match="a link or a device"):
+        with pytest.raises(DataError, match=r"a\.tgz: contains a link or a device, 'set/link'"):
             unpack(tarred(tmp_path / "a.tgz", FILES, link), tmp_path / "out", Context())
     assert not (tmp_path / "out").exists()
 
@@ -89,12 +90,12 @@ def test_a_damaged_archive_is_named_and_leaves_nothing(tmp_path: Path) -> None:
         unpack(tmp_path / "set.zip", tmp_path / "out", Context())
     packed = tarred(tmp_path / "set.tgz", {"a": bytes(range(256)) * 4000}).read_bytes()
     (tmp_path / "set.tgz").write_bytes(packed[: len(packed) // 2])
-    with pytest.raises(DataError, match=r"set\.tgz: (damaged|neither)"):
+    with pytest.raises(DataError, match=r"set\.tgz: damaged"):
         unpack(tmp_path / "set.tgz", tmp_path / "out", Context())
     (tmp_path / "text").write_text("not an archive")
-    with pytest.raises(DataError, match="a zip"):
+    with pytest.raises(DataError, match=r"text: not a zip or tar archive"):
         unpack(tmp_path / "text", tmp_path / "out", Context())
-    with pytest.raises(DataError, match="no such file"):
+    with pytest.raises(DataError, match=r"missing\.zip: no such file"):
         unpack(tmp_path / "missing.zip", tmp_path / "out", Context())
     assert not [p for p in tmp_path.iterdir() if p.is_dir()]
 

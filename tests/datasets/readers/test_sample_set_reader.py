@@ -22,7 +22,7 @@ def test_what_a_sample_set_is_not_can_not_be_asked_of_it(blob_set, tmp_path, bri
     blob_set.save(tmp_path / "blobs")
     with pytest.raises(ConfigError, match=r"blobs: the sample set is instances, not semantic"):
         bring(tmp_path / "blobs", task="semantic")
-    with pytest.raises(ConfigError, match="--components doesn't apply"):
+    with pytest.raises(ConfigError, match=r"blobs: --components doesn't apply"):
         bring(tmp_path / "blobs", components=True)
 
 
