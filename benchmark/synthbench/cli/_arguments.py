@@ -56,13 +56,13 @@ def kinds_of(name: str, kind: str | None) -> list[str]:
     from synthbench.errors import PluginError, suggest
     from synthbench.plugin.registry import registry
 
-    found = registry()
+    plugins = registry()
     if kind is not None:
-        return [found.get(kind, name).spec.kind]
-    kinds = [each for each, known in found.entries if known == name]
+        return [plugins.get(kind, name).spec.kind]
+    kinds = [known_kind for known_kind, known in plugins.entries if known == name]
     if not kinds:
-        hint = suggest(name, {known for _, known in found.entries}) or "; 'synthbench list' shows them all"
-        raise PluginError(f"unknown plugin {name!r}{hint}{found.of_problems()}")
+        hint = suggest(name, {known for _, known in plugins.entries}) or "; 'synthbench list' shows them all"
+        raise PluginError(f"unknown plugin {name!r}{hint}{plugins.of_problems()}")
     return kinds
 
 

@@ -24,15 +24,16 @@ def run(args: argparse.Namespace) -> int:
     from synthbench.study.explain import explain
 
     plans = [Path(args.run) / "plan.json"] if args.run else sorted(Path("runs").glob("*/plan.json"))
-    found = explain(args.key, store, plans)
+    explanation = explain(args.key, store, plans)
     if args.json:
-        print(json.dumps(vars(found), indent=1, default=list))
+        print(json.dumps(vars(explanation), indent=1, default=list))
         return 0
-    print(f"{found.kind} {found.key}\n{found.label}\n{'stored' if found.stored else 'not stored'}")
-    if found.nearest is None:
-        print(f"the store has no other {found.kind} to compare with")
+    status = "stored" if explanation.stored else "not stored"
+    print(f"{explanation.kind} {explanation.key}\n{explanation.label}\n{status}")
+    if explanation.nearest is None:
+        print(f"the store has no other {explanation.kind} to compare with")
         return 0
-    print(f"nearest stored: {found.nearest[:12]}; differs in:")
-    for path, here, there in found.differences:
+    print(f"nearest stored: {explanation.nearest[:12]}; differs in:")
+    for path, here, there in explanation.differences:
         print(f"  {path}: {json.dumps(here)} here, {json.dumps(there)} there")
     return 0

@@ -24,14 +24,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    found = registry()
+    plugins = registry()
     kinds = [args.kind[:-1]] if args.kind else list(KINDS)
-    rows = [_row(entry) for kind in kinds for entry in found.of_kind(kind)]
+    rows = [_row(entry) for kind in kinds for entry in plugins.of_kind(kind)]
     if args.json:
-        problems = [{"plugin": p.plugin, "from": p.distribution, "reason": p.reason} for p in found.problems]
+        problems = [{"plugin": p.plugin, "from": p.distribution, "reason": p.reason} for p in plugins.problems]
         print(json.dumps({"plugins": rows, "problems": problems}, indent=1, ensure_ascii=False))
         return 0
-    print("\n".join(lines(rows, found.problems, shutil.get_terminal_size((120, 24)).columns)))
+    print("\n".join(lines(rows, plugins.problems, shutil.get_terminal_size((120, 24)).columns)))
     return 0
 
 

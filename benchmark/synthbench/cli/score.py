@@ -80,9 +80,9 @@ def run(args: argparse.Namespace) -> int:
 
 def _warn_of_binary_masks(args: argparse.Namespace, counts: Sequence[Any]) -> None:
     """Warn where masks of one folder have one object each, and those of the other many: they may be binary."""
-    found, true = [c.predicted for c in counts], [c.true for c in counts]
-    for folder, own, other in ((args.predicted, found, true), (args.truth, true, found)):
-        if max(own) == 1 and sum(other) > 3 * sum(own):
+    predicted, true = [c.predicted for c in counts], [c.true for c in counts]
+    for folder, object_counts, other_counts in ((args.predicted, predicted, true), (args.truth, true, predicted)):
+        if max(object_counts) == 1 and sum(other_counts) > 3 * sum(object_counts):
             print(
                 f"{folder}: no mask has more than one object; if these are binary masks, use --components "
                 "to make each component an object",

@@ -144,13 +144,13 @@ def _near_duplicates(
     splits = [entry.groups.get("split", "") for entry in entries]
     same = {name: number for number, ids in enumerate(duplicates) for name in ids}
     stacked = np.stack(thumbs)
-    found = []
+    pairs = []
     for i, j, correlation in near_duplicates(stacked, stacked):
         a, b = entries[i].id, entries[j].id
         across = len(set(splits)) == 1 or splits[i] != splits[j]
         if i < j and across and not (a in same and same[a] == same.get(b)):
-            found.append(NearDuplicate(a, b, round(correlation, 4), (splits[i], splits[j])))
-    return sorted(found, key=lambda twins: -twins.correlation)
+            pairs.append(NearDuplicate(a, b, round(correlation, 4), (splits[i], splits[j])))
+    return sorted(pairs, key=lambda twins: -twins.correlation)
 
 
 def _shared_groups(samples: SampleSet, twins: Sequence[NearDuplicate]) -> list[str]:

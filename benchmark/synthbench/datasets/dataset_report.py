@@ -121,7 +121,7 @@ class DatasetReport:
         by_group = (
             f"; all share the group {' and '.join(self.shared_groups)}: split by it" if self.shared_groups else ""
         )
-        unnamed = [f"{name}: {', '.join(map(str, found))}" for name, found in self.unnamed_classes.items()]
+        unnamed = [f"{name}: {', '.join(map(str, values))}" for name, values in self.unnamed_classes.items()]
         sections = [
             ("samples whose files can't be used", [f"{name} ({why})" for name, why in self.unreadable.items()]),
             ("sets of samples with the same pixels", [" = ".join(ids) for ids in self.duplicates]),
@@ -132,17 +132,17 @@ class DatasetReport:
             (f"images with disconnected objects ({objects} objects)", list(self.disconnected_objects)),
             ("samples with unnamed classes", unnamed),
         ]
-        found = [f"{len(items)} {what}: {_some(items)}" for what, items in sections if items]
-        found += [f"suspicious mask: {message}" for message in self.suspicious_masks[:NAMED]]
-        found += (
+        problems = [f"{len(items)} {what}: {_some(items)}" for what, items in sections if items]
+        problems += [f"suspicious mask: {message}" for message in self.suspicious_masks[:NAMED]]
+        problems += (
             [f"{len(self.suspicious_masks) - NAMED} more suspicious masks"]
             if len(self.suspicious_masks) > NAMED
             else []
         )
-        found += [f"{self.tiny_objects} objects of fewer than {TINY} pixels"] if self.tiny_objects else []
-        found += [f"images of different types: {_counts(self.kinds)}"] if len(self.kinds) > 1 else []
+        problems += [f"{self.tiny_objects} objects of fewer than {TINY} pixels"] if self.tiny_objects else []
+        problems += [f"images of different types: {_counts(self.kinds)}"] if len(self.kinds) > 1 else []
         absent = [name for name, share in self.class_fractions.items() if share == 0]
-        return found + ([f"classes that never occur: {', '.join(absent)}"] if absent else [])
+        return problems + ([f"classes that never occur: {', '.join(absent)}"] if absent else [])
 
 
 def _quantiles(measured: Mapping[str, float]) -> str:

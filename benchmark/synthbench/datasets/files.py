@@ -81,31 +81,31 @@ def split_of(name: str) -> str | None:
     >>> split_of("livecell_coco_val"), split_of("stage1_test_extra")
     ('validation', None)
     """
-    found = _SPLIT.search(name.lower())
-    return _SPLITS[found.group(1)] if found else None
+    match = _SPLIT.search(name.lower())
+    return _SPLITS[match.group(1)] if match else None
 
 
 def groups_from_path(root: Path, folder: Path) -> dict[str, str]:
     """Return the groups that the path from `root` to `folder` states: ``split``, and the other names as ``folder``."""
     groups: dict[str, str] = {}
     rest = []
-    for part in folder.relative_to(root).parts:
-        split = split_of(part)
+    for folder_name in folder.relative_to(root).parts:
+        split = split_of(folder_name)
         if split and "split" not in groups:
             groups["split"] = split
         else:
-            rest.append(part)
+            rest.append(folder_name)
     return {**groups, "folder": "/".join(rest)} if rest else groups
 
 
 def by_stem(files: Sequence[Path], log: ImportLog) -> dict[str, Path]:
     """Return files by stem, normalised by `nfc`; files that differ only in suffix are a problem in `log`."""
-    found: dict[str, Path] = {}
+    by_name: dict[str, Path] = {}
     for path in files:
-        other = found.setdefault(nfc(path.stem), path)
+        other = by_name.setdefault(nfc(path.stem), path)
         if other is not path:
             log.add_problem(f"{path} and {other.name} have the same name without suffix; remove one of them")
-    return found
+    return by_name
 
 
 def nfc(name: str) -> str:
@@ -136,15 +136,15 @@ def assign_ids(items: Sequence[FoundImage]) -> list[tuple[str, FoundImage]]:
     names = [safe_id(long[i]) if stems[name] > 1 else name for i, name in enumerate(names)]
     taken = Counter(name.casefold() for name in names)
     names = [_hashed(name, long[i]) if taken[name.casefold()] > 1 else name for i, name in enumerate(names)]
-    found: dict[str, FoundImage] = {}
+    by_id: dict[str, FoundImage] = {}
     twice = []
     for name, item in zip(names, items, strict=True):
-        other = found.setdefault(name, item)
+        other = by_id.setdefault(name, item)
         if other is not item:
             twice.append(f"{item.image} and {other.image} both get the id {name!r}; rename one of them")
     if twice:
         raise DataError(join_problems(twice, Path(os.path.commonpath([item.image.parent for item in items]))))
-    return list(found.items())
+    return list(by_id.items())
 
 
 def _hashed(name: str, text: str) -> str:

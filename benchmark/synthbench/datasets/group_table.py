@@ -100,5 +100,5 @@ class GroupTable:
 
 def _clean(text: str) -> str:
     """Return a cell's text; an empty string for a missing value."""
-    found = " ".join(nfc(text).split())[:_MAX_TEXT]
-    return "" if found.lower() in _UNKNOWN else found
+    value = " ".join(nfc(text).split())[:_MAX_TEXT]
+    return "" if value.lower() in _UNKNOWN else value

@@ -39,12 +39,12 @@ class Grouping:
         named = _named(sample.id, root, log)
         groups: dict[str, str] = {}
         for source, missing in ((self.pattern, self.without_match), (self.table, self.without_row)):
-            found: dict[str, str] | None = {}
+            source_groups: dict[str, str] | None = {}
             with log.collecting_errors():
-                found = source.of(named) if source else {}
-            if found is None:
+                source_groups = source.of(named) if source else {}
+            if source_groups is None:
                 missing.append(named.path.name)
-            groups |= found or {}
+            groups |= source_groups or {}
         if "split" in groups:
             split = split_of(groups["split"])
             if split is None:

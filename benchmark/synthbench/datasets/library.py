@@ -93,7 +93,7 @@ class Library:
         DataError
             If the name is taken, or the data can't be used; nothing is written then.
         """
-        found = prepare_import(
+        detected = prepare_import(
             path,
             name=name,
             task=task,
@@ -106,9 +106,9 @@ class Library:
             white=white,
             trusted=trusted,
         )
-        if found.name in registry().names("dataset"):
-            raise DataError(f"dataset name {found.name!r} is used by a plugin; choose another --name")
-        return found.write(self._free(found.name), progress)
+        if detected.name in registry().names("dataset"):
+            raise DataError(f"dataset name {detected.name!r} is used by a plugin; choose another --name")
+        return detected.write(self._free(detected.name), progress)
 
     def build(
         self, plugin: str, config: Mapping[str, Any], *, name: str | None = None, progress: Progress = silent
@@ -272,19 +272,19 @@ def open_dataset(
         raise DataError(f"{text}: not a path, a dataset of the library, or a dataset plugin{_hint(text, known)}")
     if (path / INDEX).is_file():
         return SampleSet.open(path), path
-    found = prepare_import(
+    detected = prepare_import(
         path, task=task, classes=classes, components=components, ignore=ignore, white=white, trusted=trusted
     )
-    settings = [found.options.task, *found.options.classes, str(components)]
+    settings = [detected.options.task, *detected.options.classes, str(components)]
     settings += [f"ignore {ignore}"] if ignore is not None else []
     settings += [f"white {white:g}"] if white is not None else []
     state = _state_of(path, [*settings, *(["trusted"] if trusted else []), f"reading {READER_VERSION}"])
-    folder = (import_folder or library.root / ".imported") / f"{found.name}-{state[:20]}"
+    folder = (import_folder or library.root / ".imported") / f"{detected.name}-{state[:20]}"
     if (folder / INDEX).is_file():
         return SampleSet.open(folder), folder
     _make(folder.parent)
     try:
-        return found.write(folder, progress), folder
+        return detected.write(folder, progress), folder
     except (DataError, OSError):
         if (folder / INDEX).is_file():  # another process finished the same import first
             return SampleSet.open(folder), folder

@@ -136,16 +136,16 @@ def _centre(labels: np.ndarray) -> np.ndarray:
 
 def _similar_components(labels: np.ndarray) -> tuple[np.ndarray, np.ndarray, int]:
     """Return the labels in order, the components of similar area that each has, and the number of all components."""
-    found = connected_components(labels)
-    known, position = np.unique(found.label, return_inverse=True)
+    components = connected_components(labels)
+    known, position = np.unique(components.label, return_inverse=True)
     largest = np.zeros(len(known), np.int64)
-    np.maximum.at(largest, position, found.area)
-    alike = np.bincount(position[SIMILAR_AREA * found.area >= largest[position]], minlength=len(known))
-    return known, alike, len(found)
+    np.maximum.at(largest, position, components.area)
+    counts = np.bincount(position[SIMILAR_AREA * components.area >= largest[position]], minlength=len(known))
+    return known, counts, len(components)
 
 
 def _holes(labels: np.ndarray) -> int:
     """Count the unlabelled components of similar area that touch no side."""
-    found = connected_components(labels == 0, diagonal=False)
-    areas = found.area[found.interior]
+    components = connected_components(labels == 0, diagonal=False)
+    areas = components.area[components.interior]
     return int((SIMILAR_AREA * areas >= areas.max()).sum()) if len(areas) else 0

@@ -71,12 +71,12 @@ class NamePattern:
         if depth > len(folders):
             return None
         for last in dict.fromkeys([nfc(without_suffix(named.path.name)), nfc(named.stem)]):
-            found: dict[str, str] | None = {}
+            groups: dict[str, str] | None = {}
             for level, name in zip(self.levels, [*folders[len(folders) - depth :], last], strict=True):
                 parts = self._match(level, name)
-                found = None if found is None or parts is None else {**found, **parts}
-            if found is not None:
-                return found
+                groups = None if groups is None or parts is None else {**groups, **parts}
+            if groups is not None:
+                return groups
         return None
 
     def _match(self, tokens: list[dict[str, str | None]], name: str) -> dict[str, str] | None:
@@ -89,7 +89,7 @@ class NamePattern:
             backwards.insert(0, {start for start in starts if _reaches(token, name, start, backwards[0])})
         if not backwards[0]:
             return None
-        found = {}
+        groups = {}
         for token, starts, ends in zip(tokens, backwards, backwards[1:], strict=False):
             if not token["name"]:
                 continue
@@ -100,8 +100,8 @@ class NamePattern:
                     f"--group-from {self.text!r}: {token['name']} of {name!r} could be {could}; "
                     "make the pattern more specific"
                 )
-            found[str(token["name"])] = name[min(starts) : min(ends)]
-        return found
+            groups[str(token["name"])] = name[min(starts) : min(ends)]
+        return groups
 
 
 def _after(token: dict[str, str | None], name: str, starts: set[int]) -> set[int]:

@@ -119,14 +119,14 @@ def make_splits(
     if scheme == "auto":
         scheme = "official" if any(e.groups.get("split") == "test" for e in samples.entries) else "holdout"
     if scheme == "official":
-        found = [_official(samples, validation, group, seed)]
+        splits = [_official(samples, validation, group, seed)]
     elif scheme == "holdout":
         units = units_of(samples, samples.entries, group)
         tested = _take(units, test, (seed, "test"), f"sample set {samples.name!r}: testing")
-        found = [_with_validation(samples, set(tested), validation, group, (seed, "validation"))]
+        splits = [_with_validation(samples, set(tested), validation, group, (seed, "validation"))]
     else:
-        found = _k_fold(samples, folds, validation, group, seed)
-    return tuple(split.check(samples, group) for split in found)
+        splits = _k_fold(samples, folds, validation, group, seed)
+    return tuple(split.check(samples, group) for split in splits)
 
 
 def _official(samples: SampleSet, validation: float, group: str | None, seed: int) -> Split:

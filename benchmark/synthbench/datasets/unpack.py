@@ -60,8 +60,8 @@ def unpack(archive: Path, folder: Path, context: Context, wanted: Callable[[str]
             for done, member in enumerate(chosen, 1):
                 target = beside.joinpath(*PurePosixPath(member.name).parts)
                 target.parent.mkdir(parents=True, exist_ok=True)
-                with member.open() as source, target.open("wb") as out:
-                    shutil.copyfileobj(source, out, CHUNK)
+                with member.open() as source, target.open("wb") as destination:
+                    shutil.copyfileobj(source, destination, CHUNK)
                 context.progress(done, len(chosen), f"unpacking {archive.name}")
                 if context.should_stop():
                     raise Stopped(f"{archive} is kept")

@@ -67,12 +67,12 @@ def csv_unescaped(table: pd.DataFrame) -> pd.DataFrame:
 def _map_texts(table: pd.DataFrame, change: Callable[[str], str]) -> pd.DataFrame:
     import numpy as np
 
-    out = table.copy(deep=False)
+    escaped = table.copy(deep=False)
     for place, kind in enumerate(table.dtypes):
         if kind.kind == "O":
             column = table.iloc[:, place]
             changed = {value: change(value) for value in {v for v in column if isinstance(v, str)}}
             if any(before != after for before, after in changed.items()):
                 values = [changed[v] if isinstance(v, str) else v for v in column]
-                out.isetitem(place, np.array(values, object))
-    return out
+                escaped.isetitem(place, np.array(values, object))
+    return escaped

@@ -118,7 +118,7 @@ def load_from_memory(image: np.ndarray, labels: np.ndarray, ignore: np.ndarray |
 
 def load_from_disk(folder: Path, entry: Entry, image: str, labels: str, ignore: str | None) -> Loader:
     """Return a loader of a sample's files; a file outside the folder is refused."""
-    paths = [folder / part for part in (image, labels, *([ignore] if ignore else []))]
+    paths = [folder / file for file in (image, labels, *([ignore] if ignore else []))]
     for path in paths:
         if not path.resolve().is_relative_to(folder.resolve()):
             raise DataError(f"{folder / INDEX}: sample {entry.id!r} has a file outside the set: {path}")
@@ -136,12 +136,12 @@ def write_sample(folder: Path, sample: Sample) -> dict[str, Any]:
     arrays = {"images": sample.image, "labels": sample.labels}
     if sample.ignore is not None:
         arrays["ignore"] = sample.ignore.astype(np.uint8)
-    for part, array in arrays.items():
-        (folder / part).mkdir(exist_ok=True)
-        files[part] = f"{part}/{sample.id}{suffix_for(array)}"
-        if (folder / files[part]).exists():
+    for subfolder, array in arrays.items():
+        (folder / subfolder).mkdir(exist_ok=True)
+        files[subfolder] = f"{subfolder}/{sample.id}{suffix_for(array)}"
+        if (folder / files[subfolder]).exists():
             raise DataError(f"sample {sample.id!r}: the id occurs twice")
-        write_array(folder / files[part], array)
+        write_array(folder / files[subfolder], array)
     entry = Entry.of(sample)
     row = {name: getattr(entry, name) for name in Entry.__dataclass_fields__ if name != "ignored" or entry.ignored}
     places = {"image": files["images"], "labels": files["labels"]}

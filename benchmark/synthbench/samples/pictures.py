@@ -153,9 +153,9 @@ def draw_annotation(sample: Sample, task: Task = "instances") -> np.ndarray:
 def draw_ignored(picture: np.ndarray, ignore: np.ndarray) -> np.ndarray:
     """Draw grey stripes over a picture ``(height, width, 3)`` uint8, where `ignore`, ``(height, width)`` bool, says."""
     rows, columns = np.nonzero(ignore)
-    out = picture.copy()
-    out[rows, columns] = np.stack(HATCH)[(rows + columns) // _STRIPE % 2]
-    return out
+    striped = picture.copy()
+    striped[rows, columns] = np.stack(HATCH)[(rows + columns) // _STRIPE % 2]
+    return striped
 
 
 def _annotated(image: np.ndarray, labels: np.ndarray, ignore: np.ndarray | None, task: Task) -> np.ndarray:

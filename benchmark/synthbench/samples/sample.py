@@ -109,12 +109,12 @@ class Sample:
         Independent of file format and integer width of the labels.
         """
         head = [self.id, sorted(self.groups.items()), list(self.image.shape), self.image.dtype.name]
-        out = hashlib.sha256(json.dumps(head).encode())
-        out.update(np.ascontiguousarray(self.image).data)
-        out.update(np.ascontiguousarray(self.labels, dtype="<u4").data)
+        sha256 = hashlib.sha256(json.dumps(head).encode())
+        sha256.update(np.ascontiguousarray(self.image).data)
+        sha256.update(np.ascontiguousarray(self.labels, dtype="<u4").data)
         if self.ignore is not None:
-            out.update(np.packbits(self.ignore).data)
-        return out.hexdigest()
+            sha256.update(np.packbits(self.ignore).data)
+        return sha256.hexdigest()
 
 
 def check_id(name: str) -> None:
