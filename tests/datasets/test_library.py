@@ -11,7 +11,8 @@ import pytest
 
 import synthbench
 from synthbench.datasets import library
-from synthbench.datasets.library import Library, build_dataset, default_root, open_dataset
+from synthbench.datasets.building import build_dataset
+from synthbench.datasets.library import Library, default_root, open_dataset
 from synthbench.errors import ConfigError, DataError, PluginError
 from synthbench.plugin.api import Context
 from synthbench.plugin.registry import Registered, Registry

@@ -7,11 +7,11 @@ import pytest
 
 from synthbench.errors import DataError
 from synthbench.samples import Sample
+from synthbench.samples.contact_sheets import contact_sheet
 from synthbench.samples.pictures import (
     CLASS_COLOURS,
     HATCH,
     OBJECT_COLOURS,
-    contact_sheet,
     draw_annotation,
     draw_classes,
     draw_outlines,
@@ -107,7 +107,7 @@ def test_sixteen_bit_colour_keeps_its_hue():
 
 def test_image_and_mask_must_be_of_one_size():
     for draw in (draw_outlines, draw_classes):
-        with pytest.raises(DataError, match="both need one size"):
+        with pytest.raises(DataError, match="both must have the same size"):
             draw(np.zeros((4, 4), np.uint8), np.zeros((4, 5), np.uint8))
 
 

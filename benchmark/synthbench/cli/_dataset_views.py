@@ -36,7 +36,7 @@ def show(args: argparse.Namespace) -> int:
 
     from synthbench.errors import DataError
     from synthbench.io.atomic import atomic_write
-    from synthbench.samples.pictures import contact_sheet
+    from synthbench.samples.contact_sheets import contact_sheet
 
     samples = _open_samples(args)
     output = Path(args.out or f"{samples.name}.png").expanduser()

@@ -6,25 +6,19 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from pydantic import ValidationError
-
-from synthbench.datasets.download import download_notice
+from synthbench.datasets.building import build_dataset
 from synthbench.datasets.importing import prepare_import
 from synthbench.datasets.readers.tracking import TruthChoice
 from synthbench.errors import ConfigError, DataError, suggest
 from synthbench.plugin.api import Context, Progress, silent
-from synthbench.plugin.config_errors import first_problem
 from synthbench.plugin.registry import registry
-from synthbench.samples import INDEX, Sample, SampleSet, Task
+from synthbench.samples import INDEX, SampleSet, Task
 
-if TYPE_CHECKING:
-    from synthbench.plugin.api import Dataset
-
-__all__ = ["Library", "build_dataset", "default_root", "download_terms", "find_built", "open_dataset"]
+__all__ = ["Library", "default_root", "find_built", "open_dataset"]
 
 HOME = "SYNTHBENCH_HOME"
 ARCHIVE = "archive"
@@ -133,53 +127,6 @@ class Library:
         return folder
 
 
-def build_dataset(name: str, config: Mapping[str, Any], folder: Path, context: Context) -> SampleSet:
-    """Write the samples of a dataset plugin to a new folder, with source, licence and citation.
-
-    Parameters
-    ----------
-    name
-        Of the plugin.
-    config
-        Its configuration; what is left out has its default.
-    folder
-        Must not exist; appears when the last sample is written.
-    context
-        Downloads go to its folder.
-
-    Raises
-    ------
-    PluginError
-        If the plugin is unknown or disabled.
-    ConfigError
-        If the configuration is invalid.
-    DataError
-        If the data can't be obtained, or contains no samples.
-    """
-    cls: type[Dataset] = registry().load("dataset", name)
-    try:
-        settings = cls.Config.model_validate(dict(config))
-    except ValidationError as error:
-        raise ConfigError(f"dataset {name!r}: config: {first_problem(error, cls.Config)}") from None
-    (task,) = registry().get("dataset", name).spec.tasks
-    dataset = cls(settings)
-    info: dict[str, Any] = {
-        "source": cls.source,
-        "licence": cls.licence,
-        "citation": cls.citation,
-        "plugin": name,
-        "config": settings.model_dump(mode="json"),
-    }
-    return SampleSet.write(
-        folder,
-        _samples(dataset, context, name, info),
-        name=name,
-        task="semantic" if task == "semantic" else "instances",
-        classes=cls.classes,
-        info=info,
-    )
-
-
 def find_built(name: str, config: Mapping[str, Any], library: Library | None = None) -> tuple[SampleSet, Path] | None:
     """Return the set that a plugin built in the library, and its folder, if the configuration is the same.
 
@@ -195,25 +142,6 @@ def find_built(name: str, config: Mapping[str, Any], library: Library | None = N
     )
     same = samples.info.get("plugin") == name and built_config == config_asked and not config.get(ARCHIVE)
     return (samples, library.folder(name)) if same else None
-
-
-def download_terms(name: str, config: Mapping[str, Any]) -> str:
-    """Return the notice shown before a plugin's dataset is downloaded; empty where nothing is downloaded."""
-    cls: type[Dataset] = registry().load("dataset", name)
-    dataset = cls(cls.Config.model_validate(dict(config)))
-    return download_notice(dataset) if getattr(dataset, "remotes", tuple)() else ""
-
-
-def _samples(dataset: Dataset, context: Context, name: str, info: dict[str, Any]) -> Iterator[Sample]:
-    """Yield the samples; then add the plugin's notes on how it imported them, if any, to `info`."""
-    count = 0
-    for count, sample in enumerate(dataset.samples(context), start=1):  # noqa: B007
-        yield sample
-    if not count:
-        raise DataError(f"dataset {name!r}: the plugin yielded no samples")
-    notes = [str(line) for line in getattr(dataset, "import_notes", ())]
-    if notes:
-        info["import"] = notes
 
 
 def open_dataset(

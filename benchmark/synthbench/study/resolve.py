@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from synthbench.datasets import library, splits
+from synthbench.datasets import building, library, splits
 from synthbench.datasets.fractions import take_fraction
 from synthbench.datasets.split_files import read_splits
 from synthbench.errors import ConfigError, DataError
@@ -199,10 +199,10 @@ def open_dataset(
     with store.locked("dataset", key):
         found = store.find("dataset", key)
         if found is None:
-            notify(library.download_terms(choice.name, described.config))
+            notify(building.download_terms(choice.name, described.config))
             folder = store.begin("dataset", key)
             context = Context(folder=store.work_folder("dataset", key), progress=progress)
-            library.build_dataset(choice.name, dict(described.config), folder / "samples", context)
+            building.build_dataset(choice.name, dict(described.config), folder / "samples", context)
             found = store.commit("dataset", key, content, {"label": choice.name})
     samples = SampleSet.open(found.folder / "samples")
     _check_dataset_config(choice, samples)

@@ -111,7 +111,7 @@ class TrainingLog:
 
     def save_preview(self, done: int) -> None:
         """Generate samples and save their picture; the weights must be finite. See `preview_due`."""
-        from synthbench.samples.pictures import contact_sheet
+        from synthbench.samples.contact_sheets import contact_sheet
 
         assert self.folder is not None
         assert self.preview is not None
