@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, TypeVar
 
 from pydantic import Field
 
@@ -36,7 +36,11 @@ class ArchiveConfig(LocalConfig):
     )
 
 
-class CatalogueDataset(Dataset):
+LocalConfigT = TypeVar("LocalConfigT", bound=LocalConfig)
+ArchiveConfigT = TypeVar("ArchiveConfigT", bound=ArchiveConfig)
+
+
+class CatalogueDataset(Dataset[LocalConfigT]):
     """A dataset that is read from an archive.
 
     Attributes
@@ -47,7 +51,7 @@ class CatalogueDataset(Dataset):
         How to get a copy, if the data can't be downloaded without an account.
     """
 
-    Config = LocalConfig
+    Config: ClassVar[type[synthbench.Config]] = LocalConfig
     name: ClassVar[str]
     obtain: ClassVar[str] = ""
 
@@ -99,7 +103,7 @@ class CatalogueDataset(Dataset):
         self.import_notes = log.lines()
 
 
-class DownloadableDataset(CatalogueDataset):
+class DownloadableDataset(CatalogueDataset[ArchiveConfigT]):
     """A dataset in one archive that can be downloaded without an account.
 
     Attributes
@@ -109,12 +113,13 @@ class DownloadableDataset(CatalogueDataset):
         None if no hash is published.
     """
 
-    Config = ArchiveConfig
+    Config: ClassVar[type[synthbench.Config]] = ArchiveConfig
     url: ClassVar[str]
     sha256: ClassVar[str | None] = None
 
     def remotes(self) -> tuple[Remote, ...]:
-        if self.config.archive is not None and self._local_copy().is_dir():
+        local_copy = self._local_copy()
+        if local_copy is not None and local_copy.is_dir():
             return ()
         return (Remote(self.config.url or self.url, self.config.sha256 or self.sha256, f"{self.name}.zip"),)
 

@@ -11,14 +11,14 @@ from synthbench.datasets.import_options import ImportLog, ImportOptions
 from synthbench.datasets.readers import suffix
 from synthbench.datasets.unpack import unpack
 from synthbench.errors import DataError
-from synthbench_catalogue.base import CatalogueDataset, find_root
+from synthbench_catalogue.base import CatalogueDataset, LocalConfig, find_root
 
 __all__ = ["Cellpose"]
 
 SPLITS = ("train", "test")
 
 
-class Cellpose(CatalogueDataset):
+class Cellpose(CatalogueDataset[LocalConfig]):
     """Official splits train and test, from folders of these names with ``000_img.png`` and ``000_masks.png``.
 
     Give the folder that holds both, an archive of it, or a folder with ``train.zip`` and ``test.zip``. Images are

@@ -7,12 +7,12 @@ from collections.abc import Iterator
 from synthbench import Context, Sample
 from synthbench.datasets.import_options import ImportLog, ImportOptions
 from synthbench.datasets.readers import folders
-from synthbench_catalogue.base import DownloadableDataset, find_root
+from synthbench_catalogue.base import ArchiveConfig, DownloadableDataset, find_root
 
 __all__ = ["Dsb2018"]
 
 
-class Dsb2018(DownloadableDataset):
+class Dsb2018(DownloadableDataset[ArchiveConfig]):
     """Official splits train and test. Some images are tiles of the same slide, so use the official splits."""
 
     name = "dsb2018"

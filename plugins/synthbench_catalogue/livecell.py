@@ -38,7 +38,7 @@ class LiveCellConfig(LocalConfig):
     cell_types: tuple[CellType, ...] = Field((), description="cell lines to read; empty for all")
 
 
-class LiveCell(CatalogueDataset):
+class LiveCell(CatalogueDataset[LiveCellConfig]):
     """Official splits train, validation and test, by COCO files.
 
     Where cells overlap, the smaller one is on top. The published files list some images twice, and some both for

@@ -22,7 +22,7 @@ class TissueNetConfig(LocalConfig):
     mask: Literal["cell", "nucleus"] = Field("cell", description="label map to use: whole cells or nuclei")
 
 
-class TissueNet(CatalogueDataset):
+class TissueNet(CatalogueDataset[TissueNetConfig]):
     """Official splits by the names of the npz files; groups ``tissue`` and ``platform`` if they contain them.
 
     The two channels become RGB: nuclei green, membrane blue, red empty.

@@ -27,7 +27,7 @@ class TrackingConfig(ArchiveConfig):
     )
 
 
-class _Challenge(DownloadableDataset):
+class _Challenge(DownloadableDataset[TrackingConfig]):
     """Two sequences, ``01`` and ``02``, without official splits; split by the group ``sequence``."""
 
     Config = TrackingConfig

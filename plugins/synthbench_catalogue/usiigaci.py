@@ -10,7 +10,7 @@ from synthbench import Context, Sample
 from synthbench.datasets.import_options import ImportLog, ImportOptions
 from synthbench.datasets.pixels import make_sample, read_image, read_mask
 from synthbench.errors import DataError
-from synthbench_catalogue.base import DownloadableDataset, find_root
+from synthbench_catalogue.base import ArchiveConfig, DownloadableDataset, find_root
 
 __all__ = ["COMMIT", "Usiigaci"]
 
@@ -18,7 +18,7 @@ COMMIT = "9501d80c747cf82870dd596818fcf5c28c94d733"
 _SPLITS = {"train": "train", "val": "test"}
 
 
-class Usiigaci(DownloadableDataset):
+class Usiigaci(DownloadableDataset[ArchiveConfig]):
     """45 training and 5 held-out images, 16 bit; with so few test images, prefer k-fold splits.
 
     The authors call the held-out images validation; here they are the split ``test``.

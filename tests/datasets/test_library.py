@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import synthbench
-from synthbench.datasets import library
+from synthbench.datasets import building, library
 from synthbench.datasets.building import build_dataset
 from synthbench.datasets.library import Library, default_root, open_dataset
 from synthbench.errors import ConfigError, DataError, PluginError
@@ -47,7 +47,8 @@ def dots(monkeypatch) -> None:
     spec = synthbench.DatasetSpec("dots", target, tasks=frozenset({"semantic"}))
     found = Registry({("dataset", "dots"): Registered(spec, "test", "1")})
     monkeypatch.setattr(found, "load", lambda kind, name: Dots if found.get(kind, name) else None)
-    monkeypatch.setattr(library, "registry", lambda: found)
+    for module in (building, library):
+        monkeypatch.setattr(module, "registry", lambda: found)
 
 
 @pytest.fixture
