@@ -1,9 +1,10 @@
 """Compare synthetic images, and their masks, with real ones; no training.
 
-Two folders of images, or of images with masks in any form that `synthbench dataset add` understands. Distances of
-features with their floor and a p-value, precision, recall, density and coverage; with --train, a search for copies;
-where both folders have masks of objects, how far apart their shapes are. The kernel distance and the search for copies
-take all images, everything else equally many of each set.
+Two folders of images, or of images with masks in any format that `synthbench dataset add` detects. Reports feature
+distances with their real-vs-real baseline and a p-value, precision, recall, density and coverage; with --train, a
+search for duplicates of training images; and, if both folders have masks of objects, distances between the
+distributions of object shapes. The kernel distance and the search for duplicates use all images; the other figures use
+the same number of images from each set.
 """
 
 from __future__ import annotations
@@ -23,7 +24,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "real", metavar="REAL", help="folder of real images that no generator was trained on (test images)"
     )
     parser.add_argument(
-        "--train", metavar="FOLDER", help="real images that the generator was trained on: baseline, search for copies"
+        "--train",
+        metavar="FOLDER",
+        help="real images that the generator was trained on; adds baselines and a search for duplicates",
     )
     parser.add_argument(
         "--encoder", metavar="NAME", help="encoder plugin (default: inception if it can run, else untrained)"
