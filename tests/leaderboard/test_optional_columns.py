@@ -85,7 +85,7 @@ def test_where_a_column_has_no_meaning_it_says_so(semantic: SimpleNamespace) -> 
         ("ajj", "columns: no column 'ajj' (did you mean 'aji'?)"),
         ("f2@0.5", "columns: no column 'f2@0.5'"),
         ("recall@2", "columns: no column 'recall@2'"),
-        ("xyz", "columns: no column 'xyz'; there are f1, precision"),
+        ("xyz", "columns: no column 'xyz'; there are precision, recall"),
     ],
 )
 def test_unknown_names_are_refused_with_the_nearest(name: str, told: str) -> None:

@@ -121,7 +121,8 @@ def test_no_pixels_no_instances_no_nan(shape: tuple[int, int]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("before", "thresholds"), [("numpy", "[0.5]"), ("numpy, scipy.optimize, scipy.sparse.csgraph", "[0.2, 0.5]")]
+    ("before", "thresholds"),
+    [("numpy, numpy.typing", "[0.5]"), ("numpy, numpy.typing, scipy.optimize, scipy.sparse.csgraph", "[0.2, 0.5]")],
 )
 def test_scoring_label_maps_loads_numpy_and_for_rivals_scipy_and_nothing_else(before: str, thresholds: str) -> None:
     code = f"""

@@ -47,7 +47,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         args = build_parser().parse_args(argv)
         with interruptible():
-            return int(args.run(args))
+            return int(args.execute(args))
     except SynthbenchError as error:
         print(f"synthbench: error: {_line(str(error))}", file=sys.stderr)
         return error.exit_code
@@ -107,7 +107,7 @@ def build_parser() -> argparse.ArgumentParser:
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
         module.add_arguments(command)
-        command.set_defaults(run=module.run)
+        command.set_defaults(execute=module.run)
     return parser
 
 

@@ -65,7 +65,7 @@ def _grid(heading: str, part: pd.DataFrame) -> Table:
     grid.add_column("segmenter", no_wrap=True)
     grid.add_column("arm", overflow="fold")
     headings = [title(first), *(title(name).removeprefix("F1") for name in others), title("delta", metric), "rank"]
-    for name in (*headings, "completed", "time"):
+    for name in (*headings, "done", "time"):
         grid.add_column(name.strip(), justify="right", no_wrap=True)
     last = ""
     for row in records(part):

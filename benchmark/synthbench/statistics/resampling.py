@@ -14,9 +14,10 @@ import pandas as pd
 
 from synthbench.statistics.image_counts import ImageCounts, combine
 
-__all__ = ["Resampled", "pair", "possible_pairs", "resample", "smallness"]
+__all__ = ["CHUNK_SIZE", "Resampled", "pair", "possible_pairs", "resample", "smallness"]
 
-_CHUNK = 4_000_000
+CHUNK_SIZE = 4_000_000
+"""Draws times images that are weighted at once; it bounds the memory."""
 _TAG_IMAGES = 71
 
 
@@ -196,7 +197,7 @@ class _Weights:
 
     def chunks(self) -> Iterator[tuple[int, int, np.ndarray]]:
         """Yield the numbers of the first draw and of the one after the last, and ``(draws, units)`` float64."""
-        step = max(_CHUNK // self.size, 1)
+        step = max(CHUNK_SIZE // self.size, 1)
         for start in range(0, self.draws, step):
             stop = min(start + step, self.draws)
             yield start, stop, self._chunk(start, stop)
