@@ -69,4 +69,4 @@ def test_a_stopped_command_says_so_with_the_code_that_shells_use(
 
     monkeypatch.setattr("synthbench.cli.list.run", stopped)
     assert main(["list"]) == code
-    assert capsys.readouterr().err.startswith("synthbench: stopped; what is finished is kept")
+    assert capsys.readouterr().err.startswith("synthbench: stopped; finished tasks are kept")

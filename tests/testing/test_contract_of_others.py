@@ -205,7 +205,7 @@ def test_a_dataset_that_keeps_the_contract_passes() -> None:
         (OddSplit, "splits_have_their_names", "is in the split 'val'; the names are train, validation, test"),
         (Twins, "ids_are_unique", "the id 'discs-0' occurs 2 times"),
         (Empty, "samples_are_annotated", "yielded nothing"),
-        (Invalid, "samples_are_annotated", "the image is 64×64 and its mask is 63×64"),
+        (Invalid, "samples_are_annotated", "the image is 64×64 but its mask is 63×64"),
         (Refuses, "samples_are_annotated", "raised DataError: cells.npz: holds no annotated image"),
         (Unannotated, "samples_are_annotated", "the masks of the first 6 samples are all empty"),
         (Black, "samples_are_annotated", "the image of sample 'discs-0' is 0 all over"),
