@@ -138,12 +138,12 @@ def test_bad_measures_are_named() -> None:
 
 def test_a_crowded_image_takes_a_fraction_of_scikit_images_time() -> None:
     mask = _discs(np.random.default_rng(2), 8, size=1000, count=400)
-    began = time.perf_counter()
+    began = time.process_time()
     found = measure_masks([mask])
-    ours = time.perf_counter() - began
-    began = time.perf_counter()
+    ours = time.process_time() - began
+    began = time.process_time()
     regionprops_table(mask, properties=("area", "eccentricity", "solidity"))
-    theirs = time.perf_counter() - began
+    theirs = time.process_time() - began
     print(f"\n{found['count'][0]:.0f} objects in 1000²: {ours * 1e3:.0f} ms, scikit-image {theirs * 1e3:.0f} ms")
     assert ours < theirs / 5
 
