@@ -7,7 +7,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["BoolMask", "Features", "FloatArray", "Image", "IntArray", "LabelMap", "Planes"]
+__all__ = ["AnyArray", "BoolMask", "Features", "FloatArray", "Image", "IntArray", "LabelMap", "Planes"]
 
 Image: TypeAlias = NDArray[np.uint8 | np.uint16]
 """A micrograph, ``(height, width)`` or ``(height, width, 3)``: uint8, 0 … 255, or uint16, 0 … 65535."""
@@ -29,3 +29,6 @@ FloatArray: TypeAlias = NDArray[np.floating[Any]]
 
 IntArray: TypeAlias = NDArray[np.integer[Any]]
 """Integers of any shape; the docstring beside it gives the shape."""
+
+AnyArray: TypeAlias = NDArray[Any]
+"""Of any shape and dtype; the docstring says which."""

@@ -44,7 +44,7 @@ def build_dataset(name: str, config: Mapping[str, Any], folder: Path, context: C
     DataError
         If the data can't be obtained, or contains no samples.
     """
-    cls: type[Dataset] = registry().load("dataset", name)
+    cls: type[Dataset[Any]] = registry().load("dataset", name)
     try:
         settings = cls.Config.model_validate(dict(config))
     except ValidationError as error:
@@ -70,12 +70,12 @@ def build_dataset(name: str, config: Mapping[str, Any], folder: Path, context: C
 
 def download_terms(name: str, config: Mapping[str, Any]) -> str:
     """Return the notice shown before a plugin's dataset is downloaded; empty where nothing is downloaded."""
-    cls: type[Dataset] = registry().load("dataset", name)
+    cls: type[Dataset[Any]] = registry().load("dataset", name)
     dataset = cls(cls.Config.model_validate(dict(config)))
     return download_notice(dataset) if getattr(dataset, "remotes", tuple)() else ""
 
 
-def _samples(dataset: Dataset, context: Context, name: str, info: dict[str, Any]) -> Iterator[Sample]:
+def _samples(dataset: Dataset[Any], context: Context, name: str, info: dict[str, Any]) -> Iterator[Sample]:
     """Yield the samples; then add the plugin's notes on how it imported them, if any, to `info`."""
     count = 0
     for count, sample in enumerate(dataset.samples(context), start=1):  # noqa: B007

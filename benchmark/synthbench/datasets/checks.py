@@ -16,6 +16,7 @@ from synthbench.errors import DataError
 from synthbench.metrics.similarity import near_duplicates, thumbnail
 from synthbench.plugin.api import Progress, silent
 from synthbench.samples import Sample, SampleSet
+from synthbench.types import AnyArray
 
 __all__ = ["check_dataset"]
 
@@ -35,10 +36,10 @@ def check_dataset(samples: SampleSet, progress: Progress = silent) -> DatasetRep
     report = DatasetReport(samples.name, samples.task, samples.fingerprint, len(samples))
     _summarise(samples, report)
     seen: dict[str, list[str]] = defaultdict(list)
-    thumbs: list[np.ndarray] = []
+    thumbs: list[AnyArray] = []
     read: list[int] = []
     counts: list[int] = []
-    areas: list[np.ndarray] = []
+    areas: list[AnyArray] = []
     statistics: list[MaskStatistics] = []
     pixels = np.zeros(max(len(samples.classes), 1), np.int64)
     for position, entry in enumerate(samples.entries):
@@ -105,7 +106,7 @@ def _summarise(samples: SampleSet, report: DatasetReport) -> None:
     report.groups = {name: len({e.groups[name] for e in entries if name in e.groups}) for name in names}
 
 
-def _check_objects(sample: Sample, report: DatasetReport) -> np.ndarray:
+def _check_objects(sample: Sample, report: DatasetReport) -> AnyArray:
     """Return the areas of the objects; report an empty mask and disconnected objects."""
     labels, areas = np.unique(sample.labels[sample.labels > 0], return_counts=True)
     if not len(labels):
@@ -118,7 +119,7 @@ def _check_objects(sample: Sample, report: DatasetReport) -> np.ndarray:
     return areas
 
 
-def _check_classes(sample: Sample, classes: int, report: DatasetReport) -> np.ndarray:
+def _check_classes(sample: Sample, classes: int, report: DatasetReport) -> AnyArray:
     """Return the number of pixels of each class; report a mask of background only, and unnamed classes."""
     if not (sample.labels > 0).any():
         report.empty_masks.append(sample.id)
@@ -129,13 +130,13 @@ def _check_classes(sample: Sample, classes: int, report: DatasetReport) -> np.nd
     return np.bincount(known[(known >= 0) & (known < classes)], minlength=classes)
 
 
-def _pixel_hash(image: np.ndarray) -> str:
+def _pixel_hash(image: AnyArray) -> str:
     head = f"{image.shape} {image.dtype.name}"
     return hashlib.sha256(head.encode() + np.ascontiguousarray(image).tobytes()).hexdigest()
 
 
 def _near_duplicates(
-    samples: SampleSet, read: Sequence[int], thumbs: Sequence[np.ndarray], duplicates: Sequence[Sequence[str]]
+    samples: SampleSet, read: Sequence[int], thumbs: Sequence[AnyArray], duplicates: Sequence[Sequence[str]]
 ) -> list[NearDuplicate]:
     """Return the near duplicates: across splits where the set has them. Exact duplicates are reported separately."""
     if len(thumbs) < 2:
@@ -174,7 +175,7 @@ def _leaks(samples: SampleSet, report: DatasetReport) -> list[tuple[str, str]]:
     return [(a, b) for a, b in pairs if split(a) and split(b) and split(a) != split(b)]
 
 
-def _quantiles(values: np.ndarray) -> dict[str, float]:
+def _quantiles(values: AnyArray) -> dict[str, float]:
     if not len(values):
         return {}
     names = ("min", "5 %", "median", "95 %", "max")

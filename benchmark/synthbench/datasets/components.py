@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from synthbench.types import AnyArray
+
 __all__ = ["Components", "connected_components"]
 
 
@@ -23,15 +25,15 @@ class Components:
         Bool: whether it touches no side of the mask.
     """
 
-    label: np.ndarray
-    area: np.ndarray
-    interior: np.ndarray
+    label: AnyArray
+    area: AnyArray
+    interior: AnyArray
 
     def __len__(self) -> int:
         return len(self.label)
 
 
-def connected_components(labels: np.ndarray, *, diagonal: bool = True) -> Components:
+def connected_components(labels: AnyArray, *, diagonal: bool = True) -> Components:
     """Return the connected components of equal labels above 0.
 
     Parameters
@@ -66,9 +68,7 @@ def connected_components(labels: np.ndarray, *, diagonal: bool = True) -> Compon
     )
 
 
-def _touching(
-    start: np.ndarray, end: np.ndarray, value: np.ndarray, stride: int, reach: int
-) -> tuple[np.ndarray, np.ndarray]:
+def _touching(start: AnyArray, end: AnyArray, value: AnyArray, stride: int, reach: int) -> tuple[AnyArray, AnyArray]:
     """Return the pairs of runs with the same label that touch in neighbouring rows.
 
     `start` and `end` are places in rows of `stride`, one longer than the mask is wide, so that no run reaches the next
@@ -83,7 +83,7 @@ def _touching(
     return below[same], above[same]
 
 
-def _joined(count: int, one: np.ndarray, other: np.ndarray) -> np.ndarray:
+def _joined(count: int, one: AnyArray, other: AnyArray) -> AnyArray:
     """Return for each of `count` elements the smallest element connected to it by any number of pairs (union–find)."""
     root = np.arange(count)
     while len(one):

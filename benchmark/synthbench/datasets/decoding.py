@@ -11,6 +11,7 @@ from synthbench.datasets.palettes import check_palette
 from synthbench.datasets.tiffs import ORIENTATION, apply_orientation, read_tiff
 from synthbench.errors import DataError
 from synthbench.io.images import TIFF_SUFFIXES, decoder_errors, open_image, pixels_of
+from synthbench.types import AnyArray
 
 __all__ = ["decode_image", "decode_mask"]
 
@@ -19,7 +20,7 @@ _PLAIN_MODES = ("1", "L", "LA", "RGB", "RGBA", "I", "F")
 _PNG = b"\x89PNG\r\n\x1a\n"
 
 
-def decode_image(path: Path, log: ImportLog) -> np.ndarray:
+def decode_image(path: Path, log: ImportLog) -> AnyArray:
     """Read an image file with its palette and orientation applied; see `synthbench.datasets.tiffs.read_tiff`.
 
     Returns
@@ -57,7 +58,7 @@ def decode_image(path: Path, log: ImportLog) -> np.ndarray:
     return apply_orientation(pixels, orientation, log, mask=False)
 
 
-def decode_mask(path: Path, log: ImportLog, *, classes: bool = False) -> np.ndarray:
+def decode_mask(path: Path, log: ImportLog, *, classes: bool = False) -> AnyArray:
     """Read a mask file as numbers, the right way up; of a palette, the indices.
 
     Parameters

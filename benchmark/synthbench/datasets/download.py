@@ -60,7 +60,7 @@ class Remote:
         return self.name or PurePosixPath(self.url.split("?")[0]).name
 
 
-def download_notice(dataset: Dataset) -> str:
+def download_notice(dataset: Dataset[Any]) -> str:
     """Return what is shown before a download: source, licence, citation, and the files to download.
 
     The files are what the dataset's ``remotes()`` returns, a sequence of `Remote`, where it has such a method.

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from synthbench.errors import ConfigError, DataError
+from synthbench.types import AnyArray
 
 __all__ = ["IntensityScale", "RESCALED", "RangeCollector", "Rescaler", "UNCHANGED", "ValueRange", "check_white"]
 
@@ -35,7 +37,7 @@ class IntensityScale:
 
     black: float
     white: float
-    dtype: np.dtype
+    dtype: np.dtype[Any]
     description: str
     user_given: bool = False
 
@@ -47,7 +49,7 @@ class IntensityScale:
         description = f"{{kind}} images on one scale: {white:g} stored as {top} ({dtype})"
         return cls(0.0, white, dtype, description, user_given=True)
 
-    def apply(self, image: np.ndarray, where: str) -> np.ndarray:
+    def apply(self, image: AnyArray, where: str) -> AnyArray:
         """Return an image in this scale; raise `DataError` for a value that isn't in it."""
         low, high = image.min(), image.max()
         top = 255 if self.dtype == np.uint8 else _TOP
@@ -88,7 +90,7 @@ class ValueRange:
     whole: bool = True
     integers: bool = True
 
-    def add(self, image: np.ndarray, where: str) -> None:
+    def add(self, image: AnyArray, where: str) -> None:
         """Take an image into account; raise `DataError` for NaN, infinity, and types that are no numbers."""
         if image.dtype.kind not in "iuf":
             raise DataError(f"{where}: the image type is {image.dtype}; convert it to uint8 or uint16")
@@ -140,7 +142,7 @@ class Rescaler:
     where: str = ""
     _error: str = ""
 
-    def apply(self, image: np.ndarray, where: str, report: Callable[[str], None]) -> np.ndarray:
+    def apply(self, image: AnyArray, where: str, report: Callable[[str], None]) -> AnyArray:
         """Return an image as uint8 or uint16; `report` is called with a description of what was done, if anything."""
         if image.dtype == bool:
             return image.astype(np.uint8) * np.uint8(255)
@@ -180,7 +182,7 @@ class RangeCollector(Rescaler):
         super().__init__()
         self.ranges = ValueRange()
 
-    def apply(self, image: np.ndarray, where: str, report: Callable[[str], None]) -> np.ndarray:
+    def apply(self, image: AnyArray, where: str, report: Callable[[str], None]) -> AnyArray:
         """Take an image into account, and return zeros of its shape."""
         if image.dtype not in UNSIGNED and image.dtype != bool:
             self.ranges.add(image, where)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from synthbench.datasets.components import connected_components
+from synthbench.types import AnyArray
 
 __all__ = ["MAX_VALUES_KEPT", "MaskStatistics", "TYPE_MAXIMA", "mask_statistics"]
 
@@ -80,7 +81,7 @@ class MaskStatistics:
         return self.largest in TYPE_MAXIMA and 0 < self.second_largest <= self.largest // 2 and self.consecutive
 
 
-def mask_statistics(labels: np.ndarray, where: str) -> MaskStatistics:
+def mask_statistics(labels: AnyArray, where: str) -> MaskStatistics:
     """Measure a mask, ``(height, width)`` of integers 0 … 2³¹ − 1; takes about 20 ms per megapixel."""
     present, areas = _counts(labels)
     zero = bool(len(present) and present[0] == 0)
@@ -116,7 +117,7 @@ def mask_statistics(labels: np.ndarray, where: str) -> MaskStatistics:
     )
 
 
-def _counts(labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _counts(labels: AnyArray) -> tuple[AnyArray, AnyArray]:
     """Return the labels that occur, in order, and their areas."""
     high = int(labels.max())
     if high > 2**20:
@@ -129,12 +130,12 @@ def _counts(labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return present, total[present]
 
 
-def _centre(labels: np.ndarray) -> np.ndarray:
+def _centre(labels: AnyArray) -> AnyArray:
     top, left = (max(0, (n - WINDOW) // 2) for n in labels.shape)
     return labels[top : top + WINDOW, left : left + WINDOW]
 
 
-def _similar_components(labels: np.ndarray) -> tuple[np.ndarray, np.ndarray, int]:
+def _similar_components(labels: AnyArray) -> tuple[AnyArray, AnyArray, int]:
     """Return the labels in order, the components of similar area that each has, and the number of all components."""
     components = connected_components(labels)
     known, position = np.unique(components.label, return_inverse=True)
@@ -144,7 +145,7 @@ def _similar_components(labels: np.ndarray) -> tuple[np.ndarray, np.ndarray, int
     return known, counts, len(components)
 
 
-def _holes(labels: np.ndarray) -> int:
+def _holes(labels: AnyArray) -> int:
     """Count the unlabelled components of similar area that touch no side."""
     components = connected_components(labels == 0, diagonal=False)
     areas = components.area[components.interior]

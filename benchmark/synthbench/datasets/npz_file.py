@@ -8,11 +8,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import numpy as np
 
 from synthbench.errors import DataError
+from synthbench.types import AnyArray
 
 __all__ = ["ArrayHeader", "NpzFile"]
 
@@ -23,7 +24,7 @@ class ArrayHeader:
 
     shape: tuple[int, ...]
     column_major: bool
-    dtype: np.dtype
+    dtype: np.dtype[Any]
 
 
 class NpzFile:
@@ -53,7 +54,7 @@ class NpzFile:
         except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
             raise DataError(f"{path}: can't be read as an npz file: {error}") from None
 
-    def rows(self, name: str) -> Iterator[np.ndarray]:
+    def rows(self, name: str) -> Iterator[AnyArray]:
         """Yield ``array[0]``, ``array[1]`` … with little more than one of them in memory.
 
         Raises
@@ -85,7 +86,7 @@ def _header(file: IO[bytes]) -> ArrayHeader:
     return ArrayHeader(*read(file))
 
 
-def _read(file: IO[bytes], dtype: np.dtype, count: int) -> np.ndarray:
+def _read(file: IO[bytes], dtype: np.dtype[Any], count: int) -> AnyArray:
     content = file.read(count * dtype.itemsize)
     if len(content) < count * dtype.itemsize:
         raise EOFError("the array is truncated")

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from synthbench.datasets.import_options import ImportLog
+from synthbench.types import AnyArray
 
 __all__ = ["ObjectMask", "paint_objects"]
 
@@ -27,11 +28,11 @@ class ObjectMask:
 
     top: int
     left: int
-    mask: np.ndarray
+    mask: AnyArray
     value: int
 
     @classmethod
-    def of(cls, mask: np.ndarray, value: int) -> ObjectMask:
+    def of(cls, mask: AnyArray, value: int) -> ObjectMask:
         """Cut a mask of the whole image, ``(height, width)`` bool, to its bounding box."""
         rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
         if not len(rows):
@@ -40,7 +41,7 @@ class ObjectMask:
         return cls(int(rows[0]), int(columns[0]), window.copy(), value)
 
 
-def paint_objects(stamps: Sequence[ObjectMask], shape: tuple[int, int], log: ImportLog) -> np.ndarray:
+def paint_objects(stamps: Sequence[ObjectMask], shape: tuple[int, int], log: ImportLog) -> AnyArray:
     """Return a label map in which the smaller object lies on top; of two equally large ones, the later.
 
     Overlapping pixels, objects that end up wholly hidden, and objects without a pixel are counted in `log`.

@@ -16,6 +16,7 @@ from synthbench.datasets.mask_statistics import TYPE_MAXIMA, MaskStatistics, mas
 from synthbench.datasets.pixels import split_components, to_integers
 from synthbench.errors import DataError, join_names, join_problems
 from synthbench.samples import check_labels
+from synthbench.types import AnyArray
 
 __all__ = ["MASK_SUFFIXES", "MaskReader", "ReadMask", "pair_files"]
 
@@ -38,7 +39,7 @@ class ReadMask:
         What was done to the pixels → how often.
     """
 
-    labels: np.ndarray
+    labels: AnyArray
     statistics: MaskStatistics | None
     changes: dict[str, int]
 
@@ -64,7 +65,7 @@ class MaskReader:
     components: bool = False
     trusted: bool = False
 
-    def read_pair(self, true_file: Path, predicted_file: Path) -> tuple[ReadMask, ReadMask, np.ndarray | None]:
+    def read_pair(self, true_file: Path, predicted_file: Path) -> tuple[ReadMask, ReadMask, AnyArray | None]:
         """Read a true and a predicted mask, and the region where the true one has the value to ignore.
 
         Raises
@@ -87,11 +88,11 @@ class MaskReader:
             ignored,
         )
 
-    def _read(self, path: Path, log: ImportLog) -> np.ndarray:
+    def _read(self, path: Path, log: ImportLog) -> AnyArray:
         integers = to_integers(decode_mask(path, log, classes=self.semantic), str(path))
         return check_labels(integers, path.stem)
 
-    def _checked(self, labels: np.ndarray, ignored: np.ndarray | None, path: Path, log: ImportLog) -> ReadMask:
+    def _checked(self, labels: AnyArray, ignored: AnyArray | None, path: Path, log: ImportLog) -> ReadMask:
         """Return a mask as it is scored; the ignored region isn't checked."""
         known = labels if ignored is None else np.where(ignored, 0, labels)
         statistics = None if self.trusted else mask_statistics(known, str(path))
@@ -103,7 +104,7 @@ class MaskReader:
             check_mask(statistics, SCORE_OPTIONS)
         return ReadMask(labels, statistics, log.counts)
 
-    def _class_map(self, labels: np.ndarray, mask: MaskStatistics | None, log: ImportLog) -> np.ndarray:
+    def _class_map(self, labels: AnyArray, mask: MaskStatistics | None, log: ImportLog) -> AnyArray:
         if mask is None:
             return labels
         if mask.label_count > MAX_CLASS_VALUES and mask.components_per_label > MANY_LABELS:

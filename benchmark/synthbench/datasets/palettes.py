@@ -7,11 +7,12 @@ from pathlib import Path
 import numpy as np
 
 from synthbench.errors import DataError
+from synthbench.types import AnyArray
 
 __all__ = ["check_palette"]
 
 
-def check_palette(path: Path, indices: np.ndarray, table: np.ndarray, *, classes: bool) -> None:
+def check_palette(path: Path, indices: AnyArray, table: AnyArray, *, classes: bool) -> None:
     """Raise `DataError` where indices and colours of a mask disagree.
 
     Of two colours, or of greys, black has to be 0. Greys of classes have to be their numbers, or be two. Other colours

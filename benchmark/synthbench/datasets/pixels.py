@@ -14,6 +14,7 @@ from synthbench.datasets.mask_checks import check_mask
 from synthbench.datasets.mask_statistics import TYPE_MAXIMA, mask_statistics
 from synthbench.errors import DataError
 from synthbench.samples import IGNORED, MAX_LABEL, Sample, split_ignored
+from synthbench.types import AnyArray
 
 if TYPE_CHECKING:
     from synthbench.datasets.found_image import FoundImage
@@ -35,7 +36,7 @@ _BIT_DEPTHS = {8: 255, 10: 1023, 12: 4095, 14: 16383}
 
 
 def make_sample(
-    name: str, image: np.ndarray, labels: np.ndarray, groups: Mapping[str, str], image_at: str, mask_at: str
+    name: str, image: AnyArray, labels: AnyArray, groups: Mapping[str, str], image_at: str, mask_at: str
 ) -> Sample:
     """Return a sample; raise `DataError`, naming both files, when image and mask differ in size.
 
@@ -69,12 +70,12 @@ def read_pairs(
     log.raise_problems(path)
 
 
-def read_image(path: Path, log: ImportLog) -> np.ndarray:
+def read_image(path: Path, log: ImportLog) -> AnyArray:
     """Read an image file as uint8 or uint16, grey or RGB; see `decode_image` and `to_sample_image`."""
     return to_sample_image(decode_image(path, log), str(path), log)
 
 
-def to_sample_image(image: np.ndarray, where: str, log: ImportLog) -> np.ndarray:
+def to_sample_image(image: AnyArray, where: str, log: ImportLog) -> AnyArray:
     """Return an image as uint8 or uint16, ``(height, width)`` or ``(height, width, 3)``.
 
     Opaque alpha is dropped; an RGB image of three equal channels becomes grey; channels first become channels last.
@@ -107,7 +108,7 @@ def to_sample_image(image: np.ndarray, where: str, log: ImportLog) -> np.ndarray
     return rescale(image, where, log)
 
 
-def rescale(image: np.ndarray, where: str, log: ImportLog) -> np.ndarray:
+def rescale(image: AnyArray, where: str, log: ImportLog) -> AnyArray:
     """Return pixels, of any shape, as uint8 or uint16 in the intensity scale of the set."""
     image = log.rescaler.apply(image, where, log.count)
     if image.dtype == np.uint16:
@@ -127,7 +128,7 @@ def log_bit_depth(log: ImportLog) -> None:
         )
 
 
-def _drop_axes(array: np.ndarray) -> np.ndarray:
+def _drop_axes(array: AnyArray) -> AnyArray:
     while array.ndim > 2 and array.shape[0] == 1:
         array = array[0]
     while array.ndim > 2 and array.shape[-1] == 1:
@@ -135,12 +136,12 @@ def _drop_axes(array: np.ndarray) -> np.ndarray:
     return array
 
 
-def read_mask(path: Path, options: ImportOptions, log: ImportLog) -> np.ndarray:
+def read_mask(path: Path, options: ImportOptions, log: ImportLog) -> AnyArray:
     """Read a mask file as a label map or class map; see `decode_mask` and `to_label_map`."""
     return to_label_map(decode_mask(path, log, classes=options.task == "semantic"), str(path), options, log)
 
 
-def to_label_map(mask: np.ndarray, where: str, options: ImportOptions, log: ImportLog) -> np.ndarray:
+def to_label_map(mask: AnyArray, where: str, options: ImportOptions, log: ImportLog) -> AnyArray:
     """Return a mask as a label map (task `instances`) or a class map (task `semantic`).
 
     Pixels of the value to ignore become `IGNORED` (−1). The statistics of a mask of objects are kept in
@@ -162,7 +163,7 @@ def to_label_map(mask: np.ndarray, where: str, options: ImportOptions, log: Impo
     return np.where(ignore, IGNORED, known.astype(np.int64))
 
 
-def _known_labels(labels: np.ndarray, where: str, options: ImportOptions, log: ImportLog) -> np.ndarray:
+def _known_labels(labels: AnyArray, where: str, options: ImportOptions, log: ImportLog) -> AnyArray:
     if options.task == "semantic":
         return _class_map(labels, where, options, log)
     if not options.trusted:
@@ -173,7 +174,7 @@ def _known_labels(labels: np.ndarray, where: str, options: ImportOptions, log: I
     return split_components(labels, log) if options.components else labels
 
 
-def split_components(labels: np.ndarray, log: ImportLog) -> np.ndarray:
+def split_components(labels: AnyArray, log: ImportLog) -> AnyArray:
     """Return a label map, uint32, in which each connected piece (8 neighbours) of a label is an object of its own."""
     from skimage.measure import label as connected
 
@@ -184,7 +185,7 @@ def split_components(labels: np.ndarray, log: ImportLog) -> np.ndarray:
     return labels
 
 
-def to_integers(mask: np.ndarray, where: str) -> np.ndarray:
+def to_integers(mask: AnyArray, where: str) -> AnyArray:
     """Return a mask as ``(height, width)`` of integers 0 … 2³¹ − 1; raise `DataError` if that isn't possible."""
     mask = _drop_axes(mask)
     if mask.ndim == 3 and mask.shape[2] in (2, 4):
@@ -209,7 +210,7 @@ def to_integers(mask: np.ndarray, where: str) -> np.ndarray:
     return mask
 
 
-def _without_alpha(mask: np.ndarray, where: str) -> np.ndarray:
+def _without_alpha(mask: AnyArray, where: str) -> AnyArray:
     """Drop an alpha channel that agrees with the values; raise `DataError` where it doesn't."""
     alpha, numbers = mask[..., -1], mask[..., :-1]
     visible = alpha > 0
@@ -222,7 +223,7 @@ def _without_alpha(mask: np.ndarray, where: str) -> np.ndarray:
     return numbers[..., 0] if numbers.shape[-1] == 1 else numbers
 
 
-def _class_map(labels: np.ndarray, where: str, options: ImportOptions, log: ImportLog) -> np.ndarray:
+def _class_map(labels: AnyArray, where: str, options: ImportOptions, log: ImportLog) -> AnyArray:
     present = np.unique(labels)
     if len(options.classes) == 2 and present[-1] in TYPE_MAXIMA and np.isin(present, (0, present[-1])).all():
         log.count(f"binary masks of 0 and {present[-1]} stored as classes 0 and 1")

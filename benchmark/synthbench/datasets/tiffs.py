@@ -12,6 +12,7 @@ from synthbench.datasets.import_options import ImportLog
 from synthbench.datasets.palettes import check_palette
 from synthbench.errors import DataError
 from synthbench.io.images import check_size, decoder_errors
+from synthbench.types import AnyArray
 
 if TYPE_CHECKING:
     from tifffile import TiffPage, TiffPageSeries
@@ -30,7 +31,7 @@ ORIENTED = "rotated as their orientation tag says"
 """In the log, of images and masks."""
 
 
-def read_tiff(path: Path, log: ImportLog, *, mask: bool, classes: bool = False) -> np.ndarray:
+def read_tiff(path: Path, log: ImportLog, *, mask: bool, classes: bool = False) -> AnyArray:
     """Read a TIFF file with one image; reduced copies of it (pyramids, thumbnails) are skipped.
 
     Orientation tags are applied. An image with a palette gets its colours, one whose 0 is white is inverted, and
@@ -72,7 +73,7 @@ def read_tiff(path: Path, log: ImportLog, *, mask: bool, classes: bool = False) 
                 f"{path}: {_LOSSY[page.compression]} compression changes the values of a mask; "
                 "save masks without loss (LZW, deflate, none)"
             )
-        pixels: np.ndarray = series.asarray()
+        pixels: AnyArray = series.asarray()
         pixels = _as_planes(pixels, series.axes, axes)
         written_by_tifffile = series.kind == "shaped"
         bits = page.bitspersample if isinstance(page.bitspersample, int) else 8 * pixels.itemsize
@@ -93,7 +94,7 @@ def read_tiff(path: Path, log: ImportLog, *, mask: bool, classes: bool = False) 
     return apply_orientation(pixels, orientation, log, mask=mask)
 
 
-def apply_orientation(pixels: np.ndarray, orientation: object, log: ImportLog, *, mask: bool) -> np.ndarray:
+def apply_orientation(pixels: AnyArray, orientation: object, log: ImportLog, *, mask: bool) -> AnyArray:
     """Rotate or flip pixels as the orientation tag (1 … 8) says; an unknown value is treated as 1."""
     if orientation not in range(2, 9):
         return pixels
@@ -138,7 +139,7 @@ def _plane(path: Path, series: TiffPageSeries, log: ImportLog, *, mask: bool) ->
     return "".join(axis for axis, _ in kept)
 
 
-def _as_planes(pixels: np.ndarray, all_axes: str, axes: str) -> np.ndarray:
+def _as_planes(pixels: AnyArray, all_axes: str, axes: str) -> AnyArray:
     """Return pixels as ``YX`` or ``YXS``, from `all_axes` with those of length 1 still in it."""
     pixels = pixels.squeeze(tuple(i for i, axis in enumerate(all_axes) if axis not in axes))
     last = axes.find("S") if "S" in axes else axes.find("C")
@@ -153,7 +154,7 @@ def _known_colours(path: Path, page: TiffPage) -> None:
     raise DataError(f"{path}: its pixels are {name} (photometric {kind}); save it as grey or RGB")
 
 
-def _inverted(path: Path, pixels: np.ndarray, bits: int, log: ImportLog, *, mask: bool) -> np.ndarray:
+def _inverted(path: Path, pixels: AnyArray, bits: int, log: ImportLog, *, mask: bool) -> AnyArray:
     if mask and bits != 1:
         raise DataError(
             f"{path}: 0 is white in this mask (photometric MinIsWhite), so the background may not be 0; save it as "

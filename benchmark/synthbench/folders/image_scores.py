@@ -24,6 +24,7 @@ from synthbench.metrics.matching import (
 )
 from synthbench.metrics.overlap import overlap
 from synthbench.metrics.semantic import scores
+from synthbench.types import AnyArray
 
 __all__ = ["ImageScore", "score_image", "semantic_summary", "summary"]
 
@@ -52,7 +53,7 @@ class ImageScore:
     ignored: int = 0
 
 
-def score_image(truth: np.ndarray, predicted: np.ndarray, ignore: np.ndarray | None = None) -> ImageScore:
+def score_image(truth: AnyArray, predicted: AnyArray, ignore: AnyArray | None = None) -> ImageScore:
     """Score one label map of instances against another.
 
     Parameters
@@ -135,7 +136,7 @@ def _figures(images: Sequence[ImageScore]) -> dict[str, Any]:
     }
 
 
-def semantic_summary(images: Mapping[str, tuple[np.ndarray, float]]) -> dict[str, Any]:
+def semantic_summary(images: Mapping[str, tuple[AnyArray, float]]) -> dict[str, Any]:
     """Sum up the confusion matrices of many images.
 
     Returns

@@ -14,6 +14,7 @@ from synthbench.folders._pairs import PairResult, ProgressCallback, pair_result,
 from synthbench.folders.image_scores import ImageScore, score_image, semantic_summary, summary
 from synthbench.metrics.semantic import cldice, confusion
 from synthbench.samples import check_ignore_value
+from synthbench.types import AnyArray
 
 __all__ = [
     "ImageScore",
@@ -115,7 +116,7 @@ def confusions(
     workers: int | None = 1,
     reader: MaskReader = CLASSES,
     log: ImportLog | None = None,
-) -> dict[str, tuple[np.ndarray, float]]:
+) -> dict[str, tuple[AnyArray, float]]:
     """Return the confusion matrix and the foreground clDice of each image by name.
 
     The matrices have as many classes as occur in either folder.
@@ -130,7 +131,7 @@ def _score_files(reader: MaskReader, true_file: Path, predicted_file: Path) -> P
     return pair_result(score_image(true.labels, predicted.labels, region), true, predicted)
 
 
-def _confuse_files(reader: MaskReader, true_file: Path, predicted_file: Path) -> PairResult[tuple[np.ndarray, float]]:
+def _confuse_files(reader: MaskReader, true_file: Path, predicted_file: Path) -> PairResult[tuple[AnyArray, float]]:
     true_mask, predicted_mask, region = reader.read_pair(true_file, predicted_file)
     true, predicted = true_mask.labels, predicted_mask.labels
     if region is not None:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from synthbench.errors import DataError, message_without_path
+from synthbench.types import AnyArray
 
 if TYPE_CHECKING:
     from PIL.Image import Image as Picture
@@ -96,12 +97,12 @@ def decoder_errors(path: Path) -> Iterator[None]:
         ) from None
 
 
-def suffix_for(array: np.ndarray) -> str:
+def suffix_for(array: AnyArray) -> str:
     """Return ``".png"`` where PNG can hold the array without loss, else ``".tif"``."""
     return ".png" if array.dtype == np.uint8 or (array.dtype == np.uint16 and array.ndim == 2) else ".tif"
 
 
-def write_array(path: Path, array: np.ndarray) -> None:
+def write_array(path: Path, array: AnyArray) -> None:
     """Write an array losslessly to PNG or TIFF (by the suffix); raise `DataError` if it can't be written."""
     try:
         if path.suffix == ".png":
@@ -119,7 +120,7 @@ def write_array(path: Path, array: np.ndarray) -> None:
         raise DataError(f"{path}: can't be written: {error.strerror or error}") from None
 
 
-def read_array(path: Path, size: tuple[int, int] | None = None) -> np.ndarray:
+def read_array(path: Path, size: tuple[int, int] | None = None) -> AnyArray:
     """Read a PNG, TIFF, JPEG or BMP file as it is; raise `DataError`, naming the file, when that fails.
 
     Palette PNGs give their indices (as label maps are stored by some tools); an alpha channel of an RGB image
@@ -140,14 +141,14 @@ def read_array(path: Path, size: tuple[int, int] | None = None) -> np.ndarray:
     return array
 
 
-def _read_picture(path: Path, size: tuple[int, int] | None) -> np.ndarray:
+def _read_picture(path: Path, size: tuple[int, int] | None) -> AnyArray:
     with open_image(path, size_known=size is not None) as file:
         _compare(path, (file.height, file.width), size)
         file.load()
         return pixels_of(file)
 
 
-def pixels_of(picture: Picture) -> np.ndarray:
+def pixels_of(picture: Picture) -> AnyArray:
     """Return the numbers of a picture: one of 1 bit gives 0 and 255, one of 16 bits uint16."""
     array = np.asarray(picture.convert("L") if picture.mode == "1" else picture)
     if picture.mode.startswith("I;16") or (picture.mode == "I" and _fits_uint16(array)):
@@ -155,11 +156,11 @@ def pixels_of(picture: Picture) -> np.ndarray:
     return array
 
 
-def _fits_uint16(array: np.ndarray) -> bool:
+def _fits_uint16(array: AnyArray) -> bool:
     return bool(array.size and array.min() >= 0 and array.max() <= np.iinfo(np.uint16).max)
 
 
-def _read_tiff(path: Path, size: tuple[int, int] | None) -> np.ndarray:
+def _read_tiff(path: Path, size: tuple[int, int] | None) -> AnyArray:
     import tifffile
 
     logging.getLogger("tifffile").setLevel(logging.CRITICAL)  # what it warns of, the exception says
@@ -170,7 +171,7 @@ def _read_tiff(path: Path, size: tuple[int, int] | None) -> np.ndarray:
         _compare(path, (page.imagelength, page.imagewidth), size)
         if size is None:
             check_size(path, math.prod(file.series[0].shape[:-1]), file.series[0].shape[-1])
-        array: np.ndarray = file.asarray()
+        array: AnyArray = file.asarray()
     return array
 
 

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from markupsafe import Markup
 
+from synthbench.types import AnyArray
+
 __all__ = ["COLOURS", "Line", "Scale", "colour", "curves", "percent", "spaced", "span_of", "step_for"]
 
 WIDTH, HEIGHT = 460, 300
@@ -119,13 +121,13 @@ def span_of(rows: Sequence[Mapping[str, float]]) -> Scale:
     return Scale(low, high, 0.0, 100.0, step_for(high - low, 5))
 
 
-def _around(values: np.ndarray) -> tuple[float, float]:
+def _around(values: AnyArray) -> tuple[float, float]:
     low, high = min(float(values.min()), 0.0), max(float(values.max()), 0.0)
     room = max((high - low) * 0.06, 0.005)
     return low - room, high + room
 
 
-def _tenths(values: np.ndarray) -> tuple[float, float]:
+def _tenths(values: AnyArray) -> tuple[float, float]:
     low = np.floor((float(values.min()) - 0.02) * 10) / 10
     return max(float(low), 0.0), min(float(values.max()) + 0.03, 1.0)
 

@@ -19,6 +19,7 @@ from synthbench.leaderboard.blocks import blocks
 from synthbench.leaderboard.pages import INDEX, PICTURES, page
 from synthbench.samples import Sample, Task
 from synthbench.samples.pictures import draw_annotation, stretch_samples
+from synthbench.types import AnyArray
 
 if TYPE_CHECKING:
     from synthbench.results import Results
@@ -79,7 +80,7 @@ def _write_pictures(folder: Path, pictures: Mapping[str, Sequence[Sample]], task
     os.replace(beside, folder / PICTURES)
 
 
-def crop(labels: np.ndarray) -> tuple[slice, slice]:
+def crop(labels: AnyArray) -> tuple[slice, slice]:
     """Choose the square of at most `SIDE` pixels, of nine evenly placed ones, where most pixels are labelled.
 
     Of equal ones the most central is taken.
@@ -98,7 +99,7 @@ def _cut(sample: Sample) -> Sample:
     return Sample(sample.id, sample.image[window], sample.labels[window], ignore=ignore)
 
 
-def _beside(sides: Sequence[np.ndarray]) -> np.ndarray:
+def _beside(sides: Sequence[AnyArray]) -> AnyArray:
     """Return two pictures with a transparent gap between them: RGBA."""
     height, width = sides[0].shape[:2]
     out = np.zeros((height, 2 * width + _GAP, 4), np.uint8)

@@ -13,6 +13,7 @@ import numpy as np
 
 from synthbench.metrics.assignment import assign
 from synthbench.metrics.overlap import Overlap
+from synthbench.types import AnyArray
 
 __all__ = ["AggregatedJaccard", "aji", "aji_cellpose", "aji_plus", "per_image_aji", "pooled_aji"]
 
@@ -126,7 +127,7 @@ def per_image_aji(images: Iterable[AggregatedJaccard]) -> float:
     return float(np.mean(scored)) if scored else 0.0
 
 
-def _one_to_one(table: Overlap, certain: float, gain: np.ndarray) -> np.ndarray:
+def _one_to_one(table: Overlap, certain: float, gain: AnyArray) -> AnyArray:
     """Return the positions of the pairs of the best one-to-one matching; those of more IoU than `certain` are in it."""
     sure = table.iou > certain
     taken_true = np.zeros(len(table.true_ids), bool)
@@ -137,7 +138,7 @@ def _one_to_one(table: Overlap, certain: float, gain: np.ndarray) -> np.ndarray:
     return np.concatenate([np.flatnonzero(sure), chosen])
 
 
-def _aggregate(table: Overlap, chosen: np.ndarray) -> AggregatedJaccard:
+def _aggregate(table: Overlap, chosen: AnyArray) -> AggregatedJaccard:
     lone_true = np.delete(table.true_areas, table.true[chosen])
     lone_predicted = np.delete(table.predicted_areas, table.predicted[chosen])
     union = table.union[chosen].sum() + lone_true.sum() + lone_predicted.sum()

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
+from synthbench.types import AnyArray
+
 __all__ = ["assign"]
 
 
-def assign(true: np.ndarray, predicted: np.ndarray, gain: np.ndarray) -> np.ndarray:
+def assign(true: AnyArray, predicted: AnyArray, gain: AnyArray) -> AnyArray:
     """Choose pairs so that no instance is in two of them, and the sum of their gains is the largest.
 
     A pair without a rival is chosen at once. The rest falls into groups that compete among themselves, each a small
@@ -37,7 +39,7 @@ def assign(true: np.ndarray, predicted: np.ndarray, gain: np.ndarray) -> np.ndar
     return np.sort(np.concatenate(chosen))
 
 
-def _groups(true: np.ndarray, predicted: np.ndarray) -> list[np.ndarray]:
+def _groups(true: AnyArray, predicted: AnyArray) -> list[AnyArray]:
     """Return the positions of the pairs of each connected part of the graph whose edges the pairs are."""
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components
@@ -51,7 +53,7 @@ def _groups(true: np.ndarray, predicted: np.ndarray) -> list[np.ndarray]:
     return np.split(order, np.flatnonzero(np.diff(part[order])) + 1)
 
 
-def _best(true: np.ndarray, predicted: np.ndarray, gain: np.ndarray) -> np.ndarray:
+def _best(true: AnyArray, predicted: AnyArray, gain: AnyArray) -> AnyArray:
     """Solve one group densely; return the positions of the chosen pairs."""
     from scipy.optimize import linear_sum_assignment
 

@@ -13,6 +13,7 @@ import numpy as np
 
 from synthbench.metrics.matching import IOU_THRESHOLDS
 from synthbench.metrics.overlap import Overlap, overlap
+from synthbench.types import AnyArray
 
 __all__ = ["RECALLS", "CocoAP", "coco_ap"]
 
@@ -42,9 +43,9 @@ class CocoAP:
 
 
 def coco_ap(
-    truths: Sequence[np.ndarray],
-    labels: Sequence[np.ndarray],
-    scores: Sequence[np.ndarray | None],
+    truths: Sequence[AnyArray],
+    labels: Sequence[AnyArray],
+    scores: Sequence[AnyArray | None],
     max_detections: int | None = None,
 ) -> CocoAP:
     """Compute COCO average precision of all images together, objects of every size.
@@ -97,7 +98,7 @@ def coco_ap(
     )
 
 
-def _table(truth: np.ndarray, predicted: np.ndarray, image: int) -> Overlap:
+def _table(truth: AnyArray, predicted: AnyArray, image: int) -> Overlap:
     if np.shape(truth) != np.shape(predicted):
         raise ValueError(f"labels: image {image} has shape {np.shape(predicted)}, and its truth {np.shape(truth)}")
     if np.ndim(truth) != 2:
@@ -109,7 +110,7 @@ def _table(truth: np.ndarray, predicted: np.ndarray, image: int) -> Overlap:
         raise ValueError(f"{'truths' if name == 'truth' else 'labels'}: image {image}: {reason}") from None
 
 
-def _scores_of(ids: np.ndarray, given: np.ndarray | None, image: int) -> np.ndarray:
+def _scores_of(ids: AnyArray, given: AnyArray | None, image: int) -> AnyArray:
     """Return the score of each predicted instance; 1 where the method has none."""
     if given is None:
         return np.ones(len(ids))
@@ -125,7 +126,7 @@ def _scores_of(ids: np.ndarray, given: np.ndarray | None, image: int) -> np.ndar
     return values[ids - 1]
 
 
-def _right(table: Overlap, best_first: np.ndarray) -> np.ndarray:
+def _right(table: Overlap, best_first: AnyArray) -> AnyArray:
     """Return which instances match a true one at each threshold, ``(thresholds, instances)``, best scores first.
 
     Above IoU 0.5 a pair has no rival. At 0.5 a predicted instance may be the union of two true ones, which nothing else
@@ -145,7 +146,7 @@ def _right(table: Overlap, best_first: np.ndarray) -> np.ndarray:
     return right
 
 
-def _precision(right: np.ndarray, true: int) -> np.ndarray:
+def _precision(right: AnyArray, true: int) -> AnyArray:
     """Return ``(thresholds, recall levels)`` precision down the ranking; zeros where there is no true instance."""
     out = np.zeros((len(right), len(RECALLS)))
     if not true or not right.shape[1]:

@@ -16,6 +16,7 @@ from synthbench.metrics.frechet import frechet_distance
 from synthbench.metrics.kernel import PERMUTATIONS, kernel_distance, kernel_interval, permutation_test
 from synthbench.metrics.mask_realism import Gap, compare_masks
 from synthbench.metrics.prdc import NEIGHBOURS, prdc
+from synthbench.types import AnyArray
 
 __all__ = ["MIN_IMAGES", "compare_features", "compare_kernel", "compare_mask_shapes"]
 
@@ -128,7 +129,7 @@ def compare_mask_shapes(
     return compare_masks(of_synthetic, of_real, of_others)
 
 
-def _estimate(x: np.ndarray, y: np.ndarray) -> dict[str, float]:
+def _estimate(x: AnyArray, y: AnyArray) -> dict[str, float]:
     low, high = kernel_interval(x, y, seed=0)
     return {"value": kernel_distance(x, y), "low": low, "high": high}
 

@@ -6,13 +6,15 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from synthbench.types import AnyArray
+
 __all__ = ["contacts", "touching_labels", "touching_pairs"]
 
 _NEIGHBOURS = ((0, 1), (1, 0), (1, 1), (1, -1))
 """Rows and columns to one neighbour of each opposite pair of the 8-neighbourhood."""
 
 
-def contacts(labels: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+def contacts(labels: AnyArray) -> Iterator[tuple[AnyArray, AnyArray]]:
     """Yield, for each of the four directions, the labels on both sides of every contact between two objects.
 
     Parameters
@@ -33,7 +35,7 @@ def contacts(labels: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         yield here[contact], there[contact]
 
 
-def touching_pairs(labels: np.ndarray) -> np.ndarray:
+def touching_pairs(labels: AnyArray) -> AnyArray:
     """Return the pairs of labels that touch, each once.
 
     Returns
@@ -45,6 +47,6 @@ def touching_pairs(labels: np.ndarray) -> np.ndarray:
     return np.unique(np.sort(pairs, axis=1), axis=0)
 
 
-def touching_labels(labels: np.ndarray) -> np.ndarray:
+def touching_labels(labels: AnyArray) -> AnyArray:
     """Return the labels that touch another one, in ascending order; see `contacts` for the parameter."""
     return np.unique(np.concatenate([side for sides in contacts(labels) for side in sides]))

@@ -21,6 +21,7 @@ from synthbench.metrics.memorisation import (
 from synthbench.metrics.residual_similarity import ThumbnailSet, nearest
 from synthbench.metrics.similarity import SIDE
 from synthbench.samples import ORIGINS
+from synthbench.types import AnyArray
 
 __all__ = ["TooFewHeldOut", "find_duplicates"]
 
@@ -110,10 +111,10 @@ def find_duplicates(synthetic: FeatureSet, real: FeatureSet, train: FeatureSet) 
 class _Search:
     """Of each synthetic image: distance and position of the nearest original, and the correlation of its mask."""
 
-    distance: np.ndarray
-    of: np.ndarray
+    distance: AnyArray
+    of: AnyArray
     comparison: NeighbourDistances
-    mask_correlation: np.ndarray
+    mask_correlation: AnyArray
 
 
 def _search(synthetic: FeatureSet, originals: FeatureSet, held_out: FeatureSet) -> _Search:
@@ -143,7 +144,7 @@ def _search(synthetic: FeatureSet, originals: FeatureSet, held_out: FeatureSet) 
     return _Search(distance, of, compare_distances(distance, held_out_distance), of_synthetic.mask)
 
 
-def _texture_distance(images: FeatureSet, originals: FeatureSet) -> np.ndarray:
+def _texture_distance(images: FeatureSet, originals: FeatureSet) -> AnyArray:
     """Return the distance of each image's texture from the nearest one, whatever the masks."""
     here, there = images.thumbnail_set.of_masks, originals.thumbnail_set.of_masks
     assert here
@@ -151,12 +152,12 @@ def _texture_distance(images: FeatureSet, originals: FeatureSet) -> np.ndarray:
     return _distance(nearest(ThumbnailSet(here.textures), ThumbnailSet(there.textures)).image)
 
 
-def _distance(correlation: np.ndarray | float) -> np.ndarray:
-    distance: np.ndarray = np.sqrt(np.maximum(0.0, 2 - 2 * np.asarray(correlation, np.float64)))
+def _distance(correlation: AnyArray | float) -> AnyArray:
+    distance: AnyArray = np.sqrt(np.maximum(0.0, 2 - 2 * np.asarray(correlation, np.float64)))
     return distance
 
 
-def _origins(synthetic: FeatureSet, mask_correlation: np.ndarray) -> list[str]:
+def _origins(synthetic: FeatureSet, mask_correlation: AnyArray) -> list[str]:
     """Return the origin of each mask: as the masks show, else as the generator says; as it says without masks.
 
     A mask that is a training mask is one, whatever its generator says; a mask unlike all of them, of which the

@@ -6,6 +6,7 @@ import numpy as np
 
 from synthbench.metrics.features import check_features, whole
 from synthbench.metrics.rank_test import mann_whitney
+from synthbench.types import AnyArray
 
 __all__ = ["HELD_OUT_PER_CELL", "authenticity", "data_copying"]
 
@@ -16,7 +17,7 @@ _BLOCK = 512
 _K_MEANS_STEPS = 25
 
 
-def authenticity(training: np.ndarray, synthetic: np.ndarray, *, block: int = _BLOCK) -> float:
+def authenticity(training: AnyArray, synthetic: AnyArray, *, block: int = _BLOCK) -> float:
     """Return the fraction of the synthetic images that are authentic (Alaa 2022).
 
     A synthetic image is authentic when it is farther from its nearest training image than that training image is from
@@ -50,9 +51,7 @@ def authenticity(training: np.ndarray, synthetic: np.ndarray, *, block: int = _B
     return float((distance > others[index]).mean())
 
 
-def data_copying(
-    training: np.ndarray, held_out: np.ndarray, synthetic: np.ndarray, *, cells: int | None = None
-) -> float:
+def data_copying(training: AnyArray, held_out: AnyArray, synthetic: AnyArray, *, cells: int | None = None) -> float:
     """Return C_T (Meehan 2020): are synthetic images nearer to training images than held-out real ones are?
 
     Feature space is divided into cells by k-means on the training images. In each cell, the Mann–Whitney test compares
@@ -102,7 +101,7 @@ def data_copying(
         number //= 2
 
 
-def _k_means(training: np.ndarray, cells: int) -> np.ndarray:
+def _k_means(training: AnyArray, cells: int) -> AnyArray:
     """Return the centres of k-means (Lloyd), started from a fixed choice of training images."""
     centres = training[np.random.default_rng((0, 23)).permutation(len(training))[:cells]]
     for _ in range(_K_MEANS_STEPS):
@@ -116,9 +115,7 @@ def _k_means(training: np.ndarray, cells: int) -> np.ndarray:
     return centres
 
 
-def _nearest(
-    x: np.ndarray, y: np.ndarray, block: int = _BLOCK, *, exclude_self: bool = False
-) -> tuple[np.ndarray, np.ndarray]:
+def _nearest(x: AnyArray, y: AnyArray, block: int = _BLOCK, *, exclude_self: bool = False) -> tuple[AnyArray, AnyArray]:
     """Return distance and position of the nearest row of y for each row of x; `exclude_self` where x is y."""
     index = np.empty(len(x), np.int64)
     lengths = np.einsum("ij,ij->i", y, y)
@@ -131,5 +128,5 @@ def _nearest(
     return np.linalg.norm(x - y[index], axis=1), index
 
 
-def _features(training: np.ndarray, other: np.ndarray, name: str) -> tuple[np.ndarray, np.ndarray]:
+def _features(training: AnyArray, other: AnyArray, name: str) -> tuple[AnyArray, AnyArray]:
     return check_features(training, other, least=1, names=("training", name))

@@ -11,6 +11,7 @@ from synthbench.metrics.mask_realism import MEASURES, measure_masks
 from synthbench.metrics.residual_similarity import MaskResiduals, ThumbnailSet
 from synthbench.metrics.residuals import TEXTURE_SIDE, Residuals, residuals
 from synthbench.metrics.similarity import SIDE, thumbnail
+from synthbench.types import AnyArray
 
 __all__ = ["FeatureSet"]
 
@@ -38,19 +39,19 @@ class FeatureSet:
     """
 
     names: list[str] = field(default_factory=list)
-    image_thumbnails: list[np.ndarray] = field(default_factory=list)
-    mask_measures: list[dict[str, np.ndarray]] = field(default_factory=list)
-    mask_thumbnails: list[np.ndarray] = field(default_factory=list)
+    image_thumbnails: list[AnyArray] = field(default_factory=list)
+    mask_measures: list[dict[str, AnyArray]] = field(default_factory=list)
+    mask_thumbnails: list[AnyArray] = field(default_factory=list)
     residuals: list[Residuals] = field(default_factory=list)
     mask_origins: list[str] = field(default_factory=list)
-    features: np.ndarray = field(default_factory=lambda: np.zeros((0, 0)))
+    features: AnyArray = field(default_factory=lambda: np.zeros((0, 0)))
 
     def add(
         self,
         name: str,
-        image: np.ndarray,
-        labels: np.ndarray | None = None,
-        ignore: np.ndarray | None = None,
+        image: AnyArray,
+        labels: AnyArray | None = None,
+        ignore: AnyArray | None = None,
         *,
         task: str = "instances",
         origin: str = "",
@@ -96,7 +97,7 @@ class FeatureSet:
         )
 
     @property
-    def thumbnails(self) -> np.ndarray:
+    def thumbnails(self) -> AnyArray:
         """Thumbnails of all images, ``(n, SIDE, SIDE)`` float32."""
         return np.stack(self.image_thumbnails).reshape(-1, SIDE, SIDE)
 
@@ -114,7 +115,7 @@ class FeatureSet:
         return ThumbnailSet(self.thumbnails, of_masks)
 
     @property
-    def pooled_mask_measures(self) -> dict[str, np.ndarray] | None:
+    def pooled_mask_measures(self) -> dict[str, AnyArray] | None:
         """The measures of all masks, concatenated by name; None where there are none."""
         if not self.mask_measures:
             return None

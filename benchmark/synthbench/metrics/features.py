@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from synthbench.types import AnyArray
+
 __all__ = ["LARGEST", "PUBLISHED", "check_features", "distance_names", "whole"]
 
 PUBLISHED = "inception"
@@ -35,8 +37,8 @@ def whole(number: object, name: str, least: int = 1) -> None:
 
 
 def check_features(
-    x: np.ndarray, y: np.ndarray, *, least: int = 2, names: tuple[str, str] = ("x", "y")
-) -> tuple[np.ndarray, np.ndarray]:
+    x: AnyArray, y: AnyArray, *, least: int = 2, names: tuple[str, str] = ("x", "y")
+) -> tuple[AnyArray, AnyArray]:
     """Return two sets of features as float64.
 
     Parameters

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from synthbench.metrics.features import check_features
+from synthbench.types import AnyArray
 
 __all__ = ["LARGE", "TOLERANCE", "frechet_distance"]
 
@@ -15,7 +16,7 @@ TOLERANCE = 1e-7
 """Doubt, as a share of the distance, up to which that is good enough: it overstates the error ten times and more."""
 
 
-def frechet_distance(x: np.ndarray, y: np.ndarray) -> float:
+def frechet_distance(x: AnyArray, y: AnyArray) -> float:
     r"""Compute ``|μ₁ − μ₂|² + tr(Σ₁ + Σ₂ − 2 (Σ₁ Σ₂)^½)`` of the Gaussians with these means and covariances.
 
     No matrix root is taken. With centred features X (n, d) and Y (m, d), the eigenvalues of Σ₁ Σ₂ are the squared
@@ -56,7 +57,7 @@ def frechet_distance(x: np.ndarray, y: np.ndarray) -> float:
     return max(without - 2 * float(np.linalg.svd(cross, compute_uv=False).sum()), 0.0)
 
 
-def _norm_from_squares(matrix: np.ndarray) -> tuple[float, float]:
+def _norm_from_squares(matrix: AnyArray) -> tuple[float, float]:
     """Return the nuclear norm by the eigenvalues of the squared matrix, and by how much twice that may be wrong.
 
     Rounding shifts an eigenvalue by about ε times the largest, and so a singular value s by that over s, at most by
@@ -70,7 +71,7 @@ def _norm_from_squares(matrix: np.ndarray) -> tuple[float, float]:
     return float(roots.sum()), 2 * float(wrong.sum())
 
 
-def _root(features: np.ndarray) -> np.ndarray:
+def _root(features: AnyArray) -> AnyArray:
     """Return a matrix R of at most d rows with Rᵀ R the covariance of the features."""
     centred = (features - features.mean(axis=0)) / np.sqrt(len(features) - 1)
     if len(centred) > centred.shape[1]:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import numpy as np
 
 from synthbench.metrics.overlap import overlap
+from synthbench.types import AnyArray
 
 __all__ = ["leave_out"]
 
 
-def leave_out(truth: np.ndarray, predicted: np.ndarray, ignore: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
+def leave_out(truth: AnyArray, predicted: AnyArray, ignore: AnyArray | None) -> tuple[AnyArray, AnyArray]:
     """Return two label maps of instances without the ignore region; matching, AP, PQ, AJI and Dice start from these.
 
     The pixels of the region leave both maps. A predicted instance with more than half of its pixels in the region is

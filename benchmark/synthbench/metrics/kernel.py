@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from synthbench.metrics.features import check_features, whole
+from synthbench.types import AnyArray
 
 __all__ = ["DRAWS", "PERMUTATIONS", "kernel_distance", "kernel_interval", "permutation_test"]
 
@@ -17,7 +18,7 @@ _ROUNDING = 1e-12
 """Two distances that differ by less than this part of the kernel's mean size are one."""
 
 
-def kernel_distance(x: np.ndarray, y: np.ndarray) -> float:
+def kernel_distance(x: AnyArray, y: AnyArray) -> float:
     """Estimate the squared maximum mean discrepancy without bias, from all pairs of images.
 
     The kernel is ``(a·b / d + 1)³``. No subsets are drawn: the usual 100 subsets of 1,000 only add noise to this
@@ -43,7 +44,7 @@ def kernel_distance(x: np.ndarray, y: np.ndarray) -> float:
 
 
 def kernel_interval(
-    x: np.ndarray, y: np.ndarray, seed: int, *, draws: int = DRAWS, level: float = 0.95
+    x: AnyArray, y: AnyArray, seed: int, *, draws: int = DRAWS, level: float = 0.95
 ) -> tuple[float, float]:
     """Bootstrap an interval for `kernel_distance`: the images of both sets are drawn again with replacement.
 
@@ -82,7 +83,7 @@ def kernel_interval(
     return float(low), float(high)
 
 
-def permutation_test(x: np.ndarray, y: np.ndarray, seed: int, *, permutations: int = PERMUTATIONS) -> float:
+def permutation_test(x: AnyArray, y: AnyArray, seed: int, *, permutations: int = PERMUTATIONS) -> float:
     """Return how often a random division of all images gives a `kernel_distance` as large as that of x and y.
 
     Images of both sets are dealt out anew, as many to each side as before. Where all were drawn independently from one
@@ -123,7 +124,7 @@ def permutation_test(x: np.ndarray, y: np.ndarray, seed: int, *, permutations: i
     return (1 + as_large) / (1 + permutations)
 
 
-def _divided(images: np.ndarray, chosen: np.ndarray) -> tuple[np.ndarray, float]:
+def _divided(images: AnyArray, chosen: AnyArray) -> tuple[AnyArray, float]:
     """Return the kernel distance of each choice of images from the others, and the kernel's mean size.
 
     Parameters
@@ -152,7 +153,7 @@ def _divided(images: np.ndarray, chosen: np.ndarray) -> tuple[np.ndarray, float]
     return found, size / (total * (total - 1))
 
 
-def _resample(rng: np.random.Generator, n: int, draws: int) -> np.ndarray:
+def _resample(rng: np.random.Generator, n: int, draws: int) -> AnyArray:
     """Return ``(draws, n)``: how often each image is drawn; never one image alone, which has no pair."""
     often = rng.multinomial(n, np.full(n, 1 / n), size=draws).astype(np.float64)
     while (alone := (often > 0).sum(axis=1) < 2).any():
@@ -160,7 +161,7 @@ def _resample(rng: np.random.Generator, n: int, draws: int) -> np.ndarray:
     return often
 
 
-def _weighted(x: np.ndarray, y: np.ndarray, often_x: np.ndarray, often_y: np.ndarray) -> np.ndarray:
+def _weighted(x: AnyArray, y: AnyArray, often_x: AnyArray, often_y: AnyArray) -> AnyArray:
     """Return the unbiased estimate for each row of weights."""
     return (
         _within(x, often_x)
@@ -169,14 +170,14 @@ def _weighted(x: np.ndarray, y: np.ndarray, often_x: np.ndarray, often_y: np.nda
     )
 
 
-def _within(x: np.ndarray, often: np.ndarray) -> np.ndarray:
+def _within(x: AnyArray, often: AnyArray) -> AnyArray:
     """Return the weighted mean of the kernel over pairs of two images of one set."""
     itself = (np.einsum("ij,ij->i", x, x) / x.shape[1] + 1) ** 3
     pairs = often.sum(axis=1) ** 2 - (often**2).sum(axis=1)
     return (_sums(x, x, often, often) - often**2 @ itself) / pairs
 
 
-def _sums(x: np.ndarray, y: np.ndarray, often_x: np.ndarray, often_y: np.ndarray) -> np.ndarray:
+def _sums(x: AnyArray, y: AnyArray, often_x: AnyArray, often_y: AnyArray) -> AnyArray:
     """Return the weighted sum of the kernel over all pairs, block by block."""
     total = np.zeros(len(often_x))
     for start in range(0, len(x), _BLOCK):
@@ -186,7 +187,7 @@ def _sums(x: np.ndarray, y: np.ndarray, often_x: np.ndarray, often_y: np.ndarray
     return total
 
 
-def _kernel(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+def _kernel(x: AnyArray, y: AnyArray) -> AnyArray:
     """Return ``(n, m)``: the cubic kernel of each two images."""
-    kernel: np.ndarray = (x @ y.T / x.shape[1] + 1) ** 3
+    kernel: AnyArray = (x @ y.T / x.shape[1] + 1) ** 3
     return kernel

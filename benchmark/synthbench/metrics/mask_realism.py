@@ -15,6 +15,7 @@ import numpy as np
 from synthbench.metrics.contacts import touching_labels
 from synthbench.metrics.matching import IOU_THRESHOLDS, count, per_image, pooled
 from synthbench.metrics.overlap import label_runs
+from synthbench.types import AnyArray
 
 __all__ = ["MEASURES", "Gap", "Measures", "compare_masks", "label_consistency", "measure_masks"]
 
@@ -30,7 +31,7 @@ MEASURES = {
 """What is measured: the first four of each object (`spacing` where its image has another), the others of each image
 (`touching` where it has an object)."""
 
-Measures = Mapping[str, np.ndarray]
+Measures = Mapping[str, AnyArray]
 """Name → float64 values, in the order of images and labels; the names are those of `MEASURES`."""
 
 
@@ -53,9 +54,7 @@ class Gap(TypedDict):
     real: float | None
 
 
-def measure_masks(
-    masks: Iterable[np.ndarray], ignores: Iterable[np.ndarray | None] | None = None
-) -> dict[str, np.ndarray]:
+def measure_masks(masks: Iterable[AnyArray], ignores: Iterable[AnyArray | None] | None = None) -> dict[str, AnyArray]:
     """Measure label maps of objects.
 
     Objects at the border of an image, or of its ignore region, count as they are. A label in several pieces is one
@@ -81,7 +80,7 @@ def measure_masks(
     ValueError
         If one isn't a label map; the message says which.
     """
-    parts: dict[str, list[np.ndarray]] = {name: [] for name in MEASURES}
+    parts: dict[str, list[AnyArray]] = {name: [] for name in MEASURES}
     for position, (mask, ignore) in enumerate(zip(masks, ignores or repeat(None), strict=False)):
         labels = _checked(mask, position)
         if ignore is not None and ignore.all():
@@ -128,9 +127,7 @@ def compare_masks(synthetic: Measures, real: Measures, others: Measures | None =
     }
 
 
-def label_consistency(
-    predicted: Iterable[np.ndarray], masks: Iterable[np.ndarray]
-) -> dict[str, dict[str, list[float]]]:
+def label_consistency(predicted: Iterable[AnyArray], masks: Iterable[AnyArray]) -> dict[str, dict[str, list[float]]]:
     """Score what a segmenter, trained on real images alone, finds in synthetic images against their masks.
 
     Where it disagrees, the free labels are wrong, or the images unlike what it was trained on. Compare with its
@@ -164,7 +161,7 @@ def label_consistency(
     }
 
 
-def _measure(labels: np.ndarray, labelled: int) -> dict[str, np.ndarray]:
+def _measure(labels: AnyArray, labelled: int) -> dict[str, AnyArray]:
     height, width = labels.shape
     rows = np.repeat(np.arange(height), width)
     starts, lengths = label_runs(labels.ravel(), rows)
@@ -189,9 +186,7 @@ def _measure(labels: np.ndarray, labelled: int) -> dict[str, np.ndarray]:
     }
 
 
-def _eccentricity(
-    owner: np.ndarray, dy: np.ndarray, dx: np.ndarray, lengths: np.ndarray, area: np.ndarray
-) -> np.ndarray:
+def _eccentricity(owner: AnyArray, dy: AnyArray, dx: AnyArray, lengths: AnyArray, area: AnyArray) -> AnyArray:
     """Return √(1 − l₂ / l₁) of the eigenvalues of each object's matrix of second moments; 0 for a single pixel."""
     n = len(area)
     yy = np.bincount(owner, lengths * dy**2, n) / area
@@ -202,13 +197,13 @@ def _eccentricity(
     return np.sqrt(1 - np.divide(short, long, out=np.ones(n), where=long > 0))
 
 
-def _hull_areas(owner: np.ndarray, y: np.ndarray, left: np.ndarray, right: np.ndarray, n: int) -> np.ndarray:
+def _hull_areas(owner: AnyArray, y: AnyArray, left: AnyArray, right: AnyArray, n: int) -> AnyArray:
     """Return the area of each object's convex hull, from its runs' corners."""
     owners, heights = np.tile(owner, 2), np.concatenate([y, y + 1])
     return -_under(owners, heights, np.tile(left, 2), n) - _under(owners, heights, -np.tile(right, 2), n)
 
 
-def _under(owner: np.ndarray, y: np.ndarray, x: np.ndarray, n: int) -> np.ndarray:
+def _under(owner: AnyArray, y: AnyArray, x: AnyArray, n: int) -> AnyArray:
     """Return for each object the integral over y of the lower convex envelope of its points (y, x); exact."""
     order = np.lexsort((x, y, owner))
     owner, y, x = owner[order], y[order], x[order]
@@ -230,7 +225,7 @@ def _under(owner: np.ndarray, y: np.ndarray, x: np.ndarray, n: int) -> np.ndarra
     return np.bincount(owner[1:][same], strips, n)
 
 
-def _spacing(centres: np.ndarray) -> np.ndarray:
+def _spacing(centres: AnyArray) -> AnyArray:
     from scipy.spatial import cKDTree
 
     if len(centres) < 2:
@@ -238,17 +233,17 @@ def _spacing(centres: np.ndarray) -> np.ndarray:
     return np.asarray(cKDTree(centres).query(centres, k=2)[0][:, 1], np.float64)
 
 
-def _wasserstein(first: np.ndarray, second: np.ndarray) -> float | None:
+def _wasserstein(first: AnyArray, second: AnyArray) -> float | None:
     from scipy.stats import wasserstein_distance
 
     return float(wasserstein_distance(first, second)) if len(first) and len(second) else None
 
 
-def _mean(values: np.ndarray) -> float | None:
+def _mean(values: AnyArray) -> float | None:
     return float(values.mean()) if len(values) else None
 
 
-def _checked(mask: np.ndarray, position: int) -> np.ndarray:
+def _checked(mask: AnyArray, position: int) -> AnyArray:
     labels = np.asarray(mask)
     if labels.dtype == bool:
         labels = labels.view(np.uint8)

@@ -16,6 +16,7 @@ from synthbench.metrics.assignment import assign
 from synthbench.metrics.contacts import contacts
 from synthbench.metrics.overlap import Overlap, as_label_map, overlap
 from synthbench.metrics.rates import RATES, divide, rate
+from synthbench.types import AnyArray
 
 __all__ = [
     "IOU_THRESHOLDS",
@@ -57,20 +58,20 @@ class MatchCounts:
 
     true: int
     predicted: int
-    thresholds: np.ndarray
-    tp: np.ndarray
-    iou_sum: np.ndarray
+    thresholds: AnyArray
+    tp: AnyArray
+    iou_sum: AnyArray
     intersection: int
     foreground_true: int
     foreground_predicted: int
 
     @property
-    def fp(self) -> np.ndarray:
+    def fp(self) -> AnyArray:
         """``(T,)`` int64: predicted instances without a match."""
         return self.predicted - self.tp
 
     @property
-    def fn(self) -> np.ndarray:
+    def fn(self) -> AnyArray:
         """``(T,)`` int64: true instances without a match."""
         return self.true - self.tp
 
@@ -85,7 +86,7 @@ class MatchCounts:
         return _dice([self])
 
 
-def count(truth: np.ndarray, predicted: np.ndarray, thresholds: Sequence[float] = IOU_THRESHOLDS) -> MatchCounts:
+def count(truth: AnyArray, predicted: AnyArray, thresholds: Sequence[float] = IOU_THRESHOLDS) -> MatchCounts:
     """Match the instances of two label maps.
 
     Agrees with ``stardist.matching.matching``, but for two things. That compares in single precision: beyond unions
@@ -124,7 +125,7 @@ def count_overlap(table: Overlap, thresholds: Sequence[float] = IOU_THRESHOLDS) 
     )
 
 
-def check_thresholds(thresholds: Sequence[float]) -> np.ndarray:
+def check_thresholds(thresholds: Sequence[float]) -> AnyArray:
     """Return the thresholds as ``(T,)`` float64; raise `ValueError` unless there are some, all in (0, 1]."""
     try:
         levels = np.array(thresholds, np.float64)
@@ -137,7 +138,7 @@ def check_thresholds(thresholds: Sequence[float]) -> np.ndarray:
     return levels
 
 
-def pooled(counts: Iterable[MatchCounts]) -> dict[str, np.ndarray]:
+def pooled(counts: Iterable[MatchCounts]) -> dict[str, AnyArray]:
     """Scores by threshold from the counts summed over all images.
 
     Returns
@@ -155,7 +156,7 @@ def pooled(counts: Iterable[MatchCounts]) -> dict[str, np.ndarray]:
     )
 
 
-def per_image(counts: Iterable[MatchCounts]) -> dict[str, np.ndarray]:
+def per_image(counts: Iterable[MatchCounts]) -> dict[str, AnyArray]:
     """Scores by threshold, computed for each image and averaged.
 
     Images without a true or predicted instance (`MatchCounts.empty`) are left out; when all are, the scores are 0.
@@ -174,7 +175,7 @@ def per_image(counts: Iterable[MatchCounts]) -> dict[str, np.ndarray]:
     return {name: values.mean(axis=0) for name, values in rates.items()}
 
 
-def quality(counts: Iterable[MatchCounts], *, by_image: bool = False) -> dict[str, np.ndarray]:
+def quality(counts: Iterable[MatchCounts], *, by_image: bool = False) -> dict[str, AnyArray]:
     """Segmentation, recognition and panoptic quality by threshold (Kirillov 2019).
 
     The paper matches at more than 0.5: count at `PANOPTIC_IOU` for its figures. At other thresholds they are
@@ -207,7 +208,7 @@ def pooled_dice(counts: Iterable[MatchCounts]) -> float:
     return _dice(_checked(counts))
 
 
-def touching(labels: np.ndarray) -> bool:
+def touching(labels: AnyArray) -> bool:
     """Whether an instance touches another within one pixel (sides or corners): PROTOCOL's *hard*, else *easy*.
 
     Parameters
@@ -226,7 +227,7 @@ def touching(labels: np.ndarray) -> bool:
     return any(len(first) > 0 for first, _ in contacts(labels))
 
 
-def _match(table: Overlap, iou: np.ndarray, level: float) -> tuple[int, float]:
+def _match(table: Overlap, iou: AnyArray, level: float) -> tuple[int, float]:
     """Return the number of matched pairs, and the sum of their IoUs."""
     good = iou >= level
     true, found, score = table.true[good], table.predicted[good], iou[good]
@@ -239,7 +240,7 @@ def _match(table: Overlap, iou: np.ndarray, level: float) -> tuple[int, float]:
     return len(score) - surplus, float(score.sum()) - 0.5 * surplus
 
 
-def _rates(tp: np.ndarray, fp: np.ndarray, fn: np.ndarray) -> dict[str, np.ndarray]:
+def _rates(tp: AnyArray, fp: AnyArray, fn: AnyArray) -> dict[str, AnyArray]:
     return {name: rate(name, tp, fp, fn) for name in RATES}
 
 

@@ -12,6 +12,7 @@ import numpy as np
 
 from synthbench.metrics.rank_test import mann_whitney
 from synthbench.metrics.similarity import ORIENTATIONS, oriented
+from synthbench.types import AnyArray
 
 __all__ = ["LEVEL", "MARGIN", "NeighbourDistances", "compare_distances", "held_out_quantile", "nearest_training"]
 
@@ -55,7 +56,7 @@ class NeighbourDistances(TypedDict):
     median_held_out: float
 
 
-def nearest_training(images: np.ndarray, training: np.ndarray, *, block: int = 512) -> tuple[np.ndarray, np.ndarray]:
+def nearest_training(images: AnyArray, training: AnyArray, *, block: int = 512) -> tuple[AnyArray, AnyArray]:
     r"""Find the nearest training image of each image, over the eight flips and rotations of the square.
 
     The distance is Euclidean between images shifted to mean 0 and scaled to length 1: √(2 − 2r) with the correlation
@@ -104,7 +105,7 @@ def nearest_training(images: np.ndarray, training: np.ndarray, *, block: int = 5
     return np.where(blank, np.sqrt(2.0), distance), index
 
 
-def held_out_quantile(held_out: np.ndarray) -> float:
+def held_out_quantile(held_out: AnyArray) -> float:
     """Return the k-th smallest of m distances, k = max(1, ⌊LEVEL · (m + 1)⌋).
 
     Parameters
@@ -115,7 +116,7 @@ def held_out_quantile(held_out: np.ndarray) -> float:
     return float(np.sort(held_out)[_rank(held_out) - 1])
 
 
-def compare_distances(synthetic: np.ndarray, held_out: np.ndarray) -> NeighbourDistances:
+def compare_distances(synthetic: AnyArray, held_out: AnyArray) -> NeighbourDistances:
     """Compare distances of synthetic images to their nearest training image with those of held-out real images.
 
     `LEVEL` and `MARGIN` are such that independent images are rarely called duplicates; the tests measure how often.
@@ -144,11 +145,11 @@ def compare_distances(synthetic: np.ndarray, held_out: np.ndarray) -> NeighbourD
     )
 
 
-def _rank(held_out: np.ndarray) -> int:
+def _rank(held_out: AnyArray) -> int:
     return max(1, int(LEVEL * (len(held_out) + 1)))
 
 
-def _normalised(given: np.ndarray, name: str) -> np.ndarray:
+def _normalised(given: AnyArray, name: str) -> AnyArray:
     """Return images as float64 of mean 0 and length 1; those without structure are all 0."""
     array = np.asarray(given)
     if array.ndim != 3 or array.shape[1] != array.shape[2] or array.shape[1] < 2:
@@ -166,7 +167,7 @@ def _normalised(given: np.ndarray, name: str) -> np.ndarray:
     return array / np.where(flat, 1.0, length)[:, None, None]
 
 
-def _distances(given: np.ndarray, name: str) -> np.ndarray:
+def _distances(given: AnyArray, name: str) -> AnyArray:
     array = np.asarray(given)
     if array.ndim != 1 or len(array) == 0 or array.dtype.kind not in "fiu":
         raise ValueError(f"{name}: shape {array.shape}, {array.dtype}; expected one distance per image")

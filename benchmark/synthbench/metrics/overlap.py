@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from synthbench.samples import MAX_LABEL
+from synthbench.types import AnyArray
 
 __all__ = ["Overlap", "as_label_map", "check_range", "label_runs", "overlap"]
 
@@ -30,21 +31,21 @@ class Overlap:
         ``(pairs,)`` int64: pixels they share.
     """
 
-    true_ids: np.ndarray
-    predicted_ids: np.ndarray
-    true_areas: np.ndarray
-    predicted_areas: np.ndarray
-    true: np.ndarray
-    predicted: np.ndarray
-    shared: np.ndarray
+    true_ids: AnyArray
+    predicted_ids: AnyArray
+    true_areas: AnyArray
+    predicted_areas: AnyArray
+    true: AnyArray
+    predicted: AnyArray
+    shared: AnyArray
 
     @property
-    def union(self) -> np.ndarray:
+    def union(self) -> AnyArray:
         """``(pairs,)`` int64: pixels that belong to one of the two instances, or both."""
         return self.true_areas[self.true] + self.predicted_areas[self.predicted] - self.shared
 
     @property
-    def iou(self) -> np.ndarray:
+    def iou(self) -> AnyArray:
         """``(pairs,)`` float64 in (0, 1]: intersection over union of each pair.
 
         A quotient of pixel counts, rounded once. It equals a decimal threshold exactly when the true quotient does.
@@ -52,7 +53,7 @@ class Overlap:
         return self.shared / self.union
 
 
-def overlap(truth: np.ndarray, predicted: np.ndarray) -> Overlap:
+def overlap(truth: AnyArray, predicted: AnyArray) -> Overlap:
     """Tabulate which instances of two label maps overlap.
 
     Runs of pixels with the same pair of labels are found first, and only the runs are summed up, so that the cost
@@ -92,7 +93,7 @@ def overlap(truth: np.ndarray, predicted: np.ndarray) -> Overlap:
     )
 
 
-def label_runs(*flat: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def label_runs(*flat: AnyArray) -> tuple[AnyArray, AnyArray]:
     """Return start and length of each longest run over which none of the flat arrays changes; int64 both."""
     size = flat[0].size
     if size == 0:
@@ -106,7 +107,7 @@ def label_runs(*flat: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return starts, np.diff(starts, append=size)
 
 
-def as_label_map(labels: np.ndarray, name: str) -> np.ndarray:
+def as_label_map(labels: AnyArray, name: str) -> AnyArray:
     """Return `labels` as an array of whole numbers, bool as 0 and 1; raise `ValueError`, with `name`, for others."""
     labels = np.asarray(labels)
     if labels.dtype == bool:
@@ -116,7 +117,7 @@ def as_label_map(labels: np.ndarray, name: str) -> np.ndarray:
     return labels
 
 
-def check_range(values: np.ndarray, name: str) -> np.ndarray:
+def check_range(values: AnyArray, name: str) -> AnyArray:
     """Return the labels `values`; raise `ValueError`, with `name`, unless all are in 0 … 2³¹ − 1."""
     low, high = (int(values.min()), int(values.max())) if values.size else (0, 0)
     if low < 0 or high > MAX_LABEL:
@@ -124,9 +125,7 @@ def check_range(values: np.ndarray, name: str) -> np.ndarray:
     return values
 
 
-def _total(
-    true: np.ndarray, predicted: np.ndarray, lengths: np.ndarray
-) -> tuple[tuple[np.ndarray, np.ndarray], np.ndarray]:
+def _total(true: AnyArray, predicted: AnyArray, lengths: AnyArray) -> tuple[tuple[AnyArray, AnyArray], AnyArray]:
     """Return the distinct pairs of labels, ascending, and the sum of the lengths of each.
 
     Two label maps of some thousand instances have few enough possible pairs for a table of them, which is four times
@@ -147,20 +146,20 @@ def _total(
     return (keys // across, keys % across), sums[keys].astype(np.int64)
 
 
-def _by_sorting(keys: np.ndarray, lengths: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _by_sorting(keys: AnyArray, lengths: AnyArray) -> tuple[AnyArray, AnyArray]:
     order = np.argsort(keys)
     keys = keys[order]
     first = np.flatnonzero(np.diff(keys, prepend=-1))
     return keys[first], np.add.reduceat(lengths[order], first)
 
 
-def _places(labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _places(labels: AnyArray) -> tuple[AnyArray, AnyArray]:
     """Return the distinct labels above 0, and for each label its place among them from 1 on; 0 stays 0."""
     ids = np.unique(labels)
     ids = ids[ids > 0]
     return ids, np.where(labels > 0, np.searchsorted(ids, labels) + 1, 0)
 
 
-def _sums(place: np.ndarray, pixels: np.ndarray, count: int) -> np.ndarray:
+def _sums(place: AnyArray, pixels: AnyArray, count: int) -> AnyArray:
     """Return the pixels of each place 1 … count."""
     return np.bincount(place, weights=pixels, minlength=count + 1)[1:].astype(np.int64)

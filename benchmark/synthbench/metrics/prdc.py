@@ -7,6 +7,7 @@ from typing import TypedDict
 import numpy as np
 
 from synthbench.metrics.features import check_features, whole
+from synthbench.types import AnyArray
 
 __all__ = ["NEIGHBOURS", "Manifolds", "prdc"]
 
@@ -35,7 +36,7 @@ class Manifolds(TypedDict):
     coverage: float
 
 
-def prdc(real: np.ndarray, synthetic: np.ndarray, neighbours: int = NEIGHBOURS) -> Manifolds:
+def prdc(real: AnyArray, synthetic: AnyArray, neighbours: int = NEIGHBOURS) -> Manifolds:
     """Compare two sets of features by the balls that reach to each one's k-th nearest neighbour in its own set.
 
     Parameters
@@ -69,7 +70,7 @@ def prdc(real: np.ndarray, synthetic: np.ndarray, neighbours: int = NEIGHBOURS) 
     )
 
 
-def _radii(x: np.ndarray, neighbours: int) -> np.ndarray:
+def _radii(x: AnyArray, neighbours: int) -> AnyArray:
     """Return the squared distance of each row to its k-th nearest other row."""
     radii = np.empty(len(x))
     for start in range(0, len(x), _BLOCK):
@@ -81,7 +82,7 @@ def _radii(x: np.ndarray, neighbours: int) -> np.ndarray:
     return radii
 
 
-def _within(x: np.ndarray, y: np.ndarray, x_radii: np.ndarray, y_radii: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _within(x: AnyArray, y: AnyArray, x_radii: AnyArray, y_radii: AnyArray) -> tuple[AnyArray, AnyArray]:
     """Return, ``(x, y)``, what lies within the balls of x, and within those of y.
 
     Sets of copies hold many distances that equal a radius, and those aren't within: where rounding could decide, the
@@ -94,7 +95,7 @@ def _within(x: np.ndarray, y: np.ndarray, x_radii: np.ndarray, y_radii: np.ndarr
     return squared < x_radii[:, None], squared < y_radii[None]
 
 
-def _squared(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _squared(x: AnyArray, y: AnyArray) -> tuple[AnyArray, AnyArray]:
     """Return squared distances from one matrix product, and how far rounding may move each."""
     centre = y.mean(axis=0)
     x, y = x - centre, y - centre
@@ -102,7 +103,7 @@ def _squared(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return np.maximum(lengths - 2 * (x @ y.T), 0.0), 1e-12 * lengths
 
 
-def _exact(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+def _exact(x: AnyArray, y: AnyArray) -> AnyArray:
     """Return the squared distance of each row of x from the same row of y, without cancellation."""
     return np.concatenate([
         ((x[start : start + _BLOCK] - y[start : start + _BLOCK]) ** 2).sum(axis=1)

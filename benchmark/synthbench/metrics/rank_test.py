@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
+from synthbench.types import AnyArray
+
 __all__ = ["mann_whitney"]
 
 
-def mann_whitney(first: np.ndarray, second: np.ndarray) -> float:
+def mann_whitney(first: AnyArray, second: AnyArray) -> float:
     """Return z of Mann and Whitney's U, corrected for ties.
 
     Parameters

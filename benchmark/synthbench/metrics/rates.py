@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from synthbench.types import AnyArray
+
 __all__ = ["RATES", "divide", "rate"]
 
 RATES: dict[str, Callable[[Any, Any, Any], tuple[Any, Any]]] = {
@@ -23,7 +25,7 @@ StarDist and the 2018 Data Science Bowl call average precision.
 """
 
 
-def divide(numerator: ArrayLike, denominator: ArrayLike) -> np.ndarray:
+def divide(numerator: ArrayLike, denominator: ArrayLike) -> AnyArray:
     """Return the quotient as float64; 0/0 is 0.
 
     Parameters
@@ -35,7 +37,7 @@ def divide(numerator: ArrayLike, denominator: ArrayLike) -> np.ndarray:
     return np.divide(np.asarray(numerator), below, out=np.zeros(below.shape), where=below > 0)
 
 
-def rate(name: str, tp: ArrayLike, fp: ArrayLike, fn: ArrayLike) -> np.ndarray:
+def rate(name: str, tp: ArrayLike, fp: ArrayLike, fn: ArrayLike) -> AnyArray:
     """Return a rate of `RATES`, 0 … 1 in float64; 0/0 is 0.
 
     Parameters

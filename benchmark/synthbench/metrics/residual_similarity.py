@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from synthbench.metrics.similarity import ORIENTATIONS, oriented
+from synthbench.types import AnyArray
 
 __all__ = ["SIMILAR_MASKS", "MaskResiduals", "NearestImages", "ThumbnailSet", "nearest"]
 
@@ -39,10 +40,10 @@ class MaskResiduals:
         ``(n,)``: number of objects behind `brightness`.
     """
 
-    masks: np.ndarray
-    brightness: np.ndarray
-    textures: np.ndarray
-    effective_objects: np.ndarray
+    masks: AnyArray
+    brightness: AnyArray
+    textures: AnyArray
+    effective_objects: AnyArray
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,7 +58,7 @@ class ThumbnailSet:
         None where there are no masks.
     """
 
-    images: np.ndarray
+    images: AnyArray
     of_masks: MaskResiduals | None = None
 
 
@@ -78,14 +79,14 @@ class NearestImages:
         ``(n,)``: of masks; −1 without masks.
     """
 
-    image: np.ndarray
-    image_at: np.ndarray
-    texture: np.ndarray
-    texture_at: np.ndarray
-    brightness: np.ndarray
-    brightness_at: np.ndarray
-    mask: np.ndarray
-    mask_at: np.ndarray
+    image: AnyArray
+    image_at: AnyArray
+    texture: AnyArray
+    texture_at: AnyArray
+    brightness: AnyArray
+    brightness_at: AnyArray
+    mask: AnyArray
+    mask_at: AnyArray
 
     @classmethod
     def empty(cls, n: int) -> NearestImages:
@@ -131,12 +132,12 @@ def nearest(first: ThumbnailSet, second: ThumbnailSet, *, block: int = _BLOCK, p
     return result
 
 
-def _correlations(first: np.ndarray, second: np.ndarray, orientation: int) -> np.ndarray:
-    table: np.ndarray = oriented(first, orientation).reshape(len(first), -1) @ second.reshape(len(second), -1).T
+def _correlations(first: AnyArray, second: AnyArray, orientation: int) -> AnyArray:
+    table: AnyArray = oriented(first, orientation).reshape(len(first), -1) @ second.reshape(len(second), -1).T
     return table
 
 
-def _keep_larger(best: np.ndarray, at: np.ndarray, table: np.ndarray, start: int) -> None:
+def _keep_larger(best: AnyArray, at: AnyArray, table: AnyArray, start: int) -> None:
     """Update the best correlations so far with a table ``(n, block)``."""
     top = table.argmax(axis=1)
     value = table[np.arange(len(table)), top]
@@ -144,23 +145,19 @@ def _keep_larger(best: np.ndarray, at: np.ndarray, table: np.ndarray, start: int
     best[better], at[better] = value[better], start + top[better]
 
 
-def _pairwise(
-    first: np.ndarray, second: np.ndarray, rows: np.ndarray, columns: np.ndarray, orientation: int
-) -> np.ndarray:
+def _pairwise(first: AnyArray, second: AnyArray, rows: AnyArray, columns: AnyArray, orientation: int) -> AnyArray:
     products = np.einsum("nij,nij->n", oriented(first[rows], orientation), second[columns])
     return np.asarray(products, np.float64)
 
 
-def _keep_larger_pairs(
-    best: np.ndarray, at: np.ndarray, value: np.ndarray, rows: np.ndarray, columns: np.ndarray
-) -> None:
+def _keep_larger_pairs(best: AnyArray, at: AnyArray, value: AnyArray, rows: AnyArray, columns: AnyArray) -> None:
     """Update the best correlations so far with a list of pairs."""
     for row, column, correlation in zip(rows.tolist(), columns.tolist(), value.tolist(), strict=True):
         if correlation > best[row]:
             best[row], at[row] = correlation, column
 
 
-def _chunks(chosen: np.ndarray, start: int, size: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+def _chunks(chosen: AnyArray, start: int, size: int) -> Iterator[tuple[AnyArray, AnyArray]]:
     """Yield rows and columns of the chosen pairs; columns are counted from `start`."""
     rows, columns = np.nonzero(chosen)
     for first in range(0, len(rows), size):

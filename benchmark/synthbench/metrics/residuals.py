@@ -14,6 +14,7 @@ import numpy as np
 from scipy import ndimage
 
 from synthbench.metrics.similarity import SIDE, averaged
+from synthbench.types import AnyArray
 
 __all__ = ["MAX_SIDE", "TEXTURE_SIDE", "Residuals", "residuals"]
 
@@ -52,12 +53,12 @@ class Residuals:
         Number of objects of equal size that would say as much about brightness.
     """
 
-    texture: np.ndarray
-    brightness: np.ndarray
+    texture: AnyArray
+    brightness: AnyArray
     effective_objects: float
 
 
-def residuals(image: np.ndarray, labels: np.ndarray) -> Residuals:
+def residuals(image: AnyArray, labels: AnyArray) -> Residuals:
     """Subtract from an image what its mask explains.
 
     Explained are: the profile of brightness over the distance from an edge, inside and around objects, as the sum of
@@ -96,14 +97,14 @@ def residuals(image: np.ndarray, labels: np.ndarray) -> Residuals:
     )
 
 
-def _texture(unexplained: np.ndarray, size: float) -> np.ndarray:
+def _texture(unexplained: AnyArray, size: float) -> AnyArray:
     """Return what is unexplained as a small picture, without slow changes, and with the brightest pixels clipped."""
     limit = _CLIP * float(unexplained.std())
     small = averaged(np.clip(unexplained, -limit, limit).astype(np.float32), TEXTURE_SIDE)
     return _unit(small - ndimage.gaussian_filter(small, _SLOW, mode="reflect"), size)
 
 
-def _unit(picture: np.ndarray, size: float) -> np.ndarray:
+def _unit(picture: AnyArray, size: float) -> AnyArray:
     picture = picture - picture.mean()
     length = float(np.linalg.norm(picture))
     if length <= 1e-5 * size * len(picture):
@@ -111,7 +112,7 @@ def _unit(picture: np.ndarray, size: float) -> np.ndarray:
     return (picture / length).ravel().astype(np.float32)
 
 
-def _reduced(grey: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _reduced(grey: AnyArray, labels: AnyArray) -> tuple[AnyArray, AnyArray]:
     """Return large images and masks reduced by a whole factor: means of pixels, and the label in the middle."""
     step = -(-max(labels.shape) // MAX_SIDE)
     if step == 1:
@@ -124,8 +125,8 @@ def _reduced(grey: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarr
 
 
 def _unexplained(
-    grey: np.ndarray, inside: np.ndarray, region: np.ndarray, contact: np.ndarray
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    grey: AnyArray, inside: AnyArray, region: AnyArray, contact: AnyArray
+) -> tuple[AnyArray, AnyArray, AnyArray]:
     """Return grey values minus what the mask predicts, the brightness of each region, and each pixel's depth."""
     nearest, depth, merged_depth = _depths(inside, region, contact)
     value, regions, nearest_region, place = (array.ravel() for array in (grey, region, nearest, depth))
@@ -143,11 +144,11 @@ def _unexplained(
     return (left - _means(left, regions)[regions]).reshape(grey.shape), brightness, depth
 
 
-def _excess_brightness(brightness: np.ndarray, region: np.ndarray, depth: np.ndarray) -> tuple[np.ndarray, float]:
+def _excess_brightness(brightness: AnyArray, region: AnyArray, depth: AnyArray) -> tuple[AnyArray, float]:
     """Return each region's brightness minus that expected from size and depth, and the effective number of regions."""
     regions = region.ravel()
     area = np.bincount(regions, minlength=len(brightness))[1:].astype(np.float64)
-    predictors: list[np.ndarray] = [np.ones_like(area)]
+    predictors: list[AnyArray] = [np.ones_like(area)]
     if len(area) > _MANY_OBJECTS:
         mean_depth = np.bincount(regions, depth.ravel(), len(brightness))[1:] / area
         predictors += [np.log(area), np.log(area) ** 2, mean_depth]
@@ -156,16 +157,16 @@ def _excess_brightness(brightness: np.ndarray, region: np.ndarray, depth: np.nda
     return np.append(0.0, brightness[1:] - expected), float(area.sum() ** 2 / (area**2).sum())
 
 
-def _edge_weights(region: np.ndarray) -> np.ndarray:
+def _edge_weights(region: AnyArray) -> AnyArray:
     """Return weights: 0 at edges, where errors of the mask show, and 1 from some pixels on."""
     edge = _borders(region)
     if not edge.any():
         return np.ones(region.shape)
-    weight: np.ndarray = np.clip((ndimage.distance_transform_edt(~edge) - 1) / _RIM, 0, 1)
+    weight: AnyArray = np.clip((ndimage.distance_transform_edt(~edge) - 1) / _RIM, 0, 1)
     return weight
 
 
-def _borders(region: np.ndarray, *, between_objects: bool = False) -> np.ndarray:
+def _borders(region: AnyArray, *, between_objects: bool = False) -> AnyArray:
     """Return the pixels that have another region beside them; of objects alone, those that touch another object."""
     border = np.zeros(region.shape, bool)
     for here, there in _NEIGHBOURS:
@@ -177,7 +178,7 @@ def _borders(region: np.ndarray, *, between_objects: bool = False) -> np.ndarray
     return border
 
 
-def _depths(inside: np.ndarray, region: np.ndarray, contact: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _depths(inside: AnyArray, region: AnyArray, contact: AnyArray) -> tuple[AnyArray, AnyArray, AnyArray]:
     """Return, for each pixel, the nearest object and the place on the scale of knots, those inside objects last.
 
     The second place takes objects that touch as one.
@@ -193,7 +194,7 @@ def _depths(inside: np.ndarray, region: np.ndarray, contact: np.ndarray) -> tupl
     return region[tuple(where)], depth, merged_depth
 
 
-def _blurred(left: np.ndarray, brightness: np.ndarray, inside: np.ndarray, contact: np.ndarray) -> np.ndarray:
+def _blurred(left: AnyArray, brightness: AnyArray, inside: AnyArray, contact: AnyArray) -> AnyArray:
     """Return what the blurred mask explains: objects of their own brightness, of equal brightness, and contacts."""
     planes = [brightness, inside, contact, contact * brightness] if contact.any() else [brightness, inside]
     columns = np.stack([
@@ -204,11 +205,11 @@ def _blurred(left: np.ndarray, brightness: np.ndarray, inside: np.ndarray, conta
     columns /= np.maximum(np.linalg.norm(columns, axis=1, keepdims=True), 1e-12)
     normal = columns @ columns.T
     solution = np.linalg.lstsq(normal.astype(np.float64), columns @ left.astype(np.float32), rcond=1e-6)[0]
-    explained: np.ndarray = solution.astype(np.float32) @ columns
+    explained: AnyArray = solution.astype(np.float32) @ columns
     return explained
 
 
-def _curves(value: np.ndarray, brightness: np.ndarray, place: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _curves(value: AnyArray, brightness: AnyArray, place: AnyArray) -> tuple[AnyArray, AnyArray]:
     """Fit ``level(place) + profile(place) · brightness``, both piecewise linear; return the two at each pixel."""
     knots = 2 * len(_KNOTS)
     first = np.minimum(place.astype(np.int64), knots - 2)
@@ -228,13 +229,13 @@ def _curves(value: np.ndarray, brightness: np.ndarray, place: np.ndarray) -> tup
     return level, profile
 
 
-def _fitted(value: np.ndarray, profile: np.ndarray, regions: np.ndarray) -> np.ndarray:
+def _fitted(value: AnyArray, profile: AnyArray, regions: AnyArray) -> AnyArray:
     """Return the brightness of each object: the factor of the profile that fits its pixels best; 0 for background."""
     square = np.bincount(regions, profile**2)
-    brightness: np.ndarray = np.bincount(regions, profile * value) / np.where(square > 0, square, 1.0)
+    brightness: AnyArray = np.bincount(regions, profile * value) / np.where(square > 0, square, 1.0)
     brightness[0] = 0.0
     return brightness
 
 
-def _means(value: np.ndarray, regions: np.ndarray) -> np.ndarray:
+def _means(value: AnyArray, regions: AnyArray) -> AnyArray:
     return np.bincount(regions, value) / np.maximum(np.bincount(regions), 1)

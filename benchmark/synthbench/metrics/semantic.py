@@ -7,6 +7,7 @@ from typing import TypedDict
 import numpy as np
 
 from synthbench.metrics.rates import divide
+from synthbench.types import AnyArray
 
 __all__ = ["ClassScores", "cldice", "confusion", "scores"]
 
@@ -29,15 +30,15 @@ class ClassScores(TypedDict):
         Share of the pixels whose class is right.
     """
 
-    iou: np.ndarray
-    dice: np.ndarray
-    present: np.ndarray
+    iou: AnyArray
+    dice: AnyArray
+    present: AnyArray
     miou: float
     miou_star: float
     accuracy: float
 
 
-def confusion(truth: np.ndarray, predicted: np.ndarray, classes: int, ignore: np.ndarray | None = None) -> np.ndarray:
+def confusion(truth: AnyArray, predicted: AnyArray, classes: int, ignore: AnyArray | None = None) -> AnyArray:
     """Count pixels by true and predicted class.
 
     Parameters
@@ -70,7 +71,7 @@ def confusion(truth: np.ndarray, predicted: np.ndarray, classes: int, ignore: np
     return np.bincount(pairs, minlength=classes**2).reshape(classes, classes)
 
 
-def scores(matrix: np.ndarray) -> ClassScores:
+def scores(matrix: AnyArray) -> ClassScores:
     """Compute the scores of a confusion matrix: of one image, or of the sum over many (pooled).
 
     Parameters
@@ -104,7 +105,7 @@ def scores(matrix: np.ndarray) -> ClassScores:
     )
 
 
-def cldice(truth: np.ndarray, predicted: np.ndarray, ignore: np.ndarray | None = None) -> float:
+def cldice(truth: AnyArray, predicted: AnyArray, ignore: AnyArray | None = None) -> float:
     """Centre-line Dice of two foregrounds (Shit 2021, eq. 1 and 2).
 
     The harmonic mean of the share of the predicted skeleton inside the true foreground, and of the true skeleton
@@ -142,19 +143,19 @@ def cldice(truth: np.ndarray, predicted: np.ndarray, ignore: np.ndarray | None =
     return 2 * precision * sensitivity / (precision + sensitivity) if precision + sensitivity else 0.0
 
 
-def _foreground(labels: np.ndarray, name: str) -> np.ndarray:
+def _foreground(labels: AnyArray, name: str) -> AnyArray:
     labels = np.asarray(labels)
     if labels.dtype.kind not in "iubf" or np.isnan(labels).any():
         raise ValueError(f"{name}: it holds something other than numbers")
     return labels != 0
 
 
-def _inside(skeleton: np.ndarray, foreground: np.ndarray) -> float:
+def _inside(skeleton: AnyArray, foreground: AnyArray) -> float:
     length = int(skeleton.sum())
     return int((skeleton & foreground).sum()) / length if length else 0.0
 
 
-def _checked_ignore(ignore: np.ndarray, truth: np.ndarray) -> np.ndarray:
+def _checked_ignore(ignore: AnyArray, truth: AnyArray) -> AnyArray:
     if np.asarray(ignore).dtype != bool or np.shape(ignore) != np.shape(truth):
         raise ValueError(
             f"ignore: {np.asarray(ignore).dtype} of shape {np.shape(ignore)}; give bool, {np.shape(truth)}"
@@ -162,7 +163,7 @@ def _checked_ignore(ignore: np.ndarray, truth: np.ndarray) -> np.ndarray:
     return np.asarray(ignore)
 
 
-def _classes(labels: np.ndarray, name: str, classes: int) -> np.ndarray:
+def _classes(labels: AnyArray, name: str, classes: int) -> AnyArray:
     flat = np.asarray(labels).ravel()
     if flat.dtype.kind not in "iub":
         raise ValueError(f"{name}: a class map holds whole numbers, not {flat.dtype}")

@@ -10,6 +10,8 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 from scipy.ndimage import gaussian_filter
 
+from synthbench.types import AnyArray
+
 __all__ = [
     "ORIENTATIONS",
     "SIDE",
@@ -36,7 +38,7 @@ BACKGROUND = 4.0
 compared."""
 
 
-def thumbnail(image: np.ndarray) -> np.ndarray:
+def thumbnail(image: AnyArray) -> AnyArray:
     """Return the thumbnail of an image: grey, averaged down, without uneven illumination, of mean 0 and length 1.
 
     Parameters
@@ -68,13 +70,13 @@ def thumbnail(image: np.ndarray) -> np.ndarray:
     return (flat / length).ravel().astype(np.float32)
 
 
-def averaged(picture: np.ndarray, side: int) -> np.ndarray:
+def averaged(picture: AnyArray, side: int) -> AnyArray:
     """Return a picture ``(height, width)`` averaged into ``(side, side)``: each pixel counts by its share of area."""
-    small: np.ndarray = _shares(picture.shape[0], side) @ picture @ _shares(picture.shape[1], side).T
+    small: AnyArray = _shares(picture.shape[0], side) @ picture @ _shares(picture.shape[1], side).T
     return small
 
 
-def _shares(size: int, side: int) -> np.ndarray:
+def _shares(size: int, side: int) -> AnyArray:
     """Return the matrix that averages `size` pixels into `side`: each gets its share by area."""
     edges = np.linspace(0, size, side + 1)
     pixels = np.arange(size)
@@ -82,13 +84,13 @@ def _shares(size: int, side: int) -> np.ndarray:
     return (np.clip(overlap, 0, None) * (side / size)).astype(np.float32)
 
 
-def thumbnails(images: Iterable[np.ndarray]) -> np.ndarray:
+def thumbnails(images: Iterable[AnyArray]) -> AnyArray:
     """Return `thumbnail` of each picture: ``(n, SIDE * SIDE)`` float32."""
     rows = [thumbnail(image) for image in images]
     return np.stack(rows) if rows else np.zeros((0, SIDE * SIDE), np.float32)
 
 
-def oriented(pictures: np.ndarray, orientation: int) -> np.ndarray:
+def oriented(pictures: AnyArray, orientation: int) -> AnyArray:
     """Return square pictures in one of the eight orientations of the square.
 
     Parameters
@@ -107,7 +109,7 @@ def oriented(pictures: np.ndarray, orientation: int) -> np.ndarray:
     return np.rot90(reflected, orientation % 4, axes=(1, 2))
 
 
-def correlations(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+def correlations(first: AnyArray, second: AnyArray) -> AnyArray:
     """Return the largest correlation of each pair of thumbnails over the eight orientations of one of them.
 
     Parameters
@@ -129,7 +131,7 @@ def correlations(first: np.ndarray, second: np.ndarray) -> np.ndarray:
 
 
 def near_duplicates(
-    first: np.ndarray, second: np.ndarray, threshold: float = THRESHOLD, block: int = 1024
+    first: AnyArray, second: AnyArray, threshold: float = THRESHOLD, block: int = 1024
 ) -> Iterator[tuple[int, int, float]]:
     """Yield the pairs of thumbnails that correlate by at least `threshold`: (index, index, correlation).
 

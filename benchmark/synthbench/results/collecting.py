@@ -11,8 +11,8 @@ import pandas as pd
 
 from synthbench.metrics.rates import rate
 from synthbench.results.made_by import made_by
-from synthbench.results.resampling_units import split_groups, with_units
-from synthbench.results.tables import COUNT, GROUP, Results
+from synthbench.results.resampling_units import GROUP, split_groups, with_units
+from synthbench.results.tables import COUNT, Results
 from synthbench.store import Artifact, Store
 from synthbench.study.plan import SCORES, Fidelity, LabelConsistency, Plan, TrainingRun
 

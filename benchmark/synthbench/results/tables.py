@@ -17,7 +17,8 @@ import pandas as pd
 from synthbench.errors import DataError
 from synthbench.io.escaping import csv_escaped, csv_unescaped, printable_cells
 from synthbench.results import checking
-from synthbench.results.resampling_units import GROUP, UNIT, split_groups, with_units
+from synthbench.results.resampling_units import GROUP, split_groups, with_units
+from synthbench.statistics.image_counts import UNIT
 from synthbench.study.model import Study, make_study, read_study
 
 __all__ = ["COUNT", "RUN_COLUMNS", "TABLES", "Results", "load_results", "save_results"]

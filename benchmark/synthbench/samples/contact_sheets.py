@@ -11,6 +11,7 @@ from PIL import Image, ImageDraw, ImageFont
 from synthbench.errors import DataError
 from synthbench.samples import Sample, Task
 from synthbench.samples.pictures import draw_labels, stretch_samples
+from synthbench.types import AnyArray
 
 __all__ = ["contact_sheet"]
 
@@ -85,7 +86,7 @@ def _font(size: int) -> ImageFont.FreeTypeFont:
     return ImageFont.truetype(str(Path(__file__).parent / "fonts" / "DejaVuSans.ttf"), size)
 
 
-def _pair(shown: np.ndarray, sample: Sample, task: Task, tile: int) -> Image.Image:
+def _pair(shown: AnyArray, sample: Sample, task: Task, tile: int) -> Image.Image:
     """Return the picture beside its annotation, both scaled to fit a tile: it smoothly, the labels by nearest."""
     height, width = sample.labels.shape
     scale = tile / max(height, width)

@@ -12,6 +12,7 @@ import numpy as np
 from synthbench.errors import DataError
 from synthbench.io.images import read_array, suffix_for, write_array
 from synthbench.samples.sample import Sample, check_id
+from synthbench.types import AnyArray
 
 __all__ = ["Entry", "FORMAT", "INDEX", "Loader", "load_from_disk", "load_from_memory", "read_entry", "write_sample"]
 
@@ -57,7 +58,7 @@ class Entry:
         )
 
 
-Pixels = tuple[np.ndarray, np.ndarray, np.ndarray | None]
+Pixels = tuple[AnyArray, AnyArray, AnyArray | None]
 """Image, labels, and ignore region or None."""
 
 State = tuple[tuple[int, ...], ...]
@@ -111,7 +112,7 @@ def read_entry(row: Mapping[str, Any]) -> Entry:
     return entry
 
 
-def load_from_memory(image: np.ndarray, labels: np.ndarray, ignore: np.ndarray | None) -> Callable[[], Pixels]:
+def load_from_memory(image: AnyArray, labels: AnyArray, ignore: AnyArray | None) -> Callable[[], Pixels]:
     """Return a loader of arrays that are in memory."""
     return lambda: (image, labels, ignore)
 

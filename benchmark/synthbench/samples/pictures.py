@@ -8,6 +8,7 @@ import numpy as np
 
 from synthbench.errors import DataError
 from synthbench.samples import Sample, Task
+from synthbench.types import AnyArray
 
 __all__ = [
     "CLASS_COLOURS",
@@ -44,7 +45,7 @@ _ALPHA = 0.45
 _STRIPE = 3
 
 
-def stretch_contrast(image: np.ndarray, low: float = LOW, high: float = HIGH, least: float = 0.0) -> np.ndarray:
+def stretch_contrast(image: AnyArray, low: float = LOW, high: float = HIGH, least: float = 0.0) -> AnyArray:
     """Stretch an image for display: the `low` and `high` percentiles become black and white.
 
     The channels of an RGB image are stretched alike, so that colours stay; a uint8 RGB image is left as it is.
@@ -73,7 +74,7 @@ def stretch_contrast(image: np.ndarray, low: float = LOW, high: float = HIGH, le
     return grey if grey.ndim == 3 else np.repeat(grey[..., None], 3, axis=2)
 
 
-def stretch_samples(samples: Sequence[Sample]) -> list[np.ndarray]:
+def stretch_samples(samples: Sequence[Sample]) -> list[AnyArray]:
     """Return the images of samples that are shown side by side, each stretched by `stretch_contrast` on its own.
 
     One without objects is stretched no further than most of those with objects: its noise isn't made to look like much.
@@ -83,14 +84,14 @@ def stretch_samples(samples: Sequence[Sample]) -> list[np.ndarray]:
     return [stretch_contrast(s.image, least=0.0 if s.labels.any() else usual) for s in samples]
 
 
-def _ends(image: np.ndarray, low: float = LOW, high: float = HIGH) -> tuple[float, float]:
+def _ends(image: AnyArray, low: float = LOW, high: float = HIGH) -> tuple[float, float]:
     floor, top = np.percentile(image, (low, high))
     if top <= floor:
         floor, top = image.min(), image.max()
     return float(floor), float(top)
 
 
-def draw_outlines(image: np.ndarray, labels: np.ndarray) -> np.ndarray:
+def draw_outlines(image: AnyArray, labels: AnyArray) -> AnyArray:
     """Draw the outline of each object, one pixel wide and inside the object, over the image.
 
     Parameters
@@ -117,7 +118,7 @@ def draw_outlines(image: np.ndarray, labels: np.ndarray) -> np.ndarray:
     return picture
 
 
-def inner_boundaries(labels: np.ndarray) -> np.ndarray:
+def inner_boundaries(labels: AnyArray) -> AnyArray:
     """Return where a labelled pixel has a neighbour (of four) with another label: ``(height, width)`` bool."""
     edge = np.zeros(labels.shape, bool)
     down = labels[1:] != labels[:-1]
@@ -129,7 +130,7 @@ def inner_boundaries(labels: np.ndarray) -> np.ndarray:
     return edge & (labels > 0)
 
 
-def draw_classes(image: np.ndarray, classes: np.ndarray) -> np.ndarray:
+def draw_classes(image: AnyArray, classes: AnyArray) -> AnyArray:
     """Lay translucent colours over the pixels of classes 1, 2, 3 …; see `draw_outlines` for parameters and errors."""
     _same_size(image, classes)
     picture = stretch_contrast(image)
@@ -139,7 +140,7 @@ def draw_classes(image: np.ndarray, classes: np.ndarray) -> np.ndarray:
     return picture
 
 
-def draw_annotation(sample: Sample, task: Task = "instances") -> np.ndarray:
+def draw_annotation(sample: Sample, task: Task = "instances") -> AnyArray:
     """Return a sample's image with its label map drawn over it, and stripes where the label is unknown.
 
     Instances are drawn by `draw_outlines`, classes by `draw_classes`.
@@ -147,7 +148,7 @@ def draw_annotation(sample: Sample, task: Task = "instances") -> np.ndarray:
     return draw_labels(sample.image, sample.labels, sample.ignore, task)
 
 
-def draw_ignored(picture: np.ndarray, ignore: np.ndarray) -> np.ndarray:
+def draw_ignored(picture: AnyArray, ignore: AnyArray) -> AnyArray:
     """Draw grey stripes over a picture ``(height, width, 3)`` uint8, where `ignore`, ``(height, width)`` bool, says."""
     rows, columns = np.nonzero(ignore)
     striped = picture.copy()
@@ -155,13 +156,13 @@ def draw_ignored(picture: np.ndarray, ignore: np.ndarray) -> np.ndarray:
     return striped
 
 
-def draw_labels(image: np.ndarray, labels: np.ndarray, ignore: np.ndarray | None, task: Task) -> np.ndarray:
+def draw_labels(image: AnyArray, labels: AnyArray, ignore: AnyArray | None, task: Task) -> AnyArray:
     """Return the image with a label map and perhaps an ignore region drawn over it; see `draw_annotation`."""
     picture = (draw_outlines if task == "instances" else draw_classes)(image, labels)
     return picture if ignore is None else draw_ignored(picture, ignore)
 
 
-def _same_size(image: np.ndarray, labels: np.ndarray) -> None:
+def _same_size(image: AnyArray, labels: AnyArray) -> None:
     if image.shape[:2] != labels.shape:
         raise DataError(
             f"a picture of {image.shape[:2]} can't show a mask of {labels.shape}; both must have the same size"

@@ -12,6 +12,7 @@ from typing import Literal
 import numpy as np
 
 from synthbench.errors import ConfigError, DataError
+from synthbench.types import AnyArray
 
 __all__ = [
     "IGNORED",
@@ -73,10 +74,10 @@ class Sample:
     """
 
     id: str
-    image: np.ndarray
-    labels: np.ndarray
+    image: AnyArray
+    labels: AnyArray
     groups: Mapping[str, str] = field(default_factory=dict)
-    ignore: np.ndarray | None = None
+    ignore: AnyArray | None = None
 
     def __post_init__(self) -> None:
         check_id(self.id)
@@ -95,7 +96,7 @@ class Sample:
             object.__setattr__(self, "labels", check_labels(np.where(self.ignore, 0, self.labels), self.id))
 
     @property
-    def marked(self) -> np.ndarray:
+    def marked(self) -> AnyArray:
         """``(height, width)`` int32: the labels, and `IGNORED` (−1) where they are unknown. See `split_ignored`."""
         labels = self.labels.astype(np.int32)
         if self.ignore is not None:
@@ -123,7 +124,7 @@ def check_id(name: str) -> None:
         raise DataError(f"sample id {name!r}: use at most 200 letters, digits, '.', '_', '+' and '-'")
 
 
-def check_image(image: np.ndarray, name: str) -> None:
+def check_image(image: AnyArray, name: str) -> None:
     """Raise `DataError` unless `image` is grey or RGB, uint8 or uint16, and not empty."""
     if not isinstance(image, np.ndarray) or image.dtype not in (np.uint8, np.uint16):
         kind = getattr(image, "dtype", type(image).__name__)
@@ -136,7 +137,7 @@ def check_image(image: np.ndarray, name: str) -> None:
         raise DataError(f"sample {name!r}: the image is empty, {_size(image)}")
 
 
-def check_labels(labels: np.ndarray, name: str) -> np.ndarray:
+def check_labels(labels: AnyArray, name: str) -> AnyArray:
     """Return `labels` in the smallest of uint8, uint16, uint32 that holds it; raise `DataError` for anything else."""
     if not isinstance(labels, np.ndarray) or labels.dtype.kind not in "iub":
         kind = getattr(labels, "dtype", type(labels).__name__)
@@ -153,7 +154,7 @@ def check_labels(labels: np.ndarray, name: str) -> np.ndarray:
     return labels.astype(np.min_scalar_type(high), copy=False)
 
 
-def check_ignore(ignore: np.ndarray, shape: tuple[int, ...], name: str) -> None:
+def check_ignore(ignore: AnyArray, shape: tuple[int, ...], name: str) -> None:
     """Raise `DataError` unless `ignore` is a bool mask of this shape."""
     if not isinstance(ignore, np.ndarray) or ignore.dtype != bool:
         kind = getattr(ignore, "dtype", type(ignore).__name__)
@@ -175,7 +176,7 @@ def check_ignore_value(value: int | None, task: Task) -> None:
         raise ConfigError("ignore 0: 0 is the background of instance masks; use another value")
 
 
-def split_ignored(labels: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
+def split_ignored(labels: AnyArray) -> tuple[AnyArray, AnyArray | None]:
     """Split a label map with `IGNORED` (−1) where the label is unknown into labels and ignore region.
 
     Parameters
@@ -192,5 +193,5 @@ def split_ignored(labels: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
     return (np.where(ignore, 0, labels), ignore) if ignore.any() else (labels, None)
 
 
-def _size(array: np.ndarray) -> str:
+def _size(array: AnyArray) -> str:
     return "×".join(str(n) for n in array.shape[:2])

@@ -13,6 +13,7 @@ from synthbench.errors import ConfigError, DataError, suggest
 from synthbench.statistics.image_counts import image_counts
 from synthbench.statistics.resampling import pair, possible_pairs, resample
 from synthbench.statistics.standard_errors import draw_errors, standard_errors, trained_once
+from synthbench.types import AnyArray
 
 __all__ = ["DRAWS", "LEVEL", "Comparison", "Difference", "compare", "holm", "paired_difference", "ranks"]
 
@@ -93,7 +94,7 @@ class Comparison:
 
     baseline: str
     differences: dict[str, Difference]
-    draws: dict[str, np.ndarray]
+    draws: dict[str, AnyArray]
 
     def ranks(self) -> pd.DataFrame:
         """Return ``arm``, ``rank``, ``low``, ``high``, best first.
@@ -240,7 +241,7 @@ def compare(
     return Comparison(baseline, differences, all_draws)
 
 
-def holm(p: Sequence[float]) -> np.ndarray:
+def holm(p: Sequence[float]) -> AnyArray:
     """Correct p-values for multiple comparisons (Holm 1979); NaN stays NaN and isn't counted.
 
     Raises
@@ -265,7 +266,7 @@ def holm(p: Sequence[float]) -> np.ndarray:
     return corrected
 
 
-def _summary(draws: np.ndarray) -> tuple[float, float, float]:
+def _summary(draws: AnyArray) -> tuple[float, float, float]:
     """Return the ends of the interval and p; NaN if any draw is."""
     if np.isnan(draws).any():
         return np.nan, np.nan, np.nan
@@ -274,5 +275,5 @@ def _summary(draws: np.ndarray) -> tuple[float, float, float]:
     return float(low), float(high), min(2 * (tail + 1) / (len(draws) + 1), 1.0)
 
 
-def _significantly_above(better: np.ndarray, worse: np.ndarray) -> bool:
+def _significantly_above(better: AnyArray, worse: AnyArray) -> bool:
     return bool(np.quantile(better - worse, (1 - LEVEL) / 2) > 1e-12)

@@ -18,6 +18,7 @@ import pandas as pd
 from synthbench.errors import ConfigError, suggest
 from synthbench.statistics.differences import DRAWS, LEVEL, compare
 from synthbench.statistics.image_counts import check_columns
+from synthbench.types import AnyArray
 
 __all__ = ["EquivalentRealImages", "equivalent_real_images", "isotonic"]
 
@@ -119,7 +120,7 @@ def equivalent_real_images(
     return equivalents
 
 
-def isotonic(curves: np.ndarray) -> np.ndarray:
+def isotonic(curves: AnyArray) -> AnyArray:
     """Return the nearest non-decreasing curves: isotonic regression with equal weights, row by row.
 
     By the min–max formula (Robertson 1988, eq. 1.4.4): the largest, over starts up to here, of the smallest, over ends
@@ -145,13 +146,13 @@ def isotonic(curves: np.ndarray) -> np.ndarray:
     return fitted
 
 
-def _relative(curves: np.ndarray, position: int) -> np.ndarray:
+def _relative(curves: AnyArray, position: int) -> AnyArray:
     """Return isotonic curves, ``(draws, K)``, minus their value at the arm's own amount."""
     fitted = isotonic(curves)
     return fitted - fitted[:, [position]]
 
 
-def _needed(sizes: np.ndarray, curves: np.ndarray, gains: np.ndarray, position: int) -> np.ndarray:
+def _needed(sizes: AnyArray, curves: AnyArray, gains: AnyArray, position: int) -> AnyArray:
     """Return the smallest amount at which each curve reaches each gain, ``(draws,)``; the ends where it doesn't.
 
     A gain of zero needs the arm's own amount, even where a flat curve reaches it with fewer images. NaN where a gain or

@@ -16,6 +16,7 @@ import pandas as pd
 from synthbench.errors import ConfigError, suggest
 from synthbench.statistics.differences import DRAWS, LEVEL, Difference, compare
 from synthbench.statistics.image_counts import check_columns
+from synthbench.types import AnyArray
 
 __all__ = ["Headroom", "Share", "headroom", "share"]
 
@@ -102,7 +103,7 @@ def headroom(
     return Headroom(gain, shares)
 
 
-def share(numerator: float, numerator_draws: np.ndarray, denominator: float, denominator_draws: np.ndarray) -> Share:
+def share(numerator: float, numerator_draws: AnyArray, denominator: float, denominator_draws: AnyArray) -> Share:
     """Return a ratio and its 95 % interval; NaN where the denominator isn't significantly above zero.
 
     Parameters

@@ -14,6 +14,7 @@ import pandas as pd
 
 from synthbench.errors import ConfigError, DataError, suggest
 from synthbench.metrics.rates import RATES, divide
+from synthbench.types import AnyArray
 
 __all__ = [
     "AGGREGATIONS",
@@ -91,23 +92,23 @@ class ImageCounts:
 
     runs: pd.DataFrame
     images: list[str]
-    units: np.ndarray
-    numerator: np.ndarray
-    denominator: np.ndarray
-    part_counts: np.ndarray | None
-    present: np.ndarray
+    units: AnyArray
+    numerator: AnyArray
+    denominator: AnyArray
+    part_counts: AnyArray | None
+    present: AnyArray
 
-    def scores(self) -> np.ndarray:
+    def scores(self) -> AnyArray:
         """Return the score of each run over all its images, ``(runs,)``."""
         part_counts = None if self.part_counts is None else self.part_counts.sum(axis=1)
         return combine(self.numerator.sum(axis=1), self.denominator.sum(axis=1), part_counts)
 
-    def scores_by_part(self) -> np.ndarray:
+    def scores_by_part(self) -> AnyArray:
         """Return the score of each run by part over all its images, ``(runs, parts)``."""
         return divide(self.numerator.sum(axis=1), self.denominator.sum(axis=1))
 
 
-def combine(numerator: np.ndarray, denominator: np.ndarray, part_counts: np.ndarray | None) -> np.ndarray:
+def combine(numerator: AnyArray, denominator: AnyArray, part_counts: AnyArray | None) -> AnyArray:
     """Divide sums, ``(…, parts)``, 0/0 being 0; return the mean over the parts whose count is above zero, ``(…,)``."""
     ratio = divide(numerator, denominator)
     if part_counts is None:
@@ -160,7 +161,7 @@ def image_counts(
     if len(np.unique(np.ravel_multi_index(where, shape))) < len(rows):
         raise DataError("results: an image of a run occurs twice; the run folder is damaged, run the study again")
 
-    def as_array(values: pd.Series) -> np.ndarray:
+    def as_array(values: pd.Series) -> AnyArray:
         array = np.zeros(shape)
         array[where] = values.to_numpy(float)
         return array
@@ -282,7 +283,7 @@ def _fractions(rows: pd.DataFrame, metric: str, aggregation: str) -> tuple[pd.Se
     return (numerator / denominator.where(denominator > 0)).fillna(0.0), occurs.astype(float), None
 
 
-def _units(rows: pd.DataFrame, names: pd.Index) -> np.ndarray:
+def _units(rows: pd.DataFrame, names: pd.Index) -> AnyArray:
     """Number the units: the images that share a value of `UNIT`, and each of the others by itself."""
     if UNIT not in rows:
         return np.arange(len(names))
@@ -297,7 +298,7 @@ def _units(rows: pd.DataFrame, names: pd.Index) -> np.ndarray:
     return np.asarray(pd.factorize(np.array(keys, object), sort=True)[0])
 
 
-def _codes(keys: pd.DataFrame) -> tuple[np.ndarray, pd.DataFrame]:
+def _codes(keys: pd.DataFrame) -> tuple[AnyArray, pd.DataFrame]:
     """Number the distinct rows; return the number of each row, and the distinct rows in that order."""
     grouped = keys.groupby(RUN, sort=True, dropna=False)
     codes = grouped.ngroup().to_numpy()

@@ -11,6 +11,7 @@ import pandas as pd
 from synthbench.errors import ConfigError, suggest
 from synthbench.statistics.image_counts import ImageCounts, image_counts
 from synthbench.statistics.resampling import Resampled, pair, resample
+from synthbench.types import AnyArray
 
 __all__ = ["BASELINE_SHARE", "PRIOR", "Noise", "estimate_noise"]
 
@@ -133,11 +134,11 @@ class _Part:
     """
 
     images: int
-    differences: np.ndarray
-    covariance: np.ndarray
-    same_generator: np.ndarray
-    same_seed: np.ndarray
-    neither: np.ndarray
+    differences: AnyArray
+    covariance: AnyArray
+    same_generator: AnyArray
+    same_seed: AnyArray
+    neither: AnyArray
     generators: int
     seeds: int
 
@@ -145,7 +146,7 @@ class _Part:
     def repeated(self) -> bool:
         return len(self.differences) > 1
 
-    def half_squared_difference(self, which: np.ndarray) -> float:
+    def half_squared_difference(self, which: AnyArray) -> float:
         """Return half the mean squared difference between two pairs of runs of a kind."""
         gaps = np.square(self.differences[:, None] - self.differences[None, :]) / 2
         return float(gaps[which].mean())

@@ -19,6 +19,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from synthbench.types import AnyArray
+
 __all__ = [
     "ARM_OUTLIER_P",
     "BASELINE_OUTLIER_P",
@@ -64,7 +66,7 @@ class PooledVariance:
 
 
 def pool_variance(
-    pairs: Mapping[str, pd.DataFrame], differences: Mapping[str, np.ndarray], unpooled: Collection[str] = ()
+    pairs: Mapping[str, pd.DataFrame], differences: Mapping[str, AnyArray], unpooled: Collection[str] = ()
 ) -> PooledVariance | None:
     """Estimate the variance of training from all arms that can be put into one table of arms by seeds.
 
@@ -126,9 +128,7 @@ def _fit(
     return float(variance[0]), dof, dict(zip(arms, p[0].tolist(), strict=True))
 
 
-def two_way(
-    values: np.ndarray, row: np.ndarray, column: np.ndarray, scale: np.ndarray
-) -> tuple[np.ndarray, float, np.ndarray]:
+def two_way(values: AnyArray, row: AnyArray, column: AnyArray, scale: AnyArray) -> tuple[AnyArray, float, AnyArray]:
     """Fit one level per row plus one per column, and return the variance of the residuals.
 
     Parameters
@@ -165,7 +165,7 @@ def two_way(
     return total / max(dof, 1), float(dof), p
 
 
-def _residuals(values: np.ndarray, row: np.ndarray, column: np.ndarray, scale: np.ndarray) -> tuple[np.ndarray, int]:
+def _residuals(values: AnyArray, row: AnyArray, column: AnyArray, scale: AnyArray) -> tuple[AnyArray, int]:
     """Return the weighted sum of squared residuals, ``(studies,)``, and its degrees of freedom."""
     weight = 1 / np.sqrt(scale)
     design = np.hstack([row[:, None] == np.unique(row), column[:, None] == np.unique(column)]) * weight[:, None]
@@ -176,7 +176,7 @@ def _residuals(values: np.ndarray, row: np.ndarray, column: np.ndarray, scale: n
     return np.square(residuals).sum(axis=1), len(row) - basis.shape[1]
 
 
-def _by_seed(pairs: pd.DataFrame, difference: np.ndarray) -> pd.DataFrame | None:
+def _by_seed(pairs: pd.DataFrame, difference: AnyArray) -> pd.DataFrame | None:
     """Return by seed the mean difference ``d``, its ``scale`` beside the baseline's, and the baseline's runs ``base``.
 
     None where segmenter seeds have different generator seeds, since the two effects couldn't be separated.
@@ -202,6 +202,6 @@ def _distinct(tables: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
     return kept
 
 
-def _centred(table: pd.DataFrame) -> np.ndarray:
+def _centred(table: pd.DataFrame) -> AnyArray:
     values = table["d"].to_numpy(float)
     return values - values.mean()

@@ -15,6 +15,7 @@ from synthbench.statistics.differences import LEVEL
 from synthbench.statistics.noise import BASELINE_SHARE, Noise
 from synthbench.statistics.pooled_variance import ARM_OUTLIER_P, BASELINE_OUTLIER_P, two_way
 from synthbench.statistics.variance_components import combined_dof, crossed_dof, moderate_variance, sum_dof
+from synthbench.types import AnyArray
 
 __all__ = ["POWER", "minimum_detectable_effect"]
 
@@ -101,19 +102,19 @@ class _FirstArm(NamedTuple):
     All ``(studies,)``.
     """
 
-    error: np.ndarray
-    error2: np.ndarray
-    dof: np.ndarray
+    error: AnyArray
+    error2: AnyArray
+    dof: AnyArray
 
 
 class _Level(NamedTuple):
     """Squared standard errors of all arms over one kind of repeats, and degrees of freedom, ``(studies, arms)``."""
 
-    error2: np.ndarray
-    dof: np.ndarray
+    error2: AnyArray
+    dof: AnyArray
 
     @classmethod
-    def of(cls, means: np.ndarray) -> _Level:
+    def of(cls, means: AnyArray) -> _Level:
         """Estimate it from the means of the repeats, ``(studies, arms, repeats)``."""
         error2 = means.var(axis=2, ddof=1) / means.shape[2]
         return cls(error2, np.full(error2.shape, means.shape[2] - 1.0))
@@ -165,8 +166,8 @@ def _over_seeds(
 
 
 def _pooled_training(
-    tables: np.ndarray, generator_seeds: int, levels: list[_Level], of_images: tuple[np.ndarray, float]
-) -> tuple[np.ndarray, np.ndarray]:
+    tables: AnyArray, generator_seeds: int, levels: list[_Level], of_images: tuple[AnyArray, float]
+) -> tuple[AnyArray, AnyArray]:
     """Return the first arm's variance of training, pooled with those of the others, and the total degrees of freedom.
 
     Parameters
@@ -210,7 +211,7 @@ def _summed(levels: list[_Level]) -> _Level:
     return _Level(np.sum(error2, axis=0), sum_dof(error2, dof))
 
 
-def _moderated(level: _Level) -> tuple[np.ndarray, np.ndarray]:
+def _moderated(level: _Level) -> tuple[AnyArray, AnyArray]:
     """Return the first arm's squared error and degrees of freedom, moderated by the other arms."""
     own = level.error2[:, 0], level.dof[:, 0]
     if level.error2.shape[1] == 1 or not level.error2.any():
@@ -218,12 +219,12 @@ def _moderated(level: _Level) -> tuple[np.ndarray, np.ndarray]:
     return moderate_variance(*own, level.error2[:, 1:], level.dof[:, 1:])
 
 
-def _normal(rng: np.random.Generator, variance: float, *shape: int) -> np.ndarray:
+def _normal(rng: np.random.Generator, variance: float, *shape: int) -> AnyArray:
     """Draw errors of that variance, ``(studies, *shape)``."""
     return np.sqrt(variance) * rng.standard_normal((_STUDIES, *shape))
 
 
-def _critical_t(dof: np.ndarray, arms: int) -> np.ndarray:
+def _critical_t(dof: AnyArray, arms: int) -> AnyArray:
     """Return Student's t above which a difference is significant."""
     from scipy.stats import t
 

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from synthbench.statistics.image_counts import ImageCounts, combine
+from synthbench.types import AnyArray
 
 __all__ = ["CHUNK_SIZE", "Resampled", "pair", "possible_pairs", "resample", "smallness"]
 
@@ -44,15 +45,15 @@ class Resampled:
     """
 
     pairs: pd.DataFrame
-    exact: np.ndarray
-    drawn: np.ndarray
+    exact: AnyArray
+    drawn: AnyArray
     images: int
     units: int
     inflation: float
     dof: float
 
     @property
-    def weights(self) -> np.ndarray:
+    def weights(self) -> AnyArray:
         """The weight of each pair in the mean, ``(pairs,)``: folds count equally, and pairs within a fold."""
         folds = self.pairs["fold"]
         sizes = folds.map(folds.value_counts())
@@ -104,7 +105,7 @@ def resample(
     return arms, weights.by_fold
 
 
-def smallness(strata: Sequence[np.ndarray]) -> tuple[float, float]:
+def smallness(strata: Sequence[AnyArray]) -> tuple[float, float]:
     """Return by how much a bootstrap of few units is too narrow, and the degrees of freedom of its variance.
 
     A mean over units of different sizes follows the largest: their residuals are small because the mean moves with
@@ -195,14 +196,14 @@ class _Weights:
             self.strata = [np.arange(len(fold_of_unit))]
         self.size, self.draws, self.seed = len(fold_of_unit), draws, seed
 
-    def chunks(self) -> Iterator[tuple[int, int, np.ndarray]]:
+    def chunks(self) -> Iterator[tuple[int, int, AnyArray]]:
         """Yield the numbers of the first draw and of the one after the last, and ``(draws, units)`` float64."""
         step = max(CHUNK_SIZE // self.size, 1)
         for start in range(0, self.draws, step):
             stop = min(start + step, self.draws)
             yield start, stop, self._chunk(start, stop)
 
-    def _chunk(self, start: int, stop: int) -> np.ndarray:
+    def _chunk(self, start: int, stop: int) -> AnyArray:
         rng = np.random.default_rng((self.seed, _TAG_IMAGES, start))
         weights = np.empty((stop - start, self.size))
         for members in self.strata:
@@ -223,7 +224,7 @@ class _Pairs:
         self._base = _Runs(counts, base, shared[:, :, None])
         self.sizes = self._run.sizes + self._base.sizes
 
-    def difference(self, weights: np.ndarray) -> np.ndarray:
+    def difference(self, weights: AnyArray) -> AnyArray:
         """Return ``(draws, pairs)`` for the weights of the units, ``(draws, units)``."""
         return self._run.score(weights) - self._base.score(weights)
 
@@ -231,15 +232,15 @@ class _Pairs:
 class _Runs:
     """One run of each pair: sums over the images of each unit."""
 
-    def __init__(self, counts: ImageCounts, rows: np.ndarray, shared: np.ndarray) -> None:
+    def __init__(self, counts: ImageCounts, rows: AnyArray, shared: AnyArray) -> None:
         self._shape = (len(rows), counts.numerator.shape[2])
         self._numerator = _by_unit(counts.numerator[rows] * shared, counts.units)
         self._denominator = _by_unit(counts.denominator[rows] * shared, counts.units)
         part_counts = counts.part_counts
         self._part_counts = None if part_counts is None else _by_unit(part_counts[rows] * shared, counts.units)
-        self.sizes: np.ndarray = self._denominator.sum(axis=1)
+        self.sizes: AnyArray = self._denominator.sum(axis=1)
 
-    def score(self, weights: np.ndarray) -> np.ndarray:
+    def score(self, weights: AnyArray) -> AnyArray:
         """Return ``(draws, runs)``."""
         shape = (len(weights), *self._shape)
         part_counts = None if self._part_counts is None else (weights @ self._part_counts).reshape(shape)
@@ -247,7 +248,7 @@ class _Runs:
         return combine(numerator.reshape(shape), denominator.reshape(shape), part_counts)
 
 
-def _by_unit(array: np.ndarray, units: np.ndarray) -> np.ndarray:
+def _by_unit(array: AnyArray, units: AnyArray) -> AnyArray:
     """Sum over the images of each unit: ``(runs, images, parts)`` to ``(units, runs × parts)``."""
     runs, images, parts = array.shape
     flat = np.ascontiguousarray(array.transpose(1, 0, 2)).reshape(images, runs * parts)

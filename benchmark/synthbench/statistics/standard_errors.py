@@ -22,6 +22,7 @@ from synthbench.statistics.variance_components import (
     seed_component,
     training_component,
 )
+from synthbench.types import AnyArray
 
 __all__ = ["StandardError", "draw_errors", "standard_errors", "trained_once"]
 
@@ -90,7 +91,7 @@ def standard_errors(
     return errors
 
 
-def draw_errors(arm: str, resampled: Resampled, error: StandardError, baseline: np.ndarray, seed: int) -> np.ndarray:
+def draw_errors(arm: str, resampled: Resampled, error: StandardError, baseline: AnyArray, seed: int) -> AnyArray:
     """Draw errors of a difference: from other test images and from repeated training.
 
     Parameters
@@ -115,7 +116,7 @@ def draw_errors(arm: str, resampled: Resampled, error: StandardError, baseline: 
     rng = np.random.default_rng((seed, _TAG_SEEDS, zlib.crc32(arm.encode())))
     images = np.sqrt(error.image2) * _smoothed(resampled.drawn @ resampled.weights, 1 / resampled.inflation, rng)
     training = np.sqrt(error.training2) * (baseline + rng.standard_normal(draws)) / np.sqrt(2)
-    errors: np.ndarray = (images + training) / np.sqrt(rng.chisquare(error.dof, draws) / error.dof)
+    errors: AnyArray = (images + training) / np.sqrt(rng.chisquare(error.dof, draws) / error.dof)
     return errors
 
 
@@ -188,7 +189,7 @@ def _of_one_seed(
     return (moderated, 0.0) if moderated.dof and moderated.error2 > assumed.error2 else (assumed, assumed2)
 
 
-def _smoothed(drawn: np.ndarray, share: float, rng: np.random.Generator) -> np.ndarray:
+def _smoothed(drawn: AnyArray, share: float, rng: np.random.Generator) -> AnyArray:
     """Return resampled differences with variance 1; the part that resampling underestimates is a normal error.
 
     Of two images, half of the resamples are the images themselves: an interval from such steps is too narrow.

@@ -17,6 +17,8 @@ import numpy as np
 import pandas as pd
 from scipy.special import digamma, polygamma
 
+from synthbench.types import AnyArray
+
 __all__ = [
     "SHARED",
     "VarianceComponent",
@@ -60,7 +62,7 @@ class VarianceComponent:
     levels: tuple[tuple[float, float], ...] = ()
 
 
-def training_component(pairs: pd.DataFrame, difference: np.ndarray, by_fold: bool) -> VarianceComponent:
+def training_component(pairs: pd.DataFrame, difference: AnyArray, by_fold: bool) -> VarianceComponent:
     """Estimate the variance of the mean difference of one arm due to repeated training.
 
     With several folds it is the variance of their means: this includes everything that differs between folds, seeds
@@ -88,7 +90,7 @@ def training_component(pairs: pd.DataFrame, difference: np.ndarray, by_fold: boo
     return add_components(*(seed_component(pairs, difference, name) for name in ("seed", "generator_seed")))
 
 
-def seed_component(pairs: pd.DataFrame, difference: np.ndarray, name: str) -> VarianceComponent:
+def seed_component(pairs: pd.DataFrame, difference: AnyArray, name: str) -> VarianceComponent:
     """Estimate the variance of the means over one kind of seeds; 0 with `dof` 0 where it wasn't repeated.
 
     Generator seeds count as repeated where they cross segmenter seeds, not where each segmenter seed has its own.
@@ -114,7 +116,7 @@ def add_components(*parts: VarianceComponent) -> VarianceComponent:
     return VarianceComponent(total, dof, levels=levels if len(levels) > 1 else ())
 
 
-def sum_dof(errors2: Sequence[np.ndarray | float], dofs: Sequence[np.ndarray | float]) -> np.ndarray:
+def sum_dof(errors2: Sequence[AnyArray | float], dofs: Sequence[AnyArray | float]) -> AnyArray:
     """Return the degrees of freedom of a sum of squared errors, each with its own.
 
     Welch–Satterthwaite treats the shares as known. A share estimated from two seeds is often small by chance, and the
@@ -133,7 +135,7 @@ def sum_dof(errors2: Sequence[np.ndarray | float], dofs: Sequence[np.ndarray | f
     return np.divide(total2, doubt, out=np.full(np.shape(total2), np.inf), where=doubt > 0)
 
 
-def image_variance(drawn: np.ndarray, folds: pd.Series) -> float:
+def image_variance(drawn: AnyArray, folds: pd.Series) -> float:
     """Return the variance of the mean difference over test images that is common to all runs.
 
     Pairs of one fold share their images, so their covariance is that of the images.
@@ -154,9 +156,7 @@ def image_variance(drawn: np.ndarray, folds: pd.Series) -> float:
     return total
 
 
-def combined_dof(
-    image2: np.ndarray | float, images: float, error2: np.ndarray | float, dof: np.ndarray | float
-) -> np.ndarray:
+def combined_dof(image2: AnyArray | float, images: float, error2: AnyArray | float, dof: AnyArray | float) -> AnyArray:
     """Return the degrees of freedom of a standard error over test images and repeated training.
 
     Welch–Satterthwaite treats the share of training in the variance as known, and with two seeds covers the truth in
@@ -182,11 +182,11 @@ def combined_dof(
 
 
 def crossed_dof(
-    image2: np.ndarray | float,
+    image2: AnyArray | float,
     images: float,
-    seeds: tuple[np.ndarray | float, np.ndarray | float],
-    generators: tuple[np.ndarray | float, np.ndarray | float],
-) -> np.ndarray:
+    seeds: tuple[AnyArray | float, AnyArray | float],
+    generators: tuple[AnyArray | float, AnyArray | float],
+) -> AnyArray:
     """Return the degrees of freedom of a standard error over test images, segmenter seeds and generator seeds.
 
     Two generator seeds that happen to be similar say little about how generators vary, and no weighting of degrees of
@@ -212,7 +212,7 @@ def crossed_dof(
 
 
 @cache
-def _t_squared() -> tuple[np.ndarray, np.ndarray]:
+def _t_squared() -> tuple[AnyArray, AnyArray]:
     """Return logarithms of degrees of freedom, and the square of Student's t that 95 % lie within at each."""
     from scipy.stats import t
 
@@ -258,8 +258,8 @@ def _moderate_component(
 
 
 def moderate_variance(
-    error2: np.ndarray | float, dof: np.ndarray | float, others2: np.ndarray, dofs: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
+    error2: AnyArray | float, dof: AnyArray | float, others2: AnyArray, dofs: AnyArray
+) -> tuple[AnyArray, AnyArray]:
     """Moderate squared errors by those of other arms; return them with their degrees of freedom.
 
     Parameters
@@ -280,7 +280,7 @@ def _repeats(component: VarianceComponent, pairs: int) -> float:
     return component.dof + 1 if component.with_images else pairs
 
 
-def prior_dof(dofs: np.ndarray) -> np.ndarray:
+def prior_dof(dofs: AnyArray) -> AnyArray:
     """Return the degrees of freedom of the prior that the other arms of a block give.
 
     They are those of a chi-square whose logarithm is as uncertain as the mean of the others, reduced because all arms
@@ -296,7 +296,7 @@ def prior_dof(dofs: np.ndarray) -> np.ndarray:
     return 2 * _inverse_trigamma(uncertainty) / (1 + SHARED * (others - 1))
 
 
-def _inverse_trigamma(values: np.ndarray) -> np.ndarray:
+def _inverse_trigamma(values: AnyArray) -> AnyArray:
     """Solve trigamma(y) = value for y above 0, by Newton's steps on the reciprocal, which is nearly straight."""
     y = 0.5 + 1 / np.asarray(values)
     for _ in range(_NEWTON_STEPS):

@@ -17,6 +17,7 @@ from synthbench.datasets.npz_file import NpzFile
 from synthbench.datasets.pixels import make_sample, rescale, to_label_map, to_sample_image
 from synthbench.errors import DataError
 from synthbench.samples import Sample
+from synthbench.types import AnyArray
 
 __all__ = ["read", "sniff"]
 
@@ -118,7 +119,7 @@ def _groups(archive: NpzFile, count: int, log: ImportLog) -> dict[str, list[str]
     return groups
 
 
-def _image(image: np.ndarray, where: str, log: ImportLog) -> np.ndarray:
+def _image(image: AnyArray, where: str, log: ImportLog) -> AnyArray:
     if image.ndim != 3 or image.shape[2] != 2:
         return to_sample_image(image, where, log)
     log.count("images of two channels stored as RGB: the first green, the second blue")
@@ -126,7 +127,7 @@ def _image(image: np.ndarray, where: str, log: ImportLog) -> np.ndarray:
     return np.stack([np.zeros_like(first), first, second], axis=-1)
 
 
-def _channel(labels: np.ndarray, mask: int, where: str, log: ImportLog) -> np.ndarray:
+def _channel(labels: AnyArray, mask: int, where: str, log: ImportLog) -> AnyArray:
     if labels.ndim != 3:
         return labels
     if mask >= labels.shape[2]:

@@ -19,6 +19,7 @@ from synthbench.datasets.overlaps import ObjectMask, paint_objects
 from synthbench.datasets.pixels import make_sample, read_image, to_integers
 from synthbench.errors import DataError
 from synthbench.samples import Sample
+from synthbench.types import AnyArray
 
 __all__ = ["read", "sniff"]
 
@@ -57,7 +58,7 @@ def read(path: Path, options: ImportOptions, log: ImportLog) -> Iterator[Sample]
     log.raise_problems(path)
 
 
-def _object_mask(mask_path: Path, image: np.ndarray, item: FoundImage, value: int, log: ImportLog) -> ObjectMask:
+def _object_mask(mask_path: Path, image: AnyArray, item: FoundImage, value: int, log: ImportLog) -> ObjectMask:
     mask = to_integers(decode_mask(mask_path, log), str(mask_path)) > 0
     if mask.shape != image.shape[:2]:
         sizes = [f"{array.shape[0]}×{array.shape[1]}" for array in (mask, image)]

@@ -16,6 +16,7 @@ from synthbench.plugin.registry import registry
 from synthbench.plugin.variants import variant_of
 from synthbench.study.provenance.encoders import PREFERRED
 from synthbench.study.provenance.plugin_settings import full_config, own_fingerprint
+from synthbench.types import AnyArray
 
 __all__ = ["ExtractedSet", "LoadedEncoder", "extract_features", "load_encoder"]
 
@@ -99,7 +100,7 @@ def extract_features(
     """
     extracted = ExtractedSet()
 
-    def images() -> Iterator[np.ndarray]:
+    def images() -> Iterator[AnyArray]:
         problems: list[str] = []
         for done, position in enumerate(positions, 1):
             try:

@@ -6,8 +6,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
 from synthbench.datasets.files import IMAGE_SUFFIXES, image_files
 from synthbench.datasets.import_options import ImportLog
 from synthbench.datasets.importing import detect_format, prepare_import
@@ -16,6 +14,7 @@ from synthbench.datasets.pixels import read_image
 from synthbench.datasets.readers.folders import IMAGES
 from synthbench.errors import DataError
 from synthbench.samples import MASK, ORIGINS, Sample, SampleSet, Task
+from synthbench.types import AnyArray
 
 __all__ = ["Pictures", "open_pictures"]
 
@@ -46,7 +45,7 @@ class Pictures:
     names: tuple[str, ...]
     masks: Task | str
     notes: Callable[[], list[str]]
-    read: Callable[[int], tuple[np.ndarray, np.ndarray | None, np.ndarray | None]]
+    read: Callable[[int], tuple[AnyArray, AnyArray | None, AnyArray | None]]
     origins: tuple[str, ...] = ()
 
     def __len__(self) -> int:
@@ -106,7 +105,7 @@ def _origin(said: str) -> str:
     return said if said in ORIGINS else ""
 
 
-def _parts(sample: Sample) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+def _parts(sample: Sample) -> tuple[AnyArray, AnyArray, AnyArray | None]:
     return sample.image, sample.labels, sample.ignore
 
 
@@ -122,7 +121,7 @@ def _plain_pictures(path: Path, files: list[Path], white: float | None) -> Pictu
     check_white(white)
     notes = ImportLog(Rescaler(IntensityScale.of_white(white)) if white is not None else None)
 
-    def read_all(measuring: ImportLog) -> Iterator[np.ndarray]:
+    def read_all(measuring: ImportLog) -> Iterator[AnyArray]:
         for file in files:
             with measuring.collecting_errors():
                 yield read_image(file, measuring)

@@ -11,7 +11,7 @@ import json
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import torch
 from torch import nn
@@ -35,7 +35,7 @@ Preview: TypeAlias = Callable[[], Sequence[Sample]]
 """Returns a few samples of the current networks. It must not change the training, nor its random numbers."""
 
 
-def preview_of(generator: Generator, seed: int, *networks: nn.Module) -> Preview:
+def preview_of(generator: Generator[Any], seed: int, *networks: nn.Module) -> Preview:
     """Return a function that samples from a generator during its training.
 
     Parameters
