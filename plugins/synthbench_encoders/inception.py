@@ -48,7 +48,10 @@ class Inception(NetworkEncoder[InceptionConfig]):
         path = _find(config)
         if path is None:
             place = weight_files()[0]
-            return f"no Inception weights; fetch {SCRIPT_URL} and put it at {place}, or give its path as 'weights'"
+            return (
+                f"no Inception weights; fetch {SCRIPT_URL} and put it at {place}, or give it with --inception FILE (in "
+                "a study: the encoder's key 'weights')"
+            )
         if not path.is_file():
             return f"no Inception weights at {path}; fetch {SCRIPT_URL}"
         found, expected = weights.sha256(path), _expected(path, config)

@@ -14,7 +14,7 @@ from synthbench.plugin.specs import KINDS
 ROW = {
     "kind": "generator",
     "name": "gan",
-    "tasks": "instances",
+    "tasks": ["instances"],
     "from": "x 1.0",
     "needs": "",
     "summary": "",

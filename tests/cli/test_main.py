@@ -59,6 +59,26 @@ def test_every_command_has_help(command: str, capsys: pytest.CaptureFixture[str]
     assert f"synthbench {command}" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(
+    ("argv", "command"),
+    [
+        (["leaderboard", "run", "--format", "xml"], " leaderboard"),
+        (["nonsense"], ""),
+        (["score", "a", "b", "--workers=0"], " score"),
+    ],
+)
+def test_an_invalid_argument_is_one_line_with_the_command_that_helps(
+    argv: list[str], command: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as end:
+        main(argv)
+    assert end.value.code == 2
+    error = capsys.readouterr().err
+    assert error.startswith("synthbench: error: ")
+    assert error.endswith(f"; see synthbench{command} --help\n")
+    assert error.count("\n") == 1
+
+
 def test_help_names_every_command_with_a_line(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         main(["--help"])

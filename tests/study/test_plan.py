@@ -113,9 +113,9 @@ def test_agreement_is_measured_on_no_more_images_than_it_needs(
 @pytest.mark.parametrize(
     ("changes", "line"),
     [
-        ({"fractions": [3]}, "every arm has the same 3 real images, so .* “fractions: \\[3, 1.0\\]”"),
+        ({"fractions": [3]}, "every arm has the same 3 real images; add “fractions: \\[3, 1.0\\]”"),
         ({"fractions": [0.5]}, "“fractions: \\[0.5, 1.0\\]”"),
-        ({}, "every arm has all the real images there are, .* “fractions: \\[1, 1.0\\]”"),
+        ({}, "every arm has all real images; add “fractions: \\[1, 1.0\\]”"),
         ({"fractions": [3, 1.0]}, None),
         ({"generators": []}, None),
     ],

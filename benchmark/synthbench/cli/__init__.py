@@ -16,6 +16,7 @@ import os
 import pkgutil
 import sys
 from collections.abc import Generator, Sequence
+from typing import NoReturn
 
 from synthbench import __version__
 from synthbench.errors import SynthbenchError
@@ -88,7 +89,7 @@ def _line(text: str) -> str:
 
 def build_parser() -> argparse.ArgumentParser:
     """Return the parser of all commands."""
-    parser = argparse.ArgumentParser(
+    parser = _OneLineErrors(
         prog="synthbench",
         description="Does synthetic training data help to segment cells in micrographs?",
         formatter_class=_CommandsInOneColumn,
@@ -109,6 +110,13 @@ def build_parser() -> argparse.ArgumentParser:
         module.add_arguments(command)
         command.set_defaults(execute=module.run)
     return parser
+
+
+class _OneLineErrors(argparse.ArgumentParser):
+    """A parser that reports invalid arguments in one line, without the usage; subparsers are of the same class."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"synthbench: error: {_line(message)}; see {self.prog} --help\n")
 
 
 class _CommandsInOneColumn(argparse.HelpFormatter):

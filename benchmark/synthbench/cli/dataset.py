@@ -5,9 +5,11 @@
                --groups TABLE.csv reads groups of images from a table (id,well,…), --group-from '{well}_{site}' from
                their file names; a study then keeps a well together with split: {group: well}
   add NAME     create or download a dataset of a plugin (see 'synthbench list datasets'); licence and citation are
-               shown first. To import a path with the name of a plugin, write ./NAME
+               shown first. To import a path with the name of a plugin, write
+               ./NAME --name OTHER
   check        duplicates, near duplicates across splits, empty masks, disconnected objects, masks that don't seem to
-               be label maps of objects, ignored pixels, sizes
+               be label maps of objects, ignored pixels, sizes; exit code 0, whatever it finds, and 2 if the dataset
+               can't be read
   show         write a contact sheet
   list         datasets in the library
 

@@ -7,6 +7,7 @@ import json
 import shutil
 import textwrap
 from collections.abc import Sequence
+from typing import Any
 
 from synthbench.cli._tables import table_lines
 from synthbench.plugin.registry import Problem, Registered, registry
@@ -35,12 +36,12 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _row(entry: Registered) -> dict[str, str]:
+def _row(entry: Registered) -> dict[str, Any]:
     spec = entry.spec
     return {
         "kind": spec.kind,
         "name": spec.name,
-        "tasks": ", ".join(sorted(spec.tasks)),
+        "tasks": sorted(spec.tasks),
         "from": f"{entry.distribution} {entry.version}",
         "needs": ", ".join(spec.requires),
         "summary": spec.summary,
@@ -48,12 +49,12 @@ def _row(entry: Registered) -> dict[str, str]:
     }
 
 
-def lines(rows: Sequence[dict[str, str]], problems: Sequence[Problem], width: int) -> list[str]:
+def lines(rows: Sequence[dict[str, Any]], problems: Sequence[Problem], width: int) -> list[str]:
     """Return a table per kind of plugin, with summaries wrapped to `width`, then the plugins that can't be loaded."""
     blocks = []
     for kind in dict.fromkeys(row["kind"] for row in rows):
         cells = [
-            [row[column] or "–" for column in COLUMNS[:-1]] + [_summary(row)] for row in rows if row["kind"] == kind
+            [_cell(row[column]) for column in COLUMNS[:-1]] + [_summary(row)] for row in rows if row["kind"] == kind
         ]
         header = [f"{kind}s".upper(), *COLUMNS[1:]]
         last = len(COLUMNS) - 1
@@ -73,7 +74,11 @@ def lines(rows: Sequence[dict[str, str]], problems: Sequence[Problem], width: in
     return "\n\n".join("\n".join(block) for block in blocks).splitlines()
 
 
-def _summary(row: dict[str, str]) -> str:
+def _cell(value: str | list[str]) -> str:
+    return (value if isinstance(value, str) else ", ".join(value)) or "–"
+
+
+def _summary(row: dict[str, Any]) -> str:
     """Return the summary, and on a line of its own why the plugin is disabled."""
     reason = row["disabled_reason"]
     return "\n".join([row["summary"], *([f"DISABLED: {reason}"] if reason else [])]).strip("\n")

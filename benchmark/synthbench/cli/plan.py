@@ -1,4 +1,4 @@
-"""Say what `run` would do with the same arguments: what is stored, what would run, how long, and what it can show."""
+"""Show what `run` would do with the same arguments: what is stored, what would run, how long, and what it can show."""
 
 from __future__ import annotations
 
@@ -22,7 +22,9 @@ __all__ = ["add_arguments", "run"]
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_study(parser)
     add_machine(parser)
-    parser.add_argument("--pilot", metavar="RUN", help="an earlier run, to tell from how small a difference will show")
+    parser.add_argument(
+        "--pilot", metavar="RUN", help="an earlier run, to estimate the smallest detectable difference from"
+    )
     parser.add_argument("--json", action="store_true", help="print JSON, with every task and its key")
 
 
@@ -63,13 +65,12 @@ def run(args: argparse.Namespace) -> int:
         tasks = [task for task in plan.tasks.values() if task.kind == kind]
         missing = [task for task in tasks if task.key in lacking]
         seconds, unknown = estimates.total(missing)
-        costs = [format_duration(seconds)] * bool(seconds or not unknown) + [f"{unknown} of unknown cost"] * bool(
-            unknown
-        )
+        costs = [format_duration(seconds)] if seconds or not unknown else []
+        costs += [f"{unknown} not yet timed"] if unknown else []
         rows.append([kind, str(len(tasks) - len(missing)), str(len(missing)), " + ".join(costs)])
     print("\n".join(table_lines(["TASK", "STORED", "TO RUN", "EXPECTED"], rows, left=(0, 3))))
     if any(estimates.seconds(task) is None for task in plan.tasks.values() if task.key in lacking):
-        print("unknown cost: nothing like it has run with this store yet")
+        print("not yet timed: no similar task has run with this store")
     _print_budgets(plan.resolved)
     _print_detectable_effects(seen)
     for warning in planned.warnings:
@@ -91,6 +92,8 @@ def _print_budgets(resolved: Resolved) -> None:
 
 def _print_detectable_effects(seen: Sequence[DetectableEffect]) -> None:
     """Print a line per cell: a difference from real that is smaller than this will rarely be found."""
+    from synthbench.statistics.power import POWER
+
     for cell in seen:
         if isnan(cell.difference):
             one = "test image" if cell.images == 1 else f"group of {cell.images} test images"
@@ -112,8 +115,8 @@ def _print_detectable_effects(seen: Sequence[DetectableEffect]) -> None:
             continue
         print(
             f"{cell.segmenter} on {cell.dataset}, {cell.fraction} real images: "
-            f"finds a Δ of {max(cell.difference, 0.001):.3f} or more 4 times in 5 "
-            f"({design}; noise: {cell.noise.source})"
+            f"smallest detectable Δ: {max(cell.difference, 0.001):.3f} "
+            f"(power {100 * POWER:.0f} %; {design}; noise: {cell.noise.source})"
         )
     by_dataset = {effect.dataset: effect.unmodelled_groups for effect in seen if effect.unmodelled_groups}
     for dataset, groups in by_dataset.items():

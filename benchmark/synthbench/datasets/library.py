@@ -196,7 +196,7 @@ def open_dataset(
         known = library.names()
         if text in registry().names("dataset"):
             raise DataError(f"dataset {text!r} isn't in the library yet; add it with 'synthbench dataset add {text}'")
-        known = [*known, *registry().names("dataset")]
+        known = list(dict.fromkeys([*known, *registry().names("dataset")]))
         raise DataError(f"{text}: not a path, a dataset of the library, or a dataset plugin{_hint(text, known)}")
     if (path / INDEX).is_file():
         return SampleSet.open(path), path

@@ -97,8 +97,8 @@ def summary(scored: Mapping[str, ImageScore]) -> dict[str, Any]:
         ``pooled`` and ``per_image``, each with ``precision``, ``recall``, ``f1``, ``jaccard_ap``; ``dice`` of the
         foreground over the pixels of all images; ``mean_matched_iou``, ``panoptic`` (``sq``, ``rq`` and ``pq`` at
         IoU > 0.5), ``aji`` (Kumar 2017) and ``aji_plus``, each ``pooled`` and ``per_image``. Every list has one value
-        per threshold. ``strata`` has the same again for the images that are ``easy`` and ``hard``, None where there
-        are none.
+        per threshold; ``mean_matched_iou`` is None at thresholds where nothing matches. ``strata`` has the same again
+        for the images that are ``easy`` and ``hard``, None where there are none.
 
     Raises
     ------
@@ -118,6 +118,7 @@ def _figures(images: Sequence[ImageScore]) -> dict[str, Any]:
     panoptic = [one.panoptic for one in images]
     aggregated = {"aji": [one.aji for one in images], "aji_plus": [one.aji_plus for one in images]}
     ways = {"pooled": False, "per_image": True}
+    matched = np.sum([c.tp for c in counts], axis=0)
     return {
         "images": len(images),
         "iou": list(IOU_THRESHOLDS),
@@ -125,7 +126,13 @@ def _figures(images: Sequence[ImageScore]) -> dict[str, Any]:
         "pooled": {name: values.tolist() for name, values in pooled(counts).items()},
         "per_image": {name: values.tolist() for name, values in per_image(counts).items()},
         "dice": pooled_dice(counts),
-        "mean_matched_iou": {way: quality(counts, by_image=single)["sq"].tolist() for way, single in ways.items()},
+        "mean_matched_iou": {
+            way: [
+                float(value) if pairs else None
+                for value, pairs in zip(quality(counts, by_image=single)["sq"], matched, strict=True)
+            ]
+            for way, single in ways.items()
+        },
         "panoptic": {
             way: {name: float(value[0]) for name, value in quality(panoptic, by_image=single).items()}
             for way, single in ways.items()

@@ -44,7 +44,8 @@ def _nothing_found(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
         score = float(row[row["metric"]])
         if _level(row) < NOTHING:
             yield (
-                f"{place(row)}: almost nothing is found on real images ({_score(row)}), so no comparison is meaningful."
+                f"{place(row)}: {_score(row)} from training on real images alone is too low for a meaningful "
+                "comparison."
             )
         elif score < NOTHING:
             yield (

@@ -250,7 +250,7 @@ def _outcome(rows: Sequence[Mapping[str, Any]]) -> str:
     """Return which arms helped and which hurt; the negative control is expected to hurt."""
     segmenter = rows[0]["segmenter"]
     if found_nothing(rows):
-        return f"{segmenter} found almost nothing on real images"
+        return f"trained on real images alone, {segmenter} detected almost nothing on test images"
     if all(r["verdict"] == ONE_SEED for r in _deltas(rows)):
         return f"one seed of {segmenter} can't decide anything"
     helped = [r for r in _deltas(rows) if r["verdict"] == "better"]

@@ -127,7 +127,7 @@ def _run_missing(plan: Plan, store: Store, machine: Machine, console: Console) -
     estimates = RuntimeEstimates(store, (task.kind for task in missing))
     seconds, unknown = estimates.total(missing)
     if seconds:
-        more = f", and {unknown} tasks of unknown cost" if unknown else ""
+        more = f", and {unknown} tasks not yet timed" if unknown else ""
         console.print(f"expected: {format_duration(seconds / workers)}{more}", highlight=False)
     with Display(missing, len(plan.tasks) - len(missing), estimates, workers, console) as display:
         run_tasks(missing, engine, display)

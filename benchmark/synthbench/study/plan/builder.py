@@ -179,14 +179,15 @@ def _plan_label_consistency(
     for segmenter in plan.resolved.segmenters:
         for seed in range(segmenter.seeds):
             fit, _ = _plan_training(plan, condition, segmenter, seed, _Arm(REAL), None)
-            source = f"{title} of seed {generator_seed} × {count}"
+            source = f"{title}, generator seed {generator_seed}"
             evaluate = _add(
                 plan,
                 "evaluate",
                 {"segmenter": fit.key, "synthetic": synthetic.first(count)},
                 needs=(fit.key, synthetic.draw.key),
                 where={"segmenter": fit.key, "plugin": segmenter.plugin.name, "draw": synthetic.draw.key},
-                label=f"{segmenter.title} on real · seed {seed}, looking at {source} · {condition.label}",
+                label=f"label consistency of {segmenter.title}, seed {seed}, on {count} images of {source} · "
+                f"{condition.label}",
                 plugin=segmenter.plugin,
             )
             plan.label_consistency.append(

@@ -18,12 +18,12 @@ def missing_control(resolved: Resolved) -> str:
         if len({amount for amount, _ in used}) > 1:
             real = "the same amount of real images"
     else:
-        real = "all the real images there are"
+        real = "all real images"
         quarters = {every // 4 for _, every in used}
         if min(quarters) < 1:
             return ""
         amounts = [quarters.pop() if len(quarters) == 1 else 0.25, 1.0]
     return (
-        f"no positive control: every arm has {real}, so nothing will show what more of them bring, and whether "
-        f"synthetic ones could help at all; say “fractions: [{amounts[0]}, {amounts[1]}]”"
+        f"no positive control: every arm has {real}; add “fractions: [{amounts[0]}, {amounts[1]}]” to measure the gain "
+        "from more real images"
     )
