@@ -180,7 +180,7 @@ class CGanSegConfig(PresetConfig, MaskToImageConfig):
                 "norm": "pixel",
                 "intensity_conditioning": True,
                 "pixel_noise": True,
-                "texture": True,
+                "texture": self.intensity_conditioning is not False,
                 "perceptual": "off",
                 "diff_augment": "sample",
                 "mask_gradient": "straight-through",

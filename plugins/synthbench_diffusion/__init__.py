@@ -1,4 +1,4 @@
-"""Diffusion: image and mask are drawn at once from noise, or the image to a mask."""
+"""Diffusion: image and mask are drawn at once from noise, or the image for a mask."""
 
 from collections.abc import Iterable
 
@@ -10,7 +10,7 @@ def synthbench_generators() -> Iterable[GeneratorSpec]:
     yield GeneratorSpec(
         "diffusion",
         "synthbench_diffusion.generator:Diffusion",
-        summary="image and mask at once from noise, or the image to a mask",
+        summary="image and mask at once from noise, or the image for a mask",
         requires=("einops",),
         install="pip install einops",
     )

@@ -67,7 +67,7 @@ class DiffusionConfig(PresetConfig, MaskToImageConfig):
     }
 
     mode: Literal["joint", "conditional"] = Field(
-        "joint", description="joint: image and mask together; conditional: an image to a mask of the mask sampler"
+        "joint", description="joint: image and mask together; conditional: an image for a mask of the mask sampler"
     )
     model_channels: int | None = Field(
         None, ge=8, multiple_of=8, description="channels of the U-Net at its highest resolution"
@@ -158,7 +158,11 @@ class DiffusionConfig(PresetConfig, MaskToImageConfig):
         if self.mode == "conditional":
             scale = 1.0 if self.cond_drop_prob == 0 else 2.0
             paper |= {"intensity_conditioning": False, "texture": False, "guidance_scale": scale}
-            microscopy |= {"intensity_conditioning": True, "texture": True, "guidance_scale": 1.0}
+            microscopy |= {
+                "intensity_conditioning": True,
+                "texture": self.intensity_conditioning is not False,
+                "guidance_scale": 1.0,
+            }
         config = resolve_preset(self, budget, paper=paper, microscopy=microscopy)
         block = config.side_multiple
         if budget.patch_size % block:

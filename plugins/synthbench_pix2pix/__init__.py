@@ -1,4 +1,4 @@
-"""pix2pix: a conditional adversarial network that draws an image to a mask."""
+"""pix2pix: a conditional adversarial network that draws an image for a mask."""
 
 from collections.abc import Iterable
 

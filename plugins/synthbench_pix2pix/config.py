@@ -62,7 +62,9 @@ class Pix2PixConfig(PresetConfig, MaskToImageConfig):
         "noise, in the paper",
     )
     noise_planes: int | None = Field(
-        None, ge=0, description="planes of Gaussian noise beside the condition, z in equation 1; 0 in the paper (3.1)"
+        None,
+        ge=0,
+        description="planes of Gaussian noise in addition to the condition, z in equation 1; 0 in the paper (3.1)",
     )
     lambda_l1: float = Field(100.0, ge=0, description="weight λ of the L1 term in equation 4")
     structural_loss: Structure | Literal["auto"] | None = Field(
@@ -127,7 +129,7 @@ class Pix2PixConfig(PresetConfig, MaskToImageConfig):
                 "structural_loss": "auto",
                 "intensity_conditioning": True,
                 "pixel_noise": True,
-                "texture": True,
+                "texture": self.intensity_conditioning is not False,
             },
         )
         bottleneck = 1 if config.upsampling == "transposed" else 2

@@ -7,6 +7,7 @@ import pytest
 from synthbench.errors import PluginError
 from synthbench.plugin.docs import plugin_docs
 from synthbench.plugin.registry import registry
+from synthbench_pix2pix.config import Pix2PixConfig
 
 
 @pytest.mark.parametrize(("kind", "name"), sorted(registry().entries))
@@ -25,6 +26,16 @@ def test_open_keys_are_told_by_budget() -> None:
     assert options["foreground_fraction"].resolved == {}
     assert options["mask_source"].kind == '{"auto", "train", "recombine", "mixed"}'
     assert "colonies" in options["object_layout"].description
+
+
+def test_a_key_that_is_declared_again_without_a_description_inherits_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Redeclared(Pix2PixConfig):
+        pixel_noise: bool | None = True
+
+    monkeypatch.setattr(registry().load("generator", "pix2pix"), "Config", Redeclared)
+    options = {option.name: option for option in plugin_docs("generator", "pix2pix").options}
+    assert options["pixel_noise"].default is True
+    assert "noise of a training image" in options["pixel_noise"].description
 
 
 def test_an_unknown_plugin_is_named() -> None:

@@ -407,6 +407,18 @@ def test_a_broken_promise_is_told_in_a_sentence(cls: type[Generator], check: str
     assert "\n" not in result.message
 
 
+class ConstantWithoutObjects(Constant):
+    def sample(self, index: int, seed: int) -> Sample:
+        sample = super().sample(index, seed)
+        return Sample(sample.id, sample.image, np.zeros_like(sample.labels))
+
+
+def test_a_constant_image_of_an_empty_mask_gets_a_hint() -> None:
+    message = found(ConstantWithoutObjects)["fits_and_draws"].message
+    assert "its mask is empty" in message
+    assert "pixel_noise: true" in message
+
+
 def test_a_lost_configuration_is_told() -> None:
     result = found(ForgetsConfig, config={"light": 0.5})["saved_is_enough"]
     assert (result.status, result.message) == ("failed", "load gave another configuration than was saved")

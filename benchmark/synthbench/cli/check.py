@@ -1,6 +1,6 @@
-"""Try a plugin against the contract.
+"""Test a plugin against the contract.
 
-Fits it on small drawn pictures with the smoke budget, in a process of its own, and prints one line per check:
+Fits it on small synthetic images with the smoke budget, in a process of its own, and prints one line per check:
 ✓ passed, ✗ failed, – skipped.
 Exits with 1 when a check fails, and with 3 when none does, but more are skipped than pass.
 """

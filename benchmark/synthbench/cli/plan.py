@@ -10,6 +10,7 @@ from math import isfinite, isnan
 from typing import TYPE_CHECKING
 
 from synthbench.cli._arguments import add_machine, add_study, machine_from, open_store, run_folder, study_from
+from synthbench.cli._budget_text import budget_text
 from synthbench.cli._tables import table_lines
 
 if TYPE_CHECKING:
@@ -86,8 +87,7 @@ def _print_budgets(resolved: Resolved) -> None:
     for choice in (*resolved.generators, *resolved.segmenters):
         budget = choice.plugin.budget
         if budget["steps"]:
-            side = budget["patch_size"]
-            print(f"{choice.title}: {budget['steps']:,} steps of {budget['batch_size']} patches of {side}²")
+            print(f"{choice.title}: {budget_text(**budget)}")
 
 
 def _print_detectable_effects(seen: Sequence[DetectableEffect]) -> None:

@@ -11,6 +11,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from synthbench.cli._arguments import add_plugin, kinds_of
+from synthbench.cli._budget_text import budget_text
 
 if TYPE_CHECKING:
     from synthbench.plugin.docs import Option, PluginDocs
@@ -57,7 +58,7 @@ def _lines(plugin: PluginDocs, width: int) -> Iterator[str]:
     if plugin.budgets:
         yield "\nbudgets"
     for name, budget in plugin.budgets.items():
-        yield f"  {name}: {budget.steps:,} steps of {budget.batch_size} patches of {budget.patch_size}²"
+        yield f"  {name}: {budget_text(budget.steps, budget.batch_size, budget.patch_size)}"
     if plugin.options:
         yield "\nconfig"
     for option in plugin.options:

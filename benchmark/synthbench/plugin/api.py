@@ -16,7 +16,7 @@ from typing import Any, ClassVar, Generic, Self, TypeVar, cast
 from pydantic import BaseModel, ConfigDict, model_validator
 from pydantic_core import PydanticCustomError
 
-from synthbench.errors import ConfigError, suggest
+from synthbench.errors import ConfigError, StoreError, suggest
 from synthbench.samples import Sample, SampleSet, Task
 from synthbench.types import Features, FloatArray, Image, LabelMap
 
@@ -137,7 +137,8 @@ class Budget:
 
 
 BUDGET_NAMES = ("smoke", "quick", "standard", "paper")
-"""`smoke`: seconds, for tests. `quick`: minutes on two CPU cores. `standard`: one GPU. `paper`: as published."""
+"""`smoke`: seconds, for tests. `quick`: minutes on two CPU cores. `standard`: one GPU. `paper`: as published;
+for an unpublished method, a budget of full training."""
 
 
 LOG = "log"
@@ -290,11 +291,11 @@ class _Configured(Generic[ConfigT]):
             raise ConfigError(f"there is no budget {name!r}{hint}") from None
 
     def fingerprint(self) -> str:
-        """Return what else the results hang on: text that becomes part of the key; none, unless overridden.
+        """Return what else the results depend on: text that becomes part of the key; none, unless overridden.
 
         For what neither the plugin's source nor the versions in its own environment tell: those of another environment,
-        or of a command that it calls. It is asked whenever a study is planned, and again where a task runs; an answer
-        that is another by then stops the task.
+        or of a command that it calls. It is called whenever a study is planned, and again before each task; if it has
+        changed, the task stops.
 
         Raises
         ------
@@ -313,8 +314,17 @@ class _Configured(Generic[ConfigT]):
 
     @classmethod
     def load(cls, folder: Path, context: Context) -> Self:
-        """Return what `save` wrote. Override, and begin with ``new = super().load(folder, context)``."""
-        text = (folder / CONFIG_FILE).read_text(encoding="utf-8")
+        """Return what `save` wrote. Override, and begin with ``new = super().load(folder, context)``.
+
+        Raises
+        ------
+        StoreError
+            If the folder holds no configuration.
+        """
+        try:
+            text = (folder / CONFIG_FILE).read_text(encoding="utf-8")
+        except FileNotFoundError:
+            raise StoreError(f"{CONFIG_FILE} is missing in {folder}; call super().save(folder) in save") from None
         return cls(cast("ConfigT", cls.Config.model_validate_json(text)))
 
 

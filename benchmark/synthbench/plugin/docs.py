@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from types import UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
-from synthbench.plugin.api import Budget
+from synthbench.plugin.api import Budget, Config
 from synthbench.plugin.registry import registry
 
 __all__ = ["Option", "PluginDocs", "kind_of", "plugin_docs"]
@@ -31,7 +31,7 @@ class Option:
     kind : str
         The values that it takes, such as ``"int"`` or ``'{"a", "b"}'``.
     description : str
-        Description of the field; may be empty.
+        Description of the field, which may be inherited from a base class; may be empty.
     resolved : mapping
         Where it is open: what it becomes by budget, name → value. Empty else.
     """
@@ -89,7 +89,7 @@ def plugin_docs(kind: str, name: str) -> PluginDocs:
     for key, info in cls.Config.model_fields.items():
         resolved = {name: values[key] for name, values in by_budget.items()} if default[key] is None else {}
         resolved = {name: value for name, value in resolved.items() if value is not None}
-        options.append(Option(key, default[key], kind_of(info.annotation), info.description or "", resolved))
+        options.append(Option(key, default[key], kind_of(info.annotation), _description(cls.Config, key), resolved))
     docstring = inspect.cleandoc(cls.__doc__ or "")
     first_section = _SECTION.search(docstring)
     return PluginDocs(
@@ -102,6 +102,12 @@ def plugin_docs(kind: str, name: str) -> PluginDocs:
         tuple(options),
         bool(getattr(cls, "supports_ignore", False)),
     )
+
+
+def _description(config: type[Config], key: str) -> str:
+    """Return the description of a key; if its class gives none, that of the nearest base class that does."""
+    classes = (each for each in config.__mro__ if issubclass(each, Config) and key in each.model_fields)
+    return next(filter(None, (each.model_fields[key].description for each in classes)), "")
 
 
 def kind_of(annotation: Any) -> str:

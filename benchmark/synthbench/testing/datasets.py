@@ -95,7 +95,7 @@ class _DatasetHarness:
 
 
 def configuration_is_declared(harness: _DatasetHarness) -> None:
-    """Config is a synthbench.Config: every key has a default, unknown keys are refused, JSON brings it back."""
+    """Config is a synthbench.Config: keys have defaults, unknown ones are refused, it survives a JSON round trip."""
     check_config(harness.cls, harness.keys)
 
 

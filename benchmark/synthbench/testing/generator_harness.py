@@ -25,6 +25,11 @@ SAMPLE_SEED = 3
 
 _EIGHT_NEIGHBOURS = np.ones((3, 3), bool)
 
+_EMPTY_MASK_HINT = (
+    "; its mask is empty, and a network without noise draws such a mask flat: give the network a noise input, or set "
+    "pixel_noise: true if its Config is a MaskToImageConfig"
+)
+
 
 class GeneratorHarness(Harness):
     """A harness that keeps generators fitted on small pictures; every sample is drawn through it."""
@@ -214,6 +219,7 @@ def check_samples(
                 top < len(train.classes),
                 f"{when}sample {i} holds class {top}, and there are {len(train.classes)} classes from 0",
             )
-        require(np.ptp(sample.image) > 0 or np.ptp(first.image) == 0, f"{when}sample {i} is a constant image")
+        empty = "" if sample.labels.any() else _EMPTY_MASK_HINT
+        require(np.ptp(sample.image) > 0 or np.ptp(first.image) == 0, f"{when}sample {i} is a constant image{empty}")
         wrong = wrong_origin(sample, train)
         require(not wrong, f"{when}sample {i} {wrong}")

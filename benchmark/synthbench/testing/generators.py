@@ -223,7 +223,7 @@ def training_set_is_learnt_from(harness: GeneratorHarness) -> None:
 def unknown_is_no_background(harness: GeneratorHarness) -> None:
     """Where it supports ignore regions, pixels of unknown label are not taken for background."""
     if not harness.cls.supports_ignore:
-        raise Skipped("it doesn't say supports_ignore, so studies refuse it samples with an ignore region")
+        raise Skipped("supports_ignore is false, so studies refuse samples with an ignore region for it")
     for task in harness.tasks:
         what = f"images of the task {task!r}, much of them unknown"
         pair = partly_unknown(harness.pictures(4, task=task))

@@ -32,7 +32,7 @@ GRADIENTS_PER_STEP = 16
 
 
 def configuration_is_declared(harness: Harness) -> None:
-    """Config is a synthbench.Config: every key has a default, unknown keys are refused, JSON brings it back."""
+    """Config is a synthbench.Config: keys have defaults, unknown ones are refused, it survives a JSON round trip."""
     check_config(harness.cls, harness.keys)
 
 

@@ -22,7 +22,7 @@ from synthbench.types import Planes
 class Memory(JointGenerator[Config]):
     """Draws the first training patches, chosen at random."""
 
-    random_stream = 90
+    random_stream = "memory"
 
     network: nn.Linear
 

@@ -73,6 +73,20 @@ def test_keys_that_are_left_open_are_off() -> None:
     assert (resolved.intensity_conditioning, resolved.pixel_noise, resolved.texture) == (False, True, False)
 
 
+@pytest.mark.parametrize("config", [{}, {"intensity_conditioning": False}])
+def test_texture_requires_intensity_conditioning(config: dict[str, bool]) -> None:
+    with pytest.raises(ValueError, match="intensity_conditioning"):
+        MaskToImageConfig(texture=True, **config).resolve(BUDGET)
+
+
+def test_random_streams_are_named_after_the_class_unless_the_method_names_them() -> None:
+    class Unnamed(Linear):
+        random_stream = MaskToImageGenerator.random_stream
+
+    assert Unnamed().random_stream == f"{__name__.partition('.')[0]}.Unnamed"
+    assert Linear().random_stream == "tiny"
+
+
 def test_a_batch_has_what_belongs_to_its_images(fitted: Callable[..., Linear], blob_set: SampleSet) -> None:
     """Mask, intensities, pixel noise and texture, with as many planes as the configuration has."""
     for config in ({}, {"pixel_noise": True}, {"intensity_conditioning": True, "texture": True}):

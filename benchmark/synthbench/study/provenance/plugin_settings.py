@@ -74,6 +74,8 @@ def resolved_config(cls: Any, settings: Mapping[str, Any], owner: str) -> Any:
         return config.resolve(Budget(**settings["budget"]))
     except ConfigError as error:
         raise ConfigError(f"{owner}: {error}") from None
+    except ValidationError as error:
+        raise ConfigError(f"{owner}: {first_problem(error, cls.Config)}") from None
 
 
 def file_hashes(config: Any, owner: str) -> dict[str, str]:

@@ -47,10 +47,20 @@ class CodecGenerator(Generator[ConfigT]):
     codec : ImageMaskCodec
         Of the training set.
     device : torch.device
+        Where the networks are; set before `build_networks` is called.
     """
 
     codec: ImageMaskCodec
     device: torch.device
+
+    @property
+    def random_stream(self) -> str:
+        """Prefix of the names of the method's streams of random numbers; see `synthbench.toolkit.rng`.
+
+        By default the package and the name of the class; a method may override it with a class attribute, so that its
+        samples stay the same when the class is renamed.
+        """
+        return f"{type(self).__module__.partition('.')[0]}.{type(self).__name__}"
 
     @property
     @abstractmethod

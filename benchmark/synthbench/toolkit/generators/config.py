@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import ClassVar, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from synthbench.plugin.api import Budget, Config
 from synthbench.toolkit.masks.config import MaskConfig
-from synthbench.toolkit.training.budget_defaults import Preset
+from synthbench.toolkit.training.budget_defaults import Preset, resolve_defaults
 
 __all__ = ["MaskToImageConfig", "PresetConfig"]
 
@@ -37,23 +37,37 @@ class MaskToImageConfig(MaskConfig):
 
     intensity_conditioning: bool | None = Field(
         None,
-        description="whether the network gets the intensity statistics of the image and its objects beside the mask "
-        "(this project's; see synthbench.toolkit.intensity.conditioning)",
+        description="whether the network gets the intensity statistics of the image and its objects in addition to the "
+        "mask (this project's; see synthbench.toolkit.intensity.conditioning)",
     )
     pixel_noise: bool | None = Field(
         None,
-        description="whether generated images get the pixel noise of a training image: in training before the "
-        "discriminator sees them, and afterwards as much as they lack (this project's; see "
+        description="whether generated images get as much of the pixel noise of a training image as they lack; methods "
+        "with a discriminator may also add it in training (this project's; see "
         "synthbench.toolkit.intensity.pixel_noise)",
     )
     texture: bool | None = Field(
         None,
         description="whether generated objects get the texture that they lack compared with training objects of "
-        "similar size (this project's; see synthbench.toolkit.intensity.texture); needs intensity_conditioning, and "
+        "similar size (this project's; see synthbench.toolkit.intensity.texture); requires intensity_conditioning, and "
         "has no effect on objects that are too small for a texture",
     )
 
+    @model_validator(mode="after")
+    def _check_texture(self) -> Self:
+        if self.texture and self.intensity_conditioning is False:
+            raise ValueError(
+                "texture: true requires intensity_conditioning: true, and it is false; set it, or remove texture"
+            )
+        return self
+
     def resolve(self, budget: Budget) -> Self:
-        """Return the configuration with a value for every key."""
-        keys = ("intensity_conditioning", "pixel_noise", "texture")
-        return self.model_copy(update={key: False for key in keys if getattr(self, key) is None})
+        """Return the configuration with a value for every key.
+
+        Raises
+        ------
+        pydantic.ValidationError
+            If `texture` is set without `intensity_conditioning`.
+        """
+        defaults = dict.fromkeys(("intensity_conditioning", "pixel_noise", "texture"), False)
+        return resolve_defaults(self, budget, short=defaults, long=defaults)

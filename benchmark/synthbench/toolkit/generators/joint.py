@@ -2,15 +2,46 @@
 
 A method adds its networks, its training, and how planes are drawn::
 
+    class MethodConfig(Config):
+        width: int = Field(16, description="channels of the network")
+
     class Method(JointGenerator[MethodConfig]):
         Config = MethodConfig
-        random_stream = "my-method"
+        budgets = {"smoke": Budget(20, 2, 64), "quick": ..., "standard": ..., "paper": ...}  # steps, batch, patch
 
         @property
-        def networks(self) -> Mapping[str, nn.Module]: ...
-        def build_networks(self) -> None: ...
-        def train_networks(self, train, batches, context, random) -> None: ...
-        def draw_planes(self, donor, rng) -> Planes: ...
+        def networks(self):
+            return {"network": self.network}
+
+        def build_networks(self):
+            self.network = make_network(self.codec.planes, self.config.width).to(self.device)
+
+        def train_networks(self, train, batches, context, random):
+            self.run_training(MethodTraining(self, batches), context, train.task)
+
+        def draw_planes(self, donor, rng):
+            noise = rng.standard_normal((1, self.codec.planes, self.patch_size, self.patch_size), np.float32)
+            with torch.no_grad():
+                return self.network(torch.from_numpy(noise).to(self.device))[0].cpu().numpy()
+
+    class MethodTraining:
+        def __init__(self, method, batches):
+            self.network, self.batches = method.network, batches
+            self.optimiser = torch.optim.Adam(self.network.parameters())
+
+        @property
+        def state(self):  # all that changes during training; a resumed training starts from it
+            return {"network": self.network, "optimiser": self.optimiser}
+
+        def step(self, number):
+            image, mask = self.batches[number]
+            loss = ...
+            self.optimiser.zero_grad()
+            loss.backward()
+            self.optimiser.step()
+            return {"loss": loss}
+
+The base class sets `config` (resolved), `patch_size`, `codec` and `device` before it calls `build_networks`.
 """
 
 from __future__ import annotations
@@ -50,8 +81,6 @@ class JointGenerator(CodecGenerator[ConfigT]):
     ----------
     patch_size : int
         Side of the training patches in pixels.
-    random_stream : str
-        Name of the method, with which the names of its streams of random numbers begin; see `synthbench.toolkit.rng`.
     min_std_ratio : float
         Drawn planes that vary less than this fraction of the training patches' variation are a mode collapse.
     counts : Counter
@@ -59,7 +88,6 @@ class JointGenerator(CodecGenerator[ConfigT]):
         can't represent; ``drawn`` samples, and objects ``removed`` from their masks because of their area.
     """
 
-    random_stream: ClassVar[str]
     min_std_ratio: ClassVar[float] = MIN_STD_RATIO
 
     patch_size: int

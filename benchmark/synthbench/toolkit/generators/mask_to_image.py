@@ -1,15 +1,45 @@
-"""Base class of generators that draw an image to a mask.
+"""Base class of generators that draw an image for a mask.
 
-Masks come from a mask sampler. What is drawn to one gets the intensity range of a training image with objects of
+Masks come from a mask sampler. An image drawn for one gets the intensity range of a training image with objects of
 similar size, and, where the configuration asks for it, that image's intensity statistics, pixel noise and texture. A
 method adds its network, and its training step::
 
+    class MethodConfig(MaskToImageConfig):
+        width: int = Field(16, description="channels of the network")
+        pixel_noise: bool | None = True  # without noise, a network draws a constant image for an empty mask
+
     class Method(MaskToImageGenerator[MethodConfig]):
         Config = MethodConfig
+        budgets = {"smoke": Budget(20, 2, 64), "quick": ..., "standard": ..., "paper": ...}  # steps, batch, patch
 
-        def build_network(self) -> nn.Module: ...
-        def training(self, batches, context, random) -> Training: ...
-        def generate(self, condition, rng) -> torch.Tensor: ...
+        def build_network(self):
+            return make_network(self.condition_planes, self.config.width, self.codec.image_planes)
+
+        def training(self, batches, context, random):
+            return MethodTraining(self, batches)
+
+        def generate(self, condition, rng):
+            return self.network(condition)
+
+    class MethodTraining:
+        def __init__(self, method, batches):
+            self.method, self.batches = method, batches
+            self.optimiser = torch.optim.Adam(method.network.parameters())
+
+        @property
+        def state(self):  # all that changes during training; a resumed training starts from it
+            return {"network": self.method.network, "optimiser": self.optimiser}
+
+        def step(self, number):
+            batch = self.batches[number]
+            image = self.method.network(self.method.condition(batch.mask, batch.intensities))
+            loss = functional.l1_loss(image, batch.image)
+            self.optimiser.zero_grad()
+            loss.backward()
+            self.optimiser.step()
+            return {"l1": loss}
+
+Before it calls `build_network`, the base class sets `config` (resolved), `codec`, `conditioning`, `sampler`, `device`.
 """
 
 from __future__ import annotations
@@ -104,7 +134,7 @@ class ConditionedBatches:
 
 
 class MaskToImageGenerator(CodecGenerator[ConfigT]):
-    """A trained generator that draws images to masks of a mask sampler.
+    """A trained generator that draws images for masks of a mask sampler.
 
     The condition of an instance dataset is (distance per instance, foreground without inner borders), so that touching
     objects stay apart; of a semantic one, a plane per class. With intensity conditioning, planes of intensity
@@ -121,15 +151,12 @@ class MaskToImageGenerator(CodecGenerator[ConfigT]):
     margin : int
         Pixels by which an image is drawn larger on each side and then cropped, so that the network's zero padding
         doesn't show at its borders.
-    random_stream : str
-        Name of the method, with which the names of its streams of random numbers begin; see `synthbench.toolkit.rng`.
     trains_on_texture : bool
         Whether training batches hold the texture strengths where the configuration has `texture`.
     counts : Counter
         What sampling has come to: ``drawn`` samples, ``removed`` small objects and ``unplaced`` objects of their masks.
     """
 
-    random_stream: ClassVar[str]
     trains_on_texture: ClassVar[bool] = False
 
     conditioning: IntensityConditioning
@@ -228,7 +255,7 @@ class MaskToImageGenerator(CodecGenerator[ConfigT]):
         return conditioning_planes(mask, intensities, self.conditioning.object_planes)
 
     def check_images(self, train: SampleSet, seed: int) -> None:
-        """Raise `Diverged` if the images drawn to the first training masks are flat where the real ones aren't."""
+        """Raise `Diverged` if the images drawn for the first training masks are flat where the real ones aren't."""
         spreads = []
         for position in range(min(_CHECKED, len(train))):
             sample = train[position]

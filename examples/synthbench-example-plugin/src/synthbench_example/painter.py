@@ -18,11 +18,11 @@ from synthbench.toolkit.training.loop import autocast
 
 
 class Settings(MaskToImageConfig):
-    """What a study may set, beside the keys that all mask-to-image generators have."""
+    """What a study may set, in addition to the keys that all mask-to-image generators have."""
 
     width: int = Field(16, ge=1, description="planes between the layers")
     learning_rate: float = Field(2e-3, gt=0, description="of Adam")
-    pixel_noise: bool | None = Field(True, description="whether images get the pixel noise of a training image")
+    pixel_noise: bool | None = True  # without noise, the image of an empty mask is constant
 
 
 class Painter(MaskToImageGenerator[Settings]):
@@ -39,7 +39,7 @@ class Painter(MaskToImageGenerator[Settings]):
         "standard": Budget(steps=10_000, batch_size=16, patch_size=256),
         "paper": Budget(steps=10_000, batch_size=16, patch_size=256),
     }
-    random_stream = "example-painter"  # begins the names of its streams of random numbers
+    random_stream = "example-painter"  # prefix of its streams of random numbers; by default package and class name
 
     def build_network(self) -> nn.Sequential:
         width = self.config.width
