@@ -119,7 +119,7 @@ class Cycle:
         return {**terms, "discriminators": loss_d}
 
     def image_of(self, mask: torch.Tensor, intensities: torch.Tensor) -> torch.Tensor:
-        """Generate images to masks, each in a random style."""
+        """Generate images for masks, each in a random style."""
         noise = mixed_noise(len(mask), self.generator.styles, self.config.mixed_prob, self.random)
         condition = conditioning_planes(mask, intensities, self.object_planes)
         image: torch.Tensor = self.generator(condition, noise, self.random)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from torch.nn import functional
 
 from synthbench import Budget, Context, Sample, SampleSet, Stopped
 from synthbench.errors import ConfigError, DataError, StoreError
+from synthbench.study.provenance.plugin_settings import resolved_config
 from synthbench.testing.contract import assert_contract
 from synthbench.toolkit.intensity.pixel_noise import measure_noise
 from synthbench.toolkit.intensity.texture import measure_texture
@@ -423,6 +425,16 @@ def test_a_short_training_has_this_projects_additions(budget):
     assert (config.preset, config.upsampling, config.norm) == ("microscopy", "bilinear", "batch")
     assert (config.dropout, config.noise_planes, config.structural_loss) == (0, 1, "auto")
     assert (config.intensity_conditioning, config.pixel_noise, config.texture) == (True, True, True)
+
+
+def test_texture_follows_intensity_conditioning_and_is_refused_without_it() -> None:
+    assert Pix2PixConfig(intensity_conditioning=False).resolve(Pix2Pix.budgets["quick"]).texture is False
+    with pytest.raises(ConfigError, match="texture: true requires intensity_conditioning"):
+        resolved_config(
+            Pix2Pix,
+            {"config": {"preset": "paper", "texture": True}, "budget": asdict(Pix2Pix.budgets["quick"])},
+            "generator 'pix2pix'",
+        )
 
 
 def test_a_preset_can_be_chosen_and_single_keys_beside_it(blob_set):

@@ -222,6 +222,11 @@ class ObjectArray(Copies):
         np.savez(folder / "state.npz", a=np.array([{}, None], dtype=object))
 
 
+class SavesNoConfig(Copies):
+    def save(self, folder):
+        self.train.save(folder / "train")
+
+
 class ForgetsConfig(Copies):
     class Settings(Config):
         light: float = 1.0
@@ -385,6 +390,7 @@ class WrongDefault(Copies):
             "saved_is_enough",
             "load from a moved folder, without the training samples, raised DataError",
         ),
+        (SavesNoConfig, "saved_is_enough", "call super().save(folder) in save"),
         (Pickles, "saved_is_enough", "save wrote a pickle, state.bin"),
         (TorchArchive, "saved_is_enough", "save wrote a pickle, weights.pt"),
         (ObjectArray, "saved_is_enough", "save wrote a pickle, state.npz"),

@@ -46,7 +46,7 @@ def find_duplicates(synthetic: FeatureSet, real: FeatureSet, train: FeatureSet) 
     """Search for duplicates of training images and of real test images.
 
     Distances to training images are compared with those of held-out real images; distances to real images with those
-    of training images. Images with similar masks look similar whether they were drawn to the mask or copied, so these
+    of training images. Images with similar masks look similar whether they were drawn for the mask or copied, so these
     are compared by what the masks don't explain. A real image that is also a training image was not held out: it is
     left out, and counted.
 

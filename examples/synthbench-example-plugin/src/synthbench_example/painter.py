@@ -1,4 +1,4 @@
-"""A small network that paints images to new masks: what a generator that trains takes from `synthbench.toolkit`."""
+"""A small network that paints images for new masks: what a generator that trains takes from `synthbench.toolkit`."""
 
 from __future__ import annotations
 
