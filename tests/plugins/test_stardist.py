@@ -308,7 +308,7 @@ def test_training_stopped_and_taken_up_again_ends_with_the_same_weights(blob_set
 def test_the_loss_falls_and_nothing_is_printed(blob_set: SampleSet, capfd: pytest.CaptureFixture[str]) -> None:
     notes: list[str] = []
     context = Context(
-        seed=2, budget=Budget(60, 2, 32), progress=lambda done, total, note="": notes.append(note), threads=2
+        seed=2, budget=Budget(150, 2, 32), progress=lambda done, total, note="": notes.append(note), threads=2
     )
     segmenter = StarDist(StarDistConfig(n_rays=8, unet_n_depth=1, unet_n_filter_base=8))
     segmenter.fit(TrainingMix(blob_set), blob_set[:3], context)

@@ -235,7 +235,7 @@ def test_without_objects_there_is_nothing_to_learn() -> None:
 @pytest.mark.slow
 def test_the_class_decides_what_is_drawn_and_masks_go_with_images(typed_set: SampleSet) -> None:
     """So short a training is far from its end: what counts is how bright a class is, and its objects against that."""
-    generator = fitted(typed_set, steps=300, batch=8, pixel_unshuffle_factor=2, diff_augment=True)
+    generator = fitted(typed_set, steps=1000, batch=8, pixel_unshuffle_factor=2, diff_augment=True)
     light, together = [], []
     for which in range(2):
         donor = generator.classes.members.index(which)
