@@ -45,6 +45,10 @@ PLUGIN_OFF = {
         HOOK + "    yield GeneratorSpec('twin', 'a:B')\n    yield GeneratorSpec('twin', 'a:C')\n",
         "offers the generator 'twin' twice",
     ),
+    "range-malformed": (
+        HOOK + "    yield GeneratorSpec('odd', 'a:B', requires=('numpy>=newest',))\n",
+        "requires 'numpy>=newest', which is not a requirement",
+    ),
     "task-unknown": (HOOK + "    yield GeneratorSpec('odd', 'a:B', tasks={'panoptic'})\n", "tasks ['panoptic']"),
 }
 SPEC_OFF = {
@@ -56,7 +60,6 @@ SPEC_OFF = {
         "needs no-such-library>=2: pip install 'no-such-library>=2'",
     ),
     "library-too-old": ("'json:Here', requires=('numpy>=999',)", "needs numpy>=999: pip install 'numpy>=999'"),
-    "range-malformed": ("'json:Here', requires=('numpy>=newest',)", "needs numpy>=newest"),
     "says-how": (
         "'json:Here', requires=('no-such-library',), install='ask the author'",
         "needs no-such-library: ask the author",
