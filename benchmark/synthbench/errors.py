@@ -66,16 +66,20 @@ def join_problems(problems: Sequence[str], where: object) -> str:
     Parameters
     ----------
     problems
-        At least one. One alone is returned as it is.
+        At least one. One alone is returned as it is. A hint (what follows ``"; "``) that all share is written once.
     where
         The folder or file they are in; named once, and left out of the paths below it.
     """
     if len(problems) == 1:
         return problems[0]
     below = f"{where}{os.sep}"
-    listed = [f"({i}) {problem.replace(below, '')}" for i, problem in enumerate(problems[:MAX_LISTED], 1)]
+    hints = {problem.partition("; ")[2] for problem in problems}
+    shared = hints.pop() if len(hints) == 1 else ""
+    texts = [problem.partition("; ")[0] if shared else problem for problem in problems[:MAX_LISTED]]
+    listed = [f"({i}) {text.replace(below, '')}" for i, text in enumerate(texts, 1)]
     more = f"; and {len(problems) - MAX_LISTED:,} more" if len(problems) > MAX_LISTED else ""
-    return f"{where}: {len(problems):,} problems: {'; '.join(listed)}{more}"
+    hint = f"; for all of them: {shared}" if shared else ""
+    return f"{where}: {len(problems):,} problems: {'; '.join(listed)}{more}{hint}"
 
 
 def join_names(names: Iterable[object]) -> str:

@@ -121,7 +121,7 @@ class DownloadableDataset(CatalogueDataset[ArchiveConfigT]):
         local_copy = self._local_copy()
         if local_copy is not None and local_copy.is_dir():
             return ()
-        return (Remote(self.config.url or self.url, self.config.sha256 or self.sha256, f"{self.name}.zip"),)
+        return (Remote(self.config.url or self.url, self.config.sha256 or self.sha256, f"{self.name}.zip", self.name),)
 
 
 def find_root(root: Path, *parts: str) -> Path:

@@ -186,12 +186,12 @@ def test_without_a_network_one_line_says_what_to_fetch_by_hand(tmp_path: Path, m
         raise requests.ConnectionError("Name or service not known")
 
     monkeypatch.setattr(requests, "get", unreachable)
-    with pytest.raises(DataError) as error:
-        fetch(Remote("https://example.org/set.zip", SHA), tmp_path, Context())
-    assert str(error.value) == (
-        "https://example.org/set.zip: download failed (no connection); "
-        "download set.zip manually and add it with 'synthbench dataset add … --from PATH'"
-    )
+    for dataset, command in (("", "add NAME --from PATH"), ("cells", "add cells --from set.zip")):
+        with pytest.raises(DataError) as error:
+            fetch(Remote("https://example.org/set.zip", SHA, dataset=dataset), tmp_path, Context())
+        message = str(error.value)
+        assert message.startswith("https://example.org/set.zip: download failed (no connection); ")
+        assert message.endswith(f"'synthbench dataset {command}'")
 
 
 def test_a_file_given_by_hand_is_checked_and_used_in_place(tmp_path: Path) -> None:

@@ -48,11 +48,14 @@ class Remote:
         logged, kept beside the file, and later downloads to the same folder must have it.
     name
         The name of the local file; by default the last part of the URL.
+    dataset
+        The dataset that can be read from this file alone, for the hint when a download fails; empty if there is none.
     """
 
     url: str
     sha256: str | None = None
     name: str = ""
+    dataset: str = ""
 
     @property
     def filename(self) -> str:
@@ -146,7 +149,12 @@ def _changed(remote: Remote, folder: Path) -> str:
 
 
 def _manually(remote: Remote) -> str:
-    return f"download {remote.filename} manually and add it with 'synthbench dataset add … --from PATH'"
+    if not remote.dataset:
+        return f"download {remote.filename} manually and add the dataset with 'synthbench dataset add NAME --from PATH'"
+    return (
+        f"download it manually as {remote.filename} and run 'synthbench dataset add {remote.dataset} --from "
+        f"{remote.filename}'"
+    )
 
 
 def _reason(error: Exception) -> str:

@@ -12,13 +12,13 @@ from synthbench.types import AnyArray
 
 __all__ = ["COLOURS", "Line", "Scale", "colour", "curves", "percent", "spaced", "span_of", "step_for"]
 
-WIDTH, HEIGHT = 460, 300
-LEFT, RIGHT, TOP, BOTTOM = 44, 132, 14, 40
+WIDTH, HEIGHT = 480, 300
+LEFT, RIGHT, TOP, BOTTOM = 44, 152, 14, 40
 COLOURS = 7
 """How many colours the page's style has for arms (``--arm-1`` …); `real` is drawn in ink, later arms are dashed."""
 _LINE = 15
 _CROWDED = 7
-_LONGEST = 17
+_LONGEST = 16
 _DASHES = ("none", "6 3", "2 3")
 
 

@@ -39,8 +39,8 @@ DEFINITIONS = {
     "interval over test images and seeds. With one seed, the variance of training in it is assumed. With several "
     "generator seeds, the mean over all pairs of a generator seed and a segmenter seed; with one, it describes that "
     "one trained generator.",
-    "delta_low": "Lower end of the 95 % interval of delta.",
-    "delta_high": "Upper end of the 95 % interval of delta.",
+    "delta_low": "Lower end of the 95 % interval of delta, at least −1.",
+    "delta_high": "Upper end of the 95 % interval of delta, at most 1.",
     "delta_seeds": "Segmenter seeds behind delta; with 1 and without folds, the variance of training is unknown.",
     "delta_pairs": "Pairs of trainings (arm, real) behind delta.",
     "delta_images": "Test images behind delta.",

@@ -12,6 +12,7 @@ from synthbench.leaderboard.blocks import ComparisonBlock, blocks
 from synthbench.leaderboard.controls import no_controls, of_more_real_images, unchanged
 from synthbench.leaderboard.fidelity import fidelity, label_consistency, no_label_consistency
 from synthbench.leaderboard.gains import against_duplicate, in_real_images, no_gains
+from synthbench.leaderboard.headline import found_nothing
 from synthbench.leaderboard.optional_columns import columns_of, scores_of
 from synthbench.leaderboard.run_columns import (
     coco_columns,
@@ -142,4 +143,7 @@ def _block_rows(
                 **cost_of_runs(runs),
             }
         )
+    if found_nothing(rows):  # agreement with a segmenter that detects nothing says nothing about masks
+        for row in rows:
+            row.update(no_label_consistency())
     return sorted(rows, key=lambda row: (np.nan_to_num(row["rank"], nan=np.inf), -np.nan_to_num(row[headline])))

@@ -65,8 +65,8 @@ def difference_columns(comparison: Comparison, baseline: str) -> dict[str, dict[
             d = differences[arm]
             row = {
                 "delta": d.value,
-                "delta_low": d.low,
-                "delta_high": d.high,
+                "delta_low": float(np.clip(d.low, -1, 1)),
+                "delta_high": float(np.clip(d.high, -1, 1)),
                 "delta_seeds": d.seeds,
                 "delta_pairs": d.pairs,
                 "delta_images": d.images if d.pairs else np.nan,

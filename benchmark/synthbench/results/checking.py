@@ -134,8 +134,18 @@ def check_shares(table: pd.DataFrame, place: Place, way_out: str) -> None:
         _refuse(table, wrong, place, way_out, f"{name} is {{{name}:g}}, which is no score of 0 … 1")
 
 
-def check_same_trainings(images: pd.DataFrame, runs: pd.DataFrame, path: Path, way_out: str) -> None:
-    """Raise `DataError` unless the trainings that have scored images are those that `runs` calls done."""
+def check_same_trainings(images: pd.DataFrame, runs: pd.DataFrame, folder: Path, way_out: str) -> None:
+    """Raise `DataError` unless the trainings that have scored images are those that `runs` calls done.
+
+    Parameters
+    ----------
+    images, runs
+        Tables of `synthbench.results.Results`.
+    folder
+        Where ``images.csv`` and ``runs.csv`` are, for the message.
+    way_out
+        What to do about it.
+    """
     names = [name for name in _RUN if name in runs]
     done = runs.loc[runs["status"] == "ok", names]
     scored = images[names] if len(images) else done[:0]
@@ -143,8 +153,12 @@ def check_same_trainings(images: pd.DataFrame, runs: pd.DataFrame, path: Path, w
     if both[0] == both[1]:
         return
     lost = len(both[0] - both[1])
-    problem = f"{lost} trainings that are done have no scored image" if lost else "images of trainings that aren't done"
-    raise DataError(f"{path}: {problem}; {way_out}")
+    problem = (
+        f"{lost} trainings that are done according to runs.csv have no scored image"
+        if lost
+        else "there are images of trainings that aren't done according to runs.csv"
+    )
+    raise DataError(f"{folder}: images.csv and runs.csv contradict each other: {problem}; {way_out}")
 
 
 def _keys(table: pd.DataFrame) -> set[tuple[str, ...]]:

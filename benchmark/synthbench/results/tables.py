@@ -78,7 +78,7 @@ def load_results(run: str | Path) -> Results:
     study = make_study(read_study(run / "study.yaml"), str(run / "study.yaml"))
     way_out = f"collect it anew from the store: synthbench run {run / 'study.yaml'} --out {run}"
     tables = {name: _read(run / "results" / f"{name}.csv", way_out) for name in TABLES}
-    checking.check_same_trainings(tables["images"], tables["runs"], run / "results" / "images.csv", way_out)
+    checking.check_same_trainings(tables["images"], tables["runs"], run / "results", way_out)
     checking.check_seal(run / "results", _FILES, way_out)
     if UNIT not in tables["images"]:
         tables["images"] = with_units(tables["images"], split_groups(study))
