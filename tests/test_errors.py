@@ -6,7 +6,17 @@ import errno
 
 import pytest
 
-from synthbench.errors import write_error_reason
+from synthbench.errors import join_problems, write_error_reason
+
+
+def test_a_hint_that_all_problems_share_is_written_once() -> None:
+    same = [f"cells/{name}.png: binary mask; use --components" for name in "ab"]
+    assert join_problems(same, "cells") == (
+        "cells: 2 problems: (1) a.png: binary mask; (2) b.png: binary mask; for all of them: use --components"
+    )
+    other = [same[0], "cells/c.png: can't be read; save it again"]
+    assert join_problems(other, "cells") == f"cells: 2 problems: (1) {same[0][6:]}; (2) {other[1][6:]}"
+    assert join_problems(same[:1], "cells") == same[0]
 
 
 @pytest.mark.parametrize(

@@ -128,7 +128,7 @@ def test_what_was_added_is_not_looked_for_on_the_disk(capsys, cells, home):
         (["add", "cells", "--classes", "a,b"], r"only semantic sets have classes; add --task semantic"),
         (
             ["add", "cells", "--task", "semantic"],
-            "contains 2, but the 2 classes (background, foreground) are 0 … 1; name all",
+            "contains 2, but the 2 classes (background, foreground) are 0 … 1; for all of them: name all",
         ),
         (["add", "cells", "--truth", "silver"], "cells: --truth applies only to Cell Tracking Challenge folders"),
         (["add", "cells", "--from", "x.zip"], "--from applies only to dataset plugins, not to 'cells'"),

@@ -34,6 +34,17 @@ def folders(tmp_path: Path) -> tuple[Path, Path]:
     return predicted, truth
 
 
+def test_the_mean_iou_of_no_pairs_is_null(tmp_path: Path) -> None:
+    for name, corner in (("true", 0), ("predicted", 20)):
+        (tmp_path / name).mkdir()
+        labels = np.zeros((32, 32), np.uint8)
+        labels[corner : corner + 8, corner : corner + 8] = 1
+        write_array(tmp_path / name / "a.png", labels)
+    result = score_folders(tmp_path / "predicted", tmp_path / "true")
+    assert result["mean_matched_iou"] == {"pooled": [None] * 10, "per_image": [None] * 10}
+    assert result["pooled"]["f1"] == [0.0] * 10
+
+
 def test_the_figures_are_those_counted_by_hand(folders: tuple[Path, Path]) -> None:
     result = score_folders(*folders)
     assert list(result)[:6] == ["images", "iou", "counts", "pooled", "per_image", "dice"]

@@ -144,6 +144,7 @@ def test_a_baseline_that_found_nothing_can_show_nothing(frames: SimpleNamespace,
         assert "F1@.50 0.0" in said, where
         assert "too low for a meaningful comparison" in said, where
     made = table(found, draws=DRAWS)
+    assert made["label_consistency"].isna().all()
     assert (
         headline(made)
         == "On phantom-nuclei, trained on real images alone, unet detected almost nothing on test images."
