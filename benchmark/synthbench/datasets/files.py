@@ -104,7 +104,7 @@ def by_stem(files: Sequence[Path], log: ImportLog) -> dict[str, Path]:
     for path in files:
         other = by_name.setdefault(nfc(path.stem), path)
         if other is not path:
-            log.add_problem(f"{path} and {other.name} have the same name without suffix; remove one of them")
+            log.add_problem(f"{path} and {other.name} share one name apart from the suffix; remove one of them")
     return by_name
 
 

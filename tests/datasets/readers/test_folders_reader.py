@@ -90,7 +90,7 @@ def test_names_that_meet_hide_nothing_else_that_is_wrong(put, bring, grey, two_c
         put(f"{folder}/labels/1.png", two_cells)
     put("x/a/images/bare.png", grey)
     put("x/a/images/1.tif", grey)
-    with pytest.raises(DataError, match=r"2 problems:.*1\.tif and 1\.png have the same name.*bare\.png: has no mask"):
+    with pytest.raises(DataError, match=r"2 problems:.*1\.tif and 1\.png share one name.*bare\.png: has no mask"):
         bring()
 
 
@@ -138,7 +138,7 @@ def test_two_images_of_one_name_are_refused(put, bring, grey, two_cells):
     put("images/a.png", grey)
     put("images/a.tif", grey)
     put("labels/a.png", two_cells)
-    with pytest.raises(DataError, match=r"a\.tif and a\.png have the same name"):
+    with pytest.raises(DataError, match=r"a\.tif and a\.png share one name"):
         bring()
 
 
