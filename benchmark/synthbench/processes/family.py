@@ -14,13 +14,17 @@ from collections.abc import Collection, Iterable, Iterator
 
 import psutil
 
-__all__ = ["GRACE", "MARK", "ROUNDS", "end_family", "family_members", "marked", "new_mark"]
+__all__ = ["GRACE", "MARK", "NEWBORN", "ROUNDS", "end_family", "family_members", "marked", "new_mark"]
 
 MARK = "SYNTHBENCH_FAMILY"
 """Name of the environment variable."""
 
 GRACE = 0.5
 """Seconds between SIGTERM and SIGKILL."""
+
+NEWBORN = 0.05
+"""Seconds after which a family is looked for again before it counts as ended: a process shows no mark while it is being
+started."""
 
 ROUNDS = 20
 """How often a family is looked for that goes on forking while it is ended."""
@@ -54,12 +58,17 @@ def end_family(leaders: Iterable[int], mark: str, grace: float = GRACE) -> None:
     if grace and found:
         _signal(found, "terminate")
         _await(found, grace)
+    empty = False
     for _ in range(ROUNDS):
         found = family_members(kept, mark)
-        if not found:
+        if not found and empty:
             return
+        empty = not found
         _signal(found, "kill")
-        _await(found, 0.2)
+        if found:
+            _await(found, 0.2)
+        else:
+            time.sleep(NEWBORN)
 
 
 @contextlib.contextmanager
