@@ -40,7 +40,7 @@ def seal(folder: Path, names: Iterable[str]) -> None:
     beside.replace(folder / SEAL)
 
 
-def check_seal(folder: Path, names: Iterable[str], way_out: str) -> None:
+def check_seal(folder: Path, names: Iterable[str], hint: str) -> None:
     """Raise `DataError` if a file isn't the one that was sealed.
 
     Parameters
@@ -49,7 +49,7 @@ def check_seal(folder: Path, names: Iterable[str], way_out: str) -> None:
         Where the files and the seal are.
     names
         Of the files.
-    way_out
+    hint
         What to do about it.
     """
     path = folder / SEAL
@@ -57,15 +57,15 @@ def check_seal(folder: Path, names: Iterable[str], way_out: str) -> None:
         known = json.loads(path.read_text(encoding="utf-8"))
         sealed = {name: known[name] for name in names}
     except FileNotFoundError:
-        raise DataError(f"{path}: is missing, so nobody can tell whether the tables were changed; {way_out}") from None
+        raise DataError(f"{path}: is missing, so nobody can tell whether the tables were changed; {hint}") from None
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
-        raise DataError(f"{path}: can't be read; {way_out}") from None
+        raise DataError(f"{path}: can't be read; {hint}") from None
     for name, digest in sealed.items():
         if file_digest(folder / name) != digest:
-            raise DataError(f"{folder / name}: was changed since the run wrote it; {way_out}")
+            raise DataError(f"{folder / name}: was changed since the run wrote it; {hint}")
 
 
-def check_sums(table: pd.DataFrame, place: Place, way_out: str) -> None:
+def check_sums(table: pd.DataFrame, place: Place, hint: str) -> None:
     """Raise `DataError` if counts of one row contradict each other: ``tp + fn`` is ``true``, ``tp + fp`` the predicted.
 
     Rows of classes have neither ``true`` nor ``predicted``, and pass.
@@ -78,12 +78,12 @@ def check_sums(table: pd.DataFrame, place: Place, way_out: str) -> None:
                 table,
                 wrong,
                 place,
-                way_out,
+                hint,
                 f"tp {{tp:g}} and {rest} {{{rest}:g}} don't add up to {name} {{{name}:g}}",
             )
 
 
-def check_images(table: pd.DataFrame, place: Place, way_out: str) -> None:
+def check_images(table: pd.DataFrame, place: Place, hint: str) -> None:
     """Raise `DataError` if a table of scored images contradicts itself.
 
     Parameters
@@ -92,13 +92,13 @@ def check_images(table: pd.DataFrame, place: Place, way_out: str) -> None:
         Of the form of `synthbench.results.Results.images` or `label_consistency`, whose counts are numbers.
     place
         Says where a row stands.
-    way_out
+    hint
         What to do about it.
     """
     if table.empty:
         return
-    check_sums(table, place, way_out)
-    check_shares(table, place, way_out)
+    check_sums(table, place, hint)
+    check_shares(table, place, hint)
     for part, (whole, least) in _SUMS.items():
         if part in table:
             wrong = (table[part] > table[whole] + _TOLERANCE) | (table[part] < least * table[whole] - _TOLERANCE)
@@ -106,7 +106,7 @@ def check_images(table: pd.DataFrame, place: Place, way_out: str) -> None:
                 table,
                 wrong,
                 place,
-                way_out,
+                hint,
                 f"{part} {{{part}:g}} can't go with {whole} {{{whole}:g}}",
             )
     run = [name for name in _RUN if name in table]
@@ -115,26 +115,26 @@ def check_images(table: pd.DataFrame, place: Place, way_out: str) -> None:
         table,
         table.duplicated([*run, "image", *parts]),
         place,
-        way_out,
+        hint,
         "image {image!r} occurs twice",
     )
     image = table.groupby([*run, "image"], sort=False, dropna=False).ngroup()
     if "iou" in table:
-        _check_thresholds(table, image, place, way_out)
+        _check_thresholds(table, image, place, hint)
     if "class" in table:
-        _check_classes(table, image, place, way_out)
-    _check_truth(table, place, way_out)
+        _check_classes(table, image, place, hint)
+    _check_truth(table, place, hint)
 
 
-def check_shares(table: pd.DataFrame, place: Place, way_out: str) -> None:
+def check_shares(table: pd.DataFrame, place: Place, hint: str) -> None:
     """Raise `DataError` if a score isn't within 0 … 1."""
     for name in table.columns.intersection(list(_SHARES)):
         values = pd.to_numeric(table[name], errors="coerce")
         wrong = (values < -_TOLERANCE) | (values > 1 + _TOLERANCE)
-        _refuse(table, wrong, place, way_out, f"{name} is {{{name}:g}}, which is no score of 0 … 1")
+        _refuse(table, wrong, place, hint, f"{name} is {{{name}:g}}, which is no score of 0 … 1")
 
 
-def check_same_trainings(images: pd.DataFrame, runs: pd.DataFrame, folder: Path, way_out: str) -> None:
+def check_same_trainings(images: pd.DataFrame, runs: pd.DataFrame, folder: Path, hint: str) -> None:
     """Raise `DataError` unless the trainings that have scored images are those that `runs` calls done.
 
     Parameters
@@ -143,7 +143,7 @@ def check_same_trainings(images: pd.DataFrame, runs: pd.DataFrame, folder: Path,
         Tables of `synthbench.results.Results`.
     folder
         Where ``images.csv`` and ``runs.csv`` are, for the message.
-    way_out
+    hint
         What to do about it.
     """
     names = [name for name in _RUN if name in runs]
@@ -158,7 +158,7 @@ def check_same_trainings(images: pd.DataFrame, runs: pd.DataFrame, folder: Path,
         if lost
         else "there are images of trainings that aren't done according to runs.csv"
     )
-    raise DataError(f"{folder}: images.csv and runs.csv contradict each other: {problem}; {way_out}")
+    raise DataError(f"{folder}: images.csv and runs.csv contradict each other: {problem}; {hint}")
 
 
 def _keys(table: pd.DataFrame) -> set[tuple[str, ...]]:
@@ -167,7 +167,7 @@ def _keys(table: pd.DataFrame) -> set[tuple[str, ...]]:
     return set(same.itertuples(index=False, name=None))
 
 
-def _check_thresholds(table: pd.DataFrame, image: pd.Series, place: Place, way_out: str) -> None:
+def _check_thresholds(table: pd.DataFrame, image: pd.Series, place: Place, hint: str) -> None:
     """Look at what the rows of one image and training say of each other."""
     order = np.lexsort((pd.to_numeric(table["iou"]), image))
     rows = table.iloc[order]
@@ -178,7 +178,7 @@ def _check_thresholds(table: pd.DataFrame, image: pd.Series, place: Place, way_o
             rows,
             after & other,
             place,
-            way_out,
+            hint,
             f"{name} of image {{image!r}} isn't that of its other thresholds",
         )
     for name in rows.columns.intersection(["tp", "iou_sum"]):
@@ -187,7 +187,7 @@ def _check_thresholds(table: pd.DataFrame, image: pd.Series, place: Place, way_o
             rows,
             after & rises,
             place,
-            way_out,
+            hint,
             f"{name} of image {{image!r}} rises with the IoU threshold",
         )
     if "iou_sum" in rows:
@@ -196,33 +196,33 @@ def _check_thresholds(table: pd.DataFrame, image: pd.Series, place: Place, way_o
             rows,
             wrong,
             place,
-            way_out,
+            hint,
             "iou_sum {iou_sum:g} can't be of {tp:g} pairs at IoU {iou:g}",
         )
 
 
-def _check_classes(table: pd.DataFrame, image: pd.Series, place: Place, way_out: str) -> None:
+def _check_classes(table: pd.DataFrame, image: pd.Series, place: Place, hint: str) -> None:
     of_classes = table["class"].notna()
     predicted, true = ((table["tp"] + table[rest]).groupby(image).transform("sum") for rest in ("fp", "fn"))
-    _refuse(table, of_classes & (predicted != true), place, way_out, "true and predicted pixels differ in number")
+    _refuse(table, of_classes & (predicted != true), place, hint, "true and predicted pixels differ in number")
     dice = rate("f1", table["tp"], table["fp"], table["fn"])
     wrong = of_classes & ((table["dice"] - dice).abs() > _TOLERANCE)
-    _refuse(table, wrong, place, way_out, "dice {dice:g} isn't that of its pixels")
+    _refuse(table, wrong, place, hint, "dice {dice:g} isn't that of its pixels")
 
 
-def _check_truth(table: pd.DataFrame, place: Place, way_out: str) -> None:
+def _check_truth(table: pd.DataFrame, place: Place, hint: str) -> None:
     """Every training is scored against the same truth."""
     drawn = ("fold", "fraction", "generator", "generator_seed") if "arm" not in table else ()
     names = [name for name in ("dataset", *drawn, "image", "class") if name in table]
     truth = table["tp"] + table["fn"]
     first = truth.groupby([table[name] for name in names], sort=False, dropna=False).transform("first")
-    _refuse(table, truth != first, place, way_out, "image {image!r} has another truth in other trainings")
+    _refuse(table, truth != first, place, hint, "image {image!r} has another truth in other trainings")
 
 
-def _refuse(table: pd.DataFrame, wrong: pd.Series, place: Place, way_out: str, words: str) -> None:
+def _refuse(table: pd.DataFrame, wrong: pd.Series, place: Place, hint: str, words: str) -> None:
     """Raise `DataError` about the first row that is wrong; `words` is a format of its columns."""
     found = np.flatnonzero(wrong.to_numpy(bool))
     if len(found):
         row = table.iloc[found[0]]
         problem = words.format_map({str(name): value for name, value in row.items()})
-        raise DataError(f"{place(int(table.index[found[0]]))}: {problem}; {way_out}")
+        raise DataError(f"{place(int(table.index[found[0]]))}: {problem}; {hint}")

@@ -44,8 +44,8 @@ class Results:
     runs : DataFrame
         One row per training of a segmenter: status, COCO AP, PQ, AJI and AJI+ pooled over the test images, cost.
     fidelity : DataFrame
-        One row per synthetic set: distances to test images, count, floor; what looks copied; how far masks are apart;
-        what the generator counted are columns ``count:<name>``, see `synthbench.Generator`.
+        One row per synthetic set: distances to test images, count, real-vs-real distance; duplicates; how far masks
+        are apart; what the generator counted are columns ``count:<name>``, see `synthbench.Generator`.
     label_consistency : DataFrame
         As `images`, of synthetic images, by a segmenter trained on real images alone; without arm.
     tasks : DataFrame
@@ -76,10 +76,10 @@ def load_results(run: str | Path) -> Results:
     if not (run / "study.yaml").is_file():
         raise DataError(f"{run}: no run folder (it has no study.yaml); give the folder that 'synthbench run' wrote")
     study = make_study(read_study(run / "study.yaml"), str(run / "study.yaml"))
-    way_out = f"collect it anew from the store: synthbench run {run / 'study.yaml'} --out {run}"
-    tables = {name: _read(run / "results" / f"{name}.csv", way_out) for name in TABLES}
-    checking.check_same_trainings(tables["images"], tables["runs"], run / "results", way_out)
-    checking.check_seal(run / "results", _FILES, way_out)
+    hint = f"collect it anew from the store: synthbench run {run / 'study.yaml'} --out {run}"
+    tables = {name: _read(run / "results" / f"{name}.csv", hint) for name in TABLES}
+    checking.check_same_trainings(tables["images"], tables["runs"], run / "results", hint)
+    checking.check_seal(run / "results", _FILES, hint)
     if UNIT not in tables["images"]:
         tables["images"] = with_units(tables["images"], split_groups(study))
     return Results(study, **tables)
@@ -126,7 +126,7 @@ _TEXT = (
 )
 
 
-def _read(path: Path, way_out: str) -> pd.DataFrame:
+def _read(path: Path, hint: str) -> pd.DataFrame:
     try:
         head = pd.read_csv(path, nrows=0).columns
         text = {name: str for name in head if name in _TEXT or name.startswith(GROUP)}
@@ -143,9 +143,9 @@ def _read(path: Path, way_out: str) -> pd.DataFrame:
         return f"{path}, line {row + 2}"
 
     if path.stem in ("images", "label_consistency"):
-        checking.check_images(table, place, way_out)
+        checking.check_images(table, place, hint)
     elif path.stem == "runs":
-        checking.check_shares(table, place, way_out)
+        checking.check_shares(table, place, hint)
     return csv_unescaped(table)
 
 
