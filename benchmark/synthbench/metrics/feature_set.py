@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 
@@ -11,9 +12,20 @@ from synthbench.metrics.mask_realism import MEASURES, measure_masks
 from synthbench.metrics.residual_similarity import MaskResiduals, ThumbnailSet
 from synthbench.metrics.residuals import TEXTURE_SIDE, Residuals, residuals
 from synthbench.metrics.similarity import SIDE, thumbnail
-from synthbench.types import AnyArray
+from synthbench.types import AnyArray, BoolMask, Features, Image, LabelMap
 
-__all__ = ["FeatureSet"]
+__all__ = ["FeatureSet", "ImageToEncode", "extract_features"]
+
+
+class ImageToEncode(NamedTuple):
+    """One image of a set, for `extract_features`; the fields are the arguments of `FeatureSet.add`."""
+
+    name: str
+    image: Image
+    labels: LabelMap | None = None
+    ignore: BoolMask | None = None
+    task: str = "instances"
+    origin: str = ""
 
 
 @dataclass(eq=False)
@@ -49,9 +61,9 @@ class FeatureSet:
     def add(
         self,
         name: str,
-        image: AnyArray,
-        labels: AnyArray | None = None,
-        ignore: AnyArray | None = None,
+        image: Image,
+        labels: LabelMap | None = None,
+        ignore: BoolMask | None = None,
         *,
         task: str = "instances",
         origin: str = "",
@@ -120,3 +132,45 @@ class FeatureSet:
         if not self.mask_measures:
             return None
         return {name: np.concatenate([one[name] for one in self.mask_measures]) for name in MEASURES}
+
+
+def extract_features(
+    encode: Callable[[Iterator[Image]], Features],
+    images: Iterable[ImageToEncode],
+    count: int,
+    progress: Callable[[int, int, str], None],
+) -> FeatureSet:
+    """Encode the images of a set in one pass, and keep what comparisons need of them; no image is kept.
+
+    Parameters
+    ----------
+    encode
+        Returns the features of images, such as `synthbench.Encoder.encode`. It decides how many images it holds at
+        once.
+    images
+        Read one by one, as `encode` asks for them.
+    count
+        Number of images.
+    progress
+        Called after each image with its number, `count`, and an empty note.
+
+    Raises
+    ------
+    ValueError
+        If `encode` doesn't return a row of finite numbers for each image.
+    """
+    feature_set = FeatureSet()
+
+    def pixels() -> Iterator[Image]:
+        for number, each in enumerate(images, 1):
+            feature_set.add(each.name, each.image, each.labels, each.ignore, task=each.task, origin=each.origin)
+            yield each.image
+            progress(number, count, "")
+
+    features = np.asarray(encode(pixels()))
+    if features.dtype.kind not in "fiu" or features.ndim != 2 or len(features) != count:
+        raise ValueError(f"features are {features.dtype} of shape {features.shape} for {count} images")
+    if not np.isfinite(features).all():
+        raise ValueError("features are not finite")
+    feature_set.features = features
+    return feature_set

@@ -116,9 +116,9 @@ def resolve(
         own = zip(study.generators, generators, strict=True)
         generators = tuple(replace(g, seeds=c.seeds or study.generator_seeds or 1) for c, g in own)
     segmenters = tuple(_choice(store, "segmenter", c, study, study.seeds) for c in study.segmenters)
-    encoder, fingerprint = pick_encoder(
-        store, study.encoder.name if study.encoder else None, study.encoder.config if study.encoder else {}
-    )
+    encoder_config = study.encoder.config if study.encoder else {}
+    picked = pick_encoder(study.encoder.name if study.encoder else None, encoder_config)
+    encoder = fingerprint_plugin(store, "encoder", picked.name, encoder_config)
     conditions: list[Condition] = []
     for choice in study.datasets:
         samples, folder = open_dataset(choice, store, progress, notify)
@@ -134,7 +134,7 @@ def resolve(
     _check_distinct(conditions)
     for condition in conditions:
         _check_condition(condition, (*generators, *segmenters))
-    return Resolved(study, tuple(conditions), generators, segmenters, encoder, fingerprint)
+    return Resolved(study, tuple(conditions), generators, segmenters, encoder, picked.fingerprint)
 
 
 def _check_distinct(conditions: Sequence[Condition]) -> None:

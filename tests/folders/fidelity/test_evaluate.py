@@ -13,7 +13,7 @@ from helpers.blobs import blobs
 from synthbench.cli._fidelity_text import fidelity_text
 from synthbench.errors import ConfigError, DataError
 from synthbench.folders.fidelity.evaluate import chosen, evaluate_fidelity
-from synthbench.folders.fidelity.feature_extraction import LoadedEncoder, extract_features
+from synthbench.folders.fidelity.feature_extraction import LoadedEncoder, extract_set
 from synthbench.folders.fidelity.reading import open_pictures
 from synthbench.metrics.frechet import frechet_distance
 from synthbench.metrics.kernel import kernel_distance, kernel_interval, permutation_test
@@ -270,8 +270,8 @@ def test_masks_of_a_sample_set_are_measured_without_their_ignore_region(blob_set
     region[:16] = True
     SampleSet.write(tmp_path / "set", [Sample(s.id, s.image, s.labels, ignore=region) for s in blob_set])
     means = SimpleNamespace(encode=lambda images: np.array([[image.mean()] for image in images]))
-    found = extract_features(
-        open_pictures(tmp_path / "set"), range(4), LoadedEncoder(means, "means", "", "means"), lambda _: None
+    extracted = extract_set(
+        open_pictures(tmp_path / "set"), LoadedEncoder(means, "means", "", "means"), lambda done, total, note: None
     )
-    covered = [float(measures["covered"][0]) for measures in found.features.mask_measures]
-    assert covered == pytest.approx([(s.labels[16:] > 0).mean() for s in blob_set[:4]])
+    covered = [float(measures["covered"][0]) for measures in extracted.features.mask_measures]
+    assert covered == pytest.approx([(s.labels[16:] > 0).mean() for s in blob_set])

@@ -101,15 +101,15 @@ def test_a_wrong_configuration_is_one_line(store: Store, config: dict) -> None:
         fingerprint_plugin(store, "segmenter", "threshold", config)
 
 
-def test_an_encoder_that_can_not_run_says_what_it_needs(store: Store) -> None:
+def test_an_encoder_that_can_not_run_says_what_it_needs() -> None:
     with pytest.raises(ConfigError, match="inception"):
-        pick_encoder(store, "inception", {"weights": "/nowhere/inception.pt"})
+        pick_encoder("inception", {"weights": "/nowhere/inception.pt"})
 
 
-def test_without_weights_an_encoder_that_needs_none_is_picked(store: Store) -> None:
-    described, fingerprint = pick_encoder(store, None, {})
-    assert described.name in ("inception", "untrained")
-    assert fingerprint
+def test_without_weights_an_encoder_that_needs_none_is_picked() -> None:
+    picked = pick_encoder(None, {})
+    assert picked.name in ("inception", "untrained")
+    assert picked.fingerprint
 
 
 def test_a_plugins_source_counts_what_it_uses_of_the_core_and_what_that_uses(tmp_path: Path, monkeypatch) -> None:

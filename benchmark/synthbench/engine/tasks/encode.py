@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from synthbench.engine.tasks.context import CHANGED, TaskContext, configured
 from synthbench.errors import StoreError
-from synthbench.metrics.feature_set import FeatureSet
+from synthbench.metrics.feature_set import FeatureSet, ImageToEncode, extract_features
 from synthbench.metrics.mask_realism import MEASURES
 from synthbench.metrics.residuals import Residuals
 from synthbench.plugin.variants import variant_of
@@ -31,25 +31,19 @@ def run(ctx: TaskContext) -> dict[str, Any]:
         raise StoreError(f"encoder {content['encoder']['name']!r}: its weights {CHANGED}")
     ctx.enter_stage("encode")
 
-    kept = FeatureSet()
-    areas = []
+    areas: list[int] = []
 
-    def pixels() -> Iterator[NDArray[Any]]:
-        for done, sample in enumerate(images, 1):
-            origin = sample.groups.get(MASK, "") if drawn else ""
-            kept.add(sample.id, sample.image, sample.labels, sample.ignore, task=images.task, origin=origin)
+    def samples() -> Iterator[ImageToEncode]:
+        for sample in images:
             areas.append(sample.image.shape[0] * sample.image.shape[1])
-            yield sample.image
-            ctx.plugin_context.progress(done, len(images), "")
+            origin = sample.groups.get(MASK, "") if drawn else ""
+            yield ImageToEncode(sample.id, sample.image, sample.labels, sample.ignore, images.task, origin)
 
-    features = np.asarray(encoder.encode(pixels()))
-    if features.ndim != 2 or len(features) != len(images) or not np.isfinite(features).all():
-        raise ValueError(f"the encoder gave features of shape {features.shape} for {len(images)} images, or NaN")
-    kept.features = features
-    save_features(kept, ctx.folder)
+    feature_set = extract_features(encoder.encode, samples(), len(images), ctx.plugin_context.progress)
+    save_features(feature_set, ctx.folder)
     return {
         "images": len(images),
-        "dimension": features.shape[1],
+        "dimension": feature_set.features.shape[1],
         "encoder": content["encoder"]["name"],
         "variant": variant_of(encoder),
         "area": float(np.median(areas)),

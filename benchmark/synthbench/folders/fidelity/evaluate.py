@@ -10,7 +10,7 @@ import numpy as np
 
 from synthbench.datasets.intensity_scale import RESCALED
 from synthbench.errors import DataError
-from synthbench.folders.fidelity.feature_extraction import ExtractedSet, LoadedEncoder, extract_features, load_encoder
+from synthbench.folders.fidelity.feature_extraction import ExtractedSet, LoadedEncoder, extract_set, load_encoder
 from synthbench.folders.fidelity.reading import Pictures, open_pictures
 from synthbench.metrics.comparison import MIN_IMAGES, compare_features, compare_kernel, compare_mask_shapes
 from synthbench.metrics.duplicates import TooFewHeldOut, find_duplicates
@@ -112,10 +112,10 @@ def _extract_all(sets: Mapping[str, Pictures], encoder: LoadedEncoder, progress:
     for name, images in sets.items():
         offset = before
 
-        def report(done: int, offset: int = offset) -> None:
-            progress(offset + done, total, "")
+        def report(done: int, _of_set: int, note: str, offset: int = offset) -> None:
+            progress(offset + done, total, note)
 
-        extracted[name] = extract_features(images, range(len(images)), encoder, report)
+        extracted[name] = extract_set(images, encoder, report)
         before += len(images)
     return extracted
 

@@ -1,43 +1,65 @@
-"""The encoder that a study measures fidelity with."""
+"""The choice of the encoder that fidelity is measured with."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
-from synthbench.errors import ConfigError, StoreError, suggest
+from synthbench.errors import ConfigError, PluginError
+from synthbench.plugin.api import Config, Encoder
 from synthbench.plugin.registry import registry
-from synthbench.store import Store
-from synthbench.study.provenance.plugin_settings import own_fingerprint
-from synthbench.study.provenance.plugins import PluginFingerprint, fingerprint_plugin
+from synthbench.study.provenance.plugin_settings import full_config, own_fingerprint
 
-__all__ = ["PREFERRED", "pick_encoder"]
+__all__ = ["PREFERRED", "PickedEncoder", "pick_encoder"]
 
 PREFERRED = ("inception", "untrained")
 """Only the first may be called FID and KID; the second needs no weights and so runs anywhere."""
 
 
-def pick_encoder(store: Store, name: str | None, config: Mapping[str, Any]) -> tuple[PluginFingerprint, str]:
-    """Return the encoder for fidelity, and the fingerprint of its network and weights.
+@dataclass(frozen=True)
+class PickedEncoder:
+    """An encoder that can run here.
 
-    Without a name: the first of `PREFERRED` that can run here.
+    Attributes
+    ----------
+    name : str
+    cls : type
+        The plugin's class.
+    config : Config
+    fingerprint : str
+        Its network and weights, as `synthbench.Encoder.fingerprint` names them.
+    """
+
+    name: str
+    cls: type[Encoder[Any]]
+    config: Config
+    fingerprint: str
+
+
+def pick_encoder(name: str | None, config: Mapping[str, Any]) -> PickedEncoder:
+    """Return the encoder of this name, or without a name the first of `PREFERRED` that can run here.
+
+    Parameters
+    ----------
+    name
+    config
+        Keys of the configuration of the named encoder; ignored without a name.
 
     Raises
     ------
     PluginError, ConfigError
-        If the named one can't run, with what would make it.
+        If the named one can't run, with what it needs; or if none can.
     """
     for candidate in [name] if name else PREFERRED:
         if not name and ("encoder", candidate) not in registry().entries:
             continue
+        owner = f"encoder {candidate!r}"
         cls: Any = registry().load("encoder", candidate)
-        plugin = fingerprint_plugin(store, "encoder", candidate, config if name else {})
-        config_object = cls.Config.model_validate(dict(plugin.config))
-        reason = cls.unavailable(config_object)
+        complete = cls.Config.model_validate(full_config(cls, config if name else {}, owner))
+        reason = cls.unavailable(complete)
         if not reason:
-            return plugin, own_fingerprint(cls, config_object, f"encoder {candidate!r}")
+            return PickedEncoder(candidate, cls, complete, own_fingerprint(cls, complete, owner))
         if name:
-            raise ConfigError(f"encoder {name!r} can't run: {reason}")
-    raise StoreError(
-        f"no encoder can run; there are: {', '.join(registry().names('encoder'))}{suggest('untrained', [])}"
-    )
+            raise ConfigError(f"{owner} can't run: {reason}")
+    raise PluginError(f"no encoder can run; installed: {', '.join(registry().names('encoder'))}")
