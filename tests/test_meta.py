@@ -149,6 +149,44 @@ def test_plugin_packages_do_not_import_one_another(package: str) -> None:
         assert [f"{path.name}:{line}" for line, module in imports(path) if module.split(".")[0] in others] == []
 
 
+# -- tests ----------------------------------------------------------------------------------------------------------
+
+PRIVATE_NAMES_OF_OTHERS = {
+    "_exit": "os: ends a forked process without the clean-up of its parent",
+    "_instances_from_prediction": "StarDist: the method that the tuning of thresholds replaces",
+    "_loss_fn_seg": "Cellpose: the oracle of the loss",
+    "_replace": "namedtuple: it is public there",
+    "_recv": "multiprocessing: where a signal arrives in the middle of a message",
+}
+"""Private names of other libraries that tests use, and why; none of this project's."""
+
+
+def private_names(path: Path) -> list[str]:
+    """Return ``line: name`` of the private names that a test takes from elsewhere."""
+    folder = path.relative_to(ROOT / "tests").parts[0]
+    private = re.compile(r"_(?!_)\w")
+    uses: list[tuple[int, str]] = []
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Attribute) and not (isinstance(node.value, ast.Name) and node.value.id == "self"):
+            uses.append((node.lineno, node.attr))
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            uses += [(node.lineno, alias.name) for alias in node.names]
+            if not node.module.startswith(f"synthbench.{folder}."):  # a test may open what it mirrors
+                uses += [(node.lineno, name) for name in node.module.split(".")]
+        elif isinstance(node, ast.Import):
+            uses += [(node.lineno, name) for alias in node.names for name in alias.name.split(".")]
+        elif isinstance(node, ast.Call) and ast.unparse(node.func).rpartition(".")[2] in {"setattr", "getattr"}:
+            texts = [arg.value for arg in node.args if isinstance(arg, ast.Constant) and isinstance(arg.value, str)]
+            uses += [(node.lineno, name) for text in texts for name in text.split(".")]
+    return [f"{line}: {name}" for line, name in uses if private.match(name) and name not in PRIVATE_NAMES_OF_OTHERS]
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "tests").rglob("*.py")), ids=lambda path: path.stem)
+def test_tests_use_public_names(path: Path) -> None:
+    """A private module, such as ``synthbench/cli/_tables.py``, is tested in the folder that mirrors its package."""
+    assert private_names(path) == []
+
+
 # -- entry points and names -----------------------------------------------------------------------------------------
 
 

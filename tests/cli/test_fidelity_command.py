@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from helpers.blobs import blobs
 from synthbench.cli import main
-from synthbench.samples import SampleSet
+from synthbench.samples import SampleSet, write_array
 
 pytestmark = pytest.mark.usefixtures("trial_registry")
 
@@ -44,6 +46,32 @@ def test_text_says_n_encoder_floor_and_what_each_figure_is(
         assert len(rows[name].split()) > 5, name
     table = out[out.index("KD(moments)") :].splitlines()
     assert [line for line in table if len(line) > 140] == [], "distances of this encoder are as wide as any"
+
+
+def test_what_the_figures_lack_is_shown(folders: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["fidelity", *folders[:2], "--encoder", "moments"]) == 0
+    out = capsys.readouterr().out
+    assert "no real-vs-real figures: give the real training images with --train" in out
+    assert "FID and KID are the names" in out
+
+
+def test_duplicates_are_listed_by_name_and_sought_in_all_images(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    real, train = ([blobs(seed) for seed in seeds] for seeds in (range(8), range(20, 32)))
+    train.append(real[0])
+    synthetic = [*(blobs(seed) for seed in range(100, 110)), replace(train[4], image=np.rot90(train[4].image).copy())]
+    for name, samples in (("s", synthetic), ("r", real), ("t", train)):
+        (tmp_path / name).mkdir()
+        for i, sample in enumerate(samples):
+            write_array(tmp_path / name / f"{i:03d}.png", sample.image)
+    paths = [str(tmp_path / name) for name in ("s", "r", "t")]
+    assert main(["fidelity", *paths[:2], "--train", paths[2], "--encoder", "moments"]) == 0
+    out = capsys.readouterr().out
+    assert "010.png duplicates train image 004.png (distance" in out
+    assert "1 of 11" in out
+    assert "note: 1 of the 8 real images" in out
+    assert "KD(moments) and the search for duplicates use all images of all sets" in out
 
 
 def test_json_is_json_and_nothing_else(folders: list[str], capsys: pytest.CaptureFixture[str]) -> None:

@@ -22,7 +22,7 @@ from PIL import Image
 
 from synthbench.leaderboard import page, report
 from synthbench.leaderboard.charts import Scale, spaced, step_for
-from synthbench.leaderboard.reporting import SIDE, _cut, crop
+from synthbench.leaderboard.reporting import SIDE, crop, crop_sample
 from synthbench.samples import Sample, SampleSet
 
 TEMPLATES = Path(page.__code__.co_filename).parent / "templates"
@@ -341,6 +341,6 @@ def test_the_part_of_an_image_that_is_shown_has_its_ignore_region() -> None:
     labels = np.zeros((2 * SIDE, SIDE), np.uint8)
     labels[SIDE:] = 1
     region = np.random.default_rng(0).random(labels.shape) < 0.3
-    shown = _cut(Sample("a", labels, labels, ignore=region))
+    shown = crop_sample(Sample("a", labels, labels, ignore=region))
     assert np.array_equal(shown.ignore, region[SIDE:])
-    assert _cut(Sample("a", labels, labels)).ignore is None
+    assert crop_sample(Sample("a", labels, labels)).ignore is None

@@ -31,7 +31,7 @@ def test_blocks_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     rng = np.random.default_rng(2)
     x, y = rng.normal(size=(50, 6)), rng.normal(size=(37, 6))
     whole = kernel_distance(x, y), kernel_interval(x, y, 0, draws=20)
-    monkeypatch.setattr(kernel, "_BLOCK", 8)
+    monkeypatch.setattr(kernel, "BLOCK", 8)
     assert kernel_distance(x, y) == pytest.approx(whole[0])
     assert kernel_interval(x, y, 0, draws=20) == pytest.approx(whole[1])
 
@@ -93,8 +93,8 @@ def test_p_in_blocks_is_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     x, y = rng.normal(size=(40, 6)), rng.normal(size=(33, 6)) + 0.1
     whole = permutation_test(x, y, 3)
     assert 0.0005 < whole < 1
-    monkeypatch.setattr(kernel, "_BLOCK", 8)
-    monkeypatch.setattr(kernel, "_CHOICES", 17)
+    monkeypatch.setattr(kernel, "BLOCK", 8)
+    monkeypatch.setattr(kernel, "PERMUTATION_BLOCK", 17)
     assert permutation_test(x, y, 3) == whole
 
 

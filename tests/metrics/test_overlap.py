@@ -44,7 +44,7 @@ def test_table_is_what_counting_pair_by_pair_gives(data: st.DataObject, shape: t
 def test_a_table_of_possible_pairs_and_sorted_runs_give_the_same(maps: np.ndarray) -> None:
     quick = overlap(*maps)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(overlaps, "_MOST_PAIRS", 0)
+        patch.setattr(overlaps, "MAX_TABLE_SIZE", 0)
         slow = overlap(*maps)
     for part in fields(quick):
         one, other = getattr(quick, part.name), getattr(slow, part.name)

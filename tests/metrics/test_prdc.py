@@ -12,7 +12,7 @@ from synthbench.metrics.prdc import prdc
 @pytest.mark.parametrize(("n", "m", "d", "k"), [(60, 60, 8, 5), (40, 90, 3, 3), (50, 30, 64, 1)])
 def test_the_authors_package_says_the_same(n: int, m: int, d: int, k: int, monkeypatch: pytest.MonkeyPatch) -> None:
     oracle = pytest.importorskip("prdc")
-    monkeypatch.setattr(module, "_BLOCK", 16)
+    monkeypatch.setattr(module, "BLOCK", 16)
     rng = np.random.default_rng(n)
     real, synthetic = rng.normal(size=(n, d)), rng.normal(size=(m, d)) * 0.8 + 0.2
     expected = oracle.compute_prdc(real, synthetic, nearest_k=k)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -49,6 +51,11 @@ def untrained(channels: int = 1, config: CellposeConfig | None = None) -> Cellpo
         segmenter.model.net.output[2].weight *= 100
     segmenter.thresholds = {"cellprob_threshold": -9.0, "flow_threshold": 0.0}
     return segmenter
+
+
+def answering(labels: np.ndarray, cellprob: np.ndarray) -> Callable[..., Any]:
+    """Return what stands in for the library's `eval`: label map, then flow picture, flow and cellprob, then style."""
+    return lambda planes, **options: (labels, (None, None, cellprob), None)
 
 
 def saying(labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -218,7 +225,7 @@ def test_a_score_is_the_mean_probability_inside_its_object(random: Cellpose, mon
     labels = np.zeros((16, 16), np.uint16)
     labels[2:5, 2:5], labels[8:12, 8:12] = 3, 7
     cellprob = np.where(labels == 3, 2.0, np.where(labels == 7, -1.0, 9.0)).astype(np.float32)
-    monkeypatch.setattr(random, "_evaluate", lambda planes, **thresholds: (labels, cellprob))
+    monkeypatch.setattr(random.model, "eval", answering(labels, cellprob))
     said = random.predict(noise((16, 16)))
     np.testing.assert_array_equal(said.labels, np.where(labels == 3, 1, np.where(labels == 7, 2, 0)))
     np.testing.assert_allclose(said.scores, 1 / (1 + np.exp([-2.0, 1.0])))
@@ -226,7 +233,7 @@ def test_a_score_is_the_mean_probability_inside_its_object(random: Cellpose, mon
 
 def test_an_object_that_fills_the_image_is_one_object(random: Cellpose, monkeypatch: pytest.MonkeyPatch) -> None:
     full = np.full((16, 16), 4, np.uint16)
-    monkeypatch.setattr(random, "_evaluate", lambda planes, **thresholds: (full, np.zeros((16, 16), np.float32)))
+    monkeypatch.setattr(random.model, "eval", answering(full, np.zeros((16, 16), np.float32)))
     said = random.predict(noise((16, 16)))
     assert (said.labels == 1).all()
     np.testing.assert_allclose(said.scores, [0.5])
@@ -264,11 +271,11 @@ def tuned(labels: list[np.ndarray], monkeypatch: pytest.MonkeyPatch, shift: floa
     segmenter = untrained()
     answers = iter([saying(mask) for mask in labels])
 
-    def said(planes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def said(planes: np.ndarray, **options: Any) -> tuple[None, tuple[None, np.ndarray, np.ndarray], None]:
         flow, cellprob = next(answers)
-        return flow, cellprob + shift
+        return None, (None, flow, cellprob + shift), None
 
-    monkeypatch.setattr(segmenter, "_flows", said)
+    monkeypatch.setattr(segmenter.model, "eval", said)
     samples = [Sample(f"s{i}", noise(mask.shape), mask) for i, mask in enumerate(labels)]
     return segmenter.tune_thresholds(SampleSet.of(samples), Context())
 

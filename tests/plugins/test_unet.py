@@ -17,6 +17,7 @@ from synthbench.errors import DataError, StoreError
 from synthbench.metrics.matching import count, pooled
 from synthbench.plugin.api import Budget, Context, Stopped, TrainingMix
 from synthbench.samples import Sample, SampleSet, read_array
+from synthbench.toolkit.intensity.images import normalise, to_channels
 from synthbench.toolkit.masks.distance import Thresholds
 from synthbench_unet.config import UNetConfig
 from synthbench_unet.heads import SemanticHead, default_thresholds, dice_loss, head_for
@@ -46,6 +47,10 @@ def picture(shape: Sequence[int], objects: int = 2, dtype: str = "uint8") -> Sam
         labels[3:9, 12 * label - 9 : 12 * label - 2] = label
     light = rng.integers(10, 30, shape) + 150 * (labels > 0).reshape(labels.shape + (1,) * (len(shape) - 2))
     return Sample(f"p{objects}", (light * (1 if dtype == "uint8" else 256)).astype(dtype), labels)
+
+
+def as_input(sample: Sample) -> np.ndarray:
+    return to_channels(normalise(sample.image), 1)
 
 
 def weights(unet: UNet) -> list[torch.Tensor]:
@@ -164,8 +169,8 @@ def test_no_validation_samples_leave_the_default_thresholds(blob_set: SampleSet)
 def test_thresholds_are_chosen_on_the_validation_samples(blob_set: SampleSet, monkeypatch: pytest.MonkeyPatch) -> None:
     unet = fitted(blob_set)
     faint = np.array([1, 0.35], np.float32)[:, None, None]
-    drawn = {sample.image.tobytes(): faint * unet.head.encode(sample) for sample in blob_set}
-    monkeypatch.setattr(unet, "_planes", lambda image: drawn[image.tobytes()])
+    drawn = {as_input(sample).tobytes(): faint * unet.head.encode(sample) for sample in blob_set}
+    monkeypatch.setattr(unet, "predictor", lambda image: drawn[image.tobytes()])
     unet.tune_thresholds(blob_set, Context(budget=BUDGET))
     assert unet.thresholds["foreground"] == 0.3
 

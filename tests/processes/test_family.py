@@ -60,6 +60,25 @@ def alive(pids: list[int]) -> list[int]:
     return found
 
 
+def ended(pids: list[int], patience: float = 20) -> bool:
+    """Whether processes end within some seconds."""
+    deadline = time.monotonic() + patience
+    while (left := alive(pids)) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return left == []
+
+
+def guarded(mark: str, leader: int) -> tuple[subprocess.Popen[bytes], psutil.Process]:
+    """Start a process that has a guard watch a family, and return it and its guard."""
+    code = "import sys, time; from synthbench.processes.guard import Guard; guard = Guard(sys.argv[1])"
+    code += "; guard.watch(int(sys.argv[2])); print(flush=True); time.sleep(600)"
+    owner = subprocess.Popen([sys.executable, "-c", code, mark, str(leader)], stdout=subprocess.PIPE)
+    assert owner.stdout is not None
+    owner.stdout.readline()
+    (guard,) = psutil.Process(owner.pid).children()
+    return owner, guard
+
+
 @pytest.mark.parametrize("orphaned", [False, True])
 def test_a_family_is_ended_whole_also_when_its_head_has_died(mark: str, orphaned: bool) -> None:
     leader, pids = start(mark, orphaned)
@@ -111,13 +130,11 @@ def test_who_heeds_sigterm_may_clean_up(mark: str) -> None:
     assert process.wait(5) == 7
 
 
-def test_a_guard_ends_families_when_its_pipe_closes_without_a_word(mark: str) -> None:
+def test_a_guard_ends_families_when_its_owner_is_killed(mark: str) -> None:
     leader, pids = start(mark)
-    guard = Guard(mark)
-    guard.watch(leader)
-    guard._pipe.close()  # as the system does when its owner is killed
-    assert guard._process.wait(20) == 0
-    assert alive([leader, *pids]) == []
+    owner, _ = guarded(mark, leader)
+    owner.kill()
+    assert ended([leader, *pids])
 
 
 def test_a_guard_that_is_dismissed_ends_nothing(mark: str) -> None:
@@ -130,24 +147,19 @@ def test_a_guard_that_is_dismissed_ends_nothing(mark: str) -> None:
 
 def test_a_guard_is_not_told_off_by_signals_to_all(mark: str) -> None:
     leader, pids = start(mark)
-    guard = Guard(mark)
-    guard.watch(leader)
+    owner, guard = guarded(mark, leader)
     time.sleep(1)
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        guard._process.send_signal(number)
-    guard._pipe.close()
-    assert guard._process.wait(20) == 0
-    assert alive([leader, *pids]) == []
+        guard.send_signal(number)
+    owner.kill()
+    assert ended([leader, *pids])
 
 
 def test_without_a_guard_a_head_ends_itself_and_its_session_with_its_parent(mark: str) -> None:
     parent, (leader, plain, *_) = spawned("parent", mark, mark="of another")
     parent.kill()
     parent.join()
-    deadline = time.monotonic() + 15
-    while alive([leader, plain]) and time.monotonic() < deadline:
-        time.sleep(0.1)
-    assert alive([leader, plain]) == []
+    assert ended([leader, plain])
 
 
 def test_a_forked_child_of_a_head_heeds_sigterm(mark: str) -> None:

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Sequence
 from dataclasses import asdict
-from math import isfinite, isnan
+from math import isfinite
 from typing import TYPE_CHECKING
 
 from synthbench.cli._arguments import add_machine, add_study, machine_from, open_store, run_folder, study_from
 from synthbench.cli._budget_text import budget_text
+from synthbench.cli._detectable_effects_text import detectable_effects_lines
 from synthbench.cli._tables import table_lines
 
 if TYPE_CHECKING:
-    from synthbench.results.power import DetectableEffect
     from synthbench.study.resolve import Resolved
 
 __all__ = ["add_arguments", "run"]
@@ -73,7 +72,8 @@ def run(args: argparse.Namespace) -> int:
     if any(estimates.seconds(task) is None for task in plan.tasks.values() if task.key in lacking):
         print("not yet timed: no similar task has run with this store")
     _print_budgets(plan.resolved)
-    _print_detectable_effects(seen)
+    for line in detectable_effects_lines(seen):
+        print(line)
     for warning in planned.warnings:
         print(f"{plan.resolved.study.name}: {warning}")
     for task in plan.tasks.values():
@@ -88,53 +88,3 @@ def _print_budgets(resolved: Resolved) -> None:
         budget = choice.plugin.budget
         if budget["steps"]:
             print(f"{choice.title}: {budget_text(**budget)}")
-
-
-def _print_detectable_effects(seen: Sequence[DetectableEffect]) -> None:
-    """Print a line per cell: a difference from real that is smaller than this will rarely be found."""
-    from synthbench.statistics.power import POWER
-
-    for cell in seen:
-        if isnan(cell.difference):
-            one = "test image" if cell.images == 1 else f"group of {cell.images} test images"
-            print(f"{cell.segmenter} on {cell.dataset}: one {one} shows no difference")
-            continue
-        joined = f" in {_many(cell.units, 'group')}" if cell.units < cell.images else ""
-        design = f"{_many(cell.images, 'test image')}{joined}, {_many(cell.arms, 'arm')}, {_repeats(cell)}"
-        if cell.seeds == 1 and cell.folds == 1:
-            print(
-                f"{cell.segmenter} on {cell.dataset}, {cell.fraction} real images: decides nothing, for one seed never "
-                f"does ({design}); use two seeds or more"
-            )
-            continue
-        if cell.difference >= 1:
-            print(
-                f"{cell.segmenter} on {cell.dataset}, {cell.fraction} real images: shows no difference, however large "
-                f"({design}; noise: {cell.noise.source}); use more test images, folds or seeds"
-            )
-            continue
-        print(
-            f"{cell.segmenter} on {cell.dataset}, {cell.fraction} real images: "
-            f"smallest detectable Δ: {max(cell.difference, 0.001):.3f} "
-            f"(power {100 * POWER:.0f} %; {design}; noise: {cell.noise.source})"
-        )
-    by_dataset = {effect.dataset: effect.unmodelled_groups for effect in seen if effect.unmodelled_groups}
-    for dataset, groups in by_dataset.items():
-        listing = ", ".join(f"{name}: {count}" for name, count in groups.items())
-        print(
-            f"{dataset}: test images share groups ({listing}) but are treated as independent; if images of one group "
-            "depend on each other (same well, same patient), the estimate is too optimistic, and training images may "
-            f"belong to the same groups; set “split: {{group: {next(iter(groups))}}}”, with “scheme: kfold” if the "
-            "dataset's own split divides groups"
-        )
-
-
-def _repeats(cell: DetectableEffect) -> str:
-    """Return ``"3 folds × 3 generator seeds × 2 seeds each"``, without what there is one of."""
-    counts = ((cell.folds, "fold"), (cell.generator_seeds, "generator seed"))
-    parts = [_many(count, noun) for count, noun in counts if count > 1]
-    return f"{' × '.join([*parts, _many(cell.seeds, 'seed')])} each"
-
-
-def _many(count: int, noun: str) -> str:
-    return f"{count} {noun}{'s' if count != 1 else ''}"

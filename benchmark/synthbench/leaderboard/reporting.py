@@ -24,7 +24,7 @@ from synthbench.types import AnyArray
 if TYPE_CHECKING:
     from synthbench.results import Results
 
-__all__ = ["SIDE", "crop", "report"]
+__all__ = ["SIDE", "crop", "crop_sample", "report"]
 
 SIDE = 256
 """Side of the crop that is shown, in pixels."""
@@ -67,8 +67,8 @@ def _write_pictures(folder: Path, pictures: Mapping[str, Sequence[Sample]], task
     index = []
     for number, (title, samples) in enumerate(pictures.items()):
         shots = []
-        cut = [_cut(sample) for sample in samples]
-        for i, (sample, shown) in enumerate(zip(cut, stretch_samples(cut), strict=True)):
+        cropped = [crop_sample(sample) for sample in samples]
+        for i, (sample, shown) in enumerate(zip(cropped, stretch_samples(cropped), strict=True)):
             file = f"{number:02d}-{i:02d}.png"
             sides = [shown, draw_annotation(replace(sample, image=shown), task)]
             Image.fromarray(_beside(sides)).save(beside / file)
@@ -93,7 +93,8 @@ def crop(labels: AnyArray) -> tuple[slice, slice]:
     return max(windows, key=lambda window: int((labels[window] > 0).sum()))
 
 
-def _cut(sample: Sample) -> Sample:
+def crop_sample(sample: Sample) -> Sample:
+    """Return the part of a sample that `crop` chooses, with its ignore region and without its groups."""
     window = crop(sample.labels)
     ignore = None if sample.ignore is None else sample.ignore[window]
     return Sample(sample.id, sample.image[window], sample.labels[window], ignore=ignore)

@@ -7,13 +7,23 @@ import numpy as np
 from synthbench.metrics.features import check_features, whole
 from synthbench.types import AnyArray
 
-__all__ = ["DRAWS", "PERMUTATIONS", "kernel_distance", "kernel_interval", "permutation_test"]
+__all__ = [
+    "BLOCK",
+    "DRAWS",
+    "PERMUTATIONS",
+    "PERMUTATION_BLOCK",
+    "kernel_distance",
+    "kernel_interval",
+    "permutation_test",
+]
 
 DRAWS = 1000
 PERMUTATIONS = 1999
 """Permutations behind a p-value: it comes in steps of 1/2,000."""
-_BLOCK = 1024
-_CHOICES = 256
+BLOCK = 1024
+"""Rows of the kernel matrix that are computed at once."""
+PERMUTATION_BLOCK = 256
+"""Permutations that are computed at once."""
 _ROUNDING = 1e-12
 """Two distances that differ by less than this part of the kernel's mean size are one."""
 
@@ -137,14 +147,14 @@ def _divided(images: AnyArray, chosen: AnyArray) -> tuple[AnyArray, float]:
     here, total = int(chosen[0].sum()), len(images)
     there = total - here
     inside, ends, everything, size = np.zeros(len(chosen)), np.zeros(len(chosen)), 0.0, 0.0
-    for start in range(0, total, _BLOCK):
-        rows = slice(start, start + _BLOCK)
+    for start in range(0, total, BLOCK):
+        rows = slice(start, start + BLOCK)
         kernel = _kernel(images[rows], images)
         np.fill_diagonal(kernel[:, start:], 0.0)
         everything += kernel.sum()
         size += np.abs(kernel).sum()
-        for first in range(0, len(chosen), _CHOICES):
-            part = slice(first, first + _CHOICES)
+        for first in range(0, len(chosen), PERMUTATION_BLOCK):
+            part = slice(first, first + PERMUTATION_BLOCK)
             inner = chosen[part, rows].astype(np.float64) @ kernel
             ends[part] += inner.sum(axis=1)
             inside[part] += np.einsum("bi,bi->b", inner, chosen[part])
@@ -180,8 +190,8 @@ def _within(x: AnyArray, often: AnyArray) -> AnyArray:
 def _sums(x: AnyArray, y: AnyArray, often_x: AnyArray, often_y: AnyArray) -> AnyArray:
     """Return the weighted sum of the kernel over all pairs, block by block."""
     total = np.zeros(len(often_x))
-    for start in range(0, len(x), _BLOCK):
-        rows = slice(start, start + _BLOCK)
+    for start in range(0, len(x), BLOCK):
+        rows = slice(start, start + BLOCK)
         kernel = _kernel(x[rows], y)
         total += np.einsum("bi,bi->b", often_x[:, rows] @ kernel, often_y)
     return total

@@ -9,9 +9,9 @@ import numpy as np
 from synthbench.samples import MAX_LABEL
 from synthbench.types import AnyArray
 
-__all__ = ["Overlap", "as_label_map", "check_range", "label_runs", "overlap"]
+__all__ = ["MAX_TABLE_SIZE", "Overlap", "as_label_map", "check_range", "label_runs", "overlap"]
 
-_MOST_PAIRS = 8_000_000
+MAX_TABLE_SIZE = 8_000_000
 """A table of as many possible pairs of labels takes 128 MB; beyond, runs are sorted."""
 
 
@@ -135,7 +135,7 @@ def _total(true: AnyArray, predicted: AnyArray, lengths: AnyArray) -> tuple[tupl
         return (lengths, lengths), lengths
     across = int(predicted.max()) + 1
     possible = (int(true.max()) + 1) * across
-    if possible > _MOST_PAIRS:
+    if possible > MAX_TABLE_SIZE:
         keys, sums = _by_sorting((true << 31) | predicted, lengths)
         return (keys >> 31, keys & MAX_LABEL), sums
     keys = true * across + predicted

@@ -9,10 +9,11 @@ import numpy as np
 from synthbench.metrics.features import check_features, whole
 from synthbench.types import AnyArray
 
-__all__ = ["NEIGHBOURS", "Manifolds", "prdc"]
+__all__ = ["BLOCK", "NEIGHBOURS", "Manifolds", "prdc"]
 
 NEIGHBOURS = 5
-_BLOCK = 1024
+BLOCK = 1024
+"""Rows of the matrix of distances that are computed at once."""
 
 
 class Manifolds(TypedDict):
@@ -56,8 +57,8 @@ def prdc(real: AnyArray, synthetic: AnyArray, neighbours: int = NEIGHBOURS) -> M
     real_radii, synthetic_radii = _radii(real, neighbours), _radii(synthetic, neighbours)
     in_real = np.zeros(len(synthetic), np.int64)
     recalled, covered = np.zeros(len(real), bool), np.zeros(len(real), bool)
-    for start in range(0, len(real), _BLOCK):
-        rows = slice(start, start + _BLOCK)
+    for start in range(0, len(real), BLOCK):
+        rows = slice(start, start + BLOCK)
         inside, around = _within(real[rows], synthetic, real_radii[rows], synthetic_radii)
         in_real += inside.sum(axis=0)
         covered[rows] = inside.any(axis=1)
@@ -73,12 +74,12 @@ def prdc(real: AnyArray, synthetic: AnyArray, neighbours: int = NEIGHBOURS) -> M
 def _radii(x: AnyArray, neighbours: int) -> AnyArray:
     """Return the squared distance of each row to its k-th nearest other row."""
     radii = np.empty(len(x))
-    for start in range(0, len(x), _BLOCK):
-        squared = _squared(x[start : start + _BLOCK], x)[0]
+    for start in range(0, len(x), BLOCK):
+        squared = _squared(x[start : start + BLOCK], x)[0]
         here = np.arange(len(squared))
         squared[here, start + here] = -1.0
         kth = np.argpartition(squared, neighbours, axis=1)[:, neighbours]
-        radii[start : start + _BLOCK] = _exact(x[start + here], x[kth])
+        radii[start : start + BLOCK] = _exact(x[start + here], x[kth])
     return radii
 
 
@@ -106,6 +107,6 @@ def _squared(x: AnyArray, y: AnyArray) -> tuple[AnyArray, AnyArray]:
 def _exact(x: AnyArray, y: AnyArray) -> AnyArray:
     """Return the squared distance of each row of x from the same row of y, without cancellation."""
     return np.concatenate([
-        ((x[start : start + _BLOCK] - y[start : start + _BLOCK]) ** 2).sum(axis=1)
-        for start in range(0, max(len(x), 1), _BLOCK)
+        ((x[start : start + BLOCK] - y[start : start + BLOCK]) ** 2).sum(axis=1)
+        for start in range(0, max(len(x), 1), BLOCK)
     ])  # fmt: skip

@@ -13,7 +13,6 @@ from torchvision import models
 
 from synthbench.errors import ConfigError, PluginError
 from synthbench.toolkit.training import weights
-from synthbench_cganseg import perceptual
 from synthbench_cganseg.config import CGanSegConfig
 from synthbench_cganseg.generator import CGanSeg
 from synthbench_cganseg.perceptual import Perceptual, choose, first_of_each_resolution
@@ -76,7 +75,8 @@ def test_a_long_training_needs_vgg19_and_a_short_one_nothing(tmp_path: Path, mon
     assert (quick, paper) == ("off", "vgg19")
     assert choose("off", None).build(torch.device("cpu")) is None
     weights.torch_hub_folder().mkdir(parents=True)
-    perceptual._cached("vgg19").write_bytes(b"cut off")
+    url = models.get_model_weights("vgg19").DEFAULT.url
+    (weights.torch_hub_folder() / Path(url).name).write_bytes(b"cut off")
     with pytest.raises(PluginError, match="SHA-256"):
         choose("vgg19", None).build(torch.device("cpu"))
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import importlib
 import sys
 from pathlib import Path
 
@@ -15,7 +14,7 @@ from synthbench.plugin.specs import GeneratorSpec
 from synthbench.store import Store
 from synthbench.study import provenance
 from synthbench.study.model import BudgetConfig
-from synthbench.study.provenance import code, distributions
+from synthbench.study.provenance import code
 from synthbench.study.provenance.encoders import pick_encoder
 from synthbench.study.provenance.plugins import fingerprint_plugin
 
@@ -27,15 +26,8 @@ def store(tmp_path: Path) -> Store:
     return Store(tmp_path)
 
 
-def forget() -> None:
-    """Find packages again, as a new process does."""
-    importlib.invalidate_caches()
-    for cached in (code._package_source, code.package_roots, distributions._all, distributions.owners):
-        cached.cache_clear()
-
-
 def package(root: Path, **files: str) -> Registered:
-    forget()
+    provenance.clear_caches()
     (root / "some_plugin").mkdir(parents=True, exist_ok=True)
     for name, text in {"__init__": "", **files}.items():
         (root / "some_plugin" / f"{name}.py").write_text(text)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import sys
 from pathlib import Path
 
@@ -10,17 +9,13 @@ import pytest
 
 from synthbench.plugin.registry import Registered, distribution_version, registry
 from synthbench.plugin.specs import DatasetSpec, GeneratorSpec
-from synthbench.study.provenance import code, core_versions, distributions, plugin_source, plugin_versions
+from synthbench.study.provenance import clear_caches, core_versions, plugin_source, plugin_versions
 from synthbench.study.provenance.versions import NUMERIC
 
 
 def forget() -> None:
-    importlib.invalidate_caches()
-    for cached in (
-        *(code._package_source, code.package_roots, distribution_version),
-        *(distributions._all, distributions.owners, distributions._brings),
-    ):
-        cached.cache_clear()
+    clear_caches()
+    distribution_version.cache_clear()
 
 
 @pytest.fixture

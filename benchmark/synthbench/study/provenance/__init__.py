@@ -1,12 +1,13 @@
 """What an artifact's numbers depend on beside its inputs: code, versions of libraries, plugins, device, precision."""
 
-from synthbench.study.provenance.code import PROTOCOL, core_source, plugin_source
+from synthbench.study.provenance.code import PROTOCOL, clear_caches, core_source, plugin_source
 from synthbench.study.provenance.compute_settings import compute_settings
 from synthbench.study.provenance.task_key import task_code, task_content
 from synthbench.study.provenance.versions import core_versions, plugin_versions
 
 __all__ = [
     "PROTOCOL",
+    "clear_caches",
     "compute_settings",
     "core_source",
     "core_versions",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import importlib
 import importlib.util
 from collections.abc import Iterable, Iterator
 from functools import cache
@@ -17,6 +18,7 @@ __all__ = [
     "CORE",
     "NOT_HASHED",
     "PROTOCOL",
+    "clear_caches",
     "core_files",
     "core_source",
     "package_roots",
@@ -99,6 +101,14 @@ def package_roots(package: str, distribution: str) -> tuple[Path, ...]:
                 roots += more
                 unread.append(name)
     return tuple(roots)
+
+
+def clear_caches() -> None:
+    """Forget which packages there are, so that those installed or changed since are found as by a new process."""
+    importlib.invalidate_caches()
+    for cached in (_package_source, package_roots):
+        cached.cache_clear()
+    distributions.clear_caches()
 
 
 def top_names(paths: Iterable[Path]) -> set[str]:

@@ -8,7 +8,7 @@ import re
 import sys
 from functools import cache
 
-__all__ = ["is_own", "minor", "normal", "owners"]
+__all__ = ["clear_caches", "is_own", "minor", "normal", "owners"]
 
 _OTHERWISE = {
     "skimage": "scikit-image",
@@ -78,3 +78,9 @@ def _there(name: str) -> bool:
 @cache
 def _all() -> dict[str, list[str]]:
     return dict(importlib.metadata.packages_distributions())
+
+
+def clear_caches() -> None:
+    """Forget which distributions there are, and what they bring."""
+    for cached in (owners, _brings, _all):
+        cached.cache_clear()
