@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -54,6 +54,14 @@ class ComparisonBlock:
     def title(self) -> str:
         """``"unet on phantom-nuclei, 45 real images"``."""
         return f"{self.segmenter} on {self.dataset}, {self.fraction} real images"
+
+    def has_scores(self, arm: str) -> bool:
+        """Whether a training of this arm is done and scored."""
+        return not self.images.empty and bool((self.images["arm"] == arm).any())
+
+    def at_all_amounts(self, others: Iterable[ComparisonBlock]) -> list[ComparisonBlock]:
+        """Return those of a study's blocks that have the dataset and the segmenter of this one."""
+        return [each for each in others if (each.dataset, each.segmenter) == (self.dataset, self.segmenter)]
 
 
 def blocks(results: Results) -> Iterator[ComparisonBlock]:

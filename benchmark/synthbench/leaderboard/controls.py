@@ -25,7 +25,7 @@ def unchanged(block: ComparisonBlock, baseline: str) -> dict[str, int]:
     Compared are the stored hashes of the predicted label maps and all counts, of every test image at every threshold.
     """
     images = block.images
-    if images.empty or not (images["arm"] == baseline).any():
+    if not block.has_scores(baseline):
         return {}
     seen = [name for name in ("image", "iou", "class", *_SEEN) if name in images]
     hashes = pd.util.hash_pandas_object(images[seen], index=False)
@@ -58,10 +58,8 @@ def of_more_real_images(
         Blocks of the same study; those of another dataset or segmenter are ignored. The one with the most real images
         is compared with; at that amount itself, and where its baseline has no scores, nothing is returned.
     """
-    same = [c for c in others if (c.dataset, c.segmenter) == (block.dataset, block.segmenter)]
-    most = max(same, key=lambda c: c.fraction)
-    scored = [not c.images.empty and bool((c.images["arm"] == baseline).any()) for c in (block, most)]
-    if most.fraction <= block.fraction or not all(scored):
+    most = max(block.at_all_amounts(others), key=lambda each: each.fraction)
+    if most.fraction <= block.fraction or not (block.has_scores(baseline) and most.has_scores(baseline)):
         return {}
     found = headroom(block.images, most.images, baseline, metric, iou, aggregation, draws)
     if found is None:

@@ -46,7 +46,7 @@ def against_duplicate(
         if generator != DUPLICATES:
             continue
         counterparts = [arm for arm, (other, of) in known.items() if other not in ("", DUPLICATES) and of == mix]
-        if counterparts and (block.images["arm"] == control).any():
+        if counterparts and block.has_scores(control):
             every = compare(block.images, control, metric, iou, aggregation, draws).differences
             differences |= {arm: every[arm] for arm in counterparts if arm in every}
     corrected = holm([d.p for d in differences.values()])
@@ -77,12 +77,8 @@ def in_real_images(
     dict
         By arm, the columns `EQUIVALENT_IMAGES`. Empty where the baseline has no scores at this amount or at no other.
     """
-    curve = {
-        c.fraction: c.images
-        for c in others
-        if (c.dataset, c.segmenter) == (block.dataset, block.segmenter) and len(c.images)
-    }
-    if block.images.empty or not (block.images["arm"] == baseline).any() or len(curve) < 2:
+    curve = {each.fraction: each.images for each in block.at_all_amounts(others) if len(each.images)}
+    if not block.has_scores(baseline) or len(curve) < 2:
         return {}
     equivalents = equivalent_real_images(block.images, curve, block.fraction, baseline, metric, iou, aggregation, draws)
     return {

@@ -48,7 +48,7 @@ def compare_arms(
 ) -> Comparison:
     """Compare the arms of a block by its headline metric; empty if the baseline has no scores."""
     metric, _ = headline_metric(block.task, iou)
-    if block.images.empty or not (block.images["arm"] == baseline).any():
+    if not block.has_scores(baseline):
         return Comparison(baseline, {}, {})
     return compare(block.images, baseline, metric, iou, aggregation, draws)
 

@@ -10,8 +10,7 @@ import numpy as np
 import pandas as pd
 
 from synthbench.errors import ConfigError, DataError, suggest
-from synthbench.statistics.image_counts import image_counts
-from synthbench.statistics.resampling import pair, possible_pairs, resample
+from synthbench.statistics.resampling import possible_pairs, resample_block
 from synthbench.statistics.standard_errors import draw_errors, standard_errors, trained_once
 from synthbench.types import AnyArray
 
@@ -203,21 +202,16 @@ def compare(
     """
     if isinstance(draws, bool) or not isinstance(draws, Integral) or draws < 2:
         raise ConfigError(f"draws: {draws!r}; expected an integer ≥ 2")
-    counts = image_counts(images, metric, iou, aggregation)
-    names = sorted(set(counts.runs["arm"]))
-    if baseline not in names:
-        raise ConfigError(f"baseline {baseline!r} is not among the arms{suggest(str(baseline), names)}")
-    matched = {arm: pair(counts.runs, arm, baseline) for arm in names if arm != baseline}
-    arms, by_fold = resample(images, counts, matched, int(draws), seed)
-    errors = standard_errors(arms, by_fold, unpooled)
+    block = resample_block(images, baseline, metric, iou, aggregation, int(draws), seed)
+    errors = standard_errors(block.arms, block.by_fold, unpooled)
     baseline_noise = np.random.default_rng((seed, _TAG_BASELINE)).standard_normal(int(draws))
     differences, all_draws = {}, {baseline: np.zeros(int(draws))}
-    for arm in matched:
-        possible = possible_pairs(counts.runs, arm, baseline)
-        if arm not in arms:
+    for arm in block.others:
+        possible = possible_pairs(block.counts.runs, arm, baseline)
+        if arm not in block.arms:
             differences[arm] = Difference(np.nan, np.nan, np.nan, np.nan, 0, 0, 0, 0, 0, possible)
             continue
-        resampled, error = arms[arm], errors[arm]
+        resampled, error = block.arms[arm], errors[arm]
         value = float(resampled.exact @ resampled.weights)
         all_draws[arm] = value + draw_errors(arm, resampled, error, baseline_noise, seed)
         low, high, p = _summary(all_draws[arm])

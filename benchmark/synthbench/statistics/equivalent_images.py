@@ -15,9 +15,8 @@ from numbers import Integral
 import numpy as np
 import pandas as pd
 
-from synthbench.errors import ConfigError, suggest
-from synthbench.statistics.differences import DRAWS, LEVEL, compare
-from synthbench.statistics.image_counts import check_columns
+from synthbench.statistics.amounts import compare_with_amounts
+from synthbench.statistics.differences import DRAWS, LEVEL
 from synthbench.types import AnyArray
 
 __all__ = ["EquivalentRealImages", "equivalent_real_images", "isotonic"]
@@ -89,16 +88,9 @@ def equivalent_real_images(
     for n in (amount, *curve):
         if isinstance(n, bool) or not isinstance(n, Integral) or n < 1:
             raise ValueError(f"amount: {n!r} real images; expected an integer ≥ 1")
-    for rows in (images, *curve.values()):
-        check_columns(rows, ["arm"])
-    if baseline not in set(images["arm"]):
-        raise ConfigError(f"baseline {baseline!r} is not among the arms{suggest(baseline, set(images['arm']))}")
     names = {n: f"{baseline}, {n} images" for n in sorted(curve) if n != amount}
-    others = [
-        rows[rows["arm"] == baseline].assign(arm=names[n], fraction=amount) for n, rows in curve.items() if n in names
-    ]
-    frame = pd.concat([images.assign(fraction=amount), *others], ignore_index=True)
-    comparison = compare(frame, baseline, metric, iou, aggregation, draws, seed, unpooled=names.values())
+    others = {name: curve[n] for n, name in names.items()}
+    comparison = compare_with_amounts(images, others, baseline, metric, iou, aggregation, draws, seed)
     on_curve = {n: name for n, name in names.items() if name in comparison.draws}
     if not on_curve:
         return {}

@@ -13,9 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from synthbench.errors import ConfigError, suggest
-from synthbench.statistics.differences import DRAWS, LEVEL, Difference, compare
-from synthbench.statistics.image_counts import check_columns
+from synthbench.statistics.amounts import compare_with_amounts
+from synthbench.statistics.differences import DRAWS, LEVEL, Difference
 from synthbench.types import AnyArray
 
 __all__ = ["Headroom", "Share", "headroom", "share"]
@@ -83,15 +82,8 @@ def headroom(
     ConfigError
         If the baseline isn't among the arms of `images`.
     """
-    for rows in (images, larger):
-        check_columns(rows, ["arm"])
-    if baseline not in set(images["arm"]):
-        raise ConfigError(f"baseline {baseline!r} is not among the arms{suggest(baseline, set(images['arm']))}")
     more = f"{baseline}, more images"
-    same = {name: images[name].iloc[0] for name in ("fraction",) if name in images}
-    control = larger[larger["arm"] == baseline].assign(arm=more, **same)
-    both = pd.concat([images, control], ignore_index=True)
-    comparison = compare(both, baseline, metric, iou, aggregation, draws, seed, unpooled=[more])
+    comparison = compare_with_amounts(images, {more: larger}, baseline, metric, iou, aggregation, draws, seed)
     if more not in comparison.draws:
         return None
     gain, gain_draws = comparison.differences[more], comparison.draws[more]

@@ -27,6 +27,7 @@ __all__ = [
     "WHOLE_IMAGE",
     "ZERO_IF_NOTHING_FOUND",
     "ImageCounts",
+    "check_baseline",
     "check_columns",
     "combine",
     "image_counts",
@@ -205,6 +206,13 @@ def check_columns(rows: pd.DataFrame, needed: Iterable[str]) -> None:
     missing = [name for name in needed if name not in rows]
     if missing:
         raise DataError(f"results: no column {missing[0]!r}; run the study again")
+
+
+def check_baseline(arms: Iterable[str], baseline: str) -> None:
+    """Raise a `ConfigError`, with a suggestion, unless the baseline is among the arms."""
+    names = sorted(set(arms))
+    if baseline not in names:
+        raise ConfigError(f"baseline {baseline!r} is not among the arms{suggest(str(baseline), names)}")
 
 
 def _check_block(images: pd.DataFrame) -> None:

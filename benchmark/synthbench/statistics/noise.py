@@ -8,9 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from synthbench.errors import ConfigError, suggest
-from synthbench.statistics.image_counts import ImageCounts, image_counts
-from synthbench.statistics.resampling import Resampled, pair, resample
+from synthbench.statistics.image_counts import ImageCounts
+from synthbench.statistics.resampling import Resampled, resample_block
 from synthbench.types import AnyArray
 
 __all__ = ["BASELINE_SHARE", "PRIOR", "Noise", "estimate_noise"]
@@ -92,14 +91,10 @@ def estimate_noise(
     ConfigError
         If the baseline is not among the arms.
     """
-    counts = image_counts(images, metric, iou, aggregation)
-    names = sorted(set(counts.runs["arm"]))
-    if baseline not in names:
-        raise ConfigError(f"baseline {baseline!r} is not among the arms{suggest(str(baseline), names)}")
-    matched = {arm: pair(counts.runs, arm, baseline) for arm in names if arm != baseline}
-    resampled, by_fold = resample(images, counts, matched, draws, seed=0)
-    differing = {arm: one for arm, one in resampled.items() if one.exact.any() or one.drawn.any()}
-    arms = [parts for one in (differing or resampled).values() if (parts := _parts(one, counts))]
+    block = resample_block(images, baseline, metric, iou, aggregation, draws, seed=0)
+    counts, by_fold = block.counts, block.by_fold
+    differing = {arm: one for arm, one in block.arms.items() if one.exact.any() or one.drawn.any()}
+    arms = [parts for one in (differing or block.arms).values() if (parts := _parts(one, counts))]
     if not arms:
         return None
     if not differing:

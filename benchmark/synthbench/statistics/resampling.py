@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from synthbench.statistics.image_counts import ImageCounts, combine
+from synthbench.statistics.image_counts import ImageCounts, check_baseline, combine, image_counts
 from synthbench.types import AnyArray
 
-__all__ = ["CHUNK_SIZE", "Resampled", "pair", "possible_pairs", "resample", "smallness"]
+__all__ = ["CHUNK_SIZE", "Resampled", "ResampledBlock", "pair", "possible_pairs", "resample_block", "smallness"]
 
 CHUNK_SIZE = 4_000_000
 """Draws times images that are weighted at once; it bounds the memory."""
@@ -60,32 +60,57 @@ class Resampled:
         return (1.0 / (sizes * folds.nunique())).to_numpy(float)
 
 
-def resample(
-    images: pd.DataFrame, counts: ImageCounts, matched: dict[str, pd.DataFrame], draws: int, seed: int
-) -> tuple[dict[str, Resampled], bool]:
-    """Score all pairs on the same resamples of the test images.
+@dataclass(frozen=True, eq=False)
+class ResampledBlock:
+    """The arms of a block against one baseline, on the same resamples.
+
+    Attributes
+    ----------
+    counts : ImageCounts
+    others : list of str
+        The arms but for the baseline, in alphabetical order.
+    arms : dict of str to Resampled
+        Those of them that have pairs.
+    by_fold : bool
+        Whether every unit belongs to one fold, so that each fold was resampled by itself.
+    """
+
+    counts: ImageCounts
+    others: list[str]
+    arms: dict[str, Resampled]
+    by_fold: bool
+
+
+def resample_block(
+    images: pd.DataFrame, baseline: str, metric: str, iou: float | str, aggregation: str, draws: int, seed: int
+) -> ResampledBlock:
+    """Pair the runs of each arm with those of the baseline, and score all pairs on the same resampled test images.
 
     Parameters
     ----------
-    images, counts
-        The rows of a block, and their counts.
-    matched
-        By arm, what `pair` returns; arms without pairs are left out.
+    images
+        Rows of one dataset, fraction and segmenter.
+    baseline
+        The arm to pair with.
+    metric, iou, aggregation
+        See `synthbench.statistics.image_counts.image_counts`.
     draws
         Number of resamples.
     seed
         Seed of the resamples.
 
-    Returns
-    -------
-    arms : dict of str to Resampled
-        The resampled scores of each arm.
-    by_fold : bool
-        Whether every unit belongs to one fold, so that each fold was resampled by itself.
+    Raises
+    ------
+    ConfigError, DataError
+        As `synthbench.statistics.image_counts.image_counts` does, and if the baseline is not among the arms.
     """
-    both_runs = {arm: _Pairs(counts, pairs) for arm, pairs in matched.items() if len(pairs)}
+    counts = image_counts(images, metric, iou, aggregation)
+    check_baseline(counts.runs["arm"], baseline)
+    others = sorted(set(counts.runs["arm"]) - {baseline})
+    matched = {arm: pairs for arm in others if len(pairs := pair(counts.runs, arm, baseline))}
+    both_runs = {arm: _Pairs(counts, pairs) for arm, pairs in matched.items()}
     weights = _Weights(images, counts, draws, seed)
-    drawn = {arm: np.empty((draws, len(matched[arm]))) for arm in both_runs}
+    drawn = {arm: np.empty((draws, len(pairs))) for arm, pairs in matched.items()}
     for start, stop, chunk in weights.chunks():
         for arm, runs in both_runs.items():
             drawn[arm][start:stop] = runs.difference(chunk)
@@ -102,7 +127,7 @@ def resample(
             inflation,
             dof,
         )
-    return arms, weights.by_fold
+    return ResampledBlock(counts, others, arms, weights.by_fold)
 
 
 def smallness(strata: Sequence[AnyArray]) -> tuple[float, float]:
