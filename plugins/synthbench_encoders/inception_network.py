@@ -31,15 +31,15 @@ class _Repooled(nn.Module):
         return functional.avg_pool2d(x, 3, stride=1, padding=1, count_include_pad=False)
 
 
-class _A(_Repooled, blocks.InceptionA):
+class _A(_Repooled, blocks.InceptionA):  # type: ignore[misc]  # torchvision's blocks are untyped
     pass
 
 
-class _C(_Repooled, blocks.InceptionC):
+class _C(_Repooled, blocks.InceptionC):  # type: ignore[misc]  # torchvision's blocks are untyped
     pass
 
 
-class _E(_Repooled, blocks.InceptionE):
+class _E(_Repooled, blocks.InceptionE):  # type: ignore[misc]  # torchvision's blocks are untyped
     def __init__(self, in_channels: int, **options: Any) -> None:
         super().__init__(in_channels, **options)
         self.last = in_channels == 2048

@@ -117,8 +117,7 @@ def train(model: Any, stream: PatchStream, config: StarDistConfig, context: Cont
     optimiser = network.optimizer
     optimiser.build(network.trainable_variables)
 
-    @tf.function
-    def take(images: Any, probability: Any, distances: Any) -> Any:
+    def update(images: Any, probability: Any, distances: Any) -> Any:
         with tf.GradientTape() as tape:
             targets, outputs = mask_unknown(probability, *network(images, training=True))
             loss = network.compute_loss(y=[targets, distances], y_pred=outputs)
@@ -126,12 +125,13 @@ def train(model: Any, stream: PatchStream, config: StarDistConfig, context: Cont
         optimiser.apply_gradients(zip(gradients, network.trainable_variables, strict=True))
         return loss
 
+    compiled_update = tf.function(update)
     total, workers = context.budget.steps, max(1, context.threads - 1)
     with Prefetch(lambda n: training_batch(stream, n, config.n_rays, config.grid), total, workers) as ahead:
 
         def step(number: int) -> dict[str, float]:
             batch = (tf.convert_to_tensor(part) for part in ahead[number])
-            return {"loss": float(take(*batch))}
+            return {"loss": float(compiled_update(*batch))}
 
         parts = {"network": Variables(network.variables), "optimiser": Variables(optimiser.variables)}
         loop.train(replace(context, device="cpu"), state=parts, step=step)

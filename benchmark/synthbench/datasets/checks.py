@@ -108,6 +108,7 @@ def _summarise(samples: SampleSet, report: DatasetReport) -> None:
 
 def _check_objects(sample: Sample, report: DatasetReport) -> AnyArray:
     """Return the areas of the objects; report an empty mask and disconnected objects."""
+    areas: AnyArray
     labels, areas = np.unique(sample.labels[sample.labels > 0], return_counts=True)
     if not len(labels):
         report.empty_masks.append(sample.id)

@@ -68,7 +68,8 @@ class IntensityScale:
         if self.black == self.white:
             return image.astype(self.dtype) if self.black == 0 else np.zeros(image.shape, self.dtype)
         scaled = (image.astype(np.float64) - self.black) * (top / (self.white - self.black))
-        return np.rint(scaled).astype(self.dtype)
+        values: AnyArray = np.rint(scaled).astype(self.dtype)
+        return values
 
 
 @dataclass

@@ -81,9 +81,9 @@ class NpzFile:
 
 
 def _header(file: IO[bytes]) -> ArrayHeader:
-    version = np.lib.format.read_magic(file)
-    read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-    return ArrayHeader(*read(file))
+    if np.lib.format.read_magic(file) == (1, 0):
+        return ArrayHeader(*np.lib.format.read_array_header_1_0(file))
+    return ArrayHeader(*np.lib.format.read_array_header_2_0(file))
 
 
 def _read(file: IO[bytes], dtype: np.dtype[Any], count: int) -> AnyArray:

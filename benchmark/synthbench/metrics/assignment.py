@@ -62,4 +62,5 @@ def _best(true: AnyArray, predicted: AnyArray, gain: AnyArray) -> AnyArray:
     gains, position = np.zeros((len(rows), len(columns))), np.full((len(rows), len(columns)), -1)
     gains[i, j], position[i, j] = gain, np.arange(len(gain))
     chosen = position[linear_sum_assignment(gains, maximize=True)]
-    return chosen[chosen >= 0]
+    pairs: AnyArray = chosen[chosen >= 0]
+    return pairs

@@ -123,7 +123,8 @@ def _scores_of(ids: AnyArray, given: AnyArray | None, image: int) -> AnyArray:
         raise ValueError(f"scores: image {image} has labels up to {highest}, and scores of shape {values.shape}")
     if not np.isfinite(values).all():
         raise ValueError(f"scores: image {image} has a score that isn't finite")
-    return values[ids - 1]
+    scores: AnyArray = values[ids - 1]
+    return scores
 
 
 def _right(table: Overlap, best_first: AnyArray) -> AnyArray:

@@ -44,9 +44,11 @@ def touching_pairs(labels: AnyArray) -> AnyArray:
         ``(pairs, 2)`` in lexicographic order, the smaller label first; see `contacts` for the parameter.
     """
     pairs = np.concatenate([np.stack(sides, axis=1) for sides in contacts(labels)])
-    return np.unique(np.sort(pairs, axis=1), axis=0)
+    distinct: AnyArray = np.unique(np.sort(pairs, axis=1), axis=0)
+    return distinct
 
 
 def touching_labels(labels: AnyArray) -> AnyArray:
     """Return the labels that touch another one, in ascending order; see `contacts` for the parameter."""
-    return np.unique(np.concatenate([side for sides in contacts(labels) for side in sides]))
+    touching: AnyArray = np.unique(np.concatenate([side for sides in contacts(labels) for side in sides]))
+    return touching

@@ -103,7 +103,7 @@ def data_copying(training: AnyArray, held_out: AnyArray, synthetic: AnyArray, *,
 
 def _k_means(training: AnyArray, cells: int) -> AnyArray:
     """Return the centres of k-means (Lloyd), started from a fixed choice of training images."""
-    centres = training[np.random.default_rng((0, 23)).permutation(len(training))[:cells]]
+    centres: AnyArray = training[np.random.default_rng((0, 23)).permutation(len(training))[:cells]]
     for _ in range(_K_MEANS_STEPS):
         nearest = _nearest(training, centres)[1]
         moved = np.stack([

@@ -73,7 +73,7 @@ def _norm_from_squares(matrix: AnyArray) -> tuple[float, float]:
 
 def _root(features: AnyArray) -> AnyArray:
     """Return a matrix R of at most d rows with Rᵀ R the covariance of the features."""
-    centred = (features - features.mean(axis=0)) / np.sqrt(len(features) - 1)
+    centred: AnyArray = (features - features.mean(axis=0)) / np.sqrt(len(features) - 1)
     if len(centred) > centred.shape[1]:
-        centred = np.linalg.qr(centred, mode="r")
+        centred = np.asarray(np.linalg.qr(centred, mode="r"))
     return centred

@@ -173,18 +173,20 @@ def _resample(rng: np.random.Generator, n: int, draws: int) -> AnyArray:
 
 def _weighted(x: AnyArray, y: AnyArray, often_x: AnyArray, often_y: AnyArray) -> AnyArray:
     """Return the unbiased estimate for each row of weights."""
-    return (
+    estimates: AnyArray = (
         _within(x, often_x)
         + _within(y, often_y)
         - 2 * _sums(x, y, often_x, often_y) / (often_x.sum(axis=1) * often_y.sum(axis=1))
     )
+    return estimates
 
 
 def _within(x: AnyArray, often: AnyArray) -> AnyArray:
     """Return the weighted mean of the kernel over pairs of two images of one set."""
     itself = (np.einsum("ij,ij->i", x, x) / x.shape[1] + 1) ** 3
     pairs = often.sum(axis=1) ** 2 - (often**2).sum(axis=1)
-    return (_sums(x, x, often, often) - often**2 @ itself) / pairs
+    means: AnyArray = (_sums(x, x, often, often) - often**2 @ itself) / pairs
+    return means
 
 
 def _sums(x: AnyArray, y: AnyArray, often_x: AnyArray, often_y: AnyArray) -> AnyArray:

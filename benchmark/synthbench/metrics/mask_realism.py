@@ -194,7 +194,8 @@ def _eccentricity(owner: AnyArray, dy: AnyArray, dx: AnyArray, lengths: AnyArray
     xy = np.bincount(owner, lengths * dy * dx, n) / area
     half, root = (xx + yy) / 2, np.sqrt(((xx - yy) / 2) ** 2 + xy**2)
     long, short = half + root, np.maximum(half - root, 0.0)
-    return np.sqrt(1 - np.divide(short, long, out=np.ones(n), where=long > 0))
+    eccentricity: AnyArray = np.sqrt(1 - np.divide(short, long, out=np.ones(n), where=long > 0))
+    return eccentricity
 
 
 def _hull_areas(owner: AnyArray, y: AnyArray, left: AnyArray, right: AnyArray, n: int) -> AnyArray:

@@ -164,7 +164,8 @@ def _normalised(given: AnyArray, name: str) -> AnyArray:
     length = np.sqrt((array**2).sum(axis=(1, 2)))
     flat = length <= 1e-9 * size * array.shape[1]
     array[flat] = 0.0
-    return array / np.where(flat, 1.0, length)[:, None, None]
+    normalised: AnyArray = array / np.where(flat, 1.0, length)[:, None, None]
+    return normalised
 
 
 def _distances(given: AnyArray, name: str) -> AnyArray:

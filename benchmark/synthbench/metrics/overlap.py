@@ -42,7 +42,8 @@ class Overlap:
     @property
     def union(self) -> AnyArray:
         """``(pairs,)`` int64: pixels that belong to one of the two instances, or both."""
-        return self.true_areas[self.true] + self.predicted_areas[self.predicted] - self.shared
+        union: AnyArray = self.true_areas[self.true] + self.predicted_areas[self.predicted] - self.shared
+        return union
 
     @property
     def iou(self) -> AnyArray:

@@ -238,4 +238,5 @@ def _fitted(value: AnyArray, profile: AnyArray, regions: AnyArray) -> AnyArray:
 
 
 def _means(value: AnyArray, regions: AnyArray) -> AnyArray:
-    return np.bincount(regions, value) / np.maximum(np.bincount(regions), 1)
+    means: AnyArray = np.bincount(regions, value) / np.maximum(np.bincount(regions), 1)
+    return means

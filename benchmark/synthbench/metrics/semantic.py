@@ -147,7 +147,8 @@ def _foreground(labels: AnyArray, name: str) -> AnyArray:
     labels = np.asarray(labels)
     if labels.dtype.kind not in "iubf" or np.isnan(labels).any():
         raise ValueError(f"{name}: it holds something other than numbers")
-    return labels != 0
+    foreground: AnyArray = labels != 0
+    return foreground
 
 
 def _inside(skeleton: AnyArray, foreground: AnyArray) -> float:

@@ -67,7 +67,8 @@ def thumbnail(image: AnyArray) -> AnyArray:
     length = float(np.linalg.norm(flat))
     if length <= 1e-5 * max(float(np.abs(small).max()), 1e-30) * SIDE:
         return np.zeros(SIDE * SIDE, np.float32)
-    return (flat / length).ravel().astype(np.float32)
+    unit_vector: AnyArray = (flat / length).ravel().astype(np.float32)
+    return unit_vector
 
 
 def averaged(picture: AnyArray, side: int) -> AnyArray:
@@ -81,7 +82,8 @@ def _shares(size: int, side: int) -> AnyArray:
     edges = np.linspace(0, size, side + 1)
     pixels = np.arange(size)
     overlap = np.minimum(edges[1:, None], pixels + 1) - np.maximum(edges[:-1, None], pixels)
-    return (np.clip(overlap, 0, None) * (side / size)).astype(np.float32)
+    shares: AnyArray = (np.clip(overlap, 0, None) * (side / size)).astype(np.float32)
+    return shares
 
 
 def thumbnails(images: Iterable[AnyArray]) -> AnyArray:

@@ -141,7 +141,8 @@ def isotonic(curves: AnyArray) -> AnyArray:
 def _relative(curves: AnyArray, position: int) -> AnyArray:
     """Return isotonic curves, ``(draws, K)``, minus their value at the arm's own amount."""
     fitted = isotonic(curves)
-    return fitted - fitted[:, [position]]
+    relative: AnyArray = fitted - fitted[:, [position]]
+    return relative
 
 
 def _needed(sizes: AnyArray, curves: AnyArray, gains: AnyArray, position: int) -> AnyArray:

@@ -112,10 +112,13 @@ class ImageCounts:
 def combine(numerator: AnyArray, denominator: AnyArray, part_counts: AnyArray | None) -> AnyArray:
     """Divide sums, ``(…, parts)``, 0/0 being 0; return the mean over the parts whose count is above zero, ``(…,)``."""
     ratio = divide(numerator, denominator)
+    means: AnyArray
     if part_counts is None:
-        return ratio.mean(axis=-1)
-    kept = part_counts > 0
-    return (ratio * kept).sum(axis=-1) / np.maximum(kept.sum(axis=-1), 1)
+        means = ratio.mean(axis=-1)
+    else:
+        kept = part_counts > 0
+        means = (ratio * kept).sum(axis=-1) / np.maximum(kept.sum(axis=-1), 1)
+    return means
 
 
 def image_counts(

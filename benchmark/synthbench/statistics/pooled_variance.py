@@ -204,4 +204,5 @@ def _distinct(tables: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
 
 def _centred(table: pd.DataFrame) -> AnyArray:
     values = table["d"].to_numpy(float)
-    return values - values.mean()
+    centred: AnyArray = values - values.mean()
+    return centred

@@ -221,7 +221,8 @@ def _moderated(level: _Level) -> tuple[AnyArray, AnyArray]:
 
 def _normal(rng: np.random.Generator, variance: float, *shape: int) -> AnyArray:
     """Draw errors of that variance, ``(studies, *shape)``."""
-    return np.sqrt(variance) * rng.standard_normal((_STUDIES, *shape))
+    errors: AnyArray = np.sqrt(variance) * rng.standard_normal((_STUDIES, *shape))
+    return errors
 
 
 def _critical_t(dof: AnyArray, arms: int) -> AnyArray:

@@ -196,4 +196,5 @@ def _smoothed(drawn: AnyArray, share: float, rng: np.random.Generator) -> AnyArr
     """
     deviation = float(drawn.std())
     steps = (drawn - drawn.mean()) / deviation if deviation else np.zeros(len(drawn))
-    return np.sqrt(share) * steps + np.sqrt(1 - share) * rng.standard_normal(len(drawn))
+    noisy_steps: AnyArray = np.sqrt(share) * steps + np.sqrt(1 - share) * rng.standard_normal(len(drawn))
+    return noisy_steps

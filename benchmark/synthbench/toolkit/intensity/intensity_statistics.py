@@ -54,7 +54,8 @@ def intensity_statistics(planes: Planes, classes: LabelMap, count: int) -> NDArr
             continue
         low, median, high = np.percentile(values, (10, 50, 90), axis=1)
         statistics += [median, high - low]
-    return np.concatenate(statistics).astype(np.float32)
+    joined: NDArray[np.float32] = np.concatenate(statistics).astype(np.float32)
+    return joined
 
 
 def standardise(rows: Sequence[FloatArray]) -> NDArray[np.float32]:
@@ -76,7 +77,8 @@ def standardise(rows: Sequence[FloatArray]) -> NDArray[np.float32]:
     mean = np.where(known, table, 0.0).sum(axis=0) / counts
     centred = np.where(known, table - mean, 0.0)
     std = np.sqrt((centred**2).sum(axis=0) / counts)
-    return np.clip(centred / np.where(std > 1e-6, std, 1.0), -3.0, 3.0).astype(np.float32)
+    scores: NDArray[np.float32] = np.clip(centred / np.where(std > 1e-6, std, 1.0), -3.0, 3.0).astype(np.float32)
+    return scores
 
 
 def object_statistics(planes: Planes, labels: LabelMap) -> NDArray[np.float32]:
@@ -104,7 +106,8 @@ def object_statistics(planes: Planes, labels: LabelMap) -> NDArray[np.float32]:
     medians = [ndimage.median(plane, dense, numbers) for plane in planes]
     with np.errstate(invalid="ignore"):  # the background may have no pixels
         variance = np.mean([ndimage.variance(plane, dense, numbers) for plane in planes], axis=0)
-    return np.stack([area, *medians, np.sqrt(variance)], axis=1).astype(np.float32)
+    table: NDArray[np.float32] = np.stack([area, *medians, np.sqrt(variance)], axis=1).astype(np.float32)
+    return table
 
 
 def edge_sharpness(planes: Planes, labels: LabelMap) -> NDArray[np.float32]:

@@ -46,7 +46,8 @@ def measure_noise(planes: Planes, classes: LabelMap, count: int) -> NDArray[np.f
         inside = inner_classes == number
         of_class = response[:, inside] if inside.sum() >= _MIN_PIXELS else response.reshape(len(planes), -1)
         noise.append(np.median(np.abs(of_class), axis=1) / _MEDIAN_OF_ABSOLUTE_NORMAL / 6.0)
-    return np.stack(noise).astype(np.float32)
+    table: NDArray[np.float32] = np.stack(noise).astype(np.float32)
+    return table
 
 
 def match_noise(planes: Planes, classes: LabelMap, target: NDArray[np.float32], rng: np.random.Generator) -> Planes:

@@ -145,7 +145,8 @@ def random_texture(strength: torch.Tensor, random: torch.Generator) -> torch.Ten
         for noise, pair in zip(white.split(1, dim=1), itertools.pairwise(SCALES), strict=True)
     ]
     units = torch.cat([field / field.std(dim=(2, 3), keepdim=True).clamp_min(_EPSILON) for field in fields], dim=1)
-    return (strength.unflatten(1, (-1, BANDS)) * units[:, None]).sum(dim=2)
+    texture: torch.Tensor = (strength.unflatten(1, (-1, BANDS)) * units[:, None]).sum(dim=2)
+    return texture
 
 
 def match_texture(planes: Planes, labels: LabelMap, target: NDArray[np.float32], rng: np.random.Generator) -> Planes:
@@ -194,7 +195,8 @@ def _random_fields(shape: tuple[int, ...], rng: np.random.Generator) -> NDArray[
     """Return independent noise of each band, ``(BANDS, height, width)`` float32, of unit variance."""
     white = _bands(rng.standard_normal((BANDS, *shape), dtype=np.float32), np.ones(shape, bool))
     fields = np.stack([white[k, k] for k in range(BANDS)])
-    return fields / np.maximum(fields.std(axis=(1, 2), keepdims=True), _EPSILON)
+    normalised: NDArray[np.float32] = fields / np.maximum(fields.std(axis=(1, 2), keepdims=True), _EPSILON)
+    return normalised
 
 
 def _bands(planes: Planes, mask: BoolMask) -> NDArray[np.float32]:
@@ -231,4 +233,5 @@ def _solve_strengths(
         return np.zeros_like(variances, dtype=np.float32)
     of_fields = np.mean([_band_variances(each, mask, inside) for each in fields], axis=0).T.astype(np.float64)
     squares = [optimize.nnls(of_fields, row)[0] for row in variances.astype(np.float64)]
-    return np.sqrt(np.minimum(squares, 1.0)).astype(np.float32)
+    strength: NDArray[np.float32] = np.sqrt(np.minimum(squares, 1.0)).astype(np.float32)
+    return strength

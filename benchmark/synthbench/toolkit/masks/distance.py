@@ -73,7 +73,8 @@ def encode(labels: LabelMap) -> Planes:
     ndarray
         ``(2, H, W)`` float32, 0 … 1.
     """
-    return np.stack([normalised_distance(labels), (labels > 0) & ~inner_borders(labels)]).astype(np.float32)
+    planes: Planes = np.stack([normalised_distance(labels), (labels > 0) & ~inner_borders(labels)]).astype(np.float32)
+    return planes
 
 
 def normalised_distance(labels: LabelMap) -> NDArray[np.float32]:
@@ -267,4 +268,5 @@ def mean_foreground(labels: LabelMap, foreground: FloatArray) -> NDArray[np.floa
     flat = labels.ravel()
     sizes = np.bincount(flat)[1:]
     sums = np.bincount(flat, weights=foreground.ravel())[1:]
-    return sums / np.maximum(sizes, 1)
+    means: NDArray[np.float64] = sums / np.maximum(sizes, 1)
+    return means

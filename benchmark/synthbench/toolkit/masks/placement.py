@@ -163,4 +163,5 @@ def _any_in_blocks(mask: BoolMask, step: int) -> BoolMask:
         return mask
     height, width = (-n % step for n in mask.shape)
     padded = np.pad(mask, ((0, height), (0, width)))
-    return padded.reshape(padded.shape[0] // step, step, padded.shape[1] // step, step).any(axis=(1, 3))
+    blocks: BoolMask = padded.reshape(padded.shape[0] // step, step, padded.shape[1] // step, step).any(axis=(1, 3))
+    return blocks
