@@ -11,6 +11,7 @@ from scipy import ndimage
 from skimage.measure import regionprops
 from skimage.morphology import skeletonize
 
+from synthbench.metrics.overlap import dense_labels
 from synthbench.samples import Sample, Task
 from synthbench.toolkit.intensity.images import to_channels
 
@@ -105,7 +106,7 @@ def measure_image(sample: Sample, task: Task, classes: int, channels: int) -> Im
     channels
         1 or 3; a grey image in a set with colour images is measured as one with three equal channels.
     """
-    labels = dense_labels(sample.labels) if task == "instances" else sample.labels
+    labels = dense_labels(sample.labels)[1] if task == "instances" else sample.labels
     regions, depth = regions_and_depth(labels, task, classes)
     planes = to_channels(np.moveaxis(np.atleast_3d(sample.image), -1, 0).astype(np.float64), channels)
     count = classes if task == "semantic" else 2
@@ -143,12 +144,6 @@ def measure_image(sample: Sample, task: Task, classes: int, channels: int) -> Im
         object_std=spread,
         **geometry,
     )
-
-
-def dense_labels(labels: np.ndarray) -> np.ndarray:
-    """Return a label map, int64, with the objects numbered 1 … n in the order of their labels."""
-    ids = np.unique(labels[labels > 0])
-    return np.where(labels > 0, np.searchsorted(ids, labels) + 1, 0)
 
 
 def regions_and_depth(labels: np.ndarray, task: Task, classes: int) -> tuple[np.ndarray, np.ndarray]:

@@ -12,6 +12,7 @@ import pytest
 import synthbench
 from synthbench.datasets import building, library
 from synthbench.datasets.building import build_dataset
+from synthbench.datasets.importing import prepare_import
 from synthbench.datasets.library import Library, default_root, open_dataset
 from synthbench.errors import ConfigError, DataError, PluginError
 from synthbench.plugin.api import Context
@@ -69,20 +70,20 @@ def test_the_library_is_where_the_environment_says(monkeypatch, tmp_path):
 def test_what_is_added_is_found_by_name(tmp_path, cells):
     shelf = Library(tmp_path / "library")
     assert shelf.names() == []
-    added = shelf.add(cells)
+    added = shelf.add(prepare_import(cells))
     assert shelf.names() == ["cells"]
     assert shelf.open("cells").fingerprint == added.fingerprint
     assert open_dataset("cells", library=shelf)[1] == tmp_path / "library" / "cells"
     with pytest.raises(DataError, match=r"'cells' already exists at .*--name"):
-        shelf.add(cells)
-    assert shelf.add(cells, name="again").fingerprint == added.fingerprint
+        shelf.add(prepare_import(cells))
+    assert shelf.add(prepare_import(cells, name="again")).fingerprint == added.fingerprint
 
 
 def test_a_failed_import_leaves_nothing_behind(tmp_path, cells):
     (cells / "labels" / "c.png").write_bytes(b"broken")
     shelf = Library(tmp_path / "library")
     with pytest.raises(DataError, match=r"c\.png: can't be read"):
-        shelf.add(cells)
+        shelf.add(prepare_import(cells))
     assert list((tmp_path / "library").iterdir()) == []
 
 
@@ -95,7 +96,7 @@ def test_a_name_can_not_be_a_path(tmp_path, cells, name):
 
 def test_an_unknown_name_gets_the_nearest(tmp_path, cells):
     shelf = Library(tmp_path / "library")
-    shelf.add(cells)
+    shelf.add(prepare_import(cells))
     with pytest.raises(DataError, match=r"no dataset.*'cell' \(did you mean 'cells'\?\)"):
         shelf.open("cell")
     with pytest.raises(DataError, match=r"cellz: not a path, .*dataset plugin \(did you mean 'cells'\?\)"):
@@ -107,7 +108,7 @@ def test_a_plugins_name_is_near_too_and_not_free_for_imports(tmp_path, cells):
     with pytest.raises(DataError, match=r"phantom-nucleii: not a path, .*did you mean 'phantom-nuclei'"):
         open_dataset("phantom-nucleii", library=shelf)
     with pytest.raises(DataError, match=r"'phantom-nuclei' is used by a plugin; .*--name"):
-        shelf.add(cells, name="phantom-nuclei")
+        shelf.add(prepare_import(cells, name="phantom-nuclei"))
 
 
 def test_a_path_is_imported_once_and_again_only_when_a_file_changes(tmp_path, cells, put, grey, monkeypatch):
@@ -138,13 +139,13 @@ def test_the_path_of_a_sample_set_is_opened_where_it_is(tmp_path, blob_set):
 def test_a_library_that_can_not_be_written_says_where_to(tmp_path, cells):
     (tmp_path / "locked").mkdir(mode=0o500)
     with pytest.raises(DataError, match=r"can't be written: .*; set SYNTHBENCH_HOME"):
-        Library(tmp_path / "locked" / "library").add(cells)
+        Library(tmp_path / "locked" / "library").add(prepare_import(cells))
 
 
 def test_a_file_in_the_place_of_the_library_says_where_to(tmp_path, cells):
     (tmp_path / "file").touch()
     with pytest.raises(DataError, match=r"file/library: can't be written: .*; set SYNTHBENCH_HOME to another folder"):
-        Library(tmp_path / "file" / "library").add(cells)
+        Library(tmp_path / "file" / "library").add(prepare_import(cells))
 
 
 def test_a_plugin_dataset_is_built_with_its_terms(dots, tmp_path):

@@ -55,12 +55,12 @@ def _import(args: argparse.Namespace, library: Library) -> tuple[SampleSet, Path
             f"--from applies only to dataset plugins, not to {args.what!r} (see 'synthbench list datasets')"
         )
     options = import_options(args) | {"groups": args.groups, "group_from": args.group_from, "truth": args.truth}
-    detected = prepare_import(args.what, name=args.name, **options)
+    prepared = prepare_import(args.what, name=args.name, **options)
     if not args.json:
-        print(f"found {detected.description}", flush=True)
-    with progress_bar(detected.name) as progress:
-        samples = library.add(args.what, name=args.name, progress=progress, **options)
-    return samples, library.folder(detected.name)
+        print(f"found {prepared.description}", flush=True)
+    with progress_bar(prepared.name) as progress:
+        samples = library.add(prepared, progress)
+    return samples, library.folder(prepared.name)
 
 
 def _archive(name: str, archive: str) -> str:

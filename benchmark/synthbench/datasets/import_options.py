@@ -91,11 +91,11 @@ class ImportLog:
         Sample id → the stem it was made from, and the image file, if there is one.
     problems : list of str
         What makes the data unusable, each once, in order of discovery; see `raise_problems`.
-    scaling : Scaling
+    rescaler : Rescaler
         How images of other types become uint8 or uint16: one scale for all images that share this log.
     uint16_images, uint16_maximum : int
         Number of uint16 images, and the largest value in them.
-    mask_statistics : list of Look
+    mask_statistics : list of MaskStatistics
         Statistics of each mask of objects.
     """
 

@@ -70,16 +70,16 @@ class Import:
     ----------
     path : Path
         Where the format was detected: the path given, or the only folder in it.
-    form : Form
+    format : ImportFormat
     description : str
         What was found, in a sentence.
     name : str
-    options : Recipe
+    options : ImportOptions
     info : dict
         Metadata of the sample set: where the samples came from and, once all are read, what was done to them.
     groups : Grouping or None
         Additional groups of the samples, from a table or from file names.
-    log : Notes
+    log : ImportLog
         Filled while samples are read.
     """
 

@@ -11,8 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from synthbench.datasets.building import build_dataset
-from synthbench.datasets.importing import prepare_import
-from synthbench.datasets.readers.tracking import TruthChoice
+from synthbench.datasets.importing import Import, prepare_import
 from synthbench.errors import ConfigError, DataError, suggest
 from synthbench.plugin.api import Context, Progress, silent
 from synthbench.plugin.registry import registry
@@ -64,45 +63,24 @@ class Library:
             raise DataError(f"no dataset named {name!r}{_hint(name, self.names())}")
         return SampleSet.open(self.folder(name))
 
-    def add(
-        self,
-        path: str | Path,
-        *,
-        name: str | None = None,
-        task: Task | None = None,
-        classes: Sequence[str] = (),
-        components: bool = False,
-        ignore: int | None = None,
-        groups: str | Path | None = None,
-        group_from: str | None = None,
-        truth: TruthChoice | None = None,
-        white: float | None = None,
-        trusted: bool = False,
-        progress: Progress = silent,
-    ) -> SampleSet:
-        """Import what is at `path`; see `synthbench.datasets.importing.prepare_import`.
+    def add(self, prepared: Import, progress: Progress = silent) -> SampleSet:
+        """Run an import, and keep its samples under its name.
+
+        Parameters
+        ----------
+        prepared
+            The result of `synthbench.datasets.importing.prepare_import`.
+        progress
+            Called after each sample.
 
         Raises
         ------
         DataError
             If the name is taken, or the data can't be used; nothing is written then.
         """
-        detected = prepare_import(
-            path,
-            name=name,
-            task=task,
-            classes=classes,
-            components=components,
-            ignore=ignore,
-            groups=groups,
-            group_from=group_from,
-            truth=truth,
-            white=white,
-            trusted=trusted,
-        )
-        if detected.name in registry().names("dataset"):
-            raise DataError(f"dataset name {detected.name!r} is used by a plugin; choose another --name")
-        return detected.write(self._free(detected.name), progress)
+        if prepared.name in registry().names("dataset"):
+            raise DataError(f"dataset name {prepared.name!r} is used by a plugin; choose another --name")
+        return prepared.write(self._free(prepared.name), progress)
 
     def build(
         self, plugin: str, config: Mapping[str, Any], *, name: str | None = None, progress: Progress = silent

@@ -9,7 +9,7 @@ import numpy as np
 from synthbench.samples import MAX_LABEL
 from synthbench.types import AnyArray
 
-__all__ = ["MAX_TABLE_SIZE", "Overlap", "as_label_map", "check_range", "label_runs", "overlap"]
+__all__ = ["MAX_TABLE_SIZE", "Overlap", "as_label_map", "check_range", "dense_labels", "label_runs", "overlap"]
 
 MAX_TABLE_SIZE = 8_000_000
 """A table of as many possible pairs of labels takes 128 MB; beyond, runs are sorted."""
@@ -80,8 +80,8 @@ def overlap(truth: AnyArray, predicted: AnyArray) -> Overlap:
         check_range(predicted[starts], "predicted").astype(np.int64),
         lengths,
     )
-    true_ids, row = _places(pairs[0])
-    predicted_ids, column = _places(pairs[1])
+    true_ids, row = dense_labels(pairs[0])
+    predicted_ids, column = dense_labels(pairs[1])
     both = (row > 0) & (column > 0)
     return Overlap(
         true_ids=true_ids,
@@ -118,6 +118,26 @@ def as_label_map(labels: AnyArray, name: str) -> AnyArray:
     return labels
 
 
+def dense_labels(labels: AnyArray) -> tuple[AnyArray, AnyArray]:
+    """Number the labels of a label map, or of any array of labels, without gaps.
+
+    Parameters
+    ----------
+    labels
+        Integers of any type and shape; 0 is background.
+
+    Returns
+    -------
+    ids : ndarray
+        ``(n,)``, ascending: the labels above 0.
+    dense : ndarray
+        As `labels`, int64: k + 1 where the label is ``ids[k]``, and 0 in the background.
+    """
+    ids = np.unique(labels)
+    ids = ids[ids > 0]
+    return ids, np.where(labels > 0, np.searchsorted(ids, labels) + 1, 0)
+
+
 def check_range(values: AnyArray, name: str) -> AnyArray:
     """Return the labels `values`; raise `ValueError`, with `name`, unless all are in 0 … 2³¹ − 1."""
     low, high = (int(values.min()), int(values.max())) if values.size else (0, 0)
@@ -152,13 +172,6 @@ def _by_sorting(keys: AnyArray, lengths: AnyArray) -> tuple[AnyArray, AnyArray]:
     keys = keys[order]
     first = np.flatnonzero(np.diff(keys, prepend=-1))
     return keys[first], np.add.reduceat(lengths[order], first)
-
-
-def _places(labels: AnyArray) -> tuple[AnyArray, AnyArray]:
-    """Return the distinct labels above 0, and for each label its place among them from 1 on; 0 stays 0."""
-    ids = np.unique(labels)
-    ids = ids[ids > 0]
-    return ids, np.where(labels > 0, np.searchsorted(ids, labels) + 1, 0)
 
 
 def _sums(place: AnyArray, pixels: AnyArray, count: int) -> AnyArray:

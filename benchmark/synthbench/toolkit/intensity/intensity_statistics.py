@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from synthbench.metrics.overlap import dense_labels
 from synthbench.toolkit.masks.distance import bounding_boxes
 from synthbench.toolkit.masks.objects import object_areas
 from synthbench.types import FloatArray, LabelMap, Planes
@@ -97,10 +98,9 @@ def object_statistics(planes: Planes, labels: LabelMap) -> NDArray[np.float32]:
         ``(objects, channels + 2)`` float32, in the order of the labels: the natural logarithm of the area, the median
         of each channel, and the standard deviation within the object (root mean square over the channels).
     """
-    ids = np.unique(labels[labels > 0])
+    ids, dense = dense_labels(labels)
     if ids.size == 0:
         return np.zeros((0, len(planes) + 2), np.float32)
-    dense = np.where(labels > 0, np.searchsorted(ids, labels) + 1, 0)
     numbers = np.arange(1, ids.size + 1)
     area = np.log(np.bincount(dense.ravel())[1:])
     medians = [ndimage.median(plane, dense, numbers) for plane in planes]

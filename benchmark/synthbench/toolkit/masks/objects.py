@@ -11,6 +11,7 @@ from scipy import ndimage
 from skimage.measure import label as connected
 
 from synthbench.metrics.contacts import touching_labels
+from synthbench.metrics.overlap import dense_labels
 from synthbench.types import BoolMask, IntArray, LabelMap
 
 __all__ = [
@@ -68,10 +69,7 @@ def cutouts(labels: LabelMap) -> list[Cutout]:
     """
     height, width = labels.shape
     objects = []
-    ids = np.unique(labels)
-    ids = ids[ids > 0]
-    dense = np.searchsorted(ids, labels) + 1
-    dense[labels == 0] = 0
+    ids, dense = dense_labels(labels)
     for number, box in enumerate(ndimage.find_objects(dense), start=1):
         mask, (rows, columns) = _largest_piece(dense[box] == number, box)
         whole = rows.start > 0 and columns.start > 0 and rows.stop < height and columns.stop < width
