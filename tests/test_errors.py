@@ -19,6 +19,17 @@ def test_a_hint_that_all_problems_share_is_written_once() -> None:
     assert join_problems(same[:1], "cells") == same[0]
 
 
+def test_problems_that_differ_in_a_detail_only_are_written_once() -> None:
+    same = [f"cells/{name}.png: binary mask ({number} pieces); use --components" for name, number in ("a2", "b3")]
+    assert join_problems(same, "cells") == "cells: 2 files: binary mask: a.png (2 pieces), b.png (3 pieces); " + (
+        "use --components"
+    )
+    many = [f"cells/{n}.png: binary mask ({n} pieces); use --components" for n in range(12)]
+    assert "9.png (9 pieces); and 2 more; use" in join_problems(many, "cells")
+    other = [*same, "cells/c.png: photograph (3 colours); use --components"]
+    assert "3 problems: (1) a.png: binary mask (2 pieces); (2)" in join_problems(other, "cells")
+
+
 @pytest.mark.parametrize(
     "error",
     [

@@ -66,7 +66,9 @@ def join_problems(problems: Sequence[str], where: object) -> str:
     Parameters
     ----------
     problems
-        At least one. One alone is returned as it is. A hint (what follows ``"; "``) that all share is written once.
+        At least one, each ``"PATH: WHAT"``, optionally followed by ``" (DETAIL)"`` and ``"; HINT"``. One alone is
+        returned as it is. If all differ in the path and the detail only, what they are is written once, and if they
+        differ in more, but have the same hint, the hint is.
     where
         The folder or file they are in; named once, and left out of the paths below it.
     """
@@ -75,11 +77,22 @@ def join_problems(problems: Sequence[str], where: object) -> str:
     below = f"{where}{os.sep}"
     hints = {problem.partition("; ")[2] for problem in problems}
     shared = hints.pop() if len(hints) == 1 else ""
-    texts = [problem.partition("; ")[0] if shared else problem for problem in problems[:MAX_LISTED]]
-    listed = [f"({i}) {text.replace(below, '')}" for i, text in enumerate(texts, 1)]
+    texts = [(problem.partition("; ")[0] if shared else problem).replace(below, "") for problem in problems]
     more = f"; and {len(problems) - MAX_LISTED:,} more" if len(problems) > MAX_LISTED else ""
+    kinds = {_split_detail(text)[1] for text in texts}
+    if shared and len(kinds) == 1 and (kind := kinds.pop()):
+        files = ", ".join(f"{path} ({detail})" for path, _, detail in map(_split_detail, texts[:MAX_LISTED]))
+        return f"{where}: {len(problems):,} files: {kind}: {files}{more}; {shared}"
+    listed = [f"({i}) {text}" for i, text in enumerate(texts[:MAX_LISTED], 1)]
     hint = f"; for all of them: {shared}" if shared else ""
     return f"{where}: {len(problems):,} problems: {'; '.join(listed)}{more}{hint}"
+
+
+def _split_detail(text: str) -> tuple[str, str, str]:
+    """Return the path, the kind and the detail of ``"PATH: KIND (DETAIL)"``; no kind in a text of another form."""
+    path, _, rest = text.partition(": ")
+    kind, bracket, detail = rest.partition(" (")
+    return (path, kind, detail[:-1]) if bracket and detail.endswith(")") else (path, "", "")
 
 
 def join_names(names: Iterable[object]) -> str:

@@ -48,8 +48,8 @@ class DiffusionConfig(PresetConfig, MaskToImageConfig):
     """Hyper-parameters of `synthbench_diffusion.generator.Diffusion`.
 
     Names are those of the papers and of improved-diffusion (Nichol & Dhariwal 2021). The preset ``paper`` has the
-    values of DDPM (Ho et al. 2020, app. B, for images of 256²); learning rate, guidance and sampling steps are those of
-    NuDiff (MICCAI 2023). Fields whose default is None are set by the preset. The keys about masks, intensities and
+    values of DDPM (Ho et al. 2020, app. B, for images of 256²); learning rate and guidance are those of NuDiff (MICCAI
+    2023), and the sampler is DDIM's. Fields whose default is None are set by the preset. The keys about masks, intensities and
     textures apply to the conditional mode.
     """
 

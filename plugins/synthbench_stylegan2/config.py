@@ -15,10 +15,11 @@ from synthbench_stylegan2.networks import BASE_SIDE
 
 __all__ = ["StyleGan2MaskConfig"]
 
+_LARGE_SIDE = 512
+"""From this side on, stylegan2-ada-pytorch has twice as many channels at each resolution."""
 PAPER: Mapping[str, Any] = {
     "mask_encoding": "grey",
     "channel_max": 512,
-    "channel_base": 16_384,
     "pixel_unshuffle_factor": 1,
     "resampling": "filtered",
     "diff_augment": True,
@@ -82,7 +83,10 @@ class StyleGan2MaskConfig(PresetConfig):
     )
     channel_max: int | None = Field(None, ge=4, description="largest number of channels of both networks")
     channel_base: int | None = Field(
-        None, ge=32, description="channels at resolution r are channel_base / r, up to channel_max"
+        None,
+        ge=32,
+        description="channels at resolution r are channel_base / r, up to channel_max; stylegan2-ada-pytorch: 16,384, and "
+        "32,768 for images of 512² or more",
     )
     pixel_unshuffle_factor: Literal[1, 2, 4] | None = Field(
         None, description="how many times smaller than the image the networks' highest resolution is; 1 as published"
@@ -152,7 +156,8 @@ class StyleGan2MaskConfig(PresetConfig):
         ConfigError
             If the networks can't draw patches of that size, or an option has no effect.
         """
-        config = resolve_preset(self, budget, paper=PAPER, microscopy=MICROSCOPY)
+        paper = {**PAPER, "channel_base": 32_768 if budget.patch_size >= _LARGE_SIDE else 16_384}
+        config = resolve_preset(self, budget, paper=paper, microscopy=MICROSCOPY)
         factor, side = config.pixel_unshuffle_factor or 1, budget.patch_size
         smallest = 2 * BASE_SIDE * factor
         if side < smallest or side & (side - 1):

@@ -79,9 +79,9 @@ def saved_as_jpeg(mask: np.ndarray) -> np.ndarray:
 
 
 REFUSED: dict[str, tuple[Masks, str]] = {
-    "0 and 255": (three(lambda m: (m > 0) * 255), "0.png: binary mask.*255, has 6 separate"),
-    "0 and 65535": (three(lambda m: (m > 0) * 65535), "only value, 65535"),
-    "0 and 1": (three(lambda m: (m > 0) * 1), "only value, 1, has 6 separate"),
+    "0 and 255": (three(lambda m: (m > 0) * 255), r"0\.png: binary mask.*\(255 in 6 "),
+    "0 and 65535": (three(lambda m: (m > 0) * 65535), r"binary mask.*\(65535 in 6 "),
+    "0 and 1": (three(lambda m: (m > 0) * 1), r"binary mask.*\(1 in 6 "),
     "one binary mask among label maps": ([cells(0), cells(1), (cells(2) > 0) * 7], "2.png: binary mask"),
     "binary, few pieces": ([(cells(s, 2) > 0) * 1 for s in range(3)], "no mask has more than one label"),
     "inverted binary": (three(lambda m: (m == 0) * 255), "reaches all four sides around 6 holes"),

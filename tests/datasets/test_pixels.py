@@ -160,7 +160,7 @@ def test_a_grey_mask_in_three_channels_is_one_mask():
 def test_a_mask_of_objects_is_asked_unless_it_is_trusted():
     binary = _squares((2, 2, 4), (10, 10, 4))
     log = ImportLog()
-    with pytest.raises(DataError, match=r"m: binary mask, .*255, .*--components.*--task semantic.*--trust-masks"):
+    with pytest.raises(DataError, match=r"m: binary mask, .*255 .*--components.*--task semantic.*--trust-masks"):
         to_label_map(binary, "m", ImportOptions(), log)
     np.testing.assert_array_equal(to_label_map(binary, "m", ImportOptions(trusted=True), ImportLog()), binary)
     assert [seen.where for seen in log.mask_statistics] == ["m"]

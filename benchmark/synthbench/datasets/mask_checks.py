@@ -100,8 +100,8 @@ def _has_soft_edges(mask: MaskStatistics) -> bool:
 
 def _binary(mask: MaskStatistics, options: OptionNames) -> DataError:
     return DataError(
-        f"{mask.where}: binary mask, not a label map: its only value, {mask.largest}, has "
-        f"{mask.components_of_only_label} separate components; use {options.components} to make each component an "
+        f"{mask.where}: binary mask, not a label map ({mask.largest} in "
+        f"{mask.components_of_only_label} separate components); use {options.components} to make each component an "
         f"object, {options.classes} for classes, {options.or_trust}"
     )
 

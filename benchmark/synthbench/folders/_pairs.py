@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import time
 from collections import Counter
@@ -94,7 +95,8 @@ def score_pairs(
             pair_results.append(result)
         report(done, len(names))
     if problems:
-        raise DataError(join_problems(problems, predicted))
+        folders = [folder for folder in (predicted, truth) if any(f"{folder}{os.sep}" in text for text in problems)]
+        raise DataError(join_problems(problems, " and ".join(map(str, folders)) or predicted))
     reader.check(
         [one.predicted for one in pair_results if one.predicted is not None],
         [one.true for one in pair_results if one.true is not None],

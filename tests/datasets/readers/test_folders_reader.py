@@ -79,7 +79,7 @@ def test_floats_are_measured_without_telling_a_problem_twice(put, bring, grey, t
     for name in "bc":
         (tmp_path / "images" / f"{name}.tif").write_bytes(b"no picture")
     with pytest.raises(
-        DataError, match=r"^[^ ]+: 2 problems: \(1\) images/b\.tif: .*; \(2\) images/c\.tif: [^()]*\([^()]*\)[^()]*$"
+        DataError, match=r"^[^ ]+: 2 files: [^()]*: images/b\.tif \([^()]*\), images/c\.tif \([^()]*\)[^()]*$"
     ):
         bring()
 

@@ -30,5 +30,5 @@ def test_all_damaged_samples_are_told_at_once(blob_set, tmp_path, bring):
     blob_set.save(tmp_path / "blobs")
     for path in sorted((tmp_path / "blobs" / "images").iterdir())[:2]:
         path.write_bytes(b"no picture")
-    with pytest.raises(DataError, match=r"blobs: 2 problems: \(1\) .*; \(2\) "):
+    with pytest.raises(DataError, match=r"blobs: 2 files: .*blobs-0\.png \(.*\), .*blobs-1\.png"):
         bring(tmp_path / "blobs")

@@ -82,8 +82,8 @@ def test_networks_are_as_wide_as_the_budget_has_time() -> None:
     paper = (512, 16_384, 1, True, "grey", 2, "original", "filtered")
     for name in ("smoke", "quick"):
         assert sizes(StyleGan2Mask.budgets[name]) == microscopy
-    for name in ("standard", "paper"):
-        assert sizes(StyleGan2Mask.budgets[name]) == paper
+    assert sizes(StyleGan2Mask.budgets["standard"]) == paper
+    assert sizes(StyleGan2Mask.budgets["paper"]) == (512, 32_768, *paper[2:])  # for images of 512²
     assert sizes(StyleGan2Mask.budgets["quick"], preset="paper") == paper
     given = {"pixel_unshuffle_factor": 2, "channel_base": 512, "mask_encoding": "none", "pl_weight": 1}
     assert sizes(Budget(5, 1, 64), **given) == (64, 512, 2, False, "none", 1, "augmented", "cheap")
