@@ -41,9 +41,8 @@ MICROSCOPY: Mapping[str, Any] = {
 class StyleGan2MaskConfig(PresetConfig):
     """Hyper-parameters of `synthbench_stylegan2.generator.StyleGan2Mask`.
 
-    Names are those of stylegan2-ada-pytorch and, for ReACGAN's loss, of PyTorch-StudioGAN. "The paper" is ICAART 2025,
-    "StyleGAN2 with masks"; where it gives a value, that is the default. Fields whose default is None are set by the
-    preset.
+    Names are those of stylegan2-ada-pytorch and, for ReACGAN's loss, of PyTorch-StudioGAN. "The paper" is Lesmes-Leon
+    et al., ICAART 2025; where it gives a value, that is the default. Fields whose default is None are set by the preset.
     """
 
     renamed: ClassVar[Mapping[str, str]] = {

@@ -1,7 +1,7 @@
 """Label maps as grey-level masks: instances in one plane, neighbours told apart by graph colouring.
 
 Touching objects get different grey levels, so a few levels separate any number of objects. The encoding is Algorithm 1
-of "StyleGAN2 with masks" (ICAART 2025), with one difference: label maps have no overlaps, so the graph joins objects
+of Lesmes-Leon et al. (ICAART 2025), with one difference: label maps have no overlaps, so the graph joins objects
 that touch (8-neighbourhood). The paper describes an area filter but no decoder; `decode` is this project's.
 """
 
