@@ -47,8 +47,8 @@ class VqVaePixelCnnConfig(PresetConfig):
     """Hyper-parameters of `synthbench_vqvae.generator.VqVaePixelCnn`.
 
     Names are those of the VQ-VAE's authors (van den Oord et al. 2017, arXiv 1711.00937, and their example in Sonnet),
-    and so are the values of the preset ``paper`` where they give one. The paper that draws image and mask with it (arXiv
-    2408.00707, "dual image") gives no sizes. Fields whose default is None are set by the preset.
+    and so are the values of the preset ``paper`` where they give one. The paper that draws image and mask with it
+    (arXiv 2408.00707, "dual image") gives no sizes. Fields whose default is None are set by the preset.
     """
 
     renamed: ClassVar[Mapping[str, str]] = {
