@@ -49,8 +49,8 @@ class DiffusionConfig(PresetConfig, MaskToImageConfig):
 
     Names are those of the papers and of improved-diffusion (Nichol & Dhariwal 2021). The preset ``paper`` has the
     values of DDPM (Ho et al. 2020, app. B, for images of 256²); learning rate and guidance are those of NuDiff (MICCAI
-    2023), and the sampler is DDIM's. Fields whose default is None are set by the preset. The keys about masks, intensities and
-    textures apply to the conditional mode.
+    2023), and the sampler is DDIM's. Fields whose default is None are set by the preset. The keys about masks,
+    intensities and textures apply to the conditional mode.
     """
 
     renamed: ClassVar[Mapping[str, str]] = {

@@ -42,7 +42,8 @@ class StyleGan2MaskConfig(PresetConfig):
     """Hyper-parameters of `synthbench_stylegan2.generator.StyleGan2Mask`.
 
     Names are those of stylegan2-ada-pytorch and, for ReACGAN's loss, of PyTorch-StudioGAN. "The paper" is Lesmes-Leon
-    et al., ICAART 2025; where it gives a value, that is the default. Fields whose default is None are set by the preset.
+    et al., ICAART 2025; where it gives a value, that is the default. Fields whose default is None are set by the
+    preset.
     """
 
     renamed: ClassVar[Mapping[str, str]] = {
@@ -84,8 +85,8 @@ class StyleGan2MaskConfig(PresetConfig):
     channel_base: int | None = Field(
         None,
         ge=32,
-        description="channels at resolution r are channel_base / r, up to channel_max; stylegan2-ada-pytorch: 16,384, and "
-        "32,768 for images of 512² or more",
+        description="channels at resolution r are channel_base / r, up to channel_max; stylegan2-ada-pytorch: 16,384, "
+        "and 32,768 for images of 512² or more",
     )
     pixel_unshuffle_factor: Literal[1, 2, 4] | None = Field(
         None, description="how many times smaller than the image the networks' highest resolution is; 1 as published"
