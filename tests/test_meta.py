@@ -187,6 +187,13 @@ def test_tests_use_public_names(path: Path) -> None:
     assert private_names(path) == []
 
 
+def test_the_contract_of_built_ins_is_checked_in_one_place() -> None:
+    """Each takes seconds, or minutes."""
+    files = sorted((ROOT / "tests" / "plugins").rglob("*.py"))
+    runs = re.compile(r"\b(?:assert|run|iter)_contract\(|\bcheck_(?:dataset|encoder|generator|segmenter)\(")
+    assert [path.stem for path in files if runs.search(path.read_text(encoding="utf-8"))] == ["test_every_builtin"]
+
+
 # -- entry points and names -----------------------------------------------------------------------------------------
 
 

@@ -13,23 +13,30 @@ from synthbench.cli import main
 from synthbench.testing import CheckResult
 
 
-def test_a_line_per_check(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["check", "duplicate"]) == 0
-    first, *lines, last = capsys.readouterr().out.splitlines()
-    assert first == "generator duplicate"
-    assert {line.split()[0] for line in lines} <= {"✓", "–"}
-    assert sum(line.startswith("  ✓ ") for line in lines) >= 10
-    assert last.split(", ")[0] == f"{sum(line.startswith('  ✓ ') for line in lines)} passed"
+def test_a_line_per_check(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    results = [
+        CheckResult("one", "It learns", "passed", ""),
+        CheckResult("two", "It stops", "skipped", "it doesn't train"),
+        CheckResult("three", "It saves", "failed", "nothing was written"),
+    ]
+    monkeypatch.setattr("synthbench.testing.subprocess.iter_contract_in_subprocess", lambda *_: iter(results))
+    assert main(["check", "duplicate"]) == 1
+    assert capsys.readouterr().out.splitlines() == [
+        "generator duplicate",
+        "  ✓ It learns",
+        "  – It stops: it doesn't train",
+        "  ✗ It saves: nothing was written",
+        "1 passed, 1 failed, 1 skipped",
+    ]
 
 
-def test_a_violation_is_marked_and_exits_with_1(trial) -> None:
+def test_a_violation_is_found_and_exits_with_1(trial) -> None:
     answer = json.loads(trial.run("check", "blind", "--json", code=1).stdout)
     failed = [f for f in answer["results"] if f["status"] == "failed"]
     assert answer["failed"] == len(failed)
     assert [f["check"] for f in failed] == ["listing_stays_light", "mix_is_learnt_from", "synthetic_ratio_is_kept"]
-    bad = failed[1]
-    assert "a fit on other synthetic samples predicts the same" in bad["message"]
-    assert f"✗ {bad['description']}: {bad['message']}" in trial.run("check", "blind", code=1).stdout
+    assert "other synthetic samples" in failed[1]["message"]
+    assert len([f for f in answer["results"] if f["status"] == "passed"]) >= 10
 
 
 def test_a_plugin_that_ends_its_process_is_told(trial) -> None:

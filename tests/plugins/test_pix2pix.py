@@ -16,7 +16,6 @@ from torch.nn import functional
 from synthbench import Budget, Context, Sample, SampleSet, Stopped
 from synthbench.errors import ConfigError, DataError, StoreError
 from synthbench.study.provenance.plugin_settings import resolved_config
-from synthbench.testing.contract import assert_contract
 from synthbench.toolkit.intensity.pixel_noise import measure_noise
 from synthbench.toolkit.intensity.texture import measure_texture
 from synthbench.toolkit.training import checkpoints
@@ -43,15 +42,6 @@ def pixels(generator: Pix2Pix, indices: Sequence[int], seed: int = 0) -> list[by
 @pytest.fixture(scope="module")
 def drawn_from(blob_set: SampleSet) -> Pix2Pix:
     return fitted(blob_set)
-
-
-# -- the contract -----------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("preset", ["paper", "microscopy"])
-def test_it_keeps_the_contract(preset):
-    assert_contract("generator", "pix2pix", {**SMALL, "preset": preset})
 
 
 def test_a_sample_depends_on_seed_and_index_alone(drawn_from):
