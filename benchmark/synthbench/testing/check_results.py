@@ -8,6 +8,7 @@ import tempfile
 import traceback
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal, TypeVar
 
 from pydantic import ValidationError
@@ -29,6 +30,7 @@ __all__ = [
     "plugin_call_may_refuse",
     "require",
     "run_checks",
+    "run_checks_in_folder",
 ]
 
 Status = Literal["passed", "failed", "skipped"]
@@ -99,6 +101,14 @@ def run_checks(checks: Iterable[Callable[[Subject], None]], subject: Subject) ->
             yield CheckResult(name, description, "failed", f"the check raised {describe(error)}")
         else:
             yield CheckResult(name, description, "passed")
+
+
+def run_checks_in_folder(
+    checks: Iterable[Callable[[Subject], None]], make_subject: Callable[[Path], Subject]
+) -> Iterator[CheckResult]:
+    """Run checks as `run_checks` does, on what `make_subject` makes with a temporary folder that it may fill."""
+    with tempfile.TemporaryDirectory(prefix="synthbench-check-") as folder:
+        yield from run_checks(checks, make_subject(Path(folder)))
 
 
 @contextlib.contextmanager

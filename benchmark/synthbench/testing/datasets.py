@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ import numpy as np
 from synthbench.errors import NotDownloaded
 from synthbench.plugin.api import Context, Dataset
 from synthbench.samples import Sample
-from synthbench.testing.check_results import CheckResult, Skipped, plugin_call, require, run_checks
+from synthbench.testing.check_results import CheckResult, Skipped, plugin_call, require, run_checks_in_folder
 from synthbench.testing.harness import SEED, perturbed_global_rng
 from synthbench.testing.shared_checks import check_config
 
@@ -48,9 +47,8 @@ def check_dataset(
 
 
 def iter_dataset_checks(cls: type[Dataset[Any]], task: str, config: Mapping[str, Any] | None) -> Iterator[CheckResult]:
-    """Yield the results of `check_dataset` as they come."""
-    with tempfile.TemporaryDirectory(prefix="synthbench-check-") as folder:
-        yield from run_checks(CHECKS, _DatasetHarness(cls, task, Path(folder), dict(config or {})))
+    """Return an iterator over the results of `check_dataset` as they come."""
+    return run_checks_in_folder(CHECKS, lambda folder: _DatasetHarness(cls, task, folder, dict(config or {})))
 
 
 class _DatasetHarness:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ from numpy.typing import NDArray
 
 from synthbench.plugin.api import Context, Encoder
 from synthbench.plugin.variants import variant_of
-from synthbench.testing.check_results import CheckResult, Skipped, plugin_call, require, run_checks
+from synthbench.testing.check_results import CheckResult, Skipped, plugin_call, require, run_checks_in_folder
 from synthbench.testing.data import discs
 from synthbench.testing.folders import check_saved
 from synthbench.testing.harness import SEED, perturbed_global_rng
@@ -42,9 +41,8 @@ def check_encoder(cls: type[Encoder[Any]], *, config: Mapping[str, Any] | None =
 
 
 def iter_encoder_checks(cls: type[Encoder[Any]], config: Mapping[str, Any] | None) -> Iterator[CheckResult]:
-    """Yield the results of `check_encoder` as they come."""
-    with tempfile.TemporaryDirectory(prefix="synthbench-check-") as folder:
-        yield from run_checks(CHECKS, _EncoderHarness(cls, Path(folder), dict(config or {})))
+    """Return an iterator over the results of `check_encoder` as they come."""
+    return run_checks_in_folder(CHECKS, lambda folder: _EncoderHarness(cls, folder, dict(config or {})))
 
 
 class _EncoderHarness:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -11,7 +10,7 @@ from scipy import ndimage
 
 from synthbench.plugin.api import Budget, Context, Generator
 from synthbench.samples import Sample, SampleSet
-from synthbench.testing.check_results import empty_home, plugin_call, require
+from synthbench.testing.check_results import plugin_call, require
 from synthbench.testing.harness import SEED, Harness, perturbed_global_rng
 from synthbench.testing.mask_origins import wrong_origin
 from synthbench.testing.shared_checks import Untouched, in_memory
@@ -31,7 +30,7 @@ _EMPTY_MASK_HINT = (
 )
 
 
-class GeneratorHarness(Harness):
+class GeneratorHarness(Harness[SampleSet, Generator[Any]]):
     """A harness that keeps generators fitted on small pictures; every sample is drawn through it."""
 
     def fit(self, train: SampleSet, context: Context) -> Generator[Any]:
@@ -40,25 +39,8 @@ class GeneratorHarness(Harness):
         return generator
 
     @property
-    def train(self) -> SampleSet:
-        """The plain pictures, on disk."""
-        return self.once("drawing the pictures", lambda: self.pictures().save(self.folder / "train"))
-
-    @property
-    def watch(self) -> Watch:
-        """What was seen of the plain fit."""
-        return self.once("fit", self._plain_fit)[0]
-
-    @property
-    def fitted(self) -> Generator[Any]:
-        """The generator fitted on the plain pictures."""
-        return self.once("fit", self._plain_fit)[1]
-
-    def _plain_fit(self) -> tuple[Watch, Generator[Any]]:
-        watch, folder, train = Watch(), self.new_folder("checkpoints"), self.train
-        with plugin_call("fit"), perturbed_global_rng(1), watch.counting():
-            context = self.context(folder=folder, progress=watch.progress, should_stop=watch.should_stop)
-            return watch, self.fit(train, context)
+    def training_data(self) -> SampleSet:
+        return self.saved_pictures
 
     @property
     def second(self) -> tuple[Untouched, Generator[Any], Watch]:
@@ -66,7 +48,7 @@ class GeneratorHarness(Harness):
         return self.once("a second fit", self._second_fit)
 
     def _second_fit(self) -> tuple[Untouched, Generator[Any], Watch]:
-        train, watch = in_memory(self.train), Watch()
+        train, watch = in_memory(self.training_data), Watch()
         untouched = Untouched(train)
         with plugin_call("a second fit"), perturbed_global_rng(2), watch.counting():
             return untouched, self.fit(train, self.context()), watch
@@ -93,7 +75,7 @@ class GeneratorHarness(Harness):
             return self.fit(train, self.context(self.few).with_seed(seed))
 
     def sample(self, generator: Generator[Any], index: int, seed: int = SAMPLE_SEED) -> Sample:
-        """Return one sample; raise `Violation` if it is none."""
+        """Return one sample; raise `CheckFailure` if it is none."""
         call = f"sample({index}, {seed})"
         with plugin_call(call):
             sample = generator.sample(index, seed)
@@ -101,7 +83,7 @@ class GeneratorHarness(Harness):
         return sample
 
     def sample_batch(self, generator: Generator[Any], indices: Sequence[int], seed: int = SAMPLE_SEED) -> list[Sample]:
-        """Return a batch; raise `Violation` if these aren't as many samples."""
+        """Return a batch; raise `CheckFailure` if these aren't as many samples."""
         call = f"sample_batch({list(indices)}, {seed})"
         with plugin_call(call):
             samples = list(generator.sample_batch(indices, seed))
@@ -127,28 +109,16 @@ def check_loaded(
     harness: GeneratorHarness, generator: Generator[Any], drawn: list[Sample], budget: Budget, when: str = ""
 ) -> None:
     """Raise `CheckFailure` unless the generator, saved and loaded elsewhere, draws its first three samples again."""
-    moved = harness.saved(generator).rename(harness.folder / "moved")
-    hidden = (harness.folder / "train").rename(harness.folder / "hidden")
-    try:
-        with (
-            plugin_call(f"{when}load from a moved folder, without the training samples,"),
-            perturbed_global_rng(6),
-            empty_home(),
-        ):
-            loaded = harness.cls.load(moved, harness.context(budget))
-            found = [sample.digest for sample in harness.sample_batch(loaded, range(3))]
-    finally:
-        hidden.rename(harness.folder / "train")
-        shutil.rmtree(moved)
-    require(loaded.config == generator.config, f"{when}load gave another configuration than was saved")
+    with harness.loaded_elsewhere(generator, budget, when) as loaded:
+        digests = [sample.digest for sample in harness.sample_batch(loaded, range(3))]
     require(
-        found == [sample.digest for sample in drawn],
+        digests == [sample.digest for sample in drawn],
         f"{when}what load gives draws other samples than what was saved",
     )
 
 
 def check_counts(generator: Generator[Any]) -> None:
-    """Raise `Violation` unless the generator's counts are integers ≥ 0 by name."""
+    """Raise `CheckFailure` unless the generator's counts are integers ≥ 0 by name."""
     counts = getattr(generator, "counts", None)
     require(isinstance(counts, Mapping), "self.counts is missing; call super().__init__(config)")
     for name, count in dict(counts or {}).items():
@@ -170,9 +140,9 @@ def _count_in_pieces(labels: LabelMap) -> int:
 
 
 def check_samples(
-    harness: Harness, drawn: list[Sample], train: SampleSet, indices: Sequence[int], when: str = ""
+    harness: GeneratorHarness, drawn: list[Sample], train: SampleSet, indices: Sequence[int], when: str = ""
 ) -> None:
-    """Raise `Violation` unless samples suit their training set: dtype, channels, size, labels, and the mask's origin.
+    """Raise `CheckFailure` unless samples suit their training set: dtype, channels, size, labels, origin of the mask.
 
     Parameters
     ----------

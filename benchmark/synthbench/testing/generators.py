@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterable, Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
 from synthbench.plugin.api import Generator
 from synthbench.plugin.specs import TASK_NAMES
-from synthbench.samples import Sample, SampleSet, Task
+from synthbench.samples import Sample, SampleSet
 from synthbench.testing.check_results import (
     CheckResult,
-    Skipped,
     plugin_call_may_refuse,
     require,
-    run_checks,
+    run_checks_in_folder,
 )
-from synthbench.testing.data import inverted, partly_unknown
+from synthbench.testing.data import inverted
 from synthbench.testing.generator_harness import (
     SAMPLE_SEED,
     GeneratorHarness,
@@ -27,13 +24,13 @@ from synthbench.testing.generator_harness import (
     content_digest,
 )
 from synthbench.testing.harness import SEED, perturbed_global_rng
-from synthbench.testing.learning import changed
 from synthbench.testing.shared_checks import (
     budgets_are_named,
+    check_another_seed,
     check_no_steps,
-    check_progress,
     check_steps,
     configuration_is_declared,
+    progress_is_reported,
     stop_and_resume,
 )
 from synthbench.testing.watch import Watch
@@ -65,9 +62,8 @@ def check_generator(
 def iter_generator_checks(
     cls: type[Generator[Any]], tasks: Iterable[str], config: Mapping[str, Any] | None
 ) -> Iterator[CheckResult]:
-    """Yield the results of `check_generator` as they come."""
-    with tempfile.TemporaryDirectory(prefix="synthbench-check-") as folder:
-        yield from run_checks(CHECKS, GeneratorHarness(cls, tasks, Path(folder), config))
+    """Return an iterator over the results of `check_generator` as they come."""
+    return run_checks_in_folder(CHECKS, lambda folder: GeneratorHarness(cls, tasks, folder, config))
 
 
 # -- the checks -------------------------------------------------------------------------------------------------------
@@ -75,7 +71,7 @@ def iter_generator_checks(
 
 def fits_and_draws(harness: GeneratorHarness) -> None:
     """fit learns from samples, and sample returns different ones of the same task, dtype and channels, with objects."""
-    drawn, train = harness.drawn, harness.train
+    drawn, train = harness.drawn, harness.training_data
     check_samples(harness, drawn, train, range(6))
     require(len({content_digest(sample) for sample in drawn}) > 1, "samples 0 … 5 are all the same")
     check_counts(harness.fitted)
@@ -107,11 +103,6 @@ def budget_is_kept(harness: GeneratorHarness) -> None:
     with watch.counting():
         harness.sample(fitted, 0)
     check_no_steps(watch, "sample")
-
-
-def progress_is_reported(harness: GeneratorHarness) -> None:
-    """fit reports its progress from time to time, and its end."""
-    check_progress(harness, harness.watch)
 
 
 def samples_stand_alone(harness: GeneratorHarness) -> None:
@@ -166,7 +157,7 @@ def saved_is_enough(harness: GeneratorHarness) -> None:
 def stops_and_resumes(harness: GeneratorHarness) -> None:
     """fit stops when asked to, leaves a checkpoint, and resumed goes on to where an uninterrupted fit ends."""
     expected = [sample.digest for sample in harness.drawn[:3]] if harness.trains else []
-    resumed = stop_and_resume(harness, harness.watch, lambda context: harness.fit(harness.train, context))
+    resumed = stop_and_resume(harness)
     found = [sample.digest for sample in harness.sample_batch(resumed, range(3))]
     require(found == expected, "a fit that was stopped and resumed draws other samples than an uninterrupted one")
 
@@ -200,13 +191,9 @@ def sixteen_bits(harness: GeneratorHarness) -> None:
 
 def another_seed_another_fit(harness: GeneratorHarness) -> None:
     """A fit with another seed learns something else."""
-    if not harness.trains:
-        raise Skipped("it doesn't train")
+    harness.require_training()
     other = harness.try_fit(harness.deep_pictures, "16-bit images with another seed", SEED + 1)
-    require(
-        changed(harness.numbers(other), harness.numbers(harness.deep), (SEED, SEED + 1)),
-        "a fit with another seed saves the same numbers: derive every random choice from context.seed",
-    )
+    check_another_seed(harness, harness.deep, other)
 
 
 def training_set_is_learnt_from(harness: GeneratorHarness) -> None:
@@ -222,11 +209,7 @@ def training_set_is_learnt_from(harness: GeneratorHarness) -> None:
 
 def unknown_is_no_background(harness: GeneratorHarness) -> None:
     """Where it supports ignore regions, pixels of unknown label are not taken for background."""
-    if not harness.cls.supports_ignore:
-        raise Skipped("supports_ignore is false, so studies refuse samples with an ignore region for it")
-    for task in harness.tasks:
-        what = f"images of the task {task!r}, much of them unknown"
-        pair = partly_unknown(harness.pictures(4, task=task))
+    for what, *pair in harness.sets_with_unknown_pixels():
         unknown, background = (
             [content_digest(sample) for sample in harness.fit_and_sample(train, what)[1]] for train in pair
         )
@@ -248,21 +231,13 @@ def empty_and_lone_objects(harness: GeneratorHarness) -> None:
 
 def every_claimed_task(harness: GeneratorHarness) -> None:
     """Every task that the spec claims can be done."""
-    others: list[Task] = [task for task in ("instances", "semantic") if task in harness.tasks and task != harness.task]
-    if not others:
-        raise Skipped("it claims one task, which the other checks try")
-    for task in others:
+    for task in harness.other_tasks:
         harness.fit_and_sample(harness.pictures(4, task=task), f"images of the task {task!r}")
 
 
 def poor_training_sets(harness: GeneratorHarness) -> None:
     """One image, all background, or images smaller than a patch: it works, or it says so in one line."""
-    sets = {
-        "one image": harness.pictures(1),
-        "images that are all background": harness.pictures(3, objects=0),
-        "images of 24×20": harness.pictures(3, size=(24, 20)),
-    }
-    for what, train in sets.items():
+    for what, train in harness.poor_sets().items():
         with plugin_call_may_refuse(f"fit and sample on {what}"):
             drawn = list(harness.fit(train, harness.context(harness.few)).sample_batch(range(2), SAMPLE_SEED))
             check_samples(harness, drawn, train, range(2))

@@ -4,32 +4,37 @@ from __future__ import annotations
 
 import contextlib
 import random
+import shutil
 import sys
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 
 from synthbench.plugin.api import Budget, Context
 from synthbench.samples import SampleSet, Task
-from synthbench.testing.check_results import Skipped, plugin_call
-from synthbench.testing.data import discs
+from synthbench.testing.check_results import Skipped, empty_home, plugin_call, require
+from synthbench.testing.data import discs, partly_unknown
 from synthbench.testing.folders import check_saved
 from synthbench.testing.learning import Numbers, numbers
+from synthbench.testing.watch import Watch
 
-__all__ = ["FEW_STEPS", "Harness", "SEED", "Value", "perturbed_global_rng"]
+__all__ = ["FEW_STEPS", "Fitted", "Harness", "SEED", "TrainingData", "Value", "perturbed_global_rng"]
 
 Value = TypeVar("Value")
+TrainingData = TypeVar("TrainingData")
+Fitted = TypeVar("Fitted")
 
 SEED = 7
 FEW_STEPS = 2
 """Steps of the fits that only have to work; those whose results are compared take the whole smoke budget."""
 
 
-class Harness:
-    """One plugin class, and what the checks share.
+class Harness(ABC, Generic[TrainingData, Fitted]):
+    """One plugin class, what it is fitted on, and what the checks share.
 
     Parameters
     ----------
@@ -52,6 +57,15 @@ class Harness:
         self._failed: set[str] = set()
 
     @property
+    @abstractmethod
+    def training_data(self) -> TrainingData:
+        """The plain pictures, on disk, as the plugin is fitted on them."""
+
+    @abstractmethod
+    def fit(self, data: TrainingData, context: Context) -> Fitted:
+        """Return a new object of the class, fitted."""
+
+    @property
     def task(self) -> Task:
         """The task that most checks are made with."""
         return "instances" if "instances" in self.tasks else "semantic"
@@ -60,6 +74,19 @@ class Harness:
     def trains(self) -> bool:
         """Whether the plugin trains: it has budgets."""
         return bool(self.cls.budgets)
+
+    @property
+    def other_tasks(self) -> list[Task]:
+        """The tasks that the spec claims beside `task`; skip where there are none."""
+        others: list[Task] = [task for task in ("instances", "semantic") if task in self.tasks and task != self.task]
+        if not others:
+            raise Skipped("it claims one task, which the other checks try")
+        return others
+
+    def require_training(self) -> None:
+        """Skip where the plugin doesn't train."""
+        if not self.trains:
+            raise Skipped("it doesn't train")
 
     @property
     def budget(self) -> Budget:
@@ -98,6 +125,45 @@ class Harness:
         """Draw a small set of the harness's own task and size."""
         return discs(count, **{"size": self.side, "task": self.task, **how})
 
+    @property
+    def saved_pictures(self) -> SampleSet:
+        """The plain pictures, in the folder ``train``."""
+        return self.once("drawing the pictures", lambda: self.pictures().save(self.folder / "train"))
+
+    def poor_sets(self) -> dict[str, SampleSet]:
+        """Return training sets that are hard to learn from, by what they are."""
+        return {
+            "one image": self.pictures(1),
+            "images that are all background": self.pictures(3, objects=0),
+            "images of 24×20": self.pictures(3, size=(24, 20)),
+        }
+
+    def sets_with_unknown_pixels(self) -> Iterator[tuple[str, SampleSet, SampleSet]]:
+        """Yield for each task what the sets are, a set with an ignore region, and it with background there instead.
+
+        Skip where the plugin doesn't support ignore regions.
+        """
+        if not self.cls.supports_ignore:
+            raise Skipped("supports_ignore is false, so studies refuse samples with an ignore region for it")
+        for task in self.tasks:
+            yield f"images of the task {task!r}, much of them unknown", *partly_unknown(self.pictures(4, task=task))
+
+    @property
+    def watch(self) -> Watch:
+        """What was seen of the plain fit."""
+        return self.once("fit", self._plain_fit)[0]
+
+    @property
+    def fitted(self) -> Fitted:
+        """The object fitted on `training_data`."""
+        return self.once("fit", self._plain_fit)[1]
+
+    def _plain_fit(self) -> tuple[Watch, Fitted]:
+        watch, folder, data = Watch(), self.new_folder("checkpoints"), self.training_data
+        with plugin_call("fit"), perturbed_global_rng(1), watch.counting():
+            context = self.context(folder=folder, progress=watch.progress, should_stop=watch.should_stop)
+            return watch, self.fit(data, context)
+
     def context(self, budget: Budget | None = None, **fields: Any) -> Context:
         """Return a context with the seed of the checks; by default with the smoke budget."""
         return Context(seed=SEED, budget=budget or self.budget, **fields)
@@ -115,6 +181,33 @@ class Harness:
             fitted.save(folder)
         check_saved(folder)
         return folder
+
+    @contextlib.contextmanager
+    def loaded_elsewhere(self, fitted: Any, budget: Budget, when: str = "") -> Iterator[Any]:
+        """Save a fitted object, and load it from another place while the training pictures are out of sight.
+
+        Parameters
+        ----------
+        fitted
+        budget
+            Of the context that it is loaded with.
+        when
+            Begins messages, as in ``"trained on RGB images, "``.
+        """
+        moved = self.saved(fitted).rename(self.folder / "moved")
+        hidden = (self.folder / "train").rename(self.folder / "hidden")
+        try:
+            with (
+                plugin_call(f"{when}load from a moved folder, without the training samples,"),
+                perturbed_global_rng(6),
+                empty_home(),
+            ):
+                loaded = self.cls.load(moved, self.context(budget))
+                require(loaded.config == fitted.config, f"{when}load gave another configuration than was saved")
+                yield loaded
+        finally:
+            hidden.rename(self.folder / "train")
+            shutil.rmtree(moved)
 
     def numbers(self, fitted: Any) -> Numbers:
         """Save a fitted object, and return the numbers that it has learnt."""

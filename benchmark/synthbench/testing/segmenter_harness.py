@@ -25,19 +25,17 @@ MIXED_PATCHES = 8
 """A fit on a mix takes at least as many patches, so that ratios of one quarter and three quarters differ in effect."""
 
 
-class SegmenterHarness(Harness):
+class SegmenterHarness(Harness[TrainingMix, Segmenter[Any]]):
     """A harness that keeps the segmenter fitted on the plain pictures."""
 
-    def fit(self, mix: TrainingMix, context: Context, validation: SampleSet | None = None) -> Segmenter[Any]:
-        """Return a new segmenter fitted on a training mix."""
+    def fit(self, data: TrainingMix, context: Context, validation: SampleSet | None = None) -> Segmenter[Any]:
         segmenter: Segmenter[Any] = self.make()
-        segmenter.fit(mix, validation if validation is not None else mix.reference[:2], context)
+        segmenter.fit(data, validation if validation is not None else data.reference[:2], context)
         return segmenter
 
     @property
-    def mix(self) -> TrainingMix:
-        """The plain pictures, on disk."""
-        return TrainingMix(self.once("drawing the pictures", lambda: self.pictures().save(self.folder / "train")))
+    def training_data(self) -> TrainingMix:
+        return TrainingMix(self.saved_pictures)
 
     @property
     def probe(self) -> NDArray[Any]:
@@ -45,28 +43,12 @@ class SegmenterHarness(Harness):
         return self.pictures(1, seed=9)[0].image
 
     @property
-    def watch(self) -> Watch:
-        """What was seen of the plain fit."""
-        return self.once("fit", self._plain_fit)[0]
-
-    @property
-    def fitted(self) -> Segmenter[Any]:
-        """The segmenter fitted on the plain pictures."""
-        return self.once("fit", self._plain_fit)[1]
-
-    def _plain_fit(self) -> tuple[Watch, Segmenter[Any]]:
-        watch, folder, mix = Watch(), self.new_folder("checkpoints"), self.mix
-        with plugin_call("fit"), perturbed_global_rng(1), watch.counting():
-            context = self.context(folder=folder, progress=watch.progress, should_stop=watch.should_stop)
-            return watch, self.fit(mix, context)
-
-    @property
     def second(self) -> tuple[Untouched, Untouched, Segmenter[Any], Watch]:
         """A second segmenter, fitted on copies of the plain pictures in memory, and whether these were left alone."""
         return self.once("a second fit", self._second_fit)
 
     def _second_fit(self) -> tuple[Untouched, Untouched, Segmenter[Any], Watch]:
-        train, validation, watch = in_memory(self.mix.real), in_memory(self.mix.real[:2]), Watch()
+        train, validation, watch = in_memory(self.saved_pictures), in_memory(self.saved_pictures[:2]), Watch()
         untouched = Untouched(train), Untouched(validation)
         with plugin_call("a second fit"), perturbed_global_rng(2), watch.counting():
             return *untouched, self.fit(TrainingMix(train), self.context(), validation), watch
@@ -109,8 +91,8 @@ class SegmenterHarness(Harness):
 
     def says(self, segmenter: Segmenter[Any]) -> list[Instances]:
         """Predict the unseen image and the first plain pictures."""
-        images = self.once("reading pictures", lambda: [self.probe, *(s.image.copy() for s in self.mix.real[:2])])
-        return [self.predict(segmenter, image, self.mix.real, "a plain picture") for image in images]
+        images = self.once("reading pictures", lambda: [self.probe, *(s.image.copy() for s in self.saved_pictures[:2])])
+        return [self.predict(segmenter, image, self.saved_pictures, "a plain picture") for image in images]
 
     def says_of_deep(self, segmenter: Segmenter[Any]) -> list[Instances]:
         """Predict 16-bit images, bright ones and dark ones."""

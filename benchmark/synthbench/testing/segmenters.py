@@ -2,34 +2,29 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 from collections.abc import Iterable, Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from synthbench.plugin.api import Segmenter, TrainingMix
 from synthbench.plugin.specs import TASK_NAMES
-from synthbench.samples import SampleSet, Task
+from synthbench.samples import SampleSet
 from synthbench.testing.check_results import (
     CheckResult,
     Skipped,
-    empty_home,
-    plugin_call,
     plugin_call_may_refuse,
     require,
-    run_checks,
+    run_checks_in_folder,
 )
 from synthbench.testing.harness import perturbed_global_rng
 from synthbench.testing.segmenter_harness import HALF, SegmenterHarness, blank, check_answer, same
 from synthbench.testing.shared_checks import (
     budgets_are_named,
     check_no_steps,
-    check_progress,
     check_steps,
     configuration_is_declared,
+    progress_is_reported,
     stop_and_resume,
 )
 from synthbench.testing.training_mix import (
@@ -68,9 +63,8 @@ def check_segmenter(
 def iter_segmenter_checks(
     cls: type[Segmenter[Any]], tasks: Iterable[str], config: Mapping[str, Any] | None
 ) -> Iterator[CheckResult]:
-    """Yield the results of `check_segmenter` as they come."""
-    with tempfile.TemporaryDirectory(prefix="synthbench-check-") as folder:
-        yield from run_checks(CHECKS, SegmenterHarness(cls, tasks, Path(folder), config))
+    """Return an iterator over the results of `check_segmenter` as they come."""
+    return run_checks_in_folder(CHECKS, lambda folder: SegmenterHarness(cls, tasks, folder, config))
 
 
 # -- the checks -------------------------------------------------------------------------------------------------------
@@ -78,7 +72,7 @@ def iter_segmenter_checks(
 
 def fits_and_predicts(harness: SegmenterHarness) -> None:
     """fit learns from samples and predict gives a label map of the image's size: ids without gaps, or classes."""
-    harness.predict(harness.fitted, harness.probe, harness.mix.real, "an unseen image")
+    harness.predict(harness.fitted, harness.probe, harness.saved_pictures, "an unseen image")
 
 
 def samples_are_untouched(harness: SegmenterHarness) -> None:
@@ -88,7 +82,7 @@ def samples_are_untouched(harness: SegmenterHarness) -> None:
     require(validation, "fit changed the pixels of the validation samples: work on copies")
     image = harness.probe
     unseen = image.copy()
-    harness.predict(segmenter, image, harness.mix.real, "an unseen image")
+    harness.predict(segmenter, image, harness.saved_pictures, "an unseen image")
     require(np.array_equal(image, unseen), "predict changed the image it was given: work on a copy")
 
 
@@ -97,20 +91,15 @@ def budget_is_kept(harness: SegmenterHarness) -> None:
     check_steps(harness, harness.watch, harness.second[3])
     fitted, watch = harness.fitted, Watch()
     with watch.counting():
-        harness.predict(fitted, harness.probe, harness.mix.real, "an unseen image")
+        harness.predict(fitted, harness.probe, harness.saved_pictures, "an unseen image")
     check_no_steps(watch, "predict")
-
-
-def progress_is_reported(harness: SegmenterHarness) -> None:
-    """fit reports its progress from time to time, and its end."""
-    check_progress(harness, harness.watch)
 
 
 def predictions_stand_alone(harness: SegmenterHarness) -> None:
     """What predict says of an image doesn't depend on the images before it, or on the global random state."""
     expected = harness.fitted.predict(harness.probe)
     with perturbed_global_rng(5):
-        harness.predict(harness.fitted, harness.pictures(1, seed=11)[0].image, harness.mix.real, "another image")
+        harness.predict(harness.fitted, harness.pictures(1, seed=11)[0].image, harness.saved_pictures, "another image")
         again = harness.fitted.predict(harness.probe)
     require(same(expected, again), "predict says something else of the same image after it has seen another one")
 
@@ -126,25 +115,13 @@ def same_seed_same_prediction(harness: SegmenterHarness) -> None:
 def saved_is_enough(harness: SegmenterHarness) -> None:
     """load needs nothing but the saved folder, wherever that is, and predicts the same."""
     harness.says(harness.fitted)
-    moved = harness.saved(harness.fitted).rename(harness.folder / "moved")
-    hidden = (harness.folder / "train").rename(harness.folder / "hidden")
-    try:
-        with (
-            plugin_call("load from a moved folder, without the training samples,"),
-            perturbed_global_rng(6),
-            empty_home(),
-        ):
-            loaded = harness.cls.load(moved, harness.context())
-            require(loaded.config == harness.fitted.config, "load gave another configuration than was saved")
-            require(harness.agree(harness.fitted, loaded), "what load gives predicts otherwise than what was saved")
-    finally:
-        hidden.rename(harness.folder / "train")
-        shutil.rmtree(moved)
+    with harness.loaded_elsewhere(harness.fitted, harness.budget) as loaded:
+        require(harness.agree(harness.fitted, loaded), "what load gives predicts otherwise than what was saved")
 
 
 def stops_and_resumes(harness: SegmenterHarness) -> None:
     """fit stops when asked to, leaves a checkpoint, and when resumed ends where an uninterrupted fit ends."""
-    resumed = stop_and_resume(harness, harness.watch, lambda context: harness.fit(harness.mix, context))
+    resumed = stop_and_resume(harness)
     require(
         harness.agree(harness.fitted, resumed),
         "a fit that was stopped and resumed predicts otherwise than an uninterrupted one",
@@ -153,8 +130,8 @@ def stops_and_resumes(harness: SegmenterHarness) -> None:
 
 def something_is_found(harness: SegmenterHarness) -> None:
     """On training images something is found, and not the same on each."""
-    images = [sample.image for sample in harness.mix.real]
-    found = [harness.predict(harness.fitted, image, harness.mix.real, "a training image") for image in images]
+    images = [sample.image for sample in harness.saved_pictures]
+    found = [harness.predict(harness.fitted, image, harness.saved_pictures, "a training image") for image in images]
     if harness.trains and all(map(blank, found)):
         raise Skipped("after the smoke budget it finds nothing yet, so what is said of predictions here says little")
     require(not all(map(blank, found)), "it finds nothing on any of its training images")
@@ -166,7 +143,7 @@ def something_is_found(harness: SegmenterHarness) -> None:
 
 def any_size(harness: SegmenterHarness) -> None:
     """predict takes images of any size, blank ones, and ones with a single object."""
-    side, reference = harness.side, harness.mix.real
+    side, reference = harness.side, harness.saved_pictures
     for size in ((side + 13, side + 30), (23, 40), (side * 2 + 1, 31)):
         image = harness.pictures(1, size=size, seed=2)[0].image
         harness.predict(harness.fitted, image, reference, f"an image of {size[0]}×{size[1]}")
@@ -192,22 +169,14 @@ def sixteen_bits_half_synthetic(harness: SegmenterHarness) -> None:
 
 def every_claimed_task(harness: SegmenterHarness) -> None:
     """Every task that the spec claims can be done."""
-    others: list[Task] = [task for task in ("instances", "semantic") if task in harness.tasks and task != harness.task]
-    if not others:
-        raise Skipped("it claims one task, which the other checks try")
-    for task in others:
+    for task in harness.other_tasks:
         mix = TrainingMix(harness.pictures(4, task=task))
         _try_on(harness, mix, f"images of the task {task!r}")
 
 
 def poor_training_sets(harness: SegmenterHarness) -> None:
     """One image, all background, or images smaller than a patch: it works, or it says so in one line."""
-    sets = {
-        "one image": harness.pictures(1),
-        "images that are all background": harness.pictures(3, objects=0),
-        "images of 24×20": harness.pictures(3, size=(24, 20)),
-    }
-    for what, train in sets.items():
+    for what, train in harness.poor_sets().items():
         with plugin_call_may_refuse(f"fit and predict on {what}"):
             found = harness.fit(TrainingMix(train), harness.context(harness.few)).predict(harness.probe)
             check_answer(found, harness.probe, train, f"an image, trained on {what}")

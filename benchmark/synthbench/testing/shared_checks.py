@@ -3,27 +3,29 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
-from synthbench.plugin.api import BUDGET_NAMES, LOG, Budget, Config, Context, Encoder, Stopped
+from synthbench.plugin.api import BUDGET_NAMES, LOG, Budget, Config, Encoder, Stopped
 from synthbench.samples import Sample, SampleSet
 from synthbench.testing.check_results import CheckFailure, FatalCheckFailure, Skipped, plugin_call, require
-from synthbench.testing.harness import Harness, perturbed_global_rng
+from synthbench.testing.harness import SEED, Fitted, Harness, perturbed_global_rng
+from synthbench.testing.learning import changed
 from synthbench.testing.watch import Watch
 
 __all__ = [
     "GRADIENTS_PER_STEP",
     "Untouched",
     "budgets_are_named",
+    "check_another_seed",
     "check_config",
     "check_no_steps",
-    "check_progress",
     "check_steps",
     "configuration_is_declared",
     "in_memory",
+    "progress_is_reported",
     "stop_and_resume",
 ]
 
@@ -31,7 +33,7 @@ GRADIENTS_PER_STEP = 16
 """More computations of gradients for each optimiser step are taken for steps that aren't an optimiser's."""
 
 
-def configuration_is_declared(harness: Harness) -> None:
+def configuration_is_declared(harness: Harness[Any, Any]) -> None:
     """Config is a synthbench.Config: keys have defaults, unknown ones are refused, it survives a JSON round trip."""
     check_config(harness.cls, harness.keys)
 
@@ -76,10 +78,9 @@ def _check_fingerprint(cls: Any, config: Config) -> None:
     require(found == again, "fingerprint() says something else each time, so that no result would be found again")
 
 
-def budgets_are_named(harness: Harness) -> None:
+def budgets_are_named(harness: Harness[Any, Any]) -> None:
     """What trains has the budgets smoke, quick, standard and paper; what doesn't train has none."""
-    if not harness.trains:
-        raise Skipped("it doesn't train")
+    harness.require_training()
     budgets = harness.cls.budgets
     for name in BUDGET_NAMES:
         require(
@@ -92,7 +93,7 @@ def budgets_are_named(harness: Harness) -> None:
         require(budget.steps > 0, f"budget {name!r} has no steps; what doesn't train leaves `budgets` empty")
 
 
-def check_steps(harness: Harness, *watches: Watch) -> None:
+def check_steps(harness: Harness[Any, Any], *watches: Watch) -> None:
     """Raise `CheckFailure` unless the watched fits took the smoke budget's steps; without budgets, none.
 
     No optimiser and no parameter may get more steps than the budget has, and all optimisers together no fewer.
@@ -125,10 +126,10 @@ def check_no_steps(watch: Watch, what: str) -> None:
     require(not count, f"{what} took {count:,} optimiser steps: all training belongs in fit, and in its budget")
 
 
-def check_progress(harness: Harness, watch: Watch) -> None:
-    """Raise `CheckFailure` unless the watched fit reported whole, growing numbers up to its total."""
-    if not harness.trains:
-        raise Skipped("it doesn't train")
+def progress_is_reported(harness: Harness[Any, Any]) -> None:
+    """fit reports its progress from time to time, and its end."""
+    harness.require_training()
+    watch = harness.watch
     require(watch.reports, "fit never called context.progress(done, total, note)")
     for done, total, note in watch.reports:
         require(
@@ -139,27 +140,20 @@ def check_progress(harness: Harness, watch: Watch) -> None:
     require(done == total, f"the last report was progress({done}, {total}): report the end too")
 
 
-def stop_and_resume(harness: Harness, whole: Watch, fit: Callable[[Context], Any]) -> Any:
+def stop_and_resume(harness: Harness[Any, Fitted]) -> Fitted:
     """Stop a fit at its second question, fit again in the same folder, and return what that gives.
-
-    Parameters
-    ----------
-    harness
-    whole
-        What was seen of an uninterrupted fit.
-    fit
 
     Raises
     ------
     CheckFailure
         If it doesn't raise `Stopped`, leaves no checkpoint, or takes steps again that it had taken.
     """
-    if not harness.trains:
-        raise Skipped("it doesn't train")
+    harness.require_training()
+    uninterrupted, data = harness.watch, harness.training_data
     folder, watch, later = harness.new_folder("checkpoints"), Watch(stop_after=1), Watch()
     try:
         with perturbed_global_rng(3), watch.counting():
-            fit(harness.context(folder=folder, should_stop=watch.should_stop, progress=watch.progress))
+            harness.fit(data, harness.context(folder=folder, should_stop=watch.should_stop, progress=watch.progress))
     except Stopped:
         pass
     else:
@@ -173,14 +167,22 @@ def stop_and_resume(harness: Harness, whole: Watch, fit: Callable[[Context], Any
         "fit was stopped and left nothing in context.folder: leave a checkpoint before it raises synthbench.Stopped",
     )
     with plugin_call("fit, resumed after it was stopped,"), perturbed_global_rng(4), later.counting():
-        resumed = fit(harness.context(folder=folder))
-    before, after, all_steps = (sum(seen.steps.values()) for seen in (watch, later, whole))
+        resumed = harness.fit(data, harness.context(folder=folder))
+    before, after, all_steps = (sum(seen.steps.values()) for seen in (watch, later, uninterrupted))
     require(
         before + after <= all_steps,
         f"fit took {before} optimiser steps before it was stopped and {after} when it was resumed, and an "
         f"uninterrupted one takes {all_steps}: go on from the checkpoint",
     )
     return resumed
+
+
+def check_another_seed(harness: Harness[Any, Fitted], fitted: Fitted, other: Fitted) -> None:
+    """Raise `CheckFailure` unless two fits, with `SEED` and with the next seed, have learnt different numbers."""
+    require(
+        changed(harness.numbers(other), harness.numbers(fitted), (SEED, SEED + 1)),
+        "a fit with another seed saves the same numbers: derive every random choice from context.seed",
+    )
 
 
 def in_memory(samples: SampleSet) -> SampleSet:

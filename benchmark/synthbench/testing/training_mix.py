@@ -8,10 +8,11 @@ import numpy as np
 
 from synthbench.plugin.api import Instances, Segmenter, TrainingMix
 from synthbench.testing.check_results import Skipped, require
-from synthbench.testing.data import inverted, partly_unknown
+from synthbench.testing.data import inverted
 from synthbench.testing.harness import SEED
 from synthbench.testing.learning import changed
 from synthbench.testing.segmenter_harness import HALF, SegmenterHarness, blank
+from synthbench.testing.shared_checks import check_another_seed
 
 __all__ = [
     "QUARTERS",
@@ -27,13 +28,9 @@ QUARTERS = (0.25, 0.75)
 
 def another_seed_another_fit(harness: SegmenterHarness) -> None:
     """A fit with another seed learns something else."""
-    if not harness.trains:
-        raise Skipped("it doesn't train")
+    harness.require_training()
     other = harness.try_fit(harness.half_mix, f"{HALF}, with another seed", SEED + 1)
-    require(
-        changed(harness.numbers(other), harness.numbers(harness.half), (SEED, SEED + 1)),
-        "a fit with another seed saves the same numbers: derive every random choice from context.seed",
-    )
+    check_another_seed(harness, harness.half, other)
 
 
 def mix_is_learnt_from(harness: SegmenterHarness) -> None:
@@ -89,11 +86,7 @@ def validation_is_not_trained_on(harness: SegmenterHarness) -> None:
 
 def unknown_is_no_background(harness: SegmenterHarness) -> None:
     """Where it supports ignore regions, pixels of unknown label are not taken for background."""
-    if not harness.cls.supports_ignore:
-        raise Skipped("supports_ignore is false, so studies refuse samples with an ignore region for it")
-    for task in harness.tasks:
-        what = f"images of the task {task!r}, much of them unknown"
-        pair = partly_unknown(harness.pictures(4, task=task))
+    for what, *pair in harness.sets_with_unknown_pixels():
         unknown, background = (harness.try_fit(TrainingMix(train), what, validation=train) for train in pair)
         harness.predict(unknown, harness.probe, pair[0], f"an unseen image, after fit on {what}")
         require(
