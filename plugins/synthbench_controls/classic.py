@@ -103,7 +103,8 @@ class Classic(Control[ClassicConfig]):
         points = [n // spacing + 4 for n in shape]
         displacements = rng.standard_normal((2, *points)) * self.config.elastic
         deformation = [ndimage.map_coordinates(each, grid / spacing + 1, order=3) for each in displacements]
-        return coordinates + np.stack(deformation)
+        deformed: NDArray[np.float64] = coordinates + np.stack(deformation)
+        return deformed
 
     def _change_intensity(
         self, planes: FloatArray, original: FloatArray, rng: np.random.Generator
@@ -119,7 +120,8 @@ class Classic(Control[ClassicConfig]):
         sigma = self.config.blur * rng.random()
         values = ndimage.gaussian_filter(values, (0, sigma, sigma))
         values = values + self.config.noise * rng.random() * rng.standard_normal(values.shape)
-        return values * span + low
+        changed: NDArray[np.float64] = values * span + low
+        return changed
 
 
 def _random_factor(largest: float, rng: np.random.Generator) -> float:

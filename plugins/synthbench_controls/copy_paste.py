@@ -100,7 +100,7 @@ class CopyPaste(Control[CopyPasteConfig]):
         self.min_area = min_object_area(masks)
         configured = self.config.touching_fraction
         self.touching_fraction = fraction_of_touching_objects(masks) if configured is None else configured
-        self.log_areas = np.log([np.median(of_mask) if len(of_mask) else np.nan for of_mask in areas])
+        self.log_areas = np.log([float(np.median(of_mask)) if len(of_mask) else np.nan for of_mask in areas])
         self.colours = np.stack([pasting.background_colour(sample) for sample in train]) / _white_levels(train)[:, None]
         self.complete_objects = lru_cache(maxsize=64)(self._complete_objects)
         self._contrast = lru_cache(maxsize=1024)(lambda position: pasting.contrast(self.training_sample(position)))

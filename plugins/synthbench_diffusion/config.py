@@ -10,7 +10,7 @@ from pydantic import Field, model_validator
 from synthbench import Budget
 from synthbench.errors import ConfigError
 from synthbench.toolkit.generators.config import MaskToImageConfig, PresetConfig
-from synthbench.toolkit.training.budget_defaults import non_default, resolve_defaults, resolve_preset
+from synthbench.toolkit.training.budget_defaults import non_default, resolve_defaults, resolve_preset, resolved
 from synthbench_diffusion.process import BetaSchedule, PredictionType
 
 __all__ = ["DiffusionConfig"]
@@ -178,4 +178,4 @@ class DiffusionConfig(PresetConfig, MaskToImageConfig):
     @property
     def side_multiple(self) -> int:
         """The sides of images are multiples of this, when the configuration is resolved."""
-        return (self.pixel_unshuffle_factor or 1) * 2 ** (len(self.channel_mult or (1,)) - 1)
+        return int(resolved(self.pixel_unshuffle_factor) * 2 ** (len(resolved(self.channel_mult)) - 1))

@@ -15,6 +15,7 @@ from synthbench.toolkit.intensity.texture import match_texture
 from synthbench.toolkit.rng import stream
 from synthbench.toolkit.training import loop
 from synthbench.toolkit.training.batches import Batches
+from synthbench.toolkit.training.budget_defaults import resolved
 from synthbench.toolkit.training.mode_collapse import check_mode_collapse
 from synthbench.toolkit.training.training_log import preview_of
 from synthbench.types import Image, LabelMap, Planes
@@ -63,19 +64,19 @@ class Diffusion(JointGenerator[DiffusionConfig]):
 
     def build_networks(self) -> None:
         config, codec = self.config, self.codec
-        self.process = GaussianDiffusion(config.timesteps, config.beta_schedule, config.prediction_type)
-        side, attention = self.patch_size // config.pixel_unshuffle_factor, config.attention_resolution
-        levels = range(len(config.channel_mult))
+        self.process = GaussianDiffusion(config.timesteps, config.beta_schedule, resolved(config.prediction_type))
+        channel_mult, factor = resolved(config.channel_mult), resolved(config.pixel_unshuffle_factor)
+        side, attention = self.patch_size // factor, config.attention_resolution
         network = Denoiser(
             codec.planes if self.conditions is None else codec.image_planes,
             0 if self.conditions is None else self.conditions.planes,
-            config.model_channels,
-            config.channel_mult,
-            config.pixel_unshuffle_factor,
-            config.num_res_blocks,
-            None if attention is None else [level for level in levels if side == attention * 2**level],
+            resolved(config.model_channels),
+            channel_mult,
+            factor,
+            resolved(config.num_res_blocks),
+            None if attention is None else [k for k in range(len(channel_mult)) if side == attention * 2**k],
         )
-        self.network = network.to(self.device, memory_format=torch.channels_last).eval()
+        self.network = network.to(self.device).to(memory_format=torch.channels_last).eval()
 
     # -- training -----------------------------------------------------------------------------------------------------
 
@@ -159,7 +160,7 @@ class Diffusion(JointGenerator[DiffusionConfig]):
         margins = [(0, 0), *((0, -side % self.network.side_multiple) for side in (height, width))]
         padded = np.pad(condition, margins, mode="symmetric")
         seen = self.conditions.network_input(torch.from_numpy(padded)[None].to(self.device))
-        predict = classifier_free_guidance(self.network, seen, self.config.guidance_scale)
+        predict = classifier_free_guidance(self.network, seen, resolved(self.config.guidance_scale))
         return self._denoise(predict, (self.codec.image_planes, *padded.shape[1:]), rng)[:, :height, :width]
 
     def _denoise(
@@ -171,7 +172,7 @@ class Diffusion(JointGenerator[DiffusionConfig]):
     ) -> Planes:
         """Return planes of a shape ``(C, H, W)``, float32 in −1 … 1, drawn one by one with noise from the CPU."""
         noise = torch.from_numpy(rng.standard_normal((1, *shape), dtype=np.float32)).to(self.device)
-        x_0 = self.process.ddim_sample(predict, noise, self.config.sampling_steps, predict_last)
+        x_0 = self.process.ddim_sample(predict, noise, resolved(self.config.sampling_steps), predict_last)
         planes: Planes = x_0[0].cpu().numpy()
         return planes
 

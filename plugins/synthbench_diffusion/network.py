@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 
 import torch
-from monai.networks.nets import DiffusionModelUNet
+from monai.networks.nets.diffusion_model_unet import DiffusionModelUNet
 from torch import nn
 from torch.nn import functional as F
 
@@ -96,4 +96,4 @@ class Denoiser(nn.Module):
     @property
     def side_multiple(self) -> int:
         """The sides of images are multiples of this."""
-        return self.factor * 2 ** (len(self.unet.block_out_channels) - 1)
+        return int(self.factor * 2 ** (len(self.unet.block_out_channels) - 1))

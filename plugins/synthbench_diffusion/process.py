@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Literal
+from typing import Any, Literal
 
 import torch
-from monai.networks.schedulers import DDPMScheduler
+from monai.networks.schedulers.ddpm import DDPMScheduler
 
 __all__ = ["BetaSchedule", "GaussianDiffusion", "Predict", "PredictionType", "classifier_free_guidance"]
 
@@ -37,18 +37,24 @@ class GaussianDiffusion:
         self.timesteps = timesteps
         self.prediction_type = prediction_type
         ends = _BETA_RANGES[beta_schedule]
-        betas = {f"beta_{k}": b * 1000 / timesteps for k, b in zip(("start", "end"), ends or (), strict=False)}
+        betas: dict[str, Any] = {
+            f"beta_{k}": b * 1000 / timesteps for k, b in zip(("start", "end"), ends or (), strict=False)
+        }
         self._scheduler = DDPMScheduler(timesteps, beta_schedule, prediction_type=prediction_type, **betas)
 
     def q_sample(self, x_0: torch.Tensor, noise: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
         """Return x_t for clean planes x_0, ``(B, C, H, W)``, and timesteps ``(B,)`` (Ho et al., eq. 4)."""
-        return self._scheduler.add_noise(x_0, noise, t)
+        x_t: torch.Tensor = self._scheduler.add_noise(x_0, noise, t)
+        return x_t
 
     def target(self, x_0: torch.Tensor, noise: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
         """Return what the network should predict for `q_sample`."""
         if self.prediction_type == "epsilon":
             return noise
-        return x_0 if self.prediction_type == "sample" else self._scheduler.get_velocity(x_0, noise, t)
+        if self.prediction_type == "sample":
+            return x_0
+        velocity: torch.Tensor = self._scheduler.get_velocity(x_0, noise, t)
+        return velocity
 
     def loss_weights(self, t: torch.Tensor) -> torch.Tensor:
         """Return the weights of the squared errors at timesteps ``(B,)``: ``(B, 1, 1, 1)`` float32.
@@ -57,7 +63,7 @@ class GaussianDiffusion:
         that the error of x_0 has under ``v_prediction``, up to 5; otherwise fine details, which are predicted at small
         t, would hardly count. The limit resembles that of Hang et al. 2023 (arXiv 2303.09556).
         """
-        alpha_bar = self._scheduler.alphas_cumprod.to(t.device)[t].float()[:, None, None, None]
+        alpha_bar: torch.Tensor = self._scheduler.alphas_cumprod.to(t.device)[t].float()[:, None, None, None]
         if self.prediction_type == "sample":
             return (1.0 / (1.0 - alpha_bar)).clamp(max=_MAX_WEIGHT)
         return torch.ones_like(alpha_bar)

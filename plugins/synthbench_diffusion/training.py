@@ -9,6 +9,7 @@ from torch.optim.lr_scheduler import LambdaLR
 
 from synthbench.toolkit.training import loop
 from synthbench.toolkit.training.batches import Batches
+from synthbench.toolkit.training.budget_defaults import resolved
 from synthbench.toolkit.training.checkpoints import State
 from synthbench.toolkit.training.schedules import averaged_model, linear_warmup, one_cycle
 from synthbench_diffusion.conditional import Conditions
@@ -53,8 +54,8 @@ class DiffusionTraining:
     ) -> None:
         self.config, self.network, self.process, self.batches = config, network, process, batches
         self.image_planes, self.conditions, self.random = image_planes, conditions, random
-        self.average = averaged_model(network, config.ema_decay or 0.0)
-        self.optimiser = torch.optim.Adam(network.parameters(), config.learning_rate or 0.0)
+        self.average = averaged_model(network, resolved(config.ema_decay))
+        self.optimiser = torch.optim.Adam(network.parameters(), resolved(config.learning_rate))
         steps = len(batches)
         self.schedule = LambdaLR(
             self.optimiser,
@@ -79,7 +80,7 @@ class DiffusionTraining:
         condition, x_0, device = None, torch.cat([image, rest], dim=1), image.device
         if self.conditions is not None:
             condition, x_0 = self.conditions.network_input(rest), image
-            condition = drop_conditions(condition, self.config.cond_drop_prob or 0.0, self.random)
+            condition = drop_conditions(condition, resolved(self.config.cond_drop_prob), self.random)
         t = torch.randint(self.config.timesteps, (len(x_0),), generator=self.random, device=device)
         noise = torch.randn(x_0.shape, generator=self.random, device=device)
         with loop.autocast(device):

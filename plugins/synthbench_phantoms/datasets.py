@@ -11,6 +11,7 @@ from pydantic import Field
 import synthbench
 from synthbench import Context, Dataset, Sample
 from synthbench.toolkit.rng import stream
+from synthbench.types import Image, LabelMap
 from synthbench_phantoms import filaments, grains, nuclei, phase
 
 
@@ -51,7 +52,7 @@ class _Phantom(Dataset[PhantomConfig]):
             context.progress(index + 1, len(splits), "generated")
 
     @staticmethod
-    def render(rng: np.random.Generator, size: int, second: bool) -> tuple[np.ndarray, np.ndarray]:
+    def render(rng: np.random.Generator, size: int, second: bool, /) -> tuple[Image, LabelMap]:
         """Return an image and its label map; `second` selects the kind."""
         raise NotImplementedError
 

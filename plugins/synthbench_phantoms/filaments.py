@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from scipy import ndimage
 
+from synthbench.types import BoolMask, FloatArray, Image, LabelMap
 from synthbench_phantoms import optics, shapes
 
 CLASSES = ("background", "filament")
@@ -12,7 +13,7 @@ STEP = 0.5
 """Distance between the points of a line, in pixels."""
 
 
-def render(rng: np.random.Generator, size: int, dense: bool) -> tuple[np.ndarray, np.ndarray]:
+def render(rng: np.random.Generator, size: int, dense: bool) -> tuple[Image, LabelMap]:
     """Return one random image and its label map.
 
     Returns
@@ -51,8 +52,8 @@ def render(rng: np.random.Generator, size: int, dense: bool) -> tuple[np.ndarray
 
 
 def network(
-    rng: np.random.Generator, shape: tuple[int, int], density: float, cell: np.ndarray | None = None
-) -> list[np.ndarray]:
+    rng: np.random.Generator, shape: tuple[int, int], density: float, cell: FloatArray | None = None
+) -> list[FloatArray]:
     """Return curved lines; half of them start on an earlier one, like branches.
 
     Parameters
@@ -71,7 +72,7 @@ def network(
         ``(n, 2)`` points (y, x) of each line, at a distance of `STEP`.
     """
     target_length = density * shape[0] * shape[1]
-    lines: list[np.ndarray] = []
+    lines: list[FloatArray] = []
     total = 0.0
     main = rng.uniform(0, np.pi)
     for _ in range(10 * max(shape)):
@@ -95,7 +96,7 @@ def network(
     return lines
 
 
-def splat(line: np.ndarray, weight: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+def splat(line: FloatArray, weight: FloatArray, shape: tuple[int, int]) -> FloatArray:
     """Return an image of a line: the weight of each point is distributed to the four nearest pixels."""
     image = np.zeros(shape)
     base = np.floor(line).astype(int)
@@ -109,16 +110,17 @@ def splat(line: np.ndarray, weight: np.ndarray, shape: tuple[int, int]) -> np.nd
     return image
 
 
-def _walk(rng: np.random.Generator, start: np.ndarray, heading: float, length: float) -> np.ndarray:
+def _walk(rng: np.random.Generator, start: FloatArray, heading: float, length: float) -> FloatArray:
     """Return a line ``(n, 2)`` whose curvature is smooth noise."""
     count = max(4, int(length / STEP))
     bends = ndimage.gaussian_filter1d(rng.standard_normal(count), 15, mode="nearest")
     angle = heading + rng.normal(0, 0.003) * np.arange(count) + 0.05 * np.cumsum(bends)
     steps = STEP * np.stack([np.sin(angle), np.cos(angle)], axis=1)
-    return start + np.cumsum(steps, axis=0)
+    line: FloatArray = start + np.cumsum(steps, axis=0)
+    return line
 
 
-def _longest_run(line: np.ndarray, inside: np.ndarray) -> np.ndarray:
+def _longest_run(line: FloatArray, inside: BoolMask) -> FloatArray:
     edges = np.flatnonzero(np.diff(np.concatenate([[False], inside, [False]]).astype(int)))
     runs = edges.reshape(-1, 2)
     if not len(runs):
@@ -127,7 +129,7 @@ def _longest_run(line: np.ndarray, inside: np.ndarray) -> np.ndarray:
     return line[first:last]
 
 
-def near(lines: list[np.ndarray], shape: tuple[int, int], distance: float) -> np.ndarray:
+def near(lines: list[FloatArray], shape: tuple[int, int], distance: float) -> BoolMask:
     """Return the pixels within `distance` of a line, bool."""
     not_on_line = np.ones(shape, bool)
     for line in lines:
@@ -136,16 +138,20 @@ def near(lines: list[np.ndarray], shape: tuple[int, int], distance: float) -> np
     return ndimage.distance_transform_edt(not_on_line) <= distance if lines else ~not_on_line
 
 
-def _beads(rng: np.random.Generator, count: int, brightness: float) -> np.ndarray:
+def _beads(rng: np.random.Generator, count: int, brightness: float) -> FloatArray:
     """Return the intensity along a line: a random level with uneven staining."""
     level = np.exp(np.clip(rng.normal(brightness, 0.35), -0.5, 1.2))
-    return level * np.clip(1 + 1.5 * ndimage.gaussian_filter1d(rng.standard_normal(count), 6), 0.25, None)
+    brightness_along: FloatArray = level * np.clip(
+        1 + 1.5 * ndimage.gaussian_filter1d(rng.standard_normal(count), 6), 0.25, None
+    )
+    return brightness_along
 
 
-def _cell(rng: np.random.Generator, shape: tuple[int, int]) -> np.ndarray:
+def _cell(rng: np.random.Generator, shape: tuple[int, int]) -> FloatArray:
     """Return where the cell is, 0 … 1; the image shows all or a part of it."""
     wave = shapes.smooth_noise(rng, shape, max(shape) / 4)
     y, x = np.meshgrid(np.linspace(-1, 1, shape[0]), np.linspace(-1, 1, shape[1]), indexing="ij")
     angle = rng.uniform(0, 2 * np.pi)
     side = np.sin(angle) * y + np.cos(angle) * x
-    return 1 / (1 + np.exp(-6 * (side + rng.uniform(-0.2, 1.4) + 0.35 * wave)))
+    presence: FloatArray = 1 / (1 + np.exp(-6 * (side + rng.uniform(-0.2, 1.4) + 0.35 * wave)))
+    return presence

@@ -15,6 +15,7 @@ from synthbench import Context, Generator, Sample, SampleSet, Stopped
 from synthbench.errors import DataError, StoreError
 from synthbench.samples import MASK
 from synthbench.toolkit.rng import stream
+from synthbench.types import BoolMask, FloatArray, Image, LabelMap
 from synthbench_phantoms import filaments, shapes
 from synthbench_phantoms.measure import DEPTHS, ImageStatistics, fill_missing, measure_image, regions_and_depth
 
@@ -89,14 +90,14 @@ class Phantom(Generator[PhantomGeneratorConfig]):
             raise StoreError(f"{folder / STATISTICS_FILE}: can't be read: {error!r}; fit again") from None
         return new
 
-    def _render(self, rng: np.random.Generator, row: ImageStatistics, labels: np.ndarray) -> np.ndarray:
+    def _render(self, rng: np.random.Generator, row: ImageStatistics, labels: LabelMap) -> Image:
         planes = render_planes(rng, row, labels, *regions_and_depth(labels, self._set["task"], self._set["classes"]))
         brightest = max(other.max_value for other in self.statistics if other.dtype == row.dtype)
         planes = np.clip(np.rint(planes), 0, brightest).astype(row.dtype)
         return planes[0] if row.grey else np.ascontiguousarray(np.moveaxis(planes, 0, -1))
 
 
-def sample_objects(rng: np.random.Generator, row: ImageStatistics) -> np.ndarray:
+def sample_objects(rng: np.random.Generator, row: ImageStatistics) -> LabelMap:
     """Return a label map ``(height, width)`` int32 with objects like those that were measured."""
     count = rng.poisson(row.object_count) if row.object_count > 8 else row.object_count
     outlines = []
@@ -116,7 +117,7 @@ def sample_objects(rng: np.random.Generator, row: ImageStatistics) -> np.ndarray
     return labels
 
 
-def sample_classes(rng: np.random.Generator, row: ImageStatistics) -> np.ndarray:
+def sample_classes(rng: np.random.Generator, row: ImageStatistics) -> LabelMap:
     """Return a class map ``(height, width)`` uint8 with the measured fractions and widths of the classes.
 
     Wide classes divide the image by thresholds on smooth noise, the rarest class first; lines are put on top of them.
@@ -140,7 +141,7 @@ def sample_classes(rng: np.random.Generator, row: ImageStatistics) -> np.ndarray
     return labels
 
 
-def _lines(rng: np.random.Generator, shape: tuple[int, int], fraction: float, width: float) -> np.ndarray:
+def _lines(rng: np.random.Generator, shape: tuple[int, int], fraction: float, width: float) -> BoolMask:
     """Return lines of a width that cover a fraction of the image, ``(height, width)`` bool."""
     covered = np.zeros(shape, bool)
     for _ in range(4):
@@ -151,8 +152,8 @@ def _lines(rng: np.random.Generator, shape: tuple[int, int], fraction: float, wi
 
 
 def render_planes(
-    rng: np.random.Generator, row: ImageStatistics, labels: np.ndarray, regions: np.ndarray, depth: np.ndarray
-) -> np.ndarray:
+    rng: np.random.Generator, row: ImageStatistics, labels: LabelMap, regions: LabelMap, depth: FloatArray
+) -> FloatArray:
     """Return the grey values of an image with these labels and statistics, ``(channels, height, width)`` float64."""
     shape = labels.shape
     planes = np.zeros((row.depth_profile.shape[1], *shape))
@@ -169,4 +170,5 @@ def render_planes(
             bumps = np.where(here, shapes.smooth_noise(rng, shape, float(row.texture_sigma[region])), 0)
             planes += row.texture_std[region][:, None, None] * bumps
     noise = np.moveaxis(row.noise_std[regions], -1, 0)
-    return planes + noise * rng.standard_normal(planes.shape)
+    noisy: FloatArray = planes + noise * rng.standard_normal(planes.shape)
+    return noisy

@@ -6,13 +6,14 @@ import numpy as np
 from scipy import ndimage
 from scipy.spatial import cKDTree
 
+from synthbench.types import BoolMask, FloatArray, Image, IntArray, LabelMap
 from synthbench_phantoms import optics, shapes
 
 CLASSES = ("boundary", "ferrite", "martensite", "pore")
 BOUNDARY, FERRITE, MARTENSITE, PORE = range(4)
 
 
-def render(rng: np.random.Generator, size: int, coarse: bool) -> tuple[np.ndarray, np.ndarray]:
+def render(rng: np.random.Generator, size: int, coarse: bool) -> tuple[Image, LabelMap]:
     """Return one random image and its label map.
 
     Returns
@@ -44,7 +45,7 @@ def render(rng: np.random.Generator, size: int, coarse: bool) -> tuple[np.ndarra
     return image, labels
 
 
-def _grains(rng: np.random.Generator, shape: tuple[int, int], diameter: float) -> tuple[np.ndarray, np.ndarray]:
+def _grains(rng: np.random.Generator, shape: tuple[int, int], diameter: float) -> tuple[IntArray, BoolMask]:
     """A Voronoi tessellation seen through a wavy glass: grain index per pixel, and where the boundaries are."""
     margin = int(2 * diameter)
     extent = np.array(shape) + 2 * margin
@@ -61,25 +62,27 @@ def _grains(rng: np.random.Generator, shape: tuple[int, int], diameter: float) -
     return nearest[:, 0].reshape(shape), (gap < rng.uniform(0.8, 1.2)).reshape(shape)
 
 
-def _ferrite(rng: np.random.Generator, grain: np.ndarray) -> np.ndarray:
+def _ferrite(rng: np.random.Generator, grain: IntArray) -> FloatArray:
     """Smooth bright grains, each of its own grey."""
-    own = rng.uniform(0.62, 0.72) + 0.05 * rng.standard_normal(grain.max() + 1)
-    return own[grain] + 0.015 * shapes.smooth_noise(rng, grain.shape, 2)
+    level = rng.uniform(0.62, 0.72) + 0.05 * rng.standard_normal(grain.max() + 1)
+    light: FloatArray = level[grain] + 0.015 * shapes.smooth_noise(rng, grain.shape, 2)
+    return light
 
 
-def _martensite(rng: np.random.Generator, grain: np.ndarray) -> np.ndarray:
+def _martensite(rng: np.random.Generator, grain: IntArray) -> FloatArray:
     """Darker grains, ruled with laths in a direction of each grain's own."""
     count = grain.max() + 1
-    angle, own = rng.uniform(0, np.pi, count), 0.48 + 0.06 * rng.standard_normal(count)
+    angle, level = rng.uniform(0, np.pi, count), 0.48 + 0.06 * rng.standard_normal(count)
     pitch, strength = rng.uniform(3.5, 7.0, count), rng.uniform(0.06, 0.16, count)
     y, x = np.meshgrid(np.arange(grain.shape[0]), np.arange(grain.shape[1]), indexing="ij")
     across = np.cos(angle)[grain] * y - np.sin(angle)[grain] * x
     waver = 2.0 * shapes.smooth_noise(rng, grain.shape, 3) + 1.2 * shapes.smooth_noise(rng, grain.shape, 10)
     laths = np.sin(2 * np.pi * across / pitch[grain] + waver)
-    return own[grain] + strength[grain] * laths + 0.04 * shapes.smooth_noise(rng, grain.shape, 1)
+    light: FloatArray = level[grain] + strength[grain] * laths + 0.04 * shapes.smooth_noise(rng, grain.shape, 1)
+    return light
 
 
-def _pores(rng: np.random.Generator, shape: tuple[int, int], diameter: float) -> np.ndarray:
+def _pores(rng: np.random.Generator, shape: tuple[int, int], diameter: float) -> BoolMask:
     """Round holes, from a few pixels to half a grain."""
     count = rng.poisson(shape[0] * shape[1] / 3000) + 1
     areas = (diameter * rng.uniform(0.12, 0.5, count)) ** 2

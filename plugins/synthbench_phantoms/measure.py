@@ -14,6 +14,7 @@ from skimage.morphology import skeletonize
 from synthbench.metrics.overlap import dense_labels
 from synthbench.samples import Sample, Task
 from synthbench.toolkit.intensity.images import to_channels
+from synthbench.types import BoolMask, FloatArray, LabelMap
 
 DEPTHS = np.array([1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0, 11.0, 16.0, 24.0, 40.0])
 """Distances from the border of a region, in pixels, at which its intensity is measured; the last one and beyond."""
@@ -70,19 +71,19 @@ class ImageStatistics:
     dtype: str
     grey: bool
     max_value: int
-    fractions: np.ndarray
-    depth_profile: np.ndarray
-    texture_std: np.ndarray
-    texture_sigma: np.ndarray
-    noise_std: np.ndarray
-    object_std: np.ndarray
-    areas: np.ndarray
-    elongations: np.ndarray
-    solidities: np.ndarray
+    fractions: FloatArray
+    depth_profile: FloatArray
+    texture_std: FloatArray
+    texture_sigma: FloatArray
+    noise_std: FloatArray
+    object_std: FloatArray
+    areas: FloatArray
+    elongations: FloatArray
+    solidities: FloatArray
     object_count: int
     touching_fraction: float
-    line_width: np.ndarray
-    line_density: np.ndarray
+    line_width: FloatArray
+    line_density: FloatArray
 
     def as_json(self) -> dict[str, Any]:
         """Return the statistics as numbers, strings and lists."""
@@ -91,7 +92,8 @@ class ImageStatistics:
     @classmethod
     def from_json(cls, row: dict[str, Any]) -> ImageStatistics:
         """Return the statistics from the result of `as_json`."""
-        return cls(**{key: np.array(value) if isinstance(value, list) else value for key, value in row.items()})
+        values: dict[str, Any] = {k: np.array(value) if isinstance(value, list) else value for k, value in row.items()}
+        return cls(**values)
 
 
 def measure_image(sample: Sample, task: Task, classes: int, channels: int) -> ImageStatistics:
@@ -146,7 +148,7 @@ def measure_image(sample: Sample, task: Task, classes: int, channels: int) -> Im
     )
 
 
-def regions_and_depth(labels: np.ndarray, task: Task, classes: int) -> tuple[np.ndarray, np.ndarray]:
+def regions_and_depth(labels: LabelMap, task: Task, classes: int) -> tuple[LabelMap, FloatArray]:
     """Return the region of each pixel, and its distance from the border of the region.
 
     Parameters
@@ -179,13 +181,14 @@ def regions_and_depth(labels: np.ndarray, task: Task, classes: int) -> tuple[np.
     return regions, np.maximum(depth, 1)
 
 
-def approximate_distance(mask: np.ndarray) -> np.ndarray:
+def approximate_distance(mask: BoolMask) -> FloatArray:
     """Return the distance of each pixel of a mask from the outside, with an error of at most 6 %.
 
     It is the mean of the chessboard and the taxicab distance, which are fast to compute.
     """
     kinds = ("chessboard", "taxicab")
-    return sum(ndimage.distance_transform_cdt(mask, kind) for kind in kinds) / 2
+    distance: FloatArray = sum(ndimage.distance_transform_cdt(mask, kind) for kind in kinds) / 2
+    return distance
 
 
 def fill_missing(rows: Sequence[ImageStatistics]) -> list[ImageStatistics]:
@@ -207,7 +210,7 @@ def fill_missing(rows: Sequence[ImageStatistics]) -> list[ImageStatistics]:
     ]
 
 
-def _noise(response: np.ndarray, here: np.ndarray, depth: np.ndarray) -> float:
+def _noise(response: FloatArray, here: BoolMask, depth: FloatArray) -> float:
     """Return the standard deviation of the noise from the response to a Laplacian away from borders (Immerkær 1996).
 
     The strongest tenth of the responses is left out, because of dirt.
@@ -217,7 +220,7 @@ def _noise(response: np.ndarray, here: np.ndarray, depth: np.ndarray) -> float:
     return float(values[values <= np.quantile(values, 0.9)].mean() / 0.6573)
 
 
-def _by_depth(light: np.ndarray, depth: np.ndarray) -> np.ndarray:
+def _by_depth(light: FloatArray, depth: FloatArray) -> FloatArray:
     """Return the mean intensity at each of `DEPTHS`; at depths without pixels, that of the deepest pixels."""
     nearest = np.searchsorted((DEPTHS[1:] + DEPTHS[:-1]) / 2, depth)
     count = np.bincount(nearest, minlength=len(DEPTHS))
@@ -226,7 +229,7 @@ def _by_depth(light: np.ndarray, depth: np.ndarray) -> np.ndarray:
     return np.interp(np.arange(len(DEPTHS)), present, mean[present])
 
 
-def _equalise(residual: np.ndarray, labels: np.ndarray) -> np.ndarray:
+def _equalise(residual: FloatArray, labels: LabelMap) -> FloatArray:
     """Subtract the mean residual of each object in place, and return the standard deviation of the means."""
     count = int(labels.max(initial=0))
     sizes = np.bincount(labels.ravel(), minlength=count + 1)
@@ -240,7 +243,7 @@ def _equalise(residual: np.ndarray, labels: np.ndarray) -> np.ndarray:
     return spread
 
 
-def _texture(residual: np.ndarray, here: np.ndarray, noise: np.ndarray) -> tuple[np.ndarray, float]:
+def _texture(residual: FloatArray, here: BoolMask, noise: FloatArray) -> tuple[FloatArray, float]:
     """Return the robust standard deviation per channel, and the scale of the texture from the variance of its slope."""
     low, high = np.percentile(residual[:, here], (16, 84), axis=1)
     variance = np.maximum(((high - low) / 2) ** 2 - noise**2, 0)
@@ -254,7 +257,7 @@ def _texture(residual: np.ndarray, here: np.ndarray, noise: np.ndarray) -> tuple
     return np.sqrt(variance), float(np.clip(widths.mean(), 0.6, 12.0))
 
 
-def _seams(labels: np.ndarray) -> np.ndarray:
+def _seams(labels: LabelMap) -> BoolMask:
     """Return which pixels have a neighbour in another object, bool."""
     seams = np.zeros(labels.shape, bool)
     for here, there in ((np.s_[1:], np.s_[:-1]), (np.s_[:, 1:], np.s_[:, :-1])):
@@ -265,7 +268,7 @@ def _seams(labels: np.ndarray) -> np.ndarray:
     return seams
 
 
-def _objects(labels: np.ndarray) -> dict[str, Any]:
+def _objects(labels: LabelMap) -> dict[str, Any]:
     objects = regionprops(labels.astype(np.int32))
     chosen = [o for o in objects[:: max(1, len(objects) // MAX_SHAPES)] if o.area >= 4]
     touching = np.unique(labels[_seams(labels)])
@@ -287,7 +290,7 @@ def _solidity(region: Any) -> float:
     return float(region.solidity) if region.area >= 20 and min(region.image.shape) >= 4 else 1.0
 
 
-def _lines(regions: np.ndarray, depth: np.ndarray, count: int) -> dict[str, Any]:
+def _lines(regions: LabelMap, depth: FloatArray, count: int) -> dict[str, Any]:
     width, density = np.zeros(count), np.zeros(count)
     for region in range(count):
         here = regions == region

@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 from scipy import ndimage
 
+from synthbench.types import FloatArray, Image, LabelMap
 from synthbench_phantoms import optics, shapes
 
 
-def render(rng: np.random.Generator, size: int, crowded: bool) -> tuple[np.ndarray, np.ndarray]:
+def render(rng: np.random.Generator, size: int, crowded: bool) -> tuple[Image, LabelMap]:
     """Return one random image and its label map.
 
     Returns
@@ -33,7 +34,7 @@ def render(rng: np.random.Generator, size: int, crowded: bool) -> tuple[np.ndarr
     scene = (scene + rng.uniform(0.01, 0.06)) * optics.uneven_illumination(rng, shape, rng.uniform(0.1, 0.5))
     image = optics.record(
         rng,
-        scene / max(np.percentile(scene, 99.8), 1e-6),
+        scene / max(float(np.percentile(scene, 99.8)), 1e-6),
         photons=np.exp(rng.uniform(np.log(50), np.log(400))),
         read=rng.uniform(0.5, 2.5),
         white=rng.uniform(70, 255),
@@ -42,7 +43,7 @@ def render(rng: np.random.Generator, size: int, crowded: bool) -> tuple[np.ndarr
     return image, labels
 
 
-def _outline(rng: np.random.Generator, radius: float) -> np.ndarray:
+def _outline(rng: np.random.Generator, radius: float) -> FloatArray:
     """An ellipse mostly, at times a kidney, a lobed nucleus or a small dense one."""
     area = np.pi * radius**2 * np.exp(rng.normal(0, 0.3))
     kind = rng.random()
@@ -55,7 +56,7 @@ def _outline(rng: np.random.Generator, radius: float) -> np.ndarray:
     return shapes.rounded_outline(rng, 0.4 * area, rng.uniform(1.0, 2.2), 0.08)
 
 
-def _stain(rng: np.random.Generator, shape: tuple[int, int], placed: list[shapes.PlacedObject]) -> np.ndarray:
+def _stain(rng: np.random.Generator, shape: tuple[int, int], placed: list[shapes.PlacedObject]) -> FloatArray:
     """Light of the nuclei: a dome each, chromatin in clumps and grains, dark nucleoli."""
     clumps, grains = shapes.smooth_noise(rng, shape, rng.uniform(1.6, 3.0)), shapes.smooth_noise(rng, shape, 0.8)
     texture = rng.uniform(0.1, 0.26) * clumps + rng.uniform(0.05, 0.18) * grains
@@ -74,7 +75,7 @@ def _stain(rng: np.random.Generator, shape: tuple[int, int], placed: list[shapes
     return scene
 
 
-def _nucleoli(rng: np.random.Generator, nucleus: shapes.PlacedObject, shape: tuple[int, int]) -> np.ndarray:
+def _nucleoli(rng: np.random.Generator, nucleus: shapes.PlacedObject, shape: tuple[int, int]) -> FloatArray:
     dimming = np.ones(shape)
     y, x = np.ogrid[: shape[0], : shape[1]]
     for _ in range(rng.integers(0, 4) if nucleus.radius > 6 else 0):
@@ -84,9 +85,9 @@ def _nucleoli(rng: np.random.Generator, nucleus: shapes.PlacedObject, shape: tup
     return dimming
 
 
-def _out_of_focus(rng: np.random.Generator, shape: tuple[int, int], radius: float) -> np.ndarray:
+def _out_of_focus(rng: np.random.Generator, shape: tuple[int, int], radius: float) -> FloatArray:
     """Faint blurred bodies above and below the focal plane, and small dirt: in the picture, not in the labels."""
-    veil = np.zeros(shape)
+    veil: FloatArray = np.zeros(shape)
     for _ in range(rng.poisson(3)):
         y, x = rng.integers(0, shape[0]), rng.integers(0, shape[1])
         veil[y, x] += rng.uniform(0.1, 0.3) * 2 * np.pi * radius**2

@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 from scipy import ndimage
 
+from synthbench.types import FloatArray, Image
 from synthbench_phantoms.shapes import smooth_noise
 
 
-def blur_by_psf(scene: np.ndarray, sigma: float, skirt: float = 0.12) -> np.ndarray:
+def blur_by_psf(scene: FloatArray, sigma: float, skirt: float = 0.12) -> FloatArray:
     """Blur a scene by a point spread function: a narrow Gaussian core, and a wide one for stray light.
 
     Parameters
@@ -21,10 +22,11 @@ def blur_by_psf(scene: np.ndarray, sigma: float, skirt: float = 0.12) -> np.ndar
         Fraction of the light in the wide Gaussian, 0 … 1.
     """
     core = ndimage.gaussian_filter(scene, sigma, mode="nearest")
-    return (1 - skirt) * core + skirt * ndimage.gaussian_filter(scene, 5 * sigma, mode="nearest")
+    blurred: FloatArray = (1 - skirt) * core + skirt * ndimage.gaussian_filter(scene, 5 * sigma, mode="nearest")
+    return blurred
 
 
-def uneven_illumination(rng: np.random.Generator, shape: tuple[int, int], amount: float) -> np.ndarray:
+def uneven_illumination(rng: np.random.Generator, shape: tuple[int, int], amount: float) -> FloatArray:
     """Return uneven illumination ``(height, width)`` around 1: a gradient, a vignette and slow waves.
 
     Parameters
@@ -40,10 +42,11 @@ def uneven_illumination(rng: np.random.Generator, shape: tuple[int, int], amount
     vignette = (y - rng.normal(0, 0.3)) ** 2 + (x - rng.normal(0, 0.3)) ** 2
     waves = smooth_noise(rng, shape, max(shape) / 6)
     light = 1 + amount * (slope[0] * y + slope[1] * x - 0.5 * vignette + 0.3 * waves)
-    return np.clip(light / light.mean(), 0.15, None)
+    illumination: FloatArray = np.clip(light / light.mean(), 0.15, None)
+    return illumination
 
 
-def phase_contrast(phase: np.ndarray, ring: float, transmission: float = 0.6) -> np.ndarray:
+def phase_contrast(phase: FloatArray, ring: float, transmission: float = 0.6) -> FloatArray:
     """Return the image of a transparent object in positive phase contrast.
 
     The direct light, and with it what is scattered by less than the ring's width, is delayed by a quarter wave and
@@ -69,18 +72,19 @@ def phase_contrast(phase: np.ndarray, ring: float, transmission: float = 0.6) ->
     direct_imaginary = ndimage.gaussian_filter(imaginary, ring, mode="reflect")
     through_real = real - direct_real + transmission * direct_imaginary
     through_imaginary = imaginary - direct_imaginary - transmission * direct_real
-    return through_real**2 + through_imaginary**2
+    intensity: FloatArray = through_real**2 + through_imaginary**2
+    return intensity
 
 
 def record(
     rng: np.random.Generator,
-    light: np.ndarray,
+    light: FloatArray,
     *,
     photons: float,
     read: float,
     white: float = 255.0,
     offset: float = 0.0,
-) -> np.ndarray:
+) -> Image:
     """Return the 8-bit grey values that a camera records.
 
     Parameters
@@ -102,4 +106,5 @@ def record(
     """
     counted = rng.poisson(np.clip(light, 0, None) * photons) / photons
     grey = offset + (white - offset) * counted + rng.normal(0, read, light.shape)
-    return np.clip(np.rint(grey), 0, 255).astype(np.uint8)
+    image: Image = np.clip(np.rint(grey), 0, 255).astype(np.uint8)
+    return image

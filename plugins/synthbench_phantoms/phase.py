@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 from scipy import ndimage
 
+from synthbench.types import BoolMask, FloatArray, Image, LabelMap
 from synthbench_phantoms import optics, shapes
 
 
-def render(rng: np.random.Generator, size: int, stretched: bool) -> tuple[np.ndarray, np.ndarray]:
+def render(rng: np.random.Generator, size: int, stretched: bool) -> tuple[Image, LabelMap]:
     """Return one random image and its label map.
 
     Returns
@@ -40,7 +41,7 @@ def render(rng: np.random.Generator, size: int, stretched: bool) -> tuple[np.nda
     return image, labels
 
 
-def _outline(rng: np.random.Generator, area: float, stretched: bool, ball: bool) -> np.ndarray:
+def _outline(rng: np.random.Generator, area: float, stretched: bool, ball: bool) -> FloatArray:
     own = area * np.exp(rng.normal(0, 0.35))
     if ball:
         return shapes.rounded_outline(rng, 0.25 * area, rng.uniform(1.0, 1.15), 0.02)
@@ -49,7 +50,7 @@ def _outline(rng: np.random.Generator, area: float, stretched: bool, ball: bool)
     return shapes.spread_outline(rng, own * 1.2, int(rng.integers(2, 6)))
 
 
-def _bodies(rng: np.random.Generator, shape: tuple[int, int], placed: list[shapes.PlacedObject]) -> np.ndarray:
+def _bodies(rng: np.random.Generator, shape: tuple[int, int], placed: list[shapes.PlacedObject]) -> FloatArray:
     """Delay of the light by the cells, in radians: thin lamella, thick middle, nucleus, granules."""
     mottle, grain = shapes.smooth_noise(rng, shape, 2.5), shapes.smooth_noise(rng, shape, 0.9)
     delay = np.zeros(shape)
@@ -67,8 +68,8 @@ def _bodies(rng: np.random.Generator, shape: tuple[int, int], placed: list[shape
 
 
 def _flat_cell(
-    rng: np.random.Generator, mask: np.ndarray, depth: np.ndarray, mottle: np.ndarray, grain: np.ndarray
-) -> np.ndarray:
+    rng: np.random.Generator, mask: BoolMask, depth: FloatArray, mottle: FloatArray, grain: FloatArray
+) -> FloatArray:
     """A lamella with a raised rim, a thicker middle about a nucleus, and granules beside the nucleus."""
     thick = rng.uniform(0.2, 0.65)
     middle = np.unravel_index(np.argmax(depth + rng.uniform(0, 0.5, depth.shape)), depth.shape)
@@ -88,11 +89,12 @@ def _flat_cell(
     return np.where(mask, body, 0)
 
 
-def _dirt(rng: np.random.Generator, shape: tuple[int, int]) -> np.ndarray:
+def _dirt(rng: np.random.Generator, shape: tuple[int, int]) -> FloatArray:
     """Crumbs on the glass: in the picture, not in the labels."""
     dirt = np.zeros(shape)
     for _ in range(rng.poisson(shape[0] * shape[1] / 2500)):
         y, x = rng.integers(0, shape[0]), rng.integers(0, shape[1])
         dirt[y, x] += rng.uniform(0.5, 3.0)
     patches = np.clip(shapes.smooth_noise(rng, shape, 2.0) - 2.2, 0, None)
-    return ndimage.gaussian_filter(dirt, 1.0) + 0.25 * patches
+    delay: FloatArray = ndimage.gaussian_filter(dirt, 1.0) + 0.25 * patches
+    return delay

@@ -9,12 +9,14 @@ from functools import cache
 import numpy as np
 from scipy import ndimage
 
+from synthbench.types import BoolMask, FloatArray, LabelMap
+
 MAX_TRIES = 30
 MIN_VISIBLE_AREA = 12
 """Pixels of an object that must be visible; otherwise it is placed elsewhere."""
 
 
-def smooth_noise(rng: np.random.Generator, shape: tuple[int, int], scale: float) -> np.ndarray:
+def smooth_noise(rng: np.random.Generator, shape: tuple[int, ...], scale: float) -> FloatArray:
     """Return smooth Gaussian noise: mean 0, standard deviation 1, float64.
 
     Parameters
@@ -36,11 +38,12 @@ def smooth_noise(rng: np.random.Generator, shape: tuple[int, int], scale: float)
         )
     smooth = smooth[: shape[0], : shape[1]]
     spread = smooth.std()
-    return (smooth - smooth.mean()) / spread if spread > 0 else np.zeros(shape)
+    noise: FloatArray = (smooth - smooth.mean()) / spread if spread > 0 else np.zeros(shape)
+    return noise
 
 
 @cache
-def _interpolation_matrix(fine: int, step: int, coarse: int) -> np.ndarray:
+def _interpolation_matrix(fine: int, step: int, coarse: int) -> FloatArray:
     """Return the matrix that interpolates `fine` points linearly from coarse ones at a distance of `step`."""
     below, part = np.divmod(np.arange(fine) / step, 1.0)
     matrix = np.zeros((fine, coarse))
@@ -51,7 +54,7 @@ def _interpolation_matrix(fine: int, step: int, coarse: int) -> np.ndarray:
 
 def rounded_outline(
     rng: np.random.Generator, area: float, elongation: float = 1.2, roughness: float = 0.06, bend: float = 0.0
-) -> np.ndarray:
+) -> FloatArray:
     """Return the outline of a round or kidney-shaped object around the origin.
 
     Parameters
@@ -83,7 +86,7 @@ def rounded_outline(
     return rotate(np.stack([y, x], axis=1), rng.uniform(0, 2 * np.pi))
 
 
-def spindle_outline(rng: np.random.Generator, area: float, elongation: float) -> np.ndarray:
+def spindle_outline(rng: np.random.Generator, area: float, elongation: float) -> FloatArray:
     """Return the outline of an elongated cell, wide in the middle with thin ends; see `rounded_outline`."""
     along = np.linspace(0, 1, 60)
     length = np.sqrt(area * elongation * 1.6)
@@ -102,7 +105,7 @@ def spindle_outline(rng: np.random.Generator, area: float, elongation: float) ->
     return rotate(np.concatenate([left, right[::-1]]), rng.uniform(0, 2 * np.pi))
 
 
-def spread_outline(rng: np.random.Generator, area: float, arms: int) -> np.ndarray:
+def spread_outline(rng: np.random.Generator, area: float, arms: int) -> FloatArray:
     """Return the outline of a spread cell with a number of processes; see `rounded_outline`.
 
     The outline is concave between two processes.
@@ -125,13 +128,13 @@ def spread_outline(rng: np.random.Generator, area: float, arms: int) -> np.ndarr
     return rotate(scale * np.stack([y, x], axis=1), rng.uniform(0, 2 * np.pi))
 
 
-def outline_area(outline: np.ndarray) -> float:
+def outline_area(outline: FloatArray) -> float:
     """Return the area inside an outline in pixels."""
     y, x = outline[:, 0], outline[:, 1]
     return float(abs(np.dot(x, np.roll(y, -1)) - np.dot(y, np.roll(x, -1))) / 2)
 
 
-def rasterise(outline: np.ndarray) -> tuple[int, int, np.ndarray]:
+def rasterise(outline: FloatArray) -> tuple[int, int, BoolMask]:
     """Return the pixels whose centres are inside an outline (even-odd rule).
 
     Returns
@@ -152,10 +155,11 @@ def rasterise(outline: np.ndarray) -> tuple[int, int, np.ndarray]:
     return int(top), int(left), (np.cumsum(flips, axis=1) % 2 == 1)[:, :-1]
 
 
-def rotate(outline: np.ndarray, angle: float) -> np.ndarray:
+def rotate(outline: FloatArray, angle: float) -> FloatArray:
     """Return an outline rotated around the origin by an angle in radians."""
     cosine, sine = np.cos(angle), np.sin(angle)
-    return outline @ np.array([[cosine, -sine], [sine, cosine]])
+    rotated: FloatArray = outline @ np.array([[cosine, -sine], [sine, cosine]])
+    return rotated
 
 
 @dataclass(frozen=True, eq=False)
@@ -178,7 +182,7 @@ class PlacedObject:
     label: int
     rows: slice
     columns: slice
-    mask: np.ndarray
+    mask: BoolMask
     centre: tuple[float, float]
     radius: float
 
@@ -186,11 +190,11 @@ class PlacedObject:
 def place_objects(
     rng: np.random.Generator,
     shape: tuple[int, int],
-    outlines: Sequence[np.ndarray],
+    outlines: Sequence[FloatArray],
     *,
     clustering: float = 0.5,
     overlap: float = 0.2,
-) -> tuple[np.ndarray, list[PlacedObject]]:
+) -> tuple[LabelMap, list[PlacedObject]]:
     """Place objects in an image; each is partly hidden by those placed before it.
 
     Parameters
@@ -225,22 +229,24 @@ def place_objects(
 
 
 def _random_centre(
-    rng: np.random.Generator, shape: tuple[int, int], outline: np.ndarray, placed: list[PlacedObject], clustering: float
-) -> np.ndarray:
+    rng: np.random.Generator, shape: tuple[int, int], outline: FloatArray, placed: list[PlacedObject], clustering: float
+) -> FloatArray:
     if placed and rng.random() < clustering:
         neighbour = placed[rng.integers(len(placed))]
         direction = rng.uniform(0, 2 * np.pi)
         distance = rng.uniform(0.8, 1.25) * (neighbour.radius + _radius(outline))
-        return np.array(neighbour.centre) + distance * np.array([np.sin(direction), np.cos(direction)])
-    return rng.uniform(0, 1, 2) * np.array(shape)
+        centre: FloatArray = np.array(neighbour.centre) + distance * np.array([np.sin(direction), np.cos(direction)])
+    else:
+        centre = rng.uniform(0, 1, 2) * np.array(shape)
+    return centre
 
 
-def _radius(outline: np.ndarray) -> float:
+def _radius(outline: FloatArray) -> float:
     return float(np.sqrt((outline**2).sum(axis=1)).mean())
 
 
 def _try_place(
-    labels: np.ndarray, outline: np.ndarray, centre: np.ndarray, overlap: float, label: int
+    labels: LabelMap, outline: FloatArray, centre: FloatArray, overlap: float, label: int
 ) -> PlacedObject | None:
     """Write an object into `labels` if it is visible enough at this place; return None otherwise."""
     top, left, body = rasterise(outline + centre)

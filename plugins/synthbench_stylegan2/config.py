@@ -10,7 +10,7 @@ from pydantic import Field
 from synthbench import Budget
 from synthbench.errors import ConfigError
 from synthbench.toolkit.generators.config import PresetConfig
-from synthbench.toolkit.training.budget_defaults import non_default, resolve_preset
+from synthbench.toolkit.training.budget_defaults import non_default, resolve_preset, resolved
 from synthbench_stylegan2.networks import BASE_SIDE
 
 __all__ = ["StyleGan2MaskConfig"]
@@ -158,7 +158,7 @@ class StyleGan2MaskConfig(PresetConfig):
         """
         paper = {**PAPER, "channel_base": 32_768 if budget.patch_size >= _LARGE_SIDE else 16_384}
         config = resolve_preset(self, budget, paper=paper, microscopy=MICROSCOPY)
-        factor, side = config.pixel_unshuffle_factor or 1, budget.patch_size
+        factor, side = resolved(config.pixel_unshuffle_factor), budget.patch_size
         smallest = 2 * BASE_SIDE * factor
         if side < smallest or side & (side - 1):
             nearest = max(smallest, 1 << (side.bit_length() - 1))

@@ -106,7 +106,8 @@ class DiscriminatorBlock(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Map ``(B, inputs, H, W)`` to ``(B, outputs, H / 2, W / 2)``."""
         hidden = lrelu(self.second(self._pooled(lrelu(self.first(x)))))
-        return (hidden + self.skip(self._pooled(x))) * 0.5**0.5
+        reduced: torch.Tensor = (hidden + self.skip(self._pooled(x))) * 0.5**0.5
+        return reduced
 
     def _pooled(self, x: torch.Tensor) -> torch.Tensor:
         return F.avg_pool2d(x, self.pool) if self.pool > 1 else x

@@ -11,10 +11,11 @@ from torch import nn
 
 from synthbench import Budget, Context, Sample, SampleSet
 from synthbench.toolkit.generators.joint import JointGenerator
-from synthbench.toolkit.masks.codec import ImageMaskCodec
+from synthbench.toolkit.masks.codec import ImageMaskCodec, MaskEncoding
 from synthbench.toolkit.rng import stream
 from synthbench.toolkit.training import loop
 from synthbench.toolkit.training.batches import Batches
+from synthbench.toolkit.training.budget_defaults import resolved
 from synthbench.toolkit.training.training_log import preview_of
 from synthbench.types import Image, LabelMap, Planes
 from synthbench_stylegan2.classes import Classes
@@ -62,9 +63,9 @@ class StyleGan2Mask(JointGenerator[StyleGan2MaskConfig]):
         config = self.config
         synthesis = SynthesisNetwork(
             self.patch_size,
-            config.pixel_unshuffle_factor,
-            config.channel_max,
-            config.channel_base,
+            resolved(config.pixel_unshuffle_factor),
+            resolved(config.channel_max),
+            resolved(config.channel_base),
             config.w_dim,
             self.codec.image_planes,
             self.mask_planes,
@@ -73,13 +74,13 @@ class StyleGan2Mask(JointGenerator[StyleGan2MaskConfig]):
         )
         mapping = MappingNetwork(config.z_dim, config.w_dim, len(self.classes.names), config.mapping_layers)
         network = GeneratorNetwork(mapping, synthesis)
-        self.network = network.to(self.device, memory_format=torch.channels_last).eval()
+        self.network = network.to(self.device).to(memory_format=torch.channels_last).eval()
 
     # -- training -----------------------------------------------------------------------------------------------------
 
     def fit_codec(self, train: SampleSet) -> ImageMaskCodec:
-        encoding = self.config.mask_encoding
-        return ImageMaskCodec.of(train, "grey" if encoding in (None, "none") else encoding, self.config.grey_levels)
+        encoding: MaskEncoding = "distance" if self.config.mask_encoding == "distance" else "grey"
+        return ImageMaskCodec.of(train, encoding, self.config.grey_levels)
 
     def prepare(self, train: SampleSet) -> None:
         self.classes = Classes.of(train, self.config.class_group)
@@ -92,9 +93,9 @@ class StyleGan2Mask(JointGenerator[StyleGan2MaskConfig]):
         config, budget, stream = self.config, context.budget, batches.stream
         discriminator = Discriminator(
             self.patch_size,
-            config.pixel_unshuffle_factor,
-            config.channel_max,
-            config.channel_base,
+            resolved(config.pixel_unshuffle_factor),
+            resolved(config.channel_max),
+            resolved(config.channel_base),
             self.codec.image_planes + self.mask_planes,
             len(self.classes.names),
             config.d_embed_dim,
@@ -103,7 +104,7 @@ class StyleGan2Mask(JointGenerator[StyleGan2MaskConfig]):
         training = StyleGan2Training(
             config,
             self.network.train(),
-            discriminator.to(self.device, memory_format=torch.channels_last),
+            discriminator.to(self.device).to(memory_format=torch.channels_last),
             image_planes=self.codec.image_planes,
             class_fractions=self.classes.fractions,
             batch_size=budget.batch_size,

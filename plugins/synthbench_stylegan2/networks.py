@@ -156,7 +156,7 @@ class SynthesisNetwork(nn.Module):
             reduced = upsample2x(to_skip(skip, w[2 * k - 1]))
             x = block(x, w[2 * k - 1], w[2 * k], random)
             skip = lrelu(merge(torch.cat([reduced, x], dim=1)))
-        image = self.image_head(skip, w[-1], random)
+        image: torch.Tensor = self.image_head(skip, w[-1], random)
         if self.mask_head is None:
             return image
         mask = self.mask_head(skip, w[-1], random)
@@ -174,7 +174,8 @@ class SynthesisBlock(nn.Module):
 
     def forward(self, x: torch.Tensor, w1: torch.Tensor, w2: torch.Tensor, random: torch.Generator) -> torch.Tensor:
         """Map ``(B, inputs, H, W)``, with the w of both layers, to ``(B, outputs, 2H, 2W)``."""
-        return self.second(self.first(x, w1, random), w2, random)
+        features: torch.Tensor = self.second(self.first(x, w1, random), w2, random)
+        return features
 
 
 class OutputHead(nn.Module):
@@ -210,7 +211,8 @@ class OutputHead(nn.Module):
                 x = upsample2x(x)
             x = self.fine(x)
             x = lrelu(x if self.fine_noise is None else self.fine_noise(x, random))
-        return self.out(x, w).float()
+        planes: torch.Tensor = self.out(x, w).float()
+        return planes
 
 
 class GeneratorNetwork(nn.Module):
@@ -234,7 +236,7 @@ class GeneratorNetwork(nn.Module):
             z of the layers from number `cutoff` on, for style mixing.
         cutoff
         """
-        w = self.mapping(z, classes)[:, None].expand(-1, self.synthesis.num_ws, -1)
+        w: torch.Tensor = self.mapping(z, classes)[:, None].expand(-1, self.synthesis.num_ws, -1)
         if second is None:
             return w
         w2 = self.mapping(second, classes)[:, None].expand(-1, self.synthesis.num_ws - cutoff, -1)
@@ -242,4 +244,5 @@ class GeneratorNetwork(nn.Module):
 
     def forward(self, z: torch.Tensor, classes: torch.Tensor, random: torch.Generator) -> torch.Tensor:
         """Return planes for z and classes; see `MappingNetwork` and `SynthesisNetwork`."""
-        return self.synthesis(self.styles(z, classes), random)
+        planes: torch.Tensor = self.synthesis(self.styles(z, classes), random)
+        return planes

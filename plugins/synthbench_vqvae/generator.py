@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import torch
-from monai.networks.nets import VQVAE
+from monai.networks.nets.vqvae import VQVAE
 from torch import nn
 
 from synthbench import Budget, Context, SampleSet
@@ -16,6 +16,7 @@ from synthbench.toolkit.layers.cycle_spinning import cycle_spin
 from synthbench.toolkit.masks.codec import ImageMaskCodec
 from synthbench.toolkit.training import loop
 from synthbench.toolkit.training.batches import Batches
+from synthbench.toolkit.training.budget_defaults import resolved
 from synthbench.toolkit.training.training_log import Preview, preview_of
 from synthbench.types import Image, IntArray, LabelMap, Planes
 from synthbench_vqvae.config import VqVaePixelCnnConfig
@@ -52,7 +53,8 @@ class VqVaePixelCnn(JointGenerator[VqVaePixelCnnConfig]):
 
     def build_networks(self) -> None:
         config = self.config
-        channels = tuple(config.num_hiddens * min(2**stage, 2) for stage in range(config.num_downsamples))
+        num_hiddens, num_embeddings = resolved(config.num_hiddens), resolved(config.num_embeddings)
+        channels = tuple(num_hiddens * min(2**stage, 2) for stage in range(config.num_downsamples))
         self.vqvae = VQVAE(
             spatial_dims=2,
             in_channels=self.codec.planes,
@@ -62,13 +64,13 @@ class VqVaePixelCnn(JointGenerator[VqVaePixelCnnConfig]):
             num_res_channels=channels,
             downsample_parameters=((2, 4, 1, 1),) * config.num_downsamples,
             upsample_parameters=((2, 4, 1, 1, 0),) * config.num_downsamples,
-            num_embeddings=config.num_embeddings,
+            num_embeddings=num_embeddings,
             embedding_dim=config.embedding_dim,
             commitment_cost=config.commitment_cost,
             decay=config.codebook_decay,
             ddp_sync=False,
         ).to(self.device)
-        self.pixelcnn = PixelCNN(config.num_embeddings, config.pixelcnn_channels, config.pixelcnn_layers)
+        self.pixelcnn = PixelCNN(num_embeddings, resolved(config.pixelcnn_channels), resolved(config.pixelcnn_layers))
         self.pixelcnn.to(self.device)
         for network in (self.vqvae, self.pixelcnn):
             network.to(memory_format=torch.channels_last)

@@ -72,7 +72,8 @@ class PixelCNN(nn.Module):
         left = F.pad(planes, (1, 0))[..., :-1]
         for layer in self.layers:
             above, left = layer(above, left)
-        return self.head(left)
+        logits: torch.Tensor = self.head(left)
+        return logits
 
 
 class Sampler:
@@ -85,9 +86,8 @@ class Sampler:
 
     def __init__(self, network: PixelCNN) -> None:
         self.embed = _array(network.embed.weight)
-        self.layers = [_LayerMatrices(layer) for layer in network.layers]
-        _, first, _, last = network.head
-        self.head = [_matrix(first), _matrix(last)]
+        self.layers = [_LayerMatrices(layer) for layer in network.layers if isinstance(layer, GatedLayer)]
+        self.head = [_matrix(layer) for layer in network.head if isinstance(layer, nn.Conv2d)]
 
     def sample(self, height: int, width: int, pick: Callable[[FloatArray], int]) -> IntArray:
         """Draw a map of codes, ``(height, width)`` int64; `pick` draws a code from logits ``(num_embeddings,)``."""
@@ -140,8 +140,8 @@ _Matrix = tuple[FloatArray, FloatArray]
 
 
 def _matrix(conv: nn.Conv2d) -> _Matrix:
-    weight = _array(conv.weight)
-    return np.ascontiguousarray(weight.reshape(len(weight), -1).T), _array(conv.bias)
+    weight, bias = map(_array, conv.parameters())
+    return np.ascontiguousarray(weight.reshape(len(weight), -1).T), bias
 
 
 def _apply(matrix: _Matrix, values: FloatArray) -> FloatArray:

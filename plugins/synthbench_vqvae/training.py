@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import torch
-from monai.networks.nets import VQVAE
+from monai.networks.nets.vqvae import VQVAE
 from torch import nn
 from torch.nn import functional as F
 from torch.optim.lr_scheduler import LambdaLR
 
 from synthbench.toolkit.training import loop
 from synthbench.toolkit.training.batches import Batches
+from synthbench.toolkit.training.budget_defaults import resolved
 from synthbench.toolkit.training.checkpoints import State
 from synthbench.toolkit.training.mode_collapse import Diverged
 from synthbench.toolkit.training.schedules import averaged_model, one_cycle
@@ -116,7 +117,7 @@ class PixelCnnTraining:
         steps: int,
     ) -> None:
         self.pixelcnn, self.vqvae, self.batches, self.first = pixelcnn, vqvae, batches, first
-        self.average = averaged_model(pixelcnn, config.ema_decay or 0.0)
+        self.average = averaged_model(pixelcnn, resolved(config.ema_decay))
         self.optimiser, self.schedule = _adam(pixelcnn, config, steps)
 
     @property
@@ -189,7 +190,7 @@ def check_codebook(vqvae: VQVAE, batches: Batches, number: int) -> None:
 
 def _adam(network: nn.Module, config: VqVaePixelCnnConfig, steps: int) -> tuple[torch.optim.Optimizer, LambdaLR]:
     trained = [parameter for parameter in network.parameters() if parameter.requires_grad]
-    optimiser = torch.optim.Adam(trained, config.learning_rate or 0.0)
+    optimiser = torch.optim.Adam(trained, resolved(config.learning_rate))
     constant = config.lr_schedule == "constant"
     return optimiser, LambdaLR(optimiser, lambda number: 1.0 if constant else one_cycle(number, steps))
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import torch
 from torch import nn
 from torch.optim.swa_utils import AveragedModel
 
-__all__ = ["averaged_model", "cosine", "linear_tail", "linear_warmup", "one_cycle", "set_learning_rate"]
+__all__ = ["Average", "averaged_model", "cosine", "linear_tail", "linear_warmup", "one_cycle", "set_learning_rate"]
+
+NetworkT = TypeVar("NetworkT", bound=nn.Module)
 
 
 def one_cycle(step: int, steps: int, *, warm: float = 0.25, start: float = 0.04, end: float = 1e-4) -> float:
@@ -58,7 +60,19 @@ def set_learning_rate(optimiser: torch.optim.Optimizer, rate: float) -> None:
         group["lr"] = rate
 
 
-def averaged_model(network: nn.Module, decay: float = 0.999) -> AveragedModel:
+class Average(AveragedModel, Generic[NetworkT]):
+    """A moving average of a network's weights; see `averaged_model`.
+
+    Attributes
+    ----------
+    module : nn.Module
+        The averaged network, of the same class as the network.
+    """
+
+    module: NetworkT
+
+
+def averaged_model(network: NetworkT, decay: float = 0.999) -> Average[NetworkT]:
     """Return an exponential moving average of a network's weights; its buffers are copies of the network's.
 
     Call ``update_parameters(network)`` after each optimiser step. After step t = 0, 1, … the average keeps the
@@ -78,7 +92,7 @@ def averaged_model(network: nn.Module, decay: float = 0.999) -> AveragedModel:
         step = int(average.n_averaged) - 1  # kept on the CPU, so that reading it doesn't wait for a GPU
         torch._foreach_lerp_(averages, weights, 1 - min(decay, (1 + step) / (10 + step)))
 
-    average = AveragedModel(network, multi_avg_fn=update)
+    average: Average[NetworkT] = Average(network, multi_avg_fn=update)
     average.n_averaged.fill_(1)  # at 0, the first update would replace the initial weights
     average.eval().requires_grad_(False)
     return average
