@@ -143,6 +143,10 @@ def progress_is_reported(harness: Harness[Any, Any]) -> None:
 def stop_and_resume(harness: Harness[Any, Fitted]) -> Fitted:
     """Stop a fit at its second question, fit again in the same folder, and return what that gives.
 
+    Parameters
+    ----------
+    harness
+
     Raises
     ------
     CheckFailure

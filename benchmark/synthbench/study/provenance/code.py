@@ -33,8 +33,8 @@ PROTOCOL = 1
 CORE = Path(__file__).parents[2]
 _SAMPLES = ("samples/sample.py", "samples/entries.py", "samples/sample_set.py", "io/images.py")
 _CORE_PARTS = {
-    "train": (*_SAMPLES, "plugin/api.py"),
-    "encode": (*_SAMPLES, "plugin/api.py", "metrics", "engine/tasks/encode.py"),
+    "train": (*_SAMPLES, "plugin/api"),
+    "encode": (*_SAMPLES, "plugin/api", "metrics", "engine/tasks/encode.py"),
     "assess": (*_SAMPLES, "metrics", "engine/tasks/assess.py"),
     "evaluate": (*_SAMPLES, "metrics", "engine/tasks/evaluate.py"),
     "dataset": (*_SAMPLES, "datasets"),

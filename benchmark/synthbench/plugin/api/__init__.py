@@ -1,0 +1,33 @@
+"""What a plugin author writes against: the base classes, and what the core hands them.
+
+Nothing here imports torch or tensorflow; a plugin imports what it needs in its own module.
+"""
+
+from synthbench.plugin.api._budget import BUDGET_NAMES, Budget
+from synthbench.plugin.api._config import Config
+from synthbench.plugin.api._configured import CONFIG_FILE, ConfigT
+from synthbench.plugin.api._context import LOG, Context, Progress, Stopped, ignore_message, silent
+from synthbench.plugin.api._dataset import Dataset
+from synthbench.plugin.api._encoder import Encoder
+from synthbench.plugin.api._generator import Generator
+from synthbench.plugin.api._segmenter import Instances, Segmenter, TrainingMix
+
+__all__ = [
+    "BUDGET_NAMES",
+    "Budget",
+    "CONFIG_FILE",
+    "Config",
+    "ConfigT",
+    "Context",
+    "Dataset",
+    "Encoder",
+    "Generator",
+    "Instances",
+    "LOG",
+    "Progress",
+    "Segmenter",
+    "Stopped",
+    "TrainingMix",
+    "ignore_message",
+    "silent",
+]

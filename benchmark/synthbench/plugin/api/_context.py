@@ -1,0 +1,69 @@
+"""What the core hands a plugin for one piece of work."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from synthbench.plugin.api._budget import Budget
+
+__all__ = ["Context", "LOG", "Progress", "Stopped", "ignore_message", "silent"]
+
+LOG = "log"
+"""Name of the folder of losses and pictures; see `Context.folder`."""
+
+Progress = Callable[[int, int, str], None]
+"""Called with (done, total, note): the unit is the caller's, `note` is short (``"loss 0.31"``)."""
+
+
+def silent(done: int, total: int, note: str = "") -> None:
+    """Show no progress."""
+
+
+def ignore_message(line: str) -> None:
+    """Do nothing with a message to the user."""
+
+
+@dataclass(frozen=True)
+class Context:
+    """What the core hands a plugin for one piece of work.
+
+    Attributes
+    ----------
+    seed : int
+        Every random choice derives from it.
+    budget : Budget
+    device : str
+        ``"cpu"``, ``"cuda"`` or ``"cuda:n"``, already resolved.
+    folder : Path or None
+        A private folder for checkpoints, that outlives a killed process and is removed when the task succeeds. What
+        lies in its folder `LOG` is kept beside the trained model, for people.
+    progress : Progress
+    should_stop : callable
+        True when the user asked to stop: leave a checkpoint and raise `Stopped`.
+    threads : int
+        CPU threads this task may use.
+    notify : callable
+        Called with a line that the user should read though nothing failed: a checkpoint that can't be used.
+    task : str
+        The key of the task, to which its checkpoints belong; empty outside of a run.
+    """
+
+    seed: int = 0
+    budget: Budget = field(default_factory=lambda: Budget(steps=0))
+    device: str = "cpu"
+    folder: Path | None = None
+    progress: Progress = silent
+    should_stop: Callable[[], bool] = lambda: False
+    threads: int = 1
+    notify: Callable[[str], None] = ignore_message
+    task: str = ""
+
+    def with_seed(self, seed: int) -> Context:
+        """Return the same context with another seed."""
+        return replace(self, seed=seed)
+
+
+class Stopped(Exception):
+    """Raised by a plugin that stopped because `Context.should_stop` said so."""

@@ -1,0 +1,72 @@
+"""The base class of generators."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections import Counter
+from collections.abc import Sequence
+from typing import ClassVar
+
+from synthbench.plugin.api._configured import ConfigT, Configured
+from synthbench.plugin.api._context import Context
+from synthbench.samples import Sample, SampleSet
+
+__all__ = ["Generator"]
+
+
+class Generator(Configured[ConfigT], ABC):
+    """Learns from training samples, then draws new annotated samples.
+
+    The class attributes `Config` (a subclass of `synthbench.Config`) and `budgets` (name → `Budget`) describe it.
+    A generator that doesn't train leaves `budgets` empty. `sample` is what an author writes; `sample_batch` is
+    overridden where several samples at once are faster than one by one.
+
+    Attributes
+    ----------
+    sample_batch_size : int
+        How many samples a run asks `sample_batch` for at once.
+    counts : Counter
+        What fitting and drawing have come to so far, by name; a run keeps it beside the synthetic set. Leaderboards
+        show ``lost`` objects of the training masks, which the generator can't learn; ``removed`` pieces of drawn masks;
+        and objects of new masks that were ``unplaced``. Drawn masks that are ``empty`` a run counts itself.
+    supports_ignore : bool
+        Whether pixels without a known label (`synthbench.samples.Sample.ignore`) are not taken for background: they
+        are not learnt from, or the drawn samples have them in their own ignore region. Studies refuse training samples
+        that have some to a generator that doesn't.
+    """
+
+    supports_ignore: ClassVar[bool] = False
+    sample_batch_size: ClassVar[int] = 1
+
+    def __init__(self, config: ConfigT | None = None) -> None:
+        super().__init__(config)
+        self.counts: Counter[str] = Counter()
+
+    @abstractmethod
+    def fit(self, train: SampleSet, context: Context) -> None:
+        """Learn from the training samples; they are all it ever sees.
+
+        Takes exactly ``context.budget.steps`` optimiser steps if it trains. Checkpoints go to ``context.folder``.
+        """
+
+    @abstractmethod
+    def sample(self, index: int, seed: int) -> Sample:
+        """Return one synthetic sample.
+
+        Parameters
+        ----------
+        index
+            Position in the synthetic set, 0 or more.
+        seed
+            Seed of the synthetic set.
+
+        Returns
+        -------
+        Sample
+            A function of ``(seed, index)`` alone, whatever was drawn before. Its image has the dtype and the channels
+            of the training images; its id is ``f"{index:06d}"``.
+        """
+
+    def sample_batch(self, indices: Sequence[int], seed: int) -> list[Sample]:
+        """Return several samples, in the order of `indices`: to the bit those that `sample` returns one by one."""
+        return [self.sample(index, seed) for index in indices]

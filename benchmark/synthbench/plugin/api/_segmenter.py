@@ -1,0 +1,97 @@
+"""The base class of segmenters, what they train on, and what they return."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import ClassVar
+
+from synthbench.errors import ConfigError
+from synthbench.plugin.api._configured import ConfigT, Configured
+from synthbench.plugin.api._context import Context
+from synthbench.samples import SampleSet
+from synthbench.types import FloatArray, Image, LabelMap
+
+__all__ = ["Instances", "Segmenter", "TrainingMix"]
+
+
+@dataclass(frozen=True)
+class TrainingMix:
+    """What a segmenter trains on: real samples, and perhaps synthetic ones.
+
+    Attributes
+    ----------
+    real : SampleSet
+        May be empty when the arm is synthetic only.
+    synthetic : SampleSet or None
+    synthetic_ratio : float
+        Fraction of each batch that synthetic samples fill, 0 … 1, in the mean.
+    """
+
+    real: SampleSet
+    synthetic: SampleSet | None = None
+    synthetic_ratio: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not 0.0 <= self.synthetic_ratio <= 1.0:
+            raise ConfigError(f"synthetic_ratio is {self.synthetic_ratio}; give 0 … 1")
+        if self.synthetic_ratio > 0 and not self.synthetic:
+            raise ConfigError(f"synthetic_ratio is {self.synthetic_ratio}, and there are no synthetic samples")
+        if self.synthetic_ratio < 1 and len(self.real) == 0:
+            raise ConfigError("there are no real training samples")
+
+    @property
+    def task(self) -> str:
+        """The task of the samples: ``instances`` or ``semantic``."""
+        return self.reference.task
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Names of the classes of a semantic task."""
+        return self.reference.classes
+
+    @property
+    def reference(self) -> SampleSet:
+        """The real samples, or the synthetic ones where there are no real ones."""
+        return self.real if len(self.real) or self.synthetic is None else self.synthetic
+
+
+@dataclass(frozen=True, eq=False)
+class Instances:
+    """What a segmenter says of one image.
+
+    Parameters
+    ----------
+    labels
+        ``(height, width)`` integers. Task `instances`: 0 and 1 … n without gaps. Task `semantic`: classes.
+    scores
+        ``(n,)`` float, the confidence of instance k + 1 at k; None where the method has none.
+    """
+
+    labels: LabelMap
+    scores: FloatArray | None = None
+
+
+class Segmenter(Configured[ConfigT], ABC):
+    """Learns from samples, then maps an image to a label map.
+
+    Attributes
+    ----------
+    supports_ignore : bool
+        Whether training and tuning leave out pixels without a known label (`synthbench.samples.Sample.ignore`).
+        Studies refuse samples that have some to a segmenter that doesn't.
+    """
+
+    supports_ignore: ClassVar[bool] = False
+
+    @abstractmethod
+    def fit(self, train: TrainingMix, validation: SampleSet, context: Context) -> None:
+        """Learn from the mix in exactly ``context.budget.steps`` optimiser steps.
+
+        Patches come from `synthbench.toolkit.training.patches.PatchStream`, so that every segmenter of a seed sees the
+        same real patches in the same order. Thresholds are tuned on `validation` and nothing else.
+        """
+
+    @abstractmethod
+    def predict(self, image: Image) -> Instances:
+        """Segment one image, ``(height, width[, 3])``, uint8 or uint16, of any size."""
