@@ -106,8 +106,7 @@ def caveats(table: pd.DataFrame) -> list[str]:
     lines.extend(_unmodelled_groups(table))
     for _, rows in _blocks(table):
         lines.extend(
-            f"{place(row)}: images with wrong masks ({short(row['arm'])}) should have hurt, but no effect is seen. "
-            "This comparison may be too small to detect anything."
+            _insignificant_control(row)
             for row in _deltas(rows)
             if row["generator"] == NEGATIVE_CONTROL and not row["verdict"].startswith("worse")
         )
@@ -235,6 +234,19 @@ def _by_mask(row: Mapping[str, Any]) -> str:
 def _blocks(table: pd.DataFrame) -> Iterator[tuple[Any, list[dict[str, Any]]]]:
     for key, part in table.groupby(["dataset", "fraction", "segmenter"], sort=False):
         yield key, records(part)
+
+
+def _insignificant_control(row: Mapping[str, Any]) -> str:
+    """Return what a negative control means whose verdict isn't "worse"."""
+    wrong_masks = f"{place(row)}: images with wrong masks ({short(row['arm'])})"
+    if row["delta_high"] < 0:
+        return (
+            f"{wrong_masks} hurt, Δ {delta(row)}, but the verdict is {row['verdict']!r}. This comparison may be too small to "
+            "detect smaller effects."
+        )
+    return (
+        f"{wrong_masks} should have hurt, but no effect is seen. This comparison may be too small to detect anything."
+    )
 
 
 def _deltas(rows: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
