@@ -187,7 +187,8 @@ def test_cautions_name_controls_that_misbehave(frames: SimpleNamespace) -> None:
     assert words(frames, {"real": 0.0, "real + g × 5": 0.1})[1] == ""
     _, caution = words(frames, {"real": 0.0, "real + shuffled × 5": 0.0})
     assert "wrong masks (shuffled × 5) should have hurt" in caution
-    found = table(frames.results(effects={"real": 0.0, "real + shuffled × 5": -0.2}), draws=DRAWS)
+    hurt = {"real": 0.0, "real + shuffled × 5": -0.2}
+    found = table(frames.results(effects=hurt, segmenters=("unet",)), draws=DRAWS)
     found["verdict"] = "undecided"
     (caution,) = [line for line in caveats(found) if "wrong masks" in line]
     assert "(shuffled × 5) hurt, Δ −0.2" in caution

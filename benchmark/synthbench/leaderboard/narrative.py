@@ -241,8 +241,8 @@ def _insignificant_control(row: Mapping[str, Any]) -> str:
     wrong_masks = f"{place(row)}: images with wrong masks ({short(row['arm'])})"
     if row["delta_high"] < 0:
         return (
-            f"{wrong_masks} hurt, Δ {delta(row)}, but the verdict is {row['verdict']!r}. This comparison may be too small to "
-            "detect smaller effects."
+            f"{wrong_masks} hurt, Δ {delta(row)}, but the verdict is {row['verdict']!r}. This comparison may be too "
+            "small to detect smaller effects."
         )
     return (
         f"{wrong_masks} should have hurt, but no effect is seen. This comparison may be too small to detect anything."
