@@ -1,4 +1,4 @@
-"""`Store`: find, write and lock artifacts."""
+"""`Store`: find, claim and write artifacts."""
 
 from __future__ import annotations
 
@@ -6,19 +6,19 @@ import contextlib
 import os
 import re
 import shutil
+import socket
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
-
 from synthbench.errors import StoreError
+from synthbench.store._claims import Claim, Claims, Holder
 from synthbench.store._disk import disk_errors, remove_folder
 from synthbench.store._records import RECORD, file_state, is_intact, read_record, write_record
 
 POLL = 0.1
-"""Seconds between two tries to get a lock."""
+"""Seconds between two tries to claim an artifact."""
 
 _KIND = re.compile(r"[a-z][a-z-]*")
 _KEY = re.compile(r"[0-9a-f]{64}")
@@ -61,6 +61,7 @@ class Store:
 
     def __init__(self, root: str | Path, *, create: bool = True) -> None:
         self.root = Path(root).expanduser().resolve()
+        self._claims = Claims(self.root / ".locks")
         if not create:
             if not self.root.is_dir():
                 raise StoreError(f"{self.root}: there is no store; name one with --store, which a run has made")
@@ -156,9 +157,29 @@ class Store:
 
     # -- writing ------------------------------------------------------------------------------------------------
 
+    def claim(self, kind: str, key: str) -> Claim | None:
+        """Claim an artifact, to compute it; return None if another process does so. Doesn't wait.
+
+        Raises
+        ------
+        StoreError
+            If the file system refuses.
+        """
+        self.folder(kind, key)
+        return self._claims.take(f"{kind}-{key}")
+
+    def holder(self, kind: str, key: str) -> Holder | None:
+        """Return who computes an artifact, or None if nobody does.
+
+        Where the file system has no working locks, a holder that died on another machine is found out only by who asks
+        again and again, after ``SYNTHBENCH_LEASE`` seconds.
+        """
+        self.folder(kind, key)
+        return self._claims.holder(f"{kind}-{key}")
+
     @contextlib.contextmanager
-    def locked(self, kind: str, key: str, should_stop: Callable[[], bool] = lambda: False) -> Iterator[None]:
-        """Hold an artifact's lock; wait while another process computes it.
+    def locked(self, kind: str, key: str, should_stop: Callable[[], bool] = lambda: False) -> Iterator[Claim]:
+        """Hold the claim to an artifact; wait while another process computes it.
 
         Raises
         ------
@@ -166,15 +187,11 @@ class Store:
             If `should_stop` turned true while waiting, or the file system refuses.
         """
         self.folder(kind, key)
-        path = self.root / ".locks" / f"{kind}-{key}"
-        lock = FileLock(path)
-        while not _acquired(lock, path):
-            if should_stop():
-                raise StoreError(f"{kind}/{key[:12]}: another process is still computing it")
-        try:
-            yield
-        finally:
-            lock.release()
+        claim = self._claims.wait(f"{kind}-{key}", should_stop, POLL)
+        if claim is None:
+            raise StoreError(f"{kind}/{key[:12]}: another process is still computing it")
+        with claim:
+            yield claim
 
     def work_folder(self, kind: str, key: str) -> Path:
         """Return the task's folder for checkpoints; it outlives a killed process."""
@@ -185,12 +202,11 @@ class Store:
         return path
 
     def begin(self, kind: str, key: str) -> Path:
-        """Return an empty folder to write an artifact into; call with its lock held."""
-        folder = self.folder(kind, key)
-        beside = folder.with_name(f".{key}.part")
+        """Return an empty folder to write an artifact into; call with its claim held."""
+        beside = self._unfinished(kind, key)
         with disk_errors(beside):
-            if beside.exists():
-                shutil.rmtree(beside)
+            for left in beside.parent.glob(f".{key}.*part"):
+                shutil.rmtree(left)
             beside.mkdir(parents=True)
         return beside
 
@@ -209,8 +225,7 @@ class Store:
         StoreError
             If it can't be written.
         """
-        folder = self.folder(kind, key)
-        beside = folder.with_name(f".{key}.part")
+        folder, beside = self.folder(kind, key), self._unfinished(kind, key)
         with disk_errors(beside):
             files = {str(p.relative_to(beside)): file_state(p) for p in sorted(beside.rglob("*")) if p.is_file()}
             record = {**facts, "kind": kind, "key": key, "content": content, "files": files}
@@ -223,6 +238,10 @@ class Store:
             shutil.rmtree(checkpoints, ignore_errors=True)
         return Artifact(folder, record)
 
+    def _unfinished(self, kind: str, key: str) -> Path:
+        """Return the folder of this process for an artifact that isn't finished: a claim may change hands."""
+        return self.folder(kind, key).with_name(f".{key}.{socket.gethostname()}-{os.getpid()}.part")
+
     def invalidate(self, kind: str, key: str) -> None:
         """Mark an artifact as damaged, so that the next run computes it again; who is reading it isn't disturbed."""
         path = self.folder(kind, key) / RECORD
@@ -232,16 +251,6 @@ class Store:
     def discard(self, kind: str, key: str) -> None:
         """Remove an artifact, complete or damaged."""
         remove_folder(self.folder(kind, key))
-
-
-def _acquired(lock: FileLock, path: Path) -> bool:
-    """Try for a moment to get a lock; return whether that worked."""
-    with disk_errors(path):
-        try:
-            lock.acquire(timeout=POLL, poll_interval=POLL)
-        except Timeout:
-            return False
-    return True
 
 
 def default_store_folder() -> Path:
