@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -44,11 +45,15 @@ def add_config(parser: argparse._ActionsContainer, of: str) -> None:
 
 def pairs_from(args: argparse.Namespace) -> dict[str, str]:
     """Return what `add_config` took, by key; raise `ConfigError` for what is no pair."""
+    return _pairs("--config", args.config)
+
+
+def _pairs(option: str, given: Sequence[str]) -> dict[str, str]:
     from synthbench.errors import ConfigError
 
-    if wrong := [pair for pair in args.config if "=" not in pair]:
-        raise ConfigError(f"--config {wrong[0]}: expected KEY=VALUE")
-    return dict(pair.partition("=")[::2] for pair in args.config)
+    if wrong := [pair for pair in given if "=" not in pair]:
+        raise ConfigError(f"{option} {wrong[0]}: expected KEY=VALUE")
+    return dict(pair.partition("=")[::2] for pair in given)
 
 
 def kinds_of(name: str, kind: str | None) -> list[str]:
@@ -88,7 +93,16 @@ def add_study(parser: argparse.ArgumentParser) -> None:
 def add_machine(parser: argparse.ArgumentParser) -> None:
     """Add how a study is run; `plan` takes the same, so that a command line can be tried first."""
     how = parser.add_argument_group("how it is run")
-    how.add_argument("--engine", default="local", help="local (processes) or serial (in this process)")
+    how.add_argument(
+        "--engine", default="local", metavar="NAME", help="local (processes), serial (in this process), or a plugin's"
+    )
+    how.add_argument(
+        "--engine-option",
+        metavar="KEY=VALUE",
+        action="append",
+        default=[],
+        help="option of the engine; repeatable; 'synthbench show ENGINE' lists them",
+    )
     how.add_argument("--workers", type=int, metavar="N", help="tasks at a time")
     how.add_argument(
         "--threads", type=int, metavar="N", help="CPU threads for each task; another number can change last digits"
@@ -117,7 +131,8 @@ def machine_from(args: argparse.Namespace) -> Any:
     """Return what `add_machine` took, as a `synthbench.runner.Machine`."""
     from synthbench.runner import Machine
 
-    return Machine(args.engine, args.workers, args.threads, args.device, args.time_limit)
+    config = _pairs("--engine-option", args.engine_option)
+    return Machine(args.engine, args.workers, args.threads, args.device, args.time_limit, config)
 
 
 def run_folder(args: argparse.Namespace, study: Any) -> Path:

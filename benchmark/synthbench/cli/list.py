@@ -41,7 +41,7 @@ def _row(entry: Registered) -> dict[str, Any]:
     return {
         "kind": spec.kind,
         "name": spec.name,
-        "tasks": sorted(spec.tasks),
+        "tasks": sorted(spec.tasks) if spec.kind != "engine" else [],
         "from": f"{entry.distribution} {entry.version}",
         "needs": ", ".join(spec.requires),
         "summary": spec.summary,

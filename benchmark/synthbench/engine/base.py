@@ -5,13 +5,14 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, ClassVar, Generic, Literal
 
+from synthbench.plugin.api import Config, ConfigT
 from synthbench.study.plan import Task
 
 __all__ = ["Engine", "Event", "Options", "Outcome", "Status"]
 
-Status = Literal["done", "stored", "failed", "timeout", "crashed", "stopped"]
+Status = Literal["done", "stored", "failed", "timeout", "crashed", "stopped", "busy"]
 
 
 @dataclass(frozen=True)
@@ -26,17 +27,27 @@ class Options:
         ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"cuda:n"``.
     threads : int
         CPU threads a task may use. The same whatever the number of workers, so that results don't depend on it.
-    time_limit : float or None
-        Seconds a task may take.
     facts : mapping
         Written into every record: source state, hardware.
+    time_limit : float or None
+        Seconds a task may take.
+    workers : int
+        Tasks at a time that this machine has processors, or GPUs, for.
+    gpus : tuple of str
+        The GPUs of this machine that may be used, as ``CUDA_VISIBLE_DEVICES`` takes them.
     """
 
     store: str
     device: str = "auto"
     threads: int = 1
-    time_limit: float | None = None
     facts: Mapping[str, Any] = field(default_factory=dict)
+    time_limit: float | None = None
+    workers: int = 1
+    gpus: tuple[str, ...] = ()
+
+    def for_worker(self) -> dict[str, Any]:
+        """Return what a worker must know of it, as JSON."""
+        return {"store": self.store, "device": self.device, "threads": self.threads, "facts": dict(self.facts)}
 
 
 @dataclass(frozen=True)
@@ -58,7 +69,8 @@ class Outcome:
     Attributes
     ----------
     status
-        ``done``, or ``stored`` when another process had computed it meanwhile; else how it failed.
+        ``done``; ``stored`` when another process had computed it meanwhile; ``busy`` when another process is computing
+        it, so that nothing was done; else how it failed.
     stage : str
         The stage that failed.
     error : str
@@ -81,8 +93,41 @@ class Outcome:
         return self.status in ("done", "stored")
 
 
-class Engine(ABC):
-    """Carries out tasks. Implement these four and any machine can run a study."""
+class Engine(ABC, Generic[ConfigT]):
+    """Carries out tasks. Implement these four methods, and any machine can run a study.
+
+    Parameters
+    ----------
+    options : Options
+    config : Config
+        The engine's own options, an instance of its class `Config`.
+
+    Attributes
+    ----------
+    has_time_limit : bool
+        Whether it ends a task after `Options.time_limit` seconds.
+    most_workers : int or None
+        Tasks at a time that it can run at most.
+    slots : int
+        Tasks at a time that it expects to run, for estimates.
+
+    Raises
+    ------
+    ConfigError
+        If it can't be used with these options, with a hint.
+    """
+
+    Config: ClassVar[type[Config]] = Config
+    has_time_limit: ClassVar[bool] = True
+    most_workers: ClassVar[int | None] = None
+
+    def __init__(self, options: Options, config: ConfigT) -> None:
+        self.options = options
+        self.config = config
+
+    @property
+    def slots(self) -> int:
+        return self.options.workers
 
     @abstractmethod
     def free(self) -> int:

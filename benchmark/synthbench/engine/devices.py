@@ -12,7 +12,16 @@ from pathlib import Path
 
 from synthbench.errors import ConfigError
 
-__all__ = ["KEEP_MEMORY", "THREAD_VARIABLES", "choose", "inherited", "share_cores", "usable", "visible_gpus"]
+__all__ = [
+    "KEEP_MEMORY",
+    "THREAD_VARIABLES",
+    "choose",
+    "inherited",
+    "share_cores",
+    "usable",
+    "visible_gpus",
+    "worker_environment",
+]
 
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 KEEP_MEMORY = {"MALLOC_MMAP_THRESHOLD_": str(2**25), "MALLOC_TRIM_THRESHOLD_": str(2**30)}
@@ -67,18 +76,23 @@ def choose(device: str) -> list[str]:
     return gpus
 
 
-@contextlib.contextmanager
-def inherited(gpus: Sequence[str], threads: int) -> Iterator[None]:
-    """Within, a process that is started sees only these GPUs and uses this many threads.
+def worker_environment(gpus: Sequence[str], threads: int) -> dict[str, str]:
+    """Return the variables by which a process sees only these GPUs and uses this many threads.
 
-    Libraries read these variables when they are imported, so they must be there before the process is.
+    Libraries read them when they are imported, so they must be there before the process is.
     """
-    wanted = {
+    return {
         **dict.fromkeys(THREAD_VARIABLES, str(threads)),
         **KEEP_MEMORY,
         "CUDA_VISIBLE_DEVICES": ",".join(gpus),
         "TF_CPP_MIN_LOG_LEVEL": "3",
     }
+
+
+@contextlib.contextmanager
+def inherited(gpus: Sequence[str], threads: int) -> Iterator[None]:
+    """Within, this process and those that it starts have the variables of `worker_environment`."""
+    wanted = worker_environment(gpus, threads)
     before = {name: os.environ.get(name) for name in wanted}
     os.environ.update(wanted)
     try:

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from synthbench.engine.base import Event, Outcome
-from synthbench.engine.schedule import Message, Missing
+from synthbench.engine.schedule import Elsewhere, Message, Missing
 from synthbench.study.plan import Task
 from synthbench.study.runtime_estimates import RuntimeEstimates, format_duration
 
@@ -74,6 +74,8 @@ class Display:
             self._advance(message)
         elif isinstance(message, Outcome):
             self._end(message)
+        elif isinstance(message, Elsewhere):
+            self._leave(message)
         else:
             self._miss(message)
         self._progress.update(
@@ -107,6 +109,19 @@ class Display:
         if not self._console.is_terminal and time.monotonic() - self._announced > ANNOUNCE_EVERY:
             self._say(f"{task.kind}: {task.label}: {event.stage} {count} {event.note}".rstrip())
 
+    def _leave(self, elsewhere: Elsewhere) -> None:
+        """Show who else computes a task."""
+        task, holder = self._tasks[elsewhere.key], elsewhere.holder
+        self._close(elsewhere.key)
+        if holder is None:
+            self._say(f"{task.kind}: {task.label}: the other process has stopped; it runs here")
+            return
+        where = f"on {holder.host}, process {holder.pid}"
+        text = f"{task.kind}: {task.label}"
+        self._bars[elsewhere.key] = self._progress.add_task(text[:64], total=None, count="", note=where)
+        if not self._console.is_terminal:
+            self._say(f"{text}: computed {where}")
+
     def _end(self, outcome: Outcome) -> None:
         task = self._tasks[outcome.key]
         self.ended[outcome.key] = {
@@ -121,7 +136,8 @@ class Display:
         if outcome.ok:
             self._estimates.learn(task, outcome.seconds)
             if not self._console.is_terminal:
-                self._say(f"{task.kind}: {task.label}: {outcome.seconds:.1f} s")
+                elsewhere = ", by another process" if outcome.status == "stored" else ""
+                self._say(f"{task.kind}: {task.label}: {outcome.seconds:.1f} s{elsewhere}")
         else:
             self._say(f"{outcome.status} in {outcome.stage}: {task.kind}: {task.label}: {outcome.error}", style="red")
 

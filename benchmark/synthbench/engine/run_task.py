@@ -1,4 +1,4 @@
-"""One task, carried out in this process: lock, look again, compute, seal."""
+"""One task, carried out in this process: claim, look again, compute, seal."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from synthbench.engine.base import Event, Options, Outcome
 from synthbench.engine.tasks.context import TaskContext
 from synthbench.errors import SynthbenchError
 from synthbench.plugin.api import Context, Stopped
-from synthbench.store import Store
+from synthbench.store import Claim, Store
 from synthbench.study.plan import Task
 
 __all__ = ["LONG", "PROGRESS_EVERY", "run_task"]
@@ -27,7 +27,7 @@ LONG = ("fit-generator", "fit-segmenter")
 def run_task(
     task: Task, options: Options, report: Callable[[Event], None], should_stop: Callable[[], bool] = lambda: False
 ) -> Outcome:
-    """Run a task unless the store has it, and put its artifact into the store.
+    """Run a task unless the store has it, or another process is running it, and put its artifact into the store.
 
     Whatever a plugin raises becomes an `Outcome`; only `KeyboardInterrupt` and the like get through.
     """
@@ -44,23 +44,27 @@ def run_task(
         now = time.monotonic()
         if now - last >= PROGRESS_EVERY or done >= total:
             last = now
-            report(Event(task.key, stage, done, total, note))
+            report(Event(task.key, stage, int(done), int(total), str(note)))
 
     def notify(line: str) -> None:
-        report(Event(task.key, stage, message=line))
+        report(Event(task.key, stage, message=str(line)))
 
     began = time.perf_counter()
     memory = resource_monitor.Memory()
+    claim: Claim | None = None
     try:
         store = Store(options.store)
-        with store.locked(task.kind, task.key, should_stop):
+        claim = store.claim(task.kind, task.key)
+        if claim is None:
+            return Outcome(task.key, "busy")
+        with claim:
             if (found := store.find(task.kind, task.key, thorough=True)) is not None:
                 return Outcome(task.key, "stored", seconds=found.seconds)
             context = Context(
                 device=_device(options.device),
                 folder=store.work_folder(task.kind, task.key) if task.kind in LONG else None,
                 progress=progress,
-                should_stop=should_stop,
+                should_stop=lambda: claim.lost or should_stop(),
                 threads=options.threads,
                 notify=notify,
                 task=task.key,
@@ -75,8 +79,12 @@ def run_task(
             enter("store")
             extra["cpu_seconds"] = round(time.process_time() - worked, 4)
             facts = _facts(task, options, extra, time.perf_counter() - began, memory)
+            if claim.lost:
+                raise Stopped
             store.commit(task.kind, task.key, task.content, facts)
     except Stopped:
+        if claim is not None and claim.lost:
+            return Outcome(task.key, "busy")
         return Outcome(task.key, "stopped", stage, "stopped by the user", seconds=time.perf_counter() - began)
     except Exception as error:
         return _failure(task, stage, error, time.perf_counter() - began, memory.peak_mb())

@@ -1,19 +1,28 @@
-"""Which task runs next: each when what it needs is stored; a failure holds up nothing but what depends on it."""
+"""Which task runs next: each when what it needs is stored; a failure holds up nothing but what depends on it.
+
+Other processes may work on the same store. A task that one of them is computing is left to it, and looked for again
+from time to time: it is stored then, or free to be computed here.
+"""
 
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from synthbench.engine.base import Engine, Event, Outcome
 from synthbench.processes.signals import Interrupted, signal_number
+from synthbench.store import Holder, Store
 from synthbench.study.plan import Task
 
-__all__ = ["GRACE", "Message", "Missing", "TICK", "run_tasks"]
+__all__ = ["GRACE", "LOOK_EVERY", "Elsewhere", "Message", "Missing", "TICK", "run_tasks"]
 
 GRACE = 4.0
 TICK = 0.5
+LOOK_EVERY = 0.5
+"""Seconds between two looks at what other processes are computing."""
 
 
 @dataclass(frozen=True)
@@ -24,10 +33,18 @@ class Missing:
     because: str
 
 
-Message = Event | Outcome | Missing
+@dataclass(frozen=True)
+class Elsewhere:
+    """A task that another process is computing; None when it has stopped, and the task will run here."""
+
+    key: str
+    holder: Holder | None
 
 
-def run_tasks(tasks: Sequence[Task], engine: Engine, listen: Callable[[Message], None]) -> None:
+Message = Event | Outcome | Missing | Elsewhere
+
+
+def run_tasks(tasks: Sequence[Task], engine: Engine[Any], store: Store, listen: Callable[[Message], None]) -> None:
     """Run tasks, listed in an order in which they can run, and tell `listen` of everything.
 
     Raises
@@ -35,51 +52,121 @@ def run_tasks(tasks: Sequence[Task], engine: Engine, listen: Callable[[Message],
     Interrupted
         On a signal to stop, when the running tasks have stopped; what is finished is stored.
     """
-    waiting = {task.key: task for task in tasks}
-    open_needs = {task.key: {need for need in task.needs if need in waiting} for task in tasks}
-    wanted_by: dict[str, list[str]] = {}
-    for key, needs in open_needs.items():
-        for need in needs:
-            wanted_by.setdefault(need, []).append(key)
-    last_first = tasks[::-1]
-    ready = [task.key for task in sorted(last_first, key=_generator_work) if not open_needs[task.key]]
-    running: set[str] = set()
-
-    def settle(outcome: Outcome) -> None:
-        running.discard(outcome.key)
-        listen(outcome)
-        if not outcome.ok:
-            give_up(outcome.key, outcome.key)
-            return
-        for key in reversed(wanted_by.get(outcome.key, ())):
-            open_needs[key].discard(outcome.key)
-            if not open_needs[key] and key in waiting:
-                ready.append(key)
-
-    def give_up(key: str, because: str) -> None:
-        for dependent in wanted_by.get(key, ()):
-            if waiting.pop(dependent, None) is not None:
-                listen(Missing(dependent, because))
-                give_up(dependent, because)
-
+    schedule = _Schedule(tasks, store, listen)
     try:
-        while ready or running:
-            while ready and engine.free():
-                task = waiting.pop(ready.pop())
-                running.add(task.key)
+        while schedule.is_open():
+            while engine.free() and (task := schedule.next()) is not None:
                 engine.start(task)
+            began = time.monotonic()
             for message in engine.wait(TICK):
-                if isinstance(message, Outcome):
-                    settle(message)
-                else:
-                    listen(message)
+                schedule.hear(message)
+            schedule.look_elsewhere()
+            if not schedule.running:
+                time.sleep(max(0.0, min(schedule.until_look(), TICK) - (time.monotonic() - began)))
     except KeyboardInterrupt as interrupt:
         for message in engine.close(GRACE):
             with contextlib.suppress(OSError):  # the terminal may have hung up
-                listen(message)
+                if not isinstance(message, Outcome) or message.status != "busy":
+                    listen(message)
         raise Interrupted(signal_number(interrupt)) from None
     finally:
         engine.close()
+
+
+class _Schedule:
+    """The tasks that aren't finished: waiting for others, ready, running here, or computed by another process."""
+
+    def __init__(self, tasks: Sequence[Task], store: Store, listen: Callable[[Message], None]) -> None:
+        self._store, self._listen = store, listen
+        self._tasks = {task.key: task for task in tasks}
+        self._waiting = dict(self._tasks)
+        self._open_needs = {task.key: {need for need in task.needs if need in self._tasks} for task in tasks}
+        self._wanted_by: dict[str, list[str]] = {}
+        for key, needs in self._open_needs.items():
+            for need in needs:
+                self._wanted_by.setdefault(need, []).append(key)
+        last_first = tasks[::-1]
+        self._ready = [task.key for task in sorted(last_first, key=_generator_work) if not self._open_needs[task.key]]
+        self.running: set[str] = set()
+        self._elsewhere: dict[str, Holder] = {}
+        self._next_look = 0.0
+
+    def is_open(self) -> bool:
+        return bool(self._ready or self.running or self._elsewhere)
+
+    def next(self) -> Task | None:
+        """Return a task to start, or None if there is none now."""
+        while self._ready:
+            key = self._ready.pop()
+            task = self._tasks[key]
+            if (holder := self._store.holder(task.kind, key)) is not None:
+                self._leave(key, holder)
+                continue
+            del self._waiting[key]
+            self.running.add(key)
+            return task
+        return None
+
+    def hear(self, message: Event | Outcome) -> None:
+        if not isinstance(message, Outcome):
+            self._listen(message)
+            return
+        self.running.discard(message.key)
+        if message.status != "busy":
+            self._settle(message)
+            return
+        task = self._waiting[message.key] = self._tasks[message.key]
+        holder = self._store.holder(task.kind, task.key)
+        if holder is None:
+            self._ready.insert(0, task.key)
+        else:
+            self._leave(task.key, holder)
+
+    def look_elsewhere(self) -> None:
+        """See what has become of the tasks that other processes compute."""
+        if not self._elsewhere or self.until_look() > 0:
+            return
+        self._next_look = time.monotonic() + LOOK_EVERY
+        for key in list(self._elsewhere):
+            task = self._tasks[key]
+            holder = self._store.holder(task.kind, key)
+            if holder is not None:
+                if holder != self._elsewhere[key]:
+                    self._leave(key, holder)
+                continue
+            del self._elsewhere[key]
+            found = self._store.find(task.kind, key)
+            if found is not None:
+                del self._waiting[key]
+                self._settle(Outcome(key, "stored", seconds=found.seconds))
+            else:
+                self._ready.append(key)
+                self._listen(Elsewhere(key, None))
+
+    def until_look(self) -> float:
+        return self._next_look - time.monotonic()
+
+    def _leave(self, key: str, holder: Holder) -> None:
+        if not self._elsewhere:
+            self._next_look = time.monotonic() + LOOK_EVERY
+        self._elsewhere[key] = holder
+        self._listen(Elsewhere(key, holder))
+
+    def _settle(self, outcome: Outcome) -> None:
+        self._listen(outcome)
+        if not outcome.ok:
+            self._give_up(outcome.key, outcome.key)
+            return
+        for key in reversed(self._wanted_by.get(outcome.key, ())):
+            self._open_needs[key].discard(outcome.key)
+            if not self._open_needs[key] and key in self._waiting:
+                self._ready.append(key)
+
+    def _give_up(self, key: str, because: str) -> None:
+        for dependent in self._wanted_by.get(key, ()):
+            if self._waiting.pop(dependent, None) is not None:
+                self._listen(Missing(dependent, because))
+                self._give_up(dependent, because)
 
 
 def _generator_work(task: Task) -> tuple[int, int]:

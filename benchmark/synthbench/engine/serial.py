@@ -5,24 +5,31 @@ from __future__ import annotations
 from synthbench.engine.base import Engine, Event, Options, Outcome
 from synthbench.engine.devices import inherited
 from synthbench.engine.run_task import run_task
+from synthbench.plugin.api import Config
 from synthbench.study.plan import Task
 
 __all__ = ["SerialEngine"]
 
 
-class SerialEngine(Engine):
+class SerialEngine(Engine[Config]):
     """Runs a task within `start`."""
 
-    def __init__(self, options: Options, gpus: list[str]) -> None:
-        self.options = options
+    has_time_limit = False
+    most_workers = 1
+
+    def __init__(self, options: Options, config: Config) -> None:
+        super().__init__(options, config)
         self._messages: list[Event | Outcome] = []
-        self._gpus = gpus[:1]
+
+    @property
+    def slots(self) -> int:
+        return 1
 
     def free(self) -> int:
         return 0 if self._messages else 1
 
     def start(self, task: Task) -> None:
-        with inherited(self._gpus, self.options.threads):
+        with inherited(self.options.gpus[:1], self.options.threads):
             self._messages.append(run_task(task, self.options, self._messages.append))
 
     def wait(self, seconds: float) -> list[Event | Outcome]:

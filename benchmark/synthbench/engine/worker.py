@@ -1,34 +1,54 @@
-"""A worker process: takes tasks from a pipe, one at a time, and says how they go."""
+"""A worker: ``python -m synthbench.engine.worker`` takes tasks as messages, one at a time, and says how they go."""
 
 from __future__ import annotations
 
 import os
-import sys
+import queue
+import signal
 import threading
-from multiprocessing.connection import Connection
+import time
 from typing import Any
 
-from synthbench.engine.base import Event, Options
+from synthbench.engine.base import Event
+from synthbench.engine.messages import hello, read_task, tell
 from synthbench.engine.run_task import run_task
-from synthbench.processes.child import become_leader
+from synthbench.processes.child import PATIENCE, become_leader
+from synthbench.processes.messages import MessageStream
 
-__all__ = ["work"]
+__all__ = ["serve"]
 
 
-def work(pipe: Connection, stop: Any, options: Options) -> None:
-    """Serve until the pipe closes. A task is asked to stop by the parent, or by a signal to this process."""
-    asked = threading.Event()
-    become_leader(asked.set)
+def serve() -> None:
+    """Serve until the input closes. A task is asked to stop by a message, or by a signal to this process."""
+    stop = threading.Event()
+    become_leader(stop.set)
+    stream = MessageStream()
+    tasks: queue.SimpleQueue[dict[str, Any] | None] = queue.SimpleQueue()
+    threading.Thread(target=_listen, args=(stream, tasks, stop), daemon=True).start()
 
     def report(event: Event) -> None:
-        pipe.send(event)
+        stream.send(tell(event))
 
-    with open(os.devnull, "w") as nothing:
-        sys.stdout = nothing
-        while True:
-            try:
-                task = pipe.recv()
-            except EOFError:
-                return
-            asked.clear()
-            pipe.send(run_task(task, options, report, lambda: bool(stop.value) or asked.is_set()))
+    stream.send(hello())
+    while (message := tasks.get()) is not None:
+        task, options = read_task(message)
+        stream.send(tell(run_task(task, options, report, stop.is_set)))
+
+
+def _listen(stream: MessageStream, tasks: queue.SimpleQueue[dict[str, Any] | None], stop: threading.Event) -> None:
+    """Pass on what is said; when the other side is gone, end this process and the session that it leads."""
+    for message in stream:
+        if message["type"] == "stop":
+            stop.set()
+        elif message["type"] == "task":
+            stop.clear()
+            tasks.put(message)
+    tasks.put(None)
+    time.sleep(PATIENCE)
+    if os.getsid(0) == os.getpid():
+        os.killpg(os.getpid(), signal.SIGKILL)
+    os._exit(1)
+
+
+if __name__ == "__main__":
+    serve()

@@ -1,4 +1,4 @@
-"""The plugin contract, whole: four hooks, each yielding specs.
+"""The plugin contract, whole: five hooks, each yielding specs.
 
 A plugin is a module (or object) behind an entry point of the group ``synthbench``. It implements any of these
 with ``@hookimpl`` and yields as many specs as it likes. The hooks run whenever plugins are listed, so they must
@@ -11,7 +11,7 @@ from collections.abc import Iterable
 
 import pluggy
 
-from synthbench.plugin.specs import DatasetSpec, EncoderSpec, GeneratorSpec, SegmenterSpec
+from synthbench.plugin.specs import DatasetSpec, EncoderSpec, EngineSpec, GeneratorSpec, SegmenterSpec
 
 __all__ = [
     "GROUP",
@@ -21,6 +21,7 @@ __all__ = [
     "hookspec",
     "synthbench_datasets",
     "synthbench_encoders",
+    "synthbench_engines",
     "synthbench_generators",
     "synthbench_segmenters",
 ]
@@ -56,9 +57,16 @@ def synthbench_datasets() -> Iterable[DatasetSpec]:
     return ()
 
 
+@hookspec
+def synthbench_engines() -> Iterable[EngineSpec]:
+    """Yield the engines of this plugin; called once, when plugins are first listed. Since 0.2."""
+    return ()
+
+
 HOOKS: dict[str, str] = {
     "synthbench_generators": "generator",
     "synthbench_segmenters": "segmenter",
     "synthbench_encoders": "encoder",
     "synthbench_datasets": "dataset",
+    "synthbench_engines": "engine",
 }

@@ -105,7 +105,7 @@ class Registry:
     problems: list[Problem] = field(default_factory=list)
 
     def of_kind(self, kind: str) -> Iterator[Registered]:
-        """Yield what is registered of a kind: ``generator``, ``segmenter``, ``encoder`` or ``dataset``."""
+        """Yield what is registered of a kind: ``generator``, ``segmenter``, ``encoder``, ``dataset`` or ``engine``."""
         return (entry for (its, _), entry in self.entries.items() if its == kind)
 
     def names(self, kind: str) -> list[str]:
@@ -153,15 +153,19 @@ class Registry:
         return _checked_class(module, class_name, kind, name)
 
 
-def _checked_class(module: ModuleType, class_name: str, kind: str, name: str) -> type:
-    from synthbench.plugin import api
+_BASES = {
+    "generator": ("synthbench.plugin.api", "Generator"),
+    "segmenter": ("synthbench.plugin.api", "Segmenter"),
+    "encoder": ("synthbench.plugin.api", "Encoder"),
+    "dataset": ("synthbench.plugin.api", "Dataset"),
+    "engine": ("synthbench.engine.base", "Engine"),
+}
+"""Where the base class of each kind is: as strings, like targets of specs, so that listing plugins imports none."""
 
-    base: type = {
-        "generator": api.Generator,
-        "segmenter": api.Segmenter,
-        "encoder": api.Encoder,
-        "dataset": api.Dataset,
-    }[kind]
+
+def _checked_class(module: ModuleType, class_name: str, kind: str, name: str) -> type:
+    base_module, base_name = _BASES[kind]
+    base: type = getattr(importlib.import_module(base_module), base_name)
     found = getattr(module, class_name, None)
     if not (isinstance(found, type) and issubclass(found, base)):
         what = f"is no subclass of synthbench.{base.__name__}" if found is not None else "is not there"

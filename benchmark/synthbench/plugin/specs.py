@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import ClassVar
 
-__all__ = ["DatasetSpec", "EncoderSpec", "GeneratorSpec", "KINDS", "SegmenterSpec", "Spec", "TASK_NAMES"]
+__all__ = ["DatasetSpec", "EncoderSpec", "EngineSpec", "GeneratorSpec", "KINDS", "SegmenterSpec", "Spec", "TASK_NAMES"]
 
 TASK_NAMES = frozenset({"instances", "semantic"})
 _NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
@@ -15,7 +15,7 @@ _TARGET = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
 
 @dataclass(frozen=True)
 class Spec:
-    """One generator, segmenter, encoder or dataset that a plugin offers.
+    """One generator, segmenter, encoder, dataset or engine that a plugin offers.
 
     Parameters
     ----------
@@ -116,4 +116,13 @@ class DatasetSpec(Spec):
             raise ValueError(f"{self.name}: a dataset has exactly one task, not {sorted(self.tasks)}")
 
 
-KINDS: dict[str, type[Spec]] = {spec.kind: spec for spec in (GeneratorSpec, SegmenterSpec, EncoderSpec, DatasetSpec)}
+@dataclass(frozen=True)
+class EngineSpec(Spec):
+    """An engine: carries out the tasks of a study. Its `tasks` mean nothing: it runs all of them."""
+
+    kind: ClassVar[str] = "engine"
+
+
+KINDS: dict[str, type[Spec]] = {
+    spec.kind: spec for spec in (GeneratorSpec, SegmenterSpec, EncoderSpec, DatasetSpec, EngineSpec)
+}

@@ -53,7 +53,7 @@ def start_tracker() -> None:
 
 
 def become_leader(asked_to_stop: Callable[[], None] = lambda: None) -> None:
-    """Make this process the leader of a session, which may have children, and which dies with its parent.
+    """Make this process the leader of a session, which may have children.
 
     Ctrl-C is the parent's to handle. A scheduler may send the other signals to every process: they call
     `asked_to_stop`, and what the parent does is left to it.
@@ -67,7 +67,6 @@ def become_leader(asked_to_stop: Callable[[], None] = lambda: None) -> None:
         signal.signal(number, lambda *_: asked_to_stop())
     _keep_from_forks(heard)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPS)
-    die_with_parent()
 
 
 def _keep_from_forks(numbers: list[signal.Signals]) -> None:

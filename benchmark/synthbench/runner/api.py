@@ -25,6 +25,7 @@ def run(
     folder: str | os.PathLike[str] | None = None,
     store: str | os.PathLike[str] | None = None,
     engine: str = "local",
+    engine_config: Mapping[str, Any] | None = None,
     workers: int | None = None,
     threads: int | None = None,
     device: str = "auto",
@@ -42,8 +43,10 @@ def run(
     store
         Where artifacts are kept; by default ``$SYNTHBENCH_HOME/store``.
     engine
-        ``"local"``: tasks in processes of their own. A script that uses it needs ``if __name__ == "__main__":``.
-        ``"serial"``: one task after another, in this process.
+        ``"local"``: tasks in processes of their own. ``"serial"``: one task after another, in this process. Or the name
+        of an engine that a plugin offers.
+    engine_config
+        The engine's own options.
     workers
         Tasks at a time; by default as many as the machine has processors or GPUs for.
     threads
@@ -69,7 +72,7 @@ def run(
         On Ctrl-C, when running tasks have stopped; what is finished is stored.
     """
     loaded = load_study(study)
-    machine = Machine(engine, workers, threads, device, time_limit)
+    machine = Machine(engine, workers, threads, device, time_limit, engine_config or {})
     run_folder = Path(folder) if folder is not None else Path("runs") / loaded.name
     return run_study(loaded, _open(store), run_folder, machine, _console(progress))
 

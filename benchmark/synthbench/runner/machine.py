@@ -1,65 +1,102 @@
-"""The machine that a study runs on: engine, workers, threads, device, time limit."""
+"""How a study is run: engine, workers, threads, device, time limit."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from pydantic import ValidationError
 
 from synthbench.engine import resource_monitor
 from synthbench.engine.base import Engine, Options
 from synthbench.engine.devices import choose, share_cores
-from synthbench.engine.local import LocalEngine
-from synthbench.engine.serial import SerialEngine
 from synthbench.errors import ConfigError
+from synthbench.plugin.config_errors import first_problem
+from synthbench.plugin.registry import registry
 from synthbench.processes.count import usable_processors
 from synthbench.store import Store
 
-__all__ = ["ENGINES", "Machine"]
-
-ENGINES = ("local", "serial")
+__all__ = ["Machine"]
 
 
 @dataclass(frozen=True)
 class Machine:
-    """How a study is run: what ``--engine``, ``--workers``, ``--threads``, ``--device`` and ``--time-limit`` say."""
+    """How a study is run: what ``--engine`` and the options beside it say.
+
+    Attributes
+    ----------
+    engine : str
+        Name of an engine plugin.
+    workers, threads : int or None
+    device : str
+    time_limit : float or None
+    config : mapping
+        The engine's own options.
+    """
 
     engine: str = "local"
     workers: int | None = None
     threads: int | None = None
     device: str = "auto"
     time_limit: float | None = None
+    config: Mapping[str, Any] = field(default_factory=dict)
 
     def check(self) -> None:
-        """Raise `ConfigError` if it can't be had, before anything is opened or written."""
+        """Raise `ConfigError` if it can't be had, before anything is opened or written.
+
+        Raises
+        ------
+        PluginError
+            If there is no such engine, or it is disabled.
+        """
         choose(self.device)
-        if self.engine not in ENGINES:
-            raise ConfigError(f"--engine {self.engine}: there are {', '.join(ENGINES)}")
+        cls = self._engine_class()
         for option in ("workers", "threads", "time_limit"):
             value = getattr(self, option)
             if value is not None and value <= 0:
                 raise ConfigError(f"--{option.replace('_', '-')} {value}: give a number above 0")
-        if self.engine == "serial" and self.time_limit is not None:
-            raise ConfigError("--time-limit: the serial engine can't stop a task; use --engine local")
-        if self.engine == "serial" and (self.workers or 1) > 1:
+        if self.time_limit is not None and not cls.has_time_limit:
+            raise ConfigError(f"--time-limit: the {self.engine} engine can't stop a task; use --engine local")
+        if cls.most_workers is not None and (self.workers or 1) > cls.most_workers:
             raise ConfigError(
-                f"--workers {self.workers}: the serial engine runs one task at a time; use --engine local"
+                f"--workers {self.workers}: the {self.engine} engine runs {cls.most_workers} task(s) at a time; "
+                "use --engine local"
             )
+        self._engine_config(cls)
 
     def kind(self) -> str:
         """Return the kind of device that tasks will compute on: ``"cpu"``, or ``"cuda"`` where a GPU is used."""
         return "cuda" if choose(self.device) else "cpu"
 
-    def build(self, store: Store) -> tuple[Engine, int]:
-        """Return the engine, and how many tasks it runs at a time."""
+    def build(self, store: Store) -> Engine[Any]:
+        """Return the engine.
+
+        Raises
+        ------
+        ConfigError
+            If it can't be used with these options.
+        """
+        cls = self._engine_class()
         gpus = choose(self.device)
         workers, threads = share_cores(usable_processors(), len(gpus))
         options = Options(
             store=str(store.root),
             device=self.device if gpus else "cpu",
             threads=self.threads or threads,
-            time_limit=self.time_limit,
             facts=resource_monitor.facts(),
+            time_limit=self.time_limit,
+            workers=self.workers or workers,
+            gpus=tuple(gpus),
         )
-        if self.engine == "serial":
-            return SerialEngine(options, gpus), 1
-        count = self.workers or workers
-        return LocalEngine(options, count, gpus), min(count, len(gpus)) if gpus else count
+        engine: Engine[Any] = cls(options, self._engine_config(cls))
+        return engine
+
+    def _engine_class(self) -> Any:
+        return registry().load("engine", self.engine)
+
+    def _engine_config(self, cls: Any) -> Any:
+        try:
+            return cls.Config.model_validate(dict(self.config))
+        except ValidationError as error:
+            raise ConfigError(f"engine {self.engine!r}: {first_problem(error, cls.Config)}") from None

@@ -123,12 +123,12 @@ def run_study(study: Study, store: Store, folder: Path, machine: Machine, consol
 
 def _run_missing(plan: Plan, store: Store, machine: Machine, console: Console) -> dict[str, dict[str, Any]]:
     missing = plan.lacking(store)
-    engine, workers = machine.build(store)
+    engine = machine.build(store)
     estimates = RuntimeEstimates(store, (task.kind for task in missing))
     seconds, unknown = estimates.total(missing)
     if seconds:
         more = f", and {unknown} tasks not yet timed" if unknown else ""
-        console.print(f"expected: {format_duration(seconds / workers)}{more}", highlight=False)
-    with Display(missing, len(plan.tasks) - len(missing), estimates, workers, console) as display:
-        run_tasks(missing, engine, display)
+        console.print(f"expected: {format_duration(seconds / engine.slots)}{more}", highlight=False)
+    with Display(missing, len(plan.tasks) - len(missing), estimates, engine.slots, console) as display:
+        run_tasks(missing, engine, store, display)
     return display.ended

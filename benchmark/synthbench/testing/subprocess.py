@@ -9,7 +9,7 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 from synthbench.errors import SynthbenchError
-from synthbench.processes.child import CONTEXT, become_leader, how_it_ended, spawn
+from synthbench.processes.child import CONTEXT, become_leader, die_with_parent, how_it_ended, spawn
 from synthbench.processes.family import end_family, new_mark
 from synthbench.processes.guard import Guard
 from synthbench.testing.check_results import CheckResult
@@ -52,6 +52,7 @@ def iter_contract_in_subprocess(kind: str, name: str, config: Mapping[str, Any] 
 
 def _serve(pipe: Connection, kind: str, name: str, config: Mapping[str, Any] | None) -> None:
     become_leader(lambda: os._exit(1))
+    die_with_parent()
     sys.stdout = sys.stderr  # what a plugin prints is none of the results
     try:
         for result in iter_contract(kind, name, config):

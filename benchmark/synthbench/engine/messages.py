@@ -1,0 +1,66 @@
+"""What an engine and a worker say to each other; docs/engines.md describes it for other engines and environments.
+
+To a worker go ``task`` and ``stop``. From it come ``hello``, once, and ``event`` and ``outcome``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+from synthbench import __version__
+from synthbench.engine.base import Event, Options, Outcome
+from synthbench.study.plan import Task
+
+__all__ = ["PROTOCOL", "STOP", "hello", "hello_problem", "read_answer", "read_task", "task_message", "tell"]
+
+PROTOCOL = 1
+"""Version of these messages; both sides must have the same."""
+
+STOP: Mapping[str, Any] = {"type": "stop"}
+"""Asks for the running task to stop, and leave a checkpoint."""
+
+
+def hello() -> dict[str, Any]:
+    """Return a worker's first message."""
+    return {"type": "hello", "protocol": PROTOCOL, "synthbench": __version__}
+
+
+def hello_problem(message: Mapping[str, Any]) -> str:
+    """Return why a worker that begins with this message can't be used; an empty string if it can."""
+    if message["type"] != "hello" or message.get("protocol") != PROTOCOL:
+        spoken = message.get("protocol", "none")
+        return f"its worker speaks protocol {spoken}, and this is {PROTOCOL}: install the same version of synthbench"
+    if message.get("synthbench") != __version__:
+        return (
+            f"its worker is synthbench {message.get('synthbench')}, and this is {__version__}: install the same version"
+        )
+    return ""
+
+
+def task_message(task: Task, options: Options) -> dict[str, Any]:
+    """Return the message that starts a task."""
+    return {"type": "task", "task": asdict(task), "options": options.for_worker()}
+
+
+def read_task(message: Mapping[str, Any]) -> tuple[Task, Options]:
+    """Return the task of a message, and how it is run."""
+    task = dict(message["task"])
+    return Task(**{**task, "needs": tuple(task["needs"])}), Options(**message["options"])
+
+
+def tell(answer: Event | Outcome) -> dict[str, Any]:
+    """Return an event or an outcome as a message."""
+    return {"type": "event" if isinstance(answer, Event) else "outcome", **asdict(answer)}
+
+
+def read_answer(message: Mapping[str, Any]) -> Event | Outcome | None:
+    """Return the event or outcome of a message; None if it is neither."""
+    content = {name: value for name, value in message.items() if name != "type"}
+    try:
+        if message["type"] == "event":
+            return Event(**content)
+        return Outcome(**content) if message["type"] == "outcome" else None
+    except TypeError:
+        return None

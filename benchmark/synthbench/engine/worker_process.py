@@ -1,0 +1,90 @@
+"""A worker as whoever started it sees it: an interpreter, and the task that it is given."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Sequence
+
+from synthbench.engine.base import Event, Options, Outcome, Status
+from synthbench.engine.devices import worker_environment
+from synthbench.engine.messages import STOP, hello_problem, read_answer, task_message
+from synthbench.processes.interpreter import Interpreter
+from synthbench.study.plan import Task
+
+__all__ = ["WorkerProcess"]
+
+
+class WorkerProcess:
+    """A process that runs tasks, one at a time.
+
+    Parameters
+    ----------
+    options
+    gpus
+        Leased to it for its lifetime.
+    mark
+        Of the family that it leads.
+    python
+        The interpreter; by default this one's.
+
+    Attributes
+    ----------
+    interpreter : Interpreter
+    task : Task or None
+        What it is running.
+    began : float
+        When that began, by `time.monotonic`.
+    used : set of str
+        Plugins that it has run tasks of, and so has imported.
+    problem : str
+        Why it can't be used: it is of another version. Empty if it can.
+
+    Raises
+    ------
+    OSError
+        If it can't be started.
+    """
+
+    def __init__(self, options: Options, gpus: Sequence[str], mark: str, python: str = sys.executable) -> None:
+        self.options, self.gpus, self.mark = options, list(gpus), mark
+        environment = {**os.environ, **worker_environment(gpus, options.threads)}
+        self.interpreter = Interpreter([python, "-P", "-m", "synthbench.engine.worker"], environment, mark)
+        self.task: Task | None = None
+        self.began = 0.0
+        self.used: set[str] = set()
+        self.problem = ""
+        self._key = self._stage = ""
+        self._greeted = False
+
+    def start(self, task: Task) -> None:
+        """Begin a task."""
+        self.task, self.began, self._key, self._stage = task, time.monotonic(), task.key, "start"
+        self.used.add(task.plugin)
+        self.interpreter.send(task_message(task, self.options))
+
+    def stop(self) -> None:
+        """Ask the running task to stop."""
+        if self.task is not None:
+            self.interpreter.send(STOP)
+
+    def receive(self) -> list[Event | Outcome]:
+        """Return what the task has reported since the last call; after its outcome, `task` is None."""
+        answers: list[Event | Outcome] = []
+        for message in self.interpreter.receive():
+            if not self._greeted:
+                self.problem, self._greeted = hello_problem(message), True
+            answer = read_answer(message)
+            if self.task is None or answer is None or answer.key != self.task.key:
+                continue
+            answers.append(answer)
+            if isinstance(answer, Outcome):
+                self.task = None
+            else:
+                self._stage = answer.stage
+        return answers
+
+    def outcome(self, status: Status, error: str) -> Outcome:
+        """Return how its last task ended, as seen from here."""
+        return Outcome(self._key, status, self._stage, error, seconds=time.monotonic() - self.began)
