@@ -6,7 +6,6 @@ import json
 import os
 import signal
 from collections.abc import Iterable
-from multiprocessing.connection import Connection
 from pathlib import Path
 
 import pytest
@@ -14,8 +13,10 @@ import pytest
 from synthbench.engine import devices
 from synthbench.engine.base import Engine, Options, Outcome
 from synthbench.engine.local import LocalEngine
-from synthbench.engine.schedule import Missing, run_tasks
+from synthbench.engine.schedule import Elsewhere, Missing, run_tasks
 from synthbench.errors import ConfigError, StoreError
+from synthbench.plugin.api import Config
+from synthbench.processes.interpreter import Interpreter
 from synthbench.processes.signals import Interrupted
 from synthbench.store import Store, key_of
 from synthbench.study.explain import differences, explain, flat
@@ -23,11 +24,12 @@ from synthbench.study.plan import Task
 from synthbench.study.runtime_estimates import RuntimeEstimates, format_duration
 
 
-class Scripted(Engine):
-    """Finishes what it is given in order, `slots` at a time; what is named fails."""
+class Scripted(Engine[Config]):
+    """Finishes what it is given in order, `slots` at a time; what is named fails, or is busy the first time."""
 
-    def __init__(self, slots: int, failing: Iterable[str] = ()) -> None:
-        self.slots, self.failing = slots, set(failing)
+    def __init__(self, places: int, failing: Iterable[str] = (), busy: Iterable[str] = ()) -> None:
+        super().__init__(Options("store", workers=places), Config())
+        self.failing, self.busy = set(failing), set(busy)
         self.order: list[str] = []
         self.most = 0
         self._running: list[Task] = []
@@ -42,80 +44,135 @@ class Scripted(Engine):
         self.most = max(self.most, len(self._running))
 
     def wait(self, seconds: float) -> list:
+        if not self._running:
+            return []
         task = self._running.pop(0)
+        if task.label in self.busy:
+            self.busy.remove(task.label)
+            return [Outcome(task.key, "busy")]
         return [Outcome(task.key, "failed" if task.label in self.failing else "done")]
 
     def close(self, grace: float = 0.0) -> list:
         return []
 
 
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return Store(tmp_path / "store")
+
+
 def task(label: str, *needs: str, kind: str = "draw") -> Task:
-    return Task(kind, f"key-{label}", {"plugin": {"budget": {}}}, tuple(f"key-{n}" for n in needs), {}, label)
+    return Task(kind, key_of(label), {"plugin": {"budget": {}}}, tuple(map(key_of, needs)), {}, label)
 
 
 DIAMOND = [task("a"), task("b", "a"), task("c", "a"), task("d", "b", "c"), task("e")]
 
 
-def test_nothing_starts_before_what_it_needs_and_slots_are_filled() -> None:
+def test_nothing_starts_before_what_it_needs_and_slots_are_filled(store: Store) -> None:
     engine = Scripted(2)
-    run_tasks(DIAMOND, engine, lambda _: None)
+    run_tasks(DIAMOND, engine, store, lambda _: None)
     assert sorted(engine.order) == ["a", "b", "c", "d", "e"]
     assert engine.order.index("a") < engine.order.index("b") < engine.order.index("d")
     assert engine.most == 2
 
 
-def test_a_failure_holds_up_only_what_depends_on_it_and_says_so() -> None:
+def test_a_failure_holds_up_only_what_depends_on_it_and_says_so(store: Store) -> None:
     heard: list = []
     engine = Scripted(1, failing=["b"])
-    run_tasks(DIAMOND, engine, heard.append)
+    run_tasks(DIAMOND, engine, store, heard.append)
     assert "d" not in engine.order
     assert {"c", "e"} <= set(engine.order)
-    assert [h for h in heard if isinstance(h, Missing)] == [Missing("key-d", "key-b")]
+    assert [h for h in heard if isinstance(h, Missing)] == [Missing(key_of("d"), key_of("b"))]
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_ctrl_c_in_the_middle_of_a_message_stops_the_run_and_tears_nothing(monkeypatch, tmp_path: Path, number) -> None:
-    whole = Connection._recv
+def test_ctrl_c_in_the_middle_of_a_message_stops_the_run_and_tears_nothing(monkeypatch, store: Store, number) -> None:
+    whole = Interpreter.receive
     reads = 0
 
-    def interrupted(self: Connection, *args: object) -> object:
+    def interrupted(self: Interpreter) -> list:
         nonlocal reads
         reads += 1
-        found = whole(self, *args)
         if reads == 1:
             os.kill(os.getpid(), number)
-        return found
+        return whole(self)
 
     def ctrl_c(*_: object) -> None:
         raise KeyboardInterrupt
 
     before = {each: signal.signal(each, ctrl_c) for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
-    monkeypatch.setattr(Connection, "_recv", interrupted)
+    monkeypatch.setattr(Interpreter, "receive", interrupted)
     heard: list = []
     try:
         with pytest.raises(Interrupted):
-            run_tasks([task("a")], LocalEngine(Options(str(tmp_path / "store")), 1, []), heard.append)
+            run_tasks([task("a")], LocalEngine(Options(str(store.root)), Config()), store, heard.append)
         assert {each: signal.getsignal(each) for each in before} == dict.fromkeys(before, ctrl_c)
     finally:
         for each, handler in before.items():
             signal.signal(each, handler)
     assert reads > 1
-    assert {h.key for h in heard} <= {"key-a"}
+    assert {h.key for h in heard} <= {key_of("a")}
 
 
-def test_what_a_task_needs_and_is_not_in_the_list_is_taken_as_stored() -> None:
+def test_a_task_that_turns_out_to_be_busy_is_tried_again_and_others_run_meanwhile(store: Store) -> None:
+    engine = Scripted(1, busy=["a"])
+    run_tasks(DIAMOND, engine, store, lambda _: None)
+    assert engine.order[0] == "a"
+    assert engine.order[1] == "e", "nothing waits while something else can run"
+    assert sorted(engine.order) == ["a", "a", "b", "c", "d", "e"]
+
+
+def test_what_another_process_computes_is_left_to_it_and_told(store: Store) -> None:
+    claim = store.claim("draw", key_of("a"))
+    assert claim is not None
+    heard: list = []
+
+    def listen(message: object) -> None:
+        heard.append(message)
+        if isinstance(message, Outcome) and message.key == key_of("e"):
+            store.begin("draw", key_of("a"))
+            store.commit("draw", key_of("a"), "a", {"seconds": 7.0})
+            claim.release()
+
     engine = Scripted(1)
-    run_tasks([task("b", "a")], engine, lambda _: None)
+    run_tasks(DIAMOND, engine, store, listen)
+    assert engine.order == ["e", "b", "c", "d"]
+    (away,) = [message for message in heard if isinstance(message, Elsewhere)]
+    assert away.key == key_of("a")
+    assert away.holder is not None
+    assert away.holder.pid == os.getpid()
+    assert Outcome(key_of("a"), "stored", seconds=7.0) in heard
+
+
+def test_what_another_process_gave_up_is_computed_here(store: Store) -> None:
+    claim = store.claim("draw", key_of("a"))
+    assert claim is not None
+    heard: list = []
+
+    def listen(message: object) -> None:
+        heard.append(message)
+        if isinstance(message, Outcome) and message.key == key_of("e"):
+            claim.release()
+
+    engine = Scripted(1)
+    run_tasks(DIAMOND, engine, store, listen)
+    assert engine.order == ["e", "a", "b", "c", "d"]
+    assert Elsewhere(key_of("a"), None) in heard
+
+
+def test_what_a_task_needs_and_is_not_in_the_list_is_taken_as_stored(store: Store) -> None:
+    engine = Scripted(1)
+    run_tasks([task("b", "a")], engine, store, lambda _: None)
     assert engine.order == ["b"]
 
 
-def test_generators_that_train_long_begin_first() -> None:
+def test_generators_that_train_long_begin_first(store: Store) -> None:
     def fit(label: str, steps: int) -> Task:
         budget = {"steps": steps, "batch_size": 1, "patch_size": 8}
-        return Task("fit-generator", label, {"plugin": {"budget": budget}}, (), {}, label)
+        return Task("fit-generator", key_of(label), {"plugin": {"budget": budget}}, (), {}, label)
 
     engine = Scripted(1)
-    run_tasks([task("x"), fit("short", 0), fit("long", 100)], engine, lambda _: None)
+    run_tasks([task("x"), fit("short", 0), fit("long", 100)], engine, store, lambda _: None)
     assert engine.order == ["long", "short", "x"]
 
 

@@ -18,7 +18,7 @@ from synthbench.runner.machine import Machine
 from synthbench.runner.plan_study import resolve_and_plan
 from synthbench.runner.previews import previews
 from synthbench.runner.run_folder import OTHER_FOLDER, check_folder, record_failures, record_plan, record_study
-from synthbench.store import Store, disk_errors
+from synthbench.store import Store, disk_errors, key_of
 from synthbench.study.model import Study
 from synthbench.study.plan import Plan
 from synthbench.study.runtime_estimates import RuntimeEstimates, format_duration
@@ -113,8 +113,9 @@ def run_study(study: Study, store: Store, folder: Path, machine: Machine, consol
     if missing:
         outcomes = _run_missing(plan, store, machine, console)
     results = collect(plan, store, outcomes)
-    record_study(plan, folder)
-    with disk_errors(folder, OTHER_FOLDER):
+    # others may run the same study, and write what they have gathered into the same folder
+    with store.locked("run-folder", key_of(str(folder.resolve()))), disk_errors(folder, OTHER_FOLDER):
+        record_study(plan, folder)
         save_results(results, folder)
         record_failures(folder, plan, outcomes)
     failed = sum(row.get("status") in FAILURES for row in outcomes.values())

@@ -19,13 +19,13 @@ LOCAL_TYPES = frozenset({"9p", "fuse.sshfs", "fuse.s3fs", "fuse.gcsfuse"})
 
 
 @cache
-def has_working_locks(folder: Path) -> bool:
+def has_working_locks(folder: Path, mounts: Path = MOUNTS) -> bool:
     """Whether a lock on a file in `folder` keeps every other process out; tried once per process.
 
     The locks of one machine can be tried. Whether a shared file system takes them to its server is known from how it
     is mounted.
     """
-    return not _is_local_only(folder) and _try_locks(folder)
+    return not _is_local_only(folder, mounts) and _try_locks(folder)
 
 
 def _try_locks(folder: Path) -> bool:
@@ -40,17 +40,17 @@ def _try_locks(folder: Path) -> bool:
         return False
 
 
-def _is_local_only(folder: Path) -> bool:
-    kind, options = _mount_of(folder)
+def _is_local_only(folder: Path, mounts: Path) -> bool:
+    kind, options = _mount_of(folder, mounts)
     return kind in LOCAL_TYPES or not LOCAL_OPTIONS.isdisjoint(options)
 
 
-def _mount_of(folder: Path) -> tuple[str, set[str]]:
+def _mount_of(folder: Path, mounts: Path) -> tuple[str, set[str]]:
     """Return type and options of the mount that a folder is on; nothing where the system doesn't say."""
     best, found = Path(), ("", set[str]())
     with contextlib.suppress(OSError):
         place = folder.resolve()
-        for line in MOUNTS.read_text(encoding="utf-8", errors="surrogateescape").splitlines():
+        for line in mounts.read_text(encoding="utf-8", errors="surrogateescape").splitlines():
             fields, _, rest = line.partition(" - ")
             words, after = fields.split(" "), rest.split(" ")
             if len(words) < 6 or len(after) < 3:
