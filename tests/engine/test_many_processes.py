@@ -69,4 +69,3 @@ def test_a_command_that_is_killed_loses_its_own_task_only(trial) -> None:
     assert second.returncode == 0, told
     assert all(kept[kind].items() <= trial.artifacts(kind).items() for kind in KINDS), "a finished task was redone"
     assert set(load_results(trial.folder / "second").runs["status"]) == {"ok"}
-    assert "computed on" in "".join(told)
