@@ -14,6 +14,7 @@ PLUGINS = {
     "synthbench_segmenters": ["example-watershed"],
     "synthbench_encoders": ["example-texture"],
     "synthbench_datasets": ["example-epithelium"],
+    "synthbench_engines": ["example-fresh"],
 }
 TRAINED = "example-painter"
 

@@ -9,11 +9,10 @@ import time
 from collections.abc import Iterable
 
 from synthbench.engine.base import Engine, Event, Options, Outcome, Status
-from synthbench.engine.worker_process import WorkerProcess
+from synthbench.engine.worker_process import WorkerProcess, wait_for_workers
 from synthbench.plugin.api import Config
 from synthbench.processes.family import end_family, new_mark
 from synthbench.processes.guard import Guard
-from synthbench.processes.interpreter import wait_for
 from synthbench.processes.signals import defer_signals
 from synthbench.study.plan import Task
 
@@ -54,9 +53,9 @@ class LocalEngine(Engine[Config]):
     def wait(self, seconds: float) -> list[Event | Outcome]:
         with defer_signals():  # a signal that came meanwhile is raised below: messages are kept for `close`
             busy = [worker for worker in self._workers if worker.task is not None]
-            wait_for([worker.interpreter for worker in busy], self._patience(busy, seconds))
+            wait_for_workers(busy, self._patience(busy, seconds))
             for worker in busy:
-                gone = not worker.interpreter.is_running()
+                gone = not worker.is_running()
                 self._messages.extend(worker.receive())
                 if worker.task is not None and (gone or worker.problem):
                     self._messages.append(self._reap(worker))
@@ -111,7 +110,7 @@ class LocalEngine(Engine[Config]):
         self._remove(worker)
         if self._stopping:
             return worker.outcome("stopped", "its process was ended while the run stopped")
-        return worker.outcome("crashed", f"its process {worker.interpreter.how_it_ended()}")
+        return worker.outcome("crashed", f"its process {worker.how_it_ended()}")
 
     def _end(self, worker: WorkerProcess, status: Status, error: str) -> Outcome:
         self._remove(worker)
@@ -119,8 +118,7 @@ class LocalEngine(Engine[Config]):
 
     def _remove(self, worker: WorkerProcess) -> None:
         """End a worker, and all that it has started."""
-        end_family([worker.interpreter.pid], worker.mark)
-        worker.interpreter.close()
+        worker.end()
         self._workers.remove(worker)
 
     def _overdue(self, worker: WorkerProcess) -> bool:

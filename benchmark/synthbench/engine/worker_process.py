@@ -5,15 +5,16 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from synthbench.engine.base import Event, Options, Outcome, Status
 from synthbench.engine.devices import worker_environment
 from synthbench.engine.messages import STOP, hello_problem, read_answer, task_message
-from synthbench.processes.interpreter import Interpreter
+from synthbench.processes.family import end_family, new_mark
+from synthbench.processes.interpreter import Interpreter, wait_for
 from synthbench.study.plan import Task
 
-__all__ = ["WorkerProcess"]
+__all__ = ["WorkerProcess", "wait_for_workers"]
 
 
 class WorkerProcess:
@@ -25,7 +26,7 @@ class WorkerProcess:
     gpus
         Leased to it for its lifetime.
     mark
-        Of the family that it leads.
+        Of the family that it leads; by default a new one.
     python
         The interpreter; by default this one's.
 
@@ -47,10 +48,10 @@ class WorkerProcess:
         If it can't be started.
     """
 
-    def __init__(self, options: Options, gpus: Sequence[str], mark: str, python: str = sys.executable) -> None:
-        self.options, self.gpus, self.mark = options, list(gpus), mark
+    def __init__(self, options: Options, gpus: Sequence[str], mark: str = "", python: str = sys.executable) -> None:
+        self.options, self.gpus, self.mark = options, list(gpus), mark or new_mark()
         environment = {**os.environ, **worker_environment(gpus, options.threads)}
-        self.interpreter = Interpreter([python, "-P", "-m", "synthbench.engine.worker"], environment, mark)
+        self.interpreter = Interpreter([python, "-P", "-m", "synthbench.engine.worker"], environment, self.mark)
         self.task: Task | None = None
         self.began = 0.0
         self.used: set[str] = set()
@@ -85,6 +86,24 @@ class WorkerProcess:
                 self._stage = answer.stage
         return answers
 
+    def is_running(self) -> bool:
+        """Whether its process hasn't ended."""
+        return self.interpreter.is_running()
+
+    def how_it_ended(self) -> str:
+        """Return what its process ended with, in words."""
+        return self.interpreter.how_it_ended()
+
+    def end(self) -> None:
+        """End its process, and all that it has started."""
+        end_family([self.interpreter.pid], self.mark)
+        self.interpreter.close()
+
     def outcome(self, status: Status, error: str) -> Outcome:
         """Return how its last task ended, as seen from here."""
         return Outcome(self._key, status, self._stage, error, seconds=time.monotonic() - self.began)
+
+
+def wait_for_workers(workers: Iterable[WorkerProcess], seconds: float) -> None:
+    """Wait until one of them has something to say, or its process has ended; at most this long."""
+    wait_for([worker.interpreter for worker in workers], seconds)

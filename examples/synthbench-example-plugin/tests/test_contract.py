@@ -11,6 +11,7 @@ from synthbench.testing import assert_contract
         ("segmenter", "example-watershed"),
         ("encoder", "example-texture"),
         ("dataset", "example-epithelium"),
+        ("engine", "example-fresh"),
     ],
 )
 def test_it_keeps_the_contract(kind: str, name: str) -> None:

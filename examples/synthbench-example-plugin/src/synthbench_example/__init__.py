@@ -5,7 +5,7 @@ Listing plugins imports this file, so it imports nothing heavy.
 
 from collections.abc import Iterator
 
-from synthbench import DatasetSpec, EncoderSpec, GeneratorSpec, SegmenterSpec, hookimpl
+from synthbench import DatasetSpec, EncoderSpec, EngineSpec, GeneratorSpec, SegmenterSpec, hookimpl
 
 
 @hookimpl
@@ -50,4 +50,13 @@ def synthbench_datasets() -> Iterator[DatasetSpec]:
         "synthbench_example.dataset:Epithelium",
         summary="drawn: a sheet of cells with stained borders",
         tasks={"instances"},
+    )
+
+
+@hookimpl
+def synthbench_engines() -> Iterator[EngineSpec]:
+    yield EngineSpec(
+        "example-fresh",
+        "synthbench_example.engine:FreshProcesses",
+        summary="a new process for each task, so that no task finds anything of another",
     )
