@@ -226,8 +226,6 @@ def _create(path: Path, token: str, locks: bool) -> bool:
     beside = path.with_name(f"{path.name}.{token}")
     with beside.open("xb") as file:
         file.write(f"{json.dumps(content)}\n{0:0{_WIDTH}d}\n".encode())
-        file.flush()
-        os.fsync(file.fileno())
     try:
         if locks:
             os.replace(beside, path)
@@ -266,7 +264,6 @@ def _renew(path: Path, token: str, number: int) -> bool:
         if token.encode() not in first:
             return False
         os.pwrite(descriptor, f"{number:0{_WIDTH}d}\n".encode(), len(first) + 1)
-        os.fsync(descriptor)
     finally:
         os.close(descriptor)
     return True
