@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from synthbench.engine import Event, Options, Outcome, WorkerProcess, wait_for_workers
-from synthbench.engine.messages import PROTOCOL, hello, hello_problem, read_answer, read_task, task_message, tell
+from synthbench.engine.messages import read_answer, read_task, task_message, tell
+from synthbench.processes.handshake import PROTOCOL, hello, hello_problem
 from synthbench.store import Store, key_of
 from synthbench.study.plan import Task
 
@@ -41,8 +42,9 @@ def started(tmp_path: Path) -> Iterator[Callable[..., WorkerProcess]]:
     """Starts workers, which are ended after the test."""
     workers: list[WorkerProcess] = []
 
-    def start(python: str = sys.executable) -> WorkerProcess:
-        workers.append(WorkerProcess(Options(str(tmp_path / "store")), [], python=python))
+    def start(python: str = "") -> WorkerProcess:
+        options = Options(str(tmp_path / "store"), interpreters={"other": python})
+        workers.append(WorkerProcess(options, [], environment="other" if python else ""))
         return workers[-1]
 
     yield start
@@ -109,6 +111,7 @@ def test_what_is_printed_on_the_way_is_no_message(started, tmp_path: Path) -> No
     noisy = script(
         tmp_path / "python",
         'print("welcome to the cluster"); print("{}"); sys.stdout.flush()\n'
+        f"os.environ['PYTHONPATH'] = {os.pathsep.join(sys.path)!r}\n"
         f"os.execv({sys.executable!r}, [{sys.executable!r}, *sys.argv[1:]])",
     )
     worker = started(noisy)

@@ -35,6 +35,8 @@ class Options:
         Tasks at a time that this machine has processors, or GPUs, for.
     gpus : tuple of str
         The GPUs of this machine that may be used, as ``CUDA_VISIBLE_DEVICES`` takes them.
+    interpreters : mapping
+        Paths of the interpreters that run tasks of other environments, by the environment's name.
     """
 
     store: str
@@ -44,6 +46,7 @@ class Options:
     time_limit: float | None = None
     workers: int = 1
     gpus: tuple[str, ...] = ()
+    interpreters: Mapping[str, str] = field(default_factory=dict)
 
     def for_worker(self) -> dict[str, Any]:
         """Return what a worker must know of it, as JSON."""

@@ -1,5 +1,7 @@
 """Processes on this machine: one task each, a time limit, a GPU of its own. A process that dies loses its task only.
 
+A task of another environment runs in a process of that environment's interpreter.
+
 Each leads a family of what its tasks start, and is ended with all of it. A guard does so when this process is killed.
 """
 
@@ -10,13 +12,17 @@ from collections.abc import Iterable
 
 from synthbench.engine.base import Engine, Event, Options, Outcome, Status
 from synthbench.engine.worker_process import WorkerProcess, wait_for_workers
+from synthbench.errors import ConfigError
 from synthbench.plugin.api import Config
 from synthbench.processes.family import end_family, new_mark
 from synthbench.processes.guard import Guard
 from synthbench.processes.signals import defer_signals
 from synthbench.study.plan import Task
 
-__all__ = ["LocalEngine"]
+__all__ = ["DISMISSAL", "LocalEngine"]
+
+DISMISSAL = 0.5
+"""Seconds that an idle process has to end by itself."""
 
 
 class LocalEngine(Engine[Config]):
@@ -44,16 +50,33 @@ class LocalEngine(Engine[Config]):
 
     @defer_signals()
     def start(self, task: Task) -> None:
+        try:
+            self._worker_for(task).start(task)
+        except ConfigError as error:
+            self._messages.append(Outcome(task.key, "failed", "start", str(error)))
+
+    def _worker_for(self, task: Task) -> WorkerProcess:
+        """Return an idle process of the task's environment: best one that has imported its plugin, or a new one.
+
+        Where all places are taken, an idle process of another environment makes room.
+        """
         idle = [worker for worker in self._workers if worker.task is None]
-        worker = next((w for w in idle if task.plugin in w.used), None)
-        if worker is None and len(self._workers) < len(self._leases):
-            worker = self._spawn_worker()
-        (worker or idle[0]).start(task)
+        fitting = [worker for worker in idle if worker.environment == task.environment]
+        known = next((worker for worker in fitting if task.plugin in worker.used), None)
+        if known is not None:
+            return known
+        if len(self._workers) < len(self._leases):
+            return self._spawn_worker(task.environment)
+        if fitting:
+            return fitting[0]
+        idle[0].interpreter.dismiss(DISMISSAL)
+        self._remove(idle[0])
+        return self._spawn_worker(task.environment)
 
     def wait(self, seconds: float) -> list[Event | Outcome]:
         with defer_signals():  # a signal that came meanwhile is raised below: messages are kept for `close`
             busy = [worker for worker in self._workers if worker.task is not None]
-            wait_for_workers(busy, self._patience(busy, seconds))
+            wait_for_workers(busy, self._patience(busy, 0.0 if self._messages else seconds))
             for worker in busy:
                 gone = not worker.is_running()
                 self._messages.extend(worker.receive())
@@ -83,7 +106,7 @@ class LocalEngine(Engine[Config]):
             if worker.task is not None:
                 messages.append(worker.outcome("stopped", "stopped before it could leave a checkpoint"))
         for worker in self._workers:
-            worker.interpreter.dismiss(0.5 if worker.task is None else 0)
+            worker.interpreter.dismiss(DISMISSAL if worker.task is None else 0)
         if self._guard is not None:
             end_family([worker.interpreter.pid for worker in self._workers], self._mark)
             self._guard.dismiss()
@@ -93,12 +116,12 @@ class LocalEngine(Engine[Config]):
         self._workers.clear()
         return messages
 
-    def _spawn_worker(self) -> WorkerProcess:
+    def _spawn_worker(self, environment: str) -> WorkerProcess:
         taken = [worker.gpus for worker in self._workers]
         gpus = next(lease for lease in self._leases if taken.count(lease) < self._leases.count(lease))
         self._guard = self._guard or Guard(self._mark)
         self._spawned += 1
-        worker = WorkerProcess(self.options, gpus, f"{self._mark}-{self._spawned}.")
+        worker = WorkerProcess(self.options, gpus, f"{self._mark}-{self._spawned}.", environment)
         self._guard.watch(worker.interpreter.pid)
         self._workers.append(worker)
         return worker

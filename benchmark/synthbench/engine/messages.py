@@ -1,4 +1,4 @@
-"""What an engine and a worker say to each other; docs/engines.md describes it for other engines and environments.
+"""What an engine and a worker say to each other; docs/environments.md describes it.
 
 To a worker go ``task`` and ``stop``. From it come ``hello``, once, and ``event`` and ``outcome``.
 """
@@ -9,34 +9,13 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
-from synthbench import __version__
 from synthbench.engine.base import Event, Options, Outcome
 from synthbench.study.plan import Task
 
-__all__ = ["PROTOCOL", "STOP", "hello", "hello_problem", "read_answer", "read_task", "task_message", "tell"]
-
-PROTOCOL = 1
-"""Version of these messages; both sides must have the same."""
+__all__ = ["STOP", "read_answer", "read_task", "task_message", "tell"]
 
 STOP: Mapping[str, Any] = {"type": "stop"}
 """Asks for the running task to stop, and leave a checkpoint."""
-
-
-def hello() -> dict[str, Any]:
-    """Return a worker's first message."""
-    return {"type": "hello", "protocol": PROTOCOL, "synthbench": __version__}
-
-
-def hello_problem(message: Mapping[str, Any]) -> str:
-    """Return why a worker that begins with this message can't be used; an empty string if it can."""
-    if message["type"] != "hello" or message.get("protocol") != PROTOCOL:
-        spoken = message.get("protocol", "none")
-        return f"its worker speaks protocol {spoken}, and this is {PROTOCOL}: install the same version of synthbench"
-    if message.get("synthbench") != __version__:
-        return (
-            f"its worker is synthbench {message.get('synthbench')}, and this is {__version__}: install the same version"
-        )
-    return ""
 
 
 def task_message(task: Task, options: Options) -> dict[str, Any]:

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import os
 import queue
-import signal
 import threading
 import time
 from typing import Any
 
 from synthbench.engine.base import Event
-from synthbench.engine.messages import hello, read_task, tell
+from synthbench.engine.messages import read_task, tell
 from synthbench.engine.run_task import run_task
-from synthbench.processes.child import PATIENCE, become_leader
+from synthbench.processes.child import PATIENCE, become_leader, end_orphan
+from synthbench.processes.handshake import hello
 from synthbench.processes.messages import MessageStream
 
 __all__ = ["serve"]
@@ -45,9 +44,7 @@ def _listen(stream: MessageStream, tasks: queue.SimpleQueue[dict[str, Any] | Non
             tasks.put(message)
     tasks.put(None)
     time.sleep(PATIENCE)
-    if os.getsid(0) == os.getpid():
-        os.killpg(os.getpid(), signal.SIGKILL)
-    os._exit(1)
+    end_orphan()
 
 
 if __name__ == "__main__":

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import time
 from collections.abc import Iterable, Sequence
 
 from synthbench.engine.base import Event, Options, Outcome, Status
 from synthbench.engine.devices import worker_environment
-from synthbench.engine.messages import STOP, hello_problem, read_answer, task_message
+from synthbench.engine.messages import STOP, read_answer, task_message
+from synthbench.environments.variables import interpreter_variables
+from synthbench.errors import ConfigError
 from synthbench.processes.family import end_family, new_mark
+from synthbench.processes.handshake import hello_problem
 from synthbench.processes.interpreter import Interpreter, wait_for
 from synthbench.study.plan import Task
 
@@ -27,12 +29,13 @@ class WorkerProcess:
         Leased to it for its lifetime.
     mark
         Of the family that it leads; by default a new one.
-    python
-        The interpreter; by default this one's.
+    environment
+        Name of the environment whose interpreter it is (see `Options.interpreters`); by default this one's.
 
     Attributes
     ----------
     interpreter : Interpreter
+    environment : str
     task : Task or None
         What it is running.
     began : float
@@ -44,14 +47,20 @@ class WorkerProcess:
 
     Raises
     ------
-    OSError
+    ConfigError
         If it can't be started.
     """
 
-    def __init__(self, options: Options, gpus: Sequence[str], mark: str = "", python: str = sys.executable) -> None:
-        self.options, self.gpus, self.mark = options, list(gpus), mark or new_mark()
-        environment = {**os.environ, **worker_environment(gpus, options.threads)}
-        self.interpreter = Interpreter([python, "-P", "-m", "synthbench.engine.worker"], environment, self.mark)
+    def __init__(self, options: Options, gpus: Sequence[str], mark: str = "", environment: str = "") -> None:
+        self.options, self.gpus, self.mark, self.environment = options, list(gpus), mark or new_mark(), environment
+        python = options.interpreters.get(environment) if environment else sys.executable
+        if python is None:
+            raise ConfigError(f"environment {environment!r}: unknown; 'synthbench env list' shows the known ones")
+        variables = {**interpreter_variables(environment), **worker_environment(gpus, options.threads)}
+        try:
+            self.interpreter = Interpreter([python, "-P", "-m", "synthbench.engine.worker"], variables, self.mark)
+        except OSError as error:
+            raise ConfigError(f"{python}: can't be started: {error.strerror or error}") from None
         self.task: Task | None = None
         self.began = 0.0
         self.used: set[str] = set()

@@ -16,7 +16,16 @@ from typing import Any
 from synthbench.processes.family import marked
 from synthbench.processes.signals import STOPS
 
-__all__ = ["CONTEXT", "PATIENCE", "become_leader", "die_with_parent", "how_it_ended", "spawn", "start_tracker"]
+__all__ = [
+    "CONTEXT",
+    "PATIENCE",
+    "become_leader",
+    "die_with_parent",
+    "end_orphan",
+    "how_it_ended",
+    "spawn",
+    "start_tracker",
+]
 
 PATIENCE = 1.0
 """Seconds that a guard gets to end an orphaned family before it ends itself."""
@@ -99,6 +108,12 @@ def _attend(parent: Any) -> None:
         pass
     if os.getsid(0) == os.getpid():
         time.sleep(PATIENCE)
+    end_orphan()
+
+
+def end_orphan() -> None:
+    """End this process, and the session if it leads one."""
+    if os.getsid(0) == os.getpid():
         os.killpg(os.getpid(), signal.SIGKILL)
     os._exit(1)
 

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from synthbench.engine import resource_monitor
 from synthbench.engine.base import Engine, Options
 from synthbench.engine.devices import choose, share_cores
+from synthbench.environments.registered import interpreters
 from synthbench.errors import ConfigError
 from synthbench.plugin.config_errors import first_problem
 from synthbench.plugin.registry import registry
@@ -88,6 +89,7 @@ class Machine:
             time_limit=self.time_limit,
             workers=self.workers or workers,
             gpus=tuple(gpus),
+            interpreters=interpreters(),
         )
         engine: Engine[Any] = cls(options, self._engine_config(cls))
         return engine

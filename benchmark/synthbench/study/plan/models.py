@@ -31,6 +31,9 @@ class Task:
         For people.
     plugin : str
         The plugin that does the work, or an empty string.
+    environment : str
+        The environment that it runs in, by name; an empty string for this one. Not part of the key, which has the
+        versions that are installed there.
     """
 
     kind: str
@@ -40,6 +43,7 @@ class Task:
     where: Mapping[str, Any]
     label: str
     plugin: str = ""
+    environment: str = ""
 
 
 SCORES = ("evaluate", "assess")
