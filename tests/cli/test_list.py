@@ -16,6 +16,7 @@ ROW = {
     "name": "gan",
     "tasks": ["instances"],
     "from": "x 1.0",
+    "environment": "",
     "needs": "",
     "summary": "",
     "disabled_reason": "",
@@ -41,7 +42,7 @@ def test_one_kind_can_be_asked_for(kind: str, capsys: pytest.CaptureFixture[str]
     rows = json.loads(capsys.readouterr().out)["plugins"]
     assert [row["name"] for row in rows] == registry().names(kind)
     assert {row["kind"] for row in rows} <= {kind}
-    assert all(set(row) == {"kind", "name", "tasks", "from", "needs", "summary", "disabled_reason"} for row in rows)
+    assert all(set(row) == set(ROW) for row in rows)
 
 
 def test_nothing_built_in_is_broken() -> None:
@@ -59,9 +60,8 @@ def test_long_summaries_are_wrapped_in_their_column() -> None:
 
 
 def test_what_is_off_says_why_below_its_row() -> None:
-    text = lines(
-        [{**ROW, "disabled_reason": "needs torch: pip install torch"}], [Problem("bad", "dist", "ImportError: x")], 80
-    )
+    row = {**ROW, "disabled_reason": "needs torch: pip install torch"}
+    text = lines([row], [("", Problem("bad", "dist", "ImportError: x"))], 80)
     assert "DISABLED: needs torch: pip install torch" in " ".join(" ".join(text).split())
     assert text[-1] == "plugin 'bad' of dist is disabled: ImportError: x"
     assert "BROKEN" in text

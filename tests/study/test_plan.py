@@ -281,7 +281,7 @@ def test_a_study_says_which_value_of_a_paths_masks_is_unknown(
     with pytest.raises(ConfigError, match="segmenter 'threshold' would take the ignored pixels"):
         plan_of(tmp_path, trial_study, **study)
     monkeypatch.setattr(registry().load("segmenter", "threshold"), "supports_ignore", True)
-    (condition,) = plan_of(tmp_path, trial_study, **study).resolved.conditions
+    (condition,) = plan_of(tmp_path / "fresh", trial_study, **study).resolved.conditions
     assert {entry.ignored for entry in condition.train.entries} == {20 / 64}
     with pytest.raises(ConfigError, match="dataset 'discs': ignore is for label maps at a path"):
         plan_of(tmp_path, trial_study, datasets=[{"name": "discs", "ignore": 255}])

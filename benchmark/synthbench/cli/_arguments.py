@@ -30,7 +30,7 @@ def add_plugin(parser: argparse.ArgumentParser) -> None:
     """Add the name of a plugin, and its kind."""
     from synthbench.plugin.specs import KINDS
 
-    parser.add_argument("name", metavar="NAME", help="name of a plugin; see 'synthbench list'")
+    parser.add_argument("name", metavar="NAME", help="name of a plugin, or NAME@ENV; see 'synthbench list'")
     parser.add_argument(
         "--kind", choices=list(KINDS), help="kind of the plugin, where several have this name (default: all of them)"
     )
@@ -56,19 +56,32 @@ def _pairs(option: str, given: Sequence[str]) -> dict[str, str]:
     return dict(pair.partition("=")[::2] for pair in given)
 
 
-def kinds_of(name: str, kind: str | None) -> list[str]:
-    """Return the kinds that have a plugin of this name, or the one given; raise `PluginError` if there is none."""
-    from synthbench.errors import PluginError, suggest
-    from synthbench.plugin.registry import registry
+def located(name: str, kind: str | None) -> tuple[str, str, list[str]]:
+    """Return the name of a plugin, the environment that it is in (an empty string for this one), and its kinds.
 
-    plugins = registry()
-    if kind is not None:
-        return [plugins.get(kind, name).spec.kind]
-    kinds = [known_kind for known_kind, known in plugins.entries if known == name]
-    if not kinds:
-        hint = suggest(name, {known for _, known in plugins.entries}) or "; 'synthbench list' shows them all"
-        raise PluginError(f"unknown plugin {name!r}{hint}{plugins.of_problems()}")
-    return kinds
+    Parameters
+    ----------
+    name
+        ``NAME`` or ``NAME@ENV``.
+    kind
+        The kind that was given; None for all that have a plugin of this name.
+
+    Raises
+    ------
+    PluginError
+        If there is none.
+    ConfigError
+        If the plugins of this name are in several environments.
+    """
+    from synthbench.environments.plugins import find_plugin, plugin_kinds, split_name
+    from synthbench.errors import ConfigError
+
+    plain, chosen = split_name(name)
+    kinds = [kind] if kind is not None else plugin_kinds(plain, chosen)
+    environments = list(dict.fromkeys(find_plugin(each, plain, chosen).environment for each in kinds))
+    if len(environments) > 1:
+        raise ConfigError(f"{plain!r} is the name of plugins in several environments; add --kind {kinds[0]}, say")
+    return plain, environments[0], kinds
 
 
 def add_study(parser: argparse.ArgumentParser) -> None:
@@ -77,7 +90,9 @@ def add_study(parser: argparse.ArgumentParser) -> None:
     grid = parser.add_argument_group("what is compared (overrides the study file)")
     grid.add_argument("--name", help="name of the study, and of its run folder")
     grid.add_argument("--dataset", metavar="A,B", help="datasets: names of plugins or imported sets, or paths")
-    grid.add_argument("--generators", metavar="A,B", help="generators, comma-separated; 'none' for none")
+    grid.add_argument(
+        "--generators", metavar="A,B", help="generators, comma-separated; 'none' for none; A@ENV for an environment's"
+    )
     grid.add_argument("--segmenters", metavar="A,B", help="segmenters, comma-separated")
     grid.add_argument("--synthetic", metavar="N,M", help="synthetic samples per arm: numbers, or multiples such as 2x")
     grid.add_argument("--fractions", metavar="F,G", help="real training data: fractions (0.1) or numbers of images")
@@ -201,10 +216,16 @@ def _number(text: str) -> Any:
 
 def _chosen(known: Any, names: list[str]) -> list[Any]:
     """Return the study's own entries of these names or labels, with their configuration; bare names for the rest."""
+    from synthbench.environments.plugins import split_name
+
     entries = [entry for entry in known or [] if isinstance(entry, dict) and "name" in entry]
     chosen: list[Any] = []
     for name in names:
-        chosen += [e for e in entries if e.get("label") == name] or [e for e in entries if e["name"] == name] or [name]
+        plain, environment = split_name(name)
+        found = [e for e in entries if e.get("label") == name] or [e for e in entries if e["name"] == name]
+        if not found and environment:
+            found = [{**e, "environment": environment} for e in entries if e["name"] == plain][:1]
+        chosen += found or [name]
     return chosen
 
 

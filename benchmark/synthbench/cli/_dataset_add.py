@@ -20,9 +20,16 @@ if TYPE_CHECKING:
 def add_dataset(args: argparse.Namespace) -> int:
     """Run the command; return its exit code."""
     from synthbench.datasets.library import Library
-    from synthbench.plugin.registry import registry
+    from synthbench.environments.plugins import find_plugin, has_plugin, split_name
 
-    is_plugin = args.what in registry().names("dataset")
+    plain, environment = split_name(args.what)
+    is_plugin = has_plugin("dataset", plain) and (not environment or not Path(args.what).exists())
+    if is_plugin and (found := find_plugin("dataset", plain, environment)).environment:
+        from synthbench.environments.commands import run_command
+
+        _refuse_import_options(args)
+        options = [word for name in ("name", "from") if (value := _option(args, name)) for word in (f"--{name}", value)]
+        return run_command(found.environment, ["dataset", "add", plain, *options, *["--json"] * args.json])
     samples, folder = (_build if is_plugin else _import)(args, Library())
     _print_added(samples, folder, args.json)
     return 0
@@ -30,6 +37,20 @@ def add_dataset(args: argparse.Namespace) -> int:
 
 def _build(args: argparse.Namespace, library: Library) -> tuple[SampleSet, Path]:
     """Create or download the dataset of a plugin, and show its licence and citation first."""
+    _refuse_import_options(args)
+    _print_terms(args.what, sys.stderr if args.json else sys.stdout)
+    config = {"archive": _archive(args.what, args.archive)} if args.archive else {}
+    with progress_bar(args.what) as progress:
+        samples = library.build(args.what, config, name=args.name, progress=progress)
+    return samples, library.folder(args.name or args.what)
+
+
+def _option(args: argparse.Namespace, name: str) -> str | None:
+    """Return an option for the same command in another environment."""
+    return args.name if name == "name" else args.archive and str(Path(args.archive).expanduser().resolve())
+
+
+def _refuse_import_options(args: argparse.Namespace) -> None:
     from synthbench.errors import ConfigError
 
     if any(import_options(args).values()) or args.ignore == 0 or args.groups or args.group_from or args.truth:
@@ -37,11 +58,6 @@ def _build(args: argparse.Namespace, library: Library) -> tuple[SampleSet, Path]
             f"{args.what} is a dataset plugin; --task, --classes, --components, --ignore, --white, "
             "--trust-masks, --groups, --group-from and --truth apply only to imports"
         )
-    _print_terms(args.what, sys.stderr if args.json else sys.stdout)
-    config = {"archive": _archive(args.what, args.archive)} if args.archive else {}
-    with progress_bar(args.what) as progress:
-        samples = library.build(args.what, config, name=args.name, progress=progress)
-    return samples, library.folder(args.name or args.what)
 
 
 def _import(args: argparse.Namespace, library: Library) -> tuple[SampleSet, Path]:

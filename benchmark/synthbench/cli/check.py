@@ -10,7 +10,7 @@ from __future__ import annotations
 import argparse
 import json
 
-from synthbench.cli._arguments import add_config, add_plugin, kinds_of, pairs_from
+from synthbench.cli._arguments import add_config, add_plugin, located, pairs_from
 
 __all__ = ["add_arguments", "run"]
 
@@ -25,7 +25,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    kinds, config = kinds_of(args.name, args.kind), pairs_from(args)
+    config = pairs_from(args)
+    name, environment, kinds = located(args.name, args.kind)
+    if environment:
+        from synthbench.environments.commands import run_command
+
+        options = [word for pair in args.config for word in ("--config", pair)]
+        options += ["--kind", args.kind] if args.kind else []
+        return run_command(environment, ["check", name, *options, *["--json"] * args.json])
+
     from synthbench.plugin.registry import registry
     from synthbench.study.provenance.plugin_settings import full_config
     from synthbench.testing.check_results import mostly_skipped
@@ -33,13 +41,13 @@ def run(args: argparse.Namespace) -> int:
 
     if config:
         for kind in kinds:
-            full_config(registry().load(kind, args.name), config, f"{kind} {args.name!r}")
+            full_config(registry().load(kind, name), config, f"{kind} {name!r}")
     rows, warning = [], ""
     for kind in kinds:
         results = []
         if not args.json:
-            print(f"{kind} {args.name}")
-        for result in iter_contract_in_subprocess(kind, args.name, config):
+            print(f"{kind} {name}")
+        for result in iter_contract_in_subprocess(kind, name, config):
             results.append(result)
             rows.append({"kind": kind, **vars(result)})
             if not args.json:
@@ -50,7 +58,7 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         print(
             json.dumps(
-                {"name": args.name, "failed": failed, "mostly_skipped": bool(warning), "results": rows},
+                {"name": name, "failed": failed, "mostly_skipped": bool(warning), "results": rows},
                 indent=1,
                 ensure_ascii=False,
             )

@@ -58,6 +58,8 @@ def run(args: argparse.Namespace) -> int:
     encoder = "inception" if args.inception else args.encoder
     if config and not encoder:
         raise ConfigError("--config: name the encoder with --encoder")
+    if encoder:
+        _refuse_elsewhere(encoder)
     device = args.device if args.device != "auto" else "cuda" if choose("auto") else "cpu"
     choose(device)
     threads = os.environ.get("OMP_NUM_THREADS", "")
@@ -76,6 +78,19 @@ def run(args: argparse.Namespace) -> int:
     )
     print(json.dumps(result, indent=1, ensure_ascii=False, allow_nan=False) if args.json else fidelity_text(result))
     return 0
+
+
+def _refuse_elsewhere(encoder: str) -> None:
+    """Raise `ConfigError` if an encoder is in another environment: this command runs encoders itself."""
+    from synthbench.environments.plugins import find_plugin, split_name
+    from synthbench.environments.registered import environment_named
+    from synthbench.errors import ConfigError
+
+    if environment := find_plugin("encoder", *split_name(encoder)).environment:
+        python = environment_named(environment).python
+        raise ConfigError(
+            f"--encoder {encoder}: is in environment {environment!r}; run {python} -m synthbench fidelity …"
+        )
 
 
 def _counter(done: int, total: int, note: str = "") -> None:

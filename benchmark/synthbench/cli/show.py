@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from synthbench.cli._arguments import add_plugin, kinds_of
+from synthbench.cli._arguments import add_plugin, located
 from synthbench.cli._budget_text import budget_text
 
 if TYPE_CHECKING:
@@ -27,9 +27,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    name, environment, kinds = located(args.name, args.kind)
+    if environment:
+        from synthbench.environments.commands import run_command
+
+        options = ["--kind", args.kind] if args.kind else []
+        return run_command(environment, ["show", name, *options, *["--json"] * args.json])
+
     from synthbench.plugin.docs import plugin_docs
 
-    plugins = [plugin_docs(kind, args.name) for kind in kinds_of(args.name, args.kind)]
+    plugins = [plugin_docs(kind, name) for kind in kinds]
     if args.json:
         print(json.dumps({"plugins": [asdict(plugin) for plugin in plugins]}, indent=1, ensure_ascii=False))
         return 0

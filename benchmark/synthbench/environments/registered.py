@@ -128,7 +128,7 @@ def find_interpreter(path: str) -> str:
     place = Path(path).expanduser()
     if place.is_dir():
         place = place / "bin" / "python"
-    found = str(place) if os.sep in str(place) else shutil.which(path)
+    found = str(place) if os.sep in str(place) else shutil.which(path) or shutil.which(f"python{path}")
     if not found or not os.access(found, os.X_OK) or Path(found).is_dir():
         raise ConfigError(f"--python {path}: no such interpreter; give a path such as ~/envs/tf/bin/python")
     return os.path.abspath(found)

@@ -22,6 +22,7 @@ import pluggy
 
 from synthbench.errors import PluginError, suggest
 from synthbench.plugin import hookspecs
+from synthbench.plugin.distribution_sources import environment_command
 from synthbench.plugin.specs import KINDS, Spec
 
 __all__ = [
@@ -60,22 +61,32 @@ class Registered:
         Name of the distribution that brought it.
     version : str
         That distribution's version.
+    environment : str
+        Name of the environment that it is installed in; an empty string for this one.
+    reason : str or None
+        Why it can't be used, as another environment says of its own plugin; None for a plugin of this environment.
     """
 
     spec: Spec
     distribution: str
     version: str
+    environment: str = ""
+    reason: str | None = None
 
     @property
     def missing(self) -> tuple[str, ...]:
         """Required distributions that are not installed, or not in the version asked for."""
-        return tuple(name for name in self.spec.requires if not _satisfied(name))
+        return tuple(name for name in (*self.spec.requires, *self.spec.environment) if not _satisfied(name))
 
     @property
     def disabled_reason(self) -> str:
         """Why it can't be used: one line, or an empty string when it can."""
+        if self.reason is not None:
+            return self.reason
         if self.missing:
             way = self.spec.install or f"pip install {' '.join(map(_quoted, self.missing))}"
+            if self.spec.environment:
+                way = environment_command(self.spec.environment, self.distribution)
             return f"needs {', '.join(self.missing)}: {way}"
         return _target_problem(self.spec.target)
 
@@ -112,8 +123,16 @@ class Registry:
         """Return the names of the plugins of a kind, in the order of `of_kind`."""
         return [entry.spec.name for entry in self.of_kind(kind)]
 
-    def get(self, kind: str, name: str) -> Registered:
+    def get(self, kind: str, name: str, known: Sequence[str] = (), more: str = "") -> Registered:
         """Return a plugin by kind and name.
+
+        Parameters
+        ----------
+        kind, name
+        known
+            Names to suggest where there is none; by default those of the kind.
+        more
+            What to add to the message then.
 
         Raises
         ------
@@ -123,10 +142,10 @@ class Registry:
         try:
             return self.entries[kind, name]
         except KeyError:
-            known = self.names(kind)
+            known = known or self.names(kind)
             hint = suggest(name, known) or f"; there are: {', '.join(sorted(known)) or 'none'}"
             broken = self.of_problems()
-            raise PluginError(f"unknown {kind} {name!r}{hint}{broken}") from None
+            raise PluginError(f"unknown {kind} {name!r}{hint}{broken}{more}") from None
 
     def of_problems(self) -> str:
         """Return what to add to a message about a name that isn't there: a broken plugin may have had it."""

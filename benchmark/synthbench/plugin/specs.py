@@ -31,6 +31,9 @@ class Spec:
         The distributions it needs beyond the core's own, as ``pip`` knows them: ``"stardist"``, ``"cellpose>=3.1,<4"``.
         When one is missing, or outside its range, the plugin is listed as disabled. Their versions are part of every
         key of its artifacts.
+    environment
+        The same, where they don't fit into one environment with what other plugins need. The hint is then the command
+        that creates an environment for them, ``synthbench env create cellpose-4 'cellpose>=4'``.
     install
         What installs them, for the message: ``"pip install 'synthbench[stardist]'"``.
 
@@ -48,6 +51,7 @@ class Spec:
     tasks: frozenset[str] = TASK_NAMES
     requires: tuple[str, ...] = ()
     install: str = ""
+    environment: tuple[str, ...] = ()
 
     @property
     def package(self) -> str:
@@ -62,16 +66,17 @@ class Spec:
         if not isinstance(self.summary, str) or "\n" in self.summary:
             raise ValueError(f"{self.name}: summary {self.summary!r} must be one line")
         object.__setattr__(self, "tasks", frozenset([self.tasks] if isinstance(self.tasks, str) else self.tasks))
-        object.__setattr__(
-            self, "requires", (self.requires,) if isinstance(self.requires, str) else tuple(self.requires)
-        )
+        for name in ("requires", "environment"):
+            given = getattr(self, name)
+            object.__setattr__(self, name, (given,) if isinstance(given, str) else tuple(given))
         if not self.tasks or not self.tasks <= TASK_NAMES:
             raise ValueError(f"{self.name}: tasks {sorted(self.tasks)} must be some of {sorted(TASK_NAMES)}")
-        for requirement in self.requires:
-            if not _is_requirement(requirement):
-                raise ValueError(
-                    f"{self.name}: requires {requirement!r}, which is not a requirement such as 'scipy>=1.13'"
-                )
+        for name in ("requires", "environment"):
+            for requirement in getattr(self, name):
+                if not _is_requirement(requirement):
+                    raise ValueError(
+                        f"{self.name}: {name} {requirement!r}, which is not a requirement such as 'scipy>=1.13'"
+                    )
 
 
 def _is_requirement(text: object) -> bool:

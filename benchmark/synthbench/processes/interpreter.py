@@ -31,6 +31,8 @@ class Interpreter:
         Its environment variables.
     mark
         Of its family.
+    errors
+        A file that its standard error goes to; by default where this process's goes.
 
     Raises
     ------
@@ -38,13 +40,16 @@ class Interpreter:
         If it can't be started.
     """
 
-    def __init__(self, command: Sequence[str], environment: Mapping[str, str], mark: str) -> None:
+    def __init__(
+        self, command: Sequence[str], environment: Mapping[str, str], mark: str, errors: IO[bytes] | None = None
+    ) -> None:
         before = signal.pthread_sigmask(signal.SIG_BLOCK, STOPS)  # until it is ready for them, they would end it
         try:
             self._process = subprocess.Popen(
                 list(command),
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
+                stderr=errors,
                 env={**environment, MARK: mark},
                 start_new_session=True,
                 bufsize=0,

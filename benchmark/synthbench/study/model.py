@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from synthbench.environments.plugins import split_name
 from synthbench.errors import ConfigError
 from synthbench.io.escaping import printable
 from synthbench.io.safe_yaml import read_yaml
@@ -78,6 +79,15 @@ def _finite(config: dict[str, Any]) -> dict[str, Any]:
 HyperParameters = Annotated[dict[str, Any], AfterValidator(_finite)]
 
 
+def _split_environment(value: Any) -> Any:
+    """Return a plugin's mapping with ``NAME@ENV`` as a name and an environment."""
+    if isinstance(value, Mapping) and isinstance(text := value.get("name"), str) and not value.get("environment"):
+        name, environment = split_name(text)
+        if environment:
+            return {**value, "name": name, "environment": environment}
+    return value
+
+
 class PluginConfig(_Model):
     """A plugin by name, with its configuration; a bare name stands for the defaults."""
 
@@ -86,16 +96,17 @@ class PluginConfig(_Model):
     config: HyperParameters = {}
     budget: BudgetConfig | None = None
     seeds: Seeds | None = None
+    environment: str = ""
 
     @model_validator(mode="before")
     @classmethod
     def _from_name(cls, value: Any) -> Any:
-        return {"name": value} if isinstance(value, str) else value
+        return _split_environment({"name": value} if isinstance(value, str) else value)
 
     @property
     def title(self) -> str:
-        """What tables call it: the label, or the name."""
-        return self.label or self.name
+        """What tables call it: the label, or the name, with the environment if the study names one."""
+        return self.label or (f"{self.name}@{self.environment}" if self.environment else self.name)
 
     @field_validator("label")
     @classmethod
@@ -148,6 +159,8 @@ class DatasetConfig(_Model):
     ignore
         What the label maps of a path hold where the label is unknown, such as 255.
     split
+    environment
+        The environment of a plugin, where it isn't to be the first that has it.
     """
 
     name: str
@@ -156,11 +169,12 @@ class DatasetConfig(_Model):
     classes: list[str] = []
     ignore: Annotated[int, Field(ge=0, strict=True)] | None = None
     split: SplitConfig = SplitConfig()
+    environment: str = ""
 
     @model_validator(mode="before")
     @classmethod
     def _from_name(cls, value: Any) -> Any:
-        return {"name": value} if isinstance(value, str) else value
+        return _split_environment({"name": value} if isinstance(value, str) else value)
 
 
 Amount = Annotated[int, Field(ge=1, strict=True)] | Annotated[str, Field(pattern=r"^\d+(\.\d+)?x$")]

@@ -7,21 +7,21 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
-from synthbench.datasets import building, library, splits
+from synthbench.datasets import library, splits
 from synthbench.datasets.fractions import take_fraction
 from synthbench.datasets.split_files import read_splits
+from synthbench.environments.plugins import find_plugin, has_plugin
 from synthbench.errors import ConfigError, DataError
 from synthbench.plugin.api import Context, Progress, ignore_message, silent
-from synthbench.plugin.registry import registry
+from synthbench.plugin.registry import Registered
 from synthbench.samples import SampleSet, check_sizes
 from synthbench.store import Store, key_of
+from synthbench.study.hosts import Hosts
 from synthbench.study.inputs import IMPORTED
 from synthbench.study.model import DatasetConfig, PluginConfig, Study
 from synthbench.study.provenance import task_content
-from synthbench.study.provenance.encoders import pick_encoder
-from synthbench.study.provenance.plugins import PluginFingerprint, fingerprint_plugin
+from synthbench.study.provenance.plugins import PluginFingerprint
 
 __all__ = [
     "Condition",
@@ -31,7 +31,6 @@ __all__ = [
     "StudyPlugin",
     "amount_of",
     "in_hash_order",
-    "open_dataset",
     "resolve",
 ]
 
@@ -106,35 +105,40 @@ def resolve(
     SynthbenchError
         With one line that says what is wrong and how to fix it.
     """
-    known = {kind: [c.name for c in getattr(study, f"{kind}s")] for kind in ("generator", "segmenter")}
-    for kind, names in known.items():
-        for name in names:
-            registry().get(kind, name)
-    generators = tuple(_choice(store, "generator", c, study, study.generator_seeds or 1) for c in study.generators)
-    if study.generator_seeds is None:
-        study = study.model_copy(update={"generator_seeds": _generator_seeds(study, generators)})
-        own = zip(study.generators, generators, strict=True)
-        generators = tuple(replace(g, seeds=c.seeds or study.generator_seeds or 1) for c, g in own)
-    segmenters = tuple(_choice(store, "segmenter", c, study, study.seeds) for c in study.segmenters)
-    encoder_config = study.encoder.config if study.encoder else {}
-    picked = pick_encoder(study.encoder.name if study.encoder else None, encoder_config)
-    encoder = fingerprint_plugin(store, "encoder", picked.name, encoder_config)
-    conditions: list[Condition] = []
-    for choice in study.datasets:
-        samples, folder = open_dataset(choice, store, progress, notify)
-        for plugin in (*generators, *segmenters):
-            if samples.task not in plugin.plugin.tasks:
-                raise ConfigError(
-                    f"{plugin.plugin.kind} {plugin.title!r} can't do task {samples.task!r} of dataset {choice.name!r}; "
-                    f"it does {', '.join(sorted(plugin.plugin.tasks))}: take it out of the study"
-                )
-            if reason := plugin.plugin.unsupported_reason.get(samples.task):
-                raise ConfigError(f"{plugin.plugin.kind} {plugin.title!r} on dataset {choice.name!r}: {reason}")
-        conditions.extend(_conditions(choice, samples, folder, study))
+    plugins = {kind: [_find(kind, c) for c in getattr(study, f"{kind}s")] for kind in ("generator", "segmenter")}
+    encoder_entry = _find("encoder", study.encoder) if study.encoder else None
+    with Hosts(store) as hosts:
+        generators, segmenters = (_choices(hosts, study, kind, plugins[kind]) for kind in ("generator", "segmenter"))
+        if study.generator_seeds is None:
+            study = study.model_copy(update={"generator_seeds": _generator_seeds(study, generators)})
+            own = zip(study.generators, generators, strict=True)
+            generators = tuple(replace(g, seeds=c.seeds or study.generator_seeds or 1) for c, g in own)
+        encoder, weights = hosts.encoder(encoder_entry, study.encoder)
+        conditions: list[Condition] = []
+        for choice in study.datasets:
+            samples, folder = _open_dataset(hosts, choice, store, progress, notify)
+            _check_task(choice, samples, (*generators, *segmenters))
+            conditions.extend(_conditions(choice, samples, folder, study))
     _check_distinct(conditions)
     for condition in conditions:
         _check_condition(condition, (*generators, *segmenters))
-    return Resolved(study, tuple(conditions), generators, segmenters, encoder, picked.fingerprint)
+    return Resolved(study, tuple(conditions), generators, segmenters, encoder, weights)
+
+
+def _find(kind: str, choice: PluginConfig) -> Registered:
+    return find_plugin(kind, choice.name, choice.environment)
+
+
+def _check_task(choice: DatasetConfig, samples: SampleSet, plugins: Sequence[StudyPlugin]) -> None:
+    """Raise `ConfigError` if one of the plugins can't do the task of a dataset."""
+    for plugin in plugins:
+        if samples.task not in plugin.plugin.tasks:
+            raise ConfigError(
+                f"{plugin.plugin.kind} {plugin.title!r} can't do task {samples.task!r} of dataset {choice.name!r}; "
+                f"it does {', '.join(sorted(plugin.plugin.tasks))}: take it out of the study"
+            )
+        if reason := plugin.plugin.unsupported_reason.get(samples.task):
+            raise ConfigError(f"{plugin.plugin.kind} {plugin.title!r} on dataset {choice.name!r}: {reason}")
 
 
 def _check_distinct(conditions: Sequence[Condition]) -> None:
@@ -162,24 +166,28 @@ def _generator_seeds(study: Study, generators: Sequence[StudyPlugin]) -> int:
     return 2 if any(long) else 1
 
 
-def _choice(store: Store, kind: str, choice: PluginConfig, study: Study, seeds: int) -> StudyPlugin:
-    described = fingerprint_plugin(store, kind, choice.name, choice.config, choice.budget or study.budget)
-    if choice.budget and not described.budget.get("steps"):
-        raise ConfigError(
-            f"{kind} {choice.title!r}: takes no training steps, so its budget would change nothing; leave it out"
-        )
-    return StudyPlugin(choice.title, described, choice.seeds or seeds)
+def _choices(hosts: Hosts, study: Study, kind: str, entries: Sequence[Registered]) -> tuple[StudyPlugin, ...]:
+    seeds = study.seeds if kind == "segmenter" else study.generator_seeds or 1
+    chosen = []
+    for choice, entry in zip(getattr(study, f"{kind}s"), entries, strict=True):
+        described = hosts.fingerprint(entry, choice.config, choice.budget or study.budget)
+        if choice.budget and not described.budget.get("steps"):
+            raise ConfigError(
+                f"{kind} {choice.title!r}: takes no training steps, so its budget would change nothing; leave it out"
+            )
+        chosen.append(StudyPlugin(choice.title, described, choice.seeds or seeds))
+    return tuple(chosen)
 
 
-def open_dataset(
-    choice: DatasetConfig, store: Store, progress: Progress = silent, notify: Callable[[str], None] = ignore_message
+def _open_dataset(
+    hosts: Hosts, choice: DatasetConfig, store: Store, progress: Progress, notify: Callable[[str], None]
 ) -> tuple[SampleSet, Path]:
     """Return a dataset's samples and their folder.
 
     A plugin's is the library's, where it was added with this configuration; else it is built into the store. Any other
     is opened or imported.
     """
-    if ("dataset", choice.name) not in registry().entries:
+    if not choice.environment and not has_plugin("dataset", choice.name):
         if choice.config:
             raise ConfigError(f"dataset {choice.name!r}: config is for plugins, and this is none; leave it out")
         imported = store.root / IMPORTED
@@ -190,19 +198,20 @@ def open_dataset(
         return samples, folder
     if choice.ignore is not None:
         raise ConfigError(f"dataset {choice.name!r}: ignore is for label maps at a path; leave it out")
-    described = fingerprint_plugin(store, "dataset", choice.name, choice.config)
+    entry = find_plugin("dataset", choice.name, choice.environment)
+    described = hosts.fingerprint(entry, choice.config)
     if added := library.find_built(choice.name, described.config):
         _check_dataset_config(choice, added[0])
         return added
-    content = task_content("dataset", {"plugin": described.content()})
+    content = task_content("dataset", {"plugin": described.content()}, code=described.code["dataset"])
     key = key_of(content)
     with store.locked("dataset", key):
         found = store.find("dataset", key)
         if found is None:
-            notify(building.download_terms(choice.name, described.config))
+            notify(hosts.download_terms(entry, described.config))
             folder = store.begin("dataset", key)
             context = Context(folder=store.work_folder("dataset", key), progress=progress)
-            building.build_dataset(choice.name, dict(described.config), folder / "samples", context)
+            hosts.build_dataset(entry, described.config, folder / "samples", context)
             found = store.commit("dataset", key, content, {"label": choice.name})
     samples = SampleSet.open(found.folder / "samples")
     _check_dataset_config(choice, samples)
@@ -262,10 +271,9 @@ def _check_condition(condition: Condition, choices: Sequence[StudyPlugin]) -> No
 
 def _check_ignore(condition: Condition, choice: StudyPlugin) -> None:
     """Raise `ConfigError` if a plugin would take pixels without a known label for background."""
-    kind, name = choice.plugin.kind, choice.plugin.name
+    kind = choice.plugin.kind
     learnt = (condition.train, condition.validation) if kind == "segmenter" else (condition.train,)
-    cls: Any = registry().load(kind, name) if any(samples.has_ignored for samples in learnt) else None
-    if cls is not None and not cls.supports_ignore:
+    if not choice.plugin.supports_ignore and any(samples.has_ignored for samples in learnt):
         raise ConfigError(
             f"{kind} {choice.title!r} would take the ignored pixels of dataset {condition.dataset!r} for background; "
             "take it out of the study, or crop the images to what is labelled"

@@ -269,8 +269,10 @@ def _add(
     compute
         Whether the result depends on the device.
     """
-    content = task_content(kind, inputs, plan.compute if compute else None)
+    code = plugin.code[kind] if plugin else None
+    content = task_content(kind, inputs, plan.compute if compute else None, code)
     key = key_of(content)
     if key not in plan.tasks:
-        plan.tasks[key] = Task(kind, key, content, needs, where, label, plugin.name if plugin else "")
+        name, environment = (plugin.name, plugin.environment) if plugin else ("", "")
+        plan.tasks[key] = Task(kind, key, content, needs, where, label, name, environment)
     return plan.tasks[key]

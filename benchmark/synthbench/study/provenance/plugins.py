@@ -26,6 +26,7 @@ from synthbench.study.provenance.plugin_settings import (
     own_fingerprint,
     resolved_config,
 )
+from synthbench.study.provenance.task_key import task_code
 from synthbench.study.provenance.versions import plugin_versions
 
 __all__ = ["PluginFingerprint", "changes_since", "fingerprint_plugin"]
@@ -53,6 +54,12 @@ class PluginFingerprint:
         SHA-256 of the files that fitting reads beside the training samples, by what the plugin calls them.
     fingerprint : str
         What it says of itself beside that; an encoder's is kept elsewhere.
+    supports_ignore : bool
+        Whether it doesn't take pixels of unknown label for background.
+    code : mapping
+        Kind of task → the part of a key that stands for the core's code where that task runs; see `task_code`.
+    environment : str
+        Name of the environment that it is in; an empty string for this one. Not part of a key.
     """
 
     kind: str
@@ -65,6 +72,9 @@ class PluginFingerprint:
     unsupported_reason: Mapping[str, str] = field(default_factory=dict)
     files: Mapping[str, str] = field(default_factory=dict)
     fingerprint: str = ""
+    supports_ignore: bool = False
+    code: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    environment: str = ""
 
     def content(self) -> dict[str, Any]:
         """Return its part of a key."""
@@ -115,6 +125,7 @@ def fingerprint_plugin(
         cls, owner = registry().load(kind, name), f"{kind} {name!r}"
         settings = {"config": full_config(cls, config, owner), "budget": full_budget(cls, budget, owner)}
         resolved = resolved_config(cls, settings, owner)
+        settings["supports_ignore"] = bool(getattr(cls, "supports_ignore", False))
         settings["unsupported_reason"] = {
             task: reason for task in sorted(entry.spec.tasks) if (reason := resolved.unsupported_reason(task))
         }
@@ -130,9 +141,18 @@ def fingerprint_plugin(
         tasks=entry.spec.tasks,
         files=files,
         fingerprint=fingerprint,
+        code={task: task_code(task) for task in _TASKS[kind]},
         **settings,
     )
 
+
+_TASKS = {
+    "generator": ("fit-generator", "draw"),
+    "segmenter": ("fit-segmenter", "evaluate"),
+    "encoder": ("encode",),
+    "dataset": ("dataset",),
+}
+"""Kinds of task that a plugin does the work of."""
 
 _PARTS = {
     "source": "its source",
@@ -166,10 +186,13 @@ def changes_since(cls: Any, planned: Mapping[str, Any], kind: str, *, fits: bool
     return f"{owner}: {' and '.join(changed)} changed" if changed else ""
 
 
+_REMEMBERED = {"config", "budget", "supports_ignore", "unsupported_reason"}
+
+
 def _read_memo(path: Path) -> dict[str, Any] | None:
     try:
         settings: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        return settings if settings.keys() == {"config", "budget", "unsupported_reason"} else None
+        return settings if settings.keys() == _REMEMBERED else None
     except (OSError, ValueError, AttributeError):
         return None
 

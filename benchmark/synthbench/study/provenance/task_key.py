@@ -24,7 +24,12 @@ _WITH_VERSIONS = ("encode", "evaluate", "assess")
 """Kinds whose numbers the core computes itself, and so with the libraries that it imports."""
 
 
-def task_content(kind: str, inputs: Mapping[str, Any], compute: Mapping[str, str] | None = None) -> dict[str, Any]:
+def task_content(
+    kind: str,
+    inputs: Mapping[str, Any],
+    compute: Mapping[str, str] | None = None,
+    code: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
     """Return what the key of a task is the SHA-256 of.
 
     Parameters
@@ -36,12 +41,14 @@ def task_content(kind: str, inputs: Mapping[str, Any], compute: Mapping[str, str
         Plugin, seed, keys and fingerprints of what is read.
     compute
         See `synthbench.study.provenance.compute_settings`; None where the device makes no difference.
+    code
+        What `task_code` returns where the task runs; by default here.
     """
     return {
         "kind": kind,
         "protocol": PROTOCOL,
         **inputs,
-        **task_code(kind),
+        **(task_code(kind) if code is None else code),
         **({"compute": dict(compute)} if compute is not None else {}),
     }
 
