@@ -7,8 +7,6 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-ANSWERED = "synthbench.study.answers"
-
 
 def packages_here() -> list[str]:
     """The folders of packages of this interpreter, as they stand on its path."""
@@ -27,12 +25,14 @@ def second_environment(folder: Path, *own: Path, packages: Sequence[str] | None 
     return str(folder / "bin" / "python")
 
 
-def distribution(folder: Path, name: str, version: str, modules: dict[str, str], entry_points: str = "") -> Path:
-    """Write modules as an installed distribution."""
+def distribution(
+    folder: Path, name: str, version: str, modules: dict[str, str], entry_points: str = "", record: Sequence[str] = ()
+) -> Path:
+    """Write modules as an installed distribution, which may say that it brings more than it does."""
     info = folder / f"{name.replace('-', '_')}-{version}.dist-info"
     info.mkdir(parents=True)
     (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
-    (info / "RECORD").write_text("".join(f"{module},,\n" for module in modules))
+    (info / "RECORD").write_text("".join(f"{path},,\n" for path in (*modules, *record)))
     if entry_points:
         (info / "entry_points.txt").write_text(f"[synthbench]\n{entry_points}\n")
     for module, text in modules.items():
