@@ -15,7 +15,7 @@ __all__ = ["environment_command", "install_arguments"]
 def install_arguments(distribution: str) -> list[str]:
     """Return the arguments of ``pip install`` that install a distribution as it is installed here.
 
-    A checkout that is installed editable is installed editable; what came from a folder or a URL comes from there; else
+    A checkout that is installed editable is installed editable; one from a folder or a URL is installed from there; else
     it is the same version.
 
     Raises
