@@ -15,8 +15,8 @@ __all__ = ["environment_command", "install_arguments"]
 def install_arguments(distribution: str) -> list[str]:
     """Return the arguments of ``pip install`` that install a distribution as it is installed here.
 
-    A checkout that is installed editable is installed editable; one from a folder or a URL is installed from there; else
-    it is the same version.
+    A checkout that is installed editable is installed editable, and one from a folder or a URL from there; of any other
+    the same version is installed.
 
     Raises
     ------
