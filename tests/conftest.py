@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import psutil
@@ -120,8 +121,8 @@ class Trial:
         assert code is None or done.returncode == code, f"exit {done.returncode}\n{done.stdout}\n{done.stderr}"
         return done
 
-    def begin(self, *words: object) -> subprocess.Popen[str]:
-        """Start a command and return its process."""
+    def begin(self, *words: object, **options: Any) -> subprocess.Popen[str]:
+        """Start a command and return its process; `options` are those of `subprocess.Popen`."""
         return subprocess.Popen(
             self.command(*words),
             cwd=self.folder,
@@ -129,6 +130,7 @@ class Trial:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
+            **options,
         )
 
     def remaining(self, patience: float = 5) -> list[str]:
@@ -144,11 +146,19 @@ class Trial:
     def left(self) -> list[str]:
         """Return the command lines of processes that were started here and that still run."""
         found = []
+        for process in self.processes():
+            with contextlib.suppress(psutil.Error):
+                found.append(" ".join(process.cmdline()))
+        return [words for words in found if words]
+
+    def processes(self) -> list[psutil.Process]:
+        """Return the processes that were started here."""
+        found = []
         for process in psutil.process_iter():
             with contextlib.suppress(psutil.Error):
                 if process.environ().get("SYNTHBENCH_TRIAL") == str(self.folder):
-                    found.append(" ".join(process.cmdline()))
-        return [words for words in found if words]
+                    found.append(process)
+        return found
 
     @property
     def store(self) -> Path:

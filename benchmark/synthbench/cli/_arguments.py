@@ -118,6 +118,8 @@ def add_machine(parser: argparse.ArgumentParser) -> None:
         default=[],
         help="option of the engine; repeatable; 'synthbench show ENGINE' lists them",
     )
+    how.add_argument("--scheduler", metavar="ADDRESS", help="Dask's scheduler, such as tcp://host:8786 (--engine dask)")
+    how.add_argument("--cluster", metavar="FILE", help="a file that says how to ask a cluster for jobs (--engine dask)")
     how.add_argument("--workers", type=int, metavar="N", help="tasks at a time")
     how.add_argument(
         "--threads", type=int, metavar="N", help="CPU threads for each task; another number can change last digits"
@@ -144,9 +146,17 @@ def columns_from(args: argparse.Namespace) -> list[str]:
 
 def machine_from(args: argparse.Namespace) -> Any:
     """Return what `add_machine` took, as a `synthbench.runner.Machine`."""
+    from synthbench.errors import ConfigError
+    from synthbench.plugin.registry import registry
     from synthbench.runner import Machine
 
     config = _pairs("--engine-option", args.engine_option)
+    for key in ("scheduler", "cluster"):
+        if (given := getattr(args, key)) is not None:
+            engine: Any = registry().load("engine", args.engine)
+            if key not in engine.Config.model_fields:
+                raise ConfigError(f"--{key} {given}: the {args.engine} engine takes none; add --engine dask")
+            config[key] = given
     return Machine(args.engine, args.workers, args.threads, args.device, args.time_limit, config)
 
 

@@ -12,7 +12,7 @@ from synthbench.study.plan import Task
 
 __all__ = ["Engine", "Event", "Options", "Outcome", "Status"]
 
-Status = Literal["done", "stored", "failed", "timeout", "crashed", "stopped", "busy"]
+Status = Literal["done", "stored", "failed", "timeout", "crashed", "stopped", "busy", "early"]
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class Options:
 
 @dataclass(frozen=True)
 class Event:
-    """A report of a running task: how far it is, or a `message` for the user."""
+    """A report of a running task: how far it is, or a `message` for the user. With an empty key, one of the engine."""
 
     key: str
     stage: str
@@ -73,7 +73,8 @@ class Outcome:
     ----------
     status
         ``done``; ``stored`` when another process had computed it meanwhile; ``busy`` when another process is computing
-        it, so that nothing was done; else how it failed.
+        it, so that nothing was done; ``early`` when what it needs wasn't stored, so that nothing was done; else how it
+        failed.
     stage : str
         The stage that failed.
     error : str
@@ -95,6 +96,11 @@ class Outcome:
         """Whether the artifact of the task is in the store."""
         return self.status in ("done", "stored")
 
+    @property
+    def is_open(self) -> bool:
+        """Whether nothing was done, and the task is still to be run."""
+        return self.status in ("busy", "early")
+
 
 class Engine(ABC, Generic[ConfigT]):
     """Carries out tasks. Implement these four methods, and any machine can run a study.
@@ -111,6 +117,9 @@ class Engine(ABC, Generic[ConfigT]):
         Whether it ends a task after `Options.time_limit` seconds.
     most_workers : int or None
         Tasks at a time that it can run at most.
+    takes_early : bool
+        Whether it takes a task while what that needs is still running, and begins it when that is stored. If the task
+        can't be begun then, because that failed or is computed by another process, its outcome is ``early``.
     slots : int
         Tasks at a time that it expects to run, for estimates.
 
@@ -123,10 +132,16 @@ class Engine(ABC, Generic[ConfigT]):
     Config: ClassVar[type[Config]] = Config
     has_time_limit: ClassVar[bool] = True
     most_workers: ClassVar[int | None] = None
+    takes_early: ClassVar[bool] = False
 
     def __init__(self, options: Options, config: ConfigT) -> None:
         self.options = options
         self.config = config
+
+    @classmethod
+    def runs_elsewhere(cls, config: ConfigT) -> bool:
+        """Return whether tasks run on other machines, so that GPUs and processors of this one don't matter."""
+        return False
 
     @property
     def slots(self) -> int:

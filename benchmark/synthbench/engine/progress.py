@@ -86,6 +86,9 @@ class Display:
         )
 
     def _advance(self, event: Event) -> None:
+        if not event.key:
+            self._say(f"{event.stage}: {event.message}")
+            return
         task = self._tasks[event.key]
         if event.message:
             self._say(f"{task.kind}: {task.label}: {event.message}", style="yellow")

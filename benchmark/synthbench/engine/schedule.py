@@ -1,5 +1,7 @@
 """Which task runs next: each when what it needs is stored; a failure holds up nothing but what depends on it.
 
+An engine may take tasks while what they need is running: it gets such a task when no other is ready.
+
 Other processes may work on the same store. A task that one of them is computing is left to it, and looked for again
 from time to time: it is stored then, or free to be computed here.
 """
@@ -52,7 +54,7 @@ def run_tasks(tasks: Sequence[Task], engine: Engine[Any], store: Store, listen: 
     Interrupted
         On a signal to stop, when the running tasks have stopped; what is finished is stored.
     """
-    schedule = _Schedule(tasks, store, listen)
+    schedule = _Schedule(tasks, store, listen, engine.takes_early)
     try:
         while schedule.is_open():
             while engine.free() and (task := schedule.next()) is not None:
@@ -66,7 +68,7 @@ def run_tasks(tasks: Sequence[Task], engine: Engine[Any], store: Store, listen: 
     except KeyboardInterrupt as interrupt:
         for message in engine.close(GRACE):
             with contextlib.suppress(OSError):  # the terminal may have hung up
-                if not isinstance(message, Outcome) or message.status != "busy":
+                if not isinstance(message, Outcome) or not message.is_open:
                     listen(message)
         raise Interrupted(signal_number(interrupt)) from None
     finally:
@@ -76,8 +78,10 @@ def run_tasks(tasks: Sequence[Task], engine: Engine[Any], store: Store, listen: 
 class _Schedule:
     """The tasks that aren't finished: waiting for others, ready, running here, or computed by another process."""
 
-    def __init__(self, tasks: Sequence[Task], store: Store, listen: Callable[[Message], None]) -> None:
-        self._store, self._listen = store, listen
+    def __init__(
+        self, tasks: Sequence[Task], store: Store, listen: Callable[[Message], None], takes_early: bool
+    ) -> None:
+        self._store, self._listen, self._takes_early = store, listen, takes_early
         self._tasks = {task.key: task for task in tasks}
         self._waiting = dict(self._tasks)
         self._open_needs = {task.key: {need for need in task.needs if need in self._tasks} for task in tasks}
@@ -87,6 +91,8 @@ class _Schedule:
                 self._wanted_by.setdefault(need, []).append(key)
         last_first = tasks[::-1]
         self._ready = [task.key for task in sorted(last_first, key=_generator_work) if not self._open_needs[task.key]]
+        self._early: list[str] = []
+        self._failed_needs: dict[str, str] = {}
         self.running: set[str] = set()
         self._elsewhere: dict[str, Holder] = {}
         self._next_look = 0.0
@@ -96,15 +102,28 @@ class _Schedule:
 
     def next(self) -> Task | None:
         """Return a task to start, or None if there is none now."""
-        while self._ready:
-            key = self._ready.pop()
+        while (key := self._pop()) is not None:
             task = self._tasks[key]
             if (holder := self._store.holder(task.kind, key)) is not None:
                 self._leave(key, holder)
                 continue
             del self._waiting[key]
             self.running.add(key)
+            if self._takes_early:
+                self._early.extend(reversed(self._wanted_by.get(key, ())))
             return task
+        return None
+
+    def _pop(self) -> str | None:
+        """Return a task that is ready, or else one that an engine may take early."""
+        while self._ready:
+            key = self._ready.pop()
+            if key in self._waiting and key not in self._elsewhere:
+                return key
+        while self._early:
+            key = self._early.pop()
+            if key in self._waiting and key not in self._elsewhere and self._open_needs[key] <= self.running:
+                return key
         return None
 
     def hear(self, message: Event | Outcome) -> None:
@@ -112,10 +131,17 @@ class _Schedule:
             self._listen(message)
             return
         self.running.discard(message.key)
-        if message.status != "busy":
+        if not message.is_open:
             self._settle(message)
             return
         task = self._waiting[message.key] = self._tasks[message.key]
+        if (because := self._failed_needs.pop(task.key, None)) is not None:
+            self._miss(task.key, because)
+            return
+        if message.status == "early":
+            if not self._open_needs[task.key]:
+                self._ready.append(task.key)
+            return
         holder = self._store.holder(task.kind, task.key)
         if holder is None:
             self._ready.insert(0, task.key)
@@ -140,7 +166,8 @@ class _Schedule:
                 del self._waiting[key]
                 self._settle(Outcome(key, "stored", seconds=found.seconds))
             else:
-                self._ready.append(key)
+                if not self._open_needs[key]:
+                    self._ready.append(key)
                 self._listen(Elsewhere(key, None))
 
     def until_look(self) -> float:
@@ -164,9 +191,16 @@ class _Schedule:
 
     def _give_up(self, key: str, because: str) -> None:
         for dependent in self._wanted_by.get(key, ()):
-            if self._waiting.pop(dependent, None) is not None:
-                self._listen(Missing(dependent, because))
-                self._give_up(dependent, because)
+            if dependent in self.running:
+                self._failed_needs[dependent] = because
+            elif dependent in self._waiting:
+                self._miss(dependent, because)
+
+    def _miss(self, key: str, because: str) -> None:
+        del self._waiting[key]
+        self._elsewhere.pop(key, None)
+        self._listen(Missing(key, because))
+        self._give_up(key, because)
 
 
 def _generator_work(task: Task) -> tuple[int, int]:

@@ -51,8 +51,8 @@ class Machine:
         PluginError
             If there is no such engine, or it is disabled.
         """
-        choose(self.device)
         cls = self._engine_class()
+        self._devices()
         for option in ("workers", "threads", "time_limit"):
             value = getattr(self, option)
             if value is not None and value <= 0:
@@ -64,11 +64,24 @@ class Machine:
                 f"--workers {self.workers}: the {self.engine} engine runs {cls.most_workers} task(s) at a time; "
                 "use --engine local"
             )
-        self._engine_config(cls)
+        if self.workers is not None and cls.runs_elsewhere(self._engine_config(cls)):
+            raise ConfigError(
+                f"--workers {self.workers}: tasks run on other machines, which say how many; leave it out"
+            )
 
     def kind(self) -> str:
         """Return the kind of device that tasks will compute on: ``"cpu"``, or ``"cuda"`` where a GPU is used."""
-        return "cuda" if choose(self.device) else "cpu"
+        return self._devices()[0]
+
+    def _devices(self) -> tuple[str, list[str]]:
+        """Return the kind of device that tasks compute on, and the GPUs of this machine among them."""
+        cls = self._engine_class()
+        if self.device.startswith("cuda") and cls.runs_elsewhere(self._engine_config(cls)):
+            if self.device != "cuda":
+                raise ConfigError(f"--device {self.device}: tasks run on other machines; give cuda or cpu")
+            return "cuda", []
+        gpus = choose(self.device)
+        return ("cuda" if gpus else "cpu"), gpus
 
     def build(self, store: Store) -> Engine[Any]:
         """Return the engine.
@@ -79,11 +92,11 @@ class Machine:
             If it can't be used with these options.
         """
         cls = self._engine_class()
-        gpus = choose(self.device)
+        kind, gpus = self._devices()
         workers, threads = share_cores(usable_processors(), len(gpus))
         options = Options(
             store=str(store.root),
-            device=self.device if gpus else "cpu",
+            device=self.device if gpus else kind,
             threads=self.threads or threads,
             facts=resource_monitor.facts(),
             time_limit=self.time_limit,

@@ -6,15 +6,17 @@ import ast
 import importlib.util
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+from synthbench.plugin.registry import registry
 from synthbench.testing.check_results import CheckFailure, CheckResult, plugin_call, require, run_checks
 
 __all__ = [
     "CHECKS",
+    "ENGINE_ROOMS",
     "HEAVY",
     "PUBLIC",
     "PUBLIC_ROOMS",
@@ -33,6 +35,9 @@ HEAVY = ("torch", "tensorflow", "numpy", "pydantic")
 PUBLIC = ("synthbench", "synthbench.samples", "synthbench.errors", "synthbench.types")
 PUBLIC_ROOMS = ("synthbench.toolkit", "synthbench.datasets", "synthbench.metrics", "synthbench.testing")
 """What a plugin may import of the core: these modules, and every module in these rooms."""
+
+ENGINE_ROOMS = ("synthbench.engine", "synthbench.io", "synthbench.processes", "synthbench.store")
+"""What the package of an engine may import beside these."""
 
 
 @dataclass(frozen=True)
@@ -67,18 +72,20 @@ def only_public_names(package: Package) -> None:
         wrong = list(private_imports(package.name))
     if wrong:
         raise CheckFailure(
-            f"{wrong[0]}: plugins use {', '.join(PUBLIC)} and {', '.join(f'{room}.*' for room in PUBLIC_ROOMS)}"
+            f"{wrong[0]}: plugins use {', '.join(PUBLIC)} and {', '.join(f'{room}.*' for room in PUBLIC_ROOMS)}, "
+            f"and engines also {', '.join(f'{room}.*' for room in ENGINE_ROOMS)}"
         )
 
 
 def private_imports(package: str) -> Iterator[str]:
     """Yield ``"file.py:3 imports synthbench.store"`` for each import of a core module that is not public."""
     spec = importlib.util.find_spec(package)
+    rooms = (*PUBLIC_ROOMS, *(ENGINE_ROOMS if _has_engine(package) else ()))
     places = (spec.submodule_search_locations or [spec.origin or "."]) if spec is not None else []
     for place in map(Path, places):
         for path in sorted(place.rglob("*.py")) if place.is_dir() else [place]:
             for line, module in imported(path):
-                if module.split(".")[0] == "synthbench" and not is_public(module):
+                if module.split(".")[0] == "synthbench" and not is_public(module, rooms):
                     yield f"{path.name}:{line} imports {module}"
 
 
@@ -96,11 +103,15 @@ def imported(path: Path) -> Iterator[tuple[int, str]]:
                 yield node.lineno, inner if _is_module(inner) else node.module
 
 
-def is_public(module: str) -> bool:
-    """True for a module of the core that plugins may import."""
+def is_public(module: str, rooms: Sequence[str] = PUBLIC_ROOMS) -> bool:
+    """True for a module of the core that plugins may import, where `rooms` are the packages that are open to them."""
     if any(part.startswith("_") for part in module.split(".")):
         return False
-    return module in PUBLIC or any(module == room or module.startswith(f"{room}.") for room in PUBLIC_ROOMS)
+    return module in PUBLIC or any(module == room or module.startswith(f"{room}.") for room in rooms)
+
+
+def _has_engine(package: str) -> bool:
+    return any(entry.spec.package == package for entry in registry().of_kind("engine"))
 
 
 @cache

@@ -1,0 +1,134 @@
+"""The cluster that a run works on: its own on this machine, one that runs already, or jobs of a cluster's scheduler."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import logging
+import signal
+import warnings
+from typing import Any
+
+from distributed import Client, Nanny, Scheduler, SpecCluster
+
+from synthbench.engine import Options
+from synthbench.errors import ConfigError
+from synthbench.processes.child import start_tracker
+from synthbench.processes.signals import STOPS
+from synthbench_dask.cluster_file import ClusterFile
+from synthbench_dask.config import DaskConfig
+
+__all__ = ["Connection"]
+
+_LOGGERS = ("distributed", "dask_jobqueue", "tornado.application", "bokeh", "asyncio")
+
+
+class Connection:
+    """A client of Dask, and the cluster if it is the run's own.
+
+    Parameters
+    ----------
+    options, config
+
+    Attributes
+    ----------
+    client : distributed.Client
+    where : str
+        What to call the cluster in messages.
+    expected_workers : int or None
+        Workers that there will be at most; None where that is unknown.
+
+    Raises
+    ------
+    ConfigError
+        If there is no such scheduler, or no cluster can be started.
+    """
+
+    def __init__(self, options: Options, config: DaskConfig) -> None:
+        self._levels = {name: logging.getLogger(name).level for name in _LOGGERS}
+        for name in _LOGGERS:
+            logging.getLogger(name).setLevel(logging.CRITICAL)
+        self._cluster: Any = None
+        self._file = config.cluster_file()
+        self.expected_workers: int | None = None
+        try:
+            if config.scheduler is not None:
+                self.where = f"the scheduler {config.scheduler}"
+                self.client = _join(config.scheduler, config.timeout)
+            else:
+                self._start_cluster(options, self._file)
+                self.client = Client(self._cluster, timeout=max(30.0, config.timeout), set_as_default=False)
+        except BaseException:
+            self.close()
+            raise
+
+    def _start_cluster(self, options: Options, file: ClusterFile | None) -> None:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # a port of the dashboard that is taken, and the like
+            if file is not None:
+                self.where = f"the {file.system} cluster of {file.path}"
+                self.expected_workers = file.workers
+                self._cluster = file.start(options.device.startswith("cuda"))
+                return
+            self.where = "the workers of this machine"
+            self.expected_workers = len(options.gpus[: options.workers]) or options.workers
+            self._cluster = _local_cluster(options, self.expected_workers)
+
+    @property
+    def starts_workers(self) -> bool:
+        """Whether the workers are this run's own."""
+        return self._cluster is not None
+
+    @property
+    def dashboard(self) -> str:
+        """The address of the dashboard; empty if there is none."""
+        if self._cluster is not None and importlib.util.find_spec("bokeh") is None:
+            return ""
+        with contextlib.suppress(Exception):
+            return str(self.client.dashboard_link or "")
+        return ""
+
+    def close(self) -> None:
+        """Let go of the cluster; end it if it is the run's own."""
+        lost = getattr(getattr(self, "client", None), "status", "") not in ("", "running")
+        for each in (getattr(self, "client", None), self._cluster):
+            if each is not None:
+                with contextlib.suppress(Exception):
+                    each.close(timeout=10)
+        for name, level in () if lost else self._levels.items():  # Dask goes on complaining of a lost scheduler
+            logging.getLogger(name).setLevel(level)
+
+
+def _join(address: str, timeout: float) -> Client:
+    try:
+        return Client(address, timeout=timeout, set_as_default=False)
+    except (OSError, ValueError, TypeError) as error:
+        reason = "doesn't answer" if isinstance(error, OSError) else (str(error).splitlines() or ["?"])[0]
+        raise ConfigError(
+            f"--scheduler {address}: {reason}; start one with 'dask scheduler', or give its address, such as "
+            "tcp://host:8786"
+        ) from None
+
+
+def _local_cluster(options: Options, workers: int) -> SpecCluster:
+    """Return a cluster on this machine: a Dask worker for each task at a time, so that one that dies loses one task."""
+    gpus = list(options.gpus[:workers])
+    silent = logging.CRITICAL
+    common = {"nthreads": 1, "memory_limit": 0, "host": "127.0.0.1", "silence_logs": silent}
+    specs = {}
+    for number in range(workers):
+        own: dict[str, Any] = {}
+        if gpus:
+            own = {"env": {"CUDA_VISIBLE_DEVICES": gpus[number]}, "resources": {"GPU": 1}}
+        specs[number] = {"cls": Nanny, "options": {**common, **own}}
+    scheduler = {
+        "cls": Scheduler,
+        "options": {"host": "127.0.0.1", "port": 0, "dashboard": True, "dashboard_address": "127.0.0.1:8787"},
+    }
+    start_tracker()  # else a thread of Dask would start it, and hear signals from then on
+    # Dask's threads, and the processes that they start, don't hear the signals that stop a command: it ends them
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, STOPS)
+    try:
+        return SpecCluster(workers=specs, scheduler=scheduler, silence_logs=silent, name="synthbench")
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
