@@ -20,7 +20,10 @@ from synthbench_dask.config import DaskConfig
 
 __all__ = ["Connection"]
 
-_LOGGERS = ("distributed", "dask_jobqueue", "tornado.application", "bokeh", "asyncio")
+_LOGGERS = ("distributed", "dask_jobqueue", "tornado", "bokeh", "asyncio")
+"""Whose complaints, and those of loggers below them, the run replaces by lines of its own."""
+
+_BELOW = tuple(f"{name}." for name in _LOGGERS)
 
 
 class Connection:
@@ -45,8 +48,9 @@ class Connection:
     """
 
     def __init__(self, options: Options, config: DaskConfig) -> None:
-        self._levels = {name: logging.getLogger(name).level for name in _LOGGERS}
-        for name in _LOGGERS:
+        known = [*_LOGGERS, *(name for name in logging.root.manager.loggerDict if name.startswith(_BELOW))]
+        self._levels = {name: logging.getLogger(name).level for name in known}
+        for name in known:
             logging.getLogger(name).setLevel(logging.CRITICAL)
         self._cluster: Any = None
         self._file = config.cluster_file()

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import queue
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -94,6 +95,10 @@ class DaskEngine(Engine[DaskConfig]):
 
     @defer_signals()
     def start(self, task: Any) -> None:
+        with self._connected():
+            self._submit(task)
+
+    def _submit(self, task: Any) -> None:
         self._count += 1
         before = [need for need in task.needs if need in self._submitted]
         on_gpu = task.content.get("compute", {}).get("device") == "cuda"
@@ -114,7 +119,7 @@ class DaskEngine(Engine[DaskConfig]):
         future.add_done_callback(self._heard.put)
 
     def wait(self, seconds: float) -> list[Event | Outcome]:
-        with defer_signals():  # a signal that came meanwhile is raised below: messages are kept for `close`
+        with defer_signals(), self._connected():  # a signal is raised at the end: messages are kept for `close`
             self._collect(seconds)
             self._welcome(self._admission.look())
             self._check_members()
@@ -269,7 +274,19 @@ class DaskEngine(Engine[DaskConfig]):
             for key in again:
                 del self._submitted[key]
             for each in again.values():
-                self.start(each.task)
+                self._submit(each.task)
+
+    @contextlib.contextmanager
+    def _connected(self) -> Iterator[None]:
+        """Within, what Dask raises because its scheduler is away becomes one line."""
+        try:
+            yield
+        except SynthbenchError:
+            raise
+        except Exception as error:
+            if isinstance(error, OSError) or self._client.status != "running":
+                raise self._lost() from None
+            raise
 
     def _check_connection(self) -> None:
         if self._client.status == "running":
