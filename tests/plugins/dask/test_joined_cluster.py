@@ -21,6 +21,7 @@ def slow(trial, seconds: float, seeds: int = 2) -> Path:
     return trial.study(segmenters=[{"name": "threshold", "config": {"seconds": seconds}}], seeds=seeds)
 
 
+@pytest.mark.slow
 def test_a_run_joins_a_scheduler_and_leaves_its_workers_as_they_were(trial, site) -> None:
     site.start_scheduler()
     site.start_worker("--name", "first")
@@ -35,6 +36,7 @@ def test_a_run_joins_a_scheduler_and_leaves_its_workers_as_they_were(trial, site
     assert all(process.poll() is None for process in site.processes)
 
 
+@pytest.mark.slow
 def test_a_worker_of_another_version_is_refused_by_name(trial, site, other_synthbench: str) -> None:
     site.start_scheduler()
     paths = f"{other_synthbench}:{trial.environment()['PYTHONPATH']}"
@@ -50,6 +52,7 @@ def test_a_worker_of_another_version_is_refused_by_name(trial, site, other_synth
     assert set(load_results(trial.folder / "runs" / "trial").runs["status"]) == {"ok"}
 
 
+@pytest.mark.slow
 def test_a_worker_that_joins_later_takes_part_once_it_was_looked_at(trial, site) -> None:
     site.start_scheduler()
     process = trial.begin("run", slow(trial, 1.0), *joined(site))
@@ -76,6 +79,7 @@ def test_gpus_that_no_worker_offers_are_one_line(trial, site) -> None:
     assert "Traceback" not in refused.stderr
 
 
+@pytest.mark.slow
 def test_a_killed_run_is_stopped_on_workers_that_live_on(trial, site) -> None:
     study = trial.study(generators=[{"name": "troubled", "config": {"trouble": "wait"}}], seeds=1)
     site.start_scheduler()
@@ -89,6 +93,7 @@ def test_a_killed_run_is_stopped_on_workers_that_live_on(trial, site) -> None:
     until(lambda: any(trial.store.glob(".work/fit-generator-*/mark.txt")), 30)
 
 
+@pytest.mark.slow
 def test_a_scheduler_that_dies_ends_the_run_and_the_same_command_resumes(trial, site) -> None:
     site.start_scheduler()
     workers = [site.start_worker() for _ in range(2)]
@@ -111,6 +116,7 @@ def test_a_scheduler_that_dies_ends_the_run_and_the_same_command_resumes(trial, 
     assert set(load_results(trial.folder / "runs" / "trial").runs["status"]) == {"ok"}
 
 
+@pytest.mark.slow
 def test_a_worker_that_is_told_to_end_hands_its_task_to_another(trial, site) -> None:
     """As a cluster does at the end of a job's time: a signal to every process of the job."""
     site.start_scheduler()

@@ -50,6 +50,7 @@ def test_the_tables_are_those_of_the_serial_engine(trial) -> None:
 @pytest.mark.parametrize(
     ("trouble", "status", "error"), [("raise", "failed", "the loss is NaN"), ("die", "crashed", "signal 9")]
 )
+@pytest.mark.slow
 def test_a_failing_task_is_a_typed_row_and_the_rest_goes_on(trial, trouble: str, status: str, error: str) -> None:
     study = trial.study(generators=["brighter", {"name": "troubled", "config": {"trouble": trouble}}], seeds=1)
     trial.run("run", study, *DASK, code=3)
@@ -63,6 +64,7 @@ def test_a_failing_task_is_a_typed_row_and_the_rest_goes_on(trial, trouble: str,
     assert trial.remaining() == []
 
 
+@pytest.mark.slow
 def test_a_task_that_takes_too_long_is_ended(trial) -> None:
     trial.run("run", troubled(trial, "family"), *DASK, "--time-limit", "8", code=3)
     tasks = load_results(trial.folder / "runs" / "trial").tasks.set_index("kind")
@@ -71,6 +73,7 @@ def test_a_task_that_takes_too_long_is_ended(trial) -> None:
 
 
 @pytest.mark.parametrize("to_all", [False, True], ids=["to the command", "to its group, as a terminal's Ctrl-C"])
+@pytest.mark.slow
 def test_ctrl_c_stops_within_seconds_and_leaves_a_checkpoint(trial, to_all: bool) -> None:
     process = trial.begin("run", troubled(trial, "wait"), *DASK, start_new_session=True)
     until(lambda: waiting(trial))
@@ -90,6 +93,7 @@ def test_ctrl_c_stops_within_seconds_and_leaves_a_checkpoint(trial, to_all: bool
     assert list(trial.store.glob(".probe*")) == []
 
 
+@pytest.mark.slow
 def test_a_killed_run_leaves_no_process(trial) -> None:
     process = trial.begin("run", troubled(trial, "family"), *DASK)
     until(lambda: any(trial.store.glob(".work/fit-generator-*/begun")))
@@ -98,6 +102,7 @@ def test_a_killed_run_leaves_no_process(trial) -> None:
     until(lambda: not trial.left(), 30)
 
 
+@pytest.mark.slow
 def test_a_dask_worker_that_dies_costs_no_result(trial) -> None:
     """Its task runs again on another one; in the end nothing of either is left."""
     slow = trial.study(segmenters=[{"name": "threshold", "config": {"seconds": 2.0}}])
