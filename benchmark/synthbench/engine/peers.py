@@ -9,8 +9,8 @@ from pathlib import Path
 from types import TracebackType
 
 from synthbench import __version__
-from synthbench.engine.messages import PROTOCOL
 from synthbench.plugin.registry import distribution_version, registry
+from synthbench.processes.handshake import PROTOCOL
 from synthbench.store import Store, disk_errors
 
 __all__ = ["Probe", "peer_problem", "peer_versions"]
