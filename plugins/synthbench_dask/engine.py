@@ -34,7 +34,7 @@ FORGOTTEN = 3.0
 """Seconds after which a task that could run is with a worker, or else was put aside."""
 
 PATIENCE = 15.0
-"""Seconds without any worker after which the user is told that the run waits for one."""
+"""Seconds without any worker after which a message says that the run waits for one."""
 
 
 @dataclass
