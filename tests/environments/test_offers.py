@@ -13,7 +13,7 @@ import pytest
 
 from helpers.environments import distribution, second_environment
 from synthbench.cli import main
-from synthbench.environments import offers
+from synthbench.environments import memos, offers
 from synthbench.environments.making import add_environment
 from synthbench.environments.offers import offer_of
 from synthbench.environments.plugins import find_plugin, has_plugin, plugin_kinds, split_name
@@ -121,6 +121,22 @@ def test_a_broken_environment_switches_off_its_plugins_alone(
         find_plugin("segmenter", "unet", "bad")
     with pytest.raises(PluginError, match=r"'nowhere'.*environment 'bad'"):
         find_plugin("segmenter", "nowhere")
+
+
+def test_a_problem_is_remembered_for_a_while_until_something_changes_or_it_is_checked(
+    home: Path, tmp_path: Path, counted: Callable[..., tuple[str, Callable[[], int]]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bad = script(tmp_path / "python", "sys.exit('the licence server is away')")
+    python, starts = counted(bad)
+    environment = register("bad", python)
+    problems = {offer_of(environment).problem for _ in range(3)}
+    assert problems == {"the licence server is away"}
+    assert starts() == 1
+    offer_of(environment, afresh=True)
+    assert starts() == 2
+    monkeypatch.setattr(memos, "PROBLEM_LASTS", 0.0)
+    offer_of(environment)
+    assert starts() == 3
 
 
 def test_an_environment_without_synthbench_says_how_to_install_it(home: Path, tmp_path: Path) -> None:

@@ -167,13 +167,19 @@ def test_a_study_names_an_environment_by_a_key_or_after_the_name() -> None:
     assert PluginConfig.model_validate({"name": "unet@old", "label": "U-Net"}).title == "U-Net"
 
 
-def test_show_and_check_speak_of_a_plugin_of_an_environment(other: Path, capfd: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.usefixtures("other")
+def test_show_speaks_of_a_plugin_of_an_environment(capfd: pytest.CaptureFixture[str]) -> None:
     assert main(["show", "brighter"]) == 0
     assert "gain: 1.2" in capfd.readouterr().out
     assert main(["show", "unet@other", "--json"]) == 0
     assert json.loads(capfd.readouterr().out)["plugins"][0]["name"] == "unet"
     assert main(["show", "brighter@nowhere"]) == 2
     assert "unknown environment 'nowhere'" in capfd.readouterr().err
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("other")
+def test_check_runs_in_the_environment_of_a_plugin(capfd: pytest.CaptureFixture[str]) -> None:
     assert main(["check", "moments", "--json"]) in (0, 1, 3)
     results = json.loads(capfd.readouterr().out)["results"]
     assert {row["kind"] for row in results} == {"encoder"}

@@ -106,6 +106,7 @@ def _facts(
         "status": "ok",
         "label": task.label,
         "plugin": task.plugin,
+        **({"environment": task.environment} if task.environment else {}),
         **resource_monitor.plugin_facts(task),
         "needs": list(task.needs),
         "seconds": round(seconds, 4),

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from synthbench.engine.base import Event, Options, Outcome, Status
 from synthbench.engine.devices import worker_environment
@@ -84,7 +85,7 @@ class WorkerProcess:
         answers: list[Event | Outcome] = []
         for message in self.interpreter.receive():
             if not self._greeted:
-                self.problem, self._greeted = hello_problem(message), True
+                self.problem, self._greeted = self._problem_of(message), True
             answer = read_answer(message)
             if self.task is None or answer is None or answer.key != self.task.key:
                 continue
@@ -94,6 +95,10 @@ class WorkerProcess:
             else:
                 self._stage = answer.stage
         return answers
+
+    def _problem_of(self, hello: Mapping[str, Any]) -> str:
+        problem = hello_problem(hello)
+        return f"environment {self.environment!r}: {problem}" if problem and self.environment else problem
 
     def is_running(self) -> bool:
         """Whether its process hasn't ended."""

@@ -123,7 +123,10 @@ class Conversation:
 
     def _why_it_ended(self) -> str:
         self._errors.seek(0)
-        lines = self._errors.read().decode(errors="replace").strip().splitlines()
+        text = self._errors.read().decode(errors="replace")
+        if "unknown option -P" in text.lower():
+            return f"{self.environment.python} is older than Python 3.11, which synthbench needs"
+        lines = text.strip().splitlines()
         last = lines[-1].strip() if lines else f"its interpreter {self._interpreter.how_it_ended()}"
         if "No module named" in last:
             return f"{last}; {self.environment.python} -m pip install synthbench=={__version__}"

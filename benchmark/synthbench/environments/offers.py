@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import platform
 import sys
@@ -14,18 +13,16 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from synthbench import __version__
+from synthbench.environments.memos import read_memo, write_memo
 from synthbench.environments.registered import Environment, registered_environments
-from synthbench.errors import PluginError, SynthbenchError
-from synthbench.plugin.registry import Problem, Registered, registry
+from synthbench.errors import SynthbenchError
+from synthbench.plugin.registry import Problem, Registered, one_line, registry
 from synthbench.plugin.specs import KINDS
 
 __all__ = ["PATIENCE", "Offer", "clear_caches", "describe_plugins", "offer_of", "offers"]
 
 PATIENCE = 120.0
 """Seconds that an environment has to list its plugins."""
-
-_REMEMBERED = "plugins.json"
 
 
 @dataclass(frozen=True)
@@ -77,34 +74,37 @@ def offer_of(environment: Environment, *, afresh: bool = False) -> Offer:
         return Offer(environment, f"{record}: names no interpreter; remove the environment and add it again")
     if not os.access(environment.python, os.X_OK):
         return Offer(environment, f"{environment.python}: no such interpreter; remove the environment, or restore it")
-    memo = environment.folder / _REMEMBERED
-    answer = None if afresh else _read_memo(memo, environment)
+    answer: Mapping[str, Any] | None = None if afresh else read_memo(environment)
     if answer is None:
-        from synthbench.environments.asking import Conversation
+        answer = _ask(environment)
+        write_memo(environment, answer)
+    try:
+        if problem := answer.get("problem"):
+            return Offer(environment, problem)
+        problems = tuple(Problem(**problem) for problem in answer["problems"])
+        return Offer(environment, "", answer["python"], _entries(answer, environment.name), problems)
+    except (LookupError, TypeError, ValueError) as error:
+        return Offer(environment, f"its list of plugins can't be read: {one_line(error)}")
 
-        try:
-            with Conversation(environment, PATIENCE) as conversation:
-                answer = conversation.ask("describe_plugins")
-            entries = _entries(answer, environment.name)
-        except SynthbenchError as error:
-            return Offer(environment, str(error).removeprefix(f"environment {environment.name!r}: "))
-        _write_memo(memo, environment, answer)
-    else:
-        entries = _entries(answer, environment.name)
-    problems = tuple(Problem(**problem) for problem in answer["problems"])
-    return Offer(environment, "", answer["python"], entries, problems)
+
+def _ask(environment: Environment) -> Mapping[str, Any]:
+    """Return the answer of an environment's interpreter, or why there is none."""
+    from synthbench.environments.asking import Conversation
+
+    try:
+        with Conversation(environment, PATIENCE) as conversation:
+            answer = conversation.ask("describe_plugins")
+        return answer if isinstance(answer, dict) else {"problem": f"its list of plugins is {type(answer).__name__}"}
+    except SynthbenchError as error:
+        return {"problem": str(error).removeprefix(f"environment {environment.name!r}: ")}
 
 
 def _entries(answer: Mapping[str, Any], environment: str) -> dict[tuple[str, str], Registered]:
     entries = {}
-    try:
-        for row in answer["plugins"]:
-            spec = KINDS[row["kind"]](**{**row["spec"], "tasks": frozenset(row["spec"]["tasks"])})
-            entries[spec.kind, spec.name] = Registered(
-                spec, row["distribution"], row["version"], environment, row["disabled_reason"]
-            )
-    except (LookupError, TypeError, ValueError) as error:
-        raise PluginError(f"its list of plugins can't be read: {error}") from None
+    for row in answer["plugins"]:
+        spec = KINDS[row["kind"]](**{**row["spec"], "tasks": frozenset(row["spec"]["tasks"])})
+        entry = Registered(spec, row["distribution"], row["version"], environment, row["disabled_reason"])
+        entries[spec.kind, spec.name] = entry
     return entries
 
 
@@ -153,39 +153,3 @@ def _watched(targets: Iterable[str]) -> set[str]:
         if spec is not None and spec.has_location and spec.origin:
             files.add(spec.origin)
     return folders | {path for path in files if not is_standard(path)}
-
-
-def _state(watched: Iterable[str], environment: Environment) -> list[list[Any]]:
-    """Return what tells whether files and folders have changed: their sizes and times."""
-    rows: list[list[Any]] = [[__version__, environment.python]]
-    for path in [environment.python, *watched]:
-        try:
-            found = os.stat(path)
-        except OSError:
-            rows.append([path])
-            continue
-        rows.append([path, found.st_size, found.st_mtime_ns])
-    return rows
-
-
-def _read_memo(path: Path, environment: Environment) -> dict[str, Any] | None:
-    try:
-        memo = json.loads(path.read_text(encoding="utf-8"))
-        answer: dict[str, Any] = memo["answer"]
-        if memo["state"] == _state(answer["watched"], environment) and answer.keys() >= {"plugins", "problems"}:
-            _entries(answer, environment.name)
-            return answer
-    except (OSError, ValueError, LookupError, TypeError, SynthbenchError):
-        pass
-    return None
-
-
-def _write_memo(path: Path, environment: Environment, answer: Mapping[str, Any]) -> None:
-    from synthbench.errors import DataError
-    from synthbench.io.atomic import atomic_write
-
-    memo = {"state": _state(answer["watched"], environment), "answer": answer}
-    try:
-        atomic_write(path, json.dumps(memo))
-    except DataError:  # of another user, or on a read-only disk: then it is asked each time
-        return

@@ -12,7 +12,8 @@ from synthbench.plugin.registry import Registered, registry
 
 __all__ = ["find_plugin", "has_plugin", "listed_plugins", "plugin_kinds", "split_name"]
 
-_AT = re.compile(r"([a-z][a-z0-9]*(?:-[a-z0-9]+)*)@([A-Za-z0-9][A-Za-z0-9._-]{0,63})")
+_NAME = re.compile(r"[a-z][a-z0-9]*(?:-[a-z0-9]+)*")
+_AT = re.compile(rf"({_NAME.pattern})@([A-Za-z0-9][A-Za-z0-9._-]{{0,63}})")
 
 
 def split_name(text: str) -> tuple[str, str]:
@@ -23,6 +24,8 @@ def split_name(text: str) -> tuple[str, str]:
 
 def has_plugin(kind: str, name: str) -> bool:
     """Whether there is a plugin of this kind and name in any environment, enabled or not."""
+    if not _NAME.fullmatch(name):
+        return False
     key = (kind, name)
     return key in registry().entries or any(key in offer.entries for offer in offers().values())
 
