@@ -59,13 +59,15 @@ class ClusterFile:
         """Workers at a time, at most."""
         return self.maximum * int(self.keys.get("processes") or 1)
 
-    def start(self, on_gpus: bool) -> Any:
+    def start(self, on_gpus: bool, refusals: list[str]) -> Any:
         """Return the cluster, whose jobs have been asked for.
 
         Parameters
         ----------
         on_gpus
             Whether each worker offers a GPU, unless the file says what it offers.
+        refusals
+            What the system says when it doesn't take a job is added here.
 
         Raises
         ------
@@ -83,7 +85,8 @@ class ClusterFile:
         if on_gpus and not any(str(word).startswith("--resources") for word in extra):
             extra += ["--resources", "GPU=1"]
         try:
-            cluster = cluster_class(**keys, worker_extra_args=extra, silence_logs="critical")
+            job_class = _telling(cluster_class.job_cls, refusals)
+            cluster = cluster_class(**keys, job_cls=job_class, worker_extra_args=extra, silence_logs="critical")
         except (ValueError, TypeError, OSError) as error:
             reason = (str(error).splitlines() or [type(error).__name__])[0]
             raise ConfigError(f"{self.path}: {self.system}: {reason}") from None
@@ -160,6 +163,20 @@ def _count(path: Path, name: str, value: Any, least: int) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or value < least:
         raise ConfigError(f"{path}: {name}: {value!r}: expected an integer ≥ {least}")
     return value
+
+
+def _telling(job_class: Any, refusals: list[str]) -> Any:
+    """Return a class of jobs that adds to `refusals` why one can't be submitted, which dask-jobqueue only logs."""
+
+    async def start(self: Any) -> None:
+        try:
+            await job_class.start(self)
+        except Exception as error:
+            said = str(error).partition("stderr:")[2] or str(error)
+            refusals.append(" ".join(said.split())[:300] or type(error).__name__)
+            raise
+
+    return type(job_class.__name__, (job_class,), {"start": start})
 
 
 def _class_of(system: str) -> Any:

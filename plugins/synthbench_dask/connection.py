@@ -40,6 +40,8 @@ class Connection:
         What to call the cluster in messages.
     expected_workers : int or None
         Workers that there will be at most; None where that is unknown.
+    refusals : list of str
+        Why jobs couldn't be submitted.
 
     Raises
     ------
@@ -55,6 +57,7 @@ class Connection:
         self._cluster: Any = None
         self._file = config.cluster_file()
         self.expected_workers: int | None = None
+        self.refusals: list[str] = []
         try:
             if config.scheduler is not None:
                 self.where = f"the scheduler {config.scheduler}"
@@ -72,7 +75,7 @@ class Connection:
             if file is not None:
                 self.where = f"the {file.system} cluster of {file.path}"
                 self.expected_workers = file.workers
-                self._cluster = file.start(options.device.startswith("cuda"))
+                self._cluster = file.start(options.device.startswith("cuda"), self.refusals)
                 return
             self.where = "the workers of this machine"
             self.expected_workers = len(options.gpus[: options.workers]) or options.workers

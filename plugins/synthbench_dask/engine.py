@@ -122,6 +122,7 @@ class DaskEngine(Engine[DaskConfig]):
         with defer_signals(), self._connected():  # a signal is raised at the end: messages are kept for `close`
             self._collect(seconds)
             self._welcome(self._admission.look())
+            self._check_jobs()
             self._check_members()
             self._submit_again()
             self._check_connection()
@@ -228,6 +229,15 @@ class DaskEngine(Engine[DaskConfig]):
         for member in new:
             if member.problem:
                 self._say(f"the worker on {member.host} ({member.address}) is refused: {member.problem}")
+
+    def _check_jobs(self) -> None:
+        """Pass on why jobs aren't taken; raise `ConfigError` if there is no worker without them."""
+        refusals = list(dict.fromkeys(self._connection.refusals))
+        self._connection.refusals.clear()
+        for text in refusals:
+            if not self._admission.members:
+                raise ConfigError(f"{self._connection.where} takes no job: {text}")
+            self._say(f"{self._connection.where} takes no job: {text}")
 
     def _check_members(self) -> None:
         """Raise `ConfigError` if all workers are refused, or none has what the study needs."""

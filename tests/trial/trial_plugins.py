@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ctypes
+import hashlib
+import json
 import os
 import signal
 import subprocess
@@ -32,6 +34,7 @@ def synthbench_segmenters():
     yield SegmenterSpec("threshold", "trial_plugins:Threshold")
     yield SegmenterSpec("only-semantic", "trial_plugins:Threshold", tasks={"semantic"})
     yield SegmenterSpec("hungry", "trial_plugins:Hungry")
+    yield SegmenterSpec("stepwise", "trial_plugins:Stepwise")
     yield SegmenterSpec("blind", "trial_plugins:Blind", tasks={"instances"})
 
 
@@ -182,6 +185,32 @@ class Threshold(synthbench.Segmenter):
         new = super().load(folder, context)
         new.level = float((folder / "level.txt").read_text())
         return new
+
+
+class Stepwise(Threshold):
+    """Takes many steps, each of which depends on those before, with a checkpoint after each."""
+
+    class Config(synthbench.Config):
+        """How many, and how long each takes."""
+
+        rounds: int = 100
+        seconds: float = 0.05
+
+    def fit(self, train, validation, context):
+        checkpoint = context.folder / "round.json"
+        done, state = json.loads(checkpoint.read_text()) if checkpoint.exists() else (0, "")
+        if done:
+            context.notify(f"resumed at round {done}")
+        for number in range(done, self.config.rounds):
+            state = hashlib.sha256(f"{state}{number}{context.seed}".encode()).hexdigest()
+            beside = checkpoint.with_suffix(".part")
+            beside.write_text(json.dumps([number + 1, state]))
+            beside.replace(checkpoint)
+            context.progress(number + 1, self.config.rounds)
+            time.sleep(self.config.seconds)
+            if context.should_stop():
+                raise synthbench.Stopped
+        self.level = 80 + int(state[:8], 16) / 2**32
 
 
 class Hungry(Threshold):

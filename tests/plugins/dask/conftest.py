@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 
 pytest.importorskip("distributed", reason="needs synthbench[dask]")
@@ -19,6 +20,31 @@ def until(wanted: Callable[[], object], seconds: float = 90) -> None:
     while not wanted():
         assert time.monotonic() < deadline, "it didn't come about"
         time.sleep(0.05)
+
+
+def stepwise(trial, rounds: int = 120) -> Path:
+    """A study of one training, which takes some seconds and leaves checkpoints."""
+    segmenter = {"name": "stepwise", "config": {"rounds": rounds}}
+    return trial.study(generators=None, synthetic=None, encoder=None, segmenters=[segmenter], seeds=1)
+
+
+def trained(store: Path) -> str:
+    """What the training of that study has come to, to the last bit."""
+    (level,) = store.glob("fit-segmenter/*/**/level.txt")
+    return level.read_text()
+
+
+def training(trial) -> psutil.Process:
+    """The process that is training, once it has left some checkpoints."""
+
+    def checkpointed() -> bool:
+        return any(
+            json.loads(path.read_text())[0] > 10 for path in trial.store.glob(".work/fit-segmenter-*/round.json")
+        )
+
+    until(checkpointed)
+    (claim,) = trial.store.glob(".locks/fit-segmenter-*.claim")
+    return psutil.Process(json.loads(claim.read_text().splitlines()[0])["pid"])
 
 
 class Site:
@@ -43,8 +69,10 @@ class Site:
         common = [self.address, "--nthreads", 1, "--no-dashboard", "--local-directory", self.trial.folder / "dask"]
         return self.start("worker", [*common, *words], {**self.trial.environment(), **environment})
 
-    def start(self, what: str, words: list[object], environment: dict[str, str]) -> subprocess.Popen[bytes]:
-        command = [sys.executable, "-m", f"distributed.cli.dask_{what}", *map(str, words)]
+    def start(
+        self, what: str, words: list[object], environment: dict[str, str], within: tuple[str, ...] = ()
+    ) -> subprocess.Popen[bytes]:
+        command = [*within, sys.executable, "-m", f"distributed.cli.dask_{what}", *map(str, words)]
         log = (self.trial.folder / f"{what}-{len(self.processes)}.log").open("wb")
         process = subprocess.Popen(
             command, cwd=self.trial.folder, env=environment, stdout=log, stderr=log, start_new_session=True

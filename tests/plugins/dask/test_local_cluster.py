@@ -10,7 +10,7 @@ import pandas as pd
 import psutil
 import pytest
 
-from plugins.dask.conftest import until
+from plugins.dask.conftest import stepwise, trained, training, until
 from synthbench.results import load_results
 
 DASK = ("--engine", "dask", "--workers", "2")
@@ -100,6 +100,19 @@ def test_a_killed_run_leaves_no_process(trial) -> None:
     process.kill()
     process.wait()
     until(lambda: not trial.left(), 30)
+
+
+@pytest.mark.slow
+def test_a_training_whose_dask_worker_is_killed_resumes_from_its_checkpoint_with_the_same_bits(trial) -> None:
+    study = stepwise(trial)
+    trial.run("run", study, "--engine", "serial", "--store", trial.folder / "calm", "--out", trial.folder / "calm-run")
+    process = trial.begin("run", study, *DASK)
+    training(trial).parent().kill()
+    output, _ = process.communicate(timeout=120)
+    assert process.returncode == 0, output
+    assert "resumed at round" in output
+    assert trained(trial.store) == trained(trial.folder / "calm")
+    assert trial.remaining() == []
 
 
 @pytest.mark.slow
