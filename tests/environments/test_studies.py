@@ -187,8 +187,10 @@ def test_check_runs_in_the_environment_of_a_plugin(capfd: pytest.CaptureFixture[
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("engine", [("local", "--workers", "1"), ("local", "--workers", "2"), ("serial",)])
+@pytest.mark.parametrize("engine", [("local", "--workers", "1"), ("local",), ("serial",), ("dask", "--workers", "1")])
 def test_a_study_runs_across_environments(tmp_path: Path, second: str, engine: tuple[str, ...]) -> None:
+    if engine[0] == "dask":
+        pytest.importorskip("distributed")
     home = tmp_path / "home"
     (home / "envs" / "other").mkdir(parents=True)
     (home / "envs" / "other" / "environment.json").write_text(json.dumps({"python": second}))
