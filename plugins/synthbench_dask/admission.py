@@ -76,6 +76,7 @@ class Admission:
         self._members: dict[str, Member] = {}
         self.processing: frozenset[str] | None = None
         self._looking: Future[tuple[list[Member], frozenset[str]]] | None = None
+        self._has_looked = False
         self._next_look = 0.0
         self._look_at_all = 0.0
 
@@ -98,7 +99,7 @@ class Admission:
         if not self._looking.done():
             return []
         looked, self._looking = self._looking, None
-        self._next_look = time.monotonic() + LOOK_EVERY
+        self._next_look, self._has_looked = time.monotonic() + LOOK_EVERY, True
         if looked.exception() is not None:  # the scheduler is away: the run finds out itself
             return []
         members, self.processing = looked.result()
@@ -107,14 +108,13 @@ class Admission:
             m for address, m in self._members.items() if address not in before or before[address].problem != m.problem
         ]
 
-    def wait(self, seconds: float) -> list[Member]:
-        """Look at the workers that are there, and wait for what they say; return those."""
+    def wait(self, count: int, seconds: float) -> list[Member]:
+        """Look at the workers until that many are there, at most this long; return what they say."""
         new: list[Member] = []
         deadline = time.monotonic() + seconds
-        while not new and time.monotonic() < deadline:
-            new = self.look()
-            if self._looking is None and not new:
-                break
+        while time.monotonic() < deadline and (not self._has_looked or len(self._members) < count):
+            self._next_look = min(self._next_look, time.monotonic() + 0.1)
+            new += self.look()
             time.sleep(0.02)
         return new
 

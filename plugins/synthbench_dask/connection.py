@@ -5,18 +5,16 @@ from __future__ import annotations
 import contextlib
 import importlib.util
 import logging
-import signal
 import warnings
 from typing import Any
 
-from distributed import Client, Nanny, Scheduler, SpecCluster
+from distributed import Client
 
 from synthbench.engine import Options
 from synthbench.errors import ConfigError
-from synthbench.processes.child import start_tracker
-from synthbench.processes.signals import STOPS
 from synthbench_dask.cluster_file import ClusterFile
 from synthbench_dask.config import DaskConfig
+from synthbench_dask.local_cluster import LocalCluster
 
 __all__ = ["Connection"]
 
@@ -79,7 +77,7 @@ class Connection:
                 return
             self.where = "the workers of this machine"
             self.expected_workers = len(options.gpus[: options.workers]) or options.workers
-            self._cluster = _local_cluster(options, self.expected_workers)
+            self._cluster = LocalCluster(options, self.expected_workers)
 
     @property
     def starts_workers(self) -> bool:
@@ -115,27 +113,3 @@ def _join(address: str, timeout: float) -> Client:
             f"--scheduler {address}: {reason}; start one with 'dask scheduler', or give its address, such as "
             "tcp://host:8786"
         ) from None
-
-
-def _local_cluster(options: Options, workers: int) -> SpecCluster:
-    """Return a cluster on this machine: a Dask worker for each task at a time, so that one that dies loses one task."""
-    gpus = list(options.gpus[:workers])
-    silent = logging.CRITICAL
-    common = {"nthreads": 1, "memory_limit": 0, "host": "127.0.0.1", "silence_logs": silent}
-    specs = {}
-    for number in range(workers):
-        own: dict[str, Any] = {}
-        if gpus:
-            own = {"env": {"CUDA_VISIBLE_DEVICES": gpus[number]}, "resources": {"GPU": 1}}
-        specs[number] = {"cls": Nanny, "options": {**common, **own}}
-    scheduler = {
-        "cls": Scheduler,
-        "options": {"host": "127.0.0.1", "port": 0, "dashboard": True, "dashboard_address": "127.0.0.1:8787"},
-    }
-    start_tracker()  # else a thread of Dask would start it, and hear signals from then on
-    # Dask's threads, and the processes that they start, don't hear the signals that stop a command: it ends them
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, STOPS)
-    try:
-        return SpecCluster(workers=specs, scheduler=scheduler, silence_logs=silent, name="synthbench")
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)

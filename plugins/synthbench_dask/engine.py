@@ -79,7 +79,8 @@ class DaskEngine(Engine[DaskConfig]):
             if link := self._connection.dashboard:
                 self._say(f"dashboard: {link}")
             self._client.subscribe_topic(self._run, self._hear)
-            self._welcome(self._admission.wait(max(30.0, config.timeout)))
+            count = 0 if self.runs_elsewhere(config) else self._connection.expected_workers or 0
+            self._welcome(self._admission.wait(count, max(60.0, config.timeout)))
             self._check_members()
         except BaseException:
             self.close()
