@@ -86,8 +86,8 @@ def marked(mark: str) -> Iterator[None]:
 
 
 def new_mark() -> str:
-    """Return a mark that no other family has."""
-    return f"{os.getpid()}-{time.time_ns()}"
+    """Return a mark that no other family has; it begins with the one of the family that this process is in, if any."""
+    return f"{os.environ.get(MARK, '')}{os.getpid()}-{time.time_ns()}"
 
 
 def _in_session(pid: int, leaders: set[int]) -> bool:

@@ -1,4 +1,4 @@
-"""Contract tests for plugins: what every generator, segmenter, encoder and dataset must do.
+"""Contract tests for plugins: what every generator, segmenter, encoder, dataset and engine must do.
 
 A plugin's own test is two lines::
 
@@ -13,6 +13,7 @@ from synthbench.testing.contract import assert_contract, iter_contract, run_cont
 from synthbench.testing.data import discs
 from synthbench.testing.datasets import check_dataset
 from synthbench.testing.encoders import check_encoder
+from synthbench.testing.engines import check_engine
 from synthbench.testing.generators import check_generator
 from synthbench.testing.segmenters import check_segmenter
 
@@ -21,6 +22,7 @@ __all__ = [
     "assert_contract",
     "check_dataset",
     "check_encoder",
+    "check_engine",
     "check_generator",
     "check_segmenter",
     "discs",

@@ -10,6 +10,7 @@ from synthbench.plugin.registry import registry
 from synthbench.testing.check_results import CheckResult, mostly_skipped
 from synthbench.testing.datasets import iter_dataset_checks
 from synthbench.testing.encoders import iter_encoder_checks
+from synthbench.testing.engines import iter_engine_checks
 from synthbench.testing.generators import iter_generator_checks
 from synthbench.testing.packages import iter_package_checks
 from synthbench.testing.segmenters import iter_segmenter_checks
@@ -23,7 +24,7 @@ def run_contract(kind: str, name: str, config: Mapping[str, Any] | None = None) 
     Parameters
     ----------
     kind
-        ``"generator"``, ``"segmenter"``, ``"encoder"`` or ``"dataset"``.
+        ``"generator"``, ``"segmenter"``, ``"encoder"``, ``"dataset"`` or ``"engine"``.
     name
         As users type it.
     config
@@ -47,13 +48,16 @@ def iter_contract(kind: str, name: str, config: Mapping[str, Any] | None = None)
     found = registry()
     spec = found.get(kind, name).spec
     cls: Any = found.load(kind, name)
-    yield from iter_package_checks(spec.package)
+    if spec.package != "synthbench":
+        yield from iter_package_checks(spec.package)
     if kind == "generator":
         yield from iter_generator_checks(cls, spec.tasks, config)
     elif kind == "segmenter":
         yield from iter_segmenter_checks(cls, spec.tasks, config)
     elif kind == "encoder":
         yield from iter_encoder_checks(cls, config)
+    elif kind == "engine":
+        yield from iter_engine_checks(cls, config)
     else:
         (task,) = spec.tasks
         yield from iter_dataset_checks(cls, task, config)

@@ -21,6 +21,7 @@ __all__ = [
     "budgets_are_named",
     "check_another_seed",
     "check_config",
+    "check_config_class",
     "check_no_steps",
     "check_steps",
     "configuration_is_declared",
@@ -39,7 +40,21 @@ def configuration_is_declared(harness: Harness[Any, Any]) -> None:
 
 
 def check_config(cls: Any, keys: Mapping[str, Any]) -> None:
-    """Raise `CheckFailure` unless the class's `Config` is as required, `FatalCheckFailure` if it can't be created."""
+    """Raise `CheckFailure` as `check_config_class` does, or if the class doesn't keep its configuration."""
+    config = check_config_class(cls, keys)
+    require(cls(config).config == config, f"{cls.__name__}(config).config is not that configuration")
+    if not issubclass(cls, Encoder):
+        _check_fingerprint(cls, config)
+
+
+def check_config_class(cls: Any, keys: Mapping[str, Any]) -> Config:
+    """Return the configuration that keys make.
+
+    Raises
+    ------
+    CheckFailure
+        If the class's `Config` isn't as required; `FatalCheckFailure` if it can't be created.
+    """
     missing = sorted(getattr(cls, "__abstractmethods__", ()))
     if missing:
         raise FatalCheckFailure(f"{cls.__name__} has no {', no '.join(missing)}: write what synthbench leaves open")
@@ -53,7 +68,7 @@ def check_config(cls: Any, keys: Mapping[str, Any]) -> None:
         raise kind(f"{cls.__name__}.Config: {' and '.join(open_keys)} has no default; give every key one")
     with plugin_call(f"{cls.__name__}.Config() without arguments"):
         cls.Config()
-    config = cls.Config(**keys)
+    config: Config = cls.Config(**keys)
     try:
         cls.Config(**{**keys, "no_such_key_": 1})
     except ValueError:
@@ -65,9 +80,7 @@ def check_config(cls: Any, keys: Mapping[str, Any]) -> None:
     with plugin_call(f"{cls.__name__}.Config read back from its JSON"):
         again = cls.Config.model_validate_json(config.model_dump_json())
     require(again == config, f"{cls.__name__}.Config written to JSON and read back is another configuration")
-    require(cls(config).config == config, f"{cls.__name__}(config).config is not that configuration")
-    if not issubclass(cls, Encoder):
-        _check_fingerprint(cls, config)
+    return config
 
 
 def _check_fingerprint(cls: Any, config: Config) -> None:
