@@ -48,7 +48,10 @@ PAPERS = {
 
 @pytest.mark.parametrize(
     ("kind", "name"),
-    [pytest.param(*key, marks=[pytest.mark.slow] * (key in TRAINED), id="-".join(key)) for key in BUILT_IN],
+    [
+        pytest.param(*key, marks=[pytest.mark.slow] * (key in TRAINED or key[0] == "engine"), id="-".join(key))
+        for key in BUILT_IN
+    ],
 )
 def test_it_keeps_the_contract(kind: str, name: str) -> None:
     if registry().get(kind, name).missing:
