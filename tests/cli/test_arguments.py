@@ -55,3 +55,20 @@ def test_entries_of_a_file_are_chosen_by_name_or_label(tmp_path: Path) -> None:
         "duplicate,plain": ["duplicate", "plain"],
         "classic": ["classic"],
     }
+
+
+def test_a_plugin_of_an_environment_has_the_configuration_of_the_file(tmp_path: Path) -> None:
+    known = [
+        {"name": "unet", "label": "mine", "config": {"depth": 2}},
+        {"name": "cellpose", "environment": "old", "seeds": 5},
+    ]
+    path = tmp_path / "study.yaml"
+    path.write_text(yaml.safe_dump({"datasets": ["cells"], "segmenters": known}))
+    first, second, third = study(str(path), "--segmenters", "unet@new,cellpose@old,stardist@new").segmenters
+    assert (first.title, first.environment, first.config) == ("unet@new", "new", {"depth": 2})
+    assert (second.title, second.environment, second.seeds) == ("cellpose@old", "old", 5)
+    assert (third.title, third.environment) == ("stardist@new", "new")
+    (dataset,) = study(str(path), "--dataset", "discs@new").datasets
+    assert (dataset.name, dataset.environment) == ("discs", "new")
+    (folder,) = study(str(path), "--dataset", "./discs@new").datasets
+    assert (folder.name, folder.environment) == ("./discs@new", "")

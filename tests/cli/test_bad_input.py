@@ -128,7 +128,7 @@ def test_an_unreadable_study_file_is_refused(trial) -> None:
 def test_a_wrong_device_engine_or_number_is_refused(trial) -> None:
     study = trial.study()
     assert "--device tpu" in refused(trial, "run", study, "--device", "tpu")
-    assert "--engine cloud" in refused(trial, "run", study, "--engine", "cloud")
+    assert "unknown engine 'cloud'" in refused(trial, "run", study, "--engine", "cloud")
     assert "--workers 0" in refused(trial, "run", study, "--workers", "0")
     assert "use --engine local" in refused(trial, "run", study, "--engine", "serial", "--time-limit", "3")
     assert "--generators ','" in refused(trial, "run", study, "--generators", ",")

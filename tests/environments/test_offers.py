@@ -91,6 +91,10 @@ def test_a_plugin_that_wants_an_environment_says_the_command_that_makes_it(
 BROKEN = {
     "version": ('print(json.dumps({"type": "hello", "protocol": 1, "synthbench": "9.9"}), flush=True)', "9.9"),
     "protocol": ('print(json.dumps({"type": "hello", "protocol": 99, "synthbench": "9"}), flush=True)', "protocol 99"),
+    "old": (
+        'sys.exit("Unknown option: -P\\nusage:\\nTry `python -h\' for more.")',
+        "older than Python 3.11",
+    ),
     "silent": ("sys.exit(7)", "exit code 7"),
     "raising": ('sys.exit("the licence server is away")', "the licence server is away"),
     "lists-nonsense": (

@@ -234,7 +234,9 @@ def _chosen(known: Any, names: list[str]) -> list[Any]:
         plain, environment = split_name(name)
         found = [e for e in entries if e.get("label") == name] or [e for e in entries if e["name"] == name]
         if not found and environment:
-            found = [{**e, "environment": environment} for e in entries if e["name"] == plain][:1]
+            same = [entry for entry in entries if entry["name"] == plain]
+            found = [entry for entry in same if entry.get("environment") == environment]
+            found = found or [{**entry, "environment": environment, "label": ""} for entry in same[:1]]
         chosen += found or [name]
     return chosen
 

@@ -6,6 +6,7 @@ nothing is pickled. What it prints goes nowhere, except that the last line of it
 
 from __future__ import annotations
 
+import re
 import tempfile
 import time
 from collections.abc import Callable, Mapping
@@ -124,7 +125,7 @@ class Conversation:
     def _why_it_ended(self) -> str:
         self._errors.seek(0)
         text = self._errors.read().decode(errors="replace")
-        if "unknown option -P" in text.lower():
+        if re.search("unknown option:? -P", text, re.IGNORECASE):
             return f"{self.environment.python} is older than Python 3.11, which synthbench needs"
         lines = text.strip().splitlines()
         last = lines[-1].strip() if lines else f"its interpreter {self._interpreter.how_it_ended()}"

@@ -133,7 +133,7 @@ def _share_packages(python: Path, name: str) -> None:
     version, site = _ask(str(python), "[list(sys.version_info[:2]), sysconfig.get_path('purelib')]")
     if version != list(sys.version_info[:2]):
         here = ".".join(map(str, sys.version_info[:2]))
-        raise ConfigError(f"environment {name!r}: --share takes packages of Python {here}; leave out one of them")
+        raise ConfigError(f"environment {name!r}: --share needs a Python {here}; leave it out")
     mine = _ask(sys.executable, "[path for path in sys.path if 'site-packages' in path or 'dist-packages' in path]")
     (Path(str(site)) / SHARED).write_text("".join(f"{path}\n" for path in mine), encoding="utf-8")
 
