@@ -8,8 +8,7 @@ import math
 import queue
 import time
 import uuid
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator
 from typing import Any
 
 from distributed import Future
@@ -24,30 +23,15 @@ from synthbench_dask.admission import Admission, Member
 from synthbench_dask.config import DaskConfig
 from synthbench_dask.connection import Connection
 from synthbench_dask.on_worker import VISIBLE_WITHIN, run_job
+from synthbench_dask.submitted import Submitted, failure, priority, put_aside
 
 __all__ = ["DaskEngine"]
 
 AHEAD = 4
 """Tasks beyond those that can run at once which Dask is given, so that no worker waits for the next one."""
 
-FORGOTTEN = 3.0
-"""Seconds after which a task that could run is with a worker, or else was put aside."""
-
 PATIENCE = 15.0
 """Seconds without any worker after which a message says that the run waits for one."""
-
-
-@dataclass
-class _Submitted:
-    """A task that Dask has."""
-
-    task: Any
-    future: Future
-    on_gpu: bool
-    since: float
-    begun: bool = False
-    outcome: Outcome | None = None
-    hidden_since: float = 0.0
 
 
 class DaskEngine(Engine[DaskConfig]):
@@ -64,8 +48,9 @@ class DaskEngine(Engine[DaskConfig]):
         super().__init__(options, config)
         self._store = Store(options.store)
         self._run = f"synthbench-{uuid.uuid4().hex[:12]}"
-        self._submitted: dict[str, _Submitted] = {}
+        self._submitted: dict[str, Submitted] = {}
         self._kinds: dict[str, str] = {}
+        self._not_stored: set[str] = set()
         self._heard: queue.SimpleQueue[Event | Future] = queue.SimpleQueue()
         self._messages: list[Event | Outcome] = []
         self._count = 0
@@ -112,11 +97,12 @@ class DaskEngine(Engine[DaskConfig]):
             [self._submitted[need].future for need in before],
             key=f"{task.kind}-{task.key}-{self._run}-{self._count}",
             resources={self._run: 1, **({"GPU": 1} if on_gpu else {})},
-            priority=_priority(task),
+            priority=priority(task),
             pure=False,
         )
         self._kinds[task.key] = task.kind
-        self._submitted[task.key] = _Submitted(task, future, on_gpu, time.monotonic())
+        self._not_stored.discard(task.key)
+        self._submitted[task.key] = Submitted(task, future, on_gpu)
         future.add_done_callback(self._heard.put)
 
     def wait(self, seconds: float) -> list[Event | Outcome]:
@@ -150,19 +136,15 @@ class DaskEngine(Engine[DaskConfig]):
         if not self._submitted:
             return
         admission.stop(5.0)
-        waiting = [each.future for each in self._submitted.values() if not each.begun and not each.future.done()]
+        waiting = [key for key, each in self._submitted.items() if not each.stage]
+        self._client.cancel([self._submitted.pop(key).future for key in waiting], force=True)
         deadline = time.monotonic() + grace
-        while time.monotonic() < deadline and any(not each.future.done() for each in self._submitted.values()):
+        while self._submitted and time.monotonic() < deadline:
             self._collect(0.1)
-        self._collect(0.0)
-        for each in self._submitted.values():
-            if each.begun and each.future not in waiting:
-                reason = "stopped before it could leave a checkpoint"
-                self._messages.append(Outcome(each.task.key, "stopped", "fit", reason))
+        for key, each in self._submitted.items():
+            self._messages.append(Outcome(key, "stopped", each.stage, "stopped before it could leave a checkpoint"))
         self._client.cancel([each.future for each in self._submitted.values()], force=True)
         self._submitted.clear()
-
-    # -- what comes back ---------------------------------------------------------------------------------------------
 
     def _hear(self, event: tuple[float, str]) -> None:
         """Take what a running task reports; called by Dask's own thread."""
@@ -179,7 +161,7 @@ class DaskEngine(Engine[DaskConfig]):
             while True:
                 if isinstance(heard, Event):
                     if (running := self._submitted.get(heard.key)) is not None:
-                        running.begun = True
+                        running.stage = heard.stage
                         self._messages.append(heard)
                 else:
                     ended.append(heard)
@@ -206,13 +188,13 @@ class DaskEngine(Engine[DaskConfig]):
             if key in came:
                 each.outcome, each.hidden_since = came[key], time.monotonic()
             elif future.status == "error":
-                each.outcome = _failure(key, future)
+                each.outcome = failure(key, future)
             elif future.status in ("cancelled", "lost") and not self._closed:
                 raise self._lost()
             else:  # its worker died before the result came: Dask runs it again
                 future.add_done_callback(self._heard.put)
 
-    def _show(self, each: _Submitted) -> None:
+    def _show(self, each: Submitted) -> None:
         """Pass on an outcome, once what it stored can be seen here."""
         outcome = each.outcome
         assert outcome is not None
@@ -223,8 +205,8 @@ class DaskEngine(Engine[DaskConfig]):
             outcome = Outcome(outcome.key, "failed", "store", reason)
         self._messages.append(outcome)
         del self._submitted[outcome.key]
-
-    # -- workers -----------------------------------------------------------------------------------------------------
+        if not outcome.ok:
+            self._not_stored.add(outcome.key)
 
     def _welcome(self, new: list[Member]) -> None:
         for member in new:
@@ -269,23 +251,17 @@ class DaskEngine(Engine[DaskConfig]):
         members = self._admission.members
         if processing is None or not members:
             return
-        gpus = any(member.gpus for member in members)
-        again: dict[str, _Submitted] = {}
-        for key, each in self._submitted.items():
-            if each.outcome is not None or each.future.done():
-                continue
-            forgotten = each.future.key not in processing and time.monotonic() - each.since > FORGOTTEN
-            ready = not any(need in self._submitted for need in each.task.needs)
-            if any(need in again for need in each.task.needs) or (
-                forgotten and ready and (gpus or not each.on_gpu) and each.future.status == "pending"
-            ):
-                again[key] = each
+        again = put_aside(self._submitted, processing, any(member.gpus for member in members))
         if again:
             self._client.cancel([each.future for each in again.values()], force=True)
             for key in again:
                 del self._submitted[key]
-            for each in again.values():
+        for key, each in again.items():
+            if self._not_stored.isdisjoint(each.task.needs):
                 self._submit(each.task)
+            else:  # it would come back like this
+                self._messages.append(Outcome(key, "early"))
+                self._not_stored.add(key)
 
     @contextlib.contextmanager
     def _connected(self) -> Iterator[None]:
@@ -318,22 +294,3 @@ class DaskEngine(Engine[DaskConfig]):
     def _take_messages(self) -> list[Event | Outcome]:
         messages, self._messages = self._messages, []
         return messages
-
-
-def _priority(task: Any) -> float:
-    """Return how early a task is to run, among those that can: short ones at once, then the longest trainings."""
-    if not task.kind.startswith("fit-"):
-        return 100.0
-    plugin = task.content.get("plugin")
-    budget: Mapping[str, float] = plugin.get("budget") or {} if isinstance(plugin, Mapping) else {}
-    work = budget.get("steps", 0) * budget.get("batch_size", 1) * budget.get("patch_size", 1) ** 2
-    return min(99.0, math.log2(1.0 + work) + (10.0 if task.kind == "fit-generator" else 0.0))
-
-
-def _failure(key: str, future: Future) -> Outcome:
-    """Return how a job ended that raised, or whose workers died too often."""
-    error = future.exception()
-    text = " ".join(str(error).split()) or "no message"
-    if type(error).__name__ == "KilledWorker":
-        return Outcome(key, "crashed", "start", f"the Dask workers that ran it died, one after another: {text[:400]}")
-    return Outcome(key, "failed", "start", f"{type(error).__name__}: {text[:400]}")
