@@ -400,11 +400,15 @@ def test_the_reference_has_every_public_room() -> None:
     assert shown >= toolkit | open_to_plugins
 
 
-def test_yaml_in_the_readme_is_a_study() -> None:
-    blocks = re.findall(r"^```yaml\n(.*?)^```", DOCS["README.md"], re.MULTILINE | re.DOTALL)
+@pytest.mark.parametrize("page", ["README.md", "docs/study.md"])
+def test_yaml_in_the_documentation_is_a_study(page: str) -> None:
+    blocks = re.findall(r"^```yaml\n(.*?)^```", (ROOT / page).read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
     assert blocks
     for block in blocks:
-        make_study(yaml.safe_load(block), "README.md")
+        study = make_study(yaml.safe_load(block), page)
+        for kind, plugins in (("generator", study.generators), ("segmenter", study.segmenters)):
+            for plugin in plugins:
+                registry().load(kind, plugin.name).Config(**plugin.config)
 
 
 def test_python_in_the_readme_uses_names_that_exist() -> None:
