@@ -127,7 +127,7 @@ def check_no_steps(watch: Watch, what: str) -> None:
 
 
 def progress_is_reported(harness: Harness[Any, Any]) -> None:
-    """fit reports its progress from time to time, and its end."""
+    """The progress of fit is reported from time to time, and its end."""
     harness.require_training()
     watch = harness.watch
     require(watch.reports, "fit never called context.progress(done, total, note)")
