@@ -9,9 +9,9 @@ import pandas as pd
 import pytest
 
 from synthbench.leaderboard import as_json, by_group, csv, table
-from synthbench.leaderboard.formatting import text
-from synthbench.leaderboard.narrative import caveats
-from synthbench.leaderboard.render import markdown, shown
+from synthbench.leaderboard._formatting import text
+from synthbench.leaderboard._narrative import caveats
+from synthbench.leaderboard._render import markdown, shown
 from synthbench.statistics import paired_difference
 
 DUPLICATE, PIX2PIX = "real + duplicate × 50", "real + pix2pix × 50"

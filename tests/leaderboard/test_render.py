@@ -14,8 +14,8 @@ import pytest
 from rich.console import Console
 
 from synthbench.leaderboard import as_json, by_group, csv, markdown, table, terminal
-from synthbench.leaderboard.narrative import caveats, design, headline
-from synthbench.leaderboard.render import generators, mask_columns
+from synthbench.leaderboard._narrative import caveats, design, headline
+from synthbench.leaderboard._render import generators, mask_columns
 
 GOLDEN = Path(__file__).parent / "golden.md"
 DRAWS = 400

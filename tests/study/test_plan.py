@@ -104,7 +104,7 @@ def test_every_segmenter_trained_on_real_images_alone_looks_at_every_synthetic_s
 def test_agreement_is_measured_on_no_more_images_than_it_needs(
     tmp_path: Path, trial_study: dict, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("synthbench.study.plan.builder.LABEL_CONSISTENCY_IMAGES", 2)
+    monkeypatch.setattr("synthbench.study.plan._builder.LABEL_CONSISTENCY_IMAGES", 2)
     plan = plan_of(tmp_path, trial_study, synthetic=[4])
     assert {plan.tasks[row.evaluate].content["synthetic"]["take"] for row in plan.label_consistency} == {2}
     assert all(row.n > 2 for row in plan.fidelity), "fidelity uses what there is"

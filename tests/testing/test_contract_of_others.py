@@ -105,7 +105,7 @@ def test_a_test_of_what_is_hardly_tried_warns(monkeypatch: pytest.MonkeyPatch) -
         CheckResult("b", "b", "skipped", "why"),
         CheckResult("c", "c", "skipped", "why"),
     ]
-    monkeypatch.setattr("synthbench.testing.contract.iter_contract", lambda *_: iter(results))
+    monkeypatch.setattr("synthbench.testing._contract.iter_contract", lambda *_: iter(results))
     with pytest.warns(UserWarning, match="encoder 'untrained': 2 checks were skipped and only 1 passed"):
         assert_contract("encoder", "untrained")
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from synthbench.testing.learning import arrays, changed, numbers
+from synthbench.testing._learning import arrays, changed, numbers
 
 
 def write(folder: Path, weight: float, told: str = "") -> Path:

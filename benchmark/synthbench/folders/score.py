@@ -10,8 +10,8 @@ import numpy as np
 from synthbench.datasets.import_options import ImportLog
 from synthbench.datasets.pairs import MaskReader
 from synthbench.errors import DataError
+from synthbench.folders._image_scores import ImageScore, score_image, semantic_summary, summary
 from synthbench.folders._pairs import PairResult, ProgressCallback, pair_result, score_pairs
-from synthbench.folders.image_scores import ImageScore, score_image, semantic_summary, summary
 from synthbench.metrics.semantic import cldice, confusion
 from synthbench.samples import check_ignore_value
 from synthbench.types import AnyArray

@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 
 from synthbench.errors import ConfigError, suggest
-from synthbench.leaderboard.columns import DEFINITIONS, definition
+from synthbench.leaderboard._columns import DEFINITIONS, definition
 from synthbench.statistics.image_counts import COUNTED, SEMANTIC, WHOLE_IMAGE
 
 __all__ = ["COCO", "Score", "at", "columns_of", "names_of", "scores_of"]

@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 
 from synthbench.errors import ConfigError, DataError, suggest
-from synthbench.statistics.resampling import possible_pairs, resample_block
-from synthbench.statistics.standard_errors import draw_errors, standard_errors, trained_once
+from synthbench.statistics._resampling import possible_pairs, resample_block
+from synthbench.statistics._standard_errors import draw_errors, standard_errors, trained_once
 from synthbench.types import AnyArray
 
 __all__ = ["DRAWS", "LEVEL", "Comparison", "Difference", "compare", "holm", "paired_difference", "ranks"]

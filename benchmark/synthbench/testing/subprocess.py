@@ -12,8 +12,8 @@ from synthbench.errors import SynthbenchError
 from synthbench.processes.child import CONTEXT, become_leader, how_it_ended, spawn
 from synthbench.processes.family import end_family, new_mark
 from synthbench.processes.guard import Guard
+from synthbench.testing._contract import iter_contract
 from synthbench.testing.check_results import CheckResult
-from synthbench.testing.contract import iter_contract
 
 __all__ = ["iter_contract_in_subprocess"]
 

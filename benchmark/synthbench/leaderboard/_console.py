@@ -1,0 +1,112 @@
+"""The table that a run ends with, for a terminal of 100 to 120 columns."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from synthbench.leaderboard._columns import title
+from synthbench.leaderboard._formatting import MISSING, duration, first_words, records, short, text
+from synthbench.leaderboard._headline import opening_notes
+from synthbench.leaderboard._narrative import caveats, headline
+from synthbench.leaderboard._render import boards
+from synthbench.leaderboard._tables import table
+
+if TYPE_CHECKING:
+    from synthbench.results import Results
+
+__all__ = ["terminal"]
+
+_STYLES = {"better": "green", "worse": "red", MISSING: "bold red", "no pairs": "red", "no baseline": "red"}
+_STYLES |= {"nothing changed": "red"}
+_ERROR = 160
+_AT_A_TIME = 6
+"""Further columns that stand beside each other."""
+
+
+def terminal(results: Results, iou: float | str = 0.5, columns: Sequence[str] = ()) -> RenderableType:
+    """Return what rich prints.
+
+    That is the headline, what comes first, a table per dataset and amount of real data, cautions and errors.
+
+    Parameters
+    ----------
+    columns
+        Further ones; see `synthbench.leaderboard.table`.
+    """
+    found = table(results, iou, columns=columns)
+    parts: list[RenderableType] = [Text(headline(found), style="bold")]
+    parts += [*(Text(line) for line in opening_notes(found)), Text()]
+    for heading, part in boards(found):
+        parts += [_grid(heading, part), Text()]
+        asked = list(part.attrs.get("columns", ()))
+        for start in range(0, len(asked), _AT_A_TIME):
+            parts += [_further(part, asked[start : start + _AT_A_TIME]), Text()]
+    notes = caveats(found)
+    notes += [f"{r['segmenter']}, {short(r['arm'])}: {r['error'][:_ERROR]}" for r in records(found) if r["error"]]
+    parts += [Text(f"! {note}", style="yellow") for note in notes]
+    parts.append(Text("Δ: from real images alone, paired by seed and test image, with its 95 % interval", style="dim"))
+    return Group(*parts)
+
+
+def _grid(heading: str, part: pd.DataFrame) -> Table:
+    metric = str(part["metric"].iloc[0])
+    asked = part.attrs.get("columns", ())
+    scores = [c for c in map(str, part.columns) if c.startswith(("f1@", "miou", "cldice"))]
+    first, *others = [c for c in scores if c == metric or c not in asked]
+    grid = Table(
+        title=Text(heading), title_justify="left", title_style="bold", box=None, pad_edge=False, header_style="dim"
+    )
+    grid.add_column("segmenter", no_wrap=True)
+    grid.add_column("arm", overflow="fold")
+    headings = [title(first), *(title(name).removeprefix("F1") for name in others), title("delta", metric), "rank"]
+    for name in (*headings, "done", "time"):
+        grid.add_column(name.strip(), justify="right", no_wrap=True)
+    last = ""
+    for row in records(part):
+        lost = row["status"] == MISSING
+        grid.add_row(
+            Text(row["segmenter"] if row["segmenter"] != last else ""),
+            Text(short(row["arm"])),
+            Text(text(row, first), style="bold red" if lost else ""),
+            *(Text("–" if lost else text(row, name)) for name in others),
+            Text(text(row, "delta"), style=_style(row)),
+            Text(text(row, "rank")),
+            Text(row["completed"], style="" if row["status"] == "ok" else "bold red"),
+            Text(_time(row)),
+        )
+        last = row["segmenter"]
+    return grid
+
+
+def _further(part: pd.DataFrame, names: Sequence[str]) -> Table:
+    """Return the columns that were asked for, in a table of their own: the first one is as wide as a terminal."""
+    grid = Table(box=None, pad_edge=False, header_style="dim")
+    grid.add_column("segmenter", no_wrap=True)
+    grid.add_column("arm", overflow="fold")
+    for name in names:
+        grid.add_column(Text(title(name)), justify="right", overflow="fold")
+    last = ""
+    for row in records(part):
+        grid.add_row(
+            Text(row["segmenter"] if row["segmenter"] != last else ""),
+            Text(short(row["arm"])),
+            *(Text(text(row, name)) for name in names),
+        )
+        last = row["segmenter"]
+    return grid
+
+
+def _style(row: dict[str, Any]) -> str:
+    return _STYLES.get(first_words(row["verdict"]), "")
+
+
+def _time(row: dict[str, Any]) -> str:
+    parts = (row.get(name) for name in ("generator_seconds", "draw_seconds", "fit_seconds", "predict_seconds"))
+    seconds = [float(part) for part in parts if part is not None and not pd.isna(part)]
+    return duration(sum(seconds)) if seconds else MISSING
