@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -204,15 +205,14 @@ def test_class_maps_are_drawn_too(semantic_set: SampleSet, mode: str) -> None:
 
 @pytest.mark.parametrize("mode", MODES)
 def test_a_stopped_training_goes_on_to_the_same_weights(blob_set: SampleSet, tmp_path: Path, mode: str) -> None:
-    whole = fitted(blob_set, steps=8, mode=mode)
+    uninterrupted = fitted(blob_set, steps=8, mode=mode)
     asked = iter(range(100))
     with pytest.raises(Stopped):
         fitted(blob_set, steps=8, mode=mode, context={"folder": tmp_path, "should_stop": lambda: next(asked) == 5})
     resumed = fitted(blob_set, steps=8, mode=mode, context={"folder": tmp_path})
-    for ours, theirs in zip(
-        whole.method.network.state_dict().values(), resumed.method.network.state_dict().values(), strict=True
-    ):
-        assert torch.equal(ours, theirs)
+    expected, weights = (generator.method.network.state_dict() for generator in (uninterrupted, resumed))
+    assert expected.keys() == weights.keys()
+    assert all(torch.equal(expected[name], weights[name]) for name in expected)
 
 
 def test_what_draws_is_the_average_of_the_weights(blob_set: SampleSet) -> None:
@@ -256,11 +256,11 @@ def test_flat_images_are_a_failure(blob_set: SampleSet, mode: str) -> None:
     torch.nn.init.zeros_(generator.method.network.unet.out[-1].conv.weight)
     torch.nn.init.constant_(generator.method.network.unet.out[-1].conv.bias, -50.0)
     real = np.stack([np.concatenate(generator.method.encode(s, k))[:, :32, :32] for k, s in enumerate(blob_set)])
+    method = generator.method
+    conditional = isinstance(method, ConditionalDiffusion)
+    check = partial(method.check_images, blob_set) if conditional else partial(method.check_samples, real)
     with pytest.raises(Diverged, match="flat"):
-        if isinstance(generator.method, ConditionalDiffusion):
-            generator.method.check_images(blob_set, 0)
-        else:
-            generator.method.check_samples(real, 0)
+        check(0)
 
 
 @pytest.mark.parametrize("mode", MODES)
