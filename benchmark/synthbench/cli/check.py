@@ -2,7 +2,7 @@
 
 Fits it on small synthetic images with the smoke budget, in a process of its own, and prints one line per check:
 ✓ passed, ✗ failed, – skipped.
-Exits with 1 when a check fails, and with 3 when none does, but more are skipped than pass.
+The exit code is 1 if a check fails, and 3 if none fails but more were skipped than passed.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Show the leaderboard of a run: Markdown, CSV, JSON, or the page.
+"""Show the leaderboard of a run: in the terminal, or as Markdown, CSV, JSON or HTML.
 
-One row per arm and segmenter: mean scores over seeds, the difference from real images alone with its 95 % interval,
-the ranks that the data allow, how many trainings there are, and what they cost.
+The table has one row per arm and segmenter: mean scores over seeds, the difference from real images alone with its 95 %
+interval, the ranks that are compatible with the data, the number of trainings, and their cost.
 """
 
 from __future__ import annotations

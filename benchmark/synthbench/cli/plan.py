@@ -1,4 +1,4 @@
-"""Show what `run` would do with the same arguments: what is stored, what would run, how long, and what it can show."""
+"""Show what `run` would do: what is stored, what would run, how long it would take, and what the study could detect."""
 
 from __future__ import annotations
 
