@@ -16,7 +16,8 @@ from PIL import Image
 
 from synthbench.io.atomic import atomic_write
 from synthbench.leaderboard._blocks import blocks
-from synthbench.leaderboard._pages import INDEX, PICTURES, page
+from synthbench.leaderboard._pages import page
+from synthbench.leaderboard._run_files import INDEX, PICTURES
 from synthbench.samples import Sample, Task
 from synthbench.samples.pictures import draw_annotation, stretch_samples
 from synthbench.types import AnyArray
