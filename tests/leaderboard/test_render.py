@@ -110,6 +110,20 @@ def test_terminal_shows_all_and_cuts_nothing(gaps: SimpleNamespace, width: int) 
     assert "4 of 24 trainings are missing" in text
 
 
+@pytest.mark.parametrize("width", [60, 72, 80, 88])
+def test_a_narrow_terminal_leaves_columns_out_and_says_which(gaps: SimpleNamespace, width: int) -> None:
+    out = io.StringIO()
+    Console(width=width, file=out).print(terminal(gaps))
+    lines = out.getvalue().splitlines()
+    table = lines[next(i for i, line in enumerate(lines) if line.startswith("segmenter")) :]
+    assert max(map(len, lines)) <= width
+    assert "…" not in "".join(table)
+    assert {"segmenter", "arm", "F1@.50", "Δ"} <= set(table[0].split())
+    assert any("pix2pix" in line for line in table)
+    left_out = next(line for line in table if line.startswith(f"not shown on {width} columns: ")).split(": ")[1]
+    assert not set(left_out.split(", ")) & set(table[0].split())
+
+
 def test_terminal_of_a_semantic_study(semantic: SimpleNamespace) -> None:
     out = io.StringIO()
     Console(width=110, file=out).print(terminal(semantic))

@@ -1,4 +1,4 @@
-"""The table that a run ends with, for a terminal of 100 to 120 columns."""
+"""The table that a run ends with; a narrow terminal gets fewer columns."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
-from rich.console import Group, RenderableType
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
+from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
@@ -25,6 +26,7 @@ __all__ = ["terminal"]
 _STYLES = {"better": "green", "worse": "red", MISSING: "bold red", "no pairs": "red", "no baseline": "red"}
 _STYLES |= {"nothing changed": "red"}
 _ERROR = 160
+_NARROWEST_ARM = 16
 _AT_A_TIME = 6
 """Further columns that stand beside each other."""
 
@@ -43,7 +45,7 @@ def terminal(results: Results, iou: float | str = 0.5, columns: Sequence[str] = 
     parts: list[RenderableType] = [Text(headline(found), style="bold")]
     parts += [*(Text(line) for line in opening_notes(found)), Text()]
     for heading, part in boards(found):
-        parts += [_grid(heading, part), Text()]
+        parts += [_Fitting(heading, part), Text()]
         asked = list(part.attrs.get("columns", ()))
         for start in range(0, len(asked), _AT_A_TIME):
             parts += [_further(part, asked[start : start + _AT_A_TIME]), Text()]
@@ -54,18 +56,56 @@ def terminal(results: Results, iou: float | str = 0.5, columns: Sequence[str] = 
     return Group(*parts)
 
 
-def _grid(heading: str, part: pd.DataFrame) -> Table:
+class _Fitting:
+    """A table with as many of its columns as fit."""
+
+    def __init__(self, heading: str, part: pd.DataFrame) -> None:
+        self._heading, self._part = heading, part
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        left_out: list[str] = []
+        grid = _grid(self._heading, self._part)
+        for name in reversed(_optional(self._part)):
+            if Measurement.get(console, options.update(width=_UNLIMITED), grid).minimum <= options.max_width:
+                break
+            left_out.insert(0, name)
+            grid = _grid(self._heading, self._part, left_out)
+        yield grid
+        if left_out:
+            yield Text(f"not shown on {options.max_width} columns: {', '.join(left_out)}", style="dim")
+
+
+_UNLIMITED = 10_000
+
+
+def _optional(part: pd.DataFrame) -> list[str]:
+    """Return the columns that a narrow terminal can do without, the most important first."""
+    _, *others = _scores(part)
+    return ["done", "rank", *map(_score_title, reversed(others)), "time"]
+
+
+def _scores(part: pd.DataFrame) -> list[str]:
+    """Return the columns of scores, the first one that of the differences."""
     metric = str(part["metric"].iloc[0])
     asked = part.attrs.get("columns", ())
     scores = [c for c in map(str, part.columns) if c.startswith(("f1@", "miou", "cldice"))]
-    first, *others = [c for c in scores if c == metric or c not in asked]
+    return [c for c in scores if c == metric or c not in asked]
+
+
+def _score_title(name: str) -> str:
+    return title(name).removeprefix("F1").strip()
+
+
+def _grid(heading: str, part: pd.DataFrame, left_out: Sequence[str] = ()) -> Table:
+    first, *others = _scores(part)
+    others = [name for name in others if _score_title(name) not in left_out]
+    after = [name for name in ("rank", "done", "time") if name not in left_out]
     grid = Table(
         title=Text(heading), title_justify="left", title_style="bold", box=None, pad_edge=False, header_style="dim"
     )
     grid.add_column("segmenter", no_wrap=True)
-    grid.add_column("arm", overflow="fold")
-    headings = [title(first), *(title(name).removeprefix("F1") for name in others), title("delta", metric), "rank"]
-    for name in (*headings, "done", "time"):
+    grid.add_column("arm", overflow="fold", min_width=_NARROWEST_ARM)
+    for name in (title(first), *map(_score_title, others), title("delta", str(part["metric"].iloc[0])), *after):
         grid.add_column(name.strip(), justify="right", no_wrap=True)
     last = ""
     for row in records(part):
@@ -76,12 +116,18 @@ def _grid(heading: str, part: pd.DataFrame) -> Table:
             Text(text(row, first), style="bold red" if lost else ""),
             *(Text("–" if lost else text(row, name)) for name in others),
             Text(text(row, "delta"), style=_style(row)),
-            Text(text(row, "rank")),
-            Text(row["completed"], style="" if row["status"] == "ok" else "bold red"),
-            Text(_time(row)),
+            *(_after_delta(row, name) for name in after),
         )
         last = row["segmenter"]
     return grid
+
+
+def _after_delta(row: dict[str, Any], name: str) -> Text:
+    if name == "rank":
+        return Text(text(row, "rank"))
+    if name == "time":
+        return Text(_time(row))
+    return Text(row["completed"], style="" if row["status"] == "ok" else "bold red")
 
 
 def _further(part: pd.DataFrame, names: Sequence[str]) -> Table:
