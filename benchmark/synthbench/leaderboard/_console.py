@@ -66,7 +66,7 @@ class _Fitting:
         left_out: list[str] = []
         grid = _grid(self._heading, self._part)
         for name in reversed(_optional(self._part)):
-            if Measurement.get(console, options.update(width=_UNLIMITED), grid).minimum <= options.max_width:
+            if _least_width(grid, console, options) <= options.max_width:
                 break
             left_out.insert(0, name)
             grid = _grid(self._heading, self._part, left_out)
@@ -76,6 +76,15 @@ class _Fitting:
 
 
 _UNLIMITED = 10_000
+
+
+def _least_width(grid: Table, console: Console, options: ConsoleOptions) -> int:
+    """Return the width at which nothing is cut off, and the names of arms may wrap."""
+    arm = grid.columns[1]
+    arm.max_width = _NARROWEST_ARM
+    width = Measurement.get(console, options.update(width=_UNLIMITED), grid).maximum
+    arm.max_width = None
+    return width
 
 
 def _optional(part: pd.DataFrame) -> list[str]:
