@@ -6,8 +6,8 @@ from collections.abc import Mapping
 
 import pandas as pd
 
+from synthbench.statistics._frames import check_baseline, check_columns
 from synthbench.statistics.differences import Comparison, compare
-from synthbench.statistics.image_counts import check_baseline, check_columns
 
 __all__ = ["compare_with_amounts"]
 

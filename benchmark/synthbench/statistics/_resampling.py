@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from synthbench.statistics.image_counts import ImageCounts, check_baseline, combine, image_counts
+from synthbench.statistics._frames import check_baseline
+from synthbench.statistics.image_counts import ImageCounts, combine, image_counts
 from synthbench.types import AnyArray
 
 __all__ = ["CHUNK_SIZE", "Resampled", "ResampledBlock", "pair", "possible_pairs", "resample_block", "smallness"]
