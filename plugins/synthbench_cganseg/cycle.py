@@ -17,10 +17,9 @@ from synthbench.toolkit.intensity.texture import random_texture
 from synthbench.toolkit.training.augmentation import diff_augment
 from synthbench.toolkit.training.loop import autocast
 from synthbench_cganseg.config import CGanSegConfig
-from synthbench_cganseg.layers import mixed_noise
+from synthbench_cganseg.layers import StyledNetwork, mixed_noise
 from synthbench_cganseg.losses import cross_entropy, dice, discriminator_loss, half_l1, lsgan
-from synthbench_cganseg.microscopy import BilinearStyleUNet
-from synthbench_cganseg.networks import SegmentationUNet, StyleUNet
+from synthbench_cganseg.networks import SegmentationUNet
 from synthbench_cganseg.perceptual import Perceptual
 
 __all__ = ["Cycle"]
@@ -49,7 +48,7 @@ class Cycle:
 
     def __init__(
         self,
-        generator: StyleUNet | BilinearStyleUNet,
+        generator: StyledNetwork,
         segmenter: SegmentationUNet,
         discriminators: nn.ModuleDict,
         perceptual: Perceptual | None,

@@ -16,7 +16,7 @@ from synthbench.toolkit.generators.mask_to_image import ConditionedBatches, Mask
 from synthbench.toolkit.training.budget_defaults import resolved
 from synthbench_cganseg.config import CGanSegConfig
 from synthbench_cganseg.cycle import Cycle
-from synthbench_cganseg.layers import STYLE_DIM
+from synthbench_cganseg.layers import STYLE_DIM, StyledNetwork
 from synthbench_cganseg.microscopy import BilinearStyleUNet, DiscriminatorWithoutNorm
 from synthbench_cganseg.networks import Discriminator, SegmentationUNet, StyleUNet
 from synthbench_cganseg.perceptual import choose
@@ -52,17 +52,17 @@ class CGanSeg(MaskToImageGenerator[CGanSegConfig]):
     }
     random_stream = "cgan-seg"
     trains_on_texture = True
-    network: StyleUNet | BilinearStyleUNet
+    network: StyledNetwork
     perceptual: str
 
     @property
     def margin(self) -> int:
         return 0 if self.config.architecture == "paper" else super().margin
 
-    def build_network(self) -> StyleUNet | BilinearStyleUNet:
+    def build_network(self) -> StyledNetwork:
         config, channels = self.config, self.codec.image_planes
         filters = resolved(config.gen_filters)
-        network: StyleUNet | BilinearStyleUNet
+        network: StyledNetwork
         if config.architecture == "paper":
             network = StyleUNet(self.condition_planes, channels, filters, config.gen_depth, config.style)
         else:
