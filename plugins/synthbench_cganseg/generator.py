@@ -10,10 +10,10 @@ import torch
 from torch import nn
 
 from synthbench import Budget, Context
-from synthbench.errors import StoreError
 from synthbench.samples import Task
 from synthbench.toolkit.generators.mask_to_image import ConditionedBatches, MaskToImageGenerator, Training
 from synthbench.toolkit.training.budget_defaults import resolved
+from synthbench.toolkit.training.state_files import read_state
 from synthbench_cganseg.config import CGanSegConfig
 from synthbench_cganseg.cycle import Cycle
 from synthbench_cganseg.layers import STYLE_DIM, StyledNetwork
@@ -128,10 +128,7 @@ class CGanSeg(MaskToImageGenerator[CGanSegConfig]):
 
     def load_state(self, folder: Path) -> None:
         super().load_state(folder)
-        try:
-            self.perceptual = json.loads((folder / _TRAINING).read_text(encoding="utf-8"))["perceptual"]
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise StoreError(f"{folder / _TRAINING}: can't be read: {error!r}; fit again") from None
+        self.perceptual = read_state(folder / _TRAINING, lambda state: str(state["perceptual"]))
 
     @property
     def _memory_format(self) -> torch.memory_format:
