@@ -41,7 +41,7 @@ def test_a_violation_is_found_and_exits_with_1(trial) -> None:
 
 def test_a_plugin_that_ends_its_process_is_told(trial) -> None:
     done = trial.run("check", "troubled", "--config", "trouble=die", code=1)
-    assert "✗ The plugin leaves its process running: the process was killed by signal 9" in done.stdout
+    assert "killed by signal 9" in done.stdout
     assert "Traceback" not in done.stderr
 
 
@@ -99,8 +99,8 @@ def test_a_configuration_is_tried(capsys: pytest.CaptureFixture[str], monkeypatc
     ("statuses", "code", "words"),
     [
         (["passed", "skipped"], 0, ""),
-        (["passed", "skipped", "skipped"], 3, "! 2 checks were skipped and only 1 passed"),
-        (["passed", "skipped", "skipped", "failed"], 1, "! 2 checks were skipped and only 1 passed"),
+        (["passed", "skipped", "skipped"], 3, "! 2 checks were skipped"),
+        (["passed", "skipped", "skipped", "failed"], 1, "! 2 checks were skipped"),
     ],
 )
 def test_more_skipped_than_passed_is_not_green(

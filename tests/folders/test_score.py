@@ -431,13 +431,13 @@ def test_classes_that_do_not_mean_the_same_have_no_score(folders: tuple[Path, Pa
         labels = np.array(picture)
     labels[:2] = 255
     write_array(truth / "a.png", labels)
-    with pytest.raises(DataError, match=r"a\.png: 255 occurs beside classes up to 1.*--ignore 255"):
+    with pytest.raises(DataError, match=r"a\.png: 255 occurs beside .*--ignore 255"):
         score_folders(*folders, semantic=True)
     assert score_folders(*folders, semantic=True, ignore=255)["classes"] == 2
     write_array(truth / "a.png", (labels == 1).astype(np.uint8) * 255)
     write_array(truth / "b.png", (labels == 1).astype(np.uint8) + (labels == 255))
     write_array(truth / "c.png", (labels == 1).astype(np.uint8) * 2)
-    with pytest.raises(DataError, match=r"truth: a\.png contains 0 and 255, but c\.png classes up to 2"):
+    with pytest.raises(DataError, match=r"a\.png contains 0 and 255, but c\.png"):
         score_folders(*folders, semantic=True)
 
 

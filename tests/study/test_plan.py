@@ -113,9 +113,9 @@ def test_agreement_is_measured_on_no_more_images_than_it_needs(
 @pytest.mark.parametrize(
     ("changes", "line"),
     [
-        ({"fractions": [3]}, "every arm has the same 3 real images; add “fractions: \\[3, 1.0\\]”"),
+        ({"fractions": [3]}, r"the same 3 real images; .*“fractions: \[3, 1.0\]”"),
         ({"fractions": [0.5]}, "“fractions: \\[0.5, 1.0\\]”"),
-        ({}, "every arm has all real images; add “fractions: \\[1, 1.0\\]”"),
+        ({}, r"all real images; .*“fractions: \[1, 1.0\]”"),
         ({"fractions": [3, 1.0]}, None),
         ({"generators": []}, None),
     ],
@@ -252,9 +252,7 @@ def test_plugins_that_would_take_ignored_pixels_for_background_are_refused(
     if not refused:
         assert plan_of(tmp_path, trial_study, **changes).training_runs
         return
-    with pytest.raises(
-        ConfigError, match=f"{refused} would take the ignored pixels of dataset 'partly' for background"
-    ):
+    with pytest.raises(ConfigError, match=f"{refused} would take the ignored pixels of dataset 'partly'"):
         plan_of(tmp_path, trial_study, **changes)
 
 

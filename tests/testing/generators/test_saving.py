@@ -117,7 +117,7 @@ class WrongDefault(Copies):
         (TorchArchive, "saved_is_enough", "save wrote a pickle, weights.pt"),
         (ObjectArray, "saved_is_enough", "save wrote a pickle, state.npz"),
         (AnyKey, "configuration_is_declared", "accepts a key it doesn't declare"),
-        (NeedsAKey, "configuration_is_declared", "NeedsAKey.Config: light has no default; give every key one"),
+        (NeedsAKey, "configuration_is_declared", "NeedsAKey.Config: light has no default"),
         (
             WrongDefault,
             "configuration_is_declared",
