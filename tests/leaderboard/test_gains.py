@@ -34,6 +34,19 @@ def test_each_arm_is_compared_with_as_many_copies(frames: SimpleNamespace) -> No
     assert "Δ vs duplicate" in markdown(found)
 
 
+def test_the_interval_of_that_comparison_ends_where_differences_do(frames: SimpleNamespace) -> None:
+    images = frames.images({"real": 0.0, DUPLICATE: 0.0, PIX2PIX: 0.0})
+    nothing = ((images["arm"] == PIX2PIX) & (images["seed"] % 2 == 1)) | (
+        (images["arm"] == DUPLICATE) & (images["seed"] % 2 == 0)
+    )
+    images.loc[nothing, ["fp", "fn"]] += images.loc[nothing, ["tp", "tp"]].to_numpy()
+    images.loc[nothing, "tp"] = 0
+    found = table(frames.results(images), draws=500)
+    uncut = paired_difference(images[images.segmenter == "unet"], PIX2PIX, DUPLICATE)
+    assert uncut.high > 1
+    assert row(found, PIX2PIX)["delta_vs_duplicate_high"] == 1
+
+
 def test_without_copies_or_other_amounts_there_are_no_such_columns(frames: SimpleNamespace) -> None:
     found = table(frames.results(frames.images({"real": 0.0, PIX2PIX: 0.03})), draws=200)
     assert not {"delta_vs_duplicate", "equivalent_real_images"} & set(shown(found))

@@ -51,7 +51,7 @@ def against_duplicate(
             differences |= {arm: every[arm] for arm in counterparts if arm in every}
     corrected = holm([d.p for d in differences.values()])
     return {
-        arm: dict(zip(AGAINST_DUPLICATE, (d.value, d.low, d.high, float(p)), strict=True))
+        arm: dict(zip(AGAINST_DUPLICATE, (d.value, *d.interval, float(p)), strict=True))
         for (arm, d), p in zip(differences.items(), corrected, strict=True)
     }
 

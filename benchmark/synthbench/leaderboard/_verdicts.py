@@ -63,10 +63,11 @@ def difference_columns(comparison: Comparison, baseline: str) -> dict[str, dict[
         row = no_difference("baseline")
         if arm in differences:
             d = differences[arm]
+            low, high = d.interval
             row = {
                 "delta": d.value,
-                "delta_low": float(np.clip(d.low, -1, 1)),
-                "delta_high": float(np.clip(d.high, -1, 1)),
+                "delta_low": low,
+                "delta_high": high,
                 "delta_seeds": d.seeds,
                 "delta_pairs": d.pairs,
                 "delta_images": d.images if d.pairs else np.nan,

@@ -67,6 +67,11 @@ class Difference:
     own_variance: bool = False
 
     @property
+    def interval(self) -> tuple[float, float]:
+        """The 95 % interval as far as a difference of scores can lie: within −1 … 1."""
+        return float(np.clip(self.low, -1, 1)), float(np.clip(self.high, -1, 1))
+
+    @property
     def single_training(self) -> bool:
         """Whether the segmenter was trained with one seed in one fold: then nothing can be decided."""
         return self.seeds == 1 and self.folds == 1

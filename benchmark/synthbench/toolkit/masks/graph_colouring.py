@@ -1,4 +1,4 @@
-"""Label maps as grey-level masks: instances in one plane, neighbours told apart by graph colouring.
+"""Label maps as grey-level masks: instances in one plane, neighbouring ones of different grey levels (graph colouring).
 
 Touching objects get different grey levels, so a few levels separate any number of objects. The encoding is Algorithm 1
 of Lesmes-Leon et al. (ICAART 2025), with one difference: label maps have no overlaps, so the graph joins objects
