@@ -8,7 +8,15 @@ from dataclasses import asdict
 from math import isfinite
 from typing import TYPE_CHECKING
 
-from synthbench.cli._arguments import add_machine, add_study, machine_from, open_store, run_folder, study_from
+from synthbench.cli._arguments import (
+    add_machine,
+    add_study,
+    columns_from,
+    machine_from,
+    open_store,
+    run_folder,
+    study_from,
+)
 from synthbench.cli._budget_text import budget_text
 from synthbench.cli._detectable_effects_text import detectable_effects_lines
 from synthbench.cli._tables import table_lines
@@ -29,6 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    columns_from(args)
     study, store = study_from(args), open_store(args)
 
     from rich.console import Console

@@ -71,7 +71,7 @@ def score_folders(
     trusted
         The masks are what they are said to be: no question is asked.
     log
-        Told what was done to the pixels.
+        Called with a line on what was done to the pixels.
 
     Returns
     -------
