@@ -66,8 +66,26 @@ def test_worth_is_read_off_the_other_amounts(frames: SimpleNamespace) -> None:
     assert at_45["equivalent_real_images"] == pytest.approx(45, abs=20)
     assert (at_45["equivalent_real_images_least"], at_45["equivalent_real_images_most"]) == (0, 135)
     assert text(at_45, "equivalent_real_images").startswith("+")
-    assert text(at_180, "equivalent_real_images").startswith("> 0 [")
+    assert text(at_180, "equivalent_real_images") == "n/a", "no larger amount tells what a gain is worth"
     assert text(row(found, "real"), "equivalent_real_images") == "n/a"
+
+
+def test_at_the_largest_amount_a_loss_is_told_in_images_where_something_can_be_said() -> None:
+    at_180 = dict.fromkeys(("equivalent_real_images_least", "equivalent_real_images_most"), 0) | {"verdict": "worse"}
+    at_180["equivalent_real_images_least"] = -135
+    for value, low, high, shown_text in (
+        (-60.0, -90.0, -20.0, "−60 [−90, −20]"),
+        (-60.0, -135.0, -20.0, "−60 [< −135, −20]"),
+        (-60.0, -90.0, 0.0, "−60 [−90, > 0]"),
+        (-60.0, -135.0, 0.0, "n/a"),
+        (0.0, -20.0, 0.0, "n/a"),
+        (-60.0, np.nan, np.nan, "−60"),
+    ):
+        names = ("equivalent_real_images", "equivalent_real_images_low", "equivalent_real_images_high")
+        values = dict(zip(names, (value, low, high), strict=True))
+        assert text(at_180 | values, "equivalent_real_images") == shown_text
+        unchanged = at_180 | values | {"verdict": "nothing changed: were the synthetic images used?"}
+        assert text(unchanged, "equivalent_real_images") == "n/a"
 
 
 def test_of_one_test_image_no_interval_and_no_rank_is_claimed(frames: SimpleNamespace) -> None:

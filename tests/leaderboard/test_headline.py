@@ -155,6 +155,23 @@ def test_a_baseline_that_found_nothing_can_show_nothing(frames: SimpleNamespace,
     assert any("at this threshold (F1@.95 0.010)" in line for line in opening_notes(low))
 
 
+def test_a_report_on_the_smoke_budget_says_that_it_finds_nothing(frames: SimpleNamespace, tmp_path: Path) -> None:
+    found = amounts(frames, {45: 0.0})
+    quick = found.study.budget
+    smoke, more_steps = (SimpleNamespace(name="smoke", steps=steps) for steps in (None, 60))
+    for study_budget, own_budget, warned in (
+        (smoke, None, True),
+        (quick, smoke, True),
+        (more_steps, None, False),
+        (smoke, quick, False),
+    ):
+        found.study.budget, found.study.segmenters = study_budget, [SimpleNamespace(budget=own_budget)]
+        assert any("smoke budget" in line for line in opening_notes(table(found, draws=DRAWS))) == warned
+    found.study.budget, found.study.segmenters = smoke, [SimpleNamespace(budget=None)]
+    for where, said in everywhere(found, tmp_path).items():
+        assert "smoke budget" in said, where
+
+
 def test_a_semantic_baseline_without_foreground_can_show_nothing(semantic: SimpleNamespace) -> None:
     found = SimpleNamespace(**vars(semantic))
     lost = (found.images["arm"] == "real") & (found.images["class"] == 1)
@@ -188,7 +205,11 @@ def test_an_arm_that_changed_nothing_is_asked_whether_it_looked(
     question = "nothing changed: were the synthetic images used?"
     assert made.loc[ARM, "verdict"] == question
     assert f"pix2pix × 50: {question} All trainings" in "\n".join(caveats(made.reset_index()))
-    rows = [line for line in markdown(made.reset_index()).splitlines() if line.startswith(f"| unet      | {ARM}")]
+    rows = [
+        line
+        for line in markdown(made.reset_index()).splitlines()
+        if line.startswith(f"| unet      | {ARM.removeprefix('real + ')}")
+    ]
     assert question in rows[0]
     shown = page(found, tmp_path)
     assert question in shown

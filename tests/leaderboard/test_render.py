@@ -15,7 +15,7 @@ from rich.console import Console
 
 from synthbench.leaderboard import as_json, by_group, csv, markdown, table, terminal
 from synthbench.leaderboard._narrative import caveats, design, headline
-from synthbench.leaderboard._render import generators, mask_columns
+from synthbench.leaderboard._render import fidelity_tables, generators
 
 GOLDEN = Path(__file__).parent / "golden.md"
 DRAWS = 400
@@ -179,6 +179,17 @@ def test_headline_of_several_segmenters(frames: SimpleNamespace, gaps: SimpleNam
     assert headline(found) == expected
 
 
+def test_headline_says_once_what_holds_for_several_amounts(frames: SimpleNamespace) -> None:
+    options = {"segmenters": ("unet",), "ious": (0.5, 0.75, 0.9), "seed_spread": 0.001, "effect_spread": 0.005}
+    parts = [
+        frames.images({"real": 0.0, "real + duplicate × 5": -0.1}, fraction=amount, **options) for amount in (6, 24)
+    ]
+    found = table(frames.results(table=pd.concat(parts, ignore_index=True)), draws=DRAWS)
+    assert headline(found) == (
+        "On phantom-nuclei with 6 and 24 real images, no control measurably improved unet, and duplicate hurt it."
+    )
+
+
 def test_headline_of_many_comparisons_counts(frames: SimpleNamespace) -> None:
     parts = [
         frames.images(
@@ -245,11 +256,11 @@ def test_headline_when_there_is_nothing_to_compare(whole: SimpleNamespace, frame
 
 def test_objects_lost_in_learning_and_drawing_are_shown_where_there_are_any(frames: SimpleNamespace) -> None:
     found = exact(frames)
-    assert not {"lost", "removed", "unplaced", "empty"} & set(mask_columns(table(found, draws=DRAWS)))
+    assert not {"lost", "removed", "unplaced", "empty"} & set(fidelity_tables(table(found, draws=DRAWS))["masks"])
     counted = found.fidelity.assign(**{"count:removed": range(len(found.fidelity)), "count:lost": 0, "count:other": 9})
     found.fidelity = pd.concat([counted, counted.assign(generator_seed=1)], ignore_index=True)
     every = table(found, draws=DRAWS)
     shown = generators(every)
-    assert [name for name in mask_columns(shown) if not name.startswith("mask_")] == ["removed"]
+    assert [name for name in fidelity_tables(shown)["masks"] if not name.startswith("mask_")] == ["removed"]
     assert shown["removed"].tolist() == [2 * i for i in range(len(shown))], "the sum over synthetic sets"
     assert "- removed: Pieces of drawn masks" in markdown(every)

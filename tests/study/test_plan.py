@@ -113,9 +113,9 @@ def test_agreement_is_measured_on_no_more_images_than_it_needs(
 @pytest.mark.parametrize(
     ("changes", "line"),
     [
-        ({"fractions": [3]}, r"the same 3 real images; .*“fractions: \[3, 1.0\]”"),
+        ({"fractions": [3]}, r"the same 3 real images; .*“fractions: \[3, 7\]”"),
         ({"fractions": [0.5]}, "“fractions: \\[0.5, 1.0\\]”"),
-        ({}, r"all real images; .*“fractions: \[1, 1.0\]”"),
+        ({}, r"all real images; .*“fractions: \[1, 7\]”"),
         ({"fractions": [3, 1.0]}, None),
         ({"generators": []}, None),
     ],

@@ -13,7 +13,7 @@ from synthbench.types import AnyArray
 __all__ = ["COLOURS", "Line", "Scale", "colour", "curves", "percent", "spaced", "span_of", "step_for"]
 
 WIDTH, HEIGHT = 480, 300
-LEFT, RIGHT, TOP, BOTTOM = 44, 152, 14, 40
+LEFT, RIGHT, TOP, BOTTOM = 44, 152, 24, 40
 COLOURS = 7
 """How many colours the page's style has for arms (``--arm-1`` …); `real` is drawn in ink, later arms are dashed."""
 _LINE = 15
@@ -128,8 +128,8 @@ def _around(values: AnyArray) -> tuple[float, float]:
 
 
 def _tenths(values: AnyArray) -> tuple[float, float]:
-    low = np.floor((float(values.min()) - 0.02) * 10) / 10
-    return max(float(low), 0.0), min(float(values.max()) + 0.03, 1.0)
+    low = max(float(np.floor((float(values.min()) - 0.02) * 10) / 10), 0.0)
+    return low, max(min(float(values.max()) + 0.03, 1.0), low + 0.1)
 
 
 def _svg(parts: Sequence[Markup], title: str, description: str) -> Markup:

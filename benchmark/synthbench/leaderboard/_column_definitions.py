@@ -8,8 +8,9 @@ DEFINITIONS = {
     "fraction": "Number of real training images.",
     "folds": "Splits of the dataset into training, validation and test images.",
     "segmenter": "The network that is trained on each arm and scored on real test images.",
-    "arm": "What the segmenter is trained on: real images alone, or with this number of synthetic samples of a "
-    "generator (“only”: synthetic samples alone). Every arm is trained for the same number of optimiser steps.",
+    "arm": "What the segmenter is trained on: real images alone, or together with this number of synthetic samples of "
+    "a generator (“only”: synthetic samples alone). CSV and JSON write “real + G × n” where tables write “G × n”. "
+    "Every arm is trained for the same number of optimiser steps.",
     "generator": "The source of the synthetic samples; empty for real images alone.",
     "synthetic": "Number of synthetic samples in the training set.",
     "metric": "The score that Δ and rank refer to.",
@@ -56,7 +57,9 @@ DEFINITIONS = {
     "delta_vs_duplicate_high": "Upper end of the 95 % interval of delta_vs_duplicate.",
     "p_vs_duplicate": "Two-sided p-value of no difference from “duplicate”, corrected for the number of arms (Holm).",
     "equivalent_real_images": "Number of additional real images that would give the same Δ, read off the learning "
-    "curve of real images, with its 95 % interval. > or <: beyond the end of the curve.",
+    "curve of real images, with its 95 % interval. > or <: beyond the end of the curve. n/a at the largest amount for "
+    "what is not worse than real images alone, since no larger amount tells how many images a gain is worth; CSV and "
+    "JSON have 0 there.",
     "equivalent_real_images_low": "Lower end of the 95 % interval of equivalent_real_images.",
     "equivalent_real_images_high": "Upper end of the 95 % interval of equivalent_real_images.",
     "equivalent_real_images_least": "The smallest amount of real images on the curve, minus the arm's own.",

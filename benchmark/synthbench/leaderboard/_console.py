@@ -21,7 +21,7 @@ from synthbench.leaderboard._tables import table
 if TYPE_CHECKING:
     from synthbench.results import Results
 
-__all__ = ["terminal"]
+__all__ = ["terminal", "terminal_by_group"]
 
 _STYLES = {"better": "green", "worse": "red", MISSING: "bold red", "no pairs": "red", "no baseline": "red"}
 _STYLES |= {"nothing changed": "red"}
@@ -29,19 +29,23 @@ _ERROR = 160
 _NARROWEST_ARM = 16
 _AT_A_TIME = 6
 """Further columns that stand beside each other."""
+_BY_GROUP = ("value", "images", "segmenter", "arm", "score", "delta", "verdict")
 
 
-def terminal(results: Results, iou: float | str = 0.5, columns: Sequence[str] = ()) -> RenderableType:
+def terminal(
+    results: Results, iou: float | str = 0.5, columns: Sequence[str] = (), aggregation: str = "pooled"
+) -> RenderableType:
     """Return what rich prints.
 
     That is the headline, what comes first, a table per dataset and amount of real data, cautions and errors.
 
     Parameters
     ----------
-    columns
-        Further ones; see `synthbench.leaderboard.table`.
+    results
+    iou, columns, aggregation
+        See `synthbench.leaderboard.table`.
     """
-    found = table(results, iou, columns=columns)
+    found = table(results, iou, aggregation, columns=columns)
     parts: list[RenderableType] = [Text(headline(found), style="bold")]
     parts += [*(Text(line) for line in opening_notes(found)), Text()]
     for heading, part in boards(found):
@@ -54,6 +58,25 @@ def terminal(results: Results, iou: float | str = 0.5, columns: Sequence[str] = 
     parts += [Text(f"! {note}", style="yellow") for note in notes]
     parts.append(Text("Δ: from real images alone, paired by seed and test image, with its 95 % interval", style="dim"))
     return Group(*parts)
+
+
+def terminal_by_group(strata: pd.DataFrame) -> RenderableType:
+    """Return what rich prints of `synthbench.leaderboard.by_group`: a table per dataset and amount of real data."""
+    parts: list[RenderableType] = []
+    for heading, part in boards(strata):
+        caption = f"{heading}, by {part['group'].iloc[0]} ({part['aggregation'].iloc[0]})"
+        metric = str(part["metric"].iloc[0])
+        grid = Table(
+            title=Text(caption), title_justify="left", title_style="bold", box=None, pad_edge=False, header_style="dim"
+        )
+        for name in _BY_GROUP:
+            heading_of = metric if name == "score" else name
+            is_text = name in ("value", "segmenter", "arm")
+            grid.add_column(Text(title(heading_of, metric)), justify="left" if is_text else "right", overflow="fold")
+        for row in records(part):
+            grid.add_row(*(Text(short(row["arm"]) if name == "arm" else text(row, name)) for name in _BY_GROUP))
+        parts += [grid, Text()]
+    return Group(*parts[:-1])
 
 
 class _Fitting:

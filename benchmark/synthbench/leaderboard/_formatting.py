@@ -218,12 +218,19 @@ def _label_consistency(row: Mapping[str, Any]) -> str:
 
 
 def _equivalent_images(row: Mapping[str, Any]) -> str:
-    """Return additional images with their interval; an end of the curve is shown as more (or less) than that."""
-    if pd.isna(row.get("equivalent_real_images", np.nan)):
+    """Return additional images with their interval; an end of the curve is shown as more (or less) than that.
+
+    At the largest amount the curve shows losses only: ``"n/a"`` for gains, and where the interval covers all of it.
+    """
+    if pd.isna(row.get("equivalent_real_images", np.nan)) or first_words(str(row["verdict"])) == "nothing changed":
         return NOT_APPLICABLE
     if row.get("headroom_low", np.nan) <= 0:
         return NO_HEADROOM  # along a flat curve, any gain is worth as many images as there are
     least, most = row["equivalent_real_images_least"], row["equivalent_real_images_most"]
+    if most == 0:
+        ends = row["equivalent_real_images_low"], row["equivalent_real_images_high"]
+        if row["equivalent_real_images"] >= 0 or (ends[0] <= least and ends[1] >= 0):
+            return NOT_APPLICABLE
 
     def images(value: float) -> str:
         end = "> " if value >= most else "< " if value <= least else ""

@@ -10,15 +10,20 @@ import pandas as pd
 from synthbench.leaderboard._columns import title
 from synthbench.leaderboard._formatting import listed, records, recovered, short, signed
 
-__all__ = ["NOTHING", "found_nothing", "opening_notes", "place"]
+__all__ = ["NOTHING", "SMOKE", "found_nothing", "opening_notes", "place"]
 
 NOTHING = 0.05
 """F-score at the lowest threshold (semantic: Dice of the foreground) below which almost nothing is found."""
 
+SMOKE = (
+    "The smoke budget only shows that a study runs from start to end: its trainings are too short to find objects. "
+    "Choose a larger --budget, or --steps, for scores that mean something."
+)
+
 
 def opening_notes(table: pd.DataFrame) -> list[str]:
     """Return the sentences that come before the tables, from `synthbench.leaderboard.table`."""
-    lines = []
+    lines = [SMOKE] if table.attrs.get("smoke") else []
     most = table.groupby(["dataset", "segmenter"])["fraction"].transform("max")
     for _, part in table.groupby(["dataset", "fraction", "segmenter"], sort=False):
         rows = records(part)

@@ -52,10 +52,17 @@ def headline(table: pd.DataFrame) -> str:
         return "Nothing could be compared: no arm other than real images alone has scores."
     if len(boards) <= 3:
         same = len({(rows[0]["dataset"], rows[0]["fraction"]) for rows in compared}) == 1
-        outcomes = sorted((_outcome(rows) for rows in compared), key=lambda text: text.startswith("no "))
         if same:
+            outcomes = sorted((_outcome(rows) for rows in compared), key=lambda text: text.startswith("no "))
             return f"On {compared[0][0]['dataset']}, {'; '.join(outcomes)}."
-        return _upper("; ".join(f"{_outcome(rows)} {_place(rows)}" for rows in compared)) + "."
+        amounts_by_outcome: dict[tuple[str, str], list[str]] = {}
+        for rows in compared:
+            amounts_by_outcome.setdefault((rows[0]["dataset"], _outcome(rows)), []).append(str(rows[0]["fraction"]))
+        sentences = [
+            f"on {dataset} with {listed(amounts)} real images, {outcome}"
+            for (dataset, outcome), amounts in amounts_by_outcome.items()
+        ]
+        return _upper("; ".join(sentences)) + "."
     counts = [_count(rows) for rows in compared]
     better, worse, open_ = (sum(c[i] for c in counts) for i in range(3))
     return (
@@ -268,19 +275,20 @@ def _outcome(rows: Sequence[Mapping[str, Any]]) -> str:
     helped = [r for r in _deltas(rows) if r["verdict"] == "better"]
     hurt = [r for r in _deltas(rows) if r["verdict"].startswith("worse") and r["generator"] != NEGATIVE_CONTROL]
     better, worse = ([_name(r, rows) for r in named] for named in (helped, hurt))
-    first = f"{listed(better)} improved {segmenter}" if better else f"no generator measurably improved {segmenter}"
+    first = f"{listed(better)} improved {segmenter}" if better else f"{_nothing(rows)} measurably improved {segmenter}"
     lost = [_name(r, rows) for r in rows if r["status"] == MISSING]
     first += f", and {listed(worse)} hurt it" if worse else ""
     return f"{first} ({listed(lost)} {MISSING})" if lost else first
 
 
+def _nothing(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Return ``"no generator"``, or ``"no control"`` where a block has only controls."""
+    return "no control" if all(row["generator"] in ("", *COPYING) for row in rows) else "no generator"
+
+
 def _name(row: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> str:
     alone = sum(r["generator"] == row["generator"] for r in rows) == 1
     return str(row["generator"] if alone else short(row["arm"]))
-
-
-def _place(rows: Sequence[Mapping[str, Any]]) -> str:
-    return f"on {rows[0]['dataset']} with {rows[0]['fraction']} real images"
 
 
 def _many(count: int, noun: str) -> str:

@@ -23,17 +23,15 @@ from synthbench.leaderboard._narrative import caveats, design, details, headline
 from synthbench.leaderboard._render import (
     boards,
     cost_columns,
-    fidelity_columns,
+    fidelity_tables,
     generators,
-    mask_columns,
     shown,
-    similarity_columns,
 )
 from synthbench.leaderboard._run_columns import COSTS
 from synthbench.leaderboard._run_files import environment, pictures, read_text
 from synthbench.leaderboard._strata import by_group, groups_of
 from synthbench.leaderboard._tables import table
-from synthbench.leaderboard._verdicts import REAL
+from synthbench.leaderboard._verdicts import REAL, UNCHANGED
 
 if TYPE_CHECKING:
     from synthbench.results import Results
@@ -120,8 +118,8 @@ def _shown(value: Any) -> Any:
 
 
 def _all_columns(board: pd.DataFrame) -> list[str]:
-    of_generators = (*fidelity_columns(board), *similarity_columns(board), *mask_columns(board))
-    return [*shown(board), *of_generators, *cost_columns(board)]
+    of_samples = [name for names in fidelity_tables(board).values() for name in names]
+    return [*shown(board), *of_samples, *cost_columns(board)]
 
 
 def _forest(heading: str, board: pd.DataFrame) -> dict[str, Any]:
@@ -138,7 +136,7 @@ def _forest(heading: str, board: pd.DataFrame) -> dict[str, Any]:
             "verdict": row["verdict"],
             "at": None if pd.isna(row["delta"]) else f"{axis(row['delta']):.3f}%",
             "ends": None
-            if pd.isna(row["delta_low"])
+            if pd.isna(row["delta_low"]) or row["verdict"] == UNCHANGED
             else [f"{axis(row[k]):.3f}%" for k in ("delta_low", "delta_high")],
         }
         for row in rows
@@ -179,9 +177,9 @@ def _strata(
 
 def _fidelity(heading: str, board: pd.DataFrame) -> list[Grid]:
     made = generators(board)
-    every = {"distances": fidelity_columns, "duplicates and similarity": similarity_columns, "masks": mask_columns}
-    columns = {caption: choose(board) for caption, choose in every.items()}
-    return [grid(f"{heading}: {what}", made, ["generator", *names]) for what, names in columns.items() if names]
+    return [
+        grid(f"{heading}: {caption}", made, ["generator", *names]) for caption, names in fidelity_tables(board).items()
+    ]
 
 
 def _costs(heading: str, board: pd.DataFrame) -> dict[str, Any]:

@@ -13,7 +13,7 @@ import pandas as pd
 from synthbench.io.escaping import csv_escaped
 from synthbench.leaderboard._columns import definition, title
 from synthbench.leaderboard._fidelity import COUNTED, IMAGES, MASKS
-from synthbench.leaderboard._formatting import MISSING, NOT_APPLICABLE, is_score, records, text
+from synthbench.leaderboard._formatting import MISSING, NOT_APPLICABLE, is_score, records, short, text
 from synthbench.leaderboard._headline import opening_notes
 from synthbench.leaderboard._narrative import caveats, details, headline
 
@@ -22,12 +22,10 @@ __all__ = [
     "boards",
     "cost_columns",
     "csv",
-    "fidelity_columns",
+    "fidelity_tables",
     "generators",
     "markdown",
-    "mask_columns",
     "shown",
-    "similarity_columns",
 ]
 
 _NOT_SHOWN = ("score_sd", "task", "dataset", "fraction", "generator", "synthetic", "folds", "metric", "aggregation")
@@ -50,7 +48,7 @@ def shown(table: pd.DataFrame) -> list[str]:
     return [*names, *(c for c in table.attrs.get("columns", ()) if c not in names)]
 
 
-def fidelity_columns(table: pd.DataFrame) -> list[str]:
+def _distance_columns(table: pd.DataFrame) -> list[str]:
     """Return the columns of distances, kernel distances first; none where nothing was measured."""
     names = [
         c for c in map(str, table.columns) if _is_distance(c) and not c.endswith((" low", " high", " real-vs-real p"))
@@ -60,7 +58,7 @@ def fidelity_columns(table: pd.DataFrame) -> list[str]:
     return [*kernel, *counted, *(c for c in names if c not in kernel), *(["fidelity_n"] if names else [])]
 
 
-def similarity_columns(table: pd.DataFrame) -> list[str]:
+def _similarity_columns(table: pd.DataFrame) -> list[str]:
     """Return the columns of copies and of precision … coverage; none where nothing was measured."""
     names = (
         "train_duplicates",
@@ -74,10 +72,20 @@ def similarity_columns(table: pd.DataFrame) -> list[str]:
     return [c for c in names if c in table and table[c].notna().any()]
 
 
-def mask_columns(table: pd.DataFrame) -> list[str]:
+def _mask_columns(table: pd.DataFrame) -> list[str]:
     """Return the columns of how far masks are apart, and of what was lost in drawing them; none without either."""
     apart = [c for c in (f"mask_{name}" for name in MASKS) if c in table and table[c].notna().any()]
     return [*apart, *(c for c in COUNTED if c in table and table[c].fillna(0).any())]
+
+
+def fidelity_tables(table: pd.DataFrame) -> dict[str, list[str]]:
+    """Return the columns of each table about synthetic samples, by its heading; tables without columns are left out."""
+    columns = {
+        "distances": _distance_columns(table),
+        "duplicates and similarity": _similarity_columns(table),
+        "masks": _mask_columns(table),
+    }
+    return {heading: names for heading, names in columns.items() if names}
 
 
 def generators(part: pd.DataFrame) -> pd.DataFrame:
@@ -117,13 +125,15 @@ def markdown(table: pd.DataFrame) -> str:
     used: list[str] = []
     for heading, part in boards(table):
         metric = str(part["metric"].iloc[0])
-        grids = [(part, shown(part))]
+        grids = {"": (part, shown(part))}
         if "generator" in part:
-            every = (fidelity_columns(part), similarity_columns(part), mask_columns(part))
-            grids += [(generators(part), ["generator", *names]) for names in every if names]
-            grids.append((part, ["segmenter", "arm", *cost_columns(part)]))
-        used += [name for _, names in grids for name in names]
-        parts += [f"### {_plain(heading)} ({part['aggregation'].iloc[0]})", *(_grid(*g, metric) for g in grids)]
+            about_samples = fidelity_tables(part).items()
+            grids |= {caption: (generators(part), ["generator", *names]) for caption, names in about_samples}
+            grids["cost"] = (part, ["segmenter", "arm", *cost_columns(part)])
+        used += [name for _, names in grids.values() for name in names]
+        parts.append(f"### {_plain(heading)} ({part['aggregation'].iloc[0]})")
+        for caption, (rows, names) in grids.items():
+            parts += [f"#### {caption.capitalize()}" if caption else "", _grid(rows, names, metric)]
     metric = str(table["metric"].iloc[0])
     notes = [f"- {_plain(title(n, metric))}: {_plain(definition(n))}" for n in dict.fromkeys([*used, "aggregation"])]
     parts.append("\n".join(notes))
@@ -186,7 +196,7 @@ def _grid(part: pd.DataFrame, names: Sequence[str], metric: str) -> str:
 
 
 def _cell(row: Mapping[str, Any], name: str) -> str:
-    value = text(row, name)
+    value = short(row["arm"]) if name == "arm" else text(row, name)
     return _plain(value) if name in _NAMES else value.replace("*", "\\*")
 
 

@@ -67,9 +67,10 @@ def table(
     Returns
     -------
     DataFrame
-        Columns: see `synthbench.leaderboard._columns`; ``attrs["columns"]`` names those that were asked for. Within a
-        segmenter best first, what is missing last. A score is NaN only where ``status`` is ``missing``, or where the
-        column has no meaning for the row.
+        Columns: see `synthbench.leaderboard._columns`. ``attrs["columns"]`` names those that were asked for;
+        ``attrs["smoke"]`` says whether a segmenter was trained with the smoke budget. Within a segmenter best first,
+        what is missing last. A score is NaN only where ``status`` is ``missing``, or where the column has no meaning
+        for the row.
 
     Raises
     ------
@@ -81,7 +82,15 @@ def table(
     rows = [_block_rows(results, block, every, iou, aggregation, baseline, draws, asked) for block in every]
     board = pd.DataFrame([row for of_block in rows for row in of_block])
     board.attrs["columns"] = asked
+    board.attrs["smoke"] = _is_smoke(results)
     return board
+
+
+def _is_smoke(results: Results) -> bool:
+    """Whether a segmenter was trained with the smoke budget's own number of steps."""
+    study = results.study
+    budgets = [segmenter.budget or study.budget for segmenter in study.segmenters]
+    return any(budget.name == "smoke" and budget.steps is None for budget in budgets)
 
 
 def _block_rows(

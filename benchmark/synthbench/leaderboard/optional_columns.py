@@ -61,7 +61,7 @@ def columns_of(names: Sequence[str], iou: float | str) -> list[str]:
             column = at(column, iou)
         elif column not in (*WHOLE_IMAGE, *SEMANTIC, *COCO) and not _defined(column):
             known = (*COUNTED, *WHOLE_IMAGE, *SEMANTIC, *COCO, *DEFINITIONS)
-            scores = ", ".join((*COUNTED, *WHOLE_IMAGE, *COCO))
+            scores = ", ".join((*COUNTED, *WHOLE_IMAGE, *COCO, *SEMANTIC))
             renamed = f": was renamed; use {_RENAMED[name]}" if name in _RENAMED else ""
             hint = renamed or suggest(name, known) or f"; there are {scores}, and every key of the JSON output"
             raise ConfigError(f"columns: no column {name!r}{hint}")

@@ -15,6 +15,8 @@ def missing_control(resolved: Resolved) -> str:
     used = [(len(condition.train), len(condition.split.train)) for condition in resolved.conditions]
     if any(amount < every for amount, every in used):
         real, amounts = f"the same {used[0][0]} real images", [study.fractions[0], 1.0]
+        if isinstance(amounts[0], int) and len({every for _, every in used}) == 1:
+            amounts[1] = used[0][1]
         if len({amount for amount, _ in used}) > 1:
             real = "the same amount of real images"
     else:
@@ -22,7 +24,8 @@ def missing_control(resolved: Resolved) -> str:
         quarters = {every // 4 for _, every in used}
         if min(quarters) < 1:
             return ""
-        amounts = [quarters.pop() if len(quarters) == 1 else 0.25, 1.0]
+        same = len({every for _, every in used}) == 1
+        amounts = [quarters.pop(), used[0][1]] if same else [0.25, 1.0]
     return (
         f"no positive control: every arm has {real}; add “fractions: [{amounts[0]}, {amounts[1]}]” to measure the gain "
         "from more real images"
