@@ -34,7 +34,7 @@ def test_a_violation_is_found_and_exits_with_1(trial) -> None:
     answer = json.loads(trial.run("check", "blind", "--json", code=1).stdout)
     failed = [f for f in answer["results"] if f["status"] == "failed"]
     assert answer["failed"] == len(failed)
-    assert [f["check"] for f in failed] == ["listing_stays_light", "mix_is_learnt_from", "synthetic_ratio_is_kept"]
+    assert [f["check"] for f in failed] == ["listing_stays_light", "mix_is_learned_from", "synthetic_ratio_is_kept"]
     assert "other synthetic samples" in failed[1]["message"]
     assert len([f for f in answer["results"] if f["status"] == "passed"]) >= 10
 

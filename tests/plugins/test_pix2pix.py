@@ -329,7 +329,7 @@ def test_drawn_images_are_as_noisy_as_real_ones(blob_set):
 
 
 def test_drawn_objects_get_the_texture_of_training_objects(blob_set):
-    """Discs with spots are learnt as smooth ones in one step."""
+    """Discs with spots are learned as smooth ones in one step."""
 
     def spotted(seed: int) -> Sample:
         plain = blob_set[seed]

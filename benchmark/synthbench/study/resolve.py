@@ -263,8 +263,8 @@ def _check_condition(condition: Condition, choices: Sequence[StudyPlugin]) -> No
 def _check_ignore(condition: Condition, choice: StudyPlugin) -> None:
     """Raise `ConfigError` if a plugin would take pixels without a known label for background."""
     kind, name = choice.plugin.kind, choice.plugin.name
-    learnt = (condition.train, condition.validation) if kind == "segmenter" else (condition.train,)
-    cls: Any = registry().load(kind, name) if any(samples.has_ignored for samples in learnt) else None
+    seen = (condition.train, condition.validation) if kind == "segmenter" else (condition.train,)
+    cls: Any = registry().load(kind, name) if any(samples.has_ignored for samples in seen) else None
     if cls is not None and not cls.supports_ignore:
         raise ConfigError(
             f"{kind} {choice.title!r} would take the ignored pixels of dataset {condition.dataset!r} for background; "

@@ -163,7 +163,7 @@ def stops_and_resumes(harness: GeneratorHarness) -> None:
 
 
 def colour_and_odd_sizes(harness: GeneratorHarness) -> None:
-    """RGB images of odd and different sizes are learnt from, and RGB is drawn, also after save and load."""
+    """RGB images of odd and different sizes are learned from, and RGB is drawn, also after save and load."""
     sizes = [(harness.side + 13, harness.side + 30), (harness.side + 1, harness.side + 7)]
     sets = [harness.pictures(2, size=size, channels=3, seed=i) for i, size in enumerate(sizes)]
     samples = [Sample(f"{i}-{s.id}", s.image, s.labels) for i, part in enumerate(sets) for s in part]
@@ -173,7 +173,7 @@ def colour_and_odd_sizes(harness: GeneratorHarness) -> None:
 
 
 def sixteen_bits(harness: GeneratorHarness) -> None:
-    """16-bit images are learnt from, and 16-bit images within their range are drawn, also after save and load."""
+    """16-bit images are learned from, and 16-bit images within their range are drawn, also after save and load."""
     train = harness.deep_pictures
     drawn = harness.sample_three(harness.deep, train, "16-bit images")
     top = max(int(sample.image.max()) for sample in train)
@@ -196,7 +196,7 @@ def another_seed_another_fit(harness: GeneratorHarness) -> None:
     check_another_seed(harness, harness.deep, other)
 
 
-def training_set_is_learnt_from(harness: GeneratorHarness) -> None:
+def training_set_is_learned_from(harness: GeneratorHarness) -> None:
     """A generator fitted on other samples draws others."""
     train = inverted(harness.deep_pictures)
     other = harness.try_fit(train, "other 16-bit images")
@@ -259,7 +259,7 @@ CHECKS = (
     colour_and_odd_sizes,
     sixteen_bits,
     another_seed_another_fit,
-    training_set_is_learnt_from,
+    training_set_is_learned_from,
     unknown_is_no_background,
     empty_and_lone_objects,
     every_claimed_task,

@@ -210,7 +210,7 @@ class Harness(ABC, Generic[TrainingData, Fitted]):
             shutil.rmtree(moved)
 
     def numbers(self, fitted: Any) -> Numbers:
-        """Save a fitted object, and return the numbers that it has learnt."""
+        """Save a fitted object, and return the numbers that it has learned."""
         return numbers(self.saved(fitted))
 
 

@@ -1,4 +1,4 @@
-"""What a fit has learnt, as far as the numbers that it saves tell it."""
+"""What a fit has learned, as far as the numbers that it saves tell it."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ TEXTS = {".txt", ".csv", ".tsv", ".yaml", ".yml", ".toml", ".md", ".log", ".json
 def numbers(folder: Path) -> Numbers:
     """Return every number that a plugin has saved, but its configuration.
 
-    Texts are left out: the name or the fingerprint of a training set is nothing that was learnt from it.
+    Texts are left out: the name or the fingerprint of a training set is nothing that was learned from it.
     """
     found: Numbers = {}
     for path in sorted(folder.rglob("*")):

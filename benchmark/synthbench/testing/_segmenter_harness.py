@@ -101,7 +101,7 @@ class SegmenterHarness(Harness[TrainingMix, Segmenter[Any]]):
         return [self.predict(segmenter, image, bright, "a 16-bit image") for image in images]
 
     def agree(self, one: Segmenter[Any], other: Segmenter[Any]) -> bool:
-        """Return whether two segmenters predict the same; where neither finds anything, whether they learnt the same.
+        """Return whether two segmenters predict the same; where neither finds anything, whether they learned the same.
 
         Equal predictions without an object say nothing: the arrays that are saved speak for them.
         """

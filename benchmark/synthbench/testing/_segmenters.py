@@ -22,7 +22,7 @@ from synthbench.testing._shared_checks import (
 )
 from synthbench.testing._training_mix import (
     another_seed_another_fit,
-    mix_is_learnt_from,
+    mix_is_learned_from,
     synthetic_ratio_is_kept,
     unknown_is_no_background,
     validation_is_not_trained_on,
@@ -154,7 +154,7 @@ def any_size(harness: SegmenterHarness) -> None:
 
 
 def colour_all_synthetic(harness: SegmenterHarness) -> None:
-    """RGB images of odd sizes are learnt from and segmented, also when all of them are synthetic."""
+    """RGB images of odd sizes are learned from and segmented, also when all of them are synthetic."""
     synthetic = harness.pictures(4, size=(harness.side + 13, harness.side + 30), channels=3)
     empty = SampleSet.of([], task=harness.task, classes=synthetic.classes)
     mix = TrainingMix(empty, synthetic, synthetic_ratio=1.0)
@@ -162,7 +162,7 @@ def colour_all_synthetic(harness: SegmenterHarness) -> None:
 
 
 def sixteen_bits_half_synthetic(harness: SegmenterHarness) -> None:
-    """16-bit images are learnt from and segmented, also when half of them are synthetic."""
+    """16-bit images are learned from and segmented, also when half of them are synthetic."""
     unseen = harness.pictures(1, dtype="uint16", seed=5)[0].image
     harness.predict(harness.half, unseen, harness.half_mix.reference, f"an unseen image, after fit on {HALF}")
 
@@ -204,7 +204,7 @@ CHECKS = (
     colour_all_synthetic,
     sixteen_bits_half_synthetic,
     another_seed_another_fit,
-    mix_is_learnt_from,
+    mix_is_learned_from,
     synthetic_ratio_is_kept,
     validation_is_not_trained_on,
     unknown_is_no_background,

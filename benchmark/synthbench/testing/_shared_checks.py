@@ -182,7 +182,7 @@ def stop_and_resume(harness: Harness[Any, Fitted]) -> Fitted:
 
 
 def check_another_seed(harness: Harness[Any, Fitted], fitted: Fitted, other: Fitted) -> None:
-    """Raise `CheckFailure` unless two fits, with `SEED` and with the next seed, have learnt different numbers."""
+    """Raise `CheckFailure` unless two fits, with `SEED` and with the next seed, have learned different numbers."""
     require(
         changed(harness.numbers(other), harness.numbers(fitted), (SEED, SEED + 1)),
         "a fit with another seed saves the same numbers: derive every random choice from context.seed",

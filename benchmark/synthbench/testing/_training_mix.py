@@ -1,4 +1,4 @@
-"""Checks of how segmenters use the training mix: both its parts, and their shares, are learnt from, and no more."""
+"""Checks of how segmenters use the training mix: both its parts, and their shares, are learned from, and no more."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from synthbench.testing.check_results import Skipped, require
 __all__ = [
     "QUARTERS",
     "another_seed_another_fit",
-    "mix_is_learnt_from",
+    "mix_is_learned_from",
     "synthetic_ratio_is_kept",
     "unknown_is_no_background",
     "validation_is_not_trained_on",
@@ -33,7 +33,7 @@ def another_seed_another_fit(harness: SegmenterHarness) -> None:
     check_another_seed(harness, harness.half, other)
 
 
-def mix_is_learnt_from(harness: SegmenterHarness) -> None:
+def mix_is_learned_from(harness: SegmenterHarness) -> None:
     """A fit learns from the real and from the synthetic samples of the mix: with others, it predicts otherwise."""
     mix, others = harness.half_mix, inverted(harness.deep_pictures(3))
     for what, other in (
@@ -68,7 +68,7 @@ def synthetic_ratio_is_kept(harness: SegmenterHarness) -> None:
 
 
 def validation_is_not_trained_on(harness: SegmenterHarness) -> None:
-    """Not all that is learnt from the mix depends on the validation samples: they choose thresholds, and no more."""
+    """Not all that is learned from the mix depends on the validation samples: they choose thresholds, and no more."""
     if not harness.trains:
         raise Skipped("it doesn't train, and tuning on validation samples can't be distinguished from training")
     mix = harness.half_mix

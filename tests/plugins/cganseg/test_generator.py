@@ -224,7 +224,7 @@ def test_flat_images_are_a_failure(fitted, blob_set, level):
         generator.check_images(blob_set, 0)
 
 
-def test_what_cannot_be_learnt_from_is_refused(fitted, blob_set):
+def test_what_cannot_be_learned_from_is_refused(fitted, blob_set):
     with pytest.raises(DataError, match="no training samples"):
         fitted(blob_set[:0])
     with pytest.raises(DataError, match="smaller than a patch"):

@@ -222,7 +222,7 @@ def test_what_draws_is_the_average_of_the_weights(blob_set: SampleSet) -> None:
 
 @pytest.mark.slow
 def test_objects_are_drawn_where_the_masks_have_them(blob_set: SampleSet) -> None:
-    """After half a minute, discs are brighter than the ground in both modes, and drawn ones like those learnt from."""
+    """After half a minute, discs are brighter than the ground in both modes, and drawn ones like those learned from."""
     for mode in MODES:
         trained = fitted(
             blob_set,

@@ -216,7 +216,7 @@ def test_a_checkpoint_that_fits_in_part_leaves_no_part_behind(tmp_path: Path) ->
 
 
 def test_a_second_phase_begins_again_where_the_first_has_become_another(tmp_path: Path) -> None:
-    """It has learnt from what the first came to."""
+    """It has learned from what the first came to."""
     fit(tmp_path, name="first")
     fit(tmp_path, 3, name="second")
     loop.finished_phases.clear()  # another process

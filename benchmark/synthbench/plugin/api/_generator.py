@@ -31,7 +31,7 @@ class Generator(Configured[ConfigT], ABC):
         and objects of new masks that were ``unplaced``. Drawn masks that are ``empty`` a run counts itself.
     supports_ignore : bool
         Whether pixels without a known label (`synthbench.samples.Sample.ignore`) are not taken for background: they
-        are not learnt from, or the drawn samples have them in their own ignore region. Studies refuse training samples
+        are not learned from, or the drawn samples have them in their own ignore region. Studies refuse training samples
         that have some to a generator that doesn't.
     """
 
