@@ -123,8 +123,8 @@ DEFINITIONS = {
     "masks_training": "Synthetic images whose mask is a training mask, transformed or unchanged.",
     "test_duplicates": "Number of synthetic images that duplicate a test image; there should be none.",
     "synthetic_images": "Synthetic images that were searched for duplicates.",
-    "authenticity": "Share of the synthetic images that don't crowd a training image, by features (Alaa 2022). In "
-    "brackets the share of real test images.",
+    "authenticity": "Share of the synthetic images that are farther from their nearest training image, by features, "
+    "than this one is from the other training images (Alaa 2022). In brackets the share of real test images.",
     "authenticity_held_out": "The same share of real test images: the level of independent images.",
     "c_t": "C_T (Meehan 2020): z of the distances to training images, compared with those of real test images. Below "
     "−3: nearer than by chance.",

@@ -50,7 +50,7 @@ def _nothing_found(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
         if _level(row) < NOTHING:
             yield (
                 f"{place(row)}: {_score(row)} from training on real images alone is too low for a meaningful "
-                "comparison."
+                "comparison; train longer, with more --steps or a larger --budget."
             )
         elif score < NOTHING:
             yield (

@@ -1,4 +1,4 @@
-"""Whether synthetic images crowd training images in feature space: authenticity and C_T."""
+"""Whether synthetic images are too near to training images in feature space: authenticity and C_T."""
 
 from __future__ import annotations
 

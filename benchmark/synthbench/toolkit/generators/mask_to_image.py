@@ -109,7 +109,7 @@ class ConditionedBatches:
     Parameters
     ----------
     generator
-        Fitted but for its network.
+        Its codec and its conditioning are fitted; its network isn't trained yet.
     train
     context
     """
