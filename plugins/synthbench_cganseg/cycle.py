@@ -1,7 +1,7 @@
 """The cycle: both directions, their loss terms, and one optimiser step of all networks.
 
 Real mask → image → mask, and real image → mask → image. Of instances, the mask that comes back from a generated image
-is compared by its foreground without inner borders alone (this project's choice), so that a generator isn't rewarded
+is compared by its foreground without inner borders alone (a choice of this project), so that a generator isn't rewarded
 for painting the distance into the objects.
 """
 

@@ -1,4 +1,4 @@
-"""Variants of StyleUNet and of the discriminators (this project's), for short trainings on micrographs.
+"""Variants of StyleUNet and of the discriminators (additions of this project), for short trainings on micrographs.
 
 They differ from the published networks (`synthbench_cganseg.networks`) in what their docstrings name. What the
 differences bring stands in `docs/ablations.md`.
