@@ -72,8 +72,8 @@ def ada_augment(
 
     Flips and quarter turns are left out, because training patches have them already, and so is the inversion of the
     intensity, because bright and dark aren't interchangeable in micrographs (a choice of this project). Beyond its
-    border the image is continued by reflection. The image is interpolated linearly; the mask takes the nearest pixel, so its
-    values don't change.
+    border the image is continued by reflection. The image is interpolated linearly; the mask takes the nearest pixel,
+    so its values don't change.
 
     Parameters
     ----------
