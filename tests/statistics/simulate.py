@@ -101,6 +101,26 @@ def folds(studies: int) -> Iterator[list[str]]:
         yield [str(count), str(seeds), str(wells), *(share(judge(truth, studies).held) for truth in truths)]
 
 
+def crossed(studies: int) -> Iterator[list[str]]:
+    """Generator seeds that cross segmenter seeds, without effect."""
+    yield ["generator seeds × seeds", "noise of a generator, of a segmenter", "covered"]
+    for generators, seeds, generator, segmenter in (
+        (2, 10, 0.04, 0.003),
+        (2, 10, 0.02, 0.003),
+        (2, 10, 0.02, 0.01),
+        (2, 5, 0.05, 0.005),
+        (3, 10, 0.02, 0.003),
+        (2, 2, 0.0, 0.01),
+    ):
+        noise = {"count": 30, "generator_spread": generator, "seed_spread": segmenter}
+        covered = []
+        for number in range(studies):
+            frame = images(0.0, generators, seeds, rng_seed=number, **noise)
+            difference = compare(frame, draws=1000, seed=number).differences[ARM]
+            covered.append(difference.low <= 0 <= difference.high)
+        yield [f"{generators} × {seeds}", f"{generator or 'none'}, {segmenter}", share(float(np.mean(covered)))]
+
+
 def promises(studies: int) -> Iterator[list[str]]:
     """What `plan` promises to find in 4 of 5 studies, and in how many it is found; the noise is that of 100 pilots."""
     yield ["generator seeds", "seeds", "folds", "arms", "test images", "promised", "found"]
@@ -151,6 +171,7 @@ TABLES: dict[str, tuple[Callable[[int], Iterator[list[str]]], int]] = {
     "unequal": (unequal, 300),
     "coverage": (coverage, 400),
     "folds": (folds, 400),
+    "crossed": (crossed, 500),
     "promises": (promises, 400),
 }
 
