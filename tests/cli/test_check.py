@@ -11,6 +11,7 @@ import pytest
 
 from synthbench.cli import main
 from synthbench.testing import CheckResult
+from synthbench.testing.check_results import DEPENDS
 
 
 def test_a_line_per_check(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -28,6 +29,31 @@ def test_a_line_per_check(capsys: pytest.CaptureFixture[str], monkeypatch: pytes
         "  ✗ It saves: nothing was written",
         "1 passed, 1 failed, 1 skipped",
     ]
+
+
+def test_what_depends_on_a_failed_check_is_one_line_and_warnings_stand_below_their_check(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    results = [
+        CheckResult("one", "It learns", "passed", "", ("RuntimeWarning: overflow (plugin/a.py:3)",)),
+        CheckResult("two", "It stops", "failed", "it doesn't"),
+        CheckResult("three", "It saves", "skipped", DEPENDS),
+        CheckResult("four", "It loads", "skipped", DEPENDS),
+    ]
+    monkeypatch.setattr("synthbench.testing.subprocess.iter_contract_in_subprocess", lambda *_: iter(results))
+    assert main(["check", "duplicate"]) == 1
+    assert capsys.readouterr().out.splitlines()[:-1] == [
+        "generator duplicate",
+        "  ✓ It learns",
+        "      warning: RuntimeWarning: overflow (plugin/a.py:3)",
+        "  ✗ It stops: it doesn't",
+        "  – 2 more: they depend on the check that failed",
+        "1 passed, 1 failed, 2 skipped",
+    ]
+    assert main(["check", "duplicate", "--json"]) == 1
+    rows = json.loads(capsys.readouterr().out)["results"]
+    assert [row["check"] for row in rows] == ["one", "two", "three", "four"]
+    assert len(rows[0]["warnings"]) == 1
 
 
 def test_a_violation_is_found_and_exits_with_1(trial) -> None:

@@ -13,7 +13,7 @@ from synthbench.errors import NotDownloaded
 from synthbench.plugin.api import Context, Dataset
 from synthbench.samples import Sample
 from synthbench.testing._harness import SEED, perturbed_global_rng
-from synthbench.testing._shared_checks import check_config
+from synthbench.testing._shared_checks import check_config, methods_are_implemented
 from synthbench.testing.check_results import CheckResult, Skipped, plugin_call, require, run_checks_in_folder
 
 __all__ = ["check_dataset", "iter_dataset_checks"]
@@ -155,6 +155,7 @@ def splits_have_their_names(harness: _DatasetHarness) -> None:
 
 
 CHECKS = (
+    methods_are_implemented,
     configuration_is_declared,
     origin_is_named,
     samples_are_annotated,

@@ -14,7 +14,7 @@ from synthbench.plugin.variants import variant_of
 from synthbench.testing._data import discs
 from synthbench.testing._folders import check_saved
 from synthbench.testing._harness import SEED, perturbed_global_rng
-from synthbench.testing._shared_checks import check_config
+from synthbench.testing._shared_checks import check_config, methods_are_implemented
 from synthbench.testing.check_results import CheckResult, Skipped, plugin_call, require, run_checks_in_folder
 
 __all__ = ["check_encoder", "iter_encoder_checks"]
@@ -159,6 +159,7 @@ def saved_is_enough(harness: _EncoderHarness) -> None:
 
 
 CHECKS = (
+    methods_are_implemented,
     configuration_is_declared,
     fingerprint_is_stable,
     variant_is_a_text,

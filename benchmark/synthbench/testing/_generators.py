@@ -24,6 +24,7 @@ from synthbench.testing._shared_checks import (
     check_no_steps,
     check_steps,
     configuration_is_declared,
+    methods_are_implemented,
     progress_is_reported,
     stop_and_resume,
 )
@@ -244,6 +245,7 @@ def poor_training_sets(harness: GeneratorHarness) -> None:
 
 
 CHECKS = (
+    methods_are_implemented,
     configuration_is_declared,
     budgets_are_named,
     fits_and_draws,

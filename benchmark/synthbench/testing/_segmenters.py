@@ -17,6 +17,7 @@ from synthbench.testing._shared_checks import (
     check_no_steps,
     check_steps,
     configuration_is_declared,
+    methods_are_implemented,
     progress_is_reported,
     stop_and_resume,
 )
@@ -189,6 +190,7 @@ def _try_on(harness: SegmenterHarness, mix: TrainingMix, what: str) -> None:
 
 
 CHECKS = (
+    methods_are_implemented,
     configuration_is_declared,
     budgets_are_named,
     fits_and_predicts,

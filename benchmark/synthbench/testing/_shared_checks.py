@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -25,12 +25,26 @@ __all__ = [
     "check_steps",
     "configuration_is_declared",
     "in_memory",
+    "methods_are_implemented",
     "progress_is_reported",
     "stop_and_resume",
 ]
 
 GRADIENTS_PER_STEP = 16
 """More computations of gradients for each optimiser step are taken for steps that aren't an optimiser's."""
+
+
+class _OfClass(Protocol):
+    """What has a plugin class, as the harness of every kind does."""
+
+    cls: Any
+
+
+def methods_are_implemented(harness: _OfClass) -> None:
+    """Every abstract method of the base class is implemented."""
+    missing = sorted(getattr(harness.cls, "__abstractmethods__", ()))
+    if missing:
+        raise FatalCheckFailure(f"{harness.cls.__name__} doesn't implement {', '.join(missing)}")
 
 
 def configuration_is_declared(harness: Harness[Any, Any]) -> None:
@@ -40,9 +54,6 @@ def configuration_is_declared(harness: Harness[Any, Any]) -> None:
 
 def check_config(cls: Any, keys: Mapping[str, Any]) -> None:
     """Raise `CheckFailure` unless the class's `Config` is as required, `FatalCheckFailure` if it can't be created."""
-    missing = sorted(getattr(cls, "__abstractmethods__", ()))
-    if missing:
-        raise FatalCheckFailure(f"{cls.__name__} has no {', no '.join(missing)}: write what synthbench leaves open")
     require(
         isinstance(cls.Config, type) and issubclass(cls.Config, Config),
         f"{cls.__name__}.Config is no subclass of synthbench.Config",

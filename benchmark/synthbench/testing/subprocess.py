@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import sys
+import warnings
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from multiprocessing.connection import Connection
 from typing import Any
 
@@ -54,8 +56,16 @@ def _serve(pipe: Connection, kind: str, name: str, config: Mapping[str, Any] | N
     become_leader(lambda: os._exit(1))
     sys.stdout = sys.stderr  # what a plugin prints is none of the results
     try:
-        for result in iter_contract(kind, name, config):
-            pipe.send(result)
+        with warnings.catch_warnings(record=True) as caught:
+            for result in iter_contract(kind, name, config):
+                pipe.send(replace(result, warnings=tuple(map(_one_line, caught))))
+                caught.clear()
         pipe.send(None)
     except SynthbenchError as error:
         pipe.send(error)
+
+
+def _one_line(warning: warnings.WarningMessage) -> str:
+    """Return ``"RuntimeWarning: invalid value … (plugin/file.py:12)"``."""
+    text = " ".join(str(warning.message).split())
+    return f"{warning.category.__name__}: {text} ({'/'.join(warning.filename.split('/')[-2:])}:{warning.lineno})"
