@@ -71,6 +71,13 @@ def test_a_plugin_that_ends_its_process_is_told(trial) -> None:
     assert "Traceback" not in done.stderr
 
 
+def test_a_warning_of_a_plugin_is_told_with_its_check(trial) -> None:
+    answer = json.loads(trial.run("check", "troubled", "--config", "trouble=warn", "--json", code=None).stdout)
+    warned = {result["check"]: result["warnings"] for result in answer["results"] if result["warnings"]}
+    assert "methods_are_implemented" not in warned
+    assert any("RuntimeWarning: the light is odd" in line for lines in warned.values() for line in lines)
+
+
 def test_what_a_plugin_left_running_is_ended(trial) -> None:
     trial.run("check", "troubled", "--config", "trouble=litter", code=None)
     assert trial.remaining() == []

@@ -33,6 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--pilot", metavar="RUN", help="an earlier run, to estimate the smallest detectable difference from"
     )
+    parser.add_argument("--keys", action="store_true", help="list each task that would run, with its key")
     parser.add_argument("--json", action="store_true", help="print JSON, with every task and its key")
 
 
@@ -69,6 +70,11 @@ def run(args: argparse.Namespace) -> int:
             json.dumps({"tasks": tasks_as_json, "detectable_effects": smallest, "warnings": planned.warnings}, indent=1)
         )
         return 0
+    if args.keys:
+        for task in plan.tasks.values():
+            if task.key in lacking:
+                print(f"{task.key[:12]}  {task.kind}: {task.label}")
+        print()
     rows = []
     for kind in dict.fromkeys(task.kind for task in plan.tasks.values()):
         tasks = [task for task in plan.tasks.values() if task.kind == kind]
@@ -84,10 +90,7 @@ def run(args: argparse.Namespace) -> int:
     for line in detectable_effects_lines(seen):
         print(line)
     for warning in planned.warnings:
-        print(f"{plan.resolved.study.name}: {warning}")
-    for task in plan.tasks.values():
-        if task.key in lacking:
-            print(f"{task.key[:12]}  {task.kind}: {task.label}")
+        print(f"! {warning}")
     return 0
 
 
