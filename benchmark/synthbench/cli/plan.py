@@ -1,4 +1,7 @@
-"""Show what `run` would do: what is stored, what would run, how long it would take, and what the study could detect."""
+"""Show what `run` would do: what is stored, what would run, how long it would take, and what the study could detect.
+
+Nothing is trained, but datasets that the study names are generated or downloaded if they are not there yet.
+"""
 
 from __future__ import annotations
 
