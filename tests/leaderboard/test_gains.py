@@ -86,6 +86,7 @@ def test_at_the_largest_amount_a_loss_is_told_in_images_where_something_can_be_s
         assert text(at_180 | values, "equivalent_real_images") == shown_text
         unchanged = at_180 | values | {"verdict": "nothing changed: were the synthetic images used?"}
         assert text(unchanged, "equivalent_real_images") == "n/a"
+        assert text(unchanged | {"headroom": 0.1, "delta": 0.0, "recovered": 0.0}, "recovered") == "n/a"
 
 
 def test_of_one_test_image_no_interval_and_no_rank_is_claimed(frames: SimpleNamespace) -> None:

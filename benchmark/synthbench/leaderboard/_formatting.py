@@ -203,7 +203,8 @@ def recovered(row: Mapping[str, Any]) -> str:
 
 
 def _recovered(row: Mapping[str, Any]) -> str:
-    if pd.isna(row.get("headroom", np.nan)) or row["verdict"] == "baseline" or pd.isna(row["delta"]):
+    without = first_words(str(row["verdict"])) in ("baseline", "nothing changed")
+    if pd.isna(row.get("headroom", np.nan)) or without or pd.isna(row["delta"]):
         return NOT_APPLICABLE
     if pd.isna(row["recovered"]):
         return "one seed" if row["headroom_seeds"] == 1 and row["folds"] == 1 else NO_HEADROOM

@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from synthbench.leaderboard._columns import title
-from synthbench.leaderboard._formatting import listed, records, recovered, short, signed
+from synthbench.leaderboard._formatting import first_words, listed, records, recovered, short, signed
 
 __all__ = ["NOTHING", "SMOKE", "found_nothing", "opening_notes", "place"]
 
@@ -96,7 +96,8 @@ def _headroom(rows: Sequence[Mapping[str, Any]], most: int) -> Iterator[str]:
             consequence = "the improvement seen isn't the one that more real images give"
         yield f"{start}, not significantly above zero: {consequence}."
     else:
-        shares = [row for row in rows if not pd.isna(row["recovered"])]
+        changed = [row for row in rows if first_words(str(row["verdict"])) != "nothing changed"]
+        shares = [row for row in changed if not pd.isna(row["recovered"])]
         parts = [f"{short(row['arm'])} {'' if i else 'recovers '}{recovered(row)}" for i, row in enumerate(shares)]
         yield f"{start}; of that, {', '.join(parts)}." if parts else f"{start}."
 
