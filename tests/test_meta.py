@@ -142,6 +142,47 @@ def test_no_plugin_imports_a_private_module_of_the_core(package: str) -> None:
     assert list(private_imports(package)) == []
 
 
+@pytest.mark.parametrize("path", SOURCES, ids=module_name)
+def test_a_private_module_is_imported_by_its_own_package_only(path: Path) -> None:
+    private = [(line, module, owner_of(module)) for line, module in imports(path) if owner_of(module)]
+    assert [f"{line}: {module}" for line, module, owner in private if not in_package(module_name(path), owner)] == []
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=module_name)
+def test_a_module_that_only_its_own_package_imports_is_private(path: Path) -> None:
+    """In the rooms whose face is small; the modules of the others are what users may read and plugins may import."""
+    name, package = module_name(path), path.parent.relative_to(CORE.parent).as_posix().replace("/", ".")
+    if room_of(name) not in ROOMS_WITH_A_FACE or path.name == "__init__.py" or path.name.startswith("_"):
+        return
+    outside = [user for user, modules in every_import() if name in modules and not in_package(user, package)]
+    assert outside, f"{name} is used by {package} alone: call it _{path.stem}.py"
+
+
+ROOMS_WITH_A_FACE = {"folders", "leaderboard", "results", "study", "testing"}
+
+
+def owner_of(module: str) -> str:
+    """The package that a private module or package belongs to; "" for a public one."""
+    parts = module.split(".")
+    private = [i for i, part in enumerate(parts) if part.startswith("_") and not part.startswith("__")]
+    return ".".join(parts[: private[-1]]) if private and parts[0] == "synthbench" else ""
+
+
+def in_package(module: str, package: str) -> bool:
+    return module == package or module.startswith(f"{package}.")
+
+
+@cache
+def every_import() -> list[tuple[str, set[str]]]:
+    """Module → what it imports: of the core, plugins, and tests, which count for the package that they mirror."""
+    users = [(module_name(path), path) for path in SOURCES]
+    users += [(path.stem, path) for path in (ROOT / "plugins").rglob("*.py")]
+    for path in (ROOT / "tests").rglob("*.py"):
+        mirrored = ".".join(["synthbench", *path.relative_to(ROOT / "tests").parts])
+        users.append((mirrored, path))
+    return [(user, {module for _, module in imports(path)}) for user, path in users]
+
+
 @pytest.mark.parametrize("package", PLUGINS)
 def test_plugin_packages_do_not_import_one_another(package: str) -> None:
     others = set(PLUGINS) - {package}
@@ -162,22 +203,35 @@ PRIVATE_NAMES_OF_OTHERS = {
 
 def private_names(path: Path) -> list[str]:
     """Return ``line: name`` of the private names that a test takes from elsewhere."""
-    folder = path.relative_to(ROOT / "tests").parts[0]
+    mirrored = f"synthbench.{path.relative_to(ROOT / 'tests').parts[0]}."
     private = re.compile(r"_(?!_)\w")
     uses: list[tuple[int, str]] = []
+
+    def use(line: int, dotted: str) -> None:
+        """Note the names of a dotted path; a test may open the modules of the package that it mirrors."""
+        module = dotted if is_module(dotted) else dotted.rpartition(".")[0]
+        opened = dotted.removeprefix(module) if module.startswith(mirrored) and is_module(module) else dotted
+        uses.extend((line, name) for name in opened.split("."))
+
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Attribute) and not (isinstance(node.value, ast.Name) and node.value.id == "self"):
             uses.append((node.lineno, node.attr))
         elif isinstance(node, ast.ImportFrom) and node.module:
-            uses += [(node.lineno, alias.name) for alias in node.names]
-            if not node.module.startswith(f"synthbench.{folder}."):  # a test may open what it mirrors
-                uses += [(node.lineno, name) for name in node.module.split(".")]
+            for alias in node.names:
+                use(node.lineno, f"{node.module}.{alias.name}")
         elif isinstance(node, ast.Import):
-            uses += [(node.lineno, name) for alias in node.names for name in alias.name.split(".")]
+            for alias in node.names:
+                use(node.lineno, alias.name)
         elif isinstance(node, ast.Call) and ast.unparse(node.func).rpartition(".")[2] in {"setattr", "getattr"}:
-            texts = [arg.value for arg in node.args if isinstance(arg, ast.Constant) and isinstance(arg.value, str)]
-            uses += [(node.lineno, name) for text in texts for name in text.split(".")]
+            for arg in node.args:
+                if isinstance(arg, ast.Constant) and isinstance(arg.value, str):
+                    use(node.lineno, arg.value)
     return [f"{line}: {name}" for line, name in uses if private.match(name) and name not in PRIVATE_NAMES_OF_OTHERS]
+
+
+def is_module(dotted: str) -> bool:
+    """Whether this is a module file of the core."""
+    return CORE.parent.joinpath(*dotted.split(".")).with_suffix(".py").is_file()
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "tests").rglob("*.py")), ids=lambda path: path.stem)
@@ -400,11 +454,15 @@ def test_the_reference_has_every_public_room() -> None:
     assert shown >= toolkit | open_to_plugins
 
 
-def test_yaml_in_the_readme_is_a_study() -> None:
-    blocks = re.findall(r"^```yaml\n(.*?)^```", DOCS["README.md"], re.MULTILINE | re.DOTALL)
+@pytest.mark.parametrize("page", ["README.md", "docs/study.md"])
+def test_yaml_in_the_documentation_is_a_study(page: str) -> None:
+    blocks = re.findall(r"^```yaml\n(.*?)^```", (ROOT / page).read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
     assert blocks
     for block in blocks:
-        make_study(yaml.safe_load(block), "README.md")
+        study = make_study(yaml.safe_load(block), page)
+        for kind, plugins in (("generator", study.generators), ("segmenter", study.segmenters)):
+            for plugin in plugins:
+                registry().load(kind, plugin.name).Config(**plugin.config)
 
 
 def test_python_in_the_readme_uses_names_that_exist() -> None:

@@ -40,7 +40,7 @@ def test_a_run_goes_into_a_new_an_empty_or_a_runs_folder(tmp_path: Path, files: 
 def test_what_no_run_wrote_is_not_written_over(tmp_path: Path, files: dict[str, str]) -> None:
     for name, text in files.items():
         (tmp_path / name).write_text(text)
-    with pytest.raises(ConfigError, match="holds files that no run wrote; give another folder with --out"):
+    with pytest.raises(ConfigError, match=r"holds files that no run wrote; .*--out"):
         check_folder(tmp_path)
-    with pytest.raises(ConfigError, match="is a file, not a run folder; give another folder with --out"):
+    with pytest.raises(ConfigError, match=r"is a file, not a run folder; .*--out"):
         check_folder(tmp_path / next(iter(files)))

@@ -35,7 +35,7 @@ _HOME = {
     "Study": "synthbench.study.model",
     "run": "synthbench.runner",
     "plan": "synthbench.runner",
-    "score": "synthbench.folders.score:score_folders",
+    "score": "synthbench.folders.score:score_masks",
     "Results": "synthbench.results",
     "load_results": "synthbench.results",
 }
@@ -84,7 +84,7 @@ def __dir__() -> list[str]:
 
 if TYPE_CHECKING:
     from synthbench.errors import SynthbenchError
-    from synthbench.folders.score import score_folders as score
+    from synthbench.folders.score import score_masks as score
     from synthbench.plugin.api import (
         Budget,
         Config,

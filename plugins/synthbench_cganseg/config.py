@@ -50,7 +50,8 @@ class CGanSegConfig(PresetConfig, MaskToImageConfig):
     architecture: Literal["paper", "microscopy"] | None = Field(
         None,
         description="paper: StyleUNet and discriminators of the published code; microscopy: without transposed "
-        "convolutions and without norm in the discriminators (this project's; see synthbench_cganseg.microscopy)",
+        "convolutions and without norm in the discriminators (additions of this project; see "
+        "synthbench_cganseg.microscopy)",
     )
     gen_filters: int | None = Field(
         None, ge=2, description="planes of the StyleUNet at full resolution (StyleUnetGenerator)"
@@ -66,8 +67,8 @@ class CGanSegConfig(PresetConfig, MaskToImageConfig):
     attention_dim_head: int | None = Field(None, ge=1, description="planes of a head of the linear attention")
     norm: Literal["batch", "pixel"] | None = Field(
         None,
-        description="norm of the StyleUNet: batch norm in the encoder, or pixel norm in all layers (this project's; "
-        "only with architecture: microscopy)",
+        description="norm of the StyleUNet: batch norm in the encoder, or pixel norm in all layers (an addition of "
+        "this project; only with architecture: microscopy)",
     )
     style: bool = Field(True, description="false: a plain U-Net without style and noise, an ablation of the paper")
     mixed_prob: float = Field(
@@ -86,7 +87,8 @@ class CGanSegConfig(PresetConfig, MaskToImageConfig):
     diff_augment: Literal["batch", "sample"] | None = Field(
         None,
         description="differentiable augmentation of what discriminators see. batch: images only, all augmentations for "
-        "a whole batch or none; sample: each augmentation of each image and mask by itself (this project's)",
+        "a whole batch or none; sample: each augmentation of each image and mask by itself (an "
+        "addition of this project)",
     )
     p_diff: float = Field(
         0.2, ge=0, le=1, description="probability of the differentiable augmentation (Zhao et al. 2020)"
@@ -95,7 +97,7 @@ class CGanSegConfig(PresetConfig, MaskToImageConfig):
         None,
         description="gradient of the mask that the segmentation network hands over. none: hard masks without a "
         "gradient; straight-through: hard masks with the gradient of the probabilities; soft: probabilities (the last "
-        "two are this project's)",
+        "two are additions of this project)",
     )
     image_gan_weight: float | None = Field(
         None, ge=0, description="weight of the image discriminator's LSGAN loss (d_img_loss; Mao et al. 2017)"
@@ -122,8 +124,8 @@ class CGanSegConfig(PresetConfig, MaskToImageConfig):
     lr: float | None = Field(None, gt=0, description="learning rate of Adam")
     lr_decay: bool | None = Field(
         None,
-        description="whether the learning rate falls linearly to 0 in the second half (this project's); it is constant "
-        "in the paper",
+        description="whether the learning rate falls linearly to 0 in the second half (an addition of this project); "
+        "it is constant in the paper",
     )
     d_lr_ratio: float | None = Field(
         None, gt=0, description="learning rate of the discriminators, relative to lr; 1 in the paper"

@@ -1,7 +1,7 @@
 """The cycle: both directions, their loss terms, and one optimiser step of all networks.
 
 Real mask → image → mask, and real image → mask → image. Of instances, the mask that comes back from a generated image
-is compared by its foreground without inner borders alone (this project's choice), so that a generator isn't rewarded
+is compared by its foreground without inner borders alone (a choice of this project), so that a generator isn't rewarded
 for painting the distance into the objects.
 """
 
@@ -17,10 +17,9 @@ from synthbench.toolkit.intensity.texture import random_texture
 from synthbench.toolkit.training.augmentation import diff_augment
 from synthbench.toolkit.training.loop import autocast
 from synthbench_cganseg.config import CGanSegConfig
-from synthbench_cganseg.layers import mixed_noise
+from synthbench_cganseg.layers import StyledNetwork, mixed_noise
 from synthbench_cganseg.losses import cross_entropy, dice, discriminator_loss, half_l1, lsgan
-from synthbench_cganseg.microscopy import BilinearStyleUNet
-from synthbench_cganseg.networks import SegmentationUNet, StyleUNet
+from synthbench_cganseg.networks import SegmentationUNet
 from synthbench_cganseg.perceptual import Perceptual
 
 __all__ = ["Cycle"]
@@ -49,7 +48,7 @@ class Cycle:
 
     def __init__(
         self,
-        generator: StyleUNet | BilinearStyleUNet,
+        generator: StyledNetwork,
         segmenter: SegmentationUNet,
         discriminators: nn.ModuleDict,
         perceptual: Perceptual | None,

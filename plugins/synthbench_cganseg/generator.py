@@ -10,13 +10,13 @@ import torch
 from torch import nn
 
 from synthbench import Budget, Context
-from synthbench.errors import StoreError
 from synthbench.samples import Task
 from synthbench.toolkit.generators.mask_to_image import ConditionedBatches, MaskToImageGenerator, Training
 from synthbench.toolkit.training.budget_defaults import resolved
+from synthbench.toolkit.training.state_files import read_state
 from synthbench_cganseg.config import CGanSegConfig
 from synthbench_cganseg.cycle import Cycle
-from synthbench_cganseg.layers import STYLE_DIM
+from synthbench_cganseg.layers import STYLE_DIM, StyledNetwork
 from synthbench_cganseg.microscopy import BilinearStyleUNet, DiscriminatorWithoutNorm
 from synthbench_cganseg.networks import Discriminator, SegmentationUNet, StyleUNet
 from synthbench_cganseg.perceptual import choose
@@ -52,17 +52,17 @@ class CGanSeg(MaskToImageGenerator[CGanSegConfig]):
     }
     random_stream = "cgan-seg"
     trains_on_texture = True
-    network: StyleUNet | BilinearStyleUNet
+    network: StyledNetwork
     perceptual: str
 
     @property
     def margin(self) -> int:
         return 0 if self.config.architecture == "paper" else super().margin
 
-    def build_network(self) -> StyleUNet | BilinearStyleUNet:
+    def build_network(self) -> StyledNetwork:
         config, channels = self.config, self.codec.image_planes
         filters = resolved(config.gen_filters)
-        network: StyleUNet | BilinearStyleUNet
+        network: StyledNetwork
         if config.architecture == "paper":
             network = StyleUNet(self.condition_planes, channels, filters, config.gen_depth, config.style)
         else:
@@ -128,10 +128,7 @@ class CGanSeg(MaskToImageGenerator[CGanSegConfig]):
 
     def load_state(self, folder: Path) -> None:
         super().load_state(folder)
-        try:
-            self.perceptual = json.loads((folder / _TRAINING).read_text(encoding="utf-8"))["perceptual"]
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise StoreError(f"{folder / _TRAINING}: can't be read: {error!r}; fit again") from None
+        self.perceptual = read_state(folder / _TRAINING, lambda state: str(state["perceptual"]))
 
     @property
     def _memory_format(self) -> torch.memory_format:

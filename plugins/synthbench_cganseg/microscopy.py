@@ -1,4 +1,4 @@
-"""Variants of StyleUNet and of the discriminators (this project's), for short trainings on micrographs.
+"""Variants of StyleUNet and of the discriminators (additions of this project), for short trainings on micrographs.
 
 They differ from the published networks (`synthbench_cganseg.networks`) in what their docstrings name. What the
 differences bring stands in `docs/ablations.md`.
@@ -16,7 +16,7 @@ from torch import nn
 from torch.nn import functional
 
 from synthbench.toolkit.layers.upsampling import upsample2x
-from synthbench_cganseg.layers import MAPPING_LAYERS, STYLE_DIM, pad_to_multiple
+from synthbench_cganseg.layers import MAPPING_LAYERS, STYLE_DIM, StyledNetwork
 
 __all__ = ["BilinearStyleUNet", "DiscriminatorWithoutNorm"]
 
@@ -98,8 +98,8 @@ class Mapping(nn.Module):
         return styles
 
 
-class BilinearStyleUNet(nn.Module):
-    """Mask to image, at any size: padded to the next multiple of 2^depth, and cropped.
+class BilinearStyleUNet(StyledNetwork):
+    """A StyleUNet with bilinear upsampling.
 
     A decoder block has one modulated convolution before bilinear upsampling, and one after the skip is concatenated,
     each with a style of its own; the published one has a transposed convolution and two modulated ones.
@@ -161,24 +161,11 @@ class BilinearStyleUNet(nn.Module):
         self.blur = _gaussian_blur(channels) if object_planes else None
 
     def slow_parameters(self) -> list[nn.Parameter]:
-        """Return the parameters with a smaller learning rate: those of the mapping."""
+        """Return the parameters of the mapping."""
         return [] if self.mapping is None else list(self.mapping.parameters())
 
-    def forward(self, condition: torch.Tensor, noise: torch.Tensor, random: torch.Generator) -> torch.Tensor:
-        """Return images ``(B, channels, H, W)`` of about −1 … 1, without a final activation.
-
-        Parameters
-        ----------
-        condition
-            ``(B, inputs, H, W)``; the planes of the mask −1 … 1.
-        noise
-            ``(B, styles, STYLE_DIM)``, one vector for each decoder convolution.
-        random
-            Draws the noise that is added to the features.
-        """
-        height, width = condition.shape[-2:]
-        padded = pad_to_multiple(condition, self.multiple)
-        x = self.encoders[0](padded)
+    def draw(self, condition: torch.Tensor, noise: torch.Tensor, random: torch.Generator) -> torch.Tensor:
+        x = self.encoders[0](condition)
         skips = []
         for encoder in self.encoders[1:]:
             skips.append(x)
@@ -187,11 +174,11 @@ class BilinearStyleUNet(nn.Module):
         for k, (before, after) in enumerate(zip(self.before, self.after, strict=True)):
             x = upsample2x(before(x, styles[2 * k], random))
             x = after(torch.cat([x, skips.pop()], dim=1), styles[2 * k + 1], random)
-        intensities = padded[:, padded.shape[1] - self.intensity_planes :].to(x.dtype)
+        intensities = condition[:, condition.shape[1] - self.intensity_planes :].to(x.dtype)
         image: torch.Tensor = self.to_image(torch.cat([x, intensities], dim=1))
         if self.blur is not None:
             image = image + self.blur(intensities[:, : image.shape[1]])
-        return image[..., :height, :width]
+        return image
 
 
 def _unit(x: torch.Tensor, dim: int = 1) -> torch.Tensor:

@@ -15,7 +15,7 @@ from monai.networks.nets.basic_unet import BasicUNet
 from torch import nn
 from torch.nn import functional
 
-from synthbench_cganseg.layers import MAPPING_LAYERS, STYLE_DIM, pad_to_multiple
+from synthbench_cganseg.layers import MAPPING_LAYERS, STYLE_DIM, StyledNetwork, pad_to_multiple
 
 __all__ = ["Discriminator", "SegmentationUNet", "StyleUNet"]
 
@@ -24,8 +24,8 @@ _SLOPE = 0.2
 _MAX_WIDTH = 8
 
 
-class StyleUNet(nn.Module):
-    """Mask to image, at any size: padded to the next multiple of 2^depth, and cropped.
+class StyleUNet(StyledNetwork):
+    """The published generator: a U-Net with a modulated decoder.
 
     Parameters
     ----------
@@ -57,24 +57,8 @@ class StyleUNet(nn.Module):
         self.to_image = nn.Conv2d(filters, channels, 1)
         self.apply(_initialise)
 
-    def slow_parameters(self) -> list[nn.Parameter]:
-        """Return the parameters with a smaller learning rate: none, the mapping scales its weights instead."""
-        return []
-
-    def forward(self, condition: torch.Tensor, noise: torch.Tensor, random: torch.Generator) -> torch.Tensor:
-        """Return images ``(B, channels, H, W)`` of about −1 … 1, without a final activation.
-
-        Parameters
-        ----------
-        condition
-            ``(B, inputs, H, W)``.
-        noise
-            ``(B, styles, STYLE_DIM)``, one vector for each decoder block.
-        random
-            Draws the noise that is added to the features.
-        """
-        height, width = condition.shape[-2:]
-        x = pad_to_multiple(condition, self.multiple)
+    def draw(self, condition: torch.Tensor, noise: torch.Tensor, random: torch.Generator) -> torch.Tensor:
+        x = condition
         size = (len(x), 1, *x.shape[2:])
         added = torch.rand(size, generator=random, device=random.device).to(x)
         skips: list[torch.Tensor] = []
@@ -87,7 +71,7 @@ class StyleUNet(nn.Module):
             x = torch.cat([up(x), skips.pop()], dim=1)
             x = block(x) if styles is None else block(x, styles[:, k], added[..., : x.shape[2], : x.shape[3]])
         image: torch.Tensor = self.to_image(x)
-        return image[..., :height, :width]
+        return image
 
 
 class DoubleConvolution(nn.Sequential):

@@ -30,8 +30,8 @@ class Perceptual(nn.Module):
     mean, std
         Of the network's training images, 0 … 1, three each.
     relative
-        Whether a layer's difference is divided by the mean absolute feature of the real image (this project's), because
-        the layer weights suit the magnitudes of VGG19's features alone.
+        Whether a layer's difference is divided by the mean absolute feature of the real image (an addition of this
+        project), because the layer weights suit the magnitudes of VGG19's features alone.
     """
 
     mean: torch.Tensor

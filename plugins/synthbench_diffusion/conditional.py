@@ -1,136 +1,101 @@
-"""Conditions of the conditional mode: planes of a mask, and of the intensities of its objects."""
+"""Diffusion of the image for a mask."""
 
 from __future__ import annotations
-
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Self
 
 import numpy as np
 import torch
 
-from synthbench import SampleSet
-from synthbench.toolkit.intensity.conditioning import IntensityConditioning, conditioning_planes
-from synthbench.toolkit.masks.codec import ImageMaskCodec
+from synthbench import Context, SampleSet
+from synthbench.toolkit.generators.mask_to_image import ConditionedBatches, MaskToImageGenerator
 from synthbench.toolkit.masks.objects import relabel
-from synthbench.toolkit.masks.sampler import MaskSampler, SampledMask
-from synthbench.types import FloatArray, LabelMap, Planes
+from synthbench.toolkit.masks.sampler import SampledMask
+from synthbench.toolkit.rng import stream
+from synthbench.toolkit.training.budget_defaults import resolved
+from synthbench.toolkit.training.mode_collapse import SAMPLES_TO_CHECK, check_mode_collapse
+from synthbench.types import LabelMap, Planes
 from synthbench_diffusion.config import DiffusionConfig
+from synthbench_diffusion.network import Denoiser, build_denoiser
+from synthbench_diffusion.process import GaussianDiffusion, classifier_free_guidance
+from synthbench_diffusion.training import DiffusionTraining
 
-__all__ = ["Condition", "Conditions"]
-
-_INTENSITY = "intensity.json"
-
-
-@dataclass(frozen=True, eq=False)
-class Condition:
-    """A mask to draw an image to.
-
-    Attributes
-    ----------
-    labels : ndarray
-        ``(H, W)``.
-    planes : ndarray
-        ``(K, H, W)`` float32: planes of the mask, then of the intensities.
-    texture : ndarray
-        Strength of the objects' textures; see `synthbench.toolkit.intensity.texture`.
-    donor : int
-        Index of the training image whose intensity range the image gets.
-    groups : dict
-        Groups of the sample.
-    removed, unplaced : int
-        Small objects removed from the mask, and objects that found no place in it.
-    """
-
-    labels: LabelMap
-    planes: Planes
-    texture: FloatArray
-    donor: int
-    groups: dict[str, str]
-    removed: int
-    unplaced: int
+__all__ = ["ConditionalDiffusion"]
 
 
-class Conditions:
-    """Samples conditions, and turns them into the planes that the network sees.
+class ConditionalDiffusion(MaskToImageGenerator[DiffusionConfig]):
+    """The network draws the image for a mask of the mask sampler, optionally with classifier-free guidance."""
 
-    Parameters
-    ----------
-    codec
-    intensity
-        Without planes if the configuration has no intensity conditioning.
-    sampler
-    max_side
-        Longest side of a condition in pixels.
-    """
+    Config = DiffusionConfig
+    random_stream = "diffusion"
 
-    def __init__(
-        self, codec: ImageMaskCodec, intensity: IntensityConditioning, sampler: MaskSampler, max_side: int
-    ) -> None:
-        self.codec, self.intensity, self.sampler, self.max_side = codec, intensity, sampler, max_side
-
-    @classmethod
-    def of(cls, train: SampleSet, config: DiffusionConfig, codec: ImageMaskCodec) -> Self:
-        """Return the conditions of a training set."""
-        conditioned = config.intensity_conditioning
-        intensity = IntensityConditioning.of(train, codec) if conditioned else IntensityConditioning.none(len(train))
-        return cls(codec, intensity, config.sampler(train), config.max_side)
+    network: Denoiser
+    process: GaussianDiffusion
 
     @property
-    def planes(self) -> int:
-        """Number of planes of a condition."""
-        return self.codec.mask_planes + self.intensity.planes
+    def margin(self) -> int:
+        return 0
 
-    def training_planes(self, mask: Planes, labels: LabelMap, position: int) -> Planes:
-        """Return the planes of training sample `position`, ``(planes, H, W)`` float32, given those of its mask."""
-        return np.concatenate([mask, self.intensity.training_planes(labels, position)])
+    def build_network(self) -> Denoiser:
+        config = self.config
+        self.process = GaussianDiffusion(config.timesteps, config.beta_schedule, resolved(config.prediction_type))
+        return build_denoiser(config, self.patch_size, self.codec.image_planes, self.condition_planes).eval()
 
-    def network_input(self, planes: torch.Tensor) -> torch.Tensor:
-        """Return what the network sees of conditions ``(B, planes, H, W)``: intensities only where objects are."""
-        mask, intensity = planes[:, : self.codec.mask_planes], planes[:, self.codec.mask_planes :]
-        return conditioning_planes(mask, intensity, self.intensity.object_planes)
+    def training(self, batches: ConditionedBatches, context: Context, random: torch.Generator) -> DiffusionTraining:
+        def example(number: int) -> tuple[torch.Tensor, torch.Tensor]:
+            batch = batches[number]
+            return batch.image, self.condition(batch.mask, batch.intensities)
 
-    def sample(self, index: int, seed: int, rng: np.random.Generator) -> Condition:
-        """Return a new condition."""
-        mask = self.sampler.sample_mask(index, seed)
-        planes, labels, removed = self.crop(mask, rng)
-        donor = int(rng.choice(self.sampler.similar_masks(mask.source)))
-        intensity, texture = self.intensity.planes_for(labels, donor, rng)
-        return Condition(
-            labels,
-            np.concatenate([planes, intensity]),
-            texture,
-            donor,
-            mask.groups,
-            mask.removed + removed,
-            mask.unplaced,
+        training = DiffusionTraining(
+            self.config,
+            self.network.train(),
+            self.process,
+            example,
+            steps=len(batches),
+            image_planes=self.codec.image_planes,
+            random=random,
         )
+        self.network = training.average.module
+        return training
 
-    def crop(self, mask: SampledMask, rng: np.random.Generator) -> tuple[Planes, LabelMap, int]:
-        """Return planes and labels of a mask, at most `max_side` large, and the number of small objects removed.
+    def check_images(self, train: SampleSet, seed: int) -> None:
+        """Raise `Diverged` if the images drawn for patches of training masks are flat, or all the same."""
+        rng, patch = stream(seed, f"{self.random_stream}.check"), np.s_[:, : self.patch_size, : self.patch_size]
+        real, drawn = [], []
+        for position in range(min(SAMPLES_TO_CHECK, len(train))):
+            labels = train[position].labels
+            image, mask = self.codec.encode(train[position], position)
+            intensities = self.conditioning.training_planes(labels, position)
+            real.append(image[patch])
+            drawn.append(self.draw_image(mask[patch], intensities[patch], rng))
+        check_mode_collapse(np.stack(drawn), np.stack(real), self.codec.image_planes)
+
+    def encode_sampled(self, mask: SampledMask, rng: np.random.Generator) -> tuple[LabelMap, Planes, int]:
+        """Return labels and planes of a mask, at most `max_side` large, and the number of small objects removed.
 
         As in training, a mask is encoded first and cropped then, so that objects continue beyond the border.
         """
-        window = tuple(_span(side, self.max_side, rng) for side in mask.labels.shape)
+        window = tuple(_random_span(side, self.config.max_side, rng) for side in mask.labels.shape)
         planes, labels, removed = self.codec.encode_mask(mask.labels)[:, *window].copy(), mask.labels[window], 0
         if self.sampler.task == "instances":
             kept, removed = relabel(labels, self.codec.min_area)
             planes[:, (labels > 0) & (kept == 0)] = -1.0
             labels = kept
-        return planes, np.ascontiguousarray(labels), removed
+        return np.ascontiguousarray(labels), planes, removed
 
-    def save(self, folder: Path) -> None:
-        """Write what `load` needs."""
-        self.intensity.save(folder / _INTENSITY)
-        self.sampler.save(folder)
+    def generate(self, condition: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
+        height, width = condition.shape[2:]
+        rows, columns = (
+            torch.from_numpy(np.pad(np.arange(side), (0, -side % self.network.side_multiple), mode="symmetric"))
+            for side in (height, width)
+        )
+        padded = condition[:, :, rows[:, None], columns]
+        shape = (1, self.codec.image_planes, *padded.shape[2:])
+        noise = torch.from_numpy(rng.standard_normal(shape, dtype=np.float32)).to(self.device)
+        predict = classifier_free_guidance(self.network, padded, resolved(self.config.guidance_scale))
+        image = self.process.ddim_sample(predict, noise, resolved(self.config.sampling_steps))
+        return image[:, :, :height, :width]
 
-    @classmethod
-    def load(cls, folder: Path, config: DiffusionConfig, codec: ImageMaskCodec) -> Self:
-        """Return what `save` wrote."""
-        return cls(codec, IntensityConditioning.load(folder / _INTENSITY), MaskSampler.load(folder), config.max_side)
 
-
-def _span(side: int, longest: int, rng: np.random.Generator) -> slice:
+def _random_span(side: int, longest: int, rng: np.random.Generator) -> slice:
     """Return a random part of a side, at most `longest` pixels."""
     first = int(rng.integers(max(side - longest, 0) + 1))
     return slice(first, first + min(side, longest))

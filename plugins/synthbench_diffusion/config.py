@@ -82,7 +82,7 @@ class DiffusionConfig(PresetConfig, MaskToImageConfig):
     attention_resolution: int | None = Field(
         None,
         ge=1,
-        description="side of the feature maps of a training patch with self-attention; by default the smallest maps'",
+        description="side of the feature maps of a training patch with self-attention; none: only the smallest maps",
     )
     pixel_unshuffle_factor: int | None = Field(
         None, ge=1, le=8, description="side of the squares of pixels that become channels before the U-Net; 1: none"
@@ -113,7 +113,20 @@ class DiffusionConfig(PresetConfig, MaskToImageConfig):
     guidance_scale: float | None = Field(
         None,
         ge=0,
-        description="w + 1 of classifier-free guidance; 1: none; conditional mode",
+        description="w + 1 of classifier-free guidance, 1 for none; by default 2 in the preset paper, else 1; "
+        "conditional mode",
+    )
+    intensity_conditioning: bool | None = Field(
+        None,
+        description="whether the network gets the intensity statistics of the image and its objects in addition to the "
+        "mask (an addition of this project; see synthbench.toolkit.intensity.conditioning); by default true in the "
+        "preset microscopy; conditional mode",
+    )
+    texture: bool | None = Field(
+        None,
+        description="whether generated objects get the texture that they lack compared with training objects of "
+        "similar size (an addition of this project; see synthbench.toolkit.intensity.texture); by default true in the "
+        "preset microscopy with intensity_conditioning, which it requires; conditional mode",
     )
     max_side: int = Field(
         1024,

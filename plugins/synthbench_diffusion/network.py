@@ -11,8 +11,10 @@ from torch.nn import functional as F
 
 from synthbench.toolkit.layers.cycle_spinning import cycle_spin
 from synthbench.toolkit.layers.residual_refinement import ResidualRefinement
+from synthbench.toolkit.training.budget_defaults import resolved
+from synthbench_diffusion.config import DiffusionConfig
 
-__all__ = ["Denoiser"]
+__all__ = ["Denoiser", "build_denoiser"]
 
 _CHANNELS_PER_GROUP = 8
 """Group normalisation of a single channel would remove what the timestep embedding adds to it."""
@@ -97,3 +99,19 @@ class Denoiser(nn.Module):
     def side_multiple(self) -> int:
         """The sides of images are multiples of this."""
         return int(self.factor * 2 ** (len(self.unet.block_out_channels) - 1))
+
+
+def build_denoiser(config: DiffusionConfig, patch_size: int, planes: int, condition_planes: int = 0) -> Denoiser:
+    """Return a new network of a resolved configuration, in channels-last memory format; see `Denoiser`."""
+    factor, channel_mult = resolved(config.pixel_unshuffle_factor), resolved(config.channel_mult)
+    side, attention = patch_size // factor, config.attention_resolution
+    network = Denoiser(
+        planes,
+        condition_planes,
+        resolved(config.model_channels),
+        channel_mult,
+        factor,
+        resolved(config.num_res_blocks),
+        None if attention is None else [k for k in range(len(channel_mult)) if side == attention * 2**k],
+    )
+    return network.to(memory_format=torch.channels_last)

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import torch
 from torch.optim.lr_scheduler import LambdaLR
 
 from synthbench.toolkit.training import loop
-from synthbench.toolkit.training.batches import Batches
 from synthbench.toolkit.training.budget_defaults import resolved
 from synthbench.toolkit.training.checkpoints import State
 from synthbench.toolkit.training.schedules import averaged_model, linear_warmup, one_cycle
-from synthbench_diffusion.conditional import Conditions
 from synthbench_diffusion.config import DiffusionConfig
 from synthbench_diffusion.network import Denoiser
 from synthbench_diffusion.process import GaussianDiffusion
@@ -32,11 +30,12 @@ class DiffusionTraining:
     network
         On the device that trains.
     process
-    batches
+    examples
+        Step → clean planes ``(B, planes, H, W)``, and the conditions ``(B, K, H, W)`` or None.
+    steps
+        Number of steps of the training.
     image_planes
-        Planes of the image.
-    conditions
-        Of the conditional mode; None: image and mask are drawn together.
+        Planes of the image; the others, if any, are the mask's.
     random
         On the device; draws timesteps, noise, and omitted conditions.
     """
@@ -46,17 +45,16 @@ class DiffusionTraining:
         config: DiffusionConfig,
         network: Denoiser,
         process: GaussianDiffusion,
-        batches: Batches,
+        examples: Callable[[int], tuple[torch.Tensor, torch.Tensor | None]],
         *,
+        steps: int,
         image_planes: int,
-        conditions: Conditions | None,
         random: torch.Generator,
     ) -> None:
-        self.config, self.network, self.process, self.batches = config, network, process, batches
-        self.image_planes, self.conditions, self.random = image_planes, conditions, random
+        self.config, self.network, self.process, self.examples = config, network, process, examples
+        self.image_planes, self.random = image_planes, random
         self.average = averaged_model(network, resolved(config.ema_decay))
         self.optimiser = torch.optim.Adam(network.parameters(), resolved(config.learning_rate))
-        steps = len(batches)
         self.schedule = LambdaLR(
             self.optimiser,
             lambda number: (
@@ -76,10 +74,9 @@ class DiffusionTraining:
 
     def step(self, number: int) -> loop.Losses:
         """Take optimiser step `number`, and return its losses by name."""
-        image, rest = self.batches[number]
-        condition, x_0, device = None, torch.cat([image, rest], dim=1), image.device
-        if self.conditions is not None:
-            condition, x_0 = self.conditions.network_input(rest), image
+        x_0, condition = self.examples(number)
+        device = x_0.device
+        if condition is not None:
             condition = drop_conditions(condition, resolved(self.config.cond_drop_prob), self.random)
         t = torch.randint(self.config.timesteps, (len(x_0),), generator=self.random, device=device)
         noise = torch.randn(x_0.shape, generator=self.random, device=device)
@@ -87,7 +84,7 @@ class DiffusionTraining:
             prediction = self.network(self.process.q_sample(x_0, noise, t), t, condition)
         errors = self.process.loss_weights(t) * (prediction.float() - self.process.target(x_0, noise, t)) ** 2
         losses = {"image": errors[:, : self.image_planes].mean()}
-        if self.conditions is None:
+        if x_0.shape[1] > self.image_planes:
             losses["mask"] = self.config.mask_weight * errors[:, self.image_planes :].mean()
         self.optimiser.zero_grad(set_to_none=True)
         torch.stack(list(losses.values())).sum().backward()

@@ -1,7 +1,7 @@
 """Random convolutions, fixed for ever: features that need no file and see more than grey levels.
 
 Naeem 2020 found untrained networks useful where images are far from ImageNet. The layers and the statistics taken
-of them are this project's choice. Filters of zero mean: with plain random ones, grey levels drown everything, and
+of them are a choice of this project. Filters of zero mean: with plain random ones, grey levels drown everything, and
 blurred nuclei scored nearer to real ones than real ones did. They see edges and texture; how bright an image is
 stands beside them in six features.
 """

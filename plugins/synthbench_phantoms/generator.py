@@ -12,9 +12,10 @@ from scipy import ndimage
 
 import synthbench
 from synthbench import Context, Generator, Sample, SampleSet, Stopped
-from synthbench.errors import DataError, StoreError
+from synthbench.errors import DataError
 from synthbench.samples import MASK
 from synthbench.toolkit.rng import stream
+from synthbench.toolkit.training.state_files import read_state
 from synthbench.types import BoolMask, FloatArray, Image, LabelMap
 from synthbench_phantoms import filaments, shapes
 from synthbench_phantoms.measure import DEPTHS, ImageStatistics, fill_missing, measure_image, regions_and_depth
@@ -83,11 +84,10 @@ class Phantom(Generator[PhantomGeneratorConfig]):
     @classmethod
     def load(cls, folder: Path, context: Context) -> Self:
         new = super().load(folder, context)
-        try:
-            state = json.loads((folder / STATISTICS_FILE).read_text(encoding="utf-8"))
-            new._set, new.statistics = state["set"], [ImageStatistics.from_json(row) for row in state["rows"]]
-        except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
-            raise StoreError(f"{folder / STATISTICS_FILE}: can't be read: {error!r}; fit again") from None
+        new._set, new.statistics = read_state(
+            folder / STATISTICS_FILE,
+            lambda state: (state["set"], [ImageStatistics.from_json(row) for row in state["rows"]]),
+        )
         return new
 
     def _render(self, rng: np.random.Generator, row: ImageStatistics, labels: LabelMap) -> Image:

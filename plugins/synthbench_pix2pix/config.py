@@ -47,7 +47,7 @@ class Pix2PixConfig(PresetConfig, MaskToImageConfig):
     upsampling: Literal["transposed", "bilinear"] | None = Field(
         None,
         description="transposed: the paper's U-Net (6.1.1); bilinear: 3×3 convolutions and bilinear upsampling, with a "
-        "stage at full resolution (this project's)",
+        "stage at full resolution (an addition of this project)",
     )
     norm: Norm | None = Field(
         None,
@@ -69,8 +69,8 @@ class Pix2PixConfig(PresetConfig, MaskToImageConfig):
     lambda_l1: float = Field(100.0, ge=0, description="weight λ of the L1 term in equation 4")
     structural_loss: Structure | Literal["auto"] | None = Field(
         None,
-        description="further term on the foreground (this project's; see synthbench_pix2pix.structure); auto: cldice "
-        "for a semantic dataset of thin lines, else none",
+        description="further term on the foreground (an addition of this project; see synthbench_pix2pix.structure); "
+        "auto: cldice for a semantic dataset of thin lines, else none",
     )
     lambda_structural: float | None = Field(
         None, gt=0, description="weight of the structural term; by default one that suits the term"

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any, Self
 
 from synthbench import SampleSet
-from synthbench.errors import DataError, StoreError, suggest
+from synthbench.errors import DataError, suggest
+from synthbench.toolkit.training.state_files import read_state
 
 __all__ = ["Classes"]
 
@@ -70,8 +71,8 @@ class Classes:
     @classmethod
     def load(cls, path: Path) -> Self:
         """Return what `save` wrote; raise `StoreError` if the file is missing or damaged."""
-        try:
-            rows: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-            return cls(str(rows["group"]), tuple(rows["names"]), tuple(int(k) for k in rows["members"]))
-        except (OSError, ValueError, TypeError, KeyError) as error:
-            raise StoreError(f"{path}: can't be read: {error}; fit again") from None
+        return read_state(path, cls._from_json)
+
+    @classmethod
+    def _from_json(cls, rows: dict[str, Any]) -> Self:
+        return cls(str(rows["group"]), tuple(rows["names"]), tuple(int(k) for k in rows["members"]))

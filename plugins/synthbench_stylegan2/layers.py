@@ -193,7 +193,7 @@ class SynthesisLayer(nn.Module):
 
 
 class Noise(nn.Module):
-    """Adds white noise, the same to all channels, of a learnt strength that starts at 0."""
+    """Adds white noise, the same to all channels, of a learned strength that starts at 0."""
 
     def __init__(self) -> None:
         super().__init__()

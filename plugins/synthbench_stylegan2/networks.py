@@ -29,7 +29,7 @@ __all__ = [
 ]
 
 BASE_SIDE = 4
-"""Side of the learnt constant."""
+"""Side of the learned constant."""
 _MAPPING_LR_MULTIPLIER = 0.01
 
 

@@ -13,13 +13,13 @@ from numpy.typing import NDArray
 from torch.optim.lr_scheduler import LambdaLR
 
 from synthbench import Budget, Context, Instances, Sample, SampleSet, Segmenter, Stopped, TrainingMix
-from synthbench.errors import StoreError
 from synthbench.toolkit.intensity.images import normalise, to_channels
 from synthbench.toolkit.training import loop
 from synthbench.toolkit.training.batches import Batches
 from synthbench.toolkit.training.loop import autocast, prepare_torch
 from synthbench.toolkit.training.patches import PatchStream
 from synthbench.toolkit.training.schedules import averaged_model, one_cycle
+from synthbench.toolkit.training.state_files import read_state
 from synthbench.toolkit.training.threshold_tuning import subsample, tune
 from synthbench.toolkit.training.weights import load_weights, save_weights
 from synthbench_unet.config import UNetConfig
@@ -75,11 +75,9 @@ class UNet(Segmenter[UNetConfig]):
     def load(cls, folder: Path, context: Context) -> Self:
         """Return what `save` wrote, on the context's device."""
         new = super().load(folder, context)
-        try:
-            state = json.loads((folder / STATE).read_text(encoding="utf-8"))
-            task, channels, classes, thresholds = (state[k] for k in ("task", "channels", "classes", "thresholds"))
-        except (OSError, ValueError, KeyError) as error:
-            raise StoreError(f"{folder / STATE}: can't be read: {error!r}; fit again") from None
+        task, channels, classes, thresholds = read_state(
+            folder / STATE, lambda state: tuple(state[key] for key in ("task", "channels", "classes", "thresholds"))
+        )
         new._build_network(context, task, channels, classes)
         load_weights(new.network, folder / WEIGHTS)
         new._build_predictor(context)

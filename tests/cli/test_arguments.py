@@ -30,11 +30,15 @@ def test_a_study_of_ones_own_is_not_cut_as_the_demonstration_is() -> None:
 
 
 @pytest.mark.parametrize("option", [("--budget", "paper"), ("--steps", "900"), ("--patch", "64")])
-def test_a_budget_is_of_whole_networks(option: tuple[str, str]) -> None:
-    found = study(*option)
-    assert {choice.name for choice in found.generators} >= {"duplicate", "pix2pix"}
-    assert all(not choice.config and choice.budget is None for choice in (*found.generators, *found.segmenters))
-    assert found.seeds == 3
+def test_a_budget_replaces_those_of_the_demonstration_and_nothing_else(option: tuple[str, str]) -> None:
+    demonstration = make_study(read_study(DEFAULT), "test")
+    changed = study(*option)
+    assert all(plugin.budget is None for plugin in (*changed.generators, *changed.segmenters))
+    assert changed.budget != demonstration.budget
+    for kind in ("generators", "segmenters"):
+        pairs = zip(getattr(changed, kind), getattr(demonstration, kind), strict=True)
+        assert all(one == other.model_copy(update={"budget": None}) for one, other in pairs)
+    assert (changed.seeds, changed.synthetic) == (demonstration.seeds, demonstration.synthetic)
 
 
 def test_entries_of_a_file_are_chosen_by_name_or_label(tmp_path: Path) -> None:

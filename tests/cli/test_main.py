@@ -36,6 +36,19 @@ def test_help_and_list_import_nothing_heavy(argv: tuple[str, ...]) -> None:
     assert "synthbench.cli" in loaded
 
 
+def test_a_renamed_command_is_refused_with_its_present_name(capsys) -> None:
+    with pytest.raises(SystemExit) as end:
+        main(["why", "abc"])
+    assert end.value.code == 2
+    assert "why: was renamed; use explain" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", ["plan", "run"])
+def test_an_unknown_column_is_refused_before_anything_is_planned(command: str, capsys) -> None:
+    assert main([command, "--columns", "foo"]) == 2
+    assert "'foo'" in capsys.readouterr().err
+
+
 def test_import_synthbench_costs_next_to_nothing() -> None:
     code = "import sys; before = set(sys.modules); import synthbench; print(*set(sys.modules) - before)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)

@@ -33,6 +33,13 @@ def test_json_holds_the_same(capsys: pytest.CaptureFixture[str]) -> None:
     } in found["options"]
 
 
+def test_a_configuration_is_shown_with_what_it_sets(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["show", "pix2pix", "--config", "preset=paper"]) == 0
+    assert '  upsampling: "transposed" (smoke, quick, standard, paper)' in capsys.readouterr().out
+    assert main(["show", "pix2pix", "--config", "preset=papr"]) == 2
+    assert "config: preset: " in capsys.readouterr().err
+
+
 def test_an_unknown_name_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["show", "pix2pixel"]) == 2
     assert "did you mean 'pix2pix'" in capsys.readouterr().err
@@ -41,4 +48,4 @@ def test_an_unknown_name_is_one_line(capsys: pytest.CaptureFixture[str]) -> None
 def test_support_of_ignore_regions_is_told(capsys: pytest.CaptureFixture[str]) -> None:
     for name, supported in (("unet", True), ("pix2pix", False)):
         assert main(["show", name]) == 0
-        assert ("Pixels of unknown label (an ignore region) are supported." in capsys.readouterr().out) is supported
+        assert ("(an ignore region) are supported" in capsys.readouterr().out) is supported

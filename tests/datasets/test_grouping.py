@@ -129,8 +129,8 @@ def test_what_programs_write_for_a_missing_value_is_no_group(tmp_path, blank):
         ("", "has no second column"),
         ("id,well,well\na,1,2\n", "the column 'well' occurs twice"),
         ("id,,well\na,1,2\n", "a column has no name"),
-        ("id,well\na,1,2\n", "the row of 'a' has 3 cells, but the header 2"),
-        ("id,well\na,1\na,2\n", "the row of 'a' occurs twice with different values"),
+        ("id,well\na,1,2\n", "'a' has 3 cells, but the header 2"),
+        ("id,well\na,1\na,2\n", "'a' occurs twice"),
         ('id,well\na,"' + "x" * 200_000 + '"\n', "can't be read: field larger than"),
     ],
 )
@@ -142,7 +142,7 @@ def test_a_table_that_can_not_be_understood_is_refused(tmp_path, text, says):
 
 def test_a_table_in_another_encoding_says_what_to_do(tmp_path):
     (tmp_path / "t.csv").write_bytes("id,wéll\n".encode("latin-1"))
-    with pytest.raises(ConfigError, match=r"can't be read: .*; save it as CSV, in UTF-8"):
+    with pytest.raises(ConfigError, match=r"can't be read: .*UTF-8"):
         GroupTable(tmp_path / "t.csv")
     with pytest.raises(ConfigError, match=r"none\.csv: no such table"):
         GroupTable(tmp_path / "none.csv")
@@ -151,7 +151,7 @@ def test_a_table_in_another_encoding_says_what_to_do(tmp_path):
 def test_a_table_without_end_is_refused():
     if not Path("/dev/zero").is_char_device():
         pytest.skip("there is no /dev/zero here")
-    with pytest.raises(ConfigError, match=r"/dev/zero: is larger than 64 MiB; is this the right table\?"):
+    with pytest.raises(ConfigError, match="/dev/zero: is larger than 64 MiB"):
         GroupTable(Path("/dev/zero"))
 
 
@@ -197,8 +197,8 @@ def test_images_without_a_row_and_rows_without_an_image_are_told_together(bring,
         bring(wells, groups=tmp_path / "t.csv", group_from="{well}_s1")
     said = str(raised.value)
     assert "3 problems: (1) images/B07_s1.png: can't be read" in said
-    assert "(2) --group-from '{well}_s1': 1 file names don't match: A01_s2.png" in said
-    assert "t.csv: 1 images have no row: A01_s2.png; rows without an image: A1_s2; expected ids or file names" in said
+    assert "'{well}_s1': 1 file names don't match: A01_s2.png" in said
+    assert "no row: A01_s2.png; rows without an image: A1_s2;" in said
 
 
 def test_a_row_that_could_be_two_images_is_refused(put, bring, grey, two_cells, tmp_path):

@@ -105,7 +105,7 @@ def test_binary_masks_are_recognised_when_the_whole_set_was_seen(put, tmp_path, 
     for name in "ab":
         put(f"images/{name}.png", grey)
         put(f"labels/{name}.png", mask)
-    with pytest.raises(DataError, match=r"no mask has more than one label, and that of .*a\.png .*--components"):
+    with pytest.raises(DataError, match=r"more than one label, .*a\.png .*--components"):
         prepare_import(tmp_path).write(tmp_path / "out")
     assert not (tmp_path / "out").exists()
     (samples, found) = list(prepare_import(tmp_path, components=True).samples()), prepare_import(tmp_path)
@@ -166,7 +166,7 @@ def test_classes_and_components_are_those_of_the_known_pixels(put, bring, grey):
     assert np.array_equal(np.unique(classes.labels), [0, 1])
     (pieces,), _ = bring(components=True, ignore=255)
     assert (pieces.labels.max(), pieces.ignore.sum()) == (2, 24 * 12)
-    with pytest.raises(DataError, match="255 beside the classes background, foreground; use --ignore 255"):
+    with pytest.raises(DataError, match=r"255 beside the classes .*--ignore 255"):
         bring(task="semantic")
 
 

@@ -99,7 +99,7 @@ def test_an_unknown_name_gets_the_nearest(tmp_path, cells):
     shelf.add(prepare_import(cells))
     with pytest.raises(DataError, match=r"no dataset.*'cell' \(did you mean 'cells'\?\)"):
         shelf.open("cell")
-    with pytest.raises(DataError, match=r"cellz: not a path, .*dataset plugin \(did you mean 'cells'\?\)"):
+    with pytest.raises(DataError, match=r"cellz: not a path, .*'cells'"):
         open_dataset("cellz", library=shelf)
 
 
@@ -144,7 +144,7 @@ def test_a_library_that_can_not_be_written_says_where_to(tmp_path, cells):
 
 def test_a_file_in_the_place_of_the_library_says_where_to(tmp_path, cells):
     (tmp_path / "file").touch()
-    with pytest.raises(DataError, match=r"file/library: can't be written: .*; set SYNTHBENCH_HOME to another folder"):
+    with pytest.raises(DataError, match=r"file/library: can't be written: .*SYNTHBENCH_HOME"):
         Library(tmp_path / "file" / "library").add(prepare_import(cells))
 
 
@@ -178,7 +178,7 @@ def test_a_plugin_dataset_that_can_not_be_built_is_one_line(dots, tmp_path, name
 
 def test_a_plugin_dataset_in_the_library_leaves_no_work_behind(dots, tmp_path):
     shelf = Library(tmp_path / "library")
-    with pytest.raises(DataError, match=r"'dots' isn't in the library yet; add it.*'synthbench dataset add dots'"):
+    with pytest.raises(DataError, match=r"'dots' isn't in the library.*'synthbench dataset add dots'"):
         open_dataset("dots", library=shelf)
     shelf.build("dots", {}, name="mine")
     assert shelf.names() == ["mine"]

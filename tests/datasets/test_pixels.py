@@ -54,9 +54,7 @@ def test_sixteen_bits_per_colour_are_read_from_tiff_and_refused_from_png(put, tm
         b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR" + (32).to_bytes(4, "big") + (24).to_bytes(4, "big") + bytes([16, 2, 0, 0, 0])
     )
     (tmp_path / "b.png").write_bytes(head + bytes(20))
-    with pytest.raises(
-        DataError, match=r"b\.png: a PNG with 16 bits per colour can't be read without loss; save .* TIFF"
-    ):
+    with pytest.raises(DataError, match=r"b\.png: a PNG with 16 bits .* TIFF"):
         read_image(tmp_path / "b.png", ImportLog())
 
 
@@ -116,7 +114,7 @@ def test_channels_first_are_turned(grey):
         (np.zeros((4, 5, 4), np.uint8), "the image has 4 channels.* opaque alpha"),
         (np.zeros((9, 5, 7), np.uint8), r"shape \(9, 5, 7\); save .*single plane"),
         (np.zeros((0, 5), np.uint8), "the image is empty"),
-        (np.array([[0, 70000]]), "contains 0 … 70000; convert it to uint8 or uint16"),
+        (np.array([[0, 70000]]), "0 … 70000; .*uint16"),
         (np.full((4, 5), np.inf), "NaN or infinity"),
         (np.zeros((4, 5), complex), "the image type is complex128"),
     ],
@@ -175,9 +173,7 @@ def test_an_alpha_channel_that_says_no_more_than_the_numbers_is_dropped(channels
         np.testing.assert_array_equal(to_label_map(stacked, "m", ImportOptions(), ImportLog()), mask)
     for numbers, alpha in ((0 * mask, mask), (np.full_like(mask, 255), (mask > 0) * 255)):
         stacked = np.stack([*[numbers] * (channels - 1), alpha.astype(np.uint8)], axis=-1)
-        with pytest.raises(
-            DataError, match=r"m: the alpha channel \(2\.6% .*mark different pixels.*save one grey channel"
-        ):
+        with pytest.raises(DataError, match=r"m: the alpha channel \(2\.6% .*one grey channel"):
             to_label_map(stacked, "m", ImportOptions("semantic"), ImportLog())
 
 
@@ -207,7 +203,7 @@ def test_class_maps_are_kept_and_two_valued_ones_become_classes():
     assert log.lines() == ["binary masks of 0 and 255 stored as classes 0 and 1: 1"]
     with pytest.raises(DataError, match=r"m: the mask.* 7, .*the 3 classes \(background, a, b\) are 0 … 2"):
         to_label_map(_squares((2, 2, 4), value=7), "m", SEMANTIC, ImportLog())
-    with pytest.raises(DataError, match=r"m: the mask contains 255 beside the classes .*use --ignore 255"):
+    with pytest.raises(DataError, match=r"m: the mask contains 255 .*--ignore 255"):
         to_label_map(classes + _squares((15, 15, 4)), "m", SEMANTIC, ImportLog())
     with pytest.raises(DataError, match=r"m: the mask contains 1 … 3 but not 0.*subtract 1"):
         to_label_map(classes + np.uint8(1), "m", SEMANTIC, ImportLog())

@@ -118,13 +118,13 @@ def test_an_official_split_that_leaks_a_group_is_refused_by_name():
         6, split=["train", "train", "train", "test", "test", "train"], well=["A1", "A1", "A2", "B1", "A2", "C3"]
     )
     assert make_splits(samples, "official")
-    with pytest.raises(DataError, match=r"the split leaks well 'A2': 's002' is in train, 's004' in test;"):
+    with pytest.raises(DataError, match="leaks well 'A2': 's002' is in train, 's004'"):
         make_splits(samples, "official", group="well")
 
 
 def test_an_official_validation_split_that_leaks_is_refused_too():
     samples = _set(6, split=["train", "train", "validation", "validation", "test", "test"], well=list("ababcd"))
-    with pytest.raises(DataError, match=r"leaks well 'a': 's000' is in train, 's002' in validation"):
+    with pytest.raises(DataError, match="leaks well 'a': 's000' is in train, 's002'"):
         make_splits(samples, "official", group="well")
 
 
@@ -160,7 +160,7 @@ def test_what_can_not_be_split_is_one_clear_line(samples, how, error, says):
 
 
 def test_an_id_may_be_in_one_part_only():
-    with pytest.raises(DataError, match=r"'a' is in train and in test; each id may be in one part only"):
+    with pytest.raises(DataError, match="'a' is in train and in test"):
         Split(("a", "b"), (), ("a",))
 
 

@@ -58,7 +58,7 @@ def planes(axes: str, **form: bool) -> Callable[[Path], None]:
 @pytest.mark.parametrize(
     ("write", "says"),
     [
-        (lambda path: appended(path, 2), r"contains 2 images \(12×17, 12×17\) as pages or series"),
+        (lambda path: appended(path, 2), r"contains 2 images \(12×17, 12×17\)"),
         (lambda path: appended(path, 4), "contains 4 images"),
         (two_sizes, r"contains 2 images \(12×17, 8×9\)"),
         (pages_of_one_series, "contains 3 pages of 12×17, not one image"),
@@ -104,7 +104,7 @@ def test_samples_per_pixel_are_colours(tmp_path, options):
 def test_three_channels_are_colours_and_no_mask(tmp_path, options):
     tifffile.imwrite(tmp_path / "a.tif", STACK, **options)
     np.testing.assert_array_equal(read_image(tmp_path / "a.tif", ImportLog()), COLOUR)
-    with pytest.raises(DataError, match=r"a\.tif: (contains three channels|the mask is a colour image)"):
+    with pytest.raises(DataError, match=r"a\.tif: .*(three channels|colour image)"):
         read_mask(tmp_path / "a.tif", ImportOptions(), ImportLog())
 
 
@@ -156,7 +156,7 @@ def test_a_palette_gives_an_image_its_colours_and_a_mask_its_numbers(tmp_path):
     white = np.zeros((3, 256), np.uint16)
     white[:, 0] = 65535
     tifffile.imwrite(tmp_path / "w.tif", (LABELS == 1).astype(np.uint8), photometric="palette", colormap=white)
-    with pytest.raises(DataError, match=r"w\.tif: in its palette 0 has the colour 255, 255, 255 and 1 is black"):
+    with pytest.raises(DataError, match=r"w\.tif: .*0 has the colour 255, 255, 255"):
         read_mask(tmp_path / "w.tif", ImportOptions(), ImportLog())
 
 

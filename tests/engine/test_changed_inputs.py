@@ -38,7 +38,7 @@ def test_a_set_that_is_replaced_during_a_run_and_put_back_leaves_no_score(trial,
     SampleSet.write(cells, map(easy, SampleSet.open(kept)), name="cells")
     told, _ = process.communicate(timeout=120)
     assert process.returncode == 3, told
-    assert "its samples aren't those that the study was planned with" in told
+    assert "its samples aren't those" in told
     for path in sorted(cells.rglob("*"), reverse=True):
         path.rmdir() if path.is_dir() else path.unlink()
     cells.rmdir()

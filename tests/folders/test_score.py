@@ -6,6 +6,7 @@ import multiprocessing
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,8 +14,8 @@ import tifffile
 from PIL import Image
 
 from synthbench.datasets.import_options import ImportLog
-from synthbench.errors import DataError, SynthbenchError
-from synthbench.folders.score import score_folders, score_image, summary
+from synthbench.errors import ConfigError, DataError, SynthbenchError
+from synthbench.folders.score import score_folders, score_image, score_masks, summary
 from synthbench.metrics.matching import IOU_THRESHOLDS
 from synthbench.samples import read_array, write_array
 
@@ -431,13 +432,13 @@ def test_classes_that_do_not_mean_the_same_have_no_score(folders: tuple[Path, Pa
         labels = np.array(picture)
     labels[:2] = 255
     write_array(truth / "a.png", labels)
-    with pytest.raises(DataError, match=r"a\.png: 255 occurs beside classes up to 1.*--ignore 255"):
+    with pytest.raises(DataError, match=r"a\.png: 255 occurs beside .*--ignore 255"):
         score_folders(*folders, semantic=True)
     assert score_folders(*folders, semantic=True, ignore=255)["classes"] == 2
     write_array(truth / "a.png", (labels == 1).astype(np.uint8) * 255)
     write_array(truth / "b.png", (labels == 1).astype(np.uint8) + (labels == 255))
     write_array(truth / "c.png", (labels == 1).astype(np.uint8) * 2)
-    with pytest.raises(DataError, match=r"truth: a\.png contains 0 and 255, but c\.png classes up to 2"):
+    with pytest.raises(DataError, match=r"a\.png contains 0 and 255, but c\.png"):
         score_folders(*folders, semantic=True)
 
 
@@ -455,3 +456,38 @@ def test_a_stack_of_masks_has_no_score(folders: tuple[Path, Path]) -> None:
             tifffile.imwrite(folder / "a.tif", np.ones((20, 30), np.uint8), append=(folder / "a.tif").exists())
     with pytest.raises(DataError, match=r"a\.tif:.*3.*; save each as a file of its own"):
         score_folders(*folders)
+
+
+@pytest.mark.parametrize("options", [{}, {"semantic": True}, {"components": True}, {"ignore": 7}])
+def test_arrays_have_the_scores_of_their_files(folders: tuple[Path, Path], options: dict[str, Any]) -> None:
+    names = ("a.png", "b.png", "c.png")
+    predicted, truth = ([read_array(folder / name) for name in names] for folder in folders)
+    expected = score_masks(*folders, **options)
+    assert score_masks(predicted, truth, **options) == expected
+    assert score_masks(np.stack(predicted), tuple(truth), **options) == expected
+
+
+def test_one_array_is_one_image(folders: tuple[Path, Path]) -> None:
+    labels = read_array(folders[1] / "a.png")
+    result = score_masks(labels, labels)
+    assert (result["images"], result["pooled"]["f1"]) == (1, [1.0] * 10)
+
+
+LABELS = np.ones((20, 30), np.uint8)
+
+
+@pytest.mark.parametrize(
+    ("predicted", "truth", "error", "named"),
+    [
+        (LABELS, "folder", ConfigError, "truth: str"),
+        (7, LABELS, ConfigError, "predicted: int"),
+        (["a.png"], ["a.png"], ConfigError, "predicted: list"),
+        ([LABELS], [LABELS, LABELS], DataError, "truth 2"),
+        ([], [], DataError, "empty"),
+        (LABELS, LABELS.astype(float), DataError, r"truth\[0\].*float64"),
+        (LABELS, LABELS[:, :9], DataError, r"predicted\[0\].*20×30"),
+    ],
+)
+def test_arrays_that_cannot_be_scored_are_named(predicted: Any, truth: Any, error: type, named: str) -> None:
+    with pytest.raises(error, match=named):
+        score_masks(predicted, truth)

@@ -178,7 +178,12 @@ def results(table: pd.DataFrame | None = None, **choices: object) -> SimpleNames
             "stored": True,
         }
     )
-    study = SimpleNamespace(name="phantom-nuclei", to_yaml=lambda: "name: phantom-nuclei\nsegmenters: [unet]\n")
+    study = SimpleNamespace(
+        name="phantom-nuclei",
+        budget=SimpleNamespace(name="quick", steps=None),
+        segmenters=[SimpleNamespace(budget=None)],
+        to_yaml=lambda: "name: phantom-nuclei\nsegmenters: [unet]\n",
+    )
     return SimpleNamespace(
         study=study,
         images=made,

@@ -29,7 +29,7 @@ class Truth:
         Of an arm on a well, and on an image; the baseline has none.
     training : float
         Of one training.
-    wild : mapping of int to float
+    outliers : mapping of int to float
         How many times as much the training of some arms varies; 0 is the baseline.
     fold_spread : float
         Of an arm in a fold.
@@ -46,7 +46,7 @@ class Truth:
     well_spread: float = 0.0
     image_spread: float = 0.03
     training: float = 0.006
-    wild: Mapping[int, float] = field(default_factory=dict)
+    outliers: Mapping[int, float] = field(default_factory=dict)
     fold_spread: float = 0.0
     joined: bool = True
     objects: int = OBJECTS
@@ -73,7 +73,7 @@ def study(truth: Truth, number: int) -> pd.DataFrame:
             of_arm = of_arm + rng.normal(0, truth.well_spread, len(truth.wells))[well]
             of_arm = of_arm + rng.normal(0, truth.image_spread, count)
             for seed in range(truth.seeds):
-                trained = rng.normal(0, truth.training * truth.wild.get(arm, 1.0))
+                trained = rng.normal(0, truth.training * truth.outliers.get(arm, 1.0))
                 share = BASE + hard + trained + (of_arm if arm else 0.0)
                 parts.append((fold, arm, seed, rng.binomial(truth.objects, np.clip(share, 0.02, 0.98))))
     size = len(parts)

@@ -71,7 +71,7 @@ def test_an_empty_mask_of_a_set_reads_back_however_well_it_packs(tmp_path: Path,
     if suffix == ".png":
         Image.fromarray(empty).save(tmp_path / "a.png", compress_level=9)
     np.testing.assert_array_equal(read_array(tmp_path / f"a{suffix}", (2000, 2000)), empty)
-    with pytest.raises(DataError, match=r"bytes that.*to 4 megapixels \(2000×2000\), as decompression bombs do"):
+    with pytest.raises(DataError, match=r"bytes that.*to 4 megapixels \(2000×2000\)"):
         read_mask(tmp_path / f"a{suffix}", ImportOptions(), ImportLog())
 
 

@@ -9,9 +9,9 @@ import pandas as pd
 import pytest
 
 from synthbench.leaderboard import as_json, by_group, csv, table
-from synthbench.leaderboard.formatting import text
-from synthbench.leaderboard.narrative import caveats
-from synthbench.leaderboard.render import markdown, shown
+from synthbench.leaderboard._formatting import text
+from synthbench.leaderboard._narrative import caveats
+from synthbench.leaderboard._render import markdown, shown
 from synthbench.statistics import paired_difference
 
 DUPLICATE, PIX2PIX = "real + duplicate × 50", "real + pix2pix × 50"
@@ -34,6 +34,19 @@ def test_each_arm_is_compared_with_as_many_copies(frames: SimpleNamespace) -> No
     assert "Δ vs duplicate" in markdown(found)
 
 
+def test_the_interval_of_that_comparison_ends_where_differences_do(frames: SimpleNamespace) -> None:
+    images = frames.images({"real": 0.0, DUPLICATE: 0.0, PIX2PIX: 0.0})
+    nothing = ((images["arm"] == PIX2PIX) & (images["seed"] % 2 == 1)) | (
+        (images["arm"] == DUPLICATE) & (images["seed"] % 2 == 0)
+    )
+    images.loc[nothing, ["fp", "fn"]] += images.loc[nothing, ["tp", "tp"]].to_numpy()
+    images.loc[nothing, "tp"] = 0
+    found = table(frames.results(images), draws=500)
+    uncut = paired_difference(images[images.segmenter == "unet"], PIX2PIX, DUPLICATE)
+    assert uncut.high > 1
+    assert row(found, PIX2PIX)["delta_vs_duplicate_high"] == 1
+
+
 def test_without_copies_or_other_amounts_there_are_no_such_columns(frames: SimpleNamespace) -> None:
     found = table(frames.results(frames.images({"real": 0.0, PIX2PIX: 0.03})), draws=200)
     assert not {"delta_vs_duplicate", "equivalent_real_images"} & set(shown(found))
@@ -53,8 +66,27 @@ def test_worth_is_read_off_the_other_amounts(frames: SimpleNamespace) -> None:
     assert at_45["equivalent_real_images"] == pytest.approx(45, abs=20)
     assert (at_45["equivalent_real_images_least"], at_45["equivalent_real_images_most"]) == (0, 135)
     assert text(at_45, "equivalent_real_images").startswith("+")
-    assert text(at_180, "equivalent_real_images").startswith("> 0 [")
+    assert text(at_180, "equivalent_real_images") == "n/a", "no larger amount tells what a gain is worth"
     assert text(row(found, "real"), "equivalent_real_images") == "n/a"
+
+
+def test_at_the_largest_amount_a_loss_is_told_in_images_where_something_can_be_said() -> None:
+    at_180 = dict.fromkeys(("equivalent_real_images_least", "equivalent_real_images_most"), 0) | {"verdict": "worse"}
+    at_180["equivalent_real_images_least"] = -135
+    for value, low, high, shown_text in (
+        (-60.0, -90.0, -20.0, "−60 [−90, −20]"),
+        (-60.0, -135.0, -20.0, "−60 [< −135, −20]"),
+        (-60.0, -90.0, 0.0, "−60 [−90, > 0]"),
+        (-60.0, -135.0, 0.0, "n/a"),
+        (0.0, -20.0, 0.0, "n/a"),
+        (-60.0, np.nan, np.nan, "−60"),
+    ):
+        names = ("equivalent_real_images", "equivalent_real_images_low", "equivalent_real_images_high")
+        values = dict(zip(names, (value, low, high), strict=True))
+        assert text(at_180 | values, "equivalent_real_images") == shown_text
+        unchanged = at_180 | values | {"verdict": "nothing changed: were the synthetic images used?"}
+        assert text(unchanged, "equivalent_real_images") == "n/a"
+        assert text(unchanged | {"headroom": 0.1, "delta": 0.0, "recovered": 0.0}, "recovered") == "n/a"
 
 
 def test_of_one_test_image_no_interval_and_no_rank_is_claimed(frames: SimpleNamespace) -> None:

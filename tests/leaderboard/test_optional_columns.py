@@ -32,6 +32,15 @@ def scored(frames: SimpleNamespace) -> SimpleNamespace:
     return found
 
 
+@pytest.mark.parametrize(
+    ("old", "new"), [("agreement", "label_consistency"), ("leaked", "test_duplicates"), ("runs", "completed")]
+)
+def test_a_former_name_is_refused_with_the_present_one(old: str, new: str) -> None:
+    with pytest.raises(ConfigError, match=f"{old}.*{new}"):
+        columns_of([old], 0.5)
+    assert columns_of([new], 0.5) == [new]
+
+
 def test_values_are_those_of_the_rows(scored: SimpleNamespace) -> None:
     """By hand from sums over images: PQ .8 · F1 where all matched pairs have IoU .8; AJI by its two sums."""
     found = table(scored, draws=DRAWS, columns=ASKED).set_index("arm")

@@ -21,8 +21,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from synthbench.leaderboard import page, report
-from synthbench.leaderboard.charts import Scale, spaced, step_for
-from synthbench.leaderboard.reporting import SIDE, crop, crop_sample
+from synthbench.leaderboard._charts import Line, Scale, curves, spaced, step_for
+from synthbench.leaderboard._reporting import SIDE, crop, crop_sample
 from synthbench.samples import Sample, SampleSet
 
 TEMPLATES = Path(page.__code__.co_filename).parent / "templates"
@@ -117,7 +117,8 @@ def test_what_strangers_wrote_stays_text(
     hostile = gaps
     for name in ("pix2pix", "phantom-nuclei", "unet", "A172", "loss is NaN"):
         hostile = renamed(hostile, name, f"{name}{evil}")
-    hostile.study = SimpleNamespace(name=f"study{evil}", to_yaml=lambda: f"name: {evil}")
+    study = {"name": f"study{evil}", "to_yaml": lambda: f"name: {evil}"}
+    hostile.study = SimpleNamespace(**{**vars(hostile.study), **study})
     (tmp_path / "failures.txt").write_text(evil, encoding="utf-8")
     sample = Sample("s1", np.zeros((8, 8), np.uint8), np.ones((8, 8), np.uint8))
     read = Reader(report(tmp_path, hostile, {f"real{evil}": [sample]}).read_text(encoding="utf-8"))
@@ -251,6 +252,26 @@ def test_labels_stand_apart_in_order_and_near_their_curves(values: list[float]) 
     if all(b - a >= 15 for a, b in pairwise(wanted)):
         assert spots == pytest.approx(wanted)
     assert np.mean(spots) == pytest.approx(np.mean(wanted), abs=1e-6)
+
+
+@pytest.mark.parametrize("score", [0.0, 0.4, 1.0])
+def test_the_title_of_the_axis_stands_above_its_highest_tick(score: float) -> None:
+    scores = [score] * 3
+    drawn = curves([Line("real", [0.5, 0.7, 0.9], scores, scores, scores, 0)], "title", "description", "F-score")
+    heights = {text: float(y) for y, text in re.findall(r'<text [^>]*?y="([\d.]+)"[^>]*>([^<]+)</text>', drawn)}
+    numbers = {text: y for text, y in heights.items() if re.fullmatch(r"\d\.\d+", text) and y < 250}
+    assert min(numbers.values()) - heights["F-score"] >= 12
+    assert max(map(len, numbers)) <= 4
+
+
+def test_an_arm_that_changed_nothing_has_no_interval_in_the_chart(small: SimpleNamespace, tmp_path: Path) -> None:
+    assert page(small, tmp_path).count('class="bar"') == 1
+    own, real = (small.images["arm"] == arm for arm in ("real + pix2pix × 9", "real"))
+    same = small.images.copy()
+    for name in ("tp", "fp", "fn", "dice"):
+        same.loc[own, name] = same.loc[real, name].to_numpy()
+    unchanged = SimpleNamespace(**{**vars(small), "images": same})
+    assert page(unchanged, tmp_path).count('class="bar"') == 0
 
 
 @given(st.floats(1e-4, 1e3))

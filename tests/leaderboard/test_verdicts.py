@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from synthbench.leaderboard.verdicts import difference_columns
+from synthbench.leaderboard._verdicts import difference_columns
 from synthbench.statistics import Comparison, Difference, compare
 
 

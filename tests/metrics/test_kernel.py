@@ -129,7 +129,7 @@ def test_bad_input_is_named(change: dict, named: str) -> None:
     x, y = np.zeros((2, 5, 3))
     with pytest.raises(ValueError, match=f"^{named}: "):
         kernel_interval(x, y, 0, **change)
-    with pytest.raises(ValueError, match=r"^permutations: 0; give a whole number, 1 or more"):
+    with pytest.raises(ValueError, match=r"^permutations: 0;"):
         permutation_test(x, y, 0, permutations=0)
     with pytest.raises(ValueError, match=r"^x: 1 images; 2 are needed"):
         kernel_distance(x[:1], y)

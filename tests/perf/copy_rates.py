@@ -161,7 +161,7 @@ def levels(sample: Sample, rng: np.random.Generator) -> np.ndarray:
 
 
 def learned(samples: Sequence[Sample]) -> Callable[[Sample, np.random.Generator], np.ndarray]:
-    """Return a painter: a network that has learnt from these samples how images look where masks are so."""
+    """Return a painter: a network that has learned from these samples how images look where masks are so."""
     torch.manual_seed(0)
     network = nn.Sequential(
         nn.Conv2d(5, 16, 5, padding=2), nn.ReLU(),

@@ -64,7 +64,7 @@ def test_an_entry_point_that_cannot_be_loaded_is_a_problem() -> None:
     found = discover([Gone("gone", "x", None), Point("fine", "y", generator("gan"))])
     assert found.names("generator") == ["gan"]
     assert found.problems[0].reason == "ModuleNotFoundError: No module named 'gone'"
-    with pytest.raises(PluginError, match="the plugin 'gone' is disabled: ModuleNotFoundError: No module named 'gone'"):
+    with pytest.raises(PluginError, match="the plugin 'gone' is disabled: ModuleNotFoundError"):
         found.get("generator", "zzz")
     many = discover([Gone("gone", "x", None), Gone("lost", "x", None)])
     with pytest.raises(PluginError, match="; 2 plugins are disabled, 'synthbench list' says why"):

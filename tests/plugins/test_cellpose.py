@@ -59,7 +59,7 @@ def answering(labels: np.ndarray, cellprob: np.ndarray) -> Callable[..., Any]:
 
 
 def saying(labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return flow and cellprob of a network that has learnt everything."""
+    """Return flow and cellprob of a network that has learned everything."""
     inside, flow = np.split(flows.targets(labels), [1])
     return flows.FLOW_SCALE * flow, 10 * inside[0] - 5
 

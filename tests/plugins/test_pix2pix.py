@@ -254,7 +254,7 @@ def test_an_empty_set_and_an_image_smaller_than_a_patch_are_refused(blob_set):
         fitted(blob_set[:0])
     with pytest.raises(DataError, match="smaller than a patch"):
         fitted(blob_set, patch=128)
-    with pytest.raises(ConfigError, match="give patches of 64 or more, or a smaller num_downs"):
+    with pytest.raises(ConfigError, match="64 or more, or a smaller num_downs"):
         fitted(blob_set, patch=32, num_downs=5)
     with pytest.raises(ConfigError, match=r"give patches of 24 or more \(images"):
         fitted(blob_set, patch=16, num_downs=1)
@@ -329,7 +329,7 @@ def test_drawn_images_are_as_noisy_as_real_ones(blob_set):
 
 
 def test_drawn_objects_get_the_texture_of_training_objects(blob_set):
-    """Discs with spots are learnt as smooth ones in one step."""
+    """Discs with spots are learned as smooth ones in one step."""
 
     def spotted(seed: int) -> Sample:
         plain = blob_set[seed]

@@ -143,7 +143,7 @@ def test_another_seed_is_another_network(blob_set: SampleSet) -> None:
         ("binary", (40, 33, 3), "uint16"),
     ],
 )
-def test_all_sorts_of_images_are_learnt_from(decoding: str, shape: tuple[int, ...], dtype: str) -> None:
+def test_all_sorts_of_images_are_learned_from(decoding: str, shape: tuple[int, ...], dtype: str) -> None:
     unet = fitted(SampleSet.of([picture(shape, 2, dtype)]), decoding=decoding)
     for size in ((1, 1), (1, 40), (40, 1), (31, 33), (70, 20)):
         for image in (np.zeros(size, dtype), np.full((*size, 3), 200, dtype)):

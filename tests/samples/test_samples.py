@@ -33,7 +33,7 @@ images = st.one_of(
 @pytest.mark.parametrize(
     ("image", "labels", "says"),
     [
-        (GREY.astype(float), NONE, "the image type is float64; convert it to uint8 or uint16"),
+        (GREY.astype(float), NONE, "the image type is float64; .*uint16"),
         (GREY[None], NONE, r"the image has shape \(1, 6, 8\)"),
         (np.zeros((6, 8, 4), np.uint8), NONE, r"the image has shape \(6, 8, 4\)"),
         (GREY[:0], NONE[:0], "the image is empty"),
@@ -227,9 +227,7 @@ def test_an_index_that_is_no_json_is_one_line(blob_set, tmp_path, text):
 
 
 def test_a_folder_that_is_no_set_says_how_to_make_one(tmp_path):
-    with pytest.raises(
-        DataError, match=r"not a sample set \(no samples\.json\); import it with 'synthbench dataset add'"
-    ):
+    with pytest.raises(DataError, match=r"no samples\.json\); .*'synthbench dataset add'"):
         SampleSet.open(tmp_path)
 
 

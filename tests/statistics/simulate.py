@@ -1,4 +1,4 @@
-"""The tables of docs/statistics.md: studies with a known truth, judged as a leaderboard judges them.
+"""The tables of docs/statistics.md: studies with a known difference, analysed as a leaderboard does.
 
 ``python tests/statistics/simulate.py [--studies N] [TABLE …]`` prints them as Markdown; all of them take
 half an hour of one processor core with the numbers of studies that the page names.
@@ -28,15 +28,15 @@ KNOWN = 2.802
 
 
 def groups(studies: int) -> Iterator[list[str]]:
-    """Wells that are resampled together: one arm without effect, coverage; and five arms of three seeds, alarms."""
-    yield ["wells", "2 seeds", "3 seeds", "10 seeds", "boards of five arms × 3 seeds with a false alarm"]
+    """Wells that are resampled together: coverage with one arm without effect; false positives of five such arms."""
+    yield ["wells", "covered, 2 seeds", "3 seeds", "10 seeds", "false positives: leaderboards, 3 seeds"]
     for name, wells in {**SIZES, **UNEQUAL}.items():
         held = [judge(Truth(seeds=seeds, wells=wells, **WELL), studies).held for seeds in (2, 3, 10)]
         five = judge(Truth((0.0,) * 5, wells=wells, **WELL), studies // 2)
         yield [name, *map(share, held), share(five.alarms)]
     loose = judge(Truth(seeds=10, wells=SIZES["5"], joined=False, **WELL), studies).held
     five = judge(Truth((0.0,) * 5, wells=SIZES["5"], joined=False, **WELL), studies // 2)
-    yield ["5, taken for 50 independent images", "", "", share(loose), share(five.alarms)]
+    yield ["5, treated as 50 independent images", "", "", share(loose), share(five.alarms)]
 
 
 def coverage(studies: int) -> Iterator[list[str]]:
@@ -50,12 +50,12 @@ def coverage(studies: int) -> Iterator[list[str]]:
 
 
 def one(studies: int) -> Iterator[list[str]]:
-    """One seed: the interval holds the noise of training that is assumed; folds of one seed are repeats."""
+    """One seed: the interval assumes the noise of training; folds with one seed are repeated trainings."""
     yield [
         "design of five arms without effect",
         "noise of training",
-        "intervals that hold 0",
-        "boards that call an arm",
+        "covered",
+        "false positives: leaderboards",
     ]
     for folds, name in ((1, "1 fold × 1 seed"), (3, "3 folds × 1 seed"), (5, "5 folds × 1 seed")):
         for training in (0.004, 0.012 / np.sqrt(2), 0.012):
@@ -65,7 +65,7 @@ def one(studies: int) -> Iterator[list[str]]:
 
 def power(studies: int) -> Iterator[list[str]]:
     """An arm whose effect the best possible test finds in 80 %, among arms without effect."""
-    yield ["arms", "seeds", "found", "found after Holm", "false alarms"]
+    yield ["arms", "seeds", "found", "after Holm's correction", "false positives: leaderboards without effect"]
     for arms, seeds in ((5, 2), (5, 3), (2, 2), (2, 3)):
         found, null = _power(arms, seeds, studies)
         yield [str(arms), str(seeds), share(found.found), share(found.found_holm), share(null.alarms)]
@@ -79,7 +79,7 @@ def _power(arms: int, seeds: int, studies: int) -> tuple[Judged, Judged]:
 
 
 def unequal(studies: int) -> Iterator[list[str]]:
-    """Five arms without effect, one of which, or the baseline, varies more: boards with a false alarm."""
+    """Five arms without effect, one of which, or the baseline, varies more: fraction of false positives."""
     yield ["what varies more", "2 seeds", "3 seeds", "5 seeds"]
     for name, outliers in (
         ("nothing", {}),
@@ -94,16 +94,36 @@ def unequal(studies: int) -> Iterator[list[str]]:
 
 
 def folds(studies: int) -> Iterator[list[str]]:
-    """Folds, alike and not."""
-    yield ["folds", "seeds", "images", "folds alike", "folds differ"]
+    """Folds with the same true difference, and folds that differ."""
+    yield ["folds", "seeds", "images", "equal folds", "folds differ"]
     for count, seeds, wells in ((2, 2, 20), (3, 1, 10), (3, 3, 10), (5, 3, 10)):
         truths = [Truth((0.02,), seeds, count, (1,) * wells, training=0.007, fold_spread=s) for s in (0.0, 0.02)]
         yield [str(count), str(seeds), str(wells), *(share(judge(truth, studies).held) for truth in truths)]
 
 
-def promises(studies: int) -> Iterator[list[str]]:
-    """What `plan` promises to find in 4 of 5 studies, and in how many it is found; the noise is that of 100 pilots."""
-    yield ["generator seeds", "seeds", "folds", "arms", "test images", "promised", "found"]
+def crossed(studies: int) -> Iterator[list[str]]:
+    """Generator seeds that cross segmenter seeds, without effect."""
+    yield ["generator seeds × seeds", "noise of a generator, of a segmenter", "covered"]
+    for generators, seeds, generator, segmenter in (
+        (2, 10, 0.04, 0.003),
+        (2, 10, 0.02, 0.003),
+        (2, 10, 0.02, 0.01),
+        (2, 5, 0.05, 0.005),
+        (3, 10, 0.02, 0.003),
+        (2, 2, 0.0, 0.01),
+    ):
+        noise = {"count": 30, "generator_spread": generator, "seed_spread": segmenter}
+        covered = []
+        for number in range(studies):
+            frame = images(0.0, generators, seeds, rng_seed=number, **noise)
+            difference = compare(frame, draws=1000, seed=number).differences[ARM]
+            covered.append(difference.low <= 0 <= difference.high)
+        yield [f"{generators} × {seeds}", f"{generator or 'none'}, {segmenter}", share(float(np.mean(covered)))]
+
+
+def detectable(studies: int) -> Iterator[list[str]]:
+    """The minimum detectable effect, and the studies that find it; the noise is the mean of 100 pilots."""
+    yield ["generator seeds", "seeds", "folds", "arms", "test images", "detectable Δ (.80)", "found"]
     for generators, seeds, folds, arms, count in (
         (3, 3, 1, 1, 40),
         (3, 3, 1, 3, 40),
@@ -132,7 +152,7 @@ def promises(studies: int) -> Iterator[list[str]]:
 
 
 def mean_of(pilots: Iterable[Noise]) -> Noise:
-    """Return what many pilots say on average, so that a test isn't of one pilot's luck."""
+    """Return the mean of the noise that many pilots estimate, which depends little on a single pilot."""
     several, parts = list(pilots), ("image", "training", "generator", "residual", "fold")
     return Noise(
         source="", **{name: float(np.sqrt(np.mean([getattr(p, name) ** 2 for p in several]))) for name in parts}
@@ -151,12 +171,13 @@ TABLES: dict[str, tuple[Callable[[int], Iterator[list[str]]], int]] = {
     "unequal": (unequal, 300),
     "coverage": (coverage, 400),
     "folds": (folds, 400),
-    "promises": (promises, 400),
+    "crossed": (crossed, 500),
+    "detectable": (detectable, 400),
 }
 
 
 def main() -> None:
-    """Print the tables that are asked for."""
+    """Print the tables that the arguments name, by default all."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("tables", nargs="*", metavar="TABLE", help=f"of {', '.join(TABLES)}")
     parser.add_argument("--studies", type=int, help="instead of the numbers of the page")

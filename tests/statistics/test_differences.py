@@ -333,7 +333,7 @@ def test_the_same_rows_give_the_same_interval_in_any_order() -> None:
 def test_many_images_are_drawn_block_by_block_to_the_same_effect(monkeypatch: pytest.MonkeyPatch) -> None:
     frame = make_images(segmenters=("unet",), count=30, ious=(0.5,))
     whole = paired_difference(frame, "real + pix2pix × 50", draws=4000)
-    monkeypatch.setattr("synthbench.statistics.resampling.CHUNK_SIZE", 3000)
+    monkeypatch.setattr("synthbench.statistics._resampling.CHUNK_SIZE", 3000)
     blocks = paired_difference(frame, "real + pix2pix × 50", draws=4000)
     assert blocks.value == whole.value
     assert blocks.low == pytest.approx(whole.low, abs=0.004)

@@ -16,7 +16,7 @@ from synthbench.statistics import (
     minimum_detectable_effect,
     paired_difference,
 )
-from synthbench.statistics.resampling import smallness
+from synthbench.statistics._resampling import smallness
 
 ARM = "real + g0 × 1"
 WELL = {"well_spread": 0.05, "image_spread": 0.03, "training": 0.006}

@@ -85,7 +85,7 @@ def test_an_encoder_that_keeps_the_contract_passes() -> None:
         (Blind, "a_row_per_image", "the same features for five different images"),
         (WritesInto, "images_are_untouched", "encode changed the images"),
         (Anonymous, "fingerprint_is_stable", "two objects of one configuration have different fingerprints"),
-        (Vague, "variant_is_a_text", "the encoder said None; it must be one line of text"),
+        (Vague, "variant_is_a_text", "the encoder said None"),
     ],
 )
 def test_a_broken_promise_of_an_encoder_is_told(cls: type[Encoder], check: str, words: str) -> None:
@@ -105,8 +105,8 @@ def test_a_test_of_what_is_hardly_tried_warns(monkeypatch: pytest.MonkeyPatch) -
         CheckResult("b", "b", "skipped", "why"),
         CheckResult("c", "c", "skipped", "why"),
     ]
-    monkeypatch.setattr("synthbench.testing.contract.iter_contract", lambda *_: iter(results))
-    with pytest.warns(UserWarning, match="encoder 'untrained': 2 checks were skipped and only 1 passed"):
+    monkeypatch.setattr("synthbench.testing._contract.iter_contract", lambda *_: iter(results))
+    with pytest.warns(UserWarning, match="encoder 'untrained': 2 checks were skipped"):
         assert_contract("encoder", "untrained")
 
 
@@ -202,16 +202,16 @@ def test_a_dataset_that_keeps_the_contract_passes() -> None:
     [
         (NoLicence, "origin_is_named", "NoLicence.licence is ''"),
         (Restless, "order_is_fixed", "yields other samples the second time"),
-        (OddSplit, "splits_have_their_names", "is in the split 'val'; the names are train, validation, test"),
+        (OddSplit, "splits_have_their_names", "is in the split 'val'"),
         (Twins, "ids_are_unique", "the id 'discs-0' occurs 2 times"),
         (Empty, "samples_are_annotated", "yielded nothing"),
         (Invalid, "samples_are_annotated", "the image is 64×64 but its mask is 63×64"),
         (Refuses, "samples_are_annotated", "raised DataError: cells.npz: holds no annotated image"),
-        (Unannotated, "samples_are_annotated", "the masks of the first 6 samples are all empty"),
+        (Unannotated, "samples_are_annotated", "first 6 samples are all empty"),
         (Black, "samples_are_annotated", "the image of sample 'discs-0' is 0 all over"),
-        (OneImage, "samples_are_annotated", "the first 6 samples are all the same image"),
+        (OneImage, "samples_are_annotated", "first 6 samples are all the same"),
         (Classless, "classes_fit_the_task", "its task is instances: leave it empty"),
-        (NeedsPath, "configuration_is_declared", "NeedsPath.Config: path has no default; give every key one"),
+        (NeedsPath, "configuration_is_declared", "NeedsPath.Config: path has no default"),
     ],
 )
 def test_a_broken_promise_of_a_dataset_is_told(cls: type[Dataset], check: str, words: str) -> None:

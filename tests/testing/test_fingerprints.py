@@ -8,8 +8,8 @@ from collections.abc import Iterator
 import pytest
 
 import synthbench
+from synthbench.testing._shared_checks import check_config
 from synthbench.testing.check_results import CheckFailure
-from synthbench.testing.shared_checks import check_config
 
 calls = itertools.count()
 

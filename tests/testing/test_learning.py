@@ -1,4 +1,4 @@
-"""The numbers that a plugin saves, whatever the file; texts aren't learnt."""
+"""The numbers that a plugin saves, whatever the file; texts aren't learned."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from synthbench.testing.learning import arrays, changed, numbers
+from synthbench.testing._learning import arrays, changed, numbers
 
 
 def write(folder: Path, weight: float, told: str = "") -> Path:
@@ -37,7 +37,7 @@ def test_the_name_of_a_set_is_no_number(tmp_path: Path) -> None:
     assert changed(one, other) == set()
 
 
-def test_what_was_given_is_not_learnt() -> None:
+def test_what_was_given_is_not_learned() -> None:
     assert changed({"seed": 7.0, "level": 1.0}, {"seed": 8.0, "level": 2.0}, (7, 8)) == {"level"}
     assert changed({"share": 0.5}, {}, (0.5,)) == set()
     assert changed({"level": 0.5}, {}, ()) == {"level"}

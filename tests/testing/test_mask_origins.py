@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from synthbench.samples import MASK, Sample, SampleSet
-from synthbench.testing.mask_origins import wrong_origin
+from synthbench.testing._mask_origins import wrong_origin
 from synthbench.toolkit.training.patches import dihedral
 
 

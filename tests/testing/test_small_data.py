@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from synthbench.testing.data import CLASSES, discs, partly_unknown
+from synthbench.testing._data import CLASSES, discs, partly_unknown
 
 
 def test_they_depend_on_the_seed_and_the_index_alone() -> None:

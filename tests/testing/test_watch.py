@@ -8,7 +8,7 @@ import os
 import pytest
 import torch
 
-from synthbench.testing.watch import Watch
+from synthbench.testing._watch import Watch
 
 
 def descend(steps: int) -> None:

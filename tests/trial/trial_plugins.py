@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+import warnings
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -108,6 +109,8 @@ class Troubled(Brighter):
         gain: float = 1.0
 
     def fit(self, train, context):
+        if self.config.trouble == "warn":
+            warnings.warn("the light is odd", RuntimeWarning, stacklevel=1)
         if self.config.trouble == "raise":
             raise RuntimeError("the loss is NaN")
         if self.config.trouble == "network":

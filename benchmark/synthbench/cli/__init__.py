@@ -28,6 +28,7 @@ __all__ = ["build_parser", "main"]
 BY_SIGNAL = 128
 """Added to the number of the signal that stopped a command, as shells do: Ctrl-C gives 130, SIGTERM 143."""
 _ESCAPE = "synthbench.escape"
+_RENAMED = {"why": "explain"}
 
 
 def _escape(error: UnicodeError) -> tuple[str, int]:
@@ -116,6 +117,9 @@ class _OneLineErrors(argparse.ArgumentParser):
     """A parser that reports invalid arguments in one line, without the usage; subparsers are of the same class."""
 
     def error(self, message: str) -> NoReturn:
+        for old, new in _RENAMED.items():
+            if message.startswith("argument COMMAND") and f"invalid choice: {old!r}" in message:
+                message = f"{old}: was renamed; use {new}"
         self.exit(2, f"synthbench: error: {_line(message)}; see {self.prog} --help\n")
 
 

@@ -203,8 +203,8 @@ def study_from(args: argparse.Namespace) -> Any:
     return make_study(content, args.study or "the command line")
 
 
-_OWN = ("dataset", "generators", "segmenters", "budget", "steps", "patch")
-"""With any of these it isn't the demonstration any more, whose budgets are cut to minutes, but the user's own study."""
+_OWN = ("dataset", "generators", "segmenters")
+"""With any of these it is the user's own study: the reduced networks and trainings of the demonstration don't apply."""
 
 
 def _bare(entry: Any) -> str:

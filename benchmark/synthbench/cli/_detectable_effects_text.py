@@ -26,7 +26,7 @@ def _effect_line(effect: DetectableEffect) -> str:
 
     if isnan(effect.difference):
         unit = "test image" if effect.images == 1 else f"group of {effect.images} test images"
-        return f"{effect.segmenter} on {effect.dataset}: one {unit} shows no difference"
+        return f"{effect.segmenter} on {effect.dataset}: one {unit} can show no difference"
     groups = f" in {_count(effect.units, 'group')}" if effect.units < effect.images else ""
     design = f"{_count(effect.images, 'test image')}{groups}, {_count(effect.arms, 'arm')}, {_repeats(effect)}"
     subject = f"{effect.segmenter} on {effect.dataset}, {effect.fraction} real images"
@@ -34,7 +34,7 @@ def _effect_line(effect: DetectableEffect) -> str:
         return f"{subject}: decides nothing, for one seed never does ({design}); use two seeds or more"
     if effect.difference >= 1:
         return (
-            f"{subject}: shows no difference, however large ({design}; noise: {effect.noise.source}); "
+            f"{subject}: can show no difference, however large ({design}; noise: {effect.noise.source}); "
             "use more test images, folds or seeds"
         )
     return (

@@ -109,7 +109,7 @@ def _duplicates(search: Mapping[str, Any]) -> str:
          "median to the nearest training image"],
         ["z", f"{search['z']:.2f}", "0", "of these distances (Mann–Whitney): below −3, nearer than by chance"],
         ["authenticity", _number(search["authenticity"]), _number(search["authenticity_held_out"]),
-         "share that doesn't crowd a training image, by features (Alaa 2022)"],
+         "share farther from their nearest training image than that one is from others (Alaa 2022)"],
         ["C_T", f"{search['c_t']:.2f}", "0", "z of distances of features (Meehan 2020): below −3, copies"],
     ]  # fmt: skip
     explanation = (

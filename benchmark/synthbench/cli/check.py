@@ -1,16 +1,20 @@
 """Test a plugin against the contract.
 
 Fits it on small synthetic images with the smoke budget, in a process of its own, and prints one line per check:
-✓ passed, ✗ failed, – skipped.
-Exits with 1 when a check fails, and with 3 when none does, but more are skipped than pass.
+✓ passed, ✗ failed, – skipped. Python warnings are printed below the check that caused them.
+The exit code is 1 if a check fails, and 3 if none fails but more were skipped than passed.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+from typing import TYPE_CHECKING
 
 from synthbench.cli._arguments import add_config, add_plugin, located, pairs_from
+
+if TYPE_CHECKING:
+    from synthbench.testing import CheckResult
 
 __all__ = ["add_arguments", "run"]
 
@@ -36,7 +40,7 @@ def run(args: argparse.Namespace) -> int:
 
     from synthbench.plugin.registry import registry
     from synthbench.study.provenance.plugin_settings import full_config
-    from synthbench.testing.check_results import mostly_skipped
+    from synthbench.testing.check_results import DEPENDS, mostly_skipped
     from synthbench.testing.subprocess import iter_contract_in_subprocess
 
     if config:
@@ -44,15 +48,17 @@ def run(args: argparse.Namespace) -> int:
             full_config(registry().load(kind, name), config, f"{kind} {name!r}")
     rows, warning = [], ""
     for kind in kinds:
-        results = []
+        results: list[CheckResult] = []
         if not args.json:
             print(f"{kind} {name}")
         for result in iter_contract_in_subprocess(kind, name, config):
             results.append(result)
             rows.append({"kind": kind, **vars(result)})
-            if not args.json:
-                message = f": {result.message}" if result.message else ""
-                print(f"  {MARKS[result.status]} {result.description}{message}", flush=True)
+            if not args.json and result.message != DEPENDS:
+                _print_result(result)
+        dependent = sum(result.message == DEPENDS for result in results)
+        if dependent and not args.json:
+            print(f"  {MARKS['skipped']} {dependent} more: they depend on the check that failed")
         warning = warning or mostly_skipped(results)
     failed = sum(row["status"] == "failed" for row in rows)
     if args.json:
@@ -69,3 +75,10 @@ def run(args: argparse.Namespace) -> int:
         if warning:
             print(f"! {warning}")
     return FAILED if failed else MOSTLY_SKIPPED if warning else 0
+
+
+def _print_result(result: CheckResult) -> None:
+    message = f": {result.message}" if result.message else ""
+    print(f"  {MARKS[result.status]} {result.description}{message}", flush=True)
+    for warning in result.warnings:
+        print(f"      warning: {warning}", flush=True)

@@ -1,4 +1,4 @@
-"""Explain a key: what it is made of, and what differs from the nearest stored one."""
+"""Explain a store key: what it is computed from, and how it differs from the most similar stored one."""
 
 from __future__ import annotations
 

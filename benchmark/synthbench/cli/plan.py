@@ -1,4 +1,7 @@
-"""Show what `run` would do with the same arguments: what is stored, what would run, how long, and what it can show."""
+"""Show what `run` would do: what is stored, what would run, how long it would take, and what the study could detect.
+
+Nothing is trained, but datasets that the study names are generated or downloaded if they are not there yet.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,15 @@ from dataclasses import asdict
 from math import isfinite
 from typing import TYPE_CHECKING
 
-from synthbench.cli._arguments import add_machine, add_study, machine_from, open_store, run_folder, study_from
+from synthbench.cli._arguments import (
+    add_machine,
+    add_study,
+    columns_from,
+    machine_from,
+    open_store,
+    run_folder,
+    study_from,
+)
 from synthbench.cli._budget_text import budget_text
 from synthbench.cli._detectable_effects_text import detectable_effects_lines
 from synthbench.cli._tables import table_lines
@@ -25,10 +36,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--pilot", metavar="RUN", help="an earlier run, to estimate the smallest detectable difference from"
     )
+    parser.add_argument("--keys", action="store_true", help="list each task that would run, with its key")
     parser.add_argument("--json", action="store_true", help="print JSON, with every task and its key")
 
 
 def run(args: argparse.Namespace) -> int:
+    columns_from(args)
     study, store = study_from(args), open_store(args)
 
     from rich.console import Console
@@ -60,6 +73,11 @@ def run(args: argparse.Namespace) -> int:
             json.dumps({"tasks": tasks_as_json, "detectable_effects": smallest, "warnings": planned.warnings}, indent=1)
         )
         return 0
+    if args.keys:
+        for task in plan.tasks.values():
+            if task.key in lacking:
+                print(f"{task.key[:12]}  {task.kind}: {task.label}")
+        print()
     rows = []
     for kind in dict.fromkeys(task.kind for task in plan.tasks.values()):
         tasks = [task for task in plan.tasks.values() if task.kind == kind]
@@ -75,10 +93,7 @@ def run(args: argparse.Namespace) -> int:
     for line in detectable_effects_lines(seen):
         print(line)
     for warning in planned.warnings:
-        print(f"{plan.resolved.study.name}: {warning}")
-    for task in plan.tasks.values():
-        if task.key in lacking:
-            print(f"{task.key[:12]}  {task.kind}: {task.label}")
+        print(f"! {warning}")
     return 0
 
 

@@ -1,8 +1,8 @@
 """Run a study: train, draw, segment, score, and end with a leaderboard.
 
-What the store holds isn't computed again; a run that was stopped goes on where it was. Without arguments: a small
-comparison on drawn nuclei, a few minutes on two cores. Ctrl-C, SIGTERM and the hang-up of a terminal stop a run and
-leave checkpoints, with the exit codes 130, 143 and 129; when tasks failed, it is 3.
+Results in the store are not computed again, and a run that was stopped is resumed. Without arguments, it runs a small
+comparison on procedural nuclei, which takes about five minutes on two cores. Ctrl-C, SIGTERM or closing the terminal
+stops a run, which leaves checkpoints; the exit codes are 130, 143 and 129. If tasks failed, the exit code is 3.
 """
 
 from __future__ import annotations

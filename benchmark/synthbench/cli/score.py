@@ -1,10 +1,10 @@
 """Score predicted label maps against true ones; no training.
 
-Precision, recall, F-score and jaccard_ap = TP / (TP + FP + FN) at IoU 0.50 … 0.95, then panoptic quality PQ = SQ × RQ,
-AJI and AJI+, of all images and of the easy and the hard ones; pooled over all images and as the mean over images. The
-two folders hold png or tif label maps with the same names. With --ignore VALUE, pixels that the true label map gives
-that value are left out of both; a predicted instance with more than half of its pixels there is neither right nor
-wrong, unless what lies outside matches a true instance.
+Reports precision, recall, F-score and jaccard_ap = TP / (TP + FP + FN) at IoU 0.50 … 0.95, panoptic quality PQ = SQ ×
+RQ, AJI and AJI+, for all images and for the easy and the hard ones, pooled over all images and as the mean over images.
+The two folders contain PNG or TIFF label maps with the same names. With --ignore VALUE, pixels that have this value in
+the true label map are ignored in both. A predicted instance with more than half of its pixels there counts as neither
+correct nor wrong, unless the part outside matches a true instance.
 """
 
 from __future__ import annotations

@@ -1,4 +1,8 @@
-"""Show a plugin: what it does, its budgets, and every key of its configuration with its default."""
+"""Show a plugin: what it does, its budgets, and every key of its configuration with its default.
+
+Where a default depends on the budget, it is shown for each. --config shows what a value, such as
+--config preset=paper, makes of the other keys.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +14,7 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from synthbench.cli._arguments import add_plugin, located
+from synthbench.cli._arguments import add_config, add_plugin, located, pairs_from
 from synthbench.cli._budget_text import budget_text
 
 if TYPE_CHECKING:
@@ -23,20 +27,23 @@ MARGIN = "    "
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_plugin(parser)
+    add_config(parser, "plugin")
     parser.add_argument("--json", action="store_true", help="print JSON")
 
 
 def run(args: argparse.Namespace) -> int:
+    config = pairs_from(args)
     name, environment, kinds = located(args.name, args.kind)
     if environment:
         from synthbench.environments.commands import run_command
 
-        options = ["--kind", args.kind] if args.kind else []
+        options = [word for pair in args.config for word in ("--config", pair)]
+        options += ["--kind", args.kind] if args.kind else []
         return run_command(environment, ["show", name, *options, *["--json"] * args.json])
 
     from synthbench.plugin.docs import plugin_docs
 
-    plugins = [plugin_docs(kind, name) for kind in kinds]
+    plugins = [plugin_docs(kind, name, config) for kind in kinds]
     if args.json:
         print(json.dumps({"plugins": [asdict(plugin) for plugin in plugins]}, indent=1, ensure_ascii=False))
         return 0
@@ -51,7 +58,7 @@ def _value(option: Option) -> str:
         return "none" if option.default is None else json.dumps(option.default, ensure_ascii=False)
     names: dict[str, list[str]] = {}
     for budget, value in option.resolved.items():
-        names.setdefault(json.dumps(value, ensure_ascii=False), []).append(budget)
+        names.setdefault("none" if value is None else json.dumps(value, ensure_ascii=False), []).append(budget)
     return ", ".join(f"{value} ({', '.join(budgets)})" for value, budgets in names.items())
 
 
@@ -65,7 +72,8 @@ def _lines(plugin: PluginDocs, width: int) -> Iterator[str]:
     if plugin.budgets:
         yield "\nbudgets"
     for name, budget in plugin.budgets.items():
-        yield f"  {name}: {budget_text(budget.steps, budget.batch_size, budget.patch_size)}"
+        reason = f" (not with this configuration: {plugin.refused[name]})" if name in plugin.refused else ""
+        yield f"  {name}: {budget_text(budget.steps, budget.batch_size, budget.patch_size)}{reason}"
     if plugin.options:
         yield "\nconfig"
     for option in plugin.options:

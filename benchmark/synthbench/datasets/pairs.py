@@ -75,7 +75,23 @@ class MaskReader:
             file.
         """
         logs = ImportLog(), ImportLog()
-        true, predicted = (self._read(path, log) for path, log in zip((true_file, predicted_file), logs, strict=True))
+        true, predicted = (
+            decode_mask(path, log, classes=self.semantic)
+            for path, log in zip((true_file, predicted_file), logs, strict=True)
+        )
+        return self._pair(true, predicted, true_file, predicted_file, logs)
+
+    def take_pair(
+        self, true: AnyArray, predicted: AnyArray, true_name: str, predicted_name: str
+    ) -> tuple[ReadMask, ReadMask, AnyArray | None]:
+        """Do what `read_pair` does, for two arrays; the messages of errors use the names."""
+        return self._pair(true, predicted, Path(true_name), Path(predicted_name), (ImportLog(), ImportLog()))
+
+    def _pair(
+        self, true: AnyArray, predicted: AnyArray, true_file: Path, predicted_file: Path, logs: Sequence[ImportLog]
+    ) -> tuple[ReadMask, ReadMask, AnyArray | None]:
+        true = check_labels(to_integers(true, str(true_file)), true_file.stem)
+        predicted = check_labels(to_integers(predicted, str(predicted_file)), predicted_file.stem)
         if true.shape != predicted.shape:
             raise DataError(
                 f"{predicted_file}: size {'×'.join(map(str, predicted.shape))} differs from {true_file}, which is "
@@ -87,10 +103,6 @@ class MaskReader:
             self._checked(predicted, ignored, predicted_file, logs[1]),
             ignored,
         )
-
-    def _read(self, path: Path, log: ImportLog) -> AnyArray:
-        integers = to_integers(decode_mask(path, log, classes=self.semantic), str(path))
-        return check_labels(integers, path.stem)
 
     def _checked(self, labels: AnyArray, ignored: AnyArray | None, path: Path, log: ImportLog) -> ReadMask:
         """Return a mask as it is scored; the ignored region isn't checked."""

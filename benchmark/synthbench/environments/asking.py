@@ -1,6 +1,6 @@
 """Questions to the interpreter of another environment: what it offers, and what the keys of its tasks are made of.
 
-The interpreter runs ``python -m synthbench.study.answers``. Questions and answers are JSON messages, a line each, and
+The interpreter runs ``python -m synthbench.study._answers``. Questions and answers are JSON messages, a line each, and
 nothing is pickled. What it prints goes nowhere, except that the last line of its errors explains why it ended.
 """
 
@@ -22,7 +22,7 @@ from synthbench.processes.interpreter import Interpreter, wait_for
 
 __all__ = ["SERVER", "Conversation"]
 
-SERVER = "synthbench.study.answers"
+SERVER = "synthbench.study._answers"
 """The module that answers."""
 
 FAREWELL = 1.0

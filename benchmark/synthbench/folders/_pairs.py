@@ -1,4 +1,4 @@
-"""Scoring pairs of files, in this process or in several."""
+"""Scoring pairs of files, in this process or in several, and pairs of arrays."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import os
 import signal
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -19,6 +19,7 @@ from synthbench.errors import DataError, SynthbenchError, join_problems
 from synthbench.processes.child import die_with_parent, start_tracker
 from synthbench.processes.count import usable_processors
 from synthbench.processes.signals import defer_signals
+from synthbench.types import AnyArray
 
 IMAGES_PER_WORKER = 32
 """A process takes about as long to start as to score this many images."""
@@ -97,16 +98,49 @@ def score_pairs(
     if problems:
         folders = [folder for folder in (predicted, truth) if any(f"{folder}{os.sep}" in text for text in problems)]
         raise DataError(join_problems(problems, " and ".join(map(str, folders)) or predicted))
+    return _checked(dict(zip(names, pair_results, strict=True)), reader, predicted, truth, log)
+
+
+def score_arrays(
+    work: Callable[[MaskReader, str, AnyArray, AnyArray], PairResult[Result]],
+    reader: MaskReader,
+    pairs: Sequence[tuple[AnyArray, AnyArray]],
+    report: ProgressCallback,
+    log: ImportLog | None,
+) -> dict[str, Result]:
+    """Return the result of `work` for each pair of a predicted and a true array, by position, and check the masks.
+
+    Raises
+    ------
+    DataError
+        If arrays can't be used, or all masks of a side can't be what they are said to be.
+    """
+    report(0, len(pairs))
+    pair_results = {}
+    for number, (predicted, true) in enumerate(pairs):
+        pair_results[str(number)] = work(reader, str(number), true, predicted)
+        report(number + 1, len(pairs))
+    return _checked(pair_results, reader, Path("predicted"), Path("truth"), log)
+
+
+def _checked(
+    pair_results: Mapping[str, PairResult[Result]],
+    reader: MaskReader,
+    predicted: Path,
+    truth: Path,
+    log: ImportLog | None,
+) -> dict[str, Result]:
+    """Check all masks of each side together, log what was done to them, and return the results by name."""
     reader.check(
-        [one.predicted for one in pair_results if one.predicted is not None],
-        [one.true for one in pair_results if one.true is not None],
+        [one.predicted for one in pair_results.values() if one.predicted is not None],
+        [one.true for one in pair_results.values() if one.true is not None],
         predicted,
         truth,
     )
     if log is not None:
-        for action, number in (change for one in pair_results for change in one.changes.items()):
+        for action, number in (change for one in pair_results.values() for change in one.changes.items()):
             log.count(action, number)
-    return dict(zip(names, (one.result for one in pair_results), strict=True))
+    return {name: one.result for name, one in pair_results.items()}
 
 
 def _in_processes(

@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 
 from synthbench.errors import ConfigError, suggest
-from synthbench.leaderboard.columns import DEFINITIONS, definition
+from synthbench.leaderboard._columns import DEFINITIONS, definition
 from synthbench.statistics.image_counts import COUNTED, SEMANTIC, WHOLE_IMAGE
 
 __all__ = ["COCO", "Score", "at", "columns_of", "names_of", "scores_of"]
@@ -14,6 +14,16 @@ __all__ = ["COCO", "Score", "at", "columns_of", "names_of", "scores_of"]
 COCO = ("coco_ap", "coco_ap50", "coco_ap75")
 _LEVELS = re.compile(r"(?P<metric>[a-z_0-9]+)@(?P<level>mean|0?\.\d{1,2})")
 _ALIASES = {"aji+": "aji_plus", "miou*": "miou_star"}
+_RENAMED = {
+    "agreement": "label_consistency",
+    "floor": "real_vs_real",
+    "copies": "train_duplicates",
+    "leaked": "test_duplicates",
+    "worth": "equivalent_real_images",
+    "runs": "completed",
+    "coverage": "completed",
+    "delta_from_copies": "delta_vs_duplicate",
+}
 
 Score = tuple[str, float | str]
 """A metric, and its IoU threshold."""
@@ -51,7 +61,9 @@ def columns_of(names: Sequence[str], iou: float | str) -> list[str]:
             column = at(column, iou)
         elif column not in (*WHOLE_IMAGE, *SEMANTIC, *COCO) and not _defined(column):
             known = (*COUNTED, *WHOLE_IMAGE, *SEMANTIC, *COCO, *DEFINITIONS)
-            hint = suggest(name, known) or f"; there are {', '.join((*COUNTED, *WHOLE_IMAGE, *COCO))}"
+            scores = ", ".join((*COUNTED, *WHOLE_IMAGE, *COCO, *SEMANTIC))
+            renamed = f": was renamed; use {_RENAMED[name]}" if name in _RENAMED else ""
+            hint = renamed or suggest(name, known) or f"; there are {scores}, and every key of the JSON output"
             raise ConfigError(f"columns: no column {name!r}{hint}")
         if column not in found:
             found.append(column)

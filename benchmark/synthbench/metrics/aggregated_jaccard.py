@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from synthbench.metrics.assignment import assign
+from synthbench.metrics._assignment import assign
 from synthbench.metrics.overlap import Overlap
 from synthbench.types import AnyArray
 

@@ -1,11 +1,11 @@
-"""Whether synthetic images crowd training images in feature space: authenticity and C_T."""
+"""Whether synthetic images are too near to training images in feature space: authenticity and C_T."""
 
 from __future__ import annotations
 
 import numpy as np
 
+from synthbench.metrics._rank_test import mann_whitney
 from synthbench.metrics.features import check_features, whole
-from synthbench.metrics.rank_test import mann_whitney
 from synthbench.types import AnyArray
 
 __all__ = ["HELD_OUT_PER_CELL", "authenticity", "data_copying"]

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from synthbench.metrics.assignment import assign
+from synthbench.metrics._assignment import assign
 from synthbench.metrics.contacts import contacts
 from synthbench.metrics.overlap import Overlap, as_label_map, overlap
 from synthbench.metrics.rates import RATES, divide, rate

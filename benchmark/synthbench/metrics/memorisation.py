@@ -10,7 +10,7 @@ from typing import TypedDict
 
 import numpy as np
 
-from synthbench.metrics.rank_test import mann_whitney
+from synthbench.metrics._rank_test import mann_whitney
 from synthbench.metrics.similarity import ORIENTATIONS, oriented
 from synthbench.types import AnyArray
 

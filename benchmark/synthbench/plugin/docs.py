@@ -6,11 +6,15 @@ import inspect
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
+from pydantic import ValidationError
+
+from synthbench.errors import ConfigError
 from synthbench.plugin.api import Budget, Config
+from synthbench.plugin.config_errors import first_problem
 from synthbench.plugin.registry import registry
 
 __all__ = ["Option", "PluginDocs", "kind_of", "plugin_docs"]
@@ -27,13 +31,13 @@ class Option:
     ----------
     name : str
     default : object
-        As in JSON; None if the budget or the data determine it.
+        As in JSON; None if the budget or the data determine it. With a given configuration: its value there.
     kind : str
         The values that it takes, such as ``"int"`` or ``'{"a", "b"}'``.
     description : str
         Description of the field, which may be inherited from a base class; may be empty.
     resolved : mapping
-        Where it is open: what it becomes by budget, name → value. Empty else.
+        Where it is open: what it becomes by budget, name → value, None where it stays open. Empty else.
     """
 
     name: str
@@ -53,12 +57,14 @@ class PluginDocs:
         `source` is the distribution and its version.
     tasks : tuple of str
     description : str
-        The docstring of its class without numpydoc sections, in paragraphs.
+        The docstring of its class without numpydoc sections, in paragraphs; without one, the summary of its spec.
     budgets : mapping
         Name → `Budget`; empty if it doesn't train.
     options : tuple of Option
     supports_ignore : bool
         Whether it accepts samples with pixels of unknown label.
+    refused : mapping
+        Budgets that don't fit the configuration: name → reason.
     """
 
     kind: str
@@ -69,26 +75,47 @@ class PluginDocs:
     budgets: Mapping[str, Budget]
     options: tuple[Option, ...]
     supports_ignore: bool = False
+    refused: Mapping[str, str] = field(default_factory=dict)
 
 
-def plugin_docs(kind: str, name: str) -> PluginDocs:
+def plugin_docs(kind: str, name: str, config: Mapping[str, Any] | None = None) -> PluginDocs:
     """Return the documentation of an installed plugin; its class is imported.
+
+    Parameters
+    ----------
+    kind, name
+    config
+        Keys of its configuration, whose effect on the other keys is shown; by default the defaults.
 
     Raises
     ------
     PluginError
         If it is unknown or disabled.
+    ConfigError
+        If the configuration isn't valid.
     """
     entry = registry().get(kind, name)
     cls: Any = registry().load(kind, name)
     budgets: dict[str, Budget] = dict(getattr(cls, "budgets", {}))
-    config = cls.Config()
-    default = config.model_dump(mode="json")
-    by_budget = {name: config.resolve(budget).model_dump(mode="json") for name, budget in budgets.items()}
+    try:
+        settings = cls.Config.model_validate(dict(config or {}))
+    except ValidationError as error:
+        raise ConfigError(f"{kind} {name!r}: config: {first_problem(error, cls.Config)}") from None
+    default = settings.model_dump(mode="json")
+    by_budget: dict[str, dict[str, Any]] = {}
+    refused: dict[str, str] = {}
+    for budget_name, budget in budgets.items():
+        try:
+            by_budget[budget_name] = settings.resolve(budget).model_dump(mode="json")
+        except ConfigError as error:
+            refused[budget_name] = str(error)
+        except ValidationError as error:
+            refused[budget_name] = first_problem(error, cls.Config)
     options = []
     for key, info in cls.Config.model_fields.items():
         resolved = {name: values[key] for name, values in by_budget.items()} if default[key] is None else {}
-        resolved = {name: value for name, value in resolved.items() if value is not None}
+        if all(value is None for value in resolved.values()):
+            resolved = {}
         options.append(Option(key, default[key], kind_of(info.annotation), _description(cls.Config, key), resolved))
     docstring = inspect.cleandoc(cls.__doc__ or "")
     first_section = _SECTION.search(docstring)
@@ -97,10 +124,11 @@ def plugin_docs(kind: str, name: str) -> PluginDocs:
         name,
         f"{entry.distribution} {entry.version}",
         tuple(sorted(entry.spec.tasks)),
-        (docstring[: first_section.start()] if first_section else docstring).strip(),
+        (docstring[: first_section.start()] if first_section else docstring).strip() or entry.spec.summary,
         budgets,
         tuple(options),
         bool(getattr(cls, "supports_ignore", False)),
+        refused,
     )
 
 
@@ -118,8 +146,14 @@ def kind_of(annotation: Any) -> str:
     if origin is Annotated:
         return kind_of(arguments[0])
     if origin in (Union, UnionType):
-        kinds = [kind_of(each) for each in arguments if each is not type(None)]
+        given = [each for each in arguments if each is not type(None)]
+        literals = tuple(value for each in given if get_origin(each) is Literal for value in get_args(each))
+        kinds = [kind_of(each) for each in given if get_origin(each) is not Literal]
+        if literals:
+            kinds.insert(0, kind_of(Literal[literals]))
         return " or ".join(kinds) + (", optional" if type(None) in arguments else "")
+    if origin is tuple:
+        return f"list of {', '.join(dict.fromkeys(kind_of(each) for each in arguments if each is not Ellipsis))}"
     if origin is not None:
         return f"{kind_of(origin)} of {', '.join(dict.fromkeys(kind_of(each) for each in arguments))}"
     return annotation.__name__ if isinstance(annotation, type) else str(annotation).removeprefix("typing.")

@@ -1,8 +1,8 @@
 """What a study found, as tidy tables, and the folder that keeps them."""
 
-from synthbench.results.collecting import FAILURES, WHOLE_IMAGE, collect, fidelity_row, image_rows
-from synthbench.results.resampling_units import GROUP, split_groups, unmodelled_groups, with_units
-from synthbench.results.tables import COUNT, TABLES, Results, load_results, save_results
+from synthbench.results._collecting import FAILURES, WHOLE_IMAGE, collect, fidelity_row, image_rows
+from synthbench.results._resampling_units import GROUP, split_groups, unmodelled_groups, with_units
+from synthbench.results._tables import COUNT, TABLES, Results, load_results, save_results
 from synthbench.statistics.image_counts import UNIT
 
 __all__ = [

@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 
 from synthbench.errors import ConfigError, DataError, suggest
-from synthbench.statistics.resampling import possible_pairs, resample_block
-from synthbench.statistics.standard_errors import draw_errors, standard_errors, trained_once
+from synthbench.statistics._resampling import possible_pairs, resample_block
+from synthbench.statistics._standard_errors import draw_errors, standard_errors, trained_once
 from synthbench.types import AnyArray
 
 __all__ = ["DRAWS", "LEVEL", "Comparison", "Difference", "compare", "holm", "paired_difference", "ranks"]
@@ -65,6 +65,11 @@ class Difference:
     assumed_error: float = 0.0
     dof: float = 0.0
     own_variance: bool = False
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """The 95 % interval as far as a difference of scores can lie: within −1 … 1."""
+        return float(np.clip(self.low, -1, 1)), float(np.clip(self.high, -1, 1))
 
     @property
     def single_training(self) -> bool:

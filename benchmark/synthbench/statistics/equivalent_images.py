@@ -15,7 +15,7 @@ from numbers import Integral
 import numpy as np
 import pandas as pd
 
-from synthbench.statistics.amounts import compare_with_amounts
+from synthbench.statistics._amounts import compare_with_amounts
 from synthbench.statistics.differences import DRAWS, LEVEL
 from synthbench.types import AnyArray
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from synthbench.statistics.amounts import compare_with_amounts
+from synthbench.statistics._amounts import compare_with_amounts
 from synthbench.statistics.differences import DRAWS, LEVEL, Difference
 from synthbench.types import AnyArray
 

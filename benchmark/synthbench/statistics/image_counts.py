@@ -6,7 +6,7 @@ products, one for the numerators and one for the denominators.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,6 +14,7 @@ import pandas as pd
 
 from synthbench.errors import ConfigError, DataError, suggest
 from synthbench.metrics.rates import RATES, divide
+from synthbench.statistics._frames import check_columns
 from synthbench.types import AnyArray
 
 __all__ = [
@@ -27,8 +28,6 @@ __all__ = [
     "WHOLE_IMAGE",
     "ZERO_IF_NOTHING_FOUND",
     "ImageCounts",
-    "check_baseline",
-    "check_columns",
     "combine",
     "image_counts",
     "run_scores",
@@ -202,20 +201,6 @@ def seed_text(seeds: pd.Series) -> pd.Series:
     codes, known = pd.factorize(pd.to_numeric(seeds, errors="coerce"))
     texts = np.array([*(str(int(number)) for number in known), ""], dtype=object)
     return pd.Series(texts[codes], index=seeds.index)
-
-
-def check_columns(rows: pd.DataFrame, needed: Iterable[str]) -> None:
-    """Raise a `DataError` that names the first missing column."""
-    missing = [name for name in needed if name not in rows]
-    if missing:
-        raise DataError(f"results: no column {missing[0]!r}; run the study again")
-
-
-def check_baseline(arms: Iterable[str], baseline: str) -> None:
-    """Raise a `ConfigError`, with a suggestion, unless the baseline is among the arms."""
-    names = sorted(set(arms))
-    if baseline not in names:
-        raise ConfigError(f"baseline {baseline!r} is not among the arms{suggest(str(baseline), names)}")
 
 
 def _check_block(images: pd.DataFrame) -> None:

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from synthbench.statistics._resampling import Resampled, resample_block
 from synthbench.statistics.image_counts import ImageCounts
-from synthbench.statistics.resampling import Resampled, resample_block
 from synthbench.types import AnyArray
 
 __all__ = ["BASELINE_SHARE", "PRIOR", "Noise", "estimate_noise"]

@@ -7,8 +7,9 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
+from synthbench.statistics._frames import check_columns
 from synthbench.statistics.differences import DRAWS, Difference, compare
-from synthbench.statistics.image_counts import ZERO_IF_NOTHING_FOUND, check_columns, seed_text
+from synthbench.statistics.image_counts import ZERO_IF_NOTHING_FOUND, seed_text
 
 __all__ = ["score_interval"]
 

@@ -62,7 +62,7 @@ def explain(prefix: str, store: Store, plans: Iterable[Path] = ()) -> Explained:
     if len(found) != 1:
         problem = "no key begins so" if not found else f"{len(found)} keys begin so; give more digits"
         raise StoreError(
-            f"{prefix}: {problem} (looked in {store.root}); what is stored or in a run folder has keys: "
+            f"key {prefix!r}: {problem} (looked in {store.root}); what is stored or in a run folder has keys: "
             "see results/tasks.csv there, or give --run DIR"
         )
     row = known[found[0]]

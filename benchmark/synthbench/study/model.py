@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from synthbench.errors import ConfigError
 from synthbench.io.safe_yaml import read_yaml
 from synthbench.plugin.config_errors import first_problem
-from synthbench.study.choices import (
+from synthbench.study._choices import (
     BudgetConfig,
     DatasetConfig,
     HyperParameters,

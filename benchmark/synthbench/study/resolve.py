@@ -17,8 +17,8 @@ from synthbench.plugin.api import Progress, ignore_message, silent
 from synthbench.plugin.registry import Registered
 from synthbench.samples import SampleSet, check_sizes
 from synthbench.store import Store
-from synthbench.study.dataset_sources import open_dataset
-from synthbench.study.hosts import Hosts
+from synthbench.study._dataset_sources import open_dataset
+from synthbench.study._hosts import Hosts
 from synthbench.study.model import DatasetConfig, PluginConfig, Study
 from synthbench.study.provenance.plugins import PluginFingerprint
 
@@ -222,8 +222,8 @@ def _check_condition(condition: Condition, choices: Sequence[StudyPlugin]) -> No
 def _check_ignore(condition: Condition, choice: StudyPlugin) -> None:
     """Raise `ConfigError` if a plugin would take pixels without a known label for background."""
     kind = choice.plugin.kind
-    learnt = (condition.train, condition.validation) if kind == "segmenter" else (condition.train,)
-    if not choice.plugin.supports_ignore and any(samples.has_ignored for samples in learnt):
+    seen = (condition.train, condition.validation) if kind == "segmenter" else (condition.train,)
+    if not choice.plugin.supports_ignore and any(samples.has_ignored for samples in seen):
         raise ConfigError(
             f"{kind} {choice.title!r} would take the ignored pixels of dataset {condition.dataset!r} for background; "
             "take it out of the study, or crop the images to what is labelled"

@@ -1,4 +1,4 @@
-"""What tasks cost, learnt from those already done: for `synthbench plan` and the time that is left."""
+"""What tasks cost, learned from those already done: for `synthbench plan` and the time that is left."""
 
 from __future__ import annotations
 

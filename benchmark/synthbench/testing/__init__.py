@@ -8,14 +8,14 @@ A plugin's own test is two lines::
 and ``synthbench check NAME`` prints the result of each check.
 """
 
+from synthbench.testing._contract import assert_contract, iter_contract, run_contract
+from synthbench.testing._data import discs
+from synthbench.testing._datasets import check_dataset
+from synthbench.testing._encoders import check_encoder
+from synthbench.testing._engines import check_engine
+from synthbench.testing._generators import check_generator
+from synthbench.testing._segmenters import check_segmenter
 from synthbench.testing.check_results import CheckResult
-from synthbench.testing.contract import assert_contract, iter_contract, run_contract
-from synthbench.testing.data import discs
-from synthbench.testing.datasets import check_dataset
-from synthbench.testing.encoders import check_encoder
-from synthbench.testing.engines import check_engine
-from synthbench.testing.generators import check_generator
-from synthbench.testing.segmenters import check_segmenter
 
 __all__ = [
     "CheckResult",

@@ -17,6 +17,7 @@ from synthbench.errors import SynthbenchError
 from synthbench.plugin.api import Stopped
 
 __all__ = [
+    "DEPENDS",
     "CheckFailure",
     "CheckResult",
     "FatalCheckFailure",
@@ -62,12 +63,19 @@ class CheckResult:
     status : {"passed", "failed", "skipped"}
     message : str
         What is wrong, or why the check was skipped; empty where it passed.
+    warnings : tuple of str
+        Python warnings in the course of the check, each with its category and place.
     """
 
     check: str
     description: str
     status: Status
     message: str = ""
+    warnings: tuple[str, ...] = ()
+
+
+DEPENDS = "depends on the check that failed above"
+"""The message of the checks that are skipped after a `FatalCheckFailure`."""
 
 
 def mostly_skipped(results: Iterable[CheckResult]) -> str:
@@ -87,7 +95,7 @@ def run_checks(checks: Iterable[Callable[[Subject], None]], subject: Subject) ->
         name = check.__name__
         description = (check.__doc__ or "").strip().split("\n", 1)[0].rstrip(".")
         if not usable:
-            yield CheckResult(name, description, "skipped", "depends on the check that failed above")
+            yield CheckResult(name, description, "skipped", DEPENDS)
             continue
         try:
             with empty_home():

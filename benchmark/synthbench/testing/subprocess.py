@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import sys
+import warnings
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from multiprocessing.connection import Connection
 from typing import Any
 
@@ -12,8 +14,8 @@ from synthbench.errors import SynthbenchError
 from synthbench.processes.child import CONTEXT, become_leader, die_with_parent, how_it_ended, spawn
 from synthbench.processes.family import end_family, new_mark
 from synthbench.processes.guard import Guard
+from synthbench.testing._contract import iter_contract
 from synthbench.testing.check_results import CheckResult
-from synthbench.testing.contract import iter_contract
 
 __all__ = ["iter_contract_in_subprocess"]
 
@@ -55,8 +57,16 @@ def _serve(pipe: Connection, kind: str, name: str, config: Mapping[str, Any] | N
     die_with_parent()
     sys.stdout = sys.stderr  # what a plugin prints is none of the results
     try:
-        for result in iter_contract(kind, name, config):
-            pipe.send(result)
+        with warnings.catch_warnings(record=True) as caught:
+            for result in iter_contract(kind, name, config):
+                pipe.send(replace(result, warnings=tuple(map(_one_line, caught))))
+                caught.clear()
         pipe.send(None)
     except SynthbenchError as error:
         pipe.send(error)
+
+
+def _one_line(warning: warnings.WarningMessage) -> str:
+    """Return ``"RuntimeWarning: invalid value … (plugin/file.py:12)"``."""
+    text = " ".join(str(warning.message).split())
+    return f"{warning.category.__name__}: {text} ({'/'.join(warning.filename.split('/')[-2:])}:{warning.lineno})"

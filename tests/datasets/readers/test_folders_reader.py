@@ -179,6 +179,19 @@ def test_every_real_set_imports_whole(real_data, bring):
         assert len(samples) == count
 
 
+def test_binary_masks_are_called_so_once(put, bring, grey):
+    binary = np.zeros_like(grey, np.uint8)
+    binary[2:6, 2:6] = binary[12:16, 12:16] = 255
+    for name in "abc":
+        put(f"images/{name}.png", grey)
+        put(f"labels/{name}.png", binary)
+    with pytest.raises(
+        DataError, match=r"3 files: binary mask.* labels/a\.png \(.*\), labels/b\.png .*--components"
+    ) as caught:
+        bring()
+    assert str(caught.value).count("--components") == str(caught.value).count("binary mask") == 1
+
+
 def test_real_filaments_are_refused_as_instances_and_taken_as_classes(real_data, bring):
     with pytest.raises(DataError, match=r"binary mask, not a label map.*--components.*, --task semantic"):
         bring(real_data / "filaments_vimslab_silver" / "actin")

@@ -28,7 +28,7 @@ def test_images_lie_beside_their_masks(put, bring, grey, two_cells):
     [
         (("a.png", "a_masks.png", "b.png"), r"b\.png: has no mask; add .*b_masks\.png"),
         (("a.png", "a_masks.png", "b_masks.png"), r"b_masks\.png: has no image; add .*b\.png"),
-        (("a.png", "a_masks.png", "a_masks.tif"), r"a_masks\.\w+ and a_masks\.\w+ are masks of the same image"),
+        (("a.png", "a_masks.png", "a_masks.tif"), r"a_masks\.\w+ and a_masks\.\w+ are masks of"),
     ],
 )
 def test_either_without_the_other_is_refused(put, bring, grey, two_cells, names, says):
@@ -66,5 +66,5 @@ def test_all_that_lacks_its_other_half_is_told_at_once(put, bring, grey, two_cel
 def test_pickled_masks_are_never_opened(put, bring, grey, tmp_path):
     put("a.png", grey)
     (tmp_path / "a_seg.npy").write_bytes(b"\x93NUMPY")
-    with pytest.raises(DataError, match=r"_seg\.npy files, which are pickles and not supported; save the masks as PNG"):
+    with pytest.raises(DataError, match=r"_seg\.npy files, which are pickles.*PNG"):
         bring()

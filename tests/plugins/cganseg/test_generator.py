@@ -224,12 +224,12 @@ def test_flat_images_are_a_failure(fitted, blob_set, level):
         generator.check_images(blob_set, 0)
 
 
-def test_what_cannot_be_learnt_from_is_refused(fitted, blob_set):
+def test_what_cannot_be_learned_from_is_refused(fitted, blob_set):
     with pytest.raises(DataError, match="no training samples"):
         fitted(blob_set[:0])
     with pytest.raises(DataError, match="smaller than a patch"):
         fitted(blob_set, patch=128)
-    with pytest.raises(ConfigError, match="give patches of 64 or more, or a smaller gen_depth"):
+    with pytest.raises(ConfigError, match="64 or more, or a smaller gen_depth"):
         fitted(blob_set, patch=32, gen_depth=5)
     with pytest.raises(ConfigError, match=r"mixed_prob: 0\.5 has no effect"):
         fitted(blob_set, style=False, mixed_prob=0.5)

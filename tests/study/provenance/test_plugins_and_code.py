@@ -14,7 +14,7 @@ from synthbench.plugin.specs import GeneratorSpec
 from synthbench.store import Store
 from synthbench.study import provenance
 from synthbench.study.model import BudgetConfig
-from synthbench.study.provenance import code
+from synthbench.study.provenance import _code as code
 from synthbench.study.provenance.encoders import pick_encoder
 from synthbench.study.provenance.plugins import fingerprint_plugin
 

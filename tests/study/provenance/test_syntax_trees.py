@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from synthbench.study.provenance import syntax_trees
+from synthbench.study.provenance import _syntax_trees as syntax_trees
 
 PLAIN = """
 import numpy as np

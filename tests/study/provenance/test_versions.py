@@ -10,7 +10,7 @@ import pytest
 from synthbench.plugin.registry import Registered, distribution_version, registry
 from synthbench.plugin.specs import DatasetSpec, GeneratorSpec
 from synthbench.study.provenance import clear_caches, core_versions, plugin_source, plugin_versions
-from synthbench.study.provenance.versions import NUMERIC
+from synthbench.study.provenance._versions import NUMERIC
 
 
 def forget() -> None:

@@ -38,7 +38,7 @@ class NeverAsks(Trained):
 
 
 class StopsForGood(Trained):
-    """Counts the steps before a stop as done, and forgets what they learnt."""
+    """Counts the steps before a stop as done, and forgets what they learned."""
 
     def steps(self, context):
         mark = context.folder / "begun" if context.folder else None
@@ -123,9 +123,9 @@ class TrainsWhenDrawing(Trained):
         (SeedlessFit, "another_seed_another_fit", "another seed saves the same numbers"),
         (Silent, "progress_is_reported", "fit never called context.progress"),
         (EndsEarly, "progress_is_reported", "the last report was progress(4, 5)"),
-        (NeverLooks, "training_set_is_learnt_from", "fitted on other samples it draws the same ones"),
-        (HiddenSteps, "budget_is_kept", "fit took 50 optimiser steps, and HiddenSteps.budgets is empty"),
-        (TrainsWhenDrawing, "budget_is_kept", "sample took 3 optimiser steps: all training belongs in fit"),
+        (NeverLooks, "training_set_is_learned_from", "on other samples it draws the same"),
+        (HiddenSteps, "budget_is_kept", "50 optimiser steps, and HiddenSteps.budgets is empty"),
+        (TrainsWhenDrawing, "budget_is_kept", "sample took 3 optimiser steps"),
     ],
 )
 def test_a_broken_promise_of_training_is_found(cls: type[Generator], check: str, words: str) -> None:

@@ -75,17 +75,17 @@ class TrainedNamesTheSet(NotesTheSet, RealOnly):
 @pytest.mark.parametrize(
     ("cls", "check", "words"),
     [
-        (RealOnly, "mix_is_learnt_from", "other synthetic samples predicts the same"),
-        (LearnsFromValidation, "mix_is_learnt_from", "other real samples predicts the same"),
-        (Blind, "mix_is_learnt_from", "other synthetic samples predicts the same"),
-        (SyntheticOnly, "mix_is_learnt_from", "other real samples predicts the same"),
+        (RealOnly, "mix_is_learned_from", "other synthetic samples predicts the same"),
+        (LearnsFromValidation, "mix_is_learned_from", "other real samples predicts the same"),
+        (Blind, "mix_is_learned_from", "other synthetic samples predicts the same"),
+        (SyntheticOnly, "mix_is_learned_from", "other real samples predicts the same"),
         (
             HalfAndHalf,
             "synthetic_ratio_is_kept",
             "three times the share of synthetic samples",
         ),
-        (NamesTheSet, "mix_is_learnt_from", "other synthetic samples predicts the same"),
-        (TrainedNamesTheSet, "mix_is_learnt_from", "other synthetic samples saves the same numbers"),
+        (NamesTheSet, "mix_is_learned_from", "other synthetic samples predicts the same"),
+        (TrainedNamesTheSet, "mix_is_learned_from", "other synthetic samples saves the same numbers"),
     ],
 )
 def test_who_does_not_learn_from_the_mix_is_found(cls: type[Segmenter], check: str, words: str) -> None:

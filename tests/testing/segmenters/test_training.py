@@ -118,12 +118,12 @@ class TrainsWhenAsked(Learned):
     ("cls", "words"),
     [
         (HiddenSteps, "50 optimiser steps, and HiddenSteps.budgets is empty"),
-        (ByHand, "fit computed gradients 90 times, and ByHand.budgets is empty"),
-        (ByFunctions, "fit computed gradients 90 times, and ByFunctions.budgets is empty"),
-        (Forked, "fit took 70 optimiser steps, and Forked.budgets is empty"),
+        (ByHand, "gradients 90 times, and ByHand.budgets is empty"),
+        (ByFunctions, "gradients 90 times, and ByFunctions.budgets is empty"),
+        (Forked, "70 optimiser steps, and Forked.budgets is empty"),
         (OneOptimiserAfterTheOther, "fit took 500 steps with one parameter, and the budget is 5"),
         (MoreByHand, "fit computed gradients 95 times for 5 optimiser steps"),
-        (TrainsWhenAsked, "predict took 3 optimiser steps: all training belongs in fit"),
+        (TrainsWhenAsked, "predict took 3 optimiser steps"),
     ],
 )
 def test_hidden_training_is_found(cls: type[Segmenter], words: str) -> None:

@@ -21,7 +21,7 @@ def test_all_pixels_are_treated_alike():
     assert torch.allclose(whole[..., 4:-4, 4:-5], shifted[..., 4:-4, 5:-4], atol=1e-5)
 
 
-def test_a_grid_is_learnt_away():
+def test_a_grid_is_learned_away():
     """Every fourth pixel is too bright by half of the image's spread; what is seen context is of no use."""
     torch.manual_seed(0)
     refine, context = ResidualRefinement(1, 1), torch.zeros(4, 1, 32, 32)

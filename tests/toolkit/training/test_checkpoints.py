@@ -103,7 +103,7 @@ def test_a_full_disk_is_named_and_leaves_the_last_checkpoint(path: Path, monkeyp
     checkpoints.write(path, CONTENT)
     before, opened = path.read_bytes(), Path.open
     monkeypatch.setattr(Path, "open", lambda self, mode="r", **how: Full(opened(self, mode, **how), room))
-    with pytest.raises(StoreError, match=r"checkpoint can't be written: the disk is full; free some space"):
+    with pytest.raises(StoreError, match=r"checkpoint can't be written: the disk is full"):
         checkpoints.write(path, CONTENT | {"step": 4})
     monkeypatch.undo()
     assert path.read_bytes() == before
@@ -216,7 +216,7 @@ def test_a_checkpoint_that_fits_in_part_leaves_no_part_behind(tmp_path: Path) ->
 
 
 def test_a_second_phase_begins_again_where_the_first_has_become_another(tmp_path: Path) -> None:
-    """It has learnt from what the first came to."""
+    """It has learned from what the first came to."""
     fit(tmp_path, name="first")
     fit(tmp_path, 3, name="second")
     loop.finished_phases.clear()  # another process
@@ -229,4 +229,5 @@ def test_a_second_phase_begins_again_where_the_first_has_become_another(tmp_path
     assert fit(tmp_path, name="first")[0] == []
     taken, told, _ = fit(tmp_path, name="second")
     assert taken == list(range(STEPS))
-    assert told == ["the checkpoint second.pt belongs to another training; second begins again at step 0"]
+    (note,) = told
+    assert "second.pt belongs to another training" in note

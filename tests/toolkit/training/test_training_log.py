@@ -1,4 +1,4 @@
-"""The log of a training: the same with and without an interruption, and of no effect on what is learnt."""
+"""The log of a training: the same with and without an interruption, and of no effect on what is learned."""
 
 from __future__ import annotations
 

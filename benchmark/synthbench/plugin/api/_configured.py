@@ -34,7 +34,7 @@ class Configured(Generic[ConfigT]):
 
     @classmethod
     def budget(cls, name: str) -> Budget:
-        """Return the budget of this name; what doesn't train has one for every name.
+        """Return the budget of this name; a plugin that doesn't train has one of 0 steps for every name.
 
         Raises
         ------

@@ -26,13 +26,14 @@ class Generator(Configured[ConfigT], ABC):
     sample_batch_size : int
         How many samples a run asks `sample_batch` for at once.
     counts : Counter
-        What fitting and drawing have come to so far, by name; a run keeps it beside the synthetic set. Leaderboards
-        show ``lost`` objects of the training masks, which the generator can't learn; ``removed`` pieces of drawn masks;
-        and objects of new masks that were ``unplaced``. Drawn masks that are ``empty`` a run counts itself.
+        Name → how often it has happened since the generator was created. A run stores these numbers with the synthetic
+        set, and leaderboards show three of them: ``lost`` objects of the training masks, which the generator can't
+        learn; ``removed`` pieces of drawn masks; and ``unplaced`` objects of new masks. The number of ``empty`` masks
+        is counted by the run.
     supports_ignore : bool
-        Whether pixels without a known label (`synthbench.samples.Sample.ignore`) are not taken for background: they
-        are not learnt from, or the drawn samples have them in their own ignore region. Studies refuse training samples
-        that have some to a generator that doesn't.
+        Whether training samples may have pixels without a known label (`synthbench.samples.Sample.ignore`). Such a
+        generator doesn't learn from these pixels, or returns them in the ignore region of drawn samples. If False,
+        a study whose training samples have such pixels is refused.
     """
 
     supports_ignore: ClassVar[bool] = False

@@ -78,8 +78,8 @@ class Segmenter(Configured[ConfigT], ABC):
     Attributes
     ----------
     supports_ignore : bool
-        Whether training and tuning leave out pixels without a known label (`synthbench.samples.Sample.ignore`).
-        Studies refuse samples that have some to a segmenter that doesn't.
+        Whether training and threshold tuning leave out pixels without a known label
+        (`synthbench.samples.Sample.ignore`). If False, a study whose samples have such pixels is refused.
     """
 
     supports_ignore: ClassVar[bool] = False

@@ -17,7 +17,9 @@ from synthbench.io.atomic import atomic_write
 from synthbench.plugin.registry import registry
 from synthbench.store import OTHER_STORE, Store, disk_errors, key_of
 from synthbench.study.model import BudgetConfig
-from synthbench.study.provenance.code import core_source, plugin_source
+from synthbench.study.provenance._code import core_source, plugin_source
+from synthbench.study.provenance._task_key import task_code
+from synthbench.study.provenance._versions import plugin_versions
 from synthbench.study.provenance.plugin_settings import (
     file_hashes,
     full_budget,
@@ -26,8 +28,6 @@ from synthbench.study.provenance.plugin_settings import (
     own_fingerprint,
     resolved_config,
 )
-from synthbench.study.provenance.task_key import task_code
-from synthbench.study.provenance.versions import plugin_versions
 
 __all__ = ["PluginFingerprint", "changes_since", "fingerprint_plugin"]
 

@@ -10,6 +10,7 @@ from typing import Protocol, Self, TypeVar
 import torch
 from torch import nn
 
+from synthbench.errors import StoreError
 from synthbench.plugin.api import Config, Context, Generator
 from synthbench.samples import Task
 from synthbench.toolkit.masks.codec import ImageMaskCodec
@@ -23,6 +24,7 @@ __all__ = ["CodecGenerator", "Training"]
 ConfigT = TypeVar("ConfigT", bound=Config)
 
 _CODEC = "codec.json"
+_PATCH_SIZE = "patch_size.txt"
 
 
 class Training(Protocol):
@@ -39,18 +41,21 @@ class Training(Protocol):
 class CodecGenerator(Generator[ConfigT]):
     """A trained generator whose networks see samples as planes of an image–mask codec.
 
-    A subclass creates `codec` in `fit`, and writes `networks` and `build_networks`. What it saves beside its weights,
-    it writes in `save_state` and reads in `load_state`.
+    A subclass sets `codec` and `patch_size` in `fit`, and writes `networks` and `build_networks`. What it saves beside
+    its weights, it writes in `save_state` and reads in `load_state`.
 
     Attributes
     ----------
     codec : ImageMaskCodec
         Of the training set.
+    patch_size : int
+        Side of the training patches in pixels.
     device : torch.device
         Where the networks are; set before `build_networks` is called.
     """
 
     codec: ImageMaskCodec
+    patch_size: int
     device: torch.device
 
     @property
@@ -75,11 +80,12 @@ class CodecGenerator(Generator[ConfigT]):
         """Write what `load_state` needs; nothing, unless overridden."""
 
     def load_state(self, folder: Path) -> None:
-        """Read what `save_state` wrote; the codec is there, the networks aren't yet."""
+        """Read what `save_state` wrote; codec and patch size are there, the networks aren't yet."""
 
     def save(self, folder: Path) -> None:
         super().save(folder)
         self.codec.save(folder / _CODEC)
+        (folder / _PATCH_SIZE).write_text(f"{self.patch_size}\n", encoding="utf-8")
         self.save_state(folder)
         for name, network in self.networks.items():
             save_weights(network, folder / f"{name}.safetensors")
@@ -90,6 +96,7 @@ class CodecGenerator(Generator[ConfigT]):
         loop.prepare_torch(context)
         new.device = torch.device(context.device)
         new.codec = ImageMaskCodec.load(folder / _CODEC)
+        new.patch_size = _read_patch_size(folder / _PATCH_SIZE)
         new.load_state(folder)
         new.build_networks()
         for name, network in new.networks.items():
@@ -114,3 +121,10 @@ class CodecGenerator(Generator[ConfigT]):
         for network in self.networks.values():
             network.eval()
         self.counts.clear()
+
+
+def _read_patch_size(path: Path) -> int:
+    try:
+        return int(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise StoreError(f"{path}: can't be read: {error}; fit again") from None

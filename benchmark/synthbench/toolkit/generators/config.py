@@ -22,8 +22,8 @@ class PresetConfig(Config):
 
     preset: Preset | None = Field(
         None,
-        description="paper: the method as published; microscopy: with this project's additions for short trainings on "
-        "micrographs. It sets the keys that aren't given",
+        description="paper: the method as published; microscopy: with additions of this project for short trainings "
+        "on micrographs. It sets the keys that aren't given",
     )
 
 
@@ -38,19 +38,19 @@ class MaskToImageConfig(MaskConfig):
     intensity_conditioning: bool | None = Field(
         None,
         description="whether the network gets the intensity statistics of the image and its objects in addition to the "
-        "mask (this project's; see synthbench.toolkit.intensity.conditioning)",
+        "mask (an addition of this project; see synthbench.toolkit.intensity.conditioning)",
     )
     pixel_noise: bool | None = Field(
         None,
         description="whether generated images get as much of the pixel noise of a training image as they lack; methods "
-        "with a discriminator may also add it in training (this project's; see "
+        "with a discriminator may also add it in training (an addition of this project; see "
         "synthbench.toolkit.intensity.pixel_noise)",
     )
     texture: bool | None = Field(
         None,
         description="whether generated objects get the texture that they lack compared with training objects of "
-        "similar size (this project's; see synthbench.toolkit.intensity.texture); requires intensity_conditioning, and "
-        "has no effect on objects that are too small for a texture",
+        "similar size (an addition of this project; see synthbench.toolkit.intensity.texture); requires "
+        "intensity_conditioning, and has no effect on objects that are too small for a texture",
     )
 
     @model_validator(mode="after")

@@ -47,13 +47,11 @@ The base class sets `config` (resolved), `patch_size`, `codec` and `device` befo
 from __future__ import annotations
 
 from abc import abstractmethod
-from pathlib import Path
 from typing import ClassVar, TypeVar
 
 import numpy as np
 import torch
 
-from synthbench.errors import StoreError
 from synthbench.plugin.api import Config, Context, TrainingMix
 from synthbench.samples import MASK, Sample, SampleSet
 from synthbench.toolkit.generators._base import CodecGenerator, Training
@@ -69,8 +67,6 @@ __all__ = ["JointGenerator", "Training"]
 
 ConfigT = TypeVar("ConfigT", bound=Config)
 
-_PATCH_SIZE = "patch_size.txt"
-
 
 class JointGenerator(CodecGenerator[ConfigT]):
     """A trained generator that draws image and mask together; its samples have the size of the training patches.
@@ -79,8 +75,6 @@ class JointGenerator(CodecGenerator[ConfigT]):
 
     Attributes
     ----------
-    patch_size : int
-        Side of the training patches in pixels.
     min_std_ratio : float
         Drawn planes that vary less than this fraction of the training patches' variation are a mode collapse.
     counts : Counter
@@ -89,8 +83,6 @@ class JointGenerator(CodecGenerator[ConfigT]):
     """
 
     min_std_ratio: ClassVar[float] = MIN_STD_RATIO
-
-    patch_size: int
 
     # -- what a method writes -----------------------------------------------------------------------------------------
 
@@ -200,15 +192,3 @@ class JointGenerator(CodecGenerator[ConfigT]):
     def draw_donor(self, rng: np.random.Generator) -> int:
         """Draw the index of a training image."""
         return int(rng.integers(len(self.codec.normalisations)))
-
-    # -- files --------------------------------------------------------------------------------------------------------
-
-    def save_state(self, folder: Path) -> None:
-        (folder / _PATCH_SIZE).write_text(f"{self.patch_size}\n", encoding="utf-8")
-
-    def load_state(self, folder: Path) -> None:
-        path = folder / _PATCH_SIZE
-        try:
-            self.patch_size = int(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
-            raise StoreError(f"{path}: can't be read: {error}; fit again") from None

@@ -39,7 +39,8 @@ method adds its network, and its training step::
             self.optimiser.step()
             return {"l1": loss}
 
-Before it calls `build_network`, the base class sets `config` (resolved), `codec`, `conditioning`, `sampler`, `device`.
+Before it calls `build_network`, the base class sets `config` (resolved), `patch_size`, `codec`, `conditioning`,
+`sampler` and `device`.
 """
 
 from __future__ import annotations
@@ -61,7 +62,7 @@ from synthbench.toolkit.generators.config import MaskToImageConfig
 from synthbench.toolkit.intensity.conditioning import IntensityConditioning, conditioning_planes
 from synthbench.toolkit.intensity.texture import match_texture
 from synthbench.toolkit.masks.codec import ImageMaskCodec
-from synthbench.toolkit.masks.sampler import MaskSampler
+from synthbench.toolkit.masks.sampler import MaskSampler, SampledMask
 from synthbench.toolkit.rng import stream
 from synthbench.toolkit.training import loop
 from synthbench.toolkit.training.batches import Batches
@@ -108,7 +109,7 @@ class ConditionedBatches:
     Parameters
     ----------
     generator
-        Fitted but for its network.
+        Its codec and its conditioning are fitted; its network isn't trained yet.
     train
     context
     """
@@ -199,6 +200,7 @@ class MaskToImageGenerator(CodecGenerator[ConfigT]):
     # -- fitting ------------------------------------------------------------------------------------------------------
 
     def fit(self, train: SampleSet, context: Context) -> None:
+        self.patch_size = context.budget.patch_size
         self.codec = ImageMaskCodec.of(train, "distance", 1)
         self.config = self.resolve_config(train, context)
         self.conditioning = (
@@ -270,25 +272,58 @@ class MaskToImageGenerator(CodecGenerator[ConfigT]):
     def sample(self, index: int, seed: int) -> Sample:
         mask = self.sampler.sample_mask(index, seed)
         rng = stream(seed, f"{self.random_stream}.sample", index)
+        labels, mask_planes, removed = self.encode_sampled(mask, rng)
         donor = int(rng.choice(self.sampler.similar_masks(mask.source)))
-        intensities, texture = self.conditioning.planes_for(mask.labels, donor, rng)
-        planes = self.image_planes(mask.labels, intensities, rng)
+        intensities, texture = self.conditioning.planes_for(labels, donor, rng)
+        planes = self.draw_image(mask_planes, intensities, rng)
         if self.config.texture:
-            planes = match_texture(planes, mask.labels, texture, rng)
-        image = self.codec.decode_image(planes, mask.labels, donor, rng if self.config.pixel_noise else None)
-        self.counts.update(drawn=1, removed=mask.removed, unplaced=mask.unplaced)
-        return Sample(f"{index:06d}", image, mask.labels, mask.groups)
+            planes = match_texture(planes, labels, texture, rng)
+        image = self.codec.decode_image(planes, labels, donor, rng if self.config.pixel_noise else None)
+        self.counts.update(drawn=1, removed=mask.removed + removed, unplaced=mask.unplaced)
+        return Sample(f"{index:06d}", image, labels, mask.groups)
 
-    @torch.no_grad()
+    def encode_sampled(self, mask: SampledMask, rng: np.random.Generator) -> tuple[LabelMap, Planes, int]:
+        """Return what an image is drawn for; a method may override it to draw for a part of the mask.
+
+        Parameters
+        ----------
+        mask
+        rng
+            Every random number comes from it.
+
+        Returns
+        -------
+        labels : ndarray
+            ``(H, W)``, the label map of the sample.
+        planes : ndarray
+            ``(mask_planes, H, W)`` float32, −1 … 1, as the codec encodes it.
+        removed : int
+            Number of small objects removed from the mask here.
+        """
+        return mask.labels, self.codec.encode_mask(mask.labels), 0
+
     def image_planes(self, labels: LabelMap, intensities: Planes, rng: np.random.Generator) -> Planes:
-        """Return the image of a mask, without pixel noise and texture.
-
-        Images are drawn one by one, so that a sample doesn't depend on others.
+        """Return the image of a label map; see `draw_image`.
 
         Parameters
         ----------
         labels
             ``(H, W)``.
+        intensities
+        rng
+        """
+        return self.draw_image(self.codec.encode_mask(labels), intensities, rng)
+
+    @torch.no_grad()
+    def draw_image(self, mask_planes: Planes, intensities: Planes, rng: np.random.Generator) -> Planes:
+        """Return the image of an encoded mask, without pixel noise and texture.
+
+        Images are drawn one by one, so that a sample doesn't depend on others.
+
+        Parameters
+        ----------
+        mask_planes
+            ``(mask_planes, H, W)`` float32, −1 … 1, as the codec encodes it.
         intensities
             ``(N, H, W)`` float32, the planes of `IntensityConditioning`.
         rng
@@ -298,11 +333,10 @@ class MaskToImageGenerator(CodecGenerator[ConfigT]):
         ndarray
             ``(image_planes, H, W)`` float32, about −1 … 1.
         """
-        margin, (height, width) = self.margin, labels.shape
+        margin, (height, width) = self.margin, mask_planes.shape[1:]
         borders = ((0, 0), (margin, margin), (margin, margin))
         mask, around = (
-            torch.from_numpy(np.pad(planes, borders, mode="symmetric"))[None]
-            for planes in (self.codec.encode_mask(labels), intensities)
+            torch.from_numpy(np.pad(planes, borders, mode="symmetric"))[None] for planes in (mask_planes, intensities)
         )
         image = self.generate(self.condition(mask, around).to(self.device), rng)[0].cpu().numpy()
         return np.asarray(image[:, margin : margin + height, margin : margin + width])

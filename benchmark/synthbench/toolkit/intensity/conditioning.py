@@ -20,7 +20,6 @@ import torch
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from synthbench.errors import StoreError
 from synthbench.samples import SampleSet
 from synthbench.toolkit.intensity.intensity_statistics import (
     edge_sharpness,
@@ -37,6 +36,7 @@ from synthbench.toolkit.intensity.texture import (
     texture_strengths,
 )
 from synthbench.toolkit.masks.codec import ImageMaskCodec
+from synthbench.toolkit.training.state_files import read_state
 from synthbench.types import LabelMap, Planes
 
 __all__ = ["IntensityConditioning", "conditioning_planes"]
@@ -193,16 +193,15 @@ class IntensityConditioning:
         StoreError
             If the file is missing or damaged.
         """
-        try:
-            content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-            objects, textures = (
-                tuple(np.array(table, np.float32).reshape(len(table), int(content[columns])) for table in content[name])
-                for name, columns in (("objects", "object_columns"), ("textures", "texture_columns"))
-            )
-            images = np.array(content["images"], np.float32).reshape(len(objects), -1)
-            return cls(images, objects, textures)
-        except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
-            raise StoreError(f"{path}: can't be read: {error!r}; fit again") from None
+        return read_state(path, cls._from_json)
+
+    @classmethod
+    def _from_json(cls, content: dict[str, Any]) -> Self:
+        objects, textures = (
+            tuple(np.array(table, np.float32).reshape(len(table), int(content[columns])) for table in content[name])
+            for name, columns in (("objects", "object_columns"), ("textures", "texture_columns"))
+        )
+        return cls(np.array(content["images"], np.float32).reshape(len(objects), -1), objects, textures)
 
 
 def conditioning_planes(mask: torch.Tensor, conditioning: torch.Tensor, object_planes: int) -> torch.Tensor:

@@ -14,7 +14,7 @@ from typing import Any, Literal, Self
 import numpy as np
 from scipy import ndimage
 
-from synthbench.errors import DataError, StoreError
+from synthbench.errors import DataError
 from synthbench.samples import Sample, SampleSet
 from synthbench.toolkit.intensity.images import to_channels
 from synthbench.toolkit.intensity.normalisation import IntensityNormalisation, fit_exponent
@@ -22,6 +22,7 @@ from synthbench.toolkit.intensity.pixel_noise import match_noise, measure_noise
 from synthbench.toolkit.masks import distance, graph_colouring
 from synthbench.toolkit.masks.objects import min_object_area, object_areas, relabel
 from synthbench.toolkit.rng import stream
+from synthbench.toolkit.training.state_files import read_state
 from synthbench.types import FloatArray, Image, LabelMap, Planes
 
 __all__ = ["ImageMaskCodec", "MaskEncoding"]
@@ -250,12 +251,12 @@ class ImageMaskCodec:
     @classmethod
     def load(cls, path: Path) -> Self:
         """Return what `save` wrote; raise `StoreError` if the file is missing or damaged."""
-        try:
-            rows: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-            normalisations = tuple(
-                IntensityNormalisation(tuple(row.pop("low")), tuple(row.pop("high")), **row)
-                for row in rows.pop("normalisations")
-            )
-            return cls(normalisations=normalisations, pixel_noise=tuple(rows.pop("pixel_noise")), **rows)
-        except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
-            raise StoreError(f"{path}: can't be read: {error}; fit again") from None
+        return read_state(path, cls._from_json)
+
+    @classmethod
+    def _from_json(cls, rows: dict[str, Any]) -> Self:
+        normalisations = tuple(
+            IntensityNormalisation(tuple(row.pop("low")), tuple(row.pop("high")), **row)
+            for row in rows.pop("normalisations")
+        )
+        return cls(normalisations=normalisations, pixel_noise=tuple(rows.pop("pixel_noise")), **rows)

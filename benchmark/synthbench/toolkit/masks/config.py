@@ -9,7 +9,8 @@ from pydantic import Field, model_validator
 
 from synthbench.plugin.api import Config
 from synthbench.samples import SampleSet, Task
-from synthbench.toolkit.masks.sampler import Layout, MaskSampler, Mode
+from synthbench.toolkit.masks._recombination import Layout
+from synthbench.toolkit.masks.sampler import MaskSampler, Mode
 from synthbench.toolkit.training.budget_defaults import non_default
 
 __all__ = ["MaskConfig"]

@@ -1,8 +1,9 @@
-"""Label maps as grey-level masks: instances in one plane, neighbours told apart by graph colouring.
+"""Label maps as grey-level masks: instances in one plane, neighbouring ones of different grey levels (graph colouring).
 
 Touching objects get different grey levels, so a few levels separate any number of objects. The encoding is Algorithm 1
 of Lesmes-Leon et al. (ICAART 2025), with one difference: label maps have no overlaps, so the graph joins objects
-that touch (8-neighbourhood). The paper describes an area filter but no decoder; `decode` is this project's.
+that touch (8-neighbourhood). The paper describes an area filter but no decoder; `decode` is added
+here.
 """
 
 from __future__ import annotations

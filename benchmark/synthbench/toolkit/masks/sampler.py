@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from synthbench.errors import ConfigError, DataError, StoreError
 from synthbench.samples import MASK, MAX_LABEL, SampleSet, Task
+from synthbench.toolkit.masks._recombination import Layout, recombine
 from synthbench.toolkit.masks.objects import (
     Cutout,
     cutouts,
@@ -26,22 +27,16 @@ from synthbench.toolkit.masks.objects import (
     object_areas,
     relabel,
 )
-from synthbench.toolkit.masks.placement import Canvas
 from synthbench.toolkit.rng import stream
 from synthbench.toolkit.training.patches import dihedral
-from synthbench.types import BoolMask, LabelMap
+from synthbench.types import LabelMap
 
-__all__ = ["Layout", "MaskSampler", "Mode", "SampledMask"]
+__all__ = ["MaskSampler", "Mode", "SampledMask"]
 
 Mode = Literal["train", "recombine", "mixed"]
-Layout = Literal["scatter", "discs"]
 
 SIMILAR_MASKS = 8
 """Number of training masks, those of the most similar object size, whose objects a recombined mask may contain."""
-PLACING_ROUNDS = 4
-"""How often objects are added to a recombined mask that covers less than its target."""
-DISC_COVERAGE = 0.4
-"""Fraction of the discs' area that objects are to cover in the layout ``discs``."""
 
 _FILE = "masks.npz"
 
@@ -206,21 +201,9 @@ class MaskSampler:
     def _recombine(self, source: int, rng: np.random.Generator) -> SampledMask:
         shape = self.masks[source].shape
         target = _foreground(self.masks[source]) if self.foreground_fraction is None else self.foreground_fraction
-        target_pixels = target * shape[0] * shape[1]
-        allowed = _discs(shape, target_pixels, rng) if self.object_layout == "discs" else None
-        canvas = Canvas(np.zeros(shape, np.int32), allowed)
-        objects = self._similar_objects(source)
-        unplaced = 0
-        for _ in range(PLACING_ROUNDS):
-            before = canvas.count
-            for mask in _choose_objects(objects, target_pixels - canvas.covered, rng):
-                corner = canvas.find_place(mask, rng, touch=bool(rng.random() < self.touching_fraction))
-                if corner is None:
-                    unplaced += 1
-                else:
-                    canvas.place(mask, corner)
-            if canvas.count == before:
-                break
+        canvas, unplaced = recombine(
+            self._similar_objects(source), shape, target, self.object_layout, self.touching_fraction, rng
+        )
         labels, removed = relabel(canvas.labels, self.min_area)
         return SampledMask(labels, source, True, target, _foreground(labels), unplaced, removed)
 
@@ -282,30 +265,3 @@ class MaskSampler:
 
 def _foreground(labels: LabelMap) -> float:
     return float((labels > 0).mean())
-
-
-def _choose_objects(objects: list[Cutout], missing: float, rng: np.random.Generator) -> list[BoolMask]:
-    """Return random objects, flipped and rotated, largest first; their areas add up to about `missing` pixels."""
-    chosen: list[BoolMask] = []
-    while objects:
-        cut = objects[rng.integers(len(objects))]
-        if missing < cut.area / 2:
-            break
-        missing -= cut.area
-        chosen.append(np.ascontiguousarray(dihedral(cut.mask, int(rng.integers(8)))))
-    return sorted(chosen, key=lambda mask: -int(mask.sum()))
-
-
-def _discs(shape: tuple[int, ...], target_pixels: float, rng: np.random.Generator) -> BoolMask:
-    """Return one to four equal discs, ``shape`` bool, with room for objects of `target_pixels` pixels."""
-    count = int(rng.integers(1, 5))
-    centres = (rng.random((count, 2)) * shape).tolist()
-    area = min(target_pixels / DISC_COVERAGE, shape[0] * shape[1])
-    radius = float(np.sqrt(area / count / np.pi))
-    rows, columns = np.ogrid[: shape[0], : shape[1]]
-    inside = np.zeros(shape, bool)
-    while inside.sum() < area:
-        for y, x in centres:
-            inside |= (rows - y) ** 2 + (columns - x) ** 2 <= radius**2
-        radius *= 1.1
-    return inside

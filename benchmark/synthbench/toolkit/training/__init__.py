@@ -20,6 +20,8 @@ threshold_tuning
     `tune` selects thresholds on the validation samples; `subsample` limits how many are used.
 budget_defaults
     `resolve_defaults` fills in hyper-parameters whose defaults depend on the budget.
+state_files
+    `read_state` reads a JSON file that a fitted plugin saved.
 weights
     Saving and loading a plugin's weights; reading pretrained ones safely.
 """
@@ -38,6 +40,7 @@ __all__ = [
     "mode_collapse",
     "patches",
     "schedules",
+    "state_files",
     "threshold_tuning",
     "training_log",
     "weights",

@@ -71,9 +71,9 @@ def ada_augment(
     """Rotate, scale, translate and change the colours, each with probability `p`: geometry and colours of ADA.
 
     Flips and quarter turns are left out, because training patches have them already, and so is the inversion of the
-    intensity, because bright and dark aren't interchangeable in micrographs (this project's choice). Beyond its border
-    the image is continued by reflection. The image is interpolated linearly; the mask takes the nearest pixel, so its
-    values don't change.
+    intensity, because bright and dark aren't interchangeable in micrographs (a choice of this project). Beyond its
+    border the image is continued by reflection. The image is interpolated linearly; the mask takes the nearest pixel,
+    so its values don't change.
 
     Parameters
     ----------

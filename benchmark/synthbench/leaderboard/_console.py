@@ -1,0 +1,190 @@
+"""The table that a run ends with; a narrow terminal gets fewer columns."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
+from rich.measure import Measurement
+from rich.table import Table
+from rich.text import Text
+
+from synthbench.leaderboard._columns import title
+from synthbench.leaderboard._formatting import MISSING, duration, first_words, records, short, text
+from synthbench.leaderboard._headline import opening_notes
+from synthbench.leaderboard._narrative import caveats, headline
+from synthbench.leaderboard._render import boards
+from synthbench.leaderboard._tables import table
+
+if TYPE_CHECKING:
+    from synthbench.results import Results
+
+__all__ = ["terminal", "terminal_by_group"]
+
+_STYLES = {"better": "green", "worse": "red", MISSING: "bold red", "no pairs": "red", "no baseline": "red"}
+_STYLES |= {"nothing changed": "red"}
+_ERROR = 160
+_NARROWEST_ARM = 16
+_AT_A_TIME = 6
+"""Further columns that stand beside each other."""
+_BY_GROUP = ("value", "images", "segmenter", "arm", "score", "delta", "verdict")
+
+
+def terminal(
+    results: Results, iou: float | str = 0.5, columns: Sequence[str] = (), aggregation: str = "pooled"
+) -> RenderableType:
+    """Return what rich prints.
+
+    That is the headline, what comes first, a table per dataset and amount of real data, cautions and errors.
+
+    Parameters
+    ----------
+    results
+    iou, columns, aggregation
+        See `synthbench.leaderboard.table`.
+    """
+    found = table(results, iou, aggregation, columns=columns)
+    parts: list[RenderableType] = [Text(headline(found), style="bold")]
+    parts += [*(Text(line) for line in opening_notes(found)), Text()]
+    for heading, part in boards(found):
+        parts += [_Fitting(heading, part), Text()]
+        asked = list(part.attrs.get("columns", ()))
+        for start in range(0, len(asked), _AT_A_TIME):
+            parts += [_further(part, asked[start : start + _AT_A_TIME]), Text()]
+    notes = caveats(found)
+    notes += [f"{r['segmenter']}, {short(r['arm'])}: {r['error'][:_ERROR]}" for r in records(found) if r["error"]]
+    parts += [Text(f"! {note}", style="yellow") for note in notes]
+    parts.append(Text("Δ: from real images alone, paired by seed and test image, with its 95 % interval", style="dim"))
+    return Group(*parts)
+
+
+def terminal_by_group(strata: pd.DataFrame) -> RenderableType:
+    """Return what rich prints of `synthbench.leaderboard.by_group`: a table per dataset and amount of real data."""
+    parts: list[RenderableType] = []
+    for heading, part in boards(strata):
+        caption = f"{heading}, by {part['group'].iloc[0]} ({part['aggregation'].iloc[0]})"
+        metric = str(part["metric"].iloc[0])
+        grid = Table(
+            title=Text(caption), title_justify="left", title_style="bold", box=None, pad_edge=False, header_style="dim"
+        )
+        for name in _BY_GROUP:
+            heading_of = metric if name == "score" else name
+            is_text = name in ("value", "segmenter", "arm")
+            grid.add_column(Text(title(heading_of, metric)), justify="left" if is_text else "right", overflow="fold")
+        for row in records(part):
+            grid.add_row(*(Text(short(row["arm"]) if name == "arm" else text(row, name)) for name in _BY_GROUP))
+        parts += [grid, Text()]
+    return Group(*parts[:-1])
+
+
+class _Fitting:
+    """A table with as many of its columns as fit."""
+
+    def __init__(self, heading: str, part: pd.DataFrame) -> None:
+        self._heading, self._part = heading, part
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        left_out: list[str] = []
+        grid = _grid(self._heading, self._part)
+        for name in reversed(_optional(self._part)):
+            if _least_width(grid, console, options) <= options.max_width:
+                break
+            left_out.insert(0, name)
+            grid = _grid(self._heading, self._part, left_out)
+        yield grid
+        if left_out:
+            yield Text(f"not shown on {options.max_width} columns: {', '.join(left_out)}", style="dim")
+
+
+_UNLIMITED = 10_000
+
+
+def _least_width(grid: Table, console: Console, options: ConsoleOptions) -> int:
+    """Return the width at which nothing is cut off, and the names of arms may wrap."""
+    arm = grid.columns[1]
+    arm.max_width = _NARROWEST_ARM
+    width = Measurement.get(console, options.update(width=_UNLIMITED), grid).maximum
+    arm.max_width = None
+    return width
+
+
+def _optional(part: pd.DataFrame) -> list[str]:
+    """Return the columns that a narrow terminal can do without, the most important first."""
+    _, *others = _scores(part)
+    return ["done", "rank", *map(_score_title, reversed(others)), "time"]
+
+
+def _scores(part: pd.DataFrame) -> list[str]:
+    """Return the columns of scores, the first one that of the differences."""
+    metric = str(part["metric"].iloc[0])
+    asked = part.attrs.get("columns", ())
+    scores = [c for c in map(str, part.columns) if c.startswith(("f1@", "miou", "cldice"))]
+    return [c for c in scores if c == metric or c not in asked]
+
+
+def _score_title(name: str) -> str:
+    return title(name).removeprefix("F1").strip()
+
+
+def _grid(heading: str, part: pd.DataFrame, left_out: Sequence[str] = ()) -> Table:
+    first, *others = _scores(part)
+    others = [name for name in others if _score_title(name) not in left_out]
+    after = [name for name in ("rank", "done", "time") if name not in left_out]
+    grid = Table(
+        title=Text(heading), title_justify="left", title_style="bold", box=None, pad_edge=False, header_style="dim"
+    )
+    grid.add_column("segmenter", no_wrap=True)
+    grid.add_column("arm", overflow="fold", min_width=_NARROWEST_ARM)
+    for name in (title(first), *map(_score_title, others), title("delta", str(part["metric"].iloc[0])), *after):
+        grid.add_column(name.strip(), justify="right", no_wrap=True)
+    last = ""
+    for row in records(part):
+        lost = row["status"] == MISSING
+        grid.add_row(
+            Text(row["segmenter"] if row["segmenter"] != last else ""),
+            Text(short(row["arm"])),
+            Text(text(row, first), style="bold red" if lost else ""),
+            *(Text("–" if lost else text(row, name)) for name in others),
+            Text(text(row, "delta"), style=_style(row)),
+            *(_after_delta(row, name) for name in after),
+        )
+        last = row["segmenter"]
+    return grid
+
+
+def _after_delta(row: dict[str, Any], name: str) -> Text:
+    if name == "rank":
+        return Text(text(row, "rank"))
+    if name == "time":
+        return Text(_time(row))
+    return Text(row["completed"], style="" if row["status"] == "ok" else "bold red")
+
+
+def _further(part: pd.DataFrame, names: Sequence[str]) -> Table:
+    """Return the columns that were asked for, in a table of their own: the first one is as wide as a terminal."""
+    grid = Table(box=None, pad_edge=False, header_style="dim")
+    grid.add_column("segmenter", no_wrap=True)
+    grid.add_column("arm", overflow="fold")
+    for name in names:
+        grid.add_column(Text(title(name)), justify="right", overflow="fold")
+    last = ""
+    for row in records(part):
+        grid.add_row(
+            Text(row["segmenter"] if row["segmenter"] != last else ""),
+            Text(short(row["arm"])),
+            *(Text(text(row, name)) for name in names),
+        )
+        last = row["segmenter"]
+    return grid
+
+
+def _style(row: dict[str, Any]) -> str:
+    return _STYLES.get(first_words(row["verdict"]), "")
+
+
+def _time(row: dict[str, Any]) -> str:
+    parts = (row.get(name) for name in ("generator_seconds", "draw_seconds", "fit_seconds", "predict_seconds"))
+    seconds = [float(part) for part in parts if part is not None and not pd.isna(part)]
+    return duration(sum(seconds)) if seconds else MISSING

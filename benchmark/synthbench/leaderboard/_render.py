@@ -1,0 +1,207 @@
+"""A leaderboard as Markdown, CSV and JSON."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from synthbench.io.escaping import csv_escaped
+from synthbench.leaderboard._columns import definition, title
+from synthbench.leaderboard._fidelity import COUNTED, IMAGES, MASKS
+from synthbench.leaderboard._formatting import MISSING, NOT_APPLICABLE, is_score, records, short, text
+from synthbench.leaderboard._headline import opening_notes
+from synthbench.leaderboard._narrative import caveats, details, headline
+
+__all__ = [
+    "as_json",
+    "boards",
+    "cost_columns",
+    "csv",
+    "fidelity_tables",
+    "generators",
+    "markdown",
+    "shown",
+]
+
+_NOT_SHOWN = ("score_sd", "task", "dataset", "fraction", "generator", "synthetic", "folds", "metric", "aggregation")
+_MARKUP = {"&": "&amp;", "<": "&lt;", ">": "&gt;", "|": "&#124;", "*": "\\*", "`": "\\`", "](": "]\\("}
+_NAMES = ("segmenter", "arm", "generator", "group", "value", "device")
+
+
+def shown(table: pd.DataFrame) -> list[str]:
+    """Return the columns that people read, in their order; the others are in CSV and JSON."""
+    scores = [c for c in map(str, table.columns) if is_score(c) and c not in _NOT_SHOWN]
+    main = [c for c in scores if c.startswith(("f1@", "miou", "score"))]
+    rest = [c for c in scores if c not in main]
+    group = [c for c in ("group", "value", "images") if c in table]
+    gains = [
+        c
+        for c in ("delta_vs_duplicate", "recovered", "equivalent_real_images", "label_consistency")
+        if c in table and table[c].notna().any()
+    ]
+    names = [*group, "segmenter", "arm", *main, "delta", "verdict", "rank", *gains, "completed", *rest]
+    return [*names, *(c for c in table.attrs.get("columns", ()) if c not in names)]
+
+
+def _distance_columns(table: pd.DataFrame) -> list[str]:
+    """Return the columns of distances, kernel distances first; none where nothing was measured."""
+    names = [
+        c for c in map(str, table.columns) if _is_distance(c) and not c.endswith((" low", " high", " real-vs-real p"))
+    ]
+    kernel = [c for c in names if c.startswith("K")]
+    counted = [c for c in ("kd_n",) if kernel and c in table and table[c].notna().any()]
+    return [*kernel, *counted, *(c for c in names if c not in kernel), *(["fidelity_n"] if names else [])]
+
+
+def _similarity_columns(table: pd.DataFrame) -> list[str]:
+    """Return the columns of copies and of precision … coverage; none where nothing was measured."""
+    names = (
+        "train_duplicates",
+        "train_duplicates_new",
+        "train_duplicates_training",
+        "test_duplicates",
+        *(f"image_{name}" for name in IMAGES),
+        "authenticity",
+        "c_t",
+    )
+    return [c for c in names if c in table and table[c].notna().any()]
+
+
+def _mask_columns(table: pd.DataFrame) -> list[str]:
+    """Return the columns of how far masks are apart, and of what was lost in drawing them; none without either."""
+    apart = [c for c in (f"mask_{name}" for name in MASKS) if c in table and table[c].notna().any()]
+    return [*apart, *(c for c in COUNTED if c in table and table[c].fillna(0).any())]
+
+
+def fidelity_tables(table: pd.DataFrame) -> dict[str, list[str]]:
+    """Return the columns of each table about synthetic samples, by its heading; tables without columns are left out."""
+    columns = {
+        "distances": _distance_columns(table),
+        "duplicates and similarity": _similarity_columns(table),
+        "masks": _mask_columns(table),
+    }
+    return {heading: names for heading, names in columns.items() if names}
+
+
+def generators(part: pd.DataFrame) -> pd.DataFrame:
+    """Return one row for each generator: what is said of its samples doesn't depend on the segmenter."""
+    return part[part["generator"] != ""].drop_duplicates("generator")
+
+
+def _is_distance(name: str) -> bool:
+    return name.startswith(("KID", "KD(", "FID", "FD("))
+
+
+def cost_columns(table: pd.DataFrame) -> list[str]:
+    """Return the columns of cost that hold anything."""
+    names = ("generator_seconds", "draw_seconds", "fit_seconds", "predict_seconds", "peak_memory_mb", "gpu_memory_mb")
+    return [*(c for c in names if c in table and table[c].notna().any()), "device"]
+
+
+def boards(table: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
+    """Yield the parts of a table that belong under one heading: one dataset and amount of real data each."""
+    for (dataset, fraction), part in table.groupby(["dataset", "fraction"], sort=False):
+        done = bool((part["status"] != MISSING).any())
+        empty = [
+            c for c in map(str, part.columns) if part[c].isna().all() and (_is_distance(c) or (is_score(c) and done))
+        ]
+        whole = part.drop(columns=empty)
+        whole.attrs = dict(table.attrs)
+        yield f"{dataset} · {fraction} real images", whole
+
+
+def markdown(table: pd.DataFrame) -> str:
+    """Return the leaderboard as Markdown: the sentence, a table per dataset and amount of real data, and footnotes."""
+    parts = []
+    if "status" in table and "generator" in table:
+        detail_lines = (f"{what}: {'; '.join(parts)}." for what, parts in details(table))
+        notes = [*opening_notes(table), *detail_lines, *caveats(table)]
+        parts += [f"**{_plain(headline(table))}**", "\n".join(f"- {_plain(note)}" for note in notes)]
+    used: list[str] = []
+    for heading, part in boards(table):
+        metric = str(part["metric"].iloc[0])
+        grids = {"": (part, shown(part))}
+        if "generator" in part:
+            about_samples = fidelity_tables(part).items()
+            grids |= {caption: (generators(part), ["generator", *names]) for caption, names in about_samples}
+            grids["cost"] = (part, ["segmenter", "arm", *cost_columns(part)])
+        used += [name for _, names in grids.values() for name in names]
+        parts.append(f"### {_plain(heading)} ({part['aggregation'].iloc[0]})")
+        for caption, (rows, names) in grids.items():
+            parts += [f"#### {caption.capitalize()}" if caption else "", _grid(rows, names, metric)]
+    metric = str(table["metric"].iloc[0])
+    notes = [f"- {_plain(title(n, metric))}: {_plain(definition(n))}" for n in dict.fromkeys([*used, "aggregation"])]
+    parts.append("\n".join(notes))
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def csv(table: pd.DataFrame) -> str:
+    """Return the leaderboard as CSV with all columns and full precision; no cell is blank, and none is a formula."""
+    return csv_escaped(_filled(table)).to_csv(index=False, lineterminator="\n")
+
+
+def as_json(table: pd.DataFrame) -> str:
+    """Return the leaderboard as JSON.
+
+    It holds what is said before and after the table, ``columns`` with their definitions, and ``rows``; null where there
+    is no number.
+    """
+    rows = [{name: _json_value(value) for name, value in row.items()} for row in records(table)]
+    columns = {str(name): definition(str(name)) for name in table.columns}
+    whole = "status" in table and "generator" in table
+    said = (
+        {"headline": headline(table), "opening_notes": opening_notes(table), "caveats": caveats(table)} if whole else {}
+    )
+    return json.dumps({**said, "columns": columns, "rows": rows}, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def _filled(table: pd.DataFrame) -> pd.DataFrame:
+    out = table.astype(object).copy()
+    lost = table["status"] == MISSING
+    for name in table.columns:
+        blank = table[name].isna() | (table[name].astype(str) == "")
+        filler = np.where(
+            lost & (is_score(str(name)) or str(name).startswith(("delta", "rank"))), MISSING, NOT_APPLICABLE
+        )
+        out[name] = out[name].where(~blank, pd.Series(filler, index=table.index))
+    return out
+
+
+def _json_value(value: Any) -> Any:
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value
+
+
+def _grid(part: pd.DataFrame, names: Sequence[str], metric: str) -> str:
+    rows = records(part)
+    lines = [[_plain(title(name, metric)) for name in names]]
+    lines += [[_cell(row, name) for name in names] for row in rows]
+    widths = [max(len(line[i]) for line in lines) for i in range(len(names))]
+    left = [isinstance(rows[0].get(name), str) and name != "completed" for name in names]
+
+    def line(cells: Sequence[str]) -> str:
+        padded = (c.ljust(w) if is_left else c.rjust(w) for c, w, is_left in zip(cells, widths, left, strict=True))
+        return f"| {' | '.join(padded)} |"
+
+    rule = (":" + "-" * (w - 1) if is_left else "-" * (w - 1) + ":" for w, is_left in zip(widths, left, strict=True))
+    return "\n".join([line(lines[0]), f"| {' | '.join(rule)} |", *map(line, lines[1:])])
+
+
+def _cell(row: Mapping[str, Any], name: str) -> str:
+    value = short(row["arm"]) if name == "arm" else text(row, name)
+    return _plain(value) if name in _NAMES else value.replace("*", "\\*")
+
+
+def _plain(value: str) -> str:
+    """Return text that Markdown shows as it is: no tag, no column, no line of its own."""
+    for sign, entity in _MARKUP.items():
+        value = value.replace(sign, entity)
+    return " ".join(value.split())
