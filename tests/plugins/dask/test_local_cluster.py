@@ -126,3 +126,14 @@ def test_a_dask_worker_that_dies_costs_no_result(trial) -> None:
     assert process.returncode == 0, output
     assert set(load_results(trial.folder / "runs" / "trial").runs["status"]) == {"ok"}
     assert trial.remaining() == []
+
+
+@pytest.mark.slow
+def test_short_tasks_go_on_beside_a_long_training(trial) -> None:
+    long = {"name": "stepwise", "config": {"rounds": 600}, "seeds": 1}
+    short = {"name": "threshold", "config": {"seconds": 0.2}, "seeds": 6}
+    study = trial.study(generators=None, synthetic=None, encoder=None, segmenters=[long, short])
+    told = trial.run("run", study, *DASK).stderr.splitlines()
+    ended = [line.partition("] ")[2] for line in told if line.startswith("[") and line.endswith(" s")]
+    assert ended[-2].startswith("fit-segmenter: stepwise"), ended
+    assert sum("threshold" in line for line in ended[:-2]) == 12
