@@ -51,7 +51,7 @@ class DaskEngine(Engine[DaskConfig]):
         self._submitted: dict[str, Submitted] = {}
         self._kinds: dict[str, str] = {}
         self._not_stored: set[str] = set()
-        self._heard: queue.SimpleQueue[Event | Future] = queue.SimpleQueue()
+        self._heard: queue.SimpleQueue[Event | Future[Any]] = queue.SimpleQueue()
         self._messages: list[Event | Outcome] = []
         self._count = 0
         self._closed = False
@@ -154,7 +154,7 @@ class DaskEngine(Engine[DaskConfig]):
 
     def _collect(self, seconds: float) -> None:
         """Take what has come; wait for something at most this long."""
-        ended: list[Future] = []
+        ended: list[Future[Any]] = []
         hidden = any(each.outcome is not None for each in self._submitted.values())
         try:
             heard = self._heard.get(timeout=min(seconds, 0.1) if hidden else seconds)
@@ -173,7 +173,7 @@ class DaskEngine(Engine[DaskConfig]):
         for each in [each for each in self._submitted.values() if each.outcome is not None]:
             self._show(each)
 
-    def _take_results(self, ended: list[Future]) -> None:
+    def _take_results(self, ended: list[Future[Any]]) -> None:
         futures = {future.key: each for each in self._submitted.values() for future in [each.future]}
         finished = [future for future in ended if future.key in futures and future.status == "finished"]
         results: list[str] = self._client.gather(finished, errors="skip") if finished else []

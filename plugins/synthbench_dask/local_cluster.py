@@ -23,7 +23,7 @@ from synthbench.processes.signals import STOPS
 __all__ = ["LocalCluster"]
 
 
-class LocalCluster(SpecCluster):  # type: ignore[misc]
+class LocalCluster(SpecCluster):
     """Workers in processes of their own, so that one that dies loses one task; none outlives this process.
 
     Unlike the cluster of that name which comes with Dask, it doesn't import the main module of this process again.
@@ -61,7 +61,7 @@ class LocalCluster(SpecCluster):  # type: ignore[misc]
         return closing
 
 
-class _LocalWorker(ProcessInterface):  # type: ignore[misc]
+class _LocalWorker(ProcessInterface):
     """A process with a Dask worker, which it starts again if that dies."""
 
     def __init__(self, scheduler: str, name: int, guard: Guard, mark: str, gpu: str) -> None:

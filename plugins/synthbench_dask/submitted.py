@@ -39,7 +39,7 @@ class Submitted:
     """
 
     task: Any
-    future: Future
+    future: Future[Any]
     on_gpu: bool
     waited: float = field(default_factory=time.monotonic)
     stage: str = ""
@@ -85,7 +85,7 @@ def priority(task: Any) -> float:
     return min(99.0, math.log2(1.0 + work) + (10.0 if task.kind == "fit-generator" else 0.0))
 
 
-def failure(key: str, future: Future) -> Outcome:
+def failure(key: str, future: Future[Any]) -> Outcome:
     """Return how a job ended that raised, or whose workers died too often."""
     error = future.exception()
     text = " ".join(str(error).split()) or "no message"

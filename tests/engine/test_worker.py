@@ -10,10 +10,13 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 
 from synthbench.engine import Event, Options, Outcome, WorkerProcess, wait_for_workers
+from synthbench.engine.local import LocalEngine
 from synthbench.engine.messages import read_answer, read_task, task_message, tell
+from synthbench.plugin.api import Config
 from synthbench.processes.handshake import PROTOCOL, hello, hello_problem
 from synthbench.store import Store, key_of
 from synthbench.study.plan import Task
@@ -151,3 +154,21 @@ def test_a_signal_does_not_end_a_worker(started, number: int) -> None:
     os.kill(worker.interpreter.pid, number)
     worker.start(unknown_task())
     assert until_outcome(worker).status == "failed"
+
+
+def test_a_process_that_died_while_it_was_idle_gets_no_task(tmp_path: Path) -> None:
+    engine = LocalEngine(Options(str(tmp_path / "store")), Config())
+    try:
+        heard: list[str] = []
+        for label in ("first", "second"):
+            engine.start(unknown_task(label))
+            while not any(isinstance(outcome := answer, Outcome) for answer in engine.wait(1.0)):
+                pass
+            heard.append(outcome.status)
+            for child in psutil.Process().children(recursive=True):
+                if "synthbench.engine.worker" in child.cmdline():
+                    child.kill()
+                    child.wait()
+        assert heard == ["failed", "failed"], "not crashed"
+    finally:
+        engine.close()

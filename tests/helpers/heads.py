@@ -9,7 +9,7 @@ import sys
 import time
 from multiprocessing.connection import Connection
 
-from synthbench.processes.child import become_leader, spawn
+from synthbench.processes.child import become_leader, die_with_parent, spawn
 
 SLEEP = "import time; time.sleep(600)"
 
@@ -17,6 +17,7 @@ SLEEP = "import time; time.sleep(600)"
 def head(pipe: Connection, orphaned: bool) -> None:
     """Lead a family of three: a child, one in a session of its own, and one that was forked twice."""
     become_leader()
+    die_with_parent()
     plain = subprocess.Popen([sys.executable, "-c", SLEEP])
     apart = subprocess.Popen([sys.executable, "-c", SLEEP], start_new_session=True)
     reading, writing = os.pipe()

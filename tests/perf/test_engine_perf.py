@@ -11,6 +11,7 @@ from synthbench.engine.base import Options, Outcome
 from synthbench.engine.local import LocalEngine
 from synthbench.engine.schedule import run_tasks
 from synthbench.engine.serial import SerialEngine
+from synthbench.plugin.api import Config
 from synthbench.store import Store, key_of
 from synthbench.study.plan import Task
 
@@ -44,8 +45,8 @@ def test_a_thousand_trivial_tasks_cost_less_than_5_ms_each_and_less_than_1_s_aga
     outcomes: list[Outcome] = []
 
     began = time.perf_counter()
-    engine = SerialEngine(Options(store=str(tmp_path)), [])
-    run_tasks(tasks, engine, lambda heard: outcomes.append(heard) if isinstance(heard, Outcome) else None)
+    engine = SerialEngine(Options(store=str(tmp_path)), Config())
+    run_tasks(tasks, engine, store, lambda heard: outcomes.append(heard) if isinstance(heard, Outcome) else None)
     first = time.perf_counter() - began
     assert [outcome.status for outcome in outcomes] == ["done"] * COUNT
 
@@ -60,15 +61,17 @@ def test_a_thousand_trivial_tasks_cost_less_than_5_ms_each_and_less_than_1_s_aga
 def test_a_worker_process_adds_little(tmp_path: Path, monkeypatch) -> None:
     """Tasks of an unknown kind fail at once in the worker: what is left is the way there and back."""
     tasks = [Task("trial", key_of(i), {"number": i}, (), {}, f"trial {i}") for i in range(COUNT)]
-    engine = LocalEngine(Options(store=str(tmp_path)), 1, [])
+    engine = LocalEngine(Options(store=str(tmp_path)), Config())
     outcomes: list[Outcome] = []
-    run_tasks(tasks[:1], engine, lambda _: None)
-    engine = LocalEngine(Options(store=str(tmp_path)), 1, [])
+    run_tasks(tasks[:1], engine, Store(tmp_path), lambda _: None)
+    engine = LocalEngine(Options(store=str(tmp_path)), Config())
     engine.start(tasks[0])
     while not any(isinstance(heard, Outcome) for heard in engine.wait(1.0)):
         pass
     began = time.perf_counter()
-    run_tasks(tasks[1:], engine, lambda heard: outcomes.append(heard) if isinstance(heard, Outcome) else None)
+    run_tasks(
+        tasks[1:], engine, Store(tmp_path), lambda heard: outcomes.append(heard) if isinstance(heard, Outcome) else None
+    )
     each = (time.perf_counter() - began) / len(outcomes)
     print(f"\nlocal: {each * 1e3:.2f} ms a task, there and back")
     assert each < 0.005

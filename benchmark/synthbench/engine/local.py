@@ -60,6 +60,8 @@ class LocalEngine(Engine[Config]):
 
         Where all places are taken, an idle process of another environment makes room.
         """
+        for worker in [worker for worker in self._workers if worker.task is None and not worker.is_running()]:
+            self._remove(worker)
         idle = [worker for worker in self._workers if worker.task is None]
         fitting = [worker for worker in idle if worker.environment == task.environment]
         known = next((worker for worker in fitting if task.plugin in worker.used), None)
