@@ -37,6 +37,8 @@ class Member:
         Why it isn't let in; empty if it is.
     slots, gpus : int
         Tasks of the run that it takes at a time, and GPUs that it offers.
+    memory_mb : int
+        Its limit of memory in MiB.
     """
 
     address: str
@@ -44,6 +46,7 @@ class Member:
     problem: str
     slots: int
     gpus: int
+    memory_mb: int
 
 
 class Admission:
@@ -167,4 +170,4 @@ def _member(address: str, answer: Any) -> Member:
     text = " ".join(str(answer).split()) or type(answer).__name__
     if isinstance(answer, ImportError):
         text = f"synthbench can't be imported there ({text}); install the same version"
-    return Member(address, address.rpartition("/")[2].rpartition(":")[0], text[:300], 0, 0)
+    return Member(address, address.rpartition("/")[2].rpartition(":")[0], text[:300], 0, 0, 0)

@@ -23,6 +23,7 @@ from synthbench_dask.admission import Admission, Member
 from synthbench_dask.config import DaskConfig
 from synthbench_dask.connection import Connection
 from synthbench_dask.on_worker import VISIBLE_WITHIN, run_job
+from synthbench_dask.resources import asked
 from synthbench_dask.submitted import Submitted, failure, priority, put_aside
 
 __all__ = ["DaskEngine"]
@@ -88,6 +89,7 @@ class DaskEngine(Engine[DaskConfig]):
         self._count += 1
         before = [need for need in task.needs if need in self._submitted]
         on_gpu = task.content.get("compute", {}).get("device") == "cuda"
+        memory = None if self.estimates is None else self.estimates.peak_memory_mb(task)
         future = self._client.submit(
             run_job,
             self._run,
@@ -96,7 +98,7 @@ class DaskEngine(Engine[DaskConfig]):
             [(self._kinds[need], need) for need in task.needs if need in self._kinds],
             [self._submitted[need].future for need in before],
             key=f"{task.kind}-{task.key}-{self._run}-{self._count}",
-            resources={self._run: 1, **({"GPU": 1} if on_gpu else {})},
+            resources=asked(self._run, on_gpu, memory, [member.memory_mb for member in self._admission.members]),
             priority=priority(task),
             pure=False,
         )

@@ -25,6 +25,7 @@ from synthbench.engine.messages import read_answer, read_task, tell
 from synthbench.engine.peers import peer_problem
 from synthbench.engine.resource_monitor import facts
 from synthbench.store import Store
+from synthbench_dask.resources import UNLIMITED, offered
 from synthbench_dask.slots import Slots
 
 __all__ = ["admit", "leave", "run_job", "stop"]
@@ -57,18 +58,21 @@ async def admit(request: str, dask_worker: Worker) -> str:
     Returns
     -------
     str
-        JSON: ``host``, ``problem`` (empty if there is none), ``slots`` and ``gpus``.
+        JSON: ``host``, ``problem`` (empty if there is none), ``slots``, ``gpus`` and ``memory_mb``.
     """
     wanted = json.loads(request)
     run, options = wanted["run"], Options(**wanted["options"])
     problem = await asyncio.to_thread(peer_problem, Path(wanted["probe"]), wanted["token"], wanted["versions"])
     slots = max(1, dask_worker.state.nthreads // options.threads)
+    limit = dask_worker.memory_manager.memory_limit
+    memory = max(1, limit // 2**20) if limit else UNLIMITED
     if not problem:
         if run not in _runs:
             _runs[run] = Slots(replace(options, facts=await asyncio.to_thread(facts), gpus=(), workers=1))
-        await dask_worker.set_resources(**{run: slots})
+        await dask_worker.set_resources(**offered(run, slots, memory))
     gpus = int(dask_worker.state.total_resources.get("GPU", 0))
-    return json.dumps({"host": socket.gethostname(), "problem": problem, "slots": slots, "gpus": gpus})
+    member = {"host": socket.gethostname(), "problem": problem, "slots": slots, "gpus": gpus, "memory_mb": memory}
+    return json.dumps(member)
 
 
 def stop(run: str) -> None:
@@ -82,7 +86,7 @@ async def leave(run: str, dask_worker: Worker) -> None:
     slots = _runs.pop(run, None)
     if slots is not None:
         await asyncio.to_thread(slots.close)
-        await dask_worker.set_resources(**{run: 0})
+        await dask_worker.set_resources(**offered(run, 0, 0))
 
 
 def run_job(run: str, message: str, on_gpu: bool, needs: Sequence[tuple[str, str]], outcomes: Sequence[str]) -> str:

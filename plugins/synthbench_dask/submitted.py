@@ -14,6 +14,8 @@ from synthbench.engine import Outcome
 
 __all__ = ["FORGOTTEN", "Submitted", "failure", "priority", "put_aside"]
 
+_DIED = "the Dask workers that ran it died, one after another, as they do when memory runs out"
+
 FORGOTTEN = 3.0
 """Seconds after which a task that could run is with a worker, or else was put aside."""
 
@@ -90,5 +92,5 @@ def failure(key: str, future: Future[Any]) -> Outcome:
     error = future.exception()
     text = " ".join(str(error).split()) or "no message"
     if type(error).__name__ == "KilledWorker":
-        return Outcome(key, "crashed", "start", f"the Dask workers that ran it died, one after another: {text[:400]}")
+        return Outcome(key, "crashed", "start", f"{_DIED}: {text[:400]}")
     return Outcome(key, "failed", "start", f"{type(error).__name__}: {text[:400]}")

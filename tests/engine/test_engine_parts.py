@@ -220,10 +220,11 @@ def test_a_lease_is_in_force_only_while_the_process_is_started(monkeypatch) -> N
     assert "OMP_NUM_THREADS" not in devices.os.environ
 
 
-def put(store: Store, content: dict, seconds: float = 1.0) -> str:
+def put(store: Store, content: dict, seconds: float = 1.0, memory: float = 0.0) -> str:
     key = key_of(content)
     store.begin("draw", key)
-    store.commit("draw", key, content, {"seconds": seconds, "plugin": "p", "label": "x"})
+    record = {"seconds": seconds, "peak_memory_mb": memory, "plugin": "p", "label": "x"}
+    store.commit("draw", key, content, record)
     return key
 
 
@@ -239,6 +240,24 @@ def test_costs_are_learnt_from_the_store_and_from_the_run(tmp_path: Path) -> Non
     assert estimates.total([like, other]) == (2.0, 1)
     estimates.learn(other, 4.0)
     assert estimates.seconds(other) == 4.0
+
+
+def test_memory_is_that_of_the_same_budget_or_else_of_the_same_plugin(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    for seed, memory in enumerate((300.0, 500.0, 400.0)):
+        put(store, {"seed": seed, "count": 5}, memory=memory)
+    put(store, {"seed": 0, "count": 9}, memory=900.0)
+    like, more, others = (Task("draw", "k", {"count": n}, (), {}, "", p) for n, p in ((5, "p"), (6, "p"), (5, "q")))
+    estimates = RuntimeEstimates(store, ["draw"])
+    assert estimates.peak_memory_mb(like) == 500.0
+    assert estimates.peak_memory_mb(more) == 900.0
+    assert estimates.peak_memory_mb(others) is None
+    estimates.learn(like, 1.0)
+    assert estimates.peak_memory_mb(like) == 500.0
+    estimates.learn(more, 1.0, 200.0)
+    assert estimates.peak_memory_mb(more) == 200.0
+    estimates.learn(others, 1.0)
+    assert estimates.peak_memory_mb(others) is None
 
 
 @pytest.mark.parametrize(

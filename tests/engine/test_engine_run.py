@@ -123,7 +123,7 @@ def test_a_failing_task_is_a_typed_row_and_the_rest_goes_on(trial, trouble: str)
     wanted = {
         "raise": ("failed", "fit", "the loss is NaN"),
         "network": ("failed", "fit", "ConnectionError: the licence server is away"),
-        "die": ("crashed", "fit", "signal 9"),
+        "die": ("crashed", "fit", "memory runs out"),
         "sleep": ("timeout", "fit", "ran out of time"),
         "few": ("failed", "draw", "drew 0 samples, asked for 1"),
         "wide": ("failed", "draw", "sample '000000' is uint16 with 1 channel(s)"),

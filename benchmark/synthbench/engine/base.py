@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Generic, Literal
 
 from synthbench.plugin.api import Config, ConfigT
 from synthbench.study.plan import Task
+from synthbench.study.runtime_estimates import RuntimeEstimates
 
 __all__ = ["Engine", "Event", "Options", "Outcome", "Status"]
 
@@ -122,6 +123,8 @@ class Engine(ABC, Generic[ConfigT]):
         can't be begun then, because that failed or is computed by another process, its outcome is ``early``.
     slots : int
         Tasks at a time that it expects to run, for estimates.
+    estimates : RuntimeEstimates or None
+        What tasks are known to cost, if whoever runs them says so; it learns from each task that is done.
 
     Raises
     ------
@@ -137,6 +140,7 @@ class Engine(ABC, Generic[ConfigT]):
     def __init__(self, options: Options, config: ConfigT) -> None:
         self.options = options
         self.config = config
+        self.estimates: RuntimeEstimates | None = None
 
     @classmethod
     def runs_elsewhere(cls, config: ConfigT) -> bool:

@@ -137,7 +137,7 @@ class Display:
         }
         self._close(outcome.key)
         if outcome.ok:
-            self._estimates.learn(task, outcome.seconds)
+            self._estimates.learn(task, outcome.seconds, outcome.peak_memory_mb)
             if not self._console.is_terminal:
                 elsewhere = ", by another process" if outcome.status == "stored" else ""
                 self._say(f"{task.kind}: {task.label}: {outcome.seconds:.1f} s{elsewhere}")

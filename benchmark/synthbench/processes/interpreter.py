@@ -127,7 +127,10 @@ class Interpreter:
     def how_it_ended(self) -> str:
         """Return what it ended with, in words."""
         code = self._process.wait()
-        return f"was killed by signal {-code}" if code < 0 else f"ended with exit code {code}"
+        if code >= 0:
+            return f"ended with exit code {code}"
+        memory = ", as the system does when memory runs out" if code == -signal.SIGKILL else ""
+        return f"was killed by signal {-code}{memory}"
 
     def _flush(self) -> None:
         with contextlib.suppress(BlockingIOError, OSError, ValueError):

@@ -125,7 +125,7 @@ def run_study(study: Study, store: Store, folder: Path, machine: Machine, consol
 def _run_missing(plan: Plan, store: Store, machine: Machine, console: Console) -> dict[str, dict[str, Any]]:
     missing = plan.lacking(store)
     engine = machine.build(store)
-    estimates = RuntimeEstimates(store, (task.kind for task in missing))
+    estimates = engine.estimates = RuntimeEstimates(store, (task.kind for task in missing))
     seconds, unknown = estimates.total(missing)
     if seconds:
         more = f", and {unknown} tasks not yet timed" if unknown else ""

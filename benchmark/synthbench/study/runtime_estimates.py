@@ -1,4 +1,4 @@
-"""What tasks cost, learned from those already done: for `synthbench plan` and the time that is left."""
+"""What tasks cost, learned from those already done: for `synthbench plan`, the time that is left, and engines."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["RuntimeEstimates", "format_duration"]
 
 
 class RuntimeEstimates:
-    """Seconds per kind of task, plugin and budget: the median of what is known.
+    """Seconds and memory per kind of task, plugin and budget: the median and the maximum of what is known.
 
     Parameters
     ----------
@@ -25,20 +25,36 @@ class RuntimeEstimates:
     """
 
     def __init__(self, store: Store, kinds: Iterable[str]) -> None:
-        self._known: dict[str, list[float]] = defaultdict(list)
+        self._seconds: dict[str, list[float]] = defaultdict(list)
+        self._memory: dict[str, float] = {}
         for kind in sorted(set(kinds)):
             for record in store.records(kind):
-                name = _class_of(kind, str(record.get("plugin", "")), record.get("content", {}))
-                self._known[name].append(float(record.get("seconds", 0.0)))
+                plugin, content = str(record.get("plugin", "")), record.get("content", {})
+                seconds, memory = (float(record.get(name) or 0.0) for name in ("seconds", "peak_memory_mb"))
+                self._add(kind, plugin, content, seconds, memory)
 
-    def learn(self, task: Task, seconds: float) -> None:
-        """Add the measured seconds of a task."""
-        self._known[_class_of(task.kind, task.plugin, task.content)].append(seconds)
+    def learn(self, task: Task, seconds: float, peak_memory_mb: float = 0.0) -> None:
+        """Add the measured seconds of a task, and its peak memory in MiB; 0 if that is unknown."""
+        self._add(task.kind, task.plugin, task.content, seconds, peak_memory_mb)
+
+    def _add(self, kind: str, plugin: str, content: Mapping[str, Any], seconds: float, memory: float) -> None:
+        name = _class_of(kind, plugin, content)
+        self._seconds[name].append(seconds)
+        for known in (name, _plugin_class(kind, plugin)):
+            self._memory[known] = max(memory, self._memory.get(known, 0.0))
 
     def seconds(self, task: Task) -> float | None:
         """Return the expected seconds of a task; None where nothing like it was ever run."""
-        known = self._known.get(_class_of(task.kind, task.plugin, task.content))
+        known = self._seconds.get(_class_of(task.kind, task.plugin, task.content))
         return median(known) if known else None
+
+    def peak_memory_mb(self, task: Task) -> float | None:
+        """Return the peak memory in MiB that a task is expected to have: the highest of those like it.
+
+        Where none of its budget is known, those of other budgets count; None where there are none either.
+        """
+        names = _class_of(task.kind, task.plugin, task.content), _plugin_class(task.kind, task.plugin)
+        return next((known for name in names if (known := self._memory.get(name))), None)
 
     def total(self, tasks: Iterable[Task]) -> tuple[float, int]:
         """Return the expected seconds of the tasks that can be estimated, and how many can't."""
@@ -50,6 +66,10 @@ def _class_of(kind: str, plugin: str, content: Mapping[str, Any]) -> str:
     choice = content.get("plugin")
     budget = choice.get("budget") if isinstance(choice, Mapping) else None
     return canonical([kind, plugin, budget, content.get("count")])
+
+
+def _plugin_class(kind: str, plugin: str) -> str:
+    return canonical([kind, plugin])
 
 
 def format_duration(seconds: float) -> str:

@@ -56,11 +56,11 @@ class Site:
         self.scheduler: subprocess.Popen[bytes] | None = None
         self.address = ""
 
-    def start_scheduler(self, port: int = 0) -> str:
+    def start_scheduler(self, port: int = 0, **environment: str) -> str:
         file = self.trial.folder / "scheduler.json"
         file.unlink(missing_ok=True)
         words = ["--host", "127.0.0.1", "--port", port, "--no-dashboard", "--scheduler-file", file]
-        self.scheduler = self.start("scheduler", words, self.trial.environment())
+        self.scheduler = self.start("scheduler", words, {**self.trial.environment(), **environment})
         until(file.exists)
         self.address = json.loads(file.read_text())["address"]
         return self.address

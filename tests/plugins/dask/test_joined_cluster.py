@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import time
 from pathlib import Path
@@ -9,8 +10,11 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from plugins.dask.conftest import until
+from plugins.dask.conftest import stepwise, training, until
 from synthbench.results import load_results
+
+LITTLE = 50
+"""MiB: less than any task needs."""
 
 
 def joined(site, *words: object) -> tuple[object, ...]:
@@ -130,6 +134,54 @@ def test_a_worker_that_is_told_to_end_hands_its_task_to_another(trial, site) -> 
     assert process.returncode == 0, output
     assert "stopped" not in output
     assert set(load_results(trial.folder / "runs" / "trial").runs["status"]) == {"ok"}
+
+
+@pytest.mark.slow
+def test_a_task_whose_workers_die_of_it_is_a_row_that_names_memory(trial, site) -> None:
+    site.start_scheduler(DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES="0")
+    site.start_worker()
+    process = trial.begin("run", stepwise(trial, 600), *joined(site))
+    training(trial).parent().kill()
+    output, _ = process.communicate(timeout=120)
+    assert process.returncode == 3, output
+    tasks = load_results(trial.folder / "runs" / "trial").tasks.set_index("kind")
+    assert tasks.loc["fit-segmenter", "status"] == "crashed"
+    assert "memory" in tasks.loc["fit-segmenter", "error"]
+
+
+@pytest.mark.slow
+def test_tasks_that_need_all_memory_of_a_worker_run_one_at_a_time(trial, site) -> None:
+    """What they need is known from the run before, on a worker without a limit, where they ran side by side."""
+
+    def trainings() -> dict[str, tuple[float, float]]:
+        """When each training began and ended, by its key."""
+        times = {}
+        for path in trial.store.glob("fit-segmenter/*/record.json"):
+            record = json.loads(path.read_text())
+            assert record["peak_memory_mb"] > LITTLE
+            times[path.parent.name] = (path.stat().st_mtime - record["seconds"], path.stat().st_mtime)
+        return times
+
+    def is_side_by_side(times: list[tuple[float, float]]) -> bool:
+        (_, first_end), (second_begin, _) = sorted(times)
+        return second_begin < first_end
+
+    def run(seeds: int) -> None:
+        segmenter = {"name": "threshold", "config": {"seconds": 3.0}}
+        study = trial.study(generators=None, synthetic=None, encoder=None, segmenters=[segmenter], seeds=seeds)
+        trial.run("run", study, *joined(site, "--threads", "1"))
+
+    site.start_scheduler()
+    worker = site.start_worker("--nthreads", 2, "--memory-limit", 0)
+    run(2)
+    before = trainings()
+    assert is_side_by_side(list(before.values()))
+    worker.terminate()
+    worker.wait(timeout=60)
+    calm = {f"DASK_DISTRIBUTED__WORKER__MEMORY__{name}": "False" for name in ("TARGET", "SPILL", "PAUSE", "TERMINATE")}
+    site.start_worker("--nthreads", 2, "--memory-limit", f"{LITTLE}MiB", **calm)
+    run(4)
+    assert not is_side_by_side([times for key, times in trainings().items() if key not in before])
 
 
 @pytest.mark.parametrize(("option", "value"), [("--scheduler", "tcp://127.0.0.1:8786"), ("--cluster", "cluster.yaml")])

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from synthbench.study.plan import Task
+from synthbench_dask.resources import UNLIMITED, asked, offered
 from synthbench_dask.submitted import FORGOTTEN, Submitted, priority, put_aside
 
 
@@ -64,3 +65,23 @@ def test_short_tasks_come_before_trainings_and_long_trainings_before_short_ones(
     priorities = [priority(task) for task in ordered]
     assert priorities == sorted(priorities, reverse=True)
     assert len(set(priorities)) == len(priorities)
+
+
+@pytest.mark.parametrize(
+    ("expected", "limits", "memory"),
+    [
+        (299.5, [1000, 400], 300),
+        (500.0, [1000, 400], 400),
+        (500.0, [UNLIMITED], 500),
+        (500.0, [], None),
+        (None, [1000], None),
+    ],
+)
+def test_a_task_asks_for_the_memory_that_is_expected_and_that_each_worker_has(
+    expected: float | None, limits: list[int], memory: float | None
+) -> None:
+    wanted = asked("run", False, expected, limits)
+    (of_memory,) = offered("run", 2, 400).keys() - {"run"}
+    assert wanted.pop(of_memory, None) == memory
+    assert wanted == {"run": 1}
+    assert asked("run", True, expected, limits)["GPU"] == 1
