@@ -7,13 +7,21 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+import synthbench
+import synthbench_unet
+
 
 def packages_here() -> list[str]:
-    """The folders of packages of this interpreter, as they stand on its path."""
+    """The folders of packages of this interpreter, as they stand on its path; then where synthbench is.
+
+    An editable install isn't on the path.
+    """
     standard = (sys.prefix, sys.base_prefix)
-    return [
+    found = [
         path for path in sys.path if Path(path).is_dir() and (not path.startswith(standard) or "site-packages" in path)
     ]
+    editable = [str(Path(str(package.__file__)).parents[1]) for package in (synthbench, synthbench_unet)]
+    return list(dict.fromkeys([*found, *editable]))
 
 
 def second_environment(folder: Path, *own: Path, packages: Sequence[str] | None = None) -> str:
