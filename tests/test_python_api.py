@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import synthbench
-from synthbench.errors import ConfigError, StoreError
+from synthbench.errors import PluginError, StoreError
 from synthbench.samples import write_array
 from synthbench.store import Store, default_store_folder
 
@@ -50,7 +50,7 @@ def test_a_wrong_study_raises_and_does_not_exit(tmp_path: Path, study: object, n
 
 def test_a_wrong_machine_is_refused_before_anything_is_written(tmp_path: Path) -> None:
     study = runpy.run_path(str(QUICKSTART))["STUDY"]
-    with pytest.raises(ConfigError, match="abacus"):
+    with pytest.raises(PluginError, match="abacus"):
         synthbench.run(study, store=tmp_path / "store", folder=tmp_path / "run", engine="abacus")
     assert not (tmp_path / "run").exists()
 
