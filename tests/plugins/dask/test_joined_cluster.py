@@ -16,6 +16,9 @@ from synthbench.results import load_results
 LITTLE = 50
 """MiB: less than any task needs."""
 
+UNGUARDED = {f"DASK_DISTRIBUTED__WORKER__MEMORY__{name}": "False" for name in ("TARGET", "SPILL", "PAUSE", "TERMINATE")}
+"""Lets a Dask worker run on, whatever its limit."""
+
 
 def joined(site, *words: object) -> tuple[object, ...]:
     return ("--engine", "dask", "--scheduler", site.address, *words)
@@ -23,6 +26,12 @@ def joined(site, *words: object) -> tuple[object, ...]:
 
 def slow(trial, seconds: float, seeds: int = 2) -> Path:
     return trial.study(segmenters=[{"name": "threshold", "config": {"seconds": seconds}}], seeds=seeds)
+
+
+def trainings_of(trial, seconds: float, seeds: int) -> Path:
+    """A study of trainings alone."""
+    segmenter = {"name": "threshold", "config": {"seconds": seconds}}
+    return trial.study(generators=None, synthetic=None, encoder=None, segmenters=[segmenter], seeds=seeds)
 
 
 @pytest.mark.slow
@@ -166,22 +175,30 @@ def test_tasks_that_need_all_memory_of_a_worker_run_one_at_a_time(trial, site) -
         (_, first_end), (second_begin, _) = sorted(times)
         return second_begin < first_end
 
-    def run(seeds: int) -> None:
-        segmenter = {"name": "threshold", "config": {"seconds": 3.0}}
-        study = trial.study(generators=None, synthetic=None, encoder=None, segmenters=[segmenter], seeds=seeds)
-        trial.run("run", study, *joined(site, "--threads", "1"))
-
     site.start_scheduler()
     worker = site.start_worker("--nthreads", 2, "--memory-limit", 0)
-    run(2)
+    trial.run("run", trainings_of(trial, 3.0, 2), *joined(site, "--threads", "1"))
     before = trainings()
     assert is_side_by_side(list(before.values()))
     worker.terminate()
     worker.wait(timeout=60)
-    calm = {f"DASK_DISTRIBUTED__WORKER__MEMORY__{name}": "False" for name in ("TARGET", "SPILL", "PAUSE", "TERMINATE")}
-    site.start_worker("--nthreads", 2, "--memory-limit", f"{LITTLE}MiB", **calm)
-    run(4)
+    site.start_worker("--nthreads", 2, "--memory-limit", f"{LITTLE}MiB", **UNGUARDED)
+    trial.run("run", trainings_of(trial, 3.0, 4), *joined(site, "--threads", "1"))
     assert not is_side_by_side([times for key, times in trainings().items() if key not in before])
+
+
+@pytest.mark.slow
+def test_tasks_go_on_when_only_a_worker_with_less_memory_is_left(trial, site) -> None:
+    site.start_scheduler()
+    worker = site.start_worker("--memory-limit", 0)
+    trial.run("run", trainings_of(trial, 0.0, 1), *joined(site))
+    process = trial.begin("run", trainings_of(trial, 2.0, 3), *joined(site))
+    until(lambda: any(trial.store.glob(".work/fit-segmenter-*")))
+    site.start_worker("--memory-limit", f"{LITTLE}MiB", **UNGUARDED)
+    time.sleep(1)
+    worker.kill()
+    output, _ = process.communicate(timeout=120)
+    assert process.returncode == 0, output
 
 
 @pytest.mark.parametrize(("option", "value"), [("--scheduler", "tcp://127.0.0.1:8786"), ("--cluster", "cluster.yaml")])
