@@ -45,7 +45,7 @@ def test_a_run_joins_a_scheduler_and_leaves_its_workers_as_they_were(trial, site
     )
     ours, theirs = (load_results(trial.folder / name).images for name in ("runs/trial", "calm"))
     pd.testing.assert_frame_equal(ours, theirs)
-    until(lambda: not [words for words in trial.left() if "synthbench" in words], 10)
+    until(lambda: not [words for words in trial.left() if "-m synthbench" in words], 10)
     assert all(process.poll() is None for process in site.processes)
 
 
