@@ -18,10 +18,10 @@ import sys
 from collections.abc import Generator, Sequence
 from typing import NoReturn
 
-from synthbench import __version__
 from synthbench.errors import SynthbenchError
 from synthbench.io.escaping import printable
 from synthbench.processes.signals import interruptible, signal_number
+from synthbench.version import __version__
 
 __all__ = ["build_parser", "main"]
 

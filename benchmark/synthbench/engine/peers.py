@@ -8,10 +8,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 
-from synthbench import __version__
 from synthbench.plugin.registry import distribution_version, registry
 from synthbench.processes.handshake import PROTOCOL
 from synthbench.store import Store, disk_errors
+from synthbench.version import __version__
 
 __all__ = ["Probe", "peer_problem", "peer_versions"]
 

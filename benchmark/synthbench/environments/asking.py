@@ -12,13 +12,14 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any, Self
 
-from synthbench import __version__, errors
+from synthbench import errors
 from synthbench.environments.registered import Environment
 from synthbench.environments.variables import interpreter_variables
 from synthbench.errors import PluginError, SynthbenchError
 from synthbench.processes.family import end_family, new_mark
 from synthbench.processes.handshake import hello_problem
 from synthbench.processes.interpreter import Interpreter, wait_for
+from synthbench.version import __version__
 
 __all__ = ["SERVER", "Conversation"]
 

@@ -9,8 +9,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from synthbench import __version__
 from synthbench.environments.registered import Environment
+from synthbench.version import __version__
 
 __all__ = ["MEMO", "PROBLEM_LASTS", "read_memo", "write_memo"]
 

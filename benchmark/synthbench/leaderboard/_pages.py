@@ -10,7 +10,6 @@ import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from synthbench import __version__
 from synthbench.io.escaping import printable
 from synthbench.leaderboard import _charts as charts
 from synthbench.leaderboard._blocks import ComparisonBlock, blocks
@@ -32,6 +31,7 @@ from synthbench.leaderboard._run_files import environment, pictures, read_text
 from synthbench.leaderboard._strata import by_group, groups_of
 from synthbench.leaderboard._tables import table
 from synthbench.leaderboard._verdicts import REAL, UNCHANGED
+from synthbench.version import __version__
 
 if TYPE_CHECKING:
     from synthbench.results import Results

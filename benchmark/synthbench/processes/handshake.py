@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from synthbench import __version__
+from synthbench.version import __version__
 
 __all__ = ["PROTOCOL", "hello", "hello_problem"]
 

@@ -11,10 +11,10 @@ import tempfile
 from pathlib import Path
 from string import Template
 
-from synthbench import __version__
 from synthbench.errors import ConfigError
 from synthbench.plugin.registry import registry
 from synthbench.plugin.specs import KINDS
+from synthbench.version import __version__
 
 __all__ = ["write_plugin"]
 

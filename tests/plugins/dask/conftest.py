@@ -99,5 +99,5 @@ def other_synthbench(tmp_path: Path, trial_site: Path) -> str:
     """A PYTHONPATH that makes a worker say it is another version of synthbench."""
     folder = tmp_path / "other"
     folder.mkdir()
-    (folder / "sitecustomize.py").write_text("import synthbench\nsynthbench.__version__ = '0.0.7'\n")
+    (folder / "sitecustomize.py").write_text("import synthbench.version\nsynthbench.version.__version__ = '0.0.7'\n")
     return str(folder)
