@@ -1,4 +1,4 @@
-"""The study that a command line comes to."""
+"""The study that a command line comes to, and where options may stand."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from synthbench.cli import build_parser
 from synthbench.cli._arguments import add_study, study_from
 from synthbench.study.model import DEFAULT, Study, make_study, read_study
 
@@ -76,3 +77,11 @@ def test_a_plugin_of_an_environment_has_the_configuration_of_the_file(tmp_path: 
     assert (dataset.name, dataset.environment) == ("discs", "new")
     (folder,) = study(str(path), "--dataset", "./discs@new").datasets
     assert (folder.name, folder.environment) == ("./discs@new", "")
+
+
+@pytest.mark.parametrize(
+    "words", [("e1", "--share", "einops<0.8"), ("--share", "e1", "einops<0.8"), ("e1", "einops<0.8", "--share")]
+)
+def test_options_of_env_create_stand_anywhere(words: tuple[str, ...]) -> None:
+    args = build_parser().parse_args(["env", "create", *words])
+    assert (args.name, args.packages, args.share) == ("e1", ["einops<0.8"], True)

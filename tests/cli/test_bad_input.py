@@ -130,6 +130,7 @@ def test_a_wrong_device_engine_or_number_is_refused(trial) -> None:
     assert "--device tpu" in refused(trial, "run", study, "--device", "tpu")
     assert "unknown engine 'cloud'" in refused(trial, "run", study, "--engine", "cloud")
     assert "--workers 0" in refused(trial, "run", study, "--workers", "0")
+    assert "--time-limit nan" in refused(trial, "run", study, "--time-limit", "nan")
     assert "use --engine local" in refused(trial, "run", study, "--engine", "serial", "--time-limit", "3")
     assert "--generators ','" in refused(trial, "run", study, "--generators", ",")
     assert "seeds: " in refused(trial, "run", study, "--seeds", "1e3")

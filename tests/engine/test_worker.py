@@ -113,7 +113,7 @@ def test_what_is_printed_on_the_way_is_no_message(started, tmp_path: Path) -> No
     """By an environment that greets its users, say."""
     noisy = script(
         tmp_path / "python",
-        'print("welcome to the cluster"); print("{}"); sys.stdout.flush()\n'
+        'print("welcome to the cluster"); print("{}"); print("no newline", end=""); sys.stdout.flush()\n'
         f"os.environ['PYTHONPATH'] = {os.pathsep.join(sys.path)!r}\n"
         f"os.execv({sys.executable!r}, [{sys.executable!r}, *sys.argv[1:]])",
     )

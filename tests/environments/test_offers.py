@@ -147,7 +147,7 @@ def test_an_environment_without_synthbench_says_how_to_install_it(home: Path, tm
     environment = register("bare", second_environment(tmp_path / "environment", packages=[]))
     reason = offer_of(environment).problem
     assert "No module named" in reason
-    assert f"{environment.python} -m pip install synthbench==" in reason
+    assert f"{environment.python} -m pip install " in reason
     Path(environment.python).unlink()
     assert "no such interpreter" in offer_of(environment).problem
 

@@ -106,6 +106,21 @@ def test_on_another_machine_a_dead_holder_is_found_out_when_its_lease_has_ended(
     assert 0.9 < time.monotonic() - began < 5
 
 
+def test_a_lease_is_as_long_as_its_holder_says(tmp_path: Path, monkeypatch, lease) -> None:
+    """Commands that share a store may have been given different leases."""
+    monkeypatch.setenv("SYNTHBENCH_LEASE", "60")
+    slow = Store(tmp_path)
+    claim = slow.claim("draw", KEY)
+    assert claim is not None
+    monkeypatch.setenv("SYNTHBENCH_LEASE", "0.3")
+    hasty = Store(tmp_path)
+    deadline = time.monotonic() + 1.5
+    while time.monotonic() < deadline:
+        assert hasty.holder("draw", KEY) is not None
+        time.sleep(0.1)
+    claim.release()
+
+
 def test_a_holder_that_was_asleep_learns_that_it_lost_its_claim(tmp_path: Path, lease) -> None:
     store = Store(tmp_path)
     claim = store.claim("draw", KEY)

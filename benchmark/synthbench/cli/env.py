@@ -33,6 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     create.add_argument(
         "--share", action="store_true", help="let it see this environment's packages, such as torch, after its own"
     )
+    _take_options_anywhere(create)
     add = actions.add_parser("add", help="add an environment that exists, such as conda's")
     add.add_argument("name", metavar="NAME", help="what to call it")
     add.add_argument("--python", metavar="PATH", required=True, help="its interpreter, or its folder")
@@ -43,6 +44,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     remove.add_argument("name", metavar="NAME", help="the environment")
     for action in (listing, check):
         action.add_argument("--json", action="store_true", help="print JSON")
+
+
+def _take_options_anywhere(parser: argparse.ArgumentParser) -> None:
+    """Let options stand between positional arguments too; argparse has that for the parsers of whole command lines."""
+    plain = parser.parse_known_args
+
+    def parse(args: Any = None, namespace: Any = None) -> tuple[Any, list[str]]:
+        parser.parse_known_args = plain  # type: ignore[method-assign]
+        try:
+            return parser.parse_known_intermixed_args(args, namespace)
+        finally:
+            parser.parse_known_args = parse  # type: ignore[method-assign]
+
+    parser.parse_known_args = parse  # type: ignore[method-assign]
 
 
 def run(args: argparse.Namespace) -> int:

@@ -7,6 +7,7 @@ nothing is pickled. What it prints goes nowhere, except that the last line of it
 from __future__ import annotations
 
 import re
+import shlex
 import tempfile
 import time
 from collections.abc import Callable, Mapping
@@ -16,10 +17,11 @@ from synthbench import errors
 from synthbench.environments.registered import Environment
 from synthbench.environments.variables import interpreter_variables
 from synthbench.errors import PluginError, SynthbenchError
+from synthbench.plugin.distribution_sources import install_arguments
+from synthbench.plugin.hookspecs import PROJECT
 from synthbench.processes.family import end_family, new_mark
 from synthbench.processes.handshake import hello_problem
 from synthbench.processes.interpreter import Interpreter, wait_for
-from synthbench.version import __version__
 
 __all__ = ["SERVER", "Conversation"]
 
@@ -131,7 +133,8 @@ class Conversation:
         lines = text.strip().splitlines()
         last = lines[-1].strip() if lines else f"its interpreter {self._interpreter.how_it_ended()}"
         if "No module named" in last:
-            return f"{last}; {self.environment.python} -m pip install synthbench=={__version__}"
+            install = shlex.join(install_arguments(PROJECT))
+            return f"it has no synthbench ({last}); {self.environment.python} -m pip install {install}"
         return last
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from synthbench.environments.offers import Offer, offers
 from synthbench.environments.registered import environment_named
-from synthbench.errors import PluginError, suggest
+from synthbench.errors import ConfigError, PluginError, suggest
 from synthbench.plugin.registry import Registered, registry
 
 __all__ = ["find_plugin", "has_plugin", "listed_plugins", "plugin_kinds", "split_name"]
@@ -47,7 +47,11 @@ def find_plugin(kind: str, name: str, environment: str = "") -> Registered:
         If there is no environment of that name.
     """
     if environment:
-        return _of(offers().get(environment) or Offer(environment_named(environment)), kind, name)
+        try:
+            offer = offers().get(environment) or Offer(environment_named(environment))
+        except ConfigError as error:
+            raise ConfigError(f"{kind} {name!r}: {error}") from None
+        return _of(offer, kind, name)
     here = registry().entries.get((kind, name))
     if here is not None and not here.disabled_reason:
         return here

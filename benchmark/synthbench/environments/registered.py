@@ -105,8 +105,8 @@ def environment_named(name: str) -> Environment:
     """
     known = registered_environments()
     if check_name(name) not in known:
-        hint = suggest(name, known) or f"; there are: {', '.join(known) or 'none'}"
-        raise ConfigError(f"unknown environment {name!r}{hint}")
+        others = f"there are: {', '.join(known)}" if known else "'synthbench env create' makes one"
+        raise ConfigError(f"unknown environment {name!r}{suggest(name, known) or f'; {others}'}")
     return known[name]
 
 

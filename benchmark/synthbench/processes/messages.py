@@ -49,6 +49,7 @@ class MessageStream:
             os.dup2(nothing.fileno(), 1)
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115  for as long as the process lives
         self._lock = threading.Lock()
+        os.write(self._output, b"\n")  # ends a line that something else may have begun
 
     def send(self, message: Mapping[str, Any]) -> None:
         """Send a message; several threads may.

@@ -55,7 +55,7 @@ class Machine:
         self._devices()
         for option in ("workers", "threads", "time_limit"):
             value = getattr(self, option)
-            if value is not None and value <= 0:
+            if value is not None and not value > 0:
                 raise ConfigError(f"--{option.replace('_', '-')} {value}: give a number above 0")
         if self.time_limit is not None and not cls.has_time_limit:
             raise ConfigError(f"--time-limit: the {self.engine} engine can't stop a task; use --engine local")

@@ -146,7 +146,7 @@ class Claims:
                 if not self._ended(name, lock is not None):
                     return None
                 token = uuid.uuid4().hex
-                if not _create(path, token, lock is not None):
+                if not _create(path, token, lock is not None, self._lease):
                     return None
                 undo.pop_all()
             return Claim(path, token, lock, self._lease)
@@ -197,7 +197,7 @@ class Claims:
         if (token, last) != (content["token"], beat):
             self._seen[name] = (content["token"], beat, now)
             return False
-        if now - since <= self._lease:
+        if now - since <= float(content["lease"]):
             return False
         del self._seen[name]
         return _break(path, content, beat)
@@ -220,9 +220,9 @@ def _can_lock(path: Path) -> bool:
     return got
 
 
-def _create(path: Path, token: str, locks: bool) -> bool:
+def _create(path: Path, token: str, locks: bool, lease: float) -> bool:
     """Write a claim's file; with a lock one that is there is replaced, without it the claim is another's."""
-    content = {"token": token, "pid": os.getpid(), "since": time.time(), "locks": locks, **_here()}
+    content = {"token": token, "pid": os.getpid(), "since": time.time(), "locks": locks, "lease": lease, **_here()}
     beside = path.with_name(f"{path.name}.{token}")
     with beside.open("xb") as file:
         file.write(f"{json.dumps(content)}\n{0:0{_WIDTH}d}\n".encode())
@@ -243,13 +243,22 @@ def _read(path: Path, token: str = "") -> tuple[dict[str, Any], str] | None:
     try:
         first, beat, *_ = path.read_text(encoding="utf-8").split("\n")
         content = json.loads(first)
-        complete = content.keys() >= {"token", "pid", "since", "locks", *_here()}
+        complete = content.keys() >= {"token", "pid", "since", "locks", "lease", *_here()}
     except FileNotFoundError:
         return None
     except (OSError, ValueError, AttributeError):
         complete, content, beat = False, {}, ""
     if not complete:  # damaged: it ends as a lease does
-        content = {"token": "", "pid": 0, "since": 0.0, "locks": False, "host": "?", "boot": "", "pids": ""}
+        content = {
+            "token": "",
+            "pid": 0,
+            "since": 0.0,
+            "locks": False,
+            "lease": DEFAULT_LEASE,
+            "host": "?",
+            "boot": "",
+            "pids": "",
+        }
     return (content, beat) if token in ("", content["token"]) else None
 
 
