@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Self
 
@@ -12,6 +13,9 @@ from synthbench.errors import ConfigError
 from synthbench_dask.cluster_file import ClusterFile, read_cluster_file
 
 __all__ = ["DaskConfig"]
+
+_ADDRESS = re.compile(r"(?:(?:tcp|tls|wss?|ucx)://)?(?:\[[0-9A-Fa-f:.]+(?:%\w+)?\]|[^\s:/\[\]]+):(?P<port>[0-9]{1,5})")
+"""An address as Dask takes it; without a protocol it is one of TCP."""
 
 
 class DaskConfig(Config):
@@ -31,8 +35,11 @@ class DaskConfig(Config):
     def _check(self) -> Self:
         if self.scheduler is not None and self.cluster is not None:
             raise ConfigError("scheduler and cluster: give one of them")
-        if self.scheduler is not None and not self.scheduler.strip():
-            raise ConfigError("scheduler: is empty; give an address such as tcp://host:8786")
+        if self.scheduler is not None and not _is_address(self.scheduler):
+            raise ConfigError(
+                f"scheduler: {self.scheduler!r}: expected a protocol (tcp, tls, ws, wss, ucx), a host and a port, "
+                "such as tcp://host:8786"
+            )
         self.cluster_file()
         return self
 
@@ -45,3 +52,8 @@ class DaskConfig(Config):
             If it can't be read, or says something that isn't understood.
         """
         return None if self.cluster is None else read_cluster_file(self.cluster)
+
+
+def _is_address(text: str) -> bool:
+    found = _ADDRESS.fullmatch(text)
+    return found is not None and 0 < int(found["port"]) < 2**16

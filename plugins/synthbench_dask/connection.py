@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import importlib.util
 import logging
+import threading
 import warnings
+from concurrent.futures import Future
 from typing import Any
 
-from distributed import Client
+from distributed import Client, Security
+from distributed.core import rpc
 
 from synthbench.engine import Options
 from synthbench.errors import ConfigError
@@ -106,10 +110,42 @@ class Connection:
 
 def _join(address: str, timeout: float) -> Client:
     try:
+        _greet(address, timeout)
         return Client(address, timeout=timeout, set_as_default=False)
-    except (OSError, ValueError, TypeError) as error:
-        reason = "doesn't answer" if isinstance(error, OSError) else (str(error).splitlines() or ["?"])[0]
+    except Exception as error:  # something else may listen there, and the first bytes it says be read as a size
+        away = isinstance(error, (OSError, MemoryError))
+        reason = "doesn't answer" if away else (str(error).splitlines() or ["?"])[0]
         raise ConfigError(
             f"--scheduler {address}: {reason}; start one with 'dask scheduler', or give its address, such as "
             "tcp://host:8786"
         ) from None
+
+
+def _greet(address: str, timeout: float) -> None:
+    """Return once a scheduler has answered.
+
+    A client of Dask waits for ever where a connection is taken and nothing is said, and complains when it is thrown
+    away before it has come to be. So one is made only where there is an answer.
+
+    Raises
+    ------
+    TimeoutError
+        If there is none in time.
+    """
+    answer: Future[None] = Future()
+
+    async def ask() -> None:
+        arguments = Security().get_connection_args("client")
+        async with asyncio.timeout(timeout), rpc(address, timeout=timeout, connection_args=arguments) as scheduler:
+            await scheduler.identity()
+
+    def run() -> None:
+        try:
+            asyncio.run(ask())
+        except BaseException as error:
+            answer.set_exception(error)
+        else:
+            answer.set_result(None)
+
+    threading.Thread(target=run, name="greet a scheduler", daemon=True).start()  # this one may have a loop of its own
+    answer.result(timeout + 1.0)
