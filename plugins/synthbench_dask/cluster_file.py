@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 import shutil
 from collections.abc import Mapping
@@ -90,6 +91,7 @@ class ClusterFile:
         except (ValueError, TypeError, OSError) as error:
             reason = (str(error).splitlines() or [type(error).__name__])[0]
             raise ConfigError(f"{self.path}: {self.system}: {reason}") from None
+        cluster.loop.asyncio_loop.set_exception_handler(_pass_over_refusals)
         if self.minimum == self.maximum:
             cluster.scale(jobs=self.maximum)
         else:
@@ -165,6 +167,16 @@ def _count(path: Path, name: str, value: Any, least: int) -> int:
     return value
 
 
+class _Refused(RuntimeError):
+    """A job wasn't taken, which the run has been told."""
+
+
+def _pass_over_refusals(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """Let nothing be printed of refusals: nobody awaits Dask's tasks that submit jobs."""
+    if not isinstance(context.get("exception"), _Refused):
+        loop.default_exception_handler(context)
+
+
 def _telling(job_class: Any, refusals: list[str]) -> Any:
     """Return a class of jobs that adds to `refusals` why one can't be submitted, which dask-jobqueue only logs."""
 
@@ -174,7 +186,7 @@ def _telling(job_class: Any, refusals: list[str]) -> Any:
         except Exception as error:
             said = str(error).partition("stderr:")[2] or str(error)
             refusals.append(" ".join(said.split())[:300] or type(error).__name__)
-            raise
+            raise _Refused(said) from error
 
     return type(job_class.__name__, (job_class,), {"start": start})
 

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
+import gc
+import os
 import signal
 import socket
 import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 
+from plugins.dask.conftest import until
+from synthbench_dask.cluster_file import ClusterFile
 from synthbench_dask.config import DaskConfig
 
 WORDS = ("--engine", "dask", "--engine-option")
@@ -101,3 +108,46 @@ def test_addresses_of_dask_are_taken(text: str) -> None:
 @pytest.mark.parametrize("text", ["tcp://[::1]:8786", "tcp://[fe80::1%eth0]:8786", "host:8786"])
 def test_so_are_those_of_ipv6_and_those_without_a_protocol(text: str) -> None:
     assert DaskConfig(scheduler=text).scheduler == text
+
+
+@pytest.fixture
+def refusing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A SLURM that takes no job."""
+    command = tmp_path / "sbatch"
+    command.write_text("#!/bin/sh\necho 'invalid partition' >&2\nexit 1\n")
+    command.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+
+
+@pytest.mark.usefixtures("refusing")
+def test_jobs_that_are_not_taken_are_one_line(trial) -> None:
+    file = trial.folder / "cluster.yaml"
+    file.write_text("slurm: {cores: 8, memory: 2GB, interface: lo}\njobs: 2\n")
+    refused = trial.run("run", trial.study(), "--engine", "dask", "--cluster", file, code=2)
+    assert "invalid partition" in refused.stderr.strip().splitlines()[-1]
+    assert "Traceback" not in refused.stderr
+
+
+@pytest.mark.usefixtures("refusing")
+def test_jobs_that_nobody_waits_for_are_refused_in_silence(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As when jobs come and go with the tasks: Dask then looks after them in tasks that it forgets."""
+    refusals: list[str] = []
+    keys = {"cores": 8, "memory": "2GB", "interface": "lo"}
+    cluster = ClusterFile(Path("cluster.yaml"), "slurm", keys, 0, 4).start(False, refusals)
+    complaints: list[dict[str, Any]] = []
+    monkeypatch.setattr(cluster.loop.asyncio_loop, "default_exception_handler", complaints.append)
+
+    async def look_after() -> None:
+        await cluster
+
+    try:
+        cluster.scale(jobs=2)
+        until(lambda: len(refusals) == 2, 20)
+        cluster.sync(look_after)
+        until(lambda: len(refusals) == 4, 20)
+        gc.collect()
+    finally:
+        with contextlib.suppress(AssertionError):  # of Dask, about jobs that never began
+            cluster.close(timeout=10)
+    assert refusals == ["invalid partition"] * 4
+    assert not complaints
