@@ -124,8 +124,8 @@ def _join(address: str, timeout: float) -> Client:
 def _greet(address: str, timeout: float) -> None:
     """Return once a scheduler has answered.
 
-    A client of Dask waits for ever where a connection is taken and nothing is said, and complains when it is thrown
-    away before it has come to be. So one is made only where there is an answer.
+    A client of Dask waits for ever where a connection is accepted and nothing is answered, and complains when it is
+    deleted before it is complete. So one is made only where there is an answer.
 
     Raises
     ------
