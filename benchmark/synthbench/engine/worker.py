@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import queue
 import threading
-import time
 from typing import Any
 
 from synthbench.engine.base import Event
 from synthbench.engine.messages import read_task, tell
 from synthbench.engine.run_task import run_task
-from synthbench.processes.child import PATIENCE, become_leader, end_orphan
+from synthbench.processes.child import become_leader, end_orphan
 from synthbench.processes.handshake import hello
 from synthbench.processes.messages import MessageStream
 
@@ -43,7 +42,6 @@ def _listen(stream: MessageStream, tasks: queue.SimpleQueue[dict[str, Any] | Non
             stop.clear()
             tasks.put(message)
     tasks.put(None)
-    time.sleep(PATIENCE)
     end_orphan()
 
 

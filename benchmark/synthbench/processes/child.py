@@ -106,14 +106,13 @@ def die_with_parent() -> None:
 def _attend(parent: Any) -> None:
     while not wait([parent.sentinel], timeout=1.0) and os.getppid() == parent.pid:
         pass
-    if os.getsid(0) == os.getpid():
-        time.sleep(PATIENCE)
     end_orphan()
 
 
 def end_orphan() -> None:
-    """End this process, and the session if it leads one."""
+    """End this process, and the session if it leads one, after the moment that a guard gets to do so."""
     if os.getsid(0) == os.getpid():
+        time.sleep(PATIENCE)
         os.killpg(os.getpid(), signal.SIGKILL)
     os._exit(1)
 

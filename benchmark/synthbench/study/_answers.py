@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import queue
 import threading
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -16,7 +15,7 @@ from typing import Any
 
 from synthbench.errors import SynthbenchError
 from synthbench.plugin.registry import one_line
-from synthbench.processes.child import PATIENCE, become_leader, end_orphan
+from synthbench.processes.child import become_leader, end_orphan
 from synthbench.processes.handshake import hello
 from synthbench.processes.messages import MessageStream
 
@@ -46,7 +45,6 @@ def _listen(stream: MessageStream, questions: queue.SimpleQueue[dict[str, Any] |
         if message["type"] == "question":
             questions.put(message)
     questions.put(None)
-    time.sleep(PATIENCE)
     end_orphan()
 
 
