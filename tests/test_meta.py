@@ -505,17 +505,30 @@ def test_tox_has_the_environments_that_the_documents_name() -> None:
     assert named == {section.removeprefix("testenv:") for section in tox.sections() if section.startswith("testenv:")}
 
 
-def test_the_page_of_generators_has_their_budgets() -> None:
-    page = (ROOT / "docs" / "generators.md").read_text(encoding="utf-8")
+@pytest.mark.parametrize("kind", ["generator", "segmenter"])
+def test_the_pages_of_methods_have_their_budgets(kind: str) -> None:
+    pages = [ROOT / "docs" / "generators.md", *sorted((ROOT / "docs" / "methods").glob("*.md"))]
+    text = "\n".join(page.read_text(encoding="utf-8") for page in pages)
     rows = {
-        name: cells.split(" | ") for name, cells in re.findall(r"^\| `([\w-]+)` \| (.* × .*) \|$", page, re.MULTILINE)
+        name: cells.split(" | ") for name, cells in re.findall(r"^\| `([\w-]+)` \| (.* × .*) \|$", text, re.MULTILINE)
     }
-    entries = {name: registry().load("generator", name) for name in registry().names("generator")}
+    entries = {name: registry().load(kind, name) for name in registry().names(kind)}
     trained = {name: cls for name, cls in entries.items() if cls.__module__.split(".")[0] in PLUGINS and cls.budgets}
-    assert rows.keys() == trained.keys()
+    assert trained.keys() <= rows.keys()
     for name, cls in trained.items():
         written = [f"{b.steps:,} × {b.batch_size} × {b.patch_size}²" for b in cls.budgets.values()]
         assert rows[name] == written
+
+
+@pytest.mark.parametrize("kind", ["generator", "segmenter"])
+def test_every_method_is_in_the_table_of_methods(kind: str) -> None:
+    page = (ROOT / "docs" / "methods.md").read_text(encoding="utf-8")
+    table = page.split(f"## {kind.capitalize()}s")[1].split("\n## ")[0]
+    rows = dict(re.findall(r"^\| \[`([\w-]+)`\]\((methods/[\w-]+\.md)\) \|(?:[^|\n]+\|){5}$", table, re.MULTILINE))
+    assert all((ROOT / "docs" / link).is_file() for link in rows.values())
+    names = registry().names(kind)
+    builtin = {name for name in names if registry().load(kind, name).__module__.split(".")[0] in PLUGINS}
+    assert builtin == rows.keys()
 
 
 STUDY_FILES = [*sorted((ROOT / "leaderboards").rglob("*.yaml")), *sorted((ROOT / "examples").glob("*.yaml"))]

@@ -6,7 +6,7 @@ Nothing here imports torch or tensorflow; a plugin imports what it needs in its 
 from synthbench.plugin.api._budget import BUDGET_NAMES, Budget
 from synthbench.plugin.api._config import Config
 from synthbench.plugin.api._configured import CONFIG_FILE, ConfigT
-from synthbench.plugin.api._context import LOG, Context, Progress, Stopped, ignore_message, silent
+from synthbench.plugin.api._context import LOG, Context, Init, Progress, Stopped, ignore_message, silent
 from synthbench.plugin.api._dataset import Dataset
 from synthbench.plugin.api._encoder import Encoder
 from synthbench.plugin.api._generator import Generator
@@ -22,6 +22,7 @@ __all__ = [
     "Dataset",
     "Encoder",
     "Generator",
+    "Init",
     "Instances",
     "LOG",
     "Progress",

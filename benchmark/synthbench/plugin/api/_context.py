@@ -6,9 +6,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from synthbench.errors import ConfigError
 from synthbench.plugin.api._budget import Budget
+from synthbench.samples import SampleSet
 
-__all__ = ["Context", "LOG", "Progress", "Stopped", "ignore_message", "silent"]
+__all__ = ["Context", "Init", "LOG", "Progress", "Stopped", "ignore_message", "silent"]
 
 LOG = "log"
 """Name of the folder of losses and pictures; see `Context.folder`."""
@@ -23,6 +25,32 @@ def silent(done: int, total: int, note: str = "") -> None:
 
 def ignore_message(line: str) -> None:
     """Do nothing with a message to the user."""
+
+
+@dataclass(frozen=True)
+class Init:
+    """The weights that a segmenter starts from.
+
+    Attributes
+    ----------
+    model : Path or None
+        Folder with what the same class saved after training on another dataset, for its `load`.
+    file : Path or None
+        Published weights: a file, or a folder of files. Read with `synthbench.toolkit.training.weights`, never
+        unpickled.
+
+    Raises
+    ------
+    ConfigError
+        Unless exactly one of the two is given.
+    """
+
+    model: Path | None = None
+    file: Path | None = None
+
+    def __post_init__(self) -> None:
+        if (self.model is None) == (self.file is None):
+            raise ConfigError("init: give either a trained model or a file of weights")
 
 
 @dataclass(frozen=True)
@@ -48,6 +76,12 @@ class Context:
         Called with a line that the user should read though nothing failed: a checkpoint that can't be used.
     task : str
         The key of the task, to which its checkpoints belong; empty outside of a run.
+    init : Init or None
+        What a segmenter starts from; None: from weights drawn from the seed. Given only to classes whose
+        `Segmenter.supports_init` says so.
+    unlabelled : SampleSet or None
+        Images without labels, for generators whose `Generator.uses_unlabelled` is True: their label maps are 0 and
+        their ignore regions cover everything. None where the dataset has none.
     """
 
     seed: int = 0
@@ -59,6 +93,8 @@ class Context:
     threads: int = 1
     notify: Callable[[str], None] = ignore_message
     task: str = ""
+    init: Init | None = None
+    unlabelled: SampleSet | None = None
 
     def with_seed(self, seed: int) -> Context:
         """Return the same context with another seed."""

@@ -34,9 +34,12 @@ class Generator(Configured[ConfigT], ABC):
         Whether training samples may have pixels without a known label (`synthbench.samples.Sample.ignore`). Such a
         generator doesn't learn from these pixels, or returns them in the ignore region of drawn samples. If False,
         a study whose training samples have such pixels is refused.
+    uses_unlabelled : bool
+        Whether `fit` also learns from images without labels, `Context.unlabelled`.
     """
 
     supports_ignore: ClassVar[bool] = False
+    uses_unlabelled: ClassVar[bool] = False
     sample_batch_size: ClassVar[int] = 1
 
     def __init__(self, config: ConfigT | None = None) -> None:
@@ -45,7 +48,7 @@ class Generator(Configured[ConfigT], ABC):
 
     @abstractmethod
     def fit(self, train: SampleSet, context: Context) -> None:
-        """Learn from the training samples; they are all it ever sees.
+        """Learn from the training samples, and from ``context.unlabelled`` if it asks for that; from nothing else.
 
         Takes exactly ``context.budget.steps`` optimiser steps if it trains. Checkpoints go to ``context.folder``.
         """

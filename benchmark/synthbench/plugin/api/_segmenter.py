@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import ClassVar
+from pathlib import Path
+from typing import ClassVar, Literal
 
 from synthbench.errors import ConfigError
 from synthbench.plugin.api._configured import ConfigT, Configured
@@ -80,16 +81,31 @@ class Segmenter(Configured[ConfigT], ABC):
     supports_ignore : bool
         Whether training and threshold tuning leave out pixels without a known label
         (`synthbench.samples.Sample.ignore`). If False, a study whose samples have such pixels is refused.
+    supports_init : frozenset of str
+        What `fit` can start from beside weights drawn from the seed: ``"model"``, what the class itself saved after
+        training on another dataset; ``"file"``, published weights. See `Context.init`. A start that isn't supported is
+        refused before anything runs.
     """
 
     supports_ignore: ClassVar[bool] = False
+    supports_init: ClassVar[frozenset[Literal["model", "file"]]] = frozenset()
 
     @abstractmethod
     def fit(self, train: TrainingMix, validation: SampleSet, context: Context) -> None:
-        """Learn from the mix in exactly ``context.budget.steps`` optimiser steps.
+        """Learn from the mix in exactly ``context.budget.steps`` optimiser steps, from ``context.init`` if it is given.
+
+        With an init, the steps may be 0: the weights are then used as they are. Thresholds stored with published
+        weights are kept in that case, and tuned otherwise.
 
         Patches come from `synthbench.toolkit.training.patches.PatchStream`, so that every segmenter of a seed sees the
         same real patches in the same order. Thresholds are tuned on `validation` and nothing else.
+        """
+
+    @classmethod
+    def check_init(cls, config: ConfigT, file: Path) -> None:
+        """Raise `PluginError` if a file can't be what `fit` starts from; asked before anything runs.
+
+        Cheap: the file's format, not its size in memory. Overridden by classes that support ``"file"``.
         """
 
     @abstractmethod
