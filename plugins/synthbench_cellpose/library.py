@@ -2,23 +2,11 @@
 
 from __future__ import annotations
 
-import logging
-from functools import cache
-from types import ModuleType
 from typing import Any
 
 import torch
 
-
-@cache
-def dynamics() -> ModuleType:
-    """Return ``cellpose.dynamics``; its "no masks found" is an answer here, not a warning."""
-    logging.getLogger("cellpose").setLevel(logging.ERROR)
-    torch.sparse.check_sparse_tensor_invariants.disable()  # said aloud, lest torch warn that it is the default
-    from cellpose import dynamics
-
-    module: ModuleType = dynamics
-    return module
+from synthbench.toolkit.masks.flows import dynamics
 
 
 def model(channels: int, diam_mean: float, device: str) -> Any:

@@ -17,13 +17,14 @@ from torch.optim.lr_scheduler import LambdaLR
 from synthbench import Budget, Config, Context, Instances, SampleSet, Segmenter, Stopped, TrainingMix
 from synthbench.errors import ConfigError, StoreError
 from synthbench.toolkit.intensity.images import normalise, to_channels
+from synthbench.toolkit.masks import flows
 from synthbench.toolkit.training import loop
 from synthbench.toolkit.training.batches import Batches
 from synthbench.toolkit.training.patches import PatchStream
 from synthbench.toolkit.training.schedules import one_cycle
 from synthbench.toolkit.training.threshold_tuning import subsample, tune
 from synthbench.toolkit.training.weights import load_weights, save_weights
-from synthbench_cellpose import flows, library
+from synthbench_cellpose import library
 
 WEIGHTS = "weights.safetensors"
 STATE = "cellpose.json"
@@ -202,7 +203,7 @@ class Cellpose(Segmenter[CellposeConfig]):
 
         def decode(index: int, values: Mapping[str, float]) -> NDArray[Any]:
             flow, cellprob = output[index]
-            labels: NDArray[Any] = library.dynamics().resize_and_compute_masks(
+            labels: NDArray[Any] = flows.dynamics().resize_and_compute_masks(
                 flow, cellprob, niter=rounds, device=self.model.device, **values
             )
             height, width = samples[index].labels.shape

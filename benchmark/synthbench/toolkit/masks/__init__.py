@@ -12,6 +12,8 @@ codec
     `ImageMaskCodec` encodes samples as planes of image and mask, and decodes them.
 distance
     Instances as a distance map and the foreground, decoded by a watershed.
+flows
+    Instances as Cellpose's flows to the objects' centres; needs the library cellpose.
 graph_colouring
     Instances as grey levels that differ between neighbours.
 """
@@ -21,7 +23,7 @@ from __future__ import annotations
 import importlib
 from types import ModuleType
 
-__all__ = ["codec", "config", "distance", "graph_colouring", "objects", "placement", "sampler"]
+__all__ = ["codec", "config", "distance", "flows", "graph_colouring", "objects", "placement", "sampler"]
 
 
 def __getattr__(name: str) -> ModuleType:

@@ -1,7 +1,14 @@
-"""Cellpose's targets: where the objects are, and the flow to their centres; how the flow turns with the picture."""
+"""Instances as Cellpose's flows to the objects' centres: targets, their symmetries, and the loss.
+
+The flows come from the library cellpose, 3.1, which is imported when it is first used; a plugin that uses this module
+names it in the `requires` of its spec. Source: Stringer et al., Nature Methods 18 (2021).
+"""
 
 from __future__ import annotations
 
+import logging
+from functools import cache
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -12,6 +19,8 @@ from torch.nn import functional as F
 from synthbench.samples import IGNORED, Sample
 from synthbench.toolkit.intensity.images import normalise
 
+__all__ = ["FLOW_SCALE", "SYMMETRIES", "dynamics", "encode", "loss", "resize", "targets", "transform_flows"]
+
 FLOW_SCALE = 5.0
 """The network predicts five times the flow (Cellpose's convention)."""
 
@@ -21,6 +30,17 @@ SYMMETRIES = np.stack(
     [np.linalg.matrix_power(_TURN, s % 4) @ (_MIRROR if s >= 4 else np.eye(2, dtype=int)) for s in range(8)]
 ).astype(np.float32)
 """``(8, 2, 2)``: what each symmetry of `synthbench.toolkit.training.patches.dihedral` does to a vector (y, x)."""
+
+
+@cache
+def dynamics() -> ModuleType:
+    """Return ``cellpose.dynamics``; its "no masks found" is an answer here, not a warning."""
+    logging.getLogger("cellpose").setLevel(logging.ERROR)
+    torch.sparse.check_sparse_tensor_invariants.disable()  # said aloud, lest torch warn that it is the default
+    from cellpose import dynamics
+
+    module: ModuleType = dynamics
+    return module
 
 
 def encode(sample: Sample) -> tuple[NDArray[Any], NDArray[Any]]:
@@ -51,8 +71,6 @@ def targets(labels: NDArray[Any]) -> NDArray[Any]:
         ``(3, height, width)`` float32: 1 inside objects and 0 outside; the flow's y and x, of length 1 in objects
         (0 at some centres and in the background).
     """
-    from synthbench_cellpose.library import dynamics
-
     inside = (labels > 0).astype(np.float32)
     if not inside.any():
         return np.zeros((3, *labels.shape), np.float32)
