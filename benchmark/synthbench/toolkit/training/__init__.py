@@ -22,6 +22,10 @@ budget_defaults
     `resolve_defaults` fills in hyper-parameters whose defaults depend on the budget.
 state_files
     `read_state` reads a JSON file that a fitted plugin saved.
+finetuning
+    `FinetuneConfig`, `Finetuning`: groups of parameters and a schedule for training that starts from trained weights.
+initial_weights
+    `initialise_from` gives a network trained weights, with rules for other inputs and outputs.
 weights
     Saving and loading a plugin's weights; reading pretrained ones safely.
 """
@@ -36,6 +40,8 @@ __all__ = [
     "batches",
     "budget_defaults",
     "checkpoints",
+    "finetuning",
+    "initial_weights",
     "loop",
     "mode_collapse",
     "patches",

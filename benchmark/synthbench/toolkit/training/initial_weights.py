@@ -1,0 +1,124 @@
+"""From trained weights to the initial weights of a network whose input or output may differ.
+
+The rules are the same for every method:
+
+- Names and shapes of all tensors must be the network's; anything else is refused in one line.
+- A network keeps the number of input channels of its weights, and grey images are repeated as RGB; but weights of grey
+  images become those of RGB ones by `repeat_input`.
+- Output layers (`heads`) that don't fit start from the seed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from synthbench.errors import ConfigError, PluginError, join_names
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
+
+    from synthbench.plugin.api import Context
+
+__all__ = ["initialise_from", "refuse_new_head", "repeat_input", "tensor_problem"]
+
+
+def repeat_input(weight: torch.Tensor, channels: int) -> torch.Tensor:
+    """Return the weights of a convolution for images of more channels: repeated, and divided by their number.
+
+    An image whose channels are equal gets the same answer as the grey image before.
+
+    Parameters
+    ----------
+    weight
+        ``(out, 1, …)``.
+    channels
+        Number of input channels of the result.
+    """
+    return weight.repeat(1, channels, *(1,) * (weight.ndim - 2)) / channels
+
+
+def tensor_problem(expected: Mapping[str, Sequence[int]], found: Mapping[str, Sequence[int]]) -> str:
+    """Return why tensors of these names and shapes aren't those of a network; "" if they are.
+
+    Parameters
+    ----------
+    expected, found
+        Name → shape.
+    """
+    missing, surplus = sorted(expected.keys() - found.keys()), sorted(found.keys() - expected.keys())
+    if missing or surplus:
+        parts = [
+            f"{len(names)} tensors {what}: {join_names(names[:3])}{' …' if len(names) > 3 else ''}"
+            for names, what in ((missing, "are missing"), (surplus, "are not the network's"))
+            if names
+        ]
+        return "; ".join(parts)
+    for name, shape in expected.items():
+        if tuple(shape) != tuple(found[name]):
+            return f"{name} has shape {tuple(found[name])}, and the network's has {tuple(shape)}"
+    return ""
+
+
+def initialise_from(
+    network: nn.Module,
+    tensors: Mapping[str, torch.Tensor],
+    source: object,
+    *,
+    heads: Sequence[str] = (),
+    keep_heads: bool = True,
+    hint: str = "",
+    notify: Callable[[str], None] | None = None,
+) -> bool:
+    """Give a network trained weights, and return whether all of them are.
+
+    Parameters
+    ----------
+    network
+        Its weights are drawn from the seed already.
+    tensors
+        Name → tensor, parameters and buffers.
+    source
+        Where they come from, for messages.
+    heads
+        Beginnings of the names of output layers, which may be missing or have another shape: they keep what was drawn.
+    keep_heads
+        False: the output layers mean something else, and keep what was drawn in any case.
+    hint
+        What to do where the weights don't fit.
+    notify
+        Called with a line if output layers keep what was drawn.
+
+    Raises
+    ------
+    PluginError
+        If anything else doesn't fit.
+    """
+    state = network.state_dict()
+    is_head = [name for name in {*state, *tensors} if name.startswith(tuple(heads))] if heads else []
+    fits = keep_heads and not tensor_problem(
+        {name: state[name].shape for name in is_head if name in state},
+        {name: tensors[name].shape for name in is_head if name in tensors},
+    )
+    drawn = set() if fits else set(is_head)
+    problem = tensor_problem(
+        {name: value.shape for name, value in state.items() if name not in drawn},
+        {name: value.shape for name, value in tensors.items() if name not in drawn},
+    )
+    if problem:
+        raise PluginError(f"{source}: the weights are another network's: {problem}{f'; {hint}' if hint else ''}")
+    chosen = {name: value for name, value in tensors.items() if name not in drawn}
+    for name, value in chosen.items():
+        if not bool(value.isfinite().all()):
+            raise PluginError(f"{source}: {name} holds values that aren't finite; the training that made it diverged")
+    network.load_state_dict({**state, **chosen})
+    if drawn and notify is not None:
+        notify(f"init {source}: its output layer doesn't fit this task, so that of the network starts from the seed")
+    return not drawn
+
+
+def refuse_new_head(context: Context, source: object) -> None:
+    """Raise `ConfigError` if an output layer that starts from the seed wouldn't be trained."""
+    if context.budget.steps == 0:
+        raise ConfigError(f"init {source}: its output layer doesn't fit this task; with 0 steps nothing could be found")
