@@ -18,6 +18,7 @@ from synthbench import Budget, Config, Context, Instances, SampleSet, Segmenter,
 from synthbench.errors import ConfigError, StoreError
 from synthbench.toolkit.intensity.images import normalise, to_channels
 from synthbench.toolkit.masks import flows
+from synthbench.toolkit.masks.flows import DEFAULT_THRESHOLDS, THRESHOLD_GRID
 from synthbench.toolkit.training import loop
 from synthbench.toolkit.training.batches import Batches
 from synthbench.toolkit.training.patches import PatchStream
@@ -42,14 +43,6 @@ MIN_CHANNELS = 2
 
 DIAMETER_SAMPLES = 200
 TUNING_PIXELS = 1_500_000
-THRESHOLD_GRID: Mapping[str, tuple[float, ...]] = {
-    "cellprob_threshold": (0.0, -1.0, 1.0, -2.0, 2.0, -3.0),
-    "flow_threshold": (0.4, 0.6, 0.8, 1.2, 0.0),
-}
-"""Thresholds that are tried; a flow threshold of 0 keeps every object."""
-
-DEFAULT_THRESHOLDS = {"cellprob_threshold": 0.0, "flow_threshold": 0.4}
-"""Cellpose's own, kept where nothing beats them."""
 
 
 class CellposeConfig(Config):
@@ -125,11 +118,7 @@ class Cellpose(Segmenter[CellposeConfig]):
         height, width = image.shape[:2]
         labels, cellprob = self._evaluate(self.as_input(image), **self.thresholds)
         labels, cellprob = labels[:height, :width], cellprob[:height, :width]
-        present, numbered = np.unique(labels, return_inverse=True)
-        numbered = numbered.reshape(labels.shape).astype(np.int32) + int(present[0] > 0)
-        areas = np.bincount(numbered.ravel())
-        sums = np.bincount(numbered.ravel(), weights=1 / (1 + np.exp(-cellprob.ravel().astype(np.float64))))
-        return Instances(numbered, sums[1:] / areas[1:])
+        return flows.number_instances(labels, cellprob)
 
     def save(self, folder: Path) -> None:
         super().save(folder)

@@ -144,3 +144,13 @@ def test_a_batch_of_unknown_pixels_teaches_nothing() -> None:
     loss.backward()
     assert float(loss.detach()) == 0.0
     assert not said.grad.any()
+
+
+def test_objects_are_numbered_without_gaps_and_scored_by_their_mean_probability() -> None:
+    labels = np.zeros((8, 8), np.uint16)
+    labels[:2, :2], labels[4:, 4:] = 3, 9
+    logits = np.where(labels == 3, 2.0, np.where(labels == 9, -1.0, 5.0)).astype(np.float32)
+    found = flows.number_instances(labels, logits)
+    np.testing.assert_array_equal(found.labels, np.select([labels == 3, labels == 9], [1, 2]))
+    np.testing.assert_allclose(found.scores, 1 / (1 + np.exp([-2.0, 1.0])))
+    assert (flows.number_instances(np.full((3, 3), 4), np.zeros((3, 3))).labels == 1).all()

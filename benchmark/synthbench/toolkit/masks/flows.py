@@ -7,6 +7,7 @@ names it in the `requires` of its spec. Source: Stringer et al., Nature Methods 
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from functools import cache
 from types import ModuleType
 from typing import Any
@@ -16,13 +17,35 @@ import torch
 from numpy.typing import NDArray
 from torch.nn import functional as F
 
+from synthbench.plugin.api import Instances
 from synthbench.samples import IGNORED, Sample
 from synthbench.toolkit.intensity.images import normalise
 
-__all__ = ["FLOW_SCALE", "SYMMETRIES", "dynamics", "encode", "loss", "resize", "targets", "transform_flows"]
+__all__ = [
+    "DEFAULT_THRESHOLDS",
+    "FLOW_SCALE",
+    "SYMMETRIES",
+    "THRESHOLD_GRID",
+    "dynamics",
+    "encode",
+    "loss",
+    "number_instances",
+    "resize",
+    "targets",
+    "transform_flows",
+]
 
 FLOW_SCALE = 5.0
 """The network predicts five times the flow (Cellpose's convention)."""
+
+THRESHOLD_GRID: Mapping[str, tuple[float, ...]] = {
+    "cellprob_threshold": (0.0, -1.0, 1.0, -2.0, 2.0, -3.0),
+    "flow_threshold": (0.4, 0.6, 0.8, 1.2, 0.0),
+}
+"""Thresholds that are tried on validation images; a flow threshold of 0 keeps every object."""
+
+DEFAULT_THRESHOLDS = {"cellprob_threshold": 0.0, "flow_threshold": 0.4}
+"""Cellpose's own, kept where nothing beats them."""
 
 _TURN = np.array([[0, -1], [1, 0]])
 _MIRROR = np.array([[1, 0], [0, -1]])
@@ -121,3 +144,20 @@ def loss(output: torch.Tensor, planes: torch.Tensor) -> torch.Tensor:
     inside = F.binary_cross_entropy_with_logits(output[:, 2], planes[:, 0].clamp(min=0), reduction="none")
     known = (planes[:, 0] >= 0).float()
     return ((0.5 * flow + inside) * known).sum() / known.sum().clamp(min=1)
+
+
+def number_instances(labels: NDArray[Any], logits: NDArray[Any]) -> Instances:
+    """Number the objects of a decoded label map 1 … n, and score each by the mean probability of its pixels.
+
+    Parameters
+    ----------
+    labels
+        ``(height, width)`` integers, 0 is background.
+    logits
+        ``(height, width)``, logit of the inside at each pixel.
+    """
+    present, numbered = np.unique(labels, return_inverse=True)
+    numbered = numbered.reshape(labels.shape).astype(np.int32) + int(present[0] > 0)
+    areas = np.bincount(numbered.ravel())
+    sums = np.bincount(numbered.ravel(), weights=1 / (1 + np.exp(-logits.ravel().astype(np.float64))))
+    return Instances(numbered, sums[1:] / areas[1:])
