@@ -28,6 +28,7 @@ from synthbench.errors import ConfigError
 def synthbench_generators():
     yield GeneratorSpec("brighter", "trial_plugins:Brighter")
     yield GeneratorSpec("troubled", "trial_plugins:Troubled")
+    yield GeneratorSpec("level", "trial_plugins:Level")
 
 
 @hookimpl
@@ -83,6 +84,16 @@ class Brighter(synthbench.Generator):
         image = np.clip(sample.image * self.config.gain, 0, 255).astype(np.uint8)
         self.counts["drawn"] += 1
         return synthbench.Sample(f"{index:06d}", image, sample.labels)
+
+
+class Level(Brighter):
+    """Training images, shifted to the mean of images without labels."""
+
+    uses_unlabelled: ClassVar = True
+
+    def fit(self, train, context):
+        super().fit(train, context)
+        self.counts["unlabelled"] = len(context.unlabelled or ())
 
 
 STUBBORN = "import signal, time; [signal.signal(n, signal.SIG_IGN) for n in (1, 2, 15)]; time.sleep(600)"

@@ -26,7 +26,9 @@ def list_datasets(args: argparse.Namespace) -> int:
             print(f"{row['name']}: damaged: {row['damaged']}")
             continue
         licence = f", {row['licence']}" if row["licence"] else ""
-        print(f"{row['name']}: {row['samples']} samples, task {row['task']}{describe_groups(row['groups'])}{licence}")
+        without = f" ({row['unlabelled']} without labels)" if row["unlabelled"] else ""
+        groups = describe_groups(row["groups"])
+        print(f"{row['name']}: {row['samples']} samples{without}, task {row['task']}{groups}{licence}")
     if not rows:
         print(f"no datasets in {library.root} yet; 'synthbench list datasets' shows those of plugins")
     return 0

@@ -10,11 +10,14 @@ if TYPE_CHECKING:
 
 def dataset_row(name: str, samples: SampleSet) -> dict[str, Any]:
     """Return the facts about a dataset that ``--json`` prints."""
+    from synthbench.samples import UNLABELLED
+
     return {
         "name": name,
         "task": samples.task,
         "classes": list(samples.classes),
         "samples": len(samples),
+        "unlabelled": sum(entry.groups.get("split") == UNLABELLED for entry in samples.entries),
         "groups": group_sizes(samples),
         "fingerprint": samples.fingerprint,
         "licence": samples.info.get("licence", ""),

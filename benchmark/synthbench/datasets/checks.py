@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 
 import numpy as np
 
 from synthbench.datasets.components import connected_components
+from synthbench.datasets.copies import pixel_hash
 from synthbench.datasets.dataset_report import TINY, DatasetReport, NearDuplicate
 from synthbench.datasets.mask_checks import check_mask, check_masks
 from synthbench.datasets.mask_statistics import MaskStatistics, mask_statistics
+from synthbench.datasets.unlabelled import is_unlabelled
 from synthbench.errors import DataError
 from synthbench.metrics.similarity import near_duplicates, thumbnail
 from synthbench.plugin.api import Progress, silent
@@ -49,11 +50,13 @@ def check_dataset(samples: SampleSet, progress: Progress = silent) -> DatasetRep
             report.unreadable[entry.id] = str(error)
             continue
         read.append(position)
-        seen[_pixel_hash(sample.image)].append(sample.id)
+        seen[pixel_hash(sample.image)].append(sample.id)
         thumbs.append(thumbnail(sample.image))
         if sample.image.min() == sample.image.max():
             report.blank_images.append(sample.id)
-        if samples.task == "instances":
+        if is_unlabelled(entry):
+            pass
+        elif samples.task == "instances":
             area = _check_objects(sample, report)
             areas.append(area)
             statistics.append(mask_statistics(sample.labels, sample.id))
@@ -99,9 +102,11 @@ def _summarise(samples: SampleSet, report: DatasetReport) -> None:
     report.sizes = dict(Counter(f"{e.height}×{e.width}" for e in entries).most_common())
     report.kinds = dict(Counter(f"{'grey' if e.channels == 1 else 'RGB'} {e.dtype}" for e in entries).most_common())
     report.splits = dict(Counter(e.groups["split"] for e in entries if "split" in e.groups))
-    pixels = sum(e.height * e.width for e in entries)
-    report.ignored = sum(e.ignored * e.height * e.width for e in entries) / pixels
-    report.samples_with_ignored = sum(e.ignored > 0 for e in entries)
+    annotated = [e for e in entries if not is_unlabelled(e)]
+    pixels = sum(e.height * e.width for e in annotated)
+    report.unlabelled = len(entries) - len(annotated)
+    report.ignored = sum(e.ignored * e.height * e.width for e in annotated) / max(pixels, 1)
+    report.samples_with_ignored = sum(e.ignored > 0 for e in annotated)
     names = sorted({name for e in entries for name in e.groups} - {"split"})
     report.groups = {name: len({e.groups[name] for e in entries if name in e.groups}) for name in names}
 
@@ -129,11 +134,6 @@ def _check_classes(sample: Sample, classes: int, report: DatasetReport) -> AnyAr
         report.unnamed_classes[sample.id] = [int(value) for value in unnamed]
     known = sample.marked
     return np.bincount(known[(known >= 0) & (known < classes)], minlength=classes)
-
-
-def _pixel_hash(image: AnyArray) -> str:
-    head = f"{image.shape} {image.dtype.name}"
-    return hashlib.sha256(head.encode() + np.ascontiguousarray(image).tobytes()).hexdigest()
 
 
 def _near_duplicates(

@@ -46,7 +46,9 @@ class DatasetReport:
     class_fractions : dict
         Fraction of the labelled pixels by class, in a semantic set.
     ignored, samples_with_ignored : float, int
-        Fraction of all pixels whose label is unknown, and the number of samples that have some.
+        Fraction of all pixels whose label is unknown, and the number of samples that have some; without `unlabelled`.
+    unlabelled : int
+        Number of images without labels; they aren't among the masks without objects.
     unreadable : dict
         Samples whose files are damaged or have changed → the error.
     duplicates : list
@@ -91,6 +93,7 @@ class DatasetReport:
     unnamed_classes: dict[str, list[int]] = field(default_factory=dict)
     ignored: float = 0.0
     samples_with_ignored: int = 0
+    unlabelled: int = 0
 
     def json(self) -> str:
         """Return the report as JSON."""
@@ -98,7 +101,8 @@ class DatasetReport:
 
     def text(self) -> str:
         """Return the report as text: a summary of the set, then the problems found, each with a few examples."""
-        lines = [f"{self.name}: {self.samples} samples, task {self.task}, fingerprint {self.fingerprint[:16]}"]
+        without = f" ({self.unlabelled} of them images without labels)" if self.unlabelled else ""
+        lines = [f"{self.name}: {self.samples} samples{without}, task {self.task}, fingerprint {self.fingerprint[:16]}"]
         for title, counts in (("splits", self.splits), ("sizes", self.sizes), ("images", self.kinds)):
             lines += [f"  {title}: {_counts(counts)}"] if counts else []
         lines += [f"  groups, different values: {_counts(self.groups)}"] if self.groups else []

@@ -10,7 +10,7 @@ from synthbench.datasets.group_table import GroupTable
 from synthbench.datasets.import_options import ImportLog
 from synthbench.datasets.name_pattern import NamePattern
 from synthbench.errors import ConfigError, DataError, join_names
-from synthbench.samples import Sample
+from synthbench.samples import UNLABELLED, Sample
 
 __all__ = ["Grouping", "log_unused_tables", "make_grouping"]
 
@@ -35,16 +35,19 @@ class Grouping:
     without_match: list[str] = field(default_factory=list)
 
     def of(self, sample: Sample, root: Path, log: ImportLog) -> Sample:
-        """Return a sample with its groups; images without any are kept for `finish`."""
+        """Return a sample with its groups; annotated images without any are kept for `finish`."""
+        unlabelled = sample.groups.get("split") == UNLABELLED
         named = _named(sample.id, root, log)
         groups: dict[str, str] = {}
         for source, missing in ((self.pattern, self.without_match), (self.table, self.without_row)):
             source_groups: dict[str, str] | None = {}
             with log.collecting_errors():
                 source_groups = source.of(named) if source else {}
-            if source_groups is None:
+            if source_groups is None and not unlabelled:
                 missing.append(named.path.name)
             groups |= source_groups or {}
+        if unlabelled:
+            groups.pop("split", None)
         if "split" in groups:
             split = split_of(groups["split"])
             if split is None:
@@ -86,7 +89,8 @@ def log_unused_tables(root: Path, log: ImportLog) -> None:
             continue
         try:
             table = GroupTable(path)
-            if any(table.of(_named(name, root, log)) is None for name in log.files):
+            annotated = [name for name in log.files if not name.startswith(f"{UNLABELLED}-")]
+            if any(table.of(_named(name, root, log)) is None for name in annotated):
                 continue
         except (ConfigError, DataError):
             continue

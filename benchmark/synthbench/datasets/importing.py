@@ -16,10 +16,11 @@ from synthbench.datasets.intensity_scale import IntensityScale, Rescaler
 from synthbench.datasets.mask_checks import check_masks
 from synthbench.datasets.pixels import log_bit_depth
 from synthbench.datasets.readers import coco, folders, npz, per_object, sample_set, suffix, tracking
+from synthbench.datasets.unlabelled import find_unlabelled, read_unlabelled
 from synthbench.errors import ConfigError, DataError, join_problems, suggest
 from synthbench.plugin.api import Progress, silent
 from synthbench.plugin.registry import registry
-from synthbench.samples import Sample, SampleSet, Task
+from synthbench.samples import UNLABELLED, Sample, SampleSet, Task
 
 __all__ = ["FORMATS", "Import", "ImportFormat", "detect_format", "prepare_import"]
 
@@ -104,17 +105,21 @@ class Import:
         white = self.options.white
         self.log = ImportLog(Rescaler(IntensityScale.of_white(white)) if white is not None else None)
         unchecked = replace(self.options, trusted=True)
-        self.log.measure_with(lambda log: self.format.read(self.path, unchecked, log), str(self.path))
-        done = 0
+        self.log.measure_with(lambda log: self._read_all(unchecked, log), str(self.path))
+        done = read = 0
         for sample in self._read():
             if self.log.problems:
                 continue  # the import will fail; read on to report all problems
-            if self.options.task == "instances":
+            unlabelled = sample.groups.get("split") == UNLABELLED
+            if unlabelled:
+                self.log.count("images without labels")
+            elif self.options.task == "instances":
                 objects = len(np.unique(sample.labels[sample.labels > 0]))
                 self.log.count("objects", objects)
                 self.log.count("images without objects", int(objects == 0))
-            done += 1
-            progress(done, self.log.total, sample.id)
+            done += not unlabelled
+            read += 1
+            progress(read, self.log.total, sample.id)
             yield sample
         if done == 0:
             raise DataError(f"{self.path}: contains no annotated images")
@@ -134,7 +139,7 @@ class Import:
     def _read(self) -> Iterator[Sample]:
         """Yield the samples with their groups; raise `DataError` at the end with all problems."""
         try:
-            for sample in self.format.read(self.path, self.options, self.log):
+            for sample in self._read_all(self.options, self.log):
                 yield self.groups.of(sample, self._root, self.log) if self.groups else sample
         except DataError as error:
             if not self.log.problems:
@@ -144,6 +149,12 @@ class Import:
         if self.groups:
             self.groups.finish(self.log)
         self.log.raise_problems(self.path)
+
+    def _read_all(self, options: ImportOptions, log: ImportLog) -> Iterator[Sample]:
+        """Yield the annotated images, then those without labels."""
+        yield from self.format.read(self.path, options, log)
+        if self.format.read is not sample_set.read:
+            yield from read_unlabelled(self.path, log)
 
     @property
     def _root(self) -> Path:
@@ -251,6 +262,8 @@ def prepare_import(
     """
     additional_groups = make_grouping(groups, group_from) if groups or group_from else None
     detected, at, description = detect_format(path)
+    if detected.read is not sample_set.read and (without := find_unlabelled(at)):
+        description += f"; {len(without)} without labels in unlabelled/"
     info: dict[str, Any] = {"format": detected.name, "found": description}
     if detected.name == "sample set":
         existing = sample_set.open_set(at)

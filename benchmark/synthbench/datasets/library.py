@@ -12,6 +12,7 @@ from typing import Any
 
 from synthbench.datasets.building import build_dataset
 from synthbench.datasets.importing import Import, prepare_import
+from synthbench.datasets.unlabelled import unlabelled_folder
 from synthbench.errors import ConfigError, DataError, suggest
 from synthbench.plugin.api import Context, Progress, silent
 from synthbench.plugin.registry import registry
@@ -184,6 +185,7 @@ def open_dataset(
     settings = [detected.options.task, *detected.options.classes, str(components)]
     settings += [f"ignore {ignore}"] if ignore is not None else []
     settings += [f"white {white:g}"] if white is not None else []
+    settings += ["unlabelled"] if unlabelled_folder(detected.path) else []
     state = _state_of(path, [*settings, *(["trusted"] if trusted else []), f"reading {READER_VERSION}"])
     folder = (import_folder or library.root / ".imported") / f"{detected.name}-{state[:20]}"
     if (folder / INDEX).is_file():

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from synthbench.datasets._ordering import digest, group_of, rank, round_half_up, units_of
+from synthbench.datasets.unlabelled import labelled_samples
 from synthbench.errors import ConfigError, DataError, suggest
 from synthbench.samples import SampleSet
 
@@ -54,7 +55,11 @@ class Split:
         return digest({part: list(ids) for part, ids in self.parts.items()})
 
     def check(self, samples: SampleSet, group: str | None = None) -> Split:
-        """Return the split; raise `DataError` if `samples` lacks an id, or if a group is in two parts."""
+        """Return the split; raise `DataError` if `samples` lacks an id, or if a group is in two parts.
+
+        Images without labels can't be in a part: they count as ids that the set lacks.
+        """
+        samples = labelled_samples(samples)
         owner: dict[str, tuple[str, str]] = {}
         for part, ids in self.parts.items():
             for name in ids:
@@ -86,6 +91,7 @@ def make_splits(
     Parameters
     ----------
     samples
+        Images without labels (`synthbench.datasets.unlabelled`) are in no part.
     scheme
         ``official`` (the dataset's own, from ``groups["split"]``; samples without one are left out), ``holdout``
         (a fraction for testing), ``kfold``; ``auto`` is official where the dataset has a test split, else holdout.
@@ -116,6 +122,7 @@ def make_splits(
     for name, share in (("test", test), ("validation", validation)):
         if not 0 < share < 1:
             raise ConfigError(f"split: {name} is {share}; expected a fraction between 0 and 1")
+    samples = labelled_samples(samples)
     if scheme == "auto":
         scheme = "official" if any(e.groups.get("split") == "test" for e in samples.entries) else "holdout"
     if scheme == "official":

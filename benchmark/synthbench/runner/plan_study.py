@@ -10,6 +10,7 @@ from synthbench.results import Results
 from synthbench.results.power import DetectableEffect, detectable_effects
 from synthbench.store import Store
 from synthbench.study.model import Study
+from synthbench.study.notes import study_notes
 from synthbench.study.plan import Plan, Task, make_plan, missing_control
 from synthbench.study.resolve import resolve
 from synthbench.study.runtime_estimates import RuntimeEstimates
@@ -32,7 +33,7 @@ class StudyPlan:
     detectable_effects : tuple of DetectableEffect
         One per dataset, amount of real data and segmenter: the smallest difference that the study would find.
     warnings : tuple of str
-        What the study lacks, in a sentence each.
+        What the study lacks, and what of its data is left out, in a sentence each.
     """
 
     plan: Plan
@@ -68,7 +69,7 @@ def plan_study(
         tuple(plan.lacking(store)),
         RuntimeEstimates(store, (task.kind for task in plan.tasks.values())),
         tuple(detectable_effects(plan, store, pilot)),
-        (control,) if control else (),
+        (*((control,) if control else ()), *study_notes(plan.resolved)),
     )
 
 

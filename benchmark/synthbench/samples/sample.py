@@ -23,6 +23,7 @@ __all__ = [
     "Sample",
     "TASKS",
     "Task",
+    "UNLABELLED",
     "check_id",
     "check_ignore",
     "check_ignore_value",
@@ -40,6 +41,8 @@ ORIGINS = ("new", "training", "recombined")
 """New; a training mask, turned, warped or cut, or as it is; objects of training masks in new places."""
 IGNORED = -1
 """The value of `Sample.marked` where the label is unknown."""
+UNLABELLED = "unlabelled"
+"""The split of images without labels: their label maps are 0, and their ignore regions cover everything."""
 MAX_TEXT = 1000
 _SAFE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,199}")
 
@@ -60,7 +63,8 @@ class Sample:
         Stored as the smallest of uint8, uint16 and uint32 that holds it.
     groups
         What the sample belongs to, by name: ``cell_type``, ``well``, ``time`` …;
-        the reserved name ``split`` carries a dataset's official split (``train``, ``validation``, ``test``);
+        the reserved name ``split`` carries a dataset's official split (``train``, ``validation``, ``test``),
+        or ``unlabelled`` of an image without labels;
         ``mask`` says where a drawn sample's mask comes from (``new``, ``training``, ``recombined``).
     ignore
         ``(height, width)`` bool: where the label is unknown (unlabelled, ambiguous, a drawn boundary). Losses and

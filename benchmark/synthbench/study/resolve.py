@@ -5,12 +5,13 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from synthbench.datasets import splits
 from synthbench.datasets.fractions import take_fraction
 from synthbench.datasets.split_files import read_splits
+from synthbench.datasets.unlabelled import check_unlabelled, labelled_samples
 from synthbench.environments.plugins import find_plugin
 from synthbench.errors import ConfigError, DataError
 from synthbench.plugin.api import Progress, ignore_message, silent
@@ -19,6 +20,7 @@ from synthbench.samples import SampleSet, check_sizes
 from synthbench.store import Store
 from synthbench.study._dataset_sources import open_dataset
 from synthbench.study._hosts import Hosts
+from synthbench.study._unlabelled import UnlabelledImages, UnlabelledPool, check_kinds
 from synthbench.study.model import DatasetConfig, PluginConfig, Study
 from synthbench.study.provenance.plugins import PluginFingerprint
 
@@ -51,6 +53,8 @@ class Condition:
         Of the whole dataset, frozen.
     train, validation, test : SampleSet
         `train` is the fraction of the split's training samples.
+    unlabelled : UnlabelledImages
+        Images without labels, whatever the fraction; none where no generator of the study uses them.
     """
 
     dataset: str
@@ -60,6 +64,7 @@ class Condition:
     train: SampleSet
     validation: SampleSet
     test: SampleSet
+    unlabelled: UnlabelledImages = field(default_factory=UnlabelledImages)
 
     @property
     def label(self) -> str:
@@ -117,7 +122,11 @@ def resolve(
         for choice in study.datasets:
             samples, folder = open_dataset(hosts, choice, store, progress, notify)
             _check_task(choice, samples, (*generators, *segmenters))
-            conditions.extend(_conditions(choice, samples, folder, study))
+            check_unlabelled(samples)
+            pool = None
+            if any(generator.plugin.uses_unlabelled for generator in generators):
+                pool = UnlabelledPool(samples, choice.split.group, store, progress)
+            conditions.extend(_conditions(choice, samples, folder, study, pool))
     _check_distinct(conditions)
     for condition in conditions:
         _check_condition(condition, (*generators, *segmenters))
@@ -178,14 +187,17 @@ def _choices(hosts: Hosts, study: Study, kind: str, entries: Sequence[Registered
     return tuple(chosen)
 
 
-def _conditions(choice: DatasetConfig, samples: SampleSet, folder: Path, study: Study) -> list[Condition]:
-    if len(samples) < SMALLEST:
+def _conditions(
+    choice: DatasetConfig, samples: SampleSet, folder: Path, study: Study, pool: UnlabelledPool | None
+) -> list[Condition]:
+    if (annotated := len(labelled_samples(samples))) < SMALLEST:
         raise DataError(
-            f"dataset {choice.name!r} has {len(samples)} sample(s); it takes at least {SMALLEST}: "
+            f"dataset {choice.name!r} has {annotated} annotated sample(s); it takes at least {SMALLEST}: "
             "one each to train, to validate and to test"
         )
     conditions = []
     for fold, split in enumerate(_splits(choice, samples)):
+        unlabelled = pool.without(split) if pool else UnlabelledImages()
         for amount in study.fractions:
             chosen = take_fraction(samples, split.train, amount, seed=choice.split.seed)
             conditions.append(
@@ -197,6 +209,7 @@ def _conditions(choice: DatasetConfig, samples: SampleSet, folder: Path, study: 
                     train=samples.subset(chosen),
                     validation=samples.subset(split.validation),
                     test=samples.subset(split.test),
+                    unlabelled=unlabelled,
                 )
             )
     return conditions
@@ -216,6 +229,10 @@ def _check_condition(condition: Condition, choices: Sequence[StudyPlugin]) -> No
     for choice in choices:
         if choice.plugin.budget.get("steps"):
             check_sizes(condition.train, choice.plugin.budget["patch_size"])
+            if choice.plugin.uses_unlabelled:
+                check_sizes(condition.unlabelled.samples, choice.plugin.budget["patch_size"])
+        if choice.plugin.uses_unlabelled:
+            check_kinds(condition.unlabelled.samples, condition.train, condition.dataset)
         _check_ignore(condition, choice)
 
 

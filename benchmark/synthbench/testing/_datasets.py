@@ -11,7 +11,7 @@ import numpy as np
 
 from synthbench.errors import NotDownloaded
 from synthbench.plugin.api import Context, Dataset
-from synthbench.samples import Sample
+from synthbench.samples import UNLABELLED, Sample
 from synthbench.testing._harness import SEED, perturbed_global_rng
 from synthbench.testing._shared_checks import check_config, methods_are_implemented
 from synthbench.testing.check_results import CheckResult, Skipped, plugin_call, require, run_checks_in_folder
@@ -21,7 +21,7 @@ __all__ = ["check_dataset", "iter_dataset_checks"]
 FIRST = 6
 """How many samples are looked at."""
 
-SPLITS = ("train", "validation", "test")
+SPLITS = ("train", "validation", "test", UNLABELLED)
 
 
 def check_dataset(
@@ -148,9 +148,11 @@ def ids_are_unique(harness: _DatasetHarness) -> None:
 
 
 def splits_have_their_names(harness: _DatasetHarness) -> None:
-    """Official splits are in groups["split"], and are called train, validation and test."""
+    """Official splits are in groups["split"], and are called train, validation, test and unlabelled."""
     for sample in harness.first():
         split = sample.groups.get("split", "train")
+        whole = sample.ignore is not None and bool(sample.ignore.all())
+        require(split != UNLABELLED or whole, f"sample {sample.id!r} is unlabelled, but not all of it is ignored")
         require(split in SPLITS, f"sample {sample.id!r} is in the split {split!r}; the names are {', '.join(SPLITS)}")
 
 

@@ -1,4 +1,4 @@
-"""Train a generator on the training samples, and nothing else."""
+"""Train a generator on the training samples, and on images without labels if it asks for them; on nothing else."""
 
 from __future__ import annotations
 
@@ -16,7 +16,12 @@ def run(ctx: TaskContext) -> dict[str, Any]:
     ctx.enter_stage("load")
     generator = configured(ctx.load_plugin("generator", plugin, fits=True), plugin)
     train = ctx.open_real("train")
-    context = replace(ctx.plugin_context, seed=ctx.task.content["seed"], budget=Budget(**plugin["budget"]))
+    context = replace(
+        ctx.plugin_context,
+        seed=ctx.task.content["seed"],
+        budget=Budget(**plugin["budget"]),
+        unlabelled=ctx.open_real("unlabelled") if "unlabelled" in ctx.task.content else None,
+    )
     ctx.enter_stage("fit")
     generator.fit(train, context)
     ctx.check_plugin(type(generator), "generator", plugin)

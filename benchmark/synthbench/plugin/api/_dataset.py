@@ -33,5 +33,7 @@ class Dataset(Configured[ConfigT], ABC):
     def samples(self, context: Context) -> Iterator[Sample]:
         """Yield all samples in a fixed order; official splits go to ``groups["split"]``.
 
+        Images without labels are of the split ``unlabelled``, with a label map of 0 that is ignored everywhere.
+
         Downloads go to ``context.folder``, and resume from what is there.
         """

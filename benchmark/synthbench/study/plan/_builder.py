@@ -108,11 +108,20 @@ def _arms(resolved: Resolved, amounts: list[int]) -> Iterator[_Arm]:
 
 
 def _plan_draw(plan: Plan, condition: Condition, generator: StudyPlugin, seed: int, count: int) -> _SyntheticSet:
+    unlabelled = condition.unlabelled.samples if generator.plugin.uses_unlabelled else None
     fit = _add(
         plan,
         "fit-generator",
-        {"plugin": generator.plugin.content(), "seed": seed, "train": condition.train.fingerprint},
-        where={"train": _location(condition, condition.train)},
+        {
+            "plugin": generator.plugin.content(),
+            "seed": seed,
+            "train": condition.train.fingerprint,
+            **({"unlabelled": unlabelled.fingerprint} if unlabelled is not None else {}),
+        },
+        where={
+            "train": _location(condition, condition.train),
+            **({"unlabelled": _location(condition, unlabelled)} if unlabelled is not None else {}),
+        },
         label=f"{generator.title} · seed {seed} · {condition.label}",
         plugin=generator.plugin,
     )

@@ -56,6 +56,8 @@ class PluginFingerprint:
         What it says of itself beside that; an encoder's is kept elsewhere.
     supports_ignore : bool
         Whether it doesn't take pixels of unknown label for background.
+    uses_unlabelled : bool
+        Whether it is a generator that learns from images without labels too.
     code : mapping
         Kind of task → the part of a key that stands for the core's code where that task runs; see `task_code`.
     environment : str
@@ -73,6 +75,7 @@ class PluginFingerprint:
     files: Mapping[str, str] = field(default_factory=dict)
     fingerprint: str = ""
     supports_ignore: bool = False
+    uses_unlabelled: bool = False
     code: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     environment: str = ""
 
@@ -126,6 +129,7 @@ def fingerprint_plugin(
         settings = {"config": full_config(cls, config, owner), "budget": full_budget(cls, budget, owner)}
         resolved = resolved_config(cls, settings, owner)
         settings["supports_ignore"] = bool(getattr(cls, "supports_ignore", False))
+        settings["uses_unlabelled"] = bool(getattr(cls, "uses_unlabelled", False))
         settings["unsupported_reason"] = {
             task: reason for task in sorted(entry.spec.tasks) if (reason := resolved.unsupported_reason(task))
         }
@@ -186,7 +190,7 @@ def changes_since(cls: Any, planned: Mapping[str, Any], kind: str, *, fits: bool
     return f"{owner}: {' and '.join(changed)} changed" if changed else ""
 
 
-_REMEMBERED = {"config", "budget", "supports_ignore", "unsupported_reason"}
+_REMEMBERED = {"config", "budget", "supports_ignore", "uses_unlabelled", "unsupported_reason"}
 
 
 def _read_memo(path: Path) -> dict[str, Any] | None:

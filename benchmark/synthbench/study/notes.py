@@ -1,0 +1,40 @@
+"""What a user should know of a resolved study before it runs, in a sentence each."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+from synthbench.study._unlabelled import UnlabelledImages
+from synthbench.study.resolve import Resolved
+
+__all__ = ["study_notes"]
+
+
+def study_notes(resolved: Resolved) -> list[str]:
+    """Return sentences on what the study's data lack or had to leave out; none where there is nothing to say."""
+    return _unlabelled(resolved)
+
+
+def _unlabelled(resolved: Resolved) -> list[str]:
+    """Say how many images without labels generators get, and why others were left out."""
+    users = [choice.title for choice in resolved.generators if choice.plugin.uses_unlabelled]
+    lines = []
+    for dataset in dict.fromkeys(condition.dataset for condition in resolved.conditions):
+        found = [condition.unlabelled for condition in resolved.conditions if condition.dataset == dataset]
+        used = {len(each.samples) if each.samples is not None else 0 for each in found}
+        left_out = Counter({reason: max(each.left_out.get(reason, 0) for each in found) for reason in _reasons(found)})
+        if not users or (not any(used) and not left_out):
+            continue
+        amount = f"{min(used)} to {max(used)}" if len(used) > 1 else f"{max(used)}"
+        reasons = ", ".join(f"{count} {reason}" for reason, count in left_out.items())
+        most = "up to " if len(found) > 1 and reasons else ""
+        lines.append(
+            f"{dataset}: {', '.join(users)} also learn{'s' * (len(users) == 1)} from {amount} images without labels"
+            + (f"; left out: {most}{reasons}" if reasons else "")
+        )
+    return lines
+
+
+def _reasons(found: Sequence[UnlabelledImages]) -> list[str]:
+    return list(dict.fromkeys(reason for each in found for reason in each.left_out))
