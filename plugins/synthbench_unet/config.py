@@ -7,8 +7,15 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 
 from synthbench import Config
+from synthbench.toolkit.training.finetuning import FINETUNE, FinetuneConfig
 
 Width = Annotated[int, Field(ge=1, le=2048)]
+
+
+class UNetFinetune(FinetuneConfig):
+    """Fine-tuning of the U-Net: this project's choice, a tenth of the rate of training from scratch."""
+
+    learning_rate: float = Field(4e-4, gt=0, le=1, description="highest rate of AdamW")
 
 
 class UNetConfig(Config):
@@ -43,3 +50,4 @@ class UNetConfig(Config):
     flip_tta: bool = Field(
         True, description="test-time augmentation: a prediction is the mean over the image and its three mirror images"
     )
+    finetune: UNetFinetune = Field(default_factory=UNetFinetune, description=FINETUNE)

@@ -47,6 +47,12 @@ def build(channels: int, planes: int, features: Sequence[int]) -> nn.Module:
     return network.to(memory_format=torch.channels_last)
 
 
+def encoder_of(network: nn.Module) -> list[nn.Module]:
+    """Return the parts of a network from `build` that halve the image."""
+    parts: Any = network
+    return [parts.conv_0, parts.down_1, parts.down_2, parts.down_3, parts.down_4]
+
+
 def pad_to_multiple(patches: torch.Tensor) -> torch.Tensor:
     """Repeat the last rows and columns until the network can take the patches."""
     down, right = (max(MIN_SIDE, -(-side // STRIDE) * STRIDE) - side for side in patches.shape[-2:])

@@ -6,7 +6,7 @@ import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Literal, Self
 
 import torch
 from numpy.typing import NDArray
@@ -16,15 +16,18 @@ from synthbench import Budget, Context, Instances, Sample, SampleSet, Segmenter,
 from synthbench.toolkit.intensity.images import normalise, to_channels
 from synthbench.toolkit.training import loop
 from synthbench.toolkit.training.batches import Batches
+from synthbench.toolkit.training.finetuning import Finetuning
+from synthbench.toolkit.training.initial_weights import refuse_new_head
 from synthbench.toolkit.training.loop import autocast, prepare_torch
-from synthbench.toolkit.training.patches import PatchStream
+from synthbench.toolkit.training.patches import PatchStream, channels_of
 from synthbench.toolkit.training.schedules import averaged_model, one_cycle
 from synthbench.toolkit.training.state_files import read_state
 from synthbench.toolkit.training.threshold_tuning import subsample, tune
 from synthbench.toolkit.training.weights import load_weights, save_weights
 from synthbench_unet.config import UNetConfig
 from synthbench_unet.heads import default_thresholds, head_for
-from synthbench_unet.network import Predictor, build, pad_to_multiple
+from synthbench_unet.initial import Start, check_file, load_start, read_file
+from synthbench_unet.network import Predictor, build, encoder_of, pad_to_multiple
 
 WEIGHTS = "network.safetensors"
 STATE = "unet.json"
@@ -35,10 +38,14 @@ class UNet(Segmenter[UNetConfig]):
 
     The network is MONAI's BasicUNet with batch norm, trained by AdamW with a one-cycle schedule; a running average
     of its weights predicts. Instances have the mean foreground probability as their score.
+
+    Trained weights to start from (init) are those of the same `features`; docs/methods/unet.md says what happens where
+    the images or the task are others.
     """
 
     Config = UNetConfig
     supports_ignore: ClassVar[bool] = True
+    supports_init: ClassVar[frozenset[Literal["model", "file"]]] = frozenset({"model", "file"})
     budgets: ClassVar[Mapping[str, Budget]] = {
         "smoke": Budget(steps=8, batch_size=2, patch_size=64),
         "quick": Budget(steps=500, batch_size=8, patch_size=128),
@@ -48,10 +55,22 @@ class UNet(Segmenter[UNetConfig]):
 
     def fit(self, train: TrainingMix, validation: SampleSet, context: Context) -> None:
         """Train the network, then choose the thresholds of its decoding on the validation samples."""
-        self._build_network(context, train.task, count_channels(train), count_classes(train))
-        self._train(train, context)
+        start = self._read_start(context)
+        channels = max(channels_of(train), start.channels if start else 1)
+        self._build_network(context, train.task, channels, count_classes(train))
+        is_complete = start is not None and self._start(start, context)
+        if context.budget.steps:
+            self._train(train, context)
         self._build_predictor(context)
-        self.tune_thresholds(validation, context)
+        if context.budget.steps == 0 and is_complete and start is not None and start.thresholds:
+            self.thresholds.update(start.thresholds)
+        else:
+            self.tune_thresholds(validation, context)
+
+    @classmethod
+    def check_init(cls, config: UNetConfig, file: Path) -> None:
+        """Raise `PluginError` if a file doesn't hold the weights of a network with these features."""
+        check_file(config, file)
 
     def predict(self, image: NDArray[Any]) -> Instances:
         """Segment one image, ``(height, width[, 3])``, uint8 or uint16, of any size."""
@@ -92,21 +111,46 @@ class UNet(Segmenter[UNetConfig]):
         self.network = build(channels, self.head.planes, self.config.features).to(context.device)
         self.thresholds: dict[str, Any] = default_thresholds(self.head)
 
+    def _read_start(self, context: Context) -> Start | None:
+        """Return the trained weights to start from, and what is known of them."""
+        init = context.init
+        if init is None:
+            return None
+        if init.file is not None:
+            return read_file(init.file)
+        assert init.model is not None
+        model = self.load(init.model, context)
+        return Start(init.model, model.network.state_dict(), model.channels, model.head, model.thresholds)
+
+    def _start(self, start: Start, context: Context) -> bool:
+        """Give the network trained weights; return False if its output layer starts from the seed."""
+        is_complete = load_start(self.network, start, self.config, self.head, self.channels, context.notify)
+        if not is_complete:
+            refuse_new_head(context, start.source)
+        return is_complete
+
     def _build_predictor(self, context: Context) -> None:
         """Prepare the trained network for predictions."""
         self.predictor = Predictor(self.network, context.device, self.head.activation, self.config.flip_tta)
 
     def _train(self, mix: TrainingMix, context: Context) -> None:
         budget, config, network = context.budget, self.config, self.network.train()
-        optimiser = torch.optim.AdamW(
-            network.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay, foreach=True
-        )
-        schedule = LambdaLR(optimiser, lambda number: one_cycle(number, budget.steps))
+        tuning = Finetuning(network, encoder_of(network), config.finetune, budget.steps) if context.init else None
+        if tuning is None:
+            optimiser = torch.optim.AdamW(
+                network.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay, foreach=True
+            )
+            schedule = LambdaLR(optimiser, lambda number: one_cycle(number, budget.steps))
+        else:
+            optimiser = torch.optim.AdamW(tuning.parameter_groups(), foreach=True)
+            schedule = LambdaLR(optimiser, tuning.factor)
         average = averaged_model(network, config.ema_decay)
-        stream = PatchStream(mix, budget, context.seed, encode=self._encode)
+        stream = PatchStream(mix, budget, context.seed, encode=self._encode, channels=self.channels)
         batches = Batches(stream, context.device)
 
         def step(number: int) -> dict[str, torch.Tensor]:
+            if tuning is not None:
+                tuning.freeze(number)
             images, targets = (pad_to_multiple(part) for part in batches[number])
             with autocast(context.device):
                 logits = network(images.contiguous(memory_format=torch.channels_last))
@@ -156,11 +200,6 @@ class UNet(Segmenter[UNetConfig]):
     def _planes(self, image: NDArray[Any]) -> NDArray[Any]:
         """Return the activated output planes of one image, ``(K, H, W)`` float32."""
         return self.predictor(to_channels(normalise(image), self.channels))
-
-
-def count_channels(mix: TrainingMix) -> int:
-    """3 if any image of the mix's reference has colours, else 1."""
-    return 3 if any(entry.channels == 3 for entry in mix.reference.entries) else 1
 
 
 def count_classes(mix: TrainingMix) -> int:

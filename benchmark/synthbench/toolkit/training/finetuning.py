@@ -6,7 +6,7 @@ A segmenter nests a subclass of `FinetuneConfig` in its configuration, with the 
         learning_rate: float = Field(1e-4, gt=0, description="…")
 
     class MyConfig(Config):
-        finetune: MyFinetune = Field(MyFinetune(), description=FINETUNE)
+        finetune: MyFinetune = Field(default_factory=MyFinetune, description=FINETUNE)
 
 and trains with `Finetuning` where ``context.init`` is given::
 

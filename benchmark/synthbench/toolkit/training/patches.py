@@ -20,7 +20,7 @@ from synthbench.toolkit.intensity.images import normalise, to_channels
 from synthbench.toolkit.rng import stream
 from synthbench.types import IntArray, Planes
 
-__all__ = ["EncodeSample", "PatchStream", "Slot", "adjust_intensity", "dihedral"]
+__all__ = ["EncodeSample", "PatchStream", "Slot", "adjust_intensity", "channels_of", "dihedral"]
 
 TargetPlanes: TypeAlias = NDArray[Any]
 """What a network is trained to predict, ``(K, H, W)``, of any numeric dtype."""
@@ -80,6 +80,8 @@ class PatchStream:
         where the label is unknown (`synthbench.samples.Sample.marked`).
     augment_intensity
         Whether the intensities of patches are augmented.
+    channels
+        Of the image patches, 1 or 3; by default 3 if any image of the mix's reference has colours, else 1.
 
     Raises
     ------
@@ -95,12 +97,13 @@ class PatchStream:
         *,
         encode: EncodeSample | None = None,
         augment_intensity: bool = True,
+        channels: int | None = None,
     ) -> None:
         self.mix = mix
         self.budget = budget
         self.seed = seed
         self.augment_intensity = augment_intensity
-        self.channels = 3 if any(e.channels == 3 for e in mix.reference.entries) else 1
+        self.channels = channels or channels_of(mix)
         self._encode = encode or _default_encoding
         self._cache: dict[tuple[bool, int], tuple[Planes, TargetPlanes]] = {}
         self._cached_bytes = 0
@@ -191,6 +194,11 @@ class PatchStream:
             rng = stream(self.seed, "patches.synthetic.order" if synthetic else "patches.real.order", epoch)
             self._orders[key] = rng.permutation(len(self._samples(synthetic)))
         return self._orders[key]
+
+
+def channels_of(mix: TrainingMix) -> int:
+    """Return 3 if any image of a mix's reference has colours, else 1."""
+    return 3 if any(entry.channels == 3 for entry in mix.reference.entries) else 1
 
 
 def _default_encoding(sample: Sample) -> tuple[Planes, TargetPlanes]:
