@@ -15,7 +15,7 @@ Width = Annotated[int, Field(ge=1, le=2048)]
 class UNetFinetune(FinetuneConfig):
     """Fine-tuning of the U-Net: this project's choice, a tenth of the rate of training from scratch."""
 
-    learning_rate: float = Field(4e-4, gt=0, le=1, description="highest rate of AdamW")
+    learning_rate: float = Field(default=4e-4, gt=0, le=1, description="highest rate of AdamW")
 
 
 class UNetConfig(Config):

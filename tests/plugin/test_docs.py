@@ -30,6 +30,16 @@ def test_open_keys_are_told_by_budget() -> None:
     assert "colonies" in options["object_layout"].description
 
 
+def test_keys_of_a_nested_configuration_are_told_one_by_one() -> None:
+    options = {
+        option.name: option for option in plugin_docs("segmenter", "unet", {"finetune": {"warmup": 0.5}}).options
+    }
+    assert options["finetune"].kind == "mapping of keys to values"
+    assert options["finetune.warmup"].default == 0.5
+    assert options["finetune.warmup"].kind == "float"
+    assert "fraction" in options["finetune.warmup"].description
+
+
 def test_a_key_that_is_declared_again_without_a_description_inherits_it(monkeypatch: pytest.MonkeyPatch) -> None:
     class Redeclared(Pix2PixConfig):
         pixel_noise: bool | None = True

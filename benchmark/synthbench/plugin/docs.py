@@ -30,6 +30,7 @@ class Option:
     Attributes
     ----------
     name : str
+        That of a key of a nested configuration is ``group.key``.
     default : object
         As in JSON; None if the budget or the data determine it. With a given configuration: its value there.
     kind : str
@@ -117,6 +118,8 @@ def plugin_docs(kind: str, name: str, config: Mapping[str, Any] | None = None) -
         if all(value is None for value in resolved.values()):
             resolved = {}
         options.append(Option(key, default[key], kind_of(info.annotation), _description(cls.Config, key), resolved))
+        if _is_group(info.annotation):
+            options += _options_of_group(key, info.annotation, default[key])
     docstring = inspect.cleandoc(cls.__doc__ or "")
     first_section = _SECTION.search(docstring)
     return PluginDocs(
@@ -130,6 +133,18 @@ def plugin_docs(kind: str, name: str, config: Mapping[str, Any] | None = None) -
         bool(getattr(cls, "supports_ignore", False)),
         refused,
     )
+
+
+def _is_group(annotation: Any) -> bool:
+    return isinstance(annotation, type) and issubclass(annotation, Config)
+
+
+def _options_of_group(group: str, config: Any, default: Mapping[str, Any]) -> list[Option]:
+    """Return the keys of a nested configuration, each as ``group.key``."""
+    return [
+        Option(f"{group}.{key}", default[key], kind_of(info.annotation), _description(config, key), {})
+        for key, info in config.model_fields.items()
+    ]
 
 
 def _description(config: type[Config], key: str) -> str:
@@ -156,4 +171,6 @@ def kind_of(annotation: Any) -> str:
         return f"list of {', '.join(dict.fromkeys(kind_of(each) for each in arguments if each is not Ellipsis))}"
     if origin is not None:
         return f"{kind_of(origin)} of {', '.join(dict.fromkeys(kind_of(each) for each in arguments))}"
+    if _is_group(annotation):
+        return "mapping of keys to values"
     return annotation.__name__ if isinstance(annotation, type) else str(annotation).removeprefix("typing.")

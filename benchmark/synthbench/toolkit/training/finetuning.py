@@ -3,7 +3,7 @@
 A segmenter nests a subclass of `FinetuneConfig` in its configuration, with the defaults of its authors::
 
     class MyFinetune(FinetuneConfig):
-        learning_rate: float = Field(1e-4, gt=0, description="…")
+        learning_rate: float = Field(default=1e-4, gt=0, description="…")
 
     class MyConfig(Config):
         finetune: MyFinetune = Field(default_factory=MyFinetune, description=FINETUNE)
@@ -42,18 +42,21 @@ class FinetuneConfig(Config):
     """Hyper-parameters of fine-tuning; subclasses set the defaults that a method's authors recommend."""
 
     learning_rate: float = Field(
-        1e-4, gt=0, le=1, allow_inf_nan=False, description="highest rate of the weights behind the encoder"
+        default=1e-4, gt=0, le=1, allow_inf_nan=False, description="highest rate of the weights behind the encoder"
     )
-    weight_decay: float = Field(1e-4, ge=0, le=1, description="of all weights")
+    weight_decay: float = Field(default=1e-4, ge=0, le=1, description="of all weights")
     encoder_lr_ratio: float = Field(
-        1.0, gt=0, le=1, description="rate of the encoder's weights over that of all others"
+        default=1.0, gt=0, le=1, description="rate of the encoder's weights over that of all others"
     )
     freeze_encoder: float = Field(
-        0.0, ge=0, le=1, description="fraction of the steps, from the first, in which the encoder stays as it is"
+        default=0.0,
+        ge=0,
+        le=1,
+        description="fraction of the steps, from the first, in which the encoder stays as it is",
     )
-    warmup: float = Field(0.05, ge=0, le=1, description="fraction of the steps in which the rate rises from 0")
+    warmup: float = Field(default=0.05, ge=0, le=1, description="fraction of the steps in which the rate rises from 0")
     decay_from: float = Field(
-        0.0, ge=0, le=1, description="fraction of the steps after which the rate falls to 0, along a cosine"
+        default=0.0, ge=0, le=1, description="fraction of the steps after which the rate falls to 0, along a cosine"
     )
 
 
