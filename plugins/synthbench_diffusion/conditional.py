@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import numpy as np
 import torch
 
 from synthbench import Context, SampleSet
+from synthbench.toolkit.generators.diffusion_processes import DiffusionProcess, classifier_free_guidance
 from synthbench.toolkit.generators.mask_to_image import ConditionedBatches, MaskToImageGenerator
 from synthbench.toolkit.masks.objects import relabel
 from synthbench.toolkit.masks.sampler import SampledMask
@@ -13,22 +16,21 @@ from synthbench.toolkit.rng import stream
 from synthbench.toolkit.training.budget_defaults import resolved
 from synthbench.toolkit.training.mode_collapse import SAMPLES_TO_CHECK, check_mode_collapse
 from synthbench.types import LabelMap, Planes
-from synthbench_diffusion.config import DiffusionConfig
+from synthbench_diffusion.config import DenoisingConfig, DiffusionConfig
 from synthbench_diffusion.network import Denoiser, build_denoiser
-from synthbench_diffusion.process import GaussianDiffusion, classifier_free_guidance
 from synthbench_diffusion.training import DiffusionTraining
 
 __all__ = ["ConditionalDiffusion"]
 
 
-class ConditionalDiffusion(MaskToImageGenerator[DiffusionConfig]):
+class ConditionalDiffusion(MaskToImageGenerator[DenoisingConfig]):
     """The network draws the image for a mask of the mask sampler, optionally with classifier-free guidance."""
 
-    Config = DiffusionConfig
+    Config: ClassVar[type[DenoisingConfig]] = DiffusionConfig
     random_stream = "diffusion"
 
     network: Denoiser
-    process: GaussianDiffusion
+    process: DiffusionProcess
 
     @property
     def margin(self) -> int:
@@ -36,7 +38,7 @@ class ConditionalDiffusion(MaskToImageGenerator[DiffusionConfig]):
 
     def build_network(self) -> Denoiser:
         config = self.config
-        self.process = GaussianDiffusion(config.timesteps, config.beta_schedule, resolved(config.prediction_type))
+        self.process = config.process()
         return build_denoiser(config, self.patch_size, self.codec.image_planes, self.condition_planes).eval()
 
     def training(self, batches: ConditionedBatches, context: Context, random: torch.Generator) -> DiffusionTraining:
@@ -91,7 +93,7 @@ class ConditionalDiffusion(MaskToImageGenerator[DiffusionConfig]):
         shape = (1, self.codec.image_planes, *padded.shape[2:])
         noise = torch.from_numpy(rng.standard_normal(shape, dtype=np.float32)).to(self.device)
         predict = classifier_free_guidance(self.network, padded, resolved(self.config.guidance_scale))
-        image = self.process.ddim_sample(predict, noise, resolved(self.config.sampling_steps))
+        image = self.process.sample(predict, noise, resolved(self.config.sampling_steps))
         return image[:, :, :height, :width]
 
 

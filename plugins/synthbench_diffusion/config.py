@@ -10,10 +10,15 @@ from pydantic import Field, model_validator
 from synthbench import Budget
 from synthbench.errors import ConfigError
 from synthbench.toolkit.generators.config import MaskToImageConfig, PresetConfig
+from synthbench.toolkit.generators.diffusion_processes import (
+    BetaSchedule,
+    DiffusionProcess,
+    GaussianDiffusion,
+    PredictionType,
+)
 from synthbench.toolkit.training.budget_defaults import non_default, resolve_defaults, resolve_preset, resolved
-from synthbench_diffusion.process import BetaSchedule, PredictionType
 
-__all__ = ["DiffusionConfig"]
+__all__ = ["DenoisingConfig", "DiffusionConfig"]
 
 PAPER: Mapping[str, Any] = {
     "model_channels": 128,
@@ -44,27 +49,19 @@ _CONDITIONAL_ONLY = (
 )
 
 
-class DiffusionConfig(PresetConfig, MaskToImageConfig):
-    """Hyper-parameters of `synthbench_diffusion.generator.Diffusion`.
+class DenoisingConfig(PresetConfig, MaskToImageConfig):
+    """What the configurations of diffusion and flow matching share: network, training, conditions.
 
-    Names are those of the papers and of improved-diffusion (Nichol & Dhariwal 2021). The preset ``paper`` has the
-    values of DDPM (Ho et al. 2020, app. B, for images of 256²); learning rate and guidance are those of NuDiff (MICCAI
-    2023), and the sampler is DDIM's. Fields whose default is None are set by the preset. The keys about masks,
-    intensities and textures apply to the conditional mode.
+    Names are those of the papers and of improved-diffusion (Nichol & Dhariwal 2021). Fields whose default is None are
+    set by the preset. The keys about masks, intensities and textures apply to the conditional mode.
+
+    Attributes
+    ----------
+    paper_guidance : float
+        The guidance scale of the preset ``paper``.
     """
 
-    renamed: ClassVar[Mapping[str, str]] = {
-        "filters": "model_channels",
-        "levels": "channel_mult",
-        "fold": "pixel_unshuffle_factor",
-        "times": "timesteps",
-        "schedule": "beta_schedule",
-        "prediction": "prediction_type",
-        "decay": "ema_decay",
-        "dropped": "cond_drop_prob",
-        "guidance": "guidance_scale",
-        "largest": "max_side",
-    }
+    paper_guidance: ClassVar[float] = 1.0
 
     mode: Literal["joint", "conditional"] = Field(
         "joint", description="joint: image and mask together; conditional: an image for a mask of the mask sampler"
@@ -87,14 +84,7 @@ class DiffusionConfig(PresetConfig, MaskToImageConfig):
     pixel_unshuffle_factor: int | None = Field(
         None, ge=1, le=8, description="side of the squares of pixels that become channels before the U-Net; 1: none"
     )
-    timesteps: int = Field(1000, ge=50, description="T, steps of the diffusion process (DDPM, sec. 4)")
-    sampling_steps: int | None = Field(None, ge=1, description="steps of DDIM to draw a sample (arXiv 2010.02502)")
-    beta_schedule: BetaSchedule = Field("linear_beta", description="variance schedule β; linear_beta is DDPM's")
-    prediction_type: PredictionType | None = Field(
-        None,
-        description="what the network predicts: epsilon, the noise (DDPM, eq. 14), sample, the clean image, or "
-        "v_prediction (arXiv 2202.00512)",
-    )
+    sampling_steps: int | None = Field(None, ge=1, description="steps to draw a sample")
     learning_rate: float | None = Field(None, gt=0, description="of Adam; the highest one of its schedule")
     lr_schedule: Literal["warmup", "one_cycle"] | None = Field(
         None, description="warmup: it rises in the first 5,000 steps (DDPM); one_cycle: it rises and falls once"
@@ -136,12 +126,6 @@ class DiffusionConfig(PresetConfig, MaskToImageConfig):
     )
 
     @model_validator(mode="after")
-    def _check_sampling_steps(self) -> Self:
-        if self.sampling_steps is not None and self.sampling_steps > self.timesteps:
-            raise ValueError(f"sampling_steps: {self.sampling_steps} exceeds timesteps: {self.timesteps}")
-        return self
-
-    @model_validator(mode="after")
     def _check_mode(self) -> Self:
         unused = non_default(self, _CONDITIONAL_ONLY if self.mode == "joint" else ("mask_weight",))
         if unused:
@@ -158,6 +142,14 @@ class DiffusionConfig(PresetConfig, MaskToImageConfig):
             )
         return self
 
+    def process(self) -> DiffusionProcess:
+        """Return the process that the network learns to reverse; the configuration is resolved."""
+        raise NotImplementedError
+
+    def presets(self) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Return the values of the presets ``paper`` and ``microscopy``, apart from those of conditions."""
+        raise NotImplementedError
+
     def resolve(self, budget: Budget) -> Self:
         """Return the configuration with nothing left open that its mode has.
 
@@ -166,10 +158,9 @@ class DiffusionConfig(PresetConfig, MaskToImageConfig):
         ConfigError
             If the network can't halve the patches as often as `channel_mult` says.
         """
-        paper = {**PAPER, "sampling_steps": min(50, self.timesteps)}
-        microscopy = {**MICROSCOPY, "sampling_steps": min(20, self.timesteps)}
+        paper, microscopy = self.presets()
         if self.mode == "conditional":
-            scale = 1.0 if self.cond_drop_prob == 0 else 2.0
+            scale = 1.0 if self.cond_drop_prob == 0 else self.paper_guidance
             paper |= {"intensity_conditioning": False, "texture": False, "guidance_scale": scale}
             microscopy |= {
                 "intensity_conditioning": True,
@@ -192,3 +183,50 @@ class DiffusionConfig(PresetConfig, MaskToImageConfig):
     def side_multiple(self) -> int:
         """The sides of images are multiples of this, when the configuration is resolved."""
         return int(resolved(self.pixel_unshuffle_factor) * 2 ** (len(resolved(self.channel_mult)) - 1))
+
+
+class DiffusionConfig(DenoisingConfig):
+    """Hyper-parameters of `synthbench_diffusion.generator.Diffusion`.
+
+    The preset ``paper`` has the values of DDPM (Ho et al. 2020, app. B, for images of 256²); learning rate and guidance
+    are those of NuDiff (MICCAI 2023), and the sampler is DDIM's. Names are those of the papers and of
+    improved-diffusion (Nichol & Dhariwal 2021). Fields whose default is None are set by the preset. The keys about
+    masks, intensities and textures apply to the conditional mode.
+    """
+
+    renamed: ClassVar[Mapping[str, str]] = {
+        "filters": "model_channels",
+        "levels": "channel_mult",
+        "fold": "pixel_unshuffle_factor",
+        "times": "timesteps",
+        "schedule": "beta_schedule",
+        "prediction": "prediction_type",
+        "decay": "ema_decay",
+        "dropped": "cond_drop_prob",
+        "guidance": "guidance_scale",
+        "largest": "max_side",
+    }
+
+    paper_guidance: ClassVar[float] = 2.0
+
+    timesteps: int = Field(1000, ge=50, description="T, steps of the diffusion process (DDPM, sec. 4)")
+    sampling_steps: int | None = Field(None, ge=1, description="steps of DDIM to draw a sample (arXiv 2010.02502)")
+    beta_schedule: BetaSchedule = Field("linear_beta", description="variance schedule β; linear_beta is DDPM's")
+    prediction_type: PredictionType | None = Field(
+        None,
+        description="what the network predicts: epsilon, the noise (DDPM, eq. 14), sample, the clean image, or "
+        "v_prediction (arXiv 2202.00512)",
+    )
+
+    @model_validator(mode="after")
+    def _check_sampling_steps(self) -> Self:
+        if self.sampling_steps is not None and self.sampling_steps > self.timesteps:
+            raise ValueError(f"sampling_steps: {self.sampling_steps} exceeds timesteps: {self.timesteps}")
+        return self
+
+    def process(self) -> GaussianDiffusion:
+        return GaussianDiffusion(self.timesteps, self.beta_schedule, resolved(self.prediction_type))
+
+    def presets(self) -> tuple[dict[str, Any], dict[str, Any]]:
+        steps = self.timesteps
+        return {**PAPER, "sampling_steps": min(50, steps)}, {**MICROSCOPY, "sampling_steps": min(20, steps)}

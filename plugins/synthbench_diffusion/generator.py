@@ -1,24 +1,55 @@
-"""The generator plugin diffusion: it has two modes, and each is a class."""
+"""The generator plugins diffusion and flow-matching: each has two modes, and each mode is a class."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Self
+from typing import ClassVar, Self
 
 from synthbench import Budget, Context, Generator, Sample, SampleSet
 from synthbench_diffusion.conditional import ConditionalDiffusion
-from synthbench_diffusion.config import DiffusionConfig
+from synthbench_diffusion.config import DenoisingConfig, DiffusionConfig
+from synthbench_diffusion.flow import ConditionalFlow, FlowMatchingConfig, JointFlow
 from synthbench_diffusion.joint import JointDiffusion
 
-__all__ = ["Diffusion"]
+__all__ = ["Diffusion", "FlowMatching"]
 
-_MODES: dict[str, type[JointDiffusion | ConditionalDiffusion]] = {
-    "joint": JointDiffusion,
-    "conditional": ConditionalDiffusion,
+_BUDGETS = {
+    "smoke": Budget(steps=20, batch_size=2, patch_size=64),
+    "quick": Budget(steps=1800, batch_size=4, patch_size=128),
+    "standard": Budget(steps=20_000, batch_size=16, patch_size=256),
+    "paper": Budget(steps=200_000, batch_size=16, patch_size=256),
 }
 
 
-class Diffusion(Generator[DiffusionConfig]):
+class _TwoModes(Generator[DenoisingConfig]):
+    """Passes everything on to the class of the configured mode."""
+
+    budgets = _BUDGETS
+    modes: ClassVar[Mapping[str, type[JointDiffusion | ConditionalDiffusion]]]
+
+    method: JointDiffusion | ConditionalDiffusion
+
+    def fit(self, train: SampleSet, context: Context) -> None:
+        self.method = self.modes[self.config.mode](self.config)
+        self.method.fit(train, context)
+        self.config, self.counts = self.method.config, self.method.counts
+
+    def sample(self, index: int, seed: int) -> Sample:
+        return self.method.sample(index, seed)
+
+    def save(self, folder: Path) -> None:
+        self.method.save(folder)
+
+    @classmethod
+    def load(cls, folder: Path, context: Context) -> Self:
+        new = super().load(folder, context)
+        new.method = cls.modes[new.config.mode].load(folder, context)
+        new.counts = new.method.counts
+        return new
+
+
+class Diffusion(_TwoModes):
     """A network learns to remove noise from training patches; sampling starts at pure noise.
 
     After Ho et al. 2020 (DDPM, arXiv 2006.11239) and Song et al. 2021 (DDIM, arXiv 2010.02502), on cells as NuDiff
@@ -36,29 +67,23 @@ class Diffusion(Generator[DiffusionConfig]):
     """
 
     Config = DiffusionConfig
-    budgets = {  # noqa: RUF012
-        "smoke": Budget(steps=20, batch_size=2, patch_size=64),
-        "quick": Budget(steps=1800, batch_size=4, patch_size=128),
-        "standard": Budget(steps=20_000, batch_size=16, patch_size=256),
-        "paper": Budget(steps=200_000, batch_size=16, patch_size=256),
-    }
+    modes = {"joint": JointDiffusion, "conditional": ConditionalDiffusion}  # noqa: RUF012
 
-    method: JointDiffusion | ConditionalDiffusion
 
-    def fit(self, train: SampleSet, context: Context) -> None:
-        self.method = _MODES[self.config.mode](self.config)
-        self.method.fit(train, context)
-        self.config, self.counts = self.method.config, self.method.counts
+class FlowMatching(_TwoModes):
+    """A network learns the velocity of straight lines from noise to training patches; sampling follows it.
 
-    def sample(self, index: int, seed: int) -> Sample:
-        return self.method.sample(index, seed)
+    Rectified flow (Liu et al. 2023, arXiv 2209.03003), which is flow matching (Lipman et al. 2023, arXiv 2210.02747)
+    with straight paths, without its second training on pairs of noise and drawn images ("reflow"). Modes, masks and
+    networks are those of `Diffusion`. Time and velocity are those of MONAI's ``RFlowScheduler``.
 
-    def save(self, folder: Path) -> None:
-        self.method.save(folder)
+    Attributes
+    ----------
+    method : JointFlow or ConditionalFlow
+        The generator of the configured mode.
+    counts : Counter
+        As in `Diffusion`.
+    """
 
-    @classmethod
-    def load(cls, folder: Path, context: Context) -> Self:
-        new = super().load(folder, context)
-        new.method = _MODES[new.config.mode].load(folder, context)
-        new.counts = new.method.counts
-        return new
+    Config = FlowMatchingConfig
+    modes = {"joint": JointFlow, "conditional": ConditionalFlow}  # noqa: RUF012

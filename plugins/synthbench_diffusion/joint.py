@@ -3,34 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import ClassVar
 
 import numpy as np
 import torch
 from torch import nn
 
 from synthbench import Context, SampleSet
+from synthbench.toolkit.generators.diffusion_processes import DiffusionProcess
 from synthbench.toolkit.generators.joint import JointGenerator
 from synthbench.toolkit.training import loop
 from synthbench.toolkit.training.batches import Batches
 from synthbench.toolkit.training.budget_defaults import resolved
 from synthbench.toolkit.training.training_log import preview_of
 from synthbench.types import Image, LabelMap, Planes
-from synthbench_diffusion.config import DiffusionConfig
+from synthbench_diffusion.config import DenoisingConfig, DiffusionConfig
 from synthbench_diffusion.network import Denoiser, build_denoiser
-from synthbench_diffusion.process import GaussianDiffusion
 from synthbench_diffusion.training import DiffusionTraining
 
 __all__ = ["JointDiffusion"]
 
 
-class JointDiffusion(JointGenerator[DiffusionConfig]):
+class JointDiffusion(JointGenerator[DenoisingConfig]):
     """The network draws the planes of image and mask together."""
 
-    Config = DiffusionConfig
+    Config: ClassVar[type[DenoisingConfig]] = DiffusionConfig
     random_stream = "diffusion"
 
     network: Denoiser
-    process: GaussianDiffusion
+    process: DiffusionProcess
 
     @property
     def networks(self) -> Mapping[str, nn.Module]:
@@ -38,7 +39,7 @@ class JointDiffusion(JointGenerator[DiffusionConfig]):
 
     def build_networks(self) -> None:
         config = self.config
-        self.process = GaussianDiffusion(config.timesteps, config.beta_schedule, resolved(config.prediction_type))
+        self.process = config.process()
         self.network = build_denoiser(config, self.patch_size, self.codec.planes).to(self.device).eval()
 
     def train_networks(self, train: SampleSet, batches: Batches, context: Context, random: torch.Generator) -> None:
@@ -64,7 +65,7 @@ class JointDiffusion(JointGenerator[DiffusionConfig]):
         shape = (1, self.codec.planes, self.patch_size, self.patch_size)
         noise = torch.from_numpy(rng.standard_normal(shape, dtype=np.float32)).to(self.device)
         steps = resolved(self.config.sampling_steps)
-        planes: Planes = self.process.ddim_sample(self.network, noise, steps, self.network.cycle_spin)[0].cpu().numpy()
+        planes: Planes = self.process.sample(self.network, noise, steps, self.network.cycle_spin)[0].cpu().numpy()
         return planes
 
     def decode(self, planes: Planes, donor: int, rng: np.random.Generator) -> tuple[Image, LabelMap, int]:

@@ -12,7 +12,7 @@ from torch.nn import functional as F
 from synthbench.toolkit.layers.cycle_spinning import cycle_spin
 from synthbench.toolkit.layers.residual_refinement import ResidualRefinement
 from synthbench.toolkit.training.budget_defaults import resolved
-from synthbench_diffusion.config import DiffusionConfig
+from synthbench_diffusion.config import DenoisingConfig
 
 __all__ = ["Denoiser", "build_denoiser"]
 
@@ -83,7 +83,7 @@ class Denoiser(nn.Module):
         x_t
             ``(B, planes, H, W)``.
         t
-            ``(B,)`` int64, 0 … T − 1.
+            ``(B,)``, integers or floats, as the process has them.
         condition
             ``(B, condition_planes, H, W)``.
         """
@@ -101,7 +101,7 @@ class Denoiser(nn.Module):
         return int(self.factor * 2 ** (len(self.unet.block_out_channels) - 1))
 
 
-def build_denoiser(config: DiffusionConfig, patch_size: int, planes: int, condition_planes: int = 0) -> Denoiser:
+def build_denoiser(config: DenoisingConfig, patch_size: int, planes: int, condition_planes: int = 0) -> Denoiser:
     """Return a new network of a resolved configuration, in channels-last memory format; see `Denoiser`."""
     factor, channel_mult = resolved(config.pixel_unshuffle_factor), resolved(config.channel_mult)
     side, attention = patch_size // factor, config.attention_resolution

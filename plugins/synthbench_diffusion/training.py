@@ -1,4 +1,4 @@
-"""The training step: predict what the process asks for, at random timesteps (Ho et al. 2020, algorithm 1)."""
+"""The training step: predict what the process asks for, at random times (Ho et al. 2020, algorithm 1)."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from collections.abc import Callable, Mapping
 import torch
 from torch.optim.lr_scheduler import LambdaLR
 
+from synthbench.toolkit.generators.diffusion_processes import DiffusionProcess
 from synthbench.toolkit.training import loop
 from synthbench.toolkit.training.budget_defaults import resolved
 from synthbench.toolkit.training.checkpoints import State
 from synthbench.toolkit.training.schedules import averaged_model, linear_warmup, one_cycle
-from synthbench_diffusion.config import DiffusionConfig
+from synthbench_diffusion.config import DenoisingConfig
 from synthbench_diffusion.network import Denoiser
-from synthbench_diffusion.process import GaussianDiffusion
 
 __all__ = ["DiffusionTraining", "drop_conditions"]
 
@@ -42,9 +42,9 @@ class DiffusionTraining:
 
     def __init__(
         self,
-        config: DiffusionConfig,
+        config: DenoisingConfig,
         network: Denoiser,
-        process: GaussianDiffusion,
+        process: DiffusionProcess,
         examples: Callable[[int], tuple[torch.Tensor, torch.Tensor | None]],
         *,
         steps: int,
@@ -78,7 +78,7 @@ class DiffusionTraining:
         device = x_0.device
         if condition is not None:
             condition = drop_conditions(condition, resolved(self.config.cond_drop_prob), self.random)
-        t = torch.randint(self.config.timesteps, (len(x_0),), generator=self.random, device=device)
+        t = self.process.draw_times(len(x_0), self.random)
         noise = torch.randn(x_0.shape, generator=self.random, device=device)
         with loop.autocast(device):
             prediction = self.network(self.process.q_sample(x_0, noise, t), t, condition)

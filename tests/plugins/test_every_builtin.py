@@ -27,6 +27,7 @@ TRAINED = {
     ("generator", "vqvae-pixelcnn"),
     ("generator", "cgan-seg"),
     ("generator", "diffusion"),
+    ("generator", "flow-matching"),
     ("generator", "stylegan2-mask"),
 }
 BUILT_IN = [key for key, entry in registry().entries.items() if entry.distribution == "synthbench"]
@@ -114,6 +115,7 @@ def small(name: str, train: SampleSet, **config: object) -> Generator:
         ("pix2pix", {"ngf": 8, "num_downs": 3}),
         ("cgan-seg", {"gen_filters": 4, "gen_depth": 3}),
         ("diffusion", {"model_channels": 8, "channel_mult": (1, 2), "sampling_steps": 1, "mode": "conditional"}),
+        ("flow-matching", {"model_channels": 8, "channel_mult": (1, 2), "sampling_steps": 1, "mode": "conditional"}),
     ],
 )
 def test_an_image_to_a_mask_follows_one_with_objects_of_similar_size(
@@ -129,6 +131,7 @@ def test_an_image_to_a_mask_follows_one_with_objects_of_similar_size(
     ("name", "config"),
     [
         ("diffusion", {"model_channels": 8, "channel_mult": (1, 2), "sampling_steps": 1}),
+        ("flow-matching", {"model_channels": 8, "channel_mult": (1, 2), "sampling_steps": 1}),
         ("stylegan2-mask", {"channel_max": 16, "channel_base": 256, "z_dim": 16, "w_dim": 16}),
         ("vqvae-pixelcnn", {"num_hiddens": 8, "num_embeddings": 16, "embedding_dim": 8, "pixelcnn_channels": 8}),
     ],

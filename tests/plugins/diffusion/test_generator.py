@@ -18,6 +18,7 @@ pytest.importorskip("einops")
 
 from synthbench import Budget, Context, Sample, SampleSet, Stopped
 from synthbench.errors import ConfigError, DataError, StoreError
+from synthbench.toolkit.generators.diffusion_processes import GaussianDiffusion
 from synthbench.toolkit.intensity.pixel_noise import measure_noise
 from synthbench.toolkit.intensity.texture import measure_texture
 from synthbench.toolkit.training import checkpoints
@@ -26,7 +27,6 @@ from synthbench_diffusion.conditional import ConditionalDiffusion
 from synthbench_diffusion.config import DiffusionConfig
 from synthbench_diffusion.generator import Diffusion
 from synthbench_diffusion.network import Denoiser
-from synthbench_diffusion.process import GaussianDiffusion
 from synthbench_diffusion.training import drop_conditions
 
 SMALL: dict[str, Any] = {"model_channels": 8, "channel_mult": (1, 2), "sampling_steps": 4}

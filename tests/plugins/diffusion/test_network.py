@@ -10,9 +10,9 @@ import torch
 pytest.importorskip("einops")
 
 
+from synthbench.toolkit.generators.diffusion_processes import GaussianDiffusion
 from synthbench.toolkit.layers.residual_refinement import ResidualRefinement
 from synthbench_diffusion.network import Denoiser
-from synthbench_diffusion.process import GaussianDiffusion
 
 
 @pytest.mark.parametrize("factor", [1, 2, 4])
@@ -63,7 +63,7 @@ def test_the_last_step_of_a_drawing_may_be_anothers() -> None:
     def predict(name: str) -> Any:
         return lambda noisy, times: asked.append((name, int(times[0]))) or torch.full_like(noisy, 0.5)
 
-    drawn = process.ddim_sample(predict("network"), torch.zeros(1, 1, 2, 2), 4, predict("last"))
+    drawn = process.sample(predict("network"), torch.zeros(1, 1, 2, 2), 4, predict("last"))
     assert asked == [("network", 99), ("network", 74), ("network", 49), ("last", 24)]
     assert torch.allclose(drawn, torch.full_like(drawn, 0.5))
 
