@@ -146,7 +146,7 @@ class DenoisingConfig(PresetConfig, MaskToImageConfig):
         """Return the process that the network learns to reverse; the configuration is resolved."""
         raise NotImplementedError
 
-    def presets(self) -> tuple[dict[str, Any], dict[str, Any]]:
+    def preset_values(self) -> tuple[dict[str, Any], dict[str, Any]]:
         """Return the values of the presets ``paper`` and ``microscopy``, apart from those of conditions."""
         raise NotImplementedError
 
@@ -158,7 +158,7 @@ class DenoisingConfig(PresetConfig, MaskToImageConfig):
         ConfigError
             If the network can't halve the patches as often as `channel_mult` says.
         """
-        paper, microscopy = self.presets()
+        paper, microscopy = self.preset_values()
         if self.mode == "conditional":
             scale = 1.0 if self.cond_drop_prob == 0 else self.paper_guidance
             paper |= {"intensity_conditioning": False, "texture": False, "guidance_scale": scale}
@@ -227,6 +227,6 @@ class DiffusionConfig(DenoisingConfig):
     def process(self) -> GaussianDiffusion:
         return GaussianDiffusion(self.timesteps, self.beta_schedule, resolved(self.prediction_type))
 
-    def presets(self) -> tuple[dict[str, Any], dict[str, Any]]:
+    def preset_values(self) -> tuple[dict[str, Any], dict[str, Any]]:
         steps = self.timesteps
         return {**PAPER, "sampling_steps": min(50, steps)}, {**MICROSCOPY, "sampling_steps": min(20, steps)}

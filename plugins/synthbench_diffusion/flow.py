@@ -58,7 +58,7 @@ class FlowMatchingConfig(DenoisingConfig):
     def process(self) -> RectifiedFlow:
         return RectifiedFlow(resolved(self.prediction_type), self.timestep_sampling, self.solver)
 
-    def presets(self) -> tuple[dict[str, Any], dict[str, Any]]:
+    def preset_values(self) -> tuple[dict[str, Any], dict[str, Any]]:
         return dict(_PAPER), {**MICROSCOPY, "sampling_steps": 8}
 
 
