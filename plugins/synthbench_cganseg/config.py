@@ -7,7 +7,6 @@ adversarial networks", iScience 2024) and its published code (abzargar/cGAN-Seg)
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import ClassVar, Literal, Self
 
 from pydantic import Field
@@ -16,14 +15,14 @@ from synthbench import Budget
 from synthbench.errors import ConfigError
 from synthbench.toolkit.generators.config import MaskToImageConfig, PresetConfig
 from synthbench.toolkit.training.budget_defaults import non_default, resolve_defaults, resolve_preset
-from synthbench_cganseg.perceptual import choose
+from synthbench.toolkit.training.perceptual_loss import PerceptualConfig
 
 __all__ = ["CGanSegConfig"]
 
 _MIN_DISCRIMINATOR_PATCH = 24
 
 
-class CGanSegConfig(PresetConfig, MaskToImageConfig):
+class CGanSegConfig(PerceptualConfig, PresetConfig, MaskToImageConfig):
     """Hyper-parameters of cGAN-Seg."""
 
     renamed: ClassVar[Mapping[str, str]] = {
@@ -73,16 +72,6 @@ class CGanSegConfig(PresetConfig, MaskToImageConfig):
     style: bool = Field(True, description="false: a plain U-Net without style and noise, an ablation of the paper")
     mixed_prob: float = Field(
         0.9, ge=0, le=1, description="probability that an image gets two styles in training (Karras et al. 2019, 3.1)"
-    )
-    perceptual: str | None = Field(
-        None,
-        description="network of the perceptual loss by its torchvision name, vgg19 in the paper: a VGG, AlexNet or "
-        "SqueezeNet; off for none, an ablation of the paper. training.json in the fitted generator names its weights",
-    )
-    perceptual_weights: Path | None = Field(
-        None,
-        description="weights of that network, safetensors or a torch checkpoint; by default the file in torchvision's "
-        "cache",
     )
     diff_augment: Literal["batch", "sample"] | None = Field(
         None,
@@ -197,8 +186,3 @@ class CGanSegConfig(PresetConfig, MaskToImageConfig):
         if resolved.norm == "pixel" and resolved.architecture == "paper":
             raise ConfigError("norm: pixel requires architecture: microscopy; set norm: batch")
         return resolved
-
-    def files(self) -> Mapping[str, Path]:
-        """Return the weights of the network that compares images."""
-        path = choose(self.perceptual or "off", self.perceptual_weights).path
-        return {"perceptual": path} if path else {}

@@ -16,11 +16,11 @@ from synthbench.toolkit.intensity.conditioning import conditioning_planes
 from synthbench.toolkit.intensity.texture import random_texture
 from synthbench.toolkit.training.augmentation import diff_augment
 from synthbench.toolkit.training.loop import autocast
+from synthbench.toolkit.training.perceptual_loss import Perceptual
 from synthbench_cganseg.config import CGanSegConfig
 from synthbench_cganseg.layers import StyledNetwork, mixed_noise
 from synthbench_cganseg.losses import cross_entropy, dice, discriminator_loss, half_l1, lsgan
 from synthbench_cganseg.networks import SegmentationUNet
-from synthbench_cganseg.perceptual import Perceptual
 
 __all__ = ["Cycle"]
 

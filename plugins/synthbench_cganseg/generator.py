@@ -19,7 +19,6 @@ from synthbench_cganseg.cycle import Cycle
 from synthbench_cganseg.layers import STYLE_DIM, StyledNetwork
 from synthbench_cganseg.microscopy import BilinearStyleUNet, DiscriminatorWithoutNorm
 from synthbench_cganseg.networks import Discriminator, SegmentationUNet, StyleUNet
-from synthbench_cganseg.perceptual import choose
 from synthbench_cganseg.training import CGanSegTraining
 
 __all__ = ["CGanSeg"]
@@ -90,7 +89,7 @@ class CGanSeg(MaskToImageGenerator[CGanSegConfig]):
                 for name, planes in (("image", codec.image_planes), ("mask", codec.mask_planes))
             }
         )
-        choice = choose(resolved(config.perceptual), config.perceptual_weights)
+        choice = config.perceptual_network()
         self.perceptual = choice.name
         return Cycle(
             self.network,

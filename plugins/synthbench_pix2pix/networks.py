@@ -13,6 +13,7 @@ from monai.networks.nets.patchgan_discriminator import PatchDiscriminator
 from torch import nn
 from torch.nn import functional
 
+from synthbench.toolkit.layers.padding import extend_by_reflection
 from synthbench.toolkit.layers.upsampling import upsample2x
 
 __all__ = ["BilinearUNet", "Norm", "SeededDropout", "UNet", "patch_discriminator", "set_dropout_generator"]
@@ -223,17 +224,6 @@ def patch_discriminator(inputs: int, ndf: int, n_layers: int, norm: Norm) -> Pat
         norm=name,  # type: ignore[arg-type]  # MONAI takes None, too
         bias=name is None,
     )
-
-
-def extend_by_reflection(x: torch.Tensor, below: int, right: int) -> torch.Tensor:
-    """Extend planes downwards and to the right by reflection, repeatedly where the planes are small."""
-    while below or right:
-        down, over = min(below, x.shape[-2] - 1), min(right, x.shape[-1] - 1)
-        if (below and not down) or (right and not over):
-            return functional.pad(x, (0, right, 0, below), mode="replicate")
-        x = functional.pad(x, (0, over, 0, down), mode="reflect")
-        below, right = below - down, right - over
-    return x
 
 
 def _norm(norm: Norm, planes: int) -> nn.Module:

@@ -13,9 +13,9 @@ from torchvision import models
 
 from synthbench.errors import ConfigError, PluginError
 from synthbench.toolkit.training import weights
+from synthbench.toolkit.training.perceptual_loss import Perceptual, choose, first_of_each_resolution
 from synthbench_cganseg.config import CGanSegConfig
 from synthbench_cganseg.generator import CGanSeg
-from synthbench_cganseg.perceptual import Perceptual, choose, first_of_each_resolution
 
 
 @pytest.fixture(scope="module")

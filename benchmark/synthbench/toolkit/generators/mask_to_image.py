@@ -87,7 +87,7 @@ class ConditionedBatch:
     image : torch.Tensor
         ``(B, image_planes, H, W)``, −1 … 1.
     mask : torch.Tensor
-        ``(B, mask_planes, H, W)``, −1 … 1, as the codec encodes it.
+        ``(B, mask_planes, H, W)``, −1 … 1, as `MaskToImageGenerator.encode_mask` returns it.
     intensities : torch.Tensor
         ``(B, N, H, W)``, the planes of `IntensityConditioning`; N is 0 without intensity conditioning.
     pixel_noise : torch.Tensor
@@ -232,7 +232,7 @@ class MaskToImageGenerator(CodecGenerator[ConfigT]):
         planes : ndarray
             ``(K, H, W)`` float32: mask, intensities, pixel noise, texture; see `ConditionedBatch`.
         """
-        image, mask = self.codec.encode(sample, position)
+        image, mask = self.codec.encode_image(sample, position), self.encode_mask(sample.labels)
         intensities = self.conditioning.training_planes(sample.labels, position)
         noise = (
             self.codec.pixel_noise_planes(sample.labels, position) if self.config.pixel_noise else np.zeros_like(image)
@@ -242,15 +242,32 @@ class MaskToImageGenerator(CodecGenerator[ConfigT]):
             planes.append(self.conditioning.texture(sample.labels, position))
         return image, np.concatenate(planes)
 
+    def encode_mask(self, labels: LabelMap) -> Planes:
+        """Return the planes of a mask, ``(mask_planes, H, W)`` float32, −1 … 1; by default the codec's.
+
+        A method that adds planes to these overrides `mask_planes`, too.
+
+        Parameters
+        ----------
+        labels
+            ``(H, W)``.
+        """
+        return self.codec.encode_mask(labels)
+
+    @property
+    def mask_planes(self) -> int:
+        """Number of planes of an encoded mask."""
+        return self.codec.mask_planes
+
     def batch(self, image: torch.Tensor, planes: torch.Tensor) -> ConditionedBatch:
         """Return stacked results of `encode` as a batch."""
-        sizes = [self.codec.mask_planes, self.conditioning.planes, self.codec.image_planes]
+        sizes = [self.mask_planes, self.conditioning.planes, self.codec.image_planes]
         return ConditionedBatch(image, *torch.split(planes, [*sizes, planes.shape[1] - sum(sizes)], dim=1))
 
     @property
     def condition_planes(self) -> int:
         """Number of planes of a condition: the mask's, and the intensities'."""
-        return self.codec.mask_planes + self.conditioning.planes
+        return self.mask_planes + self.conditioning.planes
 
     def condition(self, mask: torch.Tensor, intensities: torch.Tensor) -> torch.Tensor:
         """Return what the network sees of masks and intensities: ``(B, condition_planes, H, W)``."""
@@ -296,11 +313,11 @@ class MaskToImageGenerator(CodecGenerator[ConfigT]):
         labels : ndarray
             ``(H, W)``, the label map of the sample.
         planes : ndarray
-            ``(mask_planes, H, W)`` float32, −1 … 1, as the codec encodes it.
+            ``(mask_planes, H, W)`` float32, −1 … 1, as `encode_mask` returns it.
         removed : int
             Number of small objects removed from the mask here.
         """
-        return mask.labels, self.codec.encode_mask(mask.labels), 0
+        return mask.labels, self.encode_mask(mask.labels), 0
 
     def image_planes(self, labels: LabelMap, intensities: Planes, rng: np.random.Generator) -> Planes:
         """Return the image of a label map; see `draw_image`.
@@ -312,7 +329,7 @@ class MaskToImageGenerator(CodecGenerator[ConfigT]):
         intensities
         rng
         """
-        return self.draw_image(self.codec.encode_mask(labels), intensities, rng)
+        return self.draw_image(self.encode_mask(labels), intensities, rng)
 
     @torch.no_grad()
     def draw_image(self, mask_planes: Planes, intensities: Planes, rng: np.random.Generator) -> Planes:
@@ -323,7 +340,7 @@ class MaskToImageGenerator(CodecGenerator[ConfigT]):
         Parameters
         ----------
         mask_planes
-            ``(mask_planes, H, W)`` float32, −1 … 1, as the codec encodes it.
+            ``(mask_planes, H, W)`` float32, −1 … 1, as `encode_mask` returns it.
         intensities
             ``(N, H, W)`` float32, the planes of `IntensityConditioning`.
         rng

@@ -132,8 +132,11 @@ class ImageMaskCodec:
         mask : ndarray
             ``(mask_planes, H, W)`` float32, −1 … 1.
         """
-        image = to_channels(self.normalisations[position].normalise(sample.image, self.exponent), self.image_planes)
-        return image, self.encode_mask(sample.labels, position)
+        return self.encode_image(sample, position), self.encode_mask(sample.labels, position)
+
+    def encode_image(self, sample: Sample, position: int) -> Planes:
+        """Return the image planes of training sample `position`, ``(image_planes, H, W)`` float32, −1 … 1."""
+        return to_channels(self.normalisations[position].normalise(sample.image, self.exponent), self.image_planes)
 
     def encode_mask(self, labels: LabelMap, position: int = 0) -> Planes:
         """Return the planes of a label map, ``(mask_planes, H, W)`` float32, −1 … 1.

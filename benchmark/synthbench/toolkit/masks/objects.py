@@ -1,4 +1,4 @@
-"""Objects of label maps: areas, cut-outs, and relabelling after a label map was cropped, warped or generated."""
+"""Objects of label maps: areas, cut-outs, boundaries, and relabelling of cropped, warped or generated label maps."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from synthbench.types import BoolMask, IntArray, LabelMap
 __all__ = [
     "Cutout",
     "cutouts",
+    "boundaries",
     "fraction_of_touching_objects",
     "min_object_area",
     "object_areas",
@@ -103,6 +104,31 @@ def min_object_area(masks: Iterable[LabelMap]) -> int:
     areas = [object_areas(mask) for mask in masks]
     all_areas = np.concatenate(areas) if areas else np.zeros(0)
     return max(1, int(np.percentile(all_areas, MIN_AREA_PERCENTILE, method="lower"))) if all_areas.size else 1
+
+
+def boundaries(labels: LabelMap) -> BoolMask:
+    """Return where one of the four neighbours has another label: the instance boundary map of pix2pixHD.
+
+    A boundary is two pixels wide, one on either side; the border of the label map is none (Wang et al. 2018, arXiv
+    1711.11585, section 3.3).
+
+    Parameters
+    ----------
+    labels
+        ``(height, width)`` integers.
+
+    Returns
+    -------
+    ndarray
+        ``(height, width)`` bool.
+    """
+    found = np.zeros(labels.shape, bool)
+    below, beside = labels[1:] != labels[:-1], labels[:, 1:] != labels[:, :-1]
+    found[1:] |= below
+    found[:-1] |= below
+    found[:, 1:] |= beside
+    found[:, :-1] |= beside
+    return found
 
 
 def relabel(labels: LabelMap, min_area: float = 1) -> tuple[NDArray[np.int32], int]:

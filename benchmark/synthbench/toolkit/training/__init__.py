@@ -14,6 +14,10 @@ schedules
     Learning-rate schedules and weight averages.
 augmentation
     `diff_augment` and `ada_augment`: differentiable augmentation for discriminators.
+adversarial
+    Adversarial losses (LSGAN, hinge), feature matching, and a pool of earlier images.
+perceptual_loss
+    `Perceptual` compares images in the features of a pretrained network; `PerceptualConfig` names it.
 mode_collapse
     `check_flat` and `check_mode_collapse` detect generators that failed.
 threshold_tuning
@@ -36,6 +40,7 @@ import importlib
 from types import ModuleType
 
 __all__ = [
+    "adversarial",
     "augmentation",
     "batches",
     "budget_defaults",
@@ -45,6 +50,7 @@ __all__ = [
     "loop",
     "mode_collapse",
     "patches",
+    "perceptual_loss",
     "schedules",
     "state_files",
     "threshold_tuning",

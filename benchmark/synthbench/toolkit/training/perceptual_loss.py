@@ -2,22 +2,56 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
+from pydantic import Field
 from torch import nn
 from torch.nn import functional
 from torchvision import models
 
 from synthbench.errors import ConfigError, PluginError, suggest
+from synthbench.plugin.api import Config
 from synthbench.toolkit.training import weights
 
-__all__ = ["LAYER_WEIGHTS", "Perceptual", "PerceptualNetwork", "choose", "first_of_each_resolution"]
+__all__ = [
+    "LAYER_WEIGHTS",
+    "Perceptual",
+    "PerceptualConfig",
+    "PerceptualNetwork",
+    "choose",
+    "first_of_each_resolution",
+]
 
 LAYER_WEIGHTS = (1 / 32, 1 / 16, 1 / 8, 1 / 4, 1.0)
 """Weights of the five layers of VGG19; a network with fewer layers gets the last of them."""
+
+
+class PerceptualConfig(Config):
+    """Base of the configuration of a method with a perceptual loss."""
+
+    perceptual: str | None = Field(
+        None,
+        description="network of the perceptual loss by its torchvision name, vgg19 in the paper: a VGG, AlexNet or "
+        "SqueezeNet; off: none",
+    )
+    perceptual_weights: Path | None = Field(
+        None,
+        description="weights of that network, safetensors or a torch checkpoint; by default the file in torchvision's "
+        "cache",
+    )
+
+    def files(self) -> Mapping[str, Path]:
+        """Return the weights of the network that compares images."""
+        path = self.perceptual_network().path
+        return {"perceptual": path} if path else {}
+
+    def perceptual_network(self) -> PerceptualNetwork:
+        """Return the network that compares images; see `choose`."""
+        return choose(self.perceptual or "off", self.perceptual_weights)
 
 
 class Perceptual(nn.Module):

@@ -1,0 +1,96 @@
+"""The generator plugin pix2pixhd."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from synthbench import Budget, Context
+from synthbench.toolkit.generators.mask_to_image import ConditionedBatches, MaskToImageGenerator
+from synthbench.toolkit.layers.discriminators import MultiscaleDiscriminator, initialise_normal
+from synthbench.toolkit.layers.resnet_generator import ResNetGenerator
+from synthbench.toolkit.masks.objects import boundaries
+from synthbench.toolkit.training.budget_defaults import resolved
+from synthbench.types import LabelMap, Planes
+from synthbench_pix2pixhd.config import Pix2PixHDConfig
+from synthbench_pix2pixhd.training import Pix2PixHDTraining
+
+__all__ = ["Pix2PixHD"]
+
+
+class Pix2PixHD(MaskToImageGenerator[Pix2PixHDConfig]):
+    """The global generator of pix2pixHD, trained against discriminators at several resolutions (Wang et al. 2018).
+
+    The mask of an instance dataset is a distance per object, a foreground without inner borders, and the map of the
+    boundaries between objects; of a semantic one, a plane per class. `preset` chooses between the published method and
+    this project's additions; `docs/methods/pix2pixhd.md` compares them. Neither the local enhancer, for images of more
+    than 1024², nor the encoder of instance features is built.
+
+    Attributes
+    ----------
+    counts : Counter
+        What sampling has come to: ``drawn`` samples, ``removed`` small objects and ``unplaced`` objects of their masks.
+    """
+
+    Config = Pix2PixHDConfig
+    budgets = {  # noqa: RUF012
+        "smoke": Budget(steps=12, batch_size=2, patch_size=64),
+        "quick": Budget(steps=1500, batch_size=2, patch_size=128),
+        "standard": Budget(steps=40_000, batch_size=4, patch_size=256),
+        "paper": Budget(steps=200_000, batch_size=1, patch_size=512),
+    }
+    random_stream = "pix2pixhd"
+
+    @property
+    def margin(self) -> int:
+        return 0 if self.config.upsampling == "transposed" else super().margin
+
+    @property
+    def mask_planes(self) -> int:
+        return self.codec.mask_planes + self._sees_boundaries
+
+    def encode_mask(self, labels: LabelMap) -> Planes:
+        planes = self.codec.encode_mask(labels)
+        if not self._sees_boundaries:
+            return planes
+        return np.concatenate([planes, 2 * boundaries(labels)[None].astype(np.float32) - 1])
+
+    @property
+    def _sees_boundaries(self) -> bool:
+        return self.config.instance_map and self.codec.mask_encoding != "classes"
+
+    def build_network(self) -> ResNetGenerator:
+        config = self.config
+        network = ResNetGenerator(
+            self.condition_planes + resolved(config.noise_planes),
+            self.codec.image_planes,
+            resolved(config.ngf),
+            resolved(config.n_downsample_global),
+            resolved(config.n_blocks_global),
+            resolved(config.upsampling),
+        )
+        return network.to(memory_format=torch.channels_last)
+
+    def training(self, batches: ConditionedBatches, context: Context, random: torch.Generator) -> Pix2PixHDTraining:
+        config = self.config
+        discriminator = MultiscaleDiscriminator(
+            self.condition_planes + self.codec.image_planes,
+            resolved(config.ndf),
+            config.n_layers_d,
+            count=config.num_discriminators,
+        ).apply(initialise_normal)
+        return Pix2PixHDTraining(
+            self.network,
+            discriminator.to(self.device).to(memory_format=torch.channels_last),
+            config.perceptual_network().build(self.device),
+            config,
+            batches,
+            self.condition,
+            random,
+        )
+
+    def generate(self, condition: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
+        shape = (1, resolved(self.config.noise_planes), *condition.shape[2:])
+        noise = torch.from_numpy(rng.standard_normal(shape, dtype=np.float32)).to(self.device)
+        image: torch.Tensor = self.network(torch.cat([condition, noise], dim=1))
+        return image
