@@ -7,7 +7,8 @@ import torch
 
 from synthbench import Budget, Context
 from synthbench.toolkit.generators.mask_to_image import ConditionedBatches, MaskToImageGenerator
-from synthbench.toolkit.layers.discriminators import MultiscaleDiscriminator, initialise_normal
+from synthbench.toolkit.layers.discriminators import MultiscaleDiscriminator
+from synthbench.toolkit.layers.initialisation import initialise_normal
 from synthbench.toolkit.layers.resnet_generator import ResNetGenerator
 from synthbench.toolkit.masks.objects import boundaries
 from synthbench.toolkit.training.budget_defaults import resolved
@@ -34,7 +35,7 @@ class Pix2PixHD(MaskToImageGenerator[Pix2PixHDConfig]):
 
     Config = Pix2PixHDConfig
     budgets = {  # noqa: RUF012
-        "smoke": Budget(steps=12, batch_size=2, patch_size=64),
+        "smoke": Budget(steps=8, batch_size=2, patch_size=64),
         "quick": Budget(steps=1500, batch_size=2, patch_size=128),
         "standard": Budget(steps=40_000, batch_size=4, patch_size=256),
         "paper": Budget(steps=200_000, batch_size=1, patch_size=512),

@@ -109,7 +109,9 @@ def test_losses_are_the_published_ones(blob_set, tmp_path: Path, monkeypatch):
     real, fake, again = ([[f.detach() for f in scale] for scale in scales] for scales in features)
     assert len(real) == 3
     gan = sum(float((scale[-1] - 1).square().mean()) for scale in fake)
-    pairs = [(a, b) for ours, theirs in zip(fake, real, strict=True) for a, b in zip(ours[:-1], theirs[:-1], strict=True)]
+    pairs = [
+        (a, b) for ours, theirs in zip(fake, real, strict=True) for a, b in zip(ours[:-1], theirs[:-1], strict=True)
+    ]
     assert len(pairs) == 12
     matching = sum(float(functional.l1_loss(a, b)) for a, b in pairs) / 3
     assert row["gan"] == pytest.approx(gan, rel=1e-4)

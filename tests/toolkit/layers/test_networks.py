@@ -6,7 +6,8 @@ import pytest
 import torch
 from torch import nn
 
-from synthbench.toolkit.layers.discriminators import MultiscaleDiscriminator, PatchDiscriminator, initialise_normal
+from synthbench.toolkit.layers.discriminators import MultiscaleDiscriminator, PatchDiscriminator
+from synthbench.toolkit.layers.initialisation import initialise_normal
 from synthbench.toolkit.layers.padding import at_multiple, extend_by_reflection
 from synthbench.toolkit.layers.resnet_generator import ResNetGenerator
 

@@ -6,6 +6,8 @@ cycle_spinning
     `cycle_spin` averages predictions over shifts of the input.
 discriminators
     `PatchDiscriminator` classifies overlapping patches; `MultiscaleDiscriminator` does so at several resolutions.
+initialisation
+    `initialise_normal`, `initialise_xavier`: initial weights of convolutions.
 padding
     `extend_by_reflection`, and `at_multiple`, which applies a network at sides that suit it.
 residual_refinement

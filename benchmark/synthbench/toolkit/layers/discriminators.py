@@ -7,7 +7,7 @@ from torch import nn
 from torch.nn import functional
 from torch.nn.utils.parametrizations import spectral_norm
 
-__all__ = ["MultiscaleDiscriminator", "PatchDiscriminator", "initialise_normal"]
+__all__ = ["MultiscaleDiscriminator", "PatchDiscriminator"]
 
 _SLOPE = 0.2
 _MAX_WIDTH = 8
@@ -84,11 +84,3 @@ class MultiscaleDiscriminator(nn.Module):
             x = functional.avg_pool2d(x, 3, 2, 1, count_include_pad=False) if number else x
             found.append(discriminator(x))
         return found
-
-
-def initialise_normal(module: nn.Module, std: float = 0.02) -> None:
-    """Initialise the weights of convolutions, with N(0, std²), and their biases, with 0; for `nn.Module.apply`."""
-    if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
-        nn.init.normal_(module.weight, 0.0, std)
-        if module.bias is not None:
-            nn.init.zeros_(module.bias)

@@ -7,7 +7,7 @@ from typing import Literal
 import torch
 from torch import nn
 
-from synthbench.toolkit.layers.discriminators import initialise_normal
+from synthbench.toolkit.layers.initialisation import initialise_normal
 from synthbench.toolkit.layers.padding import at_multiple
 from synthbench.toolkit.layers.upsampling import upsample2x
 
