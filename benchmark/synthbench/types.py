@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 __all__ = ["AnyArray", "BoolMask", "Features", "FloatArray", "Image", "IntArray", "LabelMap", "Planes"]
 
 Image: TypeAlias = NDArray[np.uint8 | np.uint16]
-"""A micrograph, ``(height, width)`` or ``(height, width, 3)``: uint8, 0 … 255, or uint16, 0 … 65535."""
+"""A micrograph, ``(height, width)`` or ``(height, width, channels)`` with 2 to 4 channels, three of them red, green and
+blue: uint8, 0 … 255, or uint16, 0 … 65535."""
 
 LabelMap: TypeAlias = NDArray[np.integer[Any]]
 """Integers per pixel, ``(height, width)``. Instances: 0 is background, 1 … n the objects. Semantic: the class."""

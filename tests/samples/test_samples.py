@@ -21,10 +21,16 @@ from synthbench.samples import INDEX, MAX_LABEL, Sample, SampleSet, read_array, 
 GREY = np.arange(48, dtype=np.uint8).reshape(6, 8)
 NONE = np.zeros((6, 8), np.uint8)
 
-images = st.one_of(
-    hnp.arrays(np.uint8, st.tuples(st.integers(1, 6), st.integers(1, 6))),
-    hnp.arrays(np.uint16, st.tuples(st.integers(1, 6), st.integers(1, 6), st.just(3))),
-)
+sides = st.integers(1, 6)
+kinds_of_images = [
+    st.one_of(
+        hnp.arrays(np.uint8, st.tuples(sides, sides)), hnp.arrays(np.uint16, st.tuples(sides, sides, st.just(3)))
+    ),
+    *(hnp.arrays(np.uint16, st.tuples(sides, sides, st.just(channels))) for channels in (2, 4)),
+]
+images_with_labels = st.one_of([
+    st.lists(st.tuples(images, st.integers(1, MAX_LABEL)), min_size=1, max_size=4) for images in kinds_of_images
+])  # fmt: skip
 
 
 # -- one sample -----------------------------------------------------------------------------------------------------
@@ -35,7 +41,7 @@ images = st.one_of(
     [
         (GREY.astype(float), NONE, "the image type is float64; .*uint16"),
         (GREY[None], NONE, r"the image has shape \(1, 6, 8\)"),
-        (np.zeros((6, 8, 4), np.uint8), NONE, r"the image has shape \(6, 8, 4\)"),
+        (np.zeros((6, 8, 5), np.uint8), NONE, r"the image has shape \(6, 8, 5\)"),
         (GREY[:0], NONE[:0], "the image is empty"),
         ([[1, 2]], NONE, "the image type is list"),
         (GREY, NONE.astype(float), "the mask type is float64"),
@@ -86,7 +92,7 @@ def test_a_digest_is_of_content_and_not_of_integer_width():
 
 
 @settings(max_examples=40, deadline=None)
-@given(st.lists(st.tuples(images, st.integers(1, MAX_LABEL)), min_size=1, max_size=4))
+@given(images_with_labels)
 def test_what_is_written_is_read_again_to_the_bit(tmp_path_factory, content):
     folder = tmp_path_factory.mktemp("sets") / "set"
     samples = []

@@ -98,12 +98,20 @@ def decoder_errors(path: Path) -> Iterator[None]:
 
 
 def suffix_for(array: AnyArray) -> str:
-    """Return ``".png"`` where PNG can hold the array without loss, else ``".tif"``."""
-    return ".png" if array.dtype == np.uint8 or (array.dtype == np.uint16 and array.ndim == 2) else ".tif"
+    """Return ``".png"`` where PNG can hold the array without loss, else ``".tif"``.
+
+    PNG takes a second channel for transparency, and a fourth.
+    """
+    depths = (np.uint8, np.uint16) if array.ndim == 2 else (np.uint8,) if array.shape[2] == 3 else ()
+    return ".png" if array.dtype in depths else ".tif"
 
 
 def write_array(path: Path, array: AnyArray) -> None:
-    """Write an array losslessly to PNG or TIFF (by the suffix); raise `DataError` if it can't be written."""
+    """Write an array losslessly to PNG or TIFF (by the suffix); raise `DataError` if it can't be written.
+
+    Two or four channels become a composite image of ImageJ, which has a page per channel; equal arrays become equal
+    bytes.
+    """
     try:
         if path.suffix == ".png":
             from PIL import Image
@@ -112,8 +120,13 @@ def write_array(path: Path, array: AnyArray) -> None:
         else:
             import tifffile
 
-            photometric = "rgb" if array.ndim == 3 else "minisblack"
-            tifffile.imwrite(path, array, compression="zlib", photometric=photometric)
+            if array.ndim == 3 and array.shape[2] != 3:
+                planes = np.ascontiguousarray(np.moveaxis(array, -1, 0))[None, None, ..., None]
+                form = {"imagej": True, "metadata": {"axes": "TZCYXS", "mode": "composite"}}
+                tifffile.imwrite(path, planes, compression="zlib", photometric="minisblack", **form)
+            else:
+                photometric = "rgb" if array.ndim == 3 else "minisblack"
+                tifffile.imwrite(path, array, compression="zlib", photometric=photometric)
     except OSError as error:
         with contextlib.suppress(OSError):
             path.unlink()
@@ -124,7 +137,7 @@ def read_array(path: Path, size: tuple[int, int] | None = None) -> AnyArray:
     """Read a PNG, TIFF, JPEG or BMP file as it is; raise `DataError`, naming the file, when that fails.
 
     Palette PNGs give their indices (as label maps are stored by some tools); an alpha channel of an RGB image
-    is dropped when it is opaque.
+    is dropped when it is opaque. Pages that a TIFF calls channels come last, and none of them is alpha.
 
     Parameters
     ----------
@@ -134,7 +147,10 @@ def read_array(path: Path, size: tuple[int, int] | None = None) -> AnyArray:
         and an image of another size is refused before its pixels are read. Without it, `check_size` is applied.
     """
     with decoder_errors(path):
-        array = _read_tiff(path, size) if path.suffix.lower() in TIFF_SUFFIXES else _read_picture(path, size)
+        return _read_tiff(path, size) if path.suffix.lower() in TIFF_SUFFIXES else _read_picture(path, size)
+
+
+def _without_opaque_alpha(array: AnyArray) -> AnyArray:
     if array.ndim == 3 and array.shape[2] == 4 and array.dtype.kind == "u":
         opaque = bool((array[..., 3] == np.iinfo(array.dtype).max).all())
         array = array[..., :3] if opaque else array
@@ -145,7 +161,7 @@ def _read_picture(path: Path, size: tuple[int, int] | None) -> AnyArray:
     with open_image(path, size_known=size is not None) as file:
         _compare(path, (file.height, file.width), size)
         file.load()
-        return pixels_of(file)
+        return _without_opaque_alpha(pixels_of(file))
 
 
 def pixels_of(picture: Picture) -> AnyArray:
@@ -172,7 +188,8 @@ def _read_tiff(path: Path, size: tuple[int, int] | None) -> AnyArray:
         if size is None:
             check_size(path, math.prod(file.series[0].shape[:-1]), file.series[0].shape[-1])
         array: AnyArray = file.asarray()
-    return array
+        channels_first = file.series[0].axes == "CYX"
+    return np.ascontiguousarray(np.moveaxis(array, 0, -1)) if channels_first else _without_opaque_alpha(array)
 
 
 def _compare(path: Path, size: tuple[int, int], expected: tuple[int, int] | None) -> None:

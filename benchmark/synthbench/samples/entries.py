@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,14 +11,26 @@ import numpy as np
 
 from synthbench.errors import DataError
 from synthbench.io.images import read_array, suffix_for, write_array
-from synthbench.samples.sample import Sample, check_id
+from synthbench.samples.sample import Sample, channel_count, check_id
 from synthbench.types import AnyArray
 
-__all__ = ["Entry", "FORMAT", "INDEX", "Loader", "load_from_disk", "load_from_memory", "read_entry", "write_sample"]
+__all__ = [
+    "Entry",
+    "FORMAT",
+    "INDEX",
+    "Loader",
+    "check_channels",
+    "format_for",
+    "load_from_disk",
+    "load_from_memory",
+    "read_entry",
+    "write_sample",
+]
 
 INDEX = "samples.json"
-FORMAT = 2
-"""Version of sets with an ignore region; sets without one are written as version 1."""
+FORMAT = 3
+"""Newest version of the index: 3 for sets with images of 2 or 4 channels, 2 for other sets with an ignore region, else
+1; a set is written as the oldest version that can hold it."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +61,7 @@ class Entry:
             groups=sample.groups,
             height=sample.image.shape[0],
             width=sample.image.shape[1],
-            channels=1 if sample.image.ndim == 2 else 3,
+            channels=channel_count(sample.image),
             dtype=sample.image.dtype.name,
             objects=int((present > 0).sum()),
             covered=float((sample.labels > 0).mean()),
@@ -110,6 +122,40 @@ def read_entry(row: Mapping[str, Any]) -> Entry:
     if not isinstance(row.get("ignore", ""), str) or ("ignore" in row) != (entry.ignored > 0):
         raise TypeError(f"the row of {entry.id!r}")
     return entry
+
+
+def check_channels(entries: Iterable[Entry], where: str) -> int:
+    """Return the number of channels that images are brought to: their own, and 3 where grey and RGB are mixed.
+
+    Parameters
+    ----------
+    entries
+        Without any, the number is 1.
+    where
+        Begins the message.
+
+    Raises
+    ------
+    DataError
+        If the numbers differ otherwise: a channel that an image doesn't have can't be made up.
+    """
+    first: dict[int, str] = {}
+    for entry in entries:
+        first.setdefault(entry.channels, entry.id)
+    if len(first) > 1 and set(first) != {1, 3}:
+        (few, one), (many, other) = sorted(first.items())[0], sorted(first.items())[-1]
+        raise DataError(
+            f"{where}: the image of {one!r} has {few} channel{'s'[: few > 1]} and that of {other!r} has {many}; all "
+            "images need the same channels (only grey and RGB may be mixed)"
+        )
+    return max(first, default=1)
+
+
+def format_for(rows: Sequence[Mapping[str, Any]]) -> int:
+    """Return the oldest version of the index that can hold these rows; see `FORMAT`."""
+    if any(row["channels"] in (2, 4) for row in rows):
+        return 3
+    return 2 if any("ignore" in row for row in rows) else 1
 
 
 def load_from_memory(image: AnyArray, labels: AnyArray, ignore: AnyArray | None) -> Callable[[], Pixels]:

@@ -17,6 +17,7 @@ from synthbench.types import AnyArray
 __all__ = [
     "IGNORED",
     "MASK",
+    "MAX_CHANNELS",
     "MAX_LABEL",
     "MAX_TEXT",
     "ORIGINS",
@@ -24,6 +25,7 @@ __all__ = [
     "TASKS",
     "Task",
     "UNLABELLED",
+    "channel_count",
     "check_id",
     "check_ignore",
     "check_ignore_value",
@@ -35,6 +37,8 @@ __all__ = [
 Task = Literal["instances", "semantic"]
 TASKS: tuple[Task, ...] = ("instances", "semantic")
 MAX_LABEL = 2**31 - 1
+MAX_CHANNELS = 4
+"""Channels of an image at most; grey is one channel, and three are red, green and blue."""
 MASK = "mask"
 """Group of a drawn sample that says where its mask comes from: one of `ORIGINS`."""
 ORIGINS = ("new", "training", "recombined")
@@ -56,7 +60,9 @@ class Sample:
     id
         Unique within its set; letters, digits, ``.``, ``_``, ``+`` and ``-``.
     image
-        ``(height, width)`` or ``(height, width, 3)``, uint8 or uint16.
+        ``(height, width)``, grey, or ``(height, width, channels)`` with 2, 3 or 4 channels, uint8 or uint16. Three
+        channels are red, green and blue; two and four are channels of a microscope, such as nuclei and membranes, in
+        an order that the set's ``info["channels"]`` may name.
     labels
         ``(height, width)``, any integer type, 0 … 2³¹ − 1; 0 is background.
         Task `instances`: one id per object. Task `semantic`: the class of each pixel.
@@ -122,6 +128,11 @@ class Sample:
         return sha256.hexdigest()
 
 
+def channel_count(image: AnyArray) -> int:
+    """Return the number of channels of an image: 1 of ``(height, width)``, C of ``(height, width, C)``."""
+    return 1 if image.ndim == 2 else int(image.shape[2])
+
+
 def check_id(name: str) -> None:
     """Raise `DataError` unless `name` can be a sample's id (and so a file name on every system)."""
     if not isinstance(name, str) or not _SAFE_ID.fullmatch(name):
@@ -129,13 +140,14 @@ def check_id(name: str) -> None:
 
 
 def check_image(image: AnyArray, name: str) -> None:
-    """Raise `DataError` unless `image` is grey or RGB, uint8 or uint16, and not empty."""
+    """Raise `DataError` unless `image` has 1 … `MAX_CHANNELS` channels, is uint8 or uint16, and not empty."""
     if not isinstance(image, np.ndarray) or image.dtype not in (np.uint8, np.uint16):
         kind = getattr(image, "dtype", type(image).__name__)
         raise DataError(f"sample {name!r}: the image type is {kind}; convert it to uint8 or uint16")
-    if not (image.ndim == 2 or (image.ndim == 3 and image.shape[2] == 3)):
+    if not (image.ndim == 2 or (image.ndim == 3 and 2 <= image.shape[2] <= MAX_CHANNELS)):
         raise DataError(
-            f"sample {name!r}: the image has shape {image.shape}; expected (height, width) or (height, width, 3)"
+            f"sample {name!r}: the image has shape {image.shape}; expected (height, width), or (height, width, "
+            f"channels) with 2 to {MAX_CHANNELS} channels"
         )
     if image.size == 0:
         raise DataError(f"sample {name!r}: the image is empty, {_size(image)}")

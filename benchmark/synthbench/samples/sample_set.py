@@ -17,6 +17,8 @@ from synthbench.samples.entries import (
     INDEX,
     Entry,
     Loader,
+    check_channels,
+    format_for,
     load_from_disk,
     load_from_memory,
     read_entry,
@@ -47,7 +49,10 @@ class SampleSet(Sequence[Sample]):
     classes : tuple of str
         Names of the classes 0 … K − 1 of a semantic set; empty for instances.
     info : mapping
-        Source, licence, citation and whatever else should travel with the set. Not part of the fingerprint.
+        Source, licence, citation and whatever else should travel with the set; ``channels`` names the channels of
+        its images in their order. Not part of the fingerprint.
+    channels : int
+        Channels of the images: 1 … 4; 3 also where some are grey and some RGB. Other mixtures are refused.
     entries : tuple of Entry
     """
 
@@ -69,6 +74,7 @@ class SampleSet(Sequence[Sample]):
             if entry.id in seen:
                 raise DataError(f"sample set {name!r}: the id {entry.id!r} occurs twice")
             seen.add(entry.id)
+        self.channels = check_channels(entries, f"sample set {name!r}")
         self.name = name
         self.task: Task = task
         self.classes = tuple(classes)
@@ -172,7 +178,7 @@ class SampleSet(Sequence[Sample]):
         try:
             rows = [write_sample(beside, sample) for sample in samples]
             index = {
-                "format": FORMAT if any("ignore" in row for row in rows) else 1,
+                "format": format_for(rows),
                 "name": name or folder.name,
                 "task": task,
                 "classes": list(classes),

@@ -10,7 +10,7 @@ from typing import ClassVar, Literal
 from synthbench.errors import ConfigError
 from synthbench.plugin.api._configured import ConfigT, Configured
 from synthbench.plugin.api._context import Context
-from synthbench.samples import SampleSet
+from synthbench.samples import SampleSet, check_channels
 from synthbench.types import FloatArray, Image, LabelMap
 
 __all__ = ["Instances", "Segmenter", "TrainingMix"]
@@ -40,6 +40,8 @@ class TrainingMix:
             raise ConfigError(f"synthetic_ratio is {self.synthetic_ratio}, and there are no synthetic samples")
         if self.synthetic_ratio < 1 and len(self.real) == 0:
             raise ConfigError("there are no real training samples")
+        if self.synthetic is not None:
+            check_channels((*self.real.entries, *self.synthetic.entries), "real and synthetic samples")
 
     @property
     def task(self) -> str:
@@ -110,4 +112,7 @@ class Segmenter(Configured[ConfigT], ABC):
 
     @abstractmethod
     def predict(self, image: Image) -> Instances:
-        """Segment one image, ``(height, width[, 3])``, uint8 or uint16, of any size."""
+        """Segment one image, ``(height, width[, channels])``, uint8 or uint16, of any size.
+
+        It has the channels of the training images; where these are grey or RGB, it may be either.
+        """
