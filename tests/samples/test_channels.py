@@ -115,6 +115,6 @@ def test_grey_and_rgb_may_be_mixed() -> None:
 
 def test_a_training_mix_has_the_same_channels_in_real_and_synthetic_samples() -> None:
     real, grey = SampleSet.of(mixed(2, 2)), SampleSet.of(mixed(1, 1))
-    with pytest.raises(DataError, match="real and synthetic samples: .*2"):
+    with pytest.raises(DataError, match=r"real and synthetic samples: .*2"):
         TrainingMix(real, grey, 0.5)
     assert TrainingMix(SampleSet.of(mixed(3)), grey, 0.5).reference.channels == 3
