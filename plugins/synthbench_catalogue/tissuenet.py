@@ -25,7 +25,7 @@ class TissueNetConfig(LocalConfig):
 class TissueNet(CatalogueDataset[TissueNetConfig]):
     """Official splits by the names of the npz files; groups ``tissue`` and ``platform`` if they contain them.
 
-    The two channels become RGB: nuclei green, membrane blue, red empty.
+    Images have two channels, nuclear and membrane, as in the files.
     """
 
     Config = TissueNetConfig
@@ -33,6 +33,7 @@ class TissueNet(CatalogueDataset[TissueNetConfig]):
     source = "https://datasets.deepcell.org/data"
     licence = "modified Apache licence: academic, non-commercial use (see datasets.deepcell.org)"
     citation = "Greenwald et al., Nature Biotechnology 40, 555 (2022)"
+    channels = ("nuclear", "membrane")
     obtain = "TissueNet can't be downloaded without an account; download it at datasets.deepcell.org/data"
 
     def samples(self, context: Context) -> Iterator[Sample]:

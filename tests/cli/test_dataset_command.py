@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tifffile
 from PIL import Image
 
 import synthbench
@@ -51,6 +52,37 @@ def test_add_says_what_it_found_and_where_it_went(capsys, cells, home):
     assert f"added cells: 5 samples, task instances, at {home / 'datasets' / 'cells'}" in out
     code, out, _ = _run(capsys, "list")
     assert (code, out) == (0, "cells: 5 samples, task instances\n")
+
+
+@pytest.fixture
+def two_channels(tmp_path) -> Path:
+    labels = np.zeros((24, 32), np.uint16)
+    labels[4:12, 4:10], labels[4:12, 10:20] = 1, 2
+    for part in ("images", "labels"):
+        (tmp_path / "tissue" / part).mkdir(parents=True)
+    for i in range(2):
+        stack = np.random.default_rng(i).integers(0, 4000, (2, 24, 32), dtype=np.uint16)
+        tifffile.imwrite(tmp_path / f"tissue/images/{i}.tif", stack, imagej=True, metadata={"axes": "CYX"})
+        tifffile.imwrite(tmp_path / f"tissue/labels/{i}.tif", labels)
+    return tmp_path / "tissue"
+
+
+def test_names_of_channels_are_kept_and_told(capsys, two_channels):
+    code, out, err = _run(capsys, "add", str(two_channels), "--channels", "nuclear,membrane", "--json")
+    assert (code, err) == (0, "")
+    row = json.loads(out)
+    assert (row["channels"], row["channel_names"]) == (2, ["nuclear", "membrane"])
+    _, out, _ = _run(capsys, "check", "tissue")
+    assert "2 channels uint16 2" in out
+    assert "channels: nuclear, membrane" in out
+
+
+@pytest.mark.parametrize("names", ["nuclear", "a,b,c", "a,a", "a,b,c,d,e"])
+def test_other_numbers_of_names_than_channels_are_one_line(capsys, two_channels, names):
+    code, _, err = _run(capsys, "add", str(two_channels), "--channels", names)
+    assert code == 2
+    assert names.split(",")[0] in err
+    assert err.count("\n") == 1
 
 
 def test_add_as_json_is_json_alone(capsys, cells):

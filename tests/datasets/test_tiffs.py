@@ -92,6 +92,58 @@ def test_samples_per_pixel_are_colours(tmp_path, options):
     np.testing.assert_array_equal(read_image(tmp_path / "a.tif", ImportLog()), COLOUR)
 
 
+CHANNELS = {
+    "ImageJ": {"imagej": True, "metadata": {"axes": "CYX"}},
+    "OME": {"ome": True, "metadata": {"axes": "CYX"}},
+    "axes": {"metadata": {"axes": "CYX"}},
+    "planar": {"planarconfig": "separate", "extrasamples": ["unspecified"]},
+}
+
+
+@pytest.mark.parametrize("count", [2, 4])
+@pytest.mark.parametrize("form", CHANNELS.values(), ids=CHANNELS)
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_two_and_four_channels_are_kept_in_their_order_and_are_no_mask(tmp_path, count, form, dtype):
+    stack = RNG.integers(0, 256, (count, *SHAPE)).astype(dtype)
+    stack[-1] = np.iinfo(dtype).max  # a saturated channel isn't alpha
+    if "extrasamples" in form:
+        form = {**form, "extrasamples": ["unspecified"] * (count - 1)}
+    tifffile.imwrite(tmp_path / "a.tif", stack, photometric="minisblack", **form)
+    log = ImportLog()
+    np.testing.assert_array_equal(read_image(tmp_path / "a.tif", log), np.moveaxis(stack, 0, -1))
+    assert log.counts[f"images with {count} channels"] == 1
+    with pytest.raises(DataError, match=r"a\.tif"):
+        read_mask(tmp_path / "a.tif", ImportOptions(), ImportLog())
+
+
+def test_five_channels_are_no_image(tmp_path):
+    tifffile.imwrite(tmp_path / "a.tif", np.zeros((5, *SHAPE), np.uint8), imagej=True, metadata={"axes": "CYX"})
+    with pytest.raises(DataError, match=r"a\.tif: contains 5 channels .*up to four"):
+        read_image(tmp_path / "a.tif", ImportLog())
+
+
+@pytest.mark.parametrize(("opacity", "kind"), [(255, "unassalpha"), (255, "assocalpha"), (99, "unassalpha")])
+def test_a_second_sample_that_is_called_alpha_has_to_be_opaque(tmp_path, opacity, kind):
+    pixels = np.stack([GREY, np.full_like(GREY, opacity)], axis=-1)
+    tifffile.imwrite(tmp_path / "a.tif", pixels, photometric="minisblack", planarconfig="contig", extrasamples=[kind])
+    if opacity == 255:
+        np.testing.assert_array_equal(read_image(tmp_path / "a.tif", ImportLog()), GREY)
+    else:
+        with pytest.raises(DataError, match=r"a\.tif: the image has 2 channels.* opaque alpha"):
+            read_image(tmp_path / "a.tif", ImportLog())
+
+
+@pytest.mark.parametrize("last", [255, 99])
+def test_a_fourth_sample_after_colours_is_alpha(tmp_path, last):
+    pixels = np.concatenate([COLOUR, np.full((*SHAPE, 1), last, np.uint8)], axis=-1)
+    tifffile.imwrite(tmp_path / "a.tif", pixels, photometric="rgb")
+    if last == 255:
+        np.testing.assert_array_equal(read_image(tmp_path / "a.tif", ImportLog()), COLOUR)
+    else:
+        with pytest.raises(DataError, match="opaque alpha"):
+            read_image(tmp_path / "a.tif", ImportLog())
+
+
 @pytest.mark.parametrize(
     "options",
     [
@@ -104,7 +156,7 @@ def test_samples_per_pixel_are_colours(tmp_path, options):
 def test_three_channels_are_colours_and_no_mask(tmp_path, options):
     tifffile.imwrite(tmp_path / "a.tif", STACK, **options)
     np.testing.assert_array_equal(read_image(tmp_path / "a.tif", ImportLog()), COLOUR)
-    with pytest.raises(DataError, match=r"a\.tif: .*(three channels|colour image)"):
+    with pytest.raises(DataError, match=r"a\.tif: .*(3 channels|colour image)"):
         read_mask(tmp_path / "a.tif", ImportOptions(), ImportLog())
 
 

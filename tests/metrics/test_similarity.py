@@ -54,7 +54,7 @@ def test_blocks_do_not_change_what_is_found():
 
 @pytest.mark.parametrize(
     "image",
-    [np.zeros((0, 4)), np.zeros((4, 4, 4)), np.zeros((2, 4, 4, 3)), np.full((4, 4), np.nan), np.zeros((4, 4), complex)],
+    [np.zeros((0, 4)), np.zeros((4, 4, 5)), np.zeros((2, 4, 4, 3)), np.full((4, 4), np.nan), np.zeros((4, 4), complex)],
 )
 def test_what_is_no_picture_is_refused(image):
     with pytest.raises(ValueError, match=r"^image: "):

@@ -50,13 +50,17 @@ def _option(args: argparse.Namespace, name: str) -> str | None:
     return args.name if name == "name" else args.archive and str(Path(args.archive).expanduser().resolve())
 
 
+def _only_of_imports(args: argparse.Namespace) -> dict[str, Any]:
+    return {name: getattr(args, name) for name in ("groups", "group_from", "truth", "channels")}
+
+
 def _refuse_import_options(args: argparse.Namespace) -> None:
     from synthbench.errors import ConfigError
 
-    if any(import_options(args).values()) or args.ignore == 0 or args.groups or args.group_from or args.truth:
+    if any(import_options(args).values()) or args.ignore == 0 or any(_only_of_imports(args).values()):
         raise ConfigError(
             f"{args.what} is a dataset plugin; --task, --classes, --components, --ignore, --white, "
-            "--trust-masks, --groups, --group-from and --truth apply only to imports"
+            "--trust-masks, --groups, --group-from, --truth and --channels apply only to imports"
         )
 
 
@@ -70,8 +74,7 @@ def _import(args: argparse.Namespace, library: Library) -> tuple[SampleSet, Path
         raise ConfigError(
             f"--from applies only to dataset plugins, not to {args.what!r} (see 'synthbench list datasets')"
         )
-    options = import_options(args) | {"groups": args.groups, "group_from": args.group_from, "truth": args.truth}
-    prepared = prepare_import(args.what, name=args.name, **options)
+    prepared = prepare_import(args.what, name=args.name, **import_options(args), **_only_of_imports(args))
     if not args.json:
         print(f"found {prepared.description}", flush=True)
     with progress_bar(prepared.name) as progress:

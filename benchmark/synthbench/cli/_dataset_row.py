@@ -18,6 +18,8 @@ def dataset_row(name: str, samples: SampleSet) -> dict[str, Any]:
         "classes": list(samples.classes),
         "samples": len(samples),
         "unlabelled": sum(entry.groups.get("split") == UNLABELLED for entry in samples.entries),
+        "channels": samples.channels,
+        "channel_names": list(samples.channel_names),
         "groups": group_sizes(samples),
         "fingerprint": samples.fingerprint,
         "licence": samples.info.get("licence", ""),

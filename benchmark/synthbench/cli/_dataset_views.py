@@ -47,7 +47,7 @@ def show(args: argparse.Namespace) -> int:
     picture.save(buffer, Image.registered_extensions()[output.suffix.lower()])
     atomic_write(output, buffer.getvalue())
     groups = group_sizes(samples)
-    row = {"name": samples.name, "out": str(output), "groups": groups}
+    row = {"name": samples.name, "out": str(output), "groups": groups, "channels": list(samples.channel_names)}
     print(json.dumps(row) if args.json else f"wrote {output}{describe_groups(groups)}")
     return 0
 

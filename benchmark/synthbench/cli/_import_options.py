@@ -35,6 +35,13 @@ def add_import_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_channels_option(parser: argparse.ArgumentParser) -> None:
+    """Add the option that names the channels of the images."""
+    parser.add_argument(
+        "--channels", type=_names, default=(), metavar="A,B", help="names of the channels, such as nuclear,membrane"
+    )
+
+
 def import_options(args: argparse.Namespace) -> dict[str, Any]:
     """Return the options by the names of parameters of `synthbench.datasets.importing.prepare_import`."""
     return {name: getattr(args, name) for name in ("task", "classes", "components", "ignore", "white", "trusted")}

@@ -23,7 +23,7 @@ import argparse
 from synthbench.cli._dataset_add import add_dataset
 from synthbench.cli._dataset_list import list_datasets
 from synthbench.cli._dataset_views import check, show
-from synthbench.cli._import_options import add_import_options
+from synthbench.cli._import_options import add_channels_option, add_import_options
 
 __all__ = ["add_arguments", "run"]
 
@@ -48,6 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="segmentations of Cell Tracking Challenge folders; each: gold where a sequence has it, else silver",
     )
     adding.add_argument("--from", dest="archive", metavar="PATH", help="a manually downloaded copy of the file")
+    add_channels_option(adding)
     adding.set_defaults(action=add_dataset)
     checking = actions.add_parser("check", help="check a dataset: duplicates, leaks between splits, implausible masks")
     checking.add_argument("what", metavar="NAME|PATH")

@@ -57,6 +57,7 @@ def build_dataset(name: str, config: Mapping[str, Any], folder: Path, context: C
         "citation": cls.citation,
         "plugin": name,
         "config": settings.model_dump(mode="json"),
+        **({"channels": list(cls.channels)} if cls.channels else {}),
     }
     return SampleSet.write(
         folder,

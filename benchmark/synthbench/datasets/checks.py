@@ -16,7 +16,7 @@ from synthbench.datasets.unlabelled import is_unlabelled
 from synthbench.errors import DataError
 from synthbench.metrics.similarity import near_duplicates, thumbnail
 from synthbench.plugin.api import Progress, silent
-from synthbench.samples import Sample, SampleSet
+from synthbench.samples import Sample, SampleSet, kind_of_image
 from synthbench.types import AnyArray
 
 __all__ = ["check_dataset"]
@@ -100,7 +100,8 @@ def _suspicious_masks(masks: Sequence[MaskStatistics], name: str) -> list[str]:
 def _summarise(samples: SampleSet, report: DatasetReport) -> None:
     entries = samples.entries
     report.sizes = dict(Counter(f"{e.height}×{e.width}" for e in entries).most_common())
-    report.kinds = dict(Counter(f"{'grey' if e.channels == 1 else 'RGB'} {e.dtype}" for e in entries).most_common())
+    report.kinds = dict(Counter(f"{kind_of_image(e.channels)} {e.dtype}" for e in entries).most_common())
+    report.channels = list(samples.channel_names)
     report.splits = dict(Counter(e.groups["split"] for e in entries if "split" in e.groups))
     annotated = [e for e in entries if not is_unlabelled(e)]
     pixels = sum(e.height * e.width for e in annotated)

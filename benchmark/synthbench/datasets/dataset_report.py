@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from synthbench.io.escaping import printable
+
 __all__ = ["TINY", "DatasetReport", "NearDuplicate"]
 
 TINY = 10
@@ -36,6 +38,8 @@ class DatasetReport:
     samples : int
     splits, sizes, kinds : dict
         Number of samples by official split, by ``height×width``, by channels and dtype.
+    channels : list of str
+        Names of the channels, where they have names.
     groups : dict
         Name of a group → number of its different values.
     objects : int
@@ -94,6 +98,7 @@ class DatasetReport:
     ignored: float = 0.0
     samples_with_ignored: int = 0
     unlabelled: int = 0
+    channels: list[str] = field(default_factory=list)
 
     def json(self) -> str:
         """Return the report as JSON."""
@@ -105,6 +110,7 @@ class DatasetReport:
         lines = [f"{self.name}: {self.samples} samples{without}, task {self.task}, fingerprint {self.fingerprint[:16]}"]
         for title, counts in (("splits", self.splits), ("sizes", self.sizes), ("images", self.kinds)):
             lines += [f"  {title}: {_counts(counts)}"] if counts else []
+        lines += [f"  channels: {', '.join(map(printable, self.channels))}"] if self.channels else []
         lines += [f"  groups, different values: {_counts(self.groups)}"] if self.groups else []
         if self.task == "instances":
             lines.append(f"  objects: {self.objects:,}, per image {_quantiles(self.objects_per_image)}")

@@ -13,7 +13,7 @@ from synthbench.errors import DataError
 from synthbench.io.images import TIFF_SUFFIXES, decoder_errors, open_image, pixels_of
 from synthbench.types import AnyArray
 
-__all__ = ["decode_image", "decode_mask"]
+__all__ = ["decode_image", "decode_mask", "without_alpha"]
 
 _LOSSY = ("JPEG", "MPO", "WEBP", "JPEG2000")
 _PLAIN_MODES = ("1", "L", "LA", "RGB", "RGBA", "I", "F")
@@ -23,10 +23,13 @@ _PNG = b"\x89PNG\r\n\x1a\n"
 def decode_image(path: Path, log: ImportLog) -> AnyArray:
     """Read an image file with its palette and orientation applied; see `synthbench.datasets.tiffs.read_tiff`.
 
+    An alpha channel is dropped where it is opaque.
+
     Returns
     -------
     ndarray
-        ``(height, width)``, or ``(height, width, channels)`` of 2 (grey, alpha), 3 or 4 (RGB, alpha); any type.
+        ``(height, width)``, or ``(height, width, channels)``; any type. A second or fourth channel is one of a TIFF
+        that has channels.
 
     Raises
     ------
@@ -34,7 +37,8 @@ def decode_image(path: Path, log: ImportLog) -> AnyArray:
         If it can't be read without loss, is an animation, or has transparent pixels.
     """
     if path.suffix.lower() in TIFF_SUFFIXES:
-        return read_tiff(path, log, mask=False)
+        pixels, alpha = read_tiff(path, log, mask=False)
+        return without_alpha(pixels, str(path), log) if alpha else pixels
     with decoder_errors(path):
         colour, depth = _png_head(path)
         if depth == 16 and colour in (2, 4, 6):
@@ -55,7 +59,26 @@ def decode_image(path: Path, log: ImportLog) -> AnyArray:
                 raise DataError(f"{path}: its pixels are CMYK; save it as grey or RGB")
             else:
                 pixels = np.asarray(file.convert("RGB"))
+    if pixels.ndim == 3 and pixels.shape[2] in (2, 4):
+        pixels = without_alpha(pixels, str(path), log)
     return apply_orientation(pixels, orientation, log, mask=False)
+
+
+def without_alpha(image: AnyArray, where: str, log: ImportLog) -> AnyArray:
+    """Return an image of two or four channels without the last, its alpha channel.
+
+    Raises
+    ------
+    DataError
+        If that isn't opaque.
+    """
+    if image.dtype.kind != "u" or not (image[..., -1] == np.iinfo(image.dtype).max).all():
+        raise DataError(
+            f"{where}: the image has {image.shape[2]} channels, and the last isn't an opaque alpha "
+            "channel; save it as grey or RGB, or its channels as a TIFF whose axes are CYX"
+        )
+    log.count("opaque alpha channels dropped")
+    return image[..., 0] if image.shape[2] == 2 else image[..., :3]
 
 
 def decode_mask(path: Path, log: ImportLog, *, classes: bool = False) -> AnyArray:
@@ -80,7 +103,7 @@ def decode_mask(path: Path, log: ImportLog, *, classes: bool = False) -> AnyArra
         like.
     """
     if path.suffix.lower() in TIFF_SUFFIXES:
-        return read_tiff(path, log, mask=True, classes=classes)
+        return read_tiff(path, log, mask=True, classes=classes)[0]
     if path.suffix.lower() in (".jpg", ".jpeg"):
         raise _lossy(path, "JPEG")
     with decoder_errors(path):

@@ -20,7 +20,7 @@ from synthbench.datasets.unlabelled import find_unlabelled, read_unlabelled
 from synthbench.errors import ConfigError, DataError, join_problems, suggest
 from synthbench.plugin.api import Progress, silent
 from synthbench.plugin.registry import registry
-from synthbench.samples import UNLABELLED, Sample, SampleSet, Task
+from synthbench.samples import MAX_CHANNELS, UNLABELLED, Sample, SampleSet, Task, channel_count
 
 __all__ = ["FORMATS", "Import", "ImportFormat", "detect_format", "prepare_import"]
 
@@ -80,6 +80,8 @@ class Import:
         Metadata of the sample set: where the samples came from and, once all are read, what was done to them.
     groups : Grouping or None
         Additional groups of the samples, from a table or from file names.
+    channels : tuple of str
+        Names of the channels of all images; empty where they aren't named.
     log : ImportLog
         Filled while samples are read.
     """
@@ -91,6 +93,7 @@ class Import:
     options: ImportOptions
     info: dict[str, Any]
     groups: Grouping | None = None
+    channels: tuple[str, ...] = ()
     log: ImportLog = field(default_factory=ImportLog)
 
     def samples(self, progress: Progress = silent) -> Iterator[Sample]:
@@ -110,6 +113,7 @@ class Import:
         for sample in self._read():
             if self.log.problems:
                 continue  # the import will fail; read on to report all problems
+            self._check_channels(sample)
             unlabelled = sample.groups.get("split") == UNLABELLED
             if unlabelled:
                 self.log.count("images without labels")
@@ -135,6 +139,14 @@ class Import:
             self.log.count("masks not checked for plausibility (--trust-masks)", done)
         if self.log.counts:
             self.info["import"] = self.log.lines()
+
+    def _check_channels(self, sample: Sample) -> None:
+        count = channel_count(sample.image)
+        if self.channels and count != len(self.channels):
+            raise DataError(
+                f"{self.path}: {sample.id!r} has {count} channels, and {len(self.channels)} are named: "
+                f"{', '.join(self.channels)}; name as many, in their order, with --channels a,b,…"
+            )
 
     def _read(self) -> Iterator[Sample]:
         """Yield the samples with their groups; raise `DataError` at the end with all problems."""
@@ -224,6 +236,7 @@ def prepare_import(
     truth: tracking.TruthChoice | None = None,
     white: float | None = None,
     trusted: bool = False,
+    channels: Sequence[str] = (),
 ) -> Import:
     """Prepare an import; only the format is detected, no image is read yet.
 
@@ -252,6 +265,8 @@ def prepare_import(
         The white level of all images; by default images keep their values, and floats are rescaled together.
     trusted
         Don't check whether masks are label maps of objects.
+    channels
+        Names of the channels of the images, in their order; by default those of the sample set, if it is one already.
 
     Raises
     ------
@@ -279,4 +294,8 @@ def prepare_import(
         raise ConfigError(f"{at}: --truth applies only to Cell Tracking Challenge folders; remove it")
     options = ImportOptions(task or "instances", tuple(classes), components, ignore, truth, white, trusted)
     name = name or safe_id(at.resolve().stem if at.is_file() else at.resolve().name)
-    return Import(at, detected, description, name, options, info, additional_groups)
+    if len(set(channels)) < len(channels) or not all(channels) or len(channels) > MAX_CHANNELS:
+        raise ConfigError(f"channels {', '.join(channels)}: expected up to {MAX_CHANNELS} different names")
+    if channels:
+        info["channels"] = list(channels)
+    return Import(at, detected, description, name, options, info, additional_groups, tuple(channels))

@@ -23,7 +23,7 @@ __all__ = ["Library", "default_root", "find_built", "open_dataset"]
 HOME = "SYNTHBENCH_HOME"
 ARCHIVE = "archive"
 """The key of a plugin's configuration that ``--from PATH`` sets."""
-READER_VERSION = 2
+READER_VERSION = 3
 """Version of the import; when it increases, datasets given by path are imported again."""
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}")
 

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from synthbench.datasets.decoding import decode_image, decode_mask
+from synthbench.datasets.decoding import decode_image, decode_mask, without_alpha
 from synthbench.datasets.import_options import ImportLog, ImportOptions
 from synthbench.datasets.mask_checks import check_mask
 from synthbench.datasets.mask_statistics import TYPE_MAXIMA, mask_statistics
 from synthbench.errors import DataError
-from synthbench.samples import IGNORED, MAX_LABEL, Sample, split_ignored
+from synthbench.samples import IGNORED, MAX_CHANNELS, MAX_LABEL, Sample, split_ignored
 from synthbench.types import AnyArray
 
 if TYPE_CHECKING:
@@ -25,7 +25,6 @@ __all__ = [
     "read_image",
     "read_mask",
     "read_pairs",
-    "rescale",
     "split_components",
     "to_integers",
     "to_label_map",
@@ -71,15 +70,22 @@ def read_pairs(
 
 
 def read_image(path: Path, log: ImportLog) -> AnyArray:
-    """Read an image file as uint8 or uint16, grey or RGB; see `decode_image` and `to_sample_image`."""
+    """Read an image file as uint8 or uint16, of 1 to 4 channels; see `decode_image` and `to_sample_image`."""
     return to_sample_image(decode_image(path, log), str(path), log)
 
 
-def to_sample_image(image: AnyArray, where: str, log: ImportLog) -> AnyArray:
-    """Return an image as uint8 or uint16, ``(height, width)`` or ``(height, width, 3)``.
+def to_sample_image(image: AnyArray, where: str, log: ImportLog, *, guess_alpha: bool = False) -> AnyArray:
+    """Return an image as uint8 or uint16, ``(height, width)`` or ``(height, width, channels)`` with 2 to 4 channels.
 
-    Opaque alpha is dropped; an RGB image of three equal channels becomes grey; channels first become channels last.
-    Other types become uint8 or uint16 in the scale of the set, `log.rescaler`. Each is counted in `log`.
+    An RGB image of three equal channels becomes grey; channels first become channels last. Other types become uint8 or
+    uint16 in the scale of the set, `log.rescaler`. Each is counted in `log`.
+
+    Parameters
+    ----------
+    image, where, log
+    guess_alpha
+        Drop the last of four channels if it has the highest value of its unsigned type everywhere: it is then taken
+        for opaque alpha, which an array doesn't say.
 
     Raises
     ------
@@ -87,28 +93,25 @@ def to_sample_image(image: AnyArray, where: str, log: ImportLog) -> AnyArray:
         If it can't be had without losing something.
     """
     image = _drop_axes(image)
-    if image.ndim == 3 and image.shape[0] == 3 and image.shape[2] not in (2, 3, 4):
+    if image.ndim == 3 and 2 <= image.shape[0] <= MAX_CHANNELS and image.shape[2] > MAX_CHANNELS:
         image = np.moveaxis(image, 0, -1)
         log.count("images transposed from channels first to channels last")
     if image.size == 0:
         raise DataError(f"{where}: the image is empty")
-    if image.ndim == 3 and image.shape[2] in (2, 4):
-        if image.dtype.kind != "u" or not (image[..., -1] == np.iinfo(image.dtype).max).all():
-            raise DataError(
-                f"{where}: the image has {image.shape[2]} channels, and the last isn't an opaque alpha "
-                "channel; save it as grey or RGB"
-            )
-        image = image[..., 0] if image.shape[2] == 2 else image[..., :3]
-        log.count("opaque alpha channels dropped")
-    if not (image.ndim == 2 or (image.ndim == 3 and image.shape[2] == 3)):
-        raise DataError(f"{where}: the image has shape {image.shape}; save a single plane, grey or RGB")
-    if image.ndim == 3 and (image == image[..., :1]).all():
+    four = guess_alpha and image.ndim == 3 and image.shape[2] == 4 and image.dtype.kind == "u"
+    if four and (image[..., 3] == np.iinfo(image.dtype).max).all():
+        image = without_alpha(image, where, log)
+    if not (image.ndim == 2 or (image.ndim == 3 and 2 <= image.shape[2] <= MAX_CHANNELS)):
+        raise DataError(
+            f"{where}: the image has shape {image.shape}; save a single plane of at most {MAX_CHANNELS} channels"
+        )
+    if image.ndim == 3 and image.shape[2] == 3 and (image == image[..., :1]).all():
         image = np.ascontiguousarray(image[..., 0])
         log.count("colour images with three equal channels stored as grey")
-    return rescale(image, where, log)
+    return _rescale(image, where, log)
 
 
-def rescale(image: AnyArray, where: str, log: ImportLog) -> AnyArray:
+def _rescale(image: AnyArray, where: str, log: ImportLog) -> AnyArray:
     """Return pixels, of any shape, as uint8 or uint16 in the intensity scale of the set."""
     image = log.rescaler.apply(image, where, log.count)
     if image.dtype == np.uint16:

@@ -12,6 +12,7 @@ from synthbench.datasets.import_options import ImportLog
 from synthbench.datasets.palettes import check_palette
 from synthbench.errors import DataError
 from synthbench.io.images import check_size, decoder_errors
+from synthbench.samples import MAX_CHANNELS
 from synthbench.types import AnyArray
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ ORIENTED = "rotated as their orientation tag says"
 """In the log, of images and masks."""
 
 
-def read_tiff(path: Path, log: ImportLog, *, mask: bool, classes: bool = False) -> AnyArray:
+def read_tiff(path: Path, log: ImportLog, *, mask: bool, classes: bool = False) -> tuple[AnyArray, bool]:
     """Read a TIFF file with one image; reduced copies of it (pyramids, thumbnails) are skipped.
 
     Orientation tags are applied. An image with a palette gets its colours, one whose 0 is white is inverted, and
@@ -47,13 +48,15 @@ def read_tiff(path: Path, log: ImportLog, *, mask: bool, classes: bool = False) 
 
     Returns
     -------
-    ndarray
-        ``(height, width)``, or ``(height, width, samples)``, of the type in the file.
+    pixels : ndarray
+        ``(height, width)``, or ``(height, width, channels)``, of the type in the file.
+    alpha : bool
+        Whether the last of two or four channels is an alpha channel: the tags say so, or it follows colours.
 
     Raises
     ------
     DataError
-        If the file holds several pictures, planes that are no colours, ink, or for a mask numbers that were saved
+        If the file holds several pictures, planes that are no channels, ink, or for a mask numbers that were saved
         with loss or don't say which is the background.
     """
     import tifffile
@@ -66,7 +69,8 @@ def read_tiff(path: Path, log: ImportLog, *, mask: bool, classes: bool = False) 
         page = series.keyframe
         pixels_in_all = int(np.prod(series.shape, dtype=np.int64)) // page.samplesperpixel
         check_size(path, pixels_in_all // page.imagewidth, page.imagewidth)
-        axes = _plane(path, series, log, mask=mask)
+        axes = _plane(path, series, mask=mask)
+        named_three = "C" in axes and series.shape[series.axes.index("C")] == 3
         _known_colours(path, page)
         if mask and page.compression in _LOSSY:
             raise DataError(
@@ -78,9 +82,10 @@ def read_tiff(path: Path, log: ImportLog, *, mask: bool, classes: bool = False) 
         written_by_tifffile = series.kind == "shaped"
         bits = page.bitspersample if isinstance(page.bitspersample, int) else 8 * pixels.itemsize
         orientation = page.tags.valueof(ORIENTATION, default=1)
-        colours = page.colormap if page.photometric == PALETTE else None
+        colours = page.colormap if page.photometric == PALETTE and "C" not in axes else None
         if mask and colours is not None:
             check_palette(path, pixels, (colours >> 8).T, classes=classes)
+        alpha = pixels.ndim == 3 and pixels.shape[2] in (2, 4) and _last_is_alpha(page)
         white_is_zero = page.photometric == WHITE_IS_ZERO and not (pixels.dtype == bool and written_by_tifffile)
     if white_is_zero:
         pixels = _inverted(path, pixels, bits, log, mask=mask)
@@ -91,7 +96,10 @@ def read_tiff(path: Path, log: ImportLog, *, mask: bool, classes: bool = False) 
     elif not mask and bits in (2, 4) and pixels.dtype == np.uint8:
         pixels = pixels * np.uint8(255 // (2**bits - 1))
         log.count(f"images of {bits} bits spread over 8")
-    return apply_orientation(pixels, orientation, log, mask=mask)
+    if not mask and pixels.ndim == 3 and not alpha:
+        kind = "three unnamed channels, read as red, green and blue" if named_three else f"{pixels.shape[2]} channels"
+        log.count(f"images with {kind}", int(named_three or pixels.shape[2] != 3))
+    return apply_orientation(pixels, orientation, log, mask=mask), alpha
 
 
 def apply_orientation(pixels: AnyArray, orientation: object, log: ImportLog, *, mask: bool) -> AnyArray:
@@ -119,23 +127,26 @@ def _main_series(path: Path, all_series: list[TiffPageSeries]) -> TiffPageSeries
     return full[0]
 
 
-def _plane(path: Path, series: TiffPageSeries, log: ImportLog, *, mask: bool) -> str:
+def _plane(path: Path, series: TiffPageSeries, *, mask: bool) -> str:
     """Return the axes that are longer than 1; raise `DataError` unless they are one picture's."""
     kept = [
         (axis, length) for axis, length in zip(series.axes, series.shape, strict=True) if length > 1 or axis in "YX"
     ]
     more = [(axis, length) for axis, length in kept if axis not in "YXS"]
     colours = [(axis, length) for axis, length in more if axis == "C"]
-    if more and not (more == colours and len(more) == 1 and more[0][1] == 3 and series.keyframe.samplesperpixel == 1):
+    are_channels = more == colours and len(more) == 1 and series.keyframe.samplesperpixel == 1
+    if more and not (are_channels and more[0][1] <= MAX_CHANNELS):
         planes = ", ".join(f"{length} {_AXES.get(axis, f'planes along {axis}')}" for axis, length in more)
         raise DataError(
             f"{path}: contains {planes} of {series.keyframe.imagelength}×{series.keyframe.imagewidth}, not one image; "
-            + ("save the one mask of the image" if mask else "save single planes, grey or RGB")
+            + (
+                "save the one mask of the image"
+                if mask
+                else "save single planes, or up to four channels as the axes CYX"
+            )
         )
     if more and mask:
-        raise DataError(f"{path}: contains three channels; save the one mask of the image")
-    if more:
-        log.count("images with three unnamed channels, read as red, green and blue")
+        raise DataError(f"{path}: contains {more[0][1]} channels; save the one mask of the image")
     return "".join(axis for axis, _ in kept)
 
 
@@ -144,6 +155,12 @@ def _as_planes(pixels: AnyArray, all_axes: str, axes: str) -> AnyArray:
     pixels = pixels.squeeze(tuple(i for i, axis in enumerate(all_axes) if axis not in axes))
     last = axes.find("S") if "S" in axes else axes.find("C")
     return np.ascontiguousarray(np.moveaxis(pixels, last, -1)) if last >= 0 else pixels
+
+
+def _last_is_alpha(page: TiffPage) -> bool:
+    """Return whether the last sample of a pixel is said to be alpha, or follows red, green and blue."""
+    extra = tuple(page.extrasamples or ())
+    return page.samplesperpixel in (2, 4) and (page.photometric == RGB or any(int(kind) > 0 for kind in extra))
 
 
 def _known_colours(path: Path, page: TiffPage) -> None:

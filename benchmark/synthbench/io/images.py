@@ -122,8 +122,10 @@ def write_array(path: Path, array: AnyArray) -> None:
 
             if array.ndim == 3 and array.shape[2] != 3:
                 planes = np.ascontiguousarray(np.moveaxis(array, -1, 0))[None, None, ..., None]
-                form = {"imagej": True, "metadata": {"axes": "TZCYXS", "mode": "composite"}}
-                tifffile.imwrite(path, planes, compression="zlib", photometric="minisblack", **form)
+                about = {"axes": "TZCYXS", "mode": "composite"}
+                tifffile.imwrite(
+                    path, planes, imagej=True, compression="zlib", photometric="minisblack", metadata=about
+                )
             else:
                 photometric = "rgb" if array.ndim == 3 else "minisblack"
                 tifffile.imwrite(path, array, compression="zlib", photometric=photometric)

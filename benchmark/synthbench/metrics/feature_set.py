@@ -12,9 +12,10 @@ from synthbench.metrics.mask_realism import MEASURES, measure_masks
 from synthbench.metrics.residual_similarity import MaskResiduals, ThumbnailSet
 from synthbench.metrics.residuals import TEXTURE_SIDE, Residuals, residuals
 from synthbench.metrics.similarity import SIDE, thumbnail
+from synthbench.samples import channel_count
 from synthbench.types import AnyArray, BoolMask, Features, Image, LabelMap
 
-__all__ = ["FeatureSet", "ImageToEncode", "extract_features"]
+__all__ = ["FeatureSet", "ImageToEncode", "extract_features", "rgb_pictures"]
 
 
 class ImageToEncode(NamedTuple):
@@ -75,7 +76,7 @@ class FeatureSet:
         name
             Name of the image.
         image
-            ``(height, width)`` or ``(height, width, 3)``, any real type.
+            ``(height, width)`` or ``(height, width, channels)``, any real type.
         labels
             ``(height, width)`` label map of objects, or of classes if `task` is ``"semantic"``.
         ignore
@@ -142,6 +143,9 @@ def extract_features(
 ) -> FeatureSet:
     """Encode the images of a set in one pass, and keep what comparisons need of them; no image is kept.
 
+    Encoders see grey and RGB. An image of two channels is encoded as `rgb_pictures` paints it; one of four as two
+    pictures, whose features are joined, so that its row is twice as long.
+
     Parameters
     ----------
     encode
@@ -157,20 +161,49 @@ def extract_features(
     Raises
     ------
     ValueError
-        If `encode` doesn't return a row of finite numbers for each image.
+        If `encode` doesn't return a row of finite numbers for each image, or only some images have four channels.
     """
     feature_set = FeatureSet()
+    pictures_of_each: set[int] = set()
 
     def pixels() -> Iterator[Image]:
         for number, each in enumerate(images, 1):
             feature_set.add(each.name, each.image, each.labels, each.ignore, task=each.task, origin=each.origin)
-            yield each.image
+            pictures = rgb_pictures(each.image)
+            pictures_of_each.add(len(pictures))
+            if len(pictures_of_each) > 1:
+                raise ValueError(f"{each.name} has {channel_count(each.image)} channels, and images before it others")
+            yield from pictures
             progress(number, count, "")
 
     features = np.asarray(encode(pixels()))
-    if features.dtype.kind not in "fiu" or features.ndim != 2 or len(features) != count:
-        raise ValueError(f"features are {features.dtype} of shape {features.shape} for {count} images")
+    pictures = count * max(pictures_of_each, default=1)
+    if features.dtype.kind not in "fiu" or features.ndim != 2 or len(features) != pictures:
+        raise ValueError(f"features are {features.dtype} of shape {features.shape} for {pictures} images")
     if not np.isfinite(features).all():
         raise ValueError("features are not finite")
-    feature_set.features = features
+    feature_set.features = features.reshape(count, -1) if pictures > count else features
     return feature_set
+
+
+def rgb_pictures(image: Image) -> list[Image]:
+    """Return the pictures that an encoder sees of an image.
+
+    Of two channels the first is green, the second red, and their mean, rounded up, blue: so nothing is lost, nothing is
+    clipped, and intensities keep their scale.
+
+    Parameters
+    ----------
+    image
+        ``(height, width)`` or ``(height, width, channels)``, 2 to 4 channels, uint8 or uint16.
+
+    Returns
+    -------
+    list of ndarray
+        The image itself if it is grey or RGB; else a picture ``(height, width, 3)`` of the same type for each two
+        channels.
+    """
+    if channel_count(image) in (1, 3):
+        return [image]
+    pairs = (np.moveaxis(image[..., first : first + 2], -1, 0) for first in range(0, image.shape[2], 2))
+    return [np.stack([b, a, ((a.astype(np.uint32) + b + 1) // 2).astype(image.dtype)], axis=-1) for a, b in pairs]

@@ -69,7 +69,7 @@ def residuals(image: AnyArray, labels: AnyArray) -> Residuals:
     Parameters
     ----------
     image
-        ``(height, width)`` or ``(height, width, 3)``, any real type.
+        ``(height, width)`` or ``(height, width, channels)``, any real type; grey is the mean of the channels.
     labels
         ``(height, width)``, integers: objects, or classes; 0 is background.
 

@@ -44,7 +44,8 @@ def thumbnail(image: AnyArray) -> AnyArray:
     Parameters
     ----------
     image
-        ``(height, width)`` or ``(height, width, 3)``, any real type, at least one pixel.
+        ``(height, width)`` or ``(height, width, channels)``, any real type, at least one pixel. Grey is the mean of the
+        channels.
 
     Returns
     -------
@@ -56,8 +57,8 @@ def thumbnail(image: AnyArray) -> AnyArray:
     ValueError
         If the shape or type is another, or a pixel isn't finite.
     """
-    if image.ndim not in (2, 3) or (image.ndim == 3 and image.shape[2] != 3) or image.size == 0:
-        raise ValueError(f"image: shape {image.shape}; expected (height, width) or (height, width, 3)")
+    if image.ndim not in (2, 3) or (image.ndim == 3 and image.shape[2] not in (2, 3, 4)) or image.size == 0:
+        raise ValueError(f"image: shape {image.shape}; expected (height, width), or 2 to 4 channels last")
     if image.dtype.kind not in "fiub" or not np.isfinite(image).all():
         raise ValueError(f"image: dtype {image.dtype}, or a pixel isn't finite; expected finite real numbers")
     grey = image.mean(axis=2, dtype=np.float32) if image.ndim == 3 else image.astype(np.float32)

@@ -27,6 +27,7 @@ from synthbench.samples.sample import (
     check_id,
     check_ignore_value,
     check_labels,
+    kind_of_image,
     split_ignored,
 )
 from synthbench.samples.sample_set import SampleSet, check_sizes
@@ -50,6 +51,7 @@ __all__ = [
     "check_ignore_value",
     "check_labels",
     "check_sizes",
+    "kind_of_image",
     "read_array",
     "suffix_for",
     "split_ignored",

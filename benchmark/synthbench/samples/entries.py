@@ -124,13 +124,13 @@ def read_entry(row: Mapping[str, Any]) -> Entry:
     return entry
 
 
-def check_channels(entries: Iterable[Entry], where: str) -> int:
+def check_channels(images: Iterable[tuple[str, int]], where: str) -> int:
     """Return the number of channels that images are brought to: their own, and 3 where grey and RGB are mixed.
 
     Parameters
     ----------
-    entries
-        Without any, the number is 1.
+    images
+        Name and number of channels of each. Without any, the number is 1.
     where
         Begins the message.
 
@@ -140,8 +140,8 @@ def check_channels(entries: Iterable[Entry], where: str) -> int:
         If the numbers differ otherwise: a channel that an image doesn't have can't be made up.
     """
     first: dict[int, str] = {}
-    for entry in entries:
-        first.setdefault(entry.channels, entry.id)
+    for name, channels in images:
+        first.setdefault(channels, name)
     if len(first) > 1 and set(first) != {1, 3}:
         (few, one), (many, other) = sorted(first.items())[0], sorted(first.items())[-1]
         raise DataError(

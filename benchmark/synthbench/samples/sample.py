@@ -31,6 +31,7 @@ __all__ = [
     "check_ignore_value",
     "check_image",
     "check_labels",
+    "kind_of_image",
     "split_ignored",
 ]
 
@@ -131,6 +132,11 @@ class Sample:
 def channel_count(image: AnyArray) -> int:
     """Return the number of channels of an image: 1 of ``(height, width)``, C of ``(height, width, C)``."""
     return 1 if image.ndim == 2 else int(image.shape[2])
+
+
+def kind_of_image(channels: int) -> str:
+    """Return what an image of so many channels is called: grey, RGB, or ``"2 channels"``."""
+    return {1: "grey", 3: "RGB"}.get(channels, f"{channels} channels")
 
 
 def check_id(name: str) -> None:

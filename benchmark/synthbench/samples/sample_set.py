@@ -74,7 +74,7 @@ class SampleSet(Sequence[Sample]):
             if entry.id in seen:
                 raise DataError(f"sample set {name!r}: the id {entry.id!r} occurs twice")
             seen.add(entry.id)
-        self.channels = check_channels(entries, f"sample set {name!r}")
+        self.channels = check_channels(((e.id, e.channels) for e in entries), f"sample set {name!r}")
         self.name = name
         self.task: Task = task
         self.classes = tuple(classes)
@@ -197,6 +197,13 @@ class SampleSet(Sequence[Sample]):
     def save(self, folder: str | Path) -> SampleSet:
         """Write this set to a new folder, and return it opened from there."""
         return SampleSet.write(folder, self, name=self.name, task=self.task, classes=self.classes, info=self.info)
+
+    @property
+    def channel_names(self) -> tuple[str, ...]:
+        """Names of the channels, in their order, from ``info["channels"]``; empty where they have none."""
+        names = self.info.get("channels")
+        known = isinstance(names, list | tuple) and all(isinstance(name, str) for name in names)
+        return tuple(names) if known and names and len(names) == self.channels else ()
 
     # -- access ------------------------------------------------------------------------------------------
 

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from synthbench.datasets.import_options import ImportLog, ImportOptions
+from synthbench.datasets.importing import prepare_import
 from synthbench.datasets.readers import npz
 from synthbench.errors import DataError
 
@@ -28,24 +29,39 @@ def _save(path: Path, arrays: dict[str, np.ndarray], compressed: bool = True) ->
 
 
 @pytest.mark.parametrize("compressed", [True, False])
-def test_images_of_two_channels_become_rgb_and_floats_are_rescaled(bring, tmp_path, tissue, compressed):
+def test_images_keep_their_two_channels_and_floats_are_rescaled(bring, tmp_path, tissue, compressed):
     path = _save(tmp_path / "tissuenet_v1.1_train.npz", tissue, compressed)
     samples, found = bring(path)
     assert [s.id for s in samples] == [f"tissuenet_v1.1_train-0000{i}" for i in range(3)]
     assert [dict(s.groups) for s in samples] == [{"split": "train", "tissue": t} for t in ("skin", "pancreas", "skin")]
     first = samples[0]
     assert first.image.dtype == np.uint16
-    assert (first.image[..., 0] == 0).all()
+    assert first.image.shape == (24, 32, 2)
     for channel in (0, 1):
         every, plane = tissue["X"].astype(float), tissue["X"][0, ..., channel].astype(float)
         scaled = np.rint((plane - every.min()) * (65535 / np.ptp(every)))
-        np.testing.assert_array_equal(first.image[..., channel + 1], scaled)
+        np.testing.assert_array_equal(first.image[..., channel], scaled)
     np.testing.assert_array_equal(first.labels, tissue["y"][0, ..., 0])
     lines = "\n".join(found.log.lines())
     assert "float32 images rescaled together: " in lines
     assert "the range of all images, stored as 0 … 65535 (uint16): 3" in lines
-    assert "first green, the second blue: 3" in lines
     assert "masks taken from channel 0 of 2: 3" in lines
+
+
+@pytest.mark.parametrize(("last", "channels"), [(255, 3), (254, 4)])
+def test_a_fourth_channel_is_dropped_where_it_is_opaque_alpha(bring, tmp_path, tissue, last, channels):
+    images = np.random.default_rng(0).integers(0, 256, (3, 24, 32, 4), dtype=np.uint8)
+    images[..., 3] = last
+    samples, _ = bring(_save(tmp_path / "a.npz", {"X": images, "y": tissue["y"]}))
+    np.testing.assert_array_equal(samples[1].image, images[1, ..., :channels])
+
+
+def test_images_with_and_without_alpha_make_no_set(tmp_path, tissue):
+    images = np.random.default_rng(0).integers(0, 256, (3, 24, 32, 4), dtype=np.uint8)
+    images[1, ..., 3] = 255
+    prepared = prepare_import(_save(tmp_path / "a.npz", {"X": images, "y": tissue["y"]}))
+    with pytest.raises(DataError, match="'a-00001' has 3 channels and that of 'a-00000' has 4"):
+        prepared.write(tmp_path / "set")
 
 
 def test_another_mask_can_be_asked_for(tmp_path, tissue):

@@ -8,6 +8,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import tifffile
 
 from helpers.blobs import blobs
 from synthbench.errors import ConfigError, DataError
@@ -185,6 +186,37 @@ def test_one_rule_for_pixels_of_every_kind(many: list[Sample], tmp_path: Path) -
     assert same["frechet"]["value"] == pytest.approx(0, abs=1e-6)
     assert "pixel types differ: synthetic uint8 grey; real uint16 grey" in same["notes"]
     assert evaluate_fidelity(colour, eight, encoder="untrained")["frechet"]["value"] > 0.01
+
+
+def stacks(path: Path, images: list[np.ndarray]) -> Path:
+    """Write images ``(height, width, channels)`` as ImageJ's channels."""
+    path.mkdir()
+    for i, image in enumerate(images):
+        tifffile.imwrite(path / f"{i:03d}.tif", np.moveaxis(image, -1, 0), imagej=True, metadata={"axes": "CYX"})
+    return path
+
+
+@pytest.mark.parametrize("channels", [2, 4])
+def test_a_change_in_any_channel_is_seen_and_no_change_is_none(
+    channels: int, many: list[Sample], tmp_path: Path
+) -> None:
+    images = [np.stack([np.roll(s.image, 7 * k, axis=0) for k in range(channels)], axis=-1) for s in many[:8]]
+    real = stacks(tmp_path / "real", images)
+    same = evaluate_fidelity(real, stacks(tmp_path / "same", images), encoder="untrained")
+    assert same["frechet"]["value"] == pytest.approx(0, abs=1e-6)
+    for channel in range(channels):
+        changed = [image.copy() for image in images]
+        for image in changed:
+            image[..., channel] //= 2
+        found = evaluate_fidelity(real, stacks(tmp_path / f"{channel}", changed), encoder="untrained")
+        assert found["frechet"]["value"] > 0.01
+
+
+def test_images_of_other_channels_are_not_compared(many: list[Sample], tmp_path: Path) -> None:
+    grey = plain(tmp_path / "grey", [s.image for s in many[:8]])
+    two = stacks(tmp_path / "two", [np.stack([s.image, s.image // 2], axis=-1) for s in many[:8]])
+    with pytest.raises(DataError, match=r"two.*2"):
+        evaluate_fidelity(grey, two, encoder="untrained")
 
 
 def test_whole_numbers_in_wide_types_are_the_images_they_were(many: list[Sample], tmp_path: Path) -> None:

@@ -9,12 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
-
 from synthbench.datasets.files import safe_id, split_of, walk_folders
 from synthbench.datasets.import_options import ImportLog, ImportOptions
 from synthbench.datasets.npz_file import NpzFile
-from synthbench.datasets.pixels import make_sample, rescale, to_label_map, to_sample_image
+from synthbench.datasets.pixels import make_sample, to_label_map, to_sample_image
 from synthbench.errors import DataError
 from synthbench.samples import Sample
 from synthbench.types import AnyArray
@@ -42,8 +40,8 @@ def sniff(path: Path) -> str | None:
 def read(path: Path, options: ImportOptions, log: ImportLog, *, mask: int = 0) -> Iterator[Sample]:
     """Yield the images of one npz file after another; ids are ``<file>-<index>``.
 
-    Images of two channels become RGB: the first channel green, the second blue, red empty.
-    `synthbench.datasets.pixels.to_sample_image` converts the types of images.
+    Images have up to four channels; a fourth that is opaque alpha in all its pixels is dropped. Their types are
+    converted by `synthbench.datasets.pixels.to_sample_image`.
 
     Parameters
     ----------
@@ -65,7 +63,7 @@ def read(path: Path, options: ImportOptions, log: ImportLog, *, mask: int = 0) -
             with log.collecting_errors():
                 yield make_sample(
                     f"{safe_id(archive.path.stem)}-{index:05d}",
-                    _image(image, image_at, log),
+                    to_sample_image(image, image_at, log, guess_alpha=True),
                     to_label_map(_channel(labels, mask, mask_at, log), mask_at, options, log),
                     {name: values[index] for name, values in groups.items()},
                     image_at,
@@ -117,14 +115,6 @@ def _groups(archive: NpzFile, count: int, log: ImportLog) -> dict[str, list[str]
         else:
             log.count(f"array {name} of {archive.path.name} not read (not a list of n strings or integers)")
     return groups
-
-
-def _image(image: AnyArray, where: str, log: ImportLog) -> AnyArray:
-    if image.ndim != 3 or image.shape[2] != 2:
-        return to_sample_image(image, where, log)
-    log.count("images of two channels stored as RGB: the first green, the second blue")
-    first, second = np.moveaxis(rescale(image, where, log), -1, 0)
-    return np.stack([np.zeros_like(first), first, second], axis=-1)
 
 
 def _channel(labels: AnyArray, mask: int, where: str, log: ImportLog) -> AnyArray:

@@ -15,7 +15,7 @@ from synthbench.folders.fidelity.reading import Pictures, open_pictures
 from synthbench.metrics.comparison import MIN_IMAGES, compare_features, compare_kernel, compare_mask_shapes
 from synthbench.metrics.duplicates import TooFewHeldOut, find_duplicates
 from synthbench.plugin.api import Context, Progress, silent
-from synthbench.samples import Task
+from synthbench.samples import Task, check_channels
 
 __all__ = ["SEED", "chosen", "evaluate_fidelity"]
 
@@ -79,6 +79,14 @@ def evaluate_fidelity(
     loaded = load_encoder(encoder, config or {}, Context(device=device, threads=threads))
     extracted = _extract_all(sets, loaded, progress)
     _check_same_scale(sets)
+    check_channels(
+        (
+            (f"{sets[name].path}: {first}", count)
+            for name, one in extracted.items()
+            for count, first in one.channels.items()
+        ),
+        "images to compare",
+    )
     every = {name: one.features for name, one in extracted.items()}
     equal = {name: features.take(chosen(len(features.names), n)) for name, features in every.items()}
     try:

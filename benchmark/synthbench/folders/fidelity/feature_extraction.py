@@ -11,6 +11,7 @@ from synthbench.folders.fidelity.reading import Pictures
 from synthbench.metrics.feature_set import FeatureSet, ImageToEncode, extract_features
 from synthbench.plugin.api import Context, Encoder
 from synthbench.plugin.variants import variant_of
+from synthbench.samples import channel_count, check_channels, kind_of_image
 from synthbench.study.provenance.encoders import pick_encoder
 
 __all__ = ["ExtractedSet", "LoadedEncoder", "extract_set", "load_encoder"]
@@ -43,11 +44,14 @@ class ExtractedSet:
         One per image, such as ``"uint8 grey"``.
     areas : list of int
         Pixels of each image.
+    channels : dict
+        Number of channels → name of the first image that has so many.
     """
 
     features: FeatureSet
     pixel_formats: list[str]
     areas: list[int]
+    channels: dict[int, str]
 
 
 def load_encoder(name: str | None, config: Mapping[str, Any], context: Context) -> LoadedEncoder:
@@ -83,6 +87,7 @@ def extract_set(pictures: Pictures, encoder: LoadedEncoder, progress: Callable[[
     """
     pixel_formats: list[str] = []
     areas: list[int] = []
+    channels: dict[int, str] = {}
 
     def images() -> Iterator[ImageToEncode]:
         problems: list[str] = []
@@ -92,7 +97,10 @@ def extract_set(pictures: Pictures, encoder: LoadedEncoder, progress: Callable[[
             except DataError as error:
                 problems.append(str(error))
                 continue
-            pixel_formats.append(f"{image.dtype} {'grey' if image.ndim == 2 else 'RGB'}")
+            if channel_count(image) not in channels:
+                channels[channel_count(image)] = pictures.names[position]
+                check_channels(((name, count) for count, name in channels.items()), str(pictures.path))
+            pixel_formats.append(f"{image.dtype} {kind_of_image(channel_count(image))}")
             areas.append(image.shape[0] * image.shape[1])
             origin = pictures.origins[position] if pictures.origins else ""
             yield ImageToEncode(pictures.names[position], image, labels, ignore, pictures.masks, origin)
@@ -105,4 +113,4 @@ def extract_set(pictures: Pictures, encoder: LoadedEncoder, progress: Callable[[
         raise
     except ValueError as error:
         raise PluginError(f"encoder {encoder.name!r}: {error}") from None
-    return ExtractedSet(features, pixel_formats, areas)
+    return ExtractedSet(features, pixel_formats, areas, channels)

@@ -35,7 +35,8 @@ class Pictures:
     notes : callable
         ``notes()`` → what was done to the data on its way in, a line each; complete when all images were read.
     read : callable
-        ``read(position)`` → image, uint8 or uint16, grey or RGB; its label map or None; where that is unknown, or None.
+        ``read(position)`` → image, uint8 or uint16, 1 … 4 channels; its label map or None; where that is unknown, or
+        None.
     origins : tuple of str
         Where the masks of drawn samples come from, as a sample set says; empty where nothing is said.
     """

@@ -22,12 +22,15 @@ class Dataset(Configured[ConfigT], ABC):
         Shown before anything is downloaded, and stored with the samples.
     classes : tuple of str
         Names of the classes of a semantic dataset, background first.
+    channels : tuple of str
+        Names of the channels of the images, in their order, such as nuclear and membrane; may be left out.
     """
 
     source: ClassVar[str] = ""
     licence: ClassVar[str] = ""
     citation: ClassVar[str] = ""
     classes: ClassVar[tuple[str, ...]] = ()
+    channels: ClassVar[tuple[str, ...]] = ()
 
     @abstractmethod
     def samples(self, context: Context) -> Iterator[Sample]:

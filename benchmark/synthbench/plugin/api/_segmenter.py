@@ -41,7 +41,8 @@ class TrainingMix:
         if self.synthetic_ratio < 1 and len(self.real) == 0:
             raise ConfigError("there are no real training samples")
         if self.synthetic is not None:
-            check_channels((*self.real.entries, *self.synthetic.entries), "real and synthetic samples")
+            both = (*self.real.entries, *self.synthetic.entries)
+            check_channels(((entry.id, entry.channels) for entry in both), "real and synthetic samples")
 
     @property
     def task(self) -> str:
