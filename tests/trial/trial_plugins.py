@@ -21,7 +21,7 @@ from scipy import ndimage
 
 import synthbench
 from synthbench import Budget, DatasetSpec, EncoderSpec, GeneratorSpec, SegmenterSpec, hookimpl
-from synthbench.errors import ConfigError
+from synthbench.errors import ConfigError, PluginError
 
 
 @hookimpl
@@ -37,6 +37,7 @@ def synthbench_segmenters():
     yield SegmenterSpec("only-semantic", "trial_plugins:Threshold", tasks={"semantic"})
     yield SegmenterSpec("hungry", "trial_plugins:Hungry")
     yield SegmenterSpec("stepwise", "trial_plugins:Stepwise")
+    yield SegmenterSpec("warm", "trial_plugins:Warm")
     yield SegmenterSpec("blind", "trial_plugins:Blind", tasks={"instances"})
 
 
@@ -47,7 +48,8 @@ def synthbench_encoders():
 
 @hookimpl
 def synthbench_datasets():
-    yield DatasetSpec("discs", "trial_plugins:Discs", tasks={"instances"})
+    yield DatasetSpec("discs", "trial_plugins:Discs", tasks={"instances"}, derived_from="Discs 2018")
+    yield DatasetSpec("rings", "trial_plugins:Rings", tasks={"instances"})
 
 
 class Brighter(synthbench.Generator):
@@ -201,6 +203,26 @@ class Threshold(synthbench.Segmenter):
         return new
 
 
+class Warm(Threshold):
+    """Moves half of the way from where it starts to what it is trained on; without steps, not at all."""
+
+    supports_init: ClassVar = frozenset({"model", "file"})
+
+    @classmethod
+    def check_init(cls, config, file):
+        try:
+            float(file.read_text())
+        except ValueError:
+            raise PluginError(f"{file}: holds no level") from None
+
+    def fit(self, train, validation, context):
+        super().fit(train, validation, context)
+        start = context.init
+        if start:
+            level = float((start.file or start.model / "level.txt").read_text())
+            self.level = (level + self.level) / 2 if context.budget.steps else level
+
+
 class Stepwise(Threshold):
     """Takes many steps, each of which depends on those before, with a checkpoint after each."""
 
@@ -255,6 +277,22 @@ class Moments(synthbench.Encoder):
 
     def fingerprint(self):
         return "moments 1"
+
+
+class Rings(synthbench.Dataset):
+    """Discs with a hole, or exactly the discs of another dataset."""
+
+    class Config(synthbench.Config):
+        """Whether they have a hole."""
+
+        hole: bool = True
+
+    def samples(self, context):
+        for sample in Discs().samples(context):
+            image = sample.image.copy()
+            if self.config.hole:
+                image[::4, ::4] = 30
+            yield synthbench.Sample(f"ring-{sample.id}", image, sample.labels, sample.groups)
 
 
 class Discs(synthbench.Dataset):

@@ -94,6 +94,9 @@ def add_study(parser: argparse.ArgumentParser) -> None:
         "--generators", metavar="A,B", help="generators, comma-separated; 'none' for none; A@ENV for an environment's"
     )
     grid.add_argument("--segmenters", metavar="A,B", help="segmenters, comma-separated")
+    grid.add_argument(
+        "--init", metavar="A,B", help="what segmenters start from: scratch, a file of weights, dataset:NAME"
+    )
     grid.add_argument("--synthetic", metavar="N,M", help="synthetic samples per arm: numbers, or multiples such as 2x")
     grid.add_argument("--fractions", metavar="F,G", help="real training data: fractions (0.1) or numbers of images")
     grid.add_argument("--seeds", metavar="N", help="segmenter seeds")
@@ -182,6 +185,9 @@ def study_from(args: argparse.Namespace) -> Any:
             content[key] = _chosen(content.get(key), [] if names == ["none"] else names)
     if args.synthetic is not None:
         content["synthetic"] = [int(part) if part.isdigit() else part for part in _split(args.synthetic)]
+    if args.init is not None:
+        content["init"] = _split(args.init)
+        _drop_own(content, "segmenters", "init")
     if args.fractions is not None:
         content["fractions"] = [_number(part) for part in _split(args.fractions)]
     for option in ("seeds", "generator_seeds"):

@@ -8,6 +8,10 @@ DEFINITIONS = {
     "fraction": "Number of real training images.",
     "folds": "Splits of the dataset into training, validation and test images.",
     "segmenter": "The network that is trained on each arm and scored on real test images.",
+    "init": "What the segmenter starts from: scratch (weights drawn from the seed), a file of weights, or a training "
+    "on another dataset.",
+    "weights_seen": "Datasets of the test images that the segmenter's initial weights were trained on: such a row is "
+    "no fair test. “no”: none of them. “not declared”: nobody says what the weights were trained on.",
     "arm": "What the segmenter is trained on: real images alone, or together with this number of synthetic samples of "
     "a generator (“only”: synthetic samples alone). CSV and JSON write “real + G × n” where tables write “G × n”. "
     "Every arm is trained for the same number of optimiser steps.",
@@ -147,6 +151,7 @@ DEFINITIONS = {
     "error": "The first error of the failed trainings.",
     "generator_seconds": "Seconds to train the generator; mean over trainings.",
     "draw_seconds": "Seconds to draw the synthetic samples; mean over drawings.",
+    "pretraining_seconds": "Seconds to train the segmenter on another dataset first; mean over trainings.",
     "fit_seconds": "Seconds to train the segmenter; mean over trainings.",
     "predict_seconds": "Seconds to segment and score the test images; mean over trainings.",
     "peak_memory_mb": "Highest resident memory of any task of this arm, in MiB.",

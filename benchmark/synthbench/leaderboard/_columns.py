@@ -46,6 +46,8 @@ _PLAIN = {
     "c_t": "C_T",
     "generator_seconds": "fit generator",
     "draw_seconds": "draw",
+    "weights_seen": "weights have seen",
+    "pretraining_seconds": "pretraining",
     "fit_seconds": "fit segmenter",
     "predict_seconds": "predict",
     "peak_memory_mb": "memory",

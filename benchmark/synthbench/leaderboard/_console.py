@@ -16,7 +16,9 @@ from synthbench.leaderboard._formatting import MISSING, duration, first_words, r
 from synthbench.leaderboard._headline import opening_notes
 from synthbench.leaderboard._narrative import caveats, headline
 from synthbench.leaderboard._render import boards
+from synthbench.leaderboard._run_columns import COSTS
 from synthbench.leaderboard._tables import table
+from synthbench.results import NOT_SEEN
 
 if TYPE_CHECKING:
     from synthbench.results import Results
@@ -26,6 +28,7 @@ __all__ = ["terminal", "terminal_by_group"]
 _STYLES = {"better": "green", "worse": "red", MISSING: "bold red", "no pairs": "red", "no baseline": "red"}
 _STYLES |= {"nothing changed": "red"}
 _ERROR = 160
+_SEEN = "†"
 _NARROWEST_ARM = 16
 _AT_A_TIME = 6
 """Further columns that stand beside each other."""
@@ -56,6 +59,10 @@ def terminal(
     notes = caveats(found)
     notes += [f"{r['segmenter']}, {short(r['arm'])}: {r['error'][:_ERROR]}" for r in records(found) if r["error"]]
     parts += [Text(f"! {note}", style="yellow") for note in notes]
+    if any(_marked(row).endswith(_SEEN) for row in records(found)):
+        parts.append(
+            Text(f"{_SEEN} starts from weights that have seen the dataset of the test images, or may have", "dim")
+        )
     parts.append(Text("Δ: from real images alone, paired by seed and test image, with its 95 % interval", style="dim"))
     return Group(*parts)
 
@@ -143,7 +150,7 @@ def _grid(heading: str, part: pd.DataFrame, left_out: Sequence[str] = ()) -> Tab
     for row in records(part):
         lost = row["status"] == MISSING
         grid.add_row(
-            Text(row["segmenter"] if row["segmenter"] != last else ""),
+            Text(_marked(row) if row["segmenter"] != last else ""),
             Text(short(row["arm"])),
             Text(text(row, first), style="bold red" if lost else ""),
             *(Text("–" if lost else text(row, name)) for name in others),
@@ -152,6 +159,12 @@ def _grid(heading: str, part: pd.DataFrame, left_out: Sequence[str] = ()) -> Tab
         )
         last = row["segmenter"]
     return grid
+
+
+def _marked(row: dict[str, Any]) -> str:
+    """Return the name of a segmenter, with a sign where its weights have seen the test images' dataset, or may have."""
+    fair = row.get("weights_seen", "") in ("", NOT_SEEN)
+    return str(row["segmenter"]) if fair else f"{row['segmenter']} {_SEEN}"
 
 
 def _after_delta(row: dict[str, Any], name: str) -> Text:
@@ -185,6 +198,6 @@ def _style(row: dict[str, Any]) -> str:
 
 
 def _time(row: dict[str, Any]) -> str:
-    parts = (row.get(name) for name in ("generator_seconds", "draw_seconds", "fit_seconds", "predict_seconds"))
+    parts = (row.get(name) for name in COSTS)
     seconds = [float(part) for part in parts if part is not None and not pd.isna(part)]
     return duration(sum(seconds)) if seconds else MISSING

@@ -9,6 +9,7 @@ import pandas as pd
 
 from synthbench.leaderboard._columns import title
 from synthbench.leaderboard._formatting import first_words, listed, records, recovered, short, signed
+from synthbench.results import SCRATCH
 
 __all__ = ["NOTHING", "SMOKE", "found_nothing", "opening_notes", "place"]
 
@@ -66,7 +67,8 @@ def _score(row: Mapping[str, Any]) -> str:
 def _headroom(rows: Sequence[Mapping[str, Any]], most: int) -> Iterator[str]:
     """Describe the gain from the largest amount of real images."""
     first = rows[0]
-    if found_nothing(rows):
+    untrained = len(rows) == 1 and first.get("init", SCRATCH) != SCRATCH and first["headroom"] == 0
+    if found_nothing(rows) or untrained:
         return
     if pd.isna(first["headroom"]):
         if first["fraction"] < most:

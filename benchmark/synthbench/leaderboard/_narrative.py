@@ -12,7 +12,7 @@ from synthbench.leaderboard._formatting import MISSING, delta, listed, records, 
 from synthbench.leaderboard._headline import found_nothing, place
 from synthbench.leaderboard._mixed_conditions import mixtures
 from synthbench.leaderboard._verdicts import ONE_SEED
-from synthbench.results import UNIT
+from synthbench.results import NOT_DECLARED, NOT_SEEN, UNIT
 from synthbench.statistics import PRIOR
 
 __all__ = [
@@ -125,6 +125,7 @@ def caveats(table: pd.DataFrame) -> list[str]:
         )
         lines.extend(_no_better_than_repeats(rows))
         lines.extend(_unchanged(rows))
+    lines.extend(_weights(table))
     lines.extend(_fidelity(table))
     lines.extend(mixtures(table))
     if "unscored" in table and table["unscored"].fillna(False).astype(bool).any():
@@ -132,6 +133,24 @@ def caveats(table: pd.DataFrame) -> list[str]:
             "COCO AP with an asterisk includes objects without a confidence; don't compare it with the others."
         )
     return lines
+
+
+def _weights(table: pd.DataFrame) -> Iterator[str]:
+    """Warn of weights that have seen the dataset of the test images, or may have."""
+    if "weights_seen" not in table:
+        return
+    for row in records(table.drop_duplicates(["dataset", "segmenter"])):
+        seen, what = row["weights_seen"], f"{row['segmenter']} on {row['dataset']}"
+        if seen == NOT_DECLARED:
+            yield (
+                f"{what}: nobody says what the weights it starts from were trained on; if they have seen these test "
+                "images, its scores are too high."
+            )
+        elif seen not in ("", NOT_SEEN):
+            yield (
+                f"{what}: the weights it starts from were trained on {seen}, which these test images belong to: its "
+                "scores are no fair test, and can't be compared with those from scratch."
+            )
 
 
 def _few_seeds(table: pd.DataFrame) -> Iterator[str]:

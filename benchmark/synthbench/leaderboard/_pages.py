@@ -44,6 +44,7 @@ _MOST_STRATA = 12
 _COST_WORDS = {
     "generator_seconds": "generator",
     "draw_seconds": "drawing",
+    "pretraining_seconds": "pretraining",
     "fit_seconds": "segmenter",
     "predict_seconds": "predicting",
 }

@@ -16,6 +16,8 @@ from synthbench.leaderboard._fidelity import COUNTED, IMAGES, MASKS
 from synthbench.leaderboard._formatting import MISSING, NOT_APPLICABLE, is_score, records, short, text
 from synthbench.leaderboard._headline import opening_notes
 from synthbench.leaderboard._narrative import caveats, details, headline
+from synthbench.leaderboard._run_columns import COSTS
+from synthbench.results import SCRATCH
 
 __all__ = [
     "as_json",
@@ -44,7 +46,8 @@ def shown(table: pd.DataFrame) -> list[str]:
         for c in ("delta_vs_duplicate", "recovered", "equivalent_real_images", "label_consistency")
         if c in table and table[c].notna().any()
     ]
-    names = [*group, "segmenter", "arm", *main, "delta", "verdict", "rank", *gains, "completed", *rest]
+    seen = ["weights_seen"] if "weights_seen" in table and (table["weights_seen"] != "").any() else []
+    names = [*group, "segmenter", *seen, "arm", *main, "delta", "verdict", "rank", *gains, "completed", *rest]
     return [*names, *(c for c in table.attrs.get("columns", ()) if c not in names)]
 
 
@@ -99,20 +102,25 @@ def _is_distance(name: str) -> bool:
 
 def cost_columns(table: pd.DataFrame) -> list[str]:
     """Return the columns of cost that hold anything."""
-    names = ("generator_seconds", "draw_seconds", "fit_seconds", "predict_seconds", "peak_memory_mb", "gpu_memory_mb")
+    names = (*COSTS, "peak_memory_mb", "gpu_memory_mb")
     return [*(c for c in names if c in table and table[c].notna().any()), "device"]
 
 
 def boards(table: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
-    """Yield the parts of a table that belong under one heading: one dataset and amount of real data each."""
-    for (dataset, fraction), part in table.groupby(["dataset", "fraction"], sort=False):
+    """Yield the parts of a table that belong under one heading: one dataset and amount of real data each.
+
+    Segmenters that start from trained weights are kept apart from those that start from scratch.
+    """
+    start = table["init"] if "init" in table else pd.Series(SCRATCH, index=table.index)
+    pretrained = (start != SCRATCH).rename("pretrained")
+    for (dataset, fraction, is_pretrained), part in table.groupby(["dataset", "fraction", pretrained], sort=False):
         done = bool((part["status"] != MISSING).any())
         empty = [
             c for c in map(str, part.columns) if part[c].isna().all() and (_is_distance(c) or (is_score(c) and done))
         ]
         whole = part.drop(columns=empty)
         whole.attrs = dict(table.attrs)
-        yield f"{dataset} · {fraction} real images", whole
+        yield f"{dataset} · {fraction} real images{' · pretrained segmenters' if is_pretrained else ''}", whole
 
 
 def markdown(table: pd.DataFrame) -> str:

@@ -26,7 +26,7 @@ __all__ = [
 ]
 
 SHOWN_IOUS = (0.5, 0.75, 0.9)
-COSTS = ("generator_seconds", "draw_seconds", "fit_seconds", "predict_seconds")
+COSTS = ("generator_seconds", "draw_seconds", "pretraining_seconds", "fit_seconds", "predict_seconds")
 
 
 def score_columns(task: str, iou: float | str) -> dict[str, tuple[str, float | str]]:

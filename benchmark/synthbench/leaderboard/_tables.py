@@ -32,7 +32,7 @@ from synthbench.leaderboard._verdicts import (
     sameness_columns,
 )
 from synthbench.leaderboard.optional_columns import columns_of, scores_of
-from synthbench.results import unmodelled_groups
+from synthbench.results import SCRATCH, unmodelled_groups
 
 if TYPE_CHECKING:
     from synthbench.results import Results
@@ -128,6 +128,8 @@ def _block_rows(
                 "fraction": block.fraction,
                 "folds": runs["fold"].nunique(),
                 "segmenter": block.segmenter,
+                "init": first.get("init", SCRATCH),
+                "weights_seen": first.get("weights_seen", ""),
                 "arm": arm,
                 "generator": first["generator"],
                 "synthetic": int(first["synthetic"]),

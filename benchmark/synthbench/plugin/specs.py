@@ -111,14 +111,24 @@ class EncoderSpec(Spec):
 
 @dataclass(frozen=True)
 class DatasetSpec(Spec):
-    """A dataset; `tasks` names its one task."""
+    """A dataset; `tasks` names its one task.
+
+    Parameters
+    ----------
+    derived_from
+        Names of the published datasets that its images come from, so that weights which have seen them are known.
+    """
 
     kind: ClassVar[str] = "dataset"
+
+    derived_from: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if len(self.tasks) != 1:
             raise ValueError(f"{self.name}: a dataset has exactly one task, not {sorted(self.tasks)}")
+        given = self.derived_from
+        object.__setattr__(self, "derived_from", (given,) if isinstance(given, str) else tuple(given))
 
 
 @dataclass(frozen=True)

@@ -4,11 +4,16 @@ from synthbench.results._collecting import FAILURES, WHOLE_IMAGE, collect, fidel
 from synthbench.results._resampling_units import GROUP, split_groups, unmodelled_groups, with_units
 from synthbench.results._tables import COUNT, TABLES, Results, load_results, save_results
 from synthbench.statistics.image_counts import UNIT
+from synthbench.study.plan import SCRATCH
+from synthbench.study.resolve import NOT_DECLARED, NOT_SEEN
 
 __all__ = [
     "FAILURES",
     "COUNT",
     "GROUP",
+    "NOT_DECLARED",
+    "NOT_SEEN",
+    "SCRATCH",
     "TABLES",
     "UNIT",
     "WHOLE_IMAGE",

@@ -34,7 +34,8 @@ def collect(plan: Plan, store: Store, ended: Mapping[str, Mapping[str, Any]]) ->
         evaluated = artifacts[cell.evaluate]
         head = _run_head(plan, cell)
         scores = json.loads((evaluated.folder / "scores.json").read_text()) if evaluated else None
-        runs.append({**head, **_run_row(plan, cell, artifacts, scores, ended)})
+        start = {"init": cell.init, "weights_seen": cell.weights_seen}
+        runs.append({**head, **start, **_run_row(plan, cell, artifacts, scores, ended)})
         if scores:
             images.extend({**head, **row} for row in image_rows(scores))
     return Results(
@@ -69,7 +70,8 @@ def _run_row(
     scores: Mapping[str, Any] | None,
     ended: Mapping[str, Mapping[str, Any]],
 ) -> dict[str, Any]:
-    chain = [key for key in (cell.fit_generator, cell.draw, cell.fit, cell.evaluate) if key]
+    before = (plan.tasks[cell.fit].content["init"] or {}).get("segmenter")
+    chain = [key for key in (cell.fit_generator, cell.draw, before, cell.fit, cell.evaluate) if key]
     failed = next((key for key in chain if ended.get(key, {}).get("status") in FAILURES), None)
     found = {key: artifacts[key] for key in chain}
 
@@ -86,6 +88,7 @@ def _run_row(
         "coco_ap75": (scores or {}).get("coco_ap75"),
         **_whole_images(scores),
         "unscored": (scores or {}).get("unscored"),
+        "pretraining_seconds": cost(before),
         "fit_seconds": cost(cell.fit),
         "predict_seconds": cost(cell.evaluate),
         "generator_seconds": cost(cell.fit_generator),

@@ -42,7 +42,8 @@ class Results:
         ``fn`` in pixels, ``dice``, ``cldice``). ``prediction`` is a hash of the predicted label map; groups are columns
         ``group:<name>``, and the one that the split keeps together is ``unit`` as well.
     runs : DataFrame
-        One row per training of a segmenter: status, COCO AP, PQ, AJI and AJI+ pooled over the test images, cost.
+        One row per training of a segmenter: what it starts from (``init``) and which dataset of the test images these
+        weights have seen (``weights_seen``), status, COCO AP, PQ, AJI and AJI+ pooled over the test images, cost.
     fidelity : DataFrame
         One row per synthetic set: distances to test images, count, real-vs-real distance; duplicates; how far masks
         are apart; what the generator counted are columns ``count:<name>``, see `synthbench.Generator`.
@@ -122,6 +123,8 @@ _TEXT = (
     "device",
     "versions",
     "code",
+    "init",
+    "weights_seen",
     UNIT,
 )
 

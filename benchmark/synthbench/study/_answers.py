@@ -80,6 +80,12 @@ def _fingerprint_plugin(
     return {**found, "tasks": sorted(found["tasks"])}
 
 
+def _check_init(progress: Tell, name: str, config: Mapping[str, Any], file: str) -> None:
+    from synthbench.study.provenance.plugin_settings import check_init
+
+    check_init(name, config, Path(file))
+
+
 def _encoder_weights(progress: Tell, name: str, config: Mapping[str, Any]) -> str:
     from synthbench.study.provenance.encoders import pick_encoder
 
@@ -102,6 +108,7 @@ def _build_dataset(progress: Tell, name: str, config: Mapping[str, Any], folder:
 QUESTIONS: Mapping[str, Callable[..., Any]] = {
     "describe_plugins": _describe_plugins,
     "fingerprint_plugin": _fingerprint_plugin,
+    "check_init": _check_init,
     "encoder_weights": _encoder_weights,
     "download_terms": _download_terms,
     "build_dataset": _build_dataset,

@@ -5,14 +5,24 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    field_validator,
+    model_serializer,
+    model_validator,
+)
 
 from synthbench.environments.plugins import split_name
 from synthbench.io.escaping import printable
 
-__all__ = ["BudgetConfig", "DatasetConfig", "HyperParameters", "PluginConfig", "Seeds", "SplitConfig"]
+__all__ = ["BudgetConfig", "DatasetConfig", "HyperParameters", "InitConfig", "PluginConfig", "Seeds", "SplitConfig"]
 
 
 class _Model(BaseModel):
@@ -23,7 +33,7 @@ class BudgetConfig(_Model):
     """A named budget, with any of its numbers replaced."""
 
     name: str = "quick"
-    steps: Annotated[int, Field(ge=1, strict=True)] | None = None
+    steps: Annotated[int, Field(ge=0, strict=True)] | None = None
     batch_size: Annotated[int, Field(ge=1, strict=True)] | None = None
     patch_size: Annotated[int, Field(ge=8, strict=True)] | None = None
 
@@ -60,36 +70,6 @@ def _split_environment(value: Any) -> Any:
         if environment:
             return {**value, "name": name, "environment": environment}
     return value
-
-
-class PluginConfig(_Model):
-    """A plugin by name, with its configuration; a bare name stands for the defaults."""
-
-    name: str
-    label: str = ""
-    config: HyperParameters = {}
-    budget: BudgetConfig | None = None
-    seeds: Seeds | None = None
-    environment: str = ""
-
-    @model_validator(mode="before")
-    @classmethod
-    def _from_name(cls, value: Any) -> Any:
-        return _split_environment({"name": value} if isinstance(value, str) else value)
-
-    @property
-    def title(self) -> str:
-        """What tables call it: the label, or the name, with the environment if the study names one."""
-        return self.label or (f"{self.name}@{self.environment}" if self.environment else self.name)
-
-    @field_validator("label")
-    @classmethod
-    def _label_fits_a_table(cls, value: str) -> str:
-        if value != printable(value):
-            raise ValueError("a label has no control characters, nor signs that turn the direction of writing")
-        if value and not re.fullmatch(r"[^\s|,×+][^|,×+\n]{0,59}", value):
-            raise ValueError("a label is at most 60 characters, without '|', ',', '×', '+' and line breaks")
-        return value
 
 
 class SplitConfig(_Model):
@@ -135,6 +115,9 @@ class DatasetConfig(_Model):
     split
     environment
         The environment of a plugin, where it isn't to be the first that has it.
+    derived_from
+        Names of published datasets that its images come from: weights that were trained on one of these have seen it.
+        A plugin names its own.
     """
 
     name: str
@@ -144,8 +127,131 @@ class DatasetConfig(_Model):
     ignore: Annotated[int, Field(ge=0, strict=True)] | None = None
     split: SplitConfig = SplitConfig()
     environment: str = ""
+    derived_from: list[str] = []
 
     @model_validator(mode="before")
     @classmethod
     def _from_name(cls, value: Any) -> Any:
         return _split_environment({"name": value} if isinstance(value, str) else value)
+
+
+DATASET = "dataset:"
+"""What an init begins with that names a dataset."""
+
+_SCRATCH = "scratch"
+
+
+class InitConfig(_Model):
+    """What a segmenter starts from: ``scratch``, the path of a file of weights, or ``dataset:NAME``.
+
+    Attributes
+    ----------
+    file
+        Path of published weights: a file, or a folder of files.
+    trained_on
+        Names of the datasets that the file's weights were trained on; None: what stands beside the file, if anything.
+    dataset
+        The dataset to train on first.
+    budget
+        Of that training; None: the segmenter's own.
+    label
+        What tables call it; by default the name of the file or of the dataset.
+    """
+
+    file: str | None = None
+    trained_on: list[str] | None = None
+    dataset: DatasetConfig | None = None
+    budget: BudgetConfig | None = None
+    label: str = ""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_text(cls, value: Any) -> Any:
+        if not isinstance(value, str):
+            return value
+        if value == _SCRATCH:
+            return {}
+        if value.startswith(DATASET):
+            return {"dataset": value.removeprefix(DATASET)}
+        return {"file": value}
+
+    @model_validator(mode="after")
+    def _keys_fit(self) -> InitConfig:
+        if self.file is not None and self.dataset is not None:
+            raise ValueError("give a file or a dataset, not both")
+        if self.file is not None and not self.file.strip():
+            raise ValueError(f"an init is {_SCRATCH}, the path of a file, or {DATASET}NAME")
+        if self.trained_on is not None and self.file is None:
+            raise ValueError("trained_on is for a file of weights; leave it out")
+        if self.budget is not None and self.dataset is None:
+            raise ValueError("budget is for training on a dataset first; leave it out")
+        if self.budget is not None and self.budget.steps == 0:
+            raise ValueError("budget: training on a dataset first takes at least 1 step")
+        return self
+
+    @field_validator("label")
+    @classmethod
+    def _label_fits_a_table(cls, value: str) -> str:
+        return _checked_label(value)
+
+    @model_serializer(mode="wrap")
+    def _as_text(self, plain: SerializerFunctionWrapHandler) -> Any:
+        """Write `scratch` as the text that a study has."""
+        return _SCRATCH if self.is_scratch and not self.label else plain(self)
+
+    @property
+    def is_scratch(self) -> bool:
+        """Whether training starts from weights drawn from the seed."""
+        return self.file is None and self.dataset is None
+
+    @property
+    def title(self) -> str:
+        """What tables call it."""
+        if self.label or self.is_scratch:
+            return self.label or _SCRATCH
+        path = Path(self.file if self.file is not None else self.dataset.name if self.dataset else "")
+        name = path.expanduser().resolve().name
+        return re.sub(r"[\s|,×+]+", " ", printable(name)).strip()[:40] or "weights"
+
+
+class PluginConfig(_Model):
+    """A plugin by name, with its configuration; a bare name stands for the defaults.
+
+    `init` is of segmenters: what each is trained from; None: what the study says.
+    """
+
+    name: str
+    label: str = ""
+    config: HyperParameters = {}
+    budget: BudgetConfig | None = None
+    seeds: Seeds | None = None
+    environment: str = ""
+    init: Annotated[list[InitConfig], Field(min_length=1)] | None = None
+
+    @field_validator("init", mode="before")
+    @classmethod
+    def _one_init_is_a_list(cls, value: Any) -> Any:
+        return [value] if isinstance(value, str | Mapping) else value
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_name(cls, value: Any) -> Any:
+        return _split_environment({"name": value} if isinstance(value, str) else value)
+
+    @property
+    def title(self) -> str:
+        """What tables call it: the label, or the name, with the environment if the study names one."""
+        return self.label or (f"{self.name}@{self.environment}" if self.environment else self.name)
+
+    @field_validator("label")
+    @classmethod
+    def _label_fits_a_table(cls, value: str) -> str:
+        return _checked_label(value)
+
+
+def _checked_label(value: str) -> str:
+    if value != printable(value):
+        raise ValueError("a label has no control characters, nor signs that turn the direction of writing")
+    if value and not re.fullmatch(r"[^\s|,×+][^|,×+\n]{0,59}", value):
+        raise ValueError("a label is at most 60 characters, without '|', ',', '×', '+' and line breaks")
+    return value

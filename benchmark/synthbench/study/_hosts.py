@@ -16,6 +16,7 @@ from synthbench.plugin.registry import Registered
 from synthbench.store import Store
 from synthbench.study.model import BudgetConfig, PluginConfig
 from synthbench.study.provenance.encoders import pick_encoder
+from synthbench.study.provenance.plugin_settings import check_init
 from synthbench.study.provenance.plugins import PluginFingerprint, fingerprint_plugin
 
 __all__ = ["Hosts"]
@@ -61,6 +62,13 @@ class Hosts:
             budget=budget.model_dump() if budget else None,
         )
         return PluginFingerprint(**{**answer, "tasks": frozenset(answer["tasks"]), "environment": entry.environment})
+
+    def check_init(self, entry: Registered, config: Mapping[str, Any], file: Path) -> None:
+        """Raise `PluginError` if a segmenter can't start from a file; see `synthbench.Segmenter.check_init`."""
+        if not entry.environment:
+            check_init(entry.spec.name, config, file)
+            return
+        self._ask(entry, "check_init", name=entry.spec.name, config=dict(config), file=str(file))
 
     def encoder(self, entry: Registered | None, choice: PluginConfig | None) -> tuple[PluginFingerprint, str]:
         """Return what an encoder's features depend on, and the name of its network and weights.

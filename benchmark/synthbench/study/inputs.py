@@ -8,9 +8,9 @@ from typing import Any
 
 from synthbench.errors import DataError, StoreError
 from synthbench.samples import SampleSet
-from synthbench.store import Store, key_of, remove_folder
+from synthbench.store import Store, file_digest, key_of, remove_folder
 
-__all__ = ["IMPORTED", "mark_for_rebuild", "open_real", "open_set", "open_synthetic"]
+__all__ = ["IMPORTED", "mark_for_rebuild", "open_real", "open_set", "open_synthetic", "weights_digest"]
 
 IMPORTED = "imported"
 """Folder of the store with what was imported from plain folders: copies, that can be made again."""
@@ -98,3 +98,22 @@ def mark_for_rebuild(store: Store, folder: Path) -> bool:
 
 def _plain(error: DataError) -> str:
     return str(error).removesuffix("; import it again").removesuffix("; replace it, or take it out")
+
+
+def weights_digest(path: Path) -> str:
+    """Return the SHA-256 of a file of weights; of a folder, that of the names and hashes of its files.
+
+    Raises
+    ------
+    DataError
+        If something can't be read, or the folder holds no file.
+    """
+    try:
+        if path.is_file():
+            return file_digest(path)
+        files = sorted(file for file in path.rglob("*") if file.is_file())
+        if not files:
+            raise DataError(f"{path}: holds no file of weights")
+        return key_of({file.relative_to(path).as_posix(): file_digest(file) for file in files})
+    except OSError as error:
+        raise DataError(f"{path}: can't be read: {error.strerror or error}") from None

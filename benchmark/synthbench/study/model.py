@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from synthbench.errors import ConfigError
 from synthbench.io.safe_yaml import read_yaml
@@ -18,6 +18,7 @@ from synthbench.study._choices import (
     BudgetConfig,
     DatasetConfig,
     HyperParameters,
+    InitConfig,
     PluginConfig,
     Seeds,
     SplitConfig,
@@ -30,6 +31,7 @@ __all__ = [
     "DatasetConfig",
     "Fraction",
     "HyperParameters",
+    "InitConfig",
     "PluginConfig",
     "RENAMED",
     "STUDIES",
@@ -60,6 +62,9 @@ class Study(BaseModel):
     generators
         Each makes an arm ``real + G × n`` per amount; the arm ``real`` is always there.
     segmenters
+    init
+        What segmenters start from; each start is an arm of its own, with its own baseline. A segmenter may have its
+        own list.
     fractions
         How much of the real training data the arms have: shares (0 … 1], or numbers of images. Nested: the smaller
         is part of the larger.
@@ -88,6 +93,7 @@ class Study(BaseModel):
     datasets: Annotated[list[DatasetConfig], Field(min_length=1)]
     generators: list[PluginConfig] = []
     segmenters: Annotated[list[PluginConfig], Field(min_length=1)]
+    init: Annotated[list[InitConfig], Field(min_length=1)] = [InitConfig()]
     fractions: Annotated[list[Fraction], Field(min_length=1)] = [1.0]
     synthetic: Annotated[list[Amount], Field(min_length=1)] = ["1x"]
     synthetic_ratio: Annotated[float, Field(gt=0, lt=1)] = 0.5
@@ -97,10 +103,32 @@ class Study(BaseModel):
     budget: BudgetConfig = BudgetConfig()
     encoder: PluginConfig | None = None
 
+    @field_validator("init", mode="before")
+    @classmethod
+    def _one_init_is_a_list(cls, value: Any) -> Any:
+        return [value] if isinstance(value, str | Mapping) else value
+
+    @model_validator(mode="after")
+    def _inits_are_distinct(self) -> Study:
+        for owner, inits in (("study", self.init), *((each.title, each.init or []) for each in self.segmenters)):
+            titles = [init.title for init in inits]
+            for title in titles:
+                if titles.count(title) > 1:
+                    raise ValueError(f"init: {title!r} occurs twice ({owner}); give one of them a label of its own")
+        budgets = {f"generators: {choice.title!r}: budget": choice.budget for choice in self.generators}
+        for key, budget in {"budget": self.budget, **budgets}.items():
+            if budget is not None and budget.steps == 0:
+                raise ValueError(f"{key}.steps is 0; that is for a segmenter with an init, in its own budget")
+        for generator in self.generators:
+            if generator.init is not None:
+                raise ValueError(f"generators: {generator.title!r}: init is for segmenters; leave it out")
+        return self
+
     @model_validator(mode="after")
     def _titles_are_unique(self) -> Study:
         for kind in ("generators", "segmenters", "datasets"):
-            titles = [getattr(choice, "title", choice.name) for choice in getattr(self, kind)]
+            choices = [choice for choice in getattr(self, kind) if not getattr(choice, "init", None)]
+            titles = [getattr(choice, "title", choice.name) for choice in choices]
             for title in titles:
                 if titles.count(title) > 1:
                     way = "name it once" if kind == "datasets" else "give one of them a label of its own"

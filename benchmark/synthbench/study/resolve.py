@@ -6,6 +6,7 @@ import hashlib
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 from synthbench.datasets import splits
@@ -20,6 +21,16 @@ from synthbench.samples import SampleSet, check_sizes
 from synthbench.store import Store
 from synthbench.study._dataset_sources import open_dataset
 from synthbench.study._hosts import Hosts
+from synthbench.study._inits import (
+    AS_PUBLISHED,
+    NOT_DECLARED,
+    NOT_SEEN,
+    Opener,
+    ResolvedInit,
+    check_init_data,
+    dataset_names,
+    resolve_init,
+)
 from synthbench.study._unlabelled import UnlabelledImages, UnlabelledPool, check_kinds
 from synthbench.study.model import DatasetConfig, PluginConfig, Study
 from synthbench.study.provenance.plugins import PluginFingerprint
@@ -27,6 +38,8 @@ from synthbench.study.provenance.plugins import PluginFingerprint
 __all__ = [
     "Condition",
     "LONG",
+    "NOT_DECLARED",
+    "NOT_SEEN",
     "Resolved",
     "SMALLEST",
     "StudyPlugin",
@@ -55,6 +68,8 @@ class Condition:
         `train` is the fraction of the split's training samples.
     unlabelled : UnlabelledImages
         Images without labels, whatever the fraction; none where no generator of the study uses them.
+    origins : frozenset of str
+        Names of the dataset and of those that its images come from.
     """
 
     dataset: str
@@ -65,6 +80,7 @@ class Condition:
     validation: SampleSet
     test: SampleSet
     unlabelled: UnlabelledImages = field(default_factory=UnlabelledImages)
+    origins: frozenset[str] = frozenset()
 
     @property
     def label(self) -> str:
@@ -74,11 +90,17 @@ class Condition:
 
 @dataclass(frozen=True)
 class StudyPlugin:
-    """A plugin of the study: how tables call it, what it is, and how many seeds it has."""
+    """A plugin of the study: how tables call it, what it is, how many seeds it has, and what it starts from."""
 
     title: str
     plugin: PluginFingerprint
     seeds: int
+    init: ResolvedInit | None = None
+
+    @property
+    def is_trained(self) -> bool:
+        """Whether its weights change: False where published ones are used as they are."""
+        return self.init is None or bool(self.plugin.budget.get("steps"))
 
 
 @dataclass(frozen=True)
@@ -112,7 +134,9 @@ def resolve(
     plugins = {kind: [_find(kind, c) for c in getattr(study, f"{kind}s")] for kind in ("generator", "segmenter")}
     encoder_entry = _find("encoder", study.encoder) if study.encoder else None
     with Hosts(store) as hosts:
-        generators, segmenters = (_choices(hosts, study, kind, plugins[kind]) for kind in ("generator", "segmenter"))
+        generators = _choices(hosts, study, "generator", plugins["generator"])
+        opened = partial(open_dataset, hosts, store=store, progress=progress, notify=notify)
+        segmenters = _segmenters(hosts, study, plugins["segmenter"], opened)
         if study.generator_seeds is None:
             study = study.model_copy(update={"generator_seeds": _generator_seeds(study, generators)})
             own = zip(study.generators, generators, strict=True)
@@ -120,7 +144,7 @@ def resolve(
         encoder, weights = hosts.encoder(encoder_entry, study.encoder)
         conditions: list[Condition] = []
         for choice in study.datasets:
-            samples, folder = open_dataset(hosts, choice, store, progress, notify)
+            samples, folder = opened(choice)
             _check_task(choice, samples, (*generators, *segmenters))
             check_unlabelled(samples)
             pool = None
@@ -130,6 +154,8 @@ def resolve(
     _check_distinct(conditions)
     for condition in conditions:
         _check_condition(condition, (*generators, *segmenters))
+    for init in (segmenter.init for segmenter in segmenters if segmenter.init):
+        check_init_data(init, conditions)
     return Resolved(study, tuple(conditions), generators, segmenters, encoder, weights)
 
 
@@ -178,12 +204,37 @@ def _choices(hosts: Hosts, study: Study, kind: str, entries: Sequence[Registered
     seeds = study.seeds if kind == "segmenter" else study.generator_seeds or 1
     chosen = []
     for choice, entry in zip(getattr(study, f"{kind}s"), entries, strict=True):
-        described = hosts.fingerprint(entry, choice.config, choice.budget or study.budget)
-        if choice.budget and not described.budget.get("steps"):
+        budget = choice.budget or study.budget
+        described = hosts.fingerprint(entry, choice.config, budget)
+        if choice.budget and budget.steps != 0 and not described.budget.get("steps"):
             raise ConfigError(
                 f"{kind} {choice.title!r}: takes no training steps, so its budget would change nothing; leave it out"
             )
         chosen.append(StudyPlugin(choice.title, described, choice.seeds or seeds))
+    return tuple(chosen)
+
+
+def _segmenters(hosts: Hosts, study: Study, entries: Sequence[Registered], opened: Opener) -> tuple[StudyPlugin, ...]:
+    """Return the segmenters, each once for each thing that it starts from."""
+    chosen = []
+    named = _choices(hosts, study, "segmenter", entries)
+    for choice, entry, plain in zip(study.segmenters, entries, named, strict=True):
+        budget = choice.budget or study.budget
+        for init in choice.init or study.init:
+            resolved = resolve_init(hosts, entry, choice, init, budget, opened, _splits)
+            if resolved is None:
+                if budget.steps == 0:
+                    raise ConfigError(
+                        f"segmenter {choice.title!r}: 0 steps are for weights from elsewhere; give it an init, or steps"
+                    )
+                chosen.append(plain)
+                continue
+            title = f"{choice.title} from {resolved.title}{'' if budget.steps != 0 else AS_PUBLISHED}"
+            seeds = plain.seeds if budget.steps != 0 else 1
+            chosen.append(replace(plain, title=title, seeds=seeds, init=resolved))
+    for title in (titles := [each.title for each in chosen]):
+        if titles.count(title) > 1:
+            raise ConfigError(f"segmenters: {title!r} occurs twice; give one of them a label of its own")
     return tuple(chosen)
 
 
@@ -210,6 +261,7 @@ def _conditions(
                     validation=samples.subset(split.validation),
                     test=samples.subset(split.test),
                     unlabelled=unlabelled,
+                    origins=dataset_names(choice),
                 )
             )
     return conditions

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
-from synthbench.engine.tasks.context import TaskContext, configured
-from synthbench.errors import DataError
-from synthbench.plugin.api import Budget, TrainingMix
+from synthbench.engine.tasks.context import CHANGED, TaskContext, configured
+from synthbench.errors import DataError, StoreError
+from synthbench.plugin.api import Budget, Init, TrainingMix
+from synthbench.study.inputs import weights_digest
 
-__all__ = ["check_ignored", "run"]
+__all__ = ["check_ignored", "open_init", "run"]
 
 
 def run(ctx: TaskContext) -> dict[str, Any]:
@@ -20,16 +22,31 @@ def run(ctx: TaskContext) -> dict[str, Any]:
     drawn = ctx.open_synthetic(synthetic) if synthetic else None
     mix = TrainingMix(ctx.open_real("train"), drawn, content["synthetic_ratio"])
     check_ignored(segmenter, mix, plugin["name"])
-    context = replace(ctx.plugin_context, seed=content["seed"], budget=Budget(**plugin["budget"]))
+    start = open_init(ctx)
+    context = replace(ctx.plugin_context, seed=content["seed"], budget=Budget(**plugin["budget"]), init=start)
     ctx.enter_stage("fit")
     segmenter.fit(mix, ctx.open_real("validation"), context)
     ctx.check_plugin(type(segmenter), "segmenter", plugin)
+    open_init(ctx)
     ctx.enter_stage("save")
     model = ctx.folder / "model"
     model.mkdir()
     segmenter.save(model)
     ctx.keep_log()
     return {"real": len(mix.real), "synthetic": len(drawn or ())}
+
+
+def open_init(ctx: TaskContext) -> Init | None:
+    """Return what the segmenter starts from; raise `StoreError` if it isn't what the key says."""
+    planned = ctx.task.content["init"]
+    if planned is None:
+        return None
+    if "segmenter" in planned:
+        return Init(model=ctx.store.get("fit-segmenter", planned["segmenter"]).folder / "model")
+    file = Path(ctx.task.where["init"])
+    if weights_digest(file) != planned["file"]:
+        raise StoreError(f"{file}: {CHANGED}")
+    return Init(file=file)
 
 
 def check_ignored(segmenter: Any, mix: TrainingMix, name: str) -> None:

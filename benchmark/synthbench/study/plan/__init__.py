@@ -1,7 +1,17 @@
 """The plan of a study: tasks with keys, each after what it needs."""
 
 from synthbench.study.plan._builder import make_plan
-from synthbench.study.plan._models import SCORES, Fidelity, LabelConsistency, Plan, Task, TrainingRun
+from synthbench.study.plan._models import SCORES, SCRATCH, Fidelity, LabelConsistency, Plan, Task, TrainingRun
 from synthbench.study.plan._positive_control import missing_control
 
-__all__ = ["SCORES", "LabelConsistency", "TrainingRun", "Fidelity", "Plan", "Task", "make_plan", "missing_control"]
+__all__ = [
+    "SCORES",
+    "SCRATCH",
+    "LabelConsistency",
+    "TrainingRun",
+    "Fidelity",
+    "Plan",
+    "Task",
+    "make_plan",
+    "missing_control",
+]

@@ -8,7 +8,7 @@ from typing import Any
 
 from synthbench.samples import SampleSet
 from synthbench.store import key_of
-from synthbench.study.plan._models import Fidelity, LabelConsistency, Plan, Task, TrainingRun
+from synthbench.study.plan._models import SCRATCH, Fidelity, LabelConsistency, Plan, Task, TrainingRun
 from synthbench.study.provenance import compute_settings, task_content
 from synthbench.study.provenance.plugins import PluginFingerprint
 from synthbench.study.resolve import Condition, Resolved, StudyPlugin, amount_of, in_hash_order
@@ -68,7 +68,7 @@ def _plan_condition(plan: Plan, number: int, condition: Condition) -> None:
     }
     for segmenter in plan.resolved.segmenters:
         for seed in range(segmenter.seeds):
-            for arm in _arms(plan.resolved, amounts):
+            for arm in _arms(plan.resolved, amounts) if segmenter.is_trained else (_Arm(REAL),):
                 synthetic = synthetic_sets[arm.generator, arm.generator_seed or 0] if arm.generator else None
                 fit, evaluate = _plan_training(plan, condition, segmenter, seed, arm, synthetic)
                 plan.training_runs.append(
@@ -84,6 +84,8 @@ def _plan_condition(plan: Plan, number: int, condition: Condition) -> None:
                         evaluate=evaluate.key,
                         draw=synthetic.draw.key if synthetic else None,
                         fit_generator=synthetic.fit.key if synthetic else None,
+                        init=segmenter.init.title if segmenter.init else SCRATCH,
+                        weights_seen=segmenter.init.seen(condition) if segmenter.init else "",
                     )
                 )
     count = min(len(condition.train), len(condition.test), amounts[-1])
@@ -143,6 +145,7 @@ def _plan_training(
 ) -> tuple[Task, Task]:
     """Train a segmenter in one arm, and evaluate it on the test images."""
     label = f"{segmenter.title} on {arm.name} · seed {seed} · {condition.label}"
+    start, before = _plan_start(plan, segmenter, seed)
     real = condition.train if arm.synthetic_ratio < 1 else condition.train[:0]
     fit = _add(
         plan,
@@ -154,9 +157,11 @@ def _plan_training(
             "validation": condition.validation.fingerprint,
             "synthetic": synthetic.first(arm.synthetic) if synthetic else None,
             "synthetic_ratio": arm.synthetic_ratio,
+            "init": start,
         },
-        needs=(synthetic.draw.key,) if synthetic else (),
+        needs=(*before, *((synthetic.draw.key,) if synthetic else ())),
         where={
+            "init": str(segmenter.init.file) if segmenter.init and segmenter.init.file else None,
             "train": _location(condition, real),
             "validation": _location(condition, condition.validation),
             "draw": synthetic.draw.key if synthetic else None,
@@ -178,6 +183,37 @@ def _plan_training(
         plugin=segmenter.plugin,
     )
     return fit, evaluate
+
+
+def _plan_start(plan: Plan, segmenter: StudyPlugin, seed: int) -> tuple[dict[str, Any] | None, tuple[str, ...]]:
+    """Return the part of a key that stands for what a segmenter starts from, and the tasks that make it."""
+    init = segmenter.init
+    if init is None:
+        return None, ()
+    if init.pretraining is None:
+        return {"file": init.digest}, ()
+    before = init.pretraining
+    places = {
+        name: {"folder": str(before.folder), "ids": list(samples.ids)}
+        for name, samples in (("train", before.train), ("validation", before.validation))
+    }
+    fit = _add(
+        plan,
+        "fit-segmenter",
+        {
+            "plugin": before.plugin.content(),
+            "seed": seed,
+            "train": before.train.fingerprint,
+            "validation": before.validation.fingerprint,
+            "synthetic": None,
+            "synthetic_ratio": 0.0,
+            "init": None,
+        },
+        where={**places, "draw": None, "init": None},
+        label=f"{before.plugin.name} on {before.dataset}, to start from · seed {seed}",
+        plugin=before.plugin,
+    )
+    return {"segmenter": fit.key}, (fit.key,)
 
 
 def _plan_label_consistency(

@@ -9,7 +9,7 @@ from typing import Any
 from synthbench.store import Store
 from synthbench.study.resolve import Resolved
 
-__all__ = ["Fidelity", "LabelConsistency", "Plan", "SCORES", "Task", "TrainingRun"]
+__all__ = ["Fidelity", "LabelConsistency", "Plan", "SCORES", "SCRATCH", "Task", "TrainingRun"]
 
 
 @dataclass(frozen=True)
@@ -50,9 +50,17 @@ SCORES = ("evaluate", "assess")
 """Kinds of task whose small files are what tables show: always verified by their hash, not by a look at the clock."""
 
 
+SCRATCH = "scratch"
+"""What a segmenter starts from whose weights are drawn from the seed."""
+
+
 @dataclass(frozen=True)
 class TrainingRun:
-    """One training of a segmenter in one arm: where a row of results comes from."""
+    """One training of a segmenter in one arm: where a row of results comes from.
+
+    `init` is what the segmenter starts from, `SCRATCH` or a title, and `weights_seen` which datasets of the test images
+    these weights have seen: `synthbench.study.resolve.NOT_SEEN`, `NOT_DECLARED`, or names; empty from scratch.
+    """
 
     condition: int
     arm: str
@@ -65,6 +73,8 @@ class TrainingRun:
     evaluate: str
     draw: str | None = None
     fit_generator: str | None = None
+    init: str = SCRATCH
+    weights_seen: str = ""
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
@@ -11,11 +12,19 @@ from pydantic import ValidationError
 from synthbench.errors import ConfigError, PluginError
 from synthbench.plugin.api import Budget, Generator
 from synthbench.plugin.config_errors import first_problem
-from synthbench.plugin.registry import one_line
+from synthbench.plugin.registry import one_line, registry
 from synthbench.store import file_digest, key_of
 from synthbench.study.model import BudgetConfig
 
-__all__ = ["file_hashes", "full_budget", "full_config", "has_fingerprint", "own_fingerprint", "resolved_config"]
+__all__ = [
+    "check_init",
+    "file_hashes",
+    "full_budget",
+    "full_config",
+    "has_fingerprint",
+    "own_fingerprint",
+    "resolved_config",
+]
 
 
 def full_config(cls: Any, config: Mapping[str, Any], owner: str) -> dict[str, Any]:
@@ -121,3 +130,13 @@ def own_fingerprint(cls: Any, config: Any, owner: str) -> str:
     if not isinstance(fingerprint, str):
         raise PluginError(f"{owner}: fingerprint() gave {type(fingerprint).__name__}; return text")
     return fingerprint
+
+
+def check_init(name: str, config: Mapping[str, Any], file: Path) -> None:
+    """Raise `PluginError` if a segmenter of this environment, so configured, can't start from a file of weights."""
+    cls: Any = registry().load("segmenter", name)
+    owner = f"segmenter {name!r}"
+    try:
+        cls.check_init(cls.Config.model_validate(full_config(cls, config, owner)), file)
+    except (ConfigError, PluginError) as error:
+        raise type(error)(f"{owner}: init: {error}") from None

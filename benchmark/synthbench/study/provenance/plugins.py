@@ -8,7 +8,7 @@ fingerprint, which may change.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -58,6 +58,8 @@ class PluginFingerprint:
         Whether it doesn't take pixels of unknown label for background.
     uses_unlabelled : bool
         Whether it is a generator that learns from images without labels too.
+    supports_init : sequence of str
+        What a segmenter can start from beside weights drawn from the seed.
     code : mapping
         Kind of task → the part of a key that stands for the core's code where that task runs; see `task_code`.
     environment : str
@@ -76,6 +78,7 @@ class PluginFingerprint:
     fingerprint: str = ""
     supports_ignore: bool = False
     uses_unlabelled: bool = False
+    supports_init: Sequence[str] = ()
     code: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     environment: str = ""
 
@@ -130,6 +133,7 @@ def fingerprint_plugin(
         resolved = resolved_config(cls, settings, owner)
         settings["supports_ignore"] = bool(getattr(cls, "supports_ignore", False))
         settings["uses_unlabelled"] = bool(getattr(cls, "uses_unlabelled", False))
+        settings["supports_init"] = sorted(getattr(cls, "supports_init", ()))
         settings["unsupported_reason"] = {
             task: reason for task in sorted(entry.spec.tasks) if (reason := resolved.unsupported_reason(task))
         }
@@ -190,7 +194,7 @@ def changes_since(cls: Any, planned: Mapping[str, Any], kind: str, *, fits: bool
     return f"{owner}: {' and '.join(changed)} changed" if changed else ""
 
 
-_REMEMBERED = {"config", "budget", "supports_ignore", "uses_unlabelled", "unsupported_reason"}
+_REMEMBERED = {"config", "budget", "supports_ignore", "supports_init", "unsupported_reason", "uses_unlabelled"}
 
 
 def _read_memo(path: Path) -> dict[str, Any] | None:

@@ -1,0 +1,252 @@
+"""What segmenters start from: weights drawn from the seed, a file of weights, or a training on another dataset."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from synthbench.datasets.splits import Split
+from synthbench.datasets.weights_card import read_card
+from synthbench.environments.plugins import find_plugin, has_plugin
+from synthbench.errors import ConfigError, DataError
+from synthbench.plugin.registry import Registered
+from synthbench.plugin.specs import DatasetSpec
+from synthbench.samples import SampleSet, check_sizes
+from synthbench.study._hosts import Hosts
+from synthbench.study.inputs import weights_digest
+from synthbench.study.model import BudgetConfig, DatasetConfig, InitConfig, PluginConfig
+from synthbench.study.provenance.plugins import PluginFingerprint
+
+if TYPE_CHECKING:
+    from synthbench.study.resolve import Condition
+
+__all__ = [
+    "AS_PUBLISHED",
+    "NOT_DECLARED",
+    "NOT_SEEN",
+    "Opener",
+    "Pretraining",
+    "ResolvedInit",
+    "check_init_data",
+    "dataset_names",
+    "resolve_init",
+]
+
+NOT_DECLARED = "not declared"
+NOT_SEEN = "no"
+
+AS_PUBLISHED = " (as published)"
+"""End of the title of a segmenter that isn't trained at all."""
+
+Opener = Callable[[DatasetConfig], tuple[SampleSet, Path]]
+"""Opens a dataset of a study: its samples, and their folder."""
+
+Splitter = Callable[[DatasetConfig, SampleSet], Sequence[Split]]
+"""Divides a dataset of a study."""
+
+
+@dataclass(frozen=True)
+class Pretraining:
+    """A training on another dataset, before that on the study's.
+
+    Attributes
+    ----------
+    dataset, folder
+        Its title, and where its samples are.
+    train, validation : SampleSet
+    plugin : PluginFingerprint
+        The segmenter, with the budget of this training.
+    """
+
+    dataset: str
+    folder: Path
+    train: SampleSet
+    validation: SampleSet
+    plugin: PluginFingerprint
+
+
+@dataclass(frozen=True)
+class ResolvedInit:
+    """What a segmenter starts from, found and checked.
+
+    Attributes
+    ----------
+    title : str
+        What tables call it.
+    file : Path or None
+        Published weights: a file, or a folder.
+    digest : str
+        SHA-256 of the file, or of the folder's files with their names.
+    pretraining : Pretraining or None
+    trained_on : frozenset of str or None
+        Names of the datasets that the weights have seen, as `dataset_names` writes them; None: nobody says.
+    """
+
+    title: str
+    file: Path | None = None
+    digest: str = ""
+    pretraining: Pretraining | None = None
+    trained_on: frozenset[str] | None = None
+
+    def seen(self, condition: Condition) -> str:
+        """Return which datasets of the test images the weights have seen; `NOT_SEEN` if none.
+
+        `NOT_DECLARED` where nobody says what they were trained on.
+        """
+        if self.trained_on is None:
+            return NOT_DECLARED
+        return ", ".join(sorted(self.trained_on & condition.origins)) or NOT_SEEN
+
+
+def resolve_init(
+    hosts: Hosts,
+    entry: Registered,
+    choice: PluginConfig,
+    init: InitConfig,
+    budget: BudgetConfig,
+    open_dataset: Opener,
+    make_splits: Splitter,
+) -> ResolvedInit | None:
+    """Find what a segmenter starts from; None for weights drawn from the seed.
+
+    Parameters
+    ----------
+    hosts
+    entry, choice
+        The segmenter, and what the study says of it.
+    init
+    budget
+        The segmenter's.
+    open_dataset, make_splits
+
+    Raises
+    ------
+    ConfigError, PluginError, DataError
+        If the segmenter can't start so, or there is nothing to start from.
+    """
+    if init.is_scratch:
+        return None
+    owner = f"segmenter {choice.title!r}"
+    fingerprint = hosts.fingerprint(entry, choice.config, budget)
+    way = "file" if init.file is not None else "model"
+    if way not in fingerprint.supports_init:
+        what = "a file of weights" if way == "file" else "a training on another dataset"
+        raise ConfigError(
+            f"{owner} can't start from {what} ({init.title!r}); give it an init of its own: init: scratch"
+        )
+    if init.file is not None:
+        return _from_file(hosts, entry, choice, init, owner)
+    assert init.dataset is not None
+    samples, folder = open_dataset(init.dataset)
+    split = make_splits(init.dataset, samples)[0]
+    held_out = () if _has_test_split(init.dataset, samples) else split.test
+    pretraining = Pretraining(
+        dataset=Path(init.dataset.name).expanduser().resolve().name,
+        folder=folder,
+        train=samples.subset([name for name in samples.ids if name in {*split.train, *held_out}]),
+        validation=samples.subset(split.validation),
+        plugin=hosts.fingerprint(entry, choice.config, init.budget or _trained(budget)),
+    )
+    _check_pretraining(pretraining, samples, owner)
+    return ResolvedInit(init.title, pretraining=pretraining, trained_on=dataset_names(init.dataset))
+
+
+def _trained(budget: BudgetConfig) -> BudgetConfig:
+    """Return a budget with its name's own number of steps, if it has none."""
+    return budget if budget.steps != 0 else budget.model_copy(update={"steps": None})
+
+
+def _from_file(hosts: Hosts, entry: Registered, choice: PluginConfig, init: InitConfig, owner: str) -> ResolvedInit:
+    path = Path(str(init.file)).expanduser()
+    if not path.exists():
+        raise ConfigError(f"{owner}: init: {path}: no such file; give scratch, the path of a file, or dataset:NAME")
+    hosts.check_init(entry, choice.config, path.resolve())
+    declared = init.trained_on if init.trained_on is not None else read_card(path).trained_on
+    return ResolvedInit(
+        init.title,
+        file=path.resolve(),
+        digest=weights_digest(path),
+        trained_on=None if declared is None else frozenset(map(_plain, declared)),
+    )
+
+
+def _has_test_split(choice: DatasetConfig, samples: SampleSet) -> bool:
+    """Whether the dataset's own split, or a frozen one, says which images are for testing: these stay out."""
+    return choice.split.file is not None or any(entry.groups.get("split") == "test" for entry in samples.entries)
+
+
+def _check_pretraining(pretraining: Pretraining, samples: SampleSet, owner: str) -> None:
+    plugin, name = pretraining.plugin, pretraining.dataset
+    if samples.task not in plugin.tasks:
+        raise ConfigError(f"{owner} can't do task {samples.task!r} of dataset {name!r}, which it is to start from")
+    if not any(entry.objects for entry in pretraining.train.entries):
+        raise DataError(f"init dataset:{name}: no training image has any object; there is nothing to learn")
+    if not plugin.supports_ignore and (pretraining.train.has_ignored or pretraining.validation.has_ignored):
+        raise ConfigError(f"{owner} would take the ignored pixels of dataset {name!r} for background")
+    if plugin.budget.get("steps"):
+        check_sizes(pretraining.train, plugin.budget["patch_size"])
+
+
+def check_init_data(init: ResolvedInit, conditions: Iterable[Condition]) -> None:
+    """Raise `ConfigError` if a segmenter would be trained first on what it is then tested on, or do another task."""
+    pretraining = init.pretraining
+    if pretraining is None:
+        return
+    for condition in conditions:
+        if pretraining.folder == condition.folder:
+            raise ConfigError(
+                f"init dataset:{pretraining.dataset}: the study tests on this dataset; use another, or make a study "
+                "of its own for each dataset"
+            )
+        if pretraining.train.task != condition.train.task:
+            raise ConfigError(
+                f"init dataset:{pretraining.dataset}: its task is {pretraining.train.task!r}, and that of "
+                f"{condition.dataset!r} is {condition.train.task!r}"
+            )
+        if copies := _copies(pretraining, condition.test):
+            raise ConfigError(
+                f"init dataset:{pretraining.dataset}: {len(copies)} of its images are test images of "
+                f"{condition.dataset!r}, the first {copies[0]!r}; take them out of one of the two"
+            )
+
+
+def _copies(pretraining: Pretraining, test: SampleSet) -> list[str]:
+    """Return the ids of images of a pretraining whose pixels are those of a test image."""
+    parts = (pretraining.train, pretraining.validation)
+    sizes = {_size(entry) for entry in test.entries} & {_size(entry) for part in parts for entry in part.entries}
+    if not sizes:
+        return []
+    tested = set(_pixels(test, sizes).values())
+    return [name for part in parts for name, digest in _pixels(part, sizes).items() if digest in tested]
+
+
+def _size(entry: object) -> tuple[object, ...]:
+    return tuple(getattr(entry, name) for name in ("height", "width", "channels", "dtype"))
+
+
+def _pixels(samples: SampleSet, sizes: set[tuple[object, ...]]) -> dict[str, bytes]:
+    """Return a digest of the pixels of each image of one of these sizes, by id."""
+    found = {}
+    for position, entry in enumerate(samples.entries):
+        if _size(entry) in sizes:
+            found[entry.id] = hashlib.sha256(np.ascontiguousarray(samples[position].image).data).digest()
+    return found
+
+
+def dataset_names(choice: DatasetConfig) -> frozenset[str]:
+    """Return the names of a dataset and of those that its images come from, in lower case letters and digits."""
+    names = {Path(choice.name).expanduser().resolve().name, *choice.derived_from}
+    if has_plugin("dataset", choice.name):
+        spec = find_plugin("dataset", choice.name, choice.environment).spec
+        names |= set(spec.derived_from) if isinstance(spec, DatasetSpec) else set()
+    return frozenset(map(_plain, names))
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[^a-z0-9]+", "", name.lower())
