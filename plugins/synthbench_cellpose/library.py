@@ -24,6 +24,14 @@ def model(channels: int, diam_mean: float, device: str) -> Any:
     return made
 
 
+def bare_network(channels: int) -> Any:
+    """Return the network alone, with the library's sizes, on torch's default device."""
+    dynamics()
+    from cellpose.resnet_torch import CPnet
+
+    return CPnet([channels, 32, 64, 128, 256], 3, sz=3)
+
+
 def median_diameter(labels: Any) -> float:
     """Return Cellpose's diameter of an image: that of a disc of the median object's area; 0 without objects."""
     dynamics()

@@ -5,33 +5,33 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from pydantic import Field
 from torch.nn import functional as F
 from torch.optim.lr_scheduler import LambdaLR
 
-from synthbench import Budget, Config, Context, Instances, SampleSet, Segmenter, Stopped, TrainingMix
-from synthbench.errors import ConfigError, StoreError
-from synthbench.toolkit.intensity.images import normalise, to_channels
+from synthbench import Budget, Context, Instances, Sample, SampleSet, Segmenter, Stopped, TrainingMix
+from synthbench.errors import StoreError
+from synthbench.toolkit.intensity.images import HIGH_PERCENTILE, normalise, to_channels
 from synthbench.toolkit.masks import flows
 from synthbench.toolkit.masks.flows import DEFAULT_THRESHOLDS, THRESHOLD_GRID
 from synthbench.toolkit.training import loop
 from synthbench.toolkit.training.batches import Batches
-from synthbench.toolkit.training.patches import PatchStream
+from synthbench.toolkit.training.finetuning import Finetuning
+from synthbench.toolkit.training.initial_weights import refuse_new_head
+from synthbench.toolkit.training.patches import PatchStream, channels_of
 from synthbench.toolkit.training.schedules import one_cycle
 from synthbench.toolkit.training.threshold_tuning import subsample, tune
 from synthbench.toolkit.training.weights import load_weights, save_weights
 from synthbench_cellpose import library
+from synthbench_cellpose.config import STRIDE, CellposeConfig
+from synthbench_cellpose.initial import Start, check_file, load_start, read_file
 
 WEIGHTS = "weights.safetensors"
 STATE = "cellpose.json"
-STRIDE = 8
-"""The network halves an image three times."""
-
 MIN_SIDE = 16
 """Images with a shorter side are continued to this size before they are predicted."""
 
@@ -45,29 +45,8 @@ DIAMETER_SAMPLES = 200
 TUNING_PIXELS = 1_500_000
 
 
-class CellposeConfig(Config):
-    """Cellpose's hyper-parameters."""
-
-    diam_mean: float | None = Field(
-        None,
-        ge=4,
-        le=200,
-        description="diameter in pixels that objects are brought to before they enter the network, in training and in "
-        "predicting, by one factor for all images; by default they are left at the size they have",
-    )
-    learning_rate: float = Field(5e-3, gt=0, description="highest rate of AdamW: the library's")
-    weight_decay: float = Field(1e-5, ge=0, description="of AdamW: the library's")
-
-    def resolve(self, budget: Budget) -> Self:
-        """Return the configuration; raise `ConfigError` if the network can't halve the patches three times."""
-        if self.diam_mean is None and budget.patch_size % STRIDE:
-            way = f"use --patch {max(1, budget.patch_size // STRIDE) * STRIDE}"
-            raise ConfigError(f"a patch of {budget.patch_size} doesn't divide by {STRIDE}; {way}")
-        return self
-
-
 class Cellpose(Segmenter[CellposeConfig]):
-    """Cellpose 3.1 from scratch: network, targets, loss, dynamics and post-processing are the library's own.
+    """Cellpose 3.1: network, targets, loss, dynamics and post-processing are the library's own.
 
     What is not the library's: patches come from the patch stream, so its sampler (which seeds numpy with the number
     of the epoch), its rotations and its random resizing are not used; the rate of AdamW follows one cycle over the
@@ -78,6 +57,11 @@ class Cellpose(Segmenter[CellposeConfig]):
     every image with one diameter. Here one factor serves all images in both: `diam_mean` over the mean diameter of
     the real training masks (the mean over images of the median object's diameter, on at most 200 of them), the same
     in every arm. Without `diam_mean` the factor is 1.
+
+    Trained weights to start from (init): its own model, or a file in Cellpose 3's form. The factor then brings objects
+    to the diameter that these weights were trained with, unless `diam_mean` is given; images are normalised by the
+    percentiles that they were trained with, 1 and 99 for a file. With 0 steps a file is used with the library's
+    thresholds. docs/methods/cellpose.md has the details.
 
     Scores are the mean of sigmoid(cellprob) over the instance. The thresholds of cellprob and of the flow error are
     those with the best mean ``jaccard_ap`` on validation images.
@@ -90,6 +74,7 @@ class Cellpose(Segmenter[CellposeConfig]):
 
     Config = CellposeConfig
     supports_ignore: ClassVar[bool] = True
+    supports_init: ClassVar[frozenset[Literal["model", "file"]]] = frozenset({"model", "file"})
     budgets: ClassVar[dict[str, Budget]] = {
         "smoke": Budget(steps=8, batch_size=2, patch_size=64),
         "quick": Budget(steps=300, batch_size=4, patch_size=96),
@@ -102,17 +87,57 @@ class Cellpose(Segmenter[CellposeConfig]):
         self.model: Any = None
         self._channels = 1
         self.diameter = 30.0
+        self.high_percentile = HIGH_PERCENTILE
         self.thresholds: dict[str, float] = dict(DEFAULT_THRESHOLDS)
 
     def fit(self, train: TrainingMix, validation: SampleSet, context: Context) -> None:
         self.config = self.config.resolve(context.budget)
+        start, patch_size = self._read_start(context), context.budget.patch_size
         loop.prepare_torch(context)
-        stream = PatchStream(train, context.budget, context.seed, encode=flows.encode)
-        self.diameter = mean_diameter(train.reference)
-        side = self.patch_side(context.budget.patch_size)
-        self.build(stream.channels, self.diameter * (side / context.budget.patch_size), context.device)
-        self._train(stream, side, context)
-        self.thresholds = self.tune_thresholds(validation, context)
+        target = self.config.diam_mean
+        if start is not None:
+            target = target or start.diam_mean
+            self.high_percentile = start.high_percentile
+        self.diameter = mean_diameter(train.reference, start.diameter if start else 30.0)
+        side = patch_side(patch_size, target / self.diameter if target else 1.0)
+        reached = self.diameter * (side / patch_size) if context.budget.steps else target or self.diameter
+        self.build(max(channels_of(train), start.channels if start else 1), reached, context.device)
+        if start is not None and not load_start(self.model.net, start, reached, self.diameter, context.notify):
+            refuse_new_head(context, start.source)
+        if context.budget.steps:
+            stream = PatchStream(train, context.budget, context.seed, encode=self._encode, channels=self._channels)
+            self._train(stream, side, context)
+        if context.budget.steps or start is None:
+            self.thresholds = self.tune_thresholds(validation, context)
+        else:
+            self.thresholds = dict(start.thresholds)
+
+    @classmethod
+    def check_init(cls, config: CellposeConfig, file: Path) -> None:
+        """Raise `PluginError` if a file doesn't hold the weights of Cellpose 3's network."""
+        check_file(file)
+
+    def _read_start(self, context: Context) -> Start | None:
+        """Return the trained weights to start from, and what is known of them."""
+        init = context.init
+        if init is None:
+            return None
+        if init.file is not None:
+            return read_file(init.file)
+        assert init.model is not None
+        model = self.load(init.model, context)
+        return Start(
+            source=init.model,
+            tensors=model.model.net.state_dict(),
+            channels=model._channels,
+            diam_mean=model.model.diam_mean,
+            diameter=model.diameter,
+            high_percentile=model.high_percentile,
+            thresholds=model.thresholds,
+        )
+
+    def _encode(self, sample: Sample) -> tuple[NDArray[Any], NDArray[Any]]:
+        return flows.encode(sample, self.high_percentile)
 
     def predict(self, image: NDArray[Any]) -> Instances:
         height, width = image.shape[:2]
@@ -126,6 +151,7 @@ class Cellpose(Segmenter[CellposeConfig]):
             "channels": self._channels,
             "diameter": self.diameter,
             "diam_mean": self.model.diam_mean,
+            "high_percentile": self.high_percentile,
             "thresholds": self.thresholds,
         }
         save_weights(self.model.net, folder / WEIGHTS)
@@ -138,19 +164,13 @@ class Cellpose(Segmenter[CellposeConfig]):
         try:
             state = json.loads((folder / STATE).read_text(encoding="utf-8"))
             new.diameter = float(state["diameter"])
+            new.high_percentile = float(state["high_percentile"])
             new.thresholds = {name: float(state["thresholds"][name]) for name in DEFAULT_THRESHOLDS}
             new.build(int(state["channels"]), float(state["diam_mean"]), context.device)
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise StoreError(f"{folder / STATE}: can't be read: {error}; fit again") from None
         load_weights(new.model.net, folder / WEIGHTS)
         return new
-
-    def patch_side(self, patch_size: int) -> int:
-        """Return the side of a patch as it enters the network."""
-        if self.config.diam_mean is None:
-            return patch_size
-        scaled = patch_size * self.config.diam_mean / self.diameter
-        return max(1, round(scaled / STRIDE)) * STRIDE
 
     def build(self, channels: int, diam_mean: float, device: str) -> None:
         self._channels = channels
@@ -159,14 +179,22 @@ class Cellpose(Segmenter[CellposeConfig]):
     def _train(self, stream: PatchStream, side: int, context: Context) -> None:
         """Take the budget's steps."""
         network, config, budget = self.model.net, self.config, context.budget
-        learning = [parameter for parameter in network.parameters() if parameter.requires_grad]
-        optimiser = torch.optim.AdamW(learning, lr=config.learning_rate, weight_decay=config.weight_decay)
-        schedule = LambdaLR(optimiser, lambda number: one_cycle(number, budget.steps))
+        tuning = Finetuning(network, [network.downsample], config.finetune, budget.steps) if context.init else None
+        optimiser: torch.optim.Optimizer
+        if tuning is None:
+            learning = [parameter for parameter in network.parameters() if parameter.requires_grad]
+            optimiser = torch.optim.AdamW(learning, lr=config.learning_rate, weight_decay=config.weight_decay)
+            schedule = LambdaLR(optimiser, lambda number: one_cycle(number, budget.steps))
+        else:
+            optimiser = torch.optim.SGD(tuning.parameter_groups(), momentum=0.9)
+            schedule = LambdaLR(optimiser, tuning.factor)
         batches = Batches(stream, context.device)
         missing = network.nchan - stream.channels
         network.train()
 
         def step(number: int) -> dict[str, torch.Tensor]:
+            if tuning is not None:
+                tuning.freeze(number)
             first = number * budget.batch_size
             symmetries = [stream.slot(slot).symmetry for slot in range(first, first + budget.batch_size)]
             images, planes = batches[number]
@@ -208,7 +236,7 @@ class Cellpose(Segmenter[CellposeConfig]):
 
     def as_input(self, image: NDArray[Any]) -> NDArray[Any]:
         """Return a normalised image as ``(height, width, channels)`` float32, continued to `MIN_SIDE` if need be."""
-        planes = np.moveaxis(to_channels(normalise(image), self._channels), 0, -1)
+        planes = np.moveaxis(to_channels(normalise(image, high=self.high_percentile), self._channels), 0, -1)
         missing = [max(0, MIN_SIDE - side) for side in planes.shape[:2]]
         return np.pad(planes, ((0, missing[0]), (0, missing[1]), (0, 0)), mode="edge") if any(missing) else planes
 
@@ -235,9 +263,17 @@ class Cellpose(Segmenter[CellposeConfig]):
         )
 
 
-def mean_diameter(samples: SampleSet) -> float:
-    """Return the mean over images of the median object's diameter in pixels, at least 5; 30 without any object."""
+def patch_side(patch_size: int, factor: float) -> int:
+    """Return the side of a patch as it enters the network, when images are resized by a factor.
+
+    It is rounded to a multiple of `STRIDE`, so the factor is kept roughly; `Cellpose.fit` predicts with what it is.
+    """
+    return patch_size if factor == 1 else max(1, round(patch_size * factor / STRIDE)) * STRIDE
+
+
+def mean_diameter(samples: SampleSet, default: float = 30.0) -> float:
+    """Return the mean over images of the median object's diameter in pixels, at least 5; `default` without objects."""
     kept = min(len(samples), DIAMETER_SAMPLES)
     measured = (library.median_diameter(samples[i * len(samples) // kept].labels) for i in range(kept))
     found = [max(5.0, diameter) for diameter in measured if diameter > 0]
-    return float(np.mean(found)) if found else 30.0
+    return float(np.mean(found)) if found else default

@@ -20,7 +20,8 @@ from synthbench.toolkit.training import loop
 pytest.importorskip("cellpose", reason="needs the extra 'cellpose'")
 
 from synthbench.toolkit.masks import flows
-from synthbench_cellpose.segmenter import DEFAULT_THRESHOLDS, Cellpose, CellposeConfig, mean_diameter
+from synthbench_cellpose.config import CellposeConfig
+from synthbench_cellpose.segmenter import DEFAULT_THRESHOLDS, Cellpose, mean_diameter, patch_side
 
 BUDGET = Budget(steps=4, batch_size=2, patch_size=32)
 
@@ -91,7 +92,8 @@ def test_the_mean_diameter_is_that_of_the_median_objects() -> None:
 
 
 def test_without_diam_mean_pictures_are_left_at_their_size() -> None:
-    assert Cellpose().patch_side(96) == 96
+    assert patch_side(96, 1.0) == 96
+    assert patch_side(100, 1.0) == 100
     with pytest.raises(ConfigError, match="--patch 96"):
         CellposeConfig().resolve(Budget(1, 2, 100))
     assert CellposeConfig(diam_mean=20).resolve(Budget(1, 2, 100)).diam_mean == 20
@@ -100,7 +102,7 @@ def test_without_diam_mean_pictures_are_left_at_their_size() -> None:
 def test_diam_mean_scales_patches_and_predictions_alike(monkeypatch: pytest.MonkeyPatch) -> None:
     segmenter = untrained(config=CellposeConfig(diam_mean=20))
     segmenter.diameter = 11.0
-    side = segmenter.patch_side(32)
+    side = patch_side(32, 20 / segmenter.diameter)
     assert side == 56
     segmenter.build(1, segmenter.diameter * (side / 32), "cpu")
     seen: list[tuple[int, ...]] = []

@@ -6,7 +6,7 @@ import numpy as np
 
 from synthbench.types import Image, Planes
 
-__all__ = ["normalise", "to_channels"]
+__all__ = ["HIGH_PERCENTILE", "LOW_PERCENTILE", "normalise", "to_channels"]
 
 LOW_PERCENTILE, HIGH_PERCENTILE = 1.0, 99.8
 """Percentiles that `normalise` maps to 0 and 1: StarDist's convention, used for all segmenters."""

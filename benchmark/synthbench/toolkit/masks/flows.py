@@ -19,7 +19,7 @@ from torch.nn import functional as F
 
 from synthbench.plugin.api import Instances
 from synthbench.samples import IGNORED, Sample
-from synthbench.toolkit.intensity.images import normalise
+from synthbench.toolkit.intensity.images import HIGH_PERCENTILE, normalise
 
 __all__ = [
     "DEFAULT_THRESHOLDS",
@@ -66,15 +66,21 @@ def dynamics() -> ModuleType:
     return module
 
 
-def encode(sample: Sample) -> tuple[NDArray[Any], NDArray[Any]]:
+def encode(sample: Sample, high: float = HIGH_PERCENTILE) -> tuple[NDArray[Any], NDArray[Any]]:
     """Return a sample as the patch stream cuts it: normalised image, and `targets` of its label map.
 
     Where the label is unknown, the plane of the inside holds −1, and `loss` leaves the pixel out.
+
+    Parameters
+    ----------
+    sample
+    high
+        Percentile of the image that becomes 1.
     """
     planes = targets(sample.labels)
     if sample.ignore is not None:
         planes[0][sample.ignore] = IGNORED
-    return normalise(sample.image), planes
+    return normalise(sample.image, high=high), planes
 
 
 def targets(labels: NDArray[Any]) -> NDArray[Any]:
