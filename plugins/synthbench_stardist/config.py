@@ -8,8 +8,16 @@ from pydantic import Field
 
 from synthbench import Budget, Config
 from synthbench.errors import ConfigError
+from synthbench.toolkit.training.finetuning import FINETUNE, FinetuneConfig
 
 Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+
+
+class StarDistFinetune(FinetuneConfig):
+    """Fine-tuning of StarDist: its authors recommend no rate of its own, so it is the library's for all training."""
+
+    learning_rate: float = Field(default=3e-4, gt=0, le=1, description="highest rate of Adam: the library's")
+    weight_decay: float = Field(default=0.0, ge=0, le=1, description="of all weights; the library has none")
 
 
 class StarDistConfig(Config):
@@ -40,6 +48,7 @@ class StarDistConfig(Config):
     train_background_reg: float = Field(
         1e-4, ge=0, description="weight of the regulariser that pulls distances outside of objects towards 0"
     )
+    finetune: StarDistFinetune = Field(default_factory=StarDistFinetune, description=FINETUNE)
 
     def resolve(self, budget: Budget) -> Self:
         """Return the configuration; raise `ConfigError` if the U-Net can't halve the patches as often as it does."""

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from itertools import cycle
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,10 +19,11 @@ from synthbench import Budget, Context, Instances, Sample, SampleSet, Segmenter,
 from synthbench.errors import StoreError
 from synthbench.metrics.ignore import leave_out
 from synthbench.toolkit.intensity.images import normalise, to_channels
-from synthbench.toolkit.training.patches import PatchStream
+from synthbench.toolkit.training.patches import PatchStream, channels_of
 from synthbench.toolkit.training.threshold_tuning import subsample
 from synthbench_stardist import network, runtime, training
 from synthbench_stardist.config import StarDistConfig
+from synthbench_stardist.initial import Start, check_folder, load_start, named, read_folder
 
 WEIGHTS = "weights.safetensors"
 STATE = "stardist.json"
@@ -44,6 +45,9 @@ class StarDist(Segmenter[StarDistConfig]):
     (probability, overlap) come from the library's ``optimize_thresholds`` on about two million pixels of validation
     images; without an object in them, they stay at its defaults, 0.5 and 0.4.
 
+    Trained weights to start from (init) are its own model, or the unpacked folder of a published one
+    (`2D_versatile_fluo` …), whose network must be the configuration's. With 0 steps its thresholds are kept.
+
     Equal seeds give equal weights on one machine; a training resumed from a checkpoint ends with the same bits as
     one never stopped (on a CPU, with the same number of threads).
 
@@ -52,6 +56,7 @@ class StarDist(Segmenter[StarDistConfig]):
 
     Config = StarDistConfig
     supports_ignore: ClassVar[bool] = True
+    supports_init: ClassVar[frozenset[Literal["model", "file"]]] = frozenset({"model", "file"})
     budgets: ClassVar[dict[str, Budget]] = {
         "smoke": Budget(steps=12, batch_size=2, patch_size=64),
         "quick": Budget(steps=1_600, batch_size=4, patch_size=96),
@@ -67,13 +72,43 @@ class StarDist(Segmenter[StarDistConfig]):
 
     def fit(self, train: TrainingMix, validation: SampleSet, context: Context) -> None:
         self.config = self.config.resolve(context.budget)
-        stream = PatchStream(train, context.budget, context.seed)
-        self.build(stream.channels, context)
+        start, steps = self._read_start(context), context.budget.steps
+        self.build(max(channels_of(train), start.channels if start else 1), context)
         with self.on_device():
             network.initialise(self.model.keras_model.weights, context.seed)
-            training.train(self.model, stream, self.config, context)
-            context.progress(context.budget.steps, context.budget.steps, "tuning thresholds")
-            self.tune_thresholds(validation)
+            if start is not None:
+                self._load_start(start, context)
+            if steps:
+                stream = PatchStream(train, context.budget, context.seed, channels=self._channels)
+                training.train(self.model, stream, self.config, context)
+            if steps or start is None:
+                context.progress(steps, steps, "tuning thresholds")
+                self.tune_thresholds(validation)
+
+    @classmethod
+    def check_init(cls, config: StarDistConfig, file: Path) -> None:
+        """Raise `PluginError` if a folder isn't that of a published model with this configuration's network."""
+        check_folder(file, config)
+
+    def _read_start(self, context: Context) -> Start | None:
+        """Return the trained weights to start from, and what is known of them."""
+        init = context.init
+        if init is None:
+            return None
+        if init.file is not None:
+            return read_folder(init.file, self.config)
+        assert init.model is not None
+        fitted = self.load(init.model, context)
+        arrays = {name: np.asarray(v.numpy()) for name, v in named(fitted.model.keras_model).items()}
+        thresholds = {"prob": fitted.model.thresholds.prob, "nms": fitted.model.thresholds.nms}
+        return Start(init.model, arrays, fitted._channels, thresholds)
+
+    def _load_start(self, start: Start, context: Context) -> None:
+        """Give the network trained weights, and their thresholds."""
+        if self._channels > start.channels:
+            context.notify(f"init {start.source}: its weights are of grey images; the first layer is repeated for RGB")
+        load_start(self.model.keras_model, start, self._channels)
+        self.model.thresholds = dict(start.thresholds)
 
     def predict(self, image: NDArray[Any]) -> Instances:
         planes = self.as_input(image)

@@ -11,7 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from synthbench import Context
+from synthbench.toolkit.training.finetuning import finetune_factor, frozen_steps
 from synthbench.toolkit.training.patches import PatchStream
+from synthbench_stardist.initial import is_encoder, named
 from synthbench_stardist.network import from_arrays, to_arrays
 from synthbench_stardist.runtime import tensorflow
 
@@ -103,8 +105,9 @@ class Variables:
 
 
 def train(model: Any, stream: PatchStream, config: StarDistConfig, context: Context) -> None:
-    """Take the budget's steps with the library's losses, Adam, and a learning rate that rises, then falls to zero.
+    """Take the budget's steps with the library's losses and Adam.
 
+    From scratch, the learning rate rises, then falls to zero; with an init, `Finetuner` says how it is.
     Pixels of unknown label have no part in the losses; see `mask_unknown`.
 
     Progress, checkpoints and stopping are those of `synthbench.toolkit.training.loop.train`.
@@ -113,16 +116,14 @@ def train(model: Any, stream: PatchStream, config: StarDistConfig, context: Cont
 
     tf = tensorflow()
     network = model.keras_model
-    model.prepare_for_training(optimizer=_adam(config.train_learning_rate, context.budget.steps))
-    optimiser = network.optimizer
-    optimiser.build(network.trainable_variables)
+    optimiser = Finetuner(model, config, context) if context.init else Scratch(model, config, context)
 
-    def update(images: Any, probability: Any, distances: Any) -> Any:
+    def update(images: Any, probability: Any, distances: Any, is_frozen: bool) -> Any:
+        variables = optimiser.variables(is_frozen)
         with tf.GradientTape() as tape:
             targets, outputs = mask_unknown(probability, *network(images, training=True))
             loss = network.compute_loss(y=[targets, distances], y_pred=outputs)
-        gradients = tape.gradient(loss, network.trainable_variables)
-        optimiser.apply_gradients(zip(gradients, network.trainable_variables, strict=True))
+        optimiser.apply(tape.gradient(loss, variables), is_frozen)
         return loss
 
     compiled_update = tf.function(update)
@@ -131,10 +132,74 @@ def train(model: Any, stream: PatchStream, config: StarDistConfig, context: Cont
 
         def step(number: int) -> dict[str, float]:
             batch = (tf.convert_to_tensor(part) for part in ahead[number])
-            return {"loss": float(compiled_update(*batch))}
+            return {"loss": float(compiled_update(*batch, optimiser.begin(number)))}
 
-        parts = {"network": Variables(network.variables), "optimiser": Variables(optimiser.variables)}
+        parts = {"network": Variables(network.variables), **optimiser.state()}
         loop.train(replace(context, device="cpu"), state=parts, step=step)
+
+
+class Scratch:
+    """One Adam for all variables, whose learning rate rises for a twentieth of the steps, then falls along a cosine."""
+
+    def __init__(self, model: Any, config: StarDistConfig, context: Context) -> None:
+        self.network = model.keras_model
+        model.prepare_for_training(optimizer=_adam(config.train_learning_rate, context.budget.steps))
+        self.optimiser = self.network.optimizer
+        self.optimiser.build(self.network.trainable_variables)
+
+    def begin(self, step: int) -> bool:
+        """Prepare a step; return whether the encoder is frozen in it."""
+        return False
+
+    def variables(self, is_frozen: bool) -> list[Any]:
+        """Return the variables that learn."""
+        return list(self.network.trainable_variables)
+
+    def apply(self, gradients: list[Any], is_frozen: bool) -> None:
+        """Take the step with the gradients of `variables`."""
+        self.optimiser.apply_gradients(zip(gradients, self.variables(is_frozen), strict=True))
+
+    def state(self) -> dict[str, Variables]:
+        """Return what changes besides the network."""
+        return {"optimiser": Variables(self.optimiser.variables)}
+
+
+class Finetuner(Scratch):
+    """An Adam for the encoder and one for the rest, whose learning rates follow the configuration's `finetune`."""
+
+    def __init__(self, model: Any, config: StarDistConfig, context: Context) -> None:
+        from keras.optimizers import Adam
+
+        self.network, self.config, self.steps = model.keras_model, config.finetune, context.budget.steps
+        trainable = named(self.network)
+        self.slow = [variable for name, variable in trainable.items() if is_encoder(name)]
+        self.fast = [variable for name, variable in trainable.items() if not is_encoder(name)]
+        decay = self.config.weight_decay or None
+        model.prepare_for_training(optimizer=Adam(self.config.learning_rate, weight_decay=decay))
+        self.optimiser = self.network.optimizer
+        self.optimiser.build(self.fast)
+        self.encoder_optimiser = Adam(self.config.learning_rate, weight_decay=decay)
+        self.encoder_optimiser.build(self.slow)
+
+    def begin(self, step: int) -> bool:
+        factor = finetune_factor(step, self.steps, warmup=self.config.warmup, decay_from=self.config.decay_from)
+        rate = factor * self.config.learning_rate
+        self.optimiser.learning_rate.assign(rate)
+        self.encoder_optimiser.learning_rate.assign(rate * self.config.encoder_lr_ratio)
+        return step < frozen_steps(self.config, self.steps)
+
+    def variables(self, is_frozen: bool) -> list[Any]:
+        return self.fast if is_frozen else [*self.slow, *self.fast]
+
+    def apply(self, gradients: list[Any], is_frozen: bool) -> None:
+        if not is_frozen:
+            count = len(self.slow)
+            self.encoder_optimiser.apply_gradients(zip(gradients[:count], self.slow, strict=True))
+            gradients = gradients[count:]
+        self.optimiser.apply_gradients(zip(gradients, self.fast, strict=True))
+
+    def state(self) -> dict[str, Variables]:
+        return {**super().state(), "encoder_optimiser": Variables(self.encoder_optimiser.variables)}
 
 
 def mask_unknown(probability: Any, predicted: Any, rays: Any) -> tuple[Any, list[Any]]:
