@@ -18,13 +18,16 @@ from synthbench.toolkit.training.mode_collapse import SAMPLES_TO_CHECK, check_mo
 from synthbench.types import LabelMap, Planes
 from synthbench_diffusion.config import DenoisingConfig, DiffusionConfig
 from synthbench_diffusion.network import Denoiser, build_denoiser
-from synthbench_diffusion.training import DiffusionTraining
+from synthbench_diffusion.training import DiffusionTraining, Examples
 
 __all__ = ["ConditionalDiffusion"]
 
 
 class ConditionalDiffusion(MaskToImageGenerator[DenoisingConfig]):
-    """The network draws the image for a mask of the mask sampler, optionally with classifier-free guidance."""
+    """The network draws the image for a mask of the mask sampler, optionally with classifier-free guidance.
+
+    Unlabelled images teach it to draw without a condition, the other half of the guidance.
+    """
 
     Config: ClassVar[type[DenoisingConfig]] = DiffusionConfig
     random_stream = "diffusion"
@@ -42,15 +45,15 @@ class ConditionalDiffusion(MaskToImageGenerator[DenoisingConfig]):
         return build_denoiser(config, self.patch_size, self.codec.image_planes, self.condition_planes).eval()
 
     def training(self, batches: ConditionedBatches, context: Context, random: torch.Generator) -> DiffusionTraining:
-        def example(number: int) -> tuple[torch.Tensor, torch.Tensor]:
+        def examples(number: int) -> Examples:
             batch = batches[number]
-            return batch.image, self.condition(batch.mask, batch.intensities)
+            return Examples(batch.image, self.condition(batch.mask, batch.intensities))
 
         training = DiffusionTraining(
             self.config,
             self.network.train(),
             self.process,
-            example,
+            examples,
             steps=len(batches),
             image_planes=self.codec.image_planes,
             random=random,

@@ -16,6 +16,7 @@ from synthbench.toolkit.generators.diffusion_processes import (
     GaussianDiffusion,
     PredictionType,
 )
+from synthbench.toolkit.generators.unlabelled import UnlabelledConfig
 from synthbench.toolkit.training.budget_defaults import non_default, resolve_defaults, resolve_preset, resolved
 
 __all__ = ["DenoisingConfig", "DiffusionConfig"]
@@ -49,7 +50,7 @@ _CONDITIONAL_ONLY = (
 )
 
 
-class DenoisingConfig(PresetConfig, MaskToImageConfig):
+class DenoisingConfig(PresetConfig, UnlabelledConfig, MaskToImageConfig):
     """What the configurations of diffusion and flow matching share: network, training, conditions.
 
     Names are those of the papers and of improved-diffusion (Nichol & Dhariwal 2021). Fields whose default is None are

@@ -26,6 +26,7 @@ class _TwoModes(Generator[DenoisingConfig]):
     """Passes everything on to the class of the configured mode."""
 
     budgets = _BUDGETS
+    uses_unlabelled = True
     modes: ClassVar[Mapping[str, type[JointDiffusion | ConditionalDiffusion]]]
 
     method: JointDiffusion | ConditionalDiffusion
@@ -56,6 +57,11 @@ class Diffusion(_TwoModes):
     (MICCAI 2023), but with one network. In joint mode image and mask are drawn together; instances are encoded as a
     distance and a foreground plane. In conditional mode the mask comes from the mask sampler, and the network sees its
     planes. Samples have the size of the training patches in joint mode, and that of their masks in conditional mode.
+
+    Where the dataset has unlabelled images, patches of them are mixed in: in joint mode they teach the planes of the
+    image, in conditional mode images without a condition. In joint mode the groups that the network is told
+    (`condition_on`) are embedded, and the sum of their embeddings is added to that of the timestep; in conditional mode
+    they are planes of the condition.
 
     Attributes
     ----------

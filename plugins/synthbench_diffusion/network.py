@@ -14,7 +14,7 @@ from synthbench.toolkit.layers.residual_refinement import ResidualRefinement
 from synthbench.toolkit.training.budget_defaults import resolved
 from synthbench_diffusion.config import DenoisingConfig
 
-__all__ = ["Denoiser", "build_denoiser"]
+__all__ = ["Denoiser", "ValueEmbedding", "build_denoiser"]
 
 _CHANNELS_PER_GROUP = 8
 """Group normalisation of a single channel would remove what the timestep embedding adds to it."""
@@ -43,6 +43,9 @@ class Denoiser(nn.Module):
         Residual blocks at each resolution.
     attention_levels
         Indices of the resolutions with self-attention; by default the lowest one's.
+    condition_values
+        Number of values of each group that the network is told. Each value has an embedding, and the sum of a sample's
+        is added to that of the timestep; that of an unknown value is 0.
     """
 
     def __init__(
@@ -54,6 +57,7 @@ class Denoiser(nn.Module):
         pixel_unshuffle_factor: int,
         num_res_blocks: int = 1,
         attention_levels: Collection[int] | None = None,
+        condition_values: Sequence[int] = (),
     ) -> None:
         super().__init__()
         self.factor = pixel_unshuffle_factor
@@ -68,14 +72,23 @@ class Denoiser(nn.Module):
             attention_levels=tuple(level in attention for level in levels),
             norm_num_groups=model_channels // _CHANNELS_PER_GROUP,
             num_head_channels=model_channels,
+            num_class_embeds=sum(condition_values) or None,
         )
+        if condition_values:
+            self.unet.class_embedding = ValueEmbedding(condition_values, 4 * model_channels)  # type: ignore[assignment]
         last = self.unet.out[-1].conv
         assert isinstance(last, nn.Conv2d)
         last.reset_parameters()  # MONAI's zeros would be a flat image where the network predicts the clean one
         refined = self.factor > 1 and condition_planes > 0
         self.refinement = ResidualRefinement(planes, planes + condition_planes) if refined else None
 
-    def forward(self, x_t: torch.Tensor, t: torch.Tensor, condition: torch.Tensor | None = None) -> torch.Tensor:
+    def forward(
+        self,
+        x_t: torch.Tensor,
+        t: torch.Tensor,
+        condition: torch.Tensor | None = None,
+        values: torch.Tensor | None = None,
+    ) -> torch.Tensor:
         """Return the prediction, ``(B, planes, H, W)``.
 
         Parameters
@@ -86,14 +99,16 @@ class Denoiser(nn.Module):
             ``(B,)``, integers or floats, as the process has them.
         condition
             ``(B, condition_planes, H, W)``.
+        values
+            ``(B, groups)`` int64, the index of a sample's value of each group, or −1; None without `condition_values`.
         """
         x = x_t if condition is None else torch.cat([x_t, condition], dim=1)
-        prediction = F.pixel_shuffle(self.unet(F.pixel_unshuffle(x, self.factor), t), self.factor)
+        prediction = F.pixel_shuffle(self.unet(F.pixel_unshuffle(x, self.factor), t, None, values), self.factor)
         return prediction if self.refinement is None else self.refinement(prediction, x)
 
-    def cycle_spin(self, x_t: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
+    def cycle_spin(self, x_t: torch.Tensor, t: torch.Tensor, values: torch.Tensor | None = None) -> torch.Tensor:
         """Return the mean prediction over shifts of the squares; see `synthbench.toolkit.layers.cycle_spinning`."""
-        return cycle_spin(lambda shifted: self(shifted, t), x_t, self.factor, self.side_multiple)
+        return cycle_spin(lambda shifted: self(shifted, t, None, values), x_t, self.factor, self.side_multiple)
 
     @property
     def side_multiple(self) -> int:
@@ -101,7 +116,39 @@ class Denoiser(nn.Module):
         return int(self.factor * 2 ** (len(self.unet.block_out_channels) - 1))
 
 
-def build_denoiser(config: DenoisingConfig, patch_size: int, planes: int, condition_planes: int = 0) -> Denoiser:
+class ValueEmbedding(nn.Module):
+    """The sum of the embeddings of a sample's values, one for each group; an unknown value adds nothing.
+
+    Parameters
+    ----------
+    sizes
+        Number of values of each group.
+    dim
+        Length of the embeddings.
+    """
+
+    offsets: torch.Tensor
+
+    def __init__(self, sizes: Sequence[int], dim: int) -> None:
+        super().__init__()
+        self.embedding = nn.Embedding(1 + sum(sizes), dim, padding_idx=0)
+        starts = torch.tensor([1, *sizes[:-1]]).cumsum(0)
+        self.register_buffer("offsets", starts, persistent=False)
+
+    def forward(self, values: torch.Tensor) -> torch.Tensor:
+        """Map indices ``(B, groups)`` int64, −1 for unknown, to ``(B, dim)``."""
+        rows = torch.where(values < 0, 0, values + self.offsets)
+        embedded: torch.Tensor = self.embedding(rows).sum(dim=1)
+        return embedded
+
+
+def build_denoiser(
+    config: DenoisingConfig,
+    patch_size: int,
+    planes: int,
+    condition_planes: int = 0,
+    condition_values: Sequence[int] = (),
+) -> Denoiser:
     """Return a new network of a resolved configuration, in channels-last memory format; see `Denoiser`."""
     factor, channel_mult = resolved(config.pixel_unshuffle_factor), resolved(config.channel_mult)
     side, attention = patch_size // factor, config.attention_resolution
@@ -113,5 +160,6 @@ def build_denoiser(config: DenoisingConfig, patch_size: int, planes: int, condit
         factor,
         resolved(config.num_res_blocks),
         None if attention is None else [k for k in range(len(channel_mult)) if side == attention * 2**k],
+        condition_values,
     )
     return network.to(memory_format=torch.channels_last)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
 import torch
 from torch.optim.lr_scheduler import LambdaLR
@@ -15,9 +16,31 @@ from synthbench.toolkit.training.schedules import averaged_model, linear_warmup,
 from synthbench_diffusion.config import DenoisingConfig
 from synthbench_diffusion.network import Denoiser
 
-__all__ = ["DiffusionTraining", "drop_conditions"]
+__all__ = ["DiffusionTraining", "Examples", "drop_conditions"]
 
 _WARMUP_STEPS = 5000
+
+
+@dataclass(frozen=True)
+class Examples:
+    """The training patches of a step.
+
+    Attributes
+    ----------
+    planes : torch.Tensor
+        Clean planes, ``(B, planes, H, W)``.
+    condition : torch.Tensor or None
+        ``(B, K, H, W)``.
+    values : torch.Tensor or None
+        Index of the value of each group that the network is told, ``(B, groups)`` int64.
+    labelled : torch.Tensor or None
+        ``(B,)`` bool: whether the mask is known; None: it is for all.
+    """
+
+    planes: torch.Tensor
+    condition: torch.Tensor | None = None
+    values: torch.Tensor | None = None
+    labelled: torch.Tensor | None = None
 
 
 class DiffusionTraining:
@@ -31,7 +54,7 @@ class DiffusionTraining:
         On the device that trains.
     process
     examples
-        Step → clean planes ``(B, planes, H, W)``, and the conditions ``(B, K, H, W)`` or None.
+        Step → its patches.
     steps
         Number of steps of the training.
     image_planes
@@ -45,7 +68,7 @@ class DiffusionTraining:
         config: DenoisingConfig,
         network: Denoiser,
         process: DiffusionProcess,
-        examples: Callable[[int], tuple[torch.Tensor, torch.Tensor | None]],
+        examples: Callable[[int], Examples],
         *,
         steps: int,
         image_planes: int,
@@ -73,19 +96,30 @@ class DiffusionTraining:
         }
 
     def step(self, number: int) -> loop.Losses:
-        """Take optimiser step `number`, and return its losses by name."""
-        x_0, condition = self.examples(number)
+        """Take optimiser step `number`, and return its losses by name.
+
+        Where the mask isn't known, its planes are pure noise, and the error of their prediction doesn't count: such a
+        patch teaches the image for a mask that nothing is known of (the marginal of UniDiffuser, arXiv 2303.06555).
+        """
+        examples = self.examples(number)
+        x_0, condition, labelled = examples.planes, examples.condition, examples.labelled
         device = x_0.device
         if condition is not None:
             condition = drop_conditions(condition, resolved(self.config.cond_drop_prob), self.random)
         t = self.process.draw_times(len(x_0), self.random)
         noise = torch.randn(x_0.shape, generator=self.random, device=device)
+        x_t = self.process.q_sample(x_0, noise, t)
+        if labelled is not None:
+            unknown = (~labelled)[:, None] & (torch.arange(x_0.shape[1], device=device) >= self.image_planes)
+            x_t = torch.where(unknown[:, :, None, None], noise, x_t)
         with loop.autocast(device):
-            prediction = self.network(self.process.q_sample(x_0, noise, t), t, condition)
+            prediction = self.network(x_t, t, condition, examples.values)
         errors = self.process.loss_weights(t) * (prediction.float() - self.process.target(x_0, noise, t)) ** 2
         losses = {"image": errors[:, : self.image_planes].mean()}
         if x_0.shape[1] > self.image_planes:
-            losses["mask"] = self.config.mask_weight * errors[:, self.image_planes :].mean()
+            of_mask = errors[:, self.image_planes :]
+            mean = of_mask.mean() if labelled is None else _mean(of_mask, labelled)
+            losses["mask"] = self.config.mask_weight * mean
         self.optimiser.zero_grad(set_to_none=True)
         torch.stack(list(losses.values())).sum().backward()
         torch.nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
@@ -93,6 +127,11 @@ class DiffusionTraining:
         self.schedule.step()
         self.average.update_parameters(self.network)
         return losses
+
+
+def _mean(errors: torch.Tensor, chosen: torch.Tensor) -> torch.Tensor:
+    """Return the mean error ``(B, C, H, W)`` of the chosen patches, ``(B,)``; 0 without any."""
+    return (errors.mean(dim=(1, 2, 3)) * chosen).sum() / chosen.sum().clamp(min=1)
 
 
 def drop_conditions(condition: torch.Tensor, probability: float, random: torch.Generator) -> torch.Tensor:

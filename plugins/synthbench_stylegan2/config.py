@@ -9,6 +9,7 @@ from pydantic import Field
 
 from synthbench import Budget
 from synthbench.errors import ConfigError
+from synthbench.toolkit.generators.conditions import ConditionConfig
 from synthbench.toolkit.generators.config import PresetConfig
 from synthbench.toolkit.training.budget_defaults import non_default, resolve_preset, resolved
 from synthbench_stylegan2.networks import BASE_SIDE
@@ -38,7 +39,7 @@ MICROSCOPY: Mapping[str, Any] = {
 }
 
 
-class StyleGan2MaskConfig(PresetConfig):
+class StyleGan2MaskConfig(ConditionConfig, PresetConfig):
     """Hyper-parameters of `synthbench_stylegan2.generator.StyleGan2Mask`.
 
     Names are those of stylegan2-ada-pytorch and, for ReACGAN's loss, of PyTorch-StudioGAN. "The paper" is Lesmes-Leon
@@ -49,7 +50,8 @@ class StyleGan2MaskConfig(PresetConfig):
     renamed: ClassVar[Mapping[str, str]] = {
         "mask": "mask_encoding",
         "levels": "grey_levels",
-        "group": "class_group",
+        "group": "condition_on",
+        "class_group": "condition_on",
         "channels": "channel_max",
         "base": "channel_base",
         "fold": "pixel_unshuffle_factor",
@@ -75,11 +77,6 @@ class StyleGan2MaskConfig(PresetConfig):
     )
     grey_levels: int = Field(
         4, ge=1, le=32, description="grey levels of mask_encoding: grey; the paper: 4 for LIVECell, 3 for TissueNet"
-    )
-    class_group: str | None = Field(
-        None,
-        description="group of the samples that gives their class; by default cell_type, if all samples have it and it "
-        "has two values or more; an empty string: no classes",
     )
     channel_max: int | None = Field(None, ge=4, description="largest number of channels of both networks")
     channel_base: int | None = Field(

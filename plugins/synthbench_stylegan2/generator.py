@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -18,7 +17,6 @@ from synthbench.toolkit.training.batches import Batches
 from synthbench.toolkit.training.budget_defaults import resolved
 from synthbench.toolkit.training.training_log import preview_of
 from synthbench.types import Image, LabelMap, Planes
-from synthbench_stylegan2.classes import Classes
 from synthbench_stylegan2.config import StyleGan2MaskConfig
 from synthbench_stylegan2.discriminator import Discriminator
 from synthbench_stylegan2.networks import GeneratorNetwork, MappingNetwork, SynthesisNetwork
@@ -27,7 +25,6 @@ from synthbench_stylegan2.training import StyleGan2Training
 
 __all__ = ["StyleGan2Mask"]
 
-_CLASSES = "classes.json"
 COMPARED = 128
 """Drawn patches in each comparison for the selection of weights, with twice as many training patches."""
 
@@ -37,8 +34,8 @@ class StyleGan2Mask(JointGenerator[StyleGan2MaskConfig]):
 
     The skip path carries features instead of colours; image and mask part at its end
     (`synthbench_stylegan2.networks.SynthesisNetwork`). The discriminator sees both. Where the samples have classes,
-    they are learned by ReACGAN's D2D-CE, and a drawn sample has its class, drawn by its fraction of the training
-    samples, in its groups. Samples have the size of the training patches.
+    they are learned by ReACGAN's D2D-CE, and a drawn sample has its class in its groups. If it is told several groups,
+    each combination of their values in the training set is a class. Samples have the size of the training patches.
 
     A few thousand patches on a CPU give rough images; the method is made for a GPU.
     """
@@ -53,7 +50,6 @@ class StyleGan2Mask(JointGenerator[StyleGan2MaskConfig]):
     random_stream = "stylegan2-mask"
 
     network: GeneratorNetwork
-    classes: Classes
 
     @property
     def networks(self) -> Mapping[str, nn.Module]:
@@ -72,7 +68,7 @@ class StyleGan2Mask(JointGenerator[StyleGan2MaskConfig]):
             classes=self.codec.mask_encoding == "classes",
             filtered=config.resampling == "filtered",
         )
-        mapping = MappingNetwork(config.z_dim, config.w_dim, len(self.classes.names), config.mapping_layers)
+        mapping = MappingNetwork(config.z_dim, config.w_dim, self.conditions.class_count, config.mapping_layers)
         network = GeneratorNetwork(mapping, synthesis)
         self.network = network.to(self.device).to(memory_format=torch.channels_last).eval()
 
@@ -81,9 +77,6 @@ class StyleGan2Mask(JointGenerator[StyleGan2MaskConfig]):
     def fit_codec(self, train: SampleSet) -> ImageMaskCodec:
         encoding: MaskEncoding = "distance" if self.config.mask_encoding == "distance" else "grey"
         return ImageMaskCodec.of(train, encoding, self.config.grey_levels)
-
-    def prepare(self, train: SampleSet) -> None:
-        self.classes = Classes.of(train, self.config.class_group)
 
     def encode(self, sample: Sample, position: int) -> tuple[Planes, Planes]:
         image, mask = self.codec.encode(sample, position)
@@ -97,7 +90,7 @@ class StyleGan2Mask(JointGenerator[StyleGan2MaskConfig]):
             resolved(config.channel_max),
             resolved(config.channel_base),
             self.codec.image_planes + self.mask_planes,
-            len(self.classes.names),
+            self.conditions.class_count,
             config.d_embed_dim,
             filtered=config.resampling == "filtered",
         )
@@ -106,12 +99,12 @@ class StyleGan2Mask(JointGenerator[StyleGan2MaskConfig]):
             self.network.train(),
             discriminator.to(self.device).to(memory_format=torch.channels_last),
             image_planes=self.codec.image_planes,
-            class_fractions=self.classes.fractions,
+            class_fractions=self.conditions.fractions,
             batch_size=budget.batch_size,
             seed=context.seed,
             random=random,
         )
-        class_of_sample = torch.tensor(self.classes.members, device=self.device)
+        class_of_sample = torch.tensor(self.conditions.classes, device=self.device)
         self.network = training.average.module
         best = BestWeights(lambda: torch.from_numpy(stream.first_patches(2 * COMPARED)), self.codec.image_planes)
 
@@ -157,7 +150,7 @@ class StyleGan2Mask(JointGenerator[StyleGan2MaskConfig]):
         return self.codec.decode_image(planes, labels, donor), labels, 0
 
     def groups(self, donor: int) -> dict[str, str]:
-        return {**self.classes.groups(donor), **(super().groups(donor) if self.mask_planes else {})}
+        return super().groups(donor) if self.mask_planes else self.conditions.groups_of(donor)
 
     @torch.no_grad()
     def _synthesise(self, donor: int, rng: np.random.Generator, noise_seed: int | None) -> Planes:
@@ -168,7 +161,7 @@ class StyleGan2Mask(JointGenerator[StyleGan2MaskConfig]):
         """
         z = torch.from_numpy(rng.standard_normal((1, self.config.z_dim), dtype=np.float32)).to(self.device)
         noise = torch.Generator().manual_seed(int(rng.integers(2**62)) if noise_seed is None else noise_seed)
-        classes = torch.tensor([self.classes.members[donor]], device=self.device)
+        classes = torch.tensor([self.conditions.classes[donor]], device=self.device)
         planes: Planes = self.network(z, classes, noise)[0].float().cpu().numpy()
         return planes
 
@@ -179,13 +172,3 @@ class StyleGan2Mask(JointGenerator[StyleGan2MaskConfig]):
             rng = stream(seed, f"{self.random_stream}.check", index)
             patches.append(self.draw_planes(self.draw_donor(rng), rng))
         return torch.from_numpy(np.stack(patches))
-
-    # -- files --------------------------------------------------------------------------------------------------------
-
-    def save_state(self, folder: Path) -> None:
-        super().save_state(folder)
-        self.classes.save(folder / _CLASSES)
-
-    def load_state(self, folder: Path) -> None:
-        super().load_state(folder)
-        self.classes = Classes.load(folder / _CLASSES)

@@ -120,10 +120,12 @@ def test_a_network_that_guidance_needs_sees_no_condition_at_times(
 ) -> None:
     forward, blank = Denoiser.forward, []
 
-    def watched(network: Denoiser, x_t: torch.Tensor, t: torch.Tensor, condition: torch.Tensor) -> torch.Tensor:
+    def watched(
+        network: Denoiser, x_t: torch.Tensor, t: torch.Tensor, condition: torch.Tensor, values: None = None
+    ) -> torch.Tensor:
         if network.training:
             blank.extend((condition == 0).flatten(1).all(dim=1).tolist())
-        return forward(network, x_t, t, condition)
+        return forward(network, x_t, t, condition, values)
 
     monkeypatch.setattr(Denoiser, "forward", watched)
     fitted(blob_set, steps=8, mode="conditional", cond_drop_prob=dropped)

@@ -14,7 +14,6 @@ from torch import nn
 from synthbench import Budget, Context, Sample, SampleSet, Stopped
 from synthbench.errors import ConfigError, DataError, StoreError
 from synthbench.toolkit.training.loop import Diverged
-from synthbench_stylegan2.classes import Classes
 from synthbench_stylegan2.config import StyleGan2MaskConfig
 from synthbench_stylegan2.generator import StyleGan2Mask
 from synthbench_stylegan2.selection import BestWeights
@@ -101,17 +100,6 @@ def test_a_patch_that_is_no_power_of_two_is_refused(blob_set: SampleSet, patch: 
         fitted(blob_set, patch=patch)
 
 
-def test_classes_are_read_off_the_samples(typed_set: SampleSet, blob_set: SampleSet) -> None:
-    found = Classes.of(typed_set, None)
-    assert (found.group, found.names, found.members) == ("cell_type", ("bright", "dark"), (0,) * 4 + (1,) * 8)
-    assert found.fractions == pytest.approx([1 / 3, 2 / 3])
-    for group, samples in [("", typed_set), ("well", typed_set), (None, blob_set)]:
-        assert Classes.of(samples, group).names == ()
-        assert Classes.of(samples, group).fractions == [1.0]
-    with pytest.raises(DataError, match="did you mean 'cell_type'"):
-        Classes.of(typed_set, "cell-type")
-
-
 def test_a_sample_depends_on_seed_and_index_alone(drawn_from: StyleGan2Mask) -> None:
     expected = pixels(drawn_from, range(4))
     assert pixels(drawn_from, [3, 1]) == [expected[3], expected[1]]
@@ -127,7 +115,7 @@ def test_what_was_saved_draws_the_same_bytes(typed_set: SampleSet, tmp_path: Pat
     assert [s.groups for s in loaded.sample_batch(range(3), 0)] == [
         s.groups for s in generator.sample_batch(range(3), 0)
     ]
-    for name in ("classes.json", "patch_size.txt"):
+    for name in ("conditions.json", "patch_size.txt"):
         kept = (tmp_path / name).read_text()
         (tmp_path / name).write_text("{}")
         with pytest.raises(StoreError, match=name.replace(".", r"\.")):
@@ -139,6 +127,12 @@ def test_classes_are_drawn_by_their_shares(typed_set: SampleSet) -> None:
     drawn = Counter(sample.groups["cell_type"] for sample in fitted(typed_set, steps=1).sample_batch(range(90), 0))
     assert set(drawn) == {"bright", "dark"}
     assert drawn["dark"] == pytest.approx(60, abs=14)
+
+
+def test_classes_are_drawn_as_asked(typed_set: SampleSet) -> None:
+    generator = fitted(typed_set, steps=1, draw={"cell_type": {"bright": 0.75, "dark": 0.25}})
+    drawn = Counter(sample.groups["cell_type"] for sample in generator.sample_batch(range(24), 0))
+    assert drawn == {"bright": 18, "dark": 6}
 
 
 def test_without_masks_there_are_images_alone(blob_set: SampleSet) -> None:
@@ -238,11 +232,11 @@ def test_the_class_decides_what_is_drawn_and_masks_go_with_images(typed_set: Sam
     generator = fitted(typed_set, steps=1000, batch=8, pixel_unshuffle_factor=2, diff_augment=True)
     light, together = [], []
     for which in range(2):
-        donor = generator.classes.members.index(which)
+        donor = generator.conditions.classes.index(which)
         planes = [generator.draw_planes(donor, np.random.default_rng((9, which, i))) for i in range(24)]
         image, mask = np.stack(planes)[:, :2].swapaxes(0, 1).reshape(2, -1)
         light.append(float(image.mean()))
         together.append(float(np.corrcoef(image, mask)[0, 1]))
-    assert generator.classes.names == ("bright", "dark")
+    assert generator.conditions.values == (("bright", "dark"),)
     assert light[0] + 0.5 < light[1]
     assert together[0] > 0.1 > -0.1 > together[1]

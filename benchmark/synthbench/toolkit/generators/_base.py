@@ -13,6 +13,7 @@ from torch import nn
 from synthbench.errors import StoreError
 from synthbench.plugin.api import Config, Context, Generator
 from synthbench.samples import Task
+from synthbench.toolkit.generators.conditions import Conditions
 from synthbench.toolkit.masks.codec import ImageMaskCodec
 from synthbench.toolkit.training import loop
 from synthbench.toolkit.training.checkpoints import State
@@ -24,6 +25,7 @@ __all__ = ["CodecGenerator", "Training"]
 ConfigT = TypeVar("ConfigT", bound=Config)
 
 _CODEC = "codec.json"
+_CONDITIONS = "conditions.json"
 _PATCH_SIZE = "patch_size.txt"
 
 
@@ -41,13 +43,16 @@ class Training(Protocol):
 class CodecGenerator(Generator[ConfigT]):
     """A trained generator whose networks see samples as planes of an image–mask codec.
 
-    A subclass sets `codec` and `patch_size` in `fit`, and writes `networks` and `build_networks`. What it saves beside
-    its weights, it writes in `save_state` and reads in `load_state`.
+    A subclass sets `codec`, `conditions` and `patch_size` in `fit`, and writes `networks` and `build_networks`. What it
+    saves beside its weights, it writes in `save_state` and reads in `load_state`.
 
     Attributes
     ----------
     codec : ImageMaskCodec
         Of the training set.
+    conditions : Conditions
+        Of the training set; without groups unless the configuration is a
+        `synthbench.toolkit.generators.conditions.ConditionConfig`.
     patch_size : int
         Side of the training patches in pixels.
     device : torch.device
@@ -55,6 +60,7 @@ class CodecGenerator(Generator[ConfigT]):
     """
 
     codec: ImageMaskCodec
+    conditions: Conditions
     patch_size: int
     device: torch.device
 
@@ -85,6 +91,7 @@ class CodecGenerator(Generator[ConfigT]):
     def save(self, folder: Path) -> None:
         super().save(folder)
         self.codec.save(folder / _CODEC)
+        self.conditions.save(folder / _CONDITIONS)
         (folder / _PATCH_SIZE).write_text(f"{self.patch_size}\n", encoding="utf-8")
         self.save_state(folder)
         for name, network in self.networks.items():
@@ -96,6 +103,7 @@ class CodecGenerator(Generator[ConfigT]):
         loop.prepare_torch(context)
         new.device = torch.device(context.device)
         new.codec = ImageMaskCodec.load(folder / _CODEC)
+        new.conditions = Conditions.load(folder / _CONDITIONS)
         new.patch_size = _read_patch_size(folder / _PATCH_SIZE)
         new.load_state(folder)
         new.build_networks()

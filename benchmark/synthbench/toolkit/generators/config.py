@@ -8,6 +8,7 @@ from typing import ClassVar, Self
 from pydantic import Field, model_validator
 
 from synthbench.plugin.api import Budget, Config
+from synthbench.toolkit.generators.conditions import ConditionConfig
 from synthbench.toolkit.masks.config import MaskConfig
 from synthbench.toolkit.training.budget_defaults import Preset, resolve_defaults
 
@@ -27,7 +28,7 @@ class PresetConfig(Config):
     )
 
 
-class MaskToImageConfig(MaskConfig):
+class MaskToImageConfig(ConditionConfig, MaskConfig):
     """Base of the configuration of a `synthbench.toolkit.generators.mask_to_image.MaskToImageGenerator`.
 
     A key that is None is false, unless the method's `resolve` decides otherwise.

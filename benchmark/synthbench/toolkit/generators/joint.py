@@ -41,7 +41,11 @@ A method adds its networks, its training, and how planes are drawn::
             self.optimiser.step()
             return {"loss": loss}
 
-The base class sets `config` (resolved), `patch_size`, `codec` and `device` before it calls `build_networks`.
+The base class sets `config` (resolved), `patch_size`, `codec`, `conditions` and `device` before it calls
+`build_networks`. If the configuration is a `synthbench.toolkit.generators.conditions.ConditionConfig`, a drawn sample
+has the condition of its donor, the training image whose intensity range it gets. If it is a
+`synthbench.toolkit.generators.unlabelled.UnlabelledConfig` and the context has unlabelled images, some patches of a
+batch are theirs: their mask planes are 0, and ``batches.stream.slot(number).synthetic`` is True.
 """
 
 from __future__ import annotations
@@ -55,6 +59,8 @@ import torch
 from synthbench.plugin.api import Config, Context, TrainingMix
 from synthbench.samples import MASK, Sample, SampleSet
 from synthbench.toolkit.generators._base import CodecGenerator, Training
+from synthbench.toolkit.generators.conditions import DEFAULT_GROUP, Conditions
+from synthbench.toolkit.generators.unlabelled import is_unlabelled, mix_with_unlabelled
 from synthbench.toolkit.masks.codec import ImageMaskCodec
 from synthbench.toolkit.rng import stream
 from synthbench.toolkit.training import loop
@@ -77,12 +83,16 @@ class JointGenerator(CodecGenerator[ConfigT]):
     ----------
     min_std_ratio : float
         Drawn planes that vary less than this fraction of the training patches' variation are a mode collapse.
+    with_unlabelled : bool
+        Whether some of the training patches are of unlabelled images; set before `build_networks` is called.
     counts : Counter
         What fitting and sampling have come to: ``lost`` objects of the training masks that the grey-level encoding
         can't represent; ``drawn`` samples, and objects ``removed`` from their masks because of their area.
     """
 
     min_std_ratio: ClassVar[float] = MIN_STD_RATIO
+
+    with_unlabelled: bool
 
     # -- what a method writes -----------------------------------------------------------------------------------------
 
@@ -107,7 +117,7 @@ class JointGenerator(CodecGenerator[ConfigT]):
         Parameters
         ----------
         donor
-            Index of the training image whose intensity range the sample gets.
+            Index of the training image whose intensity range and condition the sample gets.
         rng
             Every random number comes from it.
         """
@@ -129,7 +139,7 @@ class JointGenerator(CodecGenerator[ConfigT]):
 
     def groups(self, donor: int) -> dict[str, str]:
         """Return the groups of a new sample."""
-        return {MASK: "new"}
+        return {**self.conditions.groups_of(donor), MASK: "new"}
 
     def planes_for_check(self, donor: int, rng: np.random.Generator, seed: int) -> Planes:
         """Return planes for the check for mode collapse; by default those of `draw_planes`."""
@@ -139,26 +149,35 @@ class JointGenerator(CodecGenerator[ConfigT]):
 
     def fit(self, train: SampleSet, context: Context) -> None:
         self.config = self.config.resolve(context.budget)
+        mix = mix_with_unlabelled(train, self.config, context)
+        self.with_unlabelled = mix.synthetic is not None
         self.patch_size = context.budget.patch_size
         self.codec = self.fit_codec(train)
+        self.conditions = Conditions.of(train, self.config, DEFAULT_GROUP)
         self.prepare(train)
         random = loop.prepare_torch(context)
         self.device = torch.device(context.device)
         self.build_networks()
-        stream = PatchStream(
-            TrainingMix(train),
-            context.budget,
-            context.seed,
-            encode=lambda sample: self.encode(sample, train.position(sample.id)),
-            augment_intensity=False,
-        )
+
+        def encode(sample: Sample) -> tuple[Planes, Planes]:
+            if not is_unlabelled(sample):
+                return self.encode(sample, train.position(sample.id))
+            return self.codec.encode_other_image(sample.image), np.zeros(
+                (self.mask_planes, *sample.labels.shape), np.float32
+            )
+
+        def patches(mix: TrainingMix) -> PatchStream:
+            return PatchStream(mix, context.budget, context.seed, encode=encode, augment_intensity=False)
+
+        stream = patches(mix)
         self.train_networks(train, Batches(stream, context.device), context, random)
         for network in self.networks.values():
             network.eval()
         self.counts.clear()  # what the pictures of the log counted isn't part of the result
         if self.mask_planes and self.codec.mask_encoding == "grey":
             self.counts["lost"] = self.codec.count_lost(train)
-        self.check_samples(stream.first_patches(SAMPLES_TO_CHECK), context.seed)
+        labelled = patches(TrainingMix(train)) if self.with_unlabelled else stream
+        self.check_samples(labelled.first_patches(SAMPLES_TO_CHECK), context.seed)
 
     @property
     def mask_planes(self) -> int:
@@ -184,7 +203,8 @@ class JointGenerator(CodecGenerator[ConfigT]):
 
     def sample(self, index: int, seed: int) -> Sample:
         rng = stream(seed, f"{self.random_stream}.sample", index)
-        donor = self.draw_donor(rng)
+        chosen = self.conditions.choose(index, seed)
+        donor = self.draw_donor(rng) if chosen is None else chosen
         image, labels, removed = self.decode(self.draw_planes(donor, rng), donor, rng)
         self.counts.update(drawn=1, removed=removed)
         return Sample(f"{index:06d}", image, labels, self.groups(donor))

@@ -55,10 +55,12 @@ import numpy as np
 import torch
 from torch import nn
 
-from synthbench.plugin.api import Context, TrainingMix
+from synthbench.plugin.api import Context
 from synthbench.samples import Sample, SampleSet
 from synthbench.toolkit.generators._base import CodecGenerator, Training
+from synthbench.toolkit.generators.conditions import Conditions
 from synthbench.toolkit.generators.config import MaskToImageConfig
+from synthbench.toolkit.generators.unlabelled import is_unlabelled, mix_with_unlabelled
 from synthbench.toolkit.intensity.conditioning import IntensityConditioning, conditioning_planes
 from synthbench.toolkit.intensity.texture import match_texture
 from synthbench.toolkit.masks.codec import ImageMaskCodec
@@ -116,13 +118,14 @@ class ConditionedBatches:
 
     def __init__(self, generator: MaskToImageGenerator[ConfigT], train: SampleSet, context: Context) -> None:
         self._split = generator.batch
-        stream = PatchStream(
-            TrainingMix(train),
-            context.budget,
-            context.seed,
-            encode=lambda sample: generator.encode(sample, train.position(sample.id)),
-            augment_intensity=False,
-        )
+
+        def encode(sample: Sample) -> tuple[Planes, Planes]:
+            if is_unlabelled(sample):
+                return generator.encode_unlabelled(sample)
+            return generator.encode(sample, train.position(sample.id))
+
+        mix = mix_with_unlabelled(train, generator.config, context)
+        stream = PatchStream(mix, context.budget, context.seed, encode=encode, augment_intensity=False)
         self._batches = Batches(stream, context.device)
 
     def __len__(self) -> int:
@@ -139,7 +142,9 @@ class MaskToImageGenerator(CodecGenerator[ConfigT]):
 
     The condition of an instance dataset is (distance per instance, foreground without inner borders), so that touching
     objects stay apart; of a semantic one, a plane per class. With intensity conditioning, planes of intensity
-    statistics follow.
+    statistics follow; with `condition_on`, a plane for each value of the groups, 1 for the sample's values and else 0.
+    An image then gets the groups of the training image that its mask comes from, and a recombined mask has objects of
+    training images with the same groups.
 
     Attributes
     ----------
@@ -203,12 +208,14 @@ class MaskToImageGenerator(CodecGenerator[ConfigT]):
         self.patch_size = context.budget.patch_size
         self.codec = ImageMaskCodec.of(train, "distance", 1)
         self.config = self.resolve_config(train, context)
-        self.conditioning = (
+        self.conditions = Conditions.of(train, self.config)
+        conditioning = (
             IntensityConditioning.of(train, self.codec)
             if self.config.intensity_conditioning
             else IntensityConditioning.none(len(train))
         )
-        self.sampler = self.config.sampler(train)
+        self.conditioning = conditioning.with_values(self.conditions.one_hot)
+        self.sampler = self.config.sampler(train, self.conditions.classes)
         random = loop.prepare_torch(context)
         self.device = torch.device(context.device)
         self.build_networks()
@@ -259,6 +266,16 @@ class MaskToImageGenerator(CodecGenerator[ConfigT]):
         """Number of planes of an encoded mask."""
         return self.codec.mask_planes
 
+    def encode_unlabelled(self, sample: Sample) -> tuple[Planes, Planes]:
+        """Return the image planes of an unlabelled image, and zeros in place of the planes that belong to it.
+
+        Zeros as a condition stand for no condition. Only generators whose configuration is a
+        `synthbench.toolkit.generators.unlabelled.UnlabelledConfig` get unlabelled images.
+        """
+        image = self.codec.encode_other_image(sample.image)
+        planes = self.mask_planes + self.conditioning.planes + self.codec.image_planes
+        return image, np.zeros((planes, *image.shape[1:]), np.float32)
+
     def batch(self, image: torch.Tensor, planes: torch.Tensor) -> ConditionedBatch:
         """Return stacked results of `encode` as a batch."""
         sizes = [self.mask_planes, self.conditioning.planes, self.codec.image_planes]
@@ -287,7 +304,7 @@ class MaskToImageGenerator(CodecGenerator[ConfigT]):
     # -- sampling -----------------------------------------------------------------------------------------------------
 
     def sample(self, index: int, seed: int) -> Sample:
-        mask = self.sampler.sample_mask(index, seed)
+        mask = self.sampler.sample_mask(index, seed, self.conditions.choose(index, seed))
         rng = stream(seed, f"{self.random_stream}.sample", index)
         labels, mask_planes, removed = self.encode_sampled(mask, rng)
         donor = int(rng.choice(self.sampler.similar_masks(mask.source)))
@@ -297,7 +314,7 @@ class MaskToImageGenerator(CodecGenerator[ConfigT]):
             planes = match_texture(planes, labels, texture, rng)
         image = self.codec.decode_image(planes, labels, donor, rng if self.config.pixel_noise else None)
         self.counts.update(drawn=1, removed=mask.removed + removed, unplaced=mask.unplaced)
-        return Sample(f"{index:06d}", image, labels, mask.groups)
+        return Sample(f"{index:06d}", image, labels, {**self.conditions.groups_of(donor), **mask.groups})
 
     def encode_sampled(self, mask: SampledMask, rng: np.random.Generator) -> tuple[LabelMap, Planes, int]:
         """Return what an image is drawn for; a method may override it to draw for a part of the mask.

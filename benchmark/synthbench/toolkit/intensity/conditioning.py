@@ -95,6 +95,10 @@ class IntensityConditioning:
         empty = (np.zeros((0, 0), np.float32),) * images
         return cls(np.zeros((images, 0), np.float32), empty, empty)
 
+    def with_values(self, values: NDArray[np.float32]) -> Self:
+        """Return it with more values for each training image, ``(images, n)``: a constant plane for each."""
+        return replace(self, images=np.concatenate([self.images, values], axis=1))
+
     @property
     def planes(self) -> int:
         """Number of conditioning planes."""

@@ -138,6 +138,14 @@ class ImageMaskCodec:
         """Return the image planes of training sample `position`, ``(image_planes, H, W)`` float32, −1 … 1."""
         return to_channels(self.normalisations[position].normalise(sample.image, self.exponent), self.image_planes)
 
+    def encode_other_image(self, image: Image) -> Planes:
+        """Return the planes of an image that isn't in the training set, ``(image_planes, H, W)`` float32, −1 … 1.
+
+        It is scaled by its own range, like a training image without objects.
+        """
+        planes = IntensityNormalisation.from_image(image).normalise(image, self.exponent)
+        return to_channels(planes, self.image_planes)
+
     def encode_mask(self, labels: LabelMap, position: int = 0) -> Planes:
         """Return the planes of a label map, ``(mask_planes, H, W)`` float32, −1 … 1.
 

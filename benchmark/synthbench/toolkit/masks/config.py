@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
@@ -68,8 +68,15 @@ class MaskConfig(Config):
             return f"{unused[0]} requires an instance-segmentation task; remove it"
         return super().unsupported_reason(task)
 
-    def sampler(self, train: SampleSet) -> MaskSampler:
-        """Return the sampler of new masks, from the masks of a training set."""
+    def sampler(self, train: SampleSet, kinds: Sequence[int] | None = None) -> MaskSampler:
+        """Return the sampler of new masks, from the masks of a training set.
+
+        Parameters
+        ----------
+        train
+        kinds
+            What kind of image each mask belongs to; see `synthbench.toolkit.masks.sampler.MaskSampler`.
+        """
         auto: Mode = "train" if train.task == "semantic" else "mixed"
         return MaskSampler.of(
             train,
@@ -77,4 +84,5 @@ class MaskConfig(Config):
             object_layout=self.object_layout,
             foreground_fraction=self.foreground_fraction,
             touching_fraction=self.touching_fraction,
+            kinds=kinds,
         )

@@ -99,6 +99,9 @@ class MaskSampler:
     touching_fraction
         Fraction of the recombined objects that are moved until they touch a neighbour, 0 … 1; None: that of the
         training masks.
+    kinds
+        What kind of image each mask belongs to, such as a cell type by number: only masks of the same kind are similar.
+        None: all are of one kind.
 
     Attributes
     ----------
@@ -122,6 +125,7 @@ class MaskSampler:
         object_layout: Layout = "scatter",
         foreground_fraction: float | None = None,
         touching_fraction: float | None = None,
+        kinds: Sequence[int] | None = None,
     ) -> None:
         if task == "semantic" and mode != "train":
             raise ConfigError(f"mask_source: {mode} requires an instance-segmentation task; set mask_source: train")
@@ -131,6 +135,7 @@ class MaskSampler:
         if len(masks) == 0:
             raise DataError("there are no training masks to sample from")
         self.masks = [mask.astype(np.min_scalar_type(int(mask.max(initial=0))), copy=False) for mask in masks]
+        self.kinds = np.array(kinds if kinds is not None else [0] * len(masks))
         self.task: Task = task
         self.mode: Mode = mode
         self.object_layout: Layout = object_layout
@@ -161,6 +166,7 @@ class MaskSampler:
         object_layout: Layout = "scatter",
         foreground_fraction: float | None = None,
         touching_fraction: float | None = None,
+        kinds: Sequence[int] | None = None,
     ) -> MaskSampler:
         """Return a sampler of the masks of a training set."""
         masks = [sample.labels for sample in samples]
@@ -171,21 +177,24 @@ class MaskSampler:
             object_layout=object_layout,
             foreground_fraction=foreground_fraction,
             touching_fraction=touching_fraction,
+            kinds=kinds,
         )
 
-    def sample_mask(self, index: int, seed: int) -> SampledMask:
-        """Return the label map number `index` of a seed: it depends on ``(seed, index)`` alone.
+    def sample_mask(self, index: int, seed: int, source: int | None = None) -> SampledMask:
+        """Return the label map number `index` of a seed: it depends on the arguments alone.
 
         Parameters
         ----------
         index
             0 or above.
         seed
+        source
+            Position of the training mask to take; by default each is taken once before any is taken again.
         """
         epoch, place = divmod(index, len(self.masks))
         order = stream(seed, "masks.order", epoch).permutation(len(self.masks))
         rng = stream(seed, "masks.sample", index)
-        source = int(order[place])
+        source = int(order[place]) if source is None else source
         recombine = {"train": False, "recombine": True, "mixed": bool(rng.integers(2))}[self.mode]
         return self._recombine(source, rng) if recombine else self._transform(source, rng)
 
@@ -208,7 +217,7 @@ class MaskSampler:
         return SampledMask(labels, source, True, target, _foreground(labels), unplaced, removed)
 
     def similar_masks(self, position: int) -> list[int]:
-        """Return the positions of the training masks of the most similar object size, at most `SIMILAR_MASKS`.
+        """Return the positions of the masks of the same kind and most similar object size, at most `SIMILAR_MASKS`.
 
         The mask itself comes first; for a semantic task it is the only one. A mask without objects is treated as one of
         the median object size.
@@ -219,6 +228,7 @@ class MaskSampler:
         size = sizes[position] if np.isfinite(sizes[position]) else float(np.nanmedian(sizes))
         distance = np.abs(sizes - size)
         distance[position] = -1.0
+        distance[self.kinds != self.kinds[position]] = np.nan
         return [int(i) for i in np.argsort(distance, kind="stable")[:SIMILAR_MASKS] if np.isfinite(distance[i])]
 
     def _similar_objects(self, source: int) -> list[Cutout]:
@@ -237,6 +247,7 @@ class MaskSampler:
             "object_layout": self.object_layout,
             "foreground_fraction": self.foreground_fraction,
             "touching_fraction": self._touching_fraction,
+            "kinds": self.kinds.tolist(),
         }
         arrays = {f"mask_{i:06d}": mask for i, mask in enumerate(self.masks)}
         text = np.frombuffer(json.dumps(settings, sort_keys=True).encode(), np.uint8)
