@@ -62,8 +62,8 @@ class ConditionConfig(Config):
     def _check_draw(self) -> Self:
         for group, proportions in self.proportions.items():
             if self.condition_on is not None and group not in self.condition_on:
-                told = ", ".join(self.condition_on) or "empty"
-                raise ValueError(f"draw: {group!r} isn't in condition_on, which is {told}; add it there")
+                named = ", ".join(self.condition_on) or "empty"
+                raise ValueError(f"draw: {group!r} isn't in condition_on, which is {named}; add it there")
             if not all(math.isfinite(p) and p >= 0 for p in proportions.values()):
                 raise ValueError(f"draw: the proportions of {group} must be numbers of 0 or more")
             total = sum(proportions.values())
@@ -125,12 +125,12 @@ class Conditions:
         all_values = {name: sorted(set(column)) for name, column in zip(names, zip(*rows, strict=True), strict=True)}
         for name, asked in config.proportions.items():
             _check_values(name, asked, all_values[name])
-        told = [k for k, name in enumerate(names) if len(all_values[name]) > 1]
+        varied = [k for k, name in enumerate(names) if len(all_values[name]) > 1]
         conditions = cls(
-            groups=tuple(names[k] for k in told),
-            values=tuple(tuple(all_values[names[k]]) for k in told),
-            members=tuple(tuple(all_values[names[k]].index(row[k]) for k in told) for row in rows),
-            proportions={names[k]: config.proportions[names[k]] for k in told if names[k] in config.proportions},
+            groups=tuple(names[k] for k in varied),
+            values=tuple(tuple(all_values[names[k]]) for k in varied),
+            members=tuple(tuple(all_values[names[k]].index(row[k]) for k in varied) for row in rows),
+            proportions={names[k]: config.proportions[names[k]] for k in varied if names[k] in config.proportions},
         )
         for wanted in conditions.wanted:
             conditions.candidates(wanted)
