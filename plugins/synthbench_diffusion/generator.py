@@ -59,7 +59,7 @@ class Diffusion(_TwoModes):
     planes. Samples have the size of the training patches in joint mode, and that of their masks in conditional mode.
 
     Where the dataset has unlabelled images, patches of them are mixed in: in joint mode they teach the planes of the
-    image, in conditional mode images without a condition. In joint mode the groups that the network is told
+    image, in conditional mode images without a condition. In joint mode the groups that the network is conditioned on
     (`condition_on`) are embedded, and the sum of their embeddings is added to that of the timestep; in conditional mode
     they are planes of the condition.
 

@@ -32,7 +32,7 @@ class Examples:
     condition : torch.Tensor or None
         ``(B, K, H, W)``.
     values : torch.Tensor or None
-        Index of the value of each group that the network is told, ``(B, groups)`` int64.
+        Index of the value of each group that the network is conditioned on, ``(B, groups)`` int64.
     labelled : torch.Tensor or None
         ``(B,)`` bool: whether the mask is known; None: it is for all.
     """

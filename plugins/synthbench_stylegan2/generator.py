@@ -34,7 +34,7 @@ class StyleGan2Mask(JointGenerator[StyleGan2MaskConfig]):
 
     The skip path carries features instead of colours; image and mask part at its end
     (`synthbench_stylegan2.networks.SynthesisNetwork`). The discriminator sees both. Where the samples have classes,
-    they are learned by ReACGAN's D2D-CE, and a drawn sample has its class in its groups. If it is told several groups,
+    they are learned by ReACGAN's D2D-CE, and a drawn sample has its class in its groups. With several groups,
     each combination of their values in the training set is a class. Samples have the size of the training patches.
 
     A few thousand patches on a CPU give rough images; the method is made for a GPU.

@@ -1,4 +1,4 @@
-"""What a generator is told beside the noise or the mask: groups of the samples, such as cell type and stage.
+"""What a generator is conditioned on beside the noise or the mask: groups of the samples, such as cell type and stage.
 
 The values of a training sample's groups are its condition. A generator learns with the conditions of the training
 samples, and draws new samples with conditions in the proportions of the training set, or in others that the
@@ -30,7 +30,7 @@ from synthbench.toolkit.training.state_files import read_state
 __all__ = ["DEFAULT_GROUP", "UNKNOWN", "ConditionConfig", "Conditions", "apportion"]
 
 DEFAULT_GROUP = "cell_type"
-"""What generators that draw the mask as well are told, unless the configuration says otherwise."""
+"""What generators that draw the mask as well are conditioned on, unless the configuration says otherwise."""
 UNKNOWN = -1
 """Index of a value that isn't known, such as the cell type of an unlabelled image."""
 
@@ -38,11 +38,11 @@ _SUM_TOLERANCE = 1e-6
 
 
 class ConditionConfig(Config):
-    """Base of the configuration of a generator that is told groups of the samples."""
+    """Base of the configuration of a generator that is conditioned on groups of the samples."""
 
     condition_on: tuple[str, ...] | None = Field(
         None,
-        description="groups of the samples that the network is told, such as [cell_type, stage]; []: none. By default "
+        description="groups of the samples that the network is conditioned on, such as [cell_type, stage]; []: none. By default "
         "those of draw; without it cell_type in generators that draw the mask as well, if all training samples have it "
         "and it has two values or more, and none in the others",
     )
@@ -84,7 +84,7 @@ class Conditions:
     Attributes
     ----------
     groups : tuple of str
-        The groups that the network is told; those with the same value in all training samples aren't among them.
+        The groups that the network is conditioned on; those with the same value in all training samples aren't among them.
     values : tuple of tuple of str
         The values of each group, sorted.
     members : tuple of tuple of int
@@ -141,7 +141,7 @@ class Conditions:
         """Return no conditions, for `count` training samples."""
         return cls((), (), ((),) * count)
 
-    # -- what a network is told ---------------------------------------------------------------------------------------
+    # -- what a network is conditioned on ---------------------------------------------------------------------------------------
 
     @cached_property
     def combinations(self) -> tuple[tuple[int, ...], ...]:
@@ -182,7 +182,7 @@ class Conditions:
         return tuple(of.index(groups[name]) if groups.get(name) in of else UNKNOWN for name, of in named)
 
     def groups_of(self, position: int) -> dict[str, str]:
-        """Return the groups of a training sample that the network is told: name → value."""
+        """Return the groups of a training sample that the network is conditioned on: name → value."""
         named = zip(self.groups, self.values, self.members[position], strict=True)
         return {name: values[k] for name, values, k in named}
 
