@@ -105,7 +105,7 @@ class JointDiffusion(JointGenerator[DenoisingConfig]):
         return planes
 
     def _values(self, rows: Sequence[tuple[int, ...]], *, labelled: bool) -> torch.Tensor:
-        """Return the indices that the network is conditioned on of samples: their conditions, and whether they are labelled."""
+        """Return the indices that the network gets for samples: their conditions, and whether they are labelled."""
         last = (0 if labelled else 1,) * self.with_unlabelled
         return torch.tensor([[*row, *last] for row in rows], dtype=torch.int64, device=self.device)
 

@@ -44,8 +44,8 @@ class Denoiser(nn.Module):
     attention_levels
         Indices of the resolutions with self-attention; by default the lowest one's.
     condition_values
-        Number of values of each group that the network is conditioned on. Each value has an embedding, and the sum of a sample's
-        is added to that of the timestep; that of an unknown value is 0.
+        Number of values of each group that the network is conditioned on. Each value has an embedding, and the sum of
+        a sample's is added to that of the timestep; that of an unknown value is 0.
     """
 
     def __init__(

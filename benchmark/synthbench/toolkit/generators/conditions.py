@@ -42,9 +42,9 @@ class ConditionConfig(Config):
 
     condition_on: tuple[str, ...] | None = Field(
         None,
-        description="groups of the samples that the network is conditioned on, such as [cell_type, stage]; []: none. By default "
-        "those of draw; without it cell_type in generators that draw the mask as well, if all training samples have it "
-        "and it has two values or more, and none in the others",
+        description="groups of the samples, such as [cell_type, stage], that the network is conditioned on; []: none. "
+        "By default those of draw; without it cell_type in generators that draw the mask as well, if all training "
+        "samples have it and it has two values or more, and none in the others",
     )
     draw: Literal["training"] | dict[str, dict[str, float]] = Field(
         "training",
@@ -84,7 +84,7 @@ class Conditions:
     Attributes
     ----------
     groups : tuple of str
-        The groups that the network is conditioned on; those with the same value in all training samples aren't among them.
+        The groups that the network is conditioned on; without those that have the same value in all training samples.
     values : tuple of tuple of str
         The values of each group, sorted.
     members : tuple of tuple of int
@@ -141,7 +141,7 @@ class Conditions:
         """Return no conditions, for `count` training samples."""
         return cls((), (), ((),) * count)
 
-    # -- what a network is conditioned on ---------------------------------------------------------------------------------------
+    # -- what a network gets -----------------------------------------------------------------------------------------
 
     @cached_property
     def combinations(self) -> tuple[tuple[int, ...], ...]:
