@@ -23,6 +23,8 @@ TRAINED = {
     ("segmenter", "unet"),
     ("segmenter", "stardist"),
     ("segmenter", "cellpose"),
+    ("segmenter", "mediar"),
+    ("segmenter", "instanseg"),
     ("generator", "pix2pix"),
     ("generator", "pix2pixhd"),
     ("generator", "vqvae-pixelcnn"),

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from synthbench.toolkit.intensity.images import normalise, to_channels
+from synthbench.toolkit.intensity.images import as_rgb, normalise, to_channels
 
 
 @given(
@@ -53,3 +54,15 @@ def test_channels_are_repeated_or_averaged() -> None:
     assert to_channels(colour, 3) is colour
     with pytest.raises(ValueError, match="3 channels"):
         to_channels(colour, 2)
+
+
+@pytest.mark.parametrize("channels", [1, 2, 3, 4])
+def test_networks_of_rgb_images_take_any_number_of_channels(channels: int) -> None:
+    images = torch.rand(2, channels, 4, 5)
+    shown = as_rgb(images)
+    assert shown.shape == (2, max(3, channels), 4, 5)
+    assert torch.equal(shown[:, :channels], images)
+    if channels == 1:
+        assert torch.equal(shown[:, 2:], images)
+    if channels == 2:
+        assert not shown[:, 2].any()

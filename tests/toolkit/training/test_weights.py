@@ -34,3 +34,14 @@ def test_a_damaged_file_is_one_line(name: str, tmp_path: Path) -> None:
         weights.read_state_dict(tmp_path / "absent.pth")
     with pytest.raises(PluginError, match="SHA-256"):
         weights.read_state_dict(tmp_path / name, "abc")
+
+
+def test_the_entry_of_a_training_checkpoint_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "checkpoint.pth"
+    content = {"epoch": 3, "model_state_dict": {"weight": torch.ones(2)}, "optimizer_state_dict": {"state": {}}}
+    torch.save(content, path)
+    assert weights.read_state_dict(path, entry="model_state_dict").keys() == {"weight"}
+    with pytest.raises(PluginError, match="more than named tensors"):
+        weights.read_state_dict(path)
+    torch.save({"weight": torch.ones(2)}, path)
+    assert weights.read_state_dict(path, entry="model_state_dict").keys() == {"weight"}

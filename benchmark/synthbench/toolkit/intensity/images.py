@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from synthbench.types import Image, Planes
 
-__all__ = ["HIGH_PERCENTILE", "LOW_PERCENTILE", "normalise", "to_channels"]
+if TYPE_CHECKING:
+    import torch
+
+__all__ = ["HIGH_PERCENTILE", "LOW_PERCENTILE", "RGB", "as_rgb", "normalise", "to_channels"]
+
+RGB = 3
+"""Channels of an RGB image."""
 
 LOW_PERCENTILE, HIGH_PERCENTILE = 1.0, 99.8
 """Percentiles that `normalise` maps to 0 and 1: StarDist's convention, used for all segmenters."""
@@ -56,3 +64,24 @@ def to_channels(planes: Planes, channels: int) -> Planes:
         mean: Planes = planes.mean(axis=0, keepdims=True, dtype=np.float32)
         return mean
     raise ValueError(f"planes: {planes.shape[0]} channels can't become {channels}")
+
+
+def as_rgb(images: torch.Tensor) -> torch.Tensor:
+    """Return images for a network that takes RGB: grey ones are repeated, two channels get an empty third one.
+
+    Parameters
+    ----------
+    images
+        ``(B, C, H, W)``.
+
+    Returns
+    -------
+    torch.Tensor
+        ``(B, max(3, C), H, W)``.
+    """
+    from torch.nn import functional
+
+    channels = images.shape[1]
+    if channels == 1:
+        return images.expand(-1, RGB, -1, -1)
+    return functional.pad(images, (0, 0, 0, 0, 0, max(0, RGB - channels)))

@@ -11,8 +11,9 @@ import functools
 import hashlib
 import io
 import os
+import warnings
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from synthbench.errors import PluginError, StoreError, write_error_reason
 
@@ -125,13 +126,15 @@ def read_bytes(path: Path, expected: str = "") -> bytes:
     return content
 
 
-def read_state_dict(path: Path, expected: str = "") -> dict[str, torch.Tensor]:
+def read_state_dict(path: Path, expected: str = "", *, entry: str = "") -> dict[str, torch.Tensor]:
     """Return the tensors of a safetensors file, or of a torch checkpoint that holds tensors only, by name.
 
     Parameters
     ----------
     path, expected
         As for `read_bytes`.
+    entry
+        Name under which a torch checkpoint may hold the state dict, beside numbers and other states.
 
     Raises
     ------
@@ -144,12 +147,16 @@ def read_state_dict(path: Path, expected: str = "") -> dict[str, torch.Tensor]:
     content = read_bytes(path, expected)
     try:
         if path.suffix == ".safetensors":
-            tensors = load(content)
+            tensors: Any = load(content)
         else:
-            tensors = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # what is wrong with a file is an error here
+                tensors = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
     except Exception as error:  # both readers raise exceptions of any class for a damaged file
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise PluginError(f"{path}: not a file of weights (safetensors, or a torch state dict): {reason}") from None
+    if entry and isinstance(tensors, dict):
+        tensors = tensors.get(entry, tensors)
     if not isinstance(tensors, dict) or not all(isinstance(value, torch.Tensor) for value in tensors.values()):
         raise PluginError(f"{path}: not a state dict: it holds more than named tensors")
     return dict(tensors)

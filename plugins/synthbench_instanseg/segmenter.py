@@ -1,0 +1,242 @@
+"""The InstanSeg segmenter."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch.optim.lr_scheduler import LambdaLR
+
+from synthbench import Budget, Context, Instances, SampleSet, Segmenter, Stopped, TrainingMix
+from synthbench.errors import PluginError
+from synthbench.toolkit.intensity.images import RGB, as_rgb, normalise, to_channels
+from synthbench.toolkit.layers.tiles import predict_tiled
+from synthbench.toolkit.rng import torch_seed
+from synthbench.toolkit.training import loop
+from synthbench.toolkit.training.batches import Batches
+from synthbench.toolkit.training.budget_defaults import resolved
+from synthbench.toolkit.training.finetuning import Finetuning
+from synthbench.toolkit.training.initial_weights import initialise_from
+from synthbench.toolkit.training.patches import PatchStream
+from synthbench.toolkit.training.schedules import cosine
+from synthbench.toolkit.training.state_files import read_state
+from synthbench.toolkit.training.threshold_tuning import subsample, tune
+from synthbench.toolkit.training.weights import load_weights, read_state_dict, save_weights
+from synthbench_instanseg import library
+from synthbench_instanseg.config import STRIDE, InstanSegConfig
+from synthbench_instanseg.decoding import DEFAULT_THRESHOLDS, THRESHOLD_GRID, decode, score
+from synthbench_instanseg.training import InstanceLoss
+
+WEIGHTS = "network.safetensors"
+STATE = "instanseg.json"
+CHECKPOINT_ENTRY = "model_state_dict"
+"""Name of the state dict in the library's ``model_weights.pth``."""
+
+MIN_SIDE = 16
+"""Images with a shorter side are continued to this size before they are predicted."""
+TILE = 512
+"""Larger images are predicted in overlapping tiles of this side; instances are decoded in the whole image."""
+
+TUNING_PIXELS = 500_000
+
+
+class InstanSeg(Segmenter[InstanSegConfig]):
+    """InstanSeg: each seed gathers the pixels of its instance by their embeddings and a small classifier.
+
+    Network, losses, classifier of pixels and decoding are those of the library instanseg. A training begins with the
+    easier losses (`hot_start`), as the library's does.
+
+    What is not the library's: patches come from the patch stream, so its rescaling to a pixel size and its
+    augmentations are not used; images are normalised by their percentiles 1 and 99.8; the rate of Adam falls along a
+    cosine, and the last weights predict, where the library chooses among epochs by the F1 of validation images; pixels
+    of unknown label are left out of the losses of instances too; the strongest seeds are decoded where there are more
+    than `max_seeds` (the library returns an empty image); small instances are dropped after decoding.
+
+    Scores, which the library hasn't, are the highest value of the map of seeds in the instance. The thresholds of
+    decoding are those with the best mean ``jaccard_ap`` on validation images.
+
+    A training starts from ``init`` (a ``model_weights.pth`` of the library, its state dict, or a model of this
+    segmenter) or from the seed. Equal seeds give equal weights on one machine; training resumed from a checkpoint ends
+    with the same bits as training never stopped (on a CPU, with the same number of threads).
+
+    Source: Goldsborough, Philps, O'Callaghan, Inglis, Leplat, Filby, Bilen & Bankhead, arXiv 2408.15954 (2024).
+    """
+
+    Config = InstanSegConfig
+    supports_ignore: ClassVar[bool] = True
+    supports_init = frozenset({"model", "file"})
+    budgets: ClassVar[Mapping[str, Budget]] = {
+        "smoke": Budget(steps=8, batch_size=2, patch_size=64),
+        "quick": Budget(steps=600, batch_size=4, patch_size=96),
+        "standard": Budget(steps=20_000, batch_size=8, patch_size=256),
+        "paper": Budget(steps=170_000, batch_size=3, patch_size=256),
+    }
+
+    network: Any
+    thresholds: dict[str, float]
+
+    @classmethod
+    def check_init(cls, config: InstanSegConfig, file: Path) -> None:
+        read_published(file)
+
+    def fit(self, train: TrainingMix, validation: SampleSet, context: Context) -> None:
+        self.config = self.config.resolve(context.budget)
+        stream = PatchStream(train, context.budget, context.seed)
+        self._build(stream.channels, context)
+        stored = self._initialise(context)
+        if context.budget.steps:
+            self._train(stream, context)
+        self.network.eval()
+        if stored and context.budget.steps == 0:
+            self.thresholds = stored
+        else:
+            self.tune_thresholds(validation, context)
+
+    def predict(self, image: NDArray[Any]) -> Instances:
+        output = self._output(image)
+        return score(self._decode(output, self.thresholds, image.shape), output[:, : image.shape[0], : image.shape[1]])
+
+    def save(self, folder: Path) -> None:
+        super().save(folder)
+        save_weights(self.network, folder / WEIGHTS)
+        state = {"channels": self.channels, "thresholds": self.thresholds}
+        (folder / STATE).write_text(json.dumps(state, indent=1) + "\n", encoding="utf-8")
+
+    @classmethod
+    def load(cls, folder: Path, context: Context) -> Self:
+        new = super().load(folder, context)
+        channels, thresholds = read_state(
+            folder / STATE,
+            lambda state: (
+                int(state["channels"]),
+                {name: float(state["thresholds"][name]) for name in DEFAULT_THRESHOLDS},
+            ),
+        )
+        new._build(channels, context)
+        load_weights(new.network, folder / WEIGHTS)
+        new.network.eval()
+        new.thresholds = thresholds
+        return new
+
+    def _build(self, channels: int, context: Context) -> None:
+        """Build the network, with initial weights drawn from the seed, and the library's method."""
+        loop.prepare_torch(context)
+        self.channels, self.device = channels, torch.device(context.device)
+        self.thresholds = dict(DEFAULT_THRESHOLDS)
+        self.network = library.build(self.config, max(RGB, channels)).to(self.device)
+        self.method = library.method(self.network, self.config, self.device)
+
+    def _initialise(self, context: Context) -> dict[str, float]:
+        """Give the network the weights that it starts from, and return the thresholds stored with them, if any."""
+        init = context.init
+        if init is None:
+            return {}
+        if init.file is not None:
+            hint = "set layers and mlp_width to theirs; the published ones are layers: [32, 64, 128, 256], mlp_width: 5"
+            initialise_from(self.network, read_published(init.file), init.file, hint=hint)
+            return {}
+        assert init.model is not None
+        model = self.load(init.model, context)
+        hint = f"set layers: {list(resolved(model.config.layers))} and mlp_width: {model.config.mlp_width}"
+        initialise_from(self.network, model.network.state_dict(), init.model, hint=hint)
+        return model.thresholds
+
+    def _train(self, stream: PatchStream, context: Context) -> None:
+        """Take the budget's steps."""
+        network, config, budget = self.network.train(), self.config, context.budget
+        tuning = Finetuning(network, [network.encoder], config.finetune, budget.steps) if context.init else None
+        hot_steps = 0 if tuning else round(resolved(config.hot_start) * budget.steps)
+        if tuning is not None:
+            optimiser = torch.optim.Adam(tuning.parameter_groups())
+            schedule = LambdaLR(optimiser, tuning.factor)
+        else:
+            optimiser = torch.optim.Adam(
+                network.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay
+            )
+            falling = config.schedule == "cosine"
+            schedule = LambdaLR(optimiser, lambda number: cosine(number, budget.steps) if falling else 1.0)
+        batches = Batches(stream, context.device)
+        loss_of = InstanceLoss(library.method(network, config, self.device))
+
+        def step(number: int) -> dict[str, torch.Tensor]:
+            torch.manual_seed(torch_seed(context.seed, "instanseg.seeds", number))  # the library draws seeds globally
+            loss_of.use(hot=number < hot_steps)
+            images, labels = batches[number]
+            if tuning is not None:
+                tuning.freeze(number)
+            with loop.autocast(context.device):
+                output = network(as_rgb(images))
+            loss = loss_of(output.float(), labels.long())
+            optimiser.zero_grad(set_to_none=True)
+            loss.backward()
+            torch.nn.utils.clip_grad_norm_(network.parameters(), config.clip)
+            optimiser.step()
+            schedule.step()
+            return {"loss": loss.detach()}
+
+        loop.train(context, state={"network": network, "optimiser": optimiser, "schedule": schedule}, step=step)
+        if tuning is not None:
+            tuning.release()
+
+    def tune_thresholds(self, validation: SampleSet, context: Context) -> None:
+        """Set the thresholds to those that are best on validation images, spread evenly over the set."""
+        steps = context.budget.steps
+
+        def between() -> None:
+            context.progress(steps, steps, "tuning thresholds")
+            if context.should_stop():
+                raise Stopped("stopped while tuning thresholds")
+
+        samples, outputs = [], []
+        for position in subsample(validation, TUNING_PIXELS):
+            between()
+            samples.append(validation[position])
+            outputs.append(self._output(samples[-1].image))
+        self.thresholds = tune(
+            lambda index, values: self._decode(outputs[index], values, samples[index].labels.shape),
+            [sample.labels for sample in samples],
+            THRESHOLD_GRID,
+            DEFAULT_THRESHOLDS,
+            ignores=[sample.ignore for sample in samples],
+            before_trial=between,
+        )
+
+    def _decode(
+        self, output: torch.Tensor, thresholds: Mapping[str, float], shape: tuple[int, ...]
+    ) -> NDArray[np.int32]:
+        """Return the label map of an image of this shape."""
+        with torch.inference_mode():
+            return decode(self.method, output, self.config, thresholds)[: shape[0], : shape[1]]
+
+    def _output(self, image: NDArray[Any]) -> torch.Tensor:
+        """Return the network's output ``(5, height, width)`` float32, sides continued to `MIN_SIDE`."""
+        planes = to_channels(normalise(image), self.channels)
+        missing = [(0, max(0, MIN_SIDE - side)) for side in planes.shape[1:]]
+        planes = np.pad(planes, [(0, 0), *missing], mode="edge")
+        return torch.from_numpy(predict_tiled(self._predict_tile, planes, tile=TILE, multiple=STRIDE)).to(self.device)
+
+    def _predict_tile(self, planes: NDArray[Any]) -> NDArray[Any]:
+        with torch.inference_mode(), loop.autocast(self.device):
+            output = self.network(as_rgb(torch.from_numpy(planes)[None].to(self.device)))
+        result: NDArray[Any] = output[0].float().cpu().numpy()
+        return result
+
+
+def read_published(path: Path) -> dict[str, torch.Tensor]:
+    """Return the weights of the library's ``model_weights.pth``, or of a state dict of its network.
+
+    Raises
+    ------
+    PluginError
+        If the file can't be read, or holds the weights of something else, such as a TorchScript program.
+    """
+    tensors = read_state_dict(path, entry=CHECKPOINT_ENTRY)
+    tensors = {name.removeprefix("module."): value for name, value in tensors.items()}
+    if "pixel_classifier.fc1.weight" not in tensors:
+        raise PluginError(f"{path}: not weights of InstanSeg: there is no tensor pixel_classifier.fc1.weight")
+    return tensors
