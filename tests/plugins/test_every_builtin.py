@@ -56,6 +56,7 @@ PAPERS = {
     [
         pytest.param(*key, marks=[pytest.mark.slow] * (key in TRAINED or key[0] == "engine"), id="-".join(key))
         for key in BUILT_IN
+        if key != ("generator", "ready-made")
     ],
 )
 def test_it_keeps_the_contract(kind: str, name: str) -> None:

@@ -149,6 +149,8 @@ DEFINITIONS = {
     "completed": "Trainings finished / planned. Failed trainings are missing, not zero; means are over the others.",
     "status": "ok: all trainings are there; partial: some; missing: none.",
     "error": "The first error of the failed trainings.",
+    "generator_seen": "Of ready-made images: how many real images their maker has seen that the arm real doesn't have. "
+    "“no”: none. “not declared”: nobody says so, and test images may be among them.",
     "generator_seconds": "Seconds to train the generator; mean over trainings.",
     "draw_seconds": "Seconds to draw the synthetic samples; mean over drawings.",
     "pretraining_seconds": "Seconds to train the segmenter on another dataset first; mean over trainings.",

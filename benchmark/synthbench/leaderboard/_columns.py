@@ -44,6 +44,7 @@ _PLAIN = {
     "fidelity_n": "n",
     "kd_n": "n of KD",
     "c_t": "C_T",
+    "generator_seen": "real images seen",
     "generator_seconds": "fit generator",
     "draw_seconds": "draw",
     "weights_seen": "weights have seen",

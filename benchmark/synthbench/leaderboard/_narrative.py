@@ -126,6 +126,7 @@ def caveats(table: pd.DataFrame) -> list[str]:
         lines.extend(_no_better_than_repeats(rows))
         lines.extend(_unchanged(rows))
     lines.extend(_weights(table))
+    lines.extend(_seen(table))
     lines.extend(_fidelity(table))
     lines.extend(mixtures(table))
     if "unscored" in table and table["unscored"].fillna(False).astype(bool).any():
@@ -150,6 +151,21 @@ def _weights(table: pd.DataFrame) -> Iterator[str]:
             yield (
                 f"{what}: the weights it starts from were trained on {seen}, which these test images belong to: its "
                 "scores are no fair test, and can't be compared with those from scratch."
+            )
+
+
+def _seen(table: pd.DataFrame) -> Iterator[str]:
+    """Warn of ready-made images whose maker has seen more real images than the arms, or doesn't say."""
+    if "generator_seen" not in table:
+        return
+    for row in records(table.drop_duplicates(["dataset", "fraction", "generator"])):
+        source = f"{row['generator']} ({row['dataset']}, {row['fraction']} real images)"
+        if row["generator_seen"] == NOT_DECLARED:
+            yield f"{source}: training images not declared; if it was made with test images, its scores are too high."
+        elif row["generator_seen"] not in ("", NOT_SEEN):
+            yield (
+                f"{source} was made with {row['generator_seen']} real images more than the arm real has, so a gain may "
+                "come from these."
             )
 
 

@@ -11,6 +11,7 @@ import pandas as pd
 from synthbench.leaderboard._blocks import ComparisonBlock
 from synthbench.leaderboard._mixed_conditions import MADE_BY, entries
 from synthbench.leaderboard.optional_columns import COCO, at
+from synthbench.results import NOT_DECLARED, NOT_SEEN
 from synthbench.statistics import run_scores
 
 __all__ = [
@@ -19,6 +20,7 @@ __all__ = [
     "coco_columns",
     "completion_columns",
     "cost_of_runs",
+    "generator_seen",
     "generator_steps",
     "mean_over_runs",
     "score_columns",
@@ -66,6 +68,17 @@ def coco_columns(block: ComparisonBlock, runs: pd.DataFrame, asked: Sequence[str
 def generator_steps(runs: pd.DataFrame) -> float:
     """Return the optimiser steps of the generator; NaN where unknown."""
     return float(pd.to_numeric(runs["generator_steps"]).max()) if "generator_steps" in runs else np.nan
+
+
+def generator_seen(runs: pd.DataFrame) -> str:
+    """Return how many real images beside the training images the maker of existing samples has seen, in any fold.
+
+    ``"no"`` and ``"not declared"`` as well, as in `synthbench.Results.runs`; an empty string where a generator is
+    fitted.
+    """
+    said = {str(text) for text in runs.get("generator_seen", pd.Series(dtype=str)) if str(text)}
+    numbers = [int(text) for text in said if text.isdigit()]
+    return NOT_DECLARED if NOT_DECLARED in said else str(max(numbers)) if numbers else NOT_SEEN if said else ""
 
 
 def completion_columns(runs: pd.DataFrame) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from synthbench.leaderboard._run_columns import (
     coco_columns,
     completion_columns,
     cost_of_runs,
+    generator_seen,
     generator_steps,
     mean_over_runs,
     score_columns,
@@ -150,6 +151,7 @@ def _block_rows(
                 **agreed.get(first["generator"], no_label_consistency()),
                 "generator_seeds": runs["generator_seed"].nunique() if first["generator"] else np.nan,
                 "generator_steps": generator_steps(runs),
+                "generator_seen": generator_seen(runs),
                 **state,
                 **cost_of_runs(runs),
             }

@@ -15,6 +15,7 @@ __all__ = [
     "NOT_SEEN",
     "SCRATCH",
     "TABLES",
+    "UNDECLARED",
     "UNIT",
     "WHOLE_IMAGE",
     "Results",

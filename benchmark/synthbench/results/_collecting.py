@@ -93,6 +93,7 @@ def _run_row(
         "predict_seconds": cost(cell.evaluate),
         "generator_seconds": cost(cell.fit_generator),
         "generator_steps": _steps(plan, cell.generator),
+        "generator_seen": cell.generator_seen,
         "draw_seconds": cost(cell.draw),
         "peak_memory_mb": max(peaks, default=None),
         "gpu_memory_mb": cost(cell.fit, "gpu_memory_mb"),

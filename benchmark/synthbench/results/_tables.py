@@ -125,6 +125,7 @@ _TEXT = (
     "code",
     "init",
     "weights_seen",
+    "generator_seen",
     UNIT,
 )
 

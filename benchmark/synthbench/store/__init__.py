@@ -15,7 +15,7 @@ system has no working locks, it ends when that gives no sign of life. Keys are S
 from synthbench.store._claims import Claim, Holder
 from synthbench.store._disk import OTHER_STORE, disk_errors, remove_folder
 from synthbench.store._file_systems import has_working_locks
-from synthbench.store._keys import canonical, file_digest, key_of
+from synthbench.store._keys import canonical, file_digest, folder_digest, key_of
 from synthbench.store._records import RECORD, read_record, write_record
 from synthbench.store._store import Artifact, Store, default_store_folder
 
@@ -30,6 +30,7 @@ __all__ = [
     "default_store_folder",
     "disk_errors",
     "file_digest",
+    "folder_digest",
     "has_working_locks",
     "key_of",
     "read_record",

@@ -1,9 +1,10 @@
-"""Keys: SHA-256 of canonical JSON, and of files."""
+"""Keys: SHA-256 of canonical JSON, of files and of folders."""
 
 from __future__ import annotations
 
 import hashlib
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -40,3 +41,30 @@ def file_digest(path: Path) -> str:
     """
     with path.open("rb") as handle:
         return hashlib.file_digest(handle, "sha256").hexdigest()
+
+
+def folder_digest(path: Path) -> str:
+    """Return the SHA-256 of the files in a folder and below it, by their paths in it; hidden ones don't count.
+
+    Links are followed, but not to a folder that is above them.
+
+    Raises
+    ------
+    OSError
+        If one can't be read.
+    """
+    rows = []
+    seen = {os.path.realpath(path)}
+
+    def fail(error: OSError) -> None:
+        raise error
+
+    for root, folders, files in os.walk(path, onerror=fail, followlinks=True):
+        inner = {name: os.path.realpath(os.path.join(root, name)) for name in folders if not name.startswith(".")}
+        folders[:] = [name for name, real in inner.items() if real not in seen]
+        seen.update(inner.values())
+        for name in files:
+            if not name.startswith("."):
+                file = Path(root, name)
+                rows.append([file.relative_to(path).as_posix(), file_digest(file)])
+    return key_of(sorted(rows))

@@ -18,6 +18,7 @@ from synthbench.plugin.registry import one_line
 from synthbench.processes.child import become_leader, end_orphan
 from synthbench.processes.handshake import hello
 from synthbench.processes.messages import MessageStream
+from synthbench.samples import Task
 
 __all__ = ["QUESTIONS", "serve"]
 
@@ -105,6 +106,19 @@ def _build_dataset(progress: Tell, name: str, config: Mapping[str, Any], folder:
     build_dataset(name, config, Path(folder), Context(folder=Path(work), progress=progress))
 
 
+def _existing_samples(
+    progress: Tell, name: str, config: Mapping[str, Any], task: Task, classes: list[str], folder: str
+) -> dict[str, Any] | None:
+    from synthbench.plugin.api import Context
+    from synthbench.study.provenance.existing import existing_samples
+
+    found = existing_samples(name, config, task, classes, Context(folder=Path(folder), progress=progress))
+    if found is None:
+        return None
+    trained_on = None if found.trained_on is None else list(found.trained_on)
+    return {"folders": [str(path) for path in found.folders], "trained_on": trained_on}
+
+
 QUESTIONS: Mapping[str, Callable[..., Any]] = {
     "describe_plugins": _describe_plugins,
     "fingerprint_plugin": _fingerprint_plugin,
@@ -112,6 +126,7 @@ QUESTIONS: Mapping[str, Callable[..., Any]] = {
     "encoder_weights": _encoder_weights,
     "download_terms": _download_terms,
     "build_dataset": _build_dataset,
+    "existing_samples": _existing_samples,
 }
 """What can be asked. Arguments and answers are JSON; while an answer is worked out, progress may be told."""
 

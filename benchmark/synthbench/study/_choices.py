@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Annotated, Any, Literal
 from pydantic import (
     AfterValidator,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     SerializerFunctionWrapHandler,
@@ -19,10 +21,24 @@ from pydantic import (
     model_validator,
 )
 
-from synthbench.environments.plugins import split_name
+from synthbench.environments.plugins import has_plugin, split_name
 from synthbench.io.escaping import printable
 
-__all__ = ["BudgetConfig", "DatasetConfig", "HyperParameters", "InitConfig", "PluginConfig", "Seeds", "SplitConfig"]
+__all__ = [
+    "BudgetConfig",
+    "DatasetConfig",
+    "GeneratorConfig",
+    "HyperParameters",
+    "InitConfig",
+    "PluginConfig",
+    "READY_MADE",
+    "Seeds",
+    "SplitConfig",
+    "is_image_folder",
+]
+
+READY_MADE = "ready-made"
+"""The generator that a path stands for, in place of a name."""
 
 
 class _Model(BaseModel):
@@ -255,3 +271,30 @@ def _checked_label(value: str) -> str:
     if value and not re.fullmatch(r"[^\s|,×+][^|,×+\n]{0,59}", value):
         raise ValueError("a label is at most 60 characters, without '|', ',', '×', '+' and line breaks")
     return value
+
+
+def is_image_folder(name: str) -> bool:
+    """Whether what stands for a generator is a path: with a slash, or ``.`` or ``~`` first, or a folder that is there.
+
+    The name of a plugin is none, whatever is in the current folder.
+    """
+    if name.startswith((".", "~")) or "/" in name or os.sep in name:
+        return True
+    return Path(name).is_dir() and not has_plugin("generator", split_name(name)[0])
+
+
+def _from_path(value: Any) -> Any:
+    """Return a generator whose name is a path as `READY_MADE` with this path, labelled like its folder."""
+    given = {"name": value} if isinstance(value, str) else value
+    if not isinstance(given, Mapping) or not isinstance(name := given.get("name"), str) or not is_image_folder(name):
+        return value
+    config, label = given.get("config") or {}, given.get("label")
+    if not isinstance(config, Mapping) or "path" in config:
+        raise ValueError(f"{name!r} is a path, so config can't have another; name it {READY_MADE}, with config.path")
+    folder = Path(name).expanduser().resolve().name
+    label = label or re.sub(r"[|,×+\s]+", "-", printable(folder)).strip("-")[:60] or READY_MADE
+    return {**given, "name": READY_MADE, "label": label, "config": {**config, "path": name}}
+
+
+GeneratorConfig = Annotated[PluginConfig, BeforeValidator(_from_path)]
+"""A generator by name, or by the path of a folder of images with masks."""

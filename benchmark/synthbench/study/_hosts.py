@@ -11,11 +11,13 @@ from synthbench.datasets import building
 from synthbench.environments.asking import Conversation
 from synthbench.environments.registered import environment_named
 from synthbench.errors import PluginError
-from synthbench.plugin.api import Context
+from synthbench.plugin.api import Context, ExistingSamples
 from synthbench.plugin.registry import Registered
+from synthbench.samples import SampleSet
 from synthbench.store import Store
 from synthbench.study.model import BudgetConfig, PluginConfig
 from synthbench.study.provenance.encoders import pick_encoder
+from synthbench.study.provenance.existing import existing_samples
 from synthbench.study.provenance.plugin_settings import check_init
 from synthbench.study.provenance.plugins import PluginFingerprint, fingerprint_plugin
 
@@ -107,6 +109,28 @@ class Hosts:
             folder=str(folder),
             work=str(context.folder),
         )
+
+    def existing_samples(
+        self, entry: Registered, config: Mapping[str, Any], samples: SampleSet, context: Context
+    ) -> ExistingSamples | None:
+        """Return the samples of a generator that exist already, for a dataset; see `synthbench.Generator.existing`."""
+        name, task, classes = entry.spec.name, samples.task, list(samples.classes)
+        if not entry.environment:
+            return existing_samples(name, config, task, classes, context)
+        answer = self._ask(
+            entry,
+            "existing_samples",
+            context.progress,
+            name=name,
+            config=dict(config),
+            task=task,
+            classes=classes,
+            folder=str(context.folder),
+        )
+        if answer is None:
+            return None
+        trained_on = None if answer["trained_on"] is None else tuple(answer["trained_on"])
+        return ExistingSamples(tuple(map(Path, answer["folders"])), trained_on)
 
     def _ask(self, entry: Registered, question: str, *progress: Any, **arguments: Any) -> Any:
         if entry.disabled_reason:

@@ -17,6 +17,7 @@ from synthbench.plugin.config_errors import first_problem
 from synthbench.study._choices import (
     BudgetConfig,
     DatasetConfig,
+    GeneratorConfig,
     HyperParameters,
     InitConfig,
     PluginConfig,
@@ -30,6 +31,7 @@ __all__ = [
     "DEFAULT",
     "DatasetConfig",
     "Fraction",
+    "GeneratorConfig",
     "HyperParameters",
     "InitConfig",
     "PluginConfig",
@@ -60,7 +62,8 @@ class Study(BaseModel):
     name
     datasets
     generators
-        Each makes an arm ``real + G × n`` per amount; the arm ``real`` is always there.
+        Each makes an arm ``real + G × n`` per amount; the arm ``real`` is always there. A path is a folder of images
+        with masks that another tool has made.
     segmenters
     init
         What segmenters start from; each start is an arm of its own, with its own baseline. A segmenter may have its
@@ -91,7 +94,7 @@ class Study(BaseModel):
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,79}$")] = "study"
     datasets: Annotated[list[DatasetConfig], Field(min_length=1)]
-    generators: list[PluginConfig] = []
+    generators: list[GeneratorConfig] = []
     segmenters: Annotated[list[PluginConfig], Field(min_length=1)]
     init: Annotated[list[InitConfig], Field(min_length=1)] = [InitConfig()]
     fractions: Annotated[list[Fraction], Field(min_length=1)] = [1.0]

@@ -13,7 +13,17 @@ __all__ = ["study_notes"]
 
 def study_notes(resolved: Resolved) -> list[str]:
     """Return sentences on what the study's data lack or had to leave out; none where there is nothing to say."""
-    return _unlabelled(resolved)
+    return [*_unlabelled(resolved), *_existing(resolved)]
+
+
+def _existing(resolved: Resolved) -> list[str]:
+    """Say what is known of samples that exist already."""
+    lines = []
+    for (dataset, _), found in resolved.existing.items():
+        here = [condition for condition in resolved.conditions if condition.dataset == dataset]
+        splits = list({condition.fold: condition.split for condition in here}.values())
+        lines += found.notes(splits, [condition.train for condition in here])
+    return lines
 
 
 def _unlabelled(resolved: Resolved) -> list[str]:

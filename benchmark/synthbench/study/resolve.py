@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -15,11 +15,12 @@ from synthbench.datasets.split_files import read_splits
 from synthbench.datasets.unlabelled import check_unlabelled, labelled_samples
 from synthbench.environments.plugins import find_plugin
 from synthbench.errors import ConfigError, DataError
-from synthbench.plugin.api import Progress, ignore_message, silent
+from synthbench.plugin.api import Context, Progress, ignore_message, silent
 from synthbench.plugin.registry import Registered
 from synthbench.samples import SampleSet, check_sizes
 from synthbench.store import Store
 from synthbench.study._dataset_sources import open_dataset
+from synthbench.study._existing import ExistingSets, open_existing
 from synthbench.study._hosts import Hosts
 from synthbench.study._inits import (
     AS_PUBLISHED,
@@ -32,6 +33,7 @@ from synthbench.study._inits import (
     resolve_init,
 )
 from synthbench.study._unlabelled import UnlabelledImages, UnlabelledPool, check_kinds
+from synthbench.study.inputs import IMPORTED
 from synthbench.study.model import DatasetConfig, PluginConfig, Study
 from synthbench.study.provenance.plugins import PluginFingerprint
 
@@ -105,7 +107,7 @@ class StudyPlugin:
 
 @dataclass(frozen=True)
 class Resolved:
-    """A study with everything it names."""
+    """A study with everything it names; `existing`: samples that exist, by titles of dataset and generator."""
 
     study: Study
     conditions: tuple[Condition, ...]
@@ -113,6 +115,7 @@ class Resolved:
     segmenters: tuple[StudyPlugin, ...]
     encoder: PluginFingerprint
     encoder_fingerprint: str
+    existing: Mapping[tuple[str, str], ExistingSets] = field(default_factory=dict)
 
 
 def resolve(
@@ -137,12 +140,14 @@ def resolve(
         generators = _choices(hosts, study, "generator", plugins["generator"])
         opened = partial(open_dataset, hosts, store=store, progress=progress, notify=notify)
         segmenters = _segmenters(hosts, study, plugins["segmenter"], opened)
+        seeds_given = study.generator_seeds is not None
         if study.generator_seeds is None:
             study = study.model_copy(update={"generator_seeds": _generator_seeds(study, generators)})
             own = zip(study.generators, generators, strict=True)
             generators = tuple(replace(g, seeds=c.seeds or study.generator_seeds or 1) for c, g in own)
         encoder, weights = hosts.encoder(encoder_entry, study.encoder)
         conditions: list[Condition] = []
+        existing: dict[tuple[str, str], ExistingSets] = {}
         for choice in study.datasets:
             samples, folder = opened(choice)
             _check_task(choice, samples, (*generators, *segmenters))
@@ -151,12 +156,17 @@ def resolve(
             if any(generator.plugin.uses_unlabelled for generator in generators):
                 pool = UnlabelledPool(samples, choice.split.group, store, progress)
             conditions.extend(_conditions(choice, samples, folder, study, pool))
+            existing |= _existing(
+                hosts, _title(choice), samples, zip(generators, plugins["generator"], strict=True), store, progress
+            )
     _check_distinct(conditions)
+    study, generators = _with_own_seeds(study, generators, existing, explicit=seeds_given)
     for condition in conditions:
         _check_condition(condition, (*generators, *segmenters))
+        _check_existing(condition, study, generators, segmenters, existing)
     for init in (segmenter.init for segmenter in segmenters if segmenter.init):
         check_init_data(init, conditions)
-    return Resolved(study, tuple(conditions), generators, segmenters, encoder, weights)
+    return Resolved(study, tuple(conditions), generators, segmenters, encoder, weights, existing)
 
 
 def _find(kind: str, choice: PluginConfig) -> Registered:
@@ -253,7 +263,7 @@ def _conditions(
             chosen = take_fraction(samples, split.train, amount, seed=choice.split.seed)
             conditions.append(
                 Condition(
-                    dataset=Path(choice.name).expanduser().resolve().name,
+                    dataset=_title(choice),
                     folder=folder,
                     fold=fold,
                     split=split,
@@ -265,6 +275,73 @@ def _conditions(
                 )
             )
     return conditions
+
+
+def _title(choice: DatasetConfig) -> str:
+    return Path(choice.name).expanduser().resolve().name
+
+
+def _existing(
+    hosts: Hosts,
+    dataset: str,
+    samples: SampleSet,
+    generators: Iterable[tuple[StudyPlugin, Registered]],
+    store: Store,
+    progress: Progress,
+) -> dict[tuple[str, str], ExistingSets]:
+    """Return the samples of generators that exist already, by titles of dataset and generator."""
+    found = {}
+    for generator, entry in generators:
+        if not generator.plugin.has_existing:
+            continue
+        ask = partial(hosts.existing_samples, entry, generator.plugin.config)
+        context = Context(folder=store.root / IMPORTED, progress=progress)
+        opened = open_existing(generator.title, dataset, samples, store, ask, context)
+        if opened is not None:
+            found[dataset, generator.title] = opened
+    return found
+
+
+def _with_own_seeds(
+    study: Study, generators: Sequence[StudyPlugin], existing: Mapping[tuple[str, str], ExistingSets], *, explicit: bool
+) -> tuple[Study, tuple[StudyPlugin, ...]]:
+    """Return study and generators where one with existing samples has, unless told, a seed for each of its sets.
+
+    Raises
+    ------
+    ConfigError
+        If one has fewer sets than seeds.
+    """
+    sets = {title: found for (_, title), found in existing.items()}
+    choices, chosen = list(study.generators), list(generators)
+    for number, generator in enumerate(generators):
+        if (found := sets.get(generator.title)) is None:
+            continue
+        seeds = generator.seeds if explicit or choices[number].seeds else len(found.sets)
+        found.check_seeds(seeds)
+        chosen[number] = replace(generator, seeds=seeds)
+        choices[number] = choices[number].model_copy(update={"seeds": seeds})
+    return study.model_copy(update={"generators": choices}), tuple(chosen)
+
+
+def _check_existing(
+    condition: Condition,
+    study: Study,
+    generators: Sequence[StudyPlugin],
+    segmenters: Sequence[StudyPlugin],
+    existing: Mapping[tuple[str, str], ExistingSets],
+) -> None:
+    """Raise an error if samples that exist already don't suit a condition, or show what it tests."""
+    for generator in generators:
+        if (found := existing.get((condition.dataset, generator.title))) is None:
+            continue
+        found.check_split(condition.split)
+        found.check_kinds(condition.train)
+        for amount in study.synthetic:
+            found.check_amount(amount, amount_of(amount, len(condition.train)), len(condition.train), generator.seeds)
+        for segmenter in segmenters:
+            patch = segmenter.plugin.budget["patch_size"] if segmenter.plugin.budget.get("steps") else None
+            found.check_segmenter(segmenter.title, patch, supports_ignore=segmenter.plugin.supports_ignore)
 
 
 def _splits(choice: DatasetConfig, samples: SampleSet) -> Sequence[splits.Split]:

@@ -92,8 +92,12 @@ class TaskContext:
 
     def check_plugin(self, cls: Any, kind: str, planned: Mapping[str, Any], *, fits: bool = True) -> None:
         """Raise `StoreError` as `load_plugin` does. Called again after a fit, as files may have changed meanwhile."""
-        if changes := changes_since(cls, planned, kind, fits=fits):
+        if changes := changes_since(cls, self.settings(planned), kind, fits=fits):
             raise StoreError(f"{changes} {SINCE}")
+
+    def settings(self, planned: Mapping[str, Any]) -> dict[str, Any]:
+        """Return a plugin's part of a key with the locations of its files here, which keys don't have."""
+        return {**planned, "config": {**planned["config"], **self.task.where.get("locations", {})}}
 
 
 SINCE = "since the study was planned; run it again"

@@ -14,7 +14,7 @@ __all__ = ["run"]
 def run(ctx: TaskContext) -> dict[str, Any]:
     plugin = ctx.task.content["plugin"]
     ctx.enter_stage("load")
-    generator = configured(ctx.load_plugin("generator", plugin, fits=True), plugin)
+    generator = configured(ctx.load_plugin("generator", plugin, fits=True), ctx.settings(plugin))
     train = ctx.open_real("train")
     context = replace(
         ctx.plugin_context,

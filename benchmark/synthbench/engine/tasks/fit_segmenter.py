@@ -18,7 +18,7 @@ def run(ctx: TaskContext) -> dict[str, Any]:
     content = ctx.task.content
     plugin, synthetic = content["plugin"], content["synthetic"]
     ctx.enter_stage("load")
-    segmenter = configured(ctx.load_plugin("segmenter", plugin, fits=True), plugin)
+    segmenter = configured(ctx.load_plugin("segmenter", plugin, fits=True), ctx.settings(plugin))
     drawn = ctx.open_synthetic(synthetic) if synthetic else None
     mix = TrainingMix(ctx.open_real("train"), drawn, content["synthetic_ratio"])
     check_ignored(segmenter, mix, plugin["name"])

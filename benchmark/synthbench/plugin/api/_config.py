@@ -23,10 +23,13 @@ class Config(BaseModel):
     renamed : mapping
         Old name → new name, for keys that were renamed; a configuration with an old one is refused in one line that
         names the new one. Subclasses inherit the entries of their bases.
+    locations : tuple of str
+        Keys that only say where the `files` are: they aren't part of any key of the store, so that files can be moved.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     renamed: ClassVar[Mapping[str, str]] = {}
+    locations: ClassVar[tuple[str, ...]] = ()
 
     @classmethod
     def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
@@ -65,7 +68,8 @@ class Config(BaseModel):
         """Return the files that fitting reads beside the training samples, like pretrained weights, by a short name.
 
         It is asked of the resolved configuration before anything runs. What is in the files is part of every key, so
-        another file under the same name makes results new.
+        another file under the same name makes results new. Of a folder, all files count that aren't hidden, with their
+        names; not the name of the folder.
 
         Raises
         ------

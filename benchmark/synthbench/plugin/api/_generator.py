@@ -5,13 +5,31 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from typing import ClassVar
 
 from synthbench.plugin.api._configured import ConfigT, Configured
 from synthbench.plugin.api._context import Context
-from synthbench.samples import Sample, SampleSet
+from synthbench.samples import Sample, SampleSet, Task
 
-__all__ = ["Generator"]
+__all__ = ["ExistingSamples", "Generator"]
+
+
+@dataclass(frozen=True)
+class ExistingSamples:
+    """Samples that exist before a generator is fitted.
+
+    Attributes
+    ----------
+    folders : tuple of Path
+        Sample sets, one for each generator seed: the samples of seed s are those of the set s, in any order.
+    trained_on : tuple of str or None
+        Ids of the real images that whoever made them has seen; None where nobody says so.
+    """
+
+    folders: tuple[Path, ...]
+    trained_on: tuple[str, ...] | None = None
 
 
 class Generator(Configured[ConfigT], ABC):
@@ -41,6 +59,30 @@ class Generator(Configured[ConfigT], ABC):
     supports_ignore: ClassVar[bool] = False
     uses_unlabelled: ClassVar[bool] = False
     sample_batch_size: ClassVar[int] = 1
+
+    @classmethod
+    def existing(cls, config: ConfigT, task: Task, classes: Sequence[str], context: Context) -> ExistingSamples | None:
+        """Return the samples that `sample` will return, where they exist already; None where they must be drawn.
+
+        It is asked when a study is planned, for each of its datasets. A study then uses no more samples and no more
+        generator seeds than there are, refuses samples that don't suit the dataset or that copy its test images, and
+        says which real images their maker has seen.
+
+        Parameters
+        ----------
+        config
+            Complete.
+        task, classes
+            Those of the dataset.
+        context
+            Sample sets that are read from other files can be kept in its folder, which outlives the study.
+
+        Raises
+        ------
+        SynthbenchError
+            If they can't be used: one line that names the file and the way out.
+        """
+        return None
 
     def __init__(self, config: ConfigT | None = None) -> None:
         super().__init__(config)

@@ -86,6 +86,7 @@ def _plan_condition(plan: Plan, number: int, condition: Condition) -> None:
                         fit_generator=synthetic.fit.key if synthetic else None,
                         init=segmenter.init.title if segmenter.init else SCRATCH,
                         weights_seen=segmenter.init.seen(condition) if segmenter.init else "",
+                        generator_seen=_seen(plan, condition, arm.generator),
                     )
                 )
     count = min(len(condition.train), len(condition.test), amounts[-1])
@@ -95,6 +96,12 @@ def _plan_condition(plan: Plan, number: int, condition: Condition) -> None:
         assess = _plan_assess(plan, condition, f"{title} of seed {seed}", synthetic, amounts[-1], count)
         plan.fidelity.append(Fidelity(number, title, seed, count, synthetic.draw.key, assess.key))
         _plan_label_consistency(plan, number, title, seed, synthetic, min(count, LABEL_CONSISTENCY_IMAGES))
+
+
+def _seen(plan: Plan, condition: Condition, generator: str) -> str:
+    """Return what the maker of existing samples has seen; an empty string where a generator is fitted."""
+    found = plan.resolved.existing.get((condition.dataset, generator))
+    return found.more_seen(condition.train) if found else ""
 
 
 def _arms(resolved: Resolved, amounts: list[int]) -> Iterator[_Arm]:
@@ -123,6 +130,7 @@ def _plan_draw(plan: Plan, condition: Condition, generator: StudyPlugin, seed: i
         where={
             "train": _location(condition, condition.train),
             **({"unlabelled": _location(condition, unlabelled)} if unlabelled is not None else {}),
+            "locations": dict(generator.plugin.locations),
         },
         label=f"{generator.title} · seed {seed} · {condition.label}",
         plugin=generator.plugin,
@@ -165,6 +173,7 @@ def _plan_training(
             "train": _location(condition, real),
             "validation": _location(condition, condition.validation),
             "draw": synthetic.draw.key if synthetic else None,
+            "locations": dict(segmenter.plugin.locations),
         },
         label=label,
         plugin=segmenter.plugin,
@@ -209,7 +218,7 @@ def _plan_start(plan: Plan, segmenter: StudyPlugin, seed: int) -> tuple[dict[str
             "synthetic_ratio": 0.0,
             "init": None,
         },
-        where={**places, "draw": None, "init": None},
+        where={**places, "draw": None, "init": None, "locations": dict(before.plugin.locations)},
         label=f"{before.plugin.name} on {before.dataset}, to start from · seed {seed}",
         plugin=before.plugin,
     )

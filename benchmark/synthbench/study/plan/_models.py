@@ -60,6 +60,8 @@ class TrainingRun:
 
     `init` is what the segmenter starts from, `SCRATCH` or a title, and `weights_seen` which datasets of the test images
     these weights have seen: `synthbench.study.resolve.NOT_SEEN`, `NOT_DECLARED`, or names; empty from scratch.
+    `generator_seen` is how many real images beside the training images the maker of samples that exist already has
+    seen: a number, `NOT_SEEN` or `NOT_DECLARED`; empty where a generator is fitted.
     """
 
     condition: int
@@ -75,6 +77,7 @@ class TrainingRun:
     fit_generator: str | None = None
     init: str = SCRATCH
     weights_seen: str = ""
+    generator_seen: str = ""
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from synthbench.errors import ConfigError, PluginError
 from synthbench.plugin.api import Budget, Generator
 from synthbench.plugin.config_errors import first_problem
 from synthbench.plugin.registry import one_line, registry
-from synthbench.store import file_digest, key_of
+from synthbench.store import file_digest, folder_digest, key_of
 from synthbench.study.model import BudgetConfig
 
 __all__ = [
@@ -88,7 +88,7 @@ def resolved_config(cls: Any, settings: Mapping[str, Any], owner: str) -> Any:
 
 
 def file_hashes(config: Any, owner: str) -> dict[str, str]:
-    """Return the SHA-256 of the files that a configuration names, by its names for them.
+    """Return the SHA-256 of the files and folders that a configuration names, by its names for them.
 
     Raises
     ------
@@ -98,7 +98,7 @@ def file_hashes(config: Any, owner: str) -> dict[str, str]:
     hashes: dict[str, str] = {}
     try:
         for name, path in config.files().items():
-            hashes[name] = file_digest(path)
+            hashes[name] = folder_digest(path) if path.is_dir() else file_digest(path)
     except OSError as error:
         raise PluginError(f"{owner}: {name}: {path}: can't be read: {error.strerror or error}") from None
     except (ConfigError, PluginError) as error:

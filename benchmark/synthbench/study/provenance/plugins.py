@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from synthbench.io.atomic import atomic_write
+from synthbench.plugin.api import Generator
 from synthbench.plugin.registry import registry
 from synthbench.store import OTHER_STORE, Store, disk_errors, key_of
 from synthbench.study.model import BudgetConfig
@@ -60,6 +61,10 @@ class PluginFingerprint:
         Whether it is a generator that learns from images without labels too.
     supports_init : sequence of str
         What a segmenter can start from beside weights drawn from the seed.
+    has_existing : bool
+        Whether it is a generator whose samples may exist before it is fitted; see `Generator.existing`.
+    locations : mapping
+        The keys of `config` that only say where files are, which are no part of a key.
     code : mapping
         Kind of task → the part of a key that stands for the core's code where that task runs; see `task_code`.
     environment : str
@@ -79,6 +84,8 @@ class PluginFingerprint:
     supports_ignore: bool = False
     uses_unlabelled: bool = False
     supports_init: Sequence[str] = ()
+    has_existing: bool = False
+    locations: Mapping[str, Any] = field(default_factory=dict)
     code: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     environment: str = ""
 
@@ -86,7 +93,7 @@ class PluginFingerprint:
         """Return its part of a key."""
         return {
             "name": self.name,
-            "config": dict(self.config),
+            "config": {name: value for name, value in self.config.items() if name not in self.locations},
             "budget": dict(self.budget),
             "source": self.source,
             "versions": dict(self.versions),
@@ -128,12 +135,15 @@ def fingerprint_plugin(
     memo = store.root / ".memo" / f"{key_of(question)}.json"
     settings, files, fingerprint = _read_memo(memo), {}, ""
     if settings is None:
-        cls, owner = registry().load(kind, name), f"{kind} {name!r}"
+        cls: Any = registry().load(kind, name)
+        owner = f"{kind} {name!r}"
         settings = {"config": full_config(cls, config, owner), "budget": full_budget(cls, budget, owner)}
         resolved = resolved_config(cls, settings, owner)
         settings["supports_ignore"] = bool(getattr(cls, "supports_ignore", False))
         settings["uses_unlabelled"] = bool(getattr(cls, "uses_unlabelled", False))
         settings["supports_init"] = sorted(getattr(cls, "supports_init", ()))
+        settings["has_existing"] = kind == "generator" and has_existing(cls)
+        settings["locations"] = {name: settings["config"][name] for name in cls.Config.locations}
         settings["unsupported_reason"] = {
             task: reason for task in sorted(entry.spec.tasks) if (reason := resolved.unsupported_reason(task))
         }
@@ -178,7 +188,7 @@ def changes_since(cls: Any, planned: Mapping[str, Any], kind: str, *, fits: bool
     cls
         Its class.
     planned
-        Its part of a key; see `PluginFingerprint.content`.
+        Its part of a key (see `PluginFingerprint.content`), with its locations.
     kind
     fits
         Whether it is trained here, so that the files count that its configuration names.
@@ -194,7 +204,15 @@ def changes_since(cls: Any, planned: Mapping[str, Any], kind: str, *, fits: bool
     return f"{owner}: {' and '.join(changed)} changed" if changed else ""
 
 
-_REMEMBERED = {"config", "budget", "supports_ignore", "supports_init", "unsupported_reason", "uses_unlabelled"}
+def has_existing(cls: Any) -> bool:
+    """Whether a generator's class overrides `existing`."""
+    return getattr(cls.existing, "__func__", None) is not Generator.__dict__["existing"].__func__
+
+
+_REMEMBERED = {
+    *("config", "budget", "locations", "unsupported_reason"),
+    *("supports_ignore", "supports_init", "uses_unlabelled", "has_existing"),
+}
 
 
 def _read_memo(path: Path) -> dict[str, Any] | None:

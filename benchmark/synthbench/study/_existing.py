@@ -1,0 +1,211 @@
+"""Samples of a generator that exist before anything runs: enough of them, fit for the dataset, not its test images."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from synthbench.datasets.copies import Copy
+from synthbench.datasets.splits import Split
+from synthbench.datasets.unlabelled import labelled_samples
+from synthbench.errors import ConfigError, DataError, join_names
+from synthbench.plugin.api import Context, ExistingSamples
+from synthbench.samples import SampleSet, check_sizes
+from synthbench.store import Store
+from synthbench.study._copies import copies_between
+from synthbench.study._inits import NOT_DECLARED, NOT_SEEN
+
+__all__ = ["ExistingSets", "open_existing"]
+
+_NAMED = 4
+
+
+@dataclass(frozen=True)
+class ExistingSets:
+    """What is known of a generator's existing samples, beside one dataset.
+
+    Attributes
+    ----------
+    title : str
+        Of the generator.
+    dataset : str
+    sets : tuple of SampleSet
+        One per generator seed.
+    trained_on : frozenset of str or None
+        Ids of the dataset's images that their maker has seen; None where nobody says so.
+    unknown : int
+        Number of ids that were given and that the dataset doesn't have.
+    copies : tuple of Copy
+        Images of the sets that are copies of images of the dataset.
+    """
+
+    title: str
+    dataset: str
+    sets: tuple[SampleSet, ...]
+    trained_on: frozenset[str] | None
+    unknown: int
+    copies: tuple[Copy, ...]
+
+    def more_seen(self, train: SampleSet) -> str:
+        """Return what their maker has seen beside an arm's training images: `NOT_DECLARED`, `NOT_SEEN`, or a number."""
+        if self.trained_on is None:
+            return NOT_DECLARED
+        more = len(self.trained_on - set(train.ids))
+        return str(more) if more else NOT_SEEN
+
+    def check_split(self, split: Split) -> None:
+        """Raise `ConfigError` if their maker has seen test or validation images, or a sample is one of them."""
+        for part in ("test", "validation"):
+            held = set(split.parts[part])
+            if seen := sorted(held & (self.trained_on or set())):
+                raise ConfigError(
+                    f"generator {self.title!r}: its trained_on names {len(seen)} {part} image(s) of dataset "
+                    f"{self.dataset!r}: {join_names(seen)}; its arm would be tested on what it has seen: make the "
+                    "images without these, or take it out of the study"
+                )
+            copies = [copy for copy in self.copies if copy.exact and copy.of in held]
+            if copies:
+                named = join_names(f"{copy.image} = {copy.of}" for copy in copies)
+                raise ConfigError(
+                    f"generator {self.title!r}: {len({copy.image for copy in copies})} of its images are {part} images "
+                    f"of dataset {self.dataset!r}, pixel by pixel: {named}; remove them"
+                )
+
+    def check_seeds(self, seeds: int) -> None:
+        """Raise `ConfigError` if there are fewer sets than generator seeds."""
+        if seeds > len(self.sets):
+            raise ConfigError(
+                f"generator_seeds: {seeds}, and generator {self.title!r} has {len(self.sets)} set(s) of samples; give "
+                f"it one for each seed, or seeds: {len(self.sets)}"
+            )
+
+    def check_segmenter(self, title: str, patch_size: int | None, *, supports_ignore: bool) -> None:
+        """Raise an error if a segmenter can't be trained on the samples: too small ones, or ones with unknown pixels.
+
+        Parameters
+        ----------
+        title
+            Of the segmenter.
+        patch_size
+            Side of its training patches; None if it takes none.
+        supports_ignore
+            Whether it leaves out pixels of unknown label.
+        """
+        for samples in self.sets:
+            if patch_size is not None:
+                check_sizes(samples, patch_size)
+            if samples.has_ignored and not supports_ignore:
+                raise ConfigError(
+                    f"segmenter {title!r} would take the ignored pixels of {self.title!r} for background; take one of "
+                    "them out of the study"
+                )
+
+    def check_amount(self, amount: int | str, count: int, real: int, seeds: int) -> None:
+        """Raise `ConfigError` if there are fewer samples than an arm takes.
+
+        Parameters
+        ----------
+        amount, count
+            As the study says it, and the number that it comes to.
+        real
+            Number of training images that a multiple refers to.
+        seeds
+            Number of generator seeds.
+        """
+        smallest = min(self.sets[:seeds], key=len)
+        if count > len(smallest):
+            comes_to = f" of {real} real images is {count} samples" if isinstance(amount, str) else " samples"
+            raise ConfigError(
+                f"synthetic: {amount}{comes_to}, and generator {self.title!r} has {len(smallest)} "
+                f"({smallest.name}); use at most {len(smallest)}, as in synthetic: [{len(smallest)}]"
+            )
+
+    def check_kinds(self, train: SampleSet) -> None:
+        """Raise `ConfigError` if the images aren't of the type of the training images; grey ones may become RGB."""
+        known = {(entry.dtype, entry.channels) for entry in train.entries}
+        for samples in self.sets:
+            for entry in samples.entries:
+                kind = entry.dtype, entry.channels
+                if kind in known or (kind[1] == 1 and (kind[0], 3) in known):
+                    continue
+                trained = " and ".join(f"{dtype} with {channels}" for dtype, channels in sorted(known))
+                raise ConfigError(
+                    f"generator {self.title!r}: {entry.id!r} is {entry.dtype} with {entry.channels} channel(s), and "
+                    f"the training images of dataset {self.dataset!r} are {trained}; save the images in that type, on "
+                    "the intensity scale of the training images"
+                )
+
+    def notes(self, splits: Sequence[Split], trained: Sequence[SampleSet]) -> list[str]:
+        """Return what a user should know of these samples before they are used, in a sentence each."""
+        lines = []
+        where = f"{self.title} on {self.dataset}"
+        if self.trained_on is None:
+            lines.append(f"{where}: training images not declared (trained_on), so it may have seen test images")
+        elif more := sorted({int(text) for text in map(self.more_seen, trained) if text.isdigit()}):
+            most = f"up to {more[-1]}" if len(trained) > 1 else str(more[-1])
+            lines.append(f"{where}: its images were made with {most} real images more than the arm real has")
+        if self.unknown:
+            lines.append(f"{where}: {self.unknown} ids of its trained_on are no images of this dataset")
+        for part in ("test", "validation", "train"):
+            held = {name for split in splits for name in split.parts[part]}
+            copied = Counter(copy.exact for copy in {c.image: c for c in self.copies if c.of in held}.values())
+            if copied and not (part == "train" and len(splits) > 1):
+                exact = f" ({copied[True]} pixel by pixel)" if copied[True] else ""
+                kind = "training" if part == "train" else part
+                lines.append(f"{where}: {copied.total()} of its images are copies of {kind} images, or nearly{exact}")
+        return lines
+
+
+Ask = Callable[[SampleSet, Context], ExistingSamples | None]
+"""Asks a generator for its samples, for a dataset."""
+
+
+def open_existing(
+    title: str, dataset: str, samples: SampleSet, store: Store, ask: Ask, context: Context
+) -> ExistingSets | None:
+    """Return a generator's existing samples, read and compared with a dataset; None if it has none.
+
+    Parameters
+    ----------
+    title
+        Of the generator.
+    dataset, samples
+        The dataset, with its title.
+    store
+        Remembers which images are copies.
+    ask
+    context
+        Its folder is where sample sets are kept that are read from other files.
+
+    Raises
+    ------
+    SynthbenchError
+        If they can't be read, or aren't of the dataset's task.
+    """
+    answer = ask(samples, context)
+    if answer is None:
+        return None
+    sets = tuple(labelled_samples(SampleSet.open(path)) for path in answer.folders)
+    for made in sets:
+        if made.task != samples.task or made.classes != samples.classes:
+            raise DataError(
+                f"generator {title!r}: {made.name} is {_described(made)}, and dataset {dataset!r} is "
+                f"{_described(samples)}"
+            )
+    annotated = labelled_samples(samples)
+    copies = [copy for made in sets for copy in copies_between(store, made, annotated, context.progress)]
+    trained_on, unknown = None, 0
+    if answer.trained_on is not None:
+        trained_on = frozenset(answer.trained_on) & set(samples.ids)
+        unknown = len(set(answer.trained_on) - trained_on)
+        if unknown and not trained_on:
+            raise ConfigError(
+                f"generator {title!r}: its trained_on names no image of dataset {dataset!r}: "
+                f"{join_names(sorted(answer.trained_on)[:_NAMED])}; expected ids such as {samples.ids[0]}"
+            )
+    return ExistingSets(title, dataset, sets, trained_on, unknown, tuple(copies))
+
+
+def _described(samples: SampleSet) -> str:
+    return " ".join([samples.task, *([f"({', '.join(samples.classes)})"] if samples.classes else [])])
