@@ -80,7 +80,7 @@ class Generator(Configured[ConfigT], ABC):
         Raises
         ------
         SynthbenchError
-            If they can't be used: one line that names the file and the way out.
+            If they can't be used: one line that names the file and what to do.
         """
         return None
 
