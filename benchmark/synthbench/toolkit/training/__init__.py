@@ -32,6 +32,8 @@ initial_weights
     `initialise_from` gives a network trained weights, with rules for other inputs and outputs.
 weights
     Saving and loading a plugin's weights; reading pretrained ones safely.
+weights_conversion
+    What files of weights hold; the tensors of a checkpoint as a file of their own.
 """
 
 from __future__ import annotations
@@ -56,6 +58,7 @@ __all__ = [
     "threshold_tuning",
     "training_log",
     "weights",
+    "weights_conversion",
 ]
 
 

@@ -158,5 +158,7 @@ def read_state_dict(path: Path, expected: str = "", *, entry: str = "") -> dict[
     if entry and isinstance(tensors, dict):
         tensors = tensors.get(entry, tensors)
     if not isinstance(tensors, dict) or not all(isinstance(value, torch.Tensor) for value in tensors.values()):
-        raise PluginError(f"{path}: not a state dict: it holds more than named tensors")
+        raise PluginError(
+            f"{path}: not a state dict: it holds more than named tensors; 'synthbench weights convert' takes them out"
+        )
     return dict(tensors)
