@@ -10,9 +10,7 @@ from synthbench.toolkit.generators.mask_to_image import ConditionedBatches, Mask
 from synthbench.toolkit.layers.discriminators import MultiscaleDiscriminator
 from synthbench.toolkit.layers.initialisation import initialise_normal
 from synthbench.toolkit.layers.resnet_generator import ResNetGenerator
-from synthbench.toolkit.masks.objects import boundaries
 from synthbench.toolkit.training.budget_defaults import resolved
-from synthbench.types import LabelMap, Planes
 from synthbench_pix2pixhd.config import Pix2PixHDConfig
 from synthbench_pix2pixhd.training import Pix2PixHDTraining
 
@@ -47,18 +45,8 @@ class Pix2PixHD(MaskToImageGenerator[Pix2PixHDConfig]):
         return 0 if self.config.upsampling == "transposed" else super().margin
 
     @property
-    def mask_planes(self) -> int:
-        return self.codec.mask_planes + self._sees_boundaries
-
-    def encode_mask(self, labels: LabelMap) -> Planes:
-        planes = self.codec.encode_mask(labels)
-        if not self._sees_boundaries:
-            return planes
-        return np.concatenate([planes, 2 * boundaries(labels)[None].astype(np.float32) - 1])
-
-    @property
-    def _sees_boundaries(self) -> bool:
-        return self.config.instance_map and self.codec.mask_encoding != "classes"
+    def sees_boundaries(self) -> bool:
+        return self.config.instance_map
 
     def build_network(self) -> ResNetGenerator:
         config = self.config

@@ -27,6 +27,7 @@ TRAINED = {
     ("segmenter", "instanseg"),
     ("generator", "pix2pix"),
     ("generator", "pix2pixhd"),
+    ("generator", "spade"),
     ("generator", "vqvae-pixelcnn"),
     ("generator", "cgan-seg"),
     ("generator", "diffusion"),
@@ -39,6 +40,7 @@ BUILT_IN = [key for key, entry in registry().entries.items() if entry.distributi
 PAPERS = {
     "pix2pix": {"ngf": 8, "ndf": 8, "num_downs": 3},
     "pix2pixhd": {"ngf": 4, "ndf": 4, "n_blocks_global": 1, "perceptual": "off"},
+    "spade": {"ngf": 2, "nhidden": 4, "ndf": 4, "perceptual": "off"},
     "cgan-seg": {
         "perceptual": "off",
         "gen_filters": 4,
@@ -119,6 +121,7 @@ def small(name: str, train: SampleSet, **config: object) -> Generator:
     [
         ("pix2pix", {"ngf": 8, "num_downs": 3}),
         ("pix2pixhd", {"ngf": 4, "ndf": 4, "n_blocks_global": 1}),
+        ("spade", {"ngf": 2, "nhidden": 4, "ndf": 4}),
         ("cgan-seg", {"gen_filters": 4, "gen_depth": 3}),
         ("diffusion", {"model_channels": 8, "channel_mult": (1, 2), "sampling_steps": 1, "mode": "conditional"}),
         ("flow-matching", {"model_channels": 8, "channel_mult": (1, 2), "sampling_steps": 1, "mode": "conditional"}),

@@ -64,6 +64,7 @@ from synthbench.toolkit.generators.unlabelled import is_unlabelled, mix_with_unl
 from synthbench.toolkit.intensity.conditioning import IntensityConditioning, conditioning_planes
 from synthbench.toolkit.intensity.texture import match_texture
 from synthbench.toolkit.masks.codec import ImageMaskCodec
+from synthbench.toolkit.masks.objects import boundaries
 from synthbench.toolkit.masks.sampler import MaskSampler, SampledMask
 from synthbench.toolkit.rng import stream
 from synthbench.toolkit.training import loop
@@ -250,21 +251,27 @@ class MaskToImageGenerator(CodecGenerator[ConfigT]):
         return image, np.concatenate(planes)
 
     def encode_mask(self, labels: LabelMap) -> Planes:
-        """Return the planes of a mask, ``(mask_planes, H, W)`` float32, −1 … 1; by default the codec's.
-
-        A method that adds planes to these overrides `mask_planes`, too.
+        """Return the planes of a mask, ``(mask_planes, H, W)`` float32, −1 … 1: the codec's, and the boundary map.
 
         Parameters
         ----------
         labels
             ``(H, W)``.
         """
-        return self.codec.encode_mask(labels)
+        planes = self.codec.encode_mask(labels)
+        if self.mask_planes == len(planes):
+            return planes
+        return np.concatenate([planes, 2 * boundaries(labels)[None].astype(np.float32) - 1])
 
     @property
     def mask_planes(self) -> int:
         """Number of planes of an encoded mask."""
-        return self.codec.mask_planes
+        return self.codec.mask_planes + (self.sees_boundaries and self.codec.mask_encoding != "classes")
+
+    @property
+    def sees_boundaries(self) -> bool:
+        """Whether masks of instances have a further plane, the boundary map of `masks.objects.boundaries`."""
+        return False
 
     def encode_unlabelled(self, sample: Sample) -> tuple[Planes, Planes]:
         """Return the image planes of an unlabelled image, and zeros in place of the planes that belong to it.
