@@ -28,6 +28,7 @@ TRAINED = {
     ("generator", "pix2pix"),
     ("generator", "pix2pixhd"),
     ("generator", "spade"),
+    ("generator", "cyclegan"),
     ("generator", "vqvae-pixelcnn"),
     ("generator", "cgan-seg"),
     ("generator", "diffusion"),
@@ -40,6 +41,7 @@ BUILT_IN = [key for key, entry in registry().entries.items() if entry.distributi
 PAPERS = {
     "pix2pix": {"ngf": 8, "ndf": 8, "num_downs": 3},
     "pix2pixhd": {"ngf": 4, "ndf": 4, "n_blocks_global": 1, "perceptual": "off"},
+    "cyclegan": {"ngf": 4, "ndf": 4, "n_blocks": 1},
     "spade": {"ngf": 2, "nhidden": 4, "ndf": 4, "perceptual": "off"},
     "cgan-seg": {
         "perceptual": "off",

@@ -203,11 +203,23 @@ class MaskToImageGenerator(CodecGenerator[ConfigT]):
         """Return the configuration with nothing left open."""
         return self.config.resolve(context.budget)
 
+    def fit_codec(self, train: SampleSet) -> ImageMaskCodec:
+        """Return the codec; by default instances are encoded as distance and foreground."""
+        return ImageMaskCodec.of(train, "distance", 1)
+
+    def batches(self, train: SampleSet, context: Context) -> ConditionedBatches:
+        """Return the training batches; by default pairs of image and mask."""
+        return ConditionedBatches(self, train, context)
+
+    def donor(self, mask: SampledMask, rng: np.random.Generator) -> int:
+        """Return the training image whose range a sample gets; by default one with objects of similar size."""
+        return int(rng.choice(self.sampler.similar_masks(mask.source)))
+
     # -- fitting ------------------------------------------------------------------------------------------------------
 
     def fit(self, train: SampleSet, context: Context) -> None:
         self.patch_size = context.budget.patch_size
-        self.codec = ImageMaskCodec.of(train, "distance", 1)
+        self.codec = self.fit_codec(train)
         self.config = self.resolve_config(train, context)
         self.conditions = Conditions.of(train, self.config)
         conditioning = (
@@ -220,7 +232,7 @@ class MaskToImageGenerator(CodecGenerator[ConfigT]):
         random = loop.prepare_torch(context)
         self.device = torch.device(context.device)
         self.build_networks()
-        batches = ConditionedBatches(self, train, context)
+        batches = self.batches(train, context)
         self.run_training(self.training(batches, context, random), context, train.task)
         self.check_images(train, context.seed)
 
@@ -314,7 +326,7 @@ class MaskToImageGenerator(CodecGenerator[ConfigT]):
         mask = self.sampler.sample_mask(index, seed, self.conditions.choose(index, seed))
         rng = stream(seed, f"{self.random_stream}.sample", index)
         labels, mask_planes, removed = self.encode_sampled(mask, rng)
-        donor = int(rng.choice(self.sampler.similar_masks(mask.source)))
+        donor = self.donor(mask, rng)
         intensities, texture = self.conditioning.planes_for(labels, donor, rng)
         planes = self.draw_image(mask_planes, intensities, rng)
         if self.config.texture:
