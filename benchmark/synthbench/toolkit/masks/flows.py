@@ -1,7 +1,7 @@
 """Instances as Cellpose's flows to the objects' centres: targets, their symmetries, and the loss.
 
-The flows come from the library cellpose, 3.1, which is imported when it is first used; a plugin that uses this module
-names it in the `requires` of its spec. Source: Stringer et al., Nature Methods 18 (2021).
+The flows come from the library cellpose, 3.1 or 4, which is imported when it is first used; a plugin that uses this
+module names it in the `requires` of its spec. Source: Stringer et al., Nature Methods 18 (2021).
 """
 
 from __future__ import annotations
@@ -105,7 +105,11 @@ def targets(labels: NDArray[Any]) -> NDArray[Any]:
         return np.zeros((3, *labels.shape), np.float32)
     ids, numbered = np.unique(labels, return_inverse=True)
     numbered = numbered.reshape(labels.shape).astype(np.int32) + np.int32(ids[0] > 0)
-    flow = dynamics().masks_to_flows(numbered, device=torch.device("cpu"))
+    library, device = dynamics(), torch.device("cpu")
+    if hasattr(library, "masks_to_flows"):
+        flow = library.masks_to_flows(numbered, device=device)
+    else:  # Cellpose 4
+        flow = library.masks_to_flows_gpu(numbered, device=device)[0]
     return np.concatenate([inside[None], flow.astype(np.float32)])
 
 
