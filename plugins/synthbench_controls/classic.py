@@ -109,12 +109,16 @@ class Classic(Control[ClassicConfig]):
     def _change_intensity(
         self, planes: FloatArray, original: FloatArray, rng: np.random.Generator
     ) -> NDArray[np.float64]:
-        """Return planes ``(channels, height, width)`` with another contrast, brightness, sharpness and noise."""
-        low, high = np.percentile(original, (LOW_PERCENTILE, HIGH_PERCENTILE))
-        span = max(high - low, 1.0)
+        """Return planes ``(channels, height, width)`` with another contrast, brightness, sharpness and noise.
+
+        Red, green and blue have one intensity range; two or four channels have one each.
+        """
+        axes = (0, 1, 2) if len(original) in (1, 3) else (1, 2)
+        low, high = np.percentile(original, (LOW_PERCENTILE, HIGH_PERCENTILE), axis=axes, keepdims=True)
+        span = np.maximum(high - low, 1.0)
         values = (planes - low) / span
         values = np.where(values > 0, np.abs(values) ** _random_factor(self.config.gamma, rng), values)
-        mean = values.mean()
+        mean = values.mean(axis=axes, keepdims=True)
         gain = _random_factor(self.config.gain, rng)
         values = mean + (values - mean) * gain + self.config.offset * rng.uniform(-1, 1)
         sigma = self.config.blur * rng.random()

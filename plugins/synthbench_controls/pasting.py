@@ -49,7 +49,7 @@ def cut_object(
     sample, cutout
         The training sample, and one of its objects.
     channels
-        Channels of the target image, 1 or 3.
+        Channels of the target image.
     gain
         Factor of the contrast.
     symmetry
@@ -110,12 +110,18 @@ def contrast(sample: Sample) -> float:
 
 
 def background_colour(sample: Sample) -> NDArray[np.float32]:
-    """Return the median grey values of the background, ``(3,)``; of the image if objects cover all of it."""
+    """Return the median of each channel of the background, or of the image if objects cover all of it.
+
+    Returns
+    -------
+    ndarray
+        ``(3,)`` of grey and RGB, else ``(channels,)``.
+    """
     planes, outside = image_planes(sample.image), sample.marked == 0
     median = np.median(planes[:, outside] if outside.any() else planes.reshape(len(planes), -1), axis=1)
-    return np.broadcast_to(median, (3,))
+    return np.broadcast_to(median, (3,)) if len(median) == 1 else median
 
 
 def image_planes(image: Image) -> Planes:
-    """Return an image ``(height, width[, 3])`` as planes ``(channels, height, width)`` float32, in grey values."""
+    """Return an image ``(height, width[, channels])`` as planes ``(channels, height, width)`` float32, unscaled."""
     return np.moveaxis(np.atleast_3d(image), -1, 0).astype(np.float32)

@@ -58,7 +58,7 @@ class Phantom(Generator[PhantomGeneratorConfig]):
         if not len(train):
             raise DataError(f"sample set {train.name!r}: there are no training images")
         chosen = np.unique(np.linspace(0, len(train) - 1, min(self.config.images, len(train))).astype(int))
-        semantic, channels = train.task == "semantic", max(entry.channels for entry in train.entries)
+        semantic, channels = train.task == "semantic", train.channels
         classes = max(len(train.classes), *(1 + int(s.labels.max()) for s in train)) if semantic else 0
         self._set = {"task": train.task, "classes": classes}
         rows = []

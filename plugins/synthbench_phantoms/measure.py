@@ -106,7 +106,7 @@ def measure_image(sample: Sample, task: Task, classes: int, channels: int) -> Im
     classes
         Number of classes of a semantic set.
     channels
-        1 or 3; a grey image in a set with colour images is measured as one with three equal channels.
+        Those of the set; a grey image in a set with colour images is measured as one with three equal channels.
     """
     labels = dense_labels(sample.labels)[1] if task == "instances" else sample.labels
     regions, depth = regions_and_depth(labels, task, classes)

@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from synthbench.errors import PluginError
+from synthbench.samples import MAX_CHANNELS
 from synthbench.toolkit.training.initial_weights import initialise_from, repeat_input, tensor_problem
 from synthbench.toolkit.training.weights import read_state_dict
 from synthbench_unet.config import UNetConfig
@@ -55,8 +56,10 @@ def read_file(file: Path) -> Start:
     if INPUT not in tensors or tensors[INPUT].ndim != 4:
         raise PluginError(f"{file}: the weights are another network's: {INPUT} is missing; {HINT}")
     channels = tensors[INPUT].shape[1]
-    if channels not in (1, 3):
-        raise PluginError(f"{file}: the weights are of images with {channels} channels; give those of grey or RGB ones")
+    if not 1 <= channels <= MAX_CHANNELS:
+        raise PluginError(
+            f"{file}: the weights are of images with {channels} channels; at most {MAX_CHANNELS} can be had"
+        )
     return Start(file, tensors, channels, None, {})
 
 
@@ -85,7 +88,7 @@ def load_start(
     tensors = dict(start.tensors)
     if channels > start.channels:
         tensors[INPUT] = repeat_input(tensors[INPUT], channels)
-        notify(f"init {start.source}: its weights are of grey images; the first convolution is repeated for RGB")
+        notify(f"init {start.source}: its weights are of grey images; the first convolution serves {channels} channels")
     return initialise_from(
         network, tensors, start.source, heads=[HEAD], keep_heads=start.means(head), hint=HINT, notify=notify
     )

@@ -17,7 +17,7 @@ from synthbench.toolkit.intensity.images import normalise, to_channels
 from synthbench.toolkit.training import loop
 from synthbench.toolkit.training.batches import Batches
 from synthbench.toolkit.training.finetuning import Finetuning
-from synthbench.toolkit.training.initial_weights import refuse_new_head
+from synthbench.toolkit.training.initial_weights import input_channels, refuse_new_head
 from synthbench.toolkit.training.loop import autocast, prepare_torch
 from synthbench.toolkit.training.patches import PatchStream, channels_of
 from synthbench.toolkit.training.schedules import averaged_model, one_cycle
@@ -56,7 +56,9 @@ class UNet(Segmenter[UNetConfig]):
     def fit(self, train: TrainingMix, validation: SampleSet, context: Context) -> None:
         """Train the network, then choose the thresholds of its decoding on the validation samples."""
         start = self._read_start(context)
-        channels = max(channels_of(train), start.channels if start else 1)
+        channels = channels_of(train)
+        if start:
+            channels = input_channels(channels, start.channels, start.source)
         self._build_network(context, train.task, channels, count_classes(train))
         is_complete = start is not None and self._start(start, context)
         if context.budget.steps:

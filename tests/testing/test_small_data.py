@@ -23,6 +23,14 @@ def test_they_have_the_form_that_was_asked_for() -> None:
     assert discs(1, objects=0)[0].labels.max() == 0
 
 
+def test_every_channel_shows_something_else() -> None:
+    image = discs(1, channels=4, size=96)[0].image
+    assert image.shape == (96, 96, 4)
+    np.testing.assert_array_equal(image[..., :2], discs(1, channels=2, size=96)[0].image)
+    assert np.abs(np.corrcoef(image.reshape(-1, 4).T) - np.eye(4)).max() < 0.95
+    np.testing.assert_array_equal(image[..., 0], discs(1, size=96)[0].image)
+
+
 def test_classes_grow_brighter() -> None:
     sample = discs(1, task="semantic", size=128)[0]
     means = [sample.image[sample.labels == k].mean() for k in range(len(CLASSES))]

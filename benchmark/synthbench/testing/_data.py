@@ -42,7 +42,8 @@ def discs(
     seed
         Picture i depends on ``(seed, i)`` alone.
     channels
-        1 for grey, 3 for RGB.
+        1 for grey, 3 for RGB. 2 and 4 for stains: the discs, and their rims, their cores, and what is around them, each
+        with read noise of its own.
     dtype
         ``"uint8"``, or ``"uint16"`` as from a 12-bit camera: the values stay below 4,096.
     task
@@ -110,6 +111,11 @@ def _picture(
     light = np.choose(classes, _LIGHT) + 0.03 * rng.standard_normal((height, width))
     if channels == 3:
         light = light[..., None] * np.array([1.0, 0.6, 0.8])
+    elif channels > 1:
+        stains = np.stack([0.1 + 0.7 * (classes == 1), 0.1 + 0.7 * (classes == 2), 0.2 + 0.5 * (classes == 0)], axis=-1)
+        noise = np.moveaxis(rng.standard_normal((channels - 1, height, width)), 0, -1)
+        noisy = stains[..., : channels - 1] + 0.03 * noise
+        light = np.concatenate([light[..., None], noisy], axis=-1)
     labels = np.searchsorted(np.union1d(labels, [0]), labels).astype(np.uint16)
     image = (np.clip(light, 0, 1) * _TOP[dtype]).astype(dtype)
     return image, classes if task == "semantic" else labels

@@ -9,7 +9,7 @@ import numpy as np
 from scipy import ndimage
 
 from synthbench.plugin.api import Budget, Context, Generator
-from synthbench.samples import Sample, SampleSet
+from synthbench.samples import Sample, SampleSet, channel_count
 from synthbench.testing._harness import SEED, Harness, perturbed_global_rng
 from synthbench.testing._mask_origins import wrong_origin
 from synthbench.testing._shared_checks import Untouched, in_memory
@@ -165,7 +165,7 @@ def check_samples(
             f"{when}it draws {sample.image.dtype} images, and the training images are {first.image.dtype}",
         )
         require(
-            sample.image.ndim == first.image.ndim,
+            channel_count(sample.image) == channel_count(first.image),
             f"{when}it draws images of shape {sample.image.shape}, and the training images have {first.image.shape}",
         )
         height, width = sample.labels.shape

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+import numpy as np
+
 from synthbench.plugin.api import Generator
 from synthbench.plugin.specs import TASK_NAMES
 from synthbench.samples import Sample, SampleSet
@@ -31,6 +33,7 @@ from synthbench.testing._shared_checks import (
 from synthbench.testing._watch import Watch
 from synthbench.testing.check_results import (
     CheckResult,
+    fit_may_refuse,
     plugin_call_may_refuse,
     require,
     run_checks_in_folder,
@@ -173,6 +176,19 @@ def colour_and_odd_sizes(harness: GeneratorHarness) -> None:
     check_loaded(harness, generator, drawn, harness.few, "trained on RGB images, ")
 
 
+def two_channels(harness: GeneratorHarness) -> None:
+    """Images of two channels are learned from and drawn with two different channels, or refused in one line."""
+    train = harness.pictures(4, channels=2)
+    with fit_may_refuse("images of two channels"):
+        generator = harness.fit(train, harness.context(harness.few))
+    for sample in harness.sample_three(generator, train, "images of two channels"):
+        first, second = np.moveaxis(sample.image, -1, 0)
+        require(
+            not np.array_equal(first, second),
+            f"trained on images of two channels, it draws both alike in sample {sample.id!r}: draw every channel",
+        )
+
+
 def sixteen_bits(harness: GeneratorHarness) -> None:
     """16-bit images are learned from, and 16-bit images within their range are drawn, also after save and load."""
     train = harness.deep_pictures
@@ -259,6 +275,7 @@ CHECKS = (
     saved_is_enough,
     stops_and_resumes,
     colour_and_odd_sizes,
+    two_channels,
     sixteen_bits,
     another_seed_another_fit,
     training_set_is_learned_from,

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from synthbench.plugin.api import Budget, Context, Instances, Segmenter, TrainingMix
-from synthbench.samples import SampleSet
+from synthbench.samples import SampleSet, channel_count
 from synthbench.testing._data import inverted
 from synthbench.testing._harness import SEED, Harness, perturbed_global_rng
 from synthbench.testing._learning import arrays
@@ -78,7 +78,7 @@ class SegmenterHarness(Harness[TrainingMix, Segmenter[Any]]):
     ) -> Segmenter[Any]:
         """Fit in few steps, validated on pictures like the mix's unless others are given."""
         first = mix.reference[0].image
-        unseen = self.pictures(2, dtype=first.dtype.name, channels=3 if first.ndim == 3 else 1, task=mix.task, seed=5)
+        unseen = self.pictures(2, dtype=first.dtype.name, channels=channel_count(first), task=mix.task, seed=5)
         with plugin_call(f"fit on {what}"):
             return self.fit(mix, self.context(self.mixed).with_seed(seed), validation or unseen)
 

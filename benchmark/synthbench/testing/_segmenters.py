@@ -9,7 +9,7 @@ import numpy as np
 
 from synthbench.plugin.api import Segmenter, TrainingMix
 from synthbench.plugin.specs import TASK_NAMES
-from synthbench.samples import SampleSet
+from synthbench.samples import SampleSet, channel_count
 from synthbench.testing._harness import perturbed_global_rng
 from synthbench.testing._segmenter_harness import HALF, SegmenterHarness, blank, check_answer, same
 from synthbench.testing._shared_checks import (
@@ -32,6 +32,7 @@ from synthbench.testing._watch import Watch
 from synthbench.testing.check_results import (
     CheckResult,
     Skipped,
+    fit_may_refuse,
     plugin_call_may_refuse,
     require,
     run_checks_in_folder,
@@ -162,6 +163,14 @@ def colour_all_synthetic(harness: SegmenterHarness) -> None:
     _try_on(harness, mix, "RGB images, all of them synthetic")
 
 
+def two_channels(harness: SegmenterHarness) -> None:
+    """Images of two channels are learned from and segmented, or refused in one line."""
+    train, unseen = (harness.pictures(count, channels=2, seed=count) for count in (4, 2))
+    with fit_may_refuse("images of two channels"):
+        segmenter = harness.fit(TrainingMix(train), harness.context(harness.few), unseen)
+    harness.predict(segmenter, unseen[0].image, train, "an unseen image of two channels")
+
+
 def sixteen_bits_half_synthetic(harness: SegmenterHarness) -> None:
     """16-bit images are learned from and segmented, also when half of them are synthetic."""
     unseen = harness.pictures(1, dtype="uint16", seed=5)[0].image
@@ -185,7 +194,7 @@ def poor_training_sets(harness: SegmenterHarness) -> None:
 
 def _try_on(harness: SegmenterHarness, mix: TrainingMix, what: str) -> None:
     segmenter, like = harness.try_fit(mix, what), mix.reference[0].image
-    image = harness.pictures(1, channels=3 if like.ndim == 3 else 1, seed=5)[0].image
+    image = harness.pictures(1, channels=channel_count(like), seed=5)[0].image
     harness.predict(segmenter, image, mix.reference, f"an unseen image, after fit on {what}")
 
 
@@ -204,6 +213,7 @@ CHECKS = (
     something_is_found,
     any_size,
     colour_all_synthetic,
+    two_channels,
     sixteen_bits_half_synthetic,
     another_seed_another_fit,
     mix_is_learned_from,

@@ -28,6 +28,7 @@ __all__ = [
     "empty_home",
     "mostly_skipped",
     "plugin_call",
+    "fit_may_refuse",
     "plugin_call_may_refuse",
     "require",
     "run_checks",
@@ -165,6 +166,21 @@ def plugin_call_may_refuse(what: str) -> Iterator[None]:
         raise CheckFailure(
             f"{what} raised {describe(error)}; raise synthbench.errors.DataError with one clear line"
         ) from error
+
+
+@contextlib.contextmanager
+def fit_may_refuse(what: str) -> Iterator[None]:
+    """Like `plugin_call`, but skip the check at a `SynthbenchError` of one line that speaks of channels."""
+    with plugin_call(f"fit on {what}"):
+        try:
+            yield
+        except SynthbenchError as error:
+            text = str(error)
+            require(
+                "\n" not in text and "channel" in text,
+                f"fit on {what} raised {describe(error)}; say in one line which channels it can use",
+            )
+            raise Skipped(f"it refuses {what}: {text}") from None
 
 
 def describe(error: BaseException) -> str:

@@ -10,6 +10,7 @@ import pytest
 from helpers.contract_generators import Copies, results_of
 from helpers.contracts import assert_failed
 from synthbench import Generator, Sample
+from synthbench.errors import DataError
 
 
 class AlwaysEightBit(Copies):
@@ -28,6 +29,30 @@ class GreyOnly(Copies):
     def sample(self, i, seed):
         plain = super().sample(i, seed)
         return replace(plain, image=plain.image[..., 0] if plain.image.ndim == 3 else plain.image)
+
+
+class GreyOrRgb(Copies):
+    def fit(self, train, context):
+        if train.channels not in (1, 3):
+            raise self.refusal
+        super().fit(train, context)
+
+    refusal: Exception = DataError("the training images have 2 channels; this method draws grey and RGB only")
+
+
+class RefusesWithoutReason(GreyOrRgb):
+    refusal = DataError("can't")
+
+
+class Crashes(GreyOrRgb):
+    refusal = ValueError("channels")
+
+
+class FirstChannelOnly(Copies):
+    def sample(self, i, seed):
+        plain = super().sample(i, seed)
+        alike = plain.image.ndim == 3 and plain.image.shape[2] == 2
+        return replace(plain, image=np.repeat(plain.image[..., :1], 2, axis=2) if alike else plain.image)
 
 
 class SquareOnly(Copies):
@@ -108,10 +133,20 @@ class ForgetsTheForm(Copies):
         (NeedsObjects, "empty_and_lone_objects", "no, one and six objects raised ValueError"),
         (NeedsObjects, "poor_training_sets", "all background raised ValueError"),
         (Constant, "fits_and_draws", "sample 0 is a constant image"),
+        (GreyOnly, "two_channels", "the training images have"),
+        (RefusesWithoutReason, "two_channels", "say in one line which channels"),
+        (Crashes, "two_channels", "raised ValueError"),
+        (FirstChannelOnly, "two_channels", "draws both alike"),
     ],
 )
 def test_a_wrong_form_is_found(cls: type[Generator], check: str, words: str) -> None:
     assert_failed(results_of(cls)[check], words)
+
+
+def test_a_refusal_of_two_channels_that_names_them_is_no_failure() -> None:
+    result = results_of(GreyOrRgb)["two_channels"]
+    assert result.status == "skipped"
+    assert "grey and RGB only" in result.message
 
 
 class ConstantWithoutObjects(Constant):

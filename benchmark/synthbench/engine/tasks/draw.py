@@ -9,7 +9,7 @@ from typing import Any
 from synthbench.engine.tasks.context import TaskContext
 from synthbench.errors import DataError
 from synthbench.plugin.api import Budget
-from synthbench.samples import MASK, ORIGINS, Sample, SampleSet
+from synthbench.samples import MASK, ORIGINS, Sample, SampleSet, channel_count
 
 __all__ = ["check_image", "check_origin", "run"]
 
@@ -60,7 +60,7 @@ def check_origin(sample: Sample, plugin: str) -> None:
 
 def check_image(sample: Sample, images: Sequence[tuple[str, int]], plugin: str) -> None:
     """Raise `DataError` if an image hasn't the dtype and channels of a training image."""
-    dtype, channels = sample.image.dtype.name, sample.image.shape[2] if sample.image.ndim == 3 else 1
+    dtype, channels = sample.image.dtype.name, channel_count(sample.image)
     if [dtype, channels] not in [list(known) for known in images]:
         trained = " and ".join(f"{name} with {planes}" for name, planes in images)
         raise DataError(

@@ -26,7 +26,7 @@ def normalise(image: Image, low: float = LOW_PERCENTILE, high: float = HIGH_PERC
     Parameters
     ----------
     image
-        ``(height, width)`` or ``(height, width, 3)``, any real type.
+        ``(height, width)`` or ``(height, width, channels)``, any real type.
     low, high
         Percentiles, 0 … 100.
 
@@ -44,12 +44,15 @@ def normalise(image: Image, low: float = LOW_PERCENTILE, high: float = HIGH_PERC
 def to_channels(planes: Planes, channels: int) -> Planes:
     """Return grey or RGB planes with another number of channels: grey is repeated, RGB is averaged.
 
+    Other planes are channels of their own, which no rule can make of others; they are returned as they are if their
+    number is right. See `synthbench.toolkit.layers.rgb` for networks that need RGB.
+
     Parameters
     ----------
     planes
-        ``(1 or 3, height, width)``.
+        ``(1 … 4, height, width)``.
     channels
-        1 or 3.
+        Their number; for grey and RGB 1 or 3.
 
     Raises
     ------
@@ -58,9 +61,9 @@ def to_channels(planes: Planes, channels: int) -> Planes:
     """
     if planes.shape[0] == channels:
         return planes
-    if planes.shape[0] == 1:
+    if planes.shape[0] == 1 and channels == 3:
         return np.repeat(planes, channels, axis=0)
-    if channels == 1:
+    if planes.shape[0] == 3 and channels == 1:
         mean: Planes = planes.mean(axis=0, keepdims=True, dtype=np.float32)
         return mean
     raise ValueError(f"planes: {planes.shape[0]} channels can't become {channels}")

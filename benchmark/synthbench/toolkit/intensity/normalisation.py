@@ -33,7 +33,7 @@ class IntensityNormalisation:
         The grey values of each channel that become −1 and 1: percentiles of the image, and further apart where the
         objects are so few that most of their pixels would be clipped.
     channels : int
-        1 or 3.
+        1 … 4.
     dtype : str
         ``"uint8"`` or ``"uint16"``.
     """
@@ -50,7 +50,7 @@ class IntensityNormalisation:
         Parameters
         ----------
         image
-            ``(height, width[, 3])``, uint8 or uint16.
+            ``(height, width[, channels])``, uint8 or uint16.
         objects
             Label map ``(height, width)``; the median of the objects is kept within the range.
         """
@@ -62,7 +62,7 @@ class IntensityNormalisation:
         return cls(tuple(low.tolist()), tuple(high.tolist()), len(planes), image.dtype.name)
 
     def normalise(self, image: Image, exponent: float) -> Planes:
-        """Return an image ``(height, width[, 3])`` as ``(channels, height, width)`` float32 in −1 … 1.
+        """Return an image ``(height, width[, channels])`` as ``(channels, height, width)`` float32 in −1 … 1.
 
         A value at the fraction f of the range becomes ``2 f^exponent − 1``. A constant channel becomes −1.
         """
@@ -76,7 +76,7 @@ class IntensityNormalisation:
         Parameters
         ----------
         planes
-            ``(1 or 3, height, width)``; values beyond −1 … 1 are clipped.
+            ``(channels, height, width)``, or grey for RGB, or RGB for grey; values beyond −1 … 1 are clipped.
         exponent
             As for `normalise`.
         """
@@ -84,7 +84,7 @@ class IntensityNormalisation:
         fraction = (np.clip(to_channels(planes, self.channels), -1.0, 1.0) + 1.0) / 2.0
         values = np.rint(fraction.astype(np.float64) ** (1.0 / exponent) * span + low)
         image = np.moveaxis(values, 0, -1).clip(0, np.iinfo(self.dtype).max).astype(self.dtype)
-        return np.ascontiguousarray(image if self.channels == 3 else image[..., 0])
+        return np.ascontiguousarray(image[..., 0] if self.channels == 1 else image)
 
     def _range(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         low, high = (np.array(values)[:, None, None] for values in (self.low, self.high))

@@ -43,7 +43,8 @@ class ImageMaskCodec:
     ----------
     mask_encoding : {"classes", "distance", "grey"}
     mask_planes, image_planes : int
-        Number of planes of the mask and of the image; the image has 3 if any training image has colour.
+        Number of planes of the mask and of the image; the image's are the channels of the set, 3 if any training image
+        has colour.
     levels : int
         Grey levels of the encoding ``grey``.
     min_area, max_area : int
@@ -92,7 +93,7 @@ class ImageMaskCodec:
         if not semantic and not len(all_areas):
             raise DataError("the training masks hold no objects: there is nothing to draw new ones from")
         classes = max(len(train.classes), 1 + max(int(mask.max()) for mask in labels))
-        channels, exponent = max(entry.channels for entry in train.entries), fit_exponent(s.image for s in train)
+        channels, exponent = train.channels, fit_exponent(s.image for s in train)
         normalisations = tuple(IntensityNormalisation.from_image(sample.image, sample.labels) for sample in train)
         pixel_noise = []
         for sample, normalisation in zip(train, normalisations, strict=True):
@@ -207,7 +208,7 @@ class ImageMaskCodec:
         Returns
         -------
         ndarray
-            ``(H, W)`` or ``(H, W, 3)``, with the dtype of the training image.
+            ``(H, W)`` or ``(H, W, channels)``, with the dtype of the training image.
         """
         normalisation = self.normalisations[position]
         planes = to_channels(planes, normalisation.channels)

@@ -42,8 +42,9 @@ def diff_augment(
     channels
         Number of image planes: C without a mask, 0 for a mask alone.
     policies
-        Operations in this order. ``colour``: brightness, saturation and contrast of the image. ``translation``: by up
-        to an eighth of the side. ``cutout``: a square of half the side. Pixels without content become 0.
+        Operations in this order. ``colour``: brightness, contrast and, of RGB, saturation of the image.
+        ``translation``: by up to an eighth of the side. ``cutout``: a square of half the side. Pixels without content
+        become 0.
     p
         Probability of each operation for each image of the batch.
     random
@@ -109,8 +110,9 @@ def _change_colours(image: torch.Tensor, chosen: torch.Tensor, random: torch.Gen
     if not image.shape[1]:
         return image
     new = image + brightness
-    grey = new.mean(dim=1, keepdim=True)
-    new = grey + saturation * (new - grey)
+    if image.shape[1] == 3:  # other channels are no colours, and must not leak into each other
+        grey = new.mean(dim=1, keepdim=True)
+        new = grey + saturation * (new - grey)
     middle = new.mean(dim=(1, 2, 3), keepdim=True)
     return torch.where(chosen, middle + contrast * (new - middle), image)
 
@@ -176,7 +178,7 @@ def _matrix(*rows: torch.Tensor) -> torch.Tensor:
 
 
 def adjust_colours(image: torch.Tensor, p: float, random: torch.Generator | None) -> torch.Tensor:
-    """Return images with random brightness, contrast, hue and saturation, each with probability `p`."""
+    """Return images with random brightness, contrast and, if they are RGB, hue and saturation, each with `p`."""
     brightness = _with_probability(p, 0.2 * _normal(image, random), 0.0, random)
     contrast = _with_probability(p, torch.exp2(0.5 * _normal(image, random)), 1.0, random)
     angle = _with_probability(p, math.pi * (2 * _uniform(image, random) - 1), 0.0, random)

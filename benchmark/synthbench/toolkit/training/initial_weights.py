@@ -4,7 +4,8 @@ The rules are the same for every method:
 
 - Names and shapes of all tensors must be the network's; anything else is refused in one line.
 - A network keeps the number of input channels of its weights, and grey images are repeated as RGB; but weights of grey
-  images become those of RGB ones by `repeat_input`.
+  images become those of images with more channels by `repeat_input`. Other numbers of channels are refused
+  (`input_channels`).
 - Output layers (`heads`) that don't fit start from the seed.
 """
 
@@ -21,7 +22,32 @@ if TYPE_CHECKING:
 
     from synthbench.plugin.api import Context
 
-__all__ = ["initialise_from", "refuse_new_head", "repeat_input", "tensor_problem"]
+__all__ = ["initialise_from", "input_channels", "refuse_new_head", "repeat_input", "tensor_problem"]
+
+
+def input_channels(images: int, weights: int, source: object) -> int:
+    """Return the number of input channels of a network that starts from trained weights.
+
+    Parameters
+    ----------
+    images, weights
+        Channels of the training images, and of those that the weights are of.
+    source
+        Where the weights come from, for the message.
+
+    Raises
+    ------
+    PluginError
+        If neither can be had from the other.
+    """
+    if weights in (1, images):
+        return images
+    if (images, weights) == (1, 3):
+        return weights
+    raise PluginError(
+        f"init {source}: its weights are of images with {weights} channels, and the training images have {images}; use "
+        "weights of grey images, or of images with the same channels"
+    )
 
 
 def repeat_input(weight: torch.Tensor, channels: int) -> torch.Tensor:

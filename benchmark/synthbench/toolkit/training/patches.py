@@ -81,7 +81,7 @@ class PatchStream:
     augment_intensity
         Whether the intensities of patches are augmented.
     channels
-        Of the image patches, 1 or 3; by default 3 if any image of the mix's reference has colours, else 1.
+        Of the image patches; by default those of the mix's reference. See `channels_of`.
 
     Raises
     ------
@@ -197,8 +197,8 @@ class PatchStream:
 
 
 def channels_of(mix: TrainingMix) -> int:
-    """Return 3 if any image of a mix's reference has colours, else 1."""
-    return 3 if any(entry.channels == 3 for entry in mix.reference.entries) else 1
+    """Return the channels of a mix's reference: 1 … 4, and 3 if any image of a grey set has colours."""
+    return mix.reference.channels
 
 
 def _default_encoding(sample: Sample) -> tuple[Planes, TargetPlanes]:
