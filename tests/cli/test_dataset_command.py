@@ -75,6 +75,8 @@ def test_names_of_channels_are_kept_and_told(capsys, two_channels):
     _, out, _ = _run(capsys, "check", "tissue")
     assert "2 channels uint16 2" in out
     assert "channels: nuclear, membrane" in out
+    _, out, _ = _run(capsys, "show", "tissue")
+    assert "channels nuclear: blue, membrane: orange" in out
 
 
 @pytest.mark.parametrize("names", ["nuclear", "a,b,c", "a,a", "a,b,c,d,e"])

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from skimage.color import rgb2lab
 
 from synthbench.errors import DataError
 from synthbench.samples import Sample
 from synthbench.samples.contact_sheets import contact_sheet
 from synthbench.samples.pictures import (
+    CHANNEL_COLOURS,
     CLASS_COLOURS,
     HATCH,
     OBJECT_COLOURS,
@@ -96,6 +98,57 @@ def test_noise_without_objects_is_not_made_to_look_like_cells():
     assert 100 < empty.mean() < 155
     np.testing.assert_array_equal(stretch_samples(samples[:1])[0], stretch_contrast(noise))
     np.testing.assert_array_equal(stretch_contrast(noise, least=2), stretch_contrast(noise))
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "uint16"])
+def test_each_channel_is_stretched_alone_and_has_its_colour(dtype):
+    image = np.zeros((40, 40, 2), dtype)
+    image[:20, :, 0], image[:, :20, 1] = 200, 9
+    shown = stretch_contrast(image)
+    first, second = (CHANNEL_COLOURS[name].tolist() for name in ("blue", "orange"))
+    assert shown[0, 30].tolist() == first
+    assert shown[30, 0].tolist() == second
+    assert shown[0, 0].tolist() == [255, 255, 255]
+    assert shown[30, 30].tolist() == [0, 0, 0]
+
+
+def test_outlines_are_drawn_over_grey_where_colours_are_channels():
+    image = np.random.default_rng(0).integers(0, 200, (9, 12, 2), dtype=np.uint8)
+    picture = draw_annotation(Sample("a", image, LABELS))
+    coloured = np.ptp(picture.astype(int), axis=2) > 0
+    np.testing.assert_array_equal(coloured, inner_boundaries(LABELS))
+    sheet = np.asarray(contact_sheet({"a": [Sample("a", image, LABELS)]}, tile=12))
+    assert (np.ptp(sheet[28:37, 6:18].astype(int), axis=2) > 0).mean() > 0.5
+
+
+def test_an_empty_image_of_several_channels_is_stretched_like_the_others():
+    rng = np.random.default_rng(0)
+    noise = rng.integers(100, 104, (30, 30, 4)).astype(np.uint16)
+    disc = np.zeros((30, 30), np.uint8)
+    disc[5:20, 5:20] = 1
+    bright = np.where(disc[..., None], 900, noise).astype(np.uint16)
+    empty, _ = stretch_samples([Sample("empty", noise, 0 * disc), Sample("a", bright, disc)])
+    assert empty.max() < 10
+    assert stretch_contrast(noise).max() > 200
+
+
+def test_colour_blind_readers_tell_the_channels_apart():
+    """With the simulations of Machado, Oliveira & Fernandes (2009) at full severity."""
+    kinds = {
+        "none": np.eye(3),
+        "protanopia": [[0.152, 1.053, -0.205], [0.115, 0.786, 0.099], [-0.004, -0.048, 1.052]],
+        "deuteranopia": [[0.367, 0.861, -0.228], [0.280, 0.673, 0.047], [-0.012, 0.043, 0.969]],
+        "tritanopia": [[1.256, -0.077, -0.179], [-0.078, 0.931, 0.148], [0.005, 0.691, 0.304]],
+    }
+    colours = np.stack(list(CHANNEL_COLOURS.values())) / 255
+    linear = np.where(colours <= 0.04045, colours / 12.92, ((colours + 0.055) / 1.055) ** 2.4)
+    for matrix in kinds.values():
+        seen = np.clip(linear @ np.transpose(matrix), 0, 1)
+        lab = rgb2lab(np.where(seen <= 0.0031308, 12.92 * seen, 1.055 * seen ** (1 / 2.4) - 0.055))
+        apart = np.linalg.norm(lab[:, None] - lab, axis=2)
+        assert apart[0, 1] > 100
+        assert apart[np.triu_indices(4, 1)].min() > 35
+        assert lab[:, 0].min() > 45, "none is dark"
 
 
 def test_sixteen_bit_colour_keeps_its_hue():

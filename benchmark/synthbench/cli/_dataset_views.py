@@ -36,7 +36,9 @@ def show(args: argparse.Namespace) -> int:
 
     from synthbench.errors import DataError
     from synthbench.io.atomic import atomic_write
+    from synthbench.io.escaping import printable
     from synthbench.samples.contact_sheets import contact_sheet
+    from synthbench.samples.pictures import describe_channels
 
     samples = _open_samples(args)
     output = Path(args.out or f"{samples.name}.png").expanduser()
@@ -48,7 +50,9 @@ def show(args: argparse.Namespace) -> int:
     atomic_write(output, buffer.getvalue())
     groups = group_sizes(samples)
     row = {"name": samples.name, "out": str(output), "groups": groups, "channels": list(samples.channel_names)}
-    print(json.dumps(row) if args.json else f"wrote {output}{describe_groups(groups)}")
+    channels = printable(describe_channels(samples))
+    channels = f", channels {channels}" if channels else ""
+    print(json.dumps(row) if args.json else f"wrote {output}{channels}{describe_groups(groups)}")
     return 0
 
 

@@ -19,7 +19,7 @@ from synthbench.leaderboard._blocks import blocks
 from synthbench.leaderboard._pages import page
 from synthbench.leaderboard._run_files import INDEX, PICTURES
 from synthbench.samples import Sample, Task
-from synthbench.samples.pictures import draw_annotation, stretch_samples
+from synthbench.samples.pictures import draw_annotation, stretch_samples, under_annotation
 from synthbench.types import AnyArray
 
 if TYPE_CHECKING:
@@ -71,7 +71,8 @@ def _write_pictures(folder: Path, pictures: Mapping[str, Sequence[Sample]], task
         cropped = [crop_sample(sample) for sample in samples]
         for i, (sample, shown) in enumerate(zip(cropped, stretch_samples(cropped), strict=True)):
             file = f"{number:02d}-{i:02d}.png"
-            sides = [shown, draw_annotation(replace(sample, image=shown), task)]
+            ground = under_annotation(shown, sample.image)
+            sides = [shown, draw_annotation(replace(sample, image=ground), task)]
             Image.fromarray(_beside(sides)).save(beside / file)
             shots.append({"file": file, "caption": _caption(title, sample, task)})
         index.append({"title": title, "pictures": shots})

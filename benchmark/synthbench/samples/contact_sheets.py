@@ -10,7 +10,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from synthbench.errors import DataError
 from synthbench.samples import Sample, Task
-from synthbench.samples.pictures import draw_labels, stretch_samples
+from synthbench.samples.pictures import draw_labels, stretch_samples, under_annotation
 from synthbench.types import AnyArray
 
 __all__ = ["contact_sheet"]
@@ -96,7 +96,8 @@ def _pair(shown: AnyArray, sample: Sample, task: Task, tile: int) -> Image.Image
     ys = ((np.arange(size[1]) + 0.5) * height / size[1]).astype(int)
     xs = ((np.arange(size[0]) + 0.5) * width / size[0]).astype(int)
     places = np.ix_(ys, xs)
-    over = draw_labels(small, sample.labels[places], None if sample.ignore is None else sample.ignore[places], task)
+    ground = under_annotation(small, sample.image)
+    over = draw_labels(ground, sample.labels[places], None if sample.ignore is None else sample.ignore[places], task)
     between = np.full((size[1], 2, 3), _PAPER, np.uint8)
     return Image.fromarray(np.concatenate([small, between, over], axis=1))
 

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from synthbench.errors import DataError
-from synthbench.samples import Sample, Task
+from synthbench.samples import Sample, SampleSet, Task, channel_count
 from synthbench.types import AnyArray
 
 __all__ = [
+    "CHANNEL_COLOURS",
     "CLASS_COLOURS",
     "HATCH",
     "OBJECT_COLOURS",
+    "describe_channels",
     "draw_annotation",
     "draw_classes",
     "draw_ignored",
@@ -22,6 +24,7 @@ __all__ = [
     "inner_boundaries",
     "stretch_contrast",
     "stretch_samples",
+    "under_annotation",
 ]
 
 LOW, HIGH = 0.5, 99.8
@@ -38,6 +41,16 @@ CLASS_COLOURS = np.array(
 )
 """Classes 1, 2, 3 …; class 0, the background, has no colour."""
 
+CHANNEL_COLOURS: Mapping[str, AnyArray] = {
+    "blue": np.array([0, 160, 255], np.uint8),
+    "orange": np.array([255, 95, 0], np.uint8),
+    "yellow": np.array([255, 255, 0], np.uint8),
+    "pink": np.array([255, 160, 190], np.uint8),
+}
+"""Colours of the first to the fourth channel of images of two or four channels, added like light: where the first two
+are bright, the picture is white. With every kind of colour blindness, all differ by 35 or more in CIELAB, the first two
+by 100."""
+
 HATCH = (np.array([105, 105, 105], np.uint8), np.array([190, 190, 190], np.uint8))
 """Greys of the stripes over pixels whose label is unknown."""
 
@@ -45,33 +58,56 @@ _ALPHA = 0.45
 _STRIPE = 3
 
 
-def stretch_contrast(image: AnyArray, low: float = LOW, high: float = HIGH, least: float = 0.0) -> AnyArray:
+def stretch_contrast(
+    image: AnyArray, low: float = LOW, high: float = HIGH, least: float | Sequence[float] = 0.0
+) -> AnyArray:
     """Stretch an image for display: the `low` and `high` percentiles become black and white.
 
-    The channels of an RGB image are stretched alike, so that colours stay; a uint8 RGB image is left as it is.
+    The channels of an RGB image are stretched alike, so that colours stay; a uint8 RGB image is left as it is. Two or
+    four channels are stretched one by one, and added in the colours `CHANNEL_COLOURS`.
 
     Parameters
     ----------
     image
-        ``(height, width)`` or ``(height, width, 3)``, any real type.
+        ``(height, width)`` or ``(height, width, channels)``, any real type.
     low, high
         0 to 100.
     least
-        White is at least this far above black, in the image's own units; the image is then in the middle.
+        White is at least this far above black, in the image's own units; a grey or RGB image is then in the middle,
+        channels are dark. One number, or one for each channel of two or four.
 
     Returns
     -------
     ndarray
         ``(height, width, 3)`` uint8.
     """
+    if channel_count(image) in (2, 4):
+        spans = np.broadcast_to(np.asarray(least, float), image.shape[2:])
+        planes = [
+            _stretched(part, low, high, span, centred=False) for part, span in zip(_parts(image), spans, strict=True)
+        ]
+        colours = np.stack(list(CHANNEL_COLOURS.values())[: len(planes)])
+        light = np.stack(planes, axis=-1) @ colours.astype(np.float32)
+        return np.clip(light, 0, 255).round().astype(np.uint8)
     if image.ndim == 3 and image.dtype == np.uint8:
         return image.copy()
+    grey = (_stretched(image, low, high, float(np.max(least))) * 255).round().astype(np.uint8)
+    return grey if grey.ndim == 3 else np.repeat(grey[..., None], 3, axis=2)
+
+
+def _parts(image: AnyArray) -> list[AnyArray]:
+    """Return what is stretched alone: the image, or each of two or four channels."""
+    return [image] if channel_count(image) in (1, 3) else list(np.moveaxis(image, -1, 0))
+
+
+def _stretched(image: AnyArray, low: float, high: float, least: float, *, centred: bool = True) -> AnyArray:
+    """Return an image with values from 0 to 1, float32; see `stretch_contrast`."""
     floor, top = _ends(image, low, high)
-    if top - floor < least:
+    if centred and top - floor < least:
         floor = (floor + top - least) / 2
     span = max(top - floor, least, 1e-12)
-    grey = (np.clip((image.astype(np.float32) - floor) / span, 0, 1) * 255).round().astype(np.uint8)
-    return grey if grey.ndim == 3 else np.repeat(grey[..., None], 3, axis=2)
+    stretched: AnyArray = np.clip((image.astype(np.float32) - floor) / span, 0, 1)
+    return stretched
 
 
 def stretch_samples(samples: Sequence[Sample]) -> list[AnyArray]:
@@ -79,9 +115,16 @@ def stretch_samples(samples: Sequence[Sample]) -> list[AnyArray]:
 
     One without objects is stretched no further than most of those with objects: its noise isn't made to look like much.
     """
-    spans = [top - floor for floor, top in (_ends(s.image) for s in samples if s.labels.any())]
-    usual = float(np.median(spans)) if spans else 0.0
-    return [stretch_contrast(s.image, least=0.0 if s.labels.any() else usual) for s in samples]
+    spans: dict[int, list[list[float]]] = {}
+    for sample in samples:
+        parts = _parts(sample.image)
+        if sample.labels.any():
+            spans.setdefault(len(parts), []).append([top - floor for floor, top in map(_ends, parts)])
+    usual = {parts: np.median(rows, axis=0) for parts, rows in spans.items()}
+    return [
+        stretch_contrast(s.image, least=0.0 if s.labels.any() else usual.get(len(_parts(s.image)), 0.0))
+        for s in samples
+    ]
 
 
 def _ends(image: AnyArray, low: float = LOW, high: float = HIGH) -> tuple[float, float]:
@@ -91,13 +134,41 @@ def _ends(image: AnyArray, low: float = LOW, high: float = HIGH) -> tuple[float,
     return float(floor), float(top)
 
 
+def under_annotation(picture: AnyArray, image: AnyArray) -> AnyArray:
+    """Return what annotations are drawn over: the picture of an image, grey where its colours are those of channels.
+
+    Outlines would be mistaken for a channel otherwise.
+
+    Parameters
+    ----------
+    picture
+        ``(height, width, 3)`` uint8, as `stretch_contrast` returns it of `image`.
+    image
+        ``(height, width)`` or ``(height, width, channels)``.
+    """
+    if channel_count(image) in (1, 3):
+        return picture
+    return np.repeat(picture.mean(axis=2, keepdims=True).round().astype(np.uint8), 3, axis=2)
+
+
+def describe_channels(samples: SampleSet) -> str:
+    """Return the names and colours of the channels of a set, ``"nuclear: blue, membrane: orange"``.
+
+    Without names, channels have their numbers; grey and RGB sets have an empty description.
+    """
+    if samples.channels in (1, 3):
+        return ", ".join(samples.channel_names)
+    names = samples.channel_names or [f"channel {k + 1}" for k in range(samples.channels)]
+    return ", ".join(f"{name}: {colour}" for name, colour in zip(names, CHANNEL_COLOURS, strict=False))
+
+
 def draw_outlines(image: AnyArray, labels: AnyArray) -> AnyArray:
     """Draw the outline of each object, one pixel wide and inside the object, over the image.
 
     Parameters
     ----------
     image
-        ``(height, width)`` or ``(height, width, 3)``; stretched by `stretch_contrast`.
+        ``(height, width)`` or ``(height, width, channels)``; stretched by `stretch_contrast`.
     labels
         ``(height, width)`` label map, 0 for background.
 
@@ -145,7 +216,8 @@ def draw_annotation(sample: Sample, task: Task = "instances") -> AnyArray:
 
     Instances are drawn by `draw_outlines`, classes by `draw_classes`.
     """
-    return draw_labels(sample.image, sample.labels, sample.ignore, task)
+    ground = under_annotation(stretch_contrast(sample.image), sample.image)
+    return draw_labels(ground, sample.labels, sample.ignore, task)
 
 
 def draw_ignored(picture: AnyArray, ignore: AnyArray) -> AnyArray:

@@ -66,3 +66,11 @@ def test_networks_of_rgb_images_take_any_number_of_channels(channels: int) -> No
         assert torch.equal(shown[:, 2:], images)
     if channels == 2:
         assert not shown[:, 2].any()
+
+
+@pytest.mark.parametrize(("given", "wanted"), [(2, 1), (2, 3), (4, 1), (4, 3), (1, 2), (1, 4), (2, 4)])
+def test_no_channel_is_made_up_or_merged_where_channels_are_stains(given: int, wanted: int) -> None:
+    planes = np.zeros((given, 2, 2), np.float32)
+    assert to_channels(planes, given) is planes
+    with pytest.raises(ValueError, match=f"{given} channels"):
+        to_channels(planes, wanted)

@@ -10,10 +10,10 @@ from synthbench.toolkit.intensity.normalisation import IntensityNormalisation, f
 
 @pytest.mark.parametrize("exponent", [0.5, 1.0])
 @pytest.mark.parametrize("dtype", ["uint8", "uint16"])
-@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("channels", [1, 2, 3, 4])
 def test_scaling_there_and_back_keeps_what_is_within_the_range(exponent, dtype, channels):
     rng = np.random.default_rng(0)
-    image = rng.integers(3, 250, (32, 33) if channels == 1 else (32, 33, 3)).astype(dtype) * (
+    image = rng.integers(3, 250, (32, 33) if channels == 1 else (32, 33, channels)).astype(dtype) * (
         1 if dtype == "uint8" else 200
     )
     light = IntensityNormalisation.from_image(image)

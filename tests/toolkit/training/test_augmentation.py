@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from synthbench.toolkit.training import augmentation
-from synthbench.toolkit.training.augmentation import POLICIES, ada_augment, diff_augment
+from synthbench.toolkit.training.augmentation import POLICIES, ada_augment, adjust_colours, diff_augment
 
 
 def chance(seed: int = 0) -> torch.Generator:
@@ -17,6 +17,19 @@ def chance(seed: int = 0) -> torch.Generator:
 
 def pictures(count: int = 16, channels: int = 3, masks: int = 2, side: int = 32) -> torch.Tensor:
     return torch.rand((count, channels + masks, side, side), generator=chance(9)) * 2 - 1
+
+
+@pytest.mark.parametrize("channels", [2, 4])
+@pytest.mark.parametrize("augment", ["diff", "ada"])
+def test_stains_do_not_leak_into_each_other(channels, augment):
+    planes = pictures(channels=channels)
+    if augment == "diff":
+        changed = diff_augment(planes, channels, policies=["colour"], random=chance())
+    else:
+        changed = adjust_colours(planes[:, :channels], 1.0, chance())
+    for before, after in zip(planes[:, :channels].flatten(0, 1), changed[:, :channels].flatten(0, 1), strict=True):
+        assert torch.corrcoef(torch.stack([before.flatten(), after.flatten()]))[0, 1] > 0.9999
+    assert not torch.equal(planes, changed)
 
 
 @pytest.mark.parametrize("channels", [1, 3])

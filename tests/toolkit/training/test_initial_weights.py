@@ -8,7 +8,13 @@ from torch import nn
 
 from synthbench.errors import ConfigError, PluginError
 from synthbench.plugin.api import Budget, Context
-from synthbench.toolkit.training.initial_weights import initialise_from, refuse_new_head, repeat_input, tensor_problem
+from synthbench.toolkit.training.initial_weights import (
+    initialise_from,
+    input_channels,
+    refuse_new_head,
+    repeat_input,
+    tensor_problem,
+)
 
 
 def network(planes: int = 2, channels: int = 1, width: int = 3) -> nn.Sequential:
@@ -80,3 +86,18 @@ def test_a_head_that_would_never_be_trained_is_refused() -> None:
     with pytest.raises(ConfigError, match=r"x\.pt"):
         refuse_new_head(Context(), "x.pt")
     refuse_new_head(Context(budget=Budget(1)), "x.pt")
+
+
+@pytest.mark.parametrize(
+    ("images", "weights", "expected"), [(1, 1, 1), (3, 1, 3), (1, 3, 3), (2, 1, 2), (4, 1, 4), (2, 2, 2), (4, 4, 4)]
+)
+def test_a_network_has_the_channels_of_its_images_or_takes_grey_for_rgb(
+    images: int, weights: int, expected: int
+) -> None:
+    assert input_channels(images, weights, "w") == expected
+
+
+@pytest.mark.parametrize(("images", "weights"), [(2, 3), (1, 2), (3, 4), (4, 2)])
+def test_weights_of_other_channels_are_refused_in_one_line(images: int, weights: int) -> None:
+    with pytest.raises(PluginError, match=f"init w: .*{weights} channels.*{images}"):
+        input_channels(images, weights, "w")
