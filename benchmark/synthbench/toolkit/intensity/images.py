@@ -45,7 +45,7 @@ def to_channels(planes: Planes, channels: int) -> Planes:
     """Return grey or RGB planes with another number of channels: grey is repeated, RGB is averaged.
 
     Other planes are channels of their own, which no rule can make of others; they are returned as they are if their
-    number is right. See `synthbench.toolkit.layers.rgb` for networks that need RGB.
+    number is right. See `as_rgb` for networks that take RGB.
 
     Parameters
     ----------

@@ -10,8 +10,6 @@ initialisation
     `initialise_normal`, `initialise_xavier`: initial weights of convolutions.
 padding
     `extend_by_reflection`, and `at_multiple`, which applies a network at sides that suit it.
-rgb
-    `to_rgb` gives images of any number of channels three, for networks made for RGB.
 residual_refinement
     `ResidualRefinement` corrects planes by two convolutions at full resolution.
 resnet_generator
