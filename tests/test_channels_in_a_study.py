@@ -9,15 +9,15 @@ import pytest
 import tifffile
 
 import synthbench
+from helpers.stains import stains
 from synthbench.datasets.importing import prepare_import
 from synthbench.samples import SampleSet, read_array
-from synthbench.testing._data import discs
 
 
 @pytest.fixture
 def stacks(tmp_path: Path) -> Path:
     """Twelve composites of ImageJ with their label maps."""
-    for sample in discs(12, channels=2, dtype="uint16"):
+    for sample in stains(12, 2):
         for part in ("images", "labels"):
             (tmp_path / "tissue" / part).mkdir(parents=True, exist_ok=True)
         planes = np.moveaxis(sample.image, -1, 0)
@@ -49,6 +49,7 @@ def test_two_channels_go_through_a_whole_study(stacks: Path, tmp_path: Path) -> 
     drawn = [SampleSet.open(index.parent) for index in (tmp_path / "store" / "draw").rglob("samples.json")]
     assert {samples.channels for samples in drawn} == {2}
     assert all(sample.image.dtype == np.uint16 for samples in drawn for sample in samples)
+    run.write_report()
     pictures = [read_array(file) for file in (run.folder / "pictures").glob("*.png")]
     left = [picture[:, : (picture.shape[1] - 4) // 2, :3].astype(int) for picture in pictures]
     assert pictures

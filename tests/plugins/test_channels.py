@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from helpers.stains import stains
 from synthbench import Context, TrainingMix
 from synthbench.plugin.registry import registry
 from synthbench.samples import SampleSet
-from synthbench.testing._data import discs
 
 BUILT_IN = [
     (kind, name)
@@ -48,7 +48,7 @@ def fitted(kind: str, name: str, train: SampleSet) -> Any:
 
 @pytest.mark.parametrize(("kind", "name", "channels"), CASES)
 def test_all_channels_are_learned_from_and_drawn(kind: str, name: str, channels: int) -> None:
-    train = discs(2, channels=channels, dtype="uint16")
+    train = stains(2, channels)
     plugin = fitted(kind, name, train)
     if kind == "segmenter":
         assert plugin.predict(train[0].image).labels.shape == train[0].labels.shape
