@@ -30,6 +30,7 @@ _HOME = {
     "Budget": "synthbench.plugin.api",
     "Stopped": "synthbench.plugin.api",
     "TrainingMix": "synthbench.plugin.api",
+    "TrainingPartner": "synthbench.plugin.api",
     "Instances": "synthbench.plugin.api",
     "Sample": "synthbench.samples",
     "SampleSet": "synthbench.samples",
@@ -62,6 +63,7 @@ __all__ = [
     "Budget",
     "Stopped",
     "TrainingMix",
+    "TrainingPartner",
     "Instances",
     "Sample",
     "SampleSet",
@@ -102,6 +104,7 @@ if TYPE_CHECKING:
         Segmenter,
         Stopped,
         TrainingMix,
+        TrainingPartner,
     )
     from synthbench.plugin.hookspecs import hookimpl
     from synthbench.plugin.specs import DatasetSpec, EncoderSpec, GeneratorSpec, SegmenterSpec

@@ -134,7 +134,7 @@ def test_without_steps_weights_are_used_as_published_in_one_arm_once(
         (
             {"init": [{"dataset": {"name": "rings", "config": {"hole": False}, "split": {"scheme": "holdout"}}}]},
             ConfigError,
-            "of its images are test",
+            "copies of test images",
         ),
         ({"init": "dataset:nothing"}, DataError, "nothing"),
         (

@@ -233,7 +233,8 @@ class InitConfig(_Model):
 class PluginConfig(_Model):
     """A plugin by name, with its configuration; a bare name stands for the defaults.
 
-    `init` is of segmenters: what each is trained from; None: what the study says.
+    `joint` is of generators: whether it is trained together with each segmenter, instead of drawing samples. `init` is
+    of segmenters: what each is trained from; None: what the study says.
     """
 
     name: str
@@ -242,6 +243,7 @@ class PluginConfig(_Model):
     budget: BudgetConfig | None = None
     seeds: Seeds | None = None
     environment: str = ""
+    joint: bool = False
     init: Annotated[list[InitConfig], Field(min_length=1)] | None = None
 
     @field_validator("init", mode="before")
@@ -257,7 +259,8 @@ class PluginConfig(_Model):
     @property
     def title(self) -> str:
         """What tables call it: the label, or the name, with the environment if the study names one."""
-        return self.label or (f"{self.name}@{self.environment}" if self.environment else self.name)
+        name = f"{self.name}@{self.environment}" if self.environment else self.name
+        return self.label or (f"{name} joint" if self.joint else name)
 
     @field_validator("label")
     @classmethod

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from synthbench.datasets import library
+from synthbench.datasets import library, splits
+from synthbench.datasets.split_files import read_splits
 from synthbench.environments.plugins import find_plugin, has_plugin
 from synthbench.errors import ConfigError
 from synthbench.plugin.api import Context, Progress
@@ -16,7 +17,7 @@ from synthbench.study.inputs import IMPORTED
 from synthbench.study.model import DatasetConfig
 from synthbench.study.provenance import task_content
 
-__all__ = ["open_dataset"]
+__all__ = ["open_dataset", "split_dataset"]
 
 
 def open_dataset(
@@ -66,3 +67,10 @@ def _check_dataset_config(choice: DatasetConfig, samples: SampleSet) -> None:
         )
     if choice.classes and samples.classes and list(samples.classes) != choice.classes:
         raise ConfigError(f"dataset {choice.name!r}: its classes are {', '.join(samples.classes)}; leave them out")
+
+
+def split_dataset(choice: DatasetConfig, samples: SampleSet) -> Sequence[splits.Split]:
+    """Return the splits of a dataset, one for each fold."""
+    if choice.split.file:
+        return [split.check(samples, choice.split.group) for split in read_splits(choice.split.file)]
+    return splits.make_splits(samples, **choice.split.model_dump(exclude={"file"}))

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from synthbench.datasets.splits import Split
 from synthbench.datasets.weights_card import read_card
 from synthbench.environments.plugins import find_plugin, has_plugin
 from synthbench.errors import ConfigError, DataError
+from synthbench.plugin.api import Progress
 from synthbench.plugin.registry import Registered
 from synthbench.plugin.specs import DatasetSpec
 from synthbench.samples import SampleSet, check_sizes
+from synthbench.store import Store
+from synthbench.study._copies import copies_between
 from synthbench.study._hosts import Hosts
 from synthbench.study.inputs import weights_digest
 from synthbench.study.model import BudgetConfig, DatasetConfig, InitConfig, PluginConfig
@@ -193,8 +193,17 @@ def _check_pretraining(pretraining: Pretraining, samples: SampleSet, owner: str)
         check_sizes(pretraining.train, plugin.budget["patch_size"])
 
 
-def check_init_data(init: ResolvedInit, conditions: Iterable[Condition]) -> None:
-    """Raise `ConfigError` if a segmenter would be trained first on what it is then tested on, or do another task."""
+def check_init_data(init: ResolvedInit, conditions: Iterable[Condition], store: Store, progress: Progress) -> None:
+    """Raise `ConfigError` if a segmenter would be trained first on what it is then tested on, or do another task.
+
+    Parameters
+    ----------
+    init, conditions
+    store
+        Remembers which images are copies.
+    progress
+        Called while images are compared.
+    """
     pretraining = init.pretraining
     if pretraining is None:
         return
@@ -209,34 +218,13 @@ def check_init_data(init: ResolvedInit, conditions: Iterable[Condition]) -> None
                 f"init dataset:{pretraining.dataset}: its task is {pretraining.train.task!r}, and that of "
                 f"{condition.dataset!r} is {condition.train.task!r}"
             )
-        if copies := _copies(pretraining, condition.test):
+        parts = (pretraining.train, pretraining.validation)
+        if copies := [copy for part in parts for copy in copies_between(store, part, condition.test, progress)]:
             raise ConfigError(
-                f"init dataset:{pretraining.dataset}: {len(copies)} of its images are test images of "
-                f"{condition.dataset!r}, the first {copies[0]!r}; take them out of one of the two"
+                f"init dataset:{pretraining.dataset}: {len(copies)} of its images are copies of test images of "
+                f"{condition.dataset!r}, the first {copies[0].image!r} of {copies[0].of!r}; take them out of one of "
+                "the two"
             )
-
-
-def _copies(pretraining: Pretraining, test: SampleSet) -> list[str]:
-    """Return the ids of images of a pretraining whose pixels are those of a test image."""
-    parts = (pretraining.train, pretraining.validation)
-    sizes = {_size(entry) for entry in test.entries} & {_size(entry) for part in parts for entry in part.entries}
-    if not sizes:
-        return []
-    tested = set(_pixels(test, sizes).values())
-    return [name for part in parts for name, digest in _pixels(part, sizes).items() if digest in tested]
-
-
-def _size(entry: object) -> tuple[object, ...]:
-    return tuple(getattr(entry, name) for name in ("height", "width", "channels", "dtype"))
-
-
-def _pixels(samples: SampleSet, sizes: set[tuple[object, ...]]) -> dict[str, bytes]:
-    """Return a digest of the pixels of each image of one of these sizes, by id."""
-    found = {}
-    for position, entry in enumerate(samples.entries):
-        if _size(entry) in sizes:
-            found[entry.id] = hashlib.sha256(np.ascontiguousarray(samples[position].image).data).digest()
-    return found
 
 
 def dataset_names(choice: DatasetConfig) -> frozenset[str]:

@@ -128,6 +128,19 @@ class Study(BaseModel):
         return self
 
     @model_validator(mode="after")
+    def _joint_keys_fit(self) -> Study:
+        for segmenter in self.segmenters:
+            if segmenter.joint:
+                raise ValueError(f"segmenters: {segmenter.title!r}: joint is for generators; leave it out")
+        for generator in self.generators:
+            if generator.joint and (generator.budget or generator.seeds):
+                raise ValueError(
+                    f"generators: {generator.title!r}: a joint training has the segmenter's budget and seeds; leave "
+                    "budget and seeds out"
+                )
+        return self
+
+    @model_validator(mode="after")
     def _titles_are_unique(self) -> Study:
         for kind in ("generators", "segmenters", "datasets"):
             choices = [choice for choice in getattr(self, kind) if not getattr(choice, "init", None)]

@@ -3,42 +3,37 @@
 from __future__ import annotations
 
 import hashlib
-import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
 from synthbench.datasets import splits
 from synthbench.datasets.fractions import take_fraction
-from synthbench.datasets.split_files import read_splits
 from synthbench.datasets.unlabelled import check_unlabelled, labelled_samples
-from synthbench.environments.plugins import find_plugin
 from synthbench.errors import ConfigError, DataError
-from synthbench.plugin.api import Context, Progress, ignore_message, silent
-from synthbench.plugin.registry import Registered
+from synthbench.plugin.api import Progress, ignore_message, silent
 from synthbench.samples import SampleSet, check_sizes
 from synthbench.store import Store
-from synthbench.study._dataset_sources import open_dataset
-from synthbench.study._existing import ExistingSets, open_existing
+from synthbench.study._amounts import amount_of
+from synthbench.study._dataset_sources import open_dataset, split_dataset
+from synthbench.study._existing import ExistingSets
+from synthbench.study._existing_arms import check_existing_samples, find_existing_samples, with_seeds_of_existing
 from synthbench.study._hosts import Hosts
 from synthbench.study._inits import (
-    AS_PUBLISHED,
     NOT_DECLARED,
     NOT_SEEN,
-    Opener,
-    ResolvedInit,
     check_init_data,
     dataset_names,
-    resolve_init,
 )
+from synthbench.study._study_plugins import LONG, JointGenerator, StudyPlugin, find_entry, resolve_plugins
 from synthbench.study._unlabelled import UnlabelledImages, UnlabelledPool, check_kinds
-from synthbench.study.inputs import IMPORTED
-from synthbench.study.model import DatasetConfig, PluginConfig, Study
+from synthbench.study.model import DatasetConfig, Study
 from synthbench.study.provenance.plugins import PluginFingerprint
 
 __all__ = [
     "Condition",
+    "JointGenerator",
     "LONG",
     "NOT_DECLARED",
     "NOT_SEEN",
@@ -51,8 +46,6 @@ __all__ = [
 ]
 
 SMALLEST = 3
-LONG = ("standard", "paper")
-"""Budgets in which a generator is trained twice unless the study says otherwise."""
 
 
 @dataclass(frozen=True)
@@ -91,21 +84,6 @@ class Condition:
 
 
 @dataclass(frozen=True)
-class StudyPlugin:
-    """A plugin of the study: how tables call it, what it is, how many seeds it has, and what it starts from."""
-
-    title: str
-    plugin: PluginFingerprint
-    seeds: int
-    init: ResolvedInit | None = None
-
-    @property
-    def is_trained(self) -> bool:
-        """Whether its weights change: False where published ones are used as they are."""
-        return self.init is None or bool(self.plugin.budget.get("steps"))
-
-
-@dataclass(frozen=True)
 class Resolved:
     """A study with everything it names; `existing`: samples that exist, by titles of dataset and generator."""
 
@@ -113,6 +91,7 @@ class Resolved:
     conditions: tuple[Condition, ...]
     generators: tuple[StudyPlugin, ...]
     segmenters: tuple[StudyPlugin, ...]
+    joint: tuple[JointGenerator, ...]
     encoder: PluginFingerprint
     encoder_fingerprint: str
     existing: Mapping[tuple[str, str], ExistingSets] = field(default_factory=dict)
@@ -134,43 +113,40 @@ def resolve(
     SynthbenchError
         With one line that says what is wrong and how to fix it.
     """
-    plugins = {kind: [_find(kind, c) for c in getattr(study, f"{kind}s")] for kind in ("generator", "segmenter")}
-    encoder_entry = _find("encoder", study.encoder) if study.encoder else None
+    encoder_entry = find_entry("encoder", study.encoder) if study.encoder else None
     with Hosts(store) as hosts:
-        generators = _choices(hosts, study, "generator", plugins["generator"])
         opened = partial(open_dataset, hosts, store=store, progress=progress, notify=notify)
-        segmenters = _segmenters(hosts, study, plugins["segmenter"], opened)
         seeds_given = study.generator_seeds is not None
-        if study.generator_seeds is None:
-            study = study.model_copy(update={"generator_seeds": _generator_seeds(study, generators)})
-            own = zip(study.generators, generators, strict=True)
-            generators = tuple(replace(g, seeds=c.seeds or study.generator_seeds or 1) for c, g in own)
+        study, plugins = resolve_plugins(hosts, study, opened)
         encoder, weights = hosts.encoder(encoder_entry, study.encoder)
         conditions: list[Condition] = []
         existing: dict[tuple[str, str], ExistingSets] = {}
         for choice in study.datasets:
             samples, folder = opened(choice)
-            _check_task(choice, samples, (*generators, *segmenters))
+            _check_task(choice, samples, plugins.named)
             check_unlabelled(samples)
             pool = None
-            if any(generator.plugin.uses_unlabelled for generator in generators):
+            if any(generator.plugin.uses_unlabelled for generator in plugins.generators):
                 pool = UnlabelledPool(samples, choice.split.group, store, progress)
             conditions.extend(_conditions(choice, samples, folder, study, pool))
-            existing |= _existing(
-                hosts, _title(choice), samples, zip(generators, plugins["generator"], strict=True), store, progress
-            )
+            existing |= find_existing_samples(hosts, _title(choice), samples, plugins, store, progress)
     _check_distinct(conditions)
-    study, generators = _with_own_seeds(study, generators, existing, explicit=seeds_given)
+    study, plugins = with_seeds_of_existing(study, plugins, existing, explicit=seeds_given)
     for condition in conditions:
-        _check_condition(condition, (*generators, *segmenters))
-        _check_existing(condition, study, generators, segmenters, existing)
-    for init in (segmenter.init for segmenter in segmenters if segmenter.init):
-        check_init_data(init, conditions)
-    return Resolved(study, tuple(conditions), generators, segmenters, encoder, weights, existing)
-
-
-def _find(kind: str, choice: PluginConfig) -> Registered:
-    return find_plugin(kind, choice.name, choice.environment)
+        _check_condition(condition, plugins.named)
+        check_existing_samples(condition, study, plugins, existing)
+    for init in (segmenter.init for segmenter in plugins.segmenters if segmenter.init):
+        check_init_data(init, conditions, store, progress)
+    return Resolved(
+        study,
+        tuple(conditions),
+        plugins.generators,
+        plugins.segmenters,
+        plugins.joint,
+        encoder,
+        weights,
+        existing,
+    )
 
 
 def _check_task(choice: DatasetConfig, samples: SampleSet, plugins: Sequence[StudyPlugin]) -> None:
@@ -203,51 +179,6 @@ def _check_distinct(conditions: Sequence[Condition]) -> None:
         seen.add(place)
 
 
-def _generator_seeds(study: Study, generators: Sequence[StudyPlugin]) -> int:
-    """Return how many seeds generators have by default: two where one of them trains for long."""
-    names = [(choice.budget or study.budget).name for choice in study.generators]
-    long = [name in LONG and bool(g.plugin.budget.get("steps")) for name, g in zip(names, generators, strict=True)]
-    return 2 if any(long) else 1
-
-
-def _choices(hosts: Hosts, study: Study, kind: str, entries: Sequence[Registered]) -> tuple[StudyPlugin, ...]:
-    seeds = study.seeds if kind == "segmenter" else study.generator_seeds or 1
-    chosen = []
-    for choice, entry in zip(getattr(study, f"{kind}s"), entries, strict=True):
-        budget = choice.budget or study.budget
-        described = hosts.fingerprint(entry, choice.config, budget)
-        if choice.budget and budget.steps != 0 and not described.budget.get("steps"):
-            raise ConfigError(
-                f"{kind} {choice.title!r}: takes no training steps, so its budget would change nothing; leave it out"
-            )
-        chosen.append(StudyPlugin(choice.title, described, choice.seeds or seeds))
-    return tuple(chosen)
-
-
-def _segmenters(hosts: Hosts, study: Study, entries: Sequence[Registered], opened: Opener) -> tuple[StudyPlugin, ...]:
-    """Return the segmenters, each once for each thing that it starts from."""
-    chosen = []
-    named = _choices(hosts, study, "segmenter", entries)
-    for choice, entry, plain in zip(study.segmenters, entries, named, strict=True):
-        budget = choice.budget or study.budget
-        for init in choice.init or study.init:
-            resolved = resolve_init(hosts, entry, choice, init, budget, opened, _splits)
-            if resolved is None:
-                if budget.steps == 0:
-                    raise ConfigError(
-                        f"segmenter {choice.title!r}: 0 steps are for weights from elsewhere; give it an init, or steps"
-                    )
-                chosen.append(plain)
-                continue
-            title = f"{choice.title} from {resolved.title}{'' if budget.steps != 0 else AS_PUBLISHED}"
-            seeds = plain.seeds if budget.steps != 0 else 1
-            chosen.append(replace(plain, title=title, seeds=seeds, init=resolved))
-    for title in (titles := [each.title for each in chosen]):
-        if titles.count(title) > 1:
-            raise ConfigError(f"segmenters: {title!r} occurs twice; give one of them a label of its own")
-    return tuple(chosen)
-
-
 def _conditions(
     choice: DatasetConfig, samples: SampleSet, folder: Path, study: Study, pool: UnlabelledPool | None
 ) -> list[Condition]:
@@ -257,7 +188,7 @@ def _conditions(
             "one each to train, to validate and to test"
         )
     conditions = []
-    for fold, split in enumerate(_splits(choice, samples)):
+    for fold, split in enumerate(split_dataset(choice, samples)):
         unlabelled = pool.without(split) if pool else UnlabelledImages()
         for amount in study.fractions:
             chosen = take_fraction(samples, split.train, amount, seed=choice.split.seed)
@@ -279,75 +210,6 @@ def _conditions(
 
 def _title(choice: DatasetConfig) -> str:
     return Path(choice.name).expanduser().resolve().name
-
-
-def _existing(
-    hosts: Hosts,
-    dataset: str,
-    samples: SampleSet,
-    generators: Iterable[tuple[StudyPlugin, Registered]],
-    store: Store,
-    progress: Progress,
-) -> dict[tuple[str, str], ExistingSets]:
-    """Return the samples of generators that exist already, by titles of dataset and generator."""
-    found = {}
-    for generator, entry in generators:
-        if not generator.plugin.has_existing:
-            continue
-        ask = partial(hosts.existing_samples, entry, generator.plugin.config)
-        context = Context(folder=store.root / IMPORTED, progress=progress)
-        opened = open_existing(generator.title, dataset, samples, store, ask, context)
-        if opened is not None:
-            found[dataset, generator.title] = opened
-    return found
-
-
-def _with_own_seeds(
-    study: Study, generators: Sequence[StudyPlugin], existing: Mapping[tuple[str, str], ExistingSets], *, explicit: bool
-) -> tuple[Study, tuple[StudyPlugin, ...]]:
-    """Return study and generators where one with existing samples has, unless told, a seed for each of its sets.
-
-    Raises
-    ------
-    ConfigError
-        If one has fewer sets than seeds.
-    """
-    sets = {title: found for (_, title), found in existing.items()}
-    choices, chosen = list(study.generators), list(generators)
-    for number, generator in enumerate(generators):
-        if (found := sets.get(generator.title)) is None:
-            continue
-        seeds = generator.seeds if explicit or choices[number].seeds else len(found.sets)
-        found.check_seeds(seeds)
-        chosen[number] = replace(generator, seeds=seeds)
-        choices[number] = choices[number].model_copy(update={"seeds": seeds})
-    return study.model_copy(update={"generators": choices}), tuple(chosen)
-
-
-def _check_existing(
-    condition: Condition,
-    study: Study,
-    generators: Sequence[StudyPlugin],
-    segmenters: Sequence[StudyPlugin],
-    existing: Mapping[tuple[str, str], ExistingSets],
-) -> None:
-    """Raise an error if samples that exist already don't suit a condition, or show what it tests."""
-    for generator in generators:
-        if (found := existing.get((condition.dataset, generator.title))) is None:
-            continue
-        found.check_split(condition.split)
-        found.check_kinds(condition.train)
-        for amount in study.synthetic:
-            found.check_amount(amount, amount_of(amount, len(condition.train)), len(condition.train), generator.seeds)
-        for segmenter in segmenters:
-            patch = segmenter.plugin.budget["patch_size"] if segmenter.plugin.budget.get("steps") else None
-            found.check_segmenter(segmenter.title, patch, supports_ignore=segmenter.plugin.supports_ignore)
-
-
-def _splits(choice: DatasetConfig, samples: SampleSet) -> Sequence[splits.Split]:
-    if choice.split.file:
-        return [split.check(samples, choice.split.group) for split in read_splits(choice.split.file)]
-    return splits.make_splits(samples, **choice.split.model_dump(exclude={"file"}))
 
 
 def _check_condition(condition: Condition, choices: Sequence[StudyPlugin]) -> None:
@@ -374,20 +236,6 @@ def _check_ignore(condition: Condition, choice: StudyPlugin) -> None:
             f"{kind} {choice.title!r} would take the ignored pixels of dataset {condition.dataset!r} for background; "
             "take it out of the study, or crop the images to what is labelled"
         )
-
-
-def amount_of(amount: int | str, real: int) -> int:
-    """Return how many synthetic samples an amount means: a number, or a multiple (``"2x"``) of the real ones.
-
-    Raises
-    ------
-    ConfigError
-        If that comes to none.
-    """
-    count = amount if isinstance(amount, int) else math.floor(float(amount.removesuffix("x")) * real + 0.5)
-    if count < 1:
-        raise ConfigError(f"synthetic: {amount!r} of {real} real images is no sample at all; ask for more")
-    return count
 
 
 def in_hash_order(samples: SampleSet, count: int) -> SampleSet:

@@ -25,7 +25,13 @@ def run(ctx: TaskContext) -> dict[str, Any]:
     start = open_init(ctx)
     context = replace(ctx.plugin_context, seed=content["seed"], budget=Budget(**plugin["budget"]), init=start)
     ctx.enter_stage("fit")
+    generator = ctx.load_plugin("generator", content["joint"], fits=True) if content["joint"] else None
+    if generator is not None:
+        drawing = configured(generator, content["joint"])
+        context = replace(context, partner=drawing.partner(mix.real, replace(context, init=None)))
     segmenter.fit(mix, ctx.open_real("validation"), context)
+    if generator is not None:
+        ctx.check_plugin(generator, "generator", content["joint"])
     ctx.check_plugin(type(segmenter), "segmenter", plugin)
     open_init(ctx)
     ctx.enter_stage("save")

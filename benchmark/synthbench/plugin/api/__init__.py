@@ -10,6 +10,7 @@ from synthbench.plugin.api._context import LOG, Context, Init, Progress, Stopped
 from synthbench.plugin.api._dataset import Dataset
 from synthbench.plugin.api._encoder import Encoder
 from synthbench.plugin.api._generator import ExistingSamples, Generator
+from synthbench.plugin.api._partner import TrainingPartner
 from synthbench.plugin.api._segmenter import Instances, Segmenter, TrainingMix
 
 __all__ = [
@@ -30,6 +31,7 @@ __all__ = [
     "Segmenter",
     "Stopped",
     "TrainingMix",
+    "TrainingPartner",
     "ignore_message",
     "silent",
 ]

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from synthbench.errors import ConfigError
 from synthbench.plugin.api._budget import Budget
+from synthbench.plugin.api._partner import TrainingPartner
 from synthbench.samples import SampleSet
 
 __all__ = ["Context", "Init", "LOG", "Progress", "Stopped", "ignore_message", "silent"]
@@ -79,6 +80,9 @@ class Context:
     init : Init or None
         What a segmenter starts from; None: from weights drawn from the seed. Given only to classes whose
         `Segmenter.supports_init` says so.
+    partner : TrainingPartner or None
+        A generator that the segmenter trains together with itself. Given only to classes whose
+        `Segmenter.supports_joint` is True.
     unlabelled : SampleSet or None
         Images without labels, for generators whose `Generator.uses_unlabelled` is True: their label maps are 0 and
         their ignore regions cover everything. None where the dataset has none.
@@ -94,6 +98,7 @@ class Context:
     notify: Callable[[str], None] = ignore_message
     task: str = ""
     init: Init | None = None
+    partner: TrainingPartner | None = None
     unlabelled: SampleSet | None = None
 
     def with_seed(self, seed: int) -> Context:

@@ -9,8 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
+from synthbench.errors import PluginError
 from synthbench.plugin.api._configured import ConfigT, Configured
 from synthbench.plugin.api._context import Context
+from synthbench.plugin.api._partner import TrainingPartner
 from synthbench.samples import Sample, SampleSet, Task
 
 __all__ = ["ExistingSamples", "Generator"]
@@ -54,10 +56,13 @@ class Generator(Configured[ConfigT], ABC):
         a study whose training samples have such pixels is refused.
     uses_unlabelled : bool
         Whether `fit` also learns from images without labels, `Context.unlabelled`.
+    supports_joint : bool
+        Whether it can be trained together with a segmenter; see `partner`.
     """
 
     supports_ignore: ClassVar[bool] = False
     uses_unlabelled: ClassVar[bool] = False
+    supports_joint: ClassVar[bool] = False
     sample_batch_size: ClassVar[int] = 1
 
     @classmethod
@@ -112,6 +117,23 @@ class Generator(Configured[ConfigT], ABC):
             A function of ``(seed, index)`` alone, whatever was drawn before. Its image has the dtype and the channels
             of the training images; its id is ``f"{index:06d}"``.
         """
+
+    def partner(self, train: SampleSet, context: Context) -> TrainingPartner:
+        """Return this generator, ready to be trained together with a segmenter; it isn't saved afterwards.
+
+        Parameters
+        ----------
+        train
+            The real samples that the segmenter is trained on.
+        context
+            The segmenter's, with its seed and budget: the patch stream of both is the same.
+
+        Raises
+        ------
+        PluginError
+            Unless the class supports it.
+        """
+        raise PluginError(f"{type(self).__name__} can't be trained together with a segmenter")
 
     def sample_batch(self, indices: Sequence[int], seed: int) -> list[Sample]:
         """Return several samples, in the order of `indices`: to the bit those that `sample` returns one by one."""

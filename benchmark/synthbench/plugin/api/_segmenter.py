@@ -88,8 +88,11 @@ class Segmenter(Configured[ConfigT], ABC):
         What `fit` can start from beside weights drawn from the seed: ``"model"``, what the class itself saved after
         training on another dataset; ``"file"``, published weights. See `Context.init`. A start that isn't supported is
         refused before anything runs.
+    supports_joint : bool
+        Whether `fit` can train a generator together with the network, `Context.partner`.
     """
 
+    supports_joint: ClassVar[bool] = False
     supports_ignore: ClassVar[bool] = False
     supports_init: ClassVar[frozenset[Literal["model", "file"]]] = frozenset()
 

@@ -45,6 +45,7 @@ class _Arm:
     generator_seed: int | None = None
     synthetic: int = 0
     synthetic_ratio: float = 0.0
+    joint: PluginFingerprint | None = None
 
 
 @dataclass(frozen=True)
@@ -68,8 +69,9 @@ def _plan_condition(plan: Plan, number: int, condition: Condition) -> None:
     }
     for segmenter in plan.resolved.segmenters:
         for seed in range(segmenter.seeds):
-            for arm in _arms(plan.resolved, amounts) if segmenter.is_trained else (_Arm(REAL),):
-                synthetic = synthetic_sets[arm.generator, arm.generator_seed or 0] if arm.generator else None
+            for arm in _arms(plan.resolved, segmenter, amounts):
+                draws = arm.generator and arm.joint is None
+                synthetic = synthetic_sets[arm.generator, arm.generator_seed or 0] if draws else None
                 fit, evaluate = _plan_training(plan, condition, segmenter, seed, arm, synthetic)
                 plan.training_runs.append(
                     TrainingRun(
@@ -104,9 +106,14 @@ def _seen(plan: Plan, condition: Condition, generator: str) -> str:
     return found.more_seen(condition.train) if found else ""
 
 
-def _arms(resolved: Resolved, amounts: list[int]) -> Iterator[_Arm]:
+def _arms(resolved: Resolved, segmenter: StudyPlugin, amounts: list[int]) -> Iterator[_Arm]:
     yield _Arm(REAL)
     study = resolved.study
+    if not segmenter.is_trained:
+        return
+    for joint in resolved.joint:
+        if segmenter.title in joint.plugins:
+            yield _Arm(f"{REAL} + {joint.title}", joint.title, joint=joint.plugins[segmenter.title])
     for generator in resolved.generators:
         for seed in range(generator.seeds):
             for amount in amounts:
@@ -166,6 +173,7 @@ def _plan_training(
             "synthetic": synthetic.first(arm.synthetic) if synthetic else None,
             "synthetic_ratio": arm.synthetic_ratio,
             "init": start,
+            "joint": arm.joint.content() if arm.joint else None,
         },
         needs=(*before, *((synthetic.draw.key,) if synthetic else ())),
         where={
@@ -217,6 +225,7 @@ def _plan_start(plan: Plan, segmenter: StudyPlugin, seed: int) -> tuple[dict[str
             "synthetic": None,
             "synthetic_ratio": 0.0,
             "init": None,
+            "joint": None,
         },
         where={**places, "draw": None, "init": None, "locations": dict(before.plugin.locations)},
         label=f"{before.plugin.name} on {before.dataset}, to start from · seed {seed}",

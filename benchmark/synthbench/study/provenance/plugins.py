@@ -65,6 +65,8 @@ class PluginFingerprint:
         Whether it is a generator whose samples may exist before it is fitted; see `Generator.existing`.
     locations : mapping
         The keys of `config` that only say where files are, which are no part of a key.
+    supports_joint : bool
+        Whether it is a generator that can be trained together with a segmenter, or a segmenter that can do so.
     code : mapping
         Kind of task → the part of a key that stands for the core's code where that task runs; see `task_code`.
     environment : str
@@ -86,6 +88,7 @@ class PluginFingerprint:
     supports_init: Sequence[str] = ()
     has_existing: bool = False
     locations: Mapping[str, Any] = field(default_factory=dict)
+    supports_joint: bool = False
     code: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     environment: str = ""
 
@@ -141,6 +144,7 @@ def fingerprint_plugin(
         resolved = resolved_config(cls, settings, owner)
         settings["supports_ignore"] = bool(getattr(cls, "supports_ignore", False))
         settings["uses_unlabelled"] = bool(getattr(cls, "uses_unlabelled", False))
+        settings["supports_joint"] = bool(getattr(cls, "supports_joint", False))
         settings["supports_init"] = sorted(getattr(cls, "supports_init", ()))
         settings["has_existing"] = kind == "generator" and has_existing(cls)
         settings["locations"] = {name: settings["config"][name] for name in cls.Config.locations}
@@ -209,10 +213,8 @@ def has_existing(cls: Any) -> bool:
     return getattr(cls.existing, "__func__", None) is not Generator.__dict__["existing"].__func__
 
 
-_REMEMBERED = {
-    *("config", "budget", "locations", "unsupported_reason"),
-    *("supports_ignore", "supports_init", "uses_unlabelled", "has_existing"),
-}
+_ABILITIES = ("supports_ignore", "supports_init", "supports_joint", "uses_unlabelled", "has_existing")
+_REMEMBERED = {"config", "budget", "locations", "unsupported_reason", *_ABILITIES}
 
 
 def _read_memo(path: Path) -> dict[str, Any] | None:
