@@ -12,20 +12,18 @@ from torch import nn
 from torch.nn import functional
 
 from synthbench.toolkit.generators.mask_to_image import ConditionedBatch
-from synthbench.toolkit.intensity.conditioning import conditioning_planes
-from synthbench.toolkit.intensity.texture import random_texture
-from synthbench.toolkit.training.augmentation import diff_augment
 from synthbench.toolkit.training.loop import autocast
 from synthbench.toolkit.training.perceptual_loss import Perceptual
 from synthbench_cganseg.config import CGanSegConfig
-from synthbench_cganseg.layers import StyledNetwork, mixed_noise
-from synthbench_cganseg.losses import cross_entropy, dice, discriminator_loss, half_l1, lsgan
+from synthbench_cganseg.drawing import Drawing
+from synthbench_cganseg.layers import StyledNetwork
+from synthbench_cganseg.losses import cross_entropy, dice, lsgan
 from synthbench_cganseg.networks import SegmentationUNet
 
 __all__ = ["Cycle"]
 
 
-class Cycle:
+class Cycle(Drawing):
     """Generator, segmentation network, two discriminators, and what they minimise.
 
     Parameters
@@ -58,31 +56,26 @@ class Cycle:
         object_planes: int,
         random: torch.Generator,
     ) -> None:
-        self.generator = generator
+        super().__init__(generator, discriminators, perceptual, config, object_planes=object_planes, random=random)
         self.segmenter = segmenter
-        self.discriminators = discriminators
-        self.perceptual = perceptual
-        self.config = config
         self.semantic = semantic
-        self.object_planes = object_planes
-        self.random = random
 
     def terms(self, batch: ConditionedBatch) -> tuple[dict[str, torch.Tensor], dict[str, torch.Tensor]]:
         """Return the terms of generator and segmenter by name, unweighted, and the fake image and mask."""
         image, mask = batch.image, batch.mask
         with autocast(image.device):
             generated = self.image_of(mask, batch.intensities)
-            fake_image = generated + self._pixel_noise_and_texture(batch)
+            fake_image = generated + self.pixel_noise_and_texture(batch)
             logits = self.segmenter(image)
             fake_mask = self.mask_of(logits)
             mask_back = self.segmenter(fake_image)
             image_back = self.image_of(fake_mask, batch.intensities)
             features = [] if self.perceptual is None else self.perceptual.features_of(image)
             terms = {
-                "image_gan": lsgan(self._discriminate("image", fake_image), real=True),
-                "mask_gan": lsgan(self._discriminate("mask", fake_mask), real=True),
-                "image_cycle": self._image_loss(image_back, image, features),
-                "image_identity": self._image_loss(generated, image, features),
+                "image_gan": lsgan(self.discriminate("image", fake_image), real=True),
+                "mask_gan": lsgan(self.discriminate("mask", fake_mask), real=True),
+                "image_cycle": self.image_loss(image_back, image, features),
+                "image_identity": self.image_loss(generated, image, features),
                 "mask_cycle": self._mask_loss(mask_back[:, self._visible], mask[:, self._visible]),
                 "mask_identity": self._mask_loss(logits, mask),
             }
@@ -91,15 +84,6 @@ class Cycle:
     def weighted(self, terms: dict[str, torch.Tensor]) -> torch.Tensor:
         """Return the weighted sum of the terms of generator and segmenter."""
         return torch.stack([getattr(self.config, f"{name}_weight") * term for name, term in terms.items()]).sum()
-
-    def discriminator_loss(self, real: dict[str, torch.Tensor], fake: dict[str, torch.Tensor]) -> torch.Tensor:
-        """Return the sum of the discriminators' losses on real and fake ``image`` and ``mask``."""
-        with autocast(real["image"].device):
-            losses = [
-                discriminator_loss(self._discriminate(name, real[name]), self._discriminate(name, fake[name].detach()))
-                for name in real
-            ]
-        return torch.stack(losses).sum()
 
     def step(
         self, batch: ConditionedBatch, opt_g: torch.optim.Optimizer, opt_d: torch.optim.Optimizer
@@ -117,13 +101,6 @@ class Cycle:
         opt_d.step()
         return {**terms, "discriminators": loss_d}
 
-    def image_of(self, mask: torch.Tensor, intensities: torch.Tensor) -> torch.Tensor:
-        """Generate images for masks, each in a random style."""
-        noise = mixed_noise(len(mask), self.generator.styles, self.config.mixed_prob, self.random)
-        condition = conditioning_planes(mask, intensities, self.object_planes)
-        image: torch.Tensor = self.generator(condition, noise, self.random)
-        return image
-
     def mask_of(self, logits: torch.Tensor) -> torch.Tensor:
         """Return the mask of the segmenter's logits, ``(B, K, H, W)`` in −1 … 1.
 
@@ -140,31 +117,6 @@ class Cycle:
         if self.config.mask_gradient == "straight-through":
             hard = soft + (hard - soft).detach()
         return 2 * hard - 1
-
-    def _pixel_noise_and_texture(self, batch: ConditionedBatch) -> torch.Tensor:
-        """Return the pixel noise and the texture of the training images, drawn anew, ``(B, C, H, W)``."""
-        strength = batch.pixel_noise
-        noise = strength * torch.randn(strength.shape, generator=self.random, device=strength.device)
-        return noise + random_texture(batch.texture, self.random) if batch.texture.shape[1] else noise
-
-    def _discriminate(self, name: str, planes: torch.Tensor) -> torch.Tensor:
-        """Return a discriminator's logits of augmented images or masks."""
-        logits: torch.Tensor = self.discriminators[name](self._augmented(planes, is_image=name == "image"))
-        return logits
-
-    def _augmented(self, planes: torch.Tensor, *, is_image: bool) -> torch.Tensor:
-        """Return planes after the differentiable augmentation (Zhao et al. 2020)."""
-        channels, p = planes.shape[1] if is_image else 0, self.config.p_diff
-        if self.config.diff_augment == "sample":
-            return diff_augment(planes, channels, p=p, random=self.random)
-        if not is_image or float(torch.rand((), generator=self.random, device=self.random.device)) >= p:
-            return planes
-        return diff_augment(planes, channels, p=1.0, random=self.random)
-
-    def _image_loss(self, fake: torch.Tensor, real: torch.Tensor, features: list[torch.Tensor]) -> torch.Tensor:
-        """Return half the L1 distance plus the perceptual loss, if there is one."""
-        loss = half_l1(fake, real)
-        return loss if self.perceptual is None else loss + self.perceptual(fake, features)
 
     @property
     def _visible(self) -> slice:

@@ -9,13 +9,16 @@ import numpy as np
 import torch
 from torch import nn
 
-from synthbench import Budget, Context
+from synthbench import Budget, Context, SampleSet
 from synthbench.samples import Task
 from synthbench.toolkit.generators.mask_to_image import ConditionedBatches, MaskToImageGenerator, Training
 from synthbench.toolkit.training.budget_defaults import resolved
+from synthbench.toolkit.training.perceptual_loss import Perceptual
 from synthbench.toolkit.training.state_files import read_state
 from synthbench_cganseg.config import CGanSegConfig
 from synthbench_cganseg.cycle import Cycle
+from synthbench_cganseg.drawing import Drawing
+from synthbench_cganseg.joint import JointPartner
 from synthbench_cganseg.layers import STYLE_DIM, StyledNetwork
 from synthbench_cganseg.microscopy import BilinearStyleUNet, DiscriminatorWithoutNorm
 from synthbench_cganseg.networks import Discriminator, SegmentationUNet, StyleUNet
@@ -49,6 +52,7 @@ class CGanSeg(MaskToImageGenerator[CGanSegConfig]):
         "standard": Budget(steps=30_000, batch_size=8, patch_size=256),
         "paper": Budget(steps=250_000, batch_size=2, patch_size=512),
     }
+    supports_joint = True
     random_stream = "cgan-seg"
     trains_on_texture = True
     network: StyledNetwork
@@ -77,30 +81,46 @@ class CGanSeg(MaskToImageGenerator[CGanSegConfig]):
             )
         return network.to(memory_format=self._memory_format)
 
+    def partner(self, train: SampleSet, context: Context) -> JointPartner:
+        random = self.prepare(train, context)
+        drawing = Drawing(
+            self.network.train(),
+            self._discriminators(image=self.codec.image_planes),
+            self._perceptual(),
+            self.config,
+            object_planes=self.conditioning.object_planes,
+            random=random,
+        )
+        return JointPartner(self, drawing, ConditionedBatches(self, train, context), train)
+
     def cycle(self, random: torch.Generator) -> Cycle:
         """Return a cycle around `network`, with new other networks."""
         config, codec = self.config, self.codec
         segmenter = SegmentationUNet(codec.image_planes, codec.mask_planes, resolved(config.seg_filters))
-        attention = resolved(config.attention_heads), resolved(config.attention_dim_head)
-        architecture = Discriminator if config.architecture == "paper" else DiscriminatorWithoutNorm
-        discriminators = nn.ModuleDict(
-            {
-                name: architecture(planes, resolved(config.ndf), *attention)
-                for name, planes in (("image", codec.image_planes), ("mask", codec.mask_planes))
-            }
-        )
-        choice = config.perceptual_network()
-        self.perceptual = choice.name
+        discriminators = self._discriminators(image=codec.image_planes, mask=codec.mask_planes)
         return Cycle(
             self.network,
             segmenter.to(self.device).to(memory_format=self._memory_format),
-            discriminators.to(self.device).to(memory_format=self._memory_format),
-            choice.build(self.device),
+            discriminators,
+            self._perceptual(),
             config,
             semantic=codec.mask_encoding == "classes",
             object_planes=self.conditioning.object_planes,
             random=random,
         )
+
+    def _discriminators(self, **planes: int) -> nn.ModuleDict:
+        """Return new discriminators, by what they look at: its number of planes."""
+        config = self.config
+        attention = resolved(config.attention_heads), resolved(config.attention_dim_head)
+        architecture = Discriminator if config.architecture == "paper" else DiscriminatorWithoutNorm
+        networks = {name: architecture(count, resolved(config.ndf), *attention) for name, count in planes.items()}
+        return nn.ModuleDict(networks).to(self.device).to(memory_format=self._memory_format)
+
+    def _perceptual(self) -> Perceptual | None:
+        choice = self.config.perceptual_network()
+        self.perceptual = choice.name
+        return choice.build(self.device)
 
     def training(self, batches: ConditionedBatches, context: Context, random: torch.Generator) -> CGanSegTraining:
         training = CGanSegTraining(self.cycle(random), batches)

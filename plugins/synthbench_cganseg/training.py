@@ -8,15 +8,13 @@ import torch
 from torch import nn
 
 from synthbench.toolkit.generators.mask_to_image import ConditionedBatches
-from synthbench.toolkit.training.budget_defaults import resolved
 from synthbench.toolkit.training.checkpoints import State
 from synthbench.toolkit.training.loop import autocast
-from synthbench.toolkit.training.schedules import linear_tail
 from synthbench_cganseg.cycle import Cycle
+from synthbench_cganseg.optimisers import Optimisers
 
 __all__ = ["CGanSegTraining"]
 
-_MAPPING_LR_RATIO = 0.1
 _BATCH_NORM_BATCHES = 32
 
 
@@ -30,20 +28,9 @@ class CGanSegTraining:
     """
 
     def __init__(self, cycle: Cycle, batches: ConditionedBatches) -> None:
-        config = cycle.config
         self.cycle = cycle
         self.batches = batches
-        self.lr = resolved(config.lr)
-        slow = cycle.generator.slow_parameters()
-        is_slow = {id(parameter) for parameter in slow}
-        fast = [p for p in (*cycle.generator.parameters(), *cycle.segmenter.parameters()) if id(p) not in is_slow]
-        groups = [{"params": fast, "lr_ratio": 1.0}]
-        if slow:
-            groups.append({"params": slow, "lr_ratio": _MAPPING_LR_RATIO})
-        discriminators = [{"params": list(cycle.discriminators.parameters()), "lr_ratio": resolved(config.d_lr_ratio)}]
-        betas = (resolved(config.beta1), 0.999)
-        self.opt_g = torch.optim.Adam(groups, betas=betas)
-        self.opt_d = torch.optim.Adam(discriminators, betas=betas)
+        self.optimisers = Optimisers(cycle, len(batches), cycle.segmenter)
         for network in (cycle.segmenter, cycle.discriminators):
             network.train()
 
@@ -54,15 +41,13 @@ class CGanSegTraining:
             "segmenter": self.cycle.segmenter,
             "discriminators": self.cycle.discriminators,
             "noise": self.cycle.random,
-            "opt_g": self.opt_g,
-            "opt_d": self.opt_d,
+            "opt_g": self.optimisers.g,
+            "opt_d": self.optimisers.d,
         }
 
     def step(self, number: int) -> dict[str, torch.Tensor]:
-        factor = linear_tail(number, len(self.batches)) if self.cycle.config.lr_decay else 1.0
-        for group in [*self.opt_g.param_groups, *self.opt_d.param_groups]:
-            group["lr"] = self.lr * factor * group["lr_ratio"]
-        return self.cycle.step(self.batches[number], self.opt_g, self.opt_d)
+        self.optimisers.set_rates(number)
+        return self.cycle.step(self.batches[number], self.optimisers.g, self.optimisers.d)
 
     @torch.no_grad()
     def measure_batch_norms(self) -> None:

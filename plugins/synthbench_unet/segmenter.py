@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch.optim.lr_scheduler import LambdaLR
 
-from synthbench import Budget, Context, Instances, Sample, SampleSet, Segmenter, Stopped, TrainingMix
+from synthbench import Budget, Context, Instances, Sample, SampleSet, Segmenter, Stopped, TrainingMix, TrainingPartner
 from synthbench.toolkit.intensity.images import normalise, to_channels
 from synthbench.toolkit.training import loop
 from synthbench.toolkit.training.batches import Batches
@@ -45,6 +45,7 @@ class UNet(Segmenter[UNetConfig]):
 
     Config = UNetConfig
     supports_ignore: ClassVar[bool] = True
+    supports_joint: ClassVar[bool] = True
     supports_init: ClassVar[frozenset[Literal["model", "file"]]] = frozenset({"model", "file"})
     budgets: ClassVar[Mapping[str, Budget]] = {
         "smoke": Budget(steps=8, batch_size=2, patch_size=64),
@@ -146,7 +147,7 @@ class UNet(Segmenter[UNetConfig]):
         else:
             optimiser = torch.optim.AdamW(tuning.parameter_groups(), foreach=True)
             schedule = LambdaLR(optimiser, tuning.factor)
-        average = averaged_model(network, config.ema_decay)
+        average, partner = averaged_model(network, config.ema_decay), context.partner
         stream = PatchStream(mix, budget, context.seed, encode=self._encode, channels=self.channels)
         batches = Batches(stream, context.device)
 
@@ -157,6 +158,8 @@ class UNet(Segmenter[UNetConfig]):
             with autocast(context.device):
                 logits = network(images.contiguous(memory_format=torch.channels_last))
             losses = self.head.losses(logits.float(), targets)
+            if partner is not None:
+                losses |= self._losses_with(partner, number, logits, targets, budget.patch_size)
             optimiser.zero_grad(set_to_none=True)
             total: Any = sum(losses.values())
             total.backward()
@@ -164,11 +167,28 @@ class UNet(Segmenter[UNetConfig]):
             optimiser.step()
             schedule.step()
             average.update_parameters(network)
-            return losses
+            return losses if partner is None else {**losses, **partner.update()}
 
         parts: dict[str, Any] = {"network": network, "optimiser": optimiser, "schedule": schedule, "average": average}
+        parts |= {} if partner is None else partner.state
         loop.train(context, state=parts, step=step)
         network.load_state_dict(average.module.state_dict())
+
+    def _losses_with(
+        self, partner: TrainingPartner, number: int, logits: torch.Tensor, targets: torch.Tensor, side: int
+    ) -> dict[str, torch.Tensor]:
+        """Return the losses on the images that a partner draws for a step's masks, and the partner's own."""
+
+        def predictions() -> list[NDArray[Any]]:
+            planes = self.head.activation(logits.detach().float())[..., :side, :side].cpu().numpy()
+            return [self.head.decode(each, self.thresholds).labels for each in planes]
+
+        images = pad_to_multiple(partner.draw(number, predictions))
+        images = images.expand(-1, self.channels, -1, -1)
+        with autocast(images.device):
+            drawn = self.network(images.contiguous(memory_format=torch.channels_last))
+        losses = self.head.losses(drawn.float(), targets)
+        return {**{f"drawn_{name}": partner.drawn_weight * loss for name, loss in losses.items()}, **partner.losses()}
 
     def _encode(self, sample: Sample) -> tuple[NDArray[Any], NDArray[Any]]:
         return normalise(sample.image), self.head.encode(sample)

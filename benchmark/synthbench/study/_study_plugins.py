@@ -63,7 +63,7 @@ class StudyPlugins:
     joint
         The generators that are trained together with segmenters.
     named
-        Every generator and segmenter that the study names.
+        Every generator and segmenter, with the budget that it is trained with.
     entries
         Where the generators are, by title.
     """
@@ -99,8 +99,9 @@ def resolve_plugins(hosts: Hosts, study: Study, opened: Opener) -> tuple[Study, 
         every = tuple(replace(g, seeds=c.seeds or study.generator_seeds or 1) for c, g in own)
     joint = _joint(hosts, study, entries["generator"], every, segmenters)
     drawing = tuple(g for choice, g in zip(study.generators, every, strict=True) if not choice.joint)
+    together = [StudyPlugin(each.title, plugin, 1) for each in joint for plugin in each.plugins.values()]
     where = {choice.title: entry for choice, entry in zip(study.generators, entries["generator"], strict=True)}
-    return study, StudyPlugins(drawing, segmenters, joint, (*every, *segmenters), where)
+    return study, StudyPlugins(drawing, segmenters, joint, (*drawing, *together, *segmenters), where)
 
 
 def find_entry(kind: str, choice: PluginConfig) -> Registered:
@@ -111,7 +112,10 @@ def find_entry(kind: str, choice: PluginConfig) -> Registered:
 def _generator_seeds(study: Study, generators: Sequence[StudyPlugin]) -> int:
     """Return how many seeds generators have by default: two where one of them trains for long."""
     names = [(choice.budget or study.budget).name for choice in study.generators]
-    long = [name in LONG and bool(g.plugin.budget.get("steps")) for name, g in zip(names, generators, strict=True)]
+    trained = [
+        bool(g.plugin.budget.get("steps")) and not c.joint for c, g in zip(study.generators, generators, strict=True)
+    ]
+    long = [name in LONG and is_trained for name, is_trained in zip(names, trained, strict=True)]
     return 2 if any(long) else 1
 
 

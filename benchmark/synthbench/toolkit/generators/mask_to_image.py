@@ -70,7 +70,7 @@ from synthbench.toolkit.rng import stream
 from synthbench.toolkit.training import loop
 from synthbench.toolkit.training.batches import Batches
 from synthbench.toolkit.training.mode_collapse import check_flat
-from synthbench.toolkit.training.patches import PatchStream
+from synthbench.toolkit.training.patches import PatchStream, Slot
 from synthbench.types import LabelMap, Planes
 
 __all__ = ["ConditionedBatch", "ConditionedBatches", "MaskToImageGenerator", "Training"]
@@ -132,6 +132,11 @@ class ConditionedBatches:
     def __len__(self) -> int:
         """Return the number of steps."""
         return len(self._batches)
+
+    def slots(self, number: int) -> list[Slot]:
+        """Return the slots of the patch stream that a step's patches come from."""
+        stream, size = self._batches.stream, self._batches.stream.budget.batch_size
+        return [stream.slot(slot) for slot in range(number * size, (number + 1) * size)]
 
     def __getitem__(self, number: int) -> ConditionedBatch:
         """Return the batch of a step; raise `IndexError` past the last."""
@@ -218,6 +223,13 @@ class MaskToImageGenerator(CodecGenerator[ConfigT]):
     # -- fitting ------------------------------------------------------------------------------------------------------
 
     def fit(self, train: SampleSet, context: Context) -> None:
+        random = self.prepare(train, context)
+        batches = self.batches(train, context)
+        self.run_training(self.training(batches, context, random), context, train.task)
+        self.check_images(train, context.seed)
+
+    def prepare(self, train: SampleSet, context: Context) -> torch.Generator:
+        """Fit everything but the networks, and create these; return the source of the training's random numbers."""
         self.patch_size = context.budget.patch_size
         self.codec = self.fit_codec(train)
         self.config = self.resolve_config(train, context)
@@ -232,9 +244,7 @@ class MaskToImageGenerator(CodecGenerator[ConfigT]):
         random = loop.prepare_torch(context)
         self.device = torch.device(context.device)
         self.build_networks()
-        batches = self.batches(train, context)
-        self.run_training(self.training(batches, context, random), context, train.task)
-        self.check_images(train, context.seed)
+        return random
 
     def encode(self, sample: Sample, position: int) -> tuple[Planes, Planes]:
         """Return the image planes of a training sample, and all planes that belong to them.
