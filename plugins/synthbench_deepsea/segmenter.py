@@ -1,0 +1,221 @@
+"""The DeepSea segmenter: fit, predict, save, load."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch.optim.lr_scheduler import OneCycleLR
+
+from synthbench import Budget, Context, Instances, Sample, SampleSet, Segmenter, Stopped, TrainingMix
+from synthbench.toolkit.intensity.images import normalise, to_channels
+from synthbench.toolkit.layers.tiles import predict_tiled
+from synthbench.toolkit.masks.distance import mean_foreground
+from synthbench.toolkit.training import loop
+from synthbench.toolkit.training.batches import Batches
+from synthbench.toolkit.training.budget_defaults import resolved
+from synthbench.toolkit.training.loop import autocast, prepare_torch
+from synthbench.toolkit.training.patches import PatchStream
+from synthbench.toolkit.training.state_files import read_state
+from synthbench.toolkit.training.threshold_tuning import subsample, tune
+from synthbench.toolkit.training.weights import load_weights, save_weights
+from synthbench_deepsea.config import DeepSeaConfig
+from synthbench_deepsea.initial import load_into, read_file
+from synthbench_deepsea.losses import segmentation_losses
+from synthbench_deepsea.network import DeepSeaNet, widths_of
+from synthbench_deepsea.targets import EDGE_GRID, EDGE_START, decode_edges, decode_paper, encode
+
+WEIGHTS = "network.safetensors"
+STATE = "deepsea.json"
+MULTIPLE = 16
+"""Images are padded to multiples of this before they are predicted."""
+
+
+@dataclass(frozen=True)
+class Initial:
+    """Weights to start from, and the thresholds that were chosen for them; none if they weren't."""
+
+    source: Path
+    weights: Mapping[str, torch.Tensor]
+    thresholds: Mapping[str, Any]
+
+
+class DeepSea(Segmenter[DeepSeaConfig]):
+    """DeepSea's segmentation (Zargari et al. 2023): cells, and the edges where they touch.
+
+    Network, losses and optimiser are those of the published code, patches and their augmentation those of the patch
+    stream. What a touching edge is, and the decoding that uses them, are this project's: the published targets aren't
+    available, and the published decoding doesn't use the edges. An instance has the mean probability of its pixels as
+    its score.
+    """
+
+    Config = DeepSeaConfig
+    supports_ignore: ClassVar[bool] = True
+    supports_init: ClassVar = frozenset({"model", "file"})
+    budgets: ClassVar[Mapping[str, Budget]] = {
+        "smoke": Budget(steps=8, batch_size=2, patch_size=64),
+        "quick": Budget(steps=500, batch_size=8, patch_size=128),
+        "standard": Budget(steps=10_000, batch_size=16, patch_size=256),
+        "paper": Budget(steps=50_000, batch_size=16, patch_size=256),
+    }
+
+    def fit(self, train: TrainingMix, validation: SampleSet, context: Context) -> None:
+        """Train the network, then choose the thresholds of its decoding on the validation samples.
+
+        Started from a trained model, its widths, its decoding and its preset stay where the configuration doesn't set
+        them; started from a file, its widths do.
+        """
+        initial = self._read_init(context)
+        self.config = self.config.resolve(context.budget)
+        stream = PatchStream(train, context.budget, context.seed, encode=self._encode)
+        self._build(context, stream.channels)
+        if initial:
+            load_into(self.network, initial.weights, str(initial.source))
+            self.thresholds.update(initial.thresholds)
+        if context.budget.steps:
+            self._train(stream, context)
+        self.network.eval()
+        if context.budget.steps or not (initial and initial.thresholds):
+            self.tune_thresholds(validation, context)
+
+    def predict(self, image: NDArray[Any]) -> Instances:
+        """Segment one image, ``(height, width[, 3])``, uint8 or uint16, of any size."""
+        return self._decode(self._planes(image), self.thresholds)
+
+    @classmethod
+    def check_init(cls, config: DeepSeaConfig, file: Path) -> None:
+        """Raise `PluginError` unless a file has the weights of this network, or of the published code's."""
+        read_file(file, config.widths)
+
+    def save(self, folder: Path) -> None:
+        """Write configuration, weights, and what else `load` needs."""
+        super().save(folder)
+        save_weights(self.network, folder / WEIGHTS)
+        state = {"channels": self.channels, "thresholds": self.thresholds}
+        beside = folder / f"{STATE}.tmp"
+        beside.write_text(json.dumps(state, indent=1) + "\n", encoding="utf-8")
+        os.replace(beside, folder / STATE)
+
+    @classmethod
+    def load(cls, folder: Path, context: Context) -> Self:
+        """Return what `save` wrote, on the context's device."""
+        new = super().load(folder, context)
+        channels, thresholds = read_state(
+            folder / STATE, lambda state: (int(state["channels"]), dict(state["thresholds"]))
+        )
+        new._build(context, channels)
+        load_weights(new.network, folder / WEIGHTS)
+        new.network.eval()
+        new.thresholds = thresholds
+        return new
+
+    def _build(self, context: Context, channels: int) -> None:
+        """Build the network, with initial weights drawn from the seed."""
+        prepare_torch(context)
+        self.device, self.channels = context.device, channels
+        self.network = DeepSeaNet(channels, resolved(self.config.widths), self.config.dropout).to(context.device)
+        self.network.to(memory_format=torch.channels_last)
+        self.thresholds: dict[str, Any] = dict(EDGE_START) if self.config.decoding == "edges" else {}
+
+    def _read_init(self, context: Context) -> Initial | None:
+        """Read the weights that the context names, and take from them what the configuration leaves open."""
+        if context.init is None:
+            return None
+        if context.init.file is not None:
+            file = context.init.file
+            initial = Initial(file, read_file(file, self.config.widths), {})
+            kept: dict[str, Any] = {"widths": widths_of(initial.weights)}
+        else:
+            assert context.init.model is not None
+            other = type(self).load(context.init.model, context)
+            kept = {key: getattr(other.config, key) for key in ("preset", "widths", "decoding")}
+            same = self.config.decoding in (None, other.config.decoding)
+            thresholds = other.thresholds if same else {}
+            initial = Initial(context.init.model, other.network.state_dict(), thresholds)
+        given = self.config.model_dump()
+        self.config = self.config.model_copy(update={k: v for k, v in kept.items() if given[k] is None})
+        return initial
+
+    def _train(self, stream: PatchStream, context: Context) -> None:
+        budget, config, network = context.budget, self.config, self.network
+        network.train()
+        optimiser = torch.optim.RMSprop(
+            network.parameters(), lr=config.max_learning_rate, weight_decay=config.weight_decay, momentum=0.9
+        )
+        schedule = OneCycleLR(optimiser, max_lr=config.max_learning_rate, total_steps=budget.steps)
+        batches = Batches(stream, context.device)
+
+        def step(number: int) -> dict[str, torch.Tensor]:
+            images, targets = batches[number]
+            with autocast(context.device):
+                cells, edges = network(to_input(images))
+            losses = segmentation_losses(cells.float(), edges.float(), targets, config.edge_weight)
+            optimiser.zero_grad(set_to_none=True)
+            total: Any = sum(losses.values())
+            total.backward()
+            optimiser.step()
+            schedule.step()
+            return losses
+
+        loop.train(context, state={"network": network, "optimiser": optimiser, "schedule": schedule}, step=step)
+
+    def _encode(self, sample: Sample) -> tuple[NDArray[Any], NDArray[Any]]:
+        return normalise(sample.image), encode(sample.labels, sample.ignore, self.config.edge_radius)
+
+    def tune_thresholds(self, validation: SampleSet, context: Context) -> None:
+        """Choose the thresholds of the decoding `edges`; the published one has none to choose."""
+        if self.config.decoding != "edges":
+            return
+        steps = context.budget.steps
+
+        def between() -> None:
+            context.progress(steps, steps, "tuning thresholds")
+            if context.should_stop():
+                raise Stopped("stopped while tuning thresholds")
+
+        planes, truths, ignores = [], [], []
+        for position in subsample(validation):
+            between()
+            sample = validation[position]
+            planes.append(self._planes(sample.image))
+            truths.append(sample.labels)
+            ignores.append(sample.ignore)
+        self.thresholds = tune(
+            lambda index, values: self._decode(planes[index], values).labels,
+            truths,
+            EDGE_GRID,
+            self.thresholds,
+            ignores=ignores,
+            before_trial=between,
+        )
+
+    def _decode(self, planes: NDArray[Any], thresholds: Mapping[str, Any]) -> Instances:
+        cells, edges = planes
+        if self.config.decoding == "paper":
+            labels = decode_paper(cells)
+            return Instances(labels, mean_foreground(labels, cells))
+        labels = decode_edges(cells, edges, self.config.edge_radius, **thresholds)
+        return Instances(labels, mean_foreground(labels, np.maximum(cells, edges)))
+
+    def _planes(self, image: NDArray[Any]) -> NDArray[Any]:
+        """Return the probabilities of cells and of edges in one image, ``(2, H, W)`` float32."""
+        return predict_tiled(self._predict, to_channels(normalise(image), self.channels), multiple=MULTIPLE)
+
+    @torch.inference_mode()
+    def _predict(self, planes: NDArray[Any]) -> NDArray[Any]:
+        image = torch.from_numpy(np.ascontiguousarray(planes))[None].to(self.device)
+        with autocast(self.device):
+            heads = self.network(to_input(image))
+        return torch.cat([head.float().softmax(dim=1)[0, 1:] for head in heads]).cpu().numpy()
+
+
+def to_input(images: torch.Tensor) -> torch.Tensor:
+    """Return normalised images, about 0 … 1, as the network takes them: about −1 … 1."""
+    return (2 * images - 1).contiguous(memory_format=torch.channels_last)
