@@ -1,0 +1,214 @@
+"""The Mask R-CNN segmenter: fit, predict, save, load."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+import torch
+from numpy.typing import NDArray
+from torch.optim.lr_scheduler import LambdaLR
+
+from synthbench import Budget, Context, Instances, Sample, SampleSet, Segmenter, Stopped, TrainingMix
+from synthbench.toolkit.intensity.images import normalise
+from synthbench.toolkit.training import loop
+from synthbench.toolkit.training.batches import Batches
+from synthbench.toolkit.training.budget_defaults import LONG_TRAINING_STEPS, resolved
+from synthbench.toolkit.training.loop import autocast, prepare_torch
+from synthbench.toolkit.training.patches import PatchStream
+from synthbench.toolkit.training.schedules import one_cycle
+from synthbench.toolkit.training.state_files import read_state
+from synthbench.toolkit.training.threshold_tuning import subsample, tune
+from synthbench.toolkit.training.weights import load_weights, read_state_dict, save_weights
+from synthbench_maskrcnn.config import MaskRCNNConfig
+from synthbench_maskrcnn.detection import GRID, START, Detections, assemble, detect
+from synthbench_maskrcnn.initial import check_layout, load_into
+from synthbench_maskrcnn.network import build
+from synthbench_maskrcnn.sizes import UNMEASURED, Geometry, measure
+from synthbench_maskrcnn.targets import training_batch
+
+WEIGHTS = "network.safetensors"
+STATE = "mask_rcnn.json"
+NETWORK_KEYS = ("preset", "backbone", "norm", "fpn_channels", "head_convs", "representation_size")
+
+
+@dataclass(frozen=True)
+class Initial:
+    """Weights to start from; of a trained model, also its geometry and thresholds."""
+
+    source: Path
+    weights: Mapping[str, torch.Tensor]
+    geometry: Geometry | None = None
+    thresholds: Mapping[str, float] | None = None
+
+
+class MaskRCNN(Segmenter[MaskRCNNConfig]):
+    """Mask R-CNN (He et al. 2017): boxes with scores, and a mask in each.
+
+    Network, matching, sampling and losses are torchvision's. Patches and their augmentation are those of the patch
+    stream; grey images enter with three equal planes. This project's are the sizes of anchors, the number of detections
+    and the enlargement, which follow from the training objects, and how detections become a label map. An instance has
+    the probability of its class as its score.
+    """
+
+    Config = MaskRCNNConfig
+    supports_ignore: ClassVar[bool] = True
+    supports_init: ClassVar = frozenset({"model", "file"})
+    budgets: ClassVar[Mapping[str, Budget]] = {
+        "smoke": Budget(steps=8, batch_size=2, patch_size=64),
+        "quick": Budget(steps=300, batch_size=4, patch_size=128),
+        "standard": Budget(steps=10_000, batch_size=16, patch_size=256),
+        "paper": Budget(steps=90_000, batch_size=16, patch_size=256),
+    }
+
+    def fit(self, train: TrainingMix, validation: SampleSet, context: Context) -> None:
+        """Train the network, then choose the thresholds of its decoding on the validation samples.
+
+        Started from a trained model, the network and what follows from the training objects are that model's.
+        """
+        initial = self._read_init(context)
+        self.config = self.config.resolve(context.budget)
+        measured = measure(train.reference, self.config)
+        self._build(context, initial.geometry.extended(measured) if initial and initial.geometry else measured)
+        if initial:
+            load_into(self.network, initial.weights, str(initial.source))
+            self.thresholds.update(initial.thresholds or {})
+        if context.budget.steps:
+            self._train(PatchStream(train, context.budget, context.seed, encode=encode), context)
+        self.network.eval()
+        if context.budget.steps or not (initial and initial.thresholds):
+            self.tune_thresholds(validation, context)
+
+    def predict(self, image: NDArray[Any]) -> Instances:
+        """Segment one image, ``(height, width[, 3])``, uint8 or uint16, of any size."""
+        return assemble(self._detect(image), image.shape[:2], **self.thresholds)
+
+    @classmethod
+    def check_init(cls, config: MaskRCNNConfig, file: Path) -> None:
+        """Raise `PluginError` unless a file has the weights of the network; by default that of a long training."""
+        with torch.device("meta"):
+            network = build(config.resolve(Budget(steps=LONG_TRAINING_STEPS)), UNMEASURED)
+        check_layout(network, read_state_dict(file), str(file))
+
+    def save(self, folder: Path) -> None:
+        """Write configuration, weights, and what else `load` needs."""
+        super().save(folder)
+        save_weights(self.network, folder / WEIGHTS)
+        state = {"geometry": self.geometry.to_json(), "thresholds": self.thresholds}
+        beside = folder / f"{STATE}.tmp"
+        beside.write_text(json.dumps(state, indent=1) + "\n", encoding="utf-8")
+        os.replace(beside, folder / STATE)
+
+    @classmethod
+    def load(cls, folder: Path, context: Context) -> Self:
+        """Return what `save` wrote, on the context's device."""
+        new = super().load(folder, context)
+        geometry, thresholds = read_state(
+            folder / STATE, lambda state: (Geometry.from_json(state["geometry"]), dict(state["thresholds"]))
+        )
+        new._build(context, geometry)
+        load_weights(new.network, folder / WEIGHTS)
+        new.network.eval()
+        new.thresholds = thresholds
+        return new
+
+    def _build(self, context: Context, geometry: Geometry) -> None:
+        """Build the network, with initial weights drawn from the seed."""
+        prepare_torch(context)
+        self.device, self.geometry = context.device, geometry
+        self.network = build(self.config, geometry).to(context.device)
+        self.thresholds: dict[str, float] = dict(START)
+
+    def _read_init(self, context: Context) -> Initial | None:
+        """Read the weights that the context names, and take from them what the configuration leaves open."""
+        if context.init is None:
+            return None
+        if context.init.file is not None:
+            long = self.config.resolve(Budget(steps=LONG_TRAINING_STEPS))
+            initial, kept = Initial(context.init.file, read_state_dict(context.init.file)), long.model_dump()
+        else:
+            assert context.init.model is not None
+            other = type(self).load(context.init.model, context)
+            kept = other.config.model_dump()
+            initial = Initial(context.init.model, other.network.state_dict(), other.geometry, other.thresholds)
+        given = self.config.model_dump()
+        self.config = self.config.model_copy(update={k: kept[k] for k in NETWORK_KEYS if given[k] is None})
+        return initial
+
+    def _train(self, stream: PatchStream, context: Context) -> None:
+        budget, config, network = context.budget, self.config, self.network.train()
+        rate, decay = resolved(config.learning_rate), resolved(config.weight_decay)
+        optimiser: torch.optim.Optimizer
+        if config.optimizer == "sgd":
+            rate *= budget.batch_size / SGD_BATCH
+            optimiser = torch.optim.SGD(network.parameters(), lr=rate, momentum=0.9, weight_decay=decay)
+            schedule = LambdaLR(optimiser, lambda number: stepped(number, budget.steps))
+        else:
+            optimiser = torch.optim.AdamW(network.parameters(), lr=rate, weight_decay=decay)
+            schedule = LambdaLR(optimiser, lambda number: one_cycle(number, budget.steps))
+        batches = Batches(stream, context.device)
+
+        def step(number: int) -> dict[str, torch.Tensor]:
+            images, targets = training_batch(*batches[number], self.geometry.scale)
+            with autocast(context.device):
+                losses: dict[str, torch.Tensor] = network(images, targets)
+            optimiser.zero_grad(set_to_none=True)
+            total: Any = sum(losses.values())
+            total.backward()
+            torch.nn.utils.clip_grad_norm_(network.parameters(), config.max_grad_norm)
+            optimiser.step()
+            schedule.step()
+            return losses
+
+        loop.train(context, state={"network": network, "optimiser": optimiser, "schedule": schedule}, step=step)
+
+    def tune_thresholds(self, validation: SampleSet, context: Context) -> None:
+        """Choose the thresholds of `assemble` on validation samples."""
+        steps = context.budget.steps
+
+        def between() -> None:
+            context.progress(steps, steps, "tuning thresholds")
+            if context.should_stop():
+                raise Stopped("stopped while tuning thresholds")
+
+        found, truths, ignores = [], [], []
+        for position in subsample(validation):
+            between()
+            sample = validation[position]
+            found.append(self._detect(sample.image))
+            truths.append(sample.labels)
+            ignores.append(sample.ignore)
+        self.thresholds = tune(
+            lambda index, values: assemble(found[index], truths[index].shape, **values).labels,
+            truths,
+            GRID,
+            self.thresholds,
+            ignores=ignores,
+            before_trial=between,
+        )
+
+    def _detect(self, image: NDArray[Any]) -> Detections:
+        return detect(self.network, normalise(image), self.geometry, self.device)
+
+
+SGD_BATCH = 16
+"""Batch size that the paper's learning rate is for."""
+
+
+def encode(sample: Sample) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Return the normalised image, and the label map with −1 where the label is unknown."""
+    return normalise(sample.image), sample.marked[None]
+
+
+def stepped(step: int, steps: int) -> float:
+    """Return the factor of the learning rate at a step: the paper's, relative to the number of steps.
+
+    Up linearly in the first 1/90 of the steps, at most 1,000, then 1; a tenth after 2/3, a hundredth after 8/9.
+    """
+    warm = min(1000, max(1, steps // 90))
+    factor = min(1.0, (step + 1) / warm)
+    return factor * (0.1 if step >= 2 * steps / 3 else 1.0) * (0.1 if step >= 8 * steps / 9 else 1.0)
