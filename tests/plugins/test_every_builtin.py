@@ -25,6 +25,8 @@ TRAINED = {
     ("segmenter", "cellpose"),
     ("segmenter", "mediar"),
     ("segmenter", "instanseg"),
+    ("segmenter", "deepsea"),
+    ("segmenter", "mask-rcnn"),
     ("generator", "pix2pix"),
     ("generator", "pix2pixhd"),
     ("generator", "spade"),
