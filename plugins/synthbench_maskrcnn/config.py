@@ -72,13 +72,13 @@ class MaskRCNNConfig(PresetConfig):
         The network follows from the budget, torchvision's in a long training, and the optimiser from the preset.
         """
         sizes = ("backbone", "fpn_channels", "head_convs", "representation_size", "rois_per_image")
-        sized = resolve_defaults(
+        complete = resolve_defaults(
             resolve_preset(self, budget, paper={}, microscopy={}),
             budget,
             short=dict(zip(sizes, ("resnet18", 64, 2, 256, 128), strict=True)),
             long=dict(zip(sizes, ("resnet50", 256, 4, 1024, 512), strict=True)),
         )
-        sgd = (sized.optimizer or ("sgd" if sized.preset == "paper" else "adamw")) == "sgd"
+        sgd = (complete.optimizer or ("sgd" if complete.preset == "paper" else "adamw")) == "sgd"
         rates = {"learning_rate": 0.02, "weight_decay": 1e-4} if sgd else {"learning_rate": 1e-3, "weight_decay": 1e-2}
         values = {"optimizer": "sgd" if sgd else "adamw", **rates}
-        return resolve_defaults(sized, budget, short=values, long=values)
+        return resolve_defaults(complete, budget, short=values, long=values)

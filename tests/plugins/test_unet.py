@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -261,6 +262,21 @@ def test_patches_are_fitted_to_the_network(side: int, expected: int) -> None:
     assert fit.shape == (1, 1, expected, expected)
     assert torch.equal(fit[..., :side, :side], patches)
     assert (fit[..., side:] == side - 1).all()
+
+
+def test_the_documented_features_have_the_size_of_cgan_segs_network() -> None:
+    """Its layout: two 3 × 3 convolutions with batch norm a level, transposed convolutions, 64 to 1,024 planes."""
+    planes = [64, 128, 256, 512, 1024]
+
+    def two(inputs: int, outputs: int) -> int:
+        return 9 * outputs * (inputs + outputs) + 6 * outputs
+
+    down = sum(two(inputs, outputs) for inputs, outputs in pairwise([1, *planes]))
+    up = sum(4 * below * above + above + two(2 * above, above) for above, below in pairwise(planes))
+    with torch.device("meta"):
+        network = build(1, 1, (*planes, 64))
+    ours = sum(parameter.numel() for parameter in network.parameters())
+    assert ours == pytest.approx(down + up + 64 + 1, rel=5e-3)
 
 
 # -- ignore regions ---------------------------------------------------------------------------------------------------
