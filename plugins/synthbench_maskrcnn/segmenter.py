@@ -59,7 +59,7 @@ class MaskRCNN(Segmenter[MaskRCNNConfig]):
     supports_ignore: ClassVar[bool] = True
     supports_init: ClassVar = frozenset({"model", "file"})
     budgets: ClassVar[Mapping[str, Budget]] = {
-        "smoke": Budget(steps=8, batch_size=2, patch_size=64),
+        "smoke": Budget(steps=4, batch_size=1, patch_size=64),
         "quick": Budget(steps=300, batch_size=4, patch_size=128),
         "standard": Budget(steps=10_000, batch_size=16, patch_size=256),
         "paper": Budget(steps=90_000, batch_size=16, patch_size=256),
