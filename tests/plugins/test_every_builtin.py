@@ -36,6 +36,7 @@ TRAINED = {
     ("generator", "diffusion"),
     ("generator", "flow-matching"),
     ("generator", "stylegan2-mask"),
+    ("generator", "r3gan"),
 }
 BUILT_IN = [key for key, entry in registry().entries.items() if entry.distribution == "synthbench"]
 
@@ -146,6 +147,7 @@ def test_an_image_to_a_mask_follows_one_with_objects_of_similar_size(
         ("diffusion", {"model_channels": 8, "channel_mult": (1, 2), "sampling_steps": 1}),
         ("flow-matching", {"model_channels": 8, "channel_mult": (1, 2), "sampling_steps": 1}),
         ("stylegan2-mask", {"channel_max": 16, "channel_base": 256, "z_dim": 16, "w_dim": 16}),
+        ("r3gan", {"channel_max": 16, "channel_base": 128, "z_dim": 8}),
         ("vqvae-pixelcnn", {"num_hiddens": 8, "num_embeddings": 16, "embedding_dim": 8, "pixelcnn_channels": 8}),
     ],
 )
