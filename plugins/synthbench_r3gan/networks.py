@@ -9,6 +9,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from synthbench.toolkit.layers import upsampling
 from synthbench_r3gan.layers import ResidualBlock, convolution, downsample2x, linear, upsample2x
 
 __all__ = ["BASE_SIDE", "Discriminator", "GeneratorNetwork", "widths"]
@@ -45,7 +46,8 @@ class GeneratorNetwork(nn.Module):
     classes
         Number of classes; 0 for none.
     factor
-        How many times smaller than the image the last resolution is: 1 as published. The planes are upsampled.
+        How many times smaller than the image the last resolution is: 1 as published. The planes are interpolated, with
+        repeated pixels beyond the border, since zeros aren't dark in an image.
     softmax
     """
 
@@ -90,7 +92,7 @@ class GeneratorNetwork(nn.Module):
             x = stage(upsample2x(widen(x)) if k else x)
         planes: torch.Tensor = self.to_planes(x).float()
         for _ in range(self.factor.bit_length() - 1):
-            planes = upsample2x(planes)
+            planes = upsampling.upsample2x(planes)
         if not self.softmax_planes:
             return planes
         image, mask = planes[:, : -self.softmax_planes], planes[:, -self.softmax_planes :]
@@ -106,7 +108,7 @@ class Discriminator(nn.Module):
     Parameters
     ----------
     channels, blocks, planes, classes, factor
-        As for `GeneratorNetwork`; with a factor above 1, planes are downsampled first.
+        As for `GeneratorNetwork`; with a factor above 1, squares of pixels are averaged first.
     """
 
     def __init__(self, channels: Sequence[int], blocks: int, planes: int, *, classes: int = 0, factor: int = 1) -> None:
@@ -133,7 +135,7 @@ class Discriminator(nn.Module):
             ``(B,)`` int64; unused without classes.
         """
         for _ in range(self.factor.bit_length() - 1):
-            planes = downsample2x(planes)
+            planes = F.avg_pool2d(planes, 2)
         x = self.from_planes(planes)
         for k, (stage, change) in enumerate(zip(self.stages, self.change, strict=True), 1):
             x = stage(x)
