@@ -21,7 +21,7 @@ from synthbench.toolkit.masks.flows import DEFAULT_THRESHOLDS, THRESHOLD_GRID
 from synthbench.toolkit.training import loop
 from synthbench.toolkit.training.batches import Batches
 from synthbench.toolkit.training.finetuning import Finetuning
-from synthbench.toolkit.training.initial_weights import refuse_new_head
+from synthbench.toolkit.training.initial_weights import input_channels, refuse_new_head
 from synthbench.toolkit.training.patches import PatchStream, channels_of
 from synthbench.toolkit.training.schedules import one_cycle
 from synthbench.toolkit.training.threshold_tuning import subsample, tune
@@ -51,7 +51,7 @@ class Cellpose(Segmenter[CellposeConfig]):
     What is not the library's: patches come from the patch stream, so its sampler (which seeds numpy with the number
     of the epoch), its rotations and its random resizing are not used; the rate of AdamW follows one cycle over the
     budget; an image is normalised once, whole, by its percentiles 1 and 99.8. Grey images enter with an empty second
-    channel, as Cellpose has it; RGB ones as three channels.
+    channel, as Cellpose has it; others with the channels they have.
 
     Size: the library brings each training image to `diam_mean` by its own objects' diameter, and then predicts
     every image with one diameter. Here one factor serves all images in both: `diam_mean` over the mean diameter of
@@ -101,7 +101,10 @@ class Cellpose(Segmenter[CellposeConfig]):
         self.diameter = mean_diameter(train.reference, start.diameter if start else 30.0)
         side = patch_side(patch_size, target / self.diameter if target else 1.0)
         reached = self.diameter * (side / patch_size) if context.budget.steps else target or self.diameter
-        self.build(max(channels_of(train), start.channels if start else 1), reached, context.device)
+        channels = channels_of(train)
+        if start is not None:
+            channels = input_channels(channels, start.channels, start.source)
+        self.build(channels, reached, context.device)
         if start is not None and not load_start(self.model.net, start, reached, self.diameter, context.notify):
             refuse_new_head(context, start.source)
         if context.budget.steps:

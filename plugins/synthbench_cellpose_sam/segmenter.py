@@ -14,7 +14,7 @@ from torch.nn import functional as F
 from torch.optim.lr_scheduler import LambdaLR
 
 from synthbench import Budget, Context, Init, Instances, Sample, SampleSet, Segmenter, Stopped, TrainingMix
-from synthbench.errors import ConfigError
+from synthbench.errors import ConfigError, DataError
 from synthbench.samples import IGNORED
 from synthbench.toolkit.intensity.images import normalise, to_channels
 from synthbench.toolkit.masks import flows
@@ -89,8 +89,12 @@ class CellposeSAM(Segmenter[CellposeSAMConfig]):
                 "cellpose-sam can't start from scratch: its transformer was pretrained on a billion masks (SA-1B), and "
                 "the library has no other training; give it an init, such as init: weights/cpsam"
             )
-        self._start(context.init, context)
         self.channels = channels_of(train)
+        if self.channels > CHANNELS:
+            raise DataError(
+                f"{train.reference.name!r}: images with {self.channels} channels; cellpose-sam takes at most {CHANNELS}"
+            )
+        self._start(context.init, context)
         if context.budget.steps:
             self._train(train, context)
             self.thresholds = self.tune_thresholds(validation, context)

@@ -73,8 +73,9 @@ class UnpairedBatches(ConditionedBatches):
         return ConditionedBatch(image, mask, mask[:, :0], pixel_noise, mask[:, :0])
 
     def _encode_mask(self, sample: Sample) -> tuple[Planes, Planes]:
-        """Return no image, and the planes of the mask."""
-        return np.zeros((1, *sample.labels.shape), np.float32), self.codec.encode_mask(sample.labels)
+        """Return an empty image, and the planes of the mask."""
+        empty = np.zeros((self.codec.image_planes, *sample.labels.shape), np.float32)
+        return empty, self.codec.encode_mask(sample.labels)
 
     def _encode_image(self, sample: Sample) -> tuple[Planes, Planes]:
         """Return the planes of an image, and the standard deviation of its pixel noise."""

@@ -19,6 +19,7 @@ from synthbench import Budget, Context, Instances, Sample, SampleSet, Segmenter,
 from synthbench.errors import StoreError
 from synthbench.metrics.ignore import leave_out
 from synthbench.toolkit.intensity.images import normalise, to_channels
+from synthbench.toolkit.training.initial_weights import input_channels
 from synthbench.toolkit.training.patches import PatchStream, channels_of
 from synthbench.toolkit.training.threshold_tuning import subsample
 from synthbench_stardist import network, runtime, training
@@ -73,7 +74,10 @@ class StarDist(Segmenter[StarDistConfig]):
     def fit(self, train: TrainingMix, validation: SampleSet, context: Context) -> None:
         self.config = self.config.resolve(context.budget)
         start, steps = self._read_start(context), context.budget.steps
-        self.build(max(channels_of(train), start.channels if start else 1), context)
+        channels = channels_of(train)
+        if start is not None:
+            channels = input_channels(channels, start.channels, start.source)
+        self.build(channels, context)
         with self.on_device():
             network.initialise(self.model.keras_model.weights, context.seed)
             if start is not None:
