@@ -10,7 +10,7 @@ import torch
 from synthbench import Context, SampleSet
 from synthbench.toolkit.generators.diffusion_processes import DiffusionProcess, classifier_free_guidance
 from synthbench.toolkit.generators.mask_to_image import ConditionedBatches, MaskToImageGenerator
-from synthbench.toolkit.masks.objects import relabel
+from synthbench.toolkit.generators.sizes import crop_mask, pad_to_multiple
 from synthbench.toolkit.masks.sampler import SampledMask
 from synthbench.toolkit.rng import stream
 from synthbench.toolkit.training.budget_defaults import resolved
@@ -74,33 +74,14 @@ class ConditionalDiffusion(MaskToImageGenerator[DenoisingConfig]):
         check_mode_collapse(np.stack(drawn), np.stack(real), self.codec.image_planes)
 
     def encode_sampled(self, mask: SampledMask, rng: np.random.Generator) -> tuple[LabelMap, Planes, int]:
-        """Return labels and planes of a mask, at most `max_side` large, and the number of small objects removed.
-
-        As in training, a mask is encoded first and cropped then, so that objects continue beyond the border.
-        """
-        window = tuple(_random_span(side, self.config.max_side, rng) for side in mask.labels.shape)
-        planes, labels, removed = self.codec.encode_mask(mask.labels)[:, *window].copy(), mask.labels[window], 0
-        if self.sampler.task == "instances":
-            kept, removed = relabel(labels, self.codec.min_area)
-            planes[:, (labels > 0) & (kept == 0)] = -1.0
-            labels = kept
-        return np.ascontiguousarray(labels), planes, removed
+        """Return labels and planes of a mask, at most `max_side` large, and the number of small objects removed."""
+        return crop_mask(mask.labels, self.codec, self.config.max_side, rng)
 
     def generate(self, condition: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
         height, width = condition.shape[2:]
-        rows, columns = (
-            torch.from_numpy(np.pad(np.arange(side), (0, -side % self.network.side_multiple), mode="symmetric"))
-            for side in (height, width)
-        )
-        padded = condition[:, :, rows[:, None], columns]
+        padded = pad_to_multiple(condition, self.network.side_multiple)
         shape = (1, self.codec.image_planes, *padded.shape[2:])
         noise = torch.from_numpy(rng.standard_normal(shape, dtype=np.float32)).to(self.device)
         predict = classifier_free_guidance(self.network, padded, resolved(self.config.guidance_scale))
         image = self.process.sample(predict, noise, resolved(self.config.sampling_steps))
         return image[:, :, :height, :width]
-
-
-def _random_span(side: int, longest: int, rng: np.random.Generator) -> slice:
-    """Return a random part of a side, at most `longest` pixels."""
-    first = int(rng.integers(max(side - longest, 0) + 1))
-    return slice(first, first + min(side, longest))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 
 import numpy as np
 import torch
@@ -11,13 +10,13 @@ from monai.networks.nets.vqvae import VQVAE
 from torch import nn
 
 from synthbench import Budget, Context, SampleSet
-from synthbench.toolkit.generators.joint import JointGenerator, Training
+from synthbench.toolkit.generators.joint import JointGenerator
 from synthbench.toolkit.layers.cycle_spinning import cycle_spin
 from synthbench.toolkit.masks.codec import ImageMaskCodec
-from synthbench.toolkit.training import loop
 from synthbench.toolkit.training.batches import Batches
 from synthbench.toolkit.training.budget_defaults import resolved
-from synthbench.toolkit.training.training_log import Preview, preview_of
+from synthbench.toolkit.training.phases import split_steps, train_phase
+from synthbench.toolkit.training.training_log import preview_of
 from synthbench.types import Image, IntArray, LabelMap, Planes
 from synthbench_vqvae.config import VqVaePixelCnnConfig
 from synthbench_vqvae.pixelcnn import PixelCNN, Sampler, categorical
@@ -82,7 +81,7 @@ class VqVaePixelCnn(JointGenerator[VqVaePixelCnnConfig]):
 
     def train_networks(self, train: SampleSet, batches: Batches, context: Context, random: torch.Generator) -> None:
         config, total = self.config, context.budget.steps
-        first = max(1, min(total - 1, round(total * config.vqvae_fraction)))
+        first = split_steps(total, config.vqvae_fraction)
         vqvae_training = VqVaeTraining(
             config,
             self.vqvae.train(),
@@ -91,7 +90,7 @@ class VqVaePixelCnn(JointGenerator[VqVaePixelCnnConfig]):
             image_planes=self.codec.image_planes,
             classes=self.codec.mask_encoding == "classes",
         )
-        _run_phase("vqvae", vqvae_training, 0, first, context)
+        train_phase("vqvae", vqvae_training, 0, first, context)
         self.vqvae.eval()
         check_codebook(self.vqvae, batches, first)
         pixelcnn_training = PixelCnnTraining(
@@ -99,7 +98,7 @@ class VqVaePixelCnn(JointGenerator[VqVaePixelCnnConfig]):
         )
         self.pixelcnn = pixelcnn_training.average.module
         preview = preview_of(self, context.seed)
-        _run_phase("pixelcnn", pixelcnn_training, first, total, context, preview, semantic=train.task == "semantic")
+        train_phase("pixelcnn", pixelcnn_training, first, total, context, preview, task=train.task)
 
     # -- sampling -----------------------------------------------------------------------------------------------------
 
@@ -131,29 +130,3 @@ class VqVaePixelCnn(JointGenerator[VqVaePixelCnnConfig]):
 
     def decode(self, planes: Planes, donor: int, rng: np.random.Generator) -> tuple[Image, LabelMap, int]:
         return self.codec.decode(planes, donor, rng if self.config.pixel_noise else None)
-
-
-def _run_phase(
-    name: str,
-    training: Training,
-    first: int,
-    last: int,
-    context: Context,
-    preview: Preview | None = None,
-    *,
-    semantic: bool = False,
-) -> None:
-    """Take the steps first … last − 1 of the budget with one network."""
-
-    def progress(done: int, total: int, note: str = "") -> None:
-        context.progress(first + done, context.budget.steps, note)
-
-    loop.train(
-        replace(context, progress=progress),
-        state=training.state,
-        step=training.step,
-        steps=last - first,
-        name=name,
-        preview=preview,
-        task="semantic" if semantic else "instances",
-    )

@@ -35,6 +35,7 @@ TRAINED = {
     ("generator", "cgan-seg"),
     ("generator", "diffusion"),
     ("generator", "flow-matching"),
+    ("generator", "latent-diffusion"),
     ("generator", "stylegan2-mask"),
     ("generator", "r3gan"),
 }
@@ -130,6 +131,7 @@ def small(name: str, train: SampleSet, **config: object) -> Generator:
         ("cgan-seg", {"gen_filters": 4, "gen_depth": 3}),
         ("diffusion", {"model_channels": 8, "channel_mult": (1, 2), "sampling_steps": 1, "mode": "conditional"}),
         ("flow-matching", {"model_channels": 8, "channel_mult": (1, 2), "sampling_steps": 1, "mode": "conditional"}),
+        ("latent-diffusion", {"autoencoder_channels": (8, 16), "model_channels": 8, "sampling_steps": 1}),
     ],
 )
 def test_an_image_to_a_mask_follows_one_with_objects_of_similar_size(

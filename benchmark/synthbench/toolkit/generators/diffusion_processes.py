@@ -109,11 +109,16 @@ class GaussianDiffusion(DiffusionProcess):
     prediction_type
         What the network predicts: the noise (``epsilon``; Ho et al.), the clean planes (``sample``), or v
         (``v_prediction``; Salimans & Ho 2022, arXiv 2202.00512).
+    clip
+        Whether sampling limits x_0 to −1 … 1 in each step, as the values of images and masks are.
     """
 
-    def __init__(self, timesteps: int, beta_schedule: BetaSchedule, prediction_type: PredictionType) -> None:
+    def __init__(
+        self, timesteps: int, beta_schedule: BetaSchedule, prediction_type: PredictionType, *, clip: bool = True
+    ) -> None:
         self.timesteps = timesteps
         self.prediction_type = prediction_type
+        self.clip = clip
         ends = _BETA_RANGES[beta_schedule]
         betas: dict[str, Any] = {
             f"beta_{k}": b * 1000 / timesteps for k, b in zip(("start", "end"), ends or (), strict=False)
@@ -156,14 +161,15 @@ class GaussianDiffusion(DiffusionProcess):
     def sample(
         self, predict: Predict, noise: torch.Tensor, steps: int, predict_last: Predict | None = None
     ) -> torch.Tensor:
-        """Return clean planes, −1 … 1, deterministically (DDIM, eq. 12 with σ = 0); see `DiffusionProcess.sample`."""
+        """Return clean planes deterministically (DDIM, eq. 12 with σ = 0); see `DiffusionProcess.sample`."""
         x_t, timesteps = noise, self.ddim_timesteps(steps)
         for t, following in zip(timesteps, [*timesteps[1:], None], strict=True):
             batch_t = torch.full((len(x_t),), t, dtype=torch.int64, device=x_t.device)
             prediction = (predict_last if predict_last and following is None else predict)(x_t, batch_t)
             x_0, epsilon = self._split(prediction.float(), x_t, self.alpha_bar(t))
             alpha_bar = 1.0 if following is None else self.alpha_bar(following)
-            x_t = alpha_bar**0.5 * x_0.clamp(-1.0, 1.0) + (1.0 - alpha_bar) ** 0.5 * epsilon
+            x_0 = x_0.clamp(-1.0, 1.0) if self.clip else x_0
+            x_t = alpha_bar**0.5 * x_0 + (1.0 - alpha_bar) ** 0.5 * epsilon
         return x_t
 
     def alpha_bar(self, t: int) -> float:
