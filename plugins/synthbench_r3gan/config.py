@@ -30,6 +30,7 @@ MICROSCOPY: Mapping[str, Any] = {
     "channel_base": 512,
     "num_blocks": 1,
     "resampling_factor": 2,
+    "gamma": 60.0,
     "learning_rate": 1e-3,
     "pixel_noise": True,
 }
@@ -58,7 +59,7 @@ class R3GanConfig(ConditionConfig, PresetConfig):
     gamma: float | None = Field(
         None,
         gt=0,
-        description="γ of the penalties γ / 2 · (R1 + R2) in the first step; a tenth of it in the last one. By default "
+        description="γ of the penalties γ / 2 · (R1 + R2) in the first step; a tenth of it in the last one. Preset paper: "
         "2 for patches of 64² and 150 for 256² (the authors' for faces), and by a power law for others",
     )
     learning_rate: float | None = Field(
@@ -88,8 +89,8 @@ class R3GanConfig(ConditionConfig, PresetConfig):
         ConfigError
             If the networks can't draw patches of that size.
         """
-        gamma = {"gamma": default_gamma(budget.patch_size)}
-        config = resolve_preset(self, budget, paper={**PAPER, **gamma}, microscopy={**MICROSCOPY, **gamma})
+        paper = {**PAPER, "gamma": default_gamma(budget.patch_size)}
+        config = resolve_preset(self, budget, paper=paper, microscopy=MICROSCOPY)
         factor, side = resolved(config.resampling_factor), budget.patch_size
         smallest = 2 * BASE_SIDE * factor
         if side < smallest or side & (side - 1):

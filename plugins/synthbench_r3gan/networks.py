@@ -46,8 +46,9 @@ class GeneratorNetwork(nn.Module):
     classes
         Number of classes; 0 for none.
     factor
-        How many times smaller than the image the last resolution is: 1 as published. The planes are interpolated, with
-        repeated pixels beyond the border, since zeros aren't dark in an image.
+        How many times smaller than the image the last resolution is: 1 as published. Otherwise the planes are
+        interpolated, and all upsampling repeats the pixels of the border (an addition of this project): with zeros
+        beyond it, a short training draws images with a border of another grey than the background.
     softmax
     """
 
@@ -87,9 +88,10 @@ class GeneratorNetwork(nn.Module):
         """
         if self.embed is not None:
             z = torch.cat([z, F.embedding(classes, self.embed.weight.T)], dim=1)
+        upsample = upsample2x if self.factor == 1 else upsampling.upsample2x
         x = self.basis * self.linear(z)[:, :, None, None]
         for k, (widen, stage) in enumerate(zip(self.widen, self.stages, strict=True)):
-            x = stage(upsample2x(widen(x)) if k else x)
+            x = stage(upsample(widen(x)) if k else x)
         planes: torch.Tensor = self.to_planes(x).float()
         for _ in range(self.factor.bit_length() - 1):
             planes = upsampling.upsample2x(planes)
