@@ -59,8 +59,8 @@ class R3GanConfig(ConditionConfig, PresetConfig):
     gamma: float | None = Field(
         None,
         gt=0,
-        description="γ of the penalties γ / 2 · (R1 + R2) in the first step; a tenth of it in the last one. Preset paper: "
-        "2 for patches of 64² and 150 for 256² (the authors' for faces), and by a power law for others",
+        description="γ of the penalties γ / 2 · (R1 + R2) in the first step; a tenth of it in the last one. Preset "
+        "paper: 2 for patches of 64² and 150 for 256² (the authors' for faces), and by a power law for others",
     )
     learning_rate: float | None = Field(
         None, gt=0, description="of both Adam optimisers in the first step; a quarter of it in the last one"
