@@ -111,7 +111,7 @@ def test_an_unknown_name_gets_the_nearest(capsys: pytest.CaptureFixture[str]) ->
 def test_a_configuration_is_tried(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     tried = []
 
-    def examine(kind: str, name: str, config: dict[str, str]) -> list[CheckResult]:
+    def examine(kind: str, name: str, config: dict[str, str], _: object) -> list[CheckResult]:
         tried.append((kind, name, config))
         return []
 

@@ -64,13 +64,15 @@ PAPERS = {
     [
         pytest.param(*key, marks=[pytest.mark.slow] * (key in TRAINED or key[0] == "engine"), id="-".join(key))
         for key in BUILT_IN
-        if key != ("generator", "ready-made")
     ],
 )
-def test_it_keeps_the_contract(kind: str, name: str) -> None:
+def test_it_keeps_the_contract(kind: str, name: str, tmp_path: Path, blob_set: SampleSet) -> None:
     if registry().get(kind, name).missing:
         pytest.skip(registry().get(kind, name).disabled_reason)
-    assert_contract(kind, name)
+    config = {"path": str(tmp_path / "set")} if name == "ready-made" else None
+    if config:
+        blob_set.save(tmp_path / "set")
+    assert_contract(kind, name, config)
     trained = bool(getattr(registry().load(kind, name), "budgets", {}))
     assert trained == ((kind, name) in TRAINED)
 

@@ -15,6 +15,7 @@ from synthbench.errors import ConfigError
 from synthbench.io.safe_yaml import read_yaml
 from synthbench.plugin.config_errors import first_problem
 from synthbench.study._choices import (
+    READY_MADE,
     BudgetConfig,
     DatasetConfig,
     GeneratorConfig,
@@ -23,6 +24,7 @@ from synthbench.study._choices import (
     PluginConfig,
     Seeds,
     SplitConfig,
+    is_image_folder,
 )
 
 __all__ = [
@@ -35,11 +37,13 @@ __all__ = [
     "HyperParameters",
     "InitConfig",
     "PluginConfig",
+    "READY_MADE",
     "RENAMED",
     "STUDIES",
     "Seeds",
     "SplitConfig",
     "Study",
+    "is_image_folder",
     "load_study",
     "make_study",
     "named_after",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 from synthbench.plugin.registry import registry
@@ -18,7 +19,9 @@ from synthbench.testing.packages import iter_package_checks
 __all__ = ["assert_contract", "iter_contract", "run_contract"]
 
 
-def run_contract(kind: str, name: str, config: Mapping[str, Any] | None = None) -> list[CheckResult]:
+def run_contract(
+    kind: str, name: str, config: Mapping[str, Any] | None = None, dataset: Path | None = None
+) -> list[CheckResult]:
     """Run all contract checks on an installed plugin.
 
     Parameters
@@ -29,6 +32,8 @@ def run_contract(kind: str, name: str, config: Mapping[str, Any] | None = None) 
         As users type it.
     config
         Keys of its configuration; by default the defaults.
+    dataset
+        The folder of a sample set that a generator's existing samples are compared with.
 
     Returns
     -------
@@ -40,10 +45,12 @@ def run_contract(kind: str, name: str, config: Mapping[str, Any] | None = None) 
     PluginError
         If there is no such plugin, or it can't be loaded.
     """
-    return list(iter_contract(kind, name, config))
+    return list(iter_contract(kind, name, config, dataset))
 
 
-def iter_contract(kind: str, name: str, config: Mapping[str, Any] | None = None) -> Iterator[CheckResult]:
+def iter_contract(
+    kind: str, name: str, config: Mapping[str, Any] | None = None, dataset: Path | None = None
+) -> Iterator[CheckResult]:
     """Yield the results of `run_contract` as they come."""
     found = registry()
     spec = found.get(kind, name).spec
@@ -51,7 +58,7 @@ def iter_contract(kind: str, name: str, config: Mapping[str, Any] | None = None)
     if spec.package != "synthbench":
         yield from iter_package_checks(spec.package)
     if kind == "generator":
-        yield from iter_generator_checks(cls, spec.tasks, config)
+        yield from iter_generator_checks(cls, spec.tasks, config, dataset)
     elif kind == "segmenter":
         yield from iter_segmenter_checks(cls, spec.tasks, config)
     elif kind == "encoder":

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from synthbench.plugin.api import Generator
+from synthbench.plugin.api import Generator, has_existing
 from synthbench.plugin.specs import TASK_NAMES
 from synthbench.samples import Sample, SampleSet
 from synthbench.testing._data import inverted
+from synthbench.testing._existing import iter_existing_checks
 from synthbench.testing._generator_harness import (
     SAMPLE_SEED,
     GeneratorHarness,
@@ -43,9 +45,13 @@ __all__ = ["check_generator", "iter_generator_checks"]
 
 
 def check_generator(
-    cls: type[Generator[Any]], *, tasks: Iterable[str] = TASK_NAMES, config: Mapping[str, Any] | None = None
+    cls: type[Generator[Any]],
+    *,
+    tasks: Iterable[str] = TASK_NAMES,
+    config: Mapping[str, Any] | None = None,
+    dataset: Path | None = None,
 ) -> list[CheckResult]:
-    """Try a generator's class against the contract.
+    """Try a generator's class against the contract; where its samples exist already, these as well.
 
     Parameters
     ----------
@@ -54,19 +60,23 @@ def check_generator(
         The tasks its spec claims.
     config
         Keys of its configuration; by default the defaults.
+    dataset
+        The folder of a sample set that existing samples are compared with.
 
     Returns
     -------
     list of CheckResult
         One per check, in order.
     """
-    return list(iter_generator_checks(cls, tasks, config))
+    return list(iter_generator_checks(cls, tasks, config, dataset))
 
 
 def iter_generator_checks(
-    cls: type[Generator[Any]], tasks: Iterable[str], config: Mapping[str, Any] | None
+    cls: type[Generator[Any]], tasks: Iterable[str], config: Mapping[str, Any] | None, dataset: Path | None = None
 ) -> Iterator[CheckResult]:
     """Return an iterator over the results of `check_generator` as they come."""
+    if has_existing(cls):
+        return iter_existing_checks(cls, tasks, config, dataset)
     return run_checks_in_folder(CHECKS, lambda folder: GeneratorHarness(cls, tasks, folder, config))
 
 

@@ -63,7 +63,7 @@ class CheckResult:
         What the contract asks for: the first line of the check's docstring.
     status : {"passed", "failed", "skipped"}
     message : str
-        What is wrong, or why the check was skipped; empty where it passed.
+        What is wrong, or why the check was skipped; where it passed, what it found, if it says so.
     warnings : tuple of str
         Python warnings in the course of the check, each with its category and place.
     """
@@ -86,10 +86,11 @@ def mostly_skipped(results: Iterable[CheckResult]) -> str:
     return f"{skipped} checks were skipped and only {passed} passed" if skipped > passed else ""
 
 
-def run_checks(checks: Iterable[Callable[[Subject], None]], subject: Subject) -> Iterator[CheckResult]:
+def run_checks(checks: Iterable[Callable[[Subject], str | None]], subject: Subject) -> Iterator[CheckResult]:
     """Run checks one by one, each with an empty ``$SYNTHBENCH_HOME``, and yield their results.
 
-    An unexpected error counts as a failure. After a `FatalCheckFailure` the remaining checks are skipped.
+    What a check returns is the message of its result. An unexpected error counts as a failure. After a
+    `FatalCheckFailure` the remaining checks are skipped.
     """
     usable = True
     for check in checks:
@@ -100,7 +101,7 @@ def run_checks(checks: Iterable[Callable[[Subject], None]], subject: Subject) ->
             continue
         try:
             with empty_home():
-                check(subject)
+                found = check(subject)
         except CheckFailure as failure:
             usable = not isinstance(failure, FatalCheckFailure)
             yield CheckResult(name, description, "failed", str(failure))
@@ -109,11 +110,11 @@ def run_checks(checks: Iterable[Callable[[Subject], None]], subject: Subject) ->
         except Exception as error:
             yield CheckResult(name, description, "failed", f"the check raised {describe(error)}")
         else:
-            yield CheckResult(name, description, "passed")
+            yield CheckResult(name, description, "passed", found or "")
 
 
 def run_checks_in_folder(
-    checks: Iterable[Callable[[Subject], None]], make_subject: Callable[[Path], Subject]
+    checks: Iterable[Callable[[Subject], str | None]], make_subject: Callable[[Path], Subject]
 ) -> Iterator[CheckResult]:
     """Run checks as `run_checks` does, on what `make_subject` makes with a temporary folder that it may fill."""
     with tempfile.TemporaryDirectory(prefix="synthbench-check-") as folder:

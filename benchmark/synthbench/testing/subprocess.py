@@ -8,6 +8,7 @@ import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from multiprocessing.connection import Connection
+from pathlib import Path
 from typing import Any
 
 from synthbench.errors import SynthbenchError
@@ -20,7 +21,9 @@ from synthbench.testing.check_results import CheckResult
 __all__ = ["iter_contract_in_subprocess"]
 
 
-def iter_contract_in_subprocess(kind: str, name: str, config: Mapping[str, Any] | None = None) -> Iterator[CheckResult]:
+def iter_contract_in_subprocess(
+    kind: str, name: str, config: Mapping[str, Any] | None = None, dataset: Path | None = None
+) -> Iterator[CheckResult]:
     """Yield the results of `synthbench.testing.run_contract` as they come, from a process of their own.
 
     When this generator ends, and when this process dies, nothing runs on that the plugin has started. A plugin that
@@ -34,7 +37,7 @@ def iter_contract_in_subprocess(kind: str, name: str, config: Mapping[str, Any] 
     mark = new_mark()
     guard = Guard(mark)
     ours, theirs = CONTEXT.Pipe()
-    process = spawn(_serve, (theirs, kind, name, config), mark)
+    process = spawn(_serve, (theirs, kind, name, config, dataset), mark)
     guard.watch(process.pid)
     theirs.close()
     try:
@@ -52,13 +55,13 @@ def iter_contract_in_subprocess(kind: str, name: str, config: Mapping[str, Any] 
         guard.dismiss()
 
 
-def _serve(pipe: Connection, kind: str, name: str, config: Mapping[str, Any] | None) -> None:
+def _serve(pipe: Connection, kind: str, name: str, config: Mapping[str, Any] | None, dataset: Path | None) -> None:
     become_leader(lambda: os._exit(1))
     die_with_parent()
     sys.stdout = sys.stderr  # what a plugin prints is none of the results
     try:
         with warnings.catch_warnings(record=True) as caught:
-            for result in iter_contract(kind, name, config):
+            for result in iter_contract(kind, name, config, dataset):
                 pipe.send(replace(result, warnings=tuple(map(_one_line, caught))))
                 caught.clear()
         pipe.send(None)

@@ -12,8 +12,9 @@ from synthbench.datasets.importing import detect_format, prepare_import
 from synthbench.datasets.intensity_scale import RESCALED, UNCHANGED, IntensityScale, Rescaler, check_white
 from synthbench.datasets.pixels import read_image
 from synthbench.datasets.readers.folders import IMAGES
+from synthbench.datasets.unlabelled import labelled_samples
 from synthbench.errors import DataError
-from synthbench.samples import MASK, ORIGINS, Sample, SampleSet, Task
+from synthbench.samples import MASK, ORIGINS, UNLABELLED, Sample, SampleSet, Task
 from synthbench.types import AnyArray
 
 __all__ = ["Pictures", "open_pictures"]
@@ -92,11 +93,11 @@ def open_pictures(
     own = form.name == "sample set" and not components
     ready = prepare_import(path, task=task, components=components, white=None if own else white)
     if own:
-        stored = SampleSet.open(at)
+        stored = labelled_samples(SampleSet.open(at))
         said = [str(line) for line in stored.info.get("import", ())]
         origins = tuple(_origin(entry.groups.get(MASK, "")) for entry in stored.entries)
         return Pictures(path, found, stored.ids, ready.options.task, lambda: said, lambda i: _parts(stored[i]), origins)
-    kept = list(ready.samples())
+    kept = [sample for sample in ready.samples() if sample.groups.get("split") != UNLABELLED]
     names = tuple(sample.id for sample in kept)
     return Pictures(path, found, names, ready.options.task, ready.log.lines, lambda i: _parts(kept[i]))
 

@@ -9,7 +9,7 @@ from synthbench.plugin.api._configured import CONFIG_FILE, ConfigT
 from synthbench.plugin.api._context import LOG, Context, Init, Progress, Stopped, ignore_message, silent
 from synthbench.plugin.api._dataset import Dataset
 from synthbench.plugin.api._encoder import Encoder
-from synthbench.plugin.api._generator import ExistingSamples, Generator
+from synthbench.plugin.api._generator import ExistingSamples, Generator, has_existing
 from synthbench.plugin.api._partner import TrainingPartner
 from synthbench.plugin.api._segmenter import Instances, Segmenter, TrainingMix
 
@@ -32,6 +32,7 @@ __all__ = [
     "Stopped",
     "TrainingMix",
     "TrainingPartner",
+    "has_existing",
     "ignore_message",
     "silent",
 ]

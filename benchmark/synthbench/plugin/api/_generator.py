@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from synthbench.errors import PluginError
 from synthbench.plugin.api._configured import ConfigT, Configured
@@ -15,7 +15,7 @@ from synthbench.plugin.api._context import Context
 from synthbench.plugin.api._partner import TrainingPartner
 from synthbench.samples import Sample, SampleSet, Task
 
-__all__ = ["ExistingSamples", "Generator"]
+__all__ = ["ExistingSamples", "Generator", "has_existing"]
 
 
 @dataclass(frozen=True)
@@ -138,3 +138,8 @@ class Generator(Configured[ConfigT], ABC):
     def sample_batch(self, indices: Sequence[int], seed: int) -> list[Sample]:
         """Return several samples, in the order of `indices`: to the bit those that `sample` returns one by one."""
         return [self.sample(index, seed) for index in indices]
+
+
+def has_existing(cls: Any) -> bool:
+    """Return whether a generator's class overrides `Generator.existing`."""
+    return getattr(cls.existing, "__func__", None) is not Generator.__dict__["existing"].__func__

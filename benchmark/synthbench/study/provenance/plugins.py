@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from synthbench.io.atomic import atomic_write
-from synthbench.plugin.api import Generator
+from synthbench.plugin.api import has_existing
 from synthbench.plugin.registry import registry
 from synthbench.store import OTHER_STORE, Store, disk_errors, key_of
 from synthbench.study.model import BudgetConfig
@@ -206,11 +206,6 @@ def changes_since(cls: Any, planned: Mapping[str, Any], kind: str, *, fits: bool
         now["fingerprint"] = own_fingerprint(cls, resolved, owner)
     changed = [_PARTS[name] for name, value in now.items() if value != (planned.get(name) or type(value)())]
     return f"{owner}: {' and '.join(changed)} changed" if changed else ""
-
-
-def has_existing(cls: Any) -> bool:
-    """Whether a generator's class overrides `existing`."""
-    return getattr(cls.existing, "__func__", None) is not Generator.__dict__["existing"].__func__
 
 
 _ABILITIES = ("supports_ignore", "supports_init", "supports_joint", "uses_unlabelled", "has_existing")
