@@ -19,7 +19,7 @@ from skimage.segmentation import watershed
 
 from synthbench import Config, Context, Instances, SampleSet, Segmenter, TrainingMix
 from synthbench.metrics.matching import count, pooled
-from synthbench.toolkit.intensity.images import normalise, to_channels
+from synthbench.toolkit.intensity.images import normalise
 
 
 class Settings(Config):
@@ -56,7 +56,7 @@ class Watershed(Segmenter[Settings]):
         return float(pooled(counts)["f1"][0])
 
     def predict(self, image: np.ndarray) -> Instances:
-        light = to_channels(normalise(image), 1)[0]
+        light = normalise(image).mean(axis=0)
         relief = ndimage.gaussian_filter(light, self.share * self.side) * (1 if self.darker else -1)
         fine = ndimage.gaussian_filter(light, 1.0)
         cell = fine < self.level if self.darker else fine > self.level
@@ -97,7 +97,7 @@ def _measured(mix: TrainingMix) -> tuple[float, float, float]:
 def _medians(samples: SampleSet) -> tuple[float, float, float]:
     areas, inside, outside = [], [], []
     for sample in samples:
-        light = ndimage.gaussian_filter(to_channels(normalise(sample.image), 1)[0], 1.0)
+        light = ndimage.gaussian_filter(normalise(sample.image).mean(axis=0), 1.0)
         areas.append(np.unique(sample.labels[sample.labels > 0], return_counts=True)[1])
         inside.append(light[sample.labels > 0])
         outside.append(light[sample.labels == 0])
