@@ -137,7 +137,7 @@ class InstanSeg(Segmenter[InstanSegConfig]):
         if init is None:
             return {}
         if init.file is not None:
-            hint = "set layers and mlp_width to theirs; the published ones are layers: [32, 64, 128, 256], mlp_width: 5"
+            hint = "set layers and mlp_width to theirs, such as layers: [32, 64, 128, 256] and mlp_width: 5"
             initialise_from(self.network, read_published(init.file), init.file, hint=hint)
             return {}
         assert init.model is not None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 from pydantic import Field
 
@@ -16,8 +16,12 @@ from synthbench.toolkit.training.finetuning import FINETUNE, FinetuneConfig
 STRIDE = 32
 """The encoder halves an image five times."""
 
-NETWORK = ("encoder", "decoder_channels", "decoder_pab_channels")
-"""The keys that decide the shapes of the weights."""
+PUBLISHED_NETWORK: Mapping[str, Any] = {
+    "encoder": "mit_b5",
+    "decoder_channels": (1024, 512, 256, 128, 64),
+    "decoder_pab_channels": 256,
+}
+"""The keys that decide the shapes of the weights, with the authors' values."""
 
 
 class MediarFinetune(FinetuneConfig):
@@ -74,12 +78,7 @@ class MediarConfig(Config):
             "decoder_pab_channels": 32,
             "learning_rate": 1e-3 if self.encoder_weights is None else 5e-5,
         }
-        long = {
-            "encoder": "mit_b5",
-            "decoder_channels": (1024, 512, 256, 128, 64),
-            "decoder_pab_channels": 256,
-            "learning_rate": 3e-4 if self.encoder_weights is None else 5e-5,
-        }
+        long = {**PUBLISHED_NETWORK, "learning_rate": 3e-4 if self.encoder_weights is None else 5e-5}
         return resolve_defaults(self, budget, short=short, long=long)
 
     def files(self) -> Mapping[str, Path]:

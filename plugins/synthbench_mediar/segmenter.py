@@ -26,7 +26,7 @@ from synthbench.toolkit.training.schedules import cosine
 from synthbench.toolkit.training.state_files import read_state
 from synthbench.toolkit.training.threshold_tuning import subsample, tune
 from synthbench.toolkit.training.weights import load_weights, save_weights
-from synthbench_mediar.config import NETWORK, STRIDE, MediarConfig
+from synthbench_mediar.config import PUBLISHED_NETWORK, STRIDE, MediarConfig
 from synthbench_mediar.network import MediarFormer, load_encoder, read_published
 
 WEIGHTS = "network.safetensors"
@@ -138,12 +138,11 @@ class Mediar(Segmenter[MediarConfig]):
         if self.config.encoder_weights is not None:
             raise ConfigError("encoder_weights has no effect on a training with init; remove it")
         if init.file is not None:
-            hint = f"set {', '.join(NETWORK)} to theirs; those of the publication are the default from 10,000 steps up"
-            initialise_from(self.network, read_published(init.file), init.file, hint=hint)
+            initialise_from(self.network, read_published(init.file), init.file, hint=settings(PUBLISHED_NETWORK))
             return {}
         assert init.model is not None
         model = self.load(init.model, context)
-        hint = "set " + ", ".join(f"{name}: {getattr(model.config, name)}" for name in NETWORK)
+        hint = settings({name: getattr(model.config, name) for name in PUBLISHED_NETWORK})
         initialise_from(self.network, model.network.state_dict(), init.model, hint=hint)
         return model.thresholds
 
@@ -220,6 +219,12 @@ class Mediar(Segmenter[MediarConfig]):
         with torch.inference_mode(), loop.autocast(self.device):
             output: NDArray[Any] = predict_mirrored(self.network, images, tta=self.config.flip_tta)[0].cpu().numpy()
         return output
+
+
+def settings(network: Mapping[str, Any]) -> str:
+    """Return a hint: the keys of a network, as a configuration has them."""
+    values = {name: list(value) if isinstance(value, tuple) else value for name, value in network.items()}
+    return "set " + ", ".join(f"{name}: {value}" for name, value in values.items())
 
 
 def predict_mirrored(network: torch.nn.Module, images: torch.Tensor, *, tta: bool) -> torch.Tensor:

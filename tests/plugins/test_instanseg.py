@@ -78,6 +78,28 @@ def test_the_network_has_as_many_parameters_as_the_published_one() -> None:
     assert classifier == 4 * 5 + 5 + 5 * 5 + 5 + 5 + 1
 
 
+def test_its_weights_have_the_names_and_shapes_of_the_librarys() -> None:
+    from instanseg.utils.model_loader import build_model_from_dict
+
+    options = {
+        "model_str": "InstanSeg_UNet",
+        "dim_in": 3,
+        "layers": [4, 4, 8, 8],
+        "norm": "BATCH",
+        "multihead": False,
+        "cells_and_nuclei": False,
+        "dim_coords": 2,
+        "n_sigma": 2,
+        "dim_seeds": 1,
+    }
+    theirs = library.losses().InstanSeg(n_sigma=2, device="cpu")
+    theirs = theirs.initialize_pixel_classifier(build_model_from_dict(options), MLP_width=5)
+    ours = library.build(InstanSegConfig.model_validate(SMALL).resolve(BUDGET))
+    assert [(name, value.shape) for name, value in ours.state_dict().items()] == [
+        (name, value.shape) for name, value in theirs.state_dict().items()
+    ]
+
+
 # -- losses -----------------------------------------------------------------------------------------------------------
 
 

@@ -178,7 +178,7 @@ def test_a_frozen_encoder_keeps_the_weights_that_it_starts_from(
 
 
 def test_weights_of_another_network_are_refused_with_its_keys(blob_set: SampleSet, model: Path, tmp_path: Path) -> None:
-    with pytest.raises(PluginError, match=r"decoder_channels: \(8, 8, 4, 4, 4\)"):
+    with pytest.raises(PluginError, match=r"decoder_channels: \[8, 8, 4, 4, 4\]"):
         fitted(blob_set, Init(model=model), budget=ZERO, decoder_channels=(8, 8, 8, 4, 4))
     torch.save({"encoder.weight": torch.zeros(1)}, tmp_path / "other.pth")
     with pytest.raises(PluginError, match=r"other\.pth.*decoder\."):
