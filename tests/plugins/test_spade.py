@@ -59,11 +59,10 @@ def test_a_stopped_training_goes_on_to_the_same_weights(blob_set, tmp_path: Path
     assert all(torch.equal(ours, theirs) for ours, theirs in pairs)
 
 
-@pytest.mark.parametrize(("num_upsampling", "count"), [("normal", 93_048_003), ("most", 93_570_659)])
-def test_the_generator_is_as_large_as_the_published_one(num_upsampling, count):
-    """NVlabs/SPADE, SPADEGenerator with 36 planes of labels."""
+def test_the_generator_is_as_large_as_the_published_one():
+    """NVlabs/SPADE, SPADEGenerator with 36 planes of labels and the most upsamplings."""
     with torch.device("meta"):
-        assert parameters(SpadeGenerator(36, 3, 64, 128, num_upsampling, "batch")) == count
+        assert parameters(SpadeGenerator(36, 3, 64, 128, "most", "batch")) == 93_570_659
 
 
 @pytest.mark.parametrize(("num_upsampling", "smallest"), [("normal", 4), ("more", 2), ("most", 1)])
@@ -150,13 +149,12 @@ def test_losses_are_the_published_ones(blob_set, tmp_path: Path, monkeypatch):
     assert not torch.equal(first[0][0][0], second[0][0][0])
 
 
-@pytest.mark.parametrize(("lr_decay", "factor"), [(True, 0.5), (False, 1.0)])
-def test_the_discriminators_learn_four_times_as_fast(blob_set, tmp_path: Path, lr_decay, factor):
-    fitted(blob_set, steps=4, lr=2e-3, lr_decay=lr_decay, context={"folder": tmp_path})
+def test_the_discriminators_learn_four_times_as_fast_and_both_slower_in_the_second_half(blob_set, tmp_path: Path):
+    fitted(blob_set, steps=4, lr=2e-3, context={"folder": tmp_path})
     parts = checkpoints.read(tmp_path / "training.pt")["state"]
     for name, rate in (("opt_g", 1e-3), ("opt_d", 4e-3)):
         (group,) = parts[name]["param_groups"]
-        assert (group["lr"], tuple(group["betas"])) == (pytest.approx(factor * rate), (0.0, 0.9))
+        assert (group["lr"], tuple(group["betas"])) == (pytest.approx(rate / 2), (0.0, 0.9))
 
 
 def test_networks_see_boundaries_if_they_are_asked_to(trained, blob_set):
