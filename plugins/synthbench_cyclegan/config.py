@@ -54,11 +54,10 @@ class CycleGanConfig(PresetConfig, MaskToImageConfig):
 
     @model_validator(mode="after")
     def _check_unpaired(self) -> Self:
-        for name in ("intensity_conditioning", "texture"):
+        for name in ("intensity_conditioning", "texture", "condition_on", "proportions"):
             if getattr(self, name):
-                raise ValueError(
-                    f"{name}: true needs images with their masks, and cyclegan trains without pairs; remove it"
-                )
+                key = "draw" if name == "proportions" else name
+                raise ValueError(f"{key}: needs images with their masks, and cyclegan trains without pairs; remove it")
         return self
 
     def resolve(self, budget: Budget) -> Self:

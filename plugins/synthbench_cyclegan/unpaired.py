@@ -11,7 +11,6 @@ import numpy as np
 
 from synthbench import Context, Sample, SampleSet, TrainingMix
 from synthbench.toolkit.generators.mask_to_image import ConditionedBatch, ConditionedBatches
-from synthbench.toolkit.intensity.images import to_channels
 from synthbench.toolkit.intensity.normalisation import IntensityNormalisation
 from synthbench.toolkit.intensity.pixel_noise import measure_noise
 from synthbench.toolkit.masks.codec import ImageMaskCodec
@@ -79,27 +78,20 @@ class UnpairedBatches(ConditionedBatches):
 
     def _encode_image(self, sample: Sample) -> tuple[Planes, Planes]:
         """Return the planes of an image, and the standard deviation of its pixel noise."""
-        image = normalised(sample, self.codec.exponent, self.codec.image_planes)
-        noise = _noise_of(image)
-        return image, np.broadcast_to(noise[:, None, None], image.shape).astype(np.float32)
+        image = self.codec.encode_other_image(sample.image)
+        return image, np.broadcast_to(_noise_of(image)[:, None, None], image.shape).astype(np.float32)
 
 
 def unpaired_codec(train: SampleSet) -> ImageMaskCodec:
     """Return a codec whose ranges and pixel noise of images were measured without their masks."""
     codec = ImageMaskCodec.of(train, "distance", 1)
     classes = len(codec.pixel_noise[0])
-    noise = [_noise_of(normalised(sample, codec.exponent, codec.image_planes)) for sample in train]
+    noise = [_noise_of(codec.encode_other_image(sample.image)) for sample in train]
     return replace(
         codec,
         normalisations=tuple(IntensityNormalisation.from_image(sample.image) for sample in train),
         pixel_noise=tuple([of_image.tolist()] * classes for of_image in noise),
     )
-
-
-def normalised(sample: Sample, exponent: float, channels: int) -> Planes:
-    """Return an image in −1 … 1 by its own range, ``(channels, H, W)`` float32."""
-    planes = IntensityNormalisation.from_image(sample.image).normalise(sample.image, exponent)
-    return to_channels(planes, channels)
 
 
 def _noise_of(planes: Planes) -> FloatArray:

@@ -113,10 +113,19 @@ def test_a_drawn_image_gets_the_range_of_any_training_image(trained, blob_set):
     assert donors == set(range(len(blob_set)))
 
 
-@pytest.mark.parametrize("name", ["intensity_conditioning", "texture"])
-def test_statistics_of_objects_are_refused(name):
-    with pytest.raises(ValueError, match=name):
-        CycleGanConfig.model_validate({name: True, "preset": "microscopy"})
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("intensity_conditioning", True),
+        ("texture", True),
+        ("condition_on", ["stage"]),
+        ("draw", {"stage": {"early": 1.0}}),
+    ],
+)
+def test_what_would_need_pairs_is_refused(name, value):
+    with pytest.raises(ValueError, match=f"{name}: needs images with their masks"):
+        CycleGanConfig.model_validate({name: value, "preset": "microscopy"})
+    assert CycleGanConfig(condition_on=[]).resolve(CycleGan.budgets["quick"]).texture is False
 
 
 # -- images without labels --------------------------------------------------------------------------------------------

@@ -52,6 +52,14 @@ def test_the_perceptual_term_weighs_layers_as_the_paper_does(relative):
     assert float(network(real, network.features_of(real))) == 0
 
 
+def test_other_channels_are_compared_one_by_one():
+    torch.manual_seed(0)
+    network = Perceptual(models.vgg11(weights=None).features, [0.4] * 3, [0.2] * 3, relative=False)
+    drawn, real = torch.rand(2, 2, 4, 32, 32).mul(2).sub(1)
+    each = [network(drawn[:, k : k + 1], network.features_of(real[:, k : k + 1])) for k in range(4)]
+    assert float(network(drawn, network.features_of(real))) == pytest.approx(float(sum(each)) / 4, rel=1e-4)
+
+
 def test_weights_are_taken_from_a_file_and_recorded(fitted, cycle, blob_set, squeezenet, tmp_path: Path):
     generator = fitted(blob_set, steps=2, perceptual="squeezenet1_0", perceptual_weights=squeezenet)
     generator.save(tmp_path)

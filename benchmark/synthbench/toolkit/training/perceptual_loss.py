@@ -80,7 +80,12 @@ class Perceptual(nn.Module):
         self.register_buffer("std", torch.tensor(std)[:, None, None])
 
     def features_of(self, images: torch.Tensor) -> list[torch.Tensor]:
-        """Return the features of images ``(B, 1 or 3, H, W)``, −1 … 1, by layer."""
+        """Return the features of images ``(B, C, H, W)``, −1 … 1, by layer.
+
+        Of images that aren't grey or RGB, each channel is an image by itself.
+        """
+        if images.shape[1] not in (1, 3):
+            images = images.flatten(0, 1)[:, None]
         x = ((images.expand(-1, 3, -1, -1) + 1) / 2 - self.mean) / self.std
         features = []
         for number, layer in enumerate(self.features):
