@@ -47,7 +47,7 @@ class LatentDiffusion(MaskToImageGenerator[LatentDiffusionConfig]):
     Config = LatentDiffusionConfig
     budgets = {  # noqa: RUF012
         "smoke": Budget(steps=30, batch_size=2, patch_size=64),
-        "quick": Budget(steps=2000, batch_size=4, patch_size=128),
+        "quick": Budget(steps=1600, batch_size=4, patch_size=128),
         "standard": Budget(steps=40_000, batch_size=16, patch_size=256),
         "paper": Budget(steps=400_000, batch_size=16, patch_size=256),
     }

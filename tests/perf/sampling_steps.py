@@ -1,7 +1,7 @@
 """Distance of drawn images from real ones by the number of sampling steps: diffusion and flow matching.
 
 ``python tests/perf/sampling_steps.py REAL --weights squeezenet1_0.safetensors`` trains both in the same budget on some
-images of a folder of annotated images, and prints the table of ``docs/ablations.md``. A network is trained once per
+images of a folder of annotated images, and prints a table of distances. A network is trained once per
 seed; with each number of steps it draws from the same noise, for the same masks.
 """
 
