@@ -12,12 +12,19 @@ from pydantic import Field
 from synthbench import Budget
 from synthbench.toolkit.generators.config import PresetConfig
 from synthbench.toolkit.training.budget_defaults import LONG_TRAINING_STEPS, resolve_preset
+from synthbench.toolkit.training.finetuning import FINETUNE, FinetuneConfig
 from synthbench_deepsea.network import PUBLISHED_WIDTHS
 
 Width = Annotated[int, Field(ge=1, le=2048)]
 
 SHORT_WIDTHS = (16, 32, 64)
 """Planes of the three levels in a short training of the preset `microscopy`."""
+
+
+class DeepSeaFinetune(FinetuneConfig):
+    """Hyper-parameters of fine-tuning; the authors give none, so the rate is a tenth of that from scratch."""
+
+    weight_decay: float = Field(default=1e-8, ge=0, le=1, description="of all weights")
 
 
 class DeepSeaConfig(PresetConfig):
@@ -46,10 +53,11 @@ class DeepSeaConfig(PresetConfig):
         allow_inf_nan=False,
         description="weight of the edge head's cross-entropy, relative to the cell head's",
     )
-    max_learning_rate: float = Field(
+    learning_rate: float = Field(
         1e-3, gt=0, le=1, description="highest rate of RMSprop, in a one-cycle schedule over all steps"
     )
     weight_decay: float = Field(1e-8, ge=0, le=1, description="of RMSprop")
+    finetune: DeepSeaFinetune = Field(default_factory=DeepSeaFinetune, description=FINETUNE)
 
     def resolve(self, budget: Budget) -> Self:
         """Return the configuration with a value for every key: the preset's, and widths that follow from the budget."""

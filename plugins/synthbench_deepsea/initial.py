@@ -3,22 +3,48 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from synthbench.errors import PluginError
+from synthbench.toolkit.training.initial_weights import initialise_from, repeat_input, tensor_problem
 from synthbench.toolkit.training.weights import read_state_dict
 from synthbench_deepsea.network import DeepSeaNet, from_published_names, layout, widths_of
 
-__all__ = ["adapt_channels", "load_into", "read_file"]
+__all__ = ["INPUTS", "Start", "load_into", "read_file"]
 
-_FIRST = ("down1.first.weight", "down1.shortcut.weight")
+INPUTS = ("down1.first.weight", "down1.shortcut.weight")
 """The kernels that see the image."""
 
 
-def read_file(file: Path, widths: tuple[int, int, int] | None) -> dict[str, torch.Tensor]:
-    """Return the weights in a file, with this network's names; for grey or for RGB images.
+@dataclass(frozen=True)
+class Start:
+    """Weights to start from.
+
+    Attributes
+    ----------
+    source : Path
+    weights : mapping
+        With the names of `DeepSeaNet`.
+    thresholds : mapping
+        Those that were chosen for them; empty if there are none.
+    """
+
+    source: Path
+    weights: Mapping[str, torch.Tensor]
+    thresholds: Mapping[str, Any]
+
+    @property
+    def channels(self) -> int:
+        """Channels of the images that they are of."""
+        return int(self.weights[INPUTS[0]].shape[1])
+
+
+def read_file(file: Path, widths: tuple[int, int, int] | None) -> Start:
+    """Return the weights in a file.
 
     Parameters
     ----------
@@ -34,44 +60,28 @@ def read_file(file: Path, widths: tuple[int, int, int] | None) -> dict[str, torc
     """
     weights = from_published_names(read_state_dict(file))
     try:
-        found, channels = widths_of(weights), weights[_FIRST[0]].shape[1]
+        found, channels = widths_of(weights), weights[INPUTS[0]].shape[1]
     except (KeyError, IndexError):
         raise PluginError(f"{file}: not the weights of DeepSea's network") from None
     if widths is not None and found != widths:
         raise PluginError(f"{file}: its network has the widths {found}, not {widths}; set widths to them")
     with torch.device("meta"):
         expected = layout(DeepSeaNet(channels, found))
-    _check_layout(weights, expected, str(file))
-    return weights
+    if problem := tensor_problem(expected, {name: tensor.shape for name, tensor in weights.items()}):
+        raise PluginError(f"{file}: not the weights of DeepSea's network: {problem}")
+    return Start(file, weights, {})
 
 
-def load_into(network: DeepSeaNet, weights: Mapping[str, torch.Tensor], source: str) -> None:
-    """Give a network weights, of one for grey or for RGB images.
+def load_into(network: DeepSeaNet, start: Start) -> None:
+    """Give a network weights; those of grey images become those of its channels.
 
     Raises
     ------
     PluginError
-        If they are another network's; `source` is named.
+        If they are another network's.
     """
     channels = network.down1.first.in_channels
-    fitting = dict(weights)
-    for name in _FIRST:
-        fitting[name] = adapt_channels(weights[name], channels)
-    _check_layout(fitting, layout(network), source)
-    network.load_state_dict(fitting)
-
-
-def adapt_channels(kernel: torch.Tensor, channels: int) -> torch.Tensor:
-    """Return a kernel for another number of image planes, which gives grey images the same answers in either form."""
-    if kernel.shape[1] == channels:
-        return kernel
-    return kernel.sum(dim=1, keepdim=True) if channels == 1 else kernel.repeat(1, channels, 1, 1) / channels
-
-
-def _check_layout(weights: Mapping[str, torch.Tensor], expected: Mapping[str, tuple[int, ...]], source: str) -> None:
-    """Raise `PluginError` unless the weights have these names and shapes."""
-    if odd := sorted(weights.keys() ^ expected.keys()):
-        raise PluginError(f"{source}: not the weights of DeepSea: {odd[0]!r} is missing or too many")
-    for name, shape in expected.items():
-        if tuple(weights[name].shape) != shape:
-            raise PluginError(f"{source}: {name} has the shape {tuple(weights[name].shape)}, not {shape}")
+    weights = dict(start.weights)
+    if channels > start.channels:
+        weights.update({name: repeat_input(weights[name], channels) for name in INPUTS})
+    initialise_from(network, weights, start.source, hint="set widths to those of the weights")

@@ -83,6 +83,11 @@ class DeepSeaNet(nn.Module):
         self.cells = nn.Conv2d(full, CLASSES, 1)
         self.edges = nn.Conv2d(full, CLASSES, 1)
 
+    @property
+    def encoder(self) -> list[nn.Module]:
+        """The blocks down to the lowest level."""
+        return [self.down1, self.down2, self.bottom]
+
     def forward(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Return the logits of cells and of touching edges, ``(B, 2, H, W)`` each, of images ``(B, C, H, W)``."""
         full = self.down1(images)

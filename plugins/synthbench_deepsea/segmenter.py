@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch.optim.lr_scheduler import OneCycleLR
+from torch.optim import RMSprop
+from torch.optim.lr_scheduler import LambdaLR, LRScheduler, OneCycleLR
 
 from synthbench import Budget, Context, Instances, Sample, SampleSet, Segmenter, Stopped, TrainingMix
 from synthbench.toolkit.intensity.images import normalise, to_channels
@@ -21,13 +21,15 @@ from synthbench.toolkit.masks.distance import mean_foreground
 from synthbench.toolkit.training import loop
 from synthbench.toolkit.training.batches import Batches
 from synthbench.toolkit.training.budget_defaults import resolved
+from synthbench.toolkit.training.finetuning import Finetuning
+from synthbench.toolkit.training.initial_weights import input_channels
 from synthbench.toolkit.training.loop import autocast, prepare_torch
-from synthbench.toolkit.training.patches import PatchStream
+from synthbench.toolkit.training.patches import PatchStream, channels_of
 from synthbench.toolkit.training.state_files import read_state
 from synthbench.toolkit.training.threshold_tuning import subsample, tune
 from synthbench.toolkit.training.weights import load_weights, save_weights
 from synthbench_deepsea.config import DeepSeaConfig
-from synthbench_deepsea.initial import load_into, read_file
+from synthbench_deepsea.initial import Start, load_into, read_file
 from synthbench_deepsea.losses import segmentation_losses
 from synthbench_deepsea.network import DeepSeaNet, widths_of
 from synthbench_deepsea.targets import EDGE_GRID, EDGE_START, decode_edges, decode_paper, encode
@@ -36,15 +38,6 @@ WEIGHTS = "network.safetensors"
 STATE = "deepsea.json"
 MULTIPLE = 16
 """Images are padded to multiples of this before they are predicted."""
-
-
-@dataclass(frozen=True)
-class Initial:
-    """Weights to start from, and the thresholds that were chosen for them; none if they weren't."""
-
-    source: Path
-    weights: Mapping[str, torch.Tensor]
-    thresholds: Mapping[str, Any]
 
 
 class DeepSea(Segmenter[DeepSeaConfig]):
@@ -66,27 +59,34 @@ class DeepSea(Segmenter[DeepSeaConfig]):
         "paper": Budget(steps=50_000, batch_size=16, patch_size=256),
     }
 
+    thresholds: dict[str, Any]
+
     def fit(self, train: TrainingMix, validation: SampleSet, context: Context) -> None:
         """Train the network, then choose the thresholds of its decoding on the validation samples.
 
         Started from a trained model, its widths, its decoding and its preset stay where the configuration doesn't set
         them; started from a file, its widths do.
         """
-        initial = self._read_init(context)
+        start = self._read_start(context)
         self.config = self.config.resolve(context.budget)
-        stream = PatchStream(train, context.budget, context.seed, encode=self._encode)
-        self._build(context, stream.channels)
-        if initial:
-            load_into(self.network, initial.weights, str(initial.source))
-            self.thresholds.update(initial.thresholds)
+        channels = channels_of(train)
+        if start:
+            channels = input_channels(channels, start.channels, start.source)
+        self._build(context, channels)
+        if start:
+            load_into(self.network, start)
         if context.budget.steps:
-            self._train(stream, context)
+            self._train(
+                PatchStream(train, context.budget, context.seed, encode=self._encode, channels=channels), context
+            )
         self.network.eval()
-        if context.budget.steps or not (initial and initial.thresholds):
+        if start and start.thresholds and context.budget.steps == 0:
+            self.thresholds = dict(start.thresholds)
+        else:
             self.tune_thresholds(validation, context)
 
     def predict(self, image: NDArray[Any]) -> Instances:
-        """Segment one image, ``(height, width[, 3])``, uint8 or uint16, of any size."""
+        """Segment one image, ``(height, width[, channels])``, uint8 or uint16, of any size."""
         return self._decode(self._planes(image), self.thresholds)
 
     @classmethod
@@ -122,37 +122,42 @@ class DeepSea(Segmenter[DeepSeaConfig]):
         self.device, self.channels = context.device, channels
         self.network = DeepSeaNet(channels, resolved(self.config.widths), self.config.dropout).to(context.device)
         self.network.to(memory_format=torch.channels_last)
-        self.thresholds: dict[str, Any] = dict(EDGE_START) if self.config.decoding == "edges" else {}
+        self.thresholds = dict(EDGE_START) if self.config.decoding == "edges" else {}
 
-    def _read_init(self, context: Context) -> Initial | None:
+    def _read_start(self, context: Context) -> Start | None:
         """Read the weights that the context names, and take from them what the configuration leaves open."""
         if context.init is None:
             return None
         if context.init.file is not None:
-            file = context.init.file
-            initial = Initial(file, read_file(file, self.config.widths), {})
-            kept: dict[str, Any] = {"widths": widths_of(initial.weights)}
+            start = read_file(context.init.file, self.config.widths)
+            kept: dict[str, Any] = {"widths": widths_of(start.weights)}
         else:
             assert context.init.model is not None
             other = type(self).load(context.init.model, context)
             kept = {key: getattr(other.config, key) for key in ("preset", "widths", "decoding")}
             same = self.config.decoding in (None, other.config.decoding)
-            thresholds = other.thresholds if same else {}
-            initial = Initial(context.init.model, other.network.state_dict(), thresholds)
+            start = Start(context.init.model, other.network.state_dict(), other.thresholds if same else {})
         given = self.config.model_dump()
         self.config = self.config.model_copy(update={k: v for k, v in kept.items() if given[k] is None})
-        return initial
+        return start
 
     def _train(self, stream: PatchStream, context: Context) -> None:
-        budget, config, network = context.budget, self.config, self.network
-        network.train()
-        optimiser = torch.optim.RMSprop(
-            network.parameters(), lr=config.max_learning_rate, weight_decay=config.weight_decay, momentum=0.9
-        )
-        schedule = OneCycleLR(optimiser, max_lr=config.max_learning_rate, total_steps=budget.steps)
+        budget, config, network = context.budget, self.config, self.network.train()
+        schedule: LRScheduler
+        tuning = Finetuning(network, network.encoder, config.finetune, budget.steps) if context.init else None
+        if tuning is None:
+            optimiser = RMSprop(
+                network.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay, momentum=0.9
+            )
+            schedule = OneCycleLR(optimiser, max_lr=config.learning_rate, total_steps=budget.steps)
+        else:
+            optimiser = RMSprop(tuning.parameter_groups(), momentum=0.9)
+            schedule = LambdaLR(optimiser, tuning.factor)
         batches = Batches(stream, context.device)
 
         def step(number: int) -> dict[str, torch.Tensor]:
+            if tuning is not None:
+                tuning.freeze(number)
             images, targets = batches[number]
             with autocast(context.device):
                 cells, edges = network(to_input(images))
@@ -165,6 +170,8 @@ class DeepSea(Segmenter[DeepSeaConfig]):
             return losses
 
         loop.train(context, state={"network": network, "optimiser": optimiser, "schedule": schedule}, step=step)
+        if tuning is not None:
+            tuning.release()
 
     def _encode(self, sample: Sample) -> tuple[NDArray[Any], NDArray[Any]]:
         return normalise(sample.image), encode(sample.labels, sample.ignore, self.config.edge_radius)

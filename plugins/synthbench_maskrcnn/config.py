@@ -13,8 +13,13 @@ from pydantic import Field
 from synthbench import Budget
 from synthbench.toolkit.generators.config import PresetConfig
 from synthbench.toolkit.training.budget_defaults import resolve_defaults, resolve_preset
+from synthbench.toolkit.training.finetuning import FINETUNE, FinetuneConfig
 
 Size = Annotated[float, Field(ge=2, le=4096)]
+
+
+class MaskRCNNFinetune(FinetuneConfig):
+    """Hyper-parameters of fine-tuning, by AdamW; this project's."""
 
 
 class MaskRCNNConfig(PresetConfig):
@@ -65,6 +70,7 @@ class MaskRCNNConfig(PresetConfig):
     )
     weight_decay: float | None = Field(None, ge=0, le=1, description="of the optimiser")
     max_grad_norm: float = Field(10.0, gt=0, description="gradients are clipped to this norm")
+    finetune: MaskRCNNFinetune = Field(default_factory=MaskRCNNFinetune, description=FINETUNE)
 
     def resolve(self, budget: Budget) -> Self:
         """Return the configuration with a value for every key but `scale` and `anchor_sizes`, which need samples.

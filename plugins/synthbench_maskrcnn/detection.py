@@ -68,7 +68,7 @@ def detect(network: nn.Module, planes: Planes, geometry: Geometry, device: str) 
     network
         In evaluation mode.
     planes
-        The normalised image, ``(1 or 3, H, W)``.
+        The normalised image, ``(C, H, W)``.
     geometry
     device
     """

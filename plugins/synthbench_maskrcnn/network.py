@@ -16,7 +16,9 @@ from torchvision.models.detection.mask_rcnn import MaskRCNNHeads, MaskRCNNPredic
 from torchvision.models.detection.rpn import RPNHead
 from torchvision.models.detection.transform import GeneralizedRCNNTransform
 from torchvision.ops import MultiScaleRoIAlign
+from torchvision.ops.poolers import initLevelMapper
 
+from synthbench.toolkit.intensity.images import RGB
 from synthbench.toolkit.training.budget_defaults import resolved
 from synthbench_maskrcnn.config import MaskRCNNConfig
 from synthbench_maskrcnn.heads import Heads, ProposalNetwork
@@ -55,7 +57,20 @@ def norm_layer(name: str) -> Callable[[int], nn.Module]:
     return lambda planes: nn.GroupNorm(max(1, min(32, planes // 4)), planes)
 
 
-def build(config: MaskRCNNConfig, geometry: Geometry) -> GeneralizedRCNN:
+def _pooling(side: int) -> MultiScaleRoIAlign:
+    """Return torchvision's RoIAlign of four levels, with their true scales.
+
+    By itself it takes the scales from the first image that it sees, and wrong ones if that image was padded by much.
+    """
+    pooling = MultiScaleRoIAlign(["0", "1", "2", "3"], output_size=side, sampling_ratio=2)
+    pooling.scales = [1 / stride for stride in (4, 8, 16, 32)]
+    pooling.map_levels = initLevelMapper(
+        2, 5, canonical_scale=pooling.canonical_scale, canonical_level=pooling.canonical_level
+    )
+    return pooling
+
+
+def build(config: MaskRCNNConfig, geometry: Geometry, channels: int = RGB) -> GeneralizedRCNN:
     """Return the network; initial weights are torchvision's, drawn from torch's global generator.
 
     Parameters
@@ -63,10 +78,16 @@ def build(config: MaskRCNNConfig, geometry: Geometry) -> GeneralizedRCNN:
     config
         Resolved.
     geometry
+    channels
+        Of the images; with up to three, the network takes three.
     """
     norm, planes = norm_layer(config.norm), resolved(config.fpn_channels)
     convs = [planes] * resolved(config.head_convs)
     body = BACKBONES[resolved(config.backbone)](weights=None, norm_layer=norm)
+    extra = max(0, channels - RGB)
+    if extra:
+        body.conv1 = nn.Conv2d(channels, body.conv1.out_channels, 7, stride=2, padding=3, bias=False)
+        nn.init.kaiming_normal_(body.conv1.weight, mode="fan_out", nonlinearity="relu")
     backbone = BackboneWithFPN(
         body,
         return_layers={f"layer{k + 1}": str(k) for k in range(4)},
@@ -89,10 +110,9 @@ def build(config: MaskRCNNConfig, geometry: Geometry) -> GeneralizedRCNN:
         post_nms_top_n={"training": after, "testing": max(PROPOSALS // 2, after // 2)},
         nms_thresh=0.7,
     )
-    levels = ["0", "1", "2", "3"]
     width = resolved(config.representation_size)
     heads = Heads(
-        MultiScaleRoIAlign(levels, output_size=7, sampling_ratio=2),
+        _pooling(7),
         FastRCNNConvFCHead((planes, 7, 7), convs, [width], norm_layer=norm),
         FastRCNNPredictor(width, CLASSES),
         fg_iou_thresh=0.5,
@@ -103,9 +123,10 @@ def build(config: MaskRCNNConfig, geometry: Geometry) -> GeneralizedRCNN:
         score_thresh=LOWEST_SCORE,
         nms_thresh=0.5,
         detections_per_img=geometry.detections,
-        mask_roi_pool=MultiScaleRoIAlign(levels, output_size=14, sampling_ratio=2),
+        mask_roi_pool=_pooling(14),
         mask_head=MaskRCNNHeads(planes, convs, 1, norm_layer=norm),
         mask_predictor=MaskRCNNPredictor(planes, planes, CLASSES),
     )
-    transform = _KeepSize(min_size=1, max_size=1, image_mean=IMAGENET_MEAN, image_std=IMAGENET_STD)
+    means, deviations = IMAGENET_MEAN + [0.5] * extra, IMAGENET_STD + [0.25] * extra
+    transform = _KeepSize(min_size=1, max_size=1, image_mean=means, image_std=deviations)
     return GeneralizedRCNN(backbone, proposals, heads, transform)

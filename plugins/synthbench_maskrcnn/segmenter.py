@@ -14,12 +14,14 @@ from numpy.typing import NDArray
 from torch.optim.lr_scheduler import LambdaLR
 
 from synthbench import Budget, Context, Instances, Sample, SampleSet, Segmenter, Stopped, TrainingMix
-from synthbench.toolkit.intensity.images import normalise
+from synthbench.toolkit.intensity.images import normalise, to_channels
 from synthbench.toolkit.training import loop
 from synthbench.toolkit.training.batches import Batches
 from synthbench.toolkit.training.budget_defaults import LONG_TRAINING_STEPS, resolved
+from synthbench.toolkit.training.finetuning import Finetuning
+from synthbench.toolkit.training.initial_weights import input_channels, refuse_new_head
 from synthbench.toolkit.training.loop import autocast, prepare_torch
-from synthbench.toolkit.training.patches import PatchStream
+from synthbench.toolkit.training.patches import PatchStream, channels_of
 from synthbench.toolkit.training.schedules import one_cycle
 from synthbench.toolkit.training.state_files import read_state
 from synthbench.toolkit.training.threshold_tuning import subsample, tune
@@ -38,10 +40,11 @@ NETWORK_KEYS = ("preset", "backbone", "norm", "fpn_channels", "head_convs", "rep
 
 @dataclass(frozen=True)
 class Initial:
-    """Weights to start from; of a trained model, also its geometry and thresholds."""
+    """Weights to start from; of a trained model, also its channels, geometry and thresholds."""
 
     source: Path
     weights: Mapping[str, torch.Tensor]
+    channels: int = 0
     geometry: Geometry | None = None
     thresholds: Mapping[str, float] | None = None
 
@@ -72,19 +75,24 @@ class MaskRCNN(Segmenter[MaskRCNNConfig]):
         """
         initial = self._read_init(context)
         self.config = self.config.resolve(context.budget)
+        channels = channels_of(train)
+        if initial and initial.channels:
+            channels = input_channels(channels, initial.channels, initial.source)
         measured = measure(train.reference, self.config)
-        self._build(context, initial.geometry.extended(measured) if initial and initial.geometry else measured)
+        known = initial.geometry if initial else None
+        self._build(context, known.extended(measured) if known else measured, channels)
         if initial:
-            load_into(self.network, initial.weights, str(initial.source))
+            if not load_into(self.network, initial.weights, initial.source, context.notify):
+                refuse_new_head(context, initial.source)
             self.thresholds.update(initial.thresholds or {})
         if context.budget.steps:
-            self._train(PatchStream(train, context.budget, context.seed, encode=encode), context)
+            self._train(PatchStream(train, context.budget, context.seed, encode=encode, channels=channels), context)
         self.network.eval()
         if context.budget.steps or not (initial and initial.thresholds):
             self.tune_thresholds(validation, context)
 
     def predict(self, image: NDArray[Any]) -> Instances:
-        """Segment one image, ``(height, width[, 3])``, uint8 or uint16, of any size."""
+        """Segment one image, ``(height, width[, channels])``, uint8 or uint16, of any size."""
         return assemble(self._detect(image), image.shape[:2], **self.thresholds)
 
     @classmethod
@@ -98,7 +106,7 @@ class MaskRCNN(Segmenter[MaskRCNNConfig]):
         """Write configuration, weights, and what else `load` needs."""
         super().save(folder)
         save_weights(self.network, folder / WEIGHTS)
-        state = {"geometry": self.geometry.to_json(), "thresholds": self.thresholds}
+        state = {"channels": self.channels, "geometry": self.geometry.to_json(), "thresholds": self.thresholds}
         beside = folder / f"{STATE}.tmp"
         beside.write_text(json.dumps(state, indent=1) + "\n", encoding="utf-8")
         os.replace(beside, folder / STATE)
@@ -107,20 +115,25 @@ class MaskRCNN(Segmenter[MaskRCNNConfig]):
     def load(cls, folder: Path, context: Context) -> Self:
         """Return what `save` wrote, on the context's device."""
         new = super().load(folder, context)
-        geometry, thresholds = read_state(
-            folder / STATE, lambda state: (Geometry.from_json(state["geometry"]), dict(state["thresholds"]))
+        channels, geometry, thresholds = read_state(
+            folder / STATE,
+            lambda state: (
+                int(state["channels"]),
+                Geometry.from_json(state["geometry"]),
+                {name: float(state["thresholds"][name]) for name in START},
+            ),
         )
-        new._build(context, geometry)
+        new._build(context, geometry, channels)
         load_weights(new.network, folder / WEIGHTS)
         new.network.eval()
         new.thresholds = thresholds
         return new
 
-    def _build(self, context: Context, geometry: Geometry) -> None:
+    def _build(self, context: Context, geometry: Geometry, channels: int) -> None:
         """Build the network, with initial weights drawn from the seed."""
         prepare_torch(context)
-        self.device, self.geometry = context.device, geometry
-        self.network = build(self.config, geometry).to(context.device)
+        self.device, self.geometry, self.channels = context.device, geometry, channels
+        self.network = build(self.config, geometry, channels).to(context.device)
         self.thresholds: dict[str, float] = dict(START)
 
     def _read_init(self, context: Context) -> Initial | None:
@@ -134,7 +147,8 @@ class MaskRCNN(Segmenter[MaskRCNNConfig]):
             assert context.init.model is not None
             other = type(self).load(context.init.model, context)
             kept = other.config.model_dump()
-            initial = Initial(context.init.model, other.network.state_dict(), other.geometry, other.thresholds)
+            weights = other.network.state_dict()
+            initial = Initial(context.init.model, weights, other.channels, other.geometry, other.thresholds)
         given = self.config.model_dump()
         self.config = self.config.model_copy(update={k: kept[k] for k in NETWORK_KEYS if given[k] is None})
         return initial
@@ -143,7 +157,11 @@ class MaskRCNN(Segmenter[MaskRCNNConfig]):
         budget, config, network = context.budget, self.config, self.network.train()
         rate, decay = resolved(config.learning_rate), resolved(config.weight_decay)
         optimiser: torch.optim.Optimizer
-        if config.optimizer == "sgd":
+        tuning = Finetuning(network, [network.backbone.body], config.finetune, budget.steps) if context.init else None
+        if tuning is not None:
+            optimiser = torch.optim.AdamW(tuning.parameter_groups())
+            schedule = LambdaLR(optimiser, tuning.factor)
+        elif config.optimizer == "sgd":
             rate *= budget.batch_size / SGD_BATCH
             optimiser = torch.optim.SGD(network.parameters(), lr=rate, momentum=0.9, weight_decay=decay)
             schedule = LambdaLR(optimiser, lambda number: stepped(number, budget.steps))
@@ -153,6 +171,8 @@ class MaskRCNN(Segmenter[MaskRCNNConfig]):
         batches = Batches(stream, context.device)
 
         def step(number: int) -> dict[str, torch.Tensor]:
+            if tuning is not None:
+                tuning.freeze(number)
             images, targets = training_batch(*batches[number], self.geometry.scale)
             with autocast(context.device):
                 losses: dict[str, torch.Tensor] = network(images, targets)
@@ -165,6 +185,8 @@ class MaskRCNN(Segmenter[MaskRCNNConfig]):
             return losses
 
         loop.train(context, state={"network": network, "optimiser": optimiser, "schedule": schedule}, step=step)
+        if tuning is not None:
+            tuning.release()
 
     def tune_thresholds(self, validation: SampleSet, context: Context) -> None:
         """Choose the thresholds of `assemble` on validation samples."""
@@ -192,7 +214,7 @@ class MaskRCNN(Segmenter[MaskRCNNConfig]):
         )
 
     def _detect(self, image: NDArray[Any]) -> Detections:
-        return detect(self.network, normalise(image), self.geometry, self.device)
+        return detect(self.network, to_channels(normalise(image), self.channels), self.geometry, self.device)
 
 
 SGD_BATCH = 16

@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch.nn import functional as F
 
+from synthbench.toolkit.intensity.images import as_rgb
+
 __all__ = ["enlarge", "objects_of", "training_batch"]
 
 MIN_AREA = 4
@@ -44,8 +46,16 @@ def objects_of(labels: torch.Tensor) -> dict[str, torch.Tensor]:
 
 
 def enlarge(images: torch.Tensor, scale: float) -> torch.Tensor:
-    """Return normalised images ``(B, 1 or 3, h, w)`` as RGB, enlarged by a factor, to at least one pixel."""
-    images = images.expand(-1, 3, -1, -1)
+    """Return normalised images as the network takes them: with at least three channels, and enlarged by a factor.
+
+    Parameters
+    ----------
+    images
+        ``(B, C, h, w)``.
+    scale
+        The result has at least one pixel.
+    """
+    images = as_rgb(images)
     if scale == 1:
         return images
     return F.interpolate(images, _sides(images, scale), mode="bilinear", align_corners=False, antialias=scale < 1)
@@ -54,12 +64,12 @@ def enlarge(images: torch.Tensor, scale: float) -> torch.Tensor:
 def training_batch(
     images: torch.Tensor, labels: torch.Tensor, scale: float
 ) -> tuple[list[torch.Tensor], list[dict[str, torch.Tensor]]]:
-    """Return what the network learns from in a step: images ``(3, H, W)`` and their objects.
+    """Return what the network learns from in a step: images ``(max(3, C), H, W)`` and their objects.
 
     Parameters
     ----------
     images
-        ``(B, 1 or 3, P, P)`` float32.
+        ``(B, C, P, P)`` float32.
     labels
         ``(B, 1, P, P)`` integers, −1 where unknown.
     scale

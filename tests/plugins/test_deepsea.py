@@ -9,14 +9,12 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from torch.nn import functional as F
 
 from synthbench.errors import PluginError, StoreError
 from synthbench.metrics.matching import count, pooled
 from synthbench.plugin.api import Budget, Context, Init, Stopped, TrainingMix
 from synthbench.samples import Sample, SampleSet
 from synthbench_deepsea.config import SHORT_WIDTHS, DeepSeaConfig
-from synthbench_deepsea.initial import adapt_channels
 from synthbench_deepsea.losses import EPSILON, segmentation_losses, soft_dice_loss
 from synthbench_deepsea.network import PUBLISHED_WIDTHS, DeepSeaNet, layout
 from synthbench_deepsea.segmenter import DeepSea
@@ -64,15 +62,6 @@ def test_widths_follow_from_the_budget(steps: int, widths: tuple[int, ...]) -> N
 def test_both_heads_have_the_size_of_the_image(side: int) -> None:
     cells, edges = DeepSeaNet(3, (4, 6, 8))(torch.zeros(2, 3, side, side + 2))
     assert cells.shape == edges.shape == (2, 2, side, side + 2)
-
-
-def test_a_kernel_for_other_channels_answers_grey_images_the_same() -> None:
-    torch.manual_seed(0)
-    grey, kernel = torch.rand(1, 1, 8, 8), torch.randn(5, 3, 3, 3)
-    expected = F.conv2d(grey.expand(-1, 3, -1, -1), kernel)
-    torch.testing.assert_close(F.conv2d(grey, adapt_channels(kernel, 1)), expected)
-    single = torch.randn(5, 1, 3, 3)
-    torch.testing.assert_close(F.conv2d(grey.expand(-1, 3, -1, -1), adapt_channels(single, 3)), F.conv2d(grey, single))
 
 
 # -- targets and decoding ---------------------------------------------------------------------------------------------
@@ -314,3 +303,27 @@ def test_a_trained_model_is_used_as_it_is_in_0_steps(blob_set: SampleSet, tmp_pa
     assert again.thresholds == first.thresholds
     assert layout(again.network) == layout(first.network)
     np.testing.assert_array_equal(again.predict(blob_set[0].image).labels, first.predict(blob_set[0].image).labels)
+
+
+def test_weights_of_grey_images_serve_others(blob_set: SampleSet, tmp_path: Path) -> None:
+    """A grey image as RGB gets the same answer; a network for RGB stays one."""
+    fitted(blob_set, decoding="paper").save(tmp_path)
+    colours = [Sample(s.id, np.repeat(s.image[..., None], 3, axis=-1), s.labels) for s in blob_set]
+    start = Context(budget=replace(BUDGET, steps=0), init=Init(model=tmp_path))
+    found = fitted(SampleSet.of(colours), context=start)
+    assert found.channels == 3
+    grey = DeepSea.load(tmp_path, Context())
+    np.testing.assert_array_equal(found.predict(colours[0].image).labels, grey.predict(blob_set[0].image).labels)
+    (tmp_path / "rgb").mkdir()
+    found.save(tmp_path / "rgb")
+    assert fitted(blob_set, context=replace(start, init=Init(model=tmp_path / "rgb"))).channels == 3
+
+
+def test_a_frozen_encoder_stays_as_it_is(blob_set: SampleSet, tmp_path: Path) -> None:
+    first = fitted(blob_set)
+    first.save(tmp_path)
+    tuned = fitted(blob_set, context=Context(budget=BUDGET, init=Init(model=tmp_path)), finetune={"freeze_encoder": 1})
+    for name, value in first.network.state_dict().items():
+        frozen = name.startswith(("down", "bottom"))
+        assert torch.equal(value, tuned.network.state_dict()[name]) == frozen
+    assert all(parameter.requires_grad for parameter in tuned.network.parameters())

@@ -16,12 +16,13 @@ from torchvision.models.detection import maskrcnn_resnet50_fpn_v2
 from torchvision.models.detection.roi_heads import RoIHeads, maskrcnn_loss, paste_mask_in_image
 from torchvision.models.detection.rpn import RegionProposalNetwork
 
-from synthbench.errors import PluginError, StoreError
+from synthbench.errors import ConfigError, PluginError, StoreError
 from synthbench.plugin.api import Budget, Context, Init, Stopped, TrainingMix
 from synthbench.samples import Sample, SampleSet
 from synthbench_maskrcnn.config import MaskRCNNConfig
 from synthbench_maskrcnn.detection import MARGIN, START, Detections, assemble, cores, detect, paste
 from synthbench_maskrcnn.heads import contains_unknown, mask_loss
+from synthbench_maskrcnn.initial import load_into
 from synthbench_maskrcnn.network import build, norm_layer
 from synthbench_maskrcnn.segmenter import MaskRCNN, stepped
 from synthbench_maskrcnn.sizes import TILE, UNMEASURED, Geometry, anchor_sizes, measure
@@ -355,6 +356,29 @@ def test_images_of_any_size_and_colour_are_segmented(optimizer: str) -> None:
             assert found.predict(blank).labels.shape == size
 
 
+def test_what_is_found_does_not_depend_on_the_size_of_the_first_image(blob_set: SampleSet) -> None:
+    """Torchvision's pooling would take its scales from a first image of 40 pixels, which is padded to 64."""
+    answers = []
+    for first in (40, 64):
+        torch.manual_seed(0)
+        network = build(config(), GEOMETRY).eval()
+        detect(network, np.zeros((1, first, first), np.float32), GEOMETRY, "cpu")
+        answers.append(detect(network, blob_set[0].image[None] / np.float32(255), GEOMETRY, "cpu"))
+        for pool in (network.roi_heads.box_roi_pool, network.roi_heads.mask_roi_pool):
+            assert pool.scales == [1 / 4, 1 / 8, 1 / 16, 1 / 32]
+    np.testing.assert_array_equal(answers[0].boxes, answers[1].boxes)
+    assert len(answers[0].boxes)
+
+
+def test_images_of_four_channels_are_segmented(tmp_path: Path) -> None:
+    image = np.random.default_rng(0).integers(0, 255, (40, 40, 4)).astype(np.uint8)
+    found = fitted(SampleSet.of([Sample("a", image, np.zeros((40, 40), np.uint8))]))
+    found.save(tmp_path)
+    again = MaskRCNN.load(tmp_path, Context())
+    assert again.network.backbone.body.conv1.in_channels == 4
+    assert found.predict(image).labels.tolist() == again.predict(image).labels.tolist()
+
+
 # -- weights to start from --------------------------------------------------------------------------------------------
 
 
@@ -380,7 +404,12 @@ def test_weights_for_other_classes_are_taken_without_the_last_layers(
     torch.save(tensors, tmp_path / "coco.pth")
     MaskRCNN.check_init(MaskRCNNConfig(**SMALL), tmp_path / "coco.pth")
     start = Context(budget=replace(BUDGET, steps=0), init=Init(file=tmp_path / "coco.pth"))
-    found = fitted(blob_set, context=start).network.state_dict()
+    with pytest.raises(ConfigError, match=r"coco\.pth"):
+        fitted(blob_set, context=start)
+    other, said = build(config(), GEOMETRY), list[str]()
+    assert not load_into(other, tensors, "coco.pth", said.append)
+    assert len(said) == 1
+    found = other.state_dict()
     last = ("roi_heads.box_predictor", "roi_heads.mask_predictor.mask_fcn_logits")
     for name, tensor in found.items():
         assert torch.equal(tensor, tensors[name]) != name.startswith(last)
@@ -410,7 +439,19 @@ def test_a_file_of_torchvisions_form_is_started_from(blob_set: SampleSet, tmp_pa
     torch.save(theirs.state_dict(), tmp_path / "maskrcnn_resnet50_fpn_v2_coco.pth")
     file = tmp_path / "maskrcnn_resnet50_fpn_v2_coco.pth"
     MaskRCNN.check_init(MaskRCNNConfig(), file)
-    found = MaskRCNN()
-    found.fit(TrainingMix(blob_set), blob_set[:1], Context(budget=replace(BUDGET, steps=0), init=Init(file=file)))
+    found = MaskRCNN(MaskRCNNConfig(finetune={"freeze_encoder": 1}))
+    found.fit(TrainingMix(blob_set), blob_set[:1], Context(budget=BUDGET, init=Init(file=file)))
+    assert found.network.roi_heads.box_predictor.cls_score.out_features == 2
     expected = theirs.state_dict()["backbone.body.layer3.2.conv2.weight"]
     assert torch.equal(found.network.state_dict()["backbone.body.layer3.2.conv2.weight"], expected)
+
+
+def test_a_frozen_backbone_stays_as_it_is(blob_set: SampleSet, tmp_path: Path) -> None:
+    first = fitted(blob_set)
+    first.save(tmp_path)
+    start = Context(budget=BUDGET, init=Init(model=tmp_path))
+    tuned = fitted(blob_set, context=start, finetune={"freeze_encoder": 1}).network.state_dict()
+    body = "backbone.body."
+    changed = {name for name, value in first.network.state_dict().items() if not torch.equal(value, tuned[name])}
+    assert not any(name.startswith(body) for name in changed)
+    assert len(changed) > len([name for name in tuned if not name.startswith(body)]) / 2
