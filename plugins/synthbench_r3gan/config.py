@@ -30,7 +30,7 @@ MICROSCOPY: Mapping[str, Any] = {
     "channel_base": 512,
     "num_blocks": 1,
     "resampling_factor": 2,
-    "gamma": 60.0,
+    "gamma": 400.0,
     "learning_rate": 1e-3,
     "pixel_noise": True,
 }

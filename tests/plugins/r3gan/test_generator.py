@@ -127,7 +127,7 @@ def test_presets_follow_the_budget_and_gamma_the_patch_size() -> None:
     short, long = (R3GanConfig().resolve(R3Gan.budgets[name]) for name in ("quick", "paper"))
     assert (short.preset, short.resampling_factor, short.num_blocks) == ("microscopy", 2, 1)
     assert (long.preset, long.channel_max, long.num_blocks, long.learning_rate) == ("paper", 768, 2, 2e-4)
-    assert short.gamma == 60
+    assert short.gamma == 400
     gammas = [R3GanConfig().resolve(Budget(20_000, 4, side)).gamma for side in (64, 128, 256)]
     assert gammas == [2, pytest.approx((2 * 150) ** 0.5, rel=0.01), 150]
     assert R3GanConfig(gamma=7).resolve(R3Gan.budgets["quick"]).gamma == 7
@@ -195,7 +195,7 @@ def test_one_and_the_same_picture_is_a_failure(blob_set: SampleSet) -> None:
 @pytest.mark.slow
 def test_the_class_decides_what_is_drawn(typed_set: SampleSet) -> None:
     """How bright the image is in the mean: discs cover less than half of it."""
-    generator = fitted(typed_set, steps=300, batch=8, draw=HALVES, channel_base=256, channel_max=32)
+    generator = fitted(typed_set, steps=300, batch=8, draw=HALVES, gamma=60.0, channel_base=256, channel_max=32)
     light: dict[str, list[float]] = {"bright": [], "dark": []}
     for sample in generator.sample_batch(range(16), 0):
         light[sample.groups["cell_type"]].append(float(sample.image.mean()))
