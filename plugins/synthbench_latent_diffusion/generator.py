@@ -59,10 +59,6 @@ class LatentDiffusion(MaskToImageGenerator[LatentDiffusionConfig]):
     process: GaussianDiffusion
 
     @property
-    def margin(self) -> int:
-        return 0
-
-    @property
     def networks(self) -> Mapping[str, nn.Module]:
         return {"autoencoder": self.autoencoder, "denoiser": self.network}
 
