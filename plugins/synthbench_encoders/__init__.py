@@ -1,4 +1,4 @@
-"""Encoders: Inception-v3 for FID and KID, any torchvision classifier, and an untrained network that needs no file."""
+"""Encoders: Inception-v3 for FID and KID, networks of torchvision and timm, and an untrained one without a file."""
 
 from collections.abc import Iterable
 
@@ -16,6 +16,13 @@ def synthbench_encoders() -> Iterable[EncoderSpec]:
         "torchvision",
         "synthbench_encoders.classifier:Classifier",
         summary="last features of a torchvision classifier with weights from a local file",
+    )
+    yield EncoderSpec(
+        "timm",
+        "synthbench_encoders.timm_model:TimmModel",
+        summary="features of DINOv2 or any other network of timm, with weights from a local file",
+        requires=("timm>=1.0",),
+        install="pip install 'synthbench[timm]'",
     )
     yield EncoderSpec(
         "untrained",

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import warnings
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -27,6 +28,7 @@ from synthbench_encoders.classifier_network import classifier_features
 from synthbench_encoders.inception import Inception, InceptionConfig
 from synthbench_encoders.inception_network import inception_network
 from synthbench_encoders.pictures import BATCH, batches, resize
+from synthbench_encoders.timm_model import TimmConfig, TimmModel
 from synthbench_encoders.untrained import Untrained, layers
 
 
@@ -363,6 +365,81 @@ def test_weights_of_another_architecture_are_refused(tmp_path: Path) -> None:
     config = ClassifierConfig(architecture="resnet18", weights=tmp_path / "x.safetensors")
     with pytest.raises(PluginError, match=r"x\.safetensors: not the weights of resnet18"):
         Classifier(config).prepare(Context())
+
+
+# -- timm -------------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def timm() -> Any:
+    return pytest.importorskip("timm")
+
+
+def random_weights(timm: Any, model: str, folder: Path, **options: Any) -> Path:
+    torch.manual_seed(0)
+    path = folder / f"{model}.safetensors"
+    save_file(timm.create_model(model, **options).state_dict(), path)
+    return path
+
+
+def test_dinov2_is_torch_fidelitys_extractor(timm: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """At 224 px, where nothing is resized; torch-fidelity gets the network from torch.hub, here with random weights."""
+    from torch_fidelity.feature_extractor_dinov2 import FeatureExtractorDinoV2
+
+    path = random_weights(timm, "vit_small_patch14_dinov2", tmp_path, img_size=224, num_classes=0)
+    network = timm.create_model("vit_small_patch14_dinov2", img_size=224, num_classes=0)
+    network.load_state_dict(weights.read_state_dict(path))
+    monkeypatch.setattr(torch.hub, "load", lambda *_: network)
+    expected = FeatureExtractorDinoV2("dinov2-vit-s-14", ["dinov2"])
+    images = [micrograph(k, 224, 224, 3) for k in range(2)]
+    (features,) = expected(torch.from_numpy(np.stack(images)).movedim(-1, 1))
+    found = TimmModel(TimmConfig(weights=path)).encode(images)
+    assert found.shape == (2, 384)
+    np.testing.assert_allclose(found, features.numpy(), rtol=1e-3, atol=1e-4)
+
+
+def test_weights_in_their_authors_form_are_converted(timm: Any, tmp_path: Path) -> None:
+    """DINOv2's own file is for 518 px, and holds a mask token, which timm's network hasn't."""
+    path = random_weights(timm, "vit_small_patch14_dinov2", tmp_path, num_classes=0)
+    tensors = weights.read_state_dict(path) | {"mask_token": torch.zeros(1, 384)}
+    torch.save(tensors, tmp_path / "published.pth")
+    image = micrograph(1, 60, 50)
+    ours, theirs = (TimmModel(TimmConfig(weights=file)).encode([image]) for file in (path, tmp_path / "published.pth"))
+    np.testing.assert_array_equal(ours, theirs)
+
+
+@pytest.mark.parametrize(("model", "dimension"), [("resnet18", 512), ("convnext_atto", 320)])
+def test_features_of_timm_are_what_its_classifier_sees(timm: Any, tmp_path: Path, model: str, dimension: int) -> None:
+    encoder = TimmModel(TimmConfig(model=model, weights=random_weights(timm, model, tmp_path), size=64))
+    encoder.prepare(Context())
+    network = timm.create_model(model)
+    network.load_state_dict(weights.read_state_dict(encoder.config.weights))
+    image = micrograph(2, 64, 64)
+    normal = network.pretrained_cfg
+    mean, spread = (torch.tensor(normal[name])[:, None, None] for name in ("mean", "std"))
+    batch = (torch.from_numpy(np.broadcast_to(image, (1, 3, 64, 64)).copy()) / 255 - mean) / spread
+    with torch.inference_mode():
+        expected = network.eval().forward_head(network.forward_features(batch), pre_logits=True)
+    found = encoder.encode([image])
+    assert found.shape == (1, dimension)
+    np.testing.assert_allclose(found, expected.numpy(), rtol=1e-3, atol=1e-5)
+
+
+def test_distances_are_named_after_the_timm_network(timm: Any, tmp_path: Path) -> None:
+    path = random_weights(timm, "resnet18", tmp_path)
+    encoder = TimmModel(TimmConfig(model="resnet18", weights=path))
+    assert distance_names("timm", variant_of(encoder))[0] == "FD(timm, resnet18)"
+    assert weights.sha256(path) in encoder.fingerprint()
+
+
+def test_what_timm_cannot_use_is_said_in_one_line(timm: Any, tmp_path: Path) -> None:
+    assert "did you mean 'resnet18'" in TimmModel.unavailable(TimmConfig(model="resnet1B"))
+    assert "dinov2_vits14_pretrain.pth" in TimmModel.unavailable(TimmConfig())
+    assert "no weights at" in TimmModel.unavailable(TimmConfig(weights=tmp_path / "x.pth"))
+    other = random_weights(timm, "convnext_atto", tmp_path)
+    for model in ("resnet18", "vit_tiny_patch16_224"):
+        with pytest.raises(PluginError, match=f"not the weights of {model}"):
+            TimmModel(TimmConfig(model=model, weights=other)).prepare(Context())
 
 
 # -- all --------------------------------------------------------------------------------------------------------------
