@@ -213,6 +213,8 @@ class Cellpose(Segmenter[CellposeConfig]):
             return {"loss": loss.detach()}
 
         loop.train(context, state={"network": network, "optimiser": optimiser, "schedule": schedule}, step=step)
+        if tuning is not None:
+            tuning.release()
         network.eval()
 
     def tune_thresholds(self, validation: SampleSet, context: Context) -> dict[str, float]:

@@ -69,6 +69,9 @@ class CellposeSAM(Segmenter[CellposeSAMConfig]):
     Config = CellposeSAMConfig
     supports_ignore: ClassVar[bool] = True
     supports_init: ClassVar[frozenset[Literal["model", "file"]]] = frozenset({"model", "file"})
+    requires_init: ClassVar[str] = (
+        "its transformer was pretrained on SA-1B, a billion masks, and the library has no other training"
+    )
     budgets: ClassVar[dict[str, Budget]] = {
         "smoke": Budget(steps=2, batch_size=1, patch_size=64),
         "quick": Budget(steps=8, batch_size=1, patch_size=256),
@@ -85,16 +88,14 @@ class CellposeSAM(Segmenter[CellposeSAMConfig]):
     def fit(self, train: TrainingMix, validation: SampleSet, context: Context) -> None:
         self.config = self.config.resolve(context.budget)
         if context.init is None:
-            raise ConfigError(
-                "cellpose-sam can't start from scratch: its transformer was pretrained on a billion masks (SA-1B), and "
-                "the library has no other training; give it an init, such as init: weights/cpsam"
-            )
-        self.channels = channels_of(train)
-        if self.channels > CHANNELS:
+            raise ConfigError(f"cellpose-sam can't start from scratch: {self.requires_init}; give it an init")
+        channels = channels_of(train)
+        if channels > CHANNELS:
             raise DataError(
-                f"{train.reference.name!r}: images with {self.channels} channels; cellpose-sam takes at most {CHANNELS}"
+                f"{train.reference.name!r}: images with {channels} channels; cellpose-sam takes at most {CHANNELS}"
             )
         self._start(context.init, context)
+        self.channels = channels
         if context.budget.steps:
             self._train(train, context)
             self.thresholds = self.tune_thresholds(validation, context)

@@ -172,6 +172,8 @@ class UNet(Segmenter[UNetConfig]):
         parts: dict[str, Any] = {"network": network, "optimiser": optimiser, "schedule": schedule, "average": average}
         parts |= {} if partner is None else partner.state
         loop.train(context, state=parts, step=step)
+        if tuning is not None:
+            tuning.release()
         network.load_state_dict(average.module.state_dict())
 
     def _losses_with(

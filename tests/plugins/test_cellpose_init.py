@@ -134,6 +134,7 @@ def test_fine_tuning_has_the_optimiser_that_the_library_recommends(
     assert (seen[0]["initial_lr"], seen[0]["weight_decay"], seen[0]["momentum"]) == (0.1, 1e-4, 0.9)
 
 
+@pytest.mark.slow
 def test_a_stopped_fine_tuning_ends_with_the_same_weights(blob_set: SampleSet, published: Path, tmp_path: Path) -> None:
     init, config = Init(file=published), {"finetune": {"freeze_encoder": 0.5}}
     asked = iter([False, True])
@@ -181,6 +182,7 @@ def test_grey_weights_see_a_grey_picture_in_rgb_as_they_saw_it(published: Path) 
             torch.testing.assert_close(found[..., 1:-1, 1:-1], expected[..., 1:-1, 1:-1])
 
 
+@pytest.mark.slow
 def test_grey_weights_start_an_rgb_network_and_the_other_way_round(
     blob_set: SampleSet, published: Path, tmp_path: Path
 ) -> None:

@@ -15,6 +15,7 @@ import torch
 
 from synthbench import Budget, Context, Init, Sample, SampleSet, Stopped, TrainingMix
 from synthbench.errors import ConfigError, PluginError
+from synthbench.testing import check_segmenter
 from synthbench.toolkit.masks import flows
 from synthbench.toolkit.masks.flows import DEFAULT_THRESHOLDS
 from synthbench_cellpose_sam.config import CellposeSAMConfig
@@ -112,6 +113,13 @@ def test_listing_the_plugin_imports_neither_torch_nor_cellpose() -> None:
 def test_training_from_scratch_is_refused_with_the_reason(blob_set: SampleSet) -> None:
     with pytest.raises(ConfigError, match=r"scratch.*init"):
         fitted(blob_set, None, budget=BUDGET)
+
+
+def test_the_contract_checks_are_skipped_with_the_reason() -> None:
+    results = check_segmenter(CellposeSAM)
+    assert len(results) > 10
+    assert {result.status for result in results} == {"skipped"}
+    assert all("SA-1B" in result.message for result in results)
 
 
 def test_patches_larger_than_the_networks_squares_are_refused() -> None:
@@ -280,6 +288,14 @@ def test_its_own_model_is_saved_loaded_and_the_start_of_the_next(
         found, expected = other.predict(blob_set[3].image), first.predict(blob_set[3].image)
         np.testing.assert_array_equal(found.labels, expected.labels)
         np.testing.assert_array_equal(found.scores, expected.scores)
+
+
+@needs_cellpose_4
+def test_a_model_of_grey_images_goes_on_with_rgb_ones(blob_set: SampleSet, published: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "model"
+    folder.mkdir()
+    fitted(blob_set, Init(file=published)).save(folder)
+    assert fitted(colours(blob_set), Init(model=folder)).channels == 3
 
 
 @needs_cellpose_4

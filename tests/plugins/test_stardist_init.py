@@ -114,6 +114,7 @@ def test_zero_steps_say_what_the_library_says_with_the_thresholds_of_the_folder(
     assert found > 0
 
 
+@pytest.mark.slow
 def test_training_goes_on_from_the_weights(blob_set: SampleSet, published: Path) -> None:
     start = initial.canonical(read_hdf5(published / "weights_best.h5"))
     near = weights(fitted(blob_set, Init(file=published), budget=BUDGET, config={"finetune": {"learning_rate": 1e-6}}))
@@ -131,6 +132,7 @@ def test_a_frozen_encoder_stays_and_the_rest_learns(blob_set: SampleSet, publish
     assert not any(initial.is_encoder(name) for name in changed)
 
 
+@pytest.mark.slow
 def test_the_encoder_learns_at_its_own_rate(blob_set: SampleSet, published: Path) -> None:
     start = initial.canonical(read_hdf5(published / "weights_best.h5"))
     config = {"finetune": {"encoder_lr_ratio": 1e-3, "warmup": 0}}
@@ -182,6 +184,7 @@ def test_grey_weights_see_a_grey_picture_in_rgb_as_they_saw_it(blob_set: SampleS
         np.testing.assert_allclose(one, two, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_rgb_weights_take_grey_pictures(blob_set: SampleSet, tmp_path: Path) -> None:
     library_model(tmp_path / "rgb", channels=3)
     segmenter = fitted(blob_set, Init(file=tmp_path / "rgb"), budget=Budget(1, 1, 32))

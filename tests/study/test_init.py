@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from synthbench.errors import ConfigError, DataError, PluginError
+from synthbench.plugin.registry import registry
 from synthbench.store import Store
 from synthbench.study.model import Study, make_study
 from synthbench.study.plan import Plan, TrainingRun, make_plan
@@ -205,3 +206,13 @@ def test_boards_keep_scratch_and_pretrained_apart_and_mark_what_was_seen(trial: 
     assert "pretraining_seconds" in board
     again = trial.run("run", study, "--engine", "serial")
     assert "warm from rings" in again.stdout
+
+
+@pytest.mark.parametrize("init", ["scratch", "dataset:rings", "both"])
+def test_a_segmenter_that_needs_weights_is_refused_without_a_file_of_them(
+    tmp_path: Path, study: dict, weights: Path, monkeypatch: pytest.MonkeyPatch, init: str
+) -> None:
+    monkeypatch.setattr(registry().load("segmenter", "warm"), "requires_init", "it has no other training")
+    with pytest.raises(ConfigError, match=r"'warm' can't start from scratch: it has no other training.*init: PATH"):
+        plan_of(tmp_path, study, init=[str(weights), "scratch"] if init == "both" else init)
+    assert plan_of(tmp_path, study, init=str(weights)).training_runs

@@ -130,10 +130,14 @@ def resolve_init(
     ConfigError, PluginError, DataError
         If the segmenter can't start so, or there is nothing to start from.
     """
-    if init.is_scratch:
-        return None
     owner = f"segmenter {choice.title!r}"
     fingerprint = hosts.fingerprint(entry, choice.config, budget)
+    if fingerprint.requires_init and init.file is None:
+        raise ConfigError(
+            f"{owner} can't start from scratch: {fingerprint.requires_init}; give it a file of weights: init: PATH"
+        )
+    if init.is_scratch:
+        return None
     way = "file" if init.file is not None else "model"
     if way not in fingerprint.supports_init:
         what = "a file of weights" if way == "file" else "a training on another dataset"

@@ -32,6 +32,7 @@ from synthbench.testing._watch import Watch
 from synthbench.testing.check_results import (
     CheckResult,
     Skipped,
+    first_line,
     fit_may_refuse,
     plugin_call_may_refuse,
     require,
@@ -66,6 +67,9 @@ def iter_segmenter_checks(
     cls: type[Segmenter[Any]], tasks: Iterable[str], config: Mapping[str, Any] | None
 ) -> Iterator[CheckResult]:
     """Return an iterator over the results of `check_segmenter` as they come."""
+    if cls.requires_init:
+        reason = f"it can't be checked without a file of weights: {cls.requires_init}"
+        return (CheckResult(check.__name__, first_line(check), "skipped", reason) for check in CHECKS)
     return run_checks_in_folder(CHECKS, lambda folder: SegmenterHarness(cls, tasks, folder, config))
 
 

@@ -26,6 +26,7 @@ __all__ = [
     "Subject",
     "describe",
     "empty_home",
+    "first_line",
     "mostly_skipped",
     "plugin_call",
     "fit_may_refuse",
@@ -86,6 +87,11 @@ def mostly_skipped(results: Iterable[CheckResult]) -> str:
     return f"{skipped} checks were skipped and only {passed} passed" if skipped > passed else ""
 
 
+def first_line(check: Callable[..., object]) -> str:
+    """Return what a check's contract asks for: the first line of its docstring."""
+    return (check.__doc__ or "").strip().split("\n", 1)[0].rstrip(".")
+
+
 def run_checks(checks: Iterable[Callable[[Subject], str | None]], subject: Subject) -> Iterator[CheckResult]:
     """Run checks one by one, each with an empty ``$SYNTHBENCH_HOME``, and yield their results.
 
@@ -95,7 +101,7 @@ def run_checks(checks: Iterable[Callable[[Subject], str | None]], subject: Subje
     usable = True
     for check in checks:
         name = check.__name__
-        description = (check.__doc__ or "").strip().split("\n", 1)[0].rstrip(".")
+        description = first_line(check)
         if not usable:
             yield CheckResult(name, description, "skipped", DEPENDS)
             continue

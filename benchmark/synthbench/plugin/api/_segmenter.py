@@ -88,6 +88,9 @@ class Segmenter(Configured[ConfigT], ABC):
         What `fit` can start from beside weights drawn from the seed: ``"model"``, what the class itself saved after
         training on another dataset; ``"file"``, published weights. See `Context.init`. A start that isn't supported is
         refused before anything runs.
+    requires_init : str
+        Why it can't start from weights drawn from the seed; empty where it can. A study that lets it start so is
+        refused with this reason before anything runs, and `synthbench check` skips it.
     supports_joint : bool
         Whether `fit` can train a generator together with the network, `Context.partner`.
     """
@@ -95,6 +98,7 @@ class Segmenter(Configured[ConfigT], ABC):
     supports_joint: ClassVar[bool] = False
     supports_ignore: ClassVar[bool] = False
     supports_init: ClassVar[frozenset[Literal["model", "file"]]] = frozenset()
+    requires_init: ClassVar[str] = ""
 
     @abstractmethod
     def fit(self, train: TrainingMix, validation: SampleSet, context: Context) -> None:

@@ -61,6 +61,8 @@ class PluginFingerprint:
         Whether it is a generator that learns from images without labels too.
     supports_init : sequence of str
         What a segmenter can start from beside weights drawn from the seed.
+    requires_init : str
+        Why it can't start from weights drawn from the seed; empty where it can.
     has_existing : bool
         Whether it is a generator whose samples may exist before it is fitted; see `Generator.existing`.
     locations : mapping
@@ -86,6 +88,7 @@ class PluginFingerprint:
     supports_ignore: bool = False
     uses_unlabelled: bool = False
     supports_init: Sequence[str] = ()
+    requires_init: str = ""
     has_existing: bool = False
     locations: Mapping[str, Any] = field(default_factory=dict)
     supports_joint: bool = False
@@ -146,6 +149,7 @@ def fingerprint_plugin(
         settings["uses_unlabelled"] = bool(getattr(cls, "uses_unlabelled", False))
         settings["supports_joint"] = bool(getattr(cls, "supports_joint", False))
         settings["supports_init"] = sorted(getattr(cls, "supports_init", ()))
+        settings["requires_init"] = str(getattr(cls, "requires_init", ""))
         settings["has_existing"] = kind == "generator" and has_existing(cls)
         settings["locations"] = {name: settings["config"][name] for name in cls.Config.locations}
         settings["unsupported_reason"] = {
@@ -208,7 +212,10 @@ def changes_since(cls: Any, planned: Mapping[str, Any], kind: str, *, fits: bool
     return f"{owner}: {' and '.join(changed)} changed" if changed else ""
 
 
-_ABILITIES = ("supports_ignore", "supports_init", "supports_joint", "uses_unlabelled", "has_existing")
+_ABILITIES = (
+    *("supports_ignore", "supports_init", "requires_init"),
+    *("supports_joint", "uses_unlabelled", "has_existing"),
+)
 _REMEMBERED = {"config", "budget", "locations", "unsupported_reason", *_ABILITIES}
 
 
