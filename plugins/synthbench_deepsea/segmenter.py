@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch.optim import RMSprop
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler, OneCycleLR
 
-from synthbench import Budget, Context, Instances, Sample, SampleSet, Segmenter, Stopped, TrainingMix
+from synthbench import Budget, Context, Instances, Sample, SampleSet, Segmenter, Stopped, TrainingMix, TrainingPartner
 from synthbench.toolkit.intensity.images import normalise, to_channels
 from synthbench.toolkit.layers.tiles import predict_tiled
 from synthbench.toolkit.masks.distance import mean_foreground
@@ -24,6 +24,7 @@ from synthbench.toolkit.training.budget_defaults import resolved
 from synthbench.toolkit.training.finetuning import Finetuning
 from synthbench.toolkit.training.initial_weights import input_channels
 from synthbench.toolkit.training.loop import autocast, prepare_torch
+from synthbench.toolkit.training.partner_losses import partner_losses
 from synthbench.toolkit.training.patches import PatchStream, channels_of
 from synthbench.toolkit.training.state_files import read_state
 from synthbench.toolkit.training.threshold_tuning import subsample, tune
@@ -51,6 +52,7 @@ class DeepSea(Segmenter[DeepSeaConfig]):
 
     Config = DeepSeaConfig
     supports_ignore: ClassVar[bool] = True
+    supports_joint: ClassVar[bool] = True
     supports_init: ClassVar = frozenset({"model", "file"})
     budgets: ClassVar[Mapping[str, Budget]] = {
         "smoke": Budget(steps=8, batch_size=2, patch_size=64),
@@ -153,7 +155,7 @@ class DeepSea(Segmenter[DeepSeaConfig]):
         else:
             optimiser = RMSprop(tuning.parameter_groups(), momentum=0.9)
             schedule = LambdaLR(optimiser, tuning.factor)
-        batches = Batches(stream, context.device)
+        batches, partner = Batches(stream, context.device), context.partner
 
         def step(number: int) -> dict[str, torch.Tensor]:
             if tuning is not None:
@@ -162,16 +164,35 @@ class DeepSea(Segmenter[DeepSeaConfig]):
             with autocast(context.device):
                 cells, edges = network(to_input(images))
             losses = segmentation_losses(cells.float(), edges.float(), targets, config.edge_weight)
+            if partner is not None:
+                losses |= self._losses_with(partner, number, (cells, edges), targets)
             optimiser.zero_grad(set_to_none=True)
             total: Any = sum(losses.values())
             total.backward()
             optimiser.step()
             schedule.step()
-            return losses
+            return losses if partner is None else {**losses, **partner.update()}
 
-        loop.train(context, state={"network": network, "optimiser": optimiser, "schedule": schedule}, step=step)
+        parts: dict[str, Any] = {"network": network, "optimiser": optimiser, "schedule": schedule}
+        loop.train(context, state=parts | ({} if partner is None else dict(partner.state)), step=step)
         if tuning is not None:
             tuning.release()
+
+    def _losses_with(
+        self, partner: TrainingPartner, number: int, heads: tuple[torch.Tensor, torch.Tensor], targets: torch.Tensor
+    ) -> dict[str, torch.Tensor]:
+        """Return the losses on the images that a partner draws for a step's masks, and the partner's own."""
+
+        def predictions() -> list[NDArray[Any]]:
+            planes = torch.cat([head.detach().float().softmax(dim=1)[:, 1:] for head in heads], dim=1)
+            return [self._decode(each, self.thresholds).labels for each in planes.cpu().numpy()]
+
+        def losses_of(images: torch.Tensor) -> dict[str, torch.Tensor]:
+            with autocast(images.device):
+                cells, edges = self.network(to_input(images))
+            return segmentation_losses(cells.float(), edges.float(), targets, self.config.edge_weight)
+
+        return partner_losses(partner, number, self.channels, predictions, losses_of)
 
     def _encode(self, sample: Sample) -> tuple[NDArray[Any], NDArray[Any]]:
         return normalise(sample.image), encode(sample.labels, sample.ignore, self.config.edge_radius)

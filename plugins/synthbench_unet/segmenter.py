@@ -19,6 +19,7 @@ from synthbench.toolkit.training.batches import Batches
 from synthbench.toolkit.training.finetuning import Finetuning
 from synthbench.toolkit.training.initial_weights import input_channels, refuse_new_head
 from synthbench.toolkit.training.loop import autocast, prepare_torch
+from synthbench.toolkit.training.partner_losses import partner_losses
 from synthbench.toolkit.training.patches import PatchStream, channels_of
 from synthbench.toolkit.training.schedules import averaged_model, one_cycle
 from synthbench.toolkit.training.state_files import read_state
@@ -185,12 +186,12 @@ class UNet(Segmenter[UNetConfig]):
             planes = self.head.activation(logits.detach().float())[..., :side, :side].cpu().numpy()
             return [self.head.decode(each, self.thresholds).labels for each in planes]
 
-        images = pad_to_multiple(partner.draw(number, predictions))
-        images = images.expand(-1, self.channels, -1, -1)
-        with autocast(images.device):
-            drawn = self.network(images.contiguous(memory_format=torch.channels_last))
-        losses = self.head.losses(drawn.float(), targets)
-        return {**{f"drawn_{name}": partner.drawn_weight * loss for name, loss in losses.items()}, **partner.losses()}
+        def losses_of(images: torch.Tensor) -> dict[str, torch.Tensor]:
+            with autocast(images.device):
+                drawn = self.network(pad_to_multiple(images).contiguous(memory_format=torch.channels_last))
+            return self.head.losses(drawn.float(), targets)
+
+        return partner_losses(partner, number, self.channels, predictions, losses_of)
 
     def _encode(self, sample: Sample) -> tuple[NDArray[Any], NDArray[Any]]:
         return normalise(sample.image), self.head.encode(sample)

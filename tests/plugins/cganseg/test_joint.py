@@ -11,11 +11,13 @@ import numpy as np
 import pytest
 import torch
 
-from synthbench import Budget, Context, SampleSet, Stopped, TrainingMix
+from synthbench import Budget, Context, SampleSet, Segmenter, Stopped, TrainingMix
 from synthbench.errors import ConfigError
 from synthbench_cganseg.config import CGanSegConfig
 from synthbench_cganseg.generator import CGanSeg
 from synthbench_cganseg.joint import JointPartner
+from synthbench_deepsea.config import DeepSeaConfig
+from synthbench_deepsea.segmenter import DeepSea
 from synthbench_unet.config import UNetConfig
 from synthbench_unet.segmenter import UNet
 
@@ -28,7 +30,15 @@ def partner_of(train: SampleSet, context: Context, **config: Any) -> JointPartne
     return CGanSeg(CGanSegConfig(**SMALL, **config)).partner(train, context)
 
 
-def trained(train: SampleSet, folder: Path | None = None, *, joint: bool, stop_at: int = -1, **config: Any) -> UNet:
+def trained(
+    train: SampleSet,
+    folder: Path | None = None,
+    *,
+    joint: bool,
+    stop_at: int = -1,
+    segmenter: Segmenter | None = None,
+    **config: Any,
+) -> Any:
     asked = iter(range(10**6))
     context = Context(
         seed=5,
@@ -39,7 +49,7 @@ def trained(train: SampleSet, folder: Path | None = None, *, joint: bool, stop_a
     )
     if joint:
         context = Context(**{**vars(context), "partner": partner_of(train, context, **config)})
-    segmenter = UNet(NARROW)
+    segmenter = segmenter or UNet(NARROW)
     segmenter.fit(TrainingMix(train), train[:2], context)
     return segmenter
 
@@ -99,6 +109,18 @@ def test_a_joint_training_that_was_stopped_ends_with_the_same_bits(tmp_path, blo
         trained(blob_set, tmp_path / "cut", joint=True, stop_at=2)
     resumed = trained(blob_set, tmp_path / "cut", joint=True)
     assert all(torch.equal(a, b) for a, b in zip(weights(whole), weights(resumed), strict=True))
+
+
+def test_deepsea_is_trained_jointly_from_the_same_start(tmp_path, blob_set) -> None:
+    for joint in (False, True):
+        network = DeepSea(DeepSeaConfig(widths=(4, 8, 8)))
+        trained(blob_set, tmp_path / str(joint), joint=joint, segmenter=network)
+    real, joined = losses(tmp_path / "False"), losses(tmp_path / "True")
+    assert {"drawn_cells", "drawn_edges", "drawn_dice", "discriminator"} <= joined[0].keys()
+    assert [real[0][name] for name in ("cells", "edges", "dice")] == [
+        joined[0][name] for name in ("cells", "edges", "dice")
+    ]
+    assert real[-1]["cells"] != joined[-1]["cells"]
 
 
 def test_a_joint_training_needs_a_loss_on_real_images(blob_set) -> None:

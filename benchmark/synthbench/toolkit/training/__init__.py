@@ -34,6 +34,8 @@ weights
     Saving and loading a plugin's weights; reading pretrained ones safely.
 weights_conversion
     What files of weights hold; the tensors of a checkpoint as a file of their own.
+partner_losses
+    `partner_losses`: a segmenter's losses when a generator is trained together with it.
 """
 
 from __future__ import annotations
@@ -51,6 +53,7 @@ __all__ = [
     "initial_weights",
     "loop",
     "mode_collapse",
+    "partner_losses",
     "patches",
     "perceptual_loss",
     "schedules",
