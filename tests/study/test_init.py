@@ -13,6 +13,7 @@ from synthbench.errors import ConfigError, DataError, PluginError
 from synthbench.plugin.registry import registry
 from synthbench.store import Store
 from synthbench.study.model import Study, make_study
+from synthbench.study.notes import study_notes
 from synthbench.study.plan import Plan, TrainingRun, make_plan
 from synthbench.study.resolve import resolve
 
@@ -103,6 +104,9 @@ def test_weights_that_have_seen_the_test_images_dataset_are_known(
 ) -> None:
     plan = plan_of(tmp_path, study, init=[{"file": str(weights), "trained_on": trained_on}])
     assert {run.weights_seen for run in plan.training_runs} == {seen}
+    notes = study_notes(plan.resolved)
+    assert len(notes) == (seen != "no")
+    assert all("warm from level" in note for note in notes)
 
 
 def test_what_stands_beside_a_file_declares_its_training_data(tmp_path: Path, study: dict, weights: Path) -> None:

@@ -10,6 +10,7 @@ import pytest
 from synthbench.errors import ConfigError
 from synthbench.store import Store
 from synthbench.study.model import make_study
+from synthbench.study.notes import study_notes
 from synthbench.study.plan import Plan, make_plan
 from synthbench.study.resolve import resolve
 
@@ -42,6 +43,8 @@ def test_a_joint_arm_has_the_segmenters_steps_and_seeds_and_draws_nothing(tmp_pa
         (real,) = (r for r in plan.training_runs if (r.segmenter, r.arm, r.seed) == ("unet", "real", run.seed))
         assert plan.tasks[real.fit].content["train"] == content["train"]
     assert {row.generator for row in plan.fidelity} == {"brighter"}
+    (note,) = study_notes(plan.resolved)
+    assert "threshold" in note
 
 
 def test_the_generators_configuration_is_part_of_the_key(tmp_path: Path, trial_study: dict) -> None:

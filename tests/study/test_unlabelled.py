@@ -65,6 +65,14 @@ def test_only_generators_that_ask_have_them_in_their_keys(planned) -> None:
     assert fits(other)["level"].key not in {k["level"] for k in keys}
 
 
+def test_a_configuration_that_does_not_use_them_has_them_neither_in_its_key_nor_in_the_notes(planned) -> None:
+    unused = [{"name": "level", "config": {"share": 0.0}}]
+    plan = planned([sample(50, "unlabelled")], generators=unused)
+    assert "unlabelled" not in fits(plan)["level"].content
+    assert not any("without labels" in note for note in study_notes(plan.resolved))
+    assert any("without labels" in note for note in study_notes(planned([sample(50, "unlabelled")]).resolved))
+
+
 def test_amounts_of_real_images_leave_them_as_they_are(planned) -> None:
     plan = planned([sample(50, "unlabelled"), sample(51, "unlabelled")], fractions=[3, 1.0])
     assert [len(c.unlabelled.samples) for c in plan.resolved.conditions] == [2, 2]

@@ -91,6 +91,14 @@ class Brighter(synthbench.Generator):
 class Level(Brighter):
     """Training images, shifted to the mean of images without labels."""
 
+    class Config(Brighter.Config):
+        """How many of them it looks at."""
+
+        share: float = 1.0
+
+        def learns_from_unlabelled(self):
+            return self.share > 0
+
     uses_unlabelled: ClassVar = True
 
     def fit(self, train, context):

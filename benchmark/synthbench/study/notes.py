@@ -6,14 +6,14 @@ from collections import Counter
 from collections.abc import Sequence
 
 from synthbench.study._unlabelled import UnlabelledImages
-from synthbench.study.resolve import Resolved
+from synthbench.study.resolve import NOT_DECLARED, NOT_SEEN, Resolved
 
 __all__ = ["study_notes"]
 
 
 def study_notes(resolved: Resolved) -> list[str]:
     """Return sentences on what the study's data lack or had to leave out; none where there is nothing to say."""
-    return [*_unlabelled(resolved), *_existing(resolved)]
+    return [*_unlabelled(resolved), *_existing(resolved), *_joint(resolved), *_weights(resolved)]
 
 
 def _existing(resolved: Resolved) -> list[str]:
@@ -24,6 +24,30 @@ def _existing(resolved: Resolved) -> list[str]:
         splits = list({condition.fold: condition.split for condition in here}.values())
         lines += found.notes(splits, [condition.train for condition in here])
     return lines
+
+
+def _joint(resolved: Resolved) -> list[str]:
+    """Say which segmenters a generator isn't trained together with."""
+    lines = []
+    for joint in resolved.joint:
+        others = [each.title for each in resolved.segmenters if each.title not in joint.plugins]
+        if others:
+            lines.append(f"{joint.title}: no arm for {', '.join(others)}, which can't be trained together with it")
+    return lines
+
+
+def _weights(resolved: Resolved) -> list[str]:
+    """Say which initial weights have seen what is tested on, or may have."""
+    lines = []
+    for segmenter in resolved.segmenters:
+        if segmenter.init is None:
+            continue
+        for dataset, seen in {each.dataset: segmenter.init.seen(each) for each in resolved.conditions}.items():
+            if seen == NOT_DECLARED:
+                lines.append(f"{segmenter.title}: what its weights were trained on isn't declared")
+            elif seen != NOT_SEEN:
+                lines.append(f"{segmenter.title}: its weights have seen {seen}, which {dataset} belongs to")
+    return list(dict.fromkeys(lines))
 
 
 def _unlabelled(resolved: Resolved) -> list[str]:

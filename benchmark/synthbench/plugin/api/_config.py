@@ -78,6 +78,13 @@ class Config(BaseModel):
         """
         return {}
 
+    def learns_from_unlabelled(self) -> bool:
+        """Return whether a generator with this configuration learns from images without labels.
+
+        It is asked of the resolved configuration, and only where the class says `Generator.uses_unlabelled`.
+        """
+        return True
+
     def unsupported_reason(self, task: Task) -> str:
         """Return why this configuration doesn't suit one of the plugin's tasks, with a hint; "" where it does.
 

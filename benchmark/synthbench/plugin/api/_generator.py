@@ -55,7 +55,8 @@ class Generator(Configured[ConfigT], ABC):
         generator doesn't learn from these pixels, or returns them in the ignore region of drawn samples. If False,
         a study whose training samples have such pixels is refused.
     uses_unlabelled : bool
-        Whether `fit` also learns from images without labels, `Context.unlabelled`.
+        Whether `fit` also learns from images without labels, `Context.unlabelled`, unless
+        `Config.learns_from_unlabelled` says otherwise.
     supports_joint : bool
         Whether it can be trained together with a segmenter; see `partner`.
     """

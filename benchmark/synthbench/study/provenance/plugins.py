@@ -146,7 +146,8 @@ def fingerprint_plugin(
         settings = {"config": full_config(cls, config, owner), "budget": full_budget(cls, budget, owner)}
         resolved = resolved_config(cls, settings, owner)
         settings["supports_ignore"] = bool(getattr(cls, "supports_ignore", False))
-        settings["uses_unlabelled"] = bool(getattr(cls, "uses_unlabelled", False))
+        unlabelled = getattr(cls, "uses_unlabelled", False)
+        settings["uses_unlabelled"] = bool(unlabelled and resolved.learns_from_unlabelled())
         settings["supports_joint"] = bool(getattr(cls, "supports_joint", False))
         settings["supports_init"] = sorted(getattr(cls, "supports_init", ()))
         settings["requires_init"] = str(getattr(cls, "requires_init", ""))

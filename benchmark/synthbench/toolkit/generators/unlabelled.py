@@ -21,6 +21,9 @@ class UnlabelledConfig(Config):
         "they aren't used",
     )
 
+    def learns_from_unlabelled(self) -> bool:
+        return self.unlabelled_ratio > 0
+
 
 def mix_with_unlabelled(train: SampleSet, config: Config, context: Context) -> TrainingMix:
     """Return what a generator trains on: unlabelled images have the place of the synthetic samples.
