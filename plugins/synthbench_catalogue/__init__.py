@@ -9,17 +9,37 @@ from synthbench import DatasetSpec, hookimpl
 __all__ = ["synthbench_datasets"]
 
 _INSTANCES = frozenset({"instances"})
+_CTC = "Cell Tracking Challenge"
+_OWN = "from your own copy"
+
+_DATASETS: tuple[tuple[str, str, str, tuple[str, ...]], ...] = (
+    (
+        "dsb2018",
+        "dsb2018:Dsb2018",
+        "fluorescent nuclei, StarDist's subset of the 2018 Data Science Bowl",
+        ("dsb2018", "bbbc038", "bbbc039"),  # some of its fields are in BBBC039
+    ),
+    (
+        "livecell",
+        "livecell:LiveCell",
+        "phase contrast, eight cell lines, 5,239 images, 1.6 million cells",
+        ("livecell",),
+    ),
+    ("usiigaci", "usiigaci:Usiigaci", "phase contrast, T98G cells, 50 images", ("usiigaci",)),
+    ("ctc-u373", "tracking:U373", f"phase contrast, U373 cells, {_CTC}", ("phc-c2dh-u373",)),
+    ("ctc-psc", "tracking:Psc", f"phase contrast, pancreatic stem cells, {_CTC}", ("phc-c2dl-psc",)),
+    ("tissuenet", "tissuenet:TissueNet", f"tissue, nuclear and membrane channel; {_OWN}", ("tissuenet",)),
+    ("cellpose", "cellpose:Cellpose", f"cells of many kinds; {_OWN}", ("cellpose",)),
+    ("bbbc006", "bbbc006:Bbbc006", "U2OS cells, nuclei and actin, labels computed by CellProfiler", ("bbbc006",)),
+    ("bbbc007", "bbbc007:Bbbc007", "Drosophila Kc167 cells, DNA and actin, 16 fields", ("bbbc007",)),
+    ("bbbc020", "bbbc020:Bbbc020", "macrophages, cell surface and nuclei, 20 fields", ("bbbc020",)),
+    ("bbbc039", "bbbc039:Bbbc039", "fluorescent nuclei, U2OS cells, 200 fields", ("bbbc039", "bbbc038", "dsb2018")),
+    ("deepsea", "deepsea:DeepSea", f"phase contrast, stem, bronchial and muscle cells; {_OWN}", ("deepsea",)),
+)
+"""Name, class, summary, and the published datasets that the images come from or share images with."""
 
 
 @hookimpl
 def synthbench_datasets() -> Iterator[DatasetSpec]:
-    for name, target, summary in (
-        ("dsb2018", "dsb2018:Dsb2018", "fluorescent nuclei, StarDist's subset of the 2018 Data Science Bowl"),
-        ("livecell", "livecell:LiveCell", "phase contrast, eight cell lines, 5,239 images, 1.6 million cells"),
-        ("usiigaci", "usiigaci:Usiigaci", "phase contrast, T98G cells, 50 images"),
-        ("ctc-u373", "tracking:U373", "phase contrast, U373 cells, Cell Tracking Challenge"),
-        ("ctc-psc", "tracking:Psc", "phase contrast, pancreatic stem cells, Cell Tracking Challenge"),
-        ("tissuenet", "tissuenet:TissueNet", "tissue, nuclear and membrane channel; from your own copy"),
-        ("cellpose", "cellpose:Cellpose", "cells of many kinds; from your own copy"),
-    ):
-        yield DatasetSpec(name, f"synthbench_catalogue.{target}", summary, _INSTANCES)
+    for name, target, summary, origins in _DATASETS:
+        yield DatasetSpec(name, f"synthbench_catalogue.{target}", summary, _INSTANCES, derived_from=origins)

@@ -3,79 +3,34 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import json
 import re
-import threading
 import zipfile
-from collections.abc import Callable, Iterator
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
-import tifffile
-from PIL import Image
 
-from synthbench import Context, Sample, SampleSet
+from plugins.catalogue.catalogue_files import encoded, labels, pack, picture, read, splits
+from synthbench import SampleSet
 from synthbench.datasets.download import download_notice, sha256_of
 from synthbench.datasets.library import Library
+from synthbench.datasets.weights_card import KNOWN
 from synthbench.errors import ConfigError, DataError
 from synthbench.plugin.registry import registry
 from synthbench_catalogue import livecell, tracking, usiigaci
 from synthbench_catalogue.cellpose import Cellpose
+from synthbench_catalogue.deepsea import DeepSea
 from synthbench_catalogue.dsb2018 import Dsb2018
 from synthbench_catalogue.livecell import LiveCell
 from synthbench_catalogue.tissuenet import TissueNet
 
-NAMES = ["dsb2018", "livecell", "usiigaci", "ctc-u373", "ctc-psc", "tissuenet", "cellpose"]
-
-
-class _Quiet(SimpleHTTPRequestHandler):
-    def log_message(self, *args: object) -> None:
-        pass
-
-
-@pytest.fixture
-def site(tmp_path: Path) -> Iterator[tuple[Path, str]]:
-    """A folder, and the address at which it is served."""
-    folder = tmp_path / "site"
-    folder.mkdir()
-    http = ThreadingHTTPServer(("127.0.0.1", 0), partial(_Quiet, directory=str(folder)))
-    thread = threading.Thread(target=http.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
-    thread.start()
-    yield folder, f"http://127.0.0.1:{http.server_port}"
-    http.shutdown()
-    http.server_close()
-    thread.join()
-
-
-def picture(seed: int, shape: tuple[int, ...] = (24, 30), dtype: str = "uint8") -> np.ndarray:
-    return np.random.default_rng(seed).integers(1, 200, shape).astype(dtype)
-
-
-def labels(seed: int, shape: tuple[int, int] = (24, 30), dtype: str = "uint16") -> np.ndarray:
-    found = np.zeros(shape, dtype)
-    found[2 : 8 + seed % 4, 3:9] = 1
-    found[12:20, 14:25] = 2 + seed
-    return found
-
-
-def encoded(array: np.ndarray, suffix: str) -> bytes:
-    out = io.BytesIO()
-    if suffix == ".tif":
-        tifffile.imwrite(out, array)
-    else:
-        Image.fromarray(array).save(out, "png")
-    return out.getvalue()
-
-
-def pack(path: Path, files: dict[str, bytes]) -> Path:
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, data in files.items():
-            archive.writestr(name, data)
-    return path
+NAMES = [
+    name
+    for name in registry().names("dataset")
+    if registry().get("dataset", name).spec.target.startswith("synthbench_catalogue.")
+]
 
 
 def dsb2018(path: Path) -> Path:
@@ -133,14 +88,6 @@ def livecell_files(folder: Path) -> Path:
         (folder / "annotations" / "LIVECell" / f"livecell_coco_{split}.json").write_text(json.dumps(content))
     pack(folder / "images.zip", files)
     return folder
-
-
-def read(cls, folder: Path, **config) -> dict[str, Sample]:
-    return {s.id: s for s in cls(cls.Config(**config)).samples(Context(folder=folder))}
-
-
-def splits(samples: dict[str, Sample]) -> dict[str, str]:
-    return {name: sample.groups["split"] for name, sample in samples.items()}
 
 
 # -- each dataset, downloaded and given by hand ----------------------------------------------------------------------
@@ -341,7 +288,7 @@ def test_another_archive_than_it_should_be_is_named(tmp_path: Path, make: Callab
         read(Dsb2018, tmp_path / "work", archive=archive, sha256=sha256_of(archive))
 
 
-@pytest.mark.parametrize("cls", [TissueNet, Cellpose])
+@pytest.mark.parametrize("cls", [TissueNet, Cellpose, DeepSea])
 def test_what_needs_the_users_own_copy_says_where_to_get_it(cls, tmp_path: Path) -> None:
     with pytest.raises(
         DataError, match=rf"download it at .*, then run 'synthbench dataset add {cls.name} --from PATH'"
@@ -368,8 +315,17 @@ def test_every_dataset_names_source_licence_and_citation(name: str) -> None:
     text = download_notice(dataset)
     for remote in dataset.remotes():
         assert remote.url.startswith("https://")
+        assert remote.filename
         assert remote.url in text
         assert remote.sha256 is None or re.fullmatch("[0-9a-f]{64}", remote.sha256)
+
+
+def test_weights_that_saw_a_dataset_are_recognised_by_its_published_name() -> None:
+    assert len(NAMES) >= 12
+    for name in NAMES:
+        assert registry().get("dataset", name).spec.derived_from
+    for name, weights in (("dsb2018", "2D_versatile_fluo"), ("bbbc039", "nuclei"), ("livecell", "livecell_cp3")):
+        assert set(registry().get("dataset", name).spec.derived_from) & set(KNOWN[weights].trained_on or ())
 
 
 def test_the_library_builds_a_dataset_with_where_it_comes_from(site: tuple[Path, str], tmp_path: Path) -> None:
