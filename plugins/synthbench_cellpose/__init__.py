@@ -12,7 +12,7 @@ def synthbench_segmenters() -> Iterator[SegmenterSpec]:
     yield SegmenterSpec(
         "cellpose",
         "synthbench_cellpose.segmenter:Cellpose",
-        summary="flows to the objects' centres by Cellpose 3's own network and dynamics, from scratch",
+        summary="Cellpose 3: flows to the objects' centres by its own network and dynamics",
         tasks=frozenset({"instances"}),
         requires=("cellpose>=3.1,<4",),
         install="pip install 'synthbench[cellpose]'",

@@ -19,6 +19,8 @@ __all__ = ["add_arguments", "lines", "run"]
 
 COLUMNS = ("name", "tasks", "from", "environment", "needs", "summary")
 MIN_SUMMARY = 24
+LIMITS = {"needs": 22}
+"""Characters of columns whose longest cells would leave the summary no room."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -80,11 +82,27 @@ def lines(
     blocks = []
     for kind in dict.fromkeys(row["kind"] for row in rows):
         cells = [
-            [_cell(row[column]) for column in columns[:-1]] + [_summary(row)] for row in rows if row["kind"] == kind
+            [
+                _cell(row[column]).replace(", ", ",\n") if column == "needs" else _cell(row[column])
+                for column in columns[:-1]
+            ]
+            + [_summary(row)]
+            for row in rows
+            if row["kind"] == kind
         ]
         header = [f"{kind}s".upper(), *columns[1:]]
         last = len(columns) - 1
-        blocks.append(table_lines(header, cells, left=range(last), wrapped=last, width=width, min_wrapped=MIN_SUMMARY))
+        blocks.append(
+            table_lines(
+                header,
+                cells,
+                left=range(last),
+                wrapped=last,
+                width=width,
+                min_wrapped=MIN_SUMMARY,
+                limits={columns.index(name): limit for name, limit in LIMITS.items() if name in columns},
+            )
+        )
     broken = [
         f"plugin {p.plugin!r} of {p.distribution}{f' in environment {name!r}' * bool(name)} is disabled: {p.reason}"
         for name, p in problems
