@@ -83,7 +83,7 @@ def lines(
     for kind in dict.fromkeys(row["kind"] for row in rows):
         cells = [
             [
-                _cell(row[column]).replace(", ", ",\n") if column == "needs" else _cell(row[column])
+                _cell(row[column]).replace(", ", "\n") if column == "needs" else _cell(row[column])
                 for column in columns[:-1]
             ]
             + [_summary(row)]
