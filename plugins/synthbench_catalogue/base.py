@@ -49,11 +49,15 @@ class CatalogueDataset(Dataset[LocalConfigT]):
         Name of the plugin.
     obtain : str
         How to get a copy, if the data can't be downloaded without an account.
+    splits, groups : tuple of str
+        The official splits, and the other groups that samples may have.
     """
 
     Config: ClassVar[type[synthbench.Config]] = LocalConfig
     name: ClassVar[str]
     obtain: ClassVar[str] = ""
+    splits: ClassVar[tuple[str, ...]] = ()
+    groups: ClassVar[tuple[str, ...]] = ()
 
     import_notes: Sequence[str] = ()
     """Changes made to the data, stored and shown with the samples; complete after the last sample."""

@@ -33,6 +33,7 @@ class Bbbc006(ImagesWithMasks[ArchivesConfig], ArchivesDataset[ArchivesConfig]):
     source = "https://bbbc.broadinstitute.org/BBBC006"
     licence = "CC0-1.0"
     citation = "Ljosa et al., Nature Methods 9, 637 (2012), image set BBBC006v1"
+    groups = ("well", "site")
     channels = ("nuclei (Hoechst)", "actin (phalloidin)")
 
     def found(self, root: Path, log: ImportLog) -> list[FoundImage]:

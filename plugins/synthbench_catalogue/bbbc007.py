@@ -39,6 +39,7 @@ class Bbbc007(ImagesWithMasks[ArchivesConfig], ArchivesDataset[ArchivesConfig]):
     source = "https://bbbc.broadinstitute.org/BBBC007"
     licence = "CC0-1.0"
     citation = "Jones et al., CVBIA 2005; Ljosa et al., Nature Methods 9, 637 (2012), image set BBBC007v1"
+    groups = ("acquisition",)
     channels = ("DNA", "actin")
 
     def found(self, root: Path, log: ImportLog) -> list[FoundImage]:

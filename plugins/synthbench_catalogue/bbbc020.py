@@ -47,6 +47,7 @@ class Bbbc020(ImagesWithMasks[Bbbc020Config], ArchivesDataset[Bbbc020Config]):
     source = "https://bbbc.broadinstitute.org/BBBC020"
     licence = "CC BY 3.0 (as its users state it)"
     citation = "Wenzel et al. (2011); Ljosa et al., Nature Methods 9, 637 (2012), image set BBBC020v1"
+    groups = ("treatment", "replicate")
     channels = ("cell surface", "nuclei (DAPI)")
 
     def found(self, root: Path, log: ImportLog) -> list[FoundImage]:

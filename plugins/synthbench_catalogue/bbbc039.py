@@ -39,6 +39,8 @@ class Bbbc039(ImagesWithMasks[ArchivesConfig], ArchivesDataset[ArchivesConfig]):
     source = "https://bbbc.broadinstitute.org/BBBC039"
     licence = "CC0-1.0"
     citation = "Caicedo et al., Cytometry A (2019); Ljosa et al., Nature Methods 9, 637 (2012), image set BBBC039v1"
+    splits = ("train", "validation", "test")
+    groups = ("well", "site")
 
     def found(self, root: Path, log: ImportLog) -> list[FoundImage]:
         masks = {p.stem: p for folder in folders_named(root, "masks") for p in visible_images(folder)}

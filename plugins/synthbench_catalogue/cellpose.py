@@ -29,6 +29,7 @@ class Cellpose(CatalogueDataset[LocalConfig]):
     source = "https://www.cellpose.org/dataset"
     licence = "non-commercial use; see the terms at cellpose.org/dataset"
     citation = "Stringer et al., Nature Methods 18, 100 (2021)"
+    splits = ("train", "test")
     obtain = "Cellpose's data can't be downloaded without accepting its terms; download it at cellpose.org/dataset"
 
     def samples(self, context: Context) -> Iterator[Sample]:

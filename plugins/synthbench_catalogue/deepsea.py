@@ -25,6 +25,7 @@ class DeepSea(ImagesWithMasks[LocalConfig], OwnArchives[LocalConfig]):
     source = "https://deepseas.org/datasets/"
     licence = "not stated for the data"
     citation = "Zargari et al., Cell Reports Methods 3, 100500 (2023)"
+    splits = ("train", "test")
     obtain = "DeepSea is on Google Drive; download it at deepseas.org/datasets (segmentation_dataset)"
 
     def found(self, root: Path, log: ImportLog) -> list[FoundImage]:

@@ -21,6 +21,7 @@ class Dsb2018(DownloadableDataset[ArchiveConfig]):
     source = "https://github.com/stardist/stardist/releases/tag/0.1.0 (images of BBBC038v1)"
     licence = "CC0-1.0"
     citation = "Caicedo et al., Nature Methods 16, 1247 (2019); Schmidt et al., MICCAI 2018"
+    splits = ("train", "test")
 
     def samples(self, context: Context) -> Iterator[Sample]:
         """Yield test and training images; group ``split``."""

@@ -53,6 +53,8 @@ class LiveCell(CatalogueDataset[LiveCellConfig]):
     source = "https://github.com/sartorius-research/LIVECell"
     licence = "CC BY-NC 4.0"
     citation = "Edlund et al., Nature Methods 18, 1038 (2021)"
+    splits = ("train", "validation", "test")
+    groups = ("cell_type", "well", "time", "stage")
 
     def remotes(self) -> tuple[Remote, ...]:
         if self.config.archive is not None:

@@ -29,6 +29,8 @@ class TissueNet(NpzSplits[TissueNetConfig]):
     source = "https://datasets.deepcell.org/data"
     licence = "modified Apache licence: academic, non-commercial use (see datasets.deepcell.org)"
     citation = "Greenwald et al., Nature Biotechnology 40, 555 (2022)"
+    splits = ("train", "validation", "test")
+    groups = ("tissue", "platform")
     channels = ("nuclear", "membrane")
     obtain = "TissueNet can't be downloaded without an account; download it at datasets.deepcell.org/data"
 

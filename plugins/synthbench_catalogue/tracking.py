@@ -36,6 +36,7 @@ class _Challenge(DownloadableDataset[TrackingConfig]):
         "use outside the challenge requires permission of the data providers"
     )
     citation = "Ulman et al., Nature Methods 14, 1141 (2017); Maška et al., Nature Methods 20, 1010 (2023)"
+    groups = ("sequence", "time", "truth")
 
     def samples(self, context: Context) -> Iterator[Sample]:
         """Yield the annotated frames, sequence by sequence; groups ``sequence`` and ``time`` (frame number)."""

@@ -29,6 +29,7 @@ class Usiigaci(DownloadableDataset[ArchiveConfig]):
     source = "https://github.com/oist/Usiigaci"
     licence = "MIT"
     citation = "Tsai et al., SoftwareX 9, 230 (2019)"
+    splits = ("train", "test")
 
     def samples(self, context: Context) -> Iterator[Sample]:
         """Yield the images by number, training images first; group ``split``."""

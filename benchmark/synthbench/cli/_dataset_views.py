@@ -31,7 +31,9 @@ def check(args: argparse.Namespace) -> int:
 
 
 def show(args: argparse.Namespace) -> int:
-    """Write a contact sheet; return the exit code."""
+    """Write a contact sheet, or print Croissant metadata; return the exit code."""
+    if args.croissant:
+        return _show_croissant(args)
     from PIL import Image
 
     from synthbench.errors import DataError
@@ -53,6 +55,23 @@ def show(args: argparse.Namespace) -> int:
     channels = printable(describe_channels(samples))
     channels = f", channels {channels}" if channels else ""
     print(json.dumps(row) if args.json else f"wrote {output}{channels}{describe_groups(groups)}")
+    return 0
+
+
+def _show_croissant(args: argparse.Namespace) -> int:
+    from synthbench.datasets.croissant import describe_plugin, describe_samples
+    from synthbench.datasets.library import Library, open_dataset
+    from synthbench.errors import ConfigError
+    from synthbench.plugin.registry import registry
+
+    if args.out:
+        raise ConfigError(f"--out {args.out}: --croissant prints to standard output; use one of the two")
+    if args.what in registry().names("dataset") and args.what not in Library().names():
+        content = describe_plugin(args.what)
+    else:
+        with progress_bar(Path(args.what).name) as progress:
+            content = describe_samples(*open_dataset(args.what, **import_options(args), progress=progress))
+    print(json.dumps(content, indent=1, ensure_ascii=False))
     return 0
 
 

@@ -10,7 +10,8 @@
   check        duplicates, near duplicates across splits, empty masks, disconnected objects, masks that don't seem to
                be label maps of objects, ignored pixels, sizes; exit code 0, whatever it finds, and 2 if the dataset
                can't be read
-  show         write a contact sheet
+  show         write a contact sheet; with --croissant, print the metadata in the Croissant format (JSON-LD)
+               instead, also of a dataset of a plugin that hasn't been downloaded
   list         datasets in the library
 
 Datasets are kept in $SYNTHBENCH_HOME/datasets, by default ~/.local/share/synthbench/datasets.
@@ -57,6 +58,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     showing = actions.add_parser("show", help="write a contact sheet: images beside their outlines or classes")
     showing.add_argument("what", metavar="NAME|PATH")
     showing.add_argument("--out", metavar="FILE.png", help="output file (default: NAME.png in the current folder)")
+    showing.add_argument(
+        "--croissant", action="store_true", help="print Croissant metadata (JSON-LD), and write no contact sheet"
+    )
     showing.add_argument("--count", type=_positive, default=8, help="samples of each split (default 8)")
     add_import_options(showing)
     showing.set_defaults(action=show)

@@ -43,7 +43,12 @@ def pack(path: Path, files: dict[str, bytes]) -> Path:
 
 
 def read(cls, folder: Path, **config) -> dict[str, Sample]:
-    return {s.id: s for s in cls(cls.Config(**config)).samples(Context(folder=folder))}
+    """Read a dataset, whose samples have only the splits and groups that it declares."""
+    samples = {s.id: s for s in cls(cls.Config(**config)).samples(Context(folder=folder))}
+    for sample in samples.values():
+        assert set(sample.groups) <= {"split", *cls.groups}
+        assert sample.groups.get("split", "unlabelled") in {"unlabelled", *cls.splits}
+    return samples
 
 
 def splits(samples: dict[str, Sample]) -> dict[str, str]:
