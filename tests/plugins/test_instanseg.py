@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -355,12 +356,12 @@ def test_patches_that_dont_suit_the_network_are_refused() -> None:
             InstanSegConfig().resolve(Budget(1, 2, size))
 
 
-def test_the_loss_falls(blob_set: SampleSet) -> None:
+def test_the_loss_falls(blob_set: SampleSet, tmp_path: Path) -> None:
     """With the losses of the hot start alone, since the main ones have another scale."""
     torch.manual_seed(0)
-    notes: list[str] = []
     segmenter = InstanSeg(InstanSegConfig.model_validate({**SMALL, "hot_start": 1.0, "learning_rate": 1e-2}))
-    context = Context(seed=2, budget=Budget(40, 2, 32), progress=lambda done, total, note="": notes.append(note))
-    segmenter.fit(TrainingMix(blob_set), blob_set[:1], context)
-    losses = [float(note.split()[1].rstrip(",")) for note in notes if note.startswith("loss")]
-    assert losses[-1] < 0.9 * losses[0]
+    segmenter.fit(TrainingMix(blob_set), blob_set[:1], Context(seed=2, budget=Budget(40, 2, 32), folder=tmp_path))
+    (log,) = (tmp_path / "log").glob("*.jsonl")
+    rows = [json.loads(line) for line in log.read_text().splitlines()]
+    losses = [row["loss"] for row in rows]
+    assert sum(losses[-5:]) < 0.9 * sum(losses[:5])

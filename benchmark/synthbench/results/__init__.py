@@ -15,7 +15,6 @@ __all__ = [
     "NOT_SEEN",
     "SCRATCH",
     "TABLES",
-    "UNDECLARED",
     "UNIT",
     "WHOLE_IMAGE",
     "Results",
