@@ -35,6 +35,15 @@ _DATASETS: tuple[tuple[str, str, str, tuple[str, ...]], ...] = (
     ("bbbc020", "bbbc020:Bbbc020", "macrophages, cell surface and nuclei, 20 fields", ("bbbc020",)),
     ("bbbc039", "bbbc039:Bbbc039", "fluorescent nuclei, U2OS cells, 200 fields", ("bbbc039", "bbbc038", "dsb2018")),
     ("deepsea", "deepsea:DeepSea", f"phase contrast, stem, bronchial and muscle cells; {_OWN}", ("deepsea",)),
+    ("nuinsseg", "nuinsseg:NuInsSeg", "H&E, nuclei of 31 human and mouse organs", ("nuinsseg",)),
+    ("pannuke", "pannuke:PanNuke", "H&E, nuclei of 19 tissues, 7,901 images of 256×256", ("pannuke",)),
+    ("monuseg", "monuseg:MoNuSeg", f"H&E, nuclei of several organs; {_OWN}", ("monuseg",)),
+    (
+        "neurips2022-cellseg",
+        "neurips:NeurIps",
+        "cells of many kinds and microscopes, NeurIPS 2022 challenge",
+        ("neurips2022-cellseg",),
+    ),
 )
 """Name, class, summary, and the published datasets that the images come from or share images with."""
 
