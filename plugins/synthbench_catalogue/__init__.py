@@ -28,6 +28,8 @@ _DATASETS: tuple[tuple[str, str, str, tuple[str, ...]], ...] = (
     ("usiigaci", "usiigaci:Usiigaci", "phase contrast, T98G cells, 50 images", ("usiigaci",)),
     ("ctc-u373", "tracking:U373", f"phase contrast, U373 cells, {_CTC}", ("phc-c2dh-u373",)),
     ("ctc-psc", "tracking:Psc", f"phase contrast, pancreatic stem cells, {_CTC}", ("phc-c2dl-psc",)),
+    ("ctc-sim", "tracking:SimPlus", f"fluorescence, simulated nuclei, {_CTC}", ("fluo-n2dh-sim",)),
+    ("ctc-hela-dic", "tracking:HelaDic", f"DIC, HeLa cells, {_CTC}", ("dic-c2dh-hela",)),
     ("tissuenet", "tissuenet:TissueNet", f"tissue, nuclear and membrane channel; {_OWN}", ("tissuenet",)),
     ("cellpose", "cellpose:Cellpose", f"cells of many kinds; {_OWN}", ("cellpose",)),
     ("bbbc006", "bbbc006:Bbbc006", "U2OS cells, nuclei and actin, labels computed by CellProfiler", ("bbbc006",)),
@@ -44,6 +46,16 @@ _DATASETS: tuple[tuple[str, str, str, tuple[str, ...]], ...] = (
         "cells of many kinds and microscopes, NeurIPS 2022 challenge",
         ("neurips2022-cellseg",),
     ),
+    ("omnipose-bact-phase", "omnipose:BactPhase", "phase contrast, bacteria of Omnipose", ("omnipose",)),
+    ("omnipose-bact-fluor", "omnipose:BactFluor", "fluorescence, bacteria of Omnipose", ("omnipose",)),
+    (
+        "dynamicnuclearnet",
+        "dynamicnuclearnet:DynamicNuclearNet",
+        f"fluorescent nuclei, five cell lines; {_OWN}",
+        ("dynamicnuclearnet", "fluo-n2dl-hela"),  # version 1.1 has its training movies
+    ),
+    ("evican", "evican:Evican", "phase contrast and bright field, 30 lines, partially annotated", ("evican",)),
+    ("yeaz", "yeaz:Yeaz", f"phase contrast and bright field, yeast; {_OWN}", ("yeaz",)),
 )
 """Name, class, summary, and the published datasets that the images come from or share images with."""
 

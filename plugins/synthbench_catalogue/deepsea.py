@@ -24,7 +24,7 @@ class DeepSea(ImagesWithMasks[LocalConfig], OwnArchives[LocalConfig]):
     name = "deepsea"
     source = "https://deepseas.org/datasets/"
     licence = "not stated for the data"
-    citation = "Zargari et al., Cell Reports Methods 3, 100500 (2023)"
+    citation = "Zargari et al., Cell Reports Methods (2023), doi:10.1016/j.crmeth.2023.100500"
     splits = ("train", "test")
     obtain = "DeepSea is on Google Drive; download it at deepseas.org/datasets (segmentation_dataset)"
 

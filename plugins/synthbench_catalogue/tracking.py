@@ -1,4 +1,4 @@
-"""Two phase contrast datasets of the Cell Tracking Challenge."""
+"""Four two-dimensional datasets of the Cell Tracking Challenge."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from synthbench.datasets.import_options import ImportLog, ImportOptions
 from synthbench.datasets.readers import tracking
 from synthbench_catalogue.base import ArchiveConfig, DownloadableDataset, find_root
 
-__all__ = ["Psc", "TrackingConfig", "U373"]
+__all__ = ["HelaDic", "Psc", "SimPlus", "TrackingConfig", "U373"]
 
 _SITE = "https://data.celltrackingchallenge.net/training-datasets"
 
@@ -66,3 +66,21 @@ class Psc(_Challenge):
     url = f"{_SITE}/PhC-C2DL-PSC.zip"
     sha256 = "9d54bb8febc8798934a21bf92e05d92f5e8557c87e28834b2832591cdda78422"
     source = "https://celltrackingchallenge.net/2d-datasets (PhC-C2DL-PSC)"
+
+
+class SimPlus(_Challenge):
+    """Simulated nuclei in fluorescence, whose truth is that of the simulation."""
+
+    name = "ctc-sim"
+    url = f"{_SITE}/Fluo-N2DH-SIM+.zip"
+    sha256 = "3e809148c87ace80c72f563b56c35e0d9448dcdeb461a09c83f61e93f5e40ec8"
+    source = "https://celltrackingchallenge.net/2d-datasets (Fluo-N2DH-SIM+)"
+
+
+class HelaDic(_Challenge):
+    """HeLa cells in differential interference contrast."""
+
+    name = "ctc-hela-dic"
+    url = f"{_SITE}/DIC-C2DH-HeLa.zip"
+    sha256 = "832fed2d05bb7488cf9c51a2994b75f8f3f53b3c3098856211f2d39023c34e1a"
+    source = "https://celltrackingchallenge.net/2d-datasets (DIC-C2DH-HeLa)"

@@ -23,6 +23,7 @@ from synthbench_catalogue import livecell, tracking, usiigaci
 from synthbench_catalogue.cellpose import Cellpose
 from synthbench_catalogue.deepsea import DeepSea
 from synthbench_catalogue.dsb2018 import Dsb2018
+from synthbench_catalogue.dynamicnuclearnet import DynamicNuclearNet
 from synthbench_catalogue.livecell import LiveCell
 from synthbench_catalogue.tissuenet import TissueNet
 
@@ -116,7 +117,7 @@ def test_usiigaci_is_sixteen_bit_and_ordered_by_number(site: tuple[Path, str], t
     assert not list((tmp_path / "work").rglob("labeled.png"))
 
 
-@pytest.mark.parametrize("cls", [tracking.U373, tracking.Psc])
+@pytest.mark.parametrize("cls", [tracking.U373, tracking.Psc, tracking.SimPlus, tracking.HelaDic])
 def test_challenge_sequences_are_groups_and_truth_is_chosen(cls, site: tuple[Path, str], tmp_path: Path) -> None:
     archive = challenge(site[0] / "c.zip")
     config = {"url": f"{site[1]}/c.zip", "sha256": sha256_of(archive)}
@@ -288,7 +289,7 @@ def test_another_archive_than_it_should_be_is_named(tmp_path: Path, make: Callab
         read(Dsb2018, tmp_path / "work", archive=archive, sha256=sha256_of(archive))
 
 
-@pytest.mark.parametrize("cls", [TissueNet, Cellpose, DeepSea])
+@pytest.mark.parametrize("cls", [TissueNet, Cellpose, DeepSea, DynamicNuclearNet])
 def test_what_needs_the_users_own_copy_says_where_to_get_it(cls, tmp_path: Path) -> None:
     with pytest.raises(
         DataError, match=rf"download it at .*, then run 'synthbench dataset add {cls.name} --from PATH'"
@@ -321,7 +322,7 @@ def test_every_dataset_names_source_licence_and_citation(name: str) -> None:
 
 
 def test_weights_that_saw_a_dataset_are_recognised_by_its_published_name() -> None:
-    assert len(NAMES) >= 12
+    assert len(NAMES) >= 23
     for name in NAMES:
         assert registry().get("dataset", name).spec.derived_from
     for name, weights in (("dsb2018", "2D_versatile_fluo"), ("bbbc039", "nuclei"), ("livecell", "livecell_cp3")):
