@@ -110,3 +110,17 @@ def test_evican_reads_one_category_and_its_three_test_parts(tmp_path: Path) -> N
     with pytest.raises(DataError, match=r"21\.jpg not found"):
         read(Evican, tmp_path / "work", archive=mine)
     assert [r.filename for r in Evican().remotes()][-1] == "instances_eval_difficult_EVICAN2.json"
+
+
+def test_evican_is_downloaded_by_the_numbers_of_its_files(site: tuple[Path, str], tmp_path: Path) -> None:
+    mine = evican(tmp_path / "mine")
+    names = {102915: "train2019", 102916: "val2019", 102917: "eval2019_difficult", 102918: "eval2019_easy"}
+    for number, part in names.items():
+        (site[0] / str(number)).write_bytes((mine / f"instances_{part}_EVICAN2.json").read_bytes())
+    (site[0] / "102919").write_text(json.dumps({"images": [], "annotations": [], "categories": []}))
+    pictures = {path.name: path.read_bytes() for path in (mine / "images").iterdir()}
+    for number, first in ((102910, "0"), (102911, "1"), (102912, "23")):
+        pack(site[0] / str(number), {name: data for name, data in pictures.items() if name[0] in first})
+    found = read(Evican, tmp_path / "work", url=site[1])
+    given = read(Evican, tmp_path / "other", archive=mine)
+    assert {name: s.digest for name, s in found.items()} == {name: s.digest for name, s in given.items()}
