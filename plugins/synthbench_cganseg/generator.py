@@ -91,7 +91,7 @@ class CGanSeg(MaskToImageGenerator[CGanSegConfig]):
             object_planes=self.conditioning.object_planes,
             random=random,
         )
-        return JointPartner(self, drawing, ConditionedBatches(self, train, context), train)
+        return JointPartner(drawing, self.codec, ConditionedBatches(self, train, context), train)
 
     def cycle(self, random: torch.Generator) -> Cycle:
         """Return a cycle around `network`, with new other networks."""

@@ -8,7 +8,6 @@ argmax), so a discriminator of masks would teach nobody anything, and there is n
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -17,6 +16,7 @@ from synthbench import SampleSet, TrainingPartner
 from synthbench.errors import ConfigError
 from synthbench.toolkit.generators.mask_to_image import ConditionedBatch, ConditionedBatches
 from synthbench.toolkit.generators.segmenter_scaling import SegmenterScaling
+from synthbench.toolkit.masks.codec import ImageMaskCodec
 from synthbench.toolkit.training.budget_defaults import resolved
 from synthbench.toolkit.training.checkpoints import State
 from synthbench.toolkit.training.loop import autocast
@@ -24,9 +24,6 @@ from synthbench.types import LabelMap
 from synthbench_cganseg.drawing import Drawing
 from synthbench_cganseg.losses import lsgan
 from synthbench_cganseg.optimisers import Optimisers
-
-if TYPE_CHECKING:
-    from synthbench_cganseg.generator import CGanSeg
 
 __all__ = ["JointPartner"]
 
@@ -36,19 +33,19 @@ class JointPartner(TrainingPartner):
 
     Parameters
     ----------
-    method
-        Prepared: its codec encodes the masks that a segmenter predicts.
     drawing
-        Its network, with a discriminator of images.
+        The generator's network, with a discriminator of images.
+    codec
+        Of the training set; it encodes the masks that a segmenter predicts.
     batches
         The segmenter's real patches, as the generator sees them.
     train
     """
 
-    def __init__(self, method: CGanSeg, drawing: Drawing, batches: ConditionedBatches, train: SampleSet) -> None:
-        self.method, self.drawing, self.batches = method, drawing, batches
+    def __init__(self, drawing: Drawing, codec: ImageMaskCodec, batches: ConditionedBatches, train: SampleSet) -> None:
+        self.drawing, self.codec, self.batches = drawing, codec, batches
         self.optimisers = Optimisers(drawing, len(batches))
-        self.scaling = SegmenterScaling(train, method.codec, method.device)
+        self.scaling = SegmenterScaling(train, codec, drawing.random.device)
         drawing.discriminators.train()
         config = drawing.config
         if not config.mask_identity_weight:
@@ -98,7 +95,7 @@ class JointPartner(TrainingPartner):
         """Return the weighted losses of the generator that aren't the segmenter's."""
         drawing, config = self.drawing, self.drawing.config
         self.drawing.discriminators.requires_grad_(False)
-        planes = np.stack([self.method.encode_mask(labels) for labels in predictions()])
+        planes = np.stack([self.codec.encode_mask(labels) for labels in predictions()])
         image_back = drawing.image_of(torch.from_numpy(planes).to(batch.mask), batch.intensities)
         features = [] if drawing.perceptual is None else drawing.perceptual.features_of(batch.image)
         terms = {

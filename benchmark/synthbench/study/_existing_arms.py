@@ -5,20 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING
 
 from synthbench.plugin.api import Context, Progress
 from synthbench.samples import SampleSet
 from synthbench.store import Store
 from synthbench.study._amounts import amount_of
+from synthbench.study._condition import Condition
 from synthbench.study._existing import ExistingSets, open_existing
 from synthbench.study._hosts import Hosts
 from synthbench.study._study_plugins import StudyPlugins
 from synthbench.study.inputs import IMPORTED
 from synthbench.study.model import Study
-
-if TYPE_CHECKING:
-    from synthbench.study.resolve import Condition
 
 __all__ = ["check_existing_samples", "find_existing_samples", "with_seeds_of_existing"]
 

@@ -6,7 +6,6 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from synthbench.datasets.splits import Split
 from synthbench.datasets.weights_card import read_card
@@ -17,14 +16,12 @@ from synthbench.plugin.registry import Registered
 from synthbench.plugin.specs import DatasetSpec
 from synthbench.samples import SampleSet, check_sizes
 from synthbench.store import Store
+from synthbench.study._condition import Condition
 from synthbench.study._copies import copies_between
 from synthbench.study._hosts import Hosts
 from synthbench.study.inputs import weights_digest
 from synthbench.study.model import BudgetConfig, DatasetConfig, InitConfig, PluginConfig
 from synthbench.study.provenance.plugins import PluginFingerprint
-
-if TYPE_CHECKING:
-    from synthbench.study.resolve import Condition
 
 __all__ = [
     "AS_PUBLISHED",

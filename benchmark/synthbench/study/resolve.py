@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
-from synthbench.datasets import splits
 from synthbench.datasets.fractions import take_fraction
 from synthbench.datasets.unlabelled import check_unlabelled, labelled_samples
 from synthbench.errors import ConfigError, DataError
@@ -16,6 +15,7 @@ from synthbench.plugin.api import Progress, ignore_message, silent
 from synthbench.samples import SampleSet, check_sizes
 from synthbench.store import Store
 from synthbench.study._amounts import amount_of
+from synthbench.study._condition import Condition
 from synthbench.study._dataset_sources import open_dataset, split_dataset
 from synthbench.study._existing import ExistingSets
 from synthbench.study._existing_arms import check_existing_samples, find_existing_samples, with_seeds_of_existing
@@ -46,41 +46,6 @@ __all__ = [
 ]
 
 SMALLEST = 3
-
-
-@dataclass(frozen=True)
-class Condition:
-    """One dataset, one fold, one amount of real training data: where arms are compared.
-
-    Attributes
-    ----------
-    dataset, folder
-        Its title, and where its samples are.
-    fold : int
-    split : Split
-        Of the whole dataset, frozen.
-    train, validation, test : SampleSet
-        `train` is the fraction of the split's training samples.
-    unlabelled : UnlabelledImages
-        Images without labels, whatever the fraction; none where no generator of the study uses them.
-    origins : frozenset of str
-        Names of the dataset and of those that its images come from.
-    """
-
-    dataset: str
-    folder: Path
-    fold: int
-    split: splits.Split
-    train: SampleSet
-    validation: SampleSet
-    test: SampleSet
-    unlabelled: UnlabelledImages = field(default_factory=UnlabelledImages)
-    origins: frozenset[str] = frozenset()
-
-    @property
-    def label(self) -> str:
-        """Name for messages: dataset, fold and number of training images."""
-        return f"{self.dataset}, fold {self.fold}, {len(self.train)} images"
 
 
 @dataclass(frozen=True)

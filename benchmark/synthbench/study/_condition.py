@@ -1,0 +1,47 @@
+"""A condition: one dataset, one fold, one amount of real training data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from synthbench.datasets.splits import Split
+from synthbench.samples import SampleSet
+from synthbench.study._unlabelled import UnlabelledImages
+
+__all__ = ["Condition"]
+
+
+@dataclass(frozen=True)
+class Condition:
+    """One dataset, one fold, one amount of real training data: where arms are compared.
+
+    Attributes
+    ----------
+    dataset, folder
+        Its title, and where its samples are.
+    fold : int
+    split : Split
+        Of the whole dataset, frozen.
+    train, validation, test : SampleSet
+        `train` is the fraction of the split's training samples.
+    unlabelled : UnlabelledImages
+        Images without labels, whatever the fraction; none where no generator of the study uses them.
+    origins : frozenset of str
+        Names of the dataset and of those that its images come from.
+    """
+
+    dataset: str
+    folder: Path
+    fold: int
+    split: Split
+    train: SampleSet
+    validation: SampleSet
+    test: SampleSet
+    unlabelled: UnlabelledImages = field(default_factory=UnlabelledImages)
+    origins: frozenset[str] = frozenset()
+
+    @property
+    def label(self) -> str:
+        """Name for messages: dataset, fold and number of training images."""
+        return f"{self.dataset}, fold {self.fold}, {len(self.train)} images"
