@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch.nn import functional as F
 from torch.optim.lr_scheduler import LambdaLR
 
-from synthbench import Budget, Context, Instances, Sample, SampleSet, Segmenter, Stopped, TrainingMix
+from synthbench import Budget, Context, Instances, Sample, SampleSet, Segmenter, TrainingMix
 from synthbench.errors import StoreError
 from synthbench.toolkit.intensity.images import HIGH_PERCENTILE, normalise, to_channels
 from synthbench.toolkit.masks import flows
@@ -24,7 +24,7 @@ from synthbench.toolkit.training.finetuning import Finetuning
 from synthbench.toolkit.training.initial_weights import input_channels, refuse_new_head
 from synthbench.toolkit.training.patches import PatchStream, channels_of
 from synthbench.toolkit.training.schedules import one_cycle
-from synthbench.toolkit.training.threshold_tuning import subsample, tune
+from synthbench.toolkit.training.threshold_tuning import tune_on
 from synthbench.toolkit.training.weights import load_weights, save_weights
 from synthbench_cellpose import library
 from synthbench_cellpose.config import STRIDE, CellposeConfig
@@ -219,25 +219,20 @@ class Cellpose(Segmenter[CellposeConfig]):
 
     def tune_thresholds(self, validation: SampleSet, context: Context) -> dict[str, float]:
         """Return the thresholds that are best on validation images, spread evenly over the set."""
-        samples = [validation[position] for position in subsample(validation, TUNING_PIXELS)]
-        output = [self._flows(self.as_input(sample.image)) for sample in samples]
         rounds = 200 * self.diameter / self.model.diam_mean
 
-        def decode(index: int, values: Mapping[str, float]) -> NDArray[Any]:
-            flow, cellprob = output[index]
+        def predict(image: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
+            return self._flows(self.as_input(image))
+
+        def decode(
+            output: tuple[NDArray[Any], NDArray[Any]], values: Mapping[str, float], shape: tuple[int, ...]
+        ) -> NDArray[Any]:
             labels: NDArray[Any] = flows.dynamics().resize_and_compute_masks(
-                flow, cellprob, niter=rounds, device=self.model.device, **values
+                *output, niter=rounds, device=self.model.device, **values
             )
-            height, width = samples[index].labels.shape
-            return labels[:height, :width]
+            return labels[: shape[0], : shape[1]]
 
-        def before_trial() -> None:
-            if context.should_stop():
-                raise Stopped("stopped while tuning thresholds")
-            context.progress(context.budget.steps, context.budget.steps, "tuning thresholds")
-
-        truths, ignores = [sample.labels for sample in samples], [sample.ignore for sample in samples]
-        return tune(decode, truths, THRESHOLD_GRID, DEFAULT_THRESHOLDS, ignores=ignores, before_trial=before_trial)
+        return tune_on(validation, context, predict, decode, THRESHOLD_GRID, DEFAULT_THRESHOLDS, TUNING_PIXELS)
 
     def as_input(self, image: NDArray[Any]) -> NDArray[Any]:
         """Return a normalised image as ``(height, width, channels)`` float32, continued to `MIN_SIDE` if need be."""

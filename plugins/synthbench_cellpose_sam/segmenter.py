@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch.nn import functional as F
 from torch.optim.lr_scheduler import LambdaLR
 
-from synthbench import Budget, Context, Init, Instances, Sample, SampleSet, Segmenter, Stopped, TrainingMix
+from synthbench import Budget, Context, Init, Instances, Sample, SampleSet, Segmenter, TrainingMix
 from synthbench.errors import ConfigError, DataError
 from synthbench.samples import IGNORED
 from synthbench.toolkit.intensity.images import normalise, to_channels
@@ -24,7 +24,7 @@ from synthbench.toolkit.training.batches import Batches
 from synthbench.toolkit.training.finetuning import Finetuning
 from synthbench.toolkit.training.patches import PatchStream, channels_of
 from synthbench.toolkit.training.state_files import read_state
-from synthbench.toolkit.training.threshold_tuning import subsample, tune
+from synthbench.toolkit.training.threshold_tuning import tune_on
 from synthbench.toolkit.training.weights import read_state_dict, save_weights
 from synthbench.toolkit.training.weights_conversion import tensor_infos
 from synthbench_cellpose_sam import library
@@ -180,27 +180,20 @@ class CellposeSAM(Segmenter[CellposeSAMConfig]):
 
     def tune_thresholds(self, validation: SampleSet, context: Context) -> dict[str, float]:
         """Return the thresholds that are best on validation images, spread evenly over the set."""
-        samples = [validation[position] for position in subsample(validation, TUNING_PIXELS)]
-        output = []
-        for sample in samples:
-            _check_stop(context)
-            _, (_, flow, cellprob), _ = self._eval(self.as_input(sample.image), compute_masks=False)
-            output.append((flow, cellprob))
 
-        def decode(index: int, values: Mapping[str, float]) -> NDArray[Any]:
-            flow, cellprob = output[index]
+        def predict(image: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
+            _, (_, flow, cellprob), _ = self._eval(self.as_input(image), compute_masks=False)
+            return flow, cellprob
+
+        def decode(
+            output: tuple[NDArray[Any], NDArray[Any]], values: Mapping[str, float], shape: tuple[int, ...]
+        ) -> NDArray[Any]:
             labels: NDArray[Any] = flows.dynamics().resize_and_compute_masks(
-                flow, cellprob, niter=ROUNDS, device=self.model.device, **values
+                *output, niter=ROUNDS, device=self.model.device, **values
             )
-            height, width = samples[index].labels.shape
-            return labels[:height, :width]
+            return labels[: shape[0], : shape[1]]
 
-        def before_trial() -> None:
-            _check_stop(context)
-            context.progress(context.budget.steps, context.budget.steps, "tuning thresholds")
-
-        truths, ignores = [sample.labels for sample in samples], [sample.ignore for sample in samples]
-        return tune(decode, truths, THRESHOLD_GRID, DEFAULT_THRESHOLDS, ignores=ignores, before_trial=before_trial)
+        return tune_on(validation, context, predict, decode, THRESHOLD_GRID, DEFAULT_THRESHOLDS, TUNING_PIXELS)
 
     def as_input(self, image: NDArray[Any]) -> NDArray[Any]:
         """Return a normalised image as ``(height, width, 3)`` float32, continued to `MIN_SIDE` if need be."""
@@ -219,8 +212,3 @@ class CellposeSAM(Segmenter[CellposeSAMConfig]):
 def encode(sample: Sample) -> tuple[NDArray[Any], NDArray[Any]]:
     """Return a sample as the patch stream cuts it, normalised by the library's percentiles."""
     return flows.encode(sample, HIGH_PERCENTILE)
-
-
-def _check_stop(context: Context) -> None:
-    if context.should_stop():
-        raise Stopped("stopped while tuning thresholds")

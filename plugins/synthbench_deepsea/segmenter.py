@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch.optim import RMSprop
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler, OneCycleLR
 
-from synthbench import Budget, Context, Instances, Sample, SampleSet, Segmenter, Stopped, TrainingMix, TrainingPartner
+from synthbench import Budget, Context, Instances, Sample, SampleSet, Segmenter, TrainingMix, TrainingPartner
 from synthbench.toolkit.intensity.images import normalise, to_channels
 from synthbench.toolkit.layers.tiles import predict_tiled
 from synthbench.toolkit.masks.distance import mean_foreground
@@ -27,7 +27,7 @@ from synthbench.toolkit.training.loop import autocast, prepare_torch
 from synthbench.toolkit.training.partner_losses import partner_losses
 from synthbench.toolkit.training.patches import PatchStream, channels_of
 from synthbench.toolkit.training.state_files import read_state
-from synthbench.toolkit.training.threshold_tuning import subsample, tune
+from synthbench.toolkit.training.threshold_tuning import tune_on
 from synthbench.toolkit.training.weights import load_weights, save_weights
 from synthbench_deepsea.config import DeepSeaConfig
 from synthbench_deepsea.initial import Start, load_into, read_file
@@ -199,30 +199,15 @@ class DeepSea(Segmenter[DeepSeaConfig]):
 
     def tune_thresholds(self, validation: SampleSet, context: Context) -> None:
         """Choose the thresholds of the decoding `edges`; the published one has none to choose."""
-        if self.config.decoding != "edges":
-            return
-        steps = context.budget.steps
-
-        def between() -> None:
-            context.progress(steps, steps, "tuning thresholds")
-            if context.should_stop():
-                raise Stopped("stopped while tuning thresholds")
-
-        planes, truths, ignores = [], [], []
-        for position in subsample(validation):
-            between()
-            sample = validation[position]
-            planes.append(self._planes(sample.image))
-            truths.append(sample.labels)
-            ignores.append(sample.ignore)
-        self.thresholds = tune(
-            lambda index, values: self._decode(planes[index], values).labels,
-            truths,
-            EDGE_GRID,
-            self.thresholds,
-            ignores=ignores,
-            before_trial=between,
-        )
+        if self.config.decoding == "edges":
+            self.thresholds = tune_on(
+                validation,
+                context,
+                self._planes,
+                lambda planes, values, shape: self._decode(planes, values).labels,
+                EDGE_GRID,
+                self.thresholds,
+            )
 
     def _decode(self, planes: NDArray[Any], thresholds: Mapping[str, Any]) -> Instances:
         cells, edges = planes

@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch.optim.lr_scheduler import LambdaLR
 
-from synthbench import Budget, Context, Instances, SampleSet, Segmenter, Stopped, TrainingMix
+from synthbench import Budget, Context, Instances, SampleSet, Segmenter, TrainingMix
 from synthbench.errors import PluginError
 from synthbench.toolkit.intensity.images import RGB, as_rgb, normalise, to_channels
 from synthbench.toolkit.layers.tiles import predict_tiled
@@ -25,7 +25,7 @@ from synthbench.toolkit.training.initial_weights import initialise_from
 from synthbench.toolkit.training.patches import PatchStream
 from synthbench.toolkit.training.schedules import cosine
 from synthbench.toolkit.training.state_files import read_state
-from synthbench.toolkit.training.threshold_tuning import subsample, tune
+from synthbench.toolkit.training.threshold_tuning import tune_on
 from synthbench.toolkit.training.weights import load_weights, read_state_dict, save_weights
 from synthbench_instanseg import library
 from synthbench_instanseg.config import STRIDE, InstanSegConfig
@@ -185,25 +185,8 @@ class InstanSeg(Segmenter[InstanSegConfig]):
 
     def tune_thresholds(self, validation: SampleSet, context: Context) -> None:
         """Set the thresholds to those that are best on validation images, spread evenly over the set."""
-        steps = context.budget.steps
-
-        def between() -> None:
-            context.progress(steps, steps, "tuning thresholds")
-            if context.should_stop():
-                raise Stopped("stopped while tuning thresholds")
-
-        samples, outputs = [], []
-        for position in subsample(validation, TUNING_PIXELS):
-            between()
-            samples.append(validation[position])
-            outputs.append(self._output(samples[-1].image))
-        self.thresholds = tune(
-            lambda index, values: self._decode(outputs[index], values, samples[index].labels.shape),
-            [sample.labels for sample in samples],
-            THRESHOLD_GRID,
-            DEFAULT_THRESHOLDS,
-            ignores=[sample.ignore for sample in samples],
-            before_trial=between,
+        self.thresholds = tune_on(
+            validation, context, self._output, self._decode, THRESHOLD_GRID, DEFAULT_THRESHOLDS, TUNING_PIXELS
         )
 
     def _decode(

@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch.optim.lr_scheduler import LambdaLR
 
-from synthbench import Budget, Context, Instances, Sample, SampleSet, Segmenter, Stopped, TrainingMix
+from synthbench import Budget, Context, Instances, Sample, SampleSet, Segmenter, TrainingMix
 from synthbench.toolkit.intensity.images import normalise, to_channels
 from synthbench.toolkit.training import loop
 from synthbench.toolkit.training.batches import Batches
@@ -24,7 +24,7 @@ from synthbench.toolkit.training.loop import autocast, prepare_torch
 from synthbench.toolkit.training.patches import PatchStream, channels_of
 from synthbench.toolkit.training.schedules import one_cycle
 from synthbench.toolkit.training.state_files import read_state
-from synthbench.toolkit.training.threshold_tuning import subsample, tune
+from synthbench.toolkit.training.threshold_tuning import tune_on
 from synthbench.toolkit.training.weights import load_weights, read_state_dict, save_weights
 from synthbench_maskrcnn.config import MaskRCNNConfig
 from synthbench_maskrcnn.detection import GRID, START, Detections, assemble, detect
@@ -190,27 +190,13 @@ class MaskRCNN(Segmenter[MaskRCNNConfig]):
 
     def tune_thresholds(self, validation: SampleSet, context: Context) -> None:
         """Choose the thresholds of `assemble` on validation samples."""
-        steps = context.budget.steps
-
-        def between() -> None:
-            context.progress(steps, steps, "tuning thresholds")
-            if context.should_stop():
-                raise Stopped("stopped while tuning thresholds")
-
-        found, truths, ignores = [], [], []
-        for position in subsample(validation):
-            between()
-            sample = validation[position]
-            found.append(self._detect(sample.image))
-            truths.append(sample.labels)
-            ignores.append(sample.ignore)
-        self.thresholds = tune(
-            lambda index, values: assemble(found[index], truths[index].shape, **values).labels,
-            truths,
+        self.thresholds = tune_on(
+            validation,
+            context,
+            self._detect,
+            lambda found, values, shape: assemble(found, shape, **values).labels,
             GRID,
             self.thresholds,
-            ignores=ignores,
-            before_trial=between,
         )
 
     def _detect(self, image: NDArray[Any]) -> Detections:

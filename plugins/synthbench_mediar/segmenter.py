@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch.optim.lr_scheduler import LambdaLR
 
-from synthbench import Budget, Context, Instances, SampleSet, Segmenter, Stopped, TrainingMix
+from synthbench import Budget, Context, Instances, SampleSet, Segmenter, TrainingMix
 from synthbench.errors import ConfigError
 from synthbench.toolkit.intensity.images import RGB, as_rgb, normalise, to_channels
 from synthbench.toolkit.layers.tiles import predict_tiled
@@ -24,7 +24,7 @@ from synthbench.toolkit.training.initial_weights import initialise_from
 from synthbench.toolkit.training.patches import PatchStream
 from synthbench.toolkit.training.schedules import cosine
 from synthbench.toolkit.training.state_files import read_state
-from synthbench.toolkit.training.threshold_tuning import subsample, tune
+from synthbench.toolkit.training.threshold_tuning import tune_on
 from synthbench.toolkit.training.weights import load_weights, save_weights
 from synthbench_mediar.config import PUBLISHED_NETWORK, STRIDE, MediarConfig
 from synthbench_mediar.network import MediarFormer, load_encoder, read_published
@@ -181,25 +181,14 @@ class Mediar(Segmenter[MediarConfig]):
 
     def tune_thresholds(self, validation: SampleSet, context: Context) -> None:
         """Set the thresholds to those that are best on validation images, spread evenly over the set."""
-        steps = context.budget.steps
-
-        def between() -> None:
-            context.progress(steps, steps, "tuning thresholds")
-            if context.should_stop():
-                raise Stopped("stopped while tuning thresholds")
-
-        samples, planes = [], []
-        for position in subsample(validation, TUNING_PIXELS):
-            between()
-            samples.append(validation[position])
-            planes.append(self._planes(samples[-1].image))
-        self.thresholds = tune(
-            lambda index, values: self._decode(planes[index], values),
-            [sample.labels for sample in samples],
+        self.thresholds = tune_on(
+            validation,
+            context,
+            self._planes,
+            lambda planes, values, shape: self._decode(planes, values),
             flows.THRESHOLD_GRID,
             flows.DEFAULT_THRESHOLDS,
-            ignores=[sample.ignore for sample in samples],
-            before_trial=between,
+            TUNING_PIXELS,
         )
 
     def _decode(self, planes: NDArray[Any], thresholds: Mapping[str, float]) -> NDArray[Any]:

@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch.optim.lr_scheduler import LambdaLR
 
-from synthbench import Budget, Context, Instances, Sample, SampleSet, Segmenter, Stopped, TrainingMix, TrainingPartner
+from synthbench import Budget, Context, Instances, Sample, SampleSet, Segmenter, TrainingMix, TrainingPartner
 from synthbench.toolkit.intensity.images import normalise, to_channels
 from synthbench.toolkit.training import loop
 from synthbench.toolkit.training.batches import Batches
@@ -23,7 +23,7 @@ from synthbench.toolkit.training.partner_losses import partner_losses
 from synthbench.toolkit.training.patches import PatchStream, channels_of
 from synthbench.toolkit.training.schedules import averaged_model, one_cycle
 from synthbench.toolkit.training.state_files import read_state
-from synthbench.toolkit.training.threshold_tuning import subsample, tune
+from synthbench.toolkit.training.threshold_tuning import tune_on
 from synthbench.toolkit.training.weights import load_weights, save_weights
 from synthbench_unet.config import UNetConfig
 from synthbench_unet.heads import default_thresholds, head_for
@@ -197,30 +197,15 @@ class UNet(Segmenter[UNetConfig]):
         return normalise(sample.image), self.head.encode(sample)
 
     def tune_thresholds(self, validation: SampleSet, context: Context) -> None:
-        if not self.head.grid:
-            return
-        steps = context.budget.steps
-
-        def between() -> None:
-            context.progress(steps, steps, "tuning thresholds")
-            if context.should_stop():
-                raise Stopped("stopped while tuning thresholds")
-
-        planes, truths, ignores = [], [], []
-        for position in subsample(validation):
-            between()
-            sample = validation[position]
-            planes.append(self._planes(sample.image))
-            truths.append(sample.labels)
-            ignores.append(sample.ignore)
-        self.thresholds = tune(
-            lambda index, values: self.head.decode(planes[index], values).labels,
-            truths,
-            self.head.grid,
-            self.thresholds,
-            ignores=ignores,
-            before_trial=between,
-        )
+        if self.head.grid:
+            self.thresholds = tune_on(
+                validation,
+                context,
+                self._planes,
+                lambda planes, values, shape: self.head.decode(planes, values).labels,
+                self.head.grid,
+                self.thresholds,
+            )
 
     def _planes(self, image: NDArray[Any]) -> NDArray[Any]:
         """Return the activated output planes of one image, ``(K, H, W)`` float32."""

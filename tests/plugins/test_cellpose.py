@@ -302,7 +302,7 @@ def test_thresholds_are_tuned_without_the_region(monkeypatch: pytest.MonkeyPatch
         given.extend(ignores)
         return start
 
-    monkeypatch.setattr("synthbench_cellpose.segmenter.tune", tuned)
+    monkeypatch.setattr("synthbench.toolkit.training.threshold_tuning.tune", tuned)
     labels = discs()
     image = np.where(labels > 0, 200, 20).astype(np.uint8)
     region = region_of(labels)

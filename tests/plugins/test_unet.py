@@ -361,7 +361,7 @@ def test_thresholds_are_tuned_without_the_region(monkeypatch: pytest.MonkeyPatch
         given.extend(ignores)
         return start
 
-    monkeypatch.setattr("synthbench_unet.segmenter.tune", tuned)
+    monkeypatch.setattr("synthbench.toolkit.training.threshold_tuning.tune", tuned)
     sample = picture((48, 48))
     region = region_of((48, 48))
     fitted(SampleSet.of([sample]), SampleSet.of([Sample("a", sample.image, sample.labels, ignore=region), sample]))

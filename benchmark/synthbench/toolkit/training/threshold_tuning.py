@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
 from synthbench.metrics.ignore import leave_out
 from synthbench.metrics.matching import count, pooled
+from synthbench.plugin.api import Context, Stopped
 from synthbench.samples import SampleSet
-from synthbench.types import BoolMask, LabelMap
+from synthbench.types import BoolMask, Image, LabelMap
 
-__all__ = ["subsample", "tune"]
+__all__ = ["subsample", "tune", "tune_on"]
+
+Output = TypeVar("Output")
+"""What a network says of an image, before thresholds apply."""
 
 IOU_THRESHOLDS = (0.5, 0.6, 0.7, 0.8, 0.9)
 """IoU thresholds over which the score is averaged."""
@@ -79,6 +83,58 @@ def tune(
                     best[name] = value
         improved = score(best) > before
     return best
+
+
+def tune_on(
+    validation: SampleSet,
+    context: Context,
+    predict: Callable[[Image], Output],
+    decode: Callable[[Output, Mapping[str, Any], tuple[int, ...]], LabelMap],
+    grid: Mapping[str, Sequence[Any]],
+    start: Mapping[str, Any],
+    pixels: int = MAX_PIXELS,
+) -> dict[str, Any]:
+    """Return the thresholds that are best on validation samples, each of which is predicted once; see `tune`.
+
+    Parameters
+    ----------
+    validation
+        Samples with about `pixels` pixels in total are used, spread evenly over the set.
+    context
+        It is told of progress, and asked whether to stop.
+    predict
+        Returns the network's output for an image.
+    decode
+        Output, thresholds, and the shape of the image, ``(height, width)`` → label map of that shape.
+    grid, start
+        As for `tune`.
+    pixels
+
+    Raises
+    ------
+    Stopped
+        If ``context.should_stop()`` is true.
+    """
+    steps = context.budget.steps
+
+    def before_trial() -> None:
+        context.progress(steps, steps, "tuning thresholds")
+        if context.should_stop():
+            raise Stopped("stopped while tuning thresholds")
+
+    outputs, samples = [], []
+    for position in subsample(validation, pixels):
+        before_trial()
+        samples.append(validation[position])
+        outputs.append(predict(samples[-1].image))
+    return tune(
+        lambda index, values: decode(outputs[index], values, samples[index].labels.shape),
+        [sample.labels for sample in samples],
+        grid,
+        start,
+        ignores=[sample.ignore for sample in samples],
+        before_trial=before_trial,
+    )
 
 
 def subsample(validation: SampleSet, pixels: int = MAX_PIXELS) -> list[int]:
