@@ -101,7 +101,7 @@ def tune_on(
     validation
         Samples with about `pixels` pixels in total are used, spread evenly over the set.
     context
-        It is told of progress, and asked whether to stop.
+        Progress is reported to it, and it is asked whether to stop.
     predict
         Returns the network's output for an image.
     decode
