@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 import torch
 from torch import nn
 
+from synthbench.toolkit.generators.adversarial_training import AdversarialTraining
 from synthbench.toolkit.generators.mask_to_image import ConditionedBatches
 from synthbench.toolkit.training.budget_defaults import resolved
-from synthbench.toolkit.training.checkpoints import State
 from synthbench.toolkit.training.loop import autocast
 from synthbench.toolkit.training.schedules import linear_tail, set_learning_rate
 from synthbench_pix2pix.config import Pix2PixConfig
@@ -18,21 +18,16 @@ from synthbench_pix2pix.losses import Losses
 __all__ = ["Pix2PixTraining"]
 
 
-class Pix2PixTraining:
-    """Generator, discriminator, their optimisers, and one training step.
+class Pix2PixTraining(AdversarialTraining):
+    """The networks with their losses, and one training step.
 
     Parameters
     ----------
-    generator, discriminator
-        On the device of the batches.
+    generator, discriminator, batches, condition, random
+        See `AdversarialTraining`.
     losses
     config
         Resolved.
-    batches
-    condition
-        Maps mask and intensities to what both networks see; see `MaskToImageGenerator.condition`.
-    random
-        Draws noise, on the device of the batches.
     """
 
     def __init__(
@@ -45,35 +40,17 @@ class Pix2PixTraining:
         condition: Callable[[torch.Tensor, torch.Tensor], torch.Tensor],
         random: torch.Generator,
     ) -> None:
-        self.generator = generator
-        self.discriminator = discriminator
+        super().__init__(generator, discriminator, batches, condition, random, (config.beta1, 0.999))
         self.losses = losses
         self.lr = resolved(config.lr)
         self.noise_planes = resolved(config.noise_planes)
-        self.batches = batches
-        self.condition = condition
-        self.random = random
-        betas = (config.beta1, 0.999)
-        self.opt_g = torch.optim.Adam(generator.parameters(), self.lr, betas=betas)
-        self.opt_d = torch.optim.Adam(discriminator.parameters(), self.lr, betas=betas)
-
-    @property
-    def state(self) -> Mapping[str, State]:
-        return {
-            "generator": self.generator,
-            "discriminator": self.discriminator,
-            "opt_g": self.opt_g,
-            "opt_d": self.opt_d,
-            "noise": self.random,
-        }
 
     def step(self, number: int) -> dict[str, torch.Tensor]:
         for optimiser in (self.opt_g, self.opt_d):
             set_learning_rate(optimiser, self.lr * linear_tail(number, len(self.batches)))
         batch = self.batches[number]
         real, condition = batch.image, self.condition(batch.mask, batch.intensities)
-        noise_shape = (len(real), self.noise_planes + real.shape[1], *real.shape[2:])
-        noise = torch.randn(noise_shape, generator=self.random, device=real.device)
+        noise = self.noise(real, self.noise_planes + real.shape[1])
         z, pixel_noise = noise[:, : self.noise_planes], batch.pixel_noise * noise[:, self.noise_planes :]
 
         with autocast(real.device):

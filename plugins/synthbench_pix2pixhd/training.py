@@ -7,11 +7,11 @@ from collections.abc import Callable, Mapping
 import torch
 from torch import nn
 
+from synthbench.toolkit.generators.adversarial_training import AdversarialTraining
 from synthbench.toolkit.generators.mask_to_image import ConditionedBatches
 from synthbench.toolkit.layers.discriminators import MultiscaleDiscriminator
 from synthbench.toolkit.training.adversarial import feature_matching, lsgan
 from synthbench.toolkit.training.budget_defaults import resolved
-from synthbench.toolkit.training.checkpoints import State
 from synthbench.toolkit.training.loop import autocast
 from synthbench.toolkit.training.perceptual_loss import Perceptual
 from synthbench.toolkit.training.schedules import linear_tail, set_learning_rate
@@ -20,22 +20,17 @@ from synthbench_pix2pixhd.config import Pix2PixHDConfig
 __all__ = ["Pix2PixHDTraining", "adversarial"]
 
 
-class Pix2PixHDTraining:
-    """Generator, discriminators, their optimisers, and one training step.
+class Pix2PixHDTraining(AdversarialTraining):
+    """The networks with a perceptual loss, and one training step.
 
     Parameters
     ----------
-    generator, discriminator
-        On the device of the batches.
+    generator, discriminator, batches, condition, random
+        See `AdversarialTraining`.
     perceptual
         None: no perceptual loss.
     config
         Resolved.
-    batches
-    condition
-        Maps mask and intensities to what both networks see; see `MaskToImageGenerator.condition`.
-    random
-        Draws noise, on the device of the batches.
     """
 
     def __init__(
@@ -48,35 +43,18 @@ class Pix2PixHDTraining:
         condition: Callable[[torch.Tensor, torch.Tensor], torch.Tensor],
         random: torch.Generator,
     ) -> None:
-        self.generator = generator
-        self.discriminator = discriminator
+        super().__init__(generator, discriminator, batches, condition, random, (config.beta1, 0.999))
         self.perceptual = perceptual
         self.config = config
-        self.batches = batches
-        self.condition = condition
-        self.random = random
         self.lr = resolved(config.lr)
-        betas = (config.beta1, 0.999)
-        self.opt_g = torch.optim.Adam(generator.parameters(), self.lr, betas=betas)
-        self.opt_d = torch.optim.Adam(discriminator.parameters(), self.lr, betas=betas)
-
-    @property
-    def state(self) -> Mapping[str, State]:
-        return {
-            "generator": self.generator,
-            "discriminator": self.discriminator,
-            "opt_g": self.opt_g,
-            "opt_d": self.opt_d,
-            "noise": self.random,
-        }
 
     def step(self, number: int) -> dict[str, torch.Tensor]:
         for optimiser in (self.opt_g, self.opt_d):
             set_learning_rate(optimiser, self.lr * linear_tail(number, len(self.batches)))
         batch = self.batches[number]
         real, condition = batch.image, self.condition(batch.mask, batch.intensities)
-        z = self._noise(real, resolved(self.config.noise_planes))
-        pixel_noise = batch.pixel_noise * self._noise(real, real.shape[1])
+        z = self.noise(real, resolved(self.config.noise_planes))
+        pixel_noise = batch.pixel_noise * self.noise(real, real.shape[1])
         with autocast(real.device):
             generated = self.generator(torch.cat([condition, z], dim=1)).float()
             fake = (generated + pixel_noise).clamp(-1, 1)
@@ -104,10 +82,6 @@ class Pix2PixHDTraining:
         layer_weight = 4 / (self.config.n_layers_d + 1)
         weights = {"features": layer_weight * self.config.lambda_feat, "perceptual": self.config.lambda_vgg}
         return torch.stack([weights.get(name, 1.0) * term for name, term in terms.items()]).sum()
-
-    def _noise(self, like: torch.Tensor, planes: int) -> torch.Tensor:
-        shape = (len(like), planes, *like.shape[2:])
-        return torch.randn(shape, generator=self.random, device=like.device)
 
 
 def adversarial(features: list[list[torch.Tensor]], *, real: bool) -> torch.Tensor:

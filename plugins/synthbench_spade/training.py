@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 
 import torch
 from torch import nn
 
+from synthbench.toolkit.generators.adversarial_training import AdversarialTraining
 from synthbench.toolkit.generators.mask_to_image import ConditionedBatch, ConditionedBatches
 from synthbench.toolkit.layers.discriminators import MultiscaleDiscriminator
 from synthbench.toolkit.training.adversarial import feature_matching, hinge_discriminator, hinge_generator
 from synthbench.toolkit.training.budget_defaults import resolved
-from synthbench.toolkit.training.checkpoints import State
 from synthbench.toolkit.training.loop import autocast
 from synthbench.toolkit.training.perceptual_loss import Perceptual
 from synthbench.toolkit.training.schedules import linear_tail, set_learning_rate
@@ -23,22 +23,17 @@ Features = list[list[torch.Tensor]]
 """Of discriminators, by resolution and layer; the last of each resolution are the logits."""
 
 
-class SpadeTraining:
-    """Generator, discriminators, their optimisers, and one training step.
+class SpadeTraining(AdversarialTraining):
+    """The networks with a perceptual loss, and one training step.
 
     Parameters
     ----------
-    generator, discriminator
-        On the device of the batches.
+    generator, discriminator, batches, condition, random
+        See `AdversarialTraining`.
     perceptual
         None: no perceptual loss.
     config
         Resolved.
-    batches
-    condition
-        Maps mask and intensities to what both networks see; see `MaskToImageGenerator.condition`.
-    random
-        Draws noise, on the device of the batches.
     """
 
     def __init__(
@@ -51,26 +46,9 @@ class SpadeTraining:
         condition: Callable[[torch.Tensor, torch.Tensor], torch.Tensor],
         random: torch.Generator,
     ) -> None:
-        self.generator = generator
-        self.discriminator = discriminator
+        super().__init__(generator, discriminator, batches, condition, random, (config.beta1, config.beta2))
         self.perceptual = perceptual
         self.config = config
-        self.batches = batches
-        self.condition = condition
-        self.random = random
-        betas = (config.beta1, config.beta2)
-        self.opt_g = torch.optim.Adam(generator.parameters(), betas=betas)
-        self.opt_d = torch.optim.Adam(discriminator.parameters(), betas=betas)
-
-    @property
-    def state(self) -> Mapping[str, State]:
-        return {
-            "generator": self.generator,
-            "discriminator": self.discriminator,
-            "opt_g": self.opt_g,
-            "opt_d": self.opt_d,
-            "noise": self.random,
-        }
 
     def step(self, number: int) -> dict[str, torch.Tensor]:
         lr = resolved(self.config.lr) * (linear_tail(number, len(self.batches)) if self.config.lr_decay else 1.0)
@@ -107,9 +85,9 @@ class SpadeTraining:
 
     def _draw(self, condition: torch.Tensor, batch: ConditionedBatch) -> tuple[torch.Tensor, torch.Tensor]:
         """Return generated images, and the same with pixel noise, which the discriminators see."""
-        z = self._noise(condition, resolved(self.config.noise_planes))
+        z = self.noise(condition, resolved(self.config.noise_planes))
         generated = self.generator(torch.cat([condition, z], dim=1)).float()
-        pixel_noise = batch.pixel_noise * self._noise(condition, generated.shape[1])
+        pixel_noise = batch.pixel_noise * self.noise(condition, generated.shape[1])
         return generated, (generated + pixel_noise).clamp(-1, 1)
 
     def _discriminate(
@@ -121,10 +99,6 @@ class SpadeTraining:
         halves = [[layer.chunk(2) for layer in scale] for scale in features]
         fake_half, real_half = ([[layer[half] for layer in scale] for scale in halves] for half in (0, 1))
         return fake_half, real_half
-
-    def _noise(self, like: torch.Tensor, planes: int) -> torch.Tensor:
-        shape = (len(like), planes, *like.shape[2:])
-        return torch.randn(shape, generator=self.random, device=like.device)
 
 
 def _mean(losses: Iterable[torch.Tensor]) -> torch.Tensor:
