@@ -19,7 +19,7 @@ __all__ = ["add_arguments", "lines", "run"]
 
 COLUMNS = ("name", "tasks", "from", "environment", "needs", "summary")
 MIN_SUMMARY = 24
-LIMITS = {"needs": 22}
+LIMITS = {"from": 28, "needs": 22}
 """Characters of columns whose longest cells would leave the summary no room."""
 
 
