@@ -1,4 +1,4 @@
-"""Cellpose 3, trained from scratch: objects as basins of a flow field (Stringer, Wang, Michaelos, Pachitariu 2021)."""
+"""Cellpose 3: objects as basins of a flow field (Stringer, Wang, Michaelos, Pachitariu 2021)."""
 
 from __future__ import annotations
 

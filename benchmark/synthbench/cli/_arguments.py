@@ -91,7 +91,9 @@ def add_study(parser: argparse.ArgumentParser) -> None:
     grid.add_argument("--name", help="name of the study, and of its run folder")
     grid.add_argument("--dataset", metavar="A,B", help="datasets: names of plugins or imported sets, or paths")
     grid.add_argument(
-        "--generators", metavar="A,B", help="generators, comma-separated; 'none' for none; A@ENV for an environment's"
+        "--generators",
+        metavar="A,B",
+        help="generators or folders of images with masks; 'none' for none; A@ENV for an environment's",
     )
     grid.add_argument("--segmenters", metavar="A,B", help="segmenters, comma-separated")
     grid.add_argument(
