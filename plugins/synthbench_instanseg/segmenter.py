@@ -156,7 +156,7 @@ class InstanSeg(Segmenter[InstanSegConfig]):
             schedule = LambdaLR(optimiser, tuning.factor)
         else:
             optimiser = torch.optim.Adam(
-                network.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay
+                network.parameters(), lr=resolved(config.learning_rate), weight_decay=config.weight_decay
             )
             falling = config.schedule == "cosine"
             schedule = LambdaLR(optimiser, lambda number: cosine(number, budget.steps) if falling else 1.0)
