@@ -45,8 +45,8 @@ class InstanSegConfig(Config):
         None,
         gt=0,
         le=1,
-        description="first rate of Adam: 0.001, as published, in a training of at least 10,000 steps, else 0.01: the map "
-        "of seeds has values of -7.5 … 7.5, which a short training at the published rate doesn't reach",
+        description="first rate of Adam: 0.001, as published, in a training of at least 10,000 steps, else 0.01: the "
+        "map of seeds has values of -7.5 … 7.5, which a short training at the published rate doesn't reach",
     )
     schedule: Literal["cosine", "constant"] = Field(
         "cosine",
