@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Self
@@ -14,16 +13,17 @@ from torch.nn import functional as F
 from torch.optim.lr_scheduler import LambdaLR
 
 from synthbench import Budget, Context, Instances, Sample, SampleSet, Segmenter, TrainingMix
-from synthbench.errors import StoreError
 from synthbench.toolkit.intensity.images import HIGH_PERCENTILE, normalise, to_channels
 from synthbench.toolkit.masks import flows
 from synthbench.toolkit.masks.flows import DEFAULT_THRESHOLDS, THRESHOLD_GRID
+from synthbench.toolkit.segmenters.network_training import train_network
 from synthbench.toolkit.training import loop
 from synthbench.toolkit.training.batches import Batches
 from synthbench.toolkit.training.finetuning import Finetuning
 from synthbench.toolkit.training.initial_weights import input_channels, refuse_new_head
 from synthbench.toolkit.training.patches import PatchStream, channels_of
 from synthbench.toolkit.training.schedules import one_cycle
+from synthbench.toolkit.training.state_files import read_state, write_state
 from synthbench.toolkit.training.threshold_tuning import tune_on
 from synthbench.toolkit.training.weights import load_weights, save_weights
 from synthbench_cellpose import library
@@ -158,20 +158,20 @@ class Cellpose(Segmenter[CellposeConfig]):
             "thresholds": self.thresholds,
         }
         save_weights(self.model.net, folder / WEIGHTS)
-        (folder / STATE).write_text(json.dumps(state, indent=1) + "\n", encoding="utf-8")
+        write_state(folder / STATE, state)
 
     @classmethod
     def load(cls, folder: Path, context: Context) -> Self:
         new = super().load(folder, context)
         loop.prepare_torch(context)
-        try:
-            state = json.loads((folder / STATE).read_text(encoding="utf-8"))
+
+        def restore(state: Any) -> tuple[int, float]:
             new.diameter = float(state["diameter"])
             new.high_percentile = float(state["high_percentile"])
-            new.thresholds = {name: float(state["thresholds"][name]) for name in DEFAULT_THRESHOLDS}
-            new.build(int(state["channels"]), float(state["diam_mean"]), context.device)
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise StoreError(f"{folder / STATE}: can't be read: {error}; fit again") from None
+            new.thresholds = flows.read_thresholds(state["thresholds"])
+            return int(state["channels"]), float(state["diam_mean"])
+
+        new.build(*read_state(folder / STATE, restore), context.device)
         load_weights(new.model.net, folder / WEIGHTS)
         return new
 
@@ -193,28 +193,17 @@ class Cellpose(Segmenter[CellposeConfig]):
             schedule = LambdaLR(optimiser, tuning.factor)
         batches = Batches(stream, context.device)
         missing = network.nchan - stream.channels
-        network.train()
 
-        def step(number: int) -> dict[str, torch.Tensor]:
-            if tuning is not None:
-                tuning.freeze(number)
-            first = number * budget.batch_size
-            symmetries = [stream.slot(slot).symmetry for slot in range(first, first + budget.batch_size)]
+        def losses_of(number: int) -> dict[str, torch.Tensor]:
+            symmetries = [slot.symmetry for slot in stream.slots(number)]
             images, planes = batches[number]
             images, planes = flows.resize(images, flows.transform_flows(planes, symmetries), side)
             images = F.pad(images, (0, 0, 0, 0, 0, missing)).contiguous(memory_format=torch.channels_last)
             with loop.autocast(context.device):
                 output = network(images)[0]
-            loss = flows.loss(output.float(), planes)
-            optimiser.zero_grad(set_to_none=True)
-            loss.backward()
-            optimiser.step()
-            schedule.step()
-            return {"loss": loss.detach()}
+            return {"loss": flows.loss(output.float(), planes)}
 
-        loop.train(context, state={"network": network, "optimiser": optimiser, "schedule": schedule}, step=step)
-        if tuning is not None:
-            tuning.release()
+        train_network(context, network, optimiser, schedule, losses_of, tuning=tuning)
         network.eval()
 
     def tune_thresholds(self, validation: SampleSet, context: Context) -> dict[str, float]:
@@ -227,9 +216,7 @@ class Cellpose(Segmenter[CellposeConfig]):
         def decode(
             output: tuple[NDArray[Any], NDArray[Any]], values: Mapping[str, float], shape: tuple[int, ...]
         ) -> NDArray[Any]:
-            labels: NDArray[Any] = flows.dynamics().resize_and_compute_masks(
-                *output, niter=rounds, device=self.model.device, **values
-            )
+            labels = flows.find_masks(*output, values, rounds=rounds, device=self.model.device)
             return labels[: shape[0], : shape[1]]
 
         return tune_on(validation, context, predict, decode, THRESHOLD_GRID, DEFAULT_THRESHOLDS, TUNING_PIXELS)

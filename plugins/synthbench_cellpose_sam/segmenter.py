@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Self
@@ -19,11 +18,12 @@ from synthbench.samples import IGNORED
 from synthbench.toolkit.intensity.images import normalise, to_channels
 from synthbench.toolkit.masks import flows
 from synthbench.toolkit.masks.flows import DEFAULT_THRESHOLDS, THRESHOLD_GRID
+from synthbench.toolkit.segmenters.network_training import train_network
 from synthbench.toolkit.training import loop
 from synthbench.toolkit.training.batches import Batches
 from synthbench.toolkit.training.finetuning import Finetuning
 from synthbench.toolkit.training.patches import PatchStream, channels_of
-from synthbench.toolkit.training.state_files import read_state
+from synthbench.toolkit.training.state_files import read_state, write_state
 from synthbench.toolkit.training.threshold_tuning import tune_on
 from synthbench.toolkit.training.weights import read_state_dict, save_weights
 from synthbench.toolkit.training.weights_conversion import tensor_infos
@@ -115,8 +115,7 @@ class CellposeSAM(Segmenter[CellposeSAMConfig]):
     def save(self, folder: Path) -> None:
         super().save(folder)
         save_weights(self.model.net, folder / WEIGHTS)
-        state = {"channels": self.channels, "thresholds": self.thresholds}
-        (folder / STATE).write_text(json.dumps(state, indent=1) + "\n", encoding="utf-8")
+        write_state(folder / STATE, {"channels": self.channels, "thresholds": self.thresholds})
 
     @classmethod
     def load(cls, folder: Path, context: Context) -> Self:
@@ -137,10 +136,7 @@ class CellposeSAM(Segmenter[CellposeSAMConfig]):
         loop.prepare_torch(context)
         self.channels, self.thresholds = read_state(
             folder / STATE,
-            lambda state: (
-                int(state["channels"]),
-                {name: float(state["thresholds"][name]) for name in DEFAULT_THRESHOLDS},
-            ),
+            lambda state: (int(state["channels"]), flows.read_thresholds(state["thresholds"])),
         )
         self._build(folder / WEIGHTS, context)
 
@@ -157,25 +153,15 @@ class CellposeSAM(Segmenter[CellposeSAMConfig]):
         optimiser = torch.optim.AdamW(tuning.parameter_groups())
         schedule = LambdaLR(optimiser, tuning.factor)
         missing, rim = CHANNELS - stream.channels, SIDE - budget.patch_size
-        network.train()
 
-        def step(number: int) -> dict[str, torch.Tensor]:
-            tuning.freeze(number)
-            first = number * budget.batch_size
-            symmetries = [stream.slot(slot).symmetry for slot in range(first, first + budget.batch_size)]
+        def losses_of(number: int) -> dict[str, torch.Tensor]:
             images, planes = batches[number]
-            planes = flows.transform_flows(planes, symmetries)
+            planes = flows.transform_flows(planes, [slot.symmetry for slot in stream.slots(number)])
             images = F.pad(images, (0, rim, 0, rim, 0, missing))
             output = network(images)[0]
-            loss = flows.loss(output.float(), F.pad(planes, (0, rim, 0, rim), value=IGNORED))
-            optimiser.zero_grad(set_to_none=True)
-            loss.backward()
-            optimiser.step()
-            schedule.step()
-            return {"loss": loss.detach()}
+            return {"loss": flows.loss(output.float(), F.pad(planes, (0, rim, 0, rim), value=IGNORED))}
 
-        loop.train(context, state={"network": network, "optimiser": optimiser, "schedule": schedule}, step=step)
-        tuning.release()
+        train_network(context, network, optimiser, schedule, losses_of, tuning=tuning)
         network.eval()
 
     def tune_thresholds(self, validation: SampleSet, context: Context) -> dict[str, float]:
@@ -188,9 +174,7 @@ class CellposeSAM(Segmenter[CellposeSAMConfig]):
         def decode(
             output: tuple[NDArray[Any], NDArray[Any]], values: Mapping[str, float], shape: tuple[int, ...]
         ) -> NDArray[Any]:
-            labels: NDArray[Any] = flows.dynamics().resize_and_compute_masks(
-                *output, niter=ROUNDS, device=self.model.device, **values
-            )
+            labels = flows.find_masks(*output, values, rounds=ROUNDS, device=self.model.device)
             return labels[: shape[0], : shape[1]]
 
         return tune_on(validation, context, predict, decode, THRESHOLD_GRID, DEFAULT_THRESHOLDS, TUNING_PIXELS)

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
-import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -14,34 +12,30 @@ from numpy.typing import NDArray
 from torch.optim import RMSprop
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler, OneCycleLR
 
-from synthbench import Budget, Context, Instances, Sample, SampleSet, Segmenter, TrainingMix, TrainingPartner
+from synthbench import Budget, Context, Instances, Sample, SampleSet, TrainingMix, TrainingPartner
 from synthbench.toolkit.intensity.images import normalise, to_channels
 from synthbench.toolkit.layers.tiles import predict_tiled
 from synthbench.toolkit.masks.distance import mean_foreground
-from synthbench.toolkit.training import loop
+from synthbench.toolkit.segmenters.network_segmenter import NetworkSegmenter
+from synthbench.toolkit.segmenters.network_training import train_network
 from synthbench.toolkit.training.batches import Batches
 from synthbench.toolkit.training.budget_defaults import resolved
 from synthbench.toolkit.training.finetuning import Finetuning
 from synthbench.toolkit.training.initial_weights import input_channels
-from synthbench.toolkit.training.loop import autocast, prepare_torch
+from synthbench.toolkit.training.loop import autocast
 from synthbench.toolkit.training.partner_losses import partner_losses
 from synthbench.toolkit.training.patches import PatchStream, channels_of
-from synthbench.toolkit.training.state_files import read_state
-from synthbench.toolkit.training.threshold_tuning import tune_on
-from synthbench.toolkit.training.weights import load_weights, save_weights
 from synthbench_deepsea.config import DeepSeaConfig
 from synthbench_deepsea.initial import Start, load_into, read_file
 from synthbench_deepsea.losses import segmentation_losses
 from synthbench_deepsea.network import DeepSeaNet, widths_of
 from synthbench_deepsea.targets import EDGE_GRID, EDGE_START, decode_edges, decode_paper, encode
 
-WEIGHTS = "network.safetensors"
-STATE = "deepsea.json"
 MULTIPLE = 16
 """Images are padded to multiples of this before they are predicted."""
 
 
-class DeepSea(Segmenter[DeepSeaConfig]):
+class DeepSea(NetworkSegmenter[DeepSeaConfig]):
     """DeepSea's segmentation (Zargari et al. 2023): cells, and the edges where they touch.
 
     Network, losses and optimiser are those of the published code, patches and their augmentation those of the patch
@@ -61,7 +55,9 @@ class DeepSea(Segmenter[DeepSeaConfig]):
         "paper": Budget(steps=50_000, batch_size=16, patch_size=256),
     }
 
-    thresholds: dict[str, Any]
+    state_file = "deepsea.json"
+
+    network: DeepSeaNet
 
     def fit(self, train: TrainingMix, validation: SampleSet, context: Context) -> None:
         """Train the network, then choose the thresholds of its decoding on the validation samples.
@@ -71,60 +67,39 @@ class DeepSea(Segmenter[DeepSeaConfig]):
         """
         start = self._read_start(context)
         self.config = self.config.resolve(context.budget)
-        channels = channels_of(train)
+        self.channels = channels_of(train)
         if start:
-            channels = input_channels(channels, start.channels, start.source)
-        self._build(context, channels)
+            self.channels = input_channels(self.channels, start.channels, start.source)
+        self.build(context)
         if start:
             load_into(self.network, start)
         if context.budget.steps:
-            self._train(
-                PatchStream(train, context.budget, context.seed, encode=self._encode, channels=channels), context
-            )
-        self.network.eval()
-        if start and start.thresholds and context.budget.steps == 0:
-            self.thresholds = dict(start.thresholds)
-        else:
-            self.tune_thresholds(validation, context)
+            stream = PatchStream(train, context.budget, context.seed, encode=self._encode, channels=self.channels)
+            self._train(stream, context)
+        self.prepare_predictions()
+        self.choose_thresholds(validation, context, start.thresholds if start else None)
 
     def predict(self, image: NDArray[Any]) -> Instances:
         """Segment one image, ``(height, width[, channels])``, uint8 or uint16, of any size."""
-        return self._decode(self._planes(image), self.thresholds)
+        return self._instances(self.output(image), self.thresholds)
 
     @classmethod
     def check_init(cls, config: DeepSeaConfig, file: Path) -> None:
         """Raise `PluginError` unless a file has the weights of this network, or of the published code's."""
         read_file(file, config.widths)
 
-    def save(self, folder: Path) -> None:
-        """Write configuration, weights, and what else `load` needs."""
-        super().save(folder)
-        save_weights(self.network, folder / WEIGHTS)
-        state = {"channels": self.channels, "thresholds": self.thresholds}
-        beside = folder / f"{STATE}.tmp"
-        beside.write_text(json.dumps(state, indent=1) + "\n", encoding="utf-8")
-        os.replace(beside, folder / STATE)
+    @property
+    def default_thresholds(self) -> Mapping[str, Any]:
+        return EDGE_START if self.config.decoding == "edges" else {}
 
-    @classmethod
-    def load(cls, folder: Path, context: Context) -> Self:
-        """Return what `save` wrote, on the context's device."""
-        new = super().load(folder, context)
-        channels, thresholds = read_state(
-            folder / STATE, lambda state: (int(state["channels"]), dict(state["thresholds"]))
-        )
-        new._build(context, channels)
-        load_weights(new.network, folder / WEIGHTS)
-        new.network.eval()
-        new.thresholds = thresholds
-        return new
+    @property
+    def threshold_grid(self) -> Mapping[str, Sequence[Any]]:
+        """Of the decoding `edges`; the published one has no thresholds to choose."""
+        return EDGE_GRID if self.config.decoding == "edges" else {}
 
-    def _build(self, context: Context, channels: int) -> None:
-        """Build the network, with initial weights drawn from the seed."""
-        prepare_torch(context)
-        self.device, self.channels = context.device, channels
-        self.network = DeepSeaNet(channels, resolved(self.config.widths), self.config.dropout).to(context.device)
-        self.network.to(memory_format=torch.channels_last)
-        self.thresholds = dict(EDGE_START) if self.config.decoding == "edges" else {}
+    def build_network(self) -> DeepSeaNet:
+        network = DeepSeaNet(self.channels, resolved(self.config.widths), self.config.dropout)
+        return network.to(memory_format=torch.channels_last)
 
     def _read_start(self, context: Context) -> Start | None:
         """Read the weights that the context names, and take from them what the configuration leaves open."""
@@ -144,7 +119,7 @@ class DeepSea(Segmenter[DeepSeaConfig]):
         return start
 
     def _train(self, stream: PatchStream, context: Context) -> None:
-        budget, config, network = context.budget, self.config, self.network.train()
+        budget, config, network = context.budget, self.config, self.network
         schedule: LRScheduler
         tuning = Finetuning(network, network.encoder, config.finetune, budget.steps) if context.init else None
         if tuning is None:
@@ -157,26 +132,16 @@ class DeepSea(Segmenter[DeepSeaConfig]):
             schedule = LambdaLR(optimiser, tuning.factor)
         batches, partner = Batches(stream, context.device), context.partner
 
-        def step(number: int) -> dict[str, torch.Tensor]:
-            if tuning is not None:
-                tuning.freeze(number)
+        def losses_of(number: int) -> dict[str, torch.Tensor]:
             images, targets = batches[number]
             with autocast(context.device):
                 cells, edges = network(to_input(images))
             losses = segmentation_losses(cells.float(), edges.float(), targets, config.edge_weight)
             if partner is not None:
                 losses |= self._losses_with(partner, number, (cells, edges), targets)
-            optimiser.zero_grad(set_to_none=True)
-            total: Any = sum(losses.values())
-            total.backward()
-            optimiser.step()
-            schedule.step()
-            return losses if partner is None else {**losses, **partner.update()}
+            return losses
 
-        parts: dict[str, Any] = {"network": network, "optimiser": optimiser, "schedule": schedule}
-        loop.train(context, state=parts | ({} if partner is None else dict(partner.state)), step=step)
-        if tuning is not None:
-            tuning.release()
+        train_network(context, network, optimiser, schedule, losses_of, tuning=tuning)
 
     def _losses_with(
         self, partner: TrainingPartner, number: int, heads: tuple[torch.Tensor, torch.Tensor], targets: torch.Tensor
@@ -185,7 +150,7 @@ class DeepSea(Segmenter[DeepSeaConfig]):
 
         def predictions() -> list[NDArray[Any]]:
             planes = torch.cat([head.detach().float().softmax(dim=1)[:, 1:] for head in heads], dim=1)
-            return [self._decode(each, self.thresholds).labels for each in planes.cpu().numpy()]
+            return [self._instances(each, self.thresholds).labels for each in planes.cpu().numpy()]
 
         def losses_of(images: torch.Tensor) -> dict[str, torch.Tensor]:
             with autocast(images.device):
@@ -197,19 +162,10 @@ class DeepSea(Segmenter[DeepSeaConfig]):
     def _encode(self, sample: Sample) -> tuple[NDArray[Any], NDArray[Any]]:
         return normalise(sample.image), encode(sample.labels, sample.ignore, self.config.edge_radius)
 
-    def tune_thresholds(self, validation: SampleSet, context: Context) -> None:
-        """Choose the thresholds of the decoding `edges`; the published one has none to choose."""
-        if self.config.decoding == "edges":
-            self.thresholds = tune_on(
-                validation,
-                context,
-                self._planes,
-                lambda planes, values, shape: self._decode(planes, values).labels,
-                EDGE_GRID,
-                self.thresholds,
-            )
+    def decode(self, output: NDArray[Any], thresholds: Mapping[str, Any], shape: tuple[int, ...]) -> NDArray[Any]:
+        return self._instances(output, thresholds).labels
 
-    def _decode(self, planes: NDArray[Any], thresholds: Mapping[str, Any]) -> Instances:
+    def _instances(self, planes: NDArray[Any], thresholds: Mapping[str, Any]) -> Instances:
         cells, edges = planes
         if self.config.decoding == "paper":
             labels = decode_paper(cells)
@@ -217,7 +173,7 @@ class DeepSea(Segmenter[DeepSeaConfig]):
         labels = decode_edges(cells, edges, self.config.edge_radius, **thresholds)
         return Instances(labels, mean_foreground(labels, np.maximum(cells, edges)))
 
-    def _planes(self, image: NDArray[Any]) -> NDArray[Any]:
+    def output(self, image: NDArray[Any]) -> NDArray[Any]:
         """Return the probabilities of cells and of edges in one image, ``(2, H, W)`` float32."""
         return predict_tiled(self._predict, to_channels(normalise(image), self.channels), multiple=MULTIPLE)
 

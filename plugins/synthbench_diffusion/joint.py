@@ -54,13 +54,13 @@ class JointDiffusion(JointGenerator[DenoisingConfig]):
         self.network = network.to(self.device).eval()
 
     def train_networks(self, train: SampleSet, batches: Batches, context: Context, random: torch.Generator) -> None:
-        unlabelled, size = batches.stream.mix.synthetic, context.budget.batch_size
+        unlabelled = batches.stream.mix.synthetic
         members = self._values(self.conditions.members, labelled=True)
         others = [self.conditions.indices(entry.groups) for entry in unlabelled.entries] if unlabelled else []
         values_of = {False: members, True: self._values(others, labelled=False)}
 
         def examples(number: int) -> Examples:
-            slots = [batches.stream.slot(slot) for slot in range(number * size, (number + 1) * size)]
+            slots = batches.stream.slots(number)
             values = torch.stack([values_of[slot.synthetic][slot.index] for slot in slots])
             labelled = torch.tensor([not slot.synthetic for slot in slots], device=self.device)
             return Examples(

@@ -2,38 +2,36 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import nn
 from torch.optim.lr_scheduler import LambdaLR
 
-from synthbench import Budget, Context, Instances, SampleSet, Segmenter, TrainingMix
+from synthbench import Budget, Context, Instances, SampleSet, TrainingMix
 from synthbench.errors import PluginError
 from synthbench.toolkit.intensity.images import RGB, as_rgb, normalise, to_channels
 from synthbench.toolkit.layers.tiles import predict_tiled
 from synthbench.toolkit.rng import torch_seed
-from synthbench.toolkit.training import loop
+from synthbench.toolkit.segmenters.network_segmenter import NetworkSegmenter
+from synthbench.toolkit.segmenters.network_training import train_network
 from synthbench.toolkit.training.batches import Batches
 from synthbench.toolkit.training.budget_defaults import resolved
 from synthbench.toolkit.training.finetuning import Finetuning
 from synthbench.toolkit.training.initial_weights import initialise_from
+from synthbench.toolkit.training.loop import autocast
 from synthbench.toolkit.training.patches import PatchStream
 from synthbench.toolkit.training.schedules import cosine
-from synthbench.toolkit.training.state_files import read_state
-from synthbench.toolkit.training.threshold_tuning import tune_on
-from synthbench.toolkit.training.weights import load_weights, read_state_dict, save_weights
+from synthbench.toolkit.training.weights import read_state_dict
 from synthbench_instanseg import library
 from synthbench_instanseg.config import STRIDE, InstanSegConfig
 from synthbench_instanseg.decoding import DEFAULT_THRESHOLDS, THRESHOLD_GRID, decode, score
 from synthbench_instanseg.training import InstanceLoss
 
-WEIGHTS = "network.safetensors"
-STATE = "instanseg.json"
 CHECKPOINT_ENTRY = "model_state_dict"
 """Name of the state dict in the library's ``model_weights.pth``."""
 
@@ -42,10 +40,8 @@ MIN_SIDE = 16
 TILE = 512
 """Larger images are predicted in overlapping tiles of this side; instances are decoded in the whole image."""
 
-TUNING_PIXELS = 500_000
 
-
-class InstanSeg(Segmenter[InstanSegConfig]):
+class InstanSeg(NetworkSegmenter[InstanSegConfig]):
     """InstanSeg: each seed gathers the pixels of its instance by their embeddings and a small classifier.
 
     Network, losses, classifier of pixels and decoding are those of the library instanseg. A training begins with the
@@ -77,8 +73,10 @@ class InstanSeg(Segmenter[InstanSegConfig]):
         "paper": Budget(steps=170_000, batch_size=3, patch_size=256),
     }
 
-    network: Any
-    thresholds: dict[str, float]
+    state_file = "instanseg.json"
+    default_thresholds = DEFAULT_THRESHOLDS
+    threshold_grid = THRESHOLD_GRID
+    tuning_pixels = 500_000
 
     @classmethod
     def check_init(cls, config: InstanSegConfig, file: Path) -> None:
@@ -87,48 +85,23 @@ class InstanSeg(Segmenter[InstanSegConfig]):
     def fit(self, train: TrainingMix, validation: SampleSet, context: Context) -> None:
         self.config = self.config.resolve(context.budget)
         stream = PatchStream(train, context.budget, context.seed)
-        self._build(stream.channels, context)
+        self.channels = stream.channels
+        self.build(context)
         stored = self._initialise(context)
         if context.budget.steps:
             self._train(stream, context)
-        self.network.eval()
-        if stored and context.budget.steps == 0:
-            self.thresholds = stored
-        else:
-            self.tune_thresholds(validation, context)
+        self.prepare_predictions()
+        self.choose_thresholds(validation, context, stored)
 
     def predict(self, image: NDArray[Any]) -> Instances:
-        output = self._output(image)
-        return score(self._decode(output, self.thresholds, image.shape), output[:, : image.shape[0], : image.shape[1]])
+        output = self.output(image)
+        return score(self.decode(output, self.thresholds, image.shape), output[:, : image.shape[0], : image.shape[1]])
 
-    def save(self, folder: Path) -> None:
-        super().save(folder)
-        save_weights(self.network, folder / WEIGHTS)
-        state = {"channels": self.channels, "thresholds": self.thresholds}
-        (folder / STATE).write_text(json.dumps(state, indent=1) + "\n", encoding="utf-8")
+    def build_network(self) -> nn.Module:
+        return library.build(self.config, max(RGB, self.channels))
 
-    @classmethod
-    def load(cls, folder: Path, context: Context) -> Self:
-        new = super().load(folder, context)
-        channels, thresholds = read_state(
-            folder / STATE,
-            lambda state: (
-                int(state["channels"]),
-                {name: float(state["thresholds"][name]) for name in DEFAULT_THRESHOLDS},
-            ),
-        )
-        new._build(channels, context)
-        load_weights(new.network, folder / WEIGHTS)
-        new.network.eval()
-        new.thresholds = thresholds
-        return new
-
-    def _build(self, channels: int, context: Context) -> None:
-        """Build the network, with initial weights drawn from the seed, and the library's method."""
-        loop.prepare_torch(context)
-        self.channels, self.device = channels, torch.device(context.device)
-        self.thresholds = dict(DEFAULT_THRESHOLDS)
-        self.network = library.build(self.config, max(RGB, channels)).to(self.device)
+    def prepare_predictions(self) -> None:
+        super().prepare_predictions()
         self.method = library.method(self.network, self.config, self.device)
 
     def _initialise(self, context: Context) -> dict[str, float]:
@@ -148,7 +121,7 @@ class InstanSeg(Segmenter[InstanSegConfig]):
 
     def _train(self, stream: PatchStream, context: Context) -> None:
         """Take the budget's steps."""
-        network, config, budget = self.network.train(), self.config, context.budget
+        network, config, budget = self.network, self.config, context.budget
         tuning = Finetuning(network, [network.encoder], config.finetune, budget.steps) if context.init else None
         hot_steps = 0 if tuning else round(resolved(config.hot_start) * budget.steps)
         if tuning is not None:
@@ -163,40 +136,23 @@ class InstanSeg(Segmenter[InstanSegConfig]):
         batches = Batches(stream, context.device)
         loss_of = InstanceLoss(library.method(network, config, self.device))
 
-        def step(number: int) -> dict[str, torch.Tensor]:
+        def losses_of(number: int) -> dict[str, torch.Tensor]:
             torch.manual_seed(torch_seed(context.seed, "instanseg.seeds", number))  # the library draws seeds globally
             loss_of.use(hot=number < hot_steps)
             images, labels = batches[number]
-            if tuning is not None:
-                tuning.freeze(number)
-            with loop.autocast(context.device):
+            with autocast(context.device):
                 output = network(as_rgb(images))
-            loss = loss_of(output.float(), labels.long())
-            optimiser.zero_grad(set_to_none=True)
-            loss.backward()
-            torch.nn.utils.clip_grad_norm_(network.parameters(), config.clip)
-            optimiser.step()
-            schedule.step()
-            return {"loss": loss.detach()}
+            return {"loss": loss_of(output.float(), labels.long())}
 
-        loop.train(context, state={"network": network, "optimiser": optimiser, "schedule": schedule}, step=step)
-        if tuning is not None:
-            tuning.release()
+        train_network(context, network, optimiser, schedule, losses_of, tuning=tuning, max_norm=config.clip)
 
-    def tune_thresholds(self, validation: SampleSet, context: Context) -> None:
-        """Set the thresholds to those that are best on validation images, spread evenly over the set."""
-        self.thresholds = tune_on(
-            validation, context, self._output, self._decode, THRESHOLD_GRID, DEFAULT_THRESHOLDS, TUNING_PIXELS
-        )
-
-    def _decode(
+    def decode(
         self, output: torch.Tensor, thresholds: Mapping[str, float], shape: tuple[int, ...]
     ) -> NDArray[np.int32]:
-        """Return the label map of an image of this shape."""
         with torch.inference_mode():
             return decode(self.method, output, self.config, thresholds)[: shape[0], : shape[1]]
 
-    def _output(self, image: NDArray[Any]) -> torch.Tensor:
+    def output(self, image: NDArray[Any]) -> torch.Tensor:
         """Return the network's output ``(5, height, width)`` float32, sides continued to `MIN_SIDE`."""
         planes = to_channels(normalise(image), self.channels)
         missing = [(0, max(0, MIN_SIDE - side)) for side in planes.shape[1:]]
@@ -204,7 +160,7 @@ class InstanSeg(Segmenter[InstanSegConfig]):
         return torch.from_numpy(predict_tiled(self._predict_tile, planes, tile=TILE, multiple=STRIDE)).to(self.device)
 
     def _predict_tile(self, planes: NDArray[Any]) -> NDArray[Any]:
-        with torch.inference_mode(), loop.autocast(self.device):
+        with torch.inference_mode(), autocast(self.device):
             output = self.network(as_rgb(torch.from_numpy(planes)[None].to(self.device)))
         result: NDArray[Any] = output[0].float().cpu().numpy()
         return result

@@ -57,7 +57,7 @@ class Detections:
 
 
 @torch.inference_mode()
-def detect(network: nn.Module, planes: Planes, geometry: Geometry, device: str) -> Detections:
+def detect(network: nn.Module, planes: Planes, geometry: Geometry, device: str | torch.device) -> Detections:
     """Return the detections in an image of any size, in tiles where it is larger than one.
 
     Each tile keeps the objects whose box has its centre in the tile's core, which ends in the middle of the overlap

@@ -2,30 +2,28 @@
 
 from __future__ import annotations
 
-import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
 import torch
 from numpy.typing import NDArray
 from torch.optim.lr_scheduler import LambdaLR
+from torchvision.models.detection.generalized_rcnn import GeneralizedRCNN
 
-from synthbench import Budget, Context, Instances, Sample, SampleSet, Segmenter, TrainingMix
+from synthbench import Budget, Context, Instances, SampleSet, TrainingMix
 from synthbench.toolkit.intensity.images import normalise, to_channels
-from synthbench.toolkit.training import loop
+from synthbench.toolkit.segmenters.network_segmenter import NetworkSegmenter
+from synthbench.toolkit.segmenters.network_training import train_network
 from synthbench.toolkit.training.batches import Batches
 from synthbench.toolkit.training.budget_defaults import LONG_TRAINING_STEPS, resolved
 from synthbench.toolkit.training.finetuning import Finetuning
 from synthbench.toolkit.training.initial_weights import input_channels, refuse_new_head
-from synthbench.toolkit.training.loop import autocast, prepare_torch
+from synthbench.toolkit.training.loop import autocast
 from synthbench.toolkit.training.patches import PatchStream, channels_of
 from synthbench.toolkit.training.schedules import one_cycle
-from synthbench.toolkit.training.state_files import read_state
-from synthbench.toolkit.training.threshold_tuning import tune_on
-from synthbench.toolkit.training.weights import load_weights, read_state_dict, save_weights
+from synthbench.toolkit.training.weights import read_state_dict
 from synthbench_maskrcnn.config import MaskRCNNConfig
 from synthbench_maskrcnn.detection import GRID, START, Detections, assemble, detect
 from synthbench_maskrcnn.initial import check_layout, load_into
@@ -33,8 +31,6 @@ from synthbench_maskrcnn.network import build
 from synthbench_maskrcnn.sizes import UNMEASURED, Geometry, measure
 from synthbench_maskrcnn.targets import training_batch
 
-WEIGHTS = "network.safetensors"
-STATE = "mask_rcnn.json"
 NETWORK_KEYS = ("preset", "backbone", "norm", "fpn_channels", "head_convs", "representation_size")
 
 
@@ -49,7 +45,7 @@ class Initial:
     thresholds: Mapping[str, float] | None = None
 
 
-class MaskRCNN(Segmenter[MaskRCNNConfig]):
+class MaskRCNN(NetworkSegmenter[MaskRCNNConfig]):
     """Mask R-CNN (He et al. 2017): boxes with scores, and a mask in each.
 
     Network, matching, sampling and losses are torchvision's. Patches and their augmentation are those of the patch
@@ -68,6 +64,12 @@ class MaskRCNN(Segmenter[MaskRCNNConfig]):
         "paper": Budget(steps=90_000, batch_size=16, patch_size=256),
     }
 
+    state_file = "mask_rcnn.json"
+    default_thresholds = START
+    threshold_grid = GRID
+
+    geometry: Geometry
+
     def fit(self, train: TrainingMix, validation: SampleSet, context: Context) -> None:
         """Train the network, then choose the thresholds of its decoding on the validation samples.
 
@@ -75,25 +77,25 @@ class MaskRCNN(Segmenter[MaskRCNNConfig]):
         """
         initial = self._read_init(context)
         self.config = self.config.resolve(context.budget)
-        channels = channels_of(train)
+        self.channels = channels_of(train)
         if initial and initial.channels:
-            channels = input_channels(channels, initial.channels, initial.source)
+            self.channels = input_channels(self.channels, initial.channels, initial.source)
         measured = measure(train.reference, self.config)
         known = initial.geometry if initial else None
-        self._build(context, known.extended(measured) if known else measured, channels)
+        self.geometry = known.extended(measured) if known else measured
+        self.build(context)
         if initial:
             if not load_into(self.network, initial.weights, initial.source, context.notify):
                 refuse_new_head(context, initial.source)
             self.thresholds.update(initial.thresholds or {})
         if context.budget.steps:
-            self._train(PatchStream(train, context.budget, context.seed, encode=encode, channels=channels), context)
-        self.network.eval()
-        if context.budget.steps or not (initial and initial.thresholds):
-            self.tune_thresholds(validation, context)
+            self._train(PatchStream(train, context.budget, context.seed, channels=self.channels), context)
+        self.prepare_predictions()
+        self.choose_thresholds(validation, context, initial.thresholds if initial else None)
 
     def predict(self, image: NDArray[Any]) -> Instances:
         """Segment one image, ``(height, width[, channels])``, uint8 or uint16, of any size."""
-        return assemble(self._detect(image), image.shape[:2], **self.thresholds)
+        return assemble(self.output(image), image.shape[:2], **self.thresholds)
 
     @classmethod
     def check_init(cls, config: MaskRCNNConfig, file: Path) -> None:
@@ -102,39 +104,16 @@ class MaskRCNN(Segmenter[MaskRCNNConfig]):
             network = build(config.resolve(Budget(steps=LONG_TRAINING_STEPS)), UNMEASURED)
         check_layout(network, read_state_dict(file), str(file))
 
-    def save(self, folder: Path) -> None:
-        """Write configuration, weights, and what else `load` needs."""
-        super().save(folder)
-        save_weights(self.network, folder / WEIGHTS)
-        state = {"channels": self.channels, "geometry": self.geometry.to_json(), "thresholds": self.thresholds}
-        beside = folder / f"{STATE}.tmp"
-        beside.write_text(json.dumps(state, indent=1) + "\n", encoding="utf-8")
-        os.replace(beside, folder / STATE)
+    @property
+    def state(self) -> dict[str, Any]:
+        return {**super().state, "geometry": self.geometry.to_json()}
 
-    @classmethod
-    def load(cls, folder: Path, context: Context) -> Self:
-        """Return what `save` wrote, on the context's device."""
-        new = super().load(folder, context)
-        channels, geometry, thresholds = read_state(
-            folder / STATE,
-            lambda state: (
-                int(state["channels"]),
-                Geometry.from_json(state["geometry"]),
-                {name: float(state["thresholds"][name]) for name in START},
-            ),
-        )
-        new._build(context, geometry, channels)
-        load_weights(new.network, folder / WEIGHTS)
-        new.network.eval()
-        new.thresholds = thresholds
-        return new
+    def restore(self, state: Mapping[str, Any]) -> None:
+        super().restore(state)
+        self.geometry = Geometry.from_json(state["geometry"])
 
-    def _build(self, context: Context, geometry: Geometry, channels: int) -> None:
-        """Build the network, with initial weights drawn from the seed."""
-        prepare_torch(context)
-        self.device, self.geometry, self.channels = context.device, geometry, channels
-        self.network = build(self.config, geometry, channels).to(context.device)
-        self.thresholds: dict[str, float] = dict(START)
+    def build_network(self) -> GeneralizedRCNN:
+        return build(self.config, self.geometry, self.channels)
 
     def _read_init(self, context: Context) -> Initial | None:
         """Read the weights that the context names, and take from them what the configuration leaves open."""
@@ -154,7 +133,7 @@ class MaskRCNN(Segmenter[MaskRCNNConfig]):
         return initial
 
     def _train(self, stream: PatchStream, context: Context) -> None:
-        budget, config, network = context.budget, self.config, self.network.train()
+        budget, config, network = context.budget, self.config, self.network
         rate, decay = resolved(config.learning_rate), resolved(config.weight_decay)
         optimiser: torch.optim.Optimizer
         tuning = Finetuning(network, [network.backbone.body], config.finetune, budget.steps) if context.init else None
@@ -170,46 +149,23 @@ class MaskRCNN(Segmenter[MaskRCNNConfig]):
             schedule = LambdaLR(optimiser, lambda number: one_cycle(number, budget.steps))
         batches = Batches(stream, context.device)
 
-        def step(number: int) -> dict[str, torch.Tensor]:
-            if tuning is not None:
-                tuning.freeze(number)
+        def losses_of(number: int) -> dict[str, torch.Tensor]:
             images, targets = training_batch(*batches[number], self.geometry.scale)
             with autocast(context.device):
                 losses: dict[str, torch.Tensor] = network(images, targets)
-            optimiser.zero_grad(set_to_none=True)
-            total: Any = sum(losses.values())
-            total.backward()
-            torch.nn.utils.clip_grad_norm_(network.parameters(), config.max_grad_norm)
-            optimiser.step()
-            schedule.step()
             return losses
 
-        loop.train(context, state={"network": network, "optimiser": optimiser, "schedule": schedule}, step=step)
-        if tuning is not None:
-            tuning.release()
+        train_network(context, network, optimiser, schedule, losses_of, tuning=tuning, max_norm=config.max_grad_norm)
 
-    def tune_thresholds(self, validation: SampleSet, context: Context) -> None:
-        """Choose the thresholds of `assemble` on validation samples."""
-        self.thresholds = tune_on(
-            validation,
-            context,
-            self._detect,
-            lambda found, values, shape: assemble(found, shape, **values).labels,
-            GRID,
-            self.thresholds,
-        )
+    def decode(self, output: Detections, thresholds: Mapping[str, Any], shape: tuple[int, ...]) -> NDArray[Any]:
+        return assemble(output, shape, **thresholds).labels
 
-    def _detect(self, image: NDArray[Any]) -> Detections:
+    def output(self, image: NDArray[Any]) -> Detections:
         return detect(self.network, to_channels(normalise(image), self.channels), self.geometry, self.device)
 
 
 SGD_BATCH = 16
 """Batch size that the paper's learning rate is for."""
-
-
-def encode(sample: Sample) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Return the normalised image, and the label map with −1 where the label is unknown."""
-    return normalise(sample.image), sample.marked[None]
 
 
 def stepped(step: int, steps: int) -> float:

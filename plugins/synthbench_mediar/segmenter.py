@@ -2,35 +2,30 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
 import torch
 from numpy.typing import NDArray
 from torch.optim.lr_scheduler import LambdaLR
 
-from synthbench import Budget, Context, Instances, SampleSet, Segmenter, TrainingMix
+from synthbench import Budget, Context, Instances, SampleSet, TrainingMix
 from synthbench.errors import ConfigError
 from synthbench.toolkit.intensity.images import RGB, as_rgb, normalise, to_channels
 from synthbench.toolkit.layers.tiles import predict_tiled
 from synthbench.toolkit.masks import flows
-from synthbench.toolkit.training import loop
+from synthbench.toolkit.segmenters.network_segmenter import NetworkSegmenter
+from synthbench.toolkit.segmenters.network_training import train_network
 from synthbench.toolkit.training.batches import Batches
 from synthbench.toolkit.training.budget_defaults import resolved
 from synthbench.toolkit.training.finetuning import Finetuning
 from synthbench.toolkit.training.initial_weights import initialise_from
+from synthbench.toolkit.training.loop import autocast
 from synthbench.toolkit.training.patches import PatchStream
 from synthbench.toolkit.training.schedules import cosine
-from synthbench.toolkit.training.state_files import read_state
-from synthbench.toolkit.training.threshold_tuning import tune_on
-from synthbench.toolkit.training.weights import load_weights, save_weights
 from synthbench_mediar.config import PUBLISHED_NETWORK, STRIDE, MediarConfig
 from synthbench_mediar.network import MediarFormer, load_encoder, read_published
-
-WEIGHTS = "network.safetensors"
-STATE = "mediar.json"
 
 TILE = 512
 """Larger images are predicted in overlapping tiles of this side."""
@@ -40,10 +35,8 @@ OVERLAP = 128
 FLOW_STEPS = 200
 """Steps that each pixel follows the flow."""
 
-TUNING_PIXELS = 1_500_000
 
-
-class Mediar(Segmenter[MediarConfig]):
+class Mediar(NetworkSegmenter[MediarConfig]):
     """MEDIAR: a SegFormer encoder and a MA-Net decoder predict Cellpose's flows.
 
     Encoder and decoder are those of segmentation_models_pytorch; targets, dynamics and post-processing are the library
@@ -75,8 +68,12 @@ class Mediar(Segmenter[MediarConfig]):
         "paper": Budget(steps=64_000, batch_size=9, patch_size=256),
     }
 
+    state_file = "mediar.json"
+    default_thresholds = flows.DEFAULT_THRESHOLDS
+    threshold_grid = flows.THRESHOLD_GRID
+    tuning_pixels = 1_500_000
+
     network: MediarFormer
-    thresholds: dict[str, float]
 
     @classmethod
     def check_init(cls, config: MediarConfig, file: Path) -> None:
@@ -85,48 +82,20 @@ class Mediar(Segmenter[MediarConfig]):
     def fit(self, train: TrainingMix, validation: SampleSet, context: Context) -> None:
         self.config = self.config.resolve(context.budget)
         stream = PatchStream(train, context.budget, context.seed, encode=flows.encode)
-        self._build(stream.channels, context)
+        self.channels = stream.channels
+        self.build(context)
         stored = self._initialise(context)
         if context.budget.steps:
             self._train(stream, context)
-        self.network.eval()
-        if stored and context.budget.steps == 0:
-            self.thresholds = stored
-        else:
-            self.tune_thresholds(validation, context)
+        self.prepare_predictions()
+        self.choose_thresholds(validation, context, stored)
 
     def predict(self, image: NDArray[Any]) -> Instances:
-        planes = self._planes(image)
-        return flows.number_instances(self._decode(planes, self.thresholds), planes[2])
+        planes = self.output(image)
+        return flows.number_instances(self.decode(planes, self.thresholds, image.shape[:2]), planes[2])
 
-    def save(self, folder: Path) -> None:
-        super().save(folder)
-        save_weights(self.network, folder / WEIGHTS)
-        state = {"channels": self.channels, "thresholds": self.thresholds}
-        (folder / STATE).write_text(json.dumps(state, indent=1) + "\n", encoding="utf-8")
-
-    @classmethod
-    def load(cls, folder: Path, context: Context) -> Self:
-        new = super().load(folder, context)
-        channels, thresholds = read_state(
-            folder / STATE,
-            lambda state: (
-                int(state["channels"]),
-                {name: float(state["thresholds"][name]) for name in flows.DEFAULT_THRESHOLDS},
-            ),
-        )
-        new._build(channels, context)
-        load_weights(new.network, folder / WEIGHTS)
-        new.network.eval()
-        new.thresholds = thresholds
-        return new
-
-    def _build(self, channels: int, context: Context) -> None:
-        """Build the network, with initial weights drawn from the seed."""
-        loop.prepare_torch(context)
-        self.channels, self.device = channels, torch.device(context.device)
-        self.thresholds = dict(flows.DEFAULT_THRESHOLDS)
-        self.network = MediarFormer(self.config, max(RGB, channels)).to(self.device)
+    def build_network(self) -> MediarFormer:
+        return MediarFormer(self.config, max(RGB, self.channels))
 
     def _initialise(self, context: Context) -> dict[str, float]:
         """Give the network the weights that it starts from, and return the thresholds stored with them, if any."""
@@ -148,7 +117,7 @@ class Mediar(Segmenter[MediarConfig]):
 
     def _train(self, stream: PatchStream, context: Context) -> None:
         """Take the budget's steps."""
-        network, config, budget = self.network.train(), self.config, context.budget
+        network, config, budget = self.network, self.config, context.budget
         tuning = Finetuning(network, [network.encoder], config.finetune, budget.steps) if context.init else None
         if tuning is not None:
             optimiser = torch.optim.AdamW(tuning.parameter_groups())
@@ -159,53 +128,26 @@ class Mediar(Segmenter[MediarConfig]):
             schedule = LambdaLR(optimiser, lambda number: cosine(number, budget.steps, end=end))
         batches = Batches(stream, context.device)
 
-        def step(number: int) -> dict[str, torch.Tensor]:
-            first = number * budget.batch_size
-            symmetries = [stream.slot(slot).symmetry for slot in range(first, first + budget.batch_size)]
+        def losses_of(number: int) -> dict[str, torch.Tensor]:
             images, planes = batches[number]
-            planes = flows.transform_flows(planes, symmetries)
-            if tuning is not None:
-                tuning.freeze(number)
-            with loop.autocast(context.device):
+            planes = flows.transform_flows(planes, [slot.symmetry for slot in stream.slots(number)])
+            with autocast(context.device):
                 output = network(as_rgb(images))
-            loss = flows.loss(output.float(), planes)
-            optimiser.zero_grad(set_to_none=True)
-            loss.backward()
-            optimiser.step()
-            schedule.step()
-            return {"loss": loss.detach()}
+            return {"loss": flows.loss(output.float(), planes)}
 
-        loop.train(context, state={"network": network, "optimiser": optimiser, "schedule": schedule}, step=step)
-        if tuning is not None:
-            tuning.release()
+        train_network(context, network, optimiser, schedule, losses_of, tuning=tuning)
 
-    def tune_thresholds(self, validation: SampleSet, context: Context) -> None:
-        """Set the thresholds to those that are best on validation images, spread evenly over the set."""
-        self.thresholds = tune_on(
-            validation,
-            context,
-            self._planes,
-            lambda planes, values, shape: self._decode(planes, values),
-            flows.THRESHOLD_GRID,
-            flows.DEFAULT_THRESHOLDS,
-            TUNING_PIXELS,
-        )
+    def decode(self, output: NDArray[Any], thresholds: Mapping[str, float], shape: tuple[int, ...]) -> NDArray[Any]:
+        return flows.find_masks(output[:2], output[2], thresholds, rounds=FLOW_STEPS, device=self.device)
 
-    def _decode(self, planes: NDArray[Any], thresholds: Mapping[str, float]) -> NDArray[Any]:
-        """Return the label map ``(height, width)`` of the network's output."""
-        labels: NDArray[Any] = flows.dynamics().resize_and_compute_masks(
-            planes[:2], planes[2], niter=FLOW_STEPS, device=self.device, **thresholds
-        )
-        return labels
-
-    def _planes(self, image: NDArray[Any]) -> NDArray[Any]:
+    def output(self, image: NDArray[Any]) -> NDArray[Any]:
         """Return the network's output for an image: flow y, flow x and logit, ``(3, height, width)`` float32."""
         planes = to_channels(normalise(image), self.channels)
         return predict_tiled(self._predict_tile, planes, tile=TILE, overlap=OVERLAP, multiple=STRIDE)
 
     def _predict_tile(self, planes: NDArray[Any]) -> NDArray[Any]:
         images = as_rgb(torch.from_numpy(planes)[None].to(self.device))
-        with torch.inference_mode(), loop.autocast(self.device):
+        with torch.inference_mode(), autocast(self.device):
             output: NDArray[Any] = predict_mirrored(self.network, images, tta=self.config.flip_tta)[0].cpu().numpy()
         return output
 

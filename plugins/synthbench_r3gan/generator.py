@@ -91,8 +91,7 @@ class R3Gan(JointGenerator[R3GanConfig]):
         class_of_sample = torch.tensor(self.conditions.classes, device=self.device)
 
         def step(number: int) -> loop.Losses:
-            slots = range(number * budget.batch_size, (number + 1) * budget.batch_size)
-            classes = class_of_sample[[batches.stream.slot(slot).index for slot in slots]]
+            classes = class_of_sample[[slot.index for slot in batches.stream.slots(number)]]
             return training.step(number, torch.cat(batches[number], dim=1), classes)
 
         loop.train(context, state=training.state, step=step, preview=preview_of(self, context.seed), task=train.task)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import io
-import json
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
@@ -21,6 +20,7 @@ from synthbench.metrics.ignore import leave_out
 from synthbench.toolkit.intensity.images import normalise, to_channels
 from synthbench.toolkit.training.initial_weights import input_channels
 from synthbench.toolkit.training.patches import PatchStream, channels_of
+from synthbench.toolkit.training.state_files import read_state, write_state
 from synthbench.toolkit.training.threshold_tuning import subsample
 from synthbench_stardist import network, runtime, training
 from synthbench_stardist.config import StarDistConfig
@@ -130,7 +130,7 @@ class StarDist(Segmenter[StarDistConfig]):
         beside = folder / f"{WEIGHTS}.tmp"
         save_file(network.to_arrays(self.model.keras_model.weights), beside)
         os.replace(beside, folder / WEIGHTS)
-        (folder / STATE).write_text(json.dumps(state, indent=1) + "\n", encoding="utf-8")
+        write_state(folder / STATE, state)
 
     @classmethod
     def load(cls, folder: Path, context: Context) -> Self:
@@ -138,13 +138,16 @@ class StarDist(Segmenter[StarDistConfig]):
         from safetensors.numpy import load_file
 
         new = super().load(folder, context)
+        channels, thresholds = read_state(
+            folder / STATE,
+            lambda state: (int(state["channels"]), {name: float(state[name]) for name in ("prob", "nms")}),
+        )
+        new.build(channels, context)
+        new.model.thresholds = thresholds
         try:
-            state = json.loads((folder / STATE).read_text(encoding="utf-8"))
-            new.build(int(state["channels"]), context)
-            new.model.thresholds = {"prob": float(state["prob"]), "nms": float(state["nms"])}
             network.from_arrays(new.model.keras_model.weights, load_file(folder / WEIGHTS))
         except (OSError, SafetensorError, ValueError, KeyError, TypeError) as error:
-            raise StoreError(f"{folder}: the trained StarDist can't be read: {error}; fit again") from None
+            raise StoreError(f"{folder / WEIGHTS}: the trained StarDist can't be read: {error}; fit again") from None
         return new
 
     def build(self, channels: int, context: Context) -> None:

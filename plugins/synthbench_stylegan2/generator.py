@@ -109,8 +109,7 @@ class StyleGan2Mask(JointGenerator[StyleGan2MaskConfig]):
         best = BestWeights(lambda: torch.from_numpy(stream.first_patches(2 * COMPARED)), self.codec.image_planes)
 
         def step(number: int) -> loop.Losses:
-            slots = range(number * budget.batch_size, (number + 1) * budget.batch_size)
-            classes = class_of_sample[[stream.slot(slot).index for slot in slots]]
+            classes = class_of_sample[[slot.index for slot in stream.slots(number)]]
             losses: dict[str, float | torch.Tensor] = {}
             losses.update(training.step(number, torch.cat(batches[number], dim=1), classes))
             done = number + 1

@@ -86,7 +86,7 @@ class Predictor:
         Whether to average over `FLIPS`.
     """
 
-    def __init__(self, network: nn.Module, device: str, activation: nn.Module, flips: bool) -> None:
+    def __init__(self, network: nn.Module, device: str | torch.device, activation: nn.Module, flips: bool) -> None:
         self.network = fuse_batch_norm(network)
         self.device = device
         self.activation = activation

@@ -2,6 +2,8 @@
 
 generators
     Base classes of trained generators.
+segmenters
+    Base class of segmenters with one torch network.
 training
     Patches and batches, the training loop, augmentation, schedules, thresholds, files of weights.
 masks
@@ -19,7 +21,7 @@ from __future__ import annotations
 import importlib
 from types import ModuleType
 
-__all__ = ["generators", "intensity", "layers", "masks", "rng", "training"]
+__all__ = ["generators", "intensity", "layers", "masks", "rng", "segmenters", "training"]
 
 
 def __getattr__(name: str) -> ModuleType:

@@ -135,8 +135,7 @@ class ConditionedBatches:
 
     def slots(self, number: int) -> list[Slot]:
         """Return the slots of the patch stream that a step's patches come from."""
-        stream, size = self._batches.stream, self._batches.stream.budget.batch_size
-        return [stream.slot(slot) for slot in range(number * size, (number + 1) * size)]
+        return self._batches.stream.slots(number)
 
     def __getitem__(self, number: int) -> ConditionedBatch:
         """Return the batch of a step; raise `IndexError` past the last."""

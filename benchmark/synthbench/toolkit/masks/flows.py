@@ -28,8 +28,10 @@ __all__ = [
     "THRESHOLD_GRID",
     "dynamics",
     "encode",
+    "find_masks",
     "loss",
     "number_instances",
+    "read_thresholds",
     "resize",
     "targets",
     "transform_flows",
@@ -156,6 +158,30 @@ def loss(output: torch.Tensor, planes: torch.Tensor) -> torch.Tensor:
     return ((0.5 * flow + inside) * known).sum() / known.sum().clamp(min=1)
 
 
+def find_masks(
+    flow: NDArray[Any],
+    logits: NDArray[Any],
+    thresholds: Mapping[str, float],
+    *,
+    rounds: float,
+    device: torch.device,
+) -> NDArray[Any]:
+    """Return the label map ``(height, width)`` that the library's dynamics find.
+
+    Parameters
+    ----------
+    flow, logits
+        ``(2, height, width)`` and ``(height, width)``, the network's output.
+    thresholds
+        Values of the names in `THRESHOLD_GRID`.
+    rounds
+        Steps that each pixel follows the flow.
+    device
+    """
+    labels: NDArray[Any] = dynamics().resize_and_compute_masks(flow, logits, niter=rounds, device=device, **thresholds)
+    return labels
+
+
 def number_instances(labels: NDArray[Any], logits: NDArray[Any]) -> Instances:
     """Number the objects of a decoded label map 1 … n, and score each by the mean probability of its pixels.
 
@@ -171,3 +197,8 @@ def number_instances(labels: NDArray[Any], logits: NDArray[Any]) -> Instances:
     areas = np.bincount(numbered.ravel())
     sums = np.bincount(numbered.ravel(), weights=1 / (1 + np.exp(-logits.ravel().astype(np.float64))))
     return Instances(numbered, sums[1:] / areas[1:])
+
+
+def read_thresholds(values: Mapping[str, Any]) -> dict[str, float]:
+    """Return thresholds that were saved, by name; raises `KeyError`, `TypeError` or `ValueError` if they aren't."""
+    return {name: float(values[name]) for name in DEFAULT_THRESHOLDS}

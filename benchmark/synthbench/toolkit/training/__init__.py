@@ -25,7 +25,7 @@ threshold_tuning
 budget_defaults
     `resolve_defaults` fills in hyper-parameters whose defaults depend on the budget.
 state_files
-    `read_state` reads a JSON file that a fitted plugin saved.
+    `write_state` and `read_state`: a JSON file that a fitted plugin saves.
 finetuning
     `FinetuneConfig`, `Finetuning`: groups of parameters and a schedule for training that starts from trained weights.
 initial_weights

@@ -75,8 +75,7 @@ class DeviceCache:
 
     def batch(self, step: int) -> ImageAndTarget:
         """Return the images and targets of a step, on the device."""
-        size = self.stream.budget.batch_size
-        slots = [self.stream.slot(number) for number in range(step * size, (step + 1) * size)]
+        slots = self.stream.slots(step)
         patches = [self._patch(slot) for slot in slots]
         images = torch.stack([image for image, _ in patches])
         targets = torch.stack([target for _, target in patches])

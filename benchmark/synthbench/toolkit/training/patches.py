@@ -139,6 +139,11 @@ class PatchStream:
             gamma=2.0 ** (float(gamma) - 0.5),
         )
 
+    def slots(self, step: int) -> list[Slot]:
+        """Return what is in the slots of a step."""
+        size = self.budget.batch_size
+        return [self.slot(number) for number in range(step * size, (step + 1) * size)]
+
     def planes(self, slot: Slot) -> tuple[Planes, TargetPlanes]:
         """Return the encoded planes of a slot's whole sample: image and targets, cached while memory allows."""
         key = (slot.synthetic, slot.index)

@@ -13,7 +13,7 @@ from synthbench.plugin.api import Context, Stopped
 from synthbench.samples import SampleSet
 from synthbench.types import BoolMask, Image, LabelMap
 
-__all__ = ["subsample", "tune", "tune_on"]
+__all__ = ["MAX_PIXELS", "subsample", "tune", "tune_on"]
 
 Output = TypeVar("Output")
 """What a network says of an image, before thresholds apply."""
