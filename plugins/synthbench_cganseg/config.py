@@ -169,9 +169,7 @@ class CGanSegConfig(PerceptualConfig, PresetConfig, MaskToImageConfig):
             microscopy={
                 "architecture": "microscopy",
                 "norm": "pixel",
-                "intensity_conditioning": True,
-                "pixel_noise": True,
-                "texture": self.intensity_conditioning is not False,
+                **self.additions(),
                 "perceptual": "off",
                 "diff_augment": "sample",
                 "mask_gradient": "straight-through",

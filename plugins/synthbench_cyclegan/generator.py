@@ -98,7 +98,5 @@ class CycleGan(MaskToImageGenerator[CycleGanConfig]):
         return CycleGanTraining(cycle, batches, torch_stream(context.seed, "cyclegan.pools"))
 
     def generate(self, condition: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
-        shape = (1, resolved(self.config.noise_planes), *condition.shape[2:])
-        noise = torch.from_numpy(rng.standard_normal(shape, dtype=np.float32)).to(self.device)
-        image: torch.Tensor = self.network(torch.cat([condition, noise], dim=1))
+        image: torch.Tensor = self.network(self.with_noise(condition, resolved(self.config.noise_planes), rng))
         return image

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 import torch
 
+from synthbench.toolkit.generators.adversarial_training import descend
 from synthbench.toolkit.generators.mask_to_image import ConditionedBatches
 from synthbench.toolkit.training.adversarial import ImagePool
 from synthbench.toolkit.training.budget_defaults import resolved
@@ -62,15 +63,11 @@ class CycleGanTraining:
         self.cycle.discriminators.requires_grad_(False)
         with autocast(batch.image.device):
             terms, fake = self.cycle.terms(batch)
-        self.opt_g.zero_grad()
-        self.cycle.weighted(terms).backward()
-        self.opt_g.step()
+        descend(self.opt_g, self.cycle.weighted(terms))
 
         self.cycle.discriminators.requires_grad_(True)
         earlier = {name: self.pools[name].exchange(planes) for name, planes in fake.items()}
         with autocast(batch.image.device):
             loss_d = self.cycle.discriminator_loss({"image": batch.image, "mask": batch.mask}, earlier)
-        self.opt_d.zero_grad()
-        loss_d.backward()
-        self.opt_d.step()
+        descend(self.opt_d, loss_d)
         return {**terms, "discriminators": loss_d}

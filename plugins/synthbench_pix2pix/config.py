@@ -127,9 +127,7 @@ class Pix2PixConfig(PresetConfig, MaskToImageConfig):
                 "dropout": 0.0,
                 "noise_planes": 1,
                 "structural_loss": "auto",
-                "intensity_conditioning": True,
-                "pixel_noise": True,
-                "texture": self.intensity_conditioning is not False,
+                **self.additions(),
             },
         )
         bottleneck = 1 if config.upsampling == "transposed" else 2

@@ -86,9 +86,8 @@ class Pix2Pix(MaskToImageGenerator[Pix2PixConfig]):
         )
 
     def generate(self, condition: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
-        shape = (1, resolved(self.config.noise_planes), *condition.shape[2:])
-        noise = torch.from_numpy(rng.standard_normal(shape, dtype=np.float32)).to(self.device)
+        seen = self.with_noise(condition, resolved(self.config.noise_planes), rng)
         set_dropout_generator(self.network, torch.Generator().manual_seed(int(rng.integers(2**62))))
-        image: torch.Tensor = self.network(torch.cat([condition, noise], dim=1))
+        image: torch.Tensor = self.network(seen)
         set_dropout_generator(self.network, None)
         return image

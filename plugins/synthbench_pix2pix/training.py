@@ -7,7 +7,7 @@ from collections.abc import Callable
 import torch
 from torch import nn
 
-from synthbench.toolkit.generators.adversarial_training import AdversarialTraining
+from synthbench.toolkit.generators.adversarial_training import AdversarialTraining, descend
 from synthbench.toolkit.generators.mask_to_image import ConditionedBatches
 from synthbench.toolkit.training.budget_defaults import resolved
 from synthbench.toolkit.training.loop import autocast
@@ -59,16 +59,12 @@ class Pix2PixTraining(AdversarialTraining):
             logits_real = self.discriminator(torch.cat([condition, real], dim=1))[-1]
             logits_fake = self.discriminator(torch.cat([condition, fake.detach()], dim=1))[-1]
         loss_d = self.losses.discriminator(logits_real, logits_fake)
-        self.opt_d.zero_grad()
-        loss_d.backward()
-        self.opt_d.step()
+        descend(self.opt_d, loss_d)
 
         self.discriminator.requires_grad_(False)
         with autocast(real.device):
             logits = self.discriminator(torch.cat([condition, fake], dim=1))[-1]
         loss_g, terms = self.losses.generator(logits, generated, real, (batch.mask + 1) / 2)
-        self.opt_g.zero_grad()
-        loss_g.backward()
-        self.opt_g.step()
+        descend(self.opt_g, loss_g)
         self.discriminator.requires_grad_(True)
         return {**terms, "discriminator": loss_d}

@@ -12,15 +12,14 @@ from pydantic import Field
 
 from synthbench import Budget
 from synthbench.errors import ConfigError
-from synthbench.toolkit.generators.config import MaskToImageConfig, PresetConfig
+from synthbench.toolkit.generators.feature_matching import FeatureMatchingConfig
 from synthbench.toolkit.layers.resnet_generator import Upsampling
 from synthbench.toolkit.training.budget_defaults import resolve_defaults, resolve_preset, resolved
-from synthbench.toolkit.training.perceptual_loss import PerceptualConfig
 
 __all__ = ["Pix2PixHDConfig"]
 
 
-class Pix2PixHDConfig(PerceptualConfig, PresetConfig, MaskToImageConfig):
+class Pix2PixHDConfig(FeatureMatchingConfig):
     """Hyper-parameters of pix2pixHD."""
 
     ngf: int | None = Field(None, ge=4, description="planes of the generator at full resolution")
@@ -31,15 +30,6 @@ class Pix2PixHDConfig(PerceptualConfig, PresetConfig, MaskToImageConfig):
         description="transposed: the published transposed convolutions; bilinear: bilinear upsampling and 3×3 "
         "convolutions, which leave no checkerboard (an addition of this project)",
     )
-    instance_map: bool = Field(
-        True,
-        description="whether the networks of an instance dataset also see the boundary map, which is 1 where a "
-        "neighbour belongs to another object or to the background (section 3.3)",
-    )
-    noise_planes: int | None = Field(
-        None, ge=0, description="planes of Gaussian noise beside the mask (an addition of this project)"
-    )
-    ndf: int | None = Field(None, ge=4, description="planes of the first layer of a discriminator")
     n_layers_d: int = Field(3, ge=1, le=5, description="downsampling layers of a discriminator")
     num_discriminators: int = Field(
         3,
@@ -48,8 +38,6 @@ class Pix2PixHDConfig(PerceptualConfig, PresetConfig, MaskToImageConfig):
         description="number of discriminators, each at half of the resolution of the one before; 3 in the paper "
         "(section 3.2), 2 by default in the code (num_D)",
     )
-    lambda_feat: float = Field(10.0, ge=0, description="weight of the feature matching (equations 4 and 5)")
-    lambda_vgg: float = Field(10.0, ge=0, description="weight of the perceptual loss")
     lr: float | None = Field(
         None, gt=0, description="learning rate of Adam, constant in the first half and then falling linearly to 0"
     )
@@ -86,9 +74,7 @@ class Pix2PixHDConfig(PerceptualConfig, PresetConfig, MaskToImageConfig):
                 "upsampling": "bilinear",
                 "noise_planes": 1,
                 "perceptual": "off",
-                "intensity_conditioning": True,
-                "pixel_noise": True,
-                "texture": self.intensity_conditioning is not False,
+                **self.additions(),
             },
         )
         halvings = max(resolved(config.n_downsample_global), config.num_discriminators - 1)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import numpy as np
 import torch
 
 from synthbench import Budget, Context
-from synthbench.toolkit.generators.mask_to_image import ConditionedBatches, MaskToImageGenerator
+from synthbench.toolkit.generators.feature_matching import FeatureMatchingGenerator
+from synthbench.toolkit.generators.mask_to_image import ConditionedBatches
 from synthbench.toolkit.layers.discriminators import MultiscaleDiscriminator
 from synthbench.toolkit.layers.initialisation import initialise_normal
 from synthbench.toolkit.layers.resnet_generator import ResNetGenerator
@@ -17,7 +17,7 @@ from synthbench_pix2pixhd.training import Pix2PixHDTraining
 __all__ = ["Pix2PixHD"]
 
 
-class Pix2PixHD(MaskToImageGenerator[Pix2PixHDConfig]):
+class Pix2PixHD(FeatureMatchingGenerator[Pix2PixHDConfig]):
     """The global generator of pix2pixHD, trained against discriminators at several resolutions (Wang et al. 2018).
 
     The mask of an instance dataset is a distance per object, a foreground without inner borders, and the map of the
@@ -44,10 +44,6 @@ class Pix2PixHD(MaskToImageGenerator[Pix2PixHDConfig]):
     def margin(self) -> int:
         return 0 if self.config.upsampling == "transposed" else super().margin
 
-    @property
-    def sees_boundaries(self) -> bool:
-        return self.config.instance_map
-
     def build_network(self) -> ResNetGenerator:
         config = self.config
         network = ResNetGenerator(
@@ -60,26 +56,15 @@ class Pix2PixHD(MaskToImageGenerator[Pix2PixHDConfig]):
         )
         return network.to(memory_format=torch.channels_last)
 
-    def training(self, batches: ConditionedBatches, context: Context, random: torch.Generator) -> Pix2PixHDTraining:
+    def build_discriminator(self) -> MultiscaleDiscriminator:
         config = self.config
         discriminator = MultiscaleDiscriminator(
             self.condition_planes + self.codec.image_planes,
             resolved(config.ndf),
             config.n_layers_d,
             count=config.num_discriminators,
-        ).apply(initialise_normal)
-        return Pix2PixHDTraining(
-            self.network,
-            discriminator.to(self.device).to(memory_format=torch.channels_last),
-            config.perceptual_network().build(self.device),
-            config,
-            batches,
-            self.condition,
-            random,
         )
+        return discriminator.apply(initialise_normal)
 
-    def generate(self, condition: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
-        shape = (1, resolved(self.config.noise_planes), *condition.shape[2:])
-        noise = torch.from_numpy(rng.standard_normal(shape, dtype=np.float32)).to(self.device)
-        image: torch.Tensor = self.network(torch.cat([condition, noise], dim=1))
-        return image
+    def training(self, batches: ConditionedBatches, context: Context, random: torch.Generator) -> Pix2PixHDTraining:
+        return Pix2PixHDTraining(self, batches, random)

@@ -12,9 +12,8 @@ from pydantic import Field
 
 from synthbench import Budget
 from synthbench.errors import ConfigError
-from synthbench.toolkit.generators.config import MaskToImageConfig, PresetConfig
+from synthbench.toolkit.generators.feature_matching import FeatureMatchingConfig
 from synthbench.toolkit.training.budget_defaults import resolve_defaults, resolve_preset, resolved
-from synthbench.toolkit.training.perceptual_loss import PerceptualConfig
 from synthbench_spade.network import Norm, NumUpsampling
 
 __all__ = ["SpadeConfig"]
@@ -22,7 +21,7 @@ __all__ = ["SpadeConfig"]
 _UPSAMPLINGS = {"normal": 5, "more": 6, "most": 7}
 
 
-class SpadeConfig(PerceptualConfig, PresetConfig, MaskToImageConfig):
+class SpadeConfig(FeatureMatchingConfig):
     """Hyper-parameters of SPADE."""
 
     ngf: int | None = Field(
@@ -39,21 +38,10 @@ class SpadeConfig(PerceptualConfig, PresetConfig, MaskToImageConfig):
         description="what the generator's normalisation layers scale and shift; by default batch, as in the paper, and "
         "instance for batches of one patch",
     )
-    instance_map: bool = Field(
-        True,
-        description="whether the networks of an instance dataset also see the boundary map, which is 1 where a "
-        "neighbour belongs to another object or to the background",
-    )
-    noise_planes: int | None = Field(
-        None, ge=0, description="planes of Gaussian noise beside the mask (an addition of this project)"
-    )
-    ndf: int | None = Field(None, ge=4, description="planes of the first layer of a discriminator")
     n_layers_d: int = Field(4, ge=2, le=6, description="layers of a discriminator before the logits")
     num_d: int = Field(
         2, ge=1, le=4, description="number of discriminators, each at half of the resolution of the one before"
     )
-    lambda_feat: float = Field(10.0, ge=0, description="weight of the feature matching")
-    lambda_vgg: float = Field(10.0, ge=0, description="weight of the perceptual loss")
     lr: float | None = Field(
         None, gt=0, description="learning rate of Adam: half of it for the generator, twice for the discriminators"
     )
@@ -97,9 +85,7 @@ class SpadeConfig(PerceptualConfig, PresetConfig, MaskToImageConfig):
                 "norm": "instance" if budget.batch_size == 1 else "batch",
                 "noise_planes": 1,
                 "perceptual": "off",
-                "intensity_conditioning": True,
-                "pixel_noise": True,
-                "texture": self.intensity_conditioning is not False,
+                **self.additions(),
                 "lr_decay": True,
             },
         )

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import numpy as np
 import torch
 
 from synthbench import Budget, Context
-from synthbench.toolkit.generators.mask_to_image import ConditionedBatches, MaskToImageGenerator
+from synthbench.toolkit.generators.feature_matching import FeatureMatchingGenerator
+from synthbench.toolkit.generators.mask_to_image import ConditionedBatches
 from synthbench.toolkit.layers.discriminators import MultiscaleDiscriminator
 from synthbench.toolkit.layers.initialisation import initialise_xavier
 from synthbench.toolkit.training.budget_defaults import resolved
@@ -17,7 +17,7 @@ from synthbench_spade.training import SpadeTraining
 __all__ = ["Spade"]
 
 
-class Spade(MaskToImageGenerator[SpadeConfig]):
+class Spade(FeatureMatchingGenerator[SpadeConfig]):
     """A network whose normalisation layers see the mask at every resolution (Park et al. 2019).
 
     The mask of an instance dataset is a distance per object, a foreground without inner borders, and the map of the
@@ -40,10 +40,6 @@ class Spade(MaskToImageGenerator[SpadeConfig]):
     }
     random_stream = "spade"
 
-    @property
-    def sees_boundaries(self) -> bool:
-        return self.config.instance_map
-
     def build_network(self) -> SpadeGenerator:
         config = self.config
         network = SpadeGenerator(
@@ -56,7 +52,7 @@ class Spade(MaskToImageGenerator[SpadeConfig]):
         )
         return network.to(memory_format=torch.channels_last)
 
-    def training(self, batches: ConditionedBatches, context: Context, random: torch.Generator) -> SpadeTraining:
+    def build_discriminator(self) -> MultiscaleDiscriminator:
         config = self.config
         discriminator = MultiscaleDiscriminator(
             self.condition_planes + self.codec.image_planes,
@@ -64,19 +60,8 @@ class Spade(MaskToImageGenerator[SpadeConfig]):
             config.n_layers_d - 1,  # without the one of stride 1, which the published code counts
             count=config.num_d,
             spectral=True,
-        ).apply(initialise_xavier)
-        return SpadeTraining(
-            self.network,
-            discriminator.to(self.device).to(memory_format=torch.channels_last),
-            config.perceptual_network().build(self.device),
-            config,
-            batches,
-            self.condition,
-            random,
         )
+        return discriminator.apply(initialise_xavier)
 
-    def generate(self, condition: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
-        shape = (1, resolved(self.config.noise_planes), *condition.shape[2:])
-        noise = torch.from_numpy(rng.standard_normal(shape, dtype=np.float32)).to(self.device)
-        image: torch.Tensor = self.network(torch.cat([condition, noise], dim=1))
-        return image
+    def training(self, batches: ConditionedBatches, context: Context, random: torch.Generator) -> SpadeTraining:
+        return SpadeTraining(self, batches, random)

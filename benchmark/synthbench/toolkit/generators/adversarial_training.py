@@ -10,7 +10,7 @@ from torch import nn
 from synthbench.toolkit.generators.mask_to_image import ConditionedBatches
 from synthbench.toolkit.training.checkpoints import State
 
-__all__ = ["AdversarialTraining"]
+__all__ = ["AdversarialTraining", "descend"]
 
 
 class AdversarialTraining:
@@ -57,3 +57,10 @@ class AdversarialTraining:
     def noise(self, like: torch.Tensor, planes: int) -> torch.Tensor:
         """Return normal noise for images ``(B, C, H, W)``: ``(B, planes, H, W)``."""
         return torch.randn((len(like), planes, *like.shape[2:]), generator=self.random, device=like.device)
+
+
+def descend(optimiser: torch.optim.Optimizer, loss: torch.Tensor) -> None:
+    """Take a step of an optimiser towards a smaller loss."""
+    optimiser.zero_grad()
+    loss.backward()
+    optimiser.step()

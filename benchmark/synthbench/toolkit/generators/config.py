@@ -54,6 +54,14 @@ class MaskToImageConfig(ConditionConfig, MaskConfig):
         "intensity_conditioning, and has no effect on objects that are too small for a texture",
     )
 
+    def additions(self) -> dict[str, bool]:
+        """Return the values of these keys in a preset that has this project's additions; texture needs the first."""
+        return {
+            "intensity_conditioning": True,
+            "pixel_noise": True,
+            "texture": self.intensity_conditioning is not False,
+        }
+
     @model_validator(mode="after")
     def _check_texture(self) -> Self:
         if self.texture and self.intensity_conditioning is False:
