@@ -9,8 +9,8 @@ import pandas as pd
 import pytest
 
 from synthbench.leaderboard import as_json, by_group, csv, table
+from synthbench.leaderboard._caveats import caveats
 from synthbench.leaderboard._formatting import text
-from synthbench.leaderboard._narrative import caveats
 from synthbench.leaderboard._render import markdown, shown
 from synthbench.statistics import paired_difference
 

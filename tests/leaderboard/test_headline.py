@@ -14,9 +14,10 @@ import pytest
 from rich.console import Console
 
 from synthbench.leaderboard import as_json, markdown, page, table, terminal
+from synthbench.leaderboard._caveats import caveats
 from synthbench.leaderboard._formatting import text
 from synthbench.leaderboard._headline import opening_notes
-from synthbench.leaderboard._narrative import caveats, headline
+from synthbench.leaderboard._narrative import headline
 
 DRAWS = 400
 ARM = "real + pix2pix × 50"

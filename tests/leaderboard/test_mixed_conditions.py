@@ -8,8 +8,8 @@ import pandas as pd
 import pytest
 
 from synthbench.leaderboard import markdown, table
+from synthbench.leaderboard._caveats import caveats
 from synthbench.leaderboard._mixed_conditions import entries, mixtures
-from synthbench.leaderboard._narrative import caveats
 from synthbench.results.made_by import made_by
 
 

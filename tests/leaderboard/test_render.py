@@ -14,7 +14,8 @@ import pytest
 from rich.console import Console
 
 from synthbench.leaderboard import as_json, by_group, csv, markdown, table, terminal
-from synthbench.leaderboard._narrative import caveats, design, headline
+from synthbench.leaderboard._caveats import caveats
+from synthbench.leaderboard._narrative import design, headline
 from synthbench.leaderboard._render import fidelity_tables, generators
 
 GOLDEN = Path(__file__).parent / "golden.md"

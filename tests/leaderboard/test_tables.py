@@ -11,9 +11,9 @@ import pytest
 from synthbench.errors import ConfigError, DataError
 from synthbench.leaderboard import by_group, table
 from synthbench.leaderboard._blocks import blocks
+from synthbench.leaderboard._caveats import caveats
 from synthbench.leaderboard._columns import definition, title
 from synthbench.leaderboard._formatting import distance, duration, number, signed, text
-from synthbench.leaderboard._narrative import caveats
 
 DRAWS = 600
 _MADE: dict[int, pd.DataFrame] = {}

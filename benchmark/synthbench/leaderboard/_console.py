@@ -11,10 +11,11 @@ from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
+from synthbench.leaderboard._caveats import caveats
 from synthbench.leaderboard._columns import title
 from synthbench.leaderboard._formatting import MISSING, duration, first_words, records, short, text
 from synthbench.leaderboard._headline import opening_notes
-from synthbench.leaderboard._narrative import caveats, headline
+from synthbench.leaderboard._narrative import headline
 from synthbench.leaderboard._render import boards
 from synthbench.leaderboard._run_columns import COSTS
 from synthbench.leaderboard._tables import table

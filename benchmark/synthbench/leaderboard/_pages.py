@@ -13,12 +13,13 @@ from markupsafe import Markup
 from synthbench.io.escaping import printable
 from synthbench.leaderboard import _charts as charts
 from synthbench.leaderboard._blocks import ComparisonBlock, blocks
+from synthbench.leaderboard._caveats import caveats
 from synthbench.leaderboard._columns import definition, title
 from synthbench.leaderboard._curves import difference_lines, score_lines
 from synthbench.leaderboard._formatting import MISSING, delta, duration, number, records, short
 from synthbench.leaderboard._grids import Grid, grid, kind_of
 from synthbench.leaderboard._headline import opening_notes
-from synthbench.leaderboard._narrative import caveats, design, details, headline
+from synthbench.leaderboard._narrative import design, details, headline
 from synthbench.leaderboard._render import (
     boards,
     cost_columns,

@@ -11,11 +11,12 @@ import numpy as np
 import pandas as pd
 
 from synthbench.io.escaping import csv_escaped
+from synthbench.leaderboard._caveats import caveats
 from synthbench.leaderboard._columns import definition, title
 from synthbench.leaderboard._fidelity import COUNTED, IMAGES, MASKS
 from synthbench.leaderboard._formatting import MISSING, NOT_APPLICABLE, is_score, records, short, text
 from synthbench.leaderboard._headline import opening_notes
-from synthbench.leaderboard._narrative import caveats, details, headline
+from synthbench.leaderboard._narrative import details, headline
 from synthbench.leaderboard._run_columns import COSTS
 from synthbench.results import SCRATCH
 

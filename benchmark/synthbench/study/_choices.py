@@ -1,19 +1,15 @@
-"""What a study says of one plugin, one dataset and one budget."""
+"""What a study says of one plugin, what it starts from, and one budget."""
 
 from __future__ import annotations
 
-import math
 import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from pydantic import (
-    AfterValidator,
-    BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
     SerializerFunctionWrapHandler,
     field_validator,
@@ -23,17 +19,15 @@ from pydantic import (
 
 from synthbench.environments.plugins import has_plugin, split_name
 from synthbench.io.escaping import printable
+from synthbench.study._dataset_choices import DatasetConfig, HyperParameters, StudyPart, split_environment
 
 __all__ = [
     "BudgetConfig",
-    "DatasetConfig",
     "GeneratorConfig",
-    "HyperParameters",
     "InitConfig",
     "PluginConfig",
     "READY_MADE",
     "Seeds",
-    "SplitConfig",
     "is_image_folder",
 ]
 
@@ -41,11 +35,7 @@ READY_MADE = "ready-made"
 """The generator that a path stands for, in place of a name."""
 
 
-class _Model(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class BudgetConfig(_Model):
+class BudgetConfig(StudyPart):
     """A named budget, with any of its numbers replaced."""
 
     name: str = "quick"
@@ -62,102 +52,13 @@ class BudgetConfig(_Model):
 Seeds = Annotated[int, Field(ge=1, le=1000, strict=True)]
 
 
-def _finite(config: dict[str, Any]) -> dict[str, Any]:
-    """Raise `ValueError` where a configuration holds a number that is none."""
-    rest: list[tuple[str, Any]] = list(config.items())
-    while rest:
-        name, value = rest.pop()
-        if isinstance(value, float) and not math.isfinite(value):
-            raise ValueError(f"{name} is {value}; give a finite number")
-        if isinstance(value, dict):
-            rest += [(f"{name}.{key}", inner) for key, inner in value.items()]
-        elif isinstance(value, list | tuple):
-            rest += [(name, inner) for inner in value]
-    return config
-
-
-HyperParameters = Annotated[dict[str, Any], AfterValidator(_finite)]
-
-
-def _split_environment(value: Any) -> Any:
-    """Return a plugin's mapping with ``NAME@ENV`` as a name and an environment."""
-    if isinstance(value, Mapping) and isinstance(text := value.get("name"), str) and not value.get("environment"):
-        name, environment = split_name(text)
-        if environment:
-            return {**value, "name": name, "environment": environment}
-    return value
-
-
-class SplitConfig(_Model):
-    """How a dataset is divided into training, validation and test samples.
-
-    Attributes
-    ----------
-    scheme
-        ``official`` (the dataset's own), ``holdout`` (a seeded share for testing) or ``kfold``. ``auto``: official
-        where the dataset has a test split, else holdout.
-    folds
-        How many folds of ``kfold`` there are; all of them are run.
-    test, validation
-        Shares; validation is taken from the training samples, unless the dataset has a validation split.
-    group
-        Samples of one group (a well, a video, a patient) stay together.
-    seed
-    file
-        Use the splits frozen in this file, and none of the above but `group`, which is checked for leaks.
-    """
-
-    scheme: Literal["auto", "official", "holdout", "kfold"] = "auto"
-    folds: Annotated[int, Field(ge=2, le=50)] = 5
-    test: Annotated[float, Field(gt=0, lt=1)] = 0.2
-    validation: Annotated[float, Field(gt=0, lt=1)] = 0.15
-    group: str | None = None
-    seed: int = 0
-    file: str | None = None
-
-
-class DatasetConfig(_Model):
-    """A dataset by the name of a plugin or of an imported set, or by path.
-
-    Attributes
-    ----------
-    name
-    config
-        Of a plugin.
-    task, classes
-        What the label maps of a path are: ``instances`` (by default) or ``semantic``, and the names of the classes.
-    ignore
-        What the label maps of a path hold where the label is unknown, such as 255.
-    split
-    environment
-        The environment of a plugin, where it isn't to be the first that has it.
-    derived_from
-        Names of published datasets that its images come from: weights that were trained on one of these have seen it.
-        A plugin names its own.
-    """
-
-    name: str
-    config: HyperParameters = {}
-    task: Literal["instances", "semantic"] | None = None
-    classes: list[str] = []
-    ignore: Annotated[int, Field(ge=0, strict=True)] | None = None
-    split: SplitConfig = SplitConfig()
-    environment: str = ""
-    derived_from: list[str] = []
-
-    @model_validator(mode="before")
-    @classmethod
-    def _from_name(cls, value: Any) -> Any:
-        return _split_environment({"name": value} if isinstance(value, str) else value)
-
-
 DATASET = "dataset:"
 """What an init begins with that names a dataset."""
 
 _SCRATCH = "scratch"
 
 
-class InitConfig(_Model):
+class InitConfig(StudyPart):
     """What a segmenter starts from: ``scratch``, the path of a file of weights, or ``dataset:NAME``.
 
     Attributes
@@ -230,7 +131,7 @@ class InitConfig(_Model):
         return re.sub(r"[\s|,×+]+", " ", printable(name)).strip()[:40] or "weights"
 
 
-class PluginConfig(_Model):
+class PluginConfig(StudyPart):
     """A plugin by name, with its configuration; a bare name stands for the defaults.
 
     `joint` is of generators: whether it is trained together with each segmenter, instead of drawing samples. `init` is
@@ -239,7 +140,7 @@ class PluginConfig(_Model):
 
     name: str
     label: str = ""
-    config: HyperParameters = {}
+    config: HyperParameters = Field(default_factory=dict)
     budget: BudgetConfig | None = None
     seeds: Seeds | None = None
     environment: str = ""
@@ -254,7 +155,7 @@ class PluginConfig(_Model):
     @model_validator(mode="before")
     @classmethod
     def _from_name(cls, value: Any) -> Any:
-        return _split_environment({"name": value} if isinstance(value, str) else value)
+        return split_environment({"name": value} if isinstance(value, str) else value)
 
     @property
     def title(self) -> str:

@@ -17,15 +17,13 @@ from synthbench.plugin.config_errors import first_problem
 from synthbench.study._choices import (
     READY_MADE,
     BudgetConfig,
-    DatasetConfig,
     GeneratorConfig,
-    HyperParameters,
     InitConfig,
     PluginConfig,
     Seeds,
-    SplitConfig,
     is_image_folder,
 )
+from synthbench.study._dataset_choices import DatasetConfig, HyperParameters, SplitConfig
 
 __all__ = [
     "Amount",

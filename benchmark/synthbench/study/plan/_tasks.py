@@ -1,0 +1,54 @@
+"""How tasks get into a plan, and how they say where samples lie."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from synthbench.samples import SampleSet
+from synthbench.store import key_of
+from synthbench.study.plan._models import Plan, Task
+from synthbench.study.provenance import task_content
+from synthbench.study.provenance.plugins import PluginFingerprint
+from synthbench.study.resolve import Condition
+
+__all__ = ["add_task", "location"]
+
+
+def location(condition: Condition, samples: SampleSet) -> dict[str, Any]:
+    """Return where samples of a condition lie."""
+    return {"folder": str(condition.folder), "ids": list(samples.ids)}
+
+
+def add_task(
+    plan: Plan,
+    kind: str,
+    inputs: Mapping[str, Any],
+    *,
+    where: Mapping[str, Any],
+    label: str,
+    needs: tuple[str, ...] = (),
+    plugin: PluginFingerprint | None = None,
+    compute: bool = True,
+) -> Task:
+    """Add a task, or return the one with its key that is there.
+
+    Parameters
+    ----------
+    plan, kind
+    inputs
+        What the task reads, and its plugin: the part of its key that differs from task to task.
+    where, label, needs
+        See `Task`.
+    plugin
+        The plugin that does the work.
+    compute
+        Whether the result depends on the device.
+    """
+    code = plugin.code[kind] if plugin else None
+    content = task_content(kind, inputs, plan.compute if compute else None, code)
+    key = key_of(content)
+    if key not in plan.tasks:
+        name, environment = (plugin.name, plugin.environment) if plugin else ("", "")
+        plan.tasks[key] = Task(kind, key, content, needs, where, label, name, environment)
+    return plan.tasks[key]
