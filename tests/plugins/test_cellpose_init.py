@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,8 @@ import numpy as np
 import pytest
 import torch
 
-from synthbench import Budget, Context, Init, Sample, SampleSet, Stopped, TrainingMix
+from helpers.trainings import resumed
+from synthbench import Budget, Context, Init, Sample, SampleSet, TrainingMix
 from synthbench.errors import PluginError
 from synthbench.toolkit.masks.flows import DEFAULT_THRESHOLDS
 
@@ -137,21 +139,9 @@ def test_fine_tuning_has_the_optimiser_that_the_library_recommends(
 @pytest.mark.slow
 def test_a_stopped_fine_tuning_ends_with_the_same_weights(blob_set: SampleSet, published: Path, tmp_path: Path) -> None:
     init, config = Init(file=published), {"finetune": {"freeze_encoder": 0.5}}
-    asked = iter([False, True])
-    with pytest.raises(Stopped):
-        fitted(blob_set, init, config=config, budget=BUDGET, folder=tmp_path, should_stop=lambda: next(asked))
-    first: list[int] = []
-    resumed = fitted(
-        blob_set,
-        init,
-        config=config,
-        budget=BUDGET,
-        folder=tmp_path,
-        progress=lambda done, total, note="": first.append(done),
-    )
-    assert first[0] == 1
-    whole = fitted(blob_set, init, config=config, budget=BUDGET)
-    assert all(torch.equal(value, state(whole)[name]) for name, value in state(resumed).items())
+    fit = partial(fitted, blob_set, init, config=config, budget=BUDGET)
+    whole, stopped = fit(), resumed(fit, tmp_path, at=1)
+    assert all(torch.equal(value, state(whole)[name]) for name, value in state(stopped).items())
 
 
 def test_its_own_model_is_used_as_it_is_and_starts_the_next(

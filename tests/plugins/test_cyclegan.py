@@ -11,7 +11,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from synthbench import Budget, Context, Sample, SampleSet, Stopped
+from helpers.trainings import SmallGenerator, pixels, same_weights, stop
+from synthbench import Budget, Context, Sample, SampleSet
 from synthbench.errors import ConfigError
 from synthbench.toolkit.generators.mask_to_image import ConditionedBatch
 from synthbench.toolkit.training import checkpoints
@@ -23,24 +24,12 @@ from synthbench_cyclegan.unpaired import UnpairedBatches, unpaired_codec
 SMALL = {"ngf": 4, "ndf": 4, "n_blocks": 1, "pool_size": 2}
 
 
-def fitted(train: SampleSet, *, steps: int = 2, context: dict | None = None, **config) -> CycleGan:
-    generator = CycleGan(CycleGanConfig(**{**SMALL, **config}))
-    generator.fit(train, Context(seed=1, budget=Budget(steps, 2, 32), **(context or {})))
-    return generator
+fitted = SmallGenerator(CycleGan, SMALL, steps=2)
 
 
 @pytest.fixture(scope="module")
 def trained(blob_set: SampleSet) -> CycleGan:
     return fitted(blob_set)
-
-
-def pixels(generator: CycleGan, indices, seed: int = 0) -> list[bytes]:
-    return [sample.image.tobytes() + sample.labels.tobytes() for sample in generator.sample_batch(indices, seed)]
-
-
-def same_weights(one: CycleGan, other: CycleGan) -> bool:
-    pairs = zip(one.network.state_dict().values(), other.network.state_dict().values(), strict=True)
-    return all(torch.equal(ours, theirs) for ours, theirs in pairs)
 
 
 def without_labels(train: SampleSet, prefix: str) -> SampleSet:
@@ -60,12 +49,11 @@ def test_what_was_saved_draws_the_same_bytes(trained, tmp_path: Path):
 
 def test_a_stopped_training_goes_on_to_the_same_weights(blob_set, tmp_path: Path):
     """With full pools, whose images are part of the checkpoint."""
-    whole, asked = fitted(blob_set, steps=6), iter(range(100))
-    with pytest.raises(Stopped):
-        fitted(blob_set, steps=6, context={"folder": tmp_path, "should_stop": lambda: next(asked) == 3})
+    stop(lambda **context: fitted(blob_set, steps=6, context=context), tmp_path, at=3)
     stored = checkpoints.read(tmp_path / "training.pt")["state"]
     assert len(stored["image_pool"]["images"]) == len(stored["mask_pool"]["images"]) == 2
-    assert same_weights(whole, fitted(blob_set, steps=6, context={"folder": tmp_path}))
+    resumed = fitted(blob_set, steps=6, context={"folder": tmp_path})
+    assert same_weights(fitted(blob_set, steps=6).network, resumed.network)
 
 
 # -- nothing is learned from pairs ------------------------------------------------------------------------------------
@@ -148,9 +136,9 @@ def test_the_generator_learns_from_images_without_labels(blob_set):
     assert CycleGan.uses_unlabelled
     half = blob_set[:6]
     alone = fitted(half)
-    assert same_weights(alone, fitted(half, context={"unlabelled": None}))
+    assert same_weights(alone.network, fitted(half, context={"unlabelled": None}).network)
     more = fitted(half, context={"unlabelled": without_labels(blob_set[6:], "u")})
-    assert not same_weights(alone, more)
+    assert not same_weights(alone.network, more.network)
     sample = more.sample(0, 0)
     assert (sample.image.dtype, sample.image.ndim) == (half[0].image.dtype, 2)
     assert sample.labels.max() > 0

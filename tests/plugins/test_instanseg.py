@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 
+from helpers.trainings import SmallSegmenter, assert_same_predictions, assert_scored_without_gaps, same_weights
 from synthbench import Budget, Context, SampleSet, TrainingMix
 from synthbench.errors import ConfigError, PluginError, StoreError
 from synthbench.metrics.matching import count, pooled
@@ -30,17 +31,7 @@ BUDGET = Budget(steps=2, batch_size=2, patch_size=32)
 ZERO = Budget(steps=0, batch_size=2, patch_size=32)
 
 
-def fitted(
-    samples: SampleSet, init: Init | None = None, *, budget: Budget = BUDGET, seed: int = 1, **config: Any
-) -> InstanSeg:
-    segmenter = InstanSeg(InstanSegConfig.model_validate({**SMALL, **config}))
-    segmenter.fit(TrainingMix(samples), samples[:1], Context(budget=budget, seed=seed, init=init))
-    return segmenter
-
-
-def equal(first: torch.nn.Module, second: torch.nn.Module) -> bool:
-    one, two = first.state_dict(), second.state_dict()
-    return all(torch.equal(one[name], two[name]) for name in one)
+fitted = SmallSegmenter(InstanSeg, SMALL, BUDGET)
 
 
 def squares() -> torch.Tensor:
@@ -287,11 +278,7 @@ def test_predictions_of_any_image_number_their_objects_without_gaps(
     trained: InstanSeg, shape: tuple[int, ...], capfd: pytest.CaptureFixture[str]
 ) -> None:
     found = trained.predict(np.random.default_rng(1).integers(0, 255, shape).astype(np.uint8))
-    assert found.labels.shape == shape[:2]
-    number = int(found.labels.max())
-    assert set(np.unique(found.labels)) - {0} == set(range(1, number + 1))
-    assert found.scores is not None
-    assert found.scores.shape == (number,)
+    assert_scored_without_gaps(found, shape)
     assert capfd.readouterr() == ("", "")
 
 
@@ -301,9 +288,7 @@ def test_predictions_of_any_image_number_their_objects_without_gaps(
 def test_what_is_loaded_predicts_what_was_saved(trained: InstanSeg, model: Path, blob_set: SampleSet) -> None:
     loaded = InstanSeg.load(model, Context())
     assert (loaded.config, loaded.thresholds) == (trained.config, trained.thresholds)
-    before, after = (each.predict(blob_set[3].image) for each in (trained, loaded))
-    np.testing.assert_array_equal(before.labels, after.labels)
-    np.testing.assert_array_equal(before.scores, after.scores)
+    assert_same_predictions(trained, loaded, blob_set[3].image)
 
 
 def test_a_damaged_folder_is_one_clear_error(trained: InstanSeg, tmp_path: Path) -> None:
@@ -318,7 +303,7 @@ def test_a_damaged_folder_is_one_clear_error(trained: InstanSeg, tmp_path: Path)
 
 def test_zero_steps_use_a_model_as_it_is(blob_set: SampleSet, trained: InstanSeg, model: Path) -> None:
     found = fitted(blob_set, Init(model=model), budget=ZERO)
-    assert equal(found.network, trained.network)
+    assert same_weights(found.network, trained.network)
     assert found.thresholds == trained.thresholds
 
 
@@ -336,8 +321,8 @@ def test_a_file_of_the_library_holds_an_optimiser_too(
     }
     torch.save(content, path)
     InstanSeg.check_init(InstanSegConfig(), path)
-    assert equal(fitted(blob_set, Init(file=path), budget=ZERO).network, network)
-    assert not equal(fitted(blob_set, Init(file=path)).network, network)
+    assert same_weights(fitted(blob_set, Init(file=path), budget=ZERO).network, network)
+    assert not same_weights(fitted(blob_set, Init(file=path)).network, network)
 
 
 def test_weights_of_another_network_are_refused_with_its_keys(blob_set: SampleSet, model: Path, tmp_path: Path) -> None:

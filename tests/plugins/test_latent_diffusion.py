@@ -15,7 +15,8 @@ pytest.importorskip("einops")
 from monai.networks.nets import AutoencoderKL
 from torch import nn
 
-from synthbench import Budget, Context, Sample, SampleSet, Stopped
+from helpers.trainings import SmallGenerator, pixels, same_weights, stop
+from synthbench import Budget, Context, Sample, SampleSet
 from synthbench.errors import ConfigError
 from synthbench_latent_diffusion.config import LatentDiffusionConfig
 from synthbench_latent_diffusion.generator import LatentDiffusion
@@ -36,14 +37,7 @@ def config_of(**config: Any) -> LatentDiffusionConfig:
     return LatentDiffusionConfig(**{**SMALL, **config})
 
 
-def fitted(train: SampleSet, *, steps: int = 5, context: dict | None = None, **config: Any) -> LatentDiffusion:
-    generator = LatentDiffusion(config_of(**config))
-    generator.fit(train, Context(seed=1, budget=Budget(steps, 2, 32), **(context or {})))
-    return generator
-
-
-def pixels(generator: LatentDiffusion, count: int = 2, seed: int = 0) -> list[bytes]:
-    return [sample.image.tobytes() + sample.labels.tobytes() for sample in generator.sample_batch(range(count), seed)]
+fitted = SmallGenerator(LatentDiffusion, SMALL, steps=5)
 
 
 def weights(generator: LatentDiffusion, name: str) -> dict[str, torch.Tensor]:
@@ -185,20 +179,15 @@ def test_each_training_has_its_share_of_the_steps(blob_set: SampleSet, tmp_path:
     assert all(total == 10 for _, total in seen)
 
 
-@pytest.mark.parametrize("stop", [1, 4])
-def test_a_stopped_training_goes_on_to_the_same_weights(blob_set: SampleSet, tmp_path: Path, stop: int) -> None:
+@pytest.mark.parametrize("at", [1, 4])
+def test_a_stopped_training_goes_on_to_the_same_weights(blob_set: SampleSet, tmp_path: Path, at: int) -> None:
     """Stopped in either phase."""
     uninterrupted = fitted(blob_set, steps=6, adversarial_weight=0.5)
-    asked = iter(range(100))
-    stopping = {"folder": tmp_path, "should_stop": lambda: next(asked) == stop}
-    with pytest.raises(Stopped):
-        fitted(blob_set, steps=6, adversarial_weight=0.5, context=stopping)
-    assert (tmp_path / "denoiser.pt").exists() == (stop == 4)
+    stop(lambda **context: fitted(blob_set, steps=6, adversarial_weight=0.5, context=context), tmp_path, at=at)
+    assert (tmp_path / "denoiser.pt").exists() == (at == 4)
     resumed = fitted(blob_set, steps=6, adversarial_weight=0.5, context={"folder": tmp_path})
     for name in ("autoencoder", "denoiser"):
-        expected, found = weights(uninterrupted, name), weights(resumed, name)
-        assert expected.keys() == found.keys()
-        assert all(torch.equal(expected[key], found[key]) for key in expected)
+        assert same_weights(uninterrupted.networks[name], resumed.networks[name])
     saved = tmp_path / "saved"
     saved.mkdir()
     resumed.save(saved)
@@ -245,8 +234,8 @@ def test_images_have_the_size_of_masks_of_any_size(blob_set: SampleSet, max_side
     for sample in drawn:
         assert sample.image.shape == sample.labels.shape
         assert sorted(sample.labels.shape) == [37, min(59, max_side)]
-    assert pixels(generator, 1) == [drawn[0].image.tobytes() + drawn[0].labels.tobytes()]
-    assert pixels(generator, 1, seed=1) != pixels(generator, 1)
+    assert pixels(generator, [0]) == [drawn[0].image.tobytes() + drawn[0].labels.tobytes()]
+    assert pixels(generator, [0], seed=1) != pixels(generator, [0])
 
 
 def test_colour_and_classes_are_drawn_too(semantic_set: SampleSet) -> None:

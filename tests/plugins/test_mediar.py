@@ -10,7 +10,8 @@ import pytest
 import torch
 from torch import nn
 
-from synthbench import Budget, Context, Sample, SampleSet, TrainingMix
+from helpers.trainings import SmallSegmenter, assert_same_predictions, assert_scored_without_gaps, same_weights
+from synthbench import Budget, Context, Sample, SampleSet
 from synthbench.errors import ConfigError, PluginError, StoreError
 from synthbench.plugin.api import Init
 from synthbench.toolkit.masks import flows
@@ -27,20 +28,11 @@ BUDGET = Budget(steps=2, batch_size=2, patch_size=32)
 ZERO = Budget(steps=0, batch_size=2, patch_size=32)
 
 
-def fitted(
-    samples: SampleSet, init: Init | None = None, *, budget: Budget = BUDGET, seed: int = 1, **config: Any
-) -> Mediar:
-    segmenter = Mediar(MediarConfig.model_validate({**SMALL, **config}))
-    segmenter.fit(TrainingMix(samples), samples[:1], Context(budget=budget, seed=seed, init=init))
-    return segmenter
+fitted = SmallSegmenter(Mediar, SMALL, BUDGET)
 
 
 def state(module: nn.Module) -> dict[str, torch.Tensor]:
     return {name: value.clone() for name, value in module.state_dict().items()}
-
-
-def equal(first: dict[str, torch.Tensor], second: dict[str, torch.Tensor]) -> bool:
-    return first.keys() == second.keys() and all(torch.equal(first[name], second[name]) for name in first)
 
 
 @pytest.fixture(scope="module")
@@ -114,20 +106,14 @@ def test_a_flow_that_turns_with_the_picture_is_left_as_it_is() -> None:
 @pytest.mark.parametrize("shape", [(50, 41), (40, 33, 3), (1, 1)])
 def test_predictions_of_any_image_number_their_objects_without_gaps(trained: Mediar, shape: tuple[int, ...]) -> None:
     found = trained.predict(np.random.default_rng(1).integers(0, 255, shape).astype(np.uint8))
-    assert found.labels.shape == shape[:2]
-    number = int(found.labels.max())
-    assert set(np.unique(found.labels)) - {0} == set(range(1, number + 1))
-    assert found.scores is not None
-    assert found.scores.shape == (number,)
+    assert_scored_without_gaps(found, shape)
 
 
 def test_what_is_loaded_predicts_what_was_saved(trained: Mediar, model: Path, blob_set: SampleSet) -> None:
     loaded = Mediar.load(model, Context())
     assert loaded.config == trained.config
     assert loaded.thresholds == trained.thresholds
-    before, after = (each.predict(blob_set[3].image) for each in (trained, loaded))
-    np.testing.assert_array_equal(before.labels, after.labels)
-    np.testing.assert_array_equal(before.scores, after.scores)
+    assert_same_predictions(trained, loaded, blob_set[3].image)
 
 
 def test_a_damaged_folder_is_one_clear_error(trained: Mediar, tmp_path: Path) -> None:
@@ -146,7 +132,7 @@ def test_a_damaged_folder_is_one_clear_error(trained: Mediar, tmp_path: Path) ->
 
 def test_zero_steps_use_a_model_as_it_is(blob_set: SampleSet, trained: Mediar, model: Path) -> None:
     found = fitted(blob_set, Init(model=model), budget=ZERO)
-    assert equal(state(found.network), state(trained.network))
+    assert same_weights(found.network, trained.network)
     assert found.thresholds == trained.thresholds
 
 
@@ -166,15 +152,15 @@ def test_a_file_of_the_authors_may_hold_the_librarys_head(
     monkeypatch.setattr(torch.optim.AdamW, "step", note_rate)
     found = fitted(blob_set, Init(file=path), finetune={"encoder_lr_ratio": 0.5, "learning_rate": 1e-4})
     assert rates[:2] == [5e-5, 1e-4]
-    assert not equal(state(found.network), state(trained.network))
+    assert not same_weights(found.network, trained.network)
 
 
 def test_a_frozen_encoder_keeps_the_weights_that_it_starts_from(
     blob_set: SampleSet, trained: Mediar, model: Path
 ) -> None:
     found = fitted(blob_set, Init(model=model), finetune={"freeze_encoder": 1.0})
-    assert equal(state(found.network.encoder), state(trained.network.encoder))
-    assert not equal(state(found.network.decoder), state(trained.network.decoder))
+    assert same_weights(found.network.encoder, trained.network.encoder)
+    assert not same_weights(found.network.decoder, trained.network.decoder)
 
 
 def test_weights_of_another_network_are_refused_with_its_keys(blob_set: SampleSet, model: Path, tmp_path: Path) -> None:
@@ -194,8 +180,8 @@ def test_an_encoder_starts_from_its_own_weights(
     assert config.files() == {"encoder_weights": path}
     assert config.resolve(BUDGET).learning_rate == 5e-5
     found = fitted(blob_set, budget=ZERO, encoder_weights=path)
-    assert equal(state(found.network.encoder), state(trained.network.encoder))
-    assert not equal(state(found.network.decoder), state(trained.network.decoder))
+    assert same_weights(found.network.encoder, trained.network.encoder)
+    assert not same_weights(found.network.decoder, trained.network.decoder)
     with pytest.raises(ConfigError, match="encoder_weights"):
         fitted(blob_set, Init(model=model), budget=ZERO, encoder_weights=path)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -13,7 +12,8 @@ import torch
 from scipy import ndimage
 from torch.nn import functional
 
-from synthbench import Budget, Context, Sample, SampleSet, Stopped
+from helpers.trainings import SmallGenerator, pixels, same_weights
+from synthbench import Context, Sample, SampleSet
 from synthbench.errors import ConfigError, DataError, StoreError
 from synthbench.study.provenance.plugin_settings import resolved_config
 from synthbench.toolkit.intensity.pixel_noise import measure_noise
@@ -29,14 +29,7 @@ from synthbench_pix2pix.networks import BilinearUNet, UNet, patch_discriminator,
 SMALL = {"ngf": 8, "ndf": 8, "num_downs": 3}
 
 
-def fitted(train: SampleSet, *, steps: int = 4, patch: int = 32, batch: int = 2, context: dict | None = None, **config):
-    generator = Pix2Pix(Pix2PixConfig(**{**SMALL, **config}))
-    generator.fit(train, Context(seed=1, budget=Budget(steps, batch, patch), **(context or {})))
-    return generator
-
-
-def pixels(generator: Pix2Pix, indices: Sequence[int], seed: int = 0) -> list[bytes]:
-    return [sample.image.tobytes() + sample.labels.tobytes() for sample in generator.sample_batch(indices, seed)]
+fitted = SmallGenerator(Pix2Pix, SMALL)
 
 
 @pytest.fixture(scope="module")
@@ -227,14 +220,9 @@ def test_objects_are_drawn_where_the_mask_has_them(trained):
 
 
 def test_a_stopped_training_goes_on_to_the_same_weights(blob_set, tmp_path: Path):
-    whole = fitted(blob_set, steps=8, noise_planes=1, dropout=0.3)
-    asked = iter(range(100))
-    context = {"folder": tmp_path, "should_stop": lambda: next(asked) == 5}
-    with pytest.raises(Stopped):
-        fitted(blob_set, steps=8, noise_planes=1, dropout=0.3, context=context)
-    resumed = fitted(blob_set, steps=8, noise_planes=1, dropout=0.3, context={"folder": tmp_path})
-    for ours, theirs in zip(whole.network.state_dict().values(), resumed.network.state_dict().values(), strict=True):
-        assert torch.equal(ours, theirs)
+    options = {"steps": 8, "noise_planes": 1, "dropout": 0.3}
+    resumed = fitted.resumed(blob_set, tmp_path, at=5, **options)
+    assert same_weights(fitted(blob_set, **options).network, resumed.network)
 
 
 def test_training_that_goes_astray_is_a_failure(blob_set, tmp_path: Path):

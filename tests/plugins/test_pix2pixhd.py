@@ -10,7 +10,8 @@ import pytest
 import torch
 from torch.nn import functional
 
-from synthbench import Budget, Context, Sample, SampleSet, Stopped
+from helpers.trainings import SmallGenerator, pixels, same_weights
+from synthbench import Budget, Context, Sample, SampleSet
 from synthbench.errors import ConfigError
 from synthbench.plugin.api import LOG
 from synthbench.toolkit.masks.objects import boundaries
@@ -23,19 +24,12 @@ from synthbench_pix2pixhd.training import Pix2PixHDTraining, adversarial
 SMALL = {"ngf": 4, "ndf": 4, "n_downsample_global": 2, "n_blocks_global": 1}
 
 
-def fitted(train: SampleSet, *, steps: int = 2, context: dict | None = None, **config) -> Pix2PixHD:
-    generator = Pix2PixHD(Pix2PixHDConfig(**{**SMALL, **config}))
-    generator.fit(train, Context(seed=1, budget=Budget(steps, 2, 32), **(context or {})))
-    return generator
+fitted = SmallGenerator(Pix2PixHD, SMALL, steps=2)
 
 
 @pytest.fixture(scope="module")
 def trained(blob_set: SampleSet) -> Pix2PixHD:
     return fitted(blob_set)
-
-
-def pixels(generator: Pix2PixHD, indices, seed: int = 0) -> list[bytes]:
-    return [sample.image.tobytes() + sample.labels.tobytes() for sample in generator.sample_batch(indices, seed)]
 
 
 def test_what_was_saved_draws_the_same_bytes(trained, tmp_path: Path):
@@ -45,12 +39,8 @@ def test_what_was_saved_draws_the_same_bytes(trained, tmp_path: Path):
 
 
 def test_a_stopped_training_goes_on_to_the_same_weights(blob_set, tmp_path: Path):
-    whole, asked = fitted(blob_set, steps=4), iter(range(100))
-    with pytest.raises(Stopped):
-        fitted(blob_set, steps=4, context={"folder": tmp_path, "should_stop": lambda: next(asked) == 2})
-    resumed = fitted(blob_set, steps=4, context={"folder": tmp_path})
-    pairs = zip(whole.network.state_dict().values(), resumed.network.state_dict().values(), strict=True)
-    assert all(torch.equal(ours, theirs) for ours, theirs in pairs)
+    resumed = fitted.resumed(blob_set, tmp_path, at=2, steps=4)
+    assert same_weights(fitted(blob_set, steps=4).network, resumed.network)
 
 
 def test_networks_see_the_boundaries_between_touching_objects(trained, blob_set, semantic_set):

@@ -11,7 +11,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from synthbench import Budget, Context, SampleSet, Stopped
+from helpers.trainings import SmallGenerator, pixels, same_weights
+from synthbench import Budget, Context, SampleSet
 from synthbench.errors import ConfigError
 from synthbench.plugin.api import LOG
 from synthbench.toolkit.layers.discriminators import MultiscaleDiscriminator
@@ -25,19 +26,12 @@ from synthbench_spade.network import SpadeBlock, SpadeGenerator
 SMALL = {"ngf": 2, "nhidden": 4, "ndf": 4}
 
 
-def fitted(train: SampleSet, *, steps: int = 2, context: dict | None = None, **config) -> Spade:
-    generator = Spade(SpadeConfig(**{**SMALL, **config}))
-    generator.fit(train, Context(seed=1, budget=Budget(steps, 2, 32), **(context or {})))
-    return generator
+fitted = SmallGenerator(Spade, SMALL, steps=2)
 
 
 @pytest.fixture(scope="module")
 def trained(blob_set: SampleSet) -> Spade:
     return fitted(blob_set)
-
-
-def pixels(generator: Spade, indices, seed: int = 0) -> list[bytes]:
-    return [sample.image.tobytes() + sample.labels.tobytes() for sample in generator.sample_batch(indices, seed)]
 
 
 def parameters(network: nn.Module) -> int:
@@ -51,12 +45,8 @@ def test_what_was_saved_draws_the_same_bytes(trained, tmp_path: Path):
 
 
 def test_a_stopped_training_goes_on_to_the_same_weights(blob_set, tmp_path: Path):
-    whole, asked = fitted(blob_set, steps=4), iter(range(100))
-    with pytest.raises(Stopped):
-        fitted(blob_set, steps=4, context={"folder": tmp_path, "should_stop": lambda: next(asked) == 2})
-    resumed = fitted(blob_set, steps=4, context={"folder": tmp_path})
-    pairs = zip(whole.network.state_dict().values(), resumed.network.state_dict().values(), strict=True)
-    assert all(torch.equal(ours, theirs) for ours, theirs in pairs)
+    resumed = fitted.resumed(blob_set, tmp_path, at=2, steps=4)
+    assert same_weights(fitted(blob_set, steps=4).network, resumed.network)
 
 
 def test_the_generator_is_as_large_as_the_published_one():

@@ -5,13 +5,15 @@ from __future__ import annotations
 import importlib.util
 import json
 import shutil
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from synthbench import Budget, Context, Init, Sample, SampleSet, Stopped, TrainingMix
+from helpers.trainings import resumed
+from synthbench import Budget, Context, Init, Sample, SampleSet, TrainingMix
 from synthbench.errors import PluginError
 
 if not all(importlib.util.find_spec(name) for name in ("stardist", "tensorflow")):
@@ -146,23 +148,11 @@ def test_the_encoder_learns_at_its_own_rate(blob_set: SampleSet, published: Path
 @pytest.mark.slow
 def test_a_stopped_fine_tuning_ends_with_the_same_weights(blob_set: SampleSet, published: Path, tmp_path: Path) -> None:
     init, config = Init(file=published), {"finetune": {"freeze_encoder": 0.5}}
-    asked = iter([False, False, False, True])
-    with pytest.raises(Stopped):
-        fitted(blob_set, init, config=config, budget=BUDGET, folder=tmp_path, should_stop=lambda: next(asked))
-    first: list[int] = []
-    resumed = fitted(
-        blob_set,
-        init,
-        config=config,
-        budget=BUDGET,
-        folder=tmp_path,
-        progress=lambda done, total, note="": first.append(done),
-    )
-    assert first[0] == 3
-    whole = fitted(blob_set, init, config=config, budget=BUDGET)
-    one, two = weights(resumed), weights(whole)
+    fit = partial(fitted, blob_set, init, config=config, budget=BUDGET)
+    whole, stopped = fit(), resumed(fit, tmp_path, at=3)
+    one, two = weights(stopped), weights(whole)
     assert all(np.array_equal(one[name], two[name]) for name in one)
-    assert resumed.model.thresholds == whole.model.thresholds
+    assert stopped.model.thresholds == whole.model.thresholds
 
 
 def test_its_own_model_is_used_as_it_is(blob_set: SampleSet, published: Path, tmp_path: Path) -> None:

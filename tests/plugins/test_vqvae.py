@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
-from synthbench import Budget, Context, Sample, SampleSet, Stopped
+from helpers.trainings import SmallGenerator, pixels, same_weights, stop
+from synthbench import Budget, Context, Sample, SampleSet
 from synthbench.errors import ConfigError, DataError, StoreError
 from synthbench.toolkit.training import checkpoints, loop
 from synthbench.toolkit.training.mode_collapse import Diverged
@@ -23,16 +22,7 @@ from synthbench_vqvae.pixelcnn import PixelCNN, Sampler, categorical
 SMALL = {"num_hiddens": 8, "num_embeddings": 16, "embedding_dim": 8, "pixelcnn_channels": 8, "pixelcnn_layers": 2}
 
 
-def fitted(
-    train: SampleSet, *, steps: int = 6, patch: int = 32, batch: int = 2, context: dict | None = None, **config: Any
-) -> VqVaePixelCnn:
-    generator = VqVaePixelCnn(VqVaePixelCnnConfig(**{**SMALL, **config}))
-    generator.fit(train, Context(**{"seed": 1, "budget": Budget(steps, batch, patch), **(context or {})}))
-    return generator
-
-
-def pixels(generator: VqVaePixelCnn, indices: Sequence[int], seed: int = 0) -> list[bytes]:
-    return [sample.image.tobytes() + sample.labels.tobytes() for sample in generator.sample_batch(indices, seed)]
+fitted = SmallGenerator(VqVaePixelCnn, SMALL, steps=6)
 
 
 @pytest.fixture(scope="module")
@@ -139,14 +129,12 @@ def test_the_prior_that_draws_is_the_average(blob_set: SampleSet, tmp_path: Path
 def test_a_training_stopped_in_either_phase_goes_on_to_the_same_weights(
     blob_set: SampleSet, tmp_path: Path, after: int
 ) -> None:
-    whole, asked = fitted(blob_set, steps=8), iter(range(100))
-    with pytest.raises(Stopped):
-        fitted(blob_set, steps=8, context={"folder": tmp_path, "should_stop": lambda: next(asked) == after})
+    whole = fitted(blob_set, steps=8)
+    stop(lambda **context: fitted(blob_set, steps=8, context=context), tmp_path, at=after)
     assert (tmp_path / "pixelcnn.pt").exists() == (after >= 4)
     resumed = fitted(blob_set, steps=8, context={"folder": tmp_path})
     for network in ("vqvae", "pixelcnn"):
-        ours, theirs = (getattr(generator, network).state_dict() for generator in (whole, resumed))
-        assert all(torch.equal(value, theirs[name]) for name, value in ours.items())
+        assert same_weights(getattr(whole, network), getattr(resumed, network))
 
 
 # -- the codebook -----------------------------------------------------------------------------------------------------

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from synthbench import Budget, Context, SampleSet
+from helpers.trainings import SmallGenerator
+from synthbench import Budget, SampleSet
 from synthbench.toolkit.generators.mask_to_image import ConditionedBatch
 from synthbench.toolkit.intensity.conditioning import IntensityConditioning
 from synthbench.toolkit.masks.codec import ImageMaskCodec
@@ -31,17 +32,9 @@ SMALL = {
 
 
 @pytest.fixture(scope="session")
-def fitted() -> Callable[..., CGanSeg]:
+def fitted() -> SmallGenerator[CGanSeg]:
     """Return what fits a small generator, for three steps by default."""
-
-    def fit(
-        train: SampleSet, *, steps: int = 3, patch: int = 32, batch: int = 2, context: dict | None = None, **config
-    ):
-        generator = CGanSeg(CGanSegConfig(**{**SMALL, **config}))
-        generator.fit(train, Context(seed=1, budget=Budget(steps, batch, patch), **(context or {})))
-        return generator
-
-    return fit
+    return SmallGenerator(CGanSeg, SMALL, steps=3)
 
 
 @pytest.fixture(scope="session")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,17 +10,14 @@ import torch
 from scipy import ndimage
 from torch import nn
 
-from synthbench import Context, Sample, SampleSet, Stopped
+from helpers.trainings import pixels, same_weights
+from synthbench import Context, Sample, SampleSet
 from synthbench.errors import ConfigError, DataError, StoreError
 from synthbench.toolkit.intensity.texture import measure_texture
 from synthbench.toolkit.training import checkpoints
 from synthbench.toolkit.training.loop import Diverged
 from synthbench_cganseg.config import CGanSegConfig
 from synthbench_cganseg.generator import CGanSeg
-
-
-def pixels(generator: CGanSeg, indices: Sequence[int], seed: int = 0) -> list[bytes]:
-    return [sample.image.tobytes() + sample.labels.tobytes() for sample in generator.sample_batch(indices, seed)]
 
 
 @pytest.fixture(scope="module")
@@ -56,13 +52,8 @@ def test_what_was_saved_draws_the_same_bytes(drawn_from, tmp_path: Path):
 
 
 def test_a_stopped_training_goes_on_to_the_same_weights(fitted, blob_set, tmp_path: Path):
-    whole = fitted(blob_set, steps=5)
-    asked = iter(range(100))
-    with pytest.raises(Stopped):
-        fitted(blob_set, steps=5, context={"folder": tmp_path, "should_stop": lambda: next(asked) == 3})
-    resumed = fitted(blob_set, steps=5, context={"folder": tmp_path})
-    for ours, theirs in zip(whole.network.state_dict().values(), resumed.network.state_dict().values(), strict=True):
-        assert torch.equal(ours, theirs)
+    resumed = fitted.resumed(blob_set, tmp_path, at=3, steps=5)
+    assert same_weights(fitted(blob_set, steps=5).network, resumed.network)
 
 
 def test_the_mapping_network_learns_more_slowly(fitted, blob_set):

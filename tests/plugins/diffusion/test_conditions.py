@@ -12,6 +12,7 @@ import torch
 
 pytest.importorskip("einops")
 
+from helpers.trainings import pixels
 from synthbench import Budget, Context, Sample, SampleSet
 from synthbench.toolkit.generators.diffusion_processes import GaussianDiffusion
 from synthbench_diffusion.config import DiffusionConfig
@@ -30,10 +31,6 @@ def fitted(
     generator = Diffusion(DiffusionConfig(**{**SMALL, **config}))
     generator.fit(train, Context(seed=1, budget=Budget(steps, batch, 32), unlabelled=unlabelled))
     return generator
-
-
-def pixels(generator: Diffusion) -> list[bytes]:
-    return [sample.image.tobytes() + sample.labels.tobytes() for sample in generator.sample_batch(range(3), 0)]
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,8 @@ import torch
 
 pytest.importorskip("einops")
 
-from synthbench import Budget, Context, SampleSet, Stopped
+from helpers.trainings import SmallGenerator, pixels
+from synthbench import Context, SampleSet
 from synthbench.errors import ConfigError
 from synthbench.toolkit.generators.diffusion_processes import RectifiedFlow
 from synthbench_diffusion.flow import FlowMatchingConfig
@@ -21,16 +22,7 @@ SMALL: dict[str, Any] = {"model_channels": 8, "channel_mult": (1, 2), "sampling_
 MODES = ("joint", "conditional")
 
 
-def fitted(
-    train: SampleSet, *, steps: int = 4, patch: int = 32, batch: int = 2, context: dict | None = None, **config: Any
-) -> FlowMatching:
-    generator = FlowMatching(FlowMatchingConfig(**{**SMALL, **config}))
-    generator.fit(train, Context(seed=1, budget=Budget(steps, batch, patch), **(context or {})))
-    return generator
-
-
-def pixels(generator: FlowMatching | Diffusion, count: int = 2, seed: int = 0) -> list[bytes]:
-    return [sample.image.tobytes() + sample.labels.tobytes() for sample in generator.sample_batch(range(count), seed)]
+fitted = SmallGenerator(FlowMatching, SMALL)
 
 
 def test_a_long_training_has_the_values_of_the_authors_code() -> None:
@@ -59,10 +51,7 @@ def test_keys_of_diffusion_alone_are_refused(key: str) -> None:
 @pytest.mark.parametrize("mode", MODES)
 def test_a_stopped_training_goes_on_to_the_same_samples(blob_set: SampleSet, tmp_path: Path, mode: str) -> None:
     expected = pixels(fitted(blob_set, steps=6, mode=mode))
-    asked = iter(range(100))
-    with pytest.raises(Stopped):
-        fitted(blob_set, steps=6, mode=mode, context={"folder": tmp_path, "should_stop": lambda: next(asked) == 3})
-    resumed = fitted(blob_set, steps=6, mode=mode, context={"folder": tmp_path})
+    resumed = fitted.resumed(blob_set, tmp_path, at=3, steps=6, mode=mode)
     assert pixels(resumed) == expected
     saved = tmp_path / "saved"
     saved.mkdir()

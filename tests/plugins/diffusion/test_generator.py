@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,8 @@ from scipy import ndimage
 pytest.importorskip("einops")
 
 
-from synthbench import Budget, Context, Sample, SampleSet, Stopped
+from helpers.trainings import SmallGenerator, pixels, same_weights
+from synthbench import Context, Sample, SampleSet
 from synthbench.errors import ConfigError, DataError, StoreError
 from synthbench.toolkit.generators.diffusion_processes import GaussianDiffusion
 from synthbench.toolkit.intensity.pixel_noise import measure_noise
@@ -34,16 +35,7 @@ SMALL: dict[str, Any] = {"model_channels": 8, "channel_mult": (1, 2), "sampling_
 MODES = ("joint", "conditional")
 
 
-def fitted(
-    train: SampleSet, *, steps: int = 4, patch: int = 32, batch: int = 2, context: dict | None = None, **config: Any
-) -> Diffusion:
-    generator = Diffusion(DiffusionConfig(**{**SMALL, **config}))
-    generator.fit(train, Context(seed=1, budget=Budget(steps, batch, patch), **(context or {})))
-    return generator
-
-
-def pixels(generator: Diffusion, indices: Sequence[int], seed: int = 0) -> list[bytes]:
-    return [sample.image.tobytes() + sample.labels.tobytes() for sample in generator.sample_batch(indices, seed)]
+fitted = SmallGenerator(Diffusion, SMALL)
 
 
 @pytest.fixture(scope="module", params=MODES)
@@ -207,14 +199,8 @@ def test_class_maps_are_drawn_too(semantic_set: SampleSet, mode: str) -> None:
 
 @pytest.mark.parametrize("mode", MODES)
 def test_a_stopped_training_goes_on_to_the_same_weights(blob_set: SampleSet, tmp_path: Path, mode: str) -> None:
-    uninterrupted = fitted(blob_set, steps=8, mode=mode)
-    asked = iter(range(100))
-    with pytest.raises(Stopped):
-        fitted(blob_set, steps=8, mode=mode, context={"folder": tmp_path, "should_stop": lambda: next(asked) == 5})
-    resumed = fitted(blob_set, steps=8, mode=mode, context={"folder": tmp_path})
-    expected, weights = (generator.method.network.state_dict() for generator in (uninterrupted, resumed))
-    assert expected.keys() == weights.keys()
-    assert all(torch.equal(expected[name], weights[name]) for name in expected)
+    resumed = fitted.resumed(blob_set, tmp_path, at=5, steps=8, mode=mode)
+    assert same_weights(fitted(blob_set, steps=8, mode=mode).method.network, resumed.method.network)
 
 
 def test_what_draws_is_the_average_of_the_weights(blob_set: SampleSet) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +10,8 @@ import pytest
 import torch
 from torch import nn
 
-from synthbench import Budget, Context, Sample, SampleSet, Stopped
+from helpers.trainings import SmallGenerator, pixels, same_weights
+from synthbench import Budget, Context, Sample, SampleSet
 from synthbench.errors import ConfigError, DataError, StoreError
 from synthbench.toolkit.training.loop import Diverged
 from synthbench_stylegan2.config import StyleGan2MaskConfig
@@ -29,16 +29,7 @@ SMALL = {
 }
 
 
-def fitted(
-    train: SampleSet, *, steps: int = 4, patch: int = 32, batch: int = 4, context: dict | None = None, **config: object
-) -> StyleGan2Mask:
-    generator = StyleGan2Mask(StyleGan2MaskConfig(**{**SMALL, **config}))
-    generator.fit(train, Context(seed=1, budget=Budget(steps, batch, patch), **(context or {})))
-    return generator
-
-
-def pixels(generator: StyleGan2Mask, indices: Sequence[int], seed: int = 0) -> list[bytes]:
-    return [sample.image.tobytes() + sample.labels.tobytes() for sample in generator.sample_batch(indices, seed)]
+fitted = SmallGenerator(StyleGan2Mask, SMALL, batch=4)
 
 
 @pytest.fixture(scope="module")
@@ -157,14 +148,8 @@ def test_a_stopped_training_goes_on_to_the_same_weights(
     """With augmentation at work, drawn samples among the real ones, and weights kept on the way."""
     monkeypatch.setattr("synthbench_stylegan2.generator.COMPARED", 8)
     config = {"steps": 12, "ada_target": -1.0, "ada_kimg": 0.02, "selection_interval": 5, "diff_augment": True}
-    whole = fitted(typed_set, **config)
-    asked = iter(range(100))
-    context = {"folder": tmp_path, "should_stop": lambda: next(asked) == 7}
-    with pytest.raises(Stopped):
-        fitted(typed_set, **config, context=context)
-    resumed = fitted(typed_set, **config, context={"folder": tmp_path})
-    for ours, theirs in zip(whole.network.state_dict().values(), resumed.network.state_dict().values(), strict=True):
-        assert torch.equal(ours, theirs)
+    resumed = fitted.resumed(typed_set, tmp_path, at=7, **config)
+    assert same_weights(fitted(typed_set, **config).network, resumed.network)
 
 
 def test_the_best_of_the_averages_that_were_looked_at_draws(
