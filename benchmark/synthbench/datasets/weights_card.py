@@ -50,7 +50,9 @@ class WeightsCard:
 
 _NUCLEI = ("dsb2018", "bbbc039", "monuseg", "isbi2009")
 """Sources of Cellpose's data of nuclei (Stringer et al. 2021)."""
-_CELLPOSE_3 = ("cellpose", *_NUCLEI, "tissuenet", "livecell", "omnipose", "yeaz", "deepbacs")
+_CYTO = ("cellpose", "bbbc007", "bbbc020")
+"""Cellpose's data of cells, and the public sets that it took images from (Stringer et al. 2021)."""
+_CELLPOSE_3 = (*_CYTO, *_NUCLEI, "tissuenet", "livecell", "omnipose", "yeaz", "deepbacs")
 """The nine sets of `cyto3` (Stringer & Pachitariu 2025); Omnipose and YeaZ count twice there."""
 _HISTOLOGY = ("monusac", "cryonuseg", "nuinsseg", "cpm15", "cpm17", "tnbc", "lynsec", "ihc-tma", "conic", "pannuke")
 _CELLPOSE_TERMS = "trained on data under CC BY-NC"
@@ -71,8 +73,8 @@ def _stardist(trained_on: tuple[str, ...]) -> WeightsCard:
 
 
 KNOWN: Mapping[str, WeightsCard] = {
-    "cytotorch_0": _cellpose("cytotorch_0", ("cellpose",), _CELLPOSE_1),
-    "cyto2torch_0": _cellpose("cyto2torch_0", ("cellpose",), _CELLPOSE_2),
+    "cytotorch_0": _cellpose("cytotorch_0", _CYTO, _CELLPOSE_1),
+    "cyto2torch_0": _cellpose("cyto2torch_0", _CYTO, _CELLPOSE_2),
     "nucleitorch_0": _cellpose("nucleitorch_0", _NUCLEI, _CELLPOSE_1),
     "nuclei": _cellpose("nuclei", _NUCLEI, _CELLPOSE_1),
     "cyto3": _cellpose("cyto3", _CELLPOSE_3, _CELLPOSE_3_PAPER),
