@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import os
 import shutil
 import signal
@@ -76,6 +77,18 @@ def trial_site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return site
 
 
+TRIAL_STUDY: dict[str, object] = {
+    "name": "trial",
+    "datasets": ["discs"],
+    "generators": ["brighter"],
+    "segmenters": ["threshold"],
+    "encoder": "moments",
+    "synthetic": [4],
+    "seeds": 2,
+    "budget": "smoke",
+}
+
+
 @dataclass
 class Trial:
     """Runs the command line in a process of its own, with the trial plugins installed and a store of its own."""
@@ -85,16 +98,7 @@ class Trial:
 
     def study(self, **changes: object) -> Path:
         """Write a small study file, with some of its keys replaced."""
-        content = {
-            "name": "trial",
-            "datasets": ["discs"],
-            "generators": ["brighter"],
-            "segmenters": ["threshold"],
-            "encoder": "moments",
-            "synthetic": [4],
-            "seeds": 2,
-            "budget": "smoke",
-        } | changes
+        content = TRIAL_STUDY | changes
         path = self.folder / "study.yaml"
         path.write_text(yaml.safe_dump({k: v for k, v in content.items() if v is not None}))
         return path
@@ -189,13 +193,4 @@ def trial_registry(trial_site: Path, monkeypatch: pytest.MonkeyPatch) -> Iterato
 @pytest.fixture
 def trial_study() -> dict[str, object]:
     """A small study of trial plugins, as a mapping."""
-    return {
-        "name": "trial",
-        "datasets": ["discs"],
-        "generators": ["brighter"],
-        "segmenters": ["threshold"],
-        "encoder": "moments",
-        "synthetic": [4],
-        "seeds": 2,
-        "budget": "smoke",
-    }
+    return copy.deepcopy(TRIAL_STUDY)

@@ -20,7 +20,7 @@ from synthbench.toolkit.segmenters.network_training import train_network
 from synthbench.toolkit.training import loop
 from synthbench.toolkit.training.batches import Batches
 from synthbench.toolkit.training.finetuning import Finetuning
-from synthbench.toolkit.training.initial_weights import input_channels, refuse_new_head
+from synthbench.toolkit.training.initial_weights import input_channels, read_start, refuse_new_head
 from synthbench.toolkit.training.patches import PatchStream, channels_of
 from synthbench.toolkit.training.schedules import one_cycle
 from synthbench.toolkit.training.state_files import read_state, write_state
@@ -122,22 +122,20 @@ class Cellpose(Segmenter[CellposeConfig]):
 
     def _read_start(self, context: Context) -> Start | None:
         """Return the trained weights to start from, and what is known of them."""
-        init = context.init
-        if init is None:
-            return None
-        if init.file is not None:
-            return read_file(init.file)
-        assert init.model is not None
-        model = self.load(init.model, context)
-        return Start(
-            source=init.model,
-            tensors=model.model.net.state_dict(),
-            channels=model._channels,
-            diam_mean=model.model.diam_mean,
-            diameter=model.diameter,
-            high_percentile=model.high_percentile,
-            thresholds=model.thresholds,
-        )
+
+        def of_model(folder: Path) -> Start:
+            model = self.load(folder, context)
+            return Start(
+                source=folder,
+                tensors=model.model.net.state_dict(),
+                channels=model._channels,
+                diam_mean=model.model.diam_mean,
+                diameter=model.diameter,
+                high_percentile=model.high_percentile,
+                thresholds=model.thresholds,
+            )
+
+        return read_start(context, read_file, of_model)
 
     def _encode(self, sample: Sample) -> tuple[NDArray[Any], NDArray[Any]]:
         return flows.encode(sample, self.high_percentile)

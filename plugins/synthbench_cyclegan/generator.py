@@ -36,11 +36,6 @@ class CycleGan(MaskToImageGenerator[CycleGanConfig]):
     The mask of an instance dataset is a distance per object and a foreground without inner borders; of a semantic one,
     a plane per class. `preset` chooses between the published method and this project's additions;
     `docs/methods/cyclegan.md` compares them.
-
-    Attributes
-    ----------
-    counts : Counter
-        What sampling has come to: ``drawn`` samples, ``removed`` small objects and ``unplaced`` objects of their masks.
     """
 
     Config = CycleGanConfig

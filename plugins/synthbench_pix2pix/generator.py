@@ -25,11 +25,6 @@ class Pix2Pix(MaskToImageGenerator[Pix2PixConfig]):
     Set up for cells as in arXiv 2512.10334. The mask of an instance dataset is a distance per object and a foreground
     without inner borders, so that touching objects stay apart; of a semantic one, a plane per class. `preset` chooses
     between the published method and this project's additions; `docs/generators.md` has a table of the differences.
-
-    Attributes
-    ----------
-    counts : Counter
-        What sampling has come to: ``drawn`` samples, ``removed`` small objects and ``unplaced`` objects of their masks.
     """
 
     Config = Pix2PixConfig

@@ -24,11 +24,6 @@ class Pix2PixHD(FeatureMatchingGenerator[Pix2PixHDConfig]):
     boundaries between objects; of a semantic one, a plane per class. `preset` chooses between the published method and
     this project's additions; `docs/methods/pix2pixhd.md` compares them. Neither the local enhancer, for images of more
     than 1024², nor the encoder of instance features is built.
-
-    Attributes
-    ----------
-    counts : Counter
-        What sampling has come to: ``drawn`` samples, ``removed`` small objects and ``unplaced`` objects of their masks.
     """
 
     Config = Pix2PixHDConfig

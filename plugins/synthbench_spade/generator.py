@@ -24,11 +24,6 @@ class Spade(FeatureMatchingGenerator[SpadeConfig]):
     boundaries between objects; of a semantic one, a plane per class. `preset` chooses between the published method and
     this project's additions; `docs/methods/spade.md` compares them. The image encoder of the published method, which
     draws images in the style of others, isn't built.
-
-    Attributes
-    ----------
-    counts : Counter
-        What sampling has come to: ``drawn`` samples, ``removed`` small objects and ``unplaced`` objects of their masks.
     """
 
     Config = SpadeConfig

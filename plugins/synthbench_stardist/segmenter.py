@@ -18,7 +18,7 @@ from synthbench import Budget, Context, Instances, Sample, SampleSet, Segmenter,
 from synthbench.errors import StoreError
 from synthbench.metrics.ignore import leave_out
 from synthbench.toolkit.intensity.images import normalise, to_channels
-from synthbench.toolkit.training.initial_weights import input_channels
+from synthbench.toolkit.training.initial_weights import input_channels, read_start
 from synthbench.toolkit.training.patches import PatchStream, channels_of
 from synthbench.toolkit.training.state_files import read_state, write_state
 from synthbench.toolkit.training.threshold_tuning import subsample
@@ -96,16 +96,14 @@ class StarDist(Segmenter[StarDistConfig]):
 
     def _read_start(self, context: Context) -> Start | None:
         """Return the trained weights to start from, and what is known of them."""
-        init = context.init
-        if init is None:
-            return None
-        if init.file is not None:
-            return read_folder(init.file, self.config)
-        assert init.model is not None
-        fitted = self.load(init.model, context)
-        arrays = {name: np.asarray(v.numpy()) for name, v in named(fitted.model.keras_model).items()}
-        thresholds = {"prob": fitted.model.thresholds.prob, "nms": fitted.model.thresholds.nms}
-        return Start(init.model, arrays, fitted._channels, thresholds)
+
+        def of_model(folder: Path) -> Start:
+            fitted = self.load(folder, context)
+            arrays = {name: np.asarray(v.numpy()) for name, v in named(fitted.model.keras_model).items()}
+            thresholds = {"prob": fitted.model.thresholds.prob, "nms": fitted.model.thresholds.nms}
+            return Start(folder, arrays, fitted._channels, thresholds)
+
+        return read_start(context, lambda path: read_folder(path, self.config), of_model)
 
     def _load_start(self, start: Start, context: Context) -> None:
         """Give the network trained weights, and their thresholds."""

@@ -17,7 +17,7 @@ from synthbench.toolkit.segmenters.network_segmenter import NetworkSegmenter
 from synthbench.toolkit.segmenters.network_training import train_network
 from synthbench.toolkit.training.batches import Batches
 from synthbench.toolkit.training.finetuning import Finetuning
-from synthbench.toolkit.training.initial_weights import input_channels, refuse_new_head
+from synthbench.toolkit.training.initial_weights import input_channels, read_start, refuse_new_head
 from synthbench.toolkit.training.loop import autocast
 from synthbench.toolkit.training.partner_losses import partner_losses
 from synthbench.toolkit.training.patches import PatchStream, channels_of
@@ -101,14 +101,12 @@ class UNet(NetworkSegmenter[UNetConfig]):
 
     def _read_start(self, context: Context) -> Start | None:
         """Return the trained weights to start from, and what is known of them."""
-        init = context.init
-        if init is None:
-            return None
-        if init.file is not None:
-            return read_file(init.file)
-        assert init.model is not None
-        model = self.load(init.model, context)
-        return Start(init.model, model.network.state_dict(), model.channels, model.head, model.thresholds)
+
+        def of_model(folder: Path) -> Start:
+            model = self.load(folder, context)
+            return Start(folder, model.network.state_dict(), model.channels, model.head, model.thresholds)
+
+        return read_start(context, read_file, of_model)
 
     def _start(self, start: Start, context: Context) -> bool:
         """Give the network trained weights; return False if its output layer starts from the seed."""

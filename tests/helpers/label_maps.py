@@ -1,4 +1,4 @@
-"""Pairs of label maps for property tests, with all that makes label maps hard: names, gaps, types, memory, size."""
+"""Label maps: pairs for property tests, with all that makes them hard (names, gaps, types, memory, size), and discs."""
 
 from __future__ import annotations
 
@@ -48,3 +48,13 @@ def renumbered(labels: np.ndarray) -> np.ndarray:
     """Return the label map with the ids 1 … n in its order of ids, as plain int64: what other packages take."""
     ids = np.unique(labels)
     return np.searchsorted(ids[ids > 0], labels, side="right").astype(np.int64).reshape(labels.shape)
+
+
+def discs(size: int = 48) -> np.ndarray:
+    """Return discs with one pixel in their very middle, so that the middle is the same however they are turned."""
+    yy, xx = np.mgrid[:size, :size]
+    labels = np.zeros((size, size), np.int32)
+    for label, (y, x, radius) in enumerate([(9, 12, 6), (11, 33, 8), (30, 20, 9), (38, 39, 5), (31, 3, 6)], start=1):
+        labels[((yy - y) ** 2 + (xx - x) ** 2 <= radius**2) & (labels == 0)] = label
+    labels[:, 0] = 0
+    return labels

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import torch
 
+from helpers.label_maps import discs
 from synthbench import Budget, Context, Sample, SampleSet, Stopped, TrainingMix
 from synthbench.errors import ConfigError, StoreError
 from synthbench.toolkit.training import loop
@@ -24,16 +25,6 @@ from synthbench_cellpose.config import CellposeConfig
 from synthbench_cellpose.segmenter import DEFAULT_THRESHOLDS, Cellpose, mean_diameter, patch_side
 
 BUDGET = Budget(steps=4, batch_size=2, patch_size=32)
-
-
-def discs(size: int = 48) -> np.ndarray:
-    """Return discs with one pixel in their very middle, so that the middle is the same however they are turned."""
-    yy, xx = np.mgrid[:size, :size]
-    labels = np.zeros((size, size), np.int32)
-    for label, (y, x, radius) in enumerate([(9, 12, 6), (11, 33, 8), (30, 20, 9), (38, 39, 5), (31, 3, 6)], start=1):
-        labels[((yy - y) ** 2 + (xx - x) ** 2 <= radius**2) & (labels == 0)] = label
-    labels[:, 0] = 0
-    return labels
 
 
 def noise(shape: tuple[int, ...], dtype: str = "uint8", seed: int = 1) -> np.ndarray:

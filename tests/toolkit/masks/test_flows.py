@@ -6,22 +6,13 @@ import numpy as np
 import pytest
 import torch
 
+from helpers.label_maps import discs
 from synthbench import Budget, Sample, SampleSet, TrainingMix
 from synthbench.metrics.matching import count, pooled
 from synthbench.toolkit.masks import flows
 from synthbench.toolkit.training.patches import PatchStream, dihedral
 
 pytest.importorskip("cellpose", reason="needs the extra 'cellpose'")
-
-
-def discs(size: int = 48) -> np.ndarray:
-    """Return discs with one pixel in their very middle, so that the middle is the same however they are turned."""
-    yy, xx = np.mgrid[:size, :size]
-    labels = np.zeros((size, size), np.int32)
-    for label, (y, x, radius) in enumerate([(9, 12, 6), (11, 33, 8), (30, 20, 9), (38, 39, 5), (31, 3, 6)], start=1):
-        labels[((yy - y) ** 2 + (xx - x) ** 2 <= radius**2) & (labels == 0)] = label
-    labels[:, 0] = 0
-    return labels
 
 
 def saying(labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

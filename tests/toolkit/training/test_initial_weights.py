@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 import torch
 from torch import nn
 
 from synthbench.errors import ConfigError, PluginError
-from synthbench.plugin.api import Budget, Context
+from synthbench.plugin.api import Budget, Context, Init
 from synthbench.toolkit.training.initial_weights import (
     initialise_from,
     input_channels,
+    read_start,
     refuse_new_head,
     repeat_input,
     tensor_problem,
@@ -101,3 +104,12 @@ def test_a_network_has_the_channels_of_its_images_or_takes_grey_for_rgb(
 def test_weights_of_other_channels_are_refused_in_one_line(images: int, weights: int) -> None:
     with pytest.raises(PluginError, match=f"init w: .*{weights} channels.*{images}"):
         input_channels(images, weights, "w")
+
+
+@pytest.mark.parametrize(
+    ("init", "expected"),
+    [(None, None), (Init(file=Path("w.pt")), ("file", Path("w.pt"))), (Init(model=Path("m")), ("model", Path("m")))],
+)
+def test_a_start_is_read_by_what_it_is(init: Init | None, expected: tuple[str, Path] | None) -> None:
+    context = Context(init=init)
+    assert read_start(context, lambda path: ("file", path), lambda folder: ("model", folder)) == expected

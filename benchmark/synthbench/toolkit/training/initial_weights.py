@@ -12,7 +12,8 @@ The rules are the same for every method:
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
 
 from synthbench.errors import ConfigError, PluginError, join_names
 
@@ -22,7 +23,32 @@ if TYPE_CHECKING:
 
     from synthbench.plugin.api import Context
 
-__all__ = ["initialise_from", "input_channels", "refuse_new_head", "repeat_input", "tensor_problem"]
+__all__ = ["initialise_from", "input_channels", "read_start", "refuse_new_head", "repeat_input", "tensor_problem"]
+
+
+StartT = TypeVar("StartT")
+
+
+def read_start(
+    context: Context, of_file: Callable[[Path], StartT], of_model: Callable[[Path], StartT]
+) -> StartT | None:
+    """Return what ``context.init`` names, read by one of two functions; None where training starts from the seed.
+
+    Parameters
+    ----------
+    context
+    of_file
+        Path of published weights → what is known of them.
+    of_model
+        Folder of a model of this segmenter → the same.
+    """
+    init = context.init
+    if init is None:
+        return None
+    if init.file is not None:
+        return of_file(init.file)
+    assert init.model is not None
+    return of_model(init.model)
 
 
 def input_channels(images: int, weights: int, source: object) -> int:
