@@ -18,7 +18,7 @@ from synthbench.toolkit.training.mode_collapse import SAMPLES_TO_CHECK, check_mo
 from synthbench.types import LabelMap, Planes
 from synthbench_diffusion.config import DenoisingConfig, DiffusionConfig
 from synthbench_diffusion.network import Denoiser, build_denoiser
-from synthbench_diffusion.training import DiffusionTraining, Examples
+from synthbench_diffusion.training import DiffusionTraining, Examples, training_of
 
 __all__ = ["ConditionalDiffusion"]
 
@@ -49,17 +49,7 @@ class ConditionalDiffusion(MaskToImageGenerator[DenoisingConfig]):
             batch = batches[number]
             return Examples(batch.image, self.condition(batch.mask, batch.intensities))
 
-        training = DiffusionTraining(
-            self.config,
-            self.network.train(),
-            self.process,
-            examples,
-            steps=len(batches),
-            image_planes=self.codec.image_planes,
-            random=random,
-        )
-        self.network = training.average.module
-        return training
+        return training_of(self, examples, steps=len(batches), random=random)
 
     def check_images(self, train: SampleSet, seed: int) -> None:
         """Raise `Diverged` if the images drawn for patches of training masks are flat, or all the same."""

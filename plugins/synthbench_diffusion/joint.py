@@ -22,7 +22,7 @@ from synthbench.toolkit.training.training_log import preview_of
 from synthbench.types import Image, LabelMap, Planes
 from synthbench_diffusion.config import DenoisingConfig, DiffusionConfig
 from synthbench_diffusion.network import Denoiser, build_denoiser
-from synthbench_diffusion.training import DiffusionTraining, Examples
+from synthbench_diffusion.training import Examples, training_of
 
 __all__ = ["JointDiffusion"]
 
@@ -69,16 +69,7 @@ class JointDiffusion(JointGenerator[DenoisingConfig]):
                 labelled=labelled if self.with_unlabelled else None,
             )
 
-        training = DiffusionTraining(
-            self.config,
-            self.network.train(),
-            self.process,
-            examples,
-            steps=len(batches),
-            image_planes=self.codec.image_planes,
-            random=random,
-        )
-        self.network = training.average.module
+        training = training_of(self, examples, steps=len(batches), random=random)
         loop.train(
             context,
             state=training.state,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import torch
 from torch.optim.lr_scheduler import LambdaLR
@@ -16,7 +17,11 @@ from synthbench.toolkit.training.schedules import averaged_model, linear_warmup,
 from synthbench_diffusion.config import DenoisingConfig
 from synthbench_diffusion.network import Denoiser
 
-__all__ = ["DiffusionTraining", "Examples", "drop_conditions"]
+if TYPE_CHECKING:
+    from synthbench_diffusion.conditional import ConditionalDiffusion
+    from synthbench_diffusion.joint import JointDiffusion
+
+__all__ = ["DiffusionTraining", "Examples", "drop_conditions", "training_of"]
 
 _WARMUP_STEPS = 5000
 
@@ -127,6 +132,35 @@ class DiffusionTraining:
         self.schedule.step()
         self.average.update_parameters(self.network)
         return losses
+
+
+def training_of(
+    method: JointDiffusion | ConditionalDiffusion,
+    examples: Callable[[int], Examples],
+    *,
+    steps: int,
+    random: torch.Generator,
+) -> DiffusionTraining:
+    """Return the training of a method's network; from now on, the moving average of its weights draws.
+
+    Parameters
+    ----------
+    method
+        Its codec and its conditioning are fitted, and its network is built.
+    examples, steps, random
+        As for `DiffusionTraining`.
+    """
+    training = DiffusionTraining(
+        method.config,
+        method.network.train(),
+        method.process,
+        examples,
+        steps=steps,
+        image_planes=method.codec.image_planes,
+        random=random,
+    )
+    method.network = training.average.module
+    return training
 
 
 def _mean(errors: torch.Tensor, chosen: torch.Tensor) -> torch.Tensor:

@@ -125,3 +125,12 @@ def assert_same_predictions(one: Segmenter[Any], other: Segmenter[Any], image: n
     before, after = one.predict(image), other.predict(image)
     np.testing.assert_array_equal(before.labels, after.labels)
     np.testing.assert_array_equal(before.scores, after.scores)
+
+
+def assert_draws_bright_objects(generator: Generator[Any], contrast: float = 60) -> None:
+    """What is drawn is brighter where the masks have objects, and there are about as many as in `blobs`."""
+    samples = generator.sample_batch(range(12), 0)
+    inside, outside = (np.concatenate([s.image[(s.labels > 0) == inner] for s in samples]) for inner in (True, False))
+    assert np.median(inside) > np.median(outside) + contrast
+    objects, area = sum(int(s.labels.max()) for s in samples), sum(s.labels.size for s in samples)
+    assert 1 <= objects / area * 32**2 <= 5
