@@ -12,6 +12,7 @@ from synthbench import Budget
 from synthbench.errors import ConfigError
 from synthbench.toolkit.generators.conditions import ConditionConfig
 from synthbench.toolkit.generators.config import PresetConfig
+from synthbench.toolkit.generators.unlabelled import UnlabelledConfig
 from synthbench.toolkit.training.budget_defaults import resolve_preset, resolved
 from synthbench_r3gan.networks import BASE_SIDE
 
@@ -24,10 +25,16 @@ PAPER: Mapping[str, Any] = {
     "resampling_factor": 1,
     "learning_rate": 2e-4,
     "pixel_noise": False,
+    "discriminator_width": 1.0,
+    "discriminator_unshuffle": 1,
+    "mask_tanh": False,
 }
 MICROSCOPY: Mapping[str, Any] = {
     "channel_max": 64,
     "channel_base": 512,
+    "discriminator_width": 1.0,
+    "discriminator_unshuffle": 1,
+    "mask_tanh": False,
     "num_blocks": 1,
     "resampling_factor": 2,
     "gamma": 400.0,
@@ -38,7 +45,7 @@ _GAMMAS = {64: 2.0, 256: 150.0}
 """γ at the start of the authors' trainings on faces, by the side of the images."""
 
 
-class R3GanConfig(ConditionConfig, PresetConfig):
+class R3GanConfig(ConditionConfig, UnlabelledConfig, PresetConfig):
     """Hyper-parameters of `synthbench_r3gan.generator.R3Gan`.
 
     Five values change during the training, from the first to the last by half a cosine. Fields whose default is None
@@ -54,6 +61,17 @@ class R3GanConfig(ConditionConfig, PresetConfig):
         None,
         description="how many times smaller than the image the networks' highest resolution is; 1 as published, else "
         "what is drawn is upsampled, and the discriminator sees downsampled patches",
+    )
+    discriminator_width: float | None = Field(
+        None, gt=0, le=1, description="channels of the discriminator relative to the generator's, at least 8"
+    )
+    discriminator_unshuffle: Literal[1, 2, 4] | None = Field(
+        None,
+        description="side of the squares of pixels that become planes of the discriminator, so that its highest "
+        "resolution is as many times smaller than the generator's; 1 as published",
+    )
+    mask_tanh: bool | None = Field(
+        None, description="whether drawn mask planes of instances end with tanh, so that they reach the flat −1 and 1"
     )
     z_dim: int = Field(64, ge=2, description="length of z, and of the embedding of a class that is joined with it")
     gamma: float | None = Field(

@@ -30,6 +30,9 @@ class R3Gan(JointGenerator[R3GanConfig]):
     of a real and a drawn patch; gradient penalties on both (R1 and R2) are added in every step. Where the samples have
     classes, the generator gets an embedding with z, and the discriminator is a projection discriminator. Samples have
     the size of the training patches.
+
+    Where the dataset has unlabelled images, patches of them are mixed in, and a second discriminator, which exists only
+    then, sees the images of all patches without masks or classes. The first one sees the labelled patches.
     """
 
     Config = R3GanConfig
@@ -40,6 +43,7 @@ class R3Gan(JointGenerator[R3GanConfig]):
         "paper": Budget(steps=78_125, batch_size=256, patch_size=256),
     }
     random_stream = "r3gan"
+    uses_unlabelled = True
 
     network: GeneratorNetwork
 
@@ -65,23 +69,20 @@ class R3Gan(JointGenerator[R3GanConfig]):
             classes=self.conditions.class_count,
             factor=resolved(config.resampling_factor),
             softmax=self.codec.mask_encoding == "classes",
+            tanh=bool(config.mask_tanh),
         )
         self.network = network.to(self.device).to(memory_format=torch.channels_last).eval()
 
     def train_networks(self, train: SampleSet, batches: Batches, context: Context, random: torch.Generator) -> None:
         config, budget = self.config, context.budget
-        discriminator = Discriminator(
-            self.channels,
-            resolved(config.num_blocks),
-            self.codec.planes,
-            classes=self.conditions.class_count,
-            factor=resolved(config.resampling_factor),
-        )
+        discriminator = self._discriminator(self.codec.planes, self.conditions.class_count)
+        image_discriminator = self._discriminator(self.codec.image_planes, 0) if self.with_unlabelled else None
         training = R3GanTraining(
             config,
             self.network.train(),
-            discriminator.to(self.device).to(memory_format=torch.channels_last),
+            discriminator,
             copy.deepcopy(self.network).eval().requires_grad_(False),
+            image_discriminator=image_discriminator,
             image_planes=self.codec.image_planes,
             steps=budget.steps,
             batch_size=budget.batch_size,
@@ -91,10 +92,28 @@ class R3Gan(JointGenerator[R3GanConfig]):
         class_of_sample = torch.tensor(self.conditions.classes, device=self.device)
 
         def step(number: int) -> loop.Losses:
-            classes = class_of_sample[[slot.index for slot in batches.stream.slots(number)]]
-            return training.step(number, torch.cat(batches[number], dim=1), classes)
+            slots = batches.stream.slots(number)
+            # a patch without a class is compared with one that is drawn with the class of a training sample
+            classes = class_of_sample[[slot.index % len(train) for slot in slots]]
+            labelled = torch.tensor([not slot.synthetic for slot in slots], device=self.device)
+            real = torch.cat(batches[number], dim=1)
+            return training.step(number, real, classes, labelled if self.with_unlabelled else None)
 
         loop.train(context, state=training.state, step=step, preview=preview_of(self, context.seed), task=train.task)
+
+    def _discriminator(self, planes: int, classes: int) -> Discriminator:
+        """Return a new discriminator of image and mask, or of the image alone."""
+        config, unshuffle = self.config, resolved(self.config.discriminator_unshuffle)
+        seen = self.channels[: len(self.channels) + 1 - unshuffle.bit_length()]
+        network = Discriminator(
+            [max(8, int(resolved(config.discriminator_width) * width)) for width in seen],
+            resolved(config.num_blocks),
+            planes,
+            classes=classes,
+            factor=resolved(config.resampling_factor),
+            unshuffle=unshuffle,
+        )
+        return network.to(self.device).to(memory_format=torch.channels_last)
 
     @torch.no_grad()
     def draw_planes(self, donor: int, rng: np.random.Generator) -> Planes:

@@ -1,4 +1,4 @@
-"""An optimiser step: the discriminator's, then the generator's, with values that change over the training."""
+"""An optimiser step: the discriminators', then the generator's, with values that change over the training."""
 
 from __future__ import annotations
 
@@ -19,6 +19,8 @@ __all__ = ["R3GanTraining"]
 _FIRST_BETA2, _LAST_BETA2 = 0.9, 0.99
 _LAST_GAMMA, _LAST_RATE = 0.1, 0.25
 """Relative to the first ones."""
+_OF_IMAGES = "image_"
+"""Prefix of the losses of the discriminator of images without masks."""
 
 
 class R3GanTraining:
@@ -32,6 +34,9 @@ class R3GanTraining:
         On the device that trains.
     average
         A copy of `network`, whose weights become the moving average.
+    image_discriminator
+        Sees the image planes only, of patches with and without labels, and no classes. None if all patches are
+        labelled.
     image_planes
         Planes of the image; the others are the mask's.
     steps, batch_size
@@ -47,23 +52,26 @@ class R3GanTraining:
         discriminator: Discriminator,
         average: GeneratorNetwork,
         *,
+        image_discriminator: Discriminator | None = None,
         image_planes: int,
         steps: int,
         batch_size: int,
         random: torch.Generator,
     ) -> None:
         self.config, self.network, self.discriminator, self.average = config, network, discriminator, average
+        self.image_discriminator = image_discriminator
         self.image_planes, self.steps, self.batch_size, self.random = image_planes, steps, batch_size, random
-        self.opt_g, self.opt_d = (
-            torch.optim.Adam(net.parameters(), resolved(config.learning_rate), betas=(0.0, _FIRST_BETA2), eps=1e-8)
-            for net in (network, discriminator)
-        )
+        self.opt_g, self.opt_d = (_adam(net, config) for net in (network, discriminator))
+        self.opt_image_d = _adam(image_discriminator, config) if image_discriminator is not None else None
 
     @property
     def state(self) -> dict[str, Any]:
         """What a checkpoint keeps, by name."""
         names = ("network", "discriminator", "average", "opt_g", "opt_d", "random")
-        return {name: getattr(self, name) for name in names}
+        state = {name: getattr(self, name) for name in names}
+        if self.opt_image_d is not None:
+            state.update(image_discriminator=self.image_discriminator, opt_image_d=self.opt_image_d)
+        return state
 
     def scheduled(self, number: int) -> dict[str, float]:
         """Return the values of a step: gamma, learning_rate, beta2, aug_p, and half_life in patches."""
@@ -77,8 +85,10 @@ class R3GanTraining:
         }
         return {name: last + left * (first - last) for name, (first, last) in ends.items()}
 
-    def step(self, number: int, real: torch.Tensor, classes: torch.Tensor) -> dict[str, torch.Tensor]:
-        """Take an optimiser step of both networks, and return the losses.
+    def step(
+        self, number: int, real: torch.Tensor, classes: torch.Tensor, labelled: torch.Tensor | None = None
+    ) -> dict[str, torch.Tensor]:
+        """Take an optimiser step of all networks, and return the losses.
 
         Parameters
         ----------
@@ -88,46 +98,90 @@ class R3GanTraining:
             Training patches, ``(B, planes, side, side)``.
         classes
             Their classes, ``(B,)`` int64; what is drawn beside them has the same.
+        labelled
+            ``(B,)`` bool: which patches have a mask. The others are seen by the discriminator of images only. None:
+            all.
         """
         now = self.scheduled(number)
-        for optimiser in (self.opt_g, self.opt_d):
-            set_learning_rate(optimiser, now["learning_rate"])
-            for group in optimiser.param_groups:
-                group["betas"] = (0.0, now["beta2"])
+        for optimiser in (self.opt_g, self.opt_d, self.opt_image_d):
+            if optimiser is not None:
+                set_learning_rate(optimiser, now["learning_rate"])
+                for group in optimiser.param_groups:
+                    group["betas"] = (0.0, now["beta2"])
         losses = {
-            **self._step_discriminator(real, classes, now["gamma"], now["aug_p"]),
-            **self._step_generator(real, classes, now["aug_p"]),
+            **self._step_discriminators(real, classes, labelled, now["gamma"], now["aug_p"]),
+            **self._step_generator(real, classes, labelled, now["aug_p"]),
         }
         self._update_average(now["half_life"])
         return losses
 
-    def _step_discriminator(
-        self, real: torch.Tensor, classes: torch.Tensor, gamma: float, p: float
+    def _step_discriminators(
+        self, real: torch.Tensor, classes: torch.Tensor, labelled: torch.Tensor | None, gamma: float, p: float
     ) -> dict[str, torch.Tensor]:
-        """Take the discriminator's step; without bfloat16, because of the gradients' gradients."""
+        """Take the discriminators' steps; without bfloat16, because of the gradients' gradients."""
         with torch.no_grad():
             fake = self.draw(classes)
+        losses = {}
+        if labelled is None or labelled.any():
+            joint = self._discriminator_losses(
+                self.discriminator,
+                _chosen(real, labelled),
+                _chosen(fake, labelled),
+                _chosen(classes, labelled),
+                gamma,
+                p,
+            )
+            _minimise(self.opt_d, joint)
+            losses.update(joint)
+        if self.image_discriminator is not None and self.opt_image_d is not None:
+            images, drawn = real[:, : self.image_planes], fake[:, : self.image_planes]
+            alone = self._discriminator_losses(self.image_discriminator, images, drawn, classes, gamma, p)
+            _minimise(self.opt_image_d, alone)
+            losses.update({_OF_IMAGES + name: loss for name, loss in alone.items()})
+        return losses
+
+    def _discriminator_losses(
+        self,
+        discriminator: Discriminator,
+        real: torch.Tensor,
+        fake: torch.Tensor,
+        classes: torch.Tensor,
+        gamma: float,
+        p: float,
+    ) -> dict[str, torch.Tensor]:
         real, fake = real.detach().requires_grad_(), fake.detach().requires_grad_()
-        real_scores = self.discriminator(self.augment(real, p), classes)
-        fake_scores = self.discriminator(self.augment(fake, p), classes)
-        losses = {
+        real_scores = discriminator(self.augment(real, p), classes)
+        fake_scores = discriminator(self.augment(fake, p), classes)
+        return {
             "d_loss": discriminator_loss(real_scores, fake_scores),
             "r1_penalty": gamma / 2 * gradient_penalty(real_scores, real),
             "r2_penalty": gamma / 2 * gradient_penalty(fake_scores, fake),
         }
-        _minimise(self.opt_d, losses)
+
+    def _step_generator(
+        self, real: torch.Tensor, classes: torch.Tensor, labelled: torch.Tensor | None, p: float
+    ) -> dict[str, torch.Tensor]:
+        fake = self.draw(classes)
+        losses = {}
+        if labelled is None or labelled.any():
+            losses["g_loss"] = self._generator_loss(
+                self.discriminator, _chosen(real, labelled), _chosen(fake, labelled), _chosen(classes, labelled), p
+            )
+        if self.image_discriminator is not None:
+            images, drawn = real[:, : self.image_planes], fake[:, : self.image_planes]
+            losses[f"{_OF_IMAGES}g_loss"] = self._generator_loss(self.image_discriminator, images, drawn, classes, p)
+        _minimise(self.opt_g, losses)
         return losses
 
-    def _step_generator(self, real: torch.Tensor, classes: torch.Tensor, p: float) -> dict[str, torch.Tensor]:
-        self.discriminator.requires_grad_(False)
-        fake = self.draw(classes)
+    def _generator_loss(
+        self, discriminator: Discriminator, real: torch.Tensor, fake: torch.Tensor, classes: torch.Tensor, p: float
+    ) -> torch.Tensor:
+        discriminator.requires_grad_(False)
         with loop.autocast(real.device):
-            real_scores = self.discriminator(self.augment(real, p), classes)
-            fake_scores = self.discriminator(self.augment(fake, p), classes)
-        losses = {"g_loss": generator_loss(real_scores, fake_scores)}
-        _minimise(self.opt_g, losses)
-        self.discriminator.requires_grad_(True)
-        return losses
+            real_scores = discriminator(self.augment(real, p), classes)
+            fake_scores = discriminator(self.augment(fake, p), classes)
+        discriminator.requires_grad_(True)
+        return generator_loss(real_scores, fake_scores)
 
     def draw(self, classes: torch.Tensor) -> torch.Tensor:
         """Return planes drawn from new z, one for each class of ``(B,)`` int64."""
@@ -138,7 +192,10 @@ class R3GanTraining:
         return planes
 
     def augment(self, planes: torch.Tensor, p: float) -> torch.Tensor:
-        """Return planes ``(B, planes, H, W)`` augmented with the probability `p`; gradients pass, also twice."""
+        """Return planes ``(B, planes, H, W)`` augmented with the probability `p`; gradients pass, also twice.
+
+        Those of the image are the first ones; there may be no others.
+        """
         return ada_augment(planes, self.image_planes, p, random=self.random)
 
     @torch.no_grad()
@@ -146,6 +203,14 @@ class R3GanTraining:
         """Move the average towards the weights: 0.5^(batch / half-life) of it stays; none at a half-life of 0."""
         stays = 0.5 ** (self.batch_size / max(half_life, 1e-8))
         torch._foreach_lerp_(list(self.average.parameters()), list(self.network.parameters()), 1 - stays)
+
+
+def _adam(network: torch.nn.Module, config: R3GanConfig) -> torch.optim.Adam:
+    return torch.optim.Adam(network.parameters(), resolved(config.learning_rate), betas=(0.0, _FIRST_BETA2), eps=1e-8)
+
+
+def _chosen(rows: torch.Tensor, labelled: torch.Tensor | None) -> torch.Tensor:
+    return rows if labelled is None else rows[labelled]
 
 
 def _minimise(optimiser: torch.optim.Optimizer, losses: dict[str, torch.Tensor]) -> None:

@@ -47,7 +47,14 @@ def typed_set(blob_set: SampleSet) -> SampleSet:
     )
 
 
-def training(gamma: float = 2.0, **config: Any) -> R3GanTraining:
+@pytest.fixture(scope="module")
+def unlabelled(blob_set: SampleSet) -> SampleSet:
+    """Images without labels, of no known cell type."""
+    nothing, unknown = np.zeros((64, 64), np.int32), np.ones((64, 64), bool)
+    return SampleSet.of(Sample(f"u{k}", s.image[:64, :64], nothing, {}, unknown) for k, s in enumerate(blob_set))
+
+
+def training(gamma: float = 2.0, *, with_unlabelled: bool = False, **config: Any) -> R3GanTraining:
     torch.manual_seed(0)
     resolved = R3GanConfig(**{**SMALL, "gamma": gamma, **config}).resolve(Budget(101, 4, 16))
     network = GeneratorNetwork([8, 8], 1, 8, 2, 1, factor=2)
@@ -56,6 +63,7 @@ def training(gamma: float = 2.0, **config: Any) -> R3GanTraining:
         network,
         Discriminator([8, 8], 1, 2, factor=2),
         copy.deepcopy(network).requires_grad_(False),
+        image_discriminator=Discriminator([8, 8], 1, 1, factor=2) if with_unlabelled else None,
         image_planes=1,
         steps=101,
         batch_size=4,
@@ -120,6 +128,52 @@ def test_the_average_forgets_by_its_half_life() -> None:
         assert torch.allclose(now, stays * old + (1 - stays) * new, atol=1e-6)
 
 
+# -- unlabelled images ------------------------------------------------------------------------------------------------
+
+
+def test_masks_of_unlabelled_patches_have_no_effect_and_their_images_have_one() -> None:
+    real, classes = (
+        torch.randn((4, 2, 16, 16), generator=torch.Generator().manual_seed(1)),
+        torch.zeros(4, dtype=torch.int64),
+    )
+    labelled = torch.tensor([True, False, True, False])
+
+    def weights(real: torch.Tensor) -> dict[str, bytes]:
+        steps = training(with_unlabelled=True)
+        steps.step(0, real, classes, labelled)
+        return {
+            f"{net}.{name}": value.numpy().tobytes()
+            for net in ("network", "discriminator", "image_discriminator")
+            for name, value in getattr(steps, net).state_dict().items()
+        }
+
+    before, other_mask, other_image = weights(real), real.clone(), real.clone()
+    other_mask[1, 1], other_image[1, 0] = 5.0, 0.5
+    assert weights(other_mask) == before
+    changed = {name.split(".")[0] for name, value in weights(other_image).items() if value != before[name]}
+    assert changed == {"network", "image_discriminator"}
+
+
+def test_the_discriminator_of_images_has_the_same_losses_and_a_batch_may_be_without_labels() -> None:
+    steps = training(with_unlabelled=True)
+    real, classes = torch.randn(4, 2, 16, 16), torch.zeros(4, dtype=torch.int64)
+    joint = {"d_loss", "r1_penalty", "r2_penalty", "g_loss"}
+    alone = {f"image_{name}" for name in joint}
+    losses = steps.step(0, real, classes, torch.tensor([True, False, False, False]))
+    assert set(losses) == joint | alone
+    assert float(losses["image_r1_penalty"].detach()) > 0
+    before = [weight.clone() for weight in steps.discriminator.parameters()]
+    assert set(steps.step(1, real, classes, torch.zeros(4, dtype=torch.bool))) == alone
+    assert all(torch.equal(a, b) for a, b in zip(before, steps.discriminator.parameters(), strict=True))
+
+
+def test_without_unlabelled_images_nothing_changes(typed_set: SampleSet, unlabelled: SampleSet) -> None:
+    given = {"unlabelled": unlabelled}
+    assert R3Gan.uses_unlabelled
+    alone, off = fitted(typed_set), fitted(typed_set, context=given, unlabelled_ratio=0)
+    assert pixels(off) == pixels(alone) != pixels(fitted(typed_set, context=given))
+
+
 # -- configuration ----------------------------------------------------------------------------------------------------
 
 
@@ -165,12 +219,17 @@ def test_the_published_method_trains_and_draws(blob_set: SampleSet) -> None:
     assert len(set(pixels(generator))) == 4
 
 
-def test_a_stopped_training_goes_on_to_the_same_weights(typed_set: SampleSet, tmp_path: Path) -> None:
-    whole = fitted(typed_set, steps=8)
+@pytest.mark.parametrize("mixed", [False, True])
+def test_a_stopped_training_goes_on_to_the_same_weights(
+    typed_set: SampleSet, unlabelled: SampleSet, tmp_path: Path, mixed: bool
+) -> None:
+    """Those of the generator follow from those of the discriminators."""
+    given = {"unlabelled": unlabelled if mixed else None}
+    whole = fitted(typed_set, steps=8, context=given)
     asked = iter(range(100))
     with pytest.raises(Stopped):
-        fitted(typed_set, steps=8, context={"folder": tmp_path, "should_stop": lambda: next(asked) == 5})
-    resumed = fitted(typed_set, steps=8, context={"folder": tmp_path})
+        fitted(typed_set, steps=8, context={**given, "folder": tmp_path, "should_stop": lambda: next(asked) == 5})
+    resumed = fitted(typed_set, steps=8, context={**given, "folder": tmp_path})
     for ours, theirs in zip(whole.network.state_dict().values(), resumed.network.state_dict().values(), strict=True):
         assert torch.equal(ours, theirs)
 
