@@ -69,7 +69,6 @@ class R3Gan(JointGenerator[R3GanConfig]):
             classes=self.conditions.class_count,
             factor=resolved(config.resampling_factor),
             softmax=self.codec.mask_encoding == "classes",
-            tanh=bool(config.mask_tanh),
         )
         self.network = network.to(self.device).to(memory_format=torch.channels_last).eval()
 
@@ -103,15 +102,12 @@ class R3Gan(JointGenerator[R3GanConfig]):
 
     def _discriminator(self, planes: int, classes: int) -> Discriminator:
         """Return a new discriminator of image and mask, or of the image alone."""
-        config, unshuffle = self.config, resolved(self.config.discriminator_unshuffle)
-        seen = self.channels[: len(self.channels) + 1 - unshuffle.bit_length()]
         network = Discriminator(
-            [max(8, int(resolved(config.discriminator_width) * width)) for width in seen],
-            resolved(config.num_blocks),
+            self.channels,
+            resolved(self.config.num_blocks),
             planes,
             classes=classes,
-            factor=resolved(config.resampling_factor),
-            unshuffle=unshuffle,
+            factor=resolved(self.config.resampling_factor),
         )
         return network.to(self.device).to(memory_format=torch.channels_last)
 
