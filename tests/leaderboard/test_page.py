@@ -72,6 +72,14 @@ def written(gaps: SimpleNamespace, shots: dict[str, list[Sample]], tmp_path_fact
     return report(folder, gaps, shots)
 
 
+def test_real_images_alone_have_no_chart_of_differences(frames: SimpleNamespace, tmp_path: Path) -> None:
+    """A study of segmenters only: scores, and nothing that is drawn of nothing."""
+    alone = frames.results(effects={"real": 0.0}, segmenters=("unet",), seeds=1, count=8, ious=(0.5, 0.75, 0.9))
+    text = page(alone, tmp_path)
+    assert {"id": "leaderboard"} in Reader(text).all("section")
+    assert {"id": "differences"} not in Reader(text).all("section")
+
+
 def test_report_is_one_file_that_asks_for_nothing(written: Path) -> None:
     assert written.name == "report.html"
     read = Reader(written.read_text(encoding="utf-8"))

@@ -95,7 +95,7 @@ def page(
         aggregation=aggregation,
         boards=[grid(heading, board, shown(board)) for heading, board in boards(leaderboard)],
         notes=[(name, title(name, metric), definition(name)) for name in [*dict.fromkeys(used), "aggregation"]],
-        forests=[_forest(heading, board) for heading, board in boards(leaderboard)],
+        forests=[forest for heading, board in boards(leaderboard) if (forest := _forest(heading, board))["rows"]],
         curves=[
             _curves(block, places, aggregation)
             for block in study_blocks
