@@ -25,13 +25,19 @@ PAPER: Mapping[str, Any] = {
     "resampling_factor": 1,
     "learning_rate": 2e-4,
     "pixel_noise": False,
+    "discriminator_width": 1.0,
+    "discriminator_unshuffle": 1,
+    "mask_tanh": False,
 }
 MICROSCOPY: Mapping[str, Any] = {
-    "channel_max": 64,
-    "channel_base": 512,
+    "channel_max": 128,
+    "channel_base": 1024,
+    "discriminator_width": 0.5,
+    "discriminator_unshuffle": 2,
+    "mask_tanh": True,
     "num_blocks": 1,
     "resampling_factor": 2,
-    "gamma": 400.0,
+    "gamma": 80.0,
     "learning_rate": 1e-3,
     "pixel_noise": True,
 }
@@ -55,6 +61,17 @@ class R3GanConfig(ConditionConfig, UnlabelledConfig, PresetConfig):
         None,
         description="how many times smaller than the image the networks' highest resolution is; 1 as published, else "
         "what is drawn is upsampled, and the discriminator sees downsampled patches",
+    )
+    discriminator_width: float | None = Field(
+        None, gt=0, le=1, description="channels of the discriminator relative to the generator's, at least 8"
+    )
+    discriminator_unshuffle: Literal[1, 2, 4] | None = Field(
+        None,
+        description="side of the squares of pixels that become planes of the discriminator, so that its highest "
+        "resolution is as many times smaller than the generator's; 1 as published",
+    )
+    mask_tanh: bool | None = Field(
+        None, description="whether drawn mask planes of instances end with tanh, so that they reach the flat −1 and 1"
     )
     z_dim: int = Field(64, ge=2, description="length of z, and of the embedding of a class that is joined with it")
     gamma: float | None = Field(
@@ -93,7 +110,7 @@ class R3GanConfig(ConditionConfig, UnlabelledConfig, PresetConfig):
         paper = {**PAPER, "gamma": default_gamma(budget.patch_size)}
         config = resolve_preset(self, budget, paper=paper, microscopy=MICROSCOPY)
         factor, side = resolved(config.resampling_factor), budget.patch_size
-        smallest = 2 * BASE_SIDE * factor
+        smallest = BASE_SIDE * factor * max(2, resolved(config.discriminator_unshuffle))
         if side < smallest or side & (side - 1):
             nearest = max(smallest, 1 << (side.bit_length() - 1))
             hint = ", or a smaller resampling_factor" if side < smallest and factor > 1 else ""

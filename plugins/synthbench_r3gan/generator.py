@@ -38,7 +38,7 @@ class R3Gan(JointGenerator[R3GanConfig]):
     Config = R3GanConfig
     budgets = {  # noqa: RUF012
         "smoke": Budget(steps=12, batch_size=2, patch_size=64),
-        "quick": Budget(steps=1500, batch_size=8, patch_size=128),
+        "quick": Budget(steps=2000, batch_size=8, patch_size=128),
         "standard": Budget(steps=20_000, batch_size=32, patch_size=256),
         "paper": Budget(steps=78_125, batch_size=256, patch_size=256),
     }
@@ -69,6 +69,7 @@ class R3Gan(JointGenerator[R3GanConfig]):
             classes=self.conditions.class_count,
             factor=resolved(config.resampling_factor),
             softmax=self.codec.mask_encoding == "classes",
+            tanh=bool(config.mask_tanh),
         )
         self.network = network.to(self.device).to(memory_format=torch.channels_last).eval()
 
@@ -102,12 +103,15 @@ class R3Gan(JointGenerator[R3GanConfig]):
 
     def _discriminator(self, planes: int, classes: int) -> Discriminator:
         """Return a new discriminator of image and mask, or of the image alone."""
+        config, unshuffle = self.config, resolved(self.config.discriminator_unshuffle)
+        seen = self.channels[: len(self.channels) + 1 - unshuffle.bit_length()]
         network = Discriminator(
-            self.channels,
-            resolved(self.config.num_blocks),
+            [max(8, int(resolved(config.discriminator_width) * width)) for width in seen],
+            resolved(config.num_blocks),
             planes,
             classes=classes,
-            factor=resolved(self.config.resampling_factor),
+            factor=resolved(config.resampling_factor),
+            unshuffle=unshuffle,
         )
         return network.to(self.device).to(memory_format=torch.channels_last)
 

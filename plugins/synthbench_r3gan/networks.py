@@ -63,9 +63,11 @@ class GeneratorNetwork(nn.Module):
         classes: int = 0,
         factor: int = 1,
         softmax: bool = False,
+        tanh: bool = False,
     ) -> None:
         super().__init__()
         self.factor, self.softmax_planes = factor, mask_planes if softmax else 0
+        self.tanh_planes = mask_planes if tanh and not softmax else 0
         self.embed = linear(classes, z_dim) if classes else None
         self.basis = nn.Parameter(torch.randn(channels[0], BASE_SIDE, BASE_SIDE))
         self.linear = linear(2 * z_dim if classes else z_dim, channels[0])
@@ -95,6 +97,9 @@ class GeneratorNetwork(nn.Module):
         planes: torch.Tensor = self.to_planes(x).float()
         for _ in range(self.factor.bit_length() - 1):
             planes = upsampling.upsample2x(planes)
+        if self.tanh_planes:
+            image, mask = planes[:, : -self.tanh_planes], planes[:, -self.tanh_planes :]
+            return torch.cat([image, torch.tanh(mask)], dim=1)
         if not self.softmax_planes:
             return planes
         image, mask = planes[:, : -self.softmax_planes], planes[:, -self.softmax_planes :]
@@ -113,12 +118,21 @@ class Discriminator(nn.Module):
         As for `GeneratorNetwork`; with a factor above 1, squares of pixels are averaged first.
     """
 
-    def __init__(self, channels: Sequence[int], blocks: int, planes: int, *, classes: int = 0, factor: int = 1) -> None:
+    def __init__(
+        self,
+        channels: Sequence[int],
+        blocks: int,
+        planes: int,
+        *,
+        classes: int = 0,
+        factor: int = 1,
+        unshuffle: int = 1,
+    ) -> None:
         super().__init__()
-        self.factor = factor
+        self.factor, self.unshuffle = factor, unshuffle
         down = list(reversed(channels))
         after = [*down[1:], down[-1]]
-        self.from_planes = convolution(planes, down[0], 1)
+        self.from_planes = convolution(planes * unshuffle**2, down[0], 1)
         self.stages = nn.ModuleList(_stage(width, blocks, len(channels)) for width in down)
         self.change = nn.ModuleList(
             convolution(a, b, 1) if a != b else nn.Identity() for a, b in zip(down, after, strict=True)
@@ -136,9 +150,9 @@ class Discriminator(nn.Module):
         classes
             ``(B,)`` int64; unused without classes.
         """
-        for _ in range(self.factor.bit_length() - 1):
-            planes = F.avg_pool2d(planes, 2)
-        x = self.from_planes(planes)
+        if self.factor > 1:
+            planes = F.avg_pool2d(planes, self.factor)
+        x = self.from_planes(F.pixel_unshuffle(planes, self.unshuffle))
         for k, (stage, change) in enumerate(zip(self.stages, self.change, strict=True), 1):
             x = stage(x)
             if k < len(self.stages):

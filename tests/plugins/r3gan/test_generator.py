@@ -181,7 +181,7 @@ def test_presets_follow_the_budget_and_gamma_the_patch_size() -> None:
     short, long = (R3GanConfig().resolve(R3Gan.budgets[name]) for name in ("quick", "paper"))
     assert (short.preset, short.resampling_factor, short.num_blocks) == ("microscopy", 2, 1)
     assert (long.preset, long.channel_max, long.num_blocks, long.learning_rate) == ("paper", 768, 2, 2e-4)
-    assert short.gamma == 400
+    assert short.gamma == 80
     gammas = [R3GanConfig().resolve(Budget(20_000, 4, side)).gamma for side in (64, 128, 256)]
     assert gammas == [2, pytest.approx((2 * 150) ** 0.5, rel=0.01), 150]
     assert R3GanConfig(gamma=7).resolve(R3Gan.budgets["quick"]).gamma == 7

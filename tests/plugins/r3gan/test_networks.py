@@ -115,3 +115,30 @@ def test_planes_have_the_size_of_patches_and_follow_z_and_class(factor: int) -> 
     scores = Discriminator([16, 16, 8], 1, 3, classes=3, factor=factor)(planes, classes)
     assert scores.shape == (4,)
     assert len(set(scores.tolist())) == 4
+
+
+def test_mask_planes_with_tanh_stay_between_minus_one_and_one() -> None:
+    """The planes of the image don't: they are what the last convolution returns."""
+    torch.manual_seed(0)
+    free = GeneratorNetwork([16, 8], 1, 4, 3, 2)
+    bounded = GeneratorNetwork([16, 8], 1, 4, 3, 2, tanh=True)
+    with torch.no_grad():
+        free.to_planes.weight.mul_(100)
+    bounded.load_state_dict(free.state_dict())
+    z = torch.randn(2, 4)
+    none = torch.zeros(2, dtype=torch.int64)
+    planes, limited = free(z, none).detach(), bounded(z, none).detach()
+    assert torch.equal(limited[:, :1], planes[:, :1])
+    assert torch.equal(limited[:, 1:], torch.tanh(planes[:, 1:]))
+    assert limited[:, :1].max() > 1
+
+
+def test_a_coarser_discriminator_sees_every_pixel() -> None:
+    """Squares of pixels become planes: none is averaged away, so each one moves the score."""
+    torch.manual_seed(0)
+    network = Discriminator([16, 8], 1, 2, unshuffle=2)
+    assert network.from_planes.weight.shape[1] == 2 * 4
+    planes = torch.randn(1, 2, 16, 16, requires_grad=True)
+    network(planes, torch.zeros(1, dtype=torch.int64)).sum().backward()
+    assert planes.grad is not None
+    assert bool((planes.grad != 0).all())
