@@ -12,7 +12,7 @@ from synthbench import Config, Context, ExistingSamples, Generator, Sample, Samp
 from synthbench.errors import DataError
 from synthbench.samples import Task
 from synthbench_ready_made.config import ReadyMadeConfig
-from synthbench_ready_made.reading import open_folder, ordered_samples
+from synthbench_ready_made.reading import check_distinct, open_folder, ordered_samples
 
 __all__ = ["ReadyMade"]
 
@@ -39,8 +39,9 @@ class ReadyMade(Generator[ReadyMadeConfig]):
     ) -> ExistingSamples:
         """Return the folders as sample sets; see `synthbench.Generator.existing`."""
         config.files()
-        found = [open_folder(path, config, task, classes, context)[1] for path in config.path]
-        return ExistingSamples(tuple(found), config.ids_seen())
+        opened = [open_folder(path, config, task, classes, context) for path in config.path]
+        check_distinct(config.path, [samples for samples, _ in opened])
+        return ExistingSamples(tuple(folder for _, folder in opened), config.ids_seen())
 
     def fit(self, train: SampleSet, context: Context) -> None:
         """Keep the images of the folder of this seed.

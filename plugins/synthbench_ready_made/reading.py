@@ -5,19 +5,21 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
 
 from synthbench import Context, Sample, SampleSet
+from synthbench.datasets.copies import same_content
 from synthbench.datasets.library import open_dataset
 from synthbench.datasets.unlabelled import labelled_samples
-from synthbench.errors import DataError, SynthbenchError
+from synthbench.errors import ConfigError, DataError, SynthbenchError
 from synthbench.samples import MASK, ORIGINS, Task
 from synthbench.types import LabelMap
 from synthbench_ready_made.config import ReadyMadeConfig
 
-__all__ = ["open_folder", "ordered_samples"]
+__all__ = ["check_distinct", "open_folder", "ordered_samples"]
 
 _OPTIONS = {
     "--components": "components: true",
@@ -70,6 +72,16 @@ def open_folder(
     if not annotated:
         raise DataError(f"{path}: contains no images with masks")
     return annotated, at
+
+
+def check_distinct(paths: Sequence[str], sets: Sequence[SampleSet]) -> None:
+    """Raise `ConfigError` if two folders hold the same images with the same masks: they aren't two generator seeds."""
+    for (first, one), (second, other) in combinations(zip(paths, sets, strict=True), 2):
+        if same_content(one, other):
+            raise ConfigError(
+                f"path: {first} and {second} hold the same images and masks, so they aren't two generator seeds; "
+                "leave one of them out"
+            )
 
 
 def ordered_samples(samples: SampleSet, *, rgb: bool) -> Iterator[Sample]:

@@ -134,6 +134,45 @@ def test_folders_are_the_default_number_of_generator_seeds_and_the_most(planned,
         planned(folders, generator_seeds=3)
 
 
+def test_a_folder_given_twice_is_refused_and_so_is_one_with_the_same_content(planned, tmp_path: Path) -> None:
+    folder = put(tmp_path / "set", range(20, 26))
+    with pytest.raises(ConfigError, match=rf"{folder} and {folder}"):
+        planned([folder, folder])
+    other = shutil.copytree(folder, tmp_path / "other")
+    for kind in ("images", "masks"):
+        (other / kind / "i20.png").rename(other / kind / "z.png")
+    with pytest.raises(ConfigError, match=rf"{folder} and {other}"):
+        planned([folder, other])
+    write_array(other / "images" / "i21.png", picture(30))
+    assert planned([folder, other])
+
+
+def test_arms_of_the_same_content_are_told(planned, tmp_path: Path) -> None:
+    folder = put(tmp_path / "set", range(20, 26))
+    other = shutil.copytree(folder, tmp_path / "other")
+
+    def notes() -> list[str]:
+        own = [{"name": str(path), "label": path.name} for path in (folder, other)]
+        return [note for note in study_notes(planned(folder, generators=own).resolved) if "set and other" in note]
+
+    assert len(notes()) == 1
+    write_array(other / "masks" / "i21.png", labels().T[::-1].copy())
+    assert not notes()
+
+
+def test_repeated_images_and_masks_without_objects_are_told(planned, tmp_path: Path) -> None:
+    folder = put(tmp_path / "set", range(20, 26))
+    assert len(study_notes(planned(folder, config=ids(tmp_path)).resolved)) == 0
+    write_array(folder / "images" / "i21.png", picture(20))
+    (note,) = study_notes(planned(folder, config=ids(tmp_path)).resolved)
+    assert "i20 = i21" in note
+    for file in (folder / "masks").iterdir():
+        write_array(file, np.zeros((SIDE, SIDE), np.uint8))
+    notes = study_notes(planned(folder, config=ids(tmp_path)).resolved)
+    assert len(notes) == 2
+    assert "object" in notes[0]
+
+
 # -- what is tested stays unseen --------------------------------------------------------------------------------------
 
 
@@ -161,10 +200,18 @@ def test_a_tool_that_has_seen_what_is_tested_is_refused(planned, tmp_path: Path,
 
 def test_ids_of_no_image_are_refused_and_some_are_told(planned, tmp_path: Path) -> None:
     folder = put(tmp_path / "set", range(20, 26))
-    with pytest.raises(ConfigError, match=r"train-0\.png"):
-        planned(folder, config=ids(tmp_path, "train-0.png"))
-    (note,) = study_notes(planned(folder, config=ids(tmp_path, "train-0", "other")).resolved)
-    assert "1 ids" in note
+    with pytest.raises(ConfigError, match=r"train-77\.png"):
+        planned(folder, config=ids(tmp_path, "train-77.png"))
+    (note,) = study_notes(planned(folder, config=ids(tmp_path, "train-0", "e1", "e2.png", "e3", "e4")).resolved)
+    assert "4 ids" in note
+    assert "e1, e2.png, e3 and 1 more" in note
+
+
+@pytest.mark.parametrize("name", ["test-9.png", "raw/test-9.ome.tif", "C:\\raw\\test-9.TIF", "raw/test-9"])
+def test_ids_may_be_files(planned, tmp_path: Path, name: str) -> None:
+    folder = put(tmp_path / "set", range(20, 26))
+    with pytest.raises(ConfigError, match="test-9;"):
+        planned(folder, config=ids(tmp_path, "train-0", name))
 
 
 def test_what_the_tool_has_seen_beside_the_arm_is_in_plan_and_rows(planned, tmp_path: Path) -> None:
@@ -234,3 +281,9 @@ def test_a_plugin_s_name_is_the_plugin_whatever_is_in_the_folder(trial_study, tm
 def test_two_folders_of_one_name_need_labels(trial_study) -> None:
     with pytest.raises(ConfigError, match="'set' occurs twice"):
         make_study(trial_study | {"generators": ["./a/set", "./b/set"]}, "test")
+
+
+def test_two_labels_that_differ_by_case_only_are_refused(trial_study) -> None:
+    paths = [{"name": f"./{title}", "label": title} for title in ("Pix", "pix")]
+    with pytest.raises(ConfigError, match=r"'Pix' and 'pix'"):
+        make_study(trial_study | {"generators": paths}, "test")

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from collections import Counter
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -13,7 +14,7 @@ from synthbench.plugin.api import Progress, silent
 from synthbench.samples import SampleSet
 from synthbench.types import AnyArray, Image
 
-__all__ = ["Copy", "NEAR", "find_copies", "pixel_hash"]
+__all__ = ["Copy", "NEAR", "find_copies", "pixel_hash", "same_content"]
 
 NEAR = 1 - SAME_IMAGE**2 / 2
 """Correlation of thumbnails, in any of the eight orientations, from which two images count as the same picture."""
@@ -78,3 +79,28 @@ def find_copies(images: SampleSet, originals: SampleSet, progress: Progress = si
     for i, j, _ in near_duplicates(np.stack(thumbs), np.stack(original_thumbs), NEAR):
         found.setdefault((i, j), False)
     return [Copy(images.ids[i], originals.ids[j], exact) for (i, j), exact in sorted(found.items())]
+
+
+def same_content(first: SampleSet, second: SampleSet) -> bool:
+    """Whether two sets hold the same images with the same annotations, whatever their ids and order.
+
+    Images are read only where the indexes of both sets don't show a difference already.
+    """
+    if first.fingerprint == second.fingerprint:
+        return True
+    if _outline(first) != _outline(second):
+        return False
+    return _contents(first) == _contents(second)
+
+
+def _outline(samples: SampleSet) -> Counter[tuple[object, ...]]:
+    """Return what the index says about the content of the samples."""
+    return Counter(
+        (entry.height, entry.width, entry.channels, entry.dtype, entry.objects, entry.covered, entry.ignored)
+        for entry in samples.entries
+    )
+
+
+def _contents(samples: SampleSet) -> Counter[str]:
+    """Return the hashes of images with their annotations."""
+    return Counter(replace(sample, id="any", groups={}).digest for sample in samples)

@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 
-from synthbench.datasets.copies import Copy
+from synthbench.datasets.copies import Copy, same_content
+from synthbench.datasets.files import without_suffix
 from synthbench.datasets.splits import Split
 from synthbench.datasets.unlabelled import labelled_samples
 from synthbench.errors import ConfigError, DataError, join_names
 from synthbench.plugin.api import Context, ExistingSamples
 from synthbench.samples import SampleSet, check_sizes
 from synthbench.store import Store
-from synthbench.study._copies import copies_between
+from synthbench.study._copies import copies_between, repeated_images
 from synthbench.study._inits import NOT_DECLARED, NOT_SEEN
 
-__all__ = ["ExistingSets", "open_existing"]
+__all__ = ["ExistingSets", "equal_arms", "open_existing"]
 
 _NAMED = 4
+_SHOWN = 3
 
 
 @dataclass(frozen=True)
@@ -34,18 +37,21 @@ class ExistingSets:
         One per generator seed.
     trained_on : frozenset of str or None
         Ids of the dataset's images that their maker has seen; None where nobody says so.
-    unknown : int
-        Number of ids that were given and that the dataset doesn't have.
+    unknown : tuple of str
+        Ids that were given and that the dataset doesn't have.
     copies : tuple of Copy
         Images of the sets that are copies of images of the dataset.
+    repeated : tuple of (str, str)
+        Images of the sets that are equal to one before them: the id of the first, and their own.
     """
 
     title: str
     dataset: str
     sets: tuple[SampleSet, ...]
     trained_on: frozenset[str] | None
-    unknown: int
+    unknown: tuple[str, ...]
     copies: tuple[Copy, ...]
+    repeated: tuple[tuple[str, str], ...] = ()
 
     def more_seen(self, train: SampleSet) -> str:
         """Return what their maker has seen beside an arm's training images: `NOT_DECLARED`, `NOT_SEEN`, or a number."""
@@ -146,7 +152,15 @@ class ExistingSets:
             most = f"up to {more[-1]}" if len(trained) > 1 else str(more[-1])
             lines.append(f"{where}: its images were made with {most} real images more than the arm real has")
         if self.unknown:
-            lines.append(f"{where}: {self.unknown} ids of its trained_on are no images of this dataset")
+            lines.append(
+                f"{where}: {len(self.unknown)} ids of its trained_on are no images of this dataset: "
+                f"{_first(self.unknown)}"
+            )
+        if not any(entry.objects for samples in self.sets for entry in samples.entries):
+            lines.append(f"{where}: none of its masks has an object")
+        if self.repeated:
+            twins = [f"{first} = {name}" for first, name in self.repeated]
+            lines.append(f"{where}: {len(twins)} of its images occur twice: {_first(twins)}")
         for part in ("test", "validation", "train"):
             held = {name for split in splits for name in split.parts[part]}
             copied = Counter(copy.exact for copy in {c.image: c for c in self.copies if c.of in held}.values())
@@ -155,6 +169,15 @@ class ExistingSets:
                 kind = "training" if part == "train" else part
                 lines.append(f"{where}: {copied.total()} of its images are copies of {kind} images, or nearly{exact}")
         return lines
+
+
+def equal_arms(existing: Iterable[ExistingSets]) -> list[str]:
+    """Return in a sentence each which generators hold the same samples as another, for the same dataset."""
+    return [
+        f"{one.title} and {other.title} on {one.dataset}: they hold the same images and masks"
+        for one, other in combinations(existing, 2)
+        if one.dataset == other.dataset and any(same_content(a, b) for a in one.sets for b in other.sets)
+    ]
 
 
 Ask = Callable[[SampleSet, Context], ExistingSamples | None]
@@ -195,16 +218,40 @@ def open_existing(
             )
     annotated = labelled_samples(samples)
     copies = [copy for made in sets for copy in copies_between(store, made, annotated, context.progress)]
-    trained_on, unknown = None, 0
+    repeated = tuple(repeated_images(store, sets, context.progress))
+    trained_on: frozenset[str] | None = None
+    unknown: tuple[str, ...] = ()
     if answer.trained_on is not None:
-        trained_on = frozenset(answer.trained_on) & set(samples.ids)
-        unknown = len(set(answer.trained_on) - trained_on)
+        named = _find_ids(answer.trained_on, samples)
+        trained_on = frozenset(named.values())
+        unknown = tuple(name for name in dict.fromkeys(answer.trained_on) if name not in named)
         if unknown and not trained_on:
             raise ConfigError(
                 f"generator {title!r}: its trained_on names no image of dataset {dataset!r}: "
                 f"{join_names(sorted(answer.trained_on)[:_NAMED])}; expected ids such as {samples.ids[0]}"
             )
-    return ExistingSets(title, dataset, sets, trained_on, unknown, tuple(copies))
+    return ExistingSets(title, dataset, sets, trained_on, unknown, tuple(copies), repeated)
+
+
+def _first(names: Sequence[str]) -> str:
+    """Return the first names, and how many more there are."""
+    more = f" and {len(names) - _SHOWN:,} more" if len(names) > _SHOWN else ""
+    return ", ".join(names[:_SHOWN]) + more
+
+
+def _find_ids(given: Sequence[str], samples: SampleSet) -> dict[str, str]:
+    """Return the ids of images by what names them: an id, or a file with its folder or suffix, as ``raw/cell-7.png``.
+
+    Names that the set doesn't have are left out.
+    """
+    known = set(samples.ids)
+    found = {}
+    for name in given:
+        file = name.replace("\\", "/").rsplit("/", 1)[-1]
+        candidates = (name, without_suffix(name), file, without_suffix(file))
+        if image := next((text for text in candidates if text in known), ""):
+            found[name] = image
+    return found
 
 
 def _described(samples: SampleSet) -> str:

@@ -153,6 +153,9 @@ class Study(BaseModel):
                     raise ValueError(f"{kind}: {title!r} occurs twice; {way}")
                 if kind == "generators" and title == "real":
                     raise ValueError("generators: 'real' is the arm without synthetic data, always there")
+                for other in titles:
+                    if other != title and other.casefold() == title.casefold():
+                        raise ValueError(f"{kind}: {title!r} and {other!r} differ by case only; rename one of them")
         return self
 
     def to_yaml(self) -> str:

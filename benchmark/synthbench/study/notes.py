@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
+from synthbench.study._existing import equal_arms
 from synthbench.study._unlabelled import UnlabelledImages
 from synthbench.study.resolve import NOT_DECLARED, NOT_SEEN, Resolved
 
@@ -23,7 +24,7 @@ def _existing(resolved: Resolved) -> list[str]:
         here = [condition for condition in resolved.conditions if condition.dataset == dataset]
         splits = list({condition.fold: condition.split for condition in here}.values())
         lines += found.notes(splits, [condition.train for condition in here])
-    return lines
+    return [*lines, *equal_arms(resolved.existing.values())]
 
 
 def _joint(resolved: Resolved) -> list[str]:
