@@ -234,3 +234,10 @@ def test_one_generator_seed_is_about_one_trained_generator(frames: SimpleNamespa
     two = found.images[found.images["arm"] != "real"].assign(generator_seed=1.0)
     more = frames.results(table=pd.concat([found.images, two], ignore_index=True))
     assert not [line for line in opening_notes(table(more, draws=DRAWS)) if "generator seed" in line]
+
+
+def test_test_images_of_unknown_origin_are_a_caveat_of_pretrained_rows(frames: SimpleNamespace) -> None:
+    made = table(amounts(frames, {45: 0.0}), draws=DRAWS)
+    made["weights_seen"] = "origin not declared"
+    (line,) = [line for line in caveats(made) if "derived_from" in line]
+    assert line.startswith("unet on phantom-nuclei")

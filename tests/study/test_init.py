@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,9 @@ import pandas as pd
 import pytest
 import yaml
 
+from synthbench.cli import main
+from synthbench.datasets.importing import prepare_import
+from synthbench.datasets.library import Library
 from synthbench.errors import ConfigError, DataError, PluginError
 from synthbench.plugin.registry import registry
 from synthbench.store import Store
@@ -107,6 +111,89 @@ def test_weights_that_have_seen_the_test_images_dataset_are_known(
     notes = study_notes(plan.resolved)
     assert len(notes) == (seen != "no")
     assert all("warm from level" in note for note in notes)
+
+
+@pytest.fixture
+def own(tmp_path: Path) -> Path:
+    """A dataset given by path, of which nobody says where its images come from."""
+    folder = tmp_path / "own"
+    discs = (
+        resolve(
+            make_study(
+                {
+                    "name": "x",
+                    "datasets": ["discs"],
+                    "generators": ["brighter"],
+                    "segmenters": ["warm"],
+                    "budget": "smoke",
+                },
+                "test",
+            ),
+            Store(tmp_path / "store"),
+        )
+        .conditions[0]
+        .folder
+    )
+    prepare_import(discs).write(folder)
+    index = json.loads((folder / "samples.json").read_text())
+    index["info"] = {}
+    (folder / "samples.json").write_text(json.dumps(index))
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("derived_from", "trained_on", "seen"),
+    [
+        (None, ["livecell"], "origin not declared"),
+        (None, [], "no"),
+        (None, None, "not declared"),
+        (["LIVECell"], ["livecell"], "livecell"),
+        (["dsb2018"], ["livecell"], "no"),
+        ([], ["livecell"], "no"),
+        ([], None, "not declared"),
+        (None, ["Own", "livecell"], "own"),
+    ],
+)
+def test_whether_weights_saw_a_dataset_given_by_path_is_unknown_until_its_origin_is_declared(
+    tmp_path: Path, study: dict, weights: Path, own: Path, derived_from: Any, trained_on: Any, seen: str
+) -> None:
+    init = [{"file": str(weights), "trained_on": trained_on}]
+    plan = plan_of(tmp_path, study, datasets=[{"name": str(own), "derived_from": derived_from}], init=init)
+    assert {run.weights_seen for run in plan.training_runs} == {seen}
+    notes = study_notes(plan.resolved)
+    assert len(notes) == (seen != "no")
+    if seen == "origin not declared":
+        assert "own" in notes[0]
+        assert "derived_from" in notes[0]
+    elsewhere = plan_of(tmp_path, study, datasets=[{"name": str(own), "derived_from": ["other"]}], init=init)
+    assert {run.fit for run in elsewhere.training_runs} == {run.fit for run in plan.training_runs}
+
+
+@pytest.mark.parametrize(("origin", "seen"), [("livecell", "livecell"), ("bbbc039,dsb2018", "no"), ("none", "no")])
+def test_an_imported_dataset_keeps_its_declared_origin(
+    tmp_path: Path, study: dict, weights: Path, own: Path, monkeypatch: pytest.MonkeyPatch, origin: str, seen: str
+) -> None:
+    monkeypatch.setenv("SYNTHBENCH_HOME", str(tmp_path / "home"))
+    assert main(["dataset", "add", str(own), "--name", "kept", "--derived-from", origin]) == 0
+    plan = plan_of(tmp_path, study, datasets=["kept"], init=[{"file": str(weights), "trained_on": ["livecell"]}])
+    assert {run.weights_seen for run in plan.training_runs} == {seen}
+
+
+@pytest.mark.parametrize("value", ["dsb2018", [3], ["?"]])
+def test_an_origin_that_is_no_list_of_names_is_refused_in_one_line(study: dict, value: Any) -> None:
+    with pytest.raises(ConfigError, match="derived_from") as raised:
+        make_study(study | {"datasets": [{"name": "x", "derived_from": value}]}, "test")
+    assert "\n" not in str(raised.value)
+    assert str(value[0] if isinstance(value, list) else value) in str(raised.value)
+
+
+def test_a_dataset_that_a_plugin_built_under_another_name_has_its_origin(
+    tmp_path: Path, study: dict, weights: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SYNTHBENCH_HOME", str(tmp_path / "home"))
+    Library().build("discs", {}, name="kept")
+    plan = plan_of(tmp_path, study, datasets=["kept"], init=[{"file": str(weights), "trained_on": ["discs2018"]}])
+    assert {run.weights_seen for run in plan.training_runs} == {"discs2018"}
 
 
 def test_what_stands_beside_a_file_declares_its_training_data(tmp_path: Path, study: dict, weights: Path) -> None:

@@ -51,16 +51,20 @@ def _option(args: argparse.Namespace, name: str) -> str | None:
 
 
 def _only_of_imports(args: argparse.Namespace) -> dict[str, Any]:
-    return {name: getattr(args, name) for name in ("groups", "group_from", "truth", "channels")}
+    return {name: getattr(args, name) for name in ("groups", "group_from", "truth", "channels", "derived_from")}
 
 
 def _refuse_import_options(args: argparse.Namespace) -> None:
     from synthbench.errors import ConfigError
 
-    if any(import_options(args).values()) or args.ignore == 0 or any(_only_of_imports(args).values()):
+    if (
+        any(import_options(args).values())
+        or args.ignore == 0
+        or any(v is not None and v != () for v in _only_of_imports(args).values())
+    ):
         raise ConfigError(
             f"{args.what} is a dataset plugin; --task, --classes, --components, --ignore, --white, "
-            "--trust-masks, --groups, --group-from, --truth and --channels apply only to imports"
+            "--trust-masks, --groups, --group-from, --truth, --channels and --derived-from apply only to imports"
         )
 
 

@@ -42,6 +42,17 @@ def add_channels_option(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_origin_option(parser: argparse.ArgumentParser) -> None:
+    """Add the option that names the published datasets that the images come from."""
+    parser.add_argument(
+        "--derived-from",
+        type=_origins,
+        metavar="A,B",
+        help="published datasets that the images come from, such as dsb2018, or none for images of your own; studies "
+        "compare them with what weights were trained on",
+    )
+
+
 def import_options(args: argparse.Namespace) -> dict[str, Any]:
     """Return the options by the names of parameters of `synthbench.datasets.importing.prepare_import`."""
     return {name: getattr(args, name) for name in ("task", "classes", "components", "ignore", "white", "trusted")}
@@ -49,6 +60,13 @@ def import_options(args: argparse.Namespace) -> dict[str, Any]:
 
 def _names(text: str) -> tuple[str, ...]:
     return tuple(name.strip() for name in text.split(","))
+
+
+def _origins(text: str) -> tuple[str, ...]:
+    names = _names(text)
+    if not all(any(map(str.isalnum, name)) for name in names):
+        raise argparse.ArgumentTypeError(f"{text!r}: give names of datasets, such as dsb2018, or none")
+    return () if names == ("none",) else names
 
 
 def _number(text: str) -> float:

@@ -24,7 +24,7 @@ import argparse
 from synthbench.cli._dataset_add import add_dataset
 from synthbench.cli._dataset_list import list_datasets
 from synthbench.cli._dataset_views import check, show
-from synthbench.cli._import_options import add_channels_option, add_import_options
+from synthbench.cli._import_options import add_channels_option, add_import_options, add_origin_option
 
 __all__ = ["add_arguments", "run"]
 
@@ -50,6 +50,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     adding.add_argument("--from", dest="archive", metavar="PATH", help="a manually downloaded copy of the file")
     add_channels_option(adding)
+    add_origin_option(adding)
     adding.set_defaults(action=add_dataset)
     checking = actions.add_parser("check", help="check a dataset: duplicates, leaks between splits, implausible masks")
     checking.add_argument("what", metavar="NAME|PATH")

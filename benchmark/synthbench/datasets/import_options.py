@@ -16,7 +16,10 @@ from synthbench.samples import TASKS, Task, check_ignore_value
 if TYPE_CHECKING:
     from synthbench.datasets.found_image import FoundImage
 
-__all__ = ["ImportLog", "ImportOptions"]
+__all__ = ["DERIVED_FROM", "ImportLog", "ImportOptions"]
+
+DERIVED_FROM = "derived_from"
+"""Key of a sample set's metadata: published datasets that its images come from; empty if they are in none."""
 
 BINARY_CLASSES = ("background", "foreground")
 

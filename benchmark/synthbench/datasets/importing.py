@@ -11,7 +11,7 @@ import numpy as np
 
 from synthbench.datasets.files import safe_id, subfolders
 from synthbench.datasets.grouping import Grouping, log_unused_tables, make_grouping
-from synthbench.datasets.import_options import ImportLog, ImportOptions
+from synthbench.datasets.import_options import DERIVED_FROM, ImportLog, ImportOptions
 from synthbench.datasets.intensity_scale import IntensityScale, Rescaler
 from synthbench.datasets.mask_checks import check_masks
 from synthbench.datasets.pixels import log_bit_depth
@@ -237,6 +237,7 @@ def prepare_import(
     white: float | None = None,
     trusted: bool = False,
     channels: Sequence[str] = (),
+    derived_from: Sequence[str] | None = None,
 ) -> Import:
     """Prepare an import; only the format is detected, no image is read yet.
 
@@ -267,6 +268,8 @@ def prepare_import(
         Don't check whether masks are label maps of objects.
     channels
         Names of the channels of the images, in their order; by default those of the sample set, if it is one already.
+    derived_from
+        Published datasets that the images come from; empty: none; by default what the sample set says, if it is one.
 
     Raises
     ------
@@ -298,4 +301,6 @@ def prepare_import(
         raise ConfigError(f"channels {', '.join(channels)}: expected up to {MAX_CHANNELS} different names")
     if channels:
         info["channels"] = list(channels)
+    if derived_from is not None:
+        info[DERIVED_FROM] = list(derived_from)
     return Import(at, detected, description, name, options, info, additional_groups, tuple(channels))

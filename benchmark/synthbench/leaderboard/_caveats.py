@@ -19,7 +19,7 @@ from synthbench.leaderboard._narrative import (
     with_differences,
 )
 from synthbench.leaderboard._verdicts import ONE_SEED
-from synthbench.results import NOT_DECLARED, NOT_SEEN
+from synthbench.results import NOT_DECLARED, NOT_SEEN, ORIGIN_NOT_DECLARED
 from synthbench.statistics import PRIOR
 
 __all__ = ["FEW_GROUPS", "FEW_IMAGES", "FEW_SEEDS", "MIN_C_T", "RESIZED", "caveats"]
@@ -78,6 +78,11 @@ def _weights(table: pd.DataFrame) -> Iterator[str]:
             yield (
                 f"{what}: nobody says what the weights it starts from were trained on; if they have seen these test "
                 "images, its scores are too high."
+            )
+        elif seen == ORIGIN_NOT_DECLARED:
+            yield (
+                f"{what}: nobody says which published datasets these test images come from; if the weights it starts "
+                "from have seen them, its scores are too high. Declare it with derived_from in the study."
             )
         elif seen not in ("", NOT_SEEN):
             yield (

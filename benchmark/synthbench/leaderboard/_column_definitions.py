@@ -11,7 +11,8 @@ DEFINITIONS = {
     "init": "What the segmenter starts from: scratch (weights drawn from the seed), a file of weights, or a training "
     "on another dataset.",
     "weights_seen": "Datasets of the test images that the segmenter's initial weights were trained on: such a row is "
-    "no fair test. “no”: none of them. “not declared”: nobody says what the weights were trained on.",
+    "no fair test. “no”: none of them. “not declared”: nobody says what the weights were trained on. “origin not "
+    "declared”: nobody says which datasets the test images come from.",
     "arm": "What the segmenter is trained on: real images alone, or together with this number of synthetic samples of "
     "a generator (“only”: synthetic samples alone). CSV and JSON write “real + G × n” where tables write “G × n”. "
     "Every arm is trained for the same number of optimiser steps.",

@@ -5,7 +5,7 @@ from synthbench.results._resampling_units import GROUP, split_groups, unmodelled
 from synthbench.results._tables import COUNT, TABLES, Results, load_results, save_results
 from synthbench.statistics.image_counts import UNIT
 from synthbench.study.plan import SCRATCH
-from synthbench.study.resolve import NOT_DECLARED, NOT_SEEN
+from synthbench.study.resolve import NOT_DECLARED, NOT_SEEN, ORIGIN_NOT_DECLARED
 
 __all__ = [
     "FAILURES",
@@ -13,6 +13,7 @@ __all__ = [
     "GROUP",
     "NOT_DECLARED",
     "NOT_SEEN",
+    "ORIGIN_NOT_DECLARED",
     "SCRATCH",
     "TABLES",
     "UNIT",

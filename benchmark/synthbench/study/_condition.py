@@ -7,6 +7,7 @@ from pathlib import Path
 
 from synthbench.datasets.splits import Split
 from synthbench.samples import SampleSet
+from synthbench.study._origins import Origins
 from synthbench.study._unlabelled import UnlabelledImages
 
 __all__ = ["Condition"]
@@ -27,8 +28,8 @@ class Condition:
         `train` is the fraction of the split's training samples.
     unlabelled : UnlabelledImages
         Images without labels, whatever the fraction; none where no generator of the study uses them.
-    origins : frozenset of str
-        Names of the dataset and of those that its images come from.
+    origins : Origins
+        The dataset, and those that its images come from.
     """
 
     dataset: str
@@ -39,7 +40,7 @@ class Condition:
     validation: SampleSet
     test: SampleSet
     unlabelled: UnlabelledImages = field(default_factory=UnlabelledImages)
-    origins: frozenset[str] = frozenset()
+    origins: Origins = field(default_factory=Origins)
 
     @property
     def label(self) -> str:

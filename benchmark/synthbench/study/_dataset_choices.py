@@ -90,7 +90,7 @@ class DatasetConfig(StudyPart):
         The environment of a plugin, where it isn't to be the first that has it.
     derived_from
         Names of published datasets that its images come from: weights that were trained on one of these have seen it.
-        A plugin names its own.
+        Empty: they are in no published dataset. None: what the dataset was added with; a plugin names its own.
     """
 
     name: str
@@ -100,7 +100,7 @@ class DatasetConfig(StudyPart):
     ignore: Annotated[int, Field(ge=0, strict=True)] | None = None
     split: SplitConfig = SplitConfig()
     environment: str = ""
-    derived_from: list[str] = []
+    derived_from: list[Annotated[str, Field(pattern="[A-Za-z0-9]")]] | None = None
 
     @model_validator(mode="before")
     @classmethod

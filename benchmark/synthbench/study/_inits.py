@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from synthbench.datasets.splits import Split
 from synthbench.datasets.weights_card import read_card
-from synthbench.environments.plugins import find_plugin, has_plugin
 from synthbench.errors import ConfigError, DataError
 from synthbench.plugin.api import Progress
 from synthbench.plugin.registry import Registered
-from synthbench.plugin.specs import DatasetSpec
 from synthbench.samples import SampleSet, check_sizes
 from synthbench.store import Store
 from synthbench.study._condition import Condition
 from synthbench.study._copies import copies_between
 from synthbench.study._hosts import Hosts
+from synthbench.study._origins import Origins, origins_of
 from synthbench.study.inputs import weights_digest
 from synthbench.study.model import BudgetConfig, DatasetConfig, InitConfig, PluginConfig
 from synthbench.study.provenance.plugins import PluginFingerprint
@@ -27,15 +25,16 @@ __all__ = [
     "AS_PUBLISHED",
     "NOT_DECLARED",
     "NOT_SEEN",
+    "ORIGIN_NOT_DECLARED",
     "Opener",
     "Pretraining",
     "ResolvedInit",
     "check_init_data",
-    "dataset_names",
     "resolve_init",
 ]
 
 NOT_DECLARED = "not declared"
+ORIGIN_NOT_DECLARED = "origin not declared"
 NOT_SEEN = "no"
 
 AS_PUBLISHED = " (as published)"
@@ -81,24 +80,27 @@ class ResolvedInit:
     digest : str
         SHA-256 of the file, or of the folder's files with their names.
     pretraining : Pretraining or None
-    trained_on : frozenset of str or None
-        Names of the datasets that the weights have seen, as `dataset_names` writes them; None: nobody says.
+    trained_on : Origins
+        Datasets that the weights have seen.
     """
 
     title: str
     file: Path | None = None
     digest: str = ""
     pretraining: Pretraining | None = None
-    trained_on: frozenset[str] | None = None
+    trained_on: Origins = field(default_factory=Origins)
 
     def seen(self, condition: Condition) -> str:
         """Return which datasets of the test images the weights have seen; `NOT_SEEN` if none.
 
-        `NOT_DECLARED` where nobody says what they were trained on.
+        `NOT_DECLARED` where nobody says what they were trained on, `ORIGIN_NOT_DECLARED` where nobody says which
+        datasets the test images come from.
         """
-        if self.trained_on is None:
+        if both := self.trained_on.names & condition.origins.names:
+            return ", ".join(sorted(both))
+        if not self.trained_on.declared:
             return NOT_DECLARED
-        return ", ".join(sorted(self.trained_on & condition.origins)) or NOT_SEEN
+        return NOT_SEEN if condition.origins.declared or not self.trained_on.names else ORIGIN_NOT_DECLARED
 
 
 def resolve_init(
@@ -155,7 +157,7 @@ def resolve_init(
         plugin=hosts.fingerprint(entry, choice.config, init.budget or _trained(budget)),
     )
     _check_pretraining(pretraining, samples, owner)
-    return ResolvedInit(init.title, pretraining=pretraining, trained_on=dataset_names(init.dataset))
+    return ResolvedInit(init.title, pretraining=pretraining, trained_on=origins_of(init.dataset, samples))
 
 
 def _trained(budget: BudgetConfig) -> BudgetConfig:
@@ -173,7 +175,7 @@ def _from_file(hosts: Hosts, entry: Registered, choice: PluginConfig, init: Init
         init.title,
         file=path.resolve(),
         digest=weights_digest(path),
-        trained_on=None if declared is None else frozenset(map(_plain, declared)),
+        trained_on=Origins.of(declared),
     )
 
 
@@ -226,16 +228,3 @@ def check_init_data(init: ResolvedInit, conditions: Iterable[Condition], store: 
                 f"{condition.dataset!r}, the first {copies[0].image!r} of {copies[0].of!r}; take them out of one of "
                 "the two"
             )
-
-
-def dataset_names(choice: DatasetConfig) -> frozenset[str]:
-    """Return the names of a dataset and of those that its images come from, in lower case letters and digits."""
-    names = {Path(choice.name).expanduser().resolve().name, *choice.derived_from}
-    if has_plugin("dataset", choice.name):
-        spec = find_plugin("dataset", choice.name, choice.environment).spec
-        names |= set(spec.derived_from) if isinstance(spec, DatasetSpec) else set()
-    return frozenset(map(_plain, names))
-
-
-def _plain(name: str) -> str:
-    return re.sub(r"[^a-z0-9]+", "", name.lower())

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from synthbench.study._existing import equal_arms
 from synthbench.study._unlabelled import UnlabelledImages
-from synthbench.study.resolve import NOT_DECLARED, NOT_SEEN, Resolved
+from synthbench.study.resolve import NOT_DECLARED, NOT_SEEN, ORIGIN_NOT_DECLARED, Resolved
 
 __all__ = ["study_notes"]
 
@@ -46,6 +46,11 @@ def _weights(resolved: Resolved) -> list[str]:
         for dataset, seen in {each.dataset: segmenter.init.seen(each) for each in resolved.conditions}.items():
             if seen == NOT_DECLARED:
                 lines.append(f"{segmenter.title}: what its weights were trained on isn't declared")
+            elif seen == ORIGIN_NOT_DECLARED:
+                lines.append(
+                    f"{segmenter.title}: whether its weights have seen {dataset} isn't known; name the published "
+                    "datasets that its images come from (derived_from: [NAME], or [] for images of your own)"
+                )
             elif seen != NOT_SEEN:
                 lines.append(f"{segmenter.title}: its weights have seen {seen}, which {dataset} belongs to")
     return list(dict.fromkeys(lines))

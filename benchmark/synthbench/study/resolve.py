@@ -23,9 +23,10 @@ from synthbench.study._hosts import Hosts
 from synthbench.study._inits import (
     NOT_DECLARED,
     NOT_SEEN,
+    ORIGIN_NOT_DECLARED,
     check_init_data,
-    dataset_names,
 )
+from synthbench.study._origins import origins_of
 from synthbench.study._study_plugins import LONG, JointGenerator, StudyPlugin, find_entry, resolve_plugins
 from synthbench.study._unlabelled import UnlabelledImages, UnlabelledPool, check_kinds
 from synthbench.study.model import DatasetConfig, Study
@@ -37,6 +38,7 @@ __all__ = [
     "LONG",
     "NOT_DECLARED",
     "NOT_SEEN",
+    "ORIGIN_NOT_DECLARED",
     "Resolved",
     "SMALLEST",
     "StudyPlugin",
@@ -167,7 +169,7 @@ def _conditions(
                     validation=samples.subset(split.validation),
                     test=samples.subset(split.test),
                     unlabelled=unlabelled,
-                    origins=dataset_names(choice),
+                    origins=origins_of(choice, samples),
                 )
             )
     return conditions

@@ -59,7 +59,8 @@ class TrainingRun:
     """One training of a segmenter in one arm: where a row of results comes from.
 
     `init` is what the segmenter starts from, `SCRATCH` or a title, and `weights_seen` which datasets of the test images
-    these weights have seen: `synthbench.study.resolve.NOT_SEEN`, `NOT_DECLARED`, or names; empty from scratch.
+    these weights have seen: `synthbench.study.resolve.NOT_SEEN`, `NOT_DECLARED`, `ORIGIN_NOT_DECLARED`, or names;
+    empty from scratch.
     `generator_seen` is how many real images beside the training images the maker of samples that exist already has
     seen: a number, `NOT_SEEN` or `NOT_DECLARED`; empty where a generator is fitted.
     """
