@@ -56,6 +56,23 @@ def test_one_line_runs_a_folder_and_says_what_is_not_declared(trial, cells: Path
     assert "0 to run" in again.stderr
 
 
+def test_near_copies_of_test_images_are_in_plan_board_and_report_in_one_sentence(trial, cells: Path) -> None:
+    put(trial.folder / "fakes", 7)
+    write_array(trial.folder / "fakes" / "images" / "50.png", sample(9).image + np.uint8(1))
+    words = ["--dataset", cells, "--generators", "./fakes", "--segmenters", "threshold", "--encoder", "moments"]
+    words += ["--seeds", "1", "--budget", "smoke"]
+    sentence = "fakes on cells: 1 of its images are copies of test images, or nearly"
+    assert f"! {sentence}" in trial.run("plan", *words).stdout.splitlines()
+    run = trial.run("run", *words, "--engine", "serial")
+    board = run.stdout[run.stdout.index("fakes × 6") :]
+    assert sentence in " ".join(board.split())
+    runs = load_results(trial.folder / "runs" / "cells").runs.set_index("arm")
+    assert runs.loc["real + fakes × 6", ["test_copies", "validation_copies"]].tolist() == [1, 0]
+    assert runs.loc["real", ["test_copies", "validation_copies"]].isna().all()
+    assert sentence in trial.run("leaderboard", "runs/cells", "--format", "md").stdout
+    assert sentence in (trial.folder / "runs" / "cells" / "report.html").read_text(encoding="utf-8")
+
+
 def test_check_takes_a_folder_and_a_dataset(tmp_path: Path, cells: Path, capsys, monkeypatch) -> None:
     put(tmp_path / "fakes", 3)
     monkeypatch.chdir(tmp_path)

@@ -19,7 +19,7 @@ from synthbench.leaderboard._narrative import (
     with_differences,
 )
 from synthbench.leaderboard._verdicts import ONE_SEED
-from synthbench.results import NOT_DECLARED, NOT_SEEN, ORIGIN_NOT_DECLARED
+from synthbench.results import NOT_DECLARED, NOT_SEEN, ORIGIN_NOT_DECLARED, copies_note
 from synthbench.statistics import PRIOR
 
 __all__ = ["FEW_GROUPS", "FEW_IMAGES", "FEW_SEEDS", "MIN_C_T", "RESIZED", "caveats"]
@@ -59,6 +59,7 @@ def caveats(table: pd.DataFrame) -> list[str]:
         lines.extend(_unchanged(rows))
     lines.extend(_weights(table))
     lines.extend(_seen(table))
+    lines.extend(_copies(table))
     lines.extend(_fidelity(table))
     lines.extend(mixtures(table))
     if "unscored" in table and table["unscored"].fillna(False).astype(bool).any():
@@ -104,6 +105,14 @@ def _seen(table: pd.DataFrame) -> Iterator[str]:
                 f"{source} was made with {row['generator_seen']} real images more than the arm real has, so a gain may "
                 "come from these."
             )
+
+
+def _copies(table: pd.DataFrame) -> Iterator[str]:
+    """Warn of ready-made images that are copies of test or validation images, or nearly."""
+    for part, name in (("test", "test_copies"), ("validation", "validation_copies")):
+        if name in table:
+            for row in records(table[table[name] > 0].drop_duplicates(["dataset", "generator"])):
+                yield f"{copies_note(row['generator'], row['dataset'], int(row[name]), part)}."
 
 
 def _few_seeds(table: pd.DataFrame) -> Iterator[str]:

@@ -152,6 +152,8 @@ DEFINITIONS = {
     "error": "The first error of the failed trainings.",
     "generator_seen": "Of ready-made images: how many real images their maker has seen that the arm real doesn't have. "
     "“no”: none. “not declared”: nobody says so, and test images may be among them.",
+    "test_copies": "Of ready-made images: how many are copies of test images in any fold, or nearly.",
+    "validation_copies": "Of ready-made images: how many are copies of validation images in any fold, or nearly.",
     "generator_seconds": "Seconds to train the generator; mean over trainings.",
     "draw_seconds": "Seconds to draw the synthetic samples; mean over drawings.",
     "pretraining_seconds": "Seconds to train the segmenter on another dataset first; mean over trainings.",

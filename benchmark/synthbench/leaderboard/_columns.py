@@ -45,6 +45,8 @@ _PLAIN = {
     "kd_n": "n of KD",
     "c_t": "C_T",
     "generator_seen": "real images seen",
+    "test_copies": "copies of test images",
+    "validation_copies": "copies of validation images",
     "generator_seconds": "fit generator",
     "draw_seconds": "draw",
     "weights_seen": "weights have seen",

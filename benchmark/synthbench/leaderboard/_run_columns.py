@@ -20,6 +20,7 @@ __all__ = [
     "coco_columns",
     "completion_columns",
     "cost_of_runs",
+    "existing_copies",
     "generator_seen",
     "generator_steps",
     "mean_over_runs",
@@ -79,6 +80,14 @@ def generator_seen(runs: pd.DataFrame) -> str:
     said = {str(text) for text in runs.get("generator_seen", pd.Series(dtype=str)) if str(text)}
     numbers = [int(text) for text in said if text.isdigit()]
     return NOT_DECLARED if NOT_DECLARED in said else str(max(numbers)) if numbers else NOT_SEEN if said else ""
+
+
+def existing_copies(runs: pd.DataFrame) -> dict[str, float]:
+    """Return how many of the existing samples are copies of test and of validation images; NaN for other generators."""
+    return {
+        name: pd.to_numeric(runs[name], errors="coerce").max() if name in runs else np.nan
+        for name in ("test_copies", "validation_copies")
+    }
 
 
 def completion_columns(runs: pd.DataFrame) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from synthbench.leaderboard._run_columns import (
     coco_columns,
     completion_columns,
     cost_of_runs,
+    existing_copies,
     generator_seen,
     generator_steps,
     mean_over_runs,
@@ -152,6 +153,7 @@ def _block_rows(
                 "generator_seeds": runs["generator_seed"].nunique() if first["generator"] else np.nan,
                 "generator_steps": generator_steps(runs),
                 "generator_seen": generator_seen(runs),
+                **existing_copies(runs),
                 **state,
                 **cost_of_runs(runs),
             }

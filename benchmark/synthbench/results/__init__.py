@@ -5,7 +5,7 @@ from synthbench.results._resampling_units import GROUP, split_groups, unmodelled
 from synthbench.results._tables import COUNT, TABLES, Results, load_results, save_results
 from synthbench.statistics.image_counts import UNIT
 from synthbench.study.plan import SCRATCH
-from synthbench.study.resolve import NOT_DECLARED, NOT_SEEN, ORIGIN_NOT_DECLARED
+from synthbench.study.resolve import NOT_DECLARED, NOT_SEEN, ORIGIN_NOT_DECLARED, copies_note
 
 __all__ = [
     "FAILURES",
@@ -20,6 +20,7 @@ __all__ = [
     "WHOLE_IMAGE",
     "Results",
     "collect",
+    "copies_note",
     "fidelity_row",
     "image_rows",
     "load_results",

@@ -94,6 +94,8 @@ def _run_row(
         "generator_seconds": cost(cell.fit_generator),
         "generator_steps": _steps(plan, cell.generator),
         "generator_seen": cell.generator_seen,
+        "test_copies": cell.test_copies,
+        "validation_copies": cell.validation_copies,
         "draw_seconds": cost(cell.draw),
         "peak_memory_mb": max(peaks, default=None),
         "gpu_memory_mb": cost(cell.fit, "gpu_memory_mb"),

@@ -104,6 +104,7 @@ _NUMBERS = (
     *("iou_sum", "dice", "cldice", "coco_ap", "seconds", "fit_seconds", "predict_seconds", "fd", "kd", "n"),
     *("coco_ap50", "coco_ap75", "pq", "aji", "aji_plus", "pq_tp", "pq_iou_sum"),
     *("aji_shared", "aji_union", "aji_plus_shared", "aji_plus_union"),
+    *("test_copies", "validation_copies"),
 )
 _COUNTS = ("tp", "fp", "fn")
 _TEXT = (

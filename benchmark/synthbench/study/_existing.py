@@ -18,7 +18,7 @@ from synthbench.store import Store
 from synthbench.study._copies import copies_between, repeated_images
 from synthbench.study._inits import NOT_DECLARED, NOT_SEEN
 
-__all__ = ["ExistingSets", "equal_arms", "open_existing"]
+__all__ = ["ExistingSets", "copies_note", "equal_arms", "open_existing"]
 
 _NAMED = 4
 _SHOWN = 3
@@ -162,13 +162,21 @@ class ExistingSets:
             twins = [f"{first} = {name}" for first, name in self.repeated]
             lines.append(f"{where}: {len(twins)} of its images occur twice: {_first(twins)}")
         for part in ("test", "validation", "train"):
-            held = {name for split in splits for name in split.parts[part]}
-            copied = Counter(copy.exact for copy in {c.image: c for c in self.copies if c.of in held}.values())
-            if copied and not (part == "train" and len(splits) > 1):
+            if (copied := self.copied(splits, part)) and not (part == "train" and len(splits) > 1):
                 exact = f" ({copied[True]} pixel by pixel)" if copied[True] else ""
-                kind = "training" if part == "train" else part
-                lines.append(f"{where}: {copied.total()} of its images are copies of {kind} images, or nearly{exact}")
+                lines.append(copies_note(self.title, self.dataset, copied.total(), part) + exact)
         return lines
+
+    def copied(self, splits: Iterable[Split], part: str) -> Counter[bool]:
+        """Return how many images are copies of a part's images in any split: exact ones (True), and near ones."""
+        held = {name for split in splits for name in split.parts[part]}
+        return Counter(copy.exact for copy in {c.image: c for c in self.copies if c.of in held}.values())
+
+
+def copies_note(generator: str, dataset: str, count: int, part: str) -> str:
+    """Return the sentence that says how many ready-made images are copies of a part of a dataset."""
+    kind = "training" if part == "train" else part
+    return f"{generator} on {dataset}: {count} of its images are copies of {kind} images, or nearly"
 
 
 def equal_arms(existing: Iterable[ExistingSets]) -> list[str]:

@@ -17,7 +17,7 @@ from synthbench.store import Store
 from synthbench.study._amounts import amount_of
 from synthbench.study._condition import Condition
 from synthbench.study._dataset_sources import open_dataset, split_dataset
-from synthbench.study._existing import ExistingSets
+from synthbench.study._existing import ExistingSets, copies_note
 from synthbench.study._existing_arms import check_existing_samples, find_existing_samples, with_seeds_of_existing
 from synthbench.study._hosts import Hosts
 from synthbench.study._inits import (
@@ -43,6 +43,7 @@ __all__ = [
     "SMALLEST",
     "StudyPlugin",
     "amount_of",
+    "copies_note",
     "in_hash_order",
     "resolve",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property, partial
@@ -233,16 +234,19 @@ def _median(entries: Sequence[Entry], of: Callable[[Entry], float]) -> float:
 
 
 def no_image_is_the_dataset_s(harness: _Harness) -> str:
-    """No image equals one of the dataset's test and validation images."""
+    """No image is a copy of one of the dataset's test and validation images, or nearly."""
     copies = [copy for samples in harness.sets for copy in find_copies(samples, harness.dataset)]
     split = {entry.id: entry.groups.get("split", "") for entry in harness.dataset.entries}
-    held = [copy for copy in copies if copy.exact and split[copy.of] in ("test", "validation")]
-    require(not held, f"copies of {', '.join(sorted({split[c.of] for c in held}))} images: {_pairs(held)}")
+    held = [copy for copy in copies if split[copy.of] in ("test", "validation")]
+    kinds = ", ".join(sorted({split[copy.of] for copy in held}))
+    require(not held, f"copies of {kinds} images (=), or nearly (≈): {_pairs(held)}")
     known = [copy for copy in copies if split[copy.of] == "train"]
     other = [copy for copy in copies if split[copy.of] != "train"]
     parts = [f"{len(known)} of training images ({_pairs(known)})"] if known else []
     where = "of images that a study may test ({})" if any(split.values()) else "of its images ({})"
-    parts += [f"{len(other)} {where.format(_pairs(other))}"] if other else []
+    if other:
+        parts.append(f"{len(other)} {where.format(_pairs(other))}")
+        warnings.warn("copies of images that a study may test; plan the study to see if it does", stacklevel=2)
     return f"copies, or nearly: {'; '.join(parts)}" if parts else "no copies"
 
 

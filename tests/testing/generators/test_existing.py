@@ -184,3 +184,18 @@ def test_a_training_image_of_the_dataset_is_told(check) -> None:
 def test_images_of_another_type_than_the_dataset_s_are_named(check) -> None:
     deep = [Sample("t", sample(9).image.astype(np.uint16), sample(9).labels)]
     assert failed(check(good(), dataset=deep)).keys() >= {"samples_suit_the_dataset"}
+
+
+@pytest.mark.parametrize("part", ["test", "validation"])
+def test_a_near_copy_of_a_test_image_fails_too(check, part: str) -> None:
+    near = sample(3)
+    faults = failed(check(good(), dataset=[Sample("t", near.image + np.uint8(1), near.labels, {"split": part})]))
+    assert faults.keys() == {"no_image_is_the_dataset_s"}
+    assert "i3 ≈ t" in faults["no_image_is_the_dataset_s"]
+
+
+def test_a_copy_is_warned_of_where_the_dataset_has_no_parts(check) -> None:
+    with pytest.warns(UserWarning, match="may test"):
+        results = check(good(), dataset=[Sample("t", sample(3).image, sample(3).labels)])
+    assert failed(results) == {}
+    assert "i3 = t" in results["no_image_is_the_dataset_s"].message

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 from synthbench.study.plan._comparisons import plan_assess, plan_label_consistency
 from synthbench.study.plan._models import SCRATCH, Fidelity, Plan, TrainingRun
@@ -61,7 +62,7 @@ def _plan_condition(plan: Plan, number: int, condition: Condition) -> None:
                         fit_generator=synthetic.fit.key if synthetic else None,
                         init=segmenter.init.title if segmenter.init else SCRATCH,
                         weights_seen=segmenter.init.seen(condition) if segmenter.init else "",
-                        generator_seen=_seen(plan, condition, arm.generator),
+                        **_existing(plan, condition, arm.generator),
                     )
                 )
     count = min(len(condition.train), len(condition.test), amounts[-1])
@@ -73,10 +74,16 @@ def _plan_condition(plan: Plan, number: int, condition: Condition) -> None:
         plan_label_consistency(plan, number, title, seed, synthetic, min(count, LABEL_CONSISTENCY_IMAGES))
 
 
-def _seen(plan: Plan, condition: Condition, generator: str) -> str:
-    """Return what the maker of existing samples has seen; an empty string where a generator is fitted."""
-    found = plan.resolved.existing.get((condition.dataset, generator))
-    return found.more_seen(condition.train) if found else ""
+def _existing(plan: Plan, condition: Condition, generator: str) -> dict[str, Any]:
+    """Return what is known of existing samples: what their maker has seen, and copies; nothing of a fitted one's."""
+    if (found := plan.resolved.existing.get((condition.dataset, generator))) is None:
+        return {}
+    splits = [other.split for other in plan.resolved.conditions if other.dataset == condition.dataset]
+    return {
+        "generator_seen": found.more_seen(condition.train),
+        "test_copies": found.copied(splits, "test").total(),
+        "validation_copies": found.copied(splits, "validation").total(),
+    }
 
 
 def _arms(resolved: Resolved, segmenter: StudyPlugin, amounts: list[int]) -> Iterator[Arm]:

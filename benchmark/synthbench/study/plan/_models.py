@@ -62,7 +62,9 @@ class TrainingRun:
     these weights have seen: `synthbench.study.resolve.NOT_SEEN`, `NOT_DECLARED`, `ORIGIN_NOT_DECLARED`, or names;
     empty from scratch.
     `generator_seen` is how many real images beside the training images the maker of samples that exist already has
-    seen: a number, `NOT_SEEN` or `NOT_DECLARED`; empty where a generator is fitted.
+    seen: a number, `NOT_SEEN` or `NOT_DECLARED`; empty where a generator is fitted. `test_copies` and
+    `validation_copies` are how many of these samples are copies of images of those parts in any fold, or nearly; None
+    where a generator is fitted.
     """
 
     condition: int
@@ -79,6 +81,8 @@ class TrainingRun:
     init: str = SCRATCH
     weights_seen: str = ""
     generator_seen: str = ""
+    test_copies: int | None = None
+    validation_copies: int | None = None
 
 
 @dataclass(frozen=True)
