@@ -95,13 +95,57 @@ def test_values_beside_the_tensors_are_left_out_and_named(tmp_path: Path) -> Non
 def test_nothing_in_a_file_is_executed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     witness = tmp_path / "executed"
     source = saved(tmp_path / "evil.pt", {"state_dict": TENSORS, "more": Executed(witness)})
-    assert main(["weights", "convert", str(source), str(tmp_path / "net.safetensors")]) == 2
+    assert main(["weights", "show", str(source)]) == 2
     error = capsys.readouterr().err
     assert error.count("\n") == 1
     assert "evil.pt" in error
-    assert "safely" in error
+    assert "weights convert" in error
+    assert "weights_only" not in error
+    assert main(["weights", "convert", str(source), str(tmp_path / "net.safetensors")]) == 2
+    assert "evil.pt" in capsys.readouterr().err
     assert not witness.exists()
     assert not (tmp_path / "net.safetensors").exists()
+
+
+def touch(path: Path) -> None:
+    path.touch()
+
+
+class Called:
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> Any:
+        return (touch, (self.path,))
+
+
+def test_a_function_that_a_checkpoint_names_is_skipped_and_not_called(tmp_path: Path) -> None:
+    source = saved(tmp_path / "x.pt", {"state_dict": TENSORS, "more": Called(tmp_path / "called")})
+    assert extract_state_dict(source).tensors.keys() == TENSORS.keys()
+    assert not (tmp_path / "called").exists()
+
+
+def test_convert_skips_an_optimiser_object(tmp_path: Path) -> None:
+    weight = torch.nn.Parameter(torch.ones(2))
+    optimiser = torch.optim.Adam([weight])
+    weight.sum().backward()
+    optimiser.step()
+    extracted = extract_state_dict(saved(tmp_path / "x.pt", {"model": TENSORS, "epoch": 3, "opt": optimiser}))
+    assert extracted.found_at == "model"
+    assert all(torch.equal(extracted.tensors[name], TENSORS[name]) for name in TENSORS)
+
+
+def test_a_damaged_safetensors_file_is_called_so(tmp_path: Path) -> None:
+    save_file(TENSORS, tmp_path / "trunc.safetensors")
+    content = (tmp_path / "trunc.safetensors").read_bytes()
+    (tmp_path / "trunc.safetensors").write_bytes(content[: len(content) - 8])
+    with pytest.raises(PluginError, match=r"trunc\.safetensors: a damaged safetensors"):
+        extract_state_dict(tmp_path / "trunc.safetensors")
+
+
+def test_a_whole_model_is_refused_with_its_class(tmp_path: Path) -> None:
+    with pytest.raises(PluginError, match=r"torch\.nn\.modules\.linear\.Linear"):
+        extract_state_dict(saved(tmp_path / "x.pt", torch.nn.Linear(1, 1)))
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ import torch
 
 from synthbench.errors import PluginError
 from synthbench.toolkit.training import weights
+from synthbench.toolkit.training.weights_conversion import extract_state_dict, tensor_infos
 
 
 class Harmful:
@@ -22,6 +24,21 @@ def test_nothing_but_named_tensors_is_read(content: object, tmp_path: Path) -> N
     torch.save(content, path)
     with pytest.raises(PluginError, match=r"x\.pth: not a (file of weights|state dict)"):
         weights.read_state_dict(path)
+
+
+@pytest.mark.parametrize("protocol", [2, 4])
+@pytest.mark.parametrize("content", [{"a": 1}, {"a": Harmful()}])
+@pytest.mark.filterwarnings("error")
+def test_a_raw_pickle_is_refused_in_one_line_without_unsafe_advice(
+    content: object, protocol: int, tmp_path: Path
+) -> None:
+    path = tmp_path / "raw.pth"
+    path.write_bytes(pickle.dumps(content, protocol=protocol))
+    for read in (weights.read_state_dict, tensor_infos, extract_state_dict):
+        with pytest.raises(PluginError, match=r"raw\.pth") as raised:
+            read(path)
+        assert "\n" not in str(raised.value)
+        assert "weights_only" not in str(raised.value)
 
 
 @pytest.mark.parametrize("name", ["x.pth", "x.safetensors"])

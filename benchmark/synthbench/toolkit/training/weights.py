@@ -11,6 +11,7 @@ import functools
 import hashlib
 import io
 import os
+import re
 import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,7 +21,19 @@ from synthbench.errors import PluginError, StoreError, write_error_reason
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["load_weights", "read_bytes", "read_state_dict", "save_weights", "sha256", "torch_hub_folder"]
+__all__ = [
+    "SAFETENSORS",
+    "load_weights",
+    "read_bytes",
+    "read_state_dict",
+    "save_weights",
+    "sha256",
+    "torch_hub_folder",
+    "torch_reason",
+]
+
+SAFETENSORS = "ask the authors for a safetensors file"
+"""The way out where a file can't be loaded safely."""
 
 # -- a plugin's own weights -------------------------------------------------------------------------------------------
 
@@ -126,6 +139,16 @@ def read_bytes(path: Path, expected: str = "") -> bytes:
     return content
 
 
+def torch_reason(error: Exception) -> str:
+    """Return what torch found wrong with a file, without its advice to load the file unsafely."""
+    text = " ".join(str(error).split())
+    if "weights_only" in text:
+        text = text.partition("WeightsUnpickler error: ")[2].partition(" Please ")[0]
+    if not text or "weights_only" in text or "http" in text:
+        text = "it can't be loaded safely"
+    return text[:160].rstrip(". ") or type(error).__name__
+
+
 def read_state_dict(path: Path, expected: str = "", *, entry: str = "") -> dict[str, torch.Tensor]:
     """Return the tensors of a safetensors file, or of a torch checkpoint that holds tensors only, by name.
 
@@ -153,8 +176,14 @@ def read_state_dict(path: Path, expected: str = "", *, entry: str = "") -> dict[
                 warnings.simplefilter("ignore")  # what is wrong with a file is an error here
                 tensors = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
     except Exception as error:  # both readers raise exceptions of any class for a damaged file
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise PluginError(f"{path}: not a file of weights (safetensors, or a torch state dict): {reason}") from None
+        if path.suffix == ".safetensors":
+            what = f"not a file of weights: damaged, or no safetensors: {error}; download it again"
+        elif unsafe := re.search(r"GLOBAL (\S+)", str(error)):
+            convert = f"take its tensors out with 'synthbench weights convert {path} NEW.safetensors'"
+            what = f"not a state dict: it holds a {unsafe[1]}, which isn't loaded; {convert}, or {SAFETENSORS}"
+        else:
+            what = f"not a file of weights (safetensors, or a torch state dict): {torch_reason(error)}; {SAFETENSORS}"
+        raise PluginError(f"{path}: {' '.join(what.split())}") from None
     if entry and isinstance(tensors, dict):
         tensors = tensors.get(entry, tensors)
     if not isinstance(tensors, dict) or not all(isinstance(value, torch.Tensor) for value in tensors.values()):

@@ -1,7 +1,8 @@
 """What files of weights hold, and the tensors of a checkpoint as a file of their own.
 
 Nothing is unpickled but tensors and plain values: `torch.load` with ``weights_only=True`` and a short list of harmless
-classes. What needs more is refused.
+classes. Where the tensors are taken out of a checkpoint, objects of all other classes are replaced by empty ones: no
+class or function that a file names is imported or called. What can't be read so is refused.
 """
 
 from __future__ import annotations
@@ -10,12 +11,14 @@ import argparse
 import os
 import pathlib
 import re
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from synthbench.errors import PluginError, join_names, write_error_reason
+from synthbench.toolkit.training.weights import SAFETENSORS, torch_reason
 
 if TYPE_CHECKING:
     import torch
@@ -72,7 +75,7 @@ def tensor_infos(path: Path) -> dict[str, TensorInfo]:
                 stored = file.get_slice(name)
                 infos[name] = TensorInfo(tuple(stored.get_shape()), stored.get_dtype().lower())
     except (OSError, SafetensorError) as error:
-        raise PluginError(f"{path}: can't be read: {error}") from None
+        raise PluginError(f"{path}: a damaged safetensors file, or none: {error}; download it again") from None
     return infos
 
 
@@ -106,7 +109,10 @@ def extract_state_dict(path: Path) -> Extracted:
     """
     import torch
 
-    content, keys = _load(path), []
+    if path.suffix == ".safetensors":
+        tensor_infos(path)
+        raise PluginError(f"{path}: is a safetensors file already, which holds tensors only; use it as it is")
+    content, keys = _load(path, skip=True), []
     while isinstance(content, Mapping):
         key = next((key for key in WRAPPINGS if isinstance(content.get(key), Mapping)), None)
         if key is None:
@@ -155,12 +161,53 @@ def convert_weights(source: Path, target: Path) -> Extracted:
     return extracted
 
 
-def _load(path: Path, *, mmap: bool = False) -> Any:
-    """Load a torch checkpoint that holds tensors, plain values, and objects of harmless classes."""
+class _Skipped:
+    """What stands for an object of a class that isn't loaded."""
+
+    def __new__(cls, *args: Any, **keywords: Any) -> _Skipped:
+        return super().__new__(cls)
+
+    def __init__(self, *args: Any, **keywords: Any) -> None:
+        pass
+
+    def __setstate__(self, state: Any) -> None:
+        pass
+
+
+def _plain_dict(*args: Any) -> dict[Any, Any]:
+    return {}
+
+
+def _placeholders(path: Path) -> list[Any]:
+    """Return what is put in place of the classes and functions that a checkpoint names and that aren't harmless."""
     import torch
 
     try:
-        with torch.serialization.safe_globals(_harmless()):
+        names = torch.serialization.get_unsafe_globals_in_checkpoint(path)
+    except Exception:  # not a checkpoint of torch 1.6 or later: loading it says what is wrong
+        return []
+    known = {name for entry in _harmless() if isinstance(entry, tuple) for name in entry[1:]}
+    known |= {f"{entry.__module__}.{entry.__qualname__}" for entry in _harmless() if isinstance(entry, type)}
+    return [
+        (_plain_dict if name in ("builtins.dict", "collections.defaultdict") else type(name, (_Skipped,), {}), name)
+        for name in names
+        if name not in known
+    ]
+
+
+def _load(path: Path, *, mmap: bool = False, skip: bool = False) -> Any:
+    """Load a torch checkpoint that holds tensors, plain values, and objects of harmless classes.
+
+    With `skip`, it may hold any others, which are replaced by empty objects.
+    """
+    import torch
+
+    try:
+        with (
+            torch.serialization.safe_globals(_harmless() + (_placeholders(path) if skip else [])),
+            warnings.catch_warnings(),
+        ):
+            warnings.simplefilter("ignore")  # what is wrong with a file is an error here
             if mmap:
                 try:
                     return torch.load(path, map_location="cpu", weights_only=True, mmap=True)
@@ -171,11 +218,9 @@ def _load(path: Path, *, mmap: bool = False) -> Any:
         raise PluginError(f"{path}: can't be read: {error.strerror or error}") from None
     except Exception as error:  # torch raises exceptions of any class for a damaged file
         if unsafe := re.search(r"GLOBAL (\S+)", str(error)):
-            raise PluginError(
-                f"{path}: holds a {unsafe[1]}, which can't be loaded safely; ask its authors for a state dict"
-            ) from None
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise PluginError(f"{path}: not a torch checkpoint: {reason[:160]}") from None
+            way_out = SAFETENSORS if skip else f"take the tensors out with 'synthbench weights convert {path}'"
+            raise PluginError(f"{path}: holds a {unsafe[1]}, which can't be loaded safely; {way_out}") from None
+        raise PluginError(f"{path}: not a torch checkpoint: {torch_reason(error)}; {SAFETENSORS}") from None
 
 
 def _harmless() -> list[Any]:
