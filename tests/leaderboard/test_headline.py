@@ -241,3 +241,12 @@ def test_test_images_of_unknown_origin_are_a_caveat_of_pretrained_rows(frames: S
     made["weights_seen"] = "origin not declared"
     (line,) = [line for line in caveats(made) if "derived_from" in line]
     assert line.startswith("unet on phantom-nuclei")
+
+
+def test_published_weights_that_find_nothing_are_not_to_be_trained_longer(frames: SimpleNamespace) -> None:
+    found = amounts(frames, {45: -0.9}, segmenters=("unet", "unet from net (as published)"))
+    said = [line for line in opening_notes(table(found, draws=DRAWS)) if "unet" in line]
+    (trained,) = [line for line in said if "--steps" in line]
+    (published,) = [line for line in said if "published weights find almost nothing" in line]
+    assert "as published" in published
+    assert "as published" not in trained

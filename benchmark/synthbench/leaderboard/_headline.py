@@ -9,7 +9,7 @@ import pandas as pd
 
 from synthbench.leaderboard._columns import title
 from synthbench.leaderboard._formatting import first_words, listed, records, recovered, short, signed
-from synthbench.results import SCRATCH
+from synthbench.results import AS_PUBLISHED, SCRATCH
 
 __all__ = ["NOTHING", "SMOKE", "found_nothing", "opening_notes", "place"]
 
@@ -48,7 +48,9 @@ def _nothing_found(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
         if row["verdict"] != "baseline":
             continue
         score = float(row[row["metric"]])
-        if _level(row) < NOTHING:
+        if _level(row) < NOTHING and row["segmenter"].endswith(AS_PUBLISHED):
+            yield f"{place(row)}: the published weights find almost nothing in these images ({_score(row)})."
+        elif _level(row) < NOTHING:
             yield (
                 f"{place(row)}: {_score(row)} from training on real images alone is too low for a meaningful "
                 "comparison; train longer, with more --steps or a larger --budget."

@@ -5,9 +5,10 @@ from synthbench.results._resampling_units import GROUP, split_groups, unmodelled
 from synthbench.results._tables import COUNT, TABLES, Results, load_results, save_results
 from synthbench.statistics.image_counts import UNIT
 from synthbench.study.plan import SCRATCH
-from synthbench.study.resolve import NOT_DECLARED, NOT_SEEN, ORIGIN_NOT_DECLARED, copies_note
+from synthbench.study.resolve import AS_PUBLISHED, NOT_DECLARED, NOT_SEEN, ORIGIN_NOT_DECLARED, copies_note
 
 __all__ = [
+    "AS_PUBLISHED",
     "FAILURES",
     "COUNT",
     "GROUP",

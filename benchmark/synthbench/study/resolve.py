@@ -21,6 +21,7 @@ from synthbench.study._existing import ExistingSets, copies_note
 from synthbench.study._existing_arms import check_existing_samples, find_existing_samples, with_seeds_of_existing
 from synthbench.study._hosts import Hosts
 from synthbench.study._inits import (
+    AS_PUBLISHED,
     NOT_DECLARED,
     NOT_SEEN,
     ORIGIN_NOT_DECLARED,
@@ -33,6 +34,7 @@ from synthbench.study.model import DatasetConfig, Study
 from synthbench.study.provenance.plugins import PluginFingerprint
 
 __all__ = [
+    "AS_PUBLISHED",
     "Condition",
     "JointGenerator",
     "LONG",
