@@ -33,7 +33,7 @@ __all__ = [
 ]
 
 SAFETENSORS = "ask the authors for a safetensors file"
-"""The way out where a file can't be loaded safely."""
+"""What to do where a file can't be loaded safely."""
 
 # -- a plugin's own weights -------------------------------------------------------------------------------------------
 

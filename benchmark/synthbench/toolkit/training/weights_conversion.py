@@ -218,8 +218,8 @@ def _load(path: Path, *, mmap: bool = False, skip: bool = False) -> Any:
         raise PluginError(f"{path}: can't be read: {error.strerror or error}") from None
     except Exception as error:  # torch raises exceptions of any class for a damaged file
         if unsafe := re.search(r"GLOBAL (\S+)", str(error)):
-            way_out = SAFETENSORS if skip else f"take the tensors out with 'synthbench weights convert {path}'"
-            raise PluginError(f"{path}: holds a {unsafe[1]}, which can't be loaded safely; {way_out}") from None
+            advice = SAFETENSORS if skip else f"take the tensors out with 'synthbench weights convert {path}'"
+            raise PluginError(f"{path}: holds a {unsafe[1]}, which can't be loaded safely; {advice}") from None
         raise PluginError(f"{path}: not a torch checkpoint: {torch_reason(error)}; {SAFETENSORS}") from None
 
 
