@@ -9,12 +9,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from synthbench.metrics.duplicates import SAME_IMAGE
-from synthbench.metrics.similarity import near_duplicates, thumbnail
+from synthbench.metrics.shifted_similarity import MAX_SHIFT, shifted_candidates, shifted_correlation
+from synthbench.metrics.similarity import near_duplicates, oriented, thumbnail
 from synthbench.plugin.api import Progress, silent
 from synthbench.samples import SampleSet
 from synthbench.types import AnyArray, Image
 
-__all__ = ["Copy", "NEAR", "find_copies", "pixel_hash", "same_content"]
+__all__ = ["Copy", "MAX_SHIFT", "NEAR", "find_copies", "pixel_hash", "same_content"]
 
 NEAR = 1 - SAME_IMAGE**2 / 2
 """Correlation of thumbnails, in any of the eight orientations, from which two images count as the same picture."""
@@ -46,7 +47,8 @@ def pixel_hash(image: Image) -> str:
 def find_copies(images: SampleSet, originals: SampleSet, progress: Progress = silent) -> list[Copy]:
     """Return which images are copies of originals, reading each once.
 
-    Copies that are cropped or shifted by several per cent aren't found.
+    A shifted copy is found where both images have the same size and the shift is at most 6 % of each side. Crops aren't
+    found.
 
     Parameters
     ----------
@@ -76,9 +78,18 @@ def find_copies(images: SampleSet, originals: SampleSet, progress: Progress = si
     for position, value in enumerate(original_hashes):
         same.setdefault(value, []).append(position)
     found = {(i, j): True for i, value in enumerate(hashes) for j in same.get(value, ())}
-    for i, j, _ in near_duplicates(np.stack(thumbs), np.stack(original_thumbs), NEAR):
+    rows, original_rows = np.stack(thumbs), np.stack(original_thumbs)
+    for i, j, _ in near_duplicates(rows, original_rows, NEAR):
         found.setdefault((i, j), False)
+    for i, j, orientation in shifted_candidates(rows, original_rows):
+        if (i, j) not in found and _is_shifted(images[i].image, originals[j].image, orientation):
+            found[i, j] = False
     return [Copy(images.ids[i], originals.ids[j], exact) for (i, j), exact in sorted(found.items())]
+
+
+def _is_shifted(image: Image, original: Image, orientation: int) -> bool:
+    """Whether an image is a shifted copy of an original in an orientation."""
+    return shifted_correlation(image, oriented(original[None], orientation)[0]) >= NEAR
 
 
 def same_content(first: SampleSet, second: SampleSet) -> bool:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from synthbench.datasets.copies import NEAR, Copy, find_copies, pixel_hash
+from synthbench.datasets.copies import MAX_SHIFT, NEAR, Copy, find_copies, pixel_hash
 from synthbench.io.atomic import atomic_write
 from synthbench.plugin.api import Progress
 from synthbench.samples import SampleSet
@@ -18,7 +18,7 @@ __all__ = ["copies_between", "repeated_images"]
 
 def copies_between(store: Store, images: SampleSet, originals: SampleSet, progress: Progress) -> Sequence[Copy]:
     """Return which images are copies of originals; see `synthbench.datasets.copies.find_copies`."""
-    question = {"images": images.fingerprint, "originals": originals.fingerprint, "near": NEAR}
+    question = {"images": images.fingerprint, "originals": originals.fingerprint, "near": NEAR, "shifted": MAX_SHIFT}
     memo = store.root / ".memo" / f"copies-{key_of(question)}.json"
     found = _read(memo)
     if found is None:
