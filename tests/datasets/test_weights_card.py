@@ -39,6 +39,12 @@ def test_a_published_model_is_recognised_by_its_name(tmp_path: Path, name: str) 
     assert {"livecell", "tissuenet", "dsb2018", "cellpose"} <= set(card.trained_on)
 
 
+def test_a_name_is_no_proof_for_the_weights_of_another_method(tmp_path: Path) -> None:
+    (tmp_path / "cyto3").touch()
+    assert read_card(tmp_path / "cyto3", "cellpose").trained_on == read_card(tmp_path / "cyto3").trained_on
+    assert read_card(tmp_path / "cyto3", "unet") == WeightsCard(None)
+
+
 @pytest.mark.parametrize("name", ["2D_versatile_fluo", "python_2D_versatile_fluo"])
 def test_a_published_folder_is_recognised_by_its_name(tmp_path: Path, name: str) -> None:
     (tmp_path / name).mkdir()

@@ -72,31 +72,37 @@ def _stardist(trained_on: tuple[str, ...]) -> WeightsCard:
     return WeightsCard(trained_on, "none stated", _STARDIST_SITE, _STARDIST, "name")
 
 
-KNOWN: Mapping[str, WeightsCard] = {
-    "cytotorch_0": _cellpose("cytotorch_0", _CYTO, _CELLPOSE_1),
-    "cyto2torch_0": _cellpose("cyto2torch_0", _CYTO, _CELLPOSE_2),
-    "nucleitorch_0": _cellpose("nucleitorch_0", _NUCLEI, _CELLPOSE_1),
-    "nuclei": _cellpose("nuclei", _NUCLEI, _CELLPOSE_1),
-    "cyto3": _cellpose("cyto3", _CELLPOSE_3, _CELLPOSE_3_PAPER),
-    "tissuenet_cp3": _cellpose("tissuenet_cp3", ("tissuenet",), _CELLPOSE_3_PAPER),
-    "livecell_cp3": _cellpose("livecell_cp3", ("livecell",), _CELLPOSE_3_PAPER),
-    "yeaz_PhC_cp3": _cellpose("yeaz_PhC_cp3", ("yeaz",), _CELLPOSE_3_PAPER),
-    "yeaz_BF_cp3": _cellpose("yeaz_BF_cp3", ("yeaz",), _CELLPOSE_3_PAPER),
-    "bact_phase_cp3": _cellpose("bact_phase_cp3", ("omnipose",), _CELLPOSE_3_PAPER),
-    "bact_fluor_cp3": _cellpose("bact_fluor_cp3", ("omnipose",), _CELLPOSE_3_PAPER),
-    "deepbacs_cp3": _cellpose("deepbacs_cp3", ("deepbacs",), _CELLPOSE_3_PAPER),
-    "cpsam": WeightsCard(
-        ("sa-1b", *_CELLPOSE_3, "neurips2022-cellseg", "bccd", *_HISTOLOGY),
-        _CELLPOSE_TERMS,
-        "https://huggingface.co/mouseland/cellpose-sam",
-        "Pachitariu et al. 2025, bioRxiv (Cellpose-SAM)",
-        "name",
-    ),
-    "2D_versatile_fluo": _stardist(("dsb2018",)),
-    "2D_paper_dsb2018": _stardist(("dsb2018",)),
-    "2D_versatile_he": _stardist(("monuseg", "tnbc")),
+KNOWN: Mapping[str, Mapping[str, WeightsCard]] = {
+    "cellpose": {
+        "cytotorch_0": _cellpose("cytotorch_0", _CYTO, _CELLPOSE_1),
+        "cyto2torch_0": _cellpose("cyto2torch_0", _CYTO, _CELLPOSE_2),
+        "nucleitorch_0": _cellpose("nucleitorch_0", _NUCLEI, _CELLPOSE_1),
+        "nuclei": _cellpose("nuclei", _NUCLEI, _CELLPOSE_1),
+        "cyto3": _cellpose("cyto3", _CELLPOSE_3, _CELLPOSE_3_PAPER),
+        "tissuenet_cp3": _cellpose("tissuenet_cp3", ("tissuenet",), _CELLPOSE_3_PAPER),
+        "livecell_cp3": _cellpose("livecell_cp3", ("livecell",), _CELLPOSE_3_PAPER),
+        "yeaz_PhC_cp3": _cellpose("yeaz_PhC_cp3", ("yeaz",), _CELLPOSE_3_PAPER),
+        "yeaz_BF_cp3": _cellpose("yeaz_BF_cp3", ("yeaz",), _CELLPOSE_3_PAPER),
+        "bact_phase_cp3": _cellpose("bact_phase_cp3", ("omnipose",), _CELLPOSE_3_PAPER),
+        "bact_fluor_cp3": _cellpose("bact_fluor_cp3", ("omnipose",), _CELLPOSE_3_PAPER),
+        "deepbacs_cp3": _cellpose("deepbacs_cp3", ("deepbacs",), _CELLPOSE_3_PAPER),
+    },
+    "cellpose-sam": {
+        "cpsam": WeightsCard(
+            ("sa-1b", *_CELLPOSE_3, "neurips2022-cellseg", "bccd", *_HISTOLOGY),
+            _CELLPOSE_TERMS,
+            "https://huggingface.co/mouseland/cellpose-sam",
+            "Pachitariu et al. 2025, bioRxiv (Cellpose-SAM)",
+            "name",
+        ),
+    },
+    "stardist": {
+        "2D_versatile_fluo": _stardist(("dsb2018",)),
+        "2D_paper_dsb2018": _stardist(("dsb2018",)),
+        "2D_versatile_he": _stardist(("monuseg", "tnbc")),
+    },
 }
-"""Well-known models by the name of their file or folder, with the data that their authors name."""
+"""Well-known models: by the segmenter that starts from them, and the name of their file or folder."""
 
 
 def card_file(path: Path) -> Path:
@@ -104,13 +110,15 @@ def card_file(path: Path) -> Path:
     return path.with_name(f"{path.name}.yaml")
 
 
-def read_card(path: Path) -> WeightsCard:
+def read_card(path: Path, segmenter: str | None = None) -> WeightsCard:
     """Return what is declared or known of a file or folder of weights; the weights themselves aren't read.
 
     Parameters
     ----------
     path
         The file or folder of weights.
+    segmenter
+        Name of the segmenter that starts from it: only models of that method are recognised by their name. None: any.
 
     Raises
     ------
@@ -118,7 +126,9 @@ def read_card(path: Path) -> WeightsCard:
         If its declaration can't be read, has an unknown key, or a value of another kind.
     """
     path = path.absolute()
-    known = KNOWN.get(path.name.removeprefix("python_") if path.is_dir() else path.stem, WeightsCard())
+    name = path.name.removeprefix("python_") if path.is_dir() else path.stem
+    methods = KNOWN if segmenter is None else [segmenter]
+    known = next((KNOWN[each][name] for each in methods if name in KNOWN.get(each, {})), WeightsCard())
     declaration = card_file(path)
     if not declaration.is_file():
         return known

@@ -170,7 +170,7 @@ def _from_file(hosts: Hosts, entry: Registered, choice: PluginConfig, init: Init
     if not path.exists():
         raise ConfigError(f"{owner}: init: {path}: no such file; give scratch, the path of a file, or dataset:NAME")
     hosts.check_init(entry, choice.config, path.resolve())
-    declared = init.trained_on if init.trained_on is not None else read_card(path).trained_on
+    declared = init.trained_on if init.trained_on is not None else read_card(path, choice.name).trained_on
     return ResolvedInit(
         init.title,
         file=path.resolve(),
