@@ -239,8 +239,10 @@ def test_a_file_fetched_by_hand_reaches_the_plugin(capsys, dots, cells):
 
 
 def test_how_masks_are_read_is_not_asked_of_a_plugin(capsys, dots):
-    code, _, err = _run(capsys, "add", "dots", "--components")
-    assert (code, "--truth and --channels apply only to imports" in err) == (2, True)
+    for option in ("--components", "--derived-from=dsb2018"):
+        code, _, err = _run(capsys, "add", "dots", option)
+        assert code == 2
+        assert all(name in err for name in ("--truth", "--channels", "--derived-from", "only to imports"))
 
 
 def test_the_command_imports_nothing_heavy_until_it_runs():
