@@ -325,8 +325,12 @@ def test_weights_that_saw_a_dataset_are_recognised_by_its_published_name() -> No
     assert len(NAMES) >= 23
     for name in NAMES:
         assert registry().get("dataset", name).spec.derived_from
-    for name, weights in (("dsb2018", "2D_versatile_fluo"), ("bbbc039", "nuclei"), ("livecell", "livecell_cp3")):
-        assert set(registry().get("dataset", name).spec.derived_from) & set(KNOWN[weights].trained_on or ())
+    for name, method, weights in (
+        ("dsb2018", "stardist", "2D_versatile_fluo"),
+        ("bbbc039", "cellpose", "nuclei"),
+        ("livecell", "cellpose", "livecell_cp3"),
+    ):
+        assert set(registry().get("dataset", name).spec.derived_from) & set(KNOWN[method][weights].trained_on or ())
 
 
 def test_the_library_builds_a_dataset_with_where_it_comes_from(site: tuple[Path, str], tmp_path: Path) -> None:
