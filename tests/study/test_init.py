@@ -169,6 +169,13 @@ def test_whether_weights_saw_a_dataset_given_by_path_is_unknown_until_its_origin
     assert {run.fit for run in elsewhere.training_runs} == {run.fit for run in plan.training_runs}
 
 
+def test_a_start_on_images_of_ones_own_needs_no_declaration(tmp_path: Path, study: dict, own: Path) -> None:
+    """They are compared with the test images, copies of which are refused."""
+    plan = plan_of(tmp_path, study, datasets=[{"name": "discs"}], init=f"dataset:{own}")
+    assert {run.weights_seen for run in plan.training_runs} == {"no"}
+    assert study_notes(plan.resolved) == []
+
+
 @pytest.mark.parametrize(("origin", "seen"), [("livecell", "livecell"), ("bbbc039,dsb2018", "no"), ("none", "no")])
 def test_an_imported_dataset_keeps_its_declared_origin(
     tmp_path: Path, study: dict, weights: Path, own: Path, monkeypatch: pytest.MonkeyPatch, origin: str, seen: str

@@ -146,9 +146,8 @@ def _unmodelled_groups(table: pd.DataFrame) -> Iterator[str]:
             yield (
                 f"Test images of {dataset} share groups ({groups}) but are treated as independent. If images of one "
                 "group depend on each other (same well, same patient), intervals are too narrow, and training images "
-                "may "
-                f"belong to the same groups: set “split: {{group: {groups.partition(':')[0]}}}”, with “scheme: kfold” "
-                "if the dataset's own split divides groups."
+                f"may belong to the same groups: set “split: {{group: {groups.partition(':')[0]}}}”, with "
+                "“scheme: kfold” if the dataset's own split divides groups."
             )
 
 
@@ -176,8 +175,7 @@ def _unchanged(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
             every = "All" if same >= pairs else f"{same:.0f} of {pairs:.0f}"
             yield (
                 f"{place(row)}, {short(row['arm'])}: nothing changed: were the synthetic images used? {every} "
-                "trainings "
-                "make the same predictions as those on real images alone."
+                "trainings make the same predictions as those on real images alone."
             )
 
 
@@ -200,8 +198,7 @@ def _fidelity(table: pd.DataFrame) -> Iterator[str]:
         if max(sizes) > RESIZED * min(sizes):
             yield (
                 f"Images of {source} have {sizes[0]:,.0f} pixels, test images {sizes[1]:,.0f}: its distances include "
-                "this "
-                "difference."
+                "this difference."
             )
         done, planned = row["fidelity_sets"], row["fidelity_sets_planned"]
         if done < planned:

@@ -83,9 +83,8 @@ def design(table: pd.DataFrame, images: Sequence[pd.DataFrame]) -> str:
     joined = f" from {counted(groups, 'group')}" if groups else ""
     return (
         f"{counted(arms, 'arm')}, {counted(segmenters, 'segmenter')}, {int(table['runs_planned'].sum())} trainings on "
-        f"{real} "
-        f"real images, with and without synthetic ones, all with the same number of steps; tested on {tested} other "
-        f"images{joined}."
+        f"{real} real images, with and without synthetic ones, all with the same number of steps; tested on {tested} "
+        f"other images{joined}."
     )
 
 

@@ -98,6 +98,8 @@ class ResolvedInit:
         """
         if both := self.trained_on.names & condition.origins.names:
             return ", ".join(sorted(both))
+        if self.pretraining is not None:  # a start with copies of test images is refused, see `check_init_data`
+            return NOT_SEEN
         if not self.trained_on.declared:
             return NOT_DECLARED
         return NOT_SEEN if condition.origins.declared or not self.trained_on.names else ORIGIN_NOT_DECLARED

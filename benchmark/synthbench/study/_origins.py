@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 
 from synthbench.datasets.import_options import DERIVED_FROM
@@ -45,19 +46,23 @@ def origins_of(choice: DatasetConfig, samples: SampleSet) -> Origins:
     They are declared where a plugin made the dataset, where it was added with them, or where the study names them. The
     name of a folder alone declares nothing.
     """
-    names = {Path(choice.name).expanduser().resolve().name, *(choice.derived_from or ())}
-    declared = choice.derived_from is not None
+    stored = choice.derived_from, samples.info.get(DERIVED_FROM), _of_plugin(choice, samples)
+    named = [names for names in stored if isinstance(names, list)]
+    own = [Path(choice.name).expanduser().resolve().name, _maker(samples)]
+    return replace(Origins.of(filter(None, map(str, chain(own, *named)))), declared=bool(named))
+
+
+def _of_plugin(choice: DatasetConfig, samples: SampleSet) -> list[str] | None:
+    """Return what the plugin that made a dataset says that it derives from; None if no installed one did."""
     if has_plugin("dataset", choice.name):
         spec = find_plugin("dataset", choice.name, choice.environment).spec
-        names |= set(spec.derived_from) if isinstance(spec, DatasetSpec) else set()
-        declared = True
-    elif plugin := samples.info.get("plugin"):
-        names.add(str(plugin))
-        if plugin in registry().names("dataset"):
-            spec = registry().get("dataset", str(plugin)).spec
-            names |= set(spec.derived_from) if isinstance(spec, DatasetSpec) else set()
-            declared = True
-    if isinstance(added := samples.info.get(DERIVED_FROM), list):
-        names |= set(map(str, added))
-        declared = True
-    return Origins.of(names) if declared else Origins(Origins.of(names).names)
+    elif (name := _maker(samples)) in registry().names("dataset"):
+        spec = registry().get("dataset", name).spec
+    else:
+        return None
+    return list(spec.derived_from) if isinstance(spec, DatasetSpec) else []
+
+
+def _maker(samples: SampleSet) -> str:
+    """Return the name of the plugin that made a set, if one did."""
+    return str(samples.info.get("plugin") or "")
