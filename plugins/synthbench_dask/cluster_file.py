@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import inspect
 import shutil
-from collections.abc import Mapping
+import signal
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -192,9 +194,21 @@ def _telling(job_class: Any, refusals: list[str]) -> Any:
 
 
 def _class_of(system: str) -> Any:
-    import dask_jobqueue
+    with _handlers_kept():
+        import dask_jobqueue
 
     return getattr(dask_jobqueue, SYSTEMS[system])
+
+
+@contextlib.contextmanager
+def _handlers_kept() -> Iterator[None]:
+    """Put Ctrl-C's handler back: importing dask-jobqueue makes it end the process with exit status 0."""
+    before = signal.getsignal(signal.SIGINT)
+    try:
+        yield
+    finally:
+        if signal.getsignal(signal.SIGINT) is not before:
+            signal.signal(signal.SIGINT, before)
 
 
 def _known_keys(system: str) -> set[str]:

@@ -16,6 +16,7 @@ from synthbench.processes.signals import STOPS, Interrupted, defer_signals, inte
 def handlers() -> Iterator[None]:
     """Handlers as a shell leaves them, put back afterwards."""
     before = {number: signal.getsignal(number) for number in STOPS}
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     for number in STOPS[1:]:
         signal.signal(number, signal.SIG_DFL)
     yield

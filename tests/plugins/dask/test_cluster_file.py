@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -78,3 +80,17 @@ def test_gpus_of_other_machines_have_no_numbers(trial) -> None:
     file = written(trial.folder, "oar: {cores: 1, memory: 1GB}\njobs: 1\n")
     words = ("--engine", "dask", "--cluster", file, "--device", "cuda:1")
     assert "--device cuda:1" in trial.run("run", trial.study(), *words, code=2).stderr
+
+
+def test_ctrl_c_still_interrupts_once_a_cluster_file_is_read(tmp_path: Path) -> None:
+    path = written(tmp_path, "slurm: {cores: 1, memory: 1GB}\njobs: 1\n")
+    script = f"""
+import pathlib, signal
+from synthbench_dask.cluster_file import read_cluster_file
+read_cluster_file(pathlib.Path({str(path)!r}))
+signal.raise_signal(signal.SIGINT)
+"""
+    # a fresh process: the library sets its handler where it is first imported
+    ended = subprocess.run([sys.executable, "-c", script], check=False, capture_output=True, text=True)
+    assert "KeyboardInterrupt" in ended.stderr, ended
+    assert ended.returncode != 0
