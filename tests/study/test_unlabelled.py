@@ -125,3 +125,14 @@ def test_a_set_whose_unlabelled_images_have_labels_is_refused(planned) -> None:
 def test_too_few_annotated_images_stay_too_few(planned) -> None:
     with pytest.raises(DataError, match="2 annotated"):
         planned([sample(50 + n, "unlabelled") for n in range(5)], images=[sample(0, "train"), sample(1, "test")])
+
+
+def test_a_group_that_a_generator_needs_and_the_dataset_lacks_is_refused(planned) -> None:
+    level = {"name": "level", "label": "by stage", "config": {"groups": ["stage"]}}
+    assert planned([], images=annotated(stage="1"), generators=[level]).tasks
+    with pytest.raises(ConfigError, match=r"'by stage': dataset 'cells' has no group 'stage'.*: split, well$"):
+        planned([], images=annotated(well="1"), generators=[level])
+    images = annotated(stage="1")
+    images[2] = sample(2, "train")
+    with pytest.raises(ConfigError, match=r"1 training image\(s\), the first 'train-2', of dataset 'cells' have no .*stage"):
+        planned([], images=images, generators=[level])

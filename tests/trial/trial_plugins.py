@@ -92,9 +92,13 @@ class Level(Brighter):
     """Training images, shifted to the mean of images without labels."""
 
     class Config(Brighter.Config):
-        """How many of them it looks at."""
+        """How many of them it looks at, and groups that training images must have."""
 
         share: float = 1.0
+        groups: tuple[str, ...] = ()
+
+        def required_groups(self):
+            return self.groups
 
         def learns_from_unlabelled(self):
             return self.share > 0

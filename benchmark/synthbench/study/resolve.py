@@ -194,7 +194,22 @@ def _check_condition(condition: Condition, choices: Sequence[StudyPlugin]) -> No
                 check_sizes(condition.unlabelled.samples, choice.plugin.budget["patch_size"])
         if choice.plugin.uses_unlabelled:
             check_kinds(condition.unlabelled.samples, condition.train, condition.dataset)
+        _check_groups(condition, choice)
         _check_ignore(condition, choice)
+
+
+def _check_groups(condition: Condition, choice: StudyPlugin) -> None:
+    """Raise `ConfigError` if a training image lacks a group that a plugin's configuration names."""
+    for name in choice.plugin.required_groups:
+        lacking = [entry.id for entry in condition.train.entries if not entry.groups.get(name)]
+        if not lacking:
+            continue
+        known = sorted({group for entry in condition.train.entries for group in entry.groups})
+        some = f"{len(lacking)} training image(s), the first {lacking[0]!r}, of " if name in known else ""
+        raise ConfigError(
+            f"{choice.plugin.kind} {choice.title!r}: {some}dataset {condition.dataset!r} "
+            f"{'have' if some else 'has'} no group {name!r}; its groups are: {', '.join(known) or 'none'}"
+        )
 
 
 def _check_ignore(condition: Condition, choice: StudyPlugin) -> None:

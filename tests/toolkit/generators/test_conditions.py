@@ -146,3 +146,16 @@ def test_a_sequence_keeps_its_proportions_from_the_beginning(proportions: tuple[
     expected = np.arange(1, 401)[:, None] * np.array(proportions)
     assert np.abs(counts - expected).max() <= 1 - 1 / max(2, 2 * len(proportions) - 2) + 1e-6
     assert apportion(proportions, 100, np.random.default_rng(0)).tolist() == order[:100].tolist()
+
+
+@pytest.mark.parametrize(
+    ("config", "groups"),
+    [
+        ({}, ()),
+        ({"condition_on": ["stage"]}, ("stage",)),
+        ({"condition_on": []}, ()),
+        ({"draw": {"cell_type": {"A": 1}}}, ("cell_type",)),
+    ],
+)
+def test_groups_that_are_named_are_required(config: dict[str, Any], groups: tuple[str, ...]) -> None:
+    assert ConditionConfig(**config).required_groups() == groups

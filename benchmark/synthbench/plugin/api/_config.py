@@ -78,6 +78,14 @@ class Config(BaseModel):
         """
         return {}
 
+    def required_groups(self) -> tuple[str, ...]:
+        """Return the names of the groups that every training sample must have, such as ``cell_type``.
+
+        It is asked of the resolved configuration before anything runs, so that a study whose dataset lacks one is
+        refused at once.
+        """
+        return ()
+
     def learns_from_unlabelled(self) -> bool:
         """Return whether a generator with this configuration learns from images without labels.
 

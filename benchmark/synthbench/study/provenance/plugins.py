@@ -67,6 +67,8 @@ class PluginFingerprint:
         Whether it is a generator whose samples may exist before it is fitted; see `Generator.existing`.
     locations : mapping
         The keys of `config` that only say where files are, which are no part of a key.
+    required_groups : sequence of str
+        Groups that every training sample must have.
     supports_joint : bool
         Whether it is a generator that can be trained together with a segmenter, or a segmenter that can do so.
     code : mapping
@@ -91,6 +93,7 @@ class PluginFingerprint:
     requires_init: str = ""
     has_existing: bool = False
     locations: Mapping[str, Any] = field(default_factory=dict)
+    required_groups: Sequence[str] = ()
     supports_joint: bool = False
     code: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     environment: str = ""
@@ -153,6 +156,7 @@ def fingerprint_plugin(
         settings["requires_init"] = str(getattr(cls, "requires_init", ""))
         settings["has_existing"] = kind == "generator" and has_existing(cls)
         settings["locations"] = {name: settings["config"][name] for name in cls.Config.locations}
+        settings["required_groups"] = list(resolved.required_groups())
         settings["unsupported_reason"] = {
             task: reason for task in sorted(entry.spec.tasks) if (reason := resolved.unsupported_reason(task))
         }
@@ -217,7 +221,7 @@ _ABILITIES = (
     *("supports_ignore", "supports_init", "requires_init"),
     *("supports_joint", "uses_unlabelled", "has_existing"),
 )
-_REMEMBERED = {"config", "budget", "locations", "unsupported_reason", *_ABILITIES}
+_REMEMBERED = {"config", "budget", "locations", "required_groups", "unsupported_reason", *_ABILITIES}
 
 
 def _read_memo(path: Path) -> dict[str, Any] | None:

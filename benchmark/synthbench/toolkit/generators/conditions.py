@@ -71,6 +71,10 @@ class ConditionConfig(Config):
                 raise ValueError(f"draw: the proportions of {group} sum to {total:g}; they must sum to 1")
         return self
 
+    def required_groups(self) -> tuple[str, ...]:
+        """Return the groups that the configuration names; see `synthbench.Config.required_groups`."""
+        return tuple(self.proportions) if self.condition_on is None else self.condition_on
+
     @property
     def proportions(self) -> Mapping[str, Mapping[str, float]]:
         """What `draw` asks for; empty for ``training``."""
