@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 import yaml
@@ -15,6 +17,7 @@ from synthbench.datasets.importing import prepare_import
 from synthbench.datasets.library import Library
 from synthbench.errors import ConfigError, DataError, PluginError
 from synthbench.plugin.registry import registry
+from synthbench.samples import SampleSet
 from synthbench.store import Store
 from synthbench.study.model import Study, make_study
 from synthbench.study.notes import study_notes
@@ -271,6 +274,27 @@ def test_a_start_that_makes_no_sense_is_refused_in_one_line(
         plan_of(tmp_path, study, **changes)
     assert words in str(raised.value)
     assert "\n" not in str(raised.value)
+
+
+def test_training_images_of_the_study_among_those_of_a_start_are_noted(tmp_path: Path, study: dict) -> None:
+    train = plan_of(tmp_path, study).resolved.conditions[0].train
+    train.save(tmp_path / "same")
+    rng = np.random.default_rng(1)
+    other = [replace(each, image=rng.integers(0, 255, each.image.shape).astype(np.uint8)) for each in train]
+    SampleSet.of(other).save(tmp_path / "other")
+
+    def notes(name: str, **changes: object) -> list[str]:
+        plan = plan_of(tmp_path, study, init=f"dataset:{tmp_path / name}", **changes)
+        return [note for note in study_notes(plan.resolved) if "copies of" in note]
+
+    assert not notes("other")
+    (note,) = notes("same")
+    assert note.startswith("warm from same: ")
+    assert "training images of discs" in note
+    every = int(note.split()[3])
+    assert f"{every} of the {every} images" in note
+    (few,) = notes("same", fractions=[3])
+    assert int(few.split()[3]) < every
 
 
 def test_a_study_with_starts_is_read_back_as_it_was_written(study: dict) -> None:

@@ -14,7 +14,13 @@ __all__ = ["study_notes"]
 
 def study_notes(resolved: Resolved) -> list[str]:
     """Return sentences on what the study's data lack or had to leave out; none where there is nothing to say."""
-    return [*_unlabelled(resolved), *_existing(resolved), *_joint(resolved), *_weights(resolved)]
+    return [
+        *_unlabelled(resolved),
+        *_existing(resolved),
+        *_joint(resolved),
+        *_weights(resolved),
+        *resolved.trained_twice,
+    ]
 
 
 def _existing(resolved: Resolved) -> list[str]:

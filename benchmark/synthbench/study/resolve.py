@@ -20,6 +20,7 @@ from synthbench.study._dataset_sources import open_dataset, split_dataset
 from synthbench.study._existing import ExistingSets, copies_note
 from synthbench.study._existing_arms import check_existing_samples, find_existing_samples, with_seeds_of_existing
 from synthbench.study._hosts import Hosts
+from synthbench.study._init_copies import repeated_training_images
 from synthbench.study._inits import (
     AS_PUBLISHED,
     NOT_DECLARED,
@@ -55,7 +56,11 @@ SMALLEST = 3
 
 @dataclass(frozen=True)
 class Resolved:
-    """A study with everything it names; `existing`: samples that exist, by titles of dataset and generator."""
+    """A study with everything it names.
+
+    `existing` has samples that exist, by titles of dataset and generator; `trained_twice` sentences on images that
+    segmenters are trained on first and that are training images of the study too.
+    """
 
     study: Study
     conditions: tuple[Condition, ...]
@@ -65,6 +70,7 @@ class Resolved:
     encoder: PluginFingerprint
     encoder_fingerprint: str
     existing: Mapping[tuple[str, str], ExistingSets] = field(default_factory=dict)
+    trained_twice: tuple[str, ...] = ()
 
 
 def resolve(
@@ -91,8 +97,10 @@ def resolve(
         encoder, weights = hosts.encoder(encoder_entry, study.encoder)
         conditions: list[Condition] = []
         existing: dict[tuple[str, str], ExistingSets] = {}
+        datasets: dict[str, SampleSet] = {}
         for choice in study.datasets:
             samples, folder = opened(choice)
+            datasets[_title(choice)] = samples
             _check_task(choice, samples, plugins.named)
             check_unlabelled(samples)
             pool = None
@@ -116,6 +124,7 @@ def resolve(
         encoder,
         weights,
         existing,
+        repeated_training_images(plugins.segmenters, conditions, datasets, store, progress),
     )
 
 
