@@ -50,3 +50,14 @@ def test_what_a_task_tells_is_shown_at_once(tmp_path: Path) -> None:
     with Display(tasks, 0, RuntimeEstimates(Store(tmp_path), ["fit-segmenter"]), 1, Console(file=out)) as listen:
         listen(Event("a", "fit", message="the checkpoint training.pt was damaged; training begins again at step 0"))
     assert "fit-segmenter: unet on real: the checkpoint training.pt was damaged; training begins" in out.getvalue()
+
+
+def test_a_task_that_was_stopped_counts_as_not_done(tmp_path: Path) -> None:
+    tasks = [Task("fit-segmenter", key, {"plugin": {"budget": {}}}, (), {}, key) for key in "abc"]
+    out = io.StringIO()
+    with Display(tasks, 0, RuntimeEstimates(Store(tmp_path), ["fit-segmenter"]), 1, Console(file=out)) as listen:
+        listen(Outcome("a", "done", seconds=1.0))
+        listen(Outcome("b", "failed", stage="fit", error="no"))
+        listen(Outcome("c", "stopped", stage="fit", error="stopped by the user"))
+    assert [line[1:4] for line in out.getvalue().splitlines()] == ["1/3", "2/3", "2/3"]
+    assert set(listen.ended) == {"a", "b", "c"}

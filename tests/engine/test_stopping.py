@@ -89,6 +89,8 @@ def test_a_signal_stops_within_seconds_and_leaves_a_checkpoint(trial, number: in
     assert "crashed" not in output
     assert waiting(trial)
     assert checkpoints(trial)
+    board = trial.run("leaderboard", "runs/trial", code=2)
+    assert "runs/trial: has no results yet" in board.stderr
 
 
 def test_a_signal_to_every_process_stops_and_crashes_nothing(trial) -> None:

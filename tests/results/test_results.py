@@ -235,6 +235,10 @@ def test_rows_that_were_taken_out_are_missed(tmp_path: Path) -> None:
 def test_a_folder_that_is_no_run_is_named(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"no run folder"):
         load_results(tmp_path)
+    (tmp_path / "plan.json").write_text("{}")
+    with pytest.raises(DataError, match=r"stopped .*synthbench run.* resumes") as raised:
+        load_results(tmp_path)
+    assert str(tmp_path) in str(raised.value)
     (tmp_path / "study.yaml").write_text(STUDY.to_yaml())
     with pytest.raises(DataError, match=r"images\.csv: is missing"):
         load_results(tmp_path)

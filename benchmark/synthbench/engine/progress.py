@@ -80,8 +80,8 @@ class Display:
             self._miss(message)
         self._progress.update(
             self._all,
-            completed=len(self.ended),
-            count=f"{len(self.ended)}/{len(self._tasks)}",
+            completed=len(self._over),
+            count=f"{len(self._over)}/{len(self._tasks)}",
             note=self._left(),
         )
 
@@ -158,15 +158,20 @@ class Display:
     def _say(self, text: str, style: str = "") -> None:
         self._announced = time.monotonic()
         left = self._left()
-        head = f"[{len(self.ended)}/{len(self._tasks)}{', ' + left if left else ''}]"
+        head = f"[{len(self._over)}/{len(self._tasks)}{', ' + left if left else ''}]"
         with contextlib.suppress(OSError):  # the terminal may have hung up; its signal stops the run
             self._console.print(f"{head} {text}", style=style, markup=False, highlight=False, soft_wrap=True)
 
+    @property
+    def _over(self) -> set[str]:
+        """The tasks that needn't be run any more: not those that were stopped."""
+        return {key for key, row in self.ended.items() if row["status"] != "stopped"}
+
     def _left(self) -> str:
         """Return the remaining time, as far as similar tasks and the progress of the running ones allow an estimate."""
-        now, known, unknown = time.monotonic(), 0.0, 0
+        now, known, unknown, over = time.monotonic(), 0.0, 0, self._over
         for key, task in self._tasks.items():
-            if key in self.ended:
+            if key in over:
                 continue
             began, share = self._running.get(key, (now, 0.0))
             expected = self._estimates.seconds(task)
@@ -176,6 +181,6 @@ class Display:
                 known += max(0.0, expected - (now - began))
             else:
                 unknown += 1
-        if len(self.ended) == len(self._tasks) or (known < 1 and unknown):
+        if len(over) == len(self._tasks) or (known < 1 and unknown):
             return ""
         return f"{'over' if unknown else 'about'} {format_duration(known / max(1, self._workers))} left"

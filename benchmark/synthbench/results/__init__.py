@@ -2,7 +2,7 @@
 
 from synthbench.results._collecting import FAILURES, WHOLE_IMAGE, collect, fidelity_row, image_rows
 from synthbench.results._resampling_units import GROUP, split_groups, unmodelled_groups, with_units
-from synthbench.results._tables import COUNT, TABLES, Results, load_results, save_results
+from synthbench.results._tables import COUNT, PLAN, TABLES, Results, load_results, save_results
 from synthbench.statistics.image_counts import UNIT
 from synthbench.study.plan import SCRATCH
 from synthbench.study.resolve import AS_PUBLISHED, NOT_DECLARED, NOT_SEEN, ORIGIN_NOT_DECLARED, copies_note
@@ -15,6 +15,7 @@ __all__ = [
     "NOT_DECLARED",
     "NOT_SEEN",
     "ORIGIN_NOT_DECLARED",
+    "PLAN",
     "SCRATCH",
     "TABLES",
     "UNIT",

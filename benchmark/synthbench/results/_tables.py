@@ -21,10 +21,12 @@ from synthbench.results._resampling_units import GROUP, split_groups, with_units
 from synthbench.statistics.image_counts import UNIT
 from synthbench.study.model import Study, make_study, read_study
 
-__all__ = ["COUNT", "RUN_COLUMNS", "TABLES", "Results", "load_results", "save_results"]
+__all__ = ["COUNT", "PLAN", "RUN_COLUMNS", "TABLES", "Results", "load_results", "save_results"]
 
 TABLES = ("images", "runs", "fidelity", "label_consistency", "tasks")
 COUNT = "count:"
+PLAN = "plan.json"
+"""What a run writes first into its folder, and what shows that it is one."""
 
 
 @dataclass(frozen=True)
@@ -71,10 +73,16 @@ def load_results(run: str | Path) -> Results:
     Raises
     ------
     DataError
-        If it isn't one, or a table is damaged, contradicts itself, or was changed since the run wrote it.
+        If it isn't one, its run isn't finished, or a table is damaged, contradicts itself, or was changed since the run
+        wrote it.
     """
     run = Path(run)
     if not (run / "study.yaml").is_file():
+        if (run / PLAN).is_file():
+            raise DataError(
+                f"{run}: has no results yet: the run was stopped before they were collected, or is still running; the "
+                "same 'synthbench run' command resumes it"
+            )
         raise DataError(f"{run}: no run folder (it has no study.yaml); give the folder that 'synthbench run' wrote")
     study = make_study(read_study(run / "study.yaml"), str(run / "study.yaml"))
     hint = f"collect it anew from the store: synthbench run {run / 'study.yaml'} --out {run}"

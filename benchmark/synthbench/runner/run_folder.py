@@ -12,17 +12,14 @@ from synthbench.datasets.split_files import write_splits
 from synthbench.engine import resource_monitor
 from synthbench.errors import ConfigError
 from synthbench.io.atomic import atomic_write
-from synthbench.results import FAILURES
+from synthbench.results import FAILURES, PLAN
 from synthbench.store import disk_errors
 from synthbench.study.plan import Plan
 
-__all__ = ["OTHER_FOLDER", "PLAN", "check_folder", "record_failures", "record_plan", "record_study"]
+__all__ = ["OTHER_FOLDER", "check_folder", "record_failures", "record_plan", "record_study"]
 
 OTHER_FOLDER = "give another folder with --out"
 """The hint of errors about a run folder."""
-
-PLAN = "plan.json"
-"""What a run writes first into its folder, and what shows that it is one."""
 
 
 def check_folder(folder: Path) -> None:
