@@ -97,3 +97,27 @@ def test_what_a_check_found_is_printed_where_it_passed(capsys, monkeypatch) -> N
     monkeypatch.setattr("synthbench.testing.subprocess.iter_contract_in_subprocess", lambda *_: iter(results))
     assert main(["check", "duplicate"]) == 0
     assert "  ✓ It learns: 3 images" in capsys.readouterr().out.splitlines()
+
+
+@pytest.mark.parametrize("kind", ["missing folder", "empty folder", "unknown key", "dangling link"])
+def test_an_error_names_the_generator_by_its_label_and_the_file(trial, cells: Path, kind: str) -> None:
+    folder = trial.folder / "fakes"
+    named = str(folder)
+    config = {"path": str(folder)}
+    if kind == "empty folder":
+        folder.mkdir()
+    elif kind != "missing folder":
+        put(folder, 7)
+    if kind == "unknown key":
+        config["wite"], named = 3, "wite"
+    elif kind == "dangling link":
+        link = folder / "images" / "52.png"
+        link.unlink()
+        link.symlink_to("nowhere.png")
+        named = f"{link}: can't be read"
+    own = {"name": "ready-made", "label": "mytool", "config": config}
+    done = trial.run("plan", trial.study(datasets=[str(cells)], generators=[own]), code=2)
+    last = done.stderr.splitlines()[-1]
+    assert last.startswith("synthbench: error: generator 'mytool': ")
+    assert named in last
+    assert "ready-made" not in last

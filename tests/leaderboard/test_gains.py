@@ -32,6 +32,8 @@ def test_each_arm_is_compared_with_as_many_copies(frames: SimpleNamespace) -> No
     for arm in ("real", DUPLICATE, "real + pix2pix × 90"):
         assert np.isnan(row(found, arm)["delta_vs_duplicate"]), arm
     assert "Δ vs duplicate" in markdown(found)
+    assert text(row(found, "real"), "delta_vs_duplicate") == "baseline"
+    assert text(row(found, DUPLICATE), "delta_vs_duplicate") == "n/a"
 
 
 def test_the_interval_of_that_comparison_ends_where_differences_do(frames: SimpleNamespace) -> None:

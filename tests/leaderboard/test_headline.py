@@ -171,6 +171,7 @@ def test_a_report_on_the_smoke_budget_says_that_it_finds_nothing(frames: SimpleN
     found.study.budget, found.study.segmenters = smoke, [SimpleNamespace(budget=None)]
     for where, said in everywhere(found, tmp_path).items():
         assert "smoke budget" in said, where
+    assert '<span class="option">--budget</span>' in page(found, tmp_path)
 
 
 def test_a_semantic_baseline_without_foreground_can_show_nothing(semantic: SimpleNamespace) -> None:

@@ -253,7 +253,7 @@ def test_a_set_of_another_task_is_refused(planned, tmp_path: Path) -> None:
 
 def test_a_folder_without_images_is_refused_with_the_generator_named(planned, tmp_path: Path) -> None:
     (tmp_path / "set").mkdir()
-    with pytest.raises(SynthbenchError, match=r"ready-made.*is empty"):
+    with pytest.raises(SynthbenchError, match=r"'mine'.*is empty"):
         planned(tmp_path / "set")
 
 

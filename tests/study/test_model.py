@@ -108,3 +108,8 @@ def test_a_missing_study_file_is_named() -> None:
 
 def test_every_field_has_a_place_in_the_json_schema() -> None:
     assert set(Study.model_json_schema()["properties"]) == set(Study.model_fields)
+
+
+def test_what_is_wrong_with_a_whole_study_is_said_after_its_source_alone() -> None:
+    with pytest.raises(ConfigError, match=r"^the command line: datasets: 'a' occurs twice"):
+        make_study({"name": "x", "datasets": ["a", "a"], "segmenters": ["unet"]}, "the command line")

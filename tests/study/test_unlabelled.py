@@ -111,7 +111,7 @@ def test_a_group_that_is_tested_stays_out_and_so_does_one_that_is_not_known(plan
 
 
 def test_images_of_another_kind_than_the_training_images_are_refused(planned) -> None:
-    with pytest.raises(ConfigError, match=r"'unlabelled-50'.*uint16"):
+    with pytest.raises(ConfigError, match=r"'unlabelled-50'.* read as uint16"):
         planned([sample(50, "unlabelled", dtype="uint16")])
     assert planned([sample(50, "unlabelled", dtype="uint16")], generators=["brighter"])
 

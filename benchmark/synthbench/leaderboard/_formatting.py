@@ -112,7 +112,7 @@ def text(row: Mapping[str, Any], name: str) -> str:
     if name == "delta":
         return delta(row)
     if name == "delta_vs_duplicate":
-        return _interval(row, name)
+        return "baseline" if row.get("verdict") == "baseline" else _interval(row, name)
     if name == "equivalent_real_images":
         return _equivalent_images(row)
     if name == "rank":

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from synthbench.io.escaping import printable
 from synthbench.leaderboard import _charts as charts
@@ -82,6 +83,7 @@ def page(
         trim_blocks=True,
         finalize=_shown,
     )
+    templates.filters["unbroken"] = _unbroken
     templates.globals.update(colour=charts.colour, percent=charts.percent)
     return templates.get_template("report.html").render(
         name=results.study.name,
@@ -117,6 +119,11 @@ def page(
 def _shown(value: Any) -> Any:
     """Return what a template puts on the page: text of unknown origin turns no line around."""
     return printable(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+
+
+def _unbroken(line: str) -> Markup:
+    """Return a sentence in which no line ends within an option such as ``--budget``."""
+    return Markup(re.sub(r"--[a-z][a-z-]*", r'<span class="option">\g<0></span>', str(escape(printable(line)))))
 
 
 def _all_columns(board: pd.DataFrame) -> list[str]:

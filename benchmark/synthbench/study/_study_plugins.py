@@ -11,6 +11,7 @@ from synthbench.plugin.registry import Registered
 from synthbench.study._dataset_sources import split_dataset
 from synthbench.study._hosts import Hosts
 from synthbench.study._inits import AS_PUBLISHED, Opener, ResolvedInit, resolve_init
+from synthbench.study._plugin_titles import errors_named
 from synthbench.study.model import BudgetConfig, PluginConfig, Study
 from synthbench.study.provenance.plugins import PluginFingerprint
 
@@ -124,7 +125,8 @@ def _choices(hosts: Hosts, study: Study, kind: str, entries: Sequence[Registered
     chosen = []
     for choice, entry in zip(getattr(study, f"{kind}s"), entries, strict=True):
         budget = choice.budget or study.budget
-        described = hosts.fingerprint(entry, choice.config, budget)
+        with errors_named(kind, choice.name, choice.title):
+            described = hosts.fingerprint(entry, choice.config, budget)
         if choice.budget and budget.steps != 0 and not described.budget.get("steps"):
             raise ConfigError(
                 f"{kind} {choice.title!r}: takes no training steps, so its budget would change nothing; leave it out"
@@ -140,7 +142,8 @@ def _segmenters(hosts: Hosts, study: Study, entries: Sequence[Registered], opene
     for choice, entry, plain in zip(study.segmenters, entries, named, strict=True):
         budget = choice.budget or study.budget
         for init in choice.init or study.init:
-            resolved = resolve_init(hosts, entry, choice, init, budget, opened, split_dataset)
+            with errors_named("segmenter", choice.name, choice.title):
+                resolved = resolve_init(hosts, entry, choice, init, budget, opened, split_dataset)
             if resolved is None:
                 if budget.steps == 0:
                     raise ConfigError(
@@ -187,6 +190,7 @@ def _joint(
         budgets = {
             each.title: BudgetConfig.model_validate({"name": study.budget.name, **each.plugin.budget}) for each in able
         }
-        plugins = {title: hosts.fingerprint(entry, choice.config, budget) for title, budget in budgets.items()}
+        with errors_named("generator", choice.name, choice.title):
+            plugins = {title: hosts.fingerprint(entry, choice.config, budget) for title, budget in budgets.items()}
         joint.append(JointGenerator(choice.title, plugins))
     return tuple(joint)

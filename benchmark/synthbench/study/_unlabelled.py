@@ -87,6 +87,6 @@ def check_kinds(unlabelled: SampleSet | None, train: SampleSet, dataset: str) ->
         if (entry.dtype, entry.channels) not in known:
             trained = " and ".join(f"{dtype} with {channels}" for dtype, channels in sorted(known))
             raise ConfigError(
-                f"dataset {dataset!r}: {entry.id!r} without labels is {entry.dtype} with {entry.channels} channel(s), "
-                f"and the training images are {trained}; convert it, or take it out"
+                f"dataset {dataset!r}: {entry.id!r} without labels is read as {entry.dtype} with {entry.channels} "
+                f"channel(s), and the training images are {trained}; convert it, or take it out"
             )

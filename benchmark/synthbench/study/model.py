@@ -236,4 +236,4 @@ def _problem(error: ValidationError) -> str:
         return f"{where}: was renamed; use {RENAMED[where]}"
     if problem["type"] == "extra_forbidden" and key in DatasetConfig.model_fields:
         return f"{key}: is a key of a dataset, as in datasets: [{{name: …, {key}: …}}]"
-    return first_problem(error, Study, _EXPECTED, "the study")
+    return first_problem(error, Study, _EXPECTED)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
@@ -29,6 +29,7 @@ from synthbench.study._inits import (
     check_init_data,
 )
 from synthbench.study._origins import origins_of
+from synthbench.study._plugin_titles import errors_named
 from synthbench.study._study_plugins import LONG, JointGenerator, StudyPlugin, find_entry, resolve_plugins
 from synthbench.study._unlabelled import UnlabelledImages, UnlabelledPool, check_kinds
 from synthbench.study.model import DatasetConfig, Study
@@ -107,7 +108,10 @@ def resolve(
             if any(generator.plugin.uses_unlabelled for generator in plugins.generators):
                 pool = UnlabelledPool(samples, choice.split.group, store, progress)
             conditions.extend(_conditions(choice, samples, folder, study, pool))
-            existing |= find_existing_samples(hosts, _title(choice), samples, plugins, store, progress)
+            for generator in plugins.generators:
+                with errors_named("generator", generator.plugin.name, generator.title):
+                    only = replace(plugins, generators=(generator,))
+                    existing |= find_existing_samples(hosts, _title(choice), samples, only, store, progress)
     _check_distinct(conditions)
     study, plugins = with_seeds_of_existing(study, plugins, existing, explicit=seeds_given)
     for condition in conditions:

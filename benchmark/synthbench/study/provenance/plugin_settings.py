@@ -100,7 +100,9 @@ def file_hashes(config: Any, owner: str) -> dict[str, str]:
         for name, path in config.files().items():
             hashes[name] = folder_digest(path) if path.is_dir() else file_digest(path)
     except OSError as error:
-        raise PluginError(f"{owner}: {name}: {path}: can't be read: {error.strerror or error}") from None
+        raise PluginError(
+            f"{owner}: {name}: {error.filename or path}: can't be read: {error.strerror or error}"
+        ) from None
     except (ConfigError, PluginError) as error:
         raise type(error)(f"{owner}: {error}") from None
     return hashes
