@@ -234,7 +234,7 @@ def test_what_the_tool_has_seen_beside_the_arm_is_in_plan_and_rows(planned, tmp_
 
 
 def test_images_of_another_type_are_refused_when_planned(planned, tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="'i20' is uint16"):
+    with pytest.raises(ConfigError, match="'i20' is read as uint16"):
         planned(put(tmp_path / "set", range(20, 26), "uint16"))
 
 
