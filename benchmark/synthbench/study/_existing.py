@@ -137,8 +137,8 @@ class ExistingSets:
                     continue
                 trained = " and ".join(f"{dtype} with {channels}" for dtype, channels in sorted(known))
                 raise ConfigError(
-                    f"generator {self.title!r}: {entry.id!r} is read as {entry.dtype} with {entry.channels} channel(s), and "
-                    f"the training images of dataset {self.dataset!r} are {trained}; save the images in that type, on "
+                    f"generator {self.title!r}: {entry.id!r} is read as {entry.dtype} with {entry.channels} channel(s), "
+                    f"and the training images of dataset {self.dataset!r} are {trained}; save the images in that type, on "
                     "the intensity scale of the training images"
                 )
 

@@ -215,8 +215,8 @@ def samples_suit_the_dataset(harness: _Harness) -> str:
         fits = (entry.dtype, entry.channels) in known or (entry.channels == 1 and (entry.dtype, 3) in known)
         require(
             fits,
-            f"{entry.id!r} is read as {entry.dtype} with {entry.channels} channel(s), and the images of the dataset are "
-            + " and ".join(f"{dtype} with {channels}" for dtype, channels in sorted(known)),
+            f"{entry.id!r} is read as {entry.dtype} with {entry.channels} channel(s), and the images of the "
+            "dataset are " + " and ".join(f"{dtype} with {channels}" for dtype, channels in sorted(known)),
         )
     return "; ".join(
         f"{name} {_median(harness.entries, of):.{digits}f}{unit}, in the dataset "
