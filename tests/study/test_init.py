@@ -176,7 +176,7 @@ def test_a_start_on_images_of_ones_own_needs_no_declaration(tmp_path: Path, stud
     """They are compared with the test images, copies of which are refused."""
     plan = plan_of(tmp_path, study, datasets=[{"name": "discs"}], init=f"dataset:{own}")
     assert {run.weights_seen for run in plan.training_runs} == {"no"}
-    assert study_notes(plan.resolved) == []
+    assert not any("derived_from" in note for note in study_notes(plan.resolved))
 
 
 @pytest.mark.parametrize(("origin", "seen"), [("livecell", "livecell"), ("bbbc039,dsb2018", "no"), ("none", "no")])

@@ -137,9 +137,9 @@ class ExistingSets:
                     continue
                 trained = " and ".join(f"{dtype} with {channels}" for dtype, channels in sorted(known))
                 raise ConfigError(
-                    f"generator {self.title!r}: {entry.id!r} is read as {entry.dtype} with {entry.channels} channel(s), "
-                    f"and the training images of dataset {self.dataset!r} are {trained}; save the images in that type, on "
-                    "the intensity scale of the training images"
+                    f"generator {self.title!r}: {entry.id!r} is read as {entry.dtype} with {entry.channels} "
+                    f"channel(s), and the training images of dataset {self.dataset!r} are {trained}; save the images "
+                    "in that type, on the intensity scale of the training images"
                 )
 
     def notes(self, splits: Sequence[Split], trained: Sequence[SampleSet]) -> list[str]:
