@@ -68,6 +68,7 @@ class CellposeSAM(Segmenter[CellposeSAMConfig]):
 
     Config = CellposeSAMConfig
     supports_ignore: ClassVar[bool] = True
+    bfloat16_on_cpu: ClassVar[bool] = False
     supports_init: ClassVar[frozenset[Literal["model", "file"]]] = frozenset({"model", "file"})
     requires_init: ClassVar[str] = (
         "its transformer was pretrained on SA-1B, a billion masks, and the library has no other training"

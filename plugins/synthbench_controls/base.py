@@ -33,6 +33,7 @@ class Control(Generator[ConfigT]):
     """
 
     supports_ignore = True
+    bfloat16_on_cpu = False
 
     def fit(self, train: SampleSet, context: Context) -> None:
         """Keep the training set.

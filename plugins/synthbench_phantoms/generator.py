@@ -41,6 +41,7 @@ class Phantom(Generator[PhantomGeneratorConfig]):
     """
 
     Config = PhantomGeneratorConfig
+    bfloat16_on_cpu = False
 
     def __init__(self, config: PhantomGeneratorConfig | None = None) -> None:
         super().__init__(config)

@@ -28,6 +28,7 @@ class ReadyMade(Generator[ReadyMadeConfig]):
 
     Config: ClassVar[type[Config]] = ReadyMadeConfig
     supports_ignore = True
+    bfloat16_on_cpu = False
 
     @classmethod
     def existing(

@@ -57,6 +57,7 @@ class StarDist(Segmenter[StarDistConfig]):
 
     Config = StarDistConfig
     supports_ignore: ClassVar[bool] = True
+    bfloat16_on_cpu: ClassVar[bool] = False
     supports_init: ClassVar[frozenset[Literal["model", "file"]]] = frozenset({"model", "file"})
     budgets: ClassVar[dict[str, Budget]] = {
         "smoke": Budget(steps=12, batch_size=2, patch_size=64),

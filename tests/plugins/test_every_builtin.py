@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
 import json
-import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,10 +14,10 @@ import torch
 
 from synthbench import Budget, Context, Generator, Sample, TrainingMix
 from synthbench.plugin.api import LOG
+from synthbench.plugin.precision import computing_in
 from synthbench.plugin.registry import registry
 from synthbench.samples import SampleSet, read_array
 from synthbench.testing import assert_contract
-from synthbench.toolkit.training import loop
 
 TRAINED = {
     ("segmenter", "unet"),
@@ -205,21 +205,29 @@ def check_answer(found: Any, train: SampleSet) -> None:
 def test_networks_train_and_answer_in_bfloat16(
     kind: str, name: str, blob_set: SampleSet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A GPU's autocast, on the CPU: no step mixes types that don't go together, or hands NumPy one that it lacks."""
+    """No step mixes types that don't go together, or hands NumPy one that it lacks; processors may emulate it."""
     if registry().get(kind, name).missing:
         pytest.skip(registry().get(kind, name).disabled_reason)
-    entered = []
+    entered, autocast = [], torch.autocast
+    monkeypatch.setattr(
+        torch, "autocast", lambda kind, dtype: (entered.append((kind, dtype)), autocast(kind, dtype=dtype))[1]
+    )
+    with computing_in("bf16"):
+        trained_on(kind, name, blob_set, Context(seed=0))
+    assert set(entered) == {("cpu", torch.bfloat16)}
+    assert registry().load(kind, name).bfloat16_on_cpu
 
-    def autocast(device: object) -> torch.autocast:
-        entered.append(device)
-        return torch.autocast("cpu", dtype=torch.bfloat16)
 
-    monkeypatch.setattr(loop, "autocast", autocast)
-    for module in [module for file, module in sys.modules.items() if file.startswith("synthbench_")]:
-        if hasattr(module, "autocast"):
-            monkeypatch.setattr(module, "autocast", autocast)
-    trained_on(kind, name, blob_set, Context(seed=0))
-    assert entered
+@pytest.mark.parametrize(("kind", "name"), [key for key in BUILT_IN if key[0] in ("generator", "segmenter", "encoder")])
+def test_what_never_computes_in_bfloat16_says_so(kind: str, name: str) -> None:
+    """Its keys, and so its results, are then those in float32."""
+    entry = registry().get(kind, name)
+    if entry.missing:
+        pytest.skip(entry.disabled_reason)
+    package = importlib.import_module(entry.spec.package)
+    files = Path(str(package.__file__)).parent.glob("*.py")
+    uses = any("autocast(" in file.read_text(encoding="utf-8") for file in files)
+    assert registry().load(kind, name).bfloat16_on_cpu == uses
 
 
 @pytest.mark.gpu

@@ -130,6 +130,11 @@ def add_machine(parser: argparse.ArgumentParser) -> None:
         "--threads", type=int, metavar="N", help="CPU threads for each task; another number can change last digits"
     )
     how.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:n")
+    how.add_argument(
+        "--precision",
+        default="auto",
+        help="fp32; bf16, bfloat16 in part, for which a CPU must have instructions; auto: bf16 on a GPU, fp32 on a CPU",
+    )
     how.add_argument("--time-limit", type=float, metavar="S", help="seconds a task may take")
     how.add_argument("--out", metavar="DIR", help="run folder (default: runs/NAME)")
     how.add_argument("--columns", metavar="A,B", help=COLUMNS)
@@ -162,7 +167,7 @@ def machine_from(args: argparse.Namespace) -> Any:
             if key not in engine.Config.model_fields:
                 raise ConfigError(f"--{key} {given}: the {args.engine} engine takes none; add --engine dask")
             config[key] = given
-    return Machine(args.engine, args.workers, args.threads, args.device, args.time_limit, config)
+    return Machine(args.engine, args.workers, args.threads, args.device, args.time_limit, config, args.precision)
 
 
 def run_folder(args: argparse.Namespace, study: Any) -> Path:

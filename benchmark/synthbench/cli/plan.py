@@ -25,6 +25,7 @@ from synthbench.cli._detectable_effects_text import detectable_effects_lines
 from synthbench.cli._tables import table_lines
 
 if TYPE_CHECKING:
+    from synthbench.study.plan import Plan
     from synthbench.study.resolve import Resolved
 
 __all__ = ["add_arguments", "run"]
@@ -54,7 +55,7 @@ def run(args: argparse.Namespace) -> int:
     machine.check()
     check_folder(run_folder(args, study))
     pilot = load_results(args.pilot) if args.pilot else None
-    planned = plan_study(study, store, Console(stderr=True, markup=False), machine.kind(), pilot)
+    planned = plan_study(study, store, Console(stderr=True, markup=False), machine.kind(), pilot, machine.precision)
     plan, estimates, seen = planned.plan, planned.estimates, planned.detectable_effects
     lacking = {task.key for task in planned.missing}
     if args.json:
@@ -65,6 +66,7 @@ def run(args: argparse.Namespace) -> int:
                 "label": task.label,
                 "runs": key in lacking,
                 "seconds": estimates.seconds(task),
+                "compute": task.content.get("compute"),
             }
             for key, task in plan.tasks.items()
         ]
@@ -90,6 +92,8 @@ def run(args: argparse.Namespace) -> int:
     if any(estimates.seconds(task) is None for task in plan.tasks.values() if task.key in lacking):
         print("not yet timed: no similar task has run with this store")
     _print_budgets(plan.resolved)
+    if args.precision != "auto":
+        _print_precision(plan)
     for line in detectable_effects_lines(seen):
         print(line)
     for warning in planned.warnings:
@@ -103,3 +107,12 @@ def _print_budgets(resolved: Resolved) -> None:
         budget = choice.plugin.budget
         if budget["steps"]:
             print(f"{choice.title}: {budget_text(**budget)}")
+
+
+def _print_precision(plan: Plan) -> None:
+    """Print in which types each plugin computes, as some leave no choice."""
+    by_types: dict[str, list[str]] = {}
+    for choice in (*plan.resolved.generators, *plan.resolved.segmenters):
+        by_types.setdefault(plan.compute(choice.plugin)["precision"], []).append(choice.title)
+    for types, titles in by_types.items():
+        print(f"in {types}: {', '.join(dict.fromkeys(titles))}")

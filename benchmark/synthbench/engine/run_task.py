@@ -14,6 +14,7 @@ from synthbench.engine.base import Event, Options, Outcome
 from synthbench.engine.tasks.context import TaskContext
 from synthbench.errors import SynthbenchError
 from synthbench.plugin.api import Context, Stopped
+from synthbench.plugin.precision import computing_in
 from synthbench.store import Claim, Store
 from synthbench.study.plan import Task
 
@@ -74,8 +75,8 @@ def run_task(
             memory.start()
             runner = importlib.import_module(f"synthbench.engine.tasks.{task.kind.replace('-', '_')}")
             ctx = TaskContext(task, store, folder, context, enter)
-            ctx.verify()
-            extra = runner.run(ctx)
+            with computing_in(ctx.verify()):
+                extra = runner.run(ctx)
             enter("store")
             extra["cpu_seconds"] = round(time.process_time() - worked, 4)
             facts = _facts(task, options, extra, time.perf_counter() - began, memory)

@@ -16,10 +16,11 @@ def made_by(records: Iterable[Mapping[str, Any]]) -> dict[str, str]:
     Returns
     -------
     dict
-        ``device``: ``"cuda (NVIDIA H100)"``; ``versions``: ``"numpy 2.0.1, torch 2.14.1"``; ``code``:
+        ``device``: ``"cuda (NVIDIA H100)"``, with the precision where it isn't the usual one there:
+        ``"cpu in bfloat16"``; ``versions``: ``"numpy 2.0.1, torch 2.14.1"``; ``code``:
         ``"synthbench 0.1.0 at 0b3f037ac2+"``, with a plus where changes weren't committed.
     """
-    devices: set[str] = set()
+    devices: dict[str, set[str]] = {}
     versions: set[str] = set()
     code: set[str] = set()
     for record in records:
@@ -29,8 +30,19 @@ def made_by(records: Iterable[Mapping[str, Any]]) -> dict[str, str]:
         if plugin := record.get("plugin_source"):
             code.add(_code(plugin["distribution"], plugin["version"], plugin["state"]))
         if record.get("device"):
-            devices.add(record["device"] + (f" ({record['gpu']})" if record.get("gpu") else ""))
-    return {name: ", ".join(sorted(v)) for name, v in (("device", devices), ("versions", versions), ("code", code))}
+            device = record["device"] + (f" ({record['gpu']})" if record.get("gpu") else "")
+            devices.setdefault(device, set()).add(_unusual_precision(record))
+    # what never computes in bfloat16, like a control, is no difference beside what does
+    named = {device + precision for device, precisions in devices.items() for precision in precisions - {""} or {""}}
+    return {name: ", ".join(sorted(v)) for name, v in (("device", named), ("versions", versions), ("code", code))}
+
+
+def _unusual_precision(record: Mapping[str, Any]) -> str:
+    """Return the precision of a record's task where a run has chosen it: not bfloat16 on a GPU, or on a CPU."""
+    types = ((record.get("content") or {}).get("compute") or {}).get("precision", "")
+    usual = "bfloat16" if record["device"] == "cuda" else "float32"
+    used = "bfloat16" if "bfloat16" in types else "float32"
+    return f" in {used}" if types and used != usual else ""
 
 
 def _code(distribution: str, version: str, state: Mapping[str, Any]) -> str:

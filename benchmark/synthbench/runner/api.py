@@ -9,6 +9,7 @@ from typing import Any
 
 from rich.console import Console
 
+from synthbench.plugin.precision import Precision
 from synthbench.results import Results, load_results
 from synthbench.runner.machine import Machine
 from synthbench.runner.plan_study import StudyPlan, plan_study
@@ -29,6 +30,7 @@ def run(
     workers: int | None = None,
     threads: int | None = None,
     device: str = "auto",
+    precision: Precision = "auto",
     time_limit: float | None = None,
     progress: bool = False,
 ) -> StudyRun:
@@ -53,6 +55,9 @@ def run(
         CPU threads for each task. Another number can change the last digits of results.
     device
         ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"cuda:n"``.
+    precision
+        ``"fp32"``; ``"bf16"``: bfloat16 in part, for which a CPU must have instructions; or ``"auto"``: bf16 on a GPU,
+        fp32 on a CPU.
     time_limit
         Seconds that a task may take; by default no limit.
     progress
@@ -72,7 +77,7 @@ def run(
         On Ctrl-C, when running tasks have stopped; what is finished is stored.
     """
     loaded = load_study(study)
-    machine = Machine(engine, workers, threads, device, time_limit, engine_config or {})
+    machine = Machine(engine, workers, threads, device, time_limit, engine_config or {}, precision)
     run_folder = Path(folder) if folder is not None else Path("runs") / loaded.name
     return run_study(loaded, _open(store), run_folder, machine, _console(progress))
 
@@ -82,6 +87,7 @@ def plan(
     *,
     store: str | os.PathLike[str] | None = None,
     device: str = "auto",
+    precision: Precision = "auto",
     pilot: Results | str | os.PathLike[str] | None = None,
     progress: bool = False,
 ) -> StudyPlan:
@@ -91,7 +97,7 @@ def plan(
 
     Parameters
     ----------
-    study, store, device
+    study, store, device, precision
         As for `run`.
     pilot
         An earlier run, or its folder: the noise of scores is estimated from it.
@@ -108,10 +114,10 @@ def plan(
     SynthbenchError
         If the study can't be run: one line that says what is wrong.
     """
-    machine = Machine(device=device)
+    machine = Machine(device=device, precision=precision)
     machine.check()
     earlier = pilot if pilot is None or isinstance(pilot, Results) else load_results(Path(pilot))
-    return plan_study(load_study(study), _open(store), _console(progress), machine.kind(), earlier)
+    return plan_study(load_study(study), _open(store), _console(progress), machine.kind(), earlier, precision)
 
 
 def _open(store: str | os.PathLike[str] | None) -> Store:

@@ -1,4 +1,4 @@
-"""How a study is run: engine, workers, threads, device, time limit."""
+"""How a study is run: engine, workers, threads, device, precision, time limit."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from synthbench.engine.devices import choose, share_cores
 from synthbench.environments.registered import interpreters
 from synthbench.errors import ConfigError
 from synthbench.plugin.config_errors import first_problem
+from synthbench.plugin.precision import PRECISIONS, Precision, bfloat16_problem
 from synthbench.plugin.registry import registry
 from synthbench.processes.count import usable_processors
 from synthbench.store import Store
@@ -31,6 +32,8 @@ class Machine:
         Name of an engine plugin.
     workers, threads : int or None
     device : str
+    precision : str
+        ``"auto"``, ``"fp32"`` or ``"bf16"``.
     time_limit : float or None
     config : mapping
         The engine's own options.
@@ -42,6 +45,7 @@ class Machine:
     device: str = "auto"
     time_limit: float | None = None
     config: Mapping[str, Any] = field(default_factory=dict)
+    precision: Precision = "auto"
 
     def check(self) -> None:
         """Raise `ConfigError` if it can't be had, before anything is opened or written.
@@ -52,7 +56,7 @@ class Machine:
             If there is no such engine, or it is disabled.
         """
         cls = self._engine_class()
-        self._devices()
+        self._check_precision(cls)
         for option in ("workers", "threads", "time_limit"):
             value = getattr(self, option)
             if value is not None and not value > 0:
@@ -68,6 +72,14 @@ class Machine:
             raise ConfigError(
                 f"--workers {self.workers}: tasks run on other machines, which say how many; leave it out"
             )
+
+    def _check_precision(self, cls: Any) -> None:
+        kind, _ = self._devices()
+        if self.precision not in PRECISIONS:
+            raise ConfigError(f"--precision {self.precision}: give {', '.join(PRECISIONS[:-1])} or {PRECISIONS[-1]}")
+        computes_here = kind == "cpu" and not cls.runs_elsewhere(self._engine_config(cls))
+        if self.precision == "bf16" and computes_here and (problem := bfloat16_problem()):
+            raise ConfigError(f"--precision bf16: {problem}; use --precision fp32")
 
     def kind(self) -> str:
         """Return the kind of device that tasks will compute on: ``"cpu"``, or ``"cuda"`` where a GPU is used."""

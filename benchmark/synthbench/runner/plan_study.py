@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from rich.console import Console
 
+from synthbench.plugin.precision import Precision
 from synthbench.results import Results
 from synthbench.results.power import DetectableEffect, detectable_effects
 from synthbench.store import Store
@@ -44,7 +45,12 @@ class StudyPlan:
 
 
 def plan_study(
-    study: Study, store: Store, console: Console, device: str = "cpu", pilot: Results | None = None
+    study: Study,
+    store: Store,
+    console: Console,
+    device: str = "cpu",
+    pilot: Results | None = None,
+    precision: Precision = "auto",
 ) -> StudyPlan:
     """Plan a study for a kind of device, ``"cpu"`` or ``"cuda"``; datasets are generated or downloaded if needed.
 
@@ -56,13 +62,15 @@ def plan_study(
     device
     pilot
         An earlier run, to estimate the noise of scores from.
+    precision
+        How precisely tasks compute, where a plugin leaves the choice.
 
     Raises
     ------
     SynthbenchError
         If the study can't be run; one line that says what is wrong.
     """
-    plan = resolve_and_plan(study, store, console, device)
+    plan = resolve_and_plan(study, store, console, device, precision)
     control = missing_control(plan.resolved)
     return StudyPlan(
         plan,
@@ -73,7 +81,9 @@ def plan_study(
     )
 
 
-def resolve_and_plan(study: Study, store: Store, console: Console, device: str = "cpu") -> Plan:
+def resolve_and_plan(
+    study: Study, store: Store, console: Console, device: str = "cpu", precision: Precision = "auto"
+) -> Plan:
     """Resolve and plan a study for a kind of device; datasets are generated or downloaded on the way."""
     with console.status("reading the study's datasets and plugins") as status:
 
@@ -84,4 +94,4 @@ def resolve_and_plan(study: Study, store: Store, console: Console, device: str =
             if line:
                 console.print(line, highlight=False, soft_wrap=True)
 
-        return make_plan(resolve(study, store, progress, notify), device)
+        return make_plan(resolve(study, store, progress, notify), device, precision)

@@ -101,7 +101,7 @@ def run_study(study: Study, store: Store, folder: Path, machine: Machine, consol
     """
     machine.check()
     check_folder(folder)
-    plan = resolve_and_plan(study, store, console, machine.kind())
+    plan = resolve_and_plan(study, store, console, machine.kind(), machine.precision)
     record_plan(plan, folder)
     missing = plan.lacking(store)
     console.print(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import importlib
 import os
 import shutil
 from collections.abc import Callable
@@ -16,6 +17,7 @@ from synthbench.engine.base import Event, Options, Outcome
 from synthbench.engine.run_task import run_task
 from synthbench.engine.tasks import context
 from synthbench.errors import PluginError
+from synthbench.plugin.precision import current_precision
 from synthbench.plugin.registry import registry
 from synthbench.runner import previews
 from synthbench.samples import Sample, SampleSet
@@ -26,6 +28,8 @@ from synthbench.study.plan import Plan, Task, make_plan
 from synthbench.study.provenance import compute_settings
 from synthbench.study.provenance.plugins import fingerprint_plugin
 from synthbench.study.resolve import resolve
+
+PRECISIONS = importlib.import_module("synthbench.study.provenance.compute_settings")
 
 pytestmark = pytest.mark.usefixtures("trial_registry")
 
@@ -187,8 +191,55 @@ def test_a_task_that_was_planned_for_a_gpu_runs_on_no_cpu(planned: Plan, store: 
     assert outcome.error.endswith("cpu in float32; run the study again")
 
 
+@pytest.fixture
+def in_bfloat16(planned: Plan) -> Plan:
+    """The same study in bfloat16."""
+    return make_plan(planned.resolved, "cpu", "bf16")
+
+
+def test_a_choice_of_precision_is_part_of_keys_where_it_has_effect(planned: Plan, in_bfloat16: Plan) -> None:
+    assert make_plan(planned.resolved, "cpu", "fp32").tasks.keys() == planned.tasks.keys()
+    assert make_plan(planned.resolved, "cuda", "bf16").tasks.keys() == make_plan(planned.resolved, "cuda").tasks.keys()
+    in_float32 = make_plan(planned.resolved, "cuda", "fp32")
+    assert first(in_float32, "fit-segmenter").content["compute"] == {"device": "cuda", "precision": "float32, TF32"}
+    computed_again = {task.kind for key, task in planned.tasks.items() if key not in in_bfloat16.tasks}
+    assert computed_again == {"fit-generator", "draw", "fit-segmenter", "evaluate", "encode", "assess"}
+    real = [task for task in planned.tasks.values() if task.kind == "encode" and "set" in task.content["images"]]
+    assert real
+    assert all(task.key in in_bfloat16.tasks for task in real)  # no encoder computes in bfloat16
+    assert "bfloat16" in first(in_bfloat16, "fit-segmenter").content["compute"]["precision"]
+
+
+def test_each_task_computes_in_its_own_precision_and_leaves_none_behind(
+    planned: Plan, in_bfloat16: Plan, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(PRECISIONS, "bfloat16_problem", lambda: "")
+    cls = registry().load("segmenter", "threshold")
+    fit, seen = cls.fit, []
+    monkeypatch.setattr(cls, "fit", lambda self, *given: (fit(self, *given), seen.append(current_precision())))
+    for plan in (planned, in_bfloat16, make_plan(planned.resolved, "cpu", "fp32")):
+        task = first(plan, "fit-segmenter", lambda task: not task.content["synthetic"])
+        assert carry_out(task, store).ok
+        shutil.rmtree(store.folder(task.kind, task.key))
+        assert current_precision() == "auto"
+    assert seen == ["fp32", "bf16", "fp32"]
+
+
+def test_a_processor_without_bfloat16_refuses_a_task(
+    planned: Plan, in_bfloat16: Plan, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(PRECISIONS, "bfloat16_problem", lambda: "this processor has no bfloat16")
+    task = first(in_bfloat16, "fit-segmenter", lambda task: not task.content["synthetic"])
+    outcome = carry_out(task, store)
+    assert outcome.error.startswith("planned for cpu in float32, bfloat16 in part")
+    assert "--precision fp32" in outcome.error
+    assert store.find(task.kind, task.key) is None
+    same = first(planned, "fit-segmenter", lambda task: not task.content["synthetic"])
+    assert carry_out(same, store).ok
+
+
 def test_an_override_of_the_precision_is_another_key(planned: Plan, store: Store, monkeypatch) -> None:
-    assert planned.compute == {"device": "cpu", "precision": "float32"}
+    assert first(planned, "fit-segmenter").content["compute"] == {"device": "cpu", "precision": "float32"}
     monkeypatch.setenv("ONEDNN_DEFAULT_FPMATH_MODE", "BF16")
     assert compute_settings("cpu")["precision"] == "float32, ONEDNN_DEFAULT_FPMATH_MODE=BF16"
     assert compute_settings("cuda:1")["device"] == "cuda"

@@ -11,6 +11,7 @@ from torch.optim.lr_scheduler import LambdaLR
 
 from synthbench.errors import StoreError
 from synthbench.plugin.api import Budget, Context, Stopped
+from synthbench.plugin.precision import Precision, computing_in
 from synthbench.toolkit.training.loop import Diverged, autocast, prepare_torch, train
 from synthbench.toolkit.training.schedules import averaged_model, cosine, linear_tail, linear_warmup, one_cycle
 from synthbench.toolkit.training.weights import load_weights, save_weights
@@ -30,6 +31,7 @@ class Work:
         self.schedule = LambdaLR(self.adam, lambda step: one_cycle(step, STEPS))
         self.average = averaged_model(self.network, 0.9)
         self.seen: list[int] = []
+        self.types: set[torch.dtype] = set()
         self.poison = -1
 
     @property
@@ -40,8 +42,10 @@ class Work:
     def step(self, number: int) -> dict[str, torch.Tensor | float]:
         self.seen.append(number)
         images = torch.randn(2, 1, 4, 4, generator=self.noise)
-        loss = (self.network(images) ** 2).mean()
-        critic = (self.critic(images.flatten(1)[:, :4]) - 1).square().mean()
+        with autocast("cpu"):
+            drawn, scores = self.network(images), self.critic(images.flatten(1)[:, :4])
+        self.types.add(drawn.dtype)
+        loss, critic = (drawn.float() ** 2).mean(), (scores.float() - 1).square().mean()
         for optimiser, value in ((self.adam, loss), (self.rms, critic)):
             optimiser.zero_grad()
             value.backward()
@@ -76,13 +80,15 @@ def context(tmp_path: Path) -> Context:
     return Context(seed=3, budget=Budget(STEPS, 2, 4), folder=tmp_path)
 
 
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
 @pytest.mark.parametrize("after", [0, 1, 5, STEPS - 1])
-def test_training_taken_up_again_ends_with_the_same_weights(context: Context, tmp_path: Path, after: int) -> None:
-    whole = run(Context(seed=3, budget=context.budget))
-    with pytest.raises(Stopped):
-        run(stopping(context, after))
-    torch.rand(7)
-    rest = run(context)
+def test_training_taken_up_again_ends_with_the_same_weights(context: Context, after: int, precision: Precision) -> None:
+    with computing_in(precision):
+        whole = run(Context(seed=3, budget=context.budget))
+        with pytest.raises(Stopped):
+            run(stopping(context, after))
+        torch.rand(7)
+        rest = run(context)
     assert rest.seen == list(range(after, STEPS))
     assert all(torch.equal(a, b) for a, b in zip(whole.weights(), rest.weights(), strict=True))
 
@@ -249,6 +255,32 @@ def test_the_average_has_the_statistics_of_the_network() -> None:
     assert average.module.running_mean.tolist() == pytest.approx([0.2, 0.4])
 
 
-def test_autocast_leaves_a_cpu_in_full_precision() -> None:
+@pytest.mark.parametrize(("precision", "dtype"), [("auto", "float32"), ("fp32", "float32"), ("bf16", "bfloat16")])
+def test_a_cpu_computes_in_bfloat16_where_that_is_chosen(precision: Precision, dtype: str) -> None:
+    with computing_in(precision), autocast("cpu"):
+        assert (torch.ones(2, 2) @ torch.ones(2, 2)).dtype == getattr(torch, dtype)
     with autocast("cpu"):
         assert (torch.ones(2, 2) @ torch.ones(2, 2)).dtype == torch.float32
+
+
+def test_weights_and_the_states_of_optimisers_stay_float32(context: Context) -> None:
+    with computing_in("bf16"):
+        work = run(Context(seed=3, budget=context.budget))
+    exact = run(Context(seed=3, budget=context.budget))
+    assert (work.types, exact.types) == ({torch.bfloat16}, {torch.float32})
+    states = [value for one in (work.adam, work.rms) for state in one.state.values() for value in state.values()]
+    floats = [
+        value for value in (*work.weights(), *states) if isinstance(value, torch.Tensor) and value.is_floating_point()
+    ]
+    assert {value.dtype for value in floats} == {torch.float32}
+    pairs = list(zip(work.weights(), exact.weights(), strict=True))
+    assert not all(torch.equal(a, b) for a, b in pairs)
+    assert all(torch.allclose(a, b, atol=0.05) for a, b in pairs)
+
+
+def test_a_checkpoint_of_another_precision_is_not_used(context: Context) -> None:
+    told: list[str] = []
+    with computing_in("bf16"), pytest.raises(Stopped):
+        run(stopping(context, 5))
+    assert run(Context(**{**context.__dict__, "notify": told.append})).seen == list(range(STEPS))
+    assert len(told) == 1

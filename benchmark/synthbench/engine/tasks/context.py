@@ -10,12 +10,13 @@ from typing import Any
 
 from synthbench.errors import StoreError
 from synthbench.plugin.api import LOG, Context
+from synthbench.plugin.precision import Precision
 from synthbench.plugin.registry import registry
 from synthbench.samples import SampleSet
 from synthbench.store import Store
 from synthbench.study.inputs import open_real, open_synthetic
 from synthbench.study.plan import Task
-from synthbench.study.provenance import compute_settings, task_code
+from synthbench.study.provenance import planned_precision, task_code
 from synthbench.study.provenance.plugins import changes_since
 
 __all__ = ["CHANGED", "SINCE", "TaskContext", "configured"]
@@ -59,16 +60,19 @@ class TaskContext:
         if logged is not None and logged.is_dir():
             shutil.copytree(logged, self.folder / LOG)
 
-    def verify(self) -> None:
-        """Raise `StoreError` if this process doesn't compute as the key says: on another device, or by other code."""
+    def verify(self) -> Precision:
+        """Return the precision that the key asks for.
+
+        Raises
+        ------
+        StoreError
+            If this process can't compute as the key says: on this kind of device, in this precision, by this code.
+        """
         content, device = self.task.content, self.plugin_context.device
-        if "compute" in content and content["compute"] != (now := compute_settings(device)):
-            planned, here = (
-                f"{settings['device']} in {settings['precision']}" for settings in (content["compute"], now)
-            )
-            raise StoreError(f"planned for {planned}, and this process computes on {here}; run the study again")
+        precision = planned_precision(content["compute"], device) if "compute" in content else "auto"
         if any(content[name] != now for name, now in task_code(self.task.kind).items()):
             raise StoreError(f"synthbench's own code, or a library it uses, {CHANGED}")
+        return precision
 
     def load_plugin(self, kind: str, planned: Mapping[str, Any], *, fits: bool = False) -> Any:
         """Import a plugin's class.

@@ -24,8 +24,17 @@ ConfigT = TypeVar("ConfigT", bound=Config)
 
 
 class Configured(Generic[ConfigT]):
-    """Configuration, named budgets, and a folder that remembers the configuration."""
+    """Configuration, named budgets, and a folder that remembers the configuration.
 
+    Attributes
+    ----------
+    bfloat16_on_cpu : bool
+        Whether it computes in bfloat16 on a CPU where a run asks for that; if False, always in float32 there. A class
+        that never enters `synthbench.toolkit.training.loop.autocast` says False, and so does one that bfloat16 makes
+        slower or worse.
+    """
+
+    bfloat16_on_cpu: ClassVar[bool] = True
     Config: ClassVar[type[_Config]] = _Config
     budgets: ClassVar[Mapping[str, Budget]] = {}
 

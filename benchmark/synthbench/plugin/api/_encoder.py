@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
+from typing import ClassVar
 
 from synthbench.plugin.api._configured import ConfigT, Configured
 from synthbench.plugin.api._context import Context
@@ -13,7 +14,9 @@ __all__ = ["Encoder"]
 
 
 class Encoder(Configured[ConfigT], ABC):
-    """Maps images to feature vectors."""
+    """Maps images to feature vectors, in float32 on a CPU."""
+
+    bfloat16_on_cpu: ClassVar[bool] = False
 
     def prepare(self, context: Context) -> None:
         """Load weights and move to ``context.device``; called once before `encode`."""

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from synthbench.plugin.precision import Precision
 from synthbench.study.plan._comparisons import plan_assess, plan_label_consistency
 from synthbench.study.plan._models import SCRATCH, Fidelity, Plan, TrainingRun
 from synthbench.study.plan._trainings import REAL, Arm, plan_draw, plan_training
-from synthbench.study.provenance import compute_settings
 from synthbench.study.resolve import Condition, Resolved, StudyPlugin, amount_of
 
 __all__ = ["LABEL_CONSISTENCY_IMAGES", "make_plan"]
@@ -18,7 +18,7 @@ LABEL_CONSISTENCY_IMAGES = 100
 and cost as much as test images do."""
 
 
-def make_plan(resolved: Resolved, device: str = "cpu") -> Plan:
+def make_plan(resolved: Resolved, device: str = "cpu", precision: Precision = "auto") -> Plan:
     """Lay out a resolved study as tasks.
 
     Parameters
@@ -26,8 +26,10 @@ def make_plan(resolved: Resolved, device: str = "cpu") -> Plan:
     resolved
     device
         The kind of device that all tasks compute on, ``"cpu"`` or ``"cuda"``.
+    precision
+        How precisely, where a plugin leaves the choice.
     """
-    plan = Plan(resolved, compute_settings(device))
+    plan = Plan(resolved, device, precision)
     for number, condition in enumerate(resolved.conditions):
         _plan_condition(plan, number, condition)
     return plan

@@ -6,7 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from synthbench.plugin.precision import Precision
 from synthbench.store import Store
+from synthbench.study.provenance import compute_settings
+from synthbench.study.provenance.plugins import PluginFingerprint
 from synthbench.study.resolve import Resolved
 
 __all__ = ["Fidelity", "LabelConsistency", "Plan", "SCORES", "SCRATCH", "Task", "TrainingRun"]
@@ -116,8 +119,10 @@ class Plan:
     Attributes
     ----------
     resolved : Resolved
-    compute : mapping
-        The kind of device that every task of the plan computes on, and its precision: part of their keys.
+    device : str
+        The kind of device that every task of the plan computes on, ``"cpu"`` or ``"cuda"``.
+    precision : str
+        How precisely, where a plugin leaves the choice.
     tasks : dict
         Key → `Task`, in an order in which they can run.
     training_runs : list of TrainingRun
@@ -126,11 +131,17 @@ class Plan:
     """
 
     resolved: Resolved
-    compute: Mapping[str, str]
+    device: str = "cpu"
+    precision: Precision = "auto"
     tasks: dict[str, Task] = field(default_factory=dict)
     training_runs: list[TrainingRun] = field(default_factory=list)
     fidelity: list[Fidelity] = field(default_factory=list)
     label_consistency: list[LabelConsistency] = field(default_factory=list)
+
+    def compute(self, plugin: PluginFingerprint | None) -> dict[str, str]:
+        """Return the device and the precision that tasks of a plugin compute in: part of their keys."""
+        always_float32 = self.device == "cpu" and not (plugin and plugin.bfloat16_on_cpu)
+        return compute_settings(self.device, "fp32" if always_float32 else self.precision)
 
     def targets(self) -> list[str]:
         """Return the keys of the tasks whose results are the study's."""

@@ -46,7 +46,7 @@ def add_task(
         Whether the result depends on the device.
     """
     code = plugin.code[kind] if plugin else None
-    content = task_content(kind, inputs, plan.compute if compute else None, code)
+    content = task_content(kind, inputs, plan.compute(plugin) if compute else None, code)
     key = key_of(content)
     if key not in plan.tasks:
         name, environment = (plugin.name, plugin.environment) if plugin else ("", "")

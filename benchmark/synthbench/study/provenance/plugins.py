@@ -71,6 +71,8 @@ class PluginFingerprint:
         Groups that every training sample must have.
     supports_joint : bool
         Whether it is a generator that can be trained together with a segmenter, or a segmenter that can do so.
+    bfloat16_on_cpu : bool
+        Whether it computes in bfloat16 on a CPU where a run asks for that.
     code : mapping
         Kind of task → the part of a key that stands for the core's code where that task runs; see `task_code`.
     environment : str
@@ -95,6 +97,7 @@ class PluginFingerprint:
     locations: Mapping[str, Any] = field(default_factory=dict)
     required_groups: Sequence[str] = ()
     supports_joint: bool = False
+    bfloat16_on_cpu: bool = False
     code: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     environment: str = ""
 
@@ -151,6 +154,7 @@ def fingerprint_plugin(
         settings["supports_ignore"] = bool(getattr(cls, "supports_ignore", False))
         unlabelled = getattr(cls, "uses_unlabelled", False)
         settings["uses_unlabelled"] = bool(unlabelled and resolved.learns_from_unlabelled())
+        settings["bfloat16_on_cpu"] = bool(getattr(cls, "bfloat16_on_cpu", False))
         settings["supports_joint"] = bool(getattr(cls, "supports_joint", False))
         settings["supports_init"] = sorted(getattr(cls, "supports_init", ()))
         settings["requires_init"] = str(getattr(cls, "requires_init", ""))
@@ -219,7 +223,7 @@ def changes_since(cls: Any, planned: Mapping[str, Any], kind: str, *, fits: bool
 
 _ABILITIES = (
     *("supports_ignore", "supports_init", "requires_init"),
-    *("supports_joint", "uses_unlabelled", "has_existing"),
+    *("supports_joint", "uses_unlabelled", "has_existing", "bfloat16_on_cpu"),
 )
 _REMEMBERED = {"config", "budget", "locations", "required_groups", "unsupported_reason", *_ABILITIES}
 

@@ -29,7 +29,7 @@ import torch
 from torch import nn
 
 from synthbench.plugin.api import Context, Stopped
-from synthbench.plugin.precision import AUTOCAST, TF32
+from synthbench.plugin.precision import TF32, current_precision, resolved_precision
 from synthbench.samples import Task
 from synthbench.toolkit.rng import torch_seed, torch_stream
 from synthbench.toolkit.training import checkpoints
@@ -78,9 +78,14 @@ def prepare_torch(context: Context) -> torch.Generator:
 
 
 def autocast(device: str | torch.device) -> AbstractContextManager[Any]:
-    """Return a context manager for mixed precision: bfloat16 on a GPU, no change on a CPU."""
-    if torch.device(device).type == "cuda":
-        return torch.autocast("cuda", dtype=getattr(torch, AUTOCAST))
+    """Return a context manager in which most operations of networks compute in bfloat16, if the task is to do so.
+
+    Weights, their gradients and the states of optimisers stay float32; losses belong outside, on float32 outputs.
+    Without a choice it is bfloat16 on a GPU, and nothing changes on a CPU; see `synthbench.plugin.precision`.
+    """
+    kind = torch.device(device).type
+    if resolved_precision(kind, current_precision()) == "bf16":
+        return torch.autocast(kind, dtype=torch.bfloat16)
     return contextlib.nullcontext()
 
 
@@ -259,7 +264,7 @@ def _check_identity(
 
 
 def _identity(name: str, state: Mapping[str, State], total: int, context: Context) -> dict[str, Any]:
-    """Return what a checkpoint must agree with: task, seed, budget, device, networks, and earlier phases."""
+    """Return what a checkpoint must agree with: task, seed, budget, device, precision, networks, and earlier phases."""
     budget = context.budget
     shapes = {
         name: {key: list(value.shape) for key, value in each.state_dict().items() if isinstance(value, torch.Tensor)}
@@ -275,6 +280,7 @@ def _identity(name: str, state: Mapping[str, State], total: int, context: Contex
         "state": sorted(state),
         "shapes": shapes,
         "device": torch.device(context.device).type,
+        "precision": resolved_precision(torch.device(context.device).type, current_precision()),
         "torch": str(torch.__version__),
     }
 
