@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -74,7 +75,6 @@ def test_which_processors_compute_in_bfloat16(
 
 @pytest.mark.parametrize("can", [True, False])
 def test_an_earlier_torch_is_asked_in_its_way(can: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delattr(torch.cpu, "get_capabilities", raising=False)
-    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: can, raising=False)
-    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False, raising=False)
+    answers = {"_is_amx_tile_supported": lambda: can, "_is_avx512_bf16_supported": lambda: False}
+    monkeypatch.setattr(torch, "cpu", SimpleNamespace(**answers))
     assert (bfloat16_problem() == "") == can
