@@ -114,6 +114,24 @@ def test_groups_have_rows(folder: Path, capsys: pytest.CaptureFixture[str]) -> N
     assert {row["value"] for row in rows} == {"easy", "hard"}
 
 
+def test_layout_baseline_delta_comes_in_every_format_but_html(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    asked = ["leaderboard", str(folder), "--by", "difficulty, cell_type", "--layout", "baseline-delta", "--iou", "0.75"]
+    found = {}
+    for form in ("md", "terminal", "csv", "json"):
+        assert main([*asked, "--format", form]) == 0
+        found[form] = capsys.readouterr().out
+    rows = json.loads(found["json"])["rows"]
+    assert {(row["group:difficulty"], row["group:cell_type"]) for row in rows} == {
+        (level, kind) for level in ("easy", "hard") for kind in ("A172", "SkBr3")
+    }
+    assert {row["metric"] for row in rows} == {"f1@0.75"}
+    assert len(found["csv"].splitlines()) == 1 + len(rows)
+    assert "| difficulty | cell_type | images |" in found["md"]
+    assert "difficulty  cell_type  images" in found["terminal"]
+    assert main(["leaderboard", str(folder), "--layout", "baseline-delta", "--metric", "jaccard_ap"]) == 0
+    assert "Jaccard AP@.50" in capsys.readouterr().out
+
+
 def test_the_tables_survive_the_disk(folder: Path) -> None:
     from synthbench.leaderboard import table
 
@@ -132,6 +150,15 @@ def test_the_tables_survive_the_disk(folder: Path) -> None:
         (["--by", "difficult"], "group 'difficult' is not there (did you mean 'difficulty'?)"),
         (["--by", "difficulty", "--format", "html"], "--by needs --format terminal, md, csv or json"),
         (["--by", "difficulty", "--columns", "recall"], "--columns can't be combined with --by"),
+        (
+            ["--by", "difficulty,group:cel_type"],
+            "group 'group:cel_type' is not there (did you mean 'group:cell_type'?)",
+        ),
+        (["--by", " , "], "--by ' , '"),
+        (["--layout", "baseline-delta", "--columns", "recall"], "--columns can't be combined with --layout"),
+        (["--layout", "baseline-delta", "--format", "html"], "--layout needs --format"),
+        (["--layout", "baseline-delta", "--metric", "jacard_ap"], "'jacard_ap'"),
+        (["--metric", "jaccard_ap"], "--metric jaccard_ap needs --by or --layout"),
         (["--columns", "recall,precison"], "columns: no column 'precison' (did you mean 'precision'?)"),
         (["--columns", "nosuch"], ", dice,"),
         (["--columns", "pq"], "results: no column"),

@@ -83,6 +83,13 @@ def images(
     )
 
 
+def f1_by_hand(images: pd.DataFrame, arm: str, iou: float = 0.5) -> float:
+    """Return the F-score of an arm: counts of the images summed per training, then the mean over trainings."""
+    rows = images[(images["arm"] == arm) & (images["iou"] == iou)]
+    sums = rows.groupby(["fold", "seed"])[["tp", "fp", "fn"]].sum()
+    return float((2 * sums["tp"] / (2 * sums["tp"] + sums["fp"] + sums["fn"])).mean())
+
+
 def runs(images: pd.DataFrame) -> pd.DataFrame:
     """Return the `runs` frame that goes with an `images` frame: all done, with plausible cost."""
     table = images[HEAD].drop_duplicates().reset_index(drop=True)
@@ -182,6 +189,8 @@ def results(table: pd.DataFrame | None = None, **choices: object) -> SimpleNames
         name="phantom-nuclei",
         budget=SimpleNamespace(name="quick", steps=None),
         segmenters=[SimpleNamespace(budget=None)],
+        fractions=[1.0],
+        synthetic=["1x"],
         to_yaml=lambda: "name: phantom-nuclei\nsegmenters: [unet]\n",
     )
     return SimpleNamespace(

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from synthbench.errors import ConfigError, DataError
-from synthbench.leaderboard import by_group, table
+from synthbench.leaderboard import baseline_delta, by_group, table
 from synthbench.leaderboard._blocks import blocks
 from synthbench.leaderboard._caveats import caveats
 from synthbench.leaderboard._columns import definition, title
@@ -285,25 +285,9 @@ def test_fractions_of_real_data_are_apart(frames: SimpleNamespace) -> None:
     assert found.groupby("fraction").size().to_dict() == {10: 2, 40: 2}
 
 
-def test_groups_have_rows_of_their_own(gaps: SimpleNamespace) -> None:
-    found = by_group(gaps, "cell_type", draws=DRAWS)
-    assert set(found["value"]) == {"A172", "SkBr3"}
-    assert len(found) == 2 * 8
-    assert found.groupby("value")["images"].first().to_dict() == {"A172": 33, "SkBr3": 17}
-    assert by_group(gaps, "group:cell_type", draws=DRAWS).equals(found)
-    easy = (
-        by_group(gaps, "difficulty", draws=DRAWS).query("value == 'easy' and segmenter == 'stardist'").set_index("arm")
-    )
-    images = gaps.images.query("difficulty == 'easy' and segmenter == 'stardist' and iou == 0.5 and arm == 'real'")
-    sums = images.groupby("seed")[["tp", "fp", "fn"]].sum()
-    f1 = (2 * sums["tp"] / (2 * sums["tp"] + sums["fp"] + sums["fn"])).mean()
-    assert easy.loc["real", "score"] == pytest.approx(f1)
-    with pytest.raises(ConfigError, match=r"group 'cell_typ' is not there.*group:cell_type"):
-        by_group(gaps, "cell_typ")
-
-
 def test_every_column_has_a_definition_of_one_line(whole: SimpleNamespace, semantic: SimpleNamespace) -> None:
-    tables = [made(whole), made(semantic), by_group(whole, "difficulty", draws=DRAWS)]
+    tables = [made(whole), made(semantic), by_group(whole, ["difficulty", "cell_type"], draws=DRAWS)]
+    tables.append(baseline_delta(whole, ["difficulty"], draws=DRAWS))
     for name in {str(c) for found in tables for c in found.columns}:
         line = definition(name)
         assert line.endswith(".")

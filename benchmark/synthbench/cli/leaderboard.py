@@ -15,11 +15,15 @@ from typing import IO, TYPE_CHECKING
 from synthbench.cli._arguments import COLUMNS, columns_from
 
 if TYPE_CHECKING:
+    import pandas as pd
     from rich.console import Console
+
+    from synthbench.results import Results
 
 __all__ = ["add_arguments", "run"]
 
 FORMATS = ("terminal", "md", "csv", "json", "html")
+LAYOUTS = ("long", "baseline-delta")
 FILE_WIDTH = 120
 """Characters of a line of the format terminal where it doesn't go to a terminal."""
 
@@ -31,7 +35,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--aggregation", choices=("pooled", "per_image"), default="pooled", help="of F-scores (default: pooled)"
     )
-    parser.add_argument("--by", metavar="GROUP", help="a row per group of test images: difficulty, or group:NAME")
+    parser.add_argument(
+        "--by",
+        metavar="A,B",
+        help="a row per group of test images: difficulty, or group:NAME; of several, per combination",
+    )
+    parser.add_argument(
+        "--layout",
+        choices=LAYOUTS,
+        default="long",
+        help="long: a row per arm; baseline-delta: a table per segmenter and arm with a column per amount of real data "
+        "and cells 'score of real (Δ)', with a row per group (--by) or dataset (default: long)",
+    )
+    parser.add_argument(
+        "--metric",
+        metavar="NAME",
+        help="with --by or --layout: what is compared, such as jaccard_ap or pq (default: f1)",
+    )
     parser.add_argument("--columns", metavar="A,B", help=COLUMNS)
     parser.add_argument("--out", metavar="FILE", help="write there instead of to the terminal")
 
@@ -42,18 +62,26 @@ def run(args: argparse.Namespace) -> int:
     from synthbench.io.atomic import atomic_write
 
     iou = _threshold(args.iou)
-    if args.by and args.format == "html":
-        raise ConfigError("--by needs --format terminal, md, csv or json; the page shows all groups")
-    if args.by and args.columns:
-        raise ConfigError("--columns can't be combined with --by")
+    special = [f"--{name}" for name in ("by", "layout") if getattr(args, name) not in (None, "long")]
+    if special and args.format == "html":
+        raise ConfigError(f"{special[0]} needs --format terminal, md, csv or json; the page shows all groups")
+    if special and args.columns:
+        raise ConfigError(f"--columns can't be combined with {special[0]}")
+    if args.metric and not special:
+        raise ConfigError(
+            f"--metric {args.metric} needs --by or --layout baseline-delta; --columns adds scores to the table"
+        )
     columns = columns_from(args)
     results = load_results(args.folder)
     form = args.format or ("terminal" if sys.stdout.isatty() and not args.out else "md")
+    compared = _compared(args, results, iou) if special else None
     if form == "terminal":
-        if args.by:
-            shown = leaderboard.terminal_by_group(leaderboard.by_group(results, args.by, iou, args.aggregation))
-        else:
+        if compared is None:
             shown = leaderboard.terminal(results, iou, columns, args.aggregation)
+        elif args.layout == "long":
+            shown = leaderboard.terminal_by_group(compared)
+        else:
+            shown = leaderboard.terminal_baseline_delta(compared)
         if not args.out:
             _console(None if sys.stdout.isatty() else FILE_WIDTH).print(shown)
             return 0
@@ -64,15 +92,27 @@ def run(args: argparse.Namespace) -> int:
         text = leaderboard.page(results, Path(args.folder), iou, args.aggregation, columns)
     else:
         write = {"md": leaderboard.markdown, "csv": leaderboard.csv, "json": leaderboard.as_json}[form]
-        if args.by:
-            text = write(leaderboard.by_group(results, args.by, iou, args.aggregation))
-        else:
-            text = write(leaderboard.table(results, iou, args.aggregation, columns=columns))
+        if compared is None:
+            compared = leaderboard.table(results, iou, args.aggregation, columns=columns)
+        text = write(compared)
     if args.out:
         atomic_write(Path(args.out).expanduser(), text)
     else:
         sys.stdout.write(text)
     return 0
+
+
+def _compared(args: argparse.Namespace, results: Results, iou: float | str) -> pd.DataFrame:
+    """Return the table that ``--by`` and ``--layout`` ask for."""
+    from synthbench import leaderboard
+    from synthbench.errors import ConfigError
+
+    groups = [part.strip() for part in (args.by or "").split(",") if part.strip()]
+    if args.by is not None and not groups:
+        raise ConfigError(f"--by {args.by!r}: expected names of groups, such as difficulty or group:cell_type")
+    if args.layout == "long":
+        return leaderboard.by_group(results, groups, iou, args.aggregation, metric=args.metric or "")
+    return leaderboard.baseline_delta(results, groups, iou, args.aggregation, metric=args.metric or "")
 
 
 def _console(width: int | None, file: IO[str] | None = None) -> Console:

@@ -1,5 +1,7 @@
 """Leaderboards: the table, its renderings, and the page that a run ends with."""
 
+from synthbench.leaderboard._baseline_delta import baseline_delta
+from synthbench.leaderboard._baseline_delta_text import terminal_baseline_delta
 from synthbench.leaderboard._console import terminal, terminal_by_group
 from synthbench.leaderboard._pages import page
 from synthbench.leaderboard._render import as_json, csv, markdown
@@ -7,4 +9,16 @@ from synthbench.leaderboard._reporting import report
 from synthbench.leaderboard._strata import by_group
 from synthbench.leaderboard._tables import table
 
-__all__ = ["as_json", "by_group", "csv", "markdown", "page", "report", "table", "terminal", "terminal_by_group"]
+__all__ = [
+    "as_json",
+    "baseline_delta",
+    "by_group",
+    "csv",
+    "markdown",
+    "page",
+    "report",
+    "table",
+    "terminal",
+    "terminal_baseline_delta",
+    "terminal_by_group",
+]

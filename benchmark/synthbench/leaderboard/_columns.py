@@ -69,6 +69,8 @@ def title(name: str, metric: str = "") -> str:
         return f"Δ {title(metric)}"
     if name == "delta_vs_duplicate":
         return "Δ vs duplicate"
+    if name.startswith("group:"):
+        return name.removeprefix("group:")
     if name.startswith(("image_", "mask_")):
         return name.replace("_", " ")
     stem, _, level = name.partition("@")
@@ -87,6 +89,8 @@ def definition(name: str) -> str:
     """
     if name in DEFINITIONS:
         return DEFINITIONS[name]
+    if name.startswith("group:"):
+        return f"Value of the group “{name.removeprefix('group:')}” of the test images."
     if name.startswith(("image_", "mask_")) and name.endswith(" real-vs-real"):
         return f"{name.removesuffix(' real-vs-real')} of real training samples: the level of a perfect generator."
     if name in ("precision@mean", "recall@mean"):

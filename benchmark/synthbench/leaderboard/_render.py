@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from synthbench.io.escaping import csv_escaped
+from synthbench.leaderboard._baseline_delta_text import is_baseline_delta, layout_notes, layout_tables
 from synthbench.leaderboard._caveats import caveats
 from synthbench.leaderboard._columns import definition, title
 from synthbench.leaderboard._fidelity import COUNTED, IMAGES, MASKS
@@ -126,6 +127,8 @@ def boards(table: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
 
 def markdown(table: pd.DataFrame) -> str:
     """Return the leaderboard as Markdown: the sentence, a table per dataset and amount of real data, and footnotes."""
+    if is_baseline_delta(table):
+        return _layout(table)
     parts = []
     if "status" in table and "generator" in table:
         detail_lines = (f"{what}: {'; '.join(parts)}." for what, parts in details(table))
@@ -149,6 +152,16 @@ def markdown(table: pd.DataFrame) -> str:
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
+def _layout(table: pd.DataFrame) -> str:
+    """Return `synthbench.leaderboard.baseline_delta` as Markdown: a table per segmenter and arm, and footnotes."""
+    parts = []
+    for each in layout_tables(table):
+        left = [number < each.labels for number in range(len(each.heads))]
+        lines = [[_plain(cell) for cell in line] for line in (each.heads, *each.rows)]
+        parts += [f"### {_plain(each.heading)}", _lines(lines, left)]
+    return "\n\n".join([*parts, "\n".join(f"- {_plain(note)}" for note in layout_notes(table))]) + "\n"
+
+
 def csv(table: pd.DataFrame) -> str:
     """Return the leaderboard as CSV with all columns and full precision; no cell is blank, and none is a formula."""
     return csv_escaped(_filled(table)).to_csv(index=False, lineterminator="\n")
@@ -162,7 +175,7 @@ def as_json(table: pd.DataFrame) -> str:
     """
     rows = [{name: _json_value(value) for name, value in row.items()} for row in records(table)]
     columns = {str(name): definition(str(name)) for name in table.columns}
-    whole = "status" in table and "generator" in table
+    whole = "status" in table and "generator" in table and not is_baseline_delta(table)
     said = (
         {"headline": headline(table), "opening_notes": opening_notes(table), "caveats": caveats(table)} if whole else {}
     )
@@ -193,8 +206,12 @@ def _grid(part: pd.DataFrame, names: Sequence[str], metric: str) -> str:
     rows = records(part)
     lines = [[_plain(title(name, metric)) for name in names]]
     lines += [[_cell(row, name) for name in names] for row in rows]
-    widths = [max(len(line[i]) for line in lines) for i in range(len(names))]
-    left = [isinstance(rows[0].get(name), str) and name != "completed" for name in names]
+    return _lines(lines, [isinstance(rows[0].get(name), str) and name != "completed" for name in names])
+
+
+def _lines(lines: Sequence[Sequence[str]], left: Sequence[bool]) -> str:
+    """Return a table of Markdown from its heading and rows, and which columns are aligned to the left."""
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
 
     def line(cells: Sequence[str]) -> str:
         padded = (c.ljust(w) if is_left else c.rjust(w) for c, w, is_left in zip(cells, widths, left, strict=True))

@@ -10,6 +10,7 @@ import pandas as pd
 from synthbench.leaderboard._blocks import ComparisonBlock
 from synthbench.leaderboard.optional_columns import at
 from synthbench.statistics import Comparison, Difference, compare, holm
+from synthbench.statistics.image_counts import COUNTED
 
 __all__ = [
     "ALPHA",
@@ -38,16 +39,22 @@ ONE_SEED = "undecided, one seed"
 UNCHANGED = "nothing changed: were the synthetic images used?"
 
 
-def headline_metric(task: str, iou: float | str) -> tuple[str, str]:
-    """Return the metric that Δ and rank refer to, and the name of its column."""
-    return ("miou_star", "miou_star") if task == "semantic" else ("f1", at("f1", iou))
+def headline_metric(task: str, iou: float | str, metric: str = "") -> tuple[str, str]:
+    """Return the metric that Δ and rank refer to, by default F-score or mIoU*, and the name of its column."""
+    metric = metric or ("miou_star" if task == "semantic" else "f1")
+    return metric, at(metric, iou) if metric in COUNTED else metric
 
 
 def compare_arms(
-    block: ComparisonBlock, iou: float | str, aggregation: str, baseline: str = REAL, draws: int = DRAWS
+    block: ComparisonBlock,
+    iou: float | str,
+    aggregation: str,
+    baseline: str = REAL,
+    draws: int = DRAWS,
+    metric: str = "",
 ) -> Comparison:
-    """Compare the arms of a block by its headline metric; empty if the baseline has no scores."""
-    metric, _ = headline_metric(block.task, iou)
+    """Compare the arms of a block by its headline metric, or another; empty if the baseline has no scores."""
+    metric, _ = headline_metric(block.task, iou, metric)
     if not block.has_scores(baseline):
         return Comparison(baseline, {}, {})
     return compare(block.images, baseline, metric, iou, aggregation, draws)

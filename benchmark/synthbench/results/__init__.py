@@ -1,5 +1,6 @@
 """What a study found, as tidy tables, and the folder that keeps them."""
 
+from synthbench.results._amount_names import real_amount_names, synthetic_amount_names
 from synthbench.results._collecting import FAILURES, WHOLE_IMAGE, collect, fidelity_row, image_rows
 from synthbench.results._resampling_units import GROUP, split_groups, unmodelled_groups, with_units
 from synthbench.results._tables import COUNT, PLAN, TABLES, Results, load_results, save_results
@@ -26,8 +27,10 @@ __all__ = [
     "fidelity_row",
     "image_rows",
     "load_results",
+    "real_amount_names",
     "unmodelled_groups",
     "save_results",
     "split_groups",
+    "synthetic_amount_names",
     "with_units",
 ]
