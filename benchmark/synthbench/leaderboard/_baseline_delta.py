@@ -10,7 +10,7 @@ import pandas as pd
 
 from synthbench.errors import ConfigError
 from synthbench.leaderboard._blocks import ComparisonBlock, blocks
-from synthbench.leaderboard._strata import combinations, group_columns, in_order, score_rows, tidy_name
+from synthbench.leaderboard._strata import combinations, group_columns, in_order, score_rows, value_column
 from synthbench.leaderboard._verdicts import DRAWS, REAL
 from synthbench.results import SCRATCH, real_amount_names, synthetic_amount_names
 
@@ -71,7 +71,7 @@ def baseline_delta(
         real = real_amount_names(results.study, [block.fraction for block in here])
         found = [dict(combinations(block, columns)) for block in here]
         for values in in_order({values for parts in found for values in parts}):
-            names = dict(zip(map(tidy_name, columns), values, strict=True))
+            names = dict(zip(map(value_column, columns), values, strict=True))
             for block, parts in zip(here, found, strict=True):
                 images = parts.get(values, block.images[:0])
                 head = {"dataset": dataset, **names, "real": real[block.fraction]}

@@ -28,7 +28,16 @@ from synthbench.statistics.image_counts import BLOCK
 if TYPE_CHECKING:
     from synthbench.results import Results
 
-__all__ = ["CROSSED", "by_group", "combinations", "group_columns", "groups_of", "in_order", "score_rows", "tidy_name"]
+__all__ = [
+    "CROSSED",
+    "by_group",
+    "combinations",
+    "group_columns",
+    "groups_of",
+    "in_order",
+    "score_rows",
+    "value_column",
+]
 
 CROSSED = " × "
 """Between the names, and the values, of groups that are crossed."""
@@ -80,7 +89,7 @@ def by_group(
             names = {
                 "group": CROSSED.join(name.removeprefix(GROUP) for name in columns),
                 "value": CROSSED.join(values),
-                **{tidy_name(name): value for name, value in zip(columns, values, strict=True)},
+                **{value_column(name): value for name, value in zip(columns, values, strict=True)},
             }
             for row in score_rows(block, images, iou, aggregation, baseline, draws, metric):
                 before = {name: row.pop(name) for name in BLOCK}
@@ -178,7 +187,7 @@ def _values(column: pd.Series) -> pd.Series:
     return column.where(column.astype(str) != "")
 
 
-def tidy_name(column: str) -> str:
+def value_column(column: str) -> str:
     """Return the column that a table has for the values of a group: ``"group:difficulty"``."""
     return column if column.startswith(GROUP) else f"{GROUP}{column}"
 
