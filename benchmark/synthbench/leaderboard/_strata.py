@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from synthbench.results import Results
 
 __all__ = [
-    "CROSSED",
+    "_CROSSED",
     "by_group",
     "combinations",
     "group_columns",
@@ -39,7 +39,7 @@ __all__ = [
     "value_column",
 ]
 
-CROSSED = " × "
+_CROSSED = " × "
 """Between the names, and the values, of groups that are crossed."""
 
 _IN_TIME = ("early", "mid", "late")
@@ -87,8 +87,8 @@ def by_group(
     for block in every:
         for values, images in combinations(block, columns):
             names = {
-                "group": CROSSED.join(name.removeprefix(GROUP) for name in columns),
-                "value": CROSSED.join(values),
+                "group": _CROSSED.join(name.removeprefix(GROUP) for name in columns),
+                "value": _CROSSED.join(values),
                 **{value_column(name): value for name, value in zip(columns, values, strict=True)},
             }
             for row in score_rows(block, images, iou, aggregation, baseline, draws, metric):
