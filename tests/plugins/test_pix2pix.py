@@ -15,6 +15,7 @@ from torch.nn import functional
 from helpers.trainings import SmallGenerator, pixels, same_weights
 from synthbench import Context, Sample, SampleSet
 from synthbench.errors import ConfigError, DataError, StoreError
+from synthbench.plugin.precision import Precision, computing_in
 from synthbench.study.provenance.plugin_settings import resolved_config
 from synthbench.toolkit.intensity.pixel_noise import measure_noise
 from synthbench.toolkit.intensity.texture import measure_texture
@@ -219,10 +220,12 @@ def test_objects_are_drawn_where_the_mask_has_them(trained):
         assert np.median(sample.image[inside]) > np.median(sample.image[outside]) + 40
 
 
-def test_a_stopped_training_goes_on_to_the_same_weights(blob_set, tmp_path: Path):
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_a_stopped_training_goes_on_to_the_same_weights(blob_set, tmp_path: Path, precision: Precision):
     options = {"steps": 8, "noise_planes": 1, "dropout": 0.3}
-    resumed = fitted.resumed(blob_set, tmp_path, at=5, **options)
-    assert same_weights(fitted(blob_set, **options).network, resumed.network)
+    with computing_in(precision):
+        resumed = fitted.resumed(blob_set, tmp_path, at=5, **options)
+        assert same_weights(fitted(blob_set, **options).network, resumed.network)
 
 
 def test_training_that_goes_astray_is_a_failure(blob_set, tmp_path: Path):

@@ -17,6 +17,7 @@ from torch import nn
 from synthbench.errors import DataError, StoreError
 from synthbench.metrics.matching import count, pooled
 from synthbench.plugin.api import Budget, Context, Stopped, TrainingMix
+from synthbench.plugin.precision import Precision, computing_in
 from synthbench.samples import Sample, SampleSet, read_array
 from synthbench.toolkit.intensity.images import normalise, to_channels
 from synthbench.toolkit.masks.distance import Thresholds
@@ -96,14 +97,17 @@ def test_a_little_training_finds_real_nuclei(real_data: Path) -> None:
 # -- the same again ---------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("after", [0, 2])
-def test_interrupted_training_ends_in_the_same_weights(blob_set: SampleSet, tmp_path: Path, after: int) -> None:
-    whole = fitted(blob_set)
+@pytest.mark.parametrize(("after", "precision"), [(0, "fp32"), (2, "fp32"), (2, "bf16")])
+def test_interrupted_training_ends_in_the_same_weights(
+    blob_set: SampleSet, tmp_path: Path, after: int, precision: Precision
+) -> None:
     asked = iter(range(10**6))
     context = Context(budget=BUDGET, folder=tmp_path, should_stop=lambda: next(asked) >= after)
-    with pytest.raises(Stopped):
-        fitted(blob_set, context=context)
-    rest = fitted(blob_set, context=Context(budget=BUDGET, folder=tmp_path))
+    with computing_in(precision):
+        whole = fitted(blob_set)
+        with pytest.raises(Stopped):
+            fitted(blob_set, context=context)
+        rest = fitted(blob_set, context=Context(budget=BUDGET, folder=tmp_path))
     assert all(torch.equal(a, b) for a, b in zip(weights(whole), weights(rest), strict=True))
     assert whole.thresholds == rest.thresholds
 
