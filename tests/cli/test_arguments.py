@@ -10,6 +10,7 @@ import yaml
 
 from synthbench.cli import build_parser
 from synthbench.cli._arguments import add_study, study_from
+from synthbench.errors import ConfigError
 from synthbench.study.model import DEFAULT, Study, make_study, read_study
 
 
@@ -85,3 +86,10 @@ def test_a_plugin_of_an_environment_has_the_configuration_of_the_file(tmp_path: 
 def test_options_of_env_create_stand_anywhere(words: tuple[str, ...]) -> None:
     args = build_parser().parse_args(["env", "create", *words])
     assert (args.name, args.packages, args.share) == ("e1", ["einops<0.8"], True)
+
+
+def test_border_objects_replace_what_the_study_says() -> None:
+    assert study().border_objects == "include"
+    assert study("--border-objects", "exclude").border_objects == "exclude"
+    with pytest.raises(ConfigError, match="border_objects: invalid value 'yes'"):
+        study("--border-objects", "yes")

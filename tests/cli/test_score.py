@@ -181,3 +181,21 @@ def test_a_value_to_ignore_is_a_whole_number(
         main(["score", *folders, f"--ignore={value}"])
     assert stop.value.code == 2
     assert "can't be a value of a mask" in capsys.readouterr().err
+
+
+def test_objects_at_the_image_border_are_left_out_and_counted(
+    folders: tuple[str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    labels = read_array(Path(folders[1]) / "x.png").copy()
+    labels[14:16, 10:14] = 9
+    write_array(Path(folders[1]) / "x.png", labels)
+    assert main(["score", *folders, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["counts"]["fn"][0] == 2
+    assert main(["score", *folders, "--json", "--border-objects", "exclude"]) == 0
+    shown = capsys.readouterr()
+    result = json.loads(shown.out)
+    assert result["counts"]["fn"][0] == 1
+    assert result["left_out_at_border"] == {"true": 1, "predicted": 0}
+    assert "objects at the image border left out: 1 true, 0 predicted" in shown.err
+    assert main(["score", *folders, "--semantic", "--border-objects", "exclude"]) == 2
+    assert "--border-objects exclude" in capsys.readouterr().err

@@ -491,3 +491,30 @@ LABELS = np.ones((20, 30), np.uint8)
 def test_arrays_that_cannot_be_scored_are_named(predicted: Any, truth: Any, error: type, named: str) -> None:
     with pytest.raises(error, match=named):
         score_masks(predicted, truth)
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_objects_at_the_image_border_are_left_out_on_request(folders: tuple[Path, Path], workers: int) -> None:
+    """In each image that isn't empty, an object at the border is added: found in one, missed in the other."""
+    predicted, truth = folders
+    for name, found in (("a", True), ("b", False)):
+        for folder, drawn in ((truth, True), (predicted, found)):
+            labels = read_array(folder / f"{name}.png").copy()
+            labels[17:20, 2:6] = 30 if drawn else 0
+            write_array(folder / f"{name}.png", labels)
+    everything = score_folders(*folders, workers=workers)
+    assert everything["counts"] == {"tp": [4] * 10, "fp": [0] * 10, "fn": [2] * 10}
+    assert "left_out_at_border" not in everything
+    result = score_folders(*folders, workers=workers, border_objects="exclude")
+    assert result["counts"] == {"tp": [3] * 10, "fp": [0] * 10, "fn": [1] * 10}
+    assert result["left_out_at_border"] == {"true": 2, "predicted": 1}
+    maps = [[read_array(path) for path in sorted(folder.iterdir())] for folder in folders]
+    assert score_masks(*maps, border_objects="exclude") == result
+
+
+def test_border_objects_are_a_word_for_instances(folders: tuple[Path, Path]) -> None:
+    for score, masks in ((score_folders, folders), (score_masks, (np.ones((5, 5), int), np.ones((5, 5), int)))):
+        with pytest.raises(ConfigError, match="border_objects: 'ignore'"):
+            score(*masks, border_objects="ignore")
+        with pytest.raises(ConfigError, match="border_objects: exclude"):
+            score(*masks, semantic=True, border_objects="exclude")

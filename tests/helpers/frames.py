@@ -191,6 +191,7 @@ def results(table: pd.DataFrame | None = None, **choices: object) -> SimpleNames
         segmenters=[SimpleNamespace(budget=None)],
         fractions=[1.0],
         synthetic=["1x"],
+        border_objects="include",
         to_yaml=lambda: "name: phantom-nuclei\nsegmenters: [unet]\n",
     )
     return SimpleNamespace(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -13,7 +14,7 @@ import pandas as pd
 import pytest
 from rich.console import Console
 
-from synthbench.leaderboard import as_json, by_group, csv, markdown, table, terminal
+from synthbench.leaderboard import as_json, baseline_delta, by_group, csv, markdown, table, terminal
 from synthbench.leaderboard._caveats import caveats
 from synthbench.leaderboard._narrative import design, headline
 from synthbench.leaderboard._render import fidelity_tables, generators
@@ -265,3 +266,21 @@ def test_objects_lost_in_learning_and_drawing_are_shown_where_there_are_any(fram
     assert [name for name in fidelity_tables(shown)["masks"] if not name.startswith("mask_")] == ["removed"]
     assert shown["removed"].tolist() == [2 * i for i in range(len(shown))], "the sum over synthetic sets"
     assert "- removed: Pieces of drawn masks" in markdown(every)
+
+
+def test_captions_say_that_objects_at_the_border_are_left_out(small: SimpleNamespace) -> None:
+    said, usual = "objects at the border left out", SimpleNamespace(**vars(small))
+    study = SimpleNamespace(**vars(small))
+    study.study = SimpleNamespace(**{**vars(small.study), "border_objects": "exclude"})
+    makers = (table, partial(by_group, group="difficulty"), partial(baseline_delta, by=["difficulty"]))
+    for make in makers:
+        excluded, included = make(study, draws=100), make(usual, draws=100)
+        headings = [line for line in markdown(excluded).splitlines() if line.startswith("### ")]
+        assert headings
+        assert all(said in line for line in headings)
+        assert set(excluded["border_objects"]) == {"exclude"}
+        assert "border" not in markdown(included) + csv(included)
+    out = io.StringIO()
+    Console(width=120, file=out).print(terminal(study))
+    assert said in out.getvalue()
+    assert "left out of all scores" in out.getvalue()

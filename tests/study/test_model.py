@@ -31,6 +31,7 @@ def test_a_bare_name_stands_for_a_plugin_with_its_defaults() -> None:
         ({"share": 0.5}, "share: was renamed; use synthetic_ratio"),
         ({"sedes": 3}, "sedes: no such key (did you mean 'seeds'?)"),
         ({"seeds": "many"}, "seeds: "),
+        ({"border_objects": "ignore"}, "border_objects: invalid value 'ignore'; expected include or exclude"),
         ({"seeds": 0}, "seeds: "),
         ({"seeds": 10**14}, "seeds: Input should be less than or equal to 1000"),
         ({"generators": [{"name": "a", "config": {"x": float("nan")}}]}, "x is nan; give a finite number"),

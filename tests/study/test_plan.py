@@ -16,6 +16,7 @@ from synthbench.plugin.registry import registry
 from synthbench.samples import Sample, SampleSet, write_array
 from synthbench.store import Store, key_of
 from synthbench.study.model import make_study
+from synthbench.study.notes import study_notes
 from synthbench.study.plan import Plan, make_plan, missing_control
 from synthbench.study.resolve import amount_of, in_hash_order, resolve
 
@@ -283,3 +284,31 @@ def test_a_study_says_which_value_of_a_paths_masks_is_unknown(
     assert {entry.ignored for entry in condition.train.entries} == {20 / 64}
     with pytest.raises(ConfigError, match="dataset 'discs': ignore is for label maps at a path"):
         plan_of(tmp_path, trial_study, datasets=[{"name": "discs", "ignore": 255}])
+
+
+def test_scoring_without_border_objects_changes_the_keys_of_evaluations_and_of_nothing_else(
+    tmp_path: Path, trial_study: dict
+) -> None:
+    plain, same, other = (
+        plan_of(tmp_path, trial_study, synthetic=[3], **changes)
+        for changes in ({}, {"border_objects": "include"}, {"border_objects": "exclude"})
+    )
+    assert list(plain.tasks) == list(same.tasks)
+    assert all("border_objects" not in task.content for task in plain.tasks.values())
+    kinds = {"evaluate": [], "others": []}
+    for task in other.tasks.values():
+        kinds["evaluate" if task.kind == "evaluate" else "others"].append(task)
+    assert {task.key for task in kinds["others"]} == {t.key for t in plain.tasks.values() if t.kind != "evaluate"}
+    assert len(kinds["evaluate"]) == len(labels(plain, "evaluate"))
+    assert {task.content["border_objects"] for task in kinds["evaluate"]} == {"exclude"}
+    assert {"synthetic", "test"} <= {name for task in kinds["evaluate"] for name in task.content}
+    assert any("border" in note for note in study_notes(other.resolved))
+    assert not any("border" in note for note in study_notes(plain.resolved))
+
+
+def test_classes_of_pixels_have_no_border_objects(tmp_path: Path, trial_study: dict, semantic_set: SampleSet) -> None:
+    semantic_set.save(tmp_path / "classes")
+    study = {"datasets": [str(tmp_path / "classes")], "generators": [], "segmenters": ["only-semantic"]}
+    assert plan_of(tmp_path, trial_study, **study).training_runs
+    with pytest.raises(ConfigError, match=r"border_objects: exclude .*classes'"):
+        plan_of(tmp_path, trial_study, **study, border_objects="exclude")

@@ -106,6 +106,9 @@ def add_study(parser: argparse.ArgumentParser) -> None:
     grid.add_argument("--budget", help="smoke, quick, standard or paper")
     grid.add_argument("--steps", metavar="N", help="optimiser steps, instead of the budget's")
     grid.add_argument("--patch", metavar="N", help="side of a training patch in pixels, instead of the budget's")
+    grid.add_argument(
+        "--border-objects", metavar="WHAT", help="whether objects at the image border are scored: include or exclude"
+    )
     grid.add_argument("--encoder", help="encoder for the fidelity of the images")
     grid.add_argument("--inception", metavar="FILE", help="Inception weights, for FID and KID")
 
@@ -208,6 +211,8 @@ def study_from(args: argparse.Namespace) -> Any:
         content["encoder"] = {"name": "inception", "config": {"weights": args.inception}}
     elif args.encoder:
         content["encoder"] = args.encoder
+    if args.border_objects is not None:
+        content["border_objects"] = args.border_objects
     if args.name:
         content["name"] = args.name
     elif args.study is None and args.dataset is not None:

@@ -4,7 +4,8 @@ Reports precision, recall, F-score and jaccard_ap = TP / (TP + FP + FN) at IoU 0
 RQ, AJI and AJI+, for all images and for the easy and the hard ones, pooled over all images and as the mean over images.
 The two folders contain PNG or TIFF label maps with the same names. With --ignore VALUE, pixels that have this value in
 the true label map are ignored in both. A predicted instance with more than half of its pixels there counts as neither
-correct nor wrong, unless the part outside matches a true instance.
+correct nor wrong, unless the part outside matches a true instance. With --border-objects exclude, objects with a pixel
+in the outermost two rows or columns aren't scored, as in the NeurIPS 2022 Cell Segmentation Challenge.
 """
 
 from __future__ import annotations
@@ -38,6 +39,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--trust-masks", action="store_true", help="don't check whether masks are binary masks, classes or photographs"
     )
     parser.add_argument(
+        "--border-objects",
+        choices=("include", "exclude"),
+        default="include",
+        help="exclude: leave out objects within 2 pixels of the image border, true and predicted (default: include)",
+    )
+    parser.add_argument(
         "--workers", type=_workers, metavar="N", help="processes (default: one per processor, for many images)"
     )
     parser.add_argument("--json", action="store_true", help="print JSON")
@@ -51,6 +58,8 @@ def run(args: argparse.Namespace) -> int:
 
     if args.semantic and args.components:
         raise ConfigError("--components makes instances of connected components; remove it, or remove --semantic")
+    if args.semantic and args.border_objects == "exclude":
+        raise ConfigError("--border-objects exclude leaves out objects; remove it, or remove --semantic")
     report = _counter if sys.stderr.isatty() else score.silent
     reader = MaskReader(args.semantic, args.ignore, args.components, args.trust_masks)
     log = ImportLog()
@@ -59,12 +68,15 @@ def run(args: argparse.Namespace) -> int:
         images = score.confusions(args.predicted, args.truth, report, args.workers, reader, log)
         result = score.semantic_summary(images)
     else:
-        scored = score.match_folders(args.predicted, args.truth, report, args.workers, reader, log)
+        scored = score.match_folders(args.predicted, args.truth, report, args.workers, reader, log, args.border_objects)
         empty = sum(image.counts.empty for image in scored.values())
         _warn_of_binary_masks(args, [image.counts for image in scored.values()])
         if args.ignore is not None and not any(image.ignored for image in scored.values()):
             print(f"{args.truth}: no label map contains {args.ignore}, so nothing is ignored", file=sys.stderr)
         result = score.summary(scored)
+        if left_out := result.get("left_out_at_border"):
+            numbers = f"{left_out['true']} true, {left_out['predicted']} predicted"
+            print(f"objects at the image border left out: {numbers}", file=sys.stderr)
     for line in log.lines():
         print(line, file=sys.stderr)
     if args.json:

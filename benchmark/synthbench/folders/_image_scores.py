@@ -10,6 +10,7 @@ import numpy as np
 
 from synthbench.errors import DataError
 from synthbench.metrics.aggregated_jaccard import AggregatedJaccard, aji, aji_plus, per_image_aji, pooled_aji
+from synthbench.metrics.border import BorderObjects, without_border_objects
 from synthbench.metrics.ignore import leave_out
 from synthbench.metrics.matching import (
     IOU_THRESHOLDS,
@@ -43,6 +44,8 @@ class ImageScore:
         Whether an instance of the true label map touches another (`synthbench.metrics.matching.touching`).
     ignored : int
         Pixels whose true label is unknown.
+    border : tuple of int or None
+        How many true and predicted objects at the image border were left out; None where they are scored.
     """
 
     counts: MatchCounts
@@ -51,9 +54,12 @@ class ImageScore:
     aji_plus: AggregatedJaccard
     hard: bool
     ignored: int = 0
+    border: tuple[int, int] | None = None
 
 
-def score_image(truth: AnyArray, predicted: AnyArray, ignore: AnyArray | None = None) -> ImageScore:
+def score_image(
+    truth: AnyArray, predicted: AnyArray, ignore: AnyArray | None = None, border_objects: BorderObjects = "include"
+) -> ImageScore:
     """Score one label map of instances against another.
 
     Parameters
@@ -62,6 +68,8 @@ def score_image(truth: AnyArray, predicted: AnyArray, ignore: AnyArray | None = 
         ``(height, width)`` label maps of one shape, of any integer type, labels 0 (background) … 2³¹ − 1.
     ignore
         ``(height, width)`` bool: where the true label is unknown; see `synthbench.metrics.ignore.leave_out`.
+    border_objects
+        ``"exclude"``: leave out objects at the image border; see `synthbench.metrics.border.without_border_objects`.
 
     Returns
     -------
@@ -76,15 +84,25 @@ def score_image(truth: AnyArray, predicted: AnyArray, ignore: AnyArray | None = 
     if np.ndim(truth) != 2:
         raise ValueError(f"truth: shape {np.shape(truth)}; give one label map, (height, width)")
     truth, predicted = leave_out(truth, predicted, ignore)
+    hard, left_out = touching(truth), None
+    if border_objects == "exclude":
+        kept = without_border_objects(truth), without_border_objects(predicted)
+        left_out = _objects(truth) - _objects(kept[0]), _objects(predicted) - _objects(kept[1])
+        truth, predicted = kept
     table = overlap(truth, predicted)
     return ImageScore(
         counts=count_overlap(table),
         panoptic=count_overlap(table, [PANOPTIC_IOU]),
         aji=aji(table),
         aji_plus=aji_plus(table),
-        hard=touching(truth),
+        hard=hard,
         ignored=0 if ignore is None else int(ignore.sum()),
+        border=left_out,
     )
+
+
+def _objects(labels: AnyArray) -> int:
+    return len(np.unique(labels[labels > 0]))
 
 
 def summary(scored: Mapping[str, ImageScore]) -> dict[str, Any]:
@@ -98,7 +116,8 @@ def summary(scored: Mapping[str, ImageScore]) -> dict[str, Any]:
         foreground over the pixels of all images; ``mean_matched_iou``, ``panoptic`` (``sq``, ``rq`` and ``pq`` at
         IoU > 0.5), ``aji`` (Kumar 2017) and ``aji_plus``, each ``pooled`` and ``per_image``. Every list has one value
         per threshold; ``mean_matched_iou`` is None at thresholds where nothing matches. ``strata`` has the same again
-        for the images that are ``easy`` and ``hard``, None where there are none.
+        for the images that are ``easy`` and ``hard``, None where there are none. Where objects at the image border
+        were left out, ``left_out_at_border`` says how many ``true`` and ``predicted`` ones.
 
     Raises
     ------
@@ -110,7 +129,10 @@ def summary(scored: Mapping[str, ImageScore]) -> dict[str, Any]:
         raise ValueError("scored: there are no images")
     strata = {"easy": [one for one in images if not one.hard], "hard": [one for one in images if one.hard]}
     parts = {name: _figures(members) if members else None for name, members in strata.items()}
-    return {**_figures(images), "strata": parts}
+    left_out = [one.border for one in images if one.border is not None]
+    counts = map(sum, zip(*left_out, strict=True))
+    more = {"left_out_at_border": dict(zip(("true", "predicted"), counts, strict=True))} if left_out else {}
+    return {**_figures(images), "strata": parts, **more}
 
 
 def _figures(images: Sequence[ImageScore]) -> dict[str, Any]:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 
@@ -14,6 +15,7 @@ from synthbench.datasets.pairs import MaskReader, ReadMask
 from synthbench.errors import ConfigError, DataError
 from synthbench.folders._image_scores import ImageScore, score_image, semantic_summary, summary
 from synthbench.folders._pairs import PairResult, ProgressCallback, pair_result, score_arrays, score_pairs
+from synthbench.metrics.border import BorderObjects
 from synthbench.metrics.semantic import cldice, confusion
 from synthbench.samples import check_ignore_value
 from synthbench.types import AnyArray
@@ -50,6 +52,7 @@ def score_masks(
     ignore: int | None = None,
     components: bool = False,
     trusted: bool = False,
+    border_objects: BorderObjects = "include",
     log: ImportLog | None = None,
 ) -> dict[str, Any]:
     """Score predicted label maps against the true ones.
@@ -59,7 +62,7 @@ def score_masks(
     predicted, truth
         Two folders of PNG or TIFF label maps with the same names; or two lists of label maps in the same order, each
         ``(height, width)`` of integers, or of bool; or two single label maps.
-    semantic, report, ignore, components, trusted, log
+    semantic, report, ignore, components, trusted, border_objects, log
         As for `synthbench.folders.score.score_folders`; by default labels are instances.
     workers
         Processes that score files; arrays are scored in this process. None for one per processor.
@@ -88,15 +91,18 @@ def score_masks(
             ignore=ignore,
             components=components,
             trusted=trusted,
+            border_objects=border_objects,
             log=log,
         )
+    _check_border_objects(border_objects, semantic)
     pairs = _array_pairs(predicted, truth)
     if semantic:
         reader = MaskReader(semantic=True, ignore=ignore, trusted=trusted)
         return semantic_summary(_of_equal_size(score_arrays(_confuse_arrays, reader, pairs, report, log)))
     check_ignore_value(ignore, "instances")
     reader = MaskReader(ignore=ignore, components=components, trusted=trusted)
-    return summary(score_arrays(_score_arrays, reader, pairs, report, log))
+    work = partial(_score_arrays, border_objects=border_objects)
+    return summary(score_arrays(work, reader, pairs, report, log))
 
 
 def score_folders(
@@ -109,6 +115,7 @@ def score_folders(
     ignore: int | None = None,
     components: bool = False,
     trusted: bool = False,
+    border_objects: BorderObjects = "include",
     log: ImportLog | None = None,
 ) -> dict[str, Any]:
     """Score every label map of a folder against the one of the same name in another.
@@ -132,6 +139,9 @@ def score_folders(
         Each connected piece of a label is an instance of its own: for binary masks.
     trusted
         The masks are what they are said to be: no question is asked.
+    border_objects
+        ``"exclude"``: leave out true and predicted instances at the image border, as
+        `synthbench.metrics.border.without_border_objects` says; not for classes.
     log
         Called with a line on what was done to the pixels.
 
@@ -147,15 +157,17 @@ def score_folders(
         a folder aren't what they are said to be (`synthbench.datasets.mask_checks`); names the file.
         If all pixels of a semantic set are ignored.
     ConfigError
-        If the background of instances shall be ignored.
+        If the background of instances shall be ignored, or `border_objects` is neither word, or excludes objects where
+        there are classes.
     ValueError
         If `workers` is below 1.
     """
+    _check_border_objects(border_objects, semantic)
     if semantic:
         reader = MaskReader(semantic=True, ignore=ignore, trusted=trusted)
         return semantic_summary(confusions(predicted, truth, report, workers, reader, log))
     reader = MaskReader(ignore=ignore, components=components, trusted=trusted)
-    return summary(match_folders(predicted, truth, report, workers, reader, log))
+    return summary(match_folders(predicted, truth, report, workers, reader, log, border_objects))
 
 
 def match_folders(
@@ -165,10 +177,12 @@ def match_folders(
     workers: int | None = 1,
     reader: MaskReader = OBJECTS,
     log: ImportLog | None = None,
+    border_objects: BorderObjects = "include",
 ) -> dict[str, ImageScore]:
     """Score the instances of two folders, as `score_folders` does; return the score of each image by name."""
     check_ignore_value(reader.ignore, "instances")
-    return score_pairs(_score_files, reader, Path(predicted), Path(truth), report, workers, log)
+    work = partial(_score_files, border_objects=border_objects)
+    return score_pairs(work, reader, Path(predicted), Path(truth), report, workers, log)
 
 
 def confusions(
@@ -210,16 +224,30 @@ def _array_pairs(predicted: Any, truth: Any) -> list[tuple[AnyArray, AnyArray]]:
     return list(zip(*sides, strict=True))
 
 
-def _score_files(reader: MaskReader, true_file: Path, predicted_file: Path) -> PairResult[ImageScore]:
-    return _score(*reader.read_pair(true_file, predicted_file))
+def _check_border_objects(border_objects: str, semantic: bool) -> None:
+    """Raise `ConfigError` if the word isn't known, or there are no objects."""
+    if border_objects not in get_args(BorderObjects):
+        raise ConfigError(f"border_objects: {border_objects!r}; expected include or exclude")
+    if semantic and border_objects == "exclude":
+        raise ConfigError("border_objects: exclude leaves out objects, and a semantic task has classes; remove one")
 
 
-def _score_arrays(reader: MaskReader, name: str, true: AnyArray, predicted: AnyArray) -> PairResult[ImageScore]:
-    return _score(*reader.take_pair(true, predicted, f"truth[{name}]", f"predicted[{name}]"))
+def _score_files(
+    reader: MaskReader, true_file: Path, predicted_file: Path, *, border_objects: BorderObjects
+) -> PairResult[ImageScore]:
+    return _score(*reader.read_pair(true_file, predicted_file), border_objects)
 
 
-def _score(true: ReadMask, predicted: ReadMask, region: AnyArray | None) -> PairResult[ImageScore]:
-    return pair_result(score_image(true.labels, predicted.labels, region), true, predicted)
+def _score_arrays(
+    reader: MaskReader, name: str, true: AnyArray, predicted: AnyArray, *, border_objects: BorderObjects
+) -> PairResult[ImageScore]:
+    return _score(*reader.take_pair(true, predicted, f"truth[{name}]", f"predicted[{name}]"), border_objects)
+
+
+def _score(
+    true: ReadMask, predicted: ReadMask, region: AnyArray | None, border_objects: BorderObjects
+) -> PairResult[ImageScore]:
+    return pair_result(score_image(true.labels, predicted.labels, region, border_objects), true, predicted)
 
 
 def _confuse_files(reader: MaskReader, true_file: Path, predicted_file: Path) -> PairResult[tuple[AnyArray, float]]:

@@ -10,6 +10,7 @@ import pandas as pd
 
 from synthbench.errors import ConfigError
 from synthbench.leaderboard._blocks import ComparisonBlock, blocks
+from synthbench.leaderboard._run_columns import scoring_columns
 from synthbench.leaderboard._strata import combinations, group_columns, in_order, score_rows, value_column
 from synthbench.leaderboard._verdicts import DRAWS, REAL
 from synthbench.results import SCRATCH, real_amount_names, synthetic_amount_names
@@ -115,4 +116,5 @@ def _rows(
                 **{name: row[name] for name in _SHOWN},
                 "baseline_completed": reference["completed"],
                 **{name: row[name] for name in _STATE},
+                **scoring_columns(results),
             }

@@ -13,6 +13,7 @@ from rich.text import Text
 
 from synthbench.leaderboard._columns import title
 from synthbench.leaderboard._formatting import MINUS, records, short
+from synthbench.leaderboard._run_columns import scoring_caption
 from synthbench.leaderboard._verdicts import ONE_SEED
 from synthbench.results import GROUP, NOT_SEEN, SCRATCH
 
@@ -50,7 +51,8 @@ def layout_tables(table: pd.DataFrame) -> Iterator[LayoutTable]:
     for names, part in table.groupby(keys, sort=False):
         arm, metric = str(names[-1]), title(str(part["metric"].iloc[0]))
         place = f"{names[0]} · " if groups else ""
-        heading = f"{place}{part['segmenter'].iloc[0]}{_start(part)} · {arm} ({metric}, {part['aggregation'].iloc[0]})"
+        scored = f"{metric}, {part['aggregation'].iloc[0]}{scoring_caption(part).replace(' ·', ',')}"
+        heading = f"{place}{part['segmenter'].iloc[0]}{_start(part)} · {arm} ({scored})"
         labels = groups or ["dataset"]
         amounts = _amounts(part)
         lines = []

@@ -145,6 +145,7 @@ DEFINITIONS = {
     "removed": "Pieces of drawn masks that were removed because they are smaller or far larger than training objects.",
     "unplaced": "Objects of new masks for which there was no room.",
     "empty": "Synthetic images without any object.",
+    "border_objects": "exclude: true and predicted objects at the image border are left out of all scores.",
     "runs_ok": "Trainings that were finished and scored.",
     "runs_planned": "Trainings that were planned.",
     "completed": "Trainings finished / planned. Failed trainings are missing, not zero; means are over the others.",

@@ -9,6 +9,7 @@ import pandas as pd
 
 from synthbench.leaderboard._columns import title
 from synthbench.leaderboard._formatting import first_words, listed, records, recovered, short, signed
+from synthbench.leaderboard._run_columns import BORDER
 from synthbench.results import AS_PUBLISHED, SCRATCH
 
 __all__ = ["NOTHING", "SMOKE", "found_nothing", "opening_notes", "place"]
@@ -25,6 +26,8 @@ SMOKE = (
 def opening_notes(table: pd.DataFrame) -> list[str]:
     """Return the sentences that come before the tables, from `synthbench.leaderboard.table`."""
     lines = [SMOKE] if table.attrs.get("smoke") else []
+    if BORDER in table:
+        lines.append("Objects at the image border, true and predicted, are left out of all scores.")
     most = table.groupby(["dataset", "segmenter"])["fraction"].transform("max")
     for _, part in table.groupby(["dataset", "fraction", "segmenter"], sort=False):
         rows = records(part)

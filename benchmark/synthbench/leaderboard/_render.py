@@ -18,7 +18,7 @@ from synthbench.leaderboard._fidelity import COUNTED, IMAGES, MASKS
 from synthbench.leaderboard._formatting import MISSING, NOT_APPLICABLE, is_score, records, short, text
 from synthbench.leaderboard._headline import opening_notes
 from synthbench.leaderboard._narrative import details, headline
-from synthbench.leaderboard._run_columns import COSTS
+from synthbench.leaderboard._run_columns import COSTS, scoring_caption
 from synthbench.results import SCRATCH
 
 __all__ = [
@@ -122,7 +122,8 @@ def boards(table: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
         ]
         whole = part.drop(columns=empty)
         whole.attrs = dict(table.attrs)
-        yield f"{dataset} · {fraction} real images{' · pretrained segmenters' if is_pretrained else ''}", whole
+        kind = " · pretrained segmenters" if is_pretrained else ""
+        yield f"{dataset} · {fraction} real images{kind}{scoring_caption(part)}", whole
 
 
 def markdown(table: pd.DataFrame) -> str:

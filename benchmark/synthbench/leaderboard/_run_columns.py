@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -14,7 +14,11 @@ from synthbench.leaderboard.optional_columns import COCO, at
 from synthbench.results import NOT_DECLARED, NOT_SEEN
 from synthbench.statistics import run_scores
 
+if TYPE_CHECKING:
+    from synthbench.results import Results
+
 __all__ = [
+    "BORDER",
     "COSTS",
     "SHOWN_IOUS",
     "coco_columns",
@@ -26,10 +30,26 @@ __all__ = [
     "mean_over_runs",
     "score_columns",
     "scores_of_runs",
+    "scoring_caption",
+    "scoring_columns",
 ]
+
+BORDER = "border_objects"
+"""Column of tables whose scores leave objects at the image border out."""
 
 SHOWN_IOUS = (0.5, 0.75, 0.9)
 COSTS = ("generator_seconds", "draw_seconds", "pretraining_seconds", "fit_seconds", "predict_seconds")
+
+
+def scoring_columns(results: Results) -> dict[str, str]:
+    """Return what tables say of how a study scores, where it isn't the usual way."""
+    border_objects = results.study.border_objects
+    return {} if border_objects == "include" else {BORDER: border_objects}
+
+
+def scoring_caption(table: pd.DataFrame) -> str:
+    """Return what the caption of a table says of how its scores were made: ``" · objects at the border left out"``."""
+    return " · objects at the border left out" if BORDER in table else ""
 
 
 def score_columns(task: str, iou: float | str) -> dict[str, tuple[str, float | str]]:

@@ -12,7 +12,7 @@ import pandas as pd
 
 from synthbench.errors import ConfigError, suggest
 from synthbench.leaderboard._blocks import ComparisonBlock, blocks
-from synthbench.leaderboard._run_columns import completion_columns, mean_over_runs
+from synthbench.leaderboard._run_columns import completion_columns, mean_over_runs, scoring_columns
 from synthbench.leaderboard._verdicts import (
     DRAWS,
     REAL,
@@ -93,7 +93,7 @@ def by_group(
             }
             for row in score_rows(block, images, iou, aggregation, baseline, draws, metric):
                 before = {name: row.pop(name) for name in BLOCK}
-                rows.append({**before, **names, **row})
+                rows.append({**before, **names, **row, **scoring_columns(results)})
     if not rows:
         raise ConfigError(f"by: no test image has all of the groups {', '.join(columns)}; name fewer of them")
     return pd.DataFrame(rows)

@@ -23,6 +23,7 @@ from synthbench.leaderboard._run_columns import (
     mean_over_runs,
     score_columns,
     scores_of_runs,
+    scoring_columns,
 )
 from synthbench.leaderboard._verdicts import (
     DRAWS,
@@ -137,6 +138,7 @@ def _block_rows(
                 "synthetic": int(first["synthetic"]),
                 "metric": headline,
                 "aggregation": aggregation if block.task == "instances" else "pooled",
+                **scoring_columns(results),
                 **{name: found.get(arm, np.nan) for name, found in means.items()},
                 **coco_columns(block, runs, asked),
                 "score_sd": score_sd.get(arm, np.nan),

@@ -6,7 +6,7 @@ import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
@@ -87,6 +87,9 @@ class Study(BaseModel):
         needn't hold for the next.
     budget
         Of everything that doesn't have its own.
+    border_objects
+        Whether objects at the image border are scored: ``"exclude"`` leaves out those with a pixel in the outermost two
+        rows or columns, true and predicted ones, as the NeurIPS 2022 Cell Segmentation Challenge does.
     encoder
         For the fidelity of the synthetic images; by default Inception where its weights are on the machine, else
         a fixed-seed untrained network.
@@ -106,6 +109,7 @@ class Study(BaseModel):
     seeds: Seeds = 3
     generator_seeds: Seeds | None = None
     budget: BudgetConfig = BudgetConfig()
+    border_objects: Literal["include", "exclude"] = "include"
     encoder: PluginConfig | None = None
 
     @field_validator("init", mode="before")
@@ -223,6 +227,7 @@ def load_study(study: Study | Mapping[str, Any] | str | os.PathLike[str]) -> Stu
 _EXPECTED = {
     "name": "letters, digits, '.', '_' and '-', at most 80 of them, the first a letter or a digit",
     "fractions": "fractions above 0 and up to 1.0, or integers ≥ 1 (numbers of images)",
+    "border_objects": "include or exclude",
     "synthetic": "integers ≥ 1 (numbers of samples), or multiples such as 2x",
 }
 """What these keys take, in words."""

@@ -20,6 +20,7 @@ def study_notes(resolved: Resolved) -> list[str]:
         *_joint(resolved),
         *_weights(resolved),
         *resolved.trained_twice,
+        *_scoring(resolved),
     ]
 
 
@@ -84,3 +85,9 @@ def _unlabelled(resolved: Resolved) -> list[str]:
 
 def _reasons(found: Sequence[UnlabelledImages]) -> list[str]:
     return list(dict.fromkeys(reason for each in found for reason in each.left_out))
+
+
+def _scoring(resolved: Resolved) -> list[str]:
+    """Say what is left out of scoring."""
+    excluded = resolved.study.border_objects == "exclude"
+    return ["objects at the image border are left out of all scores (border_objects: exclude)"] if excluded else []

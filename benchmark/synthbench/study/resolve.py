@@ -103,6 +103,7 @@ def resolve(
             samples, folder = opened(choice)
             datasets[_title(choice)] = samples
             _check_task(choice, samples, plugins.named)
+            _check_border_objects(choice, samples, study)
             check_unlabelled(samples)
             pool = None
             if any(generator.plugin.uses_unlabelled for generator in plugins.generators):
@@ -142,6 +143,15 @@ def _check_task(choice: DatasetConfig, samples: SampleSet, plugins: Sequence[Stu
             )
         if reason := plugin.plugin.unsupported_reason.get(samples.task):
             raise ConfigError(f"{plugin.plugin.kind} {plugin.title!r} on dataset {choice.name!r}: {reason}")
+
+
+def _check_border_objects(choice: DatasetConfig, samples: SampleSet, study: Study) -> None:
+    """Raise `ConfigError` if objects at the image border shall be left out where there are no objects."""
+    if study.border_objects == "exclude" and samples.task == "semantic":
+        raise ConfigError(
+            f"border_objects: exclude leaves out objects, but dataset {choice.name!r} has classes of pixels (task "
+            "'semantic'); remove the key, or the dataset"
+        )
 
 
 def _check_distinct(conditions: Sequence[Condition]) -> None:

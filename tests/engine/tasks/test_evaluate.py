@@ -141,3 +141,21 @@ def test_ignored_pixels_are_in_no_figure_of_classes() -> None:
     assert row["cldice"] == cldice(*known) != cldice(LABELS, said)
     (void,) = score_semantic([replace(sample, ignore=np.ones((3, 3), bool))], [Instances(said)], 2)["images"]
     assert (void["confusion"], void["cldice"]) == ([[0, 0], [0, 0]], 0.0)
+
+
+def test_objects_at_the_image_border_are_left_out_on_request() -> None:
+    """Of two touching objects the border cuts one; the best score has a wrong prediction at the border."""
+    labels = np.zeros((16, 16), np.uint8)
+    labels[0:5, 4:8], labels[5:9, 4:8] = 1, 2
+    said = np.where(labels == 2, 2, 0)
+    said[4:8, 13:16] = 1
+    sample = Sample("s", labels, labels)
+    scores = score_instances([sample], [Instances(said, np.array([0.9, 0.8]))], "exclude")
+    (row,) = scores["images"]
+    assert (row["true"], row["predicted"], row["tp"], row["difficulty"]) == (1, 1, [1] * 10, "hard")
+    assert (row["aji_shared"], row["aji_union"], row["pq_tp"], row["dice"]) == (16, 16, 1, 1.0)
+    assert scores["coco_ap"] == pytest.approx(1.0)
+    assert row["prediction"] == fingerprint(said), "predictions are told apart by all of their pixels"
+    (everything,) = score_instances([sample], [Instances(said, np.array([0.9, 0.8]))])["images"]
+    assert (everything["true"], everything["predicted"], everything["tp"][0]) == (2, 2, 1)
+    assert everything["difficulty"] == "hard"

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from synthbench.engine.tasks.context import TaskContext
 from synthbench.metrics import coco, matching, semantic
 from synthbench.metrics.aggregated_jaccard import AggregatedJaccard, aji, aji_plus
+from synthbench.metrics.border import BorderObjects, without_border_objects
 from synthbench.metrics.ignore import leave_out
 from synthbench.metrics.overlap import overlap
 from synthbench.plugin.api import Budget, Instances
@@ -45,7 +46,7 @@ def run(ctx: TaskContext) -> dict[str, Any]:
     if test.task == "semantic":
         scores = score_semantic(samples, answers, len(test.classes) or 2)
     else:
-        scores = score_instances(samples, answers)
+        scores = score_instances(samples, answers, ctx.task.content.get("border_objects", "include"))
     (ctx.folder / "scores.json").write_text(json.dumps(scores, allow_nan=False) + "\n", encoding="utf-8")
     return {"images": len(test)}
 
@@ -71,14 +72,21 @@ def checked(answer: Instances, sample: Sample) -> Instances:
     return Instances(labels, scores)
 
 
-def score_instances(samples: Sequence[Sample], answers: Sequence[Instances]) -> dict[str, Any]:
+def score_instances(
+    samples: Sequence[Sample], answers: Sequence[Instances], border_objects: BorderObjects = "include"
+) -> dict[str, Any]:
     """Return counts per image and threshold, and COCO AP over all images, as JSON.
 
-    Where samples have an ignore region, `synthbench.metrics.ignore.leave_out` says what is counted.
+    Where samples have an ignore region, `synthbench.metrics.ignore.leave_out` says what is counted. With
+    ``"exclude"``, objects at the image border aren't (`synthbench.metrics.border.without_border_objects`); whether an
+    image is easy or hard doesn't depend on it.
     """
     rows, pairs = [], []
     for sample, answer in zip(samples, answers, strict=True):
         truth, found = leave_out(sample.labels, answer.labels, sample.ignore)
+        difficulty = "hard" if matching.touching(truth) else "easy"
+        if border_objects == "exclude":
+            truth, found = without_border_objects(truth), without_border_objects(found)
         pairs.append((truth, found))
         table = overlap(truth, found)
         counts = matching.count_overlap(table)
@@ -87,7 +95,7 @@ def score_instances(samples: Sequence[Sample], answers: Sequence[Instances]) -> 
             {
                 "image": sample.id,
                 "groups": {k: v for k, v in sample.groups.items() if k != "split"},
-                "difficulty": "hard" if matching.touching(truth) else "easy",
+                "difficulty": difficulty,
                 "true": counts.true,
                 "predicted": counts.predicted,
                 "tp": counts.tp.tolist(),

@@ -46,9 +46,17 @@ def add_task(
         Whether the result depends on the device.
     """
     code = plugin.code[kind] if plugin else None
+    if kind == "evaluate":
+        inputs = {**inputs, **_scoring(plan)}
     content = task_content(kind, inputs, plan.compute(plugin) if compute else None, code)
     key = key_of(content)
     if key not in plan.tasks:
         name, environment = (plugin.name, plugin.environment) if plugin else ("", "")
         plan.tasks[key] = Task(kind, key, content, needs, where, label, name, environment)
     return plan.tasks[key]
+
+
+def _scoring(plan: Plan) -> dict[str, str]:
+    """Return how a study scores, where it isn't the usual way: then it is part of the keys of evaluations."""
+    border_objects = plan.resolved.study.border_objects
+    return {} if border_objects == "include" else {"border_objects": border_objects}
