@@ -1,6 +1,6 @@
 """How long scoring label maps takes, beside StarDist and Cellpose: measured in one run, and written as a page.
 
-``python tests/perf/segmentation_speed.py`` writes ``docs/speed.md``.
+``python tests/perf/segmentation_speed.py`` writes ``docs/speed.md``, but for the sections that follow.
 """
 
 from __future__ import annotations
@@ -230,7 +230,7 @@ def page(found: Measured) -> str:
     lines = [
         "# Speed of scoring label maps",
         "",
-        "All figures come from one run of `python tests/perf/segmentation_speed.py`, which writes this page;",
+        "All figures come from one run of `python tests/perf/segmentation_speed.py`, which writes this part;",
         "`tests/perf/test_segmentation_perf.py` measures the same and fails if a guaranteed speed is not reached. The",
         f"label maps are simulated: {height:,} × {width:,} pixels, {found.cells[0]:,} true and {found.cells[1]:,} "
         "predicted cells, many of them touching.",
@@ -272,5 +272,6 @@ def _machine() -> str:
 
 
 if __name__ == "__main__":
-    PAGE.write_text(page(measure()), encoding="utf-8")
+    _, heading, others = PAGE.read_text(encoding="utf-8").partition("\n## ")
+    PAGE.write_text(page(measure()) + heading + others, encoding="utf-8")
     print(PAGE.read_text(encoding="utf-8"))

@@ -162,7 +162,7 @@ DEFINITIONS = {
     "predict_seconds": "Seconds to segment and score the test images; mean over trainings.",
     "peak_memory_mb": "Highest resident memory of any task of this arm, in MiB.",
     "gpu_memory_mb": "Highest GPU memory while the segmenter was trained, in MiB.",
-    "device": "The device that the segmenter was trained on.",
+    "device": "The device that the segmenter was trained on, and the precision where it isn't the usual one there.",
     "versions": "Versions of installed packages; two of one name where different parts used different versions.",
     "code": "Distributions that computed the row, with version and commit; + where there were uncommitted changes.",
     "group": "The grouping of the test images; several that are crossed are joined by “×”.",
