@@ -1,6 +1,6 @@
-"""How long scoring label maps takes, beside StarDist and Cellpose: measured in one run, and written as a page.
+"""How long scoring label maps takes, beside StarDist and Cellpose: measured in one run.
 
-``python tests/perf/segmentation_speed.py`` writes ``docs/speed.md``, but for the sections that follow.
+``python tests/perf/segmentation_speed.py`` writes a section of ``docs/speed.md``.
 """
 
 from __future__ import annotations
@@ -9,8 +9,6 @@ import contextlib
 import io
 import json
 import os
-import platform
-import re
 import subprocess
 import sys
 import tempfile
@@ -27,6 +25,7 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from helpers.crowds import crowd
+from helpers.machine import machine, replace_section
 from synthbench.folders.score import score_image
 from synthbench.metrics.aggregated_jaccard import aji, aji_cellpose, aji_plus
 from synthbench.metrics.coco import coco_ap
@@ -35,12 +34,13 @@ from synthbench.metrics.overlap import overlap
 from synthbench.samples import write_array
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "speed.md"
+SECTION = "## Scoring label maps"
 PROCESSORS = os.cpu_count() or 1
 
 
 @dataclass
 class Measured:
-    """What the page says.
+    """What was measured.
 
     Attributes
     ----------
@@ -224,18 +224,16 @@ print(json.dumps(dict(images={images}, workers={workers}, seconds=seconds, memor
 
 
 def page(found: Measured) -> str:
-    """Return the Markdown page of what was measured."""
+    """Return what was measured, in Markdown."""
     ours = found.pair["synthbench `count`"]
     height, width = crowd.__globals__["HEIGHT"], crowd.__globals__["WIDTH"]
     lines = [
-        "# Speed of scoring label maps",
-        "",
-        "All figures come from one run of `python tests/perf/segmentation_speed.py`, which writes this part;",
+        "All figures come from one run of `python tests/perf/segmentation_speed.py`, which writes this section;",
         "`tests/perf/test_segmentation_perf.py` measures the same and fails if a guaranteed speed is not reached. The",
         f"label maps are simulated: {height:,} × {width:,} pixels, {found.cells[0]:,} true and {found.cells[1]:,} "
         "predicted cells, many of them touching.",
         "",
-        f"{_machine()},",
+        f"{machine()},",
         ", ".join(f"{name} {version(name)}" for name in ("numpy", "scipy", "stardist", "cellpose"))
         + f"; load average {found.load:.1f} before the run.",
         "",
@@ -264,14 +262,6 @@ def page(found: Measured) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _machine() -> str:
-    cpus = Path("/proc/cpuinfo")
-    named = re.search(r"^model name\s*: (.+)$", cpus.read_text(), re.MULTILINE) if cpus.is_file() else None
-    name = named[1] if named else platform.processor() or platform.machine()
-    return f"{name}, {PROCESSORS} processors, {platform.system()}, Python {platform.python_version()}"
-
-
 if __name__ == "__main__":
-    _, heading, others = PAGE.read_text(encoding="utf-8").partition("\n## ")
-    PAGE.write_text(page(measure()) + heading + others, encoding="utf-8")
+    replace_section(PAGE, SECTION, page(measure()))
     print(PAGE.read_text(encoding="utf-8"))
