@@ -18,7 +18,7 @@ def machine() -> str:
 
 def replace_section(page: Path, heading: str, text: str) -> None:
     """Write a text below a heading of the first or second level, up to the next heading like it, or to the end."""
-    mark = heading.split()[0]
+    mark = heading.split(maxsplit=1)[0]
     lines = page.read_text(encoding="utf-8").splitlines()
     if heading not in lines:
         lines += ["", heading]

@@ -156,9 +156,9 @@ def measure(name: str, folder: Path, models: Path | None, steps: int | None) -> 
 
 def watch(clock: Clock, cls: Any) -> None:
     """Measure the stages of a training."""
+    from synthbench.toolkit.segmenters.network_segmenter import NetworkSegmenter
     from synthbench.toolkit.training import loop
     from synthbench.toolkit.training.patches import PatchStream
-    from synthbench.toolkit.segmenters.network_segmenter import NetworkSegmenter
 
     clock.wrap(PatchStream, "planes", "first use of an image")
     clock.wrap(PatchStream, "batch", "patches")
@@ -234,7 +234,7 @@ def tables(rows: list[dict[str, Any]]) -> str:
         )
     lines += [
         "",
-        "Evaluation, milliseconds per image, and of all test images together the seconds and the share of the training; "
+        "Evaluation, milliseconds per image; of all test images together the seconds and the share of the training; "
         "the score is the pooled `jaccard_ap`, mean over IoU 0.50 … 0.95:",
         "",
         "| segmenter | network | decoding | reading, writing | scoring | all images | score |",

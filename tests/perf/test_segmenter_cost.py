@@ -1,4 +1,4 @@
-"""The clock of `segmenter_cost.py`: what a stage within another takes counts once, and so does another thread's time."""
+"""The clock of `segmenter_cost.py`: a stage within another, and other threads, are counted once."""
 
 from __future__ import annotations
 
