@@ -119,7 +119,9 @@ def measure(name: str, folder: Path, models: Path | None, steps: int | None) -> 
             segmenter.save(kept)
             (kept / "cost.json").write_text(json.dumps(training))
     tuning = {stage.split(": ")[1]: seconds for stage, seconds in clock.seconds.items() if stage.startswith("tuning")}
-    chosen = segmenter.model.thresholds._asdict() if name == "stardist" else segmenter.thresholds
+    chosen = (segmenter.model if name == "stardist" else segmenter).thresholds
+    if name == "stardist":
+        chosen = {"prob": chosen.prob, "nms": chosen.nms}
     watch_network(clock, segmenter)
     segmenter.predict(sets["test"][0].image)
     clock.seconds.clear()
