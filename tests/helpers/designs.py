@@ -38,5 +38,6 @@ def planned(
             for g in range(generator_seeds)
             for s in range(seeds)
         ]
-    study = SimpleNamespace(datasets=[SimpleNamespace(name="d", split=SimpleNamespace(group=group))])
-    return SimpleNamespace(resolved=SimpleNamespace(conditions=conditions, study=study), training_runs=cells)
+    study = SimpleNamespace(datasets=[SimpleNamespace(name="d", split=SimpleNamespace(group=group))], test_on=[])
+    resolved = SimpleNamespace(conditions=conditions, study=study, test_sets=())
+    return SimpleNamespace(resolved=resolved, training_runs=cells)

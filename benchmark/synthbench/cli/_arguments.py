@@ -90,6 +90,7 @@ def add_study(parser: argparse.ArgumentParser) -> None:
     grid = parser.add_argument_group("what is compared (overrides the study file)")
     grid.add_argument("--name", help="name of the study, and of its run folder")
     grid.add_argument("--dataset", metavar="A,B", help="datasets: names of plugins or imported sets, or paths")
+    grid.add_argument("--test-on", metavar="A,B", help="other datasets on whose test images segmenters are scored too")
     grid.add_argument(
         "--generators",
         metavar="A,B",
@@ -198,6 +199,8 @@ def study_from(args: argparse.Namespace) -> Any:
     if args.init is not None:
         content["init"] = _split(args.init)
         _drop_own(content, "segmenters", "init")
+    if args.test_on is not None:
+        content["test_on"] = _chosen(content.get("test_on"), _split(args.test_on))
     if args.fractions is not None:
         content["fractions"] = [_number(part) for part in _split(args.fractions)]
     for option in ("seeds", "generator_seeds"):

@@ -22,14 +22,16 @@ def detectable_effects_lines(effects: Sequence[DetectableEffect]) -> Iterator[st
 
 
 def _effect_line(effect: DetectableEffect) -> str:
+    from synthbench.results import trained_and_tested
     from synthbench.statistics.power import POWER
 
+    where = trained_and_tested(effect.dataset, effect.tested_on)
     if isnan(effect.difference):
         unit = "test image" if effect.images == 1 else f"group of {effect.images} test images"
-        return f"{effect.segmenter} on {effect.dataset}: one {unit} can show no difference"
+        return f"{effect.segmenter} on {where}: one {unit} can show no difference"
     groups = f" in {_count(effect.units, 'group')}" if effect.units < effect.images else ""
     design = f"{_count(effect.images, 'test image')}{groups}, {_count(effect.arms, 'arm')}, {_repeats(effect)}"
-    subject = f"{effect.segmenter} on {effect.dataset}, {effect.fraction} real images"
+    subject = f"{effect.segmenter} on {where}, {effect.fraction} real images"
     if effect.seeds == 1 and effect.folds == 1:
         return f"{subject}: decides nothing, for one seed never does ({design}); use two seeds or more"
     if effect.difference >= 1:
@@ -44,7 +46,7 @@ def _effect_line(effect: DetectableEffect) -> str:
 
 
 def _shared_group_lines(effects: Iterable[DetectableEffect]) -> Iterator[str]:
-    by_dataset = {effect.dataset: effect.unmodelled_groups for effect in effects if effect.unmodelled_groups}
+    by_dataset = {effect.tested_on: effect.unmodelled_groups for effect in effects if effect.unmodelled_groups}
     for dataset, groups in by_dataset.items():
         listing = ", ".join(f"{name}: {count}" for name, count in groups.items())
         yield (

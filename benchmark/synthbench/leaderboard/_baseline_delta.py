@@ -53,7 +53,7 @@ def baseline_delta(
     Returns
     -------
     DataFrame
-        One row per dataset, combination of values (``group:<name>``), segmenter, arm other than the baseline and amount
+        One row per dataset, test set, combination of values (``group:<name>``), segmenter, arm other than the baseline and amount
         of real data: ``real`` and ``amount`` are the study's names of the amounts of real and synthetic images
         (``"25 %"``, ``"2x"``), ``baseline`` and ``score`` the scores, 0 … 1, of the baseline and of the arm, and
         ``delta`` their paired difference with its interval. NaN where nothing was scored.
@@ -67,15 +67,15 @@ def baseline_delta(
     every = list(blocks(results))
     columns = group_columns(every, by)
     rows: list[dict[str, Any]] = []
-    for dataset in dict.fromkeys(block.dataset for block in every):
-        here = [block for block in every if block.dataset == dataset]
+    for dataset, tested_on in dict.fromkeys((block.dataset, block.tested_on) for block in every):
+        here = [block for block in every if (block.dataset, block.tested_on) == (dataset, tested_on)]
         real = real_amount_names(results.study, [block.fraction for block in here])
         found = [dict(combinations(block, columns)) for block in here]
         for values in in_order({values for parts in found for values in parts}):
             names = dict(zip(map(value_column, columns), values, strict=True))
             for block, parts in zip(here, found, strict=True):
                 images = parts.get(values, block.images[:0])
-                head = {"dataset": dataset, **names, "real": real[block.fraction]}
+                head = {"dataset": dataset, "tested_on": tested_on, **names, "real": real[block.fraction]}
                 of_arms = _rows(results, block, images, iou, aggregation, baseline, draws, metric)
                 rows.extend({**head, **row} for row in of_arms)
     if not rows:

@@ -15,7 +15,7 @@ from synthbench.leaderboard._columns import title
 from synthbench.leaderboard._formatting import MINUS, records, short
 from synthbench.leaderboard._run_columns import scoring_caption
 from synthbench.leaderboard._verdicts import ONE_SEED
-from synthbench.results import GROUP, NOT_SEEN, SCRATCH
+from synthbench.results import GROUP, NOT_SEEN, SCRATCH, trained_and_tested
 
 __all__ = ["LayoutTable", "is_baseline_delta", "layout_notes", "layout_tables", "terminal_baseline_delta"]
 
@@ -46,6 +46,7 @@ def layout_tables(table: pd.DataFrame) -> Iterator[LayoutTable]:
     dataset.
     """
     groups = [name for name in map(str, table.columns) if name.startswith(GROUP)]
+    table = table.assign(dataset=list(map(trained_and_tested, table["dataset"], table["tested_on"])))
     titles = pd.Series([_arm_title(row) for row in records(table)], index=table.index)
     keys = [*([table["dataset"]] if groups else []), table["segmenter"], titles]
     for names, part in table.groupby(keys, sort=False):

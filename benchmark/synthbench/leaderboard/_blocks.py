@@ -1,4 +1,4 @@
-"""The comparison blocks of a study: one dataset, amount of real data and segmenter each, over all folds."""
+"""The comparison blocks of a study: one dataset, test set, amount of real data and segmenter each, over all folds."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from synthbench.errors import DataError
-from synthbench.results import WHOLE_IMAGE
+from synthbench.results import WHOLE_IMAGE, trained_and_tested, with_tested_on
 from synthbench.results.checking import check_sums
 from synthbench.statistics.image_counts import BLOCK, seed_text
 
@@ -28,8 +28,9 @@ class ComparisonBlock:
 
     Attributes
     ----------
-    dataset, fraction, segmenter
-        `fraction` is the number of real training images; that of the first fold, where folds differ by an image.
+    dataset, tested_on, fraction, segmenter
+        `tested_on` is the dataset of the test images. `fraction` is the number of real training images; that of the
+        first fold, where folds differ by an image.
     task : str
         ``"instances"`` or ``"semantic"``.
     runs : DataFrame
@@ -39,6 +40,7 @@ class ComparisonBlock:
     """
 
     dataset: str
+    tested_on: str
     fraction: int
     segmenter: str
     task: str
@@ -53,29 +55,31 @@ class ComparisonBlock:
     @property
     def title(self) -> str:
         """``"unet on phantom-nuclei, 45 real images"``."""
-        return f"{self.segmenter} on {self.dataset}, {self.fraction} real images"
+        return f"{self.segmenter} on {trained_and_tested(self.dataset, self.tested_on)}, {self.fraction} real images"
 
     def has_scores(self, arm: str) -> bool:
         """Whether a training of this arm is done and scored."""
         return not self.images.empty and bool((self.images["arm"] == arm).any())
 
     def at_all_amounts(self, others: Iterable[ComparisonBlock]) -> list[ComparisonBlock]:
-        """Return those of a study's blocks that have the dataset and the segmenter of this one."""
-        return [each for each in others if (each.dataset, each.segmenter) == (self.dataset, self.segmenter)]
+        """Return those of a study's blocks that have the dataset, the test set and the segmenter of this one."""
+        own = (self.dataset, self.tested_on, self.segmenter)
+        return [each for each in others if (each.dataset, each.tested_on, each.segmenter) == own]
 
 
 def blocks(results: Results) -> Iterator[ComparisonBlock]:
-    """Yield the comparison blocks of a study, in its order.
+    """Yield the comparison blocks of a study, in its order; those that are tested on another dataset come last.
 
     Raises
     ------
     DataError
         If a table lacks a column, counts contradict each other, or there is no planned training.
     """
-    lacking = [name for name in _NEEDED if name not in results.runs]
+    runs = with_tested_on(results.runs)
+    lacking = [name for name in _NEEDED if name not in runs]
     if lacking:
         raise DataError(f"results/runs.csv: no column {lacking[0]!r}; run the study again")
-    runs = _clean(results.runs)
+    runs = _clean(runs)
     if runs.empty:
         raise DataError("results/runs.csv: no training was planned; there is nothing to show")
     images = _clean(results.images) if len(results.images) else results.images
@@ -85,27 +89,29 @@ def blocks(results: Results) -> Iterator[ComparisonBlock]:
         names = _common_names(runs)
         runs = _rename(runs, names)
         images = _rename(images, names) if len(images) else images
-    for _, rows in runs.groupby(BLOCK, sort=False):
-        dataset, fraction, segmenter = (rows[name].iloc[0] for name in BLOCK)
+    parts = sorted(runs.groupby(BLOCK, sort=False), key=lambda part: part[0][0] != part[0][1])
+    for key, rows in parts:
+        dataset, tested_on, fraction, segmenter = key
         scored = images
         if len(images):
-            here = (images.dataset == dataset) & (images.fraction == fraction) & (images.segmenter == segmenter)
-            scored = images[here]
+            scored = images[(images[BLOCK] == list(key)).all(axis=1)]
         task = _task(scored if len(scored) else images)
         scored = scored.drop(columns=[c for c in _other(task) if c in scored])
-        yield ComparisonBlock(str(dataset), int(fraction), str(segmenter), task, rows.reset_index(drop=True), scored)
+        yield ComparisonBlock(
+            str(dataset), str(tested_on), int(str(fraction)), str(segmenter), task, rows.reset_index(drop=True), scored
+        )
 
 
 def fidelity_of(results: Results, block: ComparisonBlock) -> pd.DataFrame:
-    """Return the fidelity rows of a block's dataset and amount of real data."""
+    """Return the fidelity rows of a block's dataset and amount of real data; none out of domain."""
     return _of_generators(results.fidelity, block)
 
 
 def label_consistency_of(results: Results, block: ComparisonBlock) -> pd.DataFrame:
     """Return the label-consistency rows of a block's dataset, amount of real data and segmenter."""
     table = results.label_consistency
-    if table.empty:
-        return table
+    if table.empty or block.tested_on != block.dataset:
+        return table[:0]
     rows = _of_generators(table[table["segmenter"] == block.segmenter], block)
     rows = rows.drop(columns=[c for c in _other(block.task) if c in rows])
     return rows.assign(fraction=block.fraction, generator_seed=seed_text(rows["generator_seed"]))
@@ -113,8 +119,8 @@ def label_consistency_of(results: Results, block: ComparisonBlock) -> pd.DataFra
 
 def _of_generators(table: pd.DataFrame, block: ComparisonBlock) -> pd.DataFrame:
     """Return the rows nearest in amount of real data: folds may differ by an image."""
-    if table.empty:
-        return table
+    if table.empty or block.tested_on != block.dataset:
+        return table[:0]
     near = (table["fraction"] - block.fraction).abs()
     nearest = near.groupby([table["dataset"], table["fold"], table["generator"]]).transform("min")
     here = (
@@ -124,8 +130,8 @@ def _of_generators(table: pd.DataFrame, block: ComparisonBlock) -> pd.DataFrame:
 
 
 def _clean(table: pd.DataFrame) -> pd.DataFrame:
-    out = table.copy()
-    for name in ("dataset", "arm", "generator", "segmenter", "status", "error"):
+    out = with_tested_on(table.copy())
+    for name in ("dataset", "tested_on", "arm", "generator", "segmenter", "status", "error"):
         if name in out and (out[name].isna().any() or not pd.api.types.is_string_dtype(out[name])):
             out[name] = out[name].fillna("").astype(str)
     out["generator_seed"] = seed_text(out["generator_seed"])

@@ -19,7 +19,7 @@ from synthbench.leaderboard._narrative import (
     with_differences,
 )
 from synthbench.leaderboard._verdicts import ONE_SEED
-from synthbench.results import NOT_DECLARED, NOT_SEEN, ORIGIN_NOT_DECLARED, copies_note
+from synthbench.results import NOT_DECLARED, NOT_SEEN, ORIGIN_NOT_DECLARED, copies_note, trained_and_tested
 from synthbench.statistics import PRIOR
 
 __all__ = ["FEW_GROUPS", "FEW_IMAGES", "FEW_SEEDS", "MIN_C_T", "RESIZED", "caveats"]
@@ -36,10 +36,7 @@ MIN_C_T = -3
 
 def caveats(table: pd.DataFrame) -> list[str]:
     """Return what limits the conclusions: failures, few seeds or images, controls with unexpected results."""
-    lines = []
-    planned, done = int(table["runs_planned"].sum()), int(table["runs_ok"].sum())
-    if done < planned:
-        lines.append(f"{planned - done} of {planned} trainings are missing; means and differences are over the others.")
+    lines = list(_missing(table))
     lines.extend(_few_seeds(table))
     lines.extend(_few_images(table))
     lines.extend(_unmodelled_groups(table))
@@ -69,12 +66,21 @@ def caveats(table: pd.DataFrame) -> list[str]:
     return lines
 
 
+def _missing(table: pd.DataFrame) -> Iterator[str]:
+    own = table["tested_on"] == table["dataset"]
+    for rows, what in ((table[own], "trainings"), (table[~own], "tests on other datasets")):
+        planned, done = int(rows["runs_planned"].sum()), int(rows["runs_ok"].sum())
+        if done < planned:
+            yield f"{planned - done} of {planned} {what} are missing; means and differences are over the others."
+
+
 def _weights(table: pd.DataFrame) -> Iterator[str]:
     """Warn of weights that have seen the dataset of the test images, or may have."""
     if "weights_seen" not in table:
         return
-    for row in records(table.drop_duplicates(["dataset", "segmenter"])):
-        seen, what = row["weights_seen"], f"{row['segmenter']} on {row['dataset']}"
+    for row in records(table.drop_duplicates(["dataset", "tested_on", "segmenter"])):
+        where = trained_and_tested(row["dataset"], row["tested_on"])
+        seen, what = row["weights_seen"], f"{row['segmenter']} on {where}"
         if seen == NOT_DECLARED:
             yield (
                 f"{what}: nobody says what the weights it starts from were trained on; if they have seen these test "
@@ -109,10 +115,12 @@ def _seen(table: pd.DataFrame) -> Iterator[str]:
 
 def _copies(table: pd.DataFrame) -> Iterator[str]:
     """Warn of ready-made images that are copies of test or validation images, or nearly."""
-    for part, name in (("test", "test_copies"), ("validation", "validation_copies")):
+    own = table[table["tested_on"] == table["dataset"]]
+    for part, name, rows in (("test", "test_copies", table), ("validation", "validation_copies", own)):
         if name in table:
-            for row in records(table[table[name] > 0].drop_duplicates(["dataset", "generator"])):
-                yield f"{copies_note(row['generator'], row['dataset'], int(row[name]), part)}."
+            for row in records(rows[rows[name] > 0].drop_duplicates(["dataset", "tested_on", "generator"])):
+                where = trained_and_tested(row["dataset"], row["tested_on"])
+                yield f"{copies_note(row['generator'], where, int(row[name]), part)}."
 
 
 def _few_seeds(table: pd.DataFrame) -> Iterator[str]:
@@ -141,7 +149,7 @@ def _few_images(table: pd.DataFrame) -> Iterator[str]:
 
 def _unmodelled_groups(table: pd.DataFrame) -> Iterator[str]:
     """Warn that test images share groups that the split doesn't keep together: intervals may be far too narrow."""
-    for dataset, groups in table[["dataset", "unmodelled_groups"]].drop_duplicates().itertuples(index=False):
+    for dataset, groups in table[["tested_on", "unmodelled_groups"]].drop_duplicates().itertuples(index=False):
         if groups:
             yield (
                 f"Test images of {dataset} share groups ({groups}) but are treated as independent. If images of one "

@@ -3,7 +3,8 @@
 __all__ = ["DEFINITIONS"]
 
 DEFINITIONS = {
-    "dataset": "Name of the dataset.",
+    "dataset": "Name of the dataset that segmenters and generators are trained on.",
+    "tested_on": "Name of the dataset of the test images: the same, or another one (out of domain).",
     "task": "What is segmented: instances (objects) or semantic (classes of pixels).",
     "fraction": "Number of real training images.",
     "folds": "Splits of the dataset into training, validation and test images.",

@@ -36,6 +36,7 @@ _PLAIN = {
     "miou_star": "mIoU*",
     "cldice": "clDice",
     "fraction": "real images",
+    "tested_on": "tested on",
     "train_duplicates": "train duplicates",
     "train_duplicates_new": "train duplicates, new masks",
     "train_duplicates_training": "train duplicates, training masks",

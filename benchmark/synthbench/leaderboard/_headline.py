@@ -10,7 +10,7 @@ import pandas as pd
 from synthbench.leaderboard._columns import title
 from synthbench.leaderboard._formatting import first_words, listed, records, recovered, short, signed
 from synthbench.leaderboard._run_columns import BORDER
-from synthbench.results import AS_PUBLISHED, SCRATCH
+from synthbench.results import AS_PUBLISHED, SCRATCH, trained_and_tested
 
 __all__ = ["NOTHING", "SMOKE", "found_nothing", "opening_notes", "place"]
 
@@ -28,8 +28,8 @@ def opening_notes(table: pd.DataFrame) -> list[str]:
     lines = [SMOKE] if table.attrs.get("smoke") else []
     if BORDER in table:
         lines.append("Objects at the image border, true and predicted, are left out of all scores.")
-    most = table.groupby(["dataset", "segmenter"])["fraction"].transform("max")
-    for _, part in table.groupby(["dataset", "fraction", "segmenter"], sort=False):
+    most = table.groupby(["dataset", "tested_on", "segmenter"])["fraction"].transform("max")
+    for _, part in table.groupby(["dataset", "tested_on", "fraction", "segmenter"], sort=False):
         rows = records(part)
         lines += [*_nothing_found(rows), *_headroom(rows, int(most[part.index[0]]))]
     return [*lines, *_no_control(table), *_one_generator_seed(table)]
@@ -133,4 +133,5 @@ def _one_generator_seed(table: pd.DataFrame) -> Iterator[str]:
 
 def place(row: Mapping[str, Any]) -> str:
     """Return ``"unet on nuclei with 45 real images"``."""
-    return f"{row['segmenter']} on {row['dataset']} with {row['fraction']} real images"
+    where = trained_and_tested(row["dataset"], row["tested_on"])
+    return f"{row['segmenter']} on {where} with {row['fraction']} real images"

@@ -11,7 +11,7 @@ from synthbench.leaderboard._columns import title
 from synthbench.leaderboard._formatting import MISSING, delta, listed, records, short
 from synthbench.leaderboard._headline import found_nothing, place
 from synthbench.leaderboard._verdicts import ONE_SEED
-from synthbench.results import UNIT
+from synthbench.results import UNIT, trained_and_tested
 
 __all__ = [
     "COPYING",
@@ -38,16 +38,16 @@ def headline(table: pd.DataFrame) -> str:
     if not compared:
         return "Nothing could be compared: no arm other than real images alone has scores."
     if len(boards) <= 3:
-        same = len({(rows[0]["dataset"], rows[0]["fraction"]) for rows in compared}) == 1
+        same = len({(rows[0]["dataset"], rows[0]["tested_on"], rows[0]["fraction"]) for rows in compared}) == 1
         if same:
             outcomes = sorted((_outcome(rows) for rows in compared), key=lambda text: text.startswith("no "))
-            return f"On {compared[0][0]['dataset']}, {'; '.join(outcomes)}."
+            return f"On {_where(compared[0][0])}, {'; '.join(outcomes)}."
         amounts_by_outcome: dict[tuple[str, str], list[str]] = {}
         for rows in compared:
-            amounts_by_outcome.setdefault((rows[0]["dataset"], _outcome(rows)), []).append(str(rows[0]["fraction"]))
+            amounts_by_outcome.setdefault((_where(rows[0]), _outcome(rows)), []).append(str(rows[0]["fraction"]))
         sentences = [
-            f"on {dataset} with {listed(amounts)} real images, {outcome}"
-            for (dataset, outcome), amounts in amounts_by_outcome.items()
+            f"on {where} with {listed(amounts)} real images, {outcome}"
+            for (where, outcome), amounts in amounts_by_outcome.items()
         ]
         return _upper("; ".join(sentences)) + "."
     counts = [_count(rows) for rows in compared]
@@ -80,18 +80,23 @@ def design(table: pd.DataFrame, images: Sequence[pd.DataFrame]) -> str:
     real = " or ".join(str(n) for n in dict.fromkeys(table["fraction"]))
     tested = max((frame["image"].nunique() for frame in images if len(frame)), default=0)
     groups = max((frame[UNIT].nunique() for frame in images if UNIT in frame), default=0)
+    own = table[table["tested_on"] == table["dataset"]]
     joined = f" from {counted(groups, 'group')}" if groups else ""
     return (
-        f"{counted(arms, 'arm')}, {counted(segmenters, 'segmenter')}, {int(table['runs_planned'].sum())} trainings on "
+        f"{counted(arms, 'arm')}, {counted(segmenters, 'segmenter')}, {int(own['runs_planned'].sum())} trainings on "
         f"{real} real images, with and without synthetic ones, all with the same number of steps; tested on {tested} "
         f"other images{joined}."
     )
 
 
 def rows_by_block(table: pd.DataFrame) -> Iterator[list[dict[str, Any]]]:
-    """Yield the rows of each block: one dataset, amount of real images and segmenter."""
-    for _, part in table.groupby(["dataset", "fraction", "segmenter"], sort=False):
+    """Yield the rows of each block: one dataset, test set, amount of real images and segmenter."""
+    for _, part in table.groupby(["dataset", "tested_on", "fraction", "segmenter"], sort=False):
         yield records(part)
+
+
+def _where(row: Mapping[str, Any]) -> str:
+    return trained_and_tested(row["dataset"], row["tested_on"])
 
 
 def with_differences(rows: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:

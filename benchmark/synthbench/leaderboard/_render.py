@@ -32,7 +32,18 @@ __all__ = [
     "shown",
 ]
 
-_NOT_SHOWN = ("score_sd", "task", "dataset", "fraction", "generator", "synthetic", "folds", "metric", "aggregation")
+_NOT_SHOWN = (
+    "score_sd",
+    "task",
+    "dataset",
+    "tested_on",
+    "fraction",
+    "generator",
+    "synthetic",
+    "folds",
+    "metric",
+    "aggregation",
+)
 _MARKUP = {"&": "&amp;", "<": "&lt;", ">": "&gt;", "|": "&#124;", "*": "\\*", "`": "\\`", "](": "]\\("}
 _NAMES = ("segmenter", "arm", "generator", "group", "value", "device")
 
@@ -109,13 +120,14 @@ def cost_columns(table: pd.DataFrame) -> list[str]:
 
 
 def boards(table: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
-    """Yield the parts of a table that belong under one heading: one dataset and amount of real data each.
+    """Yield the parts of a table that belong under one heading: one dataset, test set and amount of real data each.
 
     Segmenters that start from trained weights are kept apart from those that start from scratch.
     """
     start = table["init"] if "init" in table else pd.Series(SCRATCH, index=table.index)
     pretrained = (start != SCRATCH).rename("pretrained")
-    for (dataset, fraction, is_pretrained), part in table.groupby(["dataset", "fraction", pretrained], sort=False):
+    keys = [table["dataset"], table["tested_on"], table["fraction"], pretrained]
+    for (dataset, tested_on, fraction, is_pretrained), part in table.groupby(keys, sort=False):
         done = bool((part["status"] != MISSING).any())
         empty = [
             c for c in map(str, part.columns) if part[c].isna().all() and (_is_distance(c) or (is_score(c) and done))
@@ -123,7 +135,8 @@ def boards(table: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
         whole = part.drop(columns=empty)
         whole.attrs = dict(table.attrs)
         kind = " · pretrained segmenters" if is_pretrained else ""
-        yield f"{dataset} · {fraction} real images{kind}{scoring_caption(part)}", whole
+        where = dataset if tested_on == dataset else f"trained on {dataset}, tested on {tested_on}"
+        yield f"{where} · {fraction} real images{kind}{scoring_caption(part)}", whole
 
 
 def markdown(table: pd.DataFrame) -> str:

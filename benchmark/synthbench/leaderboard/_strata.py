@@ -170,6 +170,7 @@ def score_rows(
         state = completion_columns(block.runs[block.runs["arm"] == arm])
         yield {
             "dataset": block.dataset,
+            "tested_on": block.tested_on,
             "fraction": block.fraction,
             "segmenter": block.segmenter,
             "images": images["image"].nunique(),

@@ -127,6 +127,7 @@ def _block_rows(
         rows.append(
             {
                 "dataset": block.dataset,
+                "tested_on": block.tested_on,
                 "task": block.task,
                 "fraction": block.fraction,
                 "folds": runs["fold"].nunique(),

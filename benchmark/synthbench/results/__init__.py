@@ -3,7 +3,15 @@
 from synthbench.results._amount_names import real_amount_names, synthetic_amount_names
 from synthbench.results._collecting import FAILURES, WHOLE_IMAGE, collect, fidelity_row, image_rows
 from synthbench.results._resampling_units import GROUP, split_groups, unmodelled_groups, with_units
-from synthbench.results._tables import COUNT, PLAN, TABLES, Results, load_results, save_results
+from synthbench.results._tables import (
+    COUNT,
+    PLAN,
+    TABLES,
+    Results,
+    load_results,
+    save_results,
+)
+from synthbench.results._test_sets import trained_and_tested, with_tested_on
 from synthbench.statistics.image_counts import UNIT
 from synthbench.study.plan import SCRATCH
 from synthbench.study.resolve import AS_PUBLISHED, NOT_DECLARED, NOT_SEEN, ORIGIN_NOT_DECLARED, copies_note
@@ -32,5 +40,7 @@ __all__ = [
     "save_results",
     "split_groups",
     "synthetic_amount_names",
+    "trained_and_tested",
+    "with_tested_on",
     "with_units",
 ]

@@ -52,6 +52,7 @@ def _run_head(plan: Plan, cell: TrainingRun) -> dict[str, Any]:
     condition = plan.resolved.conditions[cell.condition]
     return {
         "dataset": condition.dataset,
+        "tested_on": cell.tested_on or condition.dataset,
         "fold": condition.fold,
         "fraction": len(condition.train),
         "arm": cell.arm,

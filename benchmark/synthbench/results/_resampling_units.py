@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from synthbench.results._test_sets import with_tested_on
 from synthbench.statistics.image_counts import UNIT
 from synthbench.study.model import Study
 
@@ -19,10 +20,10 @@ FEWEST = 3
 
 
 def split_groups(study: Study) -> dict[str, str]:
-    """Return by dataset the name of the group that its split keeps together, where it names one."""
+    """Return by dataset that is tested on the name of the group that its split keeps together, where it names one."""
     return {
         Path(choice.name).expanduser().resolve().name: choice.split.group
-        for choice in study.datasets
+        for choice in (*study.test_on, *study.datasets)
         if choice.split.group
     }
 
@@ -33,17 +34,17 @@ def with_units(images: pd.DataFrame, groups: Mapping[str, str]) -> pd.DataFrame:
     Parameters
     ----------
     images
-        Rows with ``dataset`` and columns ``group:<name>``.
+        Rows with ``tested_on`` and columns ``group:<name>``.
     groups
         By dataset; the images of others are in no unit. With none at all there is no column.
     """
-    rows = images.drop(columns=UNIT, errors="ignore")
+    rows = with_tested_on(images.drop(columns=UNIT, errors="ignore"))
     known = {name: f"{GROUP}{group}" for name, group in groups.items() if f"{GROUP}{group}" in rows}
     if rows.empty or not known:
         return rows
     units = pd.Series("", index=rows.index, dtype=object)
     for name, column in known.items():
-        units = units.where(rows["dataset"] != name, rows[column].fillna("").astype(str))
+        units = units.where(rows["tested_on"] != name, rows[column].fillna("").astype(str))
     return rows.assign(**{UNIT: units})
 
 

@@ -18,10 +18,19 @@ from synthbench.errors import DataError
 from synthbench.io.escaping import csv_escaped, csv_unescaped, printable_cells
 from synthbench.results import checking
 from synthbench.results._resampling_units import GROUP, split_groups, with_units
+from synthbench.results._test_sets import with_tested_on
 from synthbench.statistics.image_counts import UNIT
 from synthbench.study.model import Study, make_study, read_study
 
-__all__ = ["COUNT", "PLAN", "RUN_COLUMNS", "TABLES", "Results", "load_results", "save_results"]
+__all__ = [
+    "COUNT",
+    "PLAN",
+    "RUN_COLUMNS",
+    "TABLES",
+    "Results",
+    "load_results",
+    "save_results",
+]
 
 TABLES = ("images", "runs", "fidelity", "label_consistency", "tasks")
 COUNT = "count:"
@@ -37,15 +46,17 @@ class Results:
     ----------
     study : Study
     images : DataFrame
-        One row per arm, segmenter, seeds, test image and IoU threshold (task `instances`: ``iou``, ``true``,
+        One row per test set, arm, segmenter, seeds, test image and IoU threshold (task `instances`: ``iou``, ``true``,
         ``predicted``, ``tp``, ``fp``, ``fn``, ``iou_sum``, ``dice``, and what panoptic quality and AJI are made of,
         the same at every threshold: ``pq_tp``, ``pq_iou_sum`` (at IoU above 0.5), ``aji_shared``, ``aji_union``,
         ``aji_plus_shared``, ``aji_plus_union`` in pixels) or class (task `semantic`: ``class``, and ``tp``, ``fp``,
-        ``fn`` in pixels, ``dice``, ``cldice``). ``prediction`` is a hash of the predicted label map; groups are columns
-        ``group:<name>``, and the one that the split keeps together is ``unit`` as well.
+        ``fn`` in pixels, ``dice``, ``cldice``). ``tested_on`` is the dataset of the test image. ``prediction`` is a
+        hash of the predicted label map; groups are columns ``group:<name>``, and the one that the split keeps together
+        is ``unit`` as well.
     runs : DataFrame
-        One row per training of a segmenter: what it starts from (``init``) and which dataset of the test images these
-        weights have seen (``weights_seen``), status, COCO AP, PQ, AJI and AJI+ pooled over the test images, cost.
+        One row per training of a segmenter and test set: what it starts from (``init``) and which dataset of the test
+        images these weights have seen (``weights_seen``), status, COCO AP, PQ, AJI and AJI+ pooled over the test
+        images, cost.
     fidelity : DataFrame
         One row per synthetic set: distances to test images, count, real-vs-real distance; duplicates; how far masks
         are apart; what the generator counted are columns ``count:<name>``, see `synthbench.Generator`.
@@ -89,6 +100,7 @@ def load_results(run: str | Path) -> Results:
     tables = {name: _read(run / "results" / f"{name}.csv", hint) for name in TABLES}
     checking.check_same_trainings(tables["images"], tables["runs"], run / "results", hint)
     checking.check_seal(run / "results", _FILES, hint)
+    tables |= {name: with_tested_on(tables[name]) for name in ("images", "runs")}
     if UNIT not in tables["images"]:
         tables["images"] = with_units(tables["images"], split_groups(study))
     return Results(study, **tables)
@@ -117,6 +129,7 @@ _NUMBERS = (
 _COUNTS = ("tp", "fp", "fn")
 _TEXT = (
     "dataset",
+    "tested_on",
     "arm",
     "generator",
     "segmenter",

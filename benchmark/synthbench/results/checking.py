@@ -21,7 +21,7 @@ from synthbench.store import file_digest
 __all__ = ["SEAL", "Place", "check_images", "check_same_trainings", "check_seal", "check_shares", "check_sums", "seal"]
 
 SEAL = "seal.json"
-_RUN = ("dataset", "fold", "fraction", "arm", "generator", "segmenter", "generator_seed", "seed")
+_RUN = ("dataset", "tested_on", "fold", "fraction", "arm", "generator", "segmenter", "generator_seed", "seed")
 _SUMS = {"pq_iou_sum": ("pq_tp", 0.5), "aji_shared": ("aji_union", 0.0), "aji_plus_shared": ("aji_plus_union", 0.0)}
 _SHARES = ("dice", "cldice", "coco_ap", "coco_ap50", "coco_ap75", "pq", "aji", "aji_plus")
 _ONCE = ("true", "predicted", "dice", "prediction", "pq_tp", *_SUMS, "aji_union", "aji_plus_union")
@@ -146,7 +146,7 @@ def check_same_trainings(images: pd.DataFrame, runs: pd.DataFrame, folder: Path,
     hint
         What to do about it.
     """
-    names = [name for name in _RUN if name in runs]
+    names = [name for name in _RUN if name in runs and (name in images or images.empty)]
     done = runs.loc[runs["status"] == "ok", names]
     scored = images[names] if len(images) else done[:0]
     both = _keys(done), _keys(scored)
@@ -213,7 +213,8 @@ def _check_classes(table: pd.DataFrame, image: pd.Series, place: Place, hint: st
 def _check_truth(table: pd.DataFrame, place: Place, hint: str) -> None:
     """Every training is scored against the same truth."""
     drawn = ("fold", "fraction", "generator", "generator_seed") if "arm" not in table else ()
-    names = [name for name in ("dataset", *drawn, "image", "class") if name in table]
+    tested = "tested_on" if "tested_on" in table else "dataset"
+    names = [name for name in (tested, *drawn, "image", "class") if name in table]
     truth = table["tp"] + table["fn"]
     first = truth.groupby([table[name] for name in names], sort=False, dropna=False).transform("first")
     _refuse(table, truth != first, place, hint, "image {image!r} has another truth in other trainings")

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 import pandas as pd
 
-from synthbench.results import GROUP, Results, collect, split_groups, unmodelled_groups, with_units
+from synthbench.results import GROUP, Results, collect, split_groups, unmodelled_groups, with_tested_on, with_units
 from synthbench.statistics import PRIOR, Noise, estimate_noise, minimum_detectable_effect
 from synthbench.store import Store
 from synthbench.study.plan import Plan, TrainingRun
@@ -17,6 +17,9 @@ __all__ = ["DetectableEffect", "detectable_effects"]
 
 _AMOUNT = r" × \d+"
 
+Block = tuple[str, str, int, str]
+"""Dataset, dataset of the test images, real training images and segmenter of a comparison block."""
+
 
 @dataclass(frozen=True)
 class DetectableEffect:
@@ -24,8 +27,8 @@ class DetectableEffect:
 
     Attributes
     ----------
-    dataset, fraction, segmenter
-        The comparison block; `fraction` in real training images.
+    dataset, tested_on, fraction, segmenter
+        The comparison block; `fraction` in real training images, `tested_on` the dataset of the test images.
     images, units, pairs, arms : int
         Test images, what of them will be resampled (groups that the split keeps together, or images), pairs of runs per
         arm, arms beside `real`.
@@ -40,6 +43,7 @@ class DetectableEffect:
     """
 
     dataset: str
+    tested_on: str
     fraction: int
     segmenter: str
     images: int
@@ -69,18 +73,17 @@ def detectable_effects(plan: Plan, store: Store, earlier: Results | None = None)
     stored = collect(plan, store, {}).images
     pilots = stored, None if earlier is None else with_units(earlier.images, groups)
     out = []
-    for (dataset, fraction, segmenter), members in _blocks(plan):
+    for block, members in _blocks(plan):
         arms = _arms(plan, members)
         if not arms or all(cell.arm != "real" for cell in members):
             continue
-        tested = _tested(plan, members, groups.get(dataset))
+        group = groups.get(block[1])
+        tested = _tested(plan, members, group)
         images, units = len(tested), tested["unit"].nunique()
-        noise = _noise(*pilots, dataset, fraction, segmenter)
+        noise = _noise(*pilots, block)
         found = [
             DetectableEffect(
-                dataset,
-                fraction,
-                segmenter,
+                *block,
                 images,
                 units,
                 folds * generator_seeds * seeds,
@@ -90,7 +93,7 @@ def detectable_effects(plan: Plan, store: Store, earlier: Results | None = None)
                 seeds,
                 minimum_detectable_effect(noise, units, seeds, len(arms), generator_seeds=generator_seeds, folds=folds),
                 noise,
-                unmodelled_groups(tested if groups.get(dataset) else tested.drop(columns="unit")),
+                unmodelled_groups(tested if group else tested.drop(columns="unit")),
             )
             for folds, generator_seeds, seeds in sorted(set(arms))
         ]
@@ -100,12 +103,15 @@ def detectable_effects(plan: Plan, store: Store, earlier: Results | None = None)
 
 def _tested(plan: Plan, members: Sequence[TrainingRun], group: str | None) -> pd.DataFrame:
     """Return one row per test image of a block and fold, with its groups, and the unit that it will be resampled in."""
+    elsewhere = {each.dataset: each.samples for each in plan.resolved.test_sets}
+    tests = {}
+    for cell in members:
+        condition = plan.resolved.conditions[cell.condition]
+        tests[condition.fold] = elsewhere[cell.tested_on] if cell.tested_on else condition.test
     rows = [
         {"fold": fold, "image": entry.id, **{f"{GROUP}{name}": value for name, value in entry.groups.items()}}
-        for fold, condition in {
-            plan.resolved.conditions[c.condition].fold: plan.resolved.conditions[c.condition] for c in members
-        }.items()
-        for entry in condition.test.entries
+        for fold, test in tests.items()
+        for entry in test.entries
     ]
     table = pd.DataFrame(rows).drop(columns=f"{GROUP}split", errors="ignore")
     own = table["fold"].astype(str) + " " + table["image"]
@@ -113,18 +119,19 @@ def _tested(plan: Plan, members: Sequence[TrainingRun], group: str | None) -> pd
     return table.assign(unit=kept.where(kept.notna(), own))
 
 
-def _blocks(plan: Plan) -> Iterator[tuple[tuple[str, int, str], list[TrainingRun]]]:
+def _blocks(plan: Plan) -> Iterator[tuple[Block, list[TrainingRun]]]:
     """Yield each block over all folds, whose amounts of real data may differ by an image; the first one's counts."""
     amounts: dict[tuple[str, int], set[int]] = {}
     for condition in plan.resolved.conditions:
         amounts.setdefault((condition.dataset, condition.fold), set()).add(len(condition.train))
-    blocks: dict[tuple[str, int, str], list[TrainingRun]] = {}
+    blocks: dict[Block, list[TrainingRun]] = {}
     for cell in plan.training_runs:
         condition = plan.resolved.conditions[cell.condition]
         level = sorted(amounts[condition.dataset, condition.fold]).index(len(condition.train))
-        blocks.setdefault((condition.dataset, level, cell.segmenter), []).append(cell)
-    for (dataset, _, segmenter), members in blocks.items():
-        yield (dataset, len(plan.resolved.conditions[members[0].condition].train), segmenter), members
+        tested_on = cell.tested_on or condition.dataset
+        blocks.setdefault((condition.dataset, tested_on, level, cell.segmenter), []).append(cell)
+    for (dataset, tested_on, _, segmenter), members in blocks.items():
+        yield (dataset, tested_on, len(plan.resolved.conditions[members[0].condition].train), segmenter), members
 
 
 def _arms(plan: Plan, members: Sequence[TrainingRun]) -> list[tuple[int, int, int]]:
@@ -151,11 +158,11 @@ def _stem(arm: str) -> str:
     return re.sub(_AMOUNT, "", arm)
 
 
-def _noise(stored: pd.DataFrame, earlier: pd.DataFrame | None, dataset: str, fraction: int, segmenter: str) -> Noise:
+def _noise(stored: pd.DataFrame, earlier: pd.DataFrame | None, block: Block) -> Noise:
     """Return the noise that the nearest results show; those whose arms don't differ from `real` at all show none."""
     nothing = ""
     for table, words in ((stored, "stored"), (earlier, "the earlier run's")):
-        for rows in _near(table, dataset, fraction, segmenter):
+        for rows in _near(table, block):
             if not (rows["arm"] == "real").any():
                 continue
             instances = "iou" in rows and rows["iou"].notna().any()
@@ -170,14 +177,18 @@ def _noise(stored: pd.DataFrame, earlier: pd.DataFrame | None, dataset: str, fra
                 nothing = f", for in {words} results no arm differs from real, which tells nothing"
     if nothing or earlier is None:
         return replace(PRIOR, source=f"{PRIOR.source}{nothing}")
+    dataset, _, _, segmenter = block
     return replace(PRIOR, source=f"{PRIOR.source}, for the earlier run has no {segmenter} on {dataset}")
 
 
-def _near(table: pd.DataFrame | None, dataset: str, fraction: int, segmenter: str) -> Iterator[pd.DataFrame]:
+def _near(table: pd.DataFrame | None, block: Block) -> Iterator[pd.DataFrame]:
     """Yield the rows of each amount of real data over all folds, the nearest first."""
     if table is None or table.empty:
         return
-    here = table[(table["dataset"] == dataset) & (table["segmenter"] == segmenter)]
+    dataset, tested_on, fraction, segmenter = block
+    table = with_tested_on(table)
+    same = (table["dataset"] == dataset) & (table["tested_on"] == tested_on) & (table["segmenter"] == segmenter)
+    here = table[same]
     stem = here["arm"].astype(str).str.replace(_AMOUNT, "", regex=True)
     step = here.groupby(["fold", "fraction", stem])["synthetic"].rank("dense")
     level = here.groupby("fold")["fraction"].rank("dense")

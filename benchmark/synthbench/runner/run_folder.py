@@ -60,6 +60,8 @@ def record_study(plan: Plan, folder: Path) -> None:
     found: dict[str, dict[int, splits.Split]] = {}
     for condition in plan.resolved.conditions:
         found.setdefault(condition.dataset, {})[condition.fold] = condition.split
+    for tested in plan.resolved.test_sets:
+        found.setdefault(tested.dataset, {0: tested.split})
     for name, folds in found.items():
         write_splits(folder / "splits" / f"{name}.json", [folds[i] for i in sorted(folds)])
 

@@ -37,7 +37,7 @@ __all__ = [
 RUN = ["arm", "fold", "generator_seed", "seed"]
 """Columns that identify one training of the segmenter within a comparison block."""
 
-BLOCK = ["dataset", "fraction", "segmenter"]
+BLOCK = ["dataset", "tested_on", "fraction", "segmenter"]
 """Columns that a comparison holds fixed."""
 
 Fraction = Callable[[pd.DataFrame], tuple[pd.Series, pd.Series]]

@@ -90,19 +90,19 @@ class ResolvedInit:
     pretraining: Pretraining | None = None
     trained_on: Origins = field(default_factory=Origins)
 
-    def seen(self, condition: Condition) -> str:
-        """Return which datasets of the test images the weights have seen; `NOT_SEEN` if none.
+    def seen(self, tested: Origins) -> str:
+        """Return which of the datasets that test images come from the weights have seen; `NOT_SEEN` if none.
 
         `NOT_DECLARED` where nobody says what they were trained on, `ORIGIN_NOT_DECLARED` where nobody says which
         datasets the test images come from.
         """
-        if both := self.trained_on.names & condition.origins.names:
+        if both := self.trained_on.names & tested.names:
             return ", ".join(sorted(both))
         if self.pretraining is not None:  # a start with copies of test images is refused, see `check_init_data`
             return NOT_SEEN
         if not self.trained_on.declared:
             return NOT_DECLARED
-        return NOT_SEEN if condition.origins.declared or not self.trained_on.names else ORIGIN_NOT_DECLARED
+        return NOT_SEEN if tested.declared or not self.trained_on.names else ORIGIN_NOT_DECLARED
 
 
 def resolve_init(

@@ -47,14 +47,26 @@ class UnlabelledPool:
         Remembers which images are copies.
     progress
         Called while images are compared.
+    elsewhere
+        Test images of other datasets, copies of which are left out as well.
     """
 
-    def __init__(self, samples: SampleSet, group: str | None, store: Store, progress: Progress) -> None:
+    def __init__(
+        self,
+        samples: SampleSet,
+        group: str | None,
+        store: Store,
+        progress: Progress,
+        elsewhere: Sequence[SampleSet] = (),
+    ) -> None:
         self._samples, self._group = samples, group
         self._pool = unlabelled_samples(samples)
         self._copies: Sequence[Copy] = ()
+        self._copies_elsewhere: set[str] = set()
         if len(self._pool):
             self._copies = copies_between(store, self._pool, labelled_samples(samples), progress)
+            found = (copies_between(store, self._pool, tested, progress) for tested in elsewhere)
+            self._copies_elsewhere = {copy.image for copies in found for copy in copies}
 
     def without(self, split: Split) -> UnlabelledImages:
         """Return the images that show nothing that a split tests or validates with.
@@ -63,7 +75,7 @@ class UnlabelledPool:
         groups of these, and images whose group isn't known.
         """
         held = {*split.validation, *split.test}
-        copies = {copy.image for copy in self._copies if copy.of in held}
+        copies = {copy.image for copy in self._copies if copy.of in held} | self._copies_elsewhere
         groups = {self._samples.entries[self._samples.position(name)].groups.get(self._group or "") for name in held}
         left_out: Counter[str] = Counter()
         kept = []

@@ -63,6 +63,8 @@ class Study(BaseModel):
     ----------
     name
     datasets
+    test_on
+        Other datasets on whose test images segmenters are scored as well, out of domain: each has a table of its own.
     generators
         Each makes an arm ``real + G × n`` per amount; the arm ``real`` is always there. A path is a folder of images
         with masks that another tool has made.
@@ -99,6 +101,7 @@ class Study(BaseModel):
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,79}$")] = "study"
     datasets: Annotated[list[DatasetConfig], Field(min_length=1)]
+    test_on: list[DatasetConfig] = []
     generators: list[GeneratorConfig] = []
     segmenters: Annotated[list[PluginConfig], Field(min_length=1)]
     init: Annotated[list[InitConfig], Field(min_length=1)] = [InitConfig()]
@@ -112,9 +115,9 @@ class Study(BaseModel):
     border_objects: Literal["include", "exclude"] = "include"
     encoder: PluginConfig | None = None
 
-    @field_validator("init", mode="before")
+    @field_validator("init", "test_on", mode="before")
     @classmethod
-    def _one_init_is_a_list(cls, value: Any) -> Any:
+    def _one_is_a_list(cls, value: Any) -> Any:
         return [value] if isinstance(value, str | Mapping) else value
 
     @model_validator(mode="after")
@@ -148,12 +151,12 @@ class Study(BaseModel):
 
     @model_validator(mode="after")
     def _titles_are_unique(self) -> Study:
-        for kind in ("generators", "segmenters", "datasets"):
+        for kind in ("generators", "segmenters", "datasets", "test_on"):
             choices = [choice for choice in getattr(self, kind) if not getattr(choice, "init", None)]
             titles = [getattr(choice, "title", choice.name) for choice in choices]
             for title in titles:
                 if titles.count(title) > 1:
-                    way = "name it once" if kind == "datasets" else "give one of them a label of its own"
+                    way = "name it once" if kind in ("datasets", "test_on") else "give one of them a label of its own"
                     raise ValueError(f"{kind}: {title!r} occurs twice; {way}")
                 if kind == "generators" and title == "real":
                     raise ValueError("generators: 'real' is the arm without synthetic data, always there")

@@ -50,7 +50,10 @@ def _weights(resolved: Resolved) -> list[str]:
     for segmenter in resolved.segmenters:
         if segmenter.init is None:
             continue
-        for dataset, seen in {each.dataset: segmenter.init.seen(each) for each in resolved.conditions}.items():
+        tested = {each.dataset: each.origins for each in resolved.conditions}
+        tested |= {each.dataset: each.origins for each in resolved.test_sets}
+        for dataset, origins in tested.items():
+            seen = segmenter.init.seen(origins)
             if seen == NOT_DECLARED:
                 lines.append(f"{segmenter.title}: what its weights were trained on isn't declared")
             elif seen == ORIGIN_NOT_DECLARED:

@@ -31,6 +31,14 @@ from synthbench.study._inits import (
 from synthbench.study._origins import origins_of
 from synthbench.study._plugin_titles import errors_named
 from synthbench.study._study_plugins import LONG, JointGenerator, StudyPlugin, find_entry, resolve_plugins
+from synthbench.study._test_sets import (
+    TestSet,
+    check_against_inits,
+    check_test_sets,
+    existing_copies,
+    open_test_sets,
+    test_sets_of,
+)
 from synthbench.study._unlabelled import UnlabelledImages, UnlabelledPool, check_kinds
 from synthbench.study.model import DatasetConfig, Study
 from synthbench.study.provenance.plugins import PluginFingerprint
@@ -46,10 +54,12 @@ __all__ = [
     "Resolved",
     "SMALLEST",
     "StudyPlugin",
+    "TestSet",
     "amount_of",
     "copies_note",
     "in_hash_order",
     "resolve",
+    "test_sets_of",
 ]
 
 SMALLEST = 3
@@ -59,8 +69,10 @@ SMALLEST = 3
 class Resolved:
     """A study with everything it names.
 
-    `existing` has samples that exist, by titles of dataset and generator; `trained_twice` sentences on images that
-    segmenters are trained on first and that are training images of the study too.
+    `test_sets` are those of other datasets, which segmenters are scored on as well. `existing` has samples that exist,
+    by titles of dataset and generator, and `copies_elsewhere` how many of them are nearly copies of images of a test
+    set, by titles of dataset, generator and test set. `trained_twice` has sentences on images that segmenters are
+    trained on first and that are training images of the study too.
     """
 
     study: Study
@@ -72,6 +84,8 @@ class Resolved:
     encoder_fingerprint: str
     existing: Mapping[tuple[str, str], ExistingSets] = field(default_factory=dict)
     trained_twice: tuple[str, ...] = ()
+    test_sets: tuple[TestSet, ...] = ()
+    copies_elsewhere: Mapping[tuple[str, str, str], int] = field(default_factory=dict)
 
 
 def resolve(
@@ -99,6 +113,7 @@ def resolve(
         conditions: list[Condition] = []
         existing: dict[tuple[str, str], ExistingSets] = {}
         datasets: dict[str, SampleSet] = {}
+        test_sets = open_test_sets(study.test_on, opened)
         for choice in study.datasets:
             samples, folder = opened(choice)
             datasets[_title(choice)] = samples
@@ -107,7 +122,8 @@ def resolve(
             check_unlabelled(samples)
             pool = None
             if any(generator.plugin.uses_unlabelled for generator in plugins.generators):
-                pool = UnlabelledPool(samples, choice.split.group, store, progress)
+                elsewhere = [each.samples for each in test_sets if each.folder != folder]
+                pool = UnlabelledPool(samples, choice.split.group, store, progress, elsewhere)
             conditions.extend(_conditions(choice, samples, folder, study, pool))
             for generator in plugins.generators:
                 with errors_named("generator", generator.plugin.name, generator.title):
@@ -118,8 +134,11 @@ def resolve(
     for condition in conditions:
         _check_condition(condition, plugins.named)
         check_existing_samples(condition, study, plugins, existing)
-    for init in (segmenter.init for segmenter in plugins.segmenters if segmenter.init):
+    inits = [segmenter.init for segmenter in plugins.segmenters if segmenter.init]
+    for init in inits:
         check_init_data(init, conditions, store, progress)
+    check_test_sets(test_sets, conditions, datasets, store, progress)
+    check_against_inits(test_sets, inits, store, progress)
     return Resolved(
         study,
         tuple(conditions),
@@ -130,6 +149,8 @@ def resolve(
         weights,
         existing,
         repeated_training_images(plugins.segmenters, conditions, datasets, store, progress),
+        test_sets,
+        existing_copies(test_sets, existing, store, progress),
     )
 
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 from synthbench.plugin.precision import Precision
 from synthbench.study.plan._comparisons import plan_assess, plan_label_consistency
 from synthbench.study.plan._models import SCRATCH, Fidelity, Plan, TrainingRun
-from synthbench.study.plan._trainings import REAL, Arm, plan_draw, plan_training
-from synthbench.study.resolve import Condition, Resolved, StudyPlugin, amount_of
+from synthbench.study.plan._tasks import location
+from synthbench.study.plan._trainings import REAL, Arm, plan_draw, plan_test, plan_training
+from synthbench.study.resolve import Condition, Resolved, StudyPlugin, amount_of, test_sets_of
 
 __all__ = ["LABEL_CONSISTENCY_IMAGES", "make_plan"]
 
@@ -49,24 +51,23 @@ def _plan_condition(plan: Plan, number: int, condition: Condition) -> None:
                 draws = arm.generator and arm.joint is None
                 synthetic = synthetic_sets[arm.generator, arm.generator_seed or 0] if draws else None
                 fit, evaluate = plan_training(plan, condition, segmenter, seed, arm, synthetic)
-                plan.training_runs.append(
-                    TrainingRun(
-                        condition=number,
-                        arm=arm.name,
-                        generator=arm.generator,
-                        synthetic=arm.synthetic,
-                        segmenter=segmenter.title,
-                        generator_seed=arm.generator_seed,
-                        seed=seed,
-                        fit=fit.key,
-                        evaluate=evaluate.key,
-                        draw=synthetic.draw.key if synthetic else None,
-                        fit_generator=synthetic.fit.key if synthetic else None,
-                        init=segmenter.init.title if segmenter.init else SCRATCH,
-                        weights_seen=segmenter.init.seen(condition) if segmenter.init else "",
-                        **_existing(plan, condition, arm.generator),
-                    )
+                own = TrainingRun(
+                    condition=number,
+                    arm=arm.name,
+                    generator=arm.generator,
+                    synthetic=arm.synthetic,
+                    segmenter=segmenter.title,
+                    generator_seed=arm.generator_seed,
+                    seed=seed,
+                    fit=fit.key,
+                    evaluate=evaluate.key,
+                    draw=synthetic.draw.key if synthetic else None,
+                    fit_generator=synthetic.fit.key if synthetic else None,
+                    init=segmenter.init.title if segmenter.init else SCRATCH,
+                    weights_seen=segmenter.init.seen(condition.origins) if segmenter.init else "",
+                    **_existing(plan, condition, arm.generator),
                 )
+                plan.training_runs += [own, *_tested_elsewhere(plan, condition, segmenter, own)]
     count = min(len(condition.train), len(condition.test), amounts[-1])
     if count < 2:
         return
@@ -74,6 +75,23 @@ def _plan_condition(plan: Plan, number: int, condition: Condition) -> None:
         assess = plan_assess(plan, condition, f"{title} of seed {seed}", synthetic, amounts[-1], count)
         plan.fidelity.append(Fidelity(number, title, seed, count, synthetic.draw.key, assess.key))
         plan_label_consistency(plan, number, title, seed, synthetic, min(count, LABEL_CONSISTENCY_IMAGES))
+
+
+def _tested_elsewhere(
+    plan: Plan, condition: Condition, segmenter: StudyPlugin, run: TrainingRun
+) -> Iterator[TrainingRun]:
+    """Evaluate a training on the test images of other datasets too."""
+    for tested in test_sets_of(condition, plan.resolved.test_sets):
+        where = location(tested, tested.samples)
+        evaluate = plan_test(plan, segmenter, plan.tasks[run.fit], tested.samples, where, tested.dataset)
+        copies = plan.resolved.copies_elsewhere.get((condition.dataset, run.generator, tested.dataset))
+        yield replace(
+            run,
+            tested_on=tested.dataset,
+            evaluate=evaluate.key,
+            weights_seen=segmenter.init.seen(tested.origins) if segmenter.init else "",
+            test_copies=copies if run.test_copies is not None else None,
+        )
 
 
 def _existing(plan: Plan, condition: Condition, generator: str) -> dict[str, Any]:

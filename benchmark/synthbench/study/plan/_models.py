@@ -59,7 +59,9 @@ SCRATCH = "scratch"
 
 @dataclass(frozen=True)
 class TrainingRun:
-    """One training of a segmenter in one arm: where a row of results comes from.
+    """One training of a segmenter in one arm, scored on one test set: where a row of results comes from.
+
+    `tested_on` is the title of another dataset whose test images it is scored on; empty for its own.
 
     `init` is what the segmenter starts from, `SCRATCH` or a title, and `weights_seen` which datasets of the test images
     these weights have seen: `synthbench.study.resolve.NOT_SEEN`, `NOT_DECLARED`, `ORIGIN_NOT_DECLARED`, or names;
@@ -86,6 +88,7 @@ class TrainingRun:
     generator_seen: str = ""
     test_copies: int | None = None
     validation_copies: int | None = None
+    tested_on: str = ""
 
 
 @dataclass(frozen=True)

@@ -10,14 +10,14 @@ from synthbench.store import key_of
 from synthbench.study.plan._models import Plan, Task
 from synthbench.study.provenance import task_content
 from synthbench.study.provenance.plugins import PluginFingerprint
-from synthbench.study.resolve import Condition
+from synthbench.study.resolve import Condition, TestSet
 
 __all__ = ["add_task", "location"]
 
 
-def location(condition: Condition, samples: SampleSet) -> dict[str, Any]:
-    """Return where samples of a condition lie."""
-    return {"folder": str(condition.folder), "ids": list(samples.ids)}
+def location(source: Condition | TestSet, samples: SampleSet) -> dict[str, Any]:
+    """Return where samples of a condition or a test set lie."""
+    return {"folder": str(source.folder), "ids": list(samples.ids)}
 
 
 def add_task(

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from synthbench.samples import SampleSet
 from synthbench.store import key_of
 from synthbench.study.plan._models import Plan, Task
 from synthbench.study.plan._tasks import add_task, location
 from synthbench.study.provenance.plugins import PluginFingerprint
 from synthbench.study.resolve import Condition, StudyPlugin
 
-__all__ = ["Arm", "REAL", "SyntheticSet", "plan_draw", "plan_training"]
+__all__ = ["Arm", "REAL", "SyntheticSet", "plan_draw", "plan_test", "plan_training"]
 
 REAL = "real"
 """Name of the arm without synthetic images."""
@@ -85,7 +87,7 @@ def plan_draw(plan: Plan, condition: Condition, generator: StudyPlugin, seed: in
 def plan_training(
     plan: Plan, condition: Condition, segmenter: StudyPlugin, seed: int, arm: Arm, synthetic: SyntheticSet | None
 ) -> tuple[Task, Task]:
-    """Train a segmenter in one arm, and evaluate it on the test images."""
+    """Train a segmenter in one arm, and evaluate it on the condition's test images."""
     label = f"{segmenter.title} on {arm.name} · seed {seed} · {condition.label}"
     start, before = _plan_start(plan, segmenter, seed)
     real = condition.train if arm.synthetic_ratio < 1 else condition.train[:0]
@@ -113,20 +115,23 @@ def plan_training(
         label=label,
         plugin=segmenter.plugin,
     )
-    evaluate = add_task(
+    evaluate = plan_test(plan, segmenter, fit, condition.test, location(condition, condition.test))
+    return fit, evaluate
+
+
+def plan_test(
+    plan: Plan, segmenter: StudyPlugin, fit: Task, test: SampleSet, where: Mapping[str, Any], on: str = ""
+) -> Task:
+    """Evaluate a trained segmenter on test images; `on` names their dataset, where it is another one."""
+    return add_task(
         plan,
         "evaluate",
-        {"segmenter": fit.key, "test": condition.test.fingerprint},
+        {"segmenter": fit.key, "test": test.fingerprint},
         needs=(fit.key,),
-        where={
-            "segmenter": fit.key,
-            "plugin": segmenter.plugin.name,
-            "test": location(condition, condition.test),
-        },
-        label=label,
+        where={"segmenter": fit.key, "plugin": segmenter.plugin.name, "test": where},
+        label=f"{fit.label} · tested on {on}" if on else fit.label,
         plugin=segmenter.plugin,
     )
-    return fit, evaluate
 
 
 def _plan_start(plan: Plan, segmenter: StudyPlugin, seed: int) -> tuple[dict[str, Any] | None, tuple[str, ...]]:
