@@ -53,9 +53,9 @@ def baseline_delta(
     Returns
     -------
     DataFrame
-        One row per dataset, test set, combination of values (``group:<name>``), segmenter, arm other than the baseline and amount
-        of real data: ``real`` and ``amount`` are the study's names of the amounts of real and synthetic images
-        (``"25 %"``, ``"2x"``), ``baseline`` and ``score`` the scores, 0 … 1, of the baseline and of the arm, and
+        One row per dataset, test set, combination of values (``group:<name>``), segmenter, arm other than the baseline
+        and amount of real data: ``real`` and ``amount`` are the study's names of the amounts of real and synthetic
+        images (``"25 %"``, ``"2x"``), ``baseline`` and ``score`` the scores, 0 … 1, of the baseline and of the arm, and
         ``delta`` their paired difference with its interval. NaN where nothing was scored.
 
     Raises
