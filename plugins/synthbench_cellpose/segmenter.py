@@ -142,9 +142,9 @@ class Cellpose(Segmenter[CellposeConfig]):
 
     def predict(self, image: NDArray[Any]) -> Instances:
         height, width = image.shape[:2]
-        labels, cellprob = self._evaluate(self.as_input(image), **self.thresholds)
-        labels, cellprob = labels[:height, :width], cellprob[:height, :width]
-        return flows.number_instances(labels, cellprob)
+        output = self._output(image)
+        labels = output.masks(self.thresholds)[:height, :width]
+        return flows.number_instances(labels, output.logits[:height, :width])
 
     def save(self, folder: Path) -> None:
         super().save(folder)
@@ -206,18 +206,11 @@ class Cellpose(Segmenter[CellposeConfig]):
 
     def tune_thresholds(self, validation: SampleSet, context: Context) -> dict[str, float]:
         """Return the thresholds that are best on validation images, spread evenly over the set."""
-        rounds = 200 * self.diameter / self.model.diam_mean
 
-        def predict(image: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
-            return self._flows(self.as_input(image))
+        def decode(output: flows.FlowDecoder, values: Mapping[str, float], shape: tuple[int, ...]) -> NDArray[Any]:
+            return output.masks(values)[: shape[0], : shape[1]]
 
-        def decode(
-            output: tuple[NDArray[Any], NDArray[Any]], values: Mapping[str, float], shape: tuple[int, ...]
-        ) -> NDArray[Any]:
-            labels = flows.find_masks(*output, values, rounds=rounds, device=self.model.device)
-            return labels[: shape[0], : shape[1]]
-
-        return tune_on(validation, context, predict, decode, THRESHOLD_GRID, DEFAULT_THRESHOLDS, TUNING_PIXELS)
+        return tune_on(validation, context, self._output, decode, THRESHOLD_GRID, DEFAULT_THRESHOLDS, TUNING_PIXELS)
 
     def as_input(self, image: NDArray[Any]) -> NDArray[Any]:
         """Return a normalised image as ``(height, width, channels)`` float32, continued to `MIN_SIDE` if need be."""
@@ -225,27 +218,20 @@ class Cellpose(Segmenter[CellposeConfig]):
         missing = [max(0, MIN_SIDE - side) for side in planes.shape[:2]]
         return np.pad(planes, ((0, missing[0]), (0, missing[1]), (0, 0)), mode="edge") if any(missing) else planes
 
-    def _flows(self, planes: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
-        """Return flow ``(2, height, width)`` and cellprob ``(height, width)``, float32."""
-        _, (_, flow, cellprob), _ = self._eval(planes, compute_masks=False)
-        return flow, cellprob
-
-    def _evaluate(self, planes: NDArray[Any], **thresholds: float) -> tuple[NDArray[Any], NDArray[Any]]:
-        """Return the label map and cellprob, both ``(height, width)``."""
-        labels, (_, _, cellprob), _ = self._eval(planes, **thresholds)
-        return labels, cellprob
-
-    def _eval(self, planes: NDArray[Any], **options: Any) -> Any:
-        return self.model.eval(
-            planes,
+    def _output(self, image: NDArray[Any]) -> flows.FlowDecoder:
+        """Return what the network says of an image, continued to `MIN_SIDE`, ready to be decoded."""
+        _, (_, flow, cellprob), _ = self.model.eval(
+            self.as_input(image),
             channels=None,
             channel_axis=-1,
             normalize=False,
             diameter=self.diameter,
             bsize=TILE,
             batch_size=1,
-            **options,
+            compute_masks=False,
         )
+        rounds = 1 / (self.model.diam_mean / self.diameter) * 200
+        return flows.FlowDecoder(flow, cellprob, rounds=rounds, device=self.model.device)
 
 
 def patch_side(patch_size: int, factor: float) -> int:

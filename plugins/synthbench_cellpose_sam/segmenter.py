@@ -168,15 +168,12 @@ class CellposeSAM(Segmenter[CellposeSAMConfig]):
     def tune_thresholds(self, validation: SampleSet, context: Context) -> dict[str, float]:
         """Return the thresholds that are best on validation images, spread evenly over the set."""
 
-        def predict(image: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
+        def predict(image: NDArray[Any]) -> flows.FlowDecoder:
             _, (_, flow, cellprob), _ = self._eval(self.as_input(image), compute_masks=False)
-            return flow, cellprob
+            return flows.FlowDecoder(flow, cellprob, rounds=ROUNDS, device=self.model.device)
 
-        def decode(
-            output: tuple[NDArray[Any], NDArray[Any]], values: Mapping[str, float], shape: tuple[int, ...]
-        ) -> NDArray[Any]:
-            labels = flows.find_masks(*output, values, rounds=ROUNDS, device=self.model.device)
-            return labels[: shape[0], : shape[1]]
+        def decode(output: flows.FlowDecoder, values: Mapping[str, float], shape: tuple[int, ...]) -> NDArray[Any]:
+            return output.masks(values)[: shape[0], : shape[1]]
 
         return tune_on(validation, context, predict, decode, THRESHOLD_GRID, DEFAULT_THRESHOLDS, TUNING_PIXELS)
 

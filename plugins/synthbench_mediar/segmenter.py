@@ -91,8 +91,8 @@ class Mediar(NetworkSegmenter[MediarConfig]):
         self.choose_thresholds(validation, context, stored)
 
     def predict(self, image: NDArray[Any]) -> Instances:
-        planes = self.output(image)
-        return flows.number_instances(self.decode(planes, self.thresholds, image.shape[:2]), planes[2])
+        output = self.output(image)
+        return flows.number_instances(output.masks(self.thresholds), output.logits)
 
     def build_network(self) -> MediarFormer:
         return MediarFormer(self.config, max(RGB, self.channels))
@@ -137,13 +137,16 @@ class Mediar(NetworkSegmenter[MediarConfig]):
 
         train_network(context, network, optimiser, schedule, losses_of, tuning=tuning)
 
-    def decode(self, output: NDArray[Any], thresholds: Mapping[str, float], shape: tuple[int, ...]) -> NDArray[Any]:
-        return flows.find_masks(output[:2], output[2], thresholds, rounds=FLOW_STEPS, device=self.device)
+    def decode(
+        self, output: flows.FlowDecoder, thresholds: Mapping[str, float], shape: tuple[int, ...]
+    ) -> NDArray[Any]:
+        return output.masks(thresholds)
 
-    def output(self, image: NDArray[Any]) -> NDArray[Any]:
-        """Return the network's output for an image: flow y, flow x and logit, ``(3, height, width)`` float32."""
+    def output(self, image: NDArray[Any]) -> flows.FlowDecoder:
+        """Return the network's output for an image, of its height and width, ready to be decoded."""
         planes = to_channels(normalise(image), self.channels)
-        return predict_tiled(self._predict_tile, planes, tile=TILE, overlap=OVERLAP, multiple=STRIDE)
+        said = predict_tiled(self._predict_tile, planes, tile=TILE, overlap=OVERLAP, multiple=STRIDE)
+        return flows.FlowDecoder(said[:2], said[2], rounds=FLOW_STEPS, device=self.device)
 
     def _predict_tile(self, planes: NDArray[Any]) -> NDArray[Any]:
         images = as_rgb(torch.from_numpy(planes)[None].to(self.device))

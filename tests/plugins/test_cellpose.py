@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -43,9 +42,11 @@ def untrained(channels: int = 1, config: CellposeConfig | None = None) -> Cellpo
     return segmenter
 
 
-def answering(labels: np.ndarray, cellprob: np.ndarray) -> Callable[..., Any]:
-    """Return what stands in for the library's `eval`: label map, then flow picture, flow and cellprob, then style."""
-    return lambda planes, **options: (labels, (None, None, cellprob), None)
+def answer(patch: pytest.MonkeyPatch, segmenter: Cellpose, labels: np.ndarray, cellprob: np.ndarray) -> None:
+    """Let the network and its decoding say this of every image."""
+    flow = np.zeros((2, *cellprob.shape), np.float32)
+    patch.setattr(segmenter.model, "eval", lambda planes, **options: (None, (None, flow, cellprob), None))
+    patch.setattr(flows.FlowDecoder, "masks", lambda decoder, thresholds: labels)
 
 
 def saying(labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -137,7 +138,7 @@ def test_a_score_is_the_mean_probability_inside_its_object(random: Cellpose, mon
     labels = np.zeros((16, 16), np.uint16)
     labels[2:5, 2:5], labels[8:12, 8:12] = 3, 7
     cellprob = np.where(labels == 3, 2.0, np.where(labels == 7, -1.0, 9.0)).astype(np.float32)
-    monkeypatch.setattr(random.model, "eval", answering(labels, cellprob))
+    answer(monkeypatch, random, labels, cellprob)
     said = random.predict(noise((16, 16)))
     np.testing.assert_array_equal(said.labels, np.where(labels == 3, 1, np.where(labels == 7, 2, 0)))
     np.testing.assert_allclose(said.scores, 1 / (1 + np.exp([-2.0, 1.0])))
@@ -145,7 +146,7 @@ def test_a_score_is_the_mean_probability_inside_its_object(random: Cellpose, mon
 
 def test_an_object_that_fills_the_image_is_one_object(random: Cellpose, monkeypatch: pytest.MonkeyPatch) -> None:
     full = np.full((16, 16), 4, np.uint16)
-    monkeypatch.setattr(random.model, "eval", answering(full, np.zeros((16, 16), np.float32)))
+    answer(monkeypatch, random, full, np.zeros((16, 16), np.float32))
     said = random.predict(noise((16, 16)))
     assert (said.labels == 1).all()
     np.testing.assert_allclose(said.scores, [0.5])

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import importlib
+from itertools import product
+
 import numpy as np
 import pytest
 import torch
+from scipy import ndimage
 
 from helpers.label_maps import discs
 from synthbench import Budget, Sample, SampleSet, TrainingMix
@@ -145,3 +149,52 @@ def test_objects_are_numbered_without_gaps_and_scored_by_their_mean_probability(
     np.testing.assert_array_equal(found.labels, np.select([labels == 3, labels == 9], [1, 2]))
     np.testing.assert_allclose(found.scores, 1 / (1 + np.exp([-2.0, 1.0])))
     assert (flows.number_instances(np.full((3, 3), 4), np.zeros((3, 3))).labels == 1).all()
+
+
+def doubtful(seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return flow and cellprob of a network that is unsure."""
+    rng = np.random.default_rng(seed)
+    flow, cellprob = saying(discs())
+    flow = flow + ndimage.gaussian_filter(rng.normal(0, 8, flow.shape), (0, 1, 1))
+    return flow.astype(np.float32), (cellprob + rng.normal(0, 2, cellprob.shape)).astype(np.float32)
+
+
+@pytest.mark.parametrize("rounds", [200, 1 / (17 / 30) * 200])
+def test_objects_at_any_thresholds_are_the_librarys(rounds: float) -> None:
+    flow, cellprob = doubtful(0)
+    device, counts = torch.device("cpu"), set()
+    decoder = flows.FlowDecoder(flow, cellprob, rounds=rounds, device=device)
+    for level, limit in product(*flows.THRESHOLD_GRID.values()):
+        values = {"cellprob_threshold": level, "flow_threshold": limit}
+        theirs = flows.dynamics().resize_and_compute_masks(flow, cellprob, niter=rounds, device=device, **values)
+        np.testing.assert_array_equal(decoder.masks(values), theirs)
+        counts.add(int(theirs.max()))
+    assert len(counts) > 3
+
+
+def test_an_output_without_objects_is_empty() -> None:
+    decoder = flows.FlowDecoder(
+        np.ones((2, 20, 24), np.float32), np.full((20, 24), -9.0), rounds=200, device=torch.device("cpu")
+    )
+    assert not decoder.masks(flows.DEFAULT_THRESHOLDS).any()
+    assert decoder.masks(flows.DEFAULT_THRESHOLDS).shape == (20, 24)
+
+
+def test_pixels_end_where_the_library_lets_them_end() -> None:
+    dynamics = flows.dynamics()
+    if not hasattr(dynamics, "masks_to_flows_cpu"):
+        pytest.skip("Cellpose 4 computes otherwise")
+    flow, cellprob = doubtful(1)
+    field, places = np.ascontiguousarray(flow / 5), np.nonzero(cellprob > 0)
+    follow = importlib.import_module("synthbench.toolkit.masks.flow_kernels").follow
+    for steps in (0, 1, 7, 200):
+        theirs = dynamics.steps_interp(field, places, steps, device=torch.device("cpu"))
+        assert follow(field, *places, steps).tobytes() == np.asarray(theirs).tobytes()
+
+
+def test_training_targets_are_the_librarys_bit_for_bit() -> None:
+    dynamics = flows.dynamics()
+    if not hasattr(dynamics, "masks_to_flows_cpu"):
+        pytest.skip("Cellpose 4 computes otherwise")
+    theirs = dynamics.masks_to_flows(discs().astype(np.int32), device=torch.device("cpu"))
+    assert flows.targets(discs())[1:].tobytes() == theirs.astype(np.float32).tobytes()

@@ -24,11 +24,11 @@ from synthbench.toolkit.intensity.images import HIGH_PERCENTILE, normalise
 __all__ = [
     "DEFAULT_THRESHOLDS",
     "FLOW_SCALE",
+    "FlowDecoder",
     "SYMMETRIES",
     "THRESHOLD_GRID",
     "dynamics",
     "encode",
-    "find_masks",
     "loss",
     "number_instances",
     "read_thresholds",
@@ -49,6 +49,9 @@ THRESHOLD_GRID: Mapping[str, tuple[float, ...]] = {
 DEFAULT_THRESHOLDS = {"cellprob_threshold": 0.0, "flow_threshold": 0.4}
 """Cellpose's own, kept where nothing beats them."""
 
+MIN_SIZE = 15
+"""Smallest object in pixels, the library's."""
+
 _TURN = np.array([[0, -1], [1, 0]])
 _MIRROR = np.array([[1, 0], [0, -1]])
 SYMMETRIES = np.stack(
@@ -66,6 +69,23 @@ def dynamics() -> ModuleType:
 
     module: ModuleType = dynamics
     return module
+
+
+def _is_version_3() -> bool:
+    """Whether the library is Cellpose 3, which computes on a CPU by other functions than on a GPU."""
+    return hasattr(dynamics(), "masks_to_flows_cpu")
+
+
+def _kernels() -> ModuleType:
+    """Return the compiled loops; numba is a dependency of Cellpose 3, not of Cellpose 4."""
+    from synthbench.toolkit.masks import flow_kernels
+
+    return flow_kernels
+
+
+def _renumbered(labels: NDArray[Any]) -> NDArray[Any]:
+    numbered: NDArray[Any] = np.unique(labels, return_inverse=True)[1].reshape(labels.shape).astype(labels.dtype)
+    return numbered
 
 
 def encode(sample: Sample, high: float = HIGH_PERCENTILE) -> tuple[NDArray[Any], NDArray[Any]]:
@@ -107,11 +127,10 @@ def targets(labels: NDArray[Any]) -> NDArray[Any]:
         return np.zeros((3, *labels.shape), np.float32)
     ids, numbered = np.unique(labels, return_inverse=True)
     numbered = numbered.reshape(labels.shape).astype(np.int32) + np.int32(ids[0] > 0)
-    library, device = dynamics(), torch.device("cpu")
-    if hasattr(library, "masks_to_flows"):
-        flow = library.masks_to_flows(numbered, device=device)
-    else:  # Cellpose 4
-        flow = library.masks_to_flows_gpu(numbered, device=device)[0]
+    if _is_version_3():
+        flow = _kernels().flows_of(numbered)
+    else:
+        flow = dynamics().masks_to_flows_gpu(numbered, device=torch.device("cpu"))[0]
     return np.concatenate([inside[None], flow.astype(np.float32)])
 
 
@@ -158,28 +177,75 @@ def loss(output: torch.Tensor, planes: torch.Tensor) -> torch.Tensor:
     return ((0.5 * flow + inside) * known).sum() / known.sum().clamp(min=1)
 
 
-def find_masks(
-    flow: NDArray[Any],
-    logits: NDArray[Any],
-    thresholds: Mapping[str, float],
-    *,
-    rounds: float,
-    device: torch.device,
-) -> NDArray[Any]:
-    """Return the label map ``(height, width)`` that the library's dynamics find.
+class FlowDecoder:
+    """What the library's dynamics make of a network's output, for any thresholds.
+
+    Pixels follow the flow once for each threshold of cellprob, and the flow error of each object that they form is
+    computed once; a threshold of the flow error only leaves objects out. So trying many thresholds costs little more
+    than trying those of cellprob. The result is the library's (``resize_and_compute_masks``), bit for bit.
 
     Parameters
     ----------
     flow, logits
-        ``(2, height, width)`` and ``(height, width)``, the network's output.
-    thresholds
-        Values of the names in `THRESHOLD_GRID`.
+        ``(2, height, width)`` and ``(height, width)`` float32, the network's output.
     rounds
         Steps that each pixel follows the flow.
     device
     """
-    labels: NDArray[Any] = dynamics().resize_and_compute_masks(flow, logits, niter=rounds, device=device, **thresholds)
-    return labels
+
+    def __init__(self, flow: NDArray[Any], logits: NDArray[Any], *, rounds: float, device: torch.device) -> None:
+        self.flow = flow
+        self.logits = logits
+        self.rounds = rounds
+        self.device = device
+        self._candidates: dict[float, NDArray[Any]] = {}
+        self._errors: dict[float, NDArray[Any]] = {}
+
+    def masks(self, thresholds: Mapping[str, float]) -> NDArray[Any]:
+        """Return the label map ``(height, width)`` for values of the names in `THRESHOLD_GRID`."""
+        level, limit = thresholds["cellprob_threshold"], thresholds["flow_threshold"]
+        if level not in self._candidates:
+            self._candidates[level] = self._find(level)
+        labels = self._candidates[level].copy()
+        if limit > 0 and labels.any():
+            if level not in self._errors:
+                self._errors[level] = self._flow_errors(labels)
+            labels[np.isin(labels, 1 + np.flatnonzero(self._errors[level] > limit))] = 0
+            if not _is_version_3():
+                labels = _renumbered(labels)
+        from cellpose.utils import fill_holes_and_remove_small_masks
+
+        filled: NDArray[Any] = fill_holes_and_remove_small_masks(labels, min_size=MIN_SIZE)
+        return filled
+
+    def _find(self, level: float) -> NDArray[Any]:
+        """Return all objects that the pixels above a threshold form."""
+        library, inside = dynamics(), self.logits > level
+        if not (_is_version_3() and self.device.type == "cpu" and inside.any()):
+            labels: NDArray[Any] = library.compute_masks(
+                self.flow,
+                self.logits,
+                niter=self.rounds,
+                cellprob_threshold=level,
+                flow_threshold=0,
+                device=self.device,
+            )
+            return labels
+        places = np.nonzero(inside)
+        ends = _kernels().follow(self.flow * inside / 5.0, *places, int(self.rounds))
+        labels = library.get_masks_torch(torch.from_numpy(ends).int(), places, inside.shape)
+        return labels if labels.max() >= 2**16 else labels.astype("uint16", copy=False)
+
+    def _flow_errors(self, labels: NDArray[Any]) -> NDArray[Any]:
+        if _is_version_3() and self.device.type == "cpu":
+            known: NDArray[Any] = _kernels().flow_errors(labels, self.flow)
+            return known
+        from cellpose import dynamics as of_version_4
+        from cellpose import metrics as of_version_3
+
+        library = of_version_3 if _is_version_3() else of_version_4
+        errors: NDArray[Any] = library.flow_error(labels, self.flow, self.device)[0]
+        return errors
 
 
 def number_instances(labels: NDArray[Any], logits: NDArray[Any]) -> Instances:
