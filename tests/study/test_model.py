@@ -29,6 +29,9 @@ def test_a_bare_name_stands_for_a_plugin_with_its_defaults() -> None:
     ("change", "line"),
     [
         ({"share": 0.5}, "share: was renamed; use synthetic_ratio"),
+        ({"synthetic_ratio": [0.5, 1.5]}, "synthetic_ratio.1: "),
+        ({"synthetic_ratio": [0.5, 0.5]}, "synthetic_ratio: 0.5 occurs twice"),
+        ({"schedule": "real-first"}, "'synthetic-first' (given: 'real-first')"),
         ({"sedes": 3}, "sedes: no such key (did you mean 'seeds'?)"),
         ({"seeds": "many"}, "seeds: "),
         ({"border_objects": "ignore"}, "border_objects: invalid value 'ignore'; expected include or exclude"),

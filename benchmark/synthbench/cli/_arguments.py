@@ -101,6 +101,8 @@ def add_study(parser: argparse.ArgumentParser) -> None:
         "--init", metavar="A,B", help="what segmenters start from: scratch, a file of weights, dataset:NAME"
     )
     grid.add_argument("--synthetic", metavar="N,M", help="synthetic samples per arm: numbers, or multiples such as 2x")
+    grid.add_argument("--synthetic-ratio", metavar="F,G", help="fraction of the training patches that are synthetic")
+    grid.add_argument("--schedule", metavar="A,B", help="mix, synthetic-first, or both: an arm each")
     grid.add_argument("--fractions", metavar="F,G", help="real training data: fractions (0.1) or numbers of images")
     grid.add_argument("--seeds", metavar="N", help="segmenter seeds")
     grid.add_argument("--generator-seeds", metavar="N", help="generator seeds")
@@ -196,6 +198,10 @@ def study_from(args: argparse.Namespace) -> Any:
             content[key] = _chosen(content.get(key), [] if names == ["none"] else names)
     if args.synthetic is not None:
         content["synthetic"] = [int(part) if part.isdigit() else part for part in _split(args.synthetic)]
+    if args.synthetic_ratio is not None:
+        content["synthetic_ratio"] = [_number(part) for part in _split(args.synthetic_ratio)]
+    if args.schedule is not None:
+        content["schedule"] = _split(args.schedule)
     if args.init is not None:
         content["init"] = _split(args.init)
         _drop_own(content, "segmenters", "init")

@@ -101,10 +101,10 @@ def terminal_baseline_delta(table: pd.DataFrame) -> RenderableType:
 def _arm_title(row: Mapping[str, Any]) -> str:
     """Return an arm's name with the study's name of its amount: ``"pix2pix × 2x"``."""
     arm = short(str(row["arm"]))
-    stem, times, _ = arm.removesuffix(" only").rpartition(" × ")
+    stem, times, rest = arm.rpartition(" × ")
     if not times or not row["synthetic"]:
         return arm
-    return f"{stem}{times}{row['amount']}{' only' if arm.endswith(' only') else ''}"
+    return f"{stem}{times}{row['amount']}{rest.removeprefix(str(row['synthetic']))}"
 
 
 def _start(part: pd.DataFrame) -> str:

@@ -19,6 +19,9 @@ DEFINITIONS = {
     "Every arm is trained for the same number of optimiser steps.",
     "generator": "The source of the synthetic samples; empty for real images alone.",
     "synthetic": "Number of synthetic samples in the training set.",
+    "synthetic_ratio": "Fraction of the training patches that are synthetic.",
+    "schedule": "mix: synthetic patches in each batch. synthetic-first: training on synthetic patches first, then on "
+    "real ones, with as many of each and as many steps.",
     "metric": "The score that Δ and rank refer to.",
     "aggregation": "pooled: counts are summed over the test images, then divided. per_image: scores of single images "
     "are averaged; images without true and predicted objects are left out.",

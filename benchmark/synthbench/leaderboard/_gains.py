@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from synthbench.leaderboard._blocks import ComparisonBlock
 from synthbench.statistics import Difference, compare, equivalent_real_images, holm
@@ -39,8 +40,10 @@ def against_duplicate(
     """
     if block.images.empty:
         return {}
-    arms = block.runs.drop_duplicates("arm")[["arm", "generator", "synthetic"]].itertuples(index=False, name=None)
-    known = {arm: (generator, (amount, arm.startswith(_BESIDE))) for arm, generator, amount in arms}
+    known = {
+        str(run["arm"]): (run["generator"], (run["synthetic"], str(run["arm"]).startswith(_BESIDE), _way(run)))
+        for _, run in block.runs.drop_duplicates("arm").iterrows()
+    }
     differences: dict[str, Difference] = {}
     for control, (generator, mix) in known.items():
         if generator != DUPLICATES:
@@ -54,6 +57,11 @@ def against_duplicate(
         arm: dict(zip(AGAINST_DUPLICATE, (d.value, *d.interval, float(p)), strict=True))
         for (arm, d), p in zip(differences.items(), corrected, strict=True)
     }
+
+
+def _way(run: pd.Series) -> tuple[str, str]:
+    """Return how synthetic samples take part in a training: fraction of the patches, and schedule."""
+    return str(run.get("synthetic_ratio", "")), str(run.get("schedule", ""))
 
 
 def in_real_images(

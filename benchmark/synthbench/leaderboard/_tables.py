@@ -137,6 +137,8 @@ def _block_rows(
                 "arm": arm,
                 "generator": first["generator"],
                 "synthetic": int(first["synthetic"]),
+                "synthetic_ratio": first.get("synthetic_ratio", np.nan),
+                "schedule": first.get("schedule", ""),
                 "metric": headline,
                 "aggregation": aggregation if block.task == "instances" else "pooled",
                 **scoring_columns(results),

@@ -94,6 +94,8 @@ def _run_row(
         "predict_seconds": cost(cell.evaluate),
         "generator_seconds": cost(cell.fit_generator),
         "generator_steps": _steps(plan, cell.generator),
+        "synthetic_ratio": cell.synthetic_ratio,
+        "schedule": cell.schedule,
         "generator_seen": cell.generator_seen,
         "test_copies": cell.test_copies,
         "validation_copies": cell.validation_copies,

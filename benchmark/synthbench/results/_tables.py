@@ -122,7 +122,7 @@ RUN_COLUMNS = ("dataset", "fold", "fraction", "arm", "segmenter", "generator_see
 _NUMBERS = (
     *("fold", "fraction", "synthetic", "generator_seed", "seed", "iou", "class", "true", "predicted", "tp", "fp", "fn"),
     *("iou_sum", "dice", "cldice", "coco_ap", "seconds", "fit_seconds", "predict_seconds", "fd", "kd", "n"),
-    *("coco_ap50", "coco_ap75", "pq", "aji", "aji_plus", "pq_tp", "pq_iou_sum"),
+    *("synthetic_ratio", "coco_ap50", "coco_ap75", "pq", "aji", "aji_plus", "pq_tp", "pq_iou_sum"),
     *("aji_shared", "aji_union", "aji_plus_shared", "aji_plus_union"),
     *("test_copies", "validation_copies"),
 )
@@ -148,6 +148,7 @@ _TEXT = (
     "init",
     "weights_seen",
     "generator_seen",
+    "schedule",
     UNIT,
 )
 

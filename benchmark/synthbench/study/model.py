@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from synthbench.errors import ConfigError
 from synthbench.io.safe_yaml import read_yaml
+from synthbench.plugin.api import Schedule
 from synthbench.plugin.config_errors import first_problem
 from synthbench.study._choices import (
     READY_MADE,
@@ -78,7 +79,10 @@ class Study(BaseModel):
     synthetic
         How many synthetic samples an arm gets: a number, or a multiple of the real ones (``"2x"``).
     synthetic_ratio
-        The fraction of each batch that the synthetic samples fill.
+        The fraction of the patches that are synthetic; several make an arm each.
+    schedule
+        ``mix``: synthetic samples in each batch. ``synthetic-first``: training on synthetic samples first, then on real
+        ones, with as many patches of each and as many steps. Both make an arm each.
     synthetic_only
         Add the arms ``G × n only``, trained without real data.
     seeds
@@ -107,7 +111,8 @@ class Study(BaseModel):
     init: Annotated[list[InitConfig], Field(min_length=1)] = [InitConfig()]
     fractions: Annotated[list[Fraction], Field(min_length=1)] = [1.0]
     synthetic: Annotated[list[Amount], Field(min_length=1)] = ["1x"]
-    synthetic_ratio: Annotated[float, Field(gt=0, lt=1)] = 0.5
+    synthetic_ratio: Annotated[list[Annotated[float, Field(gt=0, lt=1)]], Field(min_length=1)] = [0.5]
+    schedule: Annotated[list[Schedule], Field(min_length=1)] = ["mix"]
     synthetic_only: bool = False
     seeds: Seeds = 3
     generator_seeds: Seeds | None = None
@@ -115,10 +120,10 @@ class Study(BaseModel):
     border_objects: Literal["include", "exclude"] = "include"
     encoder: PluginConfig | None = None
 
-    @field_validator("init", "test_on", mode="before")
+    @field_validator("init", "test_on", "synthetic_ratio", "schedule", mode="before")
     @classmethod
     def _one_is_a_list(cls, value: Any) -> Any:
-        return [value] if isinstance(value, str | Mapping) else value
+        return [value] if isinstance(value, str | float | int | Mapping) else value
 
     @model_validator(mode="after")
     def _inits_are_distinct(self) -> Study:
@@ -147,6 +152,15 @@ class Study(BaseModel):
                     f"generators: {generator.title!r}: a joint training has the segmenter's budget and seeds; leave "
                     "budget and seeds out"
                 )
+        return self
+
+    @model_validator(mode="after")
+    def _values_are_distinct(self) -> Study:
+        for key in ("synthetic_ratio", "schedule"):
+            values = getattr(self, key)
+            for value in values:
+                if values.count(value) > 1:
+                    raise ValueError(f"{key}: {value} occurs twice; name it once")
         return self
 
     @model_validator(mode="after")

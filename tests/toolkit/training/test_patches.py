@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from synthbench.errors import DataError
+from synthbench.errors import ConfigError, DataError
 from synthbench.plugin.api import Budget, TrainingMix
 from synthbench.samples import Sample, SampleSet
 from synthbench.toolkit.training import patches
@@ -30,6 +30,25 @@ def test_arms_differ_in_nothing_but_the_synthetic_patches(halves: tuple[SampleSe
     for slot, other in enumerate(synthetic):
         same = all(np.array_equal(a, b) for a, b in zip(real.patch(slot), mixed.patch(slot), strict=True))
         assert same != other
+
+
+@pytest.mark.parametrize(("share", "steps"), [(0.1, 1), (0.3, 3), (0.5, 5), (0.9, 9), (0.01, 1), (0.99, 9)])
+def test_synthetic_first_takes_whole_steps_and_leaves_the_others_as_they_are(
+    halves: tuple[SampleSet, SampleSet], share: float, steps: int
+) -> None:
+    real = PatchStream(TrainingMix(halves[0]), BUDGET, seed=1)
+    only = PatchStream(TrainingMix(halves[0][:0], halves[1], 1.0), BUDGET, seed=1)
+    first = PatchStream(TrainingMix(*halves, share, "synthetic-first"), BUDGET, seed=1)
+    assert [slot.synthetic for step in range(BUDGET.steps) for slot in first.slots(step)] == [
+        step < steps for step in range(BUDGET.steps) for _ in range(BUDGET.batch_size)
+    ]
+    for step in range(BUDGET.steps):
+        np.testing.assert_array_equal(first.batch(step)[1], (only if step < steps else real).batch(step)[1])
+
+
+def test_a_schedule_that_does_not_exist_is_refused(halves: tuple[SampleSet, SampleSet]) -> None:
+    with pytest.raises(ConfigError, match="real-first"):
+        TrainingMix(*halves, 0.5, "real-first")  # type: ignore[arg-type]
 
 
 @settings(max_examples=50, deadline=None)

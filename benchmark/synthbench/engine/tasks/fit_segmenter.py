@@ -20,7 +20,7 @@ def run(ctx: TaskContext) -> dict[str, Any]:
     ctx.enter_stage("load")
     segmenter = configured(ctx.load_plugin("segmenter", plugin, fits=True), ctx.settings(plugin))
     drawn = ctx.open_synthetic(synthetic) if synthetic else None
-    mix = TrainingMix(ctx.open_real("train"), drawn, content["synthetic_ratio"])
+    mix = TrainingMix(ctx.open_real("train"), drawn, content["synthetic_ratio"], content.get("schedule", "mix"))
     check_ignored(segmenter, mix, plugin["name"])
     start = open_init(ctx)
     context = replace(ctx.plugin_context, seed=content["seed"], budget=Budget(**plugin["budget"]), init=start)

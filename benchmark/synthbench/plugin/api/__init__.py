@@ -11,7 +11,7 @@ from synthbench.plugin.api._dataset import Dataset
 from synthbench.plugin.api._encoder import Encoder
 from synthbench.plugin.api._generator import ExistingSamples, Generator, has_existing
 from synthbench.plugin.api._partner import TrainingPartner
-from synthbench.plugin.api._segmenter import Instances, Segmenter, TrainingMix
+from synthbench.plugin.api._segmenter import Instances, Schedule, Segmenter, TrainingMix
 
 __all__ = [
     "BUDGET_NAMES",
@@ -28,6 +28,7 @@ __all__ = [
     "Instances",
     "LOG",
     "Progress",
+    "Schedule",
     "Segmenter",
     "Stopped",
     "TrainingMix",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, TypeAlias, get_args
 
 from synthbench.errors import ConfigError
 from synthbench.plugin.api._configured import ConfigT, Configured
@@ -13,7 +13,10 @@ from synthbench.plugin.api._context import Context
 from synthbench.samples import SampleSet, check_channels
 from synthbench.types import FloatArray, Image, LabelMap
 
-__all__ = ["Instances", "Segmenter", "TrainingMix"]
+__all__ = ["Instances", "Schedule", "Segmenter", "TrainingMix"]
+
+Schedule: TypeAlias = Literal["mix", "synthetic-first"]
+"""Where synthetic patches stand in a training: in all batches, or alone in the first steps, before the real ones."""
 
 
 @dataclass(frozen=True)
@@ -26,16 +29,22 @@ class TrainingMix:
         May be empty when the arm is synthetic only.
     synthetic : SampleSet or None
     synthetic_ratio : float
-        Fraction of each batch that synthetic samples fill, 0 … 1, in the mean.
+        Fraction of the patches that are synthetic, 0 … 1.
+    schedule : Schedule
+        ``"mix"``: synthetic samples fill this fraction of each batch, in the mean. ``"synthetic-first"``: they fill
+        this fraction of the steps, the first ones, and real samples the others.
     """
 
     real: SampleSet
     synthetic: SampleSet | None = None
     synthetic_ratio: float = 0.0
+    schedule: Schedule = "mix"
 
     def __post_init__(self) -> None:
         if not 0.0 <= self.synthetic_ratio <= 1.0:
             raise ConfigError(f"synthetic_ratio is {self.synthetic_ratio}; give 0 … 1")
+        if self.schedule not in get_args(Schedule):
+            raise ConfigError(f"schedule is {self.schedule!r}; give {' or '.join(get_args(Schedule))}")
         if self.synthetic_ratio > 0 and not self.synthetic:
             raise ConfigError(f"synthetic_ratio is {self.synthetic_ratio}, and there are no synthetic samples")
         if self.synthetic_ratio < 1 and len(self.real) == 0:

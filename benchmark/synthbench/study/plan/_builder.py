@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import product
 from typing import Any
 
 from synthbench.plugin.precision import Precision
@@ -56,6 +57,8 @@ def _plan_condition(plan: Plan, number: int, condition: Condition) -> None:
                     arm=arm.name,
                     generator=arm.generator,
                     synthetic=arm.synthetic,
+                    synthetic_ratio=arm.synthetic_ratio,
+                    schedule=arm.schedule if 0 < arm.synthetic_ratio < 1 else "",
                     segmenter=segmenter.title,
                     generator_seed=arm.generator_seed,
                     seed=seed,
@@ -114,10 +117,15 @@ def _arms(resolved: Resolved, segmenter: StudyPlugin, amounts: list[int]) -> Ite
     for joint in resolved.joint:
         if segmenter.title in joint.plugins:
             yield Arm(f"{REAL} + {joint.title}", joint.title, joint=joint.plugins[segmenter.title])
+    ways = list(product(study.synthetic_ratio, study.schedule))
     for generator in resolved.generators:
         for seed in range(generator.seeds):
             for amount in amounts:
                 name = f"{generator.title} × {amount}"
-                yield Arm(f"{REAL} + {name}", generator.title, seed, amount, study.synthetic_ratio)
+                for ratio, schedule in ways:
+                    several = [f"{100 * ratio:g} %"] * (len(study.synthetic_ratio) > 1)
+                    several += [schedule] * (len(study.schedule) > 1)
+                    how = f" ({', '.join(several)})" if several else ""
+                    yield Arm(f"{REAL} + {name}{how}", generator.title, seed, amount, ratio, schedule)
                 if study.synthetic_only:
                     yield Arm(f"{name} only", generator.title, seed, amount, 1.0)

@@ -61,7 +61,9 @@ SCRATCH = "scratch"
 class TrainingRun:
     """One training of a segmenter in one arm, scored on one test set: where a row of results comes from.
 
-    `tested_on` is the title of another dataset whose test images it is scored on; empty for its own.
+    `synthetic_ratio` is the fraction of synthetic patches, 0 … 1, and `schedule` where they stand; empty where there
+    are none, or only such. `tested_on` is the title of another dataset whose test images it is scored on; empty for its
+    own.
 
     `init` is what the segmenter starts from, `SCRATCH` or a title, and `weights_seen` which datasets of the test images
     these weights have seen: `synthbench.study.resolve.NOT_SEEN`, `NOT_DECLARED`, `ORIGIN_NOT_DECLARED`, or names;
@@ -89,6 +91,8 @@ class TrainingRun:
     test_copies: int | None = None
     validation_copies: int | None = None
     tested_on: str = ""
+    synthetic_ratio: float = 0.0
+    schedule: str = ""
 
 
 @dataclass(frozen=True)

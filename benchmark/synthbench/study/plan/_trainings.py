@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from synthbench.plugin.api import Schedule
 from synthbench.samples import SampleSet
 from synthbench.store import key_of
 from synthbench.study.plan._models import Plan, Task
@@ -28,6 +29,7 @@ class Arm:
     generator_seed: int | None = None
     synthetic: int = 0
     synthetic_ratio: float = 0.0
+    schedule: Schedule = "mix"
     joint: PluginFingerprint | None = None
 
 
@@ -101,6 +103,7 @@ def plan_training(
             "validation": condition.validation.fingerprint,
             "synthetic": synthetic.first(arm.synthetic) if synthetic else None,
             "synthetic_ratio": arm.synthetic_ratio,
+            **({"schedule": arm.schedule} if arm.schedule != "mix" else {}),
             "init": start,
             "joint": arm.joint.content() if arm.joint else None,
         },

@@ -71,8 +71,10 @@ class PatchStream:
     Parameters
     ----------
     mix
-        Real and synthetic samples, and the ratio of the slots that synthetic ones take. They are spread evenly: among
-        any k consecutive slots ``ratio · k`` are synthetic, plus or minus one.
+        Real and synthetic samples, and the ratio of the slots that synthetic ones take. By the schedule ``mix`` they
+        are spread evenly: among any k consecutive slots ``ratio · k`` are synthetic, plus or minus one. By
+        ``synthetic-first`` they take all slots of the first ``ratio · steps`` steps, rounded, at least one, and real
+        ones those of the other steps, at least one.
     budget
     seed
     encode
@@ -121,10 +123,8 @@ class PatchStream:
 
     def slot(self, number: int) -> Slot:
         """Return what is in a slot; slots can be asked for in any order."""
-        ratio = self.mix.synthetic_ratio
-        synthetic = int((number + 1) * ratio) > int(number * ratio)
+        synthetic, turn = self._turn(number)
         samples = self._samples(synthetic)
-        turn = int(number * ratio) if synthetic else number
         epoch, place = divmod(turn, len(samples))
         rng = stream(self.seed, "patches.synthetic" if synthetic else "patches.real", number)
         y, x, gain, offset, gamma = rng.random(5)
@@ -138,6 +138,15 @@ class PatchStream:
             offset=0.2 * float(offset) - 0.1,
             gamma=2.0 ** (float(gamma) - 0.5),
         )
+
+    def _turn(self, number: int) -> tuple[bool, int]:
+        """Return whether a slot's sample is synthetic, and how many of its kind come before it."""
+        ratio = self.mix.synthetic_ratio
+        if self.mix.schedule == "mix" or ratio in (0, 1):
+            synthetic = int((number + 1) * ratio) > int(number * ratio)
+            return synthetic, int(number * ratio) if synthetic else number
+        steps = max(1, min(round(self.budget.steps * ratio), self.budget.steps - 1))
+        return number < steps * self.budget.batch_size, number
 
     def slots(self, step: int) -> list[Slot]:
         """Return what is in the slots of a step."""
