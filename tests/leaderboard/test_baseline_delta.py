@@ -180,3 +180,21 @@ def test_classes_of_pixels_are_compared_by_miou_star(semantic: SimpleNamespace) 
     assert set(table["metric"]) == {"miou_star"}
     assert table["delta"].notna().all()
     assert "(mIoU\\*, pooled)" in markdown(table)
+
+
+def test_folds_that_differ_by_an_image_are_one_column() -> None:
+    parts = []
+    for fold, sizes in enumerate([(5, 10), (6, 11)]):
+        for size in sizes:
+            effects = {"real": 0.0, f"real + pix2pix × {2 * size}": 0.05}
+            part = frames.images(effects, segmenters=("unet",), seeds=2, count=6, fraction=size, ious=(0.5,))
+            parts.append(part.assign(fold=fold, image=f"{fold}-" + part["image"]))
+    found = frames.results(table=pd.concat(parts, ignore_index=True))
+    found.study.fractions, found.study.synthetic = [0.5, 1.0], ["2x"]
+    (grid,) = grids(markdown(baseline_delta(found, draws=DRAWS))).values()
+    assert grid[0] == ["dataset", "images", "50 % (5 images)", "100 % (10 images)"]
+    real = np.mean([frames.f1_by_hand(part, "real") for part in (parts[1], parts[3])])
+    names = (parts[1], "real + pix2pix × 20"), (parts[3], "real + pix2pix × 22")
+    arm = np.mean([frames.f1_by_hand(part, name) for part, name in names])
+    assert grid[1][:2] == ["phantom-nuclei", "12"]
+    assert grid[1][3].replace("\\*", "") == f"{written(real)} ({written(arm - real, signed=True)})"
