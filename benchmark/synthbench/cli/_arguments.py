@@ -106,6 +106,11 @@ def add_study(parser: argparse.ArgumentParser) -> None:
     grid.add_argument("--fractions", metavar="F,G", help="real training data: fractions (0.1) or numbers of images")
     grid.add_argument("--seeds", metavar="N", help="segmenter seeds")
     grid.add_argument("--generator-seeds", metavar="N", help="generator seeds")
+    grid.add_argument(
+        "--scale",
+        metavar="N",
+        help="diameter in pixels that objects are brought to; auto: a third of a patch, where they are larger; none",
+    )
     grid.add_argument("--budget", help="smoke, quick, standard or paper")
     grid.add_argument("--steps", metavar="N", help="optimiser steps, instead of the budget's")
     grid.add_argument("--patch", metavar="N", help="side of a training patch in pixels, instead of the budget's")
@@ -209,6 +214,8 @@ def study_from(args: argparse.Namespace) -> Any:
         content["test_on"] = _chosen(content.get("test_on"), _split(args.test_on))
     if args.fractions is not None:
         content["fractions"] = [_number(part) for part in _split(args.fractions)]
+    if args.scale is not None:
+        content["scale"] = _number(args.scale)
     for option in ("seeds", "generator_seeds"):
         if (given := getattr(args, option)) is not None:
             content[option] = _number(given)

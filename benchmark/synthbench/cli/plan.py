@@ -9,7 +9,7 @@ import argparse
 import json
 from dataclasses import asdict
 from math import isfinite
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from synthbench.cli._arguments import (
     add_machine,
@@ -72,7 +72,15 @@ def run(args: argparse.Namespace) -> int:
         ]
         smallest = [asdict(o) | {"difference": o.difference if isfinite(o.difference) else None} for o in seen]
         print(
-            json.dumps({"tasks": tasks_as_json, "detectable_effects": smallest, "warnings": planned.warnings}, indent=1)
+            json.dumps(
+                {
+                    "tasks": tasks_as_json,
+                    "scales": _scales(plan.resolved),
+                    "detectable_effects": smallest,
+                    "warnings": planned.warnings,
+                },
+                indent=1,
+            )
         )
         return 0
     if args.keys:
@@ -94,11 +102,22 @@ def run(args: argparse.Namespace) -> int:
     _print_budgets(plan.resolved)
     if args.precision != "auto":
         _print_precision(plan)
+    for line in planned.scales:
+        print(line)
     for line in detectable_effects_lines(seen):
         print(line)
     for warning in planned.warnings:
         print(f"! {warning}")
     return 0
+
+
+def _scales(resolved: Resolved) -> list[dict[str, Any]]:
+    """Return how the images of each dataset and fold are scaled; a diameter of 0 wasn't measured."""
+    found = {(each.dataset, each.fold): each.scaling for each in resolved.conditions}
+    return [
+        {"dataset": dataset, "fold": fold, "factor": scaling.factor, "median_diameter": scaling.diameter}
+        for (dataset, fold), scaling in found.items()
+    ]
 
 
 def _print_budgets(resolved: Resolved) -> None:

@@ -54,6 +54,7 @@ def caveats(table: pd.DataFrame) -> list[str]:
         )
         lines.extend(_no_better_than_repeats(rows))
         lines.extend(_unchanged(rows))
+    lines.extend(_scaled(table))
     lines.extend(_weights(table))
     lines.extend(_seen(table))
     lines.extend(_copies(table))
@@ -72,6 +73,18 @@ def _missing(table: pd.DataFrame) -> Iterator[str]:
         planned, done = int(rows["runs_planned"].sum()), int(rows["runs_ok"].sum())
         if done < planned:
             yield f"{planned - done} of {planned} {what} are missing; means and differences are over the others."
+
+
+def _scaled(table: pd.DataFrame) -> Iterator[str]:
+    """Say which images were scaled before anything was trained: a study at another scale has other scores."""
+    if "scale" not in table:
+        return
+    for row in records(table[table["scale"] != 1].drop_duplicates("dataset")):
+        before, factor = row["object_diameter"], row["scale"]
+        yield (
+            f"Images of {row['dataset']} were scaled by {factor:.3g}, so that the median diameter of objects in "
+            f"training images is {before * factor:.0f} px in place of {before:.0f} px; scores are at the original size."
+        )
 
 
 def _weights(table: pd.DataFrame) -> Iterator[str]:

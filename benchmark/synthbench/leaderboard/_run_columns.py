@@ -28,6 +28,7 @@ __all__ = [
     "generator_seen",
     "generator_steps",
     "mean_over_runs",
+    "scale_columns",
     "score_columns",
     "scores_of_runs",
     "scoring_caption",
@@ -38,6 +39,7 @@ BORDER = "border_objects"
 """Column of tables whose scores leave objects at the image border out."""
 
 SHOWN_IOUS = (0.5, 0.75, 0.9)
+_SCALE = ("scale", "object_diameter")
 COSTS = ("generator_seconds", "draw_seconds", "pretraining_seconds", "fit_seconds", "predict_seconds")
 
 
@@ -108,6 +110,13 @@ def existing_copies(runs: pd.DataFrame) -> dict[str, float]:
         name: pd.to_numeric(runs[name], errors="coerce").max() if name in runs else np.nan
         for name in ("test_copies", "validation_copies")
     }
+
+
+def scale_columns(runs: pd.DataFrame) -> dict[str, float]:
+    """Return the factor that images were scaled by, and the median diameter of objects before; means over folds."""
+    known = {name: pd.to_numeric(runs[name], errors="coerce") for name in _SCALE if name in runs}
+    means = {name: values.groupby(runs["fold"]).mean().mean() for name, values in known.items()}
+    return {"scale": 1.0, "object_diameter": np.nan} | means
 
 
 def completion_columns(runs: pd.DataFrame) -> dict[str, Any]:

@@ -34,7 +34,13 @@ def collect(plan: Plan, store: Store, ended: Mapping[str, Mapping[str, Any]]) ->
         evaluated = artifacts[cell.evaluate]
         head = _run_head(plan, cell)
         scores = json.loads((evaluated.folder / "scores.json").read_text()) if evaluated else None
-        start = {"init": cell.init, "weights_seen": cell.weights_seen}
+        scaling = plan.resolved.conditions[cell.condition].scaling
+        start = {
+            "init": cell.init,
+            "weights_seen": cell.weights_seen,
+            "scale": scaling.factor,
+            "object_diameter": scaling.diameter or None,
+        }
         runs.append({**head, **start, **_run_row(plan, cell, artifacts, scores, ended)})
         if scores:
             images.extend({**head, **row} for row in image_rows(scores))

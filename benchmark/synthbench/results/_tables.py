@@ -55,8 +55,9 @@ class Results:
         is ``unit`` as well.
     runs : DataFrame
         One row per training of a segmenter and test set: what it starts from (``init``) and which dataset of the test
-        images these weights have seen (``weights_seen``), status, COCO AP, PQ, AJI and AJI+ pooled over the test
-        images, cost.
+        images these weights have seen (``weights_seen``), by how much images were scaled (``scale``, 1 where they
+        weren't) and the median diameter of the objects of training images in pixels at the original size, where it was
+        measured (``object_diameter``), status, COCO AP, PQ, AJI and AJI+ pooled over the test images, cost.
     fidelity : DataFrame
         One row per synthetic set: distances to test images, count, real-vs-real distance; duplicates; how far masks
         are apart; what the generator counted are columns ``count:<name>``, see `synthbench.Generator`.
@@ -124,7 +125,7 @@ _NUMBERS = (
     *("iou_sum", "dice", "cldice", "coco_ap", "seconds", "fit_seconds", "predict_seconds", "fd", "kd", "n"),
     *("synthetic_ratio", "coco_ap50", "coco_ap75", "pq", "aji", "aji_plus", "pq_tp", "pq_iou_sum"),
     *("aji_shared", "aji_union", "aji_plus_shared", "aji_plus_union"),
-    *("test_copies", "validation_copies"),
+    *("test_copies", "validation_copies", "scale", "object_diameter"),
 )
 _COUNTS = ("tp", "fp", "fn")
 _TEXT = (

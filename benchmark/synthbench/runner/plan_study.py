@@ -11,7 +11,7 @@ from synthbench.results import Results
 from synthbench.results.power import DetectableEffect, detectable_effects
 from synthbench.store import Store
 from synthbench.study.model import Study
-from synthbench.study.notes import study_notes
+from synthbench.study.notes import scale_lines, study_notes
 from synthbench.study.plan import Plan, Task, make_plan, missing_control
 from synthbench.study.resolve import resolve
 from synthbench.study.runtime_estimates import RuntimeEstimates
@@ -33,6 +33,8 @@ class StudyPlan:
         Seconds per task, from what this store has run.
     detectable_effects : tuple of DetectableEffect
         One per dataset, amount of real data and segmenter: the smallest difference that the study would find.
+    scales : tuple of str
+        How the images of each dataset are scaled, in a sentence each; empty where the study scales none.
     warnings : tuple of str
         What the study lacks, and what of its data is left out, in a sentence each.
     """
@@ -41,6 +43,7 @@ class StudyPlan:
     missing: tuple[Task, ...]
     estimates: RuntimeEstimates
     detectable_effects: tuple[DetectableEffect, ...]
+    scales: tuple[str, ...]
     warnings: tuple[str, ...]
 
 
@@ -77,6 +80,7 @@ def plan_study(
         tuple(plan.lacking(store)),
         RuntimeEstimates(store, (task.kind for task in plan.tasks.values())),
         tuple(detectable_effects(plan, store, pilot)),
+        tuple(scale_lines(plan.resolved)),
         (*((control,) if control else ()), *study_notes(plan.resolved)),
     )
 

@@ -10,6 +10,7 @@ from synthbench.samples import Sample, SampleSet
 from synthbench.store import Store
 from synthbench.study.inputs import open_set
 from synthbench.study.plan import Plan
+from synthbench.study.scaling import scale_set
 
 __all__ = ["PREVIEWS", "previews"]
 
@@ -18,13 +19,15 @@ PREVIEWS = 6
 
 
 def previews(plan: Plan, store: Store, notify: Callable[[str], None]) -> dict[str, list[Sample]]:
-    """Return a few real training samples, and the first of each synthetic set of seed 0, for a page.
+    """Return a few real training samples as they are trained on, and the first of each synthetic set of seed 0.
 
     What can't be read is left out, and `notify` hears of it; a synthetic set is then drawn again by the next run.
     """
     condition = plan.resolved.conditions[0]
     sets: dict[str, Callable[[], SampleSet]] = {
-        "real": lambda: open_set(store, condition.folder).subset(condition.train.ids)
+        "real": lambda: scale_set(
+            open_set(store, condition.folder).subset(condition.train.ids), condition.scaling.factor
+        )
     }
     for run in plan.training_runs:
         if run.condition == 0 and run.draw and run.generator_seed == 0 and run.generator not in sets:

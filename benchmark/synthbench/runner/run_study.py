@@ -20,7 +20,7 @@ from synthbench.runner.previews import previews
 from synthbench.runner.run_folder import OTHER_FOLDER, check_folder, record_failures, record_plan, record_study
 from synthbench.store import Store, disk_errors, key_of
 from synthbench.study.model import Study
-from synthbench.study.notes import study_notes
+from synthbench.study.notes import scale_lines, study_notes
 from synthbench.study.plan import Plan
 from synthbench.study.runtime_estimates import RuntimeEstimates, format_duration
 
@@ -110,6 +110,8 @@ def run_study(study: Study, store: Store, folder: Path, machine: Machine, consol
         highlight=False,
         soft_wrap=True,
     )
+    for line in scale_lines(plan.resolved):
+        console.print(line, highlight=False, soft_wrap=True)
     for note in study_notes(plan.resolved):
         console.print(f"! {note}", style="yellow", highlight=False, soft_wrap=True)
     outcomes: dict[str, dict[str, Any]] = {}

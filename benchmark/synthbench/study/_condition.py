@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from synthbench.datasets.splits import Split
 from synthbench.samples import SampleSet
 from synthbench.study._origins import Origins
+from synthbench.study._scales import Scaling
 from synthbench.study._unlabelled import UnlabelledImages
 
 __all__ = ["Condition"]
@@ -30,6 +32,10 @@ class Condition:
         Images without labels, whatever the fraction; none where no generator of the study uses them.
     origins : Origins
         The dataset, and those that its images come from.
+    scaling : Scaling
+        How all its images are scaled before generators and segmenters see them; these sets have the original images.
+    init_scalings : mapping
+        Title of a segmenter that is trained on another dataset first → how the images of that one are scaled.
     """
 
     dataset: str
@@ -41,6 +47,8 @@ class Condition:
     test: SampleSet
     unlabelled: UnlabelledImages = field(default_factory=UnlabelledImages)
     origins: Origins = field(default_factory=Origins)
+    scaling: Scaling = field(default_factory=Scaling)
+    init_scalings: Mapping[str, Scaling] = field(default_factory=dict)
 
     @property
     def label(self) -> str:

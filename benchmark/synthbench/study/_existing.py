@@ -13,10 +13,11 @@ from synthbench.datasets.splits import Split
 from synthbench.datasets.unlabelled import labelled_samples
 from synthbench.errors import ConfigError, DataError, join_names
 from synthbench.plugin.api import Context, ExistingSamples
-from synthbench.samples import SampleSet, check_sizes
+from synthbench.samples import SampleSet
 from synthbench.store import Store
 from synthbench.study._copies import copies_between, repeated_images
 from synthbench.study._inits import NOT_DECLARED, NOT_SEEN
+from synthbench.study._scales import Scaling, check_scaled_sizes
 
 __all__ = ["ExistingSets", "copies_note", "equal_arms", "open_existing"]
 
@@ -86,7 +87,7 @@ class ExistingSets:
                 f"it one for each seed, or seeds: {len(self.sets)}"
             )
 
-    def check_segmenter(self, title: str, patch_size: int | None, *, supports_ignore: bool) -> None:
+    def check_segmenter(self, title: str, patch_size: int | None, *, supports_ignore: bool, scaling: Scaling) -> None:
         """Raise an error if a segmenter can't be trained on the samples: too small ones, or ones with unknown pixels.
 
         Parameters
@@ -97,10 +98,12 @@ class ExistingSets:
             Side of its training patches; None if it takes none.
         supports_ignore
             Whether it leaves out pixels of unknown label.
+        scaling
+            How they are scaled, as the images of the dataset are.
         """
         for samples in self.sets:
             if patch_size is not None:
-                check_sizes(samples, patch_size)
+                check_scaled_sizes(samples, patch_size, scaling)
             if samples.has_ignored and not supports_ignore:
                 raise ConfigError(
                     f"segmenter {title!r} would take the ignored pixels of {self.title!r} for background; take one of "

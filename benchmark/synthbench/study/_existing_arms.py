@@ -80,4 +80,9 @@ def check_existing_samples(
             found.check_amount(amount, amount_of(amount, len(condition.train)), len(condition.train), generator.seeds)
         for segmenter in plugins.segmenters:
             patch = segmenter.plugin.budget["patch_size"] if segmenter.plugin.budget.get("steps") else None
-            found.check_segmenter(segmenter.title, patch, supports_ignore=segmenter.plugin.supports_ignore)
+            found.check_segmenter(
+                segmenter.title,
+                patch,
+                supports_ignore=segmenter.plugin.supports_ignore,
+                scaling=condition.scaling,
+            )

@@ -11,7 +11,7 @@ from synthbench.datasets.weights_card import read_card
 from synthbench.errors import ConfigError, DataError
 from synthbench.plugin.api import Progress
 from synthbench.plugin.registry import Registered
-from synthbench.samples import SampleSet, check_sizes
+from synthbench.samples import SampleSet
 from synthbench.store import Store
 from synthbench.study._condition import Condition
 from synthbench.study._copies import copies_between
@@ -194,8 +194,6 @@ def _check_pretraining(pretraining: Pretraining, samples: SampleSet, owner: str)
         raise DataError(f"init dataset:{name}: no training image has any object; there is nothing to learn")
     if not plugin.supports_ignore and (pretraining.train.has_ignored or pretraining.validation.has_ignored):
         raise ConfigError(f"{owner} would take the ignored pixels of dataset {name!r} for background")
-    if plugin.budget.get("steps"):
-        check_sizes(pretraining.train, plugin.budget["patch_size"])
 
 
 def check_init_data(init: ResolvedInit, conditions: Iterable[Condition], store: Store, progress: Progress) -> None:

@@ -75,6 +75,15 @@ class StudyPlugins:
     named: tuple[StudyPlugin, ...]
     entries: Mapping[str, Registered]
 
+    @property
+    def patches(self) -> dict[str, int]:
+        """What trains → side of its training patches in pixels."""
+        trained = {each.title: each.plugin for each in self.named}
+        for segmenter in self.segmenters:
+            if segmenter.init and segmenter.init.pretraining:
+                trained[f"{segmenter.title} (its first training)"] = segmenter.init.pretraining.plugin
+        return {title: plugin.budget["patch_size"] for title, plugin in trained.items() if plugin.budget.get("steps")}
+
 
 def resolve_plugins(hosts: Hosts, study: Study, opened: Opener) -> tuple[Study, StudyPlugins]:
     """Find and describe the generators and segmenters of a study.

@@ -39,6 +39,7 @@ __all__ = [
     "READY_MADE",
     "RENAMED",
     "STUDIES",
+    "Scale",
     "Seeds",
     "SplitConfig",
     "Study",
@@ -55,6 +56,7 @@ DEFAULT = STUDIES / "default.yaml"
 
 Amount = Annotated[int, Field(ge=1, strict=True)] | Annotated[str, Field(pattern=r"^\d+(\.\d+)?x$")]
 Fraction = Annotated[int, Field(ge=1, strict=True)] | Annotated[float, Field(gt=0, le=1, strict=True)]
+Scale = Literal["none", "auto"] | Annotated[int, Field(ge=4, le=1000, strict=True)]
 
 
 class Study(BaseModel):
@@ -91,6 +93,11 @@ class Study(BaseModel):
         Generator seeds: each is one training and one drawing, and every segmenter seed is run on each. By default 1;
         2 where a generator trains in the budget ``standard`` or ``paper``, for what is said of one trained generator
         needn't hold for the next.
+    scale
+        The diameter in pixels that the median object of the training images is brought to before generators and
+        segmenters see any image: one factor per dataset and fold. ``auto``: a third of the smallest training patch,
+        where it is larger; ``none``: all images stay as they are. Predictions are brought back and scored at the
+        original size.
     budget
         Of everything that doesn't have its own.
     border_objects
@@ -116,6 +123,7 @@ class Study(BaseModel):
     synthetic_only: bool = False
     seeds: Seeds = 3
     generator_seeds: Seeds | None = None
+    scale: Scale = "none"
     budget: BudgetConfig = BudgetConfig()
     border_objects: Literal["include", "exclude"] = "include"
     encoder: PluginConfig | None = None
@@ -246,6 +254,7 @@ _EXPECTED = {
     "fractions": "fractions above 0 and up to 1.0, or integers ≥ 1 (numbers of images)",
     "border_objects": "include or exclude",
     "synthetic": "integers ≥ 1 (numbers of samples), or multiples such as 2x",
+    "scale": "none, auto, or the diameter in pixels that objects are brought to (an integer from 4 to 1000)",
 }
 """What these keys take, in words."""
 

@@ -6,15 +6,17 @@ from collections import Counter
 from collections.abc import Sequence
 
 from synthbench.study._existing import equal_arms
+from synthbench.study._scale_notes import scale_lines, scale_notes
 from synthbench.study._unlabelled import UnlabelledImages
 from synthbench.study.resolve import NOT_DECLARED, NOT_SEEN, ORIGIN_NOT_DECLARED, Resolved
 
-__all__ = ["study_notes"]
+__all__ = ["scale_lines", "study_notes"]
 
 
 def study_notes(resolved: Resolved) -> list[str]:
     """Return sentences on what the study's data lack or had to leave out; none where there is nothing to say."""
     return [
+        *scale_notes(resolved),
         *_unlabelled(resolved),
         *_existing(resolved),
         *_joint(resolved),

@@ -12,7 +12,7 @@ from synthbench.datasets.fractions import take_fraction
 from synthbench.datasets.unlabelled import check_unlabelled, labelled_samples
 from synthbench.errors import ConfigError, DataError
 from synthbench.plugin.api import Progress, ignore_message, silent
-from synthbench.samples import SampleSet, check_sizes
+from synthbench.samples import SampleSet
 from synthbench.store import Store
 from synthbench.study._amounts import amount_of
 from synthbench.study._condition import Condition
@@ -21,6 +21,7 @@ from synthbench.study._existing import ExistingSets, copies_note
 from synthbench.study._existing_arms import check_existing_samples, find_existing_samples, with_seeds_of_existing
 from synthbench.study._hosts import Hosts
 from synthbench.study._init_copies import repeated_training_images
+from synthbench.study._init_scales import with_init_scales
 from synthbench.study._inits import (
     AS_PUBLISHED,
     NOT_DECLARED,
@@ -30,6 +31,7 @@ from synthbench.study._inits import (
 )
 from synthbench.study._origins import origins_of
 from synthbench.study._plugin_titles import errors_named
+from synthbench.study._scales import Scaler, Scaling, check_scaled_sizes
 from synthbench.study._study_plugins import LONG, JointGenerator, StudyPlugin, find_entry, resolve_plugins
 from synthbench.study._test_sets import (
     TestSet,
@@ -53,6 +55,7 @@ __all__ = [
     "ORIGIN_NOT_DECLARED",
     "Resolved",
     "SMALLEST",
+    "Scaling",
     "StudyPlugin",
     "TestSet",
     "amount_of",
@@ -114,6 +117,7 @@ def resolve(
         existing: dict[tuple[str, str], ExistingSets] = {}
         datasets: dict[str, SampleSet] = {}
         test_sets = open_test_sets(study.test_on, opened)
+        scaler = Scaler(study.scale, plugins.patches, store, progress)
         for choice in study.datasets:
             samples, folder = opened(choice)
             datasets[_title(choice)] = samples
@@ -124,7 +128,7 @@ def resolve(
             if any(generator.plugin.uses_unlabelled for generator in plugins.generators):
                 elsewhere = [each.samples for each in test_sets if each.folder != folder]
                 pool = UnlabelledPool(samples, choice.split.group, store, progress, elsewhere)
-            conditions.extend(_conditions(choice, samples, folder, study, pool))
+            conditions.extend(_conditions(choice, samples, folder, study, pool, scaler))
             for generator in plugins.generators:
                 with errors_named("generator", generator.plugin.name, generator.title):
                     only = replace(plugins, generators=(generator,))
@@ -139,6 +143,7 @@ def resolve(
         check_init_data(init, conditions, store, progress)
     check_test_sets(test_sets, conditions, datasets, store, progress)
     check_against_inits(test_sets, inits, store, progress)
+    conditions = with_init_scales(conditions, plugins.segmenters, scaler)
     return Resolved(
         study,
         tuple(conditions),
@@ -194,7 +199,12 @@ def _check_distinct(conditions: Sequence[Condition]) -> None:
 
 
 def _conditions(
-    choice: DatasetConfig, samples: SampleSet, folder: Path, study: Study, pool: UnlabelledPool | None
+    choice: DatasetConfig,
+    samples: SampleSet,
+    folder: Path,
+    study: Study,
+    pool: UnlabelledPool | None,
+    scaler: Scaler,
 ) -> list[Condition]:
     if (annotated := len(labelled_samples(samples))) < SMALLEST:
         raise DataError(
@@ -204,6 +214,8 @@ def _conditions(
     conditions = []
     for fold, split in enumerate(split_dataset(choice, samples)):
         unlabelled = pool.without(split) if pool else UnlabelledImages()
+        parts = samples.subset(split.train), samples.subset(split.validation)
+        scaling = scaler.find(*parts, f"dataset {choice.name!r}")
         for amount in study.fractions:
             chosen = take_fraction(samples, split.train, amount, seed=choice.split.seed)
             conditions.append(
@@ -213,10 +225,11 @@ def _conditions(
                     fold=fold,
                     split=split,
                     train=samples.subset(chosen),
-                    validation=samples.subset(split.validation),
+                    validation=parts[1],
                     test=samples.subset(split.test),
                     unlabelled=unlabelled,
                     origins=origins_of(choice, samples),
+                    scaling=scaling,
                 )
             )
     return conditions
@@ -233,9 +246,9 @@ def _check_condition(condition: Condition, choices: Sequence[StudyPlugin]) -> No
         )
     for choice in choices:
         if choice.plugin.budget.get("steps"):
-            check_sizes(condition.train, choice.plugin.budget["patch_size"])
+            check_scaled_sizes(condition.train, choice.plugin.budget["patch_size"], condition.scaling)
             if choice.plugin.uses_unlabelled:
-                check_sizes(condition.unlabelled.samples, choice.plugin.budget["patch_size"])
+                check_scaled_sizes(condition.unlabelled.samples, choice.plugin.budget["patch_size"], condition.scaling)
         if choice.plugin.uses_unlabelled:
             check_kinds(condition.unlabelled.samples, condition.train, condition.dataset)
         _check_groups(condition, choice)

@@ -16,8 +16,9 @@ from synthbench.samples import SampleSet
 from synthbench.store import Store
 from synthbench.study.inputs import open_real, open_synthetic
 from synthbench.study.plan import Task
-from synthbench.study.provenance import planned_precision, task_code
+from synthbench.study.provenance import SCALE, planned_precision, task_code
 from synthbench.study.provenance.plugins import changes_since
+from synthbench.study.scaling import scale_set
 
 __all__ = ["CHANGED", "SINCE", "TaskContext", "configured"]
 
@@ -44,11 +45,29 @@ class TaskContext:
     plugin_context: Context
     enter_stage: Callable[[str], None]
 
-    def open_real(self, name: str) -> SampleSet:
-        """Open one of the task's sets of real samples; raise `DataError` if it isn't the one in the key."""
+    @property
+    def scale(self) -> float:
+        """The factor by which the task scales samples; 1 where it leaves them as they are."""
+        return float(self.task.content[SCALE]["factor"]) if SCALE in self.task.content else 1.0
+
+    def open_real(self, name: str, *, scaled: bool = True) -> SampleSet:
+        """Open one of the task's sets of real samples.
+
+        Parameters
+        ----------
+        name
+        scaled
+            Whether they are scaled as the task says; they have their original size otherwise.
+
+        Raises
+        ------
+        DataError
+            If the set isn't the one in the key.
+        """
         planned = self.task.content[name]
         fingerprint = planned if isinstance(planned, str) else planned["set"]
-        return open_real(self.store, self.task.where[name], fingerprint)
+        samples = open_real(self.store, self.task.where[name], fingerprint)
+        return scale_set(samples, self.scale) if scaled else samples
 
     def open_synthetic(self, planned: Mapping[str, Any]) -> SampleSet:
         """Open the first samples of the task's synthetic set; raise `StoreError` if it isn't the one in the key."""
@@ -70,7 +89,9 @@ class TaskContext:
         """
         content, device = self.task.content, self.plugin_context.device
         precision = planned_precision(content["compute"], device) if "compute" in content else "auto"
-        if any(content[name] != now for name, now in task_code(self.task.kind).items()):
+        code = {**task_code(self.task.kind), **({SCALE: task_code(SCALE)} if SCALE in content else {})}
+        planned_code = {**content, SCALE: {k: v for k, v in content.get(SCALE, {}).items() if k != "factor"}}
+        if any(planned_code[name] != now for name, now in code.items()):
             raise StoreError(f"synthbench's own code, or a library it uses, {CHANGED}")
         return precision
 

@@ -10,6 +10,7 @@ from synthbench.engine.tasks.context import TaskContext
 from synthbench.errors import DataError
 from synthbench.plugin.api import Budget
 from synthbench.samples import MASK, ORIGINS, Sample, SampleSet, channel_count
+from synthbench.study.scaling import scale_sample
 
 __all__ = ["check_image", "check_origin", "run"]
 
@@ -33,9 +34,10 @@ def run(ctx: TaskContext) -> dict[str, Any]:
             for index, sample in zip(indices, batch, strict=True):
                 check_image(sample, fitted.record["images"], where["plugin"])
                 check_origin(sample, where["plugin"])
-                empty.append(not sample.labels.any())
+                scaled = scale_sample(sample, ctx.scale)
+                empty.append(not scaled.labels.any())
                 ctx.plugin_context.progress(index + 1, count, "")
-                yield sample
+                yield scaled
 
     samples = SampleSet.write(
         ctx.folder / "samples",

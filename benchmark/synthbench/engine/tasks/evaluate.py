@@ -18,9 +18,10 @@ from synthbench.metrics.border import BorderObjects, without_border_objects
 from synthbench.metrics.ignore import leave_out
 from synthbench.metrics.overlap import overlap
 from synthbench.plugin.api import Budget, Instances
-from synthbench.samples import Sample, check_labels, suffix_for, write_array
+from synthbench.samples import Sample, Task, check_labels, suffix_for, write_array
+from synthbench.study.scaling import resize_labels, scale_sample
 
-__all__ = ["checked", "fingerprint", "run", "score_instances", "score_semantic"]
+__all__ = ["at_size", "checked", "fingerprint", "run", "score_instances", "score_semantic"]
 
 
 def run(ctx: TaskContext) -> dict[str, Any]:
@@ -31,12 +32,13 @@ def run(ctx: TaskContext) -> dict[str, Any]:
     context = replace(ctx.plugin_context, seed=fit["seed"], budget=Budget(**fit["plugin"]["budget"]))
     segmenter = ctx.load_plugin("segmenter", fit["plugin"]).load(fitted.folder / "model", context)
     drawn = ctx.task.content.get("synthetic")
-    test = ctx.open_synthetic(drawn) if drawn else ctx.open_real("test")
+    test = ctx.open_synthetic(drawn) if drawn else ctx.open_real("test", scaled=False)
     ctx.enter_stage("predict")
     samples, answers = [], []
     (ctx.folder / "labels").mkdir()
     for done, sample in enumerate(test, 1):
-        answer = checked(segmenter.predict(sample.image), sample)
+        scaled = scale_sample(sample, ctx.scale)
+        answer = at_size(checked(segmenter.predict(scaled.image), scaled), sample.labels.shape, test.task)
         file = ctx.folder / "labels" / f"{sample.id}{suffix_for(answer.labels)}"
         write_array(file, answer.labels)
         samples.append(sample)
@@ -70,6 +72,22 @@ def checked(answer: Instances, sample: Sample) -> Instances:
             f"the prediction for {sample.id!r} has {int(labels.max())} instances and scores {scores.shape}"
         )
     return Instances(labels, scores)
+
+
+def at_size(answer: Instances, shape: tuple[int, ...], task: Task) -> Instances:
+    """Return a segmenter's answer for a scaled image at the size of the original image.
+
+    Each pixel has the label of the nearest pixel. Instances without a pixel at this size are left out, and the others
+    are numbered without gaps in the same order, each with its score.
+    """
+    if answer.labels.shape == shape:
+        return answer
+    labels = resize_labels(answer.labels, shape)
+    if task == "semantic":
+        return Instances(labels, answer.scores)
+    kept = np.unique(labels[labels > 0])
+    scores = None if answer.scores is None else answer.scores[kept - 1]
+    return Instances(np.searchsorted(kept, labels, side="right").astype(labels.dtype), scores)
 
 
 def score_instances(

@@ -6,7 +6,7 @@ from typing import Any
 
 from synthbench.samples import SampleSet
 from synthbench.study.plan._models import LabelConsistency, Plan, Task
-from synthbench.study.plan._tasks import add_task, location
+from synthbench.study.plan._tasks import add_task, location, scale_part
 from synthbench.study.plan._trainings import REAL, Arm, SyntheticSet, plan_training
 from synthbench.study.resolve import Condition, in_hash_order
 
@@ -71,7 +71,11 @@ def _plan_encode(plan: Plan, condition: Condition, samples: SampleSet) -> Task:
     return add_task(
         plan,
         "encode",
-        {"images": {"set": samples.fingerprint}, **_encoder(plan)},
+        {
+            "images": {"set": samples.fingerprint},
+            **_encoder(plan),
+            **scale_part(condition.scaling, plan.resolved.encoder),
+        },
         where={"images": location(condition, samples)},
         label=f"{len(samples)} real images · {condition.label}",
         plugin=plan.resolved.encoder,

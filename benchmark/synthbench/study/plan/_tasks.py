@@ -8,16 +8,23 @@ from typing import Any
 from synthbench.samples import SampleSet
 from synthbench.store import key_of
 from synthbench.study.plan._models import Plan, Task
-from synthbench.study.provenance import task_content
+from synthbench.study.provenance import SCALE, task_content
 from synthbench.study.provenance.plugins import PluginFingerprint
-from synthbench.study.resolve import Condition, TestSet
+from synthbench.study.resolve import Condition, Scaling, TestSet
 
-__all__ = ["add_task", "location"]
+__all__ = ["add_task", "location", "scale_part"]
 
 
 def location(source: Condition | TestSet, samples: SampleSet) -> dict[str, Any]:
     """Return where samples of a condition or a test set lie."""
     return {"folder": str(source.folder), "ids": list(samples.ids)}
+
+
+def scale_part(scaling: Scaling, plugin: PluginFingerprint) -> dict[str, Any]:
+    """Return the part of a key that says by how much real samples are scaled, and by what code; empty where not."""
+    if scaling.factor == 1:
+        return {}
+    return {"scale": {"factor": scaling.factor, **plugin.code[SCALE]}}
 
 
 def add_task(

@@ -10,9 +10,9 @@ from synthbench.plugin.api import Schedule
 from synthbench.samples import SampleSet
 from synthbench.store import key_of
 from synthbench.study.plan._models import Plan, Task
-from synthbench.study.plan._tasks import add_task, location
+from synthbench.study.plan._tasks import add_task, location, scale_part
 from synthbench.study.provenance.plugins import PluginFingerprint
-from synthbench.study.resolve import Condition, StudyPlugin
+from synthbench.study.resolve import Condition, Scaling, StudyPlugin
 
 __all__ = ["Arm", "REAL", "SyntheticSet", "plan_draw", "plan_test", "plan_training"]
 
@@ -64,6 +64,7 @@ def plan_draw(plan: Plan, condition: Condition, generator: StudyPlugin, seed: in
             "seed": seed,
             "train": condition.train.fingerprint,
             **({"unlabelled": unlabelled.fingerprint} if unlabelled is not None else {}),
+            **scale_part(condition.scaling, generator.plugin),
         },
         where={
             "train": location(condition, condition.train),
@@ -74,10 +75,11 @@ def plan_draw(plan: Plan, condition: Condition, generator: StudyPlugin, seed: in
         plugin=generator.plugin,
     )
     identity = {"generator": fit.key, "seed": seed}
+    exists = (condition.dataset, generator.title) in plan.resolved.existing
     draw = add_task(
         plan,
         "draw",
-        {**identity, "count": count},
+        {**identity, "count": count, **(scale_part(condition.scaling, generator.plugin) if exists else {})},
         needs=(fit.key,),
         where={"generator": fit.key, "plugin": generator.plugin.name},
         label=f"{generator.title} × {count} · seed {seed} · {condition.label}",
@@ -91,7 +93,7 @@ def plan_training(
 ) -> tuple[Task, Task]:
     """Train a segmenter in one arm, and evaluate it on the condition's test images."""
     label = f"{segmenter.title} on {arm.name} · seed {seed} · {condition.label}"
-    start, before = _plan_start(plan, segmenter, seed)
+    start, before = _plan_start(plan, condition, segmenter, seed)
     real = condition.train if arm.synthetic_ratio < 1 else condition.train[:0]
     fit = add_task(
         plan,
@@ -106,6 +108,7 @@ def plan_training(
             **({"schedule": arm.schedule} if arm.schedule != "mix" else {}),
             "init": start,
             "joint": arm.joint.content() if arm.joint else None,
+            **scale_part(condition.scaling, segmenter.plugin),
         },
         needs=(*before, *((synthetic.draw.key,) if synthetic else ())),
         where={
@@ -129,7 +132,7 @@ def plan_test(
     return add_task(
         plan,
         "evaluate",
-        {"segmenter": fit.key, "test": test.fingerprint},
+        {"segmenter": fit.key, "test": test.fingerprint, **_scale_of(fit)},
         needs=(fit.key,),
         where={"segmenter": fit.key, "plugin": segmenter.plugin.name, "test": where},
         label=f"{fit.label} · tested on {on}" if on else fit.label,
@@ -137,7 +140,14 @@ def plan_test(
     )
 
 
-def _plan_start(plan: Plan, segmenter: StudyPlugin, seed: int) -> tuple[dict[str, Any] | None, tuple[str, ...]]:
+def _scale_of(fit: Task) -> dict[str, Any]:
+    """Return the part of the key of a training that says how images are scaled: test images are scaled likewise."""
+    return {"scale": fit.content["scale"]} if "scale" in fit.content else {}
+
+
+def _plan_start(
+    plan: Plan, condition: Condition, segmenter: StudyPlugin, seed: int
+) -> tuple[dict[str, Any] | None, tuple[str, ...]]:
     """Return the part of a key that stands for what a segmenter starts from, and the tasks that make it."""
     init = segmenter.init
     if init is None:
@@ -161,6 +171,7 @@ def _plan_start(plan: Plan, segmenter: StudyPlugin, seed: int) -> tuple[dict[str
             "synthetic_ratio": 0.0,
             "init": None,
             "joint": None,
+            **scale_part(condition.init_scalings.get(segmenter.title, Scaling()), before.plugin),
         },
         where={**places, "draw": None, "init": None, "locations": dict(before.plugin.locations)},
         label=f"{before.plugin.name} on {before.dataset}, to start from · seed {seed}",

@@ -38,6 +38,8 @@ _CORE_PARTS = {
     "assess": (*_SAMPLES, "metrics", "engine/tasks/assess.py"),
     "evaluate": (*_SAMPLES, "metrics", "engine/tasks/evaluate.py"),
     "dataset": (*_SAMPLES, "datasets"),
+    "scale": ("study/scaling.py",),
+    "object-sizes": ("study/scaling.py", "study/_object_sizes.py"),
 }
 NOT_HASHED = {CORE / "errors.py", CORE / "samples" / "pictures.py"}
 """What people read and look at: it changes no result."""

@@ -8,7 +8,7 @@ from typing import Any
 from synthbench.study.provenance._code import PROTOCOL, core_source
 from synthbench.study.provenance._versions import core_versions
 
-__all__ = ["task_code", "task_content"]
+__all__ = ["SCALE", "task_code", "task_content"]
 
 _PART = {
     "fit-generator": "train",
@@ -17,10 +17,15 @@ _PART = {
     "evaluate": "evaluate",
     "assess": "assess",
     "dataset": "dataset",
+    "scale": "scale",
 }
-"""Which modules of the core a kind of task depends on; drawing depends on those of the generator's fit."""
+"""Which modules of the core a kind of task depends on; drawing depends on those of the generator's fit.
 
-_WITH_VERSIONS = ("encode", "evaluate", "assess")
+`SCALE` is no kind of task, but the part of any task that scales samples."""
+
+SCALE = "scale"
+
+_WITH_VERSIONS = ("encode", "evaluate", "assess", SCALE)
 """Kinds whose numbers the core computes itself, and so with the libraries that it imports."""
 
 

@@ -19,7 +19,7 @@ from synthbench.plugin.registry import registry
 from synthbench.store import OTHER_STORE, Store, disk_errors, key_of
 from synthbench.study.model import BudgetConfig
 from synthbench.study.provenance._code import core_source, plugin_source
-from synthbench.study.provenance._task_key import task_code
+from synthbench.study.provenance._task_key import SCALE, task_code
 from synthbench.study.provenance._versions import plugin_versions
 from synthbench.study.provenance.plugin_settings import (
     file_hashes,
@@ -74,7 +74,8 @@ class PluginFingerprint:
     bfloat16_on_cpu : bool
         Whether it computes in bfloat16 on a CPU where a run asks for that.
     code : mapping
-        Kind of task → the part of a key that stands for the core's code where that task runs; see `task_code`.
+        Kind of task, or `SCALE` → the part of a key that stands for the core's code where that task runs; see
+        `task_code`.
     environment : str
         Name of the environment that it is in; an empty string for this one. Not part of a key.
     """
@@ -176,7 +177,7 @@ def fingerprint_plugin(
         tasks=entry.spec.tasks,
         files=files,
         fingerprint=fingerprint,
-        code={task: task_code(task) for task in _TASKS[kind]},
+        code={task: task_code(task) for task in (*_TASKS[kind], SCALE)},
         **settings,
     )
 
