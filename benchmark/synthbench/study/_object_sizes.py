@@ -8,7 +8,7 @@ import numpy as np
 
 from synthbench.datasets.components import connected_components
 from synthbench.samples import Task
-from synthbench.study.scaling import resize_labels, scaled_shape
+from synthbench.study.scaling import resize_labels, restore_labels, scaled_shape
 from synthbench.types import FloatArray, IntArray, LabelMap
 
 __all__ = ["FEW_PIXELS", "ScaledObjects", "object_diameters", "scaled_objects"]
@@ -76,7 +76,7 @@ def scaled_objects(labels: LabelMap, factor: float) -> ScaledObjects:
     """Return what becomes of the objects of an instance map, ``(height, width)``, at a scale."""
     values, areas = _areas(labels)
     scaled = resize_labels(labels, scaled_shape(labels.shape, factor))
-    restored = resize_labels(scaled, labels.shape)
+    restored = restore_labels(scaled, labels.shape)
     kept, restored_areas, shared = (
         _areas_of(values, part) for part in (scaled, restored, np.where(restored == labels, labels, 0))
     )

@@ -53,9 +53,7 @@ def _scaled(dataset: str, scalings: Sequence[Scaling]) -> str:
     agreed = [each.scaled.mean_iou for each in scalings if each.scaled is not None]
     if not agreed:
         return line
-    return (
-        f"{line}; scores are at the original size, where exact predictions would have a mean IoU of {min(agreed):.3f}"
-    )
+    return f"{line}; exact predictions, brought back to the original size, have a mean IoU of {min(agreed):.3f}"
 
 
 def _large(dataset: str, scalings: Sequence[Scaling], resolved: Resolved) -> Iterator[str]:

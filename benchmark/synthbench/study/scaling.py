@@ -13,9 +13,17 @@ import numpy as np
 from synthbench.samples.entries import Entry, Loader
 from synthbench.samples.sample import Sample
 from synthbench.samples.sample_set import SampleSet
-from synthbench.types import AnyArray, Image
+from synthbench.types import AnyArray, FloatArray, Image, IntArray, LabelMap
 
-__all__ = ["resize_image", "resize_labels", "scale_sample", "scale_set", "scaled_shape", "scaled_side"]
+__all__ = [
+    "resize_image",
+    "resize_labels",
+    "restore_labels",
+    "scale_sample",
+    "scale_set",
+    "scaled_shape",
+    "scaled_side",
+]
 
 ArrayT = TypeVar("ArrayT", bound=AnyArray)
 
@@ -102,6 +110,44 @@ def resize_labels(labels: ArrayT, shape: tuple[int, ...]) -> ArrayT:
     rows, columns = (_nearest(new, old) for new, old in zip(shape, labels.shape, strict=True))
     resized: ArrayT = labels[np.ix_(rows, columns)]
     return resized
+
+
+def restore_labels(labels: LabelMap, shape: tuple[int, ...]) -> LabelMap:
+    """Return the label map of a scaled image at the size of the original image.
+
+    A smaller label map takes the nearest pixels, as `resize_labels` does. In a larger one each pixel has the label that
+    has the largest weight among its four nearest pixels, by the weights of linear interpolation: outlines are then
+    smoother than those of the nearest pixels, and nearer to the true ones. Objects of a single pixel may vanish.
+
+    Parameters
+    ----------
+    labels
+        ``(height, width)``, any integer type, 0 or more.
+    shape
+        Height and width of the result, at least 1.
+    """
+    if any(new < old for new, old in zip(shape, labels.shape, strict=True)):
+        return resize_labels(labels, shape)
+    (top, below), (left, right) = (_neighbours(new, old) for new, old in zip(shape, labels.shape, strict=True))
+    corners = [(row, column) for row in (top, below) for column in (left, right)]
+    restored = labels[np.ix_(top[0], left[0])]
+    mixed = np.zeros(restored.shape, bool)
+    for (rows, _), (columns, _) in corners[1:]:
+        mixed |= labels[np.ix_(rows, columns)] != restored
+    y, x = np.nonzero(mixed)
+    candidates = np.stack([labels[rows[y], columns[x]] for (rows, _), (columns, _) in corners])
+    weights = np.stack([down[y] * along[x] for (_, down), (_, along) in corners])
+    totals = np.stack([np.where(candidates == candidate, weights, 0).sum(axis=0) for candidate in candidates])
+    restored[y, x] = np.take_along_axis(candidates, totals.argmax(axis=0)[None], axis=0)[0]
+    return restored
+
+
+def _neighbours(new: int, old: int) -> tuple[tuple[IntArray, FloatArray], tuple[IntArray, FloatArray]]:
+    """Return the two nearest pixels of each new pixel along an axis, and their weights in linear interpolation."""
+    place = np.clip((np.arange(new) + 0.5) * old / new - 0.5, 0, old - 1)
+    low = np.floor(place).astype(np.intp)
+    weight = place - low
+    return (low, 1 - weight), (np.minimum(low + 1, old - 1), weight)
 
 
 def _nearest(new: int, old: int) -> AnyArray:

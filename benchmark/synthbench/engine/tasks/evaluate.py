@@ -19,7 +19,7 @@ from synthbench.metrics.ignore import leave_out
 from synthbench.metrics.overlap import overlap
 from synthbench.plugin.api import Budget, Instances
 from synthbench.samples import Sample, Task, check_labels, suffix_for, write_array
-from synthbench.study.scaling import resize_labels, scale_sample
+from synthbench.study.scaling import restore_labels, scale_sample
 
 __all__ = ["at_size", "checked", "fingerprint", "run", "score_instances", "score_semantic"]
 
@@ -77,12 +77,12 @@ def checked(answer: Instances, sample: Sample) -> Instances:
 def at_size(answer: Instances, shape: tuple[int, ...], task: Task) -> Instances:
     """Return a segmenter's answer for a scaled image at the size of the original image.
 
-    Each pixel has the label of the nearest pixel. Instances without a pixel at this size are left out, and the others
+    See `synthbench.study.scaling.restore_labels`. Instances without a pixel at this size are left out, and the others
     are numbered without gaps in the same order, each with its score.
     """
     if answer.labels.shape == shape:
         return answer
-    labels = resize_labels(answer.labels, shape)
+    labels = restore_labels(answer.labels, shape)
     if task == "semantic":
         return Instances(labels, answer.scores)
     kept = np.unique(labels[labels > 0])
