@@ -130,7 +130,7 @@ def restore_labels(labels: LabelMap, shape: tuple[int, ...]) -> LabelMap:
         return resize_labels(labels, shape)
     (top, below), (left, right) = (_neighbours(new, old) for new, old in zip(shape, labels.shape, strict=True))
     corners = [(row, column) for row in (top, below) for column in (left, right)]
-    restored = labels[np.ix_(top[0], left[0])]
+    restored: LabelMap = labels[np.ix_(top[0], left[0])]
     mixed = np.zeros(restored.shape, bool)
     for (rows, _), (columns, _) in corners[1:]:
         mixed |= labels[np.ix_(rows, columns)] != restored
@@ -146,8 +146,9 @@ def _neighbours(new: int, old: int) -> tuple[tuple[IntArray, FloatArray], tuple[
     """Return the two nearest pixels of each new pixel along an axis, and their weights in linear interpolation."""
     place = np.clip((np.arange(new) + 0.5) * old / new - 0.5, 0, old - 1)
     low = np.floor(place).astype(np.intp)
-    weight = place - low
-    return (low, 1 - weight), (np.minimum(low + 1, old - 1), weight)
+    weight: FloatArray = place - low
+    opposite: FloatArray = 1 - weight
+    return (low, opposite), (np.minimum(low + 1, old - 1), weight)
 
 
 def _nearest(new: int, old: int) -> AnyArray:
