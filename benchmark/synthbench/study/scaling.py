@@ -144,11 +144,10 @@ def restore_labels(labels: LabelMap, shape: tuple[int, ...]) -> LabelMap:
 
 def _neighbours(new: int, old: int) -> tuple[tuple[IntArray, FloatArray], tuple[IntArray, FloatArray]]:
     """Return the two nearest pixels of each new pixel along an axis, and their weights in linear interpolation."""
-    place = np.clip((np.arange(new) + 0.5) * old / new - 0.5, 0, old - 1)
+    place: FloatArray = np.clip((np.arange(new) + 0.5) * old / new - 0.5, 0, old - 1)
     low = np.floor(place).astype(np.intp)
-    weight: FloatArray = place - low
-    opposite: FloatArray = 1 - weight
-    return (low, opposite), (np.minimum(low + 1, old - 1), weight)
+    weight = place - low.astype(np.float64)
+    return (low, 1 - weight), (np.minimum(low + 1, old - 1), weight)
 
 
 def _nearest(new: int, old: int) -> AnyArray:
