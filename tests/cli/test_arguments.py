@@ -93,3 +93,11 @@ def test_border_objects_replace_what_the_study_says() -> None:
     assert study("--border-objects", "exclude").border_objects == "exclude"
     with pytest.raises(ConfigError, match="border_objects: invalid value 'yes'"):
         study("--border-objects", "yes")
+
+
+@pytest.mark.parametrize(("word", "scale"), [("none", "none"), ("auto", "auto"), ("40", 40)])
+def test_the_scale_replaces_that_of_the_file(tmp_path: Path, word: str, scale: object) -> None:
+    path = tmp_path / "study.yaml"
+    path.write_text(yaml.safe_dump({"datasets": ["cells"], "segmenters": ["unet"], "scale": 25}))
+    assert study(str(path)).scale == 25
+    assert study(str(path), "--scale", word).scale == scale

@@ -45,3 +45,23 @@ def test_bfloat16_on_a_processor_without_it_is_one_line(planned, monkeypatch: py
     assert (code, shown) == (2, "")
     assert told.count("\n") == 1
     assert "--precision bf16: this processor has none" in told
+
+
+def test_the_scale_of_the_images_is_told_in_words_and_in_json(planned) -> None:
+    code, shown, _ = planned("--scale", "20")
+    assert code == 0
+    assert "discs: objects of training images have a median diameter of 9." in shown
+    (scale,) = json.loads(planned("--scale", "20", "--json")[1])["scales"]
+    assert scale["dataset"] == "discs"
+    assert scale["factor"] * scale["median_diameter"] == pytest.approx(20, abs=0.01)
+    plain = planned()[1]
+    assert "images are scaled" not in plain
+    assert "! discs: " in plain
+    assert "--scale auto" in plain
+
+
+def test_a_scale_that_is_none_is_one_line_that_says_what_to_write(planned) -> None:
+    code, shown, told = planned("--scale", "huge")
+    assert (code, shown) == (2, "")
+    assert told.count("\n") == 1
+    assert "scale: invalid value 'huge'; expected none, auto" in told

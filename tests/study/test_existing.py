@@ -8,13 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from helpers.notes import notes_on_data
 from synthbench.engine.base import Options
 from synthbench.engine.run_task import run_task
 from synthbench.errors import ConfigError, DataError, SynthbenchError
 from synthbench.samples import Sample, SampleSet, write_array
 from synthbench.store import Store
 from synthbench.study.model import make_study
-from synthbench.study.notes import study_notes
 from synthbench.study.plan import Plan, make_plan
 from synthbench.study.resolve import resolve
 
@@ -153,7 +153,7 @@ def test_arms_of_the_same_content_are_told(planned, tmp_path: Path) -> None:
 
     def notes() -> list[str]:
         own = [{"name": str(path), "label": path.name} for path in (folder, other)]
-        return [note for note in study_notes(planned(folder, generators=own).resolved) if "set and other" in note]
+        return [note for note in notes_on_data(planned(folder, generators=own).resolved) if "set and other" in note]
 
     assert len(notes()) == 1
     write_array(other / "masks" / "i21.png", labels().T[::-1].copy())
@@ -162,13 +162,13 @@ def test_arms_of_the_same_content_are_told(planned, tmp_path: Path) -> None:
 
 def test_repeated_images_and_masks_without_objects_are_told(planned, tmp_path: Path) -> None:
     folder = put(tmp_path / "set", range(20, 26))
-    assert len(study_notes(planned(folder, config=ids(tmp_path)).resolved)) == 0
+    assert len(notes_on_data(planned(folder, config=ids(tmp_path)).resolved)) == 0
     write_array(folder / "images" / "i21.png", picture(20))
-    (note,) = study_notes(planned(folder, config=ids(tmp_path)).resolved)
+    (note,) = notes_on_data(planned(folder, config=ids(tmp_path)).resolved)
     assert "i20 = i21" in note
     for file in (folder / "masks").iterdir():
         write_array(file, np.zeros((SIDE, SIDE), np.uint8))
-    notes = study_notes(planned(folder, config=ids(tmp_path)).resolved)
+    notes = notes_on_data(planned(folder, config=ids(tmp_path)).resolved)
     assert len(notes) == 2
     assert "object" in notes[0]
 
@@ -186,7 +186,7 @@ def test_a_test_image_among_them_is_refused_before_anything_runs(planned, tmp_pa
 def test_near_copies_and_copies_of_training_images_are_told(planned, tmp_path: Path) -> None:
     folder = put(tmp_path / "set", [*range(20, 26), 2])
     write_array(folder / "images" / "i20.png", np.flipud(picture(9)) + np.uint8(1))
-    notes = "\n".join(study_notes(planned(folder).resolved))
+    notes = "\n".join(notes_on_data(planned(folder).resolved))
     assert "1 of its images are copies of test images" in notes
     assert "1 of its images are copies of training images, or nearly (1 pixel by pixel)" in notes
 
@@ -202,7 +202,7 @@ def test_ids_of_no_image_are_refused_and_some_are_told(planned, tmp_path: Path) 
     folder = put(tmp_path / "set", range(20, 26))
     with pytest.raises(ConfigError, match=r"train-77\.png"):
         planned(folder, config=ids(tmp_path, "train-77.png"))
-    (note,) = study_notes(planned(folder, config=ids(tmp_path, "train-0", "e1", "e2.png", "e3", "e4")).resolved)
+    (note,) = notes_on_data(planned(folder, config=ids(tmp_path, "train-0", "e1", "e2.png", "e3", "e4")).resolved)
     assert "4 ids" in note
     assert "e1, e2.png, e3 and 1 more" in note
 
@@ -220,7 +220,7 @@ def test_what_the_tool_has_seen_beside_the_arm_is_in_plan_and_rows(planned, tmp_
     def seen(config: dict | None) -> tuple[set[str], list[str]]:
         plan = planned(folder, config=config, fractions=[3, 1.0])
         rows = {(len(plan.resolved.conditions[c.condition].train), c.generator_seen) for c in plan.training_runs}
-        return rows - {(3, ""), (6, "")}, study_notes(plan.resolved)
+        return rows - {(3, ""), (6, "")}, notes_on_data(plan.resolved)
 
     every = ids(tmp_path, *(f"train-{n}" for n in range(6)))
     assert seen(every)[0] == {(3, "3"), (6, "no")}

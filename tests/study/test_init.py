@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 import yaml
 
+from helpers.notes import notes_on_data
 from synthbench.cli import main
 from synthbench.datasets.importing import prepare_import
 from synthbench.datasets.library import Library
@@ -20,7 +21,6 @@ from synthbench.plugin.registry import registry
 from synthbench.samples import SampleSet
 from synthbench.store import Store
 from synthbench.study.model import Study, make_study
-from synthbench.study.notes import study_notes
 from synthbench.study.plan import Plan, TrainingRun, make_plan
 from synthbench.study.resolve import resolve
 
@@ -111,7 +111,7 @@ def test_weights_that_have_seen_the_test_images_dataset_are_known(
 ) -> None:
     plan = plan_of(tmp_path, study, init=[{"file": str(weights), "trained_on": trained_on}])
     assert {run.weights_seen for run in plan.training_runs} == {seen}
-    notes = study_notes(plan.resolved)
+    notes = notes_on_data(plan.resolved)
     assert len(notes) == (seen != "no")
     assert all("warm from level" in note for note in notes)
 
@@ -163,7 +163,7 @@ def test_whether_weights_saw_a_dataset_given_by_path_is_unknown_until_its_origin
     init = [{"file": str(weights), "trained_on": trained_on}]
     plan = plan_of(tmp_path, study, datasets=[{"name": str(own), "derived_from": derived_from}], init=init)
     assert {run.weights_seen for run in plan.training_runs} == {seen}
-    notes = study_notes(plan.resolved)
+    notes = notes_on_data(plan.resolved)
     assert len(notes) == (seen != "no")
     if seen == "origin not declared":
         assert "own" in notes[0]
@@ -176,7 +176,7 @@ def test_a_start_on_images_of_ones_own_needs_no_declaration(tmp_path: Path, stud
     """They are compared with the test images, copies of which are refused."""
     plan = plan_of(tmp_path, study, datasets=[{"name": "discs"}], init=f"dataset:{own}")
     assert {run.weights_seen for run in plan.training_runs} == {"no"}
-    assert not any("derived_from" in note for note in study_notes(plan.resolved))
+    assert not any("derived_from" in note for note in notes_on_data(plan.resolved))
 
 
 @pytest.mark.parametrize(("origin", "seen"), [("livecell", "livecell"), ("bbbc039,dsb2018", "no"), ("none", "no")])
@@ -285,7 +285,7 @@ def test_training_images_of_the_study_among_those_of_a_start_are_noted(tmp_path:
 
     def notes(name: str, **changes: object) -> list[str]:
         plan = plan_of(tmp_path, study, init=f"dataset:{tmp_path / name}", **changes)
-        return [note for note in study_notes(plan.resolved) if "copies of" in note]
+        return [note for note in notes_on_data(plan.resolved) if "copies of" in note]
 
     assert not notes("other")
     (note,) = notes("same")

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
+from helpers.notes import notes_on_data
 from synthbench.errors import ConfigError
 from synthbench.store import Store
 from synthbench.study.model import make_study
-from synthbench.study.notes import study_notes
 from synthbench.study.plan import Plan, make_plan
 from synthbench.study.resolve import resolve
 
@@ -43,7 +43,7 @@ def test_a_joint_arm_has_the_segmenters_steps_and_seeds_and_draws_nothing(tmp_pa
         (real,) = (r for r in plan.training_runs if (r.segmenter, r.arm, r.seed) == ("unet", "real", run.seed))
         assert plan.tasks[real.fit].content["train"] == content["train"]
     assert {row.generator for row in plan.fidelity} == {"brighter"}
-    (note,) = study_notes(plan.resolved)
+    (note,) = notes_on_data(plan.resolved)
     assert "threshold" in note
 
 

@@ -7,13 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from helpers.notes import notes_on_data
 from synthbench.engine.base import Options
 from synthbench.engine.run_task import run_task
 from synthbench.errors import ConfigError, DataError
 from synthbench.samples import Sample, SampleSet
 from synthbench.store import Store
 from synthbench.study.model import make_study
-from synthbench.study.notes import study_notes
 from synthbench.study.plan import Plan, make_plan
 from synthbench.study.resolve import resolve
 
@@ -69,8 +69,8 @@ def test_a_configuration_that_does_not_use_them_has_them_neither_in_its_key_nor_
     unused = [{"name": "level", "config": {"share": 0.0}}]
     plan = planned([sample(50, "unlabelled")], generators=unused)
     assert "unlabelled" not in fits(plan)["level"].content
-    assert not any("without labels" in note for note in study_notes(plan.resolved))
-    assert any("without labels" in note for note in study_notes(planned([sample(50, "unlabelled")]).resolved))
+    assert not any("without labels" in note for note in notes_on_data(plan.resolved))
+    assert any("without labels" in note for note in notes_on_data(planned([sample(50, "unlabelled")]).resolved))
 
 
 def test_amounts_of_real_images_leave_them_as_they_are(planned) -> None:
@@ -92,7 +92,7 @@ def test_copies_of_what_is_tested_or_validated_with_are_left_out(planned) -> Non
     (condition,) = plan.resolved.conditions
     assert set(condition.unlabelled.samples.ids) == {f"unlabelled-{50 + n}" for n in (trained, new)}
     assert sum(condition.unlabelled.left_out.values()) == 2
-    (note,) = study_notes(plan.resolved)
+    (note,) = notes_on_data(plan.resolved)
     assert "2 copies of test or validation images" in note
 
 

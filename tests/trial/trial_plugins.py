@@ -35,6 +35,7 @@ def synthbench_generators():
 def synthbench_segmenters():
     yield SegmenterSpec("threshold", "trial_plugins:Threshold")
     yield SegmenterSpec("only-semantic", "trial_plugins:Threshold", tasks={"semantic"})
+    yield SegmenterSpec("foreground", "trial_plugins:Foreground", tasks={"semantic"})
     yield SegmenterSpec("hungry", "trial_plugins:Hungry")
     yield SegmenterSpec("stepwise", "trial_plugins:Stepwise")
     yield SegmenterSpec("warm", "trial_plugins:Warm")
@@ -213,6 +214,13 @@ class Threshold(synthbench.Segmenter):
         new = super().load(folder, context)
         new.level = float((folder / "level.txt").read_text())
         return new
+
+
+class Foreground(Threshold):
+    """One class of all that is bright."""
+
+    def predict(self, image):
+        return synthbench.Instances((image > self.level).astype(np.uint8))
 
 
 class Warm(Threshold):

@@ -57,7 +57,7 @@ def _scaled(dataset: str, scalings: Sequence[Scaling]) -> str:
 
 
 def _large(dataset: str, scalings: Sequence[Scaling], resolved: Resolved) -> Iterator[str]:
-    """Say that objects are large for the training patches, and which way out there is."""
+    """Say that objects are large for the training patches, and what to do about it."""
     large = max(scalings, key=lambda each: each.diameter * each.factor if each.too_large_for else 0.0)
     if not large.too_large_for:
         return

@@ -34,6 +34,9 @@ SMALLEST, LARGEST = 0.05, 5.0
 _DIGITS = 4
 """Decimal places of a factor."""
 
+_NEGLIGIBLE = 0.02
+"""Images aren't resampled for a change of size that is smaller than this."""
+
 ResultT = TypeVar("ResultT")
 
 
@@ -134,6 +137,8 @@ class Scaler:
         factor = round(target / diameter, _DIGITS) if target and diameter else 1.0
         if smallest_side:  # rounded up, so that the patch fits
             factor = min(1.0, math.ceil(max(self._patches.values()) / smallest_side * 10**_DIGITS) / 10**_DIGITS)
+        if abs(factor - 1) < _NEGLIGIBLE:
+            factor = 1.0
         if not SMALLEST <= factor <= LARGEST:
             raise ConfigError(
                 f"{owner}: scale {self._scale}: objects with a median diameter of {diameter:.1f} px would be brought "
@@ -141,7 +146,7 @@ class Scaler:
                 f"{LARGEST:g}: {self._remedy(diameter)}"
             )
         scaled = self._scaled_objects((train, validation), factor) if factor < 1 else None
-        largest = diameter * factor * 0.999  # a factor is rounded
+        largest = diameter * factor * (1 - _NEGLIGIBLE)
         is_large = {title: patch for title, patch in self._patches.items() if largest > patch / LARGEST_PART}
         return Scaling(
             factor,
@@ -186,7 +191,7 @@ class Scaler:
         if train.task != "instances" or not objects or not self._patches:
             return False
         area = sum(entry.covered * entry.height * entry.width for entry in train.entries) / objects
-        return 2 * math.sqrt(2 * area / math.pi) > min(self._patches.values()) / LARGEST_PART * 0.999
+        return 2 * math.sqrt(2 * area / math.pi) > min(self._patches.values()) / LARGEST_PART
 
     def _median_diameter(self, samples: SampleSet) -> tuple[float, int]:
         """Return the median diameter of the objects of all images, 0 without objects, and their number."""
