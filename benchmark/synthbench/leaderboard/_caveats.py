@@ -76,7 +76,7 @@ def _missing(table: pd.DataFrame) -> Iterator[str]:
 
 
 def _scaled(table: pd.DataFrame) -> Iterator[str]:
-    """Say which images were scaled before anything was trained: a study at another scale has other scores."""
+    """Say by how much images were scaled before anything saw them: at another scale, scores differ."""
     if "scale" not in table:
         return
     for row in records(table[table["scale"] != 1].drop_duplicates("dataset")):
