@@ -7,7 +7,7 @@ where the label is unknown, and these pixels have no part in any loss.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any, ClassVar
 
@@ -21,6 +21,7 @@ from synthbench import Instances, Sample
 from synthbench.errors import DataError
 from synthbench.samples import IGNORED
 from synthbench.toolkit.masks.distance import (
+    DistanceDecoder,
     Thresholds,
     decode,
     decode_components,
@@ -68,6 +69,10 @@ class Head(ABC):
     def decode(self, planes: NDArray[Any], thresholds: Mapping[str, Any]) -> Instances:
         """Return the labels, and the scores of instances, of activated planes ``(planes, H, W)``."""
 
+    def decoder(self, planes: NDArray[Any]) -> Callable[[Mapping[str, Any]], NDArray[Any]]:
+        """Return thresholds → label map ``(H, W)`` of these planes, as `decode` has it, for many thresholds."""
+        return lambda thresholds: self.decode(planes, thresholds).labels
+
 
 class DistanceHead(Head):
     """Two planes: each instance's normalised distance, and the foreground."""
@@ -102,6 +107,10 @@ class DistanceHead(Head):
     def decode(self, planes: NDArray[Any], thresholds: Mapping[str, Any]) -> Instances:
         labels = decode(planes[0], planes[1], Thresholds(**thresholds))
         return Instances(labels, mean_foreground(labels, planes[1]))
+
+    def decoder(self, planes: NDArray[Any]) -> Callable[[Mapping[str, Any]], NDArray[Any]]:
+        every = DistanceDecoder(planes[0], planes[1])
+        return lambda thresholds: every.labels(Thresholds(**thresholds))
 
 
 class BinaryHead(Head):

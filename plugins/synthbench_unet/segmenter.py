@@ -22,6 +22,7 @@ from synthbench.toolkit.training.loop import autocast
 from synthbench.toolkit.training.partner_losses import partner_losses
 from synthbench.toolkit.training.patches import PatchStream, channels_of
 from synthbench.toolkit.training.schedules import averaged_model, one_cycle
+from synthbench.toolkit.training.threshold_tuning import tune_on
 from synthbench_unet.config import UNetConfig
 from synthbench_unet.heads import default_thresholds, head_for
 from synthbench_unet.initial import Start, check_file, load_start, read_file
@@ -175,6 +176,19 @@ class UNet(NetworkSegmenter[UNetConfig]):
 
     def decode(self, output: NDArray[Any], thresholds: Mapping[str, Any], shape: tuple[int, ...]) -> NDArray[Any]:
         return self.head.decode(output, thresholds).labels
+
+    def tune_thresholds(self, validation: SampleSet, context: Context) -> None:
+        """Set the thresholds to those that are best on validation images, spread evenly over the set."""
+        if self.threshold_grid:
+            self.thresholds = tune_on(
+                validation,
+                context,
+                lambda image: self.head.decoder(self.output(image)),
+                lambda decoder, thresholds, shape: decoder(thresholds),
+                self.threshold_grid,
+                self.thresholds,
+                self.tuning_pixels,
+            )
 
     def output(self, image: NDArray[Any]) -> NDArray[Any]:
         """Return the activated output planes of one image, ``(K, H, W)`` float32."""

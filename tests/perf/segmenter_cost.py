@@ -170,7 +170,7 @@ def watch(clock: Clock, cls: Any) -> None:
         clock.wrap(importlib.import_module("synthbench_stardist.training"), "targets", "patches")
     if cls.__name__ == "MaskRCNN":
         clock.wrap(module, "training_batch", "patches")
-    clock.wrap(NetworkSegmenter if issubclass(cls, NetworkSegmenter) else cls, "tune_thresholds", "tuning: other")
+    clock.wrap(cls if "tune_thresholds" in vars(cls) else NetworkSegmenter, "tune_thresholds", "tuning: other")
     tuning = importlib.import_module("synthbench.toolkit.training.threshold_tuning")
     clock.wrap(tuning, "count", "tuning: scoring")
     plain = tuning.tune_on

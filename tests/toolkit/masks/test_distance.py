@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -12,6 +14,7 @@ from scipy import ndimage
 from synthbench.metrics.matching import count, pooled
 from synthbench.samples import SampleSet, read_array
 from synthbench.toolkit.masks.distance import (
+    DistanceDecoder,
     Thresholds,
     bounding_boxes,
     decode,
@@ -171,3 +174,17 @@ def test_borders_between_instances_are_given_back_and_real_gaps_stay() -> None:
     planes = encode(apart)
     assert ((restore_borders(decode(*planes), planes[0]) > 0) == (apart > 0)).all()
     assert not restore_borders(np.zeros((4, 4), np.int32), np.ones((4, 4))).any()
+
+
+def test_many_thresholds_give_what_each_gives_alone() -> None:
+    rng = np.random.default_rng(0)
+    distance = ndimage.gaussian_filter(rng.random((70, 90)), 2)
+    distance = (distance - distance.min()) / np.ptp(distance)
+    foreground = np.clip(distance + rng.normal(0, 0.05, distance.shape), 0, 1)
+    decoder, counts = DistanceDecoder(distance, foreground), set()
+    grid = itertools.product((0.3, 0.5, 1.1), (0.1, 0.6), (0.05, 0.3), (1, 32))
+    for inside, seed, valley, area in [*grid, (0.3, 0.1, 0.05, 1)]:
+        thresholds = Thresholds(foreground=inside, seed=seed, valley=valley, area=area)
+        np.testing.assert_array_equal(decoder.labels(thresholds), decode(distance, foreground, thresholds))
+        counts.add(int(decoder.labels(thresholds).max()))
+    assert len(counts) > 3

@@ -6,16 +6,17 @@ from the border to 1 in the middle, so there is a valley between neighbours.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from synthbench.toolkit.masks._basins import Passes, join_basins, passes_of
 from synthbench.types import BoolMask, FloatArray, LabelMap, Planes
 
 __all__ = [
+    "DistanceDecoder",
     "Thresholds",
     "bounding_boxes",
     "decode",
@@ -23,7 +24,6 @@ __all__ = [
     "drop_small",
     "encode",
     "inner_borders",
-    "join_basins",
     "mean_foreground",
     "normalised_distance",
     "restore_borders",
@@ -146,69 +146,41 @@ def decode(distance: FloatArray, foreground: FloatArray, thresholds: Thresholds 
     ndarray
         ``(H, W)`` int32: 0 and 1 … n, every number used.
     """
-    from skimage.segmentation import watershed
-
-    thresholds = thresholds or Thresholds()
-    inside = foreground >= thresholds.foreground
-    if not inside.any():
-        return np.zeros(distance.shape, np.int32)
-    smooth = ndimage.gaussian_filter(distance, SMOOTHING_SIGMA)
-    peaks = inside & (smooth >= ndimage.maximum_filter(np.where(inside, smooth, -np.inf), size=3))
-    basins = watershed(-smooth, ndimage.label(peaks, structure=_EIGHT_NEIGHBOURS)[0], mask=inside)
-    return drop_small(join_basins(basins, smooth, thresholds.valley, thresholds.seed), thresholds.area)
+    return DistanceDecoder(distance, foreground).labels(thresholds or Thresholds())
 
 
-def join_basins(basins: LabelMap, height: FloatArray, valley: float, seed: float) -> NDArray[np.int64]:
-    """Join neighbouring basins whose valley isn't deeper than `valley`, and remove those lower than `seed` everywhere.
+class DistanceDecoder:
+    """`decode` for many thresholds: what depends on `Thresholds.foreground` alone is computed once for each value.
 
     Parameters
     ----------
-    basins
-        ``(H, W)`` int: 0 and 1 … n.
-    height
-        ``(H, W)`` float.
-    valley, seed
-        See `Thresholds`.
-
-    Returns
-    -------
-    ndarray
-        ``(H, W)`` int64; not every number is used.
+    distance, foreground
+        ``(H, W)`` float, about 0 … 1.
     """
-    count = int(basins.max()) + 1
-    peak = np.full(count, -np.inf, height.dtype)
-    np.maximum.at(peak, basins.ravel(), height.ravel())
-    root = list(range(count))
 
-    def root_of(basin: int) -> int:
-        while root[basin] != basin:
-            basin = root[basin]
-        return basin
+    def __init__(self, distance: FloatArray, foreground: FloatArray) -> None:
+        self.foreground = foreground
+        self._smooth = ndimage.gaussian_filter(distance, SMOOTHING_SIGMA)
+        self._basins: dict[float, tuple[LabelMap, Passes]] = {}
 
-    for first, second, pass_height in _passes(basins, height):
-        low, high = sorted((root_of(first), root_of(second)), key=peak.__getitem__)
-        if peak[low] - pass_height <= valley:
-            root[low] = high
-    joined = np.array([root_of(basin) for basin in range(count)])
-    joined[peak[joined] < seed] = 0
-    joined[0] = 0
-    return joined[basins]
+    def labels(self, thresholds: Thresholds) -> NDArray[np.int32]:
+        """Return the instances, ``(H, W)`` int32: 0 and 1 … n, every number used."""
+        if thresholds.foreground not in self._basins:
+            basins = self._flood(self.foreground >= thresholds.foreground)
+            self._basins[thresholds.foreground] = basins, passes_of(basins, self._smooth)
+        basins, passes = self._basins[thresholds.foreground]
+        return drop_small(join_basins(basins, passes, thresholds.valley, thresholds.seed), thresholds.area)
 
+    def _flood(self, inside: BoolMask) -> LabelMap:
+        """Return the basin of each pixel."""
+        from skimage.segmentation import watershed
 
-def _passes(basins: LabelMap, height: FloatArray) -> Iterable[tuple[int, int, float]]:
-    """Return all pairs of neighbouring basins with the height of the highest pass between them, the highest first."""
-    pairs, passes = [], []
-    for here, there in (((slice(None), slice(1, None)), (slice(None), slice(-1))), ((slice(1, None),), (slice(-1),))):
-        a, b = basins[here], basins[there]
-        border = (a != b) & (a > 0) & (b > 0)
-        pairs.append(np.sort(np.stack([a[border], b[border]]), axis=0))
-        passes.append(np.minimum(height[here][border], height[there][border]))
-    first, second = np.concatenate(pairs, axis=1)
-    heights = np.concatenate(passes)
-    order = np.lexsort((second, first, -heights))
-    _, once = np.unique(first[order].astype(np.int64) << 32 | second[order], return_index=True)
-    order = order[np.sort(once)]
-    return zip(first[order].tolist(), second[order].tolist(), heights[order].tolist(), strict=True)
+        if not inside.any():
+            return np.zeros(inside.shape, np.int32)
+        smooth = self._smooth
+        peaks = inside & (smooth >= ndimage.maximum_filter(np.where(inside, smooth, -np.inf), size=3))
+        basins: LabelMap = watershed(-smooth, ndimage.label(peaks, structure=_EIGHT_NEIGHBOURS)[0], mask=inside)
+        return basins
 
 
 def restore_borders(labels: NDArray[np.int32], distance: FloatArray) -> NDArray[np.int32]:
