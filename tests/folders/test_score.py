@@ -139,6 +139,8 @@ def test_a_number_of_processes_below_one_is_refused(folders: tuple[Path, Path]) 
 def test_arrays_that_are_no_label_maps_are_refused(truth: np.ndarray, predicted: np.ndarray, named: str) -> None:
     with pytest.raises(ValueError, match=rf"^{named}: "):
         score_image(truth, predicted)
+    with pytest.raises(ValueError, match=rf"^{named}: "):
+        score_image(truth, predicted, border_objects="exclude")
 
 
 def test_no_image_has_no_summary() -> None:

@@ -23,7 +23,7 @@ from synthbench.metrics.matching import (
     quality,
     touching,
 )
-from synthbench.metrics.overlap import overlap
+from synthbench.metrics.overlap import as_label_map, overlap
 from synthbench.metrics.semantic import scores
 from synthbench.types import AnyArray
 
@@ -84,7 +84,8 @@ def score_image(
     if np.ndim(truth) != 2:
         raise ValueError(f"truth: shape {np.shape(truth)}; give one label map, (height, width)")
     truth, predicted = leave_out(truth, predicted, ignore)
-    hard, left_out = touching(truth), None
+    truth, predicted = as_label_map(truth, "truth"), as_label_map(predicted, "predicted")
+    known, left_out = truth, None
     if border_objects == "exclude":
         kept = without_border_objects(truth), without_border_objects(predicted)
         left_out = _objects(truth) - _objects(kept[0]), _objects(predicted) - _objects(kept[1])
@@ -95,7 +96,7 @@ def score_image(
         panoptic=count_overlap(table, [PANOPTIC_IOU]),
         aji=aji(table),
         aji_plus=aji_plus(table),
-        hard=hard,
+        hard=touching(known),
         ignored=0 if ignore is None else int(ignore.sum()),
         border=left_out,
     )
