@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -111,6 +112,11 @@ def add_study(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="diameter in pixels that objects are brought to; auto: a third of a patch, where they are larger; none",
     )
+    grid.add_argument(
+        "--decide",
+        metavar="M",
+        help="train in rounds until arms are better, worse or within ±M of real, such as 0.02; --seeds is the maximum",
+    )
     grid.add_argument("--budget", help="smoke, quick, standard or paper")
     grid.add_argument("--steps", metavar="N", help="optimiser steps, instead of the budget's")
     grid.add_argument("--patch", metavar="N", help="side of a training patch in pixels, instead of the budget's")
@@ -147,6 +153,7 @@ def add_machine(parser: argparse.ArgumentParser) -> None:
         help="fp32; bf16, bfloat16 in part, for which a CPU must have instructions; auto: bf16 on a GPU, fp32 on a CPU",
     )
     how.add_argument("--time-limit", type=float, metavar="S", help="seconds a task may take")
+    how.add_argument("--within", metavar="TIME", help="with --decide: the time that a run may take, such as 45m or 6h")
     how.add_argument("--out", metavar="DIR", help="run folder (default: runs/NAME)")
     how.add_argument("--columns", metavar="A,B", help=COLUMNS)
     how.add_argument("--quiet", action="store_true", help="no progress, only the table")
@@ -179,6 +186,18 @@ def machine_from(args: argparse.Namespace) -> Any:
                 raise ConfigError(f"--{key} {given}: the {args.engine} engine takes none; add --engine dask")
             config[key] = given
     return Machine(args.engine, args.workers, args.threads, args.device, args.time_limit, config, args.precision)
+
+
+def within_from(args: argparse.Namespace) -> float | None:
+    """Return the seconds of ``--within``: 90, 45m, 6h or 2d; None where it isn't given."""
+    from synthbench.errors import ConfigError
+
+    if args.within is None:
+        return None
+    match = re.fullmatch(r"(\d+(?:\.\d+)?) ?([smhd]?)", args.within)
+    if match is None or not float(match[1]) > 0:
+        raise ConfigError(f"--within {args.within}: expected a time above 0, such as 45m, 6h or 2d")
+    return float(match[1]) * {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}[match[2]]
 
 
 def run_folder(args: argparse.Namespace, study: Any) -> Path:
@@ -220,6 +239,8 @@ def study_from(args: argparse.Namespace) -> Any:
         if (given := getattr(args, option)) is not None:
             content[option] = _number(given)
             _drop_own(content, "segmenters" if option == "seeds" else "generators", "seeds")
+    if args.decide is not None:
+        content["decide"] = _number(args.decide)
     _replace_budget(content, args)
     if args.inception and args.encoder not in (None, "inception"):
         raise ConfigError(f"--inception contradicts --encoder {args.encoder}; remove one of them")

@@ -18,6 +18,7 @@ from synthbench.cli._arguments import (
     open_store,
     run_folder,
     study_from,
+    within_from,
 )
 
 __all__ = ["add_arguments", "run"]
@@ -42,7 +43,7 @@ def run(args: argparse.Namespace) -> int:
 
     console = Console(stderr=True, markup=False, quiet=args.quiet)
     folder = run_folder(args, study)
-    ran = run_study(study, store, folder, machine_from(args), console)
+    ran = run_study(study, store, folder, machine_from(args), console, within_from(args))
     page = ran.write_report(columns)
     Console(width=None if sys.stdout.isatty() else PAGE_WIDTH, markup=False).print(
         leaderboard.terminal(ran.results, columns=columns)

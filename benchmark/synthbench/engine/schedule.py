@@ -46,8 +46,26 @@ class Elsewhere:
 Message = Event | Outcome | Missing | Elsewhere
 
 
-def run_tasks(tasks: Sequence[Task], engine: Engine[Any], store: Store, listen: Callable[[Message], None]) -> None:
+def run_tasks(
+    tasks: Sequence[Task],
+    engine: Engine[Any],
+    store: Store,
+    listen: Callable[[Message], None],
+    until: float | None = None,
+) -> bool:
     """Run tasks, listed in an order in which they can run, and tell `listen` of everything.
+
+    Parameters
+    ----------
+    tasks, engine, store, listen
+    until
+        When to stop, by the clock of `time.monotonic`: running tasks are then stopped as by a signal, and leave
+        checkpoints. None: when all are over.
+
+    Returns
+    -------
+    bool
+        Whether all are over; False if the time was up before.
 
     Raises
     ------
@@ -57,6 +75,9 @@ def run_tasks(tasks: Sequence[Task], engine: Engine[Any], store: Store, listen: 
     schedule = _Schedule(tasks, store, listen, engine.takes_early)
     try:
         while schedule.is_open():
+            if until is not None and time.monotonic() >= until:
+                _stop(engine, listen)
+                return False
             while engine.free() and (task := schedule.next()) is not None:
                 engine.start(task)
             began = time.monotonic()
@@ -65,14 +86,19 @@ def run_tasks(tasks: Sequence[Task], engine: Engine[Any], store: Store, listen: 
             schedule.look_elsewhere()
             if not schedule.running:
                 time.sleep(max(0.0, min(schedule.until_look(), TICK) - (time.monotonic() - began)))
+        return True
     except KeyboardInterrupt as interrupt:
-        for message in engine.close(GRACE):
-            with contextlib.suppress(OSError):  # the terminal may have hung up
-                if not isinstance(message, Outcome) or not message.is_open:
-                    listen(message)
+        _stop(engine, listen)
         raise Interrupted(signal_number(interrupt)) from None
     finally:
         engine.close()
+
+
+def _stop(engine: Engine[Any], listen: Callable[[Message], None]) -> None:
+    for message in engine.close(GRACE):
+        with contextlib.suppress(OSError):  # the terminal may have hung up
+            if not isinstance(message, Outcome) or not message.is_open:
+                listen(message)
 
 
 class _Schedule:

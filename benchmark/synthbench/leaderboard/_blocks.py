@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import pandas as pd
 
 from synthbench.errors import DataError
-from synthbench.results import WHOLE_IMAGE, trained_and_tested, with_tested_on
+from synthbench.results import MOST_SEEDS, WHOLE_IMAGE, trained_and_tested, with_tested_on
 from synthbench.results.checking import check_sums
 from synthbench.statistics.image_counts import BLOCK, seed_text
 
@@ -37,6 +38,8 @@ class ComparisonBlock:
         All planned trainings, done or not.
     images : DataFrame
         The scored images of those that are done; no rows when none is.
+    margin : float or None
+        The difference of practical size, of a study that gives seeds to arms until they are decided; else None.
     """
 
     dataset: str
@@ -46,6 +49,12 @@ class ComparisonBlock:
     task: str
     runs: pd.DataFrame
     images: pd.DataFrame
+    margin: float | None = None
+
+    @cached_property
+    def most_seeds(self) -> int:
+        """The largest number of segmenter seeds that an arm can be given; 0 where the study's number is fixed."""
+        return int(pd.to_numeric(self.runs[MOST_SEEDS]).max()) if MOST_SEEDS in self.runs else 0
 
     @property
     def arms(self) -> list[str]:
@@ -98,7 +107,14 @@ def blocks(results: Results) -> Iterator[ComparisonBlock]:
         task = _task(scored if len(scored) else images)
         scored = scored.drop(columns=[c for c in _other(task) if c in scored])
         yield ComparisonBlock(
-            str(dataset), str(tested_on), int(str(fraction)), str(segmenter), task, rows.reset_index(drop=True), scored
+            str(dataset),
+            str(tested_on),
+            int(str(fraction)),
+            str(segmenter),
+            task,
+            rows.reset_index(drop=True),
+            scored,
+            results.study.decide,
         )
 
 

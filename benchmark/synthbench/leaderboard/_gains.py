@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from synthbench.leaderboard._blocks import ComparisonBlock
+from synthbench.leaderboard.decisions import decide_block
 from synthbench.statistics import Difference, compare, equivalent_real_images, holm
 
 __all__ = ["AGAINST_DUPLICATE", "DUPLICATES", "EQUIVALENT_IMAGES", "against_duplicate", "in_real_images", "no_gains"]
@@ -51,6 +53,8 @@ def against_duplicate(
         counterparts = [arm for arm, (other, of) in known.items() if other not in ("", DUPLICATES) and of == mix]
         if counterparts and block.has_scores(control):
             every = compare(block.images, control, metric, iou, aggregation, draws).differences
+            if block.margin is not None:
+                every = _at_every_look(block, every, control, iou, aggregation, metric)
             differences |= {arm: every[arm] for arm in counterparts if arm in every}
     corrected = holm([d.p for d in differences.values()])
     return {
@@ -62,6 +66,17 @@ def against_duplicate(
 def _way(run: pd.Series) -> tuple[str, str]:
     """Return how synthetic samples take part in a training: fraction of the patches, and schedule."""
     return str(run.get("synthetic_ratio", "")), str(run.get("schedule", ""))
+
+
+def _at_every_look(
+    block: ComparisonBlock, every: dict[str, Difference], control: str, iou: float | str, aggregation: str, metric: str
+) -> dict[str, Difference]:
+    """Return the differences with intervals and p-values that hold whenever an arm was stopped."""
+    found = decide_block(block, control, iou, aggregation, metric, stop=False).arms
+    return {
+        arm: replace(difference, low=found[arm].low, high=found[arm].high, p=found[arm].p_single)
+        for arm, difference in every.items()
+    }
 
 
 def in_real_images(

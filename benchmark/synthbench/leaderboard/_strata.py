@@ -16,8 +16,7 @@ from synthbench.leaderboard._run_columns import completion_columns, mean_over_ru
 from synthbench.leaderboard._verdicts import (
     DRAWS,
     REAL,
-    compare_arms,
-    difference_columns,
+    arm_columns,
     headline_metric,
     no_difference,
 )
@@ -163,9 +162,7 @@ def score_rows(
             "jaccard_ap can"
         )
     means = {} if images.empty else mean_over_runs(run_scores(images, metric, iou, aggregation)).to_dict()
-    deltas = difference_columns(
-        compare_arms(replace(block, images=images), iou, aggregation, baseline, draws, metric), baseline
-    )
+    deltas = arm_columns(replace(block, images=images), iou, aggregation, baseline, draws, metric)
     for arm in block.arms:
         state = completion_columns(block.runs[block.runs["arm"] == arm])
         yield {
@@ -178,7 +175,7 @@ def score_rows(
             "metric": headline,
             "aggregation": aggregation if block.task == "instances" else "pooled",
             "score": means.get(arm, np.nan),
-            **deltas.get(arm, no_difference(state["status"])),
+            **deltas.get(arm, no_difference(state["status"], decides=block.margin is not None)),
             **state,
         }
 

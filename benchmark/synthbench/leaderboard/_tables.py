@@ -29,8 +29,7 @@ from synthbench.leaderboard._run_columns import (
 from synthbench.leaderboard._verdicts import (
     DRAWS,
     REAL,
-    compare_arms,
-    difference_columns,
+    arm_columns,
     headline_metric,
     no_difference,
     sameness_columns,
@@ -112,7 +111,7 @@ def _block_rows(
     scores = {name: scores_of_runs(block, *what, aggregation) for name, what in every.items()}
     means = {name: mean_over_runs(found) for name, found in scores.items()}
     score_sd = scores[headline].groupby(["arm", "fold"])["score"].std().groupby("arm").mean()
-    deltas = difference_columns(compare_arms(block, iou, aggregation, baseline, draws), baseline)
+    deltas = arm_columns(block, iou, aggregation, baseline, draws)
     copies = against_duplicate(block, metric, iou, aggregation, draws)
     equivalents = in_real_images(block, parts, metric, iou, aggregation, baseline, draws)
     near = fidelity(results, block)
@@ -147,7 +146,7 @@ def _block_rows(
                 **{name: found.get(arm, np.nan) for name, found in means.items()},
                 **coco_columns(block, runs, asked),
                 "score_sd": score_sd.get(arm, np.nan),
-                **deltas.get(arm, no_difference(state["status"])),
+                **deltas.get(arm, no_difference(state["status"], decides=block.margin is not None)),
                 **sameness_columns(deltas.get(arm, {}), same.get(arm)),
                 "unmodelled_groups": groups,
                 **no_gains(),

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from synthbench.leaderboard._blocks import ComparisonBlock
+from synthbench.leaderboard.decisions import decide_block, decided_text, sequential_verdict
 from synthbench.leaderboard.optional_columns import at
-from synthbench.statistics import Comparison, Difference, compare, holm
+from synthbench.statistics import Comparison, Decisions, Difference, compare, holm
 from synthbench.statistics.image_counts import COUNTED
 
 __all__ = [
@@ -18,6 +20,7 @@ __all__ = [
     "ONE_SEED",
     "REAL",
     "UNCHANGED",
+    "arm_columns",
     "compare_arms",
     "difference_columns",
     "headline_metric",
@@ -58,6 +61,56 @@ def compare_arms(
     if not block.has_scores(baseline):
         return Comparison(baseline, {}, {})
     return compare(block.images, baseline, metric, iou, aggregation, draws)
+
+
+def arm_columns(
+    block: ComparisonBlock, iou: float | str, aggregation: str, baseline: str, draws: int, metric: str = ""
+) -> dict[str, dict[str, Any]]:
+    """Return by arm the columns of its difference from the baseline, and its rank; see `compare_arms`."""
+    comparison = compare_arms(block, iou, aggregation, baseline, draws, metric)
+    if block.margin is None:
+        return difference_columns(comparison, baseline)
+    if not comparison.draws:
+        return {}
+    found = decide_block(block, baseline, iou, aggregation, headline_metric(block.task, iou, metric)[0], stop=False)
+    return _decision_columns(block, comparison, found, baseline)
+
+
+def _decision_columns(
+    block: ComparisonBlock, comparison: Comparison, found: Decisions, baseline: str
+) -> dict[str, dict[str, Any]]:
+    """Return what `difference_columns` does, for a study that decides: intervals, p and ranks hold at every look.
+
+    With them come the columns ``decision``, ``p_margin``, ``delta_limit``.
+    """
+    margin = block.margin or np.nan
+    own_tests = block.tested_on == block.dataset
+    states = decide_block(block).arms if own_tests and block.has_scores(REAL) else {}
+    out = difference_columns(_widened(comparison, found), baseline)
+    for arm, row in out.items():
+        row.update(_no_decision())
+        if arm in found.arms and not np.isnan(row["delta"]):
+            own = found.arms[arm]
+            out[arm] |= {
+                "p": own.p,
+                "p_margin": own.p_margin,
+                "delta_limit": own.limit,
+                "verdict": sequential_verdict(own, margin),
+                "decision": decided_text(states[arm], margin) if arm in states else "",
+            }
+    return out
+
+
+def _widened(comparison: Comparison, found: Decisions) -> Comparison:
+    """Return the comparison with the repeated confidence intervals; the draws behind ranks are as much wider."""
+    differences, draws = {}, dict(comparison.draws)
+    for arm, difference in comparison.differences.items():
+        own = found.arms.get(arm)
+        low, high, widening = (own.low, own.high, own.widening) if own else (np.nan,) * 3
+        differences[arm] = replace(difference, low=low, high=high)
+        if arm in draws:
+            draws[arm] = difference.value + (draws[arm] - difference.value) * widening
+    return replace(comparison, differences=differences, draws=draws)
 
 
 def difference_columns(comparison: Comparison, baseline: str) -> dict[str, dict[str, Any]]:
@@ -108,8 +161,8 @@ def verdict(difference: Difference, p: float) -> str:
     )
 
 
-def no_difference(reason: str) -> dict[str, Any]:
-    """Return the columns of `difference_columns`, empty, with the reason as verdict."""
+def no_difference(reason: str, *, decides: bool = False) -> dict[str, Any]:
+    """Return the columns of `arm_columns`, empty, with the reason as verdict; `decides`: of a study that decides."""
     words = {"ok": "no baseline", "partial": "no baseline"}
     names = ("delta", "delta_low", "delta_high", "delta_seeds", "delta_pairs", "delta_images", "delta_units", "p")
     return {
@@ -117,6 +170,7 @@ def no_difference(reason: str) -> dict[str, Any]:
         "delta_own_variance": False,
         "verdict": words.get(reason, reason),
         **_no_rank(),
+        **(_no_decision() if decides else {}),
     }
 
 
@@ -126,6 +180,10 @@ def sameness_columns(delta: dict[str, Any], same: int | None) -> dict[str, Any]:
         return {"unchanged": np.nan}
     changed = not same or same < delta.get("delta_pairs", 0)
     return {"unchanged": same} if changed else {"unchanged": same, "verdict": UNCHANGED}
+
+
+def _no_decision() -> dict[str, Any]:
+    return {"decision": "", "p_margin": np.nan, "delta_limit": np.nan}
 
 
 def _no_rank() -> dict[str, float]:

@@ -5,6 +5,7 @@ from synthbench.results._collecting import FAILURES, WHOLE_IMAGE, collect, fidel
 from synthbench.results._resampling_units import GROUP, split_groups, unmodelled_groups, with_units
 from synthbench.results._tables import (
     COUNT,
+    MOST_SEEDS,
     PLAN,
     TABLES,
     Results,
@@ -21,6 +22,7 @@ __all__ = [
     "FAILURES",
     "COUNT",
     "GROUP",
+    "MOST_SEEDS",
     "NOT_DECLARED",
     "NOT_SEEN",
     "ORIGIN_NOT_DECLARED",

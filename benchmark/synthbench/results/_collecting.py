@@ -11,7 +11,7 @@ import pandas as pd
 
 from synthbench.metrics.rates import rate
 from synthbench.results._resampling_units import GROUP, split_groups, with_units
-from synthbench.results._tables import COUNT, Results
+from synthbench.results._tables import COUNT, MOST_SEEDS, Results
 from synthbench.results.made_by import made_by
 from synthbench.store import Artifact, Store
 from synthbench.study.plan import SCORES, Fidelity, LabelConsistency, Plan, TrainingRun
@@ -28,6 +28,7 @@ def collect(plan: Plan, store: Store, ended: Mapping[str, Mapping[str, Any]]) ->
         For tasks that this run tried: key → ``status``, ``stage``, ``error``, ``seconds``.
     """
     artifacts = {key: store.find(task.kind, key, thorough=task.kind in SCORES) for key, task in plan.tasks.items()}
+    most = _most_seeds(plan)
     images: list[dict[str, Any]] = []
     runs: list[dict[str, Any]] = []
     for cell in plan.training_runs:
@@ -41,7 +42,8 @@ def collect(plan: Plan, store: Store, ended: Mapping[str, Mapping[str, Any]]) ->
             "scale": scaling.factor,
             "object_diameter": scaling.diameter or None,
         }
-        runs.append({**head, **start, **_run_row(plan, cell, artifacts, scores, ended)})
+        limit = {MOST_SEEDS: most[cell.segmenter]} if most else {}
+        runs.append({**head, **start, **limit, **_run_row(plan, cell, artifacts, scores, ended)})
         if scores:
             images.extend({**head, **row} for row in image_rows(scores))
     return Results(
@@ -52,6 +54,13 @@ def collect(plan: Plan, store: Store, ended: Mapping[str, Mapping[str, Any]]) ->
         pd.DataFrame(list(_label_consistency_rows(plan, artifacts))),
         pd.DataFrame(list(_task_rows(plan, artifacts, ended))),
     )
+
+
+def _most_seeds(plan: Plan) -> dict[str, int]:
+    """Return the largest number of seeds of each segmenter of a study that decides; else nothing."""
+    if plan.resolved.study.decide is None:
+        return {}
+    return {segmenter.title: segmenter.seeds for segmenter in plan.resolved.segmenters}
 
 
 def _run_head(plan: Plan, cell: TrainingRun) -> dict[str, Any]:

@@ -24,6 +24,7 @@ from synthbench.study.model import Study, make_study, read_study
 
 __all__ = [
     "COUNT",
+    "MOST_SEEDS",
     "PLAN",
     "RUN_COLUMNS",
     "TABLES",
@@ -34,6 +35,7 @@ __all__ = [
 
 TABLES = ("images", "runs", "fidelity", "label_consistency", "tasks")
 COUNT = "count:"
+MOST_SEEDS = "most_seeds"
 PLAN = "plan.json"
 """What a run writes first into its folder, and what shows that it is one."""
 
@@ -57,7 +59,9 @@ class Results:
         One row per training of a segmenter and test set: what it starts from (``init``) and which dataset of the test
         images these weights have seen (``weights_seen``), by how much images were scaled (``scale``, 1 where they
         weren't) and the median diameter of the objects of training images in pixels at the original size, where it was
-        measured (``object_diameter``), status, COCO AP, PQ, AJI and AJI+ pooled over the test images, cost.
+        measured (``object_diameter``), status, COCO AP, PQ, AJI and AJI+ pooled over the test images, cost. Of a study
+        that decides (`Study.decide`): the trainings behind the decisions, those that failed, and the largest number of
+        seeds (``most_seeds``).
     fidelity : DataFrame
         One row per synthetic set: distances to test images, count, real-vs-real distance; duplicates; how far masks
         are apart; what the generator counted are columns ``count:<name>``, see `synthbench.Generator`.
@@ -125,7 +129,7 @@ _NUMBERS = (
     *("iou_sum", "dice", "cldice", "coco_ap", "seconds", "fit_seconds", "predict_seconds", "fd", "kd", "n"),
     *("synthetic_ratio", "coco_ap50", "coco_ap75", "pq", "aji", "aji_plus", "pq_tp", "pq_iou_sum"),
     *("aji_shared", "aji_union", "aji_plus_shared", "aji_plus_union"),
-    *("test_copies", "validation_copies", "scale", "object_diameter"),
+    *("test_copies", "validation_copies", "scale", "object_diameter", MOST_SEEDS),
 )
 _COUNTS = ("tp", "fp", "fn")
 _TEXT = (

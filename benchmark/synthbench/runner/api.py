@@ -32,6 +32,7 @@ def run(
     device: str = "auto",
     precision: Precision = "auto",
     time_limit: float | None = None,
+    within: float | None = None,
     progress: bool = False,
 ) -> StudyRun:
     """Run a study, and return its results; what the store has isn't computed again.
@@ -60,6 +61,8 @@ def run(
         fp32 on a CPU.
     time_limit
         Seconds that a task may take; by default no limit.
+    within
+        Seconds that a study that decides (key ``decide``) may take; by default as long as it needs.
     progress
         Whether to show progress and messages on standard error. Otherwise nothing is printed.
 
@@ -79,7 +82,7 @@ def run(
     loaded = load_study(study)
     machine = Machine(engine, workers, threads, device, time_limit, engine_config or {}, precision)
     run_folder = Path(folder) if folder is not None else Path("runs") / loaded.name
-    return run_study(loaded, _open(store), run_folder, machine, _console(progress))
+    return run_study(loaded, _open(store), run_folder, machine, _console(progress), within)
 
 
 def plan(

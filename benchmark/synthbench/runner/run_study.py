@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +15,9 @@ from rich.console import Console
 from synthbench import leaderboard
 from synthbench.engine.progress import Display
 from synthbench.engine.schedule import run_tasks
+from synthbench.errors import ConfigError
 from synthbench.results import FAILURES, Results, collect, save_results
+from synthbench.runner.decide_study import decide_study
 from synthbench.runner.machine import Machine
 from synthbench.runner.plan_study import resolve_and_plan
 from synthbench.runner.previews import previews
@@ -80,8 +84,12 @@ class StudyRun:
             return leaderboard.report(self.folder, self.results, samples, columns)
 
 
-def run_study(study: Study, store: Store, folder: Path, machine: Machine, console: Console) -> StudyRun:
+def run_study(
+    study: Study, store: Store, folder: Path, machine: Machine, console: Console, within: float | None = None
+) -> StudyRun:
     """Run a study; what the store has isn't computed again.
+
+    A study that decides (`Study.decide`) is run in rounds, until all arms are decided or the time is up.
 
     Parameters
     ----------
@@ -91,6 +99,9 @@ def run_study(study: Study, store: Store, folder: Path, machine: Machine, consol
     machine
     console
         For progress and messages.
+    within
+        Seconds that a study that decides may take; None: as long as it needs. Results are then those of the last round
+        that was finished.
 
     Raises
     ------
@@ -99,6 +110,9 @@ def run_study(study: Study, store: Store, folder: Path, machine: Machine, consol
     KeyboardInterrupt
         On Ctrl-C or another signal to stop, when running tasks have stopped; what is finished is stored.
     """
+    until = None if within is None else time.monotonic() + within
+    if within is not None and study.decide is None:
+        raise ConfigError(f"within {within:g} s: only a study that decides has rounds to stop after; add decide: 0.02")
     machine.check()
     check_folder(folder)
     plan = resolve_and_plan(study, store, console, machine.kind(), machine.precision)
@@ -115,9 +129,13 @@ def run_study(study: Study, store: Store, folder: Path, machine: Machine, consol
     for note in study_notes(plan.resolved):
         console.print(f"! {note}", style="yellow", highlight=False, soft_wrap=True)
     outcomes: dict[str, dict[str, Any]] = {}
-    if missing:
-        outcomes = _run_missing(plan, store, machine, console)
-    results = collect(plan, store, outcomes)
+    if study.decide is not None:
+        decided = decide_study(plan, store, partial(_train, store, machine, console, until), partial(_say, console))
+        plan, results, outcomes = decided.plan, decided.results, decided.ended
+    else:
+        if missing:
+            outcomes, _ = _run_missing(plan, store, machine, console)
+        results = collect(plan, store, outcomes)
     # others may run the same study, and write what they have gathered into the same folder
     with store.locked("run-folder", key_of(str(folder.resolve()))), disk_errors(folder, OTHER_FOLDER):
         record_study(plan, folder)
@@ -127,7 +145,27 @@ def run_study(study: Study, store: Store, folder: Path, machine: Machine, consol
     return StudyRun(plan, results, folder, failed, store, console)
 
 
-def _run_missing(plan: Plan, store: Store, machine: Machine, console: Console) -> dict[str, dict[str, Any]]:
+def _say(console: Console, line: str) -> None:
+    console.print(line, highlight=False, soft_wrap=True)
+
+
+def _train(
+    store: Store, machine: Machine, console: Console, until: float | None, plan: Plan
+) -> tuple[dict[str, dict[str, Any]], bool]:
+    """Run what a part of a plan lacks while there is time; what was stopped when it was up hasn't failed."""
+    if until is not None and time.monotonic() >= until:
+        return {}, False
+    ended, finished = _run_missing(plan, store, machine, console, until)
+    if not finished:
+        _say(console, "the time is up; the same command continues")
+        ended = {key: row for key, row in ended.items() if row.get("status") != "stopped"}
+    return ended, finished
+
+
+def _run_missing(
+    plan: Plan, store: Store, machine: Machine, console: Console, until: float | None = None
+) -> tuple[dict[str, dict[str, Any]], bool]:
+    """Run what a plan lacks; return how each task ended, and whether there was time for all."""
     missing = plan.lacking(store)
     engine = machine.build(store)
     estimates = engine.estimates = RuntimeEstimates(store, (task.kind for task in missing))
@@ -136,5 +174,5 @@ def _run_missing(plan: Plan, store: Store, machine: Machine, console: Console) -
         more = f", and {unknown} tasks not yet timed" if unknown else ""
         console.print(f"expected: {format_duration(seconds / engine.slots)}{more}", highlight=False)
     with Display(missing, len(plan.tasks) - len(missing), estimates, engine.slots, console) as display:
-        run_tasks(missing, engine, store, display)
-    return display.ended
+        finished = run_tasks(missing, engine, store, display, until)
+    return display.ended, finished

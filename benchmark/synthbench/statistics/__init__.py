@@ -15,17 +15,21 @@ from synthbench.statistics.image_counts import METRICS, run_scores
 from synthbench.statistics.noise import PRIOR, Noise, estimate_noise
 from synthbench.statistics.power import minimum_detectable_effect
 from synthbench.statistics.score_intervals import score_interval
+from synthbench.statistics.sequential import ArmDecision, Decisions, decide_arms
 
 __all__ = [
     "METRICS",
     "PRIOR",
+    "ArmDecision",
     "Comparison",
+    "Decisions",
     "Difference",
     "Headroom",
     "Noise",
     "Share",
     "EquivalentRealImages",
     "compare",
+    "decide_arms",
     "minimum_detectable_effect",
     "headroom",
     "holm",

@@ -47,6 +47,9 @@ class StandardError:
         The share of `training2` that was assumed, not measured.
     own_variance : bool
         Whether the arm's trainings vary more than those of the other arms, so that only their own variance is used.
+    seed2 : float
+        The share of `training2` that shrinks with the number of segmenter seeds; the rest is due to generator seeds and
+        folds.
     """
 
     image2: float
@@ -55,6 +58,7 @@ class StandardError:
     dof: float
     assumed2: float
     own_variance: bool = False
+    seed2: float = 0.0
 
 
 def trained_once(pairs: pd.DataFrame) -> bool:
@@ -84,11 +88,26 @@ def standard_errors(
             image2 = min(image_variance(resampled.drawn, folds) * resampled.inflation, total2)
         if component.with_images:
             image2 = min(image2, component.error2)
-            errors[arm] = StandardError(image2, component.error2 - image2, component, component.dof, 0.0)
+            training2, dof = component.error2 - image2, component.dof
         else:
-            dof = _total_dof(image2, resampled.dof, component)
-            errors[arm] = StandardError(image2, component.error2, component, dof, assumed2, own_variance)
+            training2, dof = component.error2, _total_dof(image2, resampled.dof, component)
+        seed2 = _of_seeds(resampled, training2)
+        errors[arm] = StandardError(image2, training2, component, dof, assumed2, own_variance, seed2)
     return errors
+
+
+def _of_seeds(resampled: Resampled, training2: float) -> float:
+    """Return the share of the variance of training that shrinks with more segmenter seeds.
+
+    It is all of it with one generator seed and one fold; else what the segmenter seeds within each fold show, each the
+    mean over generator seeds, and no more than all of it.
+    """
+    pairs = resampled.pairs.assign(difference=resampled.exact)
+    if pairs["fold"].nunique() == 1 and pairs["generator_seed"].nunique() == 1:
+        return training2
+    by_seed = pairs.groupby(["fold", "seed"])["difference"].mean().groupby("fold")
+    found = (by_seed.var(ddof=1) / by_seed.size()).mean() / by_seed.ngroups
+    return training2 if np.isnan(found) else min(float(found), training2)
 
 
 def draw_errors(arm: str, resampled: Resampled, error: StandardError, baseline: AnyArray, seed: int) -> AnyArray:

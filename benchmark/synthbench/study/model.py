@@ -35,6 +35,7 @@ __all__ = [
     "GeneratorConfig",
     "HyperParameters",
     "InitConfig",
+    "MOST_SEEDS",
     "PluginConfig",
     "READY_MADE",
     "RENAMED",
@@ -103,6 +104,11 @@ class Study(BaseModel):
     border_objects
         Whether objects at the image border are scored: ``"exclude"`` leaves out those with a pixel in the outermost two
         rows or columns, true and predicted ones, as the NeurIPS 2022 Cell Segmentation Challenge does.
+    decide
+        A difference in score that is of practical size. If it is given, the study trains in rounds: with two seeds
+        first, then with more for the arms that aren't decided yet, up to `seeds`. An arm is decided when it is shown to
+        be better or worse than real images alone, or within this difference of them. `seeds` is then the largest
+        number; where it isn't given, or is below 3, it is 12.
     encoder
         For the fidelity of the synthetic images; by default Inception where its weights are on the machine, else
         a fixed-seed untrained network.
@@ -126,7 +132,30 @@ class Study(BaseModel):
     scale: Scale = "none"
     budget: BudgetConfig = BudgetConfig()
     border_objects: Literal["include", "exclude"] = "include"
+    decide: Annotated[float, Field(gt=0, lt=1)] | None = None
     encoder: PluginConfig | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _most_seeds_to_decide(cls, content: Any) -> Any:
+        if not isinstance(content, Mapping) or content.get("decide") is None:
+            return content
+        enough = {"seeds": _most_seeds(content.get("seeds"))}
+        segmenters = content.get("segmenters")
+        if isinstance(segmenters, list):
+            enough["segmenters"] = [
+                {**each, "seeds": _most_seeds(each["seeds"])}
+                if isinstance(each, Mapping) and each.get("seeds") is not None
+                else each
+                for each in segmenters
+            ]
+        return {**content, **enough}
+
+    @model_validator(mode="after")
+    def _something_to_decide(self) -> Study:
+        if self.decide is not None and not self.generators:
+            raise ValueError("decide: there is no arm to decide on; add generators, or leave decide out")
+        return self
 
     @field_validator("init", "test_on", "synthetic_ratio", "schedule", mode="before")
     @classmethod
@@ -192,6 +221,15 @@ class Study(BaseModel):
         return yaml.safe_dump(self.model_dump(mode="json", exclude_none=True), sort_keys=False, allow_unicode=True)
 
 
+MOST_SEEDS = 12
+"""Segmenter seeds at most of a study that decides, where it names no number above 2."""
+
+
+def _most_seeds(given: Any) -> Any:
+    """Return the largest number of seeds of a study that decides; what isn't a number is left for the validation."""
+    return MOST_SEEDS if given is None or (type(given) is int and 1 <= given <= 2) else given
+
+
 RENAMED = {"share": "synthetic_ratio"}
 """Keys of a study by the names that they had in earlier versions."""
 
@@ -255,6 +293,7 @@ _EXPECTED = {
     "border_objects": "include or exclude",
     "synthetic": "integers ≥ 1 (numbers of samples), or multiples such as 2x",
     "scale": "none, auto, or the diameter in pixels that objects are brought to (an integer from 4 to 1000)",
+    "decide": "a difference in score above 0 and below 1, such as 0.02",
 }
 """What these keys take, in words."""
 

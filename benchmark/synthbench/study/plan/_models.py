@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from synthbench.plugin.precision import Precision
@@ -149,6 +149,22 @@ class Plan:
         """Return the device and the precision that tasks of a plugin compute in: part of their keys."""
         always_float32 = self.device == "cpu" and not (plugin and plugin.bfloat16_on_cpu)
         return compute_settings(self.device, "fp32" if always_float32 else self.precision)
+
+    def restricted(self, runs: Sequence[TrainingRun]) -> Plan:
+        """Return the plan with some of its training runs only, and the tasks that these need.
+
+        Label consistency is kept for the segmenters whose trainings on real images alone are.
+        """
+        segmenters = {(run.condition, run.segmenter, run.seed) for run in runs if not run.generator}
+        consistency = [row for row in self.label_consistency if (row.condition, row.segmenter, row.seed) in segmenters]
+        plan = replace(self, training_runs=list(runs), label_consistency=consistency)
+        needed: set[str] = set()
+        wanted = plan.targets()
+        while wanted:
+            if (key := wanted.pop()) not in needed:
+                needed.add(key)
+                wanted.extend(self.tasks[key].needs)
+        return replace(plan, tasks={key: task for key, task in self.tasks.items() if key in needed})
 
     def targets(self) -> list[str]:
         """Return the keys of the tasks whose results are the study's."""
