@@ -38,6 +38,8 @@ def planned(
             for g in range(generator_seeds)
             for s in range(seeds)
         ]
-    study = SimpleNamespace(datasets=[SimpleNamespace(name="d", split=SimpleNamespace(group=group))], test_on=[])
+    study = SimpleNamespace(
+        datasets=[SimpleNamespace(name="d", split=SimpleNamespace(group=group))], test_on=[], decide=None
+    )
     resolved = SimpleNamespace(conditions=conditions, study=study, test_sets=())
     return SimpleNamespace(resolved=resolved, training_runs=cells)

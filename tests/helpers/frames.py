@@ -192,6 +192,7 @@ def results(table: pd.DataFrame | None = None, **choices: object) -> SimpleNames
         fractions=[1.0],
         synthetic=["1x"],
         border_objects="include",
+        decide=None,
         to_yaml=lambda: "name: phantom-nuclei\nsegmenters: [unet]\n",
     )
     return SimpleNamespace(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from synthbench.results.power import DetectableEffect
 
-__all__ = ["detectable_effects_lines"]
+__all__ = ["detectable_effects_lines", "shared_group_lines"]
 
 
 def detectable_effects_lines(effects: Sequence[DetectableEffect]) -> Iterator[str]:
@@ -18,7 +18,7 @@ def detectable_effects_lines(effects: Sequence[DetectableEffect]) -> Iterator[st
     A line per dataset follows where its test images share groups that the split does not keep together.
     """
     yield from map(_effect_line, effects)
-    yield from _shared_group_lines(effects)
+    yield from shared_group_lines(effects)
 
 
 def _effect_line(effect: DetectableEffect) -> str:
@@ -45,7 +45,8 @@ def _effect_line(effect: DetectableEffect) -> str:
     )
 
 
-def _shared_group_lines(effects: Iterable[DetectableEffect]) -> Iterator[str]:
+def shared_group_lines(effects: Iterable[DetectableEffect]) -> Iterator[str]:
+    """Yield a line per dataset whose test images share groups that the split doesn't keep together."""
     by_dataset = {effect.tested_on: effect.unmodelled_groups for effect in effects if effect.unmodelled_groups}
     for dataset, groups in by_dataset.items():
         listing = ", ".join(f"{name}: {count}" for name, count in groups.items())

@@ -21,6 +21,7 @@ from synthbench.cli._arguments import (
     study_from,
 )
 from synthbench.cli._budget_text import budget_text
+from synthbench.cli._decisions_text import decisions_lines, expected_as_json
 from synthbench.cli._detectable_effects_text import detectable_effects_lines
 from synthbench.cli._tables import table_lines
 
@@ -71,17 +72,15 @@ def run(args: argparse.Namespace) -> int:
             for key, task in plan.tasks.items()
         ]
         smallest = [asdict(o) | {"difference": o.difference if isfinite(o.difference) else None} for o in seen]
-        print(
-            json.dumps(
-                {
-                    "tasks": tasks_as_json,
-                    "scales": _scales(plan.resolved),
-                    "detectable_effects": smallest,
-                    "warnings": planned.warnings,
-                },
-                indent=1,
-            )
-        )
+        out: dict[str, Any] = {
+            "tasks": tasks_as_json,
+            "scales": _scales(plan.resolved),
+            "detectable_effects": smallest,
+            "warnings": planned.warnings,
+        }
+        if study.decide is not None:
+            out["expected_trainings"] = expected_as_json(seen, study.decide)
+        print(json.dumps(out, indent=1))
         return 0
     if args.keys:
         for task in plan.tasks.values():
@@ -104,7 +103,14 @@ def run(args: argparse.Namespace) -> int:
         _print_precision(plan)
     for line in planned.scales:
         print(line)
-    for line in detectable_effects_lines(seen):
+    if study.decide is None:
+        lines = detectable_effects_lines(seen)
+    else:
+        print(
+            f"tasks are counted for the largest number of seeds; --decide {study.decide:g} stops earlier where it can"
+        )
+        lines = decisions_lines(seen, study.decide, len({run.fit for run in plan.training_runs}))
+    for line in lines:
         print(line)
     for warning in planned.warnings:
         print(f"! {warning}")

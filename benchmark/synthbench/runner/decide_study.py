@@ -67,7 +67,7 @@ def decide_study(plan: Plan, store: Store, train: Train, say: Callable[[str], No
     """
     wanted = {_arm_of(run): FIRST_SEEDS for run in plan.training_runs}
     ended: dict[str, dict[str, Any]] = {}
-    told: set[str] = set()
+    printed: set[str] = set()
     while True:
         part = plan.restricted([run for run in plan.training_runs if run.seed < wanted[_arm_of(run)]])
         finished = True
@@ -76,8 +76,8 @@ def decide_study(plan: Plan, store: Store, train: Train, say: Callable[[str], No
             ended |= {key: dict(row) for key, row in outcomes.items()}
         results = collect(part, store, ended)
         arms = dict(_progress(part, results))
-        new = [arm.line for arm in arms.values() if arm.line and arm.line not in told]
-        told.update(new)
+        new = [arm.line for arm in arms.values() if arm.line and arm.line not in printed]
+        printed.update(new)
         for line in [*new, _summary(plan, arms, wanted)]:
             say(line)
         following = {arm: max(seeds, arms[arm].wanted) for arm, seeds in wanted.items()}

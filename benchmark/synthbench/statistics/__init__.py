@@ -10,6 +10,7 @@ Difference(value=-0.021, low=-0.038, high=-0.004, ...)
 
 from synthbench.statistics.differences import Comparison, Difference, compare, holm, paired_difference, ranks
 from synthbench.statistics.equivalent_images import EquivalentRealImages, equivalent_real_images
+from synthbench.statistics.expected_trainings import ExpectedTrainings, expected_trainings
 from synthbench.statistics.headroom import Headroom, Share, headroom
 from synthbench.statistics.image_counts import METRICS, run_scores
 from synthbench.statistics.noise import PRIOR, Noise, estimate_noise
@@ -24,12 +25,14 @@ __all__ = [
     "Comparison",
     "Decisions",
     "Difference",
+    "ExpectedTrainings",
     "Headroom",
     "Noise",
     "Share",
     "EquivalentRealImages",
     "compare",
     "decide_arms",
+    "expected_trainings",
     "minimum_detectable_effect",
     "headroom",
     "holm",

@@ -6,8 +6,8 @@ group-sequential tests: for j < k their covariance is the variance at k, so that
 next by independent increments (Jennison & Turnbull 2000, *Group Sequential Methods*, chapter 3), and ends at 1 / F
 however many seeds follow. The larger F, the more alike the looks, and the less a further look costs.
 
-The error probability is spent in proportion to the share of the information that is reached (Lan & DeMets 1983,
-doi:10.1093/biomet/70.3.659; the power family with exponent 1, Kim & DeMets 1987, doi:10.1093/biomet/74.1.149). The
+The error probability is spent with the square of the share of the information that is reached (spending functions:
+Lan & DeMets 1983, doi:10.1093/biomet/70.3.659; the power family: Kim & DeMets 1987, doi:10.1093/biomet/74.1.149). The
 boundaries are found by numerical integration (Armitage, McPherson & Rowe 1969). A t test enters by its p-value: the
 nominal level of a boundary is that of a normal statistic, and is compared with Student's p (Jennison & Turnbull, §3.8).
 
@@ -133,7 +133,7 @@ def _log_nominal_levels(seeds: tuple[int, ...], ratio: float) -> AnyArray:
     Gauss–Legendre nodes below the boundary.
     """
     information = 1 / (ratio + (1 - ratio) / np.asarray(seeds, float))
-    spent = _LEVELS[:, None] * information / information[-1]
+    spent = _LEVELS[:, None] * np.square(information / information[-1])
     nodes, weights = roots_legendre(_NODES)
     out = np.empty((len(seeds), len(_LEVELS)))
     z = density = None

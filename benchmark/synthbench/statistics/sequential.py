@@ -190,8 +190,8 @@ def decide_arms(
         name: replace(arm, p=p, p_margin=p_margin, p_single=p_single) if arm.seeds else arm
         for (name, arm), (p, p_margin, p_single) in zip(found.items(), p_values, strict=True)
     }
-    settled = {name: arm.seeds for name, arm in found.items() if arm.state != "open"}
-    return Decisions(baseline, margin, looks, found, {**wanted, **settled} if names else {})
+    final = {name: arm.seeds for name, arm in found.items() if arm.state != "open"}
+    return Decisions(baseline, margin, looks, found, {**wanted, **final} if names else {})
 
 
 def _goes_on(arm: ArmDecision, done: int, seeds: int, stop: bool) -> bool:

@@ -139,7 +139,8 @@ def chance_of_decision(estimates: Estimates, looks: Looks, look: int, margin: fl
     """Return the probability that each arm is decided by the last look, given its estimates at this one.
 
     The difference with all seeds is predicted from the one so far: it varies around it by the training that is still to
-    come. It is compared with the boundaries of the last look, corrected by Bonferroni for the arms that are open.
+    come. It is compared with the boundaries of the last look, corrected by Bonferroni for the arms that are open. The
+    variance of training may turn out smaller than it seems, so it counts less where it has few degrees of freedom.
 
     Parameters
     ----------
@@ -158,7 +159,8 @@ def chance_of_decision(estimates: Estimates, looks: Looks, look: int, margin: fl
     seeds, most = looks.seeds[look], looks.seeds[-1]
     last = len(looks.seeds) - 1
     ratio = estimates.ratio(seeds)
-    error = np.sqrt(estimates.fixed2 + estimates.seed2 * seeds / most)
+    least2 = estimates.seed2 / (1 + 5 / np.maximum(estimates.seed_dof, 1))
+    error = np.sqrt(estimates.fixed2 + least2 * seeds / most)
     spread = np.maximum(np.sqrt(estimates.seed2 * (1 - seeds / most)), 1e-12)
     counts = np.broadcast_to(np.maximum(open_arms.sum(axis=-1, keepdims=True), 1), np.shape(ratio))
     half = []
@@ -167,7 +169,7 @@ def chance_of_decision(estimates: Estimates, looks: Looks, look: int, margin: fl
         for count in np.unique(counts):
             at = counts == count
             nominal[at] = looks.nominal(level / count, last, ratio[at])
-        half.append(stdtrit(estimates.dof * most / seeds, 1 - nominal) * error)
+        half.append(stdtrit(estimates.dof * (most - 1) / (seeds - 1), 1 - nominal) * error)
     differs, within = half
     value = estimates.value
     chance = ndtr((value - differs) / spread) + ndtr((-differs - value) / spread)
