@@ -166,6 +166,29 @@ def test_amounts_that_come_to_the_same_number_stand_in_both_tables(study: Simple
     assert found["delta"].nunique() == 1
 
 
+def test_arms_of_one_generator_and_amount_have_tables_of_their_own(study: SimpleNamespace) -> None:
+    """Ratios, schedules and “only” stand after the amount in the name of an arm."""
+    several = SimpleNamespace(**vars(study))
+    names = {"pix2pix × 20": "pix2pix × 20 (25 %)", "pix2pix × 80": "pix2pix × 80 (25 %)"}
+    arms = study.images["arm"].str.removeprefix("real + ")
+    others = study.images.assign(arm="real + " + arms.replace(names))[arms.isin(names)]
+    alone = study.images.assign(arm=arms + " only")[arms.isin(names)]
+    others["tp"], alone["tp"] = 0, 0
+    for part in (others, alone):
+        part["fp"], part["fn"] = part["predicted"], part["true"]
+    several.images = pd.concat([study.images, others, alone], ignore_index=True)
+    several.runs = frames.runs(several.images)
+    found = grids(markdown(baseline_delta(several, draws=DRAWS)))
+    cells = {heading.partition(" (F1")[0].removeprefix("unet · "): grid[1][2:] for heading, grid in found.items()}
+    assert set(cells) == {"pix2pix × 2x", "pix2pix × 2x (25 %)", "pix2pix × 2x only", "duplicate × 30"}
+    real = [frames.f1_by_hand(study.images[study.images["fraction"] == fraction], "real") for fraction in (10, 40)]
+    for name in ("pix2pix × 2x (25 %)", "pix2pix × 2x only"):
+        assert [cell.replace("\\*", "") for cell in cells[name]] == [
+            f"{written(s)} ({written(-s, signed=True)})" for s in real
+        ]
+    assert all("(+" in cell for cell in cells["pix2pix × 2x"])
+
+
 def test_a_study_of_real_images_alone_has_nothing_to_compare(small: SimpleNamespace) -> None:
     real = SimpleNamespace(**vars(small))
     real.images, real.runs = (part[part["arm"] == "real"] for part in (small.images, small.runs))
