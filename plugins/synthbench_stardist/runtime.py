@@ -22,6 +22,7 @@ def tensorflow() -> ModuleType:
     ends the process when it finds TensorFlow's options taken.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    os.environ.setdefault("STARDIST_EDT_NUM_THREADS", "1")  # for a patch, starting four takes longer than one computes
     if "tensorflow" not in sys.modules:
         with contextlib.suppress(ImportError):
             importlib.import_module("triton")

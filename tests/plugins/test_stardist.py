@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +20,7 @@ if not all(importlib.util.find_spec(name) for name in ("stardist", "tensorflow")
     pytest.skip("needs the extra 'stardist'", allow_module_level=True)
 
 from synthbench_stardist import network, runtime, training
-from synthbench_stardist.segmenter import StarDist, StarDistConfig, relabelled
+from synthbench_stardist.segmenter import StarDist, StarDistConfig, relabelled, shared_suppression
 
 SMALL = StarDistConfig(n_rays=8, unet_n_depth=1, unet_n_filter_base=4)
 BUDGET = Budget(steps=6, batch_size=2, patch_size=32)
@@ -392,10 +393,41 @@ def test_labels_within_the_region_change_nothing_and_the_region_does(blob_set: S
     assert not all(np.array_equal(a, b) for a, b in zip(fits[0], fits[2], strict=True))
 
 
+@pytest.mark.parametrize("highest", [3, 40_000, 2**31 - 1])
+def test_ids_become_numbers_in_their_order(highest: int) -> None:
+    labels = np.array([[0, highest, 2], [0, highest, 2]])
+    np.testing.assert_array_equal(training.relabel(labels), [[0, 2, 1], [0, 2, 1]])
+    np.testing.assert_array_equal(training.relabel(labels[:, 1:]), [[2, 1], [2, 1]])
+    assert training.relabel(labels).dtype == np.int32
+
+
+def test_thresholds_are_those_of_the_librarys_own_search(small: StarDist, blob_set: SampleSet) -> None:
+    """The library suppresses and draws anew for every threshold; so many thresholds share what one has found."""
+    images = [small.as_input(sample.image) for sample in blob_set]
+    truths = [training.relabel(sample.labels) for sample in blob_set]
+    rng = np.random.default_rng(0)
+    heads = []
+    for truth in truths:  # a network that knows something: its own would be noise, and every threshold the same
+        probability, rays = training.targets(truth, small.config.n_rays, small.config.grid)
+        doubtful = 0.6 * probability[..., 0] + 0.4 * rng.random(probability.shape[:2])  # no two alike
+        heads.append([doubtful.astype(np.float32), rays[..., :-1] * 1.1])
+    kept = small.model.thresholds
+    small.model.predict = lambda image, **_: heads[next(i for i, each in enumerate(images) if each is image)]
+    try:
+        answers = []
+        for sharing in (nullcontext(), shared_suppression(small.model, blob_set)):
+            with sharing:
+                answers.append(
+                    small.model.optimize_thresholds(images, truths, predict_kwargs={}, optimize_kwargs={"verbose": 0})
+                )
+    finally:
+        del small.model.predict
+        small.model.thresholds = {"prob": kept.prob, "nms": kept.nms}
+    assert answers[0] == answers[1]
+
+
 def test_thresholds_are_tuned_without_what_lies_in_the_region(small: StarDist) -> None:
     """The library's tuning asks for sample after sample; what it gets has nothing in the region of each."""
-    from synthbench_stardist.segmenter import ignoring_regions
-
     truth = np.zeros((32, 32), np.uint8)
     truth[4:12, 4:12] = 1
     found = np.where(truth > 0, 1, 0)
@@ -404,16 +436,21 @@ def test_thresholds_are_tuned_without_what_lies_in_the_region(small: StarDist) -
     regions[1][:, 16:] = True
     samples = [Sample(f"s{i}", truth, truth, ignore=region) for i, region in enumerate(regions)]
 
+    calls = []
+
     class Model:
-        def _instances_from_prediction(self, *_: object, **__: object) -> tuple[np.ndarray, dict]:
-            return found, {}
+        def _instances_from_prediction(self, *_: object, **thresholds: float) -> tuple[np.ndarray, dict]:
+            calls.append(thresholds)
+            return found, {"prob": np.array([0.9, 0.6])}
 
     model = Model()
-    with ignoring_regions(model, samples):
-        counts = [len(np.unique(model._instances_from_prediction()[0])) - 1 for _ in range(4)]
-    assert counts == [2, 1, 2, 1]
+    with shared_suppression(model, samples):
+        for nms, prob, expected in ((0.3, 0.5, [2, 1]), (0.3, 0.7, [1, 1]), (0.4, 0.5, [2, 1]), (0.4, 0.95, [0, 0])):
+            given = [model._instances_from_prediction(prob_thresh=prob, nms_thresh=nms)[0] for _ in samples]
+            assert [len(np.unique(each)) - 1 for each in given] == expected
+    assert [(each["prob_thresh"], each["nms_thresh"]) for each in calls] == [(0.5, 0.3)] * 2 + [(0.5, 0.4)] * 2
     assert model._instances_from_prediction()[0] is found
-    with ignoring_regions(small.model, samples):
+    with shared_suppression(small.model, samples):
         small.model.optimize_thresholds(
             [small.as_input(sample.image) for sample in samples],
             [training.relabel(sample.labels) for sample in samples],
