@@ -37,6 +37,7 @@ def synthbench_segmenters():
     yield SegmenterSpec("only-semantic", "trial_plugins:Threshold", tasks={"semantic"})
     yield SegmenterSpec("foreground", "trial_plugins:Foreground", tasks={"semantic"})
     yield SegmenterSpec("hungry", "trial_plugins:Hungry")
+    yield SegmenterSpec("patient", "trial_plugins:Patient")
     yield SegmenterSpec("stepwise", "trial_plugins:Stepwise")
     yield SegmenterSpec("warm", "trial_plugins:Warm")
     yield SegmenterSpec("blind", "trial_plugins:Blind", tasks={"instances"})
@@ -267,6 +268,23 @@ class Stepwise(Threshold):
             if context.should_stop():
                 raise synthbench.Stopped
         self.level = 80 + int(state[:8], 16) / 2**32
+
+
+class Patient(Threshold):
+    """Needs steps: from black to the right level in as many as are configured."""
+
+    class Config(Threshold.Config):
+        """How many it needs."""
+
+        needed: int = 12
+
+    def fit(self, train, validation, context):
+        super().fit(train, validation, context)
+        self.level *= min(1.0, context.budget.steps / self.config.needed)
+
+    def predict(self, image):
+        labels, count = ndimage.label(image > self.level)
+        return synthbench.Instances(labels, np.ones(count))
 
 
 class Hungry(Threshold):

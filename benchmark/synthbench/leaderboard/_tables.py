@@ -10,6 +10,7 @@ import pandas as pd
 
 from synthbench.leaderboard._blocks import ComparisonBlock, blocks
 from synthbench.leaderboard._controls import no_controls, of_more_real_images, unchanged
+from synthbench.leaderboard._convergence import convergence_notes
 from synthbench.leaderboard._fidelity import fidelity, label_consistency, no_label_consistency
 from synthbench.leaderboard._gains import against_duplicate, in_real_images, no_gains
 from synthbench.leaderboard._headline import found_nothing
@@ -86,6 +87,7 @@ def table(
     board = pd.DataFrame([row for of_block in rows for row in of_block])
     board.attrs["columns"] = asked
     board.attrs["smoke"] = _is_smoke(results)
+    board.attrs["convergence"] = list(convergence_notes(results))
     return board
 
 

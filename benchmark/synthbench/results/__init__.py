@@ -14,12 +14,14 @@ from synthbench.results._tables import (
 )
 from synthbench.results._test_sets import trained_and_tested, with_tested_on
 from synthbench.statistics.image_counts import UNIT
+from synthbench.study.model import FLAT, is_flat
 from synthbench.study.plan import SCRATCH
 from synthbench.study.resolve import AS_PUBLISHED, NOT_DECLARED, NOT_SEEN, ORIGIN_NOT_DECLARED, copies_note
 
 __all__ = [
     "AS_PUBLISHED",
     "FAILURES",
+    "FLAT",
     "COUNT",
     "GROUP",
     "MOST_SEEDS",
@@ -36,6 +38,7 @@ __all__ = [
     "copies_note",
     "fidelity_row",
     "image_rows",
+    "is_flat",
     "load_results",
     "real_amount_names",
     "unmodelled_groups",

@@ -9,6 +9,7 @@ from rich.console import Console
 from synthbench.plugin.precision import Precision
 from synthbench.results import Results
 from synthbench.results.power import DetectableEffect, detectable_effects
+from synthbench.runner.step_choice import choose_steps
 from synthbench.store import Store
 from synthbench.study.model import Study
 from synthbench.study.notes import scale_lines, study_notes
@@ -73,7 +74,13 @@ def plan_study(
     SynthbenchError
         If the study can't be run; one line that says what is wrong.
     """
-    plan = resolve_and_plan(study, store, console, device, precision)
+
+    def planned(part: Study) -> Plan:
+        return resolve_and_plan(part, store, console, device, precision)
+
+    assumed: list[str] = []
+    study = choose_steps(study, planned, store, None, assumed.append)
+    plan = planned(study)
     control = missing_control(plan.resolved)
     return StudyPlan(
         plan,
@@ -81,7 +88,7 @@ def plan_study(
         RuntimeEstimates(store, (task.kind for task in plan.tasks.values())),
         tuple(detectable_effects(plan, store, pilot)),
         tuple(scale_lines(plan.resolved)),
-        (*((control,) if control else ()), *study_notes(plan.resolved)),
+        (*((control,) if control else ()), *assumed, *study_notes(plan.resolved)),
     )
 
 

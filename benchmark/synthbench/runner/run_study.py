@@ -22,6 +22,7 @@ from synthbench.runner.machine import Machine
 from synthbench.runner.plan_study import resolve_and_plan
 from synthbench.runner.previews import previews
 from synthbench.runner.run_folder import OTHER_FOLDER, check_folder, record_failures, record_plan, record_study
+from synthbench.runner.step_choice import choose_steps
 from synthbench.store import Store, disk_errors, key_of
 from synthbench.study.model import Study
 from synthbench.study.notes import scale_lines, study_notes
@@ -115,6 +116,14 @@ def run_study(
         raise ConfigError(f"within {within:g} s: only a study that decides has rounds to stop after; add decide: 0.02")
     machine.check()
     check_folder(folder)
+
+    def planned(part: Study) -> Plan:
+        return resolve_and_plan(part, store, console, machine.kind(), machine.precision)
+
+    def trained(part: Plan) -> dict[str, dict[str, Any]]:
+        return _run_missing(part, store, machine, console)
+
+    study = choose_steps(study, planned, store, trained, lambda line: console.print(line, highlight=False))
     plan = resolve_and_plan(study, store, console, machine.kind(), machine.precision)
     record_plan(plan, folder)
     missing = plan.lacking(store)

@@ -6,7 +6,7 @@ import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import (
     BeforeValidator,
@@ -22,12 +22,15 @@ from synthbench.io.escaping import printable
 from synthbench.study._dataset_choices import DatasetConfig, HyperParameters, StudyPart, split_environment
 
 __all__ = [
+    "AUTO",
     "BudgetConfig",
+    "FLAT",
     "GeneratorConfig",
     "InitConfig",
     "PluginConfig",
     "READY_MADE",
     "Seeds",
+    "is_flat",
     "is_image_folder",
 ]
 
@@ -35,13 +38,40 @@ READY_MADE = "ready-made"
 """The generator that a path stands for, in place of a name."""
 
 
+AUTO = "auto"
+"""A number of steps that is to be found, see `synthbench.runner.step_choice`."""
+
+FLAT = 0.01
+"""Rise of the score on validation images from doubling the steps below which a training counts as converged."""
+
+
+_FOUND = 0.05
+"""Score below which almost nothing is found yet, so that a rise may still come."""
+
+
+def is_flat(before: float, after: float) -> bool:
+    """Whether doubling the steps brought so little that a training counts as converged.
+
+    Parameters
+    ----------
+    before, after
+        Scores on validation images, 0 … 1.
+    """
+    return after - before < FLAT and after >= _FOUND
+
+
 class BudgetConfig(StudyPart):
-    """A named budget, with any of its numbers replaced."""
+    """A named budget, with any of its numbers replaced.
+
+    `steps` of segmenters may be ``auto``: a run then replaces it by the number from which on more steps bring less than
+    `FLAT`, and keeps in `score_by_steps` what it found: dataset → number of steps → score on validation images, 0 … 1.
+    """
 
     name: str = "quick"
-    steps: Annotated[int, Field(ge=0, strict=True)] | None = None
+    steps: Annotated[int, Field(ge=0, strict=True)] | Literal["auto"] | None = None
     batch_size: Annotated[int, Field(ge=1, strict=True)] | None = None
     patch_size: Annotated[int, Field(ge=8, strict=True)] | None = None
+    score_by_steps: dict[str, dict[int, Annotated[float, Field(ge=0, le=1)]]] | None = None
 
     @model_validator(mode="before")
     @classmethod
@@ -102,8 +132,8 @@ class InitConfig(StudyPart):
             raise ValueError("trained_on is for a file of weights; leave it out")
         if self.budget is not None and self.dataset is None:
             raise ValueError("budget is for training on a dataset first; leave it out")
-        if self.budget is not None and self.budget.steps == 0:
-            raise ValueError("budget: training on a dataset first takes at least 1 step")
+        if self.budget is not None and self.budget.steps in (0, AUTO):
+            raise ValueError("budget: training on a dataset first takes a number of steps, at least 1")
         return self
 
     @field_validator("label")

@@ -61,7 +61,7 @@ class Hosts:
             kind=kind,
             name=name,
             config=dict(config),
-            budget=budget.model_dump() if budget else None,
+            budget=budget.model_dump(exclude={"score_by_steps"}) if budget else None,
         )
         return PluginFingerprint(**{**answer, "tasks": frozenset(answer["tasks"]), "environment": entry.environment})
 

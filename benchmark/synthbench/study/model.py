@@ -16,21 +16,26 @@ from synthbench.io.safe_yaml import read_yaml
 from synthbench.plugin.api import Schedule
 from synthbench.plugin.config_errors import first_problem
 from synthbench.study._choices import (
+    AUTO,
+    FLAT,
     READY_MADE,
     BudgetConfig,
     GeneratorConfig,
     InitConfig,
     PluginConfig,
     Seeds,
+    is_flat,
     is_image_folder,
 )
 from synthbench.study._dataset_choices import DatasetConfig, HyperParameters, SplitConfig
 
 __all__ = [
+    "AUTO",
     "Amount",
     "BudgetConfig",
     "DEFAULT",
     "DatasetConfig",
+    "FLAT",
     "Fraction",
     "GeneratorConfig",
     "HyperParameters",
@@ -44,6 +49,7 @@ __all__ = [
     "Seeds",
     "SplitConfig",
     "Study",
+    "is_flat",
     "is_image_folder",
     "load_study",
     "make_study",
@@ -176,6 +182,8 @@ class Study(BaseModel):
         for generator in self.generators:
             if generator.init is not None:
                 raise ValueError(f"generators: {generator.title!r}: init is for segmenters; leave it out")
+            if generator.budget is not None and generator.budget.steps == AUTO:
+                raise ValueError(f"generators: {generator.title!r}: steps: auto is for segmenters; give a number")
         return self
 
     @model_validator(mode="after")

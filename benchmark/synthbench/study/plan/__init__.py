@@ -3,6 +3,7 @@
 from synthbench.study.plan._builder import make_plan
 from synthbench.study.plan._models import SCORES, SCRATCH, Fidelity, LabelConsistency, Plan, Task, TrainingRun
 from synthbench.study.plan._positive_control import missing_control
+from synthbench.study.plan._validation import on_validation_images
 
 __all__ = [
     "SCORES",
@@ -14,4 +15,5 @@ __all__ = [
     "Task",
     "make_plan",
     "missing_control",
+    "on_validation_images",
 ]

@@ -55,7 +55,7 @@ def full_budget(cls: Any, choice: BudgetConfig | None, owner: str) -> dict[str, 
     except ConfigError as error:
         raise ConfigError(f"{owner}: {error}") from None
     if cls.budgets:
-        budget |= choice.model_dump(exclude={"name"}, exclude_none=True)
+        budget |= choice.model_dump(exclude={"name", "score_by_steps"}, exclude_none=True)
     return budget
 
 
