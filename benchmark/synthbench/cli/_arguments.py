@@ -118,7 +118,7 @@ def add_study(parser: argparse.ArgumentParser) -> None:
         help="train in rounds until arms are better, worse or within ±M of real, such as 0.02; --seeds is the maximum",
     )
     grid.add_argument("--budget", help="smoke, quick, standard or paper")
-    grid.add_argument("--steps", metavar="N", help="optimiser steps, instead of the budget's; auto: chosen on real images")
+    grid.add_argument("--steps", metavar="N", help="optimiser steps; auto: chosen on real images")
     grid.add_argument("--patch", metavar="N", help="side of a training patch in pixels, instead of the budget's")
     grid.add_argument(
         "--border-objects", metavar="WHAT", help="whether objects at the image border are scored: include or exclude"
