@@ -120,11 +120,9 @@ def run_study(
     def planned(part: Study) -> Plan:
         return resolve_and_plan(part, store, console, machine.kind(), machine.precision)
 
-    def trained(part: Plan) -> dict[str, dict[str, Any]]:
-        return _run_missing(part, store, machine, console)
-
-    study = choose_steps(study, planned, store, trained, lambda line: console.print(line, highlight=False))
-    plan = resolve_and_plan(study, store, console, machine.kind(), machine.precision)
+    train, say = partial(_train, store, machine, console, until), partial(_say, console)
+    study = choose_steps(study, planned, store, train, say)
+    plan = planned(study)
     record_plan(plan, folder)
     missing = plan.lacking(store)
     console.print(
@@ -139,7 +137,7 @@ def run_study(
         console.print(f"! {note}", style="yellow", highlight=False, soft_wrap=True)
     outcomes: dict[str, dict[str, Any]] = {}
     if study.decide is not None:
-        decided = decide_study(plan, store, partial(_train, store, machine, console, until), partial(_say, console))
+        decided = decide_study(plan, store, train, say)
         plan, results, outcomes = decided.plan, decided.results, decided.ended
     else:
         if missing:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from collections.abc import Callable, Iterator
 
 from synthbench.errors import ConfigError
 from synthbench.results import Results, collect
+from synthbench.runner.decide_study import Train
 from synthbench.statistics import run_scores
 from synthbench.store import Store
 from synthbench.study.model import AUTO, BudgetConfig, PluginConfig, Study, is_flat
@@ -19,9 +19,6 @@ DOUBLINGS = 3
 
 SEEDS = 2
 """Trainings at each number of steps; the study's own, where it has that number."""
-
-Train = Callable[[Plan], Mapping[str, Mapping[str, Any]]]
-"""Runs what the store lacks of a plan, and returns how each task ended, by key."""
 
 
 def choose_steps(
@@ -49,7 +46,7 @@ def choose_steps(
     Raises
     ------
     ConfigError
-        If a training fails.
+        If a training fails, or the time is up.
     """
     if not any(_budget(study, choice).steps == AUTO for choice in study.segmenters):
         return study
@@ -89,7 +86,12 @@ def _choose(
                 f"twice as many, up to {numbers[-1]:,}; until then, {taken:,} are assumed"
             )
             return budget.model_copy(update={"steps": taken})
-        ended = train(plan) if train is not None and plan.lacking(store) else {}
+        ended, finished = train(plan) if train is not None and plan.lacking(store) else ({}, True)
+        if not finished:
+            raise ConfigError(
+                f"{choice.title}: steps: auto: the time was up before the number of steps was found; the same command "
+                "goes on from here, --within can be longer"
+            )
         for dataset, score in _scores(collect(plan, store, ended), choice.title):
             scores.setdefault(dataset, {})[steps] = score
         if steps != own and all(is_flat(found[steps // 2], found[steps]) for found in scores.values()):
@@ -105,7 +107,7 @@ def _reduced(study: Study, choice: PluginConfig, steps: int | None) -> Study:
     budget = _budget(study, choice).model_copy(update={"steps": steps})
     start = (choice.init or study.init)[:1]
     segmenter = choice.model_copy(update={"budget": budget, "seeds": SEEDS, "init": start})
-    return study.model_copy(update={"segmenters": [segmenter], "generators": [], "test_on": []})
+    return study.model_copy(update={"segmenters": [segmenter], "generators": [], "test_on": [], "decide": None})
 
 
 def _scores(results: Results, title: str) -> Iterator[tuple[str, float]]:
