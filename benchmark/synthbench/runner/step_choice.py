@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 from synthbench.errors import ConfigError
 from synthbench.results import Results, collect
+from synthbench.results.mean_scores import mean_scores
 from synthbench.runner.decide_study import Train
-from synthbench.statistics import run_scores
 from synthbench.store import Store
 from synthbench.study.model import AUTO, BudgetConfig, PluginConfig, Study, is_flat
 from synthbench.study.plan import Plan, on_validation_images
@@ -92,8 +92,10 @@ def _choose(
                 f"{choice.title}: steps: auto: the time was up before the number of steps was found; the same command "
                 "goes on from here, --within can be longer"
             )
-        for dataset, score in _scores(collect(plan, store, ended), choice.title):
-            scores.setdefault(dataset, {})[steps] = score
+        results = collect(plan, store, ended)
+        _check_trainings(results, choice.title)
+        for dataset, score in mean_scores(results).items():
+            scores.setdefault(dataset, {})[steps] = round(score, 4)
         if steps != own and all(is_flat(found[steps // 2], found[steps]) for found in scores.values()):
             break
         taken = steps
@@ -110,17 +112,8 @@ def _reduced(study: Study, choice: PluginConfig, steps: int | None) -> Study:
     return study.model_copy(update={"segmenters": [segmenter], "generators": [], "test_on": [], "decide": None})
 
 
-def _scores(results: Results, title: str) -> Iterator[tuple[str, float]]:
-    """Yield the mean score of each dataset over its trainings."""
+def _check_trainings(results: Results, title: str) -> None:
     failed = results.runs[results.runs["status"] != "ok"]
     if len(failed):
         why = str(failed["error"].iloc[0]) or "a training is missing"
         raise ConfigError(f"{title}: steps: auto: {why}; give a number of steps")
-    for dataset, images in results.images.groupby("dataset", sort=False):
-        instances = "iou" in images and images["iou"].notna().any()
-        found = (
-            run_scores(images, "f1", "mean")
-            if instances
-            else run_scores(images.drop(columns="iou", errors="ignore"), "miou_star")
-        )
-        yield str(dataset), round(float(found["score"].mean()), 4)
