@@ -220,6 +220,13 @@ def test_a_dataset_that_is_trained_on_first_is_brought_to_the_same_diameter(plan
     assert starts("auto", dataset, cells(tmp_path / "little", 5)) == pytest.approx([2.2], abs=0.1)
 
 
+def test_test_images_of_other_datasets_have_the_factor_of_the_training_images(planned, tmp_path: Path) -> None:
+    plan = planned(cells(tmp_path / "cells"), test_on=[cells(tmp_path / "others", 20)])
+    tested = [plan.tasks[run.evaluate] for run in plan.training_runs]
+    assert len({task.content["test"] for task in tested}) == 2
+    assert {task.content["scale"]["factor"] for task in tested} == set(factors(plan))
+
+
 def test_ready_made_images_are_scaled_as_those_of_the_dataset(planned, tmp_path: Path) -> None:
     made = [disc_sample(f"made-{n}", 41) for n in range(6)]
     for kind in ("images", "masks"):
