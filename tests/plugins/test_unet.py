@@ -136,6 +136,16 @@ def test_another_seed_is_another_network(blob_set: SampleSet) -> None:
     assert any(not torch.equal(a, b) for a, b in zip(weights(one), weights(two), strict=True))
 
 
+def test_the_arms_of_a_seed_start_from_the_same_weights(blob_set: SampleSet) -> None:
+    untrained = Context(seed=3, budget=Budget(steps=0, batch_size=2, patch_size=32))
+    found = []
+    for mix in (TrainingMix(blob_set[:6]), TrainingMix(blob_set[:4], blob_set[4:8], 0.5)):
+        unet = UNet(UNetConfig(**SMALL))
+        unet.fit(mix, blob_set[:2], untrained)
+        found.append(weights(unet))
+    assert all(torch.equal(one, other) for one, other in zip(*found, strict=True))
+
+
 # -- all sorts of images ----------------------------------------------------------------------------------------------
 
 

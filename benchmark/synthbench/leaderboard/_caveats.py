@@ -143,9 +143,26 @@ def _few_seeds(table: pd.DataFrame) -> Iterator[str]:
             "With one seed nothing can be decided: repeated training could give another difference. The intervals "
             f"assume a standard deviation of {PRIOR.training:.3f} between trainings."
         )
+    if "decision" in table:
+        yield from _decided(table)
+        return
     seeds = table.loc[~once, "delta_seeds"].dropna()
     if len(seeds) and 1 < seeds.min() < FEW_SEEDS:
         yield (f"With {seeds.min():.0f} seeds, the variance between trainings is poorly known, so intervals are wide.")
+
+
+def _decided(table: pd.DataFrame) -> Iterator[str]:
+    """Say which arms of a study that decides are open, and which figures are those of a fixed number of seeds."""
+    rows = [row for row in records(table) if row["decision"]]
+    decided = sum(row["decision"].startswith("decided") for row in rows)
+    yield (
+        f"Arms were given seeds until they were decided: {decided} of {len(rows)} are. Their intervals, p-values and "
+        "ranks hold whenever an arm was stopped; intervals of headroom, equivalent real images and label consistency "
+        "are those of a fixed number of seeds."
+    )
+    for row in rows:
+        if not row["decision"].startswith("decided"):
+            yield f"{place(row)}, {short(row['arm'])}: {row['decision']}."
 
 
 def _few_images(table: pd.DataFrame) -> Iterator[str]:

@@ -88,6 +88,13 @@ DEFINITIONS = {
     "recovered_high": "Upper end of the 95 % interval of recovered.",
     "verdict": "better or worse than real: p below .05 after correction for the number of arms; otherwise undecided. "
     "“one seed”: without repeated training nothing can be decided.",
+    "decision": "Of a study with the key decide: after how many seeds the arm was decided, or why it isn't. Δ has a "
+    "repeated confidence interval, and p is sequential: both hold whenever an arm was stopped, so an interval is wider "
+    "than that of a study with as many seeds fixed. Verdicts: better, worse, or within the margin.",
+    "p_margin": "Of a study with the key decide: sequential p-value of a difference of at least the margin, corrected "
+    "for the number of arms (Holm); below .05 the verdict is “within”.",
+    "delta_limit": "Of a study with the key decide: what the test images leave open however many seeds there are. If "
+    "it isn't below the margin, the arm can't be shown to be within it.",
     "rank": "Rank by Δ (0 for real images alone), with the range of ranks compatible with the data; arms with "
     "overlapping ranges can't be distinguished. Each pair of arms is compared at 95 % separately.",
     "rank_low": "Best rank compatible with the data at 95 %.",

@@ -60,7 +60,21 @@ def shown(table: pd.DataFrame) -> list[str]:
         if c in table and table[c].notna().any()
     ]
     seen = ["weights_seen"] if "weights_seen" in table and (table["weights_seen"] != "").any() else []
-    names = [*group, "segmenter", *seen, "arm", *main, "delta", "verdict", "rank", *gains, "completed", *rest]
+    decision = ["decision"] if "decision" in table and "value" not in table else []
+    names = [
+        *group,
+        "segmenter",
+        *seen,
+        "arm",
+        *main,
+        "delta",
+        "verdict",
+        *decision,
+        "rank",
+        *gains,
+        "completed",
+        *rest,
+    ]
     return [*names, *(c for c in table.attrs.get("columns", ()) if c not in names)]
 
 
