@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import json
-from argparse import Namespace
 from pathlib import Path
 
 import pytest
 
 from synthbench import run
-from synthbench.cli._arguments import within_from
 from synthbench.errors import ConfigError
 from synthbench.results import load_results
 from synthbench.study.model import MOST_SEEDS, make_study
@@ -73,19 +71,6 @@ def test_time_that_is_up_leaves_the_last_complete_round(trial) -> None:
     runs = load_results(trial.folder / "runs" / "trial").runs
     assert set(runs["status"]) == {"missing"}
     assert set(runs["seed"]) == {0, 1}
-
-
-@pytest.mark.parametrize(
-    ("given", "seconds"), [("90", 90), ("45m", 2700), ("1.5h", 5400), ("2d", 172800), (None, None)]
-)
-def test_times_have_units(given: str, seconds: float) -> None:
-    assert within_from(Namespace(within=given)) == seconds
-
-
-@pytest.mark.parametrize("given", ["soon", "0", "-3h", "6 weeks"])
-def test_a_time_that_is_none_is_refused(given: str) -> None:
-    with pytest.raises(ConfigError, match=given):
-        within_from(Namespace(within=given))
 
 
 def test_a_time_is_refused_for_a_study_that_does_not_decide(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from synthbench.cli import build_parser
-from synthbench.cli._arguments import add_study, study_from
+from synthbench.cli._arguments import add_study, study_from, within_from
 from synthbench.errors import ConfigError
 from synthbench.study.model import DEFAULT, Study, make_study, read_study
 
@@ -101,3 +101,24 @@ def test_the_scale_replaces_that_of_the_file(tmp_path: Path, word: str, scale: o
     path.write_text(yaml.safe_dump({"datasets": ["cells"], "segmenters": ["unet"], "scale": 25}))
     assert study(str(path)).scale == 25
     assert study(str(path), "--scale", word).scale == scale
+
+
+@pytest.mark.parametrize(
+    ("given", "seconds"), [("90", 90), ("45m", 2700), ("1.5h", 5400), ("2d", 172800), (None, None)]
+)
+def test_times_have_units(given: str, seconds: float) -> None:
+    assert within_from(argparse.Namespace(within=given)) == seconds
+
+
+@pytest.mark.parametrize("given", ["soon", "0", "-3h", "6 weeks"])
+def test_a_time_that_is_none_is_refused(given: str) -> None:
+    with pytest.raises(ConfigError, match=given):
+        within_from(argparse.Namespace(within=given))
+
+
+def test_a_margin_is_an_option_and_the_seeds_are_the_most() -> None:
+    found = study("--decide", "0.02")
+    assert (found.decide, found.seeds) == (0.02, 12)
+    assert study("--decide", "0.02", "--seeds", "5").seeds == 5
+    with pytest.raises(ConfigError, match="much"):
+        study("--decide", "much")
