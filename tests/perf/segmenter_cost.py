@@ -229,6 +229,7 @@ def tables(rows: list[dict[str, Any]]) -> str:
         whole = first + patches + steps
         tuned = sum(row["tuning"].values())
         parts = ", ".join(f"{row['tuning'].get(part, 0.0):.1f}" for part in ("network", "decoding", "scoring"))
+        parts = parts if "network" in row["tuning"] else "–"
         lines.append(
             f"| `{row['name']}` | {row['budget'][0]:,} × {row['budget'][1]} × {row['budget'][2]}² | {steps:.1f} "
             f"| {first:.1f} ({first / whole:.1%}) | {patches:.1f} ({patches / whole:.1%}) "
