@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from synthbench.leaderboard._columns import title
-from synthbench.leaderboard._formatting import MISSING, delta, listed, records, short
+from synthbench.leaderboard._formatting import MISSING, delta, first_words, listed, records, short
 from synthbench.leaderboard._headline import found_nothing, place
 from synthbench.leaderboard._verdicts import ONE_SEED
 from synthbench.results import UNIT, trained_and_tested
@@ -117,7 +117,7 @@ def _outcome(rows: Sequence[Mapping[str, Any]]) -> str:
     if all(r["verdict"] == ONE_SEED for r in with_differences(rows)):
         return f"one seed of {segmenter} can't decide anything"
     compared = with_differences(rows)
-    helped = [r for r in compared if r["verdict"] == "better"]
+    helped = [r for r in compared if first_words(r["verdict"]) == "better"]
     hurt = [r for r in compared if r["verdict"].startswith("worse") and r["generator"] != NEGATIVE_CONTROL]
     better, worse = ([_name(r, rows) for r in named] for named in (helped, hurt))
     first = f"{listed(better)} improved {segmenter}" if better else f"{_nothing(rows)} measurably improved {segmenter}"
