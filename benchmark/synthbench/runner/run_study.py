@@ -127,8 +127,8 @@ def run_study(
     missing = plan.lacking(store)
     at_most = " at most" if study.decide is not None else ""
     console.print(
-        f"{study.name}: {len(plan.tasks)} tasks, {len(plan.tasks) - len(missing)} stored, {len(missing)} to run{at_most}"
-        f" · store {store.root} · run folder {folder}",
+        f"{study.name}: {len(plan.tasks)} tasks, {len(plan.tasks) - len(missing)} stored, {len(missing)} to run"
+        f"{at_most} · store {store.root} · run folder {folder}",
         highlight=False,
         soft_wrap=True,
     )
