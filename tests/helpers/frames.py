@@ -187,7 +187,7 @@ def results(table: pd.DataFrame | None = None, **choices: object) -> SimpleNames
     )
     study = SimpleNamespace(
         name="phantom-nuclei",
-        budget=SimpleNamespace(name="quick", steps=None),
+        budget=SimpleNamespace(name="quick", steps=None, score_by_steps=None),
         segmenters=[SimpleNamespace(budget=None)],
         fractions=[1.0],
         synthetic=["1x"],

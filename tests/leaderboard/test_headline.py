@@ -159,7 +159,7 @@ def test_a_baseline_that_found_nothing_can_show_nothing(frames: SimpleNamespace,
 def test_a_report_on_the_smoke_budget_says_that_it_finds_nothing(frames: SimpleNamespace, tmp_path: Path) -> None:
     found = amounts(frames, {45: 0.0})
     quick = found.study.budget
-    smoke, more_steps = (SimpleNamespace(name="smoke", steps=steps) for steps in (None, 60))
+    smoke, more_steps = (SimpleNamespace(name="smoke", steps=steps, score_by_steps=None) for steps in (None, 60))
     for study_budget, own_budget, warned in (
         (smoke, None, True),
         (quick, smoke, True),
