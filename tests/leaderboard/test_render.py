@@ -256,6 +256,19 @@ def test_headline_when_there_is_nothing_to_compare(whole: SimpleNamespace, frame
     assert headline(found).startswith("Nothing could be compared")
 
 
+def test_a_study_of_real_images_alone_is_headed_by_its_scores(whole: SimpleNamespace) -> None:
+    alone = SimpleNamespace(**vars(whole))
+    alone.runs = whole.runs[whole.runs["arm"] == "real"]
+    alone.images = whole.images[whole.images["arm"] == "real"]
+    found = table(alone, draws=DRAWS)
+    line = headline(found)
+    assert line.startswith("Without synthetic images")
+    assert f"{found['f1@0.50'].max():.3f}" in line
+    assert "synthetic" not in design(found, [])
+    alone.runs, alone.images = alone.runs.assign(status="failed"), alone.images[:0]
+    assert headline(table(alone, draws=DRAWS)).startswith("No training")
+
+
 def test_objects_lost_in_learning_and_drawing_are_shown_where_there_are_any(frames: SimpleNamespace) -> None:
     found = exact(frames)
     assert not {"lost", "removed", "unplaced", "empty"} & set(fidelity_tables(table(found, draws=DRAWS))["masks"])

@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from synthbench.leaderboard._columns import title
-from synthbench.leaderboard._formatting import MISSING, delta, first_words, listed, records, short
+from synthbench.leaderboard._formatting import MISSING, delta, first_words, listed, number, records, short
 from synthbench.leaderboard._headline import found_nothing, place
 from synthbench.leaderboard._verdicts import ONE_SEED
 from synthbench.results import UNIT, trained_and_tested
@@ -27,6 +27,8 @@ __all__ = [
 
 NEGATIVE_CONTROL = "shuffled"
 REPEATED = "duplicate"
+_FEW = 3
+
 COPYING = (REPEATED, NEGATIVE_CONTROL, "classic")
 """Controls that consist of training images by design."""
 
@@ -35,6 +37,8 @@ def headline(table: pd.DataFrame) -> str:
     """Return one sentence: which arms improved which segmenter, or that none did."""
     boards = list(rows_by_block(table))
     compared = [rows for rows in boards if with_differences(rows)]
+    if (table["generator"] == "").all():
+        return _real_images_alone(table)
     if not compared:
         return "Nothing could be compared: no arm other than real images alone has scores."
     if len(boards) <= 3:
@@ -56,6 +60,21 @@ def headline(table: pd.DataFrame) -> str:
         f"Compared with real images alone, synthetic data helped in {better} of {better + worse + open_} comparisons, "
         f"hurt in {worse}, and made no significant difference in {open_}."
     )
+
+
+def _real_images_alone(table: pd.DataFrame) -> str:
+    """Return the scores of a study without synthetic images, in one sentence; of many, the lowest and the highest."""
+    scored = [row for row in records(table) if not pd.isna(row[row["metric"]])]
+    if not scored:
+        return "No training on real images alone has scores."
+    if len(scored) > _FEW:
+        low, high = (choose(scored, key=lambda row: row[row["metric"]]) for choose in (min, max))
+        return f"Without synthetic images, scores reach from {_score(low)} to {_score(high)}."
+    return f"Without synthetic images: {'; '.join(map(_score, scored))}."
+
+
+def _score(row: Mapping[str, Any]) -> str:
+    return f"{title(row['metric'])} {number(row[row['metric']])} ({place(row)})"
 
 
 def details(table: pd.DataFrame) -> list[tuple[str, list[str]]]:
@@ -82,10 +101,10 @@ def design(table: pd.DataFrame, images: Sequence[pd.DataFrame]) -> str:
     groups = max((frame[UNIT].nunique() for frame in images if UNIT in frame), default=0)
     own = table[table["tested_on"] == table["dataset"]]
     joined = f" from {counted(groups, 'group')}" if groups else ""
+    synthetic = ", with and without synthetic ones" if (table["generator"] != "").any() else ""
     return (
         f"{counted(arms, 'arm')}, {counted(segmenters, 'segmenter')}, {int(own['runs_planned'].sum())} trainings on "
-        f"{real} real images, with and without synthetic ones, all with the same number of steps; tested on {tested} "
-        f"other images{joined}."
+        f"{real} real images{synthetic}, all with the same number of steps; tested on {tested} other images{joined}."
     )
 
 
