@@ -33,6 +33,7 @@ from synthbench.leaderboard._run_files import environment, pictures, read_text
 from synthbench.leaderboard._strata import by_group, groups_of
 from synthbench.leaderboard._tables import table
 from synthbench.leaderboard._verdicts import REAL, UNCHANGED
+from synthbench.leaderboard.advice import advice
 from synthbench.version import __version__
 
 if TYPE_CHECKING:
@@ -93,6 +94,7 @@ def page(
         details=details(leaderboard),
         design=design(leaderboard, [block.images for block in study_blocks]),
         caveats=caveats(leaderboard),
+        advice=advice(results, board=leaderboard),
         label_consistency="label_consistency" in used,
         aggregation=aggregation,
         boards=[grid(heading, board, shown(board)) for heading, board in boards(leaderboard)],
