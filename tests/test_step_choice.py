@@ -48,6 +48,13 @@ def test_what_is_not_flat_at_the_end_is_said_to_be_not_converged(tmp_path: Path,
     assert "Not converged" in markdown(table(run.results))
 
 
+def test_a_segmenter_that_takes_no_steps_stays_as_it_is(tmp_path: Path, study: dict) -> None:
+    planned = synthbench.plan(study | {"segmenters": ["blind", "patient"]}, store=tmp_path / "store", device="cpu")
+    assert planned.plan.resolved.study.segmenters[0].budget is None
+    assert any("patient" in line for line in planned.warnings)
+    assert not any("blind: steps" in line for line in planned.warnings)
+
+
 def test_choosing_looks_at_no_test_image(tmp_path: Path, study: dict) -> None:
     run = synthbench.run(study, folder=tmp_path / "run", store=tmp_path / "store", engine="serial")
     test = set(run.plan.resolved.conditions[0].test.ids)

@@ -38,6 +38,8 @@ class Option:
         What is known of it, in a sentence.
     gain, low, high : float or None
         Expected change of the score, with its 95 % interval.
+    arm : str
+        With synthetic images: the one that gains are of.
     images : int or None
         Real images to annotate, or synthetic ones to add.
     machine_hours, hours_of_annotating : float or None
@@ -50,6 +52,7 @@ class Option:
     gain: float | None = None
     low: float | None = None
     high: float | None = None
+    arm: str = ""
     images: int | None = None
     machine_hours: float | None = None
     hours_of_annotating: float | None = None
@@ -144,7 +147,7 @@ def _named(option: Option) -> str:
     gain = f"{signed(option.gain or 0)}"
     if option.kind == "annotate":
         return f"annotate {option.images} more images ({gain})"
-    return f"add {option.text.partition(':')[0]} ({gain})"
+    return f"add {short(option.arm)} ({gain})"
 
 
 def _annotate(rows: Sequence[Mapping[str, Any]], of_segmenter: pd.DataFrame, minutes_per_image: float | None) -> Option:
@@ -160,13 +163,13 @@ def _annotate(rows: Sequence[Mapping[str, Any]], of_segmenter: pd.DataFrame, min
     hours = None if minutes_per_image is None else more * minutes_per_image / 60
     text = f"{more} more real images: {score} {signed(first['headroom'])}{_interval(low, high)}"
     if once:
-        return Option("annotate", None, f"{text}, from one seed: not known.", gain, low, high, more, None, hours)
+        return Option("annotate", None, f"{text}, from one seed: not known.", gain, low, high, "", more, None, hours)
     helps = True if low is not None and low > 0 else False if high is not None and high < PRACTICAL else None
     text += {True: "", False: ", no gain of practical size", None: ", not significantly above 0, so not known"}[helps]
     if helps and (flat := _flat_from(of_segmenter, int(first["fraction"]), most)):
         text += f"; from {flat} images on, more bring no significant gain"
     text += f"; {hours:.1f} h of annotating" if hours is not None else ""
-    return Option("annotate", helps, f"{text}.", gain, low, high, more, None, hours)
+    return Option("annotate", helps, f"{text}.", gain, low, high, "", more, None, hours)
 
 
 def _flat_from(of_segmenter: pd.DataFrame, fraction: int, most: int) -> int | None:
@@ -189,7 +192,7 @@ def _add_synthetic(rows: Sequence[Mapping[str, Any]]) -> Option:
     seconds = [_known(chosen.get(name)) for name in ("generator_seconds", "draw_seconds")]
     hours = None if seconds[1] is None else sum(value or 0.0 for value in seconds) / 3600
     text = f"{short(chosen['arm'])}: {title(chosen['metric'])} {signed(chosen['delta'])}{_interval(low, high)}"
-    numbers = (float(chosen["delta"]), low, high, int(chosen["synthetic"]), hours)
+    numbers = (float(chosen["delta"]), low, high, str(chosen["arm"]), int(chosen["synthetic"]), hours)
     if better:
         share = "" if pd.isna(chosen["recovered"]) else f", {recovered(chosen)} of what more real images bring"
         cost = "" if hours is None else f"; {duration(3600 * hours)} to make"

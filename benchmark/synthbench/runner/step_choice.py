@@ -52,8 +52,8 @@ def choose_steps(
         return study
     chosen = []
     for choice in study.segmenters:
-        budget = _budget(study, choice)
-        if budget.steps == AUTO:
+        budget: BudgetConfig | None = _budget(study, choice)
+        if budget is not None and budget.steps == AUTO:
             budget = _choose(study, choice, make_plan, store, train, say)
         chosen.append(choice.model_copy(update={"budget": budget}))
     shared = study.budget.model_copy(update={"steps": None}) if study.budget.steps == AUTO else study.budget
@@ -71,10 +71,13 @@ def _choose(
     store: Store,
     train: Train | None,
     say: Callable[[str], None],
-) -> BudgetConfig:
+) -> BudgetConfig | None:
+    """Return a budget with the number that was found; None for a segmenter that takes no steps."""
     budget = _budget(study, choice)
     first = make_plan(_reduced(study, choice, None))
-    own = int(first.resolved.segmenters[0].plugin.budget["steps"])
+    own = int(first.resolved.segmenters[0].plugin.budget.get("steps") or 0)
+    if not own:
+        return None
     numbers = [own * 2**doubling for doubling in range(DOUBLINGS + 1)]
     scores: dict[str, dict[int, float]] = {}
     taken = own
@@ -108,8 +111,9 @@ def _reduced(study: Study, choice: PluginConfig, steps: int | None) -> Study:
     """Return the study of one segmenter on real images alone, with this number of steps; None: the budget's own."""
     budget = _budget(study, choice).model_copy(update={"steps": steps})
     start = (choice.init or study.init)[:1]
-    segmenter = choice.model_copy(update={"budget": budget, "seeds": SEEDS, "init": start})
-    return study.model_copy(update={"segmenters": [segmenter], "generators": [], "test_on": [], "decide": None})
+    segmenter = choice.model_copy(update={"budget": None, "seeds": SEEDS, "init": start})
+    alone = {"segmenters": [segmenter], "generators": [], "test_on": [], "decide": None}
+    return study.model_copy(update={**alone, "budget": budget})
 
 
 def _check_trainings(results: Results, title: str) -> None:

@@ -6,6 +6,7 @@ import json
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from typing import Any, TypeVar
 
 import numpy as np
@@ -222,7 +223,7 @@ class Scaler:
         total = ScaledObjects()
         for samples in sets:
             question = {"images": samples.fingerprint, "factor": factor, "few": FEW_PIXELS}
-            total += ScaledObjects(**self._remembered("scaled", question, lambda: measure(samples)))  # noqa: B023
+            total += ScaledObjects(**self._remembered("scaled", question, partial(measure, samples)))
         return total
 
     def _remembered(

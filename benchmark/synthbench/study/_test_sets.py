@@ -45,8 +45,6 @@ class TestSet:
         The dataset, and those that its images come from.
     """
 
-    __test__ = False
-
     dataset: str
     folder: Path
     samples: SampleSet
@@ -75,9 +73,6 @@ def open_test_sets(choices: Iterable[DatasetConfig], opened: Opener) -> tuple[Te
 def test_sets_of(condition: Condition, sets: Iterable[TestSet]) -> list[TestSet]:
     """Return those that are of another dataset than a condition's."""
     return [each for each in sets if each.folder != condition.folder]
-
-
-test_sets_of.__test__ = False  # type: ignore[attr-defined]
 
 
 def check_test_sets(
