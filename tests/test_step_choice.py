@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from io import StringIO
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 import synthbench
 from synthbench.errors import ConfigError
-from synthbench.leaderboard import markdown, table
+from synthbench.leaderboard import markdown, table, terminal
+from synthbench.leaderboard.advice import advice
 from synthbench.study.model import make_study
 
 pytestmark = pytest.mark.usefixtures("trial_registry")
@@ -46,6 +50,42 @@ def test_what_is_not_flat_at_the_end_is_said_to_be_not_converged(tmp_path: Path,
     run = synthbench.run(study | slow, folder=tmp_path / "run", store=tmp_path / "store", engine="serial")
     assert run.results.study.segmenters[0].budget.steps == 24
     assert "Not converged" in markdown(table(run.results))
+
+
+@pytest.mark.parametrize(("needed", "mark"), [(3, "converged"), (6, "not converged"), (60, "not converged")])
+def test_a_fixed_number_of_steps_is_compared_with_half_of_it(
+    tmp_path: Path, study: dict, needed: int, mark: str
+) -> None:
+    """The scores of both are those that `steps: auto` finds; the study's own trainings stay as they are."""
+    asked = study | {"segmenters": [{"name": "patient", "config": {"needed": needed}}, "blind"], "fractions": [1.0]}
+    auto = synthbench.run(asked, folder=tmp_path / "auto", store=tmp_path / "store", engine="serial")
+    fixed = asked | {"budget": {"name": "smoke", "steps": 6}, "check_convergence": True}
+    planned = synthbench.plan(fixed, store=tmp_path / "other", device="cpu")
+    assert any("patient" in line and "3 steps" in line for line in planned.warnings)
+    run = synthbench.run(fixed, folder=tmp_path / "run", store=tmp_path / "other", engine="serial")
+    budget = run.results.study.segmenters[0].budget
+    assert budget.steps == 6
+    found = auto.results.study.segmenters[0].budget.score_by_steps["discs"]
+    assert budget.score_by_steps["discs"] == {steps: found[steps] for steps in (3, 6)}
+    board = table(run.results).set_index("segmenter")["convergence"]
+    assert set(board["patient"]) == {mark}
+    assert set(board["blind"]) == {""}
+    console = Console(width=120, record=True, file=StringIO())
+    console.print(terminal(run.results))
+    assert ("patient ‡" in console.export_text()) == (mark == "not converged")
+    (first, *_) = (each for each in advice(run.results) if each.segmenter == "patient")
+    assert first.options[-1].helps == (mark == "not converged")
+    assert not synthbench.plan(fixed, store=tmp_path / "other", device="cpu").missing
+
+
+def test_scores_of_other_steps_are_not_those_of_this_budget(tmp_path: Path, study: dict) -> None:
+    """A study file of a run that was edited since."""
+    run = synthbench.run(study, folder=tmp_path / "run", store=tmp_path / "store", engine="serial")
+    (choice,) = run.results.study.segmenters
+    edited = choice.model_copy(update={"budget": choice.budget.model_copy(update={"steps": 100})})
+    results = replace(run.results, study=run.results.study.model_copy(update={"segmenters": [edited]}))
+    assert set(table(results)["convergence"]) == {""}
+    assert advice(results)[0].options[-1].helps is None
 
 
 def test_a_segmenter_that_takes_no_steps_stays_as_it_is(tmp_path: Path, study: dict) -> None:

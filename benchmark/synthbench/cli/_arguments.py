@@ -119,6 +119,11 @@ def add_study(parser: argparse.ArgumentParser) -> None:
     )
     grid.add_argument("--budget", help="smoke, quick, standard or paper")
     grid.add_argument("--steps", metavar="N", help="optimiser steps; auto: chosen on real images")
+    grid.add_argument(
+        "--check-convergence",
+        action="store_true",
+        help="also train on real images with half the steps, to see whether segmenters are trained far enough",
+    )
     grid.add_argument("--patch", metavar="N", help="side of a training patch in pixels, instead of the budget's")
     grid.add_argument(
         "--border-objects", metavar="WHAT", help="whether objects at the image border are scored: include or exclude"
@@ -248,6 +253,8 @@ def study_from(args: argparse.Namespace) -> Any:
         content["encoder"] = {"name": "inception", "config": {"weights": args.inception}}
     elif args.encoder:
         content["encoder"] = args.encoder
+    if args.check_convergence:
+        content["check_convergence"] = True
     if args.border_objects is not None:
         content["border_objects"] = args.border_objects
     if args.name:

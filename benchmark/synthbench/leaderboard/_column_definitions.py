@@ -119,10 +119,12 @@ DEFINITIONS = {
     "label_consistency_images": "Synthetic images behind label_consistency.",
     "generator_seeds": "Trainings of the generator, or drawings where it isn't trained; with one, all results "
     "describe that one.",
+    "convergence": "Whether the segmenter is trained far enough: “converged” where twice the steps bring less than .01 "
+    "on validation images, real images alone (F-score, mean over IoU; semantic: mIoU*); empty where not measured.",
     "scale": "Factor by which all images were scaled before generators and segmenters saw them, mean over folds; "
     "scores are at the original size.",
     "object_diameter": "Median diameter of the objects of training images in pixels at the original size, mean over "
-    "folds; empty where it wasn't measured.",
+    "folds; empty where not measured.",
     "generator_steps": "Optimiser steps of the generator; 0 where it isn't trained.",
     "image_precision": "Share of the synthetic images that lie among real test images, by features: do they look "
     "real? In brackets real vs real: the same with real training images in place of the synthetic ones.",

@@ -13,6 +13,7 @@ from rich.text import Text
 
 from synthbench.leaderboard._caveats import caveats
 from synthbench.leaderboard._columns import title
+from synthbench.leaderboard._convergence import NOT_CONVERGED
 from synthbench.leaderboard._formatting import MISSING, duration, first_words, records, short, text
 from synthbench.leaderboard._headline import opening_notes
 from synthbench.leaderboard._narrative import headline
@@ -29,7 +30,7 @@ __all__ = ["terminal", "terminal_by_group"]
 _STYLES = {"better": "green", "worse": "red", MISSING: "bold red", "no pairs": "red", "no baseline": "red"}
 _STYLES |= {"nothing changed": "red"}
 _ERROR = 160
-_SEEN = "†"
+_SEEN, _RISING = "†", "‡"
 _NARROWEST_ARM = 16
 _AT_A_TIME = 6
 """Further columns that stand beside each other."""
@@ -60,7 +61,9 @@ def terminal(
     notes = caveats(found)
     notes += [f"{r['segmenter']}, {short(r['arm'])}: {r['error'][:_ERROR]}" for r in records(found) if r["error"]]
     parts += [Text(f"! {note}", style="yellow") for note in notes]
-    if any(_marked(row).endswith(_SEEN) for row in records(found)):
+    if any(row.get("convergence") == NOT_CONVERGED for row in records(found)):
+        parts.append(Text(f"{_RISING} {NOT_CONVERGED}: more steps may change what is found", "dim"))
+    if any(_SEEN in _marked(row) for row in records(found)):
         parts.append(
             Text(f"{_SEEN} starts from weights that have seen the dataset of the test images, or may have", "dim")
         )
@@ -164,8 +167,9 @@ def _grid(heading: str, part: pd.DataFrame, left_out: Sequence[str] = ()) -> Tab
 
 def _marked(row: dict[str, Any]) -> str:
     """Return the name of a segmenter, with a sign where its weights have seen the test images' dataset, or may have."""
-    fair = row.get("weights_seen", "") in ("", NOT_SEEN)
-    return str(row["segmenter"]) if fair else f"{row['segmenter']} {_SEEN}"
+    seen = "" if row.get("weights_seen", "") in ("", NOT_SEEN) else _SEEN
+    rising = _RISING if row.get("convergence") == NOT_CONVERGED else ""
+    return f"{row['segmenter']} {seen}{rising}".rstrip()
 
 
 def _after_delta(row: dict[str, Any], name: str) -> Text:

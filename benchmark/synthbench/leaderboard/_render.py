@@ -60,11 +60,13 @@ def shown(table: pd.DataFrame) -> list[str]:
         if c in table and table[c].notna().any()
     ]
     seen = ["weights_seen"] if "weights_seen" in table and (table["weights_seen"] != "").any() else []
+    convergence = ["convergence"] if "convergence" in table else []
     decision = ["decision"] if "decision" in table and "value" not in table else []
     names = [
         *group,
         "segmenter",
         *seen,
+        *convergence,
         "arm",
         *main,
         "delta",

@@ -10,7 +10,7 @@ import pandas as pd
 
 from synthbench.leaderboard._blocks import ComparisonBlock, blocks
 from synthbench.leaderboard._controls import no_controls, of_more_real_images, unchanged
-from synthbench.leaderboard._convergence import convergence_notes
+from synthbench.leaderboard._convergence import convergence_columns, convergence_notes
 from synthbench.leaderboard._fidelity import fidelity, label_consistency, no_label_consistency
 from synthbench.leaderboard._gains import against_duplicate, in_real_images, no_gains
 from synthbench.leaderboard._headline import found_nothing
@@ -137,6 +137,7 @@ def _block_rows(
                 "init": first.get("init", SCRATCH),
                 "weights_seen": first.get("weights_seen", ""),
                 **scale_columns(runs),
+                **convergence_columns(results, block.segmenter, block.dataset),
                 "arm": arm,
                 "generator": first["generator"],
                 "synthetic": int(first["synthetic"]),

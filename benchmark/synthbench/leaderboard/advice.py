@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any, Literal
 import pandas as pd
 
 from synthbench.leaderboard._columns import title
+from synthbench.leaderboard._convergence import CONVERGED, convergence, scores_by_steps
 from synthbench.leaderboard._formatting import duration, first_words, records, recovered, short, signed
 from synthbench.leaderboard._headline import found_nothing, place
 from synthbench.leaderboard._narrative import NEGATIVE_CONTROL, REPEATED, with_differences
 from synthbench.leaderboard._tables import table
-from synthbench.results import is_flat
 
 if TYPE_CHECKING:
     from synthbench.results import Results
@@ -209,21 +209,15 @@ def _brings_nothing(row: Mapping[str, Any]) -> bool:
 
 
 def _train_longer(results: Results, row: Mapping[str, Any]) -> Option:
-    for choice in results.study.segmenters:
-        budget = choice.budget
-        if budget is None or not budget.score_by_steps:
-            continue
-        named = row["segmenter"] == choice.title or str(row["segmenter"]).startswith(f"{choice.title} from ")
-        scores = budget.score_by_steps.get(row["dataset"], {})
-        if not named or len(scores) < 2:
-            continue
-        before, after = sorted(scores)[-2:]
-        rise = scores[after] - scores[before]
-        text = f"{after:,} steps instead of {before:,}: {signed(rise)} on validation images"
-        if is_flat(scores[before], scores[after]):
-            return Option("train longer", False, f"{text}; the training has converged.", round(rise, 4))
-        return Option("train longer", True, f"{text}; not flat at the largest number that was tried.", round(rise, 4))
-    return Option("train longer", None, "more steps: not known; a study with steps: auto measures it.")
+    scores = scores_by_steps(results, str(row["segmenter"]), str(row["dataset"]))
+    if not scores:
+        return Option("train longer", None, "more steps: not known; a study with check_convergence measures it.")
+    before, after = list(scores)[-2:]
+    rise = scores[after] - scores[before]
+    text = f"{after:,} steps instead of {before:,}: {signed(rise)} on validation images"
+    if convergence(scores) == CONVERGED:
+        return Option("train longer", False, f"{text}; the training has converged.", round(rise, 4))
+    return Option("train longer", True, f"{text}; not flat at the largest number that was tried.", round(rise, 4))
 
 
 def _known(value: Any) -> float | None:

@@ -1,11 +1,16 @@
-"""``steps: auto``: the number of steps from which on more of them bring nothing, found on real images alone."""
+"""Whether segmenters are trained far enough, found on real images alone.
+
+``steps: auto`` chooses the number of steps from which on more of them bring nothing; ``check_convergence`` asks whether
+a given number is one.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from synthbench.errors import ConfigError
-from synthbench.results import Results, collect
+from synthbench.results import collect
 from synthbench.results.mean_scores import mean_scores
 from synthbench.runner.decide_study import Train
 from synthbench.store import Store
@@ -24,13 +29,16 @@ SEEDS = 2
 def choose_steps(
     study: Study, make_plan: Callable[[Study], Plan], store: Store, train: Train | None, say: Callable[[str], None]
 ) -> Study:
-    """Return a study with a number where it says ``steps: auto``.
+    """Return a study with a number where it says ``steps: auto``, and with its scores by steps.
 
     A segmenter is trained with the budget's own number of steps on all real images of the first fold, then with twice
     as many, and so on, until its score on validation images (F-score, mean over IoU 0.5 … 0.95; semantic: mIoU*) is
     flat on every dataset of the study: it rises by less than `synthbench.study.model.FLAT`, and isn't near 0. The
     number before that doubling is taken; after `DOUBLINGS` doublings, the last one. All arms, datasets, amounts and
     starts of the segmenter get it.
+
+    With ``check_convergence``, a segmenter with a fixed number of steps is scored so after that number and after half
+    of it.
 
     Parameters
     ----------
@@ -48,13 +56,15 @@ def choose_steps(
     ConfigError
         If a training fails, or the time is up.
     """
-    if not any(_budget(study, choice).steps == AUTO for choice in study.segmenters):
+    if not study.check_convergence and not any(_budget(study, choice).steps == AUTO for choice in study.segmenters):
         return study
     chosen = []
     for choice in study.segmenters:
-        budget: BudgetConfig | None = _budget(study, choice)
-        if budget is not None and budget.steps == AUTO:
+        budget = choice.budget
+        if _budget(study, choice).steps == AUTO:
             budget = _choose(study, choice, make_plan, store, train, say)
+        elif study.check_convergence:
+            budget = _check(study, choice, make_plan, store, train, say)
         chosen.append(choice.model_copy(update={"budget": budget}))
     shared = study.budget.model_copy(update={"steps": None}) if study.budget.steps == AUTO else study.budget
     return study.model_copy(update={"segmenters": chosen, "budget": shared})
@@ -74,32 +84,23 @@ def _choose(
 ) -> BudgetConfig | None:
     """Return a budget with the number that was found; None for a segmenter that takes no steps."""
     budget = _budget(study, choice)
-    first = make_plan(_reduced(study, choice, None))
-    own = int(first.resolved.segmenters[0].plugin.budget.get("steps") or 0)
+    own = _own_steps(make_plan(_reduced(study, choice, None)))
     if not own:
         return None
     numbers = [own * 2**doubling for doubling in range(DOUBLINGS + 1)]
     scores: dict[str, dict[int, float]] = {}
     taken = own
     for steps in numbers:
-        plan = on_validation_images(make_plan(_reduced(study, choice, steps)))
-        if train is None and plan.lacking(store):
+        found = _scores(study, choice, steps, make_plan, store, train, "steps: auto")
+        if found is None:
             say(
                 f"{choice.title}: steps: auto: a run first trains it on real images with {own:,} steps, then with "
                 f"twice as many, up to {numbers[-1]:,}; until then, {taken:,} are assumed"
             )
             return budget.model_copy(update={"steps": taken})
-        ended, finished = train(plan) if train is not None and plan.lacking(store) else ({}, True)
-        if not finished:
-            raise ConfigError(
-                f"{choice.title}: steps: auto: the time was up before the number of steps was found; the same command "
-                "goes on from here, --within can be longer"
-            )
-        results = collect(plan, store, ended)
-        _check_trainings(results, choice.title)
-        for dataset, score in mean_scores(results).items():
-            scores.setdefault(dataset, {})[steps] = round(score, 4)
-        if steps != own and all(is_flat(found[steps // 2], found[steps]) for found in scores.values()):
+        for dataset, score in found.items():
+            scores.setdefault(dataset, {})[steps] = score
+        if steps != own and all(is_flat(of[steps // 2], of[steps]) for of in scores.values()):
             break
         taken = steps
     chosen = budget.model_copy(update={"steps": taken, "score_by_steps": scores})
@@ -107,17 +108,69 @@ def _choose(
     return chosen
 
 
+def _check(
+    study: Study,
+    choice: PluginConfig,
+    make_plan: Callable[[Study], Plan],
+    store: Store,
+    train: Train | None,
+    say: Callable[[str], None],
+) -> BudgetConfig | None:
+    """Return the segmenter's budget, with the scores after its steps and after half of them if it takes two or more."""
+    budget = _budget(study, choice)
+    given = budget.steps if isinstance(budget.steps, int) else None
+    own = _own_steps(make_plan(_reduced(study, choice, given)))
+    if own < 2:
+        return choice.budget
+    scores: dict[str, dict[int, float]] = {}
+    for steps in (own // 2, own):
+        found = _scores(study, choice, given if steps == own else steps, make_plan, store, train, "check_convergence")
+        if found is None:
+            say(f"{choice.title}: check_convergence: a run also trains it on real images with {own // 2:,} steps")
+            return choice.budget
+        for dataset, score in found.items():
+            scores.setdefault(dataset, {})[steps] = score
+    return budget.model_copy(update={"score_by_steps": scores})
+
+
+def _own_steps(plan: Plan) -> int:
+    return int(plan.resolved.segmenters[0].plugin.budget.get("steps") or 0)
+
+
+def _scores(
+    study: Study,
+    choice: PluginConfig,
+    steps: int | None,
+    make_plan: Callable[[Study], Plan],
+    store: Store,
+    train: Train | None,
+    key: str,
+) -> dict[str, float] | None:
+    """Return the score of each dataset after a number of steps; None if it isn't known and nothing may be trained."""
+    plan = on_validation_images(make_plan(_reduced(study, choice, steps)))
+    ended: Mapping[str, Any] = {}
+    if plan.lacking(store):
+        if train is None:
+            return None
+        ended, finished = train(plan)
+        if not finished:
+            raise ConfigError(
+                f"{choice.title}: {key}: the time was up before the scores by steps were found; the same command goes "
+                "on from here, --within can be longer"
+            )
+    results = collect(plan, store, ended)
+    failed = results.runs[results.runs["status"] != "ok"]
+    if len(failed):
+        why = str(failed["error"].iloc[0]) or "a training is missing"
+        way = "give a number of steps" if key == "steps: auto" else f"leave {key} out"
+        raise ConfigError(f"{choice.title}: {key}: {why}; {way}")
+    return {dataset: round(score, 4) for dataset, score in mean_scores(results).items()}
+
+
 def _reduced(study: Study, choice: PluginConfig, steps: int | None) -> Study:
     """Return the study of one segmenter on real images alone, with this number of steps; None: the budget's own."""
     budget = _budget(study, choice).model_copy(update={"steps": steps})
     start = (choice.init or study.init)[:1]
     segmenter = choice.model_copy(update={"budget": None, "seeds": SEEDS, "init": start})
-    alone = {"segmenters": [segmenter], "generators": [], "test_on": [], "decide": None}
+    alone = {"segmenters": [segmenter], "generators": [], "test_on": [], "decide": None, "check_convergence": False}
     return study.model_copy(update={**alone, "budget": budget})
-
-
-def _check_trainings(results: Results, title: str) -> None:
-    failed = results.runs[results.runs["status"] != "ok"]
-    if len(failed):
-        why = str(failed["error"].iloc[0]) or "a training is missing"
-        raise ConfigError(f"{title}: steps: auto: {why}; give a number of steps")

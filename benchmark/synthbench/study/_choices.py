@@ -64,7 +64,8 @@ class BudgetConfig(StudyPart):
     """A named budget, with any of its numbers replaced.
 
     `steps` of segmenters may be ``auto``: a run then replaces it by the number from which on more steps bring less than
-    `FLAT`, and keeps in `score_by_steps` what it found: dataset → number of steps → score on validation images, 0 … 1.
+    `FLAT`. It keeps in `score_by_steps` what it found, as it does where a study has `check_convergence`: dataset →
+    number of steps → score on validation images, 0 … 1.
     """
 
     name: str = "quick"

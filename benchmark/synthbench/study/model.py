@@ -107,6 +107,9 @@ class Study(BaseModel):
         original size.
     budget
         Of everything that doesn't have its own.
+    check_convergence
+        Also score segmenters with a fixed number of steps on validation images after half of it, in a training of its
+        own, to see whether they are trained far enough.
     border_objects
         Whether objects at the image border are scored: ``"exclude"`` leaves out those with a pixel in the outermost two
         rows or columns, true and predicted ones, as the NeurIPS 2022 Cell Segmentation Challenge does.
@@ -137,6 +140,7 @@ class Study(BaseModel):
     generator_seeds: Seeds | None = None
     scale: Scale = "none"
     budget: BudgetConfig = BudgetConfig()
+    check_convergence: bool = False
     border_objects: Literal["include", "exclude"] = "include"
     decide: Annotated[float, Field(gt=0, lt=1)] | None = None
     encoder: PluginConfig | None = None
