@@ -114,10 +114,11 @@ def test_agreement_is_measured_on_no_more_images_than_it_needs(
 @pytest.mark.parametrize(
     ("changes", "line"),
     [
-        ({"fractions": [3]}, r"the same 3 real images; .*“fractions: \[3, 7\]”"),
-        ({"fractions": [0.5]}, "“fractions: \\[0.5, 1.0\\]”"),
-        ({}, r"all real images; .*“fractions: \[1, 7\]”"),
+        ({"fractions": [3]}, "the same 3 real images; .*“real_only: 7”"),
+        ({"fractions": [0.5]}, "“real_only: 1.0”"),
+        ({}, r"all real images; .*“fractions: \[1\]” and “real_only: 7”"),
         ({"fractions": [3, 1.0]}, None),
+        ({"fractions": [3], "real_only": [5]}, None),
         ({"generators": []}, None),
     ],
 )
@@ -130,8 +131,28 @@ def test_a_study_without_more_real_images_is_told_what_to_add(
     else:
         assert told.startswith("no positive control: ")
         assert re.search(line, told)
-        added = yaml.safe_load(re.search("“(.*)”", told)[1])
+        added = yaml.safe_load("\n".join(re.findall("“(.*?)”", told)))
         assert len(plan_of(tmp_path, trial_study, **(changes | added)).resolved.conditions) == 2
+
+
+def test_amounts_of_real_images_alone_have_one_arm_and_no_synthetic_images(tmp_path: Path, trial_study: dict) -> None:
+    """They have the keys that they'd have as fractions."""
+    study = trial_study | {"fractions": [3]}
+    plan, whole = plan_of(tmp_path, study, real_only=[5, 1.0]), plan_of(tmp_path, study, fractions=[3, 5, 1.0])
+    amounts = [len(condition.train) for condition in plan.resolved.conditions]
+    assert amounts == [3, 5, 7]
+    arms = {number: {run.arm for run in plan.training_runs if run.condition == number} for number in range(3)}
+    assert len(arms[0]) > 1
+    assert arms[1] == arms[2] == {"real"}
+    assert {row.condition for row in [*plan.fidelity, *plan.label_consistency]} == {0}
+    assert set(plan.tasks) < set(whole.tasks)
+    alone = [run.fit for run in whole.training_runs if run.arm == "real"]
+    assert [run.fit for run in plan.training_runs if run.arm == "real"] == alone
+
+
+def test_the_same_amount_twice_is_refused(tmp_path: Path, trial_study: dict) -> None:
+    with pytest.raises(ConfigError, match="fractions, real_only: two of them come to 3 images"):
+        plan_of(tmp_path, trial_study, fractions=[3], real_only=[3])
 
 
 @pytest.mark.parametrize(

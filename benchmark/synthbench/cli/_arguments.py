@@ -105,6 +105,9 @@ def add_study(parser: argparse.ArgumentParser) -> None:
     grid.add_argument("--synthetic-ratio", metavar="F,G", help="fraction of the training patches that are synthetic")
     grid.add_argument("--schedule", metavar="A,B", help="mix, synthetic-first, or both: an arm each")
     grid.add_argument("--fractions", metavar="F,G", help="real training data: fractions (0.1) or numbers of images")
+    grid.add_argument(
+        "--real-only", metavar="F,G", help="more amounts of real training data, without synthetic images: the control"
+    )
     grid.add_argument("--seeds", metavar="N", help="segmenter seeds")
     grid.add_argument("--generator-seeds", metavar="N", help="generator seeds")
     grid.add_argument(
@@ -236,8 +239,9 @@ def study_from(args: argparse.Namespace) -> Any:
         _drop_own(content, "segmenters", "init")
     if args.test_on is not None:
         content["test_on"] = _chosen(content.get("test_on"), _split(args.test_on))
-    if args.fractions is not None:
-        content["fractions"] = [_number(part) for part in _split(args.fractions)]
+    for option in ("fractions", "real_only"):
+        if (given := getattr(args, option)) is not None:
+            content[option] = [_number(part) for part in _split(given)]
     if args.scale is not None:
         content["scale"] = _number(args.scale)
     for option in ("seeds", "generator_seeds"):

@@ -111,8 +111,8 @@ def _headroom(rows: Sequence[Mapping[str, Any]], most: int) -> Iterator[str]:
 
 def _no_control(table: pd.DataFrame) -> Iterator[str]:
     """Name the datasets with only one amount of real images, which lack a positive control."""
-    compared = table[table["generator"] != ""]
-    amounts = compared.groupby("dataset", sort=False)["fraction"].nunique()
+    compared = table.loc[table["generator"] != "", "dataset"]
+    amounts = table[table["dataset"].isin(compared)].groupby("dataset", sort=False)["fraction"].nunique()
     names = [str(name) for name, count in amounts.items() if count == 1]
     if names:
         yield (

@@ -17,7 +17,7 @@ def real_amount_names(study: Study, counts: Iterable[int]) -> dict[int, str]:
     ----------
     study
     counts
-        The numbers of real training images, in the order of `Study.fractions`; those of the first fold.
+        The numbers of real training images, in the order of `Study.real_amounts`; those of the first fold.
 
     Returns
     -------
@@ -32,7 +32,7 @@ def real_amount_names(study: Study, counts: Iterable[int]) -> dict[int, str]:
     {25: '25 %', 40: '40 images'}
     """
     numbers = list(dict.fromkeys(counts))
-    amounts = list(study.fractions)
+    amounts = study.real_amounts
     if not _fits(amounts, numbers):
         return {number: _images(number) for number in numbers}
     return {

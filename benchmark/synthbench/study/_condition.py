@@ -34,6 +34,8 @@ class Condition:
         The dataset, and those that its images come from.
     scaling : Scaling
         How all its images are scaled before generators and segmenters see them; these sets have the original images.
+    real_only : bool
+        Whether segmenters are trained on real images alone here.
     init_scalings : mapping
         Title of a segmenter that is trained on another dataset first → how the images of that one are scaled.
     """
@@ -48,6 +50,7 @@ class Condition:
     unlabelled: UnlabelledImages = field(default_factory=UnlabelledImages)
     origins: Origins = field(default_factory=Origins)
     scaling: Scaling = field(default_factory=Scaling)
+    real_only: bool = False
     init_scalings: Mapping[str, Scaling] = field(default_factory=dict)
 
     @property

@@ -85,6 +85,9 @@ class Study(BaseModel):
     fractions
         How much of the real training data the arms have: shares (0 … 1], or numbers of images. Nested: the smaller
         is part of the larger.
+    real_only
+        More amounts of real training data, written as in `fractions`, that segmenters are trained on without synthetic
+        samples: the learning curve, and with the largest amount the positive control, for one arm each.
     synthetic
         How many synthetic samples an arm gets: a number, or a multiple of the real ones (``"2x"``).
     synthetic_ratio
@@ -132,6 +135,7 @@ class Study(BaseModel):
     segmenters: Annotated[list[PluginConfig], Field(min_length=1)]
     init: Annotated[list[InitConfig], Field(min_length=1)] = [InitConfig()]
     fractions: Annotated[list[Fraction], Field(min_length=1)] = [1.0]
+    real_only: list[Fraction] = []
     synthetic: Annotated[list[Amount], Field(min_length=1)] = ["1x"]
     synthetic_ratio: Annotated[list[Annotated[float, Field(gt=0, lt=1)]], Field(min_length=1)] = [0.5]
     schedule: Annotated[list[Schedule], Field(min_length=1)] = ["mix"]
@@ -167,7 +171,7 @@ class Study(BaseModel):
             raise ValueError("decide: there is no arm to decide on; add generators, or leave decide out")
         return self
 
-    @field_validator("init", "test_on", "synthetic_ratio", "schedule", mode="before")
+    @field_validator("init", "test_on", "synthetic_ratio", "schedule", "real_only", mode="before")
     @classmethod
     def _one_is_a_list(cls, value: Any) -> Any:
         return [value] if isinstance(value, str | float | int | Mapping) else value
@@ -227,6 +231,11 @@ class Study(BaseModel):
                     if other != title and other.casefold() == title.casefold():
                         raise ValueError(f"{kind}: {title!r} and {other!r} differ by case only; rename one of them")
         return self
+
+    @property
+    def real_amounts(self) -> list[int | float]:
+        """All amounts of real training data: `fractions`, then `real_only`."""
+        return [*self.fractions, *self.real_only]
 
     def to_yaml(self) -> str:
         """Return the study with every default written out."""
@@ -302,6 +311,7 @@ def load_study(study: Study | Mapping[str, Any] | str | os.PathLike[str]) -> Stu
 _EXPECTED = {
     "name": "letters, digits, '.', '_' and '-', at most 80 of them, the first a letter or a digit",
     "fractions": "fractions above 0 and up to 1.0, or integers ≥ 1 (numbers of images)",
+    "real_only": "fractions above 0 and up to 1.0, or integers ≥ 1 (numbers of images)",
     "border_objects": "include or exclude",
     "synthetic": "integers ≥ 1 (numbers of samples), or multiples such as 2x",
     "scale": "none, auto, or the diameter in pixels that objects are brought to (an integer from 4 to 1000)",

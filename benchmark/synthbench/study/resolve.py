@@ -136,6 +136,9 @@ def resolve(
     _check_distinct(conditions)
     study, plugins = with_seeds_of_existing(study, plugins, existing, explicit=seeds_given)
     for condition in conditions:
+        if condition.real_only:
+            _check_condition(condition, plugins.segmenters)
+            continue
         _check_condition(condition, plugins.named)
         check_existing_samples(condition, study, plugins, existing)
     inits = [segmenter.init for segmenter in plugins.segmenters if segmenter.init]
@@ -184,6 +187,7 @@ def _check_distinct(conditions: Sequence[Condition]) -> None:
     """Raise `ConfigError` if two conditions couldn't be told apart in a table."""
     folders: dict[str, Path] = {}
     seen: set[tuple[str, int, int]] = set()
+    keys = "fractions, real_only" if any(condition.real_only for condition in conditions) else "fractions"
     for condition in conditions:
         if folders.setdefault(condition.dataset, condition.folder) != condition.folder:
             raise ConfigError(
@@ -193,7 +197,7 @@ def _check_distinct(conditions: Sequence[Condition]) -> None:
         place = condition.dataset, condition.fold, len(condition.train)
         if place in seen:
             raise ConfigError(
-                f"fractions: two of them come to {len(condition.train)} images of {condition.dataset!r}; leave one out"
+                f"{keys}: two of them come to {len(condition.train)} images of {condition.dataset!r}; leave one out"
             )
         seen.add(place)
 
@@ -216,7 +220,7 @@ def _conditions(
         unlabelled = pool.without(split) if pool else UnlabelledImages()
         parts = samples.subset(split.train), samples.subset(split.validation)
         scaling = scaler.find(*parts, f"dataset {choice.name!r}")
-        for amount in study.fractions:
+        for number, amount in enumerate(study.real_amounts):
             chosen = take_fraction(samples, split.train, amount, seed=choice.split.seed)
             conditions.append(
                 Condition(
@@ -230,6 +234,7 @@ def _conditions(
                     unlabelled=unlabelled,
                     origins=origins_of(choice, samples),
                     scaling=scaling,
+                    real_only=number >= len(study.fractions),
                 )
             )
     return conditions

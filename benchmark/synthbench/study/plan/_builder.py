@@ -43,12 +43,12 @@ def _plan_condition(plan: Plan, number: int, condition: Condition) -> None:
     amounts = sorted({amount_of(amount, len(condition.train)) for amount in study.synthetic})
     synthetic_sets = {
         (generator.title, seed): plan_draw(plan, condition, generator, seed, amounts[-1])
-        for generator in plan.resolved.generators
+        for generator in ([] if condition.real_only else plan.resolved.generators)
         for seed in range(generator.seeds)
     }
     for segmenter in plan.resolved.segmenters:
         for seed in range(segmenter.seeds):
-            for arm in _arms(plan.resolved, segmenter, amounts):
+            for arm in [Arm(REAL)] if condition.real_only else _arms(plan.resolved, segmenter, amounts):
                 draws = arm.generator and arm.joint is None
                 synthetic = synthetic_sets[arm.generator, arm.generator_seed or 0] if draws else None
                 fit, evaluate = plan_training(plan, condition, segmenter, seed, arm, synthetic)

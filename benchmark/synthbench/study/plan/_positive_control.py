@@ -10,13 +10,13 @@ __all__ = ["missing_control"]
 def missing_control(resolved: Resolved) -> str:
     """Return the warning for a study without a larger amount of real data, with the line to add; else ``""``."""
     study = resolved.study
-    if not study.generators or len(study.fractions) > 1:
+    if not study.generators or len(study.real_amounts) > 1:
         return ""
     used = [(len(condition.train), len(condition.split.train)) for condition in resolved.conditions]
     if any(amount < every for amount, every in used):
-        real, amounts = f"the same {used[0][0]} real images", [study.fractions[0], 1.0]
-        if isinstance(amounts[0], int) and len({every for _, every in used}) == 1:
-            amounts[1] = used[0][1]
+        real = f"the same {used[0][0]} real images"
+        is_number = isinstance(study.fractions[0], int) and len({every for _, every in used}) == 1
+        add = f"real_only: {used[0][1] if is_number else 1.0}"
         if len({amount for amount, _ in used}) > 1:
             real = "the same amount of real images"
     else:
@@ -25,8 +25,5 @@ def missing_control(resolved: Resolved) -> str:
         if min(quarters) < 1:
             return ""
         same = len({every for _, every in used}) == 1
-        amounts = [quarters.pop(), used[0][1]] if same else [0.25, 1.0]
-    return (
-        f"no positive control: every arm has {real}; add “fractions: [{amounts[0]}, {amounts[1]}]” to measure the gain "
-        "from more real images"
-    )
+        add = f"fractions: [{quarters.pop() if same else 0.25}]” and “real_only: {used[0][1] if same else 1.0}"
+    return f"no positive control: every arm has {real}; add “{add}” to measure the gain from more real images"
