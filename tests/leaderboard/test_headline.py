@@ -251,3 +251,29 @@ def test_published_weights_that_find_nothing_are_not_to_be_trained_longer(frames
     (published,) = [line for line in said if "published weights find almost nothing" in line]
     assert "as published" in published
     assert "as published" not in trained
+
+
+def test_the_score_that_tells_most_is_named(frames: SimpleNamespace) -> None:
+    """At IoU .50 the two amounts are alike; at .75 and .90 they are not."""
+    found = amounts(frames, {45: 0.0, 180: 0.06})
+    images = found.images
+    alike = images[(images["iou"] == 0.5) & (images["fraction"] == 45)]
+    key = ["arm", "seed", "image"]
+    copied = images[(images["iou"] == 0.5) & (images["fraction"] == 180)].drop(columns=["tp", "fp", "fn"])
+    copied = copied.merge(alike[[*key, "tp", "fp", "fn"]], on=key)
+    noise = np.random.default_rng(0).integers(0, 2, len(copied))
+    copied["tp"] = np.maximum(copied["tp"] - noise, 0)
+    for name in ("fp", "fn"):
+        copied[name] = copied["true"] - copied["tp"]
+    found.images = pd.concat([images[(images["iou"] != 0.5) | (images["fraction"] == 45)], copied], ignore_index=True)
+    (line,) = table(found, draws=DRAWS).attrs["sensitivity"]
+    assert line.startswith("unet on phantom-nuclei: 180 real images instead of 45 bring, in standard errors, ")
+    assert re.search(r"--iou (mean|0\.75|0\.9) would show smaller differences than F1@\.50", line)
+    (other,) = table(found, "mean", draws=DRAWS).attrs["sensitivity"]
+    assert "--iou" not in other or "--iou mean" not in other
+    assert line in opening_notes(table(found, draws=DRAWS))
+
+
+def test_without_a_gain_no_score_is_named(frames: SimpleNamespace) -> None:
+    assert table(amounts(frames, {45: 0.0, 180: 0.0}), draws=DRAWS).attrs["sensitivity"] == []
+    assert table(amounts(frames, {45: 0.0}), draws=DRAWS).attrs["sensitivity"] == []

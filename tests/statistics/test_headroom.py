@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from synthbench.errors import ConfigError
-from synthbench.statistics import compare, headroom, score_interval
+from synthbench.statistics import compare, headroom, score_interval, sensitivity
 from synthbench.statistics.headroom import share
 
 
@@ -31,6 +31,19 @@ def test_the_interval_of_a_share_is_fiellers(a: float, b: float, rho: float) -> 
     assert found.high == pytest.approx(high, abs=0.06 * width)
 
 
+def test_sensitivity_is_the_gain_over_its_standard_error() -> None:
+    """Over many studies, the gain divided by how much it varies between them."""
+    gains, ratios = [], []
+    for number in range(60):
+        rows = cell({"real": 0.0, "more": 0.03}, noise=0.01, rng_seed=number)
+        small, large = rows[rows["arm"] == "real"], rows[rows["arm"] == "more"].assign(arm="real")
+        found = headroom(small, large, draws=200)
+        gains.append(found.gain.value)
+        ratios.append(sensitivity(small, large, [("f1", 0.5)], draws=200)["f1", 0.5])
+    assert np.median(ratios) == pytest.approx(np.mean(gains) / np.std(gains), rel=0.3)
+    assert sensitivity(small, small.assign(fold=9), [("f1", 0.5)]) == {}, "nothing to pair"
+
+
 def test_there_is_no_share_of_what_cant_be_told_from_zero() -> None:
     rng = np.random.default_rng(4)
     above = rng.normal(0.5, 0.1, 9_999)
@@ -44,9 +57,11 @@ def test_there_is_no_share_of_what_cant_be_told_from_zero() -> None:
     assert (exact.value, exact.low, exact.high) == (0.4, 0.4, 0.4)
 
 
-def cell(effects: dict[str, float], *, seeds: int = 3, images: int = 60, noise: float = 0.004) -> pd.DataFrame:
+def cell(
+    effects: dict[str, float], *, seeds: int = 3, images: int = 60, noise: float = 0.004, rng_seed: int = 7
+) -> pd.DataFrame:
     """One row per arm, seed and image, with the arm's own noise of training and of training × image."""
-    rng = np.random.default_rng(7)
+    rng = np.random.default_rng(rng_seed)
     objects, base = rng.integers(30, 60, images), rng.normal(0, 0.06, images)
     rows = []
     for arm, effect in effects.items():

@@ -32,7 +32,8 @@ def opening_notes(table: pd.DataFrame) -> list[str]:
     for _, part in table.groupby(["dataset", "tested_on", "fraction", "segmenter"], sort=False):
         rows = records(part)
         lines += [*_nothing_found(rows), *_headroom(rows, int(most[part.index[0]]))]
-    return [*lines, *_no_control(table), *_one_generator_seed(table), *table.attrs.get("convergence", ())]
+    measured = [*table.attrs.get("sensitivity", ()), *table.attrs.get("convergence", ())]
+    return [*lines, *_no_control(table), *_one_generator_seed(table), *measured]
 
 
 def found_nothing(rows: Sequence[Mapping[str, Any]]) -> bool:

@@ -27,6 +27,7 @@ from synthbench.leaderboard._run_columns import (
     scores_of_runs,
     scoring_columns,
 )
+from synthbench.leaderboard._sensitivity import sensitivity_notes
 from synthbench.leaderboard._verdicts import (
     DRAWS,
     REAL,
@@ -87,6 +88,7 @@ def table(
     board = pd.DataFrame([row for of_block in rows for row in of_block])
     board.attrs["columns"] = asked
     board.attrs["smoke"] = _is_smoke(results)
+    board.attrs["sensitivity"] = list(sensitivity_notes(every, iou, aggregation, baseline))
     board.attrs["convergence"] = list(convergence_notes(results))
     return board
 

@@ -11,7 +11,7 @@ Difference(value=-0.021, low=-0.038, high=-0.004, ...)
 from synthbench.statistics.differences import Comparison, Difference, compare, holm, paired_difference, ranks
 from synthbench.statistics.equivalent_images import EquivalentRealImages, equivalent_real_images
 from synthbench.statistics.expected_trainings import ExpectedTrainings, expected_trainings
-from synthbench.statistics.headroom import Headroom, Share, headroom
+from synthbench.statistics.headroom import Headroom, Share, headroom, sensitivity
 from synthbench.statistics.image_counts import METRICS, run_scores
 from synthbench.statistics.noise import PRIOR, Noise, estimate_noise
 from synthbench.statistics.power import minimum_detectable_effect
@@ -35,6 +35,7 @@ __all__ = [
     "expected_trainings",
     "minimum_detectable_effect",
     "headroom",
+    "sensitivity",
     "holm",
     "score_interval",
     "paired_difference",

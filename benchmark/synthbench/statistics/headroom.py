@@ -8,6 +8,7 @@ distribution. Where the gain itself isn't significant that set is unbounded, and
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,7 +18,7 @@ from synthbench.statistics._amounts import compare_with_amounts
 from synthbench.statistics.differences import DRAWS, LEVEL, Difference
 from synthbench.types import AnyArray
 
-__all__ = ["Headroom", "Share", "headroom", "share"]
+__all__ = ["Headroom", "Share", "headroom", "sensitivity", "share"]
 
 
 @dataclass(frozen=True)
@@ -93,6 +94,41 @@ def headroom(
         if arm != more and arm in comparison.draws
     }
     return Headroom(gain, shares)
+
+
+def sensitivity(
+    images: pd.DataFrame,
+    larger: pd.DataFrame,
+    scores: Iterable[tuple[str, float | str]],
+    baseline: str = "real",
+    aggregation: str = "pooled",
+    draws: int = DRAWS,
+    seed: int = 0,
+) -> dict[tuple[str, float | str], float]:
+    """Return how many standard errors the gain from more real images is, in each of several scores.
+
+    The larger, the smaller the differences that this score can find, as a share of the gain.
+
+    Parameters
+    ----------
+    images, larger, baseline, aggregation, draws, seed
+        See `headroom`.
+    scores
+        Metrics and IoU thresholds, see `synthbench.statistics.compare`.
+
+    Returns
+    -------
+    dict
+        Only scores with a gain that has a standard error above 0.
+    """
+    own = images[images["arm"] == baseline]
+    found: dict[tuple[str, float | str], float] = {}
+    for metric, iou in scores:
+        result = headroom(own, larger, baseline, metric, iou, aggregation, draws, seed)
+        error = float(np.hypot(result.gain.image_error, result.gain.training_error)) if result else 0.0
+        if result and error > 0:
+            found[metric, iou] = result.gain.value / error
+    return found
 
 
 def share(numerator: float, numerator_draws: AnyArray, denominator: float, denominator_draws: AnyArray) -> Share:
