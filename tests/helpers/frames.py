@@ -189,7 +189,7 @@ def results(table: pd.DataFrame | None = None, **choices: object) -> SimpleNames
         name="phantom-nuclei",
         budget=SimpleNamespace(name="quick", steps=None, score_by_steps=None),
         segmenters=[SimpleNamespace(budget=None)],
-        fractions=[1.0],
+        real_amounts=[1.0],
         synthetic=["1x"],
         border_objects="include",
         decide=None,
