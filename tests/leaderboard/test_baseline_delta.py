@@ -33,7 +33,7 @@ def study() -> SimpleNamespace:
         table["group:stage"] = np.select([image % 4 == 0, image % 4 == 1], ["early", "mid"], "late")
         parts.append(table)
     found = frames.results(table=pd.concat(parts, ignore_index=True))
-    found.study.fractions, found.study.synthetic = [0.25, 1.0], ["2x", 30]
+    found.study.real_amounts, found.study.synthetic = [0.25, 1.0], ["2x", 30]
     return found
 
 
@@ -213,7 +213,7 @@ def test_folds_that_differ_by_an_image_are_one_column() -> None:
             part = frames.images(effects, segmenters=("unet",), seeds=2, count=6, fraction=size, ious=(0.5,))
             parts.append(part.assign(fold=fold, image=f"{fold}-" + part["image"]))
     found = frames.results(table=pd.concat(parts, ignore_index=True))
-    found.study.fractions, found.study.synthetic = [0.5, 1.0], ["2x"]
+    found.study.real_amounts, found.study.synthetic = [0.5, 1.0], ["2x"]
     (grid,) = grids(markdown(baseline_delta(found, draws=DRAWS))).values()
     assert grid[0] == ["dataset", "images", "50 % (5 images)", "100 % (10 images)"]
     real = np.mean([frames.f1_by_hand(part, "real") for part in (parts[1], parts[3])])
