@@ -46,7 +46,7 @@ def sensitivity_notes(
         by_level = {level: value for (_, level), value in found.items()}
         if not by_level or max(by_level.values()) < 2:
             continue
-        told = ", ".join(f"{number(value, 1)} in {title(at('f1', level))}" for level, value in by_level.items())
+        ratios = ", ".join(f"{number(value, 1)} in {title(at('f1', level))}" for level, value in by_level.items())
         best = max(by_level, key=lambda level: by_level[level])
         own = by_level.get(iou)
         hint = ""
@@ -54,4 +54,4 @@ def sensitivity_notes(
             hint = f"; --iou {best} would show smaller differences than {title(at('f1', iou))}"
         where = f"{block.segmenter} on {trained_and_tested(block.dataset, block.tested_on)}"
         more = f"{most.fraction} real images instead of {block.fraction}"
-        yield f"{where}: {more} bring, in standard errors, {told}{hint}."
+        yield f"{where}: {more} bring, in standard errors, {ratios}{hint}."
