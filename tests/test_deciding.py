@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
+from pandas.testing import assert_frame_equal
 
 from synthbench import run
+from synthbench.engine import schedule
 from synthbench.errors import ConfigError
 from synthbench.results import load_results
+from synthbench.runner import run_study
 from synthbench.study.model import MOST_SEEDS, make_study
 
 STUDY = {"datasets": ["d"], "generators": ["g"], "segmenters": ["s", {"name": "t", "seeds": 2}]}
@@ -71,6 +76,43 @@ def test_time_that_is_up_leaves_the_last_complete_round(trial) -> None:
     runs = load_results(trial.folder / "runs" / "trial").runs
     assert set(runs["status"]) == {"missing"}
     assert set(runs["seed"]) == {0, 1}
+
+
+@pytest.mark.usefixtures("trial_registry")
+@pytest.mark.parametrize("stop", ["time", "signal"])
+def test_a_stop_within_a_round_leaves_the_round_before_and_the_same_end(
+    tmp_path: Path, trial_study: dict, monkeypatch: pytest.MonkeyPatch, stop: str
+) -> None:
+    """Seeds of a round that isn't complete are in the store, and in no result until it is."""
+    study = trial_study | {"decide": 0.9, "seeds": 7}
+    whole = run(study, store=tmp_path / "whole", folder=tmp_path / "w", engine="serial")
+    rounds = []
+
+    def run_tasks(tasks: list[Any], *rest: Any) -> bool:
+        rounds.append(len(tasks))
+        if len(rounds) < 2:
+            return schedule.run_tasks(tasks, *rest)
+        first = next(number for number, task in enumerate(tasks) if task.kind == "fit-segmenter")
+        schedule.run_tasks(tasks[: first + 1], *rest)
+        if stop == "signal":
+            raise KeyboardInterrupt
+        return False
+
+    monkeypatch.setattr(sys.modules[run_study.__module__], "run_tasks", run_tasks)
+    if stop == "signal":
+        with pytest.raises(KeyboardInterrupt):
+            run(study, store=tmp_path / "part", folder=tmp_path / "p", engine="serial")
+    else:
+        part = run(study, store=tmp_path / "part", folder=tmp_path / "p", engine="serial")
+        assert set(part.results.runs["status"]) == {"ok"}
+        assert set(part.results.runs["seed"]) == {0, 1} < set(whole.results.runs["seed"])
+        assert part.failed == 0
+    assert len(rounds) == 2
+    monkeypatch.undo()
+    again = run(study, store=tmp_path / "part", folder=tmp_path / "p", engine="serial")
+    assert_frame_equal(again.results.images, whole.results.images)
+    trained = [{each.name for each in (tmp_path / name / "fit-segmenter").iterdir()} for name in ("whole", "part")]
+    assert trained[0] == trained[1]
 
 
 def test_a_time_is_refused_for_a_study_that_does_not_decide(tmp_path: Path) -> None:
