@@ -143,16 +143,16 @@ def train_cellpose(threads: int, before_step: Callable[[], None]) -> None:
     import torch
 
     torch.set_num_threads(threads)
-    from cellpose import train
+    from cellpose import train, transforms
     from cellpose.models import CellposeModel
 
-    plain = train._get_batch
+    plain = transforms.random_rotate_and_resize  # once in a step
 
-    def batch_of_step(*args: Any, **kwargs: Any) -> Any:
+    def augmented(*args: Any, **kwargs: Any) -> Any:
         before_step()
         return plain(*args, **kwargs)
 
-    train._get_batch = batch_of_step
+    transforms.random_rotate_and_resize = augmented
     network = CellposeModel(gpu=False, pretrained_model=None, mkldnn=False, nchan=2).net
     batch, side = BUDGETS["cellpose"]
     pixels, labels = normalised()
