@@ -58,23 +58,26 @@ class Start:
         Of the images that they take, 1 or 3.
     thresholds : mapping
         ``prob`` and ``nms``.
+    filters : int
+        Channels of the first level of their U-Net.
     """
 
     source: Path
     arrays: Mapping[str, NDArray[Any]]
     channels: int
     thresholds: Mapping[str, float]
+    filters: int
 
 
 def read_folder(folder: Path, config: StarDistConfig) -> Start:
     """Return what a published model's folder holds; raise `PluginError` if it can't be used with a configuration."""
-    channels = _check_config(folder, config)
-    return Start(folder, canonical(read_hdf5(folder / WEIGHTS)), channels, _thresholds(folder))
+    channels, filters = _check_config(folder, config)
+    return Start(folder, canonical(read_hdf5(folder / WEIGHTS)), channels, _thresholds(folder), filters)
 
 
 def check_folder(folder: Path, config: StarDistConfig) -> None:
     """Raise `PluginError` if a folder isn't a published model for a configuration; weights aren't read."""
-    channels = _check_config(folder, config)
+    channels, _ = _check_config(folder, config)
     _thresholds(folder)
     shapes = canonical(shapes_of_hdf5(folder / WEIGHTS))
     for name, shape in {"dist/bias": (config.n_rays,), "prob/bias": (1,)}.items():
@@ -143,8 +146,8 @@ def _plain(weight: str) -> str:
     return weight.rpartition("/")[2].partition(":")[0]
 
 
-def _check_config(folder: Path, config: StarDistConfig) -> int:
-    """Return a model's channels; raise `PluginError` if its configuration and the plugin's differ."""
+def _check_config(folder: Path, config: StarDistConfig) -> tuple[int, int]:
+    """Return a model's channels and filters; raise `PluginError` if its configuration and the plugin's differ."""
     for name in (CONFIG, WEIGHTS):
         if not (folder / name).is_file():
             raise PluginError(f"{folder}: {name} is missing; give the folder of a StarDist model, unpacked")
@@ -156,14 +159,18 @@ def _check_config(folder: Path, config: StarDistConfig) -> int:
     if not isinstance(grid, list) or len(set(map(str, grid))) != 1:
         raise PluginError(f"{folder / CONFIG}: grid is {grid!r}; this plugin builds equal ones only")
     theirs = {**{key: found.get(key) for key in CHOSEN}, "grid": grid[0]}
-    different = {key: value for key, value in theirs.items() if value != getattr(config, key)}
+    ours = {key: getattr(config, key) for key in CHOSEN}
+    different = {key: value for key, value in theirs.items() if ours[key] is not None and value != ours[key]}
     if different:
         wanted = ", ".join(f"{key}: {value}" for key, value in different.items())
         raise PluginError(f"{folder}: the model has another network; set {wanted} in the configuration of stardist")
     channels = found.get("n_channel_in")
     if channels not in (1, 3):
         raise PluginError(f"{folder / CONFIG}: n_channel_in is {channels!r}; give a model of grey or RGB images")
-    return int(channels)
+    filters = found.get("unet_n_filter_base")
+    if type(filters) is not int or filters < 1:
+        raise PluginError(f"{folder / CONFIG}: unet_n_filter_base is {filters!r}; expected a number of channels")
+    return int(channels), filters
 
 
 def _thresholds(folder: Path) -> dict[str, float]:

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from synthbench.toolkit.rng import stream
+from synthbench.toolkit.training.budget_defaults import resolved
 from synthbench_stardist.runtime import tensorflow
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ def build(config: StarDistConfig, channels: int) -> Any:
             grid=(config.grid, config.grid),
             n_channel_in=channels,
             unet_n_depth=config.unet_n_depth,
-            unet_n_filter_base=config.unet_n_filter_base,
+            unet_n_filter_base=resolved(config.unet_n_filter_base),
             train_dist_loss=config.train_dist_loss,
             train_loss_weights=config.train_loss_weights,
             train_background_reg=config.train_background_reg,

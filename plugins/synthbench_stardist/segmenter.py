@@ -18,6 +18,7 @@ from synthbench import Budget, Context, Instances, Sample, SampleSet, Segmenter,
 from synthbench.errors import StoreError
 from synthbench.metrics.ignore import leave_out
 from synthbench.toolkit.intensity.images import normalise, to_channels
+from synthbench.toolkit.training.budget_defaults import resolved
 from synthbench.toolkit.training.initial_weights import input_channels, read_start
 from synthbench.toolkit.training.patches import PatchStream, channels_of
 from synthbench.toolkit.training.state_files import read_state, write_state
@@ -73,8 +74,10 @@ class StarDist(Segmenter[StarDistConfig]):
         self._device, self._threads = "cpu", 1
 
     def fit(self, train: TrainingMix, validation: SampleSet, context: Context) -> None:
-        self.config = self.config.resolve(context.budget)
         start, steps = self._read_start(context), context.budget.steps
+        if start is not None and self.config.unet_n_filter_base is None:
+            self.config = self.config.model_copy(update={"unet_n_filter_base": start.filters})
+        self.config = self.config.resolve(context.budget)
         channels = channels_of(train)
         if start is not None:
             channels = input_channels(channels, start.channels, start.source)
@@ -102,7 +105,7 @@ class StarDist(Segmenter[StarDistConfig]):
             fitted = self.load(folder, context)
             arrays = {name: np.asarray(v.numpy()) for name, v in named(fitted.model.keras_model).items()}
             thresholds = {"prob": fitted.model.thresholds.prob, "nms": fitted.model.thresholds.nms}
-            return Start(folder, arrays, fitted._channels, thresholds)
+            return Start(folder, arrays, fitted._channels, thresholds, resolved(fitted.config.unet_n_filter_base))
 
         return read_start(context, lambda path: read_folder(path, self.config), of_model)
 

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from synthbench import Context
+from synthbench.toolkit.training.budget_defaults import resolved
 from synthbench.toolkit.training.finetuning import finetune_factor, frozen_steps
 from synthbench.toolkit.training.patches import PatchStream
 from synthbench_stardist.initial import is_encoder, named
@@ -150,7 +151,7 @@ class Scratch:
 
     def __init__(self, model: Any, config: StarDistConfig, context: Context) -> None:
         self.network = model.keras_model
-        model.prepare_for_training(optimizer=_adam(config.train_learning_rate, context.budget.steps))
+        model.prepare_for_training(optimizer=_adam(resolved(config.train_learning_rate), context.budget.steps))
         self.optimiser = self.network.optimizer
         self.optimiser.build(self.network.trainable_variables)
 

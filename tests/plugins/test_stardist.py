@@ -65,6 +65,15 @@ def test_torch_goes_on_beside_tensorflow() -> None:
     assert out.stdout == "both\n", out.stderr
 
 
+@pytest.mark.parametrize(("patch", "filters", "rate"), [(96, 16, 2e-3), (128, 32, 1e-3), (256, 32, 1e-3)])
+def test_network_and_rate_follow_from_the_patch_and_never_from_the_steps(patch: int, filters: int, rate: float) -> None:
+    for steps in (1, 3_000, 40_000):
+        config = StarDistConfig().resolve(Budget(steps, 4, patch))
+        assert (config.unet_n_filter_base, config.train_learning_rate) == (filters, rate)
+    own = StarDistConfig(unet_n_filter_base=8, train_learning_rate=0.5).resolve(Budget(9, 4, patch))
+    assert (own.unet_n_filter_base, own.train_learning_rate) == (8, 0.5)
+
+
 # -- targets ----------------------------------------------------------------------------------------------------------
 
 

@@ -116,6 +116,19 @@ def test_zero_steps_say_what_the_library_says_with_the_thresholds_of_the_folder(
     assert found > 0
 
 
+@pytest.mark.parametrize("budget", [ZERO, Budget(steps=1, batch_size=1, patch_size=32)], ids=["zero steps", "one step"])
+def test_without_a_number_of_channels_it_is_that_of_the_weights(
+    blob_set: SampleSet, published: Path, tmp_path: Path, budget: Budget
+) -> None:
+    open_config = {"unet_n_filter_base": None}
+    StarDist.check_init(StarDistConfig.model_validate(NET | open_config), published)
+    segmenter = fitted(blob_set, Init(file=published), config=open_config, budget=budget)
+    assert segmenter.config.unet_n_filter_base == NET["unet_n_filter_base"]
+    segmenter.save(tmp_path)
+    again = fitted(blob_set, Init(model=tmp_path), config=open_config)
+    assert {name: v.shape for name, v in weights(again).items()} == {n: v.shape for n, v in weights(segmenter).items()}
+
+
 @pytest.mark.slow
 def test_training_goes_on_from_the_weights(blob_set: SampleSet, published: Path) -> None:
     start = initial.canonical(read_hdf5(published / "weights_best.h5"))
