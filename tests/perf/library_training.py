@@ -20,7 +20,7 @@ BUDGETS: Mapping[str, tuple[int, int]] = {
     "stardist": (4, 96),
     "cellpose": (4, 96),
     "cgan-seg": (2, 64),
-    "stylegan2-mask": (4, 64),
+    "stylegan2-mask": (4, 32),
 }
 """Patches of a step, and their side in pixels."""
 
