@@ -28,6 +28,7 @@ STYLEGAN2_CHANNELS = {"channel_max": 64, "channel_base": 2048}
 """At resolution r there are ``channel_base / r`` channels, at most ``channel_max``."""
 
 CONFIGS: Mapping[str, dict[str, Any]] = {
+    "stardist": {"n_rays": 32, "grid": 2, "unet_n_depth": 3, "unet_n_filter_base": 32},
     "cgan-seg": {
         "preset": "paper",
         "gen_filters": 32,
@@ -117,12 +118,10 @@ def train_stardist(threads: int, before_step: Callable[[], None]) -> None:
             before_step()
 
     batch, side = BUDGETS["stardist"]
+    network = CONFIGS["stardist"]
     config = Config2D(
-        n_rays=32,
-        grid=(2, 2),
+        **{**network, "grid": (network["grid"],) * 2},
         n_channel_in=1,
-        unet_n_depth=3,
-        unet_n_filter_base=32,
         train_patch_size=(side, side),
         train_batch_size=batch,
         train_epochs=1,
