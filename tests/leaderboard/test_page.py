@@ -373,3 +373,24 @@ def test_the_part_of_an_image_that_is_shown_has_its_ignore_region() -> None:
     shown = crop_sample(Sample("a", labels, labels, ignore=region))
     assert np.array_equal(shown.ignore, region[SIDE:])
     assert crop_sample(Sample("a", labels, labels)).ignore is None
+
+
+def test_scores_stand_over_the_numbers_of_real_images(frames: SimpleNamespace, tmp_path: Path) -> None:
+    """The axis is logarithmic: from 10 to 40 images, 20 are half way."""
+    images = pd.concat(
+        [
+            frames.images({"real": 0.0, "real + g × 9": 0.05}, segmenters=("unet",), fraction=10),
+            frames.images({"real": 0.03}, segmenters=("unet",), fraction=20),
+            frames.images({"real": 0.1}, segmenters=("unet",), fraction=40),
+        ],
+        ignore_index=True,
+    )
+    html = page(frames.results(table=images), tmp_path)
+    section = re.search(r'<section id="learning">.*?</section>', html, re.DOTALL)[0]
+    x = [float(cx) for cx in re.findall(r'<circle cx="([\d.]+)"', section)]
+    assert len(x) == 4
+    assert x[3] == x[0]
+    assert x[1] == pytest.approx((x[0] + x[2]) / 2, abs=0.1)
+    real = frames.f1_by_hand(images[images["fraction"] == 40], "real")
+    assert f"{real:.3f} with 40" in re.search("<desc>(.*?)</desc>", section)[1]
+    assert 'id="learning"' not in page(frames.results(table=images[images["fraction"] == 10]), tmp_path)

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from markupsafe import Markup
 
 from synthbench.types import AnyArray
 
-__all__ = ["COLOURS", "Line", "Scale", "colour", "curves", "percent", "spaced", "span_of", "step_for"]
+__all__ = ["COLOURS", "Line", "Scale", "amounts", "colour", "curves", "percent", "spaced", "span_of", "step_for"]
 
 WIDTH, HEIGHT = 480, 300
 LEFT, RIGHT, TOP, BOTTOM = 44, 152, 24, 40
 COLOURS = 7
 """How many colours the page's style has for arms (``--arm-1`` …); `real` is drawn in ink, later arms are dashed."""
 _LINE = 15
+_DIGIT = 8
 _CROWDED = 7
 _LONGEST = 16
 _DASHES = ("none", "6 3", "2 3")
@@ -103,6 +104,31 @@ def curves(lines: Sequence[Line], title: str, description: str, axis: str, *, ze
     return _svg(parts, title, description)
 
 
+def amounts(lines: Sequence[Line], title: str, description: str, axis: str) -> Markup:
+    """Draw scores over numbers of real training images, on a logarithmic axis; lines may begin and end where they like.
+
+    Parameters
+    ----------
+    lines
+        `x` are numbers of images, rising.
+    title, description, axis
+        As in `curves`.
+    """
+    values = np.concatenate([[*line.low, *line.high] for line in lines])
+    low, high = _tenths(values)
+    numbers = sorted({int(x) for line in lines for x in line.x})
+    ends = np.log2([numbers[0], numbers[-1]])
+    x = Scale(float(ends[0]), float(ends[1]), LEFT + 10, WIDTH - RIGHT - 10)
+    y = Scale(low, high, HEIGHT - BOTTOM, TOP, step_for(high - low))
+    drawn = [replace(line, x=[float(np.log2(each)) for each in line.x]) for line in lines]
+    parts = [_rows(replace(x, start=LEFT, stop=WIDTH - RIGHT), y, axis), _columns(x, y, numbers)]
+    parts += [_band(line, x, y) for line in drawn]
+    parts += [_path(line, x, y) for line in drawn]
+    parts += [_dots(line, x, y) for line in drawn]
+    parts += _labels(lines, y, beside=True)
+    return _svg(parts, title, description)
+
+
 def colour(place: int) -> str:
     """Return the CSS colour of an arm."""
     return "var(--ink)" if place == 0 else f"var(--arm-{(place - 1) % COLOURS + 1})"
@@ -138,16 +164,36 @@ def _svg(parts: Sequence[Markup], title: str, description: str) -> Markup:
 
 
 def _frame(x: Scale, y: Scale, axis: str) -> Markup:
+    marks = [(x(tick), _tick(tick, x.step)) for tick in x.ticks]
+    return _rows(x, y, axis) + _marks(x, y, marks, "IoU threshold")
+
+
+def _columns(x: Scale, y: Scale, numbers: Sequence[int]) -> Markup:
+    """Mark numbers of images on a logarithmic axis, but none whose text would touch the one before."""
+    marks: list[tuple[float, str]] = []
+    for number in numbers:
+        at = x(float(np.log2(number)))
+        if not marks or at - marks[-1][0] > _DIGIT * len(f"{marks[-1][1]}{number}") / 2 + _DIGIT:
+            marks.append((at, str(number)))
+    return _marks(x, y, marks, "real training images")
+
+
+def _rows(x: Scale, y: Scale, axis: str) -> Markup:
     out = []
     for tick in y.ticks:
         kind = "zero" if tick == 0 else "grid"
         out.append(_segment(x.start, y(tick), x.stop, y(tick), kind))
         out.append(_text(x.start - 7, y(tick) + 4, _tick(tick, y.step), "end"))
-    for tick in x.ticks:
-        out.append(_segment(x(tick), y.start, x(tick), y.start + 4, "tick"))
-        out.append(_text(x(tick), y.start + 17, _tick(tick, x.step), "middle"))
-    out.append(_text((x.start + x.stop) / 2, y.start + 33, "IoU threshold", "middle"))
     out.append(_text(6, 9, axis, "start"))
+    return Markup("").join(out)
+
+
+def _marks(x: Scale, y: Scale, marks: Sequence[tuple[float, str]], axis: str) -> Markup:
+    out = []
+    for at, label in marks:
+        out.append(_segment(at, y.start, at, y.start + 4, "tick"))
+        out.append(_text(at, y.start + 17, label, "middle"))
+    out.append(_text((x.start + x.stop) / 2, y.start + 33, axis, "middle"))
     return Markup("").join(out)
 
 
@@ -183,11 +229,17 @@ def _path(line: Line, x: Scale, y: Scale) -> Markup:
     return form.format(" ".join(_points(line.x, line.mid, x, y)), colour(line.place), _dash(line), kind)
 
 
-def _labels(lines: Sequence[Line], y: Scale) -> list[Markup]:
+def _dots(line: Line, x: Scale, y: Scale) -> Markup:
+    form = Markup('<circle cx="{}" cy="{}" r="3" style="fill:{}"/>')
+    points = (point.split(",") for point in _points(line.x, line.mid, x, y))
+    return Markup("").join(form.format(*point, colour(line.place)) for point in points)
+
+
+def _labels(lines: Sequence[Line], y: Scale, *, beside: bool = False) -> list[Markup]:
     """Label each curve at its right end; where the ends crowd, beside a sample of it, the highest curve first."""
     ends = sorted(lines, key=lambda line: y(line.mid[-1]))
     gaps = np.diff([y(line.mid[-1]) for line in ends])
-    crowded = bool((gaps < _CROWDED).any())
+    crowded = beside or bool((gaps < _CROWDED).any())
     if crowded:
         ends = sorted(lines, key=lambda line: -float(np.mean(line.mid)))
         wanted = [TOP + 10.0 + _LINE * i for i in range(len(ends))]

@@ -1,6 +1,8 @@
-"""F-score by IoU threshold, as curves: of each arm, and of its difference from real images alone."""
+"""Curves: F-score by IoU threshold, of each arm and of its difference from real; and score by number of real images."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
@@ -8,9 +10,10 @@ import pandas as pd
 from synthbench.leaderboard._blocks import ComparisonBlock
 from synthbench.leaderboard._charts import Line
 from synthbench.leaderboard._formatting import short
+from synthbench.leaderboard._run_columns import scores_of_runs
 from synthbench.statistics.image_counts import image_counts
 
-__all__ = ["difference_lines", "score_lines"]
+__all__ = ["difference_lines", "learning_lines", "score_lines"]
 
 _PAIR = ["fold", "seed"]
 _REST = ["arm", "generator_seed"]
@@ -34,6 +37,35 @@ def difference_lines(block: ComparisonBlock, places: dict[str, int], aggregation
         paired = paired[~np.isnan(paired).any(axis=1)]
         if len(paired):
             lines.append(_line(arm, pd.DataFrame(paired, columns=own.columns), places))
+    return lines
+
+
+def learning_lines(
+    parts: Sequence[ComparisonBlock], places: dict[str, int], metric: str, iou: float | str, aggregation: str
+) -> list[Line]:
+    """Return one line per arm over the numbers of real images, as `score_lines` does over thresholds.
+
+    Parameters
+    ----------
+    parts
+        Blocks of one dataset, test set and segmenter.
+    places
+        Of the arms.
+    metric, iou, aggregation
+        The score.
+    """
+    rows = [
+        scores_of_runs(block, metric, iou, aggregation).assign(fraction=block.fraction)
+        for block in sorted(parts, key=lambda each: each.fraction)
+    ]
+    scores = pd.concat(rows, ignore_index=True)
+    lines = []
+    for arm in sorted(set(scores["arm"]), key=lambda name: places[name]):
+        of_amount = scores[scores["arm"] == arm].groupby("fraction")["score"]
+        x = [float(amount) for amount in of_amount.groups]
+        lines.append(
+            Line(short(arm), x, of_amount.mean().array, of_amount.min().array, of_amount.max().array, places[arm])
+        )
     return lines
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +16,7 @@ from synthbench.leaderboard import _charts as charts
 from synthbench.leaderboard._blocks import ComparisonBlock, blocks
 from synthbench.leaderboard._caveats import caveats
 from synthbench.leaderboard._columns import definition, title
-from synthbench.leaderboard._curves import difference_lines, score_lines
+from synthbench.leaderboard._curves import difference_lines, learning_lines, score_lines
 from synthbench.leaderboard._formatting import MISSING, delta, duration, number, records, short
 from synthbench.leaderboard._grids import Grid, grid, kind_of
 from synthbench.leaderboard._headline import opening_notes
@@ -32,8 +32,9 @@ from synthbench.leaderboard._run_columns import COSTS
 from synthbench.leaderboard._run_files import environment, pictures, read_text
 from synthbench.leaderboard._strata import by_group, groups_of
 from synthbench.leaderboard._tables import table
-from synthbench.leaderboard._verdicts import REAL, UNCHANGED
+from synthbench.leaderboard._verdicts import REAL, UNCHANGED, headline_metric
 from synthbench.leaderboard.advice import advice
+from synthbench.results import trained_and_tested
 from synthbench.version import __version__
 
 if TYPE_CHECKING:
@@ -105,6 +106,7 @@ def page(
             for block in study_blocks
             if block.task != "semantic" and len(block.images)
         ],
+        learning=list(_learning(study_blocks, places, iou, aggregation)),
         strata=_strata(results, study_blocks, iou, aggregation),
         pictures=pictures(folder),
         fidelity=[each for heading, board in boards(leaderboard) for each in _fidelity(heading, board)],
@@ -168,6 +170,25 @@ def _curves(block: ComparisonBlock, places: dict[str, int], aggregation: str) ->
         heading = f"Difference in F-score from real images alone by IoU threshold, {block.title}"
         drawings.append(charts.curves(differences, heading, description, "difference from real", zero_line=True))
     return {"title": block.title, "charts": drawings}
+
+
+def _learning(
+    study_blocks: Sequence[ComparisonBlock], places: dict[str, int], iou: float | str, aggregation: str
+) -> Iterator[dict[str, Any]]:
+    """Yield a chart for each dataset, test set and segmenter with several amounts of real images."""
+    for block in study_blocks:
+        parts = [each for each in block.at_all_amounts(study_blocks) if len(each.images)]
+        if len({each.fraction for each in parts}) < 2 or block is not parts[0]:
+            continue
+        metric, name = headline_metric(block.task, iou)
+        lines = learning_lines(parts, places, metric, iou, aggregation)
+        heading = f"{block.segmenter} on {trained_and_tested(block.dataset, block.tested_on)}"
+        description = "; ".join(
+            f"{line.label}: {', '.join(f'{y:.3f} with {x:.0f}' for x, y in zip(line.x, line.mid, strict=True))}"
+            for line in lines
+        )
+        drawing = charts.amounts(lines, f"Score by number of real images, {heading}", description, title(name))
+        yield {"title": heading, "charts": [drawing]}
 
 
 def _strata(
