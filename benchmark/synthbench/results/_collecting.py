@@ -13,10 +13,11 @@ from synthbench.metrics.rates import rate
 from synthbench.results._resampling_units import GROUP, split_groups, with_units
 from synthbench.results._tables import COUNT, MOST_SEEDS, Results
 from synthbench.results.made_by import made_by
+from synthbench.results.sums import pooled_scores
 from synthbench.store import Artifact, Store
 from synthbench.study.plan import SCORES, Fidelity, LabelConsistency, Plan, TrainingRun
 
-__all__ = ["FAILURES", "WHOLE_IMAGE", "collect", "fidelity_row", "image_rows"]
+__all__ = ["FAILURES", "WHOLE_IMAGE", "collect", "fidelity_row", "image_rows", "run_head"]
 
 
 def collect(plan: Plan, store: Store, ended: Mapping[str, Mapping[str, Any]]) -> Results:
@@ -33,7 +34,7 @@ def collect(plan: Plan, store: Store, ended: Mapping[str, Mapping[str, Any]]) ->
     runs: list[dict[str, Any]] = []
     for cell in plan.training_runs:
         evaluated = artifacts[cell.evaluate]
-        head = _run_head(plan, cell)
+        head = run_head(plan, cell)
         scores = json.loads((evaluated.folder / "scores.json").read_text()) if evaluated else None
         scaling = plan.resolved.conditions[cell.condition].scaling
         start = {
@@ -63,7 +64,8 @@ def _most_seeds(plan: Plan) -> dict[str, int]:
     return {segmenter.title: segmenter.seeds for segmenter in plan.resolved.segmenters}
 
 
-def _run_head(plan: Plan, cell: TrainingRun) -> dict[str, Any]:
+def run_head(plan: Plan, cell: TrainingRun) -> dict[str, Any]:
+    """Return the columns of `runs` and `images` that say which training a row is of, and what it was tested on."""
     condition = plan.resolved.conditions[cell.condition]
     return {
         "dataset": condition.dataset,
@@ -132,15 +134,7 @@ def _whole_images(scores: Mapping[str, Any] | None) -> dict[str, float | None]:
     if not scores or scores["task"] == "semantic":
         return dict.fromkeys(("pq", "aji", "aji_plus"))
 
-    def total(name: str) -> float:
-        return float(sum(image[name] for image in scores["images"]))
-
-    instances = (total("true") + total("predicted")) / 2
-    unions = {name: total(f"{name}_union") for name in ("aji", "aji_plus")}
-    return {
-        "pq": total("pq_iou_sum") / instances if instances else 0.0,
-        **{name: total(f"{name}_shared") / union if union else 0.0 for name, union in unions.items()},
-    }
+    return dict(pooled_scores(lambda name: float(sum(image[name] for image in scores["images"]))))
 
 
 FAILURES = ("failed", "timeout", "crashed", "stopped")

@@ -83,8 +83,14 @@ class Results:
             object.__setattr__(self, name, printable_cells(getattr(self, name)))
 
 
-def load_results(run: str | Path) -> Results:
+def load_results(run: str | Path, hint: str = "") -> Results:
     """Load a run folder.
+
+    Parameters
+    ----------
+    run
+    hint
+        What to do about damaged tables; by default to collect them again.
 
     Raises
     ------
@@ -101,7 +107,7 @@ def load_results(run: str | Path) -> Results:
             )
         raise DataError(f"{run}: no run folder (it has no study.yaml); give the folder that 'synthbench run' wrote")
     study = make_study(read_study(run / "study.yaml"), str(run / "study.yaml"))
-    hint = f"collect it anew from the store: synthbench run {run / 'study.yaml'} --out {run}"
+    hint = hint or f"collect it anew from the store: synthbench run {run / 'study.yaml'} --out {run}"
     tables = {name: _read(run / "results" / f"{name}.csv", hint) for name in TABLES}
     checking.check_same_trainings(tables["images"], tables["runs"], run / "results", hint)
     checking.check_seal(run / "results", _FILES, hint)

@@ -13,6 +13,7 @@ from synthbench.engine import resource_monitor
 from synthbench.errors import ConfigError
 from synthbench.io.atomic import atomic_write
 from synthbench.results import FAILURES, PLAN
+from synthbench.results.sources import SOURCES, sources_of
 from synthbench.store import disk_errors
 from synthbench.study.plan import Plan
 
@@ -53,7 +54,7 @@ def record_plan(plan: Plan, folder: Path) -> None:
 
 
 def record_study(plan: Plan, folder: Path) -> None:
-    """Write the study with its defaults, and its splits: at the end, so that they fit the results beside them."""
+    """Write the study with its defaults, its splits, and what its tables come from: at the end, to fit the results."""
     with disk_errors(folder, OTHER_FOLDER):
         (folder / "splits").mkdir(parents=True, exist_ok=True)
         _write(folder / "study.yaml", plan.resolved.study.to_yaml())
@@ -64,6 +65,7 @@ def record_study(plan: Plan, folder: Path) -> None:
         found.setdefault(tested.dataset, {0: tested.split})
     for name, folds in found.items():
         write_splits(folder / "splits" / f"{name}.json", [folds[i] for i in sorted(folds)])
+    _write(folder / SOURCES, json.dumps(sources_of(plan), ensure_ascii=False) + "\n")
 
 
 def record_failures(folder: Path, plan: Plan, ended: Mapping[str, Mapping[str, Any]]) -> None:

@@ -1,0 +1,50 @@
+"""Are the files of a bundle those that its manifest and its metadata list?"""
+
+from __future__ import annotations
+
+from synthbench.bundle import layout
+from synthbench.bundle.crate import check_crate
+from synthbench.bundle.findings import Findings
+from synthbench.bundle.reading import BundleFile
+from synthbench.results import TABLES
+from synthbench.store import key_of
+
+__all__ = ["check_files", "check_metadata", "check_seals"]
+
+
+def check_files(file: BundleFile, findings: Findings) -> None:
+    """Compare names, sizes and SHA-256 of all files with the manifest."""
+    listed = file.manifest["files"]
+    present = [name for name in file.names if name != layout.MANIFEST]
+    with findings.check(layout.MANIFEST, f"SHA-256 and size of {len(present)} files"):
+        for name in sorted({*listed, *layout.REQUIRED} - set(file.names)):
+            findings.add(name, "is missing")
+        for name in present:
+            if name not in listed:
+                findings.add(name, f"isn't listed in {layout.MANIFEST}, expected no such file")
+                continue
+            digest = file.sha256(name)
+            if digest != listed[name]["sha256"]:
+                findings.add(name, f"SHA-256 is {digest[:16]}…, expected {str(listed[name]['sha256'])[:16]}…")
+
+
+def check_seals(file: BundleFile, findings: Findings) -> None:
+    """Compare tables and splits with the SHA-256 that the run sealed them with."""
+    with findings.check(layout.SEAL, "tables and splits are those that the run sealed"):
+        sealed = file.json(layout.SEAL)
+        for table in TABLES:
+            name = layout.table_file(table)
+            findings.expect(name, "SHA-256", file.sha256(name), sealed[f"{table}.csv"])
+        for name in file.names:
+            if name.startswith("splits/"):
+                content = file.json(name)
+                expected = key_of({"format": content["format"], "splits": content["splits"]})
+                findings.expect(name, "sha256", content["sha256"], expected)
+
+
+def check_metadata(file: BundleFile, findings: Findings) -> None:
+    """Check the RO-Crate metadata against the files that there are."""
+    with findings.check(layout.CRATE, "RO-Crate 1.1 metadata names every file"):
+        sizes = {name: file.size(name) for name in file.names if name != layout.CRATE}
+        for problem in check_crate(file.json(layout.CRATE), sizes):
+            findings.add(layout.CRATE, problem)

@@ -1,0 +1,82 @@
+"""Label maps as PNG: lossless, small, and decoded only at the size that is known."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+
+from synthbench.errors import DataError
+from synthbench.types import AnyArray, LabelMap
+
+__all__ = ["MAX_PIXELS", "MAX_PIXELS_PER_BYTE", "decode_labels", "encode_labels"]
+
+MAX_PIXELS = 2**27
+"""Pixels of the largest label map that is read."""
+MAX_PIXELS_PER_BYTE = 400
+"""Pixels per byte of a large file, at most: sparse label maps have 100, deflated zeros up to 1,032."""
+_SMALL = 2**24
+_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+_HEADER = 33
+"""Bytes of the signature and of the first chunk, which has the size."""
+_MODES = {"L": np.uint8, "I;16": np.uint16, "I": np.uint16, "RGBA": np.uint32}
+
+
+def encode_labels(labels: AnyArray) -> bytes:
+    """Return a label map as PNG: grey of 8 or 16 bits; above 65,535 the four bytes of a label, lowest first, as RGBA.
+
+    Parameters
+    ----------
+    labels
+        ``(height, width)``, integers from 0 to 2³¹ − 1.
+    """
+    from PIL import Image
+
+    highest = int(labels.max(initial=0))
+    if highest > np.iinfo(np.uint16).max:
+        pixels = np.ascontiguousarray(labels, "<u4").view(np.uint8).reshape(*labels.shape, 4)
+    else:
+        pixels = np.ascontiguousarray(labels, np.uint8 if highest <= np.iinfo(np.uint8).max else np.uint16)
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, "PNG", compress_level=9)
+    return file.getvalue()
+
+
+def decode_labels(data: bytes, size: tuple[int, int], name: str) -> LabelMap:
+    """Return the label map that `encode_labels` was given.
+
+    Parameters
+    ----------
+    data
+    size
+        Height and width that it must have: compared with the header of the file before anything is decompressed.
+    name
+        Begins the message of an error.
+
+    Raises
+    ------
+    DataError
+        If it is no such PNG, or has another size or an implausible one.
+    """
+    from PIL import Image
+
+    if len(data) < _HEADER or not data.startswith(_SIGNATURE) or data[12:16] != b"IHDR":
+        raise DataError(f"{name}: is no PNG file")
+    width, height = (int.from_bytes(data[start : start + 4], "big") for start in (16, 20))
+    if (height, width) != size:
+        raise DataError(f"{name}: is {height}×{width}, expected {size[0]}×{size[1]} as the test image")
+    if height * width > MAX_PIXELS or height * width > max(_SMALL, MAX_PIXELS_PER_BYTE * len(data)):
+        raise DataError(f"{name}: {len(data):,} bytes that decompress to {height}×{width}, as decompression bombs do")
+    try:
+        with Image.open(io.BytesIO(data), formats=("PNG",)) as picture:
+            if picture.mode not in _MODES or picture.size != (width, height):
+                raise DataError(f"{name}: has pixels of the kind {picture.mode}, expected a label map")
+            picture.load()
+            pixels = np.asarray(picture)
+    except DataError:
+        raise
+    except Exception:  # decoders raise anything on corrupt input
+        raise DataError(f"{name}: can't be decoded as PNG") from None
+    if picture.mode == "RGBA":
+        return np.ascontiguousarray(pixels).view("<u4")[..., 0]
+    return pixels.astype(_MODES[picture.mode])

@@ -1,0 +1,60 @@
+"""What a bundle consists of: the names of its files, and the version of its format."""
+
+from __future__ import annotations
+
+from synthbench.results import TABLES
+from synthbench.results.sources import SOURCES
+
+__all__ = [
+    "COSTS",
+    "CRATE",
+    "ENVIRONMENT",
+    "FORMAT",
+    "LEADERBOARD",
+    "MANIFEST",
+    "METHODS",
+    "PLAN",
+    "REQUIRED",
+    "SEAL",
+    "SOURCES",
+    "STUDY",
+    "prediction_file",
+    "split_file",
+    "table_file",
+]
+
+FORMAT = 1
+"""Version of the format; one that a reader doesn't know is refused."""
+
+MANIFEST = "manifest.json"
+"""Format, version of synthbench, and size and SHA-256 of every other file."""
+CRATE = "ro-crate-metadata.json"
+STUDY = "study.yaml"
+PLAN = "plan.json"
+ENVIRONMENT = "environment.json"
+METHODS = "methods.json"
+COSTS = "costs.json"
+LEADERBOARD = "leaderboard.json"
+SEAL = "results/seal.json"
+
+
+def table_file(name: str) -> str:
+    """Return the file of one of the tables `synthbench.results.TABLES`."""
+    return f"results/{name}.csv"
+
+
+def split_file(dataset: str) -> str:
+    """Return the file with the splits of a dataset."""
+    return f"splits/{dataset}.json"
+
+
+def prediction_file(evaluate: str, image: str) -> str:
+    """Return the file with the predicted label map of a test image, by the key of the evaluation."""
+    return f"predictions/{evaluate}/{image}.png"
+
+
+REQUIRED = (
+    *(MANIFEST, CRATE, STUDY, PLAN, SOURCES, ENVIRONMENT, METHODS, COSTS, LEADERBOARD, SEAL),
+    *(table_file(name) for name in TABLES),
+)
+"""Files that every bundle has."""

@@ -1,0 +1,63 @@
+"""One small run and its bundle, for all tests of bundles."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import synthbench
+from helpers.blobs import blobs
+from helpers.bundles import Made
+from synthbench.bundle.writing import write_bundle
+from synthbench.samples import Sample, SampleSet
+from synthbench.store import Store
+
+
+@pytest.fixture(scope="session")
+def installed_trial(trial_site: Path) -> Iterator[None]:
+    """The trial plugins, installed while the tests of bundles run."""
+    from synthbench.plugin.registry import registry
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(trial_site))
+        registry.cache_clear()
+        yield
+    registry.cache_clear()
+
+
+def study(data: Path, **changes: object) -> dict[str, object]:
+    return {
+        "name": "trial",
+        "datasets": [str(data)],
+        "generators": [{"name": "brighter", "config": {"gain": 1.3}}, "duplicate"],
+        "segmenters": ["threshold"],
+        "encoder": "moments",
+        "synthetic": [4],
+        "seeds": 2,
+        "budget": "smoke",
+        **changes,
+    }
+
+
+def write_data(folder: Path, count: int = 12, first: int = 0) -> Path:
+    samples = []
+    for number in range(first, first + count):
+        made = blobs(number)
+        groups = {"split": "test" if number % 3 == 2 else "train", "well": f"w{number % 2}"}
+        samples.append(Sample(f"blob-{number}", made.image, made.labels, groups))
+    SampleSet.of(samples).save(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def made(tmp_path_factory: pytest.TempPathFactory, installed_trial: None) -> Made:
+    """A finished run of three arms with two seeds, and its bundle."""
+    folder = tmp_path_factory.mktemp("bundles")
+    data = write_data(folder / "blobs")
+    run, store = folder / "trial", folder / "store"
+    synthbench.run(study(data), store=store, folder=run, engine="serial", device="cpu")
+    bundle = folder / "trial.zip"
+    write_bundle(run, Store(store), bundle)
+    return Made(data, run, store, bundle)
