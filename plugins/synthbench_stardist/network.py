@@ -19,9 +19,19 @@ if TYPE_CHECKING:
     from synthbench_stardist.config import StarDistConfig
 
 
-def build(config: StarDistConfig, channels: int) -> Any:
-    """Return a ``stardist.models.StarDist2D`` that writes nothing to disk and nothing to stdout."""
+OUTPUTS = ("prob", "dist")
+"""The library's names of the layers whose outputs are the network's."""
+
+
+def build(config: StarDistConfig, channels: int, *, bfloat16: bool = False) -> Any:
+    """Return a ``stardist.models.StarDist2D`` that writes nothing to disk and nothing to stdout.
+
+    With `bfloat16`, its layers compute in bfloat16; weights, and the two outputs, are float32.
+    """
     tensorflow()
+    from keras import mixed_precision
+
+    policy = mixed_precision.dtype_policy()
     with contextlib.redirect_stdout(io.StringIO()):
         from stardist.models import Config2D, StarDist2D
 
@@ -38,7 +48,14 @@ def build(config: StarDistConfig, channels: int) -> Any:
             train_reduce_lr=None,
             train_tensorboard=False,
         )
-        return StarDist2D(settings, name="stardist", basedir=None)
+        try:
+            mixed_precision.set_dtype_policy("mixed_bfloat16" if bfloat16 else "float32")
+            model = StarDist2D(settings, name="stardist", basedir=None)
+        finally:
+            mixed_precision.set_dtype_policy(policy)
+    for name in OUTPUTS:
+        model.keras_model.get_layer(name).dtype_policy = "float32"
+    return model
 
 
 def initialise(variables: Sequence[Any], seed: int) -> None:

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from synthbench import Budget, Context, Instances, Sample, SampleSet, Segmenter, TrainingMix
 from synthbench.errors import StoreError
 from synthbench.metrics.ignore import leave_out
+from synthbench.plugin.precision import current_precision, resolved_precision
 from synthbench.toolkit.intensity.images import normalise, to_channels
 from synthbench.toolkit.training.budget_defaults import resolved
 from synthbench.toolkit.training.initial_weights import input_channels, read_start
@@ -50,6 +51,8 @@ class StarDist(Segmenter[StarDistConfig]):
     Trained weights to start from (init) are its own model, or the unpacked folder of a published one
     (`2D_versatile_fluo` …), whose network must be the configuration's. With 0 steps its thresholds are kept.
 
+    In bfloat16 all layers but the last two compute in it, by Keras' own policy for mixed precision.
+
     Equal seeds give equal weights on one machine; a training resumed from a checkpoint ends with the same bits as
     one never stopped (on a CPU, with the same number of threads).
 
@@ -58,7 +61,6 @@ class StarDist(Segmenter[StarDistConfig]):
 
     Config = StarDistConfig
     supports_ignore: ClassVar[bool] = True
-    bfloat16_on_cpu: ClassVar[bool] = False
     supports_init: ClassVar[frozenset[Literal["model", "file"]]] = frozenset({"model", "file"})
     budgets: ClassVar[dict[str, Budget]] = {
         "smoke": Budget(steps=12, batch_size=2, patch_size=64),
@@ -155,8 +157,10 @@ class StarDist(Segmenter[StarDistConfig]):
     def build(self, channels: int, context: Context) -> None:
         """Build the network for images of so many channels, on the task's device."""
         self._channels, self._device, self._threads = channels, context.device, context.threads
+        kind = context.device.partition(":")[0]
+        bfloat16 = resolved_precision(kind, current_precision()) == "bf16"
         with self.on_device():
-            self.model = network.build(self.config, channels)
+            self.model = network.build(self.config, channels, bfloat16=bfloat16)
 
     def on_device(self) -> AbstractContextManager[Any]:
         """Return a context in which TensorFlow computes on the task's device."""

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from contextlib import nullcontext
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -19,6 +20,7 @@ from synthbench.errors import ConfigError, StoreError
 if not all(importlib.util.find_spec(name) for name in ("stardist", "tensorflow")):
     pytest.skip("needs the extra 'stardist'", allow_module_level=True)
 
+from synthbench.plugin.precision import computing_in
 from synthbench_stardist import network, runtime, training
 from synthbench_stardist.segmenter import StarDist, StarDistConfig, relabelled, shared_suppression
 
@@ -72,6 +74,49 @@ def test_network_and_rate_follow_from_the_patch_and_never_from_the_steps(patch: 
         assert (config.unet_n_filter_base, config.train_learning_rate) == (filters, rate)
     own = StarDistConfig(unet_n_filter_base=8, train_learning_rate=0.5).resolve(Budget(9, 4, patch))
     assert (own.unet_n_filter_base, own.train_learning_rate) == (8, 0.5)
+
+
+def test_in_bfloat16_all_but_the_outputs_is_rounded(small: StarDist, blob_set: SampleSet) -> None:
+    """Weights stay float32; outputs differ from those of float32, by about as much as bfloat16 rounds."""
+    import keras
+
+    policy = keras.mixed_precision.dtype_policy()
+    with computing_in("bf16"):
+        rounded = untrained()
+    assert keras.mixed_precision.dtype_policy() == policy
+    plain, coarse = (segmenter.model.keras_model for segmenter in (small, rounded))
+    types = {layer.name: layer.compute_dtype for layer in coarse.layers if layer.weights}
+    assert {types.pop(name) for name in network.OUTPUTS} == {"float32"}
+    assert set(types.values()) == {"bfloat16"}
+    assert {variable.dtype for variable in coarse.weights} == {"float32"}
+    assert {layer.compute_dtype for layer in plain.layers} == {"float32"}
+    image = small.as_input(blob_set[0].image)[None, :32, :32]
+    for one, other in zip(plain([image]), coarse([image]), strict=True):
+        assert other.dtype == "float32"
+        spread = float(np.std(one)) + 1e-6
+        assert 0 < float(np.abs(np.asarray(one) - np.asarray(other)).max()) < 0.2 * spread + 0.01
+
+
+@pytest.mark.slow
+def test_training_in_bfloat16_follows_that_in_float32_and_goes_on_after_a_stop(
+    blob_set: SampleSet, tmp_path: Path
+) -> None:
+    def losses(**more: Any) -> tuple[list[float], StarDist]:
+        notes: list[str] = []
+        segmenter = trained(blob_set, progress=lambda done, total, note="": notes.append(note), **more)
+        return [float(note.split()[1].rstrip(",")) for note in notes if note.startswith("loss")], segmenter
+
+    exact, plain = losses()
+    with computing_in("bf16"):
+        rounded, whole = losses()
+        asked = iter([False, False, False, True])
+        with pytest.raises(Stopped):
+            trained(blob_set, folder=tmp_path, should_stop=lambda: next(asked))
+        resumed = trained(blob_set, folder=tmp_path)
+    assert rounded == pytest.approx(exact, rel=0.05)
+    one, two, three = (network.to_arrays(s.model.keras_model.weights) for s in (resumed, whole, plain))
+    assert all(np.array_equal(one[name], two[name]) for name in one)
+    assert not all(np.array_equal(one[name], three[name]) for name in one)
 
 
 # -- targets ----------------------------------------------------------------------------------------------------------
