@@ -64,7 +64,7 @@ class StarDist(Segmenter[StarDistConfig]):
     supports_init: ClassVar[frozenset[Literal["model", "file"]]] = frozenset({"model", "file"})
     budgets: ClassVar[dict[str, Budget]] = {
         "smoke": Budget(steps=12, batch_size=2, patch_size=64),
-        "quick": Budget(steps=1_600, batch_size=4, patch_size=96),
+        "quick": Budget(steps=3_500, batch_size=4, patch_size=96),
         "standard": Budget(steps=15_000, batch_size=8, patch_size=256),
         "paper": Budget(steps=40_000, batch_size=4, patch_size=256),
     }
