@@ -39,7 +39,7 @@ def planned(
             for s in range(seeds)
         ]
     study = SimpleNamespace(
-        datasets=[SimpleNamespace(name="d", split=SimpleNamespace(group=group))], test_on=[], decide=None
+        datasets=[SimpleNamespace(name="d", split=SimpleNamespace(group=group))], test_on=[], decide=None, iou=0.5
     )
     resolved = SimpleNamespace(conditions=conditions, study=study, test_sets=())
     return SimpleNamespace(resolved=resolved, training_runs=cells)

@@ -192,6 +192,7 @@ def results(table: pd.DataFrame | None = None, **choices: object) -> SimpleNames
         real_amounts=[1.0],
         synthetic=["1x"],
         border_objects="include",
+        iou=0.5,
         decide=None,
         to_yaml=lambda: "name: phantom-nuclei\nsegmenters: [unet]\n",
     )

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 import pytest
+from pandas.testing import assert_frame_equal
 
 from synthbench.errors import ConfigError, DataError
-from synthbench.leaderboard import baseline_delta, by_group, table
+from synthbench.leaderboard import baseline_delta, by_group, page, table
 from synthbench.leaderboard._blocks import blocks
 from synthbench.leaderboard._caveats import caveats
 from synthbench.leaderboard._columns import definition, title
 from synthbench.leaderboard._formatting import distance, duration, number, signed, text
+from synthbench.leaderboard.decisions import decide_block
+from synthbench.statistics import compare
 
 DRAWS = 600
 _MADE: dict[int, pd.DataFrame] = {}
@@ -327,3 +332,27 @@ def test_values_are_written_for_people() -> None:
     assert [distance(v) for v in (5263.5, -18232.9, 1.4322e6)] == ["5.26k", "−18.2k", "1,432k"]
     assert [distance(v) for v in (-3.77e9, float("nan"))] == ["−3.77e+09", "n/a"]
     assert number(-1.5, 1) == "−1.5"
+
+
+@pytest.mark.parametrize("iou", [0.75, "mean"])
+def test_differences_are_in_the_studys_own_threshold(
+    small: SimpleNamespace, tmp_path: Path, iou: float | str
+) -> None:
+    """Everywhere that no other is asked for; decisions too."""
+    own = replace_study(small, iou=iou)
+    board = table(own, draws=200)
+    assert set(board["metric"]) == {f"f1@{iou}"}
+    assert_frame_equal(board, table(small, iou, draws=200))
+    assert set(table(own, 0.9, draws=200)["metric"]) == {"f1@0.90"}
+    assert f"Δ in F1{'@.75' if iou == 0.75 else ' mean'}" in page(own, tmp_path)
+    assert set(by_group(own, "difficulty", draws=200)["metric"]) == {f"f1@{iou}"}
+    assert set(baseline_delta(own, draws=200)["metric"]) == {f"f1@{iou}"}
+    (block,) = blocks(own)
+    deciding = replace(block, margin=0.02, runs=block.runs.assign(most_seeds=2))
+    arm = decide_block(deciding).arms["real + pix2pix × 9"]
+    other = compare(block.images, iou=iou, draws=200).differences["real + pix2pix × 9"]
+    assert arm.value == pytest.approx(other.value)
+
+
+def replace_study(found: SimpleNamespace, **changes: object) -> SimpleNamespace:
+    return SimpleNamespace(**{**vars(found), "study": SimpleNamespace(**{**vars(found.study), **changes})})

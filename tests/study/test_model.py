@@ -62,6 +62,8 @@ def test_a_bare_name_stands_for_a_plugin_with_its_defaults() -> None:
         ({"seeds": True}, "seeds: "),
         ({"seeds": 1000.0}, "seeds: "),
         ({"name": "../up"}, "name: "),
+        ({"iou": 0.52}, "iou: invalid value 0.52; expected 0.5, 0.55 … 0.95, or mean"),
+        ({"iou": 1}, "iou: invalid value 1; expected 0.5"),
         ({"synthetic": 10}, "synthetic: expected a list, such as [10]"),
         ({"fractions": 0.5}, "fractions: expected a list, such as [0.5]"),
     ],

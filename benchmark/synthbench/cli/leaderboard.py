@@ -31,7 +31,7 @@ FILE_WIDTH = 120
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("folder", metavar="RUN", help="a run folder, as 'synthbench run' writes it")
     parser.add_argument("--format", choices=FORMATS, help="default: terminal on a terminal, otherwise md")
-    parser.add_argument("--iou", default="0.5", help="threshold of differences and ranks: 0.5 … 0.95, or mean")
+    parser.add_argument("--iou", help="threshold of differences and ranks: 0.5 … 0.95, or mean (default: the study's)")
     parser.add_argument(
         "--aggregation", choices=("pooled", "per_image"), default="pooled", help="of F-scores (default: pooled)"
     )
@@ -102,7 +102,7 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _compared(args: argparse.Namespace, results: Results, iou: float | str) -> pd.DataFrame:
+def _compared(args: argparse.Namespace, results: Results, iou: float | str | None) -> pd.DataFrame:
     """Return the table that ``--by`` and ``--layout`` ask for."""
     from synthbench import leaderboard
     from synthbench.errors import ConfigError
@@ -121,10 +121,10 @@ def _console(width: int | None, file: IO[str] | None = None) -> Console:
     return Console(width=width, file=file, markup=False)
 
 
-def _threshold(text: str) -> float | str:
+def _threshold(text: str | None) -> float | str | None:
     from synthbench.errors import ConfigError
 
-    if text == "mean":
+    if text is None or text == "mean":
         return text
     try:
         return float(text)

@@ -27,7 +27,7 @@ _STATE = ("verdict", "runs_ok", "runs_planned", "completed", "status", "error")
 def baseline_delta(
     results: Results,
     by: Sequence[str] = (),
-    iou: float | str = 0.5,
+    iou: float | str | None = None,
     aggregation: str = "pooled",
     baseline: str = REAL,
     draws: int = DRAWS,
@@ -64,6 +64,7 @@ def baseline_delta(
         If the test images have no such group, no arm but the baseline was planned, or the metric or threshold wasn't
         scored.
     """
+    iou = results.study.iou if iou is None else iou
     every = list(blocks(results))
     columns = group_columns(every, by)
     rows: list[dict[str, Any]] = []

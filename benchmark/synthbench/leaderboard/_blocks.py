@@ -38,6 +38,8 @@ class ComparisonBlock:
         All planned trainings, done or not.
     images : DataFrame
         The scored images of those that are done; no rows when none is.
+    iou : float or "mean"
+        The IoU threshold that the study tells differences in.
     margin : float or None
         The difference of practical size, of a study that gives seeds to arms until they are decided; else None.
     """
@@ -49,6 +51,7 @@ class ComparisonBlock:
     task: str
     runs: pd.DataFrame
     images: pd.DataFrame
+    iou: float | str = 0.5
     margin: float | None = None
 
     @cached_property
@@ -114,6 +117,7 @@ def blocks(results: Results) -> Iterator[ComparisonBlock]:
             task,
             rows.reset_index(drop=True),
             scored,
+            results.study.iou,
             results.study.decide,
         )
 

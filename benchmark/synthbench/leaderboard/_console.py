@@ -38,7 +38,7 @@ _BY_GROUP = ("value", "images", "segmenter", "arm", "score", "delta", "verdict")
 
 
 def terminal(
-    results: Results, iou: float | str = 0.5, columns: Sequence[str] = (), aggregation: str = "pooled"
+    results: Results, iou: float | str | None = None, columns: Sequence[str] = (), aggregation: str = "pooled"
 ) -> RenderableType:
     """Return what rich prints.
 

@@ -57,7 +57,7 @@ _COST_WORDS = {
 def page(
     results: Results,
     folder: Path,
-    iou: float | str = 0.5,
+    iou: float | str | None = None,
     aggregation: str = "pooled",
     columns: Sequence[str] = (),
 ) -> str:
@@ -71,6 +71,7 @@ def page(
     iou, aggregation, columns
         See `synthbench.leaderboard.table`.
     """
+    iou = results.study.iou if iou is None else iou
     leaderboard = table(results, iou, aggregation, columns=columns)
     study_blocks = list(blocks(results))
     places = {

@@ -48,7 +48,7 @@ _NUMBER = re.compile(r"[+-]?\d+(\.\d+)?")
 def by_group(
     results: Results,
     group: str | Sequence[str],
-    iou: float | str = 0.5,
+    iou: float | str | None = None,
     aggregation: str = "pooled",
     baseline: str = REAL,
     draws: int = DRAWS,
@@ -80,6 +80,7 @@ def by_group(
     ConfigError
         If the test images have no such group, or the metric or threshold wasn't scored.
     """
+    iou = results.study.iou if iou is None else iou
     every = list(blocks(results))
     columns = group_columns(every, [group] if isinstance(group, str) else group)
     rows: list[dict[str, Any]] = []

@@ -47,7 +47,7 @@ __all__ = ["table"]
 
 def table(
     results: Results,
-    iou: float | str = 0.5,
+    iou: float | str | None = None,
     aggregation: str = "pooled",
     baseline: str = REAL,
     draws: int = DRAWS,
@@ -59,7 +59,8 @@ def table(
     ----------
     results
     iou
-        The threshold that Δ and rank are of, for instances, or ``"mean"``; a semantic study's are of mIoU*.
+        The threshold that Δ and rank are of, for instances, or ``"mean"``; None: the study's. A semantic study's are
+        of mIoU*.
     aggregation
         Of F-score and Jaccard AP: ``"pooled"`` or ``"per_image"``.
     baseline
@@ -82,6 +83,7 @@ def table(
     ConfigError, DataError
         If the threshold wasn't scored, a column isn't known, or the results are damaged.
     """
+    iou = results.study.iou if iou is None else iou
     asked = columns_of(columns, iou)
     every = list(blocks(results))
     rows = [_block_rows(results, block, every, iou, aggregation, baseline, draws, asked) for block in every]

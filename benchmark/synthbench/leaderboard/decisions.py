@@ -14,10 +14,7 @@ from synthbench.statistics import ArmDecision, Decisions, decide_arms
 if TYPE_CHECKING:
     from synthbench.results import Results
 
-__all__ = ["DECIDING_IOU", "decide_block", "decided_text", "decisions", "sequential_verdict"]
-
-DECIDING_IOU = 0.5
-"""The IoU threshold of the pooled F-score that objects are decided by; a semantic study is decided by mIoU*."""
+__all__ = ["decide_block", "decided_text", "decisions", "sequential_verdict"]
 
 
 def decisions(results: Results) -> Iterator[tuple[ComparisonBlock, Decisions]]:
@@ -38,7 +35,7 @@ def decisions(results: Results) -> Iterator[tuple[ComparisonBlock, Decisions]]:
 def decide_block(
     block: ComparisonBlock,
     baseline: str = "real",
-    iou: float | str = DECIDING_IOU,
+    iou: float | str | None = None,
     aggregation: str = "pooled",
     metric: str = "",
     *,
@@ -51,7 +48,7 @@ def decide_block(
     block
         Of a study that decides.
     baseline, iou, aggregation
-        See `synthbench.leaderboard.table`.
+        See `synthbench.leaderboard.table`; by default the study's threshold, pooled.
     metric
         By default what studies are decided by: F-score, or mIoU* of classes.
     stop
@@ -65,7 +62,7 @@ def decide_block(
         block.margin or np.nan,
         baseline,
         metric or ("miou_star" if block.task == "semantic" else "f1"),
-        iou,
+        block.iou if iou is None else iou,
         aggregation,
         done=done,
         failed=failed,

@@ -80,7 +80,7 @@ def detectable_effects(plan: Plan, store: Store, earlier: Results | None = None)
         group = groups.get(block[1])
         tested = _tested(plan, members, group)
         images, units = len(tested), tested["unit"].nunique()
-        noise = _noise(*pilots, block)
+        noise = _noise(*pilots, block, plan.resolved.study.iou)
         found = [
             DetectableEffect(
                 *block,
@@ -158,7 +158,7 @@ def _stem(arm: str) -> str:
     return re.sub(_AMOUNT, "", arm)
 
 
-def _noise(stored: pd.DataFrame, earlier: pd.DataFrame | None, block: Block) -> Noise:
+def _noise(stored: pd.DataFrame, earlier: pd.DataFrame | None, block: Block, iou: float | str) -> Noise:
     """Return the noise that the nearest results show; those whose arms don't differ from `real` at all show none."""
     nothing = ""
     for table, words in ((stored, "stored"), (earlier, "the earlier run's")):
@@ -167,7 +167,7 @@ def _noise(stored: pd.DataFrame, earlier: pd.DataFrame | None, block: Block) -> 
                 continue
             instances = "iou" in rows and rows["iou"].notna().any()
             found = (
-                estimate_noise(rows)
+                estimate_noise(rows, iou=iou)
                 if instances
                 else estimate_noise(rows.drop(columns="iou", errors="ignore"), metric="miou_star")
             )

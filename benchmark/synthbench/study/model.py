@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from synthbench.errors import ConfigError
 from synthbench.io.safe_yaml import read_yaml
@@ -66,6 +66,14 @@ Fraction = Annotated[int, Field(ge=1, strict=True)] | Annotated[float, Field(gt=
 Scale = Literal["none", "auto"] | Annotated[int, Field(ge=4, le=1000, strict=True)]
 
 
+def _scored_threshold(value: float) -> float:
+    """Return an IoU threshold that is scored, 0.5, 0.55 … 0.95; raise ValueError for others."""
+    twentieths = round(20 * value)
+    if not 10 <= twentieths <= 19 or abs(20 * value - twentieths) > 1e-6:
+        raise ValueError("isn't scored")
+    return round(twentieths / 20, 2)
+
+
 class Study(BaseModel):
     """What `synthbench run` runs.
 
@@ -116,6 +124,9 @@ class Study(BaseModel):
     border_objects
         Whether objects at the image border are scored: ``"exclude"`` leaves out those with a pixel in the outermost two
         rows or columns, true and predicted ones, as the NeurIPS 2022 Cell Segmentation Challenge does.
+    iou
+        The IoU threshold of the F-score that differences, ranks and decisions are told in: 0.5, 0.55 … 0.95, or
+        ``mean``, the mean over them. A semantic study's are told in mIoU*, whatever this is.
     decide
         A difference in score that is of practical size. If it is given, the study trains in rounds: with two seeds
         first, then with more for the arms that aren't decided yet, up to `seeds`. An arm is decided when it is shown to
@@ -146,6 +157,7 @@ class Study(BaseModel):
     budget: BudgetConfig = BudgetConfig()
     check_convergence: bool = False
     border_objects: Literal["include", "exclude"] = "include"
+    iou: Annotated[float, AfterValidator(_scored_threshold)] | Literal["mean"] = 0.5
     decide: Annotated[float, Field(gt=0, lt=1)] | None = None
     encoder: PluginConfig | None = None
 
@@ -315,6 +327,7 @@ _EXPECTED = {
     "border_objects": "include or exclude",
     "synthetic": "integers ≥ 1 (numbers of samples), or multiples such as 2x",
     "scale": "none, auto, or the diameter in pixels that objects are brought to (an integer from 4 to 1000)",
+    "iou": "0.5, 0.55 … 0.95, or mean",
     "decide": "a difference in score above 0 and below 1, such as 0.02",
 }
 """What these keys take, in words."""
