@@ -335,9 +335,7 @@ def test_values_are_written_for_people() -> None:
 
 
 @pytest.mark.parametrize("iou", [0.75, "mean"])
-def test_differences_are_in_the_studys_own_threshold(
-    small: SimpleNamespace, tmp_path: Path, iou: float | str
-) -> None:
+def test_differences_are_in_the_studys_own_threshold(small: SimpleNamespace, tmp_path: Path, iou: float | str) -> None:
     """Everywhere that no other is asked for; decisions too."""
     own = replace_study(small, iou=iou)
     board = table(own, draws=200)
