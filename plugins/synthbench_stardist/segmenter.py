@@ -17,11 +17,11 @@ from numpy.typing import NDArray
 from synthbench import Budget, Context, Instances, Sample, SampleSet, Segmenter, TrainingMix
 from synthbench.errors import StoreError
 from synthbench.metrics.ignore import leave_out
-from synthbench.plugin.precision import current_precision, resolved_precision
 from synthbench.toolkit.intensity.images import normalise, to_channels
 from synthbench.toolkit.training.budget_defaults import resolved
 from synthbench.toolkit.training.initial_weights import input_channels, read_start
 from synthbench.toolkit.training.patches import PatchStream, channels_of
+from synthbench.toolkit.training.precision import in_bfloat16
 from synthbench.toolkit.training.state_files import read_state, write_state
 from synthbench.toolkit.training.threshold_tuning import subsample
 from synthbench_stardist import network, runtime, training
@@ -157,8 +157,7 @@ class StarDist(Segmenter[StarDistConfig]):
     def build(self, channels: int, context: Context) -> None:
         """Build the network for images of so many channels, on the task's device."""
         self._channels, self._device, self._threads = channels, context.device, context.threads
-        kind = context.device.partition(":")[0]
-        bfloat16 = resolved_precision(kind, current_precision()) == "bf16"
+        bfloat16 = in_bfloat16(context.device)
         with self.on_device():
             self.model = network.build(self.config, channels, bfloat16=bfloat16)
 

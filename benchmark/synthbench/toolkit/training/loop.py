@@ -35,6 +35,7 @@ from synthbench.toolkit.rng import torch_seed, torch_stream
 from synthbench.toolkit.training import checkpoints
 from synthbench.toolkit.training.checkpoints import State
 from synthbench.toolkit.training.mode_collapse import Diverged
+from synthbench.toolkit.training.precision import in_bfloat16
 from synthbench.toolkit.training.training_log import Preview, TrainingLog
 
 __all__ = ["CHECKPOINT_SECONDS", "Diverged", "Losses", "autocast", "prepare_torch", "train"]
@@ -84,7 +85,7 @@ def autocast(device: str | torch.device) -> AbstractContextManager[Any]:
     Without a choice it is bfloat16 on a GPU, and nothing changes on a CPU; see `synthbench.plugin.precision`.
     """
     kind = torch.device(device).type
-    if resolved_precision(kind, current_precision()) == "bf16":
+    if in_bfloat16(kind):
         return torch.autocast(kind, dtype=torch.bfloat16)
     return contextlib.nullcontext()
 
