@@ -120,7 +120,7 @@ def add_study(parser: argparse.ArgumentParser) -> None:
         metavar="M",
         help="train in rounds until arms are better, worse or within ±M of real, such as 0.02; --seeds is the maximum",
     )
-    grid.add_argument("--iou", metavar="T", help="threshold that differences are told in: 0.5 … 0.95, or mean")
+    grid.add_argument("--iou", metavar="T", help="threshold that differences refer to: 0.5 … 0.95, or mean")
     grid.add_argument("--budget", help="smoke, quick, standard or paper")
     grid.add_argument("--steps", metavar="N", help="optimiser steps; auto: chosen on real images")
     grid.add_argument(

@@ -39,7 +39,7 @@ class ComparisonBlock:
     images : DataFrame
         The scored images of those that are done; no rows when none is.
     iou : float or "mean"
-        The IoU threshold that the study tells differences in.
+        The IoU threshold that the differences of the study refer to.
     margin : float or None
         The difference of practical size, of a study that gives seeds to arms until they are decided; else None.
     """

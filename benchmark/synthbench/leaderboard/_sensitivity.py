@@ -1,4 +1,4 @@
-"""Which score a study tells differences in best, judged by its real images alone."""
+"""The score that shows the smallest differences, judged by real images alone."""
 
 from __future__ import annotations
 

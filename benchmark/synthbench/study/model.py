@@ -125,8 +125,8 @@ class Study(BaseModel):
         Whether objects at the image border are scored: ``"exclude"`` leaves out those with a pixel in the outermost two
         rows or columns, true and predicted ones, as the NeurIPS 2022 Cell Segmentation Challenge does.
     iou
-        The IoU threshold of the F-score that differences, ranks and decisions are told in: 0.5, 0.55 … 0.95, or
-        ``mean``, the mean over them. A semantic study's are told in mIoU*, whatever this is.
+        The IoU threshold of the F-score that differences, ranks and decisions refer to: 0.5, 0.55 … 0.95, or
+        ``mean``, the mean over them. A semantic study's refer to mIoU*, whatever this is.
     decide
         A difference in score that is of practical size. If it is given, the study trains in rounds: with two seeds
         first, then with more for the arms that aren't decided yet, up to `seeds`. An arm is decided when it is shown to
