@@ -203,6 +203,34 @@ def the_number_of_seeds(files: Files) -> None:
     files["study.yaml"] = files["study.yaml"].replace(b"\nseeds: 2", b"\nseeds: 3")
 
 
+def a_configuration(files: Files) -> None:
+    files["study.yaml"] = files["study.yaml"].replace(b"gain: 1.3", b"gain: 1.7")
+
+
+def a_task(files: Files) -> None:
+    change_table(files, "results/tasks.csv", lambda t: t.assign(label=["another task", *t["label"][1:]]))
+
+
+def the_time_of_a_training(files: Files) -> None:
+    change_table(files, "results/runs.csv", lambda t: t.assign(fit_seconds=["9999", *t["fit_seconds"][1:]]))
+
+
+def a_synthetic_set(files: Files) -> None:
+    change_table(files, "results/label_consistency.csv", lambda t: t.assign(generator=["a gan", *t["generator"][1:]]))
+
+
+def a_version_when_it_was_planned(files: Files) -> None:
+    change_json(files, "environment.json", lambda content: content["versions"].update(python="2.7.18"))
+
+
+def software_of_the_crate(files: Files) -> None:
+    def change(crate: Any) -> None:
+        entity = next(each for each in crate["@graph"] if each["@id"] == "#software-numpy")
+        entity["softwareVersion"] = "0.0.1"
+
+    change_json(files, "ro-crate-metadata.json", change)
+
+
 def a_true_count(files: Files) -> None:
     def change(content: Any) -> None:
         content["datasets"]["blobs"]["samples"][2]["objects"] += 1
@@ -253,6 +281,12 @@ TAMPERED: dict[str, tuple[Callable[[Files], None], str, str]] = {
     "a method": (a_method, "methods.json", "gan"),
     "panoptic quality": (panoptic_quality, "results/runs.csv", "0.123"),
     "the number of seeds": (the_number_of_seeds, "sources.json", "expected 3"),
+    "a configuration": (a_configuration, "plan.json", "1.7"),
+    "a task": (a_task, "results/tasks.csv", "another task"),
+    "the time of a training": (the_time_of_a_training, "results/runs.csv", "9999"),
+    "a synthetic set": (a_synthetic_set, "results/label_consistency.csv", "a gan"),
+    "a version when it was planned": (a_version_when_it_was_planned, "environment.json", "2.7.18"),
+    "software of the crate": (software_of_the_crate, "ro-crate-metadata.json", "0.0.1"),
     "a true count": (a_true_count, "results/images.csv", "true of image 'blob-2'"),
     "a file that the crate forgets": (a_file_that_the_crate_forgets, "ro-crate-metadata.json", "costs.json"),
     "a file more": (a_file_more, "ro-crate-metadata.json", "notes.html"),

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from synthbench.bundle import layout
 from synthbench.bundle._contents import Contents, training_of
 from synthbench.bundle._prediction_checks import predictions_of
 from synthbench.bundle._table_checks import IMAGES, RUNS, label_of, rows_by_training
@@ -19,7 +21,7 @@ from synthbench.engine.tasks.evaluate import score_instances, score_semantic
 from synthbench.errors import DataError
 from synthbench.plugin.api import Instances
 from synthbench.results import image_rows
-from synthbench.samples import Sample, SampleSet
+from synthbench.samples import Entry, Sample, SampleSet
 
 __all__ = ["check_scores", "open_data"]
 
@@ -104,6 +106,7 @@ def check_scores(file: BundleFile, contents: Contents, opened: Mapping[str, Samp
             place = (row["tested_on"], *ids)
             if place not in tested:
                 tested[place] = list(opened[row["tested_on"]].subset(ids))
+                _compare_entries(contents.datasets[row["tested_on"]], opened[row["tested_on"]].subset(ids), findings)
             key = training_of(row)
             if key in images and key in runs:
                 answers = [Instances(labels) for _, labels in predictions_of(file, contents, row)]
@@ -112,6 +115,14 @@ def check_scores(file: BundleFile, contents: Contents, opened: Mapping[str, Samp
                 scored.add(_compare_coco(runs[key].iloc[0], scores, label_of(row), findings))
     if False in scored:
         findings.not_verified.append("COCO AP of segmenters with a confidence per object: runs don't keep confidences")
+
+
+def _compare_entries(known: SampleSet, tested: SampleSet, findings: Findings) -> None:
+    """Compare what the bundle says of test images, such as their numbers of objects, with the images."""
+    for entry in tested.entries:
+        stated, measured = asdict(known.entries[known.position(entry.id)]), asdict(Entry.of(tested[entry.id]))
+        for name, value in measured.items():
+            findings.expect(layout.SOURCES, f"{name} of {entry.id!r} in {known.name!r}", stated[name], value)
 
 
 def _scores(

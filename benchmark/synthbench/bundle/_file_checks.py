@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from synthbench.bundle import layout
-from synthbench.bundle.crate import check_crate
+from synthbench.bundle._machines import software_of
+from synthbench.bundle.crate import check_crate, date_of, make_crate
 from synthbench.bundle.findings import Findings
-from synthbench.bundle.reading import BundleFile
+from synthbench.bundle.reading import BundleFile, parse_json
 from synthbench.results import TABLES
 from synthbench.store import key_of
 
@@ -42,9 +43,13 @@ def check_seals(file: BundleFile, findings: Findings) -> None:
                 findings.expect(name, "sha256", content["sha256"], expected)
 
 
-def check_metadata(file: BundleFile, findings: Findings) -> None:
-    """Check the RO-Crate metadata against the files that there are."""
-    with findings.check(layout.CRATE, "RO-Crate 1.1 metadata names every file"):
-        sizes = {name: file.size(name) for name in file.names if name != layout.CRATE}
-        for problem in check_crate(file.json(layout.CRATE), sizes):
+def check_metadata(file: BundleFile, name: str, findings: Findings) -> None:
+    """Make the RO-Crate metadata again, and compare; `name` is that of the study."""
+    with findings.check(layout.CRATE, "RO-Crate 1.1 metadata names every file, dataset and distribution"):
+        written = file.json(layout.CRATE)
+        sizes = {each: file.size(each) for each in file.names if each != layout.CRATE}
+        datasets = file.json(layout.SOURCES)["datasets"]
+        software = software_of(file.json(layout.ENVIRONMENT))
+        expected = make_crate(name, date_of(written), sizes, datasets, software)
+        for problem in check_crate(written, parse_json(expected.encode(), layout.CRATE)):
             findings.add(layout.CRATE, problem)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-__all__ = ["costs_of", "environment_of", "plugins_of", "versions_of"]
+__all__ = ["costs_of", "environment_of", "plugins_of", "software_of", "versions_of"]
 
 
 def environment_of(run: Mapping[str, Any], records: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
@@ -28,7 +28,7 @@ def environment_of(run: Mapping[str, Any], records: Iterable[Mapping[str, Any]])
         minor versions of whatever else the plugins import, ``plugins``: the distributions that aren't synthbench's own,
         with version and commit, ``commits`` of synthbench, and ``devices``.
     """
-    distributions: dict[str, set[str]] = {}
+    distributions = {str(name): {str(version)} for name, version in run.get("versions", {}).items()}
     requirements: dict[str, set[str]] = {}
     plugins: dict[str, dict[str, Any]] = {}
     commits: set[str] = set()
@@ -55,6 +55,11 @@ def environment_of(run: Mapping[str, Any], records: Iterable[Mapping[str, Any]])
         "commits": sorted(commits),
         "devices": sorted(devices),
     }
+
+
+def software_of(environment: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Return names of the distributions of `environment_of`, and their versions in text."""
+    return [(str(name), ", ".join(map(str, found))) for name, found in environment["distributions"].items()]
 
 
 def versions_of(content: Mapping[str, Any]) -> Iterable[tuple[str, str]]:

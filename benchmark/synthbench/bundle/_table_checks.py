@@ -10,15 +10,18 @@ import pandas as pd
 from synthbench import leaderboard
 from synthbench.bundle import layout
 from synthbench.bundle._contents import TRAINING, Contents, training_of
-from synthbench.bundle._machines import costs_of, plugins_of, versions_of
 from synthbench.bundle.findings import Findings, same
 from synthbench.bundle.reading import BundleFile, parse_json
 from synthbench.results import GROUP
 from synthbench.results.sums import whole_images
 
-__all__ = ["check_environment", "check_leaderboard", "check_tables", "label_of", "rows_by_training"]
+__all__ = ["IMAGES", "RUNS", "TASKS", "check_leaderboard", "check_tables", "label_of", "rows_by_training"]
 
-IMAGES, RUNS, TASKS = (layout.table_file(name) for name in ("images", "runs", "tasks"))
+IMAGES, RUNS, TASKS, FIDELITY, CONSISTENCY = (
+    layout.table_file(name) for name in ("images", "runs", "tasks", "fidelity", "label_consistency")
+)
+_DONE = ("done", "stored")
+_DIFFICULTIES = ("easy", "hard")
 
 
 def label_of(row: Mapping[str, Any] | pd.Series) -> str:
@@ -63,13 +66,58 @@ def check_tables(contents: Contents, findings: Findings) -> None:
             for name, expected in (whole_images(images[key]) if key in images else {}).items():
                 findings.expect(RUNS, f"{label_of(first)}: {name}", float(first[name]), expected)
     with findings.check(TASKS, "tasks of the tables are those of the plan"):
-        tasks = contents.results.tasks
-        planned = {key: task["kind"] for key, task in contents.plan.items()}
-        for kind, task in zip(tasks["kind"], tasks["key"], strict=True):
-            findings.expect(TASKS, f"kind of task {str(task)[:12]}", kind, planned.get(task, "none of the plan"))
-        if contents.study.decide is None:
-            for task in sorted(planned.keys() - set(tasks["key"])):
-                findings.add(TASKS, f"lacks the planned task {task[:12]} ({planned[task]})")
+        _check_tasks(contents, findings)
+    with findings.check(CONSISTENCY, "fidelity and label consistency are of the study's synthetic sets"):
+        _check_synthetic(contents, findings)
+
+
+def _check_tasks(contents: Contents, findings: Findings) -> None:
+    """Every task is one of the plan, and has a result."""
+    tasks = contents.results.tasks
+    for row in tasks.to_dict("records"):
+        key = str(row["key"])
+        planned = contents.plan.get(key)
+        if planned is None:
+            findings.add(TASKS, f"has the task {key[:12]}, expected one of {layout.PLAN}")
+            continue
+        expected = {"kind": planned["kind"], "label": planned["label"], "stored": True}
+        expected |= {"stage": "", "error": "", "traceback": ""}
+        if "plugin" in planned["content"]:
+            expected["plugin"] = planned["content"]["plugin"]["name"]
+        for name, value in expected.items():
+            findings.expect(TASKS, f"{name} of task {key[:12]}", _plain(row[name]), value)
+        if row["status"] not in _DONE:
+            findings.add(TASKS, f"status of task {key[:12]} is {row['status']!r}, expected {' or '.join(_DONE)}")
+    if contents.study.decide is None:
+        for key in sorted(contents.plan.keys() - set(tasks["key"])):
+            findings.add(TASKS, f"lacks the planned task {key[:12]} ({contents.plan[key]['label']})")
+
+
+def _check_synthetic(contents: Contents, findings: Findings) -> None:
+    """Tables about synthetic images are of drawings and segmenters of the study, and every planned one is there."""
+    set_names = ["dataset", "fold", "fraction", "generator", "generator_seed"]
+    known = {tuple(row[name] for name in set_names) for row in contents.trainings if row["draw"]}
+    segmenters = {(row["segmenter"], row["seed"]) for row in contents.trainings}
+    for file, table in ((FIDELITY, contents.results.fidelity), (CONSISTENCY, contents.results.label_consistency)):
+        for row in table.drop_duplicates(set_names).to_dict("records") if len(table) else ():
+            if tuple(_plain(row[name]) for name in set_names) not in known:
+                shown = ", ".join(f"{name} {row[name]}" for name in set_names)
+                findings.add(file, f"has a synthetic set ({shown}), expected one of {layout.SOURCES}")
+    table = contents.results.label_consistency
+    by_segmenter = [*set_names, "segmenter", "seed"]
+    groups = table.groupby(by_segmenter, dropna=False).indices if len(table) else {}
+    for places in groups.values():
+        rows = table.iloc[places]
+        first = rows.iloc[0]
+        if (first["segmenter"], int(first["seed"])) not in segmenters:
+            shown = f"segmenter {first['segmenter']!r} of seed {first['seed']}"
+            findings.add(CONSISTENCY, f"has {shown}, expected one of {layout.SOURCES}")
+        left = len(rows) % rows["image"].nunique()
+        findings.expect(CONSISTENCY, f"rows of {first['generator']} that belong to no image", left, 0)
+    tasks = contents.results.tasks
+    evaluated = {key for kind, key in zip(tasks["kind"], tasks["key"], strict=True) if kind == "evaluate"}
+    planned = [key for key in evaluated if "synthetic" in contents.plan.get(key, {"content": {}})["content"]]
+    findings.expect(CONSISTENCY, "number of evaluations on synthetic images", len(groups), len(planned))
 
 
 def _check_images(contents: Contents, row: Mapping[str, Any], table: pd.DataFrame, findings: Findings) -> None:
@@ -86,6 +134,10 @@ def _check_images(contents: Contents, row: Mapping[str, Any], table: pd.DataFram
         entry = samples.entries[samples.position(name)]
         if "true" in first and every and not entry.ignored:
             findings.expect(IMAGES, f"{label}: true of image {name!r}", int(first["true"][name]), entry.objects)
+        if "difficulty" in first and first["difficulty"][name] not in _DIFFICULTIES:
+            findings.add(
+                IMAGES, f"{label}: difficulty of image {name!r} is {first['difficulty'][name]!r}, expected easy or hard"
+            )
         for group, value in entry.groups.items():
             if group != "split" and f"{GROUP}{group}" in first:
                 shown = first[f"{GROUP}{group}"][name]
@@ -114,50 +166,3 @@ def check_leaderboard(file: BundleFile, contents: Contents, findings: Findings) 
         for part in expected.keys() - {"rows"}:
             if not same(written.get(part), expected[part]):
                 findings.add(name, f"{part} is another text than {contents.study.name!r} gives")
-
-
-def check_environment(file: BundleFile, contents: Contents, findings: Findings) -> None:
-    """Compare versions, methods and costs with tables and plan."""
-    name = layout.ENVIRONMENT
-    with findings.check(name, "versions are those of the tables and of the plan"):
-        written = file.json(name)
-        known = {str(each): set(found) for each, found in written["distributions"].items()}
-        for text in sorted(set(contents.results.runs["versions"])):
-            for part in filter(None, text.split(", ")):
-                each, _, version = part.partition(" ")
-                if version not in known.get(each, ()):
-                    findings.add(name, f"{each} is {_listed(known, each)}, expected {version} as in {RUNS}")
-        for text in sorted(set(contents.results.runs["code"])):
-            for part in filter(None, text.split(", ")):
-                _check_code(written, known, part, findings)
-        needed = {pair for task in contents.plan.values() for pair in versions_of(task["content"])}
-        all_known = {**written["requirements"], **written["distributions"]}
-        for each, version in sorted(needed):
-            if not any(found == version or found.startswith(f"{version}.") for found in all_known.get(each, ())):
-                findings.add(name, f"{each} is {_listed(all_known, each)}, expected {version} as in {layout.PLAN}")
-    with findings.check(layout.METHODS, "methods are those of the plan"):
-        methods = [(row["kind"], row["name"]) for row in file.json(layout.METHODS)]
-        findings.expect(layout.METHODS, "list of methods", methods, plugins_of(contents.plan))
-    with findings.check(layout.COSTS, "costs are the sums of the tables"):
-        costs, expected = file.json(layout.COSTS), costs_of(contents.results.tasks)
-        for kind in expected["by_kind"].keys() | costs["by_kind"].keys():
-            found, right = costs["by_kind"].get(kind), expected["by_kind"].get(kind)
-            findings.expect(layout.COSTS, f"cost of {kind}", found, right)
-        findings.expect(layout.COSTS, "seconds", costs["seconds"], expected["seconds"])
-
-
-def _check_code(written: Mapping[str, Any], known: Mapping[str, set[str]], part: str, findings: Findings) -> None:
-    words = part.split(" ")
-    plugins = {(row["distribution"], row["version"]) for row in written["plugins"]}
-    if words[0] == "synthbench":
-        right = words[1] in known.get("synthbench", ())
-        commits = [str(commit) for commit in written["commits"]]
-        right &= len(words) < 4 or any(commit.startswith(words[3].rstrip("+")) for commit in commits)
-    else:
-        right = len(words) > 1 and (words[0], words[1]) in plugins
-    if not right:
-        findings.add(layout.ENVIRONMENT, f"has no {part!r}, expected as in {RUNS}")
-
-
-def _listed(known: Mapping[str, Any], name: str) -> str:
-    return ", ".join(sorted(known.get(name, ()))) or "not listed"

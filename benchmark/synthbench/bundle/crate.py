@@ -5,15 +5,17 @@ Source: https://www.researchobject.org/ro-crate/1.1/
 
 from __future__ import annotations
 
+import datetime
 import json
 import mimetypes
 from collections.abc import Mapping, Sequence
 from typing import Any
-from urllib.parse import quote, unquote
+from urllib.parse import quote
 
-from synthbench.bundle.layout import CRATE
+from synthbench.bundle.layout import CRATE, MANIFEST
+from synthbench.errors import DataError
 
-__all__ = ["CONTEXT", "SPECIFICATION", "check_crate", "make_crate"]
+__all__ = ["CONTEXT", "SPECIFICATION", "check_crate", "date_of", "make_crate"]
 
 CONTEXT = "https://w3id.org/ro/crate/1.1/context"
 SPECIFICATION = "https://w3id.org/ro/crate/1.1"
@@ -46,7 +48,8 @@ def make_crate(
     date
         When its tables were written, as ISO 8601.
     files
-        Name → size in bytes, of all files but the metadata file.
+        Name → size in bytes, of all files but the metadata file. That of the manifest isn't used: it depends on this
+        file.
     datasets
         Title → ``licence``, ``citation`` and ``source``, empty where they aren't known.
     software
@@ -115,7 +118,8 @@ def _file(name: str, size: int) -> dict[str, Any]:
         "predictions": "predicted label map of a test image",
         "samples": "drawn synthetic sample",
     }.get(folder, "file of the bundle")
-    return {"@id": _address(name), "@type": "File", "name": about, "encodingFormat": kind, "contentSize": str(size)}
+    whole = {"@id": _address(name), "@type": "File", "name": about, "encodingFormat": kind}
+    return whole if name == MANIFEST else {**whole, "contentSize": str(size)}  # which has the hash of the metadata file
 
 
 def _dataset(identifier: str, title: str, about: Mapping[str, Any]) -> dict[str, Any]:
@@ -124,32 +128,41 @@ def _dataset(identifier: str, title: str, about: Mapping[str, Any]) -> dict[str,
     return {"@id": identifier, "@type": "Dataset", "name": title, **known}
 
 
-def check_crate(content: Any, files: Mapping[str, int]) -> list[str]:
-    """Return what is wrong with a metadata file, in words; nothing where it is RO-Crate 1.1 and names all files.
+_PROSE = ("name", "description")
+"""What may be worded otherwise by another version."""
+
+
+def check_crate(content: Any, expected: Any) -> list[str]:
+    """Return what is wrong with a metadata file, in words.
 
     Parameters
     ----------
     content
         What the JSON file says.
-    files
-        Name → size, of the files of the bundle but the metadata file.
+    expected
+        What `make_crate` gives; names and descriptions may be worded otherwise.
     """
     try:
-        entities = {str(entity["@id"]): entity for entity in content["@graph"]}
+        found = {str(entity["@id"]): entity for entity in content["@graph"]}
         if content["@context"] != CONTEXT:
             return [f"@context is {str(content['@context'])[:80]!r}, expected {CONTEXT!r}"]
-        if entities[CRATE]["conformsTo"] != {"@id": SPECIFICATION} or entities[CRATE]["about"] != {"@id": "./"}:
-            return [f"{CRATE!r} doesn't describe './' by {SPECIFICATION}"]
-        root = entities["./"]
-        parts = {unquote(part["@id"]) for part in root["hasPart"]}
-        sizes = {unquote(name): entity.get("contentSize") for name, entity in entities.items()}
-        if root["@type"] != "Dataset" or not isinstance(root["datePublished"], str):
-            return ["'./' is no Dataset with a datePublished"]
+        right = {str(entity["@id"]): entity for entity in expected["@graph"]}
+        problems = [f"describes {name!r}, expected no such thing" for name in sorted(found.keys() - right.keys())]
+        problems += [f"doesn't describe {name!r}" for name in sorted(right.keys() - found.keys())]
+        for name in sorted(found.keys() & right.keys()):
+            for key in sorted(found[name].keys() | right[name].keys()):
+                value, wanted = found[name].get(key), right[name].get(key)
+                if not isinstance(value, str) if key in _PROSE else value != wanted:
+                    problems.append(f"{key} of {name!r} is {str(value)[:80]}, expected {str(wanted)[:80]}")
     except (KeyError, TypeError, AttributeError) as error:
         return [f"lacks {error}, which RO-Crate 1.1 requires"]
-    problems = [f"names {name!r}, which the bundle hasn't" for name in sorted(parts - files.keys())]
-    problems += [f"doesn't name {name!r}" for name in sorted(files.keys() - parts)]
-    for name in sorted(parts & files.keys()):
-        if name != "manifest.json" and sizes.get(name) != str(files[name]):
-            problems.append(f"contentSize of {name!r} is {sizes.get(name)}, expected {files[name]}")
     return problems
+
+
+def date_of(content: Any) -> str:
+    """Return the day that a metadata file gives as the date of the bundle; raise `DataError` if there is none."""
+    try:
+        dates = [entity["datePublished"] for entity in content["@graph"] if entity["@id"] == "./"]
+        return datetime.date.fromisoformat(dates[0]).isoformat()
+    except (KeyError, TypeError, AttributeError, IndexError, ValueError):
+        raise DataError(f"{CRATE}: './' has no datePublished, expected a date such as 2026-01-31") from None

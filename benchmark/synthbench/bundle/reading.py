@@ -45,15 +45,15 @@ class BundleFile:
     ----------
     path
 
-    Raises
-    ------
-    Refused
-        If it is no bundle, has a later format, or has an entry that no bundle has: one line, naming the entry.
-
     Attributes
     ----------
     path : Path
     manifest : dict
+
+    Raises
+    ------
+    Refused
+        If it is no bundle, has a later format, or has an entry that no bundle has: one line, naming the entry.
     """
 
     def __init__(self, path: Path) -> None:

@@ -7,10 +7,12 @@ from pathlib import Path
 
 from synthbench.bundle._contents import Contents, read_contents
 from synthbench.bundle._data_checks import check_scores, open_data
+from synthbench.bundle._environment_checks import check_environment
 from synthbench.bundle._file_checks import check_files, check_metadata, check_seals
-from synthbench.bundle._plan_checks import check_plan, check_splits, check_trainings
+from synthbench.bundle._plan_checks import check_plan, check_splits
 from synthbench.bundle._prediction_checks import check_predictions
-from synthbench.bundle._table_checks import check_environment, check_leaderboard, check_tables
+from synthbench.bundle._table_checks import check_leaderboard, check_tables
+from synthbench.bundle._training_checks import check_trainings
 from synthbench.bundle.findings import Findings
 from synthbench.bundle.reading import BundleFile
 from synthbench.errors import SynthbenchError
@@ -44,7 +46,6 @@ def verify_bundle(path: Path, data: Sequence[str] = ()) -> Findings:
     findings = Findings()
     with BundleFile(path) as file:
         check_files(file, findings)
-        check_metadata(file, findings)
         check_seals(file, findings)
         contents = None
         with findings.check("bundle", "study, splits and tables can be read, and don't contradict themselves"):
@@ -53,12 +54,19 @@ def verify_bundle(path: Path, data: Sequence[str] = ()) -> Findings:
             findings.not_verified.append("everything else: what can't be read can't be compared")
             return findings
         _check_contents(file, contents, data, findings)
-    findings.not_verified.append("fidelity and label consistency: a bundle doesn't hold the images that they need")
+    findings.not_verified.append(
+        "numbers of fidelity and label consistency, copies among ready-made images, and what weights have seen: a "
+        "bundle doesn't hold the images that they need"
+    )
+    findings.not_verified.append(
+        "descriptions of methods, hardware, memory, and the steps of named budgets: nothing else in a bundle tells them"
+    )
     findings.not_verified.append("that the trainings took place: only training again shows that")
     return findings
 
 
 def _check_contents(file: BundleFile, contents: Contents, data: Sequence[str], findings: Findings) -> None:
+    check_metadata(file, contents.study.name, findings)
     check_splits(contents, findings)
     check_plan(contents, findings)
     check_trainings(contents, findings)

@@ -16,7 +16,7 @@ import yaml
 
 from synthbench import leaderboard
 from synthbench.bundle import layout
-from synthbench.bundle._machines import costs_of, environment_of, plugins_of
+from synthbench.bundle._machines import costs_of, environment_of, plugins_of, software_of
 from synthbench.bundle._privacy import check_private, without_paths
 from synthbench.bundle._samples import drawn_samples
 from synthbench.bundle.crate import make_crate
@@ -106,9 +106,8 @@ def write_bundle(run: Path, store: Store, out: Path, *, every_sample: bool = Fal
     }
     _check_private(files)
     sizes = {name: len(content) for name, content in files.items()} | {layout.MANIFEST: 0}
-    datasets = {title: sources["datasets"][title] for title in sorted(sources["datasets"])}
-    software = [(name, ", ".join(found)) for name, found in environment["distributions"].items()]
-    files[layout.CRATE] = make_crate(results.study.name, _date(run), sizes, datasets, software).encode()
+    software = software_of(environment)
+    files[layout.CRATE] = make_crate(results.study.name, _date(run), sizes, sources["datasets"], software).encode()
     files[layout.MANIFEST] = _manifest(files)
     atomic_write(out, _zipped(files))
     drawn = sum(name.startswith("samples/") and "/images/" in name for name in files)
