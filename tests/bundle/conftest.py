@@ -9,7 +9,7 @@ import pytest
 
 import synthbench
 from helpers.blobs import blobs
-from helpers.bundles import Made
+from helpers.bundles import Made, study
 from synthbench.bundle.writing import write_bundle
 from synthbench.samples import Sample, SampleSet
 from synthbench.store import Store
@@ -25,20 +25,6 @@ def installed_trial(trial_site: Path) -> Iterator[None]:
         registry.cache_clear()
         yield
     registry.cache_clear()
-
-
-def study(data: Path, **changes: object) -> dict[str, object]:
-    return {
-        "name": "trial",
-        "datasets": [str(data)],
-        "generators": [{"name": "brighter", "config": {"gain": 1.3}}, "duplicate"],
-        "segmenters": ["threshold"],
-        "encoder": "moments",
-        "synthetic": [4],
-        "seeds": 2,
-        "budget": "smoke",
-        **changes,
-    }
 
 
 def write_data(folder: Path, count: int = 12, first: int = 0) -> Path:

@@ -12,9 +12,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from helpers.bundles import Made, change_table, members
+import synthbench
+from helpers.bundles import Made, change_table, members, study
 from synthbench.bundle import _privacy
 from synthbench.bundle.label_png import decode_labels, encode_labels
+from synthbench.bundle.verifying import verify_bundle
 from synthbench.bundle.writing import write_bundle
 from synthbench.cli import main
 from synthbench.errors import ConfigError, DataError, SynthbenchError
@@ -84,6 +86,20 @@ def test_the_crate_lists_every_file(made: Made) -> None:
     assert re.fullmatch(r"\d{4}-\d\d-\d\d", root["datePublished"])
     references = re.findall(r'{\s*"@id": "([^"]+)"\s*}', files["ro-crate-metadata.json"].decode())
     assert [name for name in references if name not in entities and not name.startswith("https://")] == []
+
+
+def test_weights_that_segmenters_start_from_are_cited(made: Made, tmp_path: Path, installed_trial: None) -> None:
+    weights = tmp_path / "level.txt"
+    weights.write_text("90.0")
+    weights.with_name("level.txt.yaml").write_text("trained_on: [livecell]\nlicence: CC0-1.0\ncitation: Roe 2025\n")
+    changes = {"name": "warm", "generators": [], "segmenters": ["warm"], "init": [str(weights)], "seeds": 1}
+    run = tmp_path / "warm"
+    synthbench.run(study(made.data, **changes), store=made.store, folder=run, engine="serial", device="cpu")
+    bundle = write_bundle(run, Store(made.store), tmp_path / "warm.zip").path
+    rows = json.loads(members(bundle)["methods.json"])
+    (cited,) = [row for row in rows if row["kind"] == "weights"]
+    assert (cited["name"], cited["licence"], cited["citation"]) == ("level.txt", "CC0-1.0", "Roe 2025")
+    assert verify_bundle(bundle, [str(made.data)]).problems == []
 
 
 @pytest.mark.parametrize("highest", [0, 255, 256, 65_535, 65_536, 2**31 - 1])

@@ -28,6 +28,21 @@ class Made:
     bundle: Path
 
 
+def study(data: Path, **changes: object) -> dict[str, object]:
+    """A small study of trial plugins on a dataset at a path."""
+    return {
+        "name": "trial",
+        "datasets": [str(data)],
+        "generators": [{"name": "brighter", "config": {"gain": 1.3}}, "duplicate"],
+        "segmenters": ["threshold"],
+        "encoder": "moments",
+        "synthetic": [4],
+        "seeds": 2,
+        "budget": "smoke",
+        **changes,
+    }
+
+
 def members(bundle: Path) -> dict[str, bytes]:
     """Return the files of a bundle."""
     with zipfile.ZipFile(bundle) as archive:

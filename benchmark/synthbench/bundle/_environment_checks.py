@@ -7,7 +7,7 @@ from typing import Any
 
 from synthbench.bundle import layout
 from synthbench.bundle._contents import Contents, training_of
-from synthbench.bundle._machines import costs_of, plugins_of, versions_of
+from synthbench.bundle._machines import WEIGHTS, costs_of, plugins_of, versions_of
 from synthbench.bundle._table_checks import RUNS, label_of, rows_by_training
 from synthbench.bundle.findings import Findings
 from synthbench.bundle.reading import BundleFile
@@ -38,7 +38,7 @@ def check_environment(file: BundleFile, contents: Contents, findings: Findings) 
             if version not in known.get(each, ()):
                 findings.add(name, f"{each} of the planning is {version}, expected {_listed(known, each)}")
     with findings.check(layout.METHODS, "methods are those of the plan"):
-        methods = [(row["kind"], row["name"]) for row in file.json(layout.METHODS)]
+        methods = [(row["kind"], row["name"]) for row in file.json(layout.METHODS) if row["kind"] != WEIGHTS]
         for row in file.json(layout.METHODS):
             for part, value in row.items():
                 if not isinstance(value, str):

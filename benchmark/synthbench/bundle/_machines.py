@@ -8,7 +8,11 @@ from typing import Any
 
 import pandas as pd
 
-__all__ = ["costs_of", "environment_of", "plugins_of", "software_of", "versions_of"]
+__all__ = ["WEIGHTS", "costs_of", "environment_of", "plugins_of", "software_of", "versions_of"]
+
+
+WEIGHTS = "weights"
+"""The kind of what a segmenter starts from, among methods."""
 
 
 def environment_of(run: Mapping[str, Any], records: Iterable[Mapping[str, Any]]) -> dict[str, Any]:

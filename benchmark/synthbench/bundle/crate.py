@@ -80,8 +80,8 @@ def make_crate(
         "@type": "CreateAction",
         "name": "synthbench run",
         "endTime": date,
-        "object": [{"@id": each} for each in used],
-        "instrument": [{"@id": each} for each in instruments],
+        "object": _references(used),
+        "instrument": _references(instruments),
         "result": {"@id": "./"},
     }
     graph: list[dict[str, Any]] = [
@@ -102,6 +102,12 @@ def make_crate(
         ),
     ]
     return json.dumps({"@context": CONTEXT, "@graph": graph}, indent=1, ensure_ascii=False) + "\n"
+
+
+def _references(identifiers: Sequence[str]) -> Any:
+    """Return references to entities; one alone is no list, as the specification recommends."""
+    found = [{"@id": each} for each in identifiers]
+    return found[0] if len(found) == 1 else found
 
 
 def _address(file: str) -> str:

@@ -16,11 +16,12 @@ import yaml
 
 from synthbench import leaderboard
 from synthbench.bundle import layout
-from synthbench.bundle._machines import costs_of, environment_of, plugins_of, software_of
+from synthbench.bundle._machines import WEIGHTS, costs_of, environment_of, plugins_of, software_of
 from synthbench.bundle._privacy import check_private, without_paths
 from synthbench.bundle._samples import drawn_samples
 from synthbench.bundle.crate import make_crate
 from synthbench.bundle.label_png import encode_labels
+from synthbench.datasets.weights_card import read_card
 from synthbench.errors import ConfigError, DataError, SynthbenchError
 from synthbench.io.atomic import atomic_write
 from synthbench.plugin.registry import registry
@@ -28,6 +29,7 @@ from synthbench.results import TABLES, Results, load_results
 from synthbench.results.sources import read_sources
 from synthbench.samples import read_array
 from synthbench.store import Artifact, Store
+from synthbench.study.model import Study
 from synthbench.version import __version__
 
 __all__ = ["Written", "write_bundle"]
@@ -95,7 +97,7 @@ def write_bundle(run: Path, store: Store, out: Path, *, every_sample: bool = Fal
         layout.PLAN: _json(plan),
         layout.SOURCES: _json(sources),
         layout.ENVIRONMENT: _json(environment),
-        layout.METHODS: _json(_methods(plan)),
+        layout.METHODS: _json([*_methods(plan), *_weights(results.study)]),
         layout.COSTS: _json(costs_of(results.tasks)),
         layout.LEADERBOARD: leaderboard.as_json(leaderboard.table(results)).encode(),
         layout.SEAL: _bytes(run / layout.SEAL),
@@ -162,6 +164,17 @@ def _methods(plan: Mapping[str, Any]) -> list[dict[str, str]]:
             pass
         found.append(about)
     return found
+
+
+def _weights(study: Study) -> Iterator[dict[str, str]]:
+    """Yield what is declared or known of the files of weights that segmenters start from."""
+    owners = [("", study.init), *((segmenter.name, segmenter.init or ()) for segmenter in study.segmenters)]
+    for segmenter, inits in owners:
+        for init in inits:
+            if init.file is not None:
+                card = read_card(Path(init.file).expanduser(), segmenter or None)
+                about = {name: getattr(card, name) for name in ("licence", "source", "citation")}
+                yield {"kind": WEIGHTS, "name": init.title, "trained_on": ", ".join(card.trained_on or ()), **about}
 
 
 def _check_private(files: Mapping[str, bytes]) -> None:
