@@ -39,7 +39,7 @@ def write_data(folder: Path, count: int = 12, first: int = 0) -> Path:
 
 @pytest.fixture(scope="session")
 def made(tmp_path_factory: pytest.TempPathFactory, installed_trial: None) -> Made:
-    """A finished run of three arms with two seeds, and its bundle."""
+    """A finished run of four arms with two seeds, two of which share their tasks, and its bundle."""
     folder = tmp_path_factory.mktemp("bundles")
     data = write_data(folder / "blobs")
     run, store = folder / "trial", folder / "store"

@@ -33,7 +33,11 @@ def study(data: Path, **changes: object) -> dict[str, object]:
     return {
         "name": "trial",
         "datasets": [str(data)],
-        "generators": [{"name": "brighter", "config": {"gain": 1.3}}, "duplicate"],
+        "generators": [
+            "duplicate",
+            {"name": "duplicate", "label": "again"},
+            {"name": "brighter", "config": {"gain": 1.3}},
+        ],
         "segmenters": ["threshold"],
         "encoder": "moments",
         "synthetic": [4],

@@ -117,7 +117,9 @@ def _check_synthetic(contents: Contents, findings: Findings) -> None:
     tasks = contents.results.tasks
     evaluated = {key for kind, key in zip(tasks["kind"], tasks["key"], strict=True) if kind == "evaluate"}
     planned = [key for key in evaluated if "synthetic" in contents.plan.get(key, {"content": {}})["content"]]
-    findings.expect(CONSISTENCY, "number of evaluations on synthetic images", len(groups), len(planned))
+    if len(groups) < len(planned):  # more where generators that are the same under two labels share an evaluation
+        found, expected = len(groups), len(planned)
+        findings.add(CONSISTENCY, f"evaluations on synthetic images are {found}, expected at least {expected}")
 
 
 def _check_images(contents: Contents, row: Mapping[str, Any], table: pd.DataFrame, findings: Findings) -> None:
