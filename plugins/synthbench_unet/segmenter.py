@@ -45,7 +45,7 @@ class UNet(NetworkSegmenter[UNetConfig]):
     supports_init: ClassVar[frozenset[Literal["model", "file"]]] = frozenset({"model", "file"})
     budgets: ClassVar[Mapping[str, Budget]] = {
         "smoke": Budget(steps=8, batch_size=2, patch_size=64),
-        "quick": Budget(steps=500, batch_size=8, patch_size=128),
+        "quick": Budget(steps=1_600, batch_size=2, patch_size=128),
         "standard": Budget(steps=10_000, batch_size=16, patch_size=256),
         "paper": Budget(steps=50_000, batch_size=16, patch_size=256),
     }

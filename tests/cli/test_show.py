@@ -23,7 +23,7 @@ def test_json_holds_the_same(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["show", "unet", "--kind", "segmenter", "--json"]) == 0
     (found,) = json.loads(capsys.readouterr().out)["plugins"]
     assert (found["kind"], found["name"]) == ("segmenter", "unet")
-    assert found["budgets"]["quick"]["steps"] == 500
+    assert found["budgets"]["quick"]["steps"] == 1_600
     assert {
         "name": "max_grad_norm",
         "default": 1.0,
