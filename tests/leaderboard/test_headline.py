@@ -267,7 +267,7 @@ def test_the_score_that_tells_most_is_named(frames: SimpleNamespace) -> None:
         copied[name] = copied["true"] - copied["tp"]
     found.images = pd.concat([images[(images["iou"] != 0.5) | (images["fraction"] == 45)], copied], ignore_index=True)
     (line,) = table(found, draws=DRAWS).attrs["sensitivity"]
-    assert line.startswith("unet on phantom-nuclei: 180 real images instead of 45 bring, in standard errors, ")
+    assert line.startswith("unet on phantom-nuclei: the gain from 180 real images instead of 45, over the half width ")
     assert re.search(r"--iou (mean|0\.75|0\.9) would show smaller differences than F1@\.50", line)
     (other,) = table(found, "mean", draws=DRAWS).attrs["sensitivity"]
     assert "--iou" not in other or "--iou mean" not in other

@@ -26,7 +26,8 @@ def sensitivity_notes(
     Parameters
     ----------
     parts
-        All blocks of a study. The smallest amount is compared with the largest.
+        All blocks of a study. The smallest amount that has arms beside real images alone, or the smallest of all, is
+        compared with the largest.
     iou
         The threshold that the table's Δ is of.
     aggregation, baseline
@@ -34,7 +35,8 @@ def sensitivity_notes(
     for block in parts:
         amounts = sorted(block.at_all_amounts(parts), key=lambda each: each.fraction)
         most = amounts[-1]
-        if block is not amounts[0] or block is most or block.task == "semantic":
+        compared = [each for each in amounts[:-1] if len(each.arms) > 1] or amounts[:-1]
+        if block not in compared[:1] or block.task == "semantic":
             continue
         if not (block.has_scores(baseline) and most.has_scores(baseline)):
             continue
@@ -44,7 +46,7 @@ def sensitivity_notes(
             block.images, most.images, [("f1", level) for level in levels], baseline, aggregation, _DRAWS
         )
         by_level = {level: value for (_, level), value in found.items()}
-        if not by_level or max(by_level.values()) < 2:
+        if not by_level or max(by_level.values()) < 1:
             continue
         ratios = ", ".join(f"{number(value, 1)} in {title(at('f1', level))}" for level, value in by_level.items())
         best = max(by_level, key=lambda level: by_level[level])
@@ -54,4 +56,4 @@ def sensitivity_notes(
             hint = f"; --iou {best} would show smaller differences than {title(at('f1', iou))}"
         where = f"{block.segmenter} on {trained_and_tested(block.dataset, block.tested_on)}"
         more = f"{most.fraction} real images instead of {block.fraction}"
-        yield f"{where}: {more} bring, in standard errors, {ratios}{hint}."
+        yield f"{where}: the gain from {more}, over the half width of its interval: {ratios}{hint}."

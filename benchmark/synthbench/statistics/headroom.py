@@ -105,9 +105,10 @@ def sensitivity(
     draws: int = DRAWS,
     seed: int = 0,
 ) -> dict[tuple[str, float | str], float]:
-    """Return how many standard errors the gain from more real images is, in each of several scores.
+    """Return the gain from more real images over the half width of its 95 % interval, in each of several scores.
 
-    The larger, the smaller the differences that this score can find, as a share of the gain.
+    The larger, the smaller the differences that this score can show, as a share of the gain; above 1 the gain is
+    significant.
 
     Parameters
     ----------
@@ -119,15 +120,14 @@ def sensitivity(
     Returns
     -------
     dict
-        Only scores with a gain that has a standard error above 0.
+        Only scores with a gain that has an interval.
     """
-    own = images[images["arm"] == baseline]
     found: dict[tuple[str, float | str], float] = {}
     for metric, iou in scores:
-        result = headroom(own, larger, baseline, metric, iou, aggregation, draws, seed)
-        error = float(np.hypot(result.gain.image_error, result.gain.training_error)) if result else 0.0
-        if result and error > 0:
-            found[metric, iou] = result.gain.value / error
+        result = headroom(images, larger, baseline, metric, iou, aggregation, draws, seed)
+        half = (result.gain.high - result.gain.low) / 2 if result else 0.0
+        if result and half > 0:
+            found[metric, iou] = result.gain.value / half
     return found
 
 
