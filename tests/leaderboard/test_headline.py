@@ -277,3 +277,16 @@ def test_the_score_that_tells_most_is_named(frames: SimpleNamespace) -> None:
 def test_without_a_gain_no_score_is_named(frames: SimpleNamespace) -> None:
     assert table(amounts(frames, {45: 0.0, 180: 0.0}), draws=DRAWS).attrs["sensitivity"] == []
     assert table(amounts(frames, {45: 0.0}), draws=DRAWS).attrs["sensitivity"] == []
+
+
+def test_amounts_that_only_extend_the_learning_curve_have_no_headroom_of_their_own(frames: SimpleNamespace) -> None:
+    found = amounts(frames, {20: -0.05, 45: 0.0, 180: 0.06})
+    found.images = found.images[(found.images["fraction"] == 45) | (found.images["arm"] == "real")]
+    found.runs = found.runs[(found.runs["fraction"] == 45) | (found.runs["arm"] == "real")]
+    lines = [line for line in opening_notes(table(found, draws=DRAWS)) if "real images instead of" in line]
+    assert [line for line in lines if "instead of 45 change" in line]
+    assert not [line for line in lines if "instead of 20 change" in line]
+    alone = SimpleNamespace(**vars(found))
+    alone.images, alone.runs = (each[each["arm"] == "real"] for each in (found.images, found.runs))
+    lines = opening_notes(table(alone, draws=DRAWS))
+    assert [line for line in lines if "instead of 20 change" in line]

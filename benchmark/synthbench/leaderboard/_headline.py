@@ -29,9 +29,12 @@ def opening_notes(table: pd.DataFrame) -> list[str]:
     if BORDER in table:
         lines.append("Objects at the image border, true and predicted, are left out of all scores.")
     most = table.groupby(["dataset", "tested_on", "segmenter"])["fraction"].transform("max")
+    has_arms = (table["generator"] != "").groupby([table["dataset"], table["segmenter"]]).transform("any")
     for _, part in table.groupby(["dataset", "tested_on", "fraction", "segmenter"], sort=False):
         rows = records(part)
-        lines += [*_nothing_found(rows), *_headroom(rows, int(most[part.index[0]]))]
+        lines += _nothing_found(rows)
+        if len(rows) > 1 or not has_arms[part.index[0]]:  # else an amount that only extends the learning curve
+            lines += _headroom(rows, int(most[part.index[0]]))
     measured = [*table.attrs.get("sensitivity", ()), *table.attrs.get("convergence", ())]
     return [*lines, *_no_control(table), *_one_generator_seed(table), *measured]
 
