@@ -96,7 +96,8 @@ def _detail(row: Mapping[str, Any]) -> str:
 def design(table: pd.DataFrame, images: Sequence[pd.DataFrame]) -> str:
     """Return one sentence on the size of the comparison."""
     arms, segmenters = table["arm"].nunique(), table["segmenter"].nunique()
-    real = " or ".join(str(n) for n in dict.fromkeys(table["fraction"]))
+    numbers = [str(number) for number in sorted(set(table["fraction"]))]
+    real = " or ".join(part for part in (", ".join(numbers[:-1]), numbers[-1]) if part)
     tested = max((frame["image"].nunique() for frame in images if len(frame)), default=0)
     groups = max((frame[UNIT].nunique() for frame in images if UNIT in frame), default=0)
     own = table[table["tested_on"] == table["dataset"]]
