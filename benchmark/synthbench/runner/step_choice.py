@@ -7,6 +7,7 @@ a given number is one.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 from synthbench.errors import ConfigError
@@ -24,6 +25,9 @@ DOUBLINGS = 3
 
 SEEDS = 2
 """Trainings at each number of steps; the study's own, where it has that number."""
+
+Score = Callable[[PluginConfig, int | None, str], dict[str, float] | None]
+"""Segmenter, number of steps and key of the study → score of each dataset; see `_scores`."""
 
 
 def choose_steps(
@@ -58,13 +62,17 @@ def choose_steps(
     """
     if not study.check_convergence and not any(_budget(study, choice).steps == AUTO for choice in study.segmenters):
         return study
+    score = partial(_scores, study, make_plan, store, train)
     chosen = []
     for choice in study.segmenters:
+        given = _budget(study, choice)
         budget = choice.budget
-        if _budget(study, choice).steps == AUTO:
-            budget = _choose(study, choice, make_plan, store, train, say)
+        if given.steps == AUTO:
+            own = _own_steps(make_plan(_reduced(study, choice, None)))
+            budget = _choose(choice, given, own, score, say) if own else None
         elif study.check_convergence:
-            budget = _check(study, choice, make_plan, store, train, say)
+            own = _own_steps(make_plan(_reduced(study, choice, _fixed(given))))
+            budget = _check(choice, given, own, score, say) if own > 1 else choice.budget
         chosen.append(choice.model_copy(update={"budget": budget}))
     shared = study.budget.model_copy(update={"steps": None}) if study.budget.steps == AUTO else study.budget
     return study.model_copy(update={"segmenters": chosen, "budget": shared})
@@ -74,62 +82,46 @@ def _budget(study: Study, choice: PluginConfig) -> BudgetConfig:
     return choice.budget or study.budget
 
 
+def _fixed(budget: BudgetConfig) -> int | None:
+    return budget.steps if isinstance(budget.steps, int) else None
+
+
 def _choose(
-    study: Study,
-    choice: PluginConfig,
-    make_plan: Callable[[Study], Plan],
-    store: Store,
-    train: Train | None,
-    say: Callable[[str], None],
-) -> BudgetConfig | None:
-    """Return a budget with the number that was found; None for a segmenter that takes no steps."""
-    budget = _budget(study, choice)
-    own = _own_steps(make_plan(_reduced(study, choice, None)))
-    if not own:
-        return None
+    choice: PluginConfig, budget: BudgetConfig, own: int, score: Score, say: Callable[[str], None]
+) -> BudgetConfig:
+    """Return a budget with the number that was found; `own` is that of the named budget."""
     numbers = [own * 2**doubling for doubling in range(DOUBLINGS + 1)]
     scores: dict[str, dict[int, float]] = {}
     taken = own
     for steps in numbers:
-        found = _scores(study, choice, steps, make_plan, store, train, "steps: auto")
+        found = score(choice, steps, "steps: auto")
         if found is None:
             say(
                 f"{choice.title}: steps: auto: a run first trains it on real images with {own:,} steps, then with "
                 f"twice as many, up to {numbers[-1]:,}; until then, {taken:,} are assumed"
             )
             return budget.model_copy(update={"steps": taken})
-        for dataset, score in found.items():
-            scores.setdefault(dataset, {})[steps] = score
+        for dataset, value in found.items():
+            scores.setdefault(dataset, {})[steps] = value
         if steps != own and all(is_flat(of[steps // 2], of[steps]) for of in scores.values()):
             break
         taken = steps
-    chosen = budget.model_copy(update={"steps": taken, "score_by_steps": scores})
     say(f"{choice.title}: steps: auto: {taken:,}")
-    return chosen
+    return budget.model_copy(update={"steps": taken, "score_by_steps": scores})
 
 
 def _check(
-    study: Study,
-    choice: PluginConfig,
-    make_plan: Callable[[Study], Plan],
-    store: Store,
-    train: Train | None,
-    say: Callable[[str], None],
+    choice: PluginConfig, budget: BudgetConfig, own: int, score: Score, say: Callable[[str], None]
 ) -> BudgetConfig | None:
-    """Return the segmenter's budget, with the scores after its steps and after half of them if it takes two or more."""
-    budget = _budget(study, choice)
-    given = budget.steps if isinstance(budget.steps, int) else None
-    own = _own_steps(make_plan(_reduced(study, choice, given)))
-    if own < 2:
-        return choice.budget
+    """Return the budget with the scores after its `own` steps and after half of them; the choice's where unknown."""
     scores: dict[str, dict[int, float]] = {}
     for steps in (own // 2, own):
-        found = _scores(study, choice, given if steps == own else steps, make_plan, store, train, "check_convergence")
+        found = score(choice, _fixed(budget) if steps == own else steps, "check_convergence")
         if found is None:
             say(f"{choice.title}: check_convergence: a run also trains it on real images with {own // 2:,} steps")
             return choice.budget
-        for dataset, score in found.items():
-            scores.setdefault(dataset, {})[steps] = score
+        for dataset, value in found.items():
+            scores.setdefault(dataset, {})[steps] = value
     return budget.model_copy(update={"score_by_steps": scores})
 
 
@@ -139,11 +131,11 @@ def _own_steps(plan: Plan) -> int:
 
 def _scores(
     study: Study,
-    choice: PluginConfig,
-    steps: int | None,
     make_plan: Callable[[Study], Plan],
     store: Store,
     train: Train | None,
+    choice: PluginConfig,
+    steps: int | None,
     key: str,
 ) -> dict[str, float] | None:
     """Return the score of each dataset after a number of steps; None if it isn't known and nothing may be trained."""
