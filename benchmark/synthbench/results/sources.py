@@ -18,7 +18,7 @@ from synthbench.samples import SampleSet
 from synthbench.samples.entries import Loader, Pixels, read_entry
 from synthbench.study.plan import Plan
 
-__all__ = ["ABOUT", "FORMAT", "SOURCES", "dataset_of", "read_sources", "sources_of"]
+__all__ = ["ABOUT", "FORMAT", "SOURCES", "dataset_of", "read_sources", "sources_of", "trainings_of"]
 
 SOURCES = "sources.json"
 FORMAT = 1
@@ -38,7 +38,13 @@ def sources_of(plan: Plan) -> dict[str, Any]:
     """
     folders = {condition.dataset: condition.folder for condition in plan.resolved.conditions}
     folders |= {tested.dataset: tested.folder for tested in plan.resolved.test_sets}
-    trainings = [
+    datasets = {title: _described(SampleSet.open(folder)) for title, folder in folders.items()}
+    return {"format": FORMAT, "datasets": datasets, "trainings": trainings_of(plan)}
+
+
+def trainings_of(plan: Plan) -> list[dict[str, Any]]:
+    """Return the trainings of a plan, a row for each and each test set; see `sources_of`."""
+    return [
         {
             **run_head(plan, run),
             "synthetic_ratio": run.synthetic_ratio,
@@ -51,8 +57,6 @@ def sources_of(plan: Plan) -> dict[str, Any]:
         }
         for run in plan.training_runs
     ]
-    datasets = {title: _described(SampleSet.open(folder)) for title, folder in folders.items()}
-    return {"format": FORMAT, "datasets": datasets, "trainings": trainings}
 
 
 def _described(samples: SampleSet) -> dict[str, Any]:

@@ -1,0 +1,75 @@
+"""One small run with trained models, for all tests that use them outside of the study."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+import synthbench
+from helpers.blobs import blobs
+from synthbench.samples import Sample, SampleSet
+from synthbench.store import Store
+
+
+@dataclass(frozen=True)
+class Made:
+    """A finished run and its store; `data` is its dataset."""
+
+    data: Path
+    run: Path
+    store: Store
+
+    @property
+    def study(self) -> Path:
+        return self.run / "study.yaml"
+
+
+@pytest.fixture(scope="session")
+def installed_trial(trial_site: Path) -> Iterator[None]:
+    """The trial plugins, installed while these tests run."""
+    from synthbench.plugin.registry import registry
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(trial_site))
+        registry.cache_clear()
+        yield
+    registry.cache_clear()
+
+
+def run_study(folder: Path, **changes: object) -> Made:
+    """Run a study of trial plugins on twelve pictures of 64² pixels, a third of which are test images."""
+    data = folder / "blobs"
+    samples = [blobs(number) for number in range(12)]
+    groups = [{"split": "test" if number % 3 == 2 else "train"} for number in range(12)]
+    SampleSet.of(Sample(s.id, s.image, s.labels, g) for s, g in zip(samples, groups, strict=True)).save(data)
+    study = {
+        "name": "trial",
+        "datasets": [str(data)],
+        "generators": ["duplicate", {"name": "brighter", "config": {"gain": 1.3}}],
+        "segmenters": ["threshold"],
+        "encoder": "moments",
+        "synthetic": [4],
+        "seeds": 2,
+        "generator_seeds": 2,
+        "budget": "smoke",
+        **changes,
+    }
+    store, run = folder / "store", folder / "trial"
+    synthbench.run(study, store=store, folder=run, engine="serial", device="cpu")
+    return Made(data, run, Store(store))
+
+
+@pytest.fixture(scope="session")
+def made(tmp_path_factory: pytest.TempPathFactory, installed_trial: None) -> Made:
+    """A run of two generators of two seeds, and of one segmenter of two seeds."""
+    return run_study(tmp_path_factory.mktemp("inference"))
+
+
+@pytest.fixture(scope="session")
+def scaled(tmp_path_factory: pytest.TempPathFactory, installed_trial: None) -> Made:
+    """A run whose images were scaled to objects of 8 pixels."""
+    folder = tmp_path_factory.mktemp("scaled")
+    return run_study(folder, generators=["brighter"], seeds=1, generator_seeds=1, scale=8)
