@@ -11,9 +11,9 @@ import numpy as np
 import pandas as pd
 
 from synthbench.bundle import layout
-from synthbench.bundle._contents import Contents, training_of
 from synthbench.bundle._prediction_checks import predictions_of
 from synthbench.bundle._table_checks import IMAGES, RUNS, label_of, rows_by_training
+from synthbench.bundle.contents import Contents, training_of
 from synthbench.bundle.findings import Findings
 from synthbench.bundle.reading import BundleFile
 from synthbench.datasets import library
@@ -113,6 +113,7 @@ def check_scores(file: BundleFile, contents: Contents, opened: Mapping[str, Samp
                 scores = _scores(contents, opened[row["tested_on"]], tested[place], answers)
                 _compare(images[key], pd.DataFrame(image_rows(scores)), label_of(row), findings)
                 scored.add(_compare_coco(runs[key].iloc[0], scores, label_of(row), findings))
+    findings.scored.extend(opened)
     if False in scored:
         findings.not_verified.append("COCO AP of segmenters with a confidence per object: runs don't keep confidences")
 

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from synthbench.bundle import layout
-from synthbench.bundle._contents import Contents, training_of
 from synthbench.bundle._machines import WEIGHTS, costs_of, plugins_of, versions_of
 from synthbench.bundle._table_checks import RUNS, label_of, rows_by_training
+from synthbench.bundle.contents import Contents, training_of
 from synthbench.bundle.findings import Findings
 from synthbench.bundle.reading import BundleFile
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from synthbench.bundle import layout
-from synthbench.bundle._contents import Contents
+from synthbench.bundle.contents import Contents
 from synthbench.bundle.findings import Findings
 from synthbench.datasets.splits import make_splits
 from synthbench.store import key_of

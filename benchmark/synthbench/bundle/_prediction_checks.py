@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 
 from synthbench.bundle import layout
-from synthbench.bundle._contents import Contents, training_of
 from synthbench.bundle._table_checks import rows_by_training
+from synthbench.bundle.contents import Contents, training_of
 from synthbench.bundle.findings import Findings
 from synthbench.bundle.label_png import decode_labels
 from synthbench.bundle.reading import BundleFile

@@ -9,7 +9,7 @@ import pandas as pd
 
 from synthbench import leaderboard
 from synthbench.bundle import layout
-from synthbench.bundle._contents import TRAINING, Contents, training_of
+from synthbench.bundle.contents import TRAINING, Contents, training_of
 from synthbench.bundle.findings import Findings, same
 from synthbench.bundle.reading import BundleFile, parse_json
 from synthbench.results import GROUP

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from synthbench.bundle import layout
-from synthbench.bundle._contents import Contents
+from synthbench.bundle.contents import Contents
 from synthbench.bundle.findings import Findings
 from synthbench.datasets.fractions import take_fraction
 from synthbench.errors import DataError

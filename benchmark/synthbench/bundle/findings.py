@@ -42,11 +42,14 @@ class Findings:
     problems : list of Problem
     verified, not_verified : list of str
         Sentences.
+    scored : list of str
+        Datasets on whose test images all scores were computed again.
     """
 
     problems: list[Problem] = field(default_factory=list)
     verified: list[str] = field(default_factory=list)
     not_verified: list[str] = field(default_factory=list)
+    scored: list[str] = field(default_factory=list)
 
     def add(self, file: str, text: str) -> None:
         """Note a problem."""

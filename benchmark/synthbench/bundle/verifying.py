@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from synthbench.bundle._contents import Contents, read_contents
 from synthbench.bundle._data_checks import check_scores, open_data
 from synthbench.bundle._environment_checks import check_environment
 from synthbench.bundle._file_checks import check_files, check_metadata, check_seals
@@ -13,6 +12,7 @@ from synthbench.bundle._plan_checks import check_plan, check_splits
 from synthbench.bundle._prediction_checks import check_predictions
 from synthbench.bundle._table_checks import check_leaderboard, check_tables
 from synthbench.bundle._training_checks import check_trainings
+from synthbench.bundle.contents import Contents, read_contents
 from synthbench.bundle.findings import Findings
 from synthbench.bundle.reading import BundleFile
 from synthbench.errors import SynthbenchError

@@ -87,7 +87,12 @@ def located(name: str, kind: str | None) -> tuple[str, str, list[str]]:
 
 def add_study(parser: argparse.ArgumentParser) -> None:
     """Add the study file, and the options that replace parts of it."""
-    parser.add_argument("study", nargs="?", metavar="STUDY.yaml", help="a study file (default: a small demonstration)")
+    parser.add_argument(
+        "study",
+        nargs="?",
+        metavar="STUDY.yaml|BOARD",
+        help="a study file, or the folder of a board (default: a small demonstration)",
+    )
     grid = parser.add_argument_group("what is compared (overrides the study file)")
     grid.add_argument("--name", help="name of the study, and of its run folder")
     grid.add_argument("--dataset", metavar="A,B", help="datasets: names of plugins or imported sets, or paths")
@@ -216,9 +221,12 @@ def run_folder(args: argparse.Namespace, study: Any) -> Path:
 
 def study_from(args: argparse.Namespace) -> Any:
     """Return the study that the arguments name; raise `ConfigError` if it isn't one."""
+    from synthbench.board.model import is_board
     from synthbench.errors import ConfigError
     from synthbench.study.model import DEFAULT, make_study, named_after, read_study
 
+    if args.study is not None and is_board(args.study):
+        return _study_of_board(args)
     content = read_study(args.study or DEFAULT)
     if args.study is None and any(getattr(args, option) is not None for option in _OWN):
         content = {key: [_bare(entry) for entry in content[key]] for key in ("datasets", "generators", "segmenters")}
@@ -252,12 +260,7 @@ def study_from(args: argparse.Namespace) -> Any:
     if args.decide is not None:
         content["decide"] = _number(args.decide)
     _replace_budget(content, args)
-    if args.inception and args.encoder not in (None, "inception"):
-        raise ConfigError(f"--inception contradicts --encoder {args.encoder}; remove one of them")
-    if args.inception:
-        content["encoder"] = {"name": "inception", "config": {"weights": args.inception}}
-    elif args.encoder:
-        content["encoder"] = args.encoder
+    _replace_encoder(content, args)
     if args.iou is not None:
         content["iou"] = _number(args.iou)
     if args.check_convergence:
@@ -270,6 +273,32 @@ def study_from(args: argparse.Namespace) -> Any:
         joined = "-".join(Path(part).expanduser().resolve().name for part in _split(args.dataset))
         content["name"] = named_after(joined)
     return make_study(content, args.study or "the command line")
+
+
+_FROZEN = (
+    *("test_on", "segmenters", "init", "synthetic", "synthetic_ratio", "schedule", "fractions", "real_only", "seeds"),
+    *("generator_seeds", "scale", "decide", "iou", "budget", "steps", "check_convergence", "patch", "border_objects"),
+)
+"""Options that would change the study of a board."""
+
+
+def _study_of_board(args: argparse.Namespace) -> Any:
+    """Return the study of a board with the generators of the arguments."""
+    from synthbench.board.participating import study_content
+    from synthbench.errors import ConfigError
+    from synthbench.study.model import make_study
+
+    if changed := [name for name in _FROZEN if getattr(args, name)]:
+        option = changed[0].replace("_", "-")
+        raise ConfigError(f"--{option}: {args.study} is a board, whose study is frozen; leave the option out")
+    if args.generators is None:
+        raise ConfigError(f"{args.study}: is a board, which has no generators; name yours with --generators, or none")
+    names = _split(args.generators)
+    content = study_content(args.study, [] if names == ["none"] else names, _split(args.dataset or ""))
+    _replace_encoder(content, args)
+    if args.name:
+        content["name"] = args.name
+    return make_study(content, args.study)
 
 
 _OWN = ("dataset", "generators", "segmenters")
@@ -315,6 +344,17 @@ def _drop_own(content: dict[str, Any], key: str, part: str) -> None:
         {k: v for k, v in entry.items() if k != part} if isinstance(entry, dict) else entry
         for entry in content.get(key, [])
     ]
+
+
+def _replace_encoder(content: dict[str, Any], args: argparse.Namespace) -> None:
+    from synthbench.errors import ConfigError
+
+    if args.inception and args.encoder not in (None, "inception"):
+        raise ConfigError(f"--inception contradicts --encoder {args.encoder}; remove one of them")
+    if args.inception:
+        content["encoder"] = {"name": "inception", "config": {"weights": args.inception}}
+    elif args.encoder:
+        content["encoder"] = args.encoder
 
 
 def _replace_budget(content: dict[str, Any], args: argparse.Namespace) -> None:

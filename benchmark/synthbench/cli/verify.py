@@ -30,17 +30,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     from synthbench.bundle.verifying import verify_bundle
-    from synthbench.io.escaping import printable
+    from synthbench.cli._findings_text import findings_lines
 
     findings = verify_bundle(Path(args.bundle).expanduser(), args.data)
     if args.json:
         print(json.dumps({"valid": not findings.problems, **asdict(findings)}, indent=1))
     else:
-        lines = [f"problem: {problem}" for problem in findings.problems]
-        lines += [f"verified: {sentence}" for sentence in findings.verified]
-        lines += [f"not verified: {sentence}" for sentence in findings.not_verified]
-        number = len(findings.problems)
-        lines.append(f"{args.bundle}: {f'{number} problem' + 's' * (number > 1) if number else 'no problems'}")
-        for line in lines:
-            print(printable(line).replace("\n", r"\n"))
+        for line in findings_lines(findings, args.bundle):
+            print(line)
     return 1 if findings.problems else 0

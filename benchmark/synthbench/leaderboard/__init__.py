@@ -4,7 +4,7 @@ from synthbench.leaderboard._baseline_delta import baseline_delta
 from synthbench.leaderboard._baseline_delta_text import terminal_baseline_delta
 from synthbench.leaderboard._console import terminal, terminal_by_group
 from synthbench.leaderboard._pages import page
-from synthbench.leaderboard._render import as_json, csv, markdown
+from synthbench.leaderboard._render import as_json, brief_markdown, csv, markdown
 from synthbench.leaderboard._reporting import report
 from synthbench.leaderboard._strata import by_group
 from synthbench.leaderboard._tables import table
@@ -12,6 +12,7 @@ from synthbench.leaderboard._tables import table
 __all__ = [
     "as_json",
     "baseline_delta",
+    "brief_markdown",
     "by_group",
     "csv",
     "markdown",

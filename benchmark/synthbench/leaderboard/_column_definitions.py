@@ -190,4 +190,8 @@ DEFINITIONS = {
     "baseline_completed": "Trainings on real images alone, finished / planned.",
     "images": "Test images in the group.",
     "score": "The score that arms are compared by, mean over trainings.",
+    "verification": "How far the scores of a board's row were verified, the weakest of its trainings. re-run: trained "
+    "again by another entry, with the same scores. verified: computed again from the predictions. self-reported: as "
+    "the entry states them.",
+    "entry": "Entries of the board that the trainings of the row come from.",
 }

@@ -124,7 +124,12 @@ def _least_width(grid: Table, console: Console, options: ConsoleOptions) -> int:
 def _optional(part: pd.DataFrame) -> list[str]:
     """Return the columns that a narrow terminal can do without, the most important first."""
     _, *others = _scores(part)
-    return ["done", "rank", *map(_score_title, reversed(others)), "time"]
+    return ["done", *(name for name in _last(part) if name != "done"), *map(_score_title, reversed(others)), "time"]
+
+
+def _last(part: pd.DataFrame) -> list[str]:
+    """Return what stands behind the differences, but for the time."""
+    return ["rank", "done", *(["verification"] if "verification" in part else [])]
 
 
 def _scores(part: pd.DataFrame) -> list[str]:
@@ -142,7 +147,7 @@ def _score_title(name: str) -> str:
 def _grid(heading: str, part: pd.DataFrame, left_out: Sequence[str] = ()) -> Table:
     first, *others = _scores(part)
     others = [name for name in others if _score_title(name) not in left_out]
-    after = [name for name in ("rank", "done", "time") if name not in left_out]
+    after = [name for name in (*_last(part), "time") if name not in left_out]
     grid = Table(
         title=Text(heading), title_justify="left", title_style="bold", box=None, pad_edge=False, header_style="dim"
     )
@@ -173,8 +178,8 @@ def _marked(row: dict[str, Any]) -> str:
 
 
 def _after_delta(row: dict[str, Any], name: str) -> Text:
-    if name == "rank":
-        return Text(text(row, "rank"))
+    if name in ("rank", "verification"):
+        return Text(text(row, name))
     if name == "time":
         return Text(_time(row))
     return Text(row["completed"], style="" if row["status"] == "ok" else "bold red")

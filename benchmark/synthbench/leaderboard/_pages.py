@@ -60,6 +60,7 @@ def page(
     iou: float | str | None = None,
     aggregation: str = "pooled",
     columns: Sequence[str] = (),
+    found: pd.DataFrame | None = None,
 ) -> str:
     """Return the page as one self-contained HTML file that makes no requests.
 
@@ -70,9 +71,11 @@ def page(
         The run folder; its pictures and its tracebacks are shown, where it has any.
     iou, aggregation, columns
         See `synthbench.leaderboard.table`.
+    found
+        What `synthbench.leaderboard.table` returns for these arguments, if it is there already.
     """
     iou = results.study.iou if iou is None else iou
-    leaderboard = table(results, iou, aggregation, columns=columns)
+    leaderboard = table(results, iou, aggregation, columns=columns) if found is None else found
     study_blocks = list(blocks(results))
     places = {
         arm: i for i, arm in enumerate(dict.fromkeys([REAL, *(arm for block in study_blocks for arm in block.arms)]))

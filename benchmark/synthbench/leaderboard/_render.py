@@ -19,11 +19,13 @@ from synthbench.leaderboard._formatting import MISSING, NOT_APPLICABLE, is_score
 from synthbench.leaderboard._headline import opening_notes
 from synthbench.leaderboard._narrative import details, headline
 from synthbench.leaderboard._run_columns import COSTS, scoring_caption
+from synthbench.leaderboard._verification import COLUMNS
 from synthbench.results import SCRATCH
 
 __all__ = [
     "as_json",
     "boards",
+    "brief_markdown",
     "cost_columns",
     "csv",
     "fidelity_tables",
@@ -45,7 +47,7 @@ _NOT_SHOWN = (
     "aggregation",
 )
 _MARKUP = {"&": "&amp;", "<": "&lt;", ">": "&gt;", "|": "&#124;", "*": "\\*", "`": "\\`", "](": "]\\("}
-_NAMES = ("segmenter", "arm", "generator", "group", "value", "device")
+_NAMES = ("segmenter", "arm", "generator", "group", "value", "device", *COLUMNS)
 
 
 def shown(table: pd.DataFrame) -> list[str]:
@@ -75,6 +77,7 @@ def shown(table: pd.DataFrame) -> list[str]:
         "rank",
         *gains,
         "completed",
+        *(name for name in COLUMNS if name in table),
         *rest,
     ]
     return [*names, *(c for c in table.attrs.get("columns", ()) if c not in names)]
@@ -180,6 +183,17 @@ def markdown(table: pd.DataFrame) -> str:
     notes = [f"- {_plain(title(n, metric))}: {_plain(definition(n))}" for n in dict.fromkeys([*used, "aggregation"])]
     parts.append("\n".join(notes))
     return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def brief_markdown(table: pd.DataFrame) -> str:
+    """Return the main columns of a leaderboard as Markdown: a table per dataset and amount of real data."""
+    parts = [f"**{_plain(headline(table))}**"]
+    for heading, part in boards(table):
+        metric = str(part["metric"].iloc[0])
+        names = ["segmenter", "arm", metric, "delta", "verdict", "rank", "recovered", "completed", *COLUMNS]
+        kept = [name for name in names if name in part and not part[name].isna().all()]
+        parts += [f"### {_plain(heading)} ({part['aggregation'].iloc[0]})", _grid(part, kept, metric)]
+    return "\n\n".join(parts) + "\n"
 
 
 def _layout(table: pd.DataFrame) -> str:

@@ -36,6 +36,7 @@ from synthbench.leaderboard._verdicts import (
     no_difference,
     sameness_columns,
 )
+from synthbench.leaderboard._verification import verification_columns
 from synthbench.leaderboard.optional_columns import columns_of, scores_of
 from synthbench.results import SCRATCH, unmodelled_groups
 
@@ -169,6 +170,7 @@ def _block_rows(
                 **existing_copies(runs),
                 **state,
                 **cost_of_runs(runs),
+                **verification_columns(runs),
             }
         )
     if found_nothing(rows):  # agreement with a segmenter that detects nothing says nothing about masks

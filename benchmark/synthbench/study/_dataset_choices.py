@@ -91,6 +91,8 @@ class DatasetConfig(StudyPart):
     derived_from
         Names of published datasets that its images come from: weights that were trained on one of these have seen it.
         Empty: they are in no published dataset. None: what the dataset was added with; a plugin names its own.
+    fingerprint
+        The fingerprint that its samples must have; another dataset of this name is refused before anything is trained.
     """
 
     name: str
@@ -101,6 +103,7 @@ class DatasetConfig(StudyPart):
     split: SplitConfig = SplitConfig()
     environment: str = ""
     derived_from: list[Annotated[str, Field(pattern="[A-Za-z0-9]")]] | None = None
+    fingerprint: Annotated[str, Field(pattern="^[0-9a-f]{64}$")] | None = None
 
     @model_validator(mode="before")
     @classmethod

@@ -67,6 +67,12 @@ def _check_dataset_config(choice: DatasetConfig, samples: SampleSet) -> None:
         )
     if choice.classes and samples.classes and list(samples.classes) != choice.classes:
         raise ConfigError(f"dataset {choice.name!r}: its classes are {', '.join(samples.classes)}; leave them out")
+    if choice.fingerprint and choice.fingerprint != samples.fingerprint:
+        raise ConfigError(
+            f"dataset {choice.name!r}: its fingerprint is {samples.fingerprint[:12]}…, expected "
+            f"{choice.fingerprint[:12]}…: images, labels or groups are others than those of the study; give the ones "
+            "that it was made with"
+        )
 
 
 def split_dataset(choice: DatasetConfig, samples: SampleSet) -> Sequence[splits.Split]:

@@ -1,10 +1,11 @@
-"""The parts of a bundle, read and validated: study, plan, sources, splits and tables."""
+"""The parts of a bundle or a run folder, read and validated: study, plan, sources, splits and tables."""
 
 from __future__ import annotations
 
+import json
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import NoneType
 from typing import Any
@@ -12,16 +13,18 @@ from typing import Any
 import pandas as pd
 
 from synthbench.bundle import layout
+from synthbench.bundle._privacy import without_paths
 from synthbench.bundle.reading import BundleFile, Refused
+from synthbench.datasets.split_files import read_splits
 from synthbench.datasets.splits import Split
 from synthbench.errors import DataError, SynthbenchError
 from synthbench.results import TABLES, Results, checking, load_results
 from synthbench.results.sources import FORMAT as SOURCES_FORMAT
-from synthbench.results.sources import dataset_of
+from synthbench.results.sources import dataset_of, read_sources
 from synthbench.samples import SampleSet
 from synthbench.study.model import DatasetConfig, Study
 
-__all__ = ["TRAINING", "Contents", "read_contents", "training_of"]
+__all__ = ["TRAINING", "Contents", "read_contents", "read_run", "training_of"]
 
 TRAINING = (
     *("dataset", "tested_on", "fold", "fraction", "arm", "generator", "synthetic", "segmenter"),
@@ -33,7 +36,7 @@ _HINT = "get the bundle again from who made it"
 
 @dataclass(frozen=True)
 class Contents:
-    """What a bundle holds beside images.
+    """What a bundle, or a run folder, holds beside images.
 
     Attributes
     ----------
@@ -104,6 +107,29 @@ def read_contents(file: BundleFile) -> Contents:
             raise
         except SynthbenchError as error:
             raise DataError(_without(str(error), folder)) from None
+
+
+def read_run(run: Path) -> Contents:
+    """Read the parts of a run folder that a bundle of it would have; paths in its study are replaced by names.
+
+    Raises
+    ------
+    DataError
+        If it is no run folder, its run isn't finished, or a part is missing or damaged.
+    """
+    results = load_results(run)
+    sources = read_sources(run)
+    study = Study.model_validate(without_paths(results.study))
+    datasets = {title: dataset_of(about, title) for title, about in sources["datasets"].items()}
+    splits = {title: read_splits(run / layout.split_file(title)) for title in datasets}
+    fingerprints = {title: str(about["fingerprint"]) for title, about in sources["datasets"].items()}
+    try:
+        plan = json.loads((run / layout.PLAN).read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        raise DataError(
+            f"{run / layout.PLAN}: can't be read; the same 'synthbench run' command writes it again"
+        ) from None
+    return Contents(study, plan, sources["trainings"], datasets, fingerprints, splits, replace(results, study=study))
 
 
 def _without(message: str, folder: Path) -> str:
