@@ -70,6 +70,7 @@ def new_board(
     Returns
     -------
     board : Board
+        With the run as its entry.
     verified : frozenset of str
         Titles of the datasets on whose test images the scores were computed again.
 
@@ -144,6 +145,7 @@ def add_entry(
     board : Board
         With the entry.
     entry : BoardEntry
+        What it says of the bundle.
 
     Raises
     ------

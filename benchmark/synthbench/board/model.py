@@ -156,7 +156,9 @@ def read_board(path: str | Path) -> tuple[Board, Path]:
     Returns
     -------
     board : Board
+        What the file says.
     folder : Path
+        Where it lies.
 
     Raises
     ------
