@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from itertools import combinations
 
 from synthbench.datasets.copies import Copy, same_content
-from synthbench.datasets.files import without_suffix
 from synthbench.datasets.splits import Split
 from synthbench.datasets.unlabelled import labelled_samples
 from synthbench.errors import ConfigError, DataError, join_names
@@ -16,12 +15,21 @@ from synthbench.plugin.api import Context, ExistingSamples
 from synthbench.samples import SampleSet
 from synthbench.store import Store
 from synthbench.study._copies import copies_between, repeated_images
+from synthbench.study._declared_images import find_images
 from synthbench.study._inits import NOT_DECLARED, NOT_SEEN
 from synthbench.study._scales import Scaling, check_scaled_sizes
 
 __all__ = ["ExistingSets", "copies_note", "equal_arms", "open_existing"]
 
 _NAMED = 4
+_CONSEQUENCES = {
+    "test": ("its arm would be tested on what it has seen", ""),
+    "validation": (
+        "the thresholds of its arm would be chosen on what it has seen",
+        ", give the dataset a folder val/ with other images",
+    ),
+}
+"""What follows where the maker of samples has seen a part, and a further way out."""
 _SHOWN = 3
 
 
@@ -66,10 +74,11 @@ class ExistingSets:
         for part in ("test", "validation"):
             held = set(split.parts[part])
             if seen := sorted(held & (self.trained_on or set())):
+                what, more = _CONSEQUENCES[part]
                 raise ConfigError(
                     f"generator {self.title!r}: its trained_on names {len(seen)} {part} image(s) of dataset "
-                    f"{self.dataset!r}: {join_names(seen)}; its arm would be tested on what it has seen: make the "
-                    "images without these, or take it out of the study"
+                    f"{self.dataset!r}: {join_names(seen)}; {what}: make the images without these{more}, or take it "
+                    "out of the study"
                 )
             copies = [copy for copy in self.copies if copy.exact and copy.of in held]
             if copies:
@@ -233,7 +242,10 @@ def open_existing(
     trained_on: frozenset[str] | None = None
     unknown: tuple[str, ...] = ()
     if answer.trained_on is not None:
-        named = _find_ids(answer.trained_on, samples)
+        try:
+            named = find_images(answer.trained_on, samples)
+        except ConfigError as error:
+            raise ConfigError(f"generator {title!r}: its trained_on: {error}") from None
         trained_on = frozenset(named.values())
         unknown = tuple(name for name in dict.fromkeys(answer.trained_on) if name not in named)
         if unknown and not trained_on:
@@ -248,21 +260,6 @@ def _first(names: Sequence[str]) -> str:
     """Return the first names, and how many more there are."""
     more = f" and {len(names) - _SHOWN:,} more" if len(names) > _SHOWN else ""
     return ", ".join(names[:_SHOWN]) + more
-
-
-def _find_ids(given: Sequence[str], samples: SampleSet) -> dict[str, str]:
-    """Return the ids of images by what names them: an id, or a file with its folder or suffix, as ``raw/cell-7.png``.
-
-    Names that the set doesn't have are left out.
-    """
-    known = set(samples.ids)
-    found = {}
-    for name in given:
-        file = name.replace("\\", "/").rsplit("/", 1)[-1]
-        candidates = (name, without_suffix(name), file, without_suffix(file))
-        if image := next((text for text in candidates if text in known), ""):
-            found[name] = image
-    return found
 
 
 def _described(samples: SampleSet) -> str:

@@ -333,6 +333,13 @@ def test_weights_that_saw_a_dataset_are_recognised_by_its_published_name() -> No
         assert set(registry().get("dataset", name).spec.derived_from) & set(KNOWN[method][weights].trained_on or ())
 
 
+def test_datasets_that_share_images_name_each_other() -> None:
+    origins = {name: set(registry().get("dataset", name).spec.derived_from) for name in NAMES}
+    for one, other in (("cellpose", "bbbc007"), ("cellpose", "bbbc020"), ("dsb2018", "bbbc039")):
+        assert other in origins[one], "weights trained on one have seen images of the other"
+        assert one in origins[other]
+
+
 def test_the_library_builds_a_dataset_with_where_it_comes_from(site: tuple[Path, str], tmp_path: Path) -> None:
     archive = dsb2018(site[0] / "dsb2018.zip")
     library = Library(tmp_path / "library")
