@@ -29,7 +29,7 @@ _CONSEQUENCES = {
         ", give the dataset a folder val/ with other images",
     ),
 }
-"""What follows where the maker of samples has seen a part, and a further way out."""
+"""What follows where the maker of samples has seen a part, and what else can be done."""
 _SHOWN = 3
 
 
