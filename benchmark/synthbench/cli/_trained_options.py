@@ -44,3 +44,28 @@ def words_of(args: argparse.Namespace, key: str, store: Any, names: Iterable[str
         elif value not in (None, False):
             words += [option, str(value)]
     return words
+
+
+def add_segmenter(parser: argparse.ArgumentParser) -> None:
+    """Add which trained segmenter is meant; `chosen_segmenter` reads it."""
+    which = parser.add_argument_group("which segmenter, if TARGET has several (default: the best on validation images)")
+    which.add_argument("--segmenter", metavar="NAME", help="its title in the study")
+    which.add_argument("--arm", metavar="NAME", help="the arm, as in the leaderboard: real, 'real + pix2pix × 45' …")
+    which.add_argument("--seed", type=int, metavar="N", help="the segmenter seed")
+    which.add_argument("--generator-seed", type=int, metavar="N", help="the generator seed of the arm")
+    which.add_argument("--dataset", metavar="NAME", help="the dataset that it was trained on")
+    which.add_argument("--fold", type=int, metavar="N", help="the fold (default: the first)")
+    which.add_argument("--fraction", type=int, metavar="N", help="the number of real images (default: the largest)")
+
+
+def chosen_segmenter(args: argparse.Namespace, store: Any) -> Any:
+    """Return the trained segmenter that the arguments mean, as a `ChosenSegmenter`; validation images may be scored."""
+    from synthbench.cli._progress_bar import progress_bar
+    from synthbench.inference.choosing import choose_segmenter
+    from synthbench.runner import Machine
+
+    names = ("dataset", "fold", "fraction", "segmenter", "arm", "generator_seed", "seed")
+    chosen = {name: getattr(args, name) for name in names}
+    kind = Machine(device=args.device).kind()
+    with progress_bar("comparing on validation images") as progress:
+        return choose_segmenter(args.target, store, chosen=chosen, device=args.device, kind=kind, progress=progress)

@@ -160,7 +160,7 @@ def draw_images(
     trained, origins, empty = chosen.trained, Counter[str](), 0
     with trained.loaded(device, threads) as generator, new_folder(out) as folder:
         factor = _factor(trained, type(generator), size)
-        writer = ImageSetWriter(folder, form, trained.record["task"], trained.record["classes"])
+        writer = ImageSetWriter(folder, form, trained.task, trained.classes)
         for done, drawn in enumerate(_samples(trained, generator, count), 1):
             sample = _at_scale(drawn, factor)
             writer.add(sample)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -16,6 +17,7 @@ from synthbench.plugin.api import Budget, Context, Progress, silent
 from synthbench.plugin.precision import Precision, computing_in
 from synthbench.plugin.registry import one_line, registry
 from synthbench.processes.count import usable_processors
+from synthbench.samples import TASKS, Task
 from synthbench.store import Store
 from synthbench.study.provenance import SCALE, planned_precision
 from synthbench.study.provenance.plugins import changes_since
@@ -36,14 +38,20 @@ class Trained:
         Of the artifact.
     folder : Path
         What the plugin saved.
+    task : {"instances", "semantic"}
+    classes : tuple of str
+        Names of the classes of a semantic task.
+    notes : list of str
+        What the user should know of the model as it is loaded here; filled by `loaded`.
     """
 
     kind: str
     key: str
     record: Mapping[str, Any]
     folder: Path
+    task: Task = "instances"
+    classes: tuple[str, ...] = ()
     notes: list[str] = field(default_factory=list)
-    """What the user should know of the model as it is loaded here; filled by `load`."""
 
     @property
     def plugin(self) -> str:
@@ -146,7 +154,21 @@ def open_trained(store: Store, kind: str, key: str, label: str = "") -> Trained:
         problem = "its files are damaged" if damaged else f"isn't in the store {store.root}"
         hint = "" if damaged else ", or name the store that has it with --store"
         raise StoreError(f"{what}: {problem}; train it with 'synthbench run'{hint}")
-    return Trained(kind, key, artifact.record, artifact.folder / "model")
+    task, classes = _task_of(store, key, artifact.record)
+    return Trained(kind, key, artifact.record, artifact.folder / "model", task, classes)
+
+
+def _task_of(store: Store, key: str, record: Mapping[str, Any]) -> tuple[Task, tuple[str, ...]]:
+    """Return task and classes of a training; segmenters of earlier versions have them in their evaluations only."""
+    if record.get("task") in TASKS:
+        return record["task"], tuple(record.get("classes", ()))
+    for other in store.records("evaluate"):
+        if other["content"].get("segmenter") == key:
+            scores = json.loads((store.folder("evaluate", other["key"]) / "scores.json").read_text(encoding="utf-8"))
+            if scores["task"] == "semantic":
+                return "semantic", ("background", *(f"class {k}" for k in range(1, scores["classes"])))
+            break
+    return "instances", ()
 
 
 @contextmanager

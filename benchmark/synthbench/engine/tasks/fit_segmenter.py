@@ -39,7 +39,13 @@ def run(ctx: TaskContext) -> dict[str, Any]:
     model.mkdir()
     segmenter.save(model)
     ctx.keep_log()
-    return {"real": len(mix.real), "synthetic": len(drawn or ())}
+    return {
+        "real": len(mix.real),
+        "synthetic": len(drawn or ()),
+        "task": mix.task,
+        "classes": list(mix.classes),
+        "images": sorted({(entry.dtype, entry.channels) for entry in mix.reference.entries}),
+    }
 
 
 def open_init(ctx: TaskContext) -> Init | None:
