@@ -21,8 +21,9 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from synthbench.leaderboard import page, report
-from synthbench.leaderboard._charts import Line, Scale, curves, spaced, step_for
-from synthbench.leaderboard._reporting import SIDE, crop, crop_sample
+from synthbench.leaderboard._charts import Line, curves
+from synthbench.leaderboard._svg import Scale, spaced, step_for
+from synthbench.leaderboard.crops import SIDE, crop, crop_sample
 from synthbench.samples import Sample, SampleSet
 
 TEMPLATES = Path(page.__code__.co_filename).parent / "templates"

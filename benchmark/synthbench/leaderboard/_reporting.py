@@ -18,19 +18,14 @@ from synthbench.io.atomic import atomic_write
 from synthbench.leaderboard._blocks import blocks
 from synthbench.leaderboard._pages import page
 from synthbench.leaderboard._run_files import INDEX, PICTURES
+from synthbench.leaderboard.crops import crop_sample, side_by_side
 from synthbench.samples import Sample, Task
 from synthbench.samples.pictures import draw_annotation, stretch_samples, under_annotation
-from synthbench.types import AnyArray
 
 if TYPE_CHECKING:
     from synthbench.results import Results
 
-__all__ = ["SIDE", "crop", "crop_sample", "report"]
-
-SIDE = 256
-"""Side of the crop that is shown, in pixels."""
-
-_GAP = 4
+__all__ = ["report"]
 
 
 def report(
@@ -73,43 +68,13 @@ def _write_pictures(folder: Path, pictures: Mapping[str, Sequence[Sample]], task
             file = f"{number:02d}-{i:02d}.png"
             ground = under_annotation(shown, sample.image)
             sides = [shown, draw_annotation(replace(sample, image=ground), task)]
-            Image.fromarray(_beside(sides)).save(beside / file)
+            Image.fromarray(side_by_side(sides)).save(beside / file)
             shots.append({"file": file, "caption": _caption(title, sample, task)})
         index.append({"title": title, "pictures": shots})
     (beside / INDEX).write_text(json.dumps(index, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     beside.chmod(0o755)
     shutil.rmtree(folder / PICTURES, ignore_errors=True)
     os.replace(beside, folder / PICTURES)
-
-
-def crop(labels: AnyArray) -> tuple[slice, slice]:
-    """Choose the square of at most `SIDE` pixels, of nine evenly placed ones, where most pixels are labelled.
-
-    Of equal ones the most central is taken.
-    """
-    height, width = labels.shape
-    side = min(height, width, SIDE)
-    tops = [(height - side) * k // 2 for k in (1, 0, 2)]
-    lefts = [(width - side) * k // 2 for k in (1, 0, 2)]
-    windows = [(slice(top, top + side), slice(left, left + side)) for top in tops for left in lefts]
-    return max(windows, key=lambda window: int((labels[window] > 0).sum()))
-
-
-def crop_sample(sample: Sample) -> Sample:
-    """Return the part of a sample that `crop` chooses, with its ignore region and without its groups."""
-    window = crop(sample.labels)
-    ignore = None if sample.ignore is None else sample.ignore[window]
-    return Sample(sample.id, sample.image[window], sample.labels[window], ignore=ignore)
-
-
-def _beside(sides: Sequence[AnyArray]) -> AnyArray:
-    """Return two pictures with a transparent gap between them: RGBA."""
-    height, width = sides[0].shape[:2]
-    out = np.zeros((height, 2 * width + _GAP, 4), np.uint8)
-    for picture, left in zip(sides, (0, width + _GAP), strict=True):
-        out[:, left : left + width, :3] = picture
-        out[:, left : left + width, 3] = 255
-    return out
 
 
 def _caption(title: str, sample: Sample, task: Task) -> str:
