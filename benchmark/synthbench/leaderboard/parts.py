@@ -45,7 +45,6 @@ __all__ = [
     "page_parts",
     "records",
     "short",
-    "signed",
 ]
 
 COST_WORDS = {
