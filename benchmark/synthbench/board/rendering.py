@@ -18,7 +18,7 @@ from synthbench.bundle.findings import same
 from synthbench.io.atomic import atomic_write
 from synthbench.io.escaping import printable
 
-__all__ = ["FILES", "as_json", "as_markdown", "is_current", "render", "rendered"]
+__all__ = ["CSV", "FILES", "JSON", "as_csv", "as_json", "as_markdown", "is_current", "render", "rendered"]
 
 README, MARKDOWN, CSV, JSON, PAGE = "README.md", "leaderboard.md", "leaderboard.csv", "leaderboard.json", "report.html"
 FILES = (README, MARKDOWN, CSV, JSON, PAGE)
@@ -38,7 +38,7 @@ def rendered(opened: OpenBoard) -> dict[str, str]:
     return {
         README: _readme(opened, tables),
         MARKDOWN: as_markdown(opened.groups, tables, f"# {opened.board.name}, version {opened.board.version}\n\n"),
-        CSV: _csv(opened.groups, tables),
+        CSV: as_csv(opened.groups, tables),
         JSON: as_json(opened.groups, tables, {"board": opened.board.name, "version": opened.board.version}),
         PAGE: leaderboard.page(opened.groups[0].results, opened.folder, found=tables[0]),
     }
@@ -109,7 +109,7 @@ def as_json(groups: list[Group], tables: list[pd.DataFrame], head: Mapping[str, 
     return json.dumps({**head, "groups": found}, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
 
-def _csv(groups: list[Group], tables: list[pd.DataFrame]) -> str:
+def as_csv(groups: list[Group], tables: list[pd.DataFrame]) -> str:
     """Return all rows; the column ``apart`` says why some can't be paired with the others."""
     parts = [table.assign(apart="; ".join(group.reasons)) for group, table in zip(groups, tables, strict=True)]
     return leaderboard.csv(pd.concat(parts, ignore_index=True) if len(parts) > 1 else parts[0])
