@@ -1,4 +1,4 @@
-"""A board with two entries, of which one stands apart, and its site: built once, looked at by many tests."""
+"""A board and its site: built once, looked at by many tests."""
 
 from __future__ import annotations
 
