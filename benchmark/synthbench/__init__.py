@@ -19,6 +19,10 @@ _HOME = {
     "EncoderSpec": "synthbench.plugin.specs",
     "DatasetSpec": "synthbench.plugin.specs",
     "EngineSpec": "synthbench.plugin.specs",
+    "LoggerSpec": "synthbench.plugin.specs",
+    "Logger": "synthbench.loggers.base",
+    "LoggedRun": "synthbench.loggers.base",
+    "LoggedTask": "synthbench.loggers.base",
     "ExistingSamples": "synthbench.plugin.api",
     "Generator": "synthbench.plugin.api",
     "Init": "synthbench.plugin.api",
@@ -52,6 +56,10 @@ __all__ = [
     "EncoderSpec",
     "DatasetSpec",
     "EngineSpec",
+    "LoggerSpec",
+    "Logger",
+    "LoggedRun",
+    "LoggedTask",
     "ExistingSamples",
     "Generator",
     "Init",
@@ -91,6 +99,7 @@ def __dir__() -> list[str]:
 if TYPE_CHECKING:
     from synthbench.errors import SynthbenchError
     from synthbench.folders.score import score_masks as score
+    from synthbench.loggers.base import LoggedRun, LoggedTask, Logger
     from synthbench.plugin.api import (
         Budget,
         Config,
@@ -107,7 +116,7 @@ if TYPE_CHECKING:
         TrainingPartner,
     )
     from synthbench.plugin.hookspecs import hookimpl
-    from synthbench.plugin.specs import DatasetSpec, EncoderSpec, GeneratorSpec, SegmenterSpec
+    from synthbench.plugin.specs import DatasetSpec, EncoderSpec, EngineSpec, GeneratorSpec, LoggerSpec, SegmenterSpec
     from synthbench.results import Results, load_results
     from synthbench.runner import plan, run
     from synthbench.samples import Sample, SampleSet

@@ -15,6 +15,7 @@ PLUGINS = {
     "synthbench_encoders": ["example-texture"],
     "synthbench_datasets": ["example-epithelium"],
     "synthbench_engines": ["example-fresh"],
+    "synthbench_loggers": ["example-lines"],
 }
 TRAINED = "example-painter"
 

@@ -123,6 +123,7 @@ def _file(name: str, size: int) -> dict[str, Any]:
         "splits": "identifiers of the training, validation and test images",
         "predictions": "predicted label map of a test image",
         "samples": "drawn synthetic sample",
+        "weights": "trained weights, or how their networks are made",
     }.get(folder, "file of the bundle")
     whole = {"@id": _address(name), "@type": "File", "name": about, "encodingFormat": kind}
     return whole if name == MANIFEST else {**whole, "contentSize": str(size)}  # which has the hash of the metadata file

@@ -19,7 +19,7 @@ MOST = 10
 _RELATIVE = 1e-9
 _ABSOLUTE = 1e-12
 _MAX_SHOWN = 100
-_NAMED = re.compile(r"([\w./+@ -]+\.(?:json|yaml|csv|png)(?:, line \d+)?): ")
+_NAMED = re.compile(r"([\w./+@ -]+\.(?:json|yaml|csv|png|safetensors)(?:, line \d+)?): ")
 
 
 @dataclass(frozen=True)

@@ -18,9 +18,11 @@ __all__ = [
     "SEAL",
     "SOURCES",
     "STUDY",
+    "WEIGHTS",
     "prediction_file",
     "split_file",
     "table_file",
+    "weights_file",
 ]
 
 FORMAT = 1
@@ -36,6 +38,8 @@ METHODS = "methods.json"
 COSTS = "costs.json"
 LEADERBOARD = "leaderboard.json"
 SEAL = "results/seal.json"
+WEIGHTS = "weights"
+"""Folder of trained weights, where there are any."""
 
 
 def table_file(name: str) -> str:
@@ -51,6 +55,11 @@ def split_file(dataset: str) -> str:
 def prediction_file(evaluate: str, image: str) -> str:
     """Return the file with the predicted label map of a test image, by the key of the evaluation."""
     return f"predictions/{evaluate}/{image}.png"
+
+
+def weights_file(fit: str, name: str) -> str:
+    """Return a file of trained weights, by the key of the training and its name there."""
+    return f"{WEIGHTS}/{fit}/{name}"
 
 
 REQUIRED = (

@@ -12,6 +12,7 @@ from synthbench.bundle._plan_checks import check_plan, check_splits
 from synthbench.bundle._prediction_checks import check_predictions
 from synthbench.bundle._table_checks import check_leaderboard, check_tables
 from synthbench.bundle._training_checks import check_trainings
+from synthbench.bundle._weights import check_weights
 from synthbench.bundle.contents import Contents, read_contents
 from synthbench.bundle.findings import Findings
 from synthbench.bundle.reading import BundleFile
@@ -61,7 +62,7 @@ def verify_bundle(path: Path, data: Sequence[str] = ()) -> Findings:
     findings.not_verified.append(
         "descriptions of methods, hardware, memory, and the steps of named budgets: nothing else in a bundle tells them"
     )
-    findings.not_verified.append("that the trainings took place: only training again shows that")
+    findings.not_verified.append("that the trainings took place: only training again shows that (--retrain)")
     return findings
 
 
@@ -72,6 +73,7 @@ def _check_contents(file: BundleFile, contents: Contents, data: Sequence[str], f
     check_trainings(contents, findings)
     check_tables(contents, findings)
     check_predictions(file, contents, findings)
+    check_weights(file, contents, findings)
     check_environment(file, contents, findings)
     check_leaderboard(file, contents, findings)
     opened = {}

@@ -19,6 +19,7 @@ from synthbench.bundle import layout
 from synthbench.bundle._machines import WEIGHTS, costs_of, environment_of, plugins_of, software_of
 from synthbench.bundle._privacy import check_private, without_paths
 from synthbench.bundle._samples import drawn_samples
+from synthbench.bundle._weights import trained_weights
 from synthbench.bundle.crate import make_crate
 from synthbench.bundle.label_png import encode_labels
 from synthbench.datasets.weights_card import read_card
@@ -62,7 +63,7 @@ class Written:
     notes: tuple[str, ...] = ()
 
 
-def write_bundle(run: Path, store: Store, out: Path, *, every_sample: bool = False) -> Written:
+def write_bundle(run: Path, store: Store, out: Path, *, every_sample: bool = False, weights: bool = False) -> Written:
     """Write a finished run into one ZIP file, with the same bytes every time.
 
     Parameters
@@ -74,6 +75,8 @@ def write_bundle(run: Path, store: Store, out: Path, *, every_sample: bool = Fal
     out
     every_sample
         All drawn samples instead of a few of each generator.
+    weights
+        Trained weights too, as safetensors.
 
     Raises
     ------
@@ -90,6 +93,10 @@ def write_bundle(run: Path, store: Store, out: Path, *, every_sample: bool = Fal
     plan = _read_json(run / layout.PLAN)
     predictions = dict(_predictions(store, sources))
     samples, notes = drawn_samples(store, sources, results.fidelity, every=every_sample)
+    trained: dict[str, bytes] = {}
+    if weights:
+        trained, left_out = trained_weights(store, sources)
+        notes += left_out
     records = [artifact.record for artifact in _artifacts(store, results)]
     environment = environment_of(_read_json(run / layout.ENVIRONMENT), records)
     files: dict[str, bytes] = {
@@ -105,6 +112,7 @@ def write_bundle(run: Path, store: Store, out: Path, *, every_sample: bool = Fal
         **{layout.split_file(title): _bytes(run / layout.split_file(title)) for title in sources["datasets"]},
         **predictions,
         **samples,
+        **trained,
     }
     _check_private(files)
     sizes = {name: len(content) for name, content in files.items()} | {layout.MANIFEST: 0}
@@ -204,7 +212,9 @@ def _zipped(files: Mapping[str, bytes]) -> bytes:
             entry = zipfile.ZipInfo(name, _DATE)
             entry.create_system = 3  # Unix, whose permissions these are
             entry.external_attr = _MODE << 16
-            entry.compress_type = zipfile.ZIP_STORED if name.endswith(".png") else zipfile.ZIP_DEFLATED
+            entry.compress_type = (
+                zipfile.ZIP_STORED if name.endswith((".png", ".safetensors")) else zipfile.ZIP_DEFLATED
+            )
             archive.writestr(entry, files[name], compresslevel=9)
     return out.getvalue()
 

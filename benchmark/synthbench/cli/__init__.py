@@ -27,6 +27,8 @@ __all__ = ["build_parser", "main"]
 
 BY_SIGNAL = 128
 """Added to the number of the signal that stopped a command, as shells do: Ctrl-C gives 130, SIGTERM 143."""
+COMPLETING = "_ARGCOMPLETE"
+"""Set by a shell that asks how a command line may go on; see `synthbench.cli.completion`."""
 _ESCAPE = "synthbench.escape"
 _RENAMED = {"why": "explain"}
 
@@ -47,7 +49,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors=_ESCAPE)
     try:
-        args = build_parser().parse_args(argv)
+        parser = build_parser()
+        if COMPLETING in os.environ:
+            _complete(parser)
+        args = parser.parse_args(argv)
         with interruptible():
             return int(args.execute(args))
     except SynthbenchError as error:
@@ -65,6 +70,16 @@ def main(argv: Sequence[str] | None = None) -> int:
         hint = "; free some space" if error.errno == errno.ENOSPC else ""
         print(f"synthbench: error: {_line(f'{where}{error.strerror or error}{hint}')}", file=sys.stderr)
         return 2
+
+
+def _complete(parser: argparse.ArgumentParser) -> None:
+    """Answer the shell's question, and exit."""
+    import argcomplete
+
+    from synthbench.cli._completers import add_completers
+
+    add_completers(parser)
+    argcomplete.autocomplete(parser, always_complete_options="long")
 
 
 def _stopped(interrupt: KeyboardInterrupt) -> int:

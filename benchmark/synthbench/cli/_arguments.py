@@ -202,6 +202,13 @@ def machine_from(args: argparse.Namespace) -> Any:
     return Machine(args.engine, args.workers, args.threads, args.device, args.time_limit, config, args.precision)
 
 
+def loggers_from(args: argparse.Namespace) -> list[Any]:
+    """Return the loggers of ``--log``, with their names."""
+    from synthbench.loggers.choosing import make_loggers
+
+    return make_loggers(_split(args.log or ""), _pairs("--log-option", args.log_option))
+
+
 def within_from(args: argparse.Namespace) -> float | None:
     """Return the seconds of ``--within``: 90, 45m, 6h or 2d; None where it isn't given."""
     from synthbench.errors import ConfigError

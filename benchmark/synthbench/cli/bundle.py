@@ -20,6 +20,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("folder", metavar="RUN", help="a run folder, as 'synthbench run' writes it")
     parser.add_argument("--out", metavar="FILE", help="the bundle (default: RUN.zip in the current folder)")
     parser.add_argument("--samples", action="store_true", help="all drawn samples, instead of a few of each generator")
+    parser.add_argument("--weights", action="store_true", help="trained weights too, as safetensors")
     add_store(parser)
 
 
@@ -28,7 +29,7 @@ def run(args: argparse.Namespace) -> int:
 
     folder = Path(args.folder).expanduser()
     out = Path(args.out).expanduser() if args.out else Path(f"{folder.resolve().name}.zip")
-    written = write_bundle(folder, open_store(args, create=False), out, every_sample=args.samples)
+    written = write_bundle(folder, open_store(args, create=False), out, every_sample=args.samples, weights=args.weights)
     for note in written.notes:
         print(note, file=sys.stderr)
     print(

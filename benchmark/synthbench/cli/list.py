@@ -52,7 +52,7 @@ def _row(entry: Registered) -> dict[str, Any]:
     return {
         "kind": spec.kind,
         "name": spec.name,
-        "tasks": sorted(spec.tasks) if spec.kind != "engine" else [],
+        "tasks": sorted(spec.tasks) if spec.kind not in ("engine", "logger") else [],
         "from": f"{entry.distribution} {entry.version}",
         "environment": entry.environment,
         "needs": ", ".join((*spec.requires, *spec.environment)),

@@ -13,7 +13,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedCo
 from synthbench.engine.base import Event, Outcome
 from synthbench.engine.schedule import Elsewhere, Message, Missing
 from synthbench.study.plan import Task
-from synthbench.study.runtime_estimates import RuntimeEstimates, format_duration
+from synthbench.study.runtime_estimates import RuntimeEstimates, seconds_left, time_left_text
 
 __all__ = ["ANNOUNCE_EVERY", "Display", "LONG"]
 
@@ -169,18 +169,9 @@ class Display:
 
     def _left(self) -> str:
         """Return the remaining time, as far as similar tasks and the progress of the running ones allow an estimate."""
-        now, known, unknown, over = time.monotonic(), 0.0, 0, self._over
-        for key, task in self._tasks.items():
-            if key in over:
-                continue
-            began, share = self._running.get(key, (now, 0.0))
-            expected = self._estimates.seconds(task)
-            if share > 0.05:
-                known += (now - began) * (1 - share) / share
-            elif expected is not None:
-                known += max(0.0, expected - (now - began))
-            else:
-                unknown += 1
-        if len(over) == len(self._tasks) or (known < 1 and unknown):
+        now, over = time.monotonic(), self._over
+        if len(over) == len(self._tasks):
             return ""
-        return f"{'over' if unknown else 'about'} {format_duration(known / max(1, self._workers))} left"
+        left = [(task, *self._running.get(key, (now, 0.0))) for key, task in self._tasks.items() if key not in over]
+        parts = ((self._estimates.seconds(task), now - began, done) for task, began, done in left)
+        return time_left_text(*seconds_left(parts, self._workers))

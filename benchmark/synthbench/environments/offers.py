@@ -120,7 +120,7 @@ def describe_plugins() -> dict[str, Any]:
             "disabled_reason": entry.disabled_reason,
         }
         for (kind, _), entry in found.entries.items()
-        if kind != "engine"
+        if kind not in ("engine", "logger")
     ]
     return {
         "python": platform.python_version(),

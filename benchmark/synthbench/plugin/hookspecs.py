@@ -1,4 +1,4 @@
-"""The plugin contract, whole: five hooks, each yielding specs.
+"""The plugin contract, whole: six hooks, each yielding specs.
 
 A plugin is a module (or object) behind an entry point of the group ``synthbench``. It implements any of these
 with ``@hookimpl`` and yields as many specs as it likes. The hooks run whenever plugins are listed, so they must
@@ -11,7 +11,7 @@ from collections.abc import Iterable
 
 import pluggy
 
-from synthbench.plugin.specs import DatasetSpec, EncoderSpec, EngineSpec, GeneratorSpec, SegmenterSpec
+from synthbench.plugin.specs import DatasetSpec, EncoderSpec, EngineSpec, GeneratorSpec, LoggerSpec, SegmenterSpec
 
 __all__ = [
     "GROUP",
@@ -23,6 +23,7 @@ __all__ = [
     "synthbench_encoders",
     "synthbench_engines",
     "synthbench_generators",
+    "synthbench_loggers",
     "synthbench_segmenters",
 ]
 
@@ -63,10 +64,17 @@ def synthbench_engines() -> Iterable[EngineSpec]:
     return ()
 
 
+@hookspec
+def synthbench_loggers() -> Iterable[LoggerSpec]:
+    """Yield the loggers of this plugin; called once, when plugins are first listed. Since 0.2."""
+    return ()
+
+
 HOOKS: dict[str, str] = {
     "synthbench_generators": "generator",
     "synthbench_segmenters": "segmenter",
     "synthbench_encoders": "encoder",
     "synthbench_datasets": "dataset",
     "synthbench_engines": "engine",
+    "synthbench_loggers": "logger",
 }

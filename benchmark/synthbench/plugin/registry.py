@@ -116,7 +116,7 @@ class Registry:
     problems: list[Problem] = field(default_factory=list)
 
     def of_kind(self, kind: str) -> Iterator[Registered]:
-        """Yield what is registered of a kind: ``generator``, ``segmenter``, ``encoder``, ``dataset`` or ``engine``."""
+        """Yield what is registered of a kind: ``generator``, ``segmenter``, ``encoder``, ``dataset`` …."""
         return (entry for (its, _), entry in self.entries.items() if its == kind)
 
     def names(self, kind: str) -> list[str]:
@@ -178,6 +178,7 @@ _BASES = {
     "encoder": ("synthbench.plugin.api", "Encoder"),
     "dataset": ("synthbench.plugin.api", "Dataset"),
     "engine": ("synthbench.engine.base", "Engine"),
+    "logger": ("synthbench.loggers.base", "Logger"),
 }
 """Where the base class of each kind is: as strings, like targets of specs, so that listing plugins imports none."""
 

@@ -6,7 +6,17 @@ import re
 from dataclasses import dataclass
 from typing import ClassVar
 
-__all__ = ["DatasetSpec", "EncoderSpec", "EngineSpec", "GeneratorSpec", "KINDS", "SegmenterSpec", "Spec", "TASK_NAMES"]
+__all__ = [
+    "DatasetSpec",
+    "EncoderSpec",
+    "EngineSpec",
+    "GeneratorSpec",
+    "KINDS",
+    "LoggerSpec",
+    "SegmenterSpec",
+    "Spec",
+    "TASK_NAMES",
+]
 
 TASK_NAMES = frozenset({"instances", "semantic"})
 _NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
@@ -15,7 +25,7 @@ _TARGET = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
 
 @dataclass(frozen=True)
 class Spec:
-    """One generator, segmenter, encoder, dataset or engine that a plugin offers.
+    """One generator, segmenter, encoder, dataset, engine or logger that a plugin offers.
 
     Parameters
     ----------
@@ -138,6 +148,13 @@ class EngineSpec(Spec):
     kind: ClassVar[str] = "engine"
 
 
+@dataclass(frozen=True)
+class LoggerSpec(Spec):
+    """A logger: takes losses and pictures of trainings. Its `tasks` mean nothing."""
+
+    kind: ClassVar[str] = "logger"
+
+
 KINDS: dict[str, type[Spec]] = {
-    spec.kind: spec for spec in (GeneratorSpec, SegmenterSpec, EncoderSpec, DatasetSpec, EngineSpec)
+    spec.kind: spec for spec in (GeneratorSpec, SegmenterSpec, EncoderSpec, DatasetSpec, EngineSpec, LoggerSpec)
 }

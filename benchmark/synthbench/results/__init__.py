@@ -1,7 +1,7 @@
 """What a study found, as tidy tables, and the folder that keeps them."""
 
 from synthbench.results._amount_names import real_amount_names, synthetic_amount_names
-from synthbench.results._collecting import FAILURES, WHOLE_IMAGE, collect, fidelity_row, image_rows
+from synthbench.results._collecting import FAILURES, WHOLE_IMAGE, collect, fidelity_row, image_rows, run_head
 from synthbench.results._resampling_units import GROUP, split_groups, unmodelled_groups, with_units
 from synthbench.results._tables import (
     COUNT,
@@ -41,6 +41,7 @@ __all__ = [
     "is_flat",
     "load_results",
     "real_amount_names",
+    "run_head",
     "unmodelled_groups",
     "save_results",
     "split_groups",

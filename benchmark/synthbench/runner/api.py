@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 
+from synthbench.loggers.choosing import make_loggers
 from synthbench.plugin.precision import Precision
 from synthbench.results import Results, load_results
 from synthbench.runner.machine import Machine
@@ -33,6 +34,8 @@ def run(
     precision: Precision = "auto",
     time_limit: float | None = None,
     within: float | None = None,
+    loggers: Sequence[str] = (),
+    logger_config: Mapping[str, Any] | None = None,
     progress: bool = False,
 ) -> StudyRun:
     """Run a study, and return its results; what the store has isn't computed again.
@@ -63,6 +66,10 @@ def run(
         Seconds that a task may take; by default no limit.
     within
         Seconds that a study that decides (key ``decide``) may take; by default as long as it needs.
+    loggers
+        Names of loggers that are given losses, pictures and scores, such as ``"tensorboard"``; by default none.
+    logger_config
+        The loggers' own options.
     progress
         Whether to show progress and messages on standard error. Otherwise nothing is printed.
 
@@ -82,7 +89,8 @@ def run(
     loaded = load_study(study)
     machine = Machine(engine, workers, threads, device, time_limit, engine_config or {}, precision)
     run_folder = Path(folder) if folder is not None else Path("runs") / loaded.name
-    return run_study(loaded, _open(store), run_folder, machine, _console(progress), within)
+    chosen = make_loggers(loggers, logger_config or {})
+    return run_study(loaded, _open(store), run_folder, machine, _console(progress), within, chosen)
 
 
 def plan(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -14,9 +14,12 @@ from rich.console import Console
 
 from synthbench import leaderboard
 from synthbench.engine.progress import Display
-from synthbench.engine.schedule import run_tasks
+from synthbench.engine.schedule import Message, run_tasks
 from synthbench.errors import ConfigError
-from synthbench.results import FAILURES, Results, collect, save_results
+from synthbench.loggers.base import Logger
+from synthbench.loggers.feeding import LoggerFeed
+from synthbench.monitor import RunMonitor
+from synthbench.results import FAILURES, PLAN, Results, collect, save_results
 from synthbench.runner.decide_study import decide_study
 from synthbench.runner.machine import Machine
 from synthbench.runner.plan_study import resolve_and_plan
@@ -86,7 +89,13 @@ class StudyRun:
 
 
 def run_study(
-    study: Study, store: Store, folder: Path, machine: Machine, console: Console, within: float | None = None
+    study: Study,
+    store: Store,
+    folder: Path,
+    machine: Machine,
+    console: Console,
+    within: float | None = None,
+    loggers: Sequence[tuple[str, Logger[Any]]] = (),
 ) -> StudyRun:
     """Run a study; what the store has isn't computed again.
 
@@ -103,6 +112,8 @@ def run_study(
     within
         Seconds that a study that decides may take; None: as long as it needs. Results are then those of the last round
         that was finished.
+    loggers
+        What is fed with losses, pictures and scores, by name; see `synthbench.loggers.choosing.make_loggers`.
 
     Raises
     ------
@@ -116,11 +127,21 @@ def run_study(
         raise ConfigError(f"within {within:g} s: only a study that decides has rounds to stop after; add decide: 0.02")
     machine.check()
     check_folder(folder)
+    say = partial(_say, console)
+    with (
+        RunMonitor(folder, study.name, store, study.iou) as monitor,
+        LoggerFeed(loggers, study.name, folder, store, study.iou, say) as feed,
+    ):
+        return _run_study(study, until, say, _Tasks(store, folder, machine, console, monitor, feed))
+
+
+def _run_study(study: Study, until: float | None, say: Callable[[str], None], tasks: _Tasks) -> StudyRun:
+    store, folder, machine, console = tasks.store, tasks.folder, tasks.machine, tasks.console
 
     def planned(part: Study) -> Plan:
         return resolve_and_plan(part, store, console, machine.kind(), machine.precision)
 
-    train, say = partial(_train, store, machine, console, until), partial(_say, console)
+    train = partial(tasks.train, until)
     study = choose_steps(study, planned, store, train, say)
     plan = planned(study)
     record_plan(plan, folder)
@@ -142,13 +163,14 @@ def run_study(
         plan, results, outcomes = decided.plan, decided.results, decided.ended
     else:
         if missing:
-            outcomes, _ = _run_missing(plan, store, machine, console)
+            outcomes, _ = tasks.run_missing(plan)
         results = collect(plan, store, outcomes)
     # others may run the same study, and write what they have gathered into the same folder
     with store.locked("run-folder", key_of(str(folder.resolve()))), disk_errors(folder, OTHER_FOLDER):
         record_study(plan, folder)
         save_results(results, folder)
         record_failures(folder, plan, outcomes)
+    tasks.monitor.begin(plan, ())
     failed = sum(row.get("status") in FAILURES for row in outcomes.values())
     return StudyRun(plan, results, folder, failed, store, console)
 
@@ -157,30 +179,46 @@ def _say(console: Console, line: str) -> None:
     console.print(line, highlight=False, soft_wrap=True)
 
 
-def _train(
-    store: Store, machine: Machine, console: Console, until: float | None, plan: Plan
-) -> tuple[dict[str, dict[str, Any]], bool]:
-    """Run what a part of a plan lacks while there is time; what was stopped when it was up hasn't failed."""
-    if until is not None and time.monotonic() >= until:
-        return {}, False
-    ended, finished = _run_missing(plan, store, machine, console, until)
-    if not finished:
-        _say(console, "the time is up; the same command continues")
-        ended = {key: row for key, row in ended.items() if row.get("status") != "stopped"}
-    return ended, finished
+@dataclass(frozen=True)
+class _Tasks:
+    """Runs what plans lack."""
 
+    store: Store
+    folder: Path
+    machine: Machine
+    console: Console
+    monitor: RunMonitor
+    feed: LoggerFeed
 
-def _run_missing(
-    plan: Plan, store: Store, machine: Machine, console: Console, until: float | None = None
-) -> tuple[dict[str, dict[str, Any]], bool]:
-    """Run what a plan lacks; return how each task ended, and whether there was time for all."""
-    missing = plan.lacking(store)
-    engine = machine.build(store)
-    estimates = engine.estimates = RuntimeEstimates(store, (task.kind for task in missing))
-    seconds, unknown = estimates.total(missing)
-    if seconds:
-        more = f", and {unknown} tasks not yet timed" if unknown else ""
-        console.print(f"expected: {format_duration(seconds / engine.slots)}{more}", highlight=False)
-    with Display(missing, len(plan.tasks) - len(missing), estimates, engine.slots, console) as display:
-        finished = run_tasks(missing, engine, store, display, until)
-    return display.ended, finished
+    def train(self, until: float | None, plan: Plan) -> tuple[dict[str, dict[str, Any]], bool]:
+        """Run what a part of a plan lacks while there is time; what was stopped when it was up hasn't failed."""
+        if until is not None and time.monotonic() >= until:
+            return {}, False
+        ended, finished = self.run_missing(plan, until)
+        if not finished:
+            _say(self.console, "the time is up; the same command continues")
+            ended = {key: row for key, row in ended.items() if row.get("status") != "stopped"}
+        return ended, finished
+
+    def run_missing(self, plan: Plan, until: float | None = None) -> tuple[dict[str, dict[str, Any]], bool]:
+        """Run what a plan lacks; return how each task ended, and whether there was time for all."""
+        missing = plan.lacking(self.store)
+        engine = self.machine.build(self.store)
+        estimates = engine.estimates = RuntimeEstimates(self.store, (task.kind for task in missing))
+        seconds, unknown = estimates.total(missing)
+        if seconds:
+            more = f", and {unknown} tasks not yet timed" if unknown else ""
+            self.console.print(f"expected: {format_duration(seconds / engine.slots)}{more}", highlight=False)
+        if not (self.folder / PLAN).exists():  # what is noted of a run's progress lies in a folder that is a run's
+            record_plan(plan, self.folder)
+        self.monitor.begin(plan, missing, estimates, engine.slots)
+        self.feed.begin(plan)
+        with Display(missing, len(plan.tasks) - len(missing), estimates, engine.slots, self.console) as display:
+
+            def listen(message: Message) -> None:
+                display(message)
+                self.monitor(message)
+                self.feed(message)
+
+            finished = run_tasks(missing, engine, self.store, listen, until)
+        return display.ended, finished

@@ -12,7 +12,7 @@ An artifact appears by one rename, so a half-written one is never visible. A cla
 system has no working locks, it ends when that gives no sign of life. Keys are SHA-256 of canonical JSON.
 """
 
-from synthbench.store._claims import Claim, Holder
+from synthbench.store._claims import Claim, Holder, Sighting
 from synthbench.store._disk import OTHER_STORE, disk_errors, remove_folder
 from synthbench.store._file_systems import has_working_locks
 from synthbench.store._keys import canonical, file_digest, folder_digest, key_of
@@ -25,6 +25,7 @@ __all__ = [
     "Artifact",
     "Claim",
     "Holder",
+    "Sighting",
     "Store",
     "canonical",
     "default_store_folder",

@@ -52,6 +52,25 @@ class Holder:
     since: float
 
 
+@dataclass(frozen=True)
+class Sighting:
+    """A claim as it looks from outside.
+
+    Attributes
+    ----------
+    holder : Holder
+    alive : bool
+        Whether its holder still runs: on this machine, whether that process is there; on others, whether it has given
+        a sign of life lately.
+    silent : float
+        Seconds since its last sign of life, by the file's time of change.
+    """
+
+    holder: Holder
+    alive: bool
+    silent: float
+
+
 class Claim:
     """A claim that this process holds; a context manager that gives it back.
 
@@ -161,6 +180,21 @@ class Claims:
             return None
         content = claim[0]
         return Holder(str(content["host"]), int(content["pid"]), float(content["since"]))
+
+    def look(self, name: str) -> Sighting | None:
+        """Return what a claim looks like, or None if there is none; touches neither its file nor its lock."""
+        path = self._path(name)
+        claim = _read(path)
+        try:
+            silent = max(0.0, time.time() - path.stat().st_mtime)
+        except OSError:
+            return None
+        if claim is None:
+            return None
+        content = claim[0]
+        holder = Holder(str(content["host"]), int(content["pid"]), float(content["since"]))
+        alive = not _is_dead(content) if _is_here(content) else silent <= float(content["lease"])
+        return Sighting(holder, alive, silent)
 
     def wait(self, name: str, should_stop: Callable[[], bool], poll: float) -> Claim | None:
         """Take a claim as soon as it can be had; return None if `should_stop` turned true meanwhile."""
@@ -303,9 +337,14 @@ def _here() -> dict[str, str]:
     return {"host": socket.gethostname(), "boot": boot, "pids": pids}
 
 
+def _is_here(content: dict[str, Any]) -> bool:
+    """Whether the holder is, or was, a process of this machine since its last start, and of this container."""
+    return bool(content["boot"]) and all(content[name] == value for name, value in _here().items())
+
+
 def _is_dead(content: dict[str, Any]) -> bool:
     """Whether the holder is a process of this machine that is no more."""
-    if not content["boot"] or any(content[name] != value for name, value in _here().items()):
+    if not _is_here(content):
         return False
     try:
         return bool(psutil.Process(content["pid"]).create_time() > content["since"] + 1)

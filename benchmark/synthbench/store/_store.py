@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from synthbench.errors import StoreError
-from synthbench.store._claims import Claim, Claims, Holder
+from synthbench.store._claims import Claim, Claims, Holder, Sighting
 from synthbench.store._disk import disk_errors, remove_folder
 from synthbench.store._records import RECORD, file_state, is_intact, read_record, write_record
 
@@ -176,6 +176,11 @@ class Store:
         """
         self.folder(kind, key)
         return self._claims.holder(f"{kind}-{key}")
+
+    def look(self, kind: str, key: str) -> Sighting | None:
+        """Return what the claim to an artifact looks like, or None if there is none; nothing is changed."""
+        self.folder(kind, key)
+        return self._claims.look(f"{kind}-{key}")
 
     @contextlib.contextmanager
     def locked(self, kind: str, key: str, should_stop: Callable[[], bool] = lambda: False) -> Iterator[Claim]:

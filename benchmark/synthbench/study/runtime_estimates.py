@@ -10,7 +10,7 @@ from typing import Any
 from synthbench.store import Store, canonical
 from synthbench.study.plan import Task
 
-__all__ = ["RuntimeEstimates", "format_duration"]
+__all__ = ["RuntimeEstimates", "format_duration", "seconds_left", "time_left_text"]
 
 
 class RuntimeEstimates:
@@ -78,3 +78,39 @@ def format_duration(seconds: float) -> str:
         return f"{max(0, round(seconds))} s"
     minutes = round(seconds / 60)
     return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60:02d} min"
+
+
+def seconds_left(open_tasks: Iterable[tuple[float | None, float, float]], workers: int) -> tuple[float, int]:
+    """Return how long tasks will still take, as far as that can be estimated, and for how many it can't.
+
+    Parameters
+    ----------
+    open_tasks
+        For each task that isn't over: the seconds that it is expected to take or None, the seconds since it began or
+        0, and the fraction of it that is done, 0 … 1.
+    workers
+        Tasks at a time.
+
+    Returns
+    -------
+    seconds : float
+        With all workers at it.
+    unknown : int
+        Tasks that can't be estimated.
+    """
+    known, unknown = 0.0, 0
+    for expected, running, done in open_tasks:
+        if done > 0.05:
+            known += running * (1 - done) / done
+        elif expected is not None:
+            known += max(0.0, expected - running)
+        else:
+            unknown += 1
+    return known / max(1, workers), unknown
+
+
+def time_left_text(seconds: float, unknown: int) -> str:
+    """Return what `seconds_left` found, as in ``"about 3 min left"``; empty where that is next to nothing."""
+    if seconds < 1 and unknown:
+        return ""
+    return f"{'over' if unknown else 'about'} {format_duration(seconds)} left"

@@ -1,4 +1,4 @@
-"""Contract tests for plugins: what every generator, segmenter, encoder, dataset and engine must do.
+"""Contract tests for plugins: what every generator, segmenter, encoder, dataset, engine and logger must do.
 
 A plugin's own test is two lines::
 
@@ -14,6 +14,7 @@ from synthbench.testing._datasets import check_dataset
 from synthbench.testing._encoders import check_encoder
 from synthbench.testing._engines import check_engine
 from synthbench.testing._generators import check_generator
+from synthbench.testing._loggers import check_logger
 from synthbench.testing._segmenters import check_segmenter
 from synthbench.testing.check_results import CheckResult
 
@@ -24,6 +25,7 @@ __all__ = [
     "check_encoder",
     "check_engine",
     "check_generator",
+    "check_logger",
     "check_segmenter",
     "discs",
     "iter_contract",

@@ -12,6 +12,7 @@ from synthbench.testing._datasets import iter_dataset_checks
 from synthbench.testing._encoders import iter_encoder_checks
 from synthbench.testing._engines import iter_engine_checks
 from synthbench.testing._generators import iter_generator_checks
+from synthbench.testing._loggers import iter_logger_checks
 from synthbench.testing._segmenters import iter_segmenter_checks
 from synthbench.testing.check_results import CheckResult, mostly_skipped
 from synthbench.testing.packages import iter_package_checks
@@ -27,7 +28,7 @@ def run_contract(
     Parameters
     ----------
     kind
-        ``"generator"``, ``"segmenter"``, ``"encoder"``, ``"dataset"`` or ``"engine"``.
+        ``"generator"``, ``"segmenter"``, ``"encoder"``, ``"dataset"``, ``"engine"`` or ``"logger"``.
     name
         As users type it.
     config
@@ -65,6 +66,8 @@ def iter_contract(
         yield from iter_encoder_checks(cls, config)
     elif kind == "engine":
         yield from iter_engine_checks(cls, config)
+    elif kind == "logger":
+        yield from iter_logger_checks(cls, config)
     else:
         (task,) = spec.tasks
         yield from iter_dataset_checks(cls, task, config)

@@ -5,7 +5,7 @@ Listing plugins imports this file, so it imports nothing heavy.
 
 from collections.abc import Iterator
 
-from synthbench import DatasetSpec, EncoderSpec, EngineSpec, GeneratorSpec, SegmenterSpec, hookimpl
+from synthbench import DatasetSpec, EncoderSpec, EngineSpec, GeneratorSpec, LoggerSpec, SegmenterSpec, hookimpl
 
 
 @hookimpl
@@ -59,4 +59,13 @@ def synthbench_engines() -> Iterator[EngineSpec]:
         "example-fresh",
         "synthbench_example.engine:FreshProcesses",
         summary="a new process for each task, so that no task finds anything of another",
+    )
+
+
+@hookimpl
+def synthbench_loggers() -> Iterator[LoggerSpec]:
+    yield LoggerSpec(
+        "example-lines",
+        "synthbench_example.logger:Lines",
+        summary="a CSV file of losses in the run folder",
     )

@@ -1,0 +1,22 @@
+"""The logger that is always offered, as a plugin offers its own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from synthbench.plugin.hookspecs import hookimpl
+from synthbench.plugin.specs import LoggerSpec
+
+__all__ = ["synthbench_loggers"]
+
+
+@hookimpl
+def synthbench_loggers() -> Iterable[LoggerSpec]:
+    """Yield the built-in logger."""
+    yield LoggerSpec(
+        name="tensorboard",
+        target="synthbench.loggers.tensorboard:TensorBoard",
+        summary="Event files of TensorBoard in the run folder: losses, pictures, scores.",
+        requires=("tensorboard>=2.14",),
+        install="pip install 'synthbench[tensorboard]'",
+    )
