@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import re
-import sys
 from collections.abc import Mapping
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -17,16 +15,15 @@ from synthbench.plugin.api import Config
 
 __all__ = ["TensorBoard"]
 
-# Where there is a module of this name, TensorBoard doesn't load TensorFlow, even if it is installed: it isn't needed,
-# and with torch it can crash a process.
-sys.modules.setdefault("tensorboard.compat.notf", ModuleType("tensorboard.compat.notf"))
-
 _OPEN = 32
 """Writers that are open at a time; each has a file and a thread."""
 
 
 class TensorBoard(Logger[Config]):
-    """Writes event files: for each task a folder of its own, which TensorBoard shows as a run."""
+    """Writes event files: for each task a folder of its own, which TensorBoard shows as a run.
+
+    Names have no @ there: the score ``f1@0.50`` is ``f1/0.50``.
+    """
 
     def start(self, run: LoggedRun) -> None:
         self._folder = run.folder
@@ -35,7 +32,7 @@ class TensorBoard(Logger[Config]):
     def scalars(self, task: LoggedTask, step: int, values: Mapping[str, float]) -> None:
         writer = self._writer(task)
         for name, value in values.items():
-            writer.add_scalar(name, value, step)
+            writer.add_scalar(name.replace("@", "/"), value, step)
 
     def image(self, task: LoggedTask, step: int, name: str, image: NDArray[np.uint8]) -> None:
         self._writer(task).add_image(name, image, step, dataformats="HWC")
@@ -49,9 +46,11 @@ class TensorBoard(Logger[Config]):
         if (writer := self._writers.pop(task.key, None)) is None:
             if len(self._writers) >= _OPEN:
                 self._writers.pop(next(iter(self._writers))).close()
-            from torch.utils.tensorboard import SummaryWriter
+            # Not torch's writer: it needs the package tensorboard. Where that is installed beside TensorFlow, MONAI
+            # loads both in every process that trains.
+            from tensorboardX import SummaryWriter
 
-            writer = SummaryWriter(log_dir=str(folder_of(self._folder, task)), flush_secs=10)
+            writer = SummaryWriter(logdir=str(folder_of(self._folder, task)), flush_secs=10)
         self._writers[task.key] = writer
         return writer
 

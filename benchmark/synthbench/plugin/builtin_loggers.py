@@ -17,6 +17,6 @@ def synthbench_loggers() -> Iterable[LoggerSpec]:
         name="tensorboard",
         target="synthbench.loggers.tensorboard:TensorBoard",
         summary="Event files of TensorBoard in the run folder: losses, pictures, scores.",
-        requires=("tensorboard>=2.14",),
+        requires=("tensorboardX>=2.6",),
         install="pip install 'synthbench[tensorboard]'",
     )
