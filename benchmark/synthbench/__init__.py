@@ -36,6 +36,8 @@ _HOME = {
     "TrainingMix": "synthbench.plugin.api",
     "TrainingPartner": "synthbench.plugin.api",
     "Instances": "synthbench.plugin.api",
+    "NetworkExport": "synthbench.plugin.exports",
+    "ExportedModel": "synthbench.plugin.exports",
     "Sample": "synthbench.samples",
     "SampleSet": "synthbench.samples",
     "SynthbenchError": "synthbench.errors",
@@ -73,6 +75,8 @@ __all__ = [
     "TrainingMix",
     "TrainingPartner",
     "Instances",
+    "NetworkExport",
+    "ExportedModel",
     "Sample",
     "SampleSet",
     "SynthbenchError",
@@ -115,6 +119,7 @@ if TYPE_CHECKING:
         TrainingMix,
         TrainingPartner,
     )
+    from synthbench.plugin.exports import ExportedModel, NetworkExport
     from synthbench.plugin.hookspecs import hookimpl
     from synthbench.plugin.specs import DatasetSpec, EncoderSpec, EngineSpec, GeneratorSpec, LoggerSpec, SegmenterSpec
     from synthbench.results import Results, load_results

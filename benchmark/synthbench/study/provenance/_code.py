@@ -10,6 +10,7 @@ from functools import cache
 from pathlib import Path
 
 from synthbench.errors import PluginError
+from synthbench.plugin.exports import MODULE
 from synthbench.plugin.registry import Registered
 from synthbench.study.provenance import _distributions as distributions
 from synthbench.study.provenance._syntax_trees import Import, source
@@ -46,6 +47,8 @@ NOT_HASHED = {CORE / "errors.py", CORE / "samples" / "pictures.py"}
 
 _NO_DATA = (".pyc", ".pyo", ".pyi", ".md", ".rst", "~")
 _NO_DATA_NAMES = ("py.typed",)
+_EXPORT = f"{MODULE}.py"
+"""The module of a package that is imported for an export alone."""
 
 
 @cache
@@ -174,7 +177,7 @@ def _file(module: str) -> Path | None:
 
 
 def _python_files(root: Path) -> list[Path]:
-    return sorted(root.rglob("*.py")) if root.is_dir() else [root]
+    return [path for path in sorted(root.rglob("*.py")) if path != root / _EXPORT] if root.is_dir() else [root]
 
 
 def _hash(roots: Iterable[Path]) -> str:
@@ -204,5 +207,6 @@ def _counting(root: Path) -> list[Path]:
         if not any(part.startswith(".") or part == "__pycache__" for part in path.relative_to(root).parts)
         and not path.name.endswith(_NO_DATA)
         and path.name not in _NO_DATA_NAMES
+        and path != root / _EXPORT
         and path.is_file()
     )
