@@ -10,6 +10,7 @@ import pytest
 
 from helpers.boards import Place, run_bundle, write_data
 from synthbench.board.creating import new_board
+from synthbench.board.opening import baseline_keys
 from synthbench.board.participating import study_content
 
 
@@ -45,7 +46,8 @@ def place(tmp_path_factory: pytest.TempPathFactory, installed_trial: None) -> Pl
     board = folder / "leaderboards" / "blobs-board"
     new_board(first, board, question="Do brighter blobs help?", data=[str(data)])
     other = {"name": "brighter", "config": {"gain": 1.6}}
-    brighter = run_bundle(folder, "brighter", study_content(board, [], [str(data)]) | {"generators": [other]})
+    own = study_content(board, [], [str(data)]) | {"generators": [other]}
+    brighter = run_bundle(folder, "brighter", own, baseline_keys(board))
     same = study_content(board, ["duplicate"], [str(data)])
     again = run_bundle(folder, "again", same)
     stores = {name: folder / f"store-{name}" for name in ("first", "brighter", "again")}

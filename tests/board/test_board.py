@@ -40,7 +40,9 @@ def test_a_board_is_made_added_to_rendered_and_checked(
     (group,) = found["groups"]
     rows = {row["arm"]: row for row in group["rows"] if row["fraction"] == 4}
     assert set(rows) == {"real", "real + duplicate × 4", "real + brighter × 4", "real + brighter (brighter) × 4"}
-    assert rows["real"]["verification"] == "re-run"
+    assert rows["real"]["verification"] == "verified"
+    assert rows["real"]["entry"] == "first"
+    assert rows["real + brighter (brighter) × 4"]["delta"] is not None
     assert rows["real + brighter (brighter) × 4"]["entry"] == "brighter"
     assert "Do brighter blobs help?" in (board / "README.md").read_text()
     (board / "README.md").write_text((board / "README.md").read_text().replace("0.", "1."))

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import synthbench
+from rich.console import Console
+
 from helpers.blobs import blobs
 from synthbench.bundle.writing import write_bundle
+from synthbench.runner import Machine, run_study
 from synthbench.samples import Sample, SampleSet
 from synthbench.store import Store
+from synthbench.study.model import load_study
 
 
 @dataclass(frozen=True)
@@ -23,7 +26,7 @@ class Place:
     data, board : Path
     first, brighter, again : Path
         Bundles: the board's first entry (with `duplicate` and `brighter`), one with another configuration of
-        `brighter` from another store, and one of the same generator and seeds from a third store.
+        `brighter` and without a baseline of its own, and one of the same generator and seeds from a third store.
     runs : Path
         Folder of their run folders.
     stores : dict of str to Path
@@ -50,10 +53,11 @@ def write_data(folder: Path, count: int = 15) -> Path:
     return folder
 
 
-def run_bundle(folder: Path, name: str, study: Mapping[str, Any]) -> Path:
-    """Run a study with a store of its own, and return the bundle."""
-    run, store = folder / "runs" / name, folder / f"store-{name}"
-    synthbench.run({**study, "name": name}, store=store, folder=run, engine="serial", device="cpu")
+def run_bundle(folder: Path, name: str, study: Mapping[str, Any], known: Collection[str] = ()) -> Path:
+    """Run a study with a store of its own, and return the bundle; `known`: see `synthbench.runner.run_study`."""
+    run, store = folder / "runs" / name, Store(folder / f"store-{name}")
+    machine = Machine("serial", device="cpu")
+    run_study(load_study({**study, "name": name}), store, run, machine, Console(quiet=True), known=known)
     bundle = folder / f"{name}.zip"
-    write_bundle(run, Store(store), bundle)
+    write_bundle(run, store, bundle)
     return bundle

@@ -14,7 +14,7 @@ from synthbench.bundle.reading import BundleFile
 from synthbench.bundle.verifying import verify_bundle
 from synthbench.errors import ConfigError, DataError
 
-__all__ = ["Entry", "open_entry", "verify_entry"]
+__all__ = ["Entry", "open_entry", "verified_datasets", "verify_entry"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,3 +104,19 @@ def verify_entry(path: Path, data: Sequence[str]) -> tuple[Findings, frozenset[s
     """
     findings = verify_bundle(path, data)
     return findings, frozenset() if findings.problems else frozenset(findings.scored)
+
+
+def verified_datasets(path: Path, data: Sequence[str]) -> frozenset[str]:
+    """Return on which datasets all scores of a result could be computed again; none of a run folder, or without data.
+
+    Raises
+    ------
+    ConfigError
+        If the bundle has problems.
+    """
+    if path.is_dir() or not data:
+        return frozenset()
+    findings, verified = verify_entry(path, data)
+    if findings.problems:
+        raise ConfigError(f"{path}: {findings.problems[0]}; see 'synthbench verify {path}'")
+    return verified

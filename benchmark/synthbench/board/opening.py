@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from synthbench.board.entries import Entry, open_entry
-from synthbench.board.joining import Group, join
+from synthbench.board.joining import Group, check_belongs, join
 from synthbench.board.model import Board, BoardEntry, entry_file, read_board, split_file
 from synthbench.bundle.contents import Contents
 from synthbench.datasets.download import Remote, fetch
@@ -18,7 +18,7 @@ from synthbench.errors import ConfigError
 from synthbench.plugin.api import Context
 from synthbench.store import file_digest
 
-__all__ = ["OpenBoard", "board_splits", "check_file", "fetch_entries", "open_board", "own_data"]
+__all__ = ["OpenBoard", "baseline_keys", "board_splits", "check_file", "fetch_entries", "open_board", "own_data"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,13 +38,21 @@ class OpenBoard:
     groups: list[Group]
 
 
-def open_board(path: str | Path) -> OpenBoard:
+def open_board(path: str | Path, also: Sequence[Entry] = ()) -> OpenBoard:
     """Read a board, and join its entries.
+
+    Parameters
+    ----------
+    path
+        Its folder, or its ``board.yaml``.
+    also
+        Results that aren't on the board, but belong to it.
 
     Raises
     ------
     ConfigError, DataError
-        If it is no board, or an entry is missing, was changed, or can't be read: one line.
+        If it is no board, an entry is missing, was changed, or can't be read, or a result doesn't belong to it: one
+        line.
     """
     board, folder = read_board(path)
     if not board.entries:
@@ -53,7 +61,26 @@ def open_board(path: str | Path) -> OpenBoard:
     for listed in board.entries:
         check_file(folder, listed)
         entries.append(_open(board, folder, listed))
-    return OpenBoard(board, folder, join(entries, board.study))
+    for entry in also:
+        check_belongs(entry, board.study, board_splits(board, folder), f"the board {board.name}")
+    return OpenBoard(board, folder, join([*entries, *also], board.study))
+
+
+def baseline_keys(path: str | Path) -> frozenset[str]:
+    """Return the keys of the evaluations of the trainings on real images alone that a board's entries have.
+
+    Raises
+    ------
+    ConfigError, DataError
+        As `open_board` does.
+    """
+    board, folder = read_board(path)
+    found: set[str] = set()
+    for listed in board.entries:
+        check_file(folder, listed)
+        trainings = _open(board, folder, listed).contents.trainings
+        found |= {str(row["evaluate"]) for row in trainings if not row["generator"]}
+    return frozenset(found)
 
 
 def _open(board: Board, folder: Path, listed: BoardEntry) -> Entry:

@@ -18,7 +18,7 @@ from synthbench.bundle.findings import same
 from synthbench.io.atomic import atomic_write
 from synthbench.io.escaping import printable
 
-__all__ = ["CSV", "FILES", "JSON", "as_csv", "as_json", "as_markdown", "is_current", "render", "rendered"]
+__all__ = ["CSV", "FILES", "JSON", "as_csv", "as_json", "as_markdown", "is_current", "notes_of", "render", "rendered"]
 
 README, MARKDOWN, CSV, JSON, PAGE = "README.md", "leaderboard.md", "leaderboard.csv", "leaderboard.json", "report.html"
 FILES = (README, MARKDOWN, CSV, JSON, PAGE)
@@ -70,16 +70,31 @@ def as_markdown(groups: list[Group], tables: list[pd.DataFrame], head: str = "",
     brief
         Only the main columns, and no definitions.
     """
-    parts = []
+    parts: list[str] = []
     write = leaderboard.brief_markdown if brief else leaderboard.markdown
     for group, table in zip(groups, tables, strict=True):
         if group.reasons:
             parts.append(f"## Apart: {_plain(', '.join(group.entries))}\n")
             parts.append(f"Can't be paired with the others: {_plain('; '.join(group.reasons))}.\n")
+        found = leaderboard.overview(group.results, table)
+        if found is not None:
+            parts.append(f"### All comparisons: mean over datasets, amounts and segmenters\n\n{_overview(found)}")
         parts.append(write(table))
         if notes := notes_of(group):
             parts.append("\n".join(f"- {_plain(note)}" for note in notes) + "\n")
     return head + "\n".join(parts)
+
+
+_ABOUT_OVERVIEW = (
+    "Mean Δ over all comparisons with its 95 % interval, which covers other test images and seeds, not other datasets "
+    "or segmenters. won, lost: share of the comparisons that are better or worse by themselves; the others are "
+    "undecided. of headroom: mean share of the gain from more real images, weighted by this gain. An arm that lacks a "
+    "comparison has no mean and no rank."
+)
+
+
+def _overview(found: pd.DataFrame) -> str:
+    return f"{leaderboard.overview_markdown(found)}\n{_ABOUT_OVERVIEW}\n"
 
 
 def notes_of(group: Group) -> list[str]:
@@ -102,11 +117,17 @@ def as_json(groups: list[Group], tables: list[pd.DataFrame], head: Mapping[str, 
             "entries": list(group.entries),
             "apart": list(group.reasons),
             "notes": notes_of(group),
+            "overview": _overview_rows(group, table),
             **json.loads(leaderboard.as_json(table)),
         }
         for group, table in zip(groups, tables, strict=True)
     ]
     return json.dumps({**head, "groups": found}, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def _overview_rows(group: Group, table: pd.DataFrame) -> list[dict[str, Any]] | None:
+    found = leaderboard.overview(group.results, table)
+    return None if found is None else json.loads(found.to_json(orient="records"))
 
 
 def as_csv(groups: list[Group], tables: list[pd.DataFrame]) -> str:

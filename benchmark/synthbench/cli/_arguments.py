@@ -289,6 +289,17 @@ _FROZEN = (
 """Options that would change the study of a board."""
 
 
+def known_baselines(path: str | None) -> frozenset[str]:
+    """Return the keys of the evaluations of a board's trainings on real images alone."""
+    from synthbench.board.model import is_board
+    from synthbench.board.opening import baseline_keys
+    from synthbench.errors import ConfigError
+
+    if path is None or not is_board(path):
+        raise ConfigError("--reuse-baseline: only a board has trainings to reuse; give its folder in place of a study")
+    return baseline_keys(path)
+
+
 def _study_of_board(args: argparse.Namespace) -> Any:
     """Return the study of a board with the generators of the arguments."""
     from synthbench.board.participating import study_content

@@ -1,7 +1,11 @@
-"""Show the leaderboard of a run: in the terminal, or as Markdown, CSV, JSON or HTML.
+"""Show the leaderboard of a run, or of several runs, bundles and boards as one: as text, CSV, JSON or HTML.
 
 The table has one row per arm and segmenter: mean scores over seeds, the difference from real images alone with its 95 %
 interval, the ranks that are compatible with the data, the number of trainings, and their cost.
+
+Several results are joined if their studies are the same but for the generators; else the field that differs is named.
+Results with the same keys are paired, others are shown apart. Each row is marked: re-run, verified (with --data) or
+self-reported.
 """
 
 from __future__ import annotations
@@ -13,6 +17,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from synthbench.cli._arguments import COLUMNS, columns_from
+from synthbench.cli._joined import apart_lines, groups_of, joined_terminal, joined_text
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -29,7 +34,14 @@ FILE_WIDTH = 120
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("folder", metavar="RUN", help="a run folder, as 'synthbench run' writes it")
+    parser.add_argument("folder", metavar="RUN|BUNDLE|BOARD", nargs="+", help="run folders, bundles, a board's folder")
+    parser.add_argument(
+        "--data",
+        metavar="DATASET",
+        action="append",
+        default=[],
+        help="verify bundles with this dataset, by its name in the library or as a path; repeatable",
+    )
     parser.add_argument("--format", choices=FORMATS, help="default: terminal on a terminal, otherwise md")
     parser.add_argument("--iou", help="threshold of differences and ranks: 0.5 … 0.95, or mean (default: the study's)")
     parser.add_argument(
@@ -72,11 +84,14 @@ def run(args: argparse.Namespace) -> int:
             f"--metric {args.metric} needs --by or --layout baseline-delta; --columns adds scores to the table"
         )
     columns = columns_from(args)
-    results = load_results(args.folder)
+    groups = groups_of(args.folder, args.data)
+    results = load_results(args.folder[0]) if groups is None else groups[0].results
     form = args.format or ("terminal" if sys.stdout.isatty() and not args.out else "md")
     compared = _compared(args, results, iou) if special else None
     if form == "terminal":
-        if compared is None:
+        if compared is None and groups is not None:
+            shown = joined_terminal(groups, iou, columns, args.aggregation)
+        elif compared is None:
             shown = leaderboard.terminal(results, iou, columns, args.aggregation)
         elif args.layout == "long":
             shown = leaderboard.terminal_by_group(compared)
@@ -89,12 +104,17 @@ def run(args: argparse.Namespace) -> int:
         _console(FILE_WIDTH, file).print(shown)
         text = file.getvalue()
     elif form == "html":
-        text = leaderboard.page(results, Path(args.folder), iou, args.aggregation, columns)
+        text = leaderboard.page(results, Path(args.folder[0]), iou, args.aggregation, columns)
+    elif groups is not None and compared is None:
+        text = joined_text(groups, form, iou, args.aggregation, columns)
     else:
         write = {"md": leaderboard.markdown, "csv": leaderboard.csv, "json": leaderboard.as_json}[form]
         if compared is None:
             compared = leaderboard.table(results, iou, args.aggregation, columns=columns)
         text = write(compared)
+    if groups is not None and (compared is not None or form == "html"):
+        for line in apart_lines(groups):
+            print(line, file=sys.stderr)
     if args.out:
         atomic_write(Path(args.out).expanduser(), text)
     else:

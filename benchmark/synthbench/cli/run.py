@@ -17,6 +17,7 @@ from synthbench.cli._arguments import (
     add_machine,
     add_study,
     columns_from,
+    known_baselines,
     loggers_from,
     machine_from,
     open_store,
@@ -48,11 +49,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--json", action="store_true", help="print JSON at the end: tasks, failures, trainings, leaderboard"
     )
+    parser.add_argument(
+        "--reuse-baseline",
+        action="store_true",
+        help="of a board: leave out trainings on real images alone that the board has with the same keys",
+    )
 
 
 def run(args: argparse.Namespace) -> int:
     columns = columns_from(args)
     study, store = study_from(args), open_store(args)
+    known = known_baselines(args.study) if args.reuse_baseline else ()
 
     from rich.console import Console
 
@@ -61,8 +68,9 @@ def run(args: argparse.Namespace) -> int:
 
     console = Console(stderr=True, markup=False, quiet=args.quiet)
     folder = run_folder(args, study)
+    loggers, within = loggers_from(args), within_from(args)
     with contextlib.redirect_stdout(sys.stderr if args.json else sys.stdout):  # plugins may print
-        ran = run_study(study, store, folder, machine_from(args), console, within_from(args), loggers_from(args))
+        ran = run_study(study, store, folder, machine_from(args), console, within, loggers, known)
     page = ran.write_report(columns)
     if args.json:
         print(json.dumps(run_as_json(ran, page, columns), indent=1, ensure_ascii=False, allow_nan=False))

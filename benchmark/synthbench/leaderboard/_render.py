@@ -18,6 +18,7 @@ from synthbench.leaderboard._fidelity import COUNTED, IMAGES, MASKS
 from synthbench.leaderboard._formatting import MISSING, NOT_APPLICABLE, is_score, records, short, text
 from synthbench.leaderboard._headline import opening_notes
 from synthbench.leaderboard._narrative import details, headline
+from synthbench.leaderboard._overview import overview_lines
 from synthbench.leaderboard._run_columns import COSTS, scoring_caption
 from synthbench.leaderboard._verification import COLUMNS
 from synthbench.results import SCRATCH
@@ -31,6 +32,7 @@ __all__ = [
     "fidelity_tables",
     "generators",
     "markdown",
+    "overview_markdown",
     "shown",
 ]
 
@@ -194,6 +196,12 @@ def brief_markdown(table: pd.DataFrame) -> str:
         kept = [name for name in names if name in part and not part[name].isna().all()]
         parts += [f"### {_plain(heading)} ({part['aggregation'].iloc[0]})", _grid(part, kept, metric)]
     return "\n\n".join(parts) + "\n"
+
+
+def overview_markdown(found: pd.DataFrame) -> str:
+    """Return `synthbench.leaderboard.overview` as a Markdown table."""
+    lines = [[_plain(cell) for cell in line] for line in overview_lines(found)]
+    return _lines(lines, [True, False, True, *(False for _ in lines[0][3:])]) + "\n"
 
 
 def _layout(table: pd.DataFrame) -> str:

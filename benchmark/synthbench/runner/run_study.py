@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -96,6 +96,7 @@ def run_study(
     console: Console,
     within: float | None = None,
     loggers: Sequence[tuple[str, Logger[Any]]] = (),
+    known: Collection[str] = (),
 ) -> StudyRun:
     """Run a study; what the store has isn't computed again.
 
@@ -114,6 +115,9 @@ def run_study(
         that was finished.
     loggers
         What is fed with losses, pictures and scores, by name; see `synthbench.loggers.choosing.make_loggers`.
+    known
+        Keys of evaluations that others have done: trainings on real images alone with one of them are left out, and
+        so is the label consistency of these segmenters.
 
     Raises
     ------
@@ -132,10 +136,12 @@ def run_study(
         RunMonitor(folder, study.name, store, study.iou) as monitor,
         LoggerFeed(loggers, study.name, folder, store, study.iou, say) as feed,
     ):
-        return _run_study(study, until, say, _Tasks(store, folder, machine, console, monitor, feed))
+        return _run_study(study, until, known, say, _Tasks(store, folder, machine, console, monitor, feed))
 
 
-def _run_study(study: Study, until: float | None, say: Callable[[str], None], tasks: _Tasks) -> StudyRun:
+def _run_study(
+    study: Study, until: float | None, known: Collection[str], say: Callable[[str], None], tasks: _Tasks
+) -> StudyRun:
     store, folder, machine, console = tasks.store, tasks.folder, tasks.machine, tasks.console
 
     def planned(part: Study) -> Plan:
@@ -144,6 +150,8 @@ def _run_study(study: Study, until: float | None, say: Callable[[str], None], ta
     train = partial(tasks.train, until)
     study = choose_steps(study, planned, store, train, say)
     plan = planned(study)
+    if known:
+        plan = _without_known(plan, known, say)
     record_plan(plan, folder)
     missing = plan.lacking(store)
     at_most = " at most" if study.decide is not None else ""
@@ -173,6 +181,18 @@ def _run_study(study: Study, until: float | None, say: Callable[[str], None], ta
     tasks.monitor.begin(plan, ())
     failed = sum(row.get("status") in FAILURES for row in outcomes.values())
     return StudyRun(plan, results, folder, failed, store, console)
+
+
+def _without_known(plan: Plan, known: Collection[str], say: Callable[[str], None]) -> Plan:
+    runs = [run for run in plan.training_runs if run.generator or run.evaluate not in known]
+    left_out = len(plan.training_runs) - len(runs)
+    if not left_out:
+        say("no training on real images alone has the keys of the board's, so all of them are run here")
+        return plan
+    if not runs:
+        raise ConfigError("all trainings are the board's; name a generator, or leave --reuse-baseline out")
+    say(f"{left_out} trainings on real images alone are the board's, and aren't run again")
+    return plan.restricted(runs)
 
 
 def _say(console: Console, line: str) -> None:

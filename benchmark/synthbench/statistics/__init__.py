@@ -12,11 +12,13 @@ from synthbench.statistics.differences import Comparison, Difference, compare, h
 from synthbench.statistics.equivalent_images import EquivalentRealImages, equivalent_real_images
 from synthbench.statistics.expected_trainings import ExpectedTrainings, expected_trainings
 from synthbench.statistics.headroom import Headroom, Share, headroom, sensitivity
+from synthbench.statistics.headroom import share as share_of
 from synthbench.statistics.image_counts import METRICS, run_scores
 from synthbench.statistics.noise import PRIOR, Noise, estimate_noise
 from synthbench.statistics.power import minimum_detectable_effect
 from synthbench.statistics.score_intervals import score_interval
 from synthbench.statistics.sequential import ArmDecision, Decisions, decide_arms
+from synthbench.statistics.several_blocks import compare_over_blocks
 
 __all__ = [
     "METRICS",
@@ -31,11 +33,13 @@ __all__ = [
     "Share",
     "EquivalentRealImages",
     "compare",
+    "compare_over_blocks",
     "decide_arms",
     "expected_trainings",
     "minimum_detectable_effect",
     "headroom",
     "sensitivity",
+    "share_of",
     "holm",
     "score_interval",
     "paired_difference",

@@ -14,11 +14,23 @@ from synthbench.statistics._resampling import possible_pairs, resample_block
 from synthbench.statistics._standard_errors import draw_errors, standard_errors, trained_once
 from synthbench.types import AnyArray
 
-__all__ = ["DRAWS", "LEVEL", "Comparison", "Difference", "compare", "holm", "paired_difference", "ranks"]
+__all__ = [
+    "DRAWS",
+    "LEVEL",
+    "TAG_BASELINE",
+    "Comparison",
+    "Difference",
+    "compare",
+    "holm",
+    "interval_and_p",
+    "paired_difference",
+    "ranks",
+]
 
 LEVEL = 0.95
 DRAWS = 10_000
-_TAG_BASELINE = 73
+TAG_BASELINE = 73
+"""Part of the seed of the noise of the baseline's trainings, which all arms share."""
 
 
 @dataclass(frozen=True)
@@ -209,7 +221,7 @@ def compare(
         raise ConfigError(f"draws: {draws!r}; expected an integer ≥ 2")
     block = resample_block(images, baseline, metric, iou, aggregation, int(draws), seed)
     errors = standard_errors(block.arms, block.by_fold, unpooled)
-    baseline_noise = np.random.default_rng((seed, _TAG_BASELINE)).standard_normal(int(draws))
+    baseline_noise = np.random.default_rng((seed, TAG_BASELINE)).standard_normal(int(draws))
     differences, all_draws = {}, {baseline: np.zeros(int(draws))}
     for arm in block.others:
         possible = possible_pairs(block.counts.runs, arm, baseline)
@@ -219,7 +231,7 @@ def compare(
         resampled, error = block.arms[arm], errors[arm]
         value = float(resampled.exact @ resampled.weights)
         all_draws[arm] = value + draw_errors(arm, resampled, error, baseline_noise, seed)
-        low, high, p = _summary(all_draws[arm])
+        low, high, p = interval_and_p(all_draws[arm])
         differences[arm] = Difference(
             value=value,
             low=low,
@@ -265,8 +277,23 @@ def holm(p: Sequence[float]) -> AnyArray:
     return corrected
 
 
-def _summary(draws: AnyArray) -> tuple[float, float, float]:
-    """Return the ends of the interval and p; NaN if any draw is."""
+def interval_and_p(draws: AnyArray) -> tuple[float, float, float]:
+    """Return the ends of the 95 % interval of a difference and the two-sided p-value; NaN if any draw is.
+
+    Parameters
+    ----------
+    draws
+        ``(draws,)`` plausible differences.
+
+    Returns
+    -------
+    low : float
+        Lower end of the interval.
+    high : float
+        Upper end.
+    p : float
+        Within 0 … 1.
+    """
     if np.isnan(draws).any():
         return np.nan, np.nan, np.nan
     low, high = np.quantile(draws, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])

@@ -1,0 +1,93 @@
+"""The overview over all comparisons agrees with the leaderboard, and with an independent implementation."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from helpers import frames
+from synthbench import leaderboard
+
+EFFECTS = {"real": 0.0, "real + good × 45": 0.06, "real + bad × 45": -0.12}
+QUIET: dict[str, Any] = {"image_spread": 0.02, "effect_spread": 0.002, "seed_spread": 0.001, "count": 40}
+
+
+@pytest.fixture(scope="module")
+def results() -> SimpleNamespace:
+    """Two datasets, two segmenters, and real images alone at a larger amount."""
+    parts = []
+    for number, dataset in enumerate(("cells", "nuclei")):
+        parts.append(frames.images(EFFECTS, dataset=dataset, fraction=45, rng_seed=number, **QUIET))
+        parts.append(frames.images({"real": 0.1}, dataset=dataset, fraction=90, rng_seed=number, **QUIET))
+    made = frames.results(pd.concat(parts, ignore_index=True))
+    made.study.synthetic = ["1x"]
+    return made
+
+
+@pytest.fixture(scope="module")
+def table(results: Any) -> pd.DataFrame:
+    return leaderboard.table(results, draws=500)
+
+
+@pytest.fixture(scope="module")
+def overview(results: Any, table: pd.DataFrame) -> pd.DataFrame:
+    found = leaderboard.overview(results, table, draws=500)
+    assert found is not None
+    return found.set_index("arm")
+
+
+def test_it_has_the_mean_of_the_differences_of_the_leaderboard(overview: pd.DataFrame, table: pd.DataFrame) -> None:
+    rows = table[(table["fraction"] == 45) & (table["generator"] == "good")]
+    assert overview.loc["real + good × 1x", "delta"] == pytest.approx(rows["delta"].mean())
+    assert overview.loc["real + good × 1x", "comparisons"] == len(rows) == 4
+
+
+def test_it_counts_verdicts(overview: pd.DataFrame) -> None:
+    assert overview.loc["real + good × 1x", ["won", "lost"]].tolist() == [1.0, 0.0]
+    assert overview.loc["real + bad × 1x", ["won", "lost"]].tolist() == [0.0, 1.0]
+
+
+def test_every_rank_has_its_interval(overview: pd.DataFrame) -> None:
+    assert overview["rank"].tolist() == [1, 2, 3]
+    assert (overview["rank_low"] <= overview["rank"]).all()
+    assert (overview["rank"] <= overview["rank_high"]).all()
+    assert "| good × 1x |" in leaderboard.overview_markdown(overview.reset_index())
+    assert "1 (1–1)" in leaderboard.overview_markdown(overview.reset_index())
+
+
+def test_the_share_of_headroom_is_weighted_by_the_headroom(overview: pd.DataFrame, table: pd.DataFrame) -> None:
+    rows = table[(table["fraction"] == 45) & (table["generator"] == "good")]
+    by_hand = np.average(rows["recovered"], weights=rows["headroom"])
+    row = overview.loc["real + good × 1x"]
+    assert row["recovered"] == pytest.approx(by_hand)
+    assert row["recovered_low"] < by_hand < row["recovered_high"]
+
+
+def test_ranks_and_wins_are_those_of_bencheval(overview: pd.DataFrame, table: pd.DataFrame) -> None:
+    evaluator = pytest.importorskip("bencheval.evaluator")
+    rows = table[table["fraction"] == 45]
+    data = pd.DataFrame(
+        {
+            "method": rows["arm"].str.replace("× 45", "× 1x"),
+            "task": rows["dataset"] + " " + rows["segmenter"],
+            "metric_error": 1 - rows["f1@0.50"],
+        }
+    )
+    oracle = evaluator.BenchmarkEvaluator(columns_to_agg_extra=None)
+    per_task = oracle.compute_results_per_task(data)
+    mean_rank = per_task.groupby("method")["rank"].mean()
+    wins = oracle.compute_winrate_matrix(per_task)
+    for arm in overview.index:
+        assert overview.loc[arm, "rank"] == mean_rank[arm]  # every comparison has the same order here
+        if arm != "real":
+            assert overview.loc[arm, "won"] == wins.loc[arm, "real"]
+            assert overview.loc[arm, "lost"] == wins.loc["real", arm]
+
+
+def test_a_single_comparison_has_no_overview() -> None:
+    made: Any = frames.results(frames.images(EFFECTS, segmenters=("unet",), **QUIET))
+    assert leaderboard.overview(made, leaderboard.table(made, draws=100)) is None
