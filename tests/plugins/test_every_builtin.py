@@ -84,7 +84,7 @@ def test_the_published_method_keeps_the_contract(name: str, small: dict[str, obj
 
 
 def test_there_are_built_ins_of_every_kind() -> None:
-    assert {kind for kind, _ in BUILT_IN} == {"generator", "segmenter", "encoder", "dataset", "engine"}
+    assert {kind for kind, _ in BUILT_IN} == {"generator", "segmenter", "encoder", "dataset", "engine", "logger"}
 
 
 @pytest.mark.slow

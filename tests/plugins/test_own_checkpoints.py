@@ -11,7 +11,10 @@ PLUGINS = Path(__file__).parent.parent.parent / "plugins"
 OTHER_FILES = ("synthbench_catalogue", "synthbench_ready_made")
 """Archives whose checksums are published, and sample sets, which have a digest for each sample."""
 
-FILES = sorted(path for path in PLUGINS.rglob("*.py") if path.parent.name not in OTHER_FILES)
+EXPORT = "synthbench_export.py"
+"""Writes models in the formats of other programs, after training."""
+
+FILES = sorted(path for path in PLUGINS.rglob("*.py") if path.parent.name not in OTHER_FILES and path.name != EXPORT)
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: f"{path.parent.name}/{path.name}")
