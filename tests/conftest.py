@@ -179,6 +179,18 @@ def trial(tmp_path: Path, trial_site: Path) -> Trial:
     return Trial(tmp_path, trial_site)
 
 
+@pytest.fixture(scope="session")
+def installed_trial(trial_site: Path) -> Iterator[None]:
+    """The trial plugins, installed in this process until its last test: for runs that many tests share."""
+    from synthbench.plugin.registry import registry
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(trial_site))
+        registry.cache_clear()
+        yield
+    registry.cache_clear()
+
+
 @pytest.fixture
 def trial_registry(trial_site: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """The trial plugins, installed for this process."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,18 +11,6 @@ from helpers.boards import Place, run_bundle, write_data
 from synthbench.board.creating import new_board
 from synthbench.board.opening import baseline_keys
 from synthbench.board.participating import study_content
-
-
-@pytest.fixture(scope="session")
-def installed_trial(trial_site: Path) -> Iterator[None]:
-    """The trial plugins, installed while the tests of boards run."""
-    from synthbench.plugin.registry import registry
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(str(trial_site))
-        registry.cache_clear()
-        yield
-    registry.cache_clear()
 
 
 @pytest.fixture(scope="session")

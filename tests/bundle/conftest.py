@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,18 +12,6 @@ from helpers.bundles import Made, study
 from synthbench.bundle.writing import write_bundle
 from synthbench.samples import Sample, SampleSet
 from synthbench.store import Store
-
-
-@pytest.fixture(scope="session")
-def installed_trial(trial_site: Path) -> Iterator[None]:
-    """The trial plugins, installed while the tests of bundles run."""
-    from synthbench.plugin.registry import registry
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(str(trial_site))
-        registry.cache_clear()
-        yield
-    registry.cache_clear()
 
 
 def write_data(folder: Path, count: int = 12, first: int = 0) -> Path:

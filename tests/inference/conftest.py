@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,18 +24,6 @@ class Made:
     @property
     def study(self) -> Path:
         return self.run / "study.yaml"
-
-
-@pytest.fixture(scope="session")
-def installed_trial(trial_site: Path) -> Iterator[None]:
-    """The trial plugins, installed while these tests run."""
-    from synthbench.plugin.registry import registry
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(str(trial_site))
-        registry.cache_clear()
-        yield
-    registry.cache_clear()
 
 
 def run_study(folder: Path, **changes: object) -> Made:

@@ -25,7 +25,7 @@ def rows(made) -> list[dict[str, object]]:
     return read_sources(made.run)["trainings"]
 
 
-def test_images(made, folder: Path) -> Path:
+def saved_test_images(made, folder: Path) -> Path:
     """Write the dataset's test images as plain files."""
     folder.mkdir()
     for sample in SampleSet.open(made.data):
@@ -34,16 +34,13 @@ def test_images(made, folder: Path) -> Path:
     return folder
 
 
-test_images.__test__ = False  # type: ignore[attr-defined]
-
-
 @pytest.mark.parametrize("which", ["made", "scaled"])
 def test_label_maps_are_those_that_the_study_scored(which: str, request, tmp_path: Path) -> None:
     made = request.getfixturevalue(which)
     row = rows(made)[0]
     chosen = choose_segmenter(str(row["fit"]), made.store)
     assert (chosen.trained.factor != 1) == (which == "scaled")
-    predict_folder(chosen, test_images(made, tmp_path / "images"), tmp_path / "out", device="cpu")
+    predict_folder(chosen, saved_test_images(made, tmp_path / "images"), tmp_path / "out", device="cpu")
     scored = sorted((made.store.get("evaluate", row["evaluate"]).folder / "labels").iterdir())
     assert len(scored) == 4
     for file in scored:
@@ -55,7 +52,7 @@ def test_label_maps_are_those_that_the_study_scored(which: str, request, tmp_pat
 def test_coco_and_geojson_say_the_same_as_the_label_maps(made, tmp_path: Path) -> None:
     chosen = choose_segmenter(str(rows(made)[0]["fit"]), made.store)
     out = tmp_path / "out"
-    predict_folder(chosen, test_images(made, tmp_path / "images"), out, forms=["coco", "geojson"], device="cpu")
+    predict_folder(chosen, saved_test_images(made, tmp_path / "images"), out, forms=["coco", "geojson"], device="cpu")
     coco = COCO(str(out / "annotations.json"))
     for number, image in coco.imgs.items():
         labels = tifffile.imread(out / "labels" / f"{Path(image['file_name']).stem}.tif")
@@ -190,7 +187,7 @@ def test_what_can_not_be_predicted_leaves_nothing(
 
 
 def test_what_a_plugin_raises_names_the_image(made, tmp_path: Path) -> None:
-    folder = test_images(made, tmp_path / "images")
+    folder = saved_test_images(made, tmp_path / "images")
     chosen = choose_segmenter(str(rows(made)[0]["fit"]), made.store)
     trained = replace(chosen.trained, folder=tmp_path)
     with pytest.raises((StoreError, DataError), match=r"config.json is missing"):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -18,18 +17,6 @@ from synthbench.bundle.writing import write_bundle
 from synthbench.samples import Sample, SampleSet
 from synthbench.site.building import Built, build_site
 from synthbench.store import Store
-
-
-@pytest.fixture(scope="session")
-def installed_trial(trial_site: Path) -> Iterator[None]:
-    """The trial plugins, installed while the tests of the site run."""
-    from synthbench.plugin.registry import registry
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(str(trial_site))
-        registry.cache_clear()
-        yield
-    registry.cache_clear()
 
 
 @pytest.fixture(scope="session")
