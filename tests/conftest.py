@@ -22,6 +22,7 @@ import yaml
 from hypothesis import settings
 
 from helpers.blobs import blobs
+from helpers.trial import trial_plugins
 from synthbench.samples import Sample, SampleSet
 
 settings.register_profile("busy machines", deadline=None)
@@ -179,27 +180,11 @@ def trial(tmp_path: Path, trial_site: Path) -> Trial:
     return Trial(tmp_path, trial_site)
 
 
-@pytest.fixture(scope="session")
-def installed_trial(trial_site: Path) -> Iterator[None]:
-    """The trial plugins, installed in this process until its last test: for runs that many tests share."""
-    from synthbench.plugin.registry import registry
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(str(trial_site))
-        registry.cache_clear()
-        yield
-    registry.cache_clear()
-
-
 @pytest.fixture
-def trial_registry(trial_site: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """The trial plugins, installed for this process."""
-    from synthbench.plugin.registry import registry
-
-    monkeypatch.syspath_prepend(str(trial_site))
-    registry.cache_clear()
-    yield
-    registry.cache_clear()
+def trial_registry(trial_site: Path) -> Iterator[None]:
+    """The trial plugins, installed in this process for one test."""
+    with trial_plugins(trial_site):
+        yield
 
 
 @pytest.fixture

@@ -8,13 +8,19 @@ from pathlib import Path
 import pytest
 
 from helpers.boards import Place, run_bundle, write_data
+from helpers.trial import trial_plugins
 from synthbench.board.creating import new_board
 from synthbench.board.opening import baseline_keys
 from synthbench.board.participating import study_content
 
 
+@pytest.fixture(autouse=True)
+def trial_plugins_are_installed(trial_registry: None) -> None:
+    """Every test here looks at what trial plugins made."""
+
+
 @pytest.fixture(scope="session")
-def place(tmp_path_factory: pytest.TempPathFactory, installed_trial: None) -> Place:
+def place(tmp_path_factory: pytest.TempPathFactory, trial_site: Path) -> Place:
     folder = tmp_path_factory.mktemp("boards")
     data = write_data(folder / "blobs")
     study: dict[str, object] = {
@@ -29,14 +35,15 @@ def place(tmp_path_factory: pytest.TempPathFactory, installed_trial: None) -> Pl
         "seeds": 2,
         "budget": "smoke",
     }
-    first = run_bundle(folder, "first", study)
-    board = folder / "leaderboards" / "blobs-board"
-    new_board(first, board, question="Do brighter blobs help?", data=[str(data)])
-    other = {"name": "brighter", "config": {"gain": 1.6}}
-    own = study_content(board, [], [str(data)]) | {"generators": [other]}
-    brighter = run_bundle(folder, "brighter", own, baseline_keys(board))
-    same = study_content(board, ["duplicate"], [str(data)])
-    again = run_bundle(folder, "again", same)
+    with trial_plugins(trial_site):
+        first = run_bundle(folder, "first", study)
+        board = folder / "leaderboards" / "blobs-board"
+        new_board(first, board, question="Do brighter blobs help?", data=[str(data)])
+        other = {"name": "brighter", "config": {"gain": 1.6}}
+        own = study_content(board, [], [str(data)]) | {"generators": [other]}
+        brighter = run_bundle(folder, "brighter", own, baseline_keys(board))
+        same = study_content(board, ["duplicate"], [str(data)])
+        again = run_bundle(folder, "again", same)
     stores = {name: folder / f"store-{name}" for name in ("first", "brighter", "again")}
     return Place(data, board, first, brighter, again, folder / "runs", stores)
 

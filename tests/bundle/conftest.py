@@ -9,6 +9,7 @@ import pytest
 import synthbench
 from helpers.blobs import blobs
 from helpers.bundles import Made, study
+from helpers.trial import trial_plugins
 from synthbench.bundle.writing import write_bundle
 from synthbench.samples import Sample, SampleSet
 from synthbench.store import Store
@@ -24,13 +25,19 @@ def write_data(folder: Path, count: int = 12, first: int = 0) -> Path:
     return folder
 
 
+@pytest.fixture(autouse=True)
+def trial_plugins_are_installed(trial_registry: None) -> None:
+    """Every test here looks at what trial plugins made."""
+
+
 @pytest.fixture(scope="session")
-def made(tmp_path_factory: pytest.TempPathFactory, installed_trial: None) -> Made:
+def made(tmp_path_factory: pytest.TempPathFactory, trial_site: Path) -> Made:
     """A finished run of four arms with two seeds, two of which share their tasks, and its bundle."""
     folder = tmp_path_factory.mktemp("bundles")
     data = write_data(folder / "blobs")
     run, store = folder / "trial", folder / "store"
-    synthbench.run(study(data), store=store, folder=run, engine="serial", device="cpu")
-    bundle = folder / "trial.zip"
-    write_bundle(run, Store(store), bundle)
+    with trial_plugins(trial_site):
+        synthbench.run(study(data), store=store, folder=run, engine="serial", device="cpu")
+        bundle = folder / "trial.zip"
+        write_bundle(run, Store(store), bundle)
     return Made(data, run, store, bundle)

@@ -88,7 +88,7 @@ def test_the_crate_lists_every_file(made: Made) -> None:
     assert [name for name in references if name not in entities and not name.startswith("https://")] == []
 
 
-def test_weights_that_segmenters_start_from_are_cited(made: Made, tmp_path: Path, installed_trial: None) -> None:
+def test_weights_that_segmenters_start_from_are_cited(made: Made, tmp_path: Path) -> None:
     weights = tmp_path / "level.txt"
     weights.write_text("90.0")
     weights.with_name("level.txt.yaml").write_text("trained_on: [livecell]\nlicence: CC0-1.0\ncitation: Roe 2025\n")

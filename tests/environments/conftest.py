@@ -3,50 +3,27 @@
 from __future__ import annotations
 
 import shutil
-import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from helpers.environments import distribution, second_environment
 from synthbench.environments import offers
-from synthbench.plugin.registry import registry
 
 TRIAL = Path(__file__).resolve().parents[1] / "trial" / "trial_plugins.py"
 NUMPY = "9.9"
 """What the second environment says that its NumPy is."""
 
 
-@contextmanager
-def without(site: Path) -> Iterator[None]:
-    """Take a folder off the path for a while: tests of other folders install the trial plugins for a whole session."""
-    path = list(sys.path)
-    sys.path[:] = [each for each in path if each != str(site)]
-    registry.cache_clear()
-    try:
-        yield
-    finally:
-        sys.path[:] = path
-        registry.cache_clear()
-
-
-@pytest.fixture(autouse=True)
-def trial_plugins_are_elsewhere(trial_site: Path) -> Iterator[None]:
-    with without(trial_site):
-        yield
-
-
 @pytest.fixture(scope="session")
-def second(tmp_path_factory: pytest.TempPathFactory, trial_site: Path) -> str:
+def second(tmp_path_factory: pytest.TempPathFactory) -> str:
     """The interpreter of the second environment."""
     folder = tmp_path_factory.mktemp("second")
     site = distribution(folder / "site", "synthbench-trial", "0.1", {}, "trial = trial_plugins")
     distribution(site, "numpy", f"{NUMPY}.1", {}, record=["numpy/__init__.py"])
     shutil.copy(TRIAL, site)
-    with without(trial_site):
-        return second_environment(folder / "environment", site)
+    return second_environment(folder / "environment", site)
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ import pytest
 
 import synthbench
 from helpers.blobs import blobs
+from helpers.trial import trial_plugins
 from synthbench.samples import Sample, SampleSet
 from synthbench.store import Store
 
@@ -49,14 +50,21 @@ def run_study(folder: Path, **changes: object) -> Made:
     return Made(data, run, Store(store))
 
 
+@pytest.fixture(autouse=True)
+def trial_plugins_are_installed(trial_registry: None) -> None:
+    """Every test here looks at what trial plugins made."""
+
+
 @pytest.fixture(scope="session")
-def made(tmp_path_factory: pytest.TempPathFactory, installed_trial: None) -> Made:
+def made(tmp_path_factory: pytest.TempPathFactory, trial_site: Path) -> Made:
     """A run of two generators of two seeds, and of one segmenter of two seeds."""
-    return run_study(tmp_path_factory.mktemp("inference"))
+    with trial_plugins(trial_site):
+        return run_study(tmp_path_factory.mktemp("inference"))
 
 
 @pytest.fixture(scope="session")
-def scaled(tmp_path_factory: pytest.TempPathFactory, installed_trial: None) -> Made:
+def scaled(tmp_path_factory: pytest.TempPathFactory, trial_site: Path) -> Made:
     """A run whose images were scaled to objects of 8 pixels."""
     folder = tmp_path_factory.mktemp("scaled")
-    return run_study(folder, generators=["brighter"], seeds=1, generator_seeds=1, scale=8)
+    with trial_plugins(trial_site):
+        return run_study(folder, generators=["brighter"], seeds=1, generator_seeds=1, scale=8)

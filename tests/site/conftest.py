@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from helpers.blobs import blobs
 from helpers.browser import Browser, find_chromium
 from helpers.bundles import study
 from helpers.site import QUESTION, Made
+from helpers.trial import trial_plugins
 from synthbench.board.creating import new_board
 from synthbench.bundle.writing import write_bundle
 from synthbench.samples import Sample, SampleSet
@@ -19,8 +21,13 @@ from synthbench.site.building import Built, build_site
 from synthbench.store import Store
 
 
+@pytest.fixture(autouse=True)
+def trial_plugins_are_installed(trial_registry: None) -> None:
+    """Every test here looks at what trial plugins made."""
+
+
 @pytest.fixture(scope="session")
-def made(tmp_path_factory: pytest.TempPathFactory, installed_trial: None) -> Made:
+def made(tmp_path_factory: pytest.TempPathFactory, trial_site: Path) -> Made:
     folder = tmp_path_factory.mktemp("site")
     samples = []
     for number in range(15):
@@ -34,17 +41,19 @@ def made(tmp_path_factory: pytest.TempPathFactory, installed_trial: None) -> Mad
     run, store = folder / "trial", folder / "store"
     generators = ["duplicate", "shuffled", {"name": "brighter", "config": {"gain": 0.2}}]
     asked = study(data, generators=generators, fractions=[4], real_only=[8], iou="mean")
-    synthbench.run(asked, store=store, folder=run, engine="serial", device="cpu")
-    bundle = folder / "first.zip"
-    write_bundle(run, Store(store), bundle)
-    new_board(bundle, folder / "boards" / "discs", question=QUESTION, data=[str(data)])
+    with trial_plugins(trial_site):
+        synthbench.run(asked, store=store, folder=run, engine="serial", device="cpu")
+        bundle = folder / "first.zip"
+        write_bundle(run, Store(store), bundle)
+        new_board(bundle, folder / "boards" / "discs", question=QUESTION, data=[str(data)])
     (folder / "boards" / "notes").mkdir()
     return Made(folder / "boards", bundle, data)
 
 
 @pytest.fixture(scope="session")
-def built(made: Made, tmp_path_factory: pytest.TempPathFactory) -> Built:
-    return build_site(made.boards, tmp_path_factory.mktemp("built") / "site", [str(made.data)])
+def built(made: Made, tmp_path_factory: pytest.TempPathFactory, trial_site: Path) -> Built:
+    with trial_plugins(trial_site):
+        return build_site(made.boards, tmp_path_factory.mktemp("built") / "site", [str(made.data)])
 
 
 @pytest.fixture(scope="session")

@@ -157,7 +157,7 @@ class Study(BaseModel):
     budget: BudgetConfig = BudgetConfig()
     check_convergence: bool = False
     border_objects: Literal["include", "exclude"] = "include"
-    iou: Annotated[float, AfterValidator(_scored_threshold)] | Literal["mean"] = 0.5
+    iou: Annotated[float, AfterValidator(_scored_threshold)] | Literal["mean"] = "mean"
     decide: Annotated[float, Field(gt=0, lt=1)] | None = None
     encoder: PluginConfig | None = None
 
