@@ -66,13 +66,15 @@ PAPERS = {
         for key in BUILT_IN
     ],
 )
-def test_it_keeps_the_contract(kind: str, name: str, tmp_path: Path, blob_set: SampleSet) -> None:
+def test_it_keeps_the_contract(
+    kind: str, name: str, tmp_path: Path, blob_set: SampleSet, monkeypatch: pytest.MonkeyPatch
+) -> None:
     if registry().get(kind, name).missing:
         pytest.skip(registry().get(kind, name).disabled_reason)
-    config = {"path": str(tmp_path / "set")} if name == "ready-made" else None
-    if config:
-        blob_set.save(tmp_path / "set")
-    assert_contract(kind, name, config)
+    monkeypatch.setenv("MLFLOW_ALLOW_FILE_STORE", "true")
+    blob_set.save(tmp_path / "set")
+    needed = {"ready-made": {"path": str(tmp_path / "set")}, "mlflow": {"tracking_uri": (tmp_path / "runs").as_uri()}}
+    assert_contract(kind, name, needed.get(name))
     trained = bool(getattr(registry().load(kind, name), "budgets", {}))
     assert trained == ((kind, name) in TRAINED)
 

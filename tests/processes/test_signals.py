@@ -68,6 +68,10 @@ def test_a_stopped_command_says_so_with_the_code_that_shells_use(
     def stopped(_: object) -> int:
         raise interrupt
 
-    monkeypatch.setattr("synthbench.cli.list.run", stopped)
-    assert main(["list"]) == code
-    assert capsys.readouterr().err.startswith("synthbench: stopped; finished tasks are kept")
+    for command, said in (
+        ("run", "stopped; finished tasks are kept, and the same command resumes"),
+        ("list", "stopped"),
+    ):
+        monkeypatch.setattr(f"synthbench.cli.{command}.run", stopped)
+        assert main([command]) == code
+        assert capsys.readouterr().err == f"synthbench: {said}\n"

@@ -48,24 +48,26 @@ def main(argv: Sequence[str] | None = None) -> int:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors=_ESCAPE)
+    resumes = False
     try:
         parser = build_parser()
         if COMPLETING in os.environ:
             _complete(parser)
         args = parser.parse_args(argv)
+        resumes = args.resumes
         with interruptible():
             return int(args.execute(args))
     except SynthbenchError as error:
         print(f"synthbench: error: {_line(str(error))}", file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt as interrupt:
-        return _stopped(interrupt)
+        return _stopped(interrupt, resumes)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except OSError as error:
         if (behind := _interrupt_behind(error)) is not None:  # writing to a terminal that hung up
-            return _stopped(behind)
+            return _stopped(behind, resumes)
         where = f"{error.filename}: " if error.filename else ""
         hint = "; free some space" if error.errno == errno.ENOSPC else ""
         print(f"synthbench: error: {_line(f'{where}{error.strerror or error}{hint}')}", file=sys.stderr)
@@ -82,9 +84,10 @@ def _complete(parser: argparse.ArgumentParser) -> None:
     argcomplete.autocomplete(parser, always_complete_options="long")
 
 
-def _stopped(interrupt: KeyboardInterrupt) -> int:
+def _stopped(interrupt: KeyboardInterrupt, resumes: bool) -> int:
+    kept = "; finished tasks are kept, and the same command resumes" if resumes else ""
     try:
-        print("synthbench: stopped; finished tasks are kept, and the same command resumes", file=sys.stderr)
+        print(f"synthbench: stopped{kept}", file=sys.stderr)
     except OSError:  # the terminal has hung up
         for stream in (1, 2):
             os.dup2(os.open(os.devnull, os.O_WRONLY), stream)
@@ -124,7 +127,7 @@ def build_parser() -> argparse.ArgumentParser:
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
         module.add_arguments(command)
-        command.set_defaults(execute=module.run)
+        command.set_defaults(execute=module.run, resumes=getattr(module, "RESUMES", False))
     return parser
 
 

@@ -32,12 +32,15 @@ __all__ = ["add_arguments", "run"]
 SOME_FAILED = 3
 PAGE_WIDTH = 120
 
+RESUMES = True
+"""A run that was stopped keeps its finished tasks."""
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_study(parser)
     add_machine(parser)
     parser.add_argument(
-        "--log", metavar="A,B", help="loggers that get losses, pictures and scores: tensorboard, or a plugin's"
+        "--log", metavar="A,B", help="loggers that get losses, pictures and scores: tensorboard, mlflow, or a plugin's"
     )
     parser.add_argument(
         "--log-option",
