@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
-from scipy import stats
+from scipy.special import stdtrit
 
 from synthbench.errors import DataError
 from synthbench.leaderboard.optional_columns import at
@@ -109,7 +109,7 @@ def noise_limit(scores: pd.DataFrame) -> float | None:
     if freedom == 0:
         return None
     variance = sum(float(((values - values.mean()) ** 2).sum()) for values in groups) / freedom
-    return float(stats.t.ppf((1 + LEVEL) / 2, freedom)) * math.sqrt(2 * variance)
+    return float(stdtrit(freedom, (1 + LEVEL) / 2)) * math.sqrt(2 * variance)
 
 
 def _identical(before: pd.DataFrame, now: pd.DataFrame) -> bool:

@@ -108,7 +108,10 @@ class LocalEngine(Engine[Config]):
             if worker.task is not None:
                 messages.append(worker.outcome("stopped", "stopped before it could leave a checkpoint"))
         for worker in self._workers:
-            worker.interpreter.dismiss(DISMISSAL if worker.task is None else 0)
+            worker.interpreter.dismiss(0)
+        for worker in self._workers:
+            if worker.task is None:
+                worker.interpreter.dismiss(DISMISSAL)
         if self._guard is not None:
             end_family([worker.interpreter.pid for worker in self._workers], self._mark)
             self._guard.dismiss()

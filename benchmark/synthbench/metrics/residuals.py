@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import ndimage
+import scipy
 
 from synthbench.metrics.similarity import SIDE, averaged
 from synthbench.types import AnyArray
@@ -101,7 +101,7 @@ def _texture(unexplained: AnyArray, size: float) -> AnyArray:
     """Return what is unexplained as a small picture, without slow changes, and with the brightest pixels clipped."""
     limit = _CLIP * float(unexplained.std())
     small = averaged(np.clip(unexplained, -limit, limit).astype(np.float32), TEXTURE_SIDE)
-    return _unit(small - ndimage.gaussian_filter(small, _SLOW, mode="reflect"), size)
+    return _unit(small - scipy.ndimage.gaussian_filter(small, _SLOW, mode="reflect"), size)
 
 
 def _unit(picture: AnyArray, size: float) -> AnyArray:
@@ -162,7 +162,7 @@ def _edge_weights(region: AnyArray) -> AnyArray:
     edge = _borders(region)
     if not edge.any():
         return np.ones(region.shape)
-    weight: AnyArray = np.clip((ndimage.distance_transform_edt(~edge) - 1) / _RIM, 0, 1)
+    weight: AnyArray = np.clip((scipy.ndimage.distance_transform_edt(~edge) - 1) / _RIM, 0, 1)
     return weight
 
 
@@ -183,9 +183,9 @@ def _depths(inside: AnyArray, region: AnyArray, contact: AnyArray) -> tuple[AnyA
 
     The second place takes objects that touch as one.
     """
-    around, where = ndimage.distance_transform_edt(~inside, return_indices=True)
-    merged = ndimage.distance_transform_edt(inside) if not inside.all() else np.full(inside.shape, _KNOTS[-1])
-    single = np.minimum(merged, ndimage.distance_transform_edt(~contact) + 1) if contact.any() else merged
+    around, where = scipy.ndimage.distance_transform_edt(~inside, return_indices=True)
+    merged = scipy.ndimage.distance_transform_edt(inside) if not inside.all() else np.full(inside.shape, _KNOTS[-1])
+    single = np.minimum(merged, scipy.ndimage.distance_transform_edt(~contact) + 1) if contact.any() else merged
     scale = np.arange(len(_KNOTS))
     outside = np.interp(around, _KNOTS, scale)
     depth, merged_depth = (
@@ -198,7 +198,7 @@ def _blurred(left: AnyArray, brightness: AnyArray, inside: AnyArray, contact: An
     """Return what the blurred mask explains: objects of their own brightness, of equal brightness, and contacts."""
     planes = [brightness, inside, contact, contact * brightness] if contact.any() else [brightness, inside]
     columns = np.stack([
-        ndimage.gaussian_filter(plane.astype(np.float32), sigma, mode="reflect").ravel()
+        scipy.ndimage.gaussian_filter(plane.astype(np.float32), sigma, mode="reflect").ravel()
         for plane in planes for sigma in _BLURS
     ])  # fmt: skip
     columns -= columns.mean(axis=1, keepdims=True)

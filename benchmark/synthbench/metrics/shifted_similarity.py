@@ -9,8 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
-from scipy.fft import irfft2, rfft2
-from scipy.ndimage import gaussian_filter, uniform_filter
+import scipy
 
 from synthbench.metrics.similarity import ORIENTATIONS, SIDE, oriented
 from synthbench.types import AnyArray
@@ -84,7 +83,9 @@ def shifted_correlation(first: AnyArray, second: AnyArray) -> float:
     height, width = one.shape
     most_y, most_x = int(height * MAX_SHIFT), int(width * MAX_SHIFT)
     shift_y, shift_x = np.arange(-most_y, most_y + 1), np.arange(-most_x, most_x + 1)
-    products = irfft2(rfft2(one) * np.conj(rfft2(other)), s=one.shape)[np.ix_(shift_y, shift_x)]
+    products = scipy.fft.irfft2(scipy.fft.rfft2(one) * np.conj(scipy.fft.rfft2(other)), s=one.shape)[
+        np.ix_(shift_y, shift_x)
+    ]
     at_y, at_x = np.unravel_index(int(products.argmax()), products.shape)
     y, x = int(shift_y[at_y]), int(shift_x[at_x])
     parts = one[None][_overlap(y, x, height, width)], other[None][_overlap(-y, -x, height, width)]
@@ -108,7 +109,7 @@ def _unit(pictures: AnyArray) -> AnyArray:
 
 def _prepared(image: AnyArray) -> AnyArray:
     grey = image.mean(axis=2, dtype=np.float32) if image.ndim == 3 else image.astype(np.float32)
-    smooth = gaussian_filter(grey, 1.0)
-    flat = smooth - uniform_filter(smooth, [max(3, side // 4) for side in smooth.shape])
+    smooth = scipy.ndimage.gaussian_filter(grey, 1.0)
+    flat = smooth - scipy.ndimage.uniform_filter(smooth, [max(3, side // 4) for side in smooth.shape])
     prepared: AnyArray = flat - flat.mean()
     return prepared

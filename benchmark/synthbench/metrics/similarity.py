@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 import numpy as np
-from scipy.ndimage import gaussian_filter
+import scipy
 
 from synthbench.types import AnyArray
 
@@ -63,7 +63,7 @@ def thumbnail(image: AnyArray) -> AnyArray:
         raise ValueError(f"image: dtype {image.dtype}, or a pixel isn't finite; expected finite real numbers")
     grey = image.mean(axis=2, dtype=np.float32) if image.ndim == 3 else image.astype(np.float32)
     small = averaged(grey, SIDE)
-    flat = small - gaussian_filter(small, BACKGROUND, mode="reflect")
+    flat = small - scipy.ndimage.gaussian_filter(small, BACKGROUND, mode="reflect")
     flat -= flat.mean()
     length = float(np.linalg.norm(flat))
     if length <= 1e-5 * max(float(np.abs(small).max()), 1e-30) * SIDE:

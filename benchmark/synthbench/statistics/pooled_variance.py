@@ -149,7 +149,7 @@ def two_way(values: AnyArray, row: AnyArray, column: AnyArray, scale: AnyArray) 
     p : ndarray
         ``(studies, rows)``: p-value of the hypothesis that a row varies no more than the others; 1 without a test.
     """
-    from scipy.stats import f as f_distribution
+    from scipy.special import fdtrc
 
     total, dof = _residuals(values, row, column, scale)
     p = np.ones((len(values), int(row.max()) + 1))
@@ -161,7 +161,7 @@ def two_way(values: AnyArray, row: AnyArray, column: AnyArray, scale: AnyArray) 
         share = np.maximum(total - others2, 0.0) / (dof - others_dof)
         with np.errstate(divide="ignore", invalid="ignore"):
             ratio = np.where(share > _SAME**2, share / (others2 / others_dof), 0.0)
-        p[:, name] = f_distribution.sf(ratio, dof - others_dof, others_dof)
+        p[:, name] = fdtrc(dof - others_dof, others_dof, ratio)
     return total / max(dof, 1), float(dof), p
 
 

@@ -214,10 +214,10 @@ def crossed_dof(
 @cache
 def _t_squared() -> tuple[AnyArray, AnyArray]:
     """Return logarithms of degrees of freedom, and the square of Student's t that 95 % lie within at each."""
-    from scipy.stats import t
+    from scipy.special import stdtrit
 
     dofs = np.geomspace(1, 1e6, 2000)
-    return np.log(dofs), np.square(t.isf(0.025, dofs))
+    return np.log(dofs), np.square(stdtrit(dofs, 0.025))
 
 
 def moderate_components(

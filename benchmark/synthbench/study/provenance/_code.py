@@ -13,7 +13,8 @@ from synthbench.errors import PluginError
 from synthbench.plugin.exports import MODULE
 from synthbench.plugin.registry import Registered
 from synthbench.study.provenance import _distributions as distributions
-from synthbench.study.provenance._syntax_trees import Import, source
+from synthbench.study.provenance._sources import source
+from synthbench.study.provenance._syntax_trees import Import
 
 __all__ = [
     "CORE",

@@ -6,11 +6,9 @@ import ast
 import hashlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from functools import cache
-from pathlib import Path
 from typing import Any
 
-__all__ = ["Import", "Source", "canonical", "source"]
+__all__ = ["Import", "Source", "canonical", "parse"]
 
 _SILENT = {"ctx", "kind", "type_comment"}
 """Fields that say nothing, or nothing that another field doesn't."""
@@ -47,21 +45,8 @@ class Source:
     imports: tuple[Import, ...] = ()
 
 
-def source(path: Path) -> Source:
-    """Read a Python file.
-
-    Raises
-    ------
-    OSError
-        If it can't be read.
-    """
-    state = path.stat()
-    return _source(path, state.st_size, state.st_mtime_ns)
-
-
-@cache
-def _source(path: Path, size: int, changed_ns: int) -> Source:
-    content = path.read_bytes()
+def parse(content: bytes) -> Source:
+    """Return what a Python file of this content comes to."""
     try:
         tree = ast.parse(content)
         text = canonical(tree)
