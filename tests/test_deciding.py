@@ -45,9 +45,9 @@ def test_a_margin_that_decides_nothing_is_refused(change: dict[str, object], val
 def test_a_fixed_study_is_continued_until_its_arms_are_decided(trial) -> None:
     """The trial segmenter has no randomness, so test images are the only noise; one arm is looked at after five."""
     study = trial.study(seeds=3)
-    trial.run("run", study)
+    trial.call("run", study)
     before = trial.artifacts("fit-segmenter")
-    done = trial.run("run", study, "--decide", "0.9", "--seeds", "7")
+    done = trial.call("run", study, "--decide", "0.9", "--seeds", "7")
     after = trial.artifacts("fit-segmenter")
     assert before.items() <= after.items(), "what was stored is used"
     assert len(after) == 2 * 5
@@ -58,12 +58,12 @@ def test_a_fixed_study_is_continued_until_its_arms_are_decided(trial) -> None:
     assert results.runs["seed"].nunique() == 5
     assert results.label_consistency["seed"].nunique() == 5
     assert set(results.tasks["status"]) == {"done", "stored"}
-    shown = json.loads(trial.run("leaderboard", trial.folder / "runs" / "trial", "--format", "json").stdout)
+    shown = json.loads(trial.call("leaderboard", trial.folder / "runs" / "trial", "--format", "json").stdout)
     arm = next(row for row in (shown["rows"] if isinstance(shown, dict) else shown) if row["arm"] != "real")
     assert arm["p_margin"] < 0.05
     assert arm["decision"] == "decided after 5 seeds"
     assert arm["completed"] == "5/5"
-    again = trial.run("run", trial.folder / "runs" / "trial" / "study.yaml", "--out", trial.folder / "runs" / "trial")
+    again = trial.call("run", trial.folder / "runs" / "trial" / "study.yaml", "--out", trial.folder / "runs" / "trial")
     assert trial.artifacts("fit-segmenter") == after
     assert "at most 0 trainings remain" in again.stderr
 
@@ -71,7 +71,7 @@ def test_a_fixed_study_is_continued_until_its_arms_are_decided(trial) -> None:
 @pytest.mark.slow
 def test_time_that_is_up_leaves_the_last_complete_round(trial) -> None:
     trial.study(seeds=7, decide=0.9, segmenters=[{"name": "threshold", "config": {"seconds": 0.2}}])
-    done = trial.run("run", "study.yaml", "--within", "0.001s")
+    done = trial.call("run", "study.yaml", "--within", "0.001s")
     assert "at most" in done.stderr
     runs = load_results(trial.folder / "runs" / "trial").runs
     assert set(runs["status"]) == {"missing"}

@@ -38,9 +38,9 @@ def folder(root: Path, count: int = 6, suffix: str = ".png") -> Path:
     return root
 
 
-def refused(trial, *words: object, **environment: object) -> str:
+def refused(trial, *words: object) -> str:
     """Run a command that must be refused; return its one line."""
-    done = trial.run(*words, code=None)
+    done = trial.call(*words, code=None)
     assert done.returncode not in (0, 1), done.stderr
     lines = done.stderr.strip().splitlines()
     assert "Traceback" not in done.stderr

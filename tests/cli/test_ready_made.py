@@ -43,16 +43,16 @@ def test_one_line_runs_a_folder_and_says_what_is_not_declared(trial, cells: Path
     put(trial.folder / "fakes", 7)
     words = ["--dataset", cells, "--generators", "./fakes", "--segmenters", "threshold", "--encoder", "moments"]
     words += ["--seeds", "2", "--budget", "smoke"]
-    plan = trial.run("plan", *words)
+    plan = trial.call("plan", *words)
     assert "! fakes on cells: training images not declared" in plan.stdout
-    run = trial.run("run", *words, "--engine", "serial")
+    run = trial.call("run", *words, "--engine", "serial")
     assert "fakes × 6" in run.stdout
     assert "fakes (cells, 6 real images): training images not declared" in " ".join(run.stdout.split())
     runs = load_results(trial.folder / "runs" / "cells").runs
     assert dict(runs.groupby("arm")["generator_seen"].first()) == {"real": "", "real + fakes × 6": "not declared"}
-    board = json.loads(trial.run("leaderboard", "runs/cells", "--format", "json").stdout)
+    board = json.loads(trial.call("leaderboard", "runs/cells", "--format", "json").stdout)
     assert "not declared" in json.dumps(board)
-    again = trial.run("run", "runs/cells/study.yaml", "--out", "runs/cells", "--engine", "serial")
+    again = trial.call("run", "runs/cells/study.yaml", "--out", "runs/cells", "--engine", "serial")
     assert "0 to run" in again.stderr
 
 
@@ -62,14 +62,14 @@ def test_near_copies_of_test_images_are_in_plan_board_and_report_in_one_sentence
     words = ["--dataset", cells, "--generators", "./fakes", "--segmenters", "threshold", "--encoder", "moments"]
     words += ["--seeds", "1", "--budget", "smoke"]
     sentence = "fakes on cells: 1 of its images are copies of test images, or nearly"
-    assert f"! {sentence}" in trial.run("plan", *words).stdout.splitlines()
-    run = trial.run("run", *words, "--engine", "serial")
+    assert f"! {sentence}" in trial.call("plan", *words).stdout.splitlines()
+    run = trial.call("run", *words, "--engine", "serial")
     board = run.stdout[run.stdout.index("fakes × 6") :]
     assert sentence in " ".join(board.split())
     runs = load_results(trial.folder / "runs" / "cells").runs.set_index("arm")
     assert runs.loc["real + fakes × 6", ["test_copies", "validation_copies"]].tolist() == [1, 0]
     assert runs.loc["real", ["test_copies", "validation_copies"]].isna().all()
-    assert sentence in trial.run("leaderboard", "runs/cells", "--format", "md").stdout
+    assert sentence in trial.call("leaderboard", "runs/cells", "--format", "md").stdout
     assert sentence in (trial.folder / "runs" / "cells" / "report.html").read_text(encoding="utf-8")
 
 
@@ -116,7 +116,7 @@ def test_an_error_names_the_generator_by_its_label_and_the_file(trial, cells: Pa
         link.symlink_to("nowhere.png")
         named = f"{link}: can't be read"
     own = {"name": "ready-made", "label": "mytool", "config": config}
-    done = trial.run("plan", trial.study(datasets=[str(cells)], generators=[own]), code=2)
+    done = trial.call("plan", trial.study(datasets=[str(cells)], generators=[own]), code=2)
     last = done.stderr.splitlines()[-1]
     assert last.startswith("synthbench: error: generator 'mytool': ")
     assert named in last

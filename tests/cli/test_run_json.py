@@ -25,7 +25,7 @@ def test_a_run_is_one_json_document_with_its_failures_and_its_leaderboard(trial)
         "real + brighter × 4": "ok",
         "real + troubled × 4": "failed",
     }
-    board = json.loads(trial.run("leaderboard", folder, "--format", "json").stdout)
+    board = json.loads(trial.call("leaderboard", folder, "--format", "json").stdout)
     assert found["leaderboard"] == board
     assert "fit-generator" in done.stderr
     again = trial.run("run", study, "--engine", "serial", "--json", "--seeds", "0", code=2)

@@ -31,24 +31,25 @@ def test_a_run_is_watched_while_it_goes_on_and_seen_to_be_dead_when_it_is_killed
     def trains() -> bool:
         if not (trial.folder / "runs" / "trial" / "progress" / "now.json").exists():
             return False
-        state.update(json.loads(trial.run("status", "runs/trial", "--json").stdout))
+        state.update(json.loads(trial.call("status", "runs/trial", "--json").stdout))
         return any(task["total"] == 100_000 and task["done"] > 0 for task in state["running"])
 
     try:
         until(trains)
         assert state["state"] == "running"
         assert state["pid"] == running.pid
-        text = trial.run("status", "runs/trial").stdout
+        text = trial.call("status", "runs/trial").stdout
         assert "fit-segmenter: stepwise" in text
         assert "/100000" in text
         page = trial.folder / "page.html"
-        trial.run("status", "runs/trial", "--html", page)
+        trial.call("status", "runs/trial", "--html", page)
         assert "http-equiv" in page.read_text()
     finally:
         os.kill(running.pid, signal.SIGKILL)
         running.communicate()
-    assert "died" in trial.run("status", "runs/trial").stdout
-    dead = json.loads(trial.run("status", "runs/trial", "--watch", "--json").stdout)
+    assert trial.remaining() == [], "its worker is gone a moment later"
+    assert "died" in trial.call("status", "runs/trial").stdout
+    dead = json.loads(trial.call("status", "runs/trial", "--watch", "--json").stdout)
     assert (dead["state"], dead["running"]) == ("died", [])
     assert sum(count["left"] for count in dead["kinds"]) > 0
 

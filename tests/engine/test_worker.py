@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -166,9 +167,10 @@ def test_a_process_that_died_while_it_was_idle_gets_no_task(tmp_path: Path) -> N
                 pass
             heard.append(outcome.status)
             for child in psutil.Process().children(recursive=True):
-                if "synthbench.engine.worker" in child.cmdline():
-                    child.kill()
-                    child.wait()
+                with contextlib.suppress(psutil.ZombieProcess):
+                    if "synthbench.engine.worker" in child.cmdline():
+                        child.kill()
+                        child.wait()
         assert heard == ["failed", "failed"], "not crashed"
     finally:
         engine.close()

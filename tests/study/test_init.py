@@ -311,7 +311,7 @@ def test_boards_keep_scratch_and_pretrained_apart_and_mark_what_was_seen(trial: 
         segmenters=["warm", {"name": "warm", "label": "finished", "init": str(weights), "budget": {"steps": 0}}],
         init=["scratch", {"file": str(weights), "trained_on": ["discs"]}, "dataset:rings"],
     )
-    done = trial.run("run", study, "--engine", "serial")
+    done = trial.call("run", study, "--engine", "serial")
     headings = ["discs · 7 real images", "discs · 7 real images · pretrained segmenters"]
     text = " ".join(done.stdout.split())
     assert all(heading in text for heading in headings)
@@ -324,9 +324,9 @@ def test_boards_keep_scratch_and_pretrained_apart_and_mark_what_was_seen(trial: 
         "warm from rings": "no",
         "finished from level (as published)": "not declared",
     }
-    board = trial.run("leaderboard", "runs/trial", "--format", "csv").stdout
+    board = trial.call("leaderboard", "runs/trial", "--format", "csv").stdout
     assert "pretraining_seconds" in board
-    again = trial.run("run", study, "--engine", "serial")
+    again = trial.call("run", study, "--engine", "serial")
     assert "warm from rings" in again.stdout
 
 

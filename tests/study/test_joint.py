@@ -83,4 +83,4 @@ def test_a_joint_arm_is_a_row_of_the_board(trial: Any) -> None:
         seeds=1,
         budget={"name": "smoke", "patch_size": 32, "steps": 4},
     )
-    assert "cgan-seg joint" in trial.run("run", study, "--engine", "serial").stdout
+    assert "cgan-seg joint" in trial.call("run", study, "--engine", "serial").stdout

@@ -155,6 +155,12 @@ def test_the_same_amount_twice_is_refused(tmp_path: Path, trial_study: dict) -> 
         plan_of(tmp_path, trial_study, fractions=[3], real_only=[3])
 
 
+@pytest.fixture(scope="module")
+def nuclei(tmp_path_factory: pytest.TempPathFactory) -> Store:
+    """A store where the nuclei are drawn once."""
+    return Store(tmp_path_factory.mktemp("nuclei"))
+
+
 @pytest.mark.parametrize(
     ("changes", "seeds"),
     [
@@ -169,15 +175,15 @@ def test_the_same_amount_twice_is_refused(tmp_path: Path, trial_study: dict) -> 
     ],
 )
 def test_generators_that_train_for_long_do_so_twice_by_default(
-    tmp_path: Path, trial_study: dict, changes: dict, seeds: int
+    nuclei: Store, trial_study: dict, changes: dict, seeds: int
 ) -> None:
     budget = {"name": changes["budget"], "patch_size": 64}
     whole = {"segmenters": ["unet"], "datasets": ["phantom-nuclei"], **changes, "budget": budget}
     study = make_study(trial_study | whole, "test")
-    found = resolve(study, Store(tmp_path / "store"))
+    found = resolve(study, nuclei)
     assert {choice.seeds for choice in found.generators} == {seeds}
     kept = yaml.safe_load(found.study.to_yaml())
-    again = resolve(make_study(kept, "test"), Store(tmp_path / "store"))
+    again = resolve(make_study(kept, "test"), nuclei)
     assert [choice.seeds for choice in again.generators] == [choice.seeds for choice in found.generators]
 
 
