@@ -44,7 +44,7 @@ class CellposeConfig(Config):
         "predicting, by one factor for all images; by default they are left at the size they have, or, with an init, "
         "brought to the size that its weights were trained with",
     )
-    learning_rate: float = Field(5e-3, gt=0, description="highest rate of AdamW: the library's")
+    learning_rate: float = Field(5e-3, gt=0, le=1, description="highest rate of AdamW: the library's")
     weight_decay: float = Field(1e-5, ge=0, description="of AdamW: the library's")
     finetune: CellposeFinetune = Field(default_factory=CellposeFinetune, description=FINETUNE)
 

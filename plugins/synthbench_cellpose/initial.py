@@ -12,7 +12,7 @@ from torch import nn
 
 from synthbench.errors import PluginError
 from synthbench.toolkit.masks.flows import DEFAULT_THRESHOLDS
-from synthbench.toolkit.training.initial_weights import initialise_from, repeat_input, tensor_problem
+from synthbench.toolkit.training.initial_weights import check_tensors, initialise_from, repeat_input
 from synthbench.toolkit.training.weights import read_state_dict
 from synthbench_cellpose import library
 
@@ -90,11 +90,10 @@ def check_file(file: Path) -> None:
     with torch.device("meta"):
         network = library.bare_network(start.tensors[INPUT].shape[1])
     expected, found = (
-        {name: value.shape for name, value in tensors.items() if not name.startswith((HEAD, *SIZES))}
+        {name: value for name, value in tensors.items() if not name.startswith((HEAD, *SIZES))}
         for tensors in (network.state_dict(), start.tensors)
     )
-    if problem := tensor_problem(expected, found):
-        raise PluginError(f"{file}: the weights are another network's: {problem}; {HINT}")
+    check_tensors(expected, found, file, hint=HINT)
 
 
 def load_start(network: Any, start: Start, diam_mean: float, diameter: float, notify: Callable[[str], None]) -> bool:

@@ -110,7 +110,7 @@ class CGanSegConfig(PerceptualConfig, PresetConfig, MaskToImageConfig):
         ge=0,
         description="weight of cross-entropy plus Dice between the mask of an image and its own mask (id_mask_loss)",
     )
-    lr: float | None = Field(None, gt=0, description="learning rate of Adam")
+    lr: float | None = Field(None, gt=0, le=1, description="learning rate of Adam")
     lr_decay: bool | None = Field(
         None,
         description="whether the learning rate falls linearly to 0 in the second half (an addition of this project); "

@@ -27,13 +27,15 @@ class ClassicConfig(Config):
     rotation: float = Field(180.0, ge=0, le=180, description="largest rotation in either direction, in degrees")
     scale: float = Field(1.25, ge=1, le=4, description="largest factor of enlargement; the smallest is its inverse")
     elastic: float = Field(
-        3.0, ge=0, description="standard deviation of the displacements of the elastic deformation, in pixels"
+        3.0, ge=0, le=1000, description="standard deviation of the displacements of the elastic deformation, in pixels"
     )
     elastic_spacing: int = Field(
         40, ge=4, description="distance between the control points of the elastic deformation, in pixels"
     )
-    gain: float = Field(1.5, ge=1, description="largest factor of contrast; the smallest is its inverse")
-    gamma: float = Field(1.4, ge=1, description="largest exponent of the intensity; the smallest is its inverse")
+    gain: float = Field(1.5, ge=1, le=100, description="largest factor of contrast; the smallest is its inverse")
+    gamma: float = Field(
+        1.4, ge=1, le=100, description="largest exponent of the intensity; the smallest is its inverse"
+    )
     offset: float = Field(
         0.1, ge=0, le=1, description="largest change of brightness, as a fraction of the image's intensity range"
     )
@@ -43,7 +45,7 @@ class ClassicConfig(Config):
         le=1,
         description="standard deviation of the strongest noise, as a fraction of the image's intensity range",
     )
-    blur: float = Field(1.2, ge=0, description="standard deviation of the strongest Gaussian blur, in pixels")
+    blur: float = Field(1.2, ge=0, le=100, description="standard deviation of the strongest Gaussian blur, in pixels")
 
 
 class Classic(Control[ClassicConfig]):

@@ -48,7 +48,7 @@ class CycleGanConfig(PresetConfig, MaskToImageConfig):
     )
     pool_size: int = Field(50, ge=0, description="earlier drawn images and masks that discriminators see, too")
     lr: float | None = Field(
-        None, gt=0, description="learning rate of Adam, constant in the first half and then falling linearly to 0"
+        None, gt=0, le=1, description="learning rate of Adam, constant in the first half and then falling linearly to 0"
     )
     beta1: float = Field(0.5, ge=0, lt=1, description="Adam's β₁")
 

@@ -15,7 +15,8 @@ from synthbench.toolkit.training.budget_defaults import LONG_TRAINING_STEPS, res
 from synthbench.toolkit.training.finetuning import FINETUNE, FinetuneConfig
 from synthbench_deepsea.network import PUBLISHED_WIDTHS
 
-Width = Annotated[int, Field(ge=1, le=2048)]
+MAX_WIDTH = 2048
+Width = Annotated[int, Field(ge=1, le=MAX_WIDTH)]
 
 SHORT_WIDTHS = (16, 32, 64)
 """Planes of the three levels in a short training of the preset `microscopy`."""

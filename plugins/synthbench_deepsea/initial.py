@@ -10,9 +10,11 @@ from typing import Any
 import torch
 
 from synthbench.errors import PluginError
-from synthbench.toolkit.training.initial_weights import initialise_from, repeat_input, tensor_problem
+from synthbench.samples import MAX_CHANNELS
+from synthbench.toolkit.training.initial_weights import check_tensors, initialise_from, repeat_input
 from synthbench.toolkit.training.weights import read_state_dict
-from synthbench_deepsea.network import DeepSeaNet, from_published_names, layout, widths_of
+from synthbench_deepsea.config import MAX_WIDTH
+from synthbench_deepsea.network import DeepSeaNet, from_published_names, widths_of
 
 __all__ = ["INPUTS", "Start", "load_into", "read_file"]
 
@@ -62,13 +64,18 @@ def read_file(file: Path, widths: tuple[int, int, int] | None) -> Start:
     try:
         found, channels = widths_of(weights), weights[INPUTS[0]].shape[1]
     except (KeyError, IndexError):
-        raise PluginError(f"{file}: not the weights of DeepSea's network") from None
+        raise PluginError(f"{file}: not the weights of DeepSea's network; give a file of such") from None
     if widths is not None and found != widths:
         raise PluginError(f"{file}: its network has the widths {found}, not {widths}; set widths to them")
+    if not 1 <= channels <= MAX_CHANNELS:
+        raise PluginError(
+            f"{file}: the weights are of images with {channels} channels; at most {MAX_CHANNELS} can be had"
+        )
+    if min(found) < 1 or max(found) > MAX_WIDTH:
+        raise PluginError(f"{file}: its network has the widths {found}; those of DeepSea are 1 … {MAX_WIDTH}")
     with torch.device("meta"):
-        expected = layout(DeepSeaNet(channels, found))
-    if problem := tensor_problem(expected, {name: tensor.shape for name, tensor in weights.items()}):
-        raise PluginError(f"{file}: not the weights of DeepSea's network: {problem}")
+        network = DeepSeaNet(channels, found)
+    check_tensors(network.state_dict(), weights, file)
     return Start(file, weights, {})
 
 

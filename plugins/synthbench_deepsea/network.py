@@ -8,7 +8,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-__all__ = ["MULTIPLE", "PUBLISHED_WIDTHS", "DeepSeaNet", "ResidualBlock", "from_published_names", "layout", "widths_of"]
+__all__ = ["MULTIPLE", "PUBLISHED_WIDTHS", "DeepSeaNet", "ResidualBlock", "from_published_names", "widths_of"]
 
 PUBLISHED_WIDTHS = (64, 128, 256)
 """Planes at the full, half and quarter resolution in the published code."""
@@ -119,11 +119,6 @@ def _translate(name: str) -> str:
     if part in _PUBLISHED_BLOCKS and layer in _PUBLISHED_LAYERS:
         return f"{_PUBLISHED_BLOCKS[part]}.{_PUBLISHED_LAYERS[layer]}.{kind}"
     return name
-
-
-def layout(network: nn.Module) -> dict[str, tuple[int, ...]]:
-    """Return the shape of each tensor in the state dict, by name."""
-    return {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
 
 
 def widths_of(weights: Mapping[str, torch.Tensor]) -> tuple[int, int, int]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -70,7 +70,7 @@ class DenoisingConfig(PresetConfig, UnlabelledConfig, MaskToImageConfig):
     model_channels: int | None = Field(
         None, ge=8, multiple_of=8, description="channels of the U-Net at its highest resolution"
     )
-    channel_mult: tuple[int, ...] | None = Field(
+    channel_mult: tuple[Annotated[int, Field(ge=1)], ...] | None = Field(
         None,
         min_length=1,
         max_length=7,
@@ -86,7 +86,7 @@ class DenoisingConfig(PresetConfig, UnlabelledConfig, MaskToImageConfig):
         None, ge=1, le=8, description="side of the squares of pixels that become channels before the U-Net; 1: none"
     )
     sampling_steps: int | None = Field(None, ge=1, description="steps to draw a sample")
-    learning_rate: float | None = Field(None, gt=0, description="of Adam; the highest one of its schedule")
+    learning_rate: float | None = Field(None, gt=0, le=1, description="of Adam; the highest one of its schedule")
     lr_schedule: Literal["warmup", "one_cycle"] | None = Field(
         None, description="warmup: it rises in the first 5,000 steps (DDPM); one_cycle: it rises and falls once"
     )

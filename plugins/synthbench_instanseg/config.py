@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field
 
@@ -13,6 +13,10 @@ from synthbench.toolkit.training.finetuning import FINETUNE, FinetuneConfig
 
 STRIDE = 8
 """The network halves an image three times."""
+
+PUBLISHED_LAYERS = (32, 64, 128, 256)
+
+Width = Annotated[int, Field(ge=1)]
 
 
 class InstanSegFinetune(FinetuneConfig):
@@ -25,10 +29,10 @@ class InstanSegFinetune(FinetuneConfig):
 class InstanSegConfig(Config):
     """InstanSeg's hyper-parameters; keys have the names of the library's options where it has them."""
 
-    layers: tuple[int, int, int, int] | None = Field(
+    layers: tuple[Width, Width, Width, Width] | None = Field(
         None,
-        description="channels of the U-Net, from fine to coarse; 32, 64, 128, 256, as published, in a training of at "
-        "least 10,000 steps, else half of them",
+        description="channels of the U-Net, from fine to coarse; those of the weights that it starts from, or 32, 64, "
+        "128, 256, as published, in a training of at least 10,000 steps, else half of them",
     )
     mlp_width: int = Field(5, ge=1, description="width of the classifier of pixels")
     window_size: int = Field(
@@ -72,5 +76,5 @@ class InstanSegConfig(Config):
             self,
             budget,
             short={"layers": (16, 32, 64, 128), "hot_start": 0.2, "learning_rate": 1e-2},
-            long={"layers": (32, 64, 128, 256), "hot_start": 10 / 510, "learning_rate": 1e-3},
+            long={"layers": PUBLISHED_LAYERS, "hot_start": 10 / 510, "learning_rate": 1e-3},
         )

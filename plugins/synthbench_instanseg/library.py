@@ -33,21 +33,22 @@ def losses() -> ModuleType:
     return module
 
 
-def build(config: InstanSegConfig, channels: int = RGB) -> nn.Module:
+def build(config: InstanSegConfig, channels: int = RGB, device: str = "cpu") -> nn.Module:
     """Return the library's U-Net with its classifier of pixels; weights are drawn from torch's global generator.
 
-    Names and shapes of the weights are those of the library's files.
+    Names and shapes of the weights are those of the library's files. On the device ``meta`` they have no values.
     """
     losses()
     from instanseg.utils.models.InstanSeg_UNet import InstanSeg_UNet
 
-    network: nn.Module = InstanSeg_UNet(
-        in_channels=channels,
-        out_channels=[[COORDINATES, SIGMAS, SEEDS]],
-        layers=list(reversed(resolved(config.layers))),
-        norm="BATCH",
-    )
-    method(network, config, "cpu")
+    with torch.device(device):
+        network: nn.Module = InstanSeg_UNet(
+            in_channels=channels,
+            out_channels=[[COORDINATES, SIGMAS, SEEDS]],
+            layers=list(reversed(resolved(config.layers))),
+            norm="BATCH",
+        )
+        method(network, config, device)
     return network
 
 

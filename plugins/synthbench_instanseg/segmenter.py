@@ -13,7 +13,6 @@ from torch import nn
 from torch.optim.lr_scheduler import LambdaLR
 
 from synthbench import Budget, Context, Instances, SampleSet, TrainingMix
-from synthbench.errors import PluginError
 from synthbench.toolkit.intensity.images import RGB, as_rgb, normalise, to_channels
 from synthbench.toolkit.layers.tiles import predict_tiled
 from synthbench.toolkit.rng import torch_seed
@@ -22,18 +21,15 @@ from synthbench.toolkit.segmenters.network_training import train_network
 from synthbench.toolkit.training.batches import Batches
 from synthbench.toolkit.training.budget_defaults import resolved
 from synthbench.toolkit.training.finetuning import Finetuning
-from synthbench.toolkit.training.initial_weights import initialise_from
+from synthbench.toolkit.training.initial_weights import check_tensors, initialise_from, input_channels, read_start
 from synthbench.toolkit.training.loop import autocast
 from synthbench.toolkit.training.patches import PatchStream
 from synthbench.toolkit.training.schedules import cosine
-from synthbench.toolkit.training.weights import read_state_dict
 from synthbench_instanseg import library
 from synthbench_instanseg.config import STRIDE, InstanSegConfig
 from synthbench_instanseg.decoding import DEFAULT_THRESHOLDS, THRESHOLD_GRID, decode, score
+from synthbench_instanseg.initial import HINT, Start, read_file, with_layers
 from synthbench_instanseg.training import InstanceLoss
-
-CHECKPOINT_ENTRY = "model_state_dict"
-"""Name of the state dict in the library's ``model_weights.pth``."""
 
 MIN_SIDE = 16
 """Images with a shorter side are continued to this size before they are predicted."""
@@ -80,14 +76,29 @@ class InstanSeg(NetworkSegmenter[InstanSegConfig]):
 
     @classmethod
     def check_init(cls, config: InstanSegConfig, file: Path) -> None:
-        read_published(file)
+        """Raise `PluginError` unless a file has the weights of the network; by default those of the published one."""
+        start = read_file(file)
+        network = library.build(with_layers(config, start.layers), start.channels, device="meta")
+        check_tensors(network.state_dict(), start.tensors, file, hint=HINT)
 
     def fit(self, train: TrainingMix, validation: SampleSet, context: Context) -> None:
+        """Train the network, then choose the thresholds of its decoding on the validation samples.
+
+        Where `layers` isn't given, a network that starts from weights has theirs.
+        """
+        start = read_start(context, read_file, lambda folder: self._from_model(folder, context))
+        if start is not None:
+            self.config = with_layers(self.config, start.layers)
         self.config = self.config.resolve(context.budget)
         stream = PatchStream(train, context.budget, context.seed)
         self.channels = stream.channels
+        if start is not None:
+            input_channels(max(RGB, self.channels), start.channels, start.source)
         self.build(context)
-        stored = self._initialise(context)
+        stored: Mapping[str, float] = {}
+        if start is not None:
+            initialise_from(self.network, start.tensors, start.source, hint=start.hint)
+            stored = start.thresholds
         if context.budget.steps:
             self._train(stream, context)
         self.prepare_predictions()
@@ -104,20 +115,11 @@ class InstanSeg(NetworkSegmenter[InstanSegConfig]):
         super().prepare_predictions()
         self.method = library.method(self.network, self.config, self.device)
 
-    def _initialise(self, context: Context) -> dict[str, float]:
-        """Give the network the weights that it starts from, and return the thresholds stored with them, if any."""
-        init = context.init
-        if init is None:
-            return {}
-        if init.file is not None:
-            hint = "set layers and mlp_width to theirs, such as layers: [32, 64, 128, 256] and mlp_width: 5"
-            initialise_from(self.network, read_published(init.file), init.file, hint=hint)
-            return {}
-        assert init.model is not None
-        model = self.load(init.model, context)
-        hint = f"set layers: {list(resolved(model.config.layers))} and mlp_width: {model.config.mlp_width}"
-        initialise_from(self.network, model.network.state_dict(), init.model, hint=hint)
-        return model.thresholds
+    def _from_model(self, folder: Path, context: Context) -> Start:
+        model = self.load(folder, context)
+        layers = resolved(model.config.layers)
+        hint = f"set layers: {list(layers)} and mlp_width: {model.config.mlp_width}"
+        return Start(folder, model.network.state_dict(), layers, hint, model.thresholds)
 
     def _train(self, stream: PatchStream, context: Context) -> None:
         """Take the budget's steps."""
@@ -164,18 +166,3 @@ class InstanSeg(NetworkSegmenter[InstanSegConfig]):
             output = self.network(as_rgb(torch.from_numpy(planes)[None].to(self.device)))
         result: NDArray[Any] = output[0].float().cpu().numpy()
         return result
-
-
-def read_published(path: Path) -> dict[str, torch.Tensor]:
-    """Return the weights of the library's ``model_weights.pth``, or of a state dict of its network.
-
-    Raises
-    ------
-    PluginError
-        If the file can't be read, or holds the weights of something else, such as a TorchScript program.
-    """
-    tensors = read_state_dict(path, entry=CHECKPOINT_ENTRY)
-    tensors = {name.removeprefix("module."): value for name, value in tensors.items()}
-    if "pixel_classifier.fc1.weight" not in tensors:
-        raise PluginError(f"{path}: not weights of InstanSeg: there is no tensor pixel_classifier.fc1.weight")
-    return tensors

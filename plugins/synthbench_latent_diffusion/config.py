@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -74,7 +74,7 @@ class LatentDiffusionConfig(PresetConfig, UnlabelledConfig, MaskToImageConfig):
     autoencoder_fraction: float = Field(
         0.4, gt=0, lt=1, description="fraction of the training steps that train the autoencoder, before the diffusion"
     )
-    autoencoder_channels: tuple[int, ...] | None = Field(
+    autoencoder_channels: tuple[Annotated[int, Field(ge=1)], ...] | None = Field(
         None,
         min_length=2,
         max_length=5,
@@ -92,11 +92,11 @@ class LatentDiffusionConfig(PresetConfig, UnlabelledConfig, MaskToImageConfig):
         description="weight of the patch discriminator in the second half of the autoencoder's training, relative to "
         "the gradient of the reconstruction error; 0: none",
     )
-    autoencoder_learning_rate: float | None = Field(None, gt=0, description="of the autoencoder's Adam")
+    autoencoder_learning_rate: float | None = Field(None, gt=0, le=1, description="of the autoencoder's Adam")
     model_channels: int | None = Field(
         None, ge=8, multiple_of=8, description="channels of the U-Net at its highest resolution"
     )
-    channel_mult: tuple[int, ...] | None = Field(
+    channel_mult: tuple[Annotated[int, Field(ge=1)], ...] | None = Field(
         None,
         min_length=1,
         max_length=6,
@@ -116,7 +116,7 @@ class LatentDiffusionConfig(PresetConfig, UnlabelledConfig, MaskToImageConfig):
         "2202.00512)",
     )
     loss_type: Literal["l1", "l2"] | None = Field(None, description="absolute or squared error of the prediction")
-    learning_rate: float | None = Field(None, gt=0, description="of the diffusion's AdamW")
+    learning_rate: float | None = Field(None, gt=0, le=1, description="of the diffusion's AdamW")
     lr_schedule: Literal["constant", "one_cycle"] | None = Field(
         None, description="of both trainings: constant, or one_cycle, in which the rate rises and falls once"
     )

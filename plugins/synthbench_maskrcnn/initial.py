@@ -7,8 +7,7 @@ from collections.abc import Callable, Mapping
 import torch
 from torch import nn
 
-from synthbench.errors import PluginError
-from synthbench.toolkit.training.initial_weights import initialise_from, tensor_problem
+from synthbench.toolkit.training.initial_weights import check_tensors, initialise_from
 
 __all__ = ["PREDICTORS", "check_layout", "load_into"]
 
@@ -37,8 +36,7 @@ def load_into(
 def check_layout(network: nn.Module, weights: Mapping[str, torch.Tensor], source: object) -> None:
     """Raise `PluginError` if weights are another network's, apart from layers for other classes."""
     expected, found = (
-        {name: tensor.shape for name, tensor in tensors.items() if not name.startswith(PREDICTORS)}
+        {name: tensor for name, tensor in tensors.items() if not name.startswith(PREDICTORS)}
         for tensors in (network.state_dict(), weights)
     )
-    if problem := tensor_problem(expected, found):
-        raise PluginError(f"{source}: the weights are another network's: {problem}; {HINT}")
+    check_tensors(expected, found, source, hint=HINT)

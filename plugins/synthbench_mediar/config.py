@@ -36,7 +36,9 @@ class MediarConfig(Config):
     """MEDIAR's hyper-parameters; keys of the network have the names of segmentation_models_pytorch."""
 
     encoder: Literal["mit_b0", "mit_b1", "mit_b2", "mit_b3", "mit_b4", "mit_b5"] | None = Field(
-        None, description="SegFormer encoder; mit_b5, as published, in a training of at least 10,000 steps, else mit_b0"
+        None,
+        description="SegFormer encoder; that of the weights that training starts from, or mit_b5, as published, in a "
+        "training of at least 10,000 steps, else mit_b0",
     )
     encoder_weights: Path | None = Field(
         None,

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
 
-from synthbench.errors import PluginError
 from synthbench.toolkit.intensity.images import RGB
 from synthbench.toolkit.training.budget_defaults import resolved
 from synthbench.toolkit.training.initial_weights import initialise_from
@@ -86,23 +84,3 @@ def load_encoder(network: MediarFormer, path: Path) -> None:
     """
     tensors = {name: value for name, value in read_state_dict(path).items() if not name.startswith("head.")}
     initialise_from(network.encoder, tensors, path, hint="give the weights of this encoder, or set encoder to theirs")
-
-
-def read_published(path: Path) -> dict[str, torch.Tensor]:
-    """Return the weights of a file of the authors, without the library's head, which some of their files hold.
-
-    Raises
-    ------
-    PluginError
-        If the file can't be read, or isn't one of MEDIAR-Former.
-    """
-    tensors = read_state_dict(path)
-    if missing := missing_parts(tensors):
-        raise PluginError(f"{path}: not weights of MEDIAR-Former: no tensor begins with {missing}")
-    return {name: value for name, value in tensors.items() if not name.startswith("segmentation_head.")}
-
-
-def missing_parts(tensors: Mapping[str, object] | Iterable[str]) -> str:
-    """Return the part of the network that none of the names belongs to; "" if there is none."""
-    parts = ("encoder.", "decoder.", "cellprob_head.", "gradflow_head.")
-    return next((part for part in parts if not any(name.startswith(part) for name in tensors)), "")

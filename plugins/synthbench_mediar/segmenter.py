@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -11,7 +12,6 @@ from numpy.typing import NDArray
 from torch.optim.lr_scheduler import LambdaLR
 
 from synthbench import Budget, Context, Instances, SampleSet, TrainingMix
-from synthbench.errors import ConfigError
 from synthbench.toolkit.intensity.images import RGB, as_rgb, normalise, to_channels
 from synthbench.toolkit.layers.tiles import predict_tiled
 from synthbench.toolkit.masks import flows
@@ -20,12 +20,13 @@ from synthbench.toolkit.segmenters.network_training import train_network
 from synthbench.toolkit.training.batches import Batches
 from synthbench.toolkit.training.budget_defaults import resolved
 from synthbench.toolkit.training.finetuning import Finetuning
-from synthbench.toolkit.training.initial_weights import initialise_from
+from synthbench.toolkit.training.initial_weights import initialise_from, input_channels, read_start
 from synthbench.toolkit.training.loop import autocast
 from synthbench.toolkit.training.patches import PatchStream
 from synthbench.toolkit.training.schedules import cosine
 from synthbench_mediar.config import PUBLISHED_NETWORK, STRIDE, MediarConfig
-from synthbench_mediar.network import MediarFormer, load_encoder, read_published
+from synthbench_mediar.initial import Start, read_checked, with_network
+from synthbench_mediar.network import MediarFormer, load_encoder
 
 TILE = 512
 """Larger images are predicted in overlapping tiles of this side."""
@@ -77,18 +78,28 @@ class Mediar(NetworkSegmenter[MediarConfig]):
 
     @classmethod
     def check_init(cls, config: MediarConfig, file: Path) -> None:
-        read_published(file)
+        """Raise `PluginError` unless a file has the weights of the network; by default those of the published one."""
+        read_checked(config, file)
 
     def fit(self, train: TrainingMix, validation: SampleSet, context: Context) -> None:
+        """Train the network, then choose the thresholds of its decoding on the validation samples.
+
+        Keys of the network that aren't given are those of the weights that it starts from.
+        """
+        start = self._read_start(context)
+        if start is not None:
+            self.config = with_network(self.config, start.network)
         self.config = self.config.resolve(context.budget)
         stream = PatchStream(train, context.budget, context.seed, encode=flows.encode)
         self.channels = stream.channels
+        if start is not None:
+            input_channels(max(RGB, self.channels), start.channels, start.source)
         self.build(context)
-        stored = self._initialise(context)
+        self._initialise(start)
         if context.budget.steps:
             self._train(stream, context)
         self.prepare_predictions()
-        self.choose_thresholds(validation, context, stored)
+        self.choose_thresholds(validation, context, start.thresholds if start else None)
 
     def predict(self, image: NDArray[Any]) -> Instances:
         output = self.output(image)
@@ -97,23 +108,23 @@ class Mediar(NetworkSegmenter[MediarConfig]):
     def build_network(self) -> MediarFormer:
         return MediarFormer(self.config, max(RGB, self.channels))
 
-    def _initialise(self, context: Context) -> dict[str, float]:
-        """Give the network the weights that it starts from, and return the thresholds stored with them, if any."""
-        init = context.init
-        if init is None:
-            for path in self.config.files().values():
-                load_encoder(self.network, path)
-            return {}
-        if self.config.encoder_weights is not None:
-            raise ConfigError("encoder_weights has no effect on a training with init; remove it")
-        if init.file is not None:
-            initialise_from(self.network, read_published(init.file), init.file, hint=settings(PUBLISHED_NETWORK))
-            return {}
-        assert init.model is not None
-        model = self.load(init.model, context)
-        hint = settings({name: getattr(model.config, name) for name in PUBLISHED_NETWORK})
-        initialise_from(self.network, model.network.state_dict(), init.model, hint=hint)
-        return model.thresholds
+    def _read_start(self, context: Context) -> Start | None:
+        """Return the weights that the context names; None if the network starts from the seed."""
+
+        def of_model(folder: Path) -> Start:
+            model = self.load(folder, context)
+            network = {name: getattr(model.config, name) for name in PUBLISHED_NETWORK}
+            return Start(folder, model.network.state_dict(), network, model.thresholds)
+
+        return read_start(context, partial(read_checked, self.config), of_model)
+
+    def _initialise(self, start: Start | None) -> None:
+        """Give the network the weights that it starts from, or its encoder those that the configuration names."""
+        if start is not None:
+            initialise_from(self.network, start.tensors, start.source, hint=start.hint)
+            return
+        for path in self.config.files().values():
+            load_encoder(self.network, path)
 
     def _train(self, stream: PatchStream, context: Context) -> None:
         """Take the budget's steps."""
@@ -153,12 +164,6 @@ class Mediar(NetworkSegmenter[MediarConfig]):
         with torch.inference_mode(), autocast(self.device):
             output: NDArray[Any] = predict_mirrored(self.network, images, tta=self.config.flip_tta)[0].cpu().numpy()
         return output
-
-
-def settings(network: Mapping[str, Any]) -> str:
-    """Return a hint: the keys of a network, as a configuration has them."""
-    values = {name: list(value) if isinstance(value, tuple) else value for name, value in network.items()}
-    return "set " + ", ".join(f"{name}: {value}" for name, value in values.items())
 
 
 def predict_mirrored(network: torch.nn.Module, images: torch.Tensor, *, tta: bool) -> torch.Tensor:

@@ -76,7 +76,10 @@ class Pix2PixConfig(PresetConfig, MaskToImageConfig):
         None, gt=0, description="weight of the structural term; by default one that suits the term"
     )
     lr: float | None = Field(
-        None, gt=0, description="learning rate of Adam (3.3), constant in the first half and then falling linearly to 0"
+        None,
+        gt=0,
+        le=1,
+        description="learning rate of Adam (3.3), constant in the first half and then falling linearly to 0",
     )
     beta1: float = Field(0.5, ge=0, lt=1, description="Adam's β₁ (3.3)")
 

@@ -39,7 +39,7 @@ class Pix2PixHDConfig(FeatureMatchingConfig):
         "(section 3.2), 2 by default in the code (num_D)",
     )
     lr: float | None = Field(
-        None, gt=0, description="learning rate of Adam, constant in the first half and then falling linearly to 0"
+        None, gt=0, le=1, description="learning rate of Adam, constant in the first half and then falling linearly to 0"
     )
     beta1: float = Field(0.5, ge=0, lt=1, description="Adam's β₁")
 

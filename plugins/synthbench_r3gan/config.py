@@ -81,7 +81,7 @@ class R3GanConfig(ConditionConfig, UnlabelledConfig, PresetConfig):
         "paper: 2 for patches of 64² and 150 for 256² (the authors' for faces), and by a power law for others",
     )
     learning_rate: float | None = Field(
-        None, gt=0, description="of both Adam optimisers in the first step; a quarter of it in the last one"
+        None, gt=0, le=1, description="of both Adam optimisers in the first step; a quarter of it in the last one"
     )
     aug_p: float = Field(
         0.3, ge=0, le=1, description="probability p of the augmentations of ADA in the last step; 0 in the first one"

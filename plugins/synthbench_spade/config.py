@@ -43,7 +43,10 @@ class SpadeConfig(FeatureMatchingConfig):
         2, ge=1, le=4, description="number of discriminators, each at half of the resolution of the one before"
     )
     lr: float | None = Field(
-        None, gt=0, description="learning rate of Adam: half of it for the generator, twice for the discriminators"
+        None,
+        gt=0,
+        le=1,
+        description="learning rate of Adam: half of it for the generator, twice for the discriminators",
     )
     beta1: float = Field(0.0, ge=0, lt=1, description="Adam's β₁")
     beta2: float = Field(0.9, ge=0, lt=1, description="Adam's β₂")

@@ -48,6 +48,7 @@ class StarDistConfig(Config):
     train_learning_rate: float | None = Field(
         None,
         gt=0,
+        le=1,
         description="highest rate of Adam; by default 1e-3, or 2e-3 for patches below 128 px (the library's, for "
         "40,000 steps, is 3e-4)",
     )

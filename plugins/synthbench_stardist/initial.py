@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import ValidationError
 
 from synthbench.errors import PluginError
 from synthbench.toolkit.training.initial_weights import tensor_problem
-from synthbench_stardist.weights_file import read_hdf5, shapes_of_hdf5
+from synthbench_stardist.weights_file import read_hdf5
 
 if TYPE_CHECKING:
     from synthbench_stardist.config import StarDistConfig
@@ -76,13 +77,15 @@ def read_folder(folder: Path, config: StarDistConfig) -> Start:
 
 
 def check_folder(folder: Path, config: StarDistConfig) -> None:
-    """Raise `PluginError` if a folder isn't a published model for a configuration; weights aren't read."""
+    """Raise `PluginError` if a folder isn't a published model for a configuration."""
     channels, _ = _check_config(folder, config)
     _thresholds(folder)
-    shapes = canonical(shapes_of_hdf5(folder / WEIGHTS))
+    arrays = canonical(read_hdf5(folder / WEIGHTS))
+    shapes = {name: array.shape for name, array in arrays.items()}
     for name, shape in {"dist/bias": (config.n_rays,), "prob/bias": (1,)}.items():
         if shapes.get(name) != shape:
             raise PluginError(f"{folder / WEIGHTS}: {name} has shape {shapes.get(name)}, and its {CONFIG} says {shape}")
+    _check_finite(arrays, folder / WEIGHTS)
     first = next(iter(shapes.values()))
     if len(first) != 4 or first[2] != channels:
         raise PluginError(
@@ -131,15 +134,20 @@ def load_start(keras_model: Any, start: Start, channels: int) -> None:
     if problem:
         keys = ", ".join(CHOSEN)
         raise PluginError(f"{start.source}: the weights are another network's: {problem}; {keys} must be theirs")
+    _check_finite(arrays, start.source)
     for name, variable in variables.items():
-        if not np.isfinite(arrays[name]).all():
-            raise PluginError(f"{start.source}: {name} holds values that aren't finite")
         variable.assign(arrays[name])
 
 
 def is_encoder(name: str) -> bool:
     """Return whether a variable of `named` belongs to the encoder: all layers before the first upsampling."""
     return not name.startswith(("up_level_", "features/", "prob/", "dist/"))
+
+
+def _check_finite(arrays: Mapping[str, NDArray[Any]], source: Path) -> None:
+    for name, array in arrays.items():
+        if not np.isfinite(array).all():
+            raise PluginError(f"{source}: {name} holds values that aren't finite; the training that made it diverged")
 
 
 def _plain(weight: str) -> str:
@@ -158,18 +166,23 @@ def _check_config(folder: Path, config: StarDistConfig) -> tuple[int, int]:
     grid = found.get("grid")
     if not isinstance(grid, list) or len(set(map(str, grid))) != 1:
         raise PluginError(f"{folder / CONFIG}: grid is {grid!r}; this plugin builds equal ones only")
+    filters = found.get("unet_n_filter_base")
+    if type(filters) is not int or filters < 1:
+        raise PluginError(f"{folder / CONFIG}: unet_n_filter_base is {filters!r}; expected a number of channels")
     theirs = {**{key: found.get(key) for key in CHOSEN}, "grid": grid[0]}
     ours = {key: getattr(config, key) for key in CHOSEN}
     different = {key: value for key, value in theirs.items() if ours[key] is not None and value != ours[key]}
+    for key, value in different.items():
+        try:
+            type(config).model_validate({**config.model_dump(), key: value})
+        except ValidationError:
+            raise PluginError(f"{folder / CONFIG}: {key} is {value!r}; this plugin can't build that") from None
     if different:
         wanted = ", ".join(f"{key}: {value}" for key, value in different.items())
         raise PluginError(f"{folder}: the model has another network; set {wanted} in the configuration of stardist")
     channels = found.get("n_channel_in")
     if channels not in (1, 3):
         raise PluginError(f"{folder / CONFIG}: n_channel_in is {channels!r}; give a model of grey or RGB images")
-    filters = found.get("unet_n_filter_base")
-    if type(filters) is not int or filters < 1:
-        raise PluginError(f"{folder / CONFIG}: unet_n_filter_base is {filters!r}; expected a number of channels")
     return int(channels), filters
 
 
@@ -190,7 +203,7 @@ def _thresholds(folder: Path) -> dict[str, float]:
 def _read_json(path: Path) -> dict[str, Any]:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise PluginError(f"{path}: can't be read: {error}") from None
     if not isinstance(content, dict):
         raise PluginError(f"{path}: isn't a JSON object")

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from synthbench.errors import PluginError
 
-__all__ = ["read_hdf5", "shapes_of_hdf5"]
+__all__ = ["read_hdf5"]
 
 MAX_VALUES = 2**28
 """Values that a file may hold: 1 GiB of float32. A compressed file can say that it holds much more."""
@@ -24,21 +24,12 @@ def read_hdf5(path: Path) -> dict[str, dict[str, NDArray[Any]]]:
     PluginError
         If the file isn't one of weights in this form.
     """
-    return _read(path, lambda dataset: np.asarray(dataset[()], np.float32))
-
-
-def shapes_of_hdf5(path: Path) -> dict[str, dict[str, tuple[int, ...]]]:
-    """Return the shapes of what `read_hdf5` returns."""
-    return _read(path, lambda dataset: tuple(dataset.shape))
-
-
-def _read(path: Path, take: Any) -> dict[str, dict[str, Any]]:
     import h5py
 
     try:
         with h5py.File(path, "r") as file:
             root = _child(file, "model_weights") if "model_weights" in file else file
-            layers: dict[str, dict[str, Any]] = {}
+            layers: dict[str, dict[str, NDArray[Any]]] = {}
             budget = MAX_VALUES
             for layer in _names(root, "layer_names"):
                 group = _child(root, layer)
@@ -49,7 +40,7 @@ def _read(path: Path, take: Any) -> dict[str, dict[str, Any]]:
                     budget -= dataset.size
                     if budget < 0:
                         raise ValueError(f"it holds more than {MAX_VALUES:,} values")
-                    weights[name.rpartition("/")[2].partition(":")[0]] = take(dataset)
+                    weights[name.rpartition("/")[2].partition(":")[0]] = np.asarray(dataset[()], np.float32)
                 if weights:
                     layers[layer] = weights
     except (OSError, ValueError, KeyError, TypeError, RuntimeError) as error:

@@ -102,7 +102,9 @@ class StyleGan2MaskConfig(ConditionConfig, PresetConfig):
     cond_lambda: float = Field(0.5, ge=0, description="weight of D2D-CE (ReACGAN, arXiv 2111.01118)")
     m_p: float = Field(0.9, ge=0, le=1, description="positive margin of D2D-CE; the negative one is 1 − m_p")
     temperature: float = Field(0.25, gt=0, description="temperature τ of D2D-CE")
-    learning_rate: float = Field(2.5e-3, gt=0, description="of both Adam optimisers; the paper: 5e-4 for TissueNet")
+    learning_rate: float = Field(
+        2.5e-3, gt=0, le=1, description="of both Adam optimisers; the paper: 5e-4 for TissueNet"
+    )
     r1_gamma: float = Field(0.2, ge=0, description="γ of the R1 penalty γ / 2 · |∇D|² (Mescheder et al. 2018); 0: none")
     r1_images: Literal["original", "augmented"] | None = Field(
         None,

@@ -12,7 +12,7 @@ from torch import nn
 
 from synthbench.errors import PluginError
 from synthbench.samples import MAX_CHANNELS
-from synthbench.toolkit.training.initial_weights import initialise_from, repeat_input, tensor_problem
+from synthbench.toolkit.training.initial_weights import check_tensors, initialise_from, repeat_input
 from synthbench.toolkit.training.weights import read_state_dict
 from synthbench_unet.config import UNetConfig
 from synthbench_unet.heads import Head
@@ -69,11 +69,10 @@ def check_file(config: UNetConfig, file: Path) -> None:
     with torch.device("meta"):
         network = build(start.channels, 1, config.features)
     expected, found = (
-        {name: value.shape for name, value in tensors.items() if not name.startswith(HEAD)}
+        {name: value for name, value in tensors.items() if not name.startswith(HEAD)}
         for tensors in (network.state_dict(), start.tensors)
     )
-    if problem := tensor_problem(expected, found):
-        raise PluginError(f"{file}: the weights are another network's: {problem}; {HINT}")
+    check_tensors(expected, found, file, hint=HINT)
 
 
 def load_start(

@@ -92,7 +92,9 @@ class VqVaePixelCnnConfig(PresetConfig):
         0.5, gt=0, lt=1, description="fraction of the steps that train the VQ-VAE; the PixelCNN gets the others"
     )
     mask_weight: float = Field(1.0, ge=0, description="weight of the mask's reconstruction error; the image's has 1")
-    learning_rate: float | None = Field(None, gt=0, description="of Adam; the highest one of a one-cycle schedule")
+    learning_rate: float | None = Field(
+        None, gt=0, le=1, description="of Adam; the highest one of a one-cycle schedule"
+    )
     lr_schedule: Literal["constant", "one_cycle"] | None = Field(
         None, description="one_cycle: the rate rises and falls once for each network"
     )

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from pydantic import ValidationError
 
 from synthbench import Budget, Context, Generator, Sample, TrainingMix
 from synthbench.plugin.api import LOG
@@ -249,3 +250,30 @@ def test_what_a_gpu_trained_answers_there_and_on_a_cpu(
     found.save(tmp_path)
     for device in ("cpu", "cuda"):
         check_answer(type(found).load(tmp_path, Context(device=device)), blob_set)
+
+
+@pytest.mark.parametrize(("kind", "name"), sorted(TRAINED))
+def test_a_learning_rate_beyond_1_is_refused(kind: Any, name: str) -> None:
+    fields = registry().load(kind, name).Config
+    keys = [key for key in fields.model_fields if key == "lr" or key.endswith("learning_rate")]
+    assert keys
+    for key in keys:
+        with pytest.raises(ValidationError, match="less than or equal to 1"):
+            fields.model_validate({key: 1e300})
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "config"),
+    [
+        ("generator", "diffusion", {"channel_mult": [0, 1]}),
+        ("generator", "flow-matching", {"channel_mult": [-1]}),
+        ("generator", "latent-diffusion", {"channel_mult": [1, 0]}),
+        ("generator", "latent-diffusion", {"autoencoder_channels": [0, 8]}),
+        ("generator", "classic", {"blur": 1e6}),
+        ("generator", "classic", {"elastic": 1e300}),
+        ("segmenter", "instanseg", {"layers": [0, 8, 8, 8]}),
+    ],
+)
+def test_sizes_that_no_network_or_image_has_are_refused(kind: Any, name: str, config: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError, match=next(iter(config))):
+        registry().load(kind, name).Config.model_validate(config)

@@ -23,7 +23,8 @@ pytest.importorskip("seaborn", reason="needs the extra 'instanseg'")
 from synthbench_instanseg import library
 from synthbench_instanseg.config import InstanSegConfig
 from synthbench_instanseg.decoding import DEFAULT_THRESHOLDS, decode, score
-from synthbench_instanseg.segmenter import InstanSeg, read_published
+from synthbench_instanseg.initial import read_file
+from synthbench_instanseg.segmenter import InstanSeg
 from synthbench_instanseg.training import HOT_LOSSES, MAIN_LOSSES, InstanceLoss
 
 SMALL: dict[str, Any] = {"layers": (4, 4, 8, 8), "window_size": 32}
@@ -320,7 +321,7 @@ def test_a_file_of_the_library_holds_an_optimiser_too(
         "optimizer_state_dict": torch.optim.Adam(network.parameters()).state_dict(),
     }
     torch.save(content, path)
-    InstanSeg.check_init(InstanSegConfig(), path)
+    InstanSeg.check_init(InstanSegConfig(**SMALL), path)
     assert same_weights(fitted(blob_set, Init(file=path), budget=ZERO).network, network)
     assert not same_weights(fitted(blob_set, Init(file=path)).network, network)
 
@@ -330,10 +331,40 @@ def test_weights_of_another_network_are_refused_with_its_keys(blob_set: SampleSe
         fitted(blob_set, Init(model=model), budget=ZERO, layers=(8, 8, 8, 8))
     torch.save({"weight": torch.zeros(1)}, tmp_path / "other.pth")
     with pytest.raises(PluginError, match=r"other\.pth.*pixel_classifier"):
-        read_published(tmp_path / "other.pth")
+        read_file(tmp_path / "other.pth")
     torch.jit.save(torch.jit.trace(torch.nn.ReLU(), torch.zeros(1)), tmp_path / "program.pt")
     with pytest.raises(PluginError, match=r"program\.pt"):
         InstanSeg.check_init(InstanSegConfig(), tmp_path / "program.pt")
+
+
+def test_open_layers_are_those_of_the_model_that_training_starts_from(
+    blob_set: SampleSet, trained: InstanSeg, model: Path
+) -> None:
+    found = fitted(blob_set, Init(model=model), budget=ZERO, layers=None)
+    assert found.config.layers == SMALL["layers"]
+    assert same_weights(found.network, trained.network)
+
+
+@pytest.mark.parametrize("damage", ["missing", "shape", "nan"])
+def test_a_file_of_another_network_is_refused_before_anything_is_trained(
+    trained: InstanSeg, tmp_path: Path, damage: str
+) -> None:
+    tensors, name = dict(trained.network.state_dict()), "pixel_classifier.fc2.weight"
+    if damage == "missing":
+        del tensors[name]
+    else:
+        tensors[name] = torch.zeros(1) if damage == "shape" else torch.full_like(tensors[name], torch.nan)
+    torch.save(tensors, tmp_path / "wrong.pth")
+    with pytest.raises(PluginError, match=rf"wrong\.pth: .*{name}"):
+        InstanSeg.check_init(InstanSegConfig(**SMALL), tmp_path / "wrong.pth")
+
+
+def test_a_file_is_taken_for_the_published_network_unless_layers_are_given(tmp_path: Path) -> None:
+    network = library.build(InstanSegConfig(layers=(32, 64, 128, 256)))
+    torch.save(network.state_dict(), tmp_path / "published.pth")
+    InstanSeg.check_init(InstanSegConfig(), tmp_path / "published.pth")
+    with pytest.raises(PluginError, match=r"published\.pth.*set layers"):
+        InstanSeg.check_init(InstanSegConfig(**SMALL), tmp_path / "published.pth")
 
 
 def test_patches_that_dont_suit_the_network_are_refused() -> None:

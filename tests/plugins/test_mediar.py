@@ -20,7 +20,8 @@ pytest.importorskip("segmentation_models_pytorch", reason="needs the extra 'medi
 pytest.importorskip("cellpose", reason="needs the extra 'mediar'")
 
 from synthbench_mediar.config import MediarConfig
-from synthbench_mediar.network import MediarFormer, read_published
+from synthbench_mediar.initial import read_file
+from synthbench_mediar.network import MediarFormer
 from synthbench_mediar.segmenter import Mediar, predict_mirrored
 
 SMALL: dict[str, Any] = {"decoder_channels": (8, 8, 4, 4, 4), "decoder_pab_channels": 4}
@@ -141,7 +142,7 @@ def test_a_file_of_the_authors_may_hold_the_librarys_head(
 ) -> None:
     path = tmp_path / "phase1.pth"
     torch.save({**state(trained.network), "segmentation_head.0.bias": torch.zeros(3)}, path)
-    Mediar.check_init(MediarConfig(), path)
+    Mediar.check_init(MediarConfig(encoder="mit_b0", **SMALL), path)
     rates: list[float] = []
     step = torch.optim.AdamW.step
 
@@ -150,7 +151,9 @@ def test_a_file_of_the_authors_may_hold_the_librarys_head(
         return step(self, *args, **options)
 
     monkeypatch.setattr(torch.optim.AdamW, "step", note_rate)
-    found = fitted(blob_set, Init(file=path), finetune={"encoder_lr_ratio": 0.5, "learning_rate": 1e-4})
+    found = fitted(
+        blob_set, Init(file=path), encoder="mit_b0", finetune={"encoder_lr_ratio": 0.5, "learning_rate": 1e-4}
+    )
     assert rates[:2] == [5e-5, 1e-4]
     assert not same_weights(found.network, trained.network)
 
@@ -171,6 +174,34 @@ def test_weights_of_another_network_are_refused_with_its_keys(blob_set: SampleSe
         Mediar.check_init(MediarConfig(), tmp_path / "other.pth")
 
 
+def test_open_keys_of_the_network_are_those_of_the_model_that_training_starts_from(
+    blob_set: SampleSet, trained: Mediar, model: Path
+) -> None:
+    found = fitted(blob_set, Init(model=model), budget=ZERO, decoder_channels=None, decoder_pab_channels=None)
+    assert found.config.decoder_channels == SMALL["decoder_channels"]
+    assert same_weights(found.network, trained.network)
+
+
+@pytest.mark.parametrize("damage", ["missing", "shape", "nan"])
+def test_a_file_of_another_network_is_refused_before_anything_is_trained(
+    trained: Mediar, tmp_path: Path, damage: str
+) -> None:
+    tensors, name = state(trained.network), "cellprob_head.0.weight"
+    if damage == "missing":
+        del tensors[name]
+    else:
+        tensors[name] = torch.zeros(1) if damage == "shape" else torch.full_like(tensors[name], torch.nan)
+    torch.save(tensors, tmp_path / "wrong.pth")
+    with pytest.raises(PluginError, match=rf"wrong\.pth: .*{name}"):
+        Mediar.check_init(MediarConfig(encoder="mit_b0", **SMALL), tmp_path / "wrong.pth")
+
+
+def test_a_file_is_taken_for_the_published_network_unless_keys_are_given(trained: Mediar, tmp_path: Path) -> None:
+    torch.save(state(trained.network), tmp_path / "small.pth")
+    with pytest.raises(PluginError, match=r"small\.pth: .*set encoder: mit_b5"):
+        Mediar.check_init(MediarConfig(encoder="mit_b0"), tmp_path / "small.pth")
+
+
 def test_an_encoder_starts_from_its_own_weights(
     blob_set: SampleSet, trained: Mediar, model: Path, tmp_path: Path
 ) -> None:
@@ -183,7 +214,7 @@ def test_an_encoder_starts_from_its_own_weights(
     assert same_weights(found.network.encoder, trained.network.encoder)
     assert not same_weights(found.network.decoder, trained.network.decoder)
     with pytest.raises(ConfigError, match="encoder_weights"):
-        fitted(blob_set, Init(model=model), budget=ZERO, encoder_weights=path)
+        fitted(blob_set, Init(file=path), budget=ZERO, encoder_weights=path)
 
 
 def test_an_encoder_that_is_missing_or_another_is_refused(trained: Mediar, tmp_path: Path) -> None:
@@ -191,7 +222,7 @@ def test_an_encoder_that_is_missing_or_another_is_refused(trained: Mediar, tmp_p
         MediarConfig(encoder_weights=tmp_path / "missing.pth").files()
     torch.save({"patch_embed1.proj.weight": torch.zeros(1)}, tmp_path / "small.pth")
     with pytest.raises(PluginError, match=r"small\.pth"):
-        read_published(tmp_path / "small.pth")
+        read_file(tmp_path / "small.pth")
 
 
 # -- configuration and training ---------------------------------------------------------------------------------------

@@ -204,6 +204,8 @@ def test_rgb_weights_take_grey_pictures(blob_set: SampleSet, tmp_path: Path) -> 
         ("unet_batch_norm", True, "unet_batch_norm"),
         ("n_classes", 3, "n_classes"),
         ("n_channel_in", 2, "n_channel_in"),
+        ("n_rays", "many", r"config\.json: n_rays is 'many'; this plugin can't build that"),
+        ("unet_n_filter_base", None, r"config\.json: unet_n_filter_base is None"),
     ],
 )
 def test_another_network_is_refused_with_what_to_set(copied: Path, key: str, value: Any, named: str) -> None:
@@ -261,6 +263,19 @@ def test_files_that_hold_more_than_weights_are_refused(copied: Path, damage: Any
         damage(file, copied)
     with pytest.raises(PluginError, match=r"weights_best\.h5"):
         read_hdf5(copied / "weights_best.h5")
+
+
+def test_values_that_are_not_finite_are_refused_before_anything_is_trained(copied: Path) -> None:
+    with h5py.File(copied / "weights_best.h5", "r+") as file:
+        file["prob/prob/kernel"][...] = np.nan
+    with pytest.raises(PluginError, match=r"weights_best\.h5: prob/kernel holds values that aren't finite"):
+        StarDist.check_init(StarDistConfig.model_validate(NET), copied)
+
+
+def test_a_configuration_nested_beyond_reading_is_one_clear_error(copied: Path) -> None:
+    (copied / "config.json").write_text("[" * 100_000)
+    with pytest.raises(PluginError, match=r"config\.json: can't be read"):
+        StarDist.check_init(StarDistConfig.model_validate(NET), copied)
 
 
 def test_what_is_no_hdf5_is_one_clear_error(copied: Path) -> None:

@@ -231,6 +231,8 @@ def test_without_steps_weights_are_used_as_published_in_one_arm_once(
         ),
         ({"segmenters": ["threshold"], "init": "LEVEL"}, ConfigError, "'threshold' can't start from a file"),
         ({"init": "nowhere"}, ConfigError, "nowhere: no such file"),
+        ({"init": "/dev/null"}, ConfigError, "/dev/null: is neither a file nor a folder"),
+        ({"init": "dataset:"}, ConfigError, "give the name of a dataset, or a path"),
         ({"init": "BROKEN"}, PluginError, "broken: holds no level"),
         ({"init": "dataset:discs"}, ConfigError, "the study tests on this dataset"),
         (

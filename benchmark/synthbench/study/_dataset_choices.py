@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from synthbench.environments.plugins import split_name
 
@@ -109,3 +109,10 @@ class DatasetConfig(StudyPart):
     @classmethod
     def _from_name(cls, value: Any) -> Any:
         return split_environment({"name": value} if isinstance(value, str) else value)
+
+    @field_validator("name")
+    @classmethod
+    def _has_a_name(cls, value: str) -> str:
+        if not value.strip():
+            raise ValueError("give the name of a dataset, or a path; the current folder is '.'")
+        return value

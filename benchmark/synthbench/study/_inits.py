@@ -171,6 +171,8 @@ def _from_file(hosts: Hosts, entry: Registered, choice: PluginConfig, init: Init
     path = Path(str(init.file)).expanduser()
     if not path.exists():
         raise ConfigError(f"{owner}: init: {path}: no such file; give scratch, the path of a file, or dataset:NAME")
+    if not path.is_file() and not path.is_dir():
+        raise ConfigError(f"{owner}: init: {path}: is neither a file nor a folder; give the path of a file of weights")
     hosts.check_init(entry, choice.config, path.resolve())
     declared = init.trained_on if init.trained_on is not None else read_card(path, choice.name).trained_on
     return ResolvedInit(

@@ -11,6 +11,7 @@ from torch import nn
 from synthbench.errors import ConfigError, PluginError
 from synthbench.plugin.api import Budget, Context, Init
 from synthbench.toolkit.training.initial_weights import (
+    check_tensors,
     initialise_from,
     input_channels,
     read_start,
@@ -59,7 +60,9 @@ def test_a_file_without_a_head_starts_the_others() -> None:
         (trained(width=4), "0.weight"),
         (trained(channels=3), "0.weight"),
         ({**trained(), "more.weight": torch.zeros(1)}, "more.weight"),
-        ({**trained(), "0.weight": torch.full((3, 1, 3, 3), torch.nan)}, "0.weight"),
+        ({**trained(), "0.weight": torch.full((3, 1, 3, 3), torch.nan)}, "0.weight holds values that aren't finite"),
+        ({**trained(), "0.weight": torch.ones(3, 1, 3, 3, dtype=torch.int64)}, "0.weight holds values of type int64"),
+        ({**trained(), "0.bias": torch.ones(3, dtype=torch.complex64)}, "0.bias holds values of type complex64"),
         ({}, "missing"),
     ],
 )
@@ -69,6 +72,15 @@ def test_another_networks_weights_are_refused_and_change_nothing(tensors: dict[s
         initialise_from(net, tensors, "x.pt", heads=["2."], hint="do that")
     assert str(caught.value).startswith("x.pt")
     assert all(torch.equal(value, before[name]) for name, value in net.state_dict().items())
+
+
+def test_weights_are_checked_against_a_network_without_values() -> None:
+    with torch.device("meta"):
+        expected = network().state_dict()
+    check_tensors(expected, trained(), "x.pt")
+    check_tensors(expected, {name: value.to(torch.float64) for name, value in trained().items()}, "x.pt")
+    with pytest.raises(PluginError, match=r"x\.pt: 2\.bias holds values that aren't finite"):
+        check_tensors(expected, {**trained(), "2.bias": torch.tensor([1.0, torch.inf])}, "x.pt")
 
 
 def test_a_grey_picture_as_rgb_gets_the_same_answer() -> None:

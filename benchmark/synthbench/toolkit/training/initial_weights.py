@@ -23,7 +23,15 @@ if TYPE_CHECKING:
 
     from synthbench.plugin.api import Context
 
-__all__ = ["initialise_from", "input_channels", "read_start", "refuse_new_head", "repeat_input", "tensor_problem"]
+__all__ = [
+    "check_tensors",
+    "initialise_from",
+    "input_channels",
+    "read_start",
+    "refuse_new_head",
+    "repeat_input",
+    "tensor_problem",
+]
 
 
 StartT = TypeVar("StartT")
@@ -113,6 +121,35 @@ def tensor_problem(expected: Mapping[str, Sequence[int]], found: Mapping[str, Se
     return ""
 
 
+def check_tensors(
+    expected: Mapping[str, torch.Tensor], found: Mapping[str, torch.Tensor], source: object, *, hint: str = ""
+) -> None:
+    """Raise `PluginError` if tensors can't be the weights of a network: other names, shapes or types, or not finite.
+
+    Parameters
+    ----------
+    expected
+        The network's, by name; they may be on the device ``meta``, without values.
+    found
+        Those in question, by name.
+    source
+        Where they come from, for the message.
+    hint
+        What to do where names or shapes are others.
+    """
+    problem = tensor_problem(
+        {name: value.shape for name, value in expected.items()}, {name: value.shape for name, value in found.items()}
+    )
+    if problem:
+        raise PluginError(f"{source}: the weights are another network's: {problem}{f'; {hint}' if hint else ''}")
+    for name, value in found.items():
+        if expected[name].is_floating_point() and not value.is_floating_point():
+            kind = str(value.dtype).removeprefix("torch.")
+            raise PluginError(f"{source}: {name} holds values of type {kind}; weights are floating-point numbers")
+        if not bool(value.isfinite().all()):
+            raise PluginError(f"{source}: {name} holds values that aren't finite; the training that made it diverged")
+
+
 def initialise_from(
     network: nn.Module,
     tensors: Mapping[str, torch.Tensor],
@@ -154,16 +191,8 @@ def initialise_from(
         {name: tensors[name].shape for name in is_head if name in tensors},
     )
     drawn = set() if fits else set(is_head)
-    problem = tensor_problem(
-        {name: value.shape for name, value in state.items() if name not in drawn},
-        {name: value.shape for name, value in tensors.items() if name not in drawn},
-    )
-    if problem:
-        raise PluginError(f"{source}: the weights are another network's: {problem}{f'; {hint}' if hint else ''}")
     chosen = {name: value for name, value in tensors.items() if name not in drawn}
-    for name, value in chosen.items():
-        if not bool(value.isfinite().all()):
-            raise PluginError(f"{source}: {name} holds values that aren't finite; the training that made it diverged")
+    check_tensors({name: value for name, value in state.items() if name not in drawn}, chosen, source, hint=hint)
     network.load_state_dict({**state, **chosen})
     if drawn and notify is not None:
         notify(f"init {source}: its output layer doesn't fit this task, so that of the network starts from the seed")

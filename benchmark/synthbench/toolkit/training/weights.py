@@ -13,6 +13,7 @@ import io
 import os
 import re
 import warnings
+import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "SAFETENSORS",
+    "archive_problem",
     "load_weights",
     "read_bytes",
     "read_state_dict",
@@ -34,6 +36,9 @@ __all__ = [
 
 SAFETENSORS = "ask the authors for a safetensors file"
 """What to do where a file can't be loaded safely."""
+
+_SAFETENSORS_HEADER = b'{"'
+"""What follows the first eight bytes of a safetensors file."""
 
 # -- a plugin's own weights -------------------------------------------------------------------------------------------
 
@@ -144,9 +149,32 @@ def torch_reason(error: Exception) -> str:
     text = " ".join(str(error).split())
     if "weights_only" in text:
         text = text.partition("WeightsUnpickler error: ")[2].partition(" Please ")[0]
+    if isinstance(error, KeyError | IndexError | AttributeError | TypeError):  # of the reader, lost in other bytes
+        text = "damaged, or not written by torch"
     if not text or "weights_only" in text or "http" in text:
         text = "it can't be loaded safely"
+    text = text.partition(" This is an internal")[0]
     return text[:160].rstrip(". ") or type(error).__name__
+
+
+def archive_problem(source: Path | io.BytesIO, size: int) -> str:
+    """Return why the archive of a torch checkpoint isn't unpacked; "" if it may be, or if there is none.
+
+    Parameters
+    ----------
+    source
+        The file, or its content.
+    size
+        Bytes that it has. Torch doesn't compress, so what is unpacked has no more.
+    """
+    try:
+        with zipfile.ZipFile(source) as archive:
+            unpacked = sum(entry.file_size for entry in archive.infolist())
+    except (OSError, ValueError, zipfile.BadZipFile, NotImplementedError):
+        return ""
+    if unpacked <= size:
+        return ""
+    return f"its {size:,} bytes unpack to {unpacked:,}, and torch doesn't compress"
 
 
 def read_state_dict(path: Path, expected: str = "", *, entry: str = "") -> dict[str, torch.Tensor]:
@@ -168,15 +196,22 @@ def read_state_dict(path: Path, expected: str = "", *, entry: str = "") -> dict[
     from safetensors.torch import load
 
     content = read_bytes(path, expected)
+    if not content:
+        raise PluginError(f"{path}: is empty; download it again")
+    is_safetensors = path.suffix == ".safetensors"
+    if not is_safetensors and content[8:10] == _SAFETENSORS_HEADER:
+        raise PluginError(f"{path}: is a safetensors file; give it a name that ends in .safetensors")
+    if not is_safetensors and (problem := archive_problem(io.BytesIO(content), len(content))):
+        raise PluginError(f"{path}: not a file of weights: {problem}; {SAFETENSORS}")
     try:
-        if path.suffix == ".safetensors":
+        if is_safetensors:
             tensors: Any = load(content)
         else:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # what is wrong with a file is an error here
                 tensors = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
     except Exception as error:  # both readers raise exceptions of any class for a damaged file
-        if path.suffix == ".safetensors":
+        if is_safetensors:
             what = f"not a file of weights: damaged, or no safetensors: {error}; download it again"
         elif unsafe := re.search(r"GLOBAL (\S+)", str(error)):
             convert = f"take its tensors out with 'synthbench weights convert {path} NEW.safetensors'"
@@ -190,4 +225,9 @@ def read_state_dict(path: Path, expected: str = "", *, entry: str = "") -> dict[
         raise PluginError(
             f"{path}: not a state dict: it holds more than named tensors; 'synthbench weights convert' takes them out"
         )
+    for name, tensor in tensors.items():
+        if not isinstance(name, str):
+            raise PluginError(f"{path}: not a state dict: {name!r} isn't the name of a tensor; {SAFETENSORS}")
+        if tensor.layout is not torch.strided or tensor.is_quantized or tensor.is_meta:
+            raise PluginError(f"{path}: {name} is stored as a sparse, quantised or empty tensor; {SAFETENSORS}")
     return dict(tensors)

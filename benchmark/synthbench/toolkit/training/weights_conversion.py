@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from synthbench.errors import PluginError, join_names, write_error_reason
-from synthbench.toolkit.training.weights import SAFETENSORS, torch_reason
+from synthbench.toolkit.training.weights import SAFETENSORS, archive_problem, torch_reason
 
 if TYPE_CHECKING:
     import torch
@@ -203,6 +203,8 @@ def _load(path: Path, *, mmap: bool = False, skip: bool = False) -> Any:
     import torch
 
     try:
+        if problem := archive_problem(path, path.stat().st_size):
+            raise PluginError(f"{path}: not a torch checkpoint: {problem}; {SAFETENSORS}")
         with (
             torch.serialization.safe_globals(_harmless() + (_placeholders(path) if skip else [])),
             warnings.catch_warnings(),
@@ -216,6 +218,8 @@ def _load(path: Path, *, mmap: bool = False, skip: bool = False) -> Any:
             return torch.load(path, map_location="cpu", weights_only=True)
     except OSError as error:
         raise PluginError(f"{path}: can't be read: {error.strerror or error}") from None
+    except PluginError:
+        raise
     except Exception as error:  # torch raises exceptions of any class for a damaged file
         if unsafe := re.search(r"GLOBAL (\S+)", str(error)):
             advice = SAFETENSORS if skip else f"take the tensors out with 'synthbench weights convert {path}'"
