@@ -33,17 +33,12 @@ def source(path: Path) -> Source:
 @cache
 def _source(path: Path, size: int, changed_ns: int) -> Source:
     content = path.read_bytes()
-    state = hashlib.sha256(_rules() + b"\0" + content).hexdigest()
+    rules = Path(syntax_trees.__file__).read_bytes()
+    state = hashlib.sha256(rules + b"\0" + content).hexdigest()
     if (found := _recall(path, state)) is None:
         found = syntax_trees.parse(content)
         _remember(path, state, found)
     return found
-
-
-@cache
-def _rules() -> bytes:
-    """Return what the result of a parse depends on, beside the file."""
-    return Path(syntax_trees.__file__).read_bytes()
 
 
 def _recall(path: Path, state: str) -> Source | None:
