@@ -16,9 +16,19 @@ from synthbench.datasets.split_files import read_splits
 from synthbench.datasets.splits import Split
 from synthbench.errors import ConfigError
 from synthbench.plugin.api import Context
+from synthbench.samples import SampleSet
 from synthbench.store import file_digest
 
-__all__ = ["OpenBoard", "baseline_keys", "board_splits", "check_file", "fetch_entries", "open_board", "own_data"]
+__all__ = [
+    "OpenBoard",
+    "baseline_keys",
+    "board_splits",
+    "check_file",
+    "described_data",
+    "fetch_entries",
+    "open_board",
+    "own_data",
+]
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,6 +91,21 @@ def baseline_keys(path: str | Path) -> frozenset[str]:
         trainings = _open(board, folder, listed).contents.trainings
         found |= {str(row["evaluate"]) for row in trainings if not row["generator"]}
     return frozenset(found)
+
+
+def described_data(path: str | Path) -> Mapping[str, SampleSet]:
+    """Return the datasets of a board by their titles, as its first entry describes them: without pixels.
+
+    Raises
+    ------
+    ConfigError, DataError
+        As `open_board` does.
+    """
+    board, folder = read_board(path)
+    if not board.entries:
+        raise ConfigError(f"{folder}: has no entries; add one with 'synthbench board add {folder} BUNDLE'")
+    check_file(folder, board.entries[0])
+    return _open(board, folder, board.entries[0]).contents.datasets
 
 
 def _open(board: Board, folder: Path, listed: BoardEntry) -> Entry:

@@ -47,8 +47,8 @@ def study_content(path: str | Path, generators: Sequence[str], datasets: Sequenc
         dataset["name"] = places.get(title, title)
         if not _is_at_hand(dataset["name"], dataset.get("environment", "")):
             raise ConfigError(
-                f"{folder}: its dataset {title!r} isn't at hand; get it with 'synthbench dataset add {title}', or give "
-                f"its folder: --dataset PATH/{title}"
+                f"{folder}: its dataset {title!r} isn't at hand; get it with 'synthbench dataset add {title}', give "
+                f"its folder: --dataset PATH/{title}, or name images that you have: synthbench board data {folder} PATH"
             )
         if _is_sample_set(dataset["name"]):
             dataset.pop("ignore", None)  # a sample set has its ignore region

@@ -4,6 +4,7 @@
   add          add a bundle, after it was verified: the same study, splits, datasets and seeds
   check        verify entries (all, or those named): hashes, consistency, and scores computed again from predictions;
                are the tables up to date? Each problem is one line; the exit code is then 1
+  data         keep a dataset that you have under other names as the board's: images are recognised by their content
   render       write README.md, leaderboard.md, .csv and .json, and report.html into the folder of the board
 
 To take part: synthbench run BOARD --generators my-method; synthbench bundle runs/…; synthbench board add BOARD FILE.
@@ -45,11 +46,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     checking.add_argument("--download", action="store_true", help="download entries that have an address")
     checking.add_argument("--json", action="store_true", help="print JSON")
+    keeping = actions.add_parser("data", help="keep a dataset that you have under other names as the board's")
+    keeping.add_argument("board", metavar="BOARD", help="folder of the board")
+    keeping.add_argument("dataset", metavar="DATASET", help="its name in the library, or a path")
+    keeping.add_argument(
+        "--as", dest="title", metavar="NAME", help="the board's name for it, if it has several datasets"
+    )
+    keeping.add_argument("--out", metavar="DIR", help="write it to DIR/NAME, instead of into the library")
     rendering = actions.add_parser("render", help="write what the board shows into its folder")
     rendering.add_argument("board", metavar="BOARD", help="folder of the board")
     making.set_defaults(action=_new)
     adding.set_defaults(action=_add)
     checking.set_defaults(action=_check)
+    keeping.set_defaults(action=_data)
     rendering.set_defaults(action=_render)
 
 
@@ -120,6 +129,30 @@ def _check(args: argparse.Namespace) -> int:
         for line in findings_lines(findings, args.board):
             print(line)
     return 1 if findings.problems else 0
+
+
+def _data(args: argparse.Namespace) -> int:
+    from synthbench.board.model import read_board
+    from synthbench.board.naming import write_named
+    from synthbench.cli._progress_bar import progress_bar
+    from synthbench.datasets.library import Library, open_dataset
+    from synthbench.errors import ConfigError
+
+    board, folder = read_board(args.board)
+    if args.title is None and len(board.splits) > 1:
+        raise ConfigError(f"{folder}: is on {', '.join(board.splits)}; say which of them this is with --as NAME")
+    title = args.title or next(iter(board.splits))
+    hint = "give a folder with --out DIR"
+    place = Path(args.out).expanduser() / title if args.out else Library().new_folder(title, hint)
+    samples, _ = open_dataset(args.dataset)
+    with progress_bar(title) as progress:
+        kept = write_named(folder, title, samples, place, progress)
+    print(
+        f"kept {len(kept)} of the {len(samples)} images of {args.dataset} as {title}, under the board's names: {place}"
+    )
+    where = f" --dataset {place}" if args.out else ""
+    print(f"to take part: synthbench run {folder} --generators my-method{where}")
+    return 0
 
 
 def _render(args: argparse.Namespace) -> int:

@@ -79,9 +79,7 @@ class Library:
         DataError
             If the name is taken, or the data can't be used; nothing is written then.
         """
-        if prepared.name in registry().names("dataset"):
-            raise DataError(f"dataset name {prepared.name!r} is used by a plugin; choose another --name")
-        return prepared.write(self._free(prepared.name), progress)
+        return prepared.write(self.new_folder(prepared.name), progress)
 
     def build(
         self, plugin: str, config: Mapping[str, Any], *, name: str | None = None, progress: Progress = silent
@@ -96,12 +94,16 @@ class Library:
         shutil.rmtree(work, ignore_errors=True)
         return samples
 
-    def _free(self, name: str) -> Path:
+    def new_folder(self, name: str, hint: str = "choose another --name") -> Path:
+        """Return where a dataset goes that no plugin makes; raise `DataError`, with the hint, if the name is taken."""
+        if name in registry().names("dataset"):
+            raise DataError(f"dataset name {name!r} is used by a plugin; {hint}")
+        return self._free(name, hint)
+
+    def _free(self, name: str, hint: str = "choose another --name") -> Path:
         folder = self.folder(name)
         if folder.exists():
-            raise DataError(
-                f"dataset {name!r} already exists at {folder}; choose another --name, or remove that folder"
-            )
+            raise DataError(f"dataset {name!r} already exists at {folder}; {hint}, or remove that folder")
         _make(self.root)
         return folder
 
