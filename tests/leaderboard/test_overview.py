@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -44,6 +46,17 @@ def test_it_has_the_mean_of_the_differences_of_the_leaderboard(overview: pd.Data
     rows = table[(table["fraction"] == 45) & (table["generator"] == "good")]
     assert overview.loc["real + good × 1x", "delta"] == pytest.approx(rows["delta"].mean())
     assert overview.loc["real + good × 1x", "comparisons"] == len(rows) == 4
+
+
+def test_the_page_shows_it_where_the_study_has_several_comparisons(
+    results: Any, table: pd.DataFrame, overview: pd.DataFrame, tmp_path: Path
+) -> None:
+    page = leaderboard.page(results, tmp_path, found=table)
+    assert "mean over datasets, amounts and segmenters" in page
+    (row,) = re.findall(r"<tr class=\"better\">\s*<td[^>]*>good × 1x</td>(.*?)</tr>", page, re.DOTALL)
+    assert f'data-sort="{float(overview.loc["real + good × 1x", "delta"])!r}"' in row
+    other = leaderboard.page(results, tmp_path, 0.75)
+    assert "mean over datasets, amounts and segmenters" not in other
 
 
 def test_it_counts_verdicts(overview: pd.DataFrame) -> None:

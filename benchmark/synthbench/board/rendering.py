@@ -85,16 +85,8 @@ def as_markdown(groups: list[Group], tables: list[pd.DataFrame], head: str = "",
     return head + "\n".join(parts)
 
 
-_ABOUT_OVERVIEW = (
-    "Mean Δ over all comparisons with its 95 % interval, which covers other test images and seeds, not other datasets "
-    "or segmenters. won, lost: share of the comparisons that are better or worse by themselves; the others are "
-    "undecided. of headroom: mean share of the gain from more real images, weighted by this gain. An arm that lacks a "
-    "comparison has no mean and no rank."
-)
-
-
 def _overview(found: pd.DataFrame) -> str:
-    return f"{leaderboard.overview_markdown(found)}\n{_ABOUT_OVERVIEW}\n"
+    return f"{leaderboard.overview_markdown(found)}\n{leaderboard.ABOUT_OVERVIEW}\n"
 
 
 def notes_of(group: Group) -> list[str]:

@@ -3,7 +3,7 @@
 from synthbench.leaderboard._baseline_delta import baseline_delta
 from synthbench.leaderboard._baseline_delta_text import terminal_baseline_delta
 from synthbench.leaderboard._console import terminal, terminal_by_group
-from synthbench.leaderboard._overview import overview
+from synthbench.leaderboard._overview import ABOUT_OVERVIEW, overview
 from synthbench.leaderboard._pages import page
 from synthbench.leaderboard._render import as_json, brief_markdown, csv, markdown, overview_markdown
 from synthbench.leaderboard._reporting import report
@@ -11,6 +11,7 @@ from synthbench.leaderboard._strata import by_group
 from synthbench.leaderboard._tables import table
 
 __all__ = [
+    "ABOUT_OVERVIEW",
     "as_json",
     "baseline_delta",
     "brief_markdown",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +11,9 @@ import pandas as pd
 from synthbench.leaderboard._columns import title
 from synthbench.leaderboard._formatting import MISSING, first_words, records, short, text
 
-__all__ = ["Grid", "TableCell", "grid", "kind_of"]
+__all__ = ["Grid", "TableCell", "grid", "kind_of", "overview_grid"]
+
+from synthbench.leaderboard._overview import overview_lines
 
 
 @dataclass(frozen=True)
@@ -58,3 +60,29 @@ def _table_cell(row: dict[str, Any], name: str) -> TableCell:
     if value is None or pd.isna(value):
         return TableCell(shown_text, "", "number" if name == "delta" else "blank")
     return TableCell(shown_text, repr(float(value)), "number")
+
+
+def overview_grid(found: pd.DataFrame) -> Grid:
+    """Return `synthbench.leaderboard.overview` as a table to show."""
+    heads, *lines = overview_lines(found)
+    rows = [
+        (first_words(line[_VERDICT]).replace(" ", "-"), [_overview_cell(row, n, text) for n, text in enumerate(line)])
+        for row, line in zip(found.to_dict("records"), lines, strict=True)
+    ]
+    return Grid(
+        "All comparisons: mean over datasets, amounts and segmenters", list(zip(heads, heads, strict=True)), rows
+    )
+
+
+_SORTED_BY = ("arm", "delta", "verdict", "rank", "won", "lost", "recovered", "comparisons")
+"""What the columns of an overview are sorted by."""
+_VERDICT = _SORTED_BY.index("verdict")
+
+
+def _overview_cell(row: Mapping[Any, Any], column: int, shown_text: str) -> TableCell:
+    value = row[_SORTED_BY[column]]
+    if column == _VERDICT:
+        return TableCell(shown_text, shown_text, "verdict")
+    if isinstance(value, str):
+        return TableCell(shown_text, shown_text, "text")
+    return TableCell(shown_text, "" if pd.isna(value) else repr(float(value)), "number")

@@ -17,7 +17,15 @@ from synthbench.statistics import Comparison, compare_over_blocks, holm, share_o
 if TYPE_CHECKING:
     from synthbench.results import Results
 
-__all__ = ["overview", "overview_lines"]
+__all__ = ["ABOUT_OVERVIEW", "overview", "overview_lines"]
+
+ABOUT_OVERVIEW = (
+    "Mean Δ over all comparisons with its 95 % interval, which covers other test images and seeds, not other datasets "
+    "or segmenters. won, lost: share of the comparisons that are better or worse by themselves; the others are "
+    "undecided. of headroom: mean share of the gain from more real images, weighted by this gain. An arm that lacks a "
+    "comparison has no mean and no rank."
+)
+"""What people should know of an overview."""
 
 _MORE = "real, more images"
 _NONE = dict.fromkeys(("recovered", "recovered_low", "recovered_high"), np.nan)

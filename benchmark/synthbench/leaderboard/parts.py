@@ -16,9 +16,10 @@ from synthbench.leaderboard._columns import definition, title
 from synthbench.leaderboard._curves import difference_lines, learning_lines, score_lines
 from synthbench.leaderboard._formatting import MISSING, delta, duration, number, records, short, signed
 from synthbench.leaderboard._gain_chart import Point, gains_by_cost
-from synthbench.leaderboard._grids import Grid, TableCell, grid, kind_of
+from synthbench.leaderboard._grids import Grid, TableCell, grid, kind_of, overview_grid
 from synthbench.leaderboard._headline import opening_notes
 from synthbench.leaderboard._narrative import COPYING, counted, design, details, headline
+from synthbench.leaderboard._overview import ABOUT_OVERVIEW, overview
 from synthbench.leaderboard._render import boards, cost_columns, fidelity_tables, generators, shown
 from synthbench.leaderboard._run_columns import COSTS
 from synthbench.leaderboard._tables import table
@@ -73,6 +74,8 @@ class PageParts:
     aggregation : str
     label_consistency : bool
         Whether a table has such a column.
+    overview : Grid or None
+        See `synthbench.leaderboard.overview`; None at another IoU threshold than the study's.
     boards, fidelity, cost_tables : list of Grid
     notes : list of (str, str, str)
         Name, heading and definition of all columns.
@@ -81,6 +84,7 @@ class PageParts:
     curves, learning : list of dict
         ``title`` and ``charts``.
     blocks : list of ComparisonBlock
+    about_overview : str
     """
 
     table: pd.DataFrame
@@ -92,6 +96,7 @@ class PageParts:
     advice: list[Advice]
     aggregation: str
     label_consistency: bool
+    overview: Grid | None
     boards: list[Grid]
     fidelity: list[Grid]
     cost_tables: list[Grid]
@@ -101,6 +106,7 @@ class PageParts:
     curves: list[dict[str, Any]]
     learning: list[dict[str, Any]]
     blocks: list[ComparisonBlock]
+    about_overview: str = ABOUT_OVERVIEW
 
 
 def page_parts(
@@ -127,6 +133,7 @@ def page_parts(
     parts = list(boards(whole))
     used = [name for _, part in parts for name in _all_columns(part)]
     metric = str(whole["metric"].iloc[0])
+    means = overview(results, whole, aggregation) if iou == results.study.iou else None
     return PageParts(
         table=whole,
         headline=headline(whole),
@@ -137,6 +144,7 @@ def page_parts(
         advice=advice(results, board=whole),
         aggregation=aggregation,
         label_consistency="label_consistency" in used,
+        overview=None if means is None else overview_grid(means),
         boards=[grid(heading, part, shown(part)) for heading, part in parts],
         fidelity=[each for heading, part in parts for each in _fidelity(heading, part)],
         cost_tables=[grid(heading, part, ["segmenter", "arm", *cost_columns(part)]) for heading, part in parts],
