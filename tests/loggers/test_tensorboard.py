@@ -105,9 +105,9 @@ def test_event_files_have_the_pictures_and_the_scores(logged) -> None:
         np.testing.assert_array_equal(images[-1][1].convert("RGB"), picture.convert("RGB"))
     (draw,) = (task for task in logged.plan.tasks.values() if task.kind == "draw")
     assert [step for step, _ in read(folder_of(logged, draw))["samples"]] == [0]
-    board = logged.table().set_index("arm")["f1@0.50"]
+    board = logged.table().set_index("arm")["f1@mean"]
     for run in logged.plan.training_runs:
-        ((_, score),) = read(folder_of(logged, logged.plan.tasks[run.evaluate]))["f1/0.50"]
+        ((_, score),) = read(folder_of(logged, logged.plan.tasks[run.evaluate]))["f1/mean"]
         assert score == pytest.approx(board[run.arm])
 
 

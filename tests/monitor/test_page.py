@@ -15,7 +15,7 @@ def test_the_run_leaves_a_page_that_no_longer_refreshes(watched) -> None:
     page = (watched.folder / "progress.html").read_text(encoding="utf-8")
     assert "http-equiv" not in page
     assert 'href="report.html"' in page
-    assert "f1@0.50" in page
+    assert "f1@mean" in page
 
 
 def test_the_page_refreshes_while_the_run_goes_on_and_asks_no_other_host(watched) -> None:

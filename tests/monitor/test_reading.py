@@ -42,7 +42,7 @@ def test_a_finished_run_has_the_scores_of_its_leaderboard(watched) -> None:
     assert all(count[1:] == (0, 0, 0) for count in counts(status).values())
     planned = json.loads((watched.folder / "plan.json").read_text())
     assert sum(count[0] for count in counts(status).values()) == len(planned)
-    board = watched.board.set_index("arm")["f1@0.50"]
+    board = watched.board.set_index("arm")["f1@mean"]
     assert {row.metric for row in status.scores} == set(watched.board["metric"])
     assert {row.arm: row.score for row in status.scores} == pytest.approx(dict(board))
     assert {(row.finished, row.planned) for row in status.scores} == {(2, 2)}
