@@ -26,7 +26,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     run = tmp_path_factory.mktemp("run")
     made = frames.results(segmenters=("unet",), count=10, seeds=2)
     made = frames.lose(made, (made.runs["generator"] == "pix2pix") & (made.runs["seed"] == 0))
-    study = make_study({"name": "trial", "datasets": ["phantom-nuclei"], "segmenters": ["unet"]}, "trial")
+    study = make_study({"name": "trial", "datasets": ["phantom-nuclei"], "segmenters": ["unet"], "iou": 0.5}, "trial")
     (run / "study.yaml").write_text(study.to_yaml(), encoding="utf-8")
     save_results(Results(study, made.images, made.runs, made.fidelity, made.label_consistency, made.tasks), run)
     return run

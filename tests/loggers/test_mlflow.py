@@ -60,4 +60,4 @@ def test_the_address_comes_from_the_environment_or_is_asked_for(
         make_loggers(["mlflow"], {})
     monkeypatch.setenv("MLFLOW_TRACKING_URI", address)
     ((name, logger),) = make_loggers(["mlflow"], {})
-    assert (name, logger.config.tracking_uri) == ("mlflow", address)
+    assert (name, logger.address) == ("mlflow", address)

@@ -230,7 +230,7 @@ def test_a_stopped_training_goes_on_to_the_same_weights(blob_set, tmp_path: Path
 
 def test_training_that_goes_astray_is_a_failure(blob_set, tmp_path: Path):
     with pytest.raises(Diverged, match="learning rate"):
-        fitted(blob_set, steps=12, lr=1e9, norm="none", context={"folder": tmp_path})
+        fitted(blob_set, steps=12, lr=1.0, norm="none", context={"folder": tmp_path})
 
 
 def test_flat_images_are_a_failure(blob_set):

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field, field_validator
+from pydantic import Field
 
+from synthbench.errors import ConfigError
 from synthbench.loggers.base import LoggedRun, LoggedTask, Logger
 from synthbench.plugin.api import Config
 
@@ -27,17 +28,8 @@ _STATUS = {"finished": "FINISHED", "stopped": "KILLED", "failed": "FAILED"}
 class MLflowConfig(Config):
     """Options of the logger ``mlflow``."""
 
-    tracking_uri: str = Field(
-        "", description="the server, as http://localhost:5000; by default MLFLOW_TRACKING_URI", validate_default=True
-    )
+    tracking_uri: str = Field("", description="the server, as http://localhost:5000; by default MLFLOW_TRACKING_URI")
     experiment: str = Field("", description="the name of the experiment; by default that of the study")
-
-    @field_validator("tracking_uri")
-    @classmethod
-    def _found(cls, given: str) -> str:
-        if not (address := given or os.environ.get("MLFLOW_TRACKING_URI", "")):
-            raise ValueError("no server is named; add --log-option tracking_uri=http://localhost:5000")
-        return address
 
 
 class MLflow(Logger[MLflowConfig]):
@@ -48,10 +40,18 @@ class MLflow(Logger[MLflowConfig]):
 
     Config = MLflowConfig
 
+    def __init__(self, config: MLflowConfig) -> None:
+        super().__init__(config)
+        self.address = config.tracking_uri or os.environ.get("MLFLOW_TRACKING_URI", "")
+        if not self.address:
+            raise ConfigError(
+                "logger 'mlflow': no server is named; add --log-option tracking_uri=http://localhost:5000"
+            )
+
     def start(self, run: LoggedRun) -> None:
         from mlflow import MlflowClient
 
-        self._client: MlflowClient = MlflowClient(tracking_uri=self.config.tracking_uri)
+        self._client: MlflowClient = MlflowClient(tracking_uri=self.address)
         name = self.config.experiment or run.name
         found = self._client.get_experiment_by_name(name)
         self._experiment: str = found.experiment_id if found else self._client.create_experiment(name)

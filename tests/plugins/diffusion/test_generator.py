@@ -225,10 +225,17 @@ def test_objects_are_drawn_where_the_masks_have_them(blob_set: SampleSet) -> Non
         assert_draws_bright_objects(trained)
 
 
+class Unbounded(Diffusion):
+    """Takes a learning rate that the configuration refuses."""
+
+    class Config(Diffusion.Config):
+        learning_rate: float = 1e18
+
+
 @pytest.mark.parametrize("mode", MODES)
 def test_training_that_goes_astray_is_a_failure(blob_set: SampleSet, tmp_path: Path, mode: str) -> None:
     with pytest.raises(Diverged, match="learning rate"):
-        fitted(blob_set, steps=12, learning_rate=1e18, mode=mode, context={"folder": tmp_path})
+        SmallGenerator(Unbounded, SMALL)(blob_set, steps=12, mode=mode, context={"folder": tmp_path})
 
 
 @pytest.mark.parametrize("mode", MODES)

@@ -235,8 +235,11 @@ def test_a_stopped_training_goes_on_to_the_same_weights(
 
 
 def test_training_that_goes_astray_is_a_failure(blob_set: SampleSet) -> None:
+    class Unbounded(R3GanConfig):
+        learning_rate: float = 1e12
+
     with pytest.raises(Diverged):
-        fitted(blob_set, steps=12, learning_rate=1e12)
+        R3Gan(Unbounded(**SMALL)).fit(blob_set, Context(seed=1, budget=Budget(12, 4, 32)))
 
 
 def test_one_and_the_same_picture_is_a_failure(blob_set: SampleSet) -> None:

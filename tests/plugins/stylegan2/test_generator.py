@@ -173,7 +173,7 @@ def test_the_best_of_the_averages_that_were_looked_at_draws(
 
 def test_training_that_goes_astray_is_a_failure(blob_set: SampleSet) -> None:
     with pytest.raises(Diverged):
-        fitted(blob_set, steps=12, learning_rate=1e12)
+        fitted(blob_set, steps=12, learning_rate=1.0)
 
 
 @pytest.mark.parametrize(("head", "what"), [("image_head", "images"), ("mask_head", "masks")])
