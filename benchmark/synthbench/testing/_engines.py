@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -87,6 +88,15 @@ class _EngineHarness:
         with plugin_call(f"{made.__name__}(options, config)"):
             return made(options, Config() if cls else made.Config(**self.keys))
 
+    @cached_property
+    def chains(self) -> list[Message]:
+        """What was heard of two chains of tasks, run once for all checks that look at them; see `chain_tasks`."""
+        return self.run(self.chain_tasks(self.store("ours")), self.store("ours"))
+
+    def chain_tasks(self, store: Store) -> list[Task]:
+        """Return tasks of which some need others."""
+        return self.tasks(store, "fit-generator", "draw")
+
     def run(self, tasks: Sequence[Task], store: Store, cls: type[Engine[Any]] | None = None) -> list[Message]:
         """Run tasks as a study does; return what was heard."""
         heard: list[Message] = []
@@ -148,9 +158,7 @@ def tasks_are_started_and_finished(harness: _EngineHarness) -> None:
 
 def what_a_task_needs_comes_first(harness: _EngineHarness) -> None:
     """A task begins when what it needs is stored, whatever the order in which outcomes come."""
-    store = harness.store("ordered")
-    heard = harness.run(harness.tasks(store, "fit-generator", "draw"), store)
-    wrong = [f"{end.status}: {end.error}" for end in _outcomes(heard).values() if end.status != "done"]
+    wrong = [f"{end.status}: {end.error}" for end in _outcomes(harness.chains).values() if end.status != "done"]
     require(not wrong, f"a task of a chain ended as {wrong and wrong[0]}")
 
 
@@ -180,20 +188,20 @@ def a_failure_is_an_outcome(harness: _EngineHarness) -> None:
 
 def results_are_those_of_the_serial_engine(harness: _EngineHarness) -> None:
     """Artifacts are the same, file by file, as those of the built-in engine that runs one task after another."""
-    found: list[dict[str, Any]] = []
-    for name, cls in (("ours", None), ("theirs", SerialEngine)):
-        store = harness.store(name)
-        tasks = harness.tasks(store, "fit-generator", "draw")
-        harness.run(tasks, store, cls)
-        artifacts = {task.key: store.find(task.kind, task.key) for task in tasks}
-        require(all(artifacts.values()), f"an artifact is missing from the store of {(cls or harness.cls).__name__}")
-        files = {key: artifact.record["files"] for key, artifact in artifacts.items() if artifact}
-        found.append(
-            {f"{key[:12]}/{file}": state["sha256"] for key, each in files.items() for file, state in each.items()}
-        )
-    ours, theirs = found
-    differing = sorted(name for name in ours.keys() | theirs.keys() if ours.get(name) != theirs.get(name))
+    ours, theirs = harness.store("ours"), harness.store("theirs")
+    require(bool(_outcomes(harness.chains)), "no task had an outcome")
+    harness.run(harness.chain_tasks(theirs), theirs, SerialEngine)
+    one, other = _files(harness, ours, harness.cls), _files(harness, theirs, SerialEngine)
+    differing = sorted(name for name in one.keys() | other.keys() if one.get(name) != other.get(name))
     require(not differing, f"{len(differing)} files differ, such as {differing and differing[0]}")
+
+
+def _files(harness: _EngineHarness, store: Store, cls: type[Engine[Any]]) -> dict[str, Any]:
+    """Return the SHA-256 of each file of the chains' artifacts in a store."""
+    artifacts = {task.key: store.find(task.kind, task.key) for task in harness.chain_tasks(store)}
+    require(all(artifacts.values()), f"an artifact is missing from the store of {cls.__name__}")
+    files = {key: artifact.record["files"] for key, artifact in artifacts.items() if artifact}
+    return {f"{key[:12]}/{file}": state["sha256"] for key, each in files.items() for file, state in each.items()}
 
 
 def stopping_leaves_nothing_running(harness: _EngineHarness) -> None:
