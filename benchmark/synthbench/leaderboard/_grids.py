@@ -45,7 +45,11 @@ def kind_of(row: dict[str, Any]) -> str:
     """Return the class of a row on the page: its verdict, ``"real"`` for the baseline, or that it is missing."""
     if row["status"] == MISSING:
         return MISSING
-    return "real" if row["verdict"] == "baseline" else first_words(row["verdict"]).replace(" ", "-")
+    return _row_class(row["verdict"])
+
+
+def _row_class(verdict: str) -> str:
+    return "real" if verdict == "baseline" else first_words(verdict).replace(" ", "-")
 
 
 def _table_cell(row: dict[str, Any], name: str) -> TableCell:
@@ -66,12 +70,11 @@ def overview_grid(found: pd.DataFrame) -> Grid:
     """Return `synthbench.leaderboard.overview` as a table to show."""
     heads, *lines = overview_lines(found)
     rows = [
-        (first_words(line[_VERDICT]).replace(" ", "-"), [_overview_cell(row, n, text) for n, text in enumerate(line)])
+        (_row_class(line[_VERDICT]), [_overview_cell(row, n, text) for n, text in enumerate(line)])
         for row, line in zip(found.to_dict("records"), lines, strict=True)
     ]
-    return Grid(
-        "All comparisons: mean over datasets, amounts and segmenters", list(zip(heads, heads, strict=True)), rows
-    )
+    caption = "All comparisons: mean over datasets, amounts and segmenters"
+    return Grid(caption, [(head, head) for head in heads], rows)
 
 
 _SORTED_BY = ("arm", "delta", "verdict", "rank", "won", "lost", "recovered", "comparisons")
