@@ -34,6 +34,7 @@ def test_what_ends_scoring_ends_all_of_it(trial, folders: list[Path], number: in
     while len(main.children(recursive=True)) < 3:  # two, and the one in which Python keeps account of shared memory
         assert time.monotonic() < deadline
         time.sleep(0.05)
+    time.sleep(0.3)  # the pool is still being filled: Python's own thread complains of workers that die by then
     for each in main.children(recursive=True) if to_all else ():
         each.send_signal(number)
     process.send_signal(number)
