@@ -17,7 +17,6 @@ EVALUATE = LoggedTask("b" * 64, "evaluate", "real", "unet")
 
 @pytest.fixture
 def address(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    pytest.importorskip("mlflow")
     monkeypatch.setenv("MLFLOW_ALLOW_FILE_STORE", "true")
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     return (tmp_path / "mlruns").as_uri()

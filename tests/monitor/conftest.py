@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ import pandas as pd
 import pytest
 
 import synthbench
+from helpers.trial import TRIAL_STUDY, trial_plugins
 from synthbench.store import Store
 
 
@@ -41,27 +41,12 @@ class Watched:
 
 
 @pytest.fixture(scope="session")
-def finished_run(tmp_path_factory: pytest.TempPathFactory, trial_site: Path) -> Iterator[Watched]:
-    from synthbench.plugin.registry import registry
-
+def finished_run(tmp_path_factory: pytest.TempPathFactory, trial_site: Path) -> Watched:
     folder = tmp_path_factory.mktemp("watched")
-    study = {
-        "name": "trial",
-        "datasets": ["discs"],
-        "generators": ["brighter"],
-        "segmenters": ["threshold"],
-        "encoder": "moments",
-        "synthetic": [4],
-        "seeds": 2,
-        "budget": "smoke",
-    }
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(str(trial_site))
+    with trial_plugins(trial_site), pytest.MonkeyPatch.context() as patch:
         patch.setenv("SYNTHBENCH_HOME", str(folder / "home"))
-        registry.cache_clear()
-        ran = synthbench.run(study, store=folder / "store", folder=folder / "run", engine="serial", device="cpu")
-        yield Watched(folder / "run", folder / "store", ran.table())
-    registry.cache_clear()
+        ran = synthbench.run(TRIAL_STUDY, store=folder / "store", folder=folder / "run", engine="serial", device="cpu")
+        return Watched(folder / "run", folder / "store", ran.table())
 
 
 @pytest.fixture

@@ -10,10 +10,9 @@ import pandas as pd
 
 from synthbench.leaderboard._columns import title
 from synthbench.leaderboard._formatting import MISSING, first_words, records, short, text
+from synthbench.leaderboard._overview import overview_lines
 
 __all__ = ["Grid", "TableCell", "grid", "kind_of", "overview_grid"]
-
-from synthbench.leaderboard._overview import overview_lines
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = ["MLflow", "MLflowConfig"]
 
-KEY_TAG = "synthbench.key"
+_KEY_TAG = "synthbench.key"
 _STATUS = {"finished": "FINISHED", "stopped": "KILLED", "failed": "FAILED"}
 
 
@@ -36,6 +36,11 @@ class MLflow(Logger[MLflowConfig]):
     """Writes to an experiment of an MLflow server, a run for each task. A resumed task goes on with its run.
 
     Names have no @ there: the score ``f1@0.50`` is ``f1/0.50``. Numbers are sent by a thread of MLflow's.
+
+    Raises
+    ------
+    ConfigError
+        If no server is named.
     """
 
     Config = MLflowConfig
@@ -71,20 +76,22 @@ class MLflow(Logger[MLflowConfig]):
         self._client.log_image(self._run(task), image, key=name, step=step, synchronous=True)
 
     def finish(self, status: str) -> None:
-        for sent in self._sent:
-            sent.wait()
-        for run in self._runs.values():
-            self._client.set_terminated(run, _STATUS[status])
+        try:
+            for sent in self._sent:
+                sent.wait()
+        finally:
+            for run in self._runs.values():
+                self._client.set_terminated(run, _STATUS[status])
 
     def _run(self, task: LoggedTask) -> str:
         if task.key not in self._runs:
-            which = f"tags.`{KEY_TAG}` = '{task.key}'"
+            which = f"tags.`{_KEY_TAG}` = '{task.key}'"
             found = self._client.search_runs([self._experiment], which, max_results=1)
             if found:
                 self._client.update_run(found[0].info.run_id, status="RUNNING")
                 self._runs[task.key] = found[0].info.run_id
             else:
-                tags = {KEY_TAG: task.key, "synthbench.kind": task.kind, "synthbench.plugin": task.plugin}
+                tags = {_KEY_TAG: task.key, "synthbench.kind": task.kind, "synthbench.plugin": task.plugin}
                 run = self._client.create_run(self._experiment, tags=tags, run_name=task.label)
                 self._runs[task.key] = run.info.run_id
         return self._runs[task.key]
