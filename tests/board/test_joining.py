@@ -13,7 +13,7 @@ import pytest
 from helpers.boards import Place
 from synthbench.board.entries import Entry, open_entry
 from synthbench.board.frozen import freeze
-from synthbench.board.joining import check_belongs, join, join_results
+from synthbench.board.joining import check_belongs, join_results
 from synthbench.bundle.contents import Contents
 from synthbench.errors import ConfigError
 from synthbench.results import Results
@@ -151,7 +151,7 @@ def changed_study(contents: Contents, **values: Any) -> Contents:
         ({"synthetic": ["2x"]}, r"synthetic: is \['2x'\], the board's \[4\]"),
         ({"border_objects": "exclude"}, "border_objects: is 'exclude', the board's 'include'"),
         ({"segmenters": ["warm"]}, "segmenters"),
-        ({"decide": 0.02}, "decide: gives arms as many seeds as they need"),
+        ({"decide": 0.02}, "decide: is 0.02, the board's not given"),
     ],
 )
 def test_another_study_is_refused_with_the_field(first: Entry, values: dict[str, Any], words: str) -> None:
@@ -180,10 +180,3 @@ def test_other_images_splits_and_configurations_are_refused(first: Entry) -> Non
 
     with pytest.raises(ConfigError, match=r"segmenters\.threshold\.config\."):
         check_belongs(with_plan(first, level, ("fit-segmenter",)), study, splits, "the board")
-
-
-def test_a_study_that_decides_is_not_joined(first: Entry) -> None:
-    deciding = Entry("deciding", changed_study(first.contents, decide=0.02))
-    assert len(join([deciding], deciding.contents.study.model_copy(update={"generators": []}))) == 1
-    with pytest.raises(ConfigError, match="decides how many seeds"):
-        join_results([deciding, first])

@@ -44,5 +44,7 @@ def test_verdicts_and_reasons_in_words() -> None:
     assert sequential_verdict(arm, 0.02) == "better, within ±.02"
     assert sequential_verdict(replace(arm, direction=-1, within=False), 0.02) == "worse"
     assert decided_text(arm, 0.02) == "decided after 3 seeds"
+    assert decided_text(replace(arm, state="open"), 0.02) == "stopped by time; undecided after 3 seeds"
+    assert decided_text(replace(arm, state="open"), 0.02, joined=True) == "undecided after 3 seeds"
     assert "±0.031" in decided_text(replace(arm, state="stopped", limit=0.031), 0.02)
     assert "±" not in decided_text(replace(arm, state="stopped", limit=0.01), 0.02)

@@ -13,6 +13,7 @@ import pytest
 
 from helpers import frames
 from synthbench import leaderboard
+from synthbench.leaderboard.decisions import decisions
 
 EFFECTS = {"real": 0.0, "real + good × 45": 0.06, "real + bad × 45": -0.12}
 QUIET: dict[str, Any] = {"image_spread": 0.02, "effect_spread": 0.002, "seed_spread": 0.001, "count": 40}
@@ -99,6 +100,29 @@ def test_ranks_and_wins_are_those_of_bencheval(overview: pd.DataFrame, table: pd
         if arm != "real":
             assert overview.loc[arm, "won"] == wins.loc[arm, "real"]
             assert overview.loc[arm, "lost"] == wins.loc["real", arm]
+
+
+def test_of_a_study_that_decides_intervals_hold_whenever_arms_were_stopped(
+    results: Any, overview: pd.DataFrame
+) -> None:
+    """A gain that is real and small is a win, and the mean is as much wider as the widest of its comparisons."""
+    study = SimpleNamespace(**{**vars(results.study), "decide": 0.2})
+    deciding: Any = SimpleNamespace(**{**vars(results), "study": study})
+    deciding.runs = results.runs.assign(most_seeds=6)
+    board = leaderboard.table(deciding, draws=500)
+    assert "better, within ±.2" in set(board["verdict"])
+    found = leaderboard.overview(deciding, board, draws=500).set_index("arm")
+    assert found["won"].equals(overview["won"])
+    assert found["lost"].equals(overview["lost"])
+    factors = [
+        arm.widening for _, decided in decisions(deciding) for name, arm in decided.arms.items() if "good" in name
+    ]
+    row, fixed = (each.loc["real + good × 1x"] for each in (found, overview))
+    assert row["delta"] == fixed["delta"]
+    assert max(factors) > 1
+    for end in ("delta_low", "delta_high"):
+        assert row[end] - row["delta"] == pytest.approx(max(factors) * (fixed[end] - fixed["delta"]))
+    assert row["p"] >= fixed["p"]
 
 
 def test_a_single_comparison_has_no_overview() -> None:

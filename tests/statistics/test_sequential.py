@@ -77,6 +77,16 @@ def test_without_stopping_all_seeds_of_an_arm_are_looked_at(table: pd.DataFrame)
     assert [found.arms[name].seeds for name in NAMES] == [2, 5, 6, 6]
 
 
+def test_where_all_have_ended_no_arm_waits_for_another(table: pd.DataFrame) -> None:
+    """As of joined results: GOOD has one seed of the two of the first look, and the others go on without it."""
+    found = decided(table, {"real": 6, GOOD: 1, SAME: 3, REST[0]: 2, REST[1]: 6}, margin=0.004, ended=True)
+    assert [found.arms[name].seeds for name in NAMES] == [0, 3, 2, 6]
+    assert found.arms[GOOD].state == "open"
+    assert pd.isna(found.arms[GOOD].value)
+    alone = decided(table, {"real": 3, GOOD: 1, SAME: 3, REST[0]: 2, REST[1]: 3}, margin=0.004, ended=True)
+    assert alone.arms[SAME] == found.arms[SAME]
+
+
 def test_test_images_alone_can_leave_more_than_the_margin(table: pd.DataFrame) -> None:
     few = images(0.0, seeds=4, arms=4, count=6, image_spread=0.1, effect_spread=0.1, seed_spread=0.001)
     found = decided(few, 4, margin=0.005)

@@ -85,11 +85,6 @@ def new_board(
     with _as_bundle(source, store) as bundle:
         entry = replace(open_entry(bundle), path=source)
         contents = entry.contents
-        if contents.study.decide is not None:
-            raise ConfigError(
-                f"{source}: its study decides how many seeds an arm gets (decide), and a board has fixed seeds; run it "
-                "without decide"
-            )
         verified = _verified(entry, bundle, data)
         with BundleFile(bundle) as file:
             made_with = str(file.manifest["synthbench"])

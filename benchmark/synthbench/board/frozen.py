@@ -120,8 +120,6 @@ def differences(contents: Contents, study: Study, splits: Mapping[str, tuple[Spl
     found = list(_compare("", frozen_study(contents.study), frozen_study(study)))
     if not any(field.startswith("segmenters") for field in found):
         found += _compare_planned(contents, study)
-    if contents.study.decide is not None:
-        found.insert(0, "decide: gives arms as many seeds as they need, and the board has fixed seeds")
     known = {title_of(choice): choice.fingerprint for choice in (*study.datasets, *study.test_on)}
     for title in known.keys() & contents.fingerprints.keys():
         if (own := contents.fingerprints[title]) != known[title]:

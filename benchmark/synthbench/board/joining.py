@@ -83,11 +83,6 @@ def join_results(entries: Sequence[Entry]) -> list[Group]:
         If one doesn't belong to the first.
     """
     first = entries[0]
-    if first.contents.study.decide is not None and len(entries) > 1:
-        raise ConfigError(
-            f"{first.path}: its study decides how many seeds an arm gets (decide), so it can't be joined with others; "
-            "run it with fixed seeds"
-        )
     study = freeze(first.contents, first.contents.study.name)
     for entry in entries[1:]:
         check_belongs(entry, study, first.contents.splits, f"the study of {first.path}")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from synthbench.errors import DataError
-from synthbench.results import MOST_SEEDS, WHOLE_IMAGE, trained_and_tested, with_tested_on
+from synthbench.results import ENTRY, MOST_SEEDS, WHOLE_IMAGE, trained_and_tested, with_tested_on
 from synthbench.results.checking import check_sums
 from synthbench.statistics.image_counts import BLOCK, seed_text
 
@@ -58,6 +58,11 @@ class ComparisonBlock:
     def most_seeds(self) -> int:
         """The largest number of segmenter seeds that an arm can be given; 0 where the study's number is fixed."""
         return int(pd.to_numeric(self.runs[MOST_SEEDS]).max()) if MOST_SEEDS in self.runs else 0
+
+    @property
+    def is_joined(self) -> bool:
+        """Whether the trainings come from several results, each of which has ended."""
+        return ENTRY in self.runs
 
     @property
     def arms(self) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,8 +12,9 @@ import pandas as pd
 from synthbench.leaderboard._blocks import ComparisonBlock, blocks
 from synthbench.leaderboard._formatting import NOT_APPLICABLE, percent, short, signed
 from synthbench.leaderboard._verdicts import DRAWS, REAL, headline_metric, verdict
+from synthbench.leaderboard.decisions import decide_block
 from synthbench.results import synthetic_amount_names
-from synthbench.statistics import Comparison, compare_over_blocks, holm, share_of
+from synthbench.statistics import Comparison, compare_over_blocks, holm, interval_and_p, share_of
 
 if TYPE_CHECKING:
     from synthbench.results import Results
@@ -59,7 +61,7 @@ def overview(
         return None
     metric, _ = headline_metric(found[0].task, results.study.iou)
     how: dict[str, Any] = {"metric": metric, "iou": results.study.iou, "aggregation": aggregation, "draws": draws}
-    comparison = compare_over_blocks(_frames(results, found), REAL, **how)
+    comparison = _at_every_look(compare_over_blocks(_frames(results, found), REAL, **how), results, found)
     shares = _recovered(results, found, how)
     ranks = comparison.ranks().set_index("arm")
     corrected = dict(zip(comparison.differences, holm([d.p for d in comparison.differences.values()]), strict=True))
@@ -108,6 +110,27 @@ def _frames(results: Results, found: Sequence[ComparisonBlock]) -> dict[str, lis
     return frames
 
 
+def _at_every_look(comparison: Comparison, results: Results, found: Sequence[ComparisonBlock]) -> Comparison:
+    """Return the comparison with intervals and p-values that hold whenever arms were stopped, of a study that decides.
+
+    A mean is widened as the repeated confidence interval of its comparison that is widened most.
+    """
+    if results.study.decide is None:
+        return comparison
+    factors: dict[str, float] = {}
+    for block in found:
+        names = _labels(results, block)
+        for arm, own in decide_block(block, stop=False).arms.items():
+            factors[names[arm]] = float(np.maximum(factors.get(names[arm], 1.0), own.widening))  # NaN stays
+    differences, draws = dict(comparison.differences), dict(comparison.draws)
+    for arm in draws.keys() & factors.keys():
+        value = differences[arm].value
+        draws[arm] = value + (draws[arm] - value) * factors[arm]
+        low, high, p = interval_and_p(draws[arm])
+        differences[arm] = replace(differences[arm], low=low, high=high, p=p)
+    return replace(comparison, differences=differences, draws=draws)
+
+
 def _recovered(
     results: Results, found: Sequence[ComparisonBlock], how: Mapping[str, Any]
 ) -> dict[str, dict[str, float]]:
@@ -146,8 +169,8 @@ def _counts(results: Results, found: Sequence[ComparisonBlock], board: pd.DataFr
     return {
         arm: {
             "comparisons": len(own),
-            "won": own.count("better") / len(own),
-            "lost": own.count("worse") / len(own),
+            "won": sum(text.startswith("better") for text in own) / len(own),
+            "lost": sum(text.startswith("worse") for text in own) / len(own),
         }
         for arm, own in verdicts.items()
     }

@@ -96,7 +96,7 @@ def _decision_columns(
                 "p_margin": own.p_margin,
                 "delta_limit": own.limit,
                 "verdict": sequential_verdict(own, margin),
-                "decision": decided_text(states[arm], margin) if arm in states else "",
+                "decision": decided_text(states[arm], margin, joined=block.is_joined) if arm in states else "",
             }
     return out
 

@@ -67,6 +67,7 @@ def decide_block(
         done=done,
         failed=failed,
         stop=stop,
+        ended=block.is_joined,
     )
 
 
@@ -93,8 +94,8 @@ def sequential_verdict(arm: ArmDecision, margin: float) -> str:
     return ", ".join(parts) or "undecided"
 
 
-def decided_text(arm: ArmDecision, margin: float) -> str:
-    """Return after how many seeds an arm was decided, or why it isn't."""
+def decided_text(arm: ArmDecision, margin: float, *, joined: bool = False) -> str:
+    """Return after how many seeds an arm was decided, or why it isn't, in one result or in several joined ones."""
     seeds = f"{arm.seeds} seeds"
     if arm.state == "decided":
         return f"decided after {seeds}"
@@ -103,7 +104,7 @@ def decided_text(arm: ArmDecision, margin: float) -> str:
     if arm.state == "failed":
         return f"a training failed; undecided after {seeds}"
     if arm.state == "open":
-        return f"stopped by time; undecided after {seeds}"
+        return f"undecided after {seeds}" if joined else f"stopped by time; undecided after {seeds}"
     if np.isnan(arm.limit):
         return "too few test images for an interval"
     if arm.limit >= margin:

@@ -5,6 +5,7 @@ from synthbench.results._collecting import FAILURES, WHOLE_IMAGE, collect, fidel
 from synthbench.results._resampling_units import GROUP, split_groups, unmodelled_groups, with_units
 from synthbench.results._tables import (
     COUNT,
+    ENTRY,
     MOST_SEEDS,
     PLAN,
     TABLES,
@@ -24,6 +25,7 @@ __all__ = [
     "FLAT",
     "COUNT",
     "GROUP",
+    "ENTRY",
     "MOST_SEEDS",
     "NOT_DECLARED",
     "NOT_SEEN",

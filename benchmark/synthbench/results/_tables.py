@@ -24,6 +24,7 @@ from synthbench.study.model import Study, make_study, read_study
 
 __all__ = [
     "COUNT",
+    "ENTRY",
     "MOST_SEEDS",
     "PLAN",
     "RUN_COLUMNS",
@@ -36,6 +37,7 @@ __all__ = [
 TABLES = ("images", "runs", "fidelity", "label_consistency", "tasks")
 COUNT = "count:"
 MOST_SEEDS = "most_seeds"
+ENTRY = "entry"
 PLAN = "plan.json"
 """What a run writes first into its folder, and what shows that it is one."""
 

@@ -129,6 +129,10 @@ def run_study(
     until = None if within is None else time.monotonic() + within
     if within is not None and study.decide is None:
         raise ConfigError(f"within {within:g} s: only a study that decides has rounds to stop after; add decide: 0.02")
+    if known and study.decide is not None:
+        raise ConfigError(
+            "trainings on real images alone that others have can't be left out: this study decides by its own (decide)"
+        )
     machine.check()
     check_folder(folder)
     say = partial(_say, console)

@@ -8,7 +8,15 @@ comparison block of a study: one dataset, one amount of real data, one segmenter
 Difference(value=-0.021, low=-0.038, high=-0.004, ...)
 """
 
-from synthbench.statistics.differences import Comparison, Difference, compare, holm, paired_difference, ranks
+from synthbench.statistics.differences import (
+    Comparison,
+    Difference,
+    compare,
+    holm,
+    interval_and_p,
+    paired_difference,
+    ranks,
+)
 from synthbench.statistics.equivalent_images import EquivalentRealImages, equivalent_real_images
 from synthbench.statistics.expected_trainings import ExpectedTrainings, expected_trainings
 from synthbench.statistics.headroom import Headroom, Share, headroom, sensitivity
@@ -41,6 +49,7 @@ __all__ = [
     "sensitivity",
     "share_of",
     "holm",
+    "interval_and_p",
     "score_interval",
     "paired_difference",
     "estimate_noise",

@@ -125,6 +125,7 @@ def decide_arms(
     done: Mapping[str, int],
     failed: frozenset[str] = frozenset(),
     stop: bool = True,
+    ended: bool = False,
     draws: int = LOOK_DRAWS,
 ) -> Decisions:
     """Take all looks that the trainings allow, and say which arms are decided, and what the next look needs.
@@ -152,6 +153,9 @@ def decide_arms(
         Whether an arm that is decided, or unlikely to be, keeps the seeds that it has; else every arm takes all looks
         that its seeds allow. That is for other scores than the one that seeds were given by: the p-values hold for
         them too, whatever the reason to stop.
+    ended
+        Whether no arm gets more seeds, as where results of several studies are joined: then every arm takes all looks
+        that its seeds allow, and none waits for another. With fewer than the first look needs, it stays open.
     draws
         Resamples of the test images at each look.
 
@@ -166,7 +170,7 @@ def decide_arms(
     found: dict[str, ArmDecision] = {name: ArmDecision("open") for name in names}
     wanted = dict.fromkeys([baseline, *names], looks.seeds[0])
     for look, seeds in enumerate(looks.seeds):
-        open_arms = [name for name in names if _goes_on(found[name], done.get(name, 0), seeds, stop)]
+        open_arms = [name for name in names if _goes_on(found[name], done.get(name, 0) >= seeds, stop, ended)]
         lacking = {name for name in (baseline, *open_arms) if done.get(name, 0) < seeds}
         for name in open_arms if baseline in lacking & failed else lacking & failed:
             found[name] = replace(found[name], state="failed")
@@ -179,7 +183,7 @@ def decide_arms(
         used = {name: found[name].seeds for name in names} | dict.fromkeys([baseline, *open_arms], seeds)
         estimates = _estimates(_first_seeds(images, used), names, open_arms, baseline, metric, iou, aggregation, draws)
         evidence = add_look(evidence, estimates, looks, look, margin)
-        found |= _take_look(found, names, evidence, estimates, looks, look, margin)
+        found |= _take_look(found, names, open_arms, evidence, estimates, looks, look, margin)
     p_values = zip(
         holm_rows(evidence.different).tolist(),
         holm_rows(evidence.equivalent).tolist(),
@@ -194,9 +198,11 @@ def decide_arms(
     return Decisions(baseline, margin, looks, found, {**wanted, **final} if names else {})
 
 
-def _goes_on(arm: ArmDecision, done: int, seeds: int, stop: bool) -> bool:
-    """Whether an arm takes part in the look at so many seeds, if they are there."""
-    return arm.state == "open" if stop else arm.state != "failed" and (done >= seeds or arm.seeds == 0)
+def _goes_on(arm: ArmDecision, has_seeds: bool, stop: bool, ended: bool) -> bool:
+    """Whether an arm takes part in a look, or holds it up because it lacks the seeds."""
+    if ended:
+        return arm.state != "failed" and has_seeds
+    return arm.state == "open" if stop else arm.state != "failed" and (has_seeds or arm.seeds == 0)
 
 
 def _first_seeds(images: pd.DataFrame, used: Mapping[str, int]) -> pd.DataFrame:
@@ -234,6 +240,7 @@ def _parts(error: StandardError) -> tuple[float, float, float, float]:
 def _take_look(
     found: Mapping[str, ArmDecision],
     names: Sequence[str],
+    at_look: Sequence[str],
     evidence: Evidence,
     estimates: Estimates,
     looks: Looks,
@@ -253,12 +260,11 @@ def _take_look(
         state: State = before.state
         if decided[at]:
             state = "decided"
-        elif state == "open":
+        elif state == "open" and name in at_look:
             hopeless = not seen[at] or chance[at] < HOPELESS
             state = "exhausted" if is_last else "stopped" if hopeless else "open"
         numbers: dict[str, Any] = {key: float(column[at]) for key, column in intervals.items()} if seen[at] else {}
-        took_part = seen[at] or before.state == "open"  # a single test image has no interval
-        seeds = looks.seeds[look] if took_part else before.seeds
+        seeds = looks.seeds[look] if name in at_look else before.seeds
         after = replace(before, state=state, seeds=seeds, direction=int(direction[at]), within=bool(within[at]))
         out[name] = replace(after, **numbers)
     return out

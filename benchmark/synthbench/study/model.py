@@ -177,12 +177,6 @@ class Study(BaseModel):
             ]
         return {**content, **enough}
 
-    @model_validator(mode="after")
-    def _something_to_decide(self) -> Study:
-        if self.decide is not None and not self.generators:
-            raise ValueError("decide: there is no arm to decide on; add generators, or leave decide out")
-        return self
-
     @field_validator("init", "test_on", "synthetic_ratio", "schedule", "real_only", mode="before")
     @classmethod
     def _one_is_a_list(cls, value: Any) -> Any:
@@ -300,9 +294,12 @@ def make_study(content: dict[str, Any], source: str) -> Study:
         One line: where it comes from, the key, what is wrong, and the nearest right key.
     """
     try:
-        return Study.model_validate(content)
+        study = Study.model_validate(content)
     except ValidationError as error:
         raise ConfigError(f"{source}: {_problem(error)}") from None
+    if study.decide is not None and not study.generators:  # the frozen study of a board has none
+        raise ConfigError(f"{source}: decide: there is no arm to decide on; add generators, or leave decide out")
+    return study
 
 
 def load_study(study: Study | Mapping[str, Any] | str | os.PathLike[str]) -> Study:
