@@ -16,9 +16,9 @@ import pandas as pd
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from helpers.crossed import images  # noqa: E402
-from synthbench.statistics import compare_over_blocks, decide_arms, interval_and_p  # noqa: E402
-from synthbench.statistics.sequential_decisions import ALPHA, holm_rows  # noqa: E402
+from helpers.crossed import images
+from synthbench.statistics import compare_over_blocks, decide_arms, interval_and_p
+from synthbench.statistics.sequential_decisions import ALPHA, holm_rows
 
 MARGIN = 0.03
 MOST = 6
