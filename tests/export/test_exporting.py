@@ -18,7 +18,8 @@ from synthbench.export.exporting import export_segmenter
 from synthbench.inference.choosing import ChosenSegmenter
 from synthbench.inference.trained import Trained
 from synthbench.plugin.registry import registry
-from synthbench.toolkit.intensity.images import normalise
+from synthbench.toolkit.intensity.images import normalise, to_channels
+from synthbench_maskrcnn.targets import enlarge
 
 CONFIG = {
     "unet": {"features": [4, 4, 8, 8, 8, 4]},
@@ -129,10 +130,24 @@ def test_stardist_opens_its_model_with_its_thresholds(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_mask_rcnn_says_why_it_is_not_exported(tmp_path: Path) -> None:
-    with pytest.raises(PluginError, match="the number of its detections depends on the image"):
-        export_segmenter(trained("mask-rcnn", tmp_path), tmp_path / "out")
-    assert not (tmp_path / "out").exists()
+def test_mask_rcnn_finds_the_same_objects_in_images_of_any_size(tmp_path: Path) -> None:
+    chosen, out = trained("mask-rcnn", tmp_path), tmp_path / "out"
+    done = export_segmenter(chosen, out)
+    assert done.about["largest_difference"] <= 1e-3 * done.about["largest_value"]
+    network = torch.jit.load(str(out / "network.pt"))
+    with chosen.trained.loaded("cpu") as segmenter:
+        counts = []
+        for side in (64, 96, 133):
+            image = blobs(side, side).image
+            expected = segmenter.output(image)
+            large = enlarge(torch.from_numpy(to_channels(normalise(image), 1))[None], segmenter.geometry.scale)[0]
+            with torch.inference_mode():
+                _, (found,) = network([large])
+            np.testing.assert_allclose(found["scores"].numpy(), expected.scores, atol=1e-4)
+            np.testing.assert_allclose(found["masks"][:, 0].numpy(), expected.masks, atol=1e-4)
+            counts.append(len(expected.scores))
+    assert len(set(counts)) > 1, "the sizes should differ in their number of detections"
+    assert "boxes (n, 4)" in (out / "README.md").read_text()
 
 
 def test_a_segmenter_without_an_export_is_refused(trial_registry: None, tmp_path: Path) -> None:
