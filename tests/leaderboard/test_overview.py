@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import re
 from pathlib import Path
 from types import SimpleNamespace
@@ -10,6 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from rich.console import Console
 
 from helpers import frames
 from synthbench import leaderboard
@@ -58,6 +60,19 @@ def test_the_page_shows_it_where_the_study_has_several_comparisons(
     assert f'data-sort="{float(overview.loc["real + good × 1x", "delta"])!r}"' in row
     other = leaderboard.page(results, tmp_path, 0.75)
     assert "mean over datasets, amounts and segmenters" not in other
+
+
+def test_a_terminal_shows_it_before_the_tables(results: Any, overview: pd.DataFrame) -> None:
+    shown = io.StringIO()
+    Console(width=118, file=shown).print(leaderboard.terminal(results))
+    text = shown.getvalue()
+    assert text.index("all datasets, amounts") < text.index("cells · 45 real images")
+    (row,) = [line for line in text.splitlines() if line.startswith("good × 1x")]
+    assert row.split()[:4] == ["good", "×", "1x", f"{overview.loc['real + good × 1x', 'delta']:+.3f}"]
+    assert row.endswith("4 of 4")
+    other = io.StringIO()
+    Console(width=118, file=other).print(leaderboard.terminal(results, 0.75))
+    assert "all datasets, amounts" not in other.getvalue()
 
 
 def test_it_counts_verdicts(overview: pd.DataFrame) -> None:

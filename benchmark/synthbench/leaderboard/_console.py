@@ -17,6 +17,7 @@ from synthbench.leaderboard._convergence import NOT_CONVERGED
 from synthbench.leaderboard._formatting import MISSING, duration, first_words, records, short, text
 from synthbench.leaderboard._headline import opening_notes
 from synthbench.leaderboard._narrative import headline
+from synthbench.leaderboard._overview import ALL_COMPARISONS, overview, overview_lines
 from synthbench.leaderboard._render import boards
 from synthbench.leaderboard._run_columns import COSTS
 from synthbench.leaderboard._tables import table
@@ -53,6 +54,9 @@ def terminal(
     found = table(results, iou, aggregation, columns=columns)
     parts: list[RenderableType] = [Text(headline(found), style="bold")]
     parts += [*(Text(line) for line in opening_notes(found)), Text()]
+    means = overview(results, found, aggregation) if iou in (None, results.study.iou) else None
+    if means is not None:
+        parts += [_means(means), Text()]
     for heading, part in boards(found):
         parts += [_Fitting(heading, part), Text()]
         asked = list(part.attrs.get("columns", ()))
@@ -88,6 +92,18 @@ def terminal_by_group(strata: pd.DataFrame) -> RenderableType:
             grid.add_row(*(Text(short(row["arm"]) if name == "arm" else text(row, name)) for name in _BY_GROUP))
         parts += [grid, Text()]
     return Group(*parts[:-1])
+
+
+def _means(found: pd.DataFrame) -> RenderableType:
+    """Return the table over all comparisons; won and lost are shares of the comparisons."""
+    heading, *rows = overview_lines(found)
+    grid = Table(title=Text(f"{ALL_COMPARISONS} (mean)"), title_justify="left", title_style="bold", box=None)
+    grid.pad_edge, grid.header_style = False, "dim"
+    for name in heading:
+        grid.add_column(Text(name), justify="left" if name in ("arm", "verdict") else "right", overflow="fold")
+    for row in rows:
+        grid.add_row(*(Text(cell, style=_STYLES.get(cell, "")) for cell in row))
+    return grid
 
 
 class _Fitting:

@@ -19,8 +19,9 @@ from synthbench.statistics import Comparison, compare_over_blocks, holm, interva
 if TYPE_CHECKING:
     from synthbench.results import Results
 
-__all__ = ["ABOUT_OVERVIEW", "overview", "overview_lines"]
+__all__ = ["ABOUT_OVERVIEW", "ALL_COMPARISONS", "overview", "overview_lines"]
 
+ALL_COMPARISONS = "all datasets, amounts of real images and segmenters"
 ABOUT_OVERVIEW = (
     "Mean Δ over all comparisons with its 95 % interval, which covers other test images and seeds, not other datasets "
     "or segmenters. won, lost: share of the comparisons that are better or worse by themselves; the others are "
