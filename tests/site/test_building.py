@@ -19,10 +19,14 @@ from PIL import Image
 from helpers.bundles import change_json, members, write
 from helpers.html import Reader
 from helpers.site import QUESTION, Made, relist
+from helpers.trial import trial_plugins
+from synthbench.board.model import BoardEntry, read_board, write_board
 from synthbench.board.opening import open_board
 from synthbench.errors import ConfigError, SynthbenchError
 from synthbench.leaderboard import table
+from synthbench.site._rows import filtered_table
 from synthbench.site.building import LIST, Built, build_site
+from synthbench.store import file_digest
 
 BOARD = "boards/discs.html"
 
@@ -269,6 +273,48 @@ def test_huge_images_of_strangers_are_left_out_with_a_line(hostile: tuple[Built,
     assert [note for note in built.notes if "predictions/" in note and "100000×100000" in note]
     assert [note for note in built.notes if "samples/" in note and "100000×100000" in note]
     assert "Not drawn: its predictions can't be read, or are too large." in pages[BOARD]
+
+
+@pytest.fixture(scope="session")
+def apart(made: Made, tmp_path_factory: pytest.TempPathFactory, trial_site: Path) -> str:
+    """The page of a board with a second entry, from another kind of device."""
+    folder = tmp_path_factory.mktemp("apart")
+    boards = Path(shutil.copytree(made.boards, folder / "boards"))
+    files = members(made.bundle)
+
+    def on_a_gpu(plan: dict) -> dict:
+        for task in plan.values():
+            if task["kind"] in ("fit-segmenter", "evaluate"):
+                task["content"]["compute"] = {"device": "cuda", "precision": "float32"}
+        return plan
+
+    change_json(files, "plan.json", on_a_gpu)
+    entry = write(boards / "discs" / "entries" / "on-a-gpu.zip", files)
+    board, _ = read_board(boards / "discs")
+    listed = BoardEntry(name="on-a-gpu", sha256=file_digest(entry), bytes=entry.stat().st_size)
+    write_board(board.model_copy(update={"entries": [*board.entries, listed]}), boards / "discs")
+    with trial_plugins(trial_site):
+        build_site(boards, folder / "site", [str(made.data)])
+    return (folder / "site" / BOARD).read_text(encoding="utf-8")
+
+
+def test_results_that_cannot_be_paired_stand_under_their_own_heading_with_the_reason(apart: str) -> None:
+    (own,) = re.findall(r'<section id="apart">.*?</section>', apart, re.DOTALL)
+    text = text_of(own)
+    assert "on-a-gpu" in text
+    assert "device cuda, the board's cpu" in text
+    assert 'id="table-2"' in own
+    assert "brighter × 4" in text
+    (first,) = re.findall(r'<table[^>]*id="table-1".*?</table>', apart, re.DOTALL)
+    assert "on-a-gpu" not in first
+
+
+def test_rows_of_several_entries_say_whose_they_are(made: Made) -> None:
+    found = table(open_board(made.boards / "discs").groups[0].results, draws=200)
+    alone, several = (filtered_table("", found, {}, entries) for entries in (1, 2))
+    assert ("whose", "scores of") in several.heads
+    assert {row.cells[-1].text for row in several.rows} == {"first (verified)"}
+    assert [name for name, _ in alone.heads][-1] == "verification"
 
 
 def test_an_entry_elsewhere_is_linked_and_not_copied(made: Made, tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from synthbench.board.entries import Entry
 from synthbench.bundle import layout
 from synthbench.bundle.reading import BundleFile
 from synthbench.errors import DataError
-from synthbench.leaderboard.parts import GENERATOR_COSTS, delta, duration, kind_of, records, short
+from synthbench.leaderboard.parts import GENERATOR_COSTS, counted, delta, duration, kind_of, records, short
 from synthbench.results import trained_and_tested
 from synthbench.site._rows import kind_of_generator
 from synthbench.site._safety import plain, references, slug
@@ -86,6 +86,15 @@ class Method:
     papers: tuple[tuple[str, str], ...] = ()
     uses: list[Use] = field(default_factory=list)
     sheets: list[Sheet] = field(default_factory=list)
+
+    @property
+    def record(self) -> str:
+        """In how many comparisons its images made segmenters better or worse; empty for a segmenter."""
+        kinds = [result.kind for use in self.uses for result in use.results]
+        if not kinds:
+            return ""
+        better, worse = kinds.count("better"), kinds.count("worse")
+        return f"better in {better} and worse in {worse} of {counted(len(kinds), 'comparison')}"
 
     @property
     def page(self) -> str:

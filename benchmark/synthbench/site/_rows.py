@@ -99,7 +99,7 @@ def filtered_table(caption: str, table: pd.DataFrame, plugins: Mapping[str, str]
     return FilteredTable(caption, tuple(heads), tuple(found), _filters(found))
 
 
-_OWN = {"kind": "generator", "start": "starts", "additional_cost": "additional time"}
+_OWN = {"kind": "generator", "start": "starts", "additional_cost": "additional time", "whose": "scores of"}
 _HEADINGS = {"arm": "trained on", "verification": "scores"}
 
 
@@ -108,8 +108,9 @@ def _columns(table: pd.DataFrame, starts: Sequence[str], entries: int) -> list[s
     several = [name for name in ("dataset", "tested_on") if table[name].nunique() > 1]
     seen = ["weights_seen"] if "weights_seen" in table and (table["weights_seen"] != "").any() else []
     gains = [name for name in ("recovered",) if name in table and table[name].notna().any()]
-    checked = ["verification"] if "verification" in table else []
-    whose = ["entry"] if entries > 1 and "entry" in table else []
+    several_entries = entries > 1 and "entry" in table
+    checked = [name for name in ("verification",) if name in table and not several_entries]
+    whose = ["whose"] if several_entries else []
     start = ["start"] if len(set(starts)) > 1 or starts[0] != _FROM_SCRATCH else []
     metric = str(table["metric"].iloc[0])
     names = ["arm", "kind", *several, "fraction", "segmenter", *start, *seen, metric, "delta", "verdict", *gains]
@@ -130,8 +131,15 @@ def _with_own(
     for (_, of_row), row, kind, start in zip(shown.rows, rows, kinds, starts, strict=True):
         own = {"kind": TableCell(kind, kind, "text"), "start": TableCell(start, start, "text")}
         own["additional_cost"] = _additional_cost(row)
+        own["whose"] = _whose(row)
         cells.append([of_row[known[name]] if name in known else own[name] for name in names])
     return heads, cells
+
+
+def _whose(row: Mapping[str, Any]) -> TableCell:
+    """Return the entries that a row's trainings come from, and how far their scores were verified."""
+    shown = f"{row.get('entry', '')} ({row.get('verification', '')})"
+    return TableCell(shown, shown, "text")
 
 
 def _additional_cost(row: Mapping[str, Any]) -> TableCell:
