@@ -84,7 +84,7 @@ def test_a_signal_stops_within_seconds_and_leaves_a_checkpoint(trial, number: in
     output, _ = process.communicate(timeout=90)
     assert time.monotonic() - began < 30, "the task that waits would go on for ten minutes"
     assert process.returncode == 128 + number
-    assert "synthbench: stopped; finished tasks are kept" in output
+    assert "synthbench: stopped; what is finished is kept" in output
     assert "Traceback" not in output
     assert "crashed" not in output
     assert waiting(trial)

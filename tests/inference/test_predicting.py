@@ -15,8 +15,9 @@ from pycocotools.coco import COCO
 from helpers.blobs import blobs
 from synthbench.cli import main
 from synthbench.errors import ConfigError, DataError, StoreError
+from synthbench.inference import predicting
 from synthbench.inference.choosing import choose_segmenter
-from synthbench.inference.predicting import predict_folder
+from synthbench.inference.predicting import predict_folder, predict_image
 from synthbench.results.sources import read_sources
 from synthbench.samples import SampleSet
 
@@ -192,3 +193,40 @@ def test_what_a_plugin_raises_names_the_image(made, tmp_path: Path) -> None:
     trained = replace(chosen.trained, folder=tmp_path)
     with pytest.raises((StoreError, DataError), match=r"config.json is missing"):
         predict_folder(replace(chosen, trained=trained), folder, tmp_path / "out", device="cpu")
+
+
+def test_a_command_that_was_stopped_goes_on_where_it_was(made, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder, out = saved_test_images(made, tmp_path / "images"), tmp_path / "out"
+    chosen = choose_segmenter(str(rows(made)[0]["fit"]), made.store)
+    expected = predict_folder(chosen, folder, tmp_path / "whole", device="cpu")
+    count = len(list(folder.iterdir()))
+    seen: list[str] = []
+
+    def stopping(done: int, total: int, name: str) -> None:
+        seen.append(name)
+        if len(seen) == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        predict_folder(chosen, folder, out, device="cpu", progress=stopping)
+    assert not out.exists()
+    (kept,) = [path for path in tmp_path.iterdir() if path.name.startswith(".")]
+    assert len(list(kept.iterdir())) == 2
+    (damaged,) = list(kept.iterdir())[:1]
+    damaged.write_bytes(damaged.read_bytes()[:-40])
+    predicted = []
+
+    def counting(*args, **keys):
+        predicted.append(args)
+        return predict_image(*args, **keys)
+
+    monkeypatch.setattr(predicting, "predict_image", counting)
+    found = predict_folder(chosen, folder, out, device="cpu")
+    assert len(predicted) == count - 1  # the one that was not damaged
+    assert found.about == expected.about
+    for file in (tmp_path / "whole" / "labels").iterdir():
+        np.testing.assert_array_equal(tifffile.imread(file), tifffile.imread(out / "labels" / file.name))
+    assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
+    again = predict_folder(chosen, folder, tmp_path / "other", device="cpu")
+    assert len(predicted) == 2 * count - 1
+    assert again.about == expected.about

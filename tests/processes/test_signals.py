@@ -69,7 +69,7 @@ def test_a_stopped_command_says_so_with_the_code_that_shells_use(
         raise interrupt
 
     for command, said in (
-        ("run", "stopped; finished tasks are kept, and the same command resumes"),
+        ("run", "stopped; what is finished is kept, and the same command resumes"),
         ("list", "stopped"),
     ):
         monkeypatch.setattr(f"synthbench.cli.{command}.run", stopped)

@@ -85,7 +85,7 @@ def _complete(parser: argparse.ArgumentParser) -> None:
 
 
 def _stopped(interrupt: KeyboardInterrupt, resumes: bool) -> int:
-    kept = "; finished tasks are kept, and the same command resumes" if resumes else ""
+    kept = "; what is finished is kept, and the same command resumes" if resumes else ""
     try:
         print(f"synthbench: stopped{kept}", file=sys.stderr)
     except OSError:  # the terminal has hung up

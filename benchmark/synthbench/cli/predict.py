@@ -3,7 +3,8 @@
 TARGET is a run folder, a study file that was run, or a key of the store. Of several trained segmenters the best on
 validation images is taken, unless options name one; test images choose nothing. Large images are segmented in tiles
 without seams. Written are label maps at the size of the images and overlays; --form adds COCO and GeoJSON for QuPath.
-Images that can't be read are skipped, with exit code 3.
+Images that can't be read are skipped, with exit code 3. The folder appears when all are segmented; a command that was
+stopped goes on from there when it is given again.
 """
 
 from __future__ import annotations
@@ -18,6 +19,9 @@ from synthbench.cli._trained_options import add_device, add_segmenter, chosen_se
 __all__ = ["add_arguments", "run"]
 
 SOME_SKIPPED = 3
+
+RESUMES = True
+"""Images that were segmented before it was stopped aren't segmented again."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

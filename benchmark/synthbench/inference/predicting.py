@@ -12,6 +12,7 @@ import numpy as np
 from synthbench.engine.tasks.evaluate import at_size, checked
 from synthbench.errors import ConfigError, DataError, PluginError, join_problems
 from synthbench.formats.predictions import PredictionWriter, check_prediction_forms
+from synthbench.inference._unfinished import UnfinishedPredictions
 from synthbench.inference.choosing import ChosenSegmenter
 from synthbench.inference.images import find_images
 from synthbench.inference.tiling import OVERLAP, TILE, predict_in_tiles
@@ -97,6 +98,8 @@ def predict_folder(
 ) -> Predicted:
     """Segment the images of a folder; the predictions appear when all are written.
 
+    When it is stopped, what was segmented is kept, and the same call goes on from there.
+
     Parameters
     ----------
     chosen
@@ -129,12 +132,17 @@ def predict_folder(
     task, classes = trained.task, trained.classes
     problems: list[str] = []
     counts: dict[str, int] = {}
+    settings = {"synthbench": __version__, "key": trained.key, "tile": tile, "overlap": overlap, "device": device}
+    unfinished = UnfinishedPredictions(out, settings)
     with trained.loaded(device, threads) as segmenter, new_folder(out) as folder:
         writer = PredictionWriter(folder, forms, task, classes)
         for done, (name, file) in enumerate(found.files.items(), 1):
             try:
                 image = found.read(name)
-                answer = predict_image(trained, segmenter, image, task, tile=tile, overlap=overlap)
+                answer = unfinished.get(image)
+                if answer is None:
+                    answer = predict_image(trained, segmenter, image, task, tile=tile, overlap=overlap)
+                    unfinished.put(image, answer)
             except (DataError, PluginError, ValueError, MemoryError) as error:
                 text = str(error) or type(error).__name__
                 problems.append(text if str(file) in text else f"{file}: {text}")
@@ -166,4 +174,5 @@ def predict_folder(
             "notes": list(notes),
         }
         writer.close(about)
+    unfinished.remove()
     return Predicted(out, about, notes, len(problems))
