@@ -230,3 +230,13 @@ def test_a_command_that_was_stopped_goes_on_where_it_was(made, tmp_path: Path, m
     again = predict_folder(chosen, folder, tmp_path / "other", device="cpu")
     assert len(predicted) == 2 * count - 1
     assert again.about == expected.about
+
+
+def test_an_image_whose_prediction_cannot_be_kept_is_not_skipped(made, tmp_path: Path) -> None:
+    """A full disk ends the command: it isn't the image's fault."""
+    folder = saved_test_images(made, tmp_path / "images")
+    chosen = choose_segmenter(str(rows(made)[0]["fit"]), made.store)
+    (tmp_path / ".out.unfinished").write_text("in the way")
+    with pytest.raises(DataError, match=r"unfinished.*can't be written"):
+        predict_folder(chosen, folder, tmp_path / "out", device="cpu")
+    assert not (tmp_path / "out").exists()

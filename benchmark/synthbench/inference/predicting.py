@@ -119,7 +119,7 @@ def predict_folder(
     Raises
     ------
     SynthbenchError
-        If no image can be segmented, or nothing can be written, in one line; nothing is left then.
+        If no image can be segmented, or nothing can be written, in one line; `out` doesn't appear then.
     """
     check_prediction_forms(forms)
     overlap = tile // 8 if overlap is None else overlap
@@ -139,15 +139,15 @@ def predict_folder(
         for done, (name, file) in enumerate(found.files.items(), 1):
             try:
                 image = found.read(name)
-                answer = unfinished.get(image)
-                if answer is None:
-                    answer = predict_image(trained, segmenter, image, task, tile=tile, overlap=overlap)
-                    unfinished.put(image, answer)
+                kept = unfinished.get(image)
+                answer = kept or predict_image(trained, segmenter, image, task, tile=tile, overlap=overlap)
             except (DataError, PluginError, ValueError, MemoryError) as error:
                 text = str(error) or type(error).__name__
                 problems.append(text if str(file) in text else f"{file}: {text}")
                 progress(done, len(found.files), f"{name}: skipped")
                 continue
+            if kept is None:
+                unfinished.put(image, answer)
             writer.add(name, file.name, image, answer.labels, answer.scores)
             counts[file.name] = int(np.count_nonzero(np.bincount(answer.labels.ravel())[1:]))
             progress(done, len(found.files), name)
