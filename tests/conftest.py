@@ -14,6 +14,7 @@ import pytest
 from hypothesis import settings
 
 from helpers.blobs import blobs
+from helpers.browser import Browser, find_chromium
 from helpers.trial import TRIAL_STUDY, Trial, trial_plugins
 from synthbench.samples import Sample, SampleSet
 
@@ -90,3 +91,12 @@ def trial_registry(trial_site: Path) -> Iterator[None]:
 def trial_study() -> dict[str, object]:
     """A small study of trial plugins, as a mapping."""
     return copy.deepcopy(TRIAL_STUDY)
+
+
+@pytest.fixture(scope="session")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    found = find_chromium()
+    if not found:
+        pytest.skip("no headless Chromium on this machine")
+    with Browser(found, tmp_path_factory.mktemp("browser") / "profile") as opened:
+        yield opened

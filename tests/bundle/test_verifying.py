@@ -216,7 +216,9 @@ def the_time_of_a_training(files: Files) -> None:
 
 
 def a_synthetic_set(files: Files) -> None:
-    change_table(files, "results/label_consistency.csv", lambda t: t.assign(generator=["a gan", *t["generator"][1:]]))
+    change_table(
+        files, "results/label_consistency.csv", lambda t: t.replace({"generator": {t["generator"][0]: "a gan"}})
+    )
 
 
 def a_version_when_it_was_planned(files: Files) -> None:
@@ -258,8 +260,42 @@ def a_row_of_another_type(files: Files) -> None:
     change_json(files, "sources.json", lambda content: content["trainings"][0].update(seed=[1]))
 
 
+def a_threshold_of_one_arm(files: Files) -> None:
+    """A mean over the others is higher, and nothing else says that one is gone."""
+    change_table(files, "results/images.csv", lambda t: t[t["arm"].ne("real") | t["iou"].astype(float).ne(0.95)])
+
+
+def a_threshold_of_all_arms(files: Files) -> None:
+    change_table(files, "results/images.csv", lambda t: t[t["iou"].astype(float).ne(0.95)])
+
+
+def the_difficulty_of_an_image(files: Files) -> None:
+    def change(table: Any) -> None:
+        first = table.iloc[0]
+        same = table["image"].eq(first["image"]) & table["arm"].eq(first["arm"]) & table["seed"].eq(first["seed"])
+        table.loc[same, "difficulty"] = "easy" if first["difficulty"] == "hard" else "hard"
+
+    change_table(files, "results/images.csv", change)
+
+
+def a_column_of_runs(name: str, value: str) -> Callable[[Files], None]:
+    """Give all trainings another value."""
+    return lambda files: change_table(files, "results/runs.csv", lambda t: t.assign(**{name: value}))
+
+
+def the_version_of_synthbench(files: Files) -> None:
+    change_json(files, "manifest.json", lambda manifest: manifest.update(synthbench="<b>9.9</b>"))
+
+
 TAMPERED: dict[str, tuple[Callable[[Files], None], str, str]] = {
     "a contradiction of counts": (a_contradiction_of_counts, "results/images.csv", "99"),
+    "a threshold of one arm": (a_threshold_of_one_arm, "results/images.csv", "lacks some of 10 IoU thresholds"),
+    "a threshold of all arms": (a_threshold_of_all_arms, "results/images.csv", "expected one for each iou"),
+    "the difficulty of an image": (the_difficulty_of_an_image, "results/images.csv", "another difficulty"),
+    "a device": (a_column_of_runs("device", "quantum"), "results/runs.csv", "device is 'quantum', expected cpu"),
+    "a scale": (a_column_of_runs("scale", "0.5"), "results/runs.csv", "scale is 0.5, expected 1.0"),
+    "weights seen": (a_column_of_runs("weights_seen", "no"), "results/runs.csv", "weights_seen is 'no'"),
+    "the version of synthbench": (the_version_of_synthbench, "manifest.json", "<b>9.9</b>"),
     "a count": (a_count, "leaderboard.json", "expected"),
     "a prediction": (a_prediction, "predictions/", "expected"),
     "a prediction of another size": (a_prediction_of_another_size, "predictions/", "9×9"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import socket
@@ -27,7 +28,10 @@ from synthbench.study.model import make_study
 
 
 def test_the_same_run_gives_the_same_bytes(made: Made, tmp_path: Path) -> None:
-    again = write_bundle(made.run, Store(made.store), tmp_path / "again.zip")
+    copied = Path(shutil.copytree(made.run, tmp_path / "copied"))
+    for path in copied.rglob("*"):
+        os.utime(path, (0, 0))
+    again = write_bundle(copied, Store(made.store), tmp_path / "again.zip")
     assert again.path.read_bytes() == made.bundle.read_bytes()
     with zipfile.ZipFile(made.bundle) as archive:
         entries = archive.infolist()

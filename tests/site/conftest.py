@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +9,6 @@ import pytest
 
 import synthbench
 from helpers.blobs import blobs
-from helpers.browser import Browser, find_chromium
 from helpers.bundles import study
 from helpers.site import QUESTION, Made
 from helpers.trial import trial_plugins
@@ -63,12 +61,3 @@ def pages(built: Built) -> dict[str, str]:
         path.relative_to(built.folder).as_posix(): path.read_text(encoding="utf-8")
         for path in sorted(built.folder.rglob("*.html"))
     }
-
-
-@pytest.fixture(scope="session")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
-    found = find_chromium()
-    if not found:
-        pytest.skip("no headless Chromium on this machine")
-    with Browser(found, tmp_path_factory.mktemp("browser") / "profile") as opened:
-        yield opened

@@ -26,6 +26,9 @@ def check_environment(file: BundleFile, contents: Contents, findings: Findings) 
                 each, _, version = part.partition(" ")
                 if version not in known.get(each, ()):
                     findings.add(name, f"{each} is {_listed(known, each)}, expected {version} as in {RUNS}")
+        maker = file.json(layout.MANIFEST)["synthbench"]
+        if maker not in known.get("synthbench", ()):
+            findings.add(layout.MANIFEST, f"synthbench is {maker!r}, expected {_listed(known, 'synthbench')}")
         for text in sorted(set(contents.results.runs["code"])):
             for part in filter(None, text.split(", ")):
                 _check_code(written, known, part, findings)

@@ -12,8 +12,10 @@ from synthbench.bundle import layout
 from synthbench.bundle.contents import TRAINING, Contents, training_of
 from synthbench.bundle.findings import Findings, same
 from synthbench.bundle.reading import BundleFile, parse_json
-from synthbench.results import GROUP
+from synthbench.metrics.matching import IOU_THRESHOLDS
+from synthbench.results import GROUP, SCRATCH
 from synthbench.results.sums import whole_images
+from synthbench.samples import SampleSet
 
 __all__ = ["IMAGES", "RUNS", "TASKS", "check_leaderboard", "check_tables", "label_of", "rows_by_training"]
 
@@ -54,9 +56,7 @@ def check_tables(contents: Contents, findings: Findings) -> None:
                 findings.add(name, f"has {label_of(found[key].iloc[0])}, expected only trainings of {layout.SOURCES}")
         for key, row in rows.items():
             if key in runs:
-                for name in ("synthetic_ratio", "schedule", "init"):
-                    value = runs[key].iloc[0][name]
-                    findings.expect(RUNS, f"{label_of(row)}: {name}", _plain(value), row[name])
+                _check_run(contents, row, runs[key].iloc[0], findings)
             if key in images:
                 _check_images(contents, row, images[key], findings)
     with findings.check(RUNS, "PQ, AJI and AJI+ follow from the counts per image"):
@@ -69,6 +69,25 @@ def check_tables(contents: Contents, findings: Findings) -> None:
         _check_tasks(contents, findings)
     with findings.check(CONSISTENCY, "fidelity and label consistency are of the study's synthetic sets"):
         _check_synthetic(contents, findings)
+
+
+def _check_run(contents: Contents, row: Mapping[str, Any], found: pd.Series, findings: Findings) -> None:
+    """What the row of a training says of itself is what study, plan and sources ask for."""
+    label = label_of(row)
+    scale = contents.plan[row["fit"]]["content"].get("scale")
+    expected = {name: row[name] for name in ("synthetic_ratio", "schedule", "init")}
+    expected["scale"] = scale["factor"] if scale else 1.0
+    if row["init"] == SCRATCH:
+        expected["weights_seen"] = ""
+    for name, value in expected.items():
+        findings.expect(RUNS, f"{label}: {name}", _plain(found[name]), value)
+    tasks = [contents.plan[row[name]]["content"] for name in ("fit", "evaluate", "fit_generator", "draw") if row[name]]
+    planned = {str(task["compute"]["device"]).partition(":")[0] for task in tasks if "compute" in task}
+    for part in str(found["device"]).split(", "):
+        if part.partition(" ")[0] not in planned:
+            findings.add(
+                RUNS, f"{label}: device is {part!r}, expected {' or '.join(sorted(planned))} as in {layout.PLAN}"
+            )
 
 
 def _check_tasks(contents: Contents, findings: Findings) -> None:
@@ -130,6 +149,7 @@ def _check_images(contents: Contents, row: Mapping[str, Any], table: pd.DataFram
     for name in sorted(set(ids) - found):
         findings.add(IMAGES, f"{label}: lacks the test image {name!r}")
     samples = contents.datasets[row["tested_on"]]
+    _check_parts(label, samples, table, findings)
     first = table.drop_duplicates("image").set_index("image")
     every = contents.study.border_objects == "include"
     for name in [name for name in ids if name in found]:
@@ -144,6 +164,15 @@ def _check_images(contents: Contents, row: Mapping[str, Any], table: pd.DataFram
             if group != "split" and f"{GROUP}{group}" in first:
                 shown = first[f"{GROUP}{group}"][name]
                 findings.expect(IMAGES, f"{label}: group {group} of image {name!r}", shown, value)
+
+
+def _check_parts(label: str, samples: SampleSet, table: pd.DataFrame, findings: Findings) -> None:
+    """Each image has a row per IoU threshold, or per class."""
+    part, every = ("iou", IOU_THRESHOLDS) if samples.task == "instances" else ("class", range(len(samples.classes)))
+    expected = sorted(float(value) for value in every)
+    for name, rows in table.groupby("image"):
+        if sorted(rows[part].astype(float)) != expected:
+            findings.add(IMAGES, f"{label}: image {name!r} has {len(rows)} rows, expected one for each {part}")
 
 
 def _plain(value: Any) -> Any:

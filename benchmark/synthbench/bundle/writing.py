@@ -191,7 +191,10 @@ def _check_private(files: Mapping[str, bytes]) -> None:
 
 
 def _date(run: Path) -> str:
-    """Return the day on which the tables were written, in UTC."""
+    """Return the day on which the run began; of a folder that doesn't tell, that of its tables."""
+    begun = _read_json(run / layout.ENVIRONMENT).get("begun")
+    if begun:
+        return str(datetime.date.fromisoformat(begun))
     changed = (run / layout.SEAL).stat().st_mtime
     return datetime.datetime.fromtimestamp(changed, datetime.UTC).date().isoformat()
 

@@ -168,7 +168,13 @@ def _keys(table: pd.DataFrame) -> set[tuple[str, ...]]:
 
 
 def _check_thresholds(table: pd.DataFrame, image: pd.Series, place: Place, hint: str) -> None:
-    """Look at what the rows of one image and training say of each other."""
+    """Look at what the rows of one image and training say of each other: a mean over thresholds needs all of them."""
+    of_thresholds = table["iou"].notna()
+    count = of_thresholds.groupby(image).transform("sum")
+    every = table["iou"].nunique()
+    _refuse(
+        table, of_thresholds & (count < every), place, hint, f"image {{image!r}} lacks some of {every} IoU thresholds"
+    )
     order = np.lexsort((pd.to_numeric(table["iou"]), image))
     rows = table.iloc[order]
     after = pd.Series(np.diff(image.iloc[order], prepend=-1) == 0, index=rows.index) & rows["iou"].notna()
@@ -218,6 +224,12 @@ def _check_truth(table: pd.DataFrame, place: Place, hint: str) -> None:
     truth = table["tp"] + table["fn"]
     first = truth.groupby([table[name] for name in names], sort=False, dropna=False).transform("first")
     _refuse(table, truth != first, place, hint, "image {image!r} has another truth in other trainings")
+    if "difficulty" in table:
+        first = (
+            table["difficulty"].groupby([table[name] for name in names], sort=False, dropna=False).transform("first")
+        )
+        other = (table["difficulty"] != first) & table["difficulty"].notna()
+        _refuse(table, other, place, hint, "image {image!r} has another difficulty in other trainings")
 
 
 def _refuse(table: pd.DataFrame, wrong: pd.Series, place: Place, hint: str, words: str) -> None:

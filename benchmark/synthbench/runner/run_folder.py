@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -18,6 +19,8 @@ from synthbench.store import disk_errors
 from synthbench.study.plan import Plan
 
 __all__ = ["OTHER_FOLDER", "check_folder", "record_failures", "record_plan", "record_study"]
+
+ENVIRONMENT = "environment.json"
 
 OTHER_FOLDER = "give another folder with --out"
 """The hint of errors about a run folder."""
@@ -46,11 +49,17 @@ def record_plan(plan: Plan, folder: Path) -> None:
     with disk_errors(folder, OTHER_FOLDER):
         folder.mkdir(parents=True, exist_ok=True)
         tasks = {key: {"kind": t.kind, "label": t.label, "content": t.content} for key, t in plan.tasks.items()}
+        about = {"begun": _begun(folder), **resource_monitor.facts(), "versions": resource_monitor.versions()}
         _write(folder / PLAN, json.dumps(tasks, indent=1))
-        _write(
-            folder / "environment.json",
-            json.dumps({**resource_monitor.facts(), "versions": resource_monitor.versions()}, indent=1),
-        )
+        _write(folder / ENVIRONMENT, json.dumps(about, indent=1))
+
+
+def _begun(folder: Path) -> str:
+    """Return the day on which the run of a folder began, in UTC: today if it hasn't."""
+    try:
+        return str(datetime.date.fromisoformat(json.loads((folder / ENVIRONMENT).read_text("utf-8"))["begun"]))
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return datetime.datetime.now(datetime.UTC).date().isoformat()
 
 
 def record_study(plan: Plan, folder: Path) -> None:
