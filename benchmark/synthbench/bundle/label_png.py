@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import struct
+import zlib
 
 import numpy as np
 
@@ -19,27 +21,42 @@ _SMALL = 2**24
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _HEADER = 33
 """Bytes of the signature and of the first chunk, which has the size."""
+_GREY, _RGBA = 0, 6
 _MODES = {"L": np.uint8, "I;16": np.uint16, "I": np.uint16, "RGBA": np.uint32}
 
 
 def encode_labels(labels: AnyArray) -> bytes:
     """Return a label map as PNG: grey of 8 or 16 bits; above 65,535 the four bytes of a label, lowest first, as RGBA.
 
+    Rows are compressed as they are: the filters of PNG, which all libraries choose by themselves, suit photographs, and
+    make label maps of cells a quarter larger.
+
     Parameters
     ----------
     labels
         ``(height, width)``, integers from 0 to 2³¹ − 1.
-    """
-    from PIL import Image
 
+    References
+    ----------
+    Portable Network Graphics (PNG) Specification (Third Edition), W3C, 2025, sections 5 and 11.
+    """
     highest = int(labels.max(initial=0))
-    if highest > np.iinfo(np.uint16).max:
-        pixels = np.ascontiguousarray(labels, "<u4").view(np.uint8).reshape(*labels.shape, 4)
+    height, width = labels.shape
+    if highest <= np.iinfo(np.uint8).max:
+        depth, colour, pixels = 8, _GREY, labels.astype(np.uint8)
+    elif highest <= np.iinfo(np.uint16).max:
+        depth, colour, pixels = 16, _GREY, labels.astype(">u2")
     else:
-        pixels = np.ascontiguousarray(labels, np.uint8 if highest <= np.iinfo(np.uint8).max else np.uint16)
-    file = io.BytesIO()
-    Image.fromarray(pixels).save(file, "PNG", compress_level=9)
-    return file.getvalue()
+        depth, colour, pixels = 8, _RGBA, labels.astype("<u4")
+    rows = np.zeros((height, 1 + width * pixels.itemsize), np.uint8)  # each begins with its filter: none
+    rows[:, 1:] = np.ascontiguousarray(pixels).view(np.uint8).reshape(height, -1)
+    header = struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, 0)
+    data = zlib.compress(rows.tobytes(), 9)
+    return _SIGNATURE + _chunk(b"IHDR", header) + _chunk(b"IDAT", data) + _chunk(b"IEND", b"")
+
+
+def _chunk(kind: bytes, data: bytes) -> bytes:
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
 
 def decode_labels(data: bytes, size: tuple[int, int], name: str) -> LabelMap:
