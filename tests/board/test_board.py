@@ -96,7 +96,7 @@ def a_higher_score(files: dict[str, bytes]) -> None:
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        (with_study(seeds=3), "doesn't belong to the board blobs-board: seeds: is 3, the board's 2; run the board's"),
+        (with_study(seeds=3), "doesn't belong to the board blobs-board: seeds: is 3, expected 2; run the board's"),
         (with_study(fractions=[3]), "fractions: is "),
         (a_higher_score, "pq is 0.99"),
     ],

@@ -54,8 +54,8 @@ def another_source(content: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     ("change", "kinds", "words"),
     [
-        (on_a_gpu, ("fit-segmenter", "evaluate"), "device cuda, the board's cpu"),
-        (another_version, ("fit-segmenter",), "numpy 1.0, the board's "),
+        (on_a_gpu, ("fit-segmenter", "evaluate"), "device cuda, expected cpu"),
+        (another_version, ("fit-segmenter",), "numpy 1.0, expected "),
         (another_source, ("evaluate",), "source of scoring in synthbench"),
     ],
 )
@@ -147,11 +147,11 @@ def changed_study(contents: Contents, **values: Any) -> Contents:
 @pytest.mark.parametrize(
     ("values", "words"),
     [
-        ({"seeds": 5}, "seeds: is 5, the board's 2"),
-        ({"synthetic": ["2x"]}, r"synthetic: is \['2x'\], the board's \[4\]"),
-        ({"border_objects": "exclude"}, "border_objects: is 'exclude', the board's 'include'"),
+        ({"seeds": 5}, "seeds: is 5, expected 2"),
+        ({"synthetic": ["2x"]}, r"synthetic: is \['2x'\], expected \[4\]"),
+        ({"border_objects": "exclude"}, "border_objects: is 'exclude', expected 'include'"),
         ({"segmenters": ["warm"]}, "segmenters"),
-        ({"decide": 0.02}, "decide: is 0.02, the board's not given"),
+        ({"decide": 0.02}, "decide: is 0.02, expected not given"),
     ],
 )
 def test_another_study_is_refused_with_the_field(first: Entry, values: dict[str, Any], words: str) -> None:

@@ -137,6 +137,7 @@ def test_images_of_many_kinds_are_read_and_stacks_are_skipped(made, tmp_path: Pa
     Image.fromarray(image).save(folder / "same.bmp")
     tifffile.imwrite(folder / "stack.tif", np.stack([image] * 5), imagej=True, metadata={"axes": "ZYX"})
     (folder / "broken.png").write_bytes(b"no picture")
+    (folder / "gone.png").symlink_to(tmp_path / "moved.png")
     out, key = tmp_path / "out", str(rows(made)[0]["fit"])
     words = ["predict", key, str(folder), "--out", str(out), "--store", str(made.store.root), "--device", "cpu"]
     assert main([*words, "--json"]) == 3
@@ -144,7 +145,11 @@ def test_images_of_many_kinds_are_read_and_stacks_are_skipped(made, tmp_path: Pa
     names = {"big.tif", "photo.jpg", "same.bmp.tif", "same.png.tif", "wide.tif"}
     assert {path.name for path in (out / "labels").iterdir()} == {name.replace(".jpg", ".tif") for name in names}
     assert about["images"] == 5
-    assert sorted(Path(text.partition(": ")[0]).name for text in about["skipped"]) == ["broken.png", "stack.tif"]
+    assert sorted(Path(text.partition(": ")[0]).name for text in about["skipped"]) == [
+        "broken.png",
+        "gone.png",
+        "stack.tif",
+    ]
     assert any("5 z slices" in text for text in about["skipped"])
 
 

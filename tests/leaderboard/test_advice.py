@@ -85,9 +85,18 @@ def test_headroom_is_known_only_where_its_interval_says_so(low: float, high: flo
     assert helps(found)["annotate"] is expected
 
 
-def test_where_more_images_stop_to_help_is_told() -> None:
+def test_the_smallest_amount_that_brings_as_much_is_advised() -> None:
     flat = row(20, headroom=0.002, headroom_low=-0.01, headroom_high=0.01)
-    assert "from 20 images on" in asked(row(), flat, row(45))[0].options[0].text
+    (found, *_) = asked(row(), flat, row(30, headroom_low=-0.01, headroom_high=0.01), row(45), minutes=12)
+    assert (found.options[0].images, found.options[0].enough, found.options[0].hours_of_annotating) == (35, 10, 2)
+    assert "annotate 10 more images (as good as 35 more: +0.060)" in found.answer
+
+
+def test_an_amount_whose_gain_from_more_is_only_uncertain_is_not_advised() -> None:
+    unclear = row(20, headroom=0.03, headroom_low=-0.05, headroom_high=0.11)
+    (found, *_) = asked(row(), unclear, row(45))
+    assert found.options[0].enough is None
+    assert "annotate 35 more images" in found.answer
 
 
 def test_one_seed_decides_nothing() -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from synthbench.board.entries import open_entry, verify_entry
 from synthbench.board.joining import check_belongs
 from synthbench.board.model import Board, BoardEntry, entry_file, read_board
-from synthbench.board.opening import board_splits, check_file, fetch_entries, open_board, own_data
+from synthbench.board.opening import board_splits, check_file, fetch_entries, how_to_get, open_board, own_data
 from synthbench.board.rendering import is_current, rendered
 from synthbench.bundle.findings import Findings
 from synthbench.datasets.splits import Split
@@ -99,14 +99,14 @@ def _check_entry(
         findings.verified.append(f"{label}: everything but the scores")
         findings.not_verified.append(f"{label}: scores on {', '.join(missing)}, which need the data")
     else:
-        _add_missing(label, missing, findings)
+        _add_missing(label, missing, folder, findings)
 
 
-def _add_missing(label: str, missing: Sequence[str], findings: Findings) -> None:
+def _add_missing(label: str, missing: Sequence[str], folder: Path, findings: Findings) -> None:
     findings.add(
         label,
-        f"the dataset {missing[0]!r} isn't at hand, so scores can't be verified: get it with 'synthbench dataset add "
-        f"{missing[0]}', or give its folder with --data; --without-data checks everything else",
+        f"the dataset {missing[0]!r} isn't at hand, so scores can't be verified; "
+        f"{how_to_get(missing[0], '--data', folder)}; --without-data checks everything else",
     )
 
 

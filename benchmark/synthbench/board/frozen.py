@@ -124,7 +124,7 @@ def differences(contents: Contents, study: Study, splits: Mapping[str, tuple[Spl
     for title in known.keys() & contents.fingerprints.keys():
         if (own := contents.fingerprints[title]) != known[title]:
             found.append(
-                f"fingerprint of {title!r}: is {own[:12]}…, the board's {str(known[title])[:12]}…: other images, "
+                f"fingerprint of {title!r}: is {own[:12]}…, expected {str(known[title])[:12]}…: other images, "
                 "labels or groups"
             )
         elif contents.splits[title] != splits[title]:
@@ -134,11 +134,11 @@ def differences(contents: Contents, study: Study, splits: Mapping[str, tuple[Spl
 
 def _first_difference(own: tuple[Split, ...], expected: tuple[Split, ...]) -> str:
     if len(own) != len(expected):
-        return f"{len(own)} fold(s), the board's {len(expected)}"
+        return f"{len(own)} fold(s), expected {len(expected)}"
     for fold, (found, right) in enumerate(zip(own, expected, strict=True)):
         for part, ids in right.parts.items():
             if others := sorted(set(found.parts[part]) ^ set(ids)):
-                where = "not the board's" if others[0] in found.parts[part] else "the board's only"
+                where = "not expected" if others[0] in found.parts[part] else "missing"
                 return f"{part} images of fold {fold} are others, such as {others[0]!r} ({where})"
     return "the order of the images is another one"
 
@@ -148,7 +148,7 @@ def _compare(where: str, own: Any, expected: Any) -> Iterator[str]:
         for key in dict.fromkeys([*expected, *own]):
             yield from _compare(f"{where}.{key}" if where else key, own.get(key), expected.get(key))
     elif own != expected:
-        yield f"{where}: is {_shown(own)}, the board's {_shown(expected)}"
+        yield f"{where}: is {_shown(own)}, expected {_shown(expected)}"
 
 
 def _shown(value: Any) -> str:

@@ -14,6 +14,7 @@ from synthbench.datasets.download import Remote, fetch
 from synthbench.datasets.library import Library
 from synthbench.datasets.split_files import read_splits
 from synthbench.datasets.splits import Split
+from synthbench.environments.plugins import has_plugin
 from synthbench.errors import ConfigError
 from synthbench.plugin.api import Context
 from synthbench.samples import SampleSet
@@ -26,6 +27,7 @@ __all__ = [
     "check_file",
     "described_data",
     "fetch_entries",
+    "how_to_get",
     "open_board",
     "own_data",
 ]
@@ -171,3 +173,20 @@ def own_data(contents: Contents, given: Sequence[str], places: Mapping[str, str]
     known = set(Library().names())
     found = [title if title in known else (places or {}).get(title) for title in contents.datasets]
     return [each for each in found if each is not None]
+
+
+def how_to_get(title: str, option: str, folder: Path) -> str:
+    """Return what someone can do who doesn't have a dataset of a board.
+
+    Parameters
+    ----------
+    title
+        Of the dataset.
+    option
+        Of the command, which takes its folder.
+    folder
+        Of the board.
+    """
+    get = f"get it with 'synthbench dataset add {title}', " if has_plugin("dataset", title) else ""
+    named = f"name images that you have: synthbench board data {folder} PATH"
+    return f"{get}give its folder: {option} PATH/{title}, or {named}"

@@ -94,7 +94,7 @@ def _text(part: str, path: tuple[str, ...], own: Any, expected: Any) -> str:
     if (part, *path) in _SOURCES:
         return _SOURCES[part, *path]
     name = ".".join(each for each in path if each not in ("compute", "versions", "plugin"))
-    return f"{name} {_value(own)}, the board's {_value(expected)}"
+    return f"{name} {_value(own)}, expected {_value(expected)}"
 
 
 def _value(value: Any) -> str:

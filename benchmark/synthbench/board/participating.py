@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from synthbench.board.model import read_board
+from synthbench.board.opening import how_to_get
 from synthbench.datasets.library import Library
 from synthbench.environments.plugins import has_plugin
 from synthbench.errors import ConfigError
@@ -47,8 +48,7 @@ def study_content(path: str | Path, generators: Sequence[str], datasets: Sequenc
         dataset["name"] = places.get(title, title)
         if not _is_at_hand(dataset["name"], dataset.get("environment", "")):
             raise ConfigError(
-                f"{folder}: its dataset {title!r} isn't at hand; get it with 'synthbench dataset add {title}', give "
-                f"its folder: --dataset PATH/{title}, or name images that you have: synthbench board data {folder} PATH"
+                f"{folder}: its dataset {title!r} isn't at hand; {how_to_get(title, '--dataset', folder)}"
             )
         if _is_sample_set(dataset["name"]):
             dataset.pop("ignore", None)  # a sample set has its ignore region

@@ -163,7 +163,6 @@ def _lines(opened: OpenBoard, tables: list[pd.DataFrame]) -> Iterator[str]:
     yield f"synthbench run leaderboards/{board.name} --generators my-method --name my-method"
     yield "synthbench bundle runs/my-method"
     yield f"synthbench board add leaderboards/{board.name} my-method.zip"
-    yield f"synthbench board render leaderboards/{board.name}"
     yield "```\n"
     yield "`docs/boards.md` says what is verified and how to read the table."
 

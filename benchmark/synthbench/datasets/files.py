@@ -50,8 +50,13 @@ def image_files(folder: Path) -> list[Path]:
 
 
 def is_image_file(path: Path) -> bool:
-    """Return whether a path is a visible file with the suffix of an image."""
-    return path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".") and path.is_file()
+    """Return whether a path is a visible file with the suffix of an image, or a link to a file that is gone.
+
+    Such a link is an image that someone expects to be there: reading it is what fails, with its name.
+    """
+    if path.suffix.lower() not in IMAGE_SUFFIXES or path.name.startswith("."):
+        return False
+    return path.is_file() or (path.is_symlink() and not path.exists())
 
 
 def walk_folders(path: Path, depth: int) -> Iterator[Path]:

@@ -42,8 +42,10 @@ class Option:
         With synthetic images: the one that gains are of.
     images : int or None
         Real images to annotate, or synthetic ones to add.
+    enough : int or None
+        Fewer real images to annotate that bring as much, within `PRACTICAL`.
     machine_hours, hours_of_annotating : float or None
-        What it costs, where that is known.
+        What it costs, where that is known; of `enough` images where there is such a number.
     """
 
     kind: Literal["annotate", "add synthetic", "train longer"]
@@ -54,6 +56,7 @@ class Option:
     high: float | None = None
     arm: str = ""
     images: int | None = None
+    enough: int | None = None
     machine_hours: float | None = None
     hours_of_annotating: float | None = None
 
@@ -146,6 +149,8 @@ def _either(names: Sequence[str]) -> str:
 def _named(option: Option) -> str:
     gain = f"{signed(option.gain or 0)}"
     if option.kind == "annotate":
+        if option.enough is not None:
+            return f"annotate {option.enough} more images (as good as {option.images} more: {gain})"
         return f"annotate {option.images} more images ({gain})"
     return f"add {short(option.arm)} ({gain})"
 
@@ -160,24 +165,30 @@ def _annotate(rows: Sequence[Mapping[str, Any]], of_segmenter: pd.DataFrame, min
     more = int(first["headroom_images"]) - int(first["fraction"])
     score = title(first["metric"])
     once = first["headroom_seeds"] == 1 and first["folds"] == 1
-    hours = None if minutes_per_image is None else more * minutes_per_image / 60
     text = f"{more} more real images: {score} {signed(first['headroom'])}{_interval(low, high)}"
+    helps = None if once else True if low is not None and low > 0 else False if _is_small(high) else None
+    enough = _enough(of_segmenter, int(first["fraction"]), most) if helps else None
+    hours = None if minutes_per_image is None else (more if enough is None else enough) * minutes_per_image / 60
     if once:
-        return Option("annotate", None, f"{text}, from one seed: not known.", gain, low, high, "", more, None, hours)
-    helps = True if low is not None and low > 0 else False if high is not None and high < PRACTICAL else None
-    text += {True: "", False: ", no gain of practical size", None: ", not significantly above 0, so not known"}[helps]
-    if helps and (flat := _flat_from(of_segmenter, int(first["fraction"]), most)):
-        text += f"; from {flat} images on, more bring no significant gain"
-    text += f"; {hours:.1f} h of annotating" if hours is not None else ""
-    return Option("annotate", helps, f"{text}.", gain, low, high, "", more, None, hours)
+        text += ", from one seed: not known"
+    else:
+        text += {True: "", False: ", no gain of practical size", None: ", not significantly above 0, so not known"}[
+            helps
+        ]
+        text += "" if enough is None else f"; {enough} more bring as much, within {PRACTICAL}"
+        text += "" if hours is None else f"; {hours:.1f} h of annotating"
+    return Option("annotate", helps, f"{text}.", gain, low, high, "", more, enough, None, hours)
 
 
-def _flat_from(of_segmenter: pd.DataFrame, fraction: int, most: int) -> int | None:
-    """Return the smallest amount between two from which on the largest brings no significant gain."""
-    amounts = of_segmenter.drop_duplicates("fraction").sort_values("fraction")
-    for row in records(amounts):
-        if fraction < row["fraction"] < most and row["headroom_low"] <= 0:
-            return int(row["fraction"])
+def _is_small(high: float | None) -> bool:
+    return high is not None and high < PRACTICAL
+
+
+def _enough(of_segmenter: pd.DataFrame, fraction: int, most: int) -> int | None:
+    """Return how many more images reach the smallest amount from which on the largest brings no gain in practice."""
+    for row in records(of_segmenter.drop_duplicates("fraction").sort_values("fraction")):
+        if fraction < row["fraction"] < most and _is_small(_known(row["headroom_high"])):
+            return int(row["fraction"]) - fraction
     return None
 
 
@@ -192,7 +203,7 @@ def _add_synthetic(rows: Sequence[Mapping[str, Any]]) -> Option:
     seconds = [_known(chosen.get(name)) for name in ("generator_seconds", "draw_seconds")]
     hours = None if seconds[1] is None else sum(value or 0.0 for value in seconds) / 3600
     text = f"{short(chosen['arm'])}: {title(chosen['metric'])} {signed(chosen['delta'])}{_interval(low, high)}"
-    numbers = (float(chosen["delta"]), low, high, str(chosen["arm"]), int(chosen["synthetic"]), hours)
+    numbers = (float(chosen["delta"]), low, high, str(chosen["arm"]), int(chosen["synthetic"]), None, hours)
     if better:
         share = "" if pd.isna(chosen["recovered"]) else f", {recovered(chosen)} of what more real images bring"
         cost = "" if hours is None else f"; {duration(3600 * hours)} to make"
