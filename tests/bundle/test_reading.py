@@ -223,6 +223,7 @@ def png(height: int, width: int, data: bytes, mode: int = 0) -> bytes:
         (png(8, 8, bytes(8 * 25), mode=2), (8, 8), "RGB"),
         (b"", (8, 8), "PNG"),
         (encode_labels(np.ones((8, 8), np.uint8))[:45], (8, 8), "decoded"),
+        (encode_labels(np.ones((8, 8), np.uint8)) + b"more", (8, 8), "bytes after its end"),
     ],
 )
 def test_a_hostile_picture_is_refused_before_it_is_decoded(data: bytes, size: tuple[int, int], named: str) -> None:
@@ -232,6 +233,23 @@ def test_a_hostile_picture_is_refused_before_it_is_decoded(data: bytes, size: tu
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak < 2**20
+
+
+@pytest.mark.parametrize(("before", "after"), [(b"MZ", b""), (b"", b"more"), (b"", b"PK\5\6" + bytes(18))])
+def test_bytes_outside_of_the_zip_are_refused(made: Made, tmp_path: Path, before: bytes, after: bytes) -> None:
+    """Nothing else says that they are there, and other programs may read them."""
+    path = tmp_path / "more.zip"
+    path.write_bytes(before + made.bundle.read_bytes() + after)
+    with pytest.raises(Refused, match=r"before or after|has no manifest"):
+        BundleFile(path)
+
+
+def test_a_missing_file_is_one_problem(made: Made, tmp_path: Path) -> None:
+    files = members(made.bundle)
+    name = next(name for name in files if name.startswith("predictions/"))
+    del files[name]
+    write(tmp_path / "less.zip", files, sealed=False)
+    assert [str(problem) for problem in verify_bundle(tmp_path / "less.zip").problems] == [f"{name}: is missing"]
 
 
 def test_a_label_map_as_large_as_the_entry_says_is_refused_with_the_others(

@@ -248,6 +248,10 @@ def a_file_more(files: Files) -> None:
     files["notes.html"] = b"<script>alert(1)</script>"
 
 
+def trainings_that_are_no_list(files: Files) -> None:
+    change_json(files, "sources.json", lambda content: content.update(trainings=5))
+
+
 def a_study_that_is_none(files: Files) -> None:
     files["study.yaml"] = b"datasets: []\nsegmenters: [unet]\n"
 
@@ -326,6 +330,8 @@ TAMPERED: dict[str, tuple[Callable[[Files], None], str, str]] = {
     "a true count": (a_true_count, "results/images.csv", "true of image 'blob-2'"),
     "a file that the crate forgets": (a_file_that_the_crate_forgets, "ro-crate-metadata.json", "costs.json"),
     "a file more": (a_file_more, "ro-crate-metadata.json", "notes.html"),
+    "a file of another kind": (a_file_more, "notes.html", "of no kind that a bundle has"),
+    "trainings that are no list": (trainings_that_are_no_list, "sources.json", "no run writes"),
     "a study that is none": (a_study_that_is_none, "study.yaml", "datasets"),
     "a fold that there is not": (a_fold_that_there_is_not, "sources.json", "7"),
     "a row of another type": (a_row_of_another_type, "sources.json", "[1]"),

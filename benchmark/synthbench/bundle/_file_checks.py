@@ -21,6 +21,8 @@ def check_files(file: BundleFile, findings: Findings) -> None:
         for name in sorted({*listed, *layout.REQUIRED} - set(file.names)):
             findings.add(name, "is missing")
         for name in present:
+            if not layout.is_known(name):
+                findings.add(name, "is of no kind that a bundle has, expected no such file")
             if name not in listed:
                 findings.add(name, f"isn't listed in {layout.MANIFEST}, expected no such file")
                 continue
@@ -47,7 +49,9 @@ def check_metadata(file: BundleFile, name: str, findings: Findings) -> None:
     """Make the RO-Crate metadata again, and compare; `name` is that of the study."""
     with findings.check(layout.CRATE, "RO-Crate 1.1 metadata names every file, dataset and distribution"):
         written = file.json(layout.CRATE)
-        sizes = {each: file.size(each) for each in file.names if each != layout.CRATE}
+        listed = {each: row["bytes"] for each, row in file.manifest["files"].items()}
+        sizes = listed | {each: file.size(each) for each in file.names}
+        sizes.pop(layout.CRATE, None)
         datasets = file.json(layout.SOURCES)["datasets"]
         software = software_of(file.json(layout.ENVIRONMENT))
         expected = make_crate(name, date_of(written), sizes, datasets, software)

@@ -14,6 +14,7 @@ import pandas as pd
 
 from synthbench.bundle import layout
 from synthbench.bundle._privacy import without_paths
+from synthbench.bundle.findings import content_of
 from synthbench.bundle.reading import BundleFile, Refused
 from synthbench.datasets.split_files import read_splits
 from synthbench.datasets.splits import Split
@@ -137,32 +138,37 @@ def _without(message: str, folder: Path) -> str:
 
 
 def _read(file: BundleFile, folder: Path) -> Contents:
-    sources = file.json(layout.SOURCES)
-    if sources["format"] != SOURCES_FORMAT:
-        raise DataError(f"{layout.SOURCES}: format is {sources['format']!r}, expected {SOURCES_FORMAT}")
-    datasets = {title: dataset_of(about, title) for title, about in sources["datasets"].items()}
+    with content_of(layout.SOURCES):
+        sources = file.json(layout.SOURCES)
+        if sources["format"] != SOURCES_FORMAT:
+            raise DataError(f"{layout.SOURCES}: format is {sources['format']!r}, expected {SOURCES_FORMAT}")
+        datasets = {title: dataset_of(about, title) for title, about in sources["datasets"].items()}
+        fingerprints = {title: str(about["fingerprint"]) for title, about in sources["datasets"].items()}
     splits = {title: _splits(file.json(layout.split_file(title)), samples) for title, samples in datasets.items()}
-    for row in sources["trainings"]:
-        _check_row(row, splits)
-    plan = file.json(layout.PLAN)
-    for key, task in plan.items():
-        if not all(isinstance(task[name], kind) for name, kind in (("kind", str), ("label", str), ("content", dict))):
-            raise DataError(f"{layout.PLAN}: task {key[:12]!r} has no kind, label and content")
-    fingerprints = {title: str(about["fingerprint"]) for title, about in sources["datasets"].items()}
+    with content_of(layout.SOURCES):
+        for row in sources["trainings"]:
+            _check_row(row, splits)
+    with content_of(layout.PLAN):
+        plan = file.json(layout.PLAN)
+        for key, task in plan.items():
+            if not all(isinstance(task[name], kind) for name, kind in _OF_TASK):
+                raise DataError(f"{layout.PLAN}: task {key[:12]!r} has no kind, label and content")
     results = _results(file, folder)
     return Contents(results.study, plan, sources["trainings"], datasets, fingerprints, splits, results)
 
 
 def _splits(content: Any, samples: SampleSet) -> tuple[Split, ...]:
-    found = tuple(Split(**row) for row in content["splits"])
     name = layout.split_file(samples.name)
-    for split in found:
-        for ids in split.parts.values():
-            for unknown in set(ids) - set(samples.ids):
-                raise DataError(f"{name}: has {unknown!r}, expected an image of {layout.SOURCES}")
+    with content_of(name):
+        found = tuple(Split(**row) for row in content["splits"])
+        for split in found:
+            for ids in split.parts.values():
+                for unknown in set(ids) - set(samples.ids):
+                    raise DataError(f"{name}: has {unknown!r}, expected an image of {layout.SOURCES}")
     return found
 
 
+_OF_TASK = (("kind", str), ("label", str), ("content", dict))
 _KINDS: dict[type | tuple[type, ...], tuple[str, ...]] = {
     str: ("dataset", "tested_on", "arm", "generator", "segmenter", "schedule", "init", "fit", "evaluate"),
     int: ("fold", "fraction", "synthetic", "seed"),

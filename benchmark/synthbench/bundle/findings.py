@@ -10,15 +10,17 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from synthbench.bundle.reading import Refused
-from synthbench.errors import SynthbenchError
+from synthbench.errors import DataError, SynthbenchError
 
-__all__ = ["MOST", "Findings", "Problem", "same"]
+__all__ = ["MOST", "Findings", "Problem", "content_of", "same"]
 
 MOST = 10
 """Problems of one check that are listed; of the others there is the number."""
 _RELATIVE = 1e-9
 _ABSOLUTE = 1e-12
 _MAX_SHOWN = 100
+_STRUCTURE_ERRORS = (KeyError, TypeError, AttributeError, ValueError, IndexError, OverflowError, ArithmeticError)
+"""What content of another structure than a bundle's raises where it is used."""
 _NAMED = re.compile(r"([\w./+@ -]+\.(?:json|yaml|csv|png|safetensors)(?:, line \d+)?): ")
 
 
@@ -64,12 +66,12 @@ class Findings:
 
     @contextlib.contextmanager
     def check(self, file: str, verified: str) -> Iterator[None]:
-        """Run a check: what it finds wrong is shortened to `MOST` problems, and nothing wrong means `verified`.
+        """Run a check: what it finds wrong is shortened to `MOST` new problems, and nothing wrong means `verified`.
 
         An error that begins with a file's name is a problem of that file, and content of another structure than a
         bundle's is one of `file`; `Refused` goes on.
         """
-        before = len(self.problems)
+        before = list(self.problems)
         try:
             yield
         except Refused:
@@ -77,15 +79,31 @@ class Findings:
         except SynthbenchError as error:
             named = _NAMED.match(str(error))
             self.add(named[1] if named else file, str(error)[named.end() if named else 0 :])
-        except (KeyError, TypeError, AttributeError, ValueError, IndexError, OverflowError, ArithmeticError) as error:
-            reason = " ".join(str(error).split())[:_MAX_SHOWN]
-            self.add(file, f"has content that no run writes ({type(error).__name__}: {reason})")
-        found = self.problems[before:]
-        if len(found) > MOST:
-            rest = Problem(found[-1].file, f"and {len(found) - MOST} more problems of this kind")
-            self.problems[before:] = [*found[:MOST], rest]
-        elif not found:
+        except _STRUCTURE_ERRORS as error:
+            self.add(file, _structure_problem(error))
+        after = self.problems[len(before) :]
+        if not after:
             self.verified.append(verified)
+        found = [problem for problem in dict.fromkeys(after) if problem not in before]
+        if len(found) > MOST:
+            found = [*found[:MOST], Problem(found[-1].file, f"and {len(found) - MOST} more problems of this kind")]
+        self.problems[:] = [*before, *found]
+
+
+@contextlib.contextmanager
+def content_of(name: str) -> Iterator[None]:
+    """Raise `DataError`, which begins with the name of the file, where its content is of another structure."""
+    try:
+        yield
+    except SynthbenchError:
+        raise
+    except _STRUCTURE_ERRORS as error:
+        raise DataError(f"{name}: {_structure_problem(error)}") from None
+
+
+def _structure_problem(error: Exception) -> str:
+    reason = " ".join(str(error).split())[:_MAX_SHOWN]
+    return f"has content that no run writes ({type(error).__name__}: {reason})"
 
 
 def same(value: Any, expected: Any) -> bool:

@@ -19,6 +19,7 @@ MAX_PIXELS_PER_BYTE = 400
 """Pixels per byte of a large file, at most: sparse label maps have 100, deflated zeros up to 1,032."""
 _SMALL = 2**24
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
+_LAST = b"\0\0\0\0IEND\xae\x42\x60\x82"
 _HEADER = 33
 """Bytes of the signature and of the first chunk, which has the size."""
 _GREY, _RGBA = 0, 6
@@ -52,7 +53,7 @@ def encode_labels(labels: AnyArray) -> bytes:
     rows[:, 1:] = np.ascontiguousarray(pixels).view(np.uint8).reshape(height, -1)
     header = struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, 0)
     data = zlib.compress(rows.tobytes(), 9)
-    return _SIGNATURE + _chunk(b"IHDR", header) + _chunk(b"IDAT", data) + _chunk(b"IEND", b"")
+    return _SIGNATURE + _chunk(b"IHDR", header) + _chunk(b"IDAT", data) + _LAST
 
 
 def _chunk(kind: bytes, data: bytes) -> bytes:
@@ -84,6 +85,8 @@ def decode_labels(data: bytes, size: tuple[int, int], name: str) -> LabelMap:
         raise DataError(f"{name}: is {height}×{width}, expected {size[0]}×{size[1]} as the test image")
     if height * width > MAX_PIXELS or height * width > max(_SMALL, MAX_PIXELS_PER_BYTE * len(data)):
         raise DataError(f"{name}: {len(data):,} bytes that decompress to {height}×{width}, as decompression bombs do")
+    if not data.endswith(_LAST):
+        raise DataError(f"{name}: can't be decoded as PNG: cut off, or with bytes after its end")
     try:
         with Image.open(io.BytesIO(data), formats=("PNG",)) as picture:
             if picture.mode not in _MODES or picture.size != (width, height):

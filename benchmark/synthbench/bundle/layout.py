@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from synthbench.results import TABLES
 from synthbench.results.sources import SOURCES
 
@@ -19,6 +21,7 @@ __all__ = [
     "SOURCES",
     "STUDY",
     "WEIGHTS",
+    "is_known",
     "prediction_file",
     "split_file",
     "table_file",
@@ -67,3 +70,12 @@ REQUIRED = (
     *(table_file(name) for name in TABLES),
 )
 """Files that every bundle has."""
+_OTHERS = re.compile(
+    r"splits/[^/]+\.json|predictions/[0-9a-f]{64}/.+\.png"
+    r"|samples/[0-9a-f]{64}/(samples\.json|[a-z]+/.+\.(png|tif))|weights/[0-9a-f]{64}/.+"
+)
+
+
+def is_known(name: str) -> bool:
+    """Whether a bundle may have a file of this name."""
+    return name in REQUIRED or _OTHERS.fullmatch(name) is not None

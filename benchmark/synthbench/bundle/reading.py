@@ -11,7 +11,7 @@ import json
 import stat
 import zipfile
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, NoReturn
@@ -31,6 +31,9 @@ MAX_RATIO = 250
 _SMALL = 2**20
 _CHUNK = 2**20
 _MAX_NAME = 500
+_MAX_SHOWN = 150
+_END = b"PK\5\6" + bytes(18)
+"""Last record of a ZIP file without a comment; its values are zero here."""
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 
 
@@ -146,7 +149,8 @@ class BundleFile:
         return hashlib.sha256(self.read(name)).hexdigest()
 
     def _refuse(self, name: str, why: str) -> NoReturn:
-        raise Refused(f"{self.path}: refused: {name!r} {why}; get the bundle again from who made it")
+        shown = name if len(name) <= _MAX_SHOWN else f"{name[:_MAX_SHOWN]}…"
+        raise Refused(f"{self.path}: refused: {shown!r} {why}; get the bundle again from who made it")
 
     def _checked(self, entries: list[zipfile.ZipInfo]) -> dict[str, zipfile.ZipInfo]:
         if len(entries) > MAX_ENTRIES:
@@ -160,13 +164,14 @@ class BundleFile:
             raise Refused(f"{self.path}: refused: comes to {total:,} bytes, and at most {MAX_TOTAL:,} are read")
         self._check_distinct([entry.filename for entry in entries])
         self._check_apart(entries)
+        self._check_ends(entries)
         return {entry.filename: entry for entry in entries}
 
     def _check_name(self, entry: zipfile.ZipInfo) -> None:
         name = entry.orig_filename
         parts = name.split("/")
         if name != entry.filename or not name.isprintable() or len(name) > _MAX_NAME:
-            self._refuse(name[:_MAX_NAME], "has a name that no bundle has")
+            self._refuse(name, "has a name that no bundle has")
         if "\\" in name or ":" in name:
             self._refuse(name, "has a backslash or a colon in its name")
         if name.startswith("/"):
@@ -207,6 +212,17 @@ class BundleFile:
             if entry.header_offset < end:
                 self._refuse(entry.filename, "shares its bytes with another entry")
             end = entry.header_offset + entry.compress_size
+
+    def _check_ends(self, entries: Sequence[zipfile.ZipInfo]) -> None:
+        """Refuse what stands before the first entry, or after the end that a ZIP file without a comment has."""
+        with self.path.open("rb") as file:
+            file.seek(max(0, self.path.stat().st_size - len(_END)))
+            ends = file.read(4) == _END[:4]
+        if self._zip.comment or not ends or (entries and min(entry.header_offset for entry in entries) > 0):
+            raise Refused(
+                f"{self.path}: refused: has bytes before or after what a ZIP file consists of; get the bundle "
+                "again from who made it"
+            )
 
     def _read_manifest(self) -> dict[str, Any]:
         if MANIFEST not in self._entries:
