@@ -75,6 +75,7 @@ SMALL: dict[str, dict[str, Any]] = {
         "head_convs": 1,
         "representation_size": 8,
         "rois_per_image": 16,
+        "scale": 1.0,
     },
     "stardist": {"n_rays": 8, "unet_n_depth": 1, "unet_n_filter_base": 4},
 }
