@@ -1,7 +1,7 @@
 """Structural terms for filaments: they compare the generated image with the real one, or its mask, on the foreground.
 
 arXiv 2512.10334 names a "filament-aware structural loss" without defining it. These three candidates are this
-project's. How they compare stands in `leaderboards/filaments-structure`.
+project's. How they compare stands in `docs/findings.md`.
 """
 
 from __future__ import annotations

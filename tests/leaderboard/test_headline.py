@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 from rich.console import Console
 
-from synthbench.leaderboard import as_json, markdown, page, table, terminal
+from synthbench.leaderboard import as_json, brief_markdown, markdown, page, table, terminal
 from synthbench.leaderboard._caveats import caveats
 from synthbench.leaderboard._formatting import text
 from synthbench.leaderboard._headline import opening_notes
@@ -68,6 +68,19 @@ def test_a_report_leads_with_what_more_real_images_bring(frames: SimpleNamespace
         assert "with 180 real images: " not in said or where in ("md", "html"), "nothing is larger than the largest"
     assert text(row.to_dict() | {"verdict": "better"}, "recovered") in everywhere(found, tmp_path)["terminal"]
     assert "| of headroom |" in re.sub(" +", " ", markdown(table(found, draws=DRAWS)))
+
+
+def test_a_short_table_leads_with_the_same_and_gathers_amounts_without_arms(frames: SimpleNamespace) -> None:
+    found = amounts(frames, {45: 0.0, 180: 0.06}).images.query("fraction == 45 or arm == 'real'")
+    made = table(frames.results(table=found), draws=DRAWS)
+    said = re.sub(" +", " ", brief_markdown(made, ["unet with 45 real images: annotate 135 more images (+0.060)."]))
+    before, arms, others = re.split(r"\n### .*\n", said)
+    assert "180 real images instead of 45 change F1@.50 by +0.0" in before
+    assert before.endswith("annotate 135 more images (+0.060).\n")
+    assert "| unet | pix2pix × 50 | 0." in arms
+    assert "| of headroom |" in arms
+    assert others.count("\n|") == 3
+    assert "| phantom-nuclei | unet | 180 | 0." in others
 
 
 def _score(found: SimpleNamespace, fraction: int) -> float:

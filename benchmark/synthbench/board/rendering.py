@@ -17,6 +17,7 @@ from synthbench.board.opening import OpenBoard
 from synthbench.bundle.findings import same
 from synthbench.io.atomic import atomic_write
 from synthbench.io.escaping import printable
+from synthbench.leaderboard.advice import advice
 
 __all__ = ["CSV", "FILES", "JSON", "as_csv", "as_json", "as_markdown", "is_current", "notes_of", "render", "rendered"]
 
@@ -71,7 +72,6 @@ def as_markdown(groups: list[Group], tables: list[pd.DataFrame], head: str = "",
         Only the main columns, and no definitions.
     """
     parts: list[str] = []
-    write = leaderboard.brief_markdown if brief else leaderboard.markdown
     for group, table in zip(groups, tables, strict=True):
         if group.reasons:
             parts.append(f"## Apart: {_plain(', '.join(group.entries))}\n")
@@ -79,10 +79,17 @@ def as_markdown(groups: list[Group], tables: list[pd.DataFrame], head: str = "",
         found = leaderboard.overview(group.results, table)
         if found is not None:
             parts.append(f"### All comparisons: mean over datasets, amounts and segmenters\n\n{_overview(found)}")
-        parts.append(write(table))
+        parts.append(_brief(group, table) if brief else leaderboard.markdown(table))
         if notes := notes_of(group):
             parts.append("\n".join(f"- {_plain(note)}" for note in notes) + "\n")
     return head + "\n".join(parts)
+
+
+def _brief(group: Group, table: pd.DataFrame) -> str:
+    """Return the main columns, after what to do next with each amount of real images that has arms."""
+    compared = set(table.loc[table["generator"] != "", "fraction"])
+    found = advice(group.results, board=table)
+    return leaderboard.brief_markdown(table, [each.answer for each in found if each.fraction in compared])
 
 
 def _overview(found: pd.DataFrame) -> str:
@@ -142,7 +149,9 @@ def _lines(opened: OpenBoard, tables: list[pd.DataFrame]) -> Iterator[str]:
     for dataset in (*study.datasets, *study.test_on):
         only = " (test images only)" if dataset in study.test_on else ""
         yield f"| dataset | {_plain(dataset.name)}{only}, fingerprint `{str(dataset.fingerprint)[:12]}…` |"
-    yield f"| real images | {_listed(study.real_amounts)} |"
+    yield f"| real images | {_listed(study.fractions)} |"
+    if study.real_only:
+        yield f"| real images, without synthetic ones | {_listed(study.real_only)} |"
     yield f"| synthetic images | {_listed(study.synthetic)}, in {_listed(study.synthetic_ratio)} of the patches |"
     yield f"| segmenters | {_listed([each.title for each in study.segmenters])} |"
     yield f"| seeds | {study.seeds} of segmenters, {study.generator_seeds or 1} of generators |"

@@ -187,14 +187,32 @@ def markdown(table: pd.DataFrame) -> str:
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
-def brief_markdown(table: pd.DataFrame) -> str:
-    """Return the main columns of a leaderboard as Markdown: a table per dataset and amount of real data."""
-    parts = [f"**{_plain(headline(table))}**"]
+def brief_markdown(table: pd.DataFrame, answers: Sequence[str] = ()) -> str:
+    """Return the main columns of a leaderboard as Markdown: a table per dataset and amount of real data with arms.
+
+    Parameters
+    ----------
+    table
+    answers
+        What to do next; see `synthbench.leaderboard.Advice`.
+    """
+    notes = "\n".join(f"- {_plain(note)}" for note in (*opening_notes(table), *answers))
+    parts, alone = [f"**{_plain(headline(table))}**", *([notes] if notes else [])], []
     for heading, part in boards(table):
+        if (part["generator"] == "").all() and (table["generator"] != "").any():
+            alone.append(part)
+            continue
         metric = str(part["metric"].iloc[0])
         names = ["segmenter", "arm", metric, "delta", "verdict", "rank", "recovered", "completed", *COLUMNS]
         kept = [name for name in names if name in part and not part[name].isna().all()]
         parts += [f"### {_plain(heading)} ({part['aggregation'].iloc[0]})", _grid(part, kept, metric)]
+    if alone:
+        rows = pd.concat(alone).sort_values(["dataset", "tested_on", "segmenter", "fraction"], kind="stable")
+        metric = str(rows["metric"].iloc[0])
+        others = ["tested_on"] * bool((rows["tested_on"] != rows["dataset"]).any())
+        names = ["dataset", *others, "segmenter", "fraction", metric, "completed", *COLUMNS]
+        kept = [name for name in names if name in rows]
+        parts += ["### Other amounts of real images, without synthetic ones", _grid(rows, kept, metric)]
     return "\n\n".join(parts) + "\n"
 
 
