@@ -218,7 +218,7 @@ def test_a_large_bundle_needs_an_address(
     place: Place, board: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr("synthbench.board.creating.MOST_BYTES", 1000)
-    with pytest.raises(ConfigError, match="publish it, and give its address"):
+    with pytest.raises(ConfigError, match="publish the bundle and give its address"):
         add_entry(board, place.brighter)
     with pytest.raises(ConfigError, match="https://"):
         add_entry(board, place.brighter, address="http://example.org/a.zip")

@@ -83,6 +83,7 @@ def new_board(
         raise ConfigError(f"{folder}: already exists and isn't empty; give another --out")
     name = named_after(folder.resolve().name)
     with _as_bundle(source, store) as bundle:
+        _check_size(bundle, source, address)
         entry = replace(open_entry(bundle), path=source)
         contents = entry.contents
         verified = _verified(entry, bundle, data)
@@ -149,6 +150,7 @@ def add_entry(
     """
     board, folder = read_board(folder)
     with _as_bundle(source, store) as bundle:
+        _check_size(bundle, source, address)
         entry = replace(open_entry(bundle), path=source)
         check_belongs(entry, board.study, board_splits(board, folder), f"the board {board.name}")
         verified = _verified(entry, bundle, data)
@@ -176,6 +178,18 @@ def _as_bundle(source: Path, store: Store | None) -> Iterator[Path]:
         bundle = Path(temporary) / f"{source.resolve().name}.zip"
         write_bundle(source, store, bundle)
         yield bundle
+
+
+def _check_size(bundle: Path, source: Path, address: str | None) -> None:
+    size = bundle.stat().st_size
+    if size > MOST_BYTES and address is None:
+        raise ConfigError(
+            f"{source}: its bundle has {size / 1e6:.1f} MB, and a board's folder takes entries up to "
+            f"{MOST_BYTES / 1e6:.0f} MB; run fewer generators at a time, each run being an entry, or publish the "
+            "bundle and give its address with --address https://…"
+        )
+    if address is not None and not address.startswith("https://"):
+        raise ConfigError(f"--address {address}: expected an address that begins with https://")
 
 
 def _verified(entry: Entry, bundle: Path, data: Sequence[str]) -> frozenset[str]:
@@ -208,20 +222,12 @@ def _listed(
     address: str | None,
     name: str = "",
 ) -> BoardEntry:
-    size = bundle.stat().st_size
-    if size > MOST_BYTES and address is None:
-        raise ConfigError(
-            f"{source}: its bundle has {size / 1e6:.1f} MB, and a board's folder takes entries up to "
-            f"{MOST_BYTES / 1e6:.0f} MB; publish it, and give its address with --address https://…"
-        )
-    if address is not None and not address.startswith("https://"):
-        raise ConfigError(f"--address {address}: expected an address that begins with https://")
     name = name or named_after(source.resolve().name.removesuffix(".zip"))
     try:
         return BoardEntry(
             name=name,
             sha256=file_digest(bundle),
-            bytes=size,
+            bytes=bundle.stat().st_size,
             address=address,
             verification="verified" if verified == set(datasets) else "self-reported",
         )
