@@ -60,8 +60,8 @@ def verify_bundle(path: Path, data: Sequence[str] = ()) -> Findings:
         "bundle doesn't hold the images that they need"
     )
     findings.not_verified.append(
-        "descriptions of methods, hardware, memory, the commit of the code, and the steps of named budgets: nothing else "
-        "in a bundle tells them"
+        "descriptions of methods, hardware, memory, the commit of the code, and the steps of named budgets: nothing "
+        "else in a bundle tells them"
     )
     findings.not_verified.append("that the trainings took place: only training again shows that (--retrain)")
     return findings
