@@ -16,8 +16,9 @@ from synthbench.board.frozen import freeze
 from synthbench.board.joining import check_belongs, join_results
 from synthbench.bundle.contents import Contents
 from synthbench.errors import ConfigError
+from synthbench.leaderboard import table
 from synthbench.results import Results
-from synthbench.study.model import Study
+from synthbench.study.model import BudgetConfig, Study
 
 
 @pytest.fixture(scope="module")
@@ -69,6 +70,20 @@ def test_what_can_not_be_paired_stands_apart_with_the_reason(
     assert [group.entries for group in groups] == [("first",), ("other",)]
     assert any(words in reason for reason in groups[1].reasons)
     assert set(groups[1].results.runs["generator"]) == {"brighter"}
+
+
+def test_whether_segmenters_have_converged_is_told_as_the_first_entry_found_it(first: Entry, brighter: Entry) -> None:
+    def scored(entry: Entry, scores: dict[int, float]) -> Entry:
+        study = entry.contents.study
+        budget = BudgetConfig(name="quick", steps=20, score_by_steps={"blobs": scores})
+        segmenters = [choice.model_copy(update={"budget": budget}) for choice in study.segmenters]
+        contents = replace(entry.contents, study=study.model_copy(update={"segmenters": segmenters}))
+        return replace(entry, contents=contents)
+
+    (group,) = join_results([scored(first, {10: 0.5, 20: 0.6}), scored(brighter, {10: 0.6, 20: 0.6})])
+    assert set(table(group.results)["convergence"]) == {"not converged"}
+    (group,) = join_results([first, brighter])
+    assert "convergence" not in table(group.results)
 
 
 def test_an_entry_without_a_baseline_is_paired_with_the_one_of_the_board(first: Entry, brighter: Entry) -> None:

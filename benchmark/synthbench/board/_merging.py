@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,7 +12,7 @@ import pandas as pd
 from synthbench.board.entries import Entry
 from synthbench.bundle.contents import TRAINING, training_of
 from synthbench.results import TABLES, Results
-from synthbench.study.model import GeneratorConfig, Study
+from synthbench.study.model import GeneratorConfig, PluginConfig, Study
 
 __all__ = ["Merging", "Repeats"]
 
@@ -72,6 +72,7 @@ class Merging:
         self.repeats = Repeats()
         self._study = study
         self._generators: dict[str, GeneratorConfig] = {}
+        self._convergence: dict[str, dict[str, dict[int, float]]] = {}
         self._known: dict[Key, _Training] = {}
         self._tables: dict[str, list[pd.DataFrame]] = {name: [] for name in TABLES}
 
@@ -98,6 +99,9 @@ class Merging:
             self._generators.setdefault(
                 title, choice.model_copy(update={"label": title}) if title != choice.title else choice
             )
+        for segmenter in entry.contents.study.segmenters:
+            if segmenter.budget is not None and segmenter.budget.score_by_steps is not None:
+                self._convergence.setdefault(segmenter.title, segmenter.budget.score_by_steps)
         for name in ("runs", "images"):
             self._tables[name].append(_only(tables[name], new))
         for name in ("fidelity", "label_consistency", "tasks"):
@@ -164,8 +168,19 @@ class Merging:
             "label_consistency": _unique(tables["label_consistency"], (*_SET, "segmenter", "seed", *about_images)),
             "tasks": _unique(tables["tasks"], ("key",)),
         }
-        study = self._study.model_copy(update={"generators": list(self._generators.values())})
+        parts = {"generators": list(self._generators.values()), "segmenters": list(self._segmenters())}
+        study = self._study.model_copy(update=parts)
         return Results(study, images=tables["images"], runs=runs, **unique)
+
+    def _segmenters(self) -> Iterator[PluginConfig]:
+        """Yield the segmenters of the study, with the scores by steps of the first entry that has them."""
+        for choice in self._study.segmenters:
+            found = self._convergence.get(choice.title)
+            if found is None or choice.budget is None:
+                yield choice
+                continue
+            budget = choice.budget.model_copy(update={"score_by_steps": found})
+            yield choice.model_copy(update={"budget": budget})
 
 
 def _generators(keys: Iterable[Key]) -> list[str]:

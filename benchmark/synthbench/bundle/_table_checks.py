@@ -23,6 +23,7 @@ IMAGES, RUNS, TASKS, FIDELITY, CONSISTENCY = (
     layout.table_file(name) for name in ("images", "runs", "tasks", "fidelity", "label_consistency")
 )
 _DONE = ("done", "stored")
+_LOST = "missing"
 _DIFFICULTIES = ("easy", "hard")
 
 
@@ -99,13 +100,14 @@ def _check_tasks(contents: Contents, findings: Findings) -> None:
         if planned is None:
             findings.add(TASKS, f"has the task {key[:12]}, expected one of {layout.PLAN}")
             continue
-        expected = {"kind": planned["kind"], "label": planned["label"], "stored": True}
+        lost = planned["kind"] in layout.INTERMEDIATE and row["status"] == _LOST
+        expected = {"kind": planned["kind"], "label": planned["label"], "stored": not lost}
         expected |= {"stage": "", "error": "", "traceback": ""}
         if "plugin" in planned["content"]:
             expected["plugin"] = planned["content"]["plugin"]["name"]
         for name, value in expected.items():
             findings.expect(TASKS, f"{name} of task {key[:12]}", _plain(row[name]), value)
-        if row["status"] not in _DONE:
+        if row["status"] not in _DONE and not lost:
             findings.add(TASKS, f"status of task {key[:12]} is {row['status']!r}, expected {' or '.join(_DONE)}")
     if contents.study.decide is None:
         for key in sorted(contents.plan.keys() - set(tasks["key"])):

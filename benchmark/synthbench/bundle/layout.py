@@ -12,6 +12,7 @@ __all__ = [
     "CRATE",
     "ENVIRONMENT",
     "FORMAT",
+    "INTERMEDIATE",
     "LEADERBOARD",
     "MANIFEST",
     "METHODS",
@@ -28,6 +29,8 @@ __all__ = [
     "weights_file",
 ]
 
+INTERMEDIATE = ("encode",)
+"""Kinds of tasks that a run needs no more once what is made of their results is there; a store may have lost them."""
 FORMAT = 1
 """Version of the format; one that a reader doesn't know is refused."""
 

@@ -135,12 +135,12 @@ def _check_finished(run: Path, results: Results) -> None:
             f"{first['segmenter']} on {first['arm']}, seed {first['seed']:g}{reason}; a bundle takes "
             f"a finished run: {again}"
         )
-    missing = results.tasks[~results.tasks["stored"].astype(bool)]
+    missing = results.tasks[~results.tasks["stored"].astype(bool) & ~results.tasks["kind"].isin(layout.INTERMEDIATE)]
     if len(missing):
         first = missing.iloc[0]
         raise ConfigError(
-            f"{run}: {len(missing)} tasks have no result, the first {first['kind']}: {first['label']}; a bundle "
-            f"takes a finished run: {again}"
+            f"{run}: {first['kind']} has no result: {first['label']} ({len(missing)} in all); a bundle takes a "
+            f"finished run: {again}"
         )
 
 
