@@ -39,6 +39,18 @@ def test_the_same_run_gives_the_same_bytes(made: Made, tmp_path: Path) -> None:
     assert {(entry.date_time[0], entry.external_attr >> 16) for entry in entries} == {(1980, 0o100644)}
 
 
+def test_a_run_without_what_it_needs_no_more_is_bundled(made: Made, tmp_path: Path) -> None:
+    """A store may have lost the encodings of images whose distances it has; a run doesn't compute them again."""
+    store, run = tmp_path / "store", tmp_path / "trial"
+    shutil.copytree(made.store, store)
+    shutil.rmtree(store / "encode")
+    synthbench.run(study(made.data), store=store, folder=run, engine="serial", device="cpu")
+    tasks = load_results(run).tasks
+    assert set(tasks.loc[tasks["kind"] == "encode", "status"]) == {"missing"}
+    write_bundle(run, Store(store), tmp_path / "trial.zip")
+    assert verify_bundle(tmp_path / "trial.zip", [str(made.data)]).problems == []
+
+
 def test_a_bundle_tells_no_path_and_no_name_of_the_machine(made: Made) -> None:
     names = re.compile(rf"\b{re.escape(socket.gethostname())}\b")
     for name, content in members(made.bundle).items():
