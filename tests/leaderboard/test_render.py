@@ -201,6 +201,9 @@ def test_headline_of_many_comparisons_counts(frames: SimpleNamespace) -> None:
     ]
     found = table(frames.results(table=pd.concat(parts, ignore_index=True)), draws=DRAWS)
     assert "helped in 2 of 4 comparisons, hurt in 2, and made no significant difference in 0" in headline(found)
+    small = ["within ±.02" if verdict.startswith("better") else verdict for verdict in found["verdict"]]
+    said = headline(found.assign(verdict=small))
+    assert "helped in 0 of 4 comparisons, hurt in 2, and made no significant difference in 2" in said
 
 
 def test_one_seed_decides_nothing_however_large_the_difference(frames: SimpleNamespace) -> None:

@@ -125,8 +125,10 @@ def with_differences(rows: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any
 
 
 def _count(rows: Sequence[Mapping[str, Any]]) -> tuple[int, int, int]:
-    words = [r["verdict"].partition(",")[0] for r in with_differences(rows)]
-    return words.count("better"), words.count("worse"), words.count("undecided")
+    """Return how many arms are better, worse, and neither: undecided, or decided to differ by too little to matter."""
+    words = [first_words(r["verdict"]) for r in with_differences(rows)]
+    better, worse = words.count("better"), words.count("worse")
+    return better, worse, len(words) - better - worse
 
 
 def _outcome(rows: Sequence[Mapping[str, Any]]) -> str:
