@@ -142,6 +142,9 @@ _NAMES = {
 }
 
 
+_KNOWN = {True: "", False: ", no gain of practical size", None: ", not significantly above 0, so not known"}
+
+
 def _either(names: Sequence[str]) -> str:
     return f"{', '.join(names[:-1])} or {names[-1]}" if len(names) > 1 else "".join(names)
 
@@ -172,9 +175,7 @@ def _annotate(rows: Sequence[Mapping[str, Any]], of_segmenter: pd.DataFrame, min
     if once:
         text += ", from one seed: not known"
     else:
-        text += {True: "", False: ", no gain of practical size", None: ", not significantly above 0, so not known"}[
-            helps
-        ]
+        text += _KNOWN[helps]
         text += "" if enough is None else f"; {enough} more bring as much, within {PRACTICAL}"
         text += "" if hours is None else f"; {hours:.1f} h of annotating"
     return Option("annotate", helps, f"{text}.", gain, low, high, "", more, enough, None, hours)
