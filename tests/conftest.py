@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import os
 import shutil
 import signal
 from collections.abc import Iterator
@@ -15,6 +14,7 @@ from hypothesis import settings
 
 from helpers.blobs import blobs
 from helpers.browser import Browser, find_chromium
+from helpers.real_data import PLACE, find_real_data
 from helpers.trial import TRIAL_STUDY, Trial, trial_plugins
 from synthbench.samples import Sample, SampleSet
 
@@ -33,9 +33,9 @@ CHECKOUT = Path(__file__).resolve().parent.parent
 @pytest.fixture(scope="session")
 def real_data() -> Path:
     """The folder of real annotated micrographs, or a skip that says where it was looked for."""
-    folder = Path(os.environ.get("SYNTHBENCH_TEST_DATA", CHECKOUT.parent / "shared" / "data"))
-    if not (folder / "manifest.csv").is_file():
-        pytest.skip(f"no real micrographs at {folder}; set SYNTHBENCH_TEST_DATA")
+    folder = find_real_data()
+    if folder is None:
+        pytest.skip(f"no real micrographs at {PLACE}; set SYNTHBENCH_TEST_DATA")
     return folder
 
 

@@ -15,7 +15,7 @@ import pytest
 
 import synthbench
 from helpers.bundles import Made, change_table, members, study
-from synthbench.bundle import _privacy
+from synthbench.bundle import _privacy, _samples
 from synthbench.bundle.label_png import decode_labels, encode_labels
 from synthbench.bundle.verifying import verify_bundle
 from synthbench.bundle.writing import write_bundle
@@ -89,6 +89,53 @@ def test_drawn_samples_are_a_sample_set_and_copies_of_the_dataset_are_left_out(m
     written = write_bundle(made.run, Store(made.store), tmp_path / "all.zip", every_sample=True)
     assert any("duplicate" in note for note in written.notes)
     assert written.samples == 4
+
+
+@pytest.mark.parametrize(
+    ("changes", "left_out"),
+    [
+        ({"generators": [{"name": "brighter", "config": {"gain": 1.3}}]}, ["brighter"]),
+        ({"generators": ["shuffled"]}, ["shuffled"]),
+        ({"generators": ["duplicate", "shuffled"], "scale": 12}, ["duplicate", "shuffled"]),
+    ],
+    ids=["nearly", "with other masks", "at another scale"],
+)
+def test_images_of_the_dataset_stay_out_without_a_search_for_duplicates_too(
+    made: Made, tmp_path: Path, changes: dict[str, object], left_out: list[str]
+) -> None:
+    run = tmp_path / "run"
+    few = study(made.data, encoder=None, seeds=1, synthetic=[2], **changes)
+    synthbench.run(few, store=made.store, folder=run, engine="serial", device="cpu")
+    for every in (False, True):
+        written = write_bundle(run, Store(made.store), tmp_path / "out.zip", every_sample=every)
+        assert written.notes == tuple(
+            f"no samples of {title}: some are copies of images of blobs" for title in left_out
+        )
+        assert not [name for name in members(written.path) if name.startswith("samples/")]
+
+
+def test_without_the_dataset_nothing_tells_copies_and_no_sample_is_published(made: Made, tmp_path: Path) -> None:
+    shutil.copytree(made.data, tmp_path / "blobs")
+    run, store = tmp_path / "run", tmp_path / "store"
+    few = study(tmp_path / "blobs", encoder=None, seeds=1, generators=study(made.data)["generators"][2:])
+    synthbench.run(few, store=store, folder=run, engine="serial", device="cpu")
+    assert write_bundle(run, Store(store), tmp_path / "with.zip").samples == 4
+    shutil.rmtree(tmp_path / "blobs")
+    written = write_bundle(run, Store(store), tmp_path / "without.zip")
+    assert (written.samples, len(written.notes)) == (0, 1)
+    assert written.notes[0].startswith("no samples of brighter: blobs isn't at hand")
+    assert verify_bundle(written.path).problems == []
+
+
+def test_a_few_samples_are_fewer_where_they_are_large(
+    made: Made, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = members(made.bundle)
+    size = sum(len(content) for name, content in whole.items() if name.startswith("samples/"))
+    for most, expected in ((size - 1, 3), (1, 1)):
+        monkeypatch.setattr(_samples, "FEW_BYTES", most)
+        assert write_bundle(made.run, Store(made.store), tmp_path / "few.zip").samples == expected
+    assert verify_bundle(tmp_path / "few.zip").problems == []
 
 
 def test_the_crate_lists_every_file(made: Made) -> None:

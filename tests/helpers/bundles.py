@@ -36,7 +36,7 @@ def study(data: Path, **changes: object) -> dict[str, object]:
         "generators": [
             "duplicate",
             {"name": "duplicate", "label": "again"},
-            {"name": "brighter", "config": {"gain": 1.3}},
+            {"name": "brighter", "config": {"gain": 1.3, "noise": 60}},
         ],
         "segmenters": ["threshold"],
         "encoder": "moments",

@@ -37,7 +37,7 @@ def made(tmp_path_factory: pytest.TempPathFactory, trial_site: Path) -> Made:
     data = folder / "discs"
     SampleSet.of(samples, info=info).save(data)
     run, store = folder / "trial", folder / "store"
-    generators = ["duplicate", "shuffled", {"name": "brighter", "config": {"gain": 0.2}}]
+    generators = ["duplicate", "shuffled", {"name": "brighter", "config": {"gain": 0.2, "noise": 12}}]
     asked = study(data, generators=generators, fractions=[4], real_only=[8], iou="mean")
     with trial_plugins(trial_site):
         synthbench.run(asked, store=store, folder=run, engine="serial", device="cpu")

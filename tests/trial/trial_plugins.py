@@ -55,12 +55,13 @@ def synthbench_datasets():
 
 
 class Brighter(synthbench.Generator):
-    """Training images, brighter."""
+    """Training images, brighter, and with noise, so that they are no copies."""
 
     class Config(synthbench.Config):
-        """By how much."""
+        """By how much, and the standard deviation of the noise."""
 
         gain: float = 1.2
+        noise: float = 0.0
 
         def unsupported_reason(self, task):
             return (
@@ -85,7 +86,8 @@ class Brighter(synthbench.Generator):
 
     def sample(self, index, seed) -> synthbench.Sample:
         sample = self.train[(index + seed) % len(self.train)]
-        image = np.clip(sample.image * self.config.gain, 0, 255).astype(np.uint8)
+        noise = np.random.default_rng([seed, index]).normal(0, self.config.noise, sample.image.shape)
+        image = np.clip(sample.image * self.config.gain + noise, 0, 255).astype(np.uint8)
         self.counts["drawn"] += 1
         return synthbench.Sample(f"{index:06d}", image, sample.labels)
 

@@ -92,7 +92,7 @@ def write_bundle(run: Path, store: Store, out: Path, *, every_sample: bool = Fal
     _check_finished(run, results)
     plan = _read_json(run / layout.PLAN)
     predictions = dict(_predictions(store, sources))
-    samples, notes = drawn_samples(store, sources, results.fidelity, every=every_sample)
+    samples, notes = drawn_samples(store, results.study, sources, results.fidelity, every=every_sample)
     trained: dict[str, bytes] = {}
     if weights:
         trained, left_out = trained_weights(store, sources)

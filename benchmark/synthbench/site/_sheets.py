@@ -61,7 +61,7 @@ def sheets(entry: Entry, pictures: PictureFiles, notes: list[str]) -> list[Sheet
         for title, row in rows.items():
             task = entry.contents.datasets[row["dataset"]].task
             samples = list(_samples(file, str(row["draw"]), entry.name, notes)) if row["draw"] in drawn else []
-            reason = "" if samples else "the bundle holds no samples of it: they copy training images, or can't be read"
+            reason = "" if samples else "the bundle holds no samples: they copy images of the dataset, or can't be read"
             shown = _drawn(title, samples, task, pictures)
             found.append(Sheet(title, row["dataset"], entry.name, shown, reason))
     return found
