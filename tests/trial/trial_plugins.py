@@ -131,7 +131,7 @@ def start_a_family() -> None:
 class Troubled(Brighter):
     """Fails in the way it is told to."""
 
-    class Config(synthbench.Config):
+    class Config(Brighter.Config):
         """What goes wrong."""
 
         trouble: str = "raise"
