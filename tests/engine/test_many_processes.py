@@ -23,9 +23,7 @@ def slow(trial, seconds: float) -> Path:
     return trial.study(segmenters=[{"name": "threshold", "config": {"seconds": seconds}}], seeds=4)
 
 
-@pytest.mark.parametrize(
-    "number", [2, pytest.param(4, marks=pytest.mark.slow), pytest.param(8, marks=pytest.mark.slow)]
-)
+@pytest.mark.parametrize("number", [2, pytest.param(6, marks=pytest.mark.slow)])
 def test_commands_divide_a_study_and_compute_each_task_once(trial, number: int) -> None:
     study = slow(trial, 0.3)
     calm = trial.run("run", study, "--store", trial.folder / "calm", "--out", trial.folder / "calm-run")

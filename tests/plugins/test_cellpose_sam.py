@@ -96,6 +96,19 @@ def colours(samples: SampleSet) -> SampleSet:
     return SampleSet.of([Sample(s.id, np.stack([s.image] * 3, axis=-1), s.labels) for s in samples])
 
 
+def difference_of(theirs: Any, segmenter: CellposeSAM, image: np.ndarray[Any, Any]) -> float:
+    """The largest difference of flows and cellprob, as a share of the largest value, with the library's normalisation.
+
+    Masks aren't compared: with random weights, flows that differ by a rounding error lead some pixels elsewhere.
+    """
+    (_, flow, inside), (_, own_flow, own_inside) = (
+        theirs.eval(image, compute_masks=False)[1],
+        segmenter.model.eval(segmenter.as_input(image), channel_axis=-1, normalize=False, compute_masks=False)[1],
+    )
+    differences = (np.abs(flow - own_flow).max(), np.abs(inside - own_inside).max())
+    return float(max(differences) / np.abs(own_flow).max())
+
+
 # -- without the library ----------------------------------------------------------------------------------------------
 
 
@@ -194,7 +207,8 @@ def test_zero_steps_say_what_the_library_says(blob_set: SampleSet, tmp_path: Pat
     segmenter.thresholds = everything = {"cellprob_threshold": -9.0, "flow_threshold": 0.0}
     found = 0
     for sample in samples[:2]:
-        labels = theirs.eval(sample.image, **everything)[0]
+        assert difference_of(theirs, segmenter, sample.image) < 1e-5
+        labels = theirs.eval(segmenter.as_input(sample.image), channel_axis=-1, normalize=False, **everything)[0]
         mine = segmenter.predict(sample.image).labels
         np.testing.assert_array_equal(mine > 0, labels > 0)
         assert mine.max() == len(np.unique(labels)) - 1
@@ -312,3 +326,31 @@ def test_unknown_pixels_change_nothing(blob_set: SampleSet, published: Path) -> 
         samples = SampleSet.of([Sample(s.id, s.image, labels(s), s.groups, region) for s in blob_set])
         fits.append(state(fitted(samples, Init(file=published), budget=Budget(1, 1, 32))))
     assert all(torch.equal(fits[0][name], fits[1][name]) for name in fits[0])
+
+
+@needs_cellpose_4
+@pytest.mark.parametrize("channels", [1, 3])
+def test_the_exported_file_is_opened_by_the_library_and_finds_the_same(
+    blob_set: SampleSet, tmp_path: Path, channels: int
+) -> None:
+    from cellpose.models import CellposeModel
+
+    from synthbench_cellpose_sam.synthbench_export import FILE, export
+
+    file, out = tmp_path / "loud", tmp_path / "out"
+    library_network(gain=30).save_model(file)
+    out.mkdir()
+    samples = blob_set if channels == 1 else colours(blob_set)
+    segmenter = fitted(samples, Init(file=file), budget=BUDGET)
+    segmenter.thresholds = {"cellprob_threshold": -9.0, "flow_threshold": 0.0}
+    made = export(segmenter, out)
+    difference, largest = made.compare(samples[0].image)
+    assert difference <= 1e-5 * largest
+    assert largest > 1
+    opened = CellposeModel(pretrained_model=str(out / FILE), device=torch.device("cpu"), use_bfloat16=False)
+    assert "model.eval(image, flow_threshold=0, cellprob_threshold=-9)" in made.usage
+    assert difference_of(opened, segmenter, samples[0].image) < 1e-5
+    with torch.no_grad():
+        opened.net.out.weight *= 2.0
+    opened.net.save_model(out / FILE)
+    assert made.compare(samples[0].image)[0] > 1e-3 * largest, "a file of other weights is seen"
