@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import json
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -82,6 +83,15 @@ SMALL: dict[str, dict[str, Any]] = {
 """Small networks of methods whose own take minutes even in the shortest training."""
 
 
+@pytest.fixture
+def eager() -> Iterator[None]:
+    """TensorFlow without graphs, whose making takes most of a training of two steps; other tests train with them."""
+    tensorflow = pytest.importorskip("tensorflow")
+    tensorflow.config.run_functions_eagerly(True)
+    yield
+    tensorflow.config.run_functions_eagerly(False)
+
+
 @pytest.mark.parametrize(
     ("kind", "name"),
     [
@@ -90,10 +100,13 @@ SMALL: dict[str, dict[str, Any]] = {
     ],
 )
 def test_it_keeps_the_contract(
-    kind: str, name: str, tmp_path: Path, blob_set: SampleSet, monkeypatch: pytest.MonkeyPatch
+    kind: str, name: str, tmp_path: Path, blob_set: SampleSet, request: pytest.FixtureRequest
 ) -> None:
     if registry().get(kind, name).missing:
         pytest.skip(registry().get(kind, name).disabled_reason)
+    if name == "stardist":
+        request.getfixturevalue("eager")
+    monkeypatch: pytest.MonkeyPatch = request.getfixturevalue("monkeypatch")
     monkeypatch.setenv("MLFLOW_ALLOW_FILE_STORE", "true")
     blob_set.save(tmp_path / "set")
     needed = {"ready-made": {"path": str(tmp_path / "set")}, "mlflow": {"tracking_uri": (tmp_path / "runs").as_uri()}}
