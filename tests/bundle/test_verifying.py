@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import shutil
 from collections.abc import Callable
@@ -10,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from helpers.bundles import Made, change_json, change_table, members, write
 from synthbench.bundle import verifying
@@ -442,3 +444,38 @@ def test_nothing_is_written_beside_a_bundle(made: Made, tmp_path: Path) -> None:
     bundle = Path(shutil.copy(made.bundle, tmp_path))
     verify_bundle(bundle)
     assert list(tmp_path.iterdir()) == [bundle]
+
+
+def png_of(image: np.ndarray) -> bytes:
+    out = io.BytesIO()
+    Image.fromarray(image).save(out, "PNG")
+    return out.getvalue()
+
+
+@pytest.mark.parametrize("changed", [lambda image: image, lambda image: image[::-1] // 2], ids=["same", "reflected"])
+def test_an_image_of_the_dataset_among_drawn_samples_is_named(
+    made: Made, tmp_path: Path, changed: Callable[[Any], Any]
+) -> None:
+    files = members(made.bundle)
+    name = next(each for each in names_of(files, "samples") if "/images/" in each)
+    files[name] = png_of(np.ascontiguousarray(changed(SampleSet.open(made.data)[5].image)))
+    path = write(tmp_path / "changed.zip", files)
+    (problem,) = verify_bundle(path, [str(made.data)]).problems
+    assert str(problem) == f"{name}: is image 'blob-5' of blobs; a bundle holds no image of a dataset"
+    assert verify_bundle(path).problems == []
+
+
+def test_drawn_samples_belong_to_a_drawing_and_are_said_not_to_be_verified(made: Made, tmp_path: Path) -> None:
+    found = verify_bundle(made.bundle, [str(made.data)])
+    assert "no drawn sample is an image of the dataset" in found.verified
+    assert "that drawn samples come from the generators: only drawing again shows that" in found.not_verified
+    files = members(made.bundle)
+    name = next(each for each in names_of(files, "samples") if "/images/" in each)
+    files[name.replace(name.split("/")[1], "0" * 64)] = files[name]
+    found = verify_bundle(write(tmp_path / "other.zip", files), [str(made.data)])
+    assert f"samples/{'0' * 64}: is of no drawing of the plan" in [str(problem) for problem in found.problems]
+    files = {**members(made.bundle), name: b"no picture"}
+    found = verify_bundle(write(tmp_path / "damaged.zip", files), [str(made.data)])
+    assert found.problems == []
+    assert [line for line in found.not_verified if name in line]
+    assert "no drawn sample is an image of the dataset" not in found.verified

@@ -10,6 +10,7 @@ from synthbench.bundle._environment_checks import check_environment
 from synthbench.bundle._file_checks import check_files, check_metadata, check_seals
 from synthbench.bundle._plan_checks import check_plan, check_splits
 from synthbench.bundle._prediction_checks import check_predictions
+from synthbench.bundle._sample_checks import check_samples
 from synthbench.bundle._table_checks import check_leaderboard, check_tables
 from synthbench.bundle._training_checks import check_trainings
 from synthbench.bundle._weights import check_weights
@@ -86,6 +87,7 @@ def _check_contents(file: BundleFile, contents: Contents, data: Sequence[str], f
         findings.not_verified.append(str(error))
     if opened:
         check_scores(file, contents, opened, findings)
+    check_samples(file, contents, opened, findings)
     missing = [title for title in contents.datasets if title not in opened]
     if missing:
         findings.not_verified.append(
