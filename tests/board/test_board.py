@@ -244,3 +244,9 @@ def test_a_board_with_another_entry_listed_is_written_and_read_again(board: Path
     read, folder = read_board(board / "board.yaml")
     write_board(read, folder)
     assert read_board(board)[0] == read
+
+
+def test_an_entry_without_a_baseline_is_no_board(place: Place, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"lacks the trainings on .* real images of blobs alone, which later entries"):
+        new_board(place.brighter, tmp_path / "blobs-board", data=[str(place.data)])
+    assert not (tmp_path / "blobs-board").exists()

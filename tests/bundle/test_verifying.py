@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import json
 import shutil
@@ -11,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import yaml
 from PIL import Image
 
 from helpers.bundles import Made, change_json, change_table, members, write
@@ -293,8 +295,85 @@ def the_version_of_synthbench(files: Files) -> None:
     change_json(files, "manifest.json", lambda manifest: manifest.update(synthbench="<b>9.9</b>"))
 
 
+def in_the_study(change: Callable[[Any], None]) -> Callable[[Files], None]:
+    """Change the study, and nothing else."""
+
+    def tamper(files: Files) -> None:
+        content = yaml.safe_load(files["study.yaml"])
+        change(content)
+        files["study.yaml"] = yaml.safe_dump(content, sort_keys=False).encode()
+
+    return tamper
+
+
+def in_the_last_training(change: Callable[[Any], None]) -> Callable[[Files], None]:
+    """Change what the plan says of the last training, an arm with synthetic images."""
+
+    def tamper(files: Files) -> None:
+        last = json.loads(files["sources.json"])["trainings"][-1]
+        assert last["generator"]
+        change_json(files, "plan.json", lambda plan: change(plan[last["fit"]]["content"]))
+
+    return tamper
+
+
+def the_name_of_an_arm(files: Files) -> None:
+    change_json(files, "sources.json", lambda content: content["trainings"][-1].update(arm="real + best × 4"))
+
+
+def a_word_of_the_leaderboard(files: Files) -> None:
+    change_json(files, "leaderboard.json", lambda board: board.update(award="best"))
+
+
+def a_group_of_no_dataset(files: Files) -> None:
+    change_table(files, "results/images.csv", lambda t: t.assign(**{"group:award": "best"}))
+
+
 TAMPERED: dict[str, tuple[Callable[[Files], None], str, str]] = {
     "a contradiction of counts": (a_contradiction_of_counts, "results/images.csv", "99"),
+    "an amount of the study": (in_the_study(lambda s: s.update(synthetic=[5])), "sources.json", "lacks the arm"),
+    "another amount of the plan": (in_the_study(lambda s: s.update(synthetic=[5])), "sources.json", "doesn't ask for"),
+    "a generator that has no training": (
+        in_the_study(lambda s: s["generators"].append({"name": "classic"})),
+        "sources.json",
+        "lacks the arm 'real + classic × 4'",
+    ),
+    "a schedule of the study": (
+        in_the_study(lambda s: s.update(schedule=["synthetic-first"])),
+        "sources.json",
+        "schedule 'mix'), which the study doesn't ask for",
+    ),
+    "a start of segmenters": (in_the_study(lambda s: s.update(init=["scratch", "x.pt"])), "sources.json", "expected 2"),
+    "the name of an arm": (the_name_of_an_arm, "sources.json", "has the arm 'real + best × 4'"),
+    "a setting that the plan hasn't": (
+        in_the_study(lambda s: s["generators"][2]["config"].update(strength=5)),
+        "plan.json",
+        "strength is None, expected 5",
+    ),
+    "the steps of one arm": (
+        in_the_last_training(lambda fit: fit["plugin"]["budget"].update(steps=160_000)),
+        "plan.json",
+        "plugin.budget.steps of the segmenter differs from that of threshold on real, seed 0",
+    ),
+    "the code of one arm": (in_the_last_training(lambda fit: fit.update(core="0" * 64)), "plan.json", "core of the"),
+    "the schedule of one arm": (
+        in_the_last_training(lambda fit: fit.update(schedule="synthetic-first")),
+        "plan.json",
+        "schedule is 'synthetic-first', expected 'mix'",
+    ),
+    "the start of one arm": (
+        in_the_last_training(lambda fit: fit.update(init={"file": "0" * 64})),
+        "plan.json",
+        "start from other weights is True, expected False",
+    ),
+    "a joint training": (
+        in_the_last_training(lambda fit: fit.update(joint={"name": "gan"})),
+        "plan.json",
+        "generator trained together with it is True",
+    ),
+    "a negative time": (a_column_of_runs("fit_seconds", "-5"), "results/runs.csv", "fit_seconds is -5 somewhere"),
+    "a group of no dataset": (a_group_of_no_dataset, "results/images.csv", "'group:award', which is no group"),
+    "a word of the leaderboard": (a_word_of_the_leaderboard, "leaderboard.json", "has 'award'"),
     "a threshold of one arm": (a_threshold_of_one_arm, "results/images.csv", "lacks some of 10 IoU thresholds"),
     "a threshold of all arms": (a_threshold_of_all_arms, "results/images.csv", "expected one for each iou"),
     "the difficulty of an image": (the_difficulty_of_an_image, "results/images.csv", "another difficulty"),
@@ -479,3 +558,32 @@ def test_drawn_samples_belong_to_a_drawing_and_are_said_not_to_be_verified(made:
     assert found.problems == []
     assert [line for line in found.not_verified if name in line]
     assert "no drawn sample is an image of the dataset" not in found.verified
+
+
+def test_missing_trainings_on_real_images_alone_are_told(made: Made, tmp_path: Path) -> None:
+    files = members(made.bundle)
+    real = [row for row in json.loads(files["sources.json"])["trainings"] if not row["generator"]]
+    keys = {row[name] for row in real for name in ("fit", "evaluate")}
+    assert len(keys) == 4
+    count = real[0]["fraction"]
+
+    def of_others(content: Any) -> None:
+        content["trainings"] = [row for row in content["trainings"] if row["generator"]]
+
+    change_json(files, "sources.json", of_others)
+    for name in ("images", "runs"):
+        change_table(files, f"results/{name}.csv", lambda t: t[t["arm"].ne("real")])
+    for name in [each for each in names_of(files, "predictions") if each.split("/")[1] in keys]:
+        drop(files, name)
+    found = verify_bundle(write(tmp_path / "without.zip", files))
+    assert [line for line in found.not_verified if line.startswith(f"what real images alone reach, with {count} of")]
+
+
+def test_images_that_arent_test_images_are_compared_too(made: Made, tmp_path: Path) -> None:
+    samples = [
+        dataclasses.replace(each, image=255 - each.image) if each.id == "blob-0" else each
+        for each in SampleSet.open(made.data)
+    ]
+    SampleSet.of(samples).save(tmp_path / "blobs")
+    with pytest.raises(DataError, match=r"image 'blob-0' isn't that of 'blobs'"):
+        verify_bundle(made.bundle, [str(tmp_path / "blobs")])

@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from synthbench.board.entries import Entry, open_entry, verify_entry
-from synthbench.board.frozen import freeze
+from synthbench.board.frozen import freeze, title_of
 from synthbench.board.joining import check_belongs
 from synthbench.board.model import (
     MOST_BYTES,
@@ -24,9 +24,11 @@ from synthbench.board.model import (
     write_board,
 )
 from synthbench.board.opening import board_splits, own_data
+from synthbench.bundle.contents import Contents
 from synthbench.bundle.layout import FORMAT as BUNDLES
 from synthbench.bundle.reading import BundleFile
 from synthbench.bundle.writing import write_bundle
+from synthbench.datasets.fractions import take_fraction
 from synthbench.datasets.split_files import write_splits
 from synthbench.errors import ConfigError
 from synthbench.io.atomic import atomic_write
@@ -36,6 +38,21 @@ from synthbench.study.model import named_after, read_study
 __all__ = ["add_entry", "new_board"]
 
 _HINT = "check the folder"
+
+
+def _check_baseline(contents: Contents, source: Path) -> None:
+    """Raise `ConfigError` unless the trainings on real images alone are there, with which later entries are paired."""
+    study, alone = contents.study, [row for row in contents.trainings if not row["generator"]]
+    for choice in study.datasets:
+        title = title_of(choice)
+        for fold, split in enumerate(contents.splits[title]):
+            for amount in study.real_amounts:
+                count = len(take_fraction(contents.datasets[title], split.train, amount, seed=choice.split.seed))
+                if not any((row["dataset"], row["fold"], row["fraction"]) == (title, fold, count) for row in alone):
+                    raise ConfigError(
+                        f"{source}: lacks the trainings on {count} real images of {title} alone, which later entries "
+                        "are compared with; run the study without --reuse-baseline"
+                    )
 
 
 def new_board(
@@ -87,6 +104,7 @@ def new_board(
         entry = replace(open_entry(bundle), path=source)
         contents = entry.contents
         verified = _verified(entry, bundle, data)
+        _check_baseline(contents, source)
         with BundleFile(bundle) as file:
             made_with = str(file.manifest["synthbench"])
         folder.parent.mkdir(parents=True, exist_ok=True)

@@ -67,11 +67,9 @@ def check_belongs(entry: Entry, study: Study, splits: Mapping[str, tuple[Split, 
             raise
         raise DataError(f"{entry.path}: plan and trainings contradict each other; see 'synthbench verify'") from None
     if found:
+        how = "; run the board's study: synthbench run BOARD --generators …" * board.startswith("the board")
         more = f"; and {len(found) - _MOST_FIELDS} more" * (len(found) > _MOST_FIELDS)
-        raise ConfigError(
-            f"{entry.path}: doesn't belong to {board}: {'; '.join(found[:_MOST_FIELDS])}{more}; run the board's study: "
-            "synthbench run BOARD --generators …"
-        )
+        raise ConfigError(f"{entry.path}: doesn't belong to {board}: {'; '.join(found[:_MOST_FIELDS])}{more}{how}")
 
 
 def join_results(entries: Sequence[Entry]) -> list[Group]:

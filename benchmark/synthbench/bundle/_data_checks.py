@@ -75,7 +75,7 @@ def _open(contents: Contents, name: str, title: str) -> SampleSet:
 
 
 def _check_same(contents: Contents, title: str, samples: SampleSet, name: str) -> None:
-    """Raise `DataError` unless the test images, with labels and groups, are those of the bundle."""
+    """Raise `DataError` unless the images are the bundle's, with labels and groups; test images must be there."""
     known = contents.datasets[title]
     digests = {entry.id: entry.digest for entry in samples.entries}
     if (samples.task, samples.classes) != (known.task, known.classes):
@@ -92,6 +92,13 @@ def _check_same(contents: Contents, title: str, samples: SampleSet, name: str) -
                     f"--data {name}: test image {image!r} isn't that of {title!r} in the bundle ({now}, expected "
                     f"{expected[:12]}); give the images and masks that the run was made with"
                 )
+    for entry in known.entries:
+        found, expected = digests.get(entry.id, entry.digest), entry.digest
+        if found != expected:
+            raise DataError(
+                f"--data {name}: image {entry.id!r} isn't that of {title!r} in the bundle (digest {found[:12]}, "
+                f"expected {expected[:12]}); give the images and masks that the run was made with"
+            )
 
 
 def check_scores(file: BundleFile, contents: Contents, opened: Mapping[str, SampleSet], findings: Findings) -> None:

@@ -29,6 +29,8 @@ def check_files(file: BundleFile, findings: Findings) -> None:
             digest = file.sha256(name)
             if digest != listed[name]["sha256"]:
                 findings.add(name, f"SHA-256 is {digest[:16]}…, expected {str(listed[name]['sha256'])[:16]}…")
+            elif listed[name]["bytes"] != file.size(name):
+                findings.add(name, f"has {file.size(name)} bytes, expected {listed[name]['bytes']!r}"[:200])
 
 
 def check_seals(file: BundleFile, findings: Findings) -> None:

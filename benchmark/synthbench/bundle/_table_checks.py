@@ -66,6 +66,8 @@ def check_tables(contents: Contents, findings: Findings) -> None:
             first = table.iloc[0]
             for name, expected in (whole_images(images[key]) if key in images else {}).items():
                 findings.expect(RUNS, f"{label_of(first)}: {name}", float(first[name]), expected)
+    with findings.check(RUNS, "times aren't negative, and groups are those of the datasets"):
+        _check_times_and_groups(contents, findings)
     with findings.check(TASKS, "tasks of the tables are those of the plan"):
         _check_tasks(contents, findings)
     with findings.check(CONSISTENCY, "fidelity and label consistency are of the study's synthetic sets"):
@@ -89,6 +91,19 @@ def _check_run(contents: Contents, row: Mapping[str, Any], found: pd.Series, fin
             findings.add(
                 RUNS, f"{label}: device is {part!r}, expected {' or '.join(sorted(planned))} as in {layout.PLAN}"
             )
+
+
+def _check_times_and_groups(contents: Contents, findings: Findings) -> None:
+    tables = ((RUNS, contents.results.runs), (TASKS, contents.results.tasks), (IMAGES, contents.results.images))
+    for file, table in tables:
+        for name in [each for each in table if str(each).endswith("seconds")]:
+            if (lowest := pd.to_numeric(table[name], errors="coerce").min()) < 0:
+                findings.add(file, f"{name} is {lowest:g} somewhere, expected 0 or more")
+    groups = {name for samples in contents.datasets.values() for entry in samples.entries for name in entry.groups}
+    for file, table in tables:
+        for name in [str(each) for each in table if str(each).startswith(GROUP)]:
+            if name.removeprefix(GROUP) not in groups:
+                findings.add(file, f"has the column {name[:80]!r}, which is no group of {layout.SOURCES}")
 
 
 def _check_tasks(contents: Contents, findings: Findings) -> None:
@@ -196,6 +211,8 @@ def check_leaderboard(file: BundleFile, contents: Contents, findings: Findings) 
             where = f"row {number} ({right['segmenter']}, {right['arm']})"
             for column in right.keys() | row.keys():
                 findings.expect(name, f"{where}: {column}", row.get(column), right.get(column))
+        for part in sorted(written.keys() - expected.keys()):
+            findings.add(name, f"has {part[:80]!r}, which no leaderboard has")
         for part in expected.keys() - {"rows"}:
             if not same(written.get(part), expected[part]):
                 findings.add(name, f"{part} is another text than {contents.study.name!r} gives")

@@ -10,10 +10,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from synthbench.bundle import layout
+from synthbench.bundle._arm_checks import check_alike, check_arms, segmenter_of
 from synthbench.bundle.contents import Contents
 from synthbench.bundle.findings import Findings
 from synthbench.datasets.fractions import take_fraction
-from synthbench.errors import DataError
+from synthbench.results import SCRATCH
 from synthbench.store import key_of
 from synthbench.study.model import PluginConfig, Study
 
@@ -23,6 +24,8 @@ __all__ = ["check_trainings"]
 def check_trainings(contents: Contents, findings: Findings) -> None:
     """Compare the trainings with the plan, the study and the images."""
     with findings.check(layout.SOURCES, f"{len(contents.trainings)} trainings are those that study and plan ask for"):
+        check_arms(contents, findings)
+        check_alike(contents, findings)
         _check_complete(contents, findings)
         real = _Real(contents)
         for row in contents.trainings:
@@ -47,22 +50,21 @@ def _check_complete(contents: Contents, findings: Findings) -> None:
         expected = _seeds(contents, arm[4], arm[6], seeds)
         if seeds != expected:
             findings.add(
-                layout.SOURCES, f"{where}: has {len(seeds)} pairs of generator seed and seed, expected {len(expected)}"
+                layout.SOURCES,
+                f"{where}: has {len(seeds)} pairs of generator seed and seed ({_pairs(seeds)}), "
+                f"expected {len(expected)} ({_pairs(expected)})",
             )
 
 
-def _segmenter(study: Study, title: str) -> PluginConfig:
-    """Return what the study says of a segmenter, whose title may tell what it starts from too."""
-    named = [each for each in study.segmenters if title == each.title or title.startswith(f"{each.title} from ")]
-    if not named:
-        raise DataError(f"{layout.SOURCES}: segmenter {title!r} of a training, expected one of {layout.STUDY}")
-    return max(named, key=lambda each: len(each.title))
+def _pairs(seeds: set[tuple[Any, Any]]) -> str:
+    shown = [f"{'–' if first is None else first}/{second}" for first, second in sorted(seeds, key=str)]
+    return f"{', '.join(shown[:6])}{' …' if len(shown) > 6 else ''}"
 
 
 def _seeds(contents: Contents, segmenter: str, generator: str, found: set[tuple[Any, Any]]) -> set[tuple[Any, Any]]:
     """Return the seeds that the study asks for, of generator and segmenter."""
     study = contents.study
-    count = _segmenter(study, segmenter).seeds or study.seeds
+    count = segmenter_of(study, segmenter).seeds or study.seeds
     if study.decide is not None:
         count = min(count, 1 + max(seed for _, seed in found))
     drawn: list[int | None] = [None]
@@ -115,6 +117,11 @@ def _check_training(contents: Contents, row: Mapping[str, Any], real: _Real, fin
     if row["synthetic_ratio"] < 1:
         expect("fingerprint of the training images", fit["train"], amounts[row["fraction"]])
     expect("ratio of synthetic patches", fit["synthetic_ratio"], row["synthetic_ratio"])
+    if row["schedule"]:
+        expect("schedule", fit.get("schedule", "mix"), row["schedule"])
+    expect("start from other weights", fit["init"] is not None, row["init"] != SCRATCH)
+    joint = [each.title for each in contents.study.generators if each.joint]
+    expect("generator trained together with it", fit["joint"] is not None, row["generator"] in joint)
     drawn = fit["synthetic"]
     expect("number of synthetic images", drawn["take"] if drawn else 0, row["synthetic"])
     if drawn:
@@ -129,21 +136,30 @@ def _check_training(contents: Contents, row: Mapping[str, Any], real: _Real, fin
             if choice.title == row["generator"]:
                 _check_plugin(f"{label}: generator", generator["plugin"], choice, contents.study, findings)
     _check_plugin(
-        f"{label}: segmenter", fit["plugin"], _segmenter(contents.study, row["segmenter"]), contents.study, findings
+        f"{label}: segmenter", fit["plugin"], segmenter_of(contents.study, row["segmenter"]), contents.study, findings
     )
     findings.expect(
         layout.SOURCES, f"{label}: generator of the arm {row['arm']!r}", bool(row["generator"]), row["arm"] != "real"
     )
 
 
+def _is_kept(value: Any) -> bool:
+    """Whether a plan has a setting as the study does: numbers and words, but no paths and nothing that is chosen."""
+    if isinstance(value, list):
+        return all(_is_kept(each) for each in value)
+    if isinstance(value, str):
+        return value != "auto" and not set(value) & set("./\\")
+    return isinstance(value, bool | int | float)
+
+
 def _check_plugin(
     label: str, planned: Mapping[str, Any], choice: PluginConfig, study: Study, findings: Findings
 ) -> None:
-    """Compare a plugin of the plan with the study: its name, and numbers of its configuration and budget."""
+    """Compare a plugin of the plan with the study: its name, its configuration, and numbers of its budget."""
     findings.expect(layout.PLAN, label, planned["name"], choice.name)
     for name, value in choice.config.items():
-        if name in planned["config"] and isinstance(value, bool | int | float):
-            findings.expect(layout.PLAN, f"{label}: {name}", planned["config"][name], value)
+        if _is_kept(value):
+            findings.expect(layout.PLAN, f"{label}: {name}", planned["config"].get(name), value)
     budget = choice.budget or study.budget
     if planned["budget"].get("steps"):  # 0 of a plugin that isn't trained, whatever the budget
         for name in ("steps", "batch_size", "patch_size"):

@@ -82,7 +82,7 @@ def decode_labels(data: bytes, size: tuple[int, int], name: str) -> LabelMap:
         raise DataError(f"{name}: is no PNG file")
     width, height = (int.from_bytes(data[start : start + 4], "big") for start in (16, 20))
     if (height, width) != size:
-        raise DataError(f"{name}: is {height}×{width}, expected {size[0]}×{size[1]} as the test image")
+        raise DataError(f"{name}: is {height}×{width}, expected {size[0]}×{size[1]} as its image")
     if height * width > MAX_PIXELS or height * width > max(_SMALL, MAX_PIXELS_PER_BYTE * len(data)):
         raise DataError(f"{name}: {len(data):,} bytes that decompress to {height}×{width}, as decompression bombs do")
     if not data.endswith(_LAST):

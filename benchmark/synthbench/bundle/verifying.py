@@ -57,12 +57,12 @@ def verify_bundle(path: Path, data: Sequence[str] = ()) -> Findings:
             return findings
         _check_contents(file, contents, data, findings)
     findings.not_verified.append(
-        "numbers of fidelity and label consistency, copies among ready-made images, and what weights have seen: a "
-        "bundle doesn't hold the images that they need"
+        "numbers of fidelity and label consistency, sizes of objects, scores on validation images, copies among "
+        "ready-made images, and what weights and generators have seen: a bundle doesn't hold the images that they need"
     )
     findings.not_verified.append(
-        "descriptions of methods, hardware, memory, the commit of the code, and the steps of named budgets: nothing "
-        "else in a bundle tells them"
+        "descriptions of methods, sources and licences of datasets, hardware, times, memory, the commit of the code, "
+        "and the steps of named budgets: nothing else in a bundle tells them"
     )
     findings.not_verified.append("that the trainings took place: only training again shows that (--retrain)")
     return findings

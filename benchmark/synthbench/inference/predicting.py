@@ -157,7 +157,7 @@ def predict_folder(
             *chosen.notes,
             *trained.notes,
             *found.log.lines(),
-            *([f"{len(problems)} images were skipped: {join_problems(problems, found.path)}"] if problems else []),
+            *([f"skipped {len(problems)} of the images: {join_problems(problems, found.path)}"] if problems else []),
         )
         about = {
             "synthbench": __version__,
