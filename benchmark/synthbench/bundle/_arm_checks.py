@@ -38,7 +38,7 @@ def segmenter_of(study: Study, title: str) -> PluginConfig:
 def check_arms(contents: Contents, findings: Findings) -> None:
     """Compare the arms of each dataset, fold, amount, segmenter and test set with those that follow from the study.
 
-    Trainings on real images alone may be missing, as in an entry of a board that has them; that is told.
+    Trainings on real images alone may be missing, as in an entry of a board that has them; that is reported.
     """
     found: dict[tuple[Any, ...], set[Arm]] = {}
     for row in contents.trainings:
