@@ -64,7 +64,9 @@ class Store:
         self._claims = Claims(self.root / ".locks")
         if not create:
             if not self.root.is_dir():
-                raise StoreError(f"{self.root}: there is no store; name one with --store: the folder that the run kept its results in")
+                raise StoreError(
+                    f"{self.root}: there is no store; name one with --store: where the run kept its results"
+                )
             return
         try:
             for part in (".work", ".locks"):
