@@ -553,6 +553,10 @@ def test_drawn_samples_belong_to_a_drawing_and_are_said_not_to_be_verified(made:
     files[name.replace(name.split("/")[1], "0" * 64)] = files[name]
     found = verify_bundle(write(tmp_path / "other.zip", files), [str(made.data)])
     assert f"samples/{'0' * 64}: is of no drawing of the plan" in [str(problem) for problem in found.problems]
+    index = f"{name.split('/images/')[0]}/samples.json"
+    for content in (b"[]", b"{}", files[index].replace(b"000000.png", b"000009.png", 1)):
+        files = {**members(made.bundle), index: content}
+        assert index in [problem.file for problem in verify_bundle(write(tmp_path / "index.zip", files)).problems]
     files = {**members(made.bundle), name: b"no picture"}
     found = verify_bundle(write(tmp_path / "damaged.zip", files), [str(made.data)])
     assert found.problems == []

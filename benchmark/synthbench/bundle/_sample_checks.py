@@ -6,11 +6,11 @@ from collections.abc import Mapping
 
 from synthbench.bundle.contents import Contents
 from synthbench.bundle.drawn_samples import FOLDER, image_names, read_sample
-from synthbench.bundle.findings import Findings
+from synthbench.bundle.findings import Findings, content_of
 from synthbench.bundle.reading import BundleFile
 from synthbench.datasets.copies import Looks, find_copies, looks_of
 from synthbench.errors import SynthbenchError
-from synthbench.samples import SampleSet
+from synthbench.samples import INDEX, SampleSet
 
 __all__ = ["check_samples"]
 
@@ -22,6 +22,13 @@ def check_samples(file: BundleFile, contents: Contents, opened: Mapping[str, Sam
     if not present:
         return
     findings.not_verified.append("that drawn samples come from the generators: only drawing again shows that")
+    with findings.check(FOLDER, f"drawn samples of {len(present)} drawings are those that their indexes list"):
+        for draw in present:
+            index = f"{FOLDER}/{draw}/{INDEX}"
+            with content_of(index):
+                listed = sorted(row["image"] for row in file.json(index)["samples"])
+            images = [name.removeprefix(f"{FOLDER}/{draw}/") for name in image_names(file, draw)]
+            findings.expect(index, "list of images", listed, images)
     known: dict[str, Looks] = {}
     compared = False
     for draw in present:
