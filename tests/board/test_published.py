@@ -32,7 +32,9 @@ def test_entries_are_whole_and_scores_and_tables_come_out_the_same(folder: Path)
     data = images_of(folder, find_real_data())
     found = check_board(folder, data=data, without_data=not data)
     assert found.problems == []
-    assert data == [] or found.not_verified == []
+    if not data:
+        pytest.skip(f"scores of {folder.name} weren't computed again: no real micrographs; set SYNTHBENCH_TEST_DATA")
+    assert found.not_verified == []
 
 
 @pytest.mark.browser

@@ -28,7 +28,6 @@ from synthbench.bundle.contents import Contents
 from synthbench.bundle.layout import FORMAT as BUNDLES
 from synthbench.bundle.reading import BundleFile
 from synthbench.bundle.writing import write_bundle
-from synthbench.datasets.fractions import take_fraction
 from synthbench.datasets.split_files import write_splits
 from synthbench.errors import ConfigError
 from synthbench.io.atomic import atomic_write
@@ -42,13 +41,13 @@ _HINT = "check the folder"
 
 def _check_baseline(contents: Contents, source: Path) -> None:
     """Raise `ConfigError` unless the trainings on real images alone are there, with which later entries are paired."""
-    study, alone = contents.study, [row for row in contents.trainings if not row["generator"]]
-    for choice in study.datasets:
+    rows = [row for row in contents.trainings if not row["generator"]]
+    alone = {(row["dataset"], row["fold"], row["fraction"]) for row in rows}
+    for choice in contents.study.datasets:
         title = title_of(choice)
-        for fold, split in enumerate(contents.splits[title]):
-            for amount in study.real_amounts:
-                count = len(take_fraction(contents.datasets[title], split.train, amount, seed=choice.split.seed))
-                if not any((row["dataset"], row["fold"], row["fraction"]) == (title, fold, count) for row in alone):
+        for fold in range(len(contents.splits[title])):
+            for count in map(len, contents.real_images(title, fold).values()):
+                if (title, fold, count) not in alone:
                     raise ConfigError(
                         f"{source}: lacks the trainings on {count} real images of {title} alone, which later entries "
                         "are compared with; run the study without --reuse-baseline"

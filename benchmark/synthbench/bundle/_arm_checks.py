@@ -10,9 +10,9 @@ from typing import Any
 from synthbench.bundle import layout
 from synthbench.bundle.contents import Contents
 from synthbench.bundle.findings import Findings
-from synthbench.datasets.fractions import take_fraction
 from synthbench.errors import DataError
 from synthbench.study.model import GeneratorConfig, PluginConfig, Study
+from synthbench.study.plan import REAL, synthetic_arms
 from synthbench.study.resolve import AS_PUBLISHED, amount_of
 
 __all__ = ["check_alike", "check_arms", "segmenter_of"]
@@ -20,7 +20,6 @@ __all__ = ["check_alike", "check_arms", "segmenter_of"]
 Arm = tuple[str, str, int, float, str]
 """Name, generator, synthetic images, ratio and schedule."""
 
-REAL = "real"
 _ALONE: Arm = (REAL, "", 0, 0.0, "")
 _OF_ARMS = ("seed", "train", "validation", "synthetic", "synthetic_ratio", "schedule", "init", "joint", "scale")
 """What a training of a segmenter may have of its own."""
@@ -77,11 +76,8 @@ def _expected(contents: Contents, findings: Findings) -> Iterator[tuple[tuple[An
     tested = [Path(each.name).name for each in study.test_on]
     for choice in study.datasets:
         dataset = Path(choice.name).name
-        for fold, split in enumerate(contents.splits[dataset]):
-            samples, seed = contents.datasets[dataset], choice.split.seed
-            counts = {
-                amount: len(take_fraction(samples, split.train, amount, seed=seed)) for amount in study.real_amounts
-            }
+        for fold in range(len(contents.splits[dataset])):
+            counts = {amount: len(ids) for amount, ids in contents.real_images(dataset, fold).items()}
             with_arms = {counts[amount] for amount in study.fractions}
             for count, title in product(sorted(set(counts.values())), sorted(titles)):
                 needed, optional = {_ALONE}, set()
@@ -93,16 +89,10 @@ def _expected(contents: Contents, findings: Findings) -> Iterator[tuple[tuple[An
 
 
 def _arms(study: Study, generator: GeneratorConfig, real: int) -> Iterator[Arm]:
-    ways = list(product(study.synthetic_ratio, study.schedule))
-    for amount in {amount_of(each, real) for each in study.synthetic}:
-        name = f"{generator.title} × {amount}"
-        for ratio, schedule in ways:
-            several = [f"{100 * ratio:g} %"] * (len(study.synthetic_ratio) > 1)
-            several += [schedule] * (len(study.schedule) > 1)
-            how = f" ({', '.join(several)})" if several else ""
-            yield f"{REAL} + {name}{how}", generator.title, amount, float(ratio), schedule
-        if study.synthetic_only:
-            yield f"{name} only", generator.title, amount, 1.0, ""
+    amounts = {amount_of(each, real) for each in study.synthetic}
+    for arm in synthetic_arms(study, generator.title, amounts):
+        schedule = arm.schedule if arm.synthetic_ratio < 1 else ""
+        yield arm.name, arm.generator, arm.synthetic, float(arm.synthetic_ratio), schedule
 
 
 def _shown(place: tuple[Any, ...]) -> str:

@@ -13,7 +13,6 @@ from synthbench.bundle import layout
 from synthbench.bundle._arm_checks import check_alike, check_arms, segmenter_of
 from synthbench.bundle.contents import Contents
 from synthbench.bundle.findings import Findings
-from synthbench.datasets.fractions import take_fraction
 from synthbench.results import SCRATCH
 from synthbench.store import key_of
 from synthbench.study.model import PluginConfig, Study
@@ -84,10 +83,8 @@ class _Real:
     def train(self, dataset: str, fold: int) -> dict[int, str]:
         """Return number of real training images → their fingerprint, for all amounts of the study."""
         if (dataset, fold) not in self._known:
-            samples, split = self._contents.datasets[dataset], self._contents.splits[dataset][fold]
-            seed = self._contents.choice(dataset).split.seed
-            amounts = self._contents.study.real_amounts
-            taken = [take_fraction(samples, split.train, amount, seed=seed) for amount in amounts]
+            samples = self._contents.datasets[dataset]
+            taken = self._contents.real_images(dataset, fold).values()
             self._known[dataset, fold] = {len(ids): samples.subset(ids).fingerprint for ids in taken}
         return self._known[dataset, fold]
 

@@ -16,6 +16,7 @@ from synthbench.bundle import layout
 from synthbench.bundle._privacy import without_paths
 from synthbench.bundle.findings import content_of
 from synthbench.bundle.reading import BundleFile, Refused
+from synthbench.datasets.fractions import take_fraction
 from synthbench.datasets.split_files import read_splits
 from synthbench.datasets.splits import Split
 from synthbench.errors import DataError, SynthbenchError
@@ -69,6 +70,13 @@ class Contents:
             if Path(choice.name).name == title:
                 return choice
         raise DataError(f"{layout.STUDY}: names no dataset {title!r}, expected as in {layout.SOURCES}")
+
+    def real_images(self, title: str, fold: int) -> dict[float, tuple[str, ...]]:
+        """Return the identifiers of the real training images that each amount of the study means in a dataset."""
+        samples, split = self.datasets[title], self.splits[title][fold]
+        seed = self.choice(title).split.seed
+        amounts = self.study.real_amounts
+        return {amount: take_fraction(samples, split.train, amount, seed=seed) for amount in amounts}
 
     def test_ids(self, row: Mapping[str, Any]) -> tuple[str, ...]:
         """Return the identifiers of the test images of a training."""

@@ -3,9 +3,11 @@
 from synthbench.study.plan._builder import make_plan
 from synthbench.study.plan._models import SCORES, SCRATCH, Fidelity, LabelConsistency, Plan, Task, TrainingRun
 from synthbench.study.plan._positive_control import missing_control
+from synthbench.study.plan._trainings import REAL, synthetic_arms
 from synthbench.study.plan._validation import on_validation_images
 
 __all__ = [
+    "REAL",
     "SCORES",
     "SCRATCH",
     "LabelConsistency",
@@ -16,4 +18,5 @@ __all__ = [
     "make_plan",
     "missing_control",
     "on_validation_images",
+    "synthetic_arms",
 ]

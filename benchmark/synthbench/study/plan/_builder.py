@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from itertools import product
 from typing import Any
 
 from synthbench.plugin.precision import Precision
 from synthbench.study.plan._comparisons import plan_assess, plan_label_consistency
 from synthbench.study.plan._models import SCRATCH, Fidelity, Plan, TrainingRun
 from synthbench.study.plan._tasks import location
-from synthbench.study.plan._trainings import REAL, Arm, plan_draw, plan_test, plan_training
+from synthbench.study.plan._trainings import REAL, Arm, plan_draw, plan_test, plan_training, synthetic_arms
 from synthbench.study.resolve import Condition, Resolved, StudyPlugin, amount_of, test_sets_of
 
 __all__ = ["LABEL_CONSISTENCY_IMAGES", "make_plan"]
@@ -117,15 +116,7 @@ def _arms(resolved: Resolved, segmenter: StudyPlugin, amounts: list[int]) -> Ite
     for joint in resolved.joint:
         if segmenter.title in joint.plugins:
             yield Arm(f"{REAL} + {joint.title}", joint.title, joint=joint.plugins[segmenter.title])
-    ways = list(product(study.synthetic_ratio, study.schedule))
     for generator in resolved.generators:
         for seed in range(generator.seeds):
-            for amount in amounts:
-                name = f"{generator.title} × {amount}"
-                for ratio, schedule in ways:
-                    several = [f"{100 * ratio:g} %"] * (len(study.synthetic_ratio) > 1)
-                    several += [schedule] * (len(study.schedule) > 1)
-                    how = f" ({', '.join(several)})" if several else ""
-                    yield Arm(f"{REAL} + {name}{how}", generator.title, seed, amount, ratio, schedule)
-                if study.synthetic_only:
-                    yield Arm(f"{name} only", generator.title, seed, amount, 1.0)
+            for arm in synthetic_arms(study, generator.title, amounts):
+                yield replace(arm, generator_seed=seed)

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import product
 from typing import Any
 
 from synthbench.plugin.api import Schedule
 from synthbench.samples import SampleSet
 from synthbench.store import key_of
+from synthbench.study.model import Study
 from synthbench.study.plan._models import Plan, Task
 from synthbench.study.plan._tasks import add_task, location, scale_part
 from synthbench.study.provenance.plugins import PluginFingerprint
 from synthbench.study.resolve import Condition, Scaling, StudyPlugin
 
-__all__ = ["Arm", "REAL", "SyntheticSet", "plan_draw", "plan_test", "plan_training"]
+__all__ = ["Arm", "REAL", "SyntheticSet", "plan_draw", "plan_test", "plan_training", "synthetic_arms"]
 
 REAL = "real"
 """Name of the arm without synthetic images."""
@@ -31,6 +33,20 @@ class Arm:
     synthetic_ratio: float = 0.0
     schedule: Schedule = "mix"
     joint: PluginFingerprint | None = None
+
+
+def synthetic_arms(study: Study, generator: str, amounts: Iterable[int]) -> Iterator[Arm]:
+    """Yield the arms of a generator that isn't trained together with segmenters, without generator seeds."""
+    ways = list(product(study.synthetic_ratio, study.schedule))
+    for amount in amounts:
+        name = f"{generator} × {amount}"
+        for ratio, schedule in ways:
+            several = [f"{100 * ratio:g} %"] * (len(study.synthetic_ratio) > 1)
+            several += [schedule] * (len(study.schedule) > 1)
+            how = f" ({', '.join(several)})" if several else ""
+            yield Arm(f"{REAL} + {name}{how}", generator, None, amount, ratio, schedule)
+        if study.synthetic_only:
+            yield Arm(f"{name} only", generator, None, amount, 1.0)
 
 
 @dataclass(frozen=True)
